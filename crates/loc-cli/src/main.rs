@@ -1,0 +1,2 @@
+//! The `loc` command.
+fn main() {}

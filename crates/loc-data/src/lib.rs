@@ -1,0 +1,1 @@
+//! Annotations to samples, samples to splits, splits to batches: the data side of loc.

@@ -1,0 +1,110 @@
+//! The tutorial's network: five 5×5 convolutions, two heads of three linear layers.
+
+use crate::{Conv2d, InputShape, NetError, Network, NetworkBuilder, Normalization, Op, Pool, Source};
+
+/// Channels of the five convolutions.
+const CHANNELS: [usize; 5] = [6, 12, 24, 48, 192];
+/// Hidden features of each head.
+const HIDDEN: [usize; 2] = [240, 120];
+/// The smallest side that leaves the last 4×4 average pool one window: 1→4→8→16→20→40→44→88→92→184→188, backwards.
+const SMALLEST_SIDE: usize = 188;
+/// A side beyond this is no single-object photo but a mistake; at 2,048 one activation is already 100 MB.
+const LARGEST_SIDE: usize = 2048;
+
+/// The tutorial's layers with PyTorch's parameter names, for any class count and input size they admit.
+///
+/// Max-pooling stands before relu: they commute, values and gradients, and a quarter of the work is left.
+///
+/// # Errors
+///
+/// [`NetError::Config`] for an input size that the convolutions do not admit; it says which sizes they do.
+pub fn five_conv(
+    input: InputShape,
+    classes: usize,
+    normalization: &Normalization,
+) -> Result<Network, NetError> {
+    let InputShape { height, width } = input;
+    let admitted = SMALLEST_SIDE..=LARGEST_SIDE;
+    if !admitted.contains(&height) || !admitted.contains(&width) {
+        return Err(NetError::Config(format!(
+            "five_conv does not admit an input of {height}×{width}: each side must be {SMALLEST_SIDE} to \
+             {LARGEST_SIDE} pixels (hint: the tutorial uses 256)"
+        )));
+    }
+    let mut net = NetworkBuilder::new(height, width);
+    let mut x = Source::Input; // [3, 256, 256]
+    if *normalization != Normalization::IDENTITY {
+        let Normalization { mean, std } = *normalization;
+        x = net.add("normalize", Op::Normalize { mean, std }, x)?;
+    }
+    for (i, channels) in CHANNELS.into_iter().enumerate() {
+        let n = i + 1;
+        x = net.add(&format!("conv{n}"), Op::Conv2d(Conv2d::square(channels, 5)), x)?;
+        if n < CHANNELS.len() {
+            x = net.add(&format!("pool{n}"), Op::MaxPool2d(Pool::square(2, 2)), x)?;
+        }
+        x = net.add(&format!("relu{n}"), Op::Relu, x)?;
+        // [6, 126, 126], [12, 61, 61], [24, 28, 28], [48, 12, 12], [192, 8, 8]
+    }
+    x = net.add("pool5", Op::AvgPool2d(Pool::square(4, 2)), x)?; // [192, 3, 3]
+    x = net.add("features", Op::Flatten, x)?; // [1728]
+
+    let mut head = |prefix: &str, out_features: usize| {
+        let mut h = x;
+        for (i, features) in HIDDEN.into_iter().enumerate() {
+            h = net.add(&format!("{prefix}_fc{}", i + 1), Op::Linear { out_features: features }, h)?;
+            h = net.add(&format!("{prefix}_relu{}", i + 1), Op::Relu, h)?;
+        }
+        net.add(&format!("{prefix}_out"), Op::Linear { out_features }, h)
+    };
+    let logits = head("class", classes)?; // [classes]
+    let raw = head("box", 4)?;
+    let boxes = net.add("box", Op::Sigmoid, raw)?; // [4]
+    net.finish(logits, boxes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn build(side: usize, classes: usize) -> Result<Network, NetError> {
+        five_conv(InputShape { height: side, width: side }, classes, &Normalization::IDENTITY)
+    }
+
+    #[test]
+    fn has_the_tutorials_parameters() {
+        let net = build(256, 2).unwrap();
+        assert_eq!(net.parameter_count(), 1_157_418);
+        let names: Vec<&str> = net.params().iter().map(|p| p.name.as_str()).collect();
+        assert_eq!(names.len(), 22);
+        assert_eq!(names[0], "conv1.weight");
+        assert_eq!(names[21], "box_out.bias");
+        let fc1 = net.params().iter().find(|p| p.name == "class_fc1.weight").unwrap();
+        assert_eq!(fc1.shape, [240, 1728]);
+    }
+
+    #[test]
+    fn admits_the_sizes_it_says() {
+        for side in [188, 189, 224, 256, 300] {
+            build(side, 3).unwrap();
+        }
+        for side in [0, 4, 187, 2049] {
+            let message = build(side, 3).unwrap_err().to_string();
+            assert!(message.contains("188 to 2048"), "{message}");
+        }
+    }
+
+    #[test]
+    fn smallest_side_is_the_smallest_the_layers_take() {
+        // Without the check in front, the layers themselves refuse 187: the constant is theirs, not a guess.
+        let mut net = NetworkBuilder::new(187, 187);
+        let mut x = Source::Input;
+        for n in 0..5 {
+            x = net.add(&format!("c{n}"), Op::Conv2d(Conv2d::square(1, 5)), x).unwrap();
+            if n < 4 {
+                x = net.add(&format!("p{n}"), Op::MaxPool2d(Pool::square(2, 2)), x).unwrap();
+            }
+        }
+        assert!(net.add("avg", Op::AvgPool2d(Pool::square(4, 2)), x).is_err());
+    }
+}

@@ -1,0 +1,45 @@
+//! The errors of this crate: what does not fit, with the numbers.
+
+/// What can be wrong with a network, its configuration or its weights.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NetError {
+    /// A layer cannot take the shape it is given.
+    #[error("layer `{layer}`: {reason}")]
+    Layer {
+        /// Name of the layer.
+        layer: String,
+        /// What does not fit, with both sides' numbers.
+        reason: String,
+    },
+    /// The configuration describes no network.
+    #[error("network configuration: {0}")]
+    Config(String),
+    /// The bytes are not a safetensors file.
+    #[error("not a safetensors file: {0}")]
+    Format(String),
+    /// A tensor in the file is not usable.
+    #[error("tensor `{tensor}`: {reason}")]
+    Tensor {
+        /// Name of the tensor.
+        tensor: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The tensors are not those of the network; every difference is listed.
+    #[error("the weights do not fit the network: {}", .differences.join("; "))]
+    Mismatch {
+        /// One line for each missing, extra or misshapen tensor.
+        differences: Vec<String>,
+    },
+    /// A buffer handed in has the wrong length.
+    #[error("{what}: {got} values where {expected} are needed")]
+    Length {
+        /// Which buffer.
+        what: &'static str,
+        /// How many values are needed.
+        expected: usize,
+        /// How many came.
+        got: usize,
+    },
+}

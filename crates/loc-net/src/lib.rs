@@ -1,0 +1,20 @@
+//! The network of loc without a framework: the layers as data, and CPU kernels for each of them.
+//!
+//! A [`Network`] is a list of [`Layer`]s in topological order with checked shapes and PyTorch's parameter
+//! names. [`NetworkConfig`] is what a model file stores and what builds that list; [`Weights`] are the
+//! parameters by name; [`Forward`] runs the list over a batch. The [`kernels`] work on plain slices, forward and
+//! backward. Training (Candle), export (ONNX) and the printed summary walk the same list from other crates.
+
+pub mod backbone;
+mod config;
+mod error;
+mod forward;
+pub mod kernels;
+mod layer;
+mod weights;
+
+pub use config::{Backbone, Head, InputShape, NetworkConfig, Normalization};
+pub use error::NetError;
+pub use forward::{Forward, Output};
+pub use layer::{Conv2d, Layer, Network, NetworkBuilder, Op, Param, ParamKind, Pool, Shape, Source};
+pub use weights::{METADATA_KEY, Weight, WeightFile, Weights};

@@ -1,0 +1,97 @@
+//! Parameters by name, and the safetensors file they come from: read whole, checked whole, or not at all.
+
+use std::collections::BTreeMap;
+
+use safetensors::{Dtype, SafeTensors};
+
+use crate::{NetError, Network};
+
+/// The one key of a model file's metadata; its value is JSON.
+pub const METADATA_KEY: &str = "loc";
+
+/// One parameter: its dimensions and its values, row-major.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Weight {
+    /// Dimensions.
+    pub shape: Vec<usize>,
+    /// As many values as the dimensions' product.
+    pub data: Vec<f32>,
+}
+
+/// Parameters by name, in the names' order.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Weights(pub BTreeMap<String, Weight>);
+
+impl Weights {
+    /// The values of a parameter; empty if there is none of that name.
+    #[must_use]
+    pub fn values(&self, name: &str) -> &[f32] {
+        self.0.get(name).map_or(&[], |w| &w.data)
+    }
+
+    /// Checks that these are exactly the network's parameters, and all finite.
+    ///
+    /// # Errors
+    ///
+    /// [`NetError::Mismatch`] with every missing, extra, misshapen and non-finite tensor at once.
+    pub fn check(&self, network: &Network) -> Result<(), NetError> {
+        let mut differences = Vec::new();
+        for param in network.params() {
+            match self.0.get(&param.name) {
+                None => differences.push(format!("missing `{}` {:?}", param.name, param.shape)),
+                Some(w) if w.shape != param.shape => differences.push(format!(
+                    "`{}` has the shape {:?} where {:?} is needed",
+                    param.name, w.shape, param.shape
+                )),
+                Some(w) => {
+                    let bad = w.data.iter().filter(|v| !v.is_finite()).count();
+                    if bad > 0 {
+                        differences.push(format!("`{}` holds {bad} non-finite values", param.name));
+                    }
+                }
+            }
+        }
+        for (name, w) in &self.0 {
+            if !network.params().iter().any(|p| p.name == *name) {
+                differences.push(format!("extra `{name}` {:?}", w.shape));
+            }
+        }
+        if differences.is_empty() { Ok(()) } else { Err(NetError::Mismatch { differences }) }
+    }
+}
+
+/// What a safetensors file holds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WeightFile {
+    /// All tensors.
+    pub weights: Weights,
+    /// The JSON under the metadata key `loc`; absent in a plain safetensors file.
+    pub metadata: Option<String>,
+}
+
+impl WeightFile {
+    /// Reads a safetensors file from its bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`NetError::Format`] if the bytes are not such a file, [`NetError::Tensor`] if a tensor is not f32.
+    pub fn parse(bytes: &[u8]) -> Result<Self, NetError> {
+        let format = |e: safetensors::SafeTensorError| NetError::Format(e.to_string());
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(format)?;
+        let metadata = header.metadata().as_ref().and_then(|m| m.get(METADATA_KEY)).cloned();
+        let file = SafeTensors::deserialize(bytes).map_err(format)?;
+        let mut weights = BTreeMap::new();
+        for (name, view) in file.iter() {
+            if view.dtype() != Dtype::F32 {
+                return Err(NetError::Tensor {
+                    tensor: name.to_owned(),
+                    reason: format!("is {:?} where F32 is needed", view.dtype()),
+                });
+            }
+            let data = view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]));
+            let weight = Weight { shape: view.shape().to_vec(), data: data.collect() };
+            weights.insert(name.to_owned(), weight);
+        }
+        Ok(Self { weights: Weights(weights), metadata })
+    }
+}

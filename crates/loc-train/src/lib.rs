@@ -1,0 +1,1 @@
+//! The training loop of loc: recipe, optimizer, schedule, checkpoints, resume, record.
