@@ -1,0 +1,188 @@
+//! Two-dimensional convolution (cross-correlation, as in PyTorch) with bias: any kernel, stride, padding, groups.
+//!
+//! `y[o, i, j] = b[o] + Σ_{c,u,v} w[o, c, u, v] · x[c, i·s + u − p, j·s + v − p]`, zero outside x.
+//!
+//! The form: a tile of output rows at a time, its patches gathered as a matrix that fits the second-level cache
+//! (`im2col`), then a small matrix product. Photos and tiles are spread over the pool. The plain twin is `scalar`.
+
+mod patches;
+pub mod scalar;
+#[cfg(test)]
+mod tests;
+
+use rayon::prelude::*;
+
+use super::ConvShape;
+use super::gemm::{self, Mode, Rows, Strided};
+use patches::{Tile, with_buffers};
+
+/// The batch's weight gradient is summed over this many parts, whoever computes them: the order of the sum, and so
+/// its bytes, do not depend on the number of threads.
+const PARTS: usize = 8;
+
+/// `y[n, out, oh, ow]` of `x[n, in, h, w]`, `w[out, in/groups, kh, kw]` and `b[out]`.
+///
+/// # Panics
+///
+/// If a slice has not the length its shape says.
+pub fn forward(shape: &ConvShape, n: usize, x: &[f32], w: &[f32], b: &[f32], y: &mut [f32]) {
+    let (in_len, out_len) = (shape.in_len(), shape.out_len());
+    assert_eq!(x.len(), n * in_len, "input");
+    assert_eq!(y.len(), n * out_len, "output");
+    assert_eq!((w.len(), b.len()), (shape.weight_len(), shape.conv.out_channels), "weight and bias");
+    let tiles = Tile::all(shape);
+    let plane = shape.out_size().0 * shape.out_size().1;
+    let (group_out, fan_in) = (shape.conv.out_channels / shape.conv.groups, shape.fan_in());
+    let y = Planes::new(y);
+    (0..n * tiles.len()).into_par_iter().for_each(|task| {
+        let (photo, tile) = (task / tiles.len(), &tiles[task % tiles.len()]);
+        let x = &x[photo * in_len..][..in_len];
+        with_buffers([fan_in * tile.row(), group_out * tile.row()], |[patches, product]| {
+            for group in 0..shape.conv.groups {
+                tile.gather(shape, group, x, patches);
+                let w = &w[group * group_out * fan_in..][..group_out * fan_in];
+                gemm::multiply(
+                    (group_out, tile.cells(), fan_in),
+                    Strided { values: w, row: fan_in, col: 1 },
+                    Rows { values: patches, row: tile.row() },
+                    product,
+                    tile.row(),
+                    Mode::Replace,
+                );
+                for (o, row) in product.chunks_exact(tile.row()).enumerate() {
+                    let channel = group * group_out + o;
+                    let at = photo * out_len + channel * plane + tile.first_cell();
+                    #[expect(unsafe_code, reason = "tiles of one photo interleave in memory")]
+                    // SAFETY: each task writes the cells of its own tile of its own photo: no two overlap.
+                    let out = unsafe { y.range(at, tile.cells()) };
+                    for (out, v) in out.iter_mut().zip(row) {
+                        *out = v + b[channel];
+                    }
+                }
+            }
+        });
+    });
+}
+
+/// `gw` (as w) and `gb[out]` from `x[n, in, h, w]` and the output's gradient `gy[n, out, oh, ow]`.
+///
+/// # Panics
+///
+/// If a slice has not the length its shape says.
+pub fn backward_weights(shape: &ConvShape, n: usize, x: &[f32], gy: &[f32], gw: &mut [f32], gb: &mut [f32]) {
+    let (in_len, out_len) = (shape.in_len(), shape.out_len());
+    assert_eq!(x.len(), n * in_len, "input");
+    assert_eq!(gy.len(), n * out_len, "output gradient");
+    assert_eq!(
+        (gw.len(), gb.len()),
+        (shape.weight_len(), shape.conv.out_channels),
+        "weight and bias gradient"
+    );
+    let tiles = Tile::all(shape);
+    let plane = shape.out_size().0 * shape.out_size().1;
+    let (group_out, fan_in) = (shape.conv.out_channels / shape.conv.groups, shape.fan_in());
+    let parts = n.min(PARTS);
+    let sums: Vec<(Vec<f32>, Vec<f32>)> = (0..parts)
+        .into_par_iter()
+        .map(|part| {
+            let mut gw = vec![0.0; shape.weight_len()];
+            let mut gb = vec![0.0; shape.conv.out_channels];
+            for photo in part * n / parts..(part + 1) * n / parts {
+                let x = &x[photo * in_len..][..in_len];
+                let gy = &gy[photo * out_len..][..out_len];
+                for (gb, plane) in gb.iter_mut().zip(gy.chunks_exact(plane)) {
+                    *gb += sum(plane);
+                }
+                for (tile, group) in tiles.iter().flat_map(|t| (0..shape.conv.groups).map(move |g| (t, g))) {
+                    with_buffers([fan_in * tile.row()], |[patches]| {
+                        tile.gather(shape, group, x, patches);
+                        let first = group * group_out * plane + tile.first_cell();
+                        gemm::dots(
+                            (group_out, fan_in, tile.cells()),
+                            Rows { values: &gy[first..], row: plane },
+                            Rows { values: patches, row: tile.row() },
+                            &mut gw[group * group_out * fan_in..],
+                            fan_in,
+                            Mode::Add,
+                        );
+                    });
+                }
+            }
+            (gw, gb)
+        })
+        .collect();
+    gw.fill(0.0);
+    gb.fill(0.0);
+    for (part_w, part_b) in &sums {
+        gw.iter_mut().zip(part_w).for_each(|(g, p)| *g += p);
+        gb.iter_mut().zip(part_b).for_each(|(g, p)| *g += p);
+    }
+}
+
+/// `gx[n, in, h, w]` from the weights and the output's gradient `gy[n, out, oh, ow]`.
+///
+/// # Panics
+///
+/// If a slice has not the length its shape says.
+pub fn backward_input(shape: &ConvShape, n: usize, w: &[f32], gy: &[f32], gx: &mut [f32]) {
+    let (in_len, out_len) = (shape.in_len(), shape.out_len());
+    assert_eq!(gx.len(), n * in_len, "input gradient");
+    assert_eq!(gy.len(), n * out_len, "output gradient");
+    assert_eq!(w.len(), shape.weight_len(), "weight");
+    let tiles = Tile::all(shape);
+    let plane = shape.out_size().0 * shape.out_size().1;
+    let (group_out, fan_in) = (shape.conv.out_channels / shape.conv.groups, shape.fan_in());
+    gx.par_chunks_exact_mut(in_len).zip(gy.par_chunks_exact(out_len)).for_each(|(gx, gy)| {
+        gx.fill(0.0);
+        for (tile, group) in tiles.iter().flat_map(|t| (0..shape.conv.groups).map(move |g| (t, g))) {
+            with_buffers([fan_in * tile.row()], |[patches]| {
+                gemm::multiply(
+                    (fan_in, tile.cells(), group_out),
+                    Strided { values: &w[group * group_out * fan_in..], row: 1, col: fan_in },
+                    Rows { values: &gy[group * group_out * plane + tile.first_cell()..], row: plane },
+                    patches,
+                    tile.row(),
+                    Mode::Replace,
+                );
+                tile.scatter(shape, group, patches, gx);
+            });
+        }
+    });
+}
+
+/// A sum over eight lanes: fixed in order, and quick.
+fn sum(values: &[f32]) -> f32 {
+    let mut lanes = [0.0f32; 8];
+    let mut chunks = values.chunks_exact(8);
+    for chunk in &mut chunks {
+        lanes.iter_mut().zip(chunk).for_each(|(l, v)| *l += v);
+    }
+    lanes.iter().sum::<f32>() + chunks.remainder().iter().sum::<f32>()
+}
+
+/// An output that tasks write in disjoint ranges.
+struct Planes<'a> {
+    start: *mut f32,
+    len: usize,
+    lifetime: std::marker::PhantomData<&'a mut [f32]>,
+}
+
+#[expect(unsafe_code, reason = "tasks write disjoint ranges of one slice")]
+// SAFETY: `range` is the only access, and its callers promise that ranges do not overlap.
+unsafe impl Sync for Planes<'_> {}
+
+impl<'a> Planes<'a> {
+    fn new(values: &'a mut [f32]) -> Self {
+        Self { start: values.as_mut_ptr(), len: values.len(), lifetime: std::marker::PhantomData }
+    }
+
+    /// # Safety
+    ///
+    /// No two ranges that are alive at the same time overlap.
+    #[expect(unsafe_code, clippy::mut_from_ref, reason = "the callers promise disjoint ranges")]
+    unsafe fn range(&self, from: usize, len: usize) -> &mut [f32] {
+        assert!(from + len <= self.len, "range inside the output");
+        // SAFETY: inside the slice (checked), and not aliased (the caller's promise).
+        unsafe { std::slice::from_raw_parts_mut(self.start.add(from), len) }
+    }
+}

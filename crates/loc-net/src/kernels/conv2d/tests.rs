@@ -1,0 +1,131 @@
+//! The convolution against its plain twin in f64, and the twin's gradients against difference quotients.
+
+use proptest::prelude::*;
+
+use super::{backward_input, backward_weights, forward, scalar};
+use crate::Conv2d;
+use crate::kernels::ConvShape;
+use crate::kernels::testing::{
+    assert_close, check_gradient, numbers, same_for_any_threads, single, weighted,
+};
+
+fn shapes() -> impl Strategy<Value = (ConvShape, usize)> {
+    let pair = |low, high| (low..=high, low..=high);
+    (
+        pair(1usize, 5),
+        pair(1usize, 3),
+        pair(0usize, 2),
+        1usize..=3,
+        1usize..=3,
+        1usize..=3,
+        pair(0usize, 9),
+        1usize..=3,
+    )
+        .prop_map(|(kernel, stride, padding, groups, cin, cout, extra, n)| {
+            let conv = Conv2d { out_channels: cout * groups, kernel, stride, padding, groups };
+            let in_size = (kernel.0 + extra.0, kernel.1 + extra.1);
+            (ConvShape { in_channels: cin * groups, in_size, conv }, n)
+        })
+}
+
+struct Numbers {
+    x: Vec<f64>,
+    w: Vec<f64>,
+    b: Vec<f64>,
+    gy: Vec<f64>,
+}
+
+fn inputs(shape: &ConvShape, n: usize) -> Numbers {
+    Numbers {
+        x: numbers(1, n * shape.in_len()),
+        w: numbers(2, shape.weight_len()),
+        b: numbers(3, shape.conv.out_channels),
+        gy: numbers(4, n * shape.out_len()),
+    }
+}
+
+fn compare(shape: &ConvShape, n: usize) {
+    let v = inputs(shape, n);
+    let (x, w, b, gy) = (single(&v.x), single(&v.w), single(&v.b), single(&v.gy));
+    let (mut y, mut expected) = (vec![7.0; gy.len()], vec![7.0; gy.len()]);
+    forward(shape, n, &x, &w, &b, &mut y);
+    scalar::forward(shape, n, &v.x, &v.w, &v.b, &mut expected);
+    assert_close("y", &y, &expected, 1e-5);
+
+    let (mut gw, mut gb) = (vec![7.0; w.len()], vec![7.0; b.len()]);
+    let (mut expected_w, mut expected_b) = (vec![7.0; w.len()], vec![7.0; b.len()]);
+    backward_weights(shape, n, &x, &gy, &mut gw, &mut gb);
+    scalar::backward_weights(shape, n, &v.x, &v.gy, &mut expected_w, &mut expected_b);
+    assert_close("gw", &gw, &expected_w, 1e-5);
+    assert_close("gb", &gb, &expected_b, 1e-5);
+
+    let (mut gx, mut expected_x) = (vec![7.0; x.len()], vec![7.0; x.len()]);
+    backward_input(shape, n, &w, &gy, &mut gx);
+    scalar::backward_input(shape, n, &v.w, &v.gy, &mut expected_x);
+    assert_close("gx", &gx, &expected_x, 1e-5);
+}
+
+proptest! {
+    #[test]
+    fn equals_the_plain_twin((shape, n) in shapes()) {
+        compare(&shape, n);
+    }
+}
+
+#[test]
+fn equals_the_plain_twin_over_several_tiles() {
+    // conv2 of the tutorial at a fifth of its width, conv5 with more channels than one block, a depthwise one.
+    for (in_channels, in_size, conv) in [
+        (6, (130, 40), Conv2d::square(12, 5)),
+        (48, (12, 12), Conv2d::square(40, 5)),
+        (8, (90, 70), Conv2d { padding: (2, 2), groups: 8, ..Conv2d::square(8, 5) }),
+    ] {
+        compare(&ConvShape { in_channels, in_size, conv }, 2);
+    }
+}
+
+#[test]
+fn gradients_are_the_difference_quotients() {
+    for (groups, stride, padding) in [(1, (1, 1), (0, 0)), (2, (2, 1), (1, 2)), (1, (3, 2), (2, 0))] {
+        let conv = Conv2d { out_channels: 4, kernel: (3, 2), stride, padding, groups };
+        let shape = ConvShape { in_channels: 2, in_size: (5, 6), conv };
+        let n = 2;
+        let v = inputs(&shape, n);
+        let loss = |x: &[f64], w: &[f64], b: &[f64]| {
+            let mut y = vec![0.0; n * shape.out_len()];
+            scalar::forward(&shape, n, x, w, b, &mut y);
+            weighted(&y, &v.gy)
+        };
+        let (mut gw, mut gb) = (vec![0.0; v.w.len()], vec![0.0; v.b.len()]);
+        let mut gx = vec![0.0; v.x.len()];
+        scalar::backward_weights(&shape, n, &v.x, &v.gy, &mut gw, &mut gb);
+        scalar::backward_input(&shape, n, &v.w, &v.gy, &mut gx);
+        check_gradient("gw", &v.w, &gw, |w| loss(&v.x, w, &v.b));
+        check_gradient("gb", &v.b, &gb, |b| loss(&v.x, &v.w, b));
+        check_gradient("gx", &v.x, &gx, |x| loss(x, &v.w, &v.b));
+    }
+}
+
+#[test]
+fn bytes_do_not_depend_on_the_threads() {
+    let shape = ConvShape { in_channels: 3, in_size: (40, 40), conv: Conv2d::square(6, 5) };
+    let n = 11;
+    let v = inputs(&shape, n);
+    let (x, w, b, gy) = (single(&v.x), single(&v.w), single(&v.b), single(&v.gy));
+    same_for_any_threads("y", || {
+        let mut y = vec![0.0; gy.len()];
+        forward(&shape, n, &x, &w, &b, &mut y);
+        y
+    });
+    same_for_any_threads("gw", || {
+        let (mut gw, mut gb) = (vec![0.0; w.len()], vec![0.0; b.len()]);
+        backward_weights(&shape, n, &x, &gy, &mut gw, &mut gb);
+        gw.extend(gb);
+        gw
+    });
+    same_for_any_threads("gx", || {
+        let mut gx = vec![0.0; x.len()];
+        backward_input(&shape, n, &w, &gy, &mut gx);
+        gx
+    });
+}

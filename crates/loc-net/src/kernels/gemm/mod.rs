@@ -1,0 +1,98 @@
+//! Two small matrix products that the convolution and the linear layer are made of.
+//!
+//! [`multiply`]: `C = A · B`, B and C with contiguous rows, A with any strides. [`dots`]: `C = A · Bᵀ`, all rows
+//! contiguous. Both run on the calling thread: their callers spread tiles over the pool. Each entry of C is one
+//! sum in a fixed order that depends on the inner length alone, so callers may cut C as they like without changing
+//! a bit.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+pub mod scalar;
+#[cfg(test)]
+mod tests;
+
+/// The left matrix of [`multiply`]: entry (i, p) at `values[i · row + p · col]`.
+#[derive(Debug, Clone, Copy)]
+pub struct Strided<'a> {
+    /// The values.
+    pub values: &'a [f32],
+    /// Distance from one row to the next.
+    pub row: usize,
+    /// Distance from one column to the next.
+    pub col: usize,
+}
+
+/// A matrix with contiguous rows: row i begins at `values[i · row]`.
+#[derive(Debug, Clone, Copy)]
+pub struct Rows<'a> {
+    /// The values.
+    pub values: &'a [f32],
+    /// Distance from one row to the next.
+    pub row: usize,
+}
+
+/// Whether a product replaces what is in C or is added to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// `C = …`
+    Replace,
+    /// `C += …`
+    Add,
+}
+
+/// `C[m×n] = A[m×k] · B[k×n]` (or `+=`); row i of C begins at `c[i · c_row]`.
+///
+/// # Panics
+///
+/// If a slice is shorter than its matrix.
+pub fn multiply(
+    (m, n, k): (usize, usize, usize),
+    a: Strided,
+    b: Rows,
+    c: &mut [f32],
+    c_row: usize,
+    mode: Mode,
+) {
+    if m == 0 || n == 0 {
+        return;
+    }
+    assert!(c_row >= n && c.len() >= (m - 1) * c_row + n, "C holds m rows of n");
+    if k > 0 {
+        assert!(a.values.len() > (m - 1) * a.row + (k - 1) * a.col, "A holds m rows of k");
+        assert!(b.row >= n && b.values.len() >= (k - 1) * b.row + n, "B holds k rows of n");
+    }
+    #[cfg(target_arch = "x86_64")]
+    if avx2::available() {
+        #[expect(unsafe_code, reason = "calls the AVX2 form after checking for it")]
+        // SAFETY: AVX2 and FMA are there, and the lengths were checked above.
+        unsafe {
+            avx2::multiply((m, n, k), a, b, c, c_row, mode);
+        }
+        return;
+    }
+    scalar::multiply((m, n, k), a, b, c, c_row, mode);
+}
+
+/// `C[m×n] = A[m×k] · B[n×k]ᵀ` (or `+=`); row i of C begins at `c[i · c_row]`.
+///
+/// # Panics
+///
+/// If a slice is shorter than its matrix.
+pub fn dots((m, n, k): (usize, usize, usize), a: Rows, b: Rows, c: &mut [f32], c_row: usize, mode: Mode) {
+    if m == 0 || n == 0 {
+        return;
+    }
+    assert!(c_row >= n && c.len() >= (m - 1) * c_row + n, "C holds m rows of n");
+    assert!(a.row >= k && a.values.len() >= (m - 1) * a.row + k, "A holds m rows of k");
+    assert!(b.row >= k && b.values.len() >= (n - 1) * b.row + k, "B holds n rows of k");
+    #[cfg(target_arch = "x86_64")]
+    if avx2::available() {
+        #[expect(unsafe_code, reason = "calls the AVX2 form after checking for it")]
+        // SAFETY: AVX2 and FMA are there, and the lengths were checked above.
+        unsafe {
+            avx2::dots((m, n, k), a, b, c, c_row, mode);
+        }
+        return;
+    }
+    scalar::dots((m, n, k), a, b, c, c_row, mode);
+}

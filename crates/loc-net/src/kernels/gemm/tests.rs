@@ -1,0 +1,98 @@
+//! The matrix products against plain sums in f64, all block remainders and strides included.
+
+use proptest::prelude::*;
+
+use super::{Mode, Rows, Strided, dots, multiply, scalar};
+use crate::kernels::testing::{assert_close, numbers, single};
+
+#[derive(Debug, Clone)]
+struct Case {
+    size: (usize, usize, usize),
+    transposed: bool,
+    pad: usize,
+    mode: Mode,
+}
+
+fn cases() -> impl Strategy<Value = Case> {
+    ((1usize..20, 1usize..40, 0usize..40), any::<bool>(), 0usize..5, any::<bool>()).prop_map(
+        |(size, transposed, pad, add)| Case {
+            size,
+            transposed,
+            pad,
+            mode: if add { Mode::Add } else { Mode::Replace },
+        },
+    )
+}
+
+type Multiply = fn((usize, usize, usize), Strided, Rows, &mut [f32], usize, Mode);
+
+fn check_multiply(case: &Case, f: Multiply) {
+    let (m, n, k) = case.size;
+    let (a_row, a_col) = if case.transposed { (1, m + case.pad) } else { (k + case.pad, 1) };
+    let (b_row, c_row) = (n + case.pad, n + case.pad);
+    let a = numbers(1, m * a_row + k * a_col);
+    let b = numbers(2, k * b_row + n);
+    let start = numbers(3, m * c_row);
+    let mut expected = start.clone();
+    for i in 0..m {
+        for j in 0..n {
+            let sum: f64 = (0..k).map(|p| a[i * a_row + p * a_col] * b[p * b_row + j]).sum();
+            let old = if case.mode == Mode::Add { start[i * c_row + j] } else { 0.0 };
+            expected[i * c_row + j] = old + sum;
+        }
+    }
+    let mut c = single(&start);
+    let (a, b) = (single(&a), single(&b));
+    f(
+        case.size,
+        Strided { values: &a, row: a_row, col: a_col },
+        Rows { values: &b, row: b_row },
+        &mut c,
+        c_row,
+        case.mode,
+    );
+    assert_close("multiply", &c, &expected, 1e-5);
+}
+
+type Dots = fn((usize, usize, usize), Rows, Rows, &mut [f32], usize, Mode);
+
+fn check_dots(case: &Case, f: Dots) {
+    let (m, n, k) = case.size;
+    let (row, c_row) = (k + case.pad, n + case.pad);
+    let a = numbers(1, m * row);
+    let b = numbers(2, n * row);
+    let start = numbers(3, m * c_row);
+    let mut expected = start.clone();
+    for i in 0..m {
+        for j in 0..n {
+            let sum: f64 = (0..k).map(|p| a[i * row + p] * b[j * row + p]).sum();
+            let old = if case.mode == Mode::Add { start[i * c_row + j] } else { 0.0 };
+            expected[i * c_row + j] = old + sum;
+        }
+    }
+    let mut c = single(&start);
+    let (a, b) = (single(&a), single(&b));
+    f(case.size, Rows { values: &a, row }, Rows { values: &b, row }, &mut c, c_row, case.mode);
+    assert_close("dots", &c, &expected, 1e-5);
+}
+
+proptest! {
+    #[test]
+    fn multiply_equals_the_sums(case in cases()) {
+        check_multiply(&case, multiply);
+        check_multiply(&case, scalar::multiply);
+    }
+
+    #[test]
+    fn dots_equals_the_sums(case in cases()) {
+        check_dots(&case, dots);
+        check_dots(&case, scalar::dots);
+    }
+}
+
+#[test]
+fn long_inner_lengths_take_several_passes() {
+    let case = Case { size: (7, 19, 1200), transposed: false, pad: 3, mode: Mode::Replace };
+    check_multiply(&case, multiply);
+    check_multiply(&Case { mode: Mode::Add, transposed: true, ..case }, multiply);
+}

@@ -1,0 +1,40 @@
+//! `max(x, 0)`; the gradient at exactly 0 is 0, as in PyTorch. A NaN stays one.
+
+#[cfg(test)]
+mod tests;
+
+use rayon::prelude::*;
+
+use super::Float;
+
+/// Values a task takes: enough to be worth handing out.
+const CHUNK: usize = 64 * 1024;
+
+/// `y = max(x, 0)`.
+///
+/// # Panics
+///
+/// If the slices differ in length.
+pub fn forward<F: Float + Send + Sync>(x: &[F], y: &mut [F]) {
+    assert_eq!(x.len(), y.len(), "input and output");
+    y.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).for_each(|(y, x)| {
+        for (y, x) in y.iter_mut().zip(x) {
+            *y = if *x < F::default() { F::default() } else { *x };
+        }
+    });
+}
+
+/// `gx = gy where y > 0, else 0`, from the output `y`.
+///
+/// # Panics
+///
+/// If the slices differ in length.
+pub fn backward<F: Float + Send + Sync>(y: &[F], gy: &[F], gx: &mut [F]) {
+    assert_eq!((y.len(), gy.len()), (gx.len(), gx.len()), "output and gradients");
+    let chunks = gx.par_chunks_mut(CHUNK).zip(gy.par_chunks(CHUNK)).zip(y.par_chunks(CHUNK));
+    chunks.for_each(|((gx, gy), y)| {
+        for ((gx, gy), y) in gx.iter_mut().zip(gy).zip(y) {
+            *gx = if *y > F::default() { *gy } else { F::default() };
+        }
+    });
+}

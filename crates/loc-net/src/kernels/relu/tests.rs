@@ -1,0 +1,28 @@
+//! Relu: its values, its gradient beside and at the kink. The form is its own plain twin.
+
+use super::{backward, forward};
+use crate::kernels::testing::{check_gradient, numbers, weighted};
+
+#[test]
+fn values_and_the_gradient_at_zero() {
+    let mut y = [7.0f32; 4];
+    forward(&[-1.0, 0.0, 2.0, f32::NAN], &mut y);
+    assert_eq!(y[..3], [0.0, 0.0, 2.0]);
+    assert!(y[3].is_nan());
+    let mut gx = [7.0f32; 3];
+    backward(&[0.0, 0.0, 2.0], &[3.0, 4.0, 5.0], &mut gx);
+    assert_eq!(gx, [0.0, 0.0, 5.0]);
+}
+
+#[test]
+fn gradient_is_the_difference_quotient() {
+    let (x, gy) = (numbers(1, 50), numbers(2, 50));
+    let run = |x: &[f64]| {
+        let mut y = vec![0.0; x.len()];
+        forward(x, &mut y);
+        y
+    };
+    let mut gx = vec![0.0; x.len()];
+    backward(&run(&x), &gy, &mut gx);
+    check_gradient("gx", &x, &gx, |x| weighted(&run(x), &gy));
+}
