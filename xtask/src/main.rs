@@ -1,2 +1,88 @@
-//! The chores of the project.
-fn main() {}
+//! `cargo xtask …`: the project's chores. Here: the arguments and which task they start; each task has its own file.
+//!
+//! Nothing of the product is imported: the tasks drive `cargo` and the built `loc` as a user would.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a tool for the terminal")]
+
+mod check_cuda;
+mod ci;
+mod command;
+mod dataset;
+mod pipeline;
+mod stages;
+mod test;
+mod workspace;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::workspace::Workspace;
+
+/// The project's chores: data sets, the pipeline, tests, CI.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", max_term_width = 100)]
+struct Args {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Public data sets: what there is, and fetching one into data/NAME
+    #[command(subcommand)]
+    Dataset(DatasetTask),
+    /// Data → check → picture → train → validate → predict → export, and a table of results
+    Pipeline(pipeline::Options),
+    /// Every crate's tests with every feature that needs no GPU
+    Test,
+    /// What CI runs, cheapest first
+    Ci(ci::Options),
+    /// Type-check the workspace with CUDA on a machine that has none
+    CheckCuda,
+}
+
+#[derive(Subcommand)]
+enum DatasetTask {
+    /// The sets of data/datasets.toml
+    List,
+    /// Download a set, check its digest and unpack it into data/NAME
+    #[command(after_help = "Examples:\n  cargo xtask dataset fetch cats-dogs\n  \
+                            cargo xtask dataset fetch cats-dogs --archive ../shared/datasets/cats-dogs.tar.gz\n  \
+                            cargo xtask dataset fetch cats-dogs --url http://localhost:8000/cats-dogs.tar.gz")]
+    Fetch {
+        /// A name from `cargo xtask dataset list`
+        name: String,
+        /// Take the set from this .tar.gz instead of downloading it
+        #[arg(long, value_name = "FILE", conflicts_with = "url")]
+        archive: Option<PathBuf>,
+        /// Download from this mirror instead (the digest must be the same)
+        #[arg(long)]
+        url: Option<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(Args::parse().task) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(task: Task) -> anyhow::Result<()> {
+    let workspace = Workspace::locate()?;
+    match task {
+        Task::Dataset(DatasetTask::List) => dataset::list(&workspace),
+        Task::Dataset(DatasetTask::Fetch { name, archive, url }) => {
+            let source = dataset::Source::new(archive, url);
+            dataset::fetch(&workspace, &name, &source).map(drop)
+        }
+        Task::Pipeline(options) => pipeline::run(&workspace, &options),
+        Task::Test => test::run(&workspace),
+        Task::Ci(options) => ci::run(&workspace, &options),
+        Task::CheckCuda => check_cuda::run(&workspace),
+    }
+}

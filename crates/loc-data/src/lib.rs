@@ -1,1 +1,39 @@
 //! Annotations to samples, samples to splits, splits to batches: the data side of loc.
+//!
+//! [`Dataset::open`] reads a folder of photos with Pascal VOC XML or CSV annotations into [`Sample`]s, or into one
+//! error that lists everything wrong with it; [`check`](mod@check) looks at every pixel as well. [`stats`] says what the set
+//! looks like, [`split`] parts it, [`loader`] makes batches of it. [`shapes`] draws a set of its own.
+//!
+//! Photos are decoded and fitted by loc-infer alone: training sees, pixel for pixel, what prediction will see. No
+//! tensor library is known here, and nothing is printed.
+
+#![warn(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
+
+mod assemble;
+pub mod check;
+mod classes;
+mod dataset;
+mod error;
+mod finding;
+mod formats;
+pub mod loader;
+mod memory;
+#[cfg(feature = "draw")]
+pub mod mosaic;
+mod photo;
+mod random;
+mod sample;
+pub mod shapes;
+pub mod split;
+pub mod stats;
+mod tree;
+
+pub use dataset::{Dataset, Objects, ReadOptions};
+pub use error::DataError;
+pub use finding::{Finding, Severity};
+pub use formats::Format;
+pub use loader::{Batch, Batches, Loader};
+pub use loc_infer::{BBox, ImageSize, NormBox};
+pub use sample::Sample;
+pub use split::Split;
+pub use stats::Stats;

@@ -1,1 +1,17 @@
 //! The trainable network of loc on Candle: ops, losses, weights, PyTorch import, ONNX export.
+//!
+//! It knows tensors and devices. It knows no photo, no annotation and no terminal: [`loc_net`] says what the
+//! network is, loc-infer what its input means, loc-train when it learns.
+
+pub mod device;
+mod error;
+pub mod export;
+pub mod import;
+pub mod init;
+pub mod loss;
+mod network;
+pub mod ops;
+pub mod weights;
+
+pub use error::ModelError;
+pub use network::{Model, ModelOutput};

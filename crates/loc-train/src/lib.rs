@@ -1,1 +1,28 @@
-//! The training loop of loc: recipe, optimizer, schedule, checkpoints, resume, record.
+//! The training loop of loc: configuration and recipes, optimizer, checkpoints, resume, record.
+//!
+//! [`Config`] says what is done, [`Run`] where it is recorded, [`train`] does it and [`evaluate`] judges it. The only
+//! crate that knows time. It emits [`Event`]s and prints nothing.
+
+mod checkpoint;
+mod config;
+mod error;
+mod event;
+mod layers;
+mod metrics;
+mod model_file;
+mod optimizer;
+mod prepare;
+mod record;
+mod run_dir;
+mod trainer;
+
+pub use config::{Config, Initialisation, Keep, Normalize};
+pub use error::TrainError;
+pub use event::{Event, Stop};
+pub use layers::{Layer, RECIPES};
+pub use metrics::{Baseline, ClassMetrics, Evaluation, Loss, MedianBox, baseline_only, evaluate};
+pub use model_file::{Metrics, ModelFile};
+pub use prepare::{choose_split, read_options};
+pub use record::Row;
+pub use run_dir::{Provenance, Run, Status};
+pub use trainer::{Outcome, resume, train};

@@ -1,0 +1,459 @@
+//! The commands and flags, as people type them.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::output::Color;
+
+/// Train and ship single-object localizers: one photo in, one class and one box out.
+#[derive(Debug, Parser)]
+#[command(name = "loc", version, propagate_version = true, arg_required_else_help = true)]
+#[command(after_help = "Examples:
+  loc data sample shapes                      draw a data set to try things on
+  loc train --data shapes                     train on it
+  loc predict -m runs/train/exp/weights/best.safetensors photo.jpg --save drawn")]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+
+    /// When to use colour
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
+    pub(crate) color: Color,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Look at a data set: check, stats, show, split; or draw one: sample
+    Data {
+        #[command(subcommand)]
+        command: DataCommand,
+    },
+    /// Train a model
+    Train(Box<TrainArgs>),
+    /// Judge a model on annotated photos
+    #[command(visible_alias = "eval")]
+    Val(ValArgs),
+    /// Find the object on photos
+    #[command(visible_alias = "infer")]
+    Predict(PredictArgs),
+    /// Write a model as ONNX
+    Export(ExportArgs),
+    /// Make a model of PyTorch's weights (.pth) or of a plain safetensors file
+    Import(ImportArgs),
+    /// Say what a model, an ONNX file or a run is
+    Info(InfoArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DataCommand {
+    /// Look for everything that is wrong; exit 4 if something is
+    Check(CheckArgs),
+    /// Counts, sizes, boxes, and what a constant answer gets
+    Stats(StatsArgs),
+    /// Draw samples with their boxes as one picture
+    Show(ShowArgs),
+    /// Part a data set into train and val
+    Split(SplitArgs),
+    /// Draw the embedded sample set `shapes`: photos of discs, boxes and stars, no download
+    Sample(SampleArgs),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TextFormat {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+}
+
+/// Which data set and how it is read.
+#[derive(Debug, Args)]
+pub(crate) struct DataArgs {
+    /// Folder with photos and annotations, or a CSV file
+    #[arg(value_name = "DATA")]
+    pub(crate) data: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) reading: ReadingArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReadingArgs {
+    /// Format of the annotations, voc or csv [default: recognised by content]
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) data_format: Option<String>,
+
+    /// The classes in their order [default: those of the annotations, ordered bytewise]
+    #[arg(long, value_delimiter = ',', value_name = "A,B,…")]
+    pub(crate) classes: Option<Vec<String>>,
+
+    /// Which object of a photo with several: largest, skip or error [default: largest]
+    #[arg(long, value_name = "WHICH")]
+    pub(crate) objects: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  loc data check photos/\n  loc data check annotations.csv --format json")]
+pub(crate) struct CheckArgs {
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+
+    /// How to print
+    #[arg(long, value_enum, default_value_t = TextFormat::Text)]
+    pub(crate) format: TextFormat,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  loc data stats photos/\n  loc data stats photos/ --format json | jq .boxes"
+)]
+pub(crate) struct StatsArgs {
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+
+    /// How to print
+    #[arg(long, value_enum, default_value_t = TextFormat::Text)]
+    pub(crate) format: TextFormat,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  loc data show photos/\n  loc data show photos/ -n 25 --seed 3 -o samples.png"
+)]
+pub(crate) struct ShowArgs {
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+
+    /// Picture to write; its ending, .png or .jpg, says the format
+    #[arg(short, long, value_name = "FILE", default_value = "mosaic.png")]
+    pub(crate) output: PathBuf,
+
+    /// Number of samples
+    #[arg(short, default_value_t = 20, value_name = "N")]
+    pub(crate) n: usize,
+
+    /// Which samples: drawn by this seed
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  loc data split photos/ -o split.csv\n  loc data split photos/ --val 0.3 --seed 7 -o split.csv"
+)]
+pub(crate) struct SplitArgs {
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+
+    /// File to write: filename,split
+    #[arg(short, long, value_name = "FILE", default_value = "split.csv")]
+    pub(crate) output: PathBuf,
+
+    /// Fraction of each class that validates
+    #[arg(long, default_value_t = 0.2)]
+    pub(crate) val: f64,
+
+    /// Seed of the draw
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  loc data sample shapes\n  loc data sample shapes --n 900 --seed 1")]
+pub(crate) struct SampleArgs {
+    /// Folder to make; it must be empty or absent
+    #[arg(value_name = "OUT")]
+    pub(crate) out: PathBuf,
+
+    /// Number of photos
+    #[arg(long, default_value_t = loc_data::shapes::DEFAULT_COUNT, value_name = "N")]
+    pub(crate) n: usize,
+
+    /// Seed of everything that is drawn
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Values come from the recipe, then loc.toml (or --config), then LOC_* in the environment, then \
+flags; the later wins.
+
+The run folder's path is printed on stdout; all else goes to stderr. Ctrl-C finishes the step and saves (exit 130).
+
+Examples:
+  loc train --data photos/
+  loc train --data photos/ --recipe tutorial --epochs 50
+  loc train --resume runs/train/exp
+  loc train --resume runs/train/exp --epochs 60      extend a finished run
+  loc train --config runs/train/exp/config.toml      repeat a run"
+)]
+pub(crate) struct TrainArgs {
+    /// Folder with photos and annotations, or a CSV file
+    #[arg(long, value_name = "DATA")]
+    pub(crate) data: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) reading: ReadingArgs,
+
+    /// tutorial, scratch, or a file NAME.toml [default: scratch]
+    #[arg(long, value_name = "RECIPE")]
+    pub(crate) recipe: Option<String>,
+
+    /// File with values over the recipe's [default: loc.toml, where there is one]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+
+    /// A filename,split file instead of a drawn split
+    #[arg(long, value_name = "FILE")]
+    pub(crate) split_file: Option<PathBuf>,
+
+    /// Fraction of each class that validates [default: 0.2]
+    #[arg(long, value_name = "FRACTION")]
+    pub(crate) val: Option<String>,
+
+    /// Passes over the training photos
+    #[arg(long, value_name = "N")]
+    pub(crate) epochs: Option<String>,
+
+    /// Photos a step
+    #[arg(long, value_name = "N")]
+    pub(crate) batch: Option<String>,
+
+    /// Learning rate
+    #[arg(long, value_name = "X")]
+    pub(crate) lr: Option<String>,
+
+    /// Side of the network's square input, in pixels [default: 256]
+    #[arg(long, value_name = "N")]
+    pub(crate) imgsz: Option<String>,
+
+    /// Seed of split, initial weights and order [default: 0]
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<String>,
+
+    /// Start from these weights: a loc model or a plain safetensors file
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) init: Option<PathBuf>,
+
+    /// cpu or cuda:N [default: cpu]
+    #[arg(long, value_name = "DEVICE")]
+    pub(crate) device: Option<String>,
+
+    /// Threads that decode photos [default: one a core]
+    #[arg(long, value_name = "N")]
+    pub(crate) workers: Option<String>,
+
+    /// Threads that compute [default: one a core]
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<String>,
+
+    /// Which epochs' checkpoints stay beside best and last: all, last:N or best [default: all]
+    #[arg(long, value_name = "WHICH")]
+    pub(crate) keep: Option<String>,
+
+    /// Folder of the run folders
+    #[arg(long, value_name = "DIR", default_value = "runs/train")]
+    pub(crate) project: PathBuf,
+
+    /// Name of the run folder; a number is added where it is taken
+    #[arg(long, default_value = "exp")]
+    pub(crate) name: String,
+
+    /// Use the run folder again and remove what is in it
+    #[arg(long)]
+    pub(crate) exist_ok: bool,
+
+    /// Go on with a run: this one, or the one that began last
+    #[arg(long, value_name = "RUN", num_args = 0..=1, default_missing_value = "", conflicts_with_all = ["recipe", "config", "exist_ok"])]
+    pub(crate) resume: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Without --split-file the split is the one recorded in the model's run folder, else one drawn by \
+seed 0.
+
+Examples:
+  loc val -m runs/train/exp/weights/best.safetensors --data photos/
+  loc val -m model.safetensors --data photos/ --format json
+  loc val -m model.safetensors --data photos/ --fail-under iou=0.7,acc=0.9     exit 4 below"
+)]
+pub(crate) struct ValArgs {
+    /// The model
+    #[arg(short, long, value_name = "MODEL")]
+    pub(crate) model: PathBuf,
+
+    /// Folder with photos and annotations, or a CSV file
+    #[arg(long, value_name = "DATA")]
+    pub(crate) data: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) reading: ReadingArgs,
+
+    /// Which photos
+    #[arg(long, value_enum, default_value_t = Part::Val)]
+    pub(crate) split: Part,
+
+    /// A filename,split file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) split_file: Option<PathBuf>,
+
+    /// How to print
+    #[arg(long, value_enum, default_value_t = TextFormat::Text)]
+    pub(crate) format: TextFormat,
+
+    /// Gates, any of: acc, iou, iou50, iou75, loc_acc
+    #[arg(long, value_delimiter = ',', value_name = "METRIC=X,…")]
+    pub(crate) fail_under: Vec<String>,
+
+    /// Threads that decode photos [default: one a core]
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    pub(crate) workers: usize,
+
+    /// Threads that compute [default: one a core]
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    pub(crate) threads: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Part {
+    /// The photos it learned from
+    Train,
+    /// The photos held back
+    Val,
+    /// All photos
+    All,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "A photo that cannot be read gets a record with `error`, and the exit code is 3; --strict stops \
+at the first.
+
+Examples:
+  loc predict -m best.safetensors photo.jpg
+  loc predict -m best.safetensors photos/ --save drawn
+  find . -name '*.jpg' | loc predict -m best.safetensors - --format csv > boxes.csv"
+)]
+pub(crate) struct PredictArgs {
+    /// The model (.safetensors; .onnx where that is built in)
+    #[arg(short, long, value_name = "MODEL")]
+    pub(crate) model: PathBuf,
+
+    /// Photos, folders, globs, or - for a list on standard input
+    #[arg(value_name = "SOURCE", required = true)]
+    pub(crate) sources: Vec<PathBuf>,
+
+    /// How to print [default: text on a terminal, else jsonl]
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<RecordFormat>,
+
+    /// Draw the answers and write the photos into this folder
+    #[arg(long, value_name = "DIR")]
+    pub(crate) save: Option<PathBuf>,
+
+    /// Write the answers as annotations, beside the drawn photos or into DIR/labels
+    #[arg(long, value_enum, value_name = "FORMAT", requires = "save")]
+    pub(crate) save_labels: Option<LabelFormat>,
+
+    /// Leave out answers with less confidence than this
+    #[arg(long, value_name = "X", default_value_t = 0.0, hide_default_value = true)]
+    pub(crate) conf: f32,
+
+    /// Stop at the first photo that cannot be read
+    #[arg(long)]
+    pub(crate) strict: bool,
+
+    /// Threads [default: one a core]
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    pub(crate) threads: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RecordFormat {
+    /// One JSON object a line
+    Jsonl,
+    /// The tutorial's columns and the confidence
+    Csv,
+    /// For people
+    Text,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LabelFormat {
+    /// Pascal VOC XML
+    Voc,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The graph takes `input` [batch, 3, H, W], RGB in 0..1 (mean and deviation are inside), and gives \
+`cls` [batch, classes], probabilities, and `loc` [batch, 4], the box in 0..1.
+
+Examples:
+  loc export -m best.safetensors --format onnx -o model.onnx
+  loc export -m best.safetensors --format onnx --opset 11 --check"
+)]
+pub(crate) struct ExportArgs {
+    /// The model
+    #[arg(short, long, value_name = "MODEL")]
+    pub(crate) model: PathBuf,
+
+    /// Format to write
+    #[arg(long, value_enum, default_value_t = ExportFormat::Onnx)]
+    pub(crate) format: ExportFormat,
+
+    /// File to write [default: the model's name with .onnx]
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+
+    /// Operator set: 13 or 11
+    #[arg(long, value_name = "N", default_value_t = loc_model::export::DEFAULT_OPSET)]
+    pub(crate) opset: i64,
+
+    /// Run the file with another engine and compare (needs a build with the feature `onnx`)
+    #[arg(long)]
+    pub(crate) check: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportFormat {
+    /// Open Neural Network Exchange
+    Onnx,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  loc import model_ep30.pth -o model.safetensors --classes cat,dog")]
+pub(crate) struct ImportArgs {
+    /// torch.save(model.state_dict(), …), or a safetensors file with the same names
+    #[arg(value_name = "FILE")]
+    pub(crate) input: PathBuf,
+
+    /// Model file to write
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+
+    /// The classes, in the order of the network's outputs
+    #[arg(long, value_delimiter = ',', required = true, value_name = "A,B,…")]
+    pub(crate) classes: Vec<String>,
+
+    /// Side of the network's square input, in pixels
+    #[arg(long, default_value_t = 256, value_name = "N")]
+    pub(crate) imgsz: u32,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  loc info best.safetensors\n  loc info model.onnx\n  loc info runs/train/exp --format json"
+)]
+pub(crate) struct InfoArgs {
+    /// A model, an ONNX file, or a run folder
+    #[arg(value_name = "MODEL|RUN|ONNX")]
+    pub(crate) path: PathBuf,
+
+    /// How to print
+    #[arg(long, value_enum, default_value_t = TextFormat::Text)]
+    pub(crate) format: TextFormat,
+}

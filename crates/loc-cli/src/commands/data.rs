@@ -1,0 +1,135 @@
+//! `loc data`: look at a data set, or draw one.
+
+use std::fmt::Write;
+
+use anyhow::{Context, Result, bail};
+use loc_data::{Dataset, check as checking, mosaic, shapes, split as splitting, stats as statistics};
+use serde::Serialize;
+
+use super::shared::{read_options, write_whole};
+use crate::args::{CheckArgs, DataArgs, SampleArgs, ShowArgs, SplitArgs, StatsArgs, TextFormat};
+use crate::output::{Exit, Output, Usage, escape};
+
+/// Cells of a row of the picture, and a cell's side in pixels.
+const COLUMNS: u32 = 5;
+const CELL: u32 = 256;
+
+/// A record with the schema it follows.
+#[derive(Serialize)]
+struct Record<T> {
+    schema: &'static str,
+    #[serde(flatten)]
+    value: T,
+}
+
+pub(crate) fn check(args: &CheckArgs, output: &Output) -> Result<Exit> {
+    let report = checking::check(&args.data.data, &read_options(&args.data.reading)?)?;
+    let (errors, warnings) = (report.errors(), report.warnings());
+    match args.format {
+        TextFormat::Json => output.json(&Record { schema: "loc.check/1", value: &report })?,
+        TextFormat::Text => {
+            for finding in &report.findings {
+                output.data(&escape(&finding.to_string()))?;
+            }
+            let (samples, photos) = (report.samples, report.photos);
+            output.note(&format!(
+                "{samples} samples, {photos} photos decoded, {errors} errors, {warnings} warnings"
+            ));
+        }
+    }
+    Ok(if errors > 0 { Exit::Gate } else { Exit::Ok })
+}
+
+pub(crate) fn stats(args: &StatsArgs, output: &Output) -> Result<Exit> {
+    let dataset = open(&args.data, output)?;
+    let stats = statistics::Stats::of(&dataset);
+    match args.format {
+        TextFormat::Json => output.json(&Record { schema: "loc.stats/1", value: &stats })?,
+        TextFormat::Text => output.data(describe(&stats).trim_end())?,
+    }
+    Ok(Exit::Ok)
+}
+
+fn describe(stats: &statistics::Stats) -> String {
+    let mut text = format!("samples   {}\n", stats.samples);
+    let mut line = |name: &str, value: String| {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{name:<9} {value}");
+    };
+    for class in &stats.classes {
+        let share = 100.0 * class.samples as f64 / stats.samples.max(1) as f64;
+        line("class", format!("{} {} ({share:.0} %)", escape(&class.name), class.samples));
+    }
+    for (name, s) in [("width", stats.width), ("height", stats.height)] {
+        line(name, format!("{} to {}, median {}", s.min, s.max, s.median));
+    }
+    let boxes = [
+        ("box side", stats.boxes.side),
+        ("centre x", stats.boxes.centre_x),
+        ("centre y", stats.boxes.centre_y),
+        ("aspect", stats.boxes.aspect),
+    ];
+    for (name, s) in boxes {
+        line(
+            name,
+            format!(
+                "{:.2} to {:.2}, median {:.2}, middle half {:.2} to {:.2}",
+                s.min, s.max, s.median, s.q1, s.q3
+            ),
+        );
+    }
+    if let Some(b) = &stats.baseline {
+        let (class, m) = (&stats.classes[b.majority_class].name, &b.median_box);
+        line(
+            "constant",
+            format!(
+                "always `{}` is right {:.3}; always the median box: mean IoU {:.3}, {:.3} at 0.5, {:.3} at 0.75",
+                escape(class),
+                b.majority_accuracy,
+                m.mean_iou,
+                m.iou50,
+                m.iou75
+            ),
+        );
+    }
+    text
+}
+
+pub(crate) fn show(args: &ShowArgs, output: &Output) -> Result<Exit> {
+    let Some(format) = image::ImageFormat::from_path(&args.output).ok().filter(|f| f.can_write()) else {
+        bail!(Usage(format!("-o {}: the ending must be .png or .jpg", args.output.display())));
+    };
+    let dataset = open(&args.data, output)?;
+    let picture = mosaic::mosaic(&dataset, &mosaic::choose(&dataset, args.n, args.seed), COLUMNS, CELL)?;
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    picture.write_to(&mut bytes, format).context("encoding the picture")?;
+    write_whole(&args.output, bytes.get_ref())?;
+    output.note(&format!("{} samples drawn", args.n.min(dataset.samples.len())));
+    output.data(&args.output.display().to_string())?;
+    Ok(Exit::Ok)
+}
+
+pub(crate) fn split(args: &SplitArgs, output: &Output) -> Result<Exit> {
+    let dataset = open(&args.data, output)?;
+    let split = splitting::stratified(&dataset, args.val, args.seed)?;
+    splitting::write_csv(&args.output, &dataset, &split)?;
+    output.note(&format!("{} train, {} val", split.train.len(), split.val.len()));
+    output.data(&args.output.display().to_string())?;
+    Ok(Exit::Ok)
+}
+
+pub(crate) fn sample(args: &SampleArgs, output: &Output) -> Result<Exit> {
+    shapes::generate(&args.out, args.n, args.seed)?;
+    output.note(&format!("{} photos with their annotations", args.n));
+    output.data(&args.out.display().to_string())?;
+    Ok(Exit::Ok)
+}
+
+/// The data set; warnings go to stderr.
+fn open(args: &DataArgs, output: &Output) -> Result<Dataset> {
+    let (dataset, warnings) = Dataset::open_with_warnings(&args.data, &read_options(&args.reading)?)?;
+    for warning in warnings {
+        output.warn(&warning.to_string());
+    }
+    Ok(dataset)
+}

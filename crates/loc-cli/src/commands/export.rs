@@ -1,0 +1,41 @@
+//! `loc export`: a model as ONNX, checked by running it if asked.
+
+use anyhow::{Result, bail};
+
+use super::shared::{Model, write_whole};
+use crate::args::{ExportArgs, ExportFormat};
+use crate::output::{Exit, Output, Usage};
+
+/// The largest difference from loc's own answer that `--check` lets pass, on `cls` and `loc` (0..1).
+#[cfg(feature = "onnx")]
+const TOLERANCE: f32 = 1e-5;
+
+pub(crate) fn run(args: &ExportArgs, output: &Output) -> Result<Exit> {
+    let ExportFormat::Onnx = args.format;
+    if args.check && !cfg!(feature = "onnx") {
+        bail!(Usage(
+            "--check: this build cannot run ONNX files (hint: cargo install --path crates/loc-cli --features onnx, \
+             with protoc installed)"
+                .into()
+        ));
+    }
+    let model = Model::load(&args.model)?;
+    let bytes = loc_model::export::onnx(&model.network, &model.weights, &model.json, args.opset)?;
+    #[cfg(feature = "onnx")]
+    if args.check {
+        let difference = loc_model::export::check(&bytes, &model.network, &model.weights)?;
+        let (cls, loc) = (difference.cls, difference.loc);
+        if !(cls <= TOLERANCE && loc <= TOLERANCE) {
+            bail!(
+                "the exported file answers otherwise: cls by {cls:e}, loc by {loc:e}, more than {TOLERANCE:e}"
+            );
+        }
+        output.note(&format!(
+            "checked with another engine: cls differs by {cls:.1e}, loc by {loc:.1e} at most"
+        ));
+    }
+    let file = args.output.clone().unwrap_or_else(|| args.model.with_extension("onnx"));
+    write_whole(&file, &bytes)?;
+    output.data(&file.display().to_string())?;
+    Ok(Exit::Ok)
+}

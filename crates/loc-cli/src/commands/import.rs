@@ -1,0 +1,28 @@
+//! `loc import`: PyTorch's weights as a model file.
+
+use anyhow::{Context, Result};
+use loc_infer::{ImageSize, InputSpec, ModelMeta};
+use loc_net::{InputShape, NetworkConfig};
+use loc_train::ModelFile;
+
+use super::shared::write_whole;
+use crate::args::ImportArgs;
+use crate::output::{Exit, Output, Usage};
+
+pub(crate) fn run(args: &ImportArgs, output: &Output) -> Result<Exit> {
+    let usage = |text: String| Usage(text);
+    let size = ImageSize { width: args.imgsz, height: args.imgsz };
+    let meta = ModelMeta::new(args.classes.clone(), InputSpec { size, ..InputSpec::default() })
+        .map_err(|e| usage(format!("--classes, --imgsz: {e}")))?;
+    let side = usize::try_from(args.imgsz)?;
+    let network = NetworkConfig::five_conv(InputShape { height: side, width: side }, args.classes.len());
+    let file = ModelFile::new(meta, network);
+    let layers = file.build().map_err(|e| usage(format!("--imgsz {}: {e}", args.imgsz)))?;
+
+    let weights = loc_model::import::read(&args.input)?.weights;
+    weights.check(&layers).with_context(|| args.input.display().to_string())?;
+    write_whole(&args.output, &loc_model::weights::to_bytes(&weights, Some(&file.to_json()?))?)?;
+    output.note(&format!("{} parameters, classes {}", layers.parameter_count(), args.classes.join(", ")));
+    output.data(&args.output.display().to_string())?;
+    Ok(Exit::Ok)
+}

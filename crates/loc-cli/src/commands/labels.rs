@@ -1,0 +1,32 @@
+//! An answer as an annotation.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use loc_infer::Localization;
+
+/// Pascal VOC XML.
+pub(super) fn voc(photo: &Path, found: &Localization) -> String {
+    let name = photo.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    let mut text = String::from("<annotation>\n");
+    // Writing to a string cannot fail.
+    let _ = writeln!(text, "  <filename>{}</filename>", escape(&name));
+    let _ = writeln!(
+        text,
+        "  <size><width>{}</width><height>{}</height><depth>3</depth></size>",
+        found.width, found.height
+    );
+    let _ = writeln!(text, "  <object>\n    <name>{}</name>", escape(&found.name));
+    let b = found.bbox;
+    let edges = [("xmin", b.x1), ("ymin", b.y1), ("xmax", b.x2), ("ymax", b.y2)];
+    text += "    <bndbox>\n";
+    for (edge, value) in edges {
+        let _ = writeln!(text, "      <{edge}>{value}</{edge}>");
+    }
+    text += "    </bndbox>\n";
+    text + "  </object>\n</annotation>\n"
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}

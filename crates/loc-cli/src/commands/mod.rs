@@ -1,0 +1,12 @@
+//! One file a verb.
+
+pub(crate) mod data;
+pub(crate) mod export;
+pub(crate) mod import;
+pub(crate) mod info;
+mod labels;
+pub(crate) mod predict;
+mod shared;
+mod sources;
+pub(crate) mod train;
+pub(crate) mod val;

@@ -1,0 +1,66 @@
+//! What several verbs do alike: the thread pool, reading a model, writing a file.
+
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::{Context, Result, anyhow};
+use loc_data::ReadOptions;
+use loc_net::{Network, Weights};
+use loc_train::{Config, ModelFile};
+
+use crate::args::ReadingArgs;
+use crate::output::Usage;
+
+/// Sets the number of threads that compute; 0 leaves it to `RAYON_NUM_THREADS`, else one a core.
+pub(super) fn use_threads(threads: usize) -> Result<()> {
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build_global()
+        .map_err(|e| Usage(format!("--threads {threads}: {e}")).into())
+}
+
+/// How the flags read a data set.
+pub(super) fn read_options(args: &ReadingArgs) -> Result<ReadOptions> {
+    let mut config =
+        Config { classes: args.classes.clone(), data_format: args.data_format.clone(), ..Config::default() };
+    if let Some(objects) = &args.objects {
+        config.objects.clone_from(objects);
+    }
+    Ok(loc_train::read_options(&config)?)
+}
+
+/// A model file, taken apart and checked.
+pub(super) struct Model {
+    pub(super) file: ModelFile,
+    pub(super) network: Network,
+    pub(super) weights: Weights,
+    /// The metadata as it stands in the file.
+    pub(super) json: String,
+}
+
+impl Model {
+    pub(super) fn load(path: &Path) -> Result<Self> {
+        let found = loc_model::weights::load(path)?;
+        let json = found.metadata.ok_or_else(|| {
+            anyhow!(
+                "{}: says nothing of its classes and input (hint: `loc import` makes a model of it)",
+                path.display()
+            )
+        })?;
+        let at = || path.display().to_string();
+        let file = ModelFile::from_json(&json).with_context(at)?;
+        let network = file.build().with_context(at)?;
+        found.weights.check(&network).with_context(at)?;
+        Ok(Self { file, network, weights: found.weights, json })
+    }
+}
+
+/// Writes a file whole or not at all.
+pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    let write = || {
+        let mut file = atomic_write_file::AtomicWriteFile::open(path)?;
+        file.write_all(bytes)?;
+        file.commit()
+    };
+    write().with_context(|| format!("cannot write {}", path.display()))
+}

@@ -1,0 +1,197 @@
+//! `loc train`: flags to a configuration, events to a person.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Result;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use loc_train::{Config, Evaluation, Event, Layer, Outcome, Provenance, Row, Run, Status, Stop};
+
+use super::shared::use_threads;
+use crate::args::TrainArgs;
+use crate::output::{Exit, Output, escape};
+use crate::signals;
+
+/// Read where it is, if it is.
+const LOCAL_CONFIG: &str = "loc.toml";
+
+pub(crate) fn run(args: &TrainArgs, output: &Output) -> Result<Exit> {
+    let stop = Stop::default();
+    let signals = signals::listen(&stop)?;
+    let mut progress = Progress::new(output);
+    let outcome = match &args.resume {
+        None => {
+            let config = configuration(args)?;
+            use_threads(config.threads)?;
+            let arguments = std::env::args().skip(1).collect();
+            let provenance = Provenance { version: env!("CARGO_PKG_VERSION").into(), arguments };
+            let place = (&*args.project, &*args.name, args.exist_ok);
+            loc_train::train(&config, place, &provenance, &stop, &mut |e| progress.show(e))?
+        }
+        Some(path) => {
+            let run = match path.as_os_str().is_empty() {
+                true => Run::latest(&args.project)?,
+                false => Run::open(path)?,
+            };
+            let overrides = flags(args);
+            use_threads(Config::of_run(&run, &overrides)?.threads)?;
+            loc_train::resume(run, &overrides, &stop, &mut |e| progress.show(e))?
+        }
+    };
+    progress.end();
+    conclude(&outcome, output)?;
+    Ok(match outcome.status {
+        Status::Interrupted => signals.came().map_or(Exit::Failed, Exit::Signal),
+        _ => Exit::Ok,
+    })
+}
+
+/// Recipe, then file, then environment, then flags.
+fn configuration(args: &TrainArgs) -> Result<Config> {
+    let mut layers = Vec::new();
+    let file = args.config.as_deref().or_else(|| Some(Path::new(LOCAL_CONFIG)).filter(|p| p.is_file()));
+    if let Some(path) = file {
+        layers.push(Layer { origin: path.display().to_string(), text: fs_err::read_to_string(path)? });
+    }
+    layers.extend(Layer::environment(|name| std::env::var(name).ok()));
+    layers.extend(flags(args));
+    Ok(Config::resolve(args.recipe.as_deref(), &layers)?)
+}
+
+/// The flags that were given, as a layer each.
+fn flags(args: &TrainArgs) -> Vec<Layer> {
+    let path = |p: &Option<std::path::PathBuf>| p.as_ref().map(|p| p.display().to_string());
+    let values = [
+        ("data", path(&args.data)),
+        ("data_format", args.reading.data_format.clone()),
+        ("objects", args.reading.objects.clone()),
+        ("split_file", path(&args.split_file)),
+        ("val", args.val.clone()),
+        ("epochs", args.epochs.clone()),
+        ("batch", args.batch.clone()),
+        ("lr", args.lr.clone()),
+        ("imgsz", args.imgsz.clone()),
+        ("seed", args.seed.clone()),
+        ("init", path(&args.init)),
+        ("device", args.device.clone()),
+        ("workers", args.workers.clone()),
+        ("threads", args.threads.clone()),
+        ("keep", args.keep.clone()),
+    ];
+    let layer = |(key, value): (&str, Option<String>)| {
+        value.map(|v| Layer::value(format!("--{}", key.replace('_', "-")), key, &v))
+    };
+    let mut layers: Vec<Layer> = values.into_iter().filter_map(layer).collect();
+    if let Some(classes) = &args.reading.classes {
+        layers.push(Layer::list("--classes", "classes", classes));
+    }
+    layers
+}
+
+/// The last words: what the model reached, whether it learnt anything, and how to go on.
+fn conclude(outcome: &Outcome, output: &Output) -> Result<()> {
+    let run = outcome.run.path().display();
+    if let Some(evaluation) = &outcome.evaluation {
+        output.note(&verdict(evaluation));
+    }
+    if outcome.status == Status::Interrupted {
+        output.note(&format!("stopped, the state is saved; go on with: loc train --resume {run}"));
+    }
+    output.data(&run.to_string())?;
+    Ok(())
+}
+
+/// One line: whether the model beats the constant answer.
+pub(crate) fn verdict(e: &Evaluation) -> String {
+    let (Some(accuracy), Some(iou), Some(baseline)) = (e.accuracy, e.mean_iou, e.baseline) else {
+        return "no photo to compare with a constant answer".into();
+    };
+    let constant = format!(
+        "the constant answer (always the majority class and the median box): accuracy {:.3}, mean IoU {:.3}",
+        baseline.majority_accuracy, baseline.median_box.mean_iou
+    );
+    let beats = if e.beats_constant() == Some(true) { "beats" } else { "does not beat" };
+    format!("accuracy {accuracy:.3}, mean IoU {iou:.3}: {beats} {constant}")
+}
+
+/// Shows events: a bar on a terminal, a line an epoch elsewhere.
+struct Progress<'a> {
+    output: &'a Output,
+    bar: Option<ProgressBar>,
+}
+
+impl<'a> Progress<'a> {
+    fn new(output: &'a Output) -> Self {
+        Self { output, bar: None }
+    }
+
+    fn show(&mut self, event: Event) {
+        match event {
+            Event::Warning(text) => self.output.warn(&text),
+            Event::Ready { run, train, val, classes, parameters, epochs, resumed, .. } => {
+                let names: Vec<String> = classes.iter().map(|c| escape(c)).collect();
+                self.line(&format!(
+                    "{}: {train} photos train, {val} validate; classes {}; {parameters} parameters; {epochs} epochs",
+                    run.display(),
+                    names.join(", ")
+                ));
+                if let Some((epoch, step)) = resumed {
+                    self.line(&format!("goes on after epoch {epoch}, step {step}"));
+                }
+                self.line(HEADER);
+                if self.output.bars {
+                    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+                    if let Ok(style) =
+                        ProgressStyle::with_template("{prefix} {wide_bar} {pos}/{len} {msg} {eta}")
+                    {
+                        bar.set_style(style);
+                    }
+                    bar.enable_steady_tick(Duration::from_millis(250));
+                    self.bar = Some(bar);
+                }
+            }
+            Event::Step { epoch, step, steps, loss } => {
+                if let Some(bar) = &self.bar {
+                    if step == 1 {
+                        bar.reset();
+                    }
+                    bar.set_prefix(format!("epoch {epoch}"));
+                    bar.set_length(steps as u64);
+                    bar.set_position(step as u64);
+                    bar.set_message(format!("loss {loss:.4}"));
+                }
+            }
+            Event::Epoch { row, epochs, best } => self.line(&line(&row, epochs, best)),
+            _ => {}
+        }
+    }
+
+    fn line(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| self.output.note(text)),
+            None => self.output.note(text),
+        }
+    }
+
+    fn end(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+const HEADER: &str = "  epoch    seconds  train loss   val loss   accuracy   mean IoU   loc. acc.";
+
+fn line(row: &Row, epochs: usize, best: bool) -> String {
+    let mark = if best { "  best" } else { "" };
+    format!(
+        "{:>7} {:>10.1} {:>11.4} {:>10.4} {:>10.3} {:>10.3} {:>11.3}{mark}",
+        format!("{}/{epochs}", row.epoch),
+        row.time,
+        row.train_loss,
+        row.val_loss,
+        row.val_acc,
+        row.val_iou,
+        row.val_acc_iou50
+    )
+}

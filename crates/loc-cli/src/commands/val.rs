@@ -1,0 +1,158 @@
+//! `loc val`: how good a model is on annotated photos, beside what the constant answer gets.
+
+use std::path::Path;
+
+use anyhow::{Result, bail};
+use loc_data::{Dataset, Loader, Split, split};
+use loc_model::loss::LossConfig;
+use loc_train::{Config, Evaluation, baseline_only, evaluate};
+use serde::Serialize;
+
+use super::shared::{Model, read_options, use_threads};
+use super::train::verdict;
+use crate::args::{Part, TextFormat, ValArgs};
+use crate::output::{Exit, Output, Usage, escape};
+
+/// Photos that run at once.
+const BATCH: usize = 32;
+
+#[derive(Serialize)]
+struct Record<'a> {
+    schema: &'static str,
+    model: String,
+    split: &'static str,
+    #[serde(flatten)]
+    evaluation: &'a Evaluation,
+}
+
+pub(crate) fn run(args: &ValArgs, output: &Output) -> Result<Exit> {
+    let gates = args.fail_under.iter().map(|gate| Gate::parse(gate)).collect::<Result<Vec<_>>>()?;
+    use_threads(args.threads)?;
+    let model = Model::load(&args.model)?;
+    let classes = &model.file.meta.classes;
+    let mut options = read_options(&args.reading)?;
+    if options.classes.is_none() && numbered(&args.data, classes)? {
+        options.classes = Some(classes.clone());
+    }
+    let (dataset, warnings) = Dataset::open_with_warnings(&args.data, &options)?;
+    for warning in warnings {
+        output.warn(&warning.to_string());
+    }
+    if dataset.classes != *classes {
+        bail!(
+            "{}: was made for the classes {classes:?}, the data set has {:?} (hint: `--classes` sets their order)",
+            args.model.display(),
+            dataset.classes
+        );
+    }
+    let split = find_split(args, &dataset, output)?;
+    let (name, chosen) = match args.split {
+        Part::Train => ("train", split.train.clone()),
+        Part::Val => ("val", split.val.clone()),
+        Part::All => ("all", (0..dataset.samples.len()).collect()),
+    };
+    let loader = Loader::new(&dataset, &chosen, model.file.meta.input, args.workers)?;
+    let trained = loc_model::Model::new(model.network, &model.weights, &loc_model::device::parse("cpu")?)?;
+    let baseline = baseline_only(&dataset, &split.train, &chosen);
+    let evaluation = evaluate(&trained, &loader, &LossConfig::default(), classes, BATCH, baseline)?;
+    match args.format {
+        TextFormat::Json => {
+            let model = args.model.display().to_string();
+            output.json(&Record { schema: "loc.val/1", model, split: name, evaluation: &evaluation })?;
+        }
+        TextFormat::Text => output.data(describe(&evaluation, name).trim_end())?,
+    }
+    let failed: Vec<String> = gates.iter().filter_map(|gate| gate.failure(&evaluation)).collect();
+    for failure in &failed {
+        output.warn(failure);
+    }
+    Ok(if failed.is_empty() { Exit::Ok } else { Exit::Gate })
+}
+
+/// Whether the data set has numbers where the model has names.
+fn numbered(data: &Path, classes: &[String]) -> Result<bool> {
+    let all_numbers = |names: &[String]| names.iter().all(|n| n.parse::<u32>().is_ok());
+    if all_numbers(classes) {
+        return Ok(false);
+    }
+    let found = Dataset::open(data, &loc_data::ReadOptions::default())?.classes;
+    Ok(all_numbers(&found))
+}
+
+/// The split of the flag, of the model's run folder, or of seed 0.
+fn find_split(args: &ValArgs, dataset: &Dataset, output: &Output) -> Result<Split> {
+    if let Some(file) = &args.split_file {
+        return Ok(split::read_csv(file, dataset)?);
+    }
+    let recorded = args.model.parent().and_then(Path::parent).map(|run| run.join("split.csv"));
+    if let Some(file) = recorded.filter(|f| f.is_file())
+        && let Ok(split) = split::read_csv(&file, dataset)
+    {
+        return Ok(split);
+    }
+    if args.split != Part::All {
+        output.note("the split is drawn by seed 0: the model's run folder has none for this data set (hint: --split-file)");
+    }
+    let config = Config::default();
+    Ok(split::stratified(dataset, config.val, config.seed)?)
+}
+
+fn describe(e: &Evaluation, split: &str) -> String {
+    let show = |v: Option<f64>| v.map_or("n/a".into(), |v| format!("{v:.3}"));
+    let b = e.baseline;
+    let rows = [
+        ("accuracy", e.accuracy, b.map(|b| b.majority_accuracy)),
+        ("mean IoU", e.mean_iou, b.map(|b| b.median_box.mean_iou)),
+        ("IoU ≥ 0.5", e.iou50, b.map(|b| b.median_box.iou50)),
+        ("IoU ≥ 0.75", e.iou75, b.map(|b| b.median_box.iou75)),
+    ];
+    let mut text = format!("{split}, {} photos           model  constant answer\n", e.samples);
+    for (name, model, constant) in rows {
+        text += &format!("{name:<22} {:>8}  {:>15}\n", show(model), show(constant));
+    }
+    text += &format!("{:<22} {:>8}\n", "localization accuracy", show(e.localization_accuracy));
+    text += &format!("{:<22} {:>8}\n", "loss", show(e.loss.map(|l| l.total)));
+    for (name, class) in &e.per_class {
+        let (accuracy, iou) = (show(class.accuracy), show(class.mean_iou));
+        text += &format!(
+            "class {}: {} photos, accuracy {accuracy}, mean IoU {iou}\n",
+            escape(name),
+            class.samples
+        );
+    }
+    text + &verdict(e)
+}
+
+/// A metric and the value it must reach.
+struct Gate {
+    name: String,
+    least: f64,
+    metric: fn(&Evaluation) -> Option<f64>,
+}
+
+impl Gate {
+    fn parse(text: &str) -> Result<Self> {
+        let fail = |why: &str| Usage(format!("--fail-under {text:?}: {why} (hint: iou=0.7,acc=0.9)"));
+        let (name, value) = text.split_once('=').ok_or_else(|| fail("METRIC=X is needed"))?;
+        let metric: fn(&Evaluation) -> Option<f64> = match name {
+            "acc" => |e| e.accuracy,
+            "iou" => |e| e.mean_iou,
+            "iou50" => |e| e.iou50,
+            "iou75" => |e| e.iou75,
+            "loc_acc" => |e| e.localization_accuracy,
+            _ => bail!(fail("the metrics are acc, iou, iou50, iou75 and loc_acc")),
+        };
+        match value.parse::<f64>() {
+            Ok(least) if (0.0..=1.0).contains(&least) => Ok(Self { name: name.to_owned(), least, metric }),
+            _ => bail!(fail("the value must be within 0 and 1")),
+        }
+    }
+
+    /// What is said if the gate is not met; a metric without samples does not meet it.
+    fn failure(&self, e: &Evaluation) -> Option<String> {
+        let found = (self.metric)(e);
+        let shown = found.map_or("n/a".into(), |v| format!("{v:.4}"));
+        let met = found.is_some_and(|v| v >= self.least);
+        (!met).then(|| format!("{} is {shown}, under {}", self.name, self.least))
+    }
+}

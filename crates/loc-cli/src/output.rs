@@ -1,0 +1,159 @@
+//! Where words go: data on stdout, all else on stderr; colour, escaping, exit codes.
+
+use std::fmt::Display;
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+
+use clap::ValueEnum;
+
+/// When to colour what goes to the terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal, unless `NO_COLOR` is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// How the process ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// All went well.
+    Ok,
+    /// It failed.
+    Failed,
+    /// Flags or configuration are at fault.
+    Usage,
+    /// Done, but some inputs failed.
+    Partly,
+    /// A gate was not met.
+    Gate,
+    /// Stopped by a signal, state saved: 128 plus its number.
+    Signal(u8),
+}
+
+impl Exit {
+    pub(crate) fn code(self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::Ok => 0,
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Partly => 3,
+            Self::Gate => 4,
+            Self::Signal(number) => 128 + number,
+        })
+    }
+
+    /// The code of an error that ended a command.
+    pub(crate) fn of(error: &anyhow::Error) -> Self {
+        let usage = error.is::<Usage>()
+            || error.downcast_ref::<loc_train::TrainError>().is_some_and(loc_train::TrainError::is_usage)
+            || matches!(error.downcast_ref(), Some(loc_data::DataError::Argument { .. }));
+        if usage { Self::Usage } else { Self::Failed }
+    }
+}
+
+/// An error of flags or of what they name.
+#[derive(Debug)]
+pub(crate) struct Usage(pub(crate) String);
+
+impl Display for Usage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Usage {}
+
+/// Whether the error is that nobody reads our stdout any more.
+pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// The two streams, and whether they are a person's terminal.
+pub(crate) struct Output {
+    colored: bool,
+    /// Whether progress bars can be shown.
+    pub(crate) bars: bool,
+    /// Whether data goes to a person's eyes rather than to a program.
+    pub(crate) data_is_seen: bool,
+}
+
+impl Output {
+    pub(crate) fn new(color: Color) -> Self {
+        let terminal = io::stderr().is_terminal();
+        let colored = match color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()),
+        };
+        let dumb = std::env::var_os("TERM").is_some_and(|t| t == "dumb");
+        Self { colored, bars: terminal && !dumb, data_is_seen: io::stdout().is_terminal() }
+    }
+
+    /// Data: to stdout, with a newline.
+    #[expect(clippy::unused_self, reason = "all that is printed goes through an `Output`")]
+    pub(crate) fn data(&self, line: &str) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        out.write_all(line.as_bytes())?;
+        out.write_all(b"\n")
+    }
+
+    /// A record as one line of JSON.
+    pub(crate) fn json(&self, value: &impl serde::Serialize) -> anyhow::Result<()> {
+        Ok(self.data(&serde_json::to_string(value)?)?)
+    }
+
+    /// A word to the person: to stderr.
+    #[expect(clippy::unused_self, reason = "all that is printed goes through an `Output`")]
+    pub(crate) fn note(&self, text: &str) {
+        Self::plain(text);
+    }
+
+    pub(crate) fn warn(&self, text: &str) {
+        self.labelled("warning", "33", text);
+    }
+
+    pub(crate) fn error(&self, error: &anyhow::Error) {
+        self.labelled("error", "31", &format!("{error:#}"));
+    }
+
+    fn labelled(&self, label: &str, color: &str, text: &str) {
+        let text = escape(text);
+        if self.colored {
+            Self::plain(&format!("\x1b[1;{color}m{label}:\x1b[0m {text}"));
+        } else {
+            Self::plain(&format!("{label}: {text}"));
+        }
+    }
+
+    /// A line to stderr; a closed stderr is nobody's loss.
+    pub(crate) fn plain(text: &str) {
+        let _ = writeln!(io::stderr().lock(), "{text}");
+    }
+}
+
+/// Text with control characters shown instead of sent: a class or file name must not steer the terminal.
+pub(crate) fn escape(text: &str) -> String {
+    let control = |c: char| c.is_control() && c != '\n' && c != '\t';
+    text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
+        if control(c) {
+            out.extend(c.escape_default())
+        } else {
+            out.push(c)
+        }
+        out
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_are_shown() {
+        assert_eq!(escape("cat\x1b[2J\u{9b}31m\r\nß"), "cat\\u{1b}[2J\\u{9b}31m\\r\nß");
+    }
+}

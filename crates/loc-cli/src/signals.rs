@@ -1,0 +1,31 @@
+//! SIGINT and SIGTERM: the first asks training to stop, a second ends the process at once.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use loc_train::Stop;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
+
+/// Which signal came, if one did.
+pub(crate) struct Signals(Arc<AtomicUsize>);
+
+/// Lets both signals ask for a stop.
+pub(crate) fn listen(stop: &Stop) -> std::io::Result<Signals> {
+    let came = Arc::new(AtomicUsize::new(0));
+    for signal in [SIGINT, SIGTERM] {
+        // In this order: the second signal finds the flag that the first one set.
+        let armed: Arc<AtomicBool> = stop.flag();
+        flag::register_conditional_shutdown(signal, 128 + signal, armed)?;
+        flag::register_usize(signal, Arc::clone(&came), usize::try_from(signal).unwrap_or(0))?;
+        flag::register(signal, stop.flag())?;
+    }
+    Ok(Signals(came))
+}
+
+impl Signals {
+    /// The number of the signal that came.
+    pub(crate) fn came(&self) -> Option<u8> {
+        u8::try_from(self.0.load(Ordering::SeqCst)).ok().filter(|n| *n != 0)
+    }
+}

@@ -1,0 +1,340 @@
+//! Class names: the list in its order, and the index of each label. Names are compared exactly; a name that is
+//! nearly another is an error that says so, for a class of its own by a slip of the pen is learnt in earnest.
+
+use std::collections::BTreeMap;
+
+use crate::DataError;
+use crate::formats::Label;
+use crate::formats::number::quoted;
+
+/// Most class names that a message lists.
+const LISTED: usize = 20;
+
+/// The classes of a data set, and how labels become indices.
+#[derive(Debug)]
+pub(crate) struct Classes {
+    pub(crate) names: Vec<String>,
+    index: BTreeMap<Label, usize>,
+    wrong: BTreeMap<Label, (String, Option<String>)>,
+}
+
+impl Classes {
+    /// Settles the classes from every label of the data set and, if given, the list of names.
+    ///
+    /// Without a list, names are ordered bytewise, numbers by value. With a list, a number is an index into it,
+    /// or, if there are as many different numbers as names, the numbers are named in ascending order.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Argument`] if the given list is empty or names a class twice or not at all.
+    pub(crate) fn settle<'a>(
+        labels: impl Iterator<Item = &'a Label>,
+        given: Option<&[String]>,
+    ) -> Result<Self, DataError> {
+        let mut counts: BTreeMap<Label, usize> = BTreeMap::new();
+        for label in labels {
+            *counts.entry(label.clone()).or_default() += 1;
+        }
+        if let Some(names) = given {
+            check_given(names)?;
+        }
+        // Numbers, unless a single label is none.
+        let numbers: Option<BTreeMap<u32, Vec<&Label>>> =
+            counts.keys().try_fold(BTreeMap::new(), |mut map, l| {
+                map.entry(number(l)?).or_insert_with(Vec::new).push(l);
+                Some(map)
+            });
+        Ok(match (numbers, given) {
+            (_, Some(names)) if counts.keys().all(|l| names.contains(&l.to_string())) => {
+                Self::listed(&counts, names)
+            }
+            (Some(numbers), given) if !numbers.is_empty() => Self::numbered(&numbers, given),
+            (_, Some(names)) => Self::listed(&counts, names),
+            (_, None) => Self::inferred(&counts),
+        })
+    }
+
+    /// Index of a label's class.
+    ///
+    /// # Errors
+    ///
+    /// Why it has none, and a hint.
+    pub(crate) fn index(&self, label: &Label) -> Result<usize, (String, Option<String>)> {
+        match (self.index.get(label), self.wrong.get(label)) {
+            (Some(index), _) => Ok(*index),
+            (None, Some(why)) => Err(why.clone()),
+            (None, None) => Err((format!("unknown class {}", quoted(&label.to_string())), None)),
+        }
+    }
+
+    /// Keeps only the classes that are used; the order stays.
+    pub(crate) fn keep(&mut self, used: &[bool]) {
+        let kept = |i: &usize| used.get(*i).copied().unwrap_or(false);
+        let moved: Vec<usize> = (0..self.names.len()).map(|i| (0..i).filter(kept).count()).collect();
+        self.index.retain(|_, i| kept(i));
+        for index in self.index.values_mut() {
+            *index = moved[*index];
+        }
+        let mut at = 0..;
+        self.names.retain(|_| at.next().is_some_and(|i| kept(&i)));
+    }
+
+    fn numbered(numbers: &BTreeMap<u32, Vec<&Label>>, given: Option<&[String]>) -> Self {
+        let mut classes = Self { names: vec![], index: BTreeMap::new(), wrong: BTreeMap::new() };
+        let in_turn: Vec<String> = numbers.keys().map(ToString::to_string).collect();
+        classes.names = given.map_or_else(|| in_turn.clone(), <[String]>::to_vec);
+        let count = classes.names.len();
+        let as_index = |n: u32| usize::try_from(n).ok().filter(|i| *i < count);
+        let by_index = given.is_some() && numbers.keys().all(|n| as_index(*n).is_some());
+        for (turn, (number, labels)) in numbers.iter().enumerate() {
+            let index = if by_index || numbers.len() != count { as_index(*number) } else { Some(turn) };
+            for label in labels {
+                match index {
+                    Some(index) => drop(classes.index.insert((*label).clone(), index)),
+                    None => {
+                        let message = format!("class number {number}, but {count} classes are named");
+                        let hint = format!("numbers count from 0; the data has {}", listed(&in_turn));
+                        classes.wrong.insert((*label).clone(), (message, Some(hint)));
+                    }
+                }
+            }
+        }
+        classes
+    }
+
+    fn listed(counts: &BTreeMap<Label, usize>, names: &[String]) -> Self {
+        let mut classes = Self { names: names.to_vec(), index: BTreeMap::new(), wrong: BTreeMap::new() };
+        for label in counts.keys() {
+            let text = label.to_string();
+            match names.iter().position(|name| *name == text) {
+                Some(index) => drop(classes.index.insert(label.clone(), index)),
+                None => {
+                    let message = format!("unknown class {}, known are {}", quoted(&text), listed(names));
+                    let hint = nearest(&text, names).map(|name| format!("did you mean `{name}`?"));
+                    classes.wrong.insert(label.clone(), (message, hint));
+                }
+            }
+        }
+        classes
+    }
+
+    fn inferred(counts: &BTreeMap<Label, usize>) -> Self {
+        // Of names that differ only in case or blanks, the most frequent is taken to be meant.
+        let mut meant: BTreeMap<String, (usize, String)> = BTreeMap::new();
+        for (label, count) in counts {
+            let text = label.to_string();
+            let best = meant.entry(folded(&text)).or_insert((0, String::new()));
+            let tidy = text.trim() == text;
+            if *count > best.0 && (tidy || best.0 == 0) {
+                *best = (*count, text);
+            }
+        }
+        let mut classes = Self { names: vec![], index: BTreeMap::new(), wrong: BTreeMap::new() };
+        let keep = "if it is a class of its own, list the classes (`--classes`)";
+        for label in counts.keys() {
+            let text = label.to_string();
+            let (count, name) = &meant[&folded(&text)];
+            if text.trim() != text {
+                let message = format!("class {} begins or ends with a blank", quoted(&text));
+                let hint = format!("did you mean `{}`?", text.trim());
+                classes.wrong.insert(label.clone(), (message, Some(hint)));
+            } else if *name != text {
+                let times = crate::error::count(*count, "object");
+                let message = format!("class {}, but {times} of `{name}`", quoted(&text));
+                let hint = format!("did you mean `{name}`? {keep}");
+                classes.wrong.insert(label.clone(), (message, Some(hint)));
+            } else {
+                classes.names.push(text);
+            }
+        }
+        classes.names.sort_unstable();
+        classes.names.dedup();
+        for label in counts.keys() {
+            if let Ok(index) = classes.names.binary_search(&label.to_string()) {
+                classes.index.insert(label.clone(), index);
+            }
+        }
+        classes
+    }
+}
+
+/// The number a label stands for: one written in decimal digits, without superfluous zeros.
+fn number(label: &Label) -> Option<u32> {
+    match label {
+        Label::Number(n) => Some(*n),
+        Label::Name(name) => name.parse().ok().filter(|n: &u32| n.to_string() == *name),
+    }
+}
+
+fn check_given(names: &[String]) -> Result<(), DataError> {
+    let fail = |value: &str, range: &str| {
+        Err(DataError::Argument { what: "list of classes", value: quoted(value), range: range.to_owned() })
+    };
+    if names.is_empty() {
+        return fail("", "at least one class is needed");
+    }
+    for (i, name) in names.iter().enumerate() {
+        if name.trim().is_empty() {
+            return fail(&names.join(","), "a class has no name");
+        }
+        if names[..i].contains(name) {
+            return fail(&names.join(","), "a class stands in it twice");
+        }
+    }
+    Ok(())
+}
+
+/// Two names with the same fold differ only in case, blanks at the ends, `_` and `-`.
+fn folded(name: &str) -> String {
+    name.trim().to_lowercase().replace(['_', '-'], " ")
+}
+
+/// The name that a reader would take for this one.
+fn nearest<'a>(text: &str, names: &'a [String]) -> Option<&'a str> {
+    let folded_text = folded(text);
+    let near = |name: &&String| {
+        let most = name.chars().count() / 3;
+        let d = edits(&folded_text, &folded(name));
+        (d <= most.min(2)).then_some(d)
+    };
+    names.iter().filter_map(|n| near(&n).map(|d| (d, n))).min_by_key(|(d, _)| *d).map(|(_, n)| n.as_str())
+}
+
+/// Levenshtein distance; names beyond 100 characters are far from everything.
+fn edits(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    if a == b {
+        return 0;
+    }
+    if a.len().max(b.len()) > 100 {
+        return usize::MAX;
+    }
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.iter().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(x != y);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+fn listed(names: &[String]) -> String {
+    let mut text: Vec<String> = names.iter().take(LISTED).map(|n| quoted(n)).collect();
+    if names.len() > LISTED {
+        text.push(format!("… ({} in all)", names.len()));
+    }
+    text.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(list: &[&str]) -> Vec<Label> {
+        list.iter().map(|n| Label::Name((*n).to_owned())).collect()
+    }
+
+    fn numbers(list: &[u32]) -> Vec<Label> {
+        list.iter().map(|n| Label::Number(*n)).collect()
+    }
+
+    fn settle(labels: &[Label], given: Option<&[&str]>) -> Classes {
+        let given: Option<Vec<String>> = given.map(|g| g.iter().map(|n| (*n).to_owned()).collect());
+        Classes::settle(labels.iter(), given.as_deref()).unwrap()
+    }
+
+    /// The class of each label by name; the message where there is none.
+    fn resolved(labels: &[Label], given: Option<&[&str]>) -> Vec<String> {
+        let classes = settle(labels, given);
+        let name = |l| match classes.index(l) {
+            Ok(index) => classes.names[index].clone(),
+            Err((message, hint)) => format!("{message} | {}", hint.unwrap_or_default()),
+        };
+        labels.iter().map(name).collect()
+    }
+
+    #[test]
+    fn names_are_ordered_bytewise() {
+        assert_eq!(
+            settle(&names(&["dog", "cat", "dog", "Zebra", "äffchen"]), None).names,
+            ["Zebra", "cat", "dog", "äffchen"]
+        );
+        assert_eq!(settle(&names(&["dog", "cat"]), Some(&["dog", "cat"])).names, ["dog", "cat"]);
+    }
+
+    #[test]
+    fn numbers_are_ordered_by_value_and_named_by_the_list() {
+        assert_eq!(settle(&numbers(&[10, 2, 0]), None).names, ["0", "2", "10"]);
+        assert_eq!(settle(&names(&["10", "2"]), None).names, ["2", "10"]);
+        assert_eq!(resolved(&numbers(&[1, 0]), Some(&["cat", "dog"])), ["dog", "cat"]);
+        assert_eq!(resolved(&numbers(&[2, 0]), Some(&["a", "b", "c"])), ["c", "a"]);
+        assert_eq!(resolved(&numbers(&[2, 1]), Some(&["a", "b"])), ["b", "a"], "counted from 1");
+        assert_eq!(resolved(&names(&["0", "1"]), Some(&["cat", "dog"])), ["cat", "dog"]);
+        let bad = resolved(&numbers(&[0, 3]), Some(&["a", "b", "c"]));
+        assert_eq!(bad[0], "a");
+        assert!(bad[1].starts_with("class number 3, but 3 classes are named | numbers count from 0"));
+        assert_eq!(settle(&names(&["1", "x"]), None).names, ["1", "x"], "one name makes all of them names");
+        assert_eq!(settle(&names(&["007", "7"]), None).names, ["007", "7"]);
+        assert_eq!(
+            resolved(&numbers(&[7, 9]), Some(&["9", "7"])),
+            ["7", "9"],
+            "names that look like numbers"
+        );
+    }
+
+    #[test]
+    fn near_names_are_suggested() {
+        for (label, expected) in [
+            ("Cat", "unknown class `Cat`, known are `cat`, `dog` | did you mean `cat`?"),
+            ("cat ", "unknown class `cat `, known are `cat`, `dog` | did you mean `cat`?"),
+            ("catt", "unknown class `catt`, known are `cat`, `dog` | did you mean `cat`?"),
+            ("horse", "unknown class `horse`, known are `cat`, `dog` | "),
+        ] {
+            assert_eq!(resolved(&names(&[label]), Some(&["cat", "dog"])), [expected]);
+        }
+    }
+
+    #[test]
+    fn slips_are_found_without_a_list() {
+        let resolved = resolved(&names(&["cat", "cat", "Cat", "dog ", "dog"]), None);
+        assert_eq!(resolved[0], "cat");
+        assert_eq!(
+            resolved[2],
+            "class `Cat`, but 2 objects of `cat` | did you mean `cat`? if it is a class of its own, list the classes \
+             (`--classes`)"
+        );
+        assert!(resolved[3].starts_with("class `dog ` begins or ends with a blank"), "{resolved:?}");
+        assert_eq!(resolved[4], "dog");
+        let own = settle(&names(&["cat", "Cat"]), Some(&["Cat", "cat"]));
+        assert_eq!(own.names, ["Cat", "cat"], "listed names are all right");
+    }
+
+    #[test]
+    fn unused_classes_go() {
+        let labels = names(&["a", "b", "c"]);
+        let mut classes = settle(&labels, None);
+        classes.keep(&[true, false, true]);
+        assert_eq!(classes.names, ["a", "c"]);
+        assert_eq!(classes.index(&labels[2]), Ok(1));
+        assert!(classes.index(&labels[1]).is_err());
+    }
+
+    #[test]
+    fn bad_lists_are_refused() {
+        for list in [vec![], vec!["a", "a"], vec!["a", " "]] {
+            let list: Vec<String> = list.into_iter().map(str::to_owned).collect();
+            assert!(Classes::settle([].iter(), Some(&list)).is_err(), "{list:?}");
+        }
+    }
+
+    #[test]
+    fn edit_distances() {
+        for (a, b, d) in [("", "abc", 3), ("kitten", "sitting", 3), ("cat", "cta", 2), ("ab", "ab", 0)] {
+            assert_eq!(edits(a, b), d, "{a} {b}");
+        }
+    }
+}

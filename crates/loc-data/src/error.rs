@@ -1,0 +1,131 @@
+//! The errors of this crate: which file, where in it, why, and what to try.
+
+use std::path::PathBuf;
+
+use crate::Finding;
+
+/// How many findings an error prints; the rest is a count.
+pub(crate) const SHOWN: usize = 20;
+
+/// What can go wrong between a folder of annotated photos and a batch.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DataError {
+    /// The operating system refused; the message names the path.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    /// The path holds no data set that can be read.
+    #[error("{}: {reason}", path.display())]
+    NoDataSet {
+        /// The path as given.
+        path: PathBuf,
+        /// What was looked for, what was found, and a hint.
+        reason: String,
+    },
+    /// The data set has defects; all are listed (the first 20 in the message).
+    #[error("{}: the data set has {}\n{}", path.display(), count(findings.len(), "error"), list(findings))]
+    Defects {
+        /// The path as given.
+        path: PathBuf,
+        /// Every error found; no warnings.
+        findings: Vec<Finding>,
+    },
+    /// A data set cannot be split as asked.
+    #[error("split: {0}")]
+    Split(String),
+    /// A split file does not fit the data set; every difference is listed (the first 20 in the message).
+    #[error("{}: the split file does not fit the data set: {}\n{}", path.display(), count(problems.len(), "problem"), list(problems))]
+    SplitFile {
+        /// Path of the split file.
+        path: PathBuf,
+        /// One line for each problem.
+        problems: Vec<String>,
+    },
+    /// The decoded photos would not fit in memory.
+    #[error(
+        "{photos} photos decoded to {width}×{height} need {} of memory, {} are available (hint: fewer photos, or a \
+         smaller input size)", mib(*needed), mib(*available)
+    )]
+    Memory {
+        /// Number of photos.
+        photos: usize,
+        /// Width of the network's input, in pixels.
+        width: u32,
+        /// Height of the network's input, in pixels.
+        height: u32,
+        /// Bytes needed.
+        needed: u64,
+        /// Bytes available.
+        available: u64,
+    },
+    /// The network's input cannot be prepared as asked.
+    #[error(transparent)]
+    Input(#[from] loc_infer::Error),
+    /// A thread cannot be started, or ended early.
+    #[error("loader: {0}")]
+    Threads(String),
+    /// An argument is outside its range.
+    #[error("{what} is {value}: {range}")]
+    Argument {
+        /// Which argument.
+        what: &'static str,
+        /// What was given.
+        value: String,
+        /// What is admitted.
+        range: String,
+    },
+    /// The folder to write into exists and is not empty.
+    #[error("{}: the folder is not empty (hint: name a new folder, nothing is overwritten)", .0.display())]
+    NotEmpty(PathBuf),
+    /// A picture cannot be encoded or a box not be drawn.
+    #[error("{what}: {reason}")]
+    Picture {
+        /// Which picture.
+        what: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// "1 error", "2 errors".
+pub(crate) fn count(n: usize, noun: &str) -> String {
+    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
+}
+
+fn list<T: ToString>(items: &[T]) -> String {
+    let mut lines: Vec<String> = items.iter().take(SHOWN).map(|i| format!("  {}", i.to_string())).collect();
+    if items.len() > SHOWN {
+        lines.push(format!("  … and {} more", items.len() - SHOWN));
+    }
+    lines.join("\n")
+}
+
+fn mib(bytes: u64) -> String {
+    format!("{} MiB", bytes.div_ceil(1 << 20))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defects_show_the_first_twenty_and_the_count() {
+        let findings: Vec<Finding> = (1..=25).map(|i| Finding::error("a.xml", Some(i), "bad")).collect();
+        let message = DataError::Defects { path: "set".into(), findings }.to_string();
+        assert!(message.starts_with("set: the data set has 25 errors\n  a.xml:1: bad\n"), "{message}");
+        assert!(message.contains("a.xml:20: bad\n  … and 5 more"), "{message}");
+        assert_eq!(message.lines().count(), 22);
+    }
+
+    #[test]
+    fn memory_says_how_much() {
+        let error = DataError::Memory {
+            photos: 9,
+            width: 256,
+            height: 256,
+            needed: 3 << 20,
+            available: (1 << 20) + 1,
+        };
+        assert!(error.to_string().contains("256×256 need 3 MiB of memory, 2 MiB are available"));
+    }
+}

@@ -1,0 +1,154 @@
+//! What every annotation format is read into, and how a format is recognised. One file a format.
+//!
+//! Readers only read: whether a photo exists and a box lies in it is decided in `assemble.rs`, for all formats alike.
+
+pub(crate) mod csv;
+pub(crate) mod number;
+pub(crate) mod voc;
+
+use std::fmt;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use serde::Serialize;
+
+use crate::tree::Tree;
+use crate::{BBox, DataError, Finding, ImageSize};
+
+/// An annotation format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Format {
+    /// Pascal VOC: one XML file a photo (as LabelImg, VoTT and Roboflow write it).
+    Voc,
+    /// One row an object: `filename,width,height,class_num,xmin,ymin,xmax,ymax`, or `class` with names.
+    Csv,
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Voc => "voc",
+            Self::Csv => "csv",
+        })
+    }
+}
+
+impl FromStr for Format {
+    type Err = DataError;
+
+    fn from_str(text: &str) -> Result<Self, DataError> {
+        match text {
+            "voc" => Ok(Self::Voc),
+            "csv" => Ok(Self::Csv),
+            _ => Err(DataError::Argument {
+                what: "data format",
+                value: text.to_owned(),
+                range: "`voc` and `csv` are known".into(),
+            }),
+        }
+    }
+}
+
+/// What the annotations say of one photo; nothing in it has been compared with the photo.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Annotation {
+    /// The file it was read from.
+    pub(crate) source: PathBuf,
+    /// Where in it the photo is named.
+    pub(crate) line: u32,
+    /// The photo's name as written.
+    pub(crate) photo: String,
+    /// The photo's size as written, and where.
+    pub(crate) size: Option<(ImageSize, u32)>,
+    /// The objects that could be read, in order.
+    pub(crate) objects: Vec<Object>,
+    /// Whether something in it could not be read (there is a finding): the photo is annotated, but no sample.
+    pub(crate) defective: bool,
+}
+
+/// One object of an annotation.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Object {
+    /// Its class as written.
+    pub(crate) label: Label,
+    /// Its box as written: pixels, finite, neither ordered nor inside the photo.
+    pub(crate) bbox: BBox,
+    /// Where its box stands.
+    pub(crate) line: u32,
+}
+
+/// A class as written.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Label {
+    /// By number: an index into a list of classes kept elsewhere.
+    Number(u32),
+    /// By name, exactly as written.
+    Name(String),
+}
+
+impl fmt::Display for Label {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(n) => write!(f, "{n}"),
+            Self::Name(name) => f.write_str(name),
+        }
+    }
+}
+
+/// Everything the annotation files of a tree say.
+#[derive(Debug, Default)]
+pub(crate) struct Annotations {
+    pub(crate) photos: Vec<Annotation>,
+    pub(crate) findings: Vec<Finding>,
+    /// Annotation files that could not be parsed: photos named like them are not reported as lacking an annotation.
+    pub(crate) broken: Vec<PathBuf>,
+}
+
+/// Recognises the format of a tree by content: VOC wins over a CSV beside it.
+///
+/// # Errors
+///
+/// [`DataError::NoDataSet`] if there is neither, with what was found instead.
+pub(crate) fn recognise(tree: &Tree) -> Result<Format, DataError> {
+    if tree.xmls.iter().any(|path| voc::looks_like(path)) {
+        return Ok(Format::Voc);
+    }
+    if tree.csvs.iter().any(|path| csv::looks_like(path)) {
+        return Ok(Format::Csv);
+    }
+    if !tree.xmls.is_empty() {
+        // None of them is an annotation; reading them says why.
+        return Ok(Format::Voc);
+    }
+    let reason = match (tree.csvs.first(), &tree.json) {
+        (Some(path), _) => format!("no annotations found; {}", csv::describe_header(path)),
+        (None, Some(path)) => format!(
+            "no annotations found; {} may be COCO, which is not read (hint: convert it to Pascal VOC XML or CSV)",
+            path.display()
+        ),
+        (None, None) => format!(
+            "no annotations found among {} photos (hint: Pascal VOC XML files, or a CSV file with the header {})",
+            tree.photos.len(),
+            csv::HEADER
+        ),
+    };
+    Err(DataError::NoDataSet { path: tree.root.clone(), reason })
+}
+
+/// Reads a whole file of at most `limit` bytes.
+///
+/// # Errors
+///
+/// Why it could not be read, or that it is too long; nothing is read beyond the limit.
+pub(crate) fn read_limited(path: &Path, limit: u64) -> Result<Vec<u8>, String> {
+    let file = fs_err::File::open(path).map_err(|e| e.to_string())?;
+    let mut bytes = Vec::new();
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(|e| e.to_string())?;
+    if bytes.len() as u64 > limit {
+        return Err(format!("is longer than {} MiB, the limit for an annotation file", limit >> 20));
+    }
+    Ok(bytes)
+}

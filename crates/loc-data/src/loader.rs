@@ -1,0 +1,283 @@
+//! Samples to batches: each photo decoded once and kept as bytes at the network's size; order drawn anew for each
+//! epoch; the next batches made ready while the current one trains.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread::JoinHandle;
+
+use image::RgbImage;
+use loc_infer::preprocess::{decode_path, fit, to_planar};
+use loc_infer::{InputSpec, Limits};
+use ndarray::{Array2, Array4, Axis};
+use rayon::prelude::*;
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+use crate::memory;
+use crate::random::Random;
+use crate::{DataError, Dataset, Finding};
+
+/// Batches that wait ready, beside the one being made and the one in use.
+const READY: usize = 2;
+
+/// What one training step learns from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Batch {
+    /// Photos `[N, 3, H, W]`: RGB, planar, 0..1 (mean and deviation are the network's first layer).
+    pub images: Array4<f32>,
+    /// Boxes `[N, 4]`: x1, y1, x2, y2 in 0..1 of the network's input.
+    pub boxes: Array2<f32>,
+    /// Class indices `[N]`.
+    pub labels: Vec<u32>,
+    /// The samples' indices in [`Dataset::samples`] `[N]`.
+    pub indices: Vec<usize>,
+}
+
+/// Samples of a data set, decoded and ready for any number of epochs.
+#[derive(Debug)]
+pub struct Loader {
+    store: Arc<Store>,
+    pool: Arc<ThreadPool>,
+}
+
+#[derive(Debug)]
+struct Store {
+    input: InputSpec,
+    images: Vec<RgbImage>,
+    boxes: Vec<[f32; 4]>,
+    labels: Vec<u32>,
+    indices: Vec<usize>,
+}
+
+impl Loader {
+    /// Decodes the samples with these `indices`, in parallel on `workers` threads (0: one a core), and keeps each as
+    /// RGB8 at the input's size, exactly as prediction would see it: 3 × width × height bytes a photo.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Defects`] with every photo that cannot be decoded, [`DataError::Memory`] if they would not fit,
+    /// [`DataError::Input`] if the input's size is out of range.
+    ///
+    /// # Panics
+    ///
+    /// If an index is not below the number of samples.
+    pub fn new(
+        dataset: &Dataset,
+        indices: &[usize],
+        input: InputSpec,
+        workers: usize,
+    ) -> Result<Self, DataError> {
+        input.check()?;
+        let pool = ThreadPoolBuilder::new()
+            .num_threads(workers)
+            .thread_name(|i| format!("loader-{i}"))
+            .build()
+            .map_err(|e| DataError::Threads(e.to_string()))?;
+        memory::check(dataset, indices, input.size, pool.current_num_threads())?;
+        let limits = Limits::default();
+        let decode = |index: &usize| {
+            let sample = &dataset.samples[*index];
+            let wrong = |reason: String| Finding::error(&sample.image, None, reason);
+            let photo = decode_path(&sample.image, &limits).map_err(|e| wrong(e.reason().to_string()))?;
+            let found = photo.size();
+            if found != sample.size {
+                return Err(wrong(format!("is {found}, was {} when the data set was read", sample.size)));
+            }
+            let (image, frame) = fit(&photo.rgb, &input);
+            Ok((image, frame.to_input(sample.bbox).xyxy()))
+        };
+        let decoded: Vec<Result<(RgbImage, [f32; 4]), Finding>> =
+            pool.install(|| indices.par_iter().map(decode).collect());
+        let (mut images, mut boxes, mut findings) = (Vec::new(), Vec::new(), Vec::new());
+        for photo in decoded {
+            match photo {
+                Ok((image, bbox)) => {
+                    images.push(image);
+                    boxes.push(bbox);
+                }
+                Err(finding) => findings.push(finding),
+            }
+        }
+        if !findings.is_empty() {
+            return Err(DataError::Defects { path: dataset.root.clone(), findings });
+        }
+        let label = |i: &usize| u32::try_from(dataset.samples[*i].class).unwrap_or(u32::MAX);
+        let labels = indices.iter().map(label).collect();
+        let store = Store { input, images, boxes, labels, indices: indices.to_vec() };
+        Ok(Self { store: Arc::new(store), pool: Arc::new(pool) })
+    }
+
+    /// Number of samples.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.store.images.len()
+    }
+
+    /// Whether there is no sample.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How the photos were prepared.
+    #[must_use]
+    pub fn input(&self) -> &InputSpec {
+        &self.store.input
+    }
+
+    /// Mean and standard deviation of red, green and blue over all pixels of all samples, in 0..1. Without samples 0
+    /// and 1; where a channel never varies its deviation is 1.
+    #[must_use]
+    pub fn mean_and_std(&self) -> ([f32; 3], [f32; 3]) {
+        // Whole numbers: the sums are exact, so their order cannot matter.
+        let sums = |image: &RgbImage| {
+            image.as_raw().chunks_exact(3).fold([[0_u64; 2]; 3], |mut sums, pixel| {
+                for (sum, value) in sums.iter_mut().zip(pixel) {
+                    let value = u64::from(*value);
+                    *sum = [sum[0] + value, sum[1] + value * value];
+                }
+                sums
+            })
+        };
+        let add = |a: [[u64; 2]; 3], b: [[u64; 2]; 3]| [0, 1, 2].map(|c| [a[c][0] + b[c][0], a[c][1] + b[c][1]]);
+        let images = &self.store.images;
+        let totals = self.pool.install(|| images.par_iter().map(sums).reduce(|| [[0; 2]; 3], add));
+        let pixels: u64 = images.iter().map(|i| i.as_raw().len() as u64 / 3).sum();
+        let (mut mean, mut std) = ([0.0; 3], [1.0; 3]);
+        if pixels > 0 {
+            for (channel, [sum, squares]) in totals.into_iter().enumerate() {
+                let (m, deviation) = moments(sum, squares, pixels);
+                mean[channel] = m;
+                std[channel] = if deviation > 0.0 { deviation } else { 1.0 };
+            }
+        }
+        (mean, std)
+    }
+
+    /// One epoch in batches of `batch`, the last one smaller if need be, in an order that is a function of
+    /// (`seed`, `epoch`) and the number of samples: Fisher–Yates with SplitMix64 begun at that key.
+    #[must_use]
+    pub fn epoch(&self, seed: u64, epoch: u64, batch: usize) -> Batches {
+        let mut order: Vec<usize> = (0..self.len()).collect();
+        Random::keyed(&[ORDER, seed, epoch]).shuffle(&mut order);
+        self.batches(order, batch)
+    }
+
+    /// All samples in the order of the indices given to [`Loader::new`], in batches of `batch`.
+    #[must_use]
+    pub fn in_order(&self, batch: usize) -> Batches {
+        self.batches((0..self.len()).collect(), batch)
+    }
+
+    fn batches(&self, order: Vec<usize>, batch: usize) -> Batches {
+        let (store, pool) = (Arc::clone(&self.store), Arc::clone(&self.pool));
+        if batch == 0 {
+            let range = "at least one sample is needed".into();
+            return Batches::failed(DataError::Argument { what: "batch", value: "0".into(), range });
+        }
+        let left = order.len().div_ceil(batch);
+        let (sender, receiver) = sync_channel(READY);
+        let prepare = move || {
+            for positions in order.chunks(batch) {
+                let ready = pool.install(|| store.batch(positions));
+                // Nobody waits any more: the epoch was left early.
+                if sender.send(ready).is_err() {
+                    return;
+                }
+            }
+        };
+        match std::thread::Builder::new().name("batches".into()).spawn(prepare) {
+            Ok(thread) => Batches { receiver: Some(receiver), thread: Some(thread), left, failure: None },
+            Err(e) => Batches::failed(DataError::Threads(e.to_string())),
+        }
+    }
+}
+
+/// Sets the shuffle's keys apart from those of other uses of the same seed.
+const ORDER: u64 = 0x6F72_6465_7200_0001;
+
+/// Mean and standard deviation in 0..1 from sums over bytes.
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    reason = "sums of bytes stay below 2^53 for less than 10^11 pixels; the result is an f32 parameter"
+)]
+fn moments(sum: u64, squares: u64, count: u64) -> (f32, f32) {
+    let n = count as f64;
+    let mean = sum as f64 / n;
+    let variance = (squares as f64 / n - mean * mean).max(0.0);
+    ((mean / 255.0) as f32, (variance.sqrt() / 255.0) as f32)
+}
+
+impl Store {
+    fn batch(&self, positions: &[usize]) -> Batch {
+        let (w, h) = (self.input.size.width as usize, self.input.size.height as usize);
+        let mut images = Array4::zeros((positions.len(), 3, h, w));
+        let planes: Vec<_> = images.axis_iter_mut(Axis(0)).zip(positions).collect();
+        planes.into_par_iter().for_each(|(mut image, position)| {
+            // A fresh array is contiguous, and so is each photo in it.
+            if let Some(out) = image.as_slice_mut() {
+                to_planar(&self.images[*position], out);
+            }
+        });
+        let boxes = Array2::from_shape_fn((positions.len(), 4), |(i, edge)| self.boxes[positions[i]][edge]);
+        let labels = positions.iter().map(|p| self.labels[*p]).collect();
+        let indices = positions.iter().map(|p| self.indices[*p]).collect();
+        Batch { images, boxes, labels, indices }
+    }
+}
+
+/// The batches of one epoch, made on a thread of their own; it ends when this is dropped.
+#[derive(Debug)]
+pub struct Batches {
+    receiver: Option<Receiver<Batch>>,
+    thread: Option<JoinHandle<()>>,
+    left: usize,
+    failure: Option<DataError>,
+}
+
+impl Batches {
+    fn failed(failure: DataError) -> Self {
+        Self { receiver: None, thread: None, left: 1, failure: Some(failure) }
+    }
+}
+
+impl Iterator for Batches {
+    type Item = Result<Batch, DataError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.left == 0 {
+            return None;
+        }
+        if let Some(failure) = self.failure.take() {
+            self.left = 0;
+            return Some(Err(failure));
+        }
+        match self.receiver.as_ref().map(Receiver::recv) {
+            Some(Ok(batch)) => {
+                self.left -= 1;
+                Some(Ok(batch))
+            }
+            _ => {
+                self.left = 0;
+                Some(Err(DataError::Threads("the thread that prepares batches ended early".into())))
+            }
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
+}
+
+impl ExactSizeIterator for Batches {}
+
+impl Drop for Batches {
+    fn drop(&mut self) {
+        // Closing the channel wakes a thread that waits to send.
+        drop(self.receiver.take());
+        if let Some(thread) = self.thread.take() {
+            // Its panic, if any, was already reported as an early end.
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Whether the decoded photos will fit: an error with numbers instead of a killed process.
+
+use crate::{DataError, Dataset, ImageSize};
+
+/// Refuses to decode what cannot fit into the memory that is available now. Where that is unknown, nothing is
+/// refused.
+///
+/// # Errors
+///
+/// [`DataError::Memory`] with both numbers.
+pub(crate) fn check(
+    dataset: &Dataset,
+    indices: &[usize],
+    input: ImageSize,
+    workers: usize,
+) -> Result<(), DataError> {
+    let needed = needed(dataset, indices, input, workers);
+    match available() {
+        Some(available) if needed > available => Err(DataError::Memory {
+            photos: indices.len(),
+            width: input.width,
+            height: input.height,
+            needed,
+            available,
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Bytes of the decoded photos at the input's size, and of the largest photo on each worker while it is decoded
+/// (stored, as RGB, and resized in f32 by rows: about three times its RGB bytes).
+fn needed(dataset: &Dataset, indices: &[usize], input: ImageSize, workers: usize) -> u64 {
+    let rgb = |size: ImageSize| 3 * u64::from(size.width) * u64::from(size.height);
+    let kept = rgb(input).saturating_mul(indices.len() as u64);
+    let largest = indices.iter().filter_map(|i| dataset.samples.get(*i)).map(|s| rgb(s.size)).max();
+    let decoding = largest.unwrap_or(0).saturating_mul(3 * workers as u64);
+    kept.saturating_add(decoding)
+}
+
+/// Bytes that can be had without swapping: the kernel's estimate, and no more than the control group's limit.
+fn available() -> Option<u64> {
+    let meminfo = fs_err::read_to_string("/proc/meminfo").ok()?;
+    let machine = meminfo_available(&meminfo)?;
+    let limits = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
+    let limit = limits.iter().find_map(|p| fs_err::read_to_string(p).ok()?.trim().parse::<u64>().ok());
+    Some(machine.min(limit.unwrap_or(u64::MAX)))
+}
+
+/// The line `MemAvailable:    123 kB`.
+fn meminfo_available(meminfo: &str) -> Option<u64> {
+    let line = meminfo.lines().find_map(|l| l.strip_prefix("MemAvailable:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{BBox, Sample};
+
+    fn dataset(sizes: &[(u32, u32)]) -> Dataset {
+        let sample = |(width, height): &(u32, u32)| Sample {
+            image: "a.jpg".into(),
+            file: "a.jpg".into(),
+            size: ImageSize { width: *width, height: *height },
+            class: 0,
+            bbox: BBox { x1: 0.0, y1: 0.0, x2: 1.0, y2: 1.0 },
+        };
+        Dataset { root: ".".into(), classes: vec!["a".into()], samples: sizes.iter().map(sample).collect() }
+    }
+
+    #[test]
+    fn the_tutorials_photos_need_236_mb() {
+        let set = dataset(&[(256, 256); 1200]);
+        let all: Vec<usize> = (0..1200).collect();
+        let input = ImageSize { width: 256, height: 256 };
+        assert_eq!(needed(&set, &all, input, 2), 1200 * 196_608 + 2 * 3 * 196_608);
+        assert_eq!(needed(&set, &[], input, 2), 0);
+    }
+
+    #[test]
+    fn what_cannot_fit_is_refused_with_numbers() {
+        let set = dataset(&[(4096, 4096)]);
+        let many = vec![0; 2_000_000];
+        let input = ImageSize { width: 4096, height: 4096 };
+        check(&set, &[0], ImageSize { width: 64, height: 64 }, 1).unwrap();
+        if available().is_some() {
+            let message = check(&set, &many, input, 1).unwrap_err().to_string();
+            assert!(message.contains("2000000 photos decoded to 4096×4096 need"), "{message}");
+        }
+    }
+
+    #[test]
+    fn reads_the_kernels_estimate() {
+        let text = "MemTotal:       24 kB\nMemFree: 1 kB\nMemAvailable:   20 kB\n";
+        assert_eq!(meminfo_available(text), Some(20_480));
+        assert_eq!(meminfo_available("MemTotal: 24 kB\n"), None);
+        assert_eq!(meminfo_available("MemAvailable: lots kB\n"), None);
+    }
+}

@@ -1,0 +1,223 @@
+//! What a data set looks like in numbers, and how well the answer does that never looks at the photo.
+
+use serde::Serialize;
+
+use crate::{Dataset, ImageSize, NormBox};
+
+/// Counts, sizes and boxes of a data set.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Stats {
+    /// Number of samples.
+    pub samples: usize,
+    /// Samples of each class, in the classes' order.
+    pub classes: Vec<ClassCount>,
+    /// Widths of the upright photos, in pixels.
+    pub width: Summary,
+    /// Heights of the upright photos, in pixels.
+    pub height: Summary,
+    /// The most frequent photo sizes (at most ten), the most frequent first.
+    pub sizes: Vec<SizeCount>,
+    /// How large the boxes are and where they lie.
+    pub boxes: BoxStats,
+    /// What the constant answer gets on the samples it was taken from; nothing without samples.
+    pub baseline: Option<Baseline>,
+}
+
+/// A class and its samples.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ClassCount {
+    /// Name of the class.
+    pub name: String,
+    /// Number of its samples.
+    pub samples: usize,
+}
+
+/// A photo size and how many have it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SizeCount {
+    /// Width and height.
+    #[serde(flatten)]
+    pub size: ImageSize,
+    /// Number of photos.
+    pub photos: usize,
+}
+
+/// Distribution of the boxes.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct BoxStats {
+    /// Side of the box relative to the photo: the square root of its share of the photo's area, 0..1.
+    pub side: Summary,
+    /// Horizontal centre, 0 (left) to 1.
+    pub centre_x: Summary,
+    /// Vertical centre, 0 (top) to 1.
+    pub centre_y: Summary,
+    /// Width over height, in pixels.
+    pub aspect: Summary,
+}
+
+/// Five numbers about a list of values; all null (NaN) for an empty one.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Summary {
+    /// The smallest.
+    pub min: f64,
+    /// A quarter lie below it.
+    pub q1: f64,
+    /// Half lie below it.
+    pub median: f64,
+    /// Three quarters lie below it.
+    pub q3: f64,
+    /// The largest.
+    pub max: f64,
+    /// The arithmetic mean.
+    pub mean: f64,
+}
+
+/// The constant answer: always the majority class and the median box (each edge's median) of some samples. A model
+/// that does not beat it on others has learnt nothing.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Baseline {
+    /// Index of the majority class; the first of them on a tie.
+    pub majority_class: usize,
+    /// How often it is right, 0..1.
+    pub majority_accuracy: f64,
+    /// The median box and how well it does.
+    pub median_box: MedianBox,
+    /// How often the class is right and the box's IoU at least 0.5, 0..1.
+    pub localization_accuracy: f64,
+}
+
+/// The median box as an answer.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct MedianBox {
+    /// The box.
+    pub bbox: NormBox,
+    /// Mean IoU, 0..1.
+    pub mean_iou: f64,
+    /// Share of samples with an IoU of 0.5 or more.
+    pub iou50: f64,
+    /// Share of samples with an IoU of 0.75 or more.
+    pub iou75: f64,
+}
+
+impl Stats {
+    /// Computes all of it.
+    #[must_use]
+    pub fn of(dataset: &Dataset) -> Self {
+        let count = |class| dataset.samples.iter().filter(|s| s.class == class).count();
+        let classes = (0..)
+            .zip(&dataset.classes)
+            .map(|(class, name)| ClassCount { name: name.clone(), samples: count(class) })
+            .collect();
+        let over = |value: &dyn Fn(&crate::Sample) -> f64| Summary::of(dataset.samples.iter().map(value));
+        let boxes = BoxStats {
+            side: over(&|s| f64::from(s.bbox.to_norm(s.size).area()).sqrt()),
+            centre_x: over(&|s| {
+                let b = s.bbox.to_norm(s.size);
+                f64::midpoint(f64::from(b.x1), f64::from(b.x2))
+            }),
+            centre_y: over(&|s| {
+                let b = s.bbox.to_norm(s.size);
+                f64::midpoint(f64::from(b.y1), f64::from(b.y2))
+            }),
+            aspect: over(&|s| f64::from(s.bbox.x2 - s.bbox.x1) / f64::from(s.bbox.y2 - s.bbox.y1)),
+        };
+        let all: Vec<usize> = (0..dataset.samples.len()).collect();
+        Self {
+            samples: dataset.samples.len(),
+            classes,
+            width: over(&|s| f64::from(s.size.width)),
+            height: over(&|s| f64::from(s.size.height)),
+            sizes: sizes(dataset),
+            boxes,
+            baseline: baseline(dataset, &all, &all),
+        }
+    }
+}
+
+fn sizes(dataset: &Dataset) -> Vec<SizeCount> {
+    let mut counts = std::collections::BTreeMap::new();
+    for sample in &dataset.samples {
+        *counts.entry((sample.size.width, sample.size.height)).or_insert(0) += 1;
+    }
+    let mut sizes: Vec<SizeCount> = counts
+        .into_iter()
+        .map(|((width, height), photos)| SizeCount { size: ImageSize { width, height }, photos })
+        .collect();
+    sizes.sort_by_key(|s| std::cmp::Reverse(s.photos));
+    sizes.truncate(10);
+    sizes
+}
+
+/// The constant answer of the samples `from` (majority class, median box), judged on the samples `on`; nothing if
+/// either list is empty. Indices are those of [`Dataset::samples`].
+#[must_use]
+pub fn baseline(dataset: &Dataset, from: &[usize], on: &[usize]) -> Option<Baseline> {
+    if from.is_empty() || on.is_empty() {
+        return None;
+    }
+    let norm = |i: &usize| dataset.samples[*i].bbox.to_norm(dataset.samples[*i].size);
+    let edges: Vec<[f32; 4]> = from.iter().map(|i| norm(i).xyxy()).collect();
+    let bbox = NormBox::from([0, 1, 2, 3].map(|edge| median(edges.iter().map(|e| e[edge]))));
+    let count = |class: usize| from.iter().filter(|i| dataset.samples[**i].class == class).count();
+    let classes = dataset.classes.len().max(1);
+    let majority_class = (0..classes).reduce(|best, c| if count(c) > count(best) { c } else { best })?;
+
+    let right = |i: &usize| dataset.samples[*i].class == majority_class;
+    let ious: Vec<f64> = on.iter().map(|i| f64::from(bbox.iou(&norm(i)))).collect();
+    let at_least = |least: f64| mean(ious.iter().map(|iou| f64::from(u8::from(*iou >= least))));
+    Some(Baseline {
+        majority_class,
+        majority_accuracy: mean(on.iter().map(|i| f64::from(u8::from(right(i))))),
+        localization_accuracy: mean(
+            on.iter().zip(&ious).map(|(i, iou)| f64::from(u8::from(right(i) && *iou >= 0.5))),
+        ),
+        median_box: MedianBox {
+            bbox,
+            mean_iou: mean(ious.iter().copied()),
+            iou50: at_least(0.5),
+            iou75: at_least(0.75),
+        },
+    })
+}
+
+/// The middle value, or the mean of the two in the middle.
+fn median(values: impl Iterator<Item = f32>) -> f32 {
+    let mut sorted: Vec<f32> = values.collect();
+    sorted.sort_by(f32::total_cmp);
+    match sorted.len() {
+        0 => f32::NAN,
+        n if n % 2 == 1 => sorted[n / 2],
+        n => f32::midpoint(sorted[n / 2 - 1], sorted[n / 2]),
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a count of photos, far below 2^53")]
+fn mean(values: impl ExactSizeIterator<Item = f64>) -> f64 {
+    let n = values.len() as f64;
+    values.sum::<f64>() / n
+}
+
+impl Summary {
+    /// Of a list of values; quantiles are interpolated linearly (as NumPy does by default).
+    #[must_use]
+    pub fn of(values: impl Iterator<Item = f64>) -> Self {
+        let mut sorted: Vec<f64> = values.collect();
+        sorted.sort_by(f64::total_cmp);
+        let q = |fraction| quantile(&sorted, fraction);
+        let mean = mean(sorted.iter().copied());
+        Self { min: q(0.0), q1: q(0.25), median: q(0.5), q3: q(0.75), max: q(1.0), mean }
+    }
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a position within a list of photos, far below 2^53"
+)]
+fn quantile(sorted: &[f64], fraction: f64) -> f64 {
+    let Some(last) = sorted.len().checked_sub(1) else { return f64::NAN };
+    let at = last as f64 * fraction;
+    let (below, above) = (sorted[at.floor() as usize], sorted[at.ceil() as usize]);
+    below + (above - below) * at.fract()
+}

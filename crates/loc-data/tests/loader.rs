@@ -1,0 +1,175 @@
+//! Batches: what is in them, and that neither the number of workers nor the order of preparation changes a byte.
+
+mod common;
+
+use common::{Folder, encoded, jpeg_with_orientation, voc};
+use image::ImageFormat;
+use loc_data::{Batch, Dataset, Loader, ReadOptions};
+use loc_infer::preprocess::{decode, fit, to_planar};
+use loc_infer::{Fit, ImageSize, InputSpec, Limits};
+
+/// `n` photos of different sizes, two of them turned by EXIF.
+fn set(n: u32) -> (Folder, Dataset) {
+    let folder = Folder::new();
+    for i in 0..n {
+        let (width, height) = (40 + i, 60 - i);
+        let turned = i % 5 == 3;
+        let bytes = if turned {
+            jpeg_with_orientation(height, width, 6)
+        } else {
+            encoded(width, height, ImageFormat::Jpeg)
+        };
+        folder.write(&format!("images/{i:02}.jpg"), bytes);
+        let class = ["cat", "dog", "fox"][i as usize % 3];
+        let xml = voc(&format!("{i:02}.jpg"), (width, height), &[(class, [4.0, 6.0, 20.0, 30.0])]);
+        folder.write(&format!("annotations/{i:02}.xml"), xml);
+    }
+    let set = Dataset::open(folder.path(), &ReadOptions::default()).unwrap();
+    (folder, set)
+}
+
+fn input(side: u32, fit: Fit) -> InputSpec {
+    InputSpec { size: ImageSize { width: side, height: side }, fit, ..InputSpec::default() }
+}
+
+fn all(set: &Dataset) -> Vec<usize> {
+    (0..set.samples.len()).collect()
+}
+
+fn collected(batches: loc_data::Batches) -> Vec<Batch> {
+    batches.collect::<Result<_, _>>().unwrap()
+}
+
+#[test]
+fn a_batch_is_what_prediction_would_see() {
+    let (_folder, set) = set(7);
+    for mode in [Fit::Stretch, Fit::Letterbox] {
+        let spec = input(32, mode);
+        let loader = Loader::new(&set, &all(&set), spec, 2).unwrap();
+        let batches = collected(loader.in_order(3));
+        assert_eq!(batches.iter().map(|b| b.labels.len()).collect::<Vec<_>>(), [3, 3, 1], "the last one is kept");
+        for batch in batches {
+            assert_eq!(batch.images.dim(), (batch.labels.len(), 3, 32, 32));
+            for (row, index) in batch.indices.iter().enumerate() {
+                let sample = &set.samples[*index];
+                let photo = decode(&fs_err::read(&sample.image).unwrap(), &Limits::default()).unwrap();
+                let (image, frame) = fit(&photo.rgb, &spec);
+                let mut planar = vec![0.0; 3 * 32 * 32];
+                to_planar(&image, &mut planar);
+                assert!(batch.images.index_axis(ndarray::Axis(0), row).iter().eq(&planar), "{}", sample.file);
+                assert_eq!(batch.boxes.row(row).to_vec(), frame.to_input(sample.bbox).xyxy());
+                assert_eq!(batch.labels[row] as usize, sample.class);
+            }
+        }
+    }
+}
+
+#[test]
+fn an_epoch_has_every_sample_once_in_an_order_of_its_own() {
+    let (_folder, set) = set(20);
+    let loader = Loader::new(&set, &all(&set), input(16, Fit::Stretch), 1).unwrap();
+    let order = |seed, epoch| -> Vec<usize> {
+        collected(loader.epoch(seed, epoch, 8)).into_iter().flat_map(|b| b.indices).collect()
+    };
+    let first = order(1, 0);
+    let mut sorted = first.clone();
+    sorted.sort_unstable();
+    assert_eq!(sorted, all(&set));
+    assert_eq!(first, order(1, 0));
+    assert_ne!(first, order(1, 1));
+    assert_ne!(first, order(2, 0));
+    assert_ne!(order(1, 2), order(2, 1));
+}
+
+#[test]
+fn bytes_do_not_depend_on_the_workers() {
+    let (_folder, set) = set(12);
+    let run = |workers| {
+        let loader = Loader::new(&set, &all(&set), input(24, Fit::Stretch), workers).unwrap();
+        (collected(loader.epoch(3, 5, 5)), loader.mean_and_std())
+    };
+    let one = run(1);
+    for workers in [2, 3, 8, 0] {
+        assert_eq!(one, run(workers), "{workers} workers");
+    }
+}
+
+#[test]
+fn the_order_is_pinned() {
+    // A change here changes every training run: it belongs in the changelog.
+    let (_folder, set) = set(10);
+    let loader = Loader::new(&set, &all(&set), input(16, Fit::Stretch), 1).unwrap();
+    let order: Vec<usize> = collected(loader.epoch(0, 0, 10)).into_iter().flat_map(|b| b.indices).collect();
+    assert_eq!(order, PINNED);
+}
+const PINNED: [usize; 10] = [0; 10];
+
+#[test]
+fn a_part_of_the_set_keeps_its_indices() {
+    let (_folder, set) = set(6);
+    let loader = Loader::new(&set, &[5, 1, 3], input(16, Fit::Stretch), 1).unwrap();
+    assert_eq!((loader.len(), loader.is_empty()), (3, false));
+    assert_eq!(collected(loader.in_order(9))[0].indices, [5, 1, 3]);
+    let none = Loader::new(&set, &[], input(16, Fit::Stretch), 1).unwrap();
+    assert!(none.is_empty());
+    assert_eq!(none.epoch(0, 0, 4).count(), 0);
+    assert_eq!(none.mean_and_std(), ([0.0; 3], [1.0; 3]));
+}
+
+#[test]
+fn leaving_an_epoch_early_ends_its_thread() {
+    let (_folder, set) = set(12);
+    let loader = Loader::new(&set, &all(&set), input(16, Fit::Stretch), 1).unwrap();
+    for taken in 0..4 {
+        let mut batches = loader.epoch(0, taken, 1);
+        assert_eq!(batches.len(), 12);
+        for _ in 0..taken {
+            batches.next().unwrap().unwrap();
+        }
+        // Dropping joins the thread: this test would hang if it waited for a taker.
+        drop(batches);
+    }
+}
+
+#[test]
+fn mean_and_deviation_are_those_of_the_pixels() {
+    let (_folder, set) = set(5);
+    let loader = Loader::new(&set, &all(&set), input(16, Fit::Stretch), 2).unwrap();
+    let (mean, std) = loader.mean_and_std();
+    for channel in 0..3 {
+        let values: Vec<f64> = collected(loader.in_order(2))
+            .iter()
+            .flat_map(|b| b.images.index_axis(ndarray::Axis(1), channel).iter().map(|v| f64::from(*v)).collect::<Vec<_>>())
+            .collect();
+        let n = f64::from(u32::try_from(values.len()).unwrap());
+        let m = values.iter().sum::<f64>() / n;
+        let s = (values.iter().map(|v| (v - m) * (v - m)).sum::<f64>() / n).sqrt();
+        assert!((f64::from(mean[channel]) - m).abs() < 1e-6);
+        assert!((f64::from(std[channel]) - s).abs() < 1e-6);
+    }
+}
+
+#[test]
+fn errors_name_every_bad_photo() {
+    let (folder, set) = set(6);
+    let path = |i: u32| folder.path().join(format!("images/{i:02}.jpg"));
+    let whole = fs_err::read(path(1)).unwrap();
+    fs_err::write(path(1), &whole[..whole.len() / 2]).unwrap();
+    fs_err::remove_file(path(4)).unwrap();
+    fs_err::write(path(5), encoded(9, 9, ImageFormat::Jpeg)).unwrap();
+    let message = Loader::new(&set, &all(&set), input(16, Fit::Stretch), 2).unwrap_err().to_string();
+    assert_eq!(message.lines().count(), 4, "{message}");
+    for expected in ["01.jpg: JPEG cut short", "04.jpg: ", "05.jpg: is 9×9, was 45×55"] {
+        assert!(message.contains(expected), "{message}\n{expected}");
+    }
+}
+
+#[test]
+fn arguments_out_of_range() {
+    let (_folder, set) = set(2);
+    let loader = Loader::new(&set, &all(&set), input(16, Fit::Stretch), 1).unwrap();
+    let items: Vec<_> = loader.epoch(0, 0, 0).collect();
+    assert_eq!(items.len(), 1);
+    assert!(items[0].as_ref().unwrap_err().to_string().starts_with("batch is 0"));
+    assert!(Loader::new(&set, &all(&set), input(0, Fit::Stretch), 1).is_err());
+}

@@ -1,0 +1,98 @@
+//! The sample set: its promises measured on what is really written.
+
+mod common;
+
+use common::Folder;
+use loc_data::check::check;
+use loc_data::stats::baseline;
+use loc_data::{Dataset, ReadOptions, shapes, split};
+use sha2::{Digest, Sha256};
+
+fn generated(n: usize, seed: u64) -> (Folder, Dataset) {
+    let folder = Folder::new();
+    let out = folder.path().join("shapes");
+    shapes::generate(&out, n, seed).unwrap();
+    let set = Dataset::open(&out, &ReadOptions::default()).unwrap();
+    (folder, set)
+}
+
+#[test]
+fn a_constant_answer_fails_on_it() {
+    for seed in [0, 1] {
+        // The photos of a smaller set are the first of a larger one; enough of them for tight estimates.
+        let (_folder, set) = generated(360, seed);
+        assert_eq!(set.classes, ["box", "disc", "star"]);
+        let parts = split::stratified(&set, 0.2, 0).unwrap();
+        let constant = baseline(&set, &parts.train, &parts.val).unwrap();
+        assert!(constant.median_box.mean_iou <= 0.40, "{constant:?}");
+        assert!(constant.majority_accuracy <= 0.40, "{constant:?}");
+        let full = baseline(&set, &parts.train, &parts.train).unwrap();
+        assert!(full.median_box.mean_iou <= 0.40, "{full:?}");
+    }
+    assert!(shapes::DEFAULT_COUNT / 5 >= 60);
+}
+
+#[test]
+fn neither_size_nor_place_tells_the_class() {
+    let (_folder, set) = generated(360, 3);
+    let stats = |class: usize| {
+        let of = set.samples.iter().filter(|s| s.class == class);
+        let boxes: Vec<_> = of.map(|s| s.bbox.to_norm(s.size)).collect();
+        let mean = |value: fn(&loc_data::NormBox) -> f32| {
+            boxes.iter().map(value).sum::<f32>() / f32::from(u16::try_from(boxes.len()).unwrap())
+        };
+        [mean(|b| b.area().sqrt()), mean(|b| (b.x1 + b.x2) / 2.0), mean(|b| (b.y1 + b.y2) / 2.0)]
+    };
+    let all = [stats(0), stats(1), stats(2)];
+    for measure in 0..3 {
+        let values = all.map(|s| s[measure]);
+        let spread = values.iter().copied().fold(f32::MIN, f32::max) - values.iter().copied().fold(f32::MAX, f32::min);
+        // 120 a class; the deviation of a mean is about 0.015.
+        assert!(spread < 0.06, "{all:?}");
+    }
+}
+
+#[test]
+fn the_same_bytes_for_the_same_seed() {
+    let digest = |n, seed| {
+        let (_folder, set) = generated(n, seed);
+        set.samples.iter().map(|s| fs_err::read(&s.image).unwrap()).fold(Sha256::new(), |h, b| h.chain_update(b)).finalize()
+    };
+    assert_eq!(digest(4, 0), digest(4, 0));
+    assert_ne!(digest(4, 0), digest(4, 1));
+}
+
+#[test]
+fn a_photo_does_not_depend_on_how_many_follow() {
+    let ((_a, few), (_b, more)) = (generated(3, 5), generated(7, 5));
+    for (a, b) in few.samples.iter().zip(&more.samples) {
+        assert_eq!((&a.file, a.bbox, a.class), (&b.file, b.bbox, b.class));
+        assert_eq!(fs_err::read(&a.image).unwrap(), fs_err::read(&b.image).unwrap());
+    }
+}
+
+#[test]
+fn it_has_no_defect() {
+    let (folder, _) = generated(12, 9);
+    let report = check(&folder.path().join("shapes"), &ReadOptions::default()).unwrap();
+    assert!(report.findings.is_empty(), "{:?}", report.findings);
+    assert_eq!((report.samples, report.photos), (12, 12));
+}
+
+#[test]
+fn nothing_is_overwritten_or_left_half_done() {
+    let folder = Folder::new();
+    let out = folder.path().join("shapes");
+    folder.write("shapes/mine.txt", "keep");
+    assert!(shapes::generate(&out, 3, 0).unwrap_err().to_string().contains("the folder is not empty"));
+    assert_eq!(fs_err::read_dir(&out).unwrap().count(), 1);
+    for n in [0, 100_001] {
+        assert!(shapes::generate(&folder.path().join("new"), n, 0).is_err());
+    }
+    fs_err::create_dir(folder.path().join("empty")).unwrap();
+    shapes::generate(&folder.path().join("empty"), 1, 0).unwrap();
+    shapes::generate(&folder.path().join("deep/er/new"), 1, 0).unwrap();
+    assert!(shapes::generate(&folder.path().join("shapes/mine.txt"), 1, 0).is_err());
+    let names: Vec<_> = fs_err::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(names.len(), 3, "nothing but shapes, empty and deep: {names:?}");
+}

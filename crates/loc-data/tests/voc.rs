@@ -1,0 +1,414 @@
+//! Pascal VOC: where the photos may lie, what an annotation may say, and what each defect is called.
+
+mod common;
+
+use common::{Folder, encoded, jpeg_with_orientation, object, voc};
+use image::ImageFormat;
+use loc_data::check::check;
+use loc_data::{BBox, DataError, Dataset, Finding, Format, ImageSize, Objects, ReadOptions, Severity};
+
+fn open(folder: &Folder) -> Result<Dataset, DataError> {
+    Dataset::open(folder.path(), &ReadOptions::default())
+}
+
+fn findings(folder: &Folder) -> Vec<Finding> {
+    check(folder.path(), &ReadOptions::default()).unwrap().findings
+}
+
+/// One photo `a.jpg` of 64×48 with this XML beside it; the errors, without the folder's name.
+fn errors_of(xml: impl AsRef<[u8]>) -> Vec<String> {
+    let folder = Folder::new();
+    folder.photo("a.jpg", 64, 48);
+    folder.write("a.xml", xml);
+    let prefix = format!("{}/", folder.path().display());
+    let findings = findings(&folder);
+    let errors = findings.iter().filter(|f| f.severity == Severity::Error);
+    errors.map(|f| f.to_string().replace(&prefix, "")).collect()
+}
+
+#[test]
+fn finds_photos_in_every_layout() {
+    let layouts = [
+        ("a.jpg", "a.xml"),
+        ("images/a.jpg", "annot/a.xml"),
+        ("images/a.jpg", "annots/a.xml"),
+        ("images/a.jpg", "annotations/a.xml"),
+        ("images/a.jpg", "annotations/xmls/a.xml"),
+        ("JPEGImages/a.jpg", "Annotations/a.xml"),
+        ("dataset/images/a.jpg", "dataset/annot/a.xml"),
+        ("dataset/a.jpg", "dataset/a.xml"),
+        ("images/train/a.jpg", "images/train/a.xml"),
+        ("images/train/a.jpg", "annotations/train/a.xml"),
+        ("images/a.jpg", "a.xml"),
+        ("a.jpg", "annotations/a.xml"),
+        ("photos/deep/a.jpg", "labels/a.xml"),
+        ("images/a.PNG", "labels/a.xml"),
+    ];
+    for (photo, xml) in layouts {
+        let folder = Folder::new();
+        folder.annotated(photo, xml);
+        let set = open(&folder).unwrap_or_else(|e| panic!("{photo} {xml}: {e}"));
+        assert_eq!(set.samples.len(), 1, "{photo}");
+        let sample = &set.samples[0];
+        assert_eq!(sample.image, folder.path().join(photo));
+        assert_eq!(sample.file, photo.rsplit('/').next().unwrap());
+        assert_eq!(sample.size, ImageSize { width: 64, height: 48 });
+        assert_eq!(sample.bbox, BBox::new(10.0, 12.0, 40.0, 36.0));
+        assert_eq!(set.classes, ["cat"]);
+    }
+}
+
+#[test]
+fn a_folder_of_folders_is_one_set_sorted_by_name() {
+    let folder = Folder::new();
+    for (name, part) in [("c", "train"), ("a", "test"), ("b", "train")] {
+        folder.annotated(&format!("images/{part}/{name}.jpg"), &format!("images/{part}/{name}.xml"));
+    }
+    let files: Vec<String> = open(&folder).unwrap().samples.into_iter().map(|s| s.file).collect();
+    assert_eq!(files, ["a.jpg", "b.jpg", "c.jpg"]);
+}
+
+#[test]
+fn filename_is_believed_and_neither_path_nor_the_xmls_name() {
+    let folder = Folder::new();
+    folder.photo("images/real.jpg", 64, 48);
+    folder.write("annotations/other.xml", voc("real.jpg", (64, 48), &[("cat", [1.0, 2.0, 3.0, 4.0])]));
+    assert_eq!(open(&folder).unwrap().samples[0].file, "real.jpg");
+
+    // LabelImg once left the ending out; a name may hold blanks and quotes.
+    let folder = Folder::new();
+    folder.photo("it's a (1).jpg", 64, 48);
+    folder.write("x.xml", voc("it's a (1)", (64, 48), &[("cat", [1.0, 2.0, 3.0, 4.0])]));
+    assert_eq!(open(&folder).unwrap().samples[0].file, "it's a (1).jpg");
+}
+
+#[test]
+fn coordinates_are_taken_as_written() {
+    let folder = Folder::new();
+    folder.photo("a.jpg", 64, 48);
+    let xml = voc("a.jpg", (64, 48), &[("cat", [23.828_247, 0.0, 64.0, 48.0])]);
+    folder.write("a.xml", xml.replace("\n", "\r\n"));
+    assert_eq!(open(&folder).unwrap().samples[0].bbox, BBox::new(23.828_247, 0.0, 64.0, 48.0));
+}
+
+#[test]
+fn flavours() {
+    let boxed = object("cat", ["1", "2", "30", "40"].map(str::to_owned));
+    let flavours = [
+        // VoTT: an attribute, blanks of its own.
+        format!("<annotation verified=\"yes\">\n  <filename>a.jpg</filename>\n{boxed}</annotation>"),
+        // A byte order mark, a declaration, comments.
+        format!(
+            "\u{feff}<?xml version=\"1.0\" encoding=\"utf-8\"?><!-- x --><annotation><filename>a.jpg</filename>{boxed}\
+             </annotation>"
+        ),
+        // Pretty-printed values, an escaped name, an inner part with a box of its own.
+        "<annotation><filename>\n a.jpg\n</filename><object><part><name>ear</name><bndbox><xmin>1</xmin></bndbox></part>\
+         <name>cat</name><bndbox><xmin> 1 </xmin><ymin>2</ymin><xmax>30.0</xmax><ymax>4e1</ymax></bndbox></object>\
+         </annotation>"
+            .to_owned(),
+    ];
+    for xml in flavours {
+        let folder = Folder::new();
+        folder.photo("a.jpg", 64, 48);
+        folder.write("a.xml", &xml);
+        let set = open(&folder).unwrap_or_else(|e| panic!("{xml}: {e}"));
+        assert_eq!(set.samples[0].bbox, BBox::new(1.0, 2.0, 30.0, 40.0), "{xml}");
+    }
+}
+
+#[test]
+fn bad_numbers_name_line_field_and_value() {
+    let cases = [
+        ("NaN", "`NaN` is not a number"),
+        ("inf", "`inf` is not a number"),
+        ("1e999", "`1e999` is too large"),
+        ("12,5", "`12,5` has a comma, decimals are written with a point"),
+        ("", "is empty"),
+        ("١٢", "`١٢` is not a number"),
+        ("ten", "`ten` is not a number"),
+    ];
+    for (value, why) in cases {
+        let edges = ["10".to_owned(), "12".to_owned(), value.to_owned(), "36".to_owned()];
+        let xml = format!("<annotation>\n<filename>a.jpg</filename>\n{}</annotation>", object("cat", edges));
+        assert_eq!(errors_of(xml), [format!("a.xml:8: <xmax> {why}")]);
+    }
+    let all = object("cat", ["x", "NaN", "", "inf"].map(str::to_owned));
+    let xml = format!("<annotation><filename>a.jpg</filename>{all}</annotation>");
+    assert_eq!(errors_of(xml).len(), 4, "all at once");
+}
+
+#[test]
+fn bad_boxes() {
+    let cases = [
+        ([40.0, 12.0, 10.0, 36.0], Some("xmax 10 is less than xmin 40")),
+        ([10.0, 36.0, 40.0, 12.0], Some("ymax 12 is less than ymin 36")),
+        ([10.0, 12.0, 10.0, 36.0], Some("the box has no width: xmin and xmax are 10")),
+        ([10.0, 12.0, 40.0, 12.0], Some("the box has no height: ymin and ymax are 12")),
+        ([-5.0, 12.0, 40.0, 36.0], Some("xmin -5 lies outside the photo, which is 64 wide")),
+        ([10.0, -1.0, 40.0, 36.0], Some("ymin -1 lies outside the photo, which is 48 high")),
+        ([10.0, 12.0, 65.0, 36.0], Some("xmax 65 lies outside the photo, which is 64 wide")),
+        ([10.0, 12.0, 40.0, 1e6], Some("ymax 1000000 lies outside the photo, which is 48 high")),
+        ([64.2, 12.0, 64.4, 36.0], Some("the box has no area inside the photo")),
+        ([0.0, 0.0, 64.0, 48.0], None),
+        ([-0.4, 0.0, 64.3, 48.0], None),
+    ];
+    for (bbox, expected) in cases {
+        let errors = errors_of(voc("a.jpg", (64, 48), &[("cat", bbox)]));
+        let expected: Vec<String> = expected.map(|e| format!("a.xml:12: {e}")).into_iter().collect();
+        assert_eq!(errors, expected, "{bbox:?}");
+    }
+}
+
+#[test]
+fn a_box_less_than_a_pixel_outside_is_clipped_with_a_warning() {
+    let folder = Folder::new();
+    folder.photo("a.jpg", 64, 48);
+    folder.write("a.xml", voc("a.jpg", (64, 48), &[("cat", [-0.25, 0.0, 64.5, 40.0])]));
+    let (set, warnings) = Dataset::open_with_warnings(folder.path(), &ReadOptions::default()).unwrap();
+    assert_eq!(set.samples[0].bbox, BBox::new(0.0, 0.0, 64.0, 40.0));
+    assert_eq!(warnings.len(), 1);
+    let message = &warnings[0].message;
+    assert!(message.starts_with("clipped: xmin -0.25 lies 0.25 px outside the photo"), "{message}");
+}
+
+#[test]
+fn missing_elements() {
+    let boxed = object("cat", ["1", "2", "30", "40"].map(str::to_owned));
+    let whole = format!("<annotation>\n<filename>a.jpg</filename>\n{boxed}</annotation>\n");
+    let cases = [
+        (boxed.as_str(), "", "a.xml:1: has no <object> (hint: each photo needs one box; remove the photo, or annotate it)"),
+        ("<name>cat</name>", "", "a.xml:3: <object> has no <name> (hint: it names the class)"),
+        ("<name>cat</name>", "<name> </name>", "a.xml:4: <name> is empty (hint: it names the class)"),
+        ("bndbox", "polygon", "a.xml:3: <object> has no <bndbox> (hint: only boxes are read, no polygons or masks)"),
+        ("<xmin>1</xmin>", "", "a.xml:5: <bndbox> has no <xmin>"),
+        ("<ymax>40</ymax>", "<ymax/>", "a.xml:9: <ymax> is empty"),
+    ];
+    for (from, to, expected) in cases {
+        assert_eq!(errors_of(whole.replace(from, to)), [expected]);
+    }
+    let errors = errors_of(whole.replace("<filename>a.jpg</filename>", ""));
+    assert_eq!(errors, ["a.xml:1: has no <filename> (hint: it names the photo)"]);
+}
+
+#[test]
+fn files_that_are_not_well_formed() {
+    let whole = voc("a.jpg", (64, 48), &[("cat", [1.0, 2.0, 3.0, 4.0])]);
+    let cut = "the file may be cut off; write it again with the annotation tool";
+    let cases: Vec<(Vec<u8>, String)> = vec![
+        (vec![], format!("a.xml: is empty (hint: {cut})")),
+        (
+            whole.as_bytes()[..whole.len() / 2].to_vec(),
+            format!("a.xml:10: is not well-formed: the file ends inside an element (hint: {cut})"),
+        ),
+        (format!("{whole}{whole}").into_bytes(), "a.xml:18: is not well-formed: ".into()),
+        (whole.replace("</name>", "</nam>").into_bytes(), "a.xml:11: is not well-formed: expected 'name' tag".into()),
+        (whole.replace("cat", "&cat;").into_bytes(), "a.xml:11: is not well-formed: unknown entity".into()),
+        (
+            whole.replace("cat", "c\u{e4}t").chars().map(|c| c as u8).collect(),
+            "a.xml:11: is not UTF-8 at byte".into(),
+        ),
+        (b"{\"not\": \"xml\"}".to_vec(), "a.xml:1: is not XML: it has no element".into()),
+    ];
+    for (bytes, expected) in cases {
+        let errors = errors_of(&bytes);
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        assert!(errors[0].starts_with(&expected), "{errors:?} {expected}");
+    }
+}
+
+#[test]
+fn hostile_files_are_refused_at_once() {
+    let boxed = object("cat", ["1", "2", "30", "40"].map(str::to_owned));
+    let body = format!("<annotation><filename>a.jpg</filename>{boxed}</annotation>");
+    let laughs: String = (1..20).map(|i| format!("<!ENTITY l{i} \"{}\">", format!("&l{};", i - 1).repeat(10))).collect();
+    let attributes: String = (0..80_000).map(|i| format!(" a{i}='1'")).collect();
+    let cases = [
+        (format!("<!DOCTYPE a [<!ENTITY l0 \"ha\">{laughs}]>{body}"), "a.xml:1: has a DOCTYPE, which is refused"),
+        (
+            format!("<?xml version='1.0'?>\n<!DOCTYPE a SYSTEM \"file:///etc/passwd\">{body}"),
+            "a.xml:2: has a DOCTYPE, which is refused",
+        ),
+        (format!("<!DOCTYPE annotation>{body}"), "a.xml:1: has a DOCTYPE, which is refused"),
+        (format!("<annotation{attributes}></annotation>"), "a.xml: has more attributes"),
+        (
+            format!("<annotation>{}{}</annotation>", "<a>".repeat(20_000), "</a>".repeat(20_000)),
+            "a.xml: has more than 10000 nodes",
+        ),
+        (format!("<annotation>{}</annotation>", "<a/>".repeat(20_000)), "a.xml: has more than 10000 nodes"),
+        (format!("{body}<!--{}-->", " ".repeat(1 << 20)), "a.xml: is longer than 1 MiB"),
+    ];
+    for (xml, expected) in cases {
+        let start = std::time::Instant::now();
+        let errors = errors_of(&xml);
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        assert!(errors[0].starts_with(expected), "{errors:?}");
+        assert!(start.elapsed().as_secs() < 2, "{expected}: {:?}", start.elapsed());
+    }
+}
+
+#[test]
+fn deep_nesting_within_the_limit_does_not_overflow() {
+    let nested = format!("{}{}", "<a>".repeat(9_000), "</a>".repeat(9_000));
+    let errors = errors_of(format!("<annotation><filename>a.jpg</filename>{nested}</annotation>"));
+    assert!(errors[0].contains("has no <object>"), "{errors:?}");
+}
+
+#[test]
+fn the_photos_size_must_be_the_annotations() {
+    let errors = errors_of(voc("a.jpg", (128, 96), &[("cat", [1.0, 2.0, 3.0, 4.0])]));
+    assert_eq!(
+        errors,
+        ["a.xml:5: the size is given as 128×96, the photo `a.jpg` is 64×48 (hint: the photo was resized after it was \
+          annotated, or is another one)"]
+    );
+}
+
+#[test]
+fn a_photo_is_as_large_as_it_is_upright() {
+    for orientation in 1..=8 {
+        let folder = Folder::new();
+        folder.write("a.jpg", jpeg_with_orientation(64, 48, orientation));
+        let turned = orientation >= 5;
+        let upright = if turned { (48, 64) } else { (64, 48) };
+        folder.write("a.xml", voc("a.jpg", upright, &[("cat", [1.0, 2.0, 40.0, 45.0])]));
+        let set = open(&folder).unwrap();
+        let size = set.samples[0].size;
+        assert_eq!((size.width, size.height), upright, "{orientation}");
+
+        folder.write("a.xml", voc("a.jpg", (upright.1, upright.0), &[("cat", [1.0, 2.0, 40.0, 45.0])]));
+        let message = open(&folder).unwrap_err().to_string();
+        assert!(message.contains("EXIF orientation"), "{message}");
+    }
+}
+
+#[test]
+fn several_objects() {
+    let small = ("cat", [1.0, 2.0, 10.0, 10.0]);
+    let large = ("dog", [5.0, 5.0, 60.0, 40.0]);
+    let folder = Folder::new();
+    folder.photo("a.jpg", 64, 48);
+    folder.write("a.xml", voc("a.jpg", (64, 48), &[small, large]));
+    folder.annotated("b.jpg", "b.xml");
+    let open = |objects| {
+        Dataset::open_with_warnings(folder.path(), &ReadOptions { objects, ..ReadOptions::default() })
+    };
+
+    let (set, warnings) = open(Objects::Largest).unwrap();
+    assert_eq!(set.samples.len(), 2);
+    assert_eq!((set.samples[0].bbox, set.samples[0].class), (BBox::from(large.1), 1));
+    assert_eq!(warnings[0].message, "`a.jpg` has 2 objects, the largest is used");
+
+    let (set, warnings) = open(Objects::Skip).unwrap();
+    assert_eq!(set.samples.len(), 1);
+    assert_eq!(set.classes, ["cat"], "a class without a sample is none");
+    assert_eq!(warnings[0].message, "`a.jpg` has 2 objects, it is left out");
+
+    let message = open(Objects::Error).unwrap_err().to_string();
+    assert!(message.contains("a.xml:3: `a.jpg` has 2 objects (hint: the largest"), "{message}");
+}
+
+#[test]
+fn everything_is_reported_at_once() {
+    let folder = Folder::new();
+    folder.annotated("images/good.jpg", "annotations/good.xml");
+    folder.photo("images/unannotated.jpg", 64, 48);
+    folder.photo("images/twin.jpg", 64, 48);
+    folder.annotated("images/twin.png", "annotations/twin.xml");
+    folder.write("annotations/gone.xml", voc("gone.jpg", (64, 48), &[("cat", [1.0, 2.0, 3.0, 4.0])]));
+    folder.photo("images/Spelled.JPG", 64, 48);
+    folder.write("annotations/spelled.xml", voc("spelled.jpg", (64, 48), &[("cat", [1.0, 2.0, 3.0, 4.0])]));
+    folder.write("annotations/again.xml", voc("good.jpg", (64, 48), &[("cat", [1.0, 2.0, 3.0, 4.0])]));
+    folder.write("images/page.jpg", "<html>not found</html>");
+    folder.write("annotations/page.xml", voc("page.jpg", (64, 48), &[("cat", [1.0, 2.0, 3.0, 4.0])]));
+    folder.photo("images/broken.jpg", 64, 48);
+    folder.write("annotations/broken.xml", "<annotation><filename>");
+    folder.annotated("images/case.jpg", "annotations/case.xml");
+    folder.write("annotations/case.xml", voc("case.jpg", (64, 48), &[("Cat", [1.0, 2.0, 3.0, 4.0])]));
+
+    let Err(DataError::Defects { findings, .. }) = open(&folder) else { panic!("no error") };
+    let lines: Vec<String> = findings
+        .iter()
+        .map(|f| f.to_string().replace(&format!("{}/", folder.path().display()), ""))
+        .collect();
+    let expected = [
+        "annotations/broken.xml:1: is not well-formed",
+        "annotations/case.xml:11: class `Cat`, but 6 objects of `cat`",
+        "annotations/gone.xml:3: the photo `gone.jpg` does not exist",
+        "annotations/good.xml:3: the photo `good.jpg` is annotated in",
+        "annotations/spelled.xml:3: the photo `spelled.jpg` does not exist (hint: there is",
+        "images/Spelled.JPG: has no annotation (hint: annotate it",
+        "images/page.jpg: not a",
+        "images/twin.jpg: has no annotation (hint: another photo beside it differs only in its ending",
+        "images/unannotated.jpg: has no annotation",
+    ];
+    assert_eq!(lines.len(), expected.len(), "{lines:#?}");
+    for (line, expected) in lines.iter().zip(expected) {
+        assert!(line.starts_with(expected), "{line}\n{expected}");
+    }
+}
+
+#[test]
+fn photos_of_one_name_in_two_folders_are_an_error() {
+    let folder = Folder::new();
+    folder.annotated("train/a.jpg", "train/a.xml");
+    folder.annotated("test/a.jpg", "test/a.xml");
+    let message = open(&folder).unwrap_err().to_string();
+    assert!(message.contains("train/a.jpg: has the name of"), "{message}");
+}
+
+#[test]
+fn pictures_elsewhere_are_none_of_our_business() {
+    let folder = Folder::new();
+    folder.annotated("images/a.jpg", "annotations/a.xml");
+    folder.photo("cover.png", 10, 10);
+    folder.photo("SegmentationClass/a.png", 64, 48);
+    folder.write("annotations/.hidden.xml", "junk");
+    folder.write("pom.xml", "<project/>");
+    let (set, warnings) = Dataset::open_with_warnings(folder.path(), &ReadOptions::default()).unwrap();
+    assert_eq!(set.samples.len(), 1);
+    assert_eq!(warnings.len(), 1);
+    assert_eq!(warnings[0].message, "ignored: its root element is <project>, not <annotation>");
+}
+
+#[test]
+fn voc_wins_over_a_csv_beside_it() {
+    let folder = Folder::new();
+    folder.annotated("images/a.jpg", "annotations/a.xml");
+    folder.write("labels.csv", "filename,class,xmin,ymin,xmax,ymax\na.jpg,dog,1,2,3,4\n");
+    assert_eq!(open(&folder).unwrap().classes, ["cat"]);
+    let csv = ReadOptions { format: Some(Format::Csv), ..ReadOptions::default() };
+    assert_eq!(Dataset::open(folder.path(), &csv).unwrap().classes, ["dog"]);
+}
+
+#[test]
+fn a_png_named_jpg_is_read_by_content_with_a_warning() {
+    let folder = Folder::new();
+    folder.write("a.jpg", encoded(64, 48, ImageFormat::Png));
+    folder.write("a.xml", voc("a.jpg", (64, 48), &[("cat", [1.0, 2.0, 3.0, 4.0])]));
+    let (set, warnings) = Dataset::open_with_warnings(folder.path(), &ReadOptions::default()).unwrap();
+    assert_eq!(set.samples.len(), 1);
+    assert_eq!(warnings[0].message, "is a PNG, whatever its name says: it is read by its content");
+}
+
+#[test]
+fn paths_that_hold_no_data_set() {
+    let folder = Folder::new();
+    let cases = [
+        ("missing", "does not exist"),
+        ("empty", "no annotations found among 0 photos"),
+        ("coco", "may be COCO"),
+        ("table", "the header `a,b,c` has no column filename, xmin, ymin, xmax, ymax, class"),
+        ("one.xml", "is one annotation of many"),
+    ];
+    fs_err::create_dir(folder.path().join("empty")).unwrap();
+    folder.write("coco/annotations.json", "{}");
+    folder.write("table/x.csv", "a,b,c\n1,2,3\n");
+    folder.write("one.xml", "<annotation/>");
+    for (name, expected) in cases {
+        let path = folder.path().join(name);
+        let message = Dataset::open(&path, &ReadOptions::default()).unwrap_err().to_string();
+        assert!(message.starts_with(&path.display().to_string()), "{message}");
+        assert!(message.contains(expected), "{message}");
+    }
+}

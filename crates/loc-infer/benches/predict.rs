@@ -1,0 +1,66 @@
+//! A photo to a box. Unit: photos a second (criterion's `elem/s`), one photo at a time on one thread, except that the
+//! engine uses all of them. Input: a 256×256 JPEG made here (quality 92, about 30 kB), which needs no resize, and a
+//! 1600×1200 one, which does. Each result is checked before it is timed.
+
+#![allow(missing_docs, reason = "criterion's macros make undocumented functions")]
+
+#[path = "../tests/common/mod.rs"]
+#[allow(unreachable_pub, reason = "the tests' helpers")]
+mod common;
+
+use std::hint::black_box;
+
+use common::model::Model;
+use common::{jpeg_of, photo};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use loc_infer::preprocess::{decode, fit, to_planar};
+use loc_infer::{InputSpec, Limits, Localizer};
+
+fn preprocess(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("preprocess");
+    group.throughput(Throughput::Elements(1));
+    let spec = InputSpec::default();
+    let mut input = vec![0.0; spec.values()];
+    for (name, width, height) in [("jpeg 256x256", 256, 256), ("jpeg 1600x1200", 1600, 1200)] {
+        let source = photo(width, height, 1);
+        let jpeg = jpeg_of(&source);
+        let mut prepare = |bytes: &[u8]| {
+            let photo = decode(bytes, &Limits::default()).expect("a good photo");
+            let (fitted, frame) = fit(&photo.rgb, &spec);
+            to_planar(&fitted, &mut input);
+            (frame, input[input.len() / 2])
+        };
+        let (frame, green) = prepare(&jpeg);
+        let expected = fit(&source, &spec).0.as_raw()[3 * (spec.values() / 6) + 1];
+        assert_eq!((frame.original.width, frame.original.height), (width, height));
+        assert!((green * 255.0 - f32::from(expected)).abs() < 24.0, "the pixel in the middle is the photo's");
+        group.bench_function(name, |b| b.iter(|| prepare(black_box(&jpeg))));
+    }
+    group.finish();
+}
+
+fn predict(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("predict");
+    let localizer = Localizer::from_bytes(&Model::new(1).file()).expect("a good model");
+    let jpeg = jpeg_of(&photo(256, 256, 1));
+    let expected = localizer.predict_encoded(&jpeg).expect("an answer");
+    assert!(expected.bbox.area() > 0.0 && expected.confidence >= 0.5);
+    group.throughput(Throughput::Elements(1));
+    group.bench_function("jpeg 256x256, one", |b| {
+        b.iter(|| localizer.predict_encoded(black_box(&jpeg)).expect("an answer"));
+    });
+    let batch: Vec<&[u8]> = vec![&jpeg; 32];
+    assert!(localizer.predict_batch(&batch).into_iter().all(|a| a.is_ok_and(|a| a == expected)));
+    group.throughput(Throughput::Elements(32));
+    group.bench_function("jpeg 256x256, batch of 32", |b| {
+        b.iter(|| localizer.predict_batch(black_box(&batch)))
+    });
+    group.finish();
+}
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default().sample_size(20);
+    targets = preprocess, predict
+}
+criterion_main!(benches);

@@ -1,0 +1,43 @@
+//! What runs a network. `native` (loc-net's kernels) is the default, `candle` and `onnx` stand behind features, and
+//! an application brings its own runtime by implementing [`Engine`].
+
+use crate::Error;
+
+#[cfg(feature = "candle")]
+pub mod candle;
+#[cfg(feature = "native")]
+pub mod native;
+#[cfg(feature = "onnx")]
+pub mod onnx;
+
+/// What a network says of a batch of `n` photos.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct RawOutput {
+    /// `[n, classes]`, row-major: logits; an engine that has probabilities gives their logarithms.
+    pub logits: Vec<f32>,
+    /// `[n, 4]`: x1, y1, x2, y2 of each photo's box, in 0..1 of the input.
+    pub boxes: Vec<f32>,
+}
+
+/// Runs a network on photos that are already the input's size. Called from several threads at once.
+pub trait Engine: Send + Sync {
+    /// Runs `n` photos: `images` is `[n, 3, height, width]`, RGB in 0..1, not normalised.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Engine`] with the engine's own error.
+    fn run(&self, images: &[f32], n: usize) -> Result<RawOutput, Error>;
+}
+
+/// So that one engine can serve several localizers.
+impl<E: Engine + ?Sized> Engine for std::sync::Arc<E> {
+    fn run(&self, images: &[f32], n: usize) -> Result<RawOutput, Error> {
+        (**self).run(images, n)
+    }
+}
+
+impl<E: Engine + ?Sized> Engine for Box<E> {
+    fn run(&self, images: &[f32], n: usize) -> Result<RawOutput, Error> {
+        (**self).run(images, n)
+    }
+}

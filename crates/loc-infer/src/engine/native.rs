@@ -1,0 +1,90 @@
+//! The built-in engine: a model file's layers on loc-net's kernels.
+
+use loc_net::{Forward, Network, NetworkConfig, Normalization, WeightFile, Weights};
+use serde::Deserialize;
+
+use super::{Engine, RawOutput};
+use crate::{Error, ModelMeta};
+
+/// loc-net's forward pass.
+#[derive(Debug)]
+pub struct Native {
+    forward: Forward,
+}
+
+/// A model file, its parts checked against each other (the engine checks the weights): what every engine for loc's
+/// own files begins with.
+#[derive(Debug)]
+pub(crate) struct ModelFile {
+    pub(crate) meta: ModelMeta,
+    pub(crate) network: Network,
+    pub(crate) weights: Weights,
+}
+
+/// The part of the metadata that belongs to loc-net.
+#[derive(Deserialize)]
+struct NetworkJson {
+    network: NetworkConfig,
+}
+
+impl Native {
+    /// Packs the weights for the network.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Weights`] if they are not exactly the network's, or not finite.
+    pub fn new(network: Network, weights: &Weights) -> Result<Self, Error> {
+        let forward = Forward::new(network, weights).map_err(|error| Error::Weights(error.into()))?;
+        Ok(Self { forward })
+    }
+
+    /// Reads a model file's bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if it is no model file, if its parts do not fit together, or if a weight is not finite.
+    pub fn read(bytes: &[u8]) -> Result<(ModelMeta, Self), Error> {
+        let ModelFile { meta, network, weights } = ModelFile::parse(bytes)?;
+        Ok((meta, Self::new(network, &weights)?))
+    }
+}
+
+impl Engine for Native {
+    fn run(&self, images: &[f32], n: usize) -> Result<RawOutput, Error> {
+        let output = self
+            .forward
+            .run(images, n)
+            .map_err(|error| Error::Engine { engine: "native", error: error.into() })?;
+        Ok(RawOutput { logits: output.logits, boxes: output.boxes })
+    }
+}
+
+impl ModelFile {
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, Error> {
+        let WeightFile { weights, metadata } =
+            WeightFile::parse(bytes).map_err(|error| Error::Weights(error.into()))?;
+        let json = metadata.ok_or(Error::NoMetadata)?;
+        let meta = ModelMeta::from_json(&json)?;
+        let NetworkJson { network } = serde_json::from_str(&json).map_err(Error::MetadataJson)?;
+        check_agreement(&meta, &network)?;
+        let normalization = Normalization { mean: meta.input.mean, std: meta.input.std };
+        let network = network.build(&normalization).map_err(|error| Error::Weights(error.into()))?;
+        Ok(Self { meta, network, weights })
+    }
+}
+
+/// Classes and input size stand twice in the metadata: once for this crate, once for the network.
+fn check_agreement(meta: &ModelMeta, network: &NetworkConfig) -> Result<(), Error> {
+    if meta.classes.len() != network.classes {
+        let names = meta.classes.join(", ");
+        let reason =
+            format!("{} names ({names}), but the network has {}", meta.classes.len(), network.classes);
+        return Err(Error::Metadata { field: "classes", reason });
+    }
+    let (size, input) = (meta.input.size, network.input);
+    if usize::try_from(size.width) != Ok(input.width) || usize::try_from(size.height) != Ok(input.height) {
+        let reason = format!("{size}, but the network takes {}×{}", input.width, input.height);
+        return Err(Error::Metadata { field: "input", reason });
+    }
+    Ok(())
+}

@@ -1,0 +1,119 @@
+//! An ONNX file that loc exported, run by candle-onnx. The file carries its classes and input under the property
+//! `loc`, as a model file does.
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use candle_core::{Device, Tensor};
+use candle_onnx::onnx::tensor_proto::{DataLocation, DataType};
+use candle_onnx::onnx::{ModelProto, TensorProto};
+use prost::Message;
+
+use super::{Engine, RawOutput};
+use crate::{BoxError, Error, ModelMeta};
+
+/// Names in the file: photos `[n, 3, height, width]`, probabilities `[n, classes]`, boxes `[n, 4]`.
+const INPUT: &str = "input";
+const PROBABILITIES: &str = "cls";
+const BOXES: &str = "loc";
+
+/// The property that holds the metadata.
+const PROPERTY: &str = "loc";
+
+/// An ONNX graph.
+#[derive(Debug)]
+pub struct Onnx {
+    model: ModelProto,
+    /// `[3, height, width]`.
+    input: [usize; 3],
+}
+
+impl Onnx {
+    /// Reads an ONNX file's bytes and runs it once, so that what candle-onnx cannot do is said here and not at the
+    /// first photo.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotAModel`] if the bytes are not ONNX, [`Error::NoMetadata`] if loc did not export them,
+    /// [`Error::Weights`] for a tensor that lies in another file, has not as many values as its shape, or holds values
+    /// that are not finite, [`Error::Engine`] if candle-onnx cannot run the graph.
+    pub fn read(bytes: &[u8]) -> Result<(ModelMeta, Self), Error> {
+        let mut model = ModelProto::decode(bytes).map_err(|error| Error::NotAModel {
+            reason: format!("ONNX cannot be read: {error}"),
+            hint: " (hint: copy or export it again)",
+        })?;
+        let json = model.metadata_props.iter().find(|p| p.key == PROPERTY).ok_or(Error::NoMetadata)?;
+        let meta = ModelMeta::from_json(&json.value)?;
+        for tensor in model.graph.iter().flat_map(|graph| &graph.initializer) {
+            check(tensor)
+                .map_err(|reason| Error::Weights(format!("tensor `{}` {reason}", tensor.name).into()))?;
+        }
+        // Weights may be listed as inputs, too; candle-onnx would then ask for each of them by shape.
+        if let Some(graph) = &mut model.graph {
+            graph.input.retain(|input| input.name == INPUT);
+        }
+        let side = |side: u32| usize::try_from(side).unwrap_or(usize::MAX);
+        let input = [3, side(meta.input.size.height), side(meta.input.size.width)];
+        let engine = Self { model, input };
+        let output = engine.run(&vec![0.0; meta.input.values()], 1)?;
+        if output.logits.len() != meta.classes.len() {
+            let names = meta.classes.join(", ");
+            let reason = format!(
+                "{} names ({names}), but the network has {}",
+                meta.classes.len(),
+                output.logits.len()
+            );
+            return Err(Error::metadata("classes", reason));
+        }
+        Ok((meta, engine))
+    }
+
+    fn eval(&self, images: &[f32], n: usize) -> Result<RawOutput, BoxError> {
+        let [channels, height, width] = self.input;
+        let images = Tensor::from_slice(images, (n, channels, height, width), &Device::Cpu)?;
+        let inputs = HashMap::from([(INPUT.to_owned(), images)]);
+        // candle-onnx takes a node's inputs by index: a graph that lacks one makes it panic.
+        let outputs = catch_unwind(AssertUnwindSafe(|| candle_onnx::simple_eval(&self.model, inputs)))
+            .map_err(|_| "the graph is malformed: a node lacks an input or an attribute")??;
+        let values = |name: &str| -> Result<Vec<f32>, BoxError> {
+            let tensor = outputs.get(name).ok_or_else(|| format!("the graph has no output `{name}`"))?;
+            if tensor.dims().first() != Some(&n) {
+                return Err(
+                    format!("output `{name}` has the shape {:?} for {n} photos", tensor.dims()).into()
+                );
+            }
+            Ok(tensor.flatten_all()?.to_vec1()?)
+        };
+        // The logarithm of a probability is a logit: softmax gives the probability back.
+        let logits = values(PROBABILITIES)?.iter().map(|p| p.ln()).collect();
+        Ok(RawOutput { logits, boxes: values(BOXES)? })
+    }
+}
+
+impl Engine for Onnx {
+    fn run(&self, images: &[f32], n: usize) -> Result<RawOutput, Error> {
+        self.eval(images, n).map_err(|error| Error::Engine { engine: "onnx", error })
+    }
+}
+
+/// What is wrong with a stored tensor, if anything.
+fn check(tensor: &TensorProto) -> Result<(), String> {
+    if tensor.data_location == DataLocation::External as i32 || !tensor.external_data.is_empty() {
+        return Err("lies in another file, which is never read (hint: `loc export` writes one file)".into());
+    }
+    let values = tensor.dims.iter().try_fold(1_usize, |product, dim| {
+        usize::try_from(*dim).ok().and_then(|dim| product.checked_mul(dim))
+    });
+    if DataType::try_from(tensor.data_type) != Ok(DataType::Float) {
+        // Shapes and indices; candle-onnx names the type it does not know.
+        return Ok(());
+    }
+    let stored =
+        if tensor.float_data.is_empty() { tensor.raw_data.len() / 4 } else { tensor.float_data.len() };
+    if values != Some(stored) || tensor.raw_data.len() % 4 != 0 {
+        return Err(format!("has the shape {:?} and {stored} values", tensor.dims));
+    }
+    let raw = tensor.raw_data.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]));
+    let bad = raw.chain(tensor.float_data.iter().copied()).filter(|v| !v.is_finite()).count();
+    if bad > 0 { Err(format!("holds {bad} non-finite values")) } else { Ok(()) }
+}

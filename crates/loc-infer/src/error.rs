@@ -1,0 +1,206 @@
+//! The errors of this crate: what is wrong, where, why, and what to try.
+
+use std::path::{Path, PathBuf};
+
+use crate::preprocess::Limits;
+
+/// Any other crate's error.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// What can go wrong between a file and its box. An error inside another is part of its text, so that printing
+/// one prints it all; none is repeated through `source`.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Something about a file.
+    #[error("{}: {error}", path.display())]
+    At {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: Box<Error>,
+    },
+    /// The file cannot be read.
+    #[error("{0}")]
+    Read(std::io::Error),
+    /// The path leads to something that is not a file.
+    #[error("is {what} where a file is needed")]
+    NotAFile {
+        /// What it is.
+        what: &'static str,
+    },
+    /// The file is larger than is ever read.
+    #[error("holds {bytes} bytes, more than the limit of {limit}")]
+    FileTooLarge {
+        /// Its size.
+        bytes: u64,
+        /// The largest allowed.
+        limit: u64,
+    },
+
+    /// The photo has no byte.
+    #[error("is empty (hint: the download may have failed)")]
+    Empty,
+    /// The bytes are of no known image format.
+    #[error("not a {expected}: starts with \"{start}\"{}", hint_for_start(start))]
+    NotAPhoto {
+        /// What the file's name or the caller promised.
+        expected: &'static str,
+        /// The first bytes, escaped.
+        start: String,
+    },
+    /// The bytes are an image of a format that this build does not decode.
+    #[error("{format} photos are not read by this build{hint}")]
+    UnsupportedFormat {
+        /// Name of the format.
+        format: &'static str,
+        /// What to try.
+        hint: &'static str,
+    },
+    /// The JPEG ends before its end-of-image marker.
+    #[error("JPEG cut short: no end-of-image marker in {bytes} bytes (hint: copy or download it again)")]
+    Truncated {
+        /// Length of the file.
+        bytes: usize,
+    },
+    /// The photo has no pixel.
+    #[error("{width}×{height} photo has no pixel")]
+    ZeroSize {
+        /// Width in its header.
+        width: u32,
+        /// Height in its header.
+        height: u32,
+    },
+    /// The photo is larger than the limits.
+    #[error(
+        "{width}×{height} photo is beyond the limits of {}×{} pixels and {} MiB (hint: see `Limits`)",
+        limits.max_width, limits.max_height, limits.max_alloc >> 20
+    )]
+    TooLarge {
+        /// Width in its header.
+        width: u32,
+        /// Height in its header.
+        height: u32,
+        /// The limits.
+        limits: Limits,
+    },
+    /// The photo's bytes are damaged.
+    #[error("{format} cannot be decoded: {error}")]
+    Decode {
+        /// Name of the format.
+        format: &'static str,
+        /// What the decoder says.
+        error: image::ImageError,
+    },
+
+    /// The model file holds weights without loc's metadata.
+    #[error(
+        "no metadata under the key `loc`: plain weights, without classes and input size \
+         (hint: `loc import FILE -o model.safetensors --classes …` adds them)"
+    )]
+    NoMetadata,
+    /// The metadata is not the JSON it should be.
+    #[error("metadata `loc`: {0}")]
+    MetadataJson(serde_json::Error),
+    /// A value of the metadata is out of its range.
+    #[error("metadata `loc`, `{field}`: {reason}")]
+    Metadata {
+        /// Which key.
+        field: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A later loc wrote the model file.
+    #[error(
+        "model file of format {found}: needs loc >= {} (hint: this is loc {}, which reads format {})",
+        next_version(), env!("CARGO_PKG_VERSION"), crate::FORMAT
+    )]
+    NewerFormat {
+        /// The file's format.
+        found: u32,
+    },
+    /// The file is no model.
+    #[error("not a model file: {reason}{hint}")]
+    NotAModel {
+        /// What it is instead.
+        reason: String,
+        /// What to try.
+        hint: &'static str,
+    },
+    /// The weights are not those of the network.
+    #[error("{0}")]
+    Weights(BoxError),
+
+    /// This build holds no engine for the model.
+    #[error("this build of loc-infer cannot run {what} (hint: {hint})")]
+    NoEngine {
+        /// What the model is.
+        what: &'static str,
+        /// What to try.
+        hint: &'static str,
+    },
+    /// The engine failed.
+    #[error("engine `{engine}`: {error}")]
+    Engine {
+        /// Which.
+        engine: &'static str,
+        /// What it says.
+        error: BoxError,
+    },
+    /// The engine's answer has not the promised form.
+    #[error("the engine's {what}: {reason}")]
+    Output {
+        /// Which part.
+        what: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+impl Error {
+    /// This error, about a file; an error that names one already stays as it is.
+    #[must_use]
+    pub fn at(self, path: &Path) -> Self {
+        match self {
+            Self::At { .. } => self,
+            error => Self::At { path: path.to_owned(), error: Box::new(error) },
+        }
+    }
+
+    /// The error without the file's name: for records that carry the path in a field of its own.
+    #[must_use]
+    pub fn reason(&self) -> &Self {
+        match self {
+            Self::At { error, .. } => error.reason(),
+            error => error,
+        }
+    }
+
+    pub(crate) fn metadata(field: &'static str, reason: String) -> Self {
+        Self::Metadata { field, reason }
+    }
+}
+
+/// At least the next minor version: the metadata's format changes with no smaller one.
+fn next_version() -> String {
+    let minor = env!("CARGO_PKG_VERSION_MINOR").parse::<u32>().map_or(0, |minor| minor + 1);
+    format!("{}.{minor}.0", env!("CARGO_PKG_VERSION_MAJOR"))
+}
+
+/// The first bytes of a file, escaped, as an error shows them.
+pub(crate) fn start_of(bytes: &[u8]) -> String {
+    const SHOWN: usize = 24;
+    let mut start = bytes[..bytes.len().min(SHOWN)].escape_ascii().to_string();
+    if bytes.len() > SHOWN {
+        start.push('…');
+    }
+    start
+}
+
+fn hint_for_start(start: &str) -> &'static str {
+    if start.trim_start_matches("\\n").trim_start().starts_with('<') {
+        " (hint: looks like a web page saved under a photo's name)"
+    } else {
+        ""
+    }
+}

@@ -1,0 +1,152 @@
+//! From a model file to the engine that runs it: which kind of file it is, and what to say of every other kind.
+
+use std::path::Path;
+
+use crate::error::start_of;
+use crate::{Error, Localizer, file};
+
+/// Largest model file that is read: 4 GiB.
+const LIMIT: u64 = 4 << 30;
+
+/// What a file is, by its content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// A length of eight bytes, then JSON.
+    Safetensors,
+    /// A protobuf message whose first field is the version number.
+    Onnx,
+    /// A zip archive or a bare pickle, as `torch.save` writes.
+    PyTorch,
+    Other,
+}
+
+impl Kind {
+    fn of(bytes: &[u8]) -> Self {
+        match bytes {
+            [_, _, _, _, _, _, _, _, b'{', ..] => Self::Safetensors,
+            [b'P', b'K', 3, 4, ..] | [0x80, 2..=5, ..] => Self::PyTorch,
+            // Field 1 as varint; versions are small numbers, and a field follows.
+            [0x08, 1..=0x20, tag, ..] if tag & 7 <= 2 => Self::Onnx,
+            _ => Self::Other,
+        }
+    }
+}
+
+impl Localizer {
+    /// Loads a model: loc's `.safetensors` with the engine `native`, or an exported ONNX file with the engine
+    /// `onnx`, where these features are built in. Which it is, the content says.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::At`] with the path: the file cannot be read, is no model, needs a newer loc or an engine that is not
+    /// built in, or its parts (classes, input, network, weights) do not fit together.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, Error> {
+        let path = path.as_ref();
+        Self::from_bytes(&file::read(path, LIMIT)?).map_err(|error| error.at(path))
+    }
+
+    /// Loads a model from the content of its file, as [`Localizer::load`] does.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Localizer::load`], without a path.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
+        match Kind::of(bytes) {
+            Kind::Safetensors => native(bytes),
+            Kind::Onnx => onnx(bytes),
+            Kind::PyTorch => Err(Error::NotAModel {
+                reason: "looks like PyTorch's own format".into(),
+                hint: " (hint: `loc import FILE -o model.safetensors --classes …` converts it)",
+            }),
+            // Too short for a header, too: the reader of safetensors knows the numbers.
+            Kind::Other if bytes.len() < 9 => native(bytes),
+            Kind::Other => Err(Error::NotAModel {
+                reason: format!("starts with \"{}\"", start_of(bytes)),
+                hint: " (hint: a model is a .safetensors of `loc train` or `loc import`, or an .onnx of `loc export`)",
+            }),
+        }
+    }
+
+    /// Loads loc's `.safetensors` with the engine `candle` on a device, for CUDA.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Localizer::load`]; [`Error::Engine`] if the device fails.
+    #[cfg(feature = "candle")]
+    pub fn load_candle(path: impl AsRef<Path>, device: &candle_core::Device) -> Result<Self, Error> {
+        let path = path.as_ref();
+        let read = || {
+            let (meta, engine) = crate::engine::candle::Candle::read(&file::read(path, LIMIT)?, device)?;
+            Self::with_engine(meta, Box::new(engine))
+        };
+        read().map_err(|error| error.at(path))
+    }
+}
+
+#[cfg(feature = "native")]
+fn native(bytes: &[u8]) -> Result<Localizer, Error> {
+    let (meta, engine) = crate::engine::native::Native::read(bytes)?;
+    Localizer::with_engine(meta, Box::new(engine))
+}
+
+#[cfg(not(feature = "native"))]
+fn native(_bytes: &[u8]) -> Result<Localizer, Error> {
+    Err(Error::NoEngine {
+        what: "a .safetensors model",
+        hint: "build it with the feature `native`, or give `Localizer::with_engine` an engine of your own",
+    })
+}
+
+#[cfg(feature = "onnx")]
+fn onnx(bytes: &[u8]) -> Result<Localizer, Error> {
+    let (meta, engine) = crate::engine::onnx::Onnx::read(bytes)?;
+    Localizer::with_engine(meta, Box::new(engine))
+}
+
+#[cfg(not(feature = "onnx"))]
+fn onnx(_bytes: &[u8]) -> Result<Localizer, Error> {
+    Err(Error::NoEngine {
+        what: "an ONNX model",
+        hint: "build it with the feature `onnx`, which needs `protoc`; or use the .safetensors it was exported from",
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_by_content() {
+        for (bytes, kind) in [
+            (&b"\x40\0\0\0\0\0\0\0{\"a\":{}}"[..], Kind::Safetensors),
+            (b"\x08\x08\0\0\0\0\0\0{\"a\":{}}", Kind::Safetensors),
+            (b"\x08\x07\x12\x03loc", Kind::Onnx),
+            (b"\x08\x08:\xb6", Kind::Onnx),
+            (b"PK\x03\x04", Kind::PyTorch),
+            (b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.", Kind::PyTorch),
+            (b"<html><body>", Kind::Other),
+            (b"", Kind::Other),
+        ] {
+            assert_eq!(Kind::of(bytes), kind, "{}", bytes.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn every_other_kind_of_file_is_told_apart() {
+        for (bytes, expected) in [
+            (&b"PK\x03\x04 and so on"[..], "loc import"),
+            (b"<html><body>not found", "starts with \"<html><body>not found\""),
+            #[cfg(not(feature = "onnx"))]
+            (b"\x08\x07\x12\x03loc", "feature `onnx`"),
+            #[cfg(feature = "native")]
+            (b"short", "not a safetensors file"),
+            #[cfg(feature = "native")]
+            (b"", "not a safetensors file"),
+            #[cfg(not(feature = "native"))]
+            (b"\x40\0\0\0\0\0\0\0{\"a\":{}}", "feature `native`"),
+        ] {
+            let message = Localizer::from_bytes(bytes).unwrap_err().to_string();
+            assert!(message.contains(expected), "{}: {message}", bytes.escape_ascii());
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! The door of the library: a model loaded once, photos in, answers out, from any number of threads.
+
+use std::num::NonZero;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+use image::RgbImage;
+
+use crate::postprocess::{Localization, localize};
+use crate::preprocess::{self, Frame, Limits, decode, decode_path};
+use crate::{Engine, Error, ModelMeta, RawOutput};
+
+/// Largest number of photos that run at once, and of bytes that their inputs may take.
+const BATCH: usize = 32;
+const BATCH_BYTES: usize = 64 << 20;
+
+/// A model, ready to predict.
+pub struct Localizer {
+    meta: ModelMeta,
+    limits: Limits,
+    engine: Box<dyn Engine>,
+}
+
+/// A photo to predict, in one of its three forms.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub enum Source<'a> {
+    /// A file.
+    Path(&'a Path),
+    /// The content of a file.
+    Encoded(&'a [u8]),
+    /// Upright pixels.
+    Photo(&'a RgbImage),
+}
+
+// Shared between threads for the life of a server: the compiler holds us to it.
+const _: () = {
+    const fn shared<T: Send + Sync>() {}
+    shared::<Localizer>();
+};
+
+impl Localizer {
+    /// Predicts with any engine: `meta` says what the engine's network was made for.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Metadata`] if the metadata is not in its ranges.
+    pub fn with_engine(meta: ModelMeta, engine: Box<dyn Engine>) -> Result<Self, Error> {
+        meta.check()?;
+        Ok(Self { meta, limits: Limits::default(), engine })
+    }
+
+    /// The same localizer with other limits for the photos it decodes.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// The model's classes and input.
+    #[must_use]
+    pub fn meta(&self) -> &ModelMeta {
+        &self.meta
+    }
+
+    /// Decodes a file and predicts.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::At`] with the path, for whatever is wrong with the photo; errors of the engine as they are.
+    pub fn predict_path(&self, path: impl AsRef<Path>) -> Result<Localization, Error> {
+        self.predict(&decode_path(path, &self.limits)?.rgb)
+    }
+
+    /// Decodes a file's content and predicts.
+    ///
+    /// # Errors
+    ///
+    /// As of [`decode`] and [`Localizer::predict`].
+    pub fn predict_encoded(&self, bytes: &[u8]) -> Result<Localization, Error> {
+        self.predict(&decode(bytes, &self.limits)?.rgb)
+    }
+
+    /// Predicts a photo that is decoded and upright.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ZeroSize`] for a photo without pixels, [`Error::Engine`] and [`Error::Output`] if the engine fails.
+    pub fn predict(&self, photo: &RgbImage) -> Result<Localization, Error> {
+        let mut input = vec![0.0; self.meta.input.values()];
+        let frame = self.fill(photo, &mut input)?;
+        let output = self.run(&input, 1)?;
+        self.answer(&output, 0, &frame)
+    }
+
+    /// Predicts many photos, decoding them in parallel and running up to 32 at once. Answers come in the photos'
+    /// order; a photo that fails does not disturb the others.
+    ///
+    /// Takes a slice of anything that is a [`Source`]: paths, bytes, images.
+    pub fn predict_batch<'a, S>(&self, photos: &'a [S]) -> Vec<Result<Localization, Error>>
+    where
+        Source<'a>: From<&'a S>,
+    {
+        let values = self.meta.input.values();
+        let at_once = (BATCH_BYTES / size_of::<f32>() / values.max(1)).clamp(1, BATCH);
+        let mut inputs = vec![0.0; values * at_once.min(photos.len())];
+        let mut answers = Vec::with_capacity(photos.len());
+        for photos in photos.chunks(at_once) {
+            self.predict_chunk(photos.iter().map(Source::from).collect(), &mut inputs, &mut answers);
+        }
+        answers
+    }
+
+    fn predict_chunk(
+        &self,
+        photos: Vec<Source<'_>>,
+        inputs: &mut [f32],
+        answers: &mut Vec<Result<Localization, Error>>,
+    ) {
+        let values = self.meta.input.values();
+        let frames = self.prepare(&photos, inputs);
+        // The good ones move together, over the gaps that the bad ones left.
+        let mut good = 0;
+        for (i, frame) in frames.iter().enumerate() {
+            if frame.is_ok() {
+                inputs.copy_within(i * values..(i + 1) * values, good * values);
+                good += 1;
+            }
+        }
+        let output = if good > 0 { Some(self.run(&inputs[..good * values], good)) } else { None };
+        let mut row = 0;
+        answers.extend(frames.into_iter().map(|frame| {
+            let frame = frame?;
+            let at = row;
+            row += 1;
+            match &output {
+                Some(Ok(output)) => self.answer(output, at, &frame),
+                // Each alone, so that each gets an error of its own or, if only one is at fault, its answer.
+                _ => {
+                    let output = self.run(&inputs[at * values..(at + 1) * values], 1)?;
+                    self.answer(&output, 0, &frame)
+                }
+            }
+        }));
+    }
+
+    /// Decodes and lays out each photo, on as many threads as there are processors.
+    fn prepare(&self, photos: &[Source<'_>], inputs: &mut [f32]) -> Vec<Result<Frame, Error>> {
+        let values = self.meta.input.values();
+        let mut frames: Vec<Result<Frame, Error>> = photos.iter().map(|_| Err(Error::Empty)).collect();
+        let jobs = photos.iter().zip(&mut frames).zip(inputs.chunks_exact_mut(values));
+        let threads = thread::available_parallelism().map_or(1, NonZero::get).min(photos.len());
+        let jobs = Mutex::new(jobs);
+        let work = || {
+            loop {
+                // In a binding of its own, so that the lock is free while the photo is decoded.
+                let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).next();
+                let Some(((photo, frame), input)) = job else { break };
+                *frame = self.load_into(*photo, input);
+            }
+        };
+        thread::scope(|scope| {
+            for _ in 1..threads {
+                scope.spawn(work);
+            }
+            work();
+        });
+        frames
+    }
+
+    fn load_into(&self, photo: Source<'_>, input: &mut [f32]) -> Result<Frame, Error> {
+        match photo {
+            Source::Path(path) => self.fill(&decode_path(path, &self.limits)?.rgb, input),
+            Source::Encoded(bytes) => self.fill(&decode(bytes, &self.limits)?.rgb, input),
+            Source::Photo(photo) => self.fill(photo, input),
+        }
+    }
+
+    fn fill(&self, photo: &RgbImage, input: &mut [f32]) -> Result<Frame, Error> {
+        let (width, height) = photo.dimensions();
+        if width == 0 || height == 0 {
+            return Err(Error::ZeroSize { width, height });
+        }
+        let (fitted, frame) = preprocess::fit(photo, &self.meta.input);
+        preprocess::to_planar(&fitted, input);
+        Ok(frame)
+    }
+
+    /// Runs the engine and checks the form of what it gives.
+    fn run(&self, images: &[f32], n: usize) -> Result<RawOutput, Error> {
+        let output = self.engine.run(images, n)?;
+        let expected =
+            [("logits", output.logits.len(), self.meta.classes.len()), ("boxes", output.boxes.len(), 4)];
+        for (what, got, each) in expected {
+            if got != n * each {
+                let reason = format!("{got} values where {n} × {each} are needed");
+                return Err(Error::Output { what, reason });
+            }
+        }
+        Ok(output)
+    }
+
+    fn answer(&self, output: &RawOutput, row: usize, frame: &Frame) -> Result<Localization, Error> {
+        let classes = self.meta.classes.len();
+        let logits = &output.logits[row * classes..(row + 1) * classes];
+        let b = &output.boxes[row * 4..(row + 1) * 4];
+        localize(&self.meta, frame, logits, [b[0], b[1], b[2], b[3]])
+    }
+}
+
+impl std::fmt::Debug for Localizer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Localizer")
+            .field("meta", &self.meta)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a> From<&'a PathBuf> for Source<'a> {
+    fn from(path: &'a PathBuf) -> Self {
+        Self::Path(path)
+    }
+}
+
+impl<'a> From<&'a &Path> for Source<'a> {
+    fn from(path: &'a &Path) -> Self {
+        Self::Path(path)
+    }
+}
+
+impl<'a> From<&'a Vec<u8>> for Source<'a> {
+    fn from(bytes: &'a Vec<u8>) -> Self {
+        Self::Encoded(bytes)
+    }
+}
+
+impl<'a> From<&'a &[u8]> for Source<'a> {
+    fn from(bytes: &'a &[u8]) -> Self {
+        Self::Encoded(bytes)
+    }
+}
+
+impl<'a> From<&'a RgbImage> for Source<'a> {
+    fn from(photo: &'a RgbImage) -> Self {
+        Self::Photo(photo)
+    }
+}
+
+impl<'a> From<&'a Source<'_>> for Source<'a> {
+    fn from(source: &'a Source<'_>) -> Self {
+        *source
+    }
+}

@@ -1,0 +1,293 @@
+//! What a model file says of its classes and of the photos it takes: the part of the metadata this crate owns.
+//! The network's own part (`network`) belongs to loc-net; other keys belong to training.
+
+use std::collections::BTreeSet;
+
+use serde::ser::SerializeStruct;
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::{Error, ImageSize};
+
+/// Version of the model file's metadata that this build writes, and the newest that it reads.
+pub const FORMAT: u32 = 1;
+
+/// What prediction must know beside the network. Serialises to the keys `format`, `classes` and `input` of the
+/// model file's JSON.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelMeta {
+    /// Names of the classes; the index is the class. At least one, all different, none empty.
+    pub classes: Vec<String>,
+    /// How a photo becomes the network's input.
+    pub input: InputSpec,
+}
+
+/// How a photo becomes the network's input.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "InputJson", into = "InputJson")]
+pub struct InputSpec {
+    /// Size of the input, each side in 1..=[`InputSpec::MAX_SIDE`].
+    pub size: ImageSize,
+    /// How a photo of another shape is made to fit.
+    pub fit: Fit,
+    /// How pixels are interpolated.
+    pub filter: Filter,
+    /// Mean of red, green and blue in 0..1. The network's first layer subtracts it.
+    pub mean: [f32; 3],
+    /// Standard deviation of red, green and blue, above 0. The network's first layer divides by it.
+    pub std: [f32; 3],
+}
+
+/// How a photo of another shape is made to fit the input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fit {
+    /// Each side is scaled by itself; the aspect ratio changes.
+    #[default]
+    Stretch,
+    /// Both sides are scaled alike, the rest is filled with grey 114, half on each side.
+    Letterbox,
+}
+
+/// How pixels are interpolated. When a side shrinks, the kernel is widened by the same factor (the picture is
+/// averaged, not sampled): PIL's `resize` does the same, OpenCV's and PyTorch's defaults do not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Filter {
+    /// The pixel below the centre; nothing is averaged.
+    Nearest,
+    /// Triangle, reach 1.
+    #[default]
+    Bilinear,
+    /// Cubic convolution with a = −1/2, reach 2 (Keys 1981, equation 15).
+    CatmullRom,
+    /// Windowed sinc, reach 3.
+    Lanczos3,
+}
+
+/// The JSON of [`InputSpec`]: the size's two numbers stand beside the rest, unknown keys are refused because they
+/// could change what the network sees.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct InputJson {
+    width: u32,
+    height: u32,
+    fit: Fit,
+    filter: Filter,
+    mean: [f32; 3],
+    std: [f32; 3],
+}
+
+/// The keys of the metadata that this crate reads.
+#[derive(Deserialize)]
+struct MetaJson {
+    classes: Vec<String>,
+    input: InputSpec,
+}
+
+#[derive(Deserialize)]
+struct FormatJson {
+    format: u32,
+}
+
+impl Default for InputSpec {
+    /// The tutorial's: 256×256, stretched, bilinear, not normalised.
+    fn default() -> Self {
+        Self {
+            size: ImageSize { width: 256, height: 256 },
+            fit: Fit::Stretch,
+            filter: Filter::Bilinear,
+            mean: [0.0; 3],
+            std: [1.0; 3],
+        }
+    }
+}
+
+impl InputSpec {
+    /// The longest side an input may have: 200 MB as f32. A model file from a stranger cannot ask for more.
+    pub const MAX_SIDE: u32 = 4096;
+
+    /// Number of values of one input: 3 × height × width.
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, reason = "at most 3 · 4096² after `check`, on 64 bits always")]
+    pub fn values(&self) -> usize {
+        (3 * u64::from(self.size.width) * u64::from(self.size.height)) as usize
+    }
+
+    /// Checks the ranges written at the fields.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Metadata`] with the field and the range.
+    pub fn check(&self) -> Result<(), Error> {
+        match self.range_error() {
+            Some((field, reason)) => Err(Error::Metadata { field, reason }),
+            None => Ok(()),
+        }
+    }
+
+    fn range_error(&self) -> Option<(&'static str, String)> {
+        let (size, mean, std) = (self.size, self.mean, self.std);
+        let sides = 1..=Self::MAX_SIDE;
+        if !sides.contains(&size.width) || !sides.contains(&size.height) {
+            Some(("input", format!("{size} is not within 1×1 and {0}×{0}", Self::MAX_SIDE)))
+        } else if mean.iter().any(|m| !m.is_finite()) {
+            Some(("input.mean", format!("{mean:?} is not finite")))
+        } else if std.iter().any(|s| !s.is_finite() || *s <= 0.0) {
+            Some(("input.std", format!("{std:?} is not above 0 and finite")))
+        } else {
+            None
+        }
+    }
+}
+
+impl ModelMeta {
+    /// Classes and input, checked.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Metadata`] as of [`ModelMeta::check`].
+    pub fn new(classes: Vec<String>, input: InputSpec) -> Result<Self, Error> {
+        let meta = Self { classes, input };
+        meta.check()?;
+        Ok(meta)
+    }
+
+    /// Reads the JSON of a model file; keys of others (`network`, `recipe`, …) are passed over.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NewerFormat`] if a later loc wrote it, [`Error::MetadataJson`] if it is not such JSON,
+    /// [`Error::Metadata`] if a value is out of its range.
+    pub fn from_json(json: &str) -> Result<Self, Error> {
+        // First alone: a later format may have changed everything else.
+        let FormatJson { format } = serde_json::from_str(json).map_err(Error::MetadataJson)?;
+        if format > FORMAT {
+            return Err(Error::NewerFormat { found: format });
+        }
+        if format != FORMAT {
+            return Err(Error::metadata("format", format!("{format} is none; the first is {FORMAT}")));
+        }
+        let MetaJson { classes, input } = serde_json::from_str(json).map_err(Error::MetadataJson)?;
+        Self::new(classes, input)
+    }
+
+    /// Checks the ranges written at the fields.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Metadata`] with the field and what is wrong.
+    pub fn check(&self) -> Result<(), Error> {
+        let mut seen = BTreeSet::new();
+        if self.classes.is_empty() {
+            return Err(Error::metadata("classes", "names no class".into()));
+        }
+        for name in &self.classes {
+            if name.is_empty() {
+                return Err(Error::metadata("classes", format!("{:?} has an empty name", self.classes)));
+            }
+            if !seen.insert(name) {
+                return Err(Error::metadata("classes", format!("{name:?} stands twice")));
+            }
+        }
+        self.input.check()
+    }
+}
+
+impl Serialize for ModelMeta {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut json = serializer.serialize_struct("ModelMeta", 3)?;
+        json.serialize_field("format", &FORMAT)?;
+        json.serialize_field("classes", &self.classes)?;
+        json.serialize_field("input", &self.input)?;
+        json.end()
+    }
+}
+
+impl TryFrom<InputJson> for InputSpec {
+    type Error = String;
+
+    fn try_from(json: InputJson) -> Result<Self, String> {
+        let InputJson { width, height, fit, filter, mean, std } = json;
+        let spec = Self { size: ImageSize { width, height }, fit, filter, mean, std };
+        match spec.range_error() {
+            // serde adds line and column, the caller that this is the metadata.
+            Some((field, reason)) => Err(format!("`{field}`: {reason}")),
+            None => Ok(spec),
+        }
+    }
+}
+
+impl From<InputSpec> for InputJson {
+    fn from(spec: InputSpec) -> Self {
+        let InputSpec { size: ImageSize { width, height }, fit, filter, mean, std } = spec;
+        Self { width, height, fit, filter, mean, std }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FULL: &str = r#"{"format":1,"classes":["cat","dog"],
+        "input":{"width":320,"height":256,"fit":"letterbox","filter":"catmull_rom",
+                 "mean":[0.5,0.25,0.125],"std":[0.5,1,2]},
+        "network":{"backbone":"five_conv"},"recipe":null,"epoch":30,"metrics":{"iou":0.5}}"#;
+
+    #[test]
+    fn reads_its_own_keys_and_passes_over_others() {
+        let meta = ModelMeta::from_json(FULL).unwrap();
+        assert_eq!(meta.classes, ["cat", "dog"]);
+        let input = InputSpec {
+            size: ImageSize { width: 320, height: 256 },
+            fit: Fit::Letterbox,
+            filter: Filter::CatmullRom,
+            mean: [0.5, 0.25, 0.125],
+            std: [0.5, 1.0, 2.0],
+        };
+        assert_eq!(meta.input, input);
+        assert_eq!(input.values(), 3 * 320 * 256);
+    }
+
+    #[test]
+    fn written_and_read_again() {
+        let meta = ModelMeta::from_json(FULL).unwrap();
+        let json = serde_json::to_string(&meta).unwrap();
+        assert!(
+            json.starts_with(r#"{"format":1,"classes":["cat","dog"],"input":{"width":320,"height":256,"#)
+        );
+        assert_eq!(ModelMeta::from_json(&json).unwrap(), meta);
+    }
+
+    #[test]
+    fn each_wrong_value_is_named() {
+        let meta = ModelMeta::new(vec!["a".into()], InputSpec::default()).unwrap();
+        let good = serde_json::to_string(&meta).unwrap();
+        for (from, to, expected) in [
+            (r#""format":1"#, r#""format":2"#, "needs loc >= 0.2.0"),
+            (r#""format":1"#, r#""format":0"#, "`format`: 0"),
+            (r#""format":1"#, r#""other":1"#, "missing field `format`"),
+            (r#"["a"]"#, "[]", "`classes`: names no class"),
+            (r#"["a"]"#, r#"["a","b","a"]"#, "`classes`: \"a\" stands twice"),
+            (r#"["a"]"#, r#"["a",""]"#, "empty name"),
+            (r#""width":256"#, r#""width":0"#, "`input`: 0×256 is not within 1×1 and 4096×4096"),
+            (r#""height":256"#, r#""height":60000"#, "`input`: 256×60000"),
+            (r#""width":256"#, r#""width":-3"#, "invalid value: integer `-3`"),
+            (
+                r#""fit":"stretch""#,
+                r#""fit":"crop""#,
+                "unknown variant `crop`, expected `stretch` or `letterbox`",
+            ),
+            (r#""std":[1.0,1.0,1.0]"#, r#""std":[1.0,0.0,1.0]"#, "`input.std`"),
+            (r#""std":[1.0,1.0,1.0]"#, r#""std":[1.0,1.0]"#, "length 2"),
+            (r#""mean":[0.0,0.0,0.0]"#, r#""mean":[0.0,1e99,0.0]"#, "number out of range"),
+            (r#""fit":"#, r#""blur":2,"fit":"#, "unknown field `blur`"),
+            ("{", "", "expected value"),
+        ] {
+            let bad = good.replacen(from, to, 1);
+            assert_ne!(bad, good, "{from} is not in {good}");
+            let message = ModelMeta::from_json(&bad).unwrap_err().to_string();
+            assert!(message.contains(expected), "{bad}\ngave: {message}\nnot: {expected}");
+            assert!(message.contains("metadata `loc`") || message.contains("format 2"), "{message}");
+        }
+    }
+}

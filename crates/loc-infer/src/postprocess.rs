@@ -1,0 +1,150 @@
+//! From a network's numbers to an answer: probabilities, the likeliest class, the box back on the photo.
+
+use crate::bbox::narrow;
+use crate::{BBox, Error, Frame, ModelMeta, NormBox};
+
+/// What a photo shows and where.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Localization {
+    /// Index of the likeliest class; the first of several equals.
+    pub class: usize,
+    /// Its name.
+    pub name: String,
+    /// Its probability, 0..=1.
+    pub confidence: f32,
+    /// Box in pixels of the upright photo: x1 ≤ x2, y1 ≤ y2, inside the photo.
+    pub bbox: BBox,
+    /// Probability of each class, in the model's order; they add up to 1.
+    pub probs: Vec<f32>,
+    /// Width of the upright photo, in pixels.
+    pub width: u32,
+    /// Height of the upright photo, in pixels.
+    pub height: u32,
+}
+
+/// Makes the answer for one photo: `logits` has a value for each class, `bbox` is in fractions of the input.
+///
+/// # Errors
+///
+/// [`Error::Output`] if the number of logits is not the number of classes, or a value is not finite. A logit of −∞
+/// is one of probability 0 and allowed, unless all are.
+pub fn localize(
+    meta: &ModelMeta,
+    frame: &Frame,
+    logits: &[f32],
+    bbox: [f32; 4],
+) -> Result<Localization, Error> {
+    if logits.len() != meta.classes.len() {
+        let reason = format!("{} where the model names {} classes", logits.len(), meta.classes.len());
+        return Err(Error::Output { what: "logits", reason });
+    }
+    let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    if !highest.is_finite() || logits.iter().any(|l| l.is_nan()) {
+        return Err(Error::Output { what: "logits", reason: format!("{logits:?} are not finite") });
+    }
+    if bbox.iter().any(|v| !v.is_finite()) {
+        return Err(Error::Output { what: "box", reason: format!("{bbox:?} is not finite") });
+    }
+    let probs = softmax(logits);
+    let class = argmax(&probs);
+    Ok(Localization {
+        class,
+        name: meta.classes[class].clone(),
+        confidence: probs[class],
+        bbox: frame.to_original(NormBox::from(bbox)).ordered().clip(frame.original),
+        probs,
+        width: frame.original.width,
+        height: frame.original.height,
+    })
+}
+
+/// `exp(xᵢ) / Σⱼ exp(xⱼ)`, in f64 and from the largest down so that nothing overflows.
+///
+/// Logits that are logarithms of probabilities give the probabilities back.
+#[must_use]
+pub fn softmax(logits: &[f32]) -> Vec<f32> {
+    let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let exps: Vec<f64> = logits.iter().map(|l| (f64::from(*l) - f64::from(highest)).exp()).collect();
+    let sum: f64 = exps.iter().sum();
+    exps.iter().map(|e| narrow(e / sum)).collect()
+}
+
+/// Index of the largest value, the first of several equals; 0 of none.
+#[must_use]
+pub fn argmax(values: &[f32]) -> usize {
+    let mut best = 0;
+    for (i, value) in values.iter().enumerate() {
+        if *value > values[best] {
+            best = i;
+        }
+    }
+    best
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Fit, ImageSize, InputSpec};
+
+    fn close(got: &[f32], expected: &[f32]) {
+        assert_eq!(got.len(), expected.len());
+        for (g, e) in got.iter().zip(expected) {
+            assert!((g - e).abs() < 1e-6, "{got:?} is not {expected:?}");
+        }
+    }
+
+    #[test]
+    fn softmax_of_known_logits() {
+        close(&softmax(&[0.0, 0.0]), &[0.5, 0.5]);
+        close(&softmax(&[1.0, 2.0, 3.0]), &[0.090_030_57, 0.244_728_47, 0.665_240_96]);
+        close(&softmax(&[1e4, -1e4]), &[1.0, 0.0]);
+        close(&softmax(&[f32::NEG_INFINITY, 5.0]), &[0.0, 1.0]);
+        close(&softmax(&[0.2_f32.ln(), 0.7_f32.ln(), 0.1_f32.ln()]), &[0.2, 0.7, 0.1]);
+        close(&softmax(&[-3.0]), &[1.0]);
+        assert!(softmax(&[]).is_empty());
+    }
+
+    #[test]
+    fn first_of_equals() {
+        assert_eq!(argmax(&[0.3, 0.4, 0.4]), 1);
+        assert_eq!(argmax(&[0.5, 0.5]), 0);
+        assert_eq!(argmax(&[]), 0);
+    }
+
+    fn meta() -> ModelMeta {
+        ModelMeta::new(vec!["cat".into(), "dog".into()], InputSpec::default()).unwrap()
+    }
+
+    fn frame() -> Frame {
+        let original = ImageSize { width: 500, height: 375 };
+        Frame { original, input: InputSpec::default().size, fit: Fit::Stretch }
+    }
+
+    #[test]
+    fn an_answer_is_ordered_clipped_and_named() {
+        let answer = localize(&meta(), &frame(), &[0.0, 3.0_f32.ln()], [0.8, -0.1, 0.2, 1.5]).unwrap();
+        assert_eq!((answer.class, answer.name.as_str()), (1, "dog"));
+        close(&answer.probs, &[0.25, 0.75]);
+        assert_eq!(answer.confidence, answer.probs[1]);
+        close(&answer.bbox.xyxy(), &[100.0, 0.0, 400.0, 375.0]);
+        assert_eq!((answer.width, answer.height), (500, 375));
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        let inf = f32::INFINITY;
+        let unit = [0.0, 0.0, 1.0, 1.0];
+        for (logits, bbox, expected) in [
+            (&[0.0][..], unit, "logits: 1 where the model names 2 classes"),
+            (&[f32::NAN, 0.0], unit, "not finite"),
+            (&[inf, 0.0], unit, "not finite"),
+            (&[-inf, -inf], unit, "not finite"),
+            (&[0.0, 0.0], [0.0, f32::NAN, 1.0, 1.0], "box"),
+            (&[0.0, 0.0], [0.0, 0.0, inf, 1.0], "box"),
+        ] {
+            let message = localize(&meta(), &frame(), logits, bbox).unwrap_err().to_string();
+            assert!(message.contains(expected), "{message}");
+        }
+        assert!(localize(&meta(), &frame(), &[-inf, 0.0], unit).is_ok(), "a probability of 0");
+    }
+}

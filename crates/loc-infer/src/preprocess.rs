@@ -1,0 +1,48 @@
+//! From an encoded photo to a network's input: the only image-to-tensor path of the workspace, so that training
+//! sees, pixel for pixel, what prediction sees.
+//!
+//! [`decode`] (bytes to an upright RGB photo) → [`fit`] (to the input's size, with the [`Frame`] that leads boxes
+//! there and back) → [`to_planar`] (to f32 in 0..1, channel by channel). Mean and deviation are not applied here:
+//! they are the network's first layer.
+
+mod decode;
+mod frame;
+mod jpeg;
+mod resize;
+mod rgb;
+
+use image::RgbImage;
+
+pub use decode::{Limits, Photo, decode, decode_path, upright_size};
+pub use frame::{Frame, fit};
+pub use rgb::to_rgb8;
+
+/// Writes an image as `[3, height, width]`: red, green, blue, each row by row, the byte `v` as `v / 255`.
+///
+/// `out` should hold 3 × height × width values; of a shorter one as many are written as fit, of a longer one the
+/// rest is left alone.
+pub fn to_planar(image: &RgbImage, out: &mut [f32]) {
+    let pixels = image.as_raw().chunks_exact(3);
+    let plane = pixels.len();
+    debug_assert_eq!(out.len(), 3 * plane, "one value for each byte of the image");
+    let (red, rest) = out.split_at_mut(plane.min(out.len()));
+    let (green, blue) = rest.split_at_mut(plane.min(rest.len()));
+    for (i, channel) in [red, green, blue].into_iter().enumerate() {
+        for (value, pixel) in channel.iter_mut().zip(pixels.clone()) {
+            *value = f32::from(pixel[i]) / 255.0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn planar_is_rgb_by_channel() {
+        let image = RgbImage::from_raw(2, 1, vec![0, 51, 102, 255, 204, 153]).unwrap();
+        let mut out = [9.0; 6];
+        to_planar(&image, &mut out);
+        assert_eq!(out, [0.0, 1.0, 0.2, 0.8, 0.4, 0.6]);
+    }
+}

@@ -1,0 +1,199 @@
+//! Encoded bytes to an upright RGB photo, within limits. Which format it is, the content says, never the name.
+
+use std::io::Cursor;
+use std::path::Path;
+
+use image::metadata::Orientation;
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, RgbImage};
+
+use super::{jpeg, rgb};
+use crate::error::start_of;
+use crate::{Error, ImageSize, file};
+
+/// What a photo may ask for. Checked against its header, before anything of its size is allocated.
+///
+/// Decoding holds at most about four times `max_alloc` (a progressive JPEG's coefficients, its pixels as stored,
+/// as RGB, and turned upright).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Largest width, in pixels; 20,000 by default.
+    pub max_width: u32,
+    /// Largest height, in pixels; 20,000 by default.
+    pub max_height: u32,
+    /// Largest size, in bytes, of the file, of its pixels as stored and of its pixels as RGB; 256 MiB by default.
+    pub max_alloc: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { max_width: 20_000, max_height: 20_000, max_alloc: 256 << 20 }
+    }
+}
+
+/// A decoded photo.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Photo {
+    /// Its pixels, upright (EXIF orientation applied). Never empty.
+    pub rgb: RgbImage,
+    /// The format of its content, whatever the file is called.
+    pub format: ImageFormat,
+}
+
+impl Photo {
+    /// Width and height, upright.
+    #[must_use]
+    pub fn size(&self) -> ImageSize {
+        ImageSize::of(&self.rgb)
+    }
+}
+
+/// Decodes a photo: JPEG, PNG or BMP, with the feature `formats` also GIF (first frame) and WebP.
+///
+/// The pixels become RGB8 by the rule of [`to_rgb8`](super::to_rgb8) and are turned upright as EXIF says. Colour
+/// profiles and gamma are not applied: the stored values are the colours, as in PIL and OpenCV. CMYK and YCCK JPEGs
+/// are read as Adobe writes them (inverted): red = C·K/255, and so on.
+///
+/// # Errors
+///
+/// [`Error`] if the bytes are no such image, go beyond the limits, hold no pixel, or are damaged. A JPEG without its
+/// end-of-image marker is an error, although most decoders would paint the missing part grey; bytes after the
+/// marker are passed over.
+pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Photo, Error> {
+    decode_as(bytes, limits, PHOTO)
+}
+
+/// Decodes a file's photo as [`decode`] does.
+///
+/// # Errors
+///
+/// [`Error::At`] with the path if the file cannot be read, is not a regular file, is larger than
+/// [`Limits::max_alloc`], or as of [`decode`].
+pub fn decode_path(path: impl AsRef<Path>, limits: &Limits) -> Result<Photo, Error> {
+    let path = path.as_ref();
+    let bytes = file::read(path, limits.max_alloc)?;
+    decode_as(&bytes, limits, promised(path)).map_err(|error| error.at(path))
+}
+
+/// Width and height of an encoded photo, upright, from its header alone: the pixels may still be damaged.
+///
+/// # Errors
+///
+/// [`Error`] as of [`decode`], as far as the header tells.
+pub fn upright_size(bytes: &[u8], limits: &Limits) -> Result<ImageSize, Error> {
+    let (_, decoder, orientation) = open(bytes, limits, PHOTO)?;
+    let (width, height) = decoder.dimensions();
+    Ok(match orientation {
+        Orientation::Rotate90
+        | Orientation::Rotate270
+        | Orientation::Rotate90FlipH
+        | Orientation::Rotate270FlipH => ImageSize { width: height, height: width },
+        _ => ImageSize { width, height },
+    })
+}
+
+fn decode_as(bytes: &[u8], limits: &Limits, expected: &'static str) -> Result<Photo, Error> {
+    let (format, decoder, orientation) = open(bytes, limits, expected)?;
+    if format == ImageFormat::Jpeg && !jpeg::is_complete(bytes) {
+        return Err(Error::Truncated { bytes: bytes.len() });
+    }
+    let stored = DynamicImage::from_decoder(decoder).map_err(|error| damaged(format, error))?;
+    let mut upright = DynamicImage::ImageRgb8(rgb::to_rgb8(stored));
+    upright.apply_orientation(orientation);
+    Ok(Photo { rgb: upright.into_rgb8(), format })
+}
+
+/// Reads the header: the format, a decoder within the limits, the orientation.
+fn open<'a>(
+    bytes: &'a [u8],
+    limits: &Limits,
+    expected: &'static str,
+) -> Result<(ImageFormat, impl ImageDecoder + 'a, Orientation), Error> {
+    if bytes.is_empty() {
+        return Err(Error::Empty);
+    }
+    let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(Error::Read)?;
+    let Some(format) = reader.format() else {
+        return Err(Error::NotAPhoto { expected, start: start_of(bytes) });
+    };
+    check_supported(format)?;
+    reader.limits(image_limits(limits));
+    // A JPEG cut within its header would otherwise get the decoder's words.
+    let header = |error| match error {
+        ImageError::Limits(_) => damaged(format, error),
+        _ if format == ImageFormat::Jpeg && !jpeg::is_complete(bytes) => {
+            Error::Truncated { bytes: bytes.len() }
+        }
+        error => damaged(format, error),
+    };
+    // Opened without limits on the size, so that the error can name it.
+    let mut decoder = reader.into_decoder().map_err(header)?;
+    let (width, height) = decoder.dimensions();
+    if width == 0 || height == 0 {
+        return Err(Error::ZeroSize { width, height });
+    }
+    let rgb = 3 * u64::from(width) * u64::from(height);
+    if width > limits.max_width
+        || height > limits.max_height
+        || rgb.max(decoder.total_bytes()) > limits.max_alloc
+    {
+        return Err(Error::TooLarge { width, height, limits: *limits });
+    }
+    // Damaged EXIF says nothing of the orientation; the photo itself may be whole.
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    Ok((format, decoder, orientation))
+}
+
+/// What the decoder itself may allocate; width and height are checked by us, with the numbers in the error.
+fn image_limits(limits: &Limits) -> image::Limits {
+    let mut image_limits = image::Limits::no_limits();
+    image_limits.max_alloc = Some(limits.max_alloc);
+    image_limits
+}
+
+/// The formats this crate promises: image may be built with more, or fewer, by another crate of the application.
+fn check_supported(format: ImageFormat) -> Result<(), Error> {
+    match format {
+        ImageFormat::Jpeg | ImageFormat::Png | ImageFormat::Bmp => Ok(()),
+        ImageFormat::Gif | ImageFormat::WebP if cfg!(feature = "formats") => Ok(()),
+        ImageFormat::Gif | ImageFormat::WebP => Err(Error::UnsupportedFormat {
+            format: name(format),
+            hint: " (hint: build loc-infer with the feature `formats`)",
+        }),
+        _ => Err(Error::UnsupportedFormat {
+            format: name(format),
+            hint: " (hint: convert them to JPEG or PNG)",
+        }),
+    }
+}
+
+fn damaged(format: ImageFormat, error: ImageError) -> Error {
+    Error::Decode { format: name(format), error }
+}
+
+#[cfg(not(feature = "formats"))]
+const PHOTO: &str = "JPEG, PNG or BMP";
+#[cfg(feature = "formats")]
+const PHOTO: &str = "JPEG, PNG, BMP, GIF or WebP";
+
+/// What a file's name promises.
+fn promised(path: &Path) -> &'static str {
+    match path.extension().and_then(ImageFormat::from_extension) {
+        Some(format) if check_supported(format).is_ok() => name(format),
+        _ => PHOTO,
+    }
+}
+
+fn name(format: ImageFormat) -> &'static str {
+    match format {
+        ImageFormat::Jpeg => "JPEG",
+        ImageFormat::Png => "PNG",
+        ImageFormat::Bmp => "BMP",
+        ImageFormat::Gif => "GIF",
+        ImageFormat::WebP => "WebP",
+        ImageFormat::Tiff => "TIFF",
+        ImageFormat::Avif => "AVIF",
+        ImageFormat::Ico => "ICO",
+        _ => "such",
+    }
+}

@@ -1,0 +1,168 @@
+//! How a photo is laid into the input, and the way of a box there and back.
+
+use image::{Rgb, RgbImage};
+
+use super::resize::resize;
+use crate::bbox::narrow;
+use crate::{BBox, Fit, ImageSize, InputSpec, NormBox};
+
+/// What surrounds a letterboxed photo.
+const PADDING: Rgb<u8> = Rgb([114; 3]);
+
+/// How one photo lies in the input: leads its boxes there and back, each the exact inverse of the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Frame {
+    /// Size of the upright photo.
+    pub original: ImageSize,
+    /// Size of the input.
+    pub input: ImageSize,
+    /// How the one became the other.
+    pub fit: Fit,
+}
+
+/// Where along one axis the photo lies in the input: `input = offset + scale · original`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Axis {
+    scale: f64,
+    offset: f64,
+    /// Length of the whole input.
+    input: f64,
+}
+
+impl Axis {
+    fn to_input(self, x: f32) -> f32 {
+        narrow((f64::from(x) * self.scale + self.offset) / self.input)
+    }
+
+    fn to_original(self, x: f32) -> f32 {
+        narrow((f64::from(x) * self.input - self.offset) / self.scale)
+    }
+}
+
+impl Frame {
+    /// From a box in pixels of the photo to fractions of the input.
+    #[must_use]
+    pub fn to_input(&self, bbox: BBox) -> NormBox {
+        let (x, y) = self.axes();
+        NormBox::new(x.to_input(bbox.x1), y.to_input(bbox.y1), x.to_input(bbox.x2), y.to_input(bbox.y2))
+    }
+
+    /// From a box in fractions of the input to pixels of the photo; neither ordered nor clipped.
+    #[must_use]
+    pub fn to_original(&self, bbox: NormBox) -> BBox {
+        let (x, y) = self.axes();
+        BBox::new(
+            x.to_original(bbox.x1),
+            y.to_original(bbox.y1),
+            x.to_original(bbox.x2),
+            y.to_original(bbox.y2),
+        )
+    }
+
+    /// The photo's size within the input and the place of its upper left corner, in whole pixels of the input.
+    #[must_use]
+    pub fn content(&self) -> (ImageSize, (u32, u32)) {
+        let (original, input) = (self.original, self.input);
+        if self.fit == Fit::Stretch || original.is_empty() {
+            return (input, (0, 0));
+        }
+        // The side that needs the smaller scale fills the input; the other is rounded to whole pixels.
+        let wide = u64::from(input.width) * u64::from(original.height)
+            <= u64::from(input.height) * u64::from(original.width);
+        let size = if wide {
+            let height = rounded(input.width, original.height, original.width).min(input.height);
+            ImageSize { width: input.width, height }
+        } else {
+            let width = rounded(input.height, original.width, original.height).min(input.width);
+            ImageSize { width, height: input.height }
+        };
+        (size, ((input.width - size.width) / 2, (input.height - size.height) / 2))
+    }
+
+    fn axes(&self) -> (Axis, Axis) {
+        let (size, (left, top)) = self.content();
+        let axis = |content: u32, original: u32, offset: u32, input: u32| Axis {
+            scale: f64::from(content.max(1)) / f64::from(original.max(1)),
+            offset: f64::from(offset),
+            input: f64::from(input.max(1)),
+        };
+        (
+            axis(size.width, self.original.width, left, self.input.width),
+            axis(size.height, self.original.height, top, self.input.height),
+        )
+    }
+}
+
+/// `side · numerator / denominator`, rounded to nearest, at least 1.
+fn rounded(side: u32, numerator: u32, denominator: u32) -> u32 {
+    let (n, d) = (u64::from(side) * u64::from(numerator), u64::from(denominator));
+    u32::try_from((n + d / 2) / d).unwrap_or(u32::MAX).max(1)
+}
+
+/// Makes a photo fit the input. A photo of the input's size comes back unchanged, byte for byte.
+///
+/// Of a photo without pixels nothing can be made but padding.
+#[must_use]
+pub fn fit(photo: &RgbImage, spec: &InputSpec) -> (RgbImage, Frame) {
+    let frame = Frame { original: ImageSize::of(photo), input: spec.size, fit: spec.fit };
+    let (size, (left, top)) = frame.content();
+    let content = resize(photo, size, spec.filter);
+    if size == spec.size {
+        return (content, frame);
+    }
+    let mut padded = RgbImage::from_pixel(spec.size.width, spec.size.height, PADDING);
+    image::imageops::replace(&mut padded, &content, i64::from(left), i64::from(top));
+    (padded, frame)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size(width: u32, height: u32) -> ImageSize {
+        ImageSize { width, height }
+    }
+
+    fn frame(original: ImageSize, input: ImageSize, fit: Fit) -> Frame {
+        Frame { original, input, fit }
+    }
+
+    #[test]
+    fn letterbox_places_the_photo_in_the_middle() {
+        for (original, content, corner) in [
+            (size(200, 100), size(256, 128), (0, 64)),
+            (size(100, 200), size(128, 256), (64, 0)),
+            (size(256, 256), size(256, 256), (0, 0)),
+            (size(3, 2), size(256, 171), (0, 42)),
+            (size(20000, 1), size(256, 1), (0, 127)),
+            (size(1, 20000), size(1, 256), (127, 0)),
+        ] {
+            let placed = frame(original, size(256, 256), Fit::Letterbox).content();
+            assert_eq!(placed, (content, corner), "{original}");
+        }
+        assert_eq!(frame(size(9, 5), size(64, 32), Fit::Stretch).content(), (size(64, 32), (0, 0)));
+    }
+
+    #[test]
+    fn boxes_follow_the_pixels() {
+        let stretch = frame(size(200, 100), size(64, 32), Fit::Stretch);
+        assert_eq!(stretch.to_input(BBox::new(0.0, 25.0, 200.0, 100.0)), NormBox::new(0.0, 0.25, 1.0, 1.0));
+        let letterbox = frame(size(200, 100), size(256, 256), Fit::Letterbox);
+        let whole = BBox::new(0.0, 0.0, 200.0, 100.0);
+        assert_eq!(letterbox.to_input(whole), NormBox::new(0.0, 0.25, 1.0, 0.75));
+        assert_eq!(letterbox.to_original(NormBox::new(0.0, 0.25, 1.0, 0.75)), whole);
+    }
+
+    #[test]
+    fn padding_is_grey_and_outside_only() {
+        let photo = RgbImage::from_pixel(20, 10, Rgb([255, 0, 0]));
+        let spec = InputSpec { size: size(16, 16), fit: Fit::Letterbox, ..InputSpec::default() };
+        let (input, frame) = fit(&photo, &spec);
+        assert_eq!(ImageSize::of(&input), spec.size);
+        assert_eq!(frame.content(), (size(16, 8), (0, 4)));
+        for (x, y, pixel) in input.enumerate_pixels() {
+            let expected = if (4..12).contains(&y) { Rgb([255, 0, 0]) } else { PADDING };
+            assert_eq!(*pixel, expected, "at {x}, {y}");
+        }
+    }
+}

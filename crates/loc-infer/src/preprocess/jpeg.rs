@@ -1,0 +1,81 @@
+//! Whether a JPEG is all there. Its pixels are decoded elsewhere, leniently: a scan that breaks off becomes grey.
+
+const MARKER: u8 = 0xFF;
+const START_OF_IMAGE: u8 = 0xD8;
+const END_OF_IMAGE: u8 = 0xD9;
+const START_OF_SCAN: u8 = 0xDA;
+
+/// Whether the image that begins here reaches its end-of-image marker after at least one scan.
+///
+/// Segments are skipped by their length, so the end marker of an EXIF thumbnail does not count, and neither does
+/// what follows the end (a second image, a maker's data, garbage).
+pub(super) fn is_complete(bytes: &[u8]) -> bool {
+    walk(bytes).is_some()
+}
+
+/// Walks the markers up to the end of the image (ITU-T T.81, annex B); nothing if the bytes end before.
+fn walk(bytes: &[u8]) -> Option<()> {
+    let mut rest = bytes.strip_prefix(&[MARKER, START_OF_IMAGE])?;
+    let mut scans = 0;
+    loop {
+        let marker;
+        (marker, rest) = next_marker(rest)?;
+        match marker {
+            END_OF_IMAGE => return (scans > 0).then_some(()),
+            // TEM, RST0..7 and a repeated start of image stand alone.
+            0x01 | 0xD0..=START_OF_IMAGE => {}
+            _ => {
+                let length = usize::from(u16::from_be_bytes([*rest.first()?, *rest.get(1)?]));
+                // The length counts its own two bytes.
+                rest = rest.get(length.max(2)..)?;
+                scans += usize::from(marker == START_OF_SCAN);
+            }
+        }
+    }
+}
+
+/// The next marker and what follows it. Skips entropy-coded data (in which FF stands before 00) and stray bytes,
+/// as decoders do.
+fn next_marker(bytes: &[u8]) -> Option<(u8, &[u8])> {
+    let mut rest = bytes;
+    loop {
+        let at = rest.iter().position(|b| *b == MARKER)?;
+        rest = rest.get(at + 1..)?;
+        // Any number of FF may stand before a marker's second byte.
+        let code = rest.iter().position(|b| *b != MARKER)?;
+        let marker = rest[code];
+        rest = &rest[code + 1..];
+        if marker != 0 {
+            return Some((marker, rest));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Start of image, an EXIF-like segment that holds a whole thumbnail, a scan header of two bytes.
+    const HEAD: &[u8] = b"\xff\xd8\xff\xe1\x00\x0a\xff\xd8\xff\xda\x00\x02\xff\xd9\xff\xda\x00\x02";
+
+    #[test]
+    fn ends_where_its_own_end_marker_stands() {
+        for (what, scan, complete) in [
+            ("whole", &b"abc\xff\xd9"[..], true),
+            ("stuffed and restarted", b"a\xff\x00b\xff\xd0c\xff\xd9", true),
+            ("fill bytes", b"abc\xff\xff\xff\xd9", true),
+            ("second scan", b"a\xff\xc4\x00\x03\xd9\xff\xda\x00\x02b\xff\xd9", true),
+            ("garbage after it", b"abc\xff\xd9 and more \xff", true),
+            ("cut in the scan", b"abc", false),
+            ("cut in the end marker", b"abc\xff", false),
+            ("end marker inside a table", b"abc\xff\xc4\x00\x08\xff\xd9\xff\xd9", false),
+            ("stuffed end", b"abc\xff\x00\xd9", false),
+        ] {
+            assert_eq!(is_complete(&[HEAD, scan].concat()), complete, "{what}");
+        }
+        for cut in 0..HEAD.len() {
+            assert!(!is_complete(&HEAD[..cut]), "cut at {cut}");
+        }
+        assert!(!is_complete(b"\xff\xd8\xff\xd9"), "an end without a scan");
+    }
+}

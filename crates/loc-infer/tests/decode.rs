@@ -1,0 +1,249 @@
+//! Photos as they come: every colour type, every orientation, every limit, cut, mutated, or no photo at all.
+
+mod common;
+
+use ::png::{BitDepth, ColorType};
+use common::{assert_error, encode, jpeg, jpeg_of, photo, png};
+use image::{DynamicImage, ImageBuffer, ImageFormat, Luma, LumaA, Rgb, RgbImage, Rgba};
+use loc_infer::preprocess::{decode, decode_path, upright_size};
+use loc_infer::{Error, ImageSize, Limits};
+
+fn decoded(bytes: &[u8]) -> RgbImage {
+    decode(bytes, &Limits::default()).unwrap().rgb
+}
+
+#[test]
+fn every_colour_type_by_one_rule() {
+    let wide = |v: u16| v * 257;
+    let png = |image: DynamicImage| encode(image, ImageFormat::Png);
+    let one = |p: [u8; 3]| vec![p];
+    let palette = &[10, 20, 30, 200, 100, 50][..];
+    for (what, bytes, expected) in [
+        ("grey", png(ImageBuffer::from_pixel(1, 1, Luma([77u8])).into()), one([77; 3])),
+        ("grey alpha", png(ImageBuffer::from_pixel(1, 1, LumaA([0u8, 51])).into()), one([204; 3])),
+        ("rgb", png(ImageBuffer::from_pixel(1, 1, Rgb([1u8, 2, 3])).into()), one([1, 2, 3])),
+        ("rgba", png(ImageBuffer::from_pixel(1, 1, Rgba([255u8, 0, 100, 51])).into()), one([255, 204, 224])),
+        ("transparent", png(ImageBuffer::from_pixel(1, 1, Rgba([9u8, 9, 9, 0])).into()), one([255; 3])),
+        ("grey 16", png(ImageBuffer::from_pixel(1, 1, Luma([wide(77)])).into()), one([77; 3])),
+        ("grey 16, between", png(ImageBuffer::from_pixel(1, 1, Luma([wide(77) + 129])).into()), one([78; 3])),
+        ("grey alpha 16", png(ImageBuffer::from_pixel(1, 1, LumaA([0, wide(51)])).into()), one([204; 3])),
+        ("rgb 16", png(ImageBuffer::from_pixel(1, 1, Rgb([wide(1), 65535, 0])).into()), one([1, 255, 0])),
+        (
+            "rgba 16",
+            png(ImageBuffer::from_pixel(1, 1, Rgba([65535, 0, wide(100), wide(51)])).into()),
+            one([255, 204, 224]),
+        ),
+        (
+            "palette",
+            png::raw((2, 1), ColorType::Indexed, BitDepth::Eight, Some(palette), None, &[1, 0]),
+            vec![[200, 100, 50], [10, 20, 30]],
+        ),
+        (
+            "palette with alpha",
+            png::raw((2, 1), ColorType::Indexed, BitDepth::Eight, Some(palette), Some(&[0]), &[0, 1]),
+            vec![[255; 3], [200, 100, 50]],
+        ),
+        (
+            "palette of one bit",
+            png::raw((3, 1), ColorType::Indexed, BitDepth::One, Some(palette), None, &[0b1010_0000]),
+            vec![[200, 100, 50], [10, 20, 30], [200, 100, 50]],
+        ),
+        (
+            "grey of two bits",
+            png::raw((4, 1), ColorType::Grayscale, BitDepth::Two, None, None, &[0b0001_1011]),
+            vec![[0; 3], [85; 3], [170; 3], [255; 3]],
+        ),
+        (
+            "grey with a transparent level",
+            png::raw((2, 1), ColorType::Grayscale, BitDepth::Eight, None, Some(&[0, 7]), &[7, 8]),
+            vec![[255; 3], [8; 3]],
+        ),
+        ("bmp", encode(RgbImage::from_pixel(1, 1, Rgb([1, 2, 3])), ImageFormat::Bmp), one([1, 2, 3])),
+        ("jpeg grey", jpeg::flat(1, 1, &[77], None), one([77; 3])),
+        ("jpeg YCbCr", jpeg::flat(1, 1, &[90, 128, 128], None), one([90; 3])),
+        ("jpeg RGB", jpeg::flat(1, 1, &[10, 200, 30], Some(0)), one([10, 200, 30])),
+        // Adobe stores the complement: 255 is no ink.
+        ("jpeg CMYK", jpeg::flat(1, 1, &[255, 102, 0, 255], Some(0)), one([255, 102, 0])),
+        ("jpeg CMYK, half black", jpeg::flat(1, 1, &[255, 102, 0, 128], Some(0)), one([128, 51, 0])),
+        ("jpeg YCCK", jpeg::flat(1, 1, &[55, 128, 128, 255], Some(2)), one([200; 3])),
+    ] {
+        let got: Vec<[u8; 3]> = decoded(&bytes).pixels().map(|p| p.0).collect();
+        assert_eq!(got, expected, "{what}");
+    }
+}
+
+#[cfg(feature = "formats")]
+#[test]
+fn gif_and_webp() {
+    let frame = |colour| image::Frame::new(image::RgbaImage::from_pixel(4, 3, Rgba(colour)));
+    let mut gif = Vec::new();
+    let mut encoder = image::codecs::gif::GifEncoder::new(&mut gif);
+    encoder.encode_frames([frame([255, 0, 0, 255]), frame([0, 0, 255, 255])]).unwrap();
+    drop(encoder);
+    let first = decode(&gif, &Limits::default()).unwrap();
+    assert_eq!((first.format, first.size()), (ImageFormat::Gif, ImageSize { width: 4, height: 3 }));
+    assert!(first.rgb.pixels().all(|p| *p == Rgb([255, 0, 0])), "the first frame");
+
+    let source = photo(40, 30, 1);
+    assert_eq!(decoded(&encode(source.clone(), ImageFormat::WebP)), source, "lossless");
+}
+
+#[cfg(not(feature = "formats"))]
+#[test]
+fn gif_asks_for_its_feature() {
+    assert_error(decode(b"GIF89a\x01\0\x01\0\0\0\0;", &Limits::default()), "feature `formats`");
+}
+
+/// A red corner, upper left of the upright photo, ends up where each orientation's definition says it was stored.
+#[test]
+fn exif_orientations_turn_the_photo_upright() {
+    let upright =
+        RgbImage::from_fn(32, 16, |x, y| if x < 8 && y < 8 { Rgb([250, 5, 5]) } else { Rgb([10, 60, 200]) });
+    use image::imageops::{flip_horizontal, flip_vertical, rotate90, rotate180, rotate270};
+    // EXIF 2.32, tag 274: row 0 and column 0 of what is stored are the … of what is seen.
+    let stored: [(u8, RgbImage); 8] = [
+        (1, upright.clone()),
+        (2, flip_horizontal(&upright)),
+        (3, rotate180(&upright)),
+        (4, flip_vertical(&upright)),
+        (5, rotate270(&flip_horizontal(&upright))),
+        (6, rotate270(&upright)),
+        (7, rotate90(&flip_horizontal(&upright))),
+        (8, rotate90(&upright)),
+    ];
+    for (orientation, pixels) in stored {
+        let bytes = jpeg::with_exif(&jpeg_of(&pixels), orientation, b"");
+        let got = decoded(&bytes);
+        assert_eq!(got.dimensions(), (32, 16), "orientation {orientation}");
+        let size = upright_size(&bytes, &Limits::default()).unwrap();
+        assert_eq!(size, ImageSize { width: 32, height: 16 }, "orientation {orientation}, header only");
+        for (x, y, red) in [(4, 4, true), (28, 4, false), (4, 12, false), (28, 12, false)] {
+            let [r, _, b] = got.get_pixel(x, y).0;
+            assert_eq!(r > b, red, "orientation {orientation} at {x}, {y}: {:?}", got.get_pixel(x, y));
+        }
+    }
+    // An orientation that does not exist is none.
+    assert_eq!(decoded(&jpeg::with_exif(&jpeg_of(&upright), 9, b"")), decoded(&jpeg_of(&upright)));
+}
+
+#[test]
+fn a_cut_jpeg_is_refused_and_its_thumbnail_fools_nobody() {
+    let whole = jpeg_of(&photo(64, 48, 3));
+    let with_thumbnail = jpeg::with_exif(&whole, 1, &jpeg::flat(16, 16, &[128], None));
+    assert_eq!(decoded(&with_thumbnail), decoded(&whole));
+    for percent in [90, 50, 10] {
+        let cut = &with_thumbnail[..with_thumbnail.len() * percent / 100];
+        assert_error(decode(cut, &Limits::default()), "JPEG cut short");
+    }
+    assert_error(decode(&whole[..2], &Limits::default()), "starts with \"\\xff\\xd8\"");
+    assert_error(
+        decode(&whole[..4], &Limits::default()),
+        "JPEG cut short: no end-of-image marker in 4 bytes",
+    );
+}
+
+#[test]
+fn garbage_after_the_end_is_passed_over() {
+    let whole = jpeg_of(&photo(64, 48, 3));
+    for tail in [&b"\0\0\0 made by a camera"[..], b"\xff\xd9", b"\xff\xd8\xff", b"\xff"] {
+        assert_eq!(decoded(&[&whole, tail].concat()), decoded(&whole));
+    }
+}
+
+#[test]
+fn what_is_no_photo_shows_its_first_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let page = folder.path().join("saved.jpg");
+    fs_err::write(&page, "<html>").unwrap();
+    let error = decode_path(&page, &Limits::default()).unwrap_err();
+    assert_eq!(
+        error.reason().to_string(),
+        "not a JPEG: starts with \"<html>\" (hint: looks like a web page saved under a photo's name)"
+    );
+    assert_eq!(error.to_string(), format!("{}: {}", page.display(), error.reason()));
+
+    let limits = Limits::default();
+    assert_error(decode(b"", &limits), "is empty");
+    assert_error(
+        decode(b"\x1b[2J then text that goes on", &limits),
+        "starts with \"\\x1b[2J then text that goes…\"",
+    );
+    assert_error(decode(b"II\x2a\0\x08\0\0\0\0\0", &limits), "TIFF photos are not read");
+}
+
+#[test]
+fn the_content_says_the_format() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = photo(20, 10, 5);
+    let path = folder.path().join("really a png.jpg");
+    fs_err::write(&path, encode(source.clone(), ImageFormat::Png)).unwrap();
+    let got = decode_path(&path, &Limits::default()).unwrap();
+    assert_eq!((got.format, got.rgb), (ImageFormat::Png, source));
+}
+
+#[test]
+fn limits_are_checked_against_the_header() {
+    let limits = Limits::default();
+    assert_error(
+        decode(&png::promising(60_000, 60_000), &limits),
+        "60000×60000 photo is beyond the limits of 20000×20000",
+    );
+    // 507 MB: under image's own limit of 512 MiB, over ours.
+    assert_error(decode(&png::promising(13_000, 13_000), &limits), "256 MiB");
+    assert_error(upright_size(&png::promising(13_000, 13_000), &limits), "256 MiB");
+    let jpeg = jpeg_of(&photo(16, 16, 0));
+    assert_error(decode(&jpeg::with_size(&jpeg, 65_500, 65_500), &limits), "65500×65500");
+    // Grey takes a byte a pixel as stored, three as RGB.
+    let grey = encode(image::GrayImage::new(64, 64), ImageFormat::Png);
+    assert_error(decode(&grey, &Limits { max_alloc: 64 * 64, ..limits }), "beyond the limits");
+    for (max_width, max_height, fits) in [(16, 16, true), (15, 16, false), (16, 15, false)] {
+        let limits = Limits { max_width, max_height, ..limits };
+        assert_eq!(decode(&jpeg, &limits).is_ok(), fits, "{max_width}×{max_height}");
+    }
+}
+
+#[test]
+fn a_photo_without_pixels_is_refused() {
+    let jpeg = jpeg_of(&photo(16, 16, 0));
+    let mut bmp = encode(photo(4, 4, 0), ImageFormat::Bmp);
+    bmp[18..22].fill(0);
+    for (what, bytes) in [
+        ("JPEG without width", jpeg::with_size(&jpeg, 0, 16)),
+        ("JPEG without height", jpeg::with_size(&jpeg, 16, 0)),
+        ("PNG", png::promising(0, 5)),
+        ("BMP", bmp),
+    ] {
+        assert!(decode(&bytes, &Limits::default()).is_err(), "{what}");
+    }
+}
+
+#[test]
+fn paths_that_are_no_file_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let limits = Limits::default();
+    assert_error(decode_path(folder.path(), &limits), "is a folder where a file is needed");
+    let missing = folder.path().join("missing.jpg");
+    let error = decode_path(&missing, &limits).unwrap_err();
+    assert!(matches!(error.reason(), Error::Read(e) if e.kind() == std::io::ErrorKind::NotFound), "{error}");
+    assert!(error.to_string().contains("missing.jpg"), "{error}");
+    let large = folder.path().join("large.jpg");
+    fs_err::write(&large, [0; 100]).unwrap();
+    assert_error(
+        decode_path(&large, &Limits { max_alloc: 99, ..limits }),
+        "holds 100 bytes, more than the limit of 99",
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_is_refused_without_waiting() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe.jpg");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    if !made.is_ok_and(|status| status.success()) {
+        println!("no mkfifo here: skipped");
+        return;
+    }
+    assert_error(decode_path(&pipe, &Limits::default()), "is no regular file");
+    assert_error(decode_path("/dev/zero", &Limits::default()), "is no regular file");
+}

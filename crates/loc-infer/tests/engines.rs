@@ -1,0 +1,108 @@
+//! The three engines give the same answers for the same weights.
+
+#![cfg(all(feature = "native", feature = "candle", feature = "onnx"))]
+
+mod common;
+
+use candle_core::Device;
+use common::model::Model;
+use common::{assert_error, photo};
+use loc_infer::engine::{candle::Candle, native::Native, onnx::Onnx};
+use loc_infer::{Engine, Error, ImageSize, Localizer};
+
+/// Absolute, on probabilities and on boxes, both in 0..1: sums of a few thousand f32 products in another order.
+const TOLERANCE: f32 = 1e-5;
+
+fn exported(model: &Model) -> Vec<u8> {
+    loc_model::export::onnx(&model.network(), &model.weights, &model.json(), 13).unwrap()
+}
+
+fn farthest(a: &[f32], b: &[f32]) -> f32 {
+    assert_eq!(a.len(), b.len());
+    assert!(a.iter().chain(b).all(|v| v.is_finite()));
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+}
+
+#[test]
+fn three_engines_one_answer() {
+    for (size, classes, seed) in [
+        (ImageSize { width: 256, height: 256 }, &["cat", "dog"][..], 11),
+        (ImageSize { width: 210, height: 190 }, &["a", "b", "c"], 12),
+    ] {
+        let model = Model::of(size, classes, seed);
+        let (file, onnx) = (model.file(), exported(&model));
+        let localizers = [
+            Localizer::from_bytes(&file).unwrap(),
+            Localizer::from_bytes(&onnx).unwrap(),
+            Localizer::with_engine(
+                model.meta.clone(),
+                Box::new(Candle::read(&file, &Device::Cpu).unwrap().1),
+            )
+            .unwrap(),
+        ];
+        let photos: Vec<_> = (0..4).map(|i| photo(180 + 60 * i, 240, i)).collect();
+        let [native, onnx, candle] = localizers.map(|localizer| {
+            assert_eq!(localizer.meta(), &model.meta);
+            let answers = localizer.predict_batch(&photos);
+            answers.into_iter().map(Result::unwrap).collect::<Vec<_>>()
+        });
+        for ((native, onnx), candle) in native.iter().zip(&onnx).zip(&candle) {
+            for other in [onnx, candle] {
+                assert!(farthest(&native.probs, &other.probs) <= TOLERANCE, "{native:?}\n{other:?}");
+                let size = ImageSize { width: native.width, height: native.height };
+                let (a, b) = (native.bbox.to_norm(size), other.bbox.to_norm(size));
+                assert!(farthest(&a.xyxy(), &b.xyxy()) <= TOLERANCE, "{native:?}\n{other:?}");
+                assert_eq!(native.class, other.class);
+            }
+        }
+    }
+}
+
+/// Before softmax and ordering, which could hide something.
+#[test]
+fn raw_outputs_agree() {
+    let model = Model::new(13);
+    let (_, native) = Native::read(&model.file()).unwrap();
+    let (_, candle) = Candle::read(&model.file(), &Device::Cpu).unwrap();
+    let (_, onnx) = Onnx::read(&exported(&model)).unwrap();
+    let images: Vec<f32> = (0..2 * 3 * 256 * 256).map(|i| (i * 7919 % 1000) as f32 / 1000.0).collect();
+    let [native, candle, onnx] = [&native as &dyn Engine, &candle, &onnx].map(|e| e.run(&images, 2).unwrap());
+    assert!(farthest(&native.logits, &candle.logits) <= TOLERANCE);
+    assert!(farthest(&native.boxes, &candle.boxes) <= TOLERANCE);
+    assert!(farthest(&native.boxes, &onnx.boxes) <= TOLERANCE);
+    // ONNX gives logarithms of probabilities: logits up to a constant.
+    for (a, b) in native.logits.chunks(2).zip(onnx.logits.chunks(2)) {
+        assert!(((a[0] - a[1]) - (b[0] - b[1])).abs() <= TOLERANCE, "{a:?} and {b:?}");
+    }
+}
+
+#[test]
+fn onnx_files_by_path_and_damaged() {
+    let model = Model::new(1);
+    let good = exported(&model);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.onnx");
+    fs_err::write(&path, &good).unwrap();
+    assert_eq!(Localizer::load(&path).unwrap().meta(), &model.meta);
+    fs_err::write(&path, &good[..good.len() / 2]).unwrap();
+    assert_error(Localizer::load(&path), "model.onnx: not a model file: ONNX cannot be read");
+    // A file cut in any place, or with a byte changed, is an error or a model, never a panic of this crate.
+    for i in 0..40 {
+        let mut bytes = good.clone();
+        bytes[i * 13 % 600] ^= 1 << (i % 8);
+        match Localizer::from_bytes(&bytes) {
+            Ok(_) | Err(Error::Metadata { .. } | Error::MetadataJson(_) | Error::NoMetadata) => {}
+            Err(error) => assert!(!error.to_string().is_empty()),
+        }
+    }
+}
+
+#[test]
+fn candle_loads_by_path_and_names_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.safetensors");
+    assert_error(Localizer::load_candle(&path, &Device::Cpu), "model.safetensors: No such file");
+    fs_err::write(&path, Model::new(2).file()).unwrap();
+    let answer = Localizer::load_candle(&path, &Device::Cpu).unwrap().predict(&photo(50, 40, 0)).unwrap();
+    assert_eq!((answer.width, answer.height), (50, 40));
+}

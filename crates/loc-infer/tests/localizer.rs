@@ -1,0 +1,177 @@
+//! The localizer around an engine that answers with the colours it sees: order, threads, geometry, errors.
+
+mod common;
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use common::{Colours, assert_error, encode, jpeg, jpeg_of, meta, photo};
+use image::{ImageFormat, Rgb, RgbImage};
+use loc_infer::{
+    BBox, Engine, Error, Fit, ImageSize, InputSpec, Limits, Localization, Localizer, RawOutput, Source,
+};
+
+const SIZE: ImageSize = ImageSize { width: 8, height: 8 };
+
+fn spec() -> InputSpec {
+    InputSpec { size: SIZE, ..InputSpec::default() }
+}
+
+fn localizer() -> Localizer {
+    let spec = spec();
+    Localizer::with_engine(meta(&["red", "blue"], spec), Box::new(Colours { values: spec.values() })).unwrap()
+}
+
+fn with(engine: impl Engine + 'static) -> Localizer {
+    Localizer::with_engine(meta(&["a", "b"], spec()), Box::new(engine)).unwrap()
+}
+
+#[test]
+fn a_localizer_is_shared_between_threads() {
+    fn shared<T: Send + Sync + 'static>() {}
+    shared::<Localizer>();
+    let localizer = localizer();
+    let photo = photo(30, 20, 1);
+    let alone = localizer.predict(&photo).unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| assert_eq!(localizer.predict(&photo).unwrap(), alone));
+        }
+    });
+}
+
+#[test]
+fn one_answer_whatever_the_door() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a photo.png");
+    let photo = RgbImage::from_pixel(500, 375, Rgb([51, 102, 204]));
+    let bytes = encode(photo.clone(), ImageFormat::Png);
+    fs_err::write(&path, &bytes).unwrap();
+    let localizer = localizer();
+    let answer = localizer.predict(&photo).unwrap();
+    assert_eq!((answer.class, answer.name.as_str()), (1, "blue"));
+    assert_eq!((answer.width, answer.height), (500, 375));
+    let expected = BBox::new(0.2 * 500.0, 0.4 * 375.0, 0.9 * 500.0, 0.8 * 375.0);
+    for (got, expected) in answer.bbox.xyxy().iter().zip(expected.xyxy()) {
+        assert!((got - expected).abs() < 1e-3, "{:?}", answer.bbox);
+    }
+    let odds = (0.8_f32 - 0.2).exp();
+    assert!((answer.confidence - odds / (1.0 + odds)).abs() < 1e-6);
+    assert_eq!(localizer.predict_encoded(&bytes).unwrap(), answer);
+    assert_eq!(localizer.predict_path(&path).unwrap(), answer);
+    let sources = [Source::Path(&path), Source::Encoded(&bytes), Source::Photo(&photo)];
+    for from_batch in localizer.predict_batch(&sources) {
+        assert_eq!(from_batch.unwrap(), answer);
+    }
+}
+
+#[test]
+fn exif_turns_the_answer_too() {
+    // Stored lying, seen standing: 16 wide and 32 high.
+    let bytes = jpeg::with_exif(&jpeg_of(&RgbImage::from_pixel(32, 16, Rgb([51, 102, 204]))), 6, b"");
+    let answer = localizer().predict_encoded(&bytes).unwrap();
+    assert_eq!((answer.width, answer.height), (16, 32));
+    assert!((answer.bbox.x2 - 0.9 * 16.0).abs() < 1e-3 && (answer.bbox.y2 - 0.8 * 32.0).abs() < 1e-3);
+}
+
+#[test]
+fn a_batch_keeps_the_order_and_a_bad_photo_harms_no_other() {
+    let localizer = localizer();
+    // More than one chunk, bad ones first, last and in between.
+    let photos: Vec<Vec<u8>> = (0..75)
+        .map(|i| if i % 7 == 0 || i == 74 { b"<html>".to_vec() } else { jpeg_of(&photo(20 + i, 30, i)) })
+        .collect();
+    let answers = localizer.predict_batch(&photos);
+    assert_eq!(answers.len(), photos.len());
+    for (i, (answer, bytes)) in answers.into_iter().zip(&photos).enumerate() {
+        if i % 7 == 0 || i == 74 {
+            assert_error(answer, "starts with \"<html>\"");
+        } else {
+            assert_eq!(answer.unwrap(), localizer.predict_encoded(bytes).unwrap(), "photo {i}");
+        }
+    }
+    assert!(localizer.predict_batch::<Vec<u8>>(&[]).is_empty());
+    let missing =
+        localizer.predict_batch(&[PathBuf::from("/nowhere/a.jpg"), PathBuf::from("/nowhere/b.jpg")]);
+    for (answer, name) in missing.into_iter().zip(["a.jpg", "b.jpg"]) {
+        assert_error(answer, &format!("/nowhere/{name}: "));
+    }
+}
+
+/// Fails on every batch that holds a photo of this red.
+struct Picky {
+    calls: AtomicUsize,
+}
+
+impl Engine for Picky {
+    fn run(&self, images: &[f32], n: usize) -> Result<RawOutput, Error> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        if images.chunks_exact(images.len() / n).any(|photo| photo[0] > 0.9) {
+            return Err(Error::Engine { engine: "picky", error: "too red".into() });
+        }
+        Ok(RawOutput { logits: vec![0.0; 2 * n], boxes: vec![0.5; 4 * n] })
+    }
+}
+
+#[test]
+fn an_engine_that_fails_on_a_batch_gets_the_photos_one_by_one() {
+    let localizer = with(Picky { calls: AtomicUsize::new(0) });
+    let photos: Vec<RgbImage> =
+        [10, 255, 20].map(|red| RgbImage::from_pixel(9, 9, Rgb([red, 0, 0]))).to_vec();
+    let mut answers = localizer.predict_batch(&photos).into_iter();
+    assert!(answers.next().unwrap().is_ok());
+    assert_error(answers.next().unwrap(), "engine `picky`: too red");
+    assert!(answers.next().unwrap().is_ok());
+}
+
+/// Always gives this output.
+struct Fixed(RawOutput);
+
+impl Engine for Fixed {
+    fn run(&self, _: &[f32], _: usize) -> Result<RawOutput, Error> {
+        Ok(self.0.clone())
+    }
+}
+
+#[test]
+fn what_an_engine_gives_is_checked() {
+    let photo = photo(9, 9, 0);
+    for (logits, boxes, expected) in [
+        (vec![0.0; 3], vec![0.5; 4], "logits: 3 values where 1 × 2 are needed"),
+        (vec![], vec![0.5; 4], "logits: 0 values"),
+        (vec![0.0; 2], vec![0.5; 5], "boxes: 5 values where 1 × 4 are needed"),
+        (vec![f32::NAN, 0.0], vec![0.5; 4], "not finite"),
+        (vec![0.0; 2], vec![f32::INFINITY; 4], "not finite"),
+    ] {
+        assert_error(with(Fixed(RawOutput { logits, boxes })).predict(&photo), expected);
+    }
+}
+
+#[test]
+fn boxes_are_ordered_and_inside_whatever_the_engine_says() {
+    let photo = photo(50, 40, 0);
+    for fit in [Fit::Stretch, Fit::Letterbox] {
+        let meta = meta(&["a", "b"], InputSpec { fit, ..spec() });
+        let output = RawOutput { logits: vec![0.0; 2], boxes: vec![1.7, 0.9, -0.4, 0.1] };
+        let localizer = Localizer::with_engine(meta, Box::new(Fixed(output))).unwrap();
+        let Localization { bbox, .. } = localizer.predict(&photo).unwrap();
+        assert_eq!((bbox.x1, bbox.x2), (0.0, 50.0), "{fit:?}");
+        assert!(0.0 <= bbox.y1 && bbox.y1 < bbox.y2 && bbox.y2 <= 40.0, "{fit:?}: {bbox:?}");
+    }
+}
+
+#[test]
+fn limits_and_empty_photos() {
+    let localizer = localizer().with_limits(Limits { max_width: 10, ..Limits::default() });
+    assert_error(localizer.predict_encoded(&jpeg_of(&photo(11, 5, 0))), "limits of 10×20000");
+    assert!(localizer.predict_encoded(&jpeg_of(&photo(10, 5, 0))).is_ok());
+    assert_error(localizer.predict(&RgbImage::new(0, 7)), "0×7 photo has no pixel");
+    assert!(localizer.predict(&photo(1, 1, 0)).is_ok());
+    assert!(
+        Localizer::with_engine(
+            loc_infer::ModelMeta { classes: vec![], input: spec() },
+            Box::new(Fixed(RawOutput::default()))
+        )
+        .is_err()
+    );
+}

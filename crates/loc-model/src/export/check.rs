@@ -1,0 +1,123 @@
+//! Runs an exported file through candle-onnx and compares it with the network itself. For what the difference may be,
+//! the caller decides.
+
+use std::collections::HashMap;
+
+use candle_core::{Device, Tensor};
+use loc_net::{Forward, Network, Weights};
+use prost::Message;
+
+use super::{BOXES, INPUT, PROBABILITIES};
+use crate::ModelError;
+
+/// The largest absolute differences between an exported file and its network; infinite where one is not a number.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Difference {
+    /// Of the probabilities, in 0..1.
+    pub cls: f32,
+    /// Of the box coordinates, in 0..1.
+    pub loc: f32,
+}
+
+impl Difference {
+    /// The larger of both.
+    #[must_use]
+    pub fn max(&self) -> f32 {
+        self.cls.max(self.loc)
+    }
+}
+
+/// Batches that are run: a photo alone, and several, since the batch axis is dynamic.
+const BATCHES: [usize; 2] = [1, 3];
+
+/// Runs an exported file on random photos, alone and in a batch, and compares with [`Forward`].
+///
+/// # Errors
+///
+/// [`ModelError::Net`] if the weights are not the network's; [`ModelError::Export`] if the file does not run or has
+/// other outputs than an export.
+pub fn check(onnx: &[u8], network: &Network, weights: &Weights) -> Result<Difference, ModelError> {
+    let fail = |reason: String| ModelError::Export(reason);
+    let model =
+        candle_onnx::onnx::ModelProto::decode(onnx).map_err(|e| fail(format!("not an ONNX file: {e}")))?;
+    let forward = Forward::new(network.clone(), weights)?;
+    let mut difference = Difference { cls: 0.0, loc: 0.0 };
+    let mut photos = Photos(0);
+    for batch in BATCHES {
+        let images: Vec<f32> = photos.by_ref().take(batch * network.input().len()).collect();
+        let ours = forward.run(&images, batch)?;
+        let mut shape = vec![batch];
+        shape.extend(&network.input().0);
+        let input = Tensor::from_vec(images, shape, &Device::Cpu)?;
+        let outputs = candle_onnx::simple_eval(&model, HashMap::from([(INPUT.to_owned(), input)]))
+            .map_err(|e| fail(format!("candle-onnx cannot run the file: {e}")))?;
+        let theirs = |name: &str, features: usize| -> Result<Vec<f32>, ModelError> {
+            let tensor = outputs.get(name).ok_or_else(|| fail(format!("the file has no output `{name}`")))?;
+            if tensor.dims() != [batch, features] {
+                return Err(fail(format!(
+                    "the output `{name}` has the shape {:?} where [{batch}, {features}] is needed",
+                    tensor.dims()
+                )));
+            }
+            Ok(tensor.flatten_all()?.to_vec1()?)
+        };
+        let classes = network.classes();
+        let probabilities: Vec<f32> = ours.logits.chunks_exact(classes).flat_map(softmax).collect();
+        difference.cls = difference.cls.max(farthest(&probabilities, &theirs(PROBABILITIES, classes)?));
+        difference.loc = difference.loc.max(farthest(&ours.boxes, &theirs(BOXES, 4)?));
+    }
+    Ok(difference)
+}
+
+fn softmax(logits: &[f32]) -> Vec<f32> {
+    let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let powers: Vec<f64> = logits.iter().map(|x| f64::from(x - max).exp()).collect();
+    let sum: f64 = powers.iter().sum();
+    powers.iter().map(|p| (p / sum) as f32).collect()
+}
+
+fn farthest(a: &[f32], b: &[f32]) -> f32 {
+    if a.len() != b.len() {
+        return f32::INFINITY;
+    }
+    let differences = a.iter().zip(b).map(|(a, b)| (a - b).abs());
+    differences.fold(0.0, |max, d| if d.is_nan() { f32::INFINITY } else { max.max(d) })
+}
+
+/// Random values in 0..1, the same in every run: splitmix64 (Steele, Lea, Flood 2014).
+struct Photos(u64);
+
+impl Iterator for Photos {
+    type Item = f32;
+
+    fn next(&mut self) -> Option<f32> {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^= z >> 31;
+        // The upper 24 bits: exact in f32.
+        Some((z >> 40) as f32 / (1 << 24) as f32)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_a_number_is_infinitely_far() {
+        assert_eq!(farthest(&[0.0, f32::NAN], &[0.0, 0.0]), f32::INFINITY);
+        assert_eq!(farthest(&[f32::NAN, 0.0], &[0.0, 0.5]), f32::INFINITY);
+        assert_eq!(farthest(&[0.0], &[0.0, 0.0]), f32::INFINITY);
+        assert_eq!(farthest(&[0.25, 0.5], &[0.5, 0.5]), 0.25);
+    }
+
+    #[test]
+    fn photos_fill_their_range() {
+        let values: Vec<f32> = Photos(0).take(10_000).collect();
+        assert!(values.iter().all(|v| (0.0..1.0).contains(v)));
+        let mean = values.iter().sum::<f32>() / 10_000.0;
+        assert!((mean - 0.5).abs() < 0.02, "{mean}");
+    }
+}

@@ -1,0 +1,203 @@
+//! ONNX out: a network and its weights as one file that other runtimes answer with.
+//!
+//! The photo goes in as `input`, `[batch, 3, height, width]`, RGB in 0..1; the normalisation is part of the graph.
+//! `cls`, `[batch, classes]`, are the probabilities; `loc`, `[batch, 4]`, is the box x1, y1, x2, y2 in 0..1 of the
+//! input. Weights keep PyTorch's names. The messages are our own (`messages`), so no `protoc` is needed; with the
+//! feature `onnx` a file can be run and compared ([`check`]).
+
+#[cfg(feature = "onnx")]
+mod check;
+mod graph;
+mod messages;
+mod summary;
+
+use loc_net::{METADATA_KEY, Network, Weights};
+use prost::Message;
+use serde_json::Value;
+
+#[cfg(feature = "onnx")]
+pub use check::{Difference, check};
+pub use summary::{Summary, summary};
+
+use crate::ModelError;
+
+/// Name of the input.
+pub const INPUT: &str = "input";
+/// Name of the output that holds the probabilities.
+pub const PROBABILITIES: &str = "cls";
+/// Name of the output that holds the box.
+pub const BOXES: &str = "loc";
+
+/// The operator set an export uses unless another is asked for.
+pub const DEFAULT_OPSET: i64 = 13;
+/// The operator sets an export can use, and for each the version of the file format of its time.
+const OPSETS: [(i64, i64); 2] = [(11, 6), (DEFAULT_OPSET, 7)];
+
+/// Largest file: protobuf's own limit.
+const MAX_BYTES: usize = i32::MAX as usize;
+
+/// The network as the bytes of an ONNX file, the same for the same arguments.
+///
+/// `metadata` is the JSON of the model file. It goes into the properties as `loc`, and what a person wants of it
+/// beside it: `classes` (a JSON list of names, in the order of the probabilities) and `input` (one sentence).
+///
+/// # Errors
+///
+/// [`ModelError::Net`] if the weights are not the network's; [`ModelError::Export`] for an operator set other than 11
+/// and 13, for metadata that is not JSON or names another number of classes, and for a file beyond 2 GiB.
+pub fn onnx(network: &Network, weights: &Weights, metadata: &str, opset: i64) -> Result<Vec<u8>, ModelError> {
+    let Some((_, ir_version)) = OPSETS.into_iter().find(|(version, _)| *version == opset) else {
+        let known: Vec<String> = OPSETS.iter().map(|(version, _)| version.to_string()).collect();
+        return Err(ModelError::Export(format!(
+            "operator set {opset} is not among those an export can use: {} (hint: leave it out for {DEFAULT_OPSET})",
+            known.join(", ")
+        )));
+    };
+    weights.check(network)?;
+    let metadata_props = properties(network, metadata)?;
+    let model = messages::Model {
+        ir_version: Some(ir_version),
+        producer_name: "loc".into(),
+        producer_version: env!("CARGO_PKG_VERSION").into(),
+        graph: Some(graph::graph(network, weights)?),
+        opset_import: vec![messages::OperatorSet { domain: Some(String::new()), version: Some(opset) }],
+        metadata_props,
+    };
+    let size = model.encoded_len();
+    if size > MAX_BYTES {
+        return Err(ModelError::Export(format!(
+            "{size} bytes, where a file of one piece has at most {MAX_BYTES}"
+        )));
+    }
+    Ok(model.encode_to_vec())
+}
+
+fn properties(network: &Network, metadata: &str) -> Result<Vec<messages::Property>, ModelError> {
+    let json: Value = serde_json::from_str(metadata)
+        .map_err(|e| ModelError::Export(format!("the model's metadata is not JSON: {e}")))?;
+    let mut properties = vec![property(METADATA_KEY, metadata.to_owned())];
+    if let Some(classes) = json["classes"].as_array() {
+        if classes.len() != network.classes() {
+            return Err(ModelError::Export(format!(
+                "the model's metadata names {} classes, its network has {}",
+                classes.len(),
+                network.classes()
+            )));
+        }
+        properties.push(property("classes", json["classes"].to_string()));
+    }
+    properties.push(property("input", describe_input(network, &json["input"])));
+    Ok(properties)
+}
+
+/// What a person needs to know to feed the graph.
+fn describe_input(network: &Network, input: &Value) -> String {
+    let mut text = "RGB in 0..1, planar".to_owned();
+    if let [_, height, width] = network.input().0[..] {
+        text.push_str(&format!(", {width} wide and {height} high"));
+    }
+    if let Some(fit) = input["fit"].as_str() {
+        text.push_str(&format!("; photos are fitted by {fit}"));
+        if let Some(filter) = input["filter"].as_str() {
+            text.push_str(&format!(" with the filter {filter}"));
+        }
+    }
+    text.push_str("; mean and deviation are applied inside the graph");
+    text
+}
+
+fn property(key: &str, value: String) -> messages::Property {
+    messages::Property { key: key.to_owned(), value }
+}
+
+#[cfg(test)]
+mod tests {
+    use loc_net::{NetworkBuilder, Op, Source, Weight};
+
+    use super::*;
+
+    /// The smallest network with both outputs, its box read by nothing but the output.
+    fn network() -> (Network, Weights) {
+        let mut net = NetworkBuilder::new(1, 2);
+        let mean = [0.5; 3];
+        let x = net.add("normalize", Op::Normalize { mean, std: [0.25; 3] }, Source::Input).unwrap();
+        let x = net.add("features", Op::Flatten, x).unwrap();
+        let logits = net.add("class_out", Op::Linear { out_features: 2 }, x).unwrap();
+        let raw = net.add("box_out", Op::Linear { out_features: 4 }, x).unwrap();
+        let boxes = net.add("box", Op::Sigmoid, raw).unwrap();
+        let network = net.finish(logits, boxes).unwrap();
+        let weights = network.params().iter().map(|p| {
+            let count = p.shape.iter().product();
+            (p.name.clone(), Weight { shape: p.shape.clone(), data: vec![0.5; count] })
+        });
+        let weights = Weights(weights.collect());
+        (network, weights)
+    }
+
+    fn decode(metadata: &str, opset: i64) -> messages::Model {
+        let (network, weights) = network();
+        let bytes = onnx(&network, &weights, metadata, opset).unwrap();
+        messages::Model::decode(&bytes[..]).unwrap()
+    }
+
+    #[test]
+    fn the_file_says_what_a_person_needs() {
+        let metadata = r#"{"classes":["cat","dog"],"input":{"fit":"letterbox","filter":"bilinear"}}"#;
+        let model = decode(metadata, 13);
+        assert_eq!((model.producer_name.as_str(), model.ir_version), ("loc", Some(7)));
+        assert_eq!(model.opset_import[0].version, Some(13));
+        let properties: Vec<(&str, &str)> =
+            model.metadata_props.iter().map(|p| (p.key.as_str(), p.value.as_str())).collect();
+        let input = "RGB in 0..1, planar, 2 wide and 1 high; photos are fitted by letterbox with the filter bilinear; \
+                     mean and deviation are applied inside the graph";
+        assert_eq!(properties, [("loc", metadata), ("classes", r#"["cat","dog"]"#), ("input", input)]);
+
+        let model = decode("{}", 11);
+        assert_eq!((model.ir_version, model.opset_import[0].version), (Some(6), Some(11)));
+        let keys: Vec<&str> = model.metadata_props.iter().map(|p| p.key.as_str()).collect();
+        assert_eq!(keys, ["loc", "input"]);
+    }
+
+    #[test]
+    fn the_graph_is_this() {
+        let graph = decode("{}", DEFAULT_OPSET).graph.unwrap();
+        let nodes: Vec<String> = graph
+            .node
+            .iter()
+            .map(|n| format!("{}({}) -> {}", n.op_type, n.input.join(", "), n.output.join(", ")))
+            .collect();
+        assert_eq!(
+            nodes,
+            [
+                "Sub(input, normalize.mean) -> normalize.centered",
+                "Div(normalize.centered, normalize.std) -> normalize",
+                "Flatten(normalize) -> features",
+                "Gemm(features, class_out.weight, class_out.bias) -> class_out",
+                "Gemm(features, box_out.weight, box_out.bias) -> box_out",
+                "Sigmoid(box_out) -> loc",
+                "Softmax(class_out) -> cls",
+            ]
+        );
+        let initializers: Vec<(&str, &[i64])> =
+            graph.initializer.iter().map(|t| (t.name.as_str(), &t.dims[..])).collect();
+        assert_eq!(
+            initializers,
+            [
+                ("class_out.weight", &[2, 6][..]),
+                ("class_out.bias", &[2]),
+                ("box_out.weight", &[4, 6]),
+                ("box_out.bias", &[4]),
+                ("normalize.mean", &[1, 3, 1, 1]),
+                ("normalize.std", &[1, 3, 1, 1]),
+            ]
+        );
+        let shape = |value: &messages::ValueInfo| -> Vec<String> {
+            let shape = value.value_type.clone().unwrap().tensor_type.unwrap().shape.unwrap();
+            let text = |d: messages::Dimension| d.dim_param.or(d.dim_value.map(|v| v.to_string())).unwrap();
+            shape.dim.into_iter().map(text).collect()
+        };
+        assert_eq!(shape(&graph.input[0]), ["batch", "3", "1", "2"]);
+        assert_eq!(shape(&graph.output[0]), ["batch", "2"]);
+        assert_eq!(shape(&graph.output[1]), ["batch", "4"]);
+    }
+}

@@ -1,0 +1,74 @@
+//! What an ONNX file says of itself: enough to print, nothing is run.
+
+use prost::Message;
+
+use super::messages;
+use crate::ModelError;
+
+/// The outside of an ONNX file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Summary {
+    /// Program that wrote it.
+    pub producer: String,
+    /// That program's version.
+    pub producer_version: String,
+    /// Version of ONNX's own operator set; 0 where it names none.
+    pub opset: i64,
+    /// Names and dimensions of the inputs; a dimension is a number or the name of a free one.
+    pub inputs: Vec<(String, Vec<String>)>,
+    /// Names and dimensions of the outputs.
+    pub outputs: Vec<(String, Vec<String>)>,
+    /// The nodes' operators, in their order.
+    pub nodes: Vec<String>,
+    /// Number of values in the initialisers.
+    pub parameters: i64,
+    /// The properties: keys and values.
+    pub metadata: Vec<(String, String)>,
+}
+
+/// Reads the outside of an ONNX file.
+///
+/// # Errors
+///
+/// [`ModelError::Export`] if the bytes are not an ONNX file.
+pub fn summary(bytes: &[u8]) -> Result<Summary, ModelError> {
+    let fail = |reason: String| ModelError::Export(format!("not an ONNX file: {reason}"));
+    let model = messages::Model::decode(bytes).map_err(|e| fail(e.to_string()))?;
+    let graph = model.graph.ok_or_else(|| fail("there is no graph in it".into()))?;
+    let own = |set: &&messages::OperatorSet| set.domain.as_deref().unwrap_or_default().is_empty();
+    Ok(Summary {
+        producer: model.producer_name,
+        producer_version: model.producer_version,
+        opset: model.opset_import.iter().find(own).and_then(|set| set.version).unwrap_or(0),
+        inputs: graph.input.iter().map(value).collect(),
+        outputs: graph.output.iter().map(value).collect(),
+        nodes: graph.node.into_iter().map(|n| n.op_type).collect(),
+        parameters: graph
+            .initializer
+            .iter()
+            .map(|t| t.dims.iter().product::<i64>())
+            .fold(0, i64::saturating_add),
+        metadata: model.metadata_props.into_iter().map(|p| (p.key, p.value)).collect(),
+    })
+}
+
+fn value(info: &messages::ValueInfo) -> (String, Vec<String>) {
+    let shape = info.value_type.as_ref().and_then(|t| t.tensor_type.as_ref()).and_then(|t| t.shape.as_ref());
+    let name = |d: &messages::Dimension| {
+        d.dim_param.clone().or(d.dim_value.map(|v| v.to_string())).unwrap_or_else(|| "?".into())
+    };
+    (info.name.clone(), shape.map(|s| s.dim.iter().map(name).collect()).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn garbage_is_no_file() {
+        for bytes in [&b""[..], b"<html>", &[0x0a; 40]] {
+            let message = summary(bytes).unwrap_err().to_string();
+            assert!(message.contains("not an ONNX file"), "{message}");
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! The zip archive around a PyTorch pickle: which kind it is, and the bytes of its entries. No pickle is read here.
+
+use std::io::{Cursor, Read};
+
+use zip::{CompressionMethod, ZipArchive};
+
+use super::ImportError;
+
+/// Largest pickle that is read: 32 MiB describe some 200,000 tensors.
+const MAX_PICKLE: u64 = 32 << 20;
+
+/// A PyTorch archive: all entries lie in one folder.
+pub(super) struct Archive<'a> {
+    zip: ZipArchive<Cursor<&'a [u8]>>,
+    /// The folder, with its slash.
+    root: String,
+    /// Bytes of the file.
+    size: usize,
+}
+
+impl<'a> Archive<'a> {
+    /// Finds the pickle and tells the kinds of archives apart.
+    pub(super) fn open(bytes: &'a [u8]) -> Result<Self, ImportError> {
+        let zip = ZipArchive::new(Cursor::new(bytes)).map_err(damaged)?;
+        let names: Vec<String> = zip.file_names().filter_map(|n| Some(n.ok()?.into_owned())).collect();
+        let mut roots = names.iter().filter_map(|name| name.strip_suffix("data.pkl"));
+        // The archive's own pickle lies one folder deep.
+        let root = roots.find(|root| root.len() > 1 && root.find('/') == Some(root.len() - 1));
+        let root = root.ok_or(ImportError::NoPickle)?.to_owned();
+        let holds =
+            |name: &str| names.iter().any(|n| n.strip_prefix(&root).is_some_and(|n| n.starts_with(name)));
+        if holds("constants.pkl") || holds("code/") {
+            return Err(ImportError::TorchScript);
+        }
+        let says_byte_order = holds("byteorder");
+        let mut archive = Self { zip, root, size: bytes.len() };
+        if says_byte_order && archive.entry("byteorder", MAX_PICKLE)? == b"big" {
+            return Err(ImportError::BigEndian);
+        }
+        Ok(archive)
+    }
+
+    /// The pickle's bytes.
+    pub(super) fn pickle(&mut self) -> Result<Vec<u8>, ImportError> {
+        self.entry("data.pkl", MAX_PICKLE)
+    }
+
+    /// The bytes of a tensor's storage.
+    pub(super) fn storage(&mut self, key: &str) -> Result<Vec<u8>, ImportError> {
+        self.entry(&format!("data/{key}"), self.size as u64)
+    }
+
+    /// Bytes of the file.
+    pub(super) fn size(&self) -> usize {
+        self.size
+    }
+
+    fn entry(&mut self, name: &str, limit: u64) -> Result<Vec<u8>, ImportError> {
+        let name = format!("{}{name}", self.root);
+        let fail = |reason: String| ImportError::Archive(format!("entry `{name}`: {reason}"));
+        let file = self.zip.by_name(&name).map_err(|e| fail(e.to_string()))?;
+        // PyTorch stores. So nothing ever grows beyond the bytes that are there.
+        if file.compression() != CompressionMethod::Stored {
+            return Err(fail("it is compressed, which PyTorch's are not".into()));
+        }
+        let size = file.size();
+        if size > limit {
+            return Err(fail(format!("{size} bytes, where at most {limit} are read")));
+        }
+        // One byte more than allowed: the checksum is compared at the end of the entry.
+        let mut bytes = Vec::new();
+        file.take(limit + 1).read_to_end(&mut bytes).map_err(|e| fail(e.to_string()))?;
+        if bytes.len() as u64 != size {
+            return Err(fail(format!("{} bytes where {size} are announced", bytes.len())));
+        }
+        Ok(bytes)
+    }
+}
+
+fn damaged(error: zip::result::ZipError) -> ImportError {
+    ImportError::Archive(error.to_string())
+}

@@ -1,0 +1,377 @@
+//! A pickle as a description of objects: it calls nothing, follows nothing, and never uses more than a small
+//! multiple of the pickle's bytes. What the objects mean is decided elsewhere.
+//!
+//! Instructions: <https://github.com/python/cpython/blob/main/Lib/pickletools.py>.
+
+use std::collections::HashMap;
+
+use super::ImportError;
+use super::reader::{Reader, Step};
+
+/// Most objects that are built; a tensor of a state dict takes about ten.
+const MAX_OBJECTS: usize = 1_000_000;
+
+/// Index of an object in its [`Heap`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Id(usize);
+
+/// One object; others are named by their index, so that an object may occur many times, or in itself, at no cost.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Object<'a> {
+    None,
+    Bool(bool),
+    Int(i64),
+    Text(&'a str),
+    Tuple(Vec<Id>),
+    List(Vec<Id>),
+    Dict(Vec<(Id, Id)>),
+    /// A function or a class, by its name.
+    Global {
+        module: &'a str,
+        name: &'a str,
+    },
+    /// What `torch.save` puts where a storage belongs.
+    Persistent(Id),
+    /// A call that was not made, and the state that the result would be given.
+    Call {
+        callable: Id,
+        args: Id,
+        state: Option<Id>,
+    },
+    /// Numbers, bytes and sets, of which nothing here needs the value.
+    Other(&'static str),
+}
+
+/// All objects of a pickle.
+#[derive(Debug)]
+pub(super) struct Heap<'a> {
+    objects: Vec<Object<'a>>,
+    root: Id,
+}
+
+impl<'a> Heap<'a> {
+    pub(super) fn root(&self) -> Id {
+        self.root
+    }
+
+    pub(super) fn get(&self, id: Id) -> &Object<'a> {
+        &self.objects[id.0]
+    }
+}
+
+/// Runs the pickle up to its end.
+pub(super) fn read(bytes: &[u8]) -> Result<Heap<'_>, ImportError> {
+    let mut machine = Machine {
+        input: Reader::new(bytes),
+        objects: Vec::new(),
+        stack: Vec::new(),
+        marks: Vec::new(),
+        memo: HashMap::new(),
+    };
+    loop {
+        let offset = machine.input.offset();
+        match machine.step() {
+            Ok(None) => {}
+            Ok(Some(root)) => return Ok(Heap { objects: machine.objects, root }),
+            Err(reason) => return Err(ImportError::Pickle { offset, reason }),
+        }
+    }
+}
+
+struct Machine<'a> {
+    input: Reader<'a>,
+    objects: Vec<Object<'a>>,
+    stack: Vec<Id>,
+    /// Heights of the stack where an open group begins.
+    marks: Vec<usize>,
+    memo: HashMap<u64, Id>,
+}
+
+impl<'a> Machine<'a> {
+    /// Runs one instruction; at the end gives the object that is left.
+    fn step(&mut self) -> Step<Option<Id>> {
+        match self.input.byte()? {
+            b'.' => return self.pop().map(Some),
+            // Protocol and frame: nothing to do.
+            0x80 => {
+                self.input.take(1)?;
+            }
+            0x95 => {
+                self.input.take(8)?;
+            }
+            b'N' => self.push(Object::None)?,
+            0x88 => self.push(Object::Bool(true))?,
+            0x89 => self.push(Object::Bool(false))?,
+            b'K' => self.push_unsigned(1)?,
+            b'M' => self.push_unsigned(2)?,
+            b'J' => {
+                let four = self.input.array::<4>()?;
+                self.push(Object::Int(i32::from_le_bytes(four).into()))?;
+            }
+            0x8a => self.long(1)?,
+            0x8b => self.long(4)?,
+            b'G' => self.number(8)?,
+            b'X' => self.text(4)?,
+            0x8c => self.text(1)?,
+            0x8d => self.text(8)?,
+            b'T' => self.text(4)?,
+            b'U' => self.text(1)?,
+            b'B' => self.bytes(4)?,
+            b'C' => self.bytes(1)?,
+            0x8e | 0x96 => self.bytes(8)?,
+            // The lines of protocol 0, in which hand-made pickles are often written.
+            b'S' | b'V' | b'I' | b'L' | b'F' => {
+                let line = self.input.line()?;
+                self.push(Object::Text(line))?;
+            }
+            b'(' => self.marks.push(self.stack.len()),
+            b'0' => {
+                self.pop()?;
+            }
+            b'1' => {
+                self.group()?;
+            }
+            b'2' => {
+                let top = self.top()?;
+                self.stack.push(top);
+            }
+            op @ (b')' | 0x85 | 0x86 | 0x87) => {
+                let items = match op {
+                    b')' => 0,
+                    _ => usize::from(op - 0x84),
+                };
+                let items = self.pop_many(items)?;
+                self.push(Object::Tuple(items))?;
+            }
+            b't' => {
+                let items = self.group()?;
+                self.push(Object::Tuple(items))?;
+            }
+            b']' => self.push(Object::List(vec![]))?,
+            b'l' => {
+                let items = self.group()?;
+                self.push(Object::List(items))?;
+            }
+            b'a' => {
+                let item = self.pop()?;
+                self.extend_list(vec![item])?;
+            }
+            b'e' => {
+                let items = self.group()?;
+                self.extend_list(items)?;
+            }
+            b'}' => self.push(Object::Dict(vec![]))?,
+            b'd' => {
+                let items = self.group()?;
+                self.push(Object::Dict(vec![]))?;
+                self.extend_dict(&items)?;
+            }
+            b's' => {
+                let items = self.pop_many(2)?;
+                self.extend_dict(&items)?;
+            }
+            b'u' => {
+                let items = self.group()?;
+                self.extend_dict(&items)?;
+            }
+            0x8f => self.push(Object::Other("a set"))?,
+            0x90 => {
+                self.group()?;
+                self.top()?;
+            }
+            0x91 => {
+                self.group()?;
+                self.push(Object::Other("a set"))?;
+            }
+            b'c' => {
+                let (module, name) = (self.input.line()?, self.input.line()?);
+                self.push(Object::Global { module, name })?;
+            }
+            0x93 => {
+                let names = self.pop_many(2)?;
+                let (Object::Text(module), Object::Text(name)) =
+                    (self.object(names[0]), self.object(names[1]))
+                else {
+                    return Err("a global whose name is not text".into());
+                };
+                let (module, name) = (*module, *name);
+                self.push(Object::Global { module, name })?;
+            }
+            b'R' | 0x81 => {
+                let call = self.pop_many(2)?;
+                self.call(call[0], call[1])?;
+            }
+            0x92 => {
+                let call = self.pop_many(3)?;
+                self.call(call[0], call[1])?;
+            }
+            b'i' => {
+                let (module, name) = (self.input.line()?, self.input.line()?);
+                let args = self.group()?;
+                let callable = self.add(Object::Global { module, name })?;
+                let args = self.add(Object::Tuple(args))?;
+                self.call(callable, args)?;
+            }
+            b'o' => {
+                let mut args = self.group()?;
+                if args.is_empty() {
+                    return Err("an object without a class".into());
+                }
+                let callable = args.remove(0);
+                let args = self.add(Object::Tuple(args))?;
+                self.call(callable, args)?;
+            }
+            b'b' => {
+                let given = self.pop()?;
+                let top = self.top()?;
+                // Of a dict these are attributes (`_metadata` of a state dict), not items.
+                if let Object::Call { state, .. } = &mut self.objects[top.0] {
+                    *state = Some(given);
+                }
+            }
+            b'Q' => {
+                let id = self.pop()?;
+                self.push(Object::Persistent(id))?;
+            }
+            b'q' => self.put(1)?,
+            b'r' => self.put(4)?,
+            0x94 => {
+                let top = self.top()?;
+                self.memo.insert(self.memo.len() as u64, top);
+            }
+            b'h' => self.fetch(1)?,
+            b'j' => self.fetch(4)?,
+            op => return Err(format!("an instruction ({op:#04x}) that PyTorch does not write")),
+        }
+        Ok(None)
+    }
+
+    fn object(&self, id: Id) -> &Object<'a> {
+        &self.objects[id.0]
+    }
+
+    fn add(&mut self, object: Object<'a>) -> Step<Id> {
+        if self.objects.len() >= MAX_OBJECTS {
+            return Err(format!("more than {MAX_OBJECTS} objects"));
+        }
+        self.objects.push(object);
+        Ok(Id(self.objects.len() - 1))
+    }
+
+    fn push(&mut self, object: Object<'a>) -> Step<()> {
+        let id = self.add(object)?;
+        self.stack.push(id);
+        Ok(())
+    }
+
+    /// Height below which the open group's objects do not reach.
+    fn floor(&self) -> usize {
+        self.marks.last().copied().unwrap_or(0)
+    }
+
+    fn pop_many(&mut self, n: usize) -> Step<Vec<Id>> {
+        match self.stack.len().checked_sub(n) {
+            Some(height) if height >= self.floor() => Ok(self.stack.split_off(height)),
+            _ => Err("takes an object that is not there".into()),
+        }
+    }
+
+    fn pop(&mut self) -> Step<Id> {
+        Ok(self.pop_many(1)?[0])
+    }
+
+    fn top(&self) -> Step<Id> {
+        match self.stack.last() {
+            Some(&id) if self.stack.len() > self.floor() => Ok(id),
+            _ => Err("uses an object that is not there".into()),
+        }
+    }
+
+    /// Ends the open group and gives its objects.
+    fn group(&mut self) -> Step<Vec<Id>> {
+        let height = self.marks.pop().ok_or("ends a group that was not begun")?;
+        Ok(self.stack.split_off(height))
+    }
+
+    fn extend_list(&mut self, items: Vec<Id>) -> Step<()> {
+        let top = self.top()?;
+        match &mut self.objects[top.0] {
+            Object::List(list) => list.extend(items),
+            // A list or a deque of another class: its content is of no use here.
+            Object::Call { .. } | Object::Other(_) => {}
+            _ => return Err("appends to what is no list".into()),
+        }
+        Ok(())
+    }
+
+    fn extend_dict(&mut self, items: &[Id]) -> Step<()> {
+        if !items.len().is_multiple_of(2) {
+            return Err("sets a key without a value".into());
+        }
+        let top = self.top()?;
+        match &mut self.objects[top.0] {
+            Object::Dict(dict) => dict.extend(items.chunks_exact(2).map(|pair| (pair[0], pair[1]))),
+            Object::Call { .. } => {}
+            _ => return Err("sets an item of what is no dict".into()),
+        }
+        Ok(())
+    }
+
+    /// Notes a call. Dicts that remember their order are dicts; nothing else is known, nothing is run.
+    fn call(&mut self, callable: Id, args: Id) -> Step<()> {
+        let empty = matches!(self.object(args), Object::Tuple(args) if args.is_empty());
+        let dict = match self.object(callable) {
+            Object::Global { module: "collections", name: "OrderedDict" } => empty,
+            Object::Global { module: "collections", name: "defaultdict" } => true,
+            _ => false,
+        };
+        self.push(if dict { Object::Dict(vec![]) } else { Object::Call { callable, args, state: None } })
+    }
+
+    fn put(&mut self, width: usize) -> Step<()> {
+        let key = self.input.unsigned(width)?;
+        let top = self.top()?;
+        self.memo.insert(key, top);
+        Ok(())
+    }
+
+    fn fetch(&mut self, width: usize) -> Step<()> {
+        let key = self.input.unsigned(width)?;
+        let id = self.memo.get(&key).ok_or_else(|| format!("recalls object {key}, which was not kept"))?;
+        self.stack.push(*id);
+        Ok(())
+    }
+
+    fn push_unsigned(&mut self, width: usize) -> Step<()> {
+        let value = self.input.unsigned(width)?;
+        self.push(i64::try_from(value).map_or(Object::Other("a large number"), Object::Int))
+    }
+
+    /// A signed little-endian number with its length before it.
+    fn long(&mut self, width: usize) -> Step<()> {
+        let bytes = self.input.sized(width)?;
+        if bytes.len() > 8 {
+            return self.push(Object::Other("a large number"));
+        }
+        let negative = bytes.last().is_some_and(|b| b & 0x80 != 0);
+        let mut eight = if negative { [0xff; 8] } else { [0; 8] };
+        eight[..bytes.len()].copy_from_slice(bytes);
+        self.push(Object::Int(i64::from_le_bytes(eight)))
+    }
+
+    fn text(&mut self, width: usize) -> Step<()> {
+        let bytes = self.input.sized(width)?;
+        let text = std::str::from_utf8(bytes).map_err(|_| "text that is not UTF-8")?;
+        self.push(Object::Text(text))
+    }
+
+    fn number(&mut self, width: usize) -> Step<()> {
+        self.input.take(width)?;
+        self.push(Object::Other("a number"))
+    }
+
+    fn bytes(&mut self, width: usize) -> Step<()> {
+        self.input.sized(width)?;
+        self.push(Object::Other("bytes"))
+    }
+}

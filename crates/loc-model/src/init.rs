@@ -1,0 +1,246 @@
+//! Seeded initial weights: each value a pure function of (seed, the tensor's name, its place in the tensor).
+//!
+//! No generator state, so the order of drawing cannot matter and two networks that share a layer's name and
+//! shape share its values. Candle's own CPU generator cannot be seeded and its schemes are not PyTorch's.
+
+use std::collections::BTreeMap;
+use std::f64::consts::TAU;
+
+use loc_net::{Network, Op, Param, ParamKind, Source, Weight, Weights};
+
+/// From which distribution the weights are drawn. `fan_in` is the number of inputs one output cell sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Scheme {
+    /// What PyTorch does for `Conv2d` and `Linear` (`kaiming_uniform_(a=√5)`): weight and bias uniform in
+    /// ±1/√fan_in. The variance of a weight is 1/(3·fan_in): through relu the signal shrinks by six a layer.
+    PyTorch,
+    /// He et al. 2015, equation 10: weights normal with deviation √(2/fan_in), which keeps the signal's
+    /// variance through relu; biases 0. The last layer of each head is normal with deviation 0.01, so that
+    /// training starts from even class odds and a centred box.
+    He,
+}
+
+/// Deviation of the last layer of each head under [`Scheme::He`].
+const LAST_LAYER_DEVIATION: f64 = 0.01;
+
+/// The initial parameters of a network.
+#[must_use]
+pub fn weights(network: &Network, scheme: Scheme, seed: u64) -> Weights {
+    let last =
+        [last_with_parameters(network, network.logits()), last_with_parameters(network, network.boxes())];
+    let values = network.params().iter().map(|param| {
+        let stream = Stream::new(seed, &param.name);
+        let data = draw(param, scheme, last.contains(&Some(param.layer)), stream);
+        (param.name.clone(), Weight { shape: param.shape.clone(), data })
+    });
+    Weights(values.collect::<BTreeMap<_, _>>())
+}
+
+fn draw(param: &Param, scheme: Scheme, last_layer: bool, stream: Stream) -> Vec<f32> {
+    let len = param.shape.iter().product::<usize>() as u64;
+    let fan_in = param.fan_in.max(1) as f64;
+    match (scheme, param.kind) {
+        (Scheme::PyTorch, _) => {
+            let bound = 1.0 / fan_in.sqrt();
+            (0..len).map(|i| (bound * (2.0 * stream.uniform(i) - 1.0)) as f32).collect()
+        }
+        (Scheme::He, ParamKind::Bias) => vec![0.0; param.shape.iter().product()],
+        (Scheme::He, ParamKind::Weight) => {
+            let deviation = if last_layer { LAST_LAYER_DEVIATION } else { (2.0 / fan_in).sqrt() };
+            (0..len).map(|i| (deviation * stream.normal(i)) as f32).collect()
+        }
+    }
+}
+
+/// The layer nearest to output `index` that has parameters; for the box head it stands before the sigmoid.
+fn last_with_parameters(network: &Network, mut index: usize) -> Option<usize> {
+    loop {
+        let layer = &network.layers()[index];
+        if matches!(layer.op, Op::Conv2d(_) | Op::Linear { .. }) {
+            return Some(index);
+        }
+        match layer.inputs.first() {
+            Some(Source::Layer(before)) => index = *before,
+            _ => return None,
+        }
+    }
+}
+
+/// Random numbers by index: `mix(key + (i + 1)·γ)`, SplitMix64 (Steele, Lea, Flood 2014) started at `key`.
+///
+/// The key is a hash of seed and name, so that neither equal names under two seeds nor two names under one
+/// seed share a sequence.
+#[derive(Debug, Clone, Copy)]
+struct Stream {
+    key: u64,
+}
+
+/// SplitMix64's step: 2⁶⁴ over the golden ratio, odd.
+const GAMMA: u64 = 0x9E37_79B9_7F4A_7C15;
+
+impl Stream {
+    fn new(seed: u64, name: &str) -> Self {
+        // Each byte is mixed through all 64 bits before the next: no two orders of bytes cancel.
+        let key = name.bytes().fold(mix(seed.wrapping_add(GAMMA)), |key, byte| mix(key ^ u64::from(byte)));
+        Self { key }
+    }
+
+    fn bits(self, index: u64) -> u64 {
+        mix(self.key.wrapping_add(index.wrapping_add(1).wrapping_mul(GAMMA)))
+    }
+
+    /// Uniform in [0, 1), a multiple of 2⁻⁵³.
+    fn uniform(self, index: u64) -> f64 {
+        (self.bits(index) >> 11) as f64 * (1.0 / (1u64 << 53) as f64)
+    }
+
+    /// Standard normal, by Box and Muller's transform of the numbers 2i and 2i + 1.
+    fn normal(self, index: u64) -> f64 {
+        let radius = 1.0 - self.uniform(2 * index); // (0, 1]: its logarithm is finite
+        let angle = self.uniform(2 * index + 1);
+        (-2.0 * radius.ln()).sqrt() * (TAU * angle).cos()
+    }
+}
+
+/// SplitMix64's finaliser: a bijection of 64 bits in which every input bit moves every output bit.
+fn mix(mut z: u64) -> u64 {
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use loc_net::{InputShape, NetworkConfig, Normalization};
+
+    use super::*;
+
+    fn network(classes: usize) -> Network {
+        let input = InputShape { height: 256, width: 256 };
+        NetworkConfig::five_conv(input, classes).build(&Normalization::IDENTITY).unwrap()
+    }
+
+    /// Mean, variance, skewness and kurtosis.
+    fn moments(data: &[f32]) -> [f64; 4] {
+        let n = data.len() as f64;
+        let mean = data.iter().map(|&v| f64::from(v)).sum::<f64>() / n;
+        let central = |p: i32| data.iter().map(|&v| (f64::from(v) - mean).powi(p)).sum::<f64>() / n;
+        let var = central(2);
+        [mean, var, central(3) / var.powf(1.5), central(4) / (var * var)]
+    }
+
+    fn correlation(a: &[f32], b: &[f32]) -> f64 {
+        let ([ma, va, ..], [mb, vb, ..]) = (moments(a), moments(b));
+        let dot: f64 = a.iter().zip(b).map(|(&x, &y)| (f64::from(x) - ma) * (f64::from(y) - mb)).sum();
+        dot / a.len().min(b.len()) as f64 / (va * vb).sqrt()
+    }
+
+    #[test]
+    fn fits_the_network_and_repeats() {
+        for scheme in [Scheme::PyTorch, Scheme::He] {
+            for classes in [1, 2, 7] {
+                let net = network(classes);
+                let first = weights(&net, scheme, 3);
+                first.check(&net).unwrap();
+                assert_eq!(first, weights(&net, scheme, 3));
+            }
+        }
+    }
+
+    #[test]
+    fn pytorchs_weights_and_biases_are_uniform_within_their_bound() {
+        let net = network(2);
+        let all = weights(&net, Scheme::PyTorch, 11);
+        for param in net.params() {
+            let data = all.values(&param.name);
+            let bound = 1.0 / (param.fan_in as f64).sqrt();
+            let largest = data.iter().fold(0.0f32, |m, v| m.max(v.abs()));
+            assert!(largest <= bound as f32, "{}: {largest} beyond {bound}", param.name);
+            let n = data.len() as f64;
+            if n < 400.0 {
+                continue;
+            }
+            assert!(f64::from(largest) > bound * (1.0 - 10.0 / n), "{}: only up to {largest}", param.name);
+            let [mean, var, skew, kurtosis] = moments(data);
+            let expected = bound * bound / 3.0;
+            assert!(mean.abs() < 5.0 * (expected / n).sqrt(), "{}: mean {mean}", param.name);
+            assert!((var / expected - 1.0).abs() < 5.0 / n.sqrt(), "{}: variance {var}", param.name);
+            assert!(skew.abs() < 8.0 / n.sqrt(), "{}: skewness {skew}", param.name);
+            assert!((kurtosis - 1.8).abs() < 8.0 / n.sqrt(), "{}: kurtosis {kurtosis}", param.name);
+        }
+    }
+
+    #[test]
+    fn hes_weights_are_normal_its_biases_zero_its_last_layers_small() {
+        let net = network(2);
+        let all = weights(&net, Scheme::He, 11);
+        for param in net.params() {
+            let data = all.values(&param.name);
+            if param.kind == ParamKind::Bias {
+                assert!(data.iter().all(|&v| v == 0.0), "{}", param.name);
+                continue;
+            }
+            let last = param.name.ends_with("_out.weight");
+            let expected = if last { 1e-4 } else { 2.0 / param.fan_in as f64 };
+            let n = data.len() as f64;
+            let [mean, var, skew, kurtosis] = moments(data);
+            assert!(mean.abs() < 5.0 * (expected / n).sqrt(), "{}: mean {mean}", param.name);
+            assert!((var / expected - 1.0).abs() < 7.5 / n.sqrt(), "{}: variance {var}", param.name);
+            assert!(skew.abs() < 12.5 / n.sqrt(), "{}: skewness {skew}", param.name);
+            assert!((kurtosis - 3.0).abs() < 25.0 / n.sqrt(), "{}: kurtosis {kurtosis}", param.name);
+        }
+    }
+
+    #[test]
+    fn tensors_and_seeds_are_independent() {
+        let net = network(2);
+        for scheme in [Scheme::PyTorch, Scheme::He] {
+            let (a, b) = (weights(&net, scheme, 0), weights(&net, scheme, 1));
+            let class = a.values("class_fc1.weight");
+            let limit = 5.0 / (class.len() as f64).sqrt();
+            for (what, other) in [
+                ("another tensor", a.values("box_fc1.weight")),
+                ("another seed", b.values("class_fc1.weight")),
+                ("its neighbour", &class[1..]),
+                ("the next row", &class[1728..]),
+            ] {
+                let r = correlation(&class[..other.len()], other);
+                assert!(r.abs() < limit, "{scheme:?}: {what} correlates by {r}");
+            }
+        }
+    }
+
+    #[test]
+    fn names_that_differ_only_in_order_or_length_differ() {
+        let first = |name: &str, seed: u64| Stream::new(seed, name).bits(0);
+        let all =
+            [first("ab", 0), first("ba", 0), first("a", 0), first("aab", 0), first("", 0), first("ab", 1)];
+        for (i, a) in all.iter().enumerate() {
+            assert!(all[i + 1..].iter().all(|b| a != b), "{all:?}");
+        }
+    }
+
+    #[test]
+    fn class_count_leaves_the_shared_layers_as_they_are() {
+        let (two, three) = (weights(&network(2), Scheme::He, 5), weights(&network(3), Scheme::He, 5));
+        assert_eq!(two.values("conv3.weight"), three.values("conv3.weight"));
+        assert_ne!(two.values("class_out.weight"), three.values("class_out.weight"));
+    }
+
+    #[test]
+    fn mix_is_splitmix64() {
+        // The reference implementation's first outputs for the seed 1234567.
+        let mut state = 1_234_567u64;
+        let outputs: Vec<u64> = (0..3)
+            .map(|_| {
+                state = state.wrapping_add(GAMMA);
+                mix(state)
+            })
+            .collect();
+        assert_eq!(
+            outputs,
+            [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423]
+        );
+    }
+}

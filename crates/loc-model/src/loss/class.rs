@@ -1,0 +1,154 @@
+//! Losses of the class: cross-entropy, as it should be and as the tutorial has it.
+
+use candle_core::{D, DType, Device, Error, Tensor};
+
+use super::{expect, rows};
+
+/// Cross-entropy of logits, the mean over the batch.
+///
+/// ```text
+/// L = −1/N · Σ_n ln p[n, y_n]      p[n, k] = e^z[n, k] / Σ_j e^z[n, j]
+/// ∂L/∂z[n, k] = (p[n, k] − [k = y_n]) / N
+/// ```
+///
+/// z are the logits, **not** the output of softmax. With even odds it is ln K, its floor is 0. With one class it
+/// is 0 and so is its gradient.
+///
+/// # Shapes
+///
+/// logits `[N, K]`, labels `[N]` (u32, each below K); the result is a scalar.
+///
+/// # Errors
+///
+/// A Candle error if shapes or types do not fit, or on the CPU if a label is not below K.
+pub fn cross_entropy(logits: &Tensor, labels: &Tensor) -> Result<Tensor, Error> {
+    let (n, classes) = rows("logits", logits)?;
+    expect("labels", labels, &[n], DType::U32)?;
+    check_labels(labels, classes)?;
+    let picked = log_softmax(logits)?.gather(&labels.unsqueeze(1)?.contiguous()?, 1)?; // [N, 1]
+    picked.mean_all()?.neg()
+}
+
+/// The tutorial's loss: [`cross_entropy`] of probabilities, so that softmax is applied twice. A mistake.
+///
+/// ```text
+/// L = −1/N · Σ_n ln q[n, y_n]      q = softmax(p)      p = softmax(z)
+/// ∂L/∂z = J(p)ᵀ · (q − one-hot(y)) / N      J(p)[i, k] = p_i · ([i = k] − p_k)
+/// ```
+///
+/// PyTorch's `F.cross_entropy` takes logits; the tutorial hands it the output of `F.softmax`. Since p lies in 0..1,
+/// q lies between 1/(1 + (K−1)·e) and 1/(1 + (K−1)/e): the loss cannot fall below ln(1 + (K−1)/e), 0.313 for two
+/// classes, however sure and right the network is. And the factor J flattens the gradient: at even odds of two
+/// classes it is half of the right one, and it goes to 0 as the network becomes sure, also where it is wrong (there
+/// the right gradient goes to its largest). The tutorial's loss stays at ln 2 for that reason. It is here so that
+/// the tutorial can be reproduced; train with [`cross_entropy`].
+///
+/// # Shapes
+///
+/// logits `[N, K]`, labels `[N]` (u32, each below K); the result is a scalar.
+///
+/// # Errors
+///
+/// As [`cross_entropy`].
+pub fn cross_entropy_on_probabilities(logits: &Tensor, labels: &Tensor) -> Result<Tensor, Error> {
+    rows("logits", logits)?;
+    cross_entropy(&log_softmax(logits)?.exp()?, labels)
+}
+
+/// `z − max z − ln Σ e^(z − max z)`: no overflow, whatever the logits.
+fn log_softmax(logits: &Tensor) -> Result<Tensor, Error> {
+    // The shift cancels, so its gradient is zero: detached, it is exactly zero.
+    let shifted = logits.broadcast_sub(&logits.max_keepdim(D::Minus1)?.detach())?;
+    shifted.broadcast_sub(&shifted.exp()?.sum_keepdim(D::Minus1)?.log()?)
+}
+
+fn check_labels(labels: &Tensor, classes: usize) -> Result<(), Error> {
+    if !matches!(labels.device(), Device::Cpu) {
+        return Ok(());
+    }
+    let bad = labels.to_vec1::<u32>()?.into_iter().enumerate().find(|(_, label)| *label as usize >= classes);
+    bad.map_or(Ok(()), |(sample, label)| {
+        Err(Error::Msg(format!(
+            "label {label} of sample {sample} is not one of the {classes} classes 0..{classes}"
+        )))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Var;
+
+    use super::super::testing::check_gradient;
+    use super::*;
+
+    fn labels(values: &[u32]) -> Tensor {
+        Tensor::new(values, &Device::Cpu).unwrap()
+    }
+
+    fn value(loss: fn(&Tensor, &Tensor) -> Result<Tensor, Error>, logits: &[[f64; 2]], of: &[u32]) -> f64 {
+        loss(&Tensor::new(logits, &Device::Cpu).unwrap(), &labels(of)).unwrap().to_scalar().unwrap()
+    }
+
+    #[test]
+    fn values_are_those_of_the_formulas() {
+        // PyTorch: F.cross_entropy(torch.tensor([[1., -2.], [.5, 3.]]).double(), torch.tensor([0, 0])) and the
+        // same of softmax(z).
+        let logits = [[1.0, -2.0], [0.5, 3.0]];
+        assert!((value(cross_entropy, &logits, &[0, 0]) - 1.313_738_542_933_145_8).abs() < 1e-12);
+        assert!(
+            (value(cross_entropy_on_probabilities, &logits, &[0, 0]) - 0.772_165_721_436_010_9).abs() < 1e-12
+        );
+        let even = [[0.7, 0.7]; 3];
+        let ln2 = std::f64::consts::LN_2;
+        assert!((value(cross_entropy, &even, &[0, 1, 1]) - ln2).abs() < 1e-12);
+        assert!((value(cross_entropy_on_probabilities, &even, &[0, 1, 1]) - ln2).abs() < 1e-12);
+    }
+
+    #[test]
+    fn gradients_are_the_difference_quotients() {
+        let logits = [0.3, -1.2, 0.8, 2.0, 2.0, -0.5, 0.0, 0.0, 0.0, -4.0, 3.0, 1.0];
+        let of = labels(&[2, 0, 1, 0]);
+        check_gradient(&logits, &[4, 3], |z| cross_entropy(z, &of));
+        check_gradient(&logits, &[4, 3], |z| cross_entropy_on_probabilities(z, &of));
+    }
+
+    #[test]
+    fn extreme_logits_stay_finite() {
+        let logits = [[1000.0, -1000.0]];
+        assert_eq!(value(cross_entropy, &logits, &[0]), 0.0);
+        assert_eq!(value(cross_entropy, &logits, &[1]), 2000.0);
+        let floor = (1.0 + (-1.0f64).exp()).ln();
+        assert!((value(cross_entropy_on_probabilities, &logits, &[0]) - floor).abs() < 1e-12);
+    }
+
+    #[test]
+    fn the_mistake_has_the_floor_and_the_flat_gradient_it_is_documented_with() {
+        for classes in [2usize, 5] {
+            let mut sure = vec![0.0; classes];
+            sure[1] = 500.0;
+            let z = Tensor::from_vec(sure, (1, classes), &Device::Cpu).unwrap();
+            let loss: f64 = cross_entropy_on_probabilities(&z, &labels(&[1])).unwrap().to_scalar().unwrap();
+            assert!((loss - (1.0 + (classes as f64 - 1.0) / std::f64::consts::E).ln()).abs() < 1e-12);
+        }
+        let gradient = |loss: fn(&Tensor, &Tensor) -> Result<Tensor, Error>, logits: [f64; 2], label: u32| {
+            let z = Var::new(&[logits], &Device::Cpu).unwrap();
+            let grads = loss(&z, &labels(&[label])).unwrap().backward().unwrap();
+            grads.get(&z).unwrap().to_vec2::<f64>().unwrap()[0][0].abs()
+        };
+        assert!((gradient(cross_entropy, [0.0, 0.0], 1) - 0.5).abs() < 1e-12);
+        assert!((gradient(cross_entropy_on_probabilities, [0.0, 0.0], 1) - 0.25).abs() < 1e-12);
+        assert!(gradient(cross_entropy, [9.0, -9.0], 1) > 0.999, "sure and wrong");
+        assert!(gradient(cross_entropy_on_probabilities, [9.0, -9.0], 1) < 1e-7, "sure and wrong");
+    }
+
+    #[test]
+    fn one_class_costs_nothing_and_teaches_nothing() {
+        for loss in [cross_entropy, cross_entropy_on_probabilities] {
+            let z = Var::new(&[[3.5f32], [-7.25]], &Device::Cpu).unwrap();
+            let value = loss(&z, &labels(&[0, 0])).unwrap();
+            assert_eq!(value.to_scalar::<f32>().unwrap(), 0.0);
+            let gradient = value.backward().unwrap().get(&z).unwrap().to_vec2::<f32>().unwrap();
+            assert_eq!(gradient, [[0.0], [0.0]]);
+        }
+    }
+}

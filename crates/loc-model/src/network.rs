@@ -1,0 +1,222 @@
+//! The layer list on Candle: a forward pass that keeps what the backward pass needs. Losses do not live here.
+
+use std::collections::BTreeMap;
+
+use candle_core::{Device, Error, Result as CandleResult, Shape, Tensor, Var};
+use loc_net::{Network, Op, Source, Weight, Weights};
+
+use crate::ModelError;
+use crate::ops::{self, Form};
+
+/// A network whose weights are Candle variables on a device: made to be trained.
+///
+/// What the tutorial's network makes of a batch of 256×256 photos, layer by layer:
+///
+/// | layer | output |
+/// |---|---|
+/// | input: RGB in 0..1, planar | `[N, 3, 256, 256]` |
+/// | `normalize`, where it is not the identity | `[N, 3, 256, 256]` |
+/// | `conv1`; `pool1`, `relu1` | `[N, 6, 252, 252]`; `[N, 6, 126, 126]` |
+/// | `conv2`; `pool2`, `relu2` | `[N, 12, 122, 122]`; `[N, 12, 61, 61]` |
+/// | `conv3`; `pool3`, `relu3` | `[N, 24, 57, 57]`; `[N, 24, 28, 28]` |
+/// | `conv4`; `pool4`, `relu4` | `[N, 48, 24, 24]`; `[N, 48, 12, 12]` |
+/// | `conv5`, `relu5`; `pool5` | `[N, 192, 8, 8]`; `[N, 192, 3, 3]` |
+/// | `features` | `[N, 1728]` |
+/// | `class_fc1`, `class_fc2`, `class_out` | `[N, 240]`, `[N, 120]`, logits `[N, K]` |
+/// | `box_fc1`, `box_fc2`, `box_out`, `box` | `[N, 240]`, `[N, 120]`, `[N, 4]`, boxes `[N, 4]` |
+#[derive(Debug, Clone)]
+pub struct Model {
+    network: Network,
+    vars: BTreeMap<String, Var>,
+    device: Device,
+    form: Form,
+}
+
+/// What the network says of a batch.
+#[derive(Debug, Clone)]
+pub struct ModelOutput {
+    /// `[N, K]`: the class logits, before softmax.
+    pub logits: Tensor,
+    /// `[N, 4]`: x1, y1, x2, y2 of each box, in 0..1 of the input.
+    pub boxes: Tensor,
+}
+
+impl Model {
+    /// Puts a network with these weights on a device.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::Net`] with every difference between the weights and the network, or a Candle error of the
+    /// device.
+    pub fn new(network: Network, weights: &Weights, device: &Device) -> Result<Self, ModelError> {
+        Self::with_form(network, weights, device, Form::of(device))
+    }
+
+    /// As [`Model::new`], with the form of the operations chosen by the caller: what another device would run,
+    /// [`Form::Composed`], also runs on the CPU.
+    ///
+    /// # Errors
+    ///
+    /// As [`Model::new`]. With [`Form::Kernels`] on a device other than the CPU every forward pass fails.
+    pub fn with_form(
+        network: Network,
+        weights: &Weights,
+        device: &Device,
+        form: Form,
+    ) -> Result<Self, ModelError> {
+        weights.check(&network)?;
+        let mut vars = BTreeMap::new();
+        for (name, weight) in &weights.0 {
+            let tensor = Tensor::from_slice(&weight.data, &weight.shape[..], device)?;
+            vars.insert(name.clone(), Var::from_tensor(&tensor)?);
+        }
+        Ok(Self { network, vars, device: device.clone(), form })
+    }
+
+    /// The layers it walks.
+    #[must_use]
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// Where its weights lie.
+    #[must_use]
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// Its trainable tensors, by name and in the names' order.
+    #[must_use]
+    pub fn vars(&self) -> &BTreeMap<String, Var> {
+        &self.vars
+    }
+
+    /// A copy of its weights.
+    ///
+    /// # Errors
+    ///
+    /// A Candle error if the device fails.
+    pub fn weights(&self) -> Result<Weights, ModelError> {
+        let mut weights = BTreeMap::new();
+        for (name, var) in &self.vars {
+            let data = var.flatten_all()?.to_vec1()?;
+            weights.insert(name.clone(), Weight { shape: var.dims().to_vec(), data });
+        }
+        Ok(Weights(weights))
+    }
+
+    /// Replaces its weights, all or none.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::Net`] with every difference between the weights and the network; then none is replaced.
+    pub fn set_weights(&self, weights: &Weights) -> Result<(), ModelError> {
+        weights.check(&self.network)?;
+        for (name, var) in &self.vars {
+            let shape = var.shape().clone();
+            var.set(&Tensor::from_slice(weights.values(name), shape, &self.device)?)?;
+        }
+        Ok(())
+    }
+
+    /// Runs a batch and keeps every activation for the backward pass, as long as the output lives.
+    ///
+    /// # Shapes
+    ///
+    /// images `[N, 3, H, W]`, f32, RGB in 0..1, with the network's height and width.
+    ///
+    /// # Errors
+    ///
+    /// A Candle error that names the expected and the given shape, or one of the device.
+    pub fn forward(&self, images: &Tensor) -> Result<ModelOutput, ModelError> {
+        self.outputs(self.walk(images, |name| Ok(self.vars[name].as_tensor().clone()), &[])?)
+    }
+
+    /// Runs a batch without a backward pass to come: activations are dropped as soon as they have been read, and
+    /// the output leads to no gradient. The values are those of [`Model::forward`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Model::forward`].
+    pub fn infer(&self, images: &Tensor) -> Result<ModelOutput, ModelError> {
+        self.outputs(self.walk(images, |name| Ok(self.vars[name].as_detached_tensor()), &[])?)
+    }
+
+    /// Every layer's output for a batch, in the order of the layers, without a gradient: for a look inside.
+    ///
+    /// # Errors
+    ///
+    /// As [`Model::forward`].
+    pub fn activations(&self, images: &Tensor) -> Result<Vec<Tensor>, ModelError> {
+        let all: Vec<usize> = (0..self.network.layers().len()).collect();
+        let values = self.walk(images, |name| Ok(self.vars[name].as_detached_tensor()), &all)?;
+        Ok(values.into_iter().flatten().collect())
+    }
+
+    fn outputs(&self, values: Vec<Option<Tensor>>) -> Result<ModelOutput, ModelError> {
+        let output =
+            |index: usize| values[index].clone().ok_or_else(|| Error::Msg("an output was dropped".into()));
+        Ok(ModelOutput { logits: output(self.network.logits())?, boxes: output(self.network.boxes())? })
+    }
+
+    /// Goes through the layers. An output is dropped after its last reader, unless it is the network's or in `keep`.
+    fn walk(
+        &self,
+        images: &Tensor,
+        parameter: impl Fn(&str) -> CandleResult<Tensor>,
+        keep: &[usize],
+    ) -> Result<Vec<Option<Tensor>>, ModelError> {
+        self.check_input(images)?;
+        let layers = self.network.layers();
+        let mut readers = vec![0usize; layers.len()];
+        let read = layers.iter().flat_map(|l| &l.inputs).filter_map(|s| match s {
+            Source::Layer(index) => Some(*index),
+            Source::Input => None,
+        });
+        let kept = [self.network.logits(), self.network.boxes()];
+        for index in read.chain(kept).chain(keep.iter().copied()) {
+            readers[index] += 1;
+        }
+        let mut values: Vec<Option<Tensor>> = vec![None; layers.len()];
+        for (index, layer) in layers.iter().enumerate() {
+            let source = layer.inputs.first().copied().unwrap_or(Source::Input);
+            let x = match source {
+                Source::Input => Some(images),
+                Source::Layer(before) => values[before].as_ref(),
+            };
+            let x = x.ok_or_else(|| Error::Msg(format!("layer `{}` reads a dropped output", layer.name)))?;
+            let named = |what: &str| parameter(&format!("{}.{what}", layer.name));
+            let y = match &layer.op {
+                Op::Normalize { mean, std } => ops::normalize(x, *mean, *std)?,
+                Op::Conv2d(conv) => ops::conv2d(x, &named("weight")?, &named("bias")?, conv, self.form)?,
+                Op::MaxPool2d(pool) => ops::maxpool2d(x, *pool, self.form)?,
+                Op::AvgPool2d(pool) => ops::avgpool2d(x, *pool, self.form)?,
+                Op::Relu => ops::relu(x, self.form)?,
+                Op::Flatten => x.flatten_from(1)?,
+                Op::Linear { .. } => ops::linear(x, &named("weight")?, &named("bias")?, self.form)?,
+                Op::Sigmoid => ops::sigmoid(x)?,
+            };
+            if readers[index] > 0 {
+                values[index] = Some(y);
+            }
+            if let Source::Layer(before) = source {
+                readers[before] -= 1;
+                if readers[before] == 0 {
+                    values[before] = None;
+                }
+            }
+        }
+        Ok(values)
+    }
+
+    fn check_input(&self, images: &Tensor) -> CandleResult<()> {
+        let input = &self.network.input().0;
+        let n = images.dims().first().copied().unwrap_or(0).max(1);
+        let expected: Vec<usize> = std::iter::once(n).chain(input.iter().copied()).collect();
+        if images.dims() == expected {
+            return Ok(());
+        }
+        let msg = format!("the network takes photos of [N, {}, {}, {}]", input[0], input[1], input[2]);
+        Err(Error::UnexpectedShape { msg, expected: Shape::from(expected), got: images.shape().clone() })
+    }
+}

@@ -1,0 +1,39 @@
+//! What the CPU forms share: slices out of Candle's storages, and the choice between a kernel and its plain twin.
+
+use candle_core::{CpuStorage, Error, Layout, Result, WithDType};
+
+/// The values of a tensor, row-major.
+///
+/// # Errors
+///
+/// If the tensor has another type, or a strided layout: the callers make their arguments contiguous first, since
+/// a copy belongs where it can be seen.
+pub(super) fn values<'a, T: WithDType>(
+    op: &'static str,
+    storage: &'a CpuStorage,
+    layout: &Layout,
+) -> Result<&'a [T]> {
+    let (start, end) = layout.contiguous_offsets().ok_or(Error::RequiresContiguous { op })?;
+    Ok(&storage.as_slice::<T>()?[start..end])
+}
+
+/// Runs `$body` with `$T` and `$kernel` bound to f32 and the kernel, or f64 and its plain twin.
+macro_rules! by_type {
+    ($op:expr, $dtype:expr, $module:ident, |$T:ident, $kernel:ident| $body:expr) => {
+        match $dtype {
+            candle_core::DType::F32 => {
+                use loc_net::kernels::$module as $kernel;
+                type $T = f32;
+                $body
+            }
+            candle_core::DType::F64 => {
+                use loc_net::kernels::$module::scalar as $kernel;
+                type $T = f64;
+                $body
+            }
+            dtype => Err(candle_core::Error::UnsupportedDTypeForOp(dtype, $op)),
+        }
+    };
+}
+
+pub(super) use by_type;

@@ -1,0 +1,79 @@
+"""Each operation in PyTorch, f64, forward and backward: the golden file `ops.safetensors` beside this script.
+
+    python -m venv venv && venv/bin/pip install torch==2.15.0 numpy==2.4.6 safetensors==0.8.0
+    venv/bin/python ops.py            # writes ops.safetensors
+
+A case `OP/CASE` holds its inputs (x, w, b), the gradient that comes in (gy), what PyTorch makes of them (y, gx, gw,
+gb) and `geometry`: for a convolution kernel, stride, padding (vertical, horizontal) and groups, for a pool kernel
+and stride. Pools get numbers rounded to quarters, so that windows are full of ties; relu gets zeros.
+"""
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save_file
+
+SEED = 20
+#        name              N  in  out  size      kernel  stride  padding groups
+CONVS = [
+    ("square_5x5",         2,  3,  4, (9, 11),  (5, 5), (1, 1), (0, 0), 1),
+    ("stride_2",           2,  2,  3, (8, 9),   (3, 3), (2, 2), (0, 0), 1),
+    ("stride_2_padding_1", 1,  2,  3, (8, 9),   (3, 3), (2, 2), (1, 1), 1),
+    ("depthwise",          2,  4,  4, (7, 6),   (3, 3), (1, 1), (1, 1), 4),
+    ("depthwise_times_2",  1,  3,  6, (8, 8),   (5, 5), (2, 2), (2, 2), 3),
+    ("two_groups",         2,  4,  6, (6, 6),   (3, 3), (1, 1), (1, 1), 2),
+    ("not_square",         2,  2,  3, (7, 9),   (2, 5), (1, 1), (0, 0), 1),
+    ("all_different",      2,  2,  2, (10, 9),  (4, 3), (3, 2), (2, 1), 1),
+    ("pointwise",          3,  5,  2, (4, 3),   (1, 1), (1, 1), (0, 0), 1),
+    ("whole_map",          1,  1,  1, (4, 5),   (4, 5), (1, 1), (0, 0), 1),
+    ("stride_beyond",      1,  1,  2, (11, 8),  (2, 2), (3, 3), (0, 0), 1),
+]
+#        name              N  C  size      kernel  stride
+POOLS = [
+    ("even",               2, 3, (6, 8),  (2, 2), (2, 2)),
+    ("odd",                2, 2, (7, 9),  (2, 2), (2, 2)),
+    ("one_channel",        1, 1, (5, 4),  (2, 2), (2, 2)),
+    ("overlapping",        2, 3, (8, 8),  (4, 4), (2, 2)),
+    ("overlapping_odd",    1, 2, (9, 7),  (3, 3), (2, 2)),
+    ("gaps",               1, 2, (8, 11), (2, 2), (3, 3)),
+    ("not_square",         2, 1, (6, 9),  (3, 2), (1, 4)),
+    ("whole_map",          2, 2, (3, 4),  (3, 4), (1, 1)),
+]
+#          name          N  in  out
+LINEARS = [("wide", 3, 17, 5), ("one_sample", 1, 9, 4), ("one_output", 4, 6, 1), ("one_input", 2, 1, 3)]
+
+
+def record(out, case, f, inputs, geometry):
+    """Runs `f` over leaves of the inputs and stores everything that went in and came out."""
+    leaves = {k: v.clone().requires_grad_() for k, v in inputs.items()}
+    y = f(**leaves)
+    gy = torch.randn_like(y)
+    grads = torch.autograd.grad(y, list(leaves.values()), gy)
+    out[f"{case}/geometry"] = torch.tensor(geometry, dtype=torch.int64)
+    out.update({f"{case}/{k}": v.clone() for k, v in inputs.items()})
+    out.update({f"{case}/g{k}": g.contiguous() for k, g in zip(leaves, grads)})
+    out[f"{case}/y"], out[f"{case}/gy"] = y.detach().contiguous(), gy
+
+
+def main(path):
+    torch.manual_seed(SEED)
+    torch.set_default_dtype(torch.float64)
+    out = {}
+    for name, n, c, o, size, kernel, stride, padding, groups in CONVS:
+        inputs = {"x": torch.randn(n, c, *size), "w": torch.randn(o, c // groups, *kernel), "b": torch.randn(o)}
+        conv = lambda x, w, b: F.conv2d(x, w, b, stride, padding, groups=groups)  # noqa: E731
+        record(out, f"conv2d/{name}", conv, inputs, [*kernel, *stride, *padding, groups])
+    for name, n, c, size, kernel, stride in POOLS:
+        x = {"x": (torch.randn(n, c, *size) * 4).round() / 4}
+        record(out, f"maxpool2d/{name}", lambda x: F.max_pool2d(x, kernel, stride), x, [*kernel, *stride])
+        record(out, f"avgpool2d/{name}", lambda x: F.avg_pool2d(x, kernel, stride), x, [*kernel, *stride])
+    for name, n, i, o in LINEARS:
+        inputs = {"x": torch.randn(n, i), "w": torch.randn(o, i), "b": torch.randn(o)}
+        record(out, f"linear/{name}", lambda x, w, b: F.linear(x, w, b), inputs, [i, o])
+    zeros = (torch.randn(2, 3, 5, 5) * 2).round() / 2
+    record(out, "relu/zeros", lambda x: F.relu(x), {"x": zeros}, [0])
+    record(out, "sigmoid/wide", lambda x: torch.sigmoid(x), {"x": torch.linspace(-30, 30, 25)}, [0])
+    save_file(out, path)
+
+
+if __name__ == "__main__":
+    main(__file__.replace(".py", ".safetensors"))

@@ -1,0 +1,136 @@
+//! Time of each kernel on the tutorial's shapes, forward and backward, and of the whole forward pass.
+//!
+//! Convolutions and linear layers: "elem/s" are floating-point operations a second, a multiply-add counted as two.
+//! The others: "B/s" are bytes read and written. Whole forward: "elem/s" are photos a second.
+//! `RAYON_NUM_THREADS=1 cargo bench -p loc-net` times one core.
+
+use std::hint::black_box;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use loc_net::kernels::{ConvShape, PoolShape, avgpool2d, conv2d, linear, maxpool2d, relu};
+use loc_net::{Conv2d, Forward, InputShape, NetworkConfig, Normalization, Pool, Weight, Weights};
+
+/// Photos a call.
+const BATCH: usize = 8;
+
+/// Numbers in −1..1 without order.
+fn numbers(n: usize) -> Vec<f32> {
+    let mut state = 1u32;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as f32 / (1 << 23) as f32 - 1.0
+    };
+    (0..n).map(|_| next()).collect()
+}
+
+fn convolutions(c: &mut Criterion) {
+    for (name, in_channels, side, out) in [
+        ("conv1", 3, 256, 6),
+        ("conv2", 6, 126, 12),
+        ("conv3", 12, 61, 24),
+        ("conv4", 24, 28, 48),
+        ("conv5", 48, 12, 192),
+    ] {
+        let shape = ConvShape { in_channels, in_size: (side, side), conv: Conv2d::square(out, 5) };
+        let (x, w, b) = (numbers(BATCH * shape.in_len()), numbers(shape.weight_len()), numbers(out));
+        let gy = numbers(BATCH * shape.out_len());
+        let flops = 2 * BATCH * shape.out_len() * shape.fan_in();
+        let mut group = c.benchmark_group(name);
+        group.throughput(Throughput::Elements(flops as u64)).sample_size(20);
+        let mut y = vec![0.0; gy.len()];
+        group.bench_function("forward", |bench| {
+            bench.iter(|| conv2d::forward(&shape, BATCH, black_box(&x), &w, &b, &mut y));
+        });
+        assert!(y.iter().all(|v| v.is_finite()) && y[0] != 0.0, "the timed result is one");
+        let (mut gw, mut gb, mut gx) = (vec![0.0; w.len()], vec![0.0; b.len()], vec![0.0; x.len()]);
+        group.bench_function("backward_weights", |bench| {
+            bench.iter(|| conv2d::backward_weights(&shape, BATCH, black_box(&x), &gy, &mut gw, &mut gb));
+        });
+        group.bench_function("backward_input", |bench| {
+            bench.iter(|| conv2d::backward_input(&shape, BATCH, black_box(&w), &gy, &mut gx));
+        });
+        group.finish();
+    }
+}
+
+fn linears(c: &mut Criterion) {
+    let f = linear::Features { input: 1728, output: 240 };
+    for n in [1, 32] {
+        let (x, w, b) = (numbers(n * f.input), numbers(f.input * f.output), numbers(f.output));
+        let gy = numbers(n * f.output);
+        let mut group = c.benchmark_group(format!("fc1 batch {n}"));
+        group.throughput(Throughput::Elements((2 * n * f.input * f.output) as u64));
+        let mut y = vec![0.0; gy.len()];
+        group.bench_function("forward", |bench| {
+            bench.iter(|| linear::forward(f, n, black_box(&x), &w, &b, &mut y));
+        });
+        let (mut gw, mut gb, mut gx) = (vec![0.0; w.len()], vec![0.0; b.len()], vec![0.0; x.len()]);
+        group.bench_function("backward_weights", |bench| {
+            bench.iter(|| linear::backward_weights(f, n, black_box(&x), &gy, &mut gw, &mut gb));
+        });
+        group.bench_function("backward_input", |bench| {
+            bench.iter(|| linear::backward_input(f, n, black_box(&w), &gy, &mut gx));
+        });
+        group.finish();
+    }
+}
+
+fn pools_and_relu(c: &mut Criterion) {
+    let shape = PoolShape { channels: 6, in_size: (252, 252), pool: Pool::square(2, 2) };
+    let (n_in, n_out) = (BATCH * shape.in_len(), BATCH * shape.out_len());
+    let (x, gy) = (numbers(n_in), numbers(n_out));
+    let (mut y, mut winners, mut gx) = (vec![0.0; n_out], vec![0; n_out], vec![0.0; n_in]);
+    let mut group = c.benchmark_group("pool1");
+    group.throughput(Throughput::Bytes((4 * n_in + 5 * n_out) as u64));
+    group.bench_function("forward", |b| {
+        b.iter(|| maxpool2d::forward(&shape, BATCH, black_box(&x), &mut y, &mut winners));
+    });
+    group.bench_function("backward", |b| {
+        b.iter(|| maxpool2d::backward(&shape, BATCH, black_box(&winners), &gy, &mut gx));
+    });
+    group.finish();
+
+    let mut group = c.benchmark_group("relu1");
+    group.throughput(Throughput::Bytes(8 * n_out as u64));
+    let mut out = vec![0.0; n_out];
+    group.bench_function("forward", |b| b.iter(|| relu::forward(black_box(&y), &mut out)));
+    group.finish();
+
+    let shape = PoolShape { channels: 192, in_size: (8, 8), pool: Pool::square(4, 2) };
+    let (n_in, n_out) = (BATCH * shape.in_len(), BATCH * shape.out_len());
+    let mut group = c.benchmark_group("pool5");
+    group.throughput(Throughput::Bytes(4 * (n_in + n_out) as u64));
+    group.bench_function("forward", |b| {
+        b.iter(|| avgpool2d::forward(&shape, BATCH, black_box(&x[..n_in]), &mut y[..n_out]));
+    });
+    group.bench_function("backward", |b| {
+        b.iter(|| avgpool2d::backward(&shape, BATCH, black_box(&gy[..n_out]), &mut gx[..n_in]));
+    });
+    group.finish();
+}
+
+fn whole_forward(c: &mut Criterion) {
+    let config = NetworkConfig::five_conv(InputShape { height: 256, width: 256 }, 2);
+    let network = config.build(&Normalization::IDENTITY).unwrap_or_else(|e| panic!("{e}"));
+    let weights = network.params().iter().map(|p| {
+        let bound = 1.0 / (p.fan_in as f32).sqrt();
+        let data = numbers(p.shape.iter().product()).iter().map(|v| v * bound).collect();
+        (p.name.clone(), Weight { shape: p.shape.clone(), data })
+    });
+    let forward = Forward::new(network, &Weights(weights.collect())).unwrap_or_else(|e| panic!("{e}"));
+    let mut group = c.benchmark_group("whole forward");
+    for n in [1, 32] {
+        let photos: Vec<f32> = numbers(n * 3 * 256 * 256).iter().map(|v| v.abs()).collect();
+        group.throughput(Throughput::Elements(n as u64)).sample_size(20);
+        group.bench_function(format!("batch {n}"), |b| {
+            b.iter(|| {
+                let output = forward.run(black_box(&photos), n).unwrap_or_else(|e| panic!("{e}"));
+                assert!(output.boxes.iter().all(|v| (0.0..=1.0).contains(v)));
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, convolutions, linears, pools_and_relu, whole_forward);
+criterion_main!(benches);

@@ -1,0 +1,82 @@
+//! The errors of training: what, where, why, and what to try.
+
+use std::path::PathBuf;
+
+/// What can go wrong from a configuration to a trained model.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrainError {
+    /// The configuration cannot be used.
+    #[error("{origin}: {reason}")]
+    Config {
+        /// The file, environment variable or flag it came from.
+        origin: String,
+        /// The key, its value, and what is allowed.
+        reason: String,
+    },
+    /// A run cannot be resumed as asked.
+    #[error("cannot resume {}: {reason}", run.display())]
+    Resume {
+        /// The run folder.
+        run: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// A run folder cannot be created or read.
+    #[error("{}: {reason}", path.display())]
+    Run {
+        /// The folder or file.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// A model file does not fit what it is used for.
+    #[error("{}: {reason}", path.display())]
+    Model {
+        /// The file.
+        path: PathBuf,
+        /// What does not fit.
+        reason: String,
+    },
+    /// A loss is not finite; the step was not taken.
+    #[error(
+        "the loss is {loss} at epoch {epoch}, step {step}; the last checkpoint is kept. Photos of the batch: {photos} \
+         (hint: a lower learning rate, `--lr`)"
+    )]
+    NotFinite {
+        /// The loss as it came out.
+        loss: f32,
+        /// Epoch, from 1.
+        epoch: usize,
+        /// Step in the epoch, from 1.
+        step: usize,
+        /// File names of the batch's photos.
+        photos: String,
+    },
+    /// The data set.
+    #[error(transparent)]
+    Data(#[from] loc_data::DataError),
+    /// The network, its weights or the device.
+    #[error(transparent)]
+    Network(#[from] loc_model::ModelError),
+    /// The layers or the weights.
+    #[error(transparent)]
+    Net(#[from] loc_net::NetError),
+    /// Candle.
+    #[error("tensor operation: {0}")]
+    Candle(#[from] candle_core::Error),
+    /// A file.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+}
+
+impl TrainError {
+    /// Whether the caller's flags or configuration are at fault, rather than data, files or numbers.
+    #[must_use]
+    pub fn is_usage(&self) -> bool {
+        matches!(
+            self,
+            Self::Config { .. } | Self::Resume { .. } | Self::Data(loc_data::DataError::Argument { .. })
+        )
+    }
+}

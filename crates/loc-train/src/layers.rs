@@ -1,0 +1,219 @@
+//! Where a configuration's values come from: recipe < file < environment < command line. The values: `config`.
+
+use std::path::Path;
+
+use crate::{Config, Run, TrainError};
+
+/// The built-in recipes: name and TOML.
+pub const RECIPES: [(&str, &str); 2] = [
+    ("tutorial", include_str!("../recipes/tutorial.toml")),
+    ("scratch", include_str!("../recipes/scratch.toml")),
+];
+
+/// Some values of a [`Config`] and where they stand.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Layer {
+    /// A file's path, `LOC_EPOCHS`, or `--epochs`.
+    pub origin: String,
+    /// TOML with some of the configuration's keys.
+    pub text: String,
+}
+
+impl Layer {
+    /// One value as people write it on a command line: a number, `true`, or text without quotes.
+    #[must_use]
+    pub fn value(origin: impl Into<String>, key: &str, value: &str) -> Self {
+        let bare = format!("{key} = {value}");
+        // Where only text will do (a name that looks like a number, a path), quotes make it one.
+        let text = if toml::from_str::<Config>(&bare).is_ok() {
+            bare
+        } else {
+            format!("{key} = {}", toml::Value::String(value.to_owned()))
+        };
+        Self { origin: origin.into(), text }
+    }
+
+    /// A list of texts.
+    #[must_use]
+    pub fn list(origin: impl Into<String>, key: &str, values: &[String]) -> Self {
+        Self { origin: origin.into(), text: format!("{key} = {}", toml::Value::from(values.to_vec())) }
+    }
+
+    /// The values in environment variables `LOC_KEY`, for each key of the configuration.
+    #[must_use]
+    pub fn environment(variable: impl Fn(&str) -> Option<String>) -> Vec<Self> {
+        let named = |key: String| {
+            let name = format!("LOC_{}", key.to_uppercase());
+            variable(&name).map(|value| Self::value(name, &key, &value))
+        };
+        keys().into_iter().filter_map(named).collect()
+    }
+
+    /// A recipe: built-in by name, else a TOML file by path.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::Config`] if there is neither, [`TrainError::Io`] if the file cannot be read.
+    pub fn recipe(name: &str) -> Result<Self, TrainError> {
+        if let Some((_, text)) = RECIPES.iter().find(|(known, _)| *known == name) {
+            return Ok(Self { origin: format!("recipe {name}"), text: (*text).to_owned() });
+        }
+        if Path::new(name).extension().is_some_and(|e| e == "toml") {
+            return Ok(Self { origin: name.to_owned(), text: fs_err::read_to_string(name)? });
+        }
+        let known: Vec<&str> = RECIPES.iter().map(|(name, _)| *name).collect();
+        Err(TrainError::Config {
+            origin: "--recipe".into(),
+            reason: format!("there is no recipe {name:?} (hint: {}, or a file NAME.toml)", known.join(", ")),
+        })
+    }
+}
+
+impl Config {
+    /// Lays the layers over the defaults, the later over the earlier, and checks the result. Without a `recipe` it is
+    /// the one that a layer names, else the default one.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::Config`] with the origin, the line and key, and for an unknown key the nearest name.
+    pub fn resolve(recipe: Option<&str>, layers: &[Layer]) -> Result<Self, TrainError> {
+        let mut all = toml::Table::new();
+        let named = |layer: &Layer| {
+            let table: toml::Table = toml::from_str(&layer.text).ok()?;
+            Some(table.get("recipe")?.as_str()?.to_owned())
+        };
+        let recipe = recipe.map(str::to_owned).or_else(|| layers.iter().rev().find_map(named));
+        let recipe = &recipe.unwrap_or_else(|| Self::default().recipe);
+        for layer in std::iter::once(&Layer::recipe(recipe)?).chain(layers) {
+            let fail = |reason: String| TrainError::Config { origin: layer.origin.clone(), reason };
+            // Read as a whole configuration first: errors then know their line.
+            toml::from_str::<Self>(&layer.text).map_err(|e| fail(explain(&e)))?;
+            let table: toml::Table = toml::from_str(&layer.text).map_err(|e| fail(explain(&e)))?;
+            all.extend(table);
+        }
+        all.insert("recipe".into(), recipe.clone().into());
+        let config: Self = all
+            .try_into()
+            .map_err(|e| TrainError::Config { origin: "configuration".into(), reason: explain(&e) })?;
+        config.check()?;
+        Ok(config)
+    }
+}
+
+impl Config {
+    /// The configuration of a run, with more layers over it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Config::resolve`]; [`TrainError::Io`] if the run's `config.toml` cannot be read.
+    pub fn of_run(run: &Run, overrides: &[Layer]) -> Result<Self, TrainError> {
+        let origin = run.config().display().to_string();
+        let mut layers = vec![Layer { origin, text: fs_err::read_to_string(run.config())? }];
+        layers.extend_from_slice(overrides);
+        Self::resolve(None, &layers)
+    }
+}
+
+/// All keys of the configuration, those that are usually absent too.
+fn keys() -> Vec<String> {
+    let full = Config {
+        data: Some("x".into()),
+        data_format: Some("x".into()),
+        classes: Some(Vec::new()),
+        split_file: Some("x".into()),
+        init: Some("x".into()),
+        ..Config::default()
+    };
+    toml::Table::try_from(full).map(|t| t.into_iter().map(|(key, _)| key).collect()).unwrap_or_default()
+}
+
+/// TOML's error, and for an unknown key the nearest known one.
+fn explain(error: &toml::de::Error) -> String {
+    let text = error.to_string().trim_end().to_owned();
+    let Some(unknown) = text.split("unknown field `").nth(1).and_then(|rest| rest.split('`').next()) else {
+        return text;
+    };
+    match nearest(unknown, &keys()) {
+        Some(key) => format!("{text} (hint: did you mean `{key}`?)"),
+        None => text,
+    }
+}
+
+/// The known word that differs least, if it differs little.
+fn nearest(word: &str, known: &[String]) -> Option<String> {
+    let distance = |k: &String| strsim::damerau_levenshtein(&word.replace('-', "_"), k);
+    known.iter().min_by_key(|k| distance(k)).filter(|k| distance(k) <= 1 + k.len() / 4).cloned()
+}
+
+#[cfg(test)]
+mod tests {
+    use loc_model::loss::ClassLoss;
+
+    use super::*;
+    use crate::Keep;
+
+    fn file(text: &str) -> Layer {
+        Layer { origin: "loc.toml".into(), text: text.into() }
+    }
+
+    #[test]
+    fn every_recipe_resolves_and_repeats_itself() {
+        for (name, _) in RECIPES {
+            let config = Config::resolve(Some(name), &[]).unwrap();
+            assert_eq!(config.recipe, name);
+            let written = Layer { origin: "config.toml".into(), text: toml::to_string(&config).unwrap() };
+            let again = Config::resolve(Some(name), &[written]).unwrap();
+            assert_eq!(again.mathematics(), config.mathematics());
+            assert_eq!(again.digest(), config.digest());
+        }
+    }
+
+    #[test]
+    fn later_layers_win() {
+        let layers = [
+            file("epochs = 5\nbatch = 8"),
+            Layer::value("LOC_BATCH", "batch", "9"),
+            Layer::value("--data", "data", "some/folder"),
+            Layer::value("--keep", "keep", "last:3"),
+        ];
+        let config = Config::resolve(Some("tutorial"), &layers).unwrap();
+        assert_eq!((config.epochs, config.batch, config.lr), (5, 9, 0.1));
+        assert_eq!(config.data.as_deref(), Some(Path::new("some/folder")));
+        assert_eq!(config.keep, Keep::Last(3));
+        assert_eq!(config.class_loss, ClassLoss::CrossEntropyOnProbabilities);
+    }
+
+    #[test]
+    fn environment_has_every_key() {
+        let layers = Layer::environment(|name| (name == "LOC_SPLIT_FILE").then(|| "s.csv".into()));
+        assert_eq!(
+            layers,
+            [Layer { origin: "LOC_SPLIT_FILE".into(), text: "split_file = \"s.csv\"".into() }]
+        );
+    }
+
+    #[test]
+    fn errors_say_where_what_and_what_else() {
+        let cases = [
+            (file("batch = 8\nepoch = 3"), vec!["loc.toml", "line 2", "epoch", "did you mean `epochs`?"]),
+            (file("lr = \"fast\""), vec!["loc.toml", "line 1", "lr"]),
+            (file("epochs = -1"), vec!["loc.toml", "line 1"]),
+            (Layer::value("--epochs", "epochs", "many"), vec!["--epochs", "many"]),
+            (Layer::value("--lr", "lr", "nan"), vec!["lr is NaN", "above 0"]),
+            (Layer::value("--lr", "lr", "0"), vec!["lr is 0", "above 0"]),
+            (Layer::value("--batch", "batch", "0"), vec!["batch is 0", "at least 1"]),
+            (Layer::value("--epochs", "epochs", "0"), vec!["epochs is 0", "at least 1"]),
+            (Layer::value("--val", "val", "1"), vec!["val is 1", "below 1"]),
+            (Layer::value("--keep", "keep", "last:0"), vec!["--keep", "last:N"]),
+            (file("class_loss = \"focal\""), vec!["loc.toml", "cross_entropy_on_probabilities"]),
+        ];
+        for (layer, parts) in cases {
+            let message = Config::resolve(None, std::slice::from_ref(&layer)).unwrap_err().to_string();
+            for part in parts {
+                assert!(message.contains(part), "{layer:?}: {message}");
+            }
+        }
+        let message = Config::resolve(Some("transfer"), &[]).unwrap_err().to_string();
+        assert!(message.contains("tutorial, scratch"), "{message}");
+    }
+}

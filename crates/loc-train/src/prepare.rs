@@ -1,0 +1,123 @@
+//! From a configuration to everything a loop needs: data set, split, loaders, network, initial weights.
+
+use loc_data::{DataError, Dataset, Loader, ReadOptions, Split, split};
+use loc_infer::{ImageSize, InputSpec, ModelMeta};
+use loc_model::{Model, device, init, weights};
+use loc_net::NetworkConfig;
+
+use crate::model_file::{ModelFile, input_shape};
+use crate::{Config, Normalize, TrainError};
+
+/// Data and model of a run, before its first step.
+pub(crate) struct Prepared {
+    pub(crate) dataset: Dataset,
+    pub(crate) split: Split,
+    pub(crate) train: Loader,
+    pub(crate) val: Loader,
+    pub(crate) model: Model,
+    /// What every model file of the run says; epoch and metrics are still open.
+    pub(crate) file: ModelFile,
+    /// The data set's digest.
+    pub(crate) digest: String,
+    pub(crate) warnings: Vec<String>,
+}
+
+/// How the configuration reads a data set.
+///
+/// # Errors
+///
+/// [`TrainError::Data`] if the format or the choice of objects is not known.
+pub fn read_options(config: &Config) -> Result<ReadOptions, TrainError> {
+    Ok(ReadOptions {
+        format: config.data_format.as_deref().map(str::parse).transpose()?,
+        classes: config.classes.clone(),
+        objects: config.objects.parse()?,
+    })
+}
+
+/// The split of the configuration's file, or one drawn by its seed.
+///
+/// # Errors
+///
+/// [`TrainError::Data`] if the file does not fit the data set, or the data set cannot be split.
+pub fn choose_split(config: &Config, dataset: &Dataset) -> Result<Split, TrainError> {
+    Ok(match &config.split_file {
+        Some(file) => split::read_csv(file, dataset)?,
+        None => split::stratified(dataset, config.val, config.seed)?,
+    })
+}
+
+impl Prepared {
+    pub(crate) fn new(config: &Config) -> Result<Self, TrainError> {
+        let device = device::parse(&config.device)?;
+        let Some(data) = &config.data else {
+            let reason =
+                "no data set is given (hint: `--data FOLDER`; `loc data sample shapes` makes one)".into();
+            return Err(TrainError::Config { origin: "--data".into(), reason });
+        };
+        let (dataset, warnings) = Dataset::open_with_warnings(data, &read_options(config)?)?;
+        let split = choose_split(config, &dataset)?;
+        if split.train.is_empty() || split.val.is_empty() {
+            let (train, val) = (split.train.len(), split.val.len());
+            let reason = format!("{train} photos train and {val} validate: each needs one (hint: `--val`)");
+            return Err(DataError::Split(reason).into());
+        }
+        let size = ImageSize { width: config.imgsz, height: config.imgsz };
+        let mut input = InputSpec { size, fit: config.fit, filter: config.filter, ..InputSpec::default() };
+        // A wrong size is refused before photos are decoded for it.
+        NetworkConfig {
+            input: input_shape(&input),
+            classes: dataset.classes.len(),
+            backbone: config.backbone,
+            head: config.head,
+        }
+        .build(&loc_net::Normalization::IDENTITY)
+        .map_err(|e| TrainError::Config { origin: "imgsz".into(), reason: e.to_string() })?;
+
+        let train = Loader::new(&dataset, &split.train, input, config.workers)?;
+        let val = Loader::new(&dataset, &split.val, input, config.workers)?;
+        if config.normalize == Normalize::Dataset {
+            (input.mean, input.std) = train.mean_and_std();
+        }
+        let network = NetworkConfig {
+            input: input_shape(&input),
+            classes: dataset.classes.len(),
+            backbone: config.backbone,
+            head: config.head,
+        };
+        let meta = ModelMeta::new(dataset.classes.clone(), input)
+            .map_err(|e| TrainError::Config { origin: "classes".into(), reason: e.to_string() })?;
+        let mut file = ModelFile::new(meta, network);
+        file.recipe = Some(config.digest());
+        let layers = file.build()?;
+        let initial = match &config.init {
+            None => init::weights(&layers, config.scheme(), config.seed),
+            Some(path) => {
+                let found = weights::load(path)?;
+                if let Some(json) = &found.metadata {
+                    same_classes(path, &ModelFile::from_json(json)?.meta.classes, &dataset.classes)?;
+                }
+                let fail = |reason: String| TrainError::Model { path: path.clone(), reason };
+                found.weights.check(&layers).map_err(|e| fail(e.to_string()))?;
+                found.weights
+            }
+        };
+        let model = Model::new(layers, &initial, &device)?;
+        let digest = dataset.digest()?;
+        let warnings = warnings.iter().map(ToString::to_string).collect();
+        Ok(Self { dataset, split, train, val, model, file, digest, warnings })
+    }
+}
+
+/// Refuses a model made for other classes.
+fn same_classes(path: &std::path::Path, model: &[String], data: &[String]) -> Result<(), TrainError> {
+    if model == data {
+        return Ok(());
+    }
+    Err(TrainError::Model {
+        path: path.to_owned(),
+        reason: format!(
+            "was made for the classes {model:?}, the data set has {data:?} (hint: `--classes` sets their order)"
+        ),
+    })
+}

@@ -1,0 +1,82 @@
+//! `results.csv`: a row an epoch, rewritten whole and durably; and the small helpers that write a run's files.
+
+use std::io::Write;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::TrainError;
+
+/// One epoch in numbers: the columns of `results.csv` in their order. Losses and metrics are means over samples.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Row {
+    /// Epoch, from 1.
+    pub epoch: usize,
+    /// Seconds since the run began, time before a resume included.
+    pub time: f64,
+    /// Learning rate.
+    pub lr: f64,
+    /// Training loss: the weighted sum.
+    #[serde(rename = "train/loss")]
+    pub train_loss: f64,
+    /// Training loss of the class.
+    #[serde(rename = "train/cls_loss")]
+    pub train_cls_loss: f64,
+    /// Training loss of the box.
+    #[serde(rename = "train/box_loss")]
+    pub train_box_loss: f64,
+    /// Validation loss: the weighted sum.
+    #[serde(rename = "val/loss")]
+    pub val_loss: f64,
+    /// Validation loss of the class.
+    #[serde(rename = "val/cls_loss")]
+    pub val_cls_loss: f64,
+    /// Validation loss of the box.
+    #[serde(rename = "val/box_loss")]
+    pub val_box_loss: f64,
+    /// Share with the right class.
+    #[serde(rename = "val/acc")]
+    pub val_acc: f64,
+    /// Mean IoU.
+    #[serde(rename = "val/iou")]
+    pub val_iou: f64,
+    /// Share with the right class and an IoU of 0.5 or more: localization accuracy.
+    #[serde(rename = "val/acc_iou50")]
+    pub val_acc_iou50: f64,
+    /// Share with the right class and an IoU of 0.75 or more.
+    #[serde(rename = "val/acc_iou75")]
+    pub val_acc_iou75: f64,
+}
+
+/// Reads `results.csv`; no file is no row.
+pub(crate) fn read(path: &Path) -> Result<Vec<Row>, TrainError> {
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let file = fs_err::read(path)?;
+    let rows: Result<Vec<Row>, csv::Error> = csv::Reader::from_reader(&file[..]).deserialize().collect();
+    rows.map_err(|e| TrainError::Run { path: path.to_owned(), reason: e.to_string() })
+}
+
+/// Replaces `results.csv`.
+pub(crate) fn write(path: &Path, rows: &[Row]) -> Result<(), TrainError> {
+    let fail = |reason: String| TrainError::Run { path: path.to_owned(), reason };
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    for row in rows {
+        writer.serialize(row).map_err(|e| fail(e.to_string()))?;
+    }
+    replace(path, &writer.into_inner().map_err(|e| fail(e.to_string()))?)
+}
+
+/// Writes a file whole or not at all: to a temporary, synced, renamed, the folder synced.
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), TrainError> {
+    let named = |e: std::io::Error| TrainError::Run { path: path.to_owned(), reason: e.to_string() };
+    let mut file = atomic_write_file::AtomicWriteFile::open(path).map_err(named)?;
+    file.write_all(bytes).map_err(named)?;
+    file.commit().map_err(named)
+}
+
+/// Bytes as hex digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}

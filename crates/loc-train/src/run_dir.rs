@@ -1,0 +1,273 @@
+//! The run folder: what lies in it and where. A run folder alone is enough to repeat or to report a run.
+
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Config, TrainError, record};
+
+/// A run folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    path: PathBuf,
+}
+
+/// How far a run came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Status {
+    /// It trains, or was killed while it did.
+    Running,
+    /// All epochs are done.
+    Finished,
+    /// A stop was asked for; it can be resumed.
+    Interrupted,
+    /// It ended with an error.
+    Failed,
+}
+
+/// Where a run comes from: what only the program that starts it knows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Provenance {
+    /// Version of the program.
+    pub version: String,
+    /// Its arguments.
+    pub arguments: Vec<String>,
+}
+
+/// `run.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct RunJson {
+    pub(crate) schema: String,
+    pub(crate) status: Status,
+    pub(crate) versions: Versions,
+    pub(crate) machine: Machine,
+    pub(crate) threads: usize,
+    pub(crate) arguments: Vec<String>,
+    pub(crate) seed: u64,
+    pub(crate) dataset: DatasetJson,
+    pub(crate) classes: Vec<String>,
+    /// Seconds since 1970.
+    pub(crate) started: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Versions {
+    pub(crate) loc: String,
+    pub(crate) model_format: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Machine {
+    pub(crate) os: String,
+    pub(crate) arch: String,
+    pub(crate) cores: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct DatasetJson {
+    pub(crate) path: PathBuf,
+    pub(crate) digest: String,
+    pub(crate) train: usize,
+    pub(crate) val: usize,
+}
+
+impl Machine {
+    pub(crate) fn this() -> Self {
+        Self {
+            os: std::env::consts::OS.into(),
+            arch: std::env::consts::ARCH.into(),
+            cores: std::thread::available_parallelism().map_or(1, Into::into),
+        }
+    }
+}
+
+/// Seconds since 1970; 0 where the clock stands before.
+pub(crate) fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs())
+}
+
+impl Run {
+    /// Makes the folder `project/name`, or `name2`, `name3`, … where that is taken. With `exist_ok` the folder is used
+    /// again and what an earlier run left in it (weights, results) is removed.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::Run`] if the name is not one folder's, [`TrainError::Io`] if it cannot be made.
+    pub fn create(project: &Path, name: &str, exist_ok: bool) -> Result<Self, TrainError> {
+        if Path::new(name).components().count() != 1 || name.starts_with('.') {
+            return Err(TrainError::Run {
+                path: project.join(name),
+                reason: "the name of a run is one folder's name (hint: `--project` takes the folders above)"
+                    .into(),
+            });
+        }
+        fs_err::create_dir_all(project)?;
+        for number in 1.. {
+            let path = if number == 1 { project.join(name) } else { project.join(format!("{name}{number}")) };
+            match fs_err::create_dir(&path) {
+                Ok(()) => return Self { path }.furnish(),
+                Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists && exist_ok => {
+                    let run = Self { path };
+                    run.clear()?;
+                    return run.furnish();
+                }
+                Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
+        unreachable!("there are more numbers than folders")
+    }
+
+    fn furnish(self) -> Result<Self, TrainError> {
+        fs_err::create_dir_all(self.weights())?;
+        Ok(self)
+    }
+
+    fn clear(&self) -> Result<(), TrainError> {
+        if self.weights().is_dir() {
+            fs_err::remove_dir_all(self.weights())?;
+        }
+        for file in [self.results(), self.json(), self.config(), self.split()] {
+            if file.is_file() {
+                fs_err::remove_file(file)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// An existing run folder.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::Run`] if there is no `config.toml` in it.
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self, TrainError> {
+        let run = Self { path: path.into() };
+        if run.config().is_file() {
+            return Ok(run);
+        }
+        let reason =
+            "is no run folder: there is no config.toml in it (hint: runs lie under runs/train)".into();
+        Err(TrainError::Run { path: run.path, reason })
+    }
+
+    /// The run under `project` that began last.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::Run`] if there is none.
+    pub fn latest(project: &Path) -> Result<Self, TrainError> {
+        let mut newest: Option<(u64, PathBuf)> = None;
+        if project.is_dir() {
+            for entry in fs_err::read_dir(project)? {
+                let run = Self { path: entry?.path() };
+                if let Ok(json) = run.read_json() {
+                    newest = newest.max(Some((json.started, run.path)));
+                }
+            }
+        }
+        match newest {
+            Some((_, path)) => Self::open(path),
+            None => {
+                Err(TrainError::Run { path: project.to_owned(), reason: "holds no run to resume".into() })
+            }
+        }
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// `config.toml`
+    #[must_use]
+    pub fn config(&self) -> PathBuf {
+        self.path.join("config.toml")
+    }
+
+    /// `run.json`
+    #[must_use]
+    pub fn json(&self) -> PathBuf {
+        self.path.join("run.json")
+    }
+
+    /// `split.csv`
+    #[must_use]
+    pub fn split(&self) -> PathBuf {
+        self.path.join("split.csv")
+    }
+
+    /// `results.csv`
+    #[must_use]
+    pub fn results(&self) -> PathBuf {
+        self.path.join("results.csv")
+    }
+
+    /// `weights`
+    #[must_use]
+    pub fn weights(&self) -> PathBuf {
+        self.path.join("weights")
+    }
+
+    /// `weights/best.safetensors`
+    #[must_use]
+    pub fn best(&self) -> PathBuf {
+        self.weights().join("best.safetensors")
+    }
+
+    /// `weights/last.safetensors`
+    #[must_use]
+    pub fn last(&self) -> PathBuf {
+        self.weights().join("last.safetensors")
+    }
+
+    /// `weights/epoch-NNN.safetensors`
+    #[must_use]
+    pub fn epoch(&self, epoch: usize) -> PathBuf {
+        self.weights().join(format!("epoch-{epoch:03}.safetensors"))
+    }
+
+    /// `weights/last.state.safetensors`: what exact resume needs beside the weights.
+    #[must_use]
+    pub fn state(&self) -> PathBuf {
+        self.weights().join("last.state.safetensors")
+    }
+
+    /// The rows of `results.csv`.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::Run`] if the file is there and cannot be read.
+    pub fn rows(&self) -> Result<Vec<record::Row>, TrainError> {
+        record::read(&self.results())
+    }
+
+    /// How far the run came, as `run.json` says.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError`] if the file cannot be read.
+    pub fn status(&self) -> Result<Status, TrainError> {
+        Ok(self.read_json()?.status)
+    }
+
+    pub(crate) fn read_json(&self) -> Result<RunJson, TrainError> {
+        let text = fs_err::read_to_string(self.json())?;
+        serde_json::from_str(&text).map_err(|e| TrainError::Run { path: self.json(), reason: e.to_string() })
+    }
+
+    pub(crate) fn write_json(&self, json: &RunJson) -> Result<(), TrainError> {
+        let text = serde_json::to_string_pretty(json)
+            .map_err(|e| TrainError::Run { path: self.json(), reason: e.to_string() })?;
+        record::replace(&self.json(), format!("{text}\n").as_bytes())
+    }
+
+    pub(crate) fn write_config(&self, config: &Config) -> Result<(), TrainError> {
+        let text = toml::to_string(config)
+            .map_err(|e| TrainError::Run { path: self.config(), reason: e.to_string() })?;
+        let head = "# Every value of this run. `loc train --config` on this file repeats it.\n";
+        record::replace(&self.config(), format!("{head}{text}").as_bytes())
+    }
+}

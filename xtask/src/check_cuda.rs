@@ -1,0 +1,108 @@
+//! `cargo xtask check-cuda`: type-checks the workspace with CUDA on a machine that has none.
+//!
+//! candle-kernels' build script compiles CUDA sources with `nvcc`. A type check needs none of what comes out, so a
+//! small shell script in the target folder takes nvcc's place.
+
+use std::path::Path;
+
+use anyhow::{Result, bail};
+use fs_err as fs;
+
+use crate::command::Call;
+use crate::workspace::{Workspace, protoc};
+
+/// What stands in for `nvcc`. It knows the four calls that build scripts make: the version, a list of `.cu` files
+/// to `.ptx`, one `.cu` file to an object, objects to a library.
+const STAND_IN: &str = r#"#!/bin/sh
+# Not a compiler: `cargo xtask check-cuda` puts it where build scripts look for nvcc. Its output is empty files.
+set -eu
+makes=object into=. result= sources=
+while [ $# -gt 0 ]; do
+    case $1 in
+        --version) echo 'stand-in for nvcc, release 13.0, V13.0.0'; exit ;;
+        --list-gpu-code) echo sm_80; exit ;;
+        --ptx) makes=ptx ;;
+        --lib) makes=library ;;
+        --output-directory) into=$2; shift ;;
+        -o) result=$2; shift ;;
+        *.cu) sources="$sources $1" ;;
+    esac
+    shift
+done
+case $makes in
+    ptx) for source in $sources; do name=${source##*/}; : > "$into/${name%.cu}.ptx"; done ;;
+    object) : > "$result" ;;
+    library) printf '!<arch>\n' > "$result" ;;
+esac
+"#;
+
+const PROVES: &str = "\
+check-cuda proves: every line behind `--features cuda`, ours and Candle's, passes the Rust type checker.
+check-cuda does not prove: that CUDA kernels compile, that a binary links or starts, or that a GPU computes the
+right numbers. nvcc was a stand-in that writes empty files; nothing was linked and nothing was run.";
+
+/// Runs the check in a target folder of its own: its empty kernels must not be found by a real build.
+pub(crate) fn run(workspace: &Workspace) -> Result<()> {
+    if cfg!(windows) {
+        bail!("the stand-in for nvcc is a shell script; run this on Linux or macOS");
+    }
+    let metadata = workspace.metadata()?;
+    let target = metadata.target_directory.join("check-cuda");
+    let toolkit = target.join("stand-in");
+    write_stand_in(&toolkit)?;
+    let with_cuda = metadata.packages.iter().filter(|package| package.features.contains_key("cuda"));
+    let features: Vec<String> = with_cuda.map(|package| format!("{}/cuda", package.name)).collect();
+    Call::cargo(workspace)
+        .env("CARGO_TARGET_DIR", &target)
+        .env("CUDA_COMPUTE_CAP", "80")
+        .env("CUDARC_CUDA_VERSION", "13000")
+        .env("CUDA_HOME", &toolkit)
+        .env("NVCC", toolkit.join("bin/nvcc"))
+        .env("PROTOC", protoc()?)
+        .args([
+            "check",
+            "--workspace",
+            "--exclude",
+            "xtask",
+            "--all-targets",
+            "--features",
+            &features.join(","),
+        ])
+        .run()?;
+    println!("{PROVES}");
+    Ok(())
+}
+
+fn write_stand_in(toolkit: &Path) -> Result<()> {
+    let nvcc = toolkit.join("bin/nvcc");
+    fs::create_dir_all(toolkit.join("bin"))?;
+    // A build script that looks for the toolkit's headers and libraries finds folders, though empty ones.
+    fs::create_dir_all(toolkit.join("include"))?;
+    fs::create_dir_all(toolkit.join("lib64"))?;
+    fs::write(&nvcc, STAND_IN)?;
+    #[cfg(unix)]
+    fs::set_permissions(&nvcc, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+    Ok(())
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_stand_in_answers_the_calls_that_build_scripts_make() {
+        let folder = tempfile::tempdir().unwrap();
+        write_stand_in(folder.path()).unwrap();
+        let workspace = Workspace { root: folder.path().to_owned() };
+        let nvcc = || Call::new(&workspace, folder.path().join("bin/nvcc"));
+        assert!(nvcc().arg("--version").capture().unwrap().contains("release 13.0,"));
+        let gencode = "-gencode=arch=compute_80,code=sm_80";
+        nvcc().args([gencode, "--ptx", "--output-directory", ".", "src/a.cu", "b.cu"]).run().unwrap();
+        nvcc().args([gencode, "-c", "-o", "c d.o", "-Xcompiler", "-fPIC", "src/c.cu"]).run().unwrap();
+        nvcc().args(["--lib", "-o", "libx.a", "c d.o"]).run().unwrap();
+        for name in ["a.ptx", "b.ptx", "c d.o"] {
+            assert_eq!(fs::read(folder.path().join(name)).unwrap(), b"", "{name}");
+        }
+        assert_eq!(fs::read(folder.path().join("libx.a")).unwrap(), b"!<arch>\n");
+    }
+}

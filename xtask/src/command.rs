@@ -1,0 +1,209 @@
+//! A command that is shown as a user would type it, run in the workspace's root, and named when it fails.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use fs_err as fs;
+
+use crate::workspace::Workspace;
+
+/// One call of a program.
+pub(crate) struct Call {
+    root: PathBuf,
+    program: OsString,
+    args: Vec<OsString>,
+    env: Vec<(&'static str, OsString)>,
+    input: Option<PathBuf>,
+    output: Option<PathBuf>,
+}
+
+impl Call {
+    /// A call of `program`, run in the root.
+    pub(crate) fn new(workspace: &Workspace, program: impl AsRef<OsStr>) -> Self {
+        Self {
+            root: workspace.root.clone(),
+            program: program.as_ref().to_owned(),
+            args: Vec::new(),
+            env: Vec::new(),
+            input: None,
+            output: None,
+        }
+    }
+
+    /// A call of the cargo that runs this xtask.
+    pub(crate) fn cargo(workspace: &Workspace) -> Self {
+        Self::new(workspace, std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+    }
+
+    /// Adds an argument.
+    pub(crate) fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
+        self.args.push(arg.as_ref().to_owned());
+        self
+    }
+
+    /// Adds arguments.
+    pub(crate) fn args<A: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
+        self.args.extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
+        self
+    }
+
+    /// Sets an environment variable.
+    pub(crate) fn env(mut self, name: &'static str, value: impl AsRef<OsStr>) -> Self {
+        self.env.push((name, value.as_ref().to_owned()));
+        self
+    }
+
+    /// Reads standard input from a file: `< path`.
+    pub(crate) fn input(mut self, path: &Path) -> Self {
+        self.input = Some(path.to_owned());
+        self
+    }
+
+    /// Writes standard output to a file: `> path`.
+    pub(crate) fn output(mut self, path: &Path) -> Self {
+        self.output = Some(path.to_owned());
+        self
+    }
+
+    /// Shows the command on standard error, runs it, and fails if it fails.
+    pub(crate) fn run(&self) -> Result<()> {
+        eprintln!("$ {self}");
+        let mut command = self.command()?;
+        if let Some(path) = &self.output {
+            command.stdout(Stdio::from(fs::File::create(path)?.into_file()));
+        }
+        let status = command.status().with_context(|| format!("starting `{self}`"))?;
+        self.check(status)
+    }
+
+    /// Shows and runs the command; returns what it wrote on standard output.
+    pub(crate) fn run_and_capture(&self) -> Result<String> {
+        eprintln!("$ {self}");
+        self.capture()
+    }
+
+    /// Runs the command without showing it; returns what it wrote on standard output.
+    pub(crate) fn capture(&self) -> Result<String> {
+        let child = self.command()?.stdout(Stdio::piped()).spawn();
+        let output = child
+            .and_then(std::process::Child::wait_with_output)
+            .with_context(|| format!("starting `{self}`"))?;
+        self.check(output.status)?;
+        String::from_utf8(output.stdout).with_context(|| format!("what `{self}` printed is not UTF-8"))
+    }
+
+    fn check(&self, status: std::process::ExitStatus) -> Result<()> {
+        if !status.success() {
+            bail!("`{self}` failed: {status}");
+        }
+        Ok(())
+    }
+
+    fn command(&self) -> Result<Command> {
+        let mut command = Command::new(&self.program);
+        command.current_dir(&self.root).args(&self.args);
+        // `cargo run` described xtask itself in the environment. Passed on, it would make build scripts that watch
+        // those variables run again at every change between `cargo` and `cargo xtask`.
+        for (name, _) in std::env::vars_os() {
+            if name.to_str().is_some_and(set_by_cargo_run) {
+                command.env_remove(name);
+            }
+        }
+        command.envs(self.env.iter().map(|(name, value)| (name, value)));
+        if let Some(path) = &self.input {
+            command.stdin(Stdio::from(fs::File::open(path)?.into_file()));
+        }
+        Ok(command)
+    }
+
+    fn show(&self, word: &OsStr) -> String {
+        let path = Path::new(word);
+        if path == self.root {
+            return ".".to_owned();
+        }
+        quoted(&path.strip_prefix(&self.root).unwrap_or(path).to_string_lossy())
+    }
+}
+
+/// The command line, with paths under the root made relative to it.
+impl std::fmt::Display for Call {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (name, value) in &self.env {
+            write!(f, "{name}={} ", self.show(value))?;
+        }
+        let program = Path::new(&self.program);
+        if program.file_stem().is_some_and(|name| name == "cargo") {
+            f.write_str("cargo")?;
+        } else {
+            f.write_str(&self.show(&self.program))?;
+        }
+        for arg in &self.args {
+            write!(f, " {}", self.show(arg))?;
+        }
+        if let Some(path) = &self.input {
+            write!(f, " < {}", self.show(path.as_os_str()))?;
+        }
+        if let Some(path) = &self.output {
+            write!(f, " > {}", self.show(path.as_os_str()))?;
+        }
+        Ok(())
+    }
+}
+
+fn set_by_cargo_run(name: &str) -> bool {
+    ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_"]
+        .iter()
+        .any(|prefix| name.starts_with(prefix))
+}
+
+/// A word as a POSIX shell reads it back.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:=,+@%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_is_shown_as_one_would_type_it() {
+        let workspace = Workspace { root: PathBuf::from("/home/me/loc") };
+        let call = Call::new(&workspace, "/home/me/loc/target/release/loc")
+            .env("PROTOC", "/home/me/loc/protoc")
+            .args(["predict", "my photo's.jpg", ""])
+            .arg("/home/me/loc/data")
+            .arg("/elsewhere")
+            .arg("/home/me/loc")
+            .input(Path::new("/home/me/loc/list"))
+            .output(Path::new("out.jsonl"));
+        assert_eq!(
+            call.to_string(),
+            r"PROTOC=protoc target/release/loc predict 'my photo'\''s.jpg' '' data /elsewhere . < list > out.jsonl"
+        );
+    }
+
+    #[test]
+    fn a_failing_command_is_named_with_its_exit_code() {
+        let workspace = Workspace { root: PathBuf::from(".") };
+        let error = Call::new(&workspace, "sh").args(["-c", "exit 3"]).run().unwrap_err();
+        assert_eq!(error.to_string(), "`sh -c 'exit 3'` failed: exit status: 3");
+        let error = Call::new(&workspace, "no-such-program").run().unwrap_err();
+        assert!(format!("{error:#}").starts_with("starting `no-such-program`: "), "{error:#}");
+    }
+
+    #[test]
+    fn output_is_captured_and_input_read_from_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("in");
+        fs::write(&path, "hello").unwrap();
+        let workspace = Workspace { root: folder.path().to_owned() };
+        assert_eq!(Call::new(&workspace, "cat").input(&path).capture().unwrap(), "hello");
+    }
+}

@@ -1,0 +1,125 @@
+//! An HTTP server for tests, on loopback: it serves one file well or badly, and remembers what it was asked.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A request, as far as the tests care.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Asked {
+    /// Of `Range: bytes=N-`.
+    pub(super) from: Option<usize>,
+    /// `If-Range`.
+    pub(super) if_range: Option<String>,
+}
+
+/// What to answer.
+pub(super) struct Answer {
+    status: &'static str,
+    headers: Vec<String>,
+    body: Vec<u8>,
+    /// Send no more than this many bytes of the body, then hang up.
+    cut: Option<usize>,
+}
+
+impl Answer {
+    /// An answer with a `Content-Length`.
+    pub(super) fn new(status: &'static str, body: &[u8]) -> Self {
+        Self {
+            status,
+            headers: vec![format!("Content-Length: {}", body.len())],
+            body: body.to_vec(),
+            cut: None,
+        }
+    }
+
+    /// The whole file, or the part asked for, as a good server does it.
+    pub(super) fn file(file: &[u8], asked: &Asked) -> Self {
+        match asked.from {
+            None => Self::new("200 OK", file),
+            Some(from) if from >= file.len() => Self::new("416 Range Not Satisfiable", b"")
+                .header(format!("Content-Range: bytes */{}", file.len())),
+            Some(from) => {
+                let range = format!("Content-Range: bytes {from}-{}/{}", file.len() - 1, file.len());
+                Self::new("206 Partial Content", &file[from..]).header(range)
+            }
+        }
+    }
+
+    /// Adds a header line.
+    pub(super) fn header(mut self, line: impl Into<String>) -> Self {
+        self.headers.push(line.into());
+        self
+    }
+
+    /// Says nothing of how long the body is; its end is the connection's.
+    pub(super) fn without_length(mut self) -> Self {
+        self.headers.retain(|line| !line.starts_with("Content-Length"));
+        self
+    }
+
+    /// Hangs up after `n` bytes of the body.
+    pub(super) fn cut(mut self, n: usize) -> Self {
+        self.cut = Some(n);
+        self
+    }
+}
+
+/// A running server; it lives until the test's process ends.
+pub(super) struct Server {
+    /// Its address with a file name.
+    pub(super) url: String,
+    asked: Arc<Mutex<Vec<Asked>>>,
+}
+
+impl Server {
+    /// Answers each request by `answer(its number from 0, the request)`.
+    pub(super) fn start(answer: impl Fn(usize, &Asked) -> Answer + Send + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/set.tar.gz", listener.local_addr().unwrap());
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let log = Arc::clone(&asked);
+        std::thread::spawn(move || {
+            for (i, stream) in listener.incoming().enumerate() {
+                let stream = stream.unwrap();
+                let request = read_request(&stream);
+                log.lock().unwrap_or_else(PoisonError::into_inner).push(request.clone());
+                // The client may hang up first: that is its business.
+                let _ = send(&stream, &answer(i, &request));
+            }
+        });
+        Self { url, asked }
+    }
+
+    /// The requests so far.
+    pub(super) fn asked(&self) -> Vec<Asked> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+fn read_request(stream: &TcpStream) -> Asked {
+    let mut asked = Asked::default();
+    for line in BufReader::new(stream).lines() {
+        let line = line.unwrap();
+        let Some((name, value)) = line.split_once(": ") else {
+            if line.is_empty() { break } else { continue }
+        };
+        match name.to_ascii_lowercase().as_str() {
+            "range" => {
+                let from = value.strip_prefix("bytes=").and_then(|range| range.strip_suffix('-')).unwrap();
+                asked.from = Some(from.parse().unwrap());
+            }
+            "if-range" => asked.if_range = Some(value.to_owned()),
+            _ => {}
+        }
+    }
+    asked
+}
+
+fn send(mut stream: &TcpStream, answer: &Answer) -> std::io::Result<()> {
+    let headers = answer.headers.join("\r\n");
+    write!(stream, "HTTP/1.1 {}\r\nConnection: close\r\n{headers}\r\n\r\n", answer.status)?;
+    let n = answer.cut.unwrap_or(answer.body.len());
+    stream.write_all(&answer.body[..n])?;
+    stream.flush()
+}

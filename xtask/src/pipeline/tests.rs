@@ -1,0 +1,130 @@
+//! The pipeline against a shell script in `loc`'s place: what it calls, and what it says when a stage fails.
+#![cfg(unix)]
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+
+use fs_err as fs;
+
+use super::results::tests::RECORD;
+use super::*;
+
+/// Does what each command of `loc` promises, and logs how it was called. A command named in `fail` fails.
+const STAND_IN: &str = r#"#!/bin/sh
+set -eu
+echo "$*" >> calls
+case "$1 $2" in "$(cat fail)") echo 'no luck' >&2; exit 4 ;; esac
+case "$1 $2" in
+    'data sample') mkdir -p "$3/images"; for i in 1 2 3; do : > "$3/images/$i.jpg"; done ;;
+    'train --data') mkdir -p runs/train/exp/weights; echo '{}'; echo runs/train/exp
+        printf 'filename,split\n1.jpg,train\n2.jpg,val\n3.jpg,val\n' > runs/train/exp/split.csv ;;
+    'val -m') cat record.json ;;
+    'predict -m') mkdir runs/train/exp/samples
+        while read -r photo; do test -f "$photo"; echo '{}'; : > "runs/train/exp/samples/${photo##*/}"; done ;;
+esac
+"#;
+
+struct Place {
+    folder: tempfile::TempDir,
+    workspace: Workspace,
+    loc: PathBuf,
+}
+
+impl Place {
+    fn new(expect: &str, fail: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().to_owned();
+        let loc = root.join("loc");
+        let recipes = root.join("crates/loc-train/recipes");
+        fs::create_dir_all(&recipes).unwrap();
+        fs::create_dir_all(root.join("data")).unwrap();
+        fs::write(recipes.join("scratch.toml"), expect).unwrap();
+        fs::write(root.join("data/datasets.toml"), "").unwrap();
+        fs::write(root.join("record.json"), RECORD).unwrap();
+        fs::write(root.join("fail"), fail).unwrap();
+        fs::write(&loc, STAND_IN).unwrap();
+        fs::set_permissions(&loc, std::fs::Permissions::from_mode(0o755)).unwrap();
+        Self { folder, workspace: Workspace { root }, loc }
+    }
+
+    fn run(&self, options: &Options) -> Result<()> {
+        Pipeline { workspace: &self.workspace, options, loc: &self.loc }.run()
+    }
+
+    fn calls(&self) -> String {
+        let calls = fs::read_to_string(self.folder.path().join("calls")).unwrap();
+        calls.replace(&format!("{}/", self.folder.path().display()), "")
+    }
+}
+
+fn options() -> Options {
+    Options { quick: false, ..Options::quick() }
+}
+
+#[test]
+fn it_types_what_a_user_would() {
+    let place = Place::new("[expect]\nshapes = { iou_gain = 0.2, acc_gain = 0.4 }", "");
+    place.run(&Options { seed: Some(7), epochs: Some(9), ..options() }).unwrap();
+    let expected = "\
+data sample data/shapes
+data check data/shapes
+data show data/shapes -o data/shapes-mosaic.jpg
+train --data data/shapes --recipe scratch --epochs 9 --seed 7
+val -m runs/train/exp/weights/last.safetensors --data data/shapes --split-file runs/train/exp/split.csv --format json
+predict -m runs/train/exp/weights/last.safetensors - --format jsonl --save runs/train/exp/samples
+export -m runs/train/exp/weights/last.safetensors --format onnx -o runs/train/exp/weights/last.onnx --check
+";
+    assert_eq!(place.calls(), expected);
+    let list = fs::read_to_string(place.folder.path().join("runs/train/exp/val.txt")).unwrap();
+    assert_eq!(list, "data/shapes/images/2.jpg\ndata/shapes/images/3.jpg\n");
+}
+
+#[test]
+fn a_failing_stage_is_named_with_its_command_and_ends_the_run() {
+    for (command, stage) in [
+        ("data sample", "data"),
+        ("data check", "check"),
+        ("data show", "picture"),
+        ("train --data", "train"),
+        ("val -m", "validate"),
+        ("predict -m", "predict"),
+        ("export -m", "export"),
+    ] {
+        let place = Place::new("", command);
+        let error = format!("{:#}", place.run(&options()).unwrap_err());
+        assert!(error.starts_with(&format!("stage `{stage}` of the pipeline: `loc {command} ")), "{error}");
+        assert!(error.ends_with("failed: exit status: 4"), "{error}");
+        assert!(place.calls().lines().last().unwrap().starts_with(command));
+    }
+}
+
+#[test]
+fn expectations_are_enforced_only_on_the_recipe_as_it_stands() {
+    let place = || Place::new("[expect]\nshapes = { acc_gain = 0.6 }", "");
+    let error = place().run(&options()).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "stage `results`: recipe scratch falls short on shapes: accuracy gain at least 0.600, got 0.500"
+    );
+    place().run(&Options { quick: true, ..options() }).unwrap();
+    place().run(&Options { epochs: Some(3), ..options() }).unwrap();
+}
+
+#[test]
+fn an_unknown_set_an_unknown_recipe_and_a_useless_archive_are_named() {
+    let cases: [(Options, &str); 3] = [
+        (
+            Options { dataset: "no-such".into(), ..options() },
+            "stage `data` of the pipeline: `no-such` is neither a folder nor a known set (hint: shapes, )",
+        ),
+        (
+            Options { archive: Some("x".into()), ..options() },
+            "stage `data` of the pipeline: `shapes` is drawn, not unpacked: --archive does not apply",
+        ),
+        (Options { recipe: "scrach".into(), ..options() }, "stage `recipe` of the pipeline: "),
+    ];
+    for (options, expected) in cases {
+        let error = format!("{:#}", Place::new("", "").run(&options).unwrap_err());
+        assert!(error.starts_with(expected), "{error}");
+    }
+}
