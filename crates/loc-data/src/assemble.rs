@@ -10,7 +10,7 @@ use crate::classes::Classes;
 use crate::formats::number::quoted;
 use crate::formats::{self, Annotation, Annotations, Object};
 use crate::photo::{Header, header};
-use crate::tree::{PHOTO_FOLDERS, Tree, name_of, stem_of};
+use crate::tree::{PHOTO_FOLDERS, Tree, name_of, stem_of, tidy};
 use crate::{BBox, DataError, Finding, Format, ImageSize, Objects, ReadOptions, Sample};
 
 /// A box may reach less than this beyond the photo, in pixels: rounding. It is clipped, with a warning.
@@ -235,8 +235,9 @@ impl Assembly<'_> {
     /// Photos that no annotation names, in the folders where photos are.
     fn unannotated(&mut self, annotations: &Annotations, photos: &BTreeMap<PathBuf, bool>) {
         let folders: HashSet<Option<&Path>> = photos.keys().map(|p| p.parent()).collect();
+        let root = tidy(&self.tree.root);
         let of_photos = |path: &Path| {
-            let below = path.parent().unwrap_or(Path::new(""));
+            let below = path.strip_prefix(&root).ok().and_then(Path::parent).unwrap_or(Path::new(""));
             folders.contains(&path.parent())
                 || below.iter().any(|part| PHOTO_FOLDERS.iter().any(|name| part == *name))
         };

@@ -5,7 +5,6 @@
 #![allow(missing_docs, reason = "criterion's macros make undocumented functions")]
 
 #[path = "../tests/common/mod.rs"]
-#[allow(unreachable_pub, reason = "the tests' helpers")]
 mod common;
 
 use std::hint::black_box;

@@ -29,7 +29,7 @@ fn application(features: &str) -> tempfile::TempDir {
     let manifest = format!(
         "[package]\nname = \"application\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n\
          [dependencies]\nloc-infer = {{ path = {here:?}, {features} }}\n\n\
-         [profile.dev]\ndebug = false\n\n[profile.dev.package.\"*\"]\nopt-level = 2\n\n[workspace]\n"
+         [profile.dev]\ndebug = false\n\n[profile.dev.package.loc-net]\nopt-level = 2\n\n[workspace]\n"
     );
     fs_err::write(folder.path().join("Cargo.toml"), manifest).unwrap();
     fs_err::create_dir(folder.path().join("src")).unwrap();

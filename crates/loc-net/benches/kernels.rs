@@ -4,6 +4,7 @@
 //! The others: "B/s" are bytes read and written. Whole forward: "elem/s" are photos a second.
 //! `RAYON_NUM_THREADS=1 cargo bench -p loc-net` times one core.
 
+use std::collections::BTreeMap;
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
@@ -112,12 +113,16 @@ fn pools_and_relu(c: &mut Criterion) {
 fn whole_forward(c: &mut Criterion) {
     let config = NetworkConfig::five_conv(InputShape { height: 256, width: 256 }, 2);
     let network = config.build(&Normalization::IDENTITY).unwrap_or_else(|e| panic!("{e}"));
-    let weights = network.params().iter().map(|p| {
-        let bound = 1.0 / (p.fan_in as f32).sqrt();
-        let data = numbers(p.shape.iter().product()).iter().map(|v| v * bound).collect();
-        (p.name.clone(), Weight { shape: p.shape.clone(), data })
-    });
-    let forward = Forward::new(network, &Weights(weights.collect())).unwrap_or_else(|e| panic!("{e}"));
+    let weights: BTreeMap<String, Weight> = network
+        .params()
+        .iter()
+        .map(|p| {
+            let bound = 1.0 / (p.fan_in as f32).sqrt();
+            let data = numbers(p.shape.iter().product()).iter().map(|v| v * bound).collect();
+            (p.name.clone(), Weight { shape: p.shape.clone(), data })
+        })
+        .collect();
+    let forward = Forward::new(network, &Weights(weights)).unwrap_or_else(|e| panic!("{e}"));
     let mut group = c.benchmark_group("whole forward");
     for n in [1, 32] {
         let photos: Vec<f32> = numbers(n * 3 * 256 * 256).iter().map(|v| v.abs()).collect();

@@ -10,8 +10,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget};
 use loc_infer::draw::{Mark, draw};
 use loc_infer::preprocess::decode_path;
 use loc_infer::{Limits, Localization, Localizer, Source};
-use serde::Serialize;
-use serde_json::{Map, Value};
+use serde::{Serialize, Serializer};
 
 use super::labels;
 use super::shared::{use_threads, write_whole};
@@ -39,12 +38,18 @@ enum Record<'a> {
         confidence: f32,
         #[serde(rename = "box")]
         bbox: loc_infer::BBox,
-        probs: Map<String, Value>,
+        #[serde(serialize_with = "as_map")]
+        probs: Vec<(&'a str, f32)>,
     },
     Error {
         path: &'a str,
         error: &'a str,
     },
+}
+
+/// Pairs as a JSON object, in their order.
+fn as_map<S: Serializer>(pairs: &[(&str, f32)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(pairs.iter().copied())
 }
 
 pub(crate) fn run(args: &PredictArgs, output: &Output) -> Result<Exit> {
@@ -119,7 +124,7 @@ fn print_found(
     match format {
         RecordFormat::Jsonl => {
             let classes = &localizer.meta().classes;
-            let probs = classes.iter().zip(&found.probs).map(|(name, p)| (name.clone(), Value::from(*p)));
+            let probs = classes.iter().map(String::as_str).zip(found.probs.iter().copied());
             output.json(&Record::Found {
                 path: &shown,
                 width: found.width,

@@ -2,7 +2,7 @@
 
 /// A baseline JPEG whose components hold one value everywhere (ITU-T T.81). `adobe` is the transform of an APP14
 /// segment: 0 none, 1 YCbCr, 2 YCCK.
-pub fn flat(width: u16, height: u16, components: &[u8], adobe: Option<u8>) -> Vec<u8> {
+pub(crate) fn flat(width: u16, height: u16, components: &[u8], adobe: Option<u8>) -> Vec<u8> {
     let n = components.len() as u8;
     let mut out = b"\xff\xd8".to_vec();
     if let Some(transform) = adobe {
@@ -62,7 +62,7 @@ fn segment(out: &mut Vec<u8>, marker: u8, content: &[u8]) {
 }
 
 /// The JPEG with an EXIF segment of this orientation and this content after it (a thumbnail, say) put in front.
-pub fn with_exif(jpeg: &[u8], orientation: u8, rest: &[u8]) -> Vec<u8> {
+pub(crate) fn with_exif(jpeg: &[u8], orientation: u8, rest: &[u8]) -> Vec<u8> {
     let mut exif = b"Exif\0\0MM\0\x2a\0\0\0\x08".to_vec();
     // One entry: tag 0x0112, type 3 (short), one value.
     exif.extend([0, 1, 0x01, 0x12, 0, 3, 0, 0, 0, 1, 0, orientation, 0, 0, 0, 0, 0, 0]);
@@ -74,7 +74,7 @@ pub fn with_exif(jpeg: &[u8], orientation: u8, rest: &[u8]) -> Vec<u8> {
 }
 
 /// The JPEG with other numbers in its frame header.
-pub fn with_size(jpeg: &[u8], width: u16, height: u16) -> Vec<u8> {
+pub(crate) fn with_size(jpeg: &[u8], width: u16, height: u16) -> Vec<u8> {
     let at = jpeg.windows(2).position(|w| w == b"\xff\xc0").unwrap();
     let mut out = jpeg.to_vec();
     out[at + 5..at + 7].copy_from_slice(&height.to_be_bytes());

@@ -2,10 +2,10 @@
 
 #![allow(dead_code, reason = "each test file uses its own part")]
 
-pub mod jpeg;
+pub(crate) mod jpeg;
 #[cfg(feature = "native")]
-pub mod model;
-pub mod png;
+pub(crate) mod model;
+pub(crate) mod png;
 
 use std::io::Cursor;
 
@@ -13,7 +13,7 @@ use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
 use loc_infer::{Engine, Error, InputSpec, ModelMeta, RawOutput};
 
 /// A colourful photo with detail everywhere, different for each seed.
-pub fn photo(width: u32, height: u32, seed: u32) -> RgbImage {
+pub(crate) fn photo(width: u32, height: u32, seed: u32) -> RgbImage {
     RgbImage::from_fn(width, height, |x, y| {
         let smooth = |k: u32| ((x * (k + 3) + y * (k + 5) + seed * 41) / 2 % 256) as u8;
         let noise = ((x ^ (y << 1)).wrapping_mul(2_654_435_761).wrapping_add(seed) >> 27) as u8;
@@ -21,26 +21,26 @@ pub fn photo(width: u32, height: u32, seed: u32) -> RgbImage {
     })
 }
 
-pub fn encode(image: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
+pub(crate) fn encode(image: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
     image.into().write_to(&mut bytes, format).unwrap();
     bytes.into_inner()
 }
 
-pub fn jpeg_of(image: &RgbImage) -> Vec<u8> {
+pub(crate) fn jpeg_of(image: &RgbImage) -> Vec<u8> {
     let mut bytes = Vec::new();
     image::codecs::jpeg::JpegEncoder::new_with_quality(&mut bytes, 92).encode_image(image).unwrap();
     bytes
 }
 
-pub fn meta(classes: &[&str], input: InputSpec) -> ModelMeta {
+pub(crate) fn meta(classes: &[&str], input: InputSpec) -> ModelMeta {
     ModelMeta::new(classes.iter().map(ToString::to_string).collect(), input).unwrap()
 }
 
 /// An engine of two classes that answers with the colours it sees: the logits are the means of red and blue, the box
 /// is `[mean red, mean green, 0.9, 0.8]`. So an answer tells which photo it belongs to.
-pub struct Colours {
-    pub values: usize,
+pub(crate) struct Colours {
+    pub(crate) values: usize,
 }
 
 impl Engine for Colours {
@@ -59,7 +59,7 @@ impl Engine for Colours {
 
 /// Asserts that an error's text holds a part.
 #[track_caller]
-pub fn assert_error<T: std::fmt::Debug>(result: Result<T, Error>, part: &str) {
+pub(crate) fn assert_error<T: std::fmt::Debug>(result: Result<T, Error>, part: &str) {
     let message = result.expect_err("this must be refused").to_string();
     assert!(message.contains(part), "the error is: {message}\nwithout: {part}");
 }

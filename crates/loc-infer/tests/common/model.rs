@@ -6,19 +6,19 @@ use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 
 /// A whole model, before it becomes a file.
-pub struct Model {
-    pub config: NetworkConfig,
-    pub meta: ModelMeta,
-    pub weights: Weights,
+pub(crate) struct Model {
+    pub(crate) config: NetworkConfig,
+    pub(crate) meta: ModelMeta,
+    pub(crate) weights: Weights,
 }
 
 impl Model {
     /// Two classes, 256×256, weights uniform in ±1/√fan-in, the same on every machine.
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self::of(ImageSize { width: 256, height: 256 }, &["cat", "dog"], seed)
     }
 
-    pub fn of(size: ImageSize, classes: &[&str], seed: u64) -> Self {
+    pub(crate) fn of(size: ImageSize, classes: &[&str], seed: u64) -> Self {
         let input = InputShape { height: size.height as usize, width: size.width as usize };
         let config = NetworkConfig::five_conv(input, classes.len());
         let spec = InputSpec { size, mean: [0.5, 0.4, 0.3], std: [0.25, 0.25, 0.5], ..InputSpec::default() };
@@ -28,13 +28,13 @@ impl Model {
         model
     }
 
-    pub fn network(&self) -> Network {
+    pub(crate) fn network(&self) -> Network {
         let InputSpec { mean, std, .. } = self.meta.input;
         self.config.build(&Normalization { mean, std }).unwrap()
     }
 
     /// The JSON of the metadata key `loc`.
-    pub fn json(&self) -> String {
+    pub(crate) fn json(&self) -> String {
         let mut json = serde_json::to_value(&self.meta).unwrap();
         json["network"] = serde_json::to_value(&self.config).unwrap();
         json["recipe"] = serde_json::Value::Null;
@@ -42,13 +42,13 @@ impl Model {
         json.to_string()
     }
 
-    pub fn file(&self) -> Vec<u8> {
+    pub(crate) fn file(&self) -> Vec<u8> {
         file(&self.weights, Some(&self.json()))
     }
 }
 
 /// A safetensors file of these weights, with the metadata key `loc` or as a plain one.
-pub fn file(weights: &Weights, json: Option<&str>) -> Vec<u8> {
+pub(crate) fn file(weights: &Weights, json: Option<&str>) -> Vec<u8> {
     let bytes: Vec<(&String, &Weight, Vec<u8>)> = weights
         .0
         .iter()

@@ -3,7 +3,7 @@
 use png::{BitDepth, ColorType};
 
 /// A PNG of raw rows as the png crate takes them.
-pub fn raw(
+pub(crate) fn raw(
     (width, height): (u32, u32),
     color: ColorType,
     depth: BitDepth,
@@ -26,7 +26,7 @@ pub fn raw(
 }
 
 /// A PNG of 69 bytes whose header promises this many pixels.
-pub fn promising(width: u32, height: u32) -> Vec<u8> {
+pub(crate) fn promising(width: u32, height: u32) -> Vec<u8> {
     let mut out = b"\x89PNG\r\n\x1a\n".to_vec();
     let mut header = Vec::new();
     header.extend(width.to_be_bytes());
