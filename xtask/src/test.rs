@@ -33,9 +33,15 @@ pub(crate) fn add_stages(workspace: &Workspace, stages: &mut Stages) -> Result<(
 /// Builds each crate's benches, a command a crate: with the features of its tests, most of it is there already.
 pub(crate) fn build_benches(workspace: &Workspace, metadata: &Metadata) -> Result<()> {
     let protoc = protoc()?;
-    let has_benches = |package: &&Package| package.targets.iter().any(|target| target.kind.iter().any(|k| k == "bench"));
+    let has_benches =
+        |package: &&Package| package.targets.iter().any(|target| target.kind.iter().any(|k| k == "bench"));
     for package in metadata.packages.iter().filter(has_benches) {
-        let call = Call::cargo(workspace).env("PROTOC", &protoc).args(["bench", "--no-run", "--package", &package.name]);
+        let call = Call::cargo(workspace).env("PROTOC", &protoc).args([
+            "bench",
+            "--no-run",
+            "--package",
+            &package.name,
+        ]);
         call.args(feature_args(&features(package).join(","))).run()?;
     }
     Ok(())

@@ -132,7 +132,8 @@ fn every_crate_takes_lints_versions_and_licence_from_the_workspace() {
         let name = package["name"].as_str().unwrap();
         let manifest = package["manifest_path"].as_str().unwrap();
         let manifest: toml::Table = toml::from_str(&std::fs::read_to_string(manifest).unwrap()).unwrap();
-        let inherits = |table: &toml::Value| table.get("workspace").and_then(toml::Value::as_bool) == Some(true);
+        let inherits =
+            |table: &toml::Value| table.get("workspace").and_then(toml::Value::as_bool) == Some(true);
         assert!(manifest.get("lints").is_some_and(inherits), "{name}: lints");
         for key in ["version", "edition", "rust-version", "license"] {
             assert!(manifest["package"].get(key).is_some_and(inherits), "{name}: {key}");

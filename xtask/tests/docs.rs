@@ -69,7 +69,8 @@ fn relative_links_lead_to_files() {
 
 /// A command's words up to the first that is no name of a subcommand, and its flags.
 fn subcommand_and_flags(words: &[&str]) -> (Vec<String>, Vec<String>) {
-    let is_name = |word: &&&str| word.chars().all(|c| c.is_ascii_lowercase() || c == '-') && !word.starts_with('-');
+    let is_name =
+        |word: &&&str| word.chars().all(|c| c.is_ascii_lowercase() || c == '-') && !word.starts_with('-');
     let names = words.iter().take_while(is_name).take(2).map(|word| (*word).to_owned()).collect();
     let words = words.iter().take_while(|word| !matches!(**word, "|" | ">" | "<" | "&&" | "#"));
     let flags = words.filter(|word| word.starts_with('-') && word.len() > 1);

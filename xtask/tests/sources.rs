@@ -29,7 +29,8 @@ fn add(folder: &Path, files: &mut Vec<(PathBuf, String)>) {
 
 #[test]
 fn a_file_opens_by_saying_what_lives_in_it() {
-    let silent: Vec<PathBuf> = sources().into_iter().filter(|(_, t)| !t.starts_with("//! ")).map(|(p, _)| p).collect();
+    let silent: Vec<PathBuf> =
+        sources().into_iter().filter(|(_, t)| !t.starts_with("//! ")).map(|(p, _)| p).collect();
     assert!(silent.is_empty(), "these do not start with `//!`: {silent:#?}");
 }
 

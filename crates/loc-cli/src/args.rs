@@ -354,7 +354,7 @@ pub(crate) struct PredictArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) save: Option<PathBuf>,
 
-    /// Write the answers as annotations, beside the drawn photos or into DIR/labels
+    /// Write the answers as annotations into DIR/labels
     #[arg(long, value_enum, value_name = "FORMAT", requires = "save")]
     pub(crate) save_labels: Option<LabelFormat>,
 
@@ -410,12 +410,21 @@ pub(crate) struct ExportArgs {
     pub(crate) output: Option<PathBuf>,
 
     /// Operator set: 13 or 11
-    #[arg(long, value_name = "N", default_value_t = loc_model::export::DEFAULT_OPSET)]
+    #[arg(long, value_name = "N", default_value_t = loc_model::export::DEFAULT_OPSET, value_parser = opset)]
     pub(crate) opset: i64,
 
     /// Run the file with another engine and compare (needs a build with the feature `onnx`)
     #[arg(long)]
     pub(crate) check: bool,
+}
+
+/// An operator set that an export can use.
+fn opset(text: &str) -> Result<i64, String> {
+    let known = loc_model::export::opsets();
+    match text.parse() {
+        Ok(opset) if known.contains(&opset) => Ok(opset),
+        _ => Err(format!("an export can use {known:?}")),
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -138,7 +138,8 @@ impl Loader {
                 sums
             })
         };
-        let add = |a: [[u64; 2]; 3], b: [[u64; 2]; 3]| [0, 1, 2].map(|c| [a[c][0] + b[c][0], a[c][1] + b[c][1]]);
+        let add =
+            |a: [[u64; 2]; 3], b: [[u64; 2]; 3]| [0, 1, 2].map(|c| [a[c][0] + b[c][0], a[c][1] + b[c][1]]);
         let images = &self.store.images;
         let totals = self.pool.install(|| images.par_iter().map(sums).reduce(|| [[0; 2]; 3], add));
         let pixels: u64 = images.iter().map(|i| i.as_raw().len() as u64 / 3).sum();

@@ -40,12 +40,7 @@ pub fn choose(dataset: &Dataset, n: usize, seed: u64) -> Vec<usize> {
 /// # Panics
 ///
 /// If an index is not below the number of samples.
-pub fn mosaic(
-    dataset: &Dataset,
-    indices: &[usize],
-    columns: u32,
-    cell: u32,
-) -> Result<RgbImage, DataError> {
+pub fn mosaic(dataset: &Dataset, indices: &[usize], columns: u32, cell: u32) -> Result<RgbImage, DataError> {
     let argument = |what, value: u32, range: &str| {
         Err(DataError::Argument { what, value: value.to_string(), range: range.to_owned() })
     };
@@ -58,7 +53,11 @@ pub fn mosaic(
     let side = |cells: u32| cells.saturating_mul(cell.saturating_add(GAP)).saturating_add(GAP);
     let (width, height) = (side(columns), side(rows));
     if cell < 16 || width.max(height) > LARGEST {
-        return argument("cell", cell, &format!("16 or more, the picture at most {LARGEST} pixels on a side"));
+        return argument(
+            "cell",
+            cell,
+            &format!("16 or more, the picture at most {LARGEST} pixels on a side"),
+        );
     }
     let cells: Vec<RgbImage> =
         indices.par_iter().map(|i| paint(dataset, &dataset.samples[*i], cell)).collect::<Result<_, _>>()?;
@@ -82,9 +81,8 @@ fn paint(dataset: &Dataset, sample: &Sample, cell: u32) -> Result<RgbImage, Data
     let photo = decode_path(&sample.image, &Limits::default())?.rgb;
     let ImageSize { width, height } = ImageSize::of(&photo);
     let longer = u64::from(width.max(height));
-    let scaled = |side: u32| {
-        u32::try_from(u64::from(side) * u64::from(cell) / longer).unwrap_or(cell).clamp(1, cell)
-    };
+    let scaled =
+        |side: u32| u32::try_from(u64::from(side) * u64::from(cell) / longer).unwrap_or(cell).clamp(1, cell);
     let mut small = resize(&photo, scaled(width), scaled(height), FilterType::Triangle);
     let bbox: BBox = sample.bbox.to_norm(sample.size).to_pixels(ImageSize::of(&small));
     let label = dataset.classes.get(sample.class).cloned().unwrap_or_default();

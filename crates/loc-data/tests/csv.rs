@@ -45,7 +45,8 @@ fn headers_and_encodings() {
     ];
     for (csv, classes) in cases {
         let folder = folder(&csv);
-        let set = Dataset::open(folder.path(), &ReadOptions::default()).unwrap_or_else(|e| panic!("{csv}: {e}"));
+        let set =
+            Dataset::open(folder.path(), &ReadOptions::default()).unwrap_or_else(|e| panic!("{csv}: {e}"));
         assert_eq!(set.classes, classes, "{csv}");
         assert_eq!(set.samples[0].bbox, BBox::new(1.5, 2.0, 30.0, 40.0), "{csv}");
         assert_eq!(set.samples[1].class, 1, "{csv}");
@@ -58,7 +59,10 @@ fn numbers_are_named_by_the_list() {
     let classes = |list: &[&str]| Some(list.iter().map(|c| (*c).to_owned()).collect());
     let options = ReadOptions { classes: classes(&["cat", "dog"]), ..ReadOptions::default() };
     let set = Dataset::open(folder.path(), &options).unwrap();
-    assert_eq!((set.classes.as_slice(), set.samples[0].class), (&["cat".to_owned(), "dog".to_owned()][..], 1));
+    assert_eq!(
+        (set.classes.as_slice(), set.samples[0].class),
+        (&["cat".to_owned(), "dog".to_owned()][..], 1)
+    );
     let options = ReadOptions { classes: classes(&["cat"]), ..ReadOptions::default() };
     let message = Dataset::open(folder.path(), &options).unwrap_err().to_string();
     assert!(message.contains("labels.csv:2: class number 1, but 1 classes are named"), "{message}");
@@ -158,7 +162,10 @@ fn reading_goes_on_after_a_bad_row() {
 #[test]
 fn a_wrong_header_says_what_a_right_one_is() {
     let cases = [
-        ("a,b\n1,2\n", "labels.csv:1: the header `a,b` has no column filename, xmin, ymin, xmax, ymax, class (hint: a header is filename,"),
+        (
+            "a,b\n1,2\n",
+            "labels.csv:1: the header `a,b` has no column filename, xmin, ymin, xmax, ymax, class (hint: a header is filename,",
+        ),
         ("filename;class;xmin;ymin;xmax;ymax\n", "(hint: fields are separated by commas)"),
         ("filename,xmin,ymin,xmax,ymax\n", "has no column class (hint"),
         ("", "the header `` has no column filename"),
@@ -198,6 +205,11 @@ fn photos_without_a_row_are_errors_for_a_folder_not_for_a_file() {
 
 #[test]
 fn sizes_of_one_photo_must_agree() {
-    let found = findings(format!("{ROBOFLOW}\na.jpg,64,48,cat,1,2,3,4\na.jpg,32,48,cat,1,2,3,4\nb.jpg,64,48,cat,1,2,3,4\n"));
-    assert!(found.contains(&"labels.csv:3: `a.jpg` is 32×48 here and 64×48 in an earlier row".to_owned()), "{found:?}");
+    let found = findings(format!(
+        "{ROBOFLOW}\na.jpg,64,48,cat,1,2,3,4\na.jpg,32,48,cat,1,2,3,4\nb.jpg,64,48,cat,1,2,3,4\n"
+    ));
+    assert!(
+        found.contains(&"labels.csv:3: `a.jpg` is 32×48 here and 64×48 in an earlier row".to_owned()),
+        "{found:?}"
+    );
 }

@@ -47,7 +47,11 @@ fn a_batch_is_what_prediction_would_see() {
         let spec = input(32, mode);
         let loader = Loader::new(&set, &all(&set), spec, 2).unwrap();
         let batches = collected(loader.in_order(3));
-        assert_eq!(batches.iter().map(|b| b.labels.len()).collect::<Vec<_>>(), [3, 3, 1], "the last one is kept");
+        assert_eq!(
+            batches.iter().map(|b| b.labels.len()).collect::<Vec<_>>(),
+            [3, 3, 1],
+            "the last one is kept"
+        );
         for batch in batches {
             assert_eq!(batch.images.dim(), (batch.labels.len(), 3, 32, 32));
             for (row, index) in batch.indices.iter().enumerate() {
@@ -139,7 +143,13 @@ fn mean_and_deviation_are_those_of_the_pixels() {
     for channel in 0..3 {
         let values: Vec<f64> = collected(loader.in_order(2))
             .iter()
-            .flat_map(|b| b.images.index_axis(ndarray::Axis(1), channel).iter().map(|v| f64::from(*v)).collect::<Vec<_>>())
+            .flat_map(|b| {
+                b.images
+                    .index_axis(ndarray::Axis(1), channel)
+                    .iter()
+                    .map(|v| f64::from(*v))
+                    .collect::<Vec<_>>()
+            })
             .collect();
         let n = f64::from(u32::try_from(values.len()).unwrap());
         let m = values.iter().sum::<f64>() / n;

@@ -40,7 +40,9 @@ fn draws_the_box_where_it_is() {
 #[test]
 fn what_cannot_be_shown() {
     let (_folder, set) = set(1);
-    for (indices, columns, cell) in [(&[][..], 1, 64), (&[0], 0, 64), (&[0], 1, 8), (&[0], 1, 30_000), (&[0], 1, u32::MAX)] {
+    for (indices, columns, cell) in
+        [(&[][..], 1, 64), (&[0], 0, 64), (&[0], 1, 8), (&[0], 1, 30_000), (&[0], 1, u32::MAX)]
+    {
         assert!(mosaic(&set, indices, columns, cell).is_err(), "{columns} {cell}");
     }
     fs_err::remove_file(&set.samples[0].image).unwrap();

@@ -14,7 +14,10 @@ fn the_tutorials_photos() {
     };
     let options = ReadOptions::default();
     let set = Dataset::open(folder.path(), &options).unwrap();
-    assert_eq!((set.samples.len(), set.classes.as_slice()), (1200, &["cat".to_owned(), "dog".to_owned()][..]));
+    assert_eq!(
+        (set.samples.len(), set.classes.as_slice()),
+        (1200, &["cat".to_owned(), "dog".to_owned()][..])
+    );
     for class in 0..2 {
         assert_eq!(set.samples.iter().filter(|s| s.class == class).count(), 600);
     }
@@ -35,12 +38,9 @@ fn the_tutorials_photos() {
     assert_eq!((parts.train.len(), parts.val.len()), (960, 240));
     let constant = baseline(&set, &parts.train, &parts.val).unwrap();
     let b = constant.median_box;
-    for (got, expected) in [
-        (constant.majority_accuracy, 0.467),
-        (b.mean_iou, 0.711),
-        (b.iou50, 0.879),
-        (b.iou75, 0.542),
-    ] {
+    for (got, expected) in
+        [(constant.majority_accuracy, 0.467), (b.mean_iou, 0.711), (b.iou50, 0.879), (b.iou75, 0.542)]
+    {
         assert!((got - expected).abs() < 0.0006, "{got} where {expected} is known");
     }
 

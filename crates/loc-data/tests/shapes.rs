@@ -46,7 +46,8 @@ fn neither_size_nor_place_tells_the_class() {
     let all = [stats(0), stats(1), stats(2)];
     for measure in 0..3 {
         let values = all.map(|s| s[measure]);
-        let spread = values.iter().copied().fold(f32::MIN, f32::max) - values.iter().copied().fold(f32::MAX, f32::min);
+        let spread =
+            values.iter().copied().fold(f32::MIN, f32::max) - values.iter().copied().fold(f32::MAX, f32::min);
         // 120 a class; the deviation of a mean is about 0.015.
         assert!(spread < 0.06, "{all:?}");
     }
@@ -56,7 +57,11 @@ fn neither_size_nor_place_tells_the_class() {
 fn the_same_bytes_for_the_same_seed() {
     let digest = |n, seed| {
         let (_folder, set) = generated(n, seed);
-        set.samples.iter().map(|s| fs_err::read(&s.image).unwrap()).fold(Sha256::new(), |h, b| h.chain_update(b)).finalize()
+        set.samples
+            .iter()
+            .map(|s| fs_err::read(&s.image).unwrap())
+            .fold(Sha256::new(), |h, b| h.chain_update(b))
+            .finalize()
     };
     assert_eq!(digest(4, 0), digest(4, 0));
     assert_ne!(digest(4, 0), digest(4, 1));

@@ -22,10 +22,10 @@ fn of_three_photos() {
         (1, (200, 100), [50.0, 25.0, 150.0, 75.0]),
     ]));
     assert_eq!(stats.samples, 3);
-    assert_eq!(stats.classes.iter().map(|c| (c.name.as_str(), c.samples)).collect::<Vec<_>>(), [
-        ("cat", 1),
-        ("dog", 2)
-    ]);
+    assert_eq!(
+        stats.classes.iter().map(|c| (c.name.as_str(), c.samples)).collect::<Vec<_>>(),
+        [("cat", 1), ("dog", 2)]
+    );
     assert_eq!((stats.width.min, stats.width.median, stats.width.max), (100.0, 100.0, 200.0));
     assert_eq!((stats.sizes[0].photos, stats.sizes[0].size.width), (2, 100));
     assert_eq!((stats.boxes.side.min, stats.boxes.side.median, stats.boxes.side.max), (0.5, 0.5, 1.0));

@@ -177,10 +177,18 @@ fn missing_elements() {
     let boxed = object("cat", ["1", "2", "30", "40"].map(str::to_owned));
     let whole = format!("<annotation>\n<filename>a.jpg</filename>\n{boxed}</annotation>\n");
     let cases = [
-        (boxed.as_str(), "", "a.xml:1: has no <object> (hint: each photo needs one box; remove the photo, or annotate it)"),
+        (
+            boxed.as_str(),
+            "",
+            "a.xml:1: has no <object> (hint: each photo needs one box; remove the photo, or annotate it)",
+        ),
         ("<name>cat</name>", "", "a.xml:3: <object> has no <name> (hint: it names the class)"),
         ("<name>cat</name>", "<name> </name>", "a.xml:4: <name> is empty (hint: it names the class)"),
-        ("bndbox", "polygon", "a.xml:3: <object> has no <bndbox> (hint: only boxes are read, no polygons or masks)"),
+        (
+            "bndbox",
+            "polygon",
+            "a.xml:3: <object> has no <bndbox> (hint: only boxes are read, no polygons or masks)",
+        ),
         ("<xmin>1</xmin>", "", "a.xml:5: <bndbox> has no <xmin>"),
         ("<ymax>40</ymax>", "<ymax/>", "a.xml:9: <ymax> is empty"),
     ];
@@ -202,7 +210,10 @@ fn files_that_are_not_well_formed() {
             format!("a.xml:10: is not well-formed: the file ends inside an element (hint: {cut})"),
         ),
         (format!("{whole}{whole}").into_bytes(), "a.xml:18: is not well-formed: ".into()),
-        (whole.replace("</name>", "</nam>").into_bytes(), "a.xml:11: is not well-formed: expected 'name' tag".into()),
+        (
+            whole.replace("</name>", "</nam>").into_bytes(),
+            "a.xml:11: is not well-formed: expected 'name' tag".into(),
+        ),
         (whole.replace("cat", "&cat;").into_bytes(), "a.xml:11: is not well-formed: unknown entity".into()),
         (
             whole.replace("cat", "c\u{e4}t").chars().map(|c| c as u8).collect(),
@@ -221,10 +232,14 @@ fn files_that_are_not_well_formed() {
 fn hostile_files_are_refused_at_once() {
     let boxed = object("cat", ["1", "2", "30", "40"].map(str::to_owned));
     let body = format!("<annotation><filename>a.jpg</filename>{boxed}</annotation>");
-    let laughs: String = (1..20).map(|i| format!("<!ENTITY l{i} \"{}\">", format!("&l{};", i - 1).repeat(10))).collect();
+    let laughs: String =
+        (1..20).map(|i| format!("<!ENTITY l{i} \"{}\">", format!("&l{};", i - 1).repeat(10))).collect();
     let attributes: String = (0..80_000).map(|i| format!(" a{i}='1'")).collect();
     let cases = [
-        (format!("<!DOCTYPE a [<!ENTITY l0 \"ha\">{laughs}]>{body}"), "a.xml:1: has a DOCTYPE, which is refused"),
+        (
+            format!("<!DOCTYPE a [<!ENTITY l0 \"ha\">{laughs}]>{body}"),
+            "a.xml:1: has a DOCTYPE, which is refused",
+        ),
         (
             format!("<?xml version='1.0'?>\n<!DOCTYPE a SYSTEM \"file:///etc/passwd\">{body}"),
             "a.xml:2: has a DOCTYPE, which is refused",
@@ -259,8 +274,10 @@ fn the_photos_size_must_be_the_annotations() {
     let errors = errors_of(voc("a.jpg", (128, 96), &[("cat", [1.0, 2.0, 3.0, 4.0])]));
     assert_eq!(
         errors,
-        ["a.xml:5: the size is given as 128×96, the photo `a.jpg` is 64×48 (hint: the photo was resized after it was \
-          annotated, or is another one)"]
+        [
+            "a.xml:5: the size is given as 128×96, the photo `a.jpg` is 64×48 (hint: the photo was resized after it was \
+          annotated, or is another one)"
+        ]
     );
 }
 

@@ -85,6 +85,7 @@ struct MetaJson {
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "a JSON object with the key `format`")]
 struct FormatJson {
     format: u32,
 }
@@ -281,7 +282,7 @@ mod tests {
             (r#""std":[1.0,1.0,1.0]"#, r#""std":[1.0,1.0]"#, "length 2"),
             (r#""mean":[0.0,0.0,0.0]"#, r#""mean":[0.0,1e99,0.0]"#, "number out of range"),
             (r#""fit":"#, r#""blur":2,"fit":"#, "unknown field `blur`"),
-            ("{", "", "expected value"),
+            ("{", "", "expected a JSON object"),
         ] {
             let bad = good.replacen(from, to, 1);
             assert_ne!(bad, good, "{from} is not in {good}");

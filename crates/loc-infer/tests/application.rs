@@ -22,14 +22,17 @@ fn main() -> Result<(), loc_infer::Error> {
 }
 "#;
 
-/// An application in a folder of its own, with the workspace's lock file, so that versions are the same.
+/// An application in a folder of its own, with the workspace's lock file and profiles: with the same versions, compiled
+/// the same way, most of its crates are already in the workspace's target folder.
 fn application(features: &str) -> tempfile::TempDir {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let workspace = fs_err::read_to_string(here.join("../../Cargo.toml")).unwrap();
+    let profiles = workspace.split_once("\n[profile.").map_or("", |(_, profiles)| profiles);
     let folder = tempfile::tempdir().unwrap();
     let manifest = format!(
         "[package]\nname = \"application\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n\
          [dependencies]\nloc-infer = {{ path = {here:?}, {features} }}\n\n\
-         [profile.dev]\ndebug = false\n\n[profile.dev.package.loc-net]\nopt-level = 2\n\n[workspace]\n"
+         [workspace]\n\n[profile.{profiles}"
     );
     fs_err::write(folder.path().join("Cargo.toml"), manifest).unwrap();
     fs_err::create_dir(folder.path().join("src")).unwrap();
@@ -38,14 +41,15 @@ fn application(features: &str) -> tempfile::TempDir {
     folder
 }
 
-/// Runs cargo in the application's folder; its build is kept between runs of this test.
+/// Runs cargo in the application's folder, with the target folder that this test was built in.
 fn cargo(folder: &Path, args: &[&str]) -> String {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
     let run = |offline: bool| {
         Command::new(env!("CARGO"))
             .args(offline.then_some("--offline"))
             .args(args)
             .current_dir(folder)
-            .env("CARGO_TARGET_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).join("application"))
+            .env("CARGO_TARGET_DIR", target)
             .output()
             .unwrap()
     };
@@ -106,7 +110,10 @@ fn an_application_predicts_what_the_workspace_predicts() {
     let (model, photo) = (Model::new(4).file(), jpeg_of(&photo(320, 240, 6)));
     let found = Localizer::from_bytes(&model).unwrap().predict_encoded(&photo).unwrap();
     let (model, photo) = (file("model.safetensors", &model), file("photo.jpg", &photo));
-    let args = ["run", "--quiet", "--", &model.to_string_lossy(), &photo.to_string_lossy()];
+    // The profile of this test itself.
+    let profile = if cfg!(debug_assertions) { "dev" } else { "release" };
+    let args =
+        ["run", "--quiet", "--profile", profile, "--", &model.to_string_lossy(), &photo.to_string_lossy()];
     let printed = cargo(folder.path(), &args);
     // Not byte by byte: the two are compiled with other options.
     let numbers = |text: &str| -> Vec<f32> {

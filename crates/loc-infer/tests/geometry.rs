@@ -106,7 +106,7 @@ proptest! {
         let (a, b) = (NormBox::from(a).ordered(), NormBox::from(b).ordered());
         let in_pixels = a.to_pixels(size).iou(&b.to_pixels(size));
         // Tiny boxes lose digits on the way.
-        prop_assume!(a.area().min(b.area()) > 1e-4);
-        prop_assert!((in_pixels - a.iou(&b)).abs() < 1e-2, "{in_pixels} and {}", a.iou(&b));
+        let tolerance = if a.area().min(b.area()) > 1e-4 { 1e-2 } else { 1.0 };
+        prop_assert!((in_pixels - a.iou(&b)).abs() <= tolerance, "{in_pixels} and {}", a.iou(&b));
     }
 }

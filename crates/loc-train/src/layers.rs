@@ -44,7 +44,10 @@ impl Layer {
     pub fn environment(variable: impl Fn(&str) -> Option<String>) -> Vec<Self> {
         let named = |key: String| {
             let name = format!("LOC_{}", key.to_uppercase());
-            variable(&name).map(|value| Self::value(name, &key, &value))
+            variable(&name).map(|value| match key.as_str() {
+                "classes" => Self::list(name, &key, &value.split(',').map(str::to_owned).collect::<Vec<_>>()),
+                _ => Self::value(name, &key, &value),
+            })
         };
         keys().into_iter().filter_map(named).collect()
     }
@@ -139,9 +142,13 @@ fn explain(error: &toml::de::Error) -> String {
     }
 }
 
-/// The known word that differs least, if it differs little.
+/// The known word that differs least, if it differs little; one that begins the other differs little.
 fn nearest(word: &str, known: &[String]) -> Option<String> {
-    let distance = |k: &String| strsim::damerau_levenshtein(&word.replace('-', "_"), k);
+    let word = word.replace('-', "_");
+    let distance = |k: &String| match k.len() > 2 && (word.starts_with(k) || k.starts_with(&word)) {
+        true => 1,
+        false => strsim::damerau_levenshtein(&word, k),
+    };
     known.iter().min_by_key(|k| distance(k)).filter(|k| distance(k) <= 1 + k.len() / 4).cloned()
 }
 
@@ -190,6 +197,13 @@ mod tests {
             layers,
             [Layer { origin: "LOC_SPLIT_FILE".into(), text: "split_file = \"s.csv\"".into() }]
         );
+    }
+
+    #[test]
+    fn classes_in_the_environment_are_a_list() {
+        let layers = Layer::environment(|name| (name == "LOC_CLASSES").then(|| "cat,dog".into()));
+        let config = Config::resolve(None, &layers).unwrap();
+        assert_eq!(config.classes, Some(vec!["cat".to_owned(), "dog".to_owned()]));
     }
 
     #[test]

@@ -49,7 +49,8 @@ pub fn choose_split(config: &Config, dataset: &Dataset) -> Result<Split, TrainEr
 
 impl Prepared {
     pub(crate) fn new(config: &Config) -> Result<Self, TrainError> {
-        let device = device::parse(&config.device)?;
+        let device = device::parse(&config.device)
+            .map_err(|e| TrainError::Config { origin: "device".into(), reason: e.to_string() })?;
         let Some(data) = &config.data else {
             let reason =
                 "no data set is given (hint: `--data FOLDER`; `loc data sample shapes` makes one)".into();

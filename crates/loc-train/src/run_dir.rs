@@ -34,6 +34,8 @@ pub struct Provenance {
     pub version: String,
     /// Its arguments.
     pub arguments: Vec<String>,
+    /// Threads that compute.
+    pub threads: usize,
 }
 
 /// `run.json`.

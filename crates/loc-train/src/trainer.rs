@@ -45,7 +45,7 @@ pub fn train(
         status: Status::Running,
         versions: Versions { loc: provenance.version.clone(), model_format: loc_infer::FORMAT },
         machine: Machine::this(),
-        threads: config.threads,
+        threads: provenance.threads,
         arguments: provenance.arguments.clone(),
         seed: config.seed,
         dataset: DatasetJson {

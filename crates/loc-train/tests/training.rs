@@ -27,8 +27,11 @@ impl Fixture {
     fn config(&self, overrides: &[(&str, &str)]) -> Config {
         let data = self.path("shapes").display().to_string();
         let base = [("data", data.as_str()), ("imgsz", "188"), ("epochs", "2"), ("batch", "4")];
-        let layers: Vec<Layer> =
-            base.iter().chain(overrides).map(|(key, value)| Layer::value(format!("--{key}"), key, value)).collect();
+        let layers: Vec<Layer> = base
+            .iter()
+            .chain(overrides)
+            .map(|(key, value)| Layer::value(format!("--{key}"), key, value))
+            .collect();
         Config::resolve(None, &layers).unwrap()
     }
 
@@ -43,7 +46,7 @@ impl Fixture {
         overrides: &[(&str, &str)],
         on: &mut dyn FnMut(&Event, &Stop),
     ) -> Result<Outcome, TrainError> {
-        let provenance = Provenance { version: "0".into(), arguments: vec!["train".into()] };
+        let provenance = Provenance { version: "0".into(), arguments: vec!["train".into()], threads: 2 };
         let (stop, project) = (Stop::default(), self.path("runs"));
         train(&self.config(overrides), (&project, name, false), &provenance, &stop, &mut |e| on(&e, &stop))
     }
@@ -79,7 +82,16 @@ fn a_run_leaves_what_the_documentation_says() {
     assert_eq!((steps, epochs), (6, 2));
     let run = outcome.run;
     assert_eq!(run.status().unwrap(), Status::Finished);
-    for file in [run.config(), run.json(), run.split(), run.results(), run.best(), run.last(), run.epoch(1), run.epoch(2)] {
+    for file in [
+        run.config(),
+        run.json(),
+        run.split(),
+        run.results(),
+        run.best(),
+        run.last(),
+        run.epoch(1),
+        run.epoch(2),
+    ] {
         assert!(file.is_file(), "{}", file.display());
     }
     assert_eq!(last(&run), std::fs::read(run.epoch(2)).unwrap());
@@ -96,9 +108,10 @@ fn a_run_leaves_what_the_documentation_says() {
     // A second run of the same name gets a folder of its own; its config repeats the first.
     let layer = Layer { origin: "config.toml".into(), text: std::fs::read_to_string(run.config()).unwrap() };
     let config = Config::resolve(None, &[layer]).unwrap();
-    let provenance = Provenance { version: "0".into(), arguments: vec![] };
+    let provenance = Provenance { version: "0".into(), arguments: vec![], threads: 2 };
     let again =
-        train(&config, (&fixture.path("runs"), "exp", false), &provenance, &Stop::default(), &mut |_| {}).unwrap();
+        train(&config, (&fixture.path("runs"), "exp", false), &provenance, &Stop::default(), &mut |_| {})
+            .unwrap();
     assert_eq!(again.run.path(), fixture.path("runs").join("exp2"));
     assert!(last(&again.run) == last(&run), "a run repeated from its config.toml has other bytes");
 }
@@ -132,8 +145,12 @@ fn a_run_stopped_at_any_step_and_resumed_has_the_same_bytes() {
         assert_eq!(stopped.status, Status::Interrupted, "stopped at step {stop_at}");
         let resumed = go_on(&stopped.run, &[]).unwrap();
         assert_eq!(resumed.status, Status::Finished);
-        assert!(last(&resumed.run) == last(&whole.run), "stopped at step {stop_at}, the model has other bytes");
-        let losses = |run: &Run| run.rows().unwrap().iter().map(|r| (r.train_loss, r.val_loss)).collect::<Vec<_>>();
+        assert!(
+            last(&resumed.run) == last(&whole.run),
+            "stopped at step {stop_at}, the model has other bytes"
+        );
+        let losses =
+            |run: &Run| run.rows().unwrap().iter().map(|r| (r.train_loss, r.val_loss)).collect::<Vec<_>>();
         assert_eq!(losses(&resumed.run), losses(&whole.run), "stopped at step {stop_at}");
     }
 }

@@ -117,8 +117,11 @@ fn read_request(stream: &TcpStream) -> Asked {
 }
 
 fn send(mut stream: &TcpStream, answer: &Answer) -> std::io::Result<()> {
-    let headers = answer.headers.join("\r\n");
-    write!(stream, "HTTP/1.1 {}\r\nConnection: close\r\n{headers}\r\n\r\n", answer.status)?;
+    write!(stream, "HTTP/1.1 {}\r\n", answer.status)?;
+    for line in &answer.headers {
+        write!(stream, "{line}\r\n")?;
+    }
+    write!(stream, "Connection: close\r\n\r\n")?;
     let n = answer.cut.unwrap_or(answer.body.len());
     stream.write_all(&answer.body[..n])?;
     stream.flush()

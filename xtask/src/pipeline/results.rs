@@ -97,8 +97,7 @@ pub(super) mod tests {
 
     #[test]
     fn the_table_sets_the_model_beside_the_constant_answer() {
-        let expected = "\
-                       this model  constant answer    gain
+        let expected = "                       this model  constant answer    gain
 accuracy                    0.950            0.450  +0.500
 mean IoU                    0.800            0.400  +0.400
 IoU ≥ 0.5                   1.000            0.300  +0.700

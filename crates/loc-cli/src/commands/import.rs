@@ -1,6 +1,6 @@
 //! `loc import`: PyTorch's weights as a model file.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use loc_infer::{ImageSize, InputSpec, ModelMeta};
 use loc_net::{InputShape, NetworkConfig};
 use loc_train::ModelFile;
@@ -19,7 +19,11 @@ pub(crate) fn run(args: &ImportArgs, output: &Output) -> Result<Exit> {
     let file = ModelFile::new(meta, network);
     let layers = file.build().map_err(|e| usage(format!("--imgsz {}: {e}", args.imgsz)))?;
 
-    let weights = loc_model::import::read(&args.input)?.weights;
+    let found = loc_model::import::read(&args.input)?;
+    if found.metadata.is_some() {
+        bail!("{}: is a loc model already (hint: it can be used as it is)", args.input.display());
+    }
+    let weights = found.weights;
     weights.check(&layers).with_context(|| args.input.display().to_string())?;
     write_whole(&args.output, &loc_model::weights::to_bytes(&weights, Some(&file.to_json()?))?)?;
     output.note(&format!("{} parameters, classes {}", layers.parameter_count(), args.classes.join(", ")));

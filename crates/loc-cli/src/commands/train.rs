@@ -24,7 +24,9 @@ pub(crate) fn run(args: &TrainArgs, output: &Output) -> Result<Exit> {
             let config = configuration(args)?;
             use_threads(config.threads)?;
             let arguments = std::env::args().skip(1).collect();
-            let provenance = Provenance { version: env!("CARGO_PKG_VERSION").into(), arguments };
+            let threads = rayon::current_num_threads();
+            let version = env!("CARGO_PKG_VERSION").into();
+            let provenance = Provenance { version, arguments, threads };
             let place = (&*args.project, &*args.name, args.exist_ok);
             loc_train::train(&config, place, &provenance, &stop, &mut |e| progress.show(e))?
         }

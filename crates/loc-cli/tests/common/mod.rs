@@ -4,28 +4,28 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 /// A folder and the binary.
-pub struct Desk {
+pub(crate) struct Desk {
     folder: tempfile::TempDir,
 }
 
 /// What a call printed and how it ended.
 #[derive(Debug)]
-pub struct Ran {
-    pub code: i32,
-    pub stdout: String,
-    pub stderr: String,
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl Desk {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { folder: tempfile::tempdir().unwrap() }
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    pub fn command(&self, args: &[&str]) -> Command {
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_loc"));
         command.current_dir(self.folder.path()).args(args).stdin(Stdio::null()).env_remove("NO_COLOR");
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("LOC_")) {
@@ -34,13 +34,13 @@ impl Desk {
         command
     }
 
-    pub fn run(&self, args: &[&str]) -> Ran {
+    pub(crate) fn run(&self, args: &[&str]) -> Ran {
         Ran::of(self.command(args).output().unwrap())
     }
 
     /// Runs and demands success; stdout comes back.
     #[track_caller]
-    pub fn ok(&self, args: &[&str]) -> String {
+    pub(crate) fn ok(&self, args: &[&str]) -> String {
         let ran = self.run(args);
         assert_eq!(ran.code, 0, "loc {args:?}: {ran:?}");
         ran.stdout
@@ -48,7 +48,7 @@ impl Desk {
 
     /// Runs and demands this exit code and these words on stderr.
     #[track_caller]
-    pub fn fails(&self, args: &[&str], code: i32, words: &[&str]) -> Ran {
+    pub(crate) fn fails(&self, args: &[&str], code: i32, words: &[&str]) -> Ran {
         let ran = self.run(args);
         assert_eq!(ran.code, code, "loc {args:?}: {ran:?}");
         for word in words {
@@ -59,12 +59,12 @@ impl Desk {
     }
 
     /// Draws a data set of `n` photos.
-    pub fn shapes(&self, n: usize) {
+    pub(crate) fn shapes(&self, n: usize) {
         self.ok(&["data", "sample", "shapes", "--n", &n.to_string()]);
     }
 
     /// Trains a small model for an epoch; its path.
-    pub fn model(&self) -> String {
+    pub(crate) fn model(&self) -> String {
         let run = self.ok(&["train", "--data", "shapes", "--imgsz", "188", "--epochs", "1", "--batch", "8"]);
         let model = format!("{}/weights/last.safetensors", run.trim());
         assert!(self.path(&model).is_file());
@@ -73,7 +73,7 @@ impl Desk {
 }
 
 impl Ran {
-    pub fn of(output: Output) -> Self {
+    pub(crate) fn of(output: Output) -> Self {
         Self {
             code: output.status.code().unwrap_or(-1),
             stdout: String::from_utf8(output.stdout).unwrap(),
@@ -83,7 +83,7 @@ impl Ran {
 }
 
 /// The only file of a folder with this ending, by order of name.
-pub fn first(folder: &Path, ending: &str) -> PathBuf {
+pub(crate) fn first(folder: &Path, ending: &str) -> PathBuf {
     let mut files: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).collect();
     files.retain(|f| f.extension().is_some_and(|e| e == ending));
     files.sort();

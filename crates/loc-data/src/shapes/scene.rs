@@ -15,6 +15,13 @@ const SIZES: [(u16, u16); 5] = [(256, 256), (288, 240), (240, 288), (300, 225), 
 /// The object's side (the square root of its box's area) as a share of the photo's shorter side.
 const SIDE: (f32, f32) = (0.22, 0.65);
 
+/// The middle of each class's usual hues, in turns of the colour circle, and how far they reach to either side. As in
+/// life a colour suggests the class; the shape decides it.
+const HUES: [f32; 3] = [0.06, 0.60, 0.33];
+const HUE_REACH: f32 = 0.13;
+/// How often an object has one of its class's usual hues, and not just any.
+const USUAL: f32 = 0.85;
+
 /// Everything about a photo that its annotation tells, and where to go on drawing random numbers for the rest.
 pub(super) struct Scene {
     pub(super) size: (u16, u16),
@@ -60,12 +67,34 @@ impl Scene {
         let mut random = self.random.clone();
         let mut canvas = Canvas::new(self.size.0, self.size.1);
         backdrop::paint(&mut canvas, &mut random);
-        let body = body_color(&canvas, &self.outline, &mut random);
+        let body = self.color(&canvas, &mut random);
         self.shadow(&mut canvas, &mut random);
         self.body(&mut canvas, body, &mut random);
         canvas.blur(random.below(3));
         canvas.grain(random.range(0.005, 0.03), &mut random);
         canvas
+    }
+
+    /// A colour that stands out from what lies under and around the object.
+    fn color(&self, canvas: &Canvas, random: &mut Random) -> Color {
+        let [x1, y1, x2, y2] = self.outline.bounds();
+        let behind = canvas.mean(x1 - 8.0, y1 - 8.0, x2 + 8.0, y2 + 8.0);
+        let usual = random.chance(USUAL);
+        let mut farthest: Option<Color> = None;
+        for _ in 0..40 {
+            let hue = match usual {
+                true => HUES[self.class] + random.range(-HUE_REACH, HUE_REACH),
+                false => random.unit(),
+            };
+            let color = hsv(hue.rem_euclid(1.0), random.range(0.4, 0.95), random.range(0.25, 1.0));
+            if distance(color, behind) >= 0.28 {
+                return color;
+            }
+            if farthest.is_none_or(|f| distance(color, behind) > distance(f, behind)) {
+                farthest = Some(color);
+            }
+        }
+        farthest.unwrap_or([1.0; 3])
     }
 
     /// A soft dark copy, a little aside.
@@ -112,21 +141,4 @@ impl Scene {
 
 fn square_distance(a: Point, b: Point) -> f32 {
     (a.0 - b.0) * (a.0 - b.0) + (a.1 - b.1) * (a.1 - b.1)
-}
-
-/// A colour that stands out from what lies under and around the object.
-fn body_color(canvas: &Canvas, outline: &Outline, random: &mut Random) -> Color {
-    let [x1, y1, x2, y2] = outline.bounds();
-    let behind = canvas.mean(x1 - 8.0, y1 - 8.0, x2 + 8.0, y2 + 8.0);
-    let mut farthest = [1.0; 3];
-    for _ in 0..40 {
-        let color = hsv(random.unit(), random.range(0.3, 0.95), random.range(0.25, 1.0));
-        if distance(color, behind) >= 0.28 {
-            return color;
-        }
-        if distance(color, behind) > distance(farthest, behind) {
-            farthest = color;
-        }
-    }
-    farthest
 }

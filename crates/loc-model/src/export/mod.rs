@@ -33,6 +33,12 @@ pub const DEFAULT_OPSET: i64 = 13;
 /// The operator sets an export can use, and for each the version of the file format of its time.
 const OPSETS: [(i64, i64); 2] = [(11, 6), (DEFAULT_OPSET, 7)];
 
+/// The operator sets an export can use.
+#[must_use]
+pub fn opsets() -> [i64; 2] {
+    OPSETS.map(|(version, _)| version)
+}
+
 /// Largest file: protobuf's own limit.
 const MAX_BYTES: usize = i32::MAX as usize;
 

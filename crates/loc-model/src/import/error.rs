@@ -71,7 +71,7 @@ pub enum ImportError {
         keys: Vec<String>,
     },
     /// A tensor that cannot be read.
-    #[error("tensor `{tensor}`: {reason}")]
+    #[error("tensor `{}`: {reason}", .tensor.escape_debug())]
     Tensor {
         /// Its name.
         tensor: String,

@@ -64,7 +64,7 @@ fn tensors(heap: &Heap<'_>, items: &[(Id, Id)]) -> Result<Vec<(String, Dense)>, 
             return Err(ImportError::NotStateDict { found: "a key that is not text".into() });
         };
         if !tensor::is_tensor(heap, value) {
-            let found = format!("`{name}` is {}", describe(heap, value));
+            let found = format!("`{}` is {}", name.escape_debug(), describe(heap, value));
             return Err(ImportError::NotStateDict { found });
         }
         let fail = |reason| ImportError::Tensor { tensor: name.to_owned(), reason };
@@ -98,7 +98,7 @@ fn module_class(heap: &Heap<'_>, id: Id) -> Option<String> {
 
 fn global(heap: &Heap<'_>, id: Id) -> Option<String> {
     match heap.get(id) {
-        Object::Global { module, name } => Some(format!("{module}.{name}")),
+        Object::Global { module, name } => Some(format!("{}.{}", module.escape_debug(), name.escape_debug())),
         _ => None,
     }
 }
@@ -116,7 +116,7 @@ fn describe(heap: &Heap<'_>, id: Id) -> String {
         Object::Tuple(items) => format!("a tuple of {}", items.len()),
         Object::List(items) => format!("a list of {}", items.len()),
         Object::Dict(items) => dict(heap, items),
-        Object::Global { module, name } => format!("the class or function `{module}.{name}`"),
+        Object::Global { .. } => format!("the class or function `{}`", global(heap, id).unwrap_or_default()),
         Object::Persistent(_) => "a storage without a tensor".into(),
         Object::Call { callable, .. } => match global(heap, *callable) {
             Some(name) => format!("what `{name}` would return, which is not called"),
@@ -132,7 +132,7 @@ fn dict(heap: &Heap<'_>, items: &[(Id, Id)]) -> String {
         return "an empty dict".into();
     }
     let key = |id: Id| match heap.get(id) {
-        Object::Text(text) => format!("`{}`", text.chars().take(40).collect::<String>()),
+        Object::Text(text) => format!("`{}`", text.escape_debug().take(40).collect::<String>()),
         _ => describe_key(heap, id),
     };
     let shown: Vec<String> = items.iter().take(6).map(|(k, _)| key(*k)).collect();

@@ -64,7 +64,7 @@ pub(super) fn dense(heap: &Heap<'_>, id: Id) -> Result<Dense, String> {
                 (callable, args) = (inner, inner_args);
             }
             ("_rebuild_from_type_v2", [inner, _, inner_args, ..]) => (callable, args) = (*inner, *inner_args),
-            _ => return Err(format!("is built by `{name}`: only dense tensors are read")),
+            _ => return Err(format!("is built by `{}`: only dense tensors are read", name.escape_debug())),
         }
     }
     Err("is wrapped too often".into())
@@ -95,7 +95,7 @@ fn lies(heap: &Heap<'_>, args: &[Id]) -> Result<Dense, String> {
         "FloatStorage" => Float::F32,
         "HalfStorage" => Float::F16,
         "BFloat16Storage" => Float::Bf16,
-        _ => return Err(format!("has a {class}, where floats are needed")),
+        _ => return Err(format!("has a {}, where floats are needed", class.escape_debug())),
     };
     let mut dense = Dense {
         storage: (*key).to_owned(),

@@ -2,10 +2,13 @@
 //!
 //! `y[o, i, j] = b[o] + Σ_{c,u,v} w[o, c, u, v] · x[c, i·s + u − p, j·s + v − p]`, zero outside x.
 //!
-//! The form: a tile of output rows at a time, its patches gathered as a matrix that fits the second-level cache
-//! (`im2col`), then a small matrix product. Photos and tiles are spread over the pool. The plain twin is `scalar`.
+//! Two forms. Wide maps with stride 1 and no padding: output rows straight from input rows (`rows`). All others: a
+//! tile of output rows at a time, its patches gathered as a matrix that fits the second-level cache (`patches`), then
+//! a small matrix product. Photos and tiles are spread over the pool. The plain twin is `scalar`.
 
+mod block;
 mod patches;
+mod rows;
 pub mod scalar;
 #[cfg(test)]
 mod tests;
@@ -30,6 +33,10 @@ pub fn forward(shape: &ConvShape, n: usize, x: &[f32], w: &[f32], b: &[f32], y: 
     assert_eq!(x.len(), n * in_len, "input");
     assert_eq!(y.len(), n * out_len, "output");
     assert_eq!((w.len(), b.len()), (shape.weight_len(), shape.conv.out_channels), "weight and bias");
+    if rows::fits(shape) {
+        forward_rows(shape, n, x, w, |channel| b[channel], y);
+        return;
+    }
     let tiles = Tile::all(shape);
     let plane = shape.out_size().0 * shape.out_size().1;
     let (group_out, fan_in) = (shape.conv.out_channels / shape.conv.groups, shape.fan_in());
@@ -64,6 +71,36 @@ pub fn forward(shape: &ConvShape, n: usize, x: &[f32], w: &[f32], b: &[f32], y: 
     });
 }
 
+/// The row form of the output.
+fn forward_rows(
+    shape: &ConvShape,
+    n: usize,
+    x: &[f32],
+    w: &[f32],
+    bias: impl Fn(usize) -> f32 + Sync,
+    y: &mut [f32],
+) {
+    let (in_len, out_len) = (shape.in_len(), shape.out_len());
+    let (height, width) = shape.out_size();
+    let group_out = shape.conv.out_channels / shape.conv.groups;
+    let (packed, tasks, y) = (rows::Packed::new(shape, w), rows::tasks(shape), Planes::new(y));
+    (0..n * tasks.len()).into_par_iter().for_each(|task| {
+        let (photo, rows) = (task / tasks.len(), tasks[task % tasks.len()].clone());
+        let x = &x[photo * in_len..][..in_len];
+        for (row, group) in rows.flat_map(|row| (0..shape.conv.groups).map(move |g| (row, g))) {
+            packed.row(shape, group, x, row, |channel, column, sums| {
+                let channel = group * group_out + channel;
+                let at = photo * out_len + (channel * height + row) * width + column;
+                #[expect(unsafe_code, reason = "tasks of one photo interleave in memory")]
+                // SAFETY: each task writes its own rows of its own photo, and no other range is alive here.
+                let out = unsafe { y.range(at, rows::COLS) };
+                let bias = bias(channel);
+                out.iter_mut().zip(sums).for_each(|(out, sum)| *out = sum + bias);
+            });
+        }
+    });
+}
+
 /// `gw` (as w) and `gb[out]` from `x[n, in, h, w]` and the output's gradient `gy[n, out, oh, ow]`.
 ///
 /// # Panics
@@ -92,6 +129,10 @@ pub fn backward_weights(shape: &ConvShape, n: usize, x: &[f32], gy: &[f32], gw: 
                 let gy = &gy[photo * out_len..][..out_len];
                 for (gb, plane) in gb.iter_mut().zip(gy.chunks_exact(plane)) {
                     *gb += sum(plane);
+                }
+                if rows::fits(shape) {
+                    rows::add_weight_gradient(shape, x, gy, &mut gw);
+                    continue;
                 }
                 for (tile, group) in tiles.iter().flat_map(|t| (0..shape.conv.groups).map(move |g| (t, g))) {
                     with_buffers([fan_in * tile.row()], |[patches]| {
@@ -129,6 +170,14 @@ pub fn backward_input(shape: &ConvShape, n: usize, w: &[f32], gy: &[f32], gx: &m
     assert_eq!(gx.len(), n * in_len, "input gradient");
     assert_eq!(gy.len(), n * out_len, "output gradient");
     assert_eq!(w.len(), shape.weight_len(), "weight");
+    if rows::fits_input_gradient(shape) {
+        let (adjoint, turned) = rows::adjoint(shape, w);
+        let mut padded = vec![0.0; n * adjoint.in_len()];
+        let photos = padded.par_chunks_exact_mut(adjoint.in_len()).zip(gy.par_chunks_exact(out_len));
+        photos.for_each(|(padded, gy)| rows::pad(shape, gy, padded));
+        forward_rows(&adjoint, n, &padded, &turned, |_| 0.0, gx);
+        return;
+    }
     let tiles = Tile::all(shape);
     let plane = shape.out_size().0 * shape.out_size().1;
     let (group_out, fan_in) = (shape.conv.out_channels / shape.conv.groups, shape.fan_in());

@@ -79,6 +79,10 @@ fn equals_the_plain_twin_over_several_tiles() {
         (6, (130, 40), Conv2d::square(12, 5)),
         (48, (12, 12), Conv2d::square(40, 5)),
         (8, (90, 70), Conv2d { padding: (2, 2), groups: 8, ..Conv2d::square(8, 5) }),
+        // The row form: an odd width with one channel, several groups, more channels than one block.
+        (1, (9, 53), Conv2d::square(1, 5)),
+        (4, (70, 66), Conv2d { groups: 2, kernel: (3, 4), ..Conv2d::square(14, 3) }),
+        (3, (64, 64), Conv2d::square(9, 5)),
     ] {
         compare(&ConvShape { in_channels, in_size, conv }, 2);
     }
@@ -108,7 +112,7 @@ fn gradients_are_the_difference_quotients() {
 
 #[test]
 fn bytes_do_not_depend_on_the_threads() {
-    let shape = ConvShape { in_channels: 3, in_size: (40, 40), conv: Conv2d::square(6, 5) };
+    let shape = ConvShape { in_channels: 3, in_size: (60, 60), conv: Conv2d::square(6, 5) };
     let n = 11;
     let v = inputs(&shape, n);
     let (x, w, b, gy) = (single(&v.x), single(&v.w), single(&v.b), single(&v.gy));

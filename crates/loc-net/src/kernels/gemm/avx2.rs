@@ -22,7 +22,7 @@ pub(super) fn available() -> bool {
 
 /// Lanes `0..n` on, for n up to 8.
 #[target_feature(enable = "avx2,fma")]
-fn lanes(n: usize) -> __m256i {
+pub(crate) fn lanes(n: usize) -> __m256i {
     const TABLE: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
     let start = &TABLE[8 - n.min(8)..][..8];
     // SAFETY: eight 32-bit numbers from the slice just taken.
@@ -238,7 +238,7 @@ impl Dots {
 
 /// The sum of the eight lanes.
 #[target_feature(enable = "avx2,fma")]
-fn total(v: __m256) -> f32 {
+pub(crate) fn total(v: __m256) -> f32 {
     let four = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps::<1>(v));
     let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
     _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)))

@@ -6,7 +6,7 @@
 //! a bit.
 
 #[cfg(target_arch = "x86_64")]
-mod avx2;
+pub(crate) mod avx2;
 pub mod scalar;
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,65 @@
+//! `docs/cli.md` is what `--help` says. `LOC_BLESS=1 cargo test -p loc-cli --test reference` writes it anew.
+
+mod common;
+
+use std::fmt::Write;
+use std::path::Path;
+
+use common::Desk;
+
+const COMMANDS: [&[&str]; 13] = [
+    &[],
+    &["data"],
+    &["data", "check"],
+    &["data", "stats"],
+    &["data", "show"],
+    &["data", "split"],
+    &["data", "sample"],
+    &["train"],
+    &["val"],
+    &["predict"],
+    &["export"],
+    &["import"],
+    &["info"],
+];
+
+fn help(desk: &Desk, command: &[&str]) -> String {
+    let args: Vec<&str> = command.iter().copied().chain(["--help"]).collect();
+    let output = desk.command(&args).env("COLUMNS", "100").output().unwrap();
+    assert!(output.status.success(), "loc {args:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn the_reference_is_what_help_says() {
+    let desk = Desk::new();
+    let mut text = String::from(
+        "# The commands of `loc`\n\nGenerated from `loc --help` by a test; edit `crates/loc-cli/src/args.rs` instead.\n",
+    );
+    for command in COMMANDS {
+        let name = std::iter::once(&"loc").chain(command).copied().collect::<Vec<_>>().join(" ");
+        let help = help(&desk, command);
+        let lines: Vec<&str> = help.lines().map(str::trim_end).collect();
+        writeln!(text, "\n## {name}\n\n```text\n{}\n```", lines.join("\n").trim_end()).unwrap();
+    }
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/cli.md");
+    if std::env::var_os("LOC_BLESS").is_some() {
+        std::fs::write(&path, &text).unwrap();
+    }
+    let found = std::fs::read_to_string(&path).unwrap();
+    assert!(found == text, "docs/cli.md is out of date: LOC_BLESS=1 cargo test -p loc-cli --test reference");
+}
+
+#[test]
+fn every_command_is_in_the_reference() {
+    let desk = Desk::new();
+    for (group, depth) in [(&[][..], 0), (&["data"][..], 1)] {
+        let text = help(&desk, group);
+        let listed = text.split("Commands:").nth(1).unwrap().split("\n\n").next().unwrap();
+        for line in listed.lines().filter(|l| l.starts_with("  ") && !l.starts_with("   ")) {
+            let name = line.split_whitespace().next().unwrap();
+            let known = COMMANDS.iter().any(|c| c.len() > depth && c[depth] == name && c[..depth] == *group);
+            assert!(known || name == "help", "`{name}` is not in the reference");
+        }
+    }
+}

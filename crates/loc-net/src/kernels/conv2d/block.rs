@@ -1,0 +1,191 @@
+//! The inner loops of the row form: sums of shifted input rows, and dot products with shifted input rows. On AVX2 and
+//! FMA where they are there, plain otherwise.
+
+use super::rows::{CHANNELS, COLS, GradientTile};
+
+/// `sums[c][j] = Σ_k weights[k][c] · x[offsets[k] + j]` for `channels` of the block (1 to 6) and 16 columns.
+pub(super) fn multiply(
+    channels: usize,
+    weights: &[f32],
+    offsets: &[usize],
+    x: &[f32],
+    sums: &mut [[f32; COLS]; CHANNELS],
+) {
+    assert!(
+        (1..=CHANNELS).contains(&channels) && weights.len() == channels * offsets.len(),
+        "a block's weights"
+    );
+    let reach = offsets.last().copied().unwrap_or(0) + COLS;
+    assert!(x.len() >= reach, "the input holds what the last kernel position reads");
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+        #[expect(unsafe_code, reason = "calls the AVX2 form after checking for it")]
+        // SAFETY: AVX2 and FMA are there; offsets ascend, so all reads lie below `reach`, checked above.
+        unsafe {
+            match channels {
+                1 => avx2::multiply::<1>(weights, offsets, x, sums),
+                2 => avx2::multiply::<2>(weights, offsets, x, sums),
+                3 => avx2::multiply::<3>(weights, offsets, x, sums),
+                4 => avx2::multiply::<4>(weights, offsets, x, sums),
+                5 => avx2::multiply::<5>(weights, offsets, x, sums),
+                _ => avx2::multiply::<CHANNELS>(weights, offsets, x, sums),
+            }
+        }
+        return;
+    }
+    for (weights, offset) in weights.chunks_exact(channels).zip(offsets) {
+        for (sums, weight) in sums.iter_mut().zip(weights) {
+            sums.iter_mut().zip(&x[*offset..]).for_each(|(s, x)| *s += weight * x);
+        }
+    }
+}
+
+/// `gw[o][k] += Σ_{rows, columns} gy[o][row][column] · x[offsets[k] + row · x_row + column]`, for `channels` o.
+pub(super) fn add_dots(tile: &GradientTile, channels: usize, gw: &mut [f32]) {
+    let fan_in = tile.offsets.len();
+    let reach = tile.offsets.last().copied().unwrap_or(0) + (tile.rows - 1) * tile.x_row + tile.gy_row;
+    assert!(tile.x.len() >= reach, "the input holds what the last kernel position reads");
+    let reach = (channels - 1) * tile.gy_plane + tile.rows * tile.gy_row;
+    assert!(tile.gy.len() >= reach && gw.len() == channels * fan_in, "gradients hold all channels");
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+        #[expect(unsafe_code, reason = "calls the AVX2 form after checking for it")]
+        // SAFETY: AVX2 and FMA are there; offsets ascend, so all reads lie inside, checked above.
+        unsafe {
+            avx2::add_dots(tile, channels, gw);
+        }
+        return;
+    }
+    for (o, gw) in gw.chunks_exact_mut(fan_in).enumerate() {
+        for (gw, offset) in gw.iter_mut().zip(tile.offsets) {
+            for row in 0..tile.rows {
+                let gy = &tile.gy[o * tile.gy_plane + row * tile.gy_row..][..tile.gy_row];
+                let x = &tile.x[offset + row * tile.x_row..];
+                *gw += gy.iter().zip(x).map(|(g, x)| g * x).sum::<f32>();
+            }
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod avx2 {
+    #![expect(
+        unsafe_code,
+        reason = "vector loads and stores through pointers whose ranges the callers checked"
+    )]
+
+    use std::arch::x86_64::{
+        __m256, _mm256_broadcast_ss, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_maskload_ps, _mm256_setzero_ps,
+        _mm256_storeu_ps,
+    };
+
+    use super::super::rows::{CHANNELS, COLS, GradientTile};
+    use crate::kernels::gemm::avx2::{lanes, total};
+
+    /// # Safety
+    ///
+    /// AVX2 and FMA are available; `weights` holds R for each offset; `x` holds 16 values from each offset on.
+    #[target_feature(enable = "avx2,fma")]
+    pub(super) unsafe fn multiply<const R: usize>(
+        weights: &[f32],
+        offsets: &[usize],
+        x: &[f32],
+        sums: &mut [[f32; COLS]; CHANNELS],
+    ) {
+        let mut acc = [[_mm256_setzero_ps(); 2]; R];
+        let (x, mut w) = (x.as_ptr(), weights.as_ptr());
+        // SAFETY: reads of x and of the weights as promised; writes fill whole rows of `sums`.
+        unsafe {
+            for offset in offsets {
+                let at = x.add(*offset);
+                let (x0, x1) = (_mm256_loadu_ps(at), _mm256_loadu_ps(at.add(8)));
+                for (r, acc) in acc.iter_mut().enumerate() {
+                    let weight = _mm256_broadcast_ss(&*w.add(r));
+                    acc[0] = _mm256_fmadd_ps(weight, x0, acc[0]);
+                    acc[1] = _mm256_fmadd_ps(weight, x1, acc[1]);
+                }
+                w = w.add(R);
+            }
+            for (acc, sums) in acc.iter().zip(sums) {
+                _mm256_storeu_ps(sums.as_mut_ptr(), acc[0]);
+                _mm256_storeu_ps(sums.as_mut_ptr().add(8), acc[1]);
+            }
+        }
+    }
+
+    /// # Safety
+    ///
+    /// AVX2 and FMA are available; the tile's slices hold what its rows, channels and offsets read.
+    #[target_feature(enable = "avx2,fma")]
+    pub(super) unsafe fn add_dots(tile: &GradientTile, channels: usize, gw: &mut [f32]) {
+        let fan_in = tile.offsets.len();
+        for o in (0..channels).step_by(3) {
+            for k in (0..fan_in).step_by(4) {
+                // SAFETY: as this function's own.
+                unsafe {
+                    match (channels - o, fan_in - k) {
+                        (1, 1..4) => dots::<1, 1>(tile, o, k, 3.min(fan_in - k), gw),
+                        (1, _) => dots::<1, 4>(tile, o, k, 1, gw),
+                        (2, 1..4) => dots::<2, 1>(tile, o, k, 3.min(fan_in - k), gw),
+                        (2, _) => dots::<2, 4>(tile, o, k, 1, gw),
+                        (_, 1..4) => dots::<3, 1>(tile, o, k, 3.min(fan_in - k), gw),
+                        (_, _) => dots::<3, 4>(tile, o, k, 1, gw),
+                    }
+                }
+            }
+        }
+    }
+
+    /// `times` blocks of R channels and S kernel positions, beginning at channel `o` and position `k`.
+    ///
+    /// # Safety
+    ///
+    /// As [`add_dots`]; R channels from `o` and S · `times` positions from `k` exist.
+    #[target_feature(enable = "avx2,fma")]
+    unsafe fn dots<const R: usize, const S: usize>(
+        tile: &GradientTile,
+        o: usize,
+        k: usize,
+        times: usize,
+        gw: &mut [f32],
+    ) {
+        let fan_in = tile.offsets.len();
+        let whole = tile.gy_row / 8 * 8;
+        let mask = lanes(tile.gy_row - whole);
+        for k in (k..k + S * times).step_by(S) {
+            let mut sums = [[_mm256_setzero_ps(); S]; R];
+            // SAFETY: whole vectors inside each row, the rest under a mask.
+            unsafe {
+                let gy = tile.gy.as_ptr().add(o * tile.gy_plane);
+                let x: [*const f32; S] = std::array::from_fn(|s| tile.x.as_ptr().add(tile.offsets[k + s]));
+                for row in 0..tile.rows {
+                    let (gy, x_row) = (gy.add(row * tile.gy_row), row * tile.x_row);
+                    for j in (0..whole).step_by(8) {
+                        let x: [__m256; S] = std::array::from_fn(|s| _mm256_loadu_ps(x[s].add(x_row + j)));
+                        for (r, sums) in sums.iter_mut().enumerate() {
+                            let g = _mm256_loadu_ps(gy.add(r * tile.gy_plane + j));
+                            for s in 0..S {
+                                sums[s] = _mm256_fmadd_ps(g, x[s], sums[s]);
+                            }
+                        }
+                    }
+                    if whole < tile.gy_row {
+                        let x: [__m256; S] =
+                            std::array::from_fn(|s| _mm256_maskload_ps(x[s].add(x_row + whole), mask));
+                        for (r, sums) in sums.iter_mut().enumerate() {
+                            let g = _mm256_maskload_ps(gy.add(r * tile.gy_plane + whole), mask);
+                            for s in 0..S {
+                                sums[s] = _mm256_fmadd_ps(g, x[s], sums[s]);
+                            }
+                        }
+                    }
+                }
+            }
+            for (r, sums) in sums.iter().enumerate() {
+                for (s, sum) in sums.iter().enumerate() {
+                    gw[(o + r) * fan_in + k + s] += total(*sum);
+                }
+            }
+        }
+    }
+}
