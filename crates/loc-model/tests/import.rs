@@ -92,7 +92,7 @@ fn every_bad_file_gets_its_own_answer() {
         ("bad-module-in-checkpoint", vec!["under `model`, a whole pickled module (`__main__.Small`)"]),
         ("bad-negated", vec!["tensor `neg`: is conjugated or negated"]),
         ("bad-no-pickle", vec!["without a PyTorch pickle (`data.pkl`)"]),
-        ("bad-no-storage", vec!["zip archive", "bad-no-storage/data/0"]),
+        ("bad-no-storage", vec!["zip archive", "ok-plain-dict/data/0", "(hint:"]),
         ("bad-no-tensors", vec!["a dict without a tensor, its keys `epoch`, `lr`"]),
         ("bad-number-inside", vec!["`num_updates` is a number"]),
         ("bad-plain-pickle", vec!["is a plain pickle"]),

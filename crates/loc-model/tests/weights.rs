@@ -103,7 +103,7 @@ fn a_file_that_cannot_be_read_is_named() {
 
 fn any_weights() -> impl Strategy<Value = Weights> {
     let any_weight = prop::collection::vec(0_usize..4, 0..4).prop_flat_map(|shape| {
-        let count = shape.iter().product();
+        let count: usize = shape.iter().product();
         // Any bits: what is not a number comes back as it was.
         prop::collection::vec(any::<u32>(), count).prop_map(move |bits| Weight {
             shape: shape.clone(),
