@@ -1,4 +1,7 @@
-//! `cargo xtask test`: every crate's tests, one `cargo test` a crate so that a failure is named.
+//! `cargo xtask test`: every crate's tests, with every feature that needs no GPU, through plain `cargo test`.
+//!
+//! One command for the whole workspace: a command a crate would resolve the features anew for each, and build Candle
+//! several times over. Cargo names the crate whose test failed.
 
 use anyhow::Result;
 
@@ -16,35 +19,20 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     stages.finish()
 }
 
-/// Adds a stage for each crate.
+/// Adds the stage.
 pub(crate) fn add_stages(workspace: &Workspace, stages: &mut Stages) -> Result<()> {
-    let protoc = protoc()?;
-    for package in in_order(workspace.metadata()?) {
-        stages.run(&format!("test {}", package.name), || {
-            let call = Call::cargo(workspace).env("PROTOC", &protoc);
-            call.args(["test", "--release", "--package", &package.name])
-                .args(feature_args(&features(&package).join(",")))
-                .run()
-        });
-    }
+    let (protoc, features) = (protoc()?, workspace_features(&workspace.metadata()?));
+    stages.run("tests", || {
+        let call = Call::cargo(workspace).env("PROTOC", &protoc);
+        call.args(["test", "--release", "--workspace", "--no-fail-fast"]).args(&features).run()
+    });
     Ok(())
 }
 
-/// Builds each crate's benches, a command a crate: with the features of its tests, most of it is there already.
+/// Builds the benches with the features of the tests: most of it is there already.
 pub(crate) fn build_benches(workspace: &Workspace, metadata: &Metadata) -> Result<()> {
-    let protoc = protoc()?;
-    let has_benches =
-        |package: &&Package| package.targets.iter().any(|target| target.kind.iter().any(|k| k == "bench"));
-    for package in metadata.packages.iter().filter(has_benches) {
-        let call = Call::cargo(workspace).env("PROTOC", &protoc).args([
-            "bench",
-            "--no-run",
-            "--package",
-            &package.name,
-        ]);
-        call.args(feature_args(&features(package).join(","))).run()?;
-    }
-    Ok(())
+    let call = Call::cargo(workspace).env("PROTOC", protoc()?);
+    call.args(["bench", "--no-run", "--workspace"]).args(workspace_features(metadata)).run()
 }
 
 /// `--features` with every feature of every crate that needs no GPU, for commands over the whole workspace.
@@ -53,14 +41,6 @@ pub(crate) fn workspace_features(metadata: &Metadata) -> Vec<String> {
         features(package).into_iter().map(move |feature| format!("{}/{feature}", package.name))
     });
     feature_args(&all.collect::<Vec<_>>().join(","))
-}
-
-/// Crates after those they use: what breaks everything breaks first. xtask last: its tests look at the binaries.
-fn in_order(metadata: Metadata) -> Vec<Package> {
-    let mut packages = metadata.packages;
-    packages
-        .sort_by_key(|package| package.dependencies.iter().filter(|d| d.name.starts_with("loc-")).count());
-    packages
 }
 
 /// A crate's features, but for those that need a GPU.
@@ -78,11 +58,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_feature_but_the_gpus_is_tested_and_the_base_comes_first() {
+    fn every_feature_but_the_gpus_is_tested() {
         let workspace = Workspace::locate().unwrap();
-        let packages = in_order(workspace.metadata().unwrap());
-        assert_eq!(packages.first().unwrap().name, "loc-net");
-        assert_eq!(packages.last().unwrap().name, "xtask");
+        let packages = workspace.metadata().unwrap().packages;
         let infer = packages.iter().find(|package| package.name == "loc-infer").unwrap();
         assert_eq!(features(infer), ["candle", "draw", "formats", "native", "onnx"]);
         assert!(packages.iter().all(|package| !features(package).contains(&"cuda")));

@@ -40,7 +40,7 @@ pub(crate) fn flat(width: u16, height: u16, components: &[u8], adobe: Option<u8>
             bits.push('0');
         }
     }
-    while bits.len() % 8 != 0 {
+    while !bits.len().is_multiple_of(8) {
         bits.push('1');
     }
     for byte in bits.as_bytes().chunks(8) {
