@@ -30,24 +30,6 @@ pub(crate) struct Package {
     pub(crate) name: String,
     /// Its features and what each turns on.
     pub(crate) features: BTreeMap<String, Vec<String>>,
-    /// What it depends on.
-    pub(crate) dependencies: Vec<Dependency>,
-    /// What is built from it.
-    pub(crate) targets: Vec<Target>,
-}
-
-/// A library, binary, test, bench or example.
-#[derive(Deserialize)]
-pub(crate) struct Target {
-    /// Its kinds, such as `bench`.
-    pub(crate) kind: Vec<String>,
-}
-
-/// A line of a manifest.
-#[derive(Deserialize)]
-pub(crate) struct Dependency {
-    /// The package's name.
-    pub(crate) name: String,
 }
 
 impl Workspace {

@@ -20,11 +20,10 @@ const RATE: f64 = 0.1;
 const GRADIENT: f64 = 1e-5;
 /// The composed form's: Candle sums a bias's gradient, up to a million values, one after the other.
 const GRADIENT_COMPOSED: f64 = 1e-4;
-/// Of the norm of the update after one step and after three. The rounding of the weights themselves, hundreds of
-/// times as large as the update, makes PyTorch's own f32 differ from f64 by 1.6e-3 after one; by the third step a
-/// near-tie flips in PyTorch's f32 too.
-const UPDATE: f64 = 2e-3;
-/// See [`UPDATE`].
+/// Of the norm of the update after one step. The rounding of the weights themselves, a thousand times as large as the
+/// update, makes PyTorch's own f32 differ from f64 by 1.6e-3, which eight random sums estimate to a quarter.
+const UPDATE: f64 = 2.5e-3;
+/// The same after three steps: at the third a near-tie flips in PyTorch's f32 too.
 const UPDATE_OF_THREE: f64 = 2e-2;
 
 struct Golden {
@@ -182,7 +181,10 @@ fn follow(form: Form, kind: &str, steps: usize) {
         let stored = numbers(&golden.stored[&format!("{kind}/losses/{step}")]);
         for (got, expected) in [&losses.total, &losses.class, &losses.boxes].into_iter().zip(stored) {
             let got = numbers(got)[0];
-            assert!((got - expected).abs() < 1e-6, "{kind}, step {step}: loss {got} where {expected} is right");
+            assert!(
+                (got - expected).abs() < 1e-6,
+                "{kind}, step {step}: loss {got} where {expected} is right"
+            );
         }
         let grads = losses.total.backward().unwrap();
         if step == 0 {
