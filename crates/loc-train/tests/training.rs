@@ -164,7 +164,7 @@ fn a_finished_run_is_extended_as_if_more_epochs_had_been_asked_for() {
     let message = go_on(&short.run, &[]).unwrap_err().to_string();
     assert!(message.contains("--epochs"), "{message}");
     let extended = go_on(&short.run, &[("epochs", "3")]).unwrap();
-    let weights = |run: &Run| loc_model::weights::load(run.last()).unwrap().weights;
+    let weights = |run: &Run| loc_model::weights::load(&run.last()).unwrap().weights;
     assert!(weights(&extended.run) == weights(&long.run), "the extended run has other weights");
 }
 

@@ -110,7 +110,7 @@ fn check(tensor: &TensorProto) -> Result<(), String> {
     }
     let stored =
         if tensor.float_data.is_empty() { tensor.raw_data.len() / 4 } else { tensor.float_data.len() };
-    if values != Some(stored) || tensor.raw_data.len() % 4 != 0 {
+    if values != Some(stored) || !tensor.raw_data.len().is_multiple_of(4) {
         return Err(format!("has the shape {:?} and {stored} values", tensor.dims));
     }
     let raw = tensor.raw_data.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]));

@@ -86,7 +86,8 @@ mod tests {
     }
 
     fn value(loss: fn(&Tensor, &Tensor) -> Result<Tensor, Error>, logits: &[[f64; 2]], of: &[u32]) -> f64 {
-        loss(&Tensor::new(logits, &Device::Cpu).unwrap(), &labels(of)).unwrap().to_scalar().unwrap()
+        let logits = Tensor::from_slice(logits.as_flattened(), (logits.len(), 2), &Device::Cpu).unwrap();
+        loss(&logits, &labels(of)).unwrap().to_scalar().unwrap()
     }
 
     #[test]

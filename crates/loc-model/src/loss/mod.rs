@@ -128,8 +128,8 @@ mod tests {
 
     fn output(logits: &[[f64; 3]], boxes: &[[f64; 4]]) -> ModelOutput {
         ModelOutput {
-            logits: Tensor::new(logits, &Device::Cpu).unwrap(),
-            boxes: Tensor::new(boxes, &Device::Cpu).unwrap(),
+            logits: Tensor::from_slice(logits.as_flattened(), (logits.len(), 3), &Device::Cpu).unwrap(),
+            boxes: Tensor::from_slice(boxes.as_flattened(), (boxes.len(), 4), &Device::Cpu).unwrap(),
         }
     }
 
