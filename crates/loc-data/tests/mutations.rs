@@ -82,7 +82,7 @@ fn sound(folder: &Folder) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
     #[test]
     fn xml(changes in prop::collection::vec(change(), 1..4)) {

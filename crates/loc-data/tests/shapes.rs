@@ -5,7 +5,7 @@ mod common;
 use common::Folder;
 use loc_data::check::check;
 use loc_data::stats::baseline;
-use loc_data::{Dataset, ReadOptions, shapes, split};
+use loc_data::{Dataset, ReadOptions, shapes};
 use sha2::{Digest, Sha256};
 
 fn generated(n: usize, seed: u64) -> (Folder, Dataset) {
@@ -18,39 +18,13 @@ fn generated(n: usize, seed: u64) -> (Folder, Dataset) {
 
 #[test]
 fn a_constant_answer_fails_on_it() {
-    for seed in [0, 1] {
-        // The photos of a smaller set are the first of a larger one; enough of them for tight estimates.
-        let (_folder, set) = generated(360, seed);
-        assert_eq!(set.classes, ["box", "disc", "star"]);
-        let parts = split::stratified(&set, 0.2, 0).unwrap();
-        let constant = baseline(&set, &parts.train, &parts.val).unwrap();
-        assert!(constant.median_box.mean_iou <= 0.40, "{constant:?}");
-        assert!(constant.majority_accuracy <= 0.40, "{constant:?}");
-        let full = baseline(&set, &parts.train, &parts.train).unwrap();
-        assert!(full.median_box.mean_iou <= 0.40, "{full:?}");
-    }
-    assert!(shapes::DEFAULT_COUNT / 5 >= 60);
-}
-
-#[test]
-fn neither_size_nor_place_tells_the_class() {
-    let (_folder, set) = generated(360, 3);
-    let stats = |class: usize| {
-        let of = set.samples.iter().filter(|s| s.class == class);
-        let boxes: Vec<_> = of.map(|s| s.bbox.to_norm(s.size)).collect();
-        let mean = |value: fn(&loc_data::NormBox) -> f32| {
-            boxes.iter().map(value).sum::<f32>() / f32::from(u16::try_from(boxes.len()).unwrap())
-        };
-        [mean(|b| b.area().sqrt()), mean(|b| (b.x1 + b.x2) / 2.0), mean(|b| (b.y1 + b.y2) / 2.0)]
-    };
-    let all = [stats(0), stats(1), stats(2)];
-    for measure in 0..3 {
-        let values = all.map(|s| s[measure]);
-        let spread =
-            values.iter().copied().fold(f32::MIN, f32::max) - values.iter().copied().fold(f32::MAX, f32::min);
-        // 120 a class; the deviation of a mean is about 0.015.
-        assert!(spread < 0.06, "{all:?}");
-    }
+    // The full count and other seeds are measured in the crate itself, without painting.
+    let (_folder, set) = generated(60, 0);
+    assert_eq!(set.classes, ["box", "disc", "star"]);
+    let all: Vec<usize> = (0..set.samples.len()).collect();
+    let constant = baseline(&set, &all, &all).unwrap();
+    assert!(constant.median_box.mean_iou <= 0.45, "{constant:?}");
+    assert_eq!(constant.majority_accuracy, 1.0 / 3.0);
 }
 
 #[test]

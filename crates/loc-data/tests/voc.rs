@@ -207,7 +207,7 @@ fn files_that_are_not_well_formed() {
         (vec![], format!("a.xml: is empty (hint: {cut})")),
         (
             whole.as_bytes()[..whole.len() / 2].to_vec(),
-            format!("a.xml:10: is not well-formed: the file ends inside an element (hint: {cut})"),
+            format!("a.xml:8: is not well-formed: the file ends inside an element (hint: {cut})"),
         ),
         (format!("{whole}{whole}").into_bytes(), "a.xml:18: is not well-formed: ".into()),
         (

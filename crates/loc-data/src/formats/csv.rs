@@ -226,7 +226,7 @@ impl Table<'_> {
         let mut edge = |i: usize| self.field(row, EDGES[i], &record[columns.edges[i]], coordinate);
         let [x1, y1, x2, y2] = [edge(0), edge(1), edge(2), edge(3)];
         let bbox = BBox { x1: x1?, y1: y1?, x2: x2?, y2: y2? };
-        Some(Object { label: label?, bbox, line: row.line })
+        Some(Object { label: label?, label_line: row.line, bbox, line: row.line })
     }
 
     fn size(&mut self, row: Row, record: &StringRecord, columns: &Columns) -> Result<Option<ImageSize>, ()> {

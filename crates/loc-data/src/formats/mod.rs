@@ -74,6 +74,8 @@ pub(crate) struct Annotation {
 pub(crate) struct Object {
     /// Its class as written.
     pub(crate) label: Label,
+    /// Where its class stands.
+    pub(crate) label_line: u32,
     /// Its box as written: pixels, finite, neither ordered nor inside the photo.
     pub(crate) bbox: BBox,
     /// Where its box stands.

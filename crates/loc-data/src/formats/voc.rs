@@ -168,7 +168,7 @@ impl Reader<'_> {
                 self.error(name, "<name> is empty", "it names the class");
                 None
             }
-            Some(name) => Some(text_of(name)),
+            Some(name) => Some((text_of(name), self.line(name))),
         };
         let Some(bndbox) = child(node, "bndbox") else {
             self.error(node, "<object> has no <bndbox>", "only boxes are read, no polygons or masks");
@@ -177,7 +177,8 @@ impl Reader<'_> {
         let [x1, y1, x2, y2] =
             ["xmin", "ymin", "xmax", "ymax"].map(|field| self.field(bndbox, field, coordinate));
         let bbox = BBox { x1: x1?, y1: y1?, x2: x2?, y2: y2? };
-        Some(Object { label: Label::Name(name?), bbox, line: self.line(bndbox) })
+        let (name, label_line) = name?;
+        Some(Object { label: Label::Name(name), label_line, bbox, line: self.line(bndbox) })
     }
 
     fn field<T>(

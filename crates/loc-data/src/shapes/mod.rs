@@ -127,3 +127,71 @@ fn xml(scene: &Scene, name: &str) -> String {
 "
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stats::baseline;
+    use crate::{BBox, Dataset, ImageSize, Sample, split};
+
+    /// What the annotations of the first `n` photos say; that files say the same is tested from outside.
+    fn set(n: usize, seed: u64) -> Dataset {
+        let sample = |index: u64| {
+            let scene = Scene::new(seed, index);
+            let (width, height) = (u32::from(scene.size.0), u32::from(scene.size.1));
+            let file = format!("shape-{index:05}.jpg");
+            let (size, bbox) = (ImageSize { width, height }, BBox::from(scene.outline.bounds()));
+            Sample { image: file.clone().into(), file, size, class: scene.class, bbox }
+        };
+        let classes = CLASSES.map(str::to_owned).to_vec();
+        Dataset { root: "shapes".into(), classes, samples: (0..n as u64).map(sample).collect() }
+    }
+
+    #[test]
+    fn a_constant_answer_fails_on_it() {
+        for seed in 0..8 {
+            let set = set(DEFAULT_COUNT, seed);
+            let parts = split::stratified(&set, 0.2, seed).unwrap();
+            assert!(parts.val.len() >= 60);
+            for on in [&parts.val, &parts.train] {
+                let constant = baseline(&set, &parts.train, on).unwrap();
+                assert!(constant.median_box.mean_iou <= 0.40, "seed {seed}: {constant:?}");
+                assert!(constant.majority_accuracy <= 0.40, "seed {seed}: {constant:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn neither_size_nor_place_tells_the_class() {
+        let set = set(6_000, 3);
+        let means = |class: usize| {
+            let boxes: Vec<_> = set.samples.iter().filter(|s| s.class == class).collect();
+            let mean = |value: &dyn Fn(&Sample) -> f32| {
+                boxes.iter().map(|s| value(s)).sum::<f32>() / f32::from(u16::try_from(boxes.len()).unwrap())
+            };
+            let norm = |s: &Sample| s.bbox.to_norm(s.size);
+            [
+                mean(&|s| norm(s).area().sqrt()),
+                mean(&|s| (norm(s).x1 + norm(s).x2) / 2.0),
+                mean(&|s| (norm(s).y1 + norm(s).y2) / 2.0),
+            ]
+        };
+        let all = [means(0), means(1), means(2)];
+        for measure in 0..3 {
+            let values = all.map(|s| s[measure]);
+            let highest = values.iter().copied().fold(f32::MIN, f32::max);
+            let lowest = values.iter().copied().fold(f32::MAX, f32::min);
+            // 2,000 a class; the deviation of a mean is about 0.004.
+            assert!(highest - lowest < 0.02, "{all:?}");
+        }
+    }
+
+    #[test]
+    fn boxes_lie_inside_and_vary() {
+        let set = set(2_000, 1);
+        let sides: Vec<f32> = set.samples.iter().map(|s| s.bbox.to_norm(s.size).area().sqrt()).collect();
+        assert!(set.samples.iter().all(|s| s.bbox == s.bbox.clip(s.size)));
+        assert!(sides.iter().copied().fold(f32::MAX, f32::min) < 0.25);
+        assert!(sides.iter().copied().fold(0.0, f32::max) > 0.55);
+    }
+}

@@ -8,19 +8,19 @@ use image::{ImageFormat, Rgb, RgbImage};
 use tempfile::TempDir;
 
 /// A folder that vanishes with it.
-pub struct Folder(TempDir);
+pub(crate) struct Folder(TempDir);
 
 impl Folder {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.0.path()
     }
 
     /// Writes a file, its folders made on the way.
-    pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+    pub(crate) fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path().join(name);
         fs_err::create_dir_all(path.parent().unwrap()).unwrap();
         fs_err::write(&path, bytes).unwrap();
@@ -28,13 +28,13 @@ impl Folder {
     }
 
     /// Writes a photo; the format is that of the ending.
-    pub fn photo(&self, name: &str, width: u32, height: u32) -> PathBuf {
+    pub(crate) fn photo(&self, name: &str, width: u32, height: u32) -> PathBuf {
         let format = ImageFormat::from_path(name).unwrap();
         self.write(name, encoded(width, height, format))
     }
 
     /// Writes a photo and, at `xml`, its annotation with one `cat` in the middle.
-    pub fn annotated(&self, photo: &str, xml: &str) {
+    pub(crate) fn annotated(&self, photo: &str, xml: &str) {
         self.photo(photo, 64, 48);
         let name = Path::new(photo).file_name().unwrap().to_str().unwrap();
         self.write(xml, voc(name, (64, 48), &[("cat", [10.0, 12.0, 40.0, 36.0])]));
@@ -42,7 +42,7 @@ impl Folder {
 }
 
 /// An encoded photo with a gradient: compresses, but no two sizes are alike.
-pub fn encoded(width: u32, height: u32, format: ImageFormat) -> Vec<u8> {
+pub(crate) fn encoded(width: u32, height: u32, format: ImageFormat) -> Vec<u8> {
     let byte = |v: u32| u8::try_from(v % 256).unwrap();
     let image = RgbImage::from_fn(width, height, |x, y| Rgb([byte(x * 3), byte(y * 5), byte(x + y)]));
     let mut bytes = Vec::new();
@@ -51,7 +51,7 @@ pub fn encoded(width: u32, height: u32, format: ImageFormat) -> Vec<u8> {
 }
 
 /// A JPEG with an EXIF block that says `orientation` (1 to 8).
-pub fn jpeg_with_orientation(width: u32, height: u32, orientation: u8) -> Vec<u8> {
+pub(crate) fn jpeg_with_orientation(width: u32, height: u32, orientation: u8) -> Vec<u8> {
     let jpeg = encoded(width, height, ImageFormat::Jpeg);
     // APP1: "Exif", a big-endian TIFF with one entry: orientation (0x0112), short, one value.
     let mut exif = b"Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".to_vec();
@@ -66,7 +66,7 @@ pub fn jpeg_with_orientation(width: u32, height: u32, orientation: u8) -> Vec<u8
 }
 
 /// A VOC annotation as LabelImg writes it.
-pub fn voc(filename: &str, (width, height): (u32, u32), objects: &[(&str, [f32; 4])]) -> String {
+pub(crate) fn voc(filename: &str, (width, height): (u32, u32), objects: &[(&str, [f32; 4])]) -> String {
     let objects: String = objects.iter().map(|(name, b)| object(name, b.map(|v| v.to_string()))).collect();
     format!(
         "<annotation>\n\t<folder>elsewhere</folder>\n\t<filename>{filename}</filename>\n\t<path>C:\\not\\here\\x.jpg</path>\n\
@@ -76,7 +76,7 @@ pub fn voc(filename: &str, (width, height): (u32, u32), objects: &[(&str, [f32; 
 }
 
 /// One `<object>`, its edges as text.
-pub fn object(name: &str, [x1, y1, x2, y2]: [String; 4]) -> String {
+pub(crate) fn object(name: &str, [x1, y1, x2, y2]: [String; 4]) -> String {
     format!(
         "\t<object>\n\t\t<name>{name}</name>\n\t\t<bndbox>\n\t\t\t<xmin>{x1}</xmin>\n\t\t\t<ymin>{y1}</ymin>\n\
          \t\t\t<xmax>{x2}</xmax>\n\t\t\t<ymax>{y2}</ymax>\n\t\t</bndbox>\n\t</object>\n"
@@ -84,7 +84,7 @@ pub fn object(name: &str, [x1, y1, x2, y2]: [String; 4]) -> String {
 }
 
 /// The folder of a shared data set, unpacked; says in one line if there is none.
-pub fn shared(name: &str) -> Option<Folder> {
+pub(crate) fn shared(name: &str) -> Option<Folder> {
     let archive = shared_file(&format!("datasets/{name}.tar.gz"))?;
     let folder = Folder::new();
     let status = std::process::Command::new("tar")
@@ -99,7 +99,7 @@ pub fn shared(name: &str) -> Option<Folder> {
 }
 
 /// A file of the shared folder; says in one line if there is none.
-pub fn shared_file(name: &str) -> Option<PathBuf> {
+pub(crate) fn shared_file(name: &str) -> Option<PathBuf> {
     let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
     let root = std::env::var_os("LOC_SHARED").map_or_else(beside, PathBuf::from);
     let path = root.join(name);
