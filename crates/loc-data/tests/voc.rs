@@ -209,7 +209,7 @@ fn files_that_are_not_well_formed() {
             whole.as_bytes()[..whole.len() / 2].to_vec(),
             format!("a.xml:8: is not well-formed: the file ends inside an element (hint: {cut})"),
         ),
-        (format!("{whole}{whole}").into_bytes(), "a.xml:18: is not well-formed: ".into()),
+        (format!("{whole}{whole}").into_bytes(), "a.xml:20: is not well-formed: ".into()),
         (
             whole.replace("</name>", "</nam>").into_bytes(),
             "a.xml:11: is not well-formed: expected 'name' tag".into(),
