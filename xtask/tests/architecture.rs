@@ -1,11 +1,13 @@
 //! The rooms and who may enter: the edges between crates and what each crate may use, read from the manifests.
 //!
 //! `docs/architecture.md` tells the same in words. What is not in a table here is not allowed.
+#![expect(clippy::unwrap_used, reason = "a test that cannot read the project fails")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use fs_err as fs;
 use serde_json::Value;
 
 /// Each crate and the workspace's crates it uses; `?` where only behind a feature.
@@ -131,7 +133,7 @@ fn every_crate_takes_lints_versions_and_licence_from_the_workspace() {
     for package in packages() {
         let name = package["name"].as_str().unwrap();
         let manifest = package["manifest_path"].as_str().unwrap();
-        let manifest: toml::Table = toml::from_str(&std::fs::read_to_string(manifest).unwrap()).unwrap();
+        let manifest: toml::Table = toml::from_str(&fs::read_to_string(manifest).unwrap()).unwrap();
         let inherits =
             |table: &toml::Value| table.get("workspace").and_then(toml::Value::as_bool) == Some(true);
         assert!(manifest.get("lints").is_some_and(inherits), "{name}: lints");
@@ -150,7 +152,7 @@ fn every_crate_takes_lints_versions_and_licence_from_the_workspace() {
 
 #[test]
 fn the_toolchain_is_the_one_the_manifests_name() {
-    let toolchain = std::fs::read_to_string(root().join("rust-toolchain.toml")).unwrap();
+    let toolchain = fs::read_to_string(root().join("rust-toolchain.toml")).unwrap();
     let toolchain: toml::Table = toml::from_str(&toolchain).unwrap();
     let channel = toolchain["toolchain"]["channel"].as_str().unwrap().to_owned();
     assert_eq!(channel.split('.').count(), 3, "`{channel}` is not a full number");
@@ -159,7 +161,7 @@ fn the_toolchain_is_the_one_the_manifests_name() {
         assert_eq!(package["rust_version"], short, "{}", package["name"]);
     }
     for file in ["README.md", "CONTRIBUTING.md", ".ci/run", "docs/architecture.md"] {
-        let text = std::fs::read_to_string(root().join(file)).unwrap_or_default();
+        let text = fs::read_to_string(root().join(file)).unwrap_or_default();
         for (at, _) in text.match_indices("Rust 1.") {
             let number = text[at + 5..].split(|c: char| !c.is_ascii_digit() && c != '.').next().unwrap();
             let number = number.trim_end_matches('.');

@@ -1,7 +1,10 @@
 //! The documentation against the project: links lead somewhere, and the commands it shows exist.
+#![expect(clippy::unwrap_used, reason = "a test that cannot read the project fails")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use fs_err as fs;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
@@ -12,14 +15,14 @@ fn pages() -> Vec<(PathBuf, String)> {
     let mut paths = Vec::new();
     add(&root(), false, &mut paths);
     add(&root().join("docs"), true, &mut paths);
-    for krate in std::fs::read_dir(root().join("crates")).unwrap() {
+    for krate in fs::read_dir(root().join("crates")).unwrap() {
         add(&krate.unwrap().path(), false, &mut paths);
     }
-    paths.into_iter().map(|path| (path.clone(), std::fs::read_to_string(path).unwrap())).collect()
+    paths.into_iter().map(|path| (path.clone(), fs::read_to_string(path).unwrap())).collect()
 }
 
 fn add(folder: &Path, deep: bool, paths: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(folder).unwrap() {
+    for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|extension| extension == "md") {
             paths.push(path);

@@ -1,6 +1,9 @@
 //! Rules that every source file keeps.
+#![expect(clippy::unwrap_used, reason = "a test that cannot read the project fails")]
 
 use std::path::{Path, PathBuf};
+
+use fs_err as fs;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
@@ -16,12 +19,12 @@ fn sources() -> Vec<(PathBuf, String)> {
 }
 
 fn add(folder: &Path, files: &mut Vec<(PathBuf, String)>) {
-    for entry in std::fs::read_dir(folder).unwrap() {
+    for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() && path.file_name().is_some_and(|name| name != "target") {
             add(&path, files);
         } else if path.extension().is_some_and(|extension| extension == "rs") {
-            let text = std::fs::read_to_string(&path).unwrap();
+            let text = fs::read_to_string(&path).unwrap();
             files.push((path.strip_prefix(root()).unwrap().to_owned(), text));
         }
     }

@@ -67,7 +67,7 @@ fn single_ops(c: &mut Criterion) {
             for param in net.params().iter().filter(|p| p.layer == index) {
                 inputs.push(Var::from_tensor(&random(&param.shape, &device)).unwrap().into_inner());
             }
-            let (flop, values) = (2 * BATCH * net.multiply_adds(index), dims.iter().product());
+            let (flop, values) = (2 * BATCH * net.multiply_adds(index), dims.iter().product::<usize>());
             let work = |directions: usize| match flop {
                 0 => Throughput::Elements(values as u64),
                 _ => Throughput::Elements((flop * directions) as u64),

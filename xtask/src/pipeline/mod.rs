@@ -19,6 +19,7 @@ use self::expect::Expectation;
 use self::results::Validation;
 use crate::command::Call;
 use crate::dataset;
+use crate::test::workspace_features;
 use crate::workspace::{Workspace, protoc};
 
 /// The flags of `cargo xtask pipeline`.
@@ -260,15 +261,18 @@ fn add_files(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
 }
 
 /// Builds the release binary with ONNX (for `export --check`), and asks cargo where it lies.
+///
+/// With the features that the workspace's tests use, so that the two commands of the README build Candle once.
 fn build_loc(workspace: &Workspace) -> Result<PathBuf> {
     #[derive(Deserialize)]
     struct Message {
         executable: Option<PathBuf>,
     }
-    let build =
-        Call::cargo(workspace).env("PROTOC", protoc()?).args(["build", "--release", "--package", "loc-cli"]);
+    let build = Call::cargo(workspace).env("PROTOC", protoc()?).args(["build", "--release", "--workspace"]);
     let messages = build
-        .args(["--features", "onnx", "--message-format", "json-render-diagnostics"])
+        .args(["--bin", "loc"])
+        .args(workspace_features(&workspace.metadata()?))
+        .args(["--message-format", "json-render-diagnostics"])
         .run_and_capture()?;
     for line in messages.lines() {
         let message: Message = serde_json::from_str(line).context("reading what cargo printed")?;
