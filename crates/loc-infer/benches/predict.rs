@@ -2,6 +2,7 @@
 //! engine uses all of them. Input: a 256×256 JPEG made here (quality 92, about 30 kB), which needs no resize, and a
 //! 1600×1200 one, which does. Each result is checked before it is timed.
 
+#![allow(clippy::expect_used, reason = "a bench that fails must stop")]
 #![allow(missing_docs, reason = "criterion's macros make undocumented functions")]
 
 #[path = "../tests/common/mod.rs"]

@@ -1,5 +1,6 @@
 //! An application outside the workspace with nothing but loc-infer: it builds, it predicts, and it is small.
 
+#![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 #![cfg(feature = "native")]
 
 mod common;

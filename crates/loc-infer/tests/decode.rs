@@ -1,5 +1,7 @@
 //! Photos as they come: every colour type, every orientation, every limit, cut, mutated, or no photo at all.
 
+#![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+
 mod common;
 
 use ::png::{BitDepth, ColorType};

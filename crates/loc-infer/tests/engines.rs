@@ -1,5 +1,6 @@
 //! The three engines give the same answers for the same weights.
 
+#![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 #![cfg(all(feature = "native", feature = "candle", feature = "onnx"))]
 
 mod common;

@@ -1,5 +1,7 @@
 //! The localizer around an engine that answers with the colours it sees: order, threads, geometry, errors.
 
+#![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+
 mod common;
 
 use std::path::PathBuf;

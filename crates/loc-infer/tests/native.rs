@@ -1,5 +1,6 @@
 //! Model files and the built-in engine.
 
+#![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 #![cfg(feature = "native")]
 
 mod common;

@@ -1,7 +1,7 @@
 //! What several test files share: photos made by code, their encodings, engines that do not compute.
 
 #![allow(dead_code, reason = "each test file uses its own part")]
-#![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a helper that fails is a test that fails")]
 
 pub(crate) mod jpeg;
 #[cfg(feature = "native")]
