@@ -39,17 +39,29 @@ impl Layer {
         Self { origin: origin.into(), text: format!("{key} = {}", toml::Value::from(values.to_vec())) }
     }
 
-    /// The values in environment variables `LOC_KEY`, for each key of the configuration.
-    #[must_use]
-    pub fn environment(variable: impl Fn(&str) -> Option<String>) -> Vec<Self> {
-        let named = |key: String| {
-            let name = format!("LOC_{}", key.to_uppercase());
-            variable(&name).map(|value| match key.as_str() {
-                "classes" => Self::list(name, &key, &value.split(',').map(str::to_owned).collect::<Vec<_>>()),
-                _ => Self::value(name, &key, &value),
-            })
-        };
-        keys().into_iter().filter_map(named).collect()
+    /// The values in environment variables `LOC_KEY`, for each key of the configuration. Others that begin with
+    /// `LOC_` are somebody else's, unless they differ from a key so little that one must be meant.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::Config`] for such a variable, with the nearest key.
+    pub fn environment(
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Vec<Self>, TrainError> {
+        let known = keys();
+        let mut layers = Vec::new();
+        for (name, value) in variables {
+            let Some(key) = name.strip_prefix("LOC_").map(str::to_lowercase) else { continue };
+            if key == "classes" {
+                layers.push(Self::list(name, &key, &value.split(',').map(str::to_owned).collect::<Vec<_>>()));
+            } else if known.contains(&key) {
+                layers.push(Self::value(name, &key, &value));
+            } else if let Some(near) = nearest(&key, &known) {
+                let reason = format!("unknown key (hint: did you mean `LOC_{}`?)", near.to_uppercase());
+                return Err(TrainError::Config { origin: name, reason });
+            }
+        }
+        Ok(layers)
     }
 
     /// A recipe: built-in by name, else a TOML file by path.
@@ -190,20 +202,28 @@ mod tests {
         assert_eq!(config.class_loss, ClassLoss::CrossEntropyOnProbabilities);
     }
 
+    fn environment(name: &str, value: &str) -> Result<Vec<Layer>, TrainError> {
+        let others = [("PATH", "/bin"), ("LOC_SHARED", "../shared"), (name, value)];
+        Layer::environment(others.map(|(name, value)| (name.to_owned(), value.to_owned())))
+    }
+
     #[test]
     fn environment_has_every_key() {
-        let layers = Layer::environment(|name| (name == "LOC_SPLIT_FILE").then(|| "s.csv".into()));
-        assert_eq!(
-            layers,
-            [Layer { origin: "LOC_SPLIT_FILE".into(), text: "split_file = \"s.csv\"".into() }]
-        );
+        let layer = Layer { origin: "LOC_SPLIT_FILE".into(), text: "split_file = \"s.csv\"".into() };
+        assert_eq!(environment("LOC_SPLIT_FILE", "s.csv").unwrap(), [layer]);
     }
 
     #[test]
     fn classes_in_the_environment_are_a_list() {
-        let layers = Layer::environment(|name| (name == "LOC_CLASSES").then(|| "cat,dog".into()));
-        let config = Config::resolve(None, &layers).unwrap();
+        let config = Config::resolve(None, &environment("LOC_CLASSES", "cat,dog").unwrap()).unwrap();
         assert_eq!(config.classes, Some(vec!["cat".to_owned(), "dog".to_owned()]));
+    }
+
+    #[test]
+    fn a_variable_that_nearly_is_a_key_is_a_mistake() {
+        let message = environment("LOC_EPOCH", "3").unwrap_err().to_string();
+        assert!(message.contains("LOC_EPOCH:") && message.contains("mean `LOC_EPOCHS`?"), "{message}");
+        assert_eq!(environment("LOC_SOMEBODY_ELSES", "3").unwrap(), []);
     }
 
     #[test]

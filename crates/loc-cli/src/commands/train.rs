@@ -1,5 +1,6 @@
 //! `loc train`: flags to a configuration, events to a person.
 
+use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
 
@@ -55,7 +56,9 @@ fn configuration(args: &TrainArgs) -> Result<Config> {
     if let Some(path) = file {
         layers.push(Layer { origin: path.display().to_string(), text: fs_err::read_to_string(path)? });
     }
-    layers.extend(Layer::environment(|name| std::env::var(name).ok()));
+    let text =
+        |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+    layers.extend(Layer::environment(std::env::vars_os().filter_map(text))?);
     layers.extend(flags(args));
     Ok(Config::resolve(args.recipe.as_deref(), &layers)?)
 }
