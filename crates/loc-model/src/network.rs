@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use candle_core::{Device, Error, Result as CandleResult, Shape, Tensor, Var};
-use loc_net::{Network, Op, Source, Weight, Weights};
+use loc_net::{Layer, Network, Op, Pool, Source, Weight, Weights};
 
 use crate::ModelError;
 use crate::ops::{self, Form};
@@ -168,17 +168,16 @@ impl Model {
     ) -> Result<Vec<Option<Tensor>>, ModelError> {
         self.check_input(images)?;
         let layers = self.network.layers();
-        let mut readers = vec![0usize; layers.len()];
-        let read = layers.iter().flat_map(|l| &l.inputs).filter_map(|s| match s {
-            Source::Layer(index) => Some(*index),
-            Source::Input => None,
-        });
-        let kept = [self.network.logits(), self.network.boxes()];
-        for index in read.chain(kept).chain(keep.iter().copied()) {
-            readers[index] += 1;
-        }
+        let readers_of = |index: usize| {
+            let reads = |layer: &&Layer| layer.inputs.contains(&Source::Layer(index));
+            let kept = [self.network.logits(), self.network.boxes()];
+            let kept = kept.iter().chain(keep).filter(|k| **k == index).count();
+            layers.iter().filter(reads).count() + kept
+        };
+        let mut readers: Vec<usize> = (0..layers.len()).map(readers_of).collect();
         let mut values: Vec<Option<Tensor>> = vec![None; layers.len()];
-        for (index, layer) in layers.iter().enumerate() {
+        let mut index = 0;
+        while let Some(layer) = layers.get(index) {
             let source = layer.inputs.first().copied().unwrap_or(Source::Input);
             let x = match source {
                 Source::Input => Some(images),
@@ -186,16 +185,25 @@ impl Model {
             };
             let x = x.ok_or_else(|| Error::Msg(format!("layer `{}` reads a dropped output", layer.name)))?;
             let named = |what: &str| parameter(&format!("{}.{what}", layer.name));
-            let y = match &layer.op {
-                Op::Normalize { mean, std } => ops::normalize(x, *mean, *std)?,
-                Op::Conv2d(conv) => ops::conv2d(x, &named("weight")?, &named("bias")?, conv, self.form)?,
-                Op::MaxPool2d(pool) => ops::maxpool2d(x, *pool, self.form)?,
-                Op::AvgPool2d(pool) => ops::avgpool2d(x, *pool, self.form)?,
-                Op::Relu => ops::relu(x, self.form)?,
-                Op::Flatten => x.flatten_from(1)?,
-                Op::Linear { .. } => ops::linear(x, &named("weight")?, &named("bias")?, self.form)?,
-                Op::Sigmoid => ops::sigmoid(x)?,
+            let fused = self.pool_to_fuse(index, &readers);
+            let y = match (&layer.op, fused) {
+                (Op::Conv2d(conv), Some(pool)) => {
+                    ops::conv_pool_relu(x, &named("weight")?, &named("bias")?, conv, pool, self.form)?
+                }
+                (Op::Conv2d(conv), None) => {
+                    ops::conv2d(x, &named("weight")?, &named("bias")?, conv, self.form)?
+                }
+                (Op::Normalize { mean, std }, _) => ops::normalize(x, *mean, *std)?,
+                (Op::MaxPool2d(pool), _) => ops::maxpool2d(x, *pool, self.form)?,
+                (Op::AvgPool2d(pool), _) => ops::avgpool2d(x, *pool, self.form)?,
+                (Op::Relu, _) => ops::relu(x, self.form)?,
+                (Op::Flatten, _) => x.flatten_from(1)?,
+                (Op::Linear { .. }, _) => ops::linear(x, &named("weight")?, &named("bias")?, self.form)?,
+                (Op::Sigmoid, _) => ops::sigmoid(x)?,
             };
+            if fused.is_some() {
+                index += 2;
+            }
             if readers[index] > 0 {
                 values[index] = Some(y);
             }
@@ -205,8 +213,21 @@ impl Model {
                     values[before] = None;
                 }
             }
+            index += 1;
         }
         Ok(values)
+    }
+
+    /// The pool behind convolution `index`, where convolution, pool and relu can be one operation: nobody else reads
+    /// what lies between them.
+    fn pool_to_fuse(&self, index: usize, readers: &[usize]) -> Option<Pool> {
+        let [conv, pool, relu] = self.network.layers().get(index..index + 3)? else { return None };
+        let chained = pool.inputs == [Source::Layer(index)] && relu.inputs == [Source::Layer(index + 1)];
+        let unread = readers[index] == 1 && readers[index + 1] == 1;
+        match (&conv.op, &pool.op, &relu.op) {
+            (Op::Conv2d(_), Op::MaxPool2d(pool), Op::Relu) if chained && unread => Some(*pool),
+            _ => None,
+        }
     }
 
     fn check_input(&self, images: &Tensor) -> CandleResult<()> {

@@ -1,5 +1,6 @@
 //! PyTorch files in: every good kind gives the same weights, every bad kind its own answer, and no file makes a
 //! panic or more memory than it is large. The files are made by `golden/make_pth.py`.
+#![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
 use std::collections::BTreeSet;
 use std::io::{Cursor, Write};
@@ -206,7 +207,10 @@ fn a_pickle_from_a_stranger_does_no_harm() {
         ("an item appended to a number", b"K\x01K\x02a.".to_vec(), "what is no list"),
         ("2⁶⁰ objects", laughs, "a tuple of 2"),
         ("very deep", [b"K\x01".to_vec(), b"\x85".repeat(900_000), b".".to_vec()].concat(), "a tuple of 1"),
-        ("very many", [b"N".repeat(1_000_001), b".".to_vec()].concat(), "more than 1000000 objects"),
+        ("very many", [b"N0".repeat(1_000_001), b".".to_vec()].concat(), "more than 1000000 objects"),
+        ("a very high stack", [b"N".to_vec(), b"2".repeat(1_000_001)].concat(), "objects at one time"),
+        ("very many groups", b"(".repeat(1_000_001), "objects at one time"),
+        ("a very large memory", [b"N".to_vec(), b"\x94".repeat(1_000_001)].concat(), "objects at one time"),
         ("a dict in itself", b"}q\0X\x05\0\0\0modelh\0s.".to_vec(), "its keys `model`"),
         ("no arguments", one_tensor(b""), "tensor `w`: is built with too few arguments"),
         ("an argument of another kind", one_tensor(b"K\x01K\x01K\x01K\x01"), "has no storage"),

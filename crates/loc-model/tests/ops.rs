@@ -1,10 +1,12 @@
 //! Every operation in both its forms: against PyTorch, against its difference quotient, against the other form.
 
+#![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+
 mod common;
 
 use candle_core::{DType, Device, Tensor, Var};
-use common::{FORMS, apply, assert_close, both_ways, golden, numbers, random, tied};
-use loc_model::ops::Form;
+use common::{FORMS, apply, assert_close, both_ways, both_ways_of, golden, numbers, random, tied};
+use loc_model::ops::{self, Form};
 use loc_net::{Conv2d, Op, Pool};
 use proptest::prelude::*;
 
@@ -182,6 +184,20 @@ fn gradients_that_nobody_wants_are_not_computed() {
         assert!(grads.get(&x).is_some(), "{op:?}: the input's gradient is wanted");
         assert!(grads.get(&inputs[1]).is_none() && grads.get(&inputs[2]).is_none(), "{op:?}: frozen");
     }
+
+    let photo = random(&[9, 3, 12, 12], 2, DType::F32);
+    let (w, b) = (tracked(&[2, 3, 5, 5]), tracked(&[2]));
+    let fused = |x: &Tensor, w: &Tensor, b: &Tensor| {
+        let y =
+            ops::conv_pool_relu(x, w, b, &Conv2d::square(2, 5), Pool::square(2, 2), Form::Kernels).unwrap();
+        y.sum_all().unwrap().backward().unwrap()
+    };
+    let grads = fused(&photo, &w, &b);
+    assert!(grads.get(&photo).is_none() && grads.get(&w).is_some() && grads.get(&b).is_some());
+    let x = Var::from_tensor(&photo).unwrap();
+    let (frozen_w, frozen_b) = (w.as_detached_tensor(), b.as_detached_tensor());
+    let grads = fused(&x, &frozen_w, &frozen_b);
+    assert!(grads.get(&x).is_some() && grads.get(&frozen_w).is_none() && grads.get(&frozen_b).is_none());
 }
 
 #[test]
@@ -293,6 +309,37 @@ proptest! {
         let x = tied(&dims, 4, f64::from(1 << steps), DType::F64);
         compare(&Op::MaxPool2d(Pool { kernel, stride }), std::slice::from_ref(&x));
         compare(&Op::AvgPool2d(Pool { kernel, stride }), &[x]);
+    }
+
+    #[test]
+    fn the_fused_operation_is_its_three_parts(
+        n in 1usize..=10, cin in 1usize..=3, cout in 1usize..=8, kernel in pair(1..=5), padding in pair(0..=1),
+        window in pair(1..=3), stride in pair(1..=3), extra in pair(2..=70),
+    ) {
+        let conv = Conv2d { out_channels: cout, kernel, stride: (1, 1), padding, groups: 1 };
+        let pool = Pool { kernel: window, stride };
+        // Halves times quarters: every sum is exact, so ties and zeros are the same in both number types.
+        let inputs = [
+            tied(&[n, cin, kernel.0 + extra.0 % 9 + 2, kernel.1 + extra.1], 1, 4.0, DType::F64),
+            tied(&[cout, cin, kernel.0, kernel.1], 2, 2.0, DType::F64),
+            tied(&[cout], 3, 4.0, DType::F64),
+        ];
+        let parts = |t: &[Tensor]| {
+            let map = ops::conv2d(&t[0], &t[1], &t[2], &conv, Form::Composed)?;
+            ops::relu(&ops::maxpool2d(&map, pool, Form::Composed)?, Form::Composed)
+        };
+        let gy = random(parts(&inputs).unwrap().dims(), 4, DType::F64);
+        let (y, grads) = both_ways_of(parts, &inputs, &gy);
+        for (dtype, tolerance) in [(DType::F32, F32), (DType::F64, F64)] {
+            let typed: Vec<Tensor> = inputs.iter().map(|t| t.to_dtype(dtype).unwrap()).collect();
+            let fused =
+                |t: &[Tensor]| ops::conv_pool_relu(&t[0], &t[1], &t[2], &conv, pool, Form::Kernels);
+            let (fused_y, fused_grads) = both_ways_of(fused, &typed, &gy.to_dtype(dtype).unwrap());
+            assert_eq!(numbers(&fused_y), numbers(&y));
+            for (i, (got, expected)) in fused_grads.iter().zip(&grads).enumerate() {
+                assert_close(&format!("{dtype:?}: gradient {i}"), got, expected, tolerance);
+            }
+        }
     }
 
     #[test]

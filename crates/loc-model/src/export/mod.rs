@@ -3,7 +3,7 @@
 //! The photo goes in as `input`, `[batch, 3, height, width]`, RGB in 0..1; the normalisation is part of the graph.
 //! `cls`, `[batch, classes]`, are the probabilities; `loc`, `[batch, 4]`, is the box x1, y1, x2, y2 in 0..1 of the
 //! input. Weights keep PyTorch's names. The messages are our own (`messages`), so no `protoc` is needed; with the
-//! feature `onnx` a file can be run and compared ([`check`]).
+//! feature `onnx` a file can be run and compared (`check`).
 
 #[cfg(feature = "onnx")]
 mod check;

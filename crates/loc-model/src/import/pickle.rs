@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use super::ImportError;
 use super::reader::{Reader, Step};
 
-/// Most objects that are built; a tensor of a state dict takes about ten.
+/// Most objects that are built, and most places that name them at one time; a tensor of a state dict takes about ten.
 const MAX_OBJECTS: usize = 1_000_000;
 
 /// Index of an object in its [`Heap`].
@@ -71,7 +71,11 @@ pub(super) fn read(bytes: &[u8]) -> Result<Heap<'_>, ImportError> {
     loop {
         let offset = machine.input.offset();
         match machine.step() {
-            Ok(None) => {}
+            Ok(None) if machine.places() <= MAX_OBJECTS => {}
+            Ok(None) => {
+                let reason = format!("more than {MAX_OBJECTS} objects at one time");
+                return Err(ImportError::Pickle { offset, reason });
+            }
             Ok(Some(root)) => return Ok(Heap { objects: machine.objects, root }),
             Err(reason) => return Err(ImportError::Pickle { offset, reason }),
         }
@@ -248,6 +252,11 @@ impl<'a> Machine<'a> {
 
     fn object(&self, id: Id) -> &Object<'a> {
         &self.objects[id.0]
+    }
+
+    /// Places on the stack, of open groups and in the memory: one byte of a pickle can take one.
+    fn places(&self) -> usize {
+        self.stack.len() + self.marks.len() + self.memo.len()
     }
 
     fn add(&mut self, object: Object<'a>) -> Step<Id> {

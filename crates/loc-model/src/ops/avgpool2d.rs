@@ -1,12 +1,12 @@
 //! Average pooling, any kernel and stride (the tutorial's windows overlap: 4×4, stride 2).
 
 use candle_core::backend::BackendStorage;
-use candle_core::{CpuStorage, CustomOp1, Error, Layout, Result, Shape, Tensor, WithDType};
+use candle_core::{CpuStorage, CustomOp1, Device, Error, Layout, Result, Shape, Tensor, WithDType};
 use loc_net::Pool;
 use loc_net::kernels::PoolShape;
 
 use super::Form;
-use super::cpu::{by_type, values};
+use super::cpu::{by_type, lent, values};
 
 /// The mean of each window.
 ///
@@ -71,25 +71,13 @@ impl CustomOp1 for AvgPool {
         })
     }
 
-    fn bwd(&self, _x: &Tensor, _y: &Tensor, gy: &Tensor) -> Result<Option<Tensor>> {
-        gy.contiguous()?.apply_op1_no_bwd(&Gradient(self)).map(Some)
-    }
-}
-
-struct Gradient<'a>(&'a AvgPool);
-
-impl CustomOp1 for Gradient<'_> {
-    fn name(&self) -> &'static str {
-        "avgpool2d-gradient"
-    }
-
-    fn cpu_fwd(&self, gy: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let (op, AvgPool { n, shape }) = (self.name(), self.0);
-        let (h, w) = shape.in_size;
+    fn bwd(&self, x: &Tensor, _y: &Tensor, gy: &Tensor) -> Result<Option<Tensor>> {
+        let (op, gy) = (self.name(), gy.contiguous()?);
+        let lent_gy = gy.storage_and_layout();
         by_type!(op, gy.dtype(), avgpool2d, |T, kernel| {
-            let mut gx: Vec<T> = vec![0.0; n * shape.in_len()];
-            kernel::backward(shape, *n, values(op, gy, layout)?, &mut gx);
-            Ok((T::to_cpu_storage_owned(gx), Shape::from((*n, shape.channels, h, w))))
+            let mut gx: Vec<T> = vec![0.0; x.elem_count()];
+            kernel::backward(&self.shape, self.n, lent(op, &lent_gy)?, &mut gx);
+            Tensor::from_vec(gx, x.shape(), &Device::Cpu).map(Some)
         })
     }
 }

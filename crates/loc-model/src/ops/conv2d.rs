@@ -1,11 +1,11 @@
 //! Two-dimensional convolution with bias: any kernel, stride, padding and groups.
 
 use candle_core::backend::BackendStorage;
-use candle_core::{CpuStorage, CustomOp2, CustomOp3, Error, Layout, Result, Shape, Tensor, WithDType};
+use candle_core::{CpuStorage, CustomOp3, Device, Error, Layout, Result, Shape, Tensor, WithDType};
 use loc_net::Conv2d;
 use loc_net::kernels::ConvShape;
 
-use super::cpu::{by_type, values};
+use super::cpu::{by_type, lent, values};
 use super::windows::every;
 use super::{Form, expect};
 
@@ -19,6 +19,17 @@ use super::{Form, expect};
 ///
 /// A Candle error if the shapes do not fit each other, or the kernel does not fit the input.
 pub fn conv2d(x: &Tensor, w: &Tensor, b: &Tensor, conv: &Conv2d, form: Form) -> Result<Tensor> {
+    let (n, shape) = checked(x, w, b, conv)?;
+    match form {
+        Form::Kernels => {
+            x.contiguous()?.apply_op3(&w.contiguous()?, &b.contiguous()?, Convolution { n, shape })
+        }
+        Form::Composed => composed(x, w, b, &shape),
+    }
+}
+
+/// The batch size and the convolution's shape, once all tensors fit.
+pub(super) fn checked(x: &Tensor, w: &Tensor, b: &Tensor, conv: &Conv2d) -> Result<(usize, ConvShape)> {
     let (n, in_channels, height, width) = x.dims4()?;
     let fits = conv.groups > 0
         && in_channels.is_multiple_of(conv.groups)
@@ -30,25 +41,18 @@ pub fn conv2d(x: &Tensor, w: &Tensor, b: &Tensor, conv: &Conv2d, form: Form) -> 
     let (kernel_h, kernel_w) = conv.kernel;
     expect("conv2d weight", w, &[conv.out_channels, in_channels / conv.groups, kernel_h, kernel_w])?;
     expect("conv2d bias", b, &[conv.out_channels])?;
-    let shape = ConvShape { in_channels, in_size: (height, width), conv: conv.clone() };
-    match form {
-        Form::Kernels => {
-            x.contiguous()?.apply_op3(&w.contiguous()?, &b.contiguous()?, Convolution { n, shape })
-        }
-        Form::Composed => composed(x, w, b, &shape),
-    }
+    Ok((n, ConvShape { in_channels, in_size: (height, width), conv: conv.clone() }))
 }
 
 fn composed(x: &Tensor, w: &Tensor, b: &Tensor, shape: &ConvShape) -> Result<Tensor> {
     let Conv2d { kernel, stride, padding, groups, out_channels } = shape.conv;
-    let (oh, ow) = shape.out_size();
-    let (h, w_in) = shape.in_size;
+    let ((height, width), (oh, ow)) = (shape.in_size, shape.out_size());
     let beyond = |size: usize, k: usize, s: usize, p: usize| (size + 2 * p - k) % s;
     // Candle has one stride and one padding, and its gradient takes what lies beyond the last window as equal on
     // both axes. Where they differ: pad by hand, and let it step by one and drop what is between the steps.
     let alike = stride.0 == stride.1
         && padding.0 == padding.1
-        && beyond(h, kernel.0, stride.0, padding.0) == beyond(w_in, kernel.1, stride.1, padding.1);
+        && beyond(height, kernel.0, stride.0, padding.0) == beyond(width, kernel.1, stride.1, padding.1);
     let y = if alike {
         x.conv2d(w, padding.0, stride.0, 1, groups)?
     } else {
@@ -62,13 +66,6 @@ fn composed(x: &Tensor, w: &Tensor, b: &Tensor, shape: &ConvShape) -> Result<Ten
 struct Convolution {
     n: usize,
     shape: ConvShape,
-}
-
-impl Convolution {
-    fn out_dims(&self) -> Shape {
-        let (oh, ow) = self.shape.out_size();
-        Shape::from((self.n, self.shape.conv.out_channels, oh, ow))
-    }
 }
 
 impl CustomOp3 for Convolution {
@@ -85,12 +82,13 @@ impl CustomOp3 for Convolution {
         b: &CpuStorage,
         b_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let op = self.name();
+        let (op, (oh, ow)) = (self.name(), self.shape.out_size());
         by_type!(op, x.dtype(), conv2d, |T, kernel| {
             let mut y: Vec<T> = vec![0.0; self.n * self.shape.out_len()];
             let (x, w, b) = (values(op, x, x_layout)?, values(op, w, w_layout)?, values(op, b, b_layout)?);
             kernel::forward(&self.shape, self.n, x, w, b, &mut y);
-            Ok((T::to_cpu_storage_owned(y), self.out_dims()))
+            let dims = (self.n, self.shape.conv.out_channels, oh, ow);
+            Ok((T::to_cpu_storage_owned(y), Shape::from(dims)))
         })
     }
 
@@ -102,67 +100,27 @@ impl CustomOp3 for Convolution {
         _y: &Tensor,
         gy: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let (op, Convolution { n, shape }) = (self.name(), self);
         let gy = gy.contiguous()?;
-        // Nobody wants the photo's own gradient: it would cost the first convolution a third of its backward.
-        let gx = if x.track_op() { Some(gy.apply_op2_no_bwd(w, &InputGradient(self))?) } else { None };
-        if !w.track_op() && !b.track_op() {
-            return Ok((gx, None, None));
-        }
-        let both = x.apply_op2_no_bwd(&gy, &WeightGradient(self))?;
-        let gw = both.narrow(0, 0, w.elem_count())?.reshape(w.shape())?;
-        let gb = both.narrow(0, w.elem_count(), b.elem_count())?;
-        Ok((gx, Some(gw), Some(gb)))
-    }
-}
-
-/// The gradients of weight and bias behind one another: one pass makes both, and an op has one output.
-struct WeightGradient<'a>(&'a Convolution);
-
-impl CustomOp2 for WeightGradient<'_> {
-    fn name(&self) -> &'static str {
-        "conv2d-weight-gradient"
-    }
-
-    fn cpu_fwd(
-        &self,
-        x: &CpuStorage,
-        x_layout: &Layout,
-        gy: &CpuStorage,
-        gy_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let (op, shape) = (self.name(), &self.0.shape);
-        let len = shape.weight_len() + shape.conv.out_channels;
+        let lent_x = x.storage_and_layout();
+        let (lent_w, lent_gy) = (w.storage_and_layout(), gy.storage_and_layout());
         by_type!(op, x.dtype(), conv2d, |T, kernel| {
-            let mut both: Vec<T> = vec![0.0; len];
-            let (gw, gb) = both.split_at_mut(shape.weight_len());
-            let (x, gy) = (values(op, x, x_layout)?, values(op, gy, gy_layout)?);
-            kernel::backward_weights(shape, self.0.n, x, gy, gw, gb);
-            Ok((T::to_cpu_storage_owned(both), Shape::from(len)))
-        })
-    }
-}
-
-struct InputGradient<'a>(&'a Convolution);
-
-impl CustomOp2 for InputGradient<'_> {
-    fn name(&self) -> &'static str {
-        "conv2d-input-gradient"
-    }
-
-    fn cpu_fwd(
-        &self,
-        gy: &CpuStorage,
-        gy_layout: &Layout,
-        w: &CpuStorage,
-        w_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let (op, n, shape) = (self.name(), self.0.n, &self.0.shape);
-        let (h, w_in) = shape.in_size;
-        by_type!(op, gy.dtype(), conv2d, |T, kernel| {
-            let mut gx: Vec<T> = vec![0.0; n * shape.in_len()];
-            let (gy, w) = (values(op, gy, gy_layout)?, values(op, w, w_layout)?);
-            kernel::backward_input(shape, n, w, gy, &mut gx);
-            Ok((T::to_cpu_storage_owned(gx), Shape::from((n, shape.in_channels, h, w_in))))
+            let gy_values = lent(op, &lent_gy)?;
+            let (mut gx, mut gw, mut gb) = (None, None, None);
+            // Nobody wants the photo's own gradient: it would cost the first convolution a third of its backward.
+            if x.track_op() {
+                let mut values: Vec<T> = vec![0.0; x.elem_count()];
+                kernel::backward_input(shape, *n, lent(op, &lent_w)?, gy_values, &mut values);
+                gx = Some(Tensor::from_vec(values, x.shape(), &Device::Cpu)?);
+            }
+            if w.track_op() || b.track_op() {
+                let (mut of_w, mut of_b): (Vec<T>, Vec<T>) =
+                    (vec![0.0; w.elem_count()], vec![0.0; b.elem_count()]);
+                kernel::backward_weights(shape, *n, lent(op, &lent_x)?, gy_values, &mut of_w, &mut of_b);
+                gw = Some(Tensor::from_vec(of_w, w.shape(), &Device::Cpu)?);
+                gb = Some(Tensor::from_vec(of_b, b.shape(), &Device::Cpu)?);
+            }
+            Ok((gx, gw, gb))
         })
     }
 }

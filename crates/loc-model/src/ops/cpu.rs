@@ -1,6 +1,8 @@
 //! What the CPU forms share: slices out of Candle's storages, and the choice between a kernel and its plain twin.
 
-use candle_core::{CpuStorage, Error, Layout, Result, WithDType};
+use std::ops::Deref;
+
+use candle_core::{CpuStorage, Error, Layout, Result, Storage, WithDType};
 
 /// The values of a tensor, row-major.
 ///
@@ -15,6 +17,17 @@ pub(super) fn values<'a, T: WithDType>(
 ) -> Result<&'a [T]> {
     let (start, end) = layout.contiguous_offsets().ok_or(Error::RequiresContiguous { op })?;
     Ok(&storage.as_slice::<T>()?[start..end])
+}
+
+/// [`values`] of what `Tensor::storage_and_layout` lends: a backward pass is given tensors, not storages.
+pub(super) fn lent<'a, T: WithDType>(
+    op: &'static str,
+    (storage, layout): &'a (impl Deref<Target = Storage>, &Layout),
+) -> Result<&'a [T]> {
+    match &**storage {
+        Storage::Cpu(storage) => values(op, storage, layout),
+        _ => Err(Error::Msg(format!("{op}: the kernels run on the CPU only"))),
+    }
 }
 
 /// Runs `$body` with `$T` and `$kernel` bound to f32 and the kernel, or f64 and its plain twin.

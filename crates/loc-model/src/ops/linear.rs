@@ -1,10 +1,10 @@
 //! The linear layer `y = x · wᵀ + b`.
 
 use candle_core::backend::BackendStorage;
-use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, WithDType};
+use candle_core::{CpuStorage, CustomOp3, Device, Layout, Result, Shape, Tensor, WithDType};
 use loc_net::kernels::linear::Features;
 
-use super::cpu::{by_type, values};
+use super::cpu::{by_type, lent, values};
 use super::{Form, expect};
 
 /// `y[n, o] = b[o] + Σ_i w[o, i] · x[n, i]`.
@@ -65,66 +65,26 @@ impl CustomOp3 for Linear {
         _y: &Tensor,
         gy: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let (op, Linear { n, features }) = (self.name(), self);
         let gy = gy.contiguous()?;
-        let gx = if x.track_op() { Some(gy.apply_op2_no_bwd(w, &InputGradient(self))?) } else { None };
-        if !w.track_op() && !b.track_op() {
-            return Ok((gx, None, None));
-        }
-        let both = x.apply_op2_no_bwd(&gy, &WeightGradient(self))?;
-        let gw = both.narrow(0, 0, w.elem_count())?.reshape(w.shape())?;
-        let gb = both.narrow(0, w.elem_count(), b.elem_count())?;
-        Ok((gx, Some(gw), Some(gb)))
-    }
-}
-
-/// The gradients of weight and bias behind one another: one pass makes both, and an op has one output.
-struct WeightGradient<'a>(&'a Linear);
-
-impl CustomOp2 for WeightGradient<'_> {
-    fn name(&self) -> &'static str {
-        "linear-weight-gradient"
-    }
-
-    fn cpu_fwd(
-        &self,
-        x: &CpuStorage,
-        x_layout: &Layout,
-        gy: &CpuStorage,
-        gy_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let (op, Linear { n, features }) = (self.name(), self.0);
-        let weights = features.input * features.output;
-        let len = weights + features.output;
+        let lent_x = x.storage_and_layout();
+        let (lent_w, lent_gy) = (w.storage_and_layout(), gy.storage_and_layout());
         by_type!(op, x.dtype(), linear, |T, kernel| {
-            let mut both: Vec<T> = vec![0.0; len];
-            let (gw, gb) = both.split_at_mut(weights);
-            let (x, gy) = (values(op, x, x_layout)?, values(op, gy, gy_layout)?);
-            kernel::backward_weights(*features, *n, x, gy, gw, gb);
-            Ok((T::to_cpu_storage_owned(both), Shape::from(len)))
-        })
-    }
-}
-
-struct InputGradient<'a>(&'a Linear);
-
-impl CustomOp2 for InputGradient<'_> {
-    fn name(&self) -> &'static str {
-        "linear-input-gradient"
-    }
-
-    fn cpu_fwd(
-        &self,
-        gy: &CpuStorage,
-        gy_layout: &Layout,
-        w: &CpuStorage,
-        w_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let (op, Linear { n, features }) = (self.name(), self.0);
-        by_type!(op, gy.dtype(), linear, |T, kernel| {
-            let mut gx: Vec<T> = vec![0.0; n * features.input];
-            let (gy, w) = (values(op, gy, gy_layout)?, values(op, w, w_layout)?);
-            kernel::backward_input(*features, *n, w, gy, &mut gx);
-            Ok((T::to_cpu_storage_owned(gx), Shape::from((*n, features.input))))
+            let gy_values = lent(op, &lent_gy)?;
+            let (mut gx, mut gw, mut gb) = (None, None, None);
+            if x.track_op() {
+                let mut values: Vec<T> = vec![0.0; x.elem_count()];
+                kernel::backward_input(*features, *n, lent(op, &lent_w)?, gy_values, &mut values);
+                gx = Some(Tensor::from_vec(values, x.shape(), &Device::Cpu)?);
+            }
+            if w.track_op() || b.track_op() {
+                let (mut of_w, mut of_b): (Vec<T>, Vec<T>) =
+                    (vec![0.0; w.elem_count()], vec![0.0; b.elem_count()]);
+                kernel::backward_weights(*features, *n, lent(op, &lent_x)?, gy_values, &mut of_w, &mut of_b);
+                gw = Some(Tensor::from_vec(of_w, w.shape(), &Device::Cpu)?);
+                gb = Some(Tensor::from_vec(of_b, b.shape(), &Device::Cpu)?);
+            }
+            Ok((gx, gw, gb))
         })
     }
 }

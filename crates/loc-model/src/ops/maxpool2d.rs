@@ -3,12 +3,12 @@
 use std::sync::OnceLock;
 
 use candle_core::backend::BackendStorage;
-use candle_core::{CpuStorage, CustomOp1, Error, Layout, Result, Shape, Tensor, WithDType};
+use candle_core::{CpuStorage, CustomOp1, Device, Error, Layout, Result, Shape, Tensor, WithDType};
 use loc_net::Pool;
 use loc_net::kernels::PoolShape;
 
 use super::Form;
-use super::cpu::{by_type, values};
+use super::cpu::{by_type, lent, values};
 use super::windows::every;
 
 /// The largest cell of each window; a NaN beats every number.
@@ -22,15 +22,20 @@ use super::windows::every;
 /// A Candle error if the window does not fit the input, or has more than 256 cells.
 pub fn maxpool2d(x: &Tensor, pool: Pool, form: Form) -> Result<Tensor> {
     let (n, channels, height, width) = x.dims4()?;
-    // 256: a winner is kept as a byte.
-    if pool.output((height, width)).is_none() || pool.kernel.0 * pool.kernel.1 > 256 {
-        return Err(Error::Msg(format!("maxpool2d: {pool:?} does not fit an input of {:?}", x.dims())));
-    }
-    let shape = PoolShape { channels, in_size: (height, width), pool };
+    let shape = checked(channels, (height, width), pool)?;
     match form {
         Form::Kernels => x.contiguous()?.apply_op1(MaxPool { n, shape, winners: OnceLock::new() }),
         Form::Composed => composed(x, &shape),
     }
+}
+
+/// The pool's shape, once it fits the input.
+pub(super) fn checked(channels: usize, in_size: (usize, usize), pool: Pool) -> Result<PoolShape> {
+    // 256: a winner is kept as a byte.
+    if pool.output(in_size).is_none() || pool.kernel.0 * pool.kernel.1 > 256 {
+        return Err(Error::Msg(format!("maxpool2d: {pool:?} does not fit an input of {in_size:?}")));
+    }
+    Ok(PoolShape { channels, in_size, pool })
 }
 
 /// Goes through the window's cells in row order and keeps the best so far. Each choice is a `where_cond`, which
@@ -84,26 +89,15 @@ impl CustomOp1 for MaxPool {
         out
     }
 
-    fn bwd(&self, _x: &Tensor, _y: &Tensor, gy: &Tensor) -> Result<Option<Tensor>> {
-        gy.contiguous()?.apply_op1_no_bwd(&Gradient(self)).map(Some)
-    }
-}
-
-struct Gradient<'a>(&'a MaxPool);
-
-impl CustomOp1 for Gradient<'_> {
-    fn name(&self) -> &'static str {
-        "maxpool2d-gradient"
-    }
-
-    fn cpu_fwd(&self, gy: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let (op, MaxPool { n, shape, winners }) = (self.name(), self.0);
+    fn bwd(&self, x: &Tensor, _y: &Tensor, gy: &Tensor) -> Result<Option<Tensor>> {
+        let (op, MaxPool { n, shape, winners }) = (self.name(), self);
         let winners = winners.get().ok_or_else(|| Error::Msg("maxpool2d: backward before forward".into()))?;
-        let (h, w) = shape.in_size;
+        let gy = gy.contiguous()?;
+        let lent_gy = gy.storage_and_layout();
         by_type!(op, gy.dtype(), maxpool2d, |T, kernel| {
-            let mut gx: Vec<T> = vec![0.0; n * shape.in_len()];
-            kernel::backward(shape, *n, winners, values(op, gy, layout)?, &mut gx);
-            Ok((T::to_cpu_storage_owned(gx), Shape::from((*n, shape.channels, h, w))))
+            let mut gx: Vec<T> = vec![0.0; x.elem_count()];
+            kernel::backward(shape, *n, winners, lent(op, &lent_gy)?, &mut gx);
+            Tensor::from_vec(gx, x.shape(), &Device::Cpu).map(Some)
         })
     }
 }

@@ -1,6 +1,6 @@
 //! The network's operations on Candle tensors, one file an operation, each in two forms.
 //!
-//! On the CPU a `CustomOp` over loc-net's kernels, whose backward runs further kernels; on every other device a
+//! On the CPU a `CustomOp` over loc-net's kernels, forward and backward; on every other device a
 //! composition of Candle operations whose gradients are PyTorch's. Candle's own pooling and relu are not used: the
 //! gradient of its `max_pool2d` is wrong, its `avg_pool2d` has none for a kernel that is not the stride, and its
 //! relu passes the gradient at 0. Which form runs is decided in [`Form::of`] and nowhere else; both run on the CPU,
@@ -8,6 +8,7 @@
 
 mod avgpool2d;
 mod conv2d;
+mod conv_pool_relu;
 mod cpu;
 mod linear;
 mod maxpool2d;
@@ -16,6 +17,7 @@ mod relu;
 mod windows;
 
 pub use avgpool2d::avgpool2d;
+pub use conv_pool_relu::conv_pool_relu;
 pub use conv2d::conv2d;
 pub use linear::linear;
 pub use maxpool2d::maxpool2d;

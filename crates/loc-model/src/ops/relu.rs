@@ -1,11 +1,11 @@
 //! `max(x, 0)`; its gradient at exactly 0 is 0, as in PyTorch (Candle's own relu passes it on).
 
 use candle_core::backend::BackendStorage;
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, DType, Error, Layout, Result, Shape, Tensor, WithDType};
+use candle_core::{CpuStorage, CustomOp1, DType, Device, Error, Layout, Result, Shape, Tensor, WithDType};
 use loc_net::kernels::{self, Float};
 
 use super::Form;
-use super::cpu::values;
+use super::cpu::{lent, values};
 
 /// `max(x, 0)`, any shape; a NaN stays one.
 ///
@@ -31,52 +31,31 @@ impl CustomOp1 for Relu {
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        fn run<T: WithDType + Float>(x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-            let x = values::<T>("relu", x, layout)?;
+        fn run<T: WithDType + Float>(x: &[T]) -> CpuStorage {
             let mut y = vec![T::default(); x.len()];
             kernels::relu::forward(x, &mut y);
-            Ok((T::to_cpu_storage_owned(y), layout.shape().clone()))
+            T::to_cpu_storage_owned(y)
         }
-        match x.dtype() {
-            DType::F32 => run::<f32>(x, layout),
-            DType::F64 => run::<f64>(x, layout),
-            dtype => Err(Error::UnsupportedDTypeForOp(dtype, self.name())),
-        }
+        let y = match x.dtype() {
+            DType::F32 => run::<f32>(values(self.name(), x, layout)?),
+            DType::F64 => run::<f64>(values(self.name(), x, layout)?),
+            dtype => return Err(Error::UnsupportedDTypeForOp(dtype, self.name())),
+        };
+        Ok((y, layout.shape().clone()))
     }
 
     fn bwd(&self, _x: &Tensor, y: &Tensor, gy: &Tensor) -> Result<Option<Tensor>> {
-        y.apply_op2_no_bwd(&gy.contiguous()?, &Gradient).map(Some)
-    }
-}
-
-struct Gradient;
-
-impl CustomOp2 for Gradient {
-    fn name(&self) -> &'static str {
-        "relu-gradient"
-    }
-
-    fn cpu_fwd(
-        &self,
-        y: &CpuStorage,
-        y_layout: &Layout,
-        gy: &CpuStorage,
-        gy_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        fn run<T: WithDType + Float>(
-            (y, y_layout): (&CpuStorage, &Layout),
-            (gy, gy_layout): (&CpuStorage, &Layout),
-        ) -> Result<(CpuStorage, Shape)> {
-            let (y, gy) =
-                (values::<T>("relu-gradient", y, y_layout)?, values::<T>("relu-gradient", gy, gy_layout)?);
+        fn run<T: WithDType + Float>(y: &[T], gy: &[T], shape: &Shape) -> Result<Option<Tensor>> {
             let mut gx = vec![T::default(); y.len()];
             kernels::relu::backward(y, gy, &mut gx);
-            Ok((T::to_cpu_storage_owned(gx), y_layout.shape().clone()))
+            Tensor::from_vec(gx, shape, &Device::Cpu).map(Some)
         }
+        let (op, gy) = (self.name(), gy.contiguous()?);
+        let (lent_y, lent_gy) = (y.storage_and_layout(), gy.storage_and_layout());
         match y.dtype() {
-            DType::F32 => run::<f32>((y, y_layout), (gy, gy_layout)),
-            DType::F64 => run::<f64>((y, y_layout), (gy, gy_layout)),
-            dtype => Err(Error::UnsupportedDTypeForOp(dtype, self.name())),
+            DType::F32 => run::<f32>(lent(op, &lent_y)?, lent(op, &lent_gy)?, y.shape()),
+            DType::F64 => run::<f64>(lent(op, &lent_y)?, lent(op, &lent_gy)?, y.shape()),
+            dtype => Err(Error::UnsupportedDTypeForOp(dtype, op)),
         }
     }
 }

@@ -1,4 +1,5 @@
 //! What the golden tests share: the files beside the PyTorch scripts, comparison, one operation both ways.
+#![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 use std::collections::HashMap;
@@ -8,22 +9,22 @@ use candle_core::{DType, Device, Result, Tensor, Var};
 use loc_model::ops::{self, Form};
 use loc_net::Op;
 
-pub const FORMS: [Form; 2] = [Form::Kernels, Form::Composed];
+pub(crate) const FORMS: [Form; 2] = [Form::Kernels, Form::Composed];
 
 /// Reads `tests/golden/NAME.safetensors`.
-pub fn golden(name: &str) -> HashMap<String, Tensor> {
+pub(crate) fn golden(name: &str) -> HashMap<String, Tensor> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/{name}.safetensors"));
     candle_core::safetensors::load(path, &Device::Cpu).unwrap()
 }
 
 /// The values of a tensor as f64, row-major.
-pub fn numbers(tensor: &Tensor) -> Vec<f64> {
+pub(crate) fn numbers(tensor: &Tensor) -> Vec<f64> {
     tensor.to_dtype(DType::F64).unwrap().flatten_all().unwrap().to_vec1().unwrap()
 }
 
 /// The largest difference between two tensors, over the reference's largest value.
 #[track_caller]
-pub fn difference(got: &Tensor, reference: &Tensor) -> f64 {
+pub(crate) fn difference(got: &Tensor, reference: &Tensor) -> f64 {
     assert_eq!(got.dims(), reference.dims(), "shape");
     let (got, reference) = (numbers(got), numbers(reference));
     let scale = reference.iter().fold(1e-30f64, |m, v| m.max(v.abs()));
@@ -33,13 +34,13 @@ pub fn difference(got: &Tensor, reference: &Tensor) -> f64 {
 }
 
 #[track_caller]
-pub fn assert_close(what: &str, got: &Tensor, reference: &Tensor, tolerance: f64) {
+pub(crate) fn assert_close(what: &str, got: &Tensor, reference: &Tensor, tolerance: f64) {
     let error = difference(got, reference);
     assert!(error <= tolerance, "{what}: {error:e} of the largest value, {tolerance:e} is allowed");
 }
 
 /// Applies one operation of the network. `inputs` are x, or x, weight and bias.
-pub fn apply(op: &Op, inputs: &[Tensor], form: Form) -> Result<Tensor> {
+pub(crate) fn apply(op: &Op, inputs: &[Tensor], form: Form) -> Result<Tensor> {
     match (op, inputs) {
         (Op::Conv2d(conv), [x, w, b]) => ops::conv2d(x, w, b, conv, form),
         (Op::Linear { .. }, [x, w, b]) => ops::linear(x, w, b, form),
@@ -53,16 +54,25 @@ pub fn apply(op: &Op, inputs: &[Tensor], form: Form) -> Result<Tensor> {
 }
 
 /// The output, and the gradient of `Σ y · gy` with respect to each input.
-pub fn both_ways(op: &Op, inputs: &[Tensor], gy: &Tensor, form: Form) -> (Tensor, Vec<Tensor>) {
+pub(crate) fn both_ways(op: &Op, inputs: &[Tensor], gy: &Tensor, form: Form) -> (Tensor, Vec<Tensor>) {
+    both_ways_of(|leaves| apply(op, leaves, form), inputs, gy)
+}
+
+/// As [`both_ways`], of any function.
+pub(crate) fn both_ways_of(
+    f: impl Fn(&[Tensor]) -> Result<Tensor>,
+    inputs: &[Tensor],
+    gy: &Tensor,
+) -> (Tensor, Vec<Tensor>) {
     let vars: Vec<Var> = inputs.iter().map(|t| Var::from_tensor(t).unwrap()).collect();
     let leaves: Vec<Tensor> = vars.iter().map(|v| v.as_tensor().clone()).collect();
-    let y = apply(op, &leaves, form).unwrap();
+    let y = f(&leaves).unwrap();
     let grads = (&y * gy).unwrap().sum_all().unwrap().backward().unwrap();
     (y, leaves.iter().map(|v| grads.get(v).unwrap().clone()).collect())
 }
 
 /// A 32-bit hash of an index, by stream: `hash32` of the golden scripts.
-pub fn hash32(index: usize, stream: u32) -> u32 {
+pub(crate) fn hash32(index: usize, stream: u32) -> u32 {
     let index = u32::try_from(index).unwrap();
     let mut x = index.wrapping_mul(0x9E37_79B1).wrapping_add(stream.wrapping_mul(0x85EB_CA77));
     x ^= x >> 16;
@@ -73,14 +83,14 @@ pub fn hash32(index: usize, stream: u32) -> u32 {
 }
 
 /// A tensor of numbers in −1..1, a function of the stream.
-pub fn random(dims: &[usize], stream: u32, dtype: DType) -> Tensor {
+pub(crate) fn random(dims: &[usize], stream: u32, dtype: DType) -> Tensor {
     let len = dims.iter().product();
     let values: Vec<f64> = (0..len).map(|i| f64::from(hash32(i, stream)) / 2_147_483_648.0 - 1.0).collect();
     Tensor::from_vec(values, dims, &Device::Cpu).unwrap().to_dtype(dtype).unwrap()
 }
 
 /// As [`random`], rounded to `1 / steps`: full of ties and zeros.
-pub fn tied(dims: &[usize], stream: u32, steps: f64, dtype: DType) -> Tensor {
+pub(crate) fn tied(dims: &[usize], stream: u32, steps: f64, dtype: DType) -> Tensor {
     let rounded = (random(dims, stream, DType::F64) * steps).unwrap().round().unwrap();
     (rounded / steps).unwrap().to_dtype(dtype).unwrap()
 }
