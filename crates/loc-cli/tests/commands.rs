@@ -1,12 +1,14 @@
 //! The commands from outside: what they print, write and answer to bad input.
 
+#![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+
 mod common;
 
-use std::fs;
 use std::io::Write;
 use std::process::Stdio;
 
 use common::{Desk, Ran, first};
+use fs_err as fs;
 use serde_json::Value;
 
 fn json(text: &str) -> Value {

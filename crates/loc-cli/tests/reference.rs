@@ -1,5 +1,7 @@
 //! `docs/cli.md` is what `--help` says. `LOC_BLESS=1 cargo test -p loc-cli --test reference` writes it anew.
 
+#![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+
 mod common;
 
 use std::fmt::Write;
@@ -44,9 +46,9 @@ fn the_reference_is_what_help_says() {
     }
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/cli.md");
     if std::env::var_os("LOC_BLESS").is_some() {
-        std::fs::write(&path, &text).unwrap();
+        fs_err::write(&path, &text).unwrap();
     }
-    let found = std::fs::read_to_string(&path).unwrap();
+    let found = fs_err::read_to_string(&path).unwrap();
     assert!(found == text, "docs/cli.md is out of date: LOC_BLESS=1 cargo test -p loc-cli --test reference");
 }
 

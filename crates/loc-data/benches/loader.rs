@@ -2,6 +2,8 @@
 //! second for an epoch (the work done in the training loop's shadow). Higher is better; the throughput line is the
 //! number to read. The loaded set is checked before it is timed.
 
+#![allow(clippy::expect_used, reason = "a bench that fails must stop")]
+
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};

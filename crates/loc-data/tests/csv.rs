@@ -1,5 +1,7 @@
 //! CSV: headers, encodings, where the photos may lie, and what each defect is called.
 
+#![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+
 mod common;
 
 use common::Folder;

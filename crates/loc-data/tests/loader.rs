@@ -1,5 +1,7 @@
 //! Batches: what is in them, and that neither the number of workers nor the order of preparation changes a byte.
 
+#![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+
 mod common;
 
 use common::{Folder, encoded, jpeg_with_orientation, voc};

@@ -1,5 +1,6 @@
 //! The mosaic: as large as promised, every cell painted, its box in it.
 
+#![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 #![cfg(feature = "draw")]
 
 mod common;

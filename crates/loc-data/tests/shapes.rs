@@ -1,5 +1,7 @@
 //! The sample set: its promises measured on what is really written.
 
+#![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+
 mod common;
 
 use common::Folder;

@@ -1,5 +1,7 @@
 //! Pascal VOC: where the photos may lie, what an annotation may say, and what each defect is called.
 
+#![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+
 mod common;
 
 use common::{Folder, encoded, jpeg_with_orientation, object, voc};

@@ -6,6 +6,8 @@
 //! `backward` is what Candle's autograd takes from an output's gradient to all of the op's: its own additions
 //! are part of it. The clock stops after the device has finished.
 
+#![allow(clippy::unwrap_used, reason = "a bench that fails must stop")]
+
 use std::hint::black_box;
 
 use candle_core::{Device, Tensor, Var};

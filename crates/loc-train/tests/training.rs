@@ -1,6 +1,8 @@
 //! Training on a few drawn photos: what a run leaves behind, that it repeats, resumes and extends to the bit, and what
 //! it refuses.
 
+#![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+
 use std::path::{Path, PathBuf};
 
 use loc_train::{Config, Event, Layer, Outcome, Provenance, Run, Status, Stop, TrainError, resume, train};
@@ -53,7 +55,7 @@ impl Fixture {
 }
 
 fn last(run: &Run) -> Vec<u8> {
-    std::fs::read(run.last()).unwrap()
+    fs_err::read(run.last()).unwrap()
 }
 
 fn go_on(run: &Run, overrides: &[(&str, &str)]) -> Result<Outcome, TrainError> {
@@ -94,8 +96,8 @@ fn a_run_leaves_what_the_documentation_says() {
     ] {
         assert!(file.is_file(), "{}", file.display());
     }
-    assert_eq!(last(&run), std::fs::read(run.epoch(2)).unwrap());
-    let header = std::fs::read_to_string(run.results()).unwrap().lines().next().unwrap().to_owned();
+    assert_eq!(last(&run), fs_err::read(run.epoch(2)).unwrap());
+    let header = fs_err::read_to_string(run.results()).unwrap().lines().next().unwrap().to_owned();
     assert_eq!(
         header,
         "epoch,time,lr,train/loss,train/cls_loss,train/box_loss,val/loss,val/cls_loss,val/box_loss,val/acc,val/iou,\
@@ -106,7 +108,7 @@ fn a_run_leaves_what_the_documentation_says() {
     let localizer = loc_infer::Localizer::load(run.last()).unwrap();
     assert_eq!(localizer.meta().classes, ["box", "disc", "star"]);
     // A second run of the same name gets a folder of its own; its config repeats the first.
-    let layer = Layer { origin: "config.toml".into(), text: std::fs::read_to_string(run.config()).unwrap() };
+    let layer = Layer { origin: "config.toml".into(), text: fs_err::read_to_string(run.config()).unwrap() };
     let config = Config::resolve(None, &[layer]).unwrap();
     let provenance = Provenance { version: "0".into(), arguments: vec![], threads: 2 };
     let again =
@@ -176,7 +178,7 @@ fn what_would_change_the_mathematics_is_refused_on_resume() {
     assert!(message.contains("lr: 0.01 → 0.5") && message.contains("seed: 0 → 7"), "{message}");
     // Another photo in the place of one of them.
     let photo = fixture.path("shapes/images/shape-00003.jpg");
-    std::fs::copy(fixture.path("shapes/images/shape-00004.jpg"), photo).unwrap();
+    fs_err::copy(fixture.path("shapes/images/shape-00004.jpg"), photo).unwrap();
     let message = go_on(&run, &[("epochs", "2")]).unwrap_err().to_string();
     assert!(message.contains("data set has changed"), "{message}");
 }
@@ -193,12 +195,12 @@ fn initial_weights_must_be_for_the_same_classes_and_network() {
     let found = loc_model::weights::load(&model).unwrap();
     let other = fixture.path("other.safetensors");
     let metadata = found.metadata.unwrap().replace("\"star\"", "\"moon\"");
-    std::fs::write(&other, loc_model::weights::to_bytes(&found.weights, Some(&metadata)).unwrap()).unwrap();
+    fs_err::write(&other, loc_model::weights::to_bytes(&found.weights, Some(&metadata)).unwrap()).unwrap();
     let message = refused("classes", &other);
     assert!(message.contains("moon") && message.contains("star"), "{message}");
     let mut weights = found.weights;
     weights.0.remove("conv1.bias");
-    std::fs::write(&other, loc_model::weights::to_bytes(&weights, None).unwrap()).unwrap();
+    fs_err::write(&other, loc_model::weights::to_bytes(&weights, None).unwrap()).unwrap();
     let message = refused("tensors", &other);
     assert!(message.contains("other.safetensors") && message.contains("missing `conv1.bias`"), "{message}");
     assert!(!fixture.path("runs/classes").exists(), "a refused run leaves no folder");

@@ -1,5 +1,8 @@
 //! Runs `loc` in a folder of its own, and makes small models and data sets.
 
+#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -84,7 +87,7 @@ impl Ran {
 
 /// The only file of a folder with this ending, by order of name.
 pub(crate) fn first(folder: &Path, ending: &str) -> PathBuf {
-    let mut files: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).collect();
+    let mut files: Vec<PathBuf> = fs_err::read_dir(folder).unwrap().map(|e| e.unwrap().path()).collect();
     files.retain(|f| f.extension().is_some_and(|e| e == ending));
     files.sort();
     files.remove(0)

@@ -1,5 +1,6 @@
 //! Data sets made by code, in folders that vanish, and the shared photos where they are present.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a helper that fails is a test that fails")]
 #![allow(dead_code, reason = "each test file uses a part")]
 
 use std::path::{Path, PathBuf};
