@@ -98,6 +98,16 @@ fn the_edges_are_exactly_those_of_the_plan() {
 }
 
 #[test]
+fn the_document_shows_the_edges() {
+    let document = include_str!("../../docs/architecture.md");
+    for (of, on) in EDGES {
+        let on = if on.is_empty() { "none".to_owned() } else { on.join(", ") };
+        let row = format!("| {of} | {on} ");
+        assert!(document.contains(&row), "docs/architecture.md has no row `{row}|`");
+    }
+}
+
+#[test]
 fn tests_use_no_crate_that_stands_above_their_own() {
     for dependency in dependencies().iter().filter(|d| d.dev && is_ours(&d.on)) {
         let below = below(&dependency.of);
