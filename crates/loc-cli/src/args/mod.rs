@@ -1,9 +1,12 @@
-//! The commands and flags, as people type them.
+//! The commands and flags, as people type them. Those of `loc data`: `data`.
+
+mod data;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use self::data::{CheckArgs, DataArgs, DataCommand, SampleArgs, ShowArgs, SplitArgs, StatsArgs};
 use crate::output::Color;
 
 /// Train and ship single-object localizers: one photo in, one class and one box out.
@@ -45,37 +48,12 @@ pub(crate) enum Command {
     Info(InfoArgs),
 }
 
-#[derive(Debug, Subcommand)]
-pub(crate) enum DataCommand {
-    /// Look for everything that is wrong; exit 4 if something is
-    Check(CheckArgs),
-    /// Counts, sizes, boxes, and what a constant answer gets
-    Stats(StatsArgs),
-    /// Draw samples with their boxes as one picture
-    Show(ShowArgs),
-    /// Part a data set into train and val
-    Split(SplitArgs),
-    /// Draw the embedded sample set `shapes`: photos of discs, boxes and stars, no download
-    Sample(SampleArgs),
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum TextFormat {
     /// For people
     Text,
     /// For programs
     Json,
-}
-
-/// Which data set and how it is read.
-#[derive(Debug, Args)]
-pub(crate) struct DataArgs {
-    /// Folder with photos and annotations, or a CSV file
-    #[arg(value_name = "DATA")]
-    pub(crate) data: PathBuf,
-
-    #[command(flatten)]
-    pub(crate) reading: ReadingArgs,
 }
 
 #[derive(Debug, Args)]
@@ -91,88 +69,6 @@ pub(crate) struct ReadingArgs {
     /// Which object of a photo with several: largest, skip or error [default: largest]
     #[arg(long, value_name = "WHICH")]
     pub(crate) objects: Option<String>,
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  loc data check photos/\n  loc data check annotations.csv --format json")]
-pub(crate) struct CheckArgs {
-    #[command(flatten)]
-    pub(crate) data: DataArgs,
-
-    /// How to print
-    #[arg(long, value_enum, default_value_t = TextFormat::Text)]
-    pub(crate) format: TextFormat,
-}
-
-#[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  loc data stats photos/\n  loc data stats photos/ --format json | jq .boxes"
-)]
-pub(crate) struct StatsArgs {
-    #[command(flatten)]
-    pub(crate) data: DataArgs,
-
-    /// How to print
-    #[arg(long, value_enum, default_value_t = TextFormat::Text)]
-    pub(crate) format: TextFormat,
-}
-
-#[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  loc data show photos/\n  loc data show photos/ -n 25 --seed 3 -o samples.png"
-)]
-pub(crate) struct ShowArgs {
-    #[command(flatten)]
-    pub(crate) data: DataArgs,
-
-    /// Picture to write; its ending, .png or .jpg, says the format
-    #[arg(short, long, value_name = "FILE", default_value = "mosaic.png")]
-    pub(crate) output: PathBuf,
-
-    /// Number of samples
-    #[arg(short, default_value_t = 20, value_name = "N")]
-    pub(crate) n: usize,
-
-    /// Which samples: drawn by this seed
-    #[arg(long, default_value_t = 0)]
-    pub(crate) seed: u64,
-}
-
-#[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  loc data split photos/ -o split.csv\n  loc data split photos/ --val 0.3 --seed 7 -o split.csv"
-)]
-pub(crate) struct SplitArgs {
-    #[command(flatten)]
-    pub(crate) data: DataArgs,
-
-    /// File to write: filename,split
-    #[arg(short, long, value_name = "FILE", default_value = "split.csv")]
-    pub(crate) output: PathBuf,
-
-    /// Fraction of each class that validates
-    #[arg(long, default_value_t = 0.2)]
-    pub(crate) val: f64,
-
-    /// Seed of the draw
-    #[arg(long, default_value_t = 0)]
-    pub(crate) seed: u64,
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  loc data sample shapes\n  loc data sample shapes --n 900 --seed 1")]
-pub(crate) struct SampleArgs {
-    /// Folder to make; it must be empty or absent
-    #[arg(value_name = "OUT")]
-    pub(crate) out: PathBuf,
-
-    /// Number of photos
-    #[arg(long, default_value_t = loc_data::shapes::DEFAULT_COUNT, value_name = "N")]
-    pub(crate) n: usize,
-
-    /// Seed of everything that is drawn
-    #[arg(long, default_value_t = 0)]
-    pub(crate) seed: u64,
 }
 
 #[derive(Debug, Args)]
