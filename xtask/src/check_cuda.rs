@@ -94,7 +94,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         write_stand_in(folder.path()).unwrap();
         let workspace = Workspace { root: folder.path().to_owned() };
-        let nvcc = || Call::new(&workspace, folder.path().join("bin/nvcc"));
+        // Through `sh`: a file this process has just written cannot be started while another test's child, forked
+        // in between, still holds it open.
+        let nvcc = || Call::new(&workspace, "sh").arg(folder.path().join("bin/nvcc"));
         assert!(nvcc().arg("--version").capture().unwrap().contains("release 13.0,"));
         let gencode = "-gencode=arch=compute_80,code=sm_80";
         nvcc().args([gencode, "--ptx", "--output-directory", ".", "src/a.cu", "b.cu"]).run().unwrap();

@@ -1,8 +1,8 @@
 //! The pipeline against a shell script in `loc`'s place: what it calls, and what it says when a stage fails.
 #![cfg(unix)]
 
-use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::process::Command;
 
 use fs_err as fs;
 
@@ -42,8 +42,11 @@ impl Place {
         fs::write(root.join("data/datasets.toml"), "").unwrap();
         fs::write(root.join("record.json"), RECORD).unwrap();
         fs::write(root.join("fail"), fail).unwrap();
-        fs::write(&loc, STAND_IN).unwrap();
-        fs::set_permissions(&loc, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let text = root.join("loc.sh");
+        fs::write(&text, STAND_IN).unwrap();
+        // Another process writes the program: one this process wrote cannot be started while another test's child,
+        // forked in between, still holds it open.
+        assert!(Command::new("install").args(["-m", "755"]).args([&text, &loc]).status().unwrap().success());
         Self { folder, workspace: Workspace { root }, loc }
     }
 
