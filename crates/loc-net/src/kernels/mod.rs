@@ -9,10 +9,17 @@
 
 pub mod avgpool2d;
 pub mod conv2d;
+pub mod conv_rows;
+pub mod conv_tiles;
+pub mod fused;
 pub mod gemm;
 pub mod linear;
 pub mod maxpool2d;
 pub mod relu;
+pub(crate) mod shared;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod simd;
+pub mod winograd;
 
 use std::fmt::Debug;
 use std::ops::{Add, AddAssign, Div, Mul, Sub};

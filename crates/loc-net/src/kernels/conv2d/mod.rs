@@ -17,6 +17,7 @@ use rayon::prelude::*;
 
 use super::ConvShape;
 use super::gemm::{self, Mode, Rows, Strided};
+use super::shared::Shared;
 use patches::{Tile, with_buffers};
 
 /// The batch's weight gradient is summed over this many parts, whoever computes them: the order of the sum, and so
@@ -40,7 +41,7 @@ pub fn forward(shape: &ConvShape, n: usize, x: &[f32], w: &[f32], b: &[f32], y: 
     let tiles = Tile::all(shape);
     let plane = shape.out_size().0 * shape.out_size().1;
     let (group_out, fan_in) = (shape.conv.out_channels / shape.conv.groups, shape.fan_in());
-    let y = Planes::new(y);
+    let y = Shared::new(y);
     (0..n * tiles.len()).into_par_iter().for_each(|task| {
         let (photo, tile) = (task / tiles.len(), &tiles[task % tiles.len()]);
         let x = &x[photo * in_len..][..in_len];
@@ -83,7 +84,7 @@ fn forward_rows(
     let (in_len, out_len) = (shape.in_len(), shape.out_len());
     let (height, width) = shape.out_size();
     let group_out = shape.conv.out_channels / shape.conv.groups;
-    let (packed, tasks, y) = (rows::Packed::new(shape, w), rows::tasks(shape), Planes::new(y));
+    let (packed, tasks, y) = (rows::Packed::new(shape, w), rows::tasks(shape), Shared::new(y));
     (0..n * tasks.len()).into_par_iter().for_each(|task| {
         let (photo, rows) = (task / tasks.len(), tasks[task % tasks.len()].clone());
         let x = &x[photo * in_len..][..in_len];
@@ -207,31 +208,4 @@ fn sum(values: &[f32]) -> f32 {
         lanes.iter_mut().zip(chunk).for_each(|(l, v)| *l += v);
     }
     lanes.iter().sum::<f32>() + chunks.remainder().iter().sum::<f32>()
-}
-
-/// An output that tasks write in disjoint ranges.
-struct Planes<'a> {
-    start: *mut f32,
-    len: usize,
-    lifetime: std::marker::PhantomData<&'a mut [f32]>,
-}
-
-#[expect(unsafe_code, reason = "tasks write disjoint ranges of one slice")]
-// SAFETY: `range` is the only access, and its callers promise that ranges do not overlap.
-unsafe impl Sync for Planes<'_> {}
-
-impl<'a> Planes<'a> {
-    fn new(values: &'a mut [f32]) -> Self {
-        Self { start: values.as_mut_ptr(), len: values.len(), lifetime: std::marker::PhantomData }
-    }
-
-    /// # Safety
-    ///
-    /// No two ranges that are alive at the same time overlap.
-    #[expect(unsafe_code, clippy::mut_from_ref, reason = "the callers promise disjoint ranges")]
-    unsafe fn range(&self, from: usize, len: usize) -> &mut [f32] {
-        assert!(from + len <= self.len, "range inside the output");
-        // SAFETY: inside the slice (checked), and not aliased (the caller's promise).
-        unsafe { std::slice::from_raw_parts_mut(self.start.add(from), len) }
-    }
 }

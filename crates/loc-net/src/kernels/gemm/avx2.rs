@@ -16,7 +16,7 @@ const COLS: usize = 16;
 /// Inner length of a pass: a 16-column panel of B this long (32 KB) stays in the first-level cache.
 const DEPTH: usize = 512;
 
-pub(super) fn available() -> bool {
+pub(crate) fn available() -> bool {
     is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")
 }
 

@@ -1,0 +1,160 @@
+//! Convolution 5×5, bias, max-pool 2×2 and relu on rows, for few channels: lanes are adjacent columns.
+//!
+//! Along y the convolution is Winograd's F(4, 5): eight input rows are transformed once and give four output rows, two
+//! after the pool, for 0.4 of the products of a direct sum. Six output channels by sixteen columns stay in registers;
+//! the last block of columns, and the last strip of rows, overlap their neighbours instead of being masked.
+//!
+//! Backward, three of four cells of each window have no gradient, and none has where relu was off. `gradient` walks
+//! the cells that won: a weight gradient adds the patch of the input around each, an input gradient adds the kernel.
+//!
+//! AVX2 and FMA only ([`Rows::of`] says where it fits); the plain twin is [`super::fused::scalar`].
+
+mod avx2;
+mod gradient;
+#[cfg(test)]
+mod tests;
+
+use std::ops::Range;
+
+use super::fused::{Fused, RowMap, run};
+use super::winograd;
+pub use gradient::{InputGradient, SLACK, WeightGradient, pixel};
+
+/// Output channels of a tile.
+const CHANNELS: usize = 6;
+/// Columns of a tile: two vectors, eight after the pool.
+const COLUMNS: usize = 16;
+/// Input channels at most: beyond these the gradients' patches do not fit the registers.
+const MOST_CHANNELS: usize = 8;
+
+/// How the pooled map is laid out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// Rows of `channels` runs: [`RowMap::rows`].
+    Rows,
+    /// Cell by cell, channels last: `values[(y · width + x) · channels + c]`.
+    Last,
+}
+
+impl Layout {
+    /// Values in one row of a map.
+    #[must_use]
+    pub fn row(self, channels: usize, width: usize) -> usize {
+        match self {
+            Self::Rows => channels * run(width),
+            Self::Last => channels * width,
+        }
+    }
+}
+
+/// A block with its weights transformed.
+#[derive(Debug, Clone)]
+pub struct Rows {
+    shape: Fused,
+    layout: Layout,
+    /// `[⌈out / 6⌉][8][in][5][6]`: tile, product, input channel, column of the kernel, output channel.
+    weights: Vec<f32>,
+    /// Whole tiles.
+    bias: Vec<f32>,
+}
+
+/// Buffers of one thread.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    /// A strip of eight input rows, transformed: `[8][in][run]`.
+    input: Vec<f32>,
+}
+
+impl Rows {
+    /// The form for a block, still without weights; or nothing where it does not fit: few input channels, at least 2
+    /// pooled rows and 8 pooled columns, AVX2 and FMA.
+    #[must_use]
+    pub fn of(shape: Fused, layout: Layout) -> Option<Self> {
+        let (height, width) = shape.pooled_size();
+        let fits = shape.in_channels <= MOST_CHANNELS && height >= 2 && width >= COLUMNS / 2;
+        if !fits || !super::gemm::avx2::available() {
+            return None;
+        }
+        let tiles = shape.out_channels.div_ceil(CHANNELS);
+        let weights = vec![0.0; tiles * winograd::INPUTS * shape.in_channels * 5 * CHANNELS];
+        Some(Self { shape, layout, weights, bias: vec![0.0; tiles * CHANNELS] })
+    }
+
+    /// The block.
+    #[must_use]
+    pub fn shape(&self) -> &Fused {
+        &self.shape
+    }
+
+    /// How its output is laid out.
+    #[must_use]
+    pub fn layout(&self) -> Layout {
+        self.layout
+    }
+
+    /// Values in one pooled row of the output.
+    #[must_use]
+    pub fn out_row(&self) -> usize {
+        self.layout.row(self.shape.out_channels, self.shape.pooled_size().1)
+    }
+
+    /// Takes over `w[out, in, 5, 5]` and `b[out]`.
+    ///
+    /// # Panics
+    ///
+    /// If a slice has not the length its shape says.
+    pub fn pack(&mut self, w: &[f32], b: &[f32]) {
+        let (ins, outs) = (self.shape.in_channels, self.shape.out_channels);
+        assert_eq!((w.len(), b.len()), (self.shape.weight_len(), outs), "weight and bias");
+        self.bias[..outs].copy_from_slice(b);
+        for o in 0..outs {
+            for (c, x) in (0..ins).flat_map(|c| (0..5).map(move |x| (c, x))) {
+                let column: [f64; 5] = std::array::from_fn(|y| f64::from(w[((o * ins + c) * 5 + y) * 5 + x]));
+                for (i, row) in winograd::KERNEL.iter().enumerate() {
+                    let sum: f64 = row.iter().zip(column).map(|(a, b)| a * b).sum();
+                    let at = (((o / CHANNELS * winograd::INPUTS + i) * ins + c) * 5 + x) * CHANNELS;
+                    self.weights[at + o % CHANNELS] = sum as f32;
+                }
+            }
+        }
+    }
+
+    /// The pooled rows `rows` of one photo into `y`; into `winners`, unless it is empty, the byte of each cell.
+    ///
+    /// `y` and `winners` hold just these rows. Bytes lie channels last, whatever the layout of `y`; columns of a run
+    /// behind the width are left alone. Strips of two rows begin at even rows, so that a map cut in pieces has the same
+    /// bytes as a whole one.
+    ///
+    /// # Panics
+    ///
+    /// If a slice is too short, `rows` begins at an odd row or ends beyond the map.
+    pub fn forward(
+        &self,
+        x: RowMap,
+        rows: Range<usize>,
+        scratch: &mut Scratch,
+        y: &mut [f32],
+        winners: &mut [u8],
+    ) {
+        let Fused { in_channels, in_size: (height, width), .. } = self.shape;
+        let (pooled_height, pooled_width) = self.shape.pooled_size();
+        let bytes = rows.len() * self.shape.out_channels * pooled_width;
+        assert!(rows.start.is_multiple_of(2) && rows.end <= pooled_height, "rows of the map");
+        assert!(y.len() >= rows.len() * self.out_row(), "output");
+        assert!(winners.is_empty() || winners.len() >= bytes, "bytes");
+        let reach = (height - 1) * x.row + (in_channels - 1) * x.channel + width;
+        assert!(x.values.len() >= reach, "input");
+        scratch.input.resize(winograd::INPUTS * in_channels * run(width), 0.0);
+        let task = avx2::Forward { block: self, x, rows };
+        #[expect(unsafe_code, reason = "calls the AVX2 form, whose presence `of` made sure of")]
+        // SAFETY: AVX2 and FMA are there, and the lengths were checked above.
+        unsafe {
+            match (self.layout, winners.is_empty()) {
+                (Layout::Rows, true) => task.run::<false, false>(scratch, y, winners),
+                (Layout::Rows, false) => task.run::<false, true>(scratch, y, winners),
+                (Layout::Last, true) => task.run::<true, false>(scratch, y, winners),
+                (Layout::Last, false) => task.run::<true, true>(scratch, y, winners),
+            }
+        }
+    }
+}

@@ -1,0 +1,306 @@
+//! Transforms of tiles and the small matrix products, on AVX2 and FMA.
+#![expect(unsafe_code, reason = "vector loads and stores through pointers whose ranges the callers checked")]
+
+use std::arch::x86_64::{
+    __m256, _mm_add_ps, _mm_loadu_ps, _mm_storeu_ps, _mm256_add_ps, _mm256_broadcast_ss,
+    _mm256_castps256_ps128, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_mul_ps, _mm256_set1_ps,
+    _mm256_setzero_ps, _mm256_storeu_ps,
+};
+
+use super::{BLOCK, Fused, PRODUCTS};
+use crate::kernels::simd::transpose;
+use crate::kernels::winograd::avx2 as transform;
+use crate::kernels::winograd::{INPUTS, KERNEL, OUTPUTS, TAPS};
+
+/// `Bᵀ · d · B` of the tile at `x` (a map with `row` values a row) for all `channels`, into `to`, whose 64 planes lie
+/// `plane` apart.
+///
+/// # Safety
+///
+/// AVX2 and FMA are available; 8×8 pixels of `channels` (at least 8) can be read, `channels` of each plane written.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+pub(super) unsafe fn input(x: *const f32, row: usize, channels: usize, to: *mut f32, plane: usize) {
+    for vector in 0..channels.div_ceil(8) {
+        // The last vector overlaps the one before where channels are no multiple of eight.
+        let at = (8 * vector).min(channels - 8);
+        // SAFETY: the caller's promise.
+        unsafe {
+            let columns: [[__m256; INPUTS]; INPUTS] = std::array::from_fn(|c| {
+                let p = x.add(c * channels + at);
+                transform::input(std::array::from_fn(|r| _mm256_loadu_ps(p.add(r * row))))
+            });
+            for r in 0..INPUTS {
+                let q = transform::input(std::array::from_fn(|c| columns[c][r]));
+                for (c, v) in q.into_iter().enumerate() {
+                    _mm256_storeu_ps(to.add((r * INPUTS + c) * plane + at), v);
+                }
+            }
+        }
+    }
+}
+
+/// Adds `B · gv · Bᵀ` to the tile at `gx`: the adjoint of [`input`]. The planes at `gv` have whole vectors.
+///
+/// # Safety
+///
+/// As [`input`], with reading and writing exchanged.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+pub(super) unsafe fn input_adjoint(gv: *const f32, plane: usize, gx: *mut f32, row: usize, channels: usize) {
+    for vector in 0..channels.div_ceil(8) {
+        let at = 8 * vector;
+        // SAFETY: the caller's promise; where only four channels are left, four are written.
+        unsafe {
+            let columns: [[__m256; INPUTS]; INPUTS] = std::array::from_fn(|c| {
+                transform::input_adjoint(std::array::from_fn(|r| {
+                    _mm256_loadu_ps(gv.add((r * INPUTS + c) * plane + at))
+                }))
+            });
+            for r in 0..INPUTS {
+                let q = transform::input_adjoint(std::array::from_fn(|c| columns[c][r]));
+                for (c, v) in q.into_iter().enumerate() {
+                    let to = gx.add(r * row + c * channels + at);
+                    if at + 8 <= channels {
+                        _mm256_storeu_ps(to, _mm256_add_ps(_mm256_loadu_ps(to), v));
+                    } else {
+                        _mm_storeu_ps(to, _mm_add_ps(_mm_loadu_ps(to), _mm256_castps256_ps128(v)));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// `Aᵀ · m · A` of eight channels: 4×4 outputs.
+///
+/// # Safety
+///
+/// AVX2 and FMA are available; eight numbers of each of the 64 planes can be read.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+pub(super) unsafe fn output(m: *const f32, plane: usize) -> [[__m256; OUTPUTS]; OUTPUTS] {
+    let columns: [[__m256; OUTPUTS]; INPUTS] = std::array::from_fn(|c| {
+        transform::output(std::array::from_fn(|r| {
+            // SAFETY: the caller's promise.
+            unsafe { _mm256_loadu_ps(m.add((r * INPUTS + c) * plane)) }
+        }))
+    });
+    std::array::from_fn(|r| transform::output(std::array::from_fn(|c| columns[c][r])))
+}
+
+/// `A · gy · Aᵀ` of eight channels: the adjoint of [`output`].
+///
+/// # Safety
+///
+/// As [`output`], with reading and writing exchanged.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+pub(super) unsafe fn output_adjoint(gy: &[[__m256; OUTPUTS]; OUTPUTS], gm: *mut f32, plane: usize) {
+    let columns: [[__m256; INPUTS]; OUTPUTS] =
+        std::array::from_fn(|c| transform::output_adjoint(std::array::from_fn(|r| gy[r][c])));
+    for r in 0..INPUTS {
+        let q = transform::output_adjoint(std::array::from_fn(|c| columns[c][r]));
+        for (c, v) in q.into_iter().enumerate() {
+            // SAFETY: the caller's promise.
+            unsafe { _mm256_storeu_ps(gm.add((r * INPUTS + c) * plane), v) };
+        }
+    }
+}
+
+/// The left matrix of a product: entry (i, p) at `a[i · row + p · col]`.
+#[derive(Clone, Copy)]
+pub(super) struct Left {
+    pub(super) a: *const f32,
+    pub(super) row: usize,
+    pub(super) col: usize,
+}
+
+/// `C[m][n] = A · B` (or `+=` with ADD), B with contiguous rows `b_row` apart, `n` a multiple of eight.
+///
+/// # Safety
+///
+/// AVX2 and FMA are available; the matrices can be accessed.
+#[target_feature(enable = "avx2,fma")]
+pub(super) unsafe fn multiply<const ADD: bool>(
+    (m, n, k): (usize, usize, usize),
+    a: Left,
+    (b, b_row): (*const f32, usize),
+    (c, c_row): (*mut f32, usize),
+) {
+    for j in (0..n).step_by(BLOCK) {
+        // SAFETY: columns j to j + 8 · vectors, which n holds.
+        unsafe {
+            let (b, c) = ((b.add(j), b_row), (c.add(j), c_row));
+            match (n - j) / 8 {
+                1 => columns::<1, ADD>((m, k), a, b, c),
+                2 => columns::<2, ADD>((m, k), a, b, c),
+                _ => columns::<3, ADD>((m, k), a, b, c),
+            }
+        }
+    }
+}
+
+/// # Safety
+///
+/// As [`multiply`], for V vectors of columns.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn columns<const V: usize, const ADD: bool>(
+    (m, k): (usize, usize),
+    a: Left,
+    b: (*const f32, usize),
+    (c, c_row): (*mut f32, usize),
+) {
+    for i in (0..m).step_by(4) {
+        // SAFETY: rows i to m.
+        unsafe {
+            let (a, c) = (Left { a: a.a.add(i * a.row), ..a }, (c.add(i * c_row), c_row));
+            match m - i {
+                1 => block::<1, V, ADD>(k, a, b, c),
+                2 => block::<2, V, ADD>(k, a, b, c),
+                3 => block::<3, V, ADD>(k, a, b, c),
+                _ => block::<4, V, ADD>(k, a, b, c),
+            }
+        }
+    }
+}
+
+/// R rows of V vectors, in registers over all k.
+///
+/// # Safety
+///
+/// As [`multiply`], for R rows and V vectors.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn block<const R: usize, const V: usize, const ADD: bool>(
+    k: usize,
+    a: Left,
+    (b, b_row): (*const f32, usize),
+    (c, c_row): (*mut f32, usize),
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let mut sums = [[_mm256_setzero_ps(); V]; R];
+        let (mut left, mut right) = (a.a, b);
+        for _ in 0..k {
+            let row: [__m256; V] = std::array::from_fn(|v| _mm256_loadu_ps(right.add(8 * v)));
+            for (r, sums) in sums.iter_mut().enumerate() {
+                let x = _mm256_broadcast_ss(&*left.add(r * a.row));
+                for (sum, y) in sums.iter_mut().zip(row) {
+                    *sum = _mm256_fmadd_ps(x, y, *sum);
+                }
+            }
+            left = left.wrapping_add(a.col);
+            right = right.wrapping_add(b_row);
+        }
+        for (r, sums) in sums.iter().enumerate() {
+            for (v, sum) in sums.iter().enumerate() {
+                let to = c.add(r * c_row + 8 * v);
+                _mm256_storeu_ps(to, if ADD { _mm256_add_ps(_mm256_loadu_ps(to), *sum) } else { *sum });
+            }
+        }
+    }
+}
+
+/// `G` in f32.
+fn kernel() -> [[f32; TAPS]; INPUTS] {
+    KERNEL.map(|row| row.map(|v| v as f32))
+}
+
+/// `U = G · w · Gᵀ` for all channels, as [`super::Tiles`] keeps it; the adjoint too, unless it is empty.
+///
+/// # Safety
+///
+/// AVX2 and FMA are available; the slices are as long as the shape says.
+#[target_feature(enable = "avx2,fma")]
+pub(super) unsafe fn pack(shape: &Fused, w: &[f32], weights: &mut [f32], adjoint: &mut [f32]) {
+    let (ins, outs) = (shape.in_channels, shape.out_channels);
+    let (g, padded) = (kernel(), ins.next_multiple_of(8));
+    for first in (0..outs).step_by(8) {
+        let (block, width) = (first / BLOCK, BLOCK.min(outs - first / BLOCK * BLOCK));
+        let to = block * BLOCK * PRODUCTS * ins + first % BLOCK;
+        for c in 0..ins {
+            // Eight output channels a vector.
+            let mut taps = [[0.0f32; 8]; TAPS * TAPS];
+            for lane in 0..8 {
+                let from = &w[((first + lane) * ins + c) * 25..][..25];
+                taps.iter_mut().zip(from).for_each(|(t, w)| t[lane] = *w);
+            }
+            // SAFETY: eight numbers each.
+            let taps = taps.map(|t| unsafe { _mm256_loadu_ps(t.as_ptr()) });
+            let sum = |row: &[f32; TAPS], v: [__m256; TAPS]| {
+                let mut sum = _mm256_mul_ps(_mm256_set1_ps(row[0]), v[0]);
+                for k in 1..TAPS {
+                    sum = _mm256_fmadd_ps(_mm256_set1_ps(row[k]), v[k], sum);
+                }
+                sum
+            };
+            for i in 0..INPUTS {
+                let along: [__m256; TAPS] =
+                    std::array::from_fn(|x| sum(&g[i], std::array::from_fn(|y| taps[y * TAPS + x])));
+                for j in 0..INPUTS {
+                    let (v, p) = (sum(&g[j], along), i * INPUTS + j);
+                    // SAFETY: eight channels of the block, whose row has `width`.
+                    unsafe { _mm256_storeu_ps(weights.as_mut_ptr().add(to + (p * ins + c) * width), v) };
+                }
+            }
+        }
+        if adjoint.is_empty() {
+            continue;
+        }
+        for p in 0..PRODUCTS {
+            for c in (0..ins).step_by(8) {
+                // SAFETY: eight channels in and out; rows beyond the last input channel are zeros.
+                unsafe {
+                    let from = weights.as_ptr().add(to + (p * ins + c) * width);
+                    let rows = std::array::from_fn(|i| {
+                        if c + i < ins { _mm256_loadu_ps(from.add(i * width)) } else { _mm256_setzero_ps() }
+                    });
+                    let to = adjoint.as_mut_ptr().add((p * outs + first) * padded + c);
+                    for (o, v) in transpose(rows).into_iter().enumerate() {
+                        _mm256_storeu_ps(to.add(o * padded), v);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// `gW = Gᵀ · gU · G` of eight output channels from `first`: `gw[8, in, 5, 5]`.
+///
+/// # Safety
+///
+/// AVX2 and FMA are available; `sums` is `[64][in][out]`, `gw` as long as said.
+#[target_feature(enable = "avx2,fma")]
+pub(super) unsafe fn unpack(shape: &Fused, sums: &[f32], first: usize, gw: &mut [f32]) {
+    let (ins, outs, g) = (shape.in_channels, shape.out_channels, kernel());
+    for c in 0..ins {
+        let sum = |tap: usize, v: [__m256; INPUTS]| {
+            let mut sum = _mm256_mul_ps(_mm256_set1_ps(g[0][tap]), v[0]);
+            for i in 1..INPUTS {
+                sum = _mm256_fmadd_ps(_mm256_set1_ps(g[i][tap]), v[i], sum);
+            }
+            sum
+        };
+        let load = |i: usize, j: usize| {
+            // SAFETY: eight output channels of product (i, j) and input channel c.
+            unsafe { _mm256_loadu_ps(sums.as_ptr().add(((i * INPUTS + j) * ins + c) * outs + first)) }
+        };
+        let columns: [[__m256; TAPS]; INPUTS] = std::array::from_fn(|j| {
+            let column: [__m256; INPUTS] = std::array::from_fn(|i| load(i, j));
+            std::array::from_fn(|y| sum(y, column))
+        });
+        for y in 0..TAPS {
+            let row: [__m256; INPUTS] = std::array::from_fn(|j| columns[j][y]);
+            for x in 0..TAPS {
+                let mut lanes = [0.0f32; 8];
+                // SAFETY: eight numbers.
+                unsafe { _mm256_storeu_ps(lanes.as_mut_ptr(), sum(x, row)) };
+                for (lane, v) in lanes.into_iter().enumerate() {
+                    gw[(lane * ins + c) * 25 + y * TAPS + x] = v;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! Vector helpers that several kernels share.
+
+use std::arch::x86_64::{
+    __m128i, __m256, __m256i, _CMP_GT_OQ, _CMP_NGT_UQ, _mm_cvtsi128_si64, _mm_packs_epi32, _mm_packus_epi16,
+    _mm256_add_ps, _mm256_and_si256, _mm256_blendv_ps, _mm256_castps_si256, _mm256_castsi256_si128,
+    _mm256_cmp_ps, _mm256_extracti128_si256, _mm256_max_ps, _mm256_or_si256, _mm256_permute2f128_ps,
+    _mm256_set1_epi32, _mm256_setzero_ps, _mm256_shuffle_ps, _mm256_unpackhi_ps, _mm256_unpacklo_ps,
+};
+
+/// The transpose of eight vectors of eight.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+pub(crate) fn transpose(r: [__m256; 8]) -> [__m256; 8] {
+    let pair = |a, b| (_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
+    let ((t0, t1), (t2, t3)) = (pair(r[0], r[1]), pair(r[2], r[3]));
+    let ((t4, t5), (t6, t7)) = (pair(r[4], r[5]), pair(r[6], r[7]));
+    let low = |a, b| _mm256_shuffle_ps::<0x44>(a, b);
+    let high = |a, b| _mm256_shuffle_ps::<0xEE>(a, b);
+    let first = [low(t0, t2), high(t0, t2), low(t1, t3), high(t1, t3)];
+    let second = [low(t4, t6), high(t4, t6), low(t5, t7), high(t5, t7)];
+    std::array::from_fn(|i| {
+        let (a, b) = (first[i % 4], second[i % 4]);
+        if i < 4 { _mm256_permute2f128_ps::<0x20>(a, b) } else { _mm256_permute2f128_ps::<0x31>(a, b) }
+    })
+}
+
+/// Pools four cells, lane by lane, adds the bias, cuts at zero; with it the byte of each lane as [`super::fused::DEAD`]
+/// describes, in 32 bits.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+pub(crate) fn pool(cells: [__m256; 4], bias: __m256) -> (__m256, __m256i) {
+    let [a, b, c, d] = cells;
+    let (above, below) = (_mm256_max_ps(a, b), _mm256_max_ps(c, d));
+    let value = _mm256_add_ps(_mm256_max_ps(above, below), bias);
+    let greater = |x, y| _mm256_cmp_ps::<_CMP_GT_OQ>(x, y);
+    let row = greater(below, above);
+    let column = _mm256_blendv_ps(greater(b, a), greater(d, c), row);
+    let dead = _mm256_cmp_ps::<_CMP_NGT_UQ>(value, _mm256_setzero_ps());
+    let bit = |mask, bit| _mm256_and_si256(_mm256_castps_si256(mask), _mm256_set1_epi32(bit));
+    let byte = _mm256_or_si256(_mm256_or_si256(bit(column, 1), bit(row, 2)), bit(dead, 4));
+    // In this order a NaN stays one.
+    (_mm256_max_ps(_mm256_setzero_ps(), value), byte)
+}
+
+/// Eight small numbers of 32 bits as eight bytes, the first lane lowest.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+pub(crate) fn bytes(v: __m256i) -> u64 {
+    let words = _mm_packs_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256::<1>(v));
+    let packed: __m128i = _mm_packus_epi16(words, words);
+    _mm_cvtsi128_si64(packed).cast_unsigned()
+}
