@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use loc_net::kernels::photo::Photos;
 use loc_net::kernels::{ConvShape, PoolShape, avgpool2d, conv2d, linear, maxpool2d, relu};
 use loc_net::{Conv2d, Forward, InputShape, NetworkConfig, Normalization, Pool, Weight, Weights};
 
@@ -130,7 +131,8 @@ fn whole_forward(c: &mut Criterion) {
         group.throughput(Throughput::Elements(n as u64)).sample_size(20);
         group.bench_function(format!("batch {n}"), |b| {
             b.iter(|| {
-                let output = forward.run(black_box(&photos), n).unwrap_or_else(|e| panic!("{e}"));
+                let output =
+                    forward.run(Photos::Floats(black_box(&photos)), n).unwrap_or_else(|e| panic!("{e}"));
                 assert!(output.boxes.iter().all(|v| (0.0..=1.0).contains(v)));
             });
         });

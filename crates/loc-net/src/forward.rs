@@ -1,11 +1,17 @@
-//! The forward pass of a list of layers over a batch: no graph, weights in place, buffers reused.
-
-use std::sync::{Mutex, PoisonError};
+//! The forward pass of a list of layers over a batch: no graph, weights packed once, buffers reused.
 
 use rayon::prelude::*;
 
+use crate::chain::{Chain, Maps, Spread};
+use crate::idle::Idle;
+use crate::kernels::photo::{self, Photos};
+use crate::kernels::shared::Shared;
 use crate::kernels::{ConvShape, PoolShape, avgpool2d, conv2d, linear, maxpool2d, relu};
-use crate::{Layer, NetError, Network, Op, Shape, Source, Weights};
+use crate::relay::relay;
+use crate::{Layer, NetError, Network, Op, Source, Weights};
+
+/// Weights of a linear layer that a task reads where a single photo is spread over the threads: 64 KB.
+const TASK_WEIGHTS: usize = 1 << 14;
 
 /// What a network says of a batch of `n` photos.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -21,13 +27,17 @@ pub struct Output {
 pub struct Forward {
     network: Network,
     weights: Weights,
+    /// The first layers, where the fused forms take them.
+    chain: Option<Chain>,
     /// Buffers of photos that have been through, for the next ones.
-    idle: Mutex<Vec<Activations>>,
+    idle: Idle<Activations>,
+    maps: Idle<Maps>,
 }
 
-/// The output of every layer for one photo, and the winners of the widest max-pool.
-#[derive(Debug)]
+/// The output of every layer for some photos, and the winners of the widest max-pool.
+#[derive(Debug, Default)]
 struct Activations {
+    photo: Vec<f32>,
     layers: Vec<Vec<f32>>,
     winners: Vec<u8>,
 }
@@ -40,7 +50,19 @@ impl Forward {
     /// [`NetError::Mismatch`] if the weights are not exactly the network's, or not all finite.
     pub fn new(network: Network, weights: &Weights) -> Result<Self, NetError> {
         weights.check(&network)?;
-        Ok(Self { network, weights: weights.clone(), idle: Mutex::default() })
+        let mut weights = weights.clone();
+        let chain = Chain::of(&network, false).map(|mut chain| {
+            // The chain keeps them in its own order; the copies are not needed any more.
+            let params: Vec<f32> = chain
+                .params()
+                .iter()
+                .filter_map(|(name, _)| weights.0.remove(name))
+                .flat_map(|w| w.data)
+                .collect();
+            chain.pack(&params);
+            chain
+        });
+        Ok(Self { network, weights, chain, idle: Idle::default(), maps: Idle::default() })
     }
 
     /// The network it runs.
@@ -49,91 +71,183 @@ impl Forward {
         &self.network
     }
 
-    /// Runs `n` photos: `images` is `n × 3 × height × width`, RGB in 0..1.
+    /// Runs `n` photos of the network's input size.
     ///
-    /// Each photo goes through all layers by itself, so its answer does not depend on the others; photos are spread
-    /// over rayon's current pool, and the rows of a single one are.
+    /// A photo's answer does not depend on the others, nor on the number of threads. Photos are spread over rayon's
+    /// current pool; where there are fewer of them than threads, each one's rows are.
     ///
     /// # Errors
     ///
-    /// [`NetError::Length`] if `images` is not `n` photos long.
-    pub fn run(&self, images: &[f32], n: usize) -> Result<Output, NetError> {
-        let photo_len = self.network.input().len();
-        let expected = n * photo_len;
-        if images.len() != expected {
-            return Err(NetError::Length { what: "images", expected, got: images.len() });
+    /// [`NetError::Length`] if there are not `n` photos.
+    pub fn run(&self, photos: Photos, n: usize) -> Result<Output, NetError> {
+        let len = self.network.input().len();
+        if photos.len() != n * len {
+            return Err(NetError::Length { what: "images", expected: n * len, got: photos.len() });
         }
         let classes = self.network.classes();
         let mut output = Output { logits: vec![0.0; n * classes], boxes: vec![0.0; n * 4] };
-        let answers = output.logits.par_chunks_exact_mut(classes).zip(output.boxes.par_chunks_exact_mut(4));
-        answers.zip(images.par_chunks_exact(photo_len)).for_each(|((logits, boxes), photo)| {
-            let mut activations = self.borrow();
-            self.run_photo(photo, &mut activations);
-            logits.copy_from_slice(&activations.layers[self.network.logits()]);
-            boxes.copy_from_slice(&activations.layers[self.network.boxes()]);
-            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(activations);
-        });
+        match &self.chain {
+            Some(chain) if n >= rayon::current_num_threads() => {
+                self.idle.with(|activations| {
+                    self.reserve(activations, n);
+                    let features = &mut activations.layers[chain.layers() - 1][..n * chain.out_len()];
+                    chain.infer(photos, n, &self.maps, features);
+                    self.run_layers(chain.layers(), n, &[], activations);
+                    self.answer(activations, n, &mut output.logits, &mut output.boxes);
+                });
+            }
+            _ => {
+                let answers =
+                    output.logits.par_chunks_exact_mut(classes).zip(output.boxes.par_chunks_exact_mut(4));
+                answers.enumerate().for_each(|(i, (logits, boxes))| {
+                    let photo = photos.slice(i, 1, len);
+                    self.idle.with(|activations| {
+                        self.reserve(activations, 1);
+                        match &self.chain {
+                            Some(chain) => self.spread(chain, photo, activations),
+                            None => self.run_photo(photo, activations),
+                        }
+                        self.answer(activations, 1, logits, boxes);
+                    });
+                });
+            }
+        }
         Ok(output)
     }
 
-    /// Idle buffers, or new ones.
-    fn borrow(&self) -> Activations {
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        idle.unwrap_or_else(|| {
-            let layers = 0..self.network.layers().len();
-            let widest = |i: &usize| matches!(self.network.layers()[*i].op, Op::MaxPool2d(_));
-            let winners = layers.clone().filter(widest).map(|i| self.network.shape(i).len()).max();
-            Activations {
-                layers: layers.map(|i| vec![0.0; self.network.shape(i).len()]).collect(),
-                winners: vec![0; winners.unwrap_or(0)],
-            }
-        })
+    fn answer(&self, activations: &Activations, n: usize, logits: &mut [f32], boxes: &mut [f32]) {
+        logits.copy_from_slice(&activations.layers[self.network.logits()][..n * self.network.classes()]);
+        boxes.copy_from_slice(&activations.layers[self.network.boxes()][..n * 4]);
     }
 
-    fn run_photo(&self, photo: &[f32], activations: &mut Activations) {
-        for (i, layer) in self.network.layers().iter().enumerate() {
-            let (before, rest) = activations.layers.split_at_mut(i);
-            let source = layer.inputs[0];
+    /// Makes room for n photos in what the layers write; what lies inside the chain is never written.
+    fn reserve(&self, activations: &mut Activations, n: usize) {
+        let layers = self.network.layers();
+        let inside = self.chain.as_ref().map_or(0, |chain| chain.layers() - 1);
+        activations.layers.resize_with(layers.len(), Vec::new);
+        for (i, layer) in layers.iter().enumerate().skip(inside) {
+            let len = n * self.network.shape(i).len();
+            let output = &mut activations.layers[i];
+            output.resize(len.max(output.len()), 0.0);
+            if matches!(layer.op, Op::MaxPool2d(_)) {
+                activations.winners.resize(len.max(activations.winners.len()), 0);
+            }
+        }
+    }
+
+    /// Runs the layers from `first` on, one after the other; `photo` is planar.
+    fn run_layers(&self, first: usize, n: usize, photo: &[f32], activations: &mut Activations) {
+        let Activations { layers, winners, .. } = activations;
+        for i in first..layers.len() {
+            let (before, rest) = layers.split_at_mut(i);
+            let source = self.network.layers()[i].inputs[0];
             let x = match source {
                 Source::Input => photo,
                 Source::Layer(j) => &before[j],
             };
-            self.run_layer(
-                layer,
-                self.network.source_shape(source),
-                x,
-                &mut rest[0],
-                &mut activations.winners,
-            );
+            let x = &x[..n * self.network.source_shape(source).len()];
+            let y = &mut rest[0][..n * self.network.shape(i).len()];
+            self.run_layer(i, n, x, y, winners);
         }
     }
 
-    fn run_layer(&self, layer: &Layer, shape: &Shape, x: &[f32], y: &mut [f32], winners: &mut [u8]) {
-        let param = |suffix: &str| self.weights.values(&format!("{}.{suffix}", layer.name));
+    /// One photo through all layers by the general kernels.
+    fn run_photo(&self, photo: Photos, activations: &mut Activations) {
+        match photo {
+            Photos::Floats(values) => self.run_layers(0, 1, values, activations),
+            Photos::Bytes(bytes) => {
+                let mut planar = std::mem::take(&mut activations.photo);
+                planar.resize(bytes.len(), 0.0);
+                photo::to_planar(bytes, &mut planar);
+                self.run_layers(0, 1, &planar, activations);
+                activations.photo = planar;
+            }
+        }
+    }
+
+    /// One photo with all threads: the chain's stages, then one stage a layer.
+    fn spread(&self, chain: &Chain, photo: Photos, activations: &mut Activations) {
+        self.maps.with(|maps| {
+            let first = chain.layers();
+            let outputs: Vec<Shared<f32>> = activations.layers.iter_mut().map(|y| Shared::new(y)).collect();
+            let spread = Spread::new(chain, photo, maps, &self.maps, &outputs[first - 1]);
+            let own = spread.stages();
+            let layers = (first..self.network.layers().len()).map(|layer| self.tasks(layer));
+            relay(own.iter().copied().chain(layers), &|stage, task| match stage.checked_sub(own.len()) {
+                None => spread.run(stage, task),
+                Some(layer) => self.run_task(first + layer, task, &outputs),
+            });
+        });
+    }
+
+    /// Tasks of a layer behind the chain.
+    fn tasks(&self, layer: usize) -> usize {
+        let Layer { op, inputs, .. } = &self.network.layers()[layer];
+        match op {
+            Op::Linear { out_features } => {
+                let weights = self.network.source_shape(inputs[0]).len() * out_features;
+                weights.div_ceil(TASK_WEIGHTS).min(*out_features)
+            }
+            _ => 1,
+        }
+    }
+
+    /// One task of a layer behind the chain: some output features, or all of it.
+    fn run_task(&self, index: usize, task: usize, outputs: &[Shared<f32>]) {
+        let layer = &self.network.layers()[index];
+        let Source::Layer(before) = layer.inputs[0] else { return };
+        let y_len = self.network.shape(index).len();
+        let part = y_len.div_ceil(self.tasks(index));
+        let part = (task * part).min(y_len)..((task + 1) * part).min(y_len);
+        #[expect(unsafe_code, reason = "tasks write parts of one output and read the one before")]
+        // SAFETY: each task writes its own part; what is read was written by an earlier stage.
+        let (x, y) = unsafe {
+            let x = outputs[before].read(0, self.network.shape(before).len());
+            (x, outputs[index].range(part.start, part.len()))
+        };
+        if matches!(layer.op, Op::Linear { .. }) {
+            let features = linear::Features { input: x.len(), output: part.len() };
+            let w = &self.param(index, "weight")[part.start * x.len()..part.end * x.len()];
+            linear::forward(features, 1, x, w, &self.param(index, "bias")[part], y);
+        } else {
+            let mut winners = vec![0; if matches!(layer.op, Op::MaxPool2d(_)) { y_len } else { 0 }];
+            self.run_layer(index, 1, x, y, &mut winners);
+        }
+    }
+
+    fn param(&self, layer: usize, suffix: &str) -> &[f32] {
+        self.weights.values(&format!("{}.{suffix}", self.network.layers()[layer].name))
+    }
+
+    /// A layer by the general kernels, over n photos.
+    fn run_layer(&self, index: usize, n: usize, x: &[f32], y: &mut [f32], winners: &mut [u8]) {
+        let layer = &self.network.layers()[index];
+        let shape = self.network.source_shape(layer.inputs[0]);
         // Layers on feature maps; the builder refuses them on vectors.
         let (channels, height, width) = shape.chw().unwrap_or((shape.len(), 1, 1));
         let in_size = (height, width);
         match &layer.op {
             Op::Normalize { mean, std } => {
                 let planes = y.chunks_exact_mut(height * width).zip(x.chunks_exact(height * width));
-                for ((y, x), (mean, std)) in planes.zip(mean.iter().zip(std)) {
+                for ((y, x), (mean, std)) in planes.zip(mean.iter().zip(std).cycle()) {
                     y.iter_mut().zip(x).for_each(|(y, x)| *y = (x - mean) / std);
                 }
             }
             Op::Conv2d(conv) => {
                 let shape = ConvShape { in_channels: channels, in_size, conv: conv.clone() };
-                conv2d::forward(&shape, 1, x, param("weight"), param("bias"), y);
+                conv2d::forward(&shape, n, x, self.param(index, "weight"), self.param(index, "bias"), y);
             }
             Op::MaxPool2d(pool) => {
                 let winners = &mut winners[..y.len()];
-                maxpool2d::forward(&PoolShape { channels, in_size, pool: *pool }, 1, x, y, winners);
+                maxpool2d::forward(&PoolShape { channels, in_size, pool: *pool }, n, x, y, winners);
             }
-            Op::AvgPool2d(pool) => avgpool2d::forward(&PoolShape { channels, in_size, pool: *pool }, 1, x, y),
+            Op::AvgPool2d(pool) => avgpool2d::forward(&PoolShape { channels, in_size, pool: *pool }, n, x, y),
             Op::Relu => relu::forward(x, y),
             Op::Flatten => y.copy_from_slice(x),
             Op::Linear { out_features } => {
-                let features = linear::Features { input: x.len(), output: *out_features };
-                linear::forward(features, 1, x, param("weight"), param("bias"), y);
+                let features = linear::Features { input: shape.len(), output: *out_features };
+                let (w, b) = (self.param(index, "weight"), self.param(index, "bias"));
+                linear::forward(features, n, x, w, b, y);
             }
             Op::Sigmoid => y.iter_mut().zip(x).for_each(|(y, x)| *y = 1.0 / (1.0 + (-x).exp())),
         }
@@ -164,17 +278,17 @@ mod tests {
         let forward = forward();
         let len = forward.network().input().len();
         let images = single(&numbers(99, 3 * len));
-        let all = forward.run(&images, 3).unwrap();
+        let all = forward.run(Photos::Floats(&images), 3).unwrap();
         assert!(all.logits.iter().chain(&all.boxes).all(|v| v.is_finite()));
         assert_ne!(all.logits[..3], all.logits[3..6]);
         assert!(all.boxes.iter().all(|v| (0.0..=1.0).contains(v)));
         for (i, photo) in images.chunks_exact(len).enumerate() {
-            let one = forward.run(photo, 1).unwrap();
+            let one = forward.run(Photos::Floats(photo), 1).unwrap();
             assert_eq!(one.logits, all.logits[i * 3..][..3]);
             assert_eq!(one.boxes, all.boxes[i * 4..][..4]);
         }
-        assert_eq!(forward.run(&[], 0).unwrap(), Output::default());
-        assert!(matches!(forward.run(&images[1..], 3), Err(NetError::Length { .. })));
+        assert_eq!(forward.run(Photos::Floats(&[]), 0).unwrap(), Output::default());
+        assert!(matches!(forward.run(Photos::Floats(&images[1..]), 3), Err(NetError::Length { .. })));
     }
 
     #[test]

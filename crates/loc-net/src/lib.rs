@@ -6,11 +6,14 @@
 //! backward. Training (Candle), export (ONNX) and the printed summary walk the same list from other crates.
 
 pub mod backbone;
+pub mod chain;
 mod config;
 mod error;
 mod forward;
+mod idle;
 pub mod kernels;
 mod layer;
+mod relay;
 mod weights;
 
 pub use config::{Backbone, Head, InputShape, NetworkConfig, Normalization};

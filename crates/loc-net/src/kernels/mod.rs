@@ -15,6 +15,7 @@ pub mod fused;
 pub mod gemm;
 pub mod linear;
 pub mod maxpool2d;
+pub mod photo;
 pub mod relu;
 pub(crate) mod shared;
 #[cfg(target_arch = "x86_64")]

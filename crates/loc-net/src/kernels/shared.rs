@@ -8,8 +8,8 @@ pub(crate) struct Shared<'a, T> {
 }
 
 #[expect(unsafe_code, reason = "tasks write disjoint ranges of one slice")]
-// SAFETY: `range` and `from` are the only accesses, and their callers promise that what they touch does not overlap.
-unsafe impl<T: Send> Sync for Shared<'_, T> {}
+// SAFETY: `range`, `read` and `from` are the only accesses, and their callers promise that what they touch does not overlap.
+unsafe impl<T: Send + Sync> Sync for Shared<'_, T> {}
 
 impl<'a, T> Shared<'a, T> {
     pub(crate) fn new(values: &'a mut [T]) -> Self {
@@ -24,6 +24,16 @@ impl<'a, T> Shared<'a, T> {
         assert!(from + len <= self.len, "range inside the slice");
         // SAFETY: inside the slice (checked), and not aliased (the caller's promise).
         unsafe { std::slice::from_raw_parts_mut(self.start.add(from), len) }
+    }
+
+    /// # Safety
+    ///
+    /// As long as the slice is alive nobody writes to its range.
+    #[expect(unsafe_code, reason = "the callers promise that nobody writes")]
+    pub(crate) unsafe fn read(&self, from: usize, len: usize) -> &[T] {
+        assert!(from + len <= self.len, "range inside the slice");
+        // SAFETY: inside the slice (checked), and not written (the caller's promise).
+        unsafe { std::slice::from_raw_parts(self.start.add(from), len) }
     }
 
     /// The values from `from` on, to be written through the pointer where no other task does.

@@ -7,6 +7,29 @@ use std::arch::x86_64::{
     _mm256_set1_epi32, _mm256_setzero_ps, _mm256_shuffle_ps, _mm256_unpackhi_ps, _mm256_unpacklo_ps,
 };
 
+/// An array of vectors, each a function of its index. A macro, since a closure given to `array::from_fn` is compiled
+/// without the caller's instruction set and stays a call.
+macro_rules! vectors {
+    (|$i:ident| $value:expr) => {{
+        let mut all = [std::arch::x86_64::_mm256_setzero_ps(); _];
+        for ($i, v) in all.iter_mut().enumerate() {
+            *v = $value;
+        }
+        all
+    }};
+}
+
+/// Eight arrays of vectors, each a function of its index; written out, since a larger array of zeros would be filled by
+/// a call first.
+macro_rules! eight {
+    (|$i:ident| $value:expr) => {{
+        let of = |$i: usize| $value;
+        [of(0), of(1), of(2), of(3), of(4), of(5), of(6), of(7)]
+    }};
+}
+
+pub(crate) use {eight, vectors};
+
 /// The transpose of eight vectors of eight.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
@@ -18,18 +41,27 @@ pub(crate) fn transpose(r: [__m256; 8]) -> [__m256; 8] {
     let high = |a, b| _mm256_shuffle_ps::<0xEE>(a, b);
     let first = [low(t0, t2), high(t0, t2), low(t1, t3), high(t1, t3)];
     let second = [low(t4, t6), high(t4, t6), low(t5, t7), high(t5, t7)];
-    std::array::from_fn(|i| {
-        let (a, b) = (first[i % 4], second[i % 4]);
-        if i < 4 { _mm256_permute2f128_ps::<0x20>(a, b) } else { _mm256_permute2f128_ps::<0x31>(a, b) }
-    })
+    let halves = |i: usize| {
+        let (a, b) = (first[i], second[i]);
+        (_mm256_permute2f128_ps::<0x20>(a, b), _mm256_permute2f128_ps::<0x31>(a, b))
+    };
+    let ((a, e), (b, f), (c, g), (d, h)) = (halves(0), halves(1), halves(2), halves(3));
+    [a, b, c, d, e, f, g, h]
 }
 
-/// Pools four cells, lane by lane, adds the bias, cuts at zero; with it the byte of each lane as [`super::fused::DEAD`]
-/// describes, in 32 bits.
+/// Pools four cells, lane by lane, adds the bias, cuts at zero.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-pub(crate) fn pool(cells: [__m256; 4], bias: __m256) -> (__m256, __m256i) {
-    let [a, b, c, d] = cells;
+pub(crate) fn pool([a, b, c, d]: [__m256; 4], bias: __m256) -> __m256 {
+    let largest = _mm256_max_ps(_mm256_max_ps(a, b), _mm256_max_ps(c, d));
+    // In this order a NaN stays one.
+    _mm256_max_ps(_mm256_setzero_ps(), _mm256_add_ps(largest, bias))
+}
+
+/// The byte of each lane of [`pool`]'s cells, as [`super::fused::DEAD`] describes it, in 32 bits.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+pub(crate) fn winner([a, b, c, d]: [__m256; 4], bias: __m256) -> __m256i {
     let (above, below) = (_mm256_max_ps(a, b), _mm256_max_ps(c, d));
     let value = _mm256_add_ps(_mm256_max_ps(above, below), bias);
     let greater = |x, y| _mm256_cmp_ps::<_CMP_GT_OQ>(x, y);
@@ -37,9 +69,7 @@ pub(crate) fn pool(cells: [__m256; 4], bias: __m256) -> (__m256, __m256i) {
     let column = _mm256_blendv_ps(greater(b, a), greater(d, c), row);
     let dead = _mm256_cmp_ps::<_CMP_NGT_UQ>(value, _mm256_setzero_ps());
     let bit = |mask, bit| _mm256_and_si256(_mm256_castps_si256(mask), _mm256_set1_epi32(bit));
-    let byte = _mm256_or_si256(_mm256_or_si256(bit(column, 1), bit(row, 2)), bit(dead, 4));
-    // In this order a NaN stays one.
-    (_mm256_max_ps(_mm256_setzero_ps(), value), byte)
+    _mm256_or_si256(_mm256_or_si256(bit(column, 1), bit(row, 2)), bit(dead, 4))
 }
 
 /// Eight small numbers of 32 bits as eight bytes, the first lane lowest.

@@ -2,18 +2,18 @@
 #![expect(unsafe_code, reason = "vector loads and stores through pointers whose ranges the caller checked")]
 
 use std::arch::x86_64::{
-    __m128i, __m256, __m256i, _mm_cvtsi64_si128, _mm_setzero_si128, _mm_storel_epi64, _mm_unpackhi_epi16,
-    _mm_unpackhi_epi32, _mm_unpackhi_epi64, _mm_unpacklo_epi8, _mm_unpacklo_epi16, _mm_unpacklo_epi32,
-    _mm256_broadcast_ss, _mm256_castpd_ps, _mm256_castps_pd, _mm256_fmadd_ps, _mm256_loadu_ps,
-    _mm256_permute4x64_epi64, _mm256_permute4x64_pd, _mm256_setzero_ps, _mm256_shuffle_ps, _mm256_storeu_ps,
+    __m128i, _mm_cvtsi64_si128, _mm_setzero_si128, _mm_storel_epi64, _mm_unpackhi_epi16, _mm_unpackhi_epi32,
+    _mm_unpackhi_epi64, _mm_unpacklo_epi8, _mm_unpacklo_epi16, _mm_unpacklo_epi32, _mm256_broadcast_ss,
+    _mm256_castpd_ps, _mm256_castps_pd, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_permute4x64_epi64,
+    _mm256_permute4x64_pd, _mm256_setzero_ps, _mm256_shuffle_ps, _mm256_storeu_ps,
 };
 use std::ops::Range;
 
-use super::{CHANNELS, COLUMNS, Rows, Scratch};
+use super::{CHANNELS, COLUMNS, Products, Rows, Scratch};
 use crate::kernels::fused::{RowMap, run};
-use crate::kernels::simd::{bytes, pool, transpose};
+use crate::kernels::simd::{self, vectors};
+use crate::kernels::winograd::INPUTS;
 use crate::kernels::winograd::avx2 as transform;
-use crate::kernels::winograd::{INPUTS, OUTPUTS};
 
 /// Some pooled rows of one photo.
 pub(super) struct Forward<'a> {
@@ -21,9 +21,6 @@ pub(super) struct Forward<'a> {
     pub(super) x: RowMap<'a>,
     pub(super) rows: Range<usize>,
 }
-
-/// The products of a tile: `[8][6]` vectors of 16 columns.
-type Products = [[[__m256; 2]; CHANNELS]; INPUTS];
 
 impl Forward<'_> {
     /// # Safety
@@ -45,24 +42,20 @@ impl Forward<'_> {
             for block in 0..width.div_ceil(COLUMNS / 2) {
                 let left = (block * COLUMNS / 2).min(width - COLUMNS / 2);
                 for tile in 0..self.block.bias.len() / CHANNELS {
-                    // SAFETY: columns 2·left to 2·left + 19 are inside the width; `products` has AVX2 and FMA.
-                    let products = unsafe { self.multiply(scratch, tile, 2 * left) };
-                    // SAFETY: six numbers of the padded bias from the tile's first.
-                    let cells = unsafe { pooled(&products, self.block.bias.as_ptr().add(tile * CHANNELS)) };
-                    for (i, cells) in cells.iter().enumerate() {
-                        let row = top + i;
-                        if row < first || row >= self.rows.end {
-                            continue;
-                        }
-                        let out = Out {
-                            row: row - self.rows.start,
-                            tile,
-                            left,
-                            channels: self.block.shape.out_channels,
-                            width,
-                        };
-                        // SAFETY: the row is one of those the outputs hold.
-                        unsafe { out.store::<LAST, WINNERS>(cells, y.as_mut_ptr(), winners.as_mut_ptr()) };
+                    let out = Out {
+                        rows: (first..self.rows.end.min(top + 2), top, self.rows.start),
+                        tile,
+                        left,
+                        channels: self.block.shape.out_channels,
+                        width,
+                    };
+                    // SAFETY: columns 2·left to 2·left + 19 are inside the width; the padded bias has six numbers from
+                    // the tile's first; the outputs hold these rows.
+                    unsafe {
+                        self.multiply(scratch, tile, 2 * left);
+                        let bias = self.block.bias.as_ptr().add(tile * CHANNELS);
+                        let (y, winners) = (y.as_mut_ptr(), winners.as_mut_ptr());
+                        out.pool::<LAST, WINNERS>(&scratch.products, bias, y, winners);
                     }
                 }
             }
@@ -84,7 +77,7 @@ impl Forward<'_> {
                 // SAFETY: columns left to left + 7 of existing rows, and of the buffer's runs.
                 unsafe {
                     let at = self.x.values.as_ptr().add(top * self.x.row + channel * self.x.channel + left);
-                    let d = std::array::from_fn(|i| _mm256_loadu_ps(at.add(i * self.x.row)));
+                    let d = vectors!(|i| _mm256_loadu_ps(at.add(i * self.x.row)));
                     let to = scratch.input.as_mut_ptr().add(channel * stride + left);
                     for (i, v) in transform::input(d).into_iter().enumerate() {
                         _mm256_storeu_ps(to.add(i * channels * stride), v);
@@ -94,21 +87,20 @@ impl Forward<'_> {
         }
     }
 
-    /// The eight products of a tile of six channels, sixteen columns from `left`.
+    /// The eight products of a tile of six channels, sixteen columns from `left`, into the buffer.
     ///
     /// # Safety
     ///
     /// AVX2 and FMA are available; the strip is transformed, and columns `left..left + 20` exist.
     #[inline]
     #[target_feature(enable = "avx2,fma")]
-    unsafe fn multiply(&self, scratch: &Scratch, tile: usize, left: usize) -> Products {
+    unsafe fn multiply(&self, scratch: &mut Scratch, tile: usize, left: usize) {
         let channels = self.block.shape.in_channels;
         let stride = run(self.block.shape.in_size.1);
-        let mut products = [[[_mm256_setzero_ps(); 2]; CHANNELS]; INPUTS];
         // SAFETY: the weights hold a tile's 8 · in · 5 · 6 numbers, the strip 8 · in runs of which 20 columns are read.
         unsafe {
             let mut w = self.block.weights.as_ptr().add(tile * INPUTS * channels * 5 * CHANNELS);
-            for (i, product) in products.iter_mut().enumerate() {
+            for (i, product) in scratch.products.iter_mut().enumerate() {
                 let mut sums = [[_mm256_setzero_ps(); 2]; CHANNELS];
                 for channel in 0..channels {
                     let x = scratch.input.as_ptr().add((i * channels + channel) * stride + left);
@@ -121,47 +113,19 @@ impl Forward<'_> {
                         w = w.add(CHANNELS);
                     }
                 }
-                *product = sums;
+                for (to, sum) in product.iter_mut().zip(sums) {
+                    _mm256_storeu_ps(to.as_mut_ptr(), sum[0]);
+                    _mm256_storeu_ps(to.as_mut_ptr().add(8), sum[1]);
+                }
             }
         }
-        products
     }
 }
 
-/// Values and bytes of two pooled rows of a tile.
-type Cells = [[(__m256, __m256i); CHANNELS]; 2];
-
-/// Four output rows out of the products, pooled to two.
-///
-/// # Safety
-///
-/// AVX2 and FMA are available; `bias` points to six numbers.
-#[inline]
-#[target_feature(enable = "avx2,fma")]
-unsafe fn pooled(products: &Products, bias: *const f32) -> Cells {
-    let zero = (_mm256_setzero_ps(), std::arch::x86_64::_mm256_setzero_si256());
-    let mut cells = [[zero; CHANNELS]; 2];
-    for o in 0..CHANNELS {
-        let half = |v: usize| transform::output(std::array::from_fn(|i| products[i][o][v]));
-        let (a, b): ([__m256; OUTPUTS], [__m256; OUTPUTS]) = (half(0), half(1));
-        // SAFETY: one of six numbers.
-        let bias = unsafe { _mm256_broadcast_ss(&*bias.add(o)) };
-        for row in 0..2 {
-            let even = |r: usize| _mm256_shuffle_ps::<0x88>(a[r], b[r]);
-            let odd = |r: usize| _mm256_shuffle_ps::<0xDD>(a[r], b[r]);
-            let (r0, r1) = (2 * row, 2 * row + 1);
-            let (value, byte) = pool([even(r0), odd(r0), even(r1), odd(r1)], bias);
-            // The shuffles left the quarters in the order 0, 2, 1, 3.
-            let value = _mm256_castpd_ps(_mm256_permute4x64_pd::<0xD8>(_mm256_castps_pd(value)));
-            cells[row][o] = (value, _mm256_permute4x64_epi64::<0xD8>(byte));
-        }
-    }
-    cells
-}
-
-/// Where a tile's row of eight pooled columns goes.
+/// Where a tile's eight pooled columns go.
 struct Out {
-    row: usize,
+    /// The pooled rows to write; the strip's first; the first that the outputs hold.
+    rows: (Range<usize>, usize, usize),
     tile: usize,
     left: usize,
     /// Output channels in all, and columns.
@@ -170,39 +134,72 @@ struct Out {
 }
 
 impl Out {
+    /// Four output rows out of the products, pooled to two and written.
+    ///
     /// # Safety
     ///
-    /// AVX2 and FMA are available; the outputs hold the row.
+    /// AVX2 and FMA are available; `bias` points to six numbers; the outputs hold the rows.
     #[inline]
     #[target_feature(enable = "avx2,fma")]
-    unsafe fn store<const LAST: bool, const WINNERS: bool>(
+    unsafe fn pool<const LAST: bool, const WINNERS: bool>(
         &self,
-        cells: &[(__m256, __m256i); CHANNELS],
+        products: &Products,
+        bias: *const f32,
         y: *mut f32,
         winners: *mut u8,
     ) {
+        let (wanted, top, held) = &self.rows;
         let first = self.tile * CHANNELS;
         let channels = CHANNELS.min(self.channels - first);
-        let last = (self.row * self.width + self.left) * self.channels + first;
-        // SAFETY: eight columns from `left`, `channels` channels from `first`, of a row the outputs hold.
-        unsafe {
-            if LAST {
-                let zero = _mm256_setzero_ps();
-                let lanes = std::array::from_fn(|o| if o < CHANNELS { cells[o].0 } else { zero });
-                for (pixel, v) in transpose(lanes).into_iter().enumerate() {
-                    let mut values = [0.0f32; 8];
-                    _mm256_storeu_ps(values.as_mut_ptr(), v);
-                    copy(&values, y.add(last + pixel * self.channels), channels);
+        let mut values = [[_mm256_setzero_ps(); 8]; 2];
+        let mut bytes = [[0u64; CHANNELS]; 2];
+        for o in 0..channels {
+            // SAFETY: sixteen numbers a product; one of six numbers of the bias.
+            let (a, b, bias) = unsafe {
+                (
+                    transform::output(vectors!(|i| _mm256_loadu_ps(products[i][o].as_ptr()))),
+                    transform::output(vectors!(|i| _mm256_loadu_ps(products[i][o].as_ptr().add(8)))),
+                    _mm256_broadcast_ss(&*bias.add(o)),
+                )
+            };
+            for row in 0..2 {
+                let even = |r: usize| _mm256_shuffle_ps::<0x88>(a[r], b[r]);
+                let odd = |r: usize| _mm256_shuffle_ps::<0xDD>(a[r], b[r]);
+                let cells = [even(2 * row), odd(2 * row), even(2 * row + 1), odd(2 * row + 1)];
+                // The shuffles left the quarters in the order 0, 2, 1, 3.
+                let value = _mm256_castps_pd(simd::pool(cells, bias));
+                let value = _mm256_castpd_ps(_mm256_permute4x64_pd::<0xD8>(value));
+                if WINNERS {
+                    let byte = simd::winner(cells, bias);
+                    bytes[row][o] = simd::bytes(_mm256_permute4x64_epi64::<0xD8>(byte));
                 }
-            } else {
-                let to = y.add((self.row * self.channels + first) * run(self.width) + self.left);
-                for (o, (value, _)) in cells.iter().enumerate().take(channels) {
-                    _mm256_storeu_ps(to.add(o * run(self.width)), *value);
+                if LAST {
+                    values[row][o] = value;
+                } else if wanted.contains(&(top + row)) {
+                    let at = (top + row - held) * self.channels + first + o;
+                    // SAFETY: eight columns of a row the outputs hold.
+                    unsafe { _mm256_storeu_ps(y.add(at * run(self.width) + self.left), value) };
                 }
             }
-            if WINNERS {
-                for (pixel, v) in pixels(cells).into_iter().enumerate() {
-                    copy(&v, winners.add(last + pixel * self.channels), channels);
+        }
+        for row in 0..2 {
+            if !wanted.contains(&(top + row)) {
+                continue;
+            }
+            let at = ((top + row - held) * self.width + self.left) * self.channels + first;
+            // SAFETY: `channels` channels of eight pixels of a row the outputs hold.
+            unsafe {
+                if LAST {
+                    for (pixel, v) in simd::transpose(values[row]).into_iter().enumerate() {
+                        let mut lanes = [0.0f32; 8];
+                        _mm256_storeu_ps(lanes.as_mut_ptr(), v);
+                        copy(&lanes, y.add(at + pixel * self.channels), channels);
+                    }
+                }
+                if WINNERS {
+                    for (pixel, v) in pixels(&bytes[row]).into_iter().enumerate() {
+                        copy(&v, winners.add(at + pixel * self.channels), channels);
+                    }
                 }
             }
         }
@@ -229,8 +226,8 @@ unsafe fn copy<T: Copy>(from: &[T; 8], to: *mut T, channels: usize) {
 /// The bytes of eight columns, each with its channels together.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-fn pixels(cells: &[(__m256, __m256i); CHANNELS]) -> [[u8; 8]; 8] {
-    let channel = |o: usize| _mm_cvtsi64_si128(bytes(cells[o].1).cast_signed());
+fn pixels(bytes: &[u64; CHANNELS]) -> [[u8; 8]; 8] {
+    let channel = |o: usize| _mm_cvtsi64_si128(bytes[o].cast_signed());
     let pair = |o: usize| _mm_unpacklo_epi8(channel(o), channel(o + 1));
     let (a, b, c, zero) = (pair(0), pair(2), pair(4), _mm_setzero_si128());
     let quads = |low: __m128i, high: __m128i| [_mm_unpacklo_epi16(low, high), _mm_unpackhi_epi16(low, high)];

@@ -15,14 +15,12 @@ use std::arch::x86_64::{
     _mm256_storeu_ps, _mm256_storeu_si256,
 };
 
-use crate::kernels::fused::{DEAD, Fused, KERNEL};
+use crate::kernels::fused::{DEAD, Fused, KERNEL, RowMap, SLACK};
 use crate::kernels::gemm::avx2::total;
-use crate::kernels::simd::transpose;
+use crate::kernels::simd::{transpose, vectors};
 
 /// Pooled rows whose winners are listed before their patches are added: lists and input stay in the second-level cache.
 const STRIP: usize = 4;
-/// What vectors may read or write behind the last value that counts.
-pub const SLACK: usize = 16;
 
 /// For each set of lanes, the order that brings them to the front.
 static PACK: [[i32; 8]; 256] = {
@@ -46,6 +44,51 @@ static PACK: [[i32; 8]; 256] = {
 #[must_use]
 pub fn pixel(channels: usize) -> usize {
     if channels <= 4 { channels } else { 8 }
+}
+
+/// Writes a map of rows pixel by pixel, `[h][w][pixel]`, zeros behind the channels: what [`WeightGradient::add`] reads.
+///
+/// # Panics
+///
+/// If a slice is too short, or the width is below eight.
+pub fn spread(shape: &Fused, x: RowMap, out: &mut [f32]) {
+    let Fused { in_channels, in_size: (height, width), .. } = *shape;
+    let step = pixel(in_channels);
+    assert!(x.values.len() >= (height - 1) * x.row + (in_channels - 1) * x.channel + width, "input");
+    assert!(width >= 8 && out.len() >= height * width * step + SLACK, "output and slack");
+    // SAFETY: `Rows::of` has seen AVX2 and FMA; the lengths were checked above.
+    unsafe { spread_rows(x, (height, width, in_channels), step, out.as_mut_ptr()) };
+}
+
+/// # Safety
+///
+/// AVX2 and FMA are available; input and output are as long as [`spread`] checks.
+#[target_feature(enable = "avx2,fma")]
+unsafe fn spread_rows(
+    x: RowMap,
+    (height, width, channels): (usize, usize, usize),
+    step: usize,
+    out: *mut f32,
+) {
+    for y in 0..height {
+        for block in 0..width.div_ceil(8) {
+            let left = (8 * block).min(width - 8);
+            // SAFETY: eight columns of a row; eight pixels, written first to last: what is written behind the channels of
+            // one is overwritten by the next, behind the last of all by slack.
+            unsafe {
+                let from = x.values.as_ptr().add(y * x.row + left);
+                let lanes = vectors!(|c| if c < channels {
+                    _mm256_loadu_ps(from.add(c * x.channel))
+                } else {
+                    _mm256_setzero_ps()
+                });
+                let to = out.add((y * width + left) * step);
+                for (i, v) in transpose(lanes).into_iter().enumerate() {
+                    _mm256_storeu_ps(to.add(i * step), v);
+                }
+            }
+        }
+    }
 }
 
 /// The sums of a block's weight and bias gradient over some photos.
@@ -174,14 +217,12 @@ impl WeightGradient {
                     let at = ((top + y) * width + left) * outs + group;
                     // SAFETY: eight pixels of a row that exists; the last reads into the slack.
                     let (values, cells) = unsafe {
-                        (
-                            transpose(std::array::from_fn(|i| {
-                                _mm256_loadu_ps(gy.as_ptr().add(at + i * outs))
-                            })),
-                            turned(std::array::from_fn(|i| {
-                                winners.as_ptr().add(at + i * outs).cast::<u64>().read_unaligned()
-                            })),
-                        )
+                        let mut pixels = [0; 8];
+                        for (i, pixel) in pixels.iter_mut().enumerate() {
+                            *pixel = winners.as_ptr().add(at + i * outs).cast::<u64>().read_unaligned();
+                        }
+                        let values = vectors!(|i| _mm256_loadu_ps(gy.as_ptr().add(at + i * outs)));
+                        (transpose(values), turned(pixels))
                     };
                     for o in group..outs.min(group + 8) {
                         let id = _mm256_cvtepu8_epi32(_mm_cvtsi64_si128(cells[o - group].cast_signed()));
@@ -226,6 +267,12 @@ impl WeightGradient {
         self.counts[o] += set.count_ones() as usize;
     }
 
+    /// Adds another one's sums.
+    pub fn merge(&mut self, other: &Self) {
+        self.weights.iter_mut().zip(&other.weights).for_each(|(a, b)| *a += b);
+        self.bias.iter_mut().zip(&other.bias).for_each(|(a, b)| *a += b);
+    }
+
     /// Adds the sums to `gw[out, in, 5, 5]` and `gb[out]`.
     ///
     /// # Panics
@@ -267,8 +314,10 @@ impl Patches {
     unsafe fn add<const R: usize, const V: usize>(&self, x: *const f32, sums: *mut f32) {
         // SAFETY: the caller's promise.
         unsafe {
-            let mut acc: [[__m256; V]; R] =
-                std::array::from_fn(|r| std::array::from_fn(|v| _mm256_loadu_ps(sums.add((r * V + v) * 8))));
+            let mut acc = [[_mm256_setzero_ps(); V]; R];
+            for (r, acc) in acc.iter_mut().enumerate() {
+                *acc = vectors!(|v| _mm256_loadu_ps(sums.add((r * V + v) * 8)));
+            }
             for e in 0..self.n {
                 let g = _mm256_broadcast_ss(&*self.values.add(e));
                 let patch = x.add(*self.offsets.add(e) as usize);

@@ -18,7 +18,7 @@ use std::ops::Range;
 
 use super::fused::{Fused, RowMap, run};
 use super::winograd;
-pub use gradient::{InputGradient, SLACK, WeightGradient, pixel};
+pub use gradient::{InputGradient, WeightGradient, pixel, spread};
 
 /// Output channels of a tile.
 const CHANNELS: usize = 6;
@@ -63,16 +63,25 @@ pub struct Rows {
 pub struct Scratch {
     /// A strip of eight input rows, transformed: `[8][in][run]`.
     input: Vec<f32>,
+    products: Products,
+}
+
+/// The products of a tile.
+type Products = [[[f32; COLUMNS]; CHANNELS]; winograd::INPUTS];
+
+/// Whether the form is made for a block: few input channels, at least 2 pooled rows and 8 pooled columns.
+#[must_use]
+pub fn takes(shape: &Fused) -> bool {
+    let (height, width) = shape.pooled_size();
+    shape.in_channels <= MOST_CHANNELS && height >= 2 && width >= COLUMNS / 2
 }
 
 impl Rows {
-    /// The form for a block, still without weights; or nothing where it does not fit: few input channels, at least 2
-    /// pooled rows and 8 pooled columns, AVX2 and FMA.
+    /// The form for a block, still without weights; or nothing where it does not fit ([`takes`]) or AVX2 and FMA are
+    /// not there.
     #[must_use]
     pub fn of(shape: Fused, layout: Layout) -> Option<Self> {
-        let (height, width) = shape.pooled_size();
-        let fits = shape.in_channels <= MOST_CHANNELS && height >= 2 && width >= COLUMNS / 2;
-        if !fits || !super::gemm::avx2::available() {
+        if !takes(&shape) || !super::gemm::avx2::available() {
             return None;
         }
         let tiles = shape.out_channels.div_ceil(CHANNELS);
@@ -86,10 +95,9 @@ impl Rows {
         &self.shape
     }
 
-    /// How its output is laid out.
-    #[must_use]
-    pub fn layout(&self) -> Layout {
-        self.layout
+    /// Lays its output out another way.
+    pub fn set_layout(&mut self, layout: Layout) {
+        self.layout = layout;
     }
 
     /// Values in one pooled row of the output.

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::kernels::fused::{DEAD, scalar};
+use crate::kernels::fused::{DEAD, SLACK, scalar};
 use crate::kernels::testing::{assert_close, numbers, single};
 
 /// What the twin says of a block: output, bytes, and gradients of a random output gradient.
@@ -81,9 +81,10 @@ fn check_gradients(twin: &Twin) {
     let Fused { in_channels: ins, in_size: (height, width), .. } = twin.shape;
     let (gy, winners) = (twin.last(&single(&twin.gy)), twin.last(&twin.winners));
     let step = pixel(ins);
-    let mut x = vec![0.0f32; height * width * step + SLACK];
+    let mut x = vec![7.0f32; height * width * step + SLACK];
+    spread(&twin.shape, RowMap::planar(&single(&twin.x), twin.shape.in_size), &mut x);
     for (i, v) in twin.x.iter().enumerate() {
-        x[i % (height * width) * step + i / (height * width)] = *v as f32;
+        assert_eq!(x[i % (height * width) * step + i / (height * width)], *v as f32);
     }
     let mut sums = WeightGradient::of(twin.shape);
     sums.add(&x, &gy, &winners);

@@ -9,9 +9,11 @@ use std::arch::x86_64::{
 
 use rayon::prelude::*;
 
-use super::avx2::{self, Left};
-use super::{Axis, BLOCK, PRODUCTS, SLACK, Scratch, Tiles, WeightGradient};
+use super::avx2;
+use super::{Axis, BLOCK, PRODUCTS, Scratch, Tiles, WeightGradient};
 use crate::Pool;
+use crate::kernels::fused::SLACK;
+use crate::kernels::gemm::avx2::Product;
 use crate::kernels::shared::Shared;
 use crate::kernels::{PoolShape, simd};
 
@@ -166,10 +168,13 @@ impl Average {
         for p in 0..PRODUCTS {
             // SAFETY: n rows of inputs, the block's weights, n rows of products.
             unsafe {
-                let a = Left { a: input.values.as_ptr().add(p * n * ins), row: ins, col: 1 };
-                let b = (u.as_ptr().add(p * ins * width), width);
-                let c = (scratch.products.as_mut_ptr().add(p * n * width), width);
-                avx2::multiply::<false>((n, width, ins), a, b, c);
+                let product = Product {
+                    a: (input.values.as_ptr().add(p * n * ins), ins, 1),
+                    b: (u.as_ptr().add(p * ins * width), width),
+                    c: (scratch.products.as_mut_ptr().add(p * n * width), width),
+                    add: false,
+                };
+                product.run((n, width, ins));
             }
         }
         let (down, across) = self.axes();
@@ -306,11 +311,12 @@ impl Average {
         planes.for_each(|((((gv, gu), v), gm), ut)| {
             // SAFETY: AVX2 and FMA are there; each slice is its matrix.
             unsafe {
-                let (gm, gv) = (gm.as_ptr(), (gv.as_mut_ptr(), padded));
-                let a = Left { a: gm, row: outs, col: 1 };
-                avx2::multiply::<false>((tiles, padded, outs), a, (ut.as_ptr(), padded), gv);
-                let v = Left { a: v.as_ptr(), row: 1, col: ins };
-                avx2::multiply::<true>((ins, outs, tiles), v, (gm, outs), (gu.as_mut_ptr(), outs));
+                let (gm, ut) = (gm.as_ptr(), (ut.as_ptr(), padded));
+                let gv = Product { a: (gm, outs, 1), b: ut, c: (gv.as_mut_ptr(), padded), add: false };
+                gv.run((tiles, padded, outs));
+                let v = (v.as_ptr(), 1, ins);
+                let gu = Product { a: v, b: (gm, outs), c: (gu.as_mut_ptr(), outs), add: true };
+                gu.run((ins, outs, tiles));
             }
         });
 

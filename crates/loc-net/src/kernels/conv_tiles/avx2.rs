@@ -2,13 +2,12 @@
 #![expect(unsafe_code, reason = "vector loads and stores through pointers whose ranges the callers checked")]
 
 use std::arch::x86_64::{
-    __m256, _mm_add_ps, _mm_loadu_ps, _mm_storeu_ps, _mm256_add_ps, _mm256_broadcast_ss,
-    _mm256_castps256_ps128, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_mul_ps, _mm256_set1_ps,
-    _mm256_setzero_ps, _mm256_storeu_ps,
+    __m256, _mm_add_ps, _mm_loadu_ps, _mm_storeu_ps, _mm256_add_ps, _mm256_castps256_ps128, _mm256_fmadd_ps,
+    _mm256_loadu_ps, _mm256_mul_ps, _mm256_set1_ps, _mm256_setzero_ps, _mm256_storeu_ps,
 };
 
 use super::{BLOCK, Fused, PRODUCTS};
-use crate::kernels::simd::transpose;
+use crate::kernels::simd::{eight, transpose, vectors};
 use crate::kernels::winograd::avx2 as transform;
 use crate::kernels::winograd::{INPUTS, KERNEL, OUTPUTS, TAPS};
 
@@ -26,12 +25,12 @@ pub(super) unsafe fn input(x: *const f32, row: usize, channels: usize, to: *mut 
         let at = (8 * vector).min(channels - 8);
         // SAFETY: the caller's promise.
         unsafe {
-            let columns: [[__m256; INPUTS]; INPUTS] = std::array::from_fn(|c| {
+            let columns = eight!(|c| {
                 let p = x.add(c * channels + at);
-                transform::input(std::array::from_fn(|r| _mm256_loadu_ps(p.add(r * row))))
+                transform::input(vectors!(|r| _mm256_loadu_ps(p.add(r * row))))
             });
             for r in 0..INPUTS {
-                let q = transform::input(std::array::from_fn(|c| columns[c][r]));
+                let q = transform::input(vectors!(|c| columns[c][r]));
                 for (c, v) in q.into_iter().enumerate() {
                     _mm256_storeu_ps(to.add((r * INPUTS + c) * plane + at), v);
                 }
@@ -52,13 +51,11 @@ pub(super) unsafe fn input_adjoint(gv: *const f32, plane: usize, gx: *mut f32, r
         let at = 8 * vector;
         // SAFETY: the caller's promise; where only four channels are left, four are written.
         unsafe {
-            let columns: [[__m256; INPUTS]; INPUTS] = std::array::from_fn(|c| {
-                transform::input_adjoint(std::array::from_fn(|r| {
-                    _mm256_loadu_ps(gv.add((r * INPUTS + c) * plane + at))
-                }))
-            });
+            let columns = eight!(|c| transform::input_adjoint(vectors!(|r| _mm256_loadu_ps(
+                gv.add((r * INPUTS + c) * plane + at)
+            ))));
             for r in 0..INPUTS {
-                let q = transform::input_adjoint(std::array::from_fn(|c| columns[c][r]));
+                let q = transform::input_adjoint(vectors!(|c| columns[c][r]));
                 for (c, v) in q.into_iter().enumerate() {
                     let to = gx.add(r * row + c * channels + at);
                     if at + 8 <= channels {
@@ -80,13 +77,15 @@ pub(super) unsafe fn input_adjoint(gv: *const f32, plane: usize, gx: *mut f32, r
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 pub(super) unsafe fn output(m: *const f32, plane: usize) -> [[__m256; OUTPUTS]; OUTPUTS] {
-    let columns: [[__m256; OUTPUTS]; INPUTS] = std::array::from_fn(|c| {
-        transform::output(std::array::from_fn(|r| {
-            // SAFETY: the caller's promise.
-            unsafe { _mm256_loadu_ps(m.add((r * INPUTS + c) * plane)) }
-        }))
-    });
-    std::array::from_fn(|r| transform::output(std::array::from_fn(|c| columns[c][r])))
+    // SAFETY: the caller's promise.
+    let columns = eight!(|c| transform::output(vectors!(|r| unsafe {
+        _mm256_loadu_ps(m.add((r * INPUTS + c) * plane))
+    })));
+    let mut rows = [[_mm256_setzero_ps(); OUTPUTS]; OUTPUTS];
+    for (r, row) in rows.iter_mut().enumerate() {
+        *row = transform::output(vectors!(|c| columns[c][r]));
+    }
+    rows
 }
 
 /// `A · gy · Aᵀ` of eight channels: the adjoint of [`output`].
@@ -97,10 +96,12 @@ pub(super) unsafe fn output(m: *const f32, plane: usize) -> [[__m256; OUTPUTS]; 
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 pub(super) unsafe fn output_adjoint(gy: &[[__m256; OUTPUTS]; OUTPUTS], gm: *mut f32, plane: usize) {
-    let columns: [[__m256; INPUTS]; OUTPUTS] =
-        std::array::from_fn(|c| transform::output_adjoint(std::array::from_fn(|r| gy[r][c])));
+    let mut columns = [[_mm256_setzero_ps(); INPUTS]; OUTPUTS];
+    for (c, column) in columns.iter_mut().enumerate() {
+        *column = transform::output_adjoint(vectors!(|r| gy[r][c]));
+    }
     for r in 0..INPUTS {
-        let q = transform::output_adjoint(std::array::from_fn(|c| columns[c][r]));
+        let q = transform::output_adjoint(vectors!(|c| columns[c][r]));
         for (c, v) in q.into_iter().enumerate() {
             // SAFETY: the caller's promise.
             unsafe { _mm256_storeu_ps(gm.add((r * INPUTS + c) * plane), v) };
@@ -108,104 +109,20 @@ pub(super) unsafe fn output_adjoint(gy: &[[__m256; OUTPUTS]; OUTPUTS], gm: *mut 
     }
 }
 
-/// The left matrix of a product: entry (i, p) at `a[i · row + p · col]`.
-#[derive(Clone, Copy)]
-pub(super) struct Left {
-    pub(super) a: *const f32,
-    pub(super) row: usize,
-    pub(super) col: usize,
-}
-
-/// `C[m][n] = A · B` (or `+=` with ADD), B with contiguous rows `b_row` apart, `n` a multiple of eight.
-///
-/// # Safety
-///
-/// AVX2 and FMA are available; the matrices can be accessed.
-#[target_feature(enable = "avx2,fma")]
-pub(super) unsafe fn multiply<const ADD: bool>(
-    (m, n, k): (usize, usize, usize),
-    a: Left,
-    (b, b_row): (*const f32, usize),
-    (c, c_row): (*mut f32, usize),
-) {
-    for j in (0..n).step_by(BLOCK) {
-        // SAFETY: columns j to j + 8 · vectors, which n holds.
-        unsafe {
-            let (b, c) = ((b.add(j), b_row), (c.add(j), c_row));
-            match (n - j) / 8 {
-                1 => columns::<1, ADD>((m, k), a, b, c),
-                2 => columns::<2, ADD>((m, k), a, b, c),
-                _ => columns::<3, ADD>((m, k), a, b, c),
-            }
-        }
-    }
-}
-
-/// # Safety
-///
-/// As [`multiply`], for V vectors of columns.
-#[inline]
-#[target_feature(enable = "avx2,fma")]
-unsafe fn columns<const V: usize, const ADD: bool>(
-    (m, k): (usize, usize),
-    a: Left,
-    b: (*const f32, usize),
-    (c, c_row): (*mut f32, usize),
-) {
-    for i in (0..m).step_by(4) {
-        // SAFETY: rows i to m.
-        unsafe {
-            let (a, c) = (Left { a: a.a.add(i * a.row), ..a }, (c.add(i * c_row), c_row));
-            match m - i {
-                1 => block::<1, V, ADD>(k, a, b, c),
-                2 => block::<2, V, ADD>(k, a, b, c),
-                3 => block::<3, V, ADD>(k, a, b, c),
-                _ => block::<4, V, ADD>(k, a, b, c),
-            }
-        }
-    }
-}
-
-/// R rows of V vectors, in registers over all k.
-///
-/// # Safety
-///
-/// As [`multiply`], for R rows and V vectors.
-#[inline]
-#[target_feature(enable = "avx2,fma")]
-unsafe fn block<const R: usize, const V: usize, const ADD: bool>(
-    k: usize,
-    a: Left,
-    (b, b_row): (*const f32, usize),
-    (c, c_row): (*mut f32, usize),
-) {
-    // SAFETY: the caller's promise.
-    unsafe {
-        let mut sums = [[_mm256_setzero_ps(); V]; R];
-        let (mut left, mut right) = (a.a, b);
-        for _ in 0..k {
-            let row: [__m256; V] = std::array::from_fn(|v| _mm256_loadu_ps(right.add(8 * v)));
-            for (r, sums) in sums.iter_mut().enumerate() {
-                let x = _mm256_broadcast_ss(&*left.add(r * a.row));
-                for (sum, y) in sums.iter_mut().zip(row) {
-                    *sum = _mm256_fmadd_ps(x, y, *sum);
-                }
-            }
-            left = left.wrapping_add(a.col);
-            right = right.wrapping_add(b_row);
-        }
-        for (r, sums) in sums.iter().enumerate() {
-            for (v, sum) in sums.iter().enumerate() {
-                let to = c.add(r * c_row + 8 * v);
-                _mm256_storeu_ps(to, if ADD { _mm256_add_ps(_mm256_loadu_ps(to), *sum) } else { *sum });
-            }
-        }
-    }
-}
-
 /// `G` in f32.
 fn kernel() -> [[f32; TAPS]; INPUTS] {
     KERNEL.map(|row| row.map(|v| v as f32))
+}
+
+/// `Σ_k row[k] · v[k]`.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn combine<const N: usize>(row: [f32; N], v: [__m256; N]) -> __m256 {
+    let mut sum = _mm256_mul_ps(_mm256_set1_ps(row[0]), v[0]);
+    for k in 1..N {
+        sum = _mm256_fmadd_ps(_mm256_set1_ps(row[k]), v[k], sum);
+    }
+    sum
 }
 
 /// `U = G · w · Gᵀ` for all channels, as [`super::Tiles`] keeps it; the adjoint too, unless it is empty.
@@ -228,19 +145,11 @@ pub(super) unsafe fn pack(shape: &Fused, w: &[f32], weights: &mut [f32], adjoint
                 taps.iter_mut().zip(from).for_each(|(t, w)| t[lane] = *w);
             }
             // SAFETY: eight numbers each.
-            let taps = taps.map(|t| unsafe { _mm256_loadu_ps(t.as_ptr()) });
-            let sum = |row: &[f32; TAPS], v: [__m256; TAPS]| {
-                let mut sum = _mm256_mul_ps(_mm256_set1_ps(row[0]), v[0]);
-                for k in 1..TAPS {
-                    sum = _mm256_fmadd_ps(_mm256_set1_ps(row[k]), v[k], sum);
-                }
-                sum
-            };
+            let taps: [__m256; TAPS * TAPS] = vectors!(|i| unsafe { _mm256_loadu_ps(taps[i].as_ptr()) });
             for i in 0..INPUTS {
-                let along: [__m256; TAPS] =
-                    std::array::from_fn(|x| sum(&g[i], std::array::from_fn(|y| taps[y * TAPS + x])));
+                let along: [__m256; TAPS] = vectors!(|x| combine(g[i], vectors!(|y| taps[y * TAPS + x])));
                 for j in 0..INPUTS {
-                    let (v, p) = (sum(&g[j], along), i * INPUTS + j);
+                    let (v, p) = (combine(g[j], along), i * INPUTS + j);
                     // SAFETY: eight channels of the block, whose row has `width`.
                     unsafe { _mm256_storeu_ps(weights.as_mut_ptr().add(to + (p * ins + c) * width), v) };
                 }
@@ -254,7 +163,7 @@ pub(super) unsafe fn pack(shape: &Fused, w: &[f32], weights: &mut [f32], adjoint
                 // SAFETY: eight channels in and out; rows beyond the last input channel are zeros.
                 unsafe {
                     let from = weights.as_ptr().add(to + (p * ins + c) * width);
-                    let rows = std::array::from_fn(|i| {
+                    let rows = vectors!(|i| {
                         if c + i < ins { _mm256_loadu_ps(from.add(i * width)) } else { _mm256_setzero_ps() }
                     });
                     let to = adjoint.as_mut_ptr().add((p * outs + first) * padded + c);
@@ -275,28 +184,22 @@ pub(super) unsafe fn pack(shape: &Fused, w: &[f32], weights: &mut [f32], adjoint
 #[target_feature(enable = "avx2,fma")]
 pub(super) unsafe fn unpack(shape: &Fused, sums: &[f32], first: usize, gw: &mut [f32]) {
     let (ins, outs, g) = (shape.in_channels, shape.out_channels, kernel());
+    let adjoint: [[f32; INPUTS]; TAPS] = std::array::from_fn(|tap| std::array::from_fn(|i| g[i][tap]));
     for c in 0..ins {
-        let sum = |tap: usize, v: [__m256; INPUTS]| {
-            let mut sum = _mm256_mul_ps(_mm256_set1_ps(g[0][tap]), v[0]);
-            for i in 1..INPUTS {
-                sum = _mm256_fmadd_ps(_mm256_set1_ps(g[i][tap]), v[i], sum);
-            }
-            sum
-        };
-        let load = |i: usize, j: usize| {
-            // SAFETY: eight output channels of product (i, j) and input channel c.
-            unsafe { _mm256_loadu_ps(sums.as_ptr().add(((i * INPUTS + j) * ins + c) * outs + first)) }
-        };
-        let columns: [[__m256; TAPS]; INPUTS] = std::array::from_fn(|j| {
-            let column: [__m256; INPUTS] = std::array::from_fn(|i| load(i, j));
-            std::array::from_fn(|y| sum(y, column))
+        let columns: [[__m256; TAPS]; INPUTS] = eight!(|j| {
+            let column: [__m256; INPUTS] = vectors!(|i| {
+                let at = ((i * INPUTS + j) * ins + c) * outs + first;
+                // SAFETY: eight output channels of product (i, j) and input channel c.
+                unsafe { _mm256_loadu_ps(sums.as_ptr().add(at)) }
+            });
+            vectors!(|y| combine(adjoint[y], column))
         });
         for y in 0..TAPS {
-            let row: [__m256; INPUTS] = std::array::from_fn(|j| columns[j][y]);
+            let row: [__m256; INPUTS] = vectors!(|j| columns[j][y]);
             for x in 0..TAPS {
                 let mut lanes = [0.0f32; 8];
                 // SAFETY: eight numbers.
-                unsafe { _mm256_storeu_ps(lanes.as_mut_ptr(), sum(x, row)) };
+                unsafe { _mm256_storeu_ps(lanes.as_mut_ptr(), combine(adjoint[x], row)) };
                 for (lane, v) in lanes.into_iter().enumerate() {
                     gw[(lane * ins + c) * 25 + y * TAPS + x] = v;
                 }

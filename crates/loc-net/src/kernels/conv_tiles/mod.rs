@@ -17,7 +17,6 @@ pub mod pool;
 #[cfg(test)]
 mod tests;
 
-use super::PoolShape;
 use super::fused::Fused;
 use super::winograd::INPUTS;
 
@@ -25,8 +24,6 @@ use super::winograd::INPUTS;
 pub const PRODUCTS: usize = INPUTS * INPUTS;
 /// Output channels of a block of weights: three vectors.
 pub const BLOCK: usize = 24;
-/// What vectors may read behind the last value that counts.
-pub const SLACK: usize = 8;
 
 /// A convolution with its weights transformed.
 #[derive(Debug, Clone)]

@@ -7,8 +7,10 @@ use std::arch::x86_64::{
 };
 use std::ops::Range;
 
-use super::avx2::{self, Left};
-use super::{Axis, BLOCK, PRODUCTS, SLACK, Scratch, Tiles, WeightGradient};
+use super::avx2;
+use super::{Axis, BLOCK, PRODUCTS, Scratch, Tiles, WeightGradient};
+use crate::kernels::fused::SLACK;
+use crate::kernels::gemm::avx2::Product;
 use crate::kernels::simd;
 
 /// Tiles of a strip, about: so many that the products' rows pay, so few that they stay in the second-level cache.
@@ -81,10 +83,13 @@ unsafe fn strips<const WINNERS: bool>(
             for p in 0..PRODUCTS {
                 // SAFETY: n rows of the strip's inputs, a block's weights, n rows of products.
                 unsafe {
-                    let a = Left { a: scratch.input.as_ptr().add(p * n * ins), row: ins, col: 1 };
-                    let b = (u.as_ptr().add(p * ins * block_width), block_width);
-                    let c = (scratch.products.as_mut_ptr().add(p * n * block_width), block_width);
-                    avx2::multiply::<false>((n, block_width, ins), a, b, c);
+                    let product = Product {
+                        a: (scratch.input.as_ptr().add(p * n * ins), ins, 1),
+                        b: (u.as_ptr().add(p * ins * block_width), block_width),
+                        c: (scratch.products.as_mut_ptr().add(p * n * block_width), block_width),
+                        add: false,
+                    };
+                    product.run((n, block_width, ins));
                 }
             }
             for tile in 0..n {
@@ -108,11 +113,11 @@ unsafe fn strips<const WINNERS: bool>(
                                 cells[2 * i + 1][2 * j],
                                 cells[2 * i + 1][2 * j + 1],
                             ];
-                            let (value, byte) = simd::pool(window, bias);
                             let at = ((row - rows.start) * width + left + j) * outs + channel;
-                            _mm256_storeu_ps(y.as_mut_ptr().add(at), value);
+                            _mm256_storeu_ps(y.as_mut_ptr().add(at), simd::pool(window, bias));
                             if WINNERS {
-                                winners.as_mut_ptr().add(at).cast::<u64>().write_unaligned(simd::bytes(byte));
+                                let bytes = simd::bytes(simd::winner(window, bias));
+                                winners.as_mut_ptr().add(at).cast::<u64>().write_unaligned(bytes);
                             }
                         }
                     }
@@ -247,12 +252,20 @@ unsafe fn products(tiles: &Tiles, n: usize, scratch: &mut Scratch, sums: &mut [f
         // SAFETY: the caller's promise; matrices of product p.
         unsafe {
             let gm = scratch.products.as_ptr().add(p * n * outs);
-            let ut = (tiles.adjoint.as_ptr().add(p * outs * padded), padded);
-            let gv = (scratch.gradient.as_mut_ptr().add(p * n * padded), padded);
-            avx2::multiply::<false>((n, padded, outs), Left { a: gm, row: outs, col: 1 }, ut, gv);
-            let v = Left { a: scratch.input.as_ptr().add(p * n * ins), row: 1, col: ins };
-            let gu = (sums.as_mut_ptr().add(p * ins * outs), outs);
-            avx2::multiply::<true>((ins, outs, n), v, (gm, outs), gu);
+            let gv = Product {
+                a: (gm, outs, 1),
+                b: (tiles.adjoint.as_ptr().add(p * outs * padded), padded),
+                c: (scratch.gradient.as_mut_ptr().add(p * n * padded), padded),
+                add: false,
+            };
+            gv.run((n, padded, outs));
+            let gu = Product {
+                a: (scratch.input.as_ptr().add(p * n * ins), 1, ins),
+                b: (gm, outs),
+                c: (sums.as_mut_ptr().add(p * ins * outs), outs),
+                add: true,
+            };
+            gu.run((ins, outs, n));
         }
     }
 }

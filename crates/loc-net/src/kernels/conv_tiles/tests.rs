@@ -4,9 +4,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::Pool;
-use crate::kernels::fused::scalar;
+use crate::kernels::fused::{SLACK, scalar};
 use crate::kernels::testing::{assert_close, numbers, single};
-use crate::kernels::{avgpool2d, conv2d, relu};
+use crate::kernels::{PoolShape, avgpool2d, conv2d, relu};
 
 fn rounded(seed: u64, n: usize) -> Vec<f64> {
     numbers(seed, n).iter().map(|v| f64::from(*v as f32)).collect()

@@ -15,6 +15,9 @@ pub const KERNEL: usize = 5;
 /// The byte of a dead cell also has the winner in its two lowest bits.
 pub const DEAD: u8 = 4;
 
+/// What vectors may read or write behind the last value that counts.
+pub const SLACK: usize = 16;
+
 /// The pool of a fused block.
 pub const POOL: Pool = Pool { kernel: (2, 2), stride: (2, 2) };
 

@@ -8,9 +8,8 @@ use std::arch::x86_64::{
 };
 
 use super::{Mode, Rows, Strided};
+use crate::kernels::simd::vectors;
 
-/// Rows of C in registers at once.
-const ROWS: usize = 6;
 /// Columns of C in registers at once: two vectors.
 const COLS: usize = 16;
 /// Inner length of a pass: a 16-column panel of B this long (32 KB) stays in the first-level cache.
@@ -41,111 +40,158 @@ pub(super) unsafe fn multiply(
     c_row: usize,
     mode: Mode,
 ) {
-    let mut from = 0;
-    loop {
-        let depth = DEPTH.min(k - from);
-        let add = mode == Mode::Add || from > 0;
+    let product = Product {
+        a: (a.values.as_ptr(), a.row, a.col),
+        b: (b.values.as_ptr(), b.row),
+        c: (c.as_mut_ptr(), c_row),
+        add: mode == Mode::Add,
+    };
+    // SAFETY: the caller's promise.
+    unsafe { product.run((m, n, k)) };
+}
+
+/// `C = A · B` through pointers, or `+=`: entry (i, p) of A at `a.0[i · a.1 + p · a.2]`, rows of B and C contiguous.
+#[derive(Clone, Copy)]
+pub(crate) struct Product {
+    pub(crate) a: (*const f32, usize, usize),
+    pub(crate) b: (*const f32, usize),
+    pub(crate) c: (*mut f32, usize),
+    pub(crate) add: bool,
+}
+
+impl Product {
+    /// # Safety
+    ///
+    /// AVX2 and FMA are available; m rows of A and C, n columns of B and C, k steps can be accessed. With k = 0 neither
+    /// A nor B is read.
+    #[target_feature(enable = "avx2,fma")]
+    pub(crate) unsafe fn run(self, (m, n, k): (usize, usize, usize)) {
+        let mut from = 0;
+        loop {
+            let depth = DEPTH.min(k - from);
+            let pass = Self {
+                a: (self.a.0.wrapping_add(from * self.a.2), self.a.1, self.a.2),
+                b: (self.b.0.wrapping_add(from * self.b.1), self.b.1),
+                add: self.add || from > 0,
+                ..self
+            };
+            // SAFETY: steps from..from + depth, below k.
+            unsafe { pass.columns((m, n, depth)) };
+            from += depth;
+            if from >= k {
+                break;
+            }
+        }
+    }
+
+    /// # Safety
+    ///
+    /// As [`Product::run`].
+    #[target_feature(enable = "avx2,fma")]
+    unsafe fn columns(self, (m, n, k): (usize, usize, usize)) {
         for j in (0..n).step_by(COLS) {
-            for i in (0..m).step_by(ROWS) {
-                // SAFETY: rows i.. below m, columns j.. below n, inner from..from+depth below k: inside the
-                // matrices, whose lengths the caller checked. With k = 0 the pointers of A and B are not read.
-                unsafe {
-                    let a_at = a.values.as_ptr().wrapping_add(i * a.row + from * a.col);
-                    let b_at = b.values.as_ptr().wrapping_add(from * b.row + j);
-                    let block = Block {
-                        a: (a_at, a.row, a.col),
-                        b: (b_at, b.row),
-                        c: (c.as_mut_ptr().add(i * c_row + j), c_row),
-                        depth,
-                        cols: COLS.min(n - j),
-                        add,
-                    };
-                    match m - i {
-                        1 => block.run::<1>(),
-                        2 => block.run::<2>(),
-                        3 => block.run::<3>(),
-                        4 => block.run::<4>(),
-                        5 => block.run::<5>(),
-                        _ => block.run::<ROWS>(),
+            let panel = Self {
+                b: (self.b.0.wrapping_add(j), self.b.1),
+                c: (self.c.0.wrapping_add(j), self.c.1),
+                ..self
+            };
+            // SAFETY: columns j.. below n; the masks switch off the lanes beyond.
+            unsafe {
+                match n - j {
+                    16.. => panel.rows::<2, true>((m, k), [lanes(8); 2]),
+                    8 => panel.rows::<1, true>((m, k), [lanes(8); 1]),
+                    left @ 9.. => panel.rows::<2, false>((m, k), [lanes(8), lanes(left - 8)]),
+                    left => panel.rows::<1, false>((m, k), [lanes(left); 1]),
+                }
+            }
+        }
+    }
+
+    /// V vectors of columns; twelve sums in registers where there are rows enough.
+    ///
+    /// # Safety
+    ///
+    /// As [`Product::run`], for the columns that the masks leave on.
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    unsafe fn rows<const V: usize, const FULL: bool>(self, (m, k): (usize, usize), masks: [__m256i; V]) {
+        let mut i = 0;
+        while i < m {
+            let block = Self {
+                a: (self.a.0.wrapping_add(i * self.a.1), self.a.1, self.a.2),
+                c: (self.c.0.wrapping_add(i * self.c.1), self.c.1),
+                ..self
+            };
+            // SAFETY: rows i.. below m.
+            unsafe {
+                i += match m - i {
+                    12.. if V == 1 => block.block::<12, V, FULL>(k, masks),
+                    6.. => block.block::<6, V, FULL>(k, masks),
+                    5 => block.block::<5, V, FULL>(k, masks),
+                    4 => block.block::<4, V, FULL>(k, masks),
+                    3 => block.block::<3, V, FULL>(k, masks),
+                    2 => block.block::<2, V, FULL>(k, masks),
+                    _ => block.block::<1, V, FULL>(k, masks),
+                };
+            }
+        }
+    }
+
+    /// R rows of V vectors, in registers over all k; R comes back.
+    ///
+    /// # Safety
+    ///
+    /// As [`Product::run`], for R rows and the columns that the masks leave on; FULL only where all are on.
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    unsafe fn block<const R: usize, const V: usize, const FULL: bool>(
+        self,
+        k: usize,
+        masks: [__m256i; V],
+    ) -> usize {
+        let (mut left, a_row, a_col) = self.a;
+        let (mut right, b_row) = self.b;
+        let (c, c_row) = self.c;
+        // SAFETY: every pointer stays inside the matrices; masked lanes are not accessed.
+        unsafe {
+            let mut sums = [[_mm256_setzero_ps(); V]; R];
+            if self.add {
+                for (r, sums) in sums.iter_mut().enumerate() {
+                    for (v, sum) in sums.iter_mut().enumerate() {
+                        *sum = load::<FULL>(c.wrapping_add(r * c_row + 8 * v), masks[v]);
                     }
                 }
             }
-        }
-        from += depth;
-        if from >= k {
-            break;
-        }
-    }
-}
-
-/// One block of C: up to 6×16 entries, kept in registers over `depth` steps.
-struct Block {
-    a: (*const f32, usize, usize),
-    b: (*const f32, usize),
-    c: (*mut f32, usize),
-    depth: usize,
-    cols: usize,
-    add: bool,
-}
-
-impl Block {
-    /// # Safety
-    ///
-    /// AVX2 and FMA are available; R rows of C and A, `cols` columns of C and B, `depth` steps can be accessed.
-    #[target_feature(enable = "avx2,fma")]
-    unsafe fn run<const R: usize>(&self) {
-        // SAFETY: as this function's own; the masks switch off the lanes beyond `cols`.
-        unsafe {
-            if self.cols == COLS {
-                self.accumulate::<R, true>(lanes(8), lanes(8));
-            } else {
-                self.accumulate::<R, false>(lanes(self.cols), lanes(self.cols.saturating_sub(8)));
-            }
-        }
-    }
-
-    /// # Safety
-    ///
-    /// As [`Block::run`]; FULL only with all 16 columns.
-    #[target_feature(enable = "avx2,fma")]
-    unsafe fn accumulate<const R: usize, const FULL: bool>(&self, low: __m256i, high: __m256i) {
-        let (a, a_row, a_col) = self.a;
-        let (b, b_row) = self.b;
-        let (c, c_row) = self.c;
-        // SAFETY: every pointer stays inside the block described by `run`; masked lanes are not accessed.
-        unsafe {
-            let load = |p: *const f32, mask: __m256i| {
-                if FULL { _mm256_loadu_ps(p) } else { _mm256_maskload_ps(p, mask) }
-            };
-            let mut sums = [[_mm256_setzero_ps(); 2]; R];
-            if self.add {
-                for (r, sum) in sums.iter_mut().enumerate() {
-                    let at = c.add(r * c_row);
-                    *sum = [load(at, low), load(at.wrapping_add(8), high)];
-                }
-            }
-            for p in 0..self.depth {
-                let row = b.add(p * b_row);
-                let (b0, b1) = (load(row, low), load(row.wrapping_add(8), high));
-                let left = a.add(p * a_col);
-                for (r, sum) in sums.iter_mut().enumerate() {
+            for _ in 0..k {
+                let row: [__m256; V] = vectors!(|v| load::<FULL>(right.wrapping_add(8 * v), masks[v]));
+                for (r, sums) in sums.iter_mut().enumerate() {
                     let x = _mm256_broadcast_ss(&*left.add(r * a_row));
-                    sum[0] = _mm256_fmadd_ps(x, b0, sum[0]);
-                    sum[1] = _mm256_fmadd_ps(x, b1, sum[1]);
+                    for (sum, y) in sums.iter_mut().zip(row) {
+                        *sum = _mm256_fmadd_ps(x, y, *sum);
+                    }
                 }
+                left = left.wrapping_add(a_col);
+                right = right.wrapping_add(b_row);
             }
-            for (r, sum) in sums.iter().enumerate() {
-                let at = c.add(r * c_row);
-                if FULL {
-                    _mm256_storeu_ps(at, sum[0]);
-                    _mm256_storeu_ps(at.add(8), sum[1]);
-                } else {
-                    _mm256_maskstore_ps(at, low, sum[0]);
-                    _mm256_maskstore_ps(at.wrapping_add(8), high, sum[1]);
+            for (r, sums) in sums.iter().enumerate() {
+                for (v, sum) in sums.iter().enumerate() {
+                    let to = c.wrapping_add(r * c_row + 8 * v);
+                    if FULL { _mm256_storeu_ps(to, *sum) } else { _mm256_maskstore_ps(to, masks[v], *sum) }
                 }
             }
         }
+        R
     }
+}
+
+/// # Safety
+///
+/// AVX2 and FMA are available; the lanes that are on, or all with FULL, can be read.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn load<const FULL: bool>(p: *const f32, mask: __m256i) -> __m256 {
+    // SAFETY: the caller's promise.
+    unsafe { if FULL { _mm256_loadu_ps(p) } else { _mm256_maskload_ps(p, mask) } }
 }
 
 /// # Safety
@@ -208,7 +254,7 @@ impl Dots {
         // SAFETY: whole vectors below k, then the rest under a mask, of rows that exist.
         unsafe {
             for p in (0..whole).step_by(8) {
-                let b: [__m256; S] = std::array::from_fn(|s| _mm256_loadu_ps(self.b.0.add(s * self.b.1 + p)));
+                let b: [__m256; S] = vectors!(|s| _mm256_loadu_ps(self.b.0.add(s * self.b.1 + p)));
                 for (r, row) in sums.iter_mut().enumerate() {
                     let a = _mm256_loadu_ps(self.a.0.add(r * self.a.1 + p));
                     for s in 0..S {

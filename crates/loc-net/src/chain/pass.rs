@@ -1,0 +1,369 @@
+//! One training pass: forward with what the backward pass needs, and back. All buffers are kept for the next pass.
+
+use rayon::prelude::*;
+
+use super::infer::Scratch;
+use super::{Chain, GROUP};
+use crate::kernels::conv_rows::{self, InputGradient, pixel};
+use crate::kernels::conv_tiles::{self, average, pool};
+use crate::kernels::fused::SLACK;
+use crate::kernels::photo::{self, Photos};
+
+/// The batch's weight gradients are summed over this many parts, whoever computes them: the order of the sum, and so
+/// its bytes, do not depend on the number of threads.
+const PARTS: usize = 8;
+/// Photos whose last convolution goes back together: bounds the buffers of large batches.
+const WINDOW: usize = 64;
+
+/// A chain with the activations and gradients of a batch.
+#[derive(Debug)]
+pub struct Pass {
+    chain: Chain,
+    /// The parameters that are packed.
+    params: Vec<f32>,
+    /// Row forms but the first: their kernels for the input gradient.
+    kernels: Vec<InputGradient>,
+    photos: usize,
+    /// For each block, every photo's map and bytes.
+    saved: Vec<Saved>,
+    /// For each photo, which cells of the last convolution relu let through.
+    alive: Vec<u8>,
+    /// For each group of photos.
+    groups: Vec<Group>,
+    parts: Vec<Part>,
+    last: Last,
+}
+
+/// What a block leaves for the backward pass.
+#[derive(Debug, Default)]
+struct Saved {
+    maps: Vec<f32>,
+    winners: Vec<u8>,
+}
+
+#[derive(Debug, Default)]
+struct Group {
+    photo: Vec<f32>,
+    input: average::Input,
+    scratch: Scratch,
+}
+
+/// Sums and buffers of one part of the batch.
+#[derive(Debug)]
+struct Part {
+    rows: Vec<conv_rows::WeightGradient>,
+    tiles: Vec<conv_tiles::WeightGradient>,
+    /// The gradient behind a block and the one before it.
+    gradients: [Vec<f32>; 2],
+    /// A map, pixel by pixel.
+    pixels: Vec<f32>,
+    scratch: Scratch,
+}
+
+#[derive(Debug)]
+struct Last {
+    sums: conv_tiles::WeightGradient,
+    buffers: average::Gradient,
+    /// Gradients of the maps before the last convolution.
+    gx: Vec<f32>,
+}
+
+/// What the last convolution's backward pass reads.
+struct Window<'a> {
+    first: usize,
+    maps: &'a [f32],
+    map_len: usize,
+    alive: &'a [u8],
+    byte_len: usize,
+    gradient: &'a [f32],
+    out_len: usize,
+}
+
+impl average::Photos for Window<'_> {
+    fn input(&self, photo: usize) -> &[f32] {
+        &self.maps[(self.first + photo) * self.map_len..][..self.map_len]
+    }
+    fn alive(&self, photo: usize) -> &[u8] {
+        &self.alive[(self.first + photo) * self.byte_len..][..self.byte_len]
+    }
+    fn gradient(&self, photo: usize) -> &[f32] {
+        &self.gradient[(self.first + photo) * self.out_len..][..self.out_len]
+    }
+}
+
+impl Pass {
+    /// A pass of a chain that was planned for training.
+    #[must_use]
+    pub fn new(chain: Chain) -> Self {
+        let part = || Part {
+            rows: chain.rows.iter().map(|form| conv_rows::WeightGradient::of(*form.shape())).collect(),
+            tiles: chain.tiles.iter().map(|form| conv_tiles::WeightGradient::of(*form.shape())).collect(),
+            gradients: Default::default(),
+            pixels: Vec::new(),
+            scratch: Scratch::default(),
+        };
+        let last = Last {
+            sums: conv_tiles::WeightGradient::of(*chain.last.tiles().shape()),
+            buffers: average::Gradient::default(),
+            gx: Vec::new(),
+        };
+        Self {
+            params: Vec::new(),
+            kernels: chain.rows.iter().skip(1).map(|form| InputGradient::of(*form.shape())).collect(),
+            photos: 0,
+            saved: (0..chain.blocks()).map(|_| Saved::default()).collect(),
+            alive: Vec::new(),
+            groups: Vec::new(),
+            parts: (0..PARTS).map(|_| part()).collect(),
+            last,
+            chain,
+        }
+    }
+
+    /// The chain.
+    #[must_use]
+    pub fn chain(&self) -> &Chain {
+        &self.chain
+    }
+
+    /// Takes over the parameters ([`Chain::params`]), unless they are those of before.
+    ///
+    /// # Panics
+    ///
+    /// If the slice has another length.
+    pub fn pack(&mut self, params: &[f32]) {
+        if self.params == params {
+            return;
+        }
+        self.params.clear();
+        self.params.extend_from_slice(params);
+        self.chain.pack(params);
+        let mut rest = params;
+        for (i, form) in self.chain.rows.iter().enumerate() {
+            let (w, others) = rest.split_at(form.shape().weight_len());
+            rest = &others[form.shape().out_channels..];
+            if let Some(kernels) = i.checked_sub(1).map(|i| &mut self.kernels[i]) {
+                kernels.pack(w);
+            }
+        }
+    }
+
+    /// Runs `n` photos into `features`, `n ×` [`Chain::out_len`], and keeps what [`Pass::backward`] needs.
+    ///
+    /// # Panics
+    ///
+    /// If a slice has another length.
+    pub fn forward(&mut self, photos: Photos, n: usize, features: &mut [f32]) {
+        let Self { chain, saved, alive, groups, .. } = self;
+        let (len, out, byte_len) = (chain.photo_len(), chain.out_len(), chain.last.byte_len());
+        assert!(photos.len() == n * len && features.len() == n * out, "photos and features");
+        self.photos = n;
+        for (block, saved) in saved.iter_mut().enumerate() {
+            let maps = n * chain.map_len(block);
+            saved.maps.resize(maps.max(saved.maps.len()), 0.0);
+            let winners = n * (chain.cells(block) + SLACK);
+            saved.winners.resize(winners.max(saved.winners.len()), 0);
+        }
+        alive.resize((n * byte_len).max(alive.len()), 0);
+        groups.resize_with(n.div_ceil(GROUP).max(groups.len()), Group::default);
+
+        // A group's share of every block's maps and bytes.
+        let mut shares: Vec<Vec<(&mut [f32], &mut [u8])>> =
+            (0..n.div_ceil(GROUP)).map(|_| Vec::new()).collect();
+        for (block, saved) in saved.iter_mut().enumerate() {
+            let maps = saved.maps.chunks_mut(GROUP * chain.map_len(block));
+            let winners = saved.winners.chunks_mut(GROUP * (chain.cells(block) + SLACK));
+            for (share, chunk) in shares.iter_mut().zip(maps.zip(winners)) {
+                share.push(chunk);
+            }
+        }
+        let features = features.par_chunks_mut(GROUP * out);
+        let tasks = features.zip(alive.par_chunks_mut(GROUP * byte_len)).zip(groups.par_iter_mut());
+        tasks.zip(shares).enumerate().for_each(|(group, (((features, alive), buffers), share))| {
+            let count = GROUP.min(n - group * GROUP);
+            chain.forward_group(
+                photos.slice(group * GROUP, count, len),
+                count,
+                buffers,
+                share,
+                (features, alive),
+            );
+        });
+    }
+
+    /// The gradient of the parameters ([`Chain::params`]) from that of the features; `photos` are those of the forward
+    /// pass.
+    ///
+    /// # Panics
+    ///
+    /// If a slice has another length.
+    pub fn backward(&mut self, photos: Photos, gradient: &[f32], params: &mut [f32]) {
+        let n = self.photos;
+        let Self { chain, kernels, saved, alive, parts, last, .. } = self;
+        let (len, out) = (chain.photo_len(), chain.out_len());
+        assert!(photos.len() == n * len && gradient.len() == n * out, "photos and gradient");
+        let map_len = chain.map_len(chain.blocks() - 1);
+        let gx_len = map_len + SLACK;
+        last.sums.clear();
+        last.gx.resize((n * gx_len).max(last.gx.len()), 0.0);
+        for first in (0..n).step_by(WINDOW) {
+            let count = WINDOW.min(n - first);
+            let window = Window {
+                first,
+                maps: &saved[chain.blocks() - 1].maps,
+                map_len,
+                alive,
+                byte_len: chain.last.byte_len(),
+                gradient,
+                out_len: out,
+            };
+            let gx = &mut last.gx[first * gx_len..][..count * gx_len];
+            chain.last.backward(count, &window, &mut last.buffers, &mut last.sums, gx);
+        }
+        let used = n.min(PARTS);
+        parts[..used].par_iter_mut().enumerate().for_each(|(index, part)| {
+            part.rows.iter_mut().for_each(conv_rows::WeightGradient::clear);
+            part.tiles.iter_mut().for_each(conv_tiles::WeightGradient::clear);
+            for photo in index * n / used..(index + 1) * n / used {
+                let gy = &last.gx[photo * gx_len..][..gx_len];
+                let image = photos.slice(photo, 1, len);
+                chain.backward_photo((photo, image), saved, kernels, gy, part);
+            }
+        });
+        if let Some((sum, others)) = parts[..used].split_first_mut() {
+            let tiles = sum.tiles.par_iter_mut().enumerate();
+            tiles.for_each(|(i, sum)| others.iter().for_each(|part| sum.merge(&part.tiles[i])));
+            for (i, sum) in sum.rows.iter_mut().enumerate() {
+                others.iter().for_each(|part| sum.merge(&part.rows[i]));
+            }
+        }
+        self.write(params, used > 0);
+    }
+
+    /// The sums as gradients, in the order of the parameters.
+    fn write(&self, params: &mut [f32], any: bool) {
+        let Self { chain, parts, last, .. } = self;
+        params.fill(0.0);
+        if !any {
+            return;
+        }
+        let mut rest = params;
+        let mut next = |weights: usize, bias: usize| {
+            let (w, others) = std::mem::take(&mut rest).split_at_mut(weights);
+            let (b, others) = others.split_at_mut(bias);
+            rest = others;
+            (w, b)
+        };
+        for (form, sums) in chain.rows.iter().zip(&parts[0].rows) {
+            let (w, b) = next(form.shape().weight_len(), form.shape().out_channels);
+            sums.add_to(w, b);
+        }
+        for (form, sums) in chain.tiles.iter().zip(&parts[0].tiles) {
+            let (w, b) = next(form.shape().weight_len(), form.shape().out_channels);
+            sums.write(w, b);
+        }
+        let shape = chain.last.tiles().shape();
+        let (w, b) = next(shape.weight_len(), shape.out_channels);
+        last.sums.write(w, b);
+    }
+}
+
+impl Chain {
+    /// Cells behind a block, over all channels.
+    fn cells(&self, block: usize) -> usize {
+        let shape = match self.rows.get(block) {
+            Some(form) => form.shape(),
+            None => self.tiles[block - self.rows.len()].shape(),
+        };
+        shape.pooled_cells() * shape.out_channels
+    }
+
+    fn forward_group(
+        &self,
+        photos: Photos,
+        n: usize,
+        buffers: &mut Group,
+        mut share: Vec<(&mut [f32], &mut [u8])>,
+        (features, alive): (&mut [f32], &mut [u8]),
+    ) {
+        let Group { photo: buffer, input, scratch } = buffers;
+        for i in 0..n {
+            let photo = photos.slice(i, 1, self.photo_len());
+            if photo::needs_buffer(photo, &self.affine) {
+                buffer.resize(self.photo_rows_len(), 0.0);
+                photo::to_rows(photo, &self.affine, self.size.1, 0..self.size.0, buffer);
+            }
+            for block in 0..self.blocks() {
+                let (done, rest) = share.split_at_mut(block);
+                let before = match done.last() {
+                    Some((maps, _)) => {
+                        let len = self.map_len(block - 1);
+                        self.view(block - 1, &maps[i * len..][..len])
+                    }
+                    None => photo::row_map(photo, &self.affine, self.size.1, buffer),
+                };
+                let (maps, winners) = &mut rest[0];
+                let (len, bytes) = (self.map_len(block), self.cells(block) + SLACK);
+                let (y, winners) = (&mut maps[i * len..][..len], &mut winners[i * bytes..][..bytes]);
+                self.block(block, before, 0..self.map_rows(block).1, scratch, y, winners);
+            }
+        }
+        let last = self.blocks() - 1;
+        let len = self.map_len(last);
+        self.last.input(n, |i| &share[last].0[i * len..], input);
+        for block in 0..self.last.tiles().blocks() {
+            let y = &mut features[self.last.block_start(block)..];
+            self.last.forward(input, block, &mut scratch.tiles, (y, self.out_len()), alive);
+        }
+    }
+
+    /// One photo back through the blocks, from the gradient `gy` behind the last of them.
+    fn backward_photo(
+        &self,
+        (index, photo): (usize, Photos),
+        saved: &[Saved],
+        kernels: &[InputGradient],
+        gy: &[f32],
+        part: &mut Part,
+    ) {
+        let map = |block: usize| {
+            let len = self.map_len(block);
+            &saved[block].maps[index * len..][..len]
+        };
+        let winners = |block: usize| {
+            let len = self.cells(block) + SLACK;
+            &saved[block].winners[index * len..][..len]
+        };
+        let Part { rows, tiles, gradients: [above, below], pixels, scratch } = part;
+        // The gradient behind the block at hand lies in `above`, but for the first in `gy`.
+        let mut first = true;
+        for (i, form) in self.tiles.iter().enumerate().rev() {
+            let block = self.rows.len() + i;
+            let shape = form.shape();
+            below.resize(shape.in_size.0 * shape.in_size.1 * shape.in_channels + SLACK, 0.0);
+            let g: &[f32] = if first { gy } else { above };
+            let before = map(block - 1);
+            pool::backward(form, before, (g, winners(block)), &mut scratch.tiles, &mut tiles[i], below);
+            std::mem::swap(above, below);
+            first = false;
+        }
+        for (block, form) in self.rows.iter().enumerate().rev() {
+            let shape = form.shape();
+            let (height, width) = shape.in_size;
+            pixels.resize(height * width * pixel(shape.in_channels) + SLACK, 0.0);
+            match block.checked_sub(1) {
+                Some(before) => conv_rows::spread(shape, self.view(before, map(before)), pixels),
+                None => photo::to_pixels(photo, &self.affine, pixels),
+            }
+            let g: &[f32] = if first { gy } else { above };
+            rows[block].add(pixels, g, winners(block));
+            if let Some(before) = block.checked_sub(1) {
+                below.clear();
+                below.resize(height * width * shape.in_channels + SLACK, 0.0);
+                kernels[before].add(g, winners(block), below);
+                std::mem::swap(above, below);
+                first = false;
+            }
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! A single photo spread over the threads: the chain as stages of tasks for [`crate::relay::relay`].
+
+use std::ops::Range;
+use std::sync::{PoisonError, RwLock};
+
+use super::Chain;
+use super::infer::Maps;
+use crate::idle::Idle;
+use crate::kernels::conv_tiles::average;
+use crate::kernels::photo::{self, Photos};
+use crate::kernels::shared::Shared;
+
+/// Rows of the photo that a task converts.
+const PHOTO_ROWS: usize = 32;
+/// Pooled rows that a task computes of a row form and of a tile form; even, as the forms ask.
+const POOLED_ROWS: [usize; 2] = [8, 2];
+
+/// One photo, its maps, and where its features go.
+pub(crate) struct Spread<'a> {
+    chain: &'a Chain,
+    photo: Photos<'a>,
+    converted: bool,
+    buffer: Shared<'a, f32>,
+    /// The map behind each block.
+    maps: Vec<Shared<'a, f32>>,
+    input: RwLock<&'a mut average::Input>,
+    features: &'a Shared<'a, f32>,
+    scratch: &'a Idle<Maps>,
+}
+
+impl<'a> Spread<'a> {
+    pub(crate) fn new(
+        chain: &'a Chain,
+        photo: Photos<'a>,
+        maps: &'a mut Maps,
+        scratch: &'a Idle<Maps>,
+        features: &'a Shared<'a, f32>,
+    ) -> Self {
+        let last = chain.blocks() - 1;
+        let converted = photo::needs_buffer(photo, &chain.affine);
+        maps.photo.resize(if converted { chain.photo_rows_len() } else { 0 }, 0.0);
+        maps.between.resize_with(last, Vec::new);
+        for (block, map) in maps.between.iter_mut().enumerate() {
+            map.resize(chain.map_len(block), 0.0);
+        }
+        maps.before_last.resize(chain.map_len(last).max(maps.before_last.len()), 0.0);
+        let between = maps.between.iter_mut().map(|map| Shared::new(map));
+        Self {
+            chain,
+            photo,
+            converted,
+            buffer: Shared::new(&mut maps.photo),
+            maps: between.chain([Shared::new(&mut maps.before_last)]).collect(),
+            input: RwLock::new(&mut maps.input),
+            features,
+            scratch,
+        }
+    }
+
+    /// Tasks of each stage: the photo, the blocks, the last convolution's tiles, its channels.
+    pub(crate) fn stages(&self) -> Vec<usize> {
+        let mut stages = vec![if self.converted { self.chain.size.0.div_ceil(PHOTO_ROWS) } else { 0 }];
+        for block in 0..self.chain.blocks() {
+            stages.push(self.chain.map_rows(block).1.div_ceil(self.step(block)));
+        }
+        stages.extend([1, self.chain.last.tiles().blocks()]);
+        stages
+    }
+
+    fn step(&self, block: usize) -> usize {
+        POOLED_ROWS[usize::from(block >= self.chain.rows.len())]
+    }
+
+    /// Does one task of one stage.
+    pub(crate) fn run(&self, stage: usize, task: usize) {
+        let part = |step: usize, all: usize| task * step..((task + 1) * step).min(all);
+        let blocks = self.chain.blocks();
+        match stage {
+            0 => self.convert(part(PHOTO_ROWS, self.chain.size.0)),
+            stage if stage <= blocks => {
+                let block = stage - 1;
+                self.block(block, part(self.step(block), self.chain.map_rows(block).1));
+            }
+            stage if stage == blocks + 1 => self.transform(),
+            _ => self.last(task),
+        }
+    }
+
+    fn convert(&self, rows: Range<usize>) {
+        let row = self.chain.photo_rows_len() / self.chain.size.0;
+        #[expect(unsafe_code, reason = "tasks write rows of one map")]
+        // SAFETY: each task writes its own rows.
+        let out = unsafe { self.buffer.range(rows.start * row, rows.len() * row) };
+        photo::to_rows(self.photo, &self.chain.affine, self.chain.size.1, rows, out);
+    }
+
+    fn block(&self, block: usize, rows: Range<usize>) {
+        let row = self.chain.map_rows(block).0;
+        #[expect(unsafe_code, reason = "tasks write rows of one map and read the map before it")]
+        // SAFETY: each task writes its own rows; the map before was written by an earlier stage and is only read.
+        let (y, before) = unsafe {
+            let y = self.maps[block].range(rows.start * row, rows.len() * row);
+            let before = match block.checked_sub(1) {
+                Some(before) => {
+                    let map = self.maps[before].read(0, self.chain.map_len(before));
+                    self.chain.view(before, map)
+                }
+                None => {
+                    let buffer =
+                        self.buffer.read(0, if self.converted { self.chain.photo_rows_len() } else { 0 });
+                    photo::row_map(self.photo, &self.chain.affine, self.chain.size.1, buffer)
+                }
+            };
+            (y, before)
+        };
+        self.scratch.with(|maps| self.chain.block(block, before, rows, &mut maps.scratch, y, &mut []));
+    }
+
+    fn transform(&self) {
+        let last = self.chain.blocks() - 1;
+        #[expect(unsafe_code, reason = "reads a map that tasks have written")]
+        // SAFETY: written by an earlier stage, only read by this one.
+        let map = unsafe { self.maps[last].read(0, self.chain.map_len(last)) };
+        let mut input = self.input.write().unwrap_or_else(PoisonError::into_inner);
+        self.chain.last.input(1, |_| map, &mut input);
+    }
+
+    fn last(&self, block: usize) {
+        let form = &self.chain.last;
+        let channels = form.block_start(block)..form.block_start(block + 1);
+        #[expect(unsafe_code, reason = "tasks write blocks of channels")]
+        // SAFETY: each task writes its own block of channels.
+        let y = unsafe { self.features.range(channels.start, channels.len()) };
+        let input = self.input.read().unwrap_or_else(PoisonError::into_inner);
+        self.scratch.with(|maps| {
+            form.forward(&input, block, &mut maps.scratch.tiles, (y, form.out_len()), &mut []);
+        });
+    }
+}
