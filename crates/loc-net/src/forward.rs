@@ -182,13 +182,15 @@ impl Forward {
 
     /// Tasks of a layer behind the chain.
     fn tasks(&self, layer: usize) -> usize {
+        self.network.shape(layer).len().div_ceil(self.part(layer))
+    }
+
+    /// Values of a layer's output that a task computes.
+    fn part(&self, layer: usize) -> usize {
         let Layer { op, inputs, .. } = &self.network.layers()[layer];
         match op {
-            Op::Linear { out_features } => {
-                let weights = self.network.source_shape(inputs[0]).len() * out_features;
-                weights.div_ceil(TASK_WEIGHTS).min(*out_features)
-            }
-            _ => 1,
+            Op::Linear { .. } => (TASK_WEIGHTS / self.network.source_shape(inputs[0]).len()).max(1),
+            _ => self.network.shape(layer).len(),
         }
     }
 
@@ -197,8 +199,8 @@ impl Forward {
         let layer = &self.network.layers()[index];
         let Source::Layer(before) = layer.inputs[0] else { return };
         let y_len = self.network.shape(index).len();
-        let part = y_len.div_ceil(self.tasks(index));
-        let part = (task * part).min(y_len)..((task + 1) * part).min(y_len);
+        let part = self.part(index);
+        let part = task * part..((task + 1) * part).min(y_len);
         #[expect(unsafe_code, reason = "tasks write parts of one output and read the one before")]
         // SAFETY: each task writes its own part; what is read was written by an earlier stage.
         let (x, y) = unsafe {
@@ -260,8 +262,8 @@ mod tests {
     use crate::kernels::testing::{numbers, single};
     use crate::{InputShape, NetworkConfig, Normalization, Weight};
 
-    fn forward() -> Forward {
-        let config = NetworkConfig::five_conv(InputShape { height: 188, width: 190 }, 3);
+    fn forward(height: usize, width: usize) -> Forward {
+        let config = NetworkConfig::five_conv(InputShape { height, width }, 3);
         let network = config.build(&Normalization { mean: [0.5; 3], std: [0.25; 3] }).unwrap();
         let weights = network.params().iter().enumerate().map(|(i, p)| {
             let len = p.shape.iter().product();
@@ -275,7 +277,11 @@ mod tests {
 
     #[test]
     fn a_photo_has_the_same_answer_alone_in_a_batch_and_again() {
-        let forward = forward();
+        alone_and_in_a_batch(&forward(188, 190));
+        alone_and_in_a_batch(&forward(256, 256));
+    }
+
+    fn alone_and_in_a_batch(forward: &Forward) {
         let len = forward.network().input().len();
         let images = single(&numbers(99, 3 * len));
         let all = forward.run(Photos::Floats(&images), 3).unwrap();
@@ -293,7 +299,7 @@ mod tests {
 
     #[test]
     fn weights_that_do_not_fit_are_all_listed() {
-        let Forward { network, mut weights, .. } = forward();
+        let Forward { network, mut weights, .. } = forward(188, 190);
         weights.0.remove("conv2.bias");
         weights.0.insert("bn1.weight".into(), Weight { shape: vec![1], data: vec![0.0] });
         weights.0.insert("conv3.bias".into(), Weight { shape: vec![25], data: vec![0.0; 25] });
