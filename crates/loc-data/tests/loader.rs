@@ -7,7 +7,7 @@ mod common;
 use common::{Folder, encoded, jpeg_with_orientation, voc};
 use image::ImageFormat;
 use loc_data::{Batch, Dataset, Loader, ReadOptions};
-use loc_infer::preprocess::{decode, fit, to_planar};
+use loc_infer::preprocess::{decode, fit};
 use loc_infer::{Fit, ImageSize, InputSpec, Limits};
 
 /// `n` photos of different sizes, two of them turned by EXIF.
@@ -55,14 +55,13 @@ fn a_batch_is_what_prediction_would_see() {
             "the last one is kept"
         );
         for batch in batches {
-            assert_eq!(batch.images.dim(), (batch.labels.len(), 3, 32, 32));
+            assert_eq!(batch.images.dim(), (batch.labels.len(), 32, 32, 3));
             for (row, index) in batch.indices.iter().enumerate() {
                 let sample = &set.samples[*index];
                 let photo = decode(&fs_err::read(&sample.image).unwrap(), &Limits::default()).unwrap();
                 let (image, frame) = fit(&photo.rgb, &spec);
-                let mut planar = vec![0.0; 3 * 32 * 32];
-                to_planar(&image, &mut planar);
-                assert!(batch.images.index_axis(ndarray::Axis(0), row).iter().eq(&planar), "{}", sample.file);
+                let row_image = batch.images.index_axis(ndarray::Axis(0), row);
+                assert!(row_image.iter().eq(image.as_raw()), "{}", sample.file);
                 assert_eq!(batch.boxes.row(row).to_vec(), frame.to_input(sample.bbox).xyxy());
                 assert_eq!(batch.labels[row] as usize, sample.class);
             }
@@ -147,9 +146,9 @@ fn mean_and_deviation_are_those_of_the_pixels() {
             .iter()
             .flat_map(|b| {
                 b.images
-                    .index_axis(ndarray::Axis(1), channel)
+                    .index_axis(ndarray::Axis(3), channel)
                     .iter()
-                    .map(|v| f64::from(*v))
+                    .map(|v| f64::from(*v) / 255.0)
                     .collect::<Vec<_>>()
             })
             .collect();

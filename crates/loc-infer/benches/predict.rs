@@ -27,7 +27,7 @@ fn preprocess(criterion: &mut Criterion) {
         let mut prepare = |bytes: &[u8]| {
             let photo = decode(bytes, &Limits::default()).expect("a good photo");
             let (fitted, frame) = fit(&photo.rgb, &spec);
-            to_planar(&fitted, &mut input);
+            to_planar(fitted.as_raw(), &mut input);
             (frame, input[input.len() / 2])
         };
         let (frame, green) = prepare(&jpeg);

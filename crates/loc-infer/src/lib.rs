@@ -10,6 +10,7 @@
 #![warn(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
 
 mod bbox;
+mod cores;
 #[cfg(feature = "draw")]
 pub mod draw;
 pub mod engine;

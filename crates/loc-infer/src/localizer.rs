@@ -1,15 +1,12 @@
 //! The door of the library: a model loaded once, photos in, answers out, from any number of threads.
 
-use std::num::NonZero;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
-use std::thread;
 
 use image::RgbImage;
 
 use crate::postprocess::{Localization, localize};
 use crate::preprocess::{self, Frame, Limits, decode, decode_path};
-use crate::{Engine, Error, ModelMeta, RawOutput};
+use crate::{Engine, Error, ModelMeta, RawOutput, cores};
 
 /// Largest number of photos that run at once, and of bytes that their inputs may take.
 const BATCH: usize = 32;
@@ -32,6 +29,16 @@ pub enum Source<'a> {
     Encoded(&'a [u8]),
     /// Upright pixels.
     Photo(&'a RgbImage),
+}
+
+/// Photos that are decoded and laid out, but not run.
+#[derive(Default)]
+struct Prepared {
+    /// Of each photo, in order.
+    frames: Vec<Result<Frame, Error>>,
+    /// `[good, height, width, 3]`: those without an error.
+    inputs: Vec<u8>,
+    good: usize,
 }
 
 // Shared between threads for the life of a server: the compiler holds us to it.
@@ -88,38 +95,41 @@ impl Localizer {
     ///
     /// [`Error::ZeroSize`] for a photo without pixels, [`Error::Engine`] and [`Error::Output`] if the engine fails.
     pub fn predict(&self, photo: &RgbImage) -> Result<Localization, Error> {
-        let mut input = vec![0.0; self.meta.input.values()];
-        let frame = self.fill(photo, &mut input)?;
-        let output = self.run(&input, 1)?;
+        let (fitted, frame) = self.fit(photo)?;
+        let output = self.run(fitted.as_raw(), 1)?;
         self.answer(&output, 0, &frame)
     }
 
-    /// Predicts many photos, decoding them in parallel and running up to 32 at once. Answers come in the photos'
-    /// order; a photo that fails does not disturb the others.
+    /// Predicts many photos, up to 32 of them at once. Answers come in the photos' order; a photo that fails does not
+    /// disturb the others.
     ///
-    /// Takes a slice of anything that is a [`Source`]: paths, bytes, images.
+    /// Takes a slice of anything that is a [`Source`]: paths, bytes, images. Works on rayon's current pool (without the
+    /// feature `native` on threads of its own): while the network runs some photos, the next ones are decoded.
     pub fn predict_batch<'a, S>(&self, photos: &'a [S]) -> Vec<Result<Localization, Error>>
     where
         Source<'a>: From<&'a S>,
     {
-        let values = self.meta.input.values();
-        let at_once = (BATCH_BYTES / size_of::<f32>() / values.max(1)).clamp(1, BATCH);
-        let mut inputs = vec![0.0; values * at_once.min(photos.len())];
+        let at_once = (BATCH_BYTES / self.meta.input.values().max(1)).clamp(1, BATCH);
         let mut answers = Vec::with_capacity(photos.len());
-        for photos in photos.chunks(at_once) {
-            self.predict_chunk(photos.iter().map(Source::from).collect(), &mut inputs, &mut answers);
+        let mut ready = Prepared::default();
+        let sources: Vec<Source<'_>> = photos.iter().map(Source::from).collect();
+        // One round more than there are chunks: the first only decodes, the last only answers.
+        let chunks = sources.chunks(at_once).chain([&[][..]]);
+        for chunk in chunks {
+            let (next, done) = cores::both(|| self.prepare(chunk), || self.answers(ready));
+            answers.extend(done);
+            ready = next;
         }
         answers
     }
 
-    fn predict_chunk(
-        &self,
-        photos: Vec<Source<'_>>,
-        inputs: &mut [f32],
-        answers: &mut Vec<Result<Localization, Error>>,
-    ) {
+    /// Decodes and lays out each photo, in parallel.
+    fn prepare(&self, photos: &[Source<'_>]) -> Prepared {
         let values = self.meta.input.values();
-        let frames = self.prepare(&photos, inputs);
+        let mut inputs = vec![0; photos.len() * values];
+        let mut frames: Vec<Result<Frame, Error>> = photos.iter().map(|_| Err(Error::Empty)).collect();
+        let jobs = photos.iter().zip(&mut frames).zip(inputs.chunks_exact_mut(values.max(1)));
+        cores::each(jobs.collect(), |((photo, frame), input)| *frame = self.lay_out(*photo, input));
         // The good ones move together, over the gaps that the bad ones left.
         let mut good = 0;
         for (i, frame) in frames.iter().enumerate() {
@@ -128,9 +138,16 @@ impl Localizer {
                 good += 1;
             }
         }
-        let output = if good > 0 { Some(self.run(&inputs[..good * values], good)) } else { None };
+        inputs.truncate(good * values);
+        Prepared { frames, inputs, good }
+    }
+
+    /// Runs what is prepared.
+    fn answers(&self, Prepared { frames, inputs, good }: Prepared) -> Vec<Result<Localization, Error>> {
+        let values = self.meta.input.values();
+        let output = if good > 0 { Some(self.run(&inputs, good)) } else { None };
         let mut row = 0;
-        answers.extend(frames.into_iter().map(|frame| {
+        let answer = |frame: Result<Frame, Error>| {
             let frame = frame?;
             let at = row;
             row += 1;
@@ -142,54 +159,31 @@ impl Localizer {
                     self.answer(&output, 0, &frame)
                 }
             }
-        }));
-    }
-
-    /// Decodes and lays out each photo, on as many threads as there are processors.
-    fn prepare(&self, photos: &[Source<'_>], inputs: &mut [f32]) -> Vec<Result<Frame, Error>> {
-        let values = self.meta.input.values();
-        let mut frames: Vec<Result<Frame, Error>> = photos.iter().map(|_| Err(Error::Empty)).collect();
-        let jobs = photos.iter().zip(&mut frames).zip(inputs.chunks_exact_mut(values));
-        let threads = thread::available_parallelism().map_or(1, NonZero::get).min(photos.len());
-        let jobs = Mutex::new(jobs);
-        let work = || {
-            loop {
-                // In a binding of its own, so that the lock is free while the photo is decoded.
-                let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).next();
-                let Some(((photo, frame), input)) = job else { break };
-                *frame = self.load_into(*photo, input);
-            }
         };
-        thread::scope(|scope| {
-            for _ in 1..threads {
-                scope.spawn(work);
-            }
-            work();
-        });
-        frames
+        frames.into_iter().map(answer).collect()
     }
 
-    fn load_into(&self, photo: Source<'_>, input: &mut [f32]) -> Result<Frame, Error> {
-        match photo {
-            Source::Path(path) => self.fill(&decode_path(path, &self.limits)?.rgb, input),
-            Source::Encoded(bytes) => self.fill(&decode(bytes, &self.limits)?.rgb, input),
-            Source::Photo(photo) => self.fill(photo, input),
-        }
+    fn lay_out(&self, photo: Source<'_>, input: &mut [u8]) -> Result<Frame, Error> {
+        let (fitted, frame) = match photo {
+            Source::Path(path) => self.fit(&decode_path(path, &self.limits)?.rgb)?,
+            Source::Encoded(bytes) => self.fit(&decode(bytes, &self.limits)?.rgb)?,
+            Source::Photo(photo) => self.fit(photo)?,
+        };
+        input.copy_from_slice(fitted.as_raw());
+        Ok(frame)
     }
 
-    fn fill(&self, photo: &RgbImage, input: &mut [f32]) -> Result<Frame, Error> {
+    fn fit(&self, photo: &RgbImage) -> Result<(RgbImage, Frame), Error> {
         let (width, height) = photo.dimensions();
         if width == 0 || height == 0 {
             return Err(Error::ZeroSize { width, height });
         }
-        let (fitted, frame) = preprocess::fit(photo, &self.meta.input);
-        preprocess::to_planar(&fitted, input);
-        Ok(frame)
+        Ok(preprocess::fit(photo, &self.meta.input))
     }
 
     /// Runs the engine and checks the form of what it gives.
-    fn run(&self, images: &[f32], n: usize) -> Result<RawOutput, Error> {
-        let output = self.engine.run(images, n)?;
+    fn run(&self, images: &[u8], n: usize) -> Result<RawOutput, Error> {
+        let output = self.engine.run_bytes(images, n)?;
         let expected =
             [("logits", output.logits.len(), self.meta.classes.len()), ("boxes", output.boxes.len(), 4)];
         for (what, got, each) in expected {

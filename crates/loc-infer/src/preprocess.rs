@@ -11,18 +11,17 @@ mod jpeg;
 mod resize;
 mod rgb;
 
-use image::RgbImage;
-
 pub use decode::{Limits, Photo, decode, decode_path, upright_size};
 pub use frame::{Frame, fit};
 pub use rgb::to_rgb8;
 
-/// Writes an image as `[3, height, width]`: red, green, blue, each row by row, the byte `v` as `v / 255`.
+/// Writes RGB bytes, pixel by pixel (an image's raw ones), as `[3, height, width]`: red, green, blue, each row by row,
+/// the byte `v` as `v / 255`.
 ///
-/// `out` should hold 3 × height × width values; of a shorter one as many are written as fit, of a longer one the
+/// `out` should hold as many values as there are bytes; of a shorter one as many are written as fit, of a longer one the
 /// rest is left alone.
-pub fn to_planar(image: &RgbImage, out: &mut [f32]) {
-    let pixels = image.as_raw().chunks_exact(3);
+pub fn to_planar(bytes: &[u8], out: &mut [f32]) {
+    let pixels = bytes.chunks_exact(3);
     let plane = pixels.len();
     debug_assert_eq!(out.len(), 3 * plane, "one value for each byte of the image");
     let (red, rest) = out.split_at_mut(plane.min(out.len()));
@@ -40,9 +39,8 @@ mod tests {
 
     #[test]
     fn planar_is_rgb_by_channel() {
-        let image = RgbImage::from_raw(2, 1, vec![0, 51, 102, 255, 204, 153]).unwrap();
         let mut out = [9.0; 6];
-        to_planar(&image, &mut out);
+        to_planar(&[0, 51, 102, 255, 204, 153], &mut out);
         assert_eq!(out, [0.0, 1.0, 0.2, 0.8, 0.4, 0.6]);
     }
 }

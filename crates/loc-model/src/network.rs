@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use candle_core::{Device, Error, Result as CandleResult, Shape, Tensor, Var};
+use candle_core::{DType, Device, Error, Result as CandleResult, Shape, Tensor, Var};
 use loc_net::{Layer, Network, Op, Pool, Source, Weight, Weights};
 
 use crate::ModelError;
-use crate::ops::{self, Form};
+use crate::ops::{self, Convolutions, Form};
 
 /// A network whose weights are Candle variables on a device: made to be trained.
 ///
@@ -30,6 +30,8 @@ pub struct Model {
     vars: BTreeMap<String, Var>,
     device: Device,
     form: Form,
+    /// The first layers as one operation, on the CPU.
+    convolutions: Option<Convolutions>,
 }
 
 /// What the network says of a batch.
@@ -70,7 +72,8 @@ impl Model {
             let tensor = Tensor::from_slice(&weight.data, &weight.shape[..], device)?;
             vars.insert(name.clone(), Var::from_tensor(&tensor)?);
         }
-        Ok(Self { network, vars, device: device.clone(), form })
+        let convolutions = if form == Form::Kernels { Convolutions::of(&network) } else { None };
+        Ok(Self { network, vars, device: device.clone(), form, convolutions })
     }
 
     /// The layers it walks.
@@ -123,7 +126,8 @@ impl Model {
     ///
     /// # Shapes
     ///
-    /// images `[N, 3, H, W]`, f32, RGB in 0..1, with the network's height and width.
+    /// images `[N, 3, H, W]` in f32, RGB in 0..1, or `[N, H, W, 3]` in u8, RGB bytes of which `v` stands for `v / 255`;
+    /// with the network's height and width.
     ///
     /// # Errors
     ///
@@ -167,6 +171,13 @@ impl Model {
         keep: &[usize],
     ) -> Result<Vec<Option<Tensor>>, ModelError> {
         self.check_input(images)?;
+        let inside = keep.iter().copied().min().unwrap_or(usize::MAX);
+        let convolutions = self.convolutions.as_ref().filter(|c| inside + 1 >= c.layers());
+        let planar = match convolutions {
+            None if images.dtype() == DType::U8 => Some(ops::planar(images)?),
+            _ => None,
+        };
+        let images = planar.as_ref().unwrap_or(images);
         let layers = self.network.layers();
         let readers_of = |index: usize| {
             let reads = |layer: &&Layer| layer.inputs.contains(&Source::Layer(index));
@@ -177,6 +188,10 @@ impl Model {
         let mut readers: Vec<usize> = (0..layers.len()).map(readers_of).collect();
         let mut values: Vec<Option<Tensor>> = vec![None; layers.len()];
         let mut index = 0;
+        if let Some(convolutions) = convolutions {
+            index = convolutions.layers();
+            values[index - 1] = Some(convolutions.apply(images, &parameter)?);
+        }
         while let Some(layer) = layers.get(index) {
             let source = layer.inputs.first().copied().unwrap_or(Source::Input);
             let x = match source {
@@ -231,13 +246,18 @@ impl Model {
     }
 
     fn check_input(&self, images: &Tensor) -> CandleResult<()> {
-        let input = &self.network.input().0;
         let n = images.dims().first().copied().unwrap_or(0).max(1);
-        let expected: Vec<usize> = std::iter::once(n).chain(input.iter().copied()).collect();
+        let (channels, height, width) = self.network.input().chw().unwrap_or_default();
+        let (expected, layout) = match images.dtype() {
+            DType::U8 => {
+                ([n, height, width, channels], format!("bytes of [N, {height}, {width}, {channels}]"))
+            }
+            _ => ([n, channels, height, width], format!("[N, {channels}, {height}, {width}]")),
+        };
         if images.dims() == expected {
             return Ok(());
         }
-        let msg = format!("the network takes photos of [N, {}, {}, {}]", input[0], input[1], input[2]);
-        Err(Error::UnexpectedShape { msg, expected: Shape::from(expected), got: images.shape().clone() })
+        let msg = format!("the network takes photos of {layout}");
+        Err(Error::UnexpectedShape { msg, expected: Shape::from(&expected), got: images.shape().clone() })
     }
 }

@@ -11,6 +11,7 @@ use common::{golden, hash32, numbers};
 use loc_model::loss::{ClassLoss, LossConfig};
 use loc_model::ops::Form;
 use loc_model::{Model, init};
+use loc_net::kernels::photo::Photos;
 use loc_net::{InputShape, Network, NetworkConfig, Normalization, Weight, Weights};
 
 const BATCH: usize = 4;
@@ -257,7 +258,8 @@ fn inference_gives_what_training_and_loc_net_give_and_no_gradient() {
     assert!(train.logits.track_op() && !infer.logits.track_op() && !infer.boxes.track_op());
     // loc-net's own forward pass, which loc-infer runs.
     let forward = loc_net::Forward::new(model.network().clone(), &model.weights().unwrap()).unwrap();
-    let native = forward.run(&photos.flatten_all().unwrap().to_vec1::<f32>().unwrap(), 2).unwrap();
+    let native =
+        forward.run(Photos::Floats(&photos.flatten_all().unwrap().to_vec1::<f32>().unwrap()), 2).unwrap();
     for (ours, theirs) in [(&infer.logits, &native.logits), (&infer.boxes, &native.boxes)] {
         let pairs = numbers(ours).into_iter().zip(theirs);
         assert!(pairs.fold(0.0f64, |m, (a, b)| m.max((a - f64::from(*b)).abs())) < 1e-6, "{ours} {theirs:?}");

@@ -164,7 +164,7 @@ pub fn evaluate(
 
 /// A batch on the model's device.
 pub(crate) struct Tensors {
-    /// `[N, 3, H, W]`
+    /// `[N, H, W, 3]`, u8
     pub(crate) images: Tensor,
     /// `[N, 4]`
     pub(crate) boxes: Tensor,

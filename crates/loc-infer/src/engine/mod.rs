@@ -2,6 +2,7 @@
 //! an application brings its own runtime by implementing [`Engine`].
 
 use crate::Error;
+use crate::preprocess::to_planar;
 
 #[cfg(feature = "candle")]
 pub mod candle;
@@ -27,6 +28,21 @@ pub trait Engine: Send + Sync {
     ///
     /// [`Error::Engine`] with the engine's own error.
     fn run(&self, images: &[f32], n: usize) -> Result<RawOutput, Error>;
+
+    /// Runs `n` photos given as bytes: `images` is `[n, height, width, 3]`, RGB, pixel by pixel; a byte `v` stands for
+    /// `v / 255`. For engines that have no way of their own, this converts and calls [`Engine::run`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::run`].
+    fn run_bytes(&self, images: &[u8], n: usize) -> Result<RawOutput, Error> {
+        let mut planar = vec![0.0; images.len()];
+        let each = (images.len() / n.max(1)).max(1);
+        for (bytes, out) in images.chunks_exact(each).zip(planar.chunks_exact_mut(each)) {
+            to_planar(bytes, out);
+        }
+        self.run(&planar, n)
+    }
 }
 
 /// So that one engine can serve several localizers.
@@ -34,10 +50,18 @@ impl<E: Engine + ?Sized> Engine for std::sync::Arc<E> {
     fn run(&self, images: &[f32], n: usize) -> Result<RawOutput, Error> {
         (**self).run(images, n)
     }
+
+    fn run_bytes(&self, images: &[u8], n: usize) -> Result<RawOutput, Error> {
+        (**self).run_bytes(images, n)
+    }
 }
 
 impl<E: Engine + ?Sized> Engine for Box<E> {
     fn run(&self, images: &[f32], n: usize) -> Result<RawOutput, Error> {
         (**self).run(images, n)
+    }
+
+    fn run_bytes(&self, images: &[u8], n: usize) -> Result<RawOutput, Error> {
+        (**self).run_bytes(images, n)
     }
 }

@@ -1,5 +1,6 @@
 //! The built-in engine: a model file's layers on loc-net's kernels.
 
+use loc_net::kernels::photo::Photos;
 use loc_net::{Forward, Network, NetworkConfig, Normalization, WeightFile, Weights};
 use serde::Deserialize;
 
@@ -47,15 +48,23 @@ impl Native {
         let ModelFile { meta, network, weights } = ModelFile::parse(bytes)?;
         Ok((meta, Self::new(network, &weights)?))
     }
+
+    fn run_photos(&self, photos: Photos, n: usize) -> Result<RawOutput, Error> {
+        let output = self
+            .forward
+            .run(photos, n)
+            .map_err(|error| Error::Engine { engine: "native", error: error.into() })?;
+        Ok(RawOutput { logits: output.logits, boxes: output.boxes })
+    }
 }
 
 impl Engine for Native {
     fn run(&self, images: &[f32], n: usize) -> Result<RawOutput, Error> {
-        let output = self
-            .forward
-            .run(images, n)
-            .map_err(|error| Error::Engine { engine: "native", error: error.into() })?;
-        Ok(RawOutput { logits: output.logits, boxes: output.boxes })
+        self.run_photos(Photos::Floats(images), n)
+    }
+
+    fn run_bytes(&self, images: &[u8], n: usize) -> Result<RawOutput, Error> {
+        self.run_photos(Photos::Bytes(images), n)
     }
 }
 

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 
 use candle_core::{Device, Tensor};
+use loc_net::kernels::photo::Photos;
 use loc_net::{Forward, Network, Weights};
 use prost::Message;
 
@@ -42,10 +43,10 @@ pub fn check(onnx: &[u8], network: &Network, weights: &Weights) -> Result<Differ
         candle_onnx::onnx::ModelProto::decode(onnx).map_err(|e| fail(format!("not an ONNX file: {e}")))?;
     let forward = Forward::new(network.clone(), weights)?;
     let mut difference = Difference { cls: 0.0, loc: 0.0 };
-    let mut photos = Photos(0);
+    let mut noise = Noise(0);
     for batch in BATCHES {
-        let images: Vec<f32> = photos.by_ref().take(batch * network.input().len()).collect();
-        let ours = forward.run(&images, batch)?;
+        let images: Vec<f32> = noise.by_ref().take(batch * network.input().len()).collect();
+        let ours = forward.run(Photos::Floats(&images), batch)?;
         let mut shape = vec![batch];
         shape.extend(&network.input().0);
         let input = Tensor::from_vec(images, shape, &Device::Cpu)?;
@@ -85,9 +86,9 @@ fn farthest(a: &[f32], b: &[f32]) -> f32 {
 }
 
 /// Random values in 0..1, the same in every run: splitmix64 (Steele, Lea, Flood 2014).
-struct Photos(u64);
+struct Noise(u64);
 
-impl Iterator for Photos {
+impl Iterator for Noise {
     type Item = f32;
 
     fn next(&mut self) -> Option<f32> {
@@ -115,7 +116,7 @@ mod tests {
 
     #[test]
     fn photos_fill_their_range() {
-        let values: Vec<f32> = Photos(0).take(10_000).collect();
+        let values: Vec<f32> = Noise(0).take(10_000).collect();
         assert!(values.iter().all(|v| (0.0..1.0).contains(v)));
         let mean = values.iter().sum::<f32>() / 10_000.0;
         assert!((mean - 0.5).abs() < 0.02, "{mean}");

@@ -7,6 +7,7 @@
 //! where one set of tests compares them. f32 takes the kernels, f64 (for tests) their plain twins.
 
 mod avgpool2d;
+mod chain;
 mod conv2d;
 mod conv_pool_relu;
 mod cpu;
@@ -17,6 +18,7 @@ mod relu;
 mod windows;
 
 pub use avgpool2d::avgpool2d;
+pub use chain::Convolutions;
 pub use conv_pool_relu::conv_pool_relu;
 pub use conv2d::conv2d;
 pub use linear::linear;
@@ -24,7 +26,7 @@ pub use maxpool2d::maxpool2d;
 pub use normalize::normalize;
 pub use relu::relu;
 
-use candle_core::{Device, Error, Result, Shape, Tensor};
+use candle_core::{DType, Device, Error, Result, Shape, Tensor};
 
 /// How an operation is carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +55,15 @@ impl Form {
 /// A Candle error if the device fails.
 pub fn sigmoid(x: &Tensor) -> Result<Tensor> {
     candle_nn::ops::sigmoid(x)
+}
+
+/// Photos as bytes, `[N, h, w, 3]` in u8, as what the layers read: `[N, 3, h, w]` in f32, a byte `v` as `v / 255`.
+///
+/// # Errors
+///
+/// A Candle error if the device fails.
+pub fn planar(photos: &Tensor) -> Result<Tensor> {
+    photos.permute((0, 3, 1, 2))?.contiguous()?.to_dtype(DType::F32)? / 255.0
 }
 
 /// Refuses a tensor of another shape.

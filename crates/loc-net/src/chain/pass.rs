@@ -2,8 +2,9 @@
 
 use rayon::prelude::*;
 
-use super::infer::Scratch;
+use super::infer::{Maps, Scratch};
 use super::{Chain, GROUP};
+use crate::idle::Idle;
 use crate::kernels::conv_rows::{self, InputGradient, pixel};
 use crate::kernels::conv_tiles::{self, average, pool};
 use crate::kernels::fused::SLACK;
@@ -28,10 +29,18 @@ pub struct Pass {
     saved: Vec<Saved>,
     /// For each photo, which cells of the last convolution relu let through.
     alive: Vec<u8>,
-    /// For each group of photos.
-    groups: Vec<Group>,
+    groups: Idle<Group>,
     parts: Vec<Part>,
     last: Last,
+    maps: Idle<Maps>,
+}
+
+/// Buffers of one thread in the forward pass.
+#[derive(Debug, Default)]
+struct Group {
+    photo: Vec<f32>,
+    input: average::Input,
+    scratch: Scratch,
 }
 
 /// What a block leaves for the backward pass.
@@ -39,13 +48,6 @@ pub struct Pass {
 struct Saved {
     maps: Vec<f32>,
     winners: Vec<u8>,
-}
-
-#[derive(Debug, Default)]
-struct Group {
-    photo: Vec<f32>,
-    input: average::Input,
-    scratch: Scratch,
 }
 
 /// Sums and buffers of one part of the batch.
@@ -113,9 +115,10 @@ impl Pass {
             photos: 0,
             saved: (0..chain.blocks()).map(|_| Saved::default()).collect(),
             alive: Vec::new(),
-            groups: Vec::new(),
+            groups: Idle::default(),
             parts: (0..PARTS).map(|_| part()).collect(),
             last,
+            maps: Idle::default(),
             chain,
         }
     }
@@ -165,7 +168,6 @@ impl Pass {
             saved.winners.resize(winners.max(saved.winners.len()), 0);
         }
         alive.resize((n * byte_len).max(alive.len()), 0);
-        groups.resize_with(n.div_ceil(GROUP).max(groups.len()), Group::default);
 
         // A group's share of every block's maps and bytes.
         let mut shares: Vec<Vec<(&mut [f32], &mut [u8])>> =
@@ -178,17 +180,23 @@ impl Pass {
             }
         }
         let features = features.par_chunks_mut(GROUP * out);
-        let tasks = features.zip(alive.par_chunks_mut(GROUP * byte_len)).zip(groups.par_iter_mut());
-        tasks.zip(shares).enumerate().for_each(|(group, (((features, alive), buffers), share))| {
+        let tasks = features.zip(alive.par_chunks_mut(GROUP * byte_len)).zip(shares);
+        tasks.enumerate().for_each(|(group, ((features, alive), share))| {
             let count = GROUP.min(n - group * GROUP);
-            chain.forward_group(
-                photos.slice(group * GROUP, count, len),
-                count,
-                buffers,
-                share,
-                (features, alive),
-            );
+            let photos = photos.slice(group * GROUP, count, len);
+            groups.with(|buffers| chain.forward_group(photos, count, buffers, share, (features, alive)));
         });
+    }
+
+    /// Runs `n` photos into `features` as [`Pass::forward`] does, without a backward pass to come.
+    ///
+    /// # Panics
+    ///
+    /// If a slice has another length.
+    pub fn infer(&self, photos: Photos, n: usize, features: &mut [f32]) {
+        let (len, out) = (self.chain.photo_len(), self.chain.out_len());
+        assert!(photos.len() == n * len && features.len() == n * out, "photos and features");
+        self.chain.infer(photos, n, &self.maps, features);
     }
 
     /// The gradient of the parameters ([`Chain::params`]) from that of the features; `photos` are those of the forward

@@ -1,5 +1,6 @@
 //! Transforms of tiles and the small matrix products, on AVX2 and FMA.
 #![expect(unsafe_code, reason = "vector loads and stores through pointers whose ranges the callers checked")]
+#![expect(clippy::needless_range_loop, reason = "matrices are read by row and by column, with both indices")]
 
 use std::arch::x86_64::{
     __m256, _mm_add_ps, _mm_loadu_ps, _mm_storeu_ps, _mm256_add_ps, _mm256_castps256_ps128, _mm256_fmadd_ps,

@@ -10,7 +10,8 @@ pub fn forward<F: Float>(shape: &Fused, x: &[F], w: &[F], b: &[F], y: &mut [F], 
     conv2d::scalar::forward(&conv, 1, x, w, b, &mut map);
     maxpool2d::scalar::forward(&pool, 1, &map, y, winners);
     for (y, byte) in y.iter_mut().zip(winners) {
-        if !(*y > F::default()) {
+        let alive = *y > F::default();
+        if !alive {
             *byte |= DEAD;
         }
         if *y < F::default() {
