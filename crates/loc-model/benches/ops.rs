@@ -124,10 +124,9 @@ fn whole_network(c: &mut Criterion) {
         let step = || {
             let output = model.forward(&photos).unwrap();
             let losses = LossConfig::default().compute(&output, &labels, &boxes).unwrap();
-            let grads = losses.total.backward().unwrap();
-            for var in model.vars().values() {
-                let grad = grads.get(var.as_tensor()).unwrap();
-                var.set(&(var.as_tensor() - (grad * RATE).unwrap()).unwrap()).unwrap();
+            let gradients = model.backward(&losses.total).unwrap();
+            for (name, var) in model.vars() {
+                assert!(gradients.add_to(name, var, 1.0, -RATE).unwrap());
             }
             device.synchronize().unwrap();
             losses.total

@@ -14,4 +14,4 @@ pub mod ops;
 pub mod weights;
 
 pub use error::ModelError;
-pub use network::{Model, ModelOutput};
+pub use network::{Gradients, Model, ModelOutput};

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use candle_core::backprop::GradStore;
 use candle_core::{DType, Device, Error, Result as CandleResult, Shape, Tensor, Var};
 use loc_net::{Layer, Network, Op, Pool, Source, Weight, Weights};
 
 use crate::ModelError;
-use crate::ops::{self, Convolutions, Form};
+use crate::ops::{self, Collected, Convolutions, Form};
 
 /// A network whose weights are Candle variables on a device: made to be trained.
 ///
@@ -43,6 +44,47 @@ pub struct ModelOutput {
     pub boxes: Tensor,
 }
 
+/// The gradients of a model's parameters.
+#[derive(Debug)]
+pub struct Gradients {
+    vars: BTreeMap<String, Var>,
+    store: GradStore,
+    convolutions: Option<Collected>,
+}
+
+impl Gradients {
+    /// The gradient of a parameter, in its shape; nothing if the loss does not depend on it.
+    ///
+    /// # Errors
+    ///
+    /// A Candle error if the device fails.
+    pub fn get(&self, name: &str) -> Result<Option<Tensor>, ModelError> {
+        let Some(var) = self.vars.get(name) else { return Ok(None) };
+        if let Some(values) = self.convolutions.as_ref().and_then(|c| c.get(name)) {
+            return Ok(Some(Tensor::from_slice(values, var.shape(), var.device())?));
+        }
+        Ok(self.store.get(var).cloned())
+    }
+
+    /// `target ← scale · target + rate · gradient` in place, for a tensor of the parameter's shape: what optimizers are
+    /// made of. False if there is no gradient.
+    ///
+    /// # Errors
+    ///
+    /// A Candle error if the shapes differ or the device fails.
+    pub fn add_to(&self, name: &str, target: &Var, scale: f64, rate: f64) -> Result<bool, ModelError> {
+        if let Some(values) = self.convolutions.as_ref().and_then(|c| c.get(name)) {
+            ops::scale_add_slice(target, scale, values, rate)?;
+            return Ok(true);
+        }
+        let Some(gradient) = self.vars.get(name).and_then(|var| self.store.get(var)) else {
+            return Ok(false);
+        };
+        ops::scale_add(target, scale, gradient, rate)?;
+        Ok(true)
+    }
+}
+
 impl Model {
     /// Puts a network with these weights on a device.
     ///
@@ -72,7 +114,7 @@ impl Model {
             let tensor = Tensor::from_slice(&weight.data, &weight.shape[..], device)?;
             vars.insert(name.clone(), Var::from_tensor(&tensor)?);
         }
-        let convolutions = if form == Form::Kernels { Convolutions::of(&network) } else { None };
+        let convolutions = if form == Form::Kernels { Convolutions::of(&network)? } else { None };
         Ok(Self { network, vars, device: device.clone(), form, convolutions })
     }
 
@@ -122,7 +164,8 @@ impl Model {
         Ok(())
     }
 
-    /// Runs a batch and keeps every activation for the backward pass, as long as the output lives.
+    /// Runs a batch and keeps every activation for the backward pass, as long as the output lives. Gradients are taken by
+    /// [`Model::backward`]: Candle's own `backward` gives those of the layers behind the convolutions only.
     ///
     /// # Shapes
     ///
@@ -133,7 +176,7 @@ impl Model {
     ///
     /// A Candle error that names the expected and the given shape, or one of the device.
     pub fn forward(&self, images: &Tensor) -> Result<ModelOutput, ModelError> {
-        self.outputs(self.walk(images, |name| Ok(self.vars[name].as_tensor().clone()), &[])?)
+        self.outputs(self.walk(images, true, &[])?)
     }
 
     /// Runs a batch without a backward pass to come: activations are dropped as soon as they have been read, and
@@ -143,7 +186,7 @@ impl Model {
     ///
     /// As [`Model::forward`].
     pub fn infer(&self, images: &Tensor) -> Result<ModelOutput, ModelError> {
-        self.outputs(self.walk(images, |name| Ok(self.vars[name].as_detached_tensor()), &[])?)
+        self.outputs(self.walk(images, false, &[])?)
     }
 
     /// Every layer's output for a batch, in the order of the layers, without a gradient: for a look inside.
@@ -153,8 +196,21 @@ impl Model {
     /// As [`Model::forward`].
     pub fn activations(&self, images: &Tensor) -> Result<Vec<Tensor>, ModelError> {
         let all: Vec<usize> = (0..self.network.layers().len()).collect();
-        let values = self.walk(images, |name| Ok(self.vars[name].as_detached_tensor()), &all)?;
+        let values = self.walk(images, false, &all)?;
         Ok(values.into_iter().flatten().collect())
+    }
+
+    /// The gradients of a scalar, a loss of this model's outputs, with respect to its parameters.
+    ///
+    /// # Errors
+    ///
+    /// A Candle error if the device fails.
+    pub fn backward(&self, loss: &Tensor) -> Result<Gradients, ModelError> {
+        let (store, convolutions) = match &self.convolutions {
+            Some(convolutions) => convolutions.collect(|| loss.backward())?,
+            None => (loss.backward()?, None),
+        };
+        Ok(Gradients { vars: self.vars.clone(), store, convolutions })
     }
 
     fn outputs(&self, values: Vec<Option<Tensor>>) -> Result<ModelOutput, ModelError> {
@@ -167,12 +223,17 @@ impl Model {
     fn walk(
         &self,
         images: &Tensor,
-        parameter: impl Fn(&str) -> CandleResult<Tensor>,
+        training: bool,
         keep: &[usize],
     ) -> Result<Vec<Option<Tensor>>, ModelError> {
+        let parameter = |name: &str| {
+            let var = &self.vars[name];
+            Ok(if training { var.as_tensor().clone() } else { var.as_detached_tensor() })
+        };
         self.check_input(images)?;
-        let inside = keep.iter().copied().min().unwrap_or(usize::MAX);
-        let convolutions = self.convolutions.as_ref().filter(|c| inside + 1 >= c.layers());
+        // Nothing is seen of what lies inside the operation.
+        let whole = |c: &&Convolutions| keep.iter().all(|k| k + 1 >= c.layers());
+        let convolutions = self.convolutions.as_ref().filter(whole);
         let planar = match convolutions {
             None if images.dtype() == DType::U8 => Some(ops::planar(images)?),
             _ => None,
@@ -190,7 +251,7 @@ impl Model {
         let mut index = 0;
         if let Some(convolutions) = convolutions {
             index = convolutions.layers();
-            values[index - 1] = Some(convolutions.apply(images, &parameter)?);
+            values[index - 1] = Some(convolutions.apply(images, training, parameter)?);
         }
         while let Some(layer) = layers.get(index) {
             let source = layer.inputs.first().copied().unwrap_or(Source::Input);

@@ -189,15 +189,14 @@ fn follow(form: Form, kind: &str, steps: usize) {
                 "{kind}, step {step}: loss {got} where {expected} is right"
             );
         }
-        let grads = losses.total.backward().unwrap();
+        let grads = model.backward(&losses.total).unwrap();
         if step == 0 {
             let tolerance = if form == Form::Kernels { GRADIENT } else { GRADIENT_COMPOSED };
-            let gradient = |name: &str| numbers(grads.get(model.vars()[name].as_tensor()).unwrap());
+            let gradient = |name: &str| numbers(&grads.get(name).unwrap().unwrap());
             compare_all(&golden, &model, &format!("{kind}/gradient"), tolerance, gradient);
         }
-        for var in model.vars().values() {
-            let step = (grads.get(var.as_tensor()).unwrap() * RATE).unwrap();
-            var.set(&(var.as_tensor() - step).unwrap()).unwrap();
+        for (name, var) in model.vars() {
+            assert!(grads.add_to(name, var, 1.0, -RATE).unwrap());
         }
         let now = model.weights().unwrap();
         let moved = |name: &str| -> Vec<f64> {

@@ -8,7 +8,7 @@ use crate::kernels::photo::{self, Photos};
 use crate::kernels::shared::Shared;
 use crate::kernels::{ConvShape, PoolShape, avgpool2d, conv2d, linear, maxpool2d, relu};
 use crate::relay::relay;
-use crate::{Layer, NetError, Network, Op, Source, Weights};
+use crate::{Layer, NetError, Network, Op, Source, Weight, Weights};
 
 /// Weights of a linear layer that a task reads where a single photo is spread over the threads: 64 KB.
 const TASK_WEIGHTS: usize = 1 << 14;
@@ -53,13 +53,9 @@ impl Forward {
         let mut weights = weights.clone();
         let chain = Chain::of(&network, false).map(|mut chain| {
             // The chain keeps them in its own order; the copies are not needed any more.
-            let params: Vec<f32> = chain
-                .params()
-                .iter()
-                .filter_map(|(name, _)| weights.0.remove(name))
-                .flat_map(|w| w.data)
-                .collect();
-            chain.pack(&params);
+            let own: Vec<Weight> =
+                chain.params().iter().filter_map(|(name, _)| weights.0.remove(name)).collect();
+            chain.pack(&own.iter().map(|weight| weight.data.as_slice()).collect::<Vec<_>>());
             chain
         });
         Ok(Self { network, weights, chain, idle: Idle::default(), maps: Idle::default() })
@@ -260,7 +256,7 @@ impl Forward {
 mod tests {
     use super::*;
     use crate::kernels::testing::{numbers, single};
-    use crate::{InputShape, NetworkConfig, Normalization, Weight};
+    use crate::{InputShape, NetworkConfig, Normalization};
 
     fn forward(height: usize, width: usize) -> Forward {
         let config = NetworkConfig::five_conv(InputShape { height, width }, 3);

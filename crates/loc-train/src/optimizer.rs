@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use candle_core::Tensor;
-use candle_core::backprop::GradStore;
-use loc_model::Model;
+use candle_core::{Tensor, Var};
+use loc_model::ops::scale_add;
+use loc_model::{Gradients, Model};
 use loc_net::{Weight, Weights};
 
 use crate::TrainError;
@@ -12,14 +12,14 @@ use crate::TrainError;
 /// SGD as PyTorch defines it (`torch.optim.SGD`, dampening 0):
 ///
 /// ```text
-/// v ← momentum · v + g        (v begins as g)
+/// v ← momentum · v + g        (v begins as 0, so that the first is g)
 /// p ← p − lr · v
 /// ```
 #[derive(Debug)]
 pub(crate) struct Sgd {
     lr: f64,
     momentum: f64,
-    velocity: BTreeMap<String, Tensor>,
+    velocity: BTreeMap<String, Var>,
 }
 
 impl Sgd {
@@ -28,21 +28,22 @@ impl Sgd {
     }
 
     /// Moves every parameter of the model by its gradient.
-    pub(crate) fn step(&mut self, model: &Model, gradients: &GradStore) -> Result<(), TrainError> {
+    pub(crate) fn step(&mut self, model: &Model, gradients: &Gradients) -> Result<(), TrainError> {
         for (name, var) in model.vars() {
-            let Some(gradient) = gradients.get(var) else { continue };
-            let step = if self.momentum == 0.0 {
-                gradient.clone()
-            } else {
-                let velocity = match self.velocity.get(name) {
-                    Some(v) => ((v * self.momentum)? + gradient)?,
-                    None => gradient.clone(),
+            if self.momentum == 0.0 {
+                gradients.add_to(name, var, 1.0, -self.lr)?;
+                continue;
+            }
+            let velocity = match self.velocity.get(name) {
+                Some(velocity) => velocity,
+                None => {
+                    let zeros = Var::zeros(var.shape(), var.dtype(), var.device())?;
+                    self.velocity.entry(name.clone()).or_insert(zeros)
                 }
-                .detach();
-                self.velocity.insert(name.clone(), velocity.clone());
-                velocity
             };
-            var.set(&(var.as_detached_tensor() - (step * self.lr)?)?)?;
+            if gradients.add_to(name, velocity, self.momentum, 1.0)? {
+                scale_add(var, 1.0, velocity, -self.lr)?;
+            }
         }
         Ok(())
     }
@@ -62,7 +63,7 @@ impl Sgd {
         self.velocity.clear();
         for (name, weight) in &state.0 {
             let v = Tensor::from_slice(&weight.data, &weight.shape[..], model.device())?;
-            self.velocity.insert(name.clone(), v);
+            self.velocity.insert(name.clone(), Var::from_tensor(&v)?);
         }
         Ok(())
     }

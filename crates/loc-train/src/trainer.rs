@@ -197,7 +197,7 @@ impl Training<'_> {
                 let (step, photos) = (index + 1, photos.join(", "));
                 return Err(TrainError::NotFinite { loss: value, epoch, step, photos });
             }
-            let gradients = losses.total.backward()?;
+            let gradients = self.prepared.model.backward(&losses.total)?;
             self.optimizer.step(&self.prepared.model, &gradients)?;
 
             let mut sums = self.state.losses();

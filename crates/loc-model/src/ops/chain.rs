@@ -1,76 +1,139 @@
 //! The convolutions at the beginning of a network as one operation: [`loc_net::chain`] under Candle's autograd.
 //!
 //! On the CPU only. One operation instead of one a layer, because the maps between the fused convolutions have layouts
-//! of their own, and because nothing wider than a cache is then allocated in a training step.
+//! of their own, and because nothing wider than a cache is then allocated in a training step. The gradients of its
+//! parameters do not go through Candle's store, which would copy each of them three times: [`Convolutions::collect`]
+//! hands them out.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use candle_core::backend::BackendStorage;
-use candle_core::{CpuStorage, CustomOp2, DType, Device, Error, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp2, DType, Device, Error, Layout, Result, Shape, Tensor, Var};
 use loc_net::Network;
 use loc_net::chain::{Chain, Pass};
 use loc_net::kernels::photo::Photos;
 
 use super::cpu::{lent, values};
 
-/// The chain of a network, and passes that wait for the next batch.
+/// The chain of a network, and its passes.
 #[derive(Debug, Clone)]
-pub struct Convolutions {
+pub(crate) struct Convolutions {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
     chain: Chain,
-    /// The parameters' names, in the order the operation takes them.
-    names: Vec<String>,
+    /// The parameters' names, in the order the operation takes them, and where each begins among all values.
+    names: Vec<(String, usize)>,
     /// Channels, height and width of the result.
     shape: (usize, usize, usize),
-    idle: Arc<Mutex<Vec<Pass>>>,
+    /// What makes Candle ask for a backward pass: it stands for all parameters.
+    anchor: Var,
+    /// Passes that wait for the next batch.
+    idle: Mutex<Vec<Pass>>,
+    /// While gradients are collected: those of the backward passes so far.
+    gradients: Mutex<Option<Vec<Vec<f32>>>>,
+    /// Buffers for gradients.
+    spare: Mutex<Vec<Vec<f32>>>,
+    /// Held while gradients are collected.
+    collecting: Mutex<()>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The gradients of the convolutions' parameters, by name.
+#[derive(Debug)]
+pub(crate) struct Collected {
+    convolutions: Convolutions,
+    values: Vec<f32>,
+}
+
+impl Collected {
+    /// The gradient of a parameter, row-major.
+    pub(crate) fn get(&self, name: &str) -> Option<&[f32]> {
+        let names = &self.convolutions.shared.names;
+        let index = names.iter().position(|(known, _)| known == name)?;
+        let end = names.get(index + 1).map_or(self.values.len(), |(_, start)| *start);
+        Some(&self.values[names[index].1..end])
+    }
+}
+
+impl Drop for Collected {
+    fn drop(&mut self) {
+        lock(&self.convolutions.shared.spare).push(std::mem::take(&mut self.values));
+    }
 }
 
 impl Convolutions {
     /// The chain of a network, or nothing where its layers or the processor do not fit.
-    #[must_use]
-    pub fn of(network: &Network) -> Option<Self> {
-        let chain = Chain::of(network, true)?;
-        let names = chain.params().into_iter().map(|(name, _)| name).collect();
-        let shape = network.shape(chain.layers() - 1).chw()?;
-        Some(Self { chain, names, shape, idle: Arc::default() })
+    pub(crate) fn of(network: &Network) -> Result<Option<Self>> {
+        let Some(chain) = Chain::of(network, true) else { return Ok(None) };
+        let Some(shape) = network.shape(chain.layers() - 1).chw() else { return Ok(None) };
+        let mut start = 0;
+        let names = chain.params().into_iter().map(|(name, len)| {
+            start += len;
+            (name, start - len)
+        });
+        let shared = Shared {
+            names: names.collect(),
+            chain,
+            shape,
+            anchor: Var::new(0f32, &Device::Cpu)?,
+            idle: Mutex::default(),
+            gradients: Mutex::default(),
+            spare: Mutex::default(),
+            collecting: Mutex::default(),
+        };
+        Ok(Some(Self { shared: Arc::new(shared) }))
     }
 
     /// How many of the network's layers it stands for.
-    #[must_use]
-    pub fn layers(&self) -> usize {
-        self.chain.layers()
+    pub(crate) fn layers(&self) -> usize {
+        self.shared.chain.layers()
     }
 
-    /// Runs photos through the convolutions.
+    /// Runs photos through the convolutions; with `keep` a backward pass may come.
     ///
     /// # Shapes
     ///
     /// photos `[N, 3, h, w]` in f32 or `[N, h, w, 3]` in u8; `parameter` gives each weight and bias by its name. The
     /// result is the last layer's `[N, C, oh, ow]`.
-    ///
-    /// # Errors
-    ///
-    /// A Candle error if the photos have another type.
-    pub fn apply(&self, photos: &Tensor, parameter: impl Fn(&str) -> Result<Tensor>) -> Result<Tensor> {
-        let params =
-            self.names.iter().map(|name| parameter(name)?.flatten_all()).collect::<Result<Vec<_>>>()?;
-        let params = Tensor::cat(&params, 0)?;
-        let op = Op { convolutions: self.clone(), keep: params.track_op(), pass: Mutex::default() };
-        photos.contiguous()?.apply_op2(&params, op)
+    pub(crate) fn apply(
+        &self,
+        photos: &Tensor,
+        keep: bool,
+        parameter: impl Fn(&str) -> Result<Tensor>,
+    ) -> Result<Tensor> {
+        let params = self.shared.names.iter().map(|(name, _)| parameter(name)).collect::<Result<_>>()?;
+        let anchor = &self.shared.anchor;
+        let anchor = if keep { anchor.as_tensor().clone() } else { anchor.as_detached_tensor() };
+        let op = Op { convolutions: self.clone(), params, keep, pass: Mutex::default() };
+        photos.contiguous()?.apply_op2(&anchor, op)
     }
 
-    fn take(&self) -> Pass {
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        idle.unwrap_or_else(|| Pass::new(self.chain.clone()))
-    }
-
-    fn give_back(&self, pass: Pass) {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(pass);
+    /// Runs `backward` and gives the gradients that it made of the convolutions' parameters, summed over all calls of
+    /// the operation that it went back through; nothing if it went through none.
+    pub(crate) fn collect<R>(&self, backward: impl FnOnce() -> Result<R>) -> Result<(R, Option<Collected>)> {
+        let _alone = lock(&self.shared.collecting);
+        *lock(&self.shared.gradients) = Some(Vec::new());
+        let result = backward();
+        let gradients = lock(&self.shared.gradients).take().unwrap_or_default();
+        let result = result?;
+        let sum = gradients.into_iter().reduce(|mut sum, other| {
+            sum.iter_mut().zip(&other).for_each(|(a, b)| *a += b);
+            sum
+        });
+        Ok((result, sum.map(|values| Collected { convolutions: self.clone(), values })))
     }
 }
 
 /// One call.
 struct Op {
     convolutions: Convolutions,
+    params: Vec<Tensor>,
     /// Whether a backward pass may come.
     keep: bool,
     /// What that one needs.
@@ -79,9 +142,22 @@ struct Op {
 
 impl Drop for Op {
     fn drop(&mut self) {
-        if let Some(pass) = self.pass.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            self.convolutions.give_back(pass);
+        if let Some(pass) = lock(&self.pass).take() {
+            lock(&self.convolutions.shared.idle).push(pass);
         }
+    }
+}
+
+impl Op {
+    /// An idle pass, or a new one, with the parameters as they are now.
+    fn packed(&self) -> Result<Pass> {
+        let shared = &self.convolutions.shared;
+        let idle = lock(&shared.idle).pop();
+        let mut pass = idle.unwrap_or_else(|| Pass::new(shared.chain.clone()));
+        let storages: Vec<_> = self.params.iter().map(Tensor::storage_and_layout).collect();
+        let params = storages.iter().map(|storage| lent(self.name(), storage)).collect::<Result<Vec<_>>>()?;
+        pass.pack(&params);
+        Ok(pass)
     }
 }
 
@@ -94,38 +170,37 @@ impl CustomOp2 for Op {
         &self,
         photos: &CpuStorage,
         photos_layout: &Layout,
-        params: &CpuStorage,
-        params_layout: &Layout,
+        _anchor: &CpuStorage,
+        _anchor_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let op = self.name();
+        let (op, shared) = (self.name(), &self.convolutions.shared);
         let photos = match photos.dtype() {
             DType::U8 => Photos::Bytes(values(op, photos, photos_layout)?),
             DType::F32 => Photos::Floats(values(op, photos, photos_layout)?),
             dtype => return Err(Error::UnsupportedDTypeForOp(dtype, op)),
         };
-        let n = photos.len() / self.convolutions.chain.photo_len();
-        let mut features = vec![0.0; n * self.convolutions.chain.out_len()];
-        let mut pass = self.convolutions.take();
-        pass.pack(values(op, params, params_layout)?);
+        let n = photos.len() / shared.chain.photo_len();
+        let mut features = vec![0.0; n * shared.chain.out_len()];
+        let mut pass = self.packed()?;
         if self.keep {
             pass.forward(photos, n, &mut features);
-            *self.pass.lock().unwrap_or_else(PoisonError::into_inner) = Some(pass);
+            *lock(&self.pass) = Some(pass);
         } else {
             pass.infer(photos, n, &mut features);
-            self.convolutions.give_back(pass);
+            lock(&shared.idle).push(pass);
         }
-        let (channels, height, width) = self.convolutions.shape;
+        let (channels, height, width) = shared.shape;
         Ok((CpuStorage::F32(features), Shape::from((n, channels, height, width))))
     }
 
     fn bwd(
         &self,
         photos: &Tensor,
-        params: &Tensor,
+        anchor: &Tensor,
         _features: &Tensor,
         gradient: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let op = self.name();
+        let (op, shared) = (self.name(), &self.convolutions.shared);
         if photos.track_op() {
             return Err(Error::Msg(format!("{op}: the photos have no gradient")));
         }
@@ -135,10 +210,14 @@ impl CustomOp2 for Op {
             DType::U8 => Photos::Bytes(lent(op, &lent_photos)?),
             _ => Photos::Floats(lent(op, &lent_photos)?),
         };
-        let mut pass = self.pass.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pass = lock(&self.pass);
         let pass = pass.as_mut().ok_or_else(|| Error::Msg(format!("{op}: backward before forward")))?;
-        let mut of_params = vec![0.0f32; params.elem_count()];
+        let mut of_params = lock(&shared.spare).pop().unwrap_or_default();
+        of_params.resize(shared.chain.params_len(), 0.0);
         pass.backward(photos, lent(op, &lent_gradient)?, &mut of_params);
-        Ok((None, Some(Tensor::from_vec(of_params, params.shape(), &Device::Cpu)?)))
+        if let Some(gradients) = &mut *lock(&shared.gradients) {
+            gradients.push(of_params);
+        }
+        Ok((None, Some(anchor.zeros_like()?)))
     }
 }

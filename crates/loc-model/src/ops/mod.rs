@@ -15,16 +15,19 @@ mod linear;
 mod maxpool2d;
 mod normalize;
 mod relu;
+mod scale_add;
 mod windows;
 
 pub use avgpool2d::avgpool2d;
-pub use chain::Convolutions;
+pub(crate) use chain::{Collected, Convolutions};
 pub use conv_pool_relu::conv_pool_relu;
 pub use conv2d::conv2d;
 pub use linear::linear;
 pub use maxpool2d::maxpool2d;
 pub use normalize::normalize;
 pub use relu::relu;
+pub use scale_add::scale_add;
+pub(crate) use scale_add::scale_add_slice;
 
 use candle_core::{DType, Device, Error, Result, Shape, Tensor};
 

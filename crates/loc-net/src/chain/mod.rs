@@ -111,28 +111,24 @@ impl Chain {
         rows.chain(self.tiles.iter().map(Tiles::shape)).chain([self.last.tiles().shape()])
     }
 
-    /// Takes over the parameters, all in one slice.
+    /// Values of all parameters.
+    #[must_use]
+    pub fn params_len(&self) -> usize {
+        self.shapes().map(|shape| shape.weight_len() + shape.out_channels).sum()
+    }
+
+    /// Takes over the parameters, each in a slice.
     ///
     /// # Panics
     ///
-    /// If the slice has not the length of [`Chain::params`] in all.
-    pub fn pack(&mut self, params: &[f32]) {
-        let mut rest = params;
-        let mut next = |shape: &Fused| {
-            let (w, others) = rest.split_at(shape.weight_len());
-            let (b, others) = others.split_at(shape.out_channels);
-            rest = others;
-            (w, b)
-        };
-        for form in &mut self.rows {
-            let (w, b) = next(form.shape());
-            form.pack(w, b);
-        }
-        for form in self.tiles.iter_mut().chain([self.last.tiles_mut()]) {
-            let (w, b) = next(form.shape());
-            form.pack(w, b);
-        }
-        assert!(rest.is_empty(), "parameters of this chain");
+    /// If the slices are not those of [`Chain::params`].
+    pub fn pack(&mut self, params: &[&[f32]]) {
+        let (pairs, rest) = params.as_chunks::<2>();
+        assert!(rest.is_empty() && pairs.len() == self.blocks() + 1, "parameters of this chain");
+        let tiles = self.tiles.iter_mut().chain([self.last.tiles_mut()]);
+        let (of_rows, of_tiles) = pairs.split_at(self.rows.len());
+        self.rows.iter_mut().zip(of_rows).for_each(|(form, [w, b])| form.pack(w, b));
+        tiles.zip(of_tiles).for_each(|(form, [w, b])| form.pack(w, b));
     }
 }
 

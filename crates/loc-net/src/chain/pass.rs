@@ -21,7 +21,7 @@ const WINDOW: usize = 64;
 pub struct Pass {
     chain: Chain,
     /// The parameters that are packed.
-    params: Vec<f32>,
+    params: Vec<Vec<f32>>,
     /// Row forms but the first: their kernels for the input gradient.
     kernels: Vec<InputGradient>,
     photos: usize,
@@ -129,25 +129,24 @@ impl Pass {
         &self.chain
     }
 
-    /// Takes over the parameters ([`Chain::params`]), unless they are those of before.
+    /// Takes over the parameters ([`Chain::params`]), each in a slice, unless they are those of before.
     ///
     /// # Panics
     ///
-    /// If the slice has another length.
-    pub fn pack(&mut self, params: &[f32]) {
-        if self.params == params {
+    /// If the slices are not those parameters.
+    pub fn pack(&mut self, params: &[&[f32]]) {
+        let known = self.params.len() == params.len();
+        if known && self.params.iter().zip(params).all(|(known, new)| known == new) {
             return;
         }
-        self.params.clear();
-        self.params.extend_from_slice(params);
         self.chain.pack(params);
-        let mut rest = params;
-        for (i, form) in self.chain.rows.iter().enumerate() {
-            let (w, others) = rest.split_at(form.shape().weight_len());
-            rest = &others[form.shape().out_channels..];
-            if let Some(kernels) = i.checked_sub(1).map(|i| &mut self.kernels[i]) {
-                kernels.pack(w);
-            }
+        for (i, kernels) in self.kernels.iter_mut().enumerate() {
+            kernels.pack(params[2 * (i + 1)]);
+        }
+        self.params.resize_with(params.len(), Vec::new);
+        for (known, new) in self.params.iter_mut().zip(params) {
+            known.clear();
+            known.extend_from_slice(new);
         }
     }
 

@@ -23,6 +23,17 @@ fn params(chain: &Chain) -> Vec<f32> {
     single(&values.collect::<Vec<_>>())
 }
 
+/// Each parameter in a slice.
+fn slices<'a>(chain: &Chain, params: &'a [f32]) -> Vec<&'a [f32]> {
+    let mut rest = params;
+    let next = |(_, len): (String, usize)| {
+        let (own, others) = rest.split_at(len);
+        rest = others;
+        own
+    };
+    chain.params().into_iter().map(next).collect()
+}
+
 fn bytes(n: usize) -> Vec<u8> {
     numbers(77, n).iter().map(|v| ((v + 1.0) * 127.9) as u8).collect()
 }
@@ -113,7 +124,7 @@ fn check(height: usize, width: usize, normalization: &Normalization) {
         return;
     };
     let params = params(&chain);
-    chain.pack(&params);
+    chain.pack(&slices(&chain.clone(), &params));
     let bytes = bytes(N * chain.photo_len());
     let (out, len, plane) = (chain.out_len(), chain.photo_len(), chain.photo_len() / 3);
     let gy = numbers(5, N * out);
@@ -131,7 +142,7 @@ fn check(height: usize, width: usize, normalization: &Normalization) {
     chain.infer(Photos::Bytes(&bytes), N, &Idle::default(), &mut features);
     assert_close("features", &features, &expected, 3e-6);
     let mut pass = Pass::new(chain);
-    pass.pack(&params);
+    pass.pack(&slices(&pass.chain().clone(), &params));
     let mut again = vec![7.0; N * out];
     pass.forward(Photos::Bytes(&bytes), N, &mut again);
     assert_eq!(again, features, "training and inference see the same");
@@ -194,7 +205,7 @@ fn bytes_do_not_depend_on_the_threads() {
     let gy = single(&numbers(3, N * chain.out_len()));
     same_for_any_threads("a training pass", || {
         let mut pass = Pass::new(chain.clone());
-        pass.pack(&params);
+        pass.pack(&slices(&pass.chain().clone(), &params));
         let (mut features, mut gradient) = (vec![0.0; N * pass.chain().out_len()], vec![0.0; params.len()]);
         pass.forward(Photos::Bytes(&photos), N, &mut features);
         pass.backward(Photos::Bytes(&photos), &gy, &mut gradient);

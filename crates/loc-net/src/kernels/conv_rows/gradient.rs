@@ -314,10 +314,8 @@ impl Patches {
     unsafe fn add<const R: usize, const V: usize>(&self, x: *const f32, sums: *mut f32) {
         // SAFETY: the caller's promise.
         unsafe {
+            // From zero, not from the sums: rounding stays that of one strip's terms.
             let mut acc = [[_mm256_setzero_ps(); V]; R];
-            for (r, acc) in acc.iter_mut().enumerate() {
-                *acc = vectors!(|v| _mm256_loadu_ps(sums.add((r * V + v) * 8)));
-            }
             for e in 0..self.n {
                 let g = _mm256_broadcast_ss(&*self.values.add(e));
                 let patch = x.add(*self.offsets.add(e) as usize);
@@ -329,7 +327,8 @@ impl Patches {
             }
             for (r, acc) in acc.iter().enumerate() {
                 for (v, acc) in acc.iter().enumerate() {
-                    _mm256_storeu_ps(sums.add((r * V + v) * 8), *acc);
+                    let sum = sums.add((r * V + v) * 8);
+                    _mm256_storeu_ps(sum, _mm256_add_ps(_mm256_loadu_ps(sum), *acc));
                 }
             }
         }
