@@ -107,8 +107,13 @@ fn whole_network(c: &mut Criterion) {
         let model = Model::new(net.clone(), &init::weights(&net, init::Scheme::PyTorch, 0), &device).unwrap();
         let mut group = c.benchmark_group("network");
         group.sample_size(20);
+        // Bytes, as the loader gives them.
+        let photos = |n: usize| {
+            let values = (random(&[n, 256, 256, 3], &device) + 1.0).unwrap() * 127.5;
+            values.unwrap().to_dtype(candle_core::DType::U8).unwrap()
+        };
         for n in [1, BATCH] {
-            let photos = random(&[n, 3, 256, 256], &device);
+            let photos = photos(n);
             group.throughput(Throughput::Elements(n as u64));
             group.bench_function(BenchmarkId::new(format!("infer_{n}"), device_name), |b| {
                 b.iter(|| {
@@ -118,7 +123,7 @@ fn whole_network(c: &mut Criterion) {
                 });
             });
         }
-        let photos = random(&[BATCH, 3, 256, 256], &device);
+        let photos = photos(BATCH);
         let labels = Tensor::from_iter((0..BATCH).map(|i| i as u32 % 2), &device).unwrap();
         let boxes = random(&[BATCH, 4], &device);
         let step = || {

@@ -6,10 +6,12 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use loc_net::Pool;
+use loc_net::chain::{Chain, Pass};
 use loc_net::kernels::conv_rows::{self, InputGradient, Layout, Rows, pixel};
 use loc_net::kernels::conv_tiles::{self, Tiles, average, pool};
 use loc_net::kernels::fused::{Fused, RowMap, SLACK};
+use loc_net::kernels::photo::Photos;
+use loc_net::{InputShape, NetworkConfig, Normalization, Pool};
 
 /// Numbers in −1..1 without order.
 fn numbers(n: usize) -> Vec<f32> {
@@ -184,5 +186,34 @@ fn last(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, rows, tiles, last);
+/// A training pass over the tutorial's convolutions, on all threads.
+fn training_pass(c: &mut Criterion) {
+    const N: usize = 32;
+    let config = NetworkConfig::five_conv(InputShape { height: 256, width: 256 }, 2);
+    let network = config.build(&Normalization::IDENTITY).unwrap_or_else(|e| panic!("{e}"));
+    let Some(chain) = Chain::of(&network, true) else { return };
+    let params: Vec<Vec<f32>> =
+        chain.params().iter().map(|(_, n)| numbers(*n).iter().map(|v| v * 0.05).collect()).collect();
+    let params: Vec<&[f32]> = params.iter().map(Vec::as_slice).collect();
+    let photos: Vec<u8> = numbers(N * chain.photo_len()).iter().map(|v| (v.abs() * 255.0) as u8).collect();
+    let (mut features, mut gradient) = (vec![0.0; N * chain.out_len()], vec![0.0; chain.params_len()]);
+    let gy = numbers(features.len());
+    let mut pass = Pass::new(chain);
+    pass.pack(&params);
+    let mut group = c.benchmark_group("pass");
+    group.throughput(Throughput::Elements(N as u64)).sample_size(20);
+    group.bench_function("infer", |b| {
+        b.iter(|| pass.infer(Photos::Bytes(black_box(&photos)), N, &mut features))
+    });
+    group.bench_function("forward", |b| {
+        b.iter(|| pass.forward(Photos::Bytes(black_box(&photos)), N, &mut features));
+    });
+    group.bench_function("backward", |b| {
+        b.iter(|| pass.backward(Photos::Bytes(black_box(&photos)), &gy, &mut gradient));
+    });
+    group.finish();
+    assert!(gradient.iter().all(|g| g.is_finite()) && gradient[0] != 0.0);
+}
+
+criterion_group!(benches, rows, tiles, last, training_pass);
 criterion_main!(benches);

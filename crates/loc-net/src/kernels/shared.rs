@@ -36,6 +36,11 @@ impl<'a, T> Shared<'a, T> {
         unsafe { std::slice::from_raw_parts(self.start.add(from), len) }
     }
 
+    /// Whether there is no value.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
     /// The values from `from` on, to be written through the pointer where no other task does.
     pub(crate) fn from(&self, from: usize) -> *mut T {
         assert!(from <= self.len, "inside the slice");

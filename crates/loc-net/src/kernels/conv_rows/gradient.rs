@@ -11,8 +11,8 @@ use std::arch::x86_64::{
     __m256, __m256i, _mm_cvtsi64_si128, _mm256_add_epi32, _mm256_add_ps, _mm256_and_ps, _mm256_and_si256,
     _mm256_broadcast_ss, _mm256_castsi256_ps, _mm256_cmpgt_epi32, _mm256_cvtepu8_epi32, _mm256_fmadd_ps,
     _mm256_loadu_ps, _mm256_loadu_si256, _mm256_movemask_ps, _mm256_mullo_epi32, _mm256_permutevar8x32_epi32,
-    _mm256_permutevar8x32_ps, _mm256_set1_epi32, _mm256_setr_epi32, _mm256_setzero_ps, _mm256_srli_epi32,
-    _mm256_storeu_ps, _mm256_storeu_si256,
+    _mm256_permutevar8x32_ps, _mm256_set1_epi32, _mm256_setr_epi32, _mm256_setzero_ps, _mm256_storeu_ps,
+    _mm256_storeu_si256,
 };
 
 use crate::kernels::fused::{DEAD, Fused, KERNEL, RowMap, SLACK};
@@ -203,6 +203,8 @@ impl WeightGradient {
         let step = as_i32(pixel(in_channels));
         let row = as_i32(in_width) * step;
         let lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+        // Where in its window the winner is, by the byte; the same again for dead cells.
+        let places = _mm256_setr_epi32(0, step, row, row + step, 0, step, row, row + step);
         let columns = _mm256_mullo_epi32(lanes, _mm256_set1_epi32(2 * step));
         self.counts.fill(0);
         for y in 0..rows {
@@ -231,12 +233,7 @@ impl WeightGradient {
                             fresh,
                         );
                         let value = _mm256_and_ps(values[o - group], _mm256_castsi256_ps(alive));
-                        let below = _mm256_mullo_epi32(_mm256_srli_epi32::<1>(id), _mm256_set1_epi32(row));
-                        let right = _mm256_mullo_epi32(
-                            _mm256_and_si256(id, _mm256_set1_epi32(1)),
-                            _mm256_set1_epi32(step),
-                        );
-                        let offset = _mm256_add_epi32(start, _mm256_add_epi32(below, right));
+                        let offset = _mm256_add_epi32(start, _mm256_permutevar8x32_epi32(places, id));
                         // SAFETY: channel o's list has room for eight more; its sums are eight numbers.
                         unsafe { self.append(o, alive, offset, value) };
                     }

@@ -249,6 +249,8 @@ pub struct Gradient {
     products: Vec<f32>,
     gradient: Vec<f32>,
     bias: Vec<f32>,
+    /// Each photo's output gradient divided by the window's cells, `[oh · ow][out]`.
+    windows: Vec<f32>,
 }
 
 /// What a backward pass reads of each photo, by its number.
@@ -288,15 +290,19 @@ impl Average {
         buffers.products.resize(PRODUCTS * tiles * outs, 0.0);
         buffers.gradient.resize(PRODUCTS * tiles * padded, 0.0);
         buffers.bias.resize(n * outs, 0.0);
+        buffers.windows.resize(n * self.out_len(), 0.0);
 
         let (v, gm) = (Shared::new(&mut buffers.input), Shared::new(&mut buffers.products));
-        buffers.bias.par_chunks_exact_mut(outs).enumerate().for_each(|(photo, bias)| {
+        let own =
+            buffers.bias.par_chunks_exact_mut(outs).zip(buffers.windows.par_chunks_exact_mut(self.out_len()));
+        own.enumerate().for_each(|(photo, (bias, windows))| {
             let (x, alive, gy) = (photos.input(photo), photos.alive(photo), photos.gradient(photo));
             assert!(x.len() >= in_len && alive.len() >= self.byte_len() && gy.len() >= self.out_len());
             // SAFETY: AVX2 and FMA are there; each photo writes its own tiles.
             unsafe {
                 self.transform(x, photo, n, v.from(0));
-                self.spread(gy, alive, (photo, n), gm.from(0), bias);
+                self.share(gy, windows);
+                self.spread(windows, alive, (photo, n), gm.from(0), bias);
             }
         });
         for bias in buffers.bias.chunks_exact(outs) {
@@ -335,7 +341,16 @@ impl Average {
         });
     }
 
-    /// One photo's output gradient `gy[out, oh, ow]` to every cell of the map, and through `A` to `gm`.
+    /// One photo's output gradient `gy[out, oh, ow]` divided by the window's cells, channels last.
+    fn share(&self, gy: &[f32], windows: &mut [f32]) {
+        let (cells, outs) = (self.out_cells(), self.tiles.shape.out_channels);
+        let share = 1.0 / (self.pool.pool.kernel.0 * self.pool.pool.kernel.1) as f32;
+        for (channel, gy) in gy.chunks_exact(cells).enumerate().take(outs) {
+            gy.iter().enumerate().for_each(|(cell, g)| windows[cell * outs + channel] = g * share);
+        }
+    }
+
+    /// One photo's shares of the output gradient to every cell of the map, and through `A` to `gm`.
     ///
     /// # Safety
     ///
@@ -343,7 +358,7 @@ impl Average {
     #[target_feature(enable = "avx2,fma")]
     unsafe fn spread(
         &self,
-        gy: &[f32],
+        windows: &[f32],
         alive: &[u8],
         (photo, n): (usize, usize),
         gm: *mut f32,
@@ -354,13 +369,7 @@ impl Average {
         let ((_, map_width), (_, out_width)) = (self.pool.in_size, self.pool.out_size());
         let (cells, count) = (self.out_cells(), self.count());
         let (down, across) = self.axes();
-        let share = 1.0 / (kernel.0 * kernel.1) as f32;
         for channel in (0..outs).step_by(8) {
-            let window = |cell: usize| {
-                let lanes: [f32; 8] = std::array::from_fn(|l| gy[(channel + l) * cells + cell] * share);
-                // SAFETY: eight numbers.
-                unsafe { _mm256_loadu_ps(lanes.as_ptr()) }
-            };
             let mut sum = _mm256_setzero_ps();
             for tile in 0..count {
                 let (i, j) = (tile / across.tiles, tile % across.tiles);
@@ -376,7 +385,8 @@ impl Average {
                     {
                         continue;
                     }
-                    let g = window(cell);
+                    // SAFETY: eight channels of a window.
+                    let g = unsafe { _mm256_loadu_ps(windows.as_ptr().add(cell * outs + channel)) };
                     for y in from_y.max(top)..(from_y + kernel.0).min(top + 4) {
                         for x in from_x.max(left)..(from_x + kernel.1).min(left + 4) {
                             let c = &mut tile_cells[y - top][x - left];

@@ -8,6 +8,7 @@ use std::arch::x86_64::{
 };
 
 use super::{BLOCK, Fused, PRODUCTS};
+use crate::kernels::shared::Shared;
 use crate::kernels::simd::{eight, transpose, vectors};
 use crate::kernels::winograd::avx2 as transform;
 use crate::kernels::winograd::{INPUTS, KERNEL, OUTPUTS, TAPS};
@@ -126,51 +127,56 @@ fn combine<const N: usize>(row: [f32; N], v: [__m256; N]) -> __m256 {
     sum
 }
 
-/// `U = G · w · Gᵀ` for all channels, as [`super::Tiles`] keeps it; the adjoint too, unless it is empty.
+/// `U = G · w · Gᵀ` of eight output channels from `first`, as [`super::Tiles`] keeps it; the adjoint too, unless it is
+/// empty.
 ///
 /// # Safety
 ///
-/// AVX2 and FMA are available; the slices are as long as the shape says.
+/// AVX2 and FMA are available; the slices are as long as the shape says, and nobody else writes these channels.
 #[target_feature(enable = "avx2,fma")]
-pub(super) unsafe fn pack(shape: &Fused, w: &[f32], weights: &mut [f32], adjoint: &mut [f32]) {
+pub(super) unsafe fn pack(
+    shape: &Fused,
+    first: usize,
+    w: &[f32],
+    weights: &Shared<f32>,
+    adjoint: &Shared<f32>,
+) {
     let (ins, outs) = (shape.in_channels, shape.out_channels);
     let (g, padded) = (kernel(), ins.next_multiple_of(8));
-    for first in (0..outs).step_by(8) {
-        let (block, width) = (first / BLOCK, BLOCK.min(outs - first / BLOCK * BLOCK));
-        let to = block * BLOCK * PRODUCTS * ins + first % BLOCK;
-        for c in 0..ins {
-            // Eight output channels a vector.
-            let mut taps = [[0.0f32; 8]; TAPS * TAPS];
-            for lane in 0..8 {
-                let from = &w[((first + lane) * ins + c) * 25..][..25];
-                taps.iter_mut().zip(from).for_each(|(t, w)| t[lane] = *w);
-            }
-            // SAFETY: eight numbers each.
-            let taps: [__m256; TAPS * TAPS] = vectors!(|i| unsafe { _mm256_loadu_ps(taps[i].as_ptr()) });
-            for i in 0..INPUTS {
-                let along: [__m256; TAPS] = vectors!(|x| combine(g[i], vectors!(|y| taps[y * TAPS + x])));
-                for j in 0..INPUTS {
-                    let (v, p) = (combine(g[j], along), i * INPUTS + j);
-                    // SAFETY: eight channels of the block, whose row has `width`.
-                    unsafe { _mm256_storeu_ps(weights.as_mut_ptr().add(to + (p * ins + c) * width), v) };
-                }
+    let (block, width) = (first / BLOCK, BLOCK.min(outs - first / BLOCK * BLOCK));
+    let to = block * BLOCK * PRODUCTS * ins + first % BLOCK;
+    for c in 0..ins {
+        // Eight output channels a vector.
+        let mut taps = [[0.0f32; 8]; TAPS * TAPS];
+        for lane in 0..8 {
+            let from = &w[((first + lane) * ins + c) * 25..][..25];
+            taps.iter_mut().zip(from).for_each(|(t, w)| t[lane] = *w);
+        }
+        // SAFETY: eight numbers each.
+        let taps: [__m256; TAPS * TAPS] = vectors!(|i| unsafe { _mm256_loadu_ps(taps[i].as_ptr()) });
+        for i in 0..INPUTS {
+            let along: [__m256; TAPS] = vectors!(|x| combine(g[i], vectors!(|y| taps[y * TAPS + x])));
+            for j in 0..INPUTS {
+                let (v, p) = (combine(g[j], along), i * INPUTS + j);
+                // SAFETY: eight channels of the block, whose row has `width`.
+                unsafe { _mm256_storeu_ps(weights.from(to + (p * ins + c) * width), v) };
             }
         }
-        if adjoint.is_empty() {
-            continue;
-        }
-        for p in 0..PRODUCTS {
-            for c in (0..ins).step_by(8) {
-                // SAFETY: eight channels in and out; rows beyond the last input channel are zeros.
-                unsafe {
-                    let from = weights.as_ptr().add(to + (p * ins + c) * width);
-                    let rows = vectors!(|i| {
-                        if c + i < ins { _mm256_loadu_ps(from.add(i * width)) } else { _mm256_setzero_ps() }
-                    });
-                    let to = adjoint.as_mut_ptr().add((p * outs + first) * padded + c);
-                    for (o, v) in transpose(rows).into_iter().enumerate() {
-                        _mm256_storeu_ps(to.add(o * padded), v);
-                    }
+    }
+    if adjoint.is_empty() {
+        return;
+    }
+    for p in 0..PRODUCTS {
+        for c in (0..ins).step_by(8) {
+            // SAFETY: eight channels in and out; rows beyond the last input channel are zeros.
+            unsafe {
+                let from = weights.from(to + (p * ins + c) * width).cast_const();
+                let rows = vectors!(|i| {
+                    if c + i < ins { _mm256_loadu_ps(from.add(i * width)) } else { _mm256_setzero_ps() }
+                });
+                let to = adjoint.from((p * outs + first) * padded + c);
+                for (o, v) in transpose(rows).into_iter().enumerate() {
+                    _mm256_storeu_ps(to.add(o * padded), v);
                 }
             }
         }

@@ -17,13 +17,16 @@ pub mod pool;
 #[cfg(test)]
 mod tests;
 
+use rayon::prelude::*;
+
 use super::fused::Fused;
+use super::shared::Shared;
 use super::winograd::INPUTS;
 
 /// Products of a tile for one channel: 8 × 8.
 pub const PRODUCTS: usize = INPUTS * INPUTS;
 /// Output channels of a block of weights: three vectors.
-pub const BLOCK: usize = 24;
+pub const BLOCK: usize = 48;
 
 /// A convolution with its weights transformed.
 #[derive(Debug, Clone)]
@@ -86,11 +89,15 @@ impl Tiles {
     pub fn pack(&mut self, w: &[f32], b: &[f32]) {
         assert_eq!((w.len(), b.len()), (self.shape.weight_len(), self.bias.len()), "weight and bias");
         self.bias.copy_from_slice(b);
-        #[expect(unsafe_code, reason = "calls the AVX2 form, whose presence `of` made sure of")]
-        // SAFETY: AVX2 and FMA are there; the lengths were checked above and in `of`.
-        unsafe {
-            avx2::pack(&self.shape, w, &mut self.weights, &mut self.adjoint);
-        }
+        let (weights, adjoint) = (Shared::new(&mut self.weights), Shared::new(&mut self.adjoint));
+        (0..self.bias.len() / 8).into_par_iter().for_each(|group| {
+            #[expect(unsafe_code, reason = "calls the AVX2 form, whose presence `of` made sure of")]
+            // SAFETY: AVX2 and FMA are there; the lengths were checked above and in `of`; each task writes what belongs to
+            // its own eight output channels.
+            unsafe {
+                avx2::pack(&self.shape, 8 * group, w, &weights, &adjoint);
+            }
+        });
     }
 
     /// The weights of a block of output channels, `[64][in][width]`, and its width.
@@ -164,7 +171,6 @@ impl WeightGradient {
         assert_eq!((gw.len(), gb.len()), (self.shape.weight_len(), self.bias.len()), "gradients");
         gb.copy_from_slice(&self.bias);
         let each = self.shape.in_channels * 25 * 8;
-        use rayon::prelude::*;
         gw.par_chunks_mut(each).enumerate().for_each(|(group, gw)| {
             #[expect(unsafe_code, reason = "calls the AVX2 form, whose presence `Tiles::of` made sure of")]
             // SAFETY: AVX2 and FMA are there; a group is eight output channels.

@@ -10,9 +10,7 @@ use std::arch::x86_64::{
 use super::{Mode, Rows, Strided};
 use crate::kernels::simd::vectors;
 
-/// Columns of C in registers at once: two vectors.
-const COLS: usize = 16;
-/// Inner length of a pass: a 16-column panel of B this long (32 KB) stays in the first-level cache.
+/// Inner length of a pass: a panel of B of two vectors this long (32 KB) stays in the first-level cache.
 const DEPTH: usize = 512;
 
 pub(crate) fn available() -> bool {
@@ -89,7 +87,8 @@ impl Product {
     /// As [`Product::run`].
     #[target_feature(enable = "avx2,fma")]
     unsafe fn columns(self, (m, n, k): (usize, usize, usize)) {
-        for j in (0..n).step_by(COLS) {
+        let mut j = 0;
+        while j < n {
             let panel = Self {
                 b: (self.b.0.wrapping_add(j), self.b.1),
                 c: (self.c.0.wrapping_add(j), self.c.1),
@@ -97,24 +96,30 @@ impl Product {
             };
             // SAFETY: columns j.. below n; the masks switch off the lanes beyond.
             unsafe {
-                match n - j {
+                j += match n - j {
+                    // Three vectors at once, where two would leave one that cannot keep the multipliers busy.
+                    24 => panel.rows::<3, true>((m, k), [lanes(8); 3]),
                     16.. => panel.rows::<2, true>((m, k), [lanes(8); 2]),
                     8 => panel.rows::<1, true>((m, k), [lanes(8); 1]),
                     left @ 9.. => panel.rows::<2, false>((m, k), [lanes(8), lanes(left - 8)]),
                     left => panel.rows::<1, false>((m, k), [lanes(left); 1]),
-                }
+                };
             }
         }
     }
 
-    /// V vectors of columns; twelve sums in registers where there are rows enough.
+    /// V vectors of columns, nine to twelve sums in registers where there are rows enough; how many columns comes back.
     ///
     /// # Safety
     ///
     /// As [`Product::run`], for the columns that the masks leave on.
     #[inline]
     #[target_feature(enable = "avx2,fma")]
-    unsafe fn rows<const V: usize, const FULL: bool>(self, (m, k): (usize, usize), masks: [__m256i; V]) {
+    unsafe fn rows<const V: usize, const FULL: bool>(
+        self,
+        (m, k): (usize, usize),
+        masks: [__m256i; V],
+    ) -> usize {
         let mut i = 0;
         while i < m {
             let block = Self {
@@ -126,6 +131,7 @@ impl Product {
             unsafe {
                 i += match m - i {
                     12.. if V == 1 => block.block::<12, V, FULL>(k, masks),
+                    3.. if V == 3 => block.block::<3, V, FULL>(k, masks),
                     6.. => block.block::<6, V, FULL>(k, masks),
                     5 => block.block::<5, V, FULL>(k, masks),
                     4 => block.block::<4, V, FULL>(k, masks),
@@ -135,6 +141,7 @@ impl Product {
                 };
             }
         }
+        8 * V
     }
 
     /// R rows of V vectors, in registers over all k; R comes back.
