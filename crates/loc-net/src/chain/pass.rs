@@ -59,6 +59,7 @@ struct Part {
     gradients: [Vec<f32>; 2],
     /// A map, pixel by pixel.
     pixels: Vec<f32>,
+    list: conv_rows::List,
     scratch: Scratch,
 }
 
@@ -102,6 +103,7 @@ impl Pass {
             tiles: chain.tiles.iter().map(|form| conv_tiles::WeightGradient::of(*form.shape())).collect(),
             gradients: Default::default(),
             pixels: Vec::new(),
+            list: conv_rows::List::default(),
             scratch: Scratch::default(),
         };
         let last = Last {
@@ -341,7 +343,7 @@ impl Chain {
             let len = self.cells(block) + SLACK;
             &saved[block].winners[index * len..][..len]
         };
-        let Part { rows, tiles, gradients: [above, below], pixels, scratch } = part;
+        let Part { rows, tiles, gradients: [above, below], pixels, list, scratch } = part;
         // The gradient behind the block at hand lies in `above`, but for the first in `gy`.
         let mut first = true;
         for (i, form) in self.tiles.iter().enumerate().rev() {
@@ -367,7 +369,7 @@ impl Chain {
             if let Some(before) = block.checked_sub(1) {
                 below.clear();
                 below.resize(height * width * shape.in_channels + SLACK, 0.0);
-                kernels[before].add(g, winners(block), below);
+                kernels[before].add(g, winners(block), list, below);
                 std::mem::swap(above, below);
                 first = false;
             }

@@ -19,16 +19,44 @@ macro_rules! vectors {
     }};
 }
 
-/// Eight arrays of vectors, each a function of its index; written out, since a larger array of zeros would be filled by
-/// a call first.
-macro_rules! eight {
-    (|$i:ident| $value:expr) => {{
-        let of = |$i: usize| $value;
-        [of(0), of(1), of(2), of(3), of(4), of(5), of(6), of(7)]
-    }};
+/// `arrays!(all: [T; N] = |i| value)` declares `all`, arrays of vectors each a function of its index, written one after
+/// the other where they stay: an array of zeros would be filled first, an array literal copied.
+macro_rules! arrays {
+    ($all:ident: $type:ty = |$i:ident| $value:expr) => {
+        let mut place = std::mem::MaybeUninit::<$type>::uninit();
+        for $i in 0..crate::kernels::simd::len(&place) {
+            let value = $value;
+            // SAFETY: one of the array's elements.
+            #[allow(unused_unsafe, reason = "some callers are in an unsafe block already")]
+            unsafe {
+                crate::kernels::simd::put(&mut place, $i, value)
+            };
+        }
+        // SAFETY: every element was written.
+        #[allow(unused_unsafe, reason = "some callers are in an unsafe block already")]
+        let $all = unsafe { place.assume_init_ref() };
+    };
 }
 
-pub(crate) use {eight, vectors};
+/// How many elements an array has.
+#[inline(always)]
+pub(crate) const fn len<T, const N: usize>(_: &std::mem::MaybeUninit<[T; N]>) -> usize {
+    N
+}
+
+/// Writes one element.
+///
+/// # Safety
+///
+/// `i` is below N.
+#[inline(always)]
+#[expect(unsafe_code, reason = "an element of an array that is being filled")]
+pub(crate) unsafe fn put<T, const N: usize>(all: &mut std::mem::MaybeUninit<[T; N]>, i: usize, value: T) {
+    // SAFETY: the caller's promise.
+    unsafe { all.as_mut_ptr().cast::<T>().add(i).write(value) }
+}
+
+pub(crate) use {arrays, vectors};
 
 /// The transpose of eight vectors of eight.
 #[inline]

@@ -206,7 +206,7 @@ impl Out {
     }
 }
 
-/// A pixel's channels; six, the usual number, without a loop.
+/// A pixel's channels; six, the usual number, as four and two.
 ///
 /// # Safety
 ///
@@ -216,9 +216,10 @@ unsafe fn copy<T: Copy>(from: &[T; 8], to: *mut T, channels: usize) {
     // SAFETY: the caller's promise.
     unsafe {
         if channels == CHANNELS {
-            to.copy_from_nonoverlapping(from.as_ptr(), CHANNELS);
+            to.cast::<[T; 4]>().write_unaligned([from[0], from[1], from[2], from[3]]);
+            to.add(4).cast::<[T; 2]>().write_unaligned([from[4], from[5]]);
         } else {
-            to.copy_from_nonoverlapping(from.as_ptr(), channels);
+            (0..channels).for_each(|i| to.add(i).write(from[i]));
         }
     }
 }

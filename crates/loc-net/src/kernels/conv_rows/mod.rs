@@ -18,7 +18,7 @@ use std::ops::Range;
 
 use super::fused::{Fused, RowMap, run};
 use super::winograd;
-pub use gradient::{InputGradient, WeightGradient, pixel, spread};
+pub use gradient::{InputGradient, List, WeightGradient, pixel, spread};
 
 /// Output channels of a tile.
 const CHANNELS: usize = 6;

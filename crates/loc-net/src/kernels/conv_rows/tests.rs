@@ -106,7 +106,7 @@ fn check_gradients(twin: &Twin) {
     let mut kernels = InputGradient::of(twin.shape);
     kernels.pack(&single(&twin.w));
     let mut gx = vec![0.0f32; height * width * ins + SLACK];
-    kernels.add(&gy, &winners, &mut gx);
+    kernels.add(&gy, &winners, &mut List::default(), &mut gx);
     let planar: Vec<f32> =
         (0..twin.gx.len()).map(|i| gx[i % (height * width) * ins + i / (height * width)]).collect();
     assert_close("gx", &planar, &twin.gx, 3e-6);

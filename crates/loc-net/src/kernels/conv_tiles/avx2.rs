@@ -9,7 +9,7 @@ use std::arch::x86_64::{
 
 use super::{BLOCK, Fused, PRODUCTS};
 use crate::kernels::shared::Shared;
-use crate::kernels::simd::{eight, transpose, vectors};
+use crate::kernels::simd::{arrays, transpose, vectors};
 use crate::kernels::winograd::avx2 as transform;
 use crate::kernels::winograd::{INPUTS, KERNEL, OUTPUTS, TAPS};
 
@@ -27,7 +27,7 @@ pub(super) unsafe fn input(x: *const f32, row: usize, channels: usize, to: *mut 
         let at = (8 * vector).min(channels - 8);
         // SAFETY: the caller's promise.
         unsafe {
-            let columns = eight!(|c| {
+            arrays!(columns: [[__m256; INPUTS]; INPUTS] = |c| {
                 let p = x.add(c * channels + at);
                 transform::input(vectors!(|r| _mm256_loadu_ps(p.add(r * row))))
             });
@@ -53,7 +53,7 @@ pub(super) unsafe fn input_adjoint(gv: *const f32, plane: usize, gx: *mut f32, r
         let at = 8 * vector;
         // SAFETY: the caller's promise; where only four channels are left, four are written.
         unsafe {
-            let columns = eight!(|c| transform::input_adjoint(vectors!(|r| _mm256_loadu_ps(
+            arrays!(columns: [[__m256; INPUTS]; INPUTS] = |c| transform::input_adjoint(vectors!(|r| _mm256_loadu_ps(
                 gv.add((r * INPUTS + c) * plane + at)
             ))));
             for r in 0..INPUTS {
@@ -80,14 +80,11 @@ pub(super) unsafe fn input_adjoint(gv: *const f32, plane: usize, gx: *mut f32, r
 #[target_feature(enable = "avx2,fma")]
 pub(super) unsafe fn output(m: *const f32, plane: usize) -> [[__m256; OUTPUTS]; OUTPUTS] {
     // SAFETY: the caller's promise.
-    let columns = eight!(|c| transform::output(vectors!(|r| unsafe {
+    arrays!(columns: [[__m256; OUTPUTS]; INPUTS] = |c| transform::output(vectors!(|r| unsafe {
         _mm256_loadu_ps(m.add((r * INPUTS + c) * plane))
     })));
-    let mut rows = [[_mm256_setzero_ps(); OUTPUTS]; OUTPUTS];
-    for (r, row) in rows.iter_mut().enumerate() {
-        *row = transform::output(vectors!(|c| columns[c][r]));
-    }
-    rows
+    let row = |r: usize| transform::output(vectors!(|c| columns[c][r]));
+    [row(0), row(1), row(2), row(3)]
 }
 
 /// `A · gy · Aᵀ` of eight channels: the adjoint of [`output`].
@@ -98,10 +95,7 @@ pub(super) unsafe fn output(m: *const f32, plane: usize) -> [[__m256; OUTPUTS]; 
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 pub(super) unsafe fn output_adjoint(gy: &[[__m256; OUTPUTS]; OUTPUTS], gm: *mut f32, plane: usize) {
-    let mut columns = [[_mm256_setzero_ps(); INPUTS]; OUTPUTS];
-    for (c, column) in columns.iter_mut().enumerate() {
-        *column = transform::output_adjoint(vectors!(|r| gy[r][c]));
-    }
+    arrays!(columns: [[__m256; INPUTS]; OUTPUTS] = |c| transform::output_adjoint(vectors!(|r| gy[r][c])));
     for r in 0..INPUTS {
         let q = transform::output_adjoint(vectors!(|c| columns[c][r]));
         for (c, v) in q.into_iter().enumerate() {
@@ -193,7 +187,7 @@ pub(super) unsafe fn unpack(shape: &Fused, sums: &[f32], first: usize, gw: &mut 
     let (ins, outs, g) = (shape.in_channels, shape.out_channels, kernel());
     let adjoint: [[f32; INPUTS]; TAPS] = std::array::from_fn(|tap| std::array::from_fn(|i| g[i][tap]));
     for c in 0..ins {
-        let columns: [[__m256; TAPS]; INPUTS] = eight!(|j| {
+        arrays!(columns: [[__m256; TAPS]; INPUTS] = |j| {
             let column: [__m256; INPUTS] = vectors!(|i| {
                 let at = ((i * INPUTS + j) * ins + c) * outs + first;
                 // SAFETY: eight output channels of product (i, j) and input channel c.
