@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::infer::{Maps, Scratch};
 use super::{Chain, GROUP};
-use crate::idle::Idle;
+use crate::idle::{Idle, grow};
 use crate::kernels::conv_rows::{self, InputGradient, pixel};
 use crate::kernels::conv_tiles::{self, average, pool};
 use crate::kernels::fused::SLACK;
@@ -164,11 +164,11 @@ impl Pass {
         self.photos = n;
         for (block, saved) in saved.iter_mut().enumerate() {
             let maps = n * chain.map_len(block);
-            saved.maps.resize(maps.max(saved.maps.len()), 0.0);
+            grow(&mut saved.maps, maps);
             let winners = n * (chain.cells(block) + SLACK);
-            saved.winners.resize(winners.max(saved.winners.len()), 0);
+            grow(&mut saved.winners, winners);
         }
-        alive.resize((n * byte_len).max(alive.len()), 0);
+        grow(alive, n * byte_len);
 
         // A group's share of every block's maps and bytes.
         let mut shares: Vec<Vec<(&mut [f32], &mut [u8])>> =
@@ -214,7 +214,7 @@ impl Pass {
         let map_len = chain.map_len(chain.blocks() - 1);
         let gx_len = map_len + SLACK;
         last.sums.clear();
-        last.gx.resize((n * gx_len).max(last.gx.len()), 0.0);
+        grow(&mut last.gx, n * gx_len);
         for first in (0..n).step_by(WINDOW) {
             let count = WINDOW.min(n - first);
             let window = Window {

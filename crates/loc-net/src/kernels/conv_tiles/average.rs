@@ -12,6 +12,7 @@ use rayon::prelude::*;
 use super::avx2;
 use super::{Axis, BLOCK, PRODUCTS, Scratch, Tiles, WeightGradient};
 use crate::Pool;
+use crate::idle::grow;
 use crate::kernels::fused::SLACK;
 use crate::kernels::gemm::avx2::Product;
 use crate::kernels::shared::Shared;
@@ -286,15 +287,17 @@ impl Average {
         let (in_len, tiles) = (shape.in_size.0 * shape.in_size.1 * ins, n * self.count());
         assert!(gx.len() == n * (in_len + SLACK), "input gradient");
         assert!(sums.shape == shape && !self.tiles.adjoint.is_empty(), "sums and adjoint weights");
-        buffers.input.resize(PRODUCTS * tiles * ins, 0.0);
-        buffers.products.resize(PRODUCTS * tiles * outs, 0.0);
-        buffers.gradient.resize(PRODUCTS * tiles * padded, 0.0);
-        buffers.bias.resize(n * outs, 0.0);
-        buffers.windows.resize(n * self.out_len(), 0.0);
+        grow(&mut buffers.input, PRODUCTS * tiles * ins);
+        grow(&mut buffers.products, PRODUCTS * tiles * outs);
+        grow(&mut buffers.gradient, PRODUCTS * tiles * padded);
+        grow(&mut buffers.bias, n * outs);
+        grow(&mut buffers.windows, n * self.out_len());
+        // Longer than these photos need, where there were more before.
+        let bias = &mut buffers.bias[..n * outs];
+        let windows = &mut buffers.windows[..n * self.out_len()];
 
         let (v, gm) = (Shared::new(&mut buffers.input), Shared::new(&mut buffers.products));
-        let own =
-            buffers.bias.par_chunks_exact_mut(outs).zip(buffers.windows.par_chunks_exact_mut(self.out_len()));
+        let own = bias.par_chunks_exact_mut(outs).zip(windows.par_chunks_exact_mut(self.out_len()));
         own.enumerate().for_each(|(photo, (bias, windows))| {
             let (x, alive, gy) = (photos.input(photo), photos.alive(photo), photos.gradient(photo));
             assert!(x.len() >= in_len && alive.len() >= self.byte_len() && gy.len() >= self.out_len());
@@ -305,7 +308,7 @@ impl Average {
                 self.spread(windows, alive, (photo, n), gm.from(0), bias);
             }
         });
-        for bias in buffers.bias.chunks_exact(outs) {
+        for bias in bias.chunks_exact(outs) {
             sums.bias.iter_mut().zip(bias).for_each(|(sum, b)| *sum += b);
         }
 
