@@ -1,13 +1,14 @@
 //! The layer list on Candle: a forward pass that keeps what the backward pass needs. Losses do not live here.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Device, Error, Result as CandleResult, Shape, Tensor, Var};
 use loc_net::{Layer, Network, Op, Pool, Source, Weight, Weights};
 
 use crate::ModelError;
-use crate::ops::{self, Collected, Convolutions, Form};
+use crate::ops::{self, Collected, Convolutions, Form, Names, Sink};
 
 /// A network whose weights are Candle variables on a device: made to be trained.
 ///
@@ -33,6 +34,26 @@ pub struct Model {
     form: Form,
     /// The first layers as one operation, on the CPU.
     convolutions: Option<Convolutions>,
+    /// For each layer that is linear, its two parameters.
+    linears: Vec<Option<Names>>,
+    /// Where the kernels leave the gradients of parameters.
+    sink: Sink,
+}
+
+/// For each layer that is linear, the names of its weight and bias, and where each begins in one buffer.
+fn linears(network: &Network) -> Vec<Option<Names>> {
+    let names = |(i, layer): (usize, &Layer)| match layer.op {
+        Op::Linear { out_features } => {
+            let weights = network.source_shape(layer.inputs[0]).len() * out_features;
+            debug_assert_eq!(network.shape(i).len(), out_features);
+            Some(Arc::from([
+                (format!("{}.weight", layer.name), 0),
+                (format!("{}.bias", layer.name), weights),
+            ]))
+        }
+        _ => None,
+    };
+    network.layers().iter().enumerate().map(names).collect()
 }
 
 /// What the network says of a batch.
@@ -49,7 +70,7 @@ pub struct ModelOutput {
 pub struct Gradients {
     vars: BTreeMap<String, Var>,
     store: GradStore,
-    convolutions: Option<Collected>,
+    collected: Collected,
 }
 
 impl Gradients {
@@ -60,7 +81,7 @@ impl Gradients {
     /// A Candle error if the device fails.
     pub fn get(&self, name: &str) -> Result<Option<Tensor>, ModelError> {
         let Some(var) = self.vars.get(name) else { return Ok(None) };
-        if let Some(values) = self.convolutions.as_ref().and_then(|c| c.get(name)) {
+        if let Some(values) = self.collected.get(name) {
             return Ok(Some(Tensor::from_slice(values, var.shape(), var.device())?));
         }
         Ok(self.store.get(var).cloned())
@@ -73,7 +94,7 @@ impl Gradients {
     ///
     /// A Candle error if the shapes differ or the device fails.
     pub fn add_to(&self, name: &str, target: &Var, scale: f64, rate: f64) -> Result<bool, ModelError> {
-        if let Some(values) = self.convolutions.as_ref().and_then(|c| c.get(name)) {
+        if let Some(values) = self.collected.get(name) {
             ops::scale_add_slice(target, scale, values, rate)?;
             return Ok(true);
         }
@@ -114,8 +135,9 @@ impl Model {
             let tensor = Tensor::from_slice(&weight.data, &weight.shape[..], device)?;
             vars.insert(name.clone(), Var::from_tensor(&tensor)?);
         }
-        let convolutions = if form == Form::Kernels { Convolutions::of(&network)? } else { None };
-        Ok(Self { network, vars, device: device.clone(), form, convolutions })
+        let (sink, linears) = (Sink::default(), linears(&network));
+        let convolutions = if form == Form::Kernels { Convolutions::of(&network, &sink)? } else { None };
+        Ok(Self { network, vars, device: device.clone(), form, convolutions, linears, sink })
     }
 
     /// The layers it walks.
@@ -165,7 +187,7 @@ impl Model {
     }
 
     /// Runs a batch and keeps every activation for the backward pass, as long as the output lives. Gradients are taken by
-    /// [`Model::backward`]: Candle's own `backward` gives those of the layers behind the convolutions only.
+    /// [`Model::backward`]: on the CPU Candle's own `backward` does not give those of all parameters.
     ///
     /// # Shapes
     ///
@@ -206,11 +228,8 @@ impl Model {
     ///
     /// A Candle error if the device fails.
     pub fn backward(&self, loss: &Tensor) -> Result<Gradients, ModelError> {
-        let (store, convolutions) = match &self.convolutions {
-            Some(convolutions) => convolutions.collect(|| loss.backward())?,
-            None => (loss.backward()?, None),
-        };
-        Ok(Gradients { vars: self.vars.clone(), store, convolutions })
+        let (store, collected) = self.sink.collect(|| loss.backward())?;
+        Ok(Gradients { vars: self.vars.clone(), store, collected })
     }
 
     fn outputs(&self, values: Vec<Option<Tensor>>) -> Result<ModelOutput, ModelError> {
@@ -274,7 +293,15 @@ impl Model {
                 (Op::AvgPool2d(pool), _) => ops::avgpool2d(x, *pool, self.form)?,
                 (Op::Relu, _) => ops::relu(x, self.form)?,
                 (Op::Flatten, _) => x.flatten_from(1)?,
-                (Op::Linear { .. }, _) => ops::linear(x, &named("weight")?, &named("bias")?, self.form)?,
+                (Op::Linear { .. }, _) => {
+                    let (w, b) = (named("weight")?, named("bias")?);
+                    match &self.linears[index] {
+                        Some(names) if training && self.form == Form::Kernels => {
+                            ops::linear_to_sink(x, &w, &b, (&self.sink, names))?
+                        }
+                        _ => ops::linear(x, &w, &b, self.form)?,
+                    }
+                }
                 (Op::Sigmoid, _) => ops::sigmoid(x)?,
             };
             if fused.is_some() {

@@ -2,10 +2,9 @@
 //!
 //! On the CPU only. One operation instead of one a layer, because the maps between the fused convolutions have layouts
 //! of their own, and because nothing wider than a cache is then allocated in a training step. The gradients of its
-//! parameters do not go through Candle's store, which would copy each of them three times: [`Convolutions::collect`]
-//! hands them out.
+//! parameters go to a [`Sink`].
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp2, DType, Device, Error, Layout, Result, Shape, Tensor, Var};
@@ -14,6 +13,7 @@ use loc_net::chain::{Chain, Pass};
 use loc_net::kernels::photo::Photos;
 
 use super::cpu::{lent, values};
+use super::sink::{Names, Sink, lock};
 
 /// The chain of a network, and its passes.
 #[derive(Debug, Clone)]
@@ -24,52 +24,20 @@ pub(crate) struct Convolutions {
 #[derive(Debug)]
 struct Shared {
     chain: Chain,
-    /// The parameters' names, in the order the operation takes them, and where each begins among all values.
-    names: Vec<(String, usize)>,
+    /// The parameters in the order the operation takes them.
+    names: Names,
     /// Channels, height and width of the result.
     shape: (usize, usize, usize),
     /// What makes Candle ask for a backward pass: it stands for all parameters.
     anchor: Var,
     /// Passes that wait for the next batch.
     idle: Mutex<Vec<Pass>>,
-    /// While gradients are collected: those of the backward passes so far.
-    gradients: Mutex<Option<Vec<Vec<f32>>>>,
-    /// Buffers for gradients.
-    spare: Mutex<Vec<Vec<f32>>>,
-    /// Held while gradients are collected.
-    collecting: Mutex<()>,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The gradients of the convolutions' parameters, by name.
-#[derive(Debug)]
-pub(crate) struct Collected {
-    convolutions: Convolutions,
-    values: Vec<f32>,
-}
-
-impl Collected {
-    /// The gradient of a parameter, row-major.
-    pub(crate) fn get(&self, name: &str) -> Option<&[f32]> {
-        let names = &self.convolutions.shared.names;
-        let index = names.iter().position(|(known, _)| known == name)?;
-        let end = names.get(index + 1).map_or(self.values.len(), |(_, start)| *start);
-        Some(&self.values[names[index].1..end])
-    }
-}
-
-impl Drop for Collected {
-    fn drop(&mut self) {
-        lock(&self.convolutions.shared.spare).push(std::mem::take(&mut self.values));
-    }
+    sink: Sink,
 }
 
 impl Convolutions {
     /// The chain of a network, or nothing where its layers or the processor do not fit.
-    pub(crate) fn of(network: &Network) -> Result<Option<Self>> {
+    pub(crate) fn of(network: &Network, sink: &Sink) -> Result<Option<Self>> {
         let Some(chain) = Chain::of(network, true) else { return Ok(None) };
         let Some(shape) = network.shape(chain.layers() - 1).chw() else { return Ok(None) };
         let mut start = 0;
@@ -83,9 +51,7 @@ impl Convolutions {
             shape,
             anchor: Var::new(0f32, &Device::Cpu)?,
             idle: Mutex::default(),
-            gradients: Mutex::default(),
-            spare: Mutex::default(),
-            collecting: Mutex::default(),
+            sink: sink.clone(),
         };
         Ok(Some(Self { shared: Arc::new(shared) }))
     }
@@ -112,21 +78,6 @@ impl Convolutions {
         let anchor = if keep { anchor.as_tensor().clone() } else { anchor.as_detached_tensor() };
         let op = Op { convolutions: self.clone(), params, keep, pass: Mutex::default() };
         photos.contiguous()?.apply_op2(&anchor, op)
-    }
-
-    /// Runs `backward` and gives the gradients that it made of the convolutions' parameters, summed over all calls of
-    /// the operation that it went back through; nothing if it went through none.
-    pub(crate) fn collect<R>(&self, backward: impl FnOnce() -> Result<R>) -> Result<(R, Option<Collected>)> {
-        let _alone = lock(&self.shared.collecting);
-        *lock(&self.shared.gradients) = Some(Vec::new());
-        let result = backward();
-        let gradients = lock(&self.shared.gradients).take().unwrap_or_default();
-        let result = result?;
-        let sum = gradients.into_iter().reduce(|mut sum, other| {
-            sum.iter_mut().zip(&other).for_each(|(a, b)| *a += b);
-            sum
-        });
-        Ok((result, sum.map(|values| Collected { convolutions: self.clone(), values })))
     }
 }
 
@@ -212,12 +163,9 @@ impl CustomOp2 for Op {
         };
         let mut pass = lock(&self.pass);
         let pass = pass.as_mut().ok_or_else(|| Error::Msg(format!("{op}: backward before forward")))?;
-        let mut of_params = lock(&shared.spare).pop().unwrap_or_default();
-        of_params.resize(shared.chain.params_len(), 0.0);
-        pass.backward(photos, lent(op, &lent_gradient)?, &mut of_params);
-        if let Some(gradients) = &mut *lock(&shared.gradients) {
-            gradients.push(of_params);
-        }
+        let gradient = lent(op, &lent_gradient)?;
+        let len = shared.chain.params_len();
+        shared.sink.put(&shared.names, len, |of_params| pass.backward(photos, gradient, of_params));
         Ok((None, Some(anchor.zeros_like()?)))
     }
 }

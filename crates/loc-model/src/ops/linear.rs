@@ -1,10 +1,13 @@
 //! The linear layer `y = x · wᵀ + b`.
 
+use std::sync::Arc;
+
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp3, Device, Layout, Result, Shape, Tensor, WithDType};
 use loc_net::kernels::linear::Features;
 
 use super::cpu::{by_type, lent, values};
+use super::sink::{Names, Sink};
 use super::{Form, expect};
 
 /// `y[n, o] = b[o] + Σ_i w[o, i] · x[n, i]`.
@@ -17,21 +20,41 @@ use super::{Form, expect};
 ///
 /// A Candle error if the shapes do not fit each other.
 pub fn linear(x: &Tensor, w: &Tensor, b: &Tensor, form: Form) -> Result<Tensor> {
-    let (n, input) = x.dims2()?;
-    let output = b.dims1()?;
-    expect("linear weight", w, &[output, input])?;
+    let (n, features) = checked(x, w, b)?;
     match form {
         Form::Kernels => {
-            let op = Linear { n, features: Features { input, output } };
+            let op = Linear { n, features, sink: None };
             x.contiguous()?.apply_op3(&w.contiguous()?, &b.contiguous()?, op)
         }
         Form::Composed => x.matmul(&w.t()?)?.broadcast_add(b),
     }
 }
 
+/// [`linear`] by the kernels, of f32, with the gradients of weight and bias left in a sink under these two names.
+pub(crate) fn linear_to_sink(
+    x: &Tensor,
+    w: &Tensor,
+    b: &Tensor,
+    (sink, names): (&Sink, &Names),
+) -> Result<Tensor> {
+    let (n, features) = checked(x, w, b)?;
+    let op = Linear { n, features, sink: Some((sink.clone(), Arc::clone(names))) };
+    x.contiguous()?.apply_op3(&w.contiguous()?, &b.contiguous()?, op)
+}
+
+/// The shapes, if they fit each other.
+fn checked(x: &Tensor, w: &Tensor, b: &Tensor) -> Result<(usize, Features)> {
+    let (n, input) = x.dims2()?;
+    let output = b.dims1()?;
+    expect("linear weight", w, &[output, input])?;
+    Ok((n, Features { input, output }))
+}
+
 struct Linear {
     n: usize,
     features: Features,
+    /// Where the gradients of weight and bias go, if not to Candle's store.
+    sink: Option<(Sink, Names)>,
 }
 
 impl CustomOp3 for Linear {
@@ -48,7 +71,7 @@ impl CustomOp3 for Linear {
         b: &CpuStorage,
         b_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let (op, Linear { n, features }) = (self.name(), self);
+        let (op, Linear { n, features, .. }) = (self.name(), self);
         by_type!(op, x.dtype(), linear, |T, kernel| {
             let mut y: Vec<T> = vec![0.0; n * features.output];
             let (x, w, b) = (values(op, x, x_layout)?, values(op, w, w_layout)?, values(op, b, b_layout)?);
@@ -65,7 +88,7 @@ impl CustomOp3 for Linear {
         _y: &Tensor,
         gy: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let (op, Linear { n, features }) = (self.name(), self);
+        let (op, Linear { n, features, .. }) = (self.name(), self);
         let gy = gy.contiguous()?;
         let lent_x = x.storage_and_layout();
         let (lent_w, lent_gy) = (w.storage_and_layout(), gy.storage_and_layout());
@@ -77,7 +100,14 @@ impl CustomOp3 for Linear {
                 kernel::backward_input(*features, *n, lent(op, &lent_w)?, gy_values, &mut values);
                 gx = Some(Tensor::from_vec(values, x.shape(), &Device::Cpu)?);
             }
-            if w.track_op() || b.track_op() {
+            if let Some((sink, names)) = &self.sink {
+                let lent_x = x.storage_and_layout();
+                let (x, gy) = (lent(op, &lent_x)?, lent(op, &lent_gy)?);
+                sink.put(names, features.input * features.output + features.output, |values| {
+                    let (of_w, of_b) = values.split_at_mut(features.input * features.output);
+                    loc_net::kernels::linear::backward_weights(*features, *n, x, gy, of_w, of_b);
+                });
+            } else if w.track_op() || b.track_op() {
                 let (mut of_w, mut of_b): (Vec<T>, Vec<T>) =
                     (vec![0.0; w.elem_count()], vec![0.0; b.elem_count()]);
                 kernel::backward_weights(*features, *n, lent(op, &lent_x)?, gy_values, &mut of_w, &mut of_b);

@@ -16,18 +16,21 @@ mod maxpool2d;
 mod normalize;
 mod relu;
 mod scale_add;
+mod sink;
 mod windows;
 
 pub use avgpool2d::avgpool2d;
-pub(crate) use chain::{Collected, Convolutions};
+pub(crate) use chain::Convolutions;
 pub use conv_pool_relu::conv_pool_relu;
 pub use conv2d::conv2d;
 pub use linear::linear;
+pub(crate) use linear::linear_to_sink;
 pub use maxpool2d::maxpool2d;
 pub use normalize::normalize;
 pub use relu::relu;
 pub use scale_add::scale_add;
 pub(crate) use scale_add::scale_add_slice;
+pub(crate) use sink::{Collected, Names, Sink};
 
 use candle_core::{DType, Device, Error, Result, Shape, Tensor};
 
