@@ -7,9 +7,14 @@ mod tests;
 use rayon::prelude::*;
 
 use super::gemm::{self, Mode, Rows, Strided};
+use super::shared::Shared;
 
-/// Rows of a result that one task computes.
+/// Rows of the weight gradient that one task computes.
 const ROWS: usize = 12;
+/// Output features of a task in the forward pass.
+const OUTPUTS: usize = 32;
+/// Input features of a task in the input gradient: whole vectors.
+const INPUTS: usize = 128;
 
 /// How many features go in and come out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,12 +34,25 @@ pub fn forward(f: Features, n: usize, x: &[f32], w: &[f32], b: &[f32], y: &mut [
     let (fi, fo) = (f.input, f.output);
     assert_eq!((x.len(), y.len()), (n * fi, n * fo), "input and output");
     assert_eq!((w.len(), b.len()), (fo * fi, fo), "weight and bias");
-    y.par_chunks_mut(ROWS * fo).enumerate().for_each(|(part, y)| {
-        let rows = y.len() / fo;
-        let x = Rows { values: &x[part * ROWS * fi..], row: fi };
-        gemm::dots((rows, fo, fi), x, Rows { values: w, row: fi }, y, fo, Mode::Replace);
-        for row in y.chunks_exact_mut(fo) {
-            row.iter_mut().zip(b).for_each(|(y, b)| *y += b);
+    if n == 0 {
+        return;
+    }
+    // A task reads its own weights, once; rows of y interleave.
+    let y = Shared::new(y);
+    w.par_chunks(OUTPUTS * fi).zip(b.par_chunks(OUTPUTS)).enumerate().for_each(|(task, (w, b))| {
+        let first = task * OUTPUTS;
+        let (x, w) = (Rows { values: x, row: fi }, Rows { values: w, row: fi });
+        let mut part = [0.0; OUTPUTS * 8];
+        for top in (0..n).step_by(8) {
+            let rows = 8.min(n - top);
+            let x = Rows { values: &x.values[top * fi..], row: fi };
+            gemm::dots((rows, b.len(), fi), x, w, &mut part, OUTPUTS, Mode::Replace);
+            for (i, sums) in part.chunks_exact(OUTPUTS).take(rows).enumerate() {
+                #[expect(unsafe_code, reason = "tasks write columns of one matrix")]
+                // SAFETY: each task writes its own columns.
+                let y = unsafe { y.range((top + i) * fo + first, b.len()) };
+                y.iter_mut().zip(sums.iter().zip(b)).for_each(|(y, (sum, b))| *y = sum + b);
+            }
         }
     });
 }
@@ -68,9 +86,26 @@ pub fn backward_input(f: Features, n: usize, w: &[f32], gy: &[f32], gx: &mut [f3
     let (fi, fo) = (f.input, f.output);
     assert_eq!((gx.len(), gy.len()), (n * fi, n * fo), "gradients");
     assert_eq!(w.len(), fo * fi, "weight");
-    gx.par_chunks_mut(ROWS * fi).enumerate().for_each(|(part, gx)| {
-        let rows = gx.len() / fi;
-        let gy = Strided { values: &gy[part * ROWS * fo..], row: fo, col: 1 };
-        gemm::multiply((rows, fi, fo), gy, Rows { values: w, row: fi }, gx, fi, Mode::Replace);
+    if n == 0 {
+        return;
+    }
+    // A task reads its own columns of the weights, once.
+    let tasks = fi.div_ceil(INPUTS);
+    let gx = Shared::new(gx);
+    (0..tasks).into_par_iter().for_each(|task| {
+        let columns = task * INPUTS..fi.min((task + 1) * INPUTS);
+        let mut part = [0.0; INPUTS * 8];
+        for top in (0..n).step_by(8) {
+            let rows = 8.min(n - top);
+            let gy = Strided { values: &gy[top * fo..], row: fo, col: 1 };
+            let w = Rows { values: &w[columns.start..], row: fi };
+            gemm::multiply((rows, columns.len(), fo), gy, w, &mut part, INPUTS, Mode::Replace);
+            for (i, sums) in part.chunks_exact(INPUTS).take(rows).enumerate() {
+                #[expect(unsafe_code, reason = "tasks write columns of one matrix")]
+                // SAFETY: each task writes its own columns.
+                let gx = unsafe { gx.range((top + i) * fi + columns.start, columns.len()) };
+                gx.copy_from_slice(&sums[..columns.len()]);
+            }
+        }
     });
 }
