@@ -10,6 +10,7 @@ pub mod chain;
 mod config;
 mod error;
 mod forward;
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "the chain, which uses it, is not there"))]
 mod idle;
 pub mod kernels;
 mod layer;

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::{Chain, GROUP};
+use super::plan::{Chain, GROUP};
 use crate::idle::Idle;
 use crate::kernels::conv_rows::{self, Rows};
 use crate::kernels::conv_tiles::{self, average, pool};

@@ -7,196 +7,36 @@
 //! | the chain's layers | form |
 //! |---|---|
 //! | `Normalize` | part of reading the photo |
-//! | `Conv2d` 5×5, `MaxPool2d` 2×2, `Relu`; up to 8 input channels, at least 2×8 cells behind the pool | [`conv_rows`] |
-//! | the same; from 8 input channels (a multiple of 4), output channels a multiple of 8, at least 4×4 outputs | [`conv_tiles::pool`] |
-//! | `Conv2d` as there, `Relu`, `AvgPool2d` | [`conv_tiles::average`], which ends the chain |
+//! | `Conv2d` 5×5, `MaxPool2d` 2×2, `Relu`; up to 8 input channels, at least 2×8 cells behind the pool | `conv_rows` |
+//! | the same; from 8 input channels (a multiple of 4), output channels a multiple of 8, at least 4×4 outputs | `conv_tiles::pool` |
+//! | `Conv2d` as there, `Relu`, `AvgPool2d` | `conv_tiles::average`, which ends the chain |
 //!
 //! Forms follow each other in this order. Whatever does not fit, and every processor without AVX2 and FMA, takes the
 //! general kernels, one a layer.
 
+#[cfg(not(target_arch = "x86_64"))]
+mod absent;
+#[cfg(target_arch = "x86_64")]
 mod infer;
+#[cfg(target_arch = "x86_64")]
 mod pass;
+#[cfg(target_arch = "x86_64")]
+mod plan;
+#[cfg(target_arch = "x86_64")]
 mod spread;
 #[cfg(test)]
+#[cfg(target_arch = "x86_64")]
 mod tests;
 
-use crate::kernels::conv_rows::{Layout, Rows};
-use crate::kernels::conv_tiles::Tiles;
-use crate::kernels::conv_tiles::average::Average;
-use crate::kernels::fused::{self, Fused};
-use crate::kernels::photo::Affine;
-use crate::kernels::{ConvShape, conv_rows};
-use crate::{Layer, Network, Op, Pool, Source};
+#[cfg(not(target_arch = "x86_64"))]
+pub use absent::{Chain, Pass};
+#[cfg(not(target_arch = "x86_64"))]
+pub(crate) use absent::{Maps, Spread};
+#[cfg(target_arch = "x86_64")]
 pub(crate) use infer::Maps;
+#[cfg(target_arch = "x86_64")]
 pub use pass::Pass;
+#[cfg(target_arch = "x86_64")]
+pub use plan::Chain;
+#[cfg(target_arch = "x86_64")]
 pub(crate) use spread::Spread;
-
-/// Photos that one task takes through the chain, one after the other; the last convolution takes them together.
-const GROUP: usize = 4;
-
-/// The planned convolutions, with their weights packed.
-#[derive(Debug, Clone)]
-pub struct Chain {
-    affine: Affine,
-    /// Height and width of the photos.
-    size: (usize, usize),
-    rows: Vec<Rows>,
-    tiles: Vec<Tiles>,
-    last: Average,
-    /// How many of the network's layers it stands for.
-    layers: usize,
-    /// For each convolution the layer's name.
-    names: Vec<String>,
-}
-
-impl Chain {
-    /// Plans the chain of a network, without weights; nothing if its first layers do not all fit.
-    ///
-    /// For training, pack room for the backward pass's weights is made too.
-    #[must_use]
-    pub fn of(network: &Network, training: bool) -> Option<Self> {
-        let mut plan = Plan { network, next: 0, names: Vec::new() };
-        let (_, height, width) = network.input().chw()?;
-        let affine = plan.normalize();
-        let (mut rows, mut tiles) = (Vec::new(), Vec::new());
-        while let Some(block) = plan.pooled() {
-            let form = if tiles.is_empty() && conv_rows::takes(&block) {
-                Rows::of(block, Layout::Last).map(|form| rows.push(form))
-            } else {
-                Tiles::of(block, training).map(|form| tiles.push(form))
-            };
-            form?;
-        }
-        let (block, pool) = plan.averaged()?;
-        let last = Average::of(Tiles::of(block, training)?, pool)?;
-        // Between two row forms the map stays in rows.
-        let inner = rows.len().checked_sub(1)?;
-        rows[..inner].iter_mut().for_each(|form| form.set_layout(Layout::Rows));
-        let Plan { next: layers, names, .. } = plan;
-        Some(Self { affine, size: (height, width), rows, tiles, last, layers, names })
-    }
-
-    /// How many of the network's layers it stands for; the last one's output is [`Chain::out_len`] values a photo.
-    #[must_use]
-    pub fn layers(&self) -> usize {
-        self.layers
-    }
-
-    /// Values of one photo's output: the last layer's `[channels, height, width]`.
-    #[must_use]
-    pub fn out_len(&self) -> usize {
-        self.last.out_len()
-    }
-
-    /// Values of one photo.
-    #[must_use]
-    pub fn photo_len(&self) -> usize {
-        3 * self.size.0 * self.size.1
-    }
-
-    /// The parameters in the order [`Chain::pack`] takes them, each with its number of values.
-    #[must_use]
-    pub fn params(&self) -> Vec<(String, usize)> {
-        let shapes = self.shapes().zip(&self.names);
-        shapes
-            .flat_map(|(shape, name)| {
-                [(format!("{name}.weight"), shape.weight_len()), (format!("{name}.bias"), shape.out_channels)]
-            })
-            .collect()
-    }
-
-    /// The convolutions' shapes, in order.
-    fn shapes(&self) -> impl Iterator<Item = &Fused> {
-        let rows = self.rows.iter().map(Rows::shape);
-        rows.chain(self.tiles.iter().map(Tiles::shape)).chain([self.last.tiles().shape()])
-    }
-
-    /// Values of all parameters.
-    #[must_use]
-    pub fn params_len(&self) -> usize {
-        self.shapes().map(|shape| shape.weight_len() + shape.out_channels).sum()
-    }
-
-    /// Takes over the parameters, each in a slice.
-    ///
-    /// # Panics
-    ///
-    /// If the slices are not those of [`Chain::params`].
-    pub fn pack(&mut self, params: &[&[f32]]) {
-        let (pairs, rest) = params.as_chunks::<2>();
-        assert!(rest.is_empty() && pairs.len() == self.blocks() + 1, "parameters of this chain");
-        let tiles = self.tiles.iter_mut().chain([self.last.tiles_mut()]);
-        let (of_rows, of_tiles) = pairs.split_at(self.rows.len());
-        self.rows.iter_mut().zip(of_rows).for_each(|(form, [w, b])| form.pack(w, b));
-        tiles.zip(of_tiles).for_each(|(form, [w, b])| form.pack(w, b));
-    }
-}
-
-/// Reads the layers one after the other.
-struct Plan<'a> {
-    network: &'a Network,
-    next: usize,
-    names: Vec<String>,
-}
-
-impl<'a> Plan<'a> {
-    /// The layer `ahead` of the next, if it reads just the one before it and nobody else reads that one.
-    fn peek(&self, ahead: usize) -> Option<&'a Layer> {
-        let index = self.next + ahead;
-        let layers = self.network.layers();
-        let before = index.checked_sub(1).map_or(Source::Input, Source::Layer);
-        let readers = layers.iter().flat_map(|l| &l.inputs).filter(|source| **source == before).count();
-        let output = [self.network.logits(), self.network.boxes()];
-        let alone = readers == 1 && !index.checked_sub(1).is_some_and(|i| output.contains(&i));
-        layers.get(index).filter(|layer| layer.inputs == [before] && alone)
-    }
-
-    fn normalize(&mut self) -> Affine {
-        match self.peek(0).map(|layer| &layer.op) {
-            Some(Op::Normalize { mean, std }) => {
-                self.next += 1;
-                Affine::new(*mean, *std)
-            }
-            _ => Affine::new([0.0; 3], [1.0; 3]),
-        }
-    }
-
-    /// The next layer as a convolution that the fused forms compute.
-    fn conv(&self) -> Option<(Fused, String)> {
-        let layer = self.peek(0)?;
-        let (in_channels, height, width) = self.network.source_shape(layer.inputs[0]).chw()?;
-        match &layer.op {
-            Op::Conv2d(conv) => {
-                let shape = ConvShape { in_channels, in_size: (height, width), conv: conv.clone() };
-                Some((Fused::of(&shape)?, layer.name.clone()))
-            }
-            _ => None,
-        }
-    }
-
-    /// Convolution, max-pool 2×2, relu.
-    fn pooled(&mut self) -> Option<Fused> {
-        let (shape, name) = self.conv()?;
-        match (&self.peek(1)?.op, &self.peek(2)?.op) {
-            (Op::MaxPool2d(pool), Op::Relu) if *pool == fused::POOL => {
-                self.next += 3;
-                self.names.push(name);
-                Some(shape)
-            }
-            _ => None,
-        }
-    }
-
-    /// Convolution, relu, average pool.
-    fn averaged(&mut self) -> Option<(Fused, Pool)> {
-        let (shape, name) = self.conv()?;
-        match (&self.peek(1)?.op, &self.peek(2)?.op) {
-            (Op::Relu, Op::AvgPool2d(pool)) => {
-                self.next += 3;
-                self.names.push(name);
-                Some((shape, *pool))
-            }
-            _ => None,
-        }
-    }
-}

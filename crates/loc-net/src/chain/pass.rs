@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::infer::{Maps, Scratch};
-use super::{Chain, GROUP};
+use super::plan::{Chain, GROUP};
 use crate::idle::{Idle, grow};
 use crate::kernels::conv_rows::{self, InputGradient, pixel};
 use crate::kernels::conv_tiles::{self, average, pool};

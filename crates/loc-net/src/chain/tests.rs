@@ -2,10 +2,12 @@
 
 use super::*;
 use crate::idle::Idle;
+use crate::kernels::ConvShape;
 use crate::kernels::photo::Photos;
 use crate::kernels::testing::{assert_close, numbers, same_for_any_threads, single};
 use crate::kernels::{PoolShape, avgpool2d, conv2d, maxpool2d, relu};
 use crate::{InputShape, NetworkConfig, Normalization};
+use crate::{Network, Op, Pool, Source};
 
 fn network(height: usize, width: usize, normalization: &Normalization) -> Network {
     NetworkConfig::five_conv(InputShape { height, width }, 2).build(normalization).unwrap()

@@ -9,7 +9,9 @@
 
 pub mod avgpool2d;
 pub mod conv2d;
+#[cfg(target_arch = "x86_64")]
 pub mod conv_rows;
+#[cfg(target_arch = "x86_64")]
 pub mod conv_tiles;
 pub mod fused;
 pub mod gemm;
@@ -17,6 +19,7 @@ pub mod linear;
 pub mod maxpool2d;
 pub mod photo;
 pub mod relu;
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "the chain, which uses it, is not there"))]
 pub(crate) mod shared;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod simd;

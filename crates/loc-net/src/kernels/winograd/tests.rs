@@ -1,3 +1,5 @@
+//! The matrices make a correlation, and the vector forms are the matrices.
+
 use super::*;
 use crate::kernels::testing::numbers;
 

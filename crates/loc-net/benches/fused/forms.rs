@@ -1,0 +1,216 @@
+//! The fused forms, and a pass of the chain.
+
+use std::hint::black_box;
+
+use criterion::{Criterion, Throughput, criterion_group};
+use loc_net::chain::{Chain, Pass};
+use loc_net::kernels::conv_rows::{self, InputGradient, Layout, Rows, pixel};
+use loc_net::kernels::conv_tiles::{self, Tiles, average, pool};
+use loc_net::kernels::fused::{Fused, RowMap, SLACK};
+use loc_net::kernels::photo::Photos;
+use loc_net::{InputShape, NetworkConfig, Normalization, Pool};
+
+/// Numbers in −1..1 without order.
+fn numbers(n: usize) -> Vec<f32> {
+    let mut state = 1u32;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as f32 / (1 << 23) as f32 - 1.0
+    };
+    (0..n).map(|_| next()).collect()
+}
+
+fn bytes(n: usize) -> Vec<u8> {
+    // Half of them alive, about as in training.
+    numbers(n).iter().map(|v| ((v + 1.0) * 4.0) as u8 % 8).collect()
+}
+
+fn direct(shape: &Fused) -> Throughput {
+    let (h, w) = shape.conv_size();
+    Throughput::Elements((2 * h * w * shape.weight_len()) as u64)
+}
+
+fn sparse(shape: &Fused) -> Throughput {
+    Throughput::Elements((2 * shape.pooled_cells() * shape.weight_len()) as u64)
+}
+
+fn rows(c: &mut Criterion) {
+    for (name, layout, in_channels, side, out_channels) in
+        [("conv1", Layout::Rows, 3, 256, 6), ("conv2", Layout::Last, 6, 126, 12)]
+    {
+        let shape = Fused { in_channels, out_channels, in_size: (side, side) };
+        let Some(mut form) = Rows::of(shape, layout) else { return };
+        let (w, b) = (numbers(shape.weight_len()), numbers(out_channels));
+        form.pack(&w, &b);
+        let height = shape.pooled_size().0;
+        let x = numbers(in_channels * side * side);
+        let cells = shape.pooled_cells() * out_channels + SLACK;
+        let (mut y, mut winners) = (vec![0.0; height * form.out_row()], vec![0; cells]);
+        let mut scratch = conv_rows::Scratch::default();
+        let mut group = c.benchmark_group(name);
+        group.throughput(direct(&shape));
+        group.bench_function("forward", |bench| {
+            bench.iter(|| {
+                form.forward(
+                    RowMap::planar(black_box(&x), shape.in_size),
+                    0..height,
+                    &mut scratch,
+                    &mut y,
+                    &mut [],
+                );
+            });
+        });
+        group.bench_function("forward with bytes", |bench| {
+            bench.iter(|| {
+                let x = RowMap::planar(black_box(&x), shape.in_size);
+                form.forward(x, 0..height, &mut scratch, &mut y, &mut winners);
+            });
+        });
+        group.throughput(sparse(&shape));
+        let (gy, winners) = (numbers(cells), bytes(cells));
+        let x = numbers(side * side * pixel(in_channels) + SLACK);
+        let mut sums = conv_rows::WeightGradient::of(shape);
+        group
+            .bench_function("weight gradient", |bench| bench.iter(|| sums.add(black_box(&x), &gy, &winners)));
+        let mut kernels = InputGradient::of(shape);
+        kernels.pack(&w);
+        let mut gx = vec![0.0; side * side * in_channels + SLACK];
+        let mut list = conv_rows::List::default();
+        group.bench_function("input gradient", |bench| {
+            bench.iter(|| kernels.add(black_box(&gy), &winners, &mut list, &mut gx))
+        });
+        group.finish();
+    }
+}
+
+fn tiles(c: &mut Criterion) {
+    for (name, in_channels, side, out_channels) in [("conv3", 12, 61, 24), ("conv4", 24, 28, 48)] {
+        let shape = Fused { in_channels, out_channels, in_size: (side, side) };
+        let Some(mut form) = Tiles::of(shape, true) else { return };
+        let (w, b) = (numbers(shape.weight_len()), numbers(out_channels));
+        form.pack(&w, &b);
+        let height = shape.pooled_size().0;
+        let x = numbers(in_channels * side * side);
+        let cells = shape.pooled_cells() * out_channels;
+        let (mut y, mut winners) = (vec![0.0; cells], vec![0; cells]);
+        let mut scratch = conv_tiles::Scratch::default();
+        let mut group = c.benchmark_group(name);
+        group.throughput(direct(&shape));
+        group.bench_function("forward", |bench| {
+            bench.iter(|| pool::forward(&form, black_box(&x), 0..height, &mut scratch, &mut y, &mut []));
+        });
+        group.bench_function("forward with bytes", |bench| {
+            bench.iter(|| pool::forward(&form, black_box(&x), 0..height, &mut scratch, &mut y, &mut winners));
+        });
+        let (gy, winners) = (numbers(cells), bytes(cells));
+        let mut sums = conv_tiles::WeightGradient::of(shape);
+        let mut gx = vec![0.0; x.len() + SLACK];
+        group.throughput(sparse(&shape));
+        group.bench_function("both gradients", |bench| {
+            bench.iter(|| {
+                pool::backward(&form, black_box(&x), (&gy, &winners), &mut scratch, &mut sums, &mut gx)
+            });
+        });
+        let (mut gw, mut gb) = (vec![0.0; w.len()], vec![0.0; b.len()]);
+        group.bench_function("once a step", |bench| {
+            bench.iter(|| {
+                form.pack(black_box(&w), &b);
+                sums.write(&mut gw, &mut gb);
+            });
+        });
+        group.finish();
+    }
+}
+
+/// A batch, to see what larger products give.
+struct Batch {
+    x: Vec<f32>,
+    alive: Vec<u8>,
+    gy: Vec<f32>,
+}
+
+impl average::Photos for Batch {
+    fn input(&self, _: usize) -> &[f32] {
+        &self.x
+    }
+    fn alive(&self, _: usize) -> &[u8] {
+        &self.alive
+    }
+    fn gradient(&self, _: usize) -> &[f32] {
+        &self.gy
+    }
+}
+
+fn last(c: &mut Criterion) {
+    const N: usize = 32;
+    let shape = Fused { in_channels: 48, out_channels: 192, in_size: (12, 12) };
+    let Some(mut tiles) = Tiles::of(shape, true) else { return };
+    let (w, b) = (numbers(shape.weight_len()), numbers(192));
+    tiles.pack(&w, &b);
+    let Some(mut form) = average::Average::of(tiles, Pool::square(4, 2)) else { return };
+    let x = numbers(12 * 12 * 48);
+    let mut group = c.benchmark_group("conv5");
+    let mut scratch = conv_tiles::Scratch::default();
+    for n in [1, 4, 8] {
+        let Throughput::Elements(flop) = direct(&shape) else { return };
+        group.throughput(Throughput::Elements(flop * n as u64));
+        let mut input = average::Input::default();
+        let mut y = vec![0.0; n * form.out_len()];
+        group.bench_function(format!("forward {n}"), |bench| {
+            bench.iter(|| {
+                form.input(n, |_| black_box(&x), &mut input);
+                for block in 0..form.tiles().blocks() {
+                    let from = form.block_start(block);
+                    form.forward(&input, block, &mut scratch, (&mut y[from..], 1728), &mut []);
+                }
+            });
+        });
+    }
+    let Throughput::Elements(flop) = direct(&shape) else { return };
+    group.throughput(Throughput::Elements(2 * flop * N as u64));
+    let batch = Batch { x, alive: vec![1; form.byte_len()], gy: numbers(form.out_len()) };
+    let mut sums = conv_tiles::WeightGradient::of(shape);
+    let (mut buffers, mut gx) = (average::Gradient::default(), vec![0.0; N * (12 * 12 * 48 + SLACK)]);
+    group.bench_function(format!("both gradients {N}"), |bench| {
+        bench.iter(|| form.backward(N, black_box(&batch), &mut buffers, &mut sums, &mut gx));
+    });
+    let (mut gw, mut gb) = (vec![0.0; w.len()], vec![0.0; b.len()]);
+    group.bench_function("once a step", |bench| {
+        bench.iter(|| {
+            form.tiles_mut().pack(black_box(&w), &b);
+            sums.write(&mut gw, &mut gb);
+        });
+    });
+    group.finish();
+}
+
+/// A training pass over the tutorial's convolutions, on all threads.
+fn training_pass(c: &mut Criterion) {
+    const N: usize = 32;
+    let config = NetworkConfig::five_conv(InputShape { height: 256, width: 256 }, 2);
+    let network = config.build(&Normalization::IDENTITY).unwrap_or_else(|e| panic!("{e}"));
+    let Some(chain) = Chain::of(&network, true) else { return };
+    let params: Vec<Vec<f32>> =
+        chain.params().iter().map(|(_, n)| numbers(*n).iter().map(|v| v * 0.05).collect()).collect();
+    let params: Vec<&[f32]> = params.iter().map(Vec::as_slice).collect();
+    let photos: Vec<u8> = numbers(N * chain.photo_len()).iter().map(|v| (v.abs() * 255.0) as u8).collect();
+    let (mut features, mut gradient) = (vec![0.0; N * chain.out_len()], vec![0.0; chain.params_len()]);
+    let gy = numbers(features.len());
+    let mut pass = Pass::new(chain);
+    pass.pack(&params);
+    let mut group = c.benchmark_group("pass");
+    group.throughput(Throughput::Elements(N as u64)).sample_size(20);
+    group.bench_function("infer", |b| {
+        b.iter(|| pass.infer(Photos::Bytes(black_box(&photos)), N, &mut features))
+    });
+    group.bench_function("forward", |b| {
+        b.iter(|| pass.forward(Photos::Bytes(black_box(&photos)), N, &mut features));
+    });
+    group.bench_function("backward", |b| {
+        b.iter(|| pass.backward(Photos::Bytes(black_box(&photos)), &gy, &mut gradient));
+    });
+    group.finish();
+    assert!(gradient.iter().all(|g| g.is_finite()) && gradient[0] != 0.0);
+}
+
+criterion_group!(benches, rows, tiles, last, training_pass);

@@ -1,0 +1,124 @@
+//! The chain on processors whose vectors nobody has written it for yet: there is none, and the general kernels run.
+
+use crate::Network;
+use crate::idle::Idle;
+use crate::kernels::photo::Photos;
+use crate::kernels::shared::Shared;
+
+/// Never there.
+#[derive(Debug, Clone)]
+pub enum Chain {}
+
+/// Never there.
+#[derive(Debug)]
+pub enum Pass {}
+
+/// Never there.
+#[derive(Debug, Default)]
+pub(crate) struct Maps;
+
+/// Never there.
+pub(crate) enum Spread {}
+
+#[expect(clippy::needless_pass_by_value, reason = "the same signatures as on other processors")]
+impl Chain {
+    /// Nothing.
+    #[must_use]
+    pub fn of(_: &Network, _training: bool) -> Option<Self> {
+        None
+    }
+
+    /// Of no chain.
+    #[must_use]
+    pub fn layers(&self) -> usize {
+        match *self {}
+    }
+
+    /// Of no chain.
+    #[must_use]
+    pub fn out_len(&self) -> usize {
+        match *self {}
+    }
+
+    /// Of no chain.
+    #[must_use]
+    pub fn photo_len(&self) -> usize {
+        match *self {}
+    }
+
+    /// Of no chain.
+    #[must_use]
+    pub fn params(&self) -> Vec<(String, usize)> {
+        match *self {}
+    }
+
+    /// Of no chain.
+    #[must_use]
+    pub fn params_len(&self) -> usize {
+        match *self {}
+    }
+
+    /// Of no chain.
+    pub fn pack(&mut self, _params: &[&[f32]]) {
+        match *self {}
+    }
+
+    pub(crate) fn infer(&self, _photos: Photos, _n: usize, _idle: &Idle<Maps>, _features: &mut [f32]) {
+        match *self {}
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the same signatures as on other processors")]
+impl Pass {
+    /// Of no chain.
+    #[must_use]
+    pub fn new(chain: Chain) -> Self {
+        match chain {}
+    }
+
+    /// Of no chain.
+    #[must_use]
+    pub fn chain(&self) -> &Chain {
+        match *self {}
+    }
+
+    /// Of no chain.
+    pub fn pack(&mut self, _params: &[&[f32]]) {
+        match *self {}
+    }
+
+    /// Of no chain.
+    pub fn forward(&mut self, _photos: Photos, _n: usize, _features: &mut [f32]) {
+        match *self {}
+    }
+
+    /// Of no chain.
+    pub fn infer(&self, _photos: Photos, _n: usize, _features: &mut [f32]) {
+        match *self {}
+    }
+
+    /// Of no chain.
+    pub fn backward(&mut self, _photos: Photos, _gradient: &[f32], _params: &mut [f32]) {
+        match *self {}
+    }
+}
+
+impl Spread {
+    pub(crate) fn new(
+        chain: &Chain,
+        _photo: Photos,
+        _maps: &mut Maps,
+        _scratch: &Idle<Maps>,
+        _features: &Shared<f32>,
+    ) -> Self {
+        match *chain {}
+    }
+
+    pub(crate) fn stages(&self) -> Vec<usize> {
+        match *self {}
+    }
+
+    pub(crate) fn run(&self, _stage: usize, _task: usize) {
+        match *self {}
+    }
+}

@@ -1,0 +1,150 @@
+//! Our side of `cargo xtask peers`: the works that are measured, in a process of their own.
+//!
+//! `peer prepare DIR DATA` writes what all sides read: 32 photos, one JPEG, the list of all photos, a table, a split.
+//! `peer run` says which works it can do, then answers each line `WORK COUNT` with the wall times of COUNT runs in
+//! milliseconds; PEERS_DIR names the folder.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a bench that fails must stop, and says what it measured"
+)]
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, Write};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use candle_core::{Device, Tensor};
+use loc_data::{Dataset, Loader, ReadOptions, split};
+use loc_infer::{InputSpec, Localizer};
+use loc_model::loss::LossConfig;
+use loc_model::{Model, init};
+use loc_net::kernels::photo::Photos;
+use loc_net::{Forward, InputShape, NetworkConfig, Normalization, WeightFile};
+
+const BATCH: usize = 32;
+const LEARNING_RATE: f64 = 0.01;
+
+fn main() {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["prepare", dir, data] => prepare(Path::new(dir), Path::new(data)),
+        ["run"] => serve(),
+        _ => panic!("peer prepare DIR DATA | peer run"),
+    }
+}
+
+fn dataset(path: &Path) -> Dataset {
+    Dataset::open(path, &ReadOptions::default()).unwrap()
+}
+
+fn prepare(dir: &Path, data: &Path) {
+    let set = dataset(data);
+    let every = set.samples.len() / BATCH;
+    let some: Vec<usize> = (0..BATCH).map(|i| i * every).collect();
+    let loader = Loader::new(&set, &some, InputSpec::default(), 0).unwrap();
+    let batch = loader.in_order(BATCH).next().unwrap().unwrap();
+    fs_err::write(dir.join("photos.u8"), batch.images.as_slice().unwrap()).unwrap();
+    fs_err::copy(&set.samples[some[0]].image, dir.join("photo.jpg")).unwrap();
+    // The tutorial's table, in pixels of 256×256, and one split for all.
+    let mut table = "filename,path,class_num,xmin,ymin,xmax,ymax\n".to_owned();
+    for s in &set.samples {
+        let (w, h) = (s.size.width as f32 / 256.0, s.size.height as f32 / 256.0);
+        let b = s.bbox;
+        let edges = [b.x1 / w, b.y1 / h, b.x2 / w, b.y2 / h].map(|v| v.to_string()).join(",");
+        table += &format!("{},{},{},{edges}\n", s.file, s.image.display(), s.class);
+    }
+    fs_err::write(dir.join("dataset.csv"), table).unwrap();
+    split::write_csv(&dir.join("split.csv"), &set, &split::stratified(&set, 0.2, 0).unwrap()).unwrap();
+    let files: Vec<String> = set.samples.iter().map(|s| s.image.display().to_string()).collect();
+    fs_err::write(dir.join("images.txt"), files.join("\n")).unwrap();
+    fs_err::write(dir.join("data.txt"), data.display().to_string()).unwrap();
+}
+
+type Work = Box<dyn FnMut()>;
+
+fn works(dir: &Path) -> BTreeMap<&'static str, Work> {
+    let mut works: BTreeMap<&'static str, Work> = BTreeMap::new();
+    let bytes = fs_err::read(dir.join("photos.u8")).unwrap();
+    let config = NetworkConfig::five_conv(InputShape { height: 256, width: 256 }, 2);
+    let network = || config.build(&Normalization::IDENTITY).unwrap();
+
+    let model =
+        Model::new(network(), &init::weights(&network(), init::Scheme::PyTorch, 0), &Device::Cpu).unwrap();
+    let photos = Tensor::from_vec(bytes.clone(), (BATCH, 256, 256, 3), &Device::Cpu).unwrap();
+    let labels = Tensor::from_iter((0..BATCH).map(|i| u32::from(i % 2 == 1)), &Device::Cpu).unwrap();
+    let boxes = Tensor::arange(0f32, 128.0, &Device::Cpu).unwrap().reshape((BATCH, 4)).unwrap();
+    let boxes = (boxes / 127.0).unwrap();
+    works.insert(
+        "train_step_32",
+        Box::new(move || {
+            let output = model.forward(&photos).unwrap();
+            let losses = LossConfig::default().compute(&output, &labels, &boxes).unwrap();
+            assert!(losses.total.to_scalar::<f32>().unwrap().is_finite());
+            let gradients = model.backward(&losses.total).unwrap();
+            for (name, var) in model.vars() {
+                assert!(gradients.add_to(name, var, 1.0, -LEARNING_RATE).unwrap());
+            }
+        }),
+    );
+
+    let file = fs_err::read(dir.join("model.safetensors")).unwrap();
+    let weights = WeightFile::parse(&file).unwrap().weights;
+    for (name, n) in [("infer_1", 1), ("infer_32", BATCH)] {
+        let forward = Forward::new(network(), &weights).unwrap();
+        let photos = bytes[..n * 3 * 256 * 256].to_vec();
+        works.insert(
+            name,
+            Box::new(move || {
+                let output = forward.run(Photos::Bytes(&photos), n).unwrap();
+                assert!(output.boxes.iter().all(|v| (0.0..=1.0).contains(v)));
+            }),
+        );
+    }
+
+    let localizer = Localizer::load(dir.join("model.safetensors")).unwrap();
+    let jpeg = fs_err::read(dir.join("photo.jpg")).unwrap();
+    works.insert(
+        "jpeg_to_box",
+        Box::new(move || {
+            assert!(localizer.predict_encoded(&jpeg).unwrap().confidence > 0.0);
+        }),
+    );
+
+    let set = dataset(&PathBuf::from(fs_err::read_to_string(dir.join("data.txt")).unwrap()));
+    works.insert(
+        "prepare_1200",
+        Box::new(move || {
+            let all: Vec<usize> = (0..set.samples.len()).collect();
+            assert_eq!(Loader::new(&set, &all, InputSpec::default(), 2).unwrap().len(), all.len());
+        }),
+    );
+    works
+}
+
+fn serve() {
+    let dir = PathBuf::from(std::env::var_os("PEERS_DIR").unwrap());
+    let mut works = works(&dir);
+    let mut out = std::io::stdout();
+    writeln!(out, "{}", serde_json::json!({ "ready": works.keys().collect::<Vec<_>>() })).unwrap();
+    let mut warm: Vec<String> = Vec::new();
+    for line in std::io::stdin().lock().lines() {
+        let line = line.unwrap();
+        let (work, count) = line.split_once(' ').unwrap();
+        let Some(run) = works.get_mut(work) else {
+            writeln!(out, "{}", serde_json::json!({ "error": format!("no work {work}") })).unwrap();
+            continue;
+        };
+        if !warm.iter().any(|w| w == work) {
+            run();
+            warm.push(work.to_owned());
+        }
+        let times = (0..count.parse::<usize>().unwrap()).map(|_| {
+            let began = Instant::now();
+            run();
+            began.elapsed().as_secs_f64() * 1e3
+        });
+        writeln!(out, "{}", serde_json::json!({ "ms": times.collect::<Vec<_>>() })).unwrap();
+    }
+}
