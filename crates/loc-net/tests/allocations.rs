@@ -1,0 +1,93 @@
+//! The steady state allocates nothing to speak of: buffers of a training pass and of a prediction are used again.
+
+#![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use loc_net::chain::{Chain, Pass};
+use loc_net::kernels::photo::Photos;
+use loc_net::{Forward, InputShape, Network, NetworkConfig, Normalization, Weight, Weights};
+
+/// The system's allocator, which counts the bytes that were asked for.
+struct Counting;
+
+static BYTES: AtomicUsize = AtomicUsize::new(0);
+
+#[expect(unsafe_code, reason = "the trait is unsafe; every call is the system's")]
+// SAFETY: every call is handed on as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        BYTES.fetch_add(layout.size(), Ordering::Relaxed);
+        // SAFETY: the caller's promise.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise.
+        unsafe { System.dealloc(at, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Bytes that `f` asks for.
+fn allocated(f: impl FnOnce()) -> usize {
+    let before = BYTES.load(Ordering::Relaxed);
+    f();
+    BYTES.load(Ordering::Relaxed) - before
+}
+
+/// Lists of tasks and what rayon needs for them; one photo's smallest map is 27 KB.
+const LITTLE: usize = 24 << 10;
+const N: usize = 9;
+
+fn network() -> Network {
+    let config = NetworkConfig::five_conv(InputShape { height: 256, width: 256 }, 2);
+    config.build(&Normalization::IDENTITY).unwrap()
+}
+
+fn weights(network: &Network) -> Weights {
+    let values = |len: usize| (0..len).map(|i| (i % 7) as f32 * 0.01 - 0.03).collect();
+    let param = |p: &loc_net::Param| {
+        (p.name.clone(), Weight { shape: p.shape.clone(), data: values(p.shape.iter().product()) })
+    };
+    Weights(network.params().iter().map(param).collect())
+}
+
+// One test: others beside it would be counted, too.
+#[test]
+fn passes_and_predictions_use_their_buffers_again() {
+    let network = network();
+    let all = weights(&network);
+    let photos: Vec<u8> = (0..N * 3 * 256 * 256).map(|i| (i * 31 % 251) as u8).collect();
+    if let Some(chain) = Chain::of(&network, true) {
+        let names = chain.params();
+        let params: Vec<&[f32]> = names.iter().map(|(name, _)| all.values(name)).collect();
+        let (mut features, mut gradient) = (vec![0.5; N * chain.out_len()], vec![0.0; chain.params_len()]);
+        let gy = features.clone();
+        let mut pass = Pass::new(chain);
+        let mut step = || {
+            pass.pack(&params);
+            pass.forward(Photos::Bytes(&photos), N, &mut features);
+            pass.backward(Photos::Bytes(&photos), &gy, &mut gradient);
+        };
+        let first = allocated(&mut step);
+        // Which thread takes which task is chance, and each keeps buffers of its own: some rounds until all have them.
+        (0..4).for_each(|_| step());
+        let later = (0..3).map(|_| allocated(&mut step)).min().unwrap();
+        assert!(first > 8 << 20, "the first pass makes its buffers: {first} bytes");
+        assert!(later < LITTLE, "a later pass asks for {later} bytes");
+    }
+    let forward = Forward::new(network, &all).unwrap();
+    for n in [1, N] {
+        let photos = &photos[..n * 3 * 256 * 256];
+        let mut run = || drop(forward.run(Photos::Bytes(photos), n).unwrap());
+        (0..5).for_each(|_| run());
+        let later = (0..3).map(|_| allocated(&mut run)).min().unwrap();
+        // Where no chain is, the general kernels keep some buffers a call.
+        let chain = Chain::of(forward.network(), false).is_some();
+        assert!(later < LITTLE || !chain, "a later prediction of {n} asks for {later} bytes");
+    }
+}
