@@ -83,9 +83,9 @@ fn passes_and_predictions_use_their_buffers_again() {
     let forward = Forward::new(network, &all).unwrap();
     for n in [1, N] {
         let photos = &photos[..n * 3 * 256 * 256];
-        let mut run = || drop(forward.run(Photos::Bytes(photos), n).unwrap());
+        let run = || drop(forward.run(Photos::Bytes(photos), n).unwrap());
         (0..5).for_each(|_| run());
-        let later = (0..3).map(|_| allocated(&mut run)).min().unwrap();
+        let later = (0..3).map(|_| allocated(run)).min().unwrap();
         // Where no chain is, the general kernels keep some buffers a call.
         let chain = Chain::of(forward.network(), false).is_some();
         assert!(later < LITTLE || !chain, "a later prediction of {n} asks for {later} bytes");

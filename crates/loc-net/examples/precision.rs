@@ -1,0 +1,123 @@
+//! How far the fused forms are from f64 on a trained model: `precision MODEL PHOTOS`, where PHOTOS holds 256×256 RGB
+//! bytes, photo after photo.
+//!
+//! Each block reads what f64 computed before it, rounded to f32, and its own error is shown, of the outputs and of the
+//! gradients for a random gradient behind it, relative to the largest value. Winners are those of f64: one that flips
+//! on a near tie would hide the rest.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a measurement that fails must stop; it prints what it measured"
+)]
+
+use loc_net::WeightFile;
+use loc_net::kernels::fused::{DEAD, Fused, SLACK, scalar};
+
+fn main() {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let [model, photos] = &args[..] else { panic!("precision MODEL PHOTOS") };
+    #[expect(clippy::disallowed_methods, reason = "loc-net has no fs-err; a bad path may panic without it")]
+    let (model, photos) = (std::fs::read(model).unwrap(), std::fs::read(photos).unwrap());
+    let weights = WeightFile::parse(&model).unwrap().weights;
+    let photo: Vec<f64> =
+        (0..3 * 65536).map(|i| f64::from(photos[i % 65536 * 3 + i / 65536]) / 255.0).collect();
+    println!("layer   output    weight    bias      input     (largest error ÷ largest value)");
+    let mut x = photo;
+    let mut size = (256, 256);
+    for i in 1..=4 {
+        let (w, b) = (weights.values(&format!("conv{i}.weight")), weights.values(&format!("conv{i}.bias")));
+        let shape = Fused { in_channels: w.len() / b.len() / 25, out_channels: b.len(), in_size: size };
+        x = block(i, shape, &x, w, b);
+        size = shape.pooled_size();
+    }
+}
+
+/// Numbers in −1..1 without order.
+fn numbers(n: usize) -> Vec<f64> {
+    let mut state = 7u32;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        f64::from(state >> 8) / f64::from(1 << 23) - 1.0
+    };
+    (0..n).map(|_| next()).collect()
+}
+
+fn single(values: &[f64]) -> Vec<f32> {
+    values.iter().map(|v| *v as f32).collect()
+}
+
+fn double(values: &[f32]) -> Vec<f64> {
+    values.iter().map(|v| f64::from(*v)).collect()
+}
+
+fn error(got: impl Iterator<Item = f32>, expected: &[f64]) -> f64 {
+    let largest = expected.iter().fold(0.0f64, |m, v| m.max(v.abs()));
+    got.zip(expected).fold(0.0f64, |m, (a, b)| m.max((f64::from(a) - b).abs())) / largest
+}
+
+#[cfg(target_arch = "x86_64")]
+fn block(i: usize, shape: Fused, x: &[f64], w: &[f32], b: &[f32]) -> Vec<f64> {
+    use loc_net::kernels::conv_rows::{self, InputGradient, Layout, List, Rows};
+    use loc_net::kernels::conv_tiles::{self, Tiles, pool};
+    use loc_net::kernels::fused::RowMap;
+
+    let (x32, cells, outs) = (single(x), shape.pooled_cells(), shape.out_channels);
+    let x = double(&x32);
+    let (mut y, mut winners) = (vec![0.0; cells * outs], vec![0; cells * outs]);
+    scalar::forward(&shape, &x, &double(w), &double(b), &mut y, &mut winners);
+    let gy = double(&single(&numbers(cells * outs)));
+    let (mut gw, mut gb, mut gx) = (vec![0.0; w.len()], vec![0.0; b.len()], vec![0.0; x.len()]);
+    scalar::backward(&shape, (&x, &double(w)), (&gy, &winners), (&mut gw, &mut gb), &mut gx);
+
+    // Channels last, with slack.
+    let last = |j: usize| j % outs * cells + j / outs;
+    let (mut gy_last, mut bytes) = (vec![0.0f32; cells * outs + SLACK], vec![DEAD; cells * outs + SLACK]);
+    for j in 0..cells * outs {
+        (gy_last[j], bytes[j]) = (gy[last(j)] as f32, winners[last(j)]);
+    }
+    let (height, pixels) = (shape.pooled_size().0, shape.in_size.0 * shape.in_size.1);
+    let mut got = vec![0.0f32; cells * outs];
+    let (mut got_w, mut got_b) = (vec![0.0f32; w.len()], vec![0.0f32; b.len()]);
+    let mut got_x = vec![0.0f32; x.len() + SLACK];
+    if conv_rows::takes(&shape) {
+        let mut form = Rows::of(shape, Layout::Last).unwrap();
+        form.pack(w, b);
+        let map = RowMap::planar(&x32, shape.in_size);
+        form.forward(map, 0..height, &mut conv_rows::Scratch::default(), &mut got, &mut []);
+        let mut spread = vec![0.0f32; pixels * conv_rows::pixel(shape.in_channels) + SLACK];
+        conv_rows::spread(&shape, map, &mut spread);
+        let mut sums = conv_rows::WeightGradient::of(shape);
+        sums.add(&spread, &gy_last, &bytes);
+        sums.add_to(&mut got_w, &mut got_b);
+        let mut kernels = InputGradient::of(shape);
+        kernels.pack(w);
+        kernels.add(&gy_last, &bytes, &mut List::default(), &mut got_x);
+    } else {
+        let mut form = Tiles::of(shape, true).unwrap();
+        form.pack(w, b);
+        let ins = shape.in_channels;
+        let x_last: Vec<f32> = (0..x.len()).map(|j| x32[j % ins * pixels + j / ins]).collect();
+        let mut scratch = conv_tiles::Scratch::default();
+        pool::forward(&form, &x_last, 0..height, &mut scratch, &mut got, &mut []);
+        let mut sums = conv_tiles::WeightGradient::of(shape);
+        pool::backward(&form, &x_last, (&gy_last, &bytes), &mut scratch, &mut sums, &mut got_x);
+        sums.write(&mut got_w, &mut got_b);
+    }
+    let ins = shape.in_channels;
+    let planar = (0..x.len()).map(|j| got_x[j % pixels * ins + j / pixels]);
+    let errors = [
+        error((0..got.len()).map(|j| got[j % cells * outs + j / cells]), &y),
+        error(got_w.iter().copied(), &gw),
+        error(got_b.iter().copied(), &gb),
+        error(planar, &gx),
+    ];
+    let [y_error, w_error, b_error, x_error] = errors.map(|e| format!("{e:.1e}"));
+    println!("conv{i}   {y_error:<9} {w_error:<9} {b_error:<9} {x_error}");
+    y
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn block(_: usize, _: Fused, _: &[f64], _: &[f32], _: &[f32]) -> Vec<f64> {
+    panic!("the fused forms are for x86-64 so far")
+}
