@@ -67,6 +67,11 @@ impl Call {
         self
     }
 
+    /// Program and arguments.
+    pub(crate) fn words(&self) -> Vec<OsString> {
+        std::iter::once(&self.program).chain(&self.args).cloned().collect()
+    }
+
     /// Shows the command on standard error, runs it, and fails if it fails.
     pub(crate) fn run(&self) -> Result<()> {
         eprintln!("$ {self}");

@@ -7,6 +7,7 @@ mod check_cuda;
 mod ci;
 mod command;
 mod dataset;
+mod peers;
 mod pipeline;
 mod stages;
 mod test;
@@ -38,6 +39,8 @@ enum Task {
     Test,
     /// What CI runs, cheapest first
     Ci(ci::Options),
+    /// Our speed beside PyTorch's, ONNX Runtime's, OpenVINO's and OpenCV's on this machine
+    Peers(peers::Options),
     /// Type-check the workspace with CUDA on a machine that has none
     CheckCuda,
 }
@@ -83,6 +86,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Pipeline(options) => pipeline::run(&workspace, &options),
         Task::Test => test::run(&workspace),
         Task::Ci(options) => ci::run(&workspace, &options),
+        Task::Peers(options) => peers::run(&workspace, &options),
         Task::CheckCuda => check_cuda::run(&workspace),
     }
 }

@@ -85,10 +85,8 @@ fn block(i: usize, shape: Fused, x: &[f64], w: &[f32], b: &[f32]) -> Vec<f64> {
         form.pack(w, b);
         let map = RowMap::planar(&x32, shape.in_size);
         form.forward(map, 0..height, &mut conv_rows::Scratch::default(), &mut got, &mut []);
-        let mut spread = vec![0.0f32; pixels * conv_rows::pixel(shape.in_channels) + SLACK];
-        conv_rows::spread(&shape, map, &mut spread);
         let mut sums = conv_rows::WeightGradient::of(shape);
-        sums.add(&spread, &gy_last, &bytes);
+        sums.add(|rows, out| conv_rows::spread(&shape, map, rows, out), &gy_last, &bytes);
         sums.add_to(&mut got_w, &mut got_b);
         let mut kernels = InputGradient::of(shape);
         kernels.pack(w);

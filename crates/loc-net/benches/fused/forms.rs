@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group};
 use loc_net::chain::{Chain, Pass};
-use loc_net::kernels::conv_rows::{self, InputGradient, Layout, Rows, pixel};
+use loc_net::kernels::conv_rows::{self, InputGradient, Layout, Rows};
 use loc_net::kernels::conv_tiles::{self, Tiles, average, pool};
 use loc_net::kernels::fused::{Fused, RowMap, SLACK};
 use loc_net::kernels::photo::Photos;
@@ -68,10 +68,11 @@ fn rows(c: &mut Criterion) {
         });
         group.throughput(sparse(&shape));
         let (gy, winners) = (numbers(cells), bytes(cells));
-        let x = numbers(side * side * pixel(in_channels) + SLACK);
         let mut sums = conv_rows::WeightGradient::of(shape);
-        group
-            .bench_function("weight gradient", |bench| bench.iter(|| sums.add(black_box(&x), &gy, &winners)));
+        group.bench_function("weight gradient", |bench| {
+            let map = RowMap::planar(black_box(&x), shape.in_size);
+            bench.iter(|| sums.add(|rows, out| conv_rows::spread(&shape, map, rows, out), &gy, &winners));
+        });
         let mut kernels = InputGradient::of(shape);
         kernels.pack(&w);
         let mut gx = vec![0.0; side * side * in_channels + SLACK];

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use super::infer::{Maps, Scratch};
 use super::plan::{Chain, GROUP};
 use crate::idle::{Idle, grow};
-use crate::kernels::conv_rows::{self, InputGradient, pixel};
+use crate::kernels::conv_rows::{self, InputGradient};
 use crate::kernels::conv_tiles::{self, average, pool};
 use crate::kernels::fused::SLACK;
 use crate::kernels::photo::{self, Photos};
@@ -57,8 +57,6 @@ struct Part {
     tiles: Vec<conv_tiles::WeightGradient>,
     /// The gradient behind a block and the one before it.
     gradients: [Vec<f32>; 2],
-    /// A map, pixel by pixel.
-    pixels: Vec<f32>,
     list: conv_rows::List,
     scratch: Scratch,
 }
@@ -102,7 +100,6 @@ impl Pass {
             rows: chain.rows.iter().map(|form| conv_rows::WeightGradient::of(*form.shape())).collect(),
             tiles: chain.tiles.iter().map(|form| conv_tiles::WeightGradient::of(*form.shape())).collect(),
             gradients: Default::default(),
-            pixels: Vec::new(),
             list: conv_rows::List::default(),
             scratch: Scratch::default(),
         };
@@ -343,7 +340,7 @@ impl Chain {
             let len = self.cells(block) + SLACK;
             &saved[block].winners[index * len..][..len]
         };
-        let Part { rows, tiles, gradients: [above, below], pixels, list, scratch } = part;
+        let Part { rows, tiles, gradients: [above, below], list, scratch } = part;
         // The gradient behind the block at hand lies in `above`, but for the first in `gy`.
         let mut first = true;
         for (i, form) in self.tiles.iter().enumerate().rev() {
@@ -359,13 +356,20 @@ impl Chain {
         for (block, form) in self.rows.iter().enumerate().rev() {
             let shape = form.shape();
             let (height, width) = shape.in_size;
-            pixels.resize(height * width * pixel(shape.in_channels) + SLACK, 0.0);
-            match block.checked_sub(1) {
-                Some(before) => conv_rows::spread(shape, self.view(before, map(before)), pixels),
-                None => photo::to_pixels(photo, &self.affine, pixels),
-            }
             let g: &[f32] = if first { gy } else { above };
-            rows[block].add(pixels, g, winners(block));
+            match block.checked_sub(1) {
+                Some(before) => {
+                    let map = self.view(before, map(before));
+                    let fill = |rows, out: &mut [f32]| conv_rows::spread(shape, map, rows, out);
+                    rows[block].add(fill, g, winners(block));
+                }
+                None => {
+                    let fill = |rows, out: &mut [f32]| {
+                        photo::to_pixels(photo, &self.affine, width, rows, out);
+                    };
+                    rows[block].add(fill, g, winners(block));
+                }
+            }
             if let Some(before) = block.checked_sub(1) {
                 below.clear();
                 below.resize(height * width * shape.in_channels + SLACK, 0.0);

@@ -142,10 +142,21 @@ pub fn to_planar(bytes: &[u8], out: &mut [f32]) {
     }
 }
 
-/// Writes a photo pixel by pixel, `[height, width, 3]`.
-pub fn to_pixels(photo: Photos, affine: &Affine, out: &mut [f32]) {
+/// Writes some rows of a photo pixel by pixel, `[rows, width, 3]`.
+///
+/// # Panics
+///
+/// If the photo has fewer rows.
+pub fn to_pixels(
+    photo: Photos,
+    affine: &Affine,
+    width: usize,
+    rows: std::ops::Range<usize>,
+    out: &mut [f32],
+) {
     match photo {
         Photos::Bytes(bytes) => {
+            let bytes = &bytes[3 * width * rows.start..3 * width * rows.end];
             #[cfg(target_arch = "x86_64")]
             if super::gemm::avx2::available() {
                 #[expect(unsafe_code, reason = "calls the AVX2 form after checking for it")]
@@ -164,7 +175,7 @@ pub fn to_pixels(photo: Photos, affine: &Affine, out: &mut [f32]) {
         }
         Photos::Floats(values) => {
             let plane = values.len() / 3;
-            for (i, out) in out.chunks_exact_mut(3).enumerate().take(plane) {
+            for (i, out) in (width * rows.start..width * rows.end).zip(out.chunks_exact_mut(3)) {
                 for colour in 0..3 {
                     out[colour] = affine.apply(colour, values[colour * plane + i]);
                 }
@@ -292,7 +303,9 @@ mod tests {
                     to_rows(photo, &affine, width, 0..cut, above);
                     to_rows(photo, &affine, width, cut..height, below);
                     let mut pixels = vec![7.0; 3 * plane];
-                    to_pixels(photo, &affine, &mut pixels);
+                    let (above, below) = pixels.split_at_mut(3 * width * cut);
+                    to_pixels(photo, &affine, width, 0..cut, above);
+                    to_pixels(photo, &affine, width, cut..height, below);
                     let map = row_map(photo, &affine, width, &rows);
                     for (x, y, c) in (0..3 * plane).map(|i| (i / 3 % width, i / 3 / width, i % 3)) {
                         let expected = affine.apply(c, at(x, y, c));

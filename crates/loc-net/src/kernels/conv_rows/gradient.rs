@@ -14,13 +14,14 @@ use std::arch::x86_64::{
     _mm256_permutevar8x32_ps, _mm256_set1_epi32, _mm256_setr_epi32, _mm256_setzero_ps, _mm256_storeu_ps,
     _mm256_storeu_si256,
 };
+use std::ops::Range;
 
 use crate::kernels::fused::{DEAD, Fused, KERNEL, RowMap, SLACK};
 use crate::kernels::gemm::avx2::total;
 use crate::kernels::simd::{transpose, vectors};
 
 /// Pooled rows whose winners are listed before their patches are added: lists and input stay in the second-level cache.
-const STRIP: usize = 4;
+const STRIP: usize = 8;
 
 /// For each set of lanes, the order that brings them to the front.
 static PACK: [[i32; 8]; 256] = {
@@ -46,18 +47,20 @@ pub fn pixel(channels: usize) -> usize {
     if channels <= 4 { channels } else { 8 }
 }
 
-/// Writes a map of rows pixel by pixel, `[h][w][pixel]`, zeros behind the channels: what [`WeightGradient::add`] reads.
+/// Writes some rows of a map pixel by pixel, `[rows][w][pixel]`, zeros behind the channels: what [`WeightGradient::add`]
+/// asks for.
 ///
 /// # Panics
 ///
 /// If a slice is too short, or the width is below eight.
-pub fn spread(shape: &Fused, x: RowMap, out: &mut [f32]) {
+pub fn spread(shape: &Fused, x: RowMap, rows: Range<usize>, out: &mut [f32]) {
     let Fused { in_channels, in_size: (height, width), .. } = *shape;
     let step = pixel(in_channels);
+    assert!(rows.end <= height, "rows of the map");
     assert!(x.values.len() >= (height - 1) * x.row + (in_channels - 1) * x.channel + width, "input");
-    assert!(width >= 8 && out.len() >= height * width * step + SLACK, "output and slack");
+    assert!(width >= 8 && out.len() >= rows.len() * width * step + SLACK, "output and slack");
     // SAFETY: `Rows::of` has seen AVX2 and FMA; the lengths were checked above.
-    unsafe { spread_rows(x, (height, width, in_channels), step, out.as_mut_ptr()) };
+    unsafe { spread_rows(x, rows, (width, in_channels), step, out.as_mut_ptr()) };
 }
 
 /// # Safety
@@ -66,11 +69,13 @@ pub fn spread(shape: &Fused, x: RowMap, out: &mut [f32]) {
 #[target_feature(enable = "avx2,fma")]
 unsafe fn spread_rows(
     x: RowMap,
-    (height, width, channels): (usize, usize, usize),
+    rows: Range<usize>,
+    (width, channels): (usize, usize),
     step: usize,
     out: *mut f32,
 ) {
-    for y in 0..height {
+    let first = rows.start;
+    for y in rows {
         for block in 0..width.div_ceil(8) {
             let left = (8 * block).min(width - 8);
             // SAFETY: eight columns of a row; eight pixels, written first to last: what is written behind the channels of
@@ -82,7 +87,7 @@ unsafe fn spread_rows(
                 } else {
                     _mm256_setzero_ps()
                 });
-                let to = out.add((y * width + left) * step);
+                let to = out.add(((y - first) * width + left) * step);
                 for (i, v) in transpose(lanes).into_iter().enumerate() {
                     _mm256_storeu_ps(to.add(i * step), v);
                 }
@@ -99,6 +104,8 @@ pub struct WeightGradient {
     weights: Vec<f32>,
     /// `[out][8]`: partial sums.
     bias: Vec<f32>,
+    /// The input rows of a strip, pixel by pixel.
+    pixels: Vec<f32>,
     /// The winners of a strip, channel by channel: where their patch begins, and their gradient.
     offsets: Vec<u32>,
     values: Vec<f32>,
@@ -111,8 +118,10 @@ impl WeightGradient {
     pub fn of(shape: Fused) -> Self {
         let outs = shape.out_channels;
         let list = outs * Self::capacity(&shape);
+        let pixels = (2 * STRIP + 4) * shape.in_size.1 * pixel(shape.in_channels) + SLACK;
         Self {
             shape,
+            pixels: vec![0.0; pixels],
             weights: vec![0.0; outs * KERNEL * 8 * Self::vectors(&shape)],
             bias: vec![0.0; outs * 8],
             offsets: vec![0; list],
@@ -136,24 +145,34 @@ impl WeightGradient {
         self.bias.fill(0.0);
     }
 
-    /// Adds one photo: its input `x[h][w][pixel]`, the gradient `gy[ph][pw][out]`, the cells' bytes in the same order.
+    /// Adds one photo: the gradient `gy[ph][pw][out]`, the cells' bytes in the same order, and its input: `fill` writes the
+    /// rows it is asked for pixel by pixel, `[rows][w][pixel]` and [`SLACK`]; it is asked for each row once, in order.
     ///
     /// # Panics
     ///
     /// If a slice is shorter than its map and [`SLACK`].
-    pub fn add(&mut self, x: &[f32], gy: &[f32], winners: &[u8]) {
-        let Fused { in_channels, out_channels, in_size: (height, width) } = self.shape;
-        let (pixel, cells) = (pixel(in_channels), self.shape.pooled_cells() * out_channels);
-        assert!(x.len() >= height * width * pixel + SLACK, "input and slack");
+    pub fn add(&mut self, mut fill: impl FnMut(Range<usize>, &mut [f32]), gy: &[f32], winners: &[u8]) {
+        let Fused { in_channels, out_channels, in_size: (_, width) } = self.shape;
+        let cells = self.shape.pooled_cells() * out_channels;
         assert!(gy.len() >= cells + SLACK && winners.len() >= cells + SLACK, "gradient, bytes and slack");
-        // SAFETY: `Rows::of` has seen AVX2 and FMA; the lengths were checked above, and the lists have room for the
-        // winners of a strip.
-        unsafe {
-            match Self::vectors(&self.shape) {
-                1 => self.photo::<1>(x, gy, winners),
-                2 => self.photo::<2>(x, gy, winners),
-                3 => self.photo::<3>(x, gy, winners),
-                _ => self.photo::<5>(x, gy, winners),
+        let (rows, row) = (self.shape.pooled_size().0, width * pixel(in_channels));
+        for top in (0..rows).step_by(STRIP) {
+            let strip = top..rows.min(top + STRIP);
+            // Four rows are left of the strip before, under its last windows' kernels.
+            let known = if top == 0 { 0 } else { 4 };
+            if known > 0 {
+                self.pixels.copy_within(2 * STRIP * row..(2 * STRIP + 4) * row, 0);
+            }
+            fill(2 * strip.start + known..2 * strip.end + 4, &mut self.pixels[known * row..]);
+            // SAFETY: `Rows::of` has seen AVX2 and FMA; the lengths were checked above, the lists have room for the winners
+            // of a strip, the pixels for its input.
+            unsafe {
+                match Self::vectors(&self.shape) {
+                    1 => self.strip::<1>(strip, gy, winners),
+                    2 => self.strip::<2>(strip, gy, winners),
+                    3 => self.strip::<3>(strip, gy, winners),
+                    _ => self.strip::<5>(strip, gy, winners),
+                }
             }
         }
     }
@@ -161,31 +180,28 @@ impl WeightGradient {
     /// # Safety
     ///
     /// AVX2 and FMA are available; the slices are as long as [`WeightGradient::add`] checks, `V` as
-    /// [`WeightGradient::vectors`] says.
+    /// [`WeightGradient::vectors`] says, the strip's input is there.
     #[target_feature(enable = "avx2,fma")]
-    unsafe fn photo<const V: usize>(&mut self, x: &[f32], gy: &[f32], winners: &[u8]) {
-        let rows = self.shape.pooled_size().0;
+    unsafe fn strip<const V: usize>(&mut self, rows: Range<usize>, gy: &[f32], winners: &[u8]) {
         let row = self.shape.in_size.1 * pixel(self.shape.in_channels);
-        for top in (0..rows).step_by(STRIP) {
-            // SAFETY: rows of the map; every offset leads to a patch inside the input from `base`.
-            unsafe {
-                self.list(top, STRIP.min(rows - top), gy, winners);
-                let base = x.as_ptr().add(2 * top * row);
-                for o in 0..self.shape.out_channels {
-                    let list = o * Self::capacity(&self.shape);
-                    let patches = Patches {
-                        n: self.counts[o],
-                        offsets: self.offsets.as_ptr().add(list),
-                        values: self.values.as_ptr().add(list),
-                        row,
-                    };
-                    let sums = self.weights.as_mut_ptr().add(o * KERNEL * 8 * V);
-                    if V <= 2 {
-                        patches.add::<5, V>(base, sums);
-                    } else {
-                        patches.add::<3, V>(base, sums);
-                        patches.add::<2, V>(base.add(3 * row), sums.add(3 * 8 * V));
-                    }
+        // SAFETY: rows of the map; every offset leads to a patch inside the strip's input.
+        unsafe {
+            self.list(rows.start, rows.len(), gy, winners);
+            let base = self.pixels.as_ptr();
+            for o in 0..self.shape.out_channels {
+                let list = o * Self::capacity(&self.shape);
+                let patches = Patches {
+                    n: self.counts[o],
+                    offsets: self.offsets.as_ptr().add(list),
+                    values: self.values.as_ptr().add(list),
+                    row,
+                };
+                let sums = self.weights.as_mut_ptr().add(o * KERNEL * 8 * V);
+                if V <= 2 {
+                    patches.add::<5, V>(base, sums);
+                } else {
+                    patches.add::<3, V>(base, sums);
+                    patches.add::<2, V>(base.add(3 * row), sums.add(3 * 8 * V));
                 }
             }
         }

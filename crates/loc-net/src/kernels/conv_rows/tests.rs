@@ -82,18 +82,20 @@ fn check_gradients(twin: &Twin) {
     let (gy, winners) = (twin.last(&single(&twin.gy)), twin.last(&twin.winners));
     let step = pixel(ins);
     let mut x = vec![7.0f32; height * width * step + SLACK];
-    spread(&twin.shape, RowMap::planar(&single(&twin.x), twin.shape.in_size), &mut x);
+    let planar = single(&twin.x);
+    let map = RowMap::planar(&planar, twin.shape.in_size);
+    spread(&twin.shape, map, 0..height, &mut x);
     for (i, v) in twin.x.iter().enumerate() {
         assert_eq!(x[i % (height * width) * step + i / (height * width)], *v as f32);
     }
     let mut sums = WeightGradient::of(twin.shape);
-    sums.add(&x, &gy, &winners);
+    sums.add(|rows, out| spread(&twin.shape, map, rows, out), &gy, &winners);
     let (mut gw, mut gb) = (vec![0.0; twin.gw.len()], vec![0.0; twin.gb.len()]);
     sums.add_to(&mut gw, &mut gb);
     assert_close("gw", &gw, &twin.gw, 3e-6);
     assert_close("gb", &gb, &twin.gb, 3e-6);
     // A second photo doubles the sums, and `clear` forgets both.
-    sums.add(&x, &gy, &winners);
+    sums.add(|rows, out| spread(&twin.shape, map, rows, out), &gy, &winners);
     let twice: Vec<f64> = twin.gw.iter().map(|g| 2.0 * g).collect();
     gw.fill(0.0);
     sums.add_to(&mut gw, &mut gb);

@@ -1,0 +1,152 @@
+"""One peer in a process of its own: `worker.py PEER`.
+
+Says which works it can do (a line of JSON), then answers each line `WORK COUNT` with the wall times of COUNT runs in
+milliseconds. Everything on two threads, in f32. PEERS_DIR names the folder with the model and the photos.
+"""
+
+import concurrent.futures
+import json
+import os
+import sys
+import time
+
+import numpy as np
+
+HERE = os.environ["PEERS_DIR"]
+THREADS = 2
+
+
+def photos():
+    raw = np.fromfile(os.path.join(HERE, "photos.u8"), "u1").reshape(32, 256, 256, 3)
+    return np.ascontiguousarray(raw.transpose(0, 3, 1, 2)).astype("f4") / np.float32(255)
+
+
+def pytorch(kind):
+    import torch
+    import torch.nn.functional as F
+    from network import Network
+
+    torch.set_num_threads(THREADS)
+    torch.manual_seed(0)
+    layout = torch.channels_last if kind == "channels-last" else torch.contiguous_format
+    batch = torch.from_numpy(photos()).to(memory_format=layout)
+    labels, boxes = torch.arange(32) % 2, torch.linspace(0, 1, 128).reshape(32, 4)
+    net = Network().to(memory_format=layout)
+    call = torch.compile(net) if kind == "compile" else net
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
+
+    def step(images=batch, classes=labels, targets=boxes):
+        c, b = call(images)
+        loss = F.cross_entropy(c, classes) + F.mse_loss(b, targets)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    def infer(n):
+        images = batch[:n].contiguous(memory_format=layout)
+
+        def run():
+            with torch.inference_mode():
+                return call(images)
+
+        return run
+
+    def epoch():
+        """960 photos trained on and 240 validated, all in memory: PyTorch without its data loading."""
+        for _ in range(30):
+            order = torch.randperm(32)
+            step(batch[order].contiguous(memory_format=layout), labels[order], boxes[order])
+        for n in [32] * 7 + [16]:
+            infer(n)()
+
+    return {"train_step_32": step, "infer_1": infer(1), "infer_32": infer(32), "epoch": epoch}
+
+
+def onnx_session():
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = THREADS
+    return onnxruntime.InferenceSession(os.path.join(HERE, "model.onnx"), options, ["CPUExecutionProvider"])
+
+
+def onnx():
+    session, batch = onnx_session(), photos()
+    return {f"infer_{n}": lambda x=batch[:n]: session.run(None, {"input": x}) for n in (1, 32)}
+
+
+def openvino():
+    import openvino
+
+    core, batch, works = openvino.Core(), photos(), {}
+    for n in (1, 32):
+        # f32, as everybody else: on some processors it would take bfloat16 by itself.
+        hints = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": THREADS, "PERFORMANCE_HINT": "LATENCY"}
+        model = core.read_model(os.path.join(HERE, "model.onnx"))
+        model.reshape({"input": [n, 3, 256, 256]})
+        request = core.compile_model(model, "CPU", hints).create_infer_request()
+        works[f"infer_{n}"] = lambda request=request, x=batch[:n]: request.infer({0: x})
+    return works
+
+
+def opencv():
+    import cv2
+
+    cv2.setNumThreads(THREADS)
+    session = onnx_session()
+    with open(os.path.join(HERE, "photo.jpg"), "rb") as file:
+        jpeg = np.frombuffer(file.read(), "u1")
+
+    def jpeg_to_box():
+        image = cv2.cvtColor(cv2.imdecode(jpeg, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+        image = cv2.resize(image, (256, 256)).astype("f4") / np.float32(255)
+        cls, loc = session.run(None, {"input": image.transpose(2, 0, 1)[None]})
+        return int(cls.argmax()), loc[0] * 256
+
+    with open(os.path.join(HERE, "images.txt")) as file:
+        files = file.read().splitlines()
+
+    def load(path):
+        image = cv2.cvtColor(cv2.imread(path), cv2.COLOR_BGR2RGB)
+        return cv2.resize(image, (256, 256))
+
+    pool = concurrent.futures.ThreadPoolExecutor(2)
+
+    def prepare():
+        # Two photos at a time, each on one thread: faster here than one photo on two.
+        cv2.setNumThreads(1)
+        kept = list(pool.map(load, files))
+        cv2.setNumThreads(THREADS)
+        assert len(kept) == len(files)
+
+    return {"jpeg_to_box": jpeg_to_box, "prepare_1200": prepare}
+
+
+def main(peer):
+    kind, _, name = peer.partition("-")
+    if kind == "pytorch":
+        works = pytorch(name)
+    else:
+        works = {"onnxruntime": onnx, "openvino": openvino, "opencv": opencv}[peer]()
+    print(json.dumps({"ready": list(works)}), flush=True)
+    warm = set()
+    for line in sys.stdin:
+        work, count = line.split()
+        run = works.get(work)
+        if run is None:
+            print(json.dumps({"error": f"no work {work}"}), flush=True)
+            continue
+        if work not in warm:
+            run()
+            warm.add(work)
+        times = []
+        for _ in range(int(count)):
+            began = time.perf_counter()
+            run()
+            times.append((time.perf_counter() - began) * 1e3)
+        print(json.dumps({"ms": times}), flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

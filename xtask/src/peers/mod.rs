@@ -1,0 +1,236 @@
+//! `cargo xtask peers`: our speed beside that of the frameworks people would use instead.
+//!
+//! Each side works in a process of its own; rounds alternate between ours and theirs, so that a busy machine slows both.
+//! What counts is the ratio of a round's medians, and of those the median.
+
+mod python;
+mod report;
+mod sides;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, ensure};
+use clap::{Args, ValueEnum};
+use fs_err as fs;
+
+use self::python::Python;
+use self::report::{Report, Row};
+use self::sides::{Side, measured};
+use crate::command::Call;
+use crate::dataset;
+use crate::workspace::{Workspace, protoc};
+
+/// The flags of `cargo xtask peers`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Example:\n  cargo xtask peers --format json > peers.json\n\n\
+                        It installs benches/peers/requirements.txt (PyTorch, ONNX Runtime, OpenVINO, OpenCV; about \
+                        1.5 GB) into target/peers/venv, and takes about half an hour.")]
+pub(crate) struct Options {
+    /// What is printed on standard output
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// The Python that makes the environment
+    #[arg(long, default_value = "python3", value_name = "PROGRAM")]
+    python: String,
+    /// Take these data: a folder of 1,200 photos, or as many as there are [default: data/cats-dogs, else drawn ones]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Only works whose name contains this
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    only: String,
+    /// Also keep table and raw data in this folder, e.g. docs/benchmarks/2026-11-24-epyc
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+/// Photos of the drawn set.
+const PHOTOS: &str = "1200";
+/// Makes glibc keep its pages: without it page faults take a third of PyTorch's step.
+const TUNED_MALLOC: [(&str, &str); 2] = [("MALLOC_MMAP_MAX_", "0"), ("MALLOC_TRIM_THRESHOLD_", "8589934592")];
+
+/// A work, how many runs make a round, how many rounds, and who is measured.
+const WORKS: &[(&str, usize, usize, &[&str])] = &[
+    (
+        "train_step_32",
+        5,
+        7,
+        &[
+            "pytorch-eager",
+            "pytorch-channels-last",
+            "pytorch-compile",
+            "pytorch-eager+malloc",
+            "pytorch-channels-last+malloc",
+        ],
+    ),
+    ("infer_1", 60, 7, &["onnxruntime", "openvino", "pytorch-channels-last+malloc"]),
+    ("infer_32", 10, 7, &["onnxruntime", "openvino", "pytorch-channels-last+malloc"]),
+    ("jpeg_to_box", 60, 7, &["cv2+onnxruntime"]),
+    ("prepare_1200", 1, 7, &["cv2-2-threads"]),
+    ("epoch", 1, 3, &["pytorch-eager+malloc", "pytorch-channels-last+malloc"]),
+    ("cold_start", 1, 9, &["python+onnxruntime"]),
+    ("run_30_epochs", 1, 1, &["tutorial-pytorch"]),
+];
+
+/// What every measurement needs.
+struct Bench<'a> {
+    workspace: &'a Workspace,
+    python: Python,
+    /// The folder that all sides read.
+    dir: PathBuf,
+    data: PathBuf,
+    loc: PathBuf,
+    peer: PathBuf,
+}
+
+pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
+    let dir = workspace.root.join("target/peers");
+    fs::create_dir_all(&dir)?;
+    let python = Python::install(workspace, &options.python, &dir)?;
+    let build = |args: &[&str]| Call::cargo(workspace).env("PROTOC", protoc()?).args(args).run();
+    build(&["build", "--release", "--package", "loc-cli", "--features", "onnx"])?;
+    build(&["build", "--release", "--package", "loc-train", "--example", "peer"])?;
+    let target = workspace.metadata()?.target_directory;
+    let loc = target.join("release/loc");
+    let data = data(workspace, options, &dir, &loc)?;
+    let peer = target.join("release/examples/peer");
+    let bench = Bench { workspace, python, dir, data, loc, peer };
+    bench.prepare()?;
+    let mut report = Report::new()?;
+    for (work, count, rounds, peers) in WORKS {
+        if !work.contains(&options.only) {
+            continue;
+        }
+        for peer in *peers {
+            let rows = match *work {
+                "epoch" => vec![bench.epoch(peer, *rounds)?],
+                "cold_start" => vec![bench.cold_start(peer, *rounds)?],
+                "run_30_epochs" => bench.whole_run(peer)?,
+                _ => vec![bench.alternate(work, peer, *count, *rounds)?],
+            };
+            for row in rows {
+                eprintln!("{row}");
+                report.rows.push(row);
+            }
+        }
+    }
+    if let Some(out) = &options.out {
+        report.keep(&workspace.root.join(out))?;
+    }
+    report.print(options.format == Format::Json)
+}
+
+/// The photos: given, the tutorial's if they are there, else drawn ones.
+fn data(workspace: &Workspace, options: &Options, dir: &Path, loc: &Path) -> Result<PathBuf> {
+    if let Some(data) = &options.data {
+        return Ok(fs::canonicalize(data)?);
+    }
+    let archive = workspace.shared().join("datasets/cats-dogs.tar.gz");
+    let fetched = workspace.data().join("cats-dogs");
+    if fetched.exists() || archive.exists() {
+        let archive = (!fetched.exists()).then_some(archive);
+        return dataset::fetch(workspace, "cats-dogs", &dataset::Source::new(archive, None));
+    }
+    let drawn = dir.join("shapes");
+    if !drawn.exists() {
+        Call::new(workspace, loc).args(["data", "sample"]).arg(&drawn).args(["--n", PHOTOS]).run()?;
+    }
+    Ok(drawn)
+}
+
+impl Bench<'_> {
+    /// Writes the photos, and trains one epoch for a model to run.
+    fn prepare(&self) -> Result<()> {
+        Call::new(self.workspace, &self.peer).arg("prepare").arg(&self.dir).arg(&self.data).run()?;
+        let run = self.train("model", "1");
+        run.run()?;
+        let model = self.dir.join("runs/model/weights/last.safetensors");
+        fs::copy(&model, self.dir.join("model.safetensors"))?;
+        Call::new(self.workspace, &self.loc)
+            .args(["export", "-m"])
+            .arg(&model)
+            .args(["--format", "onnx", "-o"])
+            .arg(self.dir.join("model.onnx"))
+            .run_and_capture()?;
+        Ok(())
+    }
+
+    /// The tutorial's recipe, the tutorial's work: a checkpoint an epoch, everything recorded.
+    fn train(&self, name: &str, epochs: &str) -> Call {
+        let _ = fs::remove_dir_all(self.dir.join("runs").join(name));
+        Call::new(self.workspace, &self.loc)
+            .args(["train", "--recipe", "tutorial", "--threads", "2", "--workers", "2", "--epochs", epochs])
+            .arg("--data")
+            .arg(&self.data)
+            .arg("--split-file")
+            .arg(self.dir.join("split.csv"))
+            .arg("--project")
+            .arg(self.dir.join("runs"))
+            .args(["--name", name])
+            .output(&self.dir.join("train.log"))
+    }
+
+    fn alternate(&self, work: &str, peer: &str, count: usize, rounds: usize) -> Result<Row> {
+        let mut ours = Side::ours(self)?;
+        let mut theirs = Side::peer(self, peer)?;
+        let pairs = (0..rounds).map(|_| Ok((ours.time(work, count)?, theirs.time(work, count)?)));
+        Ok(Row::new(work, peer, "ms", &pairs.collect::<Result<Vec<_>>>()?))
+    }
+
+    /// Ours: an epoch of a run of three as its own record has it, checkpoints included.
+    fn epoch(&self, peer: &str, rounds: usize) -> Result<Row> {
+        let mut theirs = Side::peer(self, peer)?;
+        let pairs = (0..rounds).map(|_| {
+            self.train("epochs", "3").run()?;
+            let table = fs::read_to_string(self.dir.join("runs/epochs/results.csv"))?;
+            let mut ends = vec![0.0];
+            for line in table.lines().skip(1) {
+                ends.push(line.split(',').nth(1).unwrap_or_default().parse::<f64>()?);
+            }
+            ensure!(ends.len() == 4, "results.csv has {} epochs, 3 were trained", ends.len() - 1);
+            let ours = report::median(&ends.windows(2).map(|w| w[1] - w[0]).collect::<Vec<_>>());
+            Ok((ours, theirs.time("epoch", 1)? / 1e3))
+        });
+        Ok(Row::new("epoch", peer, "s", &pairs.collect::<Result<Vec<_>>>()?))
+    }
+
+    fn cold_start(&self, peer: &str, rounds: usize) -> Result<Row> {
+        let photo = self.dir.join("photo.jpg");
+        let ours =
+            [self.loc.as_os_str(), "predict".as_ref(), "--threads".as_ref(), "2".as_ref(), "-m".as_ref()]
+                .map(ToOwned::to_owned)
+                .into_iter()
+                .chain([self.dir.join("model.safetensors").into(), photo.clone().into()])
+                .collect::<Vec<_>>();
+        let theirs = self.python.script("cold.py", &[self.dir.join("model.onnx").into(), photo.into()]);
+        let pairs = (0..rounds).map(|_| {
+            let (a, b) = (measured(self, &ours, &[])?, measured(self, &theirs, &[])?);
+            Ok((a.seconds * 1e3, b.seconds * 1e3))
+        });
+        Ok(Row::new("cold_start", peer, "ms", &pairs.collect::<Result<Vec<_>>>()?))
+    }
+
+    /// Thirty epochs of ours; three of theirs, and the rest at their mean.
+    fn whole_run(&self, peer: &str) -> Result<Vec<Row>> {
+        const MEASURED: f64 = 3.0;
+        let ours = measured(self, &self.train("whole", "30").words(), &[])?;
+        let args = [self.dir.join("dataset.csv").into(), self.dir.join("split.csv").into(), "3".into()];
+        let theirs = measured(self, &self.python.script("tutorial.py", &args), &[])?;
+        let epochs: Vec<f64> = theirs.output.lines().filter_map(|line| line.parse().ok()).collect();
+        ensure!(epochs.len() == 3, "the tutorial trained {} epochs, not 3", epochs.len());
+        let whole = theirs.seconds + (30.0 - MEASURED) * epochs.iter().sum::<f64>() / MEASURED;
+        eprintln!(
+            "tutorial-pytorch: 3 of its 30 epochs measured ({:.1} s in all), the rest extrapolated",
+            theirs.seconds
+        );
+        Ok(vec![
+            Row::new("run_30_epochs", peer, "s", &[(ours.seconds, whole)]),
+            Row::new("run_peak_memory", peer, "MiB", &[(ours.mib, theirs.mib)]),
+        ])
+    }
+}

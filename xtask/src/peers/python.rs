@@ -1,0 +1,47 @@
+//! The Python environment of the peers: made once, with pinned versions, after saying what comes.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use fs_err as fs;
+
+use crate::command::Call;
+use crate::workspace::Workspace;
+
+pub(super) struct Python {
+    pub(super) program: PathBuf,
+    scripts: PathBuf,
+}
+
+impl Python {
+    /// Makes the environment, unless it is there with these very requirements.
+    pub(super) fn install(workspace: &Workspace, python: &str, dir: &Path) -> Result<Self> {
+        let scripts = workspace.root.join("benches/peers");
+        let wanted = fs::read_to_string(scripts.join("requirements.txt"))?;
+        let (venv, mark) = (dir.join("venv"), dir.join("venv/installed.txt"));
+        let program = venv.join("bin/python");
+        if fs::read_to_string(&mark).is_ok_and(|installed| installed == wanted) {
+            return Ok(Self { program, scripts });
+        }
+        let packages: Vec<&str> = wanted.lines().filter(|line| !line.starts_with('#')).collect();
+        eprintln!("installing into {}: {}", workspace.relative(&venv).display(), packages.join(", "));
+        Call::new(workspace, python).args(["-m", "venv", "--clear"]).arg(&venv).run()?;
+        let requirements = scripts.join("requirements.txt");
+        let log = dir.join("pip.log");
+        Call::new(workspace, &program)
+            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"])
+            .arg(&requirements)
+            .output(&log)
+            .run()?;
+        fs::write(&mark, wanted)?;
+        Ok(Self { program, scripts })
+    }
+
+    /// The words of a command that runs one of the scripts.
+    pub(super) fn script(&self, name: &str, args: &[OsString]) -> Vec<OsString> {
+        let mut words = vec![self.program.clone().into(), self.scripts.join(name).into()];
+        words.extend_from_slice(args);
+        words
+    }
+}

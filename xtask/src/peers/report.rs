@@ -1,0 +1,123 @@
+//! Rows of the comparison: as JSON, as a table, kept in a folder.
+
+use std::fmt;
+use std::path::Path;
+
+use anyhow::Result;
+use fs_err as fs;
+use serde::Serialize;
+
+/// The comparison of one work with one peer.
+#[derive(Serialize)]
+pub(super) struct Row {
+    work: String,
+    peer: String,
+    /// Medians of the rounds.
+    ours: f64,
+    theirs: f64,
+    unit: &'static str,
+    /// Ours ÷ theirs: the median of the rounds, the least and the greatest.
+    ratio: f64,
+    min: f64,
+    max: f64,
+    /// Each round, ours and theirs.
+    pairs: Vec<(f64, f64)>,
+}
+
+impl Row {
+    pub(super) fn new(work: &str, peer: &str, unit: &'static str, pairs: &[(f64, f64)]) -> Self {
+        let ratios: Vec<f64> = pairs.iter().map(|(ours, theirs)| ours / theirs).collect();
+        Self {
+            work: work.to_owned(),
+            peer: peer.to_owned(),
+            ours: median(&pairs.iter().map(|p| p.0).collect::<Vec<_>>()),
+            theirs: median(&pairs.iter().map(|p| p.1).collect::<Vec<_>>()),
+            unit,
+            ratio: median(&ratios),
+            min: ratios.iter().copied().fold(f64::INFINITY, f64::min),
+            max: ratios.iter().copied().fold(0.0, f64::max),
+            pairs: pairs.to_vec(),
+        }
+    }
+}
+
+impl fmt::Display for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { work, peer, ours, theirs, unit, ratio, min, max, .. } = self;
+        write!(
+            f,
+            "{work:<16} {peer:<29} {ours:>9.2} {theirs:>9.2} {unit:<3}  {ratio:.3} ({min:.3} to {max:.3})"
+        )
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct Report {
+    schema: &'static str,
+    machine: String,
+    pub(super) rows: Vec<Row>,
+}
+
+impl Report {
+    pub(super) fn new() -> Result<Self> {
+        let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let model = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+        let cores = std::thread::available_parallelism()?;
+        let machine = format!("{}, {cores} cores", model.map_or("unknown processor", |(_, name)| name));
+        Ok(Self { schema: "loc.peers/1", machine, rows: Vec::new() })
+    }
+
+    pub(super) fn print(&self, json: bool) -> Result<()> {
+        if json {
+            println!("{}", serde_json::to_string(self)?);
+            return Ok(());
+        }
+        println!("{}", self.table());
+        Ok(())
+    }
+
+    fn table(&self) -> String {
+        let mut table = "| work | peer | ours | theirs | unit | ours ÷ theirs | min | max |\n".to_owned();
+        table += "|---|---|---|---|---|---|---|---|\n";
+        for r in &self.rows {
+            table += &format!(
+                "| `{}` | `{}` | {:.2} | {:.2} | {} | {:.3} | {:.3} | {:.3} |\n",
+                r.work, r.peer, r.ours, r.theirs, r.unit, r.ratio, r.min, r.max
+            );
+        }
+        table
+    }
+
+    /// Keeps table and raw data.
+    pub(super) fn keep(&self, dir: &Path) -> Result<()> {
+        fs::create_dir_all(dir)?;
+        fs::write(dir.join("peers.json"), serde_json::to_string_pretty(self)? + "\n")?;
+        let summary = format!("# Peers\n\n{}, two threads, f32.\n\n{}", self.machine, self.table());
+        fs::write(dir.join("summary.md"), summary)?;
+        Ok(())
+    }
+}
+
+/// The value in the middle; of an even number the mean of the two.
+pub(super) fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let (n, half) = (sorted.len(), sorted.len() / 2);
+    if n == 0 {
+        return f64::NAN;
+    }
+    if n % 2 == 1 { sorted[half] } else { f64::midpoint(sorted[half - 1], sorted[half]) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rows_ratio_is_the_median_of_the_rounds() {
+        let row = Row::new("epoch", "x", "s", &[(1.0, 4.0), (3.0, 4.0), (2.0, 4.0), (2.0, 2.0)]);
+        assert_eq!((row.ours, row.theirs, row.ratio), (2.0, 4.0, 0.625));
+        assert_eq!((row.min, row.max), (0.25, 1.0));
+        assert!(median(&[]).is_nan());
+    }
+}

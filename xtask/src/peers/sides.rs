@@ -1,0 +1,106 @@
+//! A side of a comparison: a process that runs works on demand, or a command that is measured whole.
+
+use std::ffi::OsString;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+
+use super::report::median;
+use super::{Bench, TUNED_MALLOC};
+
+/// A process that answers `WORK COUNT` with the times of COUNT runs.
+pub(super) struct Side {
+    name: String,
+    child: Child,
+    input: Option<ChildStdin>,
+    output: BufReader<ChildStdout>,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    ready: Option<Vec<String>>,
+    ms: Option<Vec<f64>>,
+    error: Option<String>,
+}
+
+impl Side {
+    pub(super) fn ours(bench: &Bench) -> Result<Self> {
+        Self::start("loc", bench, &[bench.peer.clone().into(), "run".into()], &[])
+    }
+
+    pub(super) fn peer(bench: &Bench, peer: &str) -> Result<Self> {
+        let (base, env): (&str, &[(&str, &str)]) = match peer.strip_suffix("+malloc") {
+            Some(base) => (base, &TUNED_MALLOC),
+            None => (peer, &[]),
+        };
+        let worker = match base {
+            "cv2+onnxruntime" | "cv2-2-threads" => "opencv",
+            other => other,
+        };
+        Self::start(peer, bench, &bench.python.script("worker.py", &[worker.into()]), env)
+    }
+
+    fn start(name: &str, bench: &Bench, words: &[OsString], env: &[(&str, &str)]) -> Result<Self> {
+        let mut child = command(bench, words, env)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("starting {name}"))?;
+        let (input, output) = (child.stdin.take(), child.stdout.take());
+        let output = BufReader::new(output.context("no standard output")?);
+        let mut side = Self { name: name.to_owned(), child, input, output };
+        side.answer()?.ready.with_context(|| format!("{name} is not ready"))?;
+        Ok(side)
+    }
+
+    /// The median time of `count` runs, in milliseconds.
+    pub(super) fn time(&mut self, work: &str, count: usize) -> Result<f64> {
+        let input = self.input.as_mut().context("no standard input")?;
+        writeln!(input, "{work} {count}").with_context(|| format!("{} has ended", self.name))?;
+        match self.answer()? {
+            Answer { ms: Some(times), .. } if !times.is_empty() => Ok(median(&times)),
+            Answer { error, .. } => bail!("{}: {}", self.name, error.unwrap_or_default()),
+        }
+    }
+
+    fn answer(&mut self) -> Result<Answer> {
+        let mut line = String::new();
+        self.output.read_line(&mut line)?;
+        serde_json::from_str(&line).with_context(|| format!("{} says {line:?}", self.name))
+    }
+}
+
+impl Drop for Side {
+    fn drop(&mut self) {
+        // Its input ends, and so does it.
+        drop(self.input.take());
+        let _ = self.child.wait();
+    }
+}
+
+/// What a whole command took.
+#[derive(Deserialize)]
+pub(super) struct Measured {
+    pub(super) seconds: f64,
+    pub(super) mib: f64,
+    pub(super) output: String,
+}
+
+pub(super) fn measured(bench: &Bench, words: &[OsString], env: &[(&str, &str)]) -> Result<Measured> {
+    let words = bench.python.script("measure.py", words);
+    let output = command(bench, &words, env).stderr(Stdio::inherit()).output()?;
+    if !output.status.success() {
+        bail!("measuring failed: {}", output.status);
+    }
+    serde_json::from_slice(&output.stdout).context("what measure.py printed")
+}
+
+fn command(bench: &Bench, words: &[OsString], env: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(&words[0]);
+    command.args(&words[1..]).current_dir(&bench.workspace.root);
+    command.env("PEERS_DIR", &bench.dir).env("RAYON_NUM_THREADS", "2").env("OMP_NUM_THREADS", "2");
+    command.envs(env.iter().copied());
+    command
+}
