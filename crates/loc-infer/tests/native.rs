@@ -39,7 +39,8 @@ fn a_model_file_predicts_what_its_network_says() {
             input[c * 256 * 256 + i] = f32::from(pixel.0[c]) / 255.0;
         }
     }
-    let raw = Forward::new(model.network(), &model.weights).unwrap().run(Photos::Floats(&input), 1).unwrap();
+    let raw =
+        Forward::new(model.network(), model.weights.clone()).unwrap().run(Photos::Floats(&input), 1).unwrap();
     let e = [raw.logits[0].exp(), raw.logits[1].exp()];
     for (got, e) in answer.probs.iter().zip(e.iter().map(|v| v / (e[0] + e[1]))) {
         assert!((got - e).abs() < 1e-6, "{:?}", answer.probs);

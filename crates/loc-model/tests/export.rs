@@ -98,7 +98,7 @@ fn rten_answers_as_the_network_does() {
     ];
     for (name, network, metadata) in cases {
         let weights = weights(&network);
-        let forward = Forward::new(network.clone(), &weights).unwrap();
+        let forward = Forward::new(network.clone(), weights.clone()).unwrap();
         let [channels, height, width] = network.input().0[..] else { panic!("{network:?}") };
         for opset in [11, 13] {
             let model = rten::Model::load(onnx(&network, &weights, metadata, opset).unwrap()).unwrap();
@@ -123,7 +123,7 @@ fn the_test_networks_tell_photos_apart() {
     for network in [five_conv(2, &NORMALIZATION), every_op(2)] {
         let photo =
             |seed| -> Vec<f32> { numbers(seed, network.input().len()).iter().map(|v| v.abs()).collect() };
-        let forward = Forward::new(network.clone(), &weights(&network)).unwrap();
+        let forward = Forward::new(network.clone(), weights(&network)).unwrap();
         let (a, b) = (
             forward.run(Photos::Floats(&photo(1)), 1).unwrap(),
             forward.run(Photos::Floats(&photo(2)), 1).unwrap(),

@@ -256,7 +256,7 @@ fn inference_gives_what_training_and_loc_net_give_and_no_gradient() {
     assert_eq!(numbers(&train.boxes), numbers(&infer.boxes));
     assert!(train.logits.track_op() && !infer.logits.track_op() && !infer.boxes.track_op());
     // loc-net's own forward pass, which loc-infer runs.
-    let forward = loc_net::Forward::new(model.network().clone(), &model.weights().unwrap()).unwrap();
+    let forward = loc_net::Forward::new(model.network().clone(), model.weights().unwrap()).unwrap();
     let native =
         forward.run(Photos::Floats(&photos.flatten_all().unwrap().to_vec1::<f32>().unwrap()), 2).unwrap();
     for (ours, theirs) in [(&infer.logits, &native.logits), (&infer.boxes, &native.boxes)] {

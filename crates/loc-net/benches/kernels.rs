@@ -124,7 +124,7 @@ fn whole_forward(c: &mut Criterion) {
             (p.name.clone(), Weight { shape: p.shape.clone(), data })
         })
         .collect();
-    let forward = Forward::new(network, &Weights(weights)).unwrap_or_else(|e| panic!("{e}"));
+    let forward = Forward::new(network, Weights(weights)).unwrap_or_else(|e| panic!("{e}"));
     let mut group = c.benchmark_group("whole forward");
     for n in [1, 32] {
         let photos: Vec<f32> = numbers(n * 3 * 256 * 256).iter().map(|v| v.abs()).collect();

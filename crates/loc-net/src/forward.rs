@@ -43,16 +43,15 @@ struct Activations {
 }
 
 impl Forward {
-    /// Keeps a copy of the weights for the network.
+    /// Takes over the weights for the network.
     ///
     /// # Errors
     ///
     /// [`NetError::Mismatch`] if the weights are not exactly the network's, or not all finite.
-    pub fn new(network: Network, weights: &Weights) -> Result<Self, NetError> {
+    pub fn new(network: Network, mut weights: Weights) -> Result<Self, NetError> {
         weights.check(&network)?;
-        let mut weights = weights.clone();
         let chain = Chain::of(&network, false).map(|mut chain| {
-            // The chain keeps them in its own order; the copies are not needed any more.
+            // The chain keeps its own in an order of its own.
             let own: Vec<Weight> =
                 chain.params().iter().filter_map(|(name, _)| weights.0.remove(name)).collect();
             chain.pack(&own.iter().map(|weight| weight.data.as_slice()).collect::<Vec<_>>());
@@ -268,7 +267,7 @@ mod tests {
             (p.name.clone(), Weight { shape: p.shape.clone(), data: single(&data) })
         });
         let weights = Weights(weights.collect());
-        Forward::new(network, &weights).unwrap()
+        Forward::new(network, weights).unwrap()
     }
 
     #[test]
@@ -300,7 +299,7 @@ mod tests {
         weights.0.insert("bn1.weight".into(), Weight { shape: vec![1], data: vec![0.0] });
         weights.0.insert("conv3.bias".into(), Weight { shape: vec![25], data: vec![0.0; 25] });
         weights.0.insert("conv4.bias".into(), Weight { shape: vec![48], data: vec![f32::NAN; 48] });
-        let message = Forward::new(network, &weights).unwrap_err().to_string();
+        let message = Forward::new(network, weights).unwrap_err().to_string();
         for part in
             ["missing `conv2.bias`", "extra `bn1.weight`", "`conv3.bias` has the shape [25]", "48 non-finite"]
         {

@@ -80,7 +80,7 @@ fn passes_and_predictions_use_their_buffers_again() {
         assert!(first > 8 << 20, "the first pass makes its buffers: {first} bytes");
         assert!(later < LITTLE, "a later pass asks for {later} bytes");
     }
-    let forward = Forward::new(network, &all).unwrap();
+    let forward = Forward::new(network, all).unwrap();
     for n in [1, N] {
         let photos = &photos[..n * 3 * 256 * 256];
         let run = || drop(forward.run(Photos::Bytes(photos), n).unwrap());

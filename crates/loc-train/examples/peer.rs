@@ -92,7 +92,7 @@ fn works(dir: &Path) -> BTreeMap<&'static str, Work> {
     let file = fs_err::read(dir.join("model.safetensors")).unwrap();
     let weights = WeightFile::parse(&file).unwrap().weights;
     for (name, n) in [("infer_1", 1), ("infer_32", BATCH)] {
-        let forward = Forward::new(network(), &weights).unwrap();
+        let forward = Forward::new(network(), weights.clone()).unwrap();
         let photos = bytes[..n * 3 * 256 * 256].to_vec();
         works.insert(
             name,

@@ -34,7 +34,7 @@ impl Native {
     /// # Errors
     ///
     /// [`Error::Weights`] if they are not exactly the network's, or not finite.
-    pub fn new(network: Network, weights: &Weights) -> Result<Self, Error> {
+    pub fn new(network: Network, weights: Weights) -> Result<Self, Error> {
         let forward = Forward::new(network, weights).map_err(|error| Error::Weights(error.into()))?;
         Ok(Self { forward })
     }
@@ -46,7 +46,7 @@ impl Native {
     /// [`Error`] if it is no model file, if its parts do not fit together, or if a weight is not finite.
     pub fn read(bytes: &[u8]) -> Result<(ModelMeta, Self), Error> {
         let ModelFile { meta, network, weights } = ModelFile::parse(bytes)?;
-        Ok((meta, Self::new(network, &weights)?))
+        Ok((meta, Self::new(network, weights)?))
     }
 
     fn run_photos(&self, photos: Photos, n: usize) -> Result<RawOutput, Error> {

@@ -41,7 +41,7 @@ pub fn check(onnx: &[u8], network: &Network, weights: &Weights) -> Result<Differ
     let fail = |reason: String| ModelError::Export(reason);
     let model =
         candle_onnx::onnx::ModelProto::decode(onnx).map_err(|e| fail(format!("not an ONNX file: {e}")))?;
-    let forward = Forward::new(network.clone(), weights)?;
+    let forward = Forward::new(network.clone(), weights.clone())?;
     let mut difference = Difference { cls: 0.0, loc: 0.0 };
     let mut noise = Noise(0);
     for batch in BATCHES {
