@@ -1,7 +1,8 @@
 """The tutorial as it is written, its notebook's steps in one process: `tutorial.py CSV SPLIT EPOCHS`.
 
-Photos by cv2, all of them in lists, float64 copies of each by the Dataset, a loader of two workers' worth of threads,
-softmax before cross-entropy, SGD, validation and a checkpoint after each epoch. Prints the seconds of each epoch.
+Photos by cv2 into lists of float64 arrays, split by position, made tensors, a DataLoader of batches of 32, softmax
+before cross-entropy, SGD, validation and a checkpoint after each epoch. Split and table are given, so that all sides
+train on the same photos. Prints the seconds of each epoch.
 """
 
 import csv

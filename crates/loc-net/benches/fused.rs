@@ -6,6 +6,8 @@
 #[cfg(target_arch = "x86_64")]
 #[path = "fused/forms.rs"]
 mod forms;
+#[cfg(target_arch = "x86_64")]
+mod numbers;
 
 fn main() {
     // Elsewhere there are no fused forms to time.

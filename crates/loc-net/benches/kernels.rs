@@ -4,6 +4,8 @@
 //! The others: "B/s" are bytes read and written. Whole forward: "elem/s" are photos a second.
 //! `RAYON_NUM_THREADS=1 cargo bench -p loc-net` times one core.
 
+mod numbers;
+
 use std::collections::BTreeMap;
 use std::hint::black_box;
 
@@ -11,19 +13,10 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use loc_net::kernels::photo::Photos;
 use loc_net::kernels::{ConvShape, PoolShape, avgpool2d, conv2d, linear, maxpool2d, relu};
 use loc_net::{Conv2d, Forward, InputShape, NetworkConfig, Normalization, Pool, Weight, Weights};
+use numbers::numbers;
 
 /// Photos a call.
 const BATCH: usize = 8;
-
-/// Numbers in −1..1 without order.
-fn numbers(n: usize) -> Vec<f32> {
-    let mut state = 1u32;
-    let mut next = || {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (state >> 8) as f32 / (1 << 23) as f32 - 1.0
-    };
-    (0..n).map(|_| next()).collect()
-}
 
 fn convolutions(c: &mut Criterion) {
     for (name, in_channels, side, out) in [

@@ -85,10 +85,10 @@ fn block(i: usize, shape: Fused, x: &[f64], w: &[f32], b: &[f32]) -> Vec<f64> {
         form.pack(w, b);
         let map = RowMap::planar(&x32, shape.in_size);
         form.forward(map, 0..height, &mut conv_rows::Scratch::default(), &mut got, &mut []);
-        let mut sums = conv_rows::WeightGradient::of(shape);
-        sums.add(|rows, out| conv_rows::spread(&shape, map, rows, out), &gy_last, &bytes);
+        let mut sums = conv_rows::WeightGradient::of(&form);
+        sums.add(|rows, out| form.spread(map, rows, out), &gy_last, &bytes);
         sums.add_to(&mut got_w, &mut got_b);
-        let mut kernels = InputGradient::of(shape);
+        let mut kernels = InputGradient::of(&form);
         kernels.pack(w);
         kernels.add(&gy_last, &bytes, &mut List::default(), &mut got_x);
     } else {
@@ -98,7 +98,7 @@ fn block(i: usize, shape: Fused, x: &[f64], w: &[f32], b: &[f32]) -> Vec<f64> {
         let x_last: Vec<f32> = (0..x.len()).map(|j| x32[j % ins * pixels + j / ins]).collect();
         let mut scratch = conv_tiles::Scratch::default();
         pool::forward(&form, &x_last, 0..height, &mut scratch, &mut got, &mut []);
-        let mut sums = conv_tiles::WeightGradient::of(shape);
+        let mut sums = conv_tiles::WeightGradient::of(&form);
         pool::backward(&form, &x_last, (&gy_last, &bytes), &mut scratch, &mut sums, &mut got_x);
         sums.write(&mut got_w, &mut got_b);
     }

@@ -23,8 +23,8 @@ use crate::workspace::{Workspace, protoc};
 /// The flags of `cargo xtask peers`.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Example:\n  cargo xtask peers --format json > peers.json\n\n\
-                        It installs benches/peers/requirements.txt (PyTorch, ONNX Runtime, OpenVINO, OpenCV; about \
-                        1.5 GB) into target/peers/venv, and takes about half an hour.")]
+                        It installs benches/peers/requirements.txt (PyTorch, ONNX Runtime, OpenVINO, OpenCV; \
+                        5.8 GB) into target/peers/venv; after that it takes about ten minutes.")]
 pub(crate) struct Options {
     /// What is printed on standard output
     #[arg(long, value_enum, default_value_t = Format::Text)]
@@ -209,7 +209,7 @@ impl Bench<'_> {
                 .collect::<Vec<_>>();
         let theirs = self.python.script("cold.py", &[self.dir.join("model.onnx").into(), photo.into()]);
         let pairs = (0..rounds).map(|_| {
-            let (a, b) = (measured(self, &ours, &[])?, measured(self, &theirs, &[])?);
+            let (a, b) = (measured(self, &ours)?, measured(self, &theirs)?);
             Ok((a.seconds * 1e3, b.seconds * 1e3))
         });
         Ok(Row::new("cold_start", peer, "ms", &pairs.collect::<Result<Vec<_>>>()?))
@@ -218,9 +218,9 @@ impl Bench<'_> {
     /// Thirty epochs of ours; three of theirs, and the rest at their mean.
     fn whole_run(&self, peer: &str) -> Result<Vec<Row>> {
         const MEASURED: f64 = 3.0;
-        let ours = measured(self, &self.train("whole", "30").words(), &[])?;
+        let ours = measured(self, &self.train("whole", "30").words())?;
         let args = [self.dir.join("dataset.csv").into(), self.dir.join("split.csv").into(), "3".into()];
-        let theirs = measured(self, &self.python.script("tutorial.py", &args), &[])?;
+        let theirs = measured(self, &self.python.script("tutorial.py", &args))?;
         let epochs: Vec<f64> = theirs.output.lines().filter_map(|line| line.parse().ok()).collect();
         ensure!(epochs.len() == 3, "the tutorial trained {} epochs, not 3", epochs.len());
         let whole = theirs.seconds + (30.0 - MEASURED) * epochs.iter().sum::<f64>() / MEASURED;

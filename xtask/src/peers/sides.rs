@@ -88,9 +88,9 @@ pub(super) struct Measured {
     pub(super) output: String,
 }
 
-pub(super) fn measured(bench: &Bench, words: &[OsString], env: &[(&str, &str)]) -> Result<Measured> {
+pub(super) fn measured(bench: &Bench, words: &[OsString]) -> Result<Measured> {
     let words = bench.python.script("measure.py", words);
-    let output = command(bench, &words, env).stderr(Stdio::inherit()).output()?;
+    let output = command(bench, &words, &[]).stderr(Stdio::inherit()).output()?;
     if !output.status.success() {
         bail!("measuring failed: {}", output.status);
     }

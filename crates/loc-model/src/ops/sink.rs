@@ -1,5 +1,5 @@
-//! Where the kernels leave the gradients of parameters: beside Candle's store, which would copy each of them three
-//! times, allocate as often, and wake threads of its own for it.
+//! Where the kernels leave the gradients of parameters: beside Candle's store, which would allocate zeros and a
+//! sum for each of them, and wake threads of its own for it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

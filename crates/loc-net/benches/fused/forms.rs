@@ -10,15 +10,7 @@ use loc_net::kernels::fused::{Fused, RowMap, SLACK};
 use loc_net::kernels::photo::Photos;
 use loc_net::{InputShape, NetworkConfig, Normalization, Pool};
 
-/// Numbers in −1..1 without order.
-fn numbers(n: usize) -> Vec<f32> {
-    let mut state = 1u32;
-    let mut next = || {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (state >> 8) as f32 / (1 << 23) as f32 - 1.0
-    };
-    (0..n).map(|_| next()).collect()
-}
+use crate::numbers::numbers;
 
 fn bytes(n: usize) -> Vec<u8> {
     // Half of them alive, about as in training.
@@ -68,12 +60,12 @@ fn rows(c: &mut Criterion) {
         });
         group.throughput(sparse(&shape));
         let (gy, winners) = (numbers(cells), bytes(cells));
-        let mut sums = conv_rows::WeightGradient::of(shape);
+        let mut sums = conv_rows::WeightGradient::of(&form);
         group.bench_function("weight gradient", |bench| {
             let map = RowMap::planar(black_box(&x), shape.in_size);
-            bench.iter(|| sums.add(|rows, out| conv_rows::spread(&shape, map, rows, out), &gy, &winners));
+            bench.iter(|| sums.add(|rows, out| form.spread(map, rows, out), &gy, &winners));
         });
-        let mut kernels = InputGradient::of(shape);
+        let mut kernels = InputGradient::of(&form);
         kernels.pack(&w);
         let mut gx = vec![0.0; side * side * in_channels + SLACK];
         let mut list = conv_rows::List::default();
@@ -104,7 +96,7 @@ fn tiles(c: &mut Criterion) {
             bench.iter(|| pool::forward(&form, black_box(&x), 0..height, &mut scratch, &mut y, &mut winners));
         });
         let (gy, winners) = (numbers(cells), bytes(cells));
-        let mut sums = conv_tiles::WeightGradient::of(shape);
+        let mut sums = conv_tiles::WeightGradient::of(&form);
         let mut gx = vec![0.0; x.len() + SLACK];
         group.throughput(sparse(&shape));
         group.bench_function("both gradients", |bench| {
@@ -123,14 +115,14 @@ fn tiles(c: &mut Criterion) {
     }
 }
 
-/// A batch, to see what larger products give.
-struct Batch {
+/// One photo as often as a batch has photos.
+struct Photo {
     x: Vec<f32>,
     alive: Vec<u8>,
     gy: Vec<f32>,
 }
 
-impl average::Photos for Batch {
+impl average::Batch for Photo {
     fn input(&self, _: usize) -> &[f32] {
         &self.x
     }
@@ -169,8 +161,8 @@ fn last(c: &mut Criterion) {
     }
     let Throughput::Elements(flop) = direct(&shape) else { return };
     group.throughput(Throughput::Elements(2 * flop * N as u64));
-    let batch = Batch { x, alive: vec![1; form.byte_len()], gy: numbers(form.out_len()) };
-    let mut sums = conv_tiles::WeightGradient::of(shape);
+    let batch = Photo { x, alive: vec![1; form.byte_len()], gy: numbers(form.out_len()) };
+    let mut sums = conv_tiles::WeightGradient::of(form.tiles());
     let (mut buffers, mut gx) = (average::Gradient::default(), vec![0.0; N * (12 * 12 * 48 + SLACK)]);
     group.bench_function(format!("both gradients {N}"), |bench| {
         bench.iter(|| form.backward(N, black_box(&batch), &mut buffers, &mut sums, &mut gx));

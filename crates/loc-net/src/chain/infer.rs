@@ -5,7 +5,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::plan::{Chain, GROUP};
-use crate::idle::Idle;
+use crate::idle::{Idle, grow};
 use crate::kernels::conv_rows::{self, Rows};
 use crate::kernels::conv_tiles::{self, average, pool};
 use crate::kernels::fused::RowMap;
@@ -60,6 +60,15 @@ impl Chain {
         3 * self.size.0 * crate::kernels::fused::run(self.size.1)
     }
 
+    /// A photo as the first block reads it: as it is, or converted into the buffer.
+    pub(super) fn converted<'a>(&self, photo: Photos<'a>, buffer: &'a mut Vec<f32>) -> RowMap<'a> {
+        if photo::needs_buffer(photo, &self.affine) {
+            grow(buffer, self.photo_rows_len());
+            photo::to_rows(photo, &self.affine, self.size.1, 0..self.size.0, buffer);
+        }
+        photo::row_map(photo, &self.affine, self.size.1, buffer)
+    }
+
     /// Some pooled rows of a block: `before` is the map before it (for the first block the photo's).
     pub(super) fn block(
         &self,
@@ -109,15 +118,12 @@ impl Chain {
         let Maps { photo: buffer, between, before_last, input, scratch } = maps;
         for i in 0..n {
             let photo = photos.slice(i, 1, self.photo_len());
-            if photo::needs_buffer(photo, &self.affine) {
-                buffer.resize(self.photo_rows_len(), 0.0);
-                photo::to_rows(photo, &self.affine, self.size.1, 0..self.size.0, buffer);
-            }
+            let photo = self.converted(photo, buffer);
             for block in 0..=last {
                 let (done, rest) = between.split_at_mut(block);
                 let before = match done.last() {
                     Some(map) => self.view(block - 1, map),
-                    None => photo::row_map(photo, &self.affine, self.size.1, buffer),
+                    None => photo,
                 };
                 let y = match rest.first_mut() {
                     Some(map) => {

@@ -80,7 +80,7 @@ struct Window<'a> {
     out_len: usize,
 }
 
-impl average::Photos for Window<'_> {
+impl average::Batch for Window<'_> {
     fn input(&self, photo: usize) -> &[f32] {
         &self.maps[(self.first + photo) * self.map_len..][..self.map_len]
     }
@@ -97,20 +97,20 @@ impl Pass {
     #[must_use]
     pub fn new(chain: Chain) -> Self {
         let part = || Part {
-            rows: chain.rows.iter().map(|form| conv_rows::WeightGradient::of(*form.shape())).collect(),
-            tiles: chain.tiles.iter().map(|form| conv_tiles::WeightGradient::of(*form.shape())).collect(),
+            rows: chain.rows.iter().map(conv_rows::WeightGradient::of).collect(),
+            tiles: chain.tiles.iter().map(conv_tiles::WeightGradient::of).collect(),
             gradients: Default::default(),
             list: conv_rows::List::default(),
             scratch: Scratch::default(),
         };
         let last = Last {
-            sums: conv_tiles::WeightGradient::of(*chain.last.tiles().shape()),
+            sums: conv_tiles::WeightGradient::of(chain.last.tiles()),
             buffers: average::Gradient::default(),
             gx: Vec::new(),
         };
         Self {
             params: Vec::new(),
-            kernels: chain.rows.iter().skip(1).map(|form| InputGradient::of(*form.shape())).collect(),
+            kernels: chain.rows.iter().skip(1).map(InputGradient::of).collect(),
             photos: 0,
             saved: (0..chain.blocks()).map(|_| Saved::default()).collect(),
             alive: Vec::new(),
@@ -295,10 +295,7 @@ impl Chain {
         let Group { photo: buffer, input, scratch } = buffers;
         for i in 0..n {
             let photo = photos.slice(i, 1, self.photo_len());
-            if photo::needs_buffer(photo, &self.affine) {
-                buffer.resize(self.photo_rows_len(), 0.0);
-                photo::to_rows(photo, &self.affine, self.size.1, 0..self.size.0, buffer);
-            }
+            let photo = self.converted(photo, buffer);
             for block in 0..self.blocks() {
                 let (done, rest) = share.split_at_mut(block);
                 let before = match done.last() {
@@ -306,7 +303,7 @@ impl Chain {
                         let len = self.map_len(block - 1);
                         self.view(block - 1, &maps[i * len..][..len])
                     }
-                    None => photo::row_map(photo, &self.affine, self.size.1, buffer),
+                    None => photo,
                 };
                 let (maps, winners) = &mut rest[0];
                 let (len, bytes) = (self.map_len(block), self.cells(block) + SLACK);
@@ -360,7 +357,7 @@ impl Chain {
             match block.checked_sub(1) {
                 Some(before) => {
                     let map = self.view(before, map(before));
-                    let fill = |rows, out: &mut [f32]| conv_rows::spread(shape, map, rows, out);
+                    let fill = |rows, out: &mut [f32]| form.spread(map, rows, out);
                     rows[block].add(fill, g, winners(block));
                 }
                 None => {

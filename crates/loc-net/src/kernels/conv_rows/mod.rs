@@ -4,21 +4,25 @@
 //! after the pool, for 0.4 of the products of a direct sum. Six output channels by sixteen columns stay in registers;
 //! the last block of columns, and the last strip of rows, overlap their neighbours instead of being masked.
 //!
-//! Backward, three of four cells of each window have no gradient, and none has where relu was off. `gradient` walks
-//! the cells that won: a weight gradient adds the patch of the input around each, an input gradient adds the kernel.
+//! Backward, three of four cells of each window have no gradient, and none has where relu was off: [`WeightGradient`] and
+//! [`InputGradient`] list the others (`living`) and walk them alone.
 //!
 //! AVX2 and FMA only ([`Rows::of`] says where it fits); the plain twin is [`super::fused::scalar`].
 
 mod avx2;
-mod gradient;
+mod input_gradient;
+mod living;
+mod pixels;
 #[cfg(test)]
 mod tests;
+mod weight_gradient;
 
 use std::ops::Range;
 
 use super::fused::{Fused, RowMap, run};
 use super::winograd;
-pub use gradient::{InputGradient, List, WeightGradient, pixel, spread};
+pub use input_gradient::{InputGradient, List};
+pub use weight_gradient::WeightGradient;
 
 /// Output channels of a tile.
 const CHANNELS: usize = 6;

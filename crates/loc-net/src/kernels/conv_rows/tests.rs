@@ -75,27 +75,25 @@ fn check_forward(twin: &Twin, layout: Layout, cut: usize) {
 }
 
 fn check_gradients(twin: &Twin) {
-    if Rows::of(twin.shape, Layout::Rows).is_none() {
-        return;
-    }
+    let Some(form) = Rows::of(twin.shape, Layout::Rows) else { return };
     let Fused { in_channels: ins, in_size: (height, width), .. } = twin.shape;
     let (gy, winners) = (twin.last(&single(&twin.gy)), twin.last(&twin.winners));
-    let step = pixel(ins);
+    let step = pixels::pixel(ins);
     let mut x = vec![7.0f32; height * width * step + SLACK];
     let planar = single(&twin.x);
     let map = RowMap::planar(&planar, twin.shape.in_size);
-    spread(&twin.shape, map, 0..height, &mut x);
+    form.spread(map, 0..height, &mut x);
     for (i, v) in twin.x.iter().enumerate() {
         assert_eq!(x[i % (height * width) * step + i / (height * width)], *v as f32);
     }
-    let mut sums = WeightGradient::of(twin.shape);
-    sums.add(|rows, out| spread(&twin.shape, map, rows, out), &gy, &winners);
+    let mut sums = WeightGradient::of(&form);
+    sums.add(|rows, out| form.spread(map, rows, out), &gy, &winners);
     let (mut gw, mut gb) = (vec![0.0; twin.gw.len()], vec![0.0; twin.gb.len()]);
     sums.add_to(&mut gw, &mut gb);
     assert_close("gw", &gw, &twin.gw, 3e-6);
     assert_close("gb", &gb, &twin.gb, 3e-6);
     // A second photo doubles the sums, and `clear` forgets both.
-    sums.add(|rows, out| spread(&twin.shape, map, rows, out), &gy, &winners);
+    sums.add(|rows, out| form.spread(map, rows, out), &gy, &winners);
     let twice: Vec<f64> = twin.gw.iter().map(|g| 2.0 * g).collect();
     gw.fill(0.0);
     sums.add_to(&mut gw, &mut gb);
@@ -105,7 +103,7 @@ fn check_gradients(twin: &Twin) {
     sums.add_to(&mut gw, &mut gb);
     assert!(gw.iter().all(|g| *g == 0.0));
 
-    let mut kernels = InputGradient::of(twin.shape);
+    let mut kernels = InputGradient::of(&form);
     kernels.pack(&single(&twin.w));
     let mut gx = vec![0.0f32; height * width * ins + SLACK];
     kernels.add(&gy, &winners, &mut List::default(), &mut gx);

@@ -6,8 +6,10 @@ use std::arch::x86_64::{
     __m256, _mm_add_ps, _mm_loadu_ps, _mm_storeu_ps, _mm256_add_ps, _mm256_castps256_ps128, _mm256_fmadd_ps,
     _mm256_loadu_ps, _mm256_mul_ps, _mm256_set1_ps, _mm256_setzero_ps, _mm256_storeu_ps,
 };
+use std::ops::Range;
 
-use super::{BLOCK, Fused, PRODUCTS};
+use super::{BLOCK, Fused, Grid, PRODUCTS, Tiles};
+use crate::kernels::gemm::avx2::Product;
 use crate::kernels::shared::Shared;
 use crate::kernels::simd::{arrays, transpose, vectors};
 use crate::kernels::winograd::avx2 as transform;
@@ -21,7 +23,7 @@ use crate::kernels::winograd::{INPUTS, KERNEL, OUTPUTS, TAPS};
 /// AVX2 and FMA are available; 8×8 pixels of `channels` (at least 8) can be read, `channels` of each plane written.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-pub(super) unsafe fn input(x: *const f32, row: usize, channels: usize, to: *mut f32, plane: usize) {
+unsafe fn input(x: *const f32, row: usize, channels: usize, to: *mut f32, plane: usize) {
     for vector in 0..channels.div_ceil(8) {
         // The last vector overlaps the one before where channels are no multiple of eight.
         let at = (8 * vector).min(channels - 8);
@@ -41,6 +43,51 @@ pub(super) unsafe fn input(x: *const f32, row: usize, channels: usize, to: *mut 
     }
 }
 
+/// [`input`] of some tiles of the photo `x`, the first one's numbers at `to`, each next one's behind them.
+///
+/// # Safety
+///
+/// AVX2 and FMA are available; `x` holds the photo, each plane of `to` the tiles' channels.
+#[target_feature(enable = "avx2,fma")]
+pub(super) unsafe fn inputs(
+    (shape, grid): (&Fused, Grid),
+    x: *const f32,
+    tiles: Range<usize>,
+    to: *mut f32,
+    plane: usize,
+) {
+    let (ins, width) = (shape.in_channels, shape.in_size.1);
+    for (i, tile) in tiles.enumerate() {
+        let (top, left) = grid.start(tile);
+        // SAFETY: a tile of 8×8 pixels ends with the map at most.
+        unsafe { input(x.add((top * width + left) * ins), width * ins, ins, to.add(i * ins), plane) };
+    }
+}
+
+/// The adjoint of [`inputs`]: adds to the photo's gradient `gx`.
+///
+/// # Safety
+///
+/// As [`inputs`]; each plane of `gv` holds whole vectors of the tiles' channels.
+#[target_feature(enable = "avx2,fma")]
+pub(super) unsafe fn inputs_adjoint(
+    (shape, grid): (&Fused, Grid),
+    gv: *const f32,
+    plane: usize,
+    tiles: Range<usize>,
+    gx: *mut f32,
+) {
+    let (ins, width) = (shape.in_channels, shape.in_size.1);
+    for (i, tile) in tiles.enumerate() {
+        let (top, left) = grid.start(tile);
+        // SAFETY: a tile of 8×8 pixels ends with the map at most.
+        unsafe {
+            let to = gx.add((top * width + left) * ins);
+            input_adjoint(gv.add(i * ins.next_multiple_of(8)), plane, to, width * ins, ins);
+        }
+    }
+}
+
 /// Adds `B · gv · Bᵀ` to the tile at `gx`: the adjoint of [`input`]. The planes at `gv` have whole vectors.
 ///
 /// # Safety
@@ -48,7 +95,7 @@ pub(super) unsafe fn input(x: *const f32, row: usize, channels: usize, to: *mut 
 /// As [`input`], with reading and writing exchanged.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-pub(super) unsafe fn input_adjoint(gv: *const f32, plane: usize, gx: *mut f32, row: usize, channels: usize) {
+unsafe fn input_adjoint(gv: *const f32, plane: usize, gx: *mut f32, row: usize, channels: usize) {
     for vector in 0..channels.div_ceil(8) {
         let at = 8 * vector;
         // SAFETY: the caller's promise; where only four channels are left, four are written.
@@ -102,6 +149,55 @@ pub(super) unsafe fn output_adjoint(gy: &[[__m256; OUTPUTS]; OUTPUTS], gm: *mut 
             // SAFETY: the caller's promise.
             unsafe { _mm256_storeu_ps(gm.add((r * INPUTS + c) * plane), v) };
         }
+    }
+}
+
+/// `M[p] = V[p] · U[p]` for all 64 products: n tiles at `v`, one block of output channels, to `m`.
+///
+/// # Safety
+///
+/// AVX2 and FMA are available; `v` is `[64][n][in]`, `m` is `[64][n][width of the block]`.
+#[target_feature(enable = "avx2,fma")]
+pub(super) unsafe fn products(form: &Tiles, block: usize, n: usize, v: *const f32, m: *mut f32) {
+    let ins = form.shape.in_channels;
+    let (u, width) = form.block(block);
+    for p in 0..PRODUCTS {
+        // SAFETY: the matrices of product p.
+        unsafe {
+            let product = Product {
+                a: (v.add(p * n * ins), ins, 1),
+                b: (u.as_ptr().add(p * ins * width), width),
+                c: (m.add(p * n * width), width),
+                add: false,
+            };
+            product.run((n, width, ins));
+        }
+    }
+}
+
+/// `gV = gM · Uᵀ` and `gU += Vᵀ · gM` of product `p`, n tiles.
+///
+/// # Safety
+///
+/// AVX2 and FMA are available; `v` is `[n][in]`, `gm` is `[n][out]`, `gv` is `[n][in up to whole vectors]` and `gu` is
+/// `[in][out]`.
+#[target_feature(enable = "avx2,fma")]
+pub(super) unsafe fn product_adjoint(
+    form: &Tiles,
+    p: usize,
+    n: usize,
+    (v, gm): (*const f32, *const f32),
+    (gv, gu): (*mut f32, *mut f32),
+) {
+    let (ins, outs) = (form.shape.in_channels, form.shape.out_channels);
+    let padded = ins.next_multiple_of(8);
+    // SAFETY: the caller's promise; the adjoint weights of product p.
+    unsafe {
+        let ut = (form.adjoint.as_ptr().add(p * outs * padded), padded);
+        let of_v = Product { a: (gm, outs, 1), b: ut, c: (gv, padded), add: false };
+        of_v.run((n, padded, outs));
+        let of_u = Product { a: (v, 1, ins), b: (gm, outs), c: (gu, outs), add: true };
+        of_u.run((ins, outs, n));
     }
 }
 

@@ -134,6 +134,35 @@ impl Axis {
     }
 }
 
+/// The tiles of a map, numbered row by row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Grid {
+    down: Axis,
+    across: Axis,
+}
+
+impl Grid {
+    /// Tiles over a map of outputs.
+    fn over((height, width): (usize, usize)) -> Self {
+        Self { down: Axis::over(height), across: Axis::over(width) }
+    }
+
+    /// Tiles in all.
+    fn count(self) -> usize {
+        self.down.tiles * self.across.tiles
+    }
+
+    /// First output of a tile, (row, column).
+    fn start(self, tile: usize) -> (usize, usize) {
+        (self.down.start(tile / self.across.tiles), self.across.start(tile % self.across.tiles))
+    }
+
+    /// First output that only this tile gives, not the one above or to the left, (row, column).
+    fn fresh(self, tile: usize) -> (usize, usize) {
+        (Axis::fresh(tile / self.across.tiles), Axis::fresh(tile % self.across.tiles))
+    }
+}
+
 /// The sums of a block's weight gradient over some photos, in the transformed domain: `gU`, `[64][in][out]`.
 #[derive(Debug)]
 pub struct WeightGradient {
@@ -145,7 +174,8 @@ pub struct WeightGradient {
 impl WeightGradient {
     /// Zeros.
     #[must_use]
-    pub fn of(shape: Fused) -> Self {
+    pub fn of(form: &Tiles) -> Self {
+        let shape = form.shape;
         let sums = vec![0.0; PRODUCTS * shape.in_channels * shape.out_channels];
         Self { shape, sums, bias: vec![0.0; shape.out_channels] }
     }

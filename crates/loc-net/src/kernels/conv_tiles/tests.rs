@@ -71,7 +71,7 @@ fn check_pool(shape: Fused, cut: usize) {
     let planar_winners: Vec<u8> =
         planar(winners.iter().map(|b| f64::from(*b)).collect()).iter().map(|b| *b as u8).collect();
     scalar::backward(&shape, (&x, &w), (&planar(gy.clone()), &planar_winners), (&mut gw, &mut gb), &mut gx);
-    let mut sums = WeightGradient::of(shape);
+    let mut sums = WeightGradient::of(&tiles);
     let mut got_x = vec![7.0; x.len() + SLACK];
     pool::backward(&tiles, &x_last, (&single(&gy), &winners), &mut scratch, &mut sums, &mut got_x);
     let (mut got_w, mut got_b) = (vec![7.0; w.len()], vec![7.0; b.len()]);
@@ -89,14 +89,14 @@ fn check_pool(shape: Fused, cut: usize) {
     assert!(got_w.iter().chain(&got_b).all(|g| *g == 0.0));
 }
 
-/// A batch of two photos, for [`average`].
-struct Batch {
+/// Two photos, for [`average`].
+struct Photos {
     x: Vec<Vec<f32>>,
     alive: Vec<u8>,
     gy: Vec<f32>,
 }
 
-impl average::Photos for Batch {
+impl average::Batch for Photos {
     fn input(&self, photo: usize) -> &[f32] {
         &self.x[photo]
     }
@@ -153,8 +153,8 @@ fn check_average(shape: Fused, window: Pool) {
     let (mut gw, mut gb, mut gx) = (vec![0.0; w.len()], vec![0.0; b.len()], vec![0.0; x.len()]);
     conv2d::scalar::backward_weights(&conv, N, &x, &g_map, &mut gw, &mut gb);
     conv2d::scalar::backward_input(&conv, N, &w, &g_map, &mut gx);
-    let batch = Batch { x: photos, alive, gy: single(&gy) };
-    let mut sums = WeightGradient::of(shape);
+    let batch = Photos { x: photos, alive, gy: single(&gy) };
+    let mut sums = WeightGradient::of(form.tiles());
     let mut got_x = vec![7.0; N * (conv.in_len() + SLACK)];
     form.backward(N, &batch, &mut average::Gradient::default(), &mut sums, &mut got_x);
     let (mut got_w, mut got_b) = (vec![7.0; w.len()], vec![7.0; b.len()]);

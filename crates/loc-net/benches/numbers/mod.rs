@@ -1,0 +1,11 @@
+//! What the benches compute on.
+
+/// Numbers in −1..1 without order.
+pub(crate) fn numbers(n: usize) -> Vec<f32> {
+    let mut state = 1u32;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as f32 / (1 << 23) as f32 - 1.0
+    };
+    (0..n).map(|_| next()).collect()
+}
