@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::kernels::fused::{DEAD, SLACK, scalar};
-use crate::kernels::testing::{assert_close, numbers, single};
+use crate::kernels::testing::{assert_close, assert_within, numbers, single};
 
 /// What the twin says of a block: output, bytes, and gradients of a random output gradient.
 struct Twin {
@@ -91,7 +91,8 @@ fn check_gradients(twin: &Twin) {
     let (mut gw, mut gb) = (vec![0.0; twin.gw.len()], vec![0.0; twin.gb.len()]);
     sums.add_to(&mut gw, &mut gb);
     assert_close("gw", &gw, &twin.gw, 3e-6);
-    assert_close("gb", &gb, &twin.gb, 3e-6);
+    // Numbers of either sign: their sum is as large as the root of how many there are, or much smaller.
+    assert_within("gb", &gb, &twin.gb, 3e-6 * (twin.shape.pooled_cells() as f64).sqrt());
     // A second photo doubles the sums, and `clear` forgets both.
     sums.add(|rows, out| form.spread(map, rows, out), &gy, &winners);
     let twice: Vec<f64> = twin.gw.iter().map(|g| 2.0 * g).collect();

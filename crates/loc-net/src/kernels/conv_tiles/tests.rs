@@ -8,6 +8,9 @@ use crate::kernels::fused::{SLACK, scalar};
 use crate::kernels::testing::{assert_close, numbers, single};
 use crate::kernels::{PoolShape, avgpool2d, conv2d, relu};
 
+/// Of the largest value. Among 4000 random shapes some reach 1.1e-5.
+const ROUNDING: f64 = 4e-5;
+
 fn rounded(seed: u64, n: usize) -> Vec<f64> {
     numbers(seed, n).iter().map(|v| f64::from(*v as f32)).collect()
 }
@@ -55,7 +58,7 @@ fn check_pool(shape: Fused, cut: usize) {
         let from = part.start * row;
         pool::forward(&tiles, &x_last, part, &mut scratch, &mut got[from..], &mut bytes[from..]);
     }
-    assert_close("y", &got, &y, 1e-5);
+    assert_close("y", &got, &y, ROUNDING);
     let differing = winners.iter().zip(&bytes).filter(|(a, b)| a != b).count();
     assert!(differing * 1000 <= y.len() + 1000, "{differing} of {} winners differ", y.len());
     let mut plain = vec![7.0; y.len()];
@@ -76,14 +79,14 @@ fn check_pool(shape: Fused, cut: usize) {
     pool::backward(&tiles, &x_last, (&single(&gy), &winners), &mut scratch, &mut sums, &mut got_x);
     let (mut got_w, mut got_b) = (vec![7.0; w.len()], vec![7.0; b.len()]);
     sums.write(&mut got_w, &mut got_b);
-    assert_close("gw", &got_w, &gw, 2e-5);
-    assert_close("gb", &got_b, &gb, 2e-5);
-    assert_close("gx", &got_x[..x.len()], &last(&gx, shape.in_channels, 0), 1e-5);
+    assert_close("gw", &got_w, &gw, ROUNDING);
+    assert_close("gb", &got_b, &gb, ROUNDING);
+    assert_close("gx", &got_x[..x.len()], &last(&gx, shape.in_channels, 0), ROUNDING);
     // Merged with itself the sums are twice as large; cleared, nothing.
     let twin = WeightGradient { shape, sums: sums.sums.clone(), bias: sums.bias.clone() };
     sums.merge(&twin);
     sums.write(&mut got_w, &mut got_b);
-    assert_close("gb twice", &got_b, &gb.iter().map(|g| 2.0 * g).collect::<Vec<_>>(), 2e-5);
+    assert_close("gb twice", &got_b, &gb.iter().map(|g| 2.0 * g).collect::<Vec<_>>(), ROUNDING);
     sums.clear();
     sums.write(&mut got_w, &mut got_b);
     assert!(got_w.iter().chain(&got_b).all(|g| *g == 0.0));
@@ -132,7 +135,7 @@ fn check_average(shape: Fused, window: Pool) {
         let from = form.block_start(block);
         form.forward(&input, block, &mut scratch, (&mut got[from..], form.out_len()), &mut alive);
     }
-    assert_close("y", &got, &y, 1e-5);
+    assert_close("y", &got, &y, ROUNDING);
     for (photo, bytes) in alive.chunks(form.byte_len()).enumerate() {
         let expected = last(&map[photo * conv.out_len()..][..conv.out_len()], shape.out_channels, 0);
         for (byte, v) in bytes.iter().zip(expected) {
@@ -159,10 +162,10 @@ fn check_average(shape: Fused, window: Pool) {
     form.backward(N, &batch, &mut average::Gradient::default(), &mut sums, &mut got_x);
     let (mut got_w, mut got_b) = (vec![7.0; w.len()], vec![7.0; b.len()]);
     sums.write(&mut got_w, &mut got_b);
-    assert_close("gw", &got_w, &gw, 2e-5);
-    assert_close("gb", &got_b, &gb, 2e-5);
+    assert_close("gw", &got_w, &gw, ROUNDING);
+    assert_close("gb", &got_b, &gb, ROUNDING);
     for (got, gx) in got_x.chunks(conv.in_len() + SLACK).zip(gx.chunks(conv.in_len())) {
-        assert_close("gx", &got[..conv.in_len()], &last(gx, shape.in_channels, 0), 1e-5);
+        assert_close("gx", &got[..conv.in_len()], &last(gx, shape.in_channels, 0), ROUNDING);
     }
 }
 
