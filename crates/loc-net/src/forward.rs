@@ -29,6 +29,8 @@ pub struct Forward {
     weights: Weights,
     /// The first layers, where the fused forms take them.
     chain: Option<Chain>,
+    /// The layers behind the chain, those together that none of the others waits for.
+    levels: Vec<Vec<usize>>,
     /// Buffers of photos that have been through, for the next ones.
     idle: Idle<Activations>,
     maps: Idle<Maps>,
@@ -57,7 +59,8 @@ impl Forward {
             chain.pack(&own.iter().map(|weight| weight.data.as_slice()).collect::<Vec<_>>());
             chain
         });
-        Ok(Self { network, weights, chain, idle: Idle::default(), maps: Idle::default() })
+        let levels = levels(&network, chain.as_ref().map_or(0, Chain::layers));
+        Ok(Self { network, weights, chain, levels, idle: Idle::default(), maps: Idle::default() })
     }
 
     /// The network it runs.
@@ -82,7 +85,8 @@ impl Forward {
         let classes = self.network.classes();
         let mut output = Output { logits: vec![0.0; n * classes], boxes: vec![0.0; n * 4] };
         match &self.chain {
-            Some(chain) if n >= rayon::current_num_threads() => {
+            // One photo alone is spread even where there is one thread: its tasks then run here, not in the pool.
+            Some(chain) if n > 1 && n >= rayon::current_num_threads() => in_the_pool(|| {
                 self.idle.with(|activations| {
                     self.reserve(activations, n);
                     let features = &mut activations.layers[chain.layers() - 1][..n * chain.out_len()];
@@ -90,7 +94,7 @@ impl Forward {
                     self.run_layers(chain.layers(), n, &[], activations);
                     self.answer(activations, n, &mut output.logits, &mut output.boxes);
                 });
-            }
+            }),
             _ => {
                 let answers =
                     output.logits.par_chunks_exact_mut(classes).zip(output.boxes.par_chunks_exact_mut(4));
@@ -160,17 +164,24 @@ impl Forward {
         }
     }
 
-    /// One photo with all threads: the chain's stages, then one stage a layer.
+    /// One photo with all threads: the chain's stages, then one stage a level.
     fn spread(&self, chain: &Chain, photo: Photos, activations: &mut Activations) {
         self.maps.with(|maps| {
             let first = chain.layers();
             let outputs: Vec<Shared<f32>> = activations.layers.iter_mut().map(|y| Shared::new(y)).collect();
             let spread = Spread::new(chain, photo, maps, &self.maps, &outputs[first - 1]);
             let own = spread.stages();
-            let layers = (first..self.network.layers().len()).map(|layer| self.tasks(layer));
-            relay(own.iter().copied().chain(layers), &|stage, task| match stage.checked_sub(own.len()) {
+            let levels = self.levels.iter().map(|level| level.iter().map(|layer| self.tasks(*layer)).sum());
+            relay(own.iter().copied().chain(levels), &|stage, mut task| match stage.checked_sub(own.len()) {
                 None => spread.run(stage, task),
-                Some(layer) => self.run_task(first + layer, task, &outputs),
+                Some(level) => {
+                    for layer in &self.levels[level] {
+                        match task.checked_sub(self.tasks(*layer)) {
+                            None => return self.run_task(*layer, task, &outputs),
+                            Some(rest) => task = rest,
+                        }
+                    }
+                }
             });
         });
     }
@@ -203,9 +214,8 @@ impl Forward {
             (x, outputs[index].range(part.start, part.len()))
         };
         if matches!(layer.op, Op::Linear { .. }) {
-            let features = linear::Features { input: x.len(), output: part.len() };
             let w = &self.param(index, "weight")[part.start * x.len()..part.end * x.len()];
-            linear::forward(features, 1, x, w, &self.param(index, "bias")[part], y);
+            linear::forward_one(x, w, &self.param(index, "bias")[part], y);
         } else {
             let mut winners = vec![0; if matches!(layer.op, Op::MaxPool2d(_)) { y_len } else { 0 }];
             self.run_layer(index, 1, x, y, &mut winners);
@@ -249,6 +259,30 @@ impl Forward {
             Op::Sigmoid => y.iter_mut().zip(x).for_each(|(y, x)| *y = 1.0 / (1.0 + (-x).exp())),
         }
     }
+}
+
+/// Runs `f` on a thread of the pool: one change of threads, where each parallel layer would take one of its own.
+fn in_the_pool(f: impl FnOnce() + Send) {
+    match rayon::current_thread_index() {
+        Some(_) => f(),
+        None => rayon::scope(|_| f()),
+    }
+}
+
+/// The layers from `first` on by how many of them stand between a layer and those before `first`.
+fn levels(network: &Network, first: usize) -> Vec<Vec<usize>> {
+    let mut depths = vec![0; network.layers().len()];
+    let mut levels: Vec<Vec<usize>> = Vec::new();
+    for (i, layer) in network.layers().iter().enumerate().skip(first) {
+        let before = |source: &Source| match source {
+            Source::Layer(j) if *j >= first => depths[*j] + 1,
+            _ => 0,
+        };
+        depths[i] = layer.inputs.iter().map(before).max().unwrap_or(0);
+        levels.resize_with(levels.len().max(depths[i] + 1), Vec::new);
+        levels[depths[i]].push(i);
+    }
+    levels
 }
 
 #[cfg(test)]

@@ -11,10 +11,11 @@ use loc_train::{Config, ModelFile};
 use crate::args::ReadingArgs;
 use crate::output::Usage;
 
-/// Sets the number of threads that compute; 0 leaves it to `RAYON_NUM_THREADS`, else one a core.
+/// Sets the number of threads that compute, this one among them; 0 leaves it to `RAYON_NUM_THREADS`, else one a core.
 pub(super) fn use_threads(threads: usize) -> Result<()> {
     rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
+        .use_current_thread()
         .build_global()
         .map_err(|e| Usage(format!("--threads {threads}: {e}")).into())
 }

@@ -5,15 +5,29 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::plan::{Chain, GROUP};
-use crate::idle::{Idle, grow};
+use crate::idle::Idle;
 use crate::kernels::conv_rows::{self, Rows};
 use crate::kernels::conv_tiles::{self, average, pool};
 use crate::kernels::fused::RowMap;
 use crate::kernels::photo::{self, Photos};
 
+/// Pooled rows that the first block computes from one strip of the photo: what is converted stays in the cache.
+pub(super) const BAND: usize = 16;
+
+/// What a block reads.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Before<'a> {
+    /// The photo: the first block.
+    Photo(Photos<'a>),
+    /// The map behind the block before.
+    Map(RowMap<'a>),
+}
+
 /// Buffers of one thread.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
+    /// A strip of the photo, where it has to be converted.
+    photo: Vec<f32>,
     pub(super) rows: conv_rows::Scratch,
     pub(super) tiles: conv_tiles::Scratch,
 }
@@ -21,8 +35,6 @@ pub(super) struct Scratch {
 /// The maps of some photos between the convolutions.
 #[derive(Debug, Default)]
 pub(crate) struct Maps {
-    /// The photo itself, where it has to be converted.
-    pub(super) photo: Vec<f32>,
     /// One photo's map behind each block but the last.
     pub(super) between: Vec<Vec<f32>>,
     /// The maps before the last convolution.
@@ -55,37 +67,54 @@ impl Chain {
         row * rows
     }
 
-    /// Values of a photo as rows of runs.
-    pub(super) fn photo_rows_len(&self) -> usize {
-        3 * self.size.0 * crate::kernels::fused::run(self.size.1)
-    }
-
-    /// A photo as the first block reads it: as it is, or converted into the buffer.
-    pub(super) fn converted<'a>(&self, photo: Photos<'a>, buffer: &'a mut Vec<f32>) -> RowMap<'a> {
-        if photo::needs_buffer(photo, &self.affine) {
-            grow(buffer, self.photo_rows_len());
-            photo::to_rows(photo, &self.affine, self.size.1, 0..self.size.0, buffer);
-        }
-        photo::row_map(photo, &self.affine, self.size.1, buffer)
-    }
-
-    /// Some pooled rows of a block: `before` is the map before it (for the first block the photo's).
+    /// Some pooled rows of a block.
     pub(super) fn block(
         &self,
         block: usize,
-        before: RowMap,
+        before: Before,
         rows: Range<usize>,
         scratch: &mut Scratch,
         y: &mut [f32],
         winners: &mut [u8],
     ) {
-        match self.rows.get(block) {
-            Some(form) => form.forward(before, rows, &mut scratch.rows, y, winners),
-            None => {
+        match (before, self.rows.get(block)) {
+            (Before::Photo(photo), _) => self.first(photo, rows, scratch, y, winners),
+            (Before::Map(map), Some(form)) => form.forward(map, rows, &mut scratch.rows, y, winners),
+            (Before::Map(map), None) => {
                 let form = &self.tiles[block - self.rows.len()];
-                pool::forward(form, before.values, rows, &mut scratch.tiles, y, winners);
+                pool::forward(form, map.values, rows, &mut scratch.tiles, y, winners);
             }
         }
+    }
+
+    /// Some pooled rows of the first block, a band at a time.
+    fn first(
+        &self,
+        photo: Photos,
+        rows: Range<usize>,
+        scratch: &mut Scratch,
+        y: &mut [f32],
+        winners: &mut [u8],
+    ) {
+        let form = &self.rows[0];
+        let bytes = if winners.is_empty() { 0 } else { self.cells(0) / self.map_rows(0).1 };
+        for start in rows.clone().step_by(BAND) {
+            let band = start..rows.end.min(start + BAND);
+            let input = form.input_rows(&band);
+            let x = photo::strip(photo, &self.affine, self.size.1, input, &mut scratch.photo);
+            let done = start - rows.start;
+            let (y, winners) = (&mut y[done * form.out_row()..], &mut winners[done * bytes..]);
+            form.forward(x, band, &mut scratch.rows, y, winners);
+        }
+    }
+
+    /// Cells behind a block, over all channels.
+    pub(super) fn cells(&self, block: usize) -> usize {
+        let shape = match self.rows.get(block) {
+            Some(form) => form.shape(),
+            None => self.tiles[block - self.rows.len()].shape(),
+        };
+        shape.pooled_cells() * shape.out_channels
     }
 
     /// The map behind a block as the next one reads it.
@@ -93,7 +122,7 @@ impl Chain {
         match self.rows.get(block).map(Rows::shape) {
             Some(shape) => RowMap::rows(map, shape.out_channels, shape.pooled_size().1),
             // Channels last: the tile forms look at the values alone.
-            None => RowMap { values: map, row: 0, channel: 0 },
+            None => RowMap { values: map, first: 0, row: 0, channel: 0 },
         }
     }
 
@@ -115,15 +144,14 @@ impl Chain {
         let last_len = self.map_len(last);
         maps.between.resize_with(last, Vec::new);
         maps.before_last.resize(GROUP * last_len, 0.0);
-        let Maps { photo: buffer, between, before_last, input, scratch } = maps;
+        let Maps { between, before_last, input, scratch } = maps;
         for i in 0..n {
             let photo = photos.slice(i, 1, self.photo_len());
-            let photo = self.converted(photo, buffer);
             for block in 0..=last {
                 let (done, rest) = between.split_at_mut(block);
                 let before = match done.last() {
-                    Some(map) => self.view(block - 1, map),
-                    None => photo,
+                    Some(map) => Before::Map(self.view(block - 1, map)),
+                    None => Before::Photo(photo),
                 };
                 let y = match rest.first_mut() {
                     Some(map) => {

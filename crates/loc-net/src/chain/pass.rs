@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::infer::{Maps, Scratch};
+use super::infer::{Before, Maps, Scratch};
 use super::plan::{Chain, GROUP};
 use crate::idle::{Idle, grow};
 use crate::kernels::conv_rows::{self, InputGradient};
@@ -38,7 +38,6 @@ pub struct Pass {
 /// Buffers of one thread in the forward pass.
 #[derive(Debug, Default)]
 struct Group {
-    photo: Vec<f32>,
     input: average::Input,
     scratch: Scratch,
 }
@@ -275,15 +274,6 @@ impl Pass {
 }
 
 impl Chain {
-    /// Cells behind a block, over all channels.
-    fn cells(&self, block: usize) -> usize {
-        let shape = match self.rows.get(block) {
-            Some(form) => form.shape(),
-            None => self.tiles[block - self.rows.len()].shape(),
-        };
-        shape.pooled_cells() * shape.out_channels
-    }
-
     fn forward_group(
         &self,
         photos: Photos,
@@ -292,18 +282,17 @@ impl Chain {
         mut share: Vec<(&mut [f32], &mut [u8])>,
         (features, alive): (&mut [f32], &mut [u8]),
     ) {
-        let Group { photo: buffer, input, scratch } = buffers;
+        let Group { input, scratch } = buffers;
         for i in 0..n {
             let photo = photos.slice(i, 1, self.photo_len());
-            let photo = self.converted(photo, buffer);
             for block in 0..self.blocks() {
                 let (done, rest) = share.split_at_mut(block);
                 let before = match done.last() {
                     Some((maps, _)) => {
                         let len = self.map_len(block - 1);
-                        self.view(block - 1, &maps[i * len..][..len])
+                        Before::Map(self.view(block - 1, &maps[i * len..][..len]))
                     }
-                    None => photo,
+                    None => Before::Photo(photo),
                 };
                 let (maps, winners) = &mut rest[0];
                 let (len, bytes) = (self.map_len(block), self.cells(block) + SLACK);

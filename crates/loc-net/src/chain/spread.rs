@@ -4,23 +4,20 @@ use std::ops::Range;
 use std::sync::{PoisonError, RwLock};
 
 use super::Chain;
-use super::infer::Maps;
+use super::infer::{BAND, Before, Maps};
 use crate::idle::Idle;
 use crate::kernels::conv_tiles::average;
-use crate::kernels::photo::{self, Photos};
+use crate::kernels::photo::Photos;
 use crate::kernels::shared::Shared;
 
-/// Rows of the photo that a task converts.
-const PHOTO_ROWS: usize = 32;
-/// Pooled rows that a task computes of a row form and of a tile form; even, as the forms ask.
-const POOLED_ROWS: [usize; 2] = [8, 2];
+/// Pooled rows that a task computes of a row form behind the first, and of a tile form; even, as the forms ask.
+const ROWS: usize = 4;
+const TILE_ROWS: usize = 2;
 
 /// One photo, its maps, and where its features go.
 pub(crate) struct Spread<'a> {
     chain: &'a Chain,
     photo: Photos<'a>,
-    converted: bool,
-    buffer: Shared<'a, f32>,
     /// The map behind each block.
     maps: Vec<Shared<'a, f32>>,
     input: RwLock<&'a mut average::Input>,
@@ -37,8 +34,6 @@ impl<'a> Spread<'a> {
         features: &'a Shared<'a, f32>,
     ) -> Self {
         let last = chain.blocks() - 1;
-        let converted = photo::needs_buffer(photo, &chain.affine);
-        maps.photo.resize(if converted { chain.photo_rows_len() } else { 0 }, 0.0);
         maps.between.resize_with(last, Vec::new);
         for (block, map) in maps.between.iter_mut().enumerate() {
             map.resize(chain.map_len(block), 0.0);
@@ -48,8 +43,6 @@ impl<'a> Spread<'a> {
         Self {
             chain,
             photo,
-            converted,
-            buffer: Shared::new(&mut maps.photo),
             maps: between.chain([Shared::new(&mut maps.before_last)]).collect(),
             input: RwLock::new(&mut maps.input),
             features,
@@ -57,41 +50,32 @@ impl<'a> Spread<'a> {
         }
     }
 
-    /// Tasks of each stage: the photo, the blocks, the last convolution's tiles, its channels.
+    /// Tasks of each stage: the blocks, the last convolution's tiles, its channels.
     pub(crate) fn stages(&self) -> Vec<usize> {
-        let mut stages = vec![if self.converted { self.chain.size.0.div_ceil(PHOTO_ROWS) } else { 0 }];
-        for block in 0..self.chain.blocks() {
-            stages.push(self.chain.map_rows(block).1.div_ceil(self.step(block)));
-        }
-        stages.extend([1, self.chain.last.tiles().blocks()]);
-        stages
+        let blocks = (0..self.chain.blocks()).map(|b| self.chain.map_rows(b).1.div_ceil(self.step(b)));
+        blocks.chain([1, self.chain.last.tiles().blocks()]).collect()
     }
 
+    /// Pooled rows of a task.
     fn step(&self, block: usize) -> usize {
-        POOLED_ROWS[usize::from(block >= self.chain.rows.len())]
+        match block {
+            0 => BAND,
+            block if block < self.chain.rows.len() => ROWS,
+            _ => TILE_ROWS,
+        }
     }
 
     /// Does one task of one stage.
     pub(crate) fn run(&self, stage: usize, task: usize) {
-        let part = |step: usize, all: usize| task * step..((task + 1) * step).min(all);
         let blocks = self.chain.blocks();
-        match stage {
-            0 => self.convert(part(PHOTO_ROWS, self.chain.size.0)),
-            stage if stage <= blocks => {
-                let block = stage - 1;
-                self.block(block, part(self.step(block), self.chain.map_rows(block).1));
-            }
-            stage if stage == blocks + 1 => self.transform(),
-            _ => self.last(task),
+        if stage < blocks {
+            let (step, all) = (self.step(stage), self.chain.map_rows(stage).1);
+            self.block(stage, task * step..all.min((task + 1) * step));
+        } else if stage == blocks {
+            self.transform();
+        } else {
+            self.last(task);
         }
-    }
-
-    fn convert(&self, rows: Range<usize>) {
-        let row = self.chain.photo_rows_len() / self.chain.size.0;
-        #[expect(unsafe_code, reason = "tasks write rows of one map")]
-        // SAFETY: each task writes its own rows.
-        let out = unsafe { self.buffer.range(rows.start * row, rows.len() * row) };
-        photo::to_rows(self.photo, &self.chain.affine, self.chain.size.1, rows, out);
     }
 
     fn block(&self, block: usize, rows: Range<usize>) {
@@ -103,13 +87,9 @@ impl<'a> Spread<'a> {
             let before = match block.checked_sub(1) {
                 Some(before) => {
                     let map = self.maps[before].read(0, self.chain.map_len(before));
-                    self.chain.view(before, map)
+                    Before::Map(self.chain.view(before, map))
                 }
-                None => {
-                    let buffer =
-                        self.buffer.read(0, if self.converted { self.chain.photo_rows_len() } else { 0 });
-                    photo::row_map(self.photo, &self.chain.affine, self.chain.size.1, buffer)
-                }
+                None => Before::Photo(self.photo),
             };
             (y, before)
         };

@@ -1,5 +1,7 @@
 //! Photos on their way into a network: bytes or numbers, normalised, in the layout a kernel reads.
 
+use std::ops::Range;
+
 use super::fused::{RowMap, run};
 
 /// Photos of one size.
@@ -70,30 +72,33 @@ impl Affine {
     }
 }
 
-/// One photo as rows of three runs ([`RowMap::rows`]): a view of planar numbers where nothing is to be done, else the
-/// rows `from..to` written to the buffer, which holds all.
-#[must_use]
-pub fn row_map<'a>(photo: Photos<'a>, affine: &Affine, width: usize, buffer: &'a [f32]) -> RowMap<'a> {
-    match photo {
-        Photos::Floats(values) if affine.is_identity() => {
-            RowMap { values, row: width, channel: values.len() / 3 }
-        }
-        _ => RowMap::rows(buffer, 3, width),
-    }
-}
-
-/// Whether [`row_map`] reads the buffer.
-#[must_use]
-pub fn needs_buffer(photo: Photos, affine: &Affine) -> bool {
-    matches!(photo, Photos::Bytes(_)) || !affine.is_identity()
-}
-
-/// Writes some rows of a photo as rows of three runs; `out` holds just these rows.
+/// Some rows of a photo as the fused kernels read them: a view of planar numbers where nothing is to be done, else rows
+/// of three runs ([`RowMap::rows`]) written to the buffer.
 ///
 /// # Panics
 ///
-/// If a slice is too short.
-pub fn to_rows(photo: Photos, affine: &Affine, width: usize, rows: std::ops::Range<usize>, out: &mut [f32]) {
+/// If the photo has fewer rows.
+pub fn strip<'a>(
+    photo: Photos<'a>,
+    affine: &Affine,
+    width: usize,
+    rows: Range<usize>,
+    buffer: &'a mut Vec<f32>,
+) -> RowMap<'a> {
+    match photo {
+        Photos::Floats(values) if affine.is_identity() => {
+            RowMap { values, first: 0, row: width, channel: values.len() / 3 }
+        }
+        _ => {
+            buffer.resize(3 * run(width) * rows.len(), 0.0);
+            to_rows(photo, affine, width, rows.clone(), buffer);
+            RowMap { first: rows.start, ..RowMap::rows(buffer, 3, width) }
+        }
+    }
+}
+
+/// Writes some rows of a photo as rows of three runs; `out` holds just these rows.
+fn to_rows(photo: Photos, affine: &Affine, width: usize, rows: Range<usize>, out: &mut [f32]) {
     let stride = run(width);
     match photo {
         Photos::Bytes(bytes) => {
@@ -147,13 +152,7 @@ pub fn to_planar(bytes: &[u8], out: &mut [f32]) {
 /// # Panics
 ///
 /// If the photo has fewer rows.
-pub fn to_pixels(
-    photo: Photos,
-    affine: &Affine,
-    width: usize,
-    rows: std::ops::Range<usize>,
-    out: &mut [f32],
-) {
+pub fn to_pixels(photo: Photos, affine: &Affine, width: usize, rows: Range<usize>, out: &mut [f32]) {
     match photo {
         Photos::Bytes(bytes) => {
             let bytes = &bytes[3 * width * rows.start..3 * width * rows.end];
@@ -296,22 +295,23 @@ mod tests {
                 (0..3 * plane).map(|i| at(i % plane % width, i % plane / width, i / plane)).collect();
             for affine in [Affine::new([0.0; 3], [1.0; 3]), Affine::new([0.5, 0.4, 0.3], [0.2, 0.25, 0.5])] {
                 for photo in [Photos::Bytes(&bytes), Photos::Floats(&planar)] {
-                    let stride = run(width);
-                    let mut rows = vec![7.0; 3 * stride * height];
                     let cut = height / 2;
-                    let (above, below) = rows.split_at_mut(3 * stride * cut);
-                    to_rows(photo, &affine, width, 0..cut, above);
-                    to_rows(photo, &affine, width, cut..height, below);
+                    let mut buffers = [Vec::new(), Vec::new()];
+                    let [above, below] = &mut buffers;
+                    let strips = [
+                        strip(photo, &affine, width, 0..cut, above),
+                        strip(photo, &affine, width, cut..height, below),
+                    ];
                     let mut pixels = vec![7.0; 3 * plane];
                     let (above, below) = pixels.split_at_mut(3 * width * cut);
                     to_pixels(photo, &affine, width, 0..cut, above);
                     to_pixels(photo, &affine, width, cut..height, below);
-                    let map = row_map(photo, &affine, width, &rows);
                     for (x, y, c) in (0..3 * plane).map(|i| (i / 3 % width, i / 3 / width, i % 3)) {
                         let expected = affine.apply(c, at(x, y, c));
-                        assert_eq!(rows[(3 * y + c) * stride + x].to_bits(), expected.to_bits());
+                        let map = strips[usize::from(y >= cut)];
+                        let value = map.values[map.start(y) + c * map.channel + x];
+                        assert_eq!(value.to_bits(), expected.to_bits());
                         assert_eq!(pixels[(y * width + x) * 3 + c].to_bits(), expected.to_bits());
-                        assert_eq!(map.values[y * map.row + c * map.channel + x], expected);
                     }
                 }
             }

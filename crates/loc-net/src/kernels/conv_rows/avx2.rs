@@ -37,7 +37,7 @@ impl Forward<'_> {
         for first in self.rows.clone().step_by(2) {
             // A strip is two pooled rows; the last one may begin a row earlier and write its second row only.
             let top = first.min(height - 2);
-            // SAFETY: input rows 2·top to 2·top + 7 exist, since top is at most height − 2.
+            // SAFETY: input rows 2·top to 2·top + 7 are among `Rows::input_rows`.
             unsafe { self.transform_input(2 * top, scratch) };
             for block in 0..width.div_ceil(COLUMNS / 2) {
                 let left = (block * COLUMNS / 2).min(width - COLUMNS / 2);
@@ -76,7 +76,7 @@ impl Forward<'_> {
                 let left = (8 * block).min(width - 8);
                 // SAFETY: columns left to left + 7 of existing rows, and of the buffer's runs.
                 unsafe {
-                    let at = self.x.values.as_ptr().add(top * self.x.row + channel * self.x.channel + left);
+                    let at = self.x.values.as_ptr().add(self.x.start(top) + channel * self.x.channel + left);
                     let d = vectors!(|i| _mm256_loadu_ps(at.add(i * self.x.row)));
                     let to = scratch.input.as_mut_ptr().add(channel * stride + left);
                     for (i, v) in transform::input(d).into_iter().enumerate() {

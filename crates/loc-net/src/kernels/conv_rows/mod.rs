@@ -131,6 +131,14 @@ impl Rows {
         }
     }
 
+    /// The rows of the input that some pooled rows are computed from, as [`Rows::forward`] takes them.
+    #[must_use]
+    pub fn input_rows(&self, rows: &Range<usize>) -> Range<usize> {
+        // The last strip may begin earlier, so that it ends with the map.
+        let top = |first: usize| 2 * first.min(self.shape.pooled_size().0 - 2);
+        top(rows.start)..top(rows.end.saturating_sub(1) / 2 * 2) + winograd::INPUTS
+    }
+
     /// The pooled rows `rows` of one photo into `y`; into `winners`, unless it is empty, the byte of each cell.
     ///
     /// `y` and `winners` hold just these rows. Bytes lie channels last, whatever the layout of `y`; columns of a run
@@ -148,13 +156,15 @@ impl Rows {
         y: &mut [f32],
         winners: &mut [u8],
     ) {
-        let Fused { in_channels, in_size: (height, width), .. } = self.shape;
+        let Fused { in_channels, in_size: (_, width), .. } = self.shape;
         let (pooled_height, pooled_width) = self.shape.pooled_size();
         let bytes = rows.len() * self.shape.out_channels * pooled_width;
         assert!(rows.start.is_multiple_of(2) && rows.end <= pooled_height, "rows of the map");
         assert!(y.len() >= rows.len() * self.out_row(), "output");
         assert!(winners.is_empty() || winners.len() >= bytes, "bytes");
-        let reach = (height - 1) * x.row + (in_channels - 1) * x.channel + width;
+        let Range { start, end } = self.input_rows(&rows);
+        assert!(start >= x.first, "first row of the input");
+        let reach = x.start(end - 1) + (in_channels - 1) * x.channel + width;
         assert!(x.values.len() >= reach, "input");
         scratch.input.resize(winograd::INPUTS * in_channels * run(width), 0.0);
         let task = avx2::Forward { block: self, x, rows };

@@ -27,7 +27,7 @@ impl Rows {
         let Fused { in_channels, in_size: (height, width), .. } = self.shape;
         let step = pixel(in_channels);
         assert!(rows.end <= height, "rows of the map");
-        assert!(x.values.len() >= (height - 1) * x.row + (in_channels - 1) * x.channel + width, "input");
+        assert!(x.values.len() >= x.start(height - 1) + (in_channels - 1) * x.channel + width, "input");
         assert!(out.len() >= rows.len() * width * step + SLACK, "output and slack");
         // SAFETY: `Rows::of` has seen AVX2 and FMA; the lengths were checked above, and a row has eight columns.
         unsafe { spread_rows(x, rows, (width, in_channels), step, out.as_mut_ptr()) };
@@ -52,7 +52,7 @@ unsafe fn spread_rows(
             // SAFETY: eight columns of a row; eight pixels, written first to last: what is written behind the channels of
             // one is overwritten by the next, behind the last of all by slack.
             unsafe {
-                let from = x.values.as_ptr().add(y * x.row + left);
+                let from = x.values.as_ptr().add(x.start(y) + left);
                 let lanes = vectors!(|c| if c < channels {
                     _mm256_loadu_ps(from.add(c * x.channel))
                 } else {

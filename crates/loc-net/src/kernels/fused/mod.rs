@@ -86,7 +86,7 @@ impl Fused {
     }
 }
 
-/// A map whose rows hold all channels, one after the other: `values[y · row + c · channel + x]`.
+/// A map whose rows hold all channels, one after the other: `values[(y − first) · row + c · channel + x]`.
 ///
 /// With `row = width` and `channel = height · width` it is the usual planar order; with `row = channels · channel`
 /// all that a strip of rows needs lies together.
@@ -94,6 +94,8 @@ impl Fused {
 pub struct RowMap<'a> {
     /// The values.
     pub values: &'a [f32],
+    /// The row that the values begin with.
+    pub first: usize,
     /// Distance from one row to the next.
     pub row: usize,
     /// Distance from one channel to the next.
@@ -104,13 +106,19 @@ impl<'a> RowMap<'a> {
     /// A planar map `[channels, height, width]`.
     #[must_use]
     pub fn planar(values: &'a [f32], (height, width): (usize, usize)) -> Self {
-        Self { values, row: width, channel: height * width }
+        Self { values, first: 0, row: width, channel: height * width }
     }
 
     /// A map of rows of `channels` runs of [`run`] values each.
     #[must_use]
     pub fn rows(values: &'a [f32], channels: usize, width: usize) -> Self {
-        Self { values, row: channels * run(width), channel: run(width) }
+        Self { values, first: 0, row: channels * run(width), channel: run(width) }
+    }
+
+    /// Where a row begins among the values.
+    #[must_use]
+    pub fn start(&self, y: usize) -> usize {
+        (y - self.first) * self.row
     }
 }
 

@@ -41,11 +41,10 @@ pub fn forward(f: Features, n: usize, x: &[f32], w: &[f32], b: &[f32], y: &mut [
     let y = Shared::new(y);
     w.par_chunks(OUTPUTS * fi).zip(b.par_chunks(OUTPUTS)).enumerate().for_each(|(task, (w, b))| {
         let first = task * OUTPUTS;
-        let (x, w) = (Rows { values: x, row: fi }, Rows { values: w, row: fi });
         let mut part = [0.0; OUTPUTS * 8];
         for top in (0..n).step_by(8) {
             let rows = 8.min(n - top);
-            let x = Rows { values: &x.values[top * fi..], row: fi };
+            let (x, w) = (Rows { values: &x[top * fi..], row: fi }, Rows { values: w, row: fi });
             gemm::dots((rows, b.len(), fi), x, w, &mut part, OUTPUTS, Mode::Replace);
             for (i, sums) in part.chunks_exact(OUTPUTS).take(rows).enumerate() {
                 #[expect(unsafe_code, reason = "tasks write columns of one matrix")]
@@ -55,6 +54,20 @@ pub fn forward(f: Features, n: usize, x: &[f32], w: &[f32], b: &[f32], y: &mut [
             }
         }
     });
+}
+
+/// Some output features of one photo, on the calling thread: `y[out]` of `x[in]`, `w[out, in]` and `b[out]`. The bytes
+/// are those of [`forward`].
+///
+/// # Panics
+///
+/// If a slice has not the length the others say.
+pub fn forward_one(x: &[f32], w: &[f32], b: &[f32], y: &mut [f32]) {
+    assert_eq!((w.len(), b.len()), (y.len() * x.len(), y.len()), "weight and bias");
+    y.copy_from_slice(b);
+    let row = x.len();
+    let (x, w) = (Rows { values: x, row }, Rows { values: w, row });
+    gemm::dots((1, b.len(), row), x, w, y, b.len(), Mode::Add);
 }
 
 /// `gw[out, in]` and `gb[out]` from `x[n, in]` and the output's gradient `gy[n, out]`.

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{Features, backward_input, backward_weights, forward, scalar};
+use super::{Features, backward_input, backward_weights, forward, forward_one, scalar};
 use crate::kernels::testing::{
     assert_close, check_gradient, numbers, same_for_any_threads, single, weighted,
 };
@@ -19,6 +19,11 @@ proptest! {
         forward(f, n, &sx, &sw, &sb, &mut y);
         scalar::forward(f, n, &x, &w, &b, &mut expected);
         assert_close("y", &y, &expected, 1e-5);
+        for (x, y) in sx.chunks_exact(input).zip(y.chunks_exact(output)) {
+            let mut alone = vec![7.0; output];
+            forward_one(x, &sw, &sb, &mut alone);
+            assert_eq!(alone, y, "one photo alone");
+        }
 
         let (mut gw, mut gb) = (vec![7.0; w.len()], vec![7.0; b.len()]);
         let (mut expected_w, mut expected_b) = (vec![7.0; w.len()], vec![7.0; b.len()]);
