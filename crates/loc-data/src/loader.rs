@@ -1,6 +1,7 @@
 //! Samples to batches: each photo decoded once and kept as bytes at the network's size; order drawn anew for each
 //! epoch; the next batches made ready while the current one trains.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::JoinHandle;
@@ -82,8 +83,8 @@ impl Loader {
             if found != sample.size {
                 return Err(wrong(format!("is {found}, was {} when the data set was read", sample.size)));
             }
-            let (image, frame) = fit(&photo.rgb, &input);
-            Ok((image, frame.to_input(sample.bbox).xyxy()))
+            let (image, frame) = fit(Cow::Owned(photo.rgb), &input);
+            Ok((image.into_owned(), frame.to_input(sample.bbox).xyxy()))
         };
         let decoded: Vec<Result<(RgbImage, [f32; 4]), Finding>> =
             pool.install(|| indices.par_iter().map(decode).collect());

@@ -59,7 +59,7 @@ fn a_batch_is_what_prediction_would_see() {
             for (row, index) in batch.indices.iter().enumerate() {
                 let sample = &set.samples[*index];
                 let photo = decode(&fs_err::read(&sample.image).unwrap(), &Limits::default()).unwrap();
-                let (image, frame) = fit(&photo.rgb, &spec);
+                let (image, frame) = fit(std::borrow::Cow::Owned(photo.rgb), &spec);
                 let row_image = batch.images.index_axis(ndarray::Axis(0), row);
                 assert!(row_image.iter().eq(image.as_raw()), "{}", sample.file);
                 assert_eq!(batch.boxes.row(row).to_vec(), frame.to_input(sample.bbox).xyxy());

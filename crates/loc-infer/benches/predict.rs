@@ -8,6 +8,7 @@
 #[path = "../tests/common/mod.rs"]
 mod common;
 
+use std::borrow::Cow;
 use std::hint::black_box;
 
 use common::model::Model;
@@ -26,12 +27,12 @@ fn preprocess(criterion: &mut Criterion) {
         let jpeg = jpeg_of(&source);
         let mut prepare = |bytes: &[u8]| {
             let photo = decode(bytes, &Limits::default()).expect("a good photo");
-            let (fitted, frame) = fit(&photo.rgb, &spec);
+            let (fitted, frame) = fit(Cow::Owned(photo.rgb), &spec);
             to_planar(fitted.as_raw(), &mut input);
             (frame, input[input.len() / 2])
         };
         let (frame, green) = prepare(&jpeg);
-        let expected = fit(&source, &spec).0.as_raw()[3 * (spec.values() / 6) + 1];
+        let expected = fit(Cow::Borrowed(&source), &spec).0.as_raw()[3 * (spec.values() / 6) + 1];
         assert_eq!((frame.original.width, frame.original.height), (width, height));
         assert!((green * 255.0 - f32::from(expected)).abs() < 24.0, "the pixel in the middle is the photo's");
         group.bench_function(name, |b| b.iter(|| prepare(black_box(&jpeg))));

@@ -1,5 +1,6 @@
 //! The door of the library: a model loaded once, photos in, answers out, from any number of threads.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use image::RgbImage;
@@ -95,7 +96,7 @@ impl Localizer {
     ///
     /// [`Error::ZeroSize`] for a photo without pixels, [`Error::Engine`] and [`Error::Output`] if the engine fails.
     pub fn predict(&self, photo: &RgbImage) -> Result<Localization, Error> {
-        let (fitted, frame) = self.fit(photo)?;
+        let (fitted, frame) = self.fit(Cow::Borrowed(photo))?;
         let output = self.run(fitted.as_raw(), 1)?;
         self.answer(&output, 0, &frame)
     }
@@ -165,15 +166,15 @@ impl Localizer {
 
     fn lay_out(&self, photo: Source<'_>, input: &mut [u8]) -> Result<Frame, Error> {
         let (fitted, frame) = match photo {
-            Source::Path(path) => self.fit(&decode_path(path, &self.limits)?.rgb)?,
-            Source::Encoded(bytes) => self.fit(&decode(bytes, &self.limits)?.rgb)?,
-            Source::Photo(photo) => self.fit(photo)?,
+            Source::Path(path) => self.fit(Cow::Owned(decode_path(path, &self.limits)?.rgb))?,
+            Source::Encoded(bytes) => self.fit(Cow::Owned(decode(bytes, &self.limits)?.rgb))?,
+            Source::Photo(photo) => self.fit(Cow::Borrowed(photo))?,
         };
         input.copy_from_slice(fitted.as_raw());
         Ok(frame)
     }
 
-    fn fit(&self, photo: &RgbImage) -> Result<(RgbImage, Frame), Error> {
+    fn fit<'a>(&self, photo: Cow<'a, RgbImage>) -> Result<(Cow<'a, RgbImage>, Frame), Error> {
         let (width, height) = photo.dimensions();
         if width == 0 || height == 0 {
             return Err(Error::ZeroSize { width, height });

@@ -124,6 +124,8 @@ fn works(dir: &Path) -> BTreeMap<&'static str, Work> {
 }
 
 fn serve() {
+    // As the command does: this thread is one of the pool's.
+    rayon::ThreadPoolBuilder::new().use_current_thread().build_global().unwrap();
     let dir = PathBuf::from(std::env::var_os("PEERS_DIR").unwrap());
     let mut works = works(&dir);
     let mut out = std::io::stdout();

@@ -3,12 +3,16 @@
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
 use super::report::median;
 use super::{Bench, TUNED_MALLOC};
+
+/// Until the other side's threads sleep.
+const PAUSE: Duration = Duration::from_millis(300);
 
 /// A process that answers `WORK COUNT` with the times of COUNT runs.
 pub(super) struct Side {
@@ -58,6 +62,8 @@ impl Side {
     /// The median time of `count` runs, in milliseconds.
     pub(super) fn time(&mut self, work: &str, count: usize) -> Result<f64> {
         let input = self.input.as_mut().context("no standard input")?;
+        // Threads that spin for more work, as ONNX Runtime's do, would take a core from the side that is measured next.
+        std::thread::sleep(PAUSE);
         writeln!(input, "{work} {count}").with_context(|| format!("{} has ended", self.name))?;
         match self.answer()? {
             Answer { ms: Some(times), .. } if !times.is_empty() => Ok(median(&times)),

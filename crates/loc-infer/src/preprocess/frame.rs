@@ -1,5 +1,7 @@
 //! How a photo is laid into the input, and the way of a box there and back.
 
+use std::borrow::Cow;
+
 use image::{Rgb, RgbImage};
 
 use super::resize::resize;
@@ -99,20 +101,23 @@ fn rounded(side: u32, numerator: u32, denominator: u32) -> u32 {
     u32::try_from((n + d / 2) / d).unwrap_or(u32::MAX).max(1)
 }
 
-/// Makes a photo fit the input. A photo of the input's size comes back unchanged, byte for byte.
+/// Makes a photo fit the input. A photo of the input's size comes back as it is, without a copy.
 ///
 /// Of a photo without pixels nothing can be made but padding.
 #[must_use]
-pub fn fit(photo: &RgbImage, spec: &InputSpec) -> (RgbImage, Frame) {
-    let frame = Frame { original: ImageSize::of(photo), input: spec.size, fit: spec.fit };
+pub fn fit<'a>(photo: Cow<'a, RgbImage>, spec: &InputSpec) -> (Cow<'a, RgbImage>, Frame) {
+    let frame = Frame { original: ImageSize::of(&photo), input: spec.size, fit: spec.fit };
+    if frame.original == spec.size {
+        return (photo, frame);
+    }
     let (size, (left, top)) = frame.content();
-    let content = resize(photo, size, spec.filter);
+    let content = resize(&photo, size, spec.filter);
     if size == spec.size {
-        return (content, frame);
+        return (Cow::Owned(content), frame);
     }
     let mut padded = RgbImage::from_pixel(spec.size.width, spec.size.height, PADDING);
     image::imageops::replace(&mut padded, &content, i64::from(left), i64::from(top));
-    (padded, frame)
+    (Cow::Owned(padded), frame)
 }
 
 #[cfg(test)]
@@ -157,7 +162,7 @@ mod tests {
     fn padding_is_grey_and_outside_only() {
         let photo = RgbImage::from_pixel(20, 10, Rgb([255, 0, 0]));
         let spec = InputSpec { size: size(16, 16), fit: Fit::Letterbox, ..InputSpec::default() };
-        let (input, frame) = fit(&photo, &spec);
+        let (input, frame) = fit(Cow::Owned(photo), &spec);
         assert_eq!(ImageSize::of(&input), spec.size);
         assert_eq!(frame.content(), (size(16, 8), (0, 4)));
         for (x, y, pixel) in input.enumerate_pixels() {

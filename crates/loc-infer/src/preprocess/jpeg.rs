@@ -39,7 +39,7 @@ fn walk(bytes: &[u8]) -> Option<()> {
 fn next_marker(bytes: &[u8]) -> Option<(u8, &[u8])> {
     let mut rest = bytes;
     loop {
-        let at = rest.iter().position(|b| *b == MARKER)?;
+        let at = memchr::memchr(MARKER, rest)?;
         rest = rest.get(at + 1..)?;
         // Any number of FF may stand before a marker's second byte.
         let code = rest.iter().position(|b| *b != MARKER)?;

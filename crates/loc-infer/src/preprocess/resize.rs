@@ -14,16 +14,13 @@ struct Taps {
     weights: Vec<f32>,
 }
 
-/// Resizes to a size; to its own size it is a copy. Of an image without pixels the result is black.
+/// Resizes to a size, exactly to its own. Of an image without pixels the result is black.
 ///
 /// Output pixel `i` is the sum of the source pixels around `(i + 1/2) · ratio`, weighted by the kernel, which is
 /// widened by the ratio where the image shrinks. Sums are in f32 over a fixed order, the result is rounded to
 /// nearest once.
 pub(super) fn resize(image: &RgbImage, to: ImageSize, filter: Filter) -> RgbImage {
     let from = ImageSize::of(image);
-    if from == to {
-        return image.clone();
-    }
     let mut out = RgbImage::new(to.width, to.height);
     if from.is_empty() || to.is_empty() {
         return out;
