@@ -13,6 +13,9 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use args::{Cli, Command, DataCommand};
 use output::{Exit, Output};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,

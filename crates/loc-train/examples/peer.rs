@@ -26,6 +26,10 @@ use loc_net::{Forward, InputShape, NetworkConfig, Normalization, WeightFile};
 const BATCH: usize = 32;
 const LEARNING_RATE: f64 = 0.01;
 
+/// The command's allocator.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
     match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {

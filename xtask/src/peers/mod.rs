@@ -24,7 +24,8 @@ use crate::workspace::{Workspace, protoc};
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Example:\n  cargo xtask peers --format json > peers.json\n\n\
                         It installs benches/peers/requirements.txt (PyTorch, ONNX Runtime, OpenVINO, OpenCV; \
-                        5.8 GB) into target/peers/venv; after that it takes about ten minutes.")]
+                        5.8 GB) into target/peers/venv and builds tract, Candle and Burn in target/peers/rust \
+                        (20 minutes); after that it takes about ten minutes.")]
 pub(crate) struct Options {
     /// What is printed on standard output
     #[arg(long, value_enum, default_value_t = Format::Text)]
@@ -68,8 +69,12 @@ const WORKS: &[(&str, usize, usize, &[&str])] = &[
             "pytorch-channels-last+malloc",
         ],
     ),
+    // Seconds a step: one run is a round.
+    ("train_step_32", 1, 3, &["candle"]),
     ("infer_1", 60, 7, &["onnxruntime", "openvino", "pytorch-channels-last+malloc"]),
+    ("infer_1", 20, 5, &["tract", "candle", "burn"]),
     ("infer_32", 10, 7, &["onnxruntime", "openvino", "pytorch-channels-last+malloc"]),
+    ("infer_32", 2, 3, &["tract", "candle", "burn"]),
     ("jpeg_to_box", 60, 7, &["cv2+onnxruntime"]),
     ("prepare_1200", 1, 7, &["cv2-2-threads"]),
     ("epoch", 1, 3, &["pytorch-eager+malloc", "pytorch-channels-last+malloc"]),
@@ -86,6 +91,8 @@ struct Bench<'a> {
     data: PathBuf,
     loc: PathBuf,
     peer: PathBuf,
+    /// The peers in Rust.
+    rust: PathBuf,
 }
 
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
@@ -99,7 +106,8 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let loc = target.join("release/loc");
     let data = data(workspace, options, &dir, &loc)?;
     let peer = target.join("release/examples/peer");
-    let bench = Bench { workspace, python, dir, data, loc, peer };
+    let rust = build_rust_peers(workspace, &dir)?;
+    let bench = Bench { workspace, python, dir, data, loc, peer, rust };
     bench.prepare()?;
     let mut report = Report::new()?;
     for (work, count, rounds, peers) in WORKS {
@@ -123,6 +131,25 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         report.keep(&workspace.root.join(out))?;
     }
     report.print(options.format == Format::Json)
+}
+
+/// Builds the peers in Rust, a package outside the workspace, in a target folder of its own.
+fn build_rust_peers(workspace: &Workspace, dir: &Path) -> Result<PathBuf> {
+    let (target, package) = (dir.join("rust"), workspace.root.join("benches/peers/rust"));
+    let program = target.join("release/peers").with_extension(std::env::consts::EXE_EXTENSION);
+    if !program.exists() {
+        eprintln!(
+            "building tract, Candle and Burn in {}: about twenty minutes",
+            workspace.relative(&target).display()
+        );
+    }
+    Call::cargo(workspace)
+        .args(["build", "--release", "--locked", "--manifest-path"])
+        .arg(package.join("Cargo.toml"))
+        .arg("--target-dir")
+        .arg(&target)
+        .run()?;
+    Ok(program)
 }
 
 /// The photos: given, the tutorial's if they are there, else drawn ones.

@@ -39,11 +39,12 @@ impl Side {
             Some(base) => (base, &TUNED_MALLOC),
             None => (peer, &[]),
         };
-        let worker = match base {
-            "cv2+onnxruntime" | "cv2-2-threads" => "opencv",
-            other => other,
+        let words = match base {
+            "tract" | "candle" | "burn" => vec![bench.rust.clone().into(), base.into()],
+            "cv2+onnxruntime" | "cv2-2-threads" => bench.python.script("worker.py", &["opencv".into()]),
+            _ => bench.python.script("worker.py", &[base.into()]),
         };
-        Self::start(peer, bench, &bench.python.script("worker.py", &[worker.into()]), env)
+        Self::start(peer, bench, &words, env)
     }
 
     fn start(name: &str, bench: &Bench, words: &[OsString], env: &[(&str, &str)]) -> Result<Self> {

@@ -1,0 +1,43 @@
+//! tract: the ONNX file as an optimized plan for each batch size.
+
+use std::hint::black_box;
+use std::sync::Arc;
+
+use anyhow::Result;
+use tract_onnx::prelude::*;
+use tract_onnx::tract_core::dims;
+
+use crate::inputs::{Answers, Inputs, PHOTOS, SHAPE};
+use crate::{THREADS, Works};
+
+type Plan = Arc<TypedRunnableModel>;
+
+pub fn works(inputs: &Inputs) -> Result<Works> {
+    // By itself tract runs on one thread.
+    let executor = tract_linalg::multithread::Executor::multithread(THREADS);
+    let mut works: Works = Vec::new();
+    for (name, n) in [("infer_1", 1), ("infer_32", PHOTOS)] {
+        let options = RunOptions { executor: Some(executor.clone()), ..Default::default() };
+        let plan = tract_onnx::onnx()
+            .model_for_path(inputs.file("model.onnx"))?
+            .with_input_fact(0, f32::fact(dims!(n, SHAPE[0], SHAPE[1], SHAPE[2])).into())?
+            .into_optimized()?
+            .into_runnable_with_options(&options)?;
+        let batch: TValue = Tensor::from_shape(&[&[n], &SHAPE[..]].concat(), inputs.batch(n))?.into();
+        inputs.check(&infer(&plan, &batch)?)?;
+        works.push((
+            name,
+            Box::new(move || {
+                black_box(infer(&plan, &batch)?);
+                Ok(())
+            }),
+        ));
+    }
+    Ok(works)
+}
+
+fn infer(plan: &Plan, batch: &TValue) -> Result<Answers> {
+    let outputs = plan.run(tvec![batch.clone()])?;
+    let values = |i: usize| -> Result<Vec<f32>> { Ok(outputs[i].try_as_plain_ram()?.as_slice()?.to_vec()) };
+    Ok(Answers { cls: values(0)?, loc: values(1)? })
+}
