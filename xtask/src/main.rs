@@ -39,7 +39,7 @@ enum Task {
     Test,
     /// What CI runs, cheapest first
     Ci(ci::Options),
-    /// Our speed beside PyTorch's, ONNX Runtime's, OpenVINO's and OpenCV's on this machine
+    /// Our speed beside PyTorch's, ONNX Runtime's, OpenVINO's, OpenCV's and Rust libraries' on this machine
     Peers(peers::Options),
     /// Type-check the workspace with CUDA on a machine that has none
     CheckCuda,

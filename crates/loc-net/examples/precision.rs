@@ -31,6 +31,8 @@ fn main() {
         x = block(i, shape, &x, w, b);
         size = shape.pooled_size();
     }
+    let (w, b) = (weights.values("conv5.weight"), weights.values("conv5.bias"));
+    averaged(Fused { in_channels: w.len() / b.len() / 25, out_channels: b.len(), in_size: size }, &x, w, b);
 }
 
 /// Numbers in −1..1 without order.
@@ -104,16 +106,97 @@ fn block(i: usize, shape: Fused, x: &[f64], w: &[f32], b: &[f32]) -> Vec<f64> {
     }
     let ins = shape.in_channels;
     let planar = (0..x.len()).map(|j| got_x[j % pixels * ins + j / pixels]);
-    let errors = [
-        error((0..got.len()).map(|j| got[j % cells * outs + j / cells]), &y),
-        error(got_w.iter().copied(), &gw),
-        error(got_b.iter().copied(), &gb),
-        error(planar, &gx),
-    ];
-    let [y_error, w_error, b_error, x_error] = errors.map(|e| format!("{e:.1e}"));
-    println!("conv{i}   {y_error:<9} {w_error:<9} {b_error:<9} {x_error}");
+    show(
+        i,
+        [
+            error((0..got.len()).map(|j| got[j % cells * outs + j / cells]), &y),
+            error(got_w.iter().copied(), &gw),
+            error(got_b.iter().copied(), &gb),
+            error(planar, &gx),
+        ],
+    );
     y
 }
+
+fn show(i: usize, errors: [f64; 4]) {
+    let [y, w, b, x] = errors.map(|e| format!("{e:.1e}"));
+    println!("conv{i}   {y:<9} {w:<9} {b:<9} {x}");
+}
+
+/// The last convolution, which ends in relu and an average pool 4/2.
+#[cfg(target_arch = "x86_64")]
+fn averaged(shape: Fused, x: &[f64], w: &[f32], b: &[f32]) {
+    use loc_net::Pool;
+    use loc_net::kernels::conv_tiles::{self, Tiles, average};
+    use loc_net::kernels::{PoolShape, avgpool2d, conv2d, relu};
+
+    /// One photo of a batch.
+    struct One<'a>(&'a [f32], &'a [u8], &'a [f32]);
+    impl average::Batch for One<'_> {
+        fn input(&self, _: usize) -> &[f32] {
+            self.0
+        }
+        fn alive(&self, _: usize) -> &[u8] {
+            self.1
+        }
+        fn gradient(&self, _: usize) -> &[f32] {
+            self.2
+        }
+    }
+
+    let window = Pool::square(4, 2);
+    let (conv, _) = shape.parts();
+    let pool = PoolShape { channels: shape.out_channels, in_size: shape.conv_size(), pool: window };
+    let x32 = single(x);
+    let (x, w64) = (double(&x32), double(w));
+    let (mut map, mut y) = (vec![0.0; conv.out_len()], vec![0.0; pool.out_len()]);
+    conv2d::scalar::forward(&conv, 1, &x, &w64, &double(b), &mut map);
+    let mut on = map.clone();
+    relu::forward(&map, &mut on);
+    avgpool2d::scalar::forward(&pool, 1, &on, &mut y);
+    let gy = double(&single(&numbers(y.len())));
+    let (mut g_on, mut g_map) = (vec![0.0; map.len()], vec![0.0; map.len()]);
+    avgpool2d::scalar::backward(&pool, 1, &gy, &mut g_on);
+    relu::backward(&on, &g_on, &mut g_map);
+    let (mut gw, mut gb, mut gx) = (vec![0.0; w.len()], vec![0.0; b.len()], vec![0.0; x.len()]);
+    conv2d::scalar::backward_weights(&conv, 1, &x, &g_map, &mut gw, &mut gb);
+    conv2d::scalar::backward_input(&conv, 1, &w64, &g_map, &mut gx);
+
+    let mut tiles = Tiles::of(shape, true).unwrap();
+    tiles.pack(w, b);
+    let form = average::Average::of(tiles, window).unwrap();
+    let (ins, pixels) = (shape.in_channels, shape.in_size.0 * shape.in_size.1);
+    let x_last: Vec<f32> = (0..x.len()).map(|j| x32[j % ins * pixels + j / ins]).collect();
+    let (mut input, mut scratch) = (average::Input::default(), conv_tiles::Scratch::default());
+    form.input(1, |_| &x_last, &mut input);
+    let mut got = vec![0.0f32; y.len()];
+    for block in 0..form.tiles().blocks() {
+        let y = &mut got[form.block_start(block)..];
+        form.forward(&input, block, &mut scratch, (y, form.out_len()), &mut []);
+    }
+    let (outs, cells) = (shape.out_channels, map.len() / shape.out_channels);
+    let alive: Vec<u8> = (0..map.len()).map(|j| u8::from(map[j % outs * cells + j / outs] > 0.0)).collect();
+    let gy = single(&gy);
+    let mut sums = conv_tiles::WeightGradient::of(form.tiles());
+    let mut got_x = vec![0.0f32; x.len() + SLACK];
+    let batch = One(&x_last, &alive, &gy);
+    form.backward(1, &batch, &mut average::Gradient::default(), &mut sums, &mut got_x);
+    let (mut got_w, mut got_b) = (vec![0.0f32; w.len()], vec![0.0f32; b.len()]);
+    sums.write(&mut got_w, &mut got_b);
+    let planar = (0..x.len()).map(|j| got_x[j % pixels * ins + j / pixels]);
+    show(
+        5,
+        [
+            error(got.iter().copied(), &y),
+            error(got_w.iter().copied(), &gw),
+            error(got_b.iter().copied(), &gb),
+            error(planar, &gx),
+        ],
+    );
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn averaged(_: Fused, _: &[f64], _: &[f32], _: &[f32]) {}
 
 #[cfg(not(target_arch = "x86_64"))]
 fn block(_: usize, _: Fused, _: &[f64], _: &[f32], _: &[f32]) -> Vec<f64> {

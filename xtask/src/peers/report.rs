@@ -114,6 +114,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_report_is_what_the_formats_page_says() {
+        let mut report = Report::new().unwrap();
+        report.machine = "AMD EPYC, 2 cores".into();
+        report.rows.push(Row::new("train_step_32", "pytorch-eager", "ms", &[(10.0, 40.0), (30.0, 40.0)]));
+        let json = serde_json::json!({
+            "schema": "loc.peers/1",
+            "machine": "AMD EPYC, 2 cores",
+            "rows": [{
+                "work": "train_step_32", "peer": "pytorch-eager", "ours": 20.0, "theirs": 40.0, "unit": "ms",
+                "ratio": 0.5, "min": 0.25, "max": 0.75, "pairs": [[10.0, 40.0], [30.0, 40.0]],
+            }],
+        });
+        assert_eq!(serde_json::to_value(&report).unwrap(), json);
+    }
+
+    #[test]
     fn a_rows_ratio_is_the_median_of_the_rounds() {
         let row = Row::new("epoch", "x", "s", &[(1.0, 4.0), (3.0, 4.0), (2.0, 4.0), (2.0, 2.0)]);
         assert_eq!((row.ours, row.theirs, row.ratio), (2.0, 4.0, 0.625));

@@ -9,6 +9,7 @@ use loc_net::kernels::conv_tiles::{self, Tiles, average, pool};
 use loc_net::kernels::fused::{Fused, RowMap, SLACK};
 use loc_net::kernels::photo::Photos;
 use loc_net::{InputShape, NetworkConfig, Normalization, Pool};
+use rayon::prelude::*;
 
 use crate::numbers::numbers;
 
@@ -191,6 +192,9 @@ fn training_pass(c: &mut Criterion) {
     let gy = numbers(features.len());
     let mut pass = Pass::new(chain);
     pass.pack(&params);
+    pass.forward(Photos::Bytes(&photos), N, &mut features);
+    pass.backward(Photos::Bytes(&photos), &gy, &mut gradient);
+    assert!(gradient.iter().all(|g| g.is_finite()) && gradient[0] != 0.0, "a pass gives gradients");
     let mut group = c.benchmark_group("pass");
     group.throughput(Throughput::Elements(N as u64)).sample_size(20);
     group.bench_function("infer", |b| {
@@ -203,7 +207,72 @@ fn training_pass(c: &mut Criterion) {
         b.iter(|| pass.backward(Photos::Bytes(black_box(&photos)), &gy, &mut gradient));
     });
     group.finish();
-    assert!(gradient.iter().all(|g| g.is_finite()) && gradient[0] != 0.0);
 }
 
-criterion_group!(benches, rows, tiles, last, training_pass);
+/// The same convolutions as five operations over the batch, each on all threads, in their own layouts: what the chain
+/// saves by taking a photo through all of them, without what tensors between operations would cost on top.
+fn one_op_a_layer(c: &mut Criterion) {
+    const N: usize = 32;
+    const GROUP: usize = 4;
+    let shape = |in_channels, out_channels, side| Fused { in_channels, out_channels, in_size: (side, side) };
+    let packed = |shape: &Fused| (numbers(shape.weight_len()), numbers(shape.out_channels));
+    let rows =
+        [(shape(3, 6, 256), Layout::Rows), (shape(6, 12, 126), Layout::Last)].map(|(shape, layout)| {
+            let (w, b) = packed(&shape);
+            Rows::of(shape, layout).map(|mut form| {
+                form.pack(&w, &b);
+                form
+            })
+        });
+    let tiles = [shape(12, 24, 61), shape(24, 48, 28), shape(48, 192, 12)].map(|shape| {
+        let (w, b) = packed(&shape);
+        Tiles::of(shape, false).map(|mut form| {
+            form.pack(&w, &b);
+            form
+        })
+    });
+    let ([Some(conv1), Some(conv2)], [Some(conv3), Some(conv4), Some(conv5)]) = (rows, tiles) else { return };
+    let Some(conv5) = average::Average::of(conv5, Pool::square(4, 2)) else { return };
+    let len = |form: &Rows| form.shape().pooled_size().0 * form.out_row();
+    let cells = |form: &Tiles| form.shape().pooled_cells() * form.shape().out_channels;
+    let pooled = |form: &Tiles, map: &mut [f32], x: &[f32], x_len: usize| {
+        let each = map.par_chunks_mut(cells(form)).zip(x.par_chunks(x_len));
+        each.for_each_init(conv_tiles::Scratch::default, |scratch, (y, x)| {
+            pool::forward(form, x, 0..form.shape().pooled_size().0, scratch, y, &mut []);
+        });
+    };
+    let photos = numbers(N * 3 * 65_536);
+    let mut maps = [len(&conv1), len(&conv2), cells(&conv3), cells(&conv4)].map(|len| vec![0.0; N * len]);
+    let mut features = vec![0.0; N * conv5.out_len()];
+    let mut group = c.benchmark_group("pass");
+    group.throughput(Throughput::Elements(N as u64)).sample_size(20);
+    group.bench_function("infer, one operation a layer", |bench| {
+        bench.iter(|| {
+            let [map1, map2, map3, map4] = &mut maps;
+            let each = map1.par_chunks_mut(len(&conv1)).zip(black_box(&photos).par_chunks(3 * 65_536));
+            each.for_each_init(conv_rows::Scratch::default, |scratch, (y, x)| {
+                let x = RowMap::planar(x, conv1.shape().in_size);
+                conv1.forward(x, 0..conv1.shape().pooled_size().0, scratch, y, &mut []);
+            });
+            let each = map2.par_chunks_mut(len(&conv2)).zip(map1.par_chunks(len(&conv1)));
+            each.for_each_init(conv_rows::Scratch::default, |scratch, (y, x)| {
+                let x = RowMap::rows(x, 6, conv1.shape().pooled_size().1);
+                conv2.forward(x, 0..conv2.shape().pooled_size().0, scratch, y, &mut []);
+            });
+            pooled(&conv3, map3, map2, len(&conv2));
+            pooled(&conv4, map4, map3, cells(&conv3));
+            let each =
+                features.par_chunks_mut(GROUP * conv5.out_len()).zip(map4.par_chunks(GROUP * cells(&conv4)));
+            each.for_each_init(Default::default, |(input, scratch), (y, x)| {
+                conv5.input(GROUP, |i| &x[i * cells(&conv4)..], input);
+                for block in 0..conv5.tiles().blocks() {
+                    let y = &mut y[conv5.block_start(block)..];
+                    conv5.forward(input, block, scratch, (y, conv5.out_len()), &mut []);
+                }
+            });
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, rows, tiles, last, training_pass, one_op_a_layer);
