@@ -1,6 +1,7 @@
 //! Our side of `cargo xtask peers`: the works that are measured, in a process of their own.
 //!
 //! `peer prepare DIR DATA` writes what all sides read: 32 photos, one JPEG, the list of all photos, a table, a split.
+//! `peer expect DIR` writes what the model there says of the first of them, for the other sides to be checked with.
 //! `peer run` says which works it can do, then answers each line `WORK COUNT` with the wall times of COUNT runs in
 //! milliseconds; PEERS_DIR names the folder.
 
@@ -17,11 +18,12 @@ use std::time::Instant;
 
 use candle_core::{Device, Tensor};
 use loc_data::{Dataset, Loader, ReadOptions, split};
+use loc_infer::postprocess::softmax;
 use loc_infer::{InputSpec, Localizer};
 use loc_model::loss::LossConfig;
 use loc_model::{Model, init};
 use loc_net::kernels::photo::Photos;
-use loc_net::{Forward, InputShape, NetworkConfig, Normalization, WeightFile};
+use loc_net::{Forward, InputShape, Network, NetworkConfig, Normalization, WeightFile, Weights};
 
 const BATCH: usize = 32;
 const LEARNING_RATE: f64 = 0.01;
@@ -34,8 +36,9 @@ fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
     match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["prepare", dir, data] => prepare(Path::new(dir), Path::new(data)),
+        ["expect", dir] => expect(Path::new(dir)),
         ["run"] => serve(),
-        _ => panic!("peer prepare DIR DATA | peer run"),
+        _ => panic!("peer prepare DIR DATA | peer expect DIR | peer run"),
     }
 }
 
@@ -66,16 +69,36 @@ fn prepare(dir: &Path, data: &Path) {
     fs_err::write(dir.join("data.txt"), data.display().to_string()).unwrap();
 }
 
+/// What loc says of the first photos. Its own answers are compared with PyTorch's in the tests of loc-model.
+fn expect(dir: &Path) {
+    const PHOTOS: usize = 2;
+    let (network, weights) = model(dir);
+    let classes = network.classes();
+    let forward = Forward::new(network, weights).unwrap();
+    let bytes = fs_err::read(dir.join("photos.u8")).unwrap();
+    let output = forward.run(Photos::Bytes(&bytes[..PHOTOS * 3 * 256 * 256]), PHOTOS).unwrap();
+    let cls: Vec<Vec<f32>> = output.logits.chunks_exact(classes).map(softmax).collect();
+    let loc: Vec<&[f32]> = output.boxes.chunks_exact(4).collect();
+    fs_err::write(dir.join("expected.json"), serde_json::json!({ "cls": cls, "loc": loc }).to_string())
+        .unwrap();
+}
+
+/// The tutorial's network for two classes, and the weights in the folder.
+fn model(dir: &Path) -> (Network, Weights) {
+    let config = NetworkConfig::five_conv(InputShape { height: 256, width: 256 }, 2);
+    let file = fs_err::read(dir.join("model.safetensors")).unwrap();
+    (config.build(&Normalization::IDENTITY).unwrap(), WeightFile::parse(&file).unwrap().weights)
+}
+
 type Work = Box<dyn FnMut()>;
 
 fn works(dir: &Path) -> BTreeMap<&'static str, Work> {
     let mut works: BTreeMap<&'static str, Work> = BTreeMap::new();
     let bytes = fs_err::read(dir.join("photos.u8")).unwrap();
-    let config = NetworkConfig::five_conv(InputShape { height: 256, width: 256 }, 2);
-    let network = || config.build(&Normalization::IDENTITY).unwrap();
 
-    let model =
-        Model::new(network(), &init::weights(&network(), init::Scheme::PyTorch, 0), &Device::Cpu).unwrap();
+    let (network, weights) = model(dir);
+    let initial = init::weights(&network, init::Scheme::PyTorch, 0);
+    let model = Model::new(network.clone(), &initial, &Device::Cpu).unwrap();
     let photos = Tensor::from_vec(bytes.clone(), (BATCH, 256, 256, 3), &Device::Cpu).unwrap();
     let labels = Tensor::from_iter((0..BATCH).map(|i| u32::from(i % 2 == 1)), &Device::Cpu).unwrap();
     let boxes = Tensor::arange(0f32, 128.0, &Device::Cpu).unwrap().reshape((BATCH, 4)).unwrap();
@@ -93,10 +116,8 @@ fn works(dir: &Path) -> BTreeMap<&'static str, Work> {
         }),
     );
 
-    let file = fs_err::read(dir.join("model.safetensors")).unwrap();
-    let weights = WeightFile::parse(&file).unwrap().weights;
     for (name, n) in [("infer_1", 1), ("infer_32", BATCH)] {
-        let forward = Forward::new(network(), weights.clone()).unwrap();
+        let forward = Forward::new(network.clone(), weights.clone()).unwrap();
         let photos = bytes[..n * 3 * 256 * 256].to_vec();
         works.insert(
             name,

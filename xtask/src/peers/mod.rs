@@ -184,6 +184,7 @@ impl Bench<'_> {
             .args(["--format", "onnx", "-o"])
             .arg(self.dir.join("model.onnx"))
             .run_and_capture()?;
+        Call::new(self.workspace, &self.peer).arg("expect").arg(&self.dir).run()?;
         Ok(())
     }
 

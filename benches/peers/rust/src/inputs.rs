@@ -19,7 +19,7 @@ const TOLERANCE: f32 = 1e-3;
 pub struct Inputs {
     folder: PathBuf,
     photos: Vec<f32>,
-    expected: Option<Expected>,
+    expected: Expected,
 }
 
 /// `expected.json`: the answers to the first photos, a row each.
@@ -36,17 +36,14 @@ pub struct Answers {
 }
 
 impl Inputs {
-    /// Reads the photos, and `expected.json` if it is there.
+    /// Reads the photos and `expected.json`.
     pub fn load(folder: PathBuf) -> Result<Self> {
         let file = folder.join("photos.u8");
         let bytes = fs::read(&file)?;
         ensure!(bytes.len() == PHOTOS * PHOTO, "{}: {} bytes", file.display(), bytes.len());
         let file = folder.join("expected.json");
-        let expected = if file.exists() {
-            Some(serde_json::from_slice(&fs::read(&file)?).with_context(|| file.display().to_string())?)
-        } else {
-            None
-        };
+        let expected =
+            serde_json::from_slice(&fs::read(&file)?).with_context(|| file.display().to_string())?;
         Ok(Self { folder, photos: planar(&bytes), expected })
     }
 
@@ -62,9 +59,8 @@ impl Inputs {
 
     /// Compares answers to the first photos, at least one, with what is expected.
     pub fn check(&self, answers: &Answers) -> Result<()> {
-        let Some(expected) = &self.expected else { return Ok(()) };
         for (output, rows, got) in
-            [("cls", &expected.cls, &answers.cls), ("loc", &expected.loc, &answers.loc)]
+            [("cls", &self.expected.cls, &answers.cls), ("loc", &self.expected.loc, &answers.loc)]
         {
             let width = rows.first().map_or(0, Vec::len);
             ensure!(width > 0 && got.len() >= width && got.len() % width == 0, "{output} has a wrong shape");

@@ -26,7 +26,7 @@ impl Rows {
     pub fn spread(&self, x: RowMap, rows: Range<usize>, out: &mut [f32]) {
         let Fused { in_channels, in_size: (height, width), .. } = self.shape;
         let step = pixel(in_channels);
-        assert!(rows.end <= height, "rows of the map");
+        assert!(x.first <= rows.start && rows.end <= height, "rows of the map");
         assert!(x.values.len() >= x.start(height - 1) + (in_channels - 1) * x.channel + width, "input");
         assert!(out.len() >= rows.len() * width * step + SLACK, "output and slack");
         // SAFETY: `Rows::of` has seen AVX2 and FMA; the lengths were checked above, and a row has eight columns.

@@ -158,3 +158,15 @@ fn a_broken_weight_is_not_hidden() {
     rows.forward(RowMap::planar(&x, (8, 20)), 0..2, &mut Scratch::default(), &mut y, &mut []);
     assert!(y.iter().all(|v| v.is_nan()), "{y:?}");
 }
+
+#[test]
+fn a_strip_that_begins_below_the_rows_is_refused() {
+    let shape = Fused { in_channels: 1, out_channels: 1, in_size: (12, 20) };
+    let Some(rows) = Rows::of(shape, Layout::Rows) else { return };
+    let values = [0.0; 240];
+    let strip = RowMap { first: 1, ..RowMap::planar(&values, (12, 20)) };
+    let forward = || rows.forward(strip, 0..2, &mut Scratch::default(), &mut [0.0; 16], &mut []);
+    assert!(std::panic::catch_unwind(forward).is_err(), "forward");
+    let spread = || rows.spread(strip, 0..2, &mut [0.0; 40 + SLACK]);
+    assert!(std::panic::catch_unwind(spread).is_err(), "spread");
+}
