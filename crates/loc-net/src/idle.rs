@@ -4,16 +4,30 @@ use std::sync::{Mutex, PoisonError};
 
 /// Buffers of a kind, as many as were ever in use at once.
 #[derive(Debug, Default)]
-pub(crate) struct Idle<T>(Mutex<Vec<T>>);
+pub(crate) struct Idle<T>(Mutex<Vec<Lent<T>>>);
+
+/// Buffers and the thread of the pool that had them last, in whose cache they may still be.
+#[derive(Debug)]
+struct Lent<T> {
+    thread: Option<usize>,
+    buffers: Box<T>,
+}
 
 impl<T: Default> Idle<T> {
-    /// Lends idle buffers, or new ones.
+    /// Lends idle buffers, those this thread had last if it can, or new ones.
     pub(crate) fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
-        let idle = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut buffers = idle.unwrap_or_default();
-        let result = f(&mut buffers);
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(buffers);
+        let thread = rayon::current_thread_index();
+        let mut lent = self.take(thread).unwrap_or_else(|| Lent { thread, buffers: Box::default() });
+        lent.thread = thread;
+        let result = f(&mut lent.buffers);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(lent);
         result
+    }
+
+    fn take(&self, thread: Option<usize>) -> Option<Lent<T>> {
+        let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = idle.iter().rposition(|lent| lent.thread == thread);
+        own.or(idle.len().checked_sub(1)).map(|at| idle.swap_remove(at))
     }
 }
 

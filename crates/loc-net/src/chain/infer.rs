@@ -12,7 +12,7 @@ use crate::kernels::fused::RowMap;
 use crate::kernels::photo::{self, Photos};
 
 /// Pooled rows that the first block computes from one strip of the photo: what is converted stays in the cache.
-pub(super) const BAND: usize = 16;
+pub(super) const BAND: usize = 3 * conv_rows::STRIP;
 
 /// What a block reads.
 #[derive(Debug, Clone, Copy)]

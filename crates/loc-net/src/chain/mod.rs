@@ -7,7 +7,7 @@
 //! | the chain's layers | form |
 //! |---|---|
 //! | `Normalize` | part of reading the photo |
-//! | `Conv2d` 5×5, `MaxPool2d` 2×2, `Relu`; up to 8 input channels, at least 2×8 cells behind the pool | `conv_rows` |
+//! | `Conv2d` 5×5, `MaxPool2d` 2×2, `Relu`; up to 8 input channels, at least 3×8 cells behind the pool | `conv_rows` |
 //! | the same; from 8 input channels (a multiple of 4), output channels a multiple of 8, at least 4×4 outputs | `conv_tiles::pool` |
 //! | `Conv2d` as there, `Relu`, `AvgPool2d` | `conv_tiles::average`, which ends the chain |
 //!

@@ -6,12 +6,13 @@ use std::sync::{PoisonError, RwLock};
 use super::Chain;
 use super::infer::{BAND, Before, Maps};
 use crate::idle::Idle;
+use crate::kernels::conv_rows::STRIP;
 use crate::kernels::conv_tiles::average;
 use crate::kernels::photo::Photos;
 use crate::kernels::shared::Shared;
 
-/// Pooled rows that a task computes of a row form behind the first, and of a tile form; even, as the forms ask.
-const ROWS: usize = 4;
+/// Pooled rows that a task computes of a row form behind the first, and of a tile form.
+const ROWS: usize = STRIP;
 const TILE_ROWS: usize = 2;
 
 /// One photo, its maps, and where its features go.

@@ -9,11 +9,11 @@ use std::arch::x86_64::{
 };
 use std::ops::Range;
 
-use super::{CHANNELS, COLUMNS, Products, Rows, Scratch};
+use super::{CHANNELS, COLUMNS, Products, Rows, STRIP, Scratch, stride};
 use crate::kernels::fused::{RowMap, run};
 use crate::kernels::simd::{self, vectors};
-use crate::kernels::winograd::INPUTS;
 use crate::kernels::winograd::avx2 as transform;
+use crate::kernels::winograd::long::INPUTS;
 
 /// Some pooled rows of one photo.
 pub(super) struct Forward<'a> {
@@ -34,16 +34,16 @@ impl Forward<'_> {
         winners: &mut [u8],
     ) {
         let (height, width) = self.block.shape.pooled_size();
-        for first in self.rows.clone().step_by(2) {
-            // A strip is two pooled rows; the last one may begin a row earlier and write its second row only.
-            let top = first.min(height - 2);
-            // SAFETY: input rows 2·top to 2·top + 7 are among `Rows::input_rows`.
+        for first in self.rows.clone().step_by(STRIP) {
+            // The last strip may begin earlier and write its last rows only.
+            let top = first.min(height - STRIP);
+            // SAFETY: input rows 2·top to 2·top + 9 are among `Rows::input_rows`.
             unsafe { self.transform_input(2 * top, scratch) };
             for block in 0..width.div_ceil(COLUMNS / 2) {
                 let left = (block * COLUMNS / 2).min(width - COLUMNS / 2);
                 for tile in 0..self.block.bias.len() / CHANNELS {
                     let out = Out {
-                        rows: (first..self.rows.end.min(top + 2), top, self.rows.start),
+                        rows: (first..self.rows.end.min(top + STRIP), top, self.rows.start),
                         tile,
                         left,
                         channels: self.block.shape.out_channels,
@@ -62,7 +62,7 @@ impl Forward<'_> {
         }
     }
 
-    /// Eight input rows from `top`, all channels, through `Bᵀ` along y.
+    /// Ten input rows from `top`, all channels, through `Bᵀ` along y.
     ///
     /// # Safety
     ///
@@ -70,7 +70,7 @@ impl Forward<'_> {
     #[target_feature(enable = "avx2,fma")]
     unsafe fn transform_input(&self, top: usize, scratch: &mut Scratch) {
         let (channels, width) = (self.block.shape.in_channels, self.block.shape.in_size.1);
-        let stride = run(width);
+        let stride = stride(width);
         for channel in 0..channels {
             for block in 0..width.div_ceil(8) {
                 let left = (8 * block).min(width - 8);
@@ -79,7 +79,7 @@ impl Forward<'_> {
                     let at = self.x.values.as_ptr().add(self.x.start(top) + channel * self.x.channel + left);
                     let d = vectors!(|i| _mm256_loadu_ps(at.add(i * self.x.row)));
                     let to = scratch.input.as_mut_ptr().add(channel * stride + left);
-                    for (i, v) in transform::input(d).into_iter().enumerate() {
+                    for (i, v) in transform::long_input(d).into_iter().enumerate() {
                         _mm256_storeu_ps(to.add(i * channels * stride), v);
                     }
                 }
@@ -87,7 +87,7 @@ impl Forward<'_> {
         }
     }
 
-    /// The eight products of a tile of six channels, sixteen columns from `left`, into the buffer.
+    /// The ten products of a tile of six channels, sixteen columns from `left`, into the buffer.
     ///
     /// # Safety
     ///
@@ -96,8 +96,8 @@ impl Forward<'_> {
     #[target_feature(enable = "avx2,fma")]
     unsafe fn multiply(&self, scratch: &mut Scratch, tile: usize, left: usize) {
         let channels = self.block.shape.in_channels;
-        let stride = run(self.block.shape.in_size.1);
-        // SAFETY: the weights hold a tile's 8 · in · 5 · 6 numbers, the strip 8 · in runs of which 20 columns are read.
+        let stride = stride(self.block.shape.in_size.1);
+        // SAFETY: the weights hold a tile's 10 · in · 5 · 6 numbers, the strip 10 · in runs of which 20 columns are read.
         unsafe {
             let mut w = self.block.weights.as_ptr().add(tile * INPUTS * channels * 5 * CHANNELS);
             for (i, product) in scratch.products.iter_mut().enumerate() {
@@ -134,7 +134,7 @@ struct Out {
 }
 
 impl Out {
-    /// Four output rows out of the products, pooled to two and written.
+    /// Six output rows out of the products, pooled to three and written.
     ///
     /// # Safety
     ///
@@ -151,18 +151,18 @@ impl Out {
         let (wanted, top, held) = &self.rows;
         let first = self.tile * CHANNELS;
         let channels = CHANNELS.min(self.channels - first);
-        let mut values = [[_mm256_setzero_ps(); 8]; 2];
-        let mut bytes = [[0u64; CHANNELS]; 2];
+        let mut values = [[_mm256_setzero_ps(); 8]; STRIP];
+        let mut bytes = [[0u64; CHANNELS]; STRIP];
         for o in 0..channels {
             // SAFETY: sixteen numbers a product; one of six numbers of the bias.
             let (a, b, bias) = unsafe {
                 (
-                    transform::output(vectors!(|i| _mm256_loadu_ps(products[i][o].as_ptr()))),
-                    transform::output(vectors!(|i| _mm256_loadu_ps(products[i][o].as_ptr().add(8)))),
+                    transform::long_output(vectors!(|i| _mm256_loadu_ps(products[i][o].as_ptr()))),
+                    transform::long_output(vectors!(|i| _mm256_loadu_ps(products[i][o].as_ptr().add(8)))),
                     _mm256_broadcast_ss(&*bias.add(o)),
                 )
             };
-            for row in 0..2 {
+            for row in 0..STRIP {
                 let even = |r: usize| _mm256_shuffle_ps::<0x88>(a[r], b[r]);
                 let odd = |r: usize| _mm256_shuffle_ps::<0xDD>(a[r], b[r]);
                 let cells = [even(2 * row), odd(2 * row), even(2 * row + 1), odd(2 * row + 1)];
@@ -182,7 +182,7 @@ impl Out {
                 }
             }
         }
-        for row in 0..2 {
+        for row in 0..STRIP {
             if !wanted.contains(&(top + row)) {
                 continue;
             }

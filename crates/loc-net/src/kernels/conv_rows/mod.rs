@@ -1,7 +1,7 @@
 //! Convolution 5×5, bias, max-pool 2×2 and relu on rows, for few channels: lanes are adjacent columns.
 //!
-//! Along y the convolution is Winograd's F(4, 5): eight input rows are transformed once and give four output rows, two
-//! after the pool, for 0.4 of the products of a direct sum. Six output channels by sixteen columns stay in registers;
+//! Along y the convolution is Winograd's F(6, 5): ten input rows are transformed once and give six output rows, three
+//! after the pool, for a third of the products of a direct sum. Six output channels by sixteen columns stay in registers;
 //! the last block of columns, and the last strip of rows, overlap their neighbours instead of being masked.
 //!
 //! Backward, three of four cells of each window have no gradient, and none has where relu was off: [`WeightGradient`] and
@@ -20,7 +20,7 @@ mod weight_gradient;
 use std::ops::Range;
 
 use super::fused::{Fused, RowMap, run};
-use super::winograd;
+use super::winograd::long;
 pub use input_gradient::{InputGradient, List};
 pub use weight_gradient::WeightGradient;
 
@@ -28,6 +28,8 @@ pub use weight_gradient::WeightGradient;
 const CHANNELS: usize = 6;
 /// Columns of a tile: two vectors, eight after the pool.
 const COLUMNS: usize = 16;
+/// Pooled rows of a strip.
+pub const STRIP: usize = long::OUTPUTS / 2;
 /// Input channels at most: beyond these the gradients' patches do not fit the registers.
 const MOST_CHANNELS: usize = 8;
 
@@ -56,7 +58,7 @@ impl Layout {
 pub struct Rows {
     shape: Fused,
     layout: Layout,
-    /// `[⌈out / 6⌉][8][in][5][6]`: tile, product, input channel, column of the kernel, output channel.
+    /// `[⌈out / 6⌉][10][in][5][6]`: tile, product, input channel, column of the kernel, output channel.
     weights: Vec<f32>,
     /// Whole tiles.
     bias: Vec<f32>,
@@ -65,19 +67,25 @@ pub struct Rows {
 /// Buffers of one thread.
 #[derive(Debug, Default)]
 pub struct Scratch {
-    /// A strip of eight input rows, transformed: `[8][in][run]`.
+    /// A strip of ten input rows, transformed: `[10][in][stride]`.
     input: Vec<f32>,
     products: Products,
 }
 
 /// The products of a tile.
-type Products = [[[f32; COLUMNS]; CHANNELS]; winograd::INPUTS];
+type Products = [[[f32; COLUMNS]; CHANNELS]; long::INPUTS];
 
-/// Whether the form is made for a block: few input channels, at least 2 pooled rows and 8 pooled columns.
+/// From one run of a strip to the next. Not a power of two: runs side by side would fall into the same few sets of the
+/// first-level cache.
+fn stride(width: usize) -> usize {
+    run(width) + 16
+}
+
+/// Whether the form is made for a block: few input channels, at least 3 pooled rows and 8 pooled columns.
 #[must_use]
 pub fn takes(shape: &Fused) -> bool {
     let (height, width) = shape.pooled_size();
-    shape.in_channels <= MOST_CHANNELS && height >= 2 && width >= COLUMNS / 2
+    shape.in_channels <= MOST_CHANNELS && height >= STRIP && width >= COLUMNS / 2
 }
 
 impl Rows {
@@ -89,7 +97,7 @@ impl Rows {
             return None;
         }
         let tiles = shape.out_channels.div_ceil(CHANNELS);
-        let weights = vec![0.0; tiles * winograd::INPUTS * shape.in_channels * 5 * CHANNELS];
+        let weights = vec![0.0; tiles * long::INPUTS * shape.in_channels * 5 * CHANNELS];
         Some(Self { shape, layout, weights, bias: vec![0.0; tiles * CHANNELS] })
     }
 
@@ -122,9 +130,9 @@ impl Rows {
         for o in 0..outs {
             for (c, x) in (0..ins).flat_map(|c| (0..5).map(move |x| (c, x))) {
                 let column: [f64; 5] = std::array::from_fn(|y| f64::from(w[((o * ins + c) * 5 + y) * 5 + x]));
-                for (i, row) in winograd::KERNEL.iter().enumerate() {
+                for (i, row) in long::KERNEL.iter().enumerate() {
                     let sum: f64 = row.iter().zip(column).map(|(a, b)| a * b).sum();
-                    let at = (((o / CHANNELS * winograd::INPUTS + i) * ins + c) * 5 + x) * CHANNELS;
+                    let at = (((o / CHANNELS * long::INPUTS + i) * ins + c) * 5 + x) * CHANNELS;
                     self.weights[at + o % CHANNELS] = sum as f32;
                 }
             }
@@ -135,19 +143,19 @@ impl Rows {
     #[must_use]
     pub fn input_rows(&self, rows: &Range<usize>) -> Range<usize> {
         // The last strip may begin earlier, so that it ends with the map.
-        let top = |first: usize| 2 * first.min(self.shape.pooled_size().0 - 2);
-        top(rows.start)..top(rows.end.saturating_sub(1) / 2 * 2) + winograd::INPUTS
+        let top = |first: usize| 2 * first.min(self.shape.pooled_size().0 - STRIP);
+        top(rows.start)..top(rows.end.saturating_sub(1) / STRIP * STRIP) + long::INPUTS
     }
 
     /// The pooled rows `rows` of one photo into `y`; into `winners`, unless it is empty, the byte of each cell.
     ///
     /// `y` and `winners` hold just these rows. Bytes lie channels last, whatever the layout of `y`; columns of a run
-    /// behind the width are left alone. Strips of two rows begin at even rows, so that a map cut in pieces has the same
+    /// behind the width are left alone. Strips begin at multiples of [`STRIP`], so that a map cut in pieces has the same
     /// bytes as a whole one.
     ///
     /// # Panics
     ///
-    /// If a slice is too short, `rows` begins at an odd row or ends beyond the map.
+    /// If a slice is too short, `rows` begins at no multiple of [`STRIP`] or ends beyond the map.
     pub fn forward(
         &self,
         x: RowMap,
@@ -159,14 +167,14 @@ impl Rows {
         let Fused { in_channels, in_size: (_, width), .. } = self.shape;
         let (pooled_height, pooled_width) = self.shape.pooled_size();
         let bytes = rows.len() * self.shape.out_channels * pooled_width;
-        assert!(rows.start.is_multiple_of(2) && rows.end <= pooled_height, "rows of the map");
+        assert!(rows.start.is_multiple_of(STRIP) && rows.end <= pooled_height, "rows of the map");
         assert!(y.len() >= rows.len() * self.out_row(), "output");
         assert!(winners.is_empty() || winners.len() >= bytes, "bytes");
         let Range { start, end } = self.input_rows(&rows);
         assert!(start >= x.first, "first row of the input");
         let reach = x.start(end - 1) + (in_channels - 1) * x.channel + width;
         assert!(x.values.len() >= reach, "input");
-        scratch.input.resize(winograd::INPUTS * in_channels * run(width), 0.0);
+        scratch.input.resize(long::INPUTS * in_channels * stride(width), 0.0);
         let task = avx2::Forward { block: self, x, rows };
         #[expect(unsafe_code, reason = "calls the AVX2 form, whose presence `of` made sure of")]
         // SAFETY: AVX2 and FMA are there, and the lengths were checked above.

@@ -51,7 +51,7 @@ fn check_forward(twin: &Twin, layout: Layout, cut: usize) {
     let (mut y, mut winners) = (vec![7.0; height * rows.out_row()], vec![7; height * outs * width]);
     let mut scratch = Scratch::default();
     // In two parts, as threads would.
-    let cut = (2 * cut).min(height / 2 * 2);
+    let cut = (STRIP * cut).min(height / STRIP * STRIP);
     for part in [0..cut, cut..height] {
         let (from, w_from) = (part.start * rows.out_row(), part.start * outs * width);
         let x = RowMap::planar(&x, twin.shape.in_size);
@@ -63,7 +63,7 @@ fn check_forward(twin: &Twin, layout: Layout, cut: usize) {
     };
     let cells = || (0..twin.y.len()).map(|i| (i / (height * width), i / width % height, i % width));
     let got: Vec<f32> = cells().map(|(o, row, column)| y[at(o, row, column)]).collect();
-    assert_close("y", &got, &twin.y, 2e-6);
+    assert_close("y", &got, &twin.y, 1e-5);
     // Where two cells are as good as equal, rounding may choose the other.
     let winners = cells().map(|(o, row, column)| winners[(row * width + column) * outs + o]);
     let differing = winners.zip(&twin.winners).filter(|(a, b)| a != *b).count();
@@ -119,7 +119,7 @@ proptest! {
     #[test]
     fn equals_the_plain_twin(
         in_channels in 1usize..9, out_channels in 1usize..14,
-        h in 8usize..30, w in 20usize..60, last in any::<bool>(), cut in 0usize..6,
+        h in 10usize..40, w in 20usize..60, last in any::<bool>(), cut in 0usize..6,
     ) {
         let twin = Twin::new(Fused { in_channels, out_channels, in_size: (h, w) });
         check_forward(&twin, if last { Layout::Last } else { Layout::Rows }, cut);
@@ -130,32 +130,32 @@ proptest! {
 #[test]
 fn takes_what_it_says_and_nothing_else() {
     let of = |in_channels, in_size| Rows::of(Fused { in_channels, out_channels: 6, in_size }, Layout::Rows);
-    assert_eq!(of(3, (8, 20)).is_some(), crate::kernels::gemm::avx2::available());
+    assert_eq!(of(3, (10, 20)).is_some(), crate::kernels::gemm::avx2::available());
     assert!(of(9, (40, 40)).is_none(), "nine channels");
-    assert!(of(3, (7, 40)).is_none(), "one pooled row");
+    assert!(of(3, (9, 40)).is_none(), "two pooled rows");
     assert!(of(3, (40, 19)).is_none(), "seven pooled columns");
 }
 
 #[test]
 fn a_tie_goes_to_the_first_cell_and_zero_is_dead() {
-    let shape = Fused { in_channels: 1, out_channels: 1, in_size: (8, 20) };
+    let shape = Fused { in_channels: 1, out_channels: 1, in_size: (10, 20) };
     let Some(mut rows) = Rows::of(shape, Layout::Rows) else { return };
     for (bias, byte) in [(0.5, 0), (0.0, DEAD), (-0.5, DEAD)] {
         rows.pack(&[0.0; 25], &[bias]);
-        let (mut y, mut winners) = ([7.0; 16], [7; 16]);
-        let x = [1.0; 160];
-        rows.forward(RowMap::planar(&x, (8, 20)), 0..2, &mut Scratch::default(), &mut y, &mut winners);
-        assert_eq!((y, winners), ([bias.max(0.0); 16], [byte; 16]));
+        let (mut y, mut winners) = ([7.0; 24], [7; 24]);
+        let x = [1.0; 200];
+        rows.forward(RowMap::planar(&x, (10, 20)), 0..3, &mut Scratch::default(), &mut y, &mut winners);
+        assert_eq!((y, winners), ([bias.max(0.0); 24], [byte; 24]));
     }
 }
 
 #[test]
 fn a_broken_weight_is_not_hidden() {
-    let shape = Fused { in_channels: 1, out_channels: 1, in_size: (8, 20) };
+    let shape = Fused { in_channels: 1, out_channels: 1, in_size: (10, 20) };
     let Some(mut rows) = Rows::of(shape, Layout::Last) else { return };
     rows.pack(&[f32::NAN; 25], &[0.0]);
-    let (mut y, x) = ([7.0; 16], [1.0; 160]);
-    rows.forward(RowMap::planar(&x, (8, 20)), 0..2, &mut Scratch::default(), &mut y, &mut []);
+    let (mut y, x) = ([7.0; 24], [1.0; 200]);
+    rows.forward(RowMap::planar(&x, (10, 20)), 0..3, &mut Scratch::default(), &mut y, &mut []);
     assert!(y.iter().all(|v| v.is_nan()), "{y:?}");
 }
 
@@ -165,7 +165,7 @@ fn a_strip_that_begins_below_the_rows_is_refused() {
     let Some(rows) = Rows::of(shape, Layout::Rows) else { return };
     let values = [0.0; 240];
     let strip = RowMap { first: 1, ..RowMap::planar(&values, (12, 20)) };
-    let forward = || rows.forward(strip, 0..2, &mut Scratch::default(), &mut [0.0; 16], &mut []);
+    let forward = || rows.forward(strip, 0..3, &mut Scratch::default(), &mut [0.0; 24], &mut []);
     assert!(std::panic::catch_unwind(forward).is_err(), "forward");
     let spread = || rows.spread(strip, 0..2, &mut [0.0; 40 + SLACK]);
     assert!(std::panic::catch_unwind(spread).is_err(), "spread");

@@ -4,7 +4,7 @@ use std::arch::x86_64::{
     __m256, _mm256_add_ps, _mm256_fmadd_ps, _mm256_mul_ps, _mm256_set1_ps, _mm256_sub_ps,
 };
 
-use super::{INPUTS, OUTPUTS};
+use super::{INPUTS, OUTPUTS, long};
 
 type Vector = __m256;
 
@@ -106,5 +106,57 @@ pub(crate) fn output_adjoint(y: [Vector; OUTPUTS]) -> [Vector; INPUTS] {
         add(even_half, odd_half),
         sub(even_half, odd_half),
         y[3],
+    ]
+}
+
+/// `Bᵀ · d` of [`long`].
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+pub(crate) fn long_input(d: [Vector; long::INPUTS]) -> [Vector; long::INPUTS] {
+    let ends = |first: usize| {
+        let [a, b, c, e, _] = long::ALL;
+        fma(a, d[first], fma(b, d[first + 2], fma(c, d[first + 4], fma(e, d[first + 6], d[first + 8]))))
+    };
+    // Even and odd coefficients have the same factors.
+    let half = |point: usize, first: usize| {
+        let [a, b, c, _] = long::OTHERS[point];
+        fma(a, d[first], fma(b, d[first + 2], fma(c, d[first + 4], d[first + 6])))
+    };
+    let (even1, odd1) = (half(0, 2), half(0, 1));
+    let (even2, odd2) = (half(1, 2), half(1, 1));
+    let (even3, odd3) = (half(2, 2), half(2, 1));
+    let (even4, odd4) = (half(3, 2), half(3, 1));
+    [
+        ends(0),
+        add(even1, odd1),
+        sub(even1, odd1),
+        fma(2.0, odd2, even2),
+        fma(-2.0, odd2, even2),
+        fma(0.5, odd3, even3),
+        fma(-0.5, odd3, even3),
+        fma(0.75, odd4, even4),
+        fma(-0.75, odd4, even4),
+        ends(1),
+    ]
+}
+
+/// `Aᵀ · m` of [`long`].
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+pub(crate) fn long_output(m: [Vector; long::INPUTS]) -> [Vector; long::OUTPUTS] {
+    let (even1, odd1) = (add(m[1], m[2]), sub(m[1], m[2]));
+    let (even2, odd2) = (add(m[3], m[4]), sub(m[3], m[4]));
+    let (even3, odd3) = (add(m[5], m[6]), sub(m[5], m[6]));
+    let (even4, odd4) = (add(m[7], m[8]), sub(m[7], m[8]));
+    let power = |n: i32, v1, v2, v3, v4| {
+        fma(0.75f32.powi(n), v4, fma(0.5f32.powi(n), v3, fma(2.0f32.powi(n), v2, v1)))
+    };
+    [
+        add(add(add(m[0], even1), even2), add(even3, even4)),
+        power(1, odd1, odd2, odd3, odd4),
+        power(2, even1, even2, even3, even4),
+        power(3, odd1, odd2, odd3, odd4),
+        power(4, even1, even2, even3, even4),
+        power(5, add(m[9], odd1), odd2, odd3, odd4),
     ]
 }

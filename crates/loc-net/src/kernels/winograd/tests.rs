@@ -7,17 +7,25 @@ fn apply<const R: usize, const C: usize>(matrix: &[[f64; C]; R], x: &[f64]) -> V
     matrix.iter().map(|row| row.iter().zip(x).map(|(a, b)| a * b).sum()).collect()
 }
 
-#[test]
-fn the_matrices_make_a_correlation() {
+fn assert_correlation<const N: usize, const M: usize>(
+    kernel: &[[f64; TAPS]; N],
+    input: &[[f64; N]; N],
+    output: &[[f64; N]; M],
+) {
     for seed in 0..20 {
-        let (d, g) = (numbers(seed, INPUTS), numbers(seed + 100, TAPS));
-        let products: Vec<f64> =
-            apply(&INPUT, &d).iter().zip(apply(&KERNEL, &g)).map(|(a, b)| a * b).collect();
-        for (i, y) in apply(&OUTPUT, &products).iter().enumerate() {
+        let (d, g) = (numbers(seed, N), numbers(seed + 100, TAPS));
+        let products: Vec<f64> = apply(input, &d).iter().zip(apply(kernel, &g)).map(|(a, b)| a * b).collect();
+        for (i, y) in apply(output, &products).iter().enumerate() {
             let expected: f64 = (0..TAPS).map(|k| g[k] * d[i + k]).sum();
-            assert!((y - expected).abs() < 1e-13, "output {i}: {y} where {expected} is right");
+            assert!((y - expected).abs() < 1e-12, "output {i}: {y} where {expected} is right");
         }
     }
+}
+
+#[test]
+fn the_matrices_make_a_correlation() {
+    assert_correlation(&KERNEL, &INPUT, &OUTPUT);
+    assert_correlation(&long::KERNEL, &long::INPUT, &long::OUTPUT);
 }
 
 #[test]
@@ -84,6 +92,9 @@ fn the_vector_forms_are_the_matrices_and_their_transposes() {
         check("input", run(&eight, avx2::input), apply(&INPUT, &eight));
         check("input_adjoint", run(&eight, avx2::input_adjoint), apply(&transposed(&INPUT), &eight));
         check("output", run(&eight, avx2::output), apply(&OUTPUT, &eight));
+        let ten = numbers(3, long::INPUTS);
+        check("long_input", run(&ten, avx2::long_input), apply(&long::INPUT, &ten));
+        check("long_output", run(&ten, avx2::long_output), apply(&long::OUTPUT, &ten));
         check("output_adjoint", run(&four, avx2::output_adjoint), apply(&transposed(&OUTPUT), &four));
     }
 }
