@@ -7,7 +7,7 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use loc_data::{Dataset, Loader, ReadOptions, shapes};
+use loc_data::{Augment, Dataset, Loader, ReadOptions, shapes};
 use loc_infer::InputSpec;
 
 const PHOTOS: usize = 96;
@@ -36,7 +36,10 @@ fn loader(c: &mut Criterion) {
         let mut epoch = 0;
         b.iter(|| {
             epoch += 1;
-            loader.epoch(0, epoch, BATCH).map(|batch| batch.expect("a batch").labels.len()).sum::<usize>()
+            loader
+                .epoch(0, epoch, BATCH, &Augment::default())
+                .map(|batch| batch.expect("a batch").labels.len())
+                .sum::<usize>()
         });
     });
     group.throughput(Throughput::Elements(PHOTOS as u64));

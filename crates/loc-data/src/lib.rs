@@ -2,7 +2,7 @@
 //!
 //! [`Dataset::open`] reads a folder of photos with Pascal VOC XML or CSV annotations into [`Sample`]s, or into one
 //! error that lists everything wrong with it; [`check`](mod@check) looks at every pixel as well. [`stats`] says what the set
-//! looks like, [`split`] parts it, [`loader`] makes batches of it. [`shapes`] draws a set of its own.
+//! looks like, [`split`] parts it, [`loader`] makes batches of it, [`augment`] moves their photos. [`shapes`] draws a set of its own.
 //!
 //! Photos are decoded and fitted by loc-infer alone: training sees, pixel for pixel, what prediction will see. No
 //! tensor library is known here, and nothing is printed.
@@ -10,6 +10,7 @@
 #![warn(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
 
 mod assemble;
+pub mod augment;
 pub mod check;
 mod classes;
 mod dataset;
@@ -28,6 +29,7 @@ pub mod split;
 pub mod stats;
 mod tree;
 
+pub use augment::Augment;
 pub use dataset::{Dataset, Objects, ReadOptions};
 pub use error::DataError;
 pub use finding::{Finding, Severity};

@@ -15,7 +15,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::memory;
 use crate::random::Random;
-use crate::{DataError, Dataset, Finding};
+use crate::{Augment, DataError, Dataset, Finding, NormBox};
 
 /// Batches that wait ready, beside the one being made and the one in use.
 const READY: usize = 2;
@@ -37,7 +37,15 @@ pub struct Batch {
 #[derive(Debug)]
 pub struct Loader {
     store: Arc<Store>,
-    pool: ThreadPool,
+    pool: Arc<ThreadPool>,
+}
+
+/// How an epoch's photos are moved.
+#[derive(Debug, Clone, Copy)]
+struct Moving {
+    augment: Augment,
+    seed: u64,
+    epoch: u64,
 }
 
 #[derive(Debug)]
@@ -104,7 +112,7 @@ impl Loader {
         let label = |i: &usize| u32::try_from(dataset.samples[*i].class).unwrap_or(u32::MAX);
         let labels = indices.iter().map(label).collect();
         let store = Store { input, images, boxes, labels, indices: indices.to_vec() };
-        Ok(Self { store: Arc::new(store), pool })
+        Ok(Self { store: Arc::new(store), pool: Arc::new(pool) })
     }
 
     /// Number of samples.
@@ -157,20 +165,23 @@ impl Loader {
 
     /// One epoch in batches of `batch`, the last one smaller if need be, in an order that is a function of
     /// (`seed`, `epoch`) and the number of samples: Fisher–Yates with SplitMix64 begun at that key.
+    ///
+    /// Photos and boxes are moved as `augment` draws for (`seed`, `epoch`, the sample's index in the data set).
     #[must_use]
-    pub fn epoch(&self, seed: u64, epoch: u64, batch: usize) -> Batches {
+    pub fn epoch(&self, seed: u64, epoch: u64, batch: usize, augment: &Augment) -> Batches {
         let mut order: Vec<usize> = (0..self.len()).collect();
         Random::keyed(&[ORDER, seed, epoch]).shuffle(&mut order);
-        self.batches(order, batch)
+        let moving = (!augment.is_off()).then_some(Moving { augment: *augment, seed, epoch });
+        self.batches(order, batch, moving)
     }
 
     /// All samples in the order of the indices given to [`Loader::new`], in batches of `batch`.
     #[must_use]
     pub fn in_order(&self, batch: usize) -> Batches {
-        self.batches((0..self.len()).collect(), batch)
+        self.batches((0..self.len()).collect(), batch, None)
     }
 
-    fn batches(&self, order: Vec<usize>, batch: usize) -> Batches {
+    fn batches(&self, order: Vec<usize>, batch: usize, moving: Option<Moving>) -> Batches {
         let store = Arc::clone(&self.store);
         if batch == 0 {
             let range = "at least one sample is needed".into();
@@ -178,9 +189,13 @@ impl Loader {
         }
         let left = order.len().div_ceil(batch);
         let (sender, receiver) = sync_channel(READY);
+        let pool = Arc::clone(&self.pool);
         let prepare = move || {
             for positions in order.chunks(batch) {
-                let ready = store.batch(positions);
+                let ready = match &moving {
+                    None => store.batch(positions),
+                    Some(moving) => pool.install(|| store.moved(positions, moving)),
+                };
                 // Nobody waits any more: the epoch was left early.
                 if sender.send(ready).is_err() {
                     return;
@@ -221,6 +236,29 @@ impl Store {
             }
         }
         let boxes = Array2::from_shape_fn((positions.len(), 4), |(i, edge)| self.boxes[positions[i]][edge]);
+        self.labelled(positions, images, boxes)
+    }
+
+    /// As [`Store::batch`], each photo and its box moved.
+    fn moved(&self, positions: &[usize], moving: &Moving) -> Batch {
+        let (w, h) = (self.input.size.width as usize, self.input.size.height as usize);
+        let mut images = Array4::zeros((positions.len(), h, w, 3));
+        let mut boxes = vec![[0.0; 4]; positions.len()];
+        // A fresh array is contiguous.
+        let pixels = images.as_slice_mut().unwrap_or_default();
+        let places = pixels.par_chunks_exact_mut(3 * w * h).zip(&mut boxes).zip(positions);
+        places.for_each(|((out, moved), position)| {
+            let [x1, y1, x2, y2] = self.boxes[*position];
+            let bbox = NormBox::new(x1, y1, x2, y2);
+            let drawn = moving.augment.draw(moving.seed, moving.epoch, self.indices[*position], bbox);
+            drawn.apply(self.images[*position].as_raw(), (w, h), out);
+            *moved = drawn.bbox(bbox).xyxy();
+        });
+        let boxes = Array2::from_shape_fn((positions.len(), 4), |(i, edge)| boxes[i][edge]);
+        self.labelled(positions, images, boxes)
+    }
+
+    fn labelled(&self, positions: &[usize], images: Array4<u8>, boxes: Array2<f32>) -> Batch {
         let labels = positions.iter().map(|p| self.labels[*p]).collect();
         let indices = positions.iter().map(|p| self.indices[*p]).collect();
         Batch { images, boxes, labels, indices }

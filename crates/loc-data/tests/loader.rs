@@ -6,7 +6,7 @@ mod common;
 
 use common::{Folder, encoded, jpeg_with_orientation, voc};
 use image::ImageFormat;
-use loc_data::{Batch, Dataset, Loader, ReadOptions};
+use loc_data::{Augment, Batch, Dataset, Loader, ReadOptions};
 use loc_infer::preprocess::{decode, fit};
 use loc_infer::{Fit, ImageSize, InputSpec, Limits};
 
@@ -74,7 +74,10 @@ fn an_epoch_has_every_sample_once_in_an_order_of_its_own() {
     let (_folder, set) = set(20);
     let loader = Loader::new(&set, &all(&set), input(16, Fit::Stretch), 1).unwrap();
     let order = |seed, epoch| -> Vec<usize> {
-        collected(loader.epoch(seed, epoch, 8)).into_iter().flat_map(|b| b.indices).collect()
+        collected(loader.epoch(seed, epoch, 8, &Augment::default()))
+            .into_iter()
+            .flat_map(|b| b.indices)
+            .collect()
     };
     let first = order(1, 0);
     let mut sorted = first.clone();
@@ -91,7 +94,7 @@ fn bytes_do_not_depend_on_the_workers() {
     let (_folder, set) = set(12);
     let run = |workers| {
         let loader = Loader::new(&set, &all(&set), input(24, Fit::Stretch), workers).unwrap();
-        (collected(loader.epoch(3, 5, 5)), loader.mean_and_std())
+        (collected(loader.epoch(3, 5, 5, &Augment::default())), loader.mean_and_std())
     };
     let one = run(1);
     for workers in [2, 3, 8, 0] {
@@ -104,7 +107,8 @@ fn the_order_is_pinned() {
     // A change here changes every training run: it belongs in the changelog.
     let (_folder, set) = set(10);
     let loader = Loader::new(&set, &all(&set), input(16, Fit::Stretch), 1).unwrap();
-    let order: Vec<usize> = collected(loader.epoch(0, 0, 10)).into_iter().flat_map(|b| b.indices).collect();
+    let order: Vec<usize> =
+        collected(loader.epoch(0, 0, 10, &Augment::default())).into_iter().flat_map(|b| b.indices).collect();
     assert_eq!(order, PINNED);
 }
 const PINNED: [usize; 10] = [0, 5, 9, 7, 3, 1, 2, 8, 6, 4];
@@ -117,7 +121,7 @@ fn a_part_of_the_set_keeps_its_indices() {
     assert_eq!(collected(loader.in_order(9))[0].indices, [5, 1, 3]);
     let none = Loader::new(&set, &[], input(16, Fit::Stretch), 1).unwrap();
     assert!(none.is_empty());
-    assert_eq!(none.epoch(0, 0, 4).count(), 0);
+    assert_eq!(none.epoch(0, 0, 4, &Augment::default()).count(), 0);
     assert_eq!(none.mean_and_std(), ([0.0; 3], [1.0; 3]));
 }
 
@@ -126,7 +130,7 @@ fn leaving_an_epoch_early_ends_its_thread() {
     let (_folder, set) = set(12);
     let loader = Loader::new(&set, &all(&set), input(16, Fit::Stretch), 1).unwrap();
     for taken in 0..4 {
-        let mut batches = loader.epoch(0, taken, 1);
+        let mut batches = loader.epoch(0, taken, 1, &Augment::default());
         assert_eq!(batches.len(), 12);
         for _ in 0..taken {
             batches.next().unwrap().unwrap();
@@ -179,7 +183,7 @@ fn errors_name_every_bad_photo() {
 fn arguments_out_of_range() {
     let (_folder, set) = set(2);
     let loader = Loader::new(&set, &all(&set), input(16, Fit::Stretch), 1).unwrap();
-    let items: Vec<_> = loader.epoch(0, 0, 0).collect();
+    let items: Vec<_> = loader.epoch(0, 0, 0, &Augment::default()).collect();
     assert_eq!(items.len(), 1);
     assert!(items[0].as_ref().unwrap_err().to_string().starts_with("batch is 0"));
     assert!(Loader::new(&set, &all(&set), input(0, Fit::Stretch), 1).is_err());

@@ -27,11 +27,11 @@ const LAST_LAYER_DEVIATION: f64 = 0.01;
 /// The initial parameters of a network.
 #[must_use]
 pub fn weights(network: &Network, scheme: Scheme, seed: u64) -> Weights {
-    let last =
-        [last_with_parameters(network, network.logits()), last_with_parameters(network, network.boxes())];
+    let mut last = last_with_parameters(network, network.logits());
+    last.extend(last_with_parameters(network, network.boxes()));
     let values = network.params().iter().map(|param| {
         let stream = Stream::new(seed, &param.name);
-        let data = draw(param, scheme, last.contains(&Some(param.layer)), stream);
+        let data = draw(param, scheme, last.contains(&param.layer), stream);
         (param.name.clone(), Weight { shape: param.shape.clone(), data })
     });
     Weights(values.collect::<BTreeMap<_, _>>())
@@ -53,18 +53,18 @@ fn draw(param: &Param, scheme: Scheme, last_layer: bool, stream: Stream) -> Vec<
     }
 }
 
-/// The layer nearest to output `index` that has parameters; for the box head it stands before the sigmoid.
-fn last_with_parameters(network: &Network, mut index: usize) -> Option<usize> {
-    loop {
-        let layer = &network.layers()[index];
-        if matches!(layer.op, Op::Conv2d(_) | Op::Linear { .. }) {
-            return Some(index);
-        }
-        match layer.inputs.first() {
-            Some(Source::Layer(before)) => index = *before,
-            _ => return None,
-        }
+/// The layers nearest to output `index` that have parameters; for the box head they stand before the sigmoid, or the
+/// distributions.
+fn last_with_parameters(network: &Network, index: usize) -> Vec<usize> {
+    let layer = &network.layers()[index];
+    if matches!(layer.op, Op::Conv2d(_) | Op::Linear { .. }) {
+        return vec![index];
     }
+    let before = layer.inputs.iter().filter_map(|source| match source {
+        Source::Layer(before) => Some(*before),
+        Source::Input => None,
+    });
+    before.flat_map(|before| last_with_parameters(network, before)).collect()
 }
 
 /// Random numbers by index: `mix(key + (i + 1)·γ)`, SplitMix64 (Steele, Lea, Flood 2014) started at `key`.
@@ -72,7 +72,7 @@ fn last_with_parameters(network: &Network, mut index: usize) -> Option<usize> {
 /// The key is a hash of seed and name, so that neither equal names under two seeds nor two names under one
 /// seed share a sequence.
 #[derive(Debug, Clone, Copy)]
-struct Stream {
+pub(crate) struct Stream {
     key: u64,
 }
 
@@ -80,7 +80,7 @@ struct Stream {
 const GAMMA: u64 = 0x9E37_79B9_7F4A_7C15;
 
 impl Stream {
-    fn new(seed: u64, name: &str) -> Self {
+    pub(crate) fn new(seed: u64, name: &str) -> Self {
         // Each byte is mixed through all 64 bits before the next: no two orders of bytes cancel.
         let key = name.bytes().fold(mix(seed.wrapping_add(GAMMA)), |key, byte| mix(key ^ u64::from(byte)));
         Self { key }
@@ -91,7 +91,7 @@ impl Stream {
     }
 
     /// Uniform in [0, 1), a multiple of 2⁻⁵³.
-    fn uniform(self, index: u64) -> f64 {
+    pub(crate) fn uniform(self, index: u64) -> f64 {
         (self.bits(index) >> 11) as f64 * (1.0 / (1u64 << 53) as f64)
     }
 

@@ -15,3 +15,4 @@ pub mod weights;
 
 pub use error::ModelError;
 pub use network::{Gradients, Model, ModelOutput};
+pub use ops::Dropout;

@@ -8,7 +8,7 @@ use candle_core::{DType, Device, Error, Result as CandleResult, Shape, Tensor, V
 use loc_net::{Layer, Network, Op, Pool, Source, Weight, Weights};
 
 use crate::ModelError;
-use crate::ops::{self, Collected, Convolutions, Form, Names, Sink};
+use crate::ops::{self, Collected, Convolutions, Dropout, Form, Names, Sink};
 
 /// A network whose weights are Candle variables on a device: made to be trained.
 ///
@@ -63,6 +63,8 @@ pub struct ModelOutput {
     pub logits: Tensor,
     /// `[N, 4]`: x1, y1, x2, y2 of each box, in 0..1 of the input.
     pub boxes: Tensor,
+    /// `[N, 4, B]`: the logits of each edge's distribution over B places, where the box head makes them.
+    pub edges: Option<Tensor>,
 }
 
 /// The gradients of a model's parameters.
@@ -103,6 +105,41 @@ impl Gradients {
         };
         ops::scale_add(target, scale, gradient, rate)?;
         Ok(true)
+    }
+
+    /// `target ← scale · target + rate · gradient²` in place, as [`Gradients::add_to`].
+    ///
+    /// # Errors
+    ///
+    /// A Candle error if the shapes differ or the device fails.
+    pub fn add_square_to(&self, name: &str, target: &Var, scale: f64, rate: f64) -> Result<bool, ModelError> {
+        if let Some(values) = self.collected.get(name) {
+            ops::scale_add_square_slice(target, scale, values, rate)?;
+            return Ok(true);
+        }
+        let Some(gradient) = self.vars.get(name).and_then(|var| self.store.get(var)) else {
+            return Ok(false);
+        };
+        ops::scale_add(target, scale, &gradient.sqr()?, rate)?;
+        Ok(true)
+    }
+
+    /// The root of the sum of the squares of all gradients.
+    ///
+    /// # Errors
+    ///
+    /// A Candle error if the device fails.
+    pub fn norm(&self) -> Result<f64, ModelError> {
+        let squares = |values: &[f32]| values.iter().map(|v| f64::from(*v) * f64::from(*v)).sum::<f64>();
+        let mut sum = 0.0;
+        for (name, var) in &self.vars {
+            if let Some(values) = self.collected.get(name) {
+                sum += squares(values);
+            } else if let Some(gradient) = self.store.get(var) {
+                sum += squares(&gradient.flatten_all()?.to_vec1::<f32>()?);
+            }
+        }
+        Ok(sum.sqrt())
     }
 }
 
@@ -198,7 +235,20 @@ impl Model {
     ///
     /// A Candle error that names the expected and the given shape, or one of the device.
     pub fn forward(&self, images: &Tensor) -> Result<ModelOutput, ModelError> {
-        self.outputs(self.walk(images, true, &[])?)
+        self.forward_dropping(images, None)
+    }
+
+    /// As [`Model::forward`], and drops some of what the layers that allow it give.
+    ///
+    /// # Errors
+    ///
+    /// As [`Model::forward`].
+    pub fn forward_dropping(
+        &self,
+        images: &Tensor,
+        dropout: Option<Dropout>,
+    ) -> Result<ModelOutput, ModelError> {
+        self.outputs(self.walk(images, Some(dropout), &[])?)
     }
 
     /// Runs a batch without a backward pass to come: activations are dropped as soon as they have been read, and
@@ -208,7 +258,7 @@ impl Model {
     ///
     /// As [`Model::forward`].
     pub fn infer(&self, images: &Tensor) -> Result<ModelOutput, ModelError> {
-        self.outputs(self.walk(images, false, &[])?)
+        self.outputs(self.walk(images, None, &[])?)
     }
 
     /// Every layer's output for a batch, in the order of the layers, without a gradient: for a look inside.
@@ -218,7 +268,7 @@ impl Model {
     /// As [`Model::forward`].
     pub fn activations(&self, images: &Tensor) -> Result<Vec<Tensor>, ModelError> {
         let all: Vec<usize> = (0..self.network.layers().len()).collect();
-        let values = self.walk(images, false, &all)?;
+        let values = self.walk(images, None, &all)?;
         Ok(values.into_iter().flatten().collect())
     }
 
@@ -235,16 +285,26 @@ impl Model {
     fn outputs(&self, values: Vec<Option<Tensor>>) -> Result<ModelOutput, ModelError> {
         let output =
             |index: usize| values[index].clone().ok_or_else(|| Error::Msg("an output was dropped".into()));
-        Ok(ModelOutput { logits: output(self.network.logits())?, boxes: output(self.network.boxes())? })
+        let edges = match self.network.edges() {
+            Some((layer, bins)) => Some(output(layer)?.reshape(((), 4, bins))?),
+            None => None,
+        };
+        Ok(ModelOutput {
+            logits: output(self.network.logits())?,
+            boxes: output(self.network.boxes())?,
+            edges,
+        })
     }
 
-    /// Goes through the layers. An output is dropped after its last reader, unless it is the network's or in `keep`.
+    /// Goes through the layers; in training with what is dropped. An output is forgotten after its last reader, unless it
+    /// is the network's or in `keep`.
     fn walk(
         &self,
         images: &Tensor,
-        training: bool,
+        training: Option<Option<Dropout>>,
         keep: &[usize],
     ) -> Result<Vec<Option<Tensor>>, ModelError> {
+        let (training, dropout) = (training.is_some(), training.flatten());
         let parameter = |name: &str| {
             let var = &self.vars[name];
             Ok(if training { var.as_tensor().clone() } else { var.as_detached_tensor() })
@@ -260,10 +320,10 @@ impl Model {
         let images = planar.as_ref().unwrap_or(images);
         let layers = self.network.layers();
         let readers_of = |index: usize| {
-            let reads = |layer: &&Layer| layer.inputs.contains(&Source::Layer(index));
-            let kept = [self.network.logits(), self.network.boxes()];
-            let kept = kept.iter().chain(keep).filter(|k| **k == index).count();
-            layers.iter().filter(reads).count() + kept
+            let reads = layers.iter().flat_map(|l| &l.inputs).filter(|s| **s == Source::Layer(index)).count();
+            let outputs = [self.network.logits(), self.network.boxes()];
+            let edges = self.network.edges().map(|(layer, _)| layer);
+            reads + outputs.iter().chain(&edges).chain(keep).filter(|k| **k == index).count()
         };
         let mut readers: Vec<usize> = (0..layers.len()).map(readers_of).collect();
         let mut values: Vec<Option<Tensor>> = vec![None; layers.len()];
@@ -273,12 +333,15 @@ impl Model {
             values[index - 1] = Some(convolutions.apply(images, training, parameter)?);
         }
         while let Some(layer) = layers.get(index) {
-            let source = layer.inputs.first().copied().unwrap_or(Source::Input);
-            let x = match source {
-                Source::Input => Some(images),
-                Source::Layer(before) => values[before].as_ref(),
+            let read = |source: &Source| {
+                let x = match source {
+                    Source::Input => Some(images),
+                    Source::Layer(before) => values[*before].as_ref(),
+                };
+                x.ok_or_else(|| Error::Msg(format!("layer `{}` reads a forgotten output", layer.name)))
             };
-            let x = x.ok_or_else(|| Error::Msg(format!("layer `{}` reads a dropped output", layer.name)))?;
+            let inputs = layer.inputs.iter().map(read).collect::<CandleResult<Vec<_>>>()?;
+            let x = inputs[0];
             let named = |what: &str| parameter(&format!("{}.{what}", layer.name));
             let fused = self.pool_to_fuse(index, &readers);
             let y = match (&layer.op, fused) {
@@ -303,6 +366,16 @@ impl Model {
                     }
                 }
                 (Op::Sigmoid, _) => ops::sigmoid(x)?,
+                (Op::Relu6, _) => ops::relu6(x, self.form)?,
+                (Op::Add, _) => (x + inputs[1])?,
+                (Op::Concat, _) => Tensor::cat(&inputs, 1)?,
+                (Op::Upsample { size }, _) => ops::upsample(x, *size)?,
+                (Op::Profile(axis), _) => ops::profile(x, *axis)?,
+                (Op::Expectation { bins }, _) => ops::expectation(x, *bins)?,
+            };
+            let y = match dropout {
+                Some(dropout) if layer.dropout => dropout.apply(&y, &layer.name)?,
+                _ => y,
             };
             if fused.is_some() {
                 index += 2;
@@ -310,10 +383,12 @@ impl Model {
             if readers[index] > 0 {
                 values[index] = Some(y);
             }
-            if let Source::Layer(before) = source {
-                readers[before] -= 1;
-                if readers[before] == 0 {
-                    values[before] = None;
+            for source in &layer.inputs {
+                if let Source::Layer(before) = *source {
+                    readers[before] -= 1;
+                    if readers[before] == 0 {
+                        values[before] = None;
+                    }
                 }
             }
             index += 1;

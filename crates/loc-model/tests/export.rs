@@ -46,7 +46,8 @@ fn every_op(classes: usize) -> Network {
     let mut net = NetworkBuilder::new(21, 26);
     let Normalization { mean, std } = NORMALIZATION;
     let x = net.add("input", Op::Normalize { mean, std }, Source::Input).unwrap();
-    let wide = Conv2d { out_channels: 6, kernel: (3, 5), stride: (2, 2), padding: (1, 2), groups: 3 };
+    let wide =
+        Conv2d { out_channels: 6, kernel: (3, 5), stride: (2, 2), padding: (1, 2), extra: (0, 0), groups: 3 };
     let x = net.add("conv1", Op::Conv2d(wide), x).unwrap(); // [6, 11, 13]
     let x = net.add("cls", Op::Relu, x).unwrap();
     let x = net.add("pool1", Op::MaxPool2d(Pool { kernel: (3, 2), stride: (2, 1) }), x).unwrap(); // [6, 5, 12]

@@ -23,6 +23,7 @@ fn op_of(kind: &str, geometry: &[i64], out_channels: usize) -> Op {
             kernel: (at(0), at(1)),
             stride: (at(2), at(3)),
             padding: (at(4), at(5)),
+            extra: (0, 0),
             groups: at(6),
         }),
         "maxpool2d" => Op::MaxPool2d(Pool { kernel: (at(0), at(1)), stride: (at(2), at(3)) }),
@@ -92,7 +93,7 @@ fn check_gradient(op: &Op, inputs: &[Tensor], form: Form) {
 #[test]
 fn gradients_are_the_difference_quotients() {
     let conv = |kernel, stride, padding, groups| {
-        let op = Op::Conv2d(Conv2d { out_channels: 4, kernel, stride, padding, groups });
+        let op = Op::Conv2d(Conv2d { out_channels: 4, kernel, stride, padding, extra: (0, 0), groups });
         (op, vec![vec![2, 2, 6, 5], vec![4, 2 / groups, kernel.0, kernel.1], vec![4]])
     };
     let pool = |kernel, stride| Pool { kernel, stride };
@@ -294,7 +295,7 @@ proptest! {
         n in 1usize..=3, groups in 1usize..=3, cin in 1usize..=3, cout in 1usize..=3,
         kernel in pair(1..=5), stride in pair(1..=3), padding in pair(0..=2), extra in pair(0..=7),
     ) {
-        let conv = Conv2d { out_channels: cout * groups, kernel, stride, padding, groups };
+        let conv = Conv2d { out_channels: cout * groups, kernel, stride, padding, extra: (0, 0), groups };
         let x = tied(&[n, cin * groups, kernel.0 + extra.0, kernel.1 + extra.1], 1, 8.0, DType::F64);
         let w = tied(&[cout * groups, cin, kernel.0, kernel.1], 2, 8.0, DType::F64);
         compare(&Op::Conv2d(conv), &[x, w, tied(&[cout * groups], 3, 8.0, DType::F64)]);
@@ -317,7 +318,7 @@ proptest! {
         n in 1usize..=10, cin in 1usize..=3, cout in 1usize..=8, kernel in pair(1..=5), padding in pair(0..=1),
         window in pair(1..=3), stride in pair(1..=3), extra in pair(2..=70),
     ) {
-        let conv = Conv2d { out_channels: cout, kernel, stride: (1, 1), padding, groups: 1 };
+        let conv = Conv2d { out_channels: cout, kernel, stride: (1, 1), padding, extra: (0, 0), groups: 1 };
         let pool = Pool { kernel: window, stride };
         // Halves, quarters and eighths: every sum is exact, so the number types have the same ties and the same gradients.
         let inputs = [

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{NetError, Network, backbone};
+use crate::{NetError, Network, NetworkBuilder, Op, Source, backbone, head};
 
 /// Everything needed to rebuild a network's layers; stored as JSON under `network` in a model file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +35,8 @@ pub struct InputShape {
 pub enum Backbone {
     /// The tutorial's five convolutions.
     FiveConv,
+    /// Our own: four convolutions of the tutorial's kind, three smaller ones on two scales.
+    Compact,
 }
 
 /// Which heads.
@@ -44,6 +46,8 @@ pub enum Backbone {
 pub enum Head {
     /// The tutorial's: three linear layers for the classes, three for the box.
     Mlp,
+    /// One linear layer for the classes; for the box, distributions of its edges over the rows and columns of a map.
+    Edges,
 }
 
 /// Mean and standard deviation of each colour channel, in 0..1.
@@ -76,8 +80,17 @@ impl NetworkConfig {
         if self.classes == 0 {
             return Err(NetError::Config("classes is 0, at least 1 is needed".into()));
         }
-        match (self.backbone, self.head) {
-            (Backbone::FiveConv, Head::Mlp) => backbone::five_conv(self.input, self.classes, normalization),
+        let mut net = NetworkBuilder::new(self.input.height, self.input.width);
+        let mut x = Source::Input;
+        if *normalization != Normalization::IDENTITY {
+            let Normalization { mean, std } = *normalization;
+            x = net.add("normalize", Op::Normalize { mean, std }, x)?;
         }
+        let features = match self.backbone {
+            Backbone::FiveConv => backbone::five_conv(&mut net, x)?,
+            Backbone::Compact => backbone::compact(&mut net, x)?,
+        };
+        let (logits, boxes) = head::add(self.head, &mut net, features, self.classes)?;
+        net.finish(logits, boxes)
     }
 }

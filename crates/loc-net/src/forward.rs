@@ -6,7 +6,7 @@ use crate::chain::{Chain, Maps, Spread};
 use crate::idle::Idle;
 use crate::kernels::photo::{self, Photos};
 use crate::kernels::shared::Shared;
-use crate::kernels::{ConvShape, PoolShape, avgpool2d, conv2d, linear, maxpool2d, relu};
+use crate::kernels::{ConvShape, PoolShape, avgpool2d, conv2d, linear, maps, maxpool2d, relu};
 use crate::relay::relay;
 use crate::{Layer, NetError, Network, Op, Source, Weight, Weights};
 
@@ -139,14 +139,16 @@ impl Forward {
         let Activations { layers, winners, .. } = activations;
         for i in first..layers.len() {
             let (before, rest) = layers.split_at_mut(i);
-            let source = self.network.layers()[i].inputs[0];
-            let x = match source {
-                Source::Input => photo,
-                Source::Layer(j) => &before[j],
+            let read = |source: &Source| {
+                let x = match source {
+                    Source::Input => photo,
+                    Source::Layer(j) => &before[*j],
+                };
+                &x[..n * self.network.source_shape(*source).len()]
             };
-            let x = &x[..n * self.network.source_shape(source).len()];
+            let inputs: Vec<&[f32]> = self.network.layers()[i].inputs.iter().map(read).collect();
             let y = &mut rest[0][..n * self.network.shape(i).len()];
-            self.run_layer(i, n, x, y, winners);
+            self.run_layer(i, n, &inputs, y, winners);
         }
     }
 
@@ -203,22 +205,26 @@ impl Forward {
     /// One task of a layer behind the chain: some output features, or all of it.
     fn run_task(&self, index: usize, task: usize, outputs: &[Shared<f32>]) {
         let layer = &self.network.layers()[index];
-        let Source::Layer(before) = layer.inputs[0] else { return };
         let y_len = self.network.shape(index).len();
         let part = self.part(index);
         let part = task * part..((task + 1) * part).min(y_len);
         #[expect(unsafe_code, reason = "tasks write parts of one output and read the one before")]
         // SAFETY: each task writes its own part; what is read was written by an earlier stage.
-        let (x, y) = unsafe {
-            let x = outputs[before].read(0, self.network.shape(before).len());
-            (x, outputs[index].range(part.start, part.len()))
+        let (inputs, y) = unsafe {
+            let read = |source: &Source| match source {
+                Source::Input => &[],
+                Source::Layer(before) => outputs[*before].read(0, self.network.shape(*before).len()),
+            };
+            let inputs: Vec<&[f32]> = layer.inputs.iter().map(read).collect();
+            (inputs, outputs[index].range(part.start, part.len()))
         };
         if matches!(layer.op, Op::Linear { .. }) {
+            let x = inputs[0];
             let w = &self.param(index, "weight")[part.start * x.len()..part.end * x.len()];
             linear::forward_one(x, w, &self.param(index, "bias")[part], y);
         } else {
             let mut winners = vec![0; if matches!(layer.op, Op::MaxPool2d(_)) { y_len } else { 0 }];
-            self.run_layer(index, 1, x, y, &mut winners);
+            self.run_layer(index, 1, &inputs, y, &mut winners);
         }
     }
 
@@ -227,8 +233,9 @@ impl Forward {
     }
 
     /// A layer by the general kernels, over n photos.
-    fn run_layer(&self, index: usize, n: usize, x: &[f32], y: &mut [f32], winners: &mut [u8]) {
+    fn run_layer(&self, index: usize, n: usize, inputs: &[&[f32]], y: &mut [f32], winners: &mut [u8]) {
         let layer = &self.network.layers()[index];
+        let x = inputs[0];
         let shape = self.network.source_shape(layer.inputs[0]);
         // Layers on feature maps; the builder refuses them on vectors.
         let (channels, height, width) = shape.chw().unwrap_or((shape.len(), 1, 1));
@@ -256,6 +263,26 @@ impl Forward {
                 let (w, b) = (self.param(index, "weight"), self.param(index, "bias"));
                 linear::forward(features, n, x, w, b, y);
             }
+            Op::Relu6 => relu::forward6(x, y),
+            Op::Add => y.iter_mut().zip(x.iter().zip(inputs[1])).for_each(|(y, (a, b))| *y = a + b),
+            Op::Concat => {
+                for (photo, y) in y.chunks_exact_mut(y.len() / n).enumerate() {
+                    let mut rest = y;
+                    for x in inputs {
+                        let x = &x[photo * (x.len() / n)..][..x.len() / n];
+                        let (own, after) = rest.split_at_mut(x.len());
+                        own.copy_from_slice(x);
+                        rest = after;
+                    }
+                }
+            }
+            Op::Upsample { size } => maps::upsample(x, in_size, *size, y),
+            Op::Profile(axis) => {
+                let photos =
+                    x.chunks_exact(shape.len()).zip(y.chunks_exact_mut(self.network.shape(index).len()));
+                photos.for_each(|(x, y)| maps::profile(x, in_size, *axis, y));
+            }
+            Op::Expectation { bins } => maps::expectation(x, *bins, y),
             Op::Sigmoid => y.iter_mut().zip(x).for_each(|(y, x)| *y = 1.0 / (1.0 + (-x).exp())),
         }
     }

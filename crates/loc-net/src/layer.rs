@@ -49,6 +49,8 @@ pub struct Conv2d {
     pub stride: (usize, usize),
     /// Zeros added above and below, left and right.
     pub padding: (usize, usize),
+    /// Zeros added below and right beyond those: TensorFlow's SAME padding is not the same on both sides.
+    pub extra: (usize, usize),
     /// Number of groups; the channel counts are multiples of it.
     pub groups: usize,
 }
@@ -57,15 +59,33 @@ impl Conv2d {
     /// A square kernel, stride 1, no padding, one group.
     #[must_use]
     pub fn square(out_channels: usize, kernel: usize) -> Self {
-        Self { out_channels, kernel: (kernel, kernel), stride: (1, 1), padding: (0, 0), groups: 1 }
+        Self {
+            out_channels,
+            kernel: (kernel, kernel),
+            stride: (1, 1),
+            padding: (0, 0),
+            extra: (0, 0),
+            groups: 1,
+        }
+    }
+
+    /// The same with TensorFlow's SAME padding for an input of `(height, width)`: `⌈size / stride⌉` cells a side, an odd
+    /// zero below and right.
+    #[must_use]
+    pub fn same(self, (h, w): (usize, usize)) -> Self {
+        let all = |size: usize, kernel: usize, stride: usize| {
+            ((size.div_ceil(stride) - 1) * stride + kernel).saturating_sub(size)
+        };
+        let (v, u) = (all(h, self.kernel.0, self.stride.0), all(w, self.kernel.1, self.stride.1));
+        Self { padding: (v / 2, u / 2), extra: (v % 2, u % 2), ..self }
     }
 
     /// Output height and width for an input of `(height, width)`, or nothing where the kernel does not fit.
     #[must_use]
     pub fn output(&self, (h, w): (usize, usize)) -> Option<(usize, usize)> {
         Some((
-            cells(h + 2 * self.padding.0, self.kernel.0, self.stride.0)?,
-            cells(w + 2 * self.padding.1, self.kernel.1, self.stride.1)?,
+            cells(h + 2 * self.padding.0 + self.extra.0, self.kernel.0, self.stride.0)?,
+            cells(w + 2 * self.padding.1 + self.extra.1, self.kernel.1, self.stride.1)?,
         ))
     }
 }
@@ -98,6 +118,15 @@ fn cells(size: usize, kernel: usize, stride: usize) -> Option<usize> {
     (kernel > 0 && stride > 0 && size >= kernel).then(|| (size - kernel) / stride + 1)
 }
 
+/// A direction over a feature map.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Axis {
+    /// From top to bottom: what is left has a row's place.
+    Rows,
+    /// From left to right: what is left has a column's place.
+    Columns,
+}
+
 /// What a layer computes.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Op {
@@ -125,6 +154,24 @@ pub enum Op {
     },
     /// `1 / (1 + e^−x)`.
     Sigmoid,
+    /// `min(max(x, 0), 6)`; its gradient at both kinks is 0, as in PyTorch.
+    Relu6,
+    /// The sum of its two inputs, which have one shape.
+    Add,
+    /// Vectors, one behind the other.
+    Concat,
+    /// A map enlarged to `(height, width)`, bilinear between the centres of its cells, at its edges the edge's.
+    Upsample {
+        /// Height and width of the result, no smaller than the map's.
+        size: (usize, usize),
+    },
+    /// Of each channel the mean, and behind all those the largest, of each row `[2·c, h, 1]` or column `[2·c, 1, w]`.
+    Profile(Axis),
+    /// Places 0..1 as the means of distributions: the softmax of each `bins` values, each standing for `b / (bins − 1)`.
+    Expectation {
+        /// Values of a distribution, 2 or more.
+        bins: usize,
+    },
 }
 
 /// Where a layer reads.
@@ -145,6 +192,8 @@ pub struct Layer {
     pub op: Op,
     /// What it reads: each source stands earlier in the list.
     pub inputs: Vec<Source>,
+    /// Whether training may drop some of its output.
+    pub dropout: bool,
 }
 
 /// Whether a parameter multiplies or adds.
@@ -234,6 +283,17 @@ impl Network {
         self.shapes[self.logits].len()
     }
 
+    /// Index of the layer whose output is the logits of the box's edges `[4·bins]`, and the bins, where edges are
+    /// distributions.
+    #[must_use]
+    pub fn edges(&self) -> Option<(usize, usize)> {
+        let layer = &self.layers[self.boxes];
+        match (&layer.op, layer.inputs[0]) {
+            (Op::Expectation { bins }, Source::Layer(edges)) => Some((edges, *bins)),
+            _ => None,
+        }
+    }
+
     /// Number of trainable values.
     #[must_use]
     pub fn parameter_count(&self) -> usize {
@@ -274,20 +334,46 @@ impl NetworkBuilder {
         }
     }
 
+    /// Adds a layer that reads one other and returns where its output can be read.
+    ///
+    /// # Errors
+    ///
+    /// As of [`NetworkBuilder::join`].
+    pub fn add(&mut self, name: &str, op: Op, from: Source) -> Result<Source, NetError> {
+        self.join(name, op, &[from])
+    }
+
+    /// Lets training drop some of a layer's output.
+    pub fn dropout(&mut self, of: Source) {
+        if let Source::Layer(index) = of {
+            self.layers[index].dropout = true;
+        }
+    }
+
     /// Adds a layer and returns where its output can be read.
     ///
     /// # Errors
     ///
-    /// [`NetError::Layer`] if the name is taken, the source does not exist, or the shape does not fit.
-    pub fn add(&mut self, name: &str, op: Op, from: Source) -> Result<Source, NetError> {
+    /// [`NetError::Layer`] if the name is taken, a source does not exist, or the number of sources or a shape does not
+    /// fit.
+    pub fn join(&mut self, name: &str, op: Op, from: &[Source]) -> Result<Source, NetError> {
         let fail = |reason: String| NetError::Layer { layer: name.to_owned(), reason };
         if self.layers.iter().any(|l| l.name == name) {
             return Err(fail("another layer has this name".into()));
         }
-        if matches!(from, Source::Layer(i) if i >= self.layers.len()) {
+        if from.iter().any(|from| matches!(from, Source::Layer(i) if *i >= self.layers.len())) {
             return Err(fail("reads a layer that does not stand before it".into()));
         }
-        let input = self.shape(from).clone();
+        let fits = match op {
+            Op::Add => from.len() == 2,
+            Op::Concat => !from.is_empty(),
+            _ => from.len() == 1,
+        };
+        if !fits {
+            return Err(fail(format!("{} layers are read", from.len())));
+        }
+        let inputs: Vec<Shape> = from.iter().map(|source| self.shape(*source).clone()).collect();
+        let input = inputs[0].clone();
         let map = || input.chw().ok_or_else(|| fail(format!("needs channels×height×width, got {input}")));
         let index = self.layers.len();
         let mut param = |suffix: &str, shape: Vec<usize>, kind, fan_in| {
@@ -329,7 +415,33 @@ impl NetworkBuilder {
                 })?;
                 Shape(vec![c, oh, ow])
             }
-            Op::Relu | Op::Sigmoid => input.clone(),
+            Op::Relu | Op::Relu6 | Op::Sigmoid => input.clone(),
+            Op::Add if inputs[1] == input => input.clone(),
+            Op::Add => return Err(fail(format!("{input} and {} are no shape", inputs[1]))),
+            Op::Concat => {
+                if let Some(map) = inputs.iter().find(|shape| shape.0.len() != 1) {
+                    return Err(fail(format!("needs vectors, got {map}")));
+                }
+                Shape(vec![inputs.iter().map(Shape::len).sum()])
+            }
+            Op::Upsample { size } => {
+                let (c, h, w) = map()?;
+                if size.0 < h || size.1 < w {
+                    return Err(fail(format!("{}×{} is smaller than {h}×{w}", size.0, size.1)));
+                }
+                Shape(vec![c, size.0, size.1])
+            }
+            Op::Profile(axis) => {
+                let (c, h, w) = map()?;
+                match axis {
+                    Axis::Rows => Shape(vec![2 * c, h, 1]),
+                    Axis::Columns => Shape(vec![2 * c, 1, w]),
+                }
+            }
+            Op::Expectation { bins } => match input.0[..] {
+                [n] if *bins > 1 && n > 0 && n.is_multiple_of(*bins) => Shape(vec![n / bins]),
+                _ => return Err(fail(format!("{input} are no distributions over {bins} places"))),
+            },
             Op::Flatten => Shape(vec![input.len()]),
             Op::Linear { out_features } => {
                 let [features] = input.0[..] else {
@@ -340,7 +452,7 @@ impl NetworkBuilder {
                 Shape(vec![*out_features])
             }
         };
-        self.layers.push(Layer { name: name.to_owned(), op, inputs: vec![from] });
+        self.layers.push(Layer { name: name.to_owned(), op, inputs: from.to_vec(), dropout: false });
         self.shapes.push(shape);
         Ok(Source::Layer(index))
     }

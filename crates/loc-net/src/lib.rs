@@ -5,11 +5,12 @@
 //! parameters by name; [`Forward`] runs the list over a batch. The [`kernels`] work on plain slices, forward and
 //! backward. Training (Candle), export (ONNX) and the printed summary walk the same list from other crates.
 
-pub mod backbone;
+mod backbone;
 pub mod chain;
 mod config;
 mod error;
 mod forward;
+mod head;
 #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "the chain, which uses it, is not there"))]
 mod idle;
 pub mod kernels;
@@ -20,5 +21,5 @@ mod weights;
 pub use config::{Backbone, Head, InputShape, NetworkConfig, Normalization};
 pub use error::NetError;
 pub use forward::{Forward, Output};
-pub use layer::{Conv2d, Layer, Network, NetworkBuilder, Op, Param, ParamKind, Pool, Shape, Source};
+pub use layer::{Axis, Conv2d, Layer, Network, NetworkBuilder, Op, Param, ParamKind, Pool, Shape, Source};
 pub use weights::{METADATA_KEY, Weight, WeightFile, Weights};

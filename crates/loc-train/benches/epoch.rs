@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use candle_core::{Device, Tensor};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use loc_data::{Batch, Dataset, Loader, ReadOptions, shapes};
+use loc_data::{Augment, Batch, Dataset, Loader, ReadOptions, shapes};
 use loc_infer::InputSpec;
 use loc_model::loss::LossConfig;
 use loc_model::{Model, init};
@@ -40,7 +40,7 @@ fn step(model: &Model, batch: &Batch) {
 /// An epoch, and how long of it the loop waited.
 fn epoch(loader: &Loader, model: &Model, number: u64) -> (Duration, Duration) {
     let (began, mut waited) = (Instant::now(), Duration::ZERO);
-    let mut batches = loader.epoch(0, number, BATCH);
+    let mut batches = loader.epoch(0, number, BATCH, &Augment::default());
     loop {
         let asked = Instant::now();
         let Some(batch) = batches.next() else { break };

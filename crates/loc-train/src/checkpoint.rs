@@ -17,7 +17,9 @@ pub(crate) struct State {
     pub(crate) epoch: usize,
     /// Steps of it already done.
     pub(crate) step: usize,
-    /// Photos those steps saw.
+    /// Steps of all epochs.
+    pub(crate) steps: usize,
+    /// Photos those steps saw, of the epoch in progress.
     pub(crate) seen: usize,
     /// Sums of their losses: total, class, box.
     pub(crate) sums: [f64; 3],
@@ -48,7 +50,16 @@ impl Best {
 
 impl State {
     pub(crate) fn begin() -> Self {
-        Self { epoch: 1, step: 0, seen: 0, sums: [0.0; 3], time: 0.0, best: None, weights: String::new() }
+        Self {
+            epoch: 1,
+            step: 0,
+            steps: 0,
+            seen: 0,
+            sums: [0.0; 3],
+            time: 0.0,
+            best: None,
+            weights: String::new(),
+        }
     }
 
     pub(crate) fn losses(&self) -> Loss {

@@ -2,15 +2,17 @@
 
 use std::path::PathBuf;
 
-use loc_data::{Format, Objects};
+use loc_data::{Augment, Format, Objects};
 use loc_infer::{Filter, Fit};
 use loc_model::init::Scheme;
-use loc_model::loss::{BoxLoss, ClassLoss, LossConfig};
+use loc_model::loss::{BoxLoss, ClassLoss, LossConfig, Overlap};
 use loc_net::{Backbone, Head};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::TrainError;
+use crate::optimizer::Rule;
+use crate::schedule::Schedule;
+use crate::{TrainError, names};
 
 /// The whole configuration of a run; its TOML form is `config.toml`, its keys are the names of the flags.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -54,16 +56,58 @@ pub struct Config {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub init: Option<PathBuf>,
     /// The loss of the class.
-    #[serde(with = "class_loss")]
+    #[serde(with = "names::class_loss")]
     pub class_loss: ClassLoss,
+    /// Share of the true class that all classes get, 0 to 1.
+    pub label_smoothing: f64,
+    /// A factor for each class in the class loss, above 0; none: all are alike.
+    pub class_weights: Vec<f64>,
     /// Factor of the class loss, 0 or more.
     pub class_weight: f64,
-    /// Factor of the box loss (mean squared error), 0 or more.
+    /// The loss of the box's coordinates: `mse`, `smooth_l1` or `none`.
+    #[serde(with = "names::box_loss")]
+    pub box_loss: BoxLoss,
+    /// Where smooth L1 becomes linear, above 0.
+    pub smooth_l1_beta: f64,
+    /// The loss of the box's overlap: `giou`, `diou`, `ciou` or `none`.
+    #[serde(with = "names::overlap")]
+    pub overlap_loss: Option<Overlap>,
+    /// Factor of the loss of the overlap within the box loss, 0 or more.
+    pub overlap_weight: f64,
+    /// Factor of the loss of the edges' distributions within the box loss, 0 or more.
+    pub edges_weight: f64,
+    /// Factor of the box loss, 0 or more.
     pub box_weight: f64,
-    /// Learning rate of SGD, above 0.
+    /// What moves the parameters: `sgd` or `adamw`.
+    pub optimizer: Rule,
+    /// Learning rate, above 0.
     pub lr: f64,
     /// Momentum of SGD, 0 or more and below 1.
     pub momentum: f64,
+    /// Whether SGD's momentum looks ahead.
+    pub nesterov: bool,
+    /// Weight decay, 0 or more; of weights, not of biases.
+    pub weight_decay: f64,
+    /// How the learning rate goes: `constant`, `step` or `cosine`.
+    pub schedule: Schedule,
+    /// Epochs in which the learning rate grows to what the schedule says, 0 or more.
+    pub warmup: f64,
+    /// The share of the learning rate that a cosine ends at, 0 to 1.
+    pub lr_final: f64,
+    /// Epochs between the steps of `step`, at least 1.
+    pub step_every: usize,
+    /// What such a step multiplies by, above 0 and at most 1.
+    pub step_factor: f64,
+    /// Largest norm of all gradients together; 0: any.
+    pub clip: f64,
+    /// Decay of the running average of the weights that is judged and saved, 0 or more and below 1; 0: none.
+    pub average: f64,
+    /// Share of the heads' features that are dropped in training, 0 or more and below 1.
+    pub dropout: f64,
+    /// How photos and boxes are moved in training.
+    pub augment: Augment,
+    /// Epochs without a better one after which training stops; 0: never.
+    pub patience: usize,
     /// Passes over the training photos, at least 1.
     pub epochs: usize,
     /// Photos a step, at least 1.
@@ -156,10 +200,30 @@ impl Default for Config {
             initialisation: Initialisation::PyTorch,
             init: None,
             class_loss: ClassLoss::CrossEntropy,
+            label_smoothing: 0.0,
+            class_weights: Vec::new(),
             class_weight: 1.0,
+            box_loss: BoxLoss::Mse,
+            smooth_l1_beta: 0.05,
+            overlap_loss: None,
+            overlap_weight: 1.0,
+            edges_weight: 0.0,
             box_weight: 1.0,
+            optimizer: Rule::Sgd,
             lr: 0.01,
             momentum: 0.0,
+            nesterov: false,
+            weight_decay: 0.0,
+            schedule: Schedule::Constant,
+            warmup: 0.0,
+            lr_final: 0.0,
+            step_every: 10,
+            step_factor: 0.1,
+            clip: 0.0,
+            average: 0.0,
+            dropout: 0.0,
+            augment: Augment::default(),
+            patience: 0,
             epochs: 30,
             batch: 32,
             device: "cpu".into(),
@@ -178,29 +242,61 @@ impl Config {
     ///
     /// [`TrainError::Config`] with the key, its value and what is allowed.
     pub fn check(&self) -> Result<(), TrainError> {
-        let positive = |v: f64| v.is_finite() && v > 0.0;
-        let weight = |v: f64| v.is_finite() && v >= 0.0;
         let fail = |key: &str, value: &dyn std::fmt::Display, allowed: &str| {
             Err(TrainError::Config {
                 origin: "configuration".into(),
                 reason: format!("{key} is {value}: {allowed}"),
             })
         };
-        match self {
-            c if !positive(c.lr) => fail("lr", &c.lr, "it must be above 0"),
-            c if !(0.0..1.0).contains(&c.momentum) => {
-                fail("momentum", &c.momentum, "it must be 0 or more, below 1")
-            }
-            c if !weight(c.class_weight) => fail("class_weight", &c.class_weight, "it must be 0 or more"),
-            c if !weight(c.box_weight) => fail("box_weight", &c.box_weight, "it must be 0 or more"),
-            c if !(c.val > 0.0 && c.val < 1.0) => fail("val", &c.val, "it must be above 0 and below 1"),
-            c if c.epochs == 0 => fail("epochs", &c.epochs, "it must be at least 1"),
-            c if c.batch == 0 => fail("batch", &c.batch, "it must be at least 1"),
-            c if c.objects.parse::<Objects>().is_err() => {
-                fail("objects", &c.objects, "`largest`, `skip` and `error` are known")
-            }
-            c if c.data_format.as_ref().is_some_and(|f| f.parse::<Format>().is_err()) => {
-                fail("data_format", &c.data_format.clone().unwrap_or_default(), "`voc` and `csv` are known")
+        let above = |v: f64| v.is_finite() && v > 0.0;
+        let from = |v: f64| v.is_finite() && v >= 0.0;
+        let below_one = |v: f64| (0.0..1.0).contains(&v);
+        let share = |v: f64| (0.0..=1.0).contains(&v);
+        let numbers = [
+            ("lr", self.lr, above(self.lr), "it must be above 0"),
+            ("momentum", self.momentum, below_one(self.momentum), "it must be 0 or more, below 1"),
+            ("weight_decay", self.weight_decay, from(self.weight_decay), "it must be 0 or more"),
+            ("class_weight", self.class_weight, from(self.class_weight), "it must be 0 or more"),
+            ("box_weight", self.box_weight, from(self.box_weight), "it must be 0 or more"),
+            ("overlap_weight", self.overlap_weight, from(self.overlap_weight), "it must be 0 or more"),
+            ("edges_weight", self.edges_weight, from(self.edges_weight), "it must be 0 or more"),
+            ("label_smoothing", self.label_smoothing, share(self.label_smoothing), "it must be 0 to 1"),
+            ("smooth_l1_beta", self.smooth_l1_beta, above(self.smooth_l1_beta), "it must be above 0"),
+            ("warmup", self.warmup, from(self.warmup), "it must be 0 or more"),
+            ("lr_final", self.lr_final, share(self.lr_final), "it must be 0 to 1"),
+            (
+                "step_factor",
+                self.step_factor,
+                above(self.step_factor) && self.step_factor <= 1.0,
+                "it must be above 0, at most 1",
+            ),
+            ("clip", self.clip, from(self.clip), "it must be 0 or more"),
+            ("average", self.average, below_one(self.average), "it must be 0 or more, below 1"),
+            ("dropout", self.dropout, below_one(self.dropout), "it must be 0 or more, below 1"),
+            ("val", self.val, self.val > 0.0 && self.val < 1.0, "it must be above 0 and below 1"),
+        ];
+        if let Some((key, value, _, allowed)) = numbers.iter().find(|(_, _, fits, _)| !fits) {
+            return fail(key, value, allowed);
+        }
+        let counts = [("epochs", self.epochs), ("batch", self.batch), ("step_every", self.step_every)];
+        if let Some((key, value)) = counts.iter().find(|(_, value)| *value == 0) {
+            return fail(key, value, "it must be at least 1");
+        }
+        if let Some(weight) = self.class_weights.iter().find(|w| !above(**w)) {
+            return fail("class_weights", weight, "each must be above 0");
+        }
+        if let Err((key, value, allowed)) = self.augment.check() {
+            return fail(&format!("augment.{key}"), &value, allowed);
+        }
+        if self.nesterov && self.momentum == 0.0 {
+            return fail("nesterov", &self.nesterov, "it needs a momentum above 0");
+        }
+        if self.objects.parse::<Objects>().is_err() {
+            return fail("objects", &self.objects, "`largest`, `skip` and `error` are known");
+        }
+        match &self.data_format {
+            Some(format) if format.parse::<Format>().is_err() => {
+                fail("data_format", format, "`voc` and `csv` are known")
             }
             _ => Ok(()),
         }
@@ -211,7 +307,13 @@ impl Config {
     pub fn loss(&self) -> LossConfig {
         LossConfig {
             class: self.class_loss,
-            boxes: BoxLoss::Mse,
+            label_smoothing: self.label_smoothing,
+            class_weights: self.class_weights.clone(),
+            boxes: self.box_loss,
+            beta: self.smooth_l1_beta,
+            overlap: self.overlap_loss,
+            overlap_weight: self.overlap_weight,
+            edges_weight: self.edges_weight,
             class_weight: self.class_weight,
             box_weight: self.box_weight,
         }
@@ -230,7 +332,9 @@ impl Config {
     #[must_use]
     pub fn mathematics(&self) -> toml::Table {
         let mut table = toml::Table::try_from(self).unwrap_or_default();
-        for key in ["data", "data_format", "split_file", "init", "device", "workers", "threads", "keep"] {
+        for key in
+            ["data", "data_format", "split_file", "init", "device", "workers", "threads", "keep", "patience"]
+        {
             table.remove(key);
         }
         table
@@ -240,30 +344,5 @@ impl Config {
     #[must_use]
     pub fn digest(&self) -> String {
         crate::record::hex(&Sha256::digest(self.mathematics().to_string()))
-    }
-}
-
-/// The names of the class losses in TOML.
-mod class_loss {
-    use loc_model::loss::ClassLoss;
-    use serde::{Deserialize, Deserializer, Serializer, de};
-
-    const PLAIN: &str = "cross_entropy";
-    const TUTORIAL: &str = "cross_entropy_on_probabilities";
-
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature serde asks for")]
-    pub(super) fn serialize<S: Serializer>(loss: &ClassLoss, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(match loss {
-            ClassLoss::CrossEntropyOnProbabilities => TUTORIAL,
-            _ => PLAIN,
-        })
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ClassLoss, D::Error> {
-        match String::deserialize(deserializer)?.as_str() {
-            PLAIN => Ok(ClassLoss::CrossEntropy),
-            TUTORIAL => Ok(ClassLoss::CrossEntropyOnProbabilities),
-            other => Err(de::Error::unknown_variant(other, &[PLAIN, TUTORIAL])),
-        }
     }
 }

@@ -104,7 +104,7 @@ impl Config {
             // Read as a whole configuration first: errors then know their line.
             toml::from_str::<Self>(&layer.text).map_err(|e| fail(explain(&e)))?;
             let table: toml::Table = toml::from_str(&layer.text).map_err(|e| fail(explain(&e)))?;
-            all.extend(table);
+            merge(&mut all, table);
         }
         all.insert("recipe".into(), recipe.clone().into());
         let config: Self = all
@@ -126,6 +126,18 @@ impl Config {
         let mut layers = vec![Layer { origin, text: fs_err::read_to_string(run.config())? }];
         layers.extend_from_slice(overrides);
         Self::resolve(None, &layers)
+    }
+}
+
+/// Lays a table's values over another's; those of a table within it one by one.
+fn merge(under: &mut toml::Table, over: toml::Table) {
+    for (key, value) in over {
+        match (under.get_mut(&key), value) {
+            (Some(toml::Value::Table(under)), toml::Value::Table(over)) => merge(under, over),
+            (_, value) => {
+                under.insert(key, value);
+            }
+        }
     }
 }
 

@@ -1,70 +1,323 @@
-//! Stochastic gradient descent with momentum, its state by tensor name so that a resume is exact.
+//! What moves the parameters, its state by tensor name so that a resume is exact.
 
 use std::collections::BTreeMap;
 
 use candle_core::{Tensor, Var};
-use loc_model::ops::scale_add;
+use loc_model::ops::{AdamMove, adam_move, scale_add};
 use loc_model::{Gradients, Model};
 use loc_net::{Weight, Weights};
+use serde::{Deserialize, Serialize};
 
-use crate::TrainError;
+use crate::{Config, TrainError};
 
-/// SGD as PyTorch defines it (`torch.optim.SGD`, dampening 0):
-///
-/// ```text
-/// v ← momentum · v + g        (v begins as 0, so that the first is g)
-/// p ← p − lr · v
-/// ```
-#[derive(Debug)]
-pub(crate) struct Sgd {
-    lr: f64,
-    momentum: f64,
-    velocity: BTreeMap<String, Var>,
+/// Which rule moves the parameters. g is the gradient, p the parameter; decay is of weights, never of biases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Rule {
+    /// Stochastic gradient descent, as `torch.optim.SGD` with dampening 0:
+    ///
+    /// ```text
+    /// g ← g + decay · p      v ← momentum · v + g      p ← p − lr · v      (Nesterov: p ← p − lr · (g + momentum · v))
+    /// ```
+    Sgd,
+    /// Adam with decoupled weight decay (Loshchilov and Hutter 2019), as `torch.optim.AdamW` with its defaults:
+    ///
+    /// ```text
+    /// m ← 0.9 · m + 0.1 · g      v ← 0.999 · v + 0.001 · g²
+    /// p ← (1 − lr · decay) · p − lr · (m / (1 − 0.9ᵗ)) / (√(v / (1 − 0.999ᵗ)) + 1e-8)
+    /// ```
+    AdamW,
 }
 
-impl Sgd {
-    pub(crate) fn new(lr: f64, momentum: f64) -> Self {
-        Self { lr, momentum, velocity: BTreeMap::new() }
+const BETA1: f64 = 0.9;
+const BETA2: f64 = 0.999;
+
+/// The rule at work on one model.
+#[derive(Debug)]
+pub(crate) struct Optimizer {
+    rule: Rule,
+    momentum: f64,
+    nesterov: bool,
+    decay: f64,
+    clip: f64,
+    /// Steps so far.
+    steps: usize,
+    /// Velocities, or the means of the gradients.
+    first: BTreeMap<String, Var>,
+    /// The means of the gradients' squares.
+    second: BTreeMap<String, Var>,
+}
+
+/// How the state's tensors are called: this, and the parameter's name.
+const FIRST: &str = "first.";
+const SECOND: &str = "second.";
+
+impl Optimizer {
+    pub(crate) fn new(config: &Config) -> Self {
+        Self {
+            rule: config.optimizer,
+            momentum: config.momentum,
+            nesterov: config.nesterov,
+            decay: config.weight_decay,
+            clip: config.clip,
+            steps: 0,
+            first: BTreeMap::new(),
+            second: BTreeMap::new(),
+        }
     }
 
     /// Moves every parameter of the model by its gradient.
-    pub(crate) fn step(&mut self, model: &Model, gradients: &Gradients) -> Result<(), TrainError> {
-        for (name, var) in model.vars() {
-            if self.momentum == 0.0 {
-                gradients.add_to(name, var, 1.0, -self.lr)?;
-                continue;
+    ///
+    /// Gradients whose common norm is above the limit are scaled down to it. Nothing is moved if the norm was needed
+    /// and is not finite: that is the second thing returned.
+    pub(crate) fn step(&mut self, model: &Model, gradients: &Gradients, lr: f64) -> Result<bool, TrainError> {
+        let mut scale = 1.0;
+        if self.clip > 0.0 {
+            let norm = gradients.norm()?;
+            if !norm.is_finite() {
+                return Ok(false);
             }
-            let velocity = match self.velocity.get(name) {
-                Some(velocity) => velocity,
-                None => {
-                    let zeros = Var::zeros(var.shape(), var.dtype(), var.device())?;
-                    self.velocity.entry(name.clone()).or_insert(zeros)
-                }
-            };
-            if gradients.add_to(name, velocity, self.momentum, 1.0)? {
-                scale_add(var, 1.0, velocity, -self.lr)?;
+            scale = (self.clip / norm.max(1e-12)).min(1.0);
+        }
+        self.steps += 1;
+        for (name, var) in model.vars() {
+            let decay = if var.rank() > 1 { self.decay } else { 0.0 };
+            match self.rule {
+                Rule::Sgd => self.descend(name, var, gradients, (lr, scale, decay))?,
+                Rule::AdamW => self.adam(name, var, gradients, (lr, scale, decay))?,
+            }
+        }
+        Ok(true)
+    }
+
+    fn descend(
+        &mut self,
+        name: &str,
+        var: &Var,
+        gradients: &Gradients,
+        (lr, scale, decay): (f64, f64, f64),
+    ) -> Result<(), TrainError> {
+        if self.momentum == 0.0 {
+            gradients.add_to(name, var, 1.0 - lr * decay, -lr * scale)?;
+            return Ok(());
+        }
+        let velocity = buffer(&mut self.first, name, var)?;
+        if gradients.add_to(name, velocity, self.momentum, scale)? {
+            if decay > 0.0 {
+                scale_add(velocity, 1.0, var, decay)?;
+            }
+            if self.nesterov {
+                gradients.add_to(name, var, 1.0 - lr * decay, -lr * scale)?;
+                scale_add(var, 1.0, velocity, -lr * self.momentum)?;
+            } else {
+                scale_add(var, 1.0, velocity, -lr)?;
             }
         }
         Ok(())
     }
 
-    /// The velocities, by the parameters' names.
+    fn adam(
+        &mut self,
+        name: &str,
+        var: &Var,
+        gradients: &Gradients,
+        (lr, scale, decay): (f64, f64, f64),
+    ) -> Result<(), TrainError> {
+        let mean = buffer(&mut self.first, name, var)?;
+        let square = buffer(&mut self.second, name, var)?;
+        if gradients.add_to(name, mean, BETA1, (1.0 - BETA1) * scale)? {
+            gradients.add_square_to(name, square, BETA2, (1.0 - BETA2) * scale * scale)?;
+            let t = i32::try_from(self.steps).unwrap_or(i32::MAX);
+            let by = AdamMove {
+                lr,
+                decay,
+                mean_correction: 1.0 - BETA1.powi(t),
+                square_correction: 1.0 - BETA2.powi(t),
+            };
+            adam_move(var, mean, square, by)?;
+        }
+        Ok(())
+    }
+
+    /// Its tensors, by names of their own.
     pub(crate) fn state(&self) -> Result<Weights, TrainError> {
         let mut state = Weights::default();
-        for (name, v) in &self.velocity {
-            let weight = Weight { shape: v.dims().to_vec(), data: v.flatten_all()?.to_vec1()? };
-            state.0.insert(name.clone(), weight);
+        for (prefix, buffers) in [(FIRST, &self.first), (SECOND, &self.second)] {
+            for (name, v) in buffers {
+                let weight = Weight { shape: v.dims().to_vec(), data: v.flatten_all()?.to_vec1()? };
+                state.0.insert(format!("{prefix}{name}"), weight);
+            }
         }
         Ok(state)
     }
 
-    /// Takes up saved velocities.
-    pub(crate) fn restore(&mut self, state: &Weights, model: &Model) -> Result<(), TrainError> {
-        self.velocity.clear();
-        for (name, weight) in &state.0 {
-            let v = Tensor::from_slice(&weight.data, &weight.shape[..], model.device())?;
-            self.velocity.insert(name.clone(), Var::from_tensor(&v)?);
+    /// Takes up saved tensors, after so many steps.
+    pub(crate) fn restore(&mut self, state: &Weights, steps: usize, model: &Model) -> Result<(), TrainError> {
+        self.steps = steps;
+        for (prefix, buffers) in [(FIRST, &mut self.first), (SECOND, &mut self.second)] {
+            buffers.clear();
+            for (name, weight) in &state.0 {
+                let Some(name) = name.strip_prefix(prefix) else { continue };
+                let v = Tensor::from_slice(&weight.data, &weight.shape[..], model.device())?;
+                buffers.insert(name.to_owned(), Var::from_tensor(&v)?);
+            }
         }
         Ok(())
+    }
+}
+
+/// The buffer of a parameter, zeros at first.
+fn buffer<'a>(buffers: &'a mut BTreeMap<String, Var>, name: &str, like: &Var) -> Result<&'a Var, TrainError> {
+    if !buffers.contains_key(name) {
+        buffers.insert(name.to_owned(), Var::zeros(like.shape(), like.dtype(), like.device())?);
+    }
+    Ok(&buffers[name])
+}
+
+/// The running average of a model's parameters, which is what is judged and saved (Polyak and Juditsky 1992):
+/// `a ← d · a + (1 − d) · p` with `d = min(decay, (1 + t) / (10 + t))` after t steps, so that it forgets the beginning.
+#[derive(Debug)]
+pub(crate) struct Average {
+    decay: f64,
+    pub(crate) model: Model,
+}
+
+/// How the parameters themselves are called in a state whose model file holds their average.
+const PARAMETER: &str = "parameter.";
+
+impl Average {
+    /// Begins as the model is; nothing where no average is asked for.
+    pub(crate) fn of(model: &Model, decay: f64) -> Result<Option<Self>, TrainError> {
+        if decay == 0.0 {
+            return Ok(None);
+        }
+        let copy = Model::new(model.network().clone(), &model.weights()?, model.device())?;
+        Ok(Some(Self { decay, model: copy }))
+    }
+
+    pub(crate) fn follow(&self, model: &Model, steps: usize) -> Result<(), TrainError> {
+        let t = steps as f64;
+        let decay = self.decay.min((1.0 + t) / (10.0 + t));
+        for (name, var) in self.model.vars() {
+            scale_add(var, decay, &model.vars()[name], 1.0 - decay)?;
+        }
+        Ok(())
+    }
+
+    /// The parameters, by names of their own.
+    pub(crate) fn parameters(model: &Model) -> Result<Weights, TrainError> {
+        let weights = model.weights()?.0.into_iter();
+        Ok(Weights(weights.map(|(name, weight)| (format!("{PARAMETER}{name}"), weight)).collect()))
+    }
+
+    /// The parameters of a state, by their own names again.
+    pub(crate) fn saved(state: &Weights) -> Weights {
+        let own = |(name, weight): (&String, &Weight)| {
+            Some((name.strip_prefix(PARAMETER)?.to_owned(), weight.clone()))
+        };
+        Weights(state.0.iter().filter_map(own).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Device;
+    use loc_net::{InputShape, NetworkConfig, Normalization};
+
+    use super::*;
+
+    fn model() -> Model {
+        let input = InputShape { height: 188, width: 188 };
+        let network = NetworkConfig::five_conv(input, 2).build(&Normalization::IDENTITY).unwrap();
+        let weights = loc_model::init::weights(&network, loc_model::init::Scheme::He, 0);
+        Model::new(network, &weights, &Device::Cpu).unwrap()
+    }
+
+    fn bias(model: &Model) -> Vec<f64> {
+        let values: Vec<f32> = model.vars()["class_out.bias"].to_vec1().unwrap();
+        values.into_iter().map(f64::from).collect()
+    }
+
+    fn weight(model: &Model) -> Vec<f64> {
+        let values: Vec<f32> = model.vars()["class_out.weight"].flatten_all().unwrap().to_vec1().unwrap();
+        values.into_iter().map(f64::from).collect()
+    }
+
+    /// Two steps on one photo, and by hand in f64 what the rule makes of the same gradients.
+    fn two_steps(config: &Config, by_hand: impl Fn(&mut [Vec<f64>; 3], &[f64], i32, bool)) {
+        let (model, mut optimizer) = (model(), Optimizer::new(config));
+        let photo = Tensor::full(0.5f32, (1, 3, 188, 188), &Device::Cpu).unwrap();
+        let zeros = |v: &[f64]| vec![0.0; v.len()];
+        let begin = |v: Vec<f64>| [v.clone(), zeros(&v), zeros(&v)];
+        let (mut b, mut w) = (begin(bias(&model)), begin(weight(&model)));
+        for t in 1..=2 {
+            let output = model.forward(&photo).unwrap();
+            let loss = (output.logits.sqr().unwrap().sum_all().unwrap() * 3.0).unwrap();
+            let loss = (loss + output.logits.narrow(1, 0, 1).unwrap().sum_all().unwrap()).unwrap();
+            let gradients = model.backward(&loss).unwrap();
+            let values = |name: &str| -> Vec<f64> {
+                let g =
+                    gradients.get(name).unwrap().unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+                let scale =
+                    if config.clip > 0.0 { (config.clip / gradients.norm().unwrap()).min(1.0) } else { 1.0 };
+                g.into_iter().map(|v| f64::from(v) * scale).collect()
+            };
+            by_hand(&mut b, &values("class_out.bias"), t, false);
+            by_hand(&mut w, &values("class_out.weight"), t, true);
+            assert!(optimizer.step(&model, &gradients, config.lr).unwrap());
+        }
+        for (got, expected) in [(bias(&model), &b[0]), (weight(&model), &w[0])] {
+            for (got, expected) in got.iter().zip(expected) {
+                assert!(
+                    (got - expected).abs() < 1e-6 * expected.abs().max(0.1),
+                    "{got} where {expected} is right"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn sgd_is_pytorchs() {
+        for nesterov in [false, true] {
+            let config = Config { lr: 0.01, momentum: 0.9, nesterov, weight_decay: 0.1, ..Config::default() };
+            two_steps(&config, |[p, v, _], g, _, is_weight| {
+                for i in 0..p.len() {
+                    let g = g[i] + if is_weight { 0.1 * p[i] } else { 0.0 };
+                    v[i] = 0.9 * v[i] + g;
+                    p[i] -= 0.01 * if nesterov { g + 0.9 * v[i] } else { v[i] };
+                }
+            });
+        }
+    }
+
+    #[test]
+    fn adamw_is_pytorchs_and_clipping_scales_the_gradient() {
+        for clip in [0.0, 0.3] {
+            let config =
+                Config { lr: 0.01, optimizer: Rule::AdamW, weight_decay: 0.1, clip, ..Config::default() };
+            two_steps(&config, |[p, m, v], g, t, is_weight| {
+                for i in 0..p.len() {
+                    m[i] = 0.9 * m[i] + 0.1 * g[i];
+                    v[i] = 0.999 * v[i] + 0.001 * g[i] * g[i];
+                    let step =
+                        (m[i] / (1.0 - 0.9f64.powi(t))) / ((v[i] / (1.0 - 0.999f64.powi(t))).sqrt() + 1e-8);
+                    p[i] -= 0.01 * (step + if is_weight { 0.1 * p[i] } else { 0.0 });
+                }
+            });
+        }
+    }
+
+    #[test]
+    fn the_average_follows_and_forgets_the_beginning() {
+        let model = model();
+        let average = Average::of(&model, 0.9).unwrap().unwrap();
+        assert!(Average::of(&model, 0.0).unwrap().is_none());
+        let before = bias(&model)[0];
+        model.vars()["class_out.bias"].set(&Tensor::new(&[1.0f32, 1.0], &Device::Cpu).unwrap()).unwrap();
+        average.follow(&model, 1).unwrap();
+        let d = 2.0 / 11.0;
+        assert!((bias(&average.model)[0] - (d * before + 1.0 - d)).abs() < 1e-6);
+        let saved = Average::saved(&Average::parameters(&model).unwrap());
+        assert_eq!(saved, model.weights().unwrap());
     }
 }

@@ -21,6 +21,8 @@ pub enum Status {
     Running,
     /// All epochs are done.
     Finished,
+    /// No better epoch came for as long as it was to wait.
+    EarlyStopped,
     /// A stop was asked for; it can be resumed.
     Interrupted,
     /// It ended with an error.

@@ -3,10 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use loc_model::{Dropout, Model};
+
 use crate::checkpoint::{self, Best, State};
 use crate::metrics::{self, Evaluation, Tensors};
 use crate::model_file::Metrics;
-use crate::optimizer::Sgd;
+use crate::optimizer::{Average, Optimizer};
 use crate::prepare::Prepared;
 use crate::record::{self, Row};
 use crate::run_dir::{self, DatasetJson, Machine, RunJson, Versions};
@@ -57,9 +59,10 @@ pub fn train(
         classes: prepared.dataset.classes.clone(),
         started: run_dir::now(),
     };
-    let optimizer = Sgd::new(config.lr, config.momentum);
-    Training { config, run, json, prepared, optimizer, state: State::begin(), rows: Vec::new(), on, stop }
-        .run()
+    let optimizer = Optimizer::new(config);
+    let average = Average::of(&prepared.model, config.average)?;
+    let (state, rows) = (State::begin(), Vec::new());
+    Training { config, run, json, prepared, optimizer, average, state, rows, on, stop }.run()
 }
 
 /// Goes on with a run: from where it was interrupted, or beyond its end with more epochs.
@@ -87,7 +90,7 @@ pub fn resume(
             run.last().display()
         )));
     }
-    let (weights, velocity, state) = checkpoint::load(&run)?;
+    let (weights, saved, state) = checkpoint::load(&run)?;
     if state.epoch > config.epochs {
         return Err(fail(format!(
             "all {} epochs are done (hint: `--epochs {}` extends it)",
@@ -106,24 +109,37 @@ pub fn resume(
         )));
     }
     prepared.model.set_weights(&weights)?;
-    let mut optimizer = Sgd::new(config.lr, config.momentum);
-    optimizer.restore(&velocity, &prepared.model)?;
+    let average = Average::of(&prepared.model, config.average)?;
+    if average.is_some() {
+        // The model file holds the average; what is trained lies in the state.
+        prepared.model.set_weights(&Average::saved(&saved))?;
+    }
+    let mut optimizer = Optimizer::new(&config);
+    optimizer.restore(&saved, state.steps, &prepared.model)?;
     let mut rows = run.rows()?;
     rows.retain(|row| row.epoch < state.epoch);
     run.write_config(&config)?;
     let json = RunJson { status: Status::Running, ..json };
-    Training { config: &config, run, json, prepared, optimizer, state, rows, on, stop }.run()
+    Training { config: &config, run, json, prepared, optimizer, average, state, rows, on, stop }.run()
 }
 
-/// The keys that decide the numbers and differ, as `key: before → after`; more epochs are no difference.
+/// The keys that decide the numbers and differ, as `key: before → after`; more epochs are no difference, unless the
+/// learning rate depends on where they end.
 fn differences(before: &Config, after: &Config) -> Vec<String> {
     let (a, b) = (before.mathematics(), after.mathematics());
     let show = |v: Option<&toml::Value>| v.map_or("none".into(), ToString::to_string);
     let keys: std::collections::BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+    let bound = before.schedule.bound_to_the_end();
     keys.into_iter()
-        .filter(|key| *key != "epochs" && a.get(*key) != b.get(*key))
+        .filter(|key| (*key != "epochs" || bound) && a.get(*key) != b.get(*key))
         .map(|key| format!("{key}: {} → {}", show(a.get(key)), show(b.get(key))))
         .collect()
+}
+
+/// What a step drops of the heads' features.
+fn dropout(config: &Config, epoch: usize, step: usize) -> Option<Dropout> {
+    (config.dropout > 0.0)
+        .then_some(Dropout { rate: config.dropout, key: [config.seed, epoch as u64, step as u64] })
 }
 
 /// A run in progress.
@@ -132,7 +148,8 @@ struct Training<'a> {
     run: Run,
     json: RunJson,
     prepared: Prepared,
-    optimizer: Sgd,
+    optimizer: Optimizer,
+    average: Option<Average>,
     state: State,
     rows: Vec<Row>,
     on: &'a mut dyn FnMut(Event),
@@ -173,6 +190,9 @@ impl Training<'_> {
                 return Ok((Status::Interrupted, evaluation));
             }
             evaluation = Some(self.finish_epoch(began)?);
+            if self.patience_is_over() {
+                return Ok((Status::EarlyStopped, evaluation));
+            }
             if self.stop.asked() && self.state.epoch <= self.config.epochs {
                 return Ok((Status::Interrupted, evaluation));
             }
@@ -180,25 +200,42 @@ impl Training<'_> {
         Ok((Status::Finished, evaluation))
     }
 
+    /// Whether too many epochs went by without a better one.
+    fn patience_is_over(&self) -> bool {
+        let (patience, done) = (self.config.patience, self.state.epoch - 1);
+        patience > 0 && self.state.best.is_some_and(|best| done - best.epoch >= patience)
+    }
+
     /// The steps of the epoch in progress; false if a stop was asked for and the state is saved.
     fn learn(&mut self, began: Instant) -> Result<bool, TrainError> {
         let loss = self.config.loss();
         let epoch = self.state.epoch;
-        let batches = self.prepared.train.epoch(self.config.seed, epoch as u64, self.config.batch);
+        let (seed, augment) = (self.config.seed, &self.config.augment);
+        let batches = self.prepared.train.epoch(seed, epoch as u64, self.config.batch, augment);
         let steps = batches.len();
         for (index, batch) in batches.enumerate().skip(self.state.step) {
             let batch = Tensors::of(batch?, &self.prepared.model)?;
-            let output = self.prepared.model.forward(&batch.images)?;
+            let lr = self.config.lr_at(epoch, index, steps);
+            let output =
+                self.prepared.model.forward_dropping(&batch.images, dropout(self.config, epoch, index))?;
             let losses = loss.compute(&output, &batch.labels, &batch.boxes)?;
             let value = losses.total.to_scalar::<f32>()?;
-            if !value.is_finite() {
+            let not_finite = || {
                 let photos: Vec<&str> =
                     batch.indices.iter().map(|i| self.prepared.dataset.samples[*i].file.as_str()).collect();
-                let (step, photos) = (index + 1, photos.join(", "));
-                return Err(TrainError::NotFinite { loss: value, epoch, step, photos });
+                TrainError::NotFinite { loss: value, epoch, step: index + 1, photos: photos.join(", ") }
+            };
+            if !value.is_finite() {
+                return Err(not_finite());
             }
             let gradients = self.prepared.model.backward(&losses.total)?;
-            self.optimizer.step(&self.prepared.model, &gradients)?;
+            if !self.optimizer.step(&self.prepared.model, &gradients, lr)? {
+                return Err(not_finite());
+            }
+            self.state.steps += 1;
+            if let Some(average) = &self.average {
+                average.follow(&self.prepared.model, self.state.steps)?;
+            }
 
             let mut sums = self.state.losses();
             sums.add(&losses, batch.n)?;
@@ -217,7 +254,8 @@ impl Training<'_> {
 
     /// Evaluates, records and saves the epoch whose steps are done.
     fn finish_epoch(&mut self, began: Instant) -> Result<Evaluation, TrainError> {
-        let Prepared { dataset, split, val, model, .. } = &self.prepared;
+        let Prepared { dataset, split, val, .. } = &self.prepared;
+        let model = self.judged();
         let baseline = metrics::baseline_only(dataset, &split.train, &split.val);
         let loss = self.config.loss();
         let evaluation = metrics::evaluate(model, val, &loss, &dataset.classes, self.config.batch, baseline)?;
@@ -236,7 +274,7 @@ impl Training<'_> {
         let row = Row {
             epoch,
             time: (self.state.time * 1e3).round() / 1e3,
-            lr: self.config.lr,
+            lr: self.config.lr_at(epoch, self.state.step.saturating_sub(1), self.state.step),
             train_loss: train_loss.total,
             train_cls_loss: train_loss.class,
             train_box_loss: train_loss.bbox,
@@ -250,6 +288,7 @@ impl Training<'_> {
         };
         self.state = State {
             epoch: epoch + 1,
+            steps: self.state.steps,
             time: self.state.time,
             best: if best { Some(now) } else { self.state.best },
             ..State::begin()
@@ -262,13 +301,22 @@ impl Training<'_> {
         Ok(evaluation)
     }
 
+    /// The model that is judged and saved.
+    fn judged(&self) -> &Model {
+        self.average.as_ref().map_or(&self.prepared.model, |average| &average.model)
+    }
+
     /// Saves weights and state; the bytes of the model file come back.
     fn save_last(&self, metrics: Option<Metrics>) -> Result<Vec<u8>, TrainError> {
         let mut file = self.prepared.file.clone();
         file.epoch = Some(self.state.epoch - 1);
         file.metrics = metrics;
-        let bytes = checkpoint::model_bytes(&self.prepared.model.weights()?, &file)?;
-        checkpoint::save_last(&self.run, &bytes, &self.optimizer.state()?, self.state.clone())?;
+        let bytes = checkpoint::model_bytes(&self.judged().weights()?, &file)?;
+        let mut saved = self.optimizer.state()?;
+        if self.average.is_some() {
+            saved.0.extend(Average::parameters(&self.prepared.model)?.0);
+        }
+        checkpoint::save_last(&self.run, &bytes, &saved, self.state.clone())?;
         Ok(bytes)
     }
 }

@@ -149,6 +149,10 @@ pub(crate) struct TrainArgs {
     #[arg(long, value_name = "WHICH")]
     pub(crate) keep: Option<String>,
 
+    /// Stop after so many epochs without a better one [default: 0, never]
+    #[arg(long, value_name = "N")]
+    pub(crate) patience: Option<String>,
+
     /// Folder of the run folders
     #[arg(long, value_name = "DIR", default_value = "runs/train")]
     pub(crate) project: PathBuf,

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use anyhow::Result;
-use loc_net::{Network, Op};
+use loc_net::{Axis, Network, Op};
 use loc_train::{Run, Status};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -107,6 +107,13 @@ fn layer(network: &Network, index: usize) -> LayerInfo<'_> {
         Op::Flatten => "flatten".into(),
         Op::Linear { out_features } => format!("linear → {out_features}"),
         Op::Sigmoid => "sigmoid".into(),
+        Op::Relu6 => "relu up to 6".into(),
+        Op::Add => "sum".into(),
+        Op::Concat => "joined".into(),
+        Op::Upsample { size } => format!("enlarged to {}×{}", size.0, size.1),
+        Op::Profile(Axis::Rows) => "mean and largest of each row".into(),
+        Op::Profile(Axis::Columns) => "mean and largest of each column".into(),
+        Op::Expectation { bins } => format!("mean of distributions over {bins} places"),
     };
     let of_layer = network.params().iter().filter(|p| p.layer == index);
     LayerInfo {
@@ -161,6 +168,7 @@ fn of_run(path: &Path) -> Result<Info> {
     let status = match status {
         Status::Running => "running, or killed",
         Status::Finished => "finished",
+        Status::EarlyStopped => "stopped early: no better epoch came",
         Status::Interrupted => "interrupted",
         Status::Failed => "failed",
     };

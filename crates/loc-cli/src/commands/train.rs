@@ -82,6 +82,7 @@ fn flags(args: &TrainArgs) -> Vec<Layer> {
         ("workers", args.workers.clone()),
         ("threads", args.threads.clone()),
         ("keep", args.keep.clone()),
+        ("patience", args.patience.clone()),
     ];
     let layer = |(key, value): (&str, Option<String>)| {
         value.map(|v| Layer::value(format!("--{}", key.replace('_', "-")), key, &v))
@@ -101,6 +102,9 @@ fn conclude(outcome: &Outcome, output: &Output) -> Result<()> {
     }
     if outcome.status == Status::Interrupted {
         output.note(&format!("stopped, the state is saved; go on with: loc train --resume {run}"));
+    }
+    if outcome.status == Status::EarlyStopped {
+        output.note("stopped early: no better epoch came");
     }
     output.data(&run.to_string())?;
     Ok(())

@@ -1,12 +1,12 @@
-//! The list of layers as an ONNX graph. One layer becomes one node, but for the normalisation (two) and the softmax
-//! that makes probabilities of the logits (no layer). Which file it lands in is none of its business.
+//! The list of layers as an ONNX graph. A layer becomes one node, or the few it is composed of; the softmax that makes
+//! probabilities of the logits is no layer. Which file it lands in is none of its business.
 
 use std::collections::BTreeSet;
 
-use loc_net::{Conv2d, Layer, Network, Op, Pool, Source, Weight, Weights};
+use loc_net::{Axis, Conv2d, Layer, Network, Op, Pool, Source, Weight, Weights};
 
 use super::messages::{
-    Attribute, Dimension, FLOAT, Graph, Node, Tensor, TensorShape, TensorType, Type, ValueInfo,
+    Attribute, Dimension, FLOAT, Graph, INT64, Node, Tensor, TensorShape, TensorType, Type, ValueInfo,
 };
 use super::{BOXES, INPUT, PROBABILITIES};
 use crate::ModelError;
@@ -71,23 +71,21 @@ impl<'a> Builder<'a> {
     }
 
     fn layer(&mut self, index: usize, layer: &Layer) -> Result<(), ModelError> {
-        let [source] = layer.inputs[..] else {
-            let reason = format!("layer `{}` reads {} layers", layer.name, layer.inputs.len());
-            return Err(ModelError::Export(reason));
-        };
-        let mut x = match source {
+        let read = |source: &Source| match source {
             Source::Input => INPUT.to_owned(),
-            Source::Layer(i) => self.outputs[i].clone(),
+            Source::Layer(i) => self.outputs[*i].clone(),
         };
+        let inputs: Vec<String> = layer.inputs.iter().map(read).collect();
+        let mut x = inputs[0].clone();
         let name = self.unique(&layer.name);
         let output = if index == self.network.boxes() { BOXES.to_owned() } else { name.clone() };
         let parameters = || vec![format!("{}.weight", layer.name), format!("{}.bias", layer.name)];
         let (op, constants, attribute) = match &layer.op {
             Op::Normalize { mean, std } => {
-                let (mean, std) = (self.channels(&name, "mean", mean), self.channels(&name, "std", std));
-                let centered = self.unique(&format!("{name}.centered"));
-                self.push("Sub", &centered.clone(), vec![x, mean], centered.clone(), vec![]);
-                x = centered;
+                let dims = [1, 3, 1, 1];
+                let (mean, std) =
+                    (self.constant(&name, "mean", &dims, mean)?, self.constant(&name, "std", &dims, std)?);
+                x = self.step("Sub", &name, "centered", vec![x, mean], vec![]);
                 ("Div", vec![std], vec![])
             }
             Op::Conv2d(conv) => ("Conv", parameters(), convolution(conv)?),
@@ -97,6 +95,46 @@ impl<'a> Builder<'a> {
             Op::Flatten => ("Flatten", vec![], vec![int("axis", 1)]),
             Op::Linear { .. } => ("Gemm", parameters(), vec![int("transB", 1)]),
             Op::Sigmoid => ("Sigmoid", vec![], vec![]),
+            Op::Relu6 => {
+                let (low, high) =
+                    (self.constant(&name, "low", &[], &[0.0])?, self.constant(&name, "high", &[], &[6.0])?);
+                ("Clip", vec![low, high], vec![])
+            }
+            Op::Add => ("Add", vec![inputs[1].clone()], vec![]),
+            Op::Concat => ("Concat", inputs[1..].to_vec(), vec![int("axis", 1)]),
+            Op::Upsample { size } => {
+                let (_, h, w) = self.network.source_shape(layer.inputs[0]).chw().unwrap_or_default();
+                let columns =
+                    self.constant(&name, "columns", &[w, size.1], &interpolation(w, size.1, false))?;
+                let rows = self.constant(&name, "rows", &[size.0, h], &interpolation(h, size.0, true))?;
+                let wide = self.step("MatMul", &name, "wide", vec![x, columns], vec![]);
+                x = rows;
+                ("MatMul", vec![wide], vec![])
+            }
+            Op::Profile(axis) => {
+                let along = match axis {
+                    Axis::Rows => 3,
+                    Axis::Columns => 2,
+                };
+                let over = || Ok::<_, ModelError>(vec![ints("axes", &[along])?, int("keepdims", 1)]);
+                let mean = self.step("ReduceMean", &name, "mean", vec![x.clone()], over()?);
+                let largest = self.step("ReduceMax", &name, "largest", vec![x], over()?);
+                x = mean;
+                ("Concat", vec![largest], vec![int("axis", 1)])
+            }
+            Op::Expectation { bins } => {
+                let edges = self.network.shape(index).len();
+                let places: Vec<f32> = (0..*bins).map(|bin| bin as f32 / (bins - 1) as f32).collect();
+                let places = self.constant(&name, "places", &[*bins, 1], &places)?;
+                let (apart, flat) = (
+                    self.sizes(&name, "apart", &[-1, size(edges)?, size(*bins)?]),
+                    self.sizes(&name, "flat", &[-1, size(edges)?]),
+                );
+                let logits = self.step("Reshape", &name, "logits", vec![x, apart], vec![]);
+                let weights = self.step("Softmax", &name, "weights", vec![logits], vec![int("axis", 2)]);
+                x = self.step("MatMul", &name, "means", vec![weights, places], vec![]);
+                ("Reshape", vec![flat], vec![])
+            }
         };
         let mut input = vec![x];
         input.extend(constants);
@@ -112,15 +150,47 @@ impl<'a> Builder<'a> {
         self.push("Softmax", &name, vec![logits], PROBABILITIES.into(), vec![int("axis", 1)]);
     }
 
-    /// A constant for each channel, `[1, 3, 1, 1]`.
-    fn channels(&mut self, layer: &str, what: &str, values: &[f32; 3]) -> String {
+    /// A constant of a layer.
+    fn constant(
+        &mut self,
+        layer: &str,
+        what: &str,
+        dims: &[usize],
+        values: &[f32],
+    ) -> Result<String, ModelError> {
         let name = self.unique(&format!("{layer}.{what}"));
         self.initializer.push(Tensor {
-            dims: vec![1, 3, 1, 1],
+            dims: dims.iter().map(|&d| size(d)).collect::<Result<_, _>>()?,
             data_type: Some(FLOAT),
             name: name.clone(),
             raw_data: little_endian(values),
         });
+        Ok(name)
+    }
+
+    /// A shape that a layer reshapes to.
+    fn sizes(&mut self, layer: &str, what: &str, values: &[i64]) -> String {
+        let name = self.unique(&format!("{layer}.{what}"));
+        self.initializer.push(Tensor {
+            dims: vec![values.len() as i64],
+            data_type: Some(INT64),
+            name: name.clone(),
+            raw_data: values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+        });
+        name
+    }
+
+    /// A node before a layer's last one; its output comes back.
+    fn step(
+        &mut self,
+        op: &str,
+        layer: &str,
+        what: &str,
+        input: Vec<String>,
+        attribute: Vec<Attribute>,
+    ) -> String {
+        let name = self.unique(&format!("{layer}.{what}"));
+        self.push(op, &name, input, name.clone(), attribute);
         name
     }
 
@@ -136,14 +206,25 @@ impl<'a> Builder<'a> {
 }
 
 fn convolution(conv: &Conv2d) -> Result<Vec<Attribute>, ModelError> {
-    let (vertical, horizontal) = conv.padding;
+    let ((vertical, horizontal), (below, right)) = (conv.padding, conv.extra);
     Ok(vec![
         pair("kernel_shape", conv.kernel)?,
         pair("strides", conv.stride)?,
         // Above, left, below, right.
-        ints("pads", &[vertical, horizontal, vertical, horizontal])?,
+        ints("pads", &[vertical, horizontal, vertical + below, horizontal + right])?,
         int("group", size(conv.groups)?),
     ])
+}
+
+/// The matrix that enlarges an axis: `[from, to]`, or the other way round.
+fn interpolation(from: usize, to: usize, turned: bool) -> Vec<f32> {
+    let mut values = vec![0.0; from * to];
+    for (i, (first, second, share)) in loc_net::kernels::maps::between(from, to).into_iter().enumerate() {
+        for (cell, weight) in [(first, 1.0 - share), (second, share)] {
+            values[if turned { i * from + cell } else { cell * to + i }] += weight;
+        }
+    }
+    values
 }
 
 fn window(pool: &Pool) -> Result<Vec<Attribute>, ModelError> {

@@ -72,7 +72,7 @@ impl Attribute {
 pub(super) struct Tensor {
     #[prost(int64, repeated, packed = "false", tag = "1")]
     pub(super) dims: Vec<i64>,
-    /// [`FLOAT`].
+    /// [`FLOAT`] or [`INT64`].
     #[prost(int32, optional, tag = "2")]
     pub(super) data_type: Option<i32>,
     #[prost(string, tag = "8")]
@@ -84,6 +84,8 @@ pub(super) struct Tensor {
 
 /// The type of elements f32.
 pub(super) const FLOAT: i32 = 1;
+/// The type of elements i64.
+pub(super) const INT64: i32 = 7;
 
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct ValueInfo {

@@ -28,6 +28,33 @@ pub fn mse(predicted: &Tensor, target: &Tensor) -> Result<Tensor, Error> {
     (predicted - target)?.sqr()?.mean_all()
 }
 
+/// Smooth L1 (Girshick 2015, Fast R-CNN, equation 3), the mean over all coordinates: squared below β, linear above.
+///
+/// ```text
+/// d = |b̂ − b|      L = 1/(4N) · Σ ( d < β: d²/(2β), otherwise d − β/2 )
+/// ```
+///
+/// The same as PyTorch's `F.smooth_l1_loss(beta=β)`. Coordinates lie in 0..1, so that β should be far below 1.
+///
+/// # Shapes
+///
+/// both `[N, 4]`; the result is a scalar.
+///
+/// # Errors
+///
+/// A Candle error that names both shapes if they do not fit, or if β is not above 0.
+pub fn smooth_l1(predicted: &Tensor, target: &Tensor, beta: f64) -> Result<Tensor, Error> {
+    let (n, _) = rows("predicted boxes", predicted)?;
+    expect("predicted boxes", predicted, &[n, 4], predicted.dtype())?;
+    expect("boxes", target, &[n, 4], predicted.dtype())?;
+    if !(beta.is_finite() && beta > 0.0) {
+        return Err(Error::Msg(format!("smooth L1: β is {beta}, it must be above 0")));
+    }
+    let distance = (predicted - target)?.abs()?;
+    let squared = (distance.sqr()? * (0.5 / beta))?;
+    distance.lt(beta)?.where_cond(&squared, &(&distance - 0.5 * beta)?)?.mean_all()
+}
+
 #[cfg(test)]
 mod tests {
     use candle_core::Device;
@@ -45,9 +72,20 @@ mod tests {
     }
 
     #[test]
+    fn smooth_l1_is_squared_near_and_linear_far() {
+        let b = Tensor::new(&[[0.5f64, 0.52, 0.2, 1.0]], &Device::Cpu).unwrap();
+        let t = Tensor::new(&[[0.5f64, 0.5, 0.5, 0.9]], &Device::Cpu).unwrap();
+        // PyTorch: F.smooth_l1_loss(b, t, beta=0.05)
+        let loss: f64 = smooth_l1(&b, &t, 0.05).unwrap().to_scalar().unwrap();
+        assert!((loss - (0.0004 / 0.1 + 0.275 + 0.075) / 4.0).abs() < 1e-12, "{loss}");
+        assert!(smooth_l1(&b, &t, 0.0).is_err());
+    }
+
+    #[test]
     fn gradient_is_the_difference_quotient() {
         let target = Tensor::new(&[[0.1f64, 0.2, 0.8, 0.9], [0.0, 0.3, 0.3, 1.0]], &Device::Cpu).unwrap();
         let predicted = [0.3, 0.1, 0.8, 0.5, 0.9, 0.8, 0.2, 0.1];
         check_gradient(&predicted, &[2, 4], |b| mse(b, &target));
+        check_gradient(&predicted, &[2, 4], |b| smooth_l1(b, &target, 0.15));
     }
 }

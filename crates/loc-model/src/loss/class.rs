@@ -22,11 +22,49 @@ use super::{expect, rows};
 ///
 /// A Candle error if shapes or types do not fit, or on the CPU if a label is not below K.
 pub fn cross_entropy(logits: &Tensor, labels: &Tensor) -> Result<Tensor, Error> {
+    weighted_cross_entropy(logits, labels, 0.0, &[])
+}
+
+/// [`cross_entropy`] with smoothed labels (Szegedy et al. 2016) and a weight for each class.
+///
+/// ```text
+/// L = −1/Σ_n w[y_n] · Σ_n ( (1 − ε) · w[y_n] · ln p[n, y_n] + ε/K · Σ_k w[k] · ln p[n, k] )
+/// ```
+///
+/// As PyTorch's `F.cross_entropy(weight=w, label_smoothing=ε)`. No weights: all are 1.
+///
+/// # Shapes
+///
+/// logits `[N, K]`, labels `[N]` (u32, each below K), K weights or none; the result is a scalar.
+///
+/// # Errors
+///
+/// As [`cross_entropy`]; or if there are weights, but not K.
+pub fn weighted_cross_entropy(
+    logits: &Tensor,
+    labels: &Tensor,
+    smoothing: f64,
+    weights: &[f64],
+) -> Result<Tensor, Error> {
     let (n, classes) = rows("logits", logits)?;
     expect("labels", labels, &[n], DType::U32)?;
     check_labels(labels, classes)?;
-    let picked = log_softmax(logits)?.gather(&labels.unsqueeze(1)?.contiguous()?, 1)?; // [N, 1]
-    picked.mean_all()?.neg()
+    if !weights.is_empty() && weights.len() != classes {
+        return Err(Error::Msg(format!("{} weights are given for {classes} classes", weights.len())));
+    }
+    let logs = log_softmax(logits)?;
+    let picked = logs.gather(&labels.unsqueeze(1)?.contiguous()?, 1)?; // [N, 1]
+    if smoothing == 0.0 && weights.is_empty() {
+        return picked.mean_all()?.neg();
+    }
+    let ones = [1.0].repeat(classes);
+    let weights = if weights.is_empty() { &ones } else { weights };
+    let weights = Tensor::from_slice(weights, classes, logits.device())?.to_dtype(logits.dtype())?;
+    let own = weights.index_select(labels, 0)?; // [N]
+    let sharp = (picked.squeeze(1)? * &own)?;
+    let even = logs.broadcast_mul(&weights)?.sum(D::Minus1)?;
+    let sum = ((sharp * (1.0 - smoothing))? + (even * (smoothing / classes as f64))?)?.sum_all()?;
+    (sum / own.sum_all()?)?.neg()
 }
 
 /// The tutorial's loss: [`cross_entropy`] of probabilities, so that softmax is applied twice. A mistake.
@@ -56,7 +94,7 @@ pub fn cross_entropy_on_probabilities(logits: &Tensor, labels: &Tensor) -> Resul
 }
 
 /// `z − max z − ln Σ e^(z − max z)`: no overflow, whatever the logits.
-fn log_softmax(logits: &Tensor) -> Result<Tensor, Error> {
+pub(super) fn log_softmax(logits: &Tensor) -> Result<Tensor, Error> {
     // The shift cancels, so its gradient is zero: detached, it is exactly zero.
     let shifted = logits.broadcast_sub(&logits.max_keepdim(D::Minus1)?.detach())?;
     shifted.broadcast_sub(&shifted.exp()?.sum_keepdim(D::Minus1)?.log()?)
@@ -106,11 +144,33 @@ mod tests {
     }
 
     #[test]
+    fn smoothing_and_weights_are_pytorchs() {
+        // F.cross_entropy(z, y, weight=torch.tensor([.5, 2.]).double(), label_smoothing=.1), and without weights
+        let logits = [[1.0, -2.0], [0.5, 3.0], [0.0, 0.25]];
+        let z = Tensor::from_slice(logits.as_flattened(), (3, 2), &Device::Cpu).unwrap();
+        let y = labels(&[0, 0, 1]);
+        let of = |smoothing, weights: &[f64]| {
+            weighted_cross_entropy(&z, &y, smoothing, weights).unwrap().to_scalar::<f64>().unwrap()
+        };
+        let p = |row: usize, k: usize| {
+            let [a, b]: [f64; 2] = logits[row];
+            (a.exp() + b.exp()).ln() - logits[row][k]
+        };
+        let by_hand = (0.9 * (0.5 * p(0, 0) + 0.5 * p(1, 0) + 2.0 * p(2, 1))
+            + 0.05 * (0..3).map(|n| 0.5 * p(n, 0) + 2.0 * p(n, 1)).sum::<f64>())
+            / 3.0;
+        assert!((of(0.1, &[0.5, 2.0]) - by_hand).abs() < 1e-12, "{by_hand}");
+        assert!((of(0.0, &[3.0, 3.0]) - of(0.0, &[])).abs() < 1e-12);
+        assert!(weighted_cross_entropy(&z, &y, 0.0, &[1.0]).is_err());
+    }
+
+    #[test]
     fn gradients_are_the_difference_quotients() {
         let logits = [0.3, -1.2, 0.8, 2.0, 2.0, -0.5, 0.0, 0.0, 0.0, -4.0, 3.0, 1.0];
         let of = labels(&[2, 0, 1, 0]);
         check_gradient(&logits, &[4, 3], |z| cross_entropy(z, &of));
         check_gradient(&logits, &[4, 3], |z| cross_entropy_on_probabilities(z, &of));
+        check_gradient(&logits, &[4, 3], |z| weighted_cross_entropy(z, &of, 0.1, &[0.5, 2.0, 1.0]));
     }
 
     #[test]

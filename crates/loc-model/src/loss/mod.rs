@@ -3,11 +3,14 @@
 
 pub mod boxes;
 pub mod class;
+pub mod edges;
+pub mod overlap;
 #[cfg(test)]
 mod testing;
 
 use candle_core::{DType, Error, Shape, Tensor};
 
+pub use self::overlap::Overlap;
 use crate::{ModelError, ModelOutput};
 
 /// How wrong the class is.
@@ -28,19 +31,36 @@ pub enum BoxLoss {
     /// [`boxes::mse`]: mean squared error of the four coordinates.
     #[default]
     Mse,
+    /// [`boxes::smooth_l1`] of the four coordinates.
+    SmoothL1,
+    /// Nothing: the overlap or the distributions say it all.
+    None,
 }
 
 /// Which losses, and how much each counts.
 ///
 /// ```text
+/// boxes = coordinates + overlap_weight · overlap + edges_weight · distribution focal loss
 /// total = class_weight · class + box_weight · boxes
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct LossConfig {
     /// The loss of the class.
     pub class: ClassLoss,
-    /// The loss of the box.
+    /// What the true class gives up to all, 0 to 1; of [`ClassLoss::CrossEntropy`] alone.
+    pub label_smoothing: f64,
+    /// A weight for each class, or none; of [`ClassLoss::CrossEntropy`] alone.
+    pub class_weights: Vec<f64>,
+    /// The loss of the box's coordinates.
     pub boxes: BoxLoss,
+    /// Where smooth L1 becomes linear.
+    pub beta: f64,
+    /// The loss of the overlap.
+    pub overlap: Option<Overlap>,
+    /// Factor of the loss of the overlap.
+    pub overlap_weight: f64,
+    /// Factor of [`edges::distribution_focal`]; nothing where the box head has no distributions.
+    pub edges_weight: f64,
     /// Factor of the class loss.
     pub class_weight: f64,
     /// Factor of the box loss.
@@ -50,7 +70,18 @@ pub struct LossConfig {
 impl Default for LossConfig {
     /// Cross-entropy of the logits plus mean squared error, each counting once.
     fn default() -> Self {
-        Self { class: ClassLoss::default(), boxes: BoxLoss::default(), class_weight: 1.0, box_weight: 1.0 }
+        Self {
+            class: ClassLoss::default(),
+            label_smoothing: 0.0,
+            class_weights: Vec::new(),
+            boxes: BoxLoss::default(),
+            beta: 0.05,
+            overlap: None,
+            overlap_weight: 1.0,
+            edges_weight: 0.0,
+            class_weight: 1.0,
+            box_weight: 1.0,
+        }
     }
 }
 
@@ -85,16 +116,32 @@ impl LossConfig {
         boxes: &Tensor,
     ) -> Result<Losses, ModelError> {
         let class = match self.class {
-            ClassLoss::CrossEntropy => class::cross_entropy(&output.logits, labels)?,
+            ClassLoss::CrossEntropy => {
+                let (smoothing, weights) = (self.label_smoothing, &self.class_weights);
+                class::weighted_cross_entropy(&output.logits, labels, smoothing, weights)?
+            }
             ClassLoss::CrossEntropyOnProbabilities => {
                 class::cross_entropy_on_probabilities(&output.logits, labels)?
             }
         };
-        let boxes = match self.boxes {
-            BoxLoss::Mse => boxes::mse(&output.boxes, boxes)?,
-        };
+        let boxes = self.box_loss(output, boxes)?;
         let total = ((&class * self.class_weight)? + (&boxes * self.box_weight)?)?;
         Ok(Losses { total, class, boxes })
+    }
+
+    fn box_loss(&self, output: &ModelOutput, boxes: &Tensor) -> Result<Tensor, ModelError> {
+        let mut sum = match self.boxes {
+            BoxLoss::Mse => boxes::mse(&output.boxes, boxes)?,
+            BoxLoss::SmoothL1 => boxes::smooth_l1(&output.boxes, boxes, self.beta)?,
+            BoxLoss::None => Tensor::zeros((), output.boxes.dtype(), output.boxes.device())?,
+        };
+        if let Some(kind) = self.overlap {
+            sum = (sum + (overlap::overlap(&output.boxes, boxes, kind)? * self.overlap_weight)?)?;
+        }
+        if let Some(logits) = output.edges.as_ref().filter(|_| self.edges_weight > 0.0) {
+            sum = (sum + (edges::distribution_focal(logits, boxes)? * self.edges_weight)?)?;
+        }
+        Ok(sum)
     }
 }
 
@@ -128,6 +175,7 @@ mod tests {
 
     fn output(logits: &[[f64; 3]], boxes: &[[f64; 4]]) -> ModelOutput {
         ModelOutput {
+            edges: None,
             logits: Tensor::from_slice(logits.as_flattened(), (logits.len(), 3), &Device::Cpu).unwrap(),
             boxes: Tensor::from_slice(boxes.as_flattened(), (boxes.len(), 4), &Device::Cpu).unwrap(),
         }
@@ -151,7 +199,11 @@ mod tests {
     fn gradient_reaches_both_heads() {
         let logits = Var::new(&[[0.3f64, -0.2]], &Device::Cpu).unwrap();
         let predicted = Var::new(&[[0.3f64, 0.2, 0.9, 0.8]], &Device::Cpu).unwrap();
-        let out = ModelOutput { logits: logits.as_tensor().clone(), boxes: predicted.as_tensor().clone() };
+        let out = ModelOutput {
+            logits: logits.as_tensor().clone(),
+            boxes: predicted.as_tensor().clone(),
+            edges: None,
+        };
         let labels = Tensor::new(&[1u32], &Device::Cpu).unwrap();
         let boxes = Tensor::new(&[[0.0f64, 0.0, 1.0, 1.0]], &Device::Cpu).unwrap();
         let grads = LossConfig::default().compute(&out, &labels, &boxes).unwrap().total.backward().unwrap();
@@ -175,7 +227,7 @@ mod tests {
             let error = LossConfig::default().compute(&out, &labels, &boxes).unwrap_err().to_string();
             assert!(error.contains(part), "{error} does not say {part}");
         }
-        let empty = ModelOutput { logits: boxes(0, 3), boxes: boxes(0, 4) };
+        let empty = ModelOutput { logits: boxes(0, 3), boxes: boxes(0, 4), edges: None };
         let error =
             LossConfig::default().compute(&empty, &labels(&[]), &boxes(0, 4)).unwrap_err().to_string();
         assert!(error.contains("at least one sample"), "{error}");

@@ -45,18 +45,20 @@ pub(super) fn checked(x: &Tensor, w: &Tensor, b: &Tensor, conv: &Conv2d) -> Resu
 }
 
 fn composed(x: &Tensor, w: &Tensor, b: &Tensor, shape: &ConvShape) -> Result<Tensor> {
-    let Conv2d { kernel, stride, padding, groups, out_channels } = shape.conv;
+    let Conv2d { kernel, stride, padding, extra, groups, out_channels } = shape.conv;
     let ((height, width), (oh, ow)) = (shape.in_size, shape.out_size());
     let beyond = |size: usize, k: usize, s: usize, p: usize| (size + 2 * p - k) % s;
     // Candle has one stride and one padding, and its gradient takes what lies beyond the last window as equal on
     // both axes. Where they differ: pad by hand, and let it step by one and drop what is between the steps.
-    let alike = stride.0 == stride.1
+    let alike = extra == (0, 0)
+        && stride.0 == stride.1
         && padding.0 == padding.1
         && beyond(height, kernel.0, stride.0, padding.0) == beyond(width, kernel.1, stride.1, padding.1);
     let y = if alike {
         x.conv2d(w, padding.0, stride.0, 1, groups)?
     } else {
-        let padded = x.pad_with_zeros(2, padding.0, padding.0)?.pad_with_zeros(3, padding.1, padding.1)?;
+        let padded = x.pad_with_zeros(2, padding.0, padding.0 + extra.0)?;
+        let padded = padded.pad_with_zeros(3, padding.1, padding.1 + extra.1)?;
         let dense = padded.conv2d(w, 0, 1, 1, groups)?;
         every(&every(&dense, 2, 0, stride.0, oh)?, 3, 0, stride.1, ow)?
     };

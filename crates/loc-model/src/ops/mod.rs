@@ -6,12 +6,14 @@
 //! relu passes the gradient at 0. Which form runs is decided in [`Form::of`] and nowhere else; both run on the CPU,
 //! where one set of tests compares them. f32 takes the kernels, f64 (for tests) their plain twins.
 
+mod adam;
 mod avgpool2d;
 mod chain;
 mod conv2d;
 mod conv_pool_relu;
 mod cpu;
 mod linear;
+mod maps;
 mod maxpool2d;
 mod normalize;
 mod relu;
@@ -19,17 +21,19 @@ mod scale_add;
 mod sink;
 mod windows;
 
+pub use adam::{AdamMove, adam_move};
 pub use avgpool2d::avgpool2d;
 pub(crate) use chain::Convolutions;
 pub use conv_pool_relu::conv_pool_relu;
 pub use conv2d::conv2d;
 pub use linear::linear;
 pub(crate) use linear::linear_to_sink;
+pub use maps::{Dropout, expectation, profile, upsample};
 pub use maxpool2d::maxpool2d;
 pub use normalize::normalize;
-pub use relu::relu;
+pub use relu::{relu, relu6};
 pub use scale_add::scale_add;
-pub(crate) use scale_add::scale_add_slice;
+pub(crate) use scale_add::{scale_add_slice, scale_add_square_slice};
 pub(crate) use sink::{Collected, Names, Sink};
 
 use candle_core::{DType, Device, Error, Result, Shape, Tensor};

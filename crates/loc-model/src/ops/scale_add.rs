@@ -1,4 +1,4 @@
-//! `y ← a · y + b · x` in place: what optimizers are made of.
+//! `y ← a · y + b · x` and `y ← a · y + b · x²` in place: what optimizers are made of.
 //!
 //! On the CPU without a new tensor, over the pool; Candle's own arithmetic would allocate, and wake threads of its own
 //! that spin beside ours.
@@ -37,13 +37,26 @@ pub(crate) fn scale_add_slice(y: &Var, a: f64, x: &[f32], b: f64) -> Result<()> 
     if y.elem_count() != x.len() {
         return Err(Error::Msg(format!("scale-add: {} values for {} of y", x.len(), y.elem_count())));
     }
-    y.as_tensor().inplace_op1(&ScaleAdd { a: a as f32, x, b: b as f32 })
+    y.as_tensor().inplace_op1(&ScaleAdd { a: a as f32, x, b: b as f32, square: false })
+}
+
+/// `y ← a · y + b · x²`, as [`scale_add_slice`].
+///
+/// # Errors
+///
+/// A Candle error if there are not as many values, or y is not f32 on the CPU.
+pub(crate) fn scale_add_square_slice(y: &Var, a: f64, x: &[f32], b: f64) -> Result<()> {
+    if y.elem_count() != x.len() {
+        return Err(Error::Msg(format!("scale-add: {} values for {} of y", x.len(), y.elem_count())));
+    }
+    y.as_tensor().inplace_op1(&ScaleAdd { a: a as f32, x, b: b as f32, square: true })
 }
 
 struct ScaleAdd<'a> {
     a: f32,
     x: &'a [f32],
     b: f32,
+    square: bool,
 }
 
 impl InplaceOp1 for ScaleAdd<'_> {
@@ -57,9 +70,10 @@ impl InplaceOp1 for ScaleAdd<'_> {
         let CpuStorage::F32(y) = y else {
             return Err(Error::UnsupportedDTypeForOp(y.dtype(), self.name()));
         };
-        let (a, b) = (self.a, self.b);
-        y[start..end].par_chunks_mut(CHUNK).zip(self.x.par_chunks(CHUNK)).for_each(|(y, x)| {
-            y.iter_mut().zip(x).for_each(|(y, x)| *y = a * *y + b * x);
+        let (a, b, square) = (self.a, self.b, self.square);
+        y[start..end].par_chunks_mut(CHUNK).zip(self.x.par_chunks(CHUNK)).for_each(|(y, x)| match square {
+            false => y.iter_mut().zip(x).for_each(|(y, x)| *y = a * *y + b * x),
+            true => y.iter_mut().zip(x).for_each(|(y, x)| *y = a * *y + b * x * x),
         });
         Ok(())
     }
@@ -77,5 +91,7 @@ mod tests {
         scale_add(&y, 2.0, &x.t().unwrap(), -0.5).unwrap();
         assert_eq!(seen.to_vec2::<f32>().unwrap(), [[-3.0, -6.0], [-9.0, -12.0]]);
         assert!(scale_add_slice(&y, 1.0, &[0.0; 3], 1.0).is_err());
+        scale_add_square_slice(&y, 1.0, &[0.0, 1.0, 2.0, -3.0], 2.0).unwrap();
+        assert_eq!(seen.to_vec2::<f32>().unwrap(), [[-3.0, -4.0], [-1.0, 6.0]]);
     }
 }

@@ -1,29 +1,24 @@
-//! The tutorial's network: five 5×5 convolutions, two heads of three linear layers.
+//! The tutorial's backbone: five 5×5 convolutions.
 
-use crate::{Conv2d, InputShape, NetError, Network, NetworkBuilder, Normalization, Op, Pool, Source};
+use crate::head::Features;
+use crate::{Conv2d, NetError, NetworkBuilder, Op, Pool, Source};
 
 /// Channels of the five convolutions.
 const CHANNELS: [usize; 5] = [6, 12, 24, 48, 192];
-/// Hidden features of each head.
-const HIDDEN: [usize; 2] = [240, 120];
 /// The smallest side that leaves the last 4×4 average pool one window: 1→4→8→16→20→40→44→88→92→184→188, backwards.
 const SMALLEST_SIDE: usize = 188;
 /// A side beyond this is no single-object photo but a mistake; at 2,048 one activation is already 100 MB.
 const LARGEST_SIDE: usize = 2048;
 
-/// The tutorial's layers with PyTorch's parameter names, for any class count and input size they admit.
+/// The tutorial's convolutions with PyTorch's parameter names, for any input size they admit.
 ///
 /// Max-pooling stands before relu: they commute, values and gradients, and a quarter of the work is left.
 ///
 /// # Errors
 ///
 /// [`NetError::Config`] for an input size that the convolutions do not admit; it says which sizes they do.
-pub fn five_conv(
-    input: InputShape,
-    classes: usize,
-    normalization: &Normalization,
-) -> Result<Network, NetError> {
-    let InputShape { height, width } = input;
+pub(crate) fn five_conv(net: &mut NetworkBuilder, mut x: Source) -> Result<Features, NetError> {
+    let (_, height, width) = net.shape(x).chw().unwrap_or_default(); // [3, 256, 256]
     let admitted = SMALLEST_SIDE..=LARGEST_SIDE;
     if !admitted.contains(&height) || !admitted.contains(&width) {
         return Err(NetError::Config(format!(
@@ -31,14 +26,10 @@ pub fn five_conv(
              {LARGEST_SIDE} pixels (hint: the tutorial uses 256)"
         )));
     }
-    let mut net = NetworkBuilder::new(height, width);
-    let mut x = Source::Input; // [3, 256, 256]
-    if *normalization != Normalization::IDENTITY {
-        let Normalization { mean, std } = *normalization;
-        x = net.add("normalize", Op::Normalize { mean, std }, x)?;
-    }
+    let mut fine = x;
     for (i, channels) in CHANNELS.into_iter().enumerate() {
         let n = i + 1;
+        fine = x;
         x = net.add(&format!("conv{n}"), Op::Conv2d(Conv2d::square(channels, 5)), x)?;
         if n < CHANNELS.len() {
             x = net.add(&format!("pool{n}"), Op::MaxPool2d(Pool::square(2, 2)), x)?;
@@ -46,29 +37,20 @@ pub fn five_conv(
         x = net.add(&format!("relu{n}"), Op::Relu, x)?;
         // [6, 126, 126], [12, 61, 61], [24, 28, 28], [48, 12, 12], [192, 8, 8]
     }
+    let coarse = x;
     x = net.add("pool5", Op::AvgPool2d(Pool::square(4, 2)), x)?; // [192, 3, 3]
-    x = net.add("features", Op::Flatten, x)?; // [1728]
-
-    let mut head = |prefix: &str, out_features: usize| {
-        let mut h = x;
-        for (i, features) in HIDDEN.into_iter().enumerate() {
-            h = net.add(&format!("{prefix}_fc{}", i + 1), Op::Linear { out_features: features }, h)?;
-            h = net.add(&format!("{prefix}_relu{}", i + 1), Op::Relu, h)?;
-        }
-        net.add(&format!("{prefix}_out"), Op::Linear { out_features }, h)
-    };
-    let logits = head("class", classes)?; // [classes]
-    let raw = head("box", 4)?;
-    let boxes = net.add("box", Op::Sigmoid, raw)?; // [4]
-    net.finish(logits, boxes)
+    let whole = net.add("features", Op::Flatten, x)?; // [1728]
+    Ok(Features { fine, coarse, whole })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{InputShape, Network, NetworkConfig, Normalization};
 
     fn build(side: usize, classes: usize) -> Result<Network, NetError> {
-        five_conv(InputShape { height: side, width: side }, classes, &Normalization::IDENTITY)
+        let input = InputShape { height: side, width: side };
+        NetworkConfig::five_conv(input, classes).build(&Normalization::IDENTITY)
     }
 
     #[test]

@@ -1,5 +1,7 @@
-//! The backbones: functions that return lists of layers, one file each.
+//! The backbones: functions that add lists of layers, one file each.
 
+mod compact;
 mod five_conv;
 
-pub use five_conv::five_conv;
+pub(crate) use compact::compact;
+pub(crate) use five_conv::five_conv;

@@ -16,6 +16,7 @@ pub mod conv_tiles;
 pub mod fused;
 pub mod gemm;
 pub mod linear;
+pub mod maps;
 pub mod maxpool2d;
 pub mod photo;
 pub mod relu;

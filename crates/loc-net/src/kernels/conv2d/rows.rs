@@ -18,7 +18,7 @@ const GRADIENT_ROWS: usize = 16;
 /// Whether this form computes the output and the weight gradient faster than patches do.
 pub(super) fn fits(shape: &ConvShape) -> bool {
     let conv = &shape.conv;
-    conv.stride == (1, 1) && conv.padding == (0, 0) && shape.out_size().1 >= 3 * COLS
+    conv.stride == (1, 1) && (conv.padding, conv.extra) == ((0, 0), (0, 0)) && shape.out_size().1 >= 3 * COLS
 }
 
 /// Whether this form computes the input gradient faster: as a convolution of the padded output gradient, whose border

@@ -22,7 +22,7 @@ fn shapes() -> impl Strategy<Value = (ConvShape, usize)> {
         1usize..=3,
     )
         .prop_map(|(kernel, stride, padding, groups, cin, cout, extra, n)| {
-            let conv = Conv2d { out_channels: cout * groups, kernel, stride, padding, groups };
+            let conv = Conv2d { out_channels: cout * groups, kernel, stride, padding, extra: (0, 0), groups };
             let in_size = (kernel.0 + extra.0, kernel.1 + extra.1);
             (ConvShape { in_channels: cin * groups, in_size, conv }, n)
         })
@@ -91,7 +91,7 @@ fn equals_the_plain_twin_over_several_tiles() {
 #[test]
 fn gradients_are_the_difference_quotients() {
     for (groups, stride, padding) in [(1, (1, 1), (0, 0)), (2, (2, 1), (1, 2)), (1, (3, 2), (2, 0))] {
-        let conv = Conv2d { out_channels: 4, kernel: (3, 2), stride, padding, groups };
+        let conv = Conv2d { out_channels: 4, kernel: (3, 2), stride, padding, extra: (0, 0), groups };
         let shape = ConvShape { in_channels: 2, in_size: (5, 6), conv };
         let n = 2;
         let v = inputs(&shape, n);

@@ -37,8 +37,10 @@ impl Fused {
     #[must_use]
     pub fn of(conv: &ConvShape) -> Option<Self> {
         let c = &conv.conv;
-        let plain =
-            c.kernel == (KERNEL, KERNEL) && c.stride == (1, 1) && c.padding == (0, 0) && c.groups == 1;
+        let plain = c.kernel == (KERNEL, KERNEL)
+            && c.stride == (1, 1)
+            && (c.padding, c.extra) == ((0, 0), (0, 0))
+            && c.groups == 1;
         let fits = conv.in_size.0 >= KERNEL && conv.in_size.1 >= KERNEL;
         let (in_channels, out_channels) = (conv.in_channels, c.out_channels);
         (plain && fits && in_channels > 0 && out_channels > 0).then_some(Self {

@@ -1,4 +1,4 @@
-//! `max(x, 0)`; the gradient at exactly 0 is 0, as in PyTorch. A NaN stays one.
+//! `max(x, 0)`, and `min(max(x, 0), 6)`; the gradient at the kinks is 0, as in PyTorch. A NaN stays one.
 
 #[cfg(test)]
 mod tests;
@@ -20,6 +20,38 @@ pub fn forward<F: Float + Send + Sync>(x: &[F], y: &mut [F]) {
     y.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).for_each(|(y, x)| {
         for (y, x) in y.iter_mut().zip(x) {
             *y = if *x < F::default() { F::default() } else { *x };
+        }
+    });
+}
+
+/// `y = min(max(x, 0), 6)`.
+///
+/// # Panics
+///
+/// If the slices differ in length.
+pub fn forward6<F: Float + Send + Sync>(x: &[F], y: &mut [F]) {
+    assert_eq!(x.len(), y.len(), "input and output");
+    let six = F::from(6u16);
+    y.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).for_each(|(y, x)| {
+        for (y, x) in y.iter_mut().zip(x) {
+            let above = if *x < F::default() { F::default() } else { *x };
+            *y = if above > six { six } else { above };
+        }
+    });
+}
+
+/// `gx = gy where 0 < y < 6, else 0`, from the output `y`.
+///
+/// # Panics
+///
+/// If the slices differ in length.
+pub fn backward6<F: Float + Send + Sync>(y: &[F], gy: &[F], gx: &mut [F]) {
+    assert_eq!((y.len(), gy.len()), (gx.len(), gx.len()), "output and gradients");
+    let six = F::from(6u16);
+    let chunks = gx.par_chunks_mut(CHUNK).zip(gy.par_chunks(CHUNK)).zip(y.par_chunks(CHUNK));
+    chunks.for_each(|((gx, gy), y)| {
+        for ((gx, gy), y) in gx.iter_mut().zip(gy).zip(y) {
+            *gx = if *y > F::default() && *y < six { *gy } else { F::default() };
         }
     });
 }

@@ -1,6 +1,6 @@
 //! Relu: its values, its gradient beside and at the kink. The form is its own plain twin.
 
-use super::{backward, forward};
+use super::{backward, backward6, forward, forward6};
 use crate::kernels::testing::{check_gradient, numbers, weighted};
 
 #[test]
@@ -12,6 +12,13 @@ fn values_and_the_gradient_at_zero() {
     let mut gx = [7.0f32; 3];
     backward(&[0.0, 0.0, 2.0], &[3.0, 4.0, 5.0], &mut gx);
     assert_eq!(gx, [0.0, 0.0, 5.0]);
+    let mut y = [7.0f32; 5];
+    forward6(&[-1.0, 2.0, 6.0, 9.0, f32::NAN], &mut y);
+    assert_eq!(y[..4], [0.0, 2.0, 6.0, 6.0]);
+    assert!(y[4].is_nan());
+    let mut gx = [7.0f32; 3];
+    backward6(&[0.0, 2.0, 6.0], &[3.0, 4.0, 5.0], &mut gx);
+    assert_eq!(gx, [0.0, 4.0, 0.0]);
 }
 
 #[test]

@@ -1,0 +1,208 @@
+//! Augmentation: photo and box moved together, colours changed; a function of (seed, epoch, sample) and nothing else.
+//!
+//! A photo is seen through a window that may be smaller than it (a crop, enlarged) or larger (outside is grey), mirrored
+//! or not: one resampling. All colour changes are one affine map of RGB. What is drawn: [`Augment::draw`]; how pixels
+//! are moved: `warp`.
+
+mod warp;
+
+use loc_infer::NormBox;
+use serde::{Deserialize, Serialize};
+
+use crate::random::Random;
+
+/// What may happen to a training photo; by default nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Augment {
+    /// Probability that the photo is mirrored, 0 to 1.
+    pub flip: f32,
+    /// The window's side, as a share of the photo's: even in the logarithm between these two, above 0. Below 1 it cuts,
+    /// above 1 it surrounds with grey.
+    pub window: [f32; 2],
+    /// The window's width is up to e^±this times, its height e^∓this; 0 to 1.
+    pub aspect: f32,
+    /// Share of the object's area that a window must keep, 0 to 1.
+    pub keep: f32,
+    /// Brightness is multiplied by 1 ± this, 0 to 1.
+    pub brightness: f32,
+    /// Contrast (distance from mid-grey) is multiplied by 1 ± this, 0 to 1.
+    pub contrast: f32,
+    /// Saturation (distance from the pixel's grey) is multiplied by 1 ± this, 0 to 1.
+    pub saturation: f32,
+    /// Each channel is multiplied by 1 ± this: the light's colour; 0 to 1.
+    pub tint: f32,
+    /// Probability that the photo becomes grey, 0 to 1.
+    pub grayscale: f32,
+    /// Probability that a grey rectangle covers a part, at most half of the object; 0 to 1.
+    pub cutout: f32,
+}
+
+impl Default for Augment {
+    fn default() -> Self {
+        Self {
+            flip: 0.0,
+            window: [1.0; 2],
+            aspect: 0.0,
+            keep: 0.8,
+            brightness: 0.0,
+            contrast: 0.0,
+            saturation: 0.0,
+            tint: 0.0,
+            grayscale: 0.0,
+            cutout: 0.0,
+        }
+    }
+}
+
+/// What happens to one photo.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Move {
+    /// The window's left and top edge, width and height in shares of the photo.
+    pub window: [f32; 4],
+    /// Whether the window is seen mirrored.
+    pub mirrored: bool,
+    /// `out = matrix · rgb + offset`, bytes; nothing where colours stay.
+    pub colour: Option<([[f32; 3]; 3], [f32; 3])>,
+    /// A rectangle of grey in shares of the result.
+    pub cutout: Option<NormBox>,
+}
+
+/// Windows that are tried before the photo stays as it is.
+const TRIES: usize = 10;
+/// Sets these draws apart from others of the same seed.
+const AUGMENT: u64 = 0x6175_676D_656E_7401;
+/// Rec. 601: what of red, green and blue makes grey.
+const LUMA: [f32; 3] = [0.299, 0.587, 0.114];
+
+impl Augment {
+    /// Whether nothing ever happens.
+    #[must_use]
+    pub fn is_off(&self) -> bool {
+        let Self { flip, window, aspect, brightness, contrast, saturation, tint, grayscale, cutout, keep: _ } =
+            *self;
+        let sizes = [flip, aspect, brightness, contrast, saturation, tint, grayscale, cutout];
+        sizes.iter().all(|v| *v == 0.0) && window == [1.0; 2]
+    }
+
+    /// The first key whose value is out of range, and what is allowed.
+    ///
+    /// # Errors
+    ///
+    /// `(key, value, range)`.
+    pub fn check(&self) -> Result<(), (&'static str, f32, &'static str)> {
+        let shares = [
+            ("flip", self.flip),
+            ("aspect", self.aspect),
+            ("keep", self.keep),
+            ("brightness", self.brightness),
+            ("contrast", self.contrast),
+            ("saturation", self.saturation),
+            ("tint", self.tint),
+            ("grayscale", self.grayscale),
+            ("cutout", self.cutout),
+        ];
+        if let Some((key, value)) = shares.into_iter().find(|(_, v)| !(0.0..=1.0).contains(v)) {
+            return Err((key, value, "it must be 0 to 1"));
+        }
+        let [low, high] = self.window;
+        match self.window.into_iter().find(|side| !(0.1..=10.0).contains(side)) {
+            Some(side) => Err(("window", side, "its sides must be 0.1 to 10")),
+            None if low > high => Err(("window", low, "the first must not be above the second")),
+            None => Ok(()),
+        }
+    }
+
+    /// What happens to the photo of a sample in an epoch, whose object lies in `bbox`.
+    #[must_use]
+    pub fn draw(&self, seed: u64, epoch: u64, sample: usize, bbox: NormBox) -> Move {
+        let mut random = Random::keyed(&[AUGMENT, seed, epoch, sample as u64]);
+        let mirrored = random.chance(self.flip);
+        let window = (0..TRIES).map(|_| self.window(&mut random)).find(|w| kept(*w, bbox) >= self.keep);
+        let mut drawn =
+            Move { window: window.unwrap_or([0.0, 0.0, 1.0, 1.0]), mirrored, colour: None, cutout: None };
+        drawn.colour = self.colour(&mut random);
+        if random.chance(self.cutout) {
+            let object = drawn.bbox(bbox);
+            drawn.cutout = (0..TRIES).map(|_| rectangle(&mut random)).find(|r| covered(*r, object) <= 0.5);
+        }
+        drawn
+    }
+
+    fn window(&self, random: &mut Random) -> [f32; 4] {
+        let [low, high] = self.window.map(f32::ln);
+        let side = random.range(low, high).exp();
+        let aspect = random.range(-self.aspect, self.aspect).exp();
+        let (width, height) = (side * aspect, side / aspect);
+        // Inside the photo where it fits, around it where it does not.
+        let mut place = |side: f32| (1.0 - side) * random.unit();
+        [place(width), place(height), width, height]
+    }
+
+    /// Contrast after brightness after saturation, as one affine map.
+    fn colour(&self, random: &mut Random) -> Option<([[f32; 3]; 3], [f32; 3])> {
+        let mut factor = |size: f32| 1.0 + random.range(-size, size);
+        let (brightness, contrast) = (factor(self.brightness), factor(self.contrast));
+        let mut saturation = factor(self.saturation);
+        let tint = [0; 3].map(|_| factor(self.tint));
+        if random.chance(self.grayscale) {
+            saturation = 0.0;
+        }
+        let none = [self.brightness, self.contrast, self.saturation, self.tint, self.grayscale];
+        if none == [0.0; 5] {
+            return None;
+        }
+        let matrix = std::array::from_fn(|out| {
+            std::array::from_fn(|from: usize| {
+                let same = f32::from(u8::from(out == from));
+                tint[out] * brightness * contrast * (saturation * same + (1.0 - saturation) * LUMA[from])
+            })
+        });
+        Some((matrix, [127.5 * (1.0 - contrast); 3]))
+    }
+}
+
+impl Move {
+    /// Where a box of the photo lies in the result, clipped to it.
+    #[must_use]
+    pub fn bbox(&self, bbox: NormBox) -> NormBox {
+        let [left, top, width, height] = self.window;
+        let [x1, y1, x2, y2] = bbox.xyxy();
+        let (mut x1, mut x2) = ((x1 - left) / width, (x2 - left) / width);
+        if self.mirrored {
+            (x1, x2) = (1.0 - x2, 1.0 - x1);
+        }
+        NormBox::new(x1, (y1 - top) / height, x2, (y2 - top) / height).clip()
+    }
+
+    /// Writes the moved photo; both are RGB bytes, pixel by pixel, of this width and height.
+    ///
+    /// # Panics
+    ///
+    /// If a slice has another length.
+    pub fn apply(&self, photo: &[u8], (width, height): (usize, usize), out: &mut [u8]) {
+        assert_eq!((photo.len(), out.len()), (3 * width * height, 3 * width * height), "RGB bytes");
+        warp::warp(photo, (width, height), self, out);
+    }
+}
+
+/// The share of a box's area that a window shows.
+fn kept([left, top, width, height]: [f32; 4], bbox: NormBox) -> f32 {
+    covered(NormBox::new(left, top, left + width, top + height), bbox)
+}
+
+/// The share of a box's area that lies in a rectangle.
+fn covered(rectangle: NormBox, bbox: NormBox) -> f32 {
+    let ([a1, b1, a2, b2], [x1, y1, x2, y2]) = (rectangle.xyxy(), bbox.xyxy());
+    let overlap = |low: f32, high: f32| (high - low).max(0.0);
+    let area = overlap(x1, x2) * overlap(y1, y2);
+    let common = overlap(x1.max(a1), x2.min(a2)) * overlap(y1.max(b1), y2.min(b2));
+    if area > 0.0 { common / area } else { 1.0 }
+}
+
+/// A rectangle of a tenth to four tenths of each side.
+fn rectangle(random: &mut Random) -> NormBox {
+    let (width, height) = (random.range(0.1, 0.4), random.range(0.1, 0.4));
+    let (left, top) = (random.range(0.0, 1.0 - width), random.range(0.0, 1.0 - height));
+    NormBox::new(left, top, left + width, top + height)
+}

@@ -1,0 +1,248 @@
+//! Losses of how two boxes overlap: GIoU, DIoU, CIoU.
+//!
+//! Predicted edges are put in order first, as prediction does: a box whose edges changed places still has an overlap,
+//! and a gradient that leads back. Boxes are x1, y1, x2, y2 in 0..1.
+
+use std::f64::consts::PI;
+
+use candle_core::{D, Error, Tensor};
+
+use super::{expect, rows};
+
+/// Which measure of overlap is subtracted from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Overlap {
+    /// Generalized IoU (Rezatofighi et al. 2019): `IoU − (C − U)/C`, where C is the area of the smallest box around
+    /// both and U that of their union. It has a gradient where the boxes do not touch; a point inside the other box has
+    /// none.
+    Giou,
+    /// Distance IoU (Zheng et al. 2020): `IoU − ρ²/c²`, where ρ is the distance of the centres and c the diagonal of
+    /// the smallest box around both.
+    Diou,
+    /// Complete IoU (Zheng et al. 2020): DIoU − α·v with `v = 4/π² · (arctan(w/h) − arctan(ŵ/ĥ))²` and
+    /// `α = v / (1 − IoU + v)`, which is held constant in the gradient. ε = 1e-4 is added to the sides in w/h.
+    Ciou,
+}
+
+/// Keeps quotients of empty boxes finite.
+const TINY: f64 = 1e-9;
+/// Added to both sides of an aspect: without it the gradient at a point-like box is unbounded.
+const SIDE: f64 = 1e-4;
+
+/// `1 − GIoU`, `1 − DIoU` or `1 − CIoU`, the mean over the batch: 0 for equal boxes, at most 2 (GIoU, DIoU) or 3.
+///
+/// # Shapes
+///
+/// both `[N, 4]`; the result is a scalar.
+///
+/// # Errors
+///
+/// A Candle error that names both shapes if they do not fit.
+pub fn overlap(predicted: &Tensor, target: &Tensor, kind: Overlap) -> Result<Tensor, Error> {
+    let (n, _) = rows("predicted boxes", predicted)?;
+    expect("predicted boxes", predicted, &[n, 4], predicted.dtype())?;
+    expect("boxes", target, &[n, 4], predicted.dtype())?;
+    let (a, b) = (Edges::ordered(predicted)?, Edges::ordered(target)?);
+    // Per axis: `[N, 2]`.
+    let common = (smaller(&a.high, &b.high)? - larger(&a.low, &b.low)?)?;
+    let common = larger(&common, &common.zeros_like()?)?;
+    let around = (larger(&a.high, &b.high)? - smaller(&a.low, &b.low)?)?;
+    let area = |sides: &Tensor| (sides.narrow(1, 0, 1)? * sides.narrow(1, 1, 1)?)?.squeeze(1);
+    let intersection = area(&common)?;
+    let union = ((area(&a.sides()?)? + area(&b.sides()?)?)? - &intersection)?;
+    let iou = (&intersection / (&union + TINY)?)?;
+    let score = match kind {
+        Overlap::Giou => {
+            let hull = area(&around)?;
+            (&iou - ((&hull - &union)? / (&hull + TINY)?)?)?
+        }
+        Overlap::Diou | Overlap::Ciou => {
+            let distance = ((a.centre()? - b.centre()?)?.sqr()?.sum(D::Minus1)?
+                / (around.sqr()?.sum(D::Minus1)? + TINY)?)?;
+            let score = (&iou - distance)?;
+            match kind {
+                Overlap::Ciou => (score - aspect(&a, &b, &iou)?)?,
+                _ => score,
+            }
+        }
+    };
+    (1.0 - score)?.mean_all()
+}
+
+/// `α · v` of CIoU.
+fn aspect(a: &Edges, b: &Edges, iou: &Tensor) -> Result<Tensor, Error> {
+    let angle = |edges: &Edges| {
+        let sides = (edges.sides()? + SIDE)?;
+        arctan(&(sides.narrow(1, 0, 1)? / sides.narrow(1, 1, 1)?)?.squeeze(1)?)
+    };
+    let v = ((angle(a)? - angle(b)?)?.sqr()? * (4.0 / (PI * PI)))?;
+    let alpha = (v.detach() / (((1.0 - iou.detach())? + v.detach())? + TINY)?)?;
+    alpha * v
+}
+
+/// The edges of boxes, low and high, each `[N, 2]`: x and y.
+struct Edges {
+    low: Tensor,
+    high: Tensor,
+}
+
+impl Edges {
+    fn ordered(boxes: &Tensor) -> Result<Self, Error> {
+        let (first, second) = (boxes.narrow(1, 0, 2)?, boxes.narrow(1, 2, 2)?);
+        Ok(Self { low: smaller(&first, &second)?, high: larger(&first, &second)? })
+    }
+
+    fn sides(&self) -> Result<Tensor, Error> {
+        &self.high - &self.low
+    }
+
+    fn centre(&self) -> Result<Tensor, Error> {
+        (&self.high + &self.low)? * 0.5
+    }
+}
+
+/// The smaller of each two; on a tie the first, which alone gets the gradient (Candle's own gives it to both).
+fn smaller(a: &Tensor, b: &Tensor) -> Result<Tensor, Error> {
+    a.le(b)?.where_cond(a, b)
+}
+
+/// The larger of each two; on a tie the first.
+fn larger(a: &Tensor, b: &Tensor) -> Result<Tensor, Error> {
+    a.ge(b)?.where_cond(a, b)
+}
+
+/// arctan of numbers of 0 or more, to 1e-12: the angle is halved three times, `arctan x = 2 · arctan(x / (1 + √(1 +
+/// x²)))`, and its series summed (Candle has no arctan).
+fn arctan(x: &Tensor) -> Result<Tensor, Error> {
+    let mut x = x.clone();
+    for _ in 0..3 {
+        x = (&x / ((x.sqr()? + 1.0)?.sqrt()? + 1.0)?)?;
+    }
+    // x is at most tan(π/16) = 0.199.
+    let square = x.sqr()?;
+    let mut sum = (square.zeros_like()? + 1.0 / 15.0)?;
+    for k in (0..7).rev() {
+        sum = ((&square * sum)?.neg()? + 1.0 / f64::from(2 * k + 1))?;
+    }
+    (x * sum)? * 8.0
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Device;
+
+    use super::super::testing::check_gradient;
+    use super::*;
+
+    const ALL: [Overlap; 3] = [Overlap::Giou, Overlap::Diou, Overlap::Ciou];
+
+    fn tensor(boxes: &[[f64; 4]]) -> Tensor {
+        Tensor::from_slice(boxes.as_flattened(), (boxes.len(), 4), &Device::Cpu).unwrap()
+    }
+
+    fn value(a: [f64; 4], b: [f64; 4], kind: Overlap) -> f64 {
+        overlap(&tensor(&[a]), &tensor(&[b]), kind).unwrap().to_scalar().unwrap()
+    }
+
+    #[track_caller]
+    fn close(got: f64, expected: f64) {
+        assert!((got - expected).abs() < 1e-6, "{got} where {expected} is right");
+    }
+
+    #[test]
+    fn values_are_those_of_the_formulas() {
+        let (a, b) = ([0.0, 0.0, 0.5, 0.4], [0.25, 0.2, 0.75, 1.0]);
+        // Intersection 0.25 · 0.2, union 0.2 + 0.4 − 0.05, hull 0.75 · 1.
+        let iou = 0.05 / 0.55;
+        close(value(a, b, Overlap::Giou), 1.0 - (iou - 0.2 / 0.75));
+        let diou = iou - (0.25f64.powi(2) + 0.4f64.powi(2)) / (0.75f64.powi(2) + 1.0);
+        close(value(a, b, Overlap::Diou), 1.0 - diou);
+        let angle = |w: f64, h: f64| ((w + SIDE) / (h + SIDE)).atan();
+        let v = 4.0 / (PI * PI) * (angle(0.5, 0.4) - angle(0.5, 0.8)).powi(2);
+        close(value(a, b, Overlap::Ciou), 1.0 - diou + v * v / (1.0 - iou + v));
+        for kind in ALL {
+            close(value(a, a, kind), 0.0);
+            close(value([0.5, 0.4, 0.0, 0.0], b, kind), value(a, b, kind));
+        }
+    }
+
+    #[test]
+    fn boxes_that_do_not_touch_and_boxes_without_area_have_values_and_gradients() {
+        let target = [0.2, 0.2, 0.6, 0.7];
+        let boxes =
+            [[0.8, 0.8, 0.9, 0.9], [0.3, 0.3, 0.3, 0.3], [0.4, 0.1, 0.4, 0.9], target, [0.0, 0.0, 1.0, 1.0]];
+        for kind in ALL {
+            for b in boxes {
+                let var = candle_core::Var::from_tensor(&tensor(&[b])).unwrap();
+                let loss = overlap(&var, &tensor(&[target]), kind).unwrap();
+                let grads = loss.backward().unwrap();
+                let g = grads.get(&var).unwrap().flatten_all().unwrap().to_vec1::<f64>().unwrap();
+                assert!(
+                    loss.to_scalar::<f64>().unwrap().is_finite() && g.iter().all(|v| v.is_finite()),
+                    "{kind:?} {b:?} {g:?}"
+                );
+                // Moving against the gradient helps, unless the box is right already.
+                let moved: Vec<f64> = b.iter().zip(&g).map(|(b, g)| b - 1e-4 * g).collect();
+                let after = value([moved[0], moved[1], moved[2], moved[3]], target, kind);
+                let stuck = kind == Overlap::Giou && b == [0.3; 4];
+                assert!(b == target || stuck || after < value(b, target, kind), "{kind:?} {b:?} {g:?}");
+            }
+            let empty = value([0.5; 4], [0.5; 4], kind);
+            assert!(empty.is_finite(), "{kind:?} of two points: {empty}");
+        }
+    }
+
+    #[test]
+    fn gradients_are_the_difference_quotients() {
+        let target = tensor(&[[0.1, 0.2, 0.8, 0.9], [0.0, 0.3, 0.3, 1.0], [0.5, 0.5, 0.6, 0.6]]);
+        let predicted = [0.3, 0.1, 0.85, 0.5, 0.9, 0.8, 0.2, 0.1, 0.1, 0.15, 0.3, 0.4];
+        for kind in [Overlap::Giou, Overlap::Diou] {
+            check_gradient(&predicted, &[3, 4], |b| overlap(b, &target, kind));
+        }
+        // α is held: the difference quotient is taken of the loss with the α of the place.
+        let at = Tensor::from_slice(&predicted, (3, 4), &Device::Cpu).unwrap();
+        let iou = |b: &Tensor| {
+            let (a, t) = (Edges::ordered(b).unwrap(), Edges::ordered(&target).unwrap());
+            let common = (smaller(&a.high, &t.high).unwrap() - larger(&a.low, &t.low).unwrap())
+                .unwrap()
+                .relu()
+                .unwrap();
+            let area = |s: &Tensor| {
+                (s.narrow(1, 0, 1).unwrap() * s.narrow(1, 1, 1).unwrap()).unwrap().squeeze(1).unwrap()
+            };
+            let (i, sides) =
+                (area(&common), (area(&a.sides().unwrap()) + area(&t.sides().unwrap())).unwrap());
+            (&i / ((sides - &i).unwrap() + TINY).unwrap()).unwrap()
+        };
+        let v = |b: &Tensor| {
+            let angle = |e: &Edges| {
+                let s = (e.sides().unwrap() + SIDE).unwrap();
+                arctan(
+                    &(s.narrow(1, 0, 1).unwrap() / s.narrow(1, 1, 1).unwrap()).unwrap().squeeze(1).unwrap(),
+                )
+                .unwrap()
+            };
+            let d = (angle(&Edges::ordered(b).unwrap()) - angle(&Edges::ordered(&target).unwrap())).unwrap();
+            (d.sqr().unwrap() * (4.0 / (PI * PI))).unwrap()
+        };
+        let alpha = (v(&at) / ((1.0 - iou(&at)).unwrap() + v(&at)).unwrap()).unwrap();
+        let held = |b: &Tensor| overlap(b, &target, Overlap::Diou)? + (&alpha * v(b))?.mean_all()?;
+        check_gradient(&predicted, &[3, 4], held);
+        let gradient = |loss: &dyn Fn(&Tensor) -> Result<Tensor, Error>| {
+            let var = candle_core::Var::from_tensor(&at).unwrap();
+            let grads = loss(&var).unwrap().backward().unwrap();
+            grads.get(&var).unwrap().flatten_all().unwrap().to_vec1::<f64>().unwrap()
+        };
+        let (a, b) = (gradient(&held), gradient(&|b| overlap(b, &target, Overlap::Ciou)));
+        assert!(a.iter().zip(&b).all(|(a, b)| (a - b).abs() < 1e-6), "{a:?} {b:?}");
+    }
+
+    #[test]
+    fn arctan_is_that_of_the_standard_library() {
+        for x in [0.0, 1e-6, 0.3, 1.0, 2.5, 40.0, 1e4, 1e9] {
+            let got: f64 = arctan(&Tensor::new(x, &Device::Cpu).unwrap()).unwrap().to_scalar().unwrap();
+            assert!((got - f64::atan(x)).abs() < 1e-11, "arctan {x}: {got}");
+        }
+    }
+}
