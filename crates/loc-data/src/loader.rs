@@ -169,10 +169,13 @@ impl Loader {
     /// Photos and boxes are moved as `augment` draws for (`seed`, `epoch`, the sample's index in the data set).
     #[must_use]
     pub fn epoch(&self, seed: u64, epoch: u64, batch: usize, augment: &Augment) -> Batches {
-        let mut order: Vec<usize> = (0..self.len()).collect();
-        Random::keyed(&[ORDER, seed, epoch]).shuffle(&mut order);
-        let moving = (!augment.is_off()).then_some(Moving { augment: *augment, seed, epoch });
-        self.batches(order, batch, moving)
+        self.batches(order(self.len(), seed, epoch), batch, Moving::of(augment, seed, epoch))
+    }
+
+    /// As [`Loader::in_order`], photos and boxes moved as in an epoch.
+    #[must_use]
+    pub fn in_order_moved(&self, seed: u64, epoch: u64, batch: usize, augment: &Augment) -> Batches {
+        self.batches((0..self.len()).collect(), batch, Moving::of(augment, seed, epoch))
     }
 
     /// All samples in the order of the indices given to [`Loader::new`], in batches of `batch`.
@@ -206,6 +209,20 @@ impl Loader {
             Ok(thread) => Batches { receiver: Some(receiver), thread: Some(thread), left, failure: None },
             Err(e) => Batches::failed(DataError::Threads(e.to_string())),
         }
+    }
+}
+
+/// The order of an epoch over `n` samples, a function of (`seed`, `epoch`).
+#[must_use]
+pub fn order(n: usize, seed: u64, epoch: u64) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..n).collect();
+    Random::keyed(&[ORDER, seed, epoch]).shuffle(&mut order);
+    order
+}
+
+impl Moving {
+    fn of(augment: &Augment, seed: u64, epoch: u64) -> Option<Self> {
+        (!augment.is_off()).then_some(Self { augment: *augment, seed, epoch })
     }
 }
 

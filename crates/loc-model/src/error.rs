@@ -10,6 +10,9 @@ use crate::import::ImportError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ModelError {
+    /// Weights trained elsewhere that are not those of the backbone.
+    #[error("{0}")]
+    Pretrained(String),
     /// A tensor operation failed, or the device did.
     #[error(transparent)]
     Candle(#[from] candle_core::Error),

@@ -41,6 +41,7 @@ fn draw(param: &Param, scheme: Scheme, last_layer: bool, stream: Stream) -> Vec<
     let len = param.shape.iter().product::<usize>() as u64;
     let fan_in = param.fan_in.max(1) as f64;
     match (scheme, param.kind) {
+        (_, ParamKind::Scale) => vec![1.0; param.shape.iter().product()],
         (Scheme::PyTorch, _) => {
             let bound = 1.0 / fan_in.sqrt();
             (0..len).map(|i| (bound * (2.0 * stream.uniform(i) - 1.0)) as f32).collect()

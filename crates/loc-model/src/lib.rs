@@ -11,8 +11,9 @@ pub mod init;
 pub mod loss;
 mod network;
 pub mod ops;
+pub mod pretrained;
 pub mod weights;
 
 pub use error::ModelError;
-pub use network::{Gradients, Model, ModelOutput};
+pub use network::{Gradients, Input, Model, ModelOutput};
 pub use ops::Dropout;

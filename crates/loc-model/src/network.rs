@@ -30,6 +30,8 @@ use crate::ops::{self, Collected, Convolutions, Dropout, Form, Names, Sink};
 pub struct Model {
     network: Network,
     vars: BTreeMap<String, Var>,
+    /// The parameters that are not trained: a frozen backbone's.
+    constants: BTreeMap<String, Tensor>,
     device: Device,
     form: Form,
     /// The first layers as one operation, on the CPU.
@@ -54,6 +56,15 @@ fn linears(network: &Network) -> Vec<Option<Names>> {
         _ => None,
     };
     network.layers().iter().enumerate().map(names).collect()
+}
+
+/// What a network reads: photos, or what its backbone has made of them already.
+#[derive(Debug, Clone)]
+pub enum Input {
+    /// As [`Model::forward`] takes them.
+    Images(Tensor),
+    /// The outputs of the layers [`Network::taps`], in that order, each `[N, …]` in f32.
+    Features(Vec<Tensor>),
 }
 
 /// What the network says of a batch.
@@ -166,15 +177,59 @@ impl Model {
         device: &Device,
         form: Form,
     ) -> Result<Self, ModelError> {
+        Self::build(network, weights, device, form, false)
+    }
+
+    /// As [`Model::new`], but the backbone is not trained: [`Model::vars`] are the heads' parameters alone.
+    ///
+    /// # Errors
+    ///
+    /// As [`Model::new`].
+    pub fn with_frozen_backbone(
+        network: Network,
+        weights: &Weights,
+        device: &Device,
+    ) -> Result<Self, ModelError> {
+        Self::build(network, weights, device, Form::of(device), true)
+    }
+
+    fn build(
+        network: Network,
+        weights: &Weights,
+        device: &Device,
+        form: Form,
+        frozen: bool,
+    ) -> Result<Self, ModelError> {
         weights.check(&network)?;
-        let mut vars = BTreeMap::new();
-        for (name, weight) in &weights.0 {
+        let (mut vars, mut constants) = (BTreeMap::new(), BTreeMap::new());
+        for param in network.params() {
+            let weight = &weights.0[&param.name];
             let tensor = Tensor::from_slice(&weight.data, &weight.shape[..], device)?;
-            vars.insert(name.clone(), Var::from_tensor(&tensor)?);
+            if frozen && param.layer < network.backbone_layers() {
+                constants.insert(param.name.clone(), tensor);
+            } else {
+                vars.insert(param.name.clone(), Var::from_tensor(&tensor)?);
+            }
         }
         let (sink, linears) = (Sink::default(), linears(&network));
-        let convolutions = if form == Form::Kernels { Convolutions::of(&network, &sink)? } else { None };
-        Ok(Self { network, vars, device: device.clone(), form, convolutions, linears, sink })
+        let fused = form == Form::Kernels && !frozen;
+        let convolutions = if fused { Convolutions::of(&network, &sink)? } else { None };
+        Ok(Self { network, vars, constants, device: device.clone(), form, convolutions, linears, sink })
+    }
+
+    /// Whether the backbone is not trained.
+    #[must_use]
+    pub fn is_frozen(&self) -> bool {
+        !self.constants.is_empty()
+    }
+
+    /// A model of its own with the same weights.
+    ///
+    /// # Errors
+    ///
+    /// A Candle error if the device fails.
+    pub fn copy(&self) -> Result<Self, ModelError> {
+        Self::build(self.network.clone(), &self.weights()?, &self.device, self.form, self.is_frozen())
     }
 
     /// The layers it walks.
@@ -202,14 +257,15 @@ impl Model {
     /// A Candle error if the device fails.
     pub fn weights(&self) -> Result<Weights, ModelError> {
         let mut weights = BTreeMap::new();
-        for (name, var) in &self.vars {
-            let data = var.flatten_all()?.to_vec1()?;
-            weights.insert(name.clone(), Weight { shape: var.dims().to_vec(), data });
+        let vars = self.vars.iter().map(|(name, var)| (name, var.as_tensor()));
+        for (name, tensor) in vars.chain(&self.constants) {
+            let data = tensor.flatten_all()?.to_vec1()?;
+            weights.insert(name.clone(), Weight { shape: tensor.dims().to_vec(), data });
         }
         Ok(Weights(weights))
     }
 
-    /// Replaces its weights, all or none.
+    /// Replaces its weights, all or none; a frozen backbone keeps its own.
     ///
     /// # Errors
     ///
@@ -235,20 +291,16 @@ impl Model {
     ///
     /// A Candle error that names the expected and the given shape, or one of the device.
     pub fn forward(&self, images: &Tensor) -> Result<ModelOutput, ModelError> {
-        self.forward_dropping(images, None)
+        self.train(&Input::Images(images.clone()), None)
     }
 
-    /// As [`Model::forward`], and drops some of what the layers that allow it give.
+    /// As [`Model::forward`], of photos or features, and drops some of what the layers that allow it give.
     ///
     /// # Errors
     ///
     /// As [`Model::forward`].
-    pub fn forward_dropping(
-        &self,
-        images: &Tensor,
-        dropout: Option<Dropout>,
-    ) -> Result<ModelOutput, ModelError> {
-        self.outputs(self.walk(images, Some(dropout), &[])?)
+    pub fn train(&self, input: &Input, dropout: Option<Dropout>) -> Result<ModelOutput, ModelError> {
+        self.outputs(self.walk(input, Some(dropout), &[])?)
     }
 
     /// Runs a batch without a backward pass to come: activations are dropped as soon as they have been read, and
@@ -258,7 +310,16 @@ impl Model {
     ///
     /// As [`Model::forward`].
     pub fn infer(&self, images: &Tensor) -> Result<ModelOutput, ModelError> {
-        self.outputs(self.walk(images, None, &[])?)
+        self.judge(&Input::Images(images.clone()))
+    }
+
+    /// As [`Model::infer`], of photos or features.
+    ///
+    /// # Errors
+    ///
+    /// As [`Model::forward`].
+    pub fn judge(&self, input: &Input) -> Result<ModelOutput, ModelError> {
+        self.outputs(self.walk(input, None, &[])?)
     }
 
     /// Every layer's output for a batch, in the order of the layers, without a gradient: for a look inside.
@@ -268,7 +329,7 @@ impl Model {
     /// As [`Model::forward`].
     pub fn activations(&self, images: &Tensor) -> Result<Vec<Tensor>, ModelError> {
         let all: Vec<usize> = (0..self.network.layers().len()).collect();
-        let values = self.walk(images, None, &all)?;
+        let values = self.walk(&Input::Images(images.clone()), None, &all)?;
         Ok(values.into_iter().flatten().collect())
     }
 
@@ -300,18 +361,29 @@ impl Model {
     /// is the network's or in `keep`.
     fn walk(
         &self,
-        images: &Tensor,
+        input: &Input,
         training: Option<Option<Dropout>>,
         keep: &[usize],
     ) -> Result<Vec<Option<Tensor>>, ModelError> {
         let (training, dropout) = (training.is_some(), training.flatten());
         let parameter = |name: &str| {
-            let var = &self.vars[name];
-            Ok(if training { var.as_tensor().clone() } else { var.as_detached_tensor() })
+            Ok(match self.vars.get(name) {
+                None => self.constants[name].clone(),
+                Some(var) if training => var.as_tensor().clone(),
+                Some(var) => var.as_detached_tensor(),
+            })
         };
-        self.check_input(images)?;
+        let empty = Tensor::zeros(0, DType::F32, &self.device)?;
+        let images = match input {
+            Input::Images(images) => {
+                self.check_input(images)?;
+                images
+            }
+            Input::Features(_) => &empty,
+        };
         // Nothing is seen of what lies inside the operation.
-        let whole = |c: &&Convolutions| keep.iter().all(|k| k + 1 >= c.layers());
+        let photos = matches!(input, Input::Images(_));
+        let whole = |c: &&Convolutions| photos && keep.iter().all(|k| k + 1 >= c.layers());
         let convolutions = self.convolutions.as_ref().filter(whole);
         let planar = match convolutions {
             None if images.dtype() == DType::U8 => Some(ops::planar(images)?),
@@ -331,6 +403,12 @@ impl Model {
         if let Some(convolutions) = convolutions {
             index = convolutions.layers();
             values[index - 1] = Some(convolutions.apply(images, training, parameter)?);
+        }
+        if let Input::Features(features) = input {
+            index = self.network.backbone_layers();
+            for (layer, features) in self.taps(features)? {
+                values[layer] = Some(features.clone());
+            }
         }
         while let Some(layer) = layers.get(index) {
             let read = |source: &Source| {
@@ -367,6 +445,7 @@ impl Model {
                 }
                 (Op::Sigmoid, _) => ops::sigmoid(x)?,
                 (Op::Relu6, _) => ops::relu6(x, self.form)?,
+                (Op::Affine { limit }, _) => ops::affine(x, &named("weight")?, &named("bias")?, *limit)?,
                 (Op::Add, _) => (x + inputs[1])?,
                 (Op::Concat, _) => Tensor::cat(&inputs, 1)?,
                 (Op::Upsample { size }, _) => ops::upsample(x, *size)?,
@@ -406,6 +485,19 @@ impl Model {
             (Op::Conv2d(_), Op::MaxPool2d(pool), Op::Relu) if chained && unread => Some(*pool),
             _ => None,
         }
+    }
+
+    /// The layers whose outputs are given, and these, once they fit.
+    fn taps<'a>(&self, features: &'a [Tensor]) -> CandleResult<Vec<(usize, &'a Tensor)>> {
+        let taps = self.network.taps();
+        let n = features.first().map_or(0, |f| f.dims().first().copied().unwrap_or(0));
+        let shapes = taps.iter().map(|tap| [&[n][..], &self.network.shape(*tap).0].concat());
+        let fits = taps.len() == features.len() && shapes.zip(features).all(|(shape, f)| f.dims() == shape);
+        if fits {
+            return Ok(taps.into_iter().zip(features).collect());
+        }
+        let got: Vec<&[usize]> = features.iter().map(Tensor::dims).collect();
+        Err(Error::Msg(format!("these are not the features that the heads read: {got:?}")))
     }
 
     fn check_input(&self, images: &Tensor) -> CandleResult<()> {

@@ -7,7 +7,7 @@ mod common;
 use candle_core::{DType, Device, Tensor, Var};
 use common::{FORMS, apply, assert_close, both_ways, both_ways_of, golden, numbers, random, tied};
 use loc_model::ops::{self, Form};
-use loc_net::{Conv2d, Op, Pool};
+use loc_net::{Axis, Conv2d, Op, Pool};
 use proptest::prelude::*;
 
 /// What f32 may differ from f64 by, over the largest value: sums of up to a few hundred products.
@@ -23,13 +23,18 @@ fn op_of(kind: &str, geometry: &[i64], out_channels: usize) -> Op {
             kernel: (at(0), at(1)),
             stride: (at(2), at(3)),
             padding: (at(4), at(5)),
-            extra: (0, 0),
+            extra: if geometry.len() > 7 { (at(7), at(8)) } else { (0, 0) },
             groups: at(6),
         }),
         "maxpool2d" => Op::MaxPool2d(Pool { kernel: (at(0), at(1)), stride: (at(2), at(3)) }),
         "avgpool2d" => Op::AvgPool2d(Pool { kernel: (at(0), at(1)), stride: (at(2), at(3)) }),
         "linear" => Op::Linear { out_features: at(1) },
         "relu" => Op::Relu,
+        "relu6" => Op::Relu6,
+        "affine" => Op::Affine { limit: 1.5 },
+        "upsample" => Op::Upsample { size: (at(0), at(1)) },
+        "profile" => Op::Profile(if at(0) == 3 { Axis::Rows } else { Axis::Columns }),
+        "expectation" => Op::Expectation { bins: at(0) },
         "sigmoid" => Op::Sigmoid,
         _ => panic!("unknown operation {kind}"),
     }
@@ -40,7 +45,7 @@ fn values_and_gradients_are_pytorchs() {
     let golden = golden("ops");
     let mut cases: Vec<&str> = golden.keys().filter_map(|k| k.strip_suffix("/geometry")).collect();
     cases.sort_unstable();
-    assert_eq!(cases.len(), 33, "the cases of ops.py");
+    assert_eq!(cases.len(), 44, "the cases of ops.py");
     for case in cases {
         let tensor = |name: &str| golden.get(&format!("{case}/{name}"));
         let geometry: Vec<i64> = tensor("geometry").unwrap().to_vec1().unwrap();
@@ -108,6 +113,12 @@ fn gradients_are_the_difference_quotients() {
         (Op::AvgPool2d(pool((4, 3), (1, 2))), map()),
         (Op::Linear { out_features: 3 }, vec![vec![4, 6], vec![3, 6], vec![3]]),
         (Op::Relu, map()),
+        (Op::Relu6, map()),
+        (Op::Affine { limit: 0.7 }, vec![vec![2, 2, 5, 7], vec![2], vec![2]]),
+        (Op::Upsample { size: (9, 8) }, map()),
+        (Op::Profile(Axis::Rows), map()),
+        (Op::Profile(Axis::Columns), map()),
+        (Op::Expectation { bins: 5 }, vec![vec![2, 20]]),
         (Op::Sigmoid, vec![vec![3, 4]]),
         (Op::Normalize { mean: [0.5, 0.4, 0.3], std: [0.2, 0.3, 0.5] }, vec![vec![2, 3, 3, 2]]),
     ];

@@ -37,6 +37,8 @@ pub enum Backbone {
     FiveConv,
     /// Our own: four convolutions of the tutorial's kind, three smaller ones on two scales.
     Compact,
+    /// EfficientNet-Lite0, made to begin from pretrained weights.
+    Lite0,
 }
 
 /// Which heads.
@@ -89,7 +91,9 @@ impl NetworkConfig {
         let features = match self.backbone {
             Backbone::FiveConv => backbone::five_conv(&mut net, x)?,
             Backbone::Compact => backbone::compact(&mut net, x)?,
+            Backbone::Lite0 => backbone::lite0(&mut net, x)?,
         };
+        net.end_backbone();
         let (logits, boxes) = head::add(self.head, &mut net, features, self.classes)?;
         net.finish(logits, boxes)
     }

@@ -1,5 +1,7 @@
 //! The forward pass of a list of layers over a batch: no graph, weights packed once, buffers reused.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use crate::chain::{Chain, Maps, Spread};
@@ -91,7 +93,7 @@ impl Forward {
                     self.reserve(activations, n);
                     let features = &mut activations.layers[chain.layers() - 1][..n * chain.out_len()];
                     chain.infer(photos, n, &self.maps, features);
-                    self.run_layers(chain.layers(), n, &[], activations);
+                    self.run_layers(chain.layers()..self.network.layers().len(), n, &[], activations);
                     self.answer(activations, n, &mut output.logits, &mut output.boxes);
                 });
             }),
@@ -104,7 +106,7 @@ impl Forward {
                         self.reserve(activations, 1);
                         match &self.chain {
                             Some(chain) => self.spread(chain, photo, activations),
-                            None => self.run_photo(photo, activations),
+                            None => self.run_photo(photo, self.network.layers().len(), activations),
                         }
                         self.answer(activations, 1, logits, boxes);
                     });
@@ -112,6 +114,50 @@ impl Forward {
             }
         }
         Ok(output)
+    }
+
+    /// What some layers make of `n` photos: for each of `layers`, in that order, `n` outputs. The layers behind the last
+    /// of them are not run, those that the fused forms pass over cannot be asked for.
+    ///
+    /// # Errors
+    ///
+    /// [`NetError::Length`] if there are not `n` photos, [`NetError::Config`] if a layer's output never exists.
+    pub fn features(&self, photos: Photos, n: usize, layers: &[usize]) -> Result<Vec<Vec<f32>>, NetError> {
+        let len = self.network.input().len();
+        if photos.len() != n * len {
+            return Err(NetError::Length { what: "images", expected: n * len, got: photos.len() });
+        }
+        let inside = self.chain.as_ref().map_or(0, |chain| chain.layers() - 1);
+        if let Some(layer) = layers.iter().find(|layer| **layer < inside) {
+            let name = &self.network.layers()[*layer].name;
+            return Err(NetError::Config(format!("the output of `{name}` never leaves the fused forms")));
+        }
+        let end = layers.iter().max().map_or(0, |last| last + 1);
+        let mut features: Vec<Vec<f32>> =
+            layers.iter().map(|layer| vec![0.0; n * self.network.shape(*layer).len()]).collect();
+        let mut parts: Vec<Vec<&mut [f32]>> = (0..n).map(|_| Vec::with_capacity(layers.len())).collect();
+        for (all, layer) in features.iter_mut().zip(layers) {
+            let each = all.chunks_exact_mut(self.network.shape(*layer).len());
+            each.zip(&mut parts).for_each(|(out, parts)| parts.push(out));
+        }
+        parts.into_par_iter().enumerate().for_each(|(i, parts)| {
+            let photo = photos.slice(i, 1, len);
+            self.idle.with(|activations| {
+                self.reserve(activations, 1);
+                match &self.chain {
+                    Some(chain) => {
+                        let out = &mut activations.layers[chain.layers() - 1][..chain.out_len()];
+                        chain.infer(photo, 1, &self.maps, out);
+                        self.run_layers(chain.layers()..end, 1, &[], activations);
+                    }
+                    None => self.run_photo(photo, end, activations),
+                }
+                for (out, layer) in parts.into_iter().zip(layers) {
+                    out.copy_from_slice(&activations.layers[*layer][..out.len()]);
+                }
+            });
+        });
+        Ok(features)
     }
 
     fn answer(&self, activations: &Activations, n: usize, logits: &mut [f32], boxes: &mut [f32]) {
@@ -134,10 +180,10 @@ impl Forward {
         }
     }
 
-    /// Runs the layers from `first` on, one after the other; `photo` is planar.
-    fn run_layers(&self, first: usize, n: usize, photo: &[f32], activations: &mut Activations) {
+    /// Runs some layers one after the other; `photo` is planar.
+    fn run_layers(&self, range: Range<usize>, n: usize, photo: &[f32], activations: &mut Activations) {
         let Activations { layers, winners, .. } = activations;
-        for i in first..layers.len() {
+        for i in range {
             let (before, rest) = layers.split_at_mut(i);
             let read = |source: &Source| {
                 let x = match source {
@@ -152,15 +198,15 @@ impl Forward {
         }
     }
 
-    /// One photo through all layers by the general kernels.
-    fn run_photo(&self, photo: Photos, activations: &mut Activations) {
+    /// One photo through the layers before `end` by the general kernels.
+    fn run_photo(&self, photo: Photos, end: usize, activations: &mut Activations) {
         match photo {
-            Photos::Floats(values) => self.run_layers(0, 1, values, activations),
+            Photos::Floats(values) => self.run_layers(0..end, 1, values, activations),
             Photos::Bytes(bytes) => {
                 let mut planar = std::mem::take(&mut activations.photo);
                 planar.resize(bytes.len(), 0.0);
                 photo::to_planar(bytes, &mut planar);
-                self.run_layers(0, 1, &planar, activations);
+                self.run_layers(0..end, 1, &planar, activations);
                 activations.photo = planar;
             }
         }
@@ -264,6 +310,11 @@ impl Forward {
                 linear::forward(features, n, x, w, b, y);
             }
             Op::Relu6 => relu::forward6(x, y),
+            Op::Affine { limit } => {
+                let (w, b) = (self.param(index, "weight"), self.param(index, "bias"));
+                let photos = x.chunks_exact(shape.len()).zip(y.chunks_exact_mut(shape.len()));
+                photos.for_each(|(x, y)| maps::affine(x, w, b, *limit, y));
+            }
             Op::Add => y.iter_mut().zip(x.iter().zip(inputs[1])).for_each(|(y, (a, b))| *y = a + b),
             Op::Concat => {
                 for (photo, y) in y.chunks_exact_mut(y.len() / n).enumerate() {

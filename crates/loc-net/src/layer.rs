@@ -156,6 +156,11 @@ pub enum Op {
     Sigmoid,
     /// `min(max(x, 0), 6)`; its gradient at both kinks is 0, as in PyTorch.
     Relu6,
+    /// `x · weight + bias` for each channel or feature, cut at ± `limit`; parameters `NAME.weight [c]` and `NAME.bias [c]`.
+    Affine {
+        /// The largest value that is left, above 0.
+        limit: f32,
+    },
     /// The sum of its two inputs, which have one shape.
     Add,
     /// Vectors, one behind the other.
@@ -201,6 +206,8 @@ pub struct Layer {
 pub enum ParamKind {
     /// A weight: a convolution's or a linear layer's matrix.
     Weight,
+    /// A scale: one factor a channel.
+    Scale,
     /// A bias: one number an output channel.
     Bias,
 }
@@ -229,6 +236,7 @@ pub struct Network {
     params: Vec<Param>,
     logits: usize,
     boxes: usize,
+    backbone: usize,
 }
 
 impl Network {
@@ -263,6 +271,25 @@ impl Network {
     #[must_use]
     pub fn params(&self) -> &[Param] {
         &self.params
+    }
+
+    /// How many layers, from the first, are the backbone; those behind are the heads.
+    #[must_use]
+    pub fn backbone_layers(&self) -> usize {
+        self.backbone
+    }
+
+    /// The layers of the backbone that the heads read, in their order.
+    #[must_use]
+    pub fn taps(&self) -> Vec<usize> {
+        let heads = self.layers[self.backbone..].iter().flat_map(|layer| &layer.inputs);
+        let read: std::collections::BTreeSet<usize> = heads
+            .filter_map(|source| match source {
+                Source::Layer(i) if *i < self.backbone => Some(*i),
+                _ => None,
+            })
+            .collect();
+        read.into_iter().collect()
     }
 
     /// Index of the layer whose output is the class logits `[classes]`.
@@ -316,13 +343,20 @@ pub struct NetworkBuilder {
     layers: Vec<Layer>,
     shapes: Vec<Shape>,
     params: Vec<Param>,
+    backbone: usize,
 }
 
 impl NetworkBuilder {
     /// Begins a network that takes photos of `[3, height, width]`.
     #[must_use]
     pub fn new(height: usize, width: usize) -> Self {
-        Self { input: Shape(vec![3, height, width]), layers: vec![], shapes: vec![], params: vec![] }
+        Self {
+            input: Shape(vec![3, height, width]),
+            layers: vec![],
+            shapes: vec![],
+            params: vec![],
+            backbone: 0,
+        }
     }
 
     /// Shape of one photo where a layer would read.
@@ -341,6 +375,11 @@ impl NetworkBuilder {
     /// As of [`NetworkBuilder::join`].
     pub fn add(&mut self, name: &str, op: Op, from: Source) -> Result<Source, NetError> {
         self.join(name, op, &[from])
+    }
+
+    /// Says that what was added so far is the backbone.
+    pub fn end_backbone(&mut self) {
+        self.backbone = self.layers.len();
     }
 
     /// Lets training drop some of a layer's output.
@@ -416,6 +455,15 @@ impl NetworkBuilder {
                 Shape(vec![c, oh, ow])
             }
             Op::Relu | Op::Relu6 | Op::Sigmoid => input.clone(),
+            Op::Affine { limit } => {
+                if limit.is_nan() || *limit <= 0.0 {
+                    return Err(fail(format!("the limit {limit} is not above 0")));
+                }
+                let channels = input.0[0];
+                param("weight", vec![channels], ParamKind::Scale, 1);
+                param("bias", vec![channels], ParamKind::Bias, 1);
+                input.clone()
+            }
             Op::Add if inputs[1] == input => input.clone(),
             Op::Add => return Err(fail(format!("{input} and {} are no shape", inputs[1]))),
             Op::Concat => {
@@ -480,6 +528,7 @@ impl NetworkBuilder {
             params: self.params,
             logits,
             boxes,
+            backbone: self.backbone,
         })
     }
 }

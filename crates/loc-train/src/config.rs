@@ -42,6 +42,13 @@ pub struct Config {
     pub backbone: Backbone,
     /// The layers that turn features into an answer.
     pub head: Head,
+    /// Weights that the backbone begins with, for `lite0`; by default those in the cache of weights.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backbone_weights: Option<PathBuf>,
+    /// Factor of the learning rate for the backbone, 0 to 1. With 0 it is frozen: its features are computed once.
+    pub backbone_lr: f64,
+    /// How many times a frozen backbone sees each training photo: as it is, and moved anew each further time; 1 or more.
+    pub copies: usize,
     /// Side of the network's square input, in pixels.
     pub imgsz: u32,
     /// How a photo of another shape is made to fit.
@@ -133,6 +140,8 @@ pub enum Normalize {
     None,
     /// Those of the training photos, a channel each.
     Dataset,
+    /// 127 and 128 of 255: bytes as −1 to 1, as `lite0` was trained.
+    Signed,
 }
 
 /// Scheme of the initial weights.
@@ -193,6 +202,9 @@ impl Default for Config {
             seed: 0,
             backbone: Backbone::FiveConv,
             head: Head::Mlp,
+            backbone_weights: None,
+            backbone_lr: 1.0,
+            copies: 6,
             imgsz: 256,
             fit: Fit::Stretch,
             filter: Filter::Bilinear,
@@ -260,6 +272,7 @@ impl Config {
             ("box_weight", self.box_weight, from(self.box_weight), "it must be 0 or more"),
             ("overlap_weight", self.overlap_weight, from(self.overlap_weight), "it must be 0 or more"),
             ("edges_weight", self.edges_weight, from(self.edges_weight), "it must be 0 or more"),
+            ("backbone_lr", self.backbone_lr, share(self.backbone_lr), "it must be 0 to 1"),
             ("label_smoothing", self.label_smoothing, share(self.label_smoothing), "it must be 0 to 1"),
             ("smooth_l1_beta", self.smooth_l1_beta, above(self.smooth_l1_beta), "it must be above 0"),
             ("warmup", self.warmup, from(self.warmup), "it must be 0 or more"),
@@ -278,7 +291,12 @@ impl Config {
         if let Some((key, value, _, allowed)) = numbers.iter().find(|(_, _, fits, _)| !fits) {
             return fail(key, value, allowed);
         }
-        let counts = [("epochs", self.epochs), ("batch", self.batch), ("step_every", self.step_every)];
+        let counts = [
+            ("epochs", self.epochs),
+            ("batch", self.batch),
+            ("step_every", self.step_every),
+            ("copies", self.copies),
+        ];
         if let Some((key, value)) = counts.iter().find(|(_, value)| *value == 0) {
             return fail(key, value, "it must be at least 1");
         }

@@ -27,6 +27,13 @@ pub enum Event {
         /// Epochs and steps already done, if it goes on from a checkpoint.
         resumed: Option<(usize, usize)>,
     },
+    /// A backbone has run some of the photos whose features are kept.
+    Features {
+        /// Photos so far.
+        done: usize,
+        /// All of them.
+        of: usize,
+    },
     /// A step was taken.
     Step {
         /// Epoch, from 1.

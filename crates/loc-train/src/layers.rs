@@ -5,9 +5,10 @@ use std::path::Path;
 use crate::{Config, Run, TrainError};
 
 /// The built-in recipes: name and TOML.
-pub const RECIPES: [(&str, &str); 2] = [
+pub const RECIPES: [(&str, &str); 3] = [
     ("tutorial", include_str!("../recipes/tutorial.toml")),
     ("scratch", include_str!("../recipes/scratch.toml")),
+    ("transfer", include_str!("../recipes/transfer.toml")),
 ];
 
 /// Some values of a [`Config`] and where they stand.
@@ -149,6 +150,7 @@ fn keys() -> Vec<String> {
         classes: Some(Vec::new()),
         split_file: Some("x".into()),
         init: Some("x".into()),
+        backbone_weights: Some("x".into()),
         ..Config::default()
     };
     toml::Table::try_from(full).map(|t| t.into_iter().map(|(key, _)| key).collect()).unwrap_or_default()
@@ -259,7 +261,7 @@ mod tests {
                 assert!(message.contains(part), "{layer:?}: {message}");
             }
         }
-        let message = Config::resolve(Some("transfer"), &[]).unwrap_err().to_string();
+        let message = Config::resolve(Some("miracle"), &[]).unwrap_err().to_string();
         assert!(message.contains("tutorial, scratch"), "{message}");
     }
 }

@@ -5,14 +5,14 @@
 
 use std::collections::BTreeMap;
 
-use candle_core::Tensor;
-use loc_data::{Batch, Loader};
+use loc_data::Loader;
 use loc_infer::NormBox;
 use loc_model::Model;
 use loc_model::loss::LossConfig;
 use serde::Serialize;
 
 use crate::TrainError;
+use crate::feed::Tensors;
 
 /// Losses, each a mean over samples.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
@@ -122,11 +122,23 @@ pub fn evaluate(
     batch: usize,
     baseline: Option<Baseline>,
 ) -> Result<Evaluation, TrainError> {
-    let mut seen = Vec::with_capacity(loader.len());
+    let batches = loader.in_order(batch).map(|batch| Tensors::of(batch?, model.device()));
+    judge(model, batches, loss, classes, baseline)
+}
+
+/// As [`evaluate`], over batches.
+pub(crate) fn judge(
+    model: &Model,
+    batches: impl Iterator<Item = Result<Tensors, TrainError>>,
+    loss: &LossConfig,
+    classes: &[String],
+    baseline: Option<Baseline>,
+) -> Result<Evaluation, TrainError> {
+    let mut seen = Vec::new();
     let mut sum = Loss::default();
-    for batch in loader.in_order(batch) {
-        let tensors = Tensors::of(batch?, model)?;
-        let output = model.infer(&tensors.images)?;
+    for tensors in batches {
+        let tensors = tensors?;
+        let output = model.judge(&tensors.input)?;
         let losses = loss.compute(&output, &tensors.labels, &tensors.boxes)?;
         sum.add(&losses, tensors.n)?;
         let logits: Vec<Vec<f32>> = output.logits.to_vec2()?;
@@ -160,35 +172,6 @@ pub fn evaluate(
         baseline,
         per_class: per_class.collect(),
     })
-}
-
-/// A batch on the model's device.
-pub(crate) struct Tensors {
-    /// `[N, H, W, 3]`, u8
-    pub(crate) images: Tensor,
-    /// `[N, 4]`
-    pub(crate) boxes: Tensor,
-    /// `[N]`, u32
-    pub(crate) labels: Tensor,
-    pub(crate) n: usize,
-    /// Samples' indices in the data set.
-    pub(crate) indices: Vec<usize>,
-}
-
-impl Tensors {
-    pub(crate) fn of(batch: Batch, model: &Model) -> Result<Self, TrainError> {
-        let Batch { images, boxes, labels, indices } = batch;
-        let (device, n) = (model.device(), labels.len());
-        let (image_dims, box_dims) = (images.dim(), boxes.dim());
-        Ok(Self {
-            // Fresh arrays, so their raw values are in order.
-            images: Tensor::from_vec(images.into_raw_vec_and_offset().0, image_dims, device)?,
-            boxes: Tensor::from_vec(boxes.into_raw_vec_and_offset().0, box_dims, device)?,
-            labels: Tensor::from_vec(labels, n, device)?,
-            n,
-            indices,
-        })
-    }
 }
 
 impl Loss {

@@ -40,6 +40,8 @@ pub(crate) struct Optimizer {
     nesterov: bool,
     decay: f64,
     clip: f64,
+    /// Factor of the learning rate for the backbone.
+    backbone: f64,
     /// Steps so far.
     steps: usize,
     /// Velocities, or the means of the gradients.
@@ -60,6 +62,7 @@ impl Optimizer {
             nesterov: config.nesterov,
             decay: config.weight_decay,
             clip: config.clip,
+            backbone: config.backbone_lr,
             steps: 0,
             first: BTreeMap::new(),
             second: BTreeMap::new(),
@@ -80,7 +83,11 @@ impl Optimizer {
             scale = (self.clip / norm.max(1e-12)).min(1.0);
         }
         self.steps += 1;
-        for (name, var) in model.vars() {
+        let layers = model.network().backbone_layers();
+        for param in model.network().params() {
+            let name = &param.name;
+            let Some(var) = model.vars().get(name) else { continue };
+            let lr = if param.layer < layers { lr * self.backbone } else { lr };
             let decay = if var.rank() > 1 { self.decay } else { 0.0 };
             match self.rule {
                 Rule::Sgd => self.descend(name, var, gradients, (lr, scale, decay))?,
@@ -191,8 +198,7 @@ impl Average {
         if decay == 0.0 {
             return Ok(None);
         }
-        let copy = Model::new(model.network().clone(), &model.weights()?, model.device())?;
-        Ok(Some(Self { decay, model: copy }))
+        Ok(Some(Self { decay, model: model.copy()? }))
     }
 
     pub(crate) fn follow(&self, model: &Model, steps: usize) -> Result<(), TrainError> {

@@ -3,17 +3,18 @@
 use loc_data::{DataError, Dataset, Loader, ReadOptions, Split, split};
 use loc_infer::{ImageSize, InputSpec, ModelMeta};
 use loc_model::{Model, device, init, weights};
-use loc_net::NetworkConfig;
+use loc_net::{Forward, Network, NetworkConfig, Weights};
 
+use crate::feed::{self, Backbone, Features, Feed};
 use crate::model_file::{ModelFile, input_shape};
-use crate::{Config, Normalize, TrainError};
+use crate::{Config, Event, Normalize, TrainError, pretrained};
 
 /// Data and model of a run, before its first step.
 pub(crate) struct Prepared {
     pub(crate) dataset: Dataset,
     pub(crate) split: Split,
-    pub(crate) train: Loader,
-    pub(crate) val: Loader,
+    pub(crate) train: Feed,
+    pub(crate) val: Feed,
     pub(crate) model: Model,
     /// What every model file of the run says; epoch and metrics are still open.
     pub(crate) file: ModelFile,
@@ -48,7 +49,12 @@ pub fn choose_split(config: &Config, dataset: &Dataset) -> Result<Split, TrainEr
 }
 
 impl Prepared {
-    pub(crate) fn new(config: &Config) -> Result<Self, TrainError> {
+    /// Everything of a run; with the weights of one that goes on.
+    pub(crate) fn new(
+        config: &Config,
+        trained: Option<Weights>,
+        on: &mut dyn FnMut(Event),
+    ) -> Result<Self, TrainError> {
         let device = device::parse(&config.device)
             .map_err(|e| TrainError::Config { origin: "device".into(), reason: e.to_string() })?;
         let Some(data) = &config.data else {
@@ -77,8 +83,10 @@ impl Prepared {
 
         let train = Loader::new(&dataset, &split.train, input, config.workers)?;
         let val = Loader::new(&dataset, &split.val, input, config.workers)?;
-        if config.normalize == Normalize::Dataset {
-            (input.mean, input.std) = train.mean_and_std();
+        match config.normalize {
+            Normalize::None => {}
+            Normalize::Dataset => (input.mean, input.std) = train.mean_and_std(),
+            Normalize::Signed => (input.mean, input.std) = ([127.0 / 255.0; 3], [128.0 / 255.0; 3]),
         }
         let network = NetworkConfig {
             input: input_shape(&input),
@@ -91,23 +99,55 @@ impl Prepared {
         let mut file = ModelFile::new(meta, network);
         file.recipe = Some(config.digest());
         let layers = file.build()?;
-        let initial = match &config.init {
-            None => init::weights(&layers, config.scheme(), config.seed),
-            Some(path) => {
-                let found = weights::load(path)?;
-                if let Some(json) = &found.metadata {
-                    same_classes(path, &ModelFile::from_json(json)?.meta.classes, &dataset.classes)?;
-                }
-                let fail = |reason: String| TrainError::Model { path: path.clone(), reason };
-                found.weights.check(&layers).map_err(|e| fail(e.to_string()))?;
-                found.weights
-            }
+        let initial = match trained {
+            Some(weights) => weights,
+            None => initial(config, &layers, &dataset.classes, &train, on)?,
         };
-        let model = Model::new(layers, &initial, &device)?;
+        let frozen = config.backbone_lr == 0.0;
+        let (model, train, val) = if frozen {
+            let forward = Forward::new(layers.clone(), initial.clone())?;
+            let backbone = Backbone { forward: &forward, augment: &config.augment, seed: config.seed };
+            let features = Features::of(&backbone, &train, config.copies, on)?;
+            let val = Features::of(&backbone, &val, 1, on)?;
+            let model = Model::with_frozen_backbone(layers, &initial, &device)?;
+            (model, Feed::Features(features), Feed::Features(val))
+        } else {
+            let model = Model::new(layers, &initial, &device)?;
+            (model, Feed::Photos(train, device.clone()), Feed::Photos(val, device))
+        };
         let digest = dataset.digest()?;
         let warnings = warnings.iter().map(ToString::to_string).collect();
         Ok(Self { dataset, split, train, val, model, file, digest, warnings })
     }
+}
+
+/// The weights a run begins with.
+fn initial(
+    config: &Config,
+    layers: &Network,
+    classes: &[String],
+    train: &Loader,
+    on: &mut dyn FnMut(Event),
+) -> Result<Weights, TrainError> {
+    if let Some(path) = &config.init {
+        let found = weights::load(path)?;
+        if let Some(json) = &found.metadata {
+            same_classes(path, &ModelFile::from_json(json)?.meta.classes, classes)?;
+        }
+        let fail = |reason: String| TrainError::Model { path: path.clone(), reason };
+        found.weights.check(layers).map_err(|e| fail(e.to_string()))?;
+        return Ok(found.weights);
+    }
+    let mut initial = init::weights(layers, config.scheme(), config.seed);
+    if config.backbone == loc_net::Backbone::Lite0 {
+        let path = pretrained::find(config.backbone_weights.as_deref())?;
+        let found = weights::load(&path)?.weights;
+        let own = loc_model::pretrained::lite0(layers, &found)
+            .map_err(|e| TrainError::Model { path, reason: e.to_string() })?;
+        initial.0.extend(own.0);
+    }
+    feed::standardise(layers, &mut initial, train, on)?;
+    Ok(initial)
 }
 
 /// Refuses a model made for other classes.

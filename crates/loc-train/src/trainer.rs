@@ -6,7 +6,7 @@ use std::time::Instant;
 use loc_model::{Dropout, Model};
 
 use crate::checkpoint::{self, Best, State};
-use crate::metrics::{self, Evaluation, Tensors};
+use crate::metrics::{self, Evaluation};
 use crate::model_file::Metrics;
 use crate::optimizer::{Average, Optimizer};
 use crate::prepare::Prepared;
@@ -38,7 +38,7 @@ pub fn train(
     stop: &Stop,
     on: &mut dyn FnMut(Event),
 ) -> Result<Outcome, TrainError> {
-    let prepared = Prepared::new(config)?;
+    let prepared = Prepared::new(config, None, on)?;
     let run = Run::create(project, name, exist_ok)?;
     run.write_config(config)?;
     loc_data::split::write_csv(&run.split(), &prepared.dataset, &prepared.split)?;
@@ -100,7 +100,7 @@ pub fn resume(
     }
     // The split is the run's own, whatever became of the file it was read from; the weights are the checkpoint's.
     let frozen = Config { split_file: Some(run.split()), init: None, ..config.clone() };
-    let prepared = Prepared::new(&frozen)?;
+    let prepared = Prepared::new(&frozen, Some(weights), on)?;
     let json = run.read_json()?;
     if json.dataset.digest != prepared.digest {
         return Err(fail(format!(
@@ -108,7 +108,6 @@ pub fn resume(
             prepared.digest, json.dataset.digest
         )));
     }
-    prepared.model.set_weights(&weights)?;
     let average = Average::of(&prepared.model, config.average)?;
     if average.is_some() {
         // The model file holds the average; what is trained lies in the state.
@@ -214,10 +213,9 @@ impl Training<'_> {
         let batches = self.prepared.train.epoch(seed, epoch as u64, self.config.batch, augment);
         let steps = batches.len();
         for (index, batch) in batches.enumerate().skip(self.state.step) {
-            let batch = Tensors::of(batch?, &self.prepared.model)?;
+            let batch = batch?;
             let lr = self.config.lr_at(epoch, index, steps);
-            let output =
-                self.prepared.model.forward_dropping(&batch.images, dropout(self.config, epoch, index))?;
+            let output = self.prepared.model.train(&batch.input, dropout(self.config, epoch, index))?;
             let losses = loss.compute(&output, &batch.labels, &batch.boxes)?;
             let value = losses.total.to_scalar::<f32>()?;
             let not_finite = || {
@@ -258,7 +256,8 @@ impl Training<'_> {
         let model = self.judged();
         let baseline = metrics::baseline_only(dataset, &split.train, &split.val);
         let loss = self.config.loss();
-        let evaluation = metrics::evaluate(model, val, &loss, &dataset.classes, self.config.batch, baseline)?;
+        let batches = val.in_order(self.config.batch);
+        let evaluation = metrics::judge(model, batches, &loss, &dataset.classes, baseline)?;
         let epoch = self.state.epoch;
         let figures = Metrics {
             accuracy: evaluation.accuracy.unwrap_or(0.0),

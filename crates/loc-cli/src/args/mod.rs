@@ -133,6 +133,10 @@ pub(crate) struct TrainArgs {
     #[arg(long, value_name = "MODEL")]
     pub(crate) init: Option<PathBuf>,
 
+    /// Pretrained weights of the backbone: a file, or a folder that holds it [default: the cache of `loc weights`]
+    #[arg(long, value_name = "FILE|DIR")]
+    pub(crate) backbone_weights: Option<PathBuf>,
+
     /// cpu or cuda:N [default: cpu]
     #[arg(long, value_name = "DEVICE")]
     pub(crate) device: Option<String>,

@@ -108,6 +108,7 @@ fn layer(network: &Network, index: usize) -> LayerInfo<'_> {
         Op::Linear { out_features } => format!("linear → {out_features}"),
         Op::Sigmoid => "sigmoid".into(),
         Op::Relu6 => "relu up to 6".into(),
+        Op::Affine { limit } => format!("scaled, shifted, cut at ±{limit}"),
         Op::Add => "sum".into(),
         Op::Concat => "joined".into(),
         Op::Upsample { size } => format!("enlarged to {}×{}", size.0, size.1),

@@ -76,6 +76,7 @@ fn flags(args: &TrainArgs) -> Vec<Layer> {
         ("batch", args.batch.clone()),
         ("lr", args.lr.clone()),
         ("imgsz", args.imgsz.clone()),
+        ("backbone_weights", path(&args.backbone_weights)),
         ("seed", args.seed.clone()),
         ("init", path(&args.init)),
         ("device", args.device.clone()),
@@ -158,6 +159,9 @@ impl<'a> Progress<'a> {
                     bar.enable_steady_tick(Duration::from_millis(250));
                     self.bar = Some(bar);
                 }
+            }
+            Event::Features { done, of } if done == of => {
+                self.line(&format!("the backbone has seen {of} photos"));
             }
             Event::Step { epoch, step, steps, loss } => {
                 if let Some(bar) = &self.bar {

@@ -100,6 +100,23 @@ impl<'a> Builder<'a> {
                     (self.constant(&name, "low", &[], &[0.0])?, self.constant(&name, "high", &[], &[6.0])?);
                 ("Clip", vec![low, high], vec![])
             }
+            Op::Affine { limit } => {
+                let mut dims = vec![1; self.network.shape(index).0.len() + 1];
+                dims[1] = self.network.shape(index).0[0];
+                let dims = dims.into_iter().map(size).collect::<Result<Vec<_>, _>>()?;
+                let shape = self.sizes(&name, "shape", &dims);
+                let [weight, bias] = ["weight", "bias"].map(|what| {
+                    let parameter = format!("{}.{what}", layer.name);
+                    self.step("Reshape", &name, what, vec![parameter, shape.clone()], vec![])
+                });
+                let scaled = self.step("Mul", &name, "scaled", vec![x, weight], vec![]);
+                x = self.step("Add", &name, "shifted", vec![scaled, bias], vec![]);
+                let (low, high) = (
+                    self.constant(&name, "low", &[], &[-limit])?,
+                    self.constant(&name, "high", &[], &[*limit])?,
+                );
+                ("Clip", vec![low, high], vec![])
+            }
             Op::Add => ("Add", vec![inputs[1].clone()], vec![]),
             Op::Concat => ("Concat", inputs[1..].to_vec(), vec![int("axis", 1)]),
             Op::Upsample { size } => {
@@ -221,7 +238,7 @@ fn interpolation(from: usize, to: usize, turned: bool) -> Vec<f32> {
     let mut values = vec![0.0; from * to];
     for (i, (first, second, share)) in loc_net::kernels::maps::between(from, to).into_iter().enumerate() {
         for (cell, weight) in [(first, 1.0 - share), (second, share)] {
-            values[if turned { i * from + cell } else { cell * to + i }] += weight;
+            values[if turned { i * from + cell } else { cell * to + i }] += weight as f32;
         }
     }
     values

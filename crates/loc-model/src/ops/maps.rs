@@ -4,6 +4,22 @@
 use candle_core::{D, Result, Tensor};
 use loc_net::{Axis, kernels};
 
+/// `x · weight + bias` for each channel or feature, cut at ± `limit`.
+///
+/// # Shapes
+///
+/// x `[N, C, …]`, weight and bias `[C]`; the result is as x.
+///
+/// # Errors
+///
+/// A Candle error if the shapes do not fit or the device fails.
+pub fn affine(x: &Tensor, weight: &Tensor, bias: &Tensor, limit: f32) -> Result<Tensor> {
+    let mut dims = vec![1; x.rank()];
+    dims[1] = weight.elem_count();
+    let y = x.broadcast_mul(&weight.reshape(&dims[..])?)?.broadcast_add(&bias.reshape(&dims[..])?)?;
+    y.clamp(-limit, limit)
+}
+
 /// Of each channel the mean, then of each the largest, along an axis.
 ///
 /// Where several cells are the largest each gets the whole gradient; behind relu, where that happens, relu stops it.
@@ -36,7 +52,7 @@ pub fn profile(x: &Tensor, axis: Axis) -> Result<Tensor> {
 pub fn upsample(x: &Tensor, (height, width): (usize, usize)) -> Result<Tensor> {
     let (n, channels, h, w) = x.dims4()?;
     let matrix = |from: usize, to: usize| {
-        let mut values = vec![0.0f32; from * to];
+        let mut values = vec![0.0f64; from * to];
         for (i, (first, second, share)) in kernels::maps::between(from, to).into_iter().enumerate() {
             values[first * to + i] += 1.0 - share;
             values[second * to + i] += share;
@@ -67,7 +83,7 @@ pub fn expectation(logits: &Tensor, bins: usize) -> Result<Tensor> {
     let logits = logits.reshape((n * all / bins, bins))?;
     // The shift cancels, so its gradient is zero.
     let weights = logits.broadcast_sub(&logits.max_keepdim(D::Minus1)?.detach())?.exp()?;
-    let places: Vec<f32> = (0..bins).map(|bin| bin as f32 / (bins - 1) as f32).collect();
+    let places: Vec<f64> = (0..bins).map(|bin| bin as f64 / (bins - 1) as f64).collect();
     let places = Tensor::from_vec(places, (bins, 1), logits.device())?.to_dtype(logits.dtype())?;
     let moments = weights.matmul(&places)?;
     (moments / weights.sum_keepdim(D::Minus1)?)?.reshape((n, all / bins))

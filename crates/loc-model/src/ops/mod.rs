@@ -28,7 +28,7 @@ pub use conv_pool_relu::conv_pool_relu;
 pub use conv2d::conv2d;
 pub use linear::linear;
 pub(crate) use linear::linear_to_sink;
-pub use maps::{Dropout, expectation, profile, upsample};
+pub use maps::{Dropout, affine, expectation, profile, upsample};
 pub use maxpool2d::maxpool2d;
 pub use normalize::normalize;
 pub use relu::{relu, relu6};

@@ -4,8 +4,8 @@
     venv/bin/python ops.py            # writes ops.safetensors
 
 A case `OP/CASE` holds its inputs (x, w, b), the gradient that comes in (gy), what PyTorch makes of them (y, gx, gw,
-gb) and `geometry`: for a convolution kernel, stride, padding (vertical, horizontal) and groups, for a pool kernel
-and stride. Pools get numbers rounded to quarters, so that windows are full of ties; relu gets zeros.
+gb) and `geometry`: for a convolution kernel, stride, padding (vertical, horizontal), groups and, where there is any, what
+is added below and right beyond the padding; for a pool kernel and stride. Pools get numbers rounded to quarters, so that windows are full of ties; relu gets zeros.
 """
 
 import torch
@@ -37,6 +37,11 @@ POOLS = [
     ("gaps",               1, 2, (8, 11), (2, 2), (3, 3)),
     ("not_square",         2, 1, (6, 9),  (3, 2), (1, 4)),
     ("whole_map",          2, 2, (3, 4),  (3, 4), (1, 1)),
+]
+#        name         size     kernel  stride  pad left, right, above, below, as TensorFlow's SAME has it
+SAMES = [
+    ("same_3_by_2",    (8, 8), (3, 3), (2, 2), (0, 1, 0, 1)),
+    ("same_5_by_2",    (8, 9), (5, 5), (2, 2), (2, 2, 1, 2)),
 ]
 #          name          N  in  out
 LINEARS = [("wide", 3, 17, 5), ("one_sample", 1, 9, 4), ("one_output", 4, 6, 1), ("one_input", 2, 1, 3)]
@@ -72,6 +77,25 @@ def main(path):
     zeros = (torch.randn(2, 3, 5, 5) * 2).round() / 2
     record(out, "relu/zeros", lambda x: F.relu(x), {"x": zeros}, [0])
     record(out, "sigmoid/wide", lambda x: torch.sigmoid(x), {"x": torch.linspace(-30, 30, 25)}, [0])
+    record(out, "relu6/kinks", lambda x: F.relu6(x), {"x": (torch.randn(2, 3, 5, 5) * 4).round()}, [0])
+    for name, size, kernel, stride, pad in SAMES:
+        inputs = {"x": torch.randn(2, 4, *size), "w": torch.randn(4, 1, *kernel), "b": torch.randn(4)}
+        same = lambda x, w, b: F.conv2d(F.pad(x, pad), w, b, stride, groups=4)  # noqa: E731
+        record(out, f"conv2d/{name}", same, inputs, [*kernel, *stride, pad[2], pad[0], 4, pad[3] - pad[2], pad[1] - pad[0]])
+    for name, shape in [("map", (2, 3, 4, 5)), ("vector", (3, 6))]:
+        inputs = {"x": torch.randn(*shape), "w": torch.randn(shape[1]), "b": torch.randn(shape[1])}
+        each = (1, shape[1]) + (1,) * (len(shape) - 2)
+        affine = lambda x, w, b: (x * w.view(each) + b.view(each)).clamp(-1.5, 1.5)  # noqa: E731
+        record(out, f"affine/{name}", affine, inputs, [0])
+    for size, to in [((7, 7), (14, 14)), ((2, 3), (5, 3)), ((3, 4), (3, 9))]:
+        up = lambda x: F.interpolate(x, to, mode="bilinear", align_corners=False)  # noqa: E731
+        record(out, f"upsample/{size[0]}x{size[1]}", up, {"x": torch.randn(2, 3, *size)}, to)
+    for axis, dim in [("rows", 3), ("columns", 2)]:
+        profile = lambda x: torch.cat([x.mean(dim, keepdim=True), x.amax(dim, keepdim=True)], 1)  # noqa: E731
+        record(out, f"profile/{axis}", profile, {"x": torch.randn(2, 3, 5, 4)}, [dim])
+    places = torch.linspace(0, 1, 7)
+    mean = lambda x: (x.view(3, 4, 7).softmax(2) * places).sum(2)  # noqa: E731
+    record(out, "expectation/seven", mean, {"x": torch.randn(3, 28) * 3}, [7])
     save_file(out, path)
 
 

@@ -2,6 +2,8 @@
 
 mod compact;
 mod five_conv;
+mod lite0;
 
 pub(crate) use compact::compact;
 pub(crate) use five_conv::five_conv;
+pub(crate) use lite0::lite0;

@@ -23,14 +23,23 @@ pub fn profile(x: &[f32], (h, w): (usize, usize), axis: Axis, y: &mut [f32]) {
     }
 }
 
+/// `x · weight + bias` for each channel of one photo, cut at ± `limit`.
+pub fn affine(x: &[f32], weight: &[f32], bias: &[f32], limit: f32, y: &mut [f32]) {
+    let cells = x.len() / weight.len();
+    let planes = y.chunks_exact_mut(cells).zip(x.chunks_exact(cells)).zip(weight.iter().zip(bias));
+    for ((y, x), (weight, bias)) in planes {
+        y.iter_mut().zip(x).for_each(|(y, x)| *y = (x * weight + bias).clamp(-limit, limit));
+    }
+}
+
 /// The two cells of one axis that each cell of a larger map lies between, and the weight of the second: places are
 /// centres, as in PyTorch's `align_corners=False`.
 #[must_use]
-pub fn between(from: usize, to: usize) -> Vec<(usize, usize, f32)> {
+pub fn between(from: usize, to: usize) -> Vec<(usize, usize, f64)> {
     let place = |i: usize| {
-        let place = ((i as f32 + 0.5) * from as f32 / to as f32 - 0.5).clamp(0.0, (from - 1) as f32);
+        let place = ((i as f64 + 0.5) * from as f64 / to as f64 - 0.5).clamp(0.0, (from - 1) as f64);
         let first = place as usize;
-        (first, (first + 1).min(from - 1), place - first as f32)
+        (first, (first + 1).min(from - 1), place - first as f64)
     };
     (0..to).map(place).collect()
 }
@@ -43,9 +52,9 @@ pub fn upsample(x: &[f32], (h, w): (usize, usize), size: (usize, usize), y: &mut
         for (row, (top, bottom, share)) in y.chunks_exact_mut(size.1).zip(&rows) {
             let row_of = |y: usize| &x[y * w..][..w];
             for (cell, (left, right, across)) in row.iter_mut().zip(&columns) {
-                let at = |row: &[f32]| row[*left] + across * (row[*right] - row[*left]);
+                let at = |row: &[f32]| row[*left] + *across as f32 * (row[*right] - row[*left]);
                 let (above, below) = (at(row_of(*top)), at(row_of(*bottom)));
-                *cell = above + share * (below - above);
+                *cell = above + *share as f32 * (below - above);
             }
         }
     }
@@ -77,6 +86,14 @@ mod tests {
         assert_eq!(rows, [3.0, 1.0, -3.0, 1.0, 6.0, 4.0, -2.0, 3.0]);
         profile(&x, (2, 3), Axis::Columns, &mut columns);
         assert_eq!(columns, [2.5, 0.5, 3.0, -1.0, -1.5, -0.5, 4.0, 2.0, 6.0, 0.0, 0.0, 3.0]);
+    }
+
+    #[test]
+    fn affine_scales_shifts_and_cuts() {
+        let mut y = [7.0; 4];
+        affine(&[1.0, 2.0, -1.0, f32::NAN], &[3.0, 0.5], &[1.0, -9.0], 6.0, &mut y);
+        assert_eq!(y[..3], [4.0, 6.0, -6.0]);
+        assert!(y[3].is_nan());
     }
 
     #[test]

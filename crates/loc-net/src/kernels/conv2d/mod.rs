@@ -2,12 +2,15 @@
 //!
 //! `y[o, i, j] = b[o] + Σ_{c,u,v} w[o, c, u, v] · x[c, i·s + u − p, j·s + v − p]`, zero outside x.
 //!
-//! Two forms. Wide maps with stride 1 and no padding: output rows straight from input rows (`rows`). All others: a
-//! tile of output rows at a time, its patches gathered as a matrix that fits the second-level cache (`patches`), then
-//! a small matrix product. Photos and tiles are spread over the pool. The plain twin is `scalar`.
+//! Four forms. A kernel a channel, 3×3 or 5×5: `depthwise`. 1×1: a matrix product on the map itself (`pointwise`). Wide
+//! maps with stride 1 and no padding: output rows straight from input rows (`rows`). All others: a tile of output rows
+//! at a time, its patches gathered as a matrix that fits the second-level cache (`patches`), then a small matrix
+//! product. Photos and tiles are spread over the pool. The plain twin is `scalar`.
 
 mod block;
+mod depthwise;
 mod patches;
+mod pointwise;
 mod rows;
 pub mod scalar;
 #[cfg(test)]
@@ -34,6 +37,12 @@ pub fn forward(shape: &ConvShape, n: usize, x: &[f32], w: &[f32], b: &[f32], y: 
     assert_eq!(x.len(), n * in_len, "input");
     assert_eq!(y.len(), n * out_len, "output");
     assert_eq!((w.len(), b.len()), (shape.weight_len(), shape.conv.out_channels), "weight and bias");
+    if depthwise::fits(shape) {
+        return depthwise::forward(shape, x, w, b, y);
+    }
+    if pointwise::fits(shape) {
+        return pointwise::forward(shape, x, w, b, y);
+    }
     if rows::fits(shape) {
         forward_rows(shape, n, x, w, |channel| b[channel], y);
         return;
@@ -131,6 +140,14 @@ pub fn backward_weights(shape: &ConvShape, n: usize, x: &[f32], gy: &[f32], gw: 
                 for (gb, plane) in gb.iter_mut().zip(gy.chunks_exact(plane)) {
                     *gb += sum(plane);
                 }
+                if depthwise::fits(shape) {
+                    depthwise::add_weights(shape, x, gy, &mut gw);
+                    continue;
+                }
+                if pointwise::fits(shape) {
+                    pointwise::add_weights(shape, x, gy, &mut gw);
+                    continue;
+                }
                 if rows::fits(shape) {
                     rows::add_weight_gradient(shape, x, gy, &mut gw);
                     continue;
@@ -171,6 +188,12 @@ pub fn backward_input(shape: &ConvShape, n: usize, w: &[f32], gy: &[f32], gx: &m
     assert_eq!(gx.len(), n * in_len, "input gradient");
     assert_eq!(gy.len(), n * out_len, "output gradient");
     assert_eq!(w.len(), shape.weight_len(), "weight");
+    if depthwise::fits(shape) {
+        return depthwise::input(shape, w, gy, gx);
+    }
+    if pointwise::fits(shape) {
+        return pointwise::input(shape, w, gy, gx);
+    }
     if rows::fits_input_gradient(shape) {
         let (adjoint, turned) = rows::adjoint(shape, w);
         let mut padded = vec![0.0; n * adjoint.in_len()];

@@ -70,6 +70,20 @@ proptest! {
     fn equals_the_plain_twin((shape, n) in shapes()) {
         compare(&shape, n);
     }
+
+    #[test]
+    fn depthwise_and_pointwise_equal_the_plain_twin(
+        kernel in prop_oneof![Just(1), Just(3), Just(5)], stride in 1usize..=3, same in any::<bool>(),
+        channels in 2usize..=20, out in 1usize..=70, h in 5usize..=23, w in 5usize..=23, n in 1usize..=3,
+    ) {
+        let square = Conv2d { stride: (stride, stride), ..Conv2d::square(channels, kernel) };
+        let conv = match kernel {
+            1 => Conv2d::square(out, 1),
+            _ if same => Conv2d { groups: channels, ..square }.same((h, w)),
+            _ => Conv2d { groups: channels, padding: (1, 2), extra: (1, 0), ..square },
+        };
+        compare(&ConvShape { in_channels: channels, in_size: (h, w), conv }, n);
+    }
 }
 
 #[test]
@@ -108,6 +122,20 @@ fn gradients_are_the_difference_quotients() {
         check_gradient("gb", &v.b, &gb, |b| loss(&v.x, &v.w, b));
         check_gradient("gx", &v.x, &gx, |x| loss(x, &v.w, &v.b));
     }
+}
+
+#[test]
+fn same_padding_is_tensorflows() {
+    // tf.nn.conv2d(..., padding="SAME"): the output has ⌈size / stride⌉ cells, the odd zero stands behind.
+    let of = |kernel, stride, size| {
+        let conv = Conv2d { stride: (stride, stride), ..Conv2d::square(1, kernel) }.same((size, size));
+        (conv.padding.0, conv.extra.0, conv.output((size, size)).unwrap().0)
+    };
+    assert_eq!(of(3, 2, 224), (0, 1, 112));
+    assert_eq!(of(5, 2, 56), (1, 1, 28));
+    assert_eq!(of(3, 1, 14), (1, 0, 14));
+    assert_eq!(of(3, 2, 15), (1, 0, 8));
+    assert_eq!(of(1, 1, 9), (0, 0, 9));
 }
 
 #[test]

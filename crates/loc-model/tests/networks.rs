@@ -1,0 +1,124 @@
+//! Every backbone with every head: the forward pass without a framework, Candle in both forms, features apart from the
+//! heads, and the exported graph say the same.
+
+#![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+
+mod common;
+
+use candle_core::{DType, Device, Tensor};
+use common::{FORMS, assert_close, random};
+use loc_model::init::{self, Scheme};
+use loc_model::{Dropout, Input, Model};
+use loc_net::kernels::photo::Photos;
+use loc_net::{Backbone, Forward, Head, InputShape, Network, NetworkConfig, Normalization, Weights};
+
+/// The smallest inputs that each backbone admits, or nearly.
+const BACKBONES: [(Backbone, usize); 3] =
+    [(Backbone::FiveConv, 190), (Backbone::Compact, 126), (Backbone::Lite0, 65)];
+const HEADS: [Head; 2] = [Head::Mlp, Head::Edges];
+
+fn all() -> impl Iterator<Item = (Network, Weights)> {
+    let pairs = BACKBONES.into_iter().flat_map(|b| HEADS.into_iter().map(move |h| (b, h)));
+    pairs.map(|((backbone, side), head)| {
+        let config =
+            NetworkConfig { input: InputShape { height: side, width: side }, classes: 3, backbone, head };
+        let network = config.build(&Normalization { mean: [0.4; 3], std: [0.3; 3] }).unwrap();
+        let mut weights = init::weights(&network, Scheme::He, 3);
+        // The last layers begin so small that every box would be in the middle.
+        for (name, weight) in &mut weights.0 {
+            if name.ends_with("_out.weight")
+                || ["left", "top", "right", "bottom"].iter().any(|e| name == &format!("box_{e}.weight"))
+            {
+                weight.data.iter_mut().for_each(|w| *w *= 20.0);
+            }
+        }
+        (network, weights)
+    })
+}
+
+fn photos(network: &Network, n: usize) -> Tensor {
+    let (c, h, w) = network.input().chw().unwrap();
+    ((random(&[n, c, h, w], 5, DType::F32) * 0.5).unwrap() + 0.5).unwrap()
+}
+
+#[test]
+fn prediction_and_training_walk_the_same_list() {
+    for (network, weights) in all() {
+        let photos = photos(&network, 2);
+        let flat: Vec<f32> = photos.flatten_all().unwrap().to_vec1().unwrap();
+        let forward = Forward::new(network.clone(), weights.clone()).unwrap();
+        let predicted = forward.run(Photos::Floats(&flat), 2).unwrap();
+        let classes = network.classes();
+        let logits = Tensor::from_vec(predicted.logits, (2, classes), &Device::Cpu).unwrap();
+        let boxes = Tensor::from_vec(predicted.boxes, (2, 4), &Device::Cpu).unwrap();
+        for form in FORMS {
+            let model = Model::with_form(network.clone(), &weights, &Device::Cpu, form).unwrap();
+            let output = model.infer(&photos).unwrap();
+            assert_close("logits", &output.logits, &logits, 2e-5);
+            assert_close("boxes", &output.boxes, &boxes, 2e-5);
+            assert_eq!(output.edges.is_some(), network.edges().is_some());
+        }
+    }
+}
+
+#[test]
+fn heads_on_kept_features_say_what_the_whole_says() {
+    for (network, weights) in all() {
+        let photos = photos(&network, 2);
+        let flat: Vec<f32> = photos.flatten_all().unwrap().to_vec1().unwrap();
+        let forward = Forward::new(network.clone(), weights.clone()).unwrap();
+        let taps = network.taps();
+        let features = forward.features(Photos::Floats(&flat), 2, &taps).unwrap();
+        let features = features.into_iter().zip(&taps).map(|(values, tap)| {
+            let dims = [&[2][..], &network.shape(*tap).0].concat();
+            Tensor::from_vec(values, dims, &Device::Cpu).unwrap()
+        });
+        let input = Input::Features(features.collect());
+        let model = Model::with_frozen_backbone(network.clone(), &weights, &Device::Cpu).unwrap();
+        let heads = network.params().iter().filter(|p| p.layer >= network.backbone_layers());
+        assert_eq!(model.vars().len(), heads.count(), "only the heads are trained");
+        let (apart, whole) = (model.judge(&input).unwrap(), model.infer(&photos).unwrap());
+        assert_close("logits", &apart.logits, &whole.logits, 2e-5);
+        assert_close("boxes", &apart.boxes, &whole.boxes, 2e-5);
+        assert_eq!(model.weights().unwrap(), weights, "all weights come back");
+        let loss = (apart.logits.sqr().unwrap().sum_all().unwrap()
+            + model.train(&input, None).unwrap().boxes.sum_all().unwrap())
+        .unwrap();
+        assert!(model.backward(&loss).unwrap().norm().unwrap() > 0.0);
+        let wrong = Input::Features(vec![photos.clone()]);
+        assert!(model.judge(&wrong).unwrap_err().to_string().contains("features"));
+    }
+}
+
+#[test]
+fn dropping_is_a_function_of_its_key_and_keeps_the_mean() {
+    let (network, weights) = all().nth(3).unwrap();
+    let photos = photos(&network, 4);
+    let model = Model::new(network, &weights, &Device::Cpu).unwrap();
+    let logits = |key: u64| {
+        let input = Input::Images(photos.clone());
+        let output = model.train(&input, Some(Dropout { rate: 0.4, key: [key, 1, 2] })).unwrap();
+        output.logits.flatten_all().unwrap().to_vec1::<f32>().unwrap()
+    };
+    assert_eq!(logits(1), logits(1));
+    assert_ne!(logits(1), logits(2));
+    let dropout = Dropout { rate: 0.4, key: [7, 0, 0] };
+    let ones = Tensor::ones((8, 500, 2, 3), DType::F32, &Device::Cpu).unwrap();
+    let dropped = dropout.apply(&ones, "x").unwrap();
+    let values: Vec<f32> = dropped.flatten_all().unwrap().to_vec1().unwrap();
+    assert!(values.chunks(6).all(|map| map.iter().all(|v| *v == map[0])), "whole channels");
+    let mean = values.iter().sum::<f32>() / values.len() as f32;
+    assert!((mean - 1.0).abs() < 0.05, "{mean}");
+}
+
+#[cfg(feature = "onnx")]
+#[test]
+fn every_export_runs_elsewhere() {
+    for (network, weights) in all() {
+        for opset in loc_model::export::opsets() {
+            let bytes = loc_model::export::onnx(&network, &weights, "{}", opset).unwrap();
+            let difference = loc_model::export::check(&bytes, &network, &weights).unwrap();
+            assert!(difference.max() <= 1e-5, "{difference:?}");
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! Convolution 1×1: the map is the matrix of patches already, so that the products read and write it where it lies.
+
+use rayon::prelude::*;
+
+use crate::kernels::ConvShape;
+use crate::kernels::gemm::{self, Mode, Rows, Strided};
+
+/// Output channels of a task: enough to be worth handing out, a multiple of the product's tile.
+const CHANNELS: usize = 48;
+
+/// Whether the form takes a convolution.
+pub(super) fn fits(shape: &ConvShape) -> bool {
+    let c = &shape.conv;
+    (c.kernel, c.stride) == ((1, 1), (1, 1)) && (c.padding, c.extra) == ((0, 0), (0, 0)) && c.groups == 1
+}
+
+pub(super) fn forward(shape: &ConvShape, x: &[f32], w: &[f32], b: &[f32], y: &mut [f32]) {
+    let (cells, ins, outs) = (shape.in_size.0 * shape.in_size.1, shape.in_channels, shape.conv.out_channels);
+    let photos = y.par_chunks_exact_mut(outs * cells).zip(x.par_chunks_exact(ins * cells));
+    photos.for_each(|(y, x)| {
+        y.par_chunks_mut(CHANNELS * cells).enumerate().for_each(|(task, y)| {
+            let (first, count) = (task * CHANNELS, y.len() / cells);
+            y.chunks_exact_mut(cells).zip(&b[first..]).for_each(|(y, b)| y.fill(*b));
+            let w = Strided { values: &w[first * ins..], row: ins, col: 1 };
+            gemm::multiply((count, cells, ins), w, Rows { values: x, row: cells }, y, cells, Mode::Add);
+        });
+    });
+}
+
+/// The weight gradient of one photo, added.
+pub(super) fn add_weights(shape: &ConvShape, x: &[f32], gy: &[f32], gw: &mut [f32]) {
+    let (cells, ins, outs) = (shape.in_size.0 * shape.in_size.1, shape.in_channels, shape.conv.out_channels);
+    let (gy, x) = (Rows { values: gy, row: cells }, Rows { values: x, row: cells });
+    gemm::dots((outs, ins, cells), gy, x, gw, ins, Mode::Add);
+}
+
+pub(super) fn input(shape: &ConvShape, w: &[f32], gy: &[f32], gx: &mut [f32]) {
+    let (cells, ins, outs) = (shape.in_size.0 * shape.in_size.1, shape.in_channels, shape.conv.out_channels);
+    let photos = gx.par_chunks_exact_mut(ins * cells).zip(gy.par_chunks_exact(outs * cells));
+    photos.for_each(|(gx, gy)| {
+        gx.par_chunks_mut(CHANNELS * cells).enumerate().for_each(|(task, gx)| {
+            let turned = Strided { values: &w[task * CHANNELS..], row: 1, col: ins };
+            let size = (gx.len() / cells, cells, outs);
+            gemm::multiply(size, turned, Rows { values: gy, row: cells }, gx, cells, Mode::Replace);
+        });
+    });
+}
