@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use args::{Cli, Command, DataCommand};
+use args::{Cli, Command, DataCommand, WeightsCommand};
 use output::{Exit, Output};
 
 #[global_allocator]
@@ -36,6 +36,10 @@ fn main() -> ExitCode {
         Command::Export(args) => commands::export::run(&args, &output),
         Command::Import(args) => commands::import::run(&args, &output),
         Command::Info(args) => commands::info::run(&args, &output),
+        Command::Weights { command } => match command {
+            WeightsCommand::List => commands::weights::list(&output),
+            WeightsCommand::Add(args) => commands::weights::add(&args, &output),
+        },
     };
     match result {
         Ok(exit) => exit.code(),

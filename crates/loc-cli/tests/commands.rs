@@ -257,7 +257,7 @@ fn a_signal_saves_and_says_how_to_go_on() {
         let rows = fs::read_to_string(&results).unwrap().lines().count();
         let epochs = rows.to_string();
         let run = format!("runs/train/{signal}");
-        desk.fails(&["train", "--resume", &run, "--lr", "9"], 2, &["lr: 0.01 → 9"]);
+        desk.fails(&["train", "--resume", &run, "--lr", "9"], 2, &["lr: 0.001 → 9"]);
         // `rows` counts the header: one epoch more than are done.
         let config = fs::read_to_string(desk.path(&run).join("config.toml")).unwrap();
         fs::write(

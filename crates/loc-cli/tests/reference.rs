@@ -9,7 +9,7 @@ use std::path::Path;
 
 use common::Desk;
 
-const COMMANDS: [&[&str]; 13] = [
+const COMMANDS: [&[&str]; 16] = [
     &[],
     &["data"],
     &["data", "check"],
@@ -23,6 +23,9 @@ const COMMANDS: [&[&str]; 13] = [
     &["export"],
     &["import"],
     &["info"],
+    &["weights"],
+    &["weights", "list"],
+    &["weights", "add"],
 ];
 
 fn help(desk: &Desk, command: &[&str]) -> String {
@@ -55,7 +58,7 @@ fn the_reference_is_what_help_says() {
 #[test]
 fn every_command_is_in_the_reference() {
     let desk = Desk::new();
-    for (group, depth) in [(&[][..], 0), (&["data"][..], 1)] {
+    for (group, depth) in [(&[][..], 0), (&["data"][..], 1), (&["weights"][..], 1)] {
         let text = help(&desk, group);
         let listed = text.split("Commands:").nth(1).unwrap().split("\n\n").next().unwrap();
         for line in listed.lines().filter(|l| l.starts_with("  ") && !l.starts_with("   ")) {

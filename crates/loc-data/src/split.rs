@@ -13,7 +13,7 @@ use crate::{DataError, Dataset};
 /// Header of a split file.
 const HEADER: [&str; 2] = ["filename", "split"];
 
-/// Indices into [`Dataset::samples`], each list ascending; together every sample once.
+/// Indices into [`Dataset::samples`], each list ascending; no sample is in both, and after [`fold`] some are in none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Split {
     /// Samples to learn from.
@@ -64,6 +64,44 @@ pub fn stratified(dataset: &Dataset, val: f64, seed: u64) -> Result<Split, DataE
     Ok(split)
 }
 
+/// Fold `i` (from 1) of `k` within a split's training samples: every k-th of each class, in an order drawn by (`seed`,
+/// file name), validates, the others train. The split's own validation samples are in neither part: whoever chooses
+/// among recipes by folds has not seen them.
+///
+/// # Errors
+///
+/// [`DataError::Argument`] if `i` is not one of `1..=k` or k is below 2, [`DataError::Split`] if a part has no sample.
+pub fn fold(dataset: &Dataset, split: &Split, (i, k): (usize, usize), seed: u64) -> Result<Split, DataError> {
+    if k < 2 || !(1..=k).contains(&i) {
+        let range = "I/K with K of 2 or more and I from 1 to K is needed".into();
+        return Err(DataError::Argument { what: "fold", value: format!("{i}/{k}"), range });
+    }
+    let mut by_class: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for index in &split.train {
+        by_class.entry(dataset.samples[*index].class).or_default().push(*index);
+    }
+    let mut parts = Split { train: Vec::new(), val: Vec::new() };
+    // One count over all classes, so that folds differ by one sample at most.
+    let mut place = 0;
+    for mut members in by_class.into_values() {
+        members.sort_by_cached_key(|i| (rank(seed, &dataset.samples[*i].file), *i));
+        for index in members {
+            if place % k == i - 1 {
+                parts.val.push(index)
+            } else {
+                parts.train.push(index)
+            }
+            place += 1;
+        }
+    }
+    parts.train.sort_unstable();
+    parts.val.sort_unstable();
+    if parts.train.is_empty() || parts.val.is_empty() {
+        return Err(DataError::Split(format!("{} samples do not make {k} folds", split.train.len())));
+    }
+    Ok(parts)
+}
+
 /// How many of each class validate.
 #[expect(
     clippy::cast_precision_loss,
@@ -97,17 +135,19 @@ fn rank(seed: u64, file: &str) -> [u8; 32] {
     hash.finalize().into()
 }
 
-/// Writes `filename,split`, a row a sample in the data set's order, each `train` or `val`. The file is replaced as a
+/// Writes `filename,split`, a row a sample in the data set's order, each `train`, `val` or `none`. The file is replaced as a
 /// whole or not at all.
 ///
 /// # Errors
 ///
 /// [`DataError::Io`] if it cannot be written.
 pub fn write_csv(path: &Path, dataset: &Dataset, split: &Split) -> Result<(), DataError> {
-    let mut names = vec!["train"; dataset.samples.len()];
-    for index in &split.val {
-        if let Some(name) = names.get_mut(*index) {
-            *name = "val";
+    let mut names = vec!["none"; dataset.samples.len()];
+    for (part, named) in [(&split.train, "train"), (&split.val, "val")] {
+        for index in part {
+            if let Some(name) = names.get_mut(*index) {
+                *name = named;
+            }
         }
     }
     let mut writer = WriterBuilder::new().from_writer(Vec::new());
@@ -135,7 +175,8 @@ pub fn read_csv(path: &Path, dataset: &Dataset) -> Result<Split, DataError> {
     let known: HashMap<&str, usize> =
         dataset.samples.iter().enumerate().map(|(i, s)| (s.file.as_str(), i)).collect();
     let mut problems = Vec::new();
-    let mut validates: Vec<Option<bool>> = vec![None; dataset.samples.len()];
+    // Of each sample the part, once it is known.
+    let mut parts: Vec<Option<Part>> = vec![None; dataset.samples.len()];
 
     let mut reader = ReaderBuilder::new().flexible(true).from_reader(&bytes[..]);
     let header = reader.headers().map(|h| h.iter().map(str::trim).map(str::to_owned).collect::<Vec<_>>());
@@ -143,11 +184,11 @@ pub fn read_csv(path: &Path, dataset: &Dataset) -> Result<Split, DataError> {
         Ok(header) if header == HEADER => {
             for (number, record) in (1..).zip(reader.records()) {
                 match record {
-                    Ok(record) => row(number, &record, &known, &mut validates, &mut problems),
+                    Ok(record) => row(number, &record, &known, &mut parts, &mut problems),
                     Err(e) => problems.push(format!("record {number}: {e}")),
                 }
             }
-            for (sample, _) in dataset.samples.iter().zip(&validates).filter(|(_, v)| v.is_none()) {
+            for (sample, _) in dataset.samples.iter().zip(&parts).filter(|(_, part)| part.is_none()) {
                 problems.push(format!("{} is in the data set and not in the file", quoted(&sample.file)));
             }
         }
@@ -155,8 +196,8 @@ pub fn read_csv(path: &Path, dataset: &Dataset) -> Result<Split, DataError> {
             .push(format!("the header is {} where `filename,split` is needed", quoted(&header.join(",")))),
         Err(e) => problems.push(format!("the header cannot be read: {e}")),
     }
-    let part = |val| (0..validates.len()).filter(|i| validates[*i] == Some(val)).collect::<Vec<_>>();
-    let split = Split { train: part(false), val: part(true) };
+    let part = |part| (0..parts.len()).filter(|i| parts[*i] == Some(part)).collect::<Vec<_>>();
+    let split = Split { train: part(Part::Train), val: part(Part::Val) };
     if problems.is_empty() {
         for (name, part) in [("train", &split.train), ("val", &split.val)] {
             if part.is_empty() {
@@ -171,31 +212,40 @@ pub fn read_csv(path: &Path, dataset: &Dataset) -> Result<Split, DataError> {
     }
 }
 
+/// What a split file says of a sample.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Train,
+    Val,
+    None,
+}
+
 fn row(
     number: u64,
     record: &StringRecord,
     known: &HashMap<&str, usize>,
-    validates: &mut [Option<bool>],
+    parts: &mut [Option<Part>],
     problems: &mut Vec<String>,
 ) {
     let (Some(file), Some(part), 2) = (record.get(0), record.get(1), record.len()) else {
         problems.push(format!("record {number}: {} fields where 2 are needed", record.len()));
         return;
     };
-    let val = match part.trim() {
-        "val" => true,
-        "train" => false,
+    let part = match part.trim() {
+        "val" => Part::Val,
+        "train" => Part::Train,
+        "none" => Part::None,
         other => {
             problems.push(format!(
-                "record {number}: split is {} where `train` or `val` is needed",
+                "record {number}: split is {} where `train`, `val` or `none` is needed",
                 quoted(other)
             ));
             return;
         }
     };
-    match known.get(file).map(|i| &mut validates[*i]) {
+    match known.get(file).map(|i| &mut parts[*i]) {
         None => problems.push(format!("record {number}: the data set has no {}", quoted(file))),
         Some(Some(_)) => problems.push(format!("record {number}: {} stands twice", quoted(file))),
-        Some(place) => *place = Some(val),
+        Some(place) => *place = Some(part),
     }
 }

@@ -3,7 +3,7 @@
 mod common;
 
 use common::Folder;
-use loc_data::split::{read_csv, stratified, write_csv};
+use loc_data::split::{fold, read_csv, stratified, write_csv};
 use loc_data::{BBox, Dataset, ImageSize, Sample, Split};
 use proptest::prelude::*;
 
@@ -136,7 +136,7 @@ fn all_problems_of_a_file_at_once() {
             &[
                 "record 2: `0-0.jpg` stands twice",
                 "record 3: the data set has no `x.jpg`",
-                "record 4: split is `test` where `train` or `val` is needed",
+                "record 4: split is `test` where `train`, `val` or `none` is needed",
                 "record 5: 1 fields where 2 are needed",
                 "`0-1.jpg` is in the data set and not in the file",
                 "`0-2.jpg` is in the data set and not in the file",
@@ -164,4 +164,31 @@ fn all_problems_of_a_file_at_once() {
             assert!(message.contains(problem), "{message}\n{problem}");
         }
     }
+}
+
+#[test]
+fn folds_part_the_training_samples_and_leave_the_others_alone() {
+    let set = set(&[30, 17]);
+    let split = stratified(&set, 0.2, 3).unwrap();
+    let folds: Vec<Split> = (1..=4).map(|i| fold(&set, &split, (i, 4), 3).unwrap()).collect();
+    let mut seen: Vec<usize> = folds.iter().flat_map(|f| f.val.clone()).collect();
+    seen.sort_unstable();
+    assert_eq!(seen, split.train, "each training sample validates once");
+    for part in &folds {
+        let mut both = [part.train.clone(), part.val.clone()].concat();
+        both.sort_unstable();
+        assert_eq!(both, split.train);
+        assert!(val_counts(&set, part).iter().all(|n| *n > 0), "every class is in every fold");
+        assert!((9..=10).contains(&part.val.len()), "{}", part.val.len());
+    }
+    assert_ne!(folds[0].val, fold(&set, &split, (1, 4), 4).unwrap().val, "the seed decides");
+    for wrong in [(0, 4), (5, 4), (1, 1)] {
+        let message = fold(&set, &split, wrong, 0).unwrap_err().to_string();
+        assert!(message.contains("I/K"), "{message}");
+    }
+    // What is in neither part comes back from a file so.
+    let folder = Folder::new();
+    let path = folder.path().join("split.csv");
+    write_csv(&path, &set, &folds[1]).unwrap();
+    assert_eq!(read_csv(&path, &set).unwrap(), folds[1]);
 }

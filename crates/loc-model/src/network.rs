@@ -8,7 +8,7 @@ use candle_core::{DType, Device, Error, Result as CandleResult, Shape, Tensor, V
 use loc_net::{Layer, Network, Op, Pool, Source, Weight, Weights};
 
 use crate::ModelError;
-use crate::ops::{self, Collected, Convolutions, Dropout, Form, Names, Sink};
+use crate::ops::{self, Activation, Collected, Convolutions, Dropout, Form, Names, Sink};
 
 /// A network whose weights are Candle variables on a device: made to be trained.
 ///
@@ -422,12 +422,13 @@ impl Model {
             let x = inputs[0];
             let named = |what: &str| parameter(&format!("{}.{what}", layer.name));
             let fused = self.pool_to_fuse(index, &readers);
+            let activation = self.activation_to_fuse(index, &readers);
             let y = match (&layer.op, fused) {
                 (Op::Conv2d(conv), Some(pool)) => {
                     ops::conv_pool_relu(x, &named("weight")?, &named("bias")?, conv, pool, self.form)?
                 }
                 (Op::Conv2d(conv), None) => {
-                    ops::conv2d(x, &named("weight")?, &named("bias")?, conv, self.form)?
+                    ops::activated(x, &named("weight")?, &named("bias")?, conv, activation, self.form)?
                 }
                 (Op::Normalize { mean, std }, _) => ops::normalize(x, *mean, *std)?,
                 (Op::MaxPool2d(pool), _) => ops::maxpool2d(x, *pool, self.form)?,
@@ -452,13 +453,15 @@ impl Model {
                 (Op::Profile(axis), _) => ops::profile(x, *axis)?,
                 (Op::Expectation { bins }, _) => ops::expectation(x, *bins)?,
             };
-            let y = match dropout {
-                Some(dropout) if layer.dropout => dropout.apply(&y, &layer.name)?,
-                _ => y,
-            };
             if fused.is_some() {
                 index += 2;
+            } else if activation != Activation::None {
+                index += 1;
             }
+            let y = match dropout {
+                Some(dropout) if layers[index].dropout => dropout.apply(&y, &layers[index].name)?,
+                _ => y,
+            };
             if readers[index] > 0 {
                 values[index] = Some(y);
             }
@@ -484,6 +487,22 @@ impl Model {
         match (&conv.op, &pool.op, &relu.op) {
             (Op::Conv2d(_), Op::MaxPool2d(pool), Op::Relu) if chained && unread => Some(*pool),
             _ => None,
+        }
+    }
+
+    /// What stands behind convolution `index` and can be one operation with it: nobody else reads what lies between.
+    fn activation_to_fuse(&self, index: usize, readers: &[usize]) -> Activation {
+        match self.network.layers().get(index..index + 2) {
+            Some([Layer { op: Op::Conv2d(_), .. }, next])
+                if next.inputs == [Source::Layer(index)] && readers[index] == 1 =>
+            {
+                match next.op {
+                    Op::Relu => Activation::Relu,
+                    Op::Relu6 => Activation::Relu6,
+                    _ => Activation::None,
+                }
+            }
+            _ => Activation::None,
         }
     }
 

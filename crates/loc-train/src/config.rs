@@ -34,6 +34,9 @@ pub struct Config {
     /// A `filename,split` file; without one the split is drawn.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub split_file: Option<PathBuf>,
+    /// `I/K`: of the training photos the I-th of K folds validates, and the validation photos are left alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fold: Option<String>,
     /// Fraction of each class that validates, above 0 and below 1.
     pub val: f64,
     /// Seed of split, initial weights and order.
@@ -198,6 +201,7 @@ impl Default for Config {
             classes: None,
             objects: "largest".into(),
             split_file: None,
+            fold: None,
             val: 0.2,
             seed: 0,
             backbone: Backbone::FiveConv,
@@ -306,6 +310,11 @@ impl Config {
         if let Err((key, value, allowed)) = self.augment.check() {
             return fail(&format!("augment.{key}"), &value, allowed);
         }
+        if let Some(fold) = &self.fold
+            && self.fold_of().is_none()
+        {
+            return fail("fold", fold, "I/K with K of 2 or more and I from 1 to K is needed");
+        }
         if self.nesterov && self.momentum == 0.0 {
             return fail("nesterov", &self.nesterov, "it needs a momentum above 0");
         }
@@ -318,6 +327,14 @@ impl Config {
             }
             _ => Ok(()),
         }
+    }
+
+    /// The fold as two numbers, if there is one that can be.
+    #[must_use]
+    pub fn fold_of(&self) -> Option<(usize, usize)> {
+        let (i, k) = self.fold.as_ref()?.split_once('/')?;
+        let (i, k) = (i.trim().parse().ok()?, k.trim().parse().ok()?);
+        (k >= 2 && (1..=k).contains(&i)).then_some((i, k))
     }
 
     /// The losses as loc-model takes them.

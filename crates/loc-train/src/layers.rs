@@ -5,10 +5,12 @@ use std::path::Path;
 use crate::{Config, Run, TrainError};
 
 /// The built-in recipes: name and TOML.
-pub const RECIPES: [(&str, &str); 3] = [
+pub const RECIPES: [(&str, &str); 5] = [
     ("tutorial", include_str!("../recipes/tutorial.toml")),
     ("scratch", include_str!("../recipes/scratch.toml")),
+    ("compact", include_str!("../recipes/compact.toml")),
     ("transfer", include_str!("../recipes/transfer.toml")),
+    ("finetune", include_str!("../recipes/finetune.toml")),
 ];
 
 /// Some values of a [`Config`] and where they stand.
@@ -149,6 +151,7 @@ fn keys() -> Vec<String> {
         data_format: Some("x".into()),
         classes: Some(Vec::new()),
         split_file: Some("x".into()),
+        fold: Some("1/2".into()),
         init: Some("x".into()),
         backbone_weights: Some("x".into()),
         ..Config::default()

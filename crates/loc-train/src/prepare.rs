@@ -36,15 +36,19 @@ pub fn read_options(config: &Config) -> Result<ReadOptions, TrainError> {
     })
 }
 
-/// The split of the configuration's file, or one drawn by its seed.
+/// The split of the configuration's file, or one drawn by its seed; of it the fold, if one is asked for.
 ///
 /// # Errors
 ///
 /// [`TrainError::Data`] if the file does not fit the data set, or the data set cannot be split.
 pub fn choose_split(config: &Config, dataset: &Dataset) -> Result<Split, TrainError> {
-    Ok(match &config.split_file {
+    let split = match &config.split_file {
         Some(file) => split::read_csv(file, dataset)?,
         None => split::stratified(dataset, config.val, config.seed)?,
+    };
+    Ok(match config.fold_of() {
+        Some(fold) => split::fold(dataset, &split, fold, config.seed)?,
+        None => split,
     })
 }
 

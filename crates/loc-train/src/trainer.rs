@@ -99,7 +99,7 @@ pub fn resume(
         )));
     }
     // The split is the run's own, whatever became of the file it was read from; the weights are the checkpoint's.
-    let frozen = Config { split_file: Some(run.split()), init: None, ..config.clone() };
+    let frozen = Config { split_file: Some(run.split()), fold: None, init: None, ..config.clone() };
     let prepared = Prepared::new(&frozen, Some(weights), on)?;
     let json = run.read_json()?;
     if json.dataset.digest != prepared.digest {

@@ -175,7 +175,7 @@ fn what_would_change_the_mathematics_is_refused_on_resume() {
     let fixture = Fixture::new();
     let run = fixture.train("exp", &[("epochs", "1")]).unwrap().run;
     let message = go_on(&run, &[("epochs", "2"), ("lr", "0.5"), ("seed", "7")]).unwrap_err().to_string();
-    assert!(message.contains("lr: 0.01 → 0.5") && message.contains("seed: 0 → 7"), "{message}");
+    assert!(message.contains("lr: 0.001 → 0.5") && message.contains("seed: 0 → 7"), "{message}");
     // Another photo in the place of one of them.
     let photo = fixture.path("shapes/images/shape-00003.jpg");
     fs_err::copy(fixture.path("shapes/images/shape-00004.jpg"), photo).unwrap();

@@ -46,6 +46,11 @@ pub(crate) enum Command {
     Import(ImportArgs),
     /// Say what a model, an ONNX file or a run is
     Info(InfoArgs),
+    /// Pretrained weights of backbones: list, add
+    Weights {
+        #[command(subcommand)]
+        command: WeightsCommand,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -81,6 +86,8 @@ The run folder's path is printed on stdout; all else goes to stderr. Ctrl-C fini
 Examples:
   loc train --data photos/
   loc train --data photos/ --recipe tutorial --epochs 50
+  loc train --data photos/ --recipe transfer
+  loc train --data photos/ --seeds 0,1,2             mean and spread of three runs
   loc train --resume runs/train/exp
   loc train --resume runs/train/exp --epochs 60      extend a finished run
   loc train --config runs/train/exp/config.toml      repeat a run"
@@ -93,7 +100,7 @@ pub(crate) struct TrainArgs {
     #[command(flatten)]
     pub(crate) reading: ReadingArgs,
 
-    /// tutorial, scratch, or a file NAME.toml [default: scratch]
+    /// tutorial, scratch, compact, transfer, finetune, or a file NAME.toml [default: scratch]
     #[arg(long, value_name = "RECIPE")]
     pub(crate) recipe: Option<String>,
 
@@ -104,6 +111,10 @@ pub(crate) struct TrainArgs {
     /// A filename,split file instead of a drawn split
     #[arg(long, value_name = "FILE")]
     pub(crate) split_file: Option<PathBuf>,
+
+    /// Of the training photos the I-th of K folds validates; the validation photos are left alone
+    #[arg(long, value_name = "I/K")]
+    pub(crate) fold: Option<String>,
 
     /// Fraction of each class that validates [default: 0.2]
     #[arg(long, value_name = "FRACTION")]
@@ -128,6 +139,10 @@ pub(crate) struct TrainArgs {
     /// Seed of split, initial weights and order [default: 0]
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<String>,
+
+    /// Train once with each of these seeds, and print mean and spread
+    #[arg(long, value_name = "N,N,…", value_delimiter = ',', conflicts_with_all = ["seed", "resume"])]
+    pub(crate) seeds: Vec<u64>,
 
     /// Start from these weights: a loc model or a plain safetensors file
     #[arg(long, value_name = "MODEL")]
@@ -355,6 +370,22 @@ pub(crate) struct ImportArgs {
     /// Side of the network's square input, in pixels
     #[arg(long, default_value_t = 256, value_name = "N")]
     pub(crate) imgsz: u32,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum WeightsCommand {
+    /// Say which weights loc knows, and which are there
+    List,
+    /// Check a file with weights and keep it in the cache
+    #[command(after_help = "Example:\n  loc weights add efficientnet-lite0.safetensors")]
+    Add(AddArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AddArgs {
+    /// A state dict: safetensors or .pth
+    #[arg(value_name = "FILE")]
+    pub(crate) input: PathBuf,
 }
 
 #[derive(Debug, Args)]

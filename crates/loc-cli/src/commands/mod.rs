@@ -10,3 +10,4 @@ mod shared;
 mod sources;
 pub(crate) mod train;
 pub(crate) mod val;
+pub(crate) mod weights;

@@ -11,7 +11,7 @@ use loc_train::{Config, Evaluation, Event, Layer, Outcome, Provenance, Row, Run,
 use super::shared::use_threads;
 use crate::args::TrainArgs;
 use crate::output::{Exit, Output, escape};
-use crate::signals;
+use crate::signals::{self, Signals};
 
 /// Read where it is, if it is.
 const LOCAL_CONFIG: &str = "loc.toml";
@@ -28,6 +28,9 @@ pub(crate) fn run(args: &TrainArgs, output: &Output) -> Result<Exit> {
             let threads = rayon::current_num_threads();
             let version = env!("CARGO_PKG_VERSION").into();
             let provenance = Provenance { version, arguments, threads };
+            if !args.seeds.is_empty() {
+                return seeds(args, &config, &provenance, (&stop, &signals), output);
+            }
             let place = (&*args.project, &*args.name, args.exist_ok);
             loc_train::train(&config, place, &provenance, &stop, &mut |e| progress.show(e))?
         }
@@ -43,10 +46,62 @@ pub(crate) fn run(args: &TrainArgs, output: &Output) -> Result<Exit> {
     };
     progress.end();
     conclude(&outcome, output)?;
-    Ok(match outcome.status {
+    Ok(exit(&outcome, &signals))
+}
+
+fn exit(outcome: &Outcome, signals: &Signals) -> Exit {
+    match outcome.status {
         Status::Interrupted => signals.came().map_or(Exit::Failed, Exit::Signal),
         _ => Exit::Ok,
-    })
+    }
+}
+
+/// A run for each seed, then their figures together.
+fn seeds(
+    args: &TrainArgs,
+    config: &Config,
+    provenance: &Provenance,
+    (stop, signals): (&Stop, &Signals),
+    output: &Output,
+) -> Result<Exit> {
+    let mut reached = Vec::new();
+    for seed in &args.seeds {
+        let config = Config { seed: *seed, ..config.clone() };
+        let name = format!("{}-seed{seed}", args.name);
+        let mut progress = Progress::new(output);
+        let place = (&*args.project, &*name, args.exist_ok);
+        let outcome = loc_train::train(&config, place, provenance, stop, &mut |e| progress.show(e))?;
+        progress.end();
+        conclude(&outcome, output)?;
+        if outcome.status == Status::Interrupted {
+            return Ok(exit(&outcome, signals));
+        }
+        reached.extend(outcome.evaluation);
+    }
+    output.note(&spread(&reached));
+    Ok(Exit::Ok)
+}
+
+/// Mean and spread of several runs: the smallest and the largest.
+fn spread(all: &[Evaluation]) -> String {
+    let figures = |e: &Evaluation| {
+        [
+            ("accuracy", e.accuracy),
+            ("mean IoU", e.mean_iou),
+            ("IoU ≥ 0.5", e.iou50),
+            ("IoU ≥ 0.75", e.iou75),
+            ("localization accuracy", e.localization_accuracy),
+        ]
+    };
+    let all: Vec<_> = all.iter().map(figures).collect();
+    let mut text = format!("{} runs                     mean  smallest  largest", all.len());
+    for (i, (name, _)) in all.first().into_iter().flatten().enumerate() {
+        let values: Vec<f64> = all.iter().filter_map(|figures| figures[i].1).collect();
+        let mean = values.iter().sum::<f64>() / values.len().max(1) as f64;
+        let (low, high) = values.iter().fold((1.0f64, 0.0f64), |(l, h), v| (l.min(*v), h.max(*v)));
+        text += &format!("\n{name:<22} {mean:>8.3} {low:>9.3} {high:>8.3}");
+    }
+    text
 }
 
 /// Recipe, then file, then environment, then flags.
@@ -71,6 +126,7 @@ fn flags(args: &TrainArgs) -> Vec<Layer> {
         ("data_format", args.reading.data_format.clone()),
         ("objects", args.reading.objects.clone()),
         ("split_file", path(&args.split_file)),
+        ("fold", args.fold.clone()),
         ("val", args.val.clone()),
         ("epochs", args.epochs.clone()),
         ("batch", args.batch.clone()),

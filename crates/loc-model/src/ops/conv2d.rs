@@ -3,11 +3,11 @@
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp3, Device, Error, Layout, Result, Shape, Tensor, WithDType};
 use loc_net::Conv2d;
-use loc_net::kernels::ConvShape;
+use loc_net::kernels::{self, ConvShape};
 
 use super::cpu::{by_type, lent, values};
 use super::windows::every;
-use super::{Form, expect};
+use super::{Form, expect, relu, relu6};
 
 /// `y[o, i, j] = b[o] + Σ_{c,u,v} w[o, c, u, v] · x[c, i·s + u − p, j·s + v − p]`, zero outside x.
 ///
@@ -19,12 +19,47 @@ use super::{Form, expect};
 ///
 /// A Candle error if the shapes do not fit each other, or the kernel does not fit the input.
 pub fn conv2d(x: &Tensor, w: &Tensor, b: &Tensor, conv: &Conv2d, form: Form) -> Result<Tensor> {
+    activated(x, w, b, conv, Activation::None, form)
+}
+
+/// What is done with each output of a convolution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activation {
+    /// Nothing.
+    None,
+    /// [`relu`].
+    Relu,
+    /// [`relu6`].
+    Relu6,
+}
+
+/// [`conv2d`] and what is done with its outputs, as one operation: what lies between is never kept.
+///
+/// # Errors
+///
+/// As [`conv2d`].
+pub fn activated(
+    x: &Tensor,
+    w: &Tensor,
+    b: &Tensor,
+    conv: &Conv2d,
+    activation: Activation,
+    form: Form,
+) -> Result<Tensor> {
     let (n, shape) = checked(x, w, b, conv)?;
     match form {
         Form::Kernels => {
-            x.contiguous()?.apply_op3(&w.contiguous()?, &b.contiguous()?, Convolution { n, shape })
+            let op = Convolution { n, shape, activation };
+            x.contiguous()?.apply_op3(&w.contiguous()?, &b.contiguous()?, op)
         }
-        Form::Composed => composed(x, w, b, &shape),
+        Form::Composed => {
+            let y = composed(x, w, b, &shape)?;
+            match activation {
+                Activation::None => Ok(y),
+                Activation::Relu => relu(&y, form),
+                Activation::Relu6 => relu6(&y, form),
+            }
+        }
     }
 }
 
@@ -68,6 +103,7 @@ fn composed(x: &Tensor, w: &Tensor, b: &Tensor, shape: &ConvShape) -> Result<Ten
 struct Convolution {
     n: usize,
     shape: ConvShape,
+    activation: Activation,
 }
 
 impl CustomOp3 for Convolution {
@@ -89,6 +125,11 @@ impl CustomOp3 for Convolution {
             let mut y: Vec<T> = vec![0.0; self.n * self.shape.out_len()];
             let (x, w, b) = (values(op, x, x_layout)?, values(op, w, w_layout)?, values(op, b, b_layout)?);
             kernel::forward(&self.shape, self.n, x, w, b, &mut y);
+            match self.activation {
+                Activation::None => {}
+                Activation::Relu => kernels::relu::in_place(&mut y),
+                Activation::Relu6 => kernels::relu::in_place6(&mut y),
+            }
             let dims = (self.n, self.shape.conv.out_channels, oh, ow);
             Ok((T::to_cpu_storage_owned(y), Shape::from(dims)))
         })
@@ -99,15 +140,27 @@ impl CustomOp3 for Convolution {
         x: &Tensor,
         w: &Tensor,
         b: &Tensor,
-        _y: &Tensor,
+        y: &Tensor,
         gy: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let (op, Convolution { n, shape }) = (self.name(), self);
+        let (op, Convolution { n, shape, activation }) = (self.name(), self);
         let gy = gy.contiguous()?;
-        let lent_x = x.storage_and_layout();
+        let (lent_x, lent_y) = (x.storage_and_layout(), y.storage_and_layout());
         let (lent_w, lent_gy) = (w.storage_and_layout(), gy.storage_and_layout());
         by_type!(op, x.dtype(), conv2d, |T, kernel| {
-            let gy_values = lent(op, &lent_gy)?;
+            let mut masked: Vec<T> = Vec::new();
+            let gy_values: &[T] = match activation {
+                Activation::None => lent(op, &lent_gy)?,
+                _ => {
+                    masked.resize(gy.elem_count(), 0.0);
+                    let (y, gy) = (lent(op, &lent_y)?, lent(op, &lent_gy)?);
+                    match activation {
+                        Activation::Relu6 => kernels::relu::backward6(y, gy, &mut masked),
+                        _ => kernels::relu::backward(y, gy, &mut masked),
+                    }
+                    &masked
+                }
+            };
             let (mut gx, mut gw, mut gb) = (None, None, None);
             // Nobody wants the photo's own gradient: it would cost the first convolution a third of its backward.
             if x.track_op() {

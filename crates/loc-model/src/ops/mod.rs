@@ -25,7 +25,7 @@ pub use adam::{AdamMove, adam_move};
 pub use avgpool2d::avgpool2d;
 pub(crate) use chain::Convolutions;
 pub use conv_pool_relu::conv_pool_relu;
-pub use conv2d::conv2d;
+pub use conv2d::{Activation, activated, conv2d};
 pub use linear::linear;
 pub(crate) use linear::linear_to_sink;
 pub use maps::{Dropout, affine, expectation, profile, upsample};

@@ -24,6 +24,26 @@ pub fn forward<F: Float + Send + Sync>(x: &[F], y: &mut [F]) {
     });
 }
 
+/// `y = max(y, 0)`, where it lies.
+pub fn in_place<F: Float + Send + Sync>(y: &mut [F]) {
+    y.par_chunks_mut(CHUNK).for_each(|y| {
+        for y in y {
+            *y = if *y < F::default() { F::default() } else { *y };
+        }
+    });
+}
+
+/// `y = min(max(y, 0), 6)`, where it lies.
+pub fn in_place6<F: Float + Send + Sync>(y: &mut [F]) {
+    let six = F::from(6u16);
+    y.par_chunks_mut(CHUNK).for_each(|y| {
+        for y in y {
+            let above = if *y < F::default() { F::default() } else { *y };
+            *y = if above > six { six } else { above };
+        }
+    });
+}
+
 /// `y = min(max(x, 0), 6)`.
 ///
 /// # Panics

@@ -1,6 +1,6 @@
 //! Relu: its values, its gradient beside and at the kink. The form is its own plain twin.
 
-use super::{backward, backward6, forward, forward6};
+use super::{backward, backward6, forward, forward6, in_place, in_place6};
 use crate::kernels::testing::{check_gradient, numbers, weighted};
 
 #[test]
@@ -16,6 +16,14 @@ fn values_and_the_gradient_at_zero() {
     forward6(&[-1.0, 2.0, 6.0, 9.0, f32::NAN], &mut y);
     assert_eq!(y[..4], [0.0, 2.0, 6.0, 6.0]);
     assert!(y[4].is_nan());
+    let mut z = [-1.0f32, 2.0, 6.0, 9.0, f32::NAN];
+    in_place6(&mut z);
+    assert_eq!(z[..4], [0.0, 2.0, 6.0, 6.0]);
+    assert!(z[4].is_nan());
+    let mut z = [-1.0f32, 9.0, f32::NAN];
+    in_place(&mut z);
+    assert_eq!(z[..2], [0.0, 9.0]);
+    assert!(z[2].is_nan());
     let mut gx = [7.0f32; 3];
     backward6(&[0.0, 2.0, 6.0], &[3.0, 4.0, 5.0], &mut gx);
     assert_eq!(gx, [0.0, 4.0, 0.0]);

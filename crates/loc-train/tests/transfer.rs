@@ -1,0 +1,133 @@
+//! Training heads on a frozen backbone, and a backbone end to end, on a few drawn photos and random weights.
+
+#![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+
+use std::path::PathBuf;
+
+use loc_model::init::{self, Scheme};
+use loc_net::{Backbone, Head, InputShape, NetworkConfig, Normalization, Weight, Weights};
+use loc_train::{Config, Event, Layer, Outcome, Provenance, Status, Stop, TrainError, resume, train};
+
+/// EfficientNet-Lite0's names for random weights, its batch normalisation doing nothing.
+fn state_dict() -> Weights {
+    let config = NetworkConfig {
+        input: InputShape { height: 64, width: 64 },
+        classes: 2,
+        backbone: Backbone::Lite0,
+        head: Head::Edges,
+    };
+    let network = config.build(&Normalization::IDENTITY).unwrap();
+    let mut state = Weights::default();
+    for (name, weight) in init::weights(&network, Scheme::He, 5).0 {
+        let Some(name) = name.strip_suffix(".weight").filter(|_| weight.shape.len() == 4) else { continue };
+        let (conv, norm) = match name.split_once('.') {
+            None if name == "stem" => ("_conv_stem".to_owned(), "_bn0".to_owned()),
+            None if name == "top" => ("_conv_head".to_owned(), "_bn1".to_owned()),
+            None => continue,
+            Some((block, part)) => {
+                let block = format!("_blocks.{}", block.strip_prefix("block").unwrap());
+                let n = ["expand", "depthwise", "project"].iter().position(|p| *p == part).unwrap();
+                (format!("{block}._{part}_conv"), format!("{block}._bn{n}"))
+            }
+        };
+        let channels = weight.shape[0];
+        for (what, value) in [("weight", 1.0), ("bias", 0.0), ("running_mean", 0.0), ("running_var", 0.999)] {
+            let data = vec![value; channels];
+            state.0.insert(format!("{norm}.{what}"), Weight { shape: vec![channels], data });
+        }
+        state.0.insert(format!("{conv}.weight"), weight);
+    }
+    state
+}
+
+struct Fixture {
+    folder: tempfile::TempDir,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        loc_data::shapes::generate(&folder.path().join("shapes"), 15, 1).unwrap();
+        let bytes = loc_model::weights::to_bytes(&state_dict(), None).unwrap();
+        fs_err::write(folder.path().join("efficientnet-lite0.safetensors"), bytes).unwrap();
+        Self { folder }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn train(
+        &self,
+        name: &str,
+        recipe: &str,
+        weights: &str,
+        on: &mut dyn FnMut(&Event, &Stop),
+    ) -> Result<Outcome, TrainError> {
+        let (data, weights) =
+            (self.path("shapes").display().to_string(), self.path(weights).display().to_string());
+        let values = [
+            ("data", data.as_str()),
+            ("backbone_weights", &weights),
+            ("imgsz", "64"),
+            ("epochs", "2"),
+            ("batch", "4"),
+            ("copies", "2"),
+        ];
+        let layers: Vec<Layer> =
+            values.iter().map(|(key, value)| Layer::value(format!("--{key}"), key, value)).collect();
+        let config = Config::resolve(Some(recipe), &layers)?;
+        let provenance = Provenance { version: "0".into(), arguments: Vec::new(), threads: 2 };
+        let (stop, project) = (Stop::default(), self.path("runs"));
+        train(&config, (&project, name, false), &provenance, &stop, &mut |e| on(&e, &stop))
+    }
+}
+
+#[test]
+fn a_frozen_backbone_stays_and_its_run_resumes_to_the_bit() {
+    let fixture = Fixture::new();
+    let whole = fixture.train("whole", "transfer", "", &mut |_, _| {}).unwrap();
+    let weights = loc_model::weights::load(&whole.run.last()).unwrap().weights;
+    let conv = &state_dict().0["_blocks.3._depthwise_conv.weight"].data;
+    let kept = weights.values("block3.depthwise.weight");
+    assert!(
+        kept.iter().zip(conv).all(|(a, b)| (a - b).abs() < 1e-6),
+        "the backbone's weights are the file's"
+    );
+    let scales = weights.values("whole_standard.weight");
+    assert!(scales.iter().any(|s| (s - 1.0).abs() > 0.1), "features are standardised");
+    for stop_at in 1..=5 {
+        let mut steps = 0;
+        let stopped = fixture
+            .train(&format!("stop-{stop_at}"), "transfer", "", &mut |event, stop| {
+                if matches!(event, Event::Step { .. }) {
+                    steps += 1;
+                    if steps == stop_at {
+                        stop.ask();
+                    }
+                }
+            })
+            .unwrap();
+        assert_eq!(stopped.status, Status::Interrupted, "stopped at step {stop_at}");
+        let resumed = resume(stopped.run, &[], &Stop::default(), &mut |_| {}).unwrap();
+        let bytes = |outcome: &Outcome| fs_err::read(outcome.run.last()).unwrap();
+        assert!(bytes(&resumed) == bytes(&whole), "stopped at step {stop_at}, the model has other bytes");
+    }
+}
+
+#[test]
+fn end_to_end_the_backbone_moves_too() {
+    let fixture = Fixture::new();
+    let run = fixture.train("tuned", "finetune", "", &mut |_, _| {}).unwrap().run;
+    let weights = loc_model::weights::load(&run.last()).unwrap().weights;
+    let before = &state_dict().0["_blocks.3._depthwise_conv.weight"].data;
+    assert!(weights.values("block3.depthwise.weight").iter().zip(before).any(|(a, b)| (a - b).abs() > 1e-6));
+}
+
+#[test]
+fn without_weights_the_error_says_how_to_get_them() {
+    let fixture = Fixture::new();
+    let message = fixture.train("none", "transfer", "nowhere", &mut |_, _| {}).unwrap_err().to_string();
+    assert!(message.contains("nowhere") && message.contains("--backbone-weights"), "{message}");
+    assert!(!fixture.path("runs/none").exists(), "a refused run leaves no folder");
+}
