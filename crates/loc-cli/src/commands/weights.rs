@@ -27,7 +27,7 @@ pub(crate) fn list(output: &Output) -> Result<Exit> {
 /// Keeps a file's tensors as they are, once they are known to be those of a backbone.
 pub(crate) fn add(args: &AddArgs, output: &Output) -> Result<Exit> {
     let known = CATALOGUE[0];
-    let found = loc_model::import::read(&args.input)?;
+    let weights = loc_model::import::read_published(&args.input)?;
     let config = NetworkConfig {
         input: InputShape { height: 224, width: 224 },
         classes: 1,
@@ -35,13 +35,12 @@ pub(crate) fn add(args: &AddArgs, output: &Output) -> Result<Exit> {
         head: Head::Edges,
     };
     let network = config.build(&Normalization::IDENTITY)?;
-    loc_model::pretrained::lite0(&network, &found.weights)
-        .with_context(|| args.input.display().to_string())?;
+    loc_model::pretrained::lite0(&network, &weights).with_context(|| args.input.display().to_string())?;
     let path = cached(known.name).ok_or_else(no_cache)?;
     if let Some(folder) = path.parent() {
         fs_err::create_dir_all(folder)?;
     }
-    write_whole(&path, &loc_model::weights::to_bytes(&found.weights, None)?)?;
+    write_whole(&path, &loc_model::weights::to_bytes(&weights, None)?)?;
     output.note(&format!("{} ({}, {})", known.name, known.licence, known.origin));
     output.data(&path.display().to_string())?;
     Ok(Exit::Ok)

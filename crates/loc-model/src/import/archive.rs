@@ -5,6 +5,7 @@ use std::io::{Cursor, Read};
 use zip::{CompressionMethod, ZipArchive};
 
 use super::ImportError;
+use super::tensor::Storages;
 
 /// Largest pickle that is read: 32 MiB describe some 200,000 tensors.
 const MAX_PICKLE: u64 = 32 << 20;
@@ -45,16 +46,6 @@ impl<'a> Archive<'a> {
         self.entry("data.pkl", MAX_PICKLE)
     }
 
-    /// The bytes of a tensor's storage.
-    pub(super) fn storage(&mut self, key: &str) -> Result<Vec<u8>, ImportError> {
-        self.entry(&format!("data/{key}"), self.size as u64)
-    }
-
-    /// Bytes of the file.
-    pub(super) fn size(&self) -> usize {
-        self.size
-    }
-
     fn entry(&mut self, name: &str, limit: u64) -> Result<Vec<u8>, ImportError> {
         let name = format!("{}{name}", self.root);
         let fail = |reason: String| ImportError::Archive(format!("entry `{name}`: {reason}"));
@@ -74,6 +65,16 @@ impl<'a> Archive<'a> {
             return Err(fail(format!("{} bytes where {size} are announced", bytes.len())));
         }
         Ok(bytes)
+    }
+}
+
+impl Storages for Archive<'_> {
+    fn size(&self) -> usize {
+        self.size
+    }
+
+    fn storage(&mut self, key: &str) -> Result<Vec<u8>, ImportError> {
+        self.entry(&format!("data/{key}"), self.size as u64)
     }
 }
 

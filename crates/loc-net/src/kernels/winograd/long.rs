@@ -23,7 +23,7 @@ pub(super) const OTHERS: [[f32; 4]; 4] = [
 /// `Π (x² − q²)` over all four.
 pub(super) const ALL: [f32; 5] = [0.5625, -3.953_125, 8.203_125, -5.8125, 1.0];
 
-/// `G`: the kernel as a polynomial, evaluated at the points 0, ±[`POINTS`] and ∞, over what `Bᵀ` makes of x there.
+/// `G`: the kernel as a polynomial, evaluated at the points 0, ±1, ±2, ±½, ±¾ and ∞, over what `Bᵀ` makes of x there.
 pub const KERNEL: [[f64; TAPS]; INPUTS] = {
     let mut matrix = [[0.0; TAPS]; INPUTS];
     matrix[0][0] = 1.0 / ALL[0] as f64;
@@ -44,7 +44,8 @@ pub const KERNEL: [[f64; TAPS]; INPUTS] = {
     matrix
 };
 
-/// `Bᵀ`: of the row of p the coefficients of x (x + p) · [`OTHERS`], of the first [`ALL`], of the last x · [`ALL`].
+/// `Bᵀ`: the row of p holds the coefficients of x (x + p) · Π (x² − q²) over the other points, the first those of
+/// Π (x² − q²) over all, the last the same times x.
 pub const INPUT: [[f64; INPUTS]; INPUTS] = {
     let mut matrix = [[0.0; INPUTS]; INPUTS];
     let mut k = 0;
