@@ -31,6 +31,7 @@ fn main() -> ExitCode {
             DataCommand::Sample(args) => commands::data::sample(&args, &output),
         },
         Command::Train(args) => commands::train::run(&args, &output),
+        Command::LrFind(args) => commands::lr_find::run(&args, &output),
         Command::Val(args) => commands::val::run(&args, &output),
         Command::Predict(args) => commands::predict::run(&args, &output),
         Command::Export(args) => commands::export::run(&args, &output),

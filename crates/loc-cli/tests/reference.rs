@@ -9,7 +9,7 @@ use std::path::Path;
 
 use common::Desk;
 
-const COMMANDS: [&[&str]; 16] = [
+const COMMANDS: [&[&str]; 17] = [
     &[],
     &["data"],
     &["data", "check"],
@@ -18,6 +18,7 @@ const COMMANDS: [&[&str]; 16] = [
     &["data", "split"],
     &["data", "sample"],
     &["train"],
+    &["lr-find"],
     &["val"],
     &["predict"],
     &["export"],

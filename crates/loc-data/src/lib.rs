@@ -22,7 +22,7 @@ mod memory;
 #[cfg(feature = "draw")]
 pub mod mosaic;
 mod photo;
-mod random;
+pub mod random;
 mod sample;
 pub mod shapes;
 pub mod split;

@@ -6,7 +6,7 @@
 /// A key is a list of numbers, for example `[seed, epoch]`: two keys that differ in any place give unrelated
 /// sequences, and a sequence can be begun anywhere without drawing those before it.
 #[derive(Debug, Clone)]
-pub(crate) struct Random(u64);
+pub struct Random(u64);
 
 const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
 
@@ -19,40 +19,41 @@ fn mix(mut z: u64) -> u64 {
 
 impl Random {
     /// Begins the sequence of a key.
-    pub(crate) fn keyed(key: &[u64]) -> Self {
+    #[must_use]
+    pub fn keyed(key: &[u64]) -> Self {
         Self(key.iter().fold(GOLDEN, |state, part| mix(state.wrapping_add(GOLDEN) ^ mix(*part))))
     }
 
     /// 64 even bits.
-    pub(crate) fn bits(&mut self) -> u64 {
+    pub fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(GOLDEN);
         mix(self.0)
     }
 
     /// Even in 0..1, 1 excluded.
     #[expect(clippy::cast_precision_loss, reason = "24 bits are exact in an f32")]
-    pub(crate) fn unit(&mut self) -> f32 {
+    pub fn unit(&mut self) -> f32 {
         (self.bits() >> 40) as f32 / 16_777_216.0
     }
 
     /// Even in `low..high`.
-    pub(crate) fn range(&mut self, low: f32, high: f32) -> f32 {
+    pub fn range(&mut self, low: f32, high: f32) -> f32 {
         low + (high - low) * self.unit()
     }
 
     /// True with the given probability.
-    pub(crate) fn chance(&mut self, probability: f32) -> bool {
+    pub fn chance(&mut self, probability: f32) -> bool {
         self.unit() < probability
     }
 
     /// Even in `0..n`; 0 if `n` is 0. Multiply-shift: its bias is below `n` in 2⁶⁴.
     #[expect(clippy::cast_possible_truncation, reason = "the result is below n, which is a usize")]
-    pub(crate) fn below(&mut self, n: usize) -> usize {
+    pub fn below(&mut self, n: usize) -> usize {
         ((u128::from(self.bits()) * n as u128) >> 64) as usize
     }
 
     /// Fisher–Yates.
-    pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
+    pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             items.swap(last, self.below(last + 1));
         }

@@ -5,10 +5,12 @@
 
 use std::collections::BTreeMap;
 
+use candle_core::Tensor;
 use loc_data::Loader;
+use loc_data::random::Random;
 use loc_infer::NormBox;
-use loc_model::Model;
 use loc_model::loss::LossConfig;
+use loc_model::{Input, Model, ModelOutput};
 use serde::Serialize;
 
 use crate::TrainError;
@@ -50,6 +52,52 @@ pub struct Evaluation {
     pub baseline: Option<Baseline>,
     /// By class name.
     pub per_class: BTreeMap<String, ClassMetrics>,
+    /// How far the figures are from chance; of [`evaluate`] alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub intervals: Option<Intervals>,
+}
+
+/// 95 % intervals by the bootstrap (Efron 1979): the 2.5th and the 97.5th percentile of a figure over 2,000 sets of as
+/// many samples, drawn from the samples with replacement. What another draw of photos would have changed, not what
+/// another training would.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Intervals {
+    /// Of the accuracy.
+    pub accuracy: [f64; 2],
+    /// Of the mean IoU.
+    pub mean_iou: [f64; 2],
+    /// Of the share with an IoU of 0.5 or more.
+    pub iou50: [f64; 2],
+    /// Of the share with an IoU of 0.75 or more.
+    pub iou75: [f64; 2],
+    /// Of the localization accuracy.
+    pub localization_accuracy: [f64; 2],
+}
+
+impl Intervals {
+    fn of(seen: &[Seen]) -> Option<Self> {
+        const SETS: usize = 2000;
+        if seen.is_empty() {
+            return None;
+        }
+        let mut random = Random::keyed(&[0x626F_6F74, seen.len() as u64]);
+        let mut figures: [Vec<f64>; 5] = std::array::from_fn(|_| Vec::with_capacity(SETS));
+        for _ in 0..SETS {
+            let mut sums = [0.0; 5];
+            for _ in seen {
+                let Seen { right, iou, .. } = seen[random.below(seen.len())];
+                let is = |yes: bool| f64::from(u8::from(yes));
+                let own = [is(right), iou, is(iou >= 0.5), is(iou >= 0.75), is(right && iou >= 0.5)];
+                sums.iter_mut().zip(own).for_each(|(sum, v)| *sum += v);
+            }
+            figures.iter_mut().zip(sums).for_each(|(all, sum)| all.push(sum / seen.len() as f64));
+        }
+        let [accuracy, mean_iou, iou50, iou75, localization_accuracy] = figures.map(|mut all| {
+            all.sort_by(f64::total_cmp);
+            [all[SETS / 40], all[SETS - 1 - SETS / 40]]
+        });
+        Some(Self { accuracy, mean_iou, iou50, iou75, localization_accuracy })
+    }
 }
 
 /// How the constant answer does: always the training samples' majority class and median box.
@@ -109,7 +157,8 @@ struct Seen {
     iou: f64,
 }
 
-/// Runs the model over all samples of a loader.
+/// Runs the model over all samples of a loader. With `flip` each photo is seen mirrored as well, and the answers are
+/// averaged.
 ///
 /// # Errors
 ///
@@ -119,14 +168,32 @@ pub fn evaluate(
     loader: &Loader,
     loss: &LossConfig,
     classes: &[String],
-    batch: usize,
+    (batch, flip): (usize, bool),
     baseline: Option<Baseline>,
 ) -> Result<Evaluation, TrainError> {
     let batches = loader.in_order(batch).map(|batch| Tensors::of(batch?, model.device()));
-    judge(model, batches, loss, classes, baseline)
+    let answer = |input: &Input| if flip { both_ways(model, input) } else { Ok(model.judge(input)?) };
+    let (evaluation, seen) = look(answer, batches, loss, classes, baseline)?;
+    Ok(Evaluation { intervals: Intervals::of(&seen), ..evaluation })
 }
 
-/// As [`evaluate`], over batches.
+/// What a model says of photos and of their mirror images, averaged.
+fn both_ways(model: &Model, input: &Input) -> Result<ModelOutput, TrainError> {
+    let plain = model.judge(input)?;
+    let Input::Images(images) = input else { return Ok(plain) };
+    let mirrored = model.judge(&Input::Images(images.flip(&[2])?))?;
+    let b = &mirrored.boxes;
+    // x1 becomes 1 − x2, and x2 1 − x1.
+    let (left, right) = ((1.0 - b.narrow(1, 2, 1)?)?, (1.0 - b.narrow(1, 0, 1)?)?);
+    let back = Tensor::cat(&[left, b.narrow(1, 1, 1)?, right, b.narrow(1, 3, 1)?], 1)?;
+    Ok(ModelOutput {
+        logits: ((plain.logits + mirrored.logits)? * 0.5)?,
+        boxes: ((plain.boxes + back)? * 0.5)?,
+        edges: None,
+    })
+}
+
+/// As [`evaluate`], over batches, without intervals.
 pub(crate) fn judge(
     model: &Model,
     batches: impl Iterator<Item = Result<Tensors, TrainError>>,
@@ -134,11 +201,22 @@ pub(crate) fn judge(
     classes: &[String],
     baseline: Option<Baseline>,
 ) -> Result<Evaluation, TrainError> {
+    Ok(look(|input| Ok(model.judge(input)?), batches, loss, classes, baseline)?.0)
+}
+
+/// Looks at what is answered to each batch.
+fn look(
+    answer: impl Fn(&Input) -> Result<ModelOutput, TrainError>,
+    batches: impl Iterator<Item = Result<Tensors, TrainError>>,
+    loss: &LossConfig,
+    classes: &[String],
+    baseline: Option<Baseline>,
+) -> Result<(Evaluation, Vec<Seen>), TrainError> {
     let mut seen = Vec::new();
     let mut sum = Loss::default();
     for tensors in batches {
         let tensors = tensors?;
-        let output = model.judge(&tensors.input)?;
+        let output = answer(&tensors.input)?;
         let losses = loss.compute(&output, &tensors.labels, &tensors.boxes)?;
         sum.add(&losses, tensors.n)?;
         let logits: Vec<Vec<f32>> = output.logits.to_vec2()?;
@@ -160,7 +238,7 @@ pub(crate) fn judge(
         };
         (name.clone(), metrics)
     });
-    Ok(Evaluation {
+    let evaluation = Evaluation {
         samples: seen.len(),
         accuracy: share(all(), |s| s.right),
         mean_iou: mean(all().map(|s| s.iou)),
@@ -171,7 +249,9 @@ pub(crate) fn judge(
         loss: (!seen.is_empty()).then(|| sum.over(seen.len())),
         baseline,
         per_class: per_class.collect(),
-    })
+        intervals: None,
+    };
+    Ok((evaluation, seen))
 }
 
 impl Loss {

@@ -1,12 +1,14 @@
-//! The commands and flags, as people type them. Those of `loc data`: `data`.
+//! The commands and flags, as people type them. Those of `loc data`: `data`, of training: `train`.
 
 mod data;
+mod train;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use self::data::{CheckArgs, DataArgs, DataCommand, SampleArgs, ShowArgs, SplitArgs, StatsArgs};
+pub(crate) use self::train::{ConfigArgs, LrFindArgs, TrainArgs};
 use crate::output::Color;
 
 /// Train and ship single-object localizers: one photo in, one class and one box out.
@@ -34,6 +36,8 @@ pub(crate) enum Command {
     },
     /// Train a model
     Train(Box<TrainArgs>),
+    /// Try learning rates, from small to large, and plot the losses
+    LrFind(Box<LrFindArgs>),
     /// Judge a model on annotated photos
     #[command(visible_alias = "eval")]
     Val(ValArgs),
@@ -78,119 +82,6 @@ pub(crate) struct ReadingArgs {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Values come from the recipe, then loc.toml (or --config), then LOC_* in the environment, then \
-flags; the later wins.
-
-The run folder's path is printed on stdout; all else goes to stderr. Ctrl-C finishes the step and saves (exit 130).
-
-Examples:
-  loc train --data photos/
-  loc train --data photos/ --recipe tutorial --epochs 50
-  loc train --data photos/ --recipe transfer
-  loc train --data photos/ --seeds 0,1,2             mean and spread of three runs
-  loc train --resume runs/train/exp
-  loc train --resume runs/train/exp --epochs 60      extend a finished run
-  loc train --config runs/train/exp/config.toml      repeat a run"
-)]
-pub(crate) struct TrainArgs {
-    /// Folder with photos and annotations, or a CSV file
-    #[arg(long, value_name = "DATA")]
-    pub(crate) data: Option<PathBuf>,
-
-    #[command(flatten)]
-    pub(crate) reading: ReadingArgs,
-
-    /// tutorial, scratch, compact, transfer, finetune, or a file NAME.toml [default: scratch]
-    #[arg(long, value_name = "RECIPE")]
-    pub(crate) recipe: Option<String>,
-
-    /// File with values over the recipe's [default: loc.toml, where there is one]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) config: Option<PathBuf>,
-
-    /// A filename,split file instead of a drawn split
-    #[arg(long, value_name = "FILE")]
-    pub(crate) split_file: Option<PathBuf>,
-
-    /// Of the training photos the I-th of K folds validates; the validation photos are left alone
-    #[arg(long, value_name = "I/K")]
-    pub(crate) fold: Option<String>,
-
-    /// Fraction of each class that validates [default: 0.2]
-    #[arg(long, value_name = "FRACTION")]
-    pub(crate) val: Option<String>,
-
-    /// Passes over the training photos
-    #[arg(long, value_name = "N")]
-    pub(crate) epochs: Option<String>,
-
-    /// Photos a step
-    #[arg(long, value_name = "N")]
-    pub(crate) batch: Option<String>,
-
-    /// Learning rate
-    #[arg(long, value_name = "X")]
-    pub(crate) lr: Option<String>,
-
-    /// Side of the network's square input, in pixels [default: 256]
-    #[arg(long, value_name = "N")]
-    pub(crate) imgsz: Option<String>,
-
-    /// Seed of split, initial weights and order [default: 0]
-    #[arg(long, value_name = "N")]
-    pub(crate) seed: Option<String>,
-
-    /// Train once with each of these seeds, and print mean and spread
-    #[arg(long, value_name = "N,N,…", value_delimiter = ',', conflicts_with_all = ["seed", "resume"])]
-    pub(crate) seeds: Vec<u64>,
-
-    /// Start from these weights: a loc model or a plain safetensors file
-    #[arg(long, value_name = "MODEL")]
-    pub(crate) init: Option<PathBuf>,
-
-    /// Pretrained weights of the backbone: a file, or a folder that holds it [default: the cache of `loc weights`]
-    #[arg(long, value_name = "FILE|DIR")]
-    pub(crate) backbone_weights: Option<PathBuf>,
-
-    /// cpu or cuda:N [default: cpu]
-    #[arg(long, value_name = "DEVICE")]
-    pub(crate) device: Option<String>,
-
-    /// Threads that decode photos [default: one a core]
-    #[arg(long, value_name = "N")]
-    pub(crate) workers: Option<String>,
-
-    /// Threads that compute [default: one a core]
-    #[arg(long, value_name = "N")]
-    pub(crate) threads: Option<String>,
-
-    /// Which epochs' checkpoints stay beside best and last: all, last:N or best [default: all]
-    #[arg(long, value_name = "WHICH")]
-    pub(crate) keep: Option<String>,
-
-    /// Stop after so many epochs without a better one [default: 0, never]
-    #[arg(long, value_name = "N")]
-    pub(crate) patience: Option<String>,
-
-    /// Folder of the run folders
-    #[arg(long, value_name = "DIR", default_value = "runs/train")]
-    pub(crate) project: PathBuf,
-
-    /// Name of the run folder; a number is added where it is taken
-    #[arg(long, default_value = "exp")]
-    pub(crate) name: String,
-
-    /// Use the run folder again and remove what is in it
-    #[arg(long)]
-    pub(crate) exist_ok: bool,
-
-    /// Go on with a run: this one, or the one that began last
-    #[arg(long, value_name = "RUN", num_args = 0..=1, default_missing_value = "", conflicts_with_all = ["recipe", "config", "exist_ok"])]
-    pub(crate) resume: Option<PathBuf>,
-}
-
-#[derive(Debug, Args)]
-#[command(
     after_help = "Without --split-file the split is the one recorded in the model's run folder, else one drawn by \
 seed 0.
 
@@ -222,6 +113,14 @@ pub(crate) struct ValArgs {
     /// How to print
     #[arg(long, value_enum, default_value_t = TextFormat::Text)]
     pub(crate) format: TextFormat,
+
+    /// Look at each photo mirrored as well, and average the answers
+    #[arg(long)]
+    pub(crate) flip: bool,
+
+    /// With --format json: the figures' 95 % intervals too
+    #[arg(long)]
+    pub(crate) intervals: bool,
 
     /// Gates, any of: acc, iou, iou50, iou75, loc_acc
     #[arg(long, value_delimiter = ',', value_name = "METRIC=X,…")]

@@ -5,6 +5,7 @@ pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod info;
 mod labels;
+pub(crate) mod lr_find;
 pub(crate) mod predict;
 mod shared;
 mod sources;

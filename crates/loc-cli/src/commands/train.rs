@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use loc_train::{Config, Evaluation, Event, Layer, Outcome, Provenance, Row, Run, Status, Stop};
 
 use super::shared::use_threads;
-use crate::args::TrainArgs;
+use crate::args::{ConfigArgs, TrainArgs};
 use crate::output::{Exit, Output, escape};
 use crate::signals::{self, Signals};
 
@@ -22,7 +22,7 @@ pub(crate) fn run(args: &TrainArgs, output: &Output) -> Result<Exit> {
     let mut progress = Progress::new(output);
     let outcome = match &args.resume {
         None => {
-            let config = configuration(args)?;
+            let config = configuration(&args.config)?;
             use_threads(config.threads)?;
             let arguments = std::env::args().skip(1).collect();
             let threads = rayon::current_num_threads();
@@ -39,7 +39,7 @@ pub(crate) fn run(args: &TrainArgs, output: &Output) -> Result<Exit> {
                 true => Run::latest(&args.project)?,
                 false => Run::open(path)?,
             };
-            let overrides = flags(args);
+            let overrides = flags(&args.config);
             use_threads(Config::of_run(&run, &overrides)?.threads)?;
             loc_train::resume(run, &overrides, &stop, &mut |e| progress.show(e))?
         }
@@ -105,7 +105,7 @@ fn spread(all: &[Evaluation]) -> String {
 }
 
 /// Recipe, then file, then environment, then flags.
-fn configuration(args: &TrainArgs) -> Result<Config> {
+pub(super) fn configuration(args: &ConfigArgs) -> Result<Config> {
     let mut layers = Vec::new();
     let file = args.config.as_deref().or_else(|| Some(Path::new(LOCAL_CONFIG)).filter(|p| p.is_file()));
     if let Some(path) = file {
@@ -119,7 +119,7 @@ fn configuration(args: &TrainArgs) -> Result<Config> {
 }
 
 /// The flags that were given, as a layer each.
-fn flags(args: &TrainArgs) -> Vec<Layer> {
+fn flags(args: &ConfigArgs) -> Vec<Layer> {
     let path = |p: &Option<std::path::PathBuf>| p.as_ref().map(|p| p.display().to_string());
     let values = [
         ("data", path(&args.data)),
@@ -181,17 +181,17 @@ pub(crate) fn verdict(e: &Evaluation) -> String {
 }
 
 /// Shows events: a bar on a terminal, a line an epoch elsewhere.
-struct Progress<'a> {
+pub(super) struct Progress<'a> {
     output: &'a Output,
     bar: Option<ProgressBar>,
 }
 
 impl<'a> Progress<'a> {
-    fn new(output: &'a Output) -> Self {
+    pub(super) fn new(output: &'a Output) -> Self {
         Self { output, bar: None }
     }
 
-    fn show(&mut self, event: Event) {
+    pub(super) fn show(&mut self, event: Event) {
         match event {
             Event::Warning(text) => self.output.warn(&text),
             Event::Ready { run, train, val, classes, parameters, epochs, resumed, .. } => {
@@ -242,7 +242,7 @@ impl<'a> Progress<'a> {
         }
     }
 
-    fn end(&mut self) {
+    pub(super) fn end(&mut self) {
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
         }

@@ -54,7 +54,11 @@ pub(crate) fn run(args: &ValArgs, output: &Output) -> Result<Exit> {
     let loader = Loader::new(&dataset, &chosen, model.file.meta.input, args.workers)?;
     let trained = loc_model::Model::new(model.network, &model.weights, &loc_model::device::parse("cpu")?)?;
     let baseline = baseline_only(&dataset, &split.train, &chosen);
-    let evaluation = evaluate(&trained, &loader, &LossConfig::default(), classes, BATCH, baseline)?;
+    let how = (BATCH, args.flip);
+    let mut evaluation = evaluate(&trained, &loader, &LossConfig::default(), classes, how, baseline)?;
+    if args.format == TextFormat::Json && !args.intervals {
+        evaluation.intervals = None;
+    }
     match args.format {
         TextFormat::Json => {
             let model = args.model.display().to_string();
@@ -100,17 +104,22 @@ fn find_split(args: &ValArgs, dataset: &Dataset, output: &Output) -> Result<Spli
 fn describe(e: &Evaluation, split: &str) -> String {
     let show = |v: Option<f64>| v.map_or("n/a".into(), |v| format!("{v:.3}"));
     let b = e.baseline;
+    let i = e.intervals;
     let rows = [
-        ("accuracy", e.accuracy, b.map(|b| b.majority_accuracy)),
-        ("mean IoU", e.mean_iou, b.map(|b| b.median_box.mean_iou)),
-        ("IoU ≥ 0.5", e.iou50, b.map(|b| b.median_box.iou50)),
-        ("IoU ≥ 0.75", e.iou75, b.map(|b| b.median_box.iou75)),
+        ("accuracy", e.accuracy, b.map(|b| b.majority_accuracy), i.map(|i| i.accuracy)),
+        ("mean IoU", e.mean_iou, b.map(|b| b.median_box.mean_iou), i.map(|i| i.mean_iou)),
+        ("IoU ≥ 0.5", e.iou50, b.map(|b| b.median_box.iou50), i.map(|i| i.iou50)),
+        ("IoU ≥ 0.75", e.iou75, b.map(|b| b.median_box.iou75), i.map(|i| i.iou75)),
+        ("localization accuracy", e.localization_accuracy, None, i.map(|i| i.localization_accuracy)),
     ];
-    let mut text = format!("{split}, {} photos           model  constant answer\n", e.samples);
-    for (name, model, constant) in rows {
-        text += &format!("{name:<22} {:>8}  {:>15}\n", show(model), show(constant));
+    let mut text =
+        format!("{split}, {} photos           model  constant answer   95 % of the model\n", e.samples);
+    for (name, model, constant, interval) in rows {
+        let constant = if name == "localization accuracy" { String::new() } else { show(constant) };
+        let interval = interval.map_or_else(String::new, |[low, high]| format!("{low:.3} to {high:.3}"));
+        let line = format!("{name:<22} {:>8}  {constant:>15}   {interval:>17}", show(model));
+        text += &format!("{}\n", line.trim_end());
     }
-    text += &format!("{:<22} {:>8}\n", "localization accuracy", show(e.localization_accuracy));
     text += &format!("{:<22} {:>8}\n", "loss", show(e.loss.map(|l| l.total)));
     for (name, class) in &e.per_class {
         let (accuracy, iou) = (show(class.accuracy), show(class.mean_iou));
