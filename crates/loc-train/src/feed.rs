@@ -93,6 +93,8 @@ pub(crate) struct Features {
     indices: Vec<usize>,
     samples: usize,
     copies: usize,
+    /// Where batches go; the features themselves stay in the machine's memory.
+    device: Device,
 }
 
 /// Where features come from.
@@ -108,6 +110,7 @@ impl Features {
         backbone: &Backbone,
         loader: &Loader,
         copies: usize,
+        device: &Device,
         on: &mut dyn FnMut(Event),
     ) -> Result<Self, TrainError> {
         let network = backbone.forward.network();
@@ -138,7 +141,7 @@ impl Features {
         }
         let layers = parts.iter().map(|part| Tensor::cat(part, 0)).collect::<Result<_, _>>()?;
         let samples = labels.len();
-        Ok(Self { layers, boxes, labels, indices, samples, copies })
+        Ok(Self { layers, boxes, labels, indices, samples, copies, device: device.clone() })
     }
 
     /// Each sample by a copy that changes from epoch to epoch.
@@ -156,13 +159,14 @@ impl Features {
         let n = rows.len();
         let ids: Vec<u32> = rows.iter().map(|row| u32::try_from(*row).unwrap_or(u32::MAX)).collect();
         let ids = Tensor::from_vec(ids, n, &Device::Cpu)?;
-        let pick = |layer: &Tensor| layer.index_select(&ids, 0)?.to_dtype(DType::F32);
+        let pick =
+            |layer: &Tensor| layer.index_select(&ids, 0)?.to_dtype(DType::F32)?.to_device(&self.device);
         let boxes: Vec<f32> = rows.iter().flat_map(|row| self.boxes[*row]).collect();
         let samples = rows.iter().map(|row| row % self.samples);
         Ok(Tensors {
             input: Input::Features(self.layers.iter().map(pick).collect::<Result<_, _>>()?),
-            boxes: Tensor::from_vec(boxes, (n, 4), &Device::Cpu)?,
-            labels: Tensor::from_vec(samples.clone().map(|s| self.labels[s]).collect(), n, &Device::Cpu)?,
+            boxes: Tensor::from_vec(boxes, (n, 4), &self.device)?,
+            labels: Tensor::from_vec(samples.clone().map(|s| self.labels[s]).collect(), n, &self.device)?,
             n,
             indices: samples.map(|s| self.indices[s]).collect(),
         })

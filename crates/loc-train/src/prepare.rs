@@ -121,8 +121,8 @@ impl Prepared {
         let (model, train, val) = if frozen {
             let forward = Forward::new(layers.clone(), initial.clone())?;
             let backbone = Backbone { forward: &forward, augment: &config.augment, seed: config.seed };
-            let features = Features::of(&backbone, &train, config.copies, on)?;
-            let val = Features::of(&backbone, &val, 1, on)?;
+            let features = Features::of(&backbone, &train, config.copies, &device, on)?;
+            let val = Features::of(&backbone, &val, 1, &device, on)?;
             let model = Model::with_frozen_backbone(layers, &initial, &device)?;
             (model, Feed::Features(features), Feed::Features(val))
         } else {
