@@ -43,7 +43,7 @@ fn found(photo: &[u8], threshold: u8) -> Option<[usize; 4]> {
     })
 }
 
-/// Marker in the middle third of grey levels, so that neither black nor the grey outside is taken for it.
+/// The marked photo moved, its colours as they are.
 fn moved(drawn: &Move, bbox: NormBox) -> Vec<u8> {
     let mut out = vec![0; 3 * SIDE * SIDE];
     Move { colour: None, ..*drawn }.apply(&marked(bbox), (SIDE, SIDE), &mut out);

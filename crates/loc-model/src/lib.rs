@@ -6,6 +6,7 @@
 pub mod device;
 mod error;
 pub mod export;
+mod gradients;
 pub mod import;
 pub mod init;
 pub mod loss;
@@ -15,5 +16,6 @@ pub mod pretrained;
 pub mod weights;
 
 pub use error::ModelError;
-pub use network::{Gradients, Input, Model, ModelOutput};
+pub use gradients::Gradients;
+pub use network::{Input, Model, ModelOutput};
 pub use ops::Dropout;

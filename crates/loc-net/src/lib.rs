@@ -6,6 +6,7 @@
 //! backward. Training (Candle), export (ONNX) and the printed summary walk the same list from other crates.
 
 mod backbone;
+mod builder;
 pub mod chain;
 mod config;
 mod error;
@@ -18,8 +19,9 @@ mod layer;
 mod relay;
 mod weights;
 
+pub use builder::NetworkBuilder;
 pub use config::{Backbone, Head, InputShape, NetworkConfig, Normalization};
 pub use error::NetError;
 pub use forward::{Forward, Output};
-pub use layer::{Axis, Conv2d, Layer, Network, NetworkBuilder, Op, Param, ParamKind, Pool, Shape, Source};
+pub use layer::{Axis, Conv2d, Layer, Network, Op, Param, ParamKind, Pool, Shape, Source};
 pub use weights::{METADATA_KEY, Weight, WeightFile, Weights};

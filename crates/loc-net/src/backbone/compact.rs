@@ -12,7 +12,7 @@ const SMALLEST_SIDE: usize = 124;
 /// A side beyond this is no single-object photo but a mistake.
 const LARGEST_SIDE: usize = 2048;
 
-/// The layers for any input size they admit. `docs/recipes.md` says why they are as they are.
+/// The layers for any input size they admit.
 ///
 /// # Errors
 ///

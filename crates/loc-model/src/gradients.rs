@@ -1,0 +1,85 @@
+//! The gradients of a model's parameters: Candle's, and those that the kernels left beside its store.
+
+use std::collections::BTreeMap;
+
+use candle_core::backprop::GradStore;
+use candle_core::{Tensor, Var};
+
+use crate::ModelError;
+use crate::ops::{self, Collected};
+
+/// The gradients of a model's parameters.
+#[derive(Debug)]
+pub struct Gradients {
+    pub(crate) vars: BTreeMap<String, Var>,
+    pub(crate) store: GradStore,
+    pub(crate) collected: Collected,
+}
+
+impl Gradients {
+    /// The gradient of a parameter, in its shape; nothing if the loss does not depend on it.
+    ///
+    /// # Errors
+    ///
+    /// A Candle error if the device fails.
+    pub fn get(&self, name: &str) -> Result<Option<Tensor>, ModelError> {
+        let Some(var) = self.vars.get(name) else { return Ok(None) };
+        if let Some(values) = self.collected.get(name) {
+            return Ok(Some(Tensor::from_slice(values, var.shape(), var.device())?));
+        }
+        Ok(self.store.get(var).cloned())
+    }
+
+    /// `target ← scale · target + rate · gradient` in place, for a tensor of the parameter's shape: what optimizers are
+    /// made of. False if there is no gradient.
+    ///
+    /// # Errors
+    ///
+    /// A Candle error if the shapes differ or the device fails.
+    pub fn add_to(&self, name: &str, target: &Var, scale: f64, rate: f64) -> Result<bool, ModelError> {
+        if let Some(values) = self.collected.get(name) {
+            ops::scale_add_slice(target, scale, values, rate)?;
+            return Ok(true);
+        }
+        let Some(gradient) = self.vars.get(name).and_then(|var| self.store.get(var)) else {
+            return Ok(false);
+        };
+        ops::scale_add(target, scale, gradient, rate)?;
+        Ok(true)
+    }
+
+    /// `target ← scale · target + rate · gradient²` in place, as [`Gradients::add_to`].
+    ///
+    /// # Errors
+    ///
+    /// A Candle error if the shapes differ or the device fails.
+    pub fn add_square_to(&self, name: &str, target: &Var, scale: f64, rate: f64) -> Result<bool, ModelError> {
+        if let Some(values) = self.collected.get(name) {
+            ops::scale_add_square_slice(target, scale, values, rate)?;
+            return Ok(true);
+        }
+        let Some(gradient) = self.vars.get(name).and_then(|var| self.store.get(var)) else {
+            return Ok(false);
+        };
+        ops::scale_add(target, scale, &gradient.sqr()?, rate)?;
+        Ok(true)
+    }
+
+    /// The root of the sum of the squares of all gradients.
+    ///
+    /// # Errors
+    ///
+    /// A Candle error if the device fails.
+    pub fn norm(&self) -> Result<f64, ModelError> {
+        let squares = |values: &[f32]| values.iter().map(|v| f64::from(*v) * f64::from(*v)).sum::<f64>();
+        let mut sum = 0.0;
+        for (name, var) in &self.vars {
+            if let Some(values) = self.collected.get(name) {
+                sum += squares(values);
+            } else if let Some(gradient) = self.store.get(var) {
+                sum += squares(&gradient.flatten_all()?.to_vec1::<f32>()?);
+            }
+        }
+        Ok(sum.sqrt())
+    }
+}

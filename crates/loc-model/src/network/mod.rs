@@ -1,0 +1,284 @@
+//! The layer list on Candle: a forward pass that keeps what the backward pass needs. Losses do not live here.
+
+mod walk;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use candle_core::{Device, Error, Tensor, Var};
+use loc_net::{Layer, Network, Op, Weight, Weights};
+
+use crate::ops::{Convolutions, Dropout, Form, Names, Sink};
+use crate::{Gradients, ModelError};
+
+/// A network whose weights are Candle variables on a device: made to be trained.
+///
+/// What the tutorial's network makes of a batch of 256×256 photos, layer by layer:
+///
+/// | layer | output |
+/// |---|---|
+/// | input: RGB in 0..1, planar | `[N, 3, 256, 256]` |
+/// | `normalize`, where it is not the identity | `[N, 3, 256, 256]` |
+/// | `conv1`; `pool1`, `relu1` | `[N, 6, 252, 252]`; `[N, 6, 126, 126]` |
+/// | `conv2`; `pool2`, `relu2` | `[N, 12, 122, 122]`; `[N, 12, 61, 61]` |
+/// | `conv3`; `pool3`, `relu3` | `[N, 24, 57, 57]`; `[N, 24, 28, 28]` |
+/// | `conv4`; `pool4`, `relu4` | `[N, 48, 24, 24]`; `[N, 48, 12, 12]` |
+/// | `conv5`, `relu5`; `pool5` | `[N, 192, 8, 8]`; `[N, 192, 3, 3]` |
+/// | `features` | `[N, 1728]` |
+/// | `class_fc1`, `class_fc2`, `class_out` | `[N, 240]`, `[N, 120]`, logits `[N, K]` |
+/// | `box_fc1`, `box_fc2`, `box_out`, `box` | `[N, 240]`, `[N, 120]`, `[N, 4]`, boxes `[N, 4]` |
+#[derive(Debug, Clone)]
+pub struct Model {
+    network: Network,
+    vars: BTreeMap<String, Var>,
+    /// The parameters that are not trained: a frozen backbone's.
+    constants: BTreeMap<String, Tensor>,
+    device: Device,
+    form: Form,
+    /// The first layers as one operation, on the CPU.
+    convolutions: Option<Convolutions>,
+    /// For each layer that is linear, its two parameters.
+    linears: Vec<Option<Names>>,
+    /// Where the kernels leave the gradients of parameters.
+    sink: Sink,
+}
+
+/// For each layer that is linear, the names of its weight and bias, and where each begins in one buffer.
+fn linears(network: &Network) -> Vec<Option<Names>> {
+    let names = |(i, layer): (usize, &Layer)| match layer.op {
+        Op::Linear { out_features } => {
+            let weights = network.source_shape(layer.inputs[0]).len() * out_features;
+            debug_assert_eq!(network.shape(i).len(), out_features);
+            Some(Arc::from([
+                (format!("{}.weight", layer.name), 0),
+                (format!("{}.bias", layer.name), weights),
+            ]))
+        }
+        _ => None,
+    };
+    network.layers().iter().enumerate().map(names).collect()
+}
+
+/// What a network reads: photos, or what its backbone has made of them already.
+#[derive(Debug, Clone)]
+pub enum Input {
+    /// As [`Model::forward`] takes them.
+    Images(Tensor),
+    /// The outputs of the layers [`Network::taps`], in that order, each `[N, …]` in f32.
+    Features(Vec<Tensor>),
+}
+
+/// What the network says of a batch.
+#[derive(Debug, Clone)]
+pub struct ModelOutput {
+    /// `[N, K]`: the class logits, before softmax.
+    pub logits: Tensor,
+    /// `[N, 4]`: x1, y1, x2, y2 of each box, in 0..1 of the input.
+    pub boxes: Tensor,
+    /// `[N, 4, B]`: the logits of each edge's distribution over B places, where the box head makes them.
+    pub edges: Option<Tensor>,
+}
+
+impl Model {
+    /// Puts a network with these weights on a device.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::Net`] with every difference between the weights and the network, or a Candle error of the
+    /// device.
+    pub fn new(network: Network, weights: &Weights, device: &Device) -> Result<Self, ModelError> {
+        Self::with_form(network, weights, device, Form::of(device))
+    }
+
+    /// As [`Model::new`], with the form of the operations chosen by the caller: what another device would run,
+    /// [`Form::Composed`], also runs on the CPU.
+    ///
+    /// # Errors
+    ///
+    /// As [`Model::new`]. With [`Form::Kernels`] on a device other than the CPU every forward pass fails.
+    pub fn with_form(
+        network: Network,
+        weights: &Weights,
+        device: &Device,
+        form: Form,
+    ) -> Result<Self, ModelError> {
+        Self::build(network, weights, device, form, false)
+    }
+
+    /// As [`Model::new`], but the backbone is not trained: [`Model::vars`] are the heads' parameters alone.
+    ///
+    /// # Errors
+    ///
+    /// As [`Model::new`].
+    pub fn with_frozen_backbone(
+        network: Network,
+        weights: &Weights,
+        device: &Device,
+    ) -> Result<Self, ModelError> {
+        Self::build(network, weights, device, Form::of(device), true)
+    }
+
+    fn build(
+        network: Network,
+        weights: &Weights,
+        device: &Device,
+        form: Form,
+        frozen: bool,
+    ) -> Result<Self, ModelError> {
+        weights.check(&network)?;
+        let (mut vars, mut constants) = (BTreeMap::new(), BTreeMap::new());
+        for param in network.params() {
+            let weight = &weights.0[&param.name];
+            let tensor = Tensor::from_slice(&weight.data, &weight.shape[..], device)?;
+            if frozen && param.layer < network.backbone_layers() {
+                constants.insert(param.name.clone(), tensor);
+            } else {
+                vars.insert(param.name.clone(), Var::from_tensor(&tensor)?);
+            }
+        }
+        let (sink, linears) = (Sink::default(), linears(&network));
+        let fused = form == Form::Kernels && !frozen;
+        let convolutions = if fused { Convolutions::of(&network, &sink)? } else { None };
+        Ok(Self { network, vars, constants, device: device.clone(), form, convolutions, linears, sink })
+    }
+
+    /// Whether the backbone is not trained.
+    #[must_use]
+    pub fn is_frozen(&self) -> bool {
+        !self.constants.is_empty()
+    }
+
+    /// A model of its own with the same weights.
+    ///
+    /// # Errors
+    ///
+    /// A Candle error if the device fails.
+    pub fn copy(&self) -> Result<Self, ModelError> {
+        Self::build(self.network.clone(), &self.weights()?, &self.device, self.form, self.is_frozen())
+    }
+
+    /// The layers it walks.
+    #[must_use]
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// Where its weights lie.
+    #[must_use]
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// Its trainable tensors, by name and in the names' order.
+    #[must_use]
+    pub fn vars(&self) -> &BTreeMap<String, Var> {
+        &self.vars
+    }
+
+    /// A copy of its weights.
+    ///
+    /// # Errors
+    ///
+    /// A Candle error if the device fails.
+    pub fn weights(&self) -> Result<Weights, ModelError> {
+        let mut weights = BTreeMap::new();
+        let vars = self.vars.iter().map(|(name, var)| (name, var.as_tensor()));
+        for (name, tensor) in vars.chain(&self.constants) {
+            let data = tensor.flatten_all()?.to_vec1()?;
+            weights.insert(name.clone(), Weight { shape: tensor.dims().to_vec(), data });
+        }
+        Ok(Weights(weights))
+    }
+
+    /// Replaces its weights, all or none; a frozen backbone keeps its own.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::Net`] with every difference between the weights and the network; then none is replaced.
+    pub fn set_weights(&self, weights: &Weights) -> Result<(), ModelError> {
+        weights.check(&self.network)?;
+        for (name, var) in &self.vars {
+            let shape = var.shape().clone();
+            var.set(&Tensor::from_slice(weights.values(name), shape, &self.device)?)?;
+        }
+        Ok(())
+    }
+
+    /// Runs a batch and keeps every activation for the backward pass, as long as the output lives. Gradients are taken by
+    /// [`Model::backward`]: on the CPU Candle's own `backward` does not give those of all parameters.
+    ///
+    /// # Shapes
+    ///
+    /// images `[N, 3, H, W]` in f32, RGB in 0..1, or `[N, H, W, 3]` in u8, RGB bytes of which `v` stands for `v / 255`;
+    /// with the network's height and width.
+    ///
+    /// # Errors
+    ///
+    /// A Candle error that names the expected and the given shape, or one of the device.
+    pub fn forward(&self, images: &Tensor) -> Result<ModelOutput, ModelError> {
+        self.train(&Input::Images(images.clone()), None)
+    }
+
+    /// As [`Model::forward`], of photos or features, and drops some of what the layers that allow it give.
+    ///
+    /// # Errors
+    ///
+    /// As [`Model::forward`].
+    pub fn train(&self, input: &Input, dropout: Option<Dropout>) -> Result<ModelOutput, ModelError> {
+        self.outputs(self.walk(input, Some(dropout), &[])?)
+    }
+
+    /// Runs a batch without a backward pass to come: activations are dropped as soon as they have been read, and
+    /// the output leads to no gradient. The values are those of [`Model::forward`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Model::forward`].
+    pub fn infer(&self, images: &Tensor) -> Result<ModelOutput, ModelError> {
+        self.judge(&Input::Images(images.clone()))
+    }
+
+    /// As [`Model::infer`], of photos or features.
+    ///
+    /// # Errors
+    ///
+    /// As [`Model::forward`].
+    pub fn judge(&self, input: &Input) -> Result<ModelOutput, ModelError> {
+        self.outputs(self.walk(input, None, &[])?)
+    }
+
+    /// Every layer's output for a batch, in the order of the layers, without a gradient: for a look inside.
+    ///
+    /// # Errors
+    ///
+    /// As [`Model::forward`].
+    pub fn activations(&self, images: &Tensor) -> Result<Vec<Tensor>, ModelError> {
+        let all: Vec<usize> = (0..self.network.layers().len()).collect();
+        let values = self.walk(&Input::Images(images.clone()), None, &all)?;
+        Ok(values.into_iter().flatten().collect())
+    }
+
+    /// The gradients of a scalar, a loss of this model's outputs, with respect to its parameters.
+    ///
+    /// # Errors
+    ///
+    /// A Candle error if the device fails.
+    pub fn backward(&self, loss: &Tensor) -> Result<Gradients, ModelError> {
+        let (store, collected) = self.sink.collect(|| loss.backward())?;
+        Ok(Gradients { vars: self.vars.clone(), store, collected })
+    }
+
+    fn outputs(&self, values: Vec<Option<Tensor>>) -> Result<ModelOutput, ModelError> {
+        let output =
+            |index: usize| values[index].clone().ok_or_else(|| Error::Msg("an output was dropped".into()));
+        let edges = match self.network.edges() {
+            Some((layer, bins)) => Some(output(layer)?.reshape(((), 4, bins))?),
+            None => None,
+        };
+        Ok(ModelOutput {
+            logits: output(self.network.logits())?,
+            boxes: output(self.network.boxes())?,
+            edges,
+        })
+    }
+}
