@@ -40,6 +40,7 @@ fn main() -> ExitCode {
         Command::Weights { command } => match command {
             WeightsCommand::List => commands::weights::list(&output),
             WeightsCommand::Add(args) => commands::weights::add(&args, &output),
+            WeightsCommand::Fetch(args) => commands::weights::fetch(&args, &output),
         },
     };
     match result {

