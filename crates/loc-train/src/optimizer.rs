@@ -189,9 +189,6 @@ pub(crate) struct Average {
     pub(crate) model: Model,
 }
 
-/// How the parameters themselves are called in a state whose model file holds their average.
-const PARAMETER: &str = "parameter.";
-
 impl Average {
     /// Begins as the model is; nothing where no average is asked for.
     pub(crate) fn of(model: &Model, decay: f64) -> Result<Option<Self>, TrainError> {
@@ -208,20 +205,6 @@ impl Average {
             scale_add(var, decay, &model.vars()[name], 1.0 - decay)?;
         }
         Ok(())
-    }
-
-    /// The parameters, by names of their own.
-    pub(crate) fn parameters(model: &Model) -> Result<Weights, TrainError> {
-        let weights = model.weights()?.0.into_iter();
-        Ok(Weights(weights.map(|(name, weight)| (format!("{PARAMETER}{name}"), weight)).collect()))
-    }
-
-    /// The parameters of a state, by their own names again.
-    pub(crate) fn saved(state: &Weights) -> Weights {
-        let own = |(name, weight): (&String, &Weight)| {
-            Some((name.strip_prefix(PARAMETER)?.to_owned(), weight.clone()))
-        };
-        Weights(state.0.iter().filter_map(own).collect())
     }
 }
 
@@ -323,7 +306,5 @@ mod tests {
         average.follow(&model, 1).unwrap();
         let d = 2.0 / 11.0;
         assert!((bias(&average.model)[0] - (d * before + 1.0 - d)).abs() < 1e-6);
-        let saved = Average::saved(&Average::parameters(&model).unwrap());
-        assert_eq!(saved, model.weights().unwrap());
     }
 }
