@@ -13,6 +13,7 @@ mod feed;
 mod layers;
 mod lock;
 mod lr_find;
+mod memory;
 mod metrics;
 mod model_file;
 mod names;

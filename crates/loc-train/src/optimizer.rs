@@ -71,8 +71,8 @@ impl Optimizer {
 
     /// Moves every parameter of the model by its gradient.
     ///
-    /// Gradients whose common norm is above the limit are scaled down to it. Nothing is moved if the norm was needed
-    /// and is not finite: that is the second thing returned.
+    /// Gradients whose common norm is above the limit are scaled down to it. Nothing is moved, and false comes back, if a
+    /// gradient is not finite.
     pub(crate) fn step(&mut self, model: &Model, gradients: &Gradients, lr: f64) -> Result<bool, TrainError> {
         let mut scale = 1.0;
         if self.clip > 0.0 {
@@ -81,6 +81,8 @@ impl Optimizer {
                 return Ok(false);
             }
             scale = (self.clip / norm.max(1e-12)).min(1.0);
+        } else if !gradients.are_finite()? {
+            return Ok(false);
         }
         self.steps += 1;
         let layers = model.network().backbone_layers();
@@ -293,6 +295,24 @@ mod tests {
                     p[i] -= 0.01 * (step + if is_weight { 0.1 * p[i] } else { 0.0 });
                 }
             });
+        }
+    }
+
+    #[test]
+    fn a_gradient_that_is_not_finite_moves_nothing_though_the_loss_is() {
+        for (rule, clip) in [(Rule::Sgd, 0.0), (Rule::Sgd, 1.0), (Rule::AdamW, 0.0), (Rule::AdamW, 1.0)] {
+            let config = Config { optimizer: rule, clip, momentum: 0.9, ..Config::default() };
+            let (model, mut optimizer) = (model(), Optimizer::new(&config));
+            let before = model.weights().unwrap();
+            let photo = Tensor::full(0.5f32, (1, 3, 188, 188), &Device::Cpu).unwrap();
+            // The root's slope at 0 is infinite.
+            let logits = model.forward(&photo).unwrap().logits;
+            let loss = (&logits - logits.detach()).unwrap().sqrt().unwrap().sum_all().unwrap();
+            assert_eq!(loss.to_scalar::<f32>().unwrap(), 0.0, "the loss is finite");
+            let gradients = model.backward(&loss).unwrap();
+            assert!(!optimizer.step(&model, &gradients, 0.1).unwrap(), "{rule:?} with clip {clip}");
+            assert_eq!(model.weights().unwrap(), before, "{rule:?} with clip {clip} moved something");
+            assert_eq!(optimizer.steps, 0);
         }
     }
 

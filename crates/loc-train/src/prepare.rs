@@ -10,7 +10,7 @@ use loc_net::{Forward, Network, NetworkConfig, Weights};
 
 use crate::feed::{self, Backbone, Features, Feed};
 use crate::model_file::{ModelFile, input_shape};
-use crate::{Config, Event, Normalize, Run, TrainError, pretrained};
+use crate::{Config, Event, Normalize, Run, TrainError, memory, pretrained};
 
 /// Data and model of a run, before its first step.
 pub(crate) struct Prepared {
@@ -94,8 +94,8 @@ impl Prepared {
         }
         let size = ImageSize { width: config.imgsz, height: config.imgsz };
         let mut input = InputSpec { size, fit: config.fit, filter: config.filter, ..InputSpec::default() };
-        // A wrong size is refused before photos are decoded for it.
-        NetworkConfig {
+        // A wrong size is refused before photos are decoded for it, and so is a batch that cannot fit.
+        let plan = NetworkConfig {
             input: input_shape(&input),
             classes: dataset.classes.len(),
             backbone: config.backbone,
@@ -103,6 +103,8 @@ impl Prepared {
         }
         .build(&loc_net::Normalization::IDENTITY)
         .map_err(|e| TrainError::Config { origin: "imgsz".into(), reason: e.to_string() })?;
+        let frozen = config.backbone_lr == 0.0;
+        memory::check(&plan, frozen, config.batch, split.train.len().max(split.val.len()))?;
 
         // Likewise weights that are not there.
         let pretrained = match config.backbone {
@@ -134,7 +136,6 @@ impl Prepared {
             Some(weights) => weights,
             None => initial(config, pretrained, &layers, &dataset.classes, &train, on)?,
         };
-        let frozen = config.backbone_lr == 0.0;
         let (model, train, val) = if frozen {
             let forward = Forward::new(layers.clone(), initial.clone())?;
             let backbone = Backbone { forward: &forward, augment: &config.augment, seed: config.seed };

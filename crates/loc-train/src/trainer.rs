@@ -175,17 +175,17 @@ impl Training<'_> {
             let output = self.prepared.model.train(&batch.input, dropout(self.config, epoch, index))?;
             let losses = loss.compute(&output, &batch.labels, &batch.boxes)?;
             let value = losses.total.to_scalar::<f32>()?;
-            let not_finite = || {
-                let photos: Vec<&str> =
-                    batch.indices.iter().map(|i| self.prepared.dataset.samples[*i].file.as_str()).collect();
-                TrainError::NotFinite { loss: value, epoch, step: index + 1, photos: photos.join(", ") }
+            let not_finite = |what: String| {
+                let file = |i: &usize| self.prepared.dataset.samples[*i].file.clone();
+                let photos = batch.indices.iter().map(file).collect();
+                TrainError::NotFinite { what, epoch, step: index + 1, photos }
             };
             if !value.is_finite() {
-                return Err(not_finite());
+                return Err(not_finite(format!("the loss is {value}")));
             }
             let gradients = self.prepared.model.backward(&losses.total)?;
             if !self.optimizer.step(&self.prepared.model, &gradients, lr)? {
-                return Err(not_finite());
+                return Err(not_finite(format!("the loss is {value}, but its gradient is not finite")));
             }
             self.state.steps += 1;
             if let Some(average) = &self.average {
@@ -217,6 +217,11 @@ impl Training<'_> {
         let batches = val.in_order(self.config.batch);
         let evaluation = metrics::judge(model, batches, &loss, &dataset.classes, baseline)?;
         let epoch = self.state.epoch;
+        let judged = evaluation.loss.map(|loss| loss.total).into_iter().chain(evaluation.mean_iou);
+        if let Some(value) = judged.into_iter().find(|value| !value.is_finite()) {
+            let what = format!("the loss of the validation photos is {value}");
+            return Err(TrainError::NotFinite { what, epoch, step: self.state.step, photos: Vec::new() });
+        }
         let figures = Metrics {
             accuracy: evaluation.accuracy.unwrap_or(0.0),
             mean_iou: evaluation.mean_iou.unwrap_or(0.0),
@@ -282,6 +287,12 @@ impl Training<'_> {
         let saved = Saved { origin: self.origin.clone(), model: digest, state };
         let average = self.average.as_ref().map(|average| average.model.weights()).transpose()?;
         let tensors = state::tensors(self.prepared.model.weights()?, average, self.optimizer.state()?);
+        // A step on finite gradients can still be too long.
+        if let Some((name, _)) = tensors.0.iter().find(|(_, w)| !w.data.iter().all(|v| v.is_finite())) {
+            let what = format!("`{name}` is not finite");
+            let (epoch, step) = (self.state.epoch, self.state.step);
+            return Err(TrainError::NotFinite { what, epoch, step, photos: Vec::new() });
+        }
         checkpoint::save(&self.run, &saved, &tensors, &model, self.config.keep)?;
         Ok(best)
     }

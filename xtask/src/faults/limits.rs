@@ -84,7 +84,7 @@ pub(super) fn file_size(bench: &Bench) -> Result<Outcome> {
 /// Trainings in address spaces that are too small, from far to just; whatever ends them, nothing is lost.
 pub(super) fn address_space(bench: &Bench, stride: usize) -> Result<Outcome> {
     let mut outcome = Outcome::new("a limit on the address space");
-    for megabytes in (80..=1600).step_by(40 * stride) {
+    for megabytes in (80..=1600).step_by(10 * stride) {
         let ran = bench.train_limited("small-memory", &format!("-v {}", megabytes * 1024))?;
         if ran.status.success() {
             break;
