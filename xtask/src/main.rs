@@ -7,6 +7,7 @@ mod check_cuda;
 mod ci;
 mod command;
 mod dataset;
+mod faults;
 mod peers;
 mod pipeline;
 mod stages;
@@ -41,6 +42,8 @@ enum Task {
     Ci(ci::Options),
     /// Our speed beside PyTorch's, ONNX Runtime's, OpenVINO's, OpenCV's and Rust libraries' on this machine
     Peers(peers::Options),
+    /// Kills, full disks and limits, thrown at small trainings: whether anything saved is ever lost
+    Faults(faults::Options),
     /// Type-check the workspace with CUDA on a machine that has none
     CheckCuda,
 }
@@ -87,6 +90,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Test => test::run(&workspace),
         Task::Ci(options) => ci::run(&workspace, &options),
         Task::Peers(options) => peers::run(&workspace, &options),
+        Task::Faults(options) => faults::run(&workspace, &options),
         Task::CheckCuda => check_cuda::run(&workspace),
     }
 }

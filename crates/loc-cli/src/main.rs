@@ -22,6 +22,10 @@ fn main() -> ExitCode {
         Err(error) => return usage(&error),
     };
     let output = Output::new(cli.color);
+    if let Err(error) = signals::survive_file_limits() {
+        output.error(&error.into());
+        return Exit::Failed.code();
+    }
     let result = match cli.command {
         Command::Data { command } => match command {
             DataCommand::Check(args) => commands::data::check(&args, &output),

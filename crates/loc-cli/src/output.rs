@@ -90,7 +90,8 @@ impl Output {
             Color::Auto => terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()),
         };
         let dumb = std::env::var_os("TERM").is_some_and(|t| t == "dumb");
-        Self { colored, bars: terminal && !dumb, data_is_seen: io::stdout().is_terminal() }
+        let bars = terminal && !dumb && speaks_utf8();
+        Self { colored, bars, data_is_seen: io::stdout().is_terminal() }
     }
 
     /// Data: to stdout, with a newline.
@@ -133,6 +134,13 @@ impl Output {
     pub(crate) fn plain(text: &str) {
         let _ = writeln!(io::stderr().lock(), "{text}");
     }
+}
+
+/// Whether the locale is one of UTF-8, by the variables in the order of POSIX; where none is set it is taken for one.
+fn speaks_utf8() -> bool {
+    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| set(name));
+    locale.is_none_or(|l| l.to_lowercase().replace('-', "").contains("utf8"))
 }
 
 /// Text with control characters shown instead of sent: a class or file name must not steer the terminal.

@@ -1,9 +1,12 @@
-//! SIGINT and SIGTERM: the first asks training to stop, a second ends the process at once.
+//! SIGINT and SIGTERM: the first asks training to stop, a second ends the process at once. SIGXFSZ, which comes with a
+//! write past the limit of file sizes, ends nothing: the write fails and says so.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use loc_train::Stop;
+#[cfg(unix)]
+use signal_hook::consts::SIGXFSZ;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
@@ -21,6 +24,19 @@ pub(crate) fn listen(stop: &Stop) -> std::io::Result<Signals> {
         flag::register(signal, stop.flag())?;
     }
     Ok(Signals(came))
+}
+
+/// Turns the signal of a file that grows past its limit into an error of the write.
+#[cfg(unix)]
+pub(crate) fn survive_file_limits() -> std::io::Result<()> {
+    // Any handler will do: the system call then returns EFBIG.
+    flag::register(SIGXFSZ, Arc::default()).map(drop)
+}
+
+/// Elsewhere there is no such signal.
+#[cfg(not(unix))]
+pub(crate) fn survive_file_limits() -> std::io::Result<()> {
+    Ok(())
 }
 
 impl Signals {

@@ -36,6 +36,7 @@ pub use finding::{Finding, Severity};
 pub use formats::Format;
 pub use loader::{Batch, Batches, Loader};
 pub use loc_infer::{BBox, ImageSize, NormBox};
+pub use memory::available as available_memory;
 pub use sample::Sample;
 pub use split::Split;
 pub use stats::Stats;

@@ -37,18 +37,30 @@ fn needed(dataset: &Dataset, indices: &[usize], input: ImageSize, workers: usize
     kept.saturating_add(decoding)
 }
 
-/// Bytes that can be had without swapping: the kernel's estimate, and no more than the control group's limit.
-fn available() -> Option<u64> {
+/// Bytes that can be had without swapping: the kernel's estimate, and no more than the control group's limit or than
+/// the process's own limit of addresses leaves. Nothing where that is unknown: elsewhere than on Linux.
+#[must_use]
+pub fn available() -> Option<u64> {
     let meminfo = fs_err::read_to_string("/proc/meminfo").ok()?;
-    let machine = meminfo_available(&meminfo)?;
+    let machine = kilobytes(&meminfo, "MemAvailable:")?;
     let limits = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
     let limit = limits.iter().find_map(|p| fs_err::read_to_string(p).ok()?.trim().parse::<u64>().ok());
-    Some(machine.min(limit.unwrap_or(u64::MAX)))
+    let addresses = fs_err::read_to_string("/proc/self/limits").ok().and_then(|text| address_limit(&text));
+    let status = fs_err::read_to_string("/proc/self/status").ok();
+    let used = status.and_then(|text| kilobytes(&text, "VmRSS:")).unwrap_or(0);
+    let own = addresses.map_or(u64::MAX, |limit| limit.saturating_sub(used));
+    Some(machine.min(limit.unwrap_or(u64::MAX)).min(own))
 }
 
-/// The line `MemAvailable:    123 kB`.
-fn meminfo_available(meminfo: &str) -> Option<u64> {
-    let line = meminfo.lines().find_map(|l| l.strip_prefix("MemAvailable:"))?;
+/// The soft limit of the line `Max address space   123   unlimited   bytes`.
+fn address_limit(limits: &str) -> Option<u64> {
+    let line = limits.lines().find_map(|l| l.strip_prefix("Max address space"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+/// A line such as `MemAvailable:    123 kB`.
+fn kilobytes(text: &str, key: &str) -> Option<u64> {
+    let line = text.lines().find_map(|l| l.strip_prefix(key))?;
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
 }
 
@@ -92,8 +104,19 @@ mod tests {
     #[test]
     fn reads_the_kernels_estimate() {
         let text = "MemTotal:       24 kB\nMemFree: 1 kB\nMemAvailable:   20 kB\n";
-        assert_eq!(meminfo_available(text), Some(20_480));
-        assert_eq!(meminfo_available("MemTotal: 24 kB\n"), None);
-        assert_eq!(meminfo_available("MemAvailable: lots kB\n"), None);
+        assert_eq!(kilobytes(text, "MemAvailable:"), Some(20_480));
+        assert_eq!(kilobytes("MemTotal: 24 kB\n", "MemAvailable:"), None);
+        assert_eq!(kilobytes("MemAvailable: lots kB\n", "MemAvailable:"), None);
+    }
+
+    #[test]
+    fn reads_the_limit_of_addresses() {
+        let text = "Limit                     Soft Limit           Hard Limit           Units     \n\
+                    Max address space         1536000              unlimited            bytes     \n";
+        assert_eq!(address_limit(text), Some(1_536_000));
+        assert_eq!(
+            address_limit("Max address space         unlimited            unlimited            bytes\n"),
+            None
+        );
     }
 }

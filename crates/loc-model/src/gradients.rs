@@ -65,6 +65,30 @@ impl Gradients {
         Ok(true)
     }
 
+    /// Whether no gradient holds an infinity or a NaN.
+    ///
+    /// # Errors
+    ///
+    /// A Candle error if the device fails.
+    pub fn are_finite(&self) -> Result<bool, ModelError> {
+        // The largest exponent is that of infinities and NaNs; a maximum of integers runs at memory's speed.
+        let largest = |values: &[f32]| values.iter().fold(0, |max, v| max.max(v.to_bits() & 0x7fff_ffff));
+        for (name, var) in &self.vars {
+            let finite = if let Some(values) = self.collected.get(name) {
+                largest(values) < f32::INFINITY.to_bits()
+            } else if let Some(gradient) = self.store.get(var) {
+                // ∞ · 0 is NaN.
+                (gradient * 0.0)?.sum_all()?.to_scalar::<f32>()? == 0.0
+            } else {
+                true
+            };
+            if !finite {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// The root of the sum of the squares of all gradients.
     ///
     /// # Errors

@@ -1,133 +1,188 @@
-//! What a run leaves on disk to predict with and to go on from.
+//! How a run is saved so that it can be killed at any moment, and what is found again.
+//!
+//! The state comes first, and with its rename the save has happened. The state before it goes on as `previous`, for the
+//! day the newer one is damaged. What follows (`results.csv`, `last`, the epoch's file, `best`) is written anew from the
+//! state on resume, wherever the save was broken off.
 
 use std::path::Path;
 
-use loc_net::{WeightFile, Weights};
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+use loc_net::Weights;
 
-use crate::metrics::Loss;
-use crate::record::{hex, replace};
+use crate::disk::{self, replace, replace_keeping};
+use crate::record::{self, sha256};
+use crate::state::{self, Saved, Unfit, Whole};
 use crate::{Keep, ModelFile, Run, TrainError};
-
-/// Where a run stands, beside its weights.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct State {
-    /// The epoch in progress or to begin, from 1.
-    pub(crate) epoch: usize,
-    /// Steps of it already done.
-    pub(crate) step: usize,
-    /// Steps of all epochs.
-    pub(crate) steps: usize,
-    /// Photos those steps saw, of the epoch in progress.
-    pub(crate) seen: usize,
-    /// Sums of their losses: total, class, box.
-    pub(crate) sums: [f64; 3],
-    /// Seconds trained so far.
-    pub(crate) time: f64,
-    /// The best epoch so far.
-    pub(crate) best: Option<Best>,
-    /// SHA-256 of the `last.safetensors` this belongs to.
-    pub(crate) weights: String,
-}
-
-/// The best epoch and what it is ranked by.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Best {
-    pub(crate) epoch: usize,
-    pub(crate) localization_accuracy: f64,
-    pub(crate) mean_iou: f64,
-}
-
-impl Best {
-    /// Whether this epoch takes the place of the best so far: localization accuracy first, mean IoU on a tie, and on
-    /// a second tie the earlier stays.
-    pub(crate) fn beats(&self, other: Option<&Self>) -> bool {
-        let key = |b: &Self| (b.localization_accuracy, b.mean_iou);
-        other.is_none_or(|other| key(self) > key(other))
-    }
-}
-
-impl State {
-    pub(crate) fn begin() -> Self {
-        Self {
-            epoch: 1,
-            step: 0,
-            steps: 0,
-            seen: 0,
-            sums: [0.0; 3],
-            time: 0.0,
-            best: None,
-            weights: String::new(),
-        }
-    }
-
-    pub(crate) fn losses(&self) -> Loss {
-        let [total, class, bbox] = self.sums;
-        Loss { total, class, bbox }
-    }
-}
 
 /// The bytes of a model file.
 pub(crate) fn model_bytes(weights: &Weights, file: &ModelFile) -> Result<Vec<u8>, TrainError> {
     Ok(loc_model::weights::to_bytes(weights, Some(&file.to_json()?))?)
 }
 
-/// Writes `last.safetensors` and then the state that belongs to it.
-pub(crate) fn save_last(
+/// Saves a state, and then what follows from it.
+pub(crate) fn save(
     run: &Run,
+    saved: &Saved,
+    tensors: &Weights,
     model: &[u8],
-    optimizer: &Weights,
-    mut state: State,
-) -> Result<(), TrainError> {
-    state.weights = hex(&Sha256::digest(model));
-    replace(&run.last(), model)?;
-    let json = serde_json::to_string(&state)
-        .map_err(|e| TrainError::Run { path: run.state(), reason: e.to_string() })?;
-    replace(&run.state(), &loc_model::weights::to_bytes(optimizer, Some(&json))?)
-}
-
-/// Writes an epoch's checkpoint, and `best` if it is; removes those that are not to be kept.
-pub(crate) fn save_epoch(
-    run: &Run,
-    model: &[u8],
-    epoch: usize,
-    best: bool,
     keep: Keep,
 ) -> Result<(), TrainError> {
+    replace_keeping(&run.state(), &state::to_bytes(saved, tensors)?, &run.previous_state())?;
+    follow(run, saved, model, keep, &|_, _| true)
+}
+
+/// Writes what follows from a state, each file where `needed` says so.
+fn follow(
+    run: &Run,
+    saved: &Saved,
+    model: &[u8],
+    keep: Keep,
+    needed: &dyn Fn(&Path, &[u8]) -> bool,
+) -> Result<(), TrainError> {
+    let write = |path: &Path, bytes: &[u8]| if needed(path, bytes) { replace(path, bytes) } else { Ok(()) };
+    let state = &saved.state;
+    if !state.rows.is_empty() {
+        write(&run.results(), &record::to_csv(&run.results(), &state.rows)?)?;
+    }
+    write(&run.last(), model)?;
+    let epoch = state.epoch - 1;
+    if state.step > 0 || epoch == 0 {
+        return Ok(());
+    }
     if keep != Keep::Best {
-        replace(&run.epoch(epoch), model)?;
+        write(&run.epoch(epoch), model)?;
     }
-    if best {
-        replace(&run.best(), model)?;
+    if state.best.as_ref().is_some_and(|best| best.epoch == epoch) {
+        write(&run.best(), model)?;
     }
-    if let Keep::Last(n) = keep
-        && let Some(old) = epoch.checked_sub(n).filter(|old| *old > 0)
-        && run.epoch(old).is_file()
-    {
-        fs_err::remove_file(run.epoch(old))?;
+    if let Keep::Last(n) = keep {
+        for (number, path) in run.epochs()? {
+            if number + n <= epoch {
+                fs_err::remove_file(path)?;
+            }
+        }
     }
     Ok(())
 }
 
-/// Weights, optimizer state and place of an interrupted or finished run.
-pub(crate) fn load(run: &Run) -> Result<(Weights, Weights, State), TrainError> {
-    let fail = |path: &Path, reason: String| TrainError::Run { path: path.to_owned(), reason };
-    let bytes = fs_err::read(run.last())?;
-    let state_bytes = fs_err::read(run.state())?;
-    let parse = |path: &Path, bytes: &[u8]| WeightFile::parse(bytes).map_err(|e| fail(path, e.to_string()));
-    let saved = parse(&run.state(), &state_bytes)?;
-    let json = saved.metadata.ok_or_else(|| fail(&run.state(), "holds no training state".into()))?;
-    let state: State = serde_json::from_str(&json).map_err(|e| fail(&run.state(), e.to_string()))?;
-    let found = hex(&Sha256::digest(&bytes));
-    if found != state.weights {
-        return Err(fail(
-            &run.last(),
-            format!(
-                "has the SHA-256 {found}, the state beside it belongs to {} (hint: `--init` starts a new run from the newest whole epoch)",
-                state.weights
-            ),
-        ));
+/// Does again what a save that was broken off left undone, and mends what was damaged since. What was damaged comes
+/// back as warnings; what merely was not yet written goes without one.
+pub(crate) fn mend(run: &Run, found: &Found, model: &[u8], keep: Keep) -> Result<Vec<String>, TrainError> {
+    let Found { whole: Whole { saved, .. }, before, .. } = found;
+    let mut warnings = Vec::new();
+    // After a fall-back all that follows is of a later state, and right for it.
+    if !found.fell_back() {
+        if let Some(digest) = digest_of(&run.last())?.filter(|d| *d != saved.model)
+            && before.as_ref().is_some_and(|before| before.model != digest)
+        {
+            warnings.push(differs(&run.last(), &digest, &saved.model, "it is written anew from the state"));
+        }
+        warnings.extend(mend_best(run, saved, before.as_ref())?);
     }
-    Ok((parse(&run.last(), &bytes)?.weights, saved.weights, state))
+    if sha256(model) != saved.model {
+        // Another version of loc wrote its model files otherwise: what is there stays.
+        return Ok(warnings);
+    }
+    follow(run, saved, model, keep, &|path, bytes| fs_err::read(path).ok().as_deref() != Some(bytes))?;
+    Ok(warnings)
+}
+
+/// The best model, where it is of an earlier epoch than the last, whose own file may still hold it.
+fn mend_best(run: &Run, saved: &Saved, before: Option<&Saved>) -> Result<Option<String>, TrainError> {
+    let Some(best) = &saved.state.best else { return Ok(None) };
+    let digest = digest_of(&run.best())?;
+    if digest.as_ref() == Some(&best.model) {
+        return Ok(None);
+    }
+    let last = saved.state.step == 0 && best.epoch + 1 == saved.state.epoch;
+    let broken_off = before.is_some_and(|b| b.state.best.as_ref().map(|best| &best.model) == digest.as_ref());
+    if last && (broken_off || digest.is_none()) {
+        return Ok(None);
+    }
+    let found = digest.unwrap_or_else(|| "none: it is gone".into());
+    let remedy = if last {
+        "it is written anew from the state".into()
+    } else if digest_of(&run.epoch(best.epoch))?.as_ref() == Some(&best.model) {
+        replace(&run.best(), &fs_err::read(run.epoch(best.epoch))?)?;
+        format!("it is written anew from epoch {}", best.epoch)
+    } else {
+        format!("epoch {} is lost, until a better one comes", best.epoch)
+    };
+    Ok(Some(differs(&run.best(), &found, &best.model, &remedy)))
+}
+
+fn differs(path: &Path, found: &str, right: &str, remedy: &str) -> String {
+    format!("{}: its SHA-256 is {found}, {right} was written; {remedy}", path.display())
+}
+
+/// SHA-256 of a file, if it is there.
+fn digest_of(path: &Path) -> Result<Option<String>, TrainError> {
+    Ok(if path.is_file() { Some(sha256(&fs_err::read(path)?)) } else { None })
+}
+
+/// A state to go on from.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) whole: Whole,
+    /// The state before it, where both are whole: what a save was to replace.
+    before: Option<Saved>,
+    /// Why it is not the newest, where that one is damaged.
+    pub(crate) warning: Option<String>,
+}
+
+impl Found {
+    fn fell_back(&self) -> bool {
+        self.warning.is_some()
+    }
+}
+
+/// The newest whole state of a run, put in its place; nothing if none was ever saved.
+pub(crate) fn find(run: &Run) -> Result<Option<Found>, TrainError> {
+    let read = |path: &Path| match fs_err::read(path) {
+        Ok(bytes) => state::parse(&bytes).map(Some),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(Unfit::Damaged(e.to_string())),
+    };
+    let (newest, previous) = (run.state(), run.previous_state());
+    let bad = |path: &Path, reason: &str| format!("{}: {reason}", path.display());
+    let warning = match read(&newest) {
+        Ok(Some(whole)) => {
+            let before = read(&previous).ok().flatten().map(|whole| whole.saved);
+            return Ok(Some(Found { whole, before, warning: None }));
+        }
+        Err(Unfit::Format(reason)) => return Err(TrainError::Run { path: newest, reason }),
+        Err(Unfit::Damaged(reason)) => Some(bad(&newest, &reason)),
+        Ok(None) => None,
+    };
+    match (read(&previous), warning) {
+        (Ok(Some(whole)), warning) => {
+            // It takes the damaged one's place: the next save must not put that one in its own.
+            disk::rename(&previous, &newest)?;
+            let at = &whole.saved.state;
+            let warning = warning.map(|w| {
+                format!(
+                    "{w}; it goes on from the save before, after epoch {}, step {}",
+                    at.epoch - 1,
+                    at.step
+                )
+            });
+            Ok(Some(Found { whole, before: None, warning }))
+        }
+        (Ok(None), None) if run.rows().is_ok_and(|rows| rows.is_empty()) => Ok(None),
+        (Err(Unfit::Format(reason)), None) => Err(TrainError::Run { path: previous, reason }),
+        (other, warning) => {
+            let previous = match other {
+                Err(Unfit::Damaged(reason) | Unfit::Format(reason)) => bad(&previous, &reason),
+                _ => bad(&previous, "is not there"),
+            };
+            let newest = warning.unwrap_or_else(|| bad(&newest, "is not there"));
+            let model = run.epochs()?.pop().map_or_else(|| run.last(), |(_, path)| path);
+            Err(TrainError::Resume {
+                run: run.path().to_owned(),
+                reason: format!(
+                    "no state of it is whole\n{newest}\n{previous}\n(hint: `--init {}` starts a new run from its newest epoch)",
+                    model.display()
+                ),
+            })
+        }
+    }
 }

@@ -108,6 +108,9 @@ pub struct Config {
     pub step_every: usize,
     /// What such a step multiplies by, above 0 and at most 1.
     pub step_factor: f64,
+    /// After how many epochs the schedule begins anew, growing numbers below `epochs`: where a finished run was extended.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub restarts: Vec<usize>,
     /// Largest norm of all gradients together; 0: any.
     pub clip: f64,
     /// Decay of the running average of the weights that is judged and saved, 0 or more and below 1; 0: none.
@@ -235,6 +238,7 @@ impl Default for Config {
             lr_final: 0.0,
             step_every: 10,
             step_factor: 0.1,
+            restarts: Vec::new(),
             clip: 0.0,
             average: 0.0,
             dropout: 0.0,
@@ -303,6 +307,12 @@ impl Config {
         ];
         if let Some((key, value)) = counts.iter().find(|(_, value)| *value == 0) {
             return fail(key, value, "it must be at least 1");
+        }
+        let parts: Vec<usize> =
+            std::iter::once(0).chain(self.restarts.iter().copied()).chain([self.epochs]).collect();
+        if !self.restarts.is_empty() && !parts.is_sorted_by(|a, b| a < b) {
+            let allowed = format!("growing numbers from 1, all below epochs ({}), are needed", self.epochs);
+            return fail("restarts", &format!("{:?}", self.restarts), &allowed);
         }
         if let Some(weight) = self.class_weights.iter().find(|w| !above(**w)) {
             return fail("class_weights", weight, "each must be above 0");

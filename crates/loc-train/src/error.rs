@@ -38,20 +38,20 @@ pub enum TrainError {
         /// What does not fit.
         reason: String,
     },
-    /// A loss is not finite; the step was not taken.
+    /// A loss, a gradient or a weight is not finite; what was saved before stays.
     #[error(
-        "the loss is {loss} at epoch {epoch}, step {step}; the last checkpoint is kept. Photos of the batch: {photos} \
-         (hint: a lower learning rate, `--lr`)"
+        "{what} at epoch {epoch}, step {step}; the last checkpoint is kept{} (hint: a lower learning rate, `--lr`)",
+        of_photos(photos)
     )]
     NotFinite {
-        /// The loss as it came out.
-        loss: f32,
+        /// What is not, and its value.
+        what: String,
         /// Epoch, from 1.
         epoch: usize,
-        /// Step in the epoch, from 1.
+        /// Step in the epoch, from 1; after the last one the epoch is judged.
         step: usize,
-        /// File names of the batch's photos.
-        photos: String,
+        /// File names of the step's photos; none where it is not theirs.
+        photos: Vec<String>,
     },
     /// The data set.
     #[error(transparent)]
@@ -68,6 +68,10 @@ pub enum TrainError {
     /// A file.
     #[error(transparent)]
     Io(#[from] std::io::Error),
+}
+
+fn of_photos(photos: &[String]) -> String {
+    if photos.is_empty() { String::new() } else { format!(". Photos of the batch: {}", photos.join(", ")) }
 }
 
 impl TrainError {

@@ -153,6 +153,7 @@ fn keys() -> Vec<String> {
         split_file: Some("x".into()),
         fold: Some("1/2".into()),
         init: Some("x".into()),
+        restarts: vec![1],
         backbone_weights: Some("x".into()),
         ..Config::default()
     };

@@ -5,11 +5,15 @@
 
 mod checkpoint;
 mod config;
+mod disk;
 mod error;
 mod event;
+mod fault;
 mod feed;
 mod layers;
+mod lock;
 mod lr_find;
+mod memory;
 mod metrics;
 mod model_file;
 mod names;
@@ -17,8 +21,10 @@ mod optimizer;
 mod prepare;
 pub mod pretrained;
 mod record;
+mod resume;
 mod run_dir;
 mod schedule;
+mod state;
 mod trainer;
 
 pub use config::{Config, Initialisation, Keep, Normalize};
@@ -31,6 +37,7 @@ pub use model_file::{Metrics, ModelFile};
 pub use optimizer::Rule;
 pub use prepare::{choose_split, read_options};
 pub use record::Row;
+pub use resume::resume;
 pub use run_dir::{Provenance, Run, Status};
 pub use schedule::Schedule;
-pub use trainer::{Outcome, resume, train};
+pub use trainer::{Outcome, train};

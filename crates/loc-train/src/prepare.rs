@@ -1,5 +1,6 @@
 //! From a configuration to everything a loop needs: data set, split, loaders, network, initial weights.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use loc_data::{DataError, Dataset, Loader, ReadOptions, Split, split};
@@ -9,7 +10,7 @@ use loc_net::{Forward, Network, NetworkConfig, Weights};
 
 use crate::feed::{self, Backbone, Features, Feed};
 use crate::model_file::{ModelFile, input_shape};
-use crate::{Config, Event, Normalize, TrainError, pretrained};
+use crate::{Config, Event, Normalize, Run, TrainError, memory, pretrained};
 
 /// Data and model of a run, before its first step.
 pub(crate) struct Prepared {
@@ -54,11 +55,20 @@ pub fn choose_split(config: &Config, dataset: &Dataset) -> Result<Split, TrainEr
     })
 }
 
+/// What a run that goes on brings with it.
+pub(crate) struct Going<'a> {
+    pub(crate) run: &'a Run,
+    /// Its weights; none if it was stopped before any were saved.
+    pub(crate) weights: Option<Weights>,
+    /// The digest that its data set had.
+    pub(crate) dataset: &'a str,
+}
+
 impl Prepared {
-    /// Everything of a run; with the weights of one that goes on.
+    /// Everything of a run, be it one that goes on.
     pub(crate) fn new(
         config: &Config,
-        trained: Option<Weights>,
+        going: Option<Going>,
         on: &mut dyn FnMut(Event),
     ) -> Result<Self, TrainError> {
         let device = device::parse(&config.device)
@@ -69,6 +79,13 @@ impl Prepared {
             return Err(TrainError::Config { origin: "--data".into(), reason });
         };
         let (dataset, warnings) = Dataset::open_with_warnings(data, &read_options(config)?)?;
+        let digest = dataset.digest()?;
+        if let Some(Going { run, dataset: before, .. }) = &going
+            && *before != digest
+        {
+            return Err(changed(run, &dataset, &digest, before));
+        }
+        let trained = going.and_then(|going| going.weights);
         let split = choose_split(config, &dataset)?;
         if split.train.is_empty() || split.val.is_empty() {
             let (train, val) = (split.train.len(), split.val.len());
@@ -77,8 +94,8 @@ impl Prepared {
         }
         let size = ImageSize { width: config.imgsz, height: config.imgsz };
         let mut input = InputSpec { size, fit: config.fit, filter: config.filter, ..InputSpec::default() };
-        // A wrong size is refused before photos are decoded for it.
-        NetworkConfig {
+        // A wrong size is refused before photos are decoded for it, and so is a batch that cannot fit.
+        let plan = NetworkConfig {
             input: input_shape(&input),
             classes: dataset.classes.len(),
             backbone: config.backbone,
@@ -86,6 +103,8 @@ impl Prepared {
         }
         .build(&loc_net::Normalization::IDENTITY)
         .map_err(|e| TrainError::Config { origin: "imgsz".into(), reason: e.to_string() })?;
+        let frozen = config.backbone_lr == 0.0;
+        memory::check(&plan, frozen, config.batch, split.train.len().max(split.val.len()))?;
 
         // Likewise weights that are not there.
         let pretrained = match config.backbone {
@@ -117,7 +136,6 @@ impl Prepared {
             Some(weights) => weights,
             None => initial(config, pretrained, &layers, &dataset.classes, &train, on)?,
         };
-        let frozen = config.backbone_lr == 0.0;
         let (model, train, val) = if frozen {
             let forward = Forward::new(layers.clone(), initial.clone())?;
             let backbone = Backbone { forward: &forward, augment: &config.augment, seed: config.seed };
@@ -129,9 +147,30 @@ impl Prepared {
             let model = Model::new(layers, &initial, &device)?;
             (model, Feed::Photos(train, device.clone()), Feed::Photos(val, device))
         };
-        let digest = dataset.digest()?;
         let warnings = warnings.iter().map(ToString::to_string).collect();
         Ok(Self { dataset, split, train, val, model, file, digest, warnings })
+    }
+}
+
+/// The error of a data set that is another than the run's: what was added, removed or changed.
+fn changed(run: &Run, dataset: &Dataset, digest: &str, before: &str) -> TrainError {
+    let now: BTreeSet<&str> = dataset.samples.iter().map(|sample| sample.file.as_str()).collect();
+    let mut reader = csv::Reader::from_path(run.split());
+    let rows = reader.iter_mut().flat_map(csv::Reader::records).flatten();
+    let names: BTreeSet<String> = rows.filter_map(|row| row.get(0).map(str::to_owned)).collect();
+    let added = now.iter().filter(|name| !names.contains(**name)).count();
+    let removed = names.iter().filter(|name| !now.contains(name.as_str())).count();
+    let how = match (added, removed) {
+        (0, 0) => "the photos have the same names, but other pixels, boxes or classes".to_owned(),
+        _ => format!("{added} photos were added, {removed} removed"),
+    };
+    TrainError::Resume {
+        run: run.path().to_owned(),
+        reason: format!(
+            "the data set has changed: {how}; its digest is {digest}, was {before} (hint: `--init {}` starts a new run \
+             from its weights)",
+            run.last().display()
+        ),
     }
 }
 

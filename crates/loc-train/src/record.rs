@@ -1,9 +1,9 @@
-//! `results.csv`: a row an epoch, rewritten whole and durably; and the small helpers that write a run's files.
+//! `results.csv`: a row an epoch. The rows stand in the state too, which is what a resume goes by.
 
-use std::io::Write;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::TrainError;
 
@@ -58,22 +58,19 @@ pub(crate) fn read(path: &Path) -> Result<Vec<Row>, TrainError> {
     rows.map_err(|e| TrainError::Run { path: path.to_owned(), reason: e.to_string() })
 }
 
-/// Replaces `results.csv`.
-pub(crate) fn write(path: &Path, rows: &[Row]) -> Result<(), TrainError> {
+/// The bytes of `results.csv`.
+pub(crate) fn to_csv(path: &Path, rows: &[Row]) -> Result<Vec<u8>, TrainError> {
     let fail = |reason: String| TrainError::Run { path: path.to_owned(), reason };
     let mut writer = csv::Writer::from_writer(Vec::new());
     for row in rows {
         writer.serialize(row).map_err(|e| fail(e.to_string()))?;
     }
-    replace(path, &writer.into_inner().map_err(|e| fail(e.to_string()))?)
+    writer.into_inner().map_err(|e| fail(e.to_string()))
 }
 
-/// Writes a file whole or not at all: to a temporary, synced, renamed, the folder synced.
-pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), TrainError> {
-    let named = |e: std::io::Error| TrainError::Run { path: path.to_owned(), reason: e.to_string() };
-    let mut file = atomic_write_file::AtomicWriteFile::open(path).map_err(named)?;
-    file.write_all(bytes).map_err(named)?;
-    file.commit().map_err(named)
+/// SHA-256 as 64 hex digits.
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
 }
 
 /// Bytes as hex digits.

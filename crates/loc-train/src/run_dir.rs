@@ -5,7 +5,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Config, TrainError, record};
+use crate::lock::Lock;
+use crate::{Config, TrainError, disk, record};
 
 /// A run folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +55,9 @@ pub(crate) struct RunJson {
     pub(crate) classes: Vec<String>,
     /// Seconds since 1970.
     pub(crate) started: u64,
+    /// 1 more than any other run beside it had when it began: clocks can jump back.
+    #[serde(default)]
+    pub(crate) number: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -87,6 +91,11 @@ impl Machine {
     }
 }
 
+/// The epoch of a model file's name.
+fn epoch_of(name: &str) -> Option<usize> {
+    name.strip_prefix("epoch-")?.strip_suffix(".safetensors")?.parse().ok()
+}
+
 /// Seconds since 1970; 0 where the clock stands before.
 pub(crate) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs())
@@ -95,11 +104,7 @@ pub(crate) fn now() -> u64 {
 impl Run {
     /// Makes the folder `project/name`, or `name2`, `name3`, … where that is taken. With `exist_ok` the folder is used
     /// again and what an earlier run left in it (weights, results) is removed.
-    ///
-    /// # Errors
-    ///
-    /// [`TrainError::Run`] if the name is not one folder's, [`TrainError::Io`] if it cannot be made.
-    pub fn create(project: &Path, name: &str, exist_ok: bool) -> Result<Self, TrainError> {
+    pub(crate) fn create(project: &Path, name: &str, exist_ok: bool) -> Result<(Self, Lock), TrainError> {
         if Path::new(name).components().count() != 1 || name.starts_with('.') {
             return Err(TrainError::Run {
                 path: project.join(name),
@@ -113,9 +118,7 @@ impl Run {
             match fs_err::create_dir(&path) {
                 Ok(()) => return Self { path }.furnish(),
                 Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists && exist_ok => {
-                    let run = Self { path };
-                    run.clear()?;
-                    return run.furnish();
+                    return Self { path }.furnish();
                 }
                 Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
                 Err(e) => return Err(e.into()),
@@ -124,21 +127,35 @@ impl Run {
         unreachable!("there are more numbers than folders")
     }
 
-    fn furnish(self) -> Result<Self, TrainError> {
+    fn furnish(self) -> Result<(Self, Lock), TrainError> {
+        let lock = Lock::take(&self.path)?;
+        self.clear()?;
         fs_err::create_dir_all(self.weights())?;
-        Ok(self)
+        Ok((self, lock))
     }
 
     fn clear(&self) -> Result<(), TrainError> {
-        if self.weights().is_dir() {
-            fs_err::remove_dir_all(self.weights())?;
-        }
-        for file in [self.results(), self.json(), self.config(), self.split()] {
+        // First what makes it a run: if this is broken off, nobody takes the rest for one.
+        for file in [self.config(), self.json(), self.results(), self.split()] {
             if file.is_file() {
                 fs_err::remove_file(file)?;
             }
         }
-        Ok(())
+        if self.weights().is_dir() {
+            fs_err::remove_dir_all(self.weights())?;
+        }
+        self.sweep()
+    }
+
+    /// Removes the temporaries that a killed process left.
+    pub(crate) fn sweep(&self) -> Result<(), TrainError> {
+        disk::sweep(&self.path, |name| {
+            ["config.toml", "run.json", "results.csv", "split.csv"].contains(&name)
+        })?;
+        disk::sweep(&self.weights(), |name| {
+            ["best.safetensors", "last.safetensors", "last.state.safetensors"].contains(&name)
+                || epoch_of(name).is_some()
+        })
     }
 
     /// An existing run folder.
@@ -156,27 +173,41 @@ impl Run {
         Err(TrainError::Run { path: run.path, reason })
     }
 
-    /// The run under `project` that began last.
+    /// The run under `project` that began last, by the numbers that runs get.
     ///
     /// # Errors
     ///
     /// [`TrainError::Run`] if there is none.
     pub fn latest(project: &Path) -> Result<Self, TrainError> {
-        let mut newest: Option<(u64, PathBuf)> = None;
-        if project.is_dir() {
-            for entry in fs_err::read_dir(project)? {
-                let run = Self { path: entry?.path() };
-                if let Ok(json) = run.read_json() {
-                    newest = newest.max(Some((json.started, run.path)));
-                }
-            }
-        }
-        match newest {
-            Some((_, path)) => Self::open(path),
+        match Self::all(project)?.pop() {
+            Some((_, run)) => Ok(run),
             None => {
                 Err(TrainError::Run { path: project.to_owned(), reason: "holds no run to resume".into() })
             }
         }
+    }
+
+    /// The runs under `project`, the one that began last at the end.
+    fn all(project: &Path) -> Result<Vec<(RunJson, Self)>, TrainError> {
+        let mut all = Vec::new();
+        if project.is_dir() {
+            for entry in fs_err::read_dir(project)? {
+                if let Ok(run) = Self::open(entry?.path())
+                    && let Ok(json) = run.read_json()
+                {
+                    all.push((json, run));
+                }
+            }
+        }
+        all.sort_by(|(a, run_a), (b, run_b)| {
+            (a.number, a.started, &run_a.path).cmp(&(b.number, b.started, &run_b.path))
+        });
+        Ok(all)
+    }
+
+    /// The number of a run that begins under `project` now.
+    pub(crate) fn next_number(project: &Path) -> Result<u64, TrainError> {
+        Ok(Self::all(project)?.last().map_or(0, |(json, _)| json.number) + 1)
     }
 
     /// The folder.
@@ -233,10 +264,29 @@ impl Run {
         self.weights().join(format!("epoch-{epoch:03}.safetensors"))
     }
 
-    /// `weights/last.state.safetensors`: what exact resume needs beside the weights.
+    /// The epochs' model files that are there, the newest at the end.
+    pub(crate) fn epochs(&self) -> Result<Vec<(usize, PathBuf)>, TrainError> {
+        let mut epochs = Vec::new();
+        for entry in fs_err::read_dir(self.weights())? {
+            let entry = entry?;
+            if let Some(number) = entry.file_name().to_str().and_then(epoch_of) {
+                epochs.push((number, entry.path()));
+            }
+        }
+        epochs.sort_unstable();
+        Ok(epochs)
+    }
+
+    /// `weights/last.state.safetensors`: all that exact resume needs.
     #[must_use]
     pub fn state(&self) -> PathBuf {
         self.weights().join("last.state.safetensors")
+    }
+
+    /// `weights/previous.state.safetensors`: the state of the save before.
+    #[must_use]
+    pub fn previous_state(&self) -> PathBuf {
+        self.weights().join("previous.state.safetensors")
     }
 
     /// The rows of `results.csv`.
@@ -265,13 +315,13 @@ impl Run {
     pub(crate) fn write_json(&self, json: &RunJson) -> Result<(), TrainError> {
         let text = serde_json::to_string_pretty(json)
             .map_err(|e| TrainError::Run { path: self.json(), reason: e.to_string() })?;
-        record::replace(&self.json(), format!("{text}\n").as_bytes())
+        disk::replace(&self.json(), format!("{text}\n").as_bytes())
     }
 
     pub(crate) fn write_config(&self, config: &Config) -> Result<(), TrainError> {
         let text = toml::to_string(config)
             .map_err(|e| TrainError::Run { path: self.config(), reason: e.to_string() })?;
         let head = "# Every value of this run. `loc train --config` on this file repeats it.\n";
-        record::replace(&self.config(), format!("{head}{text}").as_bytes())
+        disk::replace(&self.config(), format!("{head}{text}").as_bytes())
     }
 }

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::Config;
 
-/// How the learning rate goes once it is warm. t is the share of the epochs that has passed, 0 to 1.
+/// How the learning rate goes once it is warm. t is the share of the epochs that has passed, 0 to 1; where `restarts` part
+/// the epochs, t and the counting begin at 0 in each part, and warm is only the first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Schedule {
@@ -33,14 +34,15 @@ impl Config {
     #[must_use]
     pub fn lr_at(&self, epoch: usize, step: usize, steps: usize) -> f64 {
         let passed = (epoch - 1) as f64 + step as f64 / steps.max(1) as f64;
+        let (begin, end) = self.part(epoch);
         let lr = match self.schedule {
             Schedule::Constant => self.lr,
             Schedule::Step => {
-                let times = i32::try_from((epoch - 1) / self.step_every.max(1)).unwrap_or(i32::MAX);
+                let times = i32::try_from((epoch - 1 - begin) / self.step_every.max(1)).unwrap_or(i32::MAX);
                 self.lr * self.step_factor.powi(times)
             }
             Schedule::Cosine => {
-                let t = (passed / self.epochs as f64).min(1.0);
+                let t = ((passed - begin as f64) / (end - begin) as f64).min(1.0);
                 self.lr * (self.lr_final + (1.0 - self.lr_final) * (1.0 + (PI * t).cos()) / 2.0)
             }
         };
@@ -49,6 +51,13 @@ impl Config {
         } else {
             lr
         }
+    }
+
+    /// The epochs before the part that an epoch is of, and those to its end.
+    fn part(&self, epoch: usize) -> (usize, usize) {
+        let begin = self.restarts.iter().rev().find(|r| **r < epoch);
+        let end = self.restarts.iter().find(|r| **r >= epoch);
+        (begin.copied().unwrap_or(0), end.copied().unwrap_or(self.epochs))
     }
 }
 
@@ -76,6 +85,23 @@ mod tests {
         let all: Vec<f64> =
             (1..=10).flat_map(|e| (0..4).map(move |s| (e, s))).map(|(e, s)| c.lr_at(e, s, 4)).collect();
         assert!(all.windows(2).all(|w| w[1] < w[0]));
+    }
+
+    #[test]
+    fn a_restart_begins_the_schedule_anew_and_leaves_what_was_before() {
+        let short =
+            Config { lr: 0.1, epochs: 4, schedule: Schedule::Cosine, warmup: 1.0, ..Config::default() };
+        let long = Config { epochs: 10, restarts: vec![4], ..short.clone() };
+        for (epoch, step) in (1..=4).flat_map(|e| (0..3).map(move |s| (e, s))) {
+            assert_eq!(long.lr_at(epoch, step, 3), short.lr_at(epoch, step, 3));
+        }
+        let anew = Config { epochs: 6, warmup: 0.0, ..short };
+        for (epoch, step) in (1..=6).flat_map(|e| (0..3).map(move |s| (e, s))) {
+            let (got, expected) = (long.lr_at(epoch + 4, step, 3), anew.lr_at(epoch, step, 3));
+            assert!((got - expected).abs() < 1e-15, "epoch {epoch}: {got} where {expected} is right");
+        }
+        let step = Config { lr: 1.0, step_every: 3, schedule: Schedule::Step, ..long };
+        assert_eq!([4, 5, 7, 8].map(|e| (step.lr_at(e, 0, 3) * 10.0).round()), [1.0, 10.0, 10.0, 1.0]);
     }
 
     #[test]

@@ -5,14 +5,15 @@ use std::time::Instant;
 
 use loc_model::{Dropout, Model};
 
-use crate::checkpoint::{self, Best, State};
+use crate::lock::Lock;
 use crate::metrics::{self, Evaluation};
 use crate::model_file::Metrics;
 use crate::optimizer::{Average, Optimizer};
 use crate::prepare::Prepared;
-use crate::record::{self, Row};
+use crate::record::{Row, sha256};
 use crate::run_dir::{self, DatasetJson, Machine, RunJson, Versions};
-use crate::{Config, Event, Layer, Provenance, Run, Status, Stop, TrainError};
+use crate::state::{self, Best, Origin, Saved, State};
+use crate::{Config, Event, Provenance, Run, Status, Stop, TrainError, checkpoint, disk};
 
 /// How a training ended.
 #[derive(Debug, Clone)]
@@ -38,10 +39,11 @@ pub fn train(
     stop: &Stop,
     on: &mut dyn FnMut(Event),
 ) -> Result<Outcome, TrainError> {
+    // Before photos are decoded for a run that cannot be written.
+    disk::probe(project)?;
     let prepared = Prepared::new(config, None, on)?;
-    let run = Run::create(project, name, exist_ok)?;
-    run.write_config(config)?;
-    loc_data::split::write_csv(&run.split(), &prepared.dataset, &prepared.split)?;
+    let number = Run::next_number(project)?;
+    let (run, lock) = Run::create(project, name, exist_ok)?;
     let json = RunJson {
         schema: "loc.run/1".into(),
         status: Status::Running,
@@ -58,81 +60,26 @@ pub fn train(
         },
         classes: prepared.dataset.classes.clone(),
         started: run_dir::now(),
+        number,
     };
-    let optimizer = Optimizer::new(config);
-    let average = Average::of(&prepared.model, config.average)?;
-    let (state, rows) = (State::begin(), Vec::new());
-    Training { config, run, json, prepared, optimizer, average, state, rows, on, stop }.run()
-}
-
-/// Goes on with a run: from where it was interrupted, or beyond its end with more epochs.
-///
-/// `overrides` lie over the run's own `config.toml`; those that would change the mathematics are refused.
-///
-/// # Errors
-///
-/// [`TrainError::Resume`] with the differing keys, or if the data set has changed, or if nothing is left to do;
-/// otherwise as [`train`].
-pub fn resume(
-    run: Run,
-    overrides: &[Layer],
-    stop: &Stop,
-    on: &mut dyn FnMut(Event),
-) -> Result<Outcome, TrainError> {
-    let fail = |reason: String| TrainError::Resume { run: run.path().to_owned(), reason };
-    let before = Config::of_run(&run, &[])?;
-    let config = Config::of_run(&run, overrides)?;
-    let differing: Vec<String> = differences(&before, &config);
-    if !differing.is_empty() {
-        return Err(fail(format!(
-            "these would change what it learns: {} (hint: `--init {}` starts a new run from its weights)",
-            differing.join(", "),
-            run.last().display()
-        )));
+    loc_data::split::write_csv(&run.split(), &prepared.dataset, &prepared.split)?;
+    run.write_json(&json)?;
+    // Last: with it the folder is a run that can be gone on with.
+    run.write_config(config)?;
+    Training {
+        optimizer: Optimizer::new(config),
+        average: Average::of(&prepared.model, config.average)?,
+        origin: origin(config, &run, &prepared)?,
+        state: State::begin(),
+        config,
+        run,
+        json,
+        prepared,
+        on,
+        stop,
+        _lock: lock,
     }
-    let (weights, saved, state) = checkpoint::load(&run)?;
-    if state.epoch > config.epochs {
-        return Err(fail(format!(
-            "all {} epochs are done (hint: `--epochs {}` extends it)",
-            before.epochs,
-            before.epochs + 10
-        )));
-    }
-    // The split is the run's own, whatever became of the file it was read from; the weights are the checkpoint's.
-    let frozen = Config { split_file: Some(run.split()), fold: None, init: None, ..config.clone() };
-    let prepared = Prepared::new(&frozen, Some(weights), on)?;
-    let json = run.read_json()?;
-    if json.dataset.digest != prepared.digest {
-        return Err(fail(format!(
-            "the data set has changed: its digest is {}, was {}",
-            prepared.digest, json.dataset.digest
-        )));
-    }
-    let average = Average::of(&prepared.model, config.average)?;
-    if average.is_some() {
-        // The model file holds the average; what is trained lies in the state.
-        prepared.model.set_weights(&Average::saved(&saved))?;
-    }
-    let mut optimizer = Optimizer::new(&config);
-    optimizer.restore(&saved, state.steps, &prepared.model)?;
-    let mut rows = run.rows()?;
-    rows.retain(|row| row.epoch < state.epoch);
-    run.write_config(&config)?;
-    let json = RunJson { status: Status::Running, ..json };
-    Training { config: &config, run, json, prepared, optimizer, average, state, rows, on, stop }.run()
-}
-
-/// The keys that decide the numbers and differ, as `key: before → after`; more epochs are no difference, unless the
-/// learning rate depends on where they end.
-fn differences(before: &Config, after: &Config) -> Vec<String> {
-    let (a, b) = (before.mathematics(), after.mathematics());
-    let show = |v: Option<&toml::Value>| v.map_or("none".into(), ToString::to_string);
-    let keys: std::collections::BTreeSet<&String> = a.keys().chain(b.keys()).collect();
-    let bound = before.schedule.bound_to_the_end();
-    keys.into_iter()
-        .filter(|key| (*key != "epochs" || bound) && a.get(*key) != b.get(*key))
-        .map(|key| format!("{key}: {} → {}", show(a.get(key)), show(b.get(key))))
-        .collect()
+    .run()
 }
 
 /// What a step drops of the heads' features.
@@ -141,22 +88,32 @@ fn dropout(config: &Config, epoch: usize, step: usize) -> Option<Dropout> {
         .then_some(Dropout { rate: config.dropout, key: [config.seed, epoch as u64, step as u64] })
 }
 
+/// What the states of a run belong to.
+pub(crate) fn origin(config: &Config, run: &Run, prepared: &Prepared) -> Result<Origin, TrainError> {
+    Ok(Origin {
+        config: config.mathematics().to_string(),
+        dataset: prepared.digest.clone(),
+        split: sha256(&fs_err::read(run.split())?),
+    })
+}
+
 /// A run in progress.
-struct Training<'a> {
-    config: &'a Config,
-    run: Run,
-    json: RunJson,
-    prepared: Prepared,
-    optimizer: Optimizer,
-    average: Option<Average>,
-    state: State,
-    rows: Vec<Row>,
-    on: &'a mut dyn FnMut(Event),
-    stop: &'a Stop,
+pub(crate) struct Training<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) run: Run,
+    pub(crate) json: RunJson,
+    pub(crate) prepared: Prepared,
+    pub(crate) optimizer: Optimizer,
+    pub(crate) average: Option<Average>,
+    pub(crate) origin: Origin,
+    pub(crate) state: State,
+    pub(crate) on: &'a mut dyn FnMut(Event),
+    pub(crate) stop: &'a Stop,
+    pub(crate) _lock: Lock,
 }
 
 impl Training<'_> {
-    fn run(mut self) -> Result<Outcome, TrainError> {
+    pub(crate) fn run(mut self) -> Result<Outcome, TrainError> {
         self.run.write_json(&self.json)?;
         let result = self.epochs();
         self.json.status = match &result {
@@ -202,7 +159,7 @@ impl Training<'_> {
     /// Whether too many epochs went by without a better one.
     fn patience_is_over(&self) -> bool {
         let (patience, done) = (self.config.patience, self.state.epoch - 1);
-        patience > 0 && self.state.best.is_some_and(|best| done - best.epoch >= patience)
+        patience > 0 && self.state.best.as_ref().is_some_and(|best| done - best.epoch >= patience)
     }
 
     /// The steps of the epoch in progress; false if a stop was asked for and the state is saved.
@@ -218,17 +175,17 @@ impl Training<'_> {
             let output = self.prepared.model.train(&batch.input, dropout(self.config, epoch, index))?;
             let losses = loss.compute(&output, &batch.labels, &batch.boxes)?;
             let value = losses.total.to_scalar::<f32>()?;
-            let not_finite = || {
-                let photos: Vec<&str> =
-                    batch.indices.iter().map(|i| self.prepared.dataset.samples[*i].file.as_str()).collect();
-                TrainError::NotFinite { loss: value, epoch, step: index + 1, photos: photos.join(", ") }
+            let not_finite = |what: String| {
+                let file = |i: &usize| self.prepared.dataset.samples[*i].file.clone();
+                let photos = batch.indices.iter().map(file).collect();
+                TrainError::NotFinite { what, epoch, step: index + 1, photos }
             };
             if !value.is_finite() {
-                return Err(not_finite());
+                return Err(not_finite(format!("the loss is {value}")));
             }
             let gradients = self.prepared.model.backward(&losses.total)?;
             if !self.optimizer.step(&self.prepared.model, &gradients, lr)? {
-                return Err(not_finite());
+                return Err(not_finite(format!("the loss is {value}, but its gradient is not finite")));
             }
             self.state.steps += 1;
             if let Some(average) = &self.average {
@@ -240,10 +197,11 @@ impl Training<'_> {
             self.state.sums = [sums.total, sums.class, sums.bbox];
             self.state.seen += batch.n;
             self.state.step = index + 1;
+            self.state.metrics = None;
             (self.on)(Event::Step { epoch, step: index + 1, steps, loss: f64::from(value) });
             if self.stop.asked() && index + 1 < steps {
                 self.state.time += began.elapsed().as_secs_f64();
-                self.save_last(None)?;
+                self.save()?;
                 return Ok(false);
             }
         }
@@ -259,14 +217,16 @@ impl Training<'_> {
         let batches = val.in_order(self.config.batch);
         let evaluation = metrics::judge(model, batches, &loss, &dataset.classes, baseline)?;
         let epoch = self.state.epoch;
+        let judged = evaluation.loss.map(|loss| loss.total).into_iter().chain(evaluation.mean_iou);
+        if let Some(value) = judged.into_iter().find(|value| !value.is_finite()) {
+            let what = format!("the loss of the validation photos is {value}");
+            return Err(TrainError::NotFinite { what, epoch, step: self.state.step, photos: Vec::new() });
+        }
         let figures = Metrics {
             accuracy: evaluation.accuracy.unwrap_or(0.0),
             mean_iou: evaluation.mean_iou.unwrap_or(0.0),
             localization_accuracy: evaluation.localization_accuracy.unwrap_or(0.0),
         };
-        let now =
-            Best { epoch, localization_accuracy: figures.localization_accuracy, mean_iou: figures.mean_iou };
-        let best = now.beats(self.state.best.as_ref());
         let train_loss = self.state.losses().over(self.state.seen.max(1));
         let val_loss = evaluation.loss.unwrap_or_default();
         self.state.time += began.elapsed().as_secs_f64();
@@ -285,18 +245,22 @@ impl Training<'_> {
             val_acc_iou50: figures.localization_accuracy,
             val_acc_iou75: evaluation.localization_accuracy75.unwrap_or(0.0),
         };
+        self.state.rows.push(row.clone());
         self.state = State {
             epoch: epoch + 1,
             steps: self.state.steps,
             time: self.state.time,
-            best: if best { Some(now) } else { self.state.best },
+            best: self.state.best.take(),
+            rows: std::mem::take(&mut self.state.rows),
+            metrics: Some(figures),
             ..State::begin()
         };
-        self.rows.push(row.clone());
-        record::write(&self.run.results(), &self.rows)?;
-        let bytes = self.save_last(Some(figures))?;
-        checkpoint::save_epoch(&self.run, &bytes, epoch, best, self.config.keep)?;
-        (self.on)(Event::Epoch { row, epochs: self.config.epochs, best });
+        let best = self.save()?;
+        let is_best = best.is_some();
+        if is_best {
+            self.state.best = best;
+        }
+        (self.on)(Event::Epoch { row, epochs: self.config.epochs, best: is_best });
         Ok(evaluation)
     }
 
@@ -305,17 +269,39 @@ impl Training<'_> {
         self.average.as_ref().map_or(&self.prepared.model, |average| &average.model)
     }
 
-    /// Saves weights and state; the bytes of the model file come back.
-    fn save_last(&self, metrics: Option<Metrics>) -> Result<Vec<u8>, TrainError> {
+    /// Saves where it stands; the epoch that has just ended comes back if it is the best so far.
+    fn save(&self) -> Result<Option<Best>, TrainError> {
+        let model = self.model_file()?;
+        let digest = sha256(&model);
+        let best = self.state.metrics.map(|figures| Best {
+            epoch: self.state.epoch - 1,
+            localization_accuracy: figures.localization_accuracy,
+            mean_iou: figures.mean_iou,
+            model: digest.clone(),
+        });
+        let best = best.filter(|best| best.beats(self.state.best.as_ref()));
+        let mut state = self.state.clone();
+        if best.is_some() {
+            state.best.clone_from(&best);
+        }
+        let saved = Saved { origin: self.origin.clone(), model: digest, state };
+        let average = self.average.as_ref().map(|average| average.model.weights()).transpose()?;
+        let tensors = state::tensors(self.prepared.model.weights()?, average, self.optimizer.state()?);
+        // A step on finite gradients can still be too long.
+        if let Some((name, _)) = tensors.0.iter().find(|(_, w)| !w.data.iter().all(|v| v.is_finite())) {
+            let what = format!("`{name}` is not finite");
+            let (epoch, step) = (self.state.epoch, self.state.step);
+            return Err(TrainError::NotFinite { what, epoch, step, photos: Vec::new() });
+        }
+        checkpoint::save(&self.run, &saved, &tensors, &model, self.config.keep)?;
+        Ok(best)
+    }
+
+    /// The bytes of the model file of where it stands.
+    pub(crate) fn model_file(&self) -> Result<Vec<u8>, TrainError> {
         let mut file = self.prepared.file.clone();
         file.epoch = Some(self.state.epoch - 1);
-        file.metrics = metrics;
-        let bytes = checkpoint::model_bytes(&self.judged().weights()?, &file)?;
-        let mut saved = self.optimizer.state()?;
-        if self.average.is_some() {
-            saved.0.extend(Average::parameters(&self.prepared.model)?.0);
-        }
-        checkpoint::save_last(&self.run, &bytes, &saved, self.state.clone())?;
-        Ok(bytes)
+        file.metrics = self.state.metrics;
+        checkpoint::model_bytes(&self.judged().weights()?, &file)
     }
 }

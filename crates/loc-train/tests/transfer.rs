@@ -109,7 +109,7 @@ fn a_frozen_backbone_stays_and_its_run_resumes_to_the_bit() {
             })
             .unwrap();
         assert_eq!(stopped.status, Status::Interrupted, "stopped at step {stop_at}");
-        let resumed = resume(stopped.run, &[], &Stop::default(), &mut |_| {}).unwrap();
+        let resumed = resume(stopped.run, &[], false, &Stop::default(), &mut |_| {}).unwrap();
         let bytes = |outcome: &Outcome| fs_err::read(outcome.run.last()).unwrap();
         assert!(bytes(&resumed) == bytes(&whole), "stopped at step {stop_at}, the model has other bytes");
     }

@@ -99,6 +99,8 @@ Examples:
   loc train --data photos/ --seeds 0,1,2             mean and spread of three runs
   loc train --resume runs/train/exp
   loc train --resume runs/train/exp --epochs 60      extend a finished run
+  loc train --resume runs/train/exp --epochs 90 --schedule-from-here
+                                                     likewise, where its cosine has ended
   loc train --config runs/train/exp/config.toml      repeat a run"
 )]
 pub(crate) struct TrainArgs {
@@ -124,6 +126,10 @@ pub(crate) struct TrainArgs {
     /// Go on with a run: this one, or the one that began last
     #[arg(long, value_name = "RUN", num_args = 0..=1, default_missing_value = "", conflicts_with_all = ["recipe", "config", "exist_ok"])]
     pub(crate) resume: Option<PathBuf>,
+
+    /// With --resume and more --epochs: a finished run's schedule begins anew over the epochs that are added
+    #[arg(long, requires = "resume")]
+    pub(crate) schedule_from_here: bool,
 }
 
 #[derive(Debug, Args)]

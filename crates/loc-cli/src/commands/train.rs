@@ -41,7 +41,7 @@ pub(crate) fn run(args: &TrainArgs, output: &Output) -> Result<Exit> {
             };
             let overrides = flags(&args.config);
             use_threads(Config::of_run(&run, &overrides)?.threads)?;
-            loc_train::resume(run, &overrides, &stop, &mut |e| progress.show(e))?
+            loc_train::resume(run, &overrides, args.schedule_from_here, &stop, &mut |e| progress.show(e))?
         }
     };
     progress.end();

@@ -1,0 +1,95 @@
+//! One trainer a run folder: a lock that the system lets go of when its process ends, however it ends.
+
+use std::fs::TryLockError;
+use std::io::{ErrorKind, Read, Write};
+use std::path::Path;
+
+use fs_err as fs;
+
+use crate::TrainError;
+use crate::run_dir::now;
+
+/// The lock's file. It stays in the folder: removing it would let two trainers lock two files of one name.
+pub(crate) const FILE: &str = ".lock";
+
+/// Held as long as it lives.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    /// Nothing where the file system has no locks.
+    _file: Option<fs::File>,
+}
+
+impl Lock {
+    /// Takes the lock of a folder.
+    pub(crate) fn take(folder: &Path) -> Result<Self, TrainError> {
+        let path = folder.join(FILE);
+        let mut file =
+            fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path)?;
+        match file.file().try_lock() {
+            Ok(()) => {
+                file.set_len(0)?;
+                writeln!(file, "pid {} since {}", std::process::id(), utc(now()))?;
+                Ok(Self { _file: Some(file) })
+            }
+            Err(TryLockError::WouldBlock) => {
+                let mut holder = String::new();
+                // What it says only explains: that it is locked is certain.
+                let _ = file.read_to_string(&mut holder);
+                let holder = if holder.trim().is_empty() { "another process" } else { holder.trim() };
+                let reason =
+                    format!("locked by {holder} (hint: one process a run; wait, or stop that one first)");
+                Err(TrainError::Run { path: folder.to_owned(), reason })
+            }
+            Err(TryLockError::Error(e)) if e.kind() == ErrorKind::Unsupported => Ok(Self { _file: None }),
+            Err(TryLockError::Error(e)) => Err(e.into()),
+        }
+    }
+}
+
+/// Seconds since 1970 as date and time, by the Gregorian calendar: days are counted from a first of March, so that the
+/// leap day is a year's last.
+fn utc(seconds: u64) -> String {
+    let (days, second) = (seconds / 86_400 + 719_468, seconds % 86_400);
+    let (era, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let date = day - (153 * month + 2) / 5 + 1;
+    let (month, wrap) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    let year = year + era * 400 + wrap;
+    format!(
+        "{year:04}-{month:02}-{date:02}T{:02}:{:02}:{:02}Z",
+        second / 3_600,
+        second / 60 % 60,
+        second % 60
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seconds_become_dates() {
+        for (seconds, text) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_782_399, "2000-02-28T23:59:59Z"),
+            (951_782_400, "2000-02-29T00:00:00Z"),
+            (1_709_251_199, "2024-02-29T23:59:59Z"),
+            (1_767_225_600, "2026-01-01T00:00:00Z"),
+        ] {
+            assert_eq!(utc(seconds), text);
+        }
+    }
+
+    #[test]
+    fn the_second_is_told_who_was_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = Lock::take(folder.path()).unwrap();
+        let message = Lock::take(folder.path()).unwrap_err().to_string();
+        let holder = format!("locked by pid {} since 2", std::process::id());
+        assert!(message.contains(&holder), "{message}");
+        drop(first);
+        Lock::take(folder.path()).unwrap();
+    }
+}

@@ -1,0 +1,92 @@
+//! A few drawn photos and short trainings on them.
+
+#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+
+use std::path::PathBuf;
+
+use loc_train::{Config, Event, Layer, Outcome, Provenance, Run, Stop, TrainError, resume, train};
+
+/// Photos in the set: few, so that an epoch takes a moment.
+pub(crate) const PHOTOS: usize = 15;
+
+pub(crate) struct Fixture {
+    folder: tempfile::TempDir,
+}
+
+impl Fixture {
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        loc_data::shapes::generate(&folder.path().join("shapes"), PHOTOS, 1).unwrap();
+        Self { folder }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Two epochs of three steps, with momentum so that the optimizer has a state.
+    pub(crate) fn config(&self, overrides: &[(&str, &str)]) -> Config {
+        let data = self.path("shapes").display().to_string();
+        let base = [("data", data.as_str()), ("imgsz", "188"), ("epochs", "2"), ("batch", "4")];
+        let layers: Vec<Layer> = base
+            .iter()
+            .chain(overrides)
+            .map(|(key, value)| Layer::value(format!("--{key}"), key, value))
+            .collect();
+        Config::resolve(None, &layers).unwrap()
+    }
+
+    pub(crate) fn train(&self, name: &str, overrides: &[(&str, &str)]) -> Result<Outcome, TrainError> {
+        self.train_until(name, overrides, &mut |_, _| {})
+    }
+
+    /// Trains, showing each event and the stop flag to `on`.
+    pub(crate) fn train_until(
+        &self,
+        name: &str,
+        overrides: &[(&str, &str)],
+        on: &mut dyn FnMut(&Event, &Stop),
+    ) -> Result<Outcome, TrainError> {
+        let provenance = Provenance { version: "0".into(), arguments: vec!["train".into()], threads: 2 };
+        let (stop, project) = (Stop::default(), self.path("runs"));
+        train(&self.config(overrides), (&project, name, false), &provenance, &stop, &mut |e| on(&e, &stop))
+    }
+}
+
+pub(crate) fn last(run: &Run) -> Vec<u8> {
+    fs_err::read(run.last()).unwrap()
+}
+
+pub(crate) fn go_on(run: &Run, overrides: &[(&str, &str)]) -> Result<Outcome, TrainError> {
+    let layers: Vec<Layer> =
+        overrides.iter().map(|(key, value)| Layer::value(format!("--{key}"), key, value)).collect();
+    resume(run.clone(), &layers, false, &Stop::default(), &mut |_| {})
+}
+
+/// Trains and stops after so many steps.
+pub(crate) fn stop_after(fixture: &Fixture, name: &str, overrides: &[(&str, &str)], stop_at: usize) -> Run {
+    let mut steps = 0;
+    let stopped = fixture.train_until(name, overrides, &mut |event, stop| {
+        if matches!(event, Event::Step { .. }) {
+            steps += 1;
+            if steps == stop_at {
+                stop.ask();
+            }
+        }
+    });
+    let stopped = stopped.unwrap();
+    assert_eq!(stopped.status, loc_train::Status::Interrupted, "stopped at step {stop_at}");
+    stopped.run
+}
+
+/// Goes on with a run; the warnings come back.
+pub(crate) fn go_on_warned(run: &Run) -> Result<(Outcome, Vec<String>), TrainError> {
+    let mut warnings = Vec::new();
+    let outcome = resume(run.clone(), &[], false, &Stop::default(), &mut |event| {
+        if let Event::Warning(text) = event {
+            warnings.push(text);
+        }
+    })?;
+    Ok((outcome, warnings))
+}

@@ -1,0 +1,227 @@
+//! What a run leaves on disk survives damage, kills and other trainers.
+
+#![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+
+mod common;
+
+use std::path::Path;
+
+use common::{Fixture, go_on, go_on_warned, last, stop_after};
+use fs_err as fs;
+use loc_train::{Run, Status, Stop, resume};
+use sha2::{Digest, Sha256};
+
+fn sha256(path: &Path) -> String {
+    Sha256::digest(fs::read(path).unwrap()).iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// Changes a byte in the middle of a file.
+fn damage(path: &Path) {
+    let mut bytes = fs::read(path).unwrap();
+    let at = bytes.len() / 2;
+    bytes[at] ^= 0x10;
+    fs::write(path, bytes).unwrap();
+}
+
+/// The names of a run's files, hidden ones too.
+fn names(run: &Run) -> Vec<String> {
+    let list = |folder: &Path| {
+        let entries = fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
+        entries.collect::<Vec<_>>()
+    };
+    let mut names = [list(run.path()), list(&run.weights())].concat();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_damaged_state_falls_back_to_the_save_before_and_ends_in_the_same_bytes() {
+    let fixture = Fixture::new();
+    let whole = fixture.train("whole", &[]).unwrap().run;
+    // Saves: after epoch 1, and after step 5, in epoch 2.
+    let run = stop_after(&fixture, "damaged", &[], 5);
+    damage(&run.state());
+    let (outcome, warnings) = go_on_warned(&run).unwrap();
+    let text = warnings.join("\n");
+    assert!(
+        text.contains("last.state.safetensors: is damaged") && text.contains("after epoch 1, step 0"),
+        "{text}"
+    );
+    let hashes = text.split(|c: char| !c.is_ascii_hexdigit()).filter(|word| word.len() == 64).count();
+    assert_eq!(hashes, 2, "both hashes: {text}");
+    assert!(last(&outcome.run) == last(&whole), "after the fall-back it ends in other bytes");
+    assert_eq!(fs::read(run.best()).unwrap(), fs::read(whole.best()).unwrap());
+    let (done, warnings) = (go_on(&run, &[]).unwrap_err().to_string(), run.status().unwrap());
+    assert!(done.contains("all 2 epochs are done"), "{done}");
+    assert_eq!(warnings, Status::Finished);
+}
+
+#[test]
+fn a_damaged_model_file_is_named_with_both_hashes_and_written_anew() {
+    let fixture = Fixture::new();
+    let run = fixture.train("exp", &[]).unwrap().run;
+    for (file, remedy) in [(run.last(), "from the state"), (run.best(), "anew from")] {
+        let right = sha256(&file);
+        damage(&file);
+        let wrong = sha256(&file);
+        let mut warnings = Vec::new();
+        let error = resume(run.clone(), &[], false, &Stop::default(), &mut |event| {
+            if let loc_train::Event::Warning(text) = event {
+                warnings.push(text);
+            }
+        });
+        assert!(error.unwrap_err().to_string().contains("are done"));
+        let text = warnings.concat();
+        let name = file.file_name().unwrap().to_str().unwrap();
+        for part in [name, &right, &wrong, remedy] {
+            assert!(text.contains(part), "no {part:?} in {text:?}");
+        }
+        assert_eq!(sha256(&file), right, "{name} is not as it was");
+    }
+}
+
+#[test]
+fn a_save_broken_off_after_any_file_is_done_again_without_a_warning() {
+    let fixture = Fixture::new();
+    let whole = fixture.train("whole", &[("keep", "last:1")]).unwrap().run;
+    assert!(!whole.epoch(1).exists() && whole.epoch(2).is_file(), "keep is last:1");
+    // As it is after epoch 1.
+    let one = stop_after(&fixture, "one", &[("keep", "last:1")], 3);
+    type Files = fn(&Run) -> Vec<std::path::PathBuf>;
+    // In the order of a save, all that comes after the point where it was broken off.
+    let after: [(&str, Files); 5] = [
+        ("the old state renamed, the new one not", |run| {
+            vec![run.results(), run.last(), run.epoch(2), run.best()]
+        }),
+        ("the state", |run| vec![run.results(), run.last(), run.epoch(2), run.best()]),
+        ("results.csv", |run| vec![run.last(), run.epoch(2), run.best()]),
+        ("last", |run| vec![run.epoch(2), run.best()]),
+        ("the epoch's file", |run| vec![run.best()]),
+    ];
+    for (point, files) in after {
+        let run = fixture.train("broken", &[("keep", "last:1")]).unwrap().run;
+        for (file, old) in files(&run).iter().zip(files(&one)) {
+            // As it was after epoch 1; where there was none, none.
+            if old.exists() { fs::copy(old, file).map(drop) } else { fs::remove_file(file) }.unwrap();
+        }
+        if point.starts_with("the old state") {
+            fs::remove_file(run.state()).unwrap();
+        }
+        let mut warnings = Vec::new();
+        let result = resume(run.clone(), &[], false, &Stop::default(), &mut |event| {
+            if let loc_train::Event::Warning(text) = event {
+                warnings.push(text);
+            }
+        });
+        assert_eq!(result.is_ok(), point.starts_with("the old state"), "{point}");
+        assert_eq!(warnings, [""; 0], "{point}");
+        for file in [Run::last, Run::best] {
+            assert_eq!(sha256(&file(&run)), sha256(&file(&whole)), "{point}");
+        }
+        assert_eq!(sha256(&run.epoch(2)), sha256(&whole.epoch(2)), "{point}");
+        assert_eq!(run.rows().unwrap().len(), 2, "{point}");
+    }
+}
+
+#[test]
+fn a_run_killed_before_its_first_save_begins_anew_with_the_same_bytes() {
+    let fixture = Fixture::new();
+    let run = fixture.train("exp", &[]).unwrap().run;
+    let bytes = last(&run);
+    fs::remove_dir_all(run.weights()).unwrap();
+    fs::create_dir(run.weights()).unwrap();
+    fs::remove_file(run.results()).unwrap();
+    let again = go_on(&run, &[]).unwrap();
+    assert!(last(&again.run) == bytes, "begun anew it ends in other bytes");
+}
+
+#[test]
+fn damage_of_every_state_is_an_error_that_says_what_is_left() {
+    let fixture = Fixture::new();
+    let run = fixture.train("exp", &[]).unwrap().run;
+    damage(&run.state());
+    damage(&run.previous_state());
+    let before = names(&run);
+    let message = go_on(&run, &[("epochs", "3")]).unwrap_err().to_string();
+    for part in
+        ["last.state.safetensors", "previous.state.safetensors", "hint", "--init", "epoch-002.safetensors"]
+    {
+        assert!(message.contains(part), "no {part:?} in {message}");
+    }
+    assert_eq!(names(&run), before);
+    fs::remove_file(run.state()).unwrap();
+    fs::remove_file(run.previous_state()).unwrap();
+    let message = go_on(&run, &[("epochs", "3")]).unwrap_err().to_string();
+    assert!(message.contains("is not there") && message.contains("--init"), "{message}");
+}
+
+#[test]
+fn a_second_trainer_on_a_run_is_told_who_has_it() {
+    let fixture = Fixture::new();
+    let (mut messages, mut in_it) = (Vec::new(), None);
+    let project = fixture.path("runs");
+    let outcome = fixture.train_until("exp", &[("epochs", "1")], &mut |event, _| {
+        if let loc_train::Event::Step { step: 1, .. } = event {
+            let run = Run::open(project.join("exp")).unwrap();
+            messages.push(go_on(&run, &[]).unwrap_err().to_string());
+            let provenance = loc_train::Provenance { version: "0".into(), arguments: Vec::new(), threads: 1 };
+            let (config, place) = (fixture.config(&[]), (&*project, "exp", true));
+            let again = loc_train::train(&config, place, &provenance, &Stop::default(), &mut |_| {});
+            messages.push(again.unwrap_err().to_string());
+            in_it = Some(names(&run));
+        }
+    });
+    outcome.unwrap();
+    for message in &messages {
+        assert!(message.contains(&format!("locked by pid {} since 2", std::process::id())), "{message}");
+    }
+    assert_eq!(messages.len(), 2);
+    assert!(in_it.unwrap().contains(&"config.toml".to_owned()), "the refused one removed nothing");
+}
+
+#[test]
+fn temporaries_of_a_dead_run_are_removed_and_nothing_else() {
+    let fixture = Fixture::new();
+    let run = stop_after(&fixture, "exp", &[], 2);
+    let temporaries =
+        [".last.safetensors.Ab12Cd", ".last.state.safetensors.000000", ".epoch-001.safetensors.zzzzzz"];
+    let others = [".last.safetensors.saved-by-me", ".mine.safetensors.Ab12Cd", "notes.txt"];
+    for name in temporaries.iter().chain(&others) {
+        fs::write(run.weights().join(name), "").unwrap();
+    }
+    fs::write(run.path().join(".results.csv.Q1w2E3"), "").unwrap();
+    go_on(&run, &[]).unwrap();
+    let names = names(&run);
+    assert!(others.iter().all(|name| names.contains(&(*name).to_owned())), "{names:?}");
+    assert!(!temporaries.iter().any(|name| names.contains(&(*name).to_owned())), "{names:?}");
+    assert!(!names.contains(&".results.csv.Q1w2E3".to_owned()), "{names:?}");
+}
+
+#[test]
+fn the_latest_run_is_the_one_that_began_last_whatever_the_clock_said() {
+    let fixture = Fixture::new();
+    let project = fixture.path("runs");
+    let old = fixture.train("old", &[("epochs", "1")]).unwrap().run;
+    // Its clock was a century ahead.
+    let json = fs::read_to_string(old.json()).unwrap();
+    let started = json.lines().find(|line| line.contains("\"started\"")).unwrap();
+    fs::write(old.json(), json.replace(started, "  \"started\": 4922899200,")).unwrap();
+    let new = fixture.train("new", &[("epochs", "1")]).unwrap().run;
+    assert_eq!(Run::latest(&project).unwrap(), new);
+    // A folder that a kill left before it became a run is none.
+    fs::create_dir(project.join("half")).unwrap();
+    fs::copy(new.json(), project.join("half/run.json")).unwrap();
+    assert_eq!(Run::latest(&project).unwrap(), new);
+}
+
+#[test]
+fn a_state_of_a_newer_loc_is_refused_with_the_version_it_needs() {
+    let fixture = Fixture::new();
+    let run = fixture.train("exp", &[("epochs", "1")]).unwrap().run;
+    let state = loc_model::weights::load(&run.state()).unwrap();
+    let metadata = state.metadata.unwrap().replace("\"format\":2", "\"format\":3").replace("0.1.0", "7.0.0");
+    let bytes = loc_model::weights::to_bytes(&state.weights, Some(&metadata)).unwrap();
+    fs::write(run.state(), bytes).unwrap();
+    let message = go_on(&run, &[("epochs", "2")]).unwrap_err().to_string();
+    assert!(message.contains("needs loc >= 7.0.0"), "{message}");
+}

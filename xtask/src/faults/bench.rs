@@ -1,0 +1,189 @@
+//! The training that faults are thrown at, and when one has lost something.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use fs_err as fs;
+use sha2::{Digest, Sha256};
+
+/// Few photos and a small input: an epoch is three steps, and saving takes a good part of it.
+const TRAIN: [&str; 12] = [
+    "--data",
+    "shapes",
+    "--imgsz",
+    "188",
+    "--batch",
+    "4",
+    "--epochs",
+    "3",
+    "--keep",
+    "last:2",
+    "--threads",
+    "1",
+];
+
+/// A folder with data, the program, and what the undisturbed run ended in.
+pub(super) struct Bench {
+    folder: PathBuf,
+    program: PathBuf,
+    whole: BTreeMap<String, String>,
+    /// The fault points that the undisturbed run passed, in their order.
+    pub(super) points: Vec<String>,
+    /// How long it took.
+    pub(super) time: Duration,
+}
+
+impl Bench {
+    pub(super) fn new(folder: &Path, program: &Path) -> Result<Self> {
+        let mut bench = Self {
+            folder: folder.to_owned(),
+            program: program.to_owned(),
+            whole: BTreeMap::new(),
+            points: Vec::new(),
+            time: Duration::ZERO,
+        };
+        let drawn = bench.command(&["data", "sample", "shapes", "--n", "14"], &[]).output()?;
+        ensure!(drawn.status.success(), "drawing photos: {}", text(&drawn));
+        let log = folder.join("points");
+        let start = Instant::now();
+        let ran = bench.train("whole", &[("LOC_FAULT_LOG", &log.display().to_string())])?;
+        ensure!(ran.status.success(), "the undisturbed run: {}", text(&ran));
+        bench.time = start.elapsed();
+        bench.points = fs::read_to_string(&log)?.lines().map(str::to_owned).collect();
+        bench.whole = digests(&bench.run("whole"))?;
+        eprintln!(
+            "the undisturbed run: {:.2} s, {} fault points, {} model files",
+            bench.time.as_secs_f64(),
+            bench.points.len(),
+            bench.whole.len()
+        );
+        ensure!(bench.points.len() > 30 && bench.whole.len() == 4, "this is no run to throw faults at");
+        Ok(bench)
+    }
+
+    pub(super) fn run(&self, name: &str) -> PathBuf {
+        self.folder.join("runs").join(name)
+    }
+
+    pub(super) fn command(&self, args: &[&str], env: &[(&str, &str)]) -> Command {
+        let mut command = Command::new(&self.program);
+        command.current_dir(&self.folder).args(args).envs(env.iter().copied()).stdin(Stdio::null());
+        command
+    }
+
+    fn train_args<'a>(project: &'a str, name: &'a str) -> Vec<&'a str> {
+        let place = ["train", "--project", project, "--name", name, "--exist-ok"];
+        place.into_iter().chain(TRAIN).collect()
+    }
+
+    /// Trains a run anew.
+    pub(super) fn train(&self, name: &str, env: &[(&str, &str)]) -> Result<Output> {
+        Ok(self.command(&Self::train_args("runs", name), env).output()?)
+    }
+
+    /// Likewise within limits: `ulimit` and its arguments.
+    pub(super) fn train_limited(&self, name: &str, ulimit: &str) -> Result<Output> {
+        let script = format!("ulimit {ulimit} && exec \"$0\" \"$@\"");
+        let mut command = Command::new("sh");
+        command.current_dir(&self.folder).arg("-c").arg(script).arg(&self.program);
+        Ok(command.args(Self::train_args("runs", name)).stdin(Stdio::null()).output()?)
+    }
+
+    /// Starts a run, or goes on with it if it is one already.
+    pub(super) fn start(&self, name: &str) -> Result<Child> {
+        let run = self.run(name);
+        let path = run.display().to_string();
+        let args = match run.join("config.toml").is_file() {
+            true => vec!["train", "--resume", &path],
+            false => Self::train_args("runs", name),
+        };
+        let mut command = self.command(&args, &[]);
+        Ok(command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?)
+    }
+
+    /// Goes on with a run; one that never became a run, or had nothing left to do, is as good as gone on with.
+    pub(super) fn go_on(&self, name: &str, env: &[(&str, &str)]) -> Result<Output> {
+        let run = self.run(name);
+        if !run.join("config.toml").is_file() {
+            return self.train(name, env);
+        }
+        Ok(self.command(&["train", "--resume", &run.display().to_string()], env).output()?)
+    }
+
+    /// Whether what lies there can be used as it is.
+    pub(super) fn loads(&self, name: &str) -> Result<()> {
+        for file in models(&self.run(name))? {
+            let ran = self.command(&["info", &file.display().to_string()], &[]).output()?;
+            ensure!(ran.status.success(), "{} does not load: {}", file.display(), text(&ran));
+        }
+        Ok(())
+    }
+
+    /// Whether the run survived: what is there loads, it goes on, ends in the same bytes, and leaves nothing behind.
+    pub(super) fn survived(&self, name: &str) -> Result<()> {
+        self.loads(name)?;
+        let ran = self.go_on(name, &[])?;
+        let done = text(&ran).contains("epochs are done");
+        ensure!(ran.status.success() || done, "it does not go on: {}", text(&ran));
+        ensure!(!text(&ran).contains("warning"), "it warns of damage: {}", text(&ran));
+        self.is_whole(name)
+    }
+
+    /// Whether a finished run ended in the same bytes and left nothing behind.
+    pub(super) fn is_whole(&self, name: &str) -> Result<()> {
+        let run = self.run(name);
+        let found = digests(&run)?;
+        ensure!(found == self.whole, "other files: {found:?} where {:?} is right", self.whole);
+        let rows = fs::read_to_string(run.join("results.csv"))?.lines().count();
+        ensure!(rows == 4, "results.csv has {rows} lines");
+        temporaries_are_gone(&run)
+    }
+}
+
+/// No temporary may be left in a run.
+pub(super) fn temporaries_are_gone(run: &Path) -> Result<()> {
+    for folder in [run.to_owned(), run.join("weights")].iter().filter(|folder| folder.is_dir()) {
+        for entry in fs::read_dir(folder)? {
+            let name = entry?.file_name();
+            let hidden = name.to_string_lossy().starts_with('.') && name != ".lock";
+            ensure!(!hidden, "{} was left in {}", name.display(), folder.display());
+        }
+    }
+    Ok(())
+}
+
+/// The model files of a run.
+fn models(run: &Path) -> Result<Vec<PathBuf>> {
+    let weights = run.join("weights");
+    if !weights.is_dir() {
+        return Ok(Vec::new());
+    }
+    let mut models = Vec::new();
+    for entry in fs::read_dir(weights)? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let state = name.ends_with(".state.safetensors");
+        if name.ends_with(".safetensors") && !name.starts_with('.') && !state {
+            models.push(path);
+        }
+    }
+    Ok(models)
+}
+
+fn digests(run: &Path) -> Result<BTreeMap<String, String>> {
+    let digest = |path: PathBuf| {
+        let sha256: String =
+            Sha256::digest(fs::read(&path)?).iter().take(8).map(|b| format!("{b:02x}")).collect();
+        let name = path.file_name().context("a file has a name")?.to_string_lossy().into_owned();
+        Ok((name, sha256))
+    };
+    models(run)?.into_iter().map(digest).collect()
+}
+
+/// What a program said.
+pub(super) fn text(ran: &Output) -> String {
+    String::from_utf8_lossy(&ran.stderr).into_owned()
+}

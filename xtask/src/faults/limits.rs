@@ -1,0 +1,95 @@
+//! Limits of the machine: a disk of four megabytes, a largest file, a largest address space.
+
+use std::process::Command;
+
+use anyhow::{Result, ensure};
+use fs_err as fs;
+
+use super::Outcome;
+use super::bench::{Bench, temporaries_are_gone, text};
+
+/// A file system of its own with so many megabytes; unmounted when dropped.
+struct Tmpfs(std::path::PathBuf);
+
+impl Tmpfs {
+    fn mount(at: &std::path::Path, options: &str) -> bool {
+        let mut command = Command::new("mount");
+        command.args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(at);
+        command.output().is_ok_and(|ran| ran.status.success())
+    }
+}
+
+impl Drop for Tmpfs {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(&self.0).output();
+    }
+}
+
+/// A training whose run folder lies on a disk of 4 MB; then the disk grows, and it goes on.
+pub(super) fn full_disk(bench: &Bench) -> Result<Outcome> {
+    let mut outcome = Outcome::new("a disk of 1 to 4 MB");
+    let run = bench.run("small-disk");
+    for size in ["1m", "2m", "3m", "4m"] {
+        fs::create_dir_all(&run)?;
+        if !Tmpfs::mount(&run, &format!("size={size}")) {
+            outcome.skipped = Some("`mount -t tmpfs` needs root".into());
+            return Ok(outcome);
+        }
+        let disk = Tmpfs(run.clone());
+        let ran = bench.train("small-disk", &[])?;
+        if ran.status.success() {
+            continue;
+        }
+        let survived = || -> Result<()> {
+            let said = text(&ran);
+            ensure!(ran.status.code() == Some(1), "exit {:?}: {said}", ran.status);
+            ensure!(
+                said.contains("No space left on device") && said.contains("small-disk/"),
+                "it says: {said}"
+            );
+            temporaries_are_gone(&run)?;
+            bench.loads("small-disk")?;
+            ensure!(Tmpfs::mount(&run, "remount,size=64m"), "the disk does not grow");
+            bench.survived("small-disk")
+        };
+        outcome.count(&format!("a disk of {size}"), survived());
+        drop(disk);
+    }
+    ensure!(outcome.injected > 0, "no disk was too small");
+    Ok(outcome)
+}
+
+/// A training that may write files of so many kilobytes only (EFBIG); then it may go on.
+pub(super) fn file_size(bench: &Bench) -> Result<Outcome> {
+    let mut outcome = Outcome::new("a limit on the size of files");
+    // Blocks of 512 bytes, or of 1,024 where sh is bash: both are below what a state needs.
+    for blocks in [1, 8, 64, 256, 512, 1024, 2048] {
+        let ran = bench.train_limited("small-files", &format!("-f {blocks}"))?;
+        if ran.status.success() {
+            continue;
+        }
+        let survived = || -> Result<()> {
+            let said = text(&ran);
+            ensure!(ran.status.code() == Some(1), "exit {:?}: {said}", ran.status);
+            ensure!(said.contains("File too large"), "it says: {said}");
+            temporaries_are_gone(&bench.run("small-files"))?;
+            bench.survived("small-files")
+        };
+        outcome.count(&format!("files of {blocks} blocks"), survived());
+    }
+    ensure!(outcome.injected > 0, "no limit was too low");
+    Ok(outcome)
+}
+
+/// Trainings in address spaces that are too small, from far to just; whatever ends them, nothing is lost.
+pub(super) fn address_space(bench: &Bench, stride: usize) -> Result<Outcome> {
+    let mut outcome = Outcome::new("a limit on the address space");
+    for megabytes in (80..=1600).step_by(10 * stride) {
+        let ran = bench.train_limited("small-memory", &format!("-v {}", megabytes * 1024))?;
+        if ran.status.success() {
+            break;
+        }
+        outcome.count(&format!("{megabytes} MB"), bench.survived("small-memory"));
+    }
+    Ok(outcome)
+}

@@ -1,0 +1,125 @@
+//! `cargo xtask faults`: kills, full disks and limits, thrown at small trainings; what was saved must survive each.
+//!
+//! Here: the options, the order, the table. What a training is and when it has lost something: `bench`; the faults
+//! themselves: `kills` and `limits`.
+
+mod bench;
+mod kills;
+mod limits;
+
+use anyhow::{Result, bail};
+use clap::Args;
+use fs_err as fs;
+
+use self::bench::Bench;
+use crate::command::Call;
+use crate::workspace::Workspace;
+
+#[derive(Args)]
+#[command(
+    after_help = "The program is built with the feature `faults` of loc-train. A fault is survived if every model \
+file that is there loads, the run goes on, it ends in the same bytes as the run that nothing disturbed, and no \
+temporary is left."
+)]
+pub(crate) struct Options {
+    /// Kills at random moments
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    kills: usize,
+    /// A tenth of the kills, every sixth fault point: under a minute
+    #[arg(long)]
+    quick: bool,
+    /// Seed of the random moments
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+}
+
+/// What came of one kind of fault.
+pub(super) struct Outcome {
+    name: String,
+    /// Faults that hit a training.
+    injected: usize,
+    /// What was lost by them, a line each.
+    lost: Vec<String>,
+    /// Why it could not be tried.
+    skipped: Option<String>,
+}
+
+impl Outcome {
+    fn new(name: &str) -> Self {
+        Self { name: name.to_owned(), injected: 0, lost: Vec::new(), skipped: None }
+    }
+
+    /// Counts a fault, and what was lost if something was.
+    fn count(&mut self, what: &str, survived: Result<()>) {
+        self.injected += 1;
+        if let Err(error) = survived {
+            eprintln!("LOST after {what}: {error:#}");
+            self.lost.push(format!("{what}: {error:#}"));
+        }
+    }
+}
+
+/// Runs them all.
+pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
+    let target = workspace.metadata()?.target_directory;
+    Call::cargo(workspace)
+        .args(["build", "--release", "--package", "loc-cli", "--features", "loc-train/faults"])
+        .run()?;
+    let folder = target.join("faults");
+    if folder.is_dir() {
+        fs::remove_dir_all(&folder)?;
+    }
+    fs::create_dir_all(&folder)?;
+    // A copy: the next build replaces the one that was built.
+    let program = folder.join("loc");
+    fs::copy(target.join("release").join("loc"), &program)?;
+    let bench = Bench::new(&folder, &program)?;
+    let (stride, kills) = if options.quick { (6, options.kills.div_ceil(10)) } else { (1, options.kills) };
+
+    let outcomes = [
+        kills::at_points(&bench, stride)?,
+        kills::in_resume(&bench, stride)?,
+        kills::full_at_points(&bench, stride)?,
+        kills::at_random(&bench, kills, options.seed)?,
+        limits::full_disk(&bench)?,
+        limits::file_size(&bench)?,
+        limits::address_space(&bench, if options.quick { 4 } else { 1 })?,
+    ];
+    println!("\n{}", table(&outcomes));
+    let lost: usize = outcomes.iter().map(|outcome| outcome.lost.len()).sum();
+    if lost > 0 {
+        // What is left of them can be looked at.
+        bail!("{lost} faults lost something; see {}", folder.display());
+    }
+    fs::remove_dir_all(&folder)?;
+    Ok(())
+}
+
+fn table(outcomes: &[Outcome]) -> String {
+    let width = outcomes.iter().map(|o| o.name.len()).max().unwrap_or(0);
+    let mut text = format!("{:width$}  injected  lost\n", "fault");
+    for Outcome { name, injected, lost, skipped } in outcomes {
+        let note = skipped.as_ref().map(|why| format!("  skipped: {why}")).unwrap_or_default();
+        text += &format!("{name:width$}  {injected:8}  {:4}{note}\n", lost.len());
+    }
+    let sum = |of: fn(&Outcome) -> usize| outcomes.iter().map(of).sum::<usize>();
+    text + &format!("{:width$}  {:8}  {:4}", "all", sum(|o| o.injected), sum(|o| o.lost.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_counts_what_was_lost_and_says_what_was_skipped() {
+        let mut kill = Outcome::new("kill -9");
+        kill.count("point 1", Ok(()));
+        kill.count("point 2", Err(anyhow::anyhow!("other bytes")));
+        let disk = Outcome { skipped: Some("needs root".into()), ..Outcome::new("full disk") };
+        let text = table(&[kill, disk]);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[1], "kill -9           2     1");
+        assert_eq!(lines[2], "full disk         0     0  skipped: needs root");
+        assert_eq!(lines[3], "all               2     1");
+    }
+}
