@@ -21,10 +21,10 @@ pub enum Error {
         error: Box<Error>,
     },
     /// The file cannot be read.
-    #[error("{0}")]
+    #[error("{0} (hint: is it there, and may you read it?)")]
     Read(std::io::Error),
     /// The path leads to something that is not a file.
-    #[error("is {what} where a file is needed")]
+    #[error("is {what} where a file is needed (hint: name a file)")]
     NotAFile {
         /// What it is.
         what: &'static str,
@@ -100,10 +100,10 @@ pub enum Error {
     )]
     NoMetadata,
     /// The metadata is not the JSON it should be.
-    #[error("metadata `loc`: {0}")]
+    #[error("metadata `loc`: {0} (hint: was it edited by hand, or is the file damaged?)")]
     MetadataJson(serde_json::Error),
     /// A value of the metadata is out of its range.
-    #[error("metadata `loc`, `{field}`: {reason}")]
+    #[error("metadata `loc`, `{field}`: {reason} (hint: was it edited by hand, or is the file damaged?)")]
     Metadata {
         /// Which key.
         field: &'static str,
@@ -199,7 +199,7 @@ pub(crate) fn start_of(bytes: &[u8]) -> String {
 
 fn hint_for_start(start: &str) -> &'static str {
     if start.trim_start_matches("\\n").trim_start().starts_with('<') {
-        " (hint: looks like a web page saved under a photo's name)"
+        " (hint: looks like HTML, a web page saved under a photo's name)"
     } else {
         ""
     }
