@@ -97,19 +97,19 @@ fn files_that_are_not_well_formed() {
         (vec![], format!("a.xml: is empty (hint: {cut})")),
         (
             whole.as_bytes()[..whole.len() / 2].to_vec(),
-            format!("a.xml:8: is not well-formed: the file ends inside an element (hint: {cut})"),
+            format!("a.xml:8:14: is not well-formed: the file ends inside an element (hint: {cut})"),
         ),
-        (format!("{whole}{whole}").into_bytes(), "a.xml:20: is not well-formed: ".into()),
+        (format!("{whole}{whole}").into_bytes(), "a.xml:20:1: is not well-formed: ".into()),
         (
             whole.replace("</name>", "</nam>").into_bytes(),
-            "a.xml:11: is not well-formed: expected 'name' tag".into(),
+            "a.xml:11:12: is not well-formed: expected 'name' tag".into(),
         ),
-        (whole.replace("cat", "&cat;").into_bytes(), "a.xml:11: is not well-formed: unknown entity".into()),
+        (whole.replace("cat", "&cat;").into_bytes(), "a.xml:11:9: is not well-formed: unknown entity".into()),
         (
             whole.replace("cat", "c\u{e4}t").chars().map(|c| c as u8).collect(),
-            "a.xml:11: is not UTF-8 at byte".into(),
+            "a.xml:11:10: is not UTF-8 at byte".into(),
         ),
-        (b"{\"not\": \"xml\"}".to_vec(), "a.xml:1: is not well-formed: unknown token".into()),
+        (b"{\"not\": \"xml\"}".to_vec(), "a.xml:1:1: is not well-formed: unknown token".into()),
     ];
     for (bytes, expected) in cases {
         let errors = errors_of(&bytes);
@@ -142,6 +142,7 @@ fn hostile_files_are_refused_at_once() {
         ),
         (format!("<annotation>{}</annotation>", "<a/>".repeat(20_000)), "a.xml: has more than 10000 nodes"),
         (format!("{body}<!--{}-->", " ".repeat(1 << 20)), "a.xml: is longer than 1 MiB"),
+        (format!("<annotation>{}</annotation>", "<a/>".repeat(2_000_000)), "a.xml: is longer than 1 MiB"),
     ];
     for (xml, expected) in cases {
         let start = std::time::Instant::now();

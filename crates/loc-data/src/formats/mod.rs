@@ -146,6 +146,10 @@ pub(crate) fn recognise(tree: &Tree) -> Result<Format, DataError> {
 ///
 /// Why it could not be read, or that it is too long; nothing is read beyond the limit.
 pub(crate) fn read_limited(path: &Path, limit: u64) -> Result<Vec<u8>, String> {
+    // Opening a FIFO may block for ever.
+    if !fs_err::metadata(path).map_err(|e| e.to_string())?.is_file() {
+        return Err("is not a regular file".into());
+    }
     let file = fs_err::File::open(path).map_err(|e| e.to_string())?;
     let mut bytes = Vec::new();
     file.take(limit + 1).read_to_end(&mut bytes).map_err(|e| e.to_string())?;

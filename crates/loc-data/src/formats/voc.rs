@@ -64,11 +64,10 @@ pub(crate) fn parse(path: &Path, bytes: &[u8]) -> (Parsed, Vec<Finding>) {
     let text = match std::str::from_utf8(bytes) {
         Ok(text) => text,
         Err(e) => {
-            let line = newlines(&bytes[..e.valid_up_to()]) + 1;
+            let (line, column) = position(&bytes[..e.valid_up_to()]);
             let message = format!("is not UTF-8 at byte {}", e.valid_up_to());
-            return broken(
-                Finding::error(path, Some(line), message).hint("save the file with the encoding UTF-8"),
-            );
+            let finding = Finding::error(path, Some(line), message).column(column);
+            return broken(finding.hint("save the file with the encoding UTF-8"));
         }
     };
     if let Some(at) = text.find("<!DOCTYPE") {
@@ -104,20 +103,24 @@ fn attributes_may_exceed(text: &str) -> bool {
 
 fn syntax_error(path: &Path, text: &str, error: &roxmltree::Error) -> Finding {
     use roxmltree::Error as E;
-    let last = newlines(text.trim_end().as_bytes()) + 1;
+    let (line, column) = position(text.trim_end().as_bytes());
     let cut = "the file may be cut off; write it again with the annotation tool";
     match error {
         E::NoRootNode if text.trim().is_empty() => Finding::error(path, None, "is empty").hint(cut),
         E::NoRootNode => Finding::error(path, Some(1), "is not XML: it has no element"),
         E::UnclosedRootNode | E::UnexpectedEndOfStream => {
-            Finding::error(path, Some(last), "is not well-formed: the file ends inside an element").hint(cut)
+            let message = "is not well-formed: the file ends inside an element";
+            Finding::error(path, Some(line), message).column(column).hint(cut)
         }
         E::NodesLimitReached => {
             Finding::error(path, None, format!("has more than {NODES_LIMIT} nodes, the limit"))
         }
         _ => {
             let at = error.pos();
-            Finding::error(path, Some(at.row), format!("is not well-formed: {error}"))
+            // The parser's own words end with the place.
+            let why = error.to_string();
+            let why = why.strip_suffix(&format!(" at {at}")).unwrap_or(&why);
+            Finding::error(path, Some(at.row), format!("is not well-formed: {why}")).column(at.col)
         }
     }
 }
@@ -224,6 +227,13 @@ fn text_of(node: Node<'_, '_>) -> String {
 /// Where each line begins.
 fn line_starts(text: &str) -> Vec<usize> {
     std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect()
+}
+
+/// Line and column, from 1, of what follows these bytes.
+fn position(before: &[u8]) -> (u32, u32) {
+    let start = before.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
+    let column = String::from_utf8_lossy(&before[start..]).chars().count() + 1;
+    (newlines(before) + 1, u32::try_from(column).unwrap_or(u32::MAX))
 }
 
 fn newlines(bytes: &[u8]) -> u32 {
