@@ -33,7 +33,8 @@ fn bad_numbers_name_line_field_and_value() {
     for (value, why) in cases {
         let edges = ["10".to_owned(), "12".to_owned(), value.to_owned(), "36".to_owned()];
         let xml = format!("<annotation>\n<filename>a.jpg</filename>\n{}</annotation>", object("cat", edges));
-        assert_eq!(errors_of(xml), [format!("a.xml:8: <xmax> {why}")]);
+        let hint = "write it with ASCII digits and a point, such as 12.5";
+        assert_eq!(errors_of(xml), [format!("a.xml:8: <xmax> {why} (hint: {hint})")]);
     }
     let all = object("cat", ["x", "NaN", "", "inf"].map(str::to_owned));
     let xml = format!("<annotation><filename>a.jpg</filename>{all}</annotation>");
@@ -57,7 +58,10 @@ fn bad_boxes() {
     ];
     for (bbox, expected) in cases {
         let errors = errors_of(voc("a.jpg", (64, 48), &[("cat", bbox)]));
-        let expected: Vec<String> = expected.map(|e| format!("a.xml:12: {e}")).into_iter().collect();
+        let expected: Vec<String> = expected
+            .map(|e| format!("a.xml:12: {e} (hint: correct the box with the annotation tool)"))
+            .into_iter()
+            .collect();
         assert_eq!(errors, expected, "{bbox:?}");
     }
 }
@@ -79,8 +83,16 @@ fn missing_elements() {
             "polygon",
             "a.xml:3: <object> has no <bndbox> (hint: only boxes are read, no polygons or masks)",
         ),
-        ("<xmin>1</xmin>", "", "a.xml:5: <bndbox> has no <xmin>"),
-        ("<ymax>40</ymax>", "<ymax/>", "a.xml:9: <ymax> is empty"),
+        (
+            "<xmin>1</xmin>",
+            "",
+            "a.xml:5: <bndbox> has no <xmin> (hint: write it again with the annotation tool)",
+        ),
+        (
+            "<ymax>40</ymax>",
+            "<ymax/>",
+            "a.xml:9: <ymax> is empty (hint: write it with ASCII digits and a point, such as 12.5)",
+        ),
     ];
     for (from, to, expected) in cases {
         assert_eq!(errors_of(whole.replace(from, to)), [expected]);

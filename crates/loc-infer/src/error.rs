@@ -30,7 +30,7 @@ pub enum Error {
         what: &'static str,
     },
     /// The file is larger than is ever read.
-    #[error("holds {bytes} bytes, more than the limit of {limit}")]
+    #[error("holds {bytes} bytes, more than the limit of {limit} (hint: is it the file that was meant?)")]
     FileTooLarge {
         /// Its size.
         bytes: u64,
@@ -64,7 +64,7 @@ pub enum Error {
         bytes: usize,
     },
     /// The photo has no pixel.
-    #[error("{width}×{height} photo has no pixel")]
+    #[error("{width}×{height} photo has no pixel (hint: copy or download it again)")]
     ZeroSize {
         /// Width in its header.
         width: u32,
@@ -85,7 +85,7 @@ pub enum Error {
         limits: Limits,
     },
     /// The photo's bytes are damaged.
-    #[error("{format} cannot be decoded: {error}")]
+    #[error("{format} cannot be decoded: {error} (hint: copy or download it again)")]
     Decode {
         /// Name of the format.
         format: &'static str,
@@ -201,6 +201,6 @@ fn hint_for_start(start: &str) -> &'static str {
     if start.trim_start_matches("\\n").trim_start().starts_with('<') {
         " (hint: looks like HTML, a web page saved under a photo's name)"
     } else {
-        ""
+        " (hint: is it a photo, and whole?)"
     }
 }

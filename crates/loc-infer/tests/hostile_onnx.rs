@@ -1,6 +1,6 @@
 //! ONNX files from strangers: garbage, tensors in other files, operators nobody exports, shapes of gigabytes.
 
-#![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a helper that fails is a test that fails")]
 #![cfg(all(feature = "native", feature = "candle", feature = "onnx"))]
 
 mod common;

@@ -1,6 +1,6 @@
 //! Model files that are damaged or made to do harm: each gets an answer with the tensor, the place and the numbers.
 
-#![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a helper that fails is a test that fails")]
 
 use std::io::Read;
 

@@ -9,6 +9,7 @@
 
 use std::path::Path;
 
+pub use loc_data::readers::{csv, split, voc};
 use loc_infer::preprocess::{decode, fit, to_planar, upright_size};
 use loc_infer::{Filter, Fit, ImageSize, InputSpec, Limits, Localizer};
 
@@ -18,9 +19,9 @@ pub type Target = fn(&[u8]) -> bool;
 /// All targets by name.
 pub const TARGETS: [(&str, Target); 10] = [
     ("image", image),
-    ("voc", loc_data::readers::voc),
-    ("csv", loc_data::readers::csv),
-    ("split", loc_data::readers::split),
+    ("voc", voc),
+    ("csv", csv),
+    ("split", split),
     ("model", model),
     ("pth", pth),
     ("pth_legacy", published),

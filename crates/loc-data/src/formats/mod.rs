@@ -100,6 +100,11 @@ impl fmt::Display for Label {
     }
 }
 
+/// What to try where a value is no number that can be used.
+pub(crate) const NUMBER_HINT: &str = "write it with ASCII digits and a point, such as 12.5";
+/// What to try where a file is much longer or deeper than an annotation.
+pub(crate) const ANOTHER_FILE: &str = "is it an annotation? Move other files elsewhere";
+
 /// Everything the annotation files of a tree say.
 #[derive(Debug, Default)]
 pub(crate) struct Annotations {

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use roxmltree::{Document, Node, ParsingOptions};
 
 use super::number::{coordinate, whole};
-use super::{Annotation, Annotations, Label, Object, read_limited};
+use super::{ANOTHER_FILE, Annotation, Annotations, Label, NUMBER_HINT, Object, read_limited};
 use crate::{BBox, Finding, ImageSize};
 
 /// Longest XML file that is read, in bytes.
@@ -54,7 +54,7 @@ pub(crate) fn read_all(paths: &[std::path::PathBuf]) -> Annotations {
 fn read(path: &Path) -> (Parsed, Vec<Finding>) {
     match read_limited(path, SIZE_LIMIT) {
         Ok(bytes) => parse(path, &bytes),
-        Err(why) => (Parsed::Broken, vec![Finding::error(path, None, why)]),
+        Err(why) => (Parsed::Broken, vec![Finding::error(path, None, why).hint(ANOTHER_FILE)]),
     }
 }
 
@@ -77,7 +77,8 @@ pub(crate) fn parse(path: &Path, bytes: &[u8]) -> (Parsed, Vec<Finding>) {
         );
     }
     if attributes_may_exceed(text) {
-        return broken(Finding::error(path, None, "has more attributes than an annotation has"));
+        let message = "has more attributes than an annotation has";
+        return broken(Finding::error(path, None, message).hint(ANOTHER_FILE));
     }
     let options = ParsingOptions { nodes_limit: NODES_LIMIT, ..ParsingOptions::default() };
     let document = match Document::parse_with_options(text, options) {
@@ -107,20 +108,23 @@ fn syntax_error(path: &Path, text: &str, error: &roxmltree::Error) -> Finding {
     let cut = "the file may be cut off; write it again with the annotation tool";
     match error {
         E::NoRootNode if text.trim().is_empty() => Finding::error(path, None, "is empty").hint(cut),
-        E::NoRootNode => Finding::error(path, Some(1), "is not XML: it has no element"),
+        E::NoRootNode => Finding::error(path, Some(1), "is not XML: it has no element").hint(ANOTHER_FILE),
         E::UnclosedRootNode | E::UnexpectedEndOfStream => {
             let message = "is not well-formed: the file ends inside an element";
             Finding::error(path, Some(line), message).column(column).hint(cut)
         }
         E::NodesLimitReached => {
             Finding::error(path, None, format!("has more than {NODES_LIMIT} nodes, the limit"))
+                .hint(ANOTHER_FILE)
         }
         _ => {
             let at = error.pos();
             // The parser's own words end with the place.
             let why = error.to_string();
             let why = why.strip_suffix(&format!(" at {at}")).unwrap_or(&why);
-            Finding::error(path, Some(at.row), format!("is not well-formed: {why}")).column(at.col)
+            Finding::error(path, Some(at.row), format!("is not well-formed: {why}"))
+                .column(at.col)
+                .hint("write it again with the annotation tool")
         }
     }
 }
@@ -193,14 +197,16 @@ impl Reader<'_> {
         let Some(node) = child(parent, name) else {
             let parent_name = parent.tag_name().name();
             let message = format!("<{parent_name}> has no <{name}>");
-            self.findings.push(Finding::error(self.path, Some(self.line(parent)), message));
+            let finding = Finding::error(self.path, Some(self.line(parent)), message);
+            self.findings.push(finding.hint("write it again with the annotation tool"));
             return None;
         };
         let parsed = parse(&text_of(node));
         parsed
             .map_err(|why| {
                 let message = format!("<{name}> {why}");
-                self.findings.push(Finding::error(self.path, Some(self.line(node)), message));
+                let finding = Finding::error(self.path, Some(self.line(node)), message);
+                self.findings.push(finding.hint(NUMBER_HINT));
             })
             .ok()
     }
