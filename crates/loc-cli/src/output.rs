@@ -94,11 +94,14 @@ impl Output {
         Self { colored, bars, data_is_seen: io::stdout().is_terminal() }
     }
 
-    /// Data: to stdout, with a newline.
-    #[expect(clippy::unused_self, reason = "all that is printed goes through an `Output`")]
+    /// Data: to stdout, with a newline. As it is for a program; a person's terminal is not steered by it.
     pub(crate) fn data(&self, line: &str) -> io::Result<()> {
         let mut out = io::stdout().lock();
-        out.write_all(line.as_bytes())?;
+        if self.data_is_seen {
+            out.write_all(escape(line).as_bytes())?;
+        } else {
+            out.write_all(line.as_bytes())?;
+        }
         out.write_all(b"\n")
     }
 
@@ -110,7 +113,7 @@ impl Output {
     /// A word to the person: to stderr.
     #[expect(clippy::unused_self, reason = "all that is printed goes through an `Output`")]
     pub(crate) fn note(&self, text: &str) {
-        Self::plain(text);
+        Self::plain(&escape(text));
     }
 
     pub(crate) fn warn(&self, text: &str) {
@@ -156,12 +159,18 @@ pub(crate) fn escape(text: &str) -> String {
     })
 }
 
+/// A name within a line: newlines and tabs are shown as well.
+pub(crate) fn escape_name(text: &str) -> String {
+    escape(text).replace('\n', "\\n").replace('\t', "\\t")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn control_characters_are_shown() {
+        assert_eq!(escape_name("a\x1b[2J\n\tb"), "a\\u{1b}[2J\\n\\tb");
         assert_eq!(escape("cat\x1b[2J\u{9b}31m\r\nß"), "cat\\u{1b}[2J\\u{9b}31m\\r\nß");
     }
 }

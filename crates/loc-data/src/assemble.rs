@@ -197,7 +197,8 @@ impl Assembly<'_> {
                 Err(reasons) => {
                     sound = false;
                     for reason in reasons {
-                        self.error_at(annotation, object.line, reason, None);
+                        let hint = "correct the box with the annotation tool";
+                        self.error_at(annotation, object.line, reason, Some(hint.into()));
                     }
                 }
             }

@@ -110,8 +110,11 @@ impl Classes {
                 Some(index) => drop(classes.index.insert(label.clone(), index)),
                 None => {
                     let message = format!("unknown class {}, known are {}", quoted(&text), listed(names));
-                    let hint = nearest(&text, names).map(|name| format!("did you mean `{name}`?"));
-                    classes.wrong.insert(label.clone(), (message, hint));
+                    let hint = nearest(&text, names).map_or_else(
+                        || "add it to the list (`--classes`), or correct the annotation".to_owned(),
+                        |name| format!("did you mean `{name}`?"),
+                    );
+                    classes.wrong.insert(label.clone(), (message, Some(hint)));
                 }
             }
         }
@@ -292,7 +295,10 @@ mod tests {
             ("Cat", "unknown class `Cat`, known are `cat`, `dog` | did you mean `cat`?"),
             ("cat ", "unknown class `cat `, known are `cat`, `dog` | did you mean `cat`?"),
             ("catt", "unknown class `catt`, known are `cat`, `dog` | did you mean `cat`?"),
-            ("horse", "unknown class `horse`, known are `cat`, `dog` | "),
+            (
+                "horse",
+                "unknown class `horse`, known are `cat`, `dog` | add it to the list (`--classes`), or correct the annotation",
+            ),
         ] {
             assert_eq!(resolved(&names(&[label]), Some(&["cat", "dog"])), [expected]);
         }

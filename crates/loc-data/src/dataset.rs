@@ -1,8 +1,11 @@
 //! A data set: classes and samples, all of them usable. What was wrong is an error that lists everything.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use loc_infer::Limits;
+use loc_infer::preprocess::decode_path;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
@@ -47,6 +50,8 @@ pub struct ReadOptions {
     pub classes: Option<Vec<String>>,
     /// Which object a photo with several contributes.
     pub objects: Objects,
+    /// Leave out what is wrong instead of refusing the whole set. Every photo is then decoded, too.
+    pub skip_bad: bool,
 }
 
 /// Photos with one object each, sorted by file name.
@@ -74,15 +79,19 @@ impl Dataset {
     }
 
     /// As [`Dataset::open`], and what is worth knowing although it is no error: photos with several objects, boxes
-    /// clipped by less than a pixel, files passed over.
+    /// clipped by less than a pixel, files passed over. With [`ReadOptions::skip_bad`] also the errors of what is left
+    /// out.
     ///
     /// # Errors
     ///
     /// As [`Dataset::open`].
     pub fn open_with_warnings(path: &Path, options: &ReadOptions) -> Result<(Self, Vec<Finding>), DataError> {
-        let Reading { root, classes, samples, findings, .. } = read(path, options)?;
+        let Reading { root, classes, mut samples, mut findings, .. } = read(path, options)?;
+        if options.skip_bad {
+            findings.extend(leave_out(&mut samples));
+        }
         let (errors, warnings): (Vec<_>, Vec<_>) =
-            findings.into_iter().partition(|f| f.severity == Severity::Error);
+            findings.into_iter().partition(|f| f.severity == Severity::Error && !options.skip_bad);
         if !errors.is_empty() {
             return Err(DataError::Defects { path: path.to_owned(), findings: errors });
         }
@@ -134,4 +143,17 @@ impl Dataset {
         }
         Ok(all.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
     }
+}
+
+/// Takes out samples whose photo cannot be decoded, and those whose file name stood before.
+fn leave_out(samples: &mut Vec<Sample>) -> Vec<Finding> {
+    let limits = Limits::default();
+    let damage = |sample: &Sample| {
+        let error = decode_path(&sample.image, &limits).err()?;
+        Some(Finding::error(&sample.image, None, error.reason().to_string()))
+    };
+    let damaged: Vec<Option<Finding>> = samples.par_iter().map(damage).collect();
+    let (mut good, mut names) = (damaged.iter().map(Option::is_none), HashSet::new());
+    samples.retain(|sample| good.next() == Some(true) && names.insert(sample.file.clone()));
+    damaged.into_iter().flatten().collect()
 }

@@ -15,7 +15,7 @@ pub enum Severity {
     Warning,
 }
 
-/// One finding. Its `Display` is one line: `file:line: message (hint: …)`.
+/// One finding. Its `Display` is one line: `file:line:column: message (hint: …)`, of which `line` and `column` may be absent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// Error or warning.
@@ -25,6 +25,9 @@ pub struct Finding {
     pub file: String,
     /// Line in that file, from 1; none where the file has no lines.
     pub line: Option<u32>,
+    /// Column in that line, in characters from 1; only where the file could not be parsed at all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub column: Option<u32>,
     /// What is wrong: the field, its value, the reason.
     pub message: String,
     /// What to try.
@@ -49,7 +52,14 @@ impl Finding {
         message: impl Into<String>,
     ) -> Self {
         let file = file.as_ref().to_string_lossy().into_owned();
-        Self { severity, file, line, message: message.into(), hint: None }
+        Self { severity, file, line, column: None, message: message.into(), hint: None }
+    }
+
+    /// The same at a column of its line.
+    #[must_use]
+    pub(crate) fn column(mut self, column: u32) -> Self {
+        self.column = Some(column);
+        self
     }
 
     /// The same with a hint.
@@ -65,6 +75,9 @@ impl fmt::Display for Finding {
         f.write_str(&self.file)?;
         if let Some(line) = self.line {
             write!(f, ":{line}")?;
+            if let Some(column) = self.column {
+                write!(f, ":{column}")?;
+            }
         }
         write!(f, ": {}", self.message)?;
         if let Some(hint) = &self.hint {

@@ -11,6 +11,7 @@
 
 mod assemble;
 pub mod augment;
+pub mod cell;
 pub mod check;
 mod classes;
 mod dataset;
@@ -23,6 +24,8 @@ mod memory;
 pub mod mosaic;
 mod photo;
 pub mod random;
+#[doc(hidden)]
+pub mod readers;
 mod sample;
 pub mod shapes;
 pub mod split;

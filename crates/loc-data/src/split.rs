@@ -7,9 +7,13 @@ use std::path::Path;
 use csv::{ReaderBuilder, StringRecord, WriterBuilder};
 use sha2::{Digest, Sha256};
 
+use crate::cell::{guarded, unguarded};
 use crate::formats::number::quoted;
+use crate::formats::read_limited;
 use crate::{DataError, Dataset};
 
+/// Longest split file that is read, in bytes: a million rows.
+const SIZE_LIMIT: u64 = 64 << 20;
 /// Header of a split file.
 const HEADER: [&str; 2] = ["filename", "split"];
 
@@ -135,8 +139,8 @@ fn rank(seed: u64, file: &str) -> [u8; 32] {
     hash.finalize().into()
 }
 
-/// Writes `filename,split`, a row a sample in the data set's order, each `train`, `val` or `none`. The file is replaced as a
-/// whole or not at all.
+/// Writes `filename,split`, a row a sample in the data set's order, each `train`, `val` or `none`. A name that a
+/// spreadsheet would take for a formula is [`guarded`]. The file is replaced as a whole or not at all.
 ///
 /// # Errors
 ///
@@ -154,7 +158,7 @@ pub fn write_csv(path: &Path, dataset: &Dataset, split: &Split) -> Result<(), Da
     let io = |e: csv::Error| DataError::Io(e.into());
     writer.write_record(HEADER).map_err(io)?;
     for (sample, name) in dataset.samples.iter().zip(names) {
-        writer.write_record([&sample.file, name]).map_err(io)?;
+        writer.write_record([&*guarded(&sample.file), name]).map_err(io)?;
     }
     let bytes = writer.into_inner().map_err(|e| DataError::Io(e.into_error()))?;
     let named = |e: std::io::Error| std::io::Error::new(e.kind(), format!("{}: {e}", path.display()));
@@ -171,14 +175,19 @@ pub fn write_csv(path: &Path, dataset: &Dataset, split: &Split) -> Result<(), Da
 /// [`DataError::SplitFile`] with every problem at once: a row that cannot be read, a file name that the data set does
 /// not have, one that stands twice, a sample that the file does not name, a part without samples.
 pub fn read_csv(path: &Path, dataset: &Dataset) -> Result<Split, DataError> {
-    let bytes = fs_err::read(path)?;
+    let unreadable = |why| DataError::SplitFile { path: path.to_owned(), problems: vec![why] };
+    parse_csv(path, &read_limited(path, SIZE_LIMIT).map_err(unreadable)?, dataset)
+}
+
+/// Reads a split file's bytes; `path` is for messages.
+pub(crate) fn parse_csv(path: &Path, bytes: &[u8], dataset: &Dataset) -> Result<Split, DataError> {
     let known: HashMap<&str, usize> =
         dataset.samples.iter().enumerate().map(|(i, s)| (s.file.as_str(), i)).collect();
     let mut problems = Vec::new();
     // Of each sample the part, once it is known.
     let mut parts: Vec<Option<Part>> = vec![None; dataset.samples.len()];
 
-    let mut reader = ReaderBuilder::new().flexible(true).from_reader(&bytes[..]);
+    let mut reader = ReaderBuilder::new().flexible(true).from_reader(bytes);
     let header = reader.headers().map(|h| h.iter().map(str::trim).map(str::to_owned).collect::<Vec<_>>());
     match header {
         Ok(header) if header == HEADER => {
@@ -243,7 +252,7 @@ fn row(
             return;
         }
     };
-    match known.get(file).map(|i| &mut parts[*i]) {
+    match known.get(file).or_else(|| known.get(unguarded(file))).map(|i| &mut parts[*i]) {
         None => problems.push(format!("record {number}: the data set has no {}", quoted(file))),
         Some(Some(_)) => problems.push(format!("record {number}: {} stands twice", quoted(file))),
         Some(place) => *place = Some(part),

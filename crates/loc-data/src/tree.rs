@@ -4,6 +4,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Component, Path, PathBuf};
 
+use crate::cell::unguarded;
 use crate::{DataError, Finding};
 
 /// Endings of photos that are looked for, in any case.
@@ -75,8 +76,10 @@ impl Tree {
     ///
     /// Why there is no such photo, with a hint.
     pub(crate) fn find(&self, source: &Path, name: &str) -> Result<PathBuf, (String, Option<String>)> {
-        let spelled = [name.to_owned(), name.trim().to_owned(), name.trim().replace('\\', "/")];
-        let bare = spelled[2].rsplit('/').next().unwrap_or_default().to_owned();
+        let plain = unguarded(name);
+        let spelled =
+            [name.to_owned(), plain.to_owned(), plain.trim().to_owned(), plain.trim().replace('\\', "/")];
+        let bare = spelled[3].rsplit('/').next().unwrap_or_default().to_owned();
         let folders = folders_of(source.parent().unwrap_or(Path::new("")));
         for name in &spelled {
             for folder in &folders {

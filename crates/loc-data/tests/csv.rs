@@ -210,7 +210,7 @@ fn sizes_of_one_photo_must_agree() {
         "{ROBOFLOW}\na.jpg,64,48,cat,1,2,3,4\na.jpg,32,48,cat,1,2,3,4\nb.jpg,64,48,cat,1,2,3,4\n"
     ));
     assert!(
-        found.contains(&"labels.csv:3: `a.jpg` is 32×48 here and 64×48 in an earlier row".to_owned()),
+        found.contains(&"labels.csv:3: `a.jpg` is 32×48 here and 64×48 in an earlier row (hint: a photo has one size; correct the row that is wrong)".to_owned()),
         "{found:?}"
     );
 }

@@ -30,6 +30,29 @@ fn check_decodes_every_photo() {
     assert_eq!((report.findings.len(), report.samples, report.photos), (0, 1, 1));
 }
 
+/// A decoder cannot see every changed byte of a scan; the data set's digest does.
+#[test]
+fn bytes_changed_in_a_scan_are_found_by_the_digest() {
+    let whole = encoded(200, 150, ImageFormat::Jpeg);
+    let digest = |bytes: &[u8]| {
+        let folder = Folder::new();
+        folder.write("a.jpg", bytes);
+        folder.write("a.xml", voc("a.jpg", (200, 150), &[("cat", [1.0, 2.0, 30.0, 40.0])]));
+        let report = check(folder.path(), &ReadOptions::default()).unwrap();
+        assert_eq!(report.errors() + report.samples, 1, "one or the other: {:?}", report.findings);
+        Dataset::open(folder.path(), &ReadOptions::default()).unwrap().digest().unwrap()
+    };
+    let sound = digest(&whole);
+    for start in [whole.len() / 2, whole.len() - 200] {
+        let mut spoilt = whole.clone();
+        for byte in &mut spoilt[start..start + 64] {
+            // Never FF: no marker comes or goes.
+            *byte = if *byte == 0x55 { 0x2a } else { 0x55 };
+        }
+        assert_ne!(digest(&spoilt), sound, "64 bytes from {start}");
+    }
+}
+
 #[test]
 fn photos_that_are_none() {
     for (bytes, expected) in [

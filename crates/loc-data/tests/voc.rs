@@ -183,7 +183,7 @@ fn everything_is_reported_at_once() {
         .map(|f| f.to_string().replace(&format!("{}/", folder.path().display()), ""))
         .collect();
     let expected = [
-        "annotations/broken.xml:1: is not well-formed",
+        "annotations/broken.xml:1:23: is not well-formed",
         "annotations/case.xml:11: class `Cat`, but 6 objects of `cat`",
         "annotations/gone.xml:3: the photo `gone.jpg` does not exist",
         "annotations/good.xml:3: the photo `good.jpg` is annotated in",

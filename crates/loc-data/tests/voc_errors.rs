@@ -33,7 +33,8 @@ fn bad_numbers_name_line_field_and_value() {
     for (value, why) in cases {
         let edges = ["10".to_owned(), "12".to_owned(), value.to_owned(), "36".to_owned()];
         let xml = format!("<annotation>\n<filename>a.jpg</filename>\n{}</annotation>", object("cat", edges));
-        assert_eq!(errors_of(xml), [format!("a.xml:8: <xmax> {why}")]);
+        let hint = "write it with ASCII digits and a point, such as 12.5";
+        assert_eq!(errors_of(xml), [format!("a.xml:8: <xmax> {why} (hint: {hint})")]);
     }
     let all = object("cat", ["x", "NaN", "", "inf"].map(str::to_owned));
     let xml = format!("<annotation><filename>a.jpg</filename>{all}</annotation>");
@@ -57,7 +58,10 @@ fn bad_boxes() {
     ];
     for (bbox, expected) in cases {
         let errors = errors_of(voc("a.jpg", (64, 48), &[("cat", bbox)]));
-        let expected: Vec<String> = expected.map(|e| format!("a.xml:12: {e}")).into_iter().collect();
+        let expected: Vec<String> = expected
+            .map(|e| format!("a.xml:12: {e} (hint: correct the box with the annotation tool)"))
+            .into_iter()
+            .collect();
         assert_eq!(errors, expected, "{bbox:?}");
     }
 }
@@ -79,8 +83,16 @@ fn missing_elements() {
             "polygon",
             "a.xml:3: <object> has no <bndbox> (hint: only boxes are read, no polygons or masks)",
         ),
-        ("<xmin>1</xmin>", "", "a.xml:5: <bndbox> has no <xmin>"),
-        ("<ymax>40</ymax>", "<ymax/>", "a.xml:9: <ymax> is empty"),
+        (
+            "<xmin>1</xmin>",
+            "",
+            "a.xml:5: <bndbox> has no <xmin> (hint: write it again with the annotation tool)",
+        ),
+        (
+            "<ymax>40</ymax>",
+            "<ymax/>",
+            "a.xml:9: <ymax> is empty (hint: write it with ASCII digits and a point, such as 12.5)",
+        ),
     ];
     for (from, to, expected) in cases {
         assert_eq!(errors_of(whole.replace(from, to)), [expected]);
@@ -97,19 +109,19 @@ fn files_that_are_not_well_formed() {
         (vec![], format!("a.xml: is empty (hint: {cut})")),
         (
             whole.as_bytes()[..whole.len() / 2].to_vec(),
-            format!("a.xml:8: is not well-formed: the file ends inside an element (hint: {cut})"),
+            format!("a.xml:8:14: is not well-formed: the file ends inside an element (hint: {cut})"),
         ),
-        (format!("{whole}{whole}").into_bytes(), "a.xml:20: is not well-formed: ".into()),
+        (format!("{whole}{whole}").into_bytes(), "a.xml:20:1: is not well-formed: ".into()),
         (
             whole.replace("</name>", "</nam>").into_bytes(),
-            "a.xml:11: is not well-formed: expected 'name' tag".into(),
+            "a.xml:11:12: is not well-formed: expected 'name' tag".into(),
         ),
-        (whole.replace("cat", "&cat;").into_bytes(), "a.xml:11: is not well-formed: unknown entity".into()),
+        (whole.replace("cat", "&cat;").into_bytes(), "a.xml:11:9: is not well-formed: unknown entity".into()),
         (
             whole.replace("cat", "c\u{e4}t").chars().map(|c| c as u8).collect(),
-            "a.xml:11: is not UTF-8 at byte".into(),
+            "a.xml:11:10: is not UTF-8 at byte".into(),
         ),
-        (b"{\"not\": \"xml\"}".to_vec(), "a.xml:1: is not well-formed: unknown token".into()),
+        (b"{\"not\": \"xml\"}".to_vec(), "a.xml:1:1: is not well-formed: unknown token".into()),
     ];
     for (bytes, expected) in cases {
         let errors = errors_of(&bytes);
@@ -142,6 +154,7 @@ fn hostile_files_are_refused_at_once() {
         ),
         (format!("<annotation>{}</annotation>", "<a/>".repeat(20_000)), "a.xml: has more than 10000 nodes"),
         (format!("{body}<!--{}-->", " ".repeat(1 << 20)), "a.xml: is longer than 1 MiB"),
+        (format!("<annotation>{}</annotation>", "<a/>".repeat(2_000_000)), "a.xml: is longer than 1 MiB"),
     ];
     for (xml, expected) in cases {
         let start = std::time::Instant::now();

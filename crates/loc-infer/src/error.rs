@@ -21,16 +21,16 @@ pub enum Error {
         error: Box<Error>,
     },
     /// The file cannot be read.
-    #[error("{0}")]
+    #[error("{0} (hint: is it there, and may you read it?)")]
     Read(std::io::Error),
     /// The path leads to something that is not a file.
-    #[error("is {what} where a file is needed")]
+    #[error("is {what} where a file is needed (hint: name a file)")]
     NotAFile {
         /// What it is.
         what: &'static str,
     },
     /// The file is larger than is ever read.
-    #[error("holds {bytes} bytes, more than the limit of {limit}")]
+    #[error("holds {bytes} bytes, more than the limit of {limit} (hint: is it the file that was meant?)")]
     FileTooLarge {
         /// Its size.
         bytes: u64,
@@ -64,7 +64,7 @@ pub enum Error {
         bytes: usize,
     },
     /// The photo has no pixel.
-    #[error("{width}×{height} photo has no pixel")]
+    #[error("{width}×{height} photo has no pixel (hint: copy or download it again)")]
     ZeroSize {
         /// Width in its header.
         width: u32,
@@ -85,7 +85,7 @@ pub enum Error {
         limits: Limits,
     },
     /// The photo's bytes are damaged.
-    #[error("{format} cannot be decoded: {error}")]
+    #[error("{format} cannot be decoded: {error} (hint: copy or download it again)")]
     Decode {
         /// Name of the format.
         format: &'static str,
@@ -100,10 +100,10 @@ pub enum Error {
     )]
     NoMetadata,
     /// The metadata is not the JSON it should be.
-    #[error("metadata `loc`: {0}")]
+    #[error("metadata `loc`: {0} (hint: was it edited by hand, or is the file damaged?)")]
     MetadataJson(serde_json::Error),
     /// A value of the metadata is out of its range.
-    #[error("metadata `loc`, `{field}`: {reason}")]
+    #[error("metadata `loc`, `{field}`: {reason} (hint: was it edited by hand, or is the file damaged?)")]
     Metadata {
         /// Which key.
         field: &'static str,
@@ -199,8 +199,8 @@ pub(crate) fn start_of(bytes: &[u8]) -> String {
 
 fn hint_for_start(start: &str) -> &'static str {
     if start.trim_start_matches("\\n").trim_start().starts_with('<') {
-        " (hint: looks like a web page saved under a photo's name)"
+        " (hint: looks like HTML, a web page saved under a photo's name)"
     } else {
-        ""
+        " (hint: is it a photo, and whole?)"
     }
 }

@@ -25,6 +25,7 @@ pub mod preprocess;
 pub use bbox::{BBox, ImageSize, NormBox};
 pub use engine::{Engine, RawOutput};
 pub use error::{BoxError, Error};
+pub use load::LoadOptions;
 pub use localizer::{Localizer, Source};
 pub use meta::{FORMAT, Filter, Fit, InputSpec, ModelMeta};
 pub use postprocess::Localization;

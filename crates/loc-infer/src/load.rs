@@ -1,5 +1,6 @@
 //! From a model file to the engine that runs it: which kind of file it is, and what to say of every other kind.
 
+use std::io::Read;
 use std::path::Path;
 
 use crate::error::start_of;
@@ -7,6 +8,27 @@ use crate::{Error, Localizer, file};
 
 /// Largest model file that is read: 4 GiB.
 const LIMIT: u64 = 4 << 30;
+
+/// Bytes that tell the kinds of files apart.
+const START: u64 = 16;
+
+/// Rules for loading a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct LoadOptions {
+    /// Load a model although some of its weights are infinite or no number. A photo whose answer comes out no number
+    /// is then an error of its own.
+    pub allow_nonfinite: bool,
+}
+
+impl LoadOptions {
+    /// The same with non-finite weights allowed or refused.
+    #[must_use]
+    pub fn allow_nonfinite(mut self, allow: bool) -> Self {
+        self.allow_nonfinite = allow;
+        self
+    }
+}
 
 /// What a file is, by its content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,8 +63,27 @@ impl Localizer {
     /// [`Error::At`] with the path: the file cannot be read, is no model, needs a newer loc or an engine that is not
     /// built in, or its parts (classes, input, network, weights) do not fit together.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, Error> {
+        Self::load_with(path, &LoadOptions::default())
+    }
+
+    /// Loads a model as [`Localizer::load`] does, with other rules.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Localizer::load`].
+    pub fn load_with(path: impl AsRef<Path>, options: &LoadOptions) -> Result<Self, Error> {
         let path = path.as_ref();
-        Self::from_bytes(&file::read(path, LIMIT)?).map_err(|error| error.at(path))
+        let (mut file, length) = file::open(path, LIMIT)?;
+        let read = || {
+            let mut start = Vec::new();
+            file.by_ref().take(START).read_to_end(&mut start).map_err(Error::Read)?;
+            match Kind::of(&start) {
+                // Its header says how long it must be: nothing more is read of a file that is not.
+                Kind::Safetensors => native(start.chain(file), length, options),
+                _ => parse(&file::rest(start, file, length, LIMIT)?, options),
+            }
+        };
+        read().map_err(|error| error.at(path))
     }
 
     /// Loads a model from the content of its file, as [`Localizer::load`] does.
@@ -51,20 +92,7 @@ impl Localizer {
     ///
     /// As of [`Localizer::load`], without a path.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
-        match Kind::of(bytes) {
-            Kind::Safetensors => native(bytes),
-            Kind::Onnx => onnx(bytes),
-            Kind::PyTorch => Err(Error::NotAModel {
-                reason: "looks like PyTorch's own format".into(),
-                hint: " (hint: `loc import FILE -o model.safetensors --classes …` converts it)",
-            }),
-            // Too short for a header, too: the reader of safetensors knows the numbers.
-            Kind::Other if bytes.len() < 9 => native(bytes),
-            Kind::Other => Err(Error::NotAModel {
-                reason: format!("starts with \"{}\"", start_of(bytes)),
-                hint: " (hint: a model is a .safetensors of `loc train` or `loc import`, or an .onnx of `loc export`)",
-            }),
-        }
+        parse(bytes, &LoadOptions::default())
     }
 
     /// Loads loc's `.safetensors` with the engine `candle` on a device, for CUDA.
@@ -83,14 +111,37 @@ impl Localizer {
     }
 }
 
+fn parse(bytes: &[u8], options: &LoadOptions) -> Result<Localizer, Error> {
+    match Kind::of(bytes) {
+        Kind::Safetensors => native(bytes, bytes.len() as u64, options),
+        Kind::Onnx => onnx(bytes, options),
+        Kind::PyTorch => Err(Error::NotAModel {
+            reason: "looks like PyTorch's own format".into(),
+            hint: " (hint: `loc import FILE -o model.safetensors --classes …` converts it)",
+        }),
+        // Too short for a header, too: the reader of safetensors knows the numbers.
+        Kind::Other if bytes.len() < 9 => native(bytes, bytes.len() as u64, options),
+        Kind::Other => Err(Error::NotAModel {
+            reason: format!("starts with \"{}\"", start_of(bytes)),
+            hint: " (hint: a model is a .safetensors of `loc train` or `loc import`, or an .onnx of `loc export`)",
+        }),
+    }
+}
+
 #[cfg(feature = "native")]
-fn native(bytes: &[u8]) -> Result<Localizer, Error> {
-    let (meta, engine) = crate::engine::native::Native::read(bytes)?;
-    Localizer::with_engine(meta, Box::new(engine))
+fn native(source: impl Read, length: u64, options: &LoadOptions) -> Result<Localizer, Error> {
+    use crate::engine::native::{ModelFile, Native};
+    let ModelFile { meta, network, weights } = ModelFile::read(source, length)?;
+    let engine = if options.allow_nonfinite {
+        Native::with_nonfinite(network, weights)
+    } else {
+        Native::new(network, weights)
+    };
+    Localizer::with_engine(meta, Box::new(engine?))
 }
 
 #[cfg(not(feature = "native"))]
-fn native(_bytes: &[u8]) -> Result<Localizer, Error> {
+fn native(_source: impl Read, _length: u64, _options: &LoadOptions) -> Result<Localizer, Error> {
     Err(Error::NoEngine {
         what: "a .safetensors model",
         hint: "build it with the feature `native`, or give `Localizer::with_engine` an engine of your own",
@@ -98,13 +149,13 @@ fn native(_bytes: &[u8]) -> Result<Localizer, Error> {
 }
 
 #[cfg(feature = "onnx")]
-fn onnx(bytes: &[u8]) -> Result<Localizer, Error> {
-    let (meta, engine) = crate::engine::onnx::Onnx::read(bytes)?;
+fn onnx(bytes: &[u8], options: &LoadOptions) -> Result<Localizer, Error> {
+    let (meta, engine) = crate::engine::onnx::Onnx::read_with(bytes, options)?;
     Localizer::with_engine(meta, Box::new(engine))
 }
 
 #[cfg(not(feature = "onnx"))]
-fn onnx(_bytes: &[u8]) -> Result<Localizer, Error> {
+fn onnx(_bytes: &[u8], _options: &LoadOptions) -> Result<Localizer, Error> {
     Err(Error::NoEngine {
         what: "an ONNX model",
         hint: "build it with the feature `onnx`, which needs `protoc`; or use the .safetensors it was exported from",

@@ -160,7 +160,7 @@ fn what_is_no_photo_shows_its_first_bytes() {
     let error = decode_path(&page, &Limits::default()).unwrap_err();
     assert_eq!(
         error.reason().to_string(),
-        "not a JPEG: starts with \"<html>\" (hint: looks like a web page saved under a photo's name)"
+        "not a JPEG: starts with \"<html>\" (hint: looks like HTML, a web page saved under a photo's name)"
     );
     assert_eq!(error.to_string(), format!("{}: {}", page.display(), error.reason()));
 

@@ -6,6 +6,7 @@
 pub mod device;
 mod error;
 pub mod export;
+mod file;
 mod gradients;
 pub mod import;
 pub mod init;

@@ -7,7 +7,7 @@ use std::path::Path;
 use loc_net::{METADATA_KEY, Weight, WeightFile, Weights};
 use safetensors::{Dtype, View};
 
-use crate::ModelError;
+use crate::{ModelError, file};
 
 /// The bytes of a safetensors file with these weights, and with `metadata` (JSON) under the one key `loc`.
 ///
@@ -43,8 +43,8 @@ pub fn to_bytes(weights: &Weights, metadata: Option<&str>) -> Result<Vec<u8>, Mo
 /// [`ModelError::Io`] if the file cannot be read, [`ModelError::File`] if its content is not safetensors or holds
 /// a tensor that is not f32. Both name the path.
 pub fn load(path: &Path) -> Result<WeightFile, ModelError> {
-    let bytes = fs_err::read(path)?;
-    WeightFile::parse(&bytes).map_err(|reason| ModelError::File { path: path.to_owned(), reason })
+    let (file, length) = file::open(path)?;
+    WeightFile::read(file, length).map_err(|reason| ModelError::File { path: path.to_owned(), reason })
 }
 
 /// Number of values in a shape, or nothing where it overflows.

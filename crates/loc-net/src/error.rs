@@ -16,10 +16,16 @@ pub enum NetError {
     #[error("network configuration: {0}")]
     Config(String),
     /// The bytes are not a safetensors file.
-    #[error("not a safetensors file: {0}")]
+    #[error("not a safetensors file: {0} (hint: copy or download it again)")]
     Format(String),
+    /// The source of a file fails.
+    #[error("{0}")]
+    Read(std::io::Error),
     /// A tensor in the file is not usable.
-    #[error("tensor `{tensor}`: {reason}")]
+    #[error(
+        "tensor `{}`: {reason} (hint: was the file written by another program, or damaged on the way?)",
+        tensor.escape_debug()
+    )]
     Tensor {
         /// Name of the tensor.
         tensor: String,
@@ -27,9 +33,13 @@ pub enum NetError {
         reason: String,
     },
     /// The tensors are not those of the network; every difference is listed.
-    #[error("the weights do not fit the network: {}", .differences.join("; "))]
+    #[error(
+        "the weights do not fit the network: {} (hint: is it the model of this network, input size and number of \
+         classes?)",
+        .differences.join("; ")
+    )]
     Mismatch {
-        /// One line for each missing, extra or misshapen tensor.
+        /// One line for each missing, extra, misshapen or non-finite tensor.
         differences: Vec<String>,
     },
     /// A buffer handed in has the wrong length.

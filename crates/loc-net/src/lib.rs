@@ -12,6 +12,7 @@ mod config;
 mod error;
 mod forward;
 mod head;
+mod header;
 #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "the chain, which uses it, is not there"))]
 mod idle;
 pub mod kernels;

@@ -1,10 +1,11 @@
 //! Parameters by name, and the safetensors file they come from: read whole, checked whole, or not at all.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 
-use safetensors::{Dtype, SafeTensors};
+use safetensors::SafeTensors;
 
-use crate::{NetError, Network};
+use crate::{NetError, Network, header};
 
 /// The one key of a model file's metadata; its value is JSON.
 pub const METADATA_KEY: &str = "loc";
@@ -35,6 +36,19 @@ impl Weights {
     ///
     /// [`NetError::Mismatch`] with every missing, extra, misshapen and non-finite tensor at once.
     pub fn check(&self, network: &Network) -> Result<(), NetError> {
+        self.compare(network, false)
+    }
+
+    /// As [`Weights::check`], but values may be infinite or no number.
+    ///
+    /// # Errors
+    ///
+    /// [`NetError::Mismatch`] with every missing, extra and misshapen tensor at once.
+    pub fn check_shapes(&self, network: &Network) -> Result<(), NetError> {
+        self.compare(network, true)
+    }
+
+    fn compare(&self, network: &Network, nonfinite: bool) -> Result<(), NetError> {
         let mut differences = Vec::new();
         for param in network.params() {
             match self.0.get(&param.name) {
@@ -43,17 +57,18 @@ impl Weights {
                     "`{}` has the shape {:?} where {:?} is needed",
                     param.name, w.shape, param.shape
                 )),
+                Some(_) if nonfinite => {}
                 Some(w) => {
                     let bad = w.data.iter().filter(|v| !v.is_finite()).count();
                     if bad > 0 {
-                        differences.push(format!("`{}` holds {bad} non-finite values", param.name));
+                        differences.push(format!("{} holds {bad} non-finite values", param.name));
                     }
                 }
             }
         }
         for (name, w) in &self.0 {
             if !network.params().iter().any(|p| p.name == *name) {
-                differences.push(format!("extra `{name}` {:?}", w.shape));
+                differences.push(format!("extra `{}` {:?}", name.escape_debug(), w.shape));
             }
         }
         if differences.is_empty() { Ok(()) } else { Err(NetError::Mismatch { differences }) }
@@ -74,24 +89,40 @@ impl WeightFile {
     ///
     /// # Errors
     ///
-    /// [`NetError::Format`] if the bytes are not such a file, [`NetError::Tensor`] if a tensor is not f32.
+    /// [`NetError::Format`] if the bytes are not such a file, [`NetError::Tensor`] if a tensor is not f32, does not
+    /// lie where its header says, or has another's name.
     pub fn parse(bytes: &[u8]) -> Result<Self, NetError> {
+        header::check(bytes, bytes.len() as u64)?;
         let format = |e: safetensors::SafeTensorError| NetError::Format(e.to_string());
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(format)?;
         let metadata = header.metadata().as_ref().and_then(|m| m.get(METADATA_KEY)).cloned();
         let file = SafeTensors::deserialize(bytes).map_err(format)?;
         let mut weights = BTreeMap::new();
         for (name, view) in file.iter() {
-            if view.dtype() != Dtype::F32 {
-                return Err(NetError::Tensor {
-                    tensor: name.to_owned(),
-                    reason: format!("is {:?} where F32 is needed", view.dtype()),
-                });
-            }
             let data = view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]));
             let weight = Weight { shape: view.shape().to_vec(), data: data.collect() };
             weights.insert(name.to_owned(), weight);
         }
         Ok(Self { weights: Weights(weights), metadata })
+    }
+
+    /// Reads a safetensors file of `length` bytes: its header first, and what follows only if the header describes as
+    /// much as there is. A file's bytes are copied, never mapped: whoever changes it meanwhile changes nothing here.
+    ///
+    /// # Errors
+    ///
+    /// As [`WeightFile::parse`]; [`NetError::Read`] if the source fails.
+    pub fn read(mut source: impl Read, length: u64) -> Result<Self, NetError> {
+        let mut bytes = Vec::new();
+        source.by_ref().take(header::PREFIX as u64).read_to_end(&mut bytes).map_err(NetError::Read)?;
+        let left = header::end(&bytes, length.max(bytes.len() as u64))? - header::PREFIX;
+        source.by_ref().take(left as u64).read_to_end(&mut bytes).map_err(NetError::Read)?;
+        header::check(&bytes, length)?;
+        let left = length - bytes.len() as u64;
+        let room = usize::try_from(left).unwrap_or(usize::MAX);
+        bytes.try_reserve_exact(room).map_err(|e| NetError::Read(e.into()))?;
+        // One byte more than the header describes, in case the file has grown.
+        source.take(left + 1).read_to_end(&mut bytes).map_err(NetError::Read)?;
+        Self::parse(&bytes)
     }
 }

@@ -31,6 +31,8 @@ pub struct Config {
     pub classes: Option<Vec<String>>,
     /// Which object of a photo with several: `largest`, `skip` or `error`.
     pub objects: String,
+    /// Leave out photos and annotations that are wrong instead of refusing the data set.
+    pub skip_bad: bool,
     /// A `filename,split` file; without one the split is drawn.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub split_file: Option<PathBuf>,
@@ -203,6 +205,7 @@ impl Default for Config {
             data_format: None,
             classes: None,
             objects: "largest".into(),
+            skip_bad: false,
             split_file: None,
             fold: None,
             val: 0.2,
@@ -377,9 +380,18 @@ impl Config {
     #[must_use]
     pub fn mathematics(&self) -> toml::Table {
         let mut table = toml::Table::try_from(self).unwrap_or_default();
-        for key in
-            ["data", "data_format", "split_file", "init", "device", "workers", "threads", "keep", "patience"]
-        {
+        for key in [
+            "data",
+            "data_format",
+            "skip_bad",
+            "split_file",
+            "init",
+            "device",
+            "workers",
+            "threads",
+            "keep",
+            "patience",
+        ] {
             table.remove(key);
         }
         table

@@ -14,6 +14,9 @@ pub enum TrainError {
         /// The key, its value, and what is allowed.
         reason: String,
     },
+    /// The JSON of a model file is not what it should be.
+    #[error("model metadata: {0}")]
+    Metadata(String),
     /// A run cannot be resumed as asked.
     #[error("cannot resume {}: {reason}", run.display())]
     Resume {

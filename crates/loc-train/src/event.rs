@@ -54,6 +54,11 @@ pub enum Event {
         /// Whether it is the best so far.
         best: bool,
     },
+    /// Photos or annotations are wrong and were left out, as the configuration allows; a warning names each.
+    LeftOut {
+        /// How many things were wrong.
+        errors: usize,
+    },
     /// Something is odd, and training goes on.
     Warning(String),
 }

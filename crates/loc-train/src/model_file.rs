@@ -52,12 +52,11 @@ impl ModelFile {
     ///
     /// # Errors
     ///
-    /// [`TrainError::Config`] with what is missing or wrong.
+    /// [`TrainError::Metadata`] with what is missing or wrong.
     pub fn from_json(json: &str) -> Result<Self, TrainError> {
-        let fail = |reason: String| TrainError::Config { origin: "model metadata".into(), reason };
-        let meta = ModelMeta::from_json(json).map_err(|e| fail(e.to_string()))?;
+        let meta = ModelMeta::from_json(json).map_err(|e| TrainError::Metadata(e.to_string()))?;
         let Rest { network, recipe, epoch, metrics } =
-            serde_json::from_str(json).map_err(|e| fail(e.to_string()))?;
+            serde_json::from_str(json).map_err(|e| TrainError::Metadata(e.to_string()))?;
         Ok(Self { meta, network, recipe, epoch, metrics })
     }
 
@@ -65,19 +64,29 @@ impl ModelFile {
     ///
     /// # Errors
     ///
-    /// [`TrainError::Config`] if a number is not finite.
+    /// [`TrainError::Metadata`] if a number is not finite.
     pub fn to_json(&self) -> Result<String, TrainError> {
-        serde_json::to_string(self)
-            .map_err(|e| TrainError::Config { origin: "model metadata".into(), reason: e.to_string() })
+        serde_json::to_string(self).map_err(|e| TrainError::Metadata(e.to_string()))
     }
 
     /// The layers, with the input's normalisation.
     ///
     /// # Errors
     ///
-    /// [`TrainError::Net`] if the network does not admit its own configuration.
+    /// [`TrainError::Net`] if the network does not admit its own configuration, [`TrainError::Metadata`] if it is made for
+    /// other classes or another input than the file names.
     pub fn build(&self) -> Result<Network, TrainError> {
-        let InputSpec { mean, std, .. } = self.meta.input;
+        let InputSpec { mean, std, size, .. } = self.meta.input;
+        let (names, input) = (self.meta.classes.len(), input_shape(&self.meta.input));
+        if names != self.network.classes || input != self.network.input {
+            let InputShape { width, height } = self.network.input;
+            let reason = format!(
+                "{names} class names and an input of {size}, but the network has {} classes and takes {width}×{height} \
+                 (hint: was the metadata edited by hand?)",
+                self.network.classes
+            );
+            return Err(TrainError::Metadata(reason));
+        }
         Ok(self.network.build(&Normalization { mean, std })?)
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use loc_data::{DataError, Dataset, Loader, ReadOptions, Split, split};
+use loc_data::{DataError, Dataset, Loader, ReadOptions, Severity, Split, split};
 use loc_infer::{ImageSize, InputSpec, ModelMeta};
 use loc_model::{Model, device, init, weights};
 use loc_net::{Forward, Network, NetworkConfig, Weights};
@@ -36,6 +36,7 @@ pub fn read_options(config: &Config) -> Result<ReadOptions, TrainError> {
         format: config.data_format.as_deref().map(str::parse).transpose()?,
         classes: config.classes.clone(),
         objects: config.objects.parse()?,
+        skip_bad: config.skip_bad,
     })
 }
 
@@ -86,6 +87,11 @@ impl Prepared {
             return Err(changed(run, &dataset, &digest, before));
         }
         let trained = going.and_then(|going| going.weights);
+        // Errors among them: what was left out.
+        let errors = warnings.iter().filter(|finding| finding.severity == Severity::Error).count();
+        if errors > 0 {
+            on(Event::LeftOut { errors });
+        }
         let split = choose_split(config, &dataset)?;
         if split.train.is_empty() || split.val.is_empty() {
             let (train, val) = (split.train.len(), split.val.len());
@@ -185,10 +191,11 @@ fn initial(
 ) -> Result<Weights, TrainError> {
     if let Some(path) = &config.init {
         let found = weights::load(path)?;
-        if let Some(json) = &found.metadata {
-            same_classes(path, &ModelFile::from_json(json)?.meta.classes, classes)?;
-        }
         let fail = |reason: String| TrainError::Model { path: path.clone(), reason };
+        if let Some(json) = &found.metadata {
+            let file = ModelFile::from_json(json).map_err(|e| fail(e.to_string()))?;
+            same_classes(path, &file.meta.classes, classes)?;
+        }
         found.weights.check(layers).map_err(|e| fail(e.to_string()))?;
         return Ok(found.weights);
     }

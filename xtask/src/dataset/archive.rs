@@ -14,6 +14,11 @@ use tar::EntryType;
 use super::DataSet;
 use super::digest::{Contents, copy_hashed};
 
+/// How many times larger than the archive its contents may be; photos hardly compress, zeros a thousandfold.
+const RATIO: u64 = 100;
+/// Bytes that any archive may unpack to, however small it is.
+const SMALL: u64 = 1 << 20;
+
 /// An archive that should hold a set.
 pub(super) struct Archive<'a> {
     pub(super) path: &'a Path,
@@ -52,6 +57,7 @@ impl Archive<'_> {
     /// Calls `visit` with the path (within the set) and the data of each of the set's files.
     fn each(&self, mut visit: impl FnMut(&str, &mut dyn Read) -> Result<()>) -> Result<()> {
         let file = self.open()?;
+        let packed = file.metadata()?.len();
         let limit = self.set.max_bytes();
         let mut tar = tar::Archive::new(Limited { inner: GzDecoder::new(file), left: limit });
         let mut seen = HashSet::new();
@@ -72,6 +78,9 @@ impl Archive<'_> {
             bytes = bytes.saturating_add(entry.size());
             if bytes > limit {
                 bail!("{}: unpacks to more than {} MiB", self.path.display(), self.set.max_mib);
+            }
+            if bytes > SMALL.max(packed.saturating_mul(RATIO)) {
+                bail!("{}: unpacks to more than {RATIO} times its size", self.path.display());
             }
             match kind {
                 EntryType::Directory => continue,

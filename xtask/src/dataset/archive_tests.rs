@@ -164,6 +164,18 @@ fn too_many_entries_or_bytes_are_refused() {
 }
 
 #[test]
+fn an_archive_of_zeros_is_refused_long_before_the_sets_limit() {
+    let set = DataSet { max_mib: 1000, ..good_set() };
+    let zeros = vec![0; 200 << 20];
+    let bytes = tar_gz(&[file("dataset/images/a.jpg", &zeros)]);
+    assert!(bytes.len() < 2 << 20, "{} bytes", bytes.len());
+    with_archive(&bytes, &set, |archive| {
+        let error = format!("{:#}", archive.contents().unwrap_err());
+        assert!(error.ends_with("set.tar.gz: unpacks to more than 100 times its size"), "{error}");
+    });
+}
+
+#[test]
 fn a_header_that_lies_about_its_size_is_caught_by_the_stream() {
     // A long-name entry is read by the tar library itself, before this project sees a size.
     let zeros = vec![b'x'; 4 << 20];

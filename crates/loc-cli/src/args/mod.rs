@@ -102,6 +102,10 @@ pub(crate) struct ValArgs {
     #[command(flatten)]
     pub(crate) reading: ReadingArgs,
 
+    /// Leave out photos and annotations that are wrong, and exit with 3, instead of refusing the data set
+    #[arg(long)]
+    pub(crate) skip_bad: bool,
+
     /// Which photos
     #[arg(long, value_enum, default_value_t = Part::Val)]
     pub(crate) split: Part,
@@ -183,6 +187,10 @@ pub(crate) struct PredictArgs {
     /// Stop at the first photo that cannot be read
     #[arg(long)]
     pub(crate) strict: bool,
+
+    /// Use a model although some of its weights are infinite or no number
+    #[arg(long)]
+    pub(crate) allow_nonfinite: bool,
 
     /// Threads [default: one a core]
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]

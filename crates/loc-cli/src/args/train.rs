@@ -16,6 +16,10 @@ pub(crate) struct ConfigArgs {
     #[command(flatten)]
     pub(crate) reading: ReadingArgs,
 
+    /// Leave out photos and annotations that are wrong, and exit with 3, instead of refusing the data set
+    #[arg(long)]
+    pub(crate) skip_bad: bool,
+
     /// tutorial, scratch, compact, transfer, finetune, or a file NAME.toml [default: scratch]
     #[arg(long, value_name = "RECIPE")]
     pub(crate) recipe: Option<String>,

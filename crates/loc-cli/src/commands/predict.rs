@@ -1,25 +1,29 @@
 //! `loc predict`: photos in, a record each out, in their order.
 
 use std::collections::HashSet;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
 use image::ImageEncoder;
 use image::codecs::{jpeg::JpegEncoder, png::PngEncoder};
 use indicatif::{ProgressBar, ProgressDrawTarget};
+use loc_data::cell::guarded;
 use loc_infer::draw::{Mark, draw};
 use loc_infer::preprocess::decode_path;
-use loc_infer::{Limits, Localization, Localizer, Source};
+use loc_infer::{Limits, LoadOptions, Localization, Localizer, Source};
 use serde::{Serialize, Serializer};
 
 use super::labels;
 use super::shared::{use_threads, write_whole};
 use super::sources::expand;
 use crate::args::{LabelFormat, PredictArgs, RecordFormat};
-use crate::output::{Exit, Output, Usage, escape};
+use crate::output::{Exit, Output, Usage, escape_name};
 
 /// Photos that are answered before the next lines are printed.
 const BATCH: usize = 32;
+/// Longest name of a drawn photo without its ending, in bytes; file systems allow 255 in all.
+const LONGEST: usize = 200;
 /// JPEG quality of drawn photos.
 const QUALITY: u8 = 92;
 /// The tutorial's columns, and the confidence.
@@ -57,8 +61,9 @@ pub(crate) fn run(args: &PredictArgs, output: &Output) -> Result<Exit> {
         bail!(Usage(format!("--conf {}: must be within 0 and 1", args.conf)));
     }
     use_threads(args.threads)?;
-    let localizer = Localizer::load(&args.model)?;
-    let photos = expand(&args.sources)?;
+    let options = LoadOptions::default().allow_nonfinite(args.allow_nonfinite);
+    let localizer = Localizer::load_with(&args.model, &options).map_err(nonfinite_hint)?;
+    let photos = expand(&args.sources, output)?;
     let format =
         args.format.unwrap_or(if output.data_is_seen { RecordFormat::Text } else { RecordFormat::Jsonl });
     let mut saver = args.save.as_deref().map(|dir| Saver::new(dir, args.save_labels)).transpose()?;
@@ -74,6 +79,12 @@ pub(crate) fn run(args: &PredictArgs, output: &Output) -> Result<Exit> {
             match result {
                 Ok(found) if found.confidence < args.conf => unsure += 1,
                 Ok(found) => {
+                    if let Some(format) = misnamed(path) {
+                        let shown = path.to_string_lossy();
+                        output.warn(&format!(
+                            "{shown}: is a {format}, whatever its name says: it is read by its content"
+                        ));
+                    }
                     print_found(path, &found, &localizer, format, output)?;
                     if let Some(saver) = &mut saver {
                         saver.save(path, &found)?;
@@ -101,6 +112,22 @@ pub(crate) fn run(args: &PredictArgs, output: &Output) -> Result<Exit> {
         return Ok(Exit::Partly);
     }
     Ok(Exit::Ok)
+}
+
+/// The error of a model, and the flag where that would help.
+fn nonfinite_hint(error: loc_infer::Error) -> anyhow::Error {
+    let refused = error.to_string().contains(" non-finite values");
+    let error = anyhow::Error::new(error);
+    if refused { anyhow!("{error:#} (hint: `--allow-nonfinite` uses it all the same)") } else { error }
+}
+
+/// The format of a photo's content where its name promises another.
+fn misnamed(path: &Path) -> Option<String> {
+    let named = image::ImageFormat::from_path(path).ok()?;
+    let mut start = Vec::new();
+    fs_err::File::open(path).ok()?.take(64).read_to_end(&mut start).ok()?;
+    let found = image::guess_format(&start).ok().filter(|found| *found != named)?;
+    Some(format!("{found:?}").to_uppercase())
 }
 
 /// A path as a source of `predict_batch`.
@@ -138,18 +165,14 @@ fn print_found(
         }
         RecordFormat::Csv => {
             let numbers = [b.x1, b.y1, b.x2, b.y2, found.confidence].map(|v| v.to_string());
-            let fields = [
-                shown.into_owned(),
-                found.width.to_string(),
-                found.height.to_string(),
-                found.class.to_string(),
-            ];
+            let fields =
+                [guarded(&shown), found.width.to_string(), found.height.to_string(), found.class.to_string()];
             csv_line(fields.iter().chain(&numbers), output)
         }
         RecordFormat::Text => Ok(output.data(&format!(
             "{}: {} {:.2} at {:.0},{:.0} to {:.0},{:.0} of {}×{}",
-            escape(&shown),
-            escape(&found.name),
+            escape_name(&shown),
+            escape_name(&found.name),
             found.confidence,
             b.x1,
             b.y1,
@@ -167,7 +190,7 @@ fn print_error(path: &Path, error: &str, format: RecordFormat, output: &Output) 
         RecordFormat::Jsonl => output.json(&Record::Error { path: &shown, error }),
         // The columns have no room for an error: it goes where people look.
         RecordFormat::Csv | RecordFormat::Text => {
-            output.error(&anyhow!("{shown}: {error}"));
+            output.error(&anyhow!("{}: {error}", escape_name(&shown)));
             Ok(())
         }
     }
@@ -227,6 +250,8 @@ impl<'a> Saver<'a> {
     fn file_name(&mut self, path: &Path, ending: &str) -> PathBuf {
         let stem =
             path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_else(|| "photo".into());
+        // Room for the ending, a number, and what a file that is being written is called.
+        let stem = stem[..stem.floor_char_boundary(LONGEST)].to_owned();
         let names = std::iter::once(stem.clone()).chain((2..).map(|n| format!("{stem}-{n}")));
         for name in names {
             if self.taken.insert(name.to_lowercase()) {

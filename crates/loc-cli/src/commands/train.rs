@@ -46,12 +46,14 @@ pub(crate) fn run(args: &TrainArgs, output: &Output) -> Result<Exit> {
     };
     progress.end();
     conclude(&outcome, output)?;
-    Ok(exit(&outcome, &signals))
+    Ok(exit(&outcome, &signals, progress.left_out))
 }
 
-fn exit(outcome: &Outcome, signals: &Signals) -> Exit {
+/// The code of a training that came to an end, from whose data set so many things were left out.
+fn exit(outcome: &Outcome, signals: &Signals, left_out: usize) -> Exit {
     match outcome.status {
         Status::Interrupted => signals.came().map_or(Exit::Failed, Exit::Signal),
+        _ if left_out > 0 => Exit::Partly,
         _ => Exit::Ok,
     }
 }
@@ -64,7 +66,7 @@ fn seeds(
     (stop, signals): (&Stop, &Signals),
     output: &Output,
 ) -> Result<Exit> {
-    let mut reached = Vec::new();
+    let (mut reached, mut left_out) = (Vec::new(), 0);
     for seed in &args.seeds {
         let config = Config { seed: *seed, ..config.clone() };
         let name = format!("{}-seed{seed}", args.name);
@@ -73,13 +75,14 @@ fn seeds(
         let outcome = loc_train::train(&config, place, provenance, stop, &mut |e| progress.show(e))?;
         progress.end();
         conclude(&outcome, output)?;
+        left_out = progress.left_out;
         if outcome.status == Status::Interrupted {
-            return Ok(exit(&outcome, signals));
+            return Ok(exit(&outcome, signals, left_out));
         }
         reached.extend(outcome.evaluation);
     }
     output.note(&spread(&reached));
-    Ok(Exit::Ok)
+    Ok(if left_out > 0 { Exit::Partly } else { Exit::Ok })
 }
 
 /// Mean and spread of several runs: the smallest and the largest.
@@ -125,6 +128,7 @@ fn flags(args: &ConfigArgs) -> Vec<Layer> {
         ("data", path(&args.data)),
         ("data_format", args.reading.data_format.clone()),
         ("objects", args.reading.objects.clone()),
+        ("skip_bad", args.skip_bad.then(|| "true".to_owned())),
         ("split_file", path(&args.split_file)),
         ("fold", args.fold.clone()),
         ("val", args.val.clone()),
@@ -184,16 +188,24 @@ pub(crate) fn verdict(e: &Evaluation) -> String {
 pub(super) struct Progress<'a> {
     output: &'a Output,
     bar: Option<ProgressBar>,
+    /// How many things were wrong with the data set and left out.
+    left_out: usize,
 }
 
 impl<'a> Progress<'a> {
     pub(super) fn new(output: &'a Output) -> Self {
-        Self { output, bar: None }
+        Self { output, bar: None, left_out: 0 }
     }
 
     pub(super) fn show(&mut self, event: Event) {
         match event {
             Event::Warning(text) => self.output.warn(&text),
+            Event::LeftOut { errors } => {
+                self.left_out = errors;
+                self.output.warn(&format!(
+                    "{errors} things are wrong with the data set and left out, as --skip-bad says"
+                ));
+            }
             Event::Ready { run, train, val, classes, parameters, epochs, resumed, .. } => {
                 let names: Vec<String> = classes.iter().map(|c| escape(c)).collect();
                 self.line(&format!(

@@ -31,12 +31,18 @@ pub(crate) fn run(args: &ValArgs, output: &Output) -> Result<Exit> {
     let model = Model::load(&args.model)?;
     let classes = &model.file.meta.classes;
     let mut options = read_options(&args.reading)?;
-    if options.classes.is_none() && numbered(&args.data, classes)? {
+    options.skip_bad = args.skip_bad;
+    if options.classes.is_none() && numbered(&args.data, &options, classes)? {
         options.classes = Some(classes.clone());
     }
     let (dataset, warnings) = Dataset::open_with_warnings(&args.data, &options)?;
+    let left_out = warnings.iter().filter(|finding| finding.severity == loc_data::Severity::Error).count();
     for warning in warnings {
         output.warn(&warning.to_string());
+    }
+    if left_out > 0 {
+        output
+            .warn(&format!("{left_out} things are wrong with the data set and left out, as --skip-bad says"));
     }
     if dataset.classes != *classes {
         bail!(
@@ -70,16 +76,20 @@ pub(crate) fn run(args: &ValArgs, output: &Output) -> Result<Exit> {
     for failure in &failed {
         output.warn(failure);
     }
-    Ok(if failed.is_empty() { Exit::Ok } else { Exit::Gate })
+    Ok(match (failed.is_empty(), left_out) {
+        (false, _) => Exit::Gate,
+        (true, 0) => Exit::Ok,
+        (true, _) => Exit::Partly,
+    })
 }
 
 /// Whether the data set has numbers where the model has names.
-fn numbered(data: &Path, classes: &[String]) -> Result<bool> {
+fn numbered(data: &Path, options: &loc_data::ReadOptions, classes: &[String]) -> Result<bool> {
     let all_numbers = |names: &[String]| names.iter().all(|n| n.parse::<u32>().is_ok());
     if all_numbers(classes) {
         return Ok(false);
     }
-    let found = Dataset::open(data, &loc_data::ReadOptions::default())?.classes;
+    let found = Dataset::open(data, options)?.classes;
     Ok(all_numbers(&found))
 }
 

@@ -92,3 +92,23 @@ pub(crate) fn first(folder: &Path, ending: &str) -> PathBuf {
     files.sort();
     files.remove(0)
 }
+
+/// The weights of a model of the tutorial's network at 188×188, the same for the same seed, and its JSON.
+pub(crate) fn model_parts(classes: &[&str], seed: u64) -> (loc_net::Weights, String) {
+    let side = 188;
+    let size = loc_infer::ImageSize { width: side, height: side };
+    let input = loc_infer::InputSpec { size, ..loc_infer::InputSpec::default() };
+    let names: Vec<String> = classes.iter().map(ToString::to_string).collect();
+    let meta = loc_infer::ModelMeta::new(names, input).unwrap();
+    let shape = loc_net::InputShape { height: side as usize, width: side as usize };
+    let file = loc_train::ModelFile::new(meta, loc_net::NetworkConfig::five_conv(shape, classes.len()));
+    let scheme = loc_model::init::Scheme::PyTorch;
+    let weights = loc_model::init::weights(&file.build().unwrap(), scheme, seed);
+    (weights, file.to_json().unwrap())
+}
+
+/// Such a model as a file.
+pub(crate) fn model_file(classes: &[&str], seed: u64) -> Vec<u8> {
+    let (weights, json) = model_parts(classes, seed);
+    loc_model::weights::to_bytes(&weights, Some(&json)).unwrap()
+}

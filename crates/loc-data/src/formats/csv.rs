@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use csv::{ByteRecord, ReaderBuilder, StringRecord};
 
 use super::number::{coordinate, quoted, whole};
-use super::{Annotation, Annotations, Label, Object, read_limited};
+use super::{ANOTHER_FILE, Annotation, Annotations, Label, NUMBER_HINT, Object, read_limited};
 use crate::{BBox, Finding, ImageSize};
 
 /// The tutorial's header.
@@ -94,7 +94,7 @@ pub(crate) fn read_all(paths: &[PathBuf], given: bool) -> Annotations {
         let read = match read_limited(path, SIZE_LIMIT) {
             Ok(bytes) => parse(path, &bytes),
             Err(why) => {
-                all.findings.push(Finding::error(path, None, why));
+                all.findings.push(Finding::error(path, None, why).hint(ANOTHER_FILE));
                 continue;
             }
         };
@@ -205,7 +205,8 @@ impl Table<'_> {
             (Ok(Some(size)), Some(before)) if size != before => {
                 annotation.defective = true;
                 let message = format!("{} is {size} here and {before} in an earlier row", quoted(photo));
-                self.findings.push(Finding::error(self.path, Some(row.line), message));
+                let finding = Finding::error(self.path, Some(row.line), message);
+                self.findings.push(finding.hint("a photo has one size; correct the row that is wrong"));
             }
             _ => {}
         }
@@ -250,7 +251,7 @@ impl Table<'_> {
         parse(text)
             .map_err(|why| {
                 let message = format!("record {}: {name} {why}", row.number);
-                self.findings.push(Finding::error(self.path, Some(row.line), message));
+                self.findings.push(Finding::error(self.path, Some(row.line), message).hint(NUMBER_HINT));
             })
             .ok()
     }

@@ -100,6 +100,11 @@ impl fmt::Display for Label {
     }
 }
 
+/// What to try where a value is no number that can be used.
+pub(crate) const NUMBER_HINT: &str = "write it with ASCII digits and a point, such as 12.5";
+/// What to try where a file is much longer or deeper than an annotation.
+pub(crate) const ANOTHER_FILE: &str = "is it an annotation? Move other files elsewhere";
+
 /// Everything the annotation files of a tree say.
 #[derive(Debug, Default)]
 pub(crate) struct Annotations {
@@ -146,6 +151,10 @@ pub(crate) fn recognise(tree: &Tree) -> Result<Format, DataError> {
 ///
 /// Why it could not be read, or that it is too long; nothing is read beyond the limit.
 pub(crate) fn read_limited(path: &Path, limit: u64) -> Result<Vec<u8>, String> {
+    // Opening a FIFO may block for ever.
+    if !fs_err::metadata(path).map_err(|e| e.to_string())?.is_file() {
+        return Err("is not a regular file".into());
+    }
     let file = fs_err::File::open(path).map_err(|e| e.to_string())?;
     let mut bytes = Vec::new();
     file.take(limit + 1).read_to_end(&mut bytes).map_err(|e| e.to_string())?;

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use roxmltree::{Document, Node, ParsingOptions};
 
 use super::number::{coordinate, whole};
-use super::{Annotation, Annotations, Label, Object, read_limited};
+use super::{ANOTHER_FILE, Annotation, Annotations, Label, NUMBER_HINT, Object, read_limited};
 use crate::{BBox, Finding, ImageSize};
 
 /// Longest XML file that is read, in bytes.
@@ -54,7 +54,7 @@ pub(crate) fn read_all(paths: &[std::path::PathBuf]) -> Annotations {
 fn read(path: &Path) -> (Parsed, Vec<Finding>) {
     match read_limited(path, SIZE_LIMIT) {
         Ok(bytes) => parse(path, &bytes),
-        Err(why) => (Parsed::Broken, vec![Finding::error(path, None, why)]),
+        Err(why) => (Parsed::Broken, vec![Finding::error(path, None, why).hint(ANOTHER_FILE)]),
     }
 }
 
@@ -64,11 +64,10 @@ pub(crate) fn parse(path: &Path, bytes: &[u8]) -> (Parsed, Vec<Finding>) {
     let text = match std::str::from_utf8(bytes) {
         Ok(text) => text,
         Err(e) => {
-            let line = newlines(&bytes[..e.valid_up_to()]) + 1;
+            let (line, column) = position(&bytes[..e.valid_up_to()]);
             let message = format!("is not UTF-8 at byte {}", e.valid_up_to());
-            return broken(
-                Finding::error(path, Some(line), message).hint("save the file with the encoding UTF-8"),
-            );
+            let finding = Finding::error(path, Some(line), message).column(column);
+            return broken(finding.hint("save the file with the encoding UTF-8"));
         }
     };
     if let Some(at) = text.find("<!DOCTYPE") {
@@ -78,7 +77,8 @@ pub(crate) fn parse(path: &Path, bytes: &[u8]) -> (Parsed, Vec<Finding>) {
         );
     }
     if attributes_may_exceed(text) {
-        return broken(Finding::error(path, None, "has more attributes than an annotation has"));
+        let message = "has more attributes than an annotation has";
+        return broken(Finding::error(path, None, message).hint(ANOTHER_FILE));
     }
     let options = ParsingOptions { nodes_limit: NODES_LIMIT, ..ParsingOptions::default() };
     let document = match Document::parse_with_options(text, options) {
@@ -104,20 +104,27 @@ fn attributes_may_exceed(text: &str) -> bool {
 
 fn syntax_error(path: &Path, text: &str, error: &roxmltree::Error) -> Finding {
     use roxmltree::Error as E;
-    let last = newlines(text.trim_end().as_bytes()) + 1;
+    let (line, column) = position(text.trim_end().as_bytes());
     let cut = "the file may be cut off; write it again with the annotation tool";
     match error {
         E::NoRootNode if text.trim().is_empty() => Finding::error(path, None, "is empty").hint(cut),
-        E::NoRootNode => Finding::error(path, Some(1), "is not XML: it has no element"),
+        E::NoRootNode => Finding::error(path, Some(1), "is not XML: it has no element").hint(ANOTHER_FILE),
         E::UnclosedRootNode | E::UnexpectedEndOfStream => {
-            Finding::error(path, Some(last), "is not well-formed: the file ends inside an element").hint(cut)
+            let message = "is not well-formed: the file ends inside an element";
+            Finding::error(path, Some(line), message).column(column).hint(cut)
         }
         E::NodesLimitReached => {
             Finding::error(path, None, format!("has more than {NODES_LIMIT} nodes, the limit"))
+                .hint(ANOTHER_FILE)
         }
         _ => {
             let at = error.pos();
-            Finding::error(path, Some(at.row), format!("is not well-formed: {error}"))
+            // The parser's own words end with the place.
+            let why = error.to_string();
+            let why = why.strip_suffix(&format!(" at {at}")).unwrap_or(&why);
+            Finding::error(path, Some(at.row), format!("is not well-formed: {why}"))
+                .column(at.col)
+                .hint("write it again with the annotation tool")
         }
     }
 }
@@ -190,14 +197,16 @@ impl Reader<'_> {
         let Some(node) = child(parent, name) else {
             let parent_name = parent.tag_name().name();
             let message = format!("<{parent_name}> has no <{name}>");
-            self.findings.push(Finding::error(self.path, Some(self.line(parent)), message));
+            let finding = Finding::error(self.path, Some(self.line(parent)), message);
+            self.findings.push(finding.hint("write it again with the annotation tool"));
             return None;
         };
         let parsed = parse(&text_of(node));
         parsed
             .map_err(|why| {
                 let message = format!("<{name}> {why}");
-                self.findings.push(Finding::error(self.path, Some(self.line(node)), message));
+                let finding = Finding::error(self.path, Some(self.line(node)), message);
+                self.findings.push(finding.hint(NUMBER_HINT));
             })
             .ok()
     }
@@ -224,6 +233,13 @@ fn text_of(node: Node<'_, '_>) -> String {
 /// Where each line begins.
 fn line_starts(text: &str) -> Vec<usize> {
     std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect()
+}
+
+/// Line and column, from 1, of what follows these bytes.
+fn position(before: &[u8]) -> (u32, u32) {
+    let start = before.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
+    let column = String::from_utf8_lossy(&before[start..]).chars().count() + 1;
+    (newlines(before) + 1, u32::try_from(column).unwrap_or(u32::MAX))
 }
 
 fn newlines(bytes: &[u8]) -> u32 {

@@ -1,7 +1,9 @@
 //! The built-in engine: a model file's layers on loc-net's kernels.
 
+use std::io::Read;
+
 use loc_net::kernels::photo::Photos;
-use loc_net::{Forward, Network, NetworkConfig, Normalization, WeightFile, Weights};
+use loc_net::{Forward, NetError, Network, NetworkConfig, Normalization, WeightFile, Weights};
 use serde::Deserialize;
 
 use super::{Engine, RawOutput};
@@ -39,6 +41,17 @@ impl Native {
         Ok(Self { forward })
     }
 
+    /// As [`Native::new`], with weights that may be infinite or no number.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Weights`] if they are not exactly the network's.
+    pub fn with_nonfinite(network: Network, weights: Weights) -> Result<Self, Error> {
+        let forward =
+            Forward::with_nonfinite(network, weights).map_err(|error| Error::Weights(error.into()))?;
+        Ok(Self { forward })
+    }
+
     /// Reads a model file's bytes.
     ///
     /// # Errors
@@ -70,8 +83,16 @@ impl Engine for Native {
 
 impl ModelFile {
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, Error> {
-        let WeightFile { weights, metadata } =
-            WeightFile::parse(bytes).map_err(|error| Error::Weights(error.into()))?;
+        Self::of(WeightFile::parse(bytes))
+    }
+
+    /// Reads a file of `length` bytes, no more of it than its header describes.
+    pub(crate) fn read(source: impl Read, length: u64) -> Result<Self, Error> {
+        Self::of(WeightFile::read(source, length))
+    }
+
+    fn of(file: Result<WeightFile, NetError>) -> Result<Self, Error> {
+        let WeightFile { weights, metadata } = file.map_err(|error| Error::Weights(error.into()))?;
         let json = metadata.ok_or(Error::NoMetadata)?;
         let meta = ModelMeta::from_json(&json)?;
         let NetworkJson { network } = serde_json::from_str(&json).map_err(Error::MetadataJson)?;

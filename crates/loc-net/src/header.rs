@@ -1,0 +1,196 @@
+//! The header of a safetensors file, looked at before anything is believed. The format's own reader refuses nearly the
+//! same files; this says with which tensor, at which byte and with which numbers, and finds the name that stands
+//! twice, which a map hides. No value is read here.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::Value;
+
+use crate::NetError;
+
+/// Bytes of the header's length.
+pub(crate) const PREFIX: usize = 8;
+/// Largest header that is read: 4 MiB name some 30,000 tensors.
+const LARGEST: u64 = 4 << 20;
+/// Bytes of a value: only f32 is read.
+const F32: u64 = 4;
+
+/// The header's entries in their order, also those whose name stood before.
+struct Entries(Vec<(String, Value)>);
+
+impl<'de> Deserialize<'de> for Entries {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct InOrder;
+        impl<'de> Visitor<'de> for InOrder {
+            type Value = Entries;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object of tensors")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries, A::Error> {
+                let mut entries = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    entries.push(entry);
+                }
+                Ok(Entries(entries))
+            }
+        }
+        deserializer.deserialize_map(InOrder)
+    }
+}
+
+/// What the header says of one tensor.
+struct Place {
+    name: String,
+    begin: u64,
+    end: u64,
+}
+
+/// Where the header ends, from the first bytes of a file of `length` bytes.
+///
+/// # Errors
+///
+/// [`NetError::Format`] if there is no header of that length.
+pub(crate) fn end(start: &[u8], length: u64) -> Result<usize, NetError> {
+    let Some(prefix) = start.first_chunk::<PREFIX>() else {
+        return Err(NetError::Format(format!("header too small ({length} bytes)")));
+    };
+    let header = u64::from_le_bytes(*prefix);
+    if header > LARGEST {
+        return Err(NetError::Format(format!(
+            "its header would be {header} bytes, at most {LARGEST} are read"
+        )));
+    }
+    let end = PREFIX as u64 + header;
+    if end > length {
+        return Err(NetError::Format(format!(
+            "file is {length} bytes, header describes {end} for itself alone"
+        )));
+    }
+    // At most 4 MiB.
+    Ok(usize::try_from(end).unwrap_or(usize::MAX))
+}
+
+/// Checks the header of a file of `length` bytes, of which `start` holds at least the header.
+///
+/// # Errors
+///
+/// [`NetError::Format`] or [`NetError::Tensor`] with the first thing that is wrong.
+pub(crate) fn check(start: &[u8], length: u64) -> Result<(), NetError> {
+    let end = end(start, length)?;
+    let Some(header) = start.get(PREFIX..end) else {
+        return Err(NetError::Format(format!("file is {} bytes, header describes {end}", start.len())));
+    };
+    let text = std::str::from_utf8(header)
+        .map_err(|e| NetError::Format(format!("header, byte {}: not UTF-8", PREFIX + e.valid_up_to())))?;
+    let Entries(entries) = serde_json::from_str(text)
+        .map_err(|e| NetError::Format(format!("header, byte {}: {e}", PREFIX + offset(text, &e))))?;
+    let mut names = BTreeSet::new();
+    let mut places = Vec::with_capacity(entries.len());
+    for (name, value) in entries {
+        if !names.insert(name.clone()) {
+            return Err(tensor(name, "stands twice in the header".into()));
+        }
+        if name == "__metadata__" {
+            check_metadata(&value)?;
+        } else {
+            places.push(place(name, &value)?);
+        }
+    }
+    let described = end as u64 + contiguous(places)?;
+    if described != length {
+        return Err(NetError::Format(format!("file is {length} bytes, header describes {described}")));
+    }
+    Ok(())
+}
+
+/// Where in the text JSON went wrong.
+fn offset(text: &str, error: &serde_json::Error) -> usize {
+    let before = text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len);
+    before.sum::<usize>() + error.column().saturating_sub(1)
+}
+
+fn check_metadata(value: &Value) -> Result<(), NetError> {
+    let Some(entries) = value.as_object() else {
+        return Err(NetError::Format(format!(
+            "`__metadata__` is {}, where an object is needed",
+            kind(value)
+        )));
+    };
+    match entries.iter().find(|(_, value)| !value.is_string()) {
+        None => Ok(()),
+        Some((key, value)) => Err(NetError::Format(format!(
+            "`__metadata__`: the value of `{}` is {}, where text is needed",
+            key.escape_debug(),
+            kind(value)
+        ))),
+    }
+}
+
+fn place(name: String, value: &Value) -> Result<Place, NetError> {
+    let read = || {
+        let dtype = value["dtype"].as_str().ok_or("has no `dtype`")?;
+        if dtype != "F32" {
+            return Err(format!("is {} where F32 is needed", dtype.escape_debug()));
+        }
+        let shape = numbers(&value["shape"]).ok_or("has no `shape` of whole numbers")?;
+        let offsets = numbers(&value["data_offsets"]).ok_or("has no `data_offsets` of whole numbers")?;
+        let [begin, end] = offsets[..] else {
+            return Err(format!("has {} `data_offsets` where 2 are needed", offsets.len()));
+        };
+        let span =
+            end.checked_sub(begin).ok_or_else(|| format!("begins at byte {begin} and ends at {end}"))?;
+        let needed = shape.iter().try_fold(F32, |n, d| n.checked_mul(*d));
+        match needed {
+            Some(needed) if needed == span => Ok((begin, end)),
+            Some(needed) => {
+                Err(format!("the shape {shape:?} needs {needed} bytes, the header gives it {span}"))
+            }
+            None => Err(format!(
+                "the shape {shape:?} needs more than {} bytes, the header gives it {span}",
+                u64::MAX
+            )),
+        }
+    };
+    match read() {
+        Ok((begin, end)) => Ok(Place { name, begin, end }),
+        Err(reason) => Err(tensor(name, reason)),
+    }
+}
+
+/// The bytes of all tensors, one behind the other.
+fn contiguous(mut places: Vec<Place>) -> Result<u64, NetError> {
+    places.sort_by_key(|place| (place.begin, place.end));
+    let mut at = 0;
+    let mut before = "the header".to_owned();
+    for Place { name, begin, end } in places {
+        if begin != at {
+            let what = if begin > at { "a hole" } else { "an overlap" };
+            return Err(tensor(name, format!("begins at byte {begin}, {before} ends at {at}: {what}")));
+        }
+        (at, before) = (end, format!("`{}`", name.escape_debug()));
+    }
+    Ok(at)
+}
+
+fn numbers(value: &Value) -> Option<Vec<u64>> {
+    value.as_array()?.iter().map(Value::as_u64).collect()
+}
+
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "text",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    }
+}
+
+fn tensor(tensor: String, reason: String) -> NetError {
+    NetError::Tensor { tensor, reason }
+}

@@ -1,0 +1,7 @@
+//! `loc_fuzz::targets::split` on bytes that libFuzzer finds.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    loc_fuzz::targets::split(bytes);
+});
