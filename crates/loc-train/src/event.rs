@@ -34,6 +34,13 @@ pub enum Event {
         /// All of them.
         of: usize,
     },
+    /// An epoch of the training of the heads that comes before the run's first.
+    Heads {
+        /// Epoch, from 1.
+        epoch: usize,
+        /// All of them.
+        epochs: usize,
+    },
     /// A step was taken.
     Step {
         /// Epoch, from 1.

@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use loc_data::{DataError, Dataset, Loader, ReadOptions, Severity, Split, split};
 use loc_infer::{ImageSize, InputSpec, ModelMeta};
 use loc_model::{Model, device, init, weights};
-use loc_net::{Forward, Network, NetworkConfig, Weights};
+use loc_net::{Network, NetworkConfig, Weights};
 
-use crate::feed::{self, Backbone, Features, Feed};
+use crate::feed::{self, Feed};
 use crate::model_file::{ModelFile, input_shape};
-use crate::{Config, Event, Normalize, Run, TrainError, memory, pretrained};
+use crate::{Config, Event, Normalize, Run, TrainError, heads, memory, pretrained};
 
 /// Data and model of a run, before its first step.
 pub(crate) struct Prepared {
@@ -140,15 +140,19 @@ impl Prepared {
         let layers = file.build()?;
         let initial = match trained {
             Some(weights) => weights,
-            None => initial(config, pretrained, &layers, &dataset.classes, &train, on)?,
+            None => {
+                let initial = initial(config, pretrained, &layers, &dataset.classes, &train, on)?;
+                // A model that is given has learned already.
+                match config.init {
+                    Some(_) => initial,
+                    None => heads::learned(config, (&layers, initial), (&dataset, &train), &device, on)?,
+                }
+            }
         };
         let (model, train, val) = if frozen {
-            let forward = Forward::new(layers.clone(), initial.clone())?;
-            let backbone = Backbone { forward: &forward, augment: &config.augment, seed: config.seed };
-            let features = Features::of(&backbone, &train, config.copies, &device, on)?;
-            let val = Features::of(&backbone, &val, 1, &device, on)?;
-            let model = Model::with_frozen_backbone(layers, &initial, &device)?;
-            (model, Feed::Features(features), Feed::Features(val))
+            let loaders = [(&train, config.copies), (&val, 1)];
+            let (model, [train, val]) = heads::frozen(config, (&layers, &initial), loaders, &device, on)?;
+            (model, train, val)
         } else {
             let model = Model::new(layers, &initial, &device)?;
             (model, Feed::Photos(train, device.clone()), Feed::Photos(val, device))

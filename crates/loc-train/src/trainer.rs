@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use loc_model::{Dropout, Model};
+use loc_model::Model;
 
 use crate::lock::Lock;
 use crate::metrics::{self, Evaluation};
@@ -13,6 +13,7 @@ use crate::prepare::Prepared;
 use crate::record::{Row, sha256};
 use crate::run_dir::{self, DatasetJson, Machine, RunJson, Versions};
 use crate::state::{self, Best, Origin, Saved, State};
+use crate::step::{At, Learner};
 use crate::{Config, Event, Provenance, Run, Status, Stop, TrainError, checkpoint, disk};
 
 /// How a training ended.
@@ -80,12 +81,6 @@ pub fn train(
         _lock: lock,
     }
     .run()
-}
-
-/// What a step drops of the heads' features.
-fn dropout(config: &Config, epoch: usize, step: usize) -> Option<Dropout> {
-    (config.dropout > 0.0)
-        .then_some(Dropout { rate: config.dropout, key: [config.seed, epoch as u64, step as u64] })
 }
 
 /// What the states of a run belong to.
@@ -164,42 +159,31 @@ impl Training<'_> {
 
     /// The steps of the epoch in progress; false if a stop was asked for and the state is saved.
     fn learn(&mut self, began: Instant) -> Result<bool, TrainError> {
-        let loss = self.config.loss();
         let epoch = self.state.epoch;
         let (seed, augment) = (self.config.seed, &self.config.augment);
         let batches = self.prepared.train.epoch(seed, epoch as u64, self.config.batch, augment);
         let steps = batches.len();
-        for (index, batch) in batches.enumerate().skip(self.state.step) {
+        let mut learner = Learner {
+            config: self.config,
+            dataset: &self.prepared.dataset,
+            model: &self.prepared.model,
+            optimizer: &mut self.optimizer,
+            average: self.average.as_ref(),
+        };
+        for (step, batch) in batches.enumerate().skip(self.state.step) {
             let batch = batch?;
-            let lr = self.config.lr_at(epoch, index, steps);
-            let output = self.prepared.model.train(&batch.input, dropout(self.config, epoch, index))?;
-            let losses = loss.compute(&output, &batch.labels, &batch.boxes)?;
-            let value = losses.total.to_scalar::<f32>()?;
-            let not_finite = |what: String| {
-                let file = |i: &usize| self.prepared.dataset.samples[*i].file.clone();
-                let photos = batch.indices.iter().map(file).collect();
-                TrainError::NotFinite { what, epoch, step: index + 1, photos }
-            };
-            if !value.is_finite() {
-                return Err(not_finite(format!("the loss is {value}")));
-            }
-            let gradients = self.prepared.model.backward(&losses.total)?;
-            if !self.optimizer.step(&self.prepared.model, &gradients, lr)? {
-                return Err(not_finite(format!("the loss is {value}, but its gradient is not finite")));
-            }
+            let losses = learner.step(&batch, At { epoch, step, steps, taken: self.state.steps })?;
             self.state.steps += 1;
-            if let Some(average) = &self.average {
-                average.follow(&self.prepared.model, self.state.steps)?;
-            }
 
             let mut sums = self.state.losses();
             sums.add(&losses, batch.n)?;
             self.state.sums = [sums.total, sums.class, sums.bbox];
             self.state.seen += batch.n;
-            self.state.step = index + 1;
+            self.state.step = step + 1;
             self.state.metrics = None;
-            (self.on)(Event::Step { epoch, step: index + 1, steps, loss: f64::from(value) });
-            if self.stop.asked() && index + 1 < steps {
+            let loss = f64::from(losses.total.to_scalar::<f32>()?);
+            (self.on)(Event::Step { epoch, step: step + 1, steps, loss });
+            if self.stop.asked() && step + 1 < steps {
                 self.state.time += began.elapsed().as_secs_f64();
                 self.save()?;
                 return Ok(false);

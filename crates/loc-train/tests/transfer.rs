@@ -64,18 +64,25 @@ impl Fixture {
         weights: &str,
         on: &mut dyn FnMut(&Event, &Stop),
     ) -> Result<Outcome, TrainError> {
+        self.train_with(name, recipe, weights, &[("epochs", "2"), ("batch", "4"), ("copies", "2")], on)
+    }
+
+    fn train_with(
+        &self,
+        name: &str,
+        recipe: &str,
+        weights: &str,
+        more: &[(&str, &str)],
+        on: &mut dyn FnMut(&Event, &Stop),
+    ) -> Result<Outcome, TrainError> {
         let (data, weights) =
             (self.path("shapes").display().to_string(), self.path(weights).display().to_string());
-        let values = [
-            ("data", data.as_str()),
-            ("backbone_weights", &weights),
-            ("imgsz", "64"),
-            ("epochs", "2"),
-            ("batch", "4"),
-            ("copies", "2"),
-        ];
-        let layers: Vec<Layer> =
-            values.iter().map(|(key, value)| Layer::value(format!("--{key}"), key, value)).collect();
+        let values = [("data", data.as_str()), ("backbone_weights", &weights), ("imgsz", "64")];
+        let layers: Vec<Layer> = values
+            .iter()
+            .chain(more)
+            .map(|(key, value)| Layer::value(format!("--{key}"), key, value))
+            .collect();
         let config = Config::resolve(Some(recipe), &layers)?;
         let provenance = Provenance { version: "0".into(), arguments: Vec::new(), threads: 2 };
         let (stop, project) = (Stop::default(), self.path("runs"));
@@ -122,6 +129,53 @@ fn end_to_end_the_backbone_moves_too() {
     let weights = loc_model::weights::load(&run.last()).unwrap().weights;
     let before = &state_dict().0["_blocks.3._depthwise_conv.weight"].data;
     assert!(weights.values("block3.depthwise.weight").iter().zip(before).any(|(a, b)| (a - b).abs() > 1e-6));
+}
+
+/// Heads first, then everything, is the same as two runs, the second begun with the first one's weights; and it goes on
+/// after a stop as any run.
+#[test]
+fn a_run_that_begins_with_the_heads_is_two_runs_in_one() {
+    let fixture = Fixture::new();
+    let weights = |outcome: &Outcome| loc_model::weights::load(&outcome.run.last()).unwrap().weights;
+    let first = fixture.train_with("first", "transfer", "", &[], &mut |_, _| {}).unwrap();
+    let init = first.run.last().display().to_string();
+    let short = [("epochs", "1"), ("batch", "4")];
+    let from_first = [&short[..], &[("init", &*init)]].concat();
+    let second = fixture.train_with("second", "finetune", "", &from_first, &mut |_, _| {}).unwrap();
+    let mut heads = 0;
+    let both = fixture
+        .train_with("both", "finetune", "", &short, &mut |event, _| {
+            heads += usize::from(matches!(event, Event::Heads { .. }));
+        })
+        .unwrap();
+    assert_eq!(heads, 60, "every epoch of `transfer` is told");
+    assert!(weights(&both) == weights(&second));
+    let mut asked = false;
+    let stopped = fixture
+        .train_with("stopped", "finetune", "", &short, &mut |event, stop| {
+            if matches!(event, Event::Step { .. }) && !std::mem::replace(&mut asked, true) {
+                stop.ask();
+            }
+        })
+        .unwrap();
+    assert_eq!(stopped.status, Status::Interrupted);
+    let resumed = resume(stopped.run, &[], false, &Stop::default(), &mut |event| {
+        assert!(!matches!(event, Event::Heads { .. }), "the heads have learned already");
+    })
+    .unwrap();
+    assert!(weights(&resumed) == weights(&both));
+}
+
+#[test]
+fn a_beginning_that_does_not_fit_is_refused() {
+    for (recipe, begin, word) in [
+        ("finetune", "scratch", "freeze"),
+        ("compact", "transfer", "another backbone"),
+        ("finetune", "no", "no recipe"),
+    ] {
+        let message = Config::resolve(Some(recipe), &[Layer::value("--begin", "begin", begin)]).unwrap_err();
+        assert!(message.to_string().contains(word), "{recipe} beginning with {begin}: {message}");
+    }
 }
 
 #[test]

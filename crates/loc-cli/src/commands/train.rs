@@ -231,6 +231,9 @@ impl<'a> Progress<'a> {
             Event::Features { done, of } if done == of => {
                 self.line(&format!("the backbone has seen {of} photos"));
             }
+            Event::Heads { epoch, epochs } if epoch == epochs => {
+                self.line(&format!("the heads have learned for {epochs} epochs on the frozen backbone"));
+            }
             Event::Step { epoch, step, steps, loss } => {
                 if let Some(bar) = &self.bar {
                     if step == 1 {

@@ -1,0 +1,93 @@
+//! What a training end to end can begin with (`begin`): heads that have learned on the frozen backbone.
+//!
+//! From random heads the first gradients would shake what the backbone knows. On kept features the heads learn in the
+//! time of two or three epochs end to end.
+
+use candle_core::Device;
+use loc_data::{Dataset, Loader};
+use loc_model::Model;
+use loc_net::{Forward, Network, Weights};
+
+use crate::feed::{Backbone, Features, Feed};
+use crate::optimizer::{Average, Optimizer};
+use crate::step::{At, Learner};
+use crate::{Config, Event, TrainError};
+
+/// The training that `begin` names: the recipe's numbers on the configuration's network, input and seed.
+fn beginning(config: &Config) -> Result<Option<Config>, TrainError> {
+    let Some(recipe) = &config.begin else { return Ok(None) };
+    let recipe = Config::resolve(Some(recipe), &[])?;
+    Ok(Some(Config {
+        imgsz: config.imgsz,
+        fit: config.fit,
+        filter: config.filter,
+        normalize: config.normalize,
+        seed: config.seed,
+        ..recipe
+    }))
+}
+
+/// The value of `begin` and what is allowed instead, if it cannot be.
+pub(crate) fn wrong(config: &Config) -> Option<(String, String)> {
+    let name = config.begin.clone()?;
+    let allowed = match beginning(config) {
+        Err(error) => error.to_string(),
+        Ok(Some(first)) if first.backbone_lr > 0.0 => "it does not freeze the backbone".into(),
+        Ok(Some(first)) if (first.backbone, first.head) != (config.backbone, config.head) => {
+            "it has another backbone or head".into()
+        }
+        Ok(_) => return None,
+    };
+    Some((name, allowed))
+}
+
+/// A model whose backbone is frozen, and what the backbone makes of each loader's photos, seen so many times.
+pub(crate) fn frozen<const N: usize>(
+    config: &Config,
+    (layers, initial): (&Network, &Weights),
+    loaders: [(&Loader, usize); N],
+    device: &Device,
+    on: &mut dyn FnMut(Event),
+) -> Result<(Model, [Feed; N]), TrainError> {
+    let forward = Forward::new(layers.clone(), initial.clone())?;
+    let backbone = Backbone { forward: &forward, augment: &config.augment, seed: config.seed };
+    let mut feeds = Vec::with_capacity(N);
+    for (loader, copies) in loaders {
+        feeds.push(Feed::Features(Features::of(&backbone, loader, copies, device, on)?));
+    }
+    let feeds = feeds.try_into().unwrap_or_else(|_| unreachable!("a feed for each loader"));
+    Ok((Model::with_frozen_backbone(layers.clone(), initial, device)?, feeds))
+}
+
+/// The initial weights after the training that `begin` names; as they were without one.
+pub(crate) fn learned(
+    config: &Config,
+    (layers, initial): (&Network, Weights),
+    (dataset, loader): (&Dataset, &Loader),
+    device: &Device,
+    on: &mut dyn FnMut(Event),
+) -> Result<Weights, TrainError> {
+    let Some(config) = beginning(config)? else { return Ok(initial) };
+    let loaders = [(loader, config.copies)];
+    let (model, [feed]) = frozen(&config, (layers, &initial), loaders, device, on)?;
+    let average = Average::of(&model, config.average)?;
+    let mut optimizer = Optimizer::new(&config);
+    let mut learner = Learner {
+        config: &config,
+        dataset,
+        model: &model,
+        optimizer: &mut optimizer,
+        average: average.as_ref(),
+    };
+    let mut taken = 0;
+    for epoch in 1..=config.epochs {
+        let batches = feed.epoch(config.seed, epoch as u64, config.batch, &config.augment);
+        let steps = batches.len();
+        for (step, batch) in batches.enumerate() {
+            learner.step(&batch?, At { epoch, step, steps, taken })?;
+            taken += 1;
+        }
+        on(Event::Heads { epoch, epochs: config.epochs });
+    }
+    Ok(average.as_ref().map_or(&model, |average| &average.model).weights()?)
+}
