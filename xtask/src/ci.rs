@@ -2,6 +2,8 @@
 //!
 //! Lints, docs, tests, benches and the pipeline all use the release profile, so that what one builds the next finds.
 
+use std::path::{Path, PathBuf};
+
 use anyhow::{Context, Result};
 use clap::Args;
 
@@ -19,6 +21,9 @@ pub(crate) struct Options {
     /// Go on past a failing stage
     #[arg(long)]
     keep_going: bool,
+    /// Check the dependencies against this copy of the RustSec advisory database, too (nothing is fetched)
+    #[arg(long, value_name = "DIR")]
+    advisories: Option<PathBuf>,
 }
 
 /// Runs the stages and prints their table.
@@ -37,6 +42,9 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
             .run()
             .context("(hint: `.ci/run` says how to install cargo-deny)")
     });
+    if let Some(database) = &options.advisories {
+        stages.run("advisories", || advisories(workspace, &metadata.target_directory, database));
+    }
     stages.run("lints", || {
         let clippy = cargo().args(["clippy", "--release", "--workspace", "--all-targets"]);
         clippy.args(&features).args(["--", "--deny", "warnings"]).run()
@@ -57,4 +65,22 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     stages.run("benches, built", || test::build_benches(workspace, &metadata));
     stages.run("pipeline --quick", || pipeline::run(workspace, &pipeline::Options::quick()));
     stages.finish()
+}
+
+/// Has cargo-deny look into a copy of the database, under the name that it would give its own.
+fn advisories(workspace: &Workspace, target: &Path, database: &Path) -> Result<()> {
+    const NAME: &str = "advisory-db-3157b0e258782691";
+    let from = fs_err::canonicalize(database)?;
+    let folder = target.join("advisories");
+    if folder.is_dir() {
+        fs_err::remove_dir_all(&folder)?;
+    }
+    fs_err::create_dir_all(&folder)?;
+    Call::new(workspace, "git").args(["clone", "--quiet"]).arg(&from).arg(folder.join(NAME)).run()?;
+    let config = folder.join("deny.toml");
+    let text = fs_err::read_to_string(workspace.root.join("deny.toml"))?;
+    let place = toml::Value::from(folder.display().to_string());
+    fs_err::write(&config, text.replace("[advisories]", &format!("[advisories]\ndb-path = {place}")))?;
+    let check = Call::cargo(workspace).args(["deny", "--offline", "--log-level", "error", "--config"]);
+    check.arg(&config).args(["check", "advisories"]).run()
 }
