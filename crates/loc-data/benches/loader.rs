@@ -1,10 +1,12 @@
-//! From files to batches, on a set made in code: photos a second for decode and fit (the work done once), batches a
-//! second for an epoch (the work done in the training loop's shadow). Higher is better; the throughput line is the
-//! number to read. The loaded set is checked before it is timed.
+//! From files to batches, on a set made in code: photos a second for decode and fit (the work done once) and for an
+//! epoch (the work done in the training loop's shadow), as they are and moved. Higher is better; the throughput line is
+//! the number to read. Floors stand beside: the decoder alone, a copy of the epoch's bytes. The loaded set is checked
+//! before it is timed.
 
 #![allow(clippy::expect_used, reason = "a bench that fails must stop")]
 
 use std::hint::black_box;
+use std::path::Path;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use loc_data::{Augment, Dataset, Loader, ReadOptions, shapes};
@@ -12,6 +14,15 @@ use loc_infer::InputSpec;
 
 const PHOTOS: usize = 96;
 const BATCH: usize = 32;
+
+fn read(folder: &Path, file: &str) -> Vec<u8> {
+    let path = [folder.join(file), folder.join("images").join(file)].into_iter().find(|path| path.is_file());
+    fs_err::read(path.expect("the photo is there")).expect("the photo can be read")
+}
+
+fn decoded(bytes: &[u8]) -> usize {
+    image::load_from_memory(bytes).expect("a sound photo").into_rgb8().len()
+}
 
 fn loader(c: &mut Criterion) {
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -29,20 +40,38 @@ fn loader(c: &mut Criterion) {
             b.iter(|| black_box(load(workers)));
         });
     }
+    let files: Vec<Vec<u8>> = set.samples.iter().map(|sample| read(&out, &sample.file)).collect();
+    group.bench_function(format!("floor: the decoder alone/{PHOTOS}_photos/1_thread"), |b| {
+        b.iter(|| files.iter().map(|bytes| decoded(black_box(bytes))).sum::<usize>());
+    });
+
     let loader = load(2);
     assert_eq!(loader.len(), PHOTOS);
-    group.throughput(Throughput::Elements((PHOTOS / BATCH) as u64));
-    group.bench_function(format!("epoch/batches_of_{BATCH}/2_workers"), |b| {
-        let mut epoch = 0;
-        b.iter(|| {
-            epoch += 1;
-            loader
-                .epoch(0, epoch, BATCH, &Augment::default())
-                .map(|batch| batch.expect("a batch").labels.len())
-                .sum::<usize>()
+    // What the recipes for pretrained backbones do.
+    let moves = Augment {
+        flip: 0.5,
+        window: [0.65, 1.2],
+        aspect: 0.15,
+        brightness: 0.2,
+        contrast: 0.2,
+        saturation: 0.2,
+        ..Augment::default()
+    };
+    for (name, augment) in [("as they are", Augment::default()), ("moved", moves)] {
+        group.bench_function(format!("epoch/{name}/batches_of_{BATCH}/2_workers"), |b| {
+            let mut epoch = 0;
+            b.iter(|| {
+                epoch += 1;
+                let batches = loader.epoch(0, epoch, BATCH, &augment);
+                batches.map(|batch| batch.expect("a batch").labels.len()).sum::<usize>()
+            });
         });
+    }
+    let pixels: Vec<u8> = loader.in_order(PHOTOS).flat_map(|batch| batch.expect("a batch").images).collect();
+    let mut copy = vec![0; pixels.len()];
+    group.bench_function("floor: a copy of the epoch's bytes", |b| {
+        b.iter(|| copy.copy_from_slice(black_box(&pixels)));
     });
-    group.throughput(Throughput::Elements(PHOTOS as u64));
     group.bench_function(format!("open/{PHOTOS}_photos"), |b| {
         b.iter(|| Dataset::open(&out, &ReadOptions::default()).expect("sound"));
     });

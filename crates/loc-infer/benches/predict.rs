@@ -1,6 +1,7 @@
 //! A photo to a box. Unit: photos a second (criterion's `elem/s`), one photo at a time on one thread, except that the
 //! engine uses all of them. Input: a 256×256 JPEG made here (quality 92, about 30 kB), which needs no resize, and a
-//! 1600×1200 one, which does. Each result is checked before it is timed.
+//! 1600×1200 one, which does. Floors stand beside: the decoder alone, the network alone; what is left between them and
+//! the whole is ours to lose. Each result is checked before it is timed.
 
 #![allow(clippy::expect_used, reason = "a bench that fails must stop")]
 #![allow(missing_docs, reason = "criterion's macros make undocumented functions")]
@@ -36,6 +37,9 @@ fn preprocess(criterion: &mut Criterion) {
         assert_eq!((frame.original.width, frame.original.height), (width, height));
         assert!((green * 255.0 - f32::from(expected)).abs() < 24.0, "the pixel in the middle is the photo's");
         group.bench_function(name, |b| b.iter(|| prepare(black_box(&jpeg))));
+        group.bench_function(format!("floor: {name}, the decoder alone"), |b| {
+            b.iter(|| image::load_from_memory(black_box(&jpeg)).expect("a good photo"));
+        });
     }
     group.finish();
 }
@@ -50,11 +54,19 @@ fn predict(criterion: &mut Criterion) {
     group.bench_function("jpeg 256x256, one", |b| {
         b.iter(|| localizer.predict_encoded(black_box(&jpeg)).expect("an answer"));
     });
+    let decoded = decode(&jpeg, &Limits::default()).expect("a good photo").rgb;
+    group.bench_function("floor: the network alone, one", |b| {
+        b.iter(|| localizer.predict(black_box(&decoded)).expect("an answer"));
+    });
     let batch: Vec<&[u8]> = vec![&jpeg; 32];
     assert!(localizer.predict_batch(&batch).into_iter().all(|a| a.is_ok_and(|a| a == expected)));
     group.throughput(Throughput::Elements(32));
     group.bench_function("jpeg 256x256, batch of 32", |b| {
         b.iter(|| localizer.predict_batch(black_box(&batch)))
+    });
+    let photos = vec![decoded; 32];
+    group.bench_function("floor: the network alone, batch of 32", |b| {
+        b.iter(|| localizer.predict_batch(black_box(&photos)));
     });
     group.finish();
 }

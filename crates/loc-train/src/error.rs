@@ -56,6 +56,9 @@ pub enum TrainError {
         /// File names of the step's photos; none where it is not theirs.
         photos: Vec<String>,
     },
+    /// A stop was asked for before the first step: there is nothing to save.
+    #[error("stopped before the first step: nothing was saved (hint: give the command again)")]
+    Stopped,
     /// The data set.
     #[error(transparent)]
     Data(#[from] loc_data::DataError),

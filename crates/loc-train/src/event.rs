@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::TrainError;
 use crate::record::Row;
 
 /// Something that happened. Whoever started the training decides what a person sees of it.
@@ -90,5 +91,23 @@ impl Stop {
     #[must_use]
     pub fn asked(&self) -> bool {
         self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// Who is told, and who may have enough: what comes before the first step can take a minute.
+pub(crate) struct Watch<'a> {
+    pub(crate) on: &'a mut dyn FnMut(Event),
+    pub(crate) stop: &'a Stop,
+}
+
+impl Watch<'_> {
+    /// Tells an event.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::Stopped`] if a stop was asked for.
+    pub(crate) fn tell(&mut self, event: Event) -> Result<(), TrainError> {
+        (self.on)(event);
+        if self.stop.asked() { Err(TrainError::Stopped) } else { Ok(()) }
     }
 }

@@ -6,6 +6,7 @@ use loc_model::Input;
 use loc_net::kernels::photo::Photos;
 use loc_net::{Forward, Network, Op, Source, Weights};
 
+use crate::event::Watch;
 use crate::{Event, TrainError};
 
 /// Photos that go through the backbone together.
@@ -111,7 +112,7 @@ impl Features {
         loader: &Loader,
         copies: usize,
         device: &Device,
-        on: &mut dyn FnMut(Event),
+        watch: &mut Watch,
     ) -> Result<Self, TrainError> {
         let network = backbone.forward.network();
         let taps = network.taps();
@@ -136,7 +137,7 @@ impl Features {
                     labels.extend(batch.labels);
                     indices.extend(batch.indices);
                 }
-                on(Event::Features { done: boxes.len(), of: copies * loader.len() });
+                watch.tell(Event::Features { done: boxes.len(), of: copies * loader.len() })?;
             }
         }
         let layers = parts.iter().map(|part| Tensor::cat(part, 0)).collect::<Result<_, _>>()?;
@@ -179,7 +180,7 @@ pub(crate) fn standardise(
     network: &Network,
     weights: &mut Weights,
     loader: &Loader,
-    on: &mut dyn FnMut(Event),
+    watch: &mut Watch,
 ) -> Result<(), TrainError> {
     let layers: Vec<(usize, usize)> = network.layers()[..network.backbone_layers()]
         .iter()
@@ -214,7 +215,7 @@ pub(crate) fn standardise(
             }
         }
         done += n;
-        on(Event::Features { done, of: loader.len() });
+        watch.tell(Event::Features { done, of: loader.len() })?;
     }
     for ((index, before), sums) in layers.iter().zip(sums) {
         let count = (network.shape(*before).len() / sums.len() * loader.len()) as f64;

@@ -8,6 +8,7 @@ use loc_data::{Dataset, Loader};
 use loc_model::Model;
 use loc_net::{Forward, Network, Weights};
 
+use crate::event::Watch;
 use crate::feed::{Backbone, Features, Feed};
 use crate::optimizer::{Average, Optimizer};
 use crate::step::{At, Learner};
@@ -47,13 +48,13 @@ pub(crate) fn frozen<const N: usize>(
     (layers, initial): (&Network, &Weights),
     loaders: [(&Loader, usize); N],
     device: &Device,
-    on: &mut dyn FnMut(Event),
+    watch: &mut Watch,
 ) -> Result<(Model, [Feed; N]), TrainError> {
     let forward = Forward::new(layers.clone(), initial.clone())?;
     let backbone = Backbone { forward: &forward, augment: &config.augment, seed: config.seed };
     let mut feeds = Vec::with_capacity(N);
     for (loader, copies) in loaders {
-        feeds.push(Feed::Features(Features::of(&backbone, loader, copies, device, on)?));
+        feeds.push(Feed::Features(Features::of(&backbone, loader, copies, device, watch)?));
     }
     let feeds = feeds.try_into().unwrap_or_else(|_| unreachable!("a feed for each loader"));
     Ok((Model::with_frozen_backbone(layers.clone(), initial, device)?, feeds))
@@ -65,11 +66,11 @@ pub(crate) fn learned(
     (layers, initial): (&Network, Weights),
     (dataset, loader): (&Dataset, &Loader),
     device: &Device,
-    on: &mut dyn FnMut(Event),
+    watch: &mut Watch,
 ) -> Result<Weights, TrainError> {
     let Some(config) = beginning(config)? else { return Ok(initial) };
     let loaders = [(loader, config.copies)];
-    let (model, [feed]) = frozen(&config, (layers, &initial), loaders, device, on)?;
+    let (model, [feed]) = frozen(&config, (layers, &initial), loaders, device, watch)?;
     let average = Average::of(&model, config.average)?;
     let mut optimizer = Optimizer::new(&config);
     let mut learner = Learner {
@@ -87,7 +88,7 @@ pub(crate) fn learned(
             learner.step(&batch?, At { epoch, step, steps, taken })?;
             taken += 1;
         }
-        on(Event::Heads { epoch, epochs: config.epochs });
+        watch.tell(Event::Heads { epoch, epochs: config.epochs })?;
     }
     Ok(average.as_ref().map_or(&model, |average| &average.model).weights()?)
 }

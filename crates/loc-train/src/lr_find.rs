@@ -1,6 +1,7 @@
 //! The learning-rate range test (Smith 2017, Cyclical learning rates): a short training whose rate grows by a factor a
 //! step, and the loss that each rate leads to. Nothing is written to disk.
 
+use crate::event::Watch;
 use crate::optimizer::Optimizer;
 use crate::prepare::Prepared;
 use crate::{Config, Event, Stop, TrainError};
@@ -46,7 +47,7 @@ pub fn lr_find(
             format!("{low} to {high} in {steps} steps is no range: 0 < low < high and 2 steps are needed");
         return Err(TrainError::Config { origin: "lr-find".into(), reason });
     }
-    let Prepared { train, model, .. } = Prepared::new(config, None, on)?;
+    let Prepared { train, model, .. } = Prepared::new(config, None, &mut Watch { on, stop })?;
     let (mut optimizer, loss) = (Optimizer::new(config), config.loss());
     let mut tried: Vec<Tried> = Vec::new();
     let (mut average, mut least) = (0.0, f64::INFINITY);

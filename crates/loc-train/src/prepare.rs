@@ -8,6 +8,7 @@ use loc_infer::{ImageSize, InputSpec, ModelMeta};
 use loc_model::{Model, device, init, weights};
 use loc_net::{Network, NetworkConfig, Weights};
 
+use crate::event::Watch;
 use crate::feed::{self, Feed};
 use crate::model_file::{ModelFile, input_shape};
 use crate::{Config, Event, Normalize, Run, TrainError, heads, memory, pretrained};
@@ -67,11 +68,7 @@ pub(crate) struct Going<'a> {
 
 impl Prepared {
     /// Everything of a run, be it one that goes on.
-    pub(crate) fn new(
-        config: &Config,
-        going: Option<Going>,
-        on: &mut dyn FnMut(Event),
-    ) -> Result<Self, TrainError> {
+    pub(crate) fn new(config: &Config, going: Option<Going>, watch: &mut Watch) -> Result<Self, TrainError> {
         let device = device::parse(&config.device)
             .map_err(|e| TrainError::Config { origin: "device".into(), reason: e.to_string() })?;
         let Some(data) = &config.data else {
@@ -90,7 +87,7 @@ impl Prepared {
         // Errors among them: what was left out.
         let errors = warnings.iter().filter(|finding| finding.severity == Severity::Error).count();
         if errors > 0 {
-            on(Event::LeftOut { errors });
+            watch.tell(Event::LeftOut { errors })?;
         }
         let split = choose_split(config, &dataset)?;
         if split.train.is_empty() || split.val.is_empty() {
@@ -141,17 +138,17 @@ impl Prepared {
         let initial = match trained {
             Some(weights) => weights,
             None => {
-                let initial = initial(config, pretrained, &layers, &dataset.classes, &train, on)?;
+                let initial = initial(config, pretrained, &layers, &dataset.classes, &train, watch)?;
                 // A model that is given has learned already.
                 match config.init {
                     Some(_) => initial,
-                    None => heads::learned(config, (&layers, initial), (&dataset, &train), &device, on)?,
+                    None => heads::learned(config, (&layers, initial), (&dataset, &train), &device, watch)?,
                 }
             }
         };
         let (model, train, val) = if frozen {
             let loaders = [(&train, config.copies), (&val, 1)];
-            let (model, [train, val]) = heads::frozen(config, (&layers, &initial), loaders, &device, on)?;
+            let (model, [train, val]) = heads::frozen(config, (&layers, &initial), loaders, &device, watch)?;
             (model, train, val)
         } else {
             let model = Model::new(layers, &initial, &device)?;
@@ -191,7 +188,7 @@ fn initial(
     layers: &Network,
     classes: &[String],
     train: &Loader,
-    on: &mut dyn FnMut(Event),
+    watch: &mut Watch,
 ) -> Result<Weights, TrainError> {
     if let Some(path) = &config.init {
         let found = weights::load(path)?;
@@ -210,7 +207,7 @@ fn initial(
             .map_err(|e| TrainError::Model { path, reason: e.to_string() })?;
         initial.0.extend(own.0);
     }
-    feed::standardise(layers, &mut initial, train, on)?;
+    feed::standardise(layers, &mut initial, train, watch)?;
     Ok(initial)
 }
 

@@ -1,6 +1,7 @@
 //! Going on with a run: from where it was interrupted or killed, or beyond its end.
 
 use crate::checkpoint::{self, Found};
+use crate::event::Watch;
 use crate::lock::Lock;
 use crate::optimizer::{Average, Optimizer};
 use crate::prepare::{Going, Prepared};
@@ -52,7 +53,7 @@ pub fn resume(
     }
     let weights = found.as_ref().map(|found| found.whole.parameters());
     let going = Going { run: &run, weights, dataset: &origin_before.dataset };
-    let mut prepared = Prepared::new(&frozen, Some(going), on)?;
+    let mut prepared = Prepared::new(&frozen, Some(going), &mut Watch { on, stop })?;
     // What is mended says the configuration that made it.
     prepared.file.recipe = Some(sha256(origin_before.config.as_bytes()));
     let average = Average::of(&prepared.model, config.average)?;

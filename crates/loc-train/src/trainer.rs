@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use loc_model::Model;
 
+use crate::event::Watch;
 use crate::lock::Lock;
 use crate::metrics::{self, Evaluation};
 use crate::model_file::Metrics;
@@ -42,7 +43,7 @@ pub fn train(
 ) -> Result<Outcome, TrainError> {
     // Before photos are decoded for a run that cannot be written.
     disk::probe(project)?;
-    let prepared = Prepared::new(config, None, on)?;
+    let prepared = Prepared::new(config, None, &mut Watch { on, stop })?;
     let number = Run::next_number(project)?;
     let (run, lock) = Run::create(project, name, exist_ok)?;
     let json = RunJson {

@@ -167,6 +167,21 @@ fn a_run_that_begins_with_the_heads_is_two_runs_in_one() {
 }
 
 #[test]
+fn a_stop_before_the_first_step_ends_at_once_and_leaves_nothing() {
+    let fixture = Fixture::new();
+    let mut seen = Vec::new();
+    let error = fixture.train("early", "transfer", "", &mut |event, stop| {
+        if let Event::Features { done, of } = event {
+            seen.push((*done, *of));
+            stop.ask();
+        }
+    });
+    assert!(matches!(error, Err(TrainError::Stopped)), "{error:?}");
+    assert_eq!(seen.len(), 1, "not one batch more: {seen:?}");
+    assert!(!fixture.path("runs/early").exists());
+}
+
+#[test]
 fn a_beginning_that_does_not_fit_is_refused() {
     for (recipe, begin, word) in [
         ("finetune", "scratch", "freeze"),

@@ -5,20 +5,24 @@ use std::fmt::Write;
 use anyhow::Result;
 use loc_train::{LrFind, Stop, Tried};
 
-use super::shared::{use_threads, write_whole};
+use super::shared::{or_stopped, use_threads, write_whole};
 use super::train::{Progress, configuration};
 use crate::args::LrFindArgs;
 use crate::output::{Exit, Output};
-use crate::signals;
+use crate::signals::{self, Signals};
 
 pub(crate) fn run(args: &LrFindArgs, output: &Output) -> Result<Exit> {
     let stop = Stop::default();
     let signals = signals::listen(&stop)?;
+    or_stopped(find(args, (&stop, &signals), output), &signals, output)
+}
+
+fn find(args: &LrFindArgs, (stop, signals): (&Stop, &Signals), output: &Output) -> Result<Exit> {
     let config = configuration(&args.config)?;
     use_threads(config.threads)?;
     let mut progress = Progress::new(output);
     let found =
-        loc_train::lr_find(&config, (args.low, args.high, args.steps), &stop, &mut |e| progress.show(e))?;
+        loc_train::lr_find(&config, (args.low, args.high, args.steps), stop, &mut |e| progress.show(e))?;
     progress.end();
     let mut csv = String::from("lr,loss,smoothed\n");
     for Tried { lr, loss, smoothed } in &found.steps {

@@ -9,7 +9,8 @@ use loc_net::{Network, Weights};
 use loc_train::{Config, ModelFile};
 
 use crate::args::ReadingArgs;
-use crate::output::Usage;
+use crate::output::{Exit, Output, Usage};
+use crate::signals::Signals;
 
 /// Sets the number of threads that compute, this one among them; 0 leaves it to `RAYON_NUM_THREADS`, else one a core.
 pub(super) fn use_threads(threads: usize) -> Result<()> {
@@ -64,4 +65,15 @@ pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
         file.commit()
     };
     write().with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// A training that was stopped before its first step ended as it was told to.
+pub(super) fn or_stopped(result: Result<Exit>, signals: &Signals, output: &Output) -> Result<Exit> {
+    match result {
+        Err(error) if matches!(error.downcast_ref(), Some(loc_train::TrainError::Stopped)) => {
+            output.note(&error.to_string());
+            Ok(signals.came().map_or(Exit::Failed, Exit::Signal))
+        }
+        result => result,
+    }
 }

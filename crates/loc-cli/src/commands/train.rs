@@ -8,7 +8,7 @@ use anyhow::Result;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use loc_train::{Config, Evaluation, Event, Layer, Outcome, Provenance, Row, Run, Status, Stop};
 
-use super::shared::use_threads;
+use super::shared::{or_stopped, use_threads};
 use crate::args::{ConfigArgs, TrainArgs};
 use crate::output::{Exit, Output, escape};
 use crate::signals::{self, Signals};
@@ -19,6 +19,10 @@ const LOCAL_CONFIG: &str = "loc.toml";
 pub(crate) fn run(args: &TrainArgs, output: &Output) -> Result<Exit> {
     let stop = Stop::default();
     let signals = signals::listen(&stop)?;
+    or_stopped(train(args, (&stop, &signals), output), &signals, output)
+}
+
+fn train(args: &TrainArgs, (stop, signals): (&Stop, &Signals), output: &Output) -> Result<Exit> {
     let mut progress = Progress::new(output);
     let outcome = match &args.resume {
         None => {
@@ -29,10 +33,10 @@ pub(crate) fn run(args: &TrainArgs, output: &Output) -> Result<Exit> {
             let version = env!("CARGO_PKG_VERSION").into();
             let provenance = Provenance { version, arguments, threads };
             if !args.seeds.is_empty() {
-                return seeds(args, &config, &provenance, (&stop, &signals), output);
+                return seeds(args, &config, &provenance, (stop, signals), output);
             }
             let place = (&*args.project, &*args.name, args.exist_ok);
-            loc_train::train(&config, place, &provenance, &stop, &mut |e| progress.show(e))?
+            loc_train::train(&config, place, &provenance, stop, &mut |e| progress.show(e))?
         }
         Some(path) => {
             let run = match path.as_os_str().is_empty() {
@@ -41,12 +45,12 @@ pub(crate) fn run(args: &TrainArgs, output: &Output) -> Result<Exit> {
             };
             let overrides = flags(&args.config);
             use_threads(Config::of_run(&run, &overrides)?.threads)?;
-            loc_train::resume(run, &overrides, args.schedule_from_here, &stop, &mut |e| progress.show(e))?
+            loc_train::resume(run, &overrides, args.schedule_from_here, stop, &mut |e| progress.show(e))?
         }
     };
     progress.end();
     conclude(&outcome, output)?;
-    Ok(exit(&outcome, &signals, progress.left_out))
+    Ok(exit(&outcome, signals, progress.left_out))
 }
 
 /// The code of a training that came to an end, from whose data set so many things were left out.
