@@ -117,15 +117,15 @@ fn a_batch_that_cannot_fit_is_refused_before_it_is_allocated() {
     }
     let desk = Desk::new();
     desk.shapes(40);
-    let args = ["train", "--data", "shapes", "--imgsz", "2048", "--batch", "100000", "--epochs", "1"];
+    let args = ["train", "--data", "shapes", "--imgsz", "188", "--batch", "100000", "--epochs", "1"];
     let ran = limited(&desk, "-v 1500000", &args);
     assert_eq!(ran.code, 2, "{ran:?}");
     for part in ["batch is 100000", "MiB of memory", "MiB are available", "photos fit", "hint"] {
         assert!(ran.stderr.contains(part), "no {part:?}: {ran:?}");
     }
     assert!(!desk.path("runs").exists());
-    // The same batch where it is as good as the data set's size.
-    desk.ok(&["train", "--data", "shapes", "--imgsz", "188", "--batch", "100000", "--epochs", "1"]);
+    // More than the photos there are, and not too many.
+    desk.ok(&["train", "--data", "shapes", "--imgsz", "188", "--batch", "64", "--epochs", "1"]);
 }
 
 /// Starts a training that does not end by itself, and waits for its first epoch.
@@ -144,6 +144,13 @@ fn send(signal: &str, child: &std::process::Child) {
     assert!(sent.unwrap().success());
 }
 
+/// Whether no thread runs any more; where there is no `/proc` it is taken for granted.
+fn is_stopped(child: &std::process::Child) -> bool {
+    let Ok(threads) = fs::read_dir(format!("/proc/{}/task", child.id())) else { return true };
+    let state = |thread: fs::DirEntry| fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+    threads.flatten().all(|thread| state(thread).contains(") T "))
+}
+
 #[test]
 fn a_second_ctrl_c_ends_at_once() {
     let desk = Desk::new();
@@ -151,6 +158,9 @@ fn a_second_ctrl_c_ends_at_once() {
     let child = endless(&desk, "exp");
     // Stopped, it takes both signals in one go when it wakes: no step is finished between them.
     send("STOP", &child);
+    while !is_stopped(&child) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
     send("TERM", &child);
     send("INT", &child);
     send("CONT", &child);

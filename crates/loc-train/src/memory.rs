@@ -18,22 +18,21 @@ fn of_a_photo(network: &Network, first: usize) -> u64 {
     (photo + 4 * values) as u64
 }
 
-/// Refuses a batch that cannot fit into the memory that is available now; of a batch larger than the data set only the
-/// photos that there are count. Where the memory is unknown, nothing is refused.
-pub(crate) fn check(network: &Network, frozen: bool, batch: usize, photos: usize) -> Result<(), TrainError> {
+/// Refuses a batch that could not fit into the memory that is available now, even if today's photos are fewer: the
+/// configuration is for any. Where the memory is unknown, nothing is refused.
+pub(crate) fn check(network: &Network, frozen: bool, batch: usize) -> Result<(), TrainError> {
     let first = if frozen { network.backbone_layers() } else { 0 };
-    check_within(of_a_photo(network, first), batch, photos, loc_data::available_memory())
+    check_within(of_a_photo(network, first), batch, loc_data::available_memory())
 }
 
-fn check_within(each: u64, batch: usize, photos: usize, available: Option<u64>) -> Result<(), TrainError> {
-    let at_once = batch.min(photos);
-    let needed = each.saturating_mul(at_once as u64);
+fn check_within(each: u64, batch: usize, available: Option<u64>) -> Result<(), TrainError> {
+    let needed = each.saturating_mul(batch as u64);
     let mib = |bytes: u64| bytes.div_ceil(1 << 20);
     match available {
         Some(available) if needed > available => Err(TrainError::Config {
             origin: "configuration".into(),
             reason: format!(
-                "batch is {batch}: a step on {at_once} photos needs at least {} MiB of memory, {} MiB are available \
+                "batch is {batch}: a step on so many photos needs at least {} MiB of memory, {} MiB are available \
                  (hint: at most {} photos fit; a smaller `--imgsz` needs less)",
                 mib(needed),
                 available >> 20,
@@ -69,12 +68,11 @@ mod tests {
     fn a_batch_that_cannot_fit_is_refused_with_both_numbers() {
         let each = of_a_photo(&network(), 0);
         let available = Some(100 * each);
-        check_within(each, 100, 5000, available).unwrap();
-        check_within(each, 100_000, 100, available).unwrap();
-        check_within(each, 100_000, 100_000, None).unwrap();
-        let message = check_within(each, 100_000, 5000, available).unwrap_err().to_string();
-        let (needed, there) = ((5000 * each).div_ceil(1 << 20), (100 * each) >> 20);
-        for part in ["batch is 100000", "5000 photos", "at most 100 photos"] {
+        check_within(each, 100, available).unwrap();
+        check_within(each, 100_000, None).unwrap();
+        let message = check_within(each, 100_000, available).unwrap_err().to_string();
+        let (needed, there) = ((100_000 * each).div_ceil(1 << 20), (100 * each) >> 20);
+        for part in ["batch is 100000", "at most 100 photos"] {
             assert!(message.contains(part), "{message}");
         }
         assert!(

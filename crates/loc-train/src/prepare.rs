@@ -107,7 +107,7 @@ impl Prepared {
         .build(&loc_net::Normalization::IDENTITY)
         .map_err(|e| TrainError::Config { origin: "imgsz".into(), reason: e.to_string() })?;
         let frozen = config.backbone_lr == 0.0;
-        memory::check(&plan, frozen, config.batch, split.train.len().max(split.val.len()))?;
+        memory::check(&plan, frozen, config.batch)?;
 
         // Likewise weights that are not there.
         let pretrained = match config.backbone {
