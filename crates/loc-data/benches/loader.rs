@@ -6,7 +6,6 @@
 #![allow(clippy::expect_used, reason = "a bench that fails must stop")]
 
 use std::hint::black_box;
-use std::path::Path;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use loc_data::{Augment, Dataset, Loader, ReadOptions, shapes};
@@ -14,11 +13,6 @@ use loc_infer::InputSpec;
 
 const PHOTOS: usize = 96;
 const BATCH: usize = 32;
-
-fn read(folder: &Path, file: &str) -> Vec<u8> {
-    let path = [folder.join(file), folder.join("images").join(file)].into_iter().find(|path| path.is_file());
-    fs_err::read(path.expect("the photo is there")).expect("the photo can be read")
-}
 
 fn decoded(bytes: &[u8]) -> usize {
     image::load_from_memory(bytes).expect("a sound photo").into_rgb8().len()
@@ -40,7 +34,8 @@ fn loader(c: &mut Criterion) {
             b.iter(|| black_box(load(workers)));
         });
     }
-    let files: Vec<Vec<u8>> = set.samples.iter().map(|sample| read(&out, &sample.file)).collect();
+    let files: Vec<Vec<u8>> =
+        set.samples.iter().map(|sample| fs_err::read(&sample.image).expect("a photo")).collect();
     group.bench_function(format!("floor: the decoder alone/{PHOTOS}_photos/1_thread"), |b| {
         b.iter(|| files.iter().map(|bytes| decoded(black_box(bytes))).sum::<usize>());
     });
