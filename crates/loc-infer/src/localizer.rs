@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use image::RgbImage;
 
+use crate::cores::UnderWay;
 use crate::postprocess::{Localization, localize};
 use crate::preprocess::{self, Frame, Limits, decode, decode_path};
 use crate::{Engine, Error, ModelMeta, RawOutput, cores};
@@ -78,7 +79,7 @@ impl Localizer {
     ///
     /// [`Error::At`] with the path, for whatever is wrong with the photo; errors of the engine as they are.
     pub fn predict_path(&self, path: impl AsRef<Path>) -> Result<Localization, Error> {
-        self.predict(&decode_path(path, &self.limits)?.rgb)
+        self.decode_and_predict(|| decode_path(path, &self.limits))
     }
 
     /// Decodes a file's content and predicts.
@@ -87,7 +88,18 @@ impl Localizer {
     ///
     /// As of [`decode`] and [`Localizer::predict`].
     pub fn predict_encoded(&self, bytes: &[u8]) -> Result<Localization, Error> {
-        self.predict(&decode(bytes, &self.limits)?.rgb)
+        self.decode_and_predict(|| decode(bytes, &self.limits))
+    }
+
+    fn decode_and_predict(
+        &self,
+        decode: impl FnOnce() -> Result<preprocess::Photo, Error>,
+    ) -> Result<Localization, Error> {
+        let under_way = UnderWay::single();
+        let (fitted, frame) = self.fit(Cow::Owned(decode()?.rgb))?;
+        under_way.decoded();
+        let output = self.run(fitted.as_raw(), 1)?;
+        self.answer(&output, 0, &frame)
     }
 
     /// Predicts a photo that is decoded and upright.
@@ -110,6 +122,7 @@ impl Localizer {
     where
         Source<'a>: From<&'a S>,
     {
+        let _under_way = UnderWay::batch();
         let at_once = (BATCH_BYTES / self.meta.input.values().max(1)).clamp(1, BATCH);
         let mut answers = Vec::with_capacity(photos.len());
         let mut ready = Prepared::default();
