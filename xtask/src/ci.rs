@@ -62,9 +62,26 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     } else {
         test::add_stages(workspace, &mut stages)?;
     }
+    if miri(workspace).arg("--version").capture().is_ok() {
+        stages.run("plain kernels under Miri", || miri(workspace).args(MIRI).run());
+    } else {
+        stages.skip("plain kernels under Miri");
+    }
     stages.run("benches, built", || test::build_benches(workspace, &metadata));
     stages.run("pipeline --quick", || pipeline::run(workspace, &pipeline::Options::quick()));
     stages.finish()
+}
+
+/// The kernels' tests: without AVX2, which Miri does not claim to have, they are those of the plain twins.
+const MIRI: [&str; 6] = ["test", "--package", "loc-net", "--lib", "--", "kernels::"];
+
+/// The interpreter that watches every read and write. Tree borrows and leaks are for the thread pool's sake, which keeps
+/// its threads until the end; the rest lets proptest look for its file of old failures.
+fn miri(workspace: &Workspace) -> Call {
+    Call::new(workspace, "rustup")
+        .env("MIRIFLAGS", "-Zmiri-disable-isolation -Zmiri-tree-borrows -Zmiri-ignore-leaks")
+        .env("PROPTEST_CASES", "3")
+        .args(["run", "nightly", "cargo", "miri"])
 }
 
 /// Has cargo-deny look into a copy of the database, under the name that it would give its own.

@@ -72,6 +72,7 @@ proptest! {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes it many minutes")]
     fn depthwise_and_pointwise_equal_the_plain_twin(
         kernel in prop_oneof![Just(1), Just(3), Just(5)], stride in 1usize..=3, same in any::<bool>(),
         channels in 2usize..=20, out in 1usize..=70, h in 5usize..=23, w in 5usize..=23, n in 1usize..=3,
@@ -87,6 +88,7 @@ proptest! {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes it many minutes")]
 fn equals_the_plain_twin_over_several_tiles() {
     // conv2 of the tutorial at a fifth of its width, conv5 with more channels than one block, a depthwise one.
     for (in_channels, in_size, conv) in [
@@ -139,6 +141,7 @@ fn same_padding_is_tensorflows() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes it many minutes")]
 fn bytes_do_not_depend_on_the_threads() {
     let shape = ConvShape { in_channels: 3, in_size: (60, 60), conv: Conv2d::square(6, 5) };
     let n = 11;

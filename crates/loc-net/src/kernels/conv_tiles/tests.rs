@@ -172,11 +172,13 @@ fn check_average(shape: Fused, window: Pool) {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
     #[test]
+    #[cfg_attr(miri, ignore = "the fast form needs AVX2, which Miri does not claim to have")]
     fn pooled_equals_the_plain_twin(shape in shapes(), cut in 0usize..6) {
         check_pool(shape, cut);
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "the fast form needs AVX2, which Miri does not claim to have")]
     fn averaged_equals_the_plain_twin(shape in shapes(), kernel in 1usize..5, stride in 1usize..4) {
         check_average(shape, Pool::square(kernel, stride));
     }

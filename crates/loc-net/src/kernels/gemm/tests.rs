@@ -91,6 +91,7 @@ proptest! {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes it many minutes")]
 fn long_inner_lengths_take_several_passes() {
     let case = Case { size: (7, 19, 1200), transposed: false, pad: 3, mode: Mode::Replace };
     check_multiply(&case, multiply);

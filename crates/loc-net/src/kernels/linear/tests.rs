@@ -59,6 +59,7 @@ fn gradients_are_the_difference_quotients() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes it many minutes")]
 fn bytes_do_not_depend_on_the_threads() {
     let f = Features { input: 130, output: 70 };
     let (x, w, b) = (single(&numbers(1, 33 * 130)), single(&numbers(2, 70 * 130)), single(&numbers(3, 70)));
