@@ -10,7 +10,7 @@ use clap::Args;
 use crate::command::Call;
 use crate::stages::Stages;
 use crate::workspace::{Workspace, protoc};
-use crate::{check_cuda, pipeline, test};
+use crate::{check_cuda, pipeline, recipes, test};
 
 /// The flags of `cargo xtask ci`.
 #[derive(Args)]
@@ -69,6 +69,10 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     }
     stages.run("benches, built", || test::build_benches(workspace, &metadata));
     stages.run("pipeline --quick", || pipeline::run(workspace, &pipeline::Options::quick()));
+    stages.run("what recipes reach on shapes", || {
+        let shapes = recipes::Options { check: true, dataset: Some("shapes".into()), ..Default::default() };
+        recipes::run(workspace, &shapes)
+    });
     stages.finish()
 }
 

@@ -10,6 +10,7 @@ mod dataset;
 mod faults;
 mod peers;
 mod pipeline;
+mod recipes;
 mod stages;
 mod test;
 mod workspace;
@@ -36,6 +37,8 @@ enum Task {
     Dataset(DatasetTask),
     /// Data → check → picture → train → validate → predict → export, and a table of results
     Pipeline(pipeline::Options),
+    /// What each recipe says it reaches; with --check, whether it does
+    Recipes(recipes::Options),
     /// Every crate's tests with every feature that needs no GPU
     Test,
     /// What CI runs, cheapest first
@@ -87,6 +90,7 @@ fn run(task: Task) -> anyhow::Result<()> {
             dataset::fetch(&workspace, &name, &source).map(drop)
         }
         Task::Pipeline(options) => pipeline::run(&workspace, &options),
+        Task::Recipes(options) => recipes::run(&workspace, &options),
         Task::Test => test::run(&workspace),
         Task::Ci(options) => ci::run(&workspace, &options),
         Task::Peers(options) => peers::run(&workspace, &options),

@@ -35,6 +35,33 @@ struct Least {
     localization_accuracy: Option<f64>,
 }
 
+/// What a built-in recipe expects on one data set.
+pub(crate) struct Promise {
+    pub(crate) recipe: String,
+    pub(crate) dataset: String,
+    /// `mean IoU ≥ 0.720`, and so on.
+    pub(crate) least: Vec<String>,
+}
+
+/// The `[expect]` tables of all built-in recipes, by name.
+pub(crate) fn promises(workspace: &Workspace) -> Result<Vec<Promise>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(workspace.root.join("crates/loc-train/recipes"))? {
+        let path = entry?.path();
+        names.extend(path.file_stem().map(|name| name.to_string_lossy().into_owned()));
+    }
+    names.sort();
+    let mut promises = Vec::new();
+    for recipe in names {
+        for (dataset, least) in Expectation::of_recipe(workspace, &recipe)?.expect {
+            let rows = least.rows().into_iter();
+            let least = rows.filter_map(|(name, least)| Some(format!("{name} ≥ {:.3}", least?))).collect();
+            promises.push(Promise { recipe: recipe.clone(), dataset, least });
+        }
+    }
+    Ok(promises)
+}
+
 impl Expectation {
     /// Reads a recipe: a built-in one by name, or a `.toml` file.
     pub(super) fn of_recipe(workspace: &Workspace, recipe: &str) -> Result<Self> {
@@ -65,22 +92,35 @@ impl Expectation {
 }
 
 impl Least {
+    /// Each metric's name and bar.
+    fn rows(&self) -> [(&'static str, Option<f64>); 7] {
+        [
+            ("accuracy gain", self.acc_gain),
+            ("mean IoU gain", self.iou_gain),
+            ("accuracy", self.accuracy),
+            ("mean IoU", self.mean_iou),
+            ("IoU ≥ 0.5", self.iou50),
+            ("IoU ≥ 0.75", self.iou75),
+            ("localization accuracy", self.localization_accuracy),
+        ]
+    }
+
     fn check(&self, got: &Validation) -> Vec<(String, bool)> {
-        let rows = [
-            ("accuracy gain", self.acc_gain, got.accuracy_gain()),
-            ("mean IoU gain", self.iou_gain, got.iou_gain()),
-            ("accuracy", self.accuracy, got.accuracy),
-            ("mean IoU", self.mean_iou, got.mean_iou),
-            ("IoU ≥ 0.5", self.iou50, got.iou50),
-            ("IoU ≥ 0.75", self.iou75, got.iou75),
-            ("localization accuracy", self.localization_accuracy, got.localization_accuracy),
+        let values = [
+            got.accuracy_gain(),
+            got.iou_gain(),
+            got.accuracy,
+            got.mean_iou,
+            got.iou50,
+            got.iou75,
+            got.localization_accuracy,
         ];
-        let check = |(name, least, got): (&str, Option<f64>, Option<f64>)| {
+        let check = |((name, least), got): ((&str, Option<f64>), Option<f64>)| {
             let least = least?;
             let shown = got.map_or_else(|| "n/a".to_owned(), |got| format!("{got:.3}"));
             Some((format!("{name} at least {least:.3}, got {shown}"), got.is_some_and(|got| got >= least)))
         };
-        rows.into_iter().filter_map(check).collect()
+        self.rows().into_iter().zip(values).filter_map(check).collect()
     }
 }
 

@@ -16,6 +16,7 @@ use fs_err as fs;
 use serde::Deserialize;
 
 use self::expect::Expectation;
+pub(crate) use self::expect::{Promise, promises};
 use self::results::Validation;
 use crate::command::Call;
 use crate::dataset;
@@ -51,14 +52,12 @@ pub(crate) struct Options {
 impl Options {
     /// `--quick` and nothing else.
     pub(crate) fn quick() -> Self {
-        Self {
-            dataset: "shapes".into(),
-            archive: None,
-            quick: true,
-            recipe: "scratch".into(),
-            epochs: None,
-            seed: None,
-        }
+        Self { quick: true, ..Self::of("scratch".into(), "shapes".into(), None) }
+    }
+
+    /// A recipe as it stands, on a set of data/datasets.toml or `shapes`.
+    pub(crate) fn of(recipe: String, dataset: String, archive: Option<PathBuf>) -> Self {
+        Self { dataset, archive, quick: false, recipe, epochs: None, seed: None }
     }
 }
 

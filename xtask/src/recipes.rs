@@ -1,0 +1,56 @@
+//! `cargo xtask recipes`: what each built-in recipe says it reaches, and whether it does.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, ensure};
+use clap::Args;
+
+use crate::pipeline;
+use crate::stages::Stages;
+use crate::workspace::Workspace;
+
+/// The flags of `cargo xtask recipes`.
+#[derive(Args, Debug, Default)]
+#[command(after_help = "Examples:\n  cargo xtask recipes\n  \
+                        cargo xtask recipes --check --recipe scratch --dataset shapes\n\n\
+                        A check is the whole pipeline with the recipe as it stands. Recipes on pretrained weights \
+                        need them in place (`loc weights fetch`).")]
+pub(crate) struct Options {
+    /// Train each recipe on each data set that its [expect] table names, and compare: an hour for all
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// Only this recipe
+    #[arg(long, value_name = "NAME")]
+    pub(crate) recipe: Option<String>,
+    /// Only on this data set
+    #[arg(long, value_name = "NAME")]
+    pub(crate) dataset: Option<String>,
+    /// Take the data set from this .tar.gz instead of downloading it
+    #[arg(long, value_name = "FILE", requires = "dataset")]
+    pub(crate) archive: Option<PathBuf>,
+}
+
+/// Lists what is promised, or checks it.
+pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
+    let wanted = |name: &str, only: &Option<String>| only.as_deref().is_none_or(|only| only == name);
+    let mut promises = pipeline::promises(workspace)?;
+    promises.retain(|p| wanted(&p.recipe, &options.recipe) && wanted(&p.dataset, &options.dataset));
+    ensure!(
+        !promises.is_empty(),
+        "no such recipe expects anything there (hint: `cargo xtask recipes` lists all)"
+    );
+    if !options.check {
+        for promise in promises {
+            println!("{:10}{:11}{}", promise.recipe, promise.dataset, promise.least.join(", "));
+        }
+        return Ok(());
+    }
+    let mut stages = Stages::new(true);
+    for pipeline::Promise { recipe, dataset, .. } in promises {
+        let archive = options.archive.clone();
+        stages.run(&format!("{recipe} on {dataset}"), || {
+            pipeline::run(workspace, &pipeline::Options::of(recipe, dataset, archive))
+        });
+    }
+    stages.finish()
+}
