@@ -16,7 +16,7 @@ use crate::workspace::Workspace;
                         A check is the whole pipeline with the recipe as it stands. Recipes on pretrained weights \
                         need them in place (`loc weights fetch`).")]
 pub(crate) struct Options {
-    /// Train each recipe on each data set that its table `expect` names, and compare: an hour for all
+    /// Train each recipe on each data set that its table `expect` names, and compare: over half an hour for all
     #[arg(long)]
     pub(crate) check: bool,
     /// Only this recipe

@@ -24,15 +24,15 @@ mod awake {
     }
 
     impl UnderWay {
-        /// A batch: it has work for every thread from its begin.
-        pub(crate) fn batch() -> Self {
+        /// One that keeps no thread awake: a batch has work for each, decoded pixels go to the network at once.
+        pub(crate) fn begin() -> Self {
             COUNT.fetch_add(1, Ordering::Relaxed);
             Self { over: None }
         }
 
         /// A single photo, about to be decoded: keeps a second thread of rayon's current pool awake.
         pub(crate) fn single() -> Self {
-            let mut this = Self::batch();
+            let mut this = Self::begin();
             if COUNT.load(Ordering::Relaxed) == 1 && rayon::current_num_threads() > 1 {
                 let over = Arc::new(AtomicBool::new(false));
                 this.over = Some(Arc::clone(&over));
@@ -96,7 +96,7 @@ pub(crate) struct UnderWay;
 
 #[cfg(not(feature = "native"))]
 impl UnderWay {
-    pub(crate) fn batch() -> Self {
+    pub(crate) fn begin() -> Self {
         Self
     }
 

@@ -98,8 +98,12 @@ impl Localizer {
         let under_way = UnderWay::single();
         let (fitted, frame) = self.fit(Cow::Owned(decode()?.rgb))?;
         under_way.decoded();
+        self.predict_fitted(&fitted, &frame)
+    }
+
+    fn predict_fitted(&self, fitted: &RgbImage, frame: &Frame) -> Result<Localization, Error> {
         let output = self.run(fitted.as_raw(), 1)?;
-        self.answer(&output, 0, &frame)
+        self.answer(&output, 0, frame)
     }
 
     /// Predicts a photo that is decoded and upright.
@@ -108,9 +112,9 @@ impl Localizer {
     ///
     /// [`Error::ZeroSize`] for a photo without pixels, [`Error::Engine`] and [`Error::Output`] if the engine fails.
     pub fn predict(&self, photo: &RgbImage) -> Result<Localization, Error> {
+        let _under_way = UnderWay::begin();
         let (fitted, frame) = self.fit(Cow::Borrowed(photo))?;
-        let output = self.run(fitted.as_raw(), 1)?;
-        self.answer(&output, 0, &frame)
+        self.predict_fitted(&fitted, &frame)
     }
 
     /// Predicts many photos, up to 32 of them at once. Answers come in the photos' order; a photo that fails does not
@@ -122,7 +126,7 @@ impl Localizer {
     where
         Source<'a>: From<&'a S>,
     {
-        let _under_way = UnderWay::batch();
+        let _under_way = UnderWay::begin();
         let at_once = (BATCH_BYTES / self.meta.input.values().max(1)).clamp(1, BATCH);
         let mut answers = Vec::with_capacity(photos.len());
         let mut ready = Prepared::default();

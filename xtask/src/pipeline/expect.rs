@@ -152,11 +152,12 @@ mod tests {
     #[test]
     fn every_recipe_has_a_table_that_can_be_read() {
         let workspace = Workspace::locate().unwrap();
-        let folder = workspace.root.join("crates/loc-train/recipes");
-        for entry in fs::read_dir(folder).unwrap() {
+        let promises = promises(&workspace).unwrap();
+        for entry in fs::read_dir(workspace.root.join("crates/loc-train/recipes")).unwrap() {
             let name = entry.unwrap().file_name().into_string().unwrap();
-            let recipe = Expectation::of_recipe(&workspace, name.trim_end_matches(".toml"));
-            assert!(!recipe.unwrap().expect.is_empty(), "{name} has no [expect] table");
+            let recipe = name.trim_end_matches(".toml");
+            let promised = promises.iter().any(|p| p.recipe == recipe && !p.least.is_empty());
+            assert!(promised, "{name} has no [expect] table");
         }
     }
 }
