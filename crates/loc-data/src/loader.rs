@@ -269,6 +269,9 @@ impl Store {
             let bbox = NormBox::new(x1, y1, x2, y2);
             let drawn = moving.augment.draw(moving.seed, moving.epoch, self.indices[*position], bbox);
             drawn.apply(self.images[*position].as_raw(), (w, h), out);
+            if let Some(mix) = drawn.mix {
+                mix.apply(self.images[mix.other(*position, self.images.len())].as_raw(), out);
+            }
             *moved = drawn.bbox(bbox).xyxy();
         });
         let boxes = Array2::from_shape_fn((positions.len(), 4), |(i, edge)| boxes[i][edge]);

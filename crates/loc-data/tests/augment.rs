@@ -20,6 +20,7 @@ fn strong() -> Augment {
         tint: 0.1,
         grayscale: 0.2,
         cutout: 0.0,
+        mix: 0.0,
     }
 }
 
@@ -71,6 +72,29 @@ proptest! {
         let [x1, y1, x2, y2] = bbox.xyxy();
         let kept = inside(x1, x2, left, width) * inside(y1, y2, top, height) / ((x2 - x1) * (y2 - y1));
         prop_assert!(kept >= 0.599, "{kept} of the object is kept");
+    }
+
+    #[test]
+    fn the_box_is_still_there_where_another_photo_shines_through(
+        seed in 0u64..1000, sample in 0usize..1000, x in 0usize..60, y in 0usize..60,
+    ) {
+        let side = SIDE as f32;
+        let bbox = NormBox::new(x as f32 / side, y as f32 / side, (x + 30) as f32 / side, (y + 30) as f32 / side);
+        // Windows that stay within the photo, so that there is no grey beside black and white.
+        let drawn = Augment { mix: 1.0, window: [0.5, 0.7], ..strong() }.draw(seed, 0, sample, bbox);
+        let mut photo = moved(&drawn, bbox);
+        let noise: Vec<u8> = (0..photo.len()).map(|i| (i * 31 % 256) as u8).collect();
+        let mix = drawn.mix.unwrap();
+        mix.apply(&noise, &mut photo);
+        let expected = drawn.bbox(bbox).xyxy();
+        for (edge, expected) in found(&photo, 127).unwrap().into_iter().zip(expected) {
+            prop_assert!((edge as f32 - expected * side).abs() <= 1.5, "{edge} where {expected} is right");
+        }
+        prop_assert!(photo.iter().any(|v| (1..90).contains(v)), "nothing shines through");
+        for n in 2..5 {
+            prop_assert!((0..n).all(|own| mix.other(own, n) < n && mix.other(own, n) != own));
+        }
+        prop_assert_eq!(mix.other(0, 1), 0);
     }
 
     #[test]
@@ -131,6 +155,20 @@ fn colours_change_as_asked() {
     );
     let [r, g, b] = of(Augment { contrast: 0.5, ..Augment::default() });
     assert!((f32::from(r) - 127.5) / (f32::from(g) - 127.5) < -2.0 && b != 50, "{r} {g} {b}");
+}
+
+#[test]
+fn what_surrounds_a_photo_stays_grey() {
+    let photo = [200, 100, 50].repeat(SIDE * SIDE);
+    let colour = Some(([[0.5; 3]; 3], [30.0; 3]));
+    let whole = Move { window: [-0.5, -0.5, 2.0, 2.0], mirrored: false, colour, cutout: None, mix: None };
+    let mut out = vec![0; photo.len()];
+    whole.apply(&photo, (SIDE, SIDE), &mut out);
+    for (i, pixel) in out.as_chunks::<3>().0.iter().enumerate() {
+        let (x, y) = (i % SIDE, i / SIDE);
+        let inside = [x, y].iter().all(|v| (SIDE / 4..3 * SIDE / 4).contains(v));
+        assert_eq!(*pixel, if inside { [205; 3] } else { [127; 3] }, "{x}, {y}");
+    }
 }
 
 #[test]

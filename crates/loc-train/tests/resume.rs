@@ -41,7 +41,10 @@ fn whatever_the_configuration_a_stopped_run_ends_in_the_same_bytes() {
         ("cosine", &[("schedule", "cosine"), ("warmup", "1.5")]),
         ("average", &[("average", "0.9"), ("dropout", "0.0")]),
         ("no average", &[("average", "0.0"), ("dropout", "0.5")]),
-        ("augment", &[("augment", "{ flip = 0.5, window = [0.5, 1.2], cutout = 0.5, brightness = 0.3 }")]),
+        (
+            "augment",
+            &[("augment", "{ flip = 0.5, window = [0.5, 1.2], cutout = 0.5, mix = 0.5, brightness = 0.3 }")],
+        ),
     ];
     for (name, overrides) in cases {
         let whole = fixture.train("whole", overrides).unwrap().run;

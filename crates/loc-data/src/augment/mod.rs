@@ -36,6 +36,9 @@ pub struct Augment {
     pub grayscale: f32,
     /// Probability that a grey rectangle covers a part, at most half of the object; 0 to 1.
     pub cutout: f32,
+    /// Probability that another training photo shines through (Zhang et al. 2018, mixup; box and class stay those of the
+    /// photo, which keeps the larger share); 0 to 1.
+    pub mix: f32,
 }
 
 impl Default for Augment {
@@ -51,6 +54,7 @@ impl Default for Augment {
             tint: 0.0,
             grayscale: 0.0,
             cutout: 0.0,
+            mix: 0.0,
         }
     }
 }
@@ -66,10 +70,23 @@ pub struct Move {
     pub colour: Option<([[f32; 3]; 3], [f32; 3])>,
     /// A rectangle of grey in shares of the result.
     pub cutout: Option<NormBox>,
+    /// What another photo shines through with.
+    pub mix: Option<Mix>,
+}
+
+/// Another photo that shines through.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Mix {
+    /// Even bits: which photo it is.
+    key: u64,
+    /// Its share of each pixel, in 256ths.
+    share: u16,
 }
 
 /// Windows that are tried before the photo stays as it is.
 const TRIES: usize = 10;
+/// Shares of a photo that shines through, in 256ths, the last excluded: less than the photo's own.
+const SHARES: (u16, u16) = (26, 103);
 /// Sets these draws apart from others of the same seed.
 const AUGMENT: u64 = 0x6175_676D_656E_7401;
 /// Rec. 601: what of red, green and blue makes grey.
@@ -79,9 +96,20 @@ impl Augment {
     /// Whether nothing ever happens.
     #[must_use]
     pub fn is_off(&self) -> bool {
-        let Self { flip, window, aspect, brightness, contrast, saturation, tint, grayscale, cutout, keep: _ } =
-            *self;
-        let sizes = [flip, aspect, brightness, contrast, saturation, tint, grayscale, cutout];
+        let Self {
+            flip,
+            window,
+            aspect,
+            brightness,
+            contrast,
+            saturation,
+            tint,
+            grayscale,
+            cutout,
+            mix,
+            keep: _,
+        } = *self;
+        let sizes = [flip, aspect, brightness, contrast, saturation, tint, grayscale, cutout, mix];
         sizes.iter().all(|v| *v == 0.0) && window == [1.0; 2]
     }
 
@@ -101,6 +129,7 @@ impl Augment {
             ("tint", self.tint),
             ("grayscale", self.grayscale),
             ("cutout", self.cutout),
+            ("mix", self.mix),
         ];
         if let Some((key, value)) = shares.into_iter().find(|(_, v)| !(0.0..=1.0).contains(v)) {
             return Err((key, value, "it must be 0 to 1"));
@@ -119,12 +148,17 @@ impl Augment {
         let mut random = Random::keyed(&[AUGMENT, seed, epoch, sample as u64]);
         let mirrored = random.chance(self.flip);
         let window = (0..TRIES).map(|_| self.window(&mut random)).find(|w| kept(*w, bbox) >= self.keep);
-        let mut drawn =
-            Move { window: window.unwrap_or([0.0, 0.0, 1.0, 1.0]), mirrored, colour: None, cutout: None };
+        let window = window.unwrap_or([0.0, 0.0, 1.0, 1.0]);
+        let mut drawn = Move { window, mirrored, colour: None, cutout: None, mix: None };
         drawn.colour = self.colour(&mut random);
         if random.chance(self.cutout) {
             let object = drawn.bbox(bbox);
             drawn.cutout = (0..TRIES).map(|_| rectangle(&mut random)).find(|r| covered(*r, object) <= 0.5);
+        }
+        if random.chance(self.mix) {
+            let (low, high) = SHARES;
+            let share = low + u16::try_from(random.below(usize::from(high - low))).unwrap_or(0);
+            drawn.mix = Some(Mix { key: random.bits(), share });
         }
         drawn
     }
@@ -183,6 +217,29 @@ impl Move {
     pub fn apply(&self, photo: &[u8], (width, height): (usize, usize), out: &mut [u8]) {
         assert_eq!((photo.len(), out.len()), (3 * width * height, 3 * width * height), "RGB bytes");
         warp::warp(photo, (width, height), self, out);
+    }
+}
+
+impl Mix {
+    /// Which of `n` photos it is: never number `own`, unless there is no other.
+    #[must_use]
+    pub fn other(&self, own: usize, n: usize) -> usize {
+        let others = n.saturating_sub(1).max(1);
+        (own + 1 + Random::keyed(&[self.key]).below(others)) % n.max(1)
+    }
+
+    /// Lets it shine through; both are RGB bytes of one size.
+    ///
+    /// # Panics
+    ///
+    /// If the lengths differ.
+    pub fn apply(&self, other: &[u8], out: &mut [u8]) {
+        assert_eq!(other.len(), out.len(), "photos of one size");
+        for (out, other) in out.iter_mut().zip(other) {
+            let sum = u16::from(*out) * (256 - self.share) + u16::from(*other) * self.share;
+            // At most 255 · 256, so its upper byte is the mean.
+            *out = sum.to_be_bytes()[0];
+        }
     }
 }
 

@@ -7,34 +7,28 @@ const GREY: u8 = 127;
 /// Weights add up to this.
 const ONE: u16 = 64;
 
-/// Where one output row or column reads: between `first` and `second` by `weight` of [`ONE`]; nothing outside.
-type Tap = Option<(usize, usize, u16)>;
+/// Where one output row or column reads: between `first` and `second` by `weight` of [`ONE`].
+type Tap = (usize, usize, u16);
 
 pub(super) fn warp(photo: &[u8], (width, height): (usize, usize), moved: &Move, out: &mut [u8]) {
     let [left, top, window_width, window_height] = moved.window;
-    let rows = taps(height, top, window_height, false);
-    let columns = taps(width, left, window_width, moved.mirrored);
-    let mut blended = vec![0_u16; 3 * width];
-    for (out, tap) in out.chunks_exact_mut(3 * width).zip(&rows) {
-        let Some((first, second, weight)) = *tap else {
-            out.fill(GREY);
-            continue;
-        };
+    let (above, rows) = taps(height, top, window_height, false);
+    let (before, columns) = taps(width, left, window_width, moved.mirrored);
+    out.fill(GREY);
+    let (mut blended, mut packed) = (vec![0_u16; 3 * width], vec![0_u64; width]);
+    let mut colours = moved.colour.map(|colour| Colours::new(colour, columns.len()));
+    for (out, (first, second, weight)) in out.chunks_exact_mut(3 * width).skip(above).zip(rows) {
         let row = |y: usize| &photo[3 * width * y..][..3 * width];
         for ((sum, a), b) in blended.iter_mut().zip(row(first)).zip(row(second)) {
             *sum = u16::from(*a) * (ONE - weight) + u16::from(*b) * weight;
         }
-        for (pixel, tap) in out.as_chunks_mut::<3>().0.iter_mut().zip(&columns) {
-            *pixel = tap.map_or([GREY; 3], |(first, second, weight)| {
-                let (a, b) = (&blended[3 * first..][..3], &blended[3 * second..][..3]);
-                [0, 1, 2].map(|c| blend(a[c], b[c], weight))
-            });
+        packed.iter_mut().zip(blended.as_chunks::<3>().0).for_each(|(packed, rgb)| *packed = pack(*rgb));
+        let out = &mut out.as_chunks_mut::<3>().0[before..][..columns.len()];
+        for (pixel, (first, second, weight)) in out.iter_mut().zip(&columns) {
+            *pixel = blend(packed[*first], packed[*second], *weight);
         }
-        if let Some((matrix, offset)) = &moved.colour {
-            out.as_chunks_mut::<3>()
-                .0
-                .iter_mut()
-                .for_each(|pixel| *pixel = recolour(*pixel, matrix, *offset));
+        if let Some(colours) = &mut colours {
+            colours.change(out);
         }
     }
     if let Some(hole) = moved.cutout {
@@ -46,29 +40,69 @@ pub(super) fn warp(photo: &[u8], (width, height): (usize, usize), moved: &Move, 
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "at most 255 after the shift")]
-fn blend(a: u16, b: u16, weight: u16) -> u8 {
-    let sum = u32::from(a) * u32::from(ONE - weight) + u32::from(b) * u32::from(weight);
-    ((sum + 2048) >> 12) as u8
+/// Bits of a channel where three share a number: 255 · [`ONE`]² and half of that square are below 2²⁰.
+const LANE: u32 = 21;
+
+/// Three channels in one number, so that one product blends them all.
+fn pack([r, g, b]: [u16; 3]) -> u64 {
+    u64::from(r) | u64::from(g) << LANE | u64::from(b) << (2 * LANE)
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates, as colours should")]
-fn recolour(pixel: [u8; 3], matrix: &[[f32; 3]; 3], offset: [f32; 3]) -> [u8; 3] {
-    let rgb = pixel.map(f32::from);
-    [0, 1, 2].map(|c| {
-        let [r, g, b] = matrix[c];
-        (r * rgb[0] + g * rgb[1] + b * rgb[2] + offset[c] + 0.5) as u8
-    })
+/// Between two packed pixels that carry one weight already, the nearest bytes.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a channel is at most 255 after the shift, its neighbour is cut off"
+)]
+fn blend(a: u64, b: u64, weight: u16) -> [u8; 3] {
+    const HALF: u64 = 2048 | 2048 << LANE | 2048 << (2 * LANE);
+    let sums = a * u64::from(ONE - weight) + b * u64::from(weight) + HALF;
+    [0, 1, 2].map(|channel| (sums >> (12 + channel * LANE)) as u8)
 }
 
-/// Where each of `size` cells reads: cell i of a window from `start`, `length` long, in shares of the size.
+/// An affine map of RGB over rows of pixels. Channel by channel, since interleaved ones do not become vectors.
+struct Colours {
+    matrix: [[f32; 3]; 3],
+    offset: [f32; 3],
+    /// A row's channels.
+    planes: [Vec<f32>; 3],
+    /// One channel of the result.
+    changed: Vec<u8>,
+}
+
+impl Colours {
+    fn new((matrix, offset): ([[f32; 3]; 3], [f32; 3]), width: usize) -> Self {
+        Self { matrix, offset, planes: [0; 3].map(|_| vec![0.0; width]), changed: vec![0; width] }
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "the bits above are the exponent's")]
+    fn change(&mut self, row: &mut [[u8; 3]]) {
+        // Added to a number of 0 to 255 it leaves that number, rounded, in the lowest bits: a cast, which saturates, does
+        // not become vectors.
+        const ROUND: f32 = 8_388_608.0;
+        let [reds, greens, blues] = &mut self.planes;
+        for (((pixel, r), g), b) in row.iter().zip(&mut *reds).zip(&mut *greens).zip(&mut *blues) {
+            [*r, *g, *b] = pixel.map(f32::from);
+        }
+        for (c, ([r, g, b], offset)) in self.matrix.into_iter().zip(self.offset).enumerate() {
+            let channels = reds.iter().zip(&*greens).zip(&*blues);
+            for (changed, ((red, green), blue)) in self.changed.iter_mut().zip(channels) {
+                let value = (r * red + g * green + b * blue + offset).clamp(0.0, 255.0);
+                *changed = (value + ROUND).to_bits() as u8;
+            }
+            row.iter_mut().zip(&self.changed).for_each(|(pixel, changed)| pixel[c] = *changed);
+        }
+    }
+}
+
+/// How many of `size` cells lie before the photo, and where each of those within reads, one after the other: cell i of a
+/// window from `start`, `length` long, in shares of the size.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     clippy::cast_precision_loss,
     reason = "a photo's side is small, and places outside were sorted out"
 )]
-fn taps(size: usize, start: f32, length: f32, mirrored: bool) -> Vec<Tap> {
+fn taps(size: usize, start: f32, length: f32, mirrored: bool) -> (usize, Vec<Tap>) {
     let last = size.saturating_sub(1);
     let tap = |i: usize| {
         let i = if mirrored { last - i } else { i };
@@ -81,7 +115,8 @@ fn taps(size: usize, start: f32, length: f32, mirrored: bool) -> Vec<Tap> {
         let first = place as usize;
         Some((first, (first + 1).min(last), ((place - first as f32) * f32::from(ONE) + 0.5) as u16))
     };
-    (0..size).map(tap).collect()
+    let before = (0..size).take_while(|i| tap(*i).is_none()).count();
+    (before, (before..size).map_while(tap).collect())
 }
 
 /// The cells from one place to another.
