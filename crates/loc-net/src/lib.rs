@@ -18,6 +18,7 @@ mod idle;
 pub mod kernels;
 mod layer;
 mod relay;
+pub mod tape;
 mod weights;
 
 pub use builder::NetworkBuilder;

@@ -34,7 +34,7 @@ impl Model {
         };
         // Nothing is seen of what lies inside the operation.
         let photos = matches!(input, Input::Images(_));
-        let whole = |c: &&Convolutions| photos && keep.iter().all(|k| k + 1 >= c.layers());
+        let whole = |c: &&Convolutions| photos && c.give(keep);
         let convolutions = self.convolutions.as_ref().filter(whole);
         let planar = match convolutions {
             None if images.dtype() == DType::U8 => Some(ops::planar(images)?),
@@ -53,7 +53,9 @@ impl Model {
         let mut index = 0;
         if let Some(convolutions) = convolutions {
             index = convolutions.layers();
-            values[index - 1] = Some(convolutions.apply(images, training, parameter)?);
+            for (layer, output) in convolutions.apply(images, training, parameter)? {
+                values[layer] = Some(output);
+            }
         }
         if let Input::Features(features) = input {
             index = self.network.backbone_layers();

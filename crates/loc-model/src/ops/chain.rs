@@ -1,21 +1,47 @@
-//! The convolutions at the beginning of a network as one operation: [`loc_net::chain`] under Candle's autograd.
+//! The convolutions at the beginning of a network as one operation: [`loc_net::chain`], or where there is none
+//! [`loc_net::tape`], under Candle's autograd.
 //!
 //! On the CPU only. One operation instead of one a layer, because the maps between the fused convolutions have layouts
-//! of their own, and because nothing wider than a cache is then allocated in a training step. The gradients of its
-//! parameters go to a [`Sink`].
+//! of their own, and because nothing wider than a cache is then allocated in a training step: Candle's autograd clears
+//! and adds a tensor for each gradient. The gradients of its parameters go to a [`Sink`].
 
 use std::sync::{Arc, Mutex};
 
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp2, DType, Device, Error, Layout, Result, Shape, Tensor, Var};
 use loc_net::Network;
-use loc_net::chain::{Chain, Pass};
+use loc_net::chain::{self, Chain};
 use loc_net::kernels::photo::Photos;
+use loc_net::tape::Tape;
 
 use super::cpu::{lent, values};
 use super::sink::{Names, Sink, lock};
 
-/// The chain of a network, and its passes.
+/// The fused forms or the general ones.
+#[derive(Debug)]
+enum Plan {
+    Chain(Chain),
+    Tape(Tape),
+}
+
+/// One batch's way there and back.
+#[derive(Debug)]
+enum Pass {
+    Chain(chain::Pass),
+    Tape(Tape),
+}
+
+/// Calls the same of either.
+macro_rules! either {
+    ($kind:ident, $value:expr, |$own:ident| $body:expr) => {
+        match $value {
+            $kind::Chain($own) => $body,
+            $kind::Tape($own) => $body,
+        }
+    };
+}
+
+/// The first layers of a network, and their passes.
 #[derive(Debug, Clone)]
 pub(crate) struct Convolutions {
     shared: Arc<Shared>,
@@ -23,11 +49,13 @@ pub(crate) struct Convolutions {
 
 #[derive(Debug)]
 struct Shared {
-    chain: Chain,
+    plan: Plan,
     /// The parameters in the order the operation takes them.
     names: Names,
-    /// Channels, height and width of the result.
-    shape: (usize, usize, usize),
+    /// Values of all parameters.
+    params_len: usize,
+    /// The layers whose outputs are the result, and the shape of each.
+    outputs: Vec<(usize, Vec<usize>)>,
     /// What makes Candle ask for a backward pass: it stands for all parameters.
     anchor: Var,
     /// Passes that wait for the next batch.
@@ -36,19 +64,30 @@ struct Shared {
 }
 
 impl Convolutions {
-    /// The chain of a network, or nothing where its layers or the processor do not fit.
+    /// Those of a network, or nothing where its layers or the processor do not fit.
     pub(crate) fn of(network: &Network, sink: &Sink) -> Result<Option<Self>> {
-        let Some(chain) = Chain::of(network, true) else { return Ok(None) };
-        let Some(shape) = network.shape(chain.layers() - 1).chw() else { return Ok(None) };
-        let mut start = 0;
-        let names = chain.params().into_iter().map(|(name, len)| {
-            start += len;
-            (name, start - len)
+        let plan = match Chain::of(network, true) {
+            Some(chain) => Plan::Chain(chain),
+            None => match Tape::of(network) {
+                Some(tape) => Plan::Tape(tape),
+                None => return Ok(None),
+            },
+        };
+        let outputs = match &plan {
+            Plan::Chain(chain) => vec![chain.layers() - 1],
+            Plan::Tape(tape) => tape.taps().to_vec(),
+        };
+        let mut params_len = 0;
+        let names = either!(Plan, &plan, |own| own.params()).into_iter().map(|(name, len)| {
+            params_len += len;
+            (name, params_len - len)
         });
+        let names = names.collect();
         let shared = Shared {
-            names: names.collect(),
-            chain,
-            shape,
+            names,
+            params_len,
+            outputs: outputs.into_iter().map(|layer| (layer, network.shape(layer).0.clone())).collect(),
+            plan,
             anchor: Var::new(0f32, &Device::Cpu)?,
             idle: Mutex::default(),
             sink: sink.clone(),
@@ -56,9 +95,15 @@ impl Convolutions {
         Ok(Some(Self { shared: Arc::new(shared) }))
     }
 
-    /// How many of the network's layers it stands for.
+    /// How many of the network's layers they stand for.
     pub(crate) fn layers(&self) -> usize {
-        self.shared.chain.layers()
+        either!(Plan, &self.shared.plan, |own| own.layers())
+    }
+
+    /// Whether they give these layers' outputs, as far as they lie within.
+    pub(crate) fn give(&self, layers: &[usize]) -> bool {
+        let known = |layer: &usize| self.shared.outputs.iter().any(|(output, _)| output == layer);
+        layers.iter().all(|layer| *layer >= self.layers() || known(layer))
     }
 
     /// Runs photos through the convolutions; with `keep` a backward pass may come.
@@ -66,18 +111,26 @@ impl Convolutions {
     /// # Shapes
     ///
     /// photos `[N, 3, h, w]` in f32 or `[N, h, w, 3]` in u8; `parameter` gives each weight and bias by its name. The
-    /// result is the last layer's `[N, C, oh, ow]`.
+    /// result are layers and their outputs, `[N, C, oh, ow]` or `[N, features]`.
     pub(crate) fn apply(
         &self,
         photos: &Tensor,
         keep: bool,
         parameter: impl Fn(&str) -> Result<Tensor>,
-    ) -> Result<Tensor> {
+    ) -> Result<Vec<(usize, Tensor)>> {
         let params = self.shared.names.iter().map(|(name, _)| parameter(name)).collect::<Result<_>>()?;
         let anchor = &self.shared.anchor;
         let anchor = if keep { anchor.as_tensor().clone() } else { anchor.as_detached_tensor() };
         let op = Op { convolutions: self.clone(), params, keep, pass: Mutex::default() };
-        photos.contiguous()?.apply_op2(&anchor, op)
+        let all = photos.contiguous()?.apply_op2(&anchor, op)?;
+        let mut from = 0;
+        let part = |(layer, shape): &(usize, Vec<usize>)| {
+            let len = shape.iter().product();
+            from += len;
+            let dims = [&[all.dim(0)?][..], shape].concat();
+            Ok((*layer, all.narrow(1, from - len, len)?.reshape(dims)?))
+        };
+        self.shared.outputs.iter().map(part).collect()
     }
 }
 
@@ -104,10 +157,13 @@ impl Op {
     fn packed(&self) -> Result<Pass> {
         let shared = &self.convolutions.shared;
         let idle = lock(&shared.idle).pop();
-        let mut pass = idle.unwrap_or_else(|| Pass::new(shared.chain.clone()));
+        let mut pass = idle.unwrap_or_else(|| match &shared.plan {
+            Plan::Chain(chain) => Pass::Chain(chain::Pass::new(chain.clone())),
+            Plan::Tape(tape) => Pass::Tape(tape.clone()),
+        });
         let storages: Vec<_> = self.params.iter().map(Tensor::storage_and_layout).collect();
         let params = storages.iter().map(|storage| lent(self.name(), storage)).collect::<Result<Vec<_>>>()?;
-        pass.pack(&params);
+        either!(Pass, &mut pass, |own| own.pack(&params));
         Ok(pass)
     }
 }
@@ -130,18 +186,20 @@ impl CustomOp2 for Op {
             DType::F32 => Photos::Floats(values(op, photos, photos_layout)?),
             dtype => return Err(Error::UnsupportedDTypeForOp(dtype, op)),
         };
-        let n = photos.len() / shared.chain.photo_len();
-        let mut features = vec![0.0; n * shared.chain.out_len()];
+        let (photo_len, out_len) = either!(Plan, &shared.plan, |own| (own.photo_len(), own.out_len()));
+        let n = photos.len() / photo_len;
+        let mut features = vec![0.0; n * out_len];
         let mut pass = self.packed()?;
+        match &mut pass {
+            Pass::Chain(chain) if !self.keep => chain.infer(photos, n, &mut features),
+            pass => either!(Pass, pass, |own| own.forward(photos, n, &mut features)),
+        }
         if self.keep {
-            pass.forward(photos, n, &mut features);
             *lock(&self.pass) = Some(pass);
         } else {
-            pass.infer(photos, n, &mut features);
             lock(&shared.idle).push(pass);
         }
-        let (channels, height, width) = shared.shape;
-        Ok((CpuStorage::F32(features), Shape::from((n, channels, height, width))))
+        Ok((CpuStorage::F32(features), Shape::from((n, out_len))))
     }
 
     fn bwd(
@@ -164,8 +222,9 @@ impl CustomOp2 for Op {
         let mut pass = lock(&self.pass);
         let pass = pass.as_mut().ok_or_else(|| Error::Msg(format!("{op}: backward before forward")))?;
         let gradient = lent(op, &lent_gradient)?;
-        let len = shared.chain.params_len();
-        shared.sink.put(&shared.names, len, |of_params| pass.backward(photos, gradient, of_params));
+        shared.sink.put(&shared.names, shared.params_len, |of_params| {
+            either!(Pass, pass, |own| own.backward(photos, gradient, of_params));
+        });
         Ok((None, Some(anchor.zeros_like()?)))
     }
 }

@@ -125,6 +125,12 @@ pub fn backward_weights(shape: &ConvShape, n: usize, x: &[f32], gy: &[f32], gw: 
         (shape.weight_len(), shape.conv.out_channels),
         "weight and bias gradient"
     );
+    if depthwise::fits(shape) {
+        return depthwise::weights(shape, x, gy, gw, gb);
+    }
+    if pointwise::fits(shape) {
+        return pointwise::weights(shape, x, gy, gw, gb);
+    }
     let tiles = Tile::all(shape);
     let plane = shape.out_size().0 * shape.out_size().1;
     let (group_out, fan_in) = (shape.conv.out_channels / shape.conv.groups, shape.fan_in());
@@ -139,14 +145,6 @@ pub fn backward_weights(shape: &ConvShape, n: usize, x: &[f32], gy: &[f32], gw: 
                 let gy = &gy[photo * out_len..][..out_len];
                 for (gb, plane) in gb.iter_mut().zip(gy.chunks_exact(plane)) {
                     *gb += sum(plane);
-                }
-                if depthwise::fits(shape) {
-                    depthwise::add_weights(shape, x, gy, &mut gw);
-                    continue;
-                }
-                if pointwise::fits(shape) {
-                    pointwise::add_weights(shape, x, gy, &mut gw);
-                    continue;
                 }
                 if rows::fits(shape) {
                     rows::add_weight_gradient(shape, x, gy, &mut gw);

@@ -7,6 +7,10 @@ use crate::kernels::gemm::{self, Mode, Rows, Strided};
 
 /// Output channels of a task: enough to be worth handing out, a multiple of the product's tile.
 const CHANNELS: usize = 48;
+/// Tasks that the gradient of few weights is parted into, whoever computes them.
+const TASKS: usize = 4;
+/// Cells of the maps whose products are summed before the next ones: as much of them as the second-level cache holds.
+const DEPTH: usize = 512;
 
 /// Whether the form takes a convolution.
 pub(super) fn fits(shape: &ConvShape) -> bool {
@@ -27,11 +31,25 @@ pub(super) fn forward(shape: &ConvShape, x: &[f32], w: &[f32], b: &[f32], y: &mu
     });
 }
 
-/// The weight gradient of one photo, added.
-pub(super) fn add_weights(shape: &ConvShape, x: &[f32], gy: &[f32], gw: &mut [f32]) {
+/// The gradients of weights and biases. A task has some of their rows, for which it goes through all photos.
+pub(super) fn weights(shape: &ConvShape, x: &[f32], gy: &[f32], gw: &mut [f32], gb: &mut [f32]) {
     let (cells, ins, outs) = (shape.in_size.0 * shape.in_size.1, shape.in_channels, shape.conv.out_channels);
-    let (gy, x) = (Rows { values: gy, row: cells }, Rows { values: x, row: cells });
-    gemm::dots((outs, ins, cells), gy, x, gw, ins, Mode::Add);
+    let rows = outs.div_ceil(TASKS).next_multiple_of(3).min(CHANNELS);
+    let tasks = gw.par_chunks_mut(rows * ins).zip(gb.par_chunks_mut(rows)).enumerate();
+    tasks.for_each(|(task, (gw, gb))| {
+        gw.fill(0.0);
+        gb.fill(0.0);
+        for (x, gy) in x.chunks_exact(ins * cells).zip(gy.chunks_exact(outs * cells)) {
+            let gy = &gy[task * rows * cells..][..gb.len() * cells];
+            gb.iter_mut().zip(gy.chunks_exact(cells)).for_each(|(gb, plane)| *gb += super::sum(plane));
+            for from in (0..cells).step_by(DEPTH) {
+                let size = (gb.len(), ins, DEPTH.min(cells - from));
+                let (gy, x) =
+                    (Rows { values: &gy[from..], row: cells }, Rows { values: &x[from..], row: cells });
+                gemm::dots(size, gy, x, gw, ins, Mode::Add);
+            }
+        }
+    });
 }
 
 pub(super) fn input(shape: &ConvShape, w: &[f32], gy: &[f32], gx: &mut [f32]) {

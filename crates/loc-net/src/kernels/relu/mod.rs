@@ -66,14 +66,9 @@ pub fn forward6<F: Float + Send + Sync>(x: &[F], y: &mut [F]) {
 ///
 /// If the slices differ in length.
 pub fn backward6<F: Float + Send + Sync>(y: &[F], gy: &[F], gx: &mut [F]) {
-    assert_eq!((y.len(), gy.len()), (gx.len(), gx.len()), "output and gradients");
     let six = F::from(6u16);
-    let chunks = gx.par_chunks_mut(CHUNK).zip(gy.par_chunks(CHUNK)).zip(y.par_chunks(CHUNK));
-    chunks.for_each(|((gx, gy), y)| {
-        for ((gx, gy), y) in gx.iter_mut().zip(gy).zip(y) {
-            *gx = if *y > F::default() && *y < six { *gy } else { F::default() };
-        }
-    });
+    // Not `&&`: a branch a value keeps vectors out, and which way it goes cannot be foreseen.
+    chosen(y, gy, gx, |y| (y > F::default()) & (y < six));
 }
 
 /// `gx = gy where y > 0, else 0`, from the output `y`.
@@ -82,11 +77,45 @@ pub fn backward6<F: Float + Send + Sync>(y: &[F], gy: &[F], gx: &mut [F]) {
 ///
 /// If the slices differ in length.
 pub fn backward<F: Float + Send + Sync>(y: &[F], gy: &[F], gx: &mut [F]) {
+    chosen(y, gy, gx, |y| y > F::default());
+}
+
+/// [`backward6`], where the gradient lies.
+///
+/// # Panics
+///
+/// If the slices differ in length.
+pub fn backward6_in_place<F: Float + Send + Sync>(y: &[F], g: &mut [F]) {
+    let six = F::from(6u16);
+    cleared(y, g, |y| (y > F::default()) & (y < six));
+}
+
+/// [`backward`], where the gradient lies.
+///
+/// # Panics
+///
+/// If the slices differ in length.
+pub fn backward_in_place<F: Float + Send + Sync>(y: &[F], g: &mut [F]) {
+    cleared(y, g, |y| y > F::default());
+}
+
+fn chosen<F: Float + Send + Sync>(y: &[F], gy: &[F], gx: &mut [F], alive: impl Fn(F) -> bool + Sync) {
     assert_eq!((y.len(), gy.len()), (gx.len(), gx.len()), "output and gradients");
     let chunks = gx.par_chunks_mut(CHUNK).zip(gy.par_chunks(CHUNK)).zip(y.par_chunks(CHUNK));
     chunks.for_each(|((gx, gy), y)| {
         for ((gx, gy), y) in gx.iter_mut().zip(gy).zip(y) {
-            *gx = if *y > F::default() { *gy } else { F::default() };
+            let gy = *gy;
+            *gx = if alive(*y) { gy } else { F::default() };
+        }
+    });
+}
+
+fn cleared<F: Float + Send + Sync>(y: &[F], g: &mut [F], alive: impl Fn(F) -> bool + Sync) {
+    assert_eq!(y.len(), g.len(), "output and gradient");
+    g.par_chunks_mut(CHUNK).zip(y.par_chunks(CHUNK)).for_each(|(g, y)| {
+        for (g, y) in g.iter_mut().zip(y) {
+            let kept = *g;
+            *g = if alive(*y) { kept } else { F::default() };
         }
     });
 }

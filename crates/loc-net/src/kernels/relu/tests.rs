@@ -1,6 +1,8 @@
 //! Relu: its values, its gradient beside and at the kink. The form is its own plain twin.
 
-use super::{backward, backward6, forward, forward6, in_place, in_place6};
+use super::{
+    backward, backward_in_place, backward6, backward6_in_place, forward, forward6, in_place, in_place6,
+};
 use crate::kernels::testing::{check_gradient, numbers, weighted};
 
 #[test]
@@ -27,6 +29,12 @@ fn values_and_the_gradient_at_zero() {
     let mut gx = [7.0f32; 3];
     backward6(&[0.0, 2.0, 6.0], &[3.0, 4.0, 5.0], &mut gx);
     assert_eq!(gx, [0.0, 4.0, 0.0]);
+    let mut g = [3.0f32, 4.0, 5.0];
+    backward6_in_place(&[0.0, 2.0, 6.0], &mut g);
+    assert_eq!(g, [0.0, 4.0, 0.0]);
+    let mut g = [3.0f32, f32::INFINITY, 5.0];
+    backward_in_place(&[0.0, 0.0, 2.0], &mut g);
+    assert_eq!(g, [0.0, 0.0, 5.0]);
 }
 
 #[test]

@@ -54,8 +54,8 @@ impl Frame {
         column % self.stride * self.part + column / self.stride
     }
 
+    /// Lays a plane into a buffer that is zero around it.
     fn lay_in(&self, plane: &[f32], buffer: &mut [f32]) {
-        buffer.fill(0.0);
         let row = self.stride * self.part;
         let rows = buffer.chunks_exact_mut(row).skip(self.padding.0).zip(plane.chunks_exact(self.size.1));
         for (to, from) in rows {
@@ -172,6 +172,7 @@ pub(super) fn forward(shape: &ConvShape, x: &[f32], w: &[f32], b: &[f32], y: &mu
     let tasks = y.par_chunks_mut(PLANES * to).zip(x.par_chunks(PLANES * from)).enumerate();
     tasks.for_each(|(task, (y, x))| {
         with_buffers([frame.len()], |[buffer]| {
+            buffer.fill(0.0);
             for (i, (y, x)) in y.chunks_exact_mut(to).zip(x.chunks_exact(from)).enumerate() {
                 let channel = (task * PLANES + i) % channels;
                 frame.lay_in(x, buffer);
@@ -181,15 +182,25 @@ pub(super) fn forward(shape: &ConvShape, x: &[f32], w: &[f32], b: &[f32], y: &mu
     });
 }
 
-/// The weight gradient of one photo, added.
-pub(super) fn add_weights(shape: &ConvShape, x: &[f32], gy: &[f32], gw: &mut [f32]) {
-    let (frame, k) = (Frame::of(shape), shape.conv.kernel.0);
+/// The gradients of weights and biases. A task has some channels, for which it goes through all photos.
+pub(super) fn weights(shape: &ConvShape, x: &[f32], gy: &[f32], gw: &mut [f32], gb: &mut [f32]) {
+    let (frame, k, channels) = (Frame::of(shape), shape.conv.kernel.0, shape.in_channels);
     let (from, to) = (frame.size.0 * frame.size.1, frame.out.0 * frame.out.1);
-    with_buffers([frame.len()], |[buffer]| {
-        let planes = x.chunks_exact(from).zip(gy.chunks_exact(to)).zip(gw.chunks_exact_mut(k * k));
-        planes.for_each(|((x, gy), gw)| {
-            frame.lay_in(x, buffer);
-            weights_plane(k, &frame, gy, buffer, gw);
+    let tasks = gw.par_chunks_mut(PLANES * k * k).zip(gb.par_chunks_mut(PLANES)).enumerate();
+    tasks.for_each(|(task, (gw, gb))| {
+        gw.fill(0.0);
+        gb.fill(0.0);
+        with_buffers([frame.len()], |[buffer]| {
+            buffer.fill(0.0);
+            for (x, gy) in x.chunks_exact(channels * from).zip(gy.chunks_exact(channels * to)) {
+                let (x, gy) = (&x[task * PLANES * from..], &gy[task * PLANES * to..]);
+                let planes = x.chunks_exact(from).zip(gy.chunks_exact(to));
+                for ((gw, gb), (x, gy)) in gw.chunks_exact_mut(k * k).zip(&mut *gb).zip(planes) {
+                    frame.lay_in(x, buffer);
+                    weights_plane(k, &frame, gy, buffer, gw);
+                    *gb += super::sum(gy);
+                }
+            }
         });
     });
 }
