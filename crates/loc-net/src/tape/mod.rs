@@ -1,6 +1,9 @@
 //! A backbone's layers with their gradients as one pass over a batch: the general kernels, one layer after the other,
 //! every activation kept, no graph, and buffers that stay for the next batch. The fused forms are `chain`.
 
+#[cfg(test)]
+mod tests;
+
 use rayon::prelude::*;
 
 use crate::forward::run_layer;
