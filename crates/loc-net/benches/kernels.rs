@@ -1,4 +1,4 @@
-//! Time of each kernel on the tutorial's shapes, forward and backward, and of the whole forward pass.
+//! Time of each kernel on shapes of the tutorial's network and of EfficientNet-Lite0, forward and backward, and of the whole forward pass.
 //!
 //! Convolutions and linear layers: "elem/s" are floating-point operations a second, a multiply-add counted as two.
 //! The others: "B/s" are bytes read and written. Whole forward: "elem/s" are photos a second.
@@ -19,14 +19,22 @@ use numbers::numbers;
 const BATCH: usize = 8;
 
 fn convolutions(c: &mut Criterion) {
-    for (name, in_channels, side, out) in [
-        ("conv1", 3, 256, 6),
-        ("conv2", 6, 126, 12),
-        ("conv3", 12, 61, 24),
-        ("conv4", 24, 28, 48),
-        ("conv5", 48, 12, 192),
+    let depthwise = |channels, kernel, side| {
+        Conv2d { groups: channels, ..Conv2d::square(channels, kernel) }.same((side, side))
+    };
+    for (name, in_channels, side, conv) in [
+        ("conv1", 3, 256, Conv2d::square(6, 5)),
+        ("conv2", 6, 126, Conv2d::square(12, 5)),
+        ("conv3", 12, 61, Conv2d::square(24, 5)),
+        ("conv4", 24, 28, Conv2d::square(48, 5)),
+        ("conv5", 48, 12, Conv2d::square(192, 5)),
+        ("pointwise early", 16, 128, Conv2d::square(96, 1)),
+        ("pointwise middle", 80, 16, Conv2d::square(480, 1)),
+        ("pointwise late", 1152, 8, Conv2d::square(192, 1)),
+        ("depthwise early", 96, 128, Conv2d { stride: (2, 2), ..depthwise(96, 3, 128) }),
+        ("depthwise middle", 480, 16, depthwise(480, 5, 16)),
     ] {
-        let shape = ConvShape { in_channels, in_size: (side, side), conv: Conv2d::square(out, 5) };
+        let (out, shape) = (conv.out_channels, ConvShape { in_channels, in_size: (side, side), conv });
         let (x, w, b) = (numbers(BATCH * shape.in_len()), numbers(shape.weight_len()), numbers(out));
         let gy = numbers(BATCH * shape.out_len());
         let flops = 2 * BATCH * shape.out_len() * shape.fan_in();
