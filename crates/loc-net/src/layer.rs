@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::kernels::relu::Activation;
+
 /// Dimensions of one photo's activation, without the batch: `[channels, height, width]` or `[features]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shape(pub Vec<usize>);
@@ -323,6 +325,19 @@ impl Network {
     #[must_use]
     pub fn parameter_count(&self) -> usize {
         self.params.iter().map(|p| p.shape.iter().product::<usize>()).sum()
+    }
+
+    /// The activation that stands directly behind convolution `index`, where no other layer reads what lies between: the
+    /// two can be one pass.
+    #[must_use]
+    pub fn activation_behind(&self, index: usize) -> Option<Activation> {
+        let [Layer { op: Op::Conv2d(_), .. }, next] = self.layers.get(index..index + 2)? else { return None };
+        let readers = self.layers.iter().filter(|layer| layer.inputs.contains(&Source::Layer(index))).count();
+        match next.op {
+            Op::Relu if next.inputs == [Source::Layer(index)] && readers == 1 => Some(Activation::Relu),
+            Op::Relu6 if next.inputs == [Source::Layer(index)] && readers == 1 => Some(Activation::Relu6),
+            _ => None,
+        }
     }
 
     /// Multiply-adds of layer `index` for one photo.

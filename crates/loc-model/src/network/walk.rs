@@ -1,7 +1,7 @@
 //! The way through the layers: which operation each is, which are one operation, when an output is forgotten.
 
 use candle_core::{DType, Error, Result as CandleResult, Shape, Tensor};
-use loc_net::{Layer, Op, Pool, Source};
+use loc_net::{Op, Pool, Source};
 
 use super::{Input, Model};
 use crate::ModelError;
@@ -75,7 +75,8 @@ impl Model {
             let x = inputs[0];
             let named = |what: &str| parameter(&format!("{}.{what}", layer.name));
             let fused = self.pool_to_fuse(index, &readers);
-            let activation = self.activation_to_fuse(index, &readers);
+            let behind = self.network.activation_behind(index).filter(|_| readers[index] == 1);
+            let activation = behind.unwrap_or(Activation::None);
             let y = match (&layer.op, fused) {
                 (Op::Conv2d(conv), Some(pool)) => {
                     ops::conv_pool_relu(x, &named("weight")?, &named("bias")?, conv, pool, self.form)?
@@ -140,22 +141,6 @@ impl Model {
         match (&conv.op, &pool.op, &relu.op) {
             (Op::Conv2d(_), Op::MaxPool2d(pool), Op::Relu) if chained && unread => Some(*pool),
             _ => None,
-        }
-    }
-
-    /// What stands behind convolution `index` and can be one operation with it: nobody else reads what lies between.
-    fn activation_to_fuse(&self, index: usize, readers: &[usize]) -> Activation {
-        match self.network.layers().get(index..index + 2) {
-            Some([Layer { op: Op::Conv2d(_), .. }, next])
-                if next.inputs == [Source::Layer(index)] && readers[index] == 1 =>
-            {
-                match next.op {
-                    Op::Relu => Activation::Relu,
-                    Op::Relu6 => Activation::Relu6,
-                    _ => Activation::None,
-                }
-            }
-            _ => Activation::None,
         }
     }
 

@@ -3,6 +3,7 @@
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp3, Device, Error, Layout, Result, Shape, Tensor, WithDType};
 use loc_net::Conv2d;
+use loc_net::kernels::relu::Activation;
 use loc_net::kernels::{self, ConvShape};
 
 use super::cpu::{by_type, lent, values};
@@ -20,17 +21,6 @@ use super::{Form, expect, relu, relu6};
 /// A Candle error if the shapes do not fit each other, or the kernel does not fit the input.
 pub fn conv2d(x: &Tensor, w: &Tensor, b: &Tensor, conv: &Conv2d, form: Form) -> Result<Tensor> {
     activated(x, w, b, conv, Activation::None, form)
-}
-
-/// What is done with each output of a convolution.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Activation {
-    /// Nothing.
-    None,
-    /// [`relu`].
-    Relu,
-    /// [`relu6`].
-    Relu6,
 }
 
 /// [`conv2d`] and what is done with its outputs, as one operation: what lies between is never kept.
@@ -124,12 +114,7 @@ impl CustomOp3 for Convolution {
         by_type!(op, x.dtype(), conv2d, |T, kernel| {
             let mut y: Vec<T> = vec![0.0; self.n * self.shape.out_len()];
             let (x, w, b) = (values(op, x, x_layout)?, values(op, w, w_layout)?, values(op, b, b_layout)?);
-            kernel::forward(&self.shape, self.n, x, w, b, &mut y);
-            match self.activation {
-                Activation::None => {}
-                Activation::Relu => kernels::relu::in_place(&mut y),
-                Activation::Relu6 => kernels::relu::in_place6(&mut y),
-            }
+            kernel::activated(&self.shape, self.activation, self.n, x, w, b, &mut y);
             let dims = (self.n, self.shape.conv.out_channels, oh, ow);
             Ok((T::to_cpu_storage_owned(y), Shape::from(dims)))
         })

@@ -10,6 +10,7 @@ use rayon::prelude::*;
 use crate::chain::{Chain, Maps, Spread};
 use crate::idle::Idle;
 use crate::kernels::photo::{self, Photos};
+use crate::kernels::relu::Activation;
 use crate::kernels::shared::Shared;
 use crate::kernels::{ConvShape, PoolShape, avgpool2d, conv2d, linear, maps, maxpool2d, relu};
 use crate::relay::relay;
@@ -106,7 +107,7 @@ impl Forward {
                     self.reserve(activations, n);
                     let features = &mut activations.layers[chain.layers() - 1][..n * chain.out_len()];
                     chain.infer(photos, n, &self.maps, features);
-                    self.run_layers(chain.layers()..self.network.layers().len(), n, &[], activations);
+                    self.run_layers(chain.layers()..self.network.layers().len(), n, &[], &[], activations);
                     self.answer(activations, n, &mut output.logits, &mut output.boxes);
                 });
             }),
@@ -119,7 +120,7 @@ impl Forward {
                         self.reserve(activations, 1);
                         match &self.chain {
                             Some(chain) => self.spread(chain, photo, activations),
-                            None => self.run_photo(photo, self.network.layers().len(), activations),
+                            None => self.run_photo(photo, self.network.layers().len(), &[], activations),
                         }
                         self.answer(activations, 1, logits, boxes);
                     });
@@ -161,9 +162,9 @@ impl Forward {
                     Some(chain) => {
                         let out = &mut activations.layers[chain.layers() - 1][..chain.out_len()];
                         chain.infer(photo, 1, &self.maps, out);
-                        self.run_layers(chain.layers()..end, 1, &[], activations);
+                        self.run_layers(chain.layers()..end, 1, &[], layers, activations);
                     }
-                    None => self.run_photo(photo, end, activations),
+                    None => self.run_photo(photo, end, layers, activations),
                 }
                 for (out, layer) in parts.into_iter().zip(layers) {
                     out.copy_from_slice(&activations.layers[*layer][..out.len()]);
@@ -193,10 +194,21 @@ impl Forward {
         }
     }
 
-    /// Runs some layers one after the other; `photo` is planar.
-    fn run_layers(&self, range: Range<usize>, n: usize, photo: &[f32], activations: &mut Activations) {
+    /// Runs some layers one after the other; `photo` is planar. A convolution and the activation behind it are one pass,
+    /// unless the convolution's own output is `asked` for.
+    fn run_layers(
+        &self,
+        range: Range<usize>,
+        n: usize,
+        photo: &[f32],
+        asked: &[usize],
+        activations: &mut Activations,
+    ) {
         let Activations { layers, winners, .. } = activations;
-        for i in range {
+        let mut range = range;
+        while let Some(i) = range.next() {
+            let behind = self.network.activation_behind(i);
+            let activation = behind.filter(|_| range.contains(&(i + 1)) && !asked.contains(&i));
             let (before, rest) = layers.split_at_mut(i);
             let read = |source: &Source| {
                 let x = match source {
@@ -206,20 +218,23 @@ impl Forward {
                 &x[..n * self.network.source_shape(*source).len()]
             };
             let inputs: Vec<&[f32]> = self.network.layers()[i].inputs.iter().map(read).collect();
-            let y = &mut rest[0][..n * self.network.shape(i).len()];
-            run_layer(&self.network, &self.weights, i, n, &inputs, y, winners);
+            let y = &mut rest[usize::from(activation.is_some())][..n * self.network.shape(i).len()];
+            run_layer(&self.network, &self.weights, (i, activation), n, &inputs, y, winners);
+            if activation.is_some() {
+                range.next();
+            }
         }
     }
 
     /// One photo through the layers before `end` by the general kernels.
-    fn run_photo(&self, photo: Photos, end: usize, activations: &mut Activations) {
+    fn run_photo(&self, photo: Photos, end: usize, asked: &[usize], activations: &mut Activations) {
         match photo {
-            Photos::Floats(values) => self.run_layers(0..end, 1, values, activations),
+            Photos::Floats(values) => self.run_layers(0..end, 1, values, asked, activations),
             Photos::Bytes(bytes) => {
                 let mut planar = std::mem::take(&mut activations.photo);
                 planar.resize(bytes.len(), 0.0);
                 photo::to_planar(bytes, &mut planar);
-                self.run_layers(0..end, 1, &planar, activations);
+                self.run_layers(0..end, 1, &planar, asked, activations);
                 activations.photo = planar;
             }
         }
@@ -283,7 +298,7 @@ impl Forward {
             linear::forward_one(x, w, &self.param(index, "bias")[part], y);
         } else {
             let mut winners = vec![0; if matches!(layer.op, Op::MaxPool2d(_)) { y_len } else { 0 }];
-            run_layer(&self.network, &self.weights, index, 1, &inputs, y, &mut winners);
+            run_layer(&self.network, &self.weights, (index, None), 1, &inputs, y, &mut winners);
         }
     }
 
@@ -292,11 +307,11 @@ impl Forward {
     }
 }
 
-/// A layer by the general kernels, over n photos.
+/// A layer by the general kernels, over n photos; of a convolution with what is done with its outputs.
 pub(crate) fn run_layer(
     network: &Network,
     weights: &Weights,
-    index: usize,
+    (index, activation): (usize, Option<Activation>),
     n: usize,
     inputs: &[&[f32]],
     y: &mut [f32],
@@ -318,7 +333,8 @@ pub(crate) fn run_layer(
         }
         Op::Conv2d(conv) => {
             let shape = ConvShape { in_channels: channels, in_size, conv: conv.clone() };
-            conv2d::forward(&shape, n, x, param("weight"), param("bias"), y);
+            let activation = activation.unwrap_or(Activation::None);
+            conv2d::activated(&shape, activation, n, x, param("weight"), param("bias"), y);
         }
         Op::MaxPool2d(pool) => {
             let winners = &mut winners[..y.len()];

@@ -26,7 +26,7 @@ pub struct Tape {
     weights: Weights,
     photos: usize,
     planar: Vec<f32>,
-    /// Every layer's output; an activation's is the one of the convolution before it, changed where it lies.
+    /// Every layer's output; a convolution's is only kept with what the activation behind it makes of it.
     values: Vec<Vec<f32>>,
     gradients: Vec<Option<Vec<f32>>>,
     /// Buffers of gradients that have been used.
@@ -44,7 +44,7 @@ impl Tape {
             let known = match &layer.op {
                 Op::Normalize { .. } => layer.inputs == [Source::Input],
                 Op::Conv2d(_) | Op::Affine { .. } | Op::Add | Op::AvgPool2d(_) | Op::Flatten => true,
-                Op::Relu | Op::Relu6 => convolution_of(network, i).is_some(),
+                Op::Relu | Op::Relu6 => i > 0 && network.activation_behind(i - 1).is_some(),
                 _ => false,
             };
             if !known {
@@ -141,36 +141,25 @@ impl Tape {
         };
         let network = &self.network;
         for (i, layer) in network.layers()[..network.backbone_layers()].iter().enumerate() {
-            if let Some(convolution) = convolution_of(network, i) {
-                let mut y = std::mem::take(&mut self.values[convolution]);
-                let of_batch = &mut y[..n * network.shape(i).len()];
-                match layer.op {
-                    Op::Relu6 => relu::in_place6(of_batch),
-                    _ => relu::in_place(of_batch),
-                }
-                self.values[i] = y;
+            if matches!(layer.op, Op::Relu | Op::Relu6) {
+                // One pass with the convolution before it.
                 continue;
             }
-            // An activation has taken the buffer away.
-            let mut y = match activation_of(network, i) {
-                Some(activation) => std::mem::take(&mut self.values[activation]),
-                None => std::mem::take(&mut self.values[i]),
-            };
+            let activation = network.activation_behind(i);
+            let to = i + usize::from(activation.is_some());
+            let mut y = std::mem::take(&mut self.values[to]);
             grow(&mut y, n * network.shape(i).len());
-            let inputs: Vec<&[f32]> = layer
-                .inputs
-                .iter()
-                .map(|source| match source {
-                    Source::Input => planar,
-                    Source::Layer(j) => &self.values[*j][..n * network.shape(*j).len()],
-                })
-                .collect();
             let of_batch = &mut y[..n * network.shape(i).len()];
+            let inputs = layer.inputs.iter().map(|source| match source {
+                Source::Input => planar,
+                Source::Layer(j) => &self.values[*j][..n * network.shape(*j).len()],
+            });
+            let inputs: Vec<&[f32]> = inputs.collect();
             match layer.op {
                 Op::Add => add(inputs[0], inputs[1], of_batch),
-                _ => run_layer(network, &self.weights, i, n, &inputs, of_batch, &mut []),
+                _ => run_layer(network, &self.weights, (i, activation), n, &inputs, of_batch, &mut []),
             }
-            self.values[i] = y;
+            self.values[to] = y;
         }
         let mut from = 0;
         let out_len = self.out_len();
@@ -328,24 +317,6 @@ impl Tape {
         grow(&mut buffer, len);
         buffer
     }
-}
-
-/// The convolution whose output an activation changes where it lies: nobody else reads it.
-fn convolution_of(network: &Network, index: usize) -> Option<usize> {
-    let layer = &network.layers()[index];
-    let [Source::Layer(before)] = layer.inputs[..] else { return None };
-    let alone = || network.layers().iter().filter(|l| l.inputs.contains(&Source::Layer(before))).count() == 1;
-    let fits = matches!(layer.op, Op::Relu | Op::Relu6)
-        && before + 1 == index
-        && matches!(network.layers()[before].op, Op::Conv2d(_))
-        && alone();
-    fits.then_some(before)
-}
-
-/// The activation that changes a convolution's output where it lies.
-fn activation_of(network: &Network, index: usize) -> Option<usize> {
-    let next = index + 1;
-    (next < network.backbone_layers() && convolution_of(network, next) == Some(index)).then_some(next)
 }
 
 fn add(a: &[f32], b: &[f32], y: &mut [f32]) {

@@ -20,6 +20,7 @@ use rayon::prelude::*;
 
 use super::ConvShape;
 use super::gemm::{self, Mode, Rows, Strided};
+use super::relu::Activation;
 use super::shared::Shared;
 use patches::{Tile, with_buffers};
 
@@ -33,18 +34,36 @@ const PARTS: usize = 8;
 ///
 /// If a slice has not the length its shape says.
 pub fn forward(shape: &ConvShape, n: usize, x: &[f32], w: &[f32], b: &[f32], y: &mut [f32]) {
+    activated(shape, Activation::None, n, x, w, b, y);
+}
+
+/// [`forward`], and what is done with each output while it is in the cache.
+///
+/// # Panics
+///
+/// If a slice has not the length its shape says.
+pub fn activated(
+    shape: &ConvShape,
+    activation: Activation,
+    n: usize,
+    x: &[f32],
+    w: &[f32],
+    b: &[f32],
+    y: &mut [f32],
+) {
     let (in_len, out_len) = (shape.in_len(), shape.out_len());
     assert_eq!(x.len(), n * in_len, "input");
     assert_eq!(y.len(), n * out_len, "output");
     assert_eq!((w.len(), b.len()), (shape.weight_len(), shape.conv.out_channels), "weight and bias");
     if depthwise::fits(shape) {
-        return depthwise::forward(shape, x, w, b, y);
+        return depthwise::forward(shape, activation, x, w, b, y);
     }
     if pointwise::fits(shape) {
-        return pointwise::forward(shape, x, w, b, y);
+        return pointwise::forward(shape, activation, x, w, b, y);
     }
     if rows::fits(shape) {
         forward_rows(shape, n, x, w, |channel| b[channel], y);
+        y.par_chunks_mut(out_len).for_each(|y| activation.apply(y));
         return;
     }
     let tiles = Tile::all(shape);
@@ -75,6 +94,7 @@ pub fn forward(shape: &ConvShape, n: usize, x: &[f32], w: &[f32], b: &[f32], y: 
                     for (out, v) in out.iter_mut().zip(row) {
                         *out = v + b[channel];
                     }
+                    activation.apply(out);
                 }
             }
         });

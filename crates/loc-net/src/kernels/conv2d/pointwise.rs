@@ -4,9 +4,12 @@ use rayon::prelude::*;
 
 use crate::kernels::ConvShape;
 use crate::kernels::gemm::{self, Mode, Rows, Strided};
+use crate::kernels::relu::Activation;
 
 /// Output channels of a task: enough to be worth handing out, a multiple of the product's tile.
 const CHANNELS: usize = 48;
+/// Cells of a map that are finished before the next ones.
+const BLOCK: usize = 1024;
 /// Tasks that the gradient of few weights is parted into, whoever computes them.
 const TASKS: usize = 4;
 /// Cells of the maps whose products are summed before the next ones: as much of them as the second-level cache holds.
@@ -18,15 +21,33 @@ pub(super) fn fits(shape: &ConvShape) -> bool {
     (c.kernel, c.stride) == ((1, 1), (1, 1)) && (c.padding, c.extra) == ((0, 0), (0, 0)) && c.groups == 1
 }
 
-pub(super) fn forward(shape: &ConvShape, x: &[f32], w: &[f32], b: &[f32], y: &mut [f32]) {
+pub(super) fn forward(
+    shape: &ConvShape,
+    activation: Activation,
+    x: &[f32],
+    w: &[f32],
+    b: &[f32],
+    y: &mut [f32],
+) {
     let (cells, ins, outs) = (shape.in_size.0 * shape.in_size.1, shape.in_channels, shape.conv.out_channels);
     let photos = y.par_chunks_exact_mut(outs * cells).zip(x.par_chunks_exact(ins * cells));
     photos.for_each(|(y, x)| {
         y.par_chunks_mut(CHANNELS * cells).enumerate().for_each(|(task, y)| {
             let (first, count) = (task * CHANNELS, y.len() / cells);
-            y.chunks_exact_mut(cells).zip(&b[first..]).for_each(|(y, b)| y.fill(*b));
             let w = Strided { values: &w[first * ins..], row: ins, col: 1 };
-            gemm::multiply((count, cells, ins), w, Rows { values: x, row: cells }, y, cells, Mode::Add);
+            // A block of outputs is begun, summed and activated while it is in the cache.
+            for from in (0..cells).step_by(BLOCK) {
+                let len = BLOCK.min(cells - from);
+                let rows = |y: &mut [f32], f: &dyn Fn(usize, &mut [f32])| {
+                    y.chunks_exact_mut(cells)
+                        .enumerate()
+                        .for_each(|(row, y)| f(row, &mut y[from..from + len]));
+                };
+                rows(y, &|row, y| y.fill(b[first + row]));
+                let x = Rows { values: &x[from..], row: cells };
+                gemm::multiply((count, len, ins), w, x, &mut y[from..], cells, Mode::Add);
+                rows(y, &|_, y| activation.apply(y));
+            }
         });
     });
 }

@@ -1,5 +1,6 @@
 //! The plain twin of the convolution, generic over f32 and f64.
 
+use crate::kernels::relu::Activation;
 use crate::kernels::{ConvShape, Float};
 
 /// One term of the convolution: indices into output, input and weight, without the photo.
@@ -34,6 +35,20 @@ fn for_each_term(shape: &ConvShape, mut f: impl FnMut(Term)) {
             }
         }
     }
+}
+
+/// Plain form of [`super::activated`].
+pub fn activated<F: Float>(
+    shape: &ConvShape,
+    activation: Activation,
+    n: usize,
+    x: &[F],
+    w: &[F],
+    b: &[F],
+    y: &mut [F],
+) {
+    forward(shape, n, x, w, b, y);
+    activation.apply(y);
 }
 
 /// Plain form of [`super::forward`].

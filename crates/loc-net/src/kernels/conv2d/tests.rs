@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::{backward_input, backward_weights, forward, scalar};
 use crate::Conv2d;
 use crate::kernels::ConvShape;
+use crate::kernels::relu::Activation;
 use crate::kernels::testing::{
     assert_close, check_gradient, numbers, same_for_any_threads, single, weighted,
 };
@@ -51,6 +52,13 @@ fn compare(shape: &ConvShape, n: usize) {
     forward(shape, n, &x, &w, &b, &mut y);
     scalar::forward(shape, n, &v.x, &v.w, &v.b, &mut expected);
     assert_close("y", &y, &expected, 1e-5);
+    for activation in [Activation::Relu, Activation::Relu6] {
+        let mut activated = vec![7.0; gy.len()];
+        super::activated(shape, activation, n, &x, &w, &b, &mut activated);
+        let mut by_itself = y.clone();
+        activation.apply(&mut by_itself);
+        assert_eq!(activated, by_itself, "{activation:?}");
+    }
 
     let (mut gw, mut gb) = (vec![7.0; w.len()], vec![7.0; b.len()]);
     let (mut expected_w, mut expected_b) = (vec![7.0; w.len()], vec![7.0; b.len()]);

@@ -24,24 +24,28 @@ pub fn forward<F: Float + Send + Sync>(x: &[F], y: &mut [F]) {
     });
 }
 
-/// `y = max(y, 0)`, where it lies.
-pub fn in_place<F: Float + Send + Sync>(y: &mut [F]) {
-    y.par_chunks_mut(CHUNK).for_each(|y| {
-        for y in y {
-            *y = if *y < F::default() { F::default() } else { *y };
-        }
-    });
+/// What is done with each output of a convolution, in one pass with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activation {
+    /// Nothing.
+    None,
+    /// `max(y, 0)`.
+    Relu,
+    /// `min(max(y, 0), 6)`.
+    Relu6,
 }
 
-/// `y = min(max(y, 0), 6)`, where it lies.
-pub fn in_place6<F: Float + Send + Sync>(y: &mut [F]) {
-    let six = F::from(6u16);
-    y.par_chunks_mut(CHUNK).for_each(|y| {
-        for y in y {
-            let above = if *y < F::default() { F::default() } else { *y };
-            *y = if above > six { six } else { above };
+impl Activation {
+    /// Changes values where they lie, on this thread.
+    pub fn apply<F: Float>(self, y: &mut [F]) {
+        let six = F::from(6u16);
+        let above = |y: F| if y < F::default() { F::default() } else { y };
+        match self {
+            Self::None => {}
+            Self::Relu => y.iter_mut().for_each(|y| *y = above(*y)),
+            Self::Relu6 => y.iter_mut().for_each(|y| *y = if above(*y) > six { six } else { above(*y) }),
         }
-    });
+    }
 }
 
 /// `y = min(max(x, 0), 6)`.

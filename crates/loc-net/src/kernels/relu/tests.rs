@@ -1,8 +1,6 @@
 //! Relu: its values, its gradient beside and at the kink. The form is its own plain twin.
 
-use super::{
-    backward, backward_in_place, backward6, backward6_in_place, forward, forward6, in_place, in_place6,
-};
+use super::{Activation, backward, backward_in_place, backward6, backward6_in_place, forward, forward6};
 use crate::kernels::testing::{check_gradient, numbers, weighted};
 
 #[test]
@@ -19,11 +17,11 @@ fn values_and_the_gradient_at_zero() {
     assert_eq!(y[..4], [0.0, 2.0, 6.0, 6.0]);
     assert!(y[4].is_nan());
     let mut z = [-1.0f32, 2.0, 6.0, 9.0, f32::NAN];
-    in_place6(&mut z);
+    Activation::Relu6.apply(&mut z);
     assert_eq!(z[..4], [0.0, 2.0, 6.0, 6.0]);
     assert!(z[4].is_nan());
     let mut z = [-1.0f32, 9.0, f32::NAN];
-    in_place(&mut z);
+    Activation::Relu.apply(&mut z);
     assert_eq!(z[..2], [0.0, 9.0]);
     assert!(z[2].is_nan());
     let mut gx = [7.0f32; 3];

@@ -11,6 +11,7 @@ use rayon::prelude::*;
 use super::with_buffers;
 use crate::Conv2d;
 use crate::kernels::ConvShape;
+use crate::kernels::relu::Activation;
 
 /// Whether the form takes a convolution.
 pub(super) fn fits(shape: &ConvShape) -> bool {
@@ -166,7 +167,14 @@ fn scatter_plane(k: usize, frame: &Frame, w: &[f32], gy: &[f32], buffer: &mut [f
 /// Planes a task takes.
 const PLANES: usize = 8;
 
-pub(super) fn forward(shape: &ConvShape, x: &[f32], w: &[f32], b: &[f32], y: &mut [f32]) {
+pub(super) fn forward(
+    shape: &ConvShape,
+    activation: Activation,
+    x: &[f32],
+    w: &[f32],
+    b: &[f32],
+    y: &mut [f32],
+) {
     let (frame, k, channels) = (Frame::of(shape), shape.conv.kernel.0, shape.in_channels);
     let (from, to) = (frame.size.0 * frame.size.1, frame.out.0 * frame.out.1);
     let tasks = y.par_chunks_mut(PLANES * to).zip(x.par_chunks(PLANES * from)).enumerate();
@@ -177,6 +185,7 @@ pub(super) fn forward(shape: &ConvShape, x: &[f32], w: &[f32], b: &[f32], y: &mu
                 let channel = (task * PLANES + i) % channels;
                 frame.lay_in(x, buffer);
                 forward_plane(k, &frame, &w[channel * k * k..][..k * k], b[channel], buffer, y);
+                activation.apply(y);
             }
         });
     });
@@ -220,7 +229,7 @@ pub(super) fn input(shape: &ConvShape, w: &[f32], gy: &[f32], gx: &mut [f32]) {
     if let Some(adjoint) = adjoint(shape) {
         let k = shape.conv.kernel.0;
         let turned: Vec<f32> = w.chunks_exact(k * k).flat_map(|w| w.iter().rev().copied()).collect();
-        return forward(&adjoint, gy, &turned, &vec![0.0; shape.in_channels], gx);
+        return forward(&adjoint, Activation::None, gy, &turned, &vec![0.0; shape.in_channels], gx);
     }
     let (frame, k, channels) = (Frame::of(shape), shape.conv.kernel.0, shape.in_channels);
     let (from, to) = (frame.size.0 * frame.size.1, frame.out.0 * frame.out.1);
