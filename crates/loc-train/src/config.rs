@@ -120,14 +120,18 @@ pub struct Config {
     pub clip: f64,
     /// Decay of the running average of the weights that is judged and saved, 0 or more and below 1; 0: none.
     pub average: f64,
+    /// Share of the weights that training began with in those that are judged and saved, 0 or more and below 1; 0: none.
+    pub begin_share: f64,
     /// Share of the heads' features that are dropped in training, 0 or more and below 1.
     pub dropout: f64,
     /// How photos and boxes are moved in training.
     pub augment: Augment,
     /// Epochs without a better one after which training stops; 0: never.
     pub patience: usize,
-    /// Passes over the training photos, at least 1.
+    /// Epochs, at least 1.
     pub epochs: usize,
+    /// Steps that an epoch has at least, 1 or more: a set too small for them is gone through several times an epoch.
+    pub epoch_steps: usize,
     /// Photos a step, at least 1.
     pub batch: usize,
     /// `cpu` or `cuda:N`.
@@ -248,10 +252,12 @@ impl Default for Config {
             restarts: Vec::new(),
             clip: 0.0,
             average: 0.0,
+            begin_share: 0.0,
             dropout: 0.0,
             augment: Augment::default(),
             patience: 0,
             epochs: 30,
+            epoch_steps: 1,
             batch: 32,
             device: "cpu".into(),
             workers: 0,

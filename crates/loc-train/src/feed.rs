@@ -7,7 +7,7 @@ use loc_net::kernels::photo::Photos;
 use loc_net::{Forward, Network, Op, Source, Weights};
 
 use crate::event::Watch;
-use crate::{Event, TrainError};
+use crate::{Config, Event, TrainError};
 
 /// Photos that go through the backbone together.
 const AT_ONCE: usize = 32;
@@ -58,15 +58,24 @@ impl Feed {
         }
     }
 
-    /// One epoch, in an order drawn by (seed, epoch).
-    pub(crate) fn epoch(&self, seed: u64, epoch: u64, batch: usize, augment: &Augment) -> Batches<'_> {
+    /// One epoch, from 1 on, in orders drawn by (seed, pass): a small set is gone through as often as `epoch_steps` asks.
+    pub(crate) fn epoch<'a>(&'a self, config: &'a Config, epoch: usize) -> Batches<'a> {
+        let steps = self.len().div_ceil(config.batch);
+        let count = config.epoch_steps.div_ceil(steps.max(1));
+        let first = (epoch - 1) * count + 1;
+        let passes = (first..first + count).map(move |pass| self.pass(config, pass as u64));
+        Box::new(Passes { passes: Box::new(passes), current: None, left: count * steps })
+    }
+
+    /// Each sample once.
+    fn pass(&self, config: &Config, pass: u64) -> Batches<'_> {
         match self {
             Self::Photos(loader, device) => {
-                let batches = loader.epoch(seed, epoch, batch, augment);
+                let batches = loader.epoch(config.seed, pass, config.batch, &config.augment);
                 Box::new(batches.map(move |batch| Tensors::of(batch?, device)))
             }
             Self::Features(features) => {
-                features.batches(loader::order(features.samples, seed, epoch), epoch, batch)
+                features.batches(loader::order(features.samples, config.seed, pass), pass, config.batch)
             }
         }
     }
@@ -81,6 +90,33 @@ impl Feed {
         }
     }
 }
+
+/// The batches of some passes, each begun when the one before has ended.
+struct Passes<'a> {
+    passes: Box<dyn Iterator<Item = Batches<'a>> + 'a>,
+    current: Option<Batches<'a>>,
+    left: usize,
+}
+
+impl Iterator for Passes<'_> {
+    type Item = Result<Tensors, TrainError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(batch) = self.current.as_mut().and_then(Iterator::next) {
+                self.left = self.left.saturating_sub(1);
+                return Some(batch);
+            }
+            self.current = Some(self.passes.next()?);
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
+}
+
+impl ExactSizeIterator for Passes<'_> {}
 
 /// What a backbone made of photos and their moved copies.
 #[derive(Debug)]
@@ -145,9 +181,9 @@ impl Features {
         Ok(Self { layers, boxes, labels, indices, samples, copies, device: device.clone() })
     }
 
-    /// Each sample by a copy that changes from epoch to epoch.
-    fn batches(&self, order: Vec<usize>, epoch: u64, batch: usize) -> Batches<'_> {
-        let copy = |sample: usize| (epoch as usize + sample) % self.copies;
+    /// Each sample by a copy that changes from pass to pass.
+    fn batches(&self, order: Vec<usize>, pass: u64, batch: usize) -> Batches<'_> {
+        let copy = |sample: usize| (pass as usize + sample) % self.copies;
         self.batches_of(order.into_iter().map(|sample| copy(sample) * self.samples + sample).collect(), batch)
     }
 

@@ -8,9 +8,10 @@ use loc_data::{Dataset, Loader};
 use loc_model::Model;
 use loc_net::{Forward, Network, Weights};
 
+use crate::average::Average;
 use crate::event::Watch;
 use crate::feed::{Backbone, Features, Feed};
-use crate::optimizer::{Average, Optimizer};
+use crate::optimizer::Optimizer;
 use crate::step::{At, Learner};
 use crate::{Config, Event, TrainError};
 
@@ -82,7 +83,7 @@ pub(crate) fn learned(
     };
     let mut taken = 0;
     for epoch in 1..=config.epochs {
-        let batches = feed.epoch(config.seed, epoch as u64, config.batch, &config.augment);
+        let batches = feed.epoch(&config, epoch);
         let steps = batches.len();
         for (step, batch) in batches.enumerate() {
             learner.step(&batch?, At { epoch, step, steps, taken })?;

@@ -3,6 +3,7 @@
 //! [`Config`] says what is done, [`Run`] where it is recorded, [`train`] does it and [`evaluate`] judges it. The only
 //! crate that knows time. It emits [`Event`]s and prints nothing.
 
+mod average;
 mod checkpoint;
 mod config;
 mod disk;

@@ -51,8 +51,8 @@ pub fn lr_find(
     let (mut optimizer, loss) = (Optimizer::new(config), config.loss());
     let mut tried: Vec<Tried> = Vec::new();
     let (mut average, mut least) = (0.0, f64::INFINITY);
-    'epochs: for epoch in 1u64.. {
-        for batch in train.epoch(config.seed, epoch, config.batch, &config.augment) {
+    'epochs: for epoch in 1.. {
+        for batch in train.epoch(config, epoch) {
             let step = tried.len();
             if step == steps || stop.asked() {
                 break 'epochs;

@@ -1,9 +1,10 @@
 //! Going on with a run: from where it was interrupted or killed, or beyond its end.
 
+use crate::average::{Average, Beginning};
 use crate::checkpoint::{self, Found};
 use crate::event::Watch;
 use crate::lock::Lock;
-use crate::optimizer::{Average, Optimizer};
+use crate::optimizer::Optimizer;
 use crate::prepare::{Going, Prepared};
 use crate::record::sha256;
 use crate::run_dir::RunJson;
@@ -57,10 +58,14 @@ pub fn resume(
     // What is mended says the configuration that made it.
     prepared.file.recipe = Some(sha256(origin_before.config.as_bytes()));
     let average = Average::of(&prepared.model, config.average)?;
+    let mut beginning = Beginning::of(&prepared.model, config.begin_share)?;
     let mut optimizer = Optimizer::new(&config);
     if let Some(Found { whole, .. }) = &found {
         if let (Some(average), Some(saved)) = (&average, whole.average()) {
             average.model.set_weights(&saved)?;
+        }
+        if let (Some(beginning), Some(saved)) = (&mut beginning, whole.beginning()) {
+            beginning.weights = saved;
         }
         optimizer.restore(&whole.tensors, state.steps, &prepared.model)?;
     }
@@ -72,6 +77,7 @@ pub fn resume(
         prepared,
         optimizer,
         average,
+        beginning,
         state,
         on,
         stop,

@@ -123,6 +123,7 @@ struct Format {
 /// How the state's tensors are called: this, and the parameter's name.
 const PARAMETER: &str = "parameter.";
 const AVERAGE: &str = "average.";
+const BEGINNING: &str = "beginning.";
 
 /// A state read back.
 #[derive(Debug)]
@@ -142,13 +143,25 @@ impl Whole {
     pub(crate) fn average(&self) -> Option<Weights> {
         Some(strip(&self.tensors, AVERAGE)).filter(|average| !average.0.is_empty())
     }
+
+    /// What the run began with, if a share of it is kept.
+    pub(crate) fn beginning(&self) -> Option<Weights> {
+        Some(strip(&self.tensors, BEGINNING)).filter(|beginning| !beginning.0.is_empty())
+    }
 }
 
-/// All tensors of a state under names of their own.
-pub(crate) fn tensors(parameters: Weights, average: Option<Weights>, optimizer: Weights) -> Weights {
+/// All tensors of a state under names of their own: the parameters, their average and their beginning where there are
+/// any, and the optimizer's.
+pub(crate) fn tensors(
+    parameters: Weights,
+    [average, beginning]: [Option<Weights>; 2],
+    optimizer: Weights,
+) -> Weights {
     let mut all = optimizer;
-    all.0.extend(parameters.0.into_iter().map(|(name, w)| (format!("{PARAMETER}{name}"), w)));
-    all.0.extend(average.into_iter().flat_map(|a| a.0).map(|(name, w)| (format!("{AVERAGE}{name}"), w)));
+    for (prefix, weights) in [(PARAMETER, Some(parameters)), (AVERAGE, average), (BEGINNING, beginning)] {
+        let own = weights.into_iter().flat_map(|weights| weights.0);
+        all.0.extend(own.map(|(name, w)| (format!("{prefix}{name}"), w)));
+    }
     all
 }
 
@@ -239,7 +252,7 @@ mod tests {
     fn some_tensors() -> Weights {
         let weight = |v: f32| Weight { shape: vec![2, 1], data: vec![v, -v] };
         let one = |name: &str, v| Weights([(name.to_owned(), weight(v))].into());
-        tensors(one("w", 1.5), Some(one("w", 2.5)), one("first.w", 3.5))
+        tensors(one("w", 1.5), [Some(one("w", 2.5)), Some(one("w", 4.5))], one("first.w", 3.5))
     }
 
     #[test]

@@ -4,8 +4,9 @@ use loc_data::Dataset;
 use loc_model::loss::Losses;
 use loc_model::{Dropout, Model};
 
+use crate::average::Average;
 use crate::feed::Tensors;
-use crate::optimizer::{Average, Optimizer};
+use crate::optimizer::Optimizer;
 use crate::{Config, TrainError};
 
 /// What learns, and by which configuration.

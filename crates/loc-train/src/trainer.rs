@@ -5,11 +5,12 @@ use std::time::Instant;
 
 use loc_model::Model;
 
+use crate::average::{Average, Beginning};
 use crate::event::Watch;
 use crate::lock::Lock;
 use crate::metrics::{self, Evaluation};
 use crate::model_file::Metrics;
-use crate::optimizer::{Average, Optimizer};
+use crate::optimizer::Optimizer;
 use crate::prepare::Prepared;
 use crate::record::{Row, sha256};
 use crate::run_dir::{self, DatasetJson, Machine, RunJson, Versions};
@@ -71,6 +72,7 @@ pub fn train(
     Training {
         optimizer: Optimizer::new(config),
         average: Average::of(&prepared.model, config.average)?,
+        beginning: Beginning::of(&prepared.model, config.begin_share)?,
         origin: origin(config, &run, &prepared)?,
         state: State::begin(),
         config,
@@ -101,6 +103,7 @@ pub(crate) struct Training<'a> {
     pub(crate) prepared: Prepared,
     pub(crate) optimizer: Optimizer,
     pub(crate) average: Option<Average>,
+    pub(crate) beginning: Option<Beginning>,
     pub(crate) origin: Origin,
     pub(crate) state: State,
     pub(crate) on: &'a mut dyn FnMut(Event),
@@ -161,8 +164,7 @@ impl Training<'_> {
     /// The steps of the epoch in progress; false if a stop was asked for and the state is saved.
     fn learn(&mut self, began: Instant) -> Result<bool, TrainError> {
         let epoch = self.state.epoch;
-        let (seed, augment) = (self.config.seed, &self.config.augment);
-        let batches = self.prepared.train.epoch(seed, epoch as u64, self.config.batch, augment);
+        let batches = self.prepared.train.epoch(self.config, epoch);
         let steps = batches.len();
         let mut learner = Learner {
             config: self.config,
@@ -196,7 +198,7 @@ impl Training<'_> {
     /// Evaluates, records and saves the epoch whose steps are done.
     fn finish_epoch(&mut self, began: Instant) -> Result<Evaluation, TrainError> {
         let Prepared { dataset, split, val, .. } = &self.prepared;
-        let model = self.judged();
+        let model = self.judged()?;
         let baseline = metrics::baseline_only(dataset, &split.train, &split.val);
         let loss = self.config.loss();
         let batches = val.in_order(self.config.batch);
@@ -250,8 +252,9 @@ impl Training<'_> {
     }
 
     /// The model that is judged and saved.
-    fn judged(&self) -> &Model {
-        self.average.as_ref().map_or(&self.prepared.model, |average| &average.model)
+    fn judged(&self) -> Result<&Model, TrainError> {
+        let model = self.average.as_ref().map_or(&self.prepared.model, |average| &average.model);
+        self.beginning.as_ref().map_or(Ok(model), |beginning| beginning.mean_with(model))
     }
 
     /// Saves where it stands; the epoch that has just ended comes back if it is the best so far.
@@ -271,7 +274,9 @@ impl Training<'_> {
         }
         let saved = Saved { origin: self.origin.clone(), model: digest, state };
         let average = self.average.as_ref().map(|average| average.model.weights()).transpose()?;
-        let tensors = state::tensors(self.prepared.model.weights()?, average, self.optimizer.state()?);
+        let beginning = self.beginning.as_ref().map(|beginning| beginning.weights.clone());
+        let tensors =
+            state::tensors(self.prepared.model.weights()?, [average, beginning], self.optimizer.state()?);
         // A step on finite gradients can still be too long.
         if let Some((name, _)) = tensors.0.iter().find(|(_, w)| !w.data.iter().all(|v| v.is_finite())) {
             let what = format!("`{name}` is not finite");
@@ -287,6 +292,6 @@ impl Training<'_> {
         let mut file = self.prepared.file.clone();
         file.epoch = Some(self.state.epoch - 1);
         file.metrics = self.state.metrics;
-        checkpoint::model_bytes(&self.judged().weights()?, &file)
+        checkpoint::model_bytes(&self.judged()?.weights()?, &file)
     }
 }
