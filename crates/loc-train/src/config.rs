@@ -57,6 +57,9 @@ pub struct Config {
     pub begin: Option<String>,
     /// How many times a frozen backbone sees each training photo: as it is, and moved anew each further time; 1 or more.
     pub copies: usize,
+    /// Photos and moved copies that a frozen backbone sees in all, at least: a small set is seen oftener than `copies`, at
+    /// most forty times; 0 or more.
+    pub views: usize,
     /// Side of the network's square input, in pixels.
     pub imgsz: u32,
     /// How a photo of another shape is made to fit.
@@ -131,7 +134,7 @@ pub struct Config {
     /// Epochs, at least 1.
     pub epochs: usize,
     /// Steps that an epoch has at least, 1 or more: a set too small for them is gone through several times an epoch.
-    pub epoch_steps: usize,
+    pub least_steps: usize,
     /// Photos a step, at least 1.
     pub batch: usize,
     /// `cpu` or `cuda:N`.
@@ -223,6 +226,7 @@ impl Default for Config {
             backbone_lr: 1.0,
             begin: None,
             copies: 6,
+            views: 0,
             imgsz: 256,
             fit: Fit::Stretch,
             filter: Filter::Bilinear,
@@ -257,7 +261,7 @@ impl Default for Config {
             augment: Augment::default(),
             patience: 0,
             epochs: 30,
-            epoch_steps: 1,
+            least_steps: 1,
             batch: 32,
             device: "cpu".into(),
             workers: 0,
@@ -275,6 +279,13 @@ impl Config {
         let (i, k) = self.fold.as_ref()?.split_once('/')?;
         let (i, k) = (i.trim().parse().ok()?, k.trim().parse().ok()?);
         (k >= 2 && (1..=k).contains(&i)).then_some((i, k))
+    }
+
+    /// How many times a frozen backbone sees each of so many training photos.
+    #[must_use]
+    pub fn copies_of(&self, photos: usize) -> usize {
+        const MOST: usize = 40;
+        self.copies.max(self.views.div_ceil(photos.max(1)).min(MOST))
     }
 
     /// The losses as loc-model takes them.

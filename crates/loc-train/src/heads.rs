@@ -70,7 +70,7 @@ pub(crate) fn learned(
     watch: &mut Watch,
 ) -> Result<Weights, TrainError> {
     let Some(config) = beginning(config)? else { return Ok(initial) };
-    let loaders = [(loader, config.copies)];
+    let loaders = [(loader, config.copies_of(loader.len()))];
     let (model, [feed]) = frozen(&config, (layers, &initial), loaders, device, watch)?;
     let average = Average::of(&model, config.average)?;
     let mut optimizer = Optimizer::new(&config);

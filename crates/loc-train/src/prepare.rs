@@ -147,7 +147,7 @@ impl Prepared {
             }
         };
         let (model, train, val) = if frozen {
-            let loaders = [(&train, config.copies), (&val, 1)];
+            let loaders = [(&train, config.copies_of(train.len())), (&val, 1)];
             let (model, [train, val]) = heads::frozen(config, (&layers, &initial), loaders, &device, watch)?;
             (model, train, val)
         } else {

@@ -51,7 +51,7 @@ impl Config {
         }
         let counts = [
             ("epochs", self.epochs),
-            ("epoch_steps", self.epoch_steps),
+            ("least_steps", self.least_steps),
             ("batch", self.batch),
             ("step_every", self.step_every),
             ("copies", self.copies),

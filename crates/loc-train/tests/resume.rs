@@ -42,7 +42,7 @@ fn whatever_the_configuration_a_stopped_run_ends_in_the_same_bytes() {
         ("average", &[("average", "0.9"), ("dropout", "0.0")]),
         ("a share of the beginning", &[("begin_share", "0.3"), ("average", "0.9")]),
         ("a share of the beginning without average", &[("begin_share", "0.3"), ("average", "0.0")]),
-        ("several passes an epoch", &[("epoch_steps", "5"), ("average", "0.9")]),
+        ("several passes an epoch", &[("least_steps", "5"), ("average", "0.9")]),
         ("no average", &[("average", "0.0"), ("dropout", "0.5")]),
         (
             "augment",
