@@ -30,7 +30,7 @@ enum Plan {
 /// One batch's way there and back.
 #[derive(Debug)]
 enum Pass {
-    Chain(chain::Pass),
+    Chain(Box<chain::Pass>),
     Tape(Tape),
 }
 
@@ -161,7 +161,7 @@ impl Op {
         let shared = &self.convolutions.shared;
         let idle = lock(&shared.idle).pop();
         let mut pass = idle.unwrap_or_else(|| match &shared.plan {
-            Plan::Chain(chain) => Pass::Chain(chain::Pass::new(chain.clone())),
+            Plan::Chain(chain) => Pass::Chain(Box::new(chain::Pass::new(chain.clone()))),
             Plan::Tape(tape) => Pass::Tape(tape.clone()),
         });
         let storages: Vec<_> = self.params.iter().map(Tensor::storage_and_layout).collect();
