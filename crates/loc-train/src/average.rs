@@ -106,7 +106,7 @@ mod tests {
         for to in [4.0f32, 8.0] {
             model.vars()["class_out.bias"].set(&Tensor::new(&[to, 3.0], &Device::Cpu).unwrap()).unwrap();
             let mean = bias(beginning.mean_with(&model).unwrap());
-            assert_eq!(mean, [0.25 * 2.0 + 0.75 * f64::from(to), 0.25 * -1.0 + 0.75 * 3.0]);
+            assert_eq!(mean, [0.5 + 0.75 * f64::from(to), 2.25 - 0.25]);
         }
     }
 }

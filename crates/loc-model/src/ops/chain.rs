@@ -31,7 +31,7 @@ enum Plan {
 #[derive(Debug)]
 enum Pass {
     Chain(Box<chain::Pass>),
-    Tape(Tape),
+    Tape(Box<Tape>),
 }
 
 /// Calls the same of either.
@@ -162,7 +162,7 @@ impl Op {
         let idle = lock(&shared.idle).pop();
         let mut pass = idle.unwrap_or_else(|| match &shared.plan {
             Plan::Chain(chain) => Pass::Chain(Box::new(chain::Pass::new(chain.clone()))),
-            Plan::Tape(tape) => Pass::Tape(tape.clone()),
+            Plan::Tape(tape) => Pass::Tape(Box::new(tape.clone())),
         });
         let storages: Vec<_> = self.params.iter().map(Tensor::storage_and_layout).collect();
         let params = storages.iter().map(|storage| lent(self.name(), storage)).collect::<Result<Vec<_>>>()?;
