@@ -69,21 +69,9 @@ impl Beginning {
 #[cfg(test)]
 mod tests {
     use candle_core::Device;
-    use loc_net::{InputShape, NetworkConfig, Normalization};
 
     use super::*;
-
-    fn model() -> Model {
-        let input = InputShape { height: 188, width: 188 };
-        let network = NetworkConfig::five_conv(input, 2).build(&Normalization::IDENTITY).unwrap();
-        let weights = loc_model::init::weights(&network, loc_model::init::Scheme::He, 0);
-        Model::new(network, &weights, &Device::Cpu).unwrap()
-    }
-
-    fn bias(model: &Model) -> Vec<f64> {
-        let values: Vec<f32> = model.vars()["class_out.bias"].to_vec1().unwrap();
-        values.into_iter().map(f64::from).collect()
-    }
+    use crate::testing::{bias, model};
 
     #[test]
     fn the_average_follows_and_forgets_the_beginning() {

@@ -29,6 +29,8 @@ mod run_dir;
 mod schedule;
 mod state;
 mod step;
+#[cfg(test)]
+mod testing;
 mod trainer;
 
 pub use config::{Config, Initialisation, Keep, Normalize};
