@@ -341,3 +341,17 @@ impl Config {
         crate::record::hex(&Sha256::digest(self.mathematics().to_string()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Config;
+
+    #[test]
+    fn small_sets_are_seen_oftener_but_not_without_end() {
+        let config = Config { copies: 6, views: 5000, ..Config::default() };
+        for (photos, copies) in [(960, 6), (160, 32), (119, 40), (1, 40), (0, 40)] {
+            assert_eq!(config.copies_of(photos), copies, "of {photos} photos");
+        }
+        assert_eq!(Config { views: 0, ..config }.copies_of(10), 6);
+    }
+}
