@@ -90,6 +90,39 @@ fn a_small_set_is_gone_through_until_an_epoch_has_its_steps() {
 }
 
 #[test]
+fn each_member_of_a_soup_begins_where_the_first_began() {
+    let fixture = Fixture::new();
+    // All photos in one step, the same in every epoch: the second member comes to what the first did.
+    let still = "{ flip = 0.0, window = [1.0, 1.0], aspect = 0.0, brightness = 0.0, contrast = 0.0, saturation = 0.0, \
+                 tint = 0.0, grayscale = 0.0 }";
+    let plain = [
+        ("batch", "100"),
+        ("optimizer", "sgd"),
+        ("lr", "0.05"),
+        ("schedule", "constant"),
+        ("warmup", "0.0"),
+        ("average", "0.0"),
+        ("dropout", "0.0"),
+        ("augment", still),
+        ("keep", "all"),
+    ];
+    let weights = |path: &std::path::Path| loc_model::weights::load(path).unwrap().weights;
+    let apart = |name: &str, overrides: &[(&str, &str)]| {
+        let run = fixture.train(name, &[&plain, overrides].concat()).unwrap().run;
+        let (first, end) = (weights(&run.epoch(1)), weights(&run.last()));
+        let pairs = first.0.iter().flat_map(|(name, w)| w.data.iter().zip(end.values(name)));
+        pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+    };
+    let (alone, soup) = (apart("alone", &[]), apart("soup", &[("soup", "2")]));
+    assert!(alone > 1e-3, "a second epoch moves the weights by no more than {alone}");
+    assert!(soup < 1e-5, "the mean with the second member is {soup} from the first");
+    let layers =
+        [("epochs", "2"), ("soup", "3")].map(|(key, value)| Layer::value(format!("--{key}"), key, value));
+    let message = Config::resolve(None, &layers).unwrap_err().to_string();
+    assert!(message.contains("soup is 3") && message.contains("2 epochs"), "{message}");
+}
+
+#[test]
 fn bytes_do_not_depend_on_workers_and_threads() {
     let fixture = Fixture::new();
     let one = with_threads(1, || fixture.train("one", &[("workers", "1")])).unwrap();
