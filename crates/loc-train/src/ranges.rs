@@ -66,9 +66,6 @@ impl Config {
             let allowed = format!("growing numbers from 1, all below epochs ({}), are needed", self.epochs);
             return fail("restarts", &format!("{:?}", self.restarts), &allowed);
         }
-        if !self.epochs.is_multiple_of(self.soup) {
-            return fail("soup", &self.soup, &format!("its members share the {} epochs evenly", self.epochs));
-        }
         if self.soup > 1 && !self.restarts.is_empty() {
             return fail("restarts", &format!("{:?}", self.restarts), "a soup has its own");
         }

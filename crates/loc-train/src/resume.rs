@@ -95,11 +95,11 @@ pub fn resume(
         for warning in std::mem::take(&mut training.prepared.warnings) {
             (training.on)(Event::Warning(warning));
         }
-        let reason = format!(
-            "all {} epochs are done (hint: `--epochs {}` extends it)",
-            config.epochs,
-            config.epochs + 10
-        );
+        let hint = match config.soup {
+            1 => format!("`--epochs {}` extends it", config.epochs + 10),
+            _ => format!("`--init {}` starts a new run from its weights", training.run.last().display()),
+        };
+        let reason = format!("all {} epochs are done (hint: {hint})", config.epochs);
         return Err(TrainError::Resume { run: training.run.path().to_owned(), reason });
     }
     training.run.write_config(&config)?;
@@ -132,8 +132,8 @@ fn admit(
         }
         if config.soup > 1 {
             return Err(fail(format!(
-                "a soup of {} has members of one length: it cannot be extended (hint: `--init {}` starts a new run from its \
-                 weights)",
+                "its epochs are shared among the {} members of a soup: it cannot be extended (hint: `--init {}` starts a new \
+                 run from its weights)",
                 config.soup,
                 run.last().display()
             )));

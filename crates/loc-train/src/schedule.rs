@@ -56,23 +56,17 @@ impl Config {
 
     /// Whether a further member of a soup begins with this epoch.
     pub(crate) fn begins_anew(&self, epoch: usize) -> bool {
-        epoch > 1 && self.soup > 1 && (epoch - 1).is_multiple_of(self.member())
-    }
-
-    /// The epochs of a member.
-    fn member(&self) -> usize {
-        (self.epochs / self.soup.max(1)).max(1)
+        epoch > 1 && self.soup > 1 && self.part(epoch).0 == epoch - 1
     }
 
     /// The epochs before the part that an epoch is of, and those to its end.
     fn part(&self, epoch: usize) -> (usize, usize) {
-        if self.soup > 1 {
-            let len = self.member();
-            let begin = (epoch - 1) / len * len;
-            return (begin, begin + len);
-        }
-        let begin = self.restarts.iter().rev().find(|r| **r < epoch);
-        let end = self.restarts.iter().find(|r| **r >= epoch);
+        // No member without an epoch.
+        let members = self.soup.min(self.epochs);
+        let own: Vec<usize> = (1..members).map(|member| member * self.epochs / members).collect();
+        let restarts = if self.soup > 1 { &own } else { &self.restarts };
+        let begin = restarts.iter().rev().find(|r| **r < epoch);
+        let end = restarts.iter().find(|r| **r >= epoch);
         (begin.copied().unwrap_or(0), end.copied().unwrap_or(self.epochs))
     }
 }
@@ -102,6 +96,12 @@ mod tests {
             assert_eq!(soup.begins_anew(epoch), [5, 9].contains(&epoch), "epoch {epoch}");
             assert!(!alone.begins_anew(epoch));
         }
+        // Shared as evenly as it goes, among no more members than epochs.
+        let anew = |epochs, soup| {
+            let config = Config { epochs, soup, ..alone.clone() };
+            (1..=epochs).filter(|epoch| config.begins_anew(*epoch)).collect::<Vec<_>>()
+        };
+        assert_eq!((anew(10, 4), anew(2, 4), anew(1, 4)), (vec![3, 6, 8], vec![2], vec![]));
     }
 
     #[test]

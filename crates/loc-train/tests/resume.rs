@@ -31,7 +31,7 @@ fn a_run_stopped_at_any_step_and_resumed_has_the_same_bytes() {
 #[test]
 fn whatever_the_configuration_a_stopped_run_ends_in_the_same_bytes() {
     let fixture = Fixture::new();
-    let cases: [(&str, &[(&str, &str)]); 14] = [
+    let cases: [(&str, &[(&str, &str)]); 15] = [
         ("sgd", &[("optimizer", "sgd")]),
         ("momentum", &[("optimizer", "sgd"), ("momentum", "0.9"), ("weight_decay", "0.01")]),
         ("nesterov", &[("optimizer", "sgd"), ("momentum", "0.9"), ("nesterov", "true")]),
@@ -43,6 +43,7 @@ fn whatever_the_configuration_a_stopped_run_ends_in_the_same_bytes() {
         ("a share of the beginning", &[("begin_share", "0.3"), ("average", "0.9")]),
         ("a share of the beginning without average", &[("begin_share", "0.3"), ("average", "0.0")]),
         ("a soup", &[("soup", "2"), ("begin_share", "0.3"), ("optimizer", "adamw"), ("average", "0.9")]),
+        ("a soup of many", &[("soup", "5"), ("epochs", "5"), ("batch", "100"), ("average", "0.0")]),
         ("several passes an epoch", &[("least_steps", "5"), ("average", "0.9")]),
         ("no average", &[("average", "0.0"), ("dropout", "0.5")]),
         (
@@ -129,9 +130,11 @@ fn a_soup_is_not_extended() {
     let run = fixture.train("exp", &[("soup", "2"), ("schedule", "constant")]).unwrap().run;
     let before = last(&run);
     let message = extend(&run, "4").unwrap_err().to_string();
-    assert!(message.contains("a soup of 2") && message.contains("hint: `--init"), "{message}");
+    assert!(message.contains("2 members of a soup") && message.contains("hint: `--init"), "{message}");
     let message = go_on(&run, &[("epochs", "4")]).unwrap_err().to_string();
     assert!(message.contains("epochs: 2 → 4"), "{message}");
+    let message = go_on(&run, &[]).unwrap_err().to_string();
+    assert!(message.contains("epochs are done (hint: `--init"), "{message}");
     assert!(last(&run) == before, "the refusals changed nothing");
 }
 
