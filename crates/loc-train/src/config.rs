@@ -125,9 +125,9 @@ pub struct Config {
     pub average: f64,
     /// Share of the weights that training began with in those that are judged and saved, 0 or more and below 1; 0: none.
     pub begin_share: f64,
-    /// Members of a model soup: `epochs` are shared among so many trainings, but no more than there are epochs, each from the
-    /// weights that training began with, and the mean of what they came to is judged and saved; 1 or more. For fine-tuning: from random weights each comes
-    /// to others, whose mean is worth nothing.
+    /// Members of a model soup: `epochs` are shared among so many trainings, but no more than there are epochs, each from
+    /// the weights that training began with, and the mean of what they came to is judged and saved; 1 or more. For
+    /// fine-tuning: from random weights each comes to others, whose mean is worth nothing.
     pub soup: usize,
     /// Share of the heads' features that are dropped in training, 0 or more and below 1.
     pub dropout: f64,
