@@ -125,10 +125,6 @@ pub struct Config {
     pub average: f64,
     /// Share of the weights that training began with in those that are judged and saved, 0 or more and below 1; 0: none.
     pub begin_share: f64,
-    /// Members of a model soup: `epochs` are shared among so many trainings, but no more than there are epochs, each from
-    /// the weights that training began with, and the mean of what they came to is judged and saved; 1 or more. For
-    /// fine-tuning: from random weights each comes to others, whose mean is worth nothing.
-    pub soup: usize,
     /// Share of the heads' features that are dropped in training, 0 or more and below 1.
     pub dropout: f64,
     /// How photos and boxes are moved in training.
@@ -261,7 +257,6 @@ impl Default for Config {
             clip: 0.0,
             average: 0.0,
             begin_share: 0.0,
-            soup: 1,
             dropout: 0.0,
             augment: Augment::default(),
             patience: 0,

@@ -35,7 +35,6 @@ pub(crate) fn wrong(config: &Config) -> Option<(String, String)> {
     let allowed = match beginning(config) {
         Err(error) => error.to_string(),
         Ok(Some(first)) if first.backbone_lr > 0.0 => "it does not freeze the backbone".into(),
-        Ok(Some(first)) if first.soup > 1 => "it is a soup".into(),
         Ok(Some(first)) if (first.backbone, first.head) != (config.backbone, config.head) => {
             "it has another backbone or head".into()
         }

@@ -55,7 +55,6 @@ impl Config {
             ("batch", self.batch),
             ("step_every", self.step_every),
             ("copies", self.copies),
-            ("soup", self.soup),
         ];
         if let Some((key, value)) = counts.iter().find(|(_, value)| *value == 0) {
             return fail(key, value, "it must be at least 1");
@@ -65,9 +64,6 @@ impl Config {
         if !self.restarts.is_empty() && !parts.is_sorted_by(|a, b| a < b) {
             let allowed = format!("growing numbers from 1, all below epochs ({}), are needed", self.epochs);
             return fail("restarts", &format!("{:?}", self.restarts), &allowed);
-        }
-        if self.soup > 1 && !self.restarts.is_empty() {
-            return fail("restarts", &format!("{:?}", self.restarts), "a soup has its own");
         }
         if let Some((value, allowed)) = heads::wrong(self) {
             return fail("begin", &value, &allowed);

@@ -1,6 +1,6 @@
 //! Going on with a run: from where it was interrupted or killed, or beyond its end.
 
-use crate::average::{Average, Mean};
+use crate::average::{Average, Beginning};
 use crate::checkpoint::{self, Found};
 use crate::event::Watch;
 use crate::lock::Lock;
@@ -58,14 +58,14 @@ pub fn resume(
     // What is mended says the configuration that made it.
     prepared.file.recipe = Some(sha256(origin_before.config.as_bytes()));
     let average = Average::of(&prepared.model, config.average)?;
-    let mut mean = Mean::of(&prepared.model, &config)?;
+    let mut beginning = Beginning::of(&prepared.model, config.begin_share)?;
     let mut optimizer = Optimizer::new(&config);
     if let Some(Found { whole, .. }) = &found {
         if let (Some(average), Some(saved)) = (&average, whole.average()) {
             average.model.set_weights(&saved)?;
         }
-        if let (Some(mean), Some(saved)) = (&mut mean, whole.beginning()) {
-            (mean.beginning, mean.sum) = (saved, whole.sum());
+        if let (Some(beginning), Some(saved)) = (&mut beginning, whole.beginning()) {
+            beginning.weights = saved;
         }
         optimizer.restore(&whole.tensors, state.steps, &prepared.model)?;
     }
@@ -77,7 +77,7 @@ pub fn resume(
         prepared,
         optimizer,
         average,
-        mean,
+        beginning,
         state,
         on,
         stop,
@@ -95,11 +95,11 @@ pub fn resume(
         for warning in std::mem::take(&mut training.prepared.warnings) {
             (training.on)(Event::Warning(warning));
         }
-        let hint = match config.soup {
-            1 => format!("`--epochs {}` extends it", config.epochs + 10),
-            _ => format!("`--init {}` starts a new run from its weights", training.run.last().display()),
-        };
-        let reason = format!("all {} epochs are done (hint: {hint})", config.epochs);
+        let reason = format!(
+            "all {} epochs are done (hint: `--epochs {}` extends it)",
+            config.epochs,
+            config.epochs + 10
+        );
         return Err(TrainError::Resume { run: training.run.path().to_owned(), reason });
     }
     training.run.write_config(&config)?;
@@ -130,14 +130,6 @@ fn admit(
                 epochs + 10
             )));
         }
-        if config.soup > 1 {
-            return Err(fail(format!(
-                "its epochs are shared among the {} members of a soup: it cannot be extended (hint: `--init {}` starts a new \
-                 run from its weights)",
-                config.soup,
-                run.last().display()
-            )));
-        }
         if config.restarts.last() != Some(&epochs) {
             config.restarts.push(epochs);
         }
@@ -158,14 +150,14 @@ fn admit(
     let open = |key: &str| {
         let extended = config.restarts.last() == Some(&epochs) && finished;
         match key {
-            "epochs" => config.soup == 1 && (extended || !config.schedule.bound_to_the_end()),
+            "epochs" => extended || !config.schedule.bound_to_the_end(),
             "restarts" => extended,
             _ => false,
         }
     };
     let differing: Vec<&String> =
         keys.into_iter().filter(|key| old.get(*key) != new.get(*key) && !open(key)).collect();
-    if differing.iter().any(|key| *key == "epochs") && differing.len() == 1 && finished && config.soup == 1 {
+    if differing.iter().any(|key| *key == "epochs") && differing.len() == 1 && finished {
         return Err(fail(format!(
             "its cosine ends with epoch {epochs}: with {} epochs every step would have had another learning rate (hint: \
              `--schedule-from-here` begins a new cosine over the epochs that are added)",

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::Config;
 
 /// How the learning rate goes once it is warm. t is the share of the epochs that has passed, 0 to 1; where `restarts` part
-/// the epochs, t and the counting begin at 0 in each part, and warm is only the first. In a soup each member warms up.
+/// the epochs, t and the counting begin at 0 in each part, and warm is only the first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Schedule {
@@ -46,7 +46,6 @@ impl Config {
                 self.lr * (self.lr_final + (1.0 - self.lr_final) * (1.0 + (PI * t).cos()) / 2.0)
             }
         };
-        let passed = if self.soup > 1 { passed - begin as f64 } else { passed };
         if passed < self.warmup {
             lr * (passed + 1.0 / steps.max(1) as f64).min(self.warmup) / self.warmup
         } else {
@@ -54,19 +53,10 @@ impl Config {
         }
     }
 
-    /// Whether a further member of a soup begins with this epoch.
-    pub(crate) fn begins_anew(&self, epoch: usize) -> bool {
-        epoch > 1 && self.soup > 1 && self.part(epoch).0 == epoch - 1
-    }
-
     /// The epochs before the part that an epoch is of, and those to its end.
     fn part(&self, epoch: usize) -> (usize, usize) {
-        // No member without an epoch.
-        let members = self.soup.min(self.epochs);
-        let own: Vec<usize> = (1..members).map(|member| member * self.epochs / members).collect();
-        let restarts = if self.soup > 1 { &own } else { &self.restarts };
-        let begin = restarts.iter().rev().find(|r| **r < epoch);
-        let end = restarts.iter().find(|r| **r >= epoch);
+        let begin = self.restarts.iter().rev().find(|r| **r < epoch);
+        let end = self.restarts.iter().find(|r| **r >= epoch);
         (begin.copied().unwrap_or(0), end.copied().unwrap_or(self.epochs))
     }
 }
@@ -83,25 +73,6 @@ mod tests {
         for (epoch, lr) in [(1, 0.1), (10, 0.1), (11, 0.01), (20, 0.01), (21, 0.001)] {
             assert!((step.lr_at(epoch, 3, 10) - lr).abs() < 1e-12);
         }
-    }
-
-    #[test]
-    fn each_member_of_a_soup_has_the_whole_schedule() {
-        let alone =
-            Config { lr: 0.1, schedule: Schedule::Cosine, epochs: 4, warmup: 1.5, ..Config::default() };
-        let soup = Config { epochs: 12, soup: 3, ..alone.clone() };
-        for epoch in 1..=12 {
-            let own = (epoch - 1) % 4 + 1;
-            assert!((soup.lr_at(epoch, 3, 10) - alone.lr_at(own, 3, 10)).abs() < 1e-12, "epoch {epoch}");
-            assert_eq!(soup.begins_anew(epoch), [5, 9].contains(&epoch), "epoch {epoch}");
-            assert!(!alone.begins_anew(epoch));
-        }
-        // Shared as evenly as it goes, among no more members than epochs.
-        let anew = |epochs, soup| {
-            let config = Config { epochs, soup, ..alone.clone() };
-            (1..=epochs).filter(|epoch| config.begins_anew(*epoch)).collect::<Vec<_>>()
-        };
-        assert_eq!((anew(10, 4), anew(2, 4), anew(1, 4)), (vec![3, 6, 8], vec![2], vec![]));
     }
 
     #[test]

@@ -24,11 +24,8 @@ pub(crate) struct State {
     pub(crate) epoch: usize,
     /// Steps of it already done.
     pub(crate) step: usize,
-    /// Steps since the weights began, of a soup's member where there is one.
+    /// Steps of all epochs.
     pub(crate) steps: usize,
-    /// Members of the soup that have ended.
-    #[serde(default)]
-    pub(crate) ended: usize,
     /// Photos those steps saw, of the epoch in progress.
     pub(crate) seen: usize,
     /// Sums of their losses: total, class, box.
@@ -68,7 +65,6 @@ impl State {
             epoch: 1,
             step: 0,
             steps: 0,
-            ended: 0,
             seen: 0,
             sums: [0.0; 3],
             time: 0.0,
@@ -128,7 +124,6 @@ struct Format {
 const PARAMETER: &str = "parameter.";
 const AVERAGE: &str = "average.";
 const BEGINNING: &str = "beginning.";
-const SUM: &str = "sum.";
 
 /// A state read back.
 #[derive(Debug)]
@@ -149,27 +144,21 @@ impl Whole {
         Some(strip(&self.tensors, AVERAGE)).filter(|average| !average.0.is_empty())
     }
 
-    /// What the run began with, if a share of it is kept or it is begun anew.
+    /// What the run began with, if a share of it is kept.
     pub(crate) fn beginning(&self) -> Option<Weights> {
         Some(strip(&self.tensors, BEGINNING)).filter(|beginning| !beginning.0.is_empty())
     }
-
-    /// The sum of what the members of a soup came to that have ended.
-    pub(crate) fn sum(&self) -> Weights {
-        strip(&self.tensors, SUM)
-    }
 }
 
-/// All tensors of a state under names of their own: the parameters, their average, their beginning and the sum of members
-/// where there are any, and the optimizer's.
+/// All tensors of a state under names of their own: the parameters, their average and their beginning where there are
+/// any, and the optimizer's.
 pub(crate) fn tensors(
     parameters: Weights,
-    [average, beginning, sum]: [Option<Weights>; 3],
+    [average, beginning]: [Option<Weights>; 2],
     optimizer: Weights,
 ) -> Weights {
     let mut all = optimizer;
-    let named = [(PARAMETER, Some(parameters)), (AVERAGE, average), (BEGINNING, beginning), (SUM, sum)];
-    for (prefix, weights) in named {
+    for (prefix, weights) in [(PARAMETER, Some(parameters)), (AVERAGE, average), (BEGINNING, beginning)] {
         let own = weights.into_iter().flat_map(|weights| weights.0);
         all.0.extend(own.map(|(name, w)| (format!("{prefix}{name}"), w)));
     }
@@ -263,11 +252,7 @@ mod tests {
     fn some_tensors() -> Weights {
         let weight = |v: f32| Weight { shape: vec![2, 1], data: vec![v, -v] };
         let one = |name: &str, v| Weights([(name.to_owned(), weight(v))].into());
-        tensors(
-            one("w", 1.5),
-            [Some(one("w", 2.5)), Some(one("w", 4.5)), Some(one("w", 5.5))],
-            one("first.w", 3.5),
-        )
+        tensors(one("w", 1.5), [Some(one("w", 2.5)), Some(one("w", 4.5))], one("first.w", 3.5))
     }
 
     #[test]

@@ -4,9 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use loc_model::Model;
-use loc_net::Weights;
 
-use crate::average::{Average, Mean};
+use crate::average::{Average, Beginning};
 use crate::event::Watch;
 use crate::lock::Lock;
 use crate::metrics::{self, Evaluation};
@@ -73,7 +72,7 @@ pub fn train(
     Training {
         optimizer: Optimizer::new(config),
         average: Average::of(&prepared.model, config.average)?,
-        mean: Mean::of(&prepared.model, config)?,
+        beginning: Beginning::of(&prepared.model, config.begin_share)?,
         origin: origin(config, &run, &prepared)?,
         state: State::begin(),
         config,
@@ -104,7 +103,7 @@ pub(crate) struct Training<'a> {
     pub(crate) prepared: Prepared,
     pub(crate) optimizer: Optimizer,
     pub(crate) average: Option<Average>,
-    pub(crate) mean: Option<Mean>,
+    pub(crate) beginning: Option<Beginning>,
     pub(crate) origin: Origin,
     pub(crate) state: State,
     pub(crate) on: &'a mut dyn FnMut(Event),
@@ -165,9 +164,6 @@ impl Training<'_> {
     /// The steps of the epoch in progress; false if a stop was asked for and the state is saved.
     fn learn(&mut self, began: Instant) -> Result<bool, TrainError> {
         let epoch = self.state.epoch;
-        if self.state.step == 0 && self.config.begins_anew(epoch) {
-            self.begin_anew()?;
-        }
         let batches = self.prepared.train.epoch(self.config, epoch);
         let steps = batches.len();
         let mut learner = Learner {
@@ -197,18 +193,6 @@ impl Training<'_> {
             }
         }
         Ok(true)
-    }
-
-    /// A member of the soup has ended: the next one begins where it began.
-    fn begin_anew(&mut self) -> Result<(), TrainError> {
-        let Some(mean) = &mut self.mean else { return Ok(()) };
-        mean.add(self.average.as_ref().map_or(&self.prepared.model, |average| &average.model))?;
-        self.prepared.model.set_weights(&mean.beginning)?;
-        self.average = Average::of(&self.prepared.model, self.config.average)?;
-        self.optimizer = Optimizer::new(self.config);
-        self.state.steps = 0;
-        self.state.ended += 1;
-        Ok(())
     }
 
     /// Evaluates, records and saves the epoch whose steps are done.
@@ -252,7 +236,6 @@ impl Training<'_> {
         self.state = State {
             epoch: epoch + 1,
             steps: self.state.steps,
-            ended: self.state.ended,
             time: self.state.time,
             best: self.state.best.take(),
             rows: std::mem::take(&mut self.state.rows),
@@ -271,7 +254,7 @@ impl Training<'_> {
     /// The model that is judged and saved.
     fn judged(&self) -> Result<&Model, TrainError> {
         let model = self.average.as_ref().map_or(&self.prepared.model, |average| &average.model);
-        self.mean.as_ref().map_or(Ok(model), |mean| mean.with(model, self.state.ended))
+        self.beginning.as_ref().map_or(Ok(model), |beginning| beginning.mean_with(model))
     }
 
     /// Saves where it stands; the epoch that has just ended comes back if it is the best so far.
@@ -291,9 +274,9 @@ impl Training<'_> {
         }
         let saved = Saved { origin: self.origin.clone(), model: digest, state };
         let average = self.average.as_ref().map(|average| average.model.weights()).transpose()?;
-        let of_mean = |part: fn(&Mean) -> &Weights| self.mean.as_ref().map(|mean| part(mean).clone());
-        let means = [average, of_mean(|mean| &mean.beginning), of_mean(|mean| &mean.sum)];
-        let tensors = state::tensors(self.prepared.model.weights()?, means, self.optimizer.state()?);
+        let beginning = self.beginning.as_ref().map(|beginning| beginning.weights.clone());
+        let tensors =
+            state::tensors(self.prepared.model.weights()?, [average, beginning], self.optimizer.state()?);
         // A step on finite gradients can still be too long.
         if let Some((name, _)) = tensors.0.iter().find(|(_, w)| !w.data.iter().all(|v| v.is_finite())) {
             let what = format!("`{name}` is not finite");

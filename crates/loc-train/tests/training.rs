@@ -90,40 +90,6 @@ fn a_small_set_is_gone_through_until_an_epoch_has_its_steps() {
 }
 
 #[test]
-fn each_member_of_a_soup_begins_where_the_first_began() {
-    let fixture = Fixture::new();
-    // All photos in one step, the same in every epoch: the second member comes to what the first did, if it takes neither
-    // weights nor velocities nor an average from it.
-    let still = "{ flip = 0.0, window = [1.0, 1.0], aspect = 0.0, brightness = 0.0, contrast = 0.0, saturation = 0.0, \
-                 tint = 0.0, grayscale = 0.0 }";
-    let plain = [
-        ("batch", "100"),
-        ("optimizer", "sgd"),
-        ("momentum", "0.9"),
-        ("lr", "0.05"),
-        ("schedule", "constant"),
-        ("warmup", "0.0"),
-        ("dropout", "0.0"),
-        ("augment", still),
-        ("keep", "all"),
-    ];
-    let weights = |path: &std::path::Path| loc_model::weights::load(path).unwrap().weights;
-    let apart = |name: &str, overrides: &[(&str, &str)]| {
-        let run = fixture.train(name, &[&plain, overrides].concat()).unwrap().run;
-        let (first, end) = (weights(&run.epoch(1)), weights(&run.last()));
-        let pairs = first.0.iter().flat_map(|(name, w)| w.data.iter().zip(end.values(name)));
-        pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
-    };
-    for average in ["0.0", "0.9"] {
-        let average_of = ("average", average);
-        let alone = apart(&format!("alone-{average}"), &[average_of]);
-        let soup = apart(&format!("soup-{average}"), &[average_of, ("soup", "2")]);
-        assert!(alone > 1e-3, "a second epoch moves the weights by no more than {alone}");
-        assert!(soup < 1e-5, "the mean with the second member is {soup} from the first, average {average}");
-    }
-}
-
-#[test]
 fn bytes_do_not_depend_on_workers_and_threads() {
     let fixture = Fixture::new();
     let one = with_threads(1, || fixture.train("one", &[("workers", "1")])).unwrap();
