@@ -188,9 +188,12 @@ fn non_finite_weights_are_refused_unless_allowed() {
 #[test]
 fn what_loc_exports_is_run() {
     use loc_net::{Backbone, Head, InputShape, NetworkConfig};
-    for (backbone, head) in
-        [(Backbone::FiveConv, Head::Mlp), (Backbone::Compact, Head::Edges), (Backbone::Lite0, Head::Edges)]
-    {
+    for (backbone, head) in [
+        (Backbone::FiveConv, Head::Mlp),
+        (Backbone::Compact, Head::Edges),
+        (Backbone::Lite0, Head::Edges),
+        (Backbone::Lite0, Head::Edges4),
+    ] {
         let mut model = Model::of(ImageSize { width: 224, height: 224 }, &["a", "b", "c"], 3);
         model.config =
             NetworkConfig { input: InputShape { height: 224, width: 224 }, classes: 3, backbone, head };

@@ -15,7 +15,7 @@ use loc_net::{Backbone, Forward, Head, InputShape, Network, NetworkConfig, Norma
 /// The smallest inputs that each backbone admits, or nearly.
 const BACKBONES: [(Backbone, usize); 3] =
     [(Backbone::FiveConv, 190), (Backbone::Compact, 126), (Backbone::Lite0, 65)];
-const HEADS: [Head; 2] = [Head::Mlp, Head::Edges];
+const HEADS: [Head; 3] = [Head::Mlp, Head::Edges, Head::Edges4];
 
 fn all() -> impl Iterator<Item = (Network, Weights)> {
     let pairs = BACKBONES.into_iter().flat_map(|b| HEADS.into_iter().map(move |h| (b, h)));
@@ -23,15 +23,15 @@ fn all() -> impl Iterator<Item = (Network, Weights)> {
         let config =
             NetworkConfig { input: InputShape { height: side, width: side }, classes: 3, backbone, head };
         let network = config.build(&Normalization { mean: [0.4; 3], std: [0.3; 3] }).unwrap();
-        let mut weights = init::weights(&network, Scheme::He, 3);
+        // Of these no sum lies so near a kink of relu6 that rounding moves it over.
+        let mut weights = init::weights(&network, Scheme::He, 5);
         // A mean of capped numbers would be the standardisation's limit, where conventions of the gradient differ.
         let standards = weights.0.iter_mut().filter(|(name, _)| name.ends_with("_standard.weight"));
         standards.for_each(|(_, weight)| weight.data.iter_mut().for_each(|w| *w = 0.9));
         // The last layers begin so small that every box would be in the middle.
         for (name, weight) in &mut weights.0 {
-            if name.ends_with("_out.weight")
-                || ["left", "top", "right", "bottom"].iter().any(|e| name == &format!("box_{e}.weight"))
-            {
+            let last = ["_out", "_left", "_top", "_right", "_bottom"];
+            if last.iter().any(|end| name.strip_suffix(".weight").is_some_and(|layer| layer.ends_with(end))) {
                 weight.data.iter_mut().for_each(|w| *w *= 20.0);
             }
         }
@@ -119,9 +119,9 @@ fn gradients_are_those_of_candles_operations() {
                 let of = |gradients: &loc_model::Gradients| gradients.get(&param.name).unwrap();
                 match (of(&got), of(&expected)) {
                     (Some(got), Some(expected)) => {
-                        // Through fifty layers; a sum that rounding moves over a kink of relu6 changes a few terms.
+                        // Through fifty layers; rounding may choose another of two cells that are nearly the largest.
                         let error = norm(&(got - &expected).unwrap()) / norm(&expected).max(1e-6);
-                        assert!(error <= 3e-3, "{}: {error:e} of the norm", param.name);
+                        assert!(error <= 1e-3, "{}: {error:e} of the norm", param.name);
                     }
                     (None, None) => {}
                     (got, _) => {

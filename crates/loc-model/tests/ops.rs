@@ -35,6 +35,7 @@ fn op_of(kind: &str, geometry: &[i64], out_channels: usize) -> Op {
         "upsample" => Op::Upsample { size: (at(0), at(1)) },
         "profile" => Op::Profile(if at(0) == 3 { Axis::Rows } else { Axis::Columns }),
         "expectation" => Op::Expectation { bins: at(0) },
+        "mean" => Op::Mean { parts: at(0) },
         "sigmoid" => Op::Sigmoid,
         _ => panic!("unknown operation {kind}"),
     }
@@ -45,7 +46,7 @@ fn values_and_gradients_are_pytorchs() {
     let golden = golden("ops");
     let mut cases: Vec<&str> = golden.keys().filter_map(|k| k.strip_suffix("/geometry")).collect();
     cases.sort_unstable();
-    assert_eq!(cases.len(), 44, "the cases of ops.py");
+    assert_eq!(cases.len(), 45, "the cases of ops.py");
     for case in cases {
         let tensor = |name: &str| golden.get(&format!("{case}/{name}"));
         let geometry: Vec<i64> = tensor("geometry").unwrap().to_vec1().unwrap();
@@ -119,6 +120,7 @@ fn gradients_are_the_difference_quotients() {
         (Op::Profile(Axis::Rows), map()),
         (Op::Profile(Axis::Columns), map()),
         (Op::Expectation { bins: 5 }, vec![vec![2, 20]]),
+        (Op::Mean { parts: 3 }, vec![vec![2, 12]]),
         (Op::Sigmoid, vec![vec![3, 4]]),
         (Op::Normalize { mean: [0.5, 0.4, 0.3], std: [0.2, 0.3, 0.5] }, vec![vec![2, 3, 3, 2]]),
     ];

@@ -157,6 +157,10 @@ impl NetworkBuilder {
                 [n] if *bins > 1 && n > 0 && n.is_multiple_of(*bins) => Shape(vec![n / bins]),
                 _ => return Err(fail(format!("{input} are no distributions over {bins} places"))),
             },
+            Op::Mean { parts } => match input.0[..] {
+                [n] if *parts > 0 && n > 0 && n.is_multiple_of(*parts) => Shape(vec![n / parts]),
+                _ => return Err(fail(format!("{input} does not have {parts} equal parts"))),
+            },
             Op::Flatten => Shape(vec![input.len()]),
             Op::Linear { out_features } => {
                 let [features] = input.0[..] else {

@@ -50,6 +50,8 @@ pub enum Head {
     Mlp,
     /// One linear layer for the classes; for the box, distributions of its edges over the rows and columns of a map.
     Edges,
+    /// As `Edges`, with four of what reads the box, each trained by itself: the box is the mean of theirs.
+    Edges4,
 }
 
 /// Mean and standard deviation of each colour channel, in 0..1.

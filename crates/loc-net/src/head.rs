@@ -29,7 +29,8 @@ pub(crate) fn add(
 ) -> Result<(Source, Source), NetError> {
     match head {
         Head::Mlp => mlp(net, features.whole, classes),
-        Head::Edges => edges(net, features, classes),
+        Head::Edges => edges(net, features, classes, &["box"]),
+        Head::Edges4 => edges(net, features, classes, &["box1", "box2", "box3", "box4"]),
     }
 }
 
@@ -50,49 +51,65 @@ fn mlp(net: &mut NetworkBuilder, x: Source, classes: usize) -> Result<(Source, S
 }
 
 /// Edges as distributions over places (Li et al. 2020, Generalized Focal Loss), read from the profiles of a map that
-/// two scales make: rows say where top and bottom are, columns left and right. The classes are one linear layer on
-/// the whole.
+/// two scales make: rows say where top and bottom are, columns left and right. Of several readings the box is the mean.
+/// The classes are one linear layer on the whole.
 fn edges(
     net: &mut NetworkBuilder,
-    Features { fine, coarse, whole }: Features,
+    features: Features,
     classes: usize,
+    readings: &[&str],
 ) -> Result<(Source, Source), NetError> {
-    net.dropout(whole);
-    let logits = net.add("class_out", Op::Linear { out_features: classes }, whole)?;
-
-    let size = net.shape(fine).chw().map(|(_, h, w)| (h, w)).unwrap_or_default();
-    let mut x = net.add("box_fine", Op::Conv2d(Conv2d::square(WIDTH, 1)), fine)?;
-    if coarse != fine {
-        let narrow = net.add("box_coarse", Op::Conv2d(Conv2d::square(WIDTH, 1)), coarse)?;
-        let large = net.add("box_enlarged", Op::Upsample { size }, narrow)?;
-        x = net.join("box_sum", Op::Add, &[x, large])?;
+    net.dropout(features.whole);
+    let logits = net.add("class_out", Op::Linear { out_features: classes }, features.whole)?;
+    let mut places = Vec::new();
+    for reading in readings {
+        places.extend(read(net, features, reading)?);
     }
-    x = net.add("box_relu1", Op::Relu, x)?;
+    let places = net.join("box_edges", Op::Concat, &places)?; // [readings·4·17]
+    if let [_] = readings {
+        return Ok((logits, net.add("box", Op::Expectation { bins: BINS }, places)?)); // [4]
+    }
+    let each = net.add("box_each", Op::Expectation { bins: BINS }, places)?; // [readings·4]
+    Ok((logits, net.add("box", Op::Mean { parts: readings.len() }, each)?)) // [4]
+}
+
+/// Reads a box from two maps: of each edge the logits of its places `[17]`. `at` is what its layers' names begin with.
+fn read(
+    net: &mut NetworkBuilder,
+    Features { fine, coarse, .. }: Features,
+    at: &str,
+) -> Result<[Source; 4], NetError> {
+    let size = net.shape(fine).chw().map(|(_, h, w)| (h, w)).unwrap_or_default();
+    let mut x = net.add(&format!("{at}_fine"), Op::Conv2d(Conv2d::square(WIDTH, 1)), fine)?;
+    if coarse != fine {
+        let narrow = net.add(&format!("{at}_coarse"), Op::Conv2d(Conv2d::square(WIDTH, 1)), coarse)?;
+        let large = net.add(&format!("{at}_enlarged"), Op::Upsample { size }, narrow)?;
+        x = net.join(&format!("{at}_sum"), Op::Add, &[x, large])?;
+    }
+    x = net.add(&format!("{at}_relu1"), Op::Relu, x)?;
     net.dropout(x);
     let around = Conv2d { padding: (1, 1), ..Conv2d::square(WIDTH, 3) };
-    x = net.add("box_mix", Op::Conv2d(around), x)?;
-    x = net.add("box_relu2", Op::Relu, x)?; // [32, h, w]
+    x = net.add(&format!("{at}_mix"), Op::Conv2d(around), x)?;
+    x = net.add(&format!("{at}_relu2"), Op::Relu, x)?; // [32, h, w]
 
     let mut profile = |name: &str, axis: Axis| {
         let (kernel, padding) = match axis {
             Axis::Rows => ((3, 1), (1, 0)),
             Axis::Columns => ((1, 3), (0, 1)),
         };
-        let mut x = net.add(&format!("box_{name}_profile"), Op::Profile(axis), x)?; // [64, h, 1] or [64, 1, w]
+        let mut x = net.add(&format!("{at}_{name}_profile"), Op::Profile(axis), x)?; // [64, h, 1] or [64, 1, w]
         let along = Conv2d { kernel, padding, ..Conv2d::square(WIDTH, 1) };
-        x = net.add(&format!("box_{name}"), Op::Conv2d(along), x)?;
-        x = net.add(&format!("box_{name}_relu"), Op::Relu, x)?;
-        x = net.add(&format!("box_{name}_flat"), Op::Flatten, x)?; // [32·h] or [32·w]
+        x = net.add(&format!("{at}_{name}"), Op::Conv2d(along), x)?;
+        x = net.add(&format!("{at}_{name}_relu"), Op::Relu, x)?;
+        x = net.add(&format!("{at}_{name}_flat"), Op::Flatten, x)?; // [32·h] or [32·w]
         net.dropout(x);
         Ok::<_, NetError>(x)
     };
     let (rows, columns) = (profile("rows", Axis::Rows)?, profile("columns", Axis::Columns)?);
-    let mut places = Vec::new();
-    for (edge, from) in [("left", columns), ("top", rows), ("right", columns), ("bottom", rows)] {
-        places.push(net.add(&format!("box_{edge}"), Op::Linear { out_features: BINS }, from)?);
-    }
-    let places = net.join("box_edges", Op::Concat, &places)?; // [4·17]
-    Ok((logits, net.add("box", Op::Expectation { bins: BINS }, places)?)) // [4]
+    let mut edge = |name: &str, from: Source| {
+        net.add(&format!("{at}_{name}"), Op::Linear { out_features: BINS }, from) // [17]
+    };
+    Ok([edge("left", columns)?, edge("top", rows)?, edge("right", columns)?, edge("bottom", rows)?])
 }
 
 /// The mean of each channel as a vector.

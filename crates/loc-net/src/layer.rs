@@ -177,6 +177,11 @@ pub enum Op {
         /// Values of a distribution, 2 or more.
         bins: usize,
     },
+    /// The mean of the parts of a vector, which lie one behind the other: of `[parts·n]` it makes `[n]`.
+    Mean {
+        /// How many, 1 or more.
+        parts: usize,
+    },
 }
 
 /// Where a layer reads.
@@ -310,13 +315,17 @@ impl Network {
         self.shapes[self.logits].len()
     }
 
-    /// Index of the layer whose output is the logits of the box's edges `[4·bins]`, and the bins, where edges are
-    /// distributions.
+    /// Index of the layer whose output is the logits of the box's edges `[4·bins]`, or of several boxes', whose mean the
+    /// box is, `[boxes·4·bins]`; and the bins. Nothing where edges are no distributions.
     #[must_use]
     pub fn edges(&self) -> Option<(usize, usize)> {
-        let layer = &self.layers[self.boxes];
-        match (&layer.op, layer.inputs[0]) {
-            (Op::Expectation { bins }, Source::Layer(edges)) => Some((edges, *bins)),
+        let of = |layer: &Layer| (layer.op.clone(), layer.inputs[0]);
+        let end = match of(&self.layers[self.boxes]) {
+            (Op::Mean { .. }, Source::Layer(each)) => of(&self.layers[each]),
+            end => end,
+        };
+        match end {
+            (Op::Expectation { bins }, Source::Layer(edges)) => Some((edges, bins)),
             _ => None,
         }
     }

@@ -20,6 +20,7 @@ fn beginning(config: &Config) -> Result<Option<Config>, TrainError> {
     let Some(recipe) = &config.begin else { return Ok(None) };
     let recipe = Config::resolve(Some(recipe), &[])?;
     Ok(Some(Config {
+        head: config.head,
         imgsz: config.imgsz,
         fit: config.fit,
         filter: config.filter,
@@ -35,9 +36,7 @@ pub(crate) fn wrong(config: &Config) -> Option<(String, String)> {
     let allowed = match beginning(config) {
         Err(error) => error.to_string(),
         Ok(Some(first)) if first.backbone_lr > 0.0 => "it does not freeze the backbone".into(),
-        Ok(Some(first)) if (first.backbone, first.head) != (config.backbone, config.head) => {
-            "it has another backbone or head".into()
-        }
+        Ok(Some(first)) if first.backbone != config.backbone => "it has another backbone".into(),
         Ok(_) => return None,
     };
     Some((name, allowed))

@@ -139,6 +139,12 @@ impl<'a> Builder<'a> {
                 x = mean;
                 ("Concat", vec![largest], vec![int("axis", 1)])
             }
+            Op::Mean { parts } => {
+                let each = self.network.shape(index).len();
+                let apart = self.sizes(&name, "apart", &[-1, size(*parts)?, size(each)?]);
+                x = self.step("Reshape", &name, "parts", vec![x, apart], vec![]);
+                ("ReduceMean", vec![], vec![ints("axes", &[1])?, int("keepdims", 0)])
+            }
             Op::Expectation { bins } => {
                 let edges = self.network.shape(index).len();
                 let places: Vec<f32> = (0..*bins).map(|bin| bin as f32 / (bins - 1) as f32).collect();

@@ -11,7 +11,7 @@ mod testing;
 use candle_core::{DType, Error, Shape, Tensor};
 
 pub use self::overlap::Overlap;
-use crate::{ModelError, ModelOutput};
+use crate::{ModelError, ModelOutput, ops};
 
 /// How wrong the class is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -37,7 +37,8 @@ pub enum BoxLoss {
     None,
 }
 
-/// Which losses, and how much each counts.
+/// Which losses, and how much each counts. Where the answer is the mean of several boxes, theirs is the mean of the
+/// losses of each.
 ///
 /// ```text
 /// boxes = coordinates + overlap_weight · overlap + edges_weight · distribution focal loss
@@ -124,21 +125,41 @@ impl LossConfig {
                 class::cross_entropy_on_probabilities(&output.logits, labels)?
             }
         };
-        let boxes = self.box_loss(output, boxes)?;
+        let boxes = match &output.edges {
+            Some(logits) if logits.dim(1)? > 4 => self.each_box_loss(logits, boxes)?,
+            edges => self.box_loss(&output.boxes, edges.as_ref(), boxes)?,
+        };
         let total = ((&class * self.class_weight)? + (&boxes * self.box_weight)?)?;
         Ok(Losses { total, class, boxes })
     }
 
-    fn box_loss(&self, output: &ModelOutput, boxes: &Tensor) -> Result<Tensor, ModelError> {
+    /// The mean of the losses of boxes whose mean the answer is: from the logits of their edges, `[N, boxes·4, B]`.
+    ///
+    /// Had only the mean a loss, they would learn to make up for each other, and not each to be right.
+    fn each_box_loss(&self, logits: &Tensor, boxes: &Tensor) -> Result<Tensor, ModelError> {
+        let (n, edges, bins) = logits.dims3()?;
+        let each = edges / 4;
+        let predicted =
+            ops::expectation(&logits.reshape((n, edges * bins))?, bins)?.reshape((n * each, 4))?;
+        let boxes = boxes.unsqueeze(1)?.broadcast_as((n, each, 4))?.reshape((n * each, 4))?;
+        self.box_loss(&predicted, Some(&logits.reshape((n * each, 4, bins))?), &boxes)
+    }
+
+    fn box_loss(
+        &self,
+        predicted: &Tensor,
+        edges: Option<&Tensor>,
+        boxes: &Tensor,
+    ) -> Result<Tensor, ModelError> {
         let mut sum = match self.boxes {
-            BoxLoss::Mse => boxes::mse(&output.boxes, boxes)?,
-            BoxLoss::SmoothL1 => boxes::smooth_l1(&output.boxes, boxes, self.beta)?,
-            BoxLoss::None => Tensor::zeros((), output.boxes.dtype(), output.boxes.device())?,
+            BoxLoss::Mse => boxes::mse(predicted, boxes)?,
+            BoxLoss::SmoothL1 => boxes::smooth_l1(predicted, boxes, self.beta)?,
+            BoxLoss::None => Tensor::zeros((), predicted.dtype(), predicted.device())?,
         };
         if let Some(kind) = self.overlap {
-            sum = (sum + (overlap::overlap(&output.boxes, boxes, kind)? * self.overlap_weight)?)?;
+            sum = (sum + (overlap::overlap(predicted, boxes, kind)? * self.overlap_weight)?)?;
         }
-        if let Some(logits) = output.edges.as_ref().filter(|_| self.edges_weight > 0.0) {
+        if let Some(logits) = edges.filter(|_| self.edges_weight > 0.0) {
             sum = (sum + (edges::distribution_focal(logits, boxes)? * self.edges_weight)?)?;
         }
         Ok(sum)
@@ -193,6 +214,30 @@ mod tests {
                 [losses.total, losses.class, losses.boxes].map(|t| t.to_scalar::<f64>().unwrap());
             assert!((total - (0.5 * class + 3.0 * boxes)).abs() < 1e-12);
         }
+    }
+
+    #[test]
+    fn boxes_whose_mean_the_answer_is_have_losses_of_their_own() {
+        let logits = Tensor::randn(0.0f64, 2.0, (3, 8, 5), &Device::Cpu).unwrap();
+        let each = ops::expectation(&logits.reshape((3, 40)).unwrap(), 5).unwrap();
+        let labels = Tensor::new(&[0u32, 1, 0], &Device::Cpu).unwrap();
+        let boxes = Tensor::rand(0.0f64, 1.0, (3, 4), &Device::Cpu).unwrap();
+        let config = LossConfig {
+            boxes: BoxLoss::SmoothL1,
+            overlap: Some(Overlap::Giou),
+            edges_weight: 0.5,
+            ..LossConfig::default()
+        };
+        let loss = |boxes_of: Tensor, edges: Tensor| {
+            let logits = Tensor::zeros((3, 2), DType::F64, &Device::Cpu).unwrap();
+            let out = ModelOutput { logits, boxes: boxes_of, edges: Some(edges) };
+            config.compute(&out, &labels, &boxes).unwrap().boxes.to_scalar::<f64>().unwrap()
+        };
+        let of = |i: usize| {
+            loss(each.narrow(1, 4 * i, 4).unwrap(), logits.narrow(1, 4 * i, 4).unwrap().contiguous().unwrap())
+        };
+        let together = loss(ops::mean(&each, 2).unwrap(), logits.clone());
+        assert!((together - (of(0) + of(1)) / 2.0).abs() < 1e-12, "{together}, {} and {}", of(0), of(1));
     }
 
     #[test]

@@ -75,7 +75,8 @@ pub struct ModelOutput {
     pub logits: Tensor,
     /// `[N, 4]`: x1, y1, x2, y2 of each box, in 0..1 of the input.
     pub boxes: Tensor,
-    /// `[N, 4, B]`: the logits of each edge's distribution over B places, where the box head makes them.
+    /// `[N, 4, B]`: the logits of each edge's distribution over B places, where the box head makes them. Where the box is
+    /// the mean of several, `[N, E, B]` with four edges for each.
     pub edges: Option<Tensor>,
 }
 
@@ -272,7 +273,10 @@ impl Model {
         let output =
             |index: usize| values[index].clone().ok_or_else(|| Error::Msg("an output was dropped".into()));
         let edges = match self.network.edges() {
-            Some((layer, bins)) => Some(output(layer)?.reshape(((), 4, bins))?),
+            Some((layer, bins)) => {
+                let edges = self.network.shape(layer).len() / bins;
+                Some(output(layer)?.reshape(((), edges, bins))?)
+            }
             None => None,
         };
         Ok(ModelOutput {

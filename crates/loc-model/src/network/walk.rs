@@ -106,6 +106,7 @@ impl Model {
                 (Op::Upsample { size }, _) => ops::upsample(x, *size)?,
                 (Op::Profile(axis), _) => ops::profile(x, *axis)?,
                 (Op::Expectation { bins }, _) => ops::expectation(x, *bins)?,
+                (Op::Mean { parts }, _) => ops::mean(x, *parts)?,
             };
             if fused.is_some() {
                 index += 2;

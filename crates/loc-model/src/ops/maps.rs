@@ -1,5 +1,5 @@
 //! The small operations of the heads, composed of Candle's own on every device: profiles, enlarging, expectations,
-//! dropout.
+//! means, dropout.
 
 use candle_core::{D, Result, Tensor};
 use loc_net::{Axis, kernels};
@@ -87,6 +87,20 @@ pub fn expectation(logits: &Tensor, bins: usize) -> Result<Tensor> {
     let places = Tensor::from_vec(places, (bins, 1), logits.device())?.to_dtype(logits.dtype())?;
     let moments = weights.matmul(&places)?;
     (moments / weights.sum_keepdim(D::Minus1)?)?.reshape((n, all / bins))
+}
+
+/// The mean of the parts of each row, which lie one behind the other.
+///
+/// # Shapes
+///
+/// x `[N, parts·n]`; the result is `[N, n]`.
+///
+/// # Errors
+///
+/// A Candle error if the shape does not fit or the device fails.
+pub fn mean(x: &Tensor, parts: usize) -> Result<Tensor> {
+    let (n, all) = x.dims2()?;
+    x.reshape((n, parts, all / parts))?.mean(1)
 }
 
 /// What a training step drops: each value with a probability, by a key; those that stay are scaled up, so that the mean

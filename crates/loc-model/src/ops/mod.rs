@@ -29,7 +29,7 @@ pub use conv2d::{activated, conv2d};
 pub use linear::linear;
 pub(crate) use linear::linear_to_sink;
 pub use loc_net::kernels::relu::Activation;
-pub use maps::{Dropout, affine, expectation, profile, upsample};
+pub use maps::{Dropout, affine, expectation, mean, profile, upsample};
 pub use maxpool2d::maxpool2d;
 pub use normalize::normalize;
 pub use relu::{relu, relu6};

@@ -52,6 +52,7 @@ pub(crate) fn apply(op: &Op, inputs: &[Tensor], form: Form) -> Result<Tensor> {
         (Op::Upsample { size }, [x]) => ops::upsample(x, *size),
         (Op::Profile(axis), [x]) => ops::profile(x, *axis),
         (Op::Expectation { bins }, [x]) => ops::expectation(x, *bins),
+        (Op::Mean { parts }, [x]) => ops::mean(x, *parts),
         (Op::Sigmoid, [x]) => ops::sigmoid(x),
         (Op::Normalize { mean, std }, [x]) => ops::normalize(x, *mean, *std),
         _ => panic!("{op:?} does not take {} inputs", inputs.len()),

@@ -96,6 +96,7 @@ def main(path):
     places = torch.linspace(0, 1, 7)
     mean = lambda x: (x.view(3, 4, 7).softmax(2) * places).sum(2)  # noqa: E731
     record(out, "expectation/seven", mean, {"x": torch.randn(3, 28) * 3}, [7])
+    record(out, "mean/three", lambda x: x.view(2, 3, 4).mean(1), {"x": torch.randn(2, 12)}, [3])
     save_file(out, path)
 
 

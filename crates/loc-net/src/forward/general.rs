@@ -69,6 +69,10 @@ pub(crate) fn run_layer(
             photos.for_each(|(x, y)| maps::profile(x, in_size, *axis, y));
         }
         Op::Expectation { bins } => maps::expectation(x, *bins, y),
+        Op::Mean { parts } => {
+            let photos = x.chunks_exact(shape.len()).zip(y.chunks_exact_mut(shape.len() / parts));
+            photos.for_each(|(x, y)| maps::mean(x, y));
+        }
         Op::Sigmoid => y.iter_mut().zip(x).for_each(|(y, x)| *y = 1.0 / (1.0 + (-x).exp())),
     }
 }

@@ -74,6 +74,16 @@ pub fn expectation(logits: &[f32], bins: usize, places: &mut [f32]) {
     }
 }
 
+/// The mean of the parts of `x` that are as long as `y`.
+pub fn mean(x: &[f32], y: &mut [f32]) {
+    y.fill(0.0);
+    for part in x.chunks_exact(y.len()) {
+        y.iter_mut().zip(part).for_each(|(y, x)| *y += x);
+    }
+    let parts = (x.len() / y.len()) as f32;
+    y.iter_mut().for_each(|y| *y /= parts);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,6 +115,13 @@ mod tests {
         assert!(y.iter().zip(rows.as_flattened()).all(|(a, b)| (a - b).abs() < 1e-6), "{y:?}");
         upsample(&[0.0, 1.0, 2.0, 3.0], (2, 2), (2, 2), &mut y[..4]);
         assert_eq!(y[..4], [0.0, 1.0, 2.0, 3.0]);
+    }
+
+    #[test]
+    fn means_are_of_all_parts() {
+        let mut y = [7.0; 2];
+        mean(&[1.0, 2.0, 3.0, 6.0, -1.0, 1.0], &mut y);
+        assert_eq!(y, [1.0, 3.0]);
     }
 
     #[test]
