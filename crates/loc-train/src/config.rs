@@ -129,6 +129,10 @@ pub struct Config {
     pub dropout: f64,
     /// How photos and boxes are moved in training.
     pub augment: Augment,
+    /// The last so many epochs, of the whole and of what extends it, move no photo: windows, `cutout` and `mix` rest, and of
+    /// a frozen backbone's views those of the photos as they are count. Zoomed photos teach what sizes and borders are
+    /// usual, and the validation photos are not zoomed; as YOLOX ends without its mosaics (Ge et al. 2021).
+    pub still_epochs: usize,
     /// Epochs without a better one after which training stops; 0: never.
     pub patience: usize,
     /// Epochs, at least 1.
@@ -258,6 +262,7 @@ impl Default for Config {
             average: 0.0,
             begin_share: 0.0,
             dropout: 0.0,
+            still_epochs: 0,
             augment: Augment::default(),
             patience: 0,
             epochs: 30,

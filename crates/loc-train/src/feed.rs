@@ -63,19 +63,26 @@ impl Feed {
         let steps = self.len().div_ceil(config.batch);
         let count = config.least_steps.div_ceil(steps.max(1));
         let first = (epoch - 1) * count + 1;
-        let passes = (first..first + count).map(move |pass| self.pass(config, pass as u64));
+        let still = config.is_still(epoch);
+        let passes = (first..first + count).map(move |pass| self.pass(config, pass as u64, still));
         Box::new(Passes { passes: Box::new(passes), current: None, left: count * steps })
     }
 
-    /// Each sample once.
-    fn pass(&self, config: &Config, pass: u64) -> Batches<'_> {
+    /// Each sample once; moved, unless it is to keep still.
+    fn pass(&self, config: &Config, pass: u64, still: bool) -> Batches<'_> {
         match self {
             Self::Photos(loader, device) => {
-                let batches = loader.epoch(config.seed, pass, config.batch, &config.augment);
+                let augment = if still { config.augment.still() } else { config.augment };
+                let batches = loader.epoch(config.seed, pass, config.batch, &augment);
                 Box::new(batches.map(move |batch| Tensors::of(batch?, device)))
             }
             Self::Features(features) => {
-                features.batches(loader::order(features.samples, config.seed, pass), pass, config.batch)
+                let order = loader::order(features.samples, config.seed, pass);
+                let rows = match still {
+                    true => order,
+                    false => order.into_iter().map(|sample| features.view(sample, pass)).collect(),
+                };
+                features.batches_of(rows, config.batch)
             }
         }
     }
@@ -181,10 +188,9 @@ impl Features {
         Ok(Self { layers, boxes, labels, indices, samples, copies, device: device.clone() })
     }
 
-    /// Each sample by a copy that changes from pass to pass.
-    fn batches(&self, order: Vec<usize>, pass: u64, batch: usize) -> Batches<'_> {
-        let copy = |sample: usize| (pass as usize + sample) % self.copies;
-        self.batches_of(order.into_iter().map(|sample| copy(sample) * self.samples + sample).collect(), batch)
+    /// The row of a sample by a copy that changes from pass to pass.
+    fn view(&self, sample: usize, pass: u64) -> usize {
+        (pass as usize + sample) % self.copies * self.samples + sample
     }
 
     fn batches_of(&self, rows: Vec<usize>, batch: usize) -> Batches<'_> {

@@ -150,7 +150,7 @@ fn admit(
     let open = |key: &str| {
         let extended = config.restarts.last() == Some(&epochs) && finished;
         match key {
-            "epochs" => extended || !config.schedule.bound_to_the_end(),
+            "epochs" => extended || !config.bound_to_the_end(),
             "restarts" => extended,
             _ => false,
         }
@@ -159,8 +159,8 @@ fn admit(
         keys.into_iter().filter(|key| old.get(*key) != new.get(*key) && !open(key)).collect();
     if differing.iter().any(|key| *key == "epochs") && differing.len() == 1 && finished {
         return Err(fail(format!(
-            "its cosine ends with epoch {epochs}: with {} epochs every step would have had another learning rate (hint: \
-             `--schedule-from-here` begins a new cosine over the epochs that are added)",
+            "its schedule ends with epoch {epochs}: with {} epochs steps before would have been others (hint: \
+             `--schedule-from-here` begins a new one over the epochs that are added)",
             config.epochs
         )));
     }

@@ -19,15 +19,19 @@ pub enum Schedule {
     Cosine,
 }
 
-impl Schedule {
-    /// Whether the number of epochs decides the rate of each step.
-    #[must_use]
-    pub fn bound_to_the_end(self) -> bool {
-        self == Self::Cosine
-    }
-}
-
 impl Config {
+    /// Whether the number of epochs decides what a step before the end does.
+    #[must_use]
+    pub fn bound_to_the_end(&self) -> bool {
+        self.schedule == Schedule::Cosine || self.still_epochs > 0
+    }
+
+    /// Whether an epoch (from 1) is one of the last, which move no photo.
+    #[must_use]
+    pub fn is_still(&self, epoch: usize) -> bool {
+        epoch + self.still_epochs > self.part(epoch).1
+    }
+
     /// The learning rate of a step (from 0) of an epoch (from 1) that has so many.
     ///
     /// For the first `warmup` epochs it grows, step by step, from nearly 0 to what the schedule says.
@@ -100,6 +104,10 @@ mod tests {
             let (got, expected) = (long.lr_at(epoch + 4, step, 3), anew.lr_at(epoch, step, 3));
             assert!((got - expected).abs() < 1e-15, "epoch {epoch}: {got} where {expected} is right");
         }
+        let still = Config { still_epochs: 2, ..long.clone() };
+        let last: Vec<usize> = (1..=10).filter(|epoch| still.is_still(*epoch)).collect();
+        assert_eq!(last, [3, 4, 9, 10], "of each part the last");
+        assert!((1..=10).all(|epoch| !long.is_still(epoch)));
         let step = Config { lr: 1.0, step_every: 3, schedule: Schedule::Step, ..long };
         assert_eq!([4, 5, 7, 8].map(|e| (step.lr_at(e, 0, 3) * 10.0).round()), [1.0, 10.0, 10.0, 1.0]);
     }

@@ -31,7 +31,7 @@ fn a_run_stopped_at_any_step_and_resumed_has_the_same_bytes() {
 #[test]
 fn whatever_the_configuration_a_stopped_run_ends_in_the_same_bytes() {
     let fixture = Fixture::new();
-    let cases: [(&str, &[(&str, &str)]); 13] = [
+    let cases: [(&str, &[(&str, &str)]); 14] = [
         ("sgd", &[("optimizer", "sgd")]),
         ("momentum", &[("optimizer", "sgd"), ("momentum", "0.9"), ("weight_decay", "0.01")]),
         ("nesterov", &[("optimizer", "sgd"), ("momentum", "0.9"), ("nesterov", "true")]),
@@ -48,6 +48,7 @@ fn whatever_the_configuration_a_stopped_run_ends_in_the_same_bytes() {
             "augment",
             &[("augment", "{ flip = 0.5, window = [0.5, 1.2], cutout = 0.5, mix = 0.5, brightness = 0.3 }")],
         ),
+        ("still at the end", &[("augment", "{ flip = 0.5, window = [0.5, 1.2] }"), ("still_epochs", "1")]),
     ];
     for (name, overrides) in cases {
         let whole = fixture.train("whole", overrides).unwrap().run;
@@ -120,6 +121,16 @@ fn a_finished_cosine_is_extended_from_where_it_ended_if_that_is_asked_for() {
     assert!(message.contains("3 of 3 epochs are done"), "{message}");
     extend(&stopped, "4").unwrap();
     assert!(fs::read_to_string(stopped.config()).unwrap().contains("restarts = [1, 3]"));
+}
+
+#[test]
+fn still_epochs_bind_a_run_to_its_end_as_a_cosine_does() {
+    let fixture = Fixture::new();
+    let still = [("schedule", "constant"), ("warmup", "0.0"), ("epochs", "1"), ("still_epochs", "1")];
+    let run = fixture.train("exp", &still).unwrap().run;
+    let message = go_on(&run, &[("epochs", "3")]).unwrap_err().to_string();
+    assert!(message.contains("ends with epoch 1") && message.contains("--schedule-from-here"), "{message}");
+    extend(&run, "3").unwrap();
 }
 
 #[test]

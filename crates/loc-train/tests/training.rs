@@ -90,6 +90,21 @@ fn a_small_set_is_gone_through_until_an_epoch_has_its_steps() {
 }
 
 #[test]
+fn still_epochs_move_no_photo() {
+    let fixture = Fixture::new();
+    let moved = "{ flip = 0.5, window = [0.5, 1.2], aspect = 0.2, cutout = 0.9, mix = 0.9, tint = 0.2 }";
+    let weights = |name: &str, augment: &str, still: &str| {
+        let run = fixture.train(name, &[("augment", augment), ("still_epochs", still)]).unwrap().run;
+        loc_model::weights::load(&run.last()).unwrap().weights
+    };
+    let all = weights("all", moved, "2");
+    let never = "{ flip = 0.5, window = [1.0, 1.0], aspect = 0.0, cutout = 0.0, mix = 0.0, tint = 0.2 }";
+    assert!(all == weights("never", never, "0"), "mirrored and coloured alone");
+    let end = weights("end", moved, "1");
+    assert!(end != all && end != weights("moved", moved, "0"));
+}
+
+#[test]
 fn bytes_do_not_depend_on_workers_and_threads() {
     let fixture = Fixture::new();
     let one = with_threads(1, || fixture.train("one", &[("workers", "1")])).unwrap();

@@ -137,7 +137,7 @@ fn end_to_end_the_backbone_moves_too() {
 fn a_run_that_begins_with_the_heads_is_two_runs_in_one() {
     let fixture = Fixture::new();
     let weights = |outcome: &Outcome| loc_model::weights::load(&outcome.run.last()).unwrap().weights;
-    let first = fixture.train_with("first", "transfer", "", &[], &mut |_, _| {}).unwrap();
+    let first = fixture.train_with("first", "transfer", "", &[("head", "edges4")], &mut |_, _| {}).unwrap();
     let init = first.run.last().display().to_string();
     let short = [("epochs", "1"), ("batch", "4")];
     let from_first = [&short[..], &[("init", &*init)]].concat();
@@ -164,6 +164,19 @@ fn a_run_that_begins_with_the_heads_is_two_runs_in_one() {
     })
     .unwrap();
     assert!(weights(&resumed) == weights(&both));
+}
+
+#[test]
+fn still_epochs_see_of_a_frozen_backbones_copies_those_as_they_are() {
+    let fixture = Fixture::new();
+    let weights = |name: &str, more: &[(&str, &str)]| {
+        let all = [&[("epochs", "2"), ("batch", "4"), ("views", "0")], more].concat();
+        let run = fixture.train_with(name, "transfer", "", &all, &mut |_, _| {}).unwrap().run;
+        loc_model::weights::load(&run.last()).unwrap().weights
+    };
+    let still = weights("still", &[("copies", "3"), ("still_epochs", "2")]);
+    assert!(still == weights("alone", &[("copies", "1")]));
+    assert!(still != weights("moved", &[("copies", "3")]));
 }
 
 #[test]

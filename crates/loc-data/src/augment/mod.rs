@@ -113,6 +113,12 @@ impl Augment {
         sizes.iter().all(|v| *v == 0.0) && window == [1.0; 2]
     }
 
+    /// The same without what moves or hides a part: photos are mirrored and coloured alone.
+    #[must_use]
+    pub fn still(&self) -> Self {
+        Self { window: [1.0; 2], aspect: 0.0, cutout: 0.0, mix: 0.0, ..*self }
+    }
+
     /// The first key whose value is out of range, and what is allowed.
     ///
     /// # Errors
