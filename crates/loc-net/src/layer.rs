@@ -319,13 +319,13 @@ impl Network {
     /// box is, `[boxes·4·bins]`; and the bins. Nothing where edges are no distributions.
     #[must_use]
     pub fn edges(&self) -> Option<(usize, usize)> {
-        let of = |layer: &Layer| (layer.op.clone(), layer.inputs[0]);
-        let end = match of(&self.layers[self.boxes]) {
-            (Op::Mean { .. }, Source::Layer(each)) => of(&self.layers[each]),
-            end => end,
+        let end = &self.layers[self.boxes];
+        let each = match (&end.op, end.inputs[0]) {
+            (Op::Mean { .. }, Source::Layer(each)) => &self.layers[each],
+            _ => end,
         };
-        match end {
-            (Op::Expectation { bins }, Source::Layer(edges)) => Some((edges, bins)),
+        match (&each.op, each.inputs[0]) {
+            (Op::Expectation { bins }, Source::Layer(edges)) => Some((edges, *bins)),
             _ => None,
         }
     }
