@@ -146,11 +146,15 @@ fn output_shape(node: &NodeProto, inputs: &[Known]) -> Result<Shape, String> {
         "ReduceMean" | "ReduceMax" => {
             let [along] = ints(node, "axes")?[..] else { return Err("one axis is needed".into()) };
             let along = usize::try_from(along).ok().filter(|d| *d < x.len()).ok_or("no such axis")?;
-            if int(node, "keepdims")? != 1 || x.contains(&0) {
+            if x.contains(&0) {
                 return Err(format!("cannot reduce {x:?}"));
             }
             let mut reduced = x.clone();
-            reduced[along] = 1;
+            match int(node, "keepdims")? {
+                0 => _ = reduced.remove(along),
+                1 => reduced[along] = 1,
+                other => return Err(format!("keepdims is {other}")),
+            }
             Ok(reduced)
         }
         _ => Ok(x.clone()),
