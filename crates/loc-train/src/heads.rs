@@ -1,7 +1,7 @@
 //! What a training end to end can begin with (`begin`): heads that have learned on the frozen backbone.
 //!
 //! From random heads the first gradients would shake what the backbone knows. On kept features the heads learn in the
-//! time of two epochs end to end.
+//! time of a few epochs end to end.
 
 use candle_core::Device;
 use loc_data::{Dataset, Loader};

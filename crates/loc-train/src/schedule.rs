@@ -21,14 +21,12 @@ pub enum Schedule {
 
 impl Config {
     /// Whether the number of epochs decides what a step before the end does.
-    #[must_use]
-    pub fn bound_to_the_end(&self) -> bool {
+    pub(crate) fn bound_to_the_end(&self) -> bool {
         self.schedule == Schedule::Cosine || self.still_epochs > 0
     }
 
     /// Whether an epoch (from 1) is one of the last, which move no photo.
-    #[must_use]
-    pub fn is_still(&self, epoch: usize) -> bool {
+    pub(crate) fn is_still(&self, epoch: usize) -> bool {
         epoch + self.still_epochs > self.part(epoch).1
     }
 

@@ -114,7 +114,7 @@ fn layer(network: &Network, index: usize) -> LayerInfo<'_> {
         Op::Upsample { size } => format!("enlarged to {}×{}", size.0, size.1),
         Op::Profile(Axis::Rows) => "mean and largest of each row".into(),
         Op::Profile(Axis::Columns) => "mean and largest of each column".into(),
-        Op::Mean { parts } => format!("mean of {parts}"),
+        Op::Mean { parts } => format!("mean of {parts} parts"),
         Op::Expectation { bins } => format!("mean of distributions over {bins} places"),
     };
     let of_layer = network.params().iter().filter(|p| p.layer == index);
