@@ -44,6 +44,17 @@ fn photos(network: &Network, n: usize) -> Tensor {
     ((random(&[n, c, h, w], 5, DType::F32) * 0.5).unwrap() + 0.5).unwrap()
 }
 
+/// What the backbone makes of `n` photos.
+fn kept(forward: &Forward, photos: Photos, n: usize) -> Input {
+    let (network, taps) = (forward.network(), forward.network().taps());
+    let features = forward.features(photos, n, &taps).unwrap();
+    let features = features.into_iter().zip(&taps).map(|(values, tap)| {
+        let dims = [&[n][..], &network.shape(*tap).0].concat();
+        Tensor::from_vec(values, dims, &Device::Cpu).unwrap()
+    });
+    Input::Features(features.collect())
+}
+
 #[test]
 fn prediction_and_training_walk_the_same_list() {
     for (network, weights) in all() {
@@ -70,13 +81,7 @@ fn heads_on_kept_features_say_what_the_whole_says() {
         let photos = photos(&network, 2);
         let flat: Vec<f32> = photos.flatten_all().unwrap().to_vec1().unwrap();
         let forward = Forward::new(network.clone(), weights.clone()).unwrap();
-        let taps = network.taps();
-        let features = forward.features(Photos::Floats(&flat), 2, &taps).unwrap();
-        let features = features.into_iter().zip(&taps).map(|(values, tap)| {
-            let dims = [&[2][..], &network.shape(*tap).0].concat();
-            Tensor::from_vec(values, dims, &Device::Cpu).unwrap()
-        });
-        let input = Input::Features(features.collect());
+        let input = kept(&forward, Photos::Floats(&flat), 2);
         let model = Model::with_frozen_backbone(network.clone(), &weights, &Device::Cpu).unwrap();
         let heads = network.params().iter().filter(|p| p.layer >= network.backbone_layers());
         assert_eq!(model.vars().len(), heads.count(), "only the heads are trained");
@@ -154,6 +159,26 @@ fn dropping_is_a_function_of_its_key_and_keeps_the_mean() {
     assert!(values.chunks(6).all(|map| map.iter().all(|v| *v == map[0])), "whole channels");
     let mean = values.iter().sum::<f32>() / values.len() as f32;
     assert!((mean - 1.0).abs() < 0.05, "{mean}");
+}
+
+#[test]
+fn the_same_is_dropped_whichever_layers_are_one_operation() {
+    let dropout = Some(Dropout { rate: 0.4, key: [3, 1, 2] });
+    for (network, weights) in all() {
+        let photos = photos(&network, 3);
+        let flat: Vec<f32> = photos.flatten_all().unwrap().to_vec1().unwrap();
+        let [kernels, composed] = FORMS.map(|form| {
+            let model = Model::with_form(network.clone(), &weights, &Device::Cpu, form).unwrap();
+            model.train(&Input::Images(photos.clone()), dropout).unwrap()
+        });
+        let forward = Forward::new(network.clone(), weights.clone()).unwrap();
+        let frozen = Model::with_frozen_backbone(network.clone(), &weights, &Device::Cpu).unwrap();
+        let kept = frozen.train(&kept(&forward, Photos::Floats(&flat), 3), dropout).unwrap();
+        for output in [kernels, kept] {
+            assert_close("logits", &output.logits, &composed.logits, 5e-5);
+            assert_close("boxes", &output.boxes, &composed.boxes, 5e-5);
+        }
+    }
 }
 
 #[cfg(feature = "onnx")]

@@ -50,17 +50,21 @@ impl Model {
         };
         let mut readers: Vec<usize> = (0..layers.len()).map(readers_of).collect();
         let mut values: Vec<Option<Tensor>> = vec![None; layers.len()];
+        let dropped = |index: usize, y: Tensor| match dropout {
+            Some(dropout) if layers[index].dropout => dropout.apply(&y, &layers[index].name),
+            _ => Ok(y),
+        };
         let mut index = 0;
         if let Some(convolutions) = convolutions {
             index = convolutions.layers();
             for (layer, output) in convolutions.apply(images, training, parameter)? {
-                values[layer] = Some(output);
+                values[layer] = Some(dropped(layer, output)?);
             }
         }
         if let Input::Features(features) = input {
             index = self.network.backbone_layers();
             for (layer, features) in self.taps(features)? {
-                values[layer] = Some(features.clone());
+                values[layer] = Some(dropped(layer, features.clone())?);
             }
         }
         while let Some(layer) = layers.get(index) {
@@ -113,10 +117,7 @@ impl Model {
             } else if activation != Activation::None {
                 index += 1;
             }
-            let y = match dropout {
-                Some(dropout) if layers[index].dropout => dropout.apply(&y, &layers[index].name)?,
-                _ => y,
-            };
+            let y = dropped(index, y)?;
             if readers[index] > 0 {
                 values[index] = Some(y);
             }
