@@ -125,6 +125,9 @@ pub struct Config {
     pub average: f64,
     /// Share of the weights that training began with in those that are judged and saved, 0 or more and below 1; 0: none.
     pub begin_share: f64,
+    /// Weight of the distance of what the class reads of a photo from what the network that training began with makes of it,
+    /// 0 or more; 0: none.
+    pub features_weight: f64,
     /// Share of the heads' features that are dropped in training, 0 or more and below 1.
     pub dropout: f64,
     /// How photos and boxes are moved in training.
@@ -261,6 +264,7 @@ impl Default for Config {
             clip: 0.0,
             average: 0.0,
             begin_share: 0.0,
+            features_weight: 0.0,
             dropout: 0.0,
             still_epochs: 0,
             augment: Augment::default(),

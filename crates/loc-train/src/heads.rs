@@ -79,6 +79,7 @@ pub(crate) fn learned(
         model: &model,
         optimizer: &mut optimizer,
         average: average.as_ref(),
+        anchor: None,
     };
     let mut taken = 0;
     for epoch in 1..=config.epochs {

@@ -4,6 +4,7 @@
 //! crate that knows time. It emits [`Event`]s and prints nothing.
 
 mod average;
+mod beginning;
 mod checkpoint;
 mod config;
 mod disk;

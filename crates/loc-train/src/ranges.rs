@@ -43,6 +43,7 @@ impl Config {
             ("clip", self.clip, from(self.clip), "it must be 0 or more"),
             ("average", self.average, below_one(self.average), "it must be 0 or more, below 1"),
             ("begin_share", self.begin_share, below_one(self.begin_share), "it must be 0 or more, below 1"),
+            ("features_weight", self.features_weight, from(self.features_weight), "it must be 0 or more"),
             ("dropout", self.dropout, below_one(self.dropout), "it must be 0 or more, below 1"),
             ("val", self.val, self.val > 0.0 && self.val < 1.0, "it must be above 0 and below 1"),
         ];

@@ -1,6 +1,7 @@
 //! Going on with a run: from where it was interrupted or killed, or beyond its end.
 
-use crate::average::{Average, Beginning};
+use crate::average::Average;
+use crate::beginning::Beginning;
 use crate::checkpoint::{self, Found};
 use crate::event::Watch;
 use crate::lock::Lock;
@@ -58,14 +59,12 @@ pub fn resume(
     // What is mended says the configuration that made it.
     prepared.file.recipe = Some(sha256(origin_before.config.as_bytes()));
     let average = Average::of(&prepared.model, config.average)?;
-    let mut beginning = Beginning::of(&prepared.model, config.begin_share)?;
+    let began = found.as_ref().and_then(|found| found.whole.beginning());
+    let beginning = Beginning::of(&prepared.model, began, &config)?;
     let mut optimizer = Optimizer::new(&config);
     if let Some(Found { whole, .. }) = &found {
         if let (Some(average), Some(saved)) = (&average, whole.average()) {
             average.model.set_weights(&saved)?;
-        }
-        if let (Some(beginning), Some(saved)) = (&mut beginning, whole.beginning()) {
-            beginning.weights = saved;
         }
         optimizer.restore(&whole.tensors, state.steps, &prepared.model)?;
     }

@@ -5,6 +5,7 @@ use loc_model::loss::Losses;
 use loc_model::{Dropout, Model};
 
 use crate::average::Average;
+use crate::beginning::Anchor;
 use crate::feed::Tensors;
 use crate::optimizer::Optimizer;
 use crate::{Config, TrainError};
@@ -17,6 +18,7 @@ pub(crate) struct Learner<'a> {
     pub(crate) model: &'a Model,
     pub(crate) optimizer: &'a mut Optimizer,
     pub(crate) average: Option<&'a Average>,
+    pub(crate) anchor: Option<&'a Anchor>,
 }
 
 /// Where in a training a step stands.
@@ -40,8 +42,7 @@ impl Learner<'_> {
     /// [`TrainError::NotFinite`] for a loss or a gradient that is not finite: nothing has moved then.
     pub(crate) fn step(&mut self, batch: &Tensors, at: At) -> Result<Losses, TrainError> {
         let Self { config, model, .. } = *self;
-        let output = model.train(&batch.input, dropout(config, at))?;
-        let losses = config.loss().compute(&output, &batch.labels, &batch.boxes)?;
+        let losses = self.losses(batch, dropout(config, at))?;
         let value = losses.total.to_scalar::<f32>()?;
         let not_finite = |what: String| {
             let file = |i: &usize| self.dataset.samples[*i].file.clone();
@@ -60,6 +61,18 @@ impl Learner<'_> {
             average.follow(model, at.taken + 1)?;
         }
         Ok(losses)
+    }
+
+    /// The losses of a batch; their total with what holds the features where they were.
+    fn losses(&self, batch: &Tensors, dropout: Option<Dropout>) -> Result<Losses, TrainError> {
+        let compute = |output| self.config.loss().compute(&output, &batch.labels, &batch.boxes);
+        let Some(anchor) = self.anchor else {
+            return Ok(compute(self.model.train(&batch.input, dropout)?)?);
+        };
+        let (output, features) = self.model.train_with(&batch.input, dropout, anchor.layer)?;
+        let losses = compute(output)?;
+        let held = anchor.loss(&batch.input, &features, dropout)?;
+        Ok(Losses { total: (&losses.total + held)?, ..losses })
     }
 }
 

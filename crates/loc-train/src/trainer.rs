@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use loc_model::Model;
 
-use crate::average::{Average, Beginning};
+use crate::average::Average;
+use crate::beginning::Beginning;
 use crate::event::Watch;
 use crate::lock::Lock;
 use crate::metrics::{self, Evaluation};
@@ -72,7 +73,7 @@ pub fn train(
     Training {
         optimizer: Optimizer::new(config),
         average: Average::of(&prepared.model, config.average)?,
-        beginning: Beginning::of(&prepared.model, config.begin_share)?,
+        beginning: Beginning::of(&prepared.model, None, config)?,
         origin: origin(config, &run, &prepared)?,
         state: State::begin(),
         config,
@@ -172,6 +173,7 @@ impl Training<'_> {
             model: &self.prepared.model,
             optimizer: &mut self.optimizer,
             average: self.average.as_ref(),
+            anchor: self.beginning.as_ref().and_then(|beginning| beginning.anchor.as_ref()),
         };
         for (step, batch) in batches.enumerate().skip(self.state.step) {
             let batch = batch?;

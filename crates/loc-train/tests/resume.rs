@@ -31,7 +31,7 @@ fn a_run_stopped_at_any_step_and_resumed_has_the_same_bytes() {
 #[test]
 fn whatever_the_configuration_a_stopped_run_ends_in_the_same_bytes() {
     let fixture = Fixture::new();
-    let cases: [(&str, &[(&str, &str)]); 14] = [
+    let cases: [(&str, &[(&str, &str)]); 15] = [
         ("sgd", &[("optimizer", "sgd")]),
         ("momentum", &[("optimizer", "sgd"), ("momentum", "0.9"), ("weight_decay", "0.01")]),
         ("nesterov", &[("optimizer", "sgd"), ("momentum", "0.9"), ("nesterov", "true")]),
@@ -41,6 +41,10 @@ fn whatever_the_configuration_a_stopped_run_ends_in_the_same_bytes() {
         ("cosine", &[("schedule", "cosine"), ("warmup", "1.5")]),
         ("average", &[("average", "0.9"), ("dropout", "0.0")]),
         ("a share of the beginning", &[("begin_share", "0.3"), ("average", "0.9")]),
+        (
+            "features held where they were",
+            &[("features_weight", "0.5"), ("average", "0.9"), ("dropout", "0.2")],
+        ),
         ("a share of the beginning without average", &[("begin_share", "0.3"), ("average", "0.0")]),
         ("several passes an epoch", &[("least_steps", "5"), ("average", "0.9")]),
         ("no average", &[("average", "0.0"), ("dropout", "0.5")]),

@@ -8,7 +8,9 @@ mod common;
 use std::path::Path;
 
 use common::{Fixture, last};
-use loc_train::{Config, Event, Layer, Provenance, Status, Stop, train};
+use loc_net::Forward;
+use loc_net::kernels::photo::Photos;
+use loc_train::{Config, Event, Layer, ModelFile, Provenance, Status, Stop, train};
 
 /// Runs `f` on a pool of its own.
 fn with_threads<R: Send>(threads: usize, f: impl FnOnce() -> R + Send) -> R {
@@ -102,6 +104,30 @@ fn still_epochs_move_no_photo() {
     assert!(all == weights("never", never, "0"), "mirrored and coloured alone");
     let end = weights("end", moved, "1");
     assert!(end != all && end != weights("moved", moved, "0"));
+}
+
+#[test]
+fn features_are_held_where_they_were() {
+    let fixture = Fixture::new();
+    let began = fixture.train("began", &[("epochs", "1")]).unwrap().run.last();
+    // What the class reads of a photo.
+    let features = |model: &Path| {
+        let found = loc_model::weights::load(model).unwrap();
+        let network = ModelFile::from_json(&found.metadata.unwrap()).unwrap().build().unwrap();
+        let photo: Vec<u8> = (0..network.input().len()).map(|i| (i * 7 % 251) as u8).collect();
+        let taps = network.taps();
+        let forward = Forward::new(network, found.weights).unwrap();
+        forward.features(Photos::Bytes(&photo), 1, &taps).unwrap().concat()
+    };
+    let before = features(&began);
+    let init = began.display().to_string();
+    let moved_by = |name: &str, weight: &str| -> f32 {
+        let overrides = [("init", &*init), ("features_weight", weight), ("average", "0.0")];
+        let after = features(&fixture.train(name, &overrides).unwrap().run.last());
+        before.iter().zip(after).map(|(before, after)| (before - after).powi(2)).sum()
+    };
+    let (free, held) = (moved_by("free", "0"), moved_by("held", "100"));
+    assert!(held < 0.5 * free, "{held} of {free}");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 pub mod boxes;
 pub mod class;
 pub mod edges;
+pub mod features;
 pub mod overlap;
 #[cfg(test)]
 mod testing;

@@ -229,6 +229,22 @@ impl Model {
         self.outputs(self.walk(input, Some(dropout), &[])?)
     }
 
+    /// As [`Model::train`]; the output of one layer comes too, of those that the heads read or have.
+    ///
+    /// # Errors
+    ///
+    /// As [`Model::forward`].
+    pub fn train_with(
+        &self,
+        input: &Input,
+        dropout: Option<Dropout>,
+        layer: usize,
+    ) -> Result<(ModelOutput, Tensor), ModelError> {
+        let values = self.walk(input, Some(dropout), &[layer])?;
+        let kept = values[layer].clone().ok_or_else(|| Error::Msg("an output was dropped".into()))?;
+        Ok((self.outputs(values)?, kept))
+    }
+
     /// Runs a batch without a backward pass to come: activations are dropped as soon as they have been read, and
     /// the output leads to no gradient. The values are those of [`Model::forward`].
     ///
