@@ -37,7 +37,7 @@ impl Beginning {
             share => Some((share, model.copy()?)),
         };
         let anchor = match anchored {
-            true => Anchor::of(model, &weights, config.features_weight)?,
+            true => Some(Anchor::of(model, &weights, config.features_weight)?),
             false => None,
         };
         Ok(Some(Self { weights, mean, anchor }))
@@ -49,9 +49,8 @@ impl Beginning {
     /// (Wortsman et al. 2022, Robust fine-tuning of zero-shot models).
     pub(crate) fn mean_with<'a>(&'a self, model: &'a Model) -> Result<&'a Model, TrainError> {
         let Some((share, mean)) = &self.mean else { return Ok(model) };
+        mean.set_weights(&self.weights)?;
         for (name, var) in mean.vars() {
-            let begin = Tensor::from_slice(self.weights.values(name), var.shape(), var.device())?;
-            var.set(&begin)?;
             scale_add(var, *share, &model.vars()[name], 1.0 - share)?;
         }
         Ok(mean)
@@ -73,12 +72,11 @@ pub(crate) struct Anchor {
 }
 
 impl Anchor {
-    fn of(model: &Model, weights: &Weights, weight: f64) -> Result<Option<Self>, TrainError> {
+    fn of(model: &Model, weights: &Weights, weight: f64) -> Result<Self, TrainError> {
         let network = model.network();
         let whole = network.taps().into_iter().find(|tap| network.shape(*tap).0.len() == 1);
-        let anchor =
-            |layer| Ok(Self { forward: Forward::new(network.clone(), weights.clone())?, layer, weight });
-        whole.map(anchor).transpose()
+        let layer = whole.unwrap_or_else(|| unreachable!("of every backbone the class reads a vector"));
+        Ok(Self { forward: Forward::new(network.clone(), weights.clone())?, layer, weight })
     }
 
     /// The weighted loss of a batch's features, `[N, C]`, of which training has dropped some.
@@ -89,7 +87,7 @@ impl Anchor {
         dropout: Option<Dropout>,
     ) -> Result<Tensor, TrainError> {
         let Input::Images(photos) = input else {
-            return Ok(Tensor::zeros((), features.dtype(), features.device())?);
+            unreachable!("kept features are a frozen backbone's, which has no anchor")
         };
         let bytes: Vec<u8> = photos.flatten_all()?.to_vec1()?;
         let before = self.forward.features(Photos::Bytes(&bytes), photos.dim(0)?, &[self.layer])?.concat();
