@@ -1,7 +1,7 @@
 //! From what annotations say to samples: each photo found and its header read, each box compared with its photo, one
 //! object chosen, classes numbered. Everything that is wrong becomes a finding; nothing stops at the first.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
@@ -9,33 +9,44 @@ use rayon::prelude::*;
 use crate::classes::Classes;
 use crate::formats::number::quoted;
 use crate::formats::{self, Annotation, Annotations, Object};
-use crate::photo::{Header, header};
+use crate::group::Grouping;
+use crate::photo::{self, Photo};
+use crate::split::Part;
 use crate::tree::{PHOTO_FOLDERS, Tree, name_of, stem_of, tidy};
-use crate::{BBox, DataError, Finding, Format, ImageSize, Objects, ReadOptions, Sample};
+use crate::{BBox, DataError, Finding, Format, ImageSize, Kind, Objects, ReadOptions, Sample, Severity};
 
 /// A box may reach less than this beyond the photo, in pixels: rounding. It is clipped, with a warning.
 const ROUNDING: f32 = 1.0;
 
-/// A data set as far as it could be read.
+/// A data set as far as it could be read. What is a sample here is one for everybody: `check` counts them, training
+/// and validation use them, and no error names one of their photos.
 #[derive(Debug)]
 pub(crate) struct Reading {
     pub(crate) root: PathBuf,
     pub(crate) format: Format,
     pub(crate) classes: Vec<String>,
+    /// The usable samples, sorted by name.
     pub(crate) samples: Vec<Sample>,
     /// Errors and warnings, sorted by file and line.
     pub(crate) findings: Vec<Finding>,
-    /// Photos that an annotation names and whose header could be read.
-    pub(crate) photos: Vec<PathBuf>,
+    /// Photos that the annotations name, whether they are there or not; an annotation that names none counts as one.
+    pub(crate) named: usize,
+    /// How many of them an error makes unusable.
+    pub(crate) unusable: usize,
+    /// Whether the annotations of more than one photo could not be read at all.
+    pub(crate) incomplete: bool,
+    /// Photos that were decoded, and what they look like.
+    pub(crate) photos: Vec<(PathBuf, Photo)>,
 }
 
-/// Reads a folder or a CSV file.
+/// Reads a folder or a CSV file, and decodes every photo that an annotation names.
 ///
 /// # Errors
 ///
-/// [`DataError::NoDataSet`] if there is nothing to read, [`DataError::Argument`] for an unusable list of classes.
+/// [`DataError::NoDataSet`] if there is nothing to read, [`DataError::Argument`] for unusable options.
 pub(crate) fn read(path: &Path, options: &ReadOptions) -> Result<Reading, DataError> {
     let no_data = |reason: &str| DataError::NoDataSet { path: path.to_owned(), reason: reason.to_owned() };
+    let grouping = Grouping::new(options.group_by.as_deref())?;
     let metadata = fs_err::metadata(path).map_err(|e| match e.kind() {
         std::io::ErrorKind::NotFound => no_data("does not exist"),
         _ => DataError::Io(e),
@@ -64,63 +75,110 @@ pub(crate) fn read(path: &Path, options: &ReadOptions) -> Result<Reading, DataEr
     }
     let mut findings = std::mem::take(&mut tree.findings);
     if tree.photos.is_empty() {
-        findings.push(Finding::error(path, None, "no photo found").hint("photos end in .jpg, .png or .bmp"));
+        let finding = Finding::error(Kind::PhotoMissing, path, None, "no photo found");
+        findings.push(finding.hint("photos end in .jpg, .png or .bmp"));
     }
-    let mut assembly = Assembly { tree: &tree, options, findings };
-    let (mut samples, classes, photos) = assembly.samples(&annotations)?;
+    let mut assembly =
+        Assembly { tree: &tree, options, findings, spoiled: HashSet::new(), missing: 0, left_out: 0 };
+    let found = assembly.find_photos(&annotations.photos);
+    let photos: Vec<Result<Photo, String>> = found.par_iter().map(|(path, _)| photo::examine(path)).collect();
+    let (mut samples, classes) = assembly.samples(&annotations, &found, &photos)?;
     if whole_folder {
-        assembly.unannotated(&annotations, &photos);
+        assembly.unannotated(&annotations, &found);
     }
     let mut findings = assembly.findings;
+    let named = found.len() + assembly.missing + annotations.lost;
+    let unusable = named - samples.len() - assembly.left_out;
     findings.extend(annotations.findings);
     findings.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
+    name(&mut samples, &tree.root);
     samples.sort_by(|a, b| a.file.cmp(&b.file));
-    let photos = photos.into_iter().filter_map(|(path, ok)| ok.then_some(path)).collect();
-    Ok(Reading { root: tree.root.clone(), format, classes, samples, findings, photos })
+    let paths = found.into_iter().map(|(path, _)| path);
+    let photos: Vec<(PathBuf, Photo)> =
+        paths.zip(photos).filter_map(|(path, photo)| Some((path, photo.ok()?))).collect();
+    grouping.group(&mut samples, &photos);
+    let root = tree.root.clone();
+    let incomplete = annotations.incomplete;
+    Ok(Reading { root, format, classes, samples, findings, named, unusable, incomplete, photos })
 }
 
-/// Samples, class names, and each annotated photo with whether its header could be read.
-type Samples = (Vec<Sample>, Vec<String>, BTreeMap<PathBuf, bool>);
+/// Names each sample after its photo's file, or, where another photo of the set has that name, by the path below the
+/// root; and says which part of a split the folder stands for.
+fn name(samples: &mut [Sample], root: &Path) {
+    let mut times: HashMap<String, usize> = HashMap::new();
+    for sample in &*samples {
+        *times.entry(name_of(&sample.image).to_owned()).or_default() += 1;
+    }
+    let root = tidy(root);
+    for sample in samples {
+        let below = sample.image.strip_prefix(&root).unwrap_or(&sample.image);
+        let below: Vec<String> = below.iter().map(|part| part.to_string_lossy().into_owned()).collect();
+        let folders = below.split_last().map_or(&[][..], |(_, folders)| folders);
+        sample.part = folders.iter().find_map(|folder| Part::of_folder(folder));
+        let name = name_of(&sample.image);
+        sample.file = if times[name] == 1 { name.to_owned() } else { below.join("/") };
+    }
+}
 
 struct Assembly<'a> {
     tree: &'a Tree,
     options: &'a ReadOptions,
     findings: Vec<Finding>,
+    /// Photos that an error names which is not about their one annotation.
+    spoiled: HashSet<PathBuf>,
+    /// Annotations whose photo is not there.
+    missing: usize,
+    /// Photos left out by choice, without an error.
+    left_out: usize,
 }
 
 impl Assembly<'_> {
-    fn samples(&mut self, annotations: &Annotations) -> Result<Samples, DataError> {
-        let found = self.find_photos(&annotations.photos);
-        let headers: Vec<Result<Header, String>> = found.par_iter().map(|(path, _)| header(path)).collect();
+    fn samples(
+        &mut self,
+        annotations: &Annotations,
+        found: &[(PathBuf, &Annotation)],
+        photos: &[Result<Photo, String>],
+    ) -> Result<(Vec<Sample>, Vec<String>), DataError> {
         let labels = annotations.photos.iter().flat_map(|a| &a.objects).map(|o| &o.label);
         let mut classes = Classes::settle(labels, self.options.classes.as_deref())?;
-
-        let mut photos = BTreeMap::new();
-        let mut samples: Vec<(Sample, Object)> = Vec::new();
-        for ((path, annotation), header) in found.iter().zip(headers) {
-            photos.insert(path.clone(), header.is_ok());
-            let size = match header {
-                Ok(header) => {
-                    self.compare(annotation, path, &header);
-                    Some(header.size)
+        let mut samples: Vec<(Sample, &Object)> = Vec::new();
+        for ((path, annotation), photo) in found.iter().zip(photos) {
+            let before = self.findings.len();
+            let size = match photo {
+                Ok(photo) => {
+                    self.compare(annotation, path, photo);
+                    Some(photo.size)
                 }
                 Err(why) => {
-                    self.findings.push(Finding::error(path, None, why));
+                    self.findings.push(Finding::error(Kind::PhotoDamaged, path, None, why));
                     None
                 }
             };
             let boxes = self.objects(annotation, size, &classes);
-            if let (Some(boxes), Some(size)) = (boxes, size)
-                && let Some((object, bbox)) = self.choose(annotation, boxes)
-            {
-                let class = classes.index(&object.label).unwrap_or_default();
-                let (image, file) = (path.clone(), name_of(path).to_owned());
-                samples.push((Sample { image, file, size, class, bbox }, object.clone()));
+            let chosen = self.choose(annotation, boxes);
+            // Whatever is wrong with a photo or its annotation, it is no sample.
+            let wrong = annotation.defective
+                || self.spoiled.contains(path)
+                || self.findings[before..].iter().any(|finding| finding.severity == Severity::Error);
+            match (chosen, size) {
+                (Some((object, bbox)), Some(size)) if !wrong => {
+                    let class = classes.index(&object.label).unwrap_or_default();
+                    let sample = Sample {
+                        image: path.clone(),
+                        file: String::new(),
+                        size,
+                        class,
+                        bbox,
+                        part: None,
+                        group: None,
+                    };
+                    samples.push((sample, object));
+                }
+                _ => self.left_out += usize::from(!wrong),
             }
         }
-        self.same_name(&photos);
         self.used_classes(&mut classes, &mut samples);
-        Ok((samples.into_iter().map(|(sample, _)| sample).collect(), classes.names, photos))
+        Ok((samples.into_iter().map(|(sample, _)| sample).collect(), classes.names))
     }
 
     /// The photo of each annotation; annotations whose photo is missing or taken become findings.
@@ -137,14 +195,19 @@ impl Assembly<'_> {
                         } else {
                             format!("the photo {name} is annotated in {} too", first.display())
                         };
-                        self.error_at(annotation, annotation.line, message, Some("keep one of them".into()));
+                        let hint = Some("keep one of them".into());
+                        self.error_at(Kind::PhotoDoubled, annotation, annotation.line, message, hint);
+                        // Nobody knows which of the two is right.
+                        self.spoiled.insert(path);
                     } else {
                         taken.insert(path.clone(), &annotation.source);
                         found.push((path, annotation));
                     }
                 }
                 Err((why, hint)) => {
-                    self.error_at(annotation, annotation.line, format!("the photo {name} {why}"), hint);
+                    self.missing += 1;
+                    let message = format!("the photo {name} {why}");
+                    self.error_at(Kind::PhotoMissing, annotation, annotation.line, message, hint);
                 }
             }
         }
@@ -152,14 +215,14 @@ impl Assembly<'_> {
     }
 
     /// The annotation's size against the photo's, and the photo's name against its content.
-    fn compare(&mut self, annotation: &Annotation, path: &Path, header: &Header) {
-        if header.misnamed(path) {
-            let format = format!("{:?}", header.format).to_uppercase();
+    fn compare(&mut self, annotation: &Annotation, path: &Path, photo: &Photo) {
+        if photo.misnamed(path) {
+            let format = format!("{:?}", photo.format).to_uppercase();
             let message = format!("is a {format}, whatever its name says: it is read by its content");
-            self.findings.push(Finding::warning(path, None, message));
+            self.findings.push(Finding::warning(Kind::PhotoMisnamed, path, None, message));
         }
-        let Some((declared, line)) = annotation.size.filter(|(size, _)| *size != header.size) else { return };
-        let turned = ImageSize { width: header.size.height, height: header.size.width };
+        let Some((declared, line)) = annotation.size.filter(|(size, _)| *size != photo.size) else { return };
+        let turned = ImageSize { width: photo.size.height, height: photo.size.width };
         let hint = if declared == turned {
             "the photo's EXIF orientation turns it upright; it seems to be annotated as stored"
         } else {
@@ -168,42 +231,40 @@ impl Assembly<'_> {
         let message = format!(
             "the size is given as {declared}, the photo {} is {}",
             quoted(&annotation.photo),
-            header.size
+            photo.size
         );
-        self.error_at(annotation, line, message, Some(hint.into()));
+        self.error_at(Kind::SizeMismatch, annotation, line, message, Some(hint.into()));
     }
 
-    /// The objects of a photo with their boxes checked; none if anything about it is wrong.
+    /// The objects of a photo whose classes and boxes are sound.
     fn objects<'b>(
         &mut self,
         annotation: &'b Annotation,
         size: Option<ImageSize>,
         classes: &Classes,
-    ) -> Option<Vec<(&'b Object, BBox)>> {
-        let mut sound = !annotation.defective;
+    ) -> Vec<(&'b Object, BBox)> {
         let mut boxes = Vec::new();
         for object in &annotation.objects {
             if let Err((message, hint)) = classes.index(&object.label) {
-                self.error_at(annotation, object.label_line, message, hint);
-                sound = false;
+                self.error_at(Kind::ClassUnknown, annotation, object.label_line, message, hint);
             }
             match checked(object.bbox, size) {
                 Ok((bbox, clipped)) => {
                     if let Some(message) = clipped {
-                        self.findings.push(Finding::warning(&annotation.source, Some(object.line), message));
+                        let at = (&annotation.source, Some(object.line));
+                        self.findings.push(Finding::warning(Kind::BoxClipped, at.0, at.1, message));
                     }
                     boxes.push((object, bbox));
                 }
-                Err(reasons) => {
-                    sound = false;
-                    for reason in reasons {
+                Err(wrong) => {
+                    for (kind, reason) in wrong {
                         let hint = "correct the box with the annotation tool";
-                        self.error_at(annotation, object.line, reason, Some(hint.into()));
+                        self.error_at(kind, annotation, object.line, reason, Some(hint.into()));
                     }
                 }
             }
         }
-        sound.then_some(boxes)
+        boxes
     }
 
     /// The one object that the photo contributes.
@@ -217,15 +278,23 @@ impl Assembly<'_> {
             let at = (&annotation.source, Some(annotation.line));
             match self.options.objects {
                 Objects::Largest => {
-                    self.findings.push(Finding::warning(at.0, at.1, format!("{count}, the largest is used")));
+                    let message = format!("{count}, the largest is used");
+                    self.findings.push(Finding::warning(Kind::ObjectsSeveral, at.0, at.1, message));
                 }
                 Objects::Skip => {
-                    self.findings.push(Finding::warning(at.0, at.1, format!("{count}, it is left out")));
+                    let message = format!("{count}, it is left out");
+                    self.findings.push(Finding::warning(Kind::ObjectsSeveral, at.0, at.1, message));
                     return None;
                 }
                 Objects::Error => {
                     let hint = "the largest can be used instead, or such photos be left out";
-                    self.error_at(annotation, annotation.line, count, Some(hint.into()));
+                    self.error_at(
+                        Kind::ObjectsSeveral,
+                        annotation,
+                        annotation.line,
+                        count,
+                        Some(hint.into()),
+                    );
                     return None;
                 }
             }
@@ -234,8 +303,9 @@ impl Assembly<'_> {
     }
 
     /// Photos that no annotation names, in the folders where photos are.
-    fn unannotated(&mut self, annotations: &Annotations, photos: &BTreeMap<PathBuf, bool>) {
-        let folders: HashSet<Option<&Path>> = photos.keys().map(|p| p.parent()).collect();
+    fn unannotated(&mut self, annotations: &Annotations, found: &[(PathBuf, &Annotation)]) {
+        let photos: HashSet<&Path> = found.iter().map(|(path, _)| path.as_path()).collect();
+        let folders: HashSet<Option<&Path>> = photos.iter().map(|p| p.parent()).collect();
         let root = tidy(&self.tree.root);
         let of_photos = |path: &Path| {
             let below = path.strip_prefix(&root).ok().and_then(Path::parent).unwrap_or(Path::new(""));
@@ -243,37 +313,17 @@ impl Assembly<'_> {
                 || below.iter().any(|part| PHOTO_FOLDERS.iter().any(|name| part == *name))
         };
         let broken: HashSet<&str> = annotations.broken.iter().map(|p| stem_of(p)).collect();
-        let twins: BTreeSet<(Option<&Path>, &str)> =
-            photos.keys().map(|p| (p.parent(), stem_of(p))).collect();
         for path in &self.tree.photos {
-            if photos.contains_key(path) || broken.contains(stem_of(path)) || !of_photos(path) {
-                continue;
-            }
-            let finding = Finding::error(path, None, "has no annotation");
-            self.findings.push(if twins.contains(&(path.parent(), stem_of(path))) {
-                finding.hint(
-                    "another photo beside it differs only in its ending, and the annotation names that one",
-                )
-            } else {
-                finding.hint("annotate it, or move it elsewhere")
-            });
-        }
-    }
-
-    /// Photos of one name in two folders: a split file could not tell them apart.
-    fn same_name(&mut self, photos: &BTreeMap<PathBuf, bool>) {
-        let mut by_name: HashMap<&str, &Path> = HashMap::new();
-        for path in photos.keys() {
-            if let Some(first) = by_name.insert(name_of(path), path) {
-                let message = format!("has the name of {}", first.display());
-                let finding = Finding::error(path, None, message);
-                self.findings.push(finding.hint("rename one: the name tells them apart in a split file"));
+            if !photos.contains(path.as_path()) && !broken.contains(stem_of(path)) && of_photos(path) {
+                let finding =
+                    Finding::warning(Kind::PhotoUnannotated, path, None, "has no annotation, it is left out");
+                self.findings.push(finding);
             }
         }
     }
 
     /// Drops classes that no sample has (with a list given: warns and keeps them).
-    fn used_classes(&mut self, classes: &mut Classes, samples: &mut [(Sample, Object)]) {
+    fn used_classes(&mut self, classes: &mut Classes, samples: &mut [(Sample, &Object)]) {
         let mut used = vec![false; classes.names.len()];
         for (sample, _) in &*samples {
             if let Some(used) = used.get_mut(sample.class) {
@@ -283,7 +333,7 @@ impl Assembly<'_> {
         if self.options.classes.is_some() {
             for (name, _) in classes.names.iter().zip(used).filter(|(_, used)| !used) {
                 let message = format!("no photo of the class {}", quoted(name));
-                self.findings.push(Finding::warning(&self.tree.root, None, message));
+                self.findings.push(Finding::warning(Kind::ClassUnused, &self.tree.root, None, message));
             }
         } else {
             classes.keep(&used);
@@ -293,8 +343,15 @@ impl Assembly<'_> {
         }
     }
 
-    fn error_at(&mut self, annotation: &Annotation, line: u32, message: String, hint: Option<String>) {
-        let mut finding = Finding::error(&annotation.source, Some(line), message);
+    fn error_at(
+        &mut self,
+        kind: Kind,
+        annotation: &Annotation,
+        line: u32,
+        message: String,
+        hint: Option<String>,
+    ) {
+        let mut finding = Finding::error(kind, &annotation.source, Some(line), message);
         finding.hint = hint;
         self.findings.push(finding);
     }
@@ -305,15 +362,15 @@ impl Assembly<'_> {
 /// # Errors
 ///
 /// Each thing that is wrong with it.
-fn checked(bbox: BBox, size: Option<ImageSize>) -> Result<(BBox, Option<String>), Vec<String>> {
+fn checked(bbox: BBox, size: Option<ImageSize>) -> Result<(BBox, Option<String>), Vec<(Kind, String)>> {
     let mut wrong = Vec::new();
     let mut clipped = Vec::new();
     let BBox { x1, y1, x2, y2 } = bbox;
     for (low, high, a, b, what) in [("xmin", "xmax", x1, x2, "width"), ("ymin", "ymax", y1, y2, "height")] {
         if b < a {
-            wrong.push(format!("{high} {b} is less than {low} {a}"));
+            wrong.push((Kind::BoxEmpty, format!("{high} {b} is less than {low} {a}")));
         } else if a == b {
-            wrong.push(format!("the box has no {what}: {low} and {high} are {a}"));
+            wrong.push((Kind::BoxEmpty, format!("the box has no {what}: {low} and {high} are {a}")));
         }
     }
     let Some(size) = size else {
@@ -326,7 +383,8 @@ fn checked(bbox: BBox, size: Option<ImageSize>) -> Result<(BBox, Option<String>)
     {
         let beyond = (-value).max(value - side);
         if beyond >= ROUNDING {
-            wrong.push(format!("{field} {value} lies outside the photo, which is {side} {what}"));
+            let message = format!("{field} {value} lies outside the photo, which is {side} {what}");
+            wrong.push((Kind::BoxOutside, message));
         } else if beyond > 0.0 {
             clipped
                 .push(format!("{field} {value} lies {beyond} px outside the photo, which is {side} {what}"));
@@ -334,7 +392,7 @@ fn checked(bbox: BBox, size: Option<ImageSize>) -> Result<(BBox, Option<String>)
     }
     let inside = bbox.clip(size);
     if wrong.is_empty() && inside.area() <= 0.0 {
-        wrong.push("the box has no area inside the photo".into());
+        wrong.push((Kind::BoxOutside, "the box has no area inside the photo".into()));
     }
     if wrong.is_empty() {
         let message = (!clipped.is_empty()).then(|| format!("clipped: {}", clipped.join(", ")));

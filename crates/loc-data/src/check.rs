@@ -1,15 +1,11 @@
-//! Everything that is wrong with a data set, or worth knowing: found in one go, each with its file and line. Unlike
-//! [`Dataset::open`](crate::Dataset::open), which stops short of the pixels, every photo is decoded.
+//! Everything that is wrong with a data set, or worth knowing: found in one go, each with its file and line.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use loc_infer::Limits;
-use loc_infer::preprocess::decode_path;
-use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::assemble::read;
-use crate::{DataError, Finding, Format, ReadOptions, Severity};
+use crate::assemble::{Reading, read};
+use crate::{DataError, Dataset, Finding, Format, ReadOptions, Severity, split};
 
 /// What [`check`] found.
 #[derive(Debug, Clone, Serialize)]
@@ -20,7 +16,7 @@ pub struct Report {
     pub format: Format,
     /// Names of the classes that could be told.
     pub classes: Vec<String>,
-    /// Number of samples without an error.
+    /// Number of usable samples: those that training would see.
     pub samples: usize,
     /// Number of photos decoded.
     pub photos: usize,
@@ -48,28 +44,21 @@ impl Report {
 ///
 /// [`DataError`] only where there is nothing to report on: the path does not exist, holds no annotations, or the
 /// options are unusable.
-pub fn check(path: &Path, options: &ReadOptions) -> Result<Report, DataError> {
-    let reading = read(path, options)?;
-    let limits = Limits::default();
-    let damaged = |path: &PathBuf| {
-        let error = decode_path(path, &limits).err()?;
-        Some(Finding::error(path, None, error.reason().to_string()))
+pub fn check(path: &Path, options: &ReadOptions, split_file: Option<&Path>) -> Result<Report, DataError> {
+    let Reading { root, format, classes, samples, mut findings, photos, .. } = read(path, options)?;
+    let dataset = Dataset { root, classes, samples };
+    let split = match split_file {
+        Some(file) => Some(split::read_csv(file, &dataset)?),
+        None => split::by_folder(&dataset),
     };
-    let mut damaged: Vec<Finding> = reading.photos.par_iter().filter_map(damaged).collect();
-    let samples = reading
-        .samples
-        .iter()
-        .filter(|s| damaged.iter().all(|f| *f.file != *s.image.to_string_lossy()))
-        .count();
-    let mut findings = reading.findings;
-    findings.append(&mut damaged);
+    findings.extend(split.iter().flat_map(|split| split::torn(&dataset, split)));
     findings.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
     Ok(Report {
-        root: reading.root.to_string_lossy().into_owned(),
-        format: reading.format,
-        classes: reading.classes,
-        samples,
-        photos: reading.photos.len(),
+        root: dataset.root.to_string_lossy().into_owned(),
+        format,
+        samples: dataset.samples.len(),
+        classes: dataset.classes,
+        photos: photos.len(),
         findings,
     })
 }

@@ -1,15 +1,14 @@
-//! A data set: classes and samples, all of them usable. What was wrong is an error that lists everything.
+//! A data set: classes and samples, all of them usable. What was wrong with other photos is said beside it, or, if it is
+//! too much, an error that lists everything.
 
-use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use loc_infer::Limits;
-use loc_infer::preprocess::decode_path;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use crate::assemble::{Reading, read};
+use crate::finding::summary;
 use crate::{DataError, Finding, Format, Sample, Severity};
 
 /// Which object a photo with several contributes.
@@ -41,6 +40,30 @@ impl FromStr for Objects {
     }
 }
 
+/// How much may be wrong with a data set that is used all the same. Photos with errors are never used; this says when
+/// the whole set is refused for them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+pub enum Tolerance {
+    /// One photo in twenty may be unusable.
+    #[default]
+    Few,
+    /// Any number of photos may be.
+    Any,
+    /// No photo may be.
+    None,
+}
+
+impl Tolerance {
+    /// Whether `unusable` of `named` photos may be left out.
+    fn admits(self, unusable: usize, named: usize) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Few => unusable.saturating_mul(20) <= named,
+            Self::None => unusable == 0,
+        }
+    }
+}
+
 /// How a data set is read.
 #[derive(Debug, Clone, Default)]
 pub struct ReadOptions {
@@ -50,8 +73,55 @@ pub struct ReadOptions {
     pub classes: Option<Vec<String>>,
     /// Which object a photo with several contributes.
     pub objects: Objects,
-    /// Leave out what is wrong instead of refusing the whole set. Every photo is then decoded, too.
-    pub skip_bad: bool,
+    /// How many unusable photos are left out; with more of them the set is refused.
+    pub tolerance: Tolerance,
+    /// A regular expression on the photos' names: those with the same first group, or the same match, are copies of one
+    /// source. By default the names that augmentation and export tools give are known.
+    pub group_by: Option<String>,
+}
+
+/// A data set, and what its reader has to say about it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Opened {
+    /// The usable photos.
+    pub dataset: Dataset,
+    /// What is no error: photos with several objects, without an annotation, found under another name.
+    pub warnings: Vec<Finding>,
+    /// The photos that are not in it.
+    pub left_out: LeftOut,
+}
+
+/// Photos that cannot be used, and why.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct LeftOut {
+    /// Number of photos left out.
+    pub photos: usize,
+    /// Number of photos that the annotations name.
+    pub of: usize,
+    /// Every error found.
+    pub findings: Vec<Finding>,
+    /// What was to be admitted.
+    pub tolerance: Tolerance,
+}
+
+impl LeftOut {
+    /// Whether photos were left out because any number may be: whoever asked for that wants to be told.
+    #[must_use]
+    pub fn on_request(&self) -> bool {
+        self.photos > 0 && self.tolerance == Tolerance::Any
+    }
+
+    /// What was left out, by kind: some lines, or none where nothing was.
+    #[must_use]
+    pub fn summary(&self) -> Vec<String> {
+        if self.photos == 0 && self.findings.is_empty() {
+            return Vec::new();
+        }
+        let mut lines =
+            vec![format!("{} of {} photos cannot be used and are left out", self.photos, self.of)];
+        lines.extend(summary(&self.findings));
+        lines
+    }
 }
 
 /// Photos with one object each, sorted by file name.
@@ -66,43 +136,44 @@ pub struct Dataset {
 }
 
 impl Dataset {
-    /// Reads a folder of photos and annotations, or a CSV file.
-    ///
-    /// Photos' headers are read (in parallel), their pixels are not: see [`check`](fn@crate::check::check).
+    /// Reads a folder of photos and annotations, or a CSV file. Every photo is decoded (in parallel).
     ///
     /// # Errors
     ///
-    /// [`DataError::NoDataSet`] if there is nothing to read, [`DataError::Defects`] with every error found,
-    /// [`DataError::Argument`] for an unusable list of classes.
+    /// [`DataError::NoDataSet`] if there is nothing to read, [`DataError::Defects`] with every error found if more photos
+    /// are unusable than the options admit, [`DataError::Argument`] for unusable options.
     pub fn open(path: &Path, options: &ReadOptions) -> Result<Self, DataError> {
-        Self::open_with_warnings(path, options).map(|(dataset, _)| dataset)
+        Self::open_with_findings(path, options).map(|opened| opened.dataset)
     }
 
-    /// As [`Dataset::open`], and what is worth knowing although it is no error: photos with several objects, boxes
-    /// clipped by less than a pixel, files passed over. With [`ReadOptions::skip_bad`] also the errors of what is left
-    /// out.
+    /// As [`Dataset::open`], and what was found on the way.
     ///
     /// # Errors
     ///
     /// As [`Dataset::open`].
-    pub fn open_with_warnings(path: &Path, options: &ReadOptions) -> Result<(Self, Vec<Finding>), DataError> {
-        let Reading { root, classes, mut samples, mut findings, .. } = read(path, options)?;
-        if options.skip_bad {
-            findings.extend(leave_out(&mut samples));
-        }
+    pub fn open_with_findings(path: &Path, options: &ReadOptions) -> Result<Opened, DataError> {
+        let Reading { root, classes, samples, findings, named, unusable, incomplete, .. } =
+            read(path, options)?;
         let (errors, warnings): (Vec<_>, Vec<_>) =
-            findings.into_iter().partition(|f| f.severity == Severity::Error && !options.skip_bad);
-        if !errors.is_empty() {
-            return Err(DataError::Defects { path: path.to_owned(), findings: errors });
+            findings.into_iter().partition(|f| f.severity == Severity::Error);
+        let admitted = options.tolerance.admits(unusable, named)
+            && (!incomplete || options.tolerance == Tolerance::Any)
+            && (errors.is_empty() || options.tolerance != Tolerance::None);
+        let refused = !errors.is_empty() && (samples.is_empty() || !admitted);
+        let left_out =
+            LeftOut { photos: unusable, of: named, findings: errors, tolerance: options.tolerance };
+        if refused {
+            return Err(DataError::Defects { path: path.to_owned(), left_out });
         }
         if samples.is_empty() {
-            let reason = match warnings.first() {
-                Some(warning) => format!("no sample is left; {warning}"),
-                None => "holds no annotated photo".into(),
+            let lines = summary(&warnings);
+            let reason = match lines.is_empty() {
+                false => format!("no photo is left that can be used\n  {}", lines.join("\n  ")),
+                true => "holds no annotated photo".into(),
             };
             return Err(DataError::NoDataSet { path: path.to_owned(), reason });
         }
-        Ok((Self { root, classes, samples }, warnings))
+        Ok(Opened { dataset: Self { root, classes, samples }, warnings, left_out })
     }
 
     /// SHA-256 over what training can see of the data: the classes in order, and of each sample, by file name, the
@@ -143,17 +214,4 @@ impl Dataset {
         }
         Ok(all.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
     }
-}
-
-/// Takes out samples whose photo cannot be decoded, and those whose file name stood before.
-fn leave_out(samples: &mut Vec<Sample>) -> Vec<Finding> {
-    let limits = Limits::default();
-    let damage = |sample: &Sample| {
-        let error = decode_path(&sample.image, &limits).err()?;
-        Some(Finding::error(&sample.image, None, error.reason().to_string()))
-    };
-    let damaged: Vec<Option<Finding>> = samples.par_iter().map(damage).collect();
-    let (mut good, mut names) = (damaged.iter().map(Option::is_none), HashSet::new());
-    samples.retain(|sample| good.next() == Some(true) && names.insert(sample.file.clone()));
-    damaged.into_iter().flatten().collect()
 }

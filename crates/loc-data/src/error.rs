@@ -2,10 +2,13 @@
 
 use std::path::PathBuf;
 
-use crate::Finding;
+use crate::{Finding, LeftOut};
 
 /// How many findings an error prints; the rest is a count.
 pub(crate) const SHOWN: usize = 20;
+/// How many findings of a data set that is refused are printed.
+const LISTED: usize = 1000;
+const SKIP_HINT: &str = "\n(hint: mend them, or leave them out with `--skip-bad`)";
 
 /// What can go wrong between a folder of annotated photos and a batch.
 #[derive(Debug, thiserror::Error)]
@@ -22,19 +25,30 @@ pub enum DataError {
         /// What was looked for, what was found, and a hint.
         reason: String,
     },
-    /// The data set has defects; all are listed (the first 20 in the message).
-    #[error("{}: the data set has {}\n{}", path.display(), count(findings.len(), "error"), list(findings))]
+    /// Too many photos of the data set cannot be used; every error is listed (the first 1,000 in the message).
+    #[error(
+        "{}: {} of {} photos cannot be used\n{}{}", path.display(), left_out.photos, left_out.of,
+        list(&left_out.findings, LISTED), SKIP_HINT
+    )]
     Defects {
         /// The path as given.
         path: PathBuf,
-        /// Every error found; no warnings.
+        /// The photos and what is wrong with them.
+        left_out: LeftOut,
+    },
+    /// Photos cannot be decoded although they could when the data set was read.
+    #[error("{}: photos have changed since the data set was read\n{}", path.display(), list(findings, SHOWN))]
+    Changed {
+        /// The data set's folder.
+        path: PathBuf,
+        /// What is wrong with each.
         findings: Vec<Finding>,
     },
     /// A data set cannot be split as asked.
     #[error("split: {0}")]
     Split(String),
     /// A split file does not fit the data set; every difference is listed (the first 20 in the message).
-    #[error("{}: the split file does not fit the data set: {}\n{}", path.display(), count(problems.len(), "problem"), list(problems))]
+    #[error("{}: the split file does not fit the data set: {}\n{}", path.display(), count(problems.len(), "problem"), list(problems, SHOWN))]
     SplitFile {
         /// Path of the split file.
         path: PathBuf,
@@ -92,10 +106,10 @@ pub(crate) fn count(n: usize, noun: &str) -> String {
     if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
 }
 
-fn list<T: ToString>(items: &[T]) -> String {
-    let mut lines: Vec<String> = items.iter().take(SHOWN).map(|i| format!("  {}", i.to_string())).collect();
-    if items.len() > SHOWN {
-        lines.push(format!("  … and {} more", items.len() - SHOWN));
+fn list<T: ToString>(items: &[T], most: usize) -> String {
+    let mut lines: Vec<String> = items.iter().take(most).map(|i| format!("  {}", i.to_string())).collect();
+    if items.len() > most {
+        lines.push(format!("  … and {} more", items.len() - most));
     }
     lines.join("\n")
 }
@@ -109,12 +123,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn defects_show_the_first_twenty_and_the_count() {
-        let findings: Vec<Finding> = (1..=25).map(|i| Finding::error("a.xml", Some(i), "bad")).collect();
-        let message = DataError::Defects { path: "set".into(), findings }.to_string();
-        assert!(message.starts_with("set: the data set has 25 errors\n  a.xml:1: bad\n"), "{message}");
-        assert!(message.contains("a.xml:20: bad\n  … and 5 more"), "{message}");
-        assert_eq!(message.lines().count(), 22);
+    fn defects_are_listed_whole_up_to_a_thousand() {
+        let findings: Vec<Finding> =
+            (1..=1005).map(|i| Finding::error(crate::Kind::Number, "a.xml", Some(i), "bad")).collect();
+        let left_out = LeftOut { photos: 7, of: 20, findings, ..LeftOut::default() };
+        let message = DataError::Defects { path: "set".into(), left_out }.to_string();
+        assert!(message.starts_with("set: 7 of 20 photos cannot be used\n  a.xml:1: bad\n"), "{message}");
+        assert!(message.contains("a.xml:1000: bad\n  … and 5 more\n(hint: "), "{message}");
+        assert_eq!(message.lines().count(), 1003);
     }
 
     #[test]

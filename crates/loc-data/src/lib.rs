@@ -1,7 +1,7 @@
 //! Annotations to samples, samples to splits, splits to batches: the data side of loc.
 //!
 //! [`Dataset::open`] reads a folder of photos with Pascal VOC XML or CSV annotations into [`Sample`]s, or into one
-//! error that lists everything wrong with it; [`check`](mod@check) looks at every pixel as well. [`stats`] says what the set
+//! error that lists everything wrong with it; [`check`](mod@check) lists it in any case. [`stats`] says what the set
 //! looks like, [`split`] parts it, [`loader`] makes batches of it, [`augment`] moves their photos. [`shapes`] draws a set of its own.
 //!
 //! Photos are decoded and fitted by loc-infer alone: training sees, pixel for pixel, what prediction will see. No
@@ -18,6 +18,7 @@ mod dataset;
 mod error;
 mod finding;
 mod formats;
+mod group;
 pub mod loader;
 mod memory;
 #[cfg(feature = "draw")]
@@ -33,13 +34,13 @@ pub mod stats;
 mod tree;
 
 pub use augment::Augment;
-pub use dataset::{Dataset, Objects, ReadOptions};
+pub use dataset::{Dataset, LeftOut, Objects, Opened, ReadOptions, Tolerance};
 pub use error::DataError;
-pub use finding::{Finding, Severity};
+pub use finding::{Finding, Kind, Severity, summary};
 pub use formats::Format;
 pub use loader::{Batch, Batches, Loader};
 pub use loc_infer::{BBox, ImageSize, NormBox};
 pub use memory::available as available_memory;
 pub use sample::Sample;
-pub use split::Split;
+pub use split::{Part, Split};
 pub use stats::Stats;

@@ -15,7 +15,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::memory;
 use crate::random::Random;
-use crate::{Augment, DataError, Dataset, Finding, NormBox};
+use crate::{Augment, DataError, Dataset, Finding, Kind, NormBox};
 
 /// Batches that wait ready, beside the one being made and the one in use.
 const READY: usize = 2;
@@ -63,7 +63,7 @@ impl Loader {
     ///
     /// # Errors
     ///
-    /// [`DataError::Defects`] with every photo that cannot be decoded, [`DataError::Memory`] if they would not fit,
+    /// [`DataError::Changed`] with every photo that can no longer be decoded, [`DataError::Memory`] if they would not fit,
     /// [`DataError::Input`] if the input's size is out of range.
     ///
     /// # Panics
@@ -85,7 +85,7 @@ impl Loader {
         let limits = Limits::default();
         let decode = |index: &usize| {
             let sample = &dataset.samples[*index];
-            let wrong = |reason: String| Finding::error(&sample.image, None, reason);
+            let wrong = |reason: String| Finding::error(Kind::PhotoDamaged, &sample.image, None, reason);
             let photo = decode_path(&sample.image, &limits).map_err(|e| wrong(e.reason().to_string()))?;
             let found = photo.size();
             if found != sample.size {
@@ -107,7 +107,7 @@ impl Loader {
             }
         }
         if !findings.is_empty() {
-            return Err(DataError::Defects { path: dataset.root.clone(), findings });
+            return Err(DataError::Changed { path: dataset.root.clone(), findings });
         }
         let label = |i: &usize| u32::try_from(dataset.samples[*i].class).unwrap_or(u32::MAX);
         let labels = indices.iter().map(label).collect();

@@ -29,6 +29,8 @@ pub fn split(bytes: &[u8]) -> bool {
         size: ImageSize { width: 8, height: 8 },
         class: 0,
         bbox: BBox { x1: 1.0, y1: 1.0, x2: 7.0, y2: 7.0 },
+        part: None,
+        group: None,
     };
     let samples = ["-c.jpg", "a.jpg", "b.jpg"].map(sample).into();
     let dataset = Dataset { root: ".".into(), classes: vec!["cat".into()], samples };

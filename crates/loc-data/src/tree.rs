@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Component, Path, PathBuf};
 
 use crate::cell::unguarded;
-use crate::{DataError, Finding};
+use crate::{DataError, Finding, Kind};
 
 /// Endings of photos that are looked for, in any case.
 const PHOTO_ENDINGS: [&str; 6] = ["jpg", "jpeg", "png", "bmp", "gif", "webp"];
@@ -263,7 +263,7 @@ impl Walk {
     }
 
     fn skip(&mut self, path: &Path, why: &str) {
-        self.tree.findings.push(Finding::warning(path, None, format!("skipped: {why}")));
+        self.tree.findings.push(Finding::warning(Kind::Skipped, path, None, format!("skipped: {why}")));
     }
 
     fn finish(mut self) -> Result<Tree, DataError> {

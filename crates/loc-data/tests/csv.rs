@@ -6,7 +6,7 @@ mod common;
 
 use common::Folder;
 use loc_data::check::check;
-use loc_data::{BBox, Dataset, Format, ReadOptions};
+use loc_data::{BBox, Dataset, Format, Kind, ReadOptions};
 
 const TUTORIAL: &str = "filename,width,height,class_num,xmin,ymin,xmax,ymax";
 const ROBOFLOW: &str = "filename,width,height,class,xmin,ymin,xmax,ymax";
@@ -24,7 +24,7 @@ fn folder(csv: impl AsRef<[u8]>) -> Folder {
 fn findings(csv: impl AsRef<[u8]>) -> Vec<String> {
     let folder = folder(csv);
     let prefix = format!("{}/", folder.path().display());
-    let report = check(&folder.path().join("labels.csv"), &ReadOptions::default()).unwrap();
+    let report = check(&folder.path().join("labels.csv"), &ReadOptions::default(), None).unwrap();
     report.findings.iter().map(|f| f.to_string().replace(&prefix, "")).collect()
 }
 
@@ -104,7 +104,8 @@ fn rows_of_one_photo_are_its_objects() {
     let folder = folder(format!(
         "{ROBOFLOW}\na.jpg,64,48,cat,1,2,3,4\nb.jpg,64,48,cat,1,2,3,4\na.jpg,64,48,dog,1,2,60,40\n"
     ));
-    let (set, warnings) = Dataset::open_with_warnings(folder.path(), &ReadOptions::default()).unwrap();
+    let loc_data::Opened { dataset: set, warnings, .. } =
+        Dataset::open_with_findings(folder.path(), &ReadOptions::default()).unwrap();
     assert_eq!(set.samples.len(), 2);
     assert_eq!(set.samples[0].class, 1);
     assert_eq!(warnings[0].message, "`a.jpg` has 2 objects, the largest is used");
@@ -194,12 +195,16 @@ fn several_files_are_one_set_unless_they_overlap() {
 }
 
 #[test]
-fn photos_without_a_row_are_errors_for_a_folder_not_for_a_file() {
+fn photos_without_a_row_are_named_for_a_folder_not_for_a_file() {
     let folder = folder(format!("{ROBOFLOW}\na.jpg,64,48,cat,1,2,3,4\n"));
-    let message = Dataset::open(folder.path(), &ReadOptions::default()).unwrap_err().to_string();
-    assert!(message.contains("images/b.jpg: has no annotation"), "{message}");
     let file = folder.path().join("labels.csv");
-    assert_eq!(Dataset::open(&file, &ReadOptions::default()).unwrap().samples.len(), 1);
+    for (path, expected) in [(folder.path(), vec!["b.jpg"]), (&file, vec![])] {
+        let opened = Dataset::open_with_findings(path, &ReadOptions::default()).unwrap();
+        assert_eq!(opened.dataset.samples.len(), 1);
+        let unannotated = opened.warnings.iter().filter(|f| f.kind == Kind::PhotoUnannotated);
+        let names: Vec<&str> = unannotated.map(|f| f.file.rsplit('/').next().unwrap()).collect();
+        assert_eq!(names, expected);
+    }
     let voc = ReadOptions { format: Some(Format::Voc), ..ReadOptions::default() };
     assert!(Dataset::open(&file, &voc).unwrap_err().to_string().contains("is a file"));
 }

@@ -19,14 +19,14 @@ fn check_decodes_every_photo() {
     let whole = encoded(64, 48, ImageFormat::Jpeg);
     for percent in [90, 50] {
         let folder = annotated_bytes(&whole[..whole.len() * percent / 100]);
-        let report = check(folder.path(), &ReadOptions::default()).unwrap();
+        let report = check(folder.path(), &ReadOptions::default(), None).unwrap();
         assert_eq!((report.errors(), report.samples), (1, 0), "{percent} %: {:?}", report.findings);
         assert!(report.findings[0].message.contains("cut short"), "{}", report.findings[0]);
         assert!(report.findings[0].file.ends_with("a.jpg"));
     }
     let mut trailing = whole.clone();
     trailing.extend(b"some editor's notes");
-    let report = check(annotated_bytes(&trailing).path(), &ReadOptions::default()).unwrap();
+    let report = check(annotated_bytes(&trailing).path(), &ReadOptions::default(), None).unwrap();
     assert_eq!((report.findings.len(), report.samples, report.photos), (0, 1, 1));
 }
 
@@ -38,7 +38,7 @@ fn bytes_changed_in_a_scan_are_found_by_the_digest() {
         let folder = Folder::new();
         folder.write("a.jpg", bytes);
         folder.write("a.xml", voc("a.jpg", (200, 150), &[("cat", [1.0, 2.0, 30.0, 40.0])]));
-        let report = check(folder.path(), &ReadOptions::default()).unwrap();
+        let report = check(folder.path(), &ReadOptions::default(), None).unwrap();
         assert_eq!(report.errors() + report.samples, 1, "one or the other: {:?}", report.findings);
         Dataset::open(folder.path(), &ReadOptions::default()).unwrap().digest().unwrap()
     };
@@ -110,7 +110,7 @@ fn what_is_no_file_is_skipped_and_never_waited_for() {
 
     let (sender, receiver) = std::sync::mpsc::channel();
     let root = folder.path().to_owned();
-    std::thread::spawn(move || sender.send(check(&root, &ReadOptions::default())));
+    std::thread::spawn(move || sender.send(check(&root, &ReadOptions::default(), None)));
     let report = receiver.recv_timeout(std::time::Duration::from_secs(60)).expect("blocked").unwrap();
 
     assert_eq!((report.errors(), report.samples), (0, 1), "{:#?}", report.findings);
@@ -146,7 +146,8 @@ fn names_of_any_kind() {
     }
     let bad = folder.path().join("images").join(std::ffi::OsStr::from_bytes(b"b\xff.jpg"));
     fs_err::write(&bad, encoded(64, 48, ImageFormat::Jpeg)).unwrap();
-    let (set, warnings) = Dataset::open_with_warnings(folder.path(), &ReadOptions::default()).unwrap();
+    let loc_data::Opened { dataset: set, warnings, .. } =
+        Dataset::open_with_findings(folder.path(), &ReadOptions::default()).unwrap();
     let mut expected: Vec<&str> = names.to_vec();
     expected.sort_unstable();
     let files: Vec<&str> = set.samples.iter().map(|s| s.file.as_str()).collect();

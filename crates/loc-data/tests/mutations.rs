@@ -66,7 +66,7 @@ fn apply(bytes: &mut Vec<u8>, change: &Change) {
 /// Reads the folder with both entry points; a sample that comes out is sound.
 fn sound(folder: &Folder) {
     let options = ReadOptions::default();
-    let report = check(folder.path(), &options);
+    let report = check(folder.path(), &options, None);
     let opened = Dataset::open(folder.path(), &options);
     if let Ok(report) = &report {
         assert_eq!(report.errors() == 0 && report.samples > 0, opened.is_ok(), "{:?}", report.findings);

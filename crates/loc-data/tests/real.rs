@@ -53,7 +53,7 @@ fn the_tutorials_photos() {
 #[test]
 fn raccoons() {
     let Some(folder) = shared("raccoon") else { return };
-    let report = check(folder.path(), &ReadOptions::default()).unwrap();
+    let report = check(folder.path(), &ReadOptions::default(), None).unwrap();
     assert_eq!((report.samples, report.errors(), report.warnings()), (200, 0, 16), "{:?}", report.findings);
     assert_eq!((report.format, report.classes.as_slice()), (Format::Voc, &["raccoon".to_owned()][..]));
     let skip = ReadOptions { objects: Objects::Skip, ..ReadOptions::default() };

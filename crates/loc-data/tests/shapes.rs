@@ -55,7 +55,7 @@ fn a_photo_does_not_depend_on_how_many_follow() {
 #[test]
 fn it_has_no_defect() {
     let (folder, _) = generated(12, 9);
-    let report = check(&folder.path().join("shapes"), &ReadOptions::default()).unwrap();
+    let report = check(&folder.path().join("shapes"), &ReadOptions::default(), None).unwrap();
     assert!(report.findings.is_empty(), "{:?}", report.findings);
     assert_eq!((report.samples, report.photos), (12, 12));
 }

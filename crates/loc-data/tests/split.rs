@@ -20,6 +20,8 @@ fn set(counts: &[usize]) -> Dataset {
                 size,
                 class,
                 bbox: BBox::new(1.0, 1.0, 5.0, 5.0),
+                part: None,
+                group: None,
             });
         }
     }
@@ -132,11 +134,11 @@ fn all_problems_of_a_file_at_once() {
     let set = set(&[4]);
     let cases: [(&str, &[&str]); 5] = [
         (
-            "filename,split\n0-0.jpg,train\n0-0.jpg,val\nx.jpg,train\n0-1.jpg,test\n0-2.jpg\n",
+            "filename,split\n0-0.jpg,train\n0-0.jpg,val\nx.jpg,train\n0-1.jpg,tests\n0-2.jpg\n",
             &[
                 "record 2: `0-0.jpg` stands twice",
                 "record 3: the data set has no `x.jpg`",
-                "record 4: split is `test` where `train`, `val` or `none` is needed",
+                "record 4: split is `tests` where `train`, `val`, `test` or `none` is needed",
                 "record 5: 1 fields where 2 are needed",
                 "`0-1.jpg` is in the data set and not in the file",
                 "`0-2.jpg` is in the data set and not in the file",

@@ -6,7 +6,7 @@ mod common;
 
 use common::{Folder, encoded, jpeg_with_orientation, object, voc};
 use image::ImageFormat;
-use loc_data::{BBox, DataError, Dataset, Format, ImageSize, Objects, ReadOptions};
+use loc_data::{BBox, DataError, Dataset, Format, ImageSize, Objects, ReadOptions, split};
 
 fn open(folder: &Folder) -> Result<Dataset, DataError> {
     Dataset::open(folder.path(), &ReadOptions::default())
@@ -108,7 +108,8 @@ fn a_box_less_than_a_pixel_outside_is_clipped_with_a_warning() {
     let folder = Folder::new();
     folder.photo("a.jpg", 64, 48);
     folder.write("a.xml", voc("a.jpg", (64, 48), &[("cat", [-0.25, 0.0, 64.5, 40.0])]));
-    let (set, warnings) = Dataset::open_with_warnings(folder.path(), &ReadOptions::default()).unwrap();
+    let loc_data::Opened { dataset: set, warnings, .. } =
+        Dataset::open_with_findings(folder.path(), &ReadOptions::default()).unwrap();
     assert_eq!(set.samples[0].bbox, BBox::new(0.0, 0.0, 64.0, 40.0));
     assert_eq!(warnings.len(), 1);
     let message = &warnings[0].message;
@@ -142,7 +143,8 @@ fn several_objects() {
     folder.write("a.xml", voc("a.jpg", (64, 48), &[small, large]));
     folder.annotated("b.jpg", "b.xml");
     let open = |objects| {
-        Dataset::open_with_warnings(folder.path(), &ReadOptions { objects, ..ReadOptions::default() })
+        Dataset::open_with_findings(folder.path(), &ReadOptions { objects, ..ReadOptions::default() })
+            .map(|opened| (opened.dataset, opened.warnings))
     };
 
     let (set, warnings) = open(Objects::Largest).unwrap();
@@ -177,7 +179,8 @@ fn everything_is_reported_at_once() {
     folder.annotated("images/case.jpg", "annotations/case.xml");
     folder.write("annotations/case.xml", voc("case.jpg", (64, 48), &[("Cat", [1.0, 2.0, 3.0, 4.0])]));
 
-    let Err(DataError::Defects { findings, .. }) = open(&folder) else { panic!("no error") };
+    let Err(DataError::Defects { left_out, .. }) = open(&folder) else { panic!("no error") };
+    let findings = left_out.findings;
     let lines: Vec<String> = findings
         .iter()
         .map(|f| f.to_string().replace(&format!("{}/", folder.path().display()), ""))
@@ -188,10 +191,7 @@ fn everything_is_reported_at_once() {
         "annotations/gone.xml:3: the photo `gone.jpg` does not exist",
         "annotations/good.xml:3: the photo `good.jpg` is annotated in",
         "annotations/spelled.xml:3: the photo `spelled.jpg` does not exist (hint: there is",
-        "images/Spelled.JPG: has no annotation (hint: annotate it",
         "images/page.jpg: not a",
-        "images/twin.jpg: has no annotation (hint: another photo beside it differs only in its ending",
-        "images/unannotated.jpg: has no annotation",
     ];
     assert_eq!(lines.len(), expected.len(), "{lines:#?}");
     for (line, expected) in lines.iter().zip(expected) {
@@ -200,12 +200,18 @@ fn everything_is_reported_at_once() {
 }
 
 #[test]
-fn photos_of_one_name_in_two_folders_are_an_error() {
+fn photos_of_one_name_in_two_folders_are_two_photos() {
     let folder = Folder::new();
-    folder.annotated("train/a.jpg", "train/a.xml");
-    folder.annotated("test/a.jpg", "test/a.xml");
-    let message = open(&folder).unwrap_err().to_string();
-    assert!(message.contains("train/a.jpg: has the name of"), "{message}");
+    for photo in ["left/a", "right/a", "right/b"] {
+        folder.annotated(&format!("{photo}.jpg"), &format!("{photo}.xml"));
+    }
+    let set = open(&folder).unwrap();
+    let files: Vec<&str> = set.samples.iter().map(|s| s.file.as_str()).collect();
+    assert_eq!(files, ["b.jpg", "left/a.jpg", "right/a.jpg"], "paths where the names are not enough");
+    let split = split::stratified(&set, 0.34, 0).unwrap();
+    let file = folder.path().join("split.csv");
+    split::write_csv(&file, &set, &split).unwrap();
+    assert_eq!(split::read_csv(&file, &set).unwrap(), split);
 }
 
 #[test]
@@ -216,7 +222,8 @@ fn pictures_elsewhere_are_none_of_our_business() {
     folder.photo("SegmentationClass/a.png", 64, 48);
     folder.write("annotations/.hidden.xml", "junk");
     folder.write("pom.xml", "<project/>");
-    let (set, warnings) = Dataset::open_with_warnings(folder.path(), &ReadOptions::default()).unwrap();
+    let loc_data::Opened { dataset: set, warnings, .. } =
+        Dataset::open_with_findings(folder.path(), &ReadOptions::default()).unwrap();
     assert_eq!(set.samples.len(), 1);
     assert_eq!(warnings.len(), 1);
     assert_eq!(warnings[0].message, "ignored: its root element is <project>, not <annotation>");
@@ -237,7 +244,8 @@ fn a_png_named_jpg_is_read_by_content_with_a_warning() {
     let folder = Folder::new();
     folder.write("a.jpg", encoded(64, 48, ImageFormat::Png));
     folder.write("a.xml", voc("a.jpg", (64, 48), &[("cat", [1.0, 2.0, 3.0, 4.0])]));
-    let (set, warnings) = Dataset::open_with_warnings(folder.path(), &ReadOptions::default()).unwrap();
+    let loc_data::Opened { dataset: set, warnings, .. } =
+        Dataset::open_with_findings(folder.path(), &ReadOptions::default()).unwrap();
     assert_eq!(set.samples.len(), 1);
     assert_eq!(warnings[0].message, "is a PNG, whatever its name says: it is read by its content");
 }

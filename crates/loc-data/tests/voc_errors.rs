@@ -14,7 +14,7 @@ fn errors_of(xml: impl AsRef<[u8]>) -> Vec<String> {
     folder.photo("a.jpg", 64, 48);
     folder.write("a.xml", xml);
     let prefix = format!("{}/", folder.path().display());
-    let findings = check(folder.path(), &ReadOptions::default()).unwrap().findings;
+    let findings = check(folder.path(), &ReadOptions::default(), None).unwrap().findings;
     let errors = findings.iter().filter(|f| f.severity == Severity::Error);
     errors.map(|f| f.to_string().replace(&prefix, "")).collect()
 }

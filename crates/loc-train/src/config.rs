@@ -31,11 +31,19 @@ pub struct Config {
     pub classes: Option<Vec<String>>,
     /// Which object of a photo with several: `largest`, `skip` or `error`.
     pub objects: String,
-    /// Leave out photos and annotations that are wrong instead of refusing the data set.
+    /// Leave out any number of unusable photos; without it, one in twenty at most.
     pub skip_bad: bool,
-    /// A `filename,split` file; without one the split is drawn.
+    /// Refuse a data set with any unusable photo.
+    pub strict: bool,
+    /// A `filename,split` file; it goes before `split_by`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub split_file: Option<PathBuf>,
+    /// Where the split comes from.
+    pub split_by: SplitBy,
+    /// A regular expression: photos whose names have the same first group, or match, are copies of one source and stay on
+    /// one side of a drawn split; by default the names that augmentation and export tools give to copies are known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group_by: Option<String>,
     /// `I/K`: of the training photos the I-th of K folds validates, and the validation photos are left alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fold: Option<String>,
@@ -157,6 +165,17 @@ pub struct Config {
     pub expect: toml::Table,
 }
 
+/// Where a split comes from, if no file is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SplitBy {
+    /// From the folders `train`, `valid` or `val`, and `test`, where the data set has them; else drawn.
+    #[default]
+    Folders,
+    /// Drawn, whatever the folders are called.
+    Draw,
+}
+
 /// Which mean and deviation the network subtracts and divides by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -223,7 +242,10 @@ impl Default for Config {
             classes: None,
             objects: "largest".into(),
             skip_bad: false,
+            strict: false,
             split_file: None,
+            split_by: SplitBy::Folders,
+            group_by: None,
             fold: None,
             val: 0.2,
             seed: 0,
@@ -331,7 +353,11 @@ impl Config {
             "data",
             "data_format",
             "skip_bad",
+            "strict",
+            // What they decide is the split, which has a digest of its own.
             "split_file",
+            "split_by",
+            "group_by",
             "init",
             "device",
             "workers",

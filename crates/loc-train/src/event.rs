@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use loc_data::LeftOut;
+
 use crate::TrainError;
 use crate::record::Row;
 
@@ -62,11 +64,10 @@ pub enum Event {
         /// Whether it is the best so far.
         best: bool,
     },
-    /// Photos or annotations are wrong and were left out, as the configuration allows; a warning names each.
-    LeftOut {
-        /// How many things were wrong.
-        errors: usize,
-    },
+    /// Photos cannot be used and were left out.
+    LeftOut(LeftOut),
+    /// Something worth knowing that is not odd.
+    Note(String),
     /// Something is odd, and training goes on.
     Warning(String),
 }

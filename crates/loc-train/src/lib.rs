@@ -34,7 +34,7 @@ mod step;
 mod testing;
 mod trainer;
 
-pub use config::{Config, Initialisation, Keep, Normalize};
+pub use config::{Config, Initialisation, Keep, Normalize, SplitBy};
 pub use error::TrainError;
 pub use event::{Event, Stop};
 pub use layers::{Layer, RECIPES};

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use loc_data::{DataError, Dataset, Loader, ReadOptions, Severity, Split, split};
+use loc_data::split::{self, Origin};
+use loc_data::{DataError, Dataset, LeftOut, Loader, Opened, ReadOptions, Split, Tolerance, summary};
 use loc_infer::{ImageSize, InputSpec, ModelMeta};
 use loc_model::{Model, device, init, weights};
 use loc_net::{Network, NetworkConfig, Weights};
@@ -11,12 +12,15 @@ use loc_net::{Network, NetworkConfig, Weights};
 use crate::event::Watch;
 use crate::feed::{self, Feed};
 use crate::model_file::{ModelFile, input_shape};
-use crate::{Config, Event, Normalize, Run, TrainError, heads, memory, pretrained};
+use crate::{Config, Event, Normalize, Run, SplitBy, TrainError, heads, memory, pretrained};
 
 /// Data and model of a run, before its first step.
 pub(crate) struct Prepared {
     pub(crate) dataset: Dataset,
     pub(crate) split: Split,
+    pub(crate) split_origin: Origin,
+    /// Photos that could not be used.
+    pub(crate) left_out: LeftOut,
     pub(crate) train: Feed,
     pub(crate) val: Feed,
     pub(crate) model: Model,
@@ -24,7 +28,6 @@ pub(crate) struct Prepared {
     pub(crate) file: ModelFile,
     /// The data set's digest.
     pub(crate) digest: String,
-    pub(crate) warnings: Vec<String>,
 }
 
 /// How the configuration reads a data set.
@@ -37,23 +40,33 @@ pub fn read_options(config: &Config) -> Result<ReadOptions, TrainError> {
         format: config.data_format.as_deref().map(str::parse).transpose()?,
         classes: config.classes.clone(),
         objects: config.objects.parse()?,
-        skip_bad: config.skip_bad,
+        tolerance: match (config.skip_bad, config.strict) {
+            (false, false) => Tolerance::Few,
+            (true, false) => Tolerance::Any,
+            (false, true) => Tolerance::None,
+            (true, true) => {
+                let reason = "leaves out unusable photos, and `strict` refuses them: give one of them".into();
+                return Err(TrainError::Config { origin: "skip_bad".into(), reason });
+            }
+        },
+        group_by: config.group_by.clone(),
     })
 }
 
-/// The split of the configuration's file, or one drawn by its seed; of it the fold, if one is asked for.
+/// The split of the configuration's file, of the data set's folders, or one drawn by its seed; of it the fold, if one
+/// is asked for. With it where it comes from.
 ///
 /// # Errors
 ///
 /// [`TrainError::Data`] if the file does not fit the data set, or the data set cannot be split.
-pub fn choose_split(config: &Config, dataset: &Dataset) -> Result<Split, TrainError> {
-    let split = match &config.split_file {
-        Some(file) => split::read_csv(file, dataset)?,
-        None => split::stratified(dataset, config.val, config.seed)?,
-    };
+pub fn choose_split(config: &Config, dataset: &Dataset) -> Result<(Split, Origin), TrainError> {
+    let folders = config.split_by == SplitBy::Folders;
+    let file = config.split_file.as_deref();
+    let choice = split::Choice { file, folders, val: config.val, seed: config.seed };
+    let (split, origin) = split::choose(dataset, &choice)?;
     Ok(match config.fold_of() {
-        Some(fold) => split::fold(dataset, &split, fold, config.seed)?,
-        None => split,
+        Some(fold) => (split::fold(dataset, &split, fold, config.seed)?, origin),
+        None => (split, origin),
     })
 }
 
@@ -76,7 +89,11 @@ impl Prepared {
                 "no data set is given (hint: `--data FOLDER`; `loc data sample shapes` makes one)".into();
             return Err(TrainError::Config { origin: "--data".into(), reason });
         };
-        let (dataset, warnings) = Dataset::open_with_warnings(data, &read_options(config)?)?;
+        let options = read_options(config)?;
+        let Opened { dataset, warnings, left_out } = Dataset::open_with_findings(data, &options)?;
+        for line in summary(&warnings) {
+            watch.tell(Event::Warning(line))?;
+        }
         let digest = dataset.digest()?;
         if let Some(Going { run, dataset: before, .. }) = &going
             && *before != digest
@@ -84,12 +101,16 @@ impl Prepared {
             return Err(changed(run, &dataset, &digest, before));
         }
         let trained = going.and_then(|going| going.weights);
-        // Errors among them: what was left out.
-        let errors = warnings.iter().filter(|finding| finding.severity == Severity::Error).count();
-        if errors > 0 {
-            watch.tell(Event::LeftOut { errors })?;
+        if left_out.photos > 0 {
+            watch.tell(Event::LeftOut(left_out.clone()))?;
         }
-        let split = choose_split(config, &dataset)?;
+        let (split, split_origin) = choose_split(config, &dataset)?;
+        for line in split::describe(&dataset, &split, split_origin) {
+            watch.tell(Event::Note(line))?;
+        }
+        for line in summary(&split::torn(&dataset, &split)) {
+            watch.tell(Event::Warning(line))?;
+        }
         if split.train.is_empty() || split.val.is_empty() {
             let (train, val) = (split.train.len(), split.val.len());
             let reason = format!("{train} photos train and {val} validate: each needs one (hint: `--val`)");
@@ -154,8 +175,7 @@ impl Prepared {
             let model = Model::new(layers, &initial, &device)?;
             (model, Feed::Photos(train, device.clone()), Feed::Photos(val, device))
         };
-        let warnings = warnings.iter().map(ToString::to_string).collect();
-        Ok(Self { dataset, split, train, val, model, file, digest, warnings })
+        Ok(Self { dataset, split, split_origin, left_out, train, val, model, file, digest })
     }
 }
 

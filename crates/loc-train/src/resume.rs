@@ -83,17 +83,14 @@ pub fn resume(
         _lock: lock,
     };
     if let Some(found) = &found {
-        let mut warnings: Vec<String> = found.warning.iter().cloned().collect();
         let model = training.model_file()?;
-        warnings.extend(checkpoint::mend(&training.run, found, &model, config.keep)?);
-        training.prepared.warnings.splice(0..0, warnings);
+        let mended = checkpoint::mend(&training.run, found, &model, config.keep)?;
+        for warning in found.warning.iter().cloned().chain(mended) {
+            (training.on)(Event::Warning(warning));
+        }
     }
     training.prepared.file.recipe = Some(config.digest());
     if training.state.epoch > config.epochs {
-        // Said only now that what was broken off or damaged is mended.
-        for warning in std::mem::take(&mut training.prepared.warnings) {
-            (training.on)(Event::Warning(warning));
-        }
         let reason = format!(
             "all {} epochs are done (hint: `--epochs {}` extends it)",
             config.epochs,

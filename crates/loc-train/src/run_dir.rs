@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use loc_data::LeftOut;
+use loc_data::split::Origin;
 use serde::{Deserialize, Serialize};
 
 use crate::lock::Lock;
@@ -79,6 +81,29 @@ pub(crate) struct DatasetJson {
     pub(crate) digest: String,
     pub(crate) train: usize,
     pub(crate) val: usize,
+    /// Where the split comes from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) split: Option<Origin>,
+    /// Photos that could not be used.
+    #[serde(default)]
+    pub(crate) left_out: LeftOutJson,
+}
+
+/// What was left out of the data set, and why.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub(crate) struct LeftOutJson {
+    /// How many photos.
+    pub(crate) photos: usize,
+    /// The errors, at most a thousand: `file:line: what`.
+    pub(crate) errors: Vec<String>,
+}
+
+impl LeftOutJson {
+    pub(crate) fn of(left_out: &LeftOut) -> Self {
+        const MOST: usize = 1000;
+        let errors = left_out.findings.iter().take(MOST).map(ToString::to_string).collect();
+        Self { photos: left_out.photos, errors }
+    }
 }
 
 impl Machine {

@@ -14,7 +14,7 @@ use crate::model_file::Metrics;
 use crate::optimizer::Optimizer;
 use crate::prepare::Prepared;
 use crate::record::{Row, sha256};
-use crate::run_dir::{self, DatasetJson, Machine, RunJson, Versions};
+use crate::run_dir::{self, DatasetJson, LeftOutJson, Machine, RunJson, Versions};
 use crate::state::{self, Best, Origin, Saved, State};
 use crate::step::{At, Learner};
 use crate::{Config, Event, Provenance, Run, Status, Stop, TrainError, checkpoint, disk};
@@ -61,6 +61,8 @@ pub fn train(
             digest: prepared.digest.clone(),
             train: prepared.split.train.len(),
             val: prepared.split.val.len(),
+            split: Some(prepared.split_origin),
+            left_out: LeftOutJson::of(&prepared.left_out),
         },
         classes: prepared.dataset.classes.clone(),
         started: run_dir::now(),
@@ -127,9 +129,6 @@ impl Training<'_> {
     }
 
     fn epochs(&mut self) -> Result<(Status, Option<Evaluation>), TrainError> {
-        for warning in std::mem::take(&mut self.prepared.warnings) {
-            (self.on)(Event::Warning(warning));
-        }
         (self.on)(Event::Ready {
             run: PathBuf::from(self.run.path()),
             train: self.prepared.train.len(),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{ReadingArgs, TextFormat};
+use super::{ReadingArgs, TextFormat, ToleranceArgs};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum DataCommand {
@@ -31,11 +31,25 @@ pub(crate) struct DataArgs {
     pub(crate) reading: ReadingArgs,
 }
 
+/// A data set of which photos may be left out.
+#[derive(Debug, Args)]
+pub(crate) struct OpenArgs {
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+
+    #[command(flatten)]
+    pub(crate) tolerance: ToleranceArgs,
+}
+
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  loc data check photos/\n  loc data check annotations.csv --format json")]
 pub(crate) struct CheckArgs {
     #[command(flatten)]
     pub(crate) data: DataArgs,
+
+    /// A filename,split file: also say which of its photos have copies on the other side
+    #[arg(long, value_name = "FILE")]
+    pub(crate) split_file: Option<PathBuf>,
 
     /// How to print
     #[arg(long, value_enum, default_value_t = TextFormat::Text)]
@@ -48,7 +62,7 @@ pub(crate) struct CheckArgs {
 )]
 pub(crate) struct StatsArgs {
     #[command(flatten)]
-    pub(crate) data: DataArgs,
+    pub(crate) data: OpenArgs,
 
     /// How to print
     #[arg(long, value_enum, default_value_t = TextFormat::Text)]
@@ -61,7 +75,7 @@ pub(crate) struct StatsArgs {
 )]
 pub(crate) struct ShowArgs {
     #[command(flatten)]
-    pub(crate) data: DataArgs,
+    pub(crate) data: OpenArgs,
 
     /// Picture to write; its ending, .png or .jpg, says the format
     #[arg(short, long, value_name = "FILE", default_value = "mosaic.png")]
@@ -82,13 +96,17 @@ pub(crate) struct ShowArgs {
 )]
 pub(crate) struct SplitArgs {
     #[command(flatten)]
-    pub(crate) data: DataArgs,
+    pub(crate) data: OpenArgs,
 
     /// File to write: filename,split
     #[arg(short, long, value_name = "FILE", default_value = "split.csv")]
     pub(crate) output: PathBuf,
 
-    /// Fraction of each class that validates
+    /// Draw the split whatever the folders are called; else folders train, valid or val, and test are the split
+    #[arg(long)]
+    pub(crate) draw: bool,
+
+    /// Fraction of each class that validates, where the split is drawn
     #[arg(long, default_value_t = 0.2)]
     pub(crate) val: f64,
 

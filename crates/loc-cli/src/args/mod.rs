@@ -7,7 +7,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub(crate) use self::data::{CheckArgs, DataArgs, DataCommand, SampleArgs, ShowArgs, SplitArgs, StatsArgs};
+pub(crate) use self::data::{
+    CheckArgs, DataArgs, DataCommand, OpenArgs, SampleArgs, ShowArgs, SplitArgs, StatsArgs,
+};
 pub(crate) use self::train::{ConfigArgs, LrFindArgs, TrainArgs};
 use crate::output::Color;
 
@@ -78,6 +80,23 @@ pub(crate) struct ReadingArgs {
     /// Which object of a photo with several: largest, skip or error [default: largest]
     #[arg(long, value_name = "WHICH")]
     pub(crate) objects: Option<String>,
+
+    /// Photos whose names have the same first group of this pattern, or the same match, are copies of one photo: a drawn
+    /// split keeps them together [default: the names that augmentation and export tools give]
+    #[arg(long, value_name = "REGEX")]
+    pub(crate) group_by: Option<String>,
+}
+
+/// What happens to photos that cannot be used.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct ToleranceArgs {
+    /// Leave out any number of unusable photos, and exit with 3 [default: at most 5 %, else the data set is refused]
+    #[arg(long)]
+    pub(crate) skip_bad: bool,
+
+    /// Refuse the data set if any photo is unusable
+    #[arg(long, conflicts_with = "skip_bad")]
+    pub(crate) strict: bool,
 }
 
 #[derive(Debug, Args)]
@@ -102,9 +121,8 @@ pub(crate) struct ValArgs {
     #[command(flatten)]
     pub(crate) reading: ReadingArgs,
 
-    /// Leave out photos and annotations that are wrong, and exit with 3, instead of refusing the data set
-    #[arg(long)]
-    pub(crate) skip_bad: bool,
+    #[command(flatten)]
+    pub(crate) tolerance: ToleranceArgs,
 
     /// Which photos
     #[arg(long, value_enum, default_value_t = Part::Val)]
@@ -145,6 +163,8 @@ pub(crate) enum Part {
     Train,
     /// The photos held back
     Val,
+    /// The photos of the data set's `test` folder, or `test` in the split file
+    Test,
     /// All photos
     All,
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::ReadingArgs;
+use super::{ReadingArgs, ToleranceArgs};
 
 /// What becomes a configuration.
 #[derive(Debug, Args)]
@@ -16,9 +16,8 @@ pub(crate) struct ConfigArgs {
     #[command(flatten)]
     pub(crate) reading: ReadingArgs,
 
-    /// Leave out photos and annotations that are wrong, and exit with 3, instead of refusing the data set
-    #[arg(long)]
-    pub(crate) skip_bad: bool,
+    #[command(flatten)]
+    pub(crate) tolerance: ToleranceArgs,
 
     /// tutorial, scratch, compact, transfer, finetune, or a file NAME.toml [default: scratch]
     #[arg(long, value_name = "RECIPE")]
@@ -31,6 +30,11 @@ pub(crate) struct ConfigArgs {
     /// A filename,split file instead of a drawn split
     #[arg(long, value_name = "FILE")]
     pub(crate) split_file: Option<PathBuf>,
+
+    /// Where the split comes from without a file: folders (train, valid or val, and test, where there are such; else
+    /// drawn) or draw [default: folders]
+    #[arg(long, value_name = "HOW")]
+    pub(crate) split_by: Option<String>,
 
     /// Of the training photos the I-th of K folds validates; the validation photos are left alone
     #[arg(long, value_name = "I/K")]

@@ -3,11 +3,15 @@
 use std::fmt::Write;
 
 use anyhow::{Context, Result, bail};
-use loc_data::{Dataset, check as checking, mosaic, shapes, split as splitting, stats as statistics};
+use loc_data::{
+    Dataset, check as checking, mosaic, shapes, split as splitting, stats as statistics, summary,
+};
 use serde::Serialize;
 
-use super::shared::{read_options, write_whole};
-use crate::args::{CheckArgs, DataArgs, SampleArgs, ShowArgs, SplitArgs, StatsArgs, TextFormat};
+use super::shared::{self, read_options, write_whole};
+use crate::args::{
+    CheckArgs, DataArgs, OpenArgs, SampleArgs, ShowArgs, SplitArgs, StatsArgs, TextFormat, ToleranceArgs,
+};
 use crate::output::{Exit, Output, Usage, escape};
 
 /// Cells of a row of the picture, and a cell's side in pixels.
@@ -23,7 +27,8 @@ struct Record<T> {
 }
 
 pub(crate) fn check(args: &CheckArgs, output: &Output) -> Result<Exit> {
-    let report = checking::check(&args.data.data, &read_options(&args.data.reading)?)?;
+    let options = read_options(&args.data.reading, ToleranceArgs { skip_bad: false, strict: false })?;
+    let report = checking::check(&args.data.data, &options, args.split_file.as_deref())?;
     let (errors, warnings) = (report.errors(), report.warnings());
     match args.format {
         TextFormat::Json => output.json(&Record { schema: "loc.check/1", value: &report })?,
@@ -41,13 +46,13 @@ pub(crate) fn check(args: &CheckArgs, output: &Output) -> Result<Exit> {
 }
 
 pub(crate) fn stats(args: &StatsArgs, output: &Output) -> Result<Exit> {
-    let dataset = open(&args.data, output)?;
+    let (dataset, exit) = open(&args.data, output)?;
     let stats = statistics::Stats::of(&dataset);
     match args.format {
         TextFormat::Json => output.json(&Record { schema: "loc.stats/1", value: &stats })?,
         TextFormat::Text => output.data(describe(&stats).trim_end())?,
     }
-    Ok(Exit::Ok)
+    Ok(exit)
 }
 
 fn describe(stats: &statistics::Stats) -> String {
@@ -99,23 +104,30 @@ pub(crate) fn show(args: &ShowArgs, output: &Output) -> Result<Exit> {
     let Some(format) = image::ImageFormat::from_path(&args.output).ok().filter(|f| f.can_write()) else {
         bail!(Usage(format!("-o {}: the ending must be .png or .jpg", args.output.display())));
     };
-    let dataset = open(&args.data, output)?;
+    let (dataset, exit) = open(&args.data, output)?;
     let picture = mosaic::mosaic(&dataset, &mosaic::choose(&dataset, args.n, args.seed), COLUMNS, CELL)?;
     let mut bytes = std::io::Cursor::new(Vec::new());
     picture.write_to(&mut bytes, format).context("encoding the picture")?;
     write_whole(&args.output, bytes.get_ref())?;
     output.note(&format!("{} samples drawn", args.n.min(dataset.samples.len())));
     output.data(&args.output.display().to_string())?;
-    Ok(Exit::Ok)
+    Ok(exit)
 }
 
 pub(crate) fn split(args: &SplitArgs, output: &Output) -> Result<Exit> {
-    let dataset = open(&args.data, output)?;
-    let split = splitting::stratified(&dataset, args.val, args.seed)?;
+    let (dataset, exit) = open(&args.data, output)?;
+    let choice = splitting::Choice { file: None, folders: !args.draw, val: args.val, seed: args.seed };
+    let (split, origin) = splitting::choose(&dataset, &choice)?;
+    for line in splitting::describe(&dataset, &split, origin) {
+        output.note(&line);
+    }
+    for line in summary(&splitting::torn(&dataset, &split)) {
+        output.warn(&line);
+    }
     splitting::write_csv(&args.output, &dataset, &split)?;
     output.note(&format!("{} train, {} val", split.train.len(), split.val.len()));
     output.data(&args.output.display().to_string())?;
-    Ok(Exit::Ok)
+    Ok(exit)
 }
 
 pub(crate) fn sample(args: &SampleArgs, output: &Output) -> Result<Exit> {
@@ -125,11 +137,8 @@ pub(crate) fn sample(args: &SampleArgs, output: &Output) -> Result<Exit> {
     Ok(Exit::Ok)
 }
 
-/// The data set; warnings go to stderr.
-fn open(args: &DataArgs, output: &Output) -> Result<Dataset> {
-    let (dataset, warnings) = Dataset::open_with_warnings(&args.data, &read_options(&args.reading)?)?;
-    for warning in warnings {
-        output.warn(&warning.to_string());
-    }
-    Ok(dataset)
+/// The data set, and the exit code where the rest goes well.
+fn open(args: &OpenArgs, output: &Output) -> Result<(Dataset, Exit)> {
+    let OpenArgs { data: DataArgs { data, reading }, tolerance } = args;
+    shared::open(data, &read_options(reading, *tolerance)?, output)
 }

@@ -4,11 +4,11 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow};
-use loc_data::ReadOptions;
+use loc_data::{Dataset, LeftOut, Opened, ReadOptions, summary};
 use loc_net::{Network, Weights};
 use loc_train::{Config, ModelFile};
 
-use crate::args::ReadingArgs;
+use crate::args::{ReadingArgs, ToleranceArgs};
 use crate::output::{Exit, Output, Usage};
 use crate::signals::Signals;
 
@@ -22,13 +22,33 @@ pub(super) fn use_threads(threads: usize) -> Result<()> {
 }
 
 /// How the flags read a data set.
-pub(super) fn read_options(args: &ReadingArgs) -> Result<ReadOptions> {
+pub(super) fn read_options(args: &ReadingArgs, tolerance: ToleranceArgs) -> Result<ReadOptions> {
     let mut config =
         Config { classes: args.classes.clone(), data_format: args.data_format.clone(), ..Config::default() };
     if let Some(objects) = &args.objects {
         config.objects.clone_from(objects);
     }
+    config.group_by.clone_from(&args.group_by);
+    (config.skip_bad, config.strict) = (tolerance.skip_bad, tolerance.strict);
     Ok(loc_train::read_options(&config)?)
+}
+
+/// Opens a data set as the flags say. What was found goes to stderr; with it the exit code of a command that succeeds.
+pub(super) fn open(data: &Path, options: &ReadOptions, output: &Output) -> Result<(Dataset, Exit)> {
+    let Opened { dataset, warnings, left_out } = Dataset::open_with_findings(data, options)?;
+    for line in summary(&warnings) {
+        output.warn(&line);
+    }
+    warn_left_out(&left_out, output);
+    Ok((dataset, if left_out.on_request() { Exit::Partly } else { Exit::Ok }))
+}
+
+/// Says what was left out, and why.
+pub(super) fn warn_left_out(left_out: &LeftOut, output: &Output) {
+    let lines = left_out.summary();
+    if !lines.is_empty() {
+        output.warn(&lines.join("\n  "));
+    }
 }
 
 /// A model file, taken apart and checked.

@@ -8,7 +8,7 @@ use anyhow::Result;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use loc_train::{Config, Evaluation, Event, Layer, Outcome, Provenance, Row, Run, Status, Stop};
 
-use super::shared::{or_stopped, use_threads};
+use super::shared::{or_stopped, use_threads, warn_left_out};
 use crate::args::{ConfigArgs, TrainArgs};
 use crate::output::{Exit, Output, escape};
 use crate::signals::{self, Signals};
@@ -50,14 +50,14 @@ fn train(args: &TrainArgs, (stop, signals): (&Stop, &Signals), output: &Output) 
     };
     progress.end();
     conclude(&outcome, output)?;
-    Ok(exit(&outcome, signals, progress.left_out))
+    Ok(exit(&outcome, signals, progress.partly))
 }
 
-/// The code of a training that came to an end, from whose data set so many things were left out.
-fn exit(outcome: &Outcome, signals: &Signals, left_out: usize) -> Exit {
+/// The code of a training that came to an end; `partly` if it left out photos because `--skip-bad` allows any number.
+fn exit(outcome: &Outcome, signals: &Signals, partly: bool) -> Exit {
     match outcome.status {
         Status::Interrupted => signals.came().map_or(Exit::Failed, Exit::Signal),
-        _ if left_out > 0 => Exit::Partly,
+        _ if partly => Exit::Partly,
         _ => Exit::Ok,
     }
 }
@@ -70,7 +70,7 @@ fn seeds(
     (stop, signals): (&Stop, &Signals),
     output: &Output,
 ) -> Result<Exit> {
-    let (mut reached, mut left_out) = (Vec::new(), 0);
+    let (mut reached, mut partly) = (Vec::new(), false);
     for seed in &args.seeds {
         let config = Config { seed: *seed, ..config.clone() };
         let name = format!("{}-seed{seed}", args.name);
@@ -79,14 +79,14 @@ fn seeds(
         let outcome = loc_train::train(&config, place, provenance, stop, &mut |e| progress.show(e))?;
         progress.end();
         conclude(&outcome, output)?;
-        left_out = progress.left_out;
+        partly = progress.partly;
         if outcome.status == Status::Interrupted {
-            return Ok(exit(&outcome, signals, left_out));
+            return Ok(exit(&outcome, signals, partly));
         }
         reached.extend(outcome.evaluation);
     }
     output.note(&spread(&reached));
-    Ok(if left_out > 0 { Exit::Partly } else { Exit::Ok })
+    Ok(if partly { Exit::Partly } else { Exit::Ok })
 }
 
 /// Mean and spread of several runs: the smallest and the largest.
@@ -132,8 +132,11 @@ fn flags(args: &ConfigArgs) -> Vec<Layer> {
         ("data", path(&args.data)),
         ("data_format", args.reading.data_format.clone()),
         ("objects", args.reading.objects.clone()),
-        ("skip_bad", args.skip_bad.then(|| "true".to_owned())),
+        ("skip_bad", args.tolerance.skip_bad.then(|| "true".to_owned())),
+        ("strict", args.tolerance.strict.then(|| "true".to_owned())),
         ("split_file", path(&args.split_file)),
+        ("split_by", args.split_by.clone()),
+        ("group_by", args.reading.group_by.clone()),
         ("fold", args.fold.clone()),
         ("val", args.val.clone()),
         ("epochs", args.epochs.clone()),
@@ -192,23 +195,22 @@ pub(crate) fn verdict(e: &Evaluation) -> String {
 pub(super) struct Progress<'a> {
     output: &'a Output,
     bar: Option<ProgressBar>,
-    /// How many things were wrong with the data set and left out.
-    left_out: usize,
+    /// Whether photos were left out because `--skip-bad` allows any number.
+    partly: bool,
 }
 
 impl<'a> Progress<'a> {
     pub(super) fn new(output: &'a Output) -> Self {
-        Self { output, bar: None, left_out: 0 }
+        Self { output, bar: None, partly: false }
     }
 
     pub(super) fn show(&mut self, event: Event) {
         match event {
             Event::Warning(text) => self.output.warn(&text),
-            Event::LeftOut { errors } => {
-                self.left_out = errors;
-                self.output.warn(&format!(
-                    "{errors} things are wrong with the data set and left out, as --skip-bad says"
-                ));
+            Event::Note(text) => self.output.note(&text),
+            Event::LeftOut(left_out) => {
+                self.partly = left_out.on_request();
+                warn_left_out(&left_out, self.output);
             }
             Event::Ready { run, train, val, classes, parameters, epochs, resumed, .. } => {
                 let names: Vec<String> = classes.iter().map(|c| escape(c)).collect();

@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use loc_data::{Dataset, Loader, Split, split};
+use loc_data::split::{self, Origin};
+use loc_data::{Dataset, Loader, Split, summary};
 use loc_model::loss::LossConfig;
 use loc_train::{Config, Evaluation, baseline_only, evaluate};
 use serde::Serialize;
 
-use super::shared::{Model, read_options, use_threads};
+use super::shared::{Model, open, read_options, use_threads};
 use super::train::verdict;
 use crate::args::{Part, TextFormat, ValArgs};
 use crate::output::{Exit, Output, Usage, escape};
@@ -30,20 +31,11 @@ pub(crate) fn run(args: &ValArgs, output: &Output) -> Result<Exit> {
     use_threads(args.threads)?;
     let model = Model::load(&args.model)?;
     let classes = &model.file.meta.classes;
-    let mut options = read_options(&args.reading)?;
-    options.skip_bad = args.skip_bad;
+    let mut options = read_options(&args.reading, args.tolerance)?;
     if options.classes.is_none() && numbered(&args.data, &options, classes)? {
         options.classes = Some(classes.clone());
     }
-    let (dataset, warnings) = Dataset::open_with_warnings(&args.data, &options)?;
-    let left_out = warnings.iter().filter(|finding| finding.severity == loc_data::Severity::Error).count();
-    for warning in warnings {
-        output.warn(&warning.to_string());
-    }
-    if left_out > 0 {
-        output
-            .warn(&format!("{left_out} things are wrong with the data set and left out, as --skip-bad says"));
-    }
+    let (dataset, exit) = open(&args.data, &options, output)?;
     if dataset.classes != *classes {
         bail!(
             "{}: was made for the classes {classes:?}, the data set has {:?} (hint: `--classes` sets their order)",
@@ -55,8 +47,13 @@ pub(crate) fn run(args: &ValArgs, output: &Output) -> Result<Exit> {
     let (name, chosen) = match args.split {
         Part::Train => ("train", split.train.clone()),
         Part::Val => ("val", split.val.clone()),
+        Part::Test => ("test", split.test.clone()),
         Part::All => ("all", (0..dataset.samples.len()).collect()),
     };
+    if chosen.is_empty() {
+        let hint = "a folder `test` of the data set, or `test` in the file of --split-file, makes it one";
+        bail!(Usage(format!("--split {name}: the split has no such photos (hint: {hint})")));
+    }
     let loader = Loader::new(&dataset, &chosen, model.file.meta.input, args.workers)?;
     let trained = loc_model::Model::new(model.network, &model.weights, &loc_model::device::parse("cpu")?)?;
     let baseline = baseline_only(&dataset, &split.train, &chosen);
@@ -76,11 +73,7 @@ pub(crate) fn run(args: &ValArgs, output: &Output) -> Result<Exit> {
     for failure in &failed {
         output.warn(failure);
     }
-    Ok(match (failed.is_empty(), left_out) {
-        (false, _) => Exit::Gate,
-        (true, 0) => Exit::Ok,
-        (true, _) => Exit::Partly,
-    })
+    Ok(if failed.is_empty() { exit } else { Exit::Gate })
 }
 
 /// Whether the data set has numbers where the model has names.
@@ -93,22 +86,43 @@ fn numbered(data: &Path, options: &loc_data::ReadOptions, classes: &[String]) ->
     Ok(all_numbers(&found))
 }
 
-/// The split of the flag, of the model's run folder, or of seed 0.
+/// The split of the flag; else the one recorded in the model's run folder, which must fit; else that of the data set's
+/// folders, or one drawn by seed 0.
 fn find_split(args: &ValArgs, dataset: &Dataset, output: &Output) -> Result<Split> {
-    if let Some(file) = &args.split_file {
-        return Ok(split::read_csv(file, dataset)?);
-    }
-    let recorded = args.model.parent().and_then(Path::parent).map(|run| run.join("split.csv"));
-    if let Some(file) = recorded.filter(|f| f.is_file())
-        && let Ok(split) = split::read_csv(&file, dataset)
+    let recorded = || args.model.parent().and_then(Path::parent).map(|run| run.join("split.csv"));
+    if args.split_file.is_none()
+        && let Some(file) = recorded().filter(|file| file.is_file())
     {
-        return Ok(split);
+        return match split::read_csv(&file, dataset) {
+            Ok(split) => Ok(split),
+            // Which photos train matters only to the constant answer then.
+            Err(_) if args.split == Part::All => Ok(everything(dataset)),
+            Err(error) => bail!(
+                "{error}\n(hint: it says which photos the model has learned from. Give the data set it was trained on, a \
+                 split of this one with --split-file, or judge all photos with --split all if it has seen none of them)"
+            ),
+        };
     }
-    if args.split != Part::All {
-        output.note("the split is drawn by seed 0: the model's run folder has none for this data set (hint: --split-file)");
+    let config = Config { split_file: args.split_file.clone(), ..Config::default() };
+    let (split, origin) = match loc_train::choose_split(&config, dataset) {
+        Err(_) if args.split == Part::All && args.split_file.is_none() => return Ok(everything(dataset)),
+        chosen => chosen?,
+    };
+    if origin == Origin::Drawn && args.split != Part::All {
+        output.note("the split is drawn by seed 0: the model lies in no run folder (hint: --split-file)");
     }
-    let config = Config::default();
-    Ok(split::stratified(dataset, config.val, config.seed)?)
+    for line in split::describe(dataset, &split, origin) {
+        output.note(&line);
+    }
+    for line in summary(&split::torn(dataset, &split)) {
+        output.warn(&line);
+    }
+    Ok(split)
+}
+
+/// A split for a model that has seen none of the photos: the constant answer is that of all of them.
+fn everything(dataset: &Dataset) -> Split {
+    Split { train: (0..dataset.samples.len()).collect(), ..Split::default() }
 }
 
 fn describe(e: &Evaluation, split: &str) -> String {

@@ -8,7 +8,7 @@ use csv::{ByteRecord, ReaderBuilder, StringRecord};
 
 use super::number::{coordinate, quoted, whole};
 use super::{ANOTHER_FILE, Annotation, Annotations, Label, NUMBER_HINT, Object, read_limited};
-use crate::{BBox, Finding, ImageSize};
+use crate::{BBox, Finding, ImageSize, Kind};
 
 /// The tutorial's header.
 pub(crate) const HEADER: &str = "filename,width,height,class_num,xmin,ymin,xmax,ymax";
@@ -89,28 +89,32 @@ fn columns(header: &StringRecord) -> Result<Columns, String> {
 /// Reads all files, in their order. A photo that stands in two of them is an error.
 pub(crate) fn read_all(paths: &[PathBuf], given: bool) -> Annotations {
     let mut all = Annotations::default();
-    let mut seen: HashMap<String, PathBuf> = HashMap::new();
+    let mut seen: HashMap<String, usize> = HashMap::new();
     for path in paths.iter().filter(|path| given || looks_like(path)) {
         let read = match read_limited(path, SIZE_LIMIT) {
             Ok(bytes) => parse(path, &bytes),
             Err(why) => {
-                all.findings.push(Finding::error(path, None, why).hint(ANOTHER_FILE));
+                all.findings.push(Finding::error(Kind::Unreadable, path, None, why).hint(ANOTHER_FILE));
+                all.incomplete = true;
                 continue;
             }
         };
         all.findings.extend(read.findings);
+        all.lost += read.lost;
+        all.incomplete |= read.incomplete;
         for photo in read.photos {
             match seen.get(&photo.photo) {
-                Some(other) if other != path => all.findings.push(
-                    Finding::error(
-                        path,
-                        Some(photo.line),
-                        format!("{} is annotated in {} too", quoted(&photo.photo), other.display()),
-                    )
-                    .hint("name the one CSV file to use as the data"),
-                ),
-                _ => {
-                    seen.insert(photo.photo.clone(), path.clone());
+                Some(first) => {
+                    // Nobody knows which of the two is right.
+                    let first = &mut all.photos[*first];
+                    first.defective = true;
+                    let message =
+                        format!("{} is annotated in {} too", quoted(&photo.photo), first.source.display());
+                    let finding = Finding::error(Kind::PhotoDoubled, path, Some(photo.line), message);
+                    all.findings.push(finding.hint("name the one CSV file to use as the data"));
+                }
+                None => {
+                    seen.insert(photo.photo.clone(), all.photos.len());
                     all.photos.push(photo);
                 }
             }
@@ -121,13 +125,14 @@ pub(crate) fn read_all(paths: &[PathBuf], given: bool) -> Annotations {
 
 /// Parses the bytes of one file; `path` is for messages.
 pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Annotations {
-    let mut table = Table { path, photos: Vec::new(), by_name: HashMap::new(), findings: Vec::new() };
+    let mut table = Table { path, by_name: HashMap::new(), read: Annotations::default() };
     let mut reader = reader(bytes);
     let columns = match reader.headers().map_err(|e| e.to_string()).and_then(columns) {
         Ok(columns) => columns,
         Err(why) => {
-            table.findings.push(Finding::error(path, Some(1), why));
-            return table.into();
+            table.read.findings.push(Finding::error(Kind::Syntax, path, Some(1), why));
+            table.read.incomplete = true;
+            return table.read;
         }
     };
     let width = reader.headers().map_or(0, StringRecord::len);
@@ -138,7 +143,9 @@ pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Annotations {
             Ok(false) => break,
             Ok(true) => {}
             Err(e) => {
-                table.findings.push(Finding::error(path, None, format!("cannot be read: {e}")));
+                let message = format!("cannot be read: {e}");
+                table.read.findings.push(Finding::error(Kind::Unreadable, path, None, message));
+                table.read.incomplete = true;
                 break;
             }
         }
@@ -147,7 +154,7 @@ pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Annotations {
         let row = Row { number, line: u32::try_from(line).unwrap_or(u32::MAX) };
         if record.len() != width {
             let message = format!("{} fields where the header has {width}", record.len());
-            table.error(row, &message, "a comma inside a name needs quotes around it");
+            table.error(Kind::Syntax, row, &message, "a comma inside a name needs quotes around it");
             table.spoil(record.get(columns.filename));
             continue;
         }
@@ -155,15 +162,16 @@ pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Annotations {
             Ok(text) => table.row(row, &text, &columns),
             Err(e) => {
                 let message = format!("is not UTF-8 in field {}", e.utf8_error().field() + 1);
-                table.error(row, &message, "save the file with the encoding UTF-8");
+                table.error(Kind::Encoding, row, &message, "save the file with the encoding UTF-8");
                 table.spoil(record.get(columns.filename));
             }
         }
     }
     if number == 0 {
-        table.findings.push(Finding::error(path, None, "has a header but no rows"));
+        table.read.findings.push(Finding::error(Kind::Syntax, path, None, "has a header but no rows"));
+        table.read.incomplete = true;
     }
-    table.into()
+    table.read
 }
 
 /// Where a record stands: its number, counted from 1 after the header, and its first line.
@@ -173,25 +181,19 @@ struct Row {
     line: u32,
 }
 
-/// Photos in the order of their first rows.
+/// What one file says: photos in the order of their first rows.
 struct Table<'a> {
     path: &'a Path,
-    photos: Vec<Annotation>,
     by_name: HashMap<String, usize>,
-    findings: Vec<Finding>,
-}
-
-impl From<Table<'_>> for Annotations {
-    fn from(table: Table<'_>) -> Self {
-        Self { photos: table.photos, findings: table.findings, broken: Vec::new() }
-    }
+    read: Annotations,
 }
 
 impl Table<'_> {
     fn row(&mut self, row: Row, record: &StringRecord, columns: &Columns) {
         let photo = &record[columns.filename];
         if photo.trim().is_empty() {
-            self.error(row, "filename is empty", "it names the photo");
+            self.error(Kind::FieldMissing, row, "filename is empty", "it names the photo");
+            self.read.lost += 1;
             return;
         }
         let object = self.object(row, record, columns);
@@ -205,8 +207,8 @@ impl Table<'_> {
             (Ok(Some(size)), Some(before)) if size != before => {
                 annotation.defective = true;
                 let message = format!("{} is {size} here and {before} in an earlier row", quoted(photo));
-                let finding = Finding::error(self.path, Some(row.line), message);
-                self.findings.push(finding.hint("a photo has one size; correct the row that is wrong"));
+                let finding = Finding::error(Kind::SizeMismatch, self.path, Some(row.line), message);
+                self.read.findings.push(finding.hint("a photo has one size; correct the row that is wrong"));
             }
             _ => {}
         }
@@ -216,7 +218,7 @@ impl Table<'_> {
         let text = &record[columns.class];
         let label = if columns.names {
             if text.trim().is_empty() {
-                self.error(row, "class is empty", "it names the class");
+                self.error(Kind::FieldMissing, row, "class is empty", "it names the class");
                 None
             } else {
                 Some(Label::Name(text.to_owned()))
@@ -251,14 +253,16 @@ impl Table<'_> {
         parse(text)
             .map_err(|why| {
                 let message = format!("record {}: {name} {why}", row.number);
-                self.findings.push(Finding::error(self.path, Some(row.line), message).hint(NUMBER_HINT));
+                self.read
+                    .findings
+                    .push(Finding::error(Kind::Number, self.path, Some(row.line), message).hint(NUMBER_HINT));
             })
             .ok()
     }
 
-    fn error(&mut self, row: Row, message: &str, hint: &str) {
+    fn error(&mut self, kind: Kind, row: Row, message: &str, hint: &str) {
         let message = format!("record {}: {message}", row.number);
-        self.findings.push(Finding::error(self.path, Some(row.line), message).hint(hint));
+        self.read.findings.push(Finding::error(kind, self.path, Some(row.line), message).hint(hint));
     }
 
     /// Remembers that a row of this photo could not be read.
@@ -266,16 +270,18 @@ impl Table<'_> {
         if let Some(Ok(name)) = photo.map(std::str::from_utf8)
             && !name.trim().is_empty()
         {
-            let line = self.findings.last().and_then(|f| f.line).unwrap_or(1);
+            let line = self.read.findings.last().and_then(|f| f.line).unwrap_or(1);
             self.annotation(name, line).defective = true;
+        } else {
+            self.read.lost += 1;
         }
     }
 
     fn annotation(&mut self, photo: &str, line: u32) -> &mut Annotation {
-        let next = self.photos.len();
+        let next = self.read.photos.len();
         let at = *self.by_name.entry(photo.to_owned()).or_insert(next);
         if at == next {
-            self.photos.push(Annotation {
+            self.read.photos.push(Annotation {
                 source: self.path.to_owned(),
                 line,
                 photo: photo.to_owned(),
@@ -284,6 +290,6 @@ impl Table<'_> {
                 defective: false,
             });
         }
-        &mut self.photos[at]
+        &mut self.read.photos[at]
     }
 }

@@ -112,6 +112,10 @@ pub(crate) struct Annotations {
     pub(crate) findings: Vec<Finding>,
     /// Annotation files that could not be parsed: photos named like them are not reported as lacking an annotation.
     pub(crate) broken: Vec<PathBuf>,
+    /// Annotations of one photo each whose photo's name could not be read.
+    pub(crate) lost: usize,
+    /// Whether a file of many annotations could not be read, or not to its end.
+    pub(crate) incomplete: bool,
 }
 
 /// Recognises the format of a tree by content: VOC wins over a CSV beside it.
@@ -156,10 +160,12 @@ pub(crate) fn read_limited(path: &Path, limit: u64) -> Result<Vec<u8>, String> {
         return Err("is not a regular file".into());
     }
     let file = fs_err::File::open(path).map_err(|e| e.to_string())?;
-    let mut bytes = Vec::new();
+    // A photo's buffer is as large as its file, and does not grow there step by step.
+    let length = file.metadata().map_or(0, |m| m.len()).min(limit);
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0).saturating_add(1));
     file.take(limit + 1).read_to_end(&mut bytes).map_err(|e| e.to_string())?;
     if bytes.len() as u64 > limit {
-        return Err(format!("is longer than {} MiB, the limit for an annotation file", limit >> 20));
+        return Err(format!("is longer than {} MiB, the limit for such a file", limit >> 20));
     }
     Ok(bytes)
 }

@@ -8,7 +8,7 @@ use roxmltree::{Document, Node, ParsingOptions};
 
 use super::number::{coordinate, whole};
 use super::{ANOTHER_FILE, Annotation, Annotations, Label, NUMBER_HINT, Object, read_limited};
-use crate::{BBox, Finding, ImageSize};
+use crate::{BBox, Finding, ImageSize, Kind};
 
 /// Longest XML file that is read, in bytes.
 pub(crate) const SIZE_LIMIT: u64 = 1 << 20;
@@ -44,7 +44,10 @@ pub(crate) fn read_all(paths: &[std::path::PathBuf]) -> Annotations {
         match parsed {
             Parsed::Annotation(annotation) => all.photos.push(annotation),
             Parsed::Other => {}
-            Parsed::Broken => all.broken.push(path.clone()),
+            Parsed::Broken => {
+                all.broken.push(path.clone());
+                all.lost += 1;
+            }
         }
     }
     all
@@ -54,7 +57,9 @@ pub(crate) fn read_all(paths: &[std::path::PathBuf]) -> Annotations {
 fn read(path: &Path) -> (Parsed, Vec<Finding>) {
     match read_limited(path, SIZE_LIMIT) {
         Ok(bytes) => parse(path, &bytes),
-        Err(why) => (Parsed::Broken, vec![Finding::error(path, None, why).hint(ANOTHER_FILE)]),
+        Err(why) => {
+            (Parsed::Broken, vec![Finding::error(Kind::Unreadable, path, None, why).hint(ANOTHER_FILE)])
+        }
     }
 }
 
@@ -66,19 +71,20 @@ pub(crate) fn parse(path: &Path, bytes: &[u8]) -> (Parsed, Vec<Finding>) {
         Err(e) => {
             let (line, column) = position(&bytes[..e.valid_up_to()]);
             let message = format!("is not UTF-8 at byte {}", e.valid_up_to());
-            let finding = Finding::error(path, Some(line), message).column(column);
+            let finding = Finding::error(Kind::Encoding, path, Some(line), message).column(column);
             return broken(finding.hint("save the file with the encoding UTF-8"));
         }
     };
     if let Some(at) = text.find("<!DOCTYPE") {
         let line = newlines(&bytes[..at]) + 1;
         return broken(
-            Finding::error(path, Some(line), "has a DOCTYPE, which is refused").hint("remove that line"),
+            Finding::error(Kind::Syntax, path, Some(line), "has a DOCTYPE, which is refused")
+                .hint("remove that line"),
         );
     }
     if attributes_may_exceed(text) {
         let message = "has more attributes than an annotation has";
-        return broken(Finding::error(path, None, message).hint(ANOTHER_FILE));
+        return broken(Finding::error(Kind::Syntax, path, None, message).hint(ANOTHER_FILE));
     }
     let options = ParsingOptions { nodes_limit: NODES_LIMIT, ..ParsingOptions::default() };
     let document = match Document::parse_with_options(text, options) {
@@ -88,7 +94,7 @@ pub(crate) fn parse(path: &Path, bytes: &[u8]) -> (Parsed, Vec<Finding>) {
     let root = document.root_element();
     if root.tag_name().name() != "annotation" {
         let message = format!("ignored: its root element is <{}>, not <annotation>", root.tag_name().name());
-        return (Parsed::Other, vec![Finding::warning(path, Some(1), message)]);
+        return (Parsed::Other, vec![Finding::warning(Kind::Foreign, path, Some(1), message)]);
     }
     let mut reader = Reader { path, lines: line_starts(text), findings: Vec::new() };
     let annotation = reader.annotation(root);
@@ -107,14 +113,18 @@ fn syntax_error(path: &Path, text: &str, error: &roxmltree::Error) -> Finding {
     let (line, column) = position(text.trim_end().as_bytes());
     let cut = "the file may be cut off; write it again with the annotation tool";
     match error {
-        E::NoRootNode if text.trim().is_empty() => Finding::error(path, None, "is empty").hint(cut),
-        E::NoRootNode => Finding::error(path, Some(1), "is not XML: it has no element").hint(ANOTHER_FILE),
+        E::NoRootNode if text.trim().is_empty() => {
+            Finding::error(Kind::Syntax, path, None, "is empty").hint(cut)
+        }
+        E::NoRootNode => {
+            Finding::error(Kind::Syntax, path, Some(1), "is not XML: it has no element").hint(ANOTHER_FILE)
+        }
         E::UnclosedRootNode | E::UnexpectedEndOfStream => {
             let message = "is not well-formed: the file ends inside an element";
-            Finding::error(path, Some(line), message).column(column).hint(cut)
+            Finding::error(Kind::Syntax, path, Some(line), message).column(column).hint(cut)
         }
         E::NodesLimitReached => {
-            Finding::error(path, None, format!("has more than {NODES_LIMIT} nodes, the limit"))
+            Finding::error(Kind::Syntax, path, None, format!("has more than {NODES_LIMIT} nodes, the limit"))
                 .hint(ANOTHER_FILE)
         }
         _ => {
@@ -122,7 +132,7 @@ fn syntax_error(path: &Path, text: &str, error: &roxmltree::Error) -> Finding {
             // The parser's own words end with the place.
             let why = error.to_string();
             let why = why.strip_suffix(&format!(" at {at}")).unwrap_or(&why);
-            Finding::error(path, Some(at.row), format!("is not well-formed: {why}"))
+            Finding::error(Kind::Syntax, path, Some(at.row), format!("is not well-formed: {why}"))
                 .column(at.col)
                 .hint("write it again with the annotation tool")
         }
@@ -139,12 +149,12 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn annotation(&mut self, root: Node<'_, '_>) -> Option<Annotation> {
         let Some(filename) = child(root, "filename") else {
-            self.error(root, "has no <filename>", "it names the photo");
+            self.error(Kind::FieldMissing, root, "has no <filename>", "it names the photo");
             return None;
         };
         let photo = text_of(filename);
         if photo.trim().is_empty() {
-            self.error(filename, "<filename> is empty", "it names the photo");
+            self.error(Kind::FieldMissing, filename, "<filename> is empty", "it names the photo");
             return None;
         }
         let line = self.line(filename);
@@ -152,7 +162,12 @@ impl Reader<'_> {
         let elements: Vec<Node<'_, '_>> =
             root.children().filter(|n| n.tag_name().name() == "object").collect();
         if elements.is_empty() {
-            self.error(root, "has no <object>", "each photo needs one box; remove the photo, or annotate it");
+            self.error(
+                Kind::ObjectMissing,
+                root,
+                "has no <object>",
+                "each photo needs one box; remove the photo, or annotate it",
+            );
         }
         let objects: Vec<Object> = elements.into_iter().filter_map(|node| self.object(node)).collect();
         let defective = !self.findings.is_empty();
@@ -168,17 +183,22 @@ impl Reader<'_> {
     fn object(&mut self, node: Node<'_, '_>) -> Option<Object> {
         let name = match child(node, "name") {
             None => {
-                self.error(node, "<object> has no <name>", "it names the class");
+                self.error(Kind::FieldMissing, node, "<object> has no <name>", "it names the class");
                 None
             }
             Some(name) if text_of(name).trim().is_empty() => {
-                self.error(name, "<name> is empty", "it names the class");
+                self.error(Kind::FieldMissing, name, "<name> is empty", "it names the class");
                 None
             }
             Some(name) => Some((text_of(name), self.line(name))),
         };
         let Some(bndbox) = child(node, "bndbox") else {
-            self.error(node, "<object> has no <bndbox>", "only boxes are read, no polygons or masks");
+            self.error(
+                Kind::FieldMissing,
+                node,
+                "<object> has no <bndbox>",
+                "only boxes are read, no polygons or masks",
+            );
             return None;
         };
         let [x1, y1, x2, y2] =
@@ -197,7 +217,7 @@ impl Reader<'_> {
         let Some(node) = child(parent, name) else {
             let parent_name = parent.tag_name().name();
             let message = format!("<{parent_name}> has no <{name}>");
-            let finding = Finding::error(self.path, Some(self.line(parent)), message);
+            let finding = Finding::error(Kind::FieldMissing, self.path, Some(self.line(parent)), message);
             self.findings.push(finding.hint("write it again with the annotation tool"));
             return None;
         };
@@ -205,14 +225,14 @@ impl Reader<'_> {
         parsed
             .map_err(|why| {
                 let message = format!("<{name}> {why}");
-                let finding = Finding::error(self.path, Some(self.line(node)), message);
+                let finding = Finding::error(Kind::Number, self.path, Some(self.line(node)), message);
                 self.findings.push(finding.hint(NUMBER_HINT));
             })
             .ok()
     }
 
-    fn error(&mut self, node: Node<'_, '_>, message: &str, hint: &str) {
-        self.findings.push(Finding::error(self.path, Some(self.line(node)), message).hint(hint));
+    fn error(&mut self, kind: Kind, node: Node<'_, '_>, message: &str, hint: &str) {
+        self.findings.push(Finding::error(kind, self.path, Some(self.line(node)), message).hint(hint));
     }
 
     fn line(&self, node: Node<'_, '_>) -> u32 {

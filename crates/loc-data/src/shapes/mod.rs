@@ -141,7 +141,15 @@ mod tests {
             let (width, height) = (u32::from(scene.size.0), u32::from(scene.size.1));
             let file = format!("shape-{index:05}.jpg");
             let (size, bbox) = (ImageSize { width, height }, BBox::from(scene.outline.bounds()));
-            Sample { image: file.clone().into(), file, size, class: scene.class, bbox }
+            Sample {
+                image: file.clone().into(),
+                file,
+                size,
+                class: scene.class,
+                bbox,
+                part: None,
+                group: None,
+            }
         };
         let classes = CLASSES.map(str::to_owned).to_vec();
         Dataset { root: "shapes".into(), classes, samples: (0..n as u64).map(sample).collect() }

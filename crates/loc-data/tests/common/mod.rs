@@ -28,10 +28,23 @@ impl Folder {
         path
     }
 
-    /// Writes a photo; the format is that of the ending.
+    /// Writes a photo, another for each name; the format is that of the ending.
     pub(crate) fn photo(&self, name: &str, width: u32, height: u32) -> PathBuf {
         let format = ImageFormat::from_path(name).unwrap();
-        self.write(name, encoded(width, height, format))
+        let mut number = name.bytes().fold(0, |n: u32, b| n.wrapping_mul(31).wrapping_add(b.into()));
+        let mut image = gradient(width, height);
+        // A dozen blocks of 8×8 with colours of the name's.
+        for _ in 0..12 {
+            number = number.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let [x, y, r, g] = number.to_be_bytes();
+            let (left, top) = (u32::from(x) % width, u32::from(y) % height);
+            for (x, y) in
+                (left..width.min(left + 8)).flat_map(|x| (top..height.min(top + 8)).map(move |y| (x, y)))
+            {
+                image.put_pixel(x, y, Rgb([r, g, r ^ g]));
+            }
+        }
+        self.write(name, of_image(&image, format))
     }
 
     /// Writes a photo and, at `xml`, its annotation with one `cat` in the middle.
@@ -44,8 +57,15 @@ impl Folder {
 
 /// An encoded photo with a gradient: compresses, but no two sizes are alike.
 pub(crate) fn encoded(width: u32, height: u32, format: ImageFormat) -> Vec<u8> {
+    of_image(&gradient(width, height), format)
+}
+
+fn gradient(width: u32, height: u32) -> RgbImage {
     let byte = |v: u32| u8::try_from(v % 256).unwrap();
-    let image = RgbImage::from_fn(width, height, |x, y| Rgb([byte(x * 3), byte(y * 5), byte(x + y)]));
+    RgbImage::from_fn(width, height, |x, y| Rgb([byte(x * 3), byte(y * 5), byte(x + y)]))
+}
+
+fn of_image(image: &RgbImage, format: ImageFormat) -> Vec<u8> {
     let mut bytes = Vec::new();
     image.write_to(&mut std::io::Cursor::new(&mut bytes), format).unwrap();
     bytes
