@@ -41,6 +41,8 @@ fn bad_photos_and_annotations_are_refused_or_left_out() {
     fs::remove_file(at("images/shape-00003.jpg")).unwrap();
     change(&at("annotations/shape-00004.xml"), |bytes| bytes[..bytes.len() / 2].to_vec());
     let names = [
+        "5 of 12 photos cannot be used",
+        "shape-00000.jpg: JPEG cut short",
         "shape-00001.jpg: not a JPEG, PNG, BMP, GIF or WebP: starts with \"<html>",
         "looks like HTML",
         "shape-00002.jpg: is empty",
@@ -49,30 +51,38 @@ fn bad_photos_and_annotations_are_refused_or_left_out() {
     ];
     let train = ["train", "--data", "shapes", "--imgsz", "188", "--epochs", "1", "--batch", "4"];
     let ran = desk.fails(&train, 1, &names);
+    assert!(ran.stderr.contains("(hint: ") && ran.stderr.contains("--skip-bad"), "{}", ran.stderr);
     let place = ran.stderr.lines().find(|line| line.contains("shape-00004.xml:")).unwrap();
     let place: Vec<&str> = place.split("shape-00004.xml:").nth(1).unwrap().split(':').take(2).collect();
     assert!(place.iter().all(|number| number.parse::<u32>().is_ok()), "line and column: {place:?}");
     assert!(!desk.path("runs").exists(), "no run folder for a set that is refused");
-    // Whether the scan of a photo is whole is seen where every photo is decoded.
     let check = desk.run(&["data", "check", "shapes"]);
     assert_eq!(check.code, 4);
-    for name in names.iter().chain(&["shape-00000.jpg: JPEG cut short"]) {
+    for name in &names[1..] {
         assert!(check.stdout.contains(name), "no {name} in {}", check.stdout);
     }
 
-    let ran = desk.fails(&[&train[..], &["--skip-bad"]].concat(), 3, &names);
-    assert!(ran.stderr.contains("shape-00000.jpg: JPEG cut short"), "{}", ran.stderr);
-    assert!(ran.stderr.contains("5 things are wrong with the data set and left out"), "{}", ran.stderr);
+    let left_out = [
+        "5 of 12 photos cannot be used and are left out",
+        "3 photos that cannot be decoded: shapes/images/shape-00000.jpg, shapes/images/shape-00001.jpg, ",
+        "the photo `shape-00003.jpg` does not exist",
+        "is not well-formed: the file ends inside an element",
+    ];
+    desk.fails(&[&train[..], &["--skip-bad"]].concat(), 3, &left_out);
+    let run = fs::read_to_string(desk.path("runs/train/exp/run.json")).unwrap();
+    let run: Value = serde_json::from_str(&run).unwrap();
+    assert_eq!(run["dataset"]["left_out"]["photos"], 5, "{run}");
+    assert_eq!(run["dataset"]["left_out"]["errors"].as_array().unwrap().len(), 5, "{run}");
     let split = fs::read_to_string(desk.path("runs/train/exp/split.csv")).unwrap();
     assert_eq!(split.lines().count(), 1 + 12 - 5, "{split}");
     let model = "runs/train/exp/weights/last.safetensors";
     desk.fails(&["val", "-m", model, "--data", "shapes"], 1, &names);
     let val = ["val", "-m", model, "--data", "shapes", "--skip-bad", "--format", "json", "--split", "all"];
-    let ran = desk.fails(&val, 3, &["5 things are wrong"]);
+    let ran = desk.fails(&val, 3, &left_out);
     assert_eq!(records(&ran.stdout)[0]["samples"], 7);
     // A set without a fault is as good with the flag as without.
     desk.ok(&["data", "sample", "sound", "--n", "6"]);
-    desk.ok(&["val", "-m", model, "--data", "sound", "--skip-bad"]);
+    desk.ok(&["val", "-m", model, "--data", "sound", "--skip-bad", "--split", "all"]);
 }
 
 /// Rows 38 to 41, 45, 50 and 51 in prediction: a record each, in order, exit 3 and a count.

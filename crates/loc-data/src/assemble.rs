@@ -39,12 +39,13 @@ pub(crate) struct Reading {
     pub(crate) photos: Vec<(PathBuf, Photo)>,
 }
 
-/// Reads a folder or a CSV file, and decodes every photo that an annotation names.
+/// Reads a folder or a CSV file, and decodes every photo that an annotation names; with `look` it also sees what each
+/// looks like.
 ///
 /// # Errors
 ///
 /// [`DataError::NoDataSet`] if there is nothing to read, [`DataError::Argument`] for unusable options.
-pub(crate) fn read(path: &Path, options: &ReadOptions) -> Result<Reading, DataError> {
+pub(crate) fn read(path: &Path, options: &ReadOptions, look: bool) -> Result<Reading, DataError> {
     let no_data = |reason: &str| DataError::NoDataSet { path: path.to_owned(), reason: reason.to_owned() };
     let grouping = Grouping::new(options.group_by.as_deref())?;
     let metadata = fs_err::metadata(path).map_err(|e| match e.kind() {
@@ -81,7 +82,8 @@ pub(crate) fn read(path: &Path, options: &ReadOptions) -> Result<Reading, DataEr
     let mut assembly =
         Assembly { tree: &tree, options, findings, spoiled: HashSet::new(), missing: 0, left_out: 0 };
     let found = assembly.find_photos(&annotations.photos);
-    let photos: Vec<Result<Photo, String>> = found.par_iter().map(|(path, _)| photo::examine(path)).collect();
+    let photos: Vec<Result<Photo, String>> =
+        found.par_iter().map(|(path, _)| photo::examine(path, look)).collect();
     let (mut samples, classes) = assembly.samples(&annotations, &found, &photos)?;
     if whole_folder {
         assembly.unannotated(&annotations, &found);

@@ -14,6 +14,7 @@ pub mod augment;
 pub mod cell;
 pub mod check;
 mod classes;
+mod copies;
 mod dataset;
 mod error;
 mod finding;

@@ -240,6 +240,10 @@ pub fn fold(dataset: &Dataset, split: &Split, (i, k): (usize, usize), seed: u64)
     Ok(parts)
 }
 
+/// What to try where copies stand on both sides.
+pub(crate) const TORN_HINT: &str =
+    "put copies of one photo on one side; a drawn split does for those it knows";
+
 /// The samples of a split that are judged although a copy of their photo trains: a warning each.
 #[must_use]
 pub fn torn(dataset: &Dataset, split: &Split) -> Vec<Finding> {
@@ -254,7 +258,7 @@ pub fn torn(dataset: &Dataset, split: &Split) -> Vec<Finding> {
             quoted(copy)
         );
         let finding = Finding::warning(Kind::CopiesTorn, &dataset.samples[*i].image, None, message);
-        Some(finding.hint("put copies of one photo on one side; a drawn split does"))
+        Some(finding.hint(TORN_HINT))
     };
     judged.filter_map(torn).collect()
 }

@@ -3,8 +3,14 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use clap::builder::{OsStringValueParser, TypedValueParser};
 
 use super::{ReadingArgs, ToleranceArgs};
+
+/// A path that may be empty, which clap's own parser of paths refuses: it stands for a value that was not given.
+fn any_path() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().map(PathBuf::from)
+}
 
 /// What becomes a configuration.
 #[derive(Debug, Args)]
@@ -132,7 +138,7 @@ pub(crate) struct TrainArgs {
     pub(crate) exist_ok: bool,
 
     /// Go on with a run: this one, or the one that began last
-    #[arg(long, value_name = "RUN", num_args = 0..=1, default_missing_value = "", conflicts_with_all = ["recipe", "config", "exist_ok"])]
+    #[arg(long, value_name = "RUN", num_args = 0..=1, default_missing_value = "", value_parser = any_path(), conflicts_with_all = ["recipe", "config", "exist_ok"])]
     pub(crate) resume: Option<PathBuf>,
 
     /// With --resume and more --epochs: a finished run's schedule begins anew over the epochs that are added

@@ -38,8 +38,11 @@ pub(crate) fn check(args: &CheckArgs, output: &Output) -> Result<Exit> {
             }
             let (samples, photos) = (report.samples, report.photos);
             output.note(&format!(
-                "{samples} samples, {photos} photos decoded, {errors} errors, {warnings} warnings"
+                "{samples} usable photos of {photos} decoded; {errors} errors, {warnings} warnings"
             ));
+            for (kind, count) in report.kinds() {
+                output.note(&format!("  {}", kind.counted(count)));
+            }
         }
     }
     Ok(if errors > 0 { Exit::Gate } else { Exit::Ok })
