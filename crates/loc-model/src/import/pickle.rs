@@ -11,7 +11,7 @@ use super::reader::{Reader, Step};
 /// Most objects that are built, and most places that name them at one time; a tensor of a state dict takes about ten.
 const MAX_OBJECTS: usize = 1_000_000;
 /// Most items of tuples, lists and dicts together; a tensor takes about twenty. One byte of a pickle can make one.
-const MAX_ITEMS: usize = 4_000_000;
+const MAX_ITEMS: usize = 2_000_000;
 
 /// Index of an object in its [`Heap`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
