@@ -22,7 +22,12 @@ const READERS: [&[&str]; 5] = [
 /// Each command refuses the file, with these words.
 #[track_caller]
 fn refused(desk: &Desk, model: &str, words: &[&str]) {
-    for reader in READERS {
+    refused_by(&READERS, desk, model, words);
+}
+
+#[track_caller]
+fn refused_by(readers: &[&[&str]], desk: &Desk, model: &str, words: &[&str]) {
+    for reader in readers {
         let args: Vec<&str> = reader.iter().map(|arg| if *arg == "MODEL" { model } else { arg }).collect();
         let ran = desk.fails(&args, 1, words);
         assert!(ran.stderr.contains(model) && ran.stderr.contains("hint: "), "{args:?}: {}", ran.stderr);
@@ -52,7 +57,11 @@ fn damaged_files_are_refused_by_every_command() {
     let mut other = whole.clone();
     other[cut..cut + 5].copy_from_slice(b"\"F64\"");
     write(&other);
-    refused(&desk, "m.safetensors", &["tensor `", "is F64 where F32 is needed"]);
+    // Weights to begin with may be of another type: there it is the size that is wrong.
+    let (init, readers) = READERS.split_last().unwrap();
+    for (readers, words) in [(readers, "is F64 where F32 is needed"), (&[*init][..], "the header gives it")] {
+        refused_by(readers, &desk, "m.safetensors", &["tensor `", words]);
+    }
 }
 
 /// Row 10.

@@ -44,6 +44,19 @@ pub enum DataError {
         /// What is wrong with each.
         findings: Vec<Finding>,
     },
+    /// There are so many classes that something else is taken for them.
+    #[error(
+        "{classes} different classes in {objects} objects: {examples}, … (hint: is this the class column? Where they are \
+         classes, list them: `--classes`)"
+    )]
+    Classes {
+        /// Different labels.
+        classes: usize,
+        /// Objects that have one.
+        objects: usize,
+        /// The first of the labels.
+        examples: String,
+    },
     /// A data set cannot be split as asked.
     #[error("split: {0}")]
     Split(String),

@@ -26,4 +26,4 @@ pub use config::{Backbone, Head, InputShape, NetworkConfig, Normalization};
 pub use error::NetError;
 pub use forward::{Forward, Output};
 pub use layer::{Axis, Conv2d, Layer, Network, Op, Param, ParamKind, Pool, Shape, Source};
-pub use weights::{METADATA_KEY, Weight, WeightFile, Weights};
+pub use weights::{METADATA_KEY, Number, Weight, WeightFile, Weights};

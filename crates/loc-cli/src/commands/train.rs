@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use loc_train::{Config, Evaluation, Event, Layer, Outcome, Provenance, Row, Run, Status, Stop};
+use loc_train::{Comparison, Config, Evaluation, Event, Layer, Outcome, Provenance, Row, Run, Status, Stop};
 
 use super::shared::{or_stopped, use_threads, warn_left_out};
 use crate::args::{ConfigArgs, TrainArgs};
@@ -178,7 +178,7 @@ fn conclude(outcome: &Outcome, output: &Output) -> Result<()> {
     Ok(())
 }
 
-/// One line: whether the model beats the constant answer.
+/// One line: whether the model beats the constant answer, by the 95 % interval of the difference.
 pub(crate) fn verdict(e: &Evaluation) -> String {
     let (Some(accuracy), Some(iou), Some(baseline)) = (e.accuracy, e.mean_iou, e.baseline) else {
         return "no photo to compare with a constant answer".into();
@@ -187,8 +187,13 @@ pub(crate) fn verdict(e: &Evaluation) -> String {
         "the constant answer (always the majority class and the median box): accuracy {:.3}, mean IoU {:.3}",
         baseline.majority_accuracy, baseline.median_box.mean_iou
     );
-    let beats = if e.beats_constant() == Some(true) { "beats" } else { "does not beat" };
-    format!("accuracy {accuracy:.3}, mean IoU {iou:.3}: {beats} {constant}")
+    let how = match e.against_constant() {
+        Some(Comparison::Beats) => "beats",
+        Some(Comparison::DoesNotBeat) => "does not beat",
+        _ => "cannot be told apart from",
+    };
+    let photos = if e.samples == 1 { "1 photo".into() } else { format!("{} photos", e.samples) };
+    format!("accuracy {accuracy:.3}, mean IoU {iou:.3}: {how} {constant} ({photos})")
 }
 
 /// Shows events: a bar on a terminal, a line an epoch elsewhere.
