@@ -171,7 +171,11 @@ fn metadata_that_contradicts_itself_is_refused() {
 #[test]
 fn paths_that_are_no_file_are_errors_with_their_reason() {
     let desk = desk();
-    refused(&desk, "missing.safetensors", &["No such file or directory"]);
+    refused(
+        &desk,
+        "missing.safetensors",
+        &["missing.safetensors: does not exist (hint: is the path right?)"],
+    );
     for reader in READERS.iter().filter(|reader| reader[0] != "info") {
         let args: Vec<&str> = reader.iter().map(|arg| if *arg == "MODEL" { "shapes" } else { arg }).collect();
         desk.fails(&args, 1, &["shapes: is a folder where a file is needed", "hint: "]);

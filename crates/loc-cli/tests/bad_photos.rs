@@ -127,7 +127,7 @@ fn prediction_goes_on_past_what_is_no_photo() {
         "is empty",
         "looks like HTML",
         "starts with",
-        "No such file",
+        "does not exist",
         "",
         "",
     ])) {

@@ -21,7 +21,7 @@ pub enum Error {
         error: Box<Error>,
     },
     /// The file cannot be read.
-    #[error("{0} (hint: is it there, and may you read it?)")]
+    #[error("{}", unreadable(.0))]
     Read(std::io::Error),
     /// The path leads to something that is not a file.
     #[error("is {what} where a file is needed (hint: name a file)")]
@@ -49,11 +49,11 @@ pub enum Error {
         /// The first bytes, escaped.
         start: String,
     },
-    /// The bytes are an image of a format that this build does not decode.
-    #[error("{format} photos are not read by this build{hint}")]
+    /// The bytes are of a format that is known, and not read by this build.
+    #[error("is {what}, which loc does not read (hint: {hint})")]
     UnsupportedFormat {
-        /// Name of the format.
-        format: &'static str,
+        /// What it is, with the article: "a HEIC photo", "an MP4 video".
+        what: &'static str,
         /// What to try.
         hint: &'static str,
     },
@@ -85,7 +85,7 @@ pub enum Error {
         limits: Limits,
     },
     /// The photo's bytes are damaged.
-    #[error("{format} cannot be decoded: {error} (hint: copy or download it again)")]
+    #[error("{format} cannot be decoded: {error} (hint: {})", hint_for_decoding(error))]
     Decode {
         /// Name of the format.
         format: &'static str,
@@ -195,6 +195,20 @@ pub(crate) fn start_of(bytes: &[u8]) -> String {
         start.push('…');
     }
     start
+}
+
+fn unreadable(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => "does not exist (hint: is the path right?)".into(),
+        _ => format!("{error} (hint: may you read it?)"),
+    }
+}
+
+fn hint_for_decoding(error: &image::ImageError) -> &'static str {
+    match error {
+        image::ImageError::Unsupported(_) => "save it as 8-bit RGB, or convert it to JPEG or PNG",
+        _ => "copy or download it again",
+    }
 }
 
 fn hint_for_start(start: &str) -> &'static str {

@@ -9,12 +9,14 @@ mod decode;
 mod exif;
 mod frame;
 mod jpeg;
+mod kind;
 mod resize;
 mod rgb;
 
 pub use decode::{Limits, Photo, decode, decode_path, upright_size};
 pub use exif::{turned_box, turned_size};
 pub use frame::{Frame, fit};
+pub use kind::FileKind;
 pub use rgb::to_rgb8;
 
 /// Writes RGB bytes, pixel by pixel (an image's raw ones), as `[3, height, width]`: red, green, blue, each row by row,

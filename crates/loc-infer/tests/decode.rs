@@ -91,10 +91,81 @@ fn gif_and_webp() {
     assert_eq!(decoded(&encode(source.clone(), ImageFormat::WebP)), source, "lossless");
 }
 
+#[cfg(feature = "formats")]
+#[test]
+fn tiff() {
+    let source = photo(40, 30, 1);
+    let bytes = encode(source.clone(), ImageFormat::Tiff);
+    let got = decode(&bytes, &Limits::default()).unwrap();
+    assert_eq!((got.format, got.rgb), (ImageFormat::Tiff, source.clone()));
+    let wide = DynamicImage::ImageRgb8(source.clone());
+    assert_eq!(decoded(&encode(DynamicImage::ImageRgb16(wide.to_rgb16()), ImageFormat::Tiff)), source);
+    let clear = ImageBuffer::from_pixel(1, 1, Rgba([255u8, 0, 100, 51]));
+    assert_eq!(decoded(&encode(clear, ImageFormat::Tiff)).get_pixel(0, 0), &Rgb([255, 204, 224]));
+    // What the numbers of a float mean, nobody knows.
+    let floats = encode(DynamicImage::ImageRgb32F(wide.to_rgb32f()), ImageFormat::Tiff);
+    assert_error(
+        decode(&floats, &Limits::default()),
+        "is a TIFF photo of floating-point numbers, which loc does not read",
+    );
+
+    // Its directory stands at the end: whatever is cut off, it is no photo.
+    for percent in [90, 50, 10] {
+        assert!(decode(&bytes[..bytes.len() * percent / 100], &Limits::default()).is_err(), "{percent} %");
+    }
+    let limits = Limits { max_width: 39, ..Limits::default() };
+    assert_error(decode(&bytes, &limits), "40×30 photo is beyond the limits of 39×");
+}
+
 #[cfg(not(feature = "formats"))]
 #[test]
-fn gif_asks_for_its_feature() {
-    assert_error(decode(b"GIF89a\x01\0\x01\0\0\0\0;", &Limits::default()), "feature `formats`");
+fn gif_and_tiff_ask_for_their_feature() {
+    let limits = Limits::default();
+    assert_error(
+        decode(b"GIF89a\x01\0\x01\0\0\0\0;", &limits),
+        "is a GIF photo, which loc does not read (hint: build loc-infer with the feature `formats`)",
+    );
+    assert_error(decode(b"II\x2a\0\x08\0\0\0\0\0", &limits), "feature `formats`");
+}
+
+#[test]
+fn what_is_known_and_not_read_is_called_by_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    for (bytes, expected) in [
+        (
+            &b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"[..],
+            "is a HEIC photo, which loc does not read (hint: convert it to JPEG: `heif-convert",
+        ),
+        (
+            b"\0\0\0\x14ftypavif\0\0\0\0avif",
+            "is an AVIF photo, which loc does not read (hint: convert it to PNG: `avifdec",
+        ),
+        (
+            b"II\x2a\0\x10\0\0\0CR\x02\0",
+            "is a camera's RAW photo, which loc does not read (hint: develop it to JPEG",
+        ),
+        (b"\0\0\0\x0cjP  \r\n\x87\n", "is a JPEG 2000 photo, which loc"),
+        (b"8BPS\0\x01", "is a Photoshop document, which loc does not read (hint: export it as JPEG"),
+        (b"%PDF-1.7", "is a PDF document, which loc does not read (hint: take the photos out"),
+        (b"<svg>", "is an SVG drawing, which loc"),
+        (b"\0\0\x01\0", "is an icon, which loc"),
+        (
+            b"\0\0\0\x18ftypmp42",
+            "is an MP4 video, which loc does not read (hint: take frames out of it: `ffmpeg",
+        ),
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:00",
+            "is a Git LFS pointer, which loc does not read (hint: the photo itself was not downloaded: `git lfs pull`",
+        ),
+    ] {
+        let path = folder.path().join("a.jpg");
+        fs_err::write(&path, bytes).unwrap();
+        for error in [decode(bytes, &Limits::default()), decode_path(&path, &Limits::default())] {
+            let error = error.unwrap_err();
+            assert!(error.reason().to_string().starts_with(expected), "{error}");
+        }
+        assert!(upright_size(bytes, &Limits::default()).is_err());
+    }
 }
 
 /// A red corner, upper left of the upright photo, ends up where each orientation's definition says it was stored.
@@ -225,7 +296,6 @@ fn what_is_no_photo_shows_its_first_bytes() {
         decode(b"\x1b[2J then text that goes on", &limits),
         "starts with \"\\x1b[2J then text that goes…\"",
     );
-    assert_error(decode(b"II\x2a\0\x08\0\0\0\0\0", &limits), "TIFF photos are not read");
 }
 
 #[test]

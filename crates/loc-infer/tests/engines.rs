@@ -102,7 +102,7 @@ fn onnx_files_by_path_and_damaged() {
 fn candle_loads_by_path_and_names_it() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.safetensors");
-    assert_error(Localizer::load_candle(&path, &Device::Cpu), "model.safetensors: No such file");
+    assert_error(Localizer::load_candle(&path, &Device::Cpu), "model.safetensors: does not exist");
     fs_err::write(&path, Model::new(2).file()).unwrap();
     let answer = Localizer::load_candle(&path, &Device::Cpu).unwrap().predict(&photo(50, 40, 0)).unwrap();
     assert_eq!((answer.width, answer.height), (50, 40));

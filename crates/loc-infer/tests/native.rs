@@ -134,7 +134,7 @@ fn errors_name_the_file() {
     let folder = tempfile::tempdir().unwrap();
     assert_error(Localizer::load(folder.path()), "is a folder where a file is needed");
     let missing = folder.path().join("best.safetensors");
-    assert_error(Localizer::load(&missing), "best.safetensors: No such file");
+    assert_error(Localizer::load(&missing), "best.safetensors: does not exist");
     let model = Model::new(1);
     fs_err::write(&missing, file(&model.weights, None)).unwrap();
     assert_error(Localizer::load(&missing), "best.safetensors: no metadata");

@@ -13,7 +13,10 @@ pub(crate) fn open(path: &Path) -> Result<(File, u64)> {
     };
     let metadata = match path.metadata() {
         Ok(metadata) => metadata,
-        Err(e) => return fail(e.kind(), &format!("{e} (hint: is it there, and may you read it?)")),
+        Err(e) if e.kind() == ErrorKind::NotFound => {
+            return fail(e.kind(), "does not exist (hint: is the path right?)");
+        }
+        Err(e) => return fail(e.kind(), &format!("{e} (hint: may you read it?)")),
     };
     if metadata.is_dir() {
         return refuse("a folder");

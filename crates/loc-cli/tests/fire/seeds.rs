@@ -8,13 +8,14 @@ use loc_infer::{ImageSize, InputSpec, ModelMeta};
 use loc_net::{InputShape, Network, NetworkConfig};
 use loc_train::ModelFile;
 
-/// A small photo with detail, as JPEG, PNG and BMP.
+/// A small photo with detail, as JPEG, PNG, BMP and TIFF.
 pub(crate) fn images() -> Vec<Vec<u8>> {
     let photo = image::RgbImage::from_fn(61, 47, |x, y| {
         let noise = (x ^ (y << 1)).wrapping_mul(2_654_435_761) >> 27;
         image::Rgb([(x * 4) as u8, (y * 5) as u8, (100 + noise) as u8])
     });
-    let formats = [image::ImageFormat::Jpeg, image::ImageFormat::Png, image::ImageFormat::Bmp];
+    use image::ImageFormat::{Bmp, Jpeg, Png, Tiff};
+    let formats = [Jpeg, Png, Bmp, Tiff];
     let encode = |format| {
         let mut bytes = Cursor::new(Vec::new());
         photo.write_to(&mut bytes, format).unwrap();

@@ -4,8 +4,9 @@ use std::io::Cursor;
 use std::path::Path;
 
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, RgbImage};
+use image::{ColorType, DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, RgbImage};
 
+use super::kind::{FileKind, READ};
 use super::{exif, jpeg, rgb};
 use crate::error::start_of;
 use crate::{Error, ImageSize, file};
@@ -50,7 +51,7 @@ impl Photo {
     }
 }
 
-/// Decodes a photo: JPEG, PNG or BMP, with the feature `formats` also GIF (first frame) and WebP.
+/// Decodes a photo: JPEG, PNG or BMP, with the feature `formats` also GIF (first frame), WebP and TIFF (first page).
 ///
 /// The pixels become RGB8 by the rule of [`to_rgb8`](super::to_rgb8) and are turned upright as EXIF says. Colour
 /// profiles and gamma are not applied: the stored values are the colours, as in PIL and OpenCV. CMYK and YCCK JPEGs
@@ -62,7 +63,7 @@ impl Photo {
 /// end-of-image marker is an error, although most decoders would paint the missing part grey; bytes after the
 /// marker are passed over.
 pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Photo, Error> {
-    decode_as(bytes, limits, PHOTO)
+    decode_as(bytes, limits, READ)
 }
 
 /// Decodes a file's photo as [`decode`] does.
@@ -83,7 +84,7 @@ pub fn decode_path(path: impl AsRef<Path>, limits: &Limits) -> Result<Photo, Err
 ///
 /// [`Error`] as of [`decode`], as far as the header tells.
 pub fn upright_size(bytes: &[u8], limits: &Limits) -> Result<ImageSize, Error> {
-    let (_, decoder, orientation) = open(bytes, limits, PHOTO)?;
+    let (_, decoder, orientation) = open(bytes, limits, READ)?;
     let (width, height) = decoder.dimensions();
     Ok(exif::turned_size(ImageSize { width, height }, orientation))
 }
@@ -108,11 +109,13 @@ fn open<'a>(
     if bytes.is_empty() {
         return Err(Error::Empty);
     }
-    let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(Error::Read)?;
-    let Some(format) = reader.format() else {
+    let Some(kind) = FileKind::of_content(bytes) else {
         return Err(Error::NotAPhoto { expected, start: start_of(bytes) });
     };
-    check_supported(format)?;
+    let Some(format) = kind.format() else {
+        return Err(Error::UnsupportedFormat { what: kind.what(), hint: kind.hint() });
+    };
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     reader.limits(image_limits(limits));
     // A JPEG cut within its header would otherwise get the decoder's words.
     let header = |error| match error {
@@ -127,6 +130,13 @@ fn open<'a>(
     let (width, height) = decoder.dimensions();
     if width == 0 || height == 0 {
         return Err(Error::ZeroSize { width, height });
+    }
+    if matches!(decoder.color_type(), ColorType::Rgb32F | ColorType::Rgba32F) {
+        // Their range is anybody's: 0 to 1, to 255, or metres.
+        return Err(Error::UnsupportedFormat {
+            what: "a TIFF photo of floating-point numbers",
+            hint: "convert it to 8 bits a channel",
+        });
     }
     let rgb = 3 * u64::from(width) * u64::from(height);
     if width > limits.max_width
@@ -146,49 +156,11 @@ fn image_limits(limits: &Limits) -> image::Limits {
     image_limits
 }
 
-/// The formats this crate promises: image may be built with more, or fewer, by another crate of the application.
-fn check_supported(format: ImageFormat) -> Result<(), Error> {
-    match format {
-        ImageFormat::Jpeg | ImageFormat::Png | ImageFormat::Bmp => Ok(()),
-        ImageFormat::Gif | ImageFormat::WebP if cfg!(feature = "formats") => Ok(()),
-        ImageFormat::Gif | ImageFormat::WebP => Err(Error::UnsupportedFormat {
-            format: name(format),
-            hint: " (hint: build loc-infer with the feature `formats`)",
-        }),
-        _ => Err(Error::UnsupportedFormat {
-            format: name(format),
-            hint: " (hint: convert them to JPEG or PNG)",
-        }),
-    }
-}
-
 fn damaged(format: ImageFormat, error: ImageError) -> Error {
-    Error::Decode { format: name(format), error }
+    Error::Decode { format: FileKind::of_format(format).map_or("photo", FileKind::format_name), error }
 }
-
-#[cfg(not(feature = "formats"))]
-const PHOTO: &str = "JPEG, PNG or BMP";
-#[cfg(feature = "formats")]
-const PHOTO: &str = "JPEG, PNG, BMP, GIF or WebP";
 
 /// What a file's name promises.
 fn promised(path: &Path) -> &'static str {
-    match path.extension().and_then(ImageFormat::from_extension) {
-        Some(format) if check_supported(format).is_ok() => name(format),
-        _ => PHOTO,
-    }
-}
-
-fn name(format: ImageFormat) -> &'static str {
-    match format {
-        ImageFormat::Jpeg => "JPEG",
-        ImageFormat::Png => "PNG",
-        ImageFormat::Bmp => "BMP",
-        ImageFormat::Gif => "GIF",
-        ImageFormat::WebP => "WebP",
-        ImageFormat::Tiff => "TIFF",
-        ImageFormat::Avif => "AVIF",
-        ImageFormat::Ico => "ICO",
-        _ => "such",
-    }
+    FileKind::of_ending(path).filter(|kind| kind.is_read()).map_or(READ, FileKind::format_name)
 }
