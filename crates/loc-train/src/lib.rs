@@ -26,6 +26,7 @@ pub mod pretrained;
 mod ranges;
 mod record;
 mod resume;
+mod reuse;
 mod run_dir;
 mod schedule;
 mod state;

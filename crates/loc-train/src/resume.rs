@@ -32,6 +32,8 @@ pub fn resume(
     stop: &Stop,
     on: &mut dyn FnMut(Event),
 ) -> Result<Outcome, TrainError> {
+    // First, without writing: whether it is a run at all.
+    run.read_json()?;
     let lock = Lock::take(run.path())?;
     run.sweep()?;
     let mut config = Config::of_run(&run, overrides)?;
