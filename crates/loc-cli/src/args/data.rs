@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{ReadingArgs, TextFormat};
+use super::{OverwriteArgs, ReadingArgs, TextFormat};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum DataCommand {
@@ -67,6 +67,9 @@ pub(crate) struct ShowArgs {
     #[arg(short, long, value_name = "FILE", default_value = "mosaic.png")]
     pub(crate) output: PathBuf,
 
+    #[command(flatten)]
+    pub(crate) overwrite: OverwriteArgs,
+
     /// Number of samples
     #[arg(short, default_value_t = 20, value_name = "N")]
     pub(crate) n: usize,
@@ -87,6 +90,9 @@ pub(crate) struct SplitArgs {
     /// File to write: filename,split
     #[arg(short, long, value_name = "FILE", default_value = "split.csv")]
     pub(crate) output: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) overwrite: OverwriteArgs,
 
     /// Fraction of each class that validates
     #[arg(long, default_value_t = 0.2)]

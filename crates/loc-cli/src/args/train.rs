@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::ReadingArgs;
+use super::{OverwriteArgs, ReadingArgs};
 
 /// What becomes a configuration.
 #[derive(Debug, Args)]
@@ -160,4 +160,7 @@ pub(crate) struct LrFindArgs {
     /// File for a plot, SVG
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) overwrite: OverwriteArgs,
 }

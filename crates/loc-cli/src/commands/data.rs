@@ -6,9 +6,10 @@ use anyhow::{Context, Result, bail};
 use loc_data::{Dataset, check as checking, mosaic, shapes, split as splitting, stats as statistics};
 use serde::Serialize;
 
-use super::shared::{read_options, write_whole};
+use super::shared::read_options;
 use crate::args::{CheckArgs, DataArgs, SampleArgs, ShowArgs, SplitArgs, StatsArgs, TextFormat};
 use crate::output::{Exit, Output, Usage, escape};
+use crate::outputs::{Inputs, Kind, Target};
 
 /// Cells of a row of the picture, and a cell's side in pixels.
 const COLUMNS: u32 = 5;
@@ -99,22 +100,26 @@ pub(crate) fn show(args: &ShowArgs, output: &Output) -> Result<Exit> {
     let Some(format) = image::ImageFormat::from_path(&args.output).ok().filter(|f| f.can_write()) else {
         bail!(Usage(format!("-o {}: the ending must be .png or .jpg", args.output.display())));
     };
+    let inputs = inputs(&args.data)?;
+    let target = Target::file(&args.output, Kind::Mosaic, &inputs, args.overwrite.force)?;
     let dataset = open(&args.data, output)?;
     let picture = mosaic::mosaic(&dataset, &mosaic::choose(&dataset, args.n, args.seed), COLUMNS, CELL)?;
     let mut bytes = std::io::Cursor::new(Vec::new());
     picture.write_to(&mut bytes, format).context("encoding the picture")?;
-    write_whole(&args.output, bytes.get_ref())?;
+    target.write(bytes.into_inner())?;
     output.note(&format!("{} samples drawn", args.n.min(dataset.samples.len())));
-    output.data(&args.output.display().to_string())?;
+    output.made(&target)?;
     Ok(Exit::Ok)
 }
 
 pub(crate) fn split(args: &SplitArgs, output: &Output) -> Result<Exit> {
+    let inputs = inputs(&args.data)?;
+    let target = Target::file(&args.output, Kind::Split, &inputs, args.overwrite.force)?;
     let dataset = open(&args.data, output)?;
     let split = splitting::stratified(&dataset, args.val, args.seed)?;
-    splitting::write_csv(&args.output, &dataset, &split)?;
+    target.write(splitting::to_csv(&dataset, &split)?)?;
     output.note(&format!("{} train, {} val", split.train.len(), split.val.len()));
-    output.data(&args.output.display().to_string())?;
+    output.made(&target)?;
     Ok(Exit::Ok)
 }
 
@@ -123,6 +128,11 @@ pub(crate) fn sample(args: &SampleArgs, output: &Output) -> Result<Exit> {
     output.note(&format!("{} photos with their annotations", args.n));
     output.data(&args.out.display().to_string())?;
     Ok(Exit::Ok)
+}
+
+/// What must not be overwritten.
+fn inputs(args: &DataArgs) -> Result<Inputs> {
+    Ok(Inputs::default().data(&args.data, read_options(&args.reading)?))
 }
 
 /// The data set; warnings go to stderr.

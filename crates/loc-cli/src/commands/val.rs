@@ -8,7 +8,8 @@ use loc_model::loss::LossConfig;
 use loc_train::{Config, Evaluation, baseline_only, evaluate};
 use serde::Serialize;
 
-use super::shared::{Model, read_options, use_threads};
+use super::model::{self, Model};
+use super::shared::{read_options, use_threads};
 use super::train::verdict;
 use crate::args::{Part, TextFormat, ValArgs};
 use crate::output::{Exit, Output, Usage, escape};
@@ -28,7 +29,8 @@ struct Record<'a> {
 pub(crate) fn run(args: &ValArgs, output: &Output) -> Result<Exit> {
     let gates = args.fail_under.iter().map(|gate| Gate::parse(gate)).collect::<Result<Vec<_>>>()?;
     use_threads(args.threads)?;
-    let model = Model::load(&args.model)?;
+    let path = model::locate(&args.model)?;
+    let model = Model::load(&path)?;
     let classes = &model.file.meta.classes;
     let mut options = read_options(&args.reading)?;
     options.skip_bad = args.skip_bad;
@@ -51,7 +53,7 @@ pub(crate) fn run(args: &ValArgs, output: &Output) -> Result<Exit> {
             dataset.classes
         );
     }
-    let split = find_split(args, &dataset, output)?;
+    let split = find_split(args, &path, &dataset, output)?;
     let (name, chosen) = match args.split {
         Part::Train => ("train", split.train.clone()),
         Part::Val => ("val", split.val.clone()),
@@ -94,11 +96,11 @@ fn numbered(data: &Path, options: &loc_data::ReadOptions, classes: &[String]) ->
 }
 
 /// The split of the flag, of the model's run folder, or of seed 0.
-fn find_split(args: &ValArgs, dataset: &Dataset, output: &Output) -> Result<Split> {
+fn find_split(args: &ValArgs, model: &Path, dataset: &Dataset, output: &Output) -> Result<Split> {
     if let Some(file) = &args.split_file {
         return Ok(split::read_csv(file, dataset)?);
     }
-    let recorded = args.model.parent().and_then(Path::parent).map(|run| run.join("split.csv"));
+    let recorded = model.parent().and_then(Path::parent).map(|run| run.join("split.csv"));
     if let Some(file) = recorded.filter(|f| f.is_file())
         && let Ok(split) = split::read_csv(&file, dataset)
     {
