@@ -3,6 +3,7 @@
 mod args;
 mod commands;
 mod output;
+mod outputs;
 mod signals;
 
 use std::process::ExitCode;

@@ -6,6 +6,8 @@ use std::process::ExitCode;
 
 use clap::ValueEnum;
 
+use crate::outputs::Target;
+
 /// When to colour what goes to the terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Color {
@@ -50,7 +52,10 @@ impl Exit {
     pub(crate) fn of(error: &anyhow::Error) -> Self {
         let usage = error.is::<Usage>()
             || error.downcast_ref::<loc_train::TrainError>().is_some_and(loc_train::TrainError::is_usage)
-            || matches!(error.downcast_ref(), Some(loc_data::DataError::Argument { .. }));
+            || matches!(
+                error.downcast_ref(),
+                Some(loc_data::DataError::Argument { .. } | loc_data::DataError::NotEmpty(_))
+            );
         if usage { Self::Usage } else { Self::Failed }
     }
 }
@@ -103,6 +108,11 @@ impl Output {
             out.write_all(line.as_bytes())?;
         }
         out.write_all(b"\n")
+    }
+
+    /// The path of a file that was written; of a pipe or a device nothing, for what it was given may be read from stdout.
+    pub(crate) fn made(&self, target: &Target) -> io::Result<()> {
+        target.made().map_or(Ok(()), |path| self.data(&path))
     }
 
     /// A record as one line of JSON.

@@ -101,8 +101,8 @@ pub enum DataError {
         /// What is admitted.
         range: String,
     },
-    /// The folder to write into exists and is not empty.
-    #[error("{}: the folder is not empty (hint: name a new folder, nothing is overwritten)", .0.display())]
+    /// What is to become a folder exists, and is no empty folder.
+    #[error("{}: is there already, and is no empty folder (hint: name a new one, nothing is overwritten)", .0.display())]
     NotEmpty(PathBuf),
     /// A picture cannot be encoded or a box not be drawn.
     #[error("{what}: {reason}")]

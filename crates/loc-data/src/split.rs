@@ -296,13 +296,13 @@ fn rank(seed: u64, file: &str) -> [u8; 32] {
     hash.finalize().into()
 }
 
-/// Writes `filename,split`, a row a sample in the data set's order, each `train`, `val`, `test` or `none`. A name that a
-/// spreadsheet would take for a formula is [`guarded`]. The file is replaced as a whole or not at all.
+/// The bytes of a split file: `filename,split`, a row a sample in the data set's order, each `train`, `val`, `test` or
+/// `none`. A name that a spreadsheet would take for a formula is [`guarded`].
 ///
 /// # Errors
 ///
-/// [`DataError::Io`] if it cannot be written.
-pub fn write_csv(path: &Path, dataset: &Dataset, split: &Split) -> Result<(), DataError> {
+/// [`DataError::Io`] if memory fails.
+pub fn to_csv(dataset: &Dataset, split: &Split) -> Result<Vec<u8>, DataError> {
     let mut names = vec!["none"; dataset.samples.len()];
     for (part, named) in [(&split.train, "train"), (&split.val, "val"), (&split.test, "test")] {
         for index in part {
@@ -317,7 +317,16 @@ pub fn write_csv(path: &Path, dataset: &Dataset, split: &Split) -> Result<(), Da
     for (sample, name) in dataset.samples.iter().zip(names) {
         writer.write_record([&*guarded(&sample.file), name]).map_err(io)?;
     }
-    let bytes = writer.into_inner().map_err(|e| DataError::Io(e.into_error()))?;
+    writer.into_inner().map_err(|e| DataError::Io(e.into_error()))
+}
+
+/// Writes a split file. What is there is replaced as a whole or not at all.
+///
+/// # Errors
+///
+/// [`DataError::Io`] if it cannot be written.
+pub fn write_csv(path: &Path, dataset: &Dataset, split: &Split) -> Result<(), DataError> {
+    let bytes = to_csv(dataset, split)?;
     let named = |e: std::io::Error| std::io::Error::new(e.kind(), format!("{}: {e}", path.display()));
     let mut file = atomic_write_file::AtomicWriteFile::open(path).map_err(named)?;
     file.write_all(&bytes).map_err(named)?;

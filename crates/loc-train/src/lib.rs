@@ -28,6 +28,7 @@ pub mod pretrained;
 mod ranges;
 mod record;
 mod resume;
+mod reuse;
 mod run_dir;
 mod schedule;
 mod state;

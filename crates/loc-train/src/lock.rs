@@ -12,6 +12,20 @@ use crate::run_dir::now;
 /// The lock's file. It stays in the folder: removing it would let two trainers lock two files of one name.
 pub(crate) const FILE: &str = ".lock";
 
+/// What the file says before the number of the process that holds the lock.
+const HOLDER: &str = "pid ";
+
+/// Whether a folder's lock is one of ours, or none is there: what is called like it and says something else is left
+/// alone.
+pub(crate) fn is_ours(folder: &Path) -> bool {
+    let path = folder.join(FILE);
+    match fs::symlink_metadata(&path) {
+        Ok(metadata) if !metadata.is_file() => false,
+        Ok(_) => fs::read(&path).is_ok_and(|bytes| bytes.is_empty() || bytes.starts_with(HOLDER.as_bytes())),
+        Err(e) => e.kind() == ErrorKind::NotFound,
+    }
+}
+
 /// Held as long as it lives.
 #[derive(Debug)]
 pub(crate) struct Lock {
@@ -36,12 +50,17 @@ impl Lock {
         try_lock: impl Fn(&std::fs::File) -> Result<(), TryLockError>,
     ) -> Result<Self, TrainError> {
         let path = folder.join(FILE);
+        if !is_ours(folder) {
+            let reason =
+                "is no lock of a run, and is left as it is (hint: move it away, or name another folder)";
+            return Err(TrainError::Run { path, reason: reason.into() });
+        }
         let mut file =
             fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path)?;
         match try_lock(file.file()) {
             Ok(()) => {
                 file.set_len(0)?;
-                writeln!(file, "pid {} since {}", std::process::id(), utc(now()))?;
+                writeln!(file, "{HOLDER}{} since {}", std::process::id(), utc(now()))?;
                 Ok(Self { _file: file, warning: None })
             }
             Err(TryLockError::WouldBlock) => {

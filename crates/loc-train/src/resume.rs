@@ -32,6 +32,8 @@ pub fn resume(
     stop: &Stop,
     on: &mut dyn FnMut(Event),
 ) -> Result<Outcome, TrainError> {
+    // First, without writing: whether it is a run at all.
+    run.read_json()?;
     let lock = Lock::take(run.path())?;
     lock.warning().into_iter().for_each(|warning| on(Event::Warning(warning)));
     run.sweep()?;

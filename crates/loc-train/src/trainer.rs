@@ -44,13 +44,16 @@ pub fn train(
     on: &mut dyn FnMut(Event),
 ) -> Result<Outcome, TrainError> {
     // Before photos are decoded for a run that cannot be written.
+    if exist_ok {
+        Run::removable(project, name)?;
+    }
     disk::probe(project)?;
     let prepared = Prepared::new(config, None, &mut Watch { on, stop })?;
     let number = Run::next_number(project)?;
     let (run, lock) = Run::create(project, name, exist_ok)?;
     lock.warning().into_iter().for_each(|warning| on(Event::Warning(warning)));
     let json = RunJson {
-        schema: "loc.run/1".into(),
+        schema: run_dir::SCHEMA.into(),
         status: Status::Running,
         versions: Versions { loc: provenance.version.clone(), model_format: loc_infer::FORMAT },
         machine: Machine::this(),
@@ -69,8 +72,8 @@ pub fn train(
         started: run_dir::now(),
         number,
     };
-    loc_data::split::write_csv(&run.split(), &prepared.dataset, &prepared.split)?;
     run.write_json(&json)?;
+    loc_data::split::write_csv(&run.split(), &prepared.dataset, &prepared.split)?;
     // Last: with it the folder is a run that can be gone on with.
     run.write_config(config)?;
     Training {

@@ -86,7 +86,9 @@ impl Pipeline<'_> {
         let data = stage("data", || self.data())?;
         let picture = self.workspace.data().join(format!("{}-mosaic.jpg", data.name));
         stage("check", || self.loc(["data", "check"]).arg(&data.path).run())?;
-        stage("picture", || self.loc(["data", "show"]).arg(&data.path).arg("-o").arg(&picture).run())?;
+        // The picture is the pipeline's own, whichever version of loc drew the last one.
+        let show = || self.loc(["data", "show"]).arg(&data.path).arg("-o").arg(&picture);
+        stage("picture", || show().arg("--force").run())?;
         let run = stage("train", || self.train(&data))?;
         let model = run.join("weights/last.safetensors");
         let validation = stage("validate", || self.validate(&data, &run, &model))?;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{ReadingArgs, TextFormat, ToleranceArgs};
+use super::{OverwriteArgs, ReadingArgs, TextFormat, ToleranceArgs};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum DataCommand {
@@ -81,6 +81,9 @@ pub(crate) struct ShowArgs {
     #[arg(short, long, value_name = "FILE", default_value = "mosaic.png")]
     pub(crate) output: PathBuf,
 
+    #[command(flatten)]
+    pub(crate) overwrite: OverwriteArgs,
+
     /// Number of samples
     #[arg(short, default_value_t = 20, value_name = "N")]
     pub(crate) n: usize,
@@ -101,6 +104,9 @@ pub(crate) struct SplitArgs {
     /// File to write: filename,split
     #[arg(short, long, value_name = "FILE", default_value = "split.csv")]
     pub(crate) output: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) overwrite: OverwriteArgs,
 
     /// Draw the split whatever the folders are called; else folders train, valid or val, and test are the split
     #[arg(long)]

@@ -68,6 +68,13 @@ pub(crate) enum TextFormat {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct OverwriteArgs {
+    /// Overwrite a file that is there already, also one that this command did not write; never an input
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct ReadingArgs {
     /// Format of the annotations, voc or csv [default: recognised by content]
     #[arg(long, value_name = "FORMAT")]
@@ -200,6 +207,9 @@ pub(crate) struct PredictArgs {
     #[arg(long, value_enum, value_name = "FORMAT", requires = "save")]
     pub(crate) save_labels: Option<LabelFormat>,
 
+    #[command(flatten)]
+    pub(crate) overwrite: OverwriteArgs,
+
     /// Leave out answers with less confidence than this
     #[arg(long, value_name = "X", default_value_t = 0.0, hide_default_value = true)]
     pub(crate) conf: f32,
@@ -255,6 +265,9 @@ pub(crate) struct ExportArgs {
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 
+    #[command(flatten)]
+    pub(crate) overwrite: OverwriteArgs,
+
     /// Operator set: 13 or 11
     #[arg(long, value_name = "N", default_value_t = loc_model::export::DEFAULT_OPSET, value_parser = opset)]
     pub(crate) opset: i64,
@@ -290,6 +303,9 @@ pub(crate) struct ImportArgs {
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: PathBuf,
 
+    #[command(flatten)]
+    pub(crate) overwrite: OverwriteArgs,
+
     /// The classes, in the order of the network's outputs
     #[arg(long, value_delimiter = ',', required = true, value_name = "A,B,…")]
     pub(crate) classes: Vec<String>,
@@ -322,9 +338,12 @@ pub(crate) struct FetchArgs {
     #[arg(long, value_name = "URL")]
     pub(crate) index: Option<String>,
 
-    /// Agree beforehand
+    /// Do not ask before downloading
     #[arg(long)]
     pub(crate) yes: bool,
+
+    #[command(flatten)]
+    pub(crate) overwrite: OverwriteArgs,
 }
 
 #[derive(Debug, Args)]
@@ -332,6 +351,9 @@ pub(crate) struct AddArgs {
     /// A state dict: safetensors, .pth of any age, or the wheel that holds one
     #[arg(value_name = "FILE")]
     pub(crate) input: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) overwrite: OverwriteArgs,
 }
 
 #[derive(Debug, Args)]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 
-use super::{ReadingArgs, ToleranceArgs};
+use super::{OverwriteArgs, ReadingArgs, ToleranceArgs};
 
 /// A path that may be empty, which clap's own parser of paths refuses: it stands for a value that was not given.
 fn any_path() -> impl TypedValueParser<Value = PathBuf> {
@@ -170,4 +170,7 @@ pub(crate) struct LrFindArgs {
     /// File for a plot, SVG
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) overwrite: OverwriteArgs,
 }

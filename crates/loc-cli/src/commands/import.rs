@@ -5,9 +5,10 @@ use loc_infer::{ImageSize, InputSpec, ModelMeta};
 use loc_net::{InputShape, NetworkConfig};
 use loc_train::ModelFile;
 
-use super::shared::write_whole;
+use super::model::check_importable;
 use crate::args::ImportArgs;
 use crate::output::{Exit, Output, Usage};
+use crate::outputs::{Inputs, Kind, Target};
 
 pub(crate) fn run(args: &ImportArgs, output: &Output) -> Result<Exit> {
     let usage = |text: String| Usage(text);
@@ -19,14 +20,17 @@ pub(crate) fn run(args: &ImportArgs, output: &Output) -> Result<Exit> {
     let file = ModelFile::new(meta, network);
     let layers = file.build().map_err(|e| usage(format!("--imgsz {}: {e}", args.imgsz)))?;
 
+    let inputs = Inputs::default().file(&args.input);
+    let target = Target::file(&args.output, Kind::Model, &inputs, args.overwrite.force)?;
+    check_importable(&args.input)?;
     let found = loc_model::import::read(&args.input)?;
     if found.metadata.is_some() {
         bail!("{}: is a loc model already (hint: it can be used as it is)", args.input.display());
     }
     let weights = found.weights;
     weights.check(&layers).with_context(|| args.input.display().to_string())?;
-    write_whole(&args.output, &loc_model::weights::to_bytes(&weights, Some(&file.to_json()?))?)?;
+    target.write(loc_model::weights::to_bytes(&weights, Some(&file.to_json()?))?)?;
     output.note(&format!("{} parameters, classes {}", layers.parameter_count(), args.classes.join(", ")));
-    output.data(&args.output.display().to_string())?;
+    output.made(&target)?;
     Ok(Exit::Ok)
 }

@@ -9,7 +9,7 @@ use loc_train::{Run, Status};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::shared::Model;
+use super::model::{self, Model};
 use crate::args::{InfoArgs, TextFormat};
 use crate::output::{Exit, Output, escape};
 
@@ -44,7 +44,7 @@ struct LayerInfo<'a> {
 }
 
 fn of_model(path: &Path) -> Result<Info> {
-    let model = Model::load(path)?;
+    let model = Model::load(&model::locate(path)?)?;
     let network = &model.network;
     let layers: Vec<LayerInfo> = (0..network.layers().len()).map(|i| layer(network, i)).collect();
     let total: usize = layers.iter().map(|l| l.multiply_adds).sum();

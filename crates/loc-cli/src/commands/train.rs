@@ -1,16 +1,18 @@
 //! `loc train`: flags to a configuration, events to a person.
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use loc_train::{Comparison, Config, Evaluation, Event, Layer, Outcome, Provenance, Row, Run, Status, Stop};
 
+use super::model;
 use super::shared::{or_stopped, use_threads, warn_left_out};
 use crate::args::{ConfigArgs, TrainArgs};
 use crate::output::{Exit, Output, escape};
+use crate::outputs::Inputs;
 use crate::signals::{self, Signals};
 
 /// Read where it is, if it is.
@@ -26,8 +28,11 @@ fn train(args: &TrainArgs, (stop, signals): (&Stop, &Signals), output: &Output) 
     let mut progress = Progress::new(output);
     let outcome = match &args.resume {
         None => {
-            let config = configuration(&args.config)?;
+            let (config, file) = configuration(&args.config, output)?;
             use_threads(config.threads)?;
+            if args.exist_ok {
+                keep_inputs(args, &Inputs::of(&config, file.as_deref())?)?;
+            }
             let arguments = std::env::args().skip(1).collect();
             let threads = rayon::current_num_threads();
             let version = env!("CARGO_PKG_VERSION").into();
@@ -41,7 +46,7 @@ fn train(args: &TrainArgs, (stop, signals): (&Stop, &Signals), output: &Output) 
         Some(path) => {
             let run = match path.as_os_str().is_empty() {
                 true => Run::latest(&args.project)?,
-                false => Run::open(path)?,
+                false => Run::containing(path)?,
             };
             let overrides = flags(&args.config);
             use_threads(Config::of_run(&run, &overrides)?.threads)?;
@@ -51,6 +56,25 @@ fn train(args: &TrainArgs, (stop, signals): (&Stop, &Signals), output: &Output) 
     progress.end();
     conclude(&outcome, output)?;
     Ok(exit(&outcome, signals, progress.partly))
+}
+
+/// Refuses to use a run folder again whose files are inputs of this training.
+fn keep_inputs(args: &TrainArgs, inputs: &Inputs) -> Result<()> {
+    let names = match args.seeds.is_empty() {
+        true => vec![args.name.clone()],
+        false => args.seeds.iter().map(|seed| seed_name(args, *seed)).collect(),
+    };
+    for name in names {
+        for file in Run::removable(&args.project, &name)? {
+            inputs.keep(&file, "--exist-ok")?;
+        }
+    }
+    Ok(())
+}
+
+/// The name of the run of one of several seeds.
+fn seed_name(args: &TrainArgs, seed: u64) -> String {
+    format!("{}-seed{seed}", args.name)
 }
 
 /// The code of a training that came to an end; `partly` if it left out photos because `--skip-bad` allows any number.
@@ -73,7 +97,7 @@ fn seeds(
     let (mut reached, mut partly) = (Vec::new(), false);
     for seed in &args.seeds {
         let config = Config { seed: *seed, ..config.clone() };
-        let name = format!("{}-seed{seed}", args.name);
+        let name = seed_name(args, *seed);
         let mut progress = Progress::new(output);
         let place = (&*args.project, &*name, args.exist_ok);
         let outcome = loc_train::train(&config, place, provenance, stop, &mut |e| progress.show(e))?;
@@ -111,18 +135,29 @@ fn spread(all: &[Evaluation]) -> String {
     text
 }
 
-/// Recipe, then file, then environment, then flags.
-pub(super) fn configuration(args: &ConfigArgs) -> Result<Config> {
+/// Recipe, then file, then environment, then flags; and the file that was read.
+pub(super) fn configuration(args: &ConfigArgs, output: &Output) -> Result<(Config, Option<PathBuf>)> {
     let mut layers = Vec::new();
-    let file = args.config.as_deref().or_else(|| Some(Path::new(LOCAL_CONFIG)).filter(|p| p.is_file()));
-    if let Some(path) = file {
+    let local = Some(PathBuf::from(LOCAL_CONFIG)).filter(|path| args.config.is_none() && path.is_file());
+    if local.is_some() {
+        output.note(&format!("{LOCAL_CONFIG}: its values are used, for it lies in this folder"));
+    }
+    let file = args.config.clone().or(local);
+    if let Some(path) = &file {
         layers.push(Layer { origin: path.display().to_string(), text: fs_err::read_to_string(path)? });
     }
     let text =
         |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
     layers.extend(Layer::environment(std::env::vars_os().filter_map(text))?);
     layers.extend(flags(args));
-    Ok(Config::resolve(args.recipe.as_deref(), &layers)?)
+    let mut config = Config::resolve(args.recipe.as_deref(), &layers)?;
+    if let Some(init) = config.init.take() {
+        config.init = Some(model::locate_weights(&init).context("--init")?);
+    }
+    if let Some(weights) = &config.backbone_weights {
+        model::check_backbone(weights).context("--backbone-weights")?;
+    }
+    Ok((config, file))
 }
 
 /// The flags that were given, as a layer each.

