@@ -42,10 +42,10 @@ pub enum Part {
 }
 
 impl Part {
-    /// The part that a folder's name stands for, as Roboflow and Ultralytics name them.
+    /// The part that a folder's name stands for, as Roboflow and Ultralytics name them, in any case.
     #[must_use]
     pub fn of_folder(name: &str) -> Option<Self> {
-        match name {
+        match &*name.to_ascii_lowercase() {
             "train" => Some(Self::Train),
             "val" | "valid" | "validation" => Some(Self::Val),
             "test" => Some(Self::Test),

@@ -247,6 +247,8 @@ mod tests {
             // Class 7 once more than each other.
             class: if i == 3 * CLASSES { 7 } else { i % CLASSES },
             bbox: BBox { x1: 1.0, y1: 2.0, x2: 8.0, y2: 9.0 },
+            part: None,
+            group: None,
         };
         let dataset = Dataset {
             root: ".".into(),

@@ -298,7 +298,7 @@ fn folders_are_a_split_unless_told_otherwise() {
     };
     use split::Origin::{Drawn, DrawnInTrain, Folders};
     assert_eq!(make(&[("train", 8), ("valid", 3), ("test", 2)]), (Folders, 8, 3, 2));
-    assert_eq!(make(&[("images/train", 8), ("images/val", 3)]), (Folders, 8, 3, 0));
+    assert_eq!(make(&[("images/Train", 8), ("images/Val", 3)]), (Folders, 8, 3, 0));
     assert_eq!(make(&[("train", 8), ("test", 4)]), (DrawnInTrain, 6, 2, 4));
     assert_eq!(make(&[("train", 8)]), (Drawn, 6, 2, 0));
     assert_eq!(make(&[("train", 8), ("more", 4)]), (Drawn, 9, 3, 0), "not all lie in such folders");
