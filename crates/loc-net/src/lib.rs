@@ -6,6 +6,8 @@
 //! backward. Training (Candle), export (ONNX) and the printed summary walk the same list from other crates.
 
 mod backbone;
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "the chain, which uses it, is not there"))]
+mod buffers;
 mod builder;
 pub mod chain;
 mod config;
@@ -13,11 +15,9 @@ mod error;
 mod forward;
 mod head;
 mod header;
-#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "the chain, which uses it, is not there"))]
-mod idle;
 pub mod kernels;
 mod layer;
-mod relay;
+pub mod parallel;
 pub mod tape;
 mod weights;
 

@@ -1,7 +1,7 @@
 //! The chain against the general kernels, layer by layer in f64.
 
 use super::*;
-use crate::idle::Idle;
+use crate::buffers::BufferPool;
 use crate::kernels::ConvShape;
 use crate::kernels::photo::Photos;
 use crate::kernels::testing::{assert_close, numbers, same_for_any_threads, single};
@@ -141,7 +141,7 @@ fn check(height: usize, width: usize, normalization: &Normalization) {
     }
 
     let mut features = vec![7.0; N * out];
-    chain.infer(Photos::Bytes(&bytes), N, &Idle::default(), &mut features);
+    chain.infer(Photos::Bytes(&bytes), N, &BufferPool::default(), &mut features);
     assert_close("features", &features, &expected, 3e-6);
     let mut pass = Pass::new(chain);
     pass.pack(&slices(&pass.chain().clone(), &params));

@@ -2,7 +2,7 @@
 //!
 //! Activations are row-major `[n, channels, height, width]` or `[n, features]`. Outputs are overwritten. Each
 //! folder has a plain twin (`scalar`), generic over f32 and f64, which the fast form is tested against and whose
-//! gradients are checked numerically. Work is spread over rayon's current pool; the bytes of a result do not
+//! gradients are checked numerically. Work is spread over threads ([`crate::parallel`]); the bytes of a result do not
 //! depend on the number of threads, since sums run over a fixed partition in a fixed order.
 //!
 //! Buffers of the wrong length are a mistake of the caller and panic.
