@@ -1,43 +1,43 @@
 //! Photos that are copies of each other by their bytes or nearly by their pixels, as findings.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use rayon::prelude::*;
-
 use crate::formats::number::quoted;
-use crate::photo::Photo;
+use crate::photo::{Look, Photo};
 use crate::{Dataset, Finding, Kind, Split, split};
 
 /// Of photos that are copies of each other, a warning for each but the first.
 pub(crate) fn all(dataset: &Dataset, photos: &[(PathBuf, Photo)]) -> Vec<Finding> {
     let photos = of_samples(dataset, photos);
-    let first =
-        |index: usize| (0..index).find_map(|other| Some((other, alike(photos[index]?, photos[other]?)?)));
-    let found: Vec<Option<(usize, &str)>> = (0..photos.len()).into_par_iter().map(first).collect();
-    let finding = |(index, found): (usize, Option<(usize, &str)>)| {
-        let (other, how) = found?;
-        let message = format!("{how} {}", quoted(&dataset.samples[other].file));
-        Some(Finding::warning(Kind::Copies, &dataset.samples[index].image, None, message))
-    };
-    found.into_iter().enumerate().filter_map(finding).collect()
+    let (mut known, mut findings) = (Known::default(), Vec::new());
+    for (index, photo) in photos.into_iter().enumerate() {
+        let Some(photo) = photo else { continue };
+        if let Some((other, how)) = known.copy_of(photo) {
+            let message = format!("{how} {}", quoted(&dataset.samples[other].file));
+            findings.push(Finding::warning(Kind::Copies, &dataset.samples[index].image, None, message));
+        }
+        known.add(index, photo);
+    }
+    findings
 }
 
 /// The samples that are judged although a copy of their photo trains: a warning each. Copies are those of
 /// [`split::torn`], and photos that look nearly alike.
 pub(crate) fn torn(dataset: &Dataset, split: &Split, photos: &[(PathBuf, Photo)]) -> Vec<Finding> {
     let mut findings = split::torn(dataset, split);
+    let named: HashSet<String> = findings.iter().map(|finding| finding.file.clone()).collect();
     let photos = of_samples(dataset, photos);
-    let judged: Vec<usize> = split.val.iter().chain(&split.test).copied().collect();
-    let trained = |index: &usize| {
-        split.train.iter().find_map(|other| Some((*other, alike(photos[*index]?, photos[*other]?)?)))
-    };
-    let found: Vec<Option<(usize, &str)>> = judged.par_iter().map(trained).collect();
-    for (index, found) in judged.into_iter().zip(found) {
-        let sample = &dataset.samples[index];
-        let file = sample.image.to_string_lossy();
-        if let Some((other, how)) = found
-            && findings.iter().all(|finding| finding.file != file)
+    let mut trained = Known::default();
+    for index in &split.train {
+        if let Some(photo) = photos[*index] {
+            trained.add(*index, photo);
+        }
+    }
+    for index in split.val.iter().chain(&split.test) {
+        let sample = &dataset.samples[*index];
+        if let Some((other, how)) = photos[*index].and_then(|photo| trained.copy_of(photo))
+            && !named.contains(&*sample.image.to_string_lossy())
         {
             let message = format!("{how} {}, which trains", quoted(&dataset.samples[other].file));
             let finding = Finding::warning(Kind::CopiesTorn, &sample.image, None, message);
@@ -54,10 +54,84 @@ fn of_samples<'a>(dataset: &Dataset, photos: &'a [(PathBuf, Photo)]) -> Vec<Opti
     dataset.samples.iter().map(|sample| by_path.get(sample.image.as_path()).copied()).collect()
 }
 
-/// What makes a photo a copy of another, in words.
-fn alike(photo: &Photo, other: &Photo) -> Option<&'static str> {
-    if photo.digest == other.digest {
-        return Some("has the same bytes as");
+/// Photos among which copies are looked for, without comparing each with each.
+#[derive(Default)]
+struct Known<'a> {
+    by_digest: HashMap<&'a [u8; 32], usize>,
+    looks: Vec<(usize, Look)>,
+    /// By the number of a band and its bits: positions in `looks`.
+    by_band: HashMap<(usize, u16), Vec<usize>>,
+}
+
+impl<'a> Known<'a> {
+    fn add(&mut self, index: usize, photo: &'a Photo) {
+        // Of photos with the same bytes the first stands for all.
+        if self.by_digest.contains_key(&photo.digest) {
+            return;
+        }
+        self.by_digest.insert(&photo.digest, index);
+        if let Some(look) = photo.look {
+            let position = self.looks.len();
+            self.looks.push((index, look));
+            for key in look.bands().into_iter().enumerate() {
+                self.by_band.entry(key).or_default().push(position);
+            }
+        }
     }
-    photo.look.zip(other.look).filter(|(a, b)| a.is_near(b)).map(|_| "looks nearly like")
+
+    /// The first photo that this one is a copy of, and how, in words.
+    fn copy_of(&self, photo: &Photo) -> Option<(usize, &'static str)> {
+        if let Some(other) = self.by_digest.get(&photo.digest) {
+            return Some((*other, "has the same bytes as"));
+        }
+        let look = photo.look?;
+        let bands = look.bands().into_iter().enumerate();
+        let mut alike: Vec<&[usize]> =
+            bands.map(|key| self.by_band.get(&key).map_or(&[][..], Vec::as_slice)).collect();
+        // Bits that differ spoil one band each at most, so that of one band more than bits may differ one is the same;
+        // those that the fewest photos share are looked at.
+        alike.sort_by_key(|positions| positions.len());
+        let candidates = alike.into_iter().take(Look::NEAR as usize + 1).flatten();
+        let near = candidates.filter(|position| self.looks[**position].1.is_near(&look));
+        near.min().map(|position| (self.looks[*position].0, "looks nearly like"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use image::ImageFormat;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::ImageSize;
+
+    fn photo(bits: [u64; 4], digest: u8) -> Photo {
+        let size = ImageSize { width: 1, height: 1 };
+        Photo { size, format: ImageFormat::Png, digest: [digest; 32], look: Some(Look(bits)) }
+    }
+
+    proptest! {
+        /// What the bands find is what comparing with each finds.
+        #[test]
+        fn bands_miss_no_copy(
+            bases in prop::collection::vec(any::<[u64; 4]>(), 1..5),
+            flips in prop::collection::vec((0usize..5, prop::collection::vec(0u32..256, 0..14)), 1..40),
+        ) {
+            let flipped = |(base, flips): &(usize, Vec<u32>)| {
+                let mut bits = bases[base % bases.len()];
+                for flip in flips {
+                    bits[*flip as usize / 64] ^= 1 << (flip % 64);
+                }
+                bits
+            };
+            let photos: Vec<Photo> = (0..).zip(&flips).map(|(i, flip)| photo(flipped(flip), i)).collect();
+            let mut known = Known::default();
+            for (index, photo) in photos.iter().enumerate() {
+                let look = photo.look.unwrap();
+                let expected = photos[..index].iter().position(|other| other.look.unwrap().is_near(&look));
+                prop_assert_eq!(known.copy_of(photo).map(|(other, _)| other), expected);
+                known.add(index, photo);
+            }
+        }
+    }
 }

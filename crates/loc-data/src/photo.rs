@@ -26,11 +26,11 @@ pub(crate) struct Photo {
 
 /// Bits that say where a photo becomes brighter from left to right, on a grid of 16×16.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Look([u64; 4]);
+pub(crate) struct Look(pub(crate) [u64; 4]);
 
 impl Look {
     /// Of 256 bits, as many as may differ between a photo and a copy that was saved again, resized or slightly retouched.
-    const NEAR: u32 = 10;
+    pub(crate) const NEAR: u32 = 10;
     /// Bits of either value that a photo must have to be told from others: an even area or one smooth ramp has fewer.
     const LEAST: u32 = 24;
 
@@ -43,6 +43,11 @@ impl Look {
         }
         let ones: u32 = bits.iter().map(|word| word.count_ones()).sum();
         (Self::LEAST..=256 - Self::LEAST).contains(&ones).then_some(Self(bits))
+    }
+
+    /// The bits in sixteen bands.
+    pub(crate) fn bands(&self) -> [u16; 16] {
+        std::array::from_fn(|i| (self.0[i / 4] >> (16 * (i % 4)) & 0xffff) as u16)
     }
 
     /// Whether the photos are nearly identical.
