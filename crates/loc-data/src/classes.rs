@@ -35,9 +35,8 @@ impl Classes {
         for label in labels {
             *counts.entry(label.clone()).or_default() += 1;
         }
-        if let Some(names) = given {
-            check_given(names)?;
-        }
+        let given = given.map(class_list).transpose()?;
+        let given = given.as_deref();
         // Numbers, unless a single label is none.
         let numbers: Option<BTreeMap<u32, Vec<&Label>>> =
             counts.keys().try_fold(BTreeMap::new(), |mut map, l| {
@@ -169,22 +168,21 @@ fn number(label: &Label) -> Option<u32> {
     }
 }
 
-fn check_given(names: &[String]) -> Result<(), DataError> {
-    let fail = |value: &str, range: &str| {
-        Err(DataError::Argument { what: "list of classes", value: quoted(value), range: range.to_owned() })
-    };
-    if names.is_empty() {
-        return fail("", "at least one class is needed");
+/// A list of class names as somebody gave it, `cat, dog`: without the blanks around each.
+///
+/// # Errors
+///
+/// [`DataError::Argument`] if it is empty or names a class twice or not at all: the rule of model files, which hold it.
+pub fn class_list(given: &[String]) -> Result<Vec<String>, DataError> {
+    let names: Vec<String> = given.iter().map(|name| name.trim().to_owned()).collect();
+    match loc_infer::wrong_classes(&names) {
+        None => Ok(names),
+        Some(reason) => Err(DataError::Argument {
+            what: "list of classes",
+            value: quoted(&given.join(",")),
+            range: format!("{reason} (hint: names that differ, with commas between them: cat,dog)"),
+        }),
     }
-    for (i, name) in names.iter().enumerate() {
-        if name.trim().is_empty() {
-            return fail(&names.join(","), "a class has no name");
-        }
-        if names[..i].contains(name) {
-            return fail(&names.join(","), "a class stands in it twice");
-        }
-    }
-    Ok(())
 }
 
 /// Two names with the same fold differ only in case, blanks at the ends, `_` and `-`.
@@ -331,10 +329,17 @@ mod tests {
 
     #[test]
     fn bad_lists_are_refused() {
-        for list in [vec![], vec!["a", "a"], vec!["a", " "]] {
+        for list in [vec![], vec!["a", "a"], vec!["a", " "], vec![""], vec!["a", " a"]] {
             let list: Vec<String> = list.into_iter().map(str::to_owned).collect();
             assert!(Classes::settle([].iter(), Some(&list)).is_err(), "{list:?}");
         }
+    }
+
+    #[test]
+    fn blanks_around_listed_names_are_no_part_of_them() {
+        assert_eq!(settle(&names(&["dog", "cat"]), Some(&["cat", " dog\t"])).names, ["cat", "dog"]);
+        assert_eq!(resolved(&names(&["dog"]), Some(&["cat", " dog"])), ["dog"]);
+        assert_eq!(resolved(&numbers(&[0, 1]), Some(&["cat", " dog"])), ["cat", "dog"]);
     }
 
     #[test]

@@ -87,9 +87,13 @@ pub enum DataError {
     },
 }
 
-/// "1 error", "2 errors".
+/// "1 error", "2 errors", "2 classes".
 pub(crate) fn count(n: usize, noun: &str) -> String {
-    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
+    match (n, noun.ends_with('s')) {
+        (1, _) => format!("1 {noun}"),
+        (_, true) => format!("{n} {noun}es"),
+        (_, false) => format!("{n} {noun}s"),
+    }
 }
 
 fn list<T: ToString>(items: &[T]) -> String {
@@ -115,6 +119,12 @@ mod tests {
         assert!(message.starts_with("set: the data set has 25 errors\n  a.xml:1: bad\n"), "{message}");
         assert!(message.contains("a.xml:20: bad\n  … and 5 more"), "{message}");
         assert_eq!(message.lines().count(), 22);
+    }
+
+    #[test]
+    fn nouns_have_their_plural() {
+        let counted = ["error", "class"].map(|noun| [count(1, noun), count(2, noun)].join(", "));
+        assert_eq!(counted, ["1 error, 2 errors", "1 class, 2 classes"]);
     }
 
     #[test]

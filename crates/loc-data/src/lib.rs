@@ -33,6 +33,7 @@ pub mod stats;
 mod tree;
 
 pub use augment::Augment;
+pub use classes::class_list;
 pub use dataset::{Dataset, Objects, ReadOptions};
 pub use error::DataError;
 pub use finding::{Finding, Severity};

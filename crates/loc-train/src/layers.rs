@@ -67,6 +67,21 @@ impl Layer {
         Ok(layers)
     }
 
+    /// What is wrong with the value of a flag or a variable, which nobody wrote as TOML.
+    fn explain(&self, error: &toml::de::Error) -> Option<String> {
+        if !self.origin.starts_with("--") && !self.origin.starts_with("LOC_") {
+            return None;
+        }
+        let (key, value) = self.text.split_once(" = ")?;
+        let needed = match every_key().get(key)? {
+            toml::Value::Integer(_) => "a whole number, 0 or more, is needed",
+            toml::Value::Float(_) => "a number is needed",
+            toml::Value::Boolean(_) => "`true` or `false` is needed",
+            _ => return Some(format!("{}: {}", value.trim_matches('"'), error.message())),
+        };
+        Some(format!("{}: {needed}", value.trim_matches('"')))
+    }
+
     /// A recipe: built-in by name, else a TOML file by path.
     ///
     /// # Errors
@@ -105,14 +120,16 @@ impl Config {
         for layer in std::iter::once(&Layer::recipe(recipe)?).chain(layers) {
             let fail = |reason: String| TrainError::Config { origin: layer.origin.clone(), reason };
             // Read as a whole configuration first: errors then know their line.
-            toml::from_str::<Self>(&layer.text).map_err(|e| fail(explain(&e)))?;
+            toml::from_str::<Self>(&layer.text)
+                .map_err(|e| fail(layer.explain(&e).unwrap_or_else(|| explain(&e))))?;
             let table: toml::Table = toml::from_str(&layer.text).map_err(|e| fail(explain(&e)))?;
             merge(&mut all, table);
         }
         all.insert("recipe".into(), recipe.clone().into());
-        let config: Self = all
+        let mut config: Self = all
             .try_into()
             .map_err(|e| TrainError::Config { origin: "configuration".into(), reason: explain(&e) })?;
+        config.classes = config.classes.as_deref().map(loc_data::class_list).transpose()?;
         config.check()?;
         Ok(config)
     }
@@ -144,8 +161,13 @@ fn merge(under: &mut toml::Table, over: toml::Table) {
     }
 }
 
-/// All keys of the configuration, those that are usually absent too.
+/// All keys of the configuration.
 fn keys() -> Vec<String> {
+    every_key().into_iter().map(|(key, _)| key).collect()
+}
+
+/// A configuration with all keys, those that are usually absent too.
+fn every_key() -> toml::Table {
     let full = Config {
         data: Some("x".into()),
         data_format: Some("x".into()),
@@ -157,7 +179,7 @@ fn keys() -> Vec<String> {
         backbone_weights: Some("x".into()),
         ..Config::default()
     };
-    toml::Table::try_from(full).map(|t| t.into_iter().map(|(key, _)| key).collect()).unwrap_or_default()
+    toml::Table::try_from(full).unwrap_or_default()
 }
 
 /// TOML's error, and for an unknown key the nearest known one.
@@ -233,8 +255,14 @@ mod tests {
 
     #[test]
     fn classes_in_the_environment_are_a_list() {
-        let config = Config::resolve(None, &environment("LOC_CLASSES", "cat,dog").unwrap()).unwrap();
-        assert_eq!(config.classes, Some(vec!["cat".to_owned(), "dog".to_owned()]));
+        for list in ["cat,dog", " cat , dog"] {
+            let config = Config::resolve(None, &environment("LOC_CLASSES", list).unwrap()).unwrap();
+            assert_eq!(config.classes, Some(vec!["cat".to_owned(), "dog".to_owned()]));
+        }
+        for list in ["", "cat,,dog", "cat, cat"] {
+            let error = Config::resolve(None, &environment("LOC_CLASSES", list).unwrap()).unwrap_err();
+            assert!(error.is_usage() && error.to_string().contains("hint: "), "{error}");
+        }
     }
 
     #[test]
@@ -251,6 +279,14 @@ mod tests {
             (file("lr = \"fast\""), vec!["loc.toml", "line 1", "lr"]),
             (file("epochs = -1"), vec!["loc.toml", "line 1"]),
             (Layer::value("--epochs", "epochs", "many"), vec!["--epochs", "many"]),
+            (Layer::value("--imgsz", "imgsz", "640,480"), vec!["--imgsz: 640,480: a whole number"]),
+            (Layer::value("LOC_BATCH", "batch", "-1"), vec!["LOC_BATCH: -1: a whole number, 0 or more"]),
+            (Layer::value("--lr", "lr", "fast"), vec!["--lr: fast: a number is needed"]),
+            (
+                Layer::value("LOC_SKIP_BAD", "skip_bad", "maybe"),
+                vec!["LOC_SKIP_BAD: maybe: `true` or `false`"],
+            ),
+            (Layer::value("LOC_FIT", "fit", "crop"), vec!["LOC_FIT: crop: unknown variant `crop`"]),
             (Layer::value("--lr", "lr", "nan"), vec!["lr is NaN", "above 0"]),
             (Layer::value("--lr", "lr", "0"), vec!["lr is 0", "above 0"]),
             (Layer::value("--batch", "batch", "0"), vec!["batch is 0", "at least 1"]),

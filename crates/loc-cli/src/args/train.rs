@@ -37,27 +37,27 @@ pub(crate) struct ConfigArgs {
     pub(crate) fold: Option<String>,
 
     /// Fraction of each class that validates [default: 0.2]
-    #[arg(long, value_name = "FRACTION")]
+    #[arg(long, value_name = "FRACTION", allow_negative_numbers = true)]
     pub(crate) val: Option<String>,
 
     /// Passes over the training photos
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) epochs: Option<String>,
 
     /// Photos a step
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) batch: Option<String>,
 
     /// Learning rate
-    #[arg(long, value_name = "X")]
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
     pub(crate) lr: Option<String>,
 
     /// Side of the network's square input, in pixels [default: 256]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) imgsz: Option<String>,
 
     /// Seed of split, initial weights and order [default: 0]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) seed: Option<String>,
 
     /// Start from these weights: a loc model or a plain safetensors file
@@ -73,11 +73,11 @@ pub(crate) struct ConfigArgs {
     pub(crate) device: Option<String>,
 
     /// Threads that decode photos [default: one a core]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) workers: Option<String>,
 
     /// Threads that compute [default: one a core]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) threads: Option<String>,
 
     /// Which epochs' checkpoints stay beside best and last: all, last:N or best [default: all]
@@ -85,7 +85,7 @@ pub(crate) struct ConfigArgs {
     pub(crate) keep: Option<String>,
 
     /// Stop after so many epochs without a better one [default: 0, never]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) patience: Option<String>,
 }
 

@@ -48,6 +48,15 @@ fn train(args: &TrainArgs, (stop, signals): (&Stop, &Signals), output: &Output) 
                 true => Run::latest(&args.project)?,
                 false => Run::containing(path)?,
             };
+            if path.is_file()
+                && ![run.last(), run.state()].iter().any(|file| file.file_name() == path.file_name())
+            {
+                output.note(&format!(
+                    "{}: the run goes on from its newest state, not from this file (hint: `--init {0}` starts a new run \
+                     from it)",
+                    path.display()
+                ));
+            }
             let overrides = flags(&args.config);
             use_threads(Config::of_run(&run, &overrides)?.threads)?;
             loc_train::resume(run, &overrides, args.schedule_from_here, stop, &mut |e| progress.show(e))?
