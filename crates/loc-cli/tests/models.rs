@@ -49,7 +49,7 @@ fn what_is_no_model_is_told_what_it_is_by_every_command() {
         ("model.tflite", "a TensorFlow Lite file", "hint: "),
         ("model.zip", "a ZIP archive", "hint: "),
         ("photo.jpg", "a photo", "hint: "),
-        ("plain.safetensors", "plain weights", &import("plain.safetensors")),
+        ("plain.safetensors", "is plain weights", &import("plain.safetensors")),
     ] {
         for reader in readers {
             // Plain weights can be started from; `info` reads ONNX by its name, and so may `predict`.
@@ -109,7 +109,7 @@ fn a_run_is_its_best_model_and_a_file_in_it_is_the_run() {
     desk.fails(
         &["val", "-m", &state, "--data", "shapes"],
         1,
-        &["to be resumed", "last.safetensors", "hint: "],
+        &["the saved state of a run", "last.safetensors", "hint: "],
     );
     desk.fails(
         &["val", "-m", &format!("{run}/weights"), "--data", "shapes"],
@@ -138,7 +138,7 @@ fn a_run_is_its_best_model_and_a_file_in_it_is_the_run() {
         .unwrap();
     // The data set's path is relative to where the run began.
     assert!(String::from_utf8_lossy(&inside.stderr).contains("shapes"), "{inside:?}");
-    desk.fails(&["train", "--resume", "photo.jpg"], 1, &["photo.jpg: is no run", "hint: "]);
+    desk.fails(&["train", "--resume", "photo.jpg"], 1, &["photo.jpg: is not a run", "hint: "]);
 
     fs::remove_file(desk.path(&best)).unwrap();
     desk.fails(&["export", "-m", &run], 1, &["no best model", "last.safetensors", "hint: "]);

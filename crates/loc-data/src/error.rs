@@ -75,7 +75,7 @@ pub enum DataError {
         range: String,
     },
     /// What is to become a folder exists, and is no empty folder.
-    #[error("{}: is there already, and is no empty folder (hint: name a new one, nothing is overwritten)", .0.display())]
+    #[error("{}: already exists, and is not an empty folder (hint: name a new folder, nothing is overwritten)", .0.display())]
     NotEmpty(PathBuf),
     /// A picture cannot be encoded or a box not be drawn.
     #[error("{what}: {reason}")]

@@ -21,12 +21,12 @@ pub(crate) fn run(args: &ImportArgs, output: &Output) -> Result<Exit> {
     let file = ModelFile::new(meta, network);
     let layers = file.build().map_err(|e| usage(format!("--imgsz {}: {e}", args.imgsz)))?;
 
-    let inputs = Inputs::default().file(&args.input);
+    let inputs = Inputs::default().files([&args.input]);
     let target = Target::file(&args.output, Kind::Model, &inputs, args.overwrite.force)?;
     check_importable(&args.input)?;
     let found = loc_model::import::read(&args.input)?;
     if found.metadata.is_some() {
-        bail!("{}: is a loc model already (hint: it can be used as it is)", args.input.display());
+        bail!("{}: is a loc model already (hint: use it without importing it)", args.input.display());
     }
     let weights = found.weights;
     weights.check(&layers).with_context(|| args.input.display().to_string())?;
