@@ -143,6 +143,11 @@ impl Output {
         }
     }
 
+    /// What to do instead, where an error has been shown.
+    pub(crate) fn hint(text: &str) {
+        Self::plain(&format!("hint: {}", escape(text)));
+    }
+
     /// A line to stderr; a closed stderr is nobody's loss.
     pub(crate) fn plain(text: &str) {
         let _ = writeln!(io::stderr().lock(), "{text}");

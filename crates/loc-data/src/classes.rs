@@ -1,7 +1,7 @@
 //! Class names: the list in its order, and the index of each label. Names are compared exactly; a name that is
 //! nearly another is an error that says so, for a class of its own by a slip of the pen is learnt in earnest.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::DataError;
 use crate::formats::Label;
@@ -41,9 +41,10 @@ impl Classes {
         for label in labels {
             *counts.entry(label.clone()).or_default() += 1;
         }
-        match given {
-            Some(names) => check_given(names)?,
-            None => check_found(&counts)?,
+        let given = given.map(class_list).transpose()?;
+        let given = given.as_deref();
+        if given.is_none() {
+            check_found(&counts)?;
         }
         // Numbers, unless a single label is none.
         let numbers: Option<BTreeMap<u32, Vec<&Label>>> =
@@ -187,23 +188,21 @@ fn number(label: &Label) -> Option<u32> {
     }
 }
 
-fn check_given(names: &[String]) -> Result<(), DataError> {
-    let fail = |value: &str, range: &str| {
-        Err(DataError::Argument { what: "list of classes", value: quoted(value), range: range.to_owned() })
-    };
-    if names.is_empty() {
-        return fail("", "at least one class is needed");
+/// A list of class names as somebody gave it, `cat, dog`: without the blanks around each.
+///
+/// # Errors
+///
+/// [`DataError::Argument`] if it is empty or names a class twice or not at all: the rule of model files, which hold it.
+pub fn class_list(given: &[String]) -> Result<Vec<String>, DataError> {
+    let names: Vec<String> = given.iter().map(|name| name.trim().to_owned()).collect();
+    match loc_infer::wrong_classes(&names) {
+        None => Ok(names),
+        Some(reason) => Err(DataError::Argument {
+            what: "list of classes",
+            value: quoted(&given.join(",")),
+            range: format!("{reason} (hint: names that differ, with commas between them: cat,dog)"),
+        }),
     }
-    let mut seen = BTreeSet::new();
-    for name in names {
-        if name.trim().is_empty() {
-            return fail(&names.join(","), "a class has no name");
-        }
-        if !seen.insert(name) {
-            return fail(&names.join(","), "a class stands in it twice");
-        }
-    }
-    Ok(())
 }
 
 /// Refuses what cannot be classes: very many, or hardly two objects of each, as where a column of names or numbers of
@@ -400,10 +399,17 @@ mod tests {
 
     #[test]
     fn bad_lists_are_refused() {
-        for list in [vec![], vec!["a", "a"], vec!["a", " "]] {
+        for list in [vec![], vec!["a", "a"], vec!["a", " "], vec![""], vec!["a", " a"]] {
             let list: Vec<String> = list.into_iter().map(str::to_owned).collect();
             assert!(Classes::settle([].iter(), Some(&list)).is_err(), "{list:?}");
         }
+    }
+
+    #[test]
+    fn blanks_around_listed_names_are_no_part_of_them() {
+        assert_eq!(settle(&names(&["dog", "cat"]), Some(&["cat", " dog\t"])).names, ["cat", "dog"]);
+        assert_eq!(resolved(&names(&["dog"]), Some(&["cat", " dog"])), ["dog"]);
+        assert_eq!(resolved(&numbers(&[0, 1]), Some(&["cat", " dog"])), ["cat", "dog"]);
     }
 
     #[test]

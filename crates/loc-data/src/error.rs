@@ -102,7 +102,7 @@ pub enum DataError {
         range: String,
     },
     /// What is to become a folder exists, and is no empty folder.
-    #[error("{}: is there already, and is no empty folder (hint: name a new one, nothing is overwritten)", .0.display())]
+    #[error("{}: already exists, and is not an empty folder (hint: name a new folder, nothing is overwritten)", .0.display())]
     NotEmpty(PathBuf),
     /// A picture cannot be encoded or a box not be drawn.
     #[error("{what}: {reason}")]
@@ -114,9 +114,13 @@ pub enum DataError {
     },
 }
 
-/// "1 error", "2 errors".
+/// "1 error", "2 errors", "2 classes".
 pub(crate) fn count(n: usize, noun: &str) -> String {
-    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
+    match (n, noun.ends_with('s')) {
+        (1, _) => format!("1 {noun}"),
+        (_, true) => format!("{n} {noun}es"),
+        (_, false) => format!("{n} {noun}s"),
+    }
 }
 
 fn list<T: ToString>(items: &[T], most: usize) -> String {
@@ -144,6 +148,12 @@ mod tests {
         assert!(message.starts_with("set: 7 of 20 photos cannot be used\n  a.xml:1: bad\n"), "{message}");
         assert!(message.contains("a.xml:1000: bad\n  … and 5 more\n(hint: "), "{message}");
         assert_eq!(message.lines().count(), 1003);
+    }
+
+    #[test]
+    fn nouns_have_their_plural() {
+        let counted = ["error", "class"].map(|noun| [count(1, noun), count(2, noun)].join(", "));
+        assert_eq!(counted, ["1 error, 2 errors", "1 class, 2 classes"]);
     }
 
     #[test]

@@ -35,6 +35,7 @@ pub mod stats;
 mod tree;
 
 pub use augment::Augment;
+pub use classes::class_list;
 pub use dataset::{Dataset, LeftOut, Objects, Opened, ReadOptions, Tolerance};
 pub use error::DataError;
 pub use finding::{Finding, Kind, Severity, summary};

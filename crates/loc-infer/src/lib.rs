@@ -29,7 +29,7 @@ pub use engine::{Engine, RawOutput};
 pub use error::{BoxError, Error};
 pub use load::LoadOptions;
 pub use localizer::{Localizer, Source};
-pub use meta::{FORMAT, Filter, Fit, InputSpec, ModelMeta};
+pub use meta::{FORMAT, Filter, Fit, InputSpec, ModelMeta, wrong_classes};
 pub use postprocess::Localization;
 pub use preprocess::{Frame, Limits, Photo};
 

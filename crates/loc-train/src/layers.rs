@@ -66,6 +66,25 @@ impl Layer {
         Ok(layers)
     }
 
+    /// What is wrong with the value of a flag or a variable, which nobody wrote as TOML.
+    fn explain(&self, error: &toml::de::Error) -> Option<String> {
+        if !self.origin.starts_with("--") && !self.origin.starts_with("LOC_") {
+            return None;
+        }
+        let (key, value) = self.text.split_once(" = ")?;
+        // The kind of the default; keys without one are texts or lists.
+        let defaults = toml::Table::try_from(Config::default()).ok()?;
+        let default =
+            key.split('.').try_fold(&toml::Value::Table(defaults), |value, part| value.get(part)).cloned();
+        let needed = match default {
+            Some(toml::Value::Integer(_)) => "a whole number, 0 or more, is needed",
+            Some(toml::Value::Float(_)) => "a number is needed",
+            Some(toml::Value::Boolean(_)) => "`true` or `false` is needed",
+            _ => return Some(format!("{}: {}", value.trim_matches('"'), error.message())),
+        };
+        Some(format!("{}: {needed}", value.trim_matches('"')))
+    }
+
     /// A recipe: built-in by name, else a TOML file by path.
     ///
     /// # Errors
@@ -109,6 +128,7 @@ impl Config {
             false => Some(Layer::recipe(&name)?),
         };
         let mut config = Self { recipe: name, ..Self::lay(beneath.iter().chain(layers))? };
+        config.classes = config.classes.as_deref().map(loc_data::class_list).transpose()?;
         config.check()?;
         config.begin = heads::kept(&config)?;
         Ok(config)
@@ -126,7 +146,8 @@ impl Config {
         for layer in layers {
             let fail = |reason: String| TrainError::Config { origin: layer.origin.clone(), reason };
             // Read as a whole configuration first: errors then know their line.
-            toml::from_str::<Self>(&layer.text).map_err(|e| fail(explain(&e)))?;
+            toml::from_str::<Self>(&layer.text)
+                .map_err(|e| fail(layer.explain(&e).unwrap_or_else(|| explain(&e))))?;
             let table: toml::Table = toml::from_str(&layer.text).map_err(|e| fail(explain(&e)))?;
             merge(&mut all, table);
         }
@@ -245,7 +266,10 @@ mod tests {
         ("classes", "cat, dog", "[\"cat\", \"dog\"]"),
         ("objects", "skip", "\"skip\""),
         ("skip_bad", "true", "true"),
+        ("strict", "true", "true"),
         ("split_file", "s.csv", "\"s.csv\""),
+        ("split_by", "draw", "\"draw\""),
+        ("group_by", "^(cam[0-9])", "\"^(cam[0-9])\""),
         ("fold", "1/5", "\"1/5\""),
         ("val", "0.3", "0.3"),
         ("seed", "7", "7"),
@@ -328,6 +352,18 @@ mod tests {
     }
 
     #[test]
+    fn classes_in_the_environment_are_a_list() {
+        for list in ["cat,dog", " cat , dog"] {
+            let config = Config::resolve(None, &environment("LOC_CLASSES", list).unwrap()).unwrap();
+            assert_eq!(config.classes, Some(vec!["cat".to_owned(), "dog".to_owned()]));
+        }
+        for list in ["", "cat,,dog", "cat, cat"] {
+            let error = Config::resolve(None, &environment("LOC_CLASSES", list).unwrap()).unwrap_err();
+            assert!(error.is_usage() && error.to_string().contains("hint: "), "{error}");
+        }
+    }
+
+    #[test]
     fn a_variable_that_nearly_is_a_key_is_a_mistake() {
         let message = environment("LOC_EPOCH", "3").unwrap_err().to_string();
         assert!(message.contains("LOC_EPOCH:") && message.contains("mean `LOC_EPOCHS`?"), "{message}");
@@ -345,6 +381,14 @@ mod tests {
             (file("begin = 3"), vec!["loc.toml", "line 1", "the name of a recipe"]),
             (file("epochs = -1"), vec!["loc.toml", "line 1"]),
             (Layer::value("--epochs", "epochs", "many"), vec!["--epochs", "many"]),
+            (Layer::value("--imgsz", "imgsz", "640,480"), vec!["--imgsz: 640,480: a whole number"]),
+            (Layer::value("LOC_BATCH", "batch", "-1"), vec!["LOC_BATCH: -1: a whole number, 0 or more"]),
+            (Layer::value("--lr", "lr", "fast"), vec!["--lr: fast: a number is needed"]),
+            (
+                Layer::value("LOC_SKIP_BAD", "skip_bad", "maybe"),
+                vec!["LOC_SKIP_BAD: maybe: `true` or `false`"],
+            ),
+            (Layer::value("LOC_FIT", "fit", "crop"), vec!["LOC_FIT: crop: unknown variant `crop`"]),
             (Layer::value("--lr", "lr", "nan"), vec!["lr is NaN", "above 0"]),
             (Layer::value("--lr", "lr", "0"), vec!["lr is 0", "above 0"]),
             (Layer::value("--batch", "batch", "0"), vec!["batch is 0", "at least 1"]),

@@ -51,8 +51,7 @@ impl Lock {
     ) -> Result<Self, TrainError> {
         let path = folder.join(FILE);
         if !is_ours(folder) {
-            let reason =
-                "is no lock of a run, and is left as it is (hint: move it away, or name another folder)";
+            let reason = "is not the lock file of a run, and is left as it is (hint: move it away, or name another folder)";
             return Err(TrainError::Run { path, reason: reason.into() });
         }
         let mut file =

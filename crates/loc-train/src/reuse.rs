@@ -35,10 +35,10 @@ pub(crate) fn removable(folder: &Path) -> Result<Vec<PathBuf>, TrainError> {
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         Err(e) => return Err(e.into()),
         Ok(metadata) if metadata.is_symlink() => {
-            return refuse(format!("is a link, and what it leads to stays (hint: {without})"));
+            return refuse(format!("is a symbolic link, which is not followed (hint: {without})"));
         }
         Ok(metadata) if !metadata.is_dir() => {
-            return refuse(format!("is no folder (hint: {without})"));
+            return refuse(format!("is not a folder (hint: {without})"));
         }
         Ok(_) => {}
     }
@@ -61,7 +61,7 @@ pub(crate) fn removable(folder: &Path) -> Result<Vec<PathBuf>, TrainError> {
             all => format!("\n  … and {} more", all - SHOWN),
         };
         return refuse(format!(
-            "holds what is not of a run, so nothing of it was removed:{}{more}\n(hint: move these away, or {without})",
+            "contains files that are not part of a run, so nothing was removed:{}{more}\n(hint: move these away, or {without})",
             list.concat()
         ));
     }
@@ -71,7 +71,7 @@ pub(crate) fn removable(folder: &Path) -> Result<Vec<PathBuf>, TrainError> {
     let claim = fs::read(run.json()).ok().and_then(|bytes| serde_json::from_slice::<Claim>(&bytes).ok());
     if claim.is_none_or(|claim| claim.schema != run_dir::SCHEMA) {
         return refuse(format!(
-            "holds files that are called like those of a run, but no run.json of one ({}), so nothing of it was removed \
+            "contains files with the names of a run's files, but no run.json of the schema {}, so nothing was removed \
              (hint: {without})",
             run_dir::SCHEMA
         ));
@@ -225,7 +225,7 @@ mod tests {
         let folder = folder(&[]);
         symlink(elsewhere.path(), folder.path().join("exp")).unwrap();
         let text = take(&Run::at(folder.path().join("exp"))).unwrap_err().to_string();
-        assert!(text.contains("is a link"), "{text}");
+        assert!(text.contains("is a symbolic link"), "{text}");
         assert_eq!(everything(elsewhere.path()), before);
     }
 }

@@ -219,7 +219,7 @@ impl Run {
             return Ok(run);
         }
         let reason =
-            "is no run folder: there is no config.toml in it (hint: runs lie under runs/train)".into();
+            "is not a run folder: it has no config.toml (hint: run folders are in runs/train)".into();
         Err(TrainError::Run { path: run.path, reason })
     }
 
@@ -329,6 +329,15 @@ impl Run {
     #[must_use]
     pub fn epoch(&self, epoch: usize) -> PathBuf {
         self.weights().join(name_of(epoch))
+    }
+
+    /// The files of the run that are there.
+    #[must_use]
+    pub fn files(&self) -> Vec<PathBuf> {
+        let own = FILES.iter().map(|name| self.path.join(name));
+        let weights = WEIGHTS.iter().map(|name| self.weights().join(name));
+        let epochs = self.epochs().unwrap_or_default().into_iter().map(|(_, path)| path);
+        own.chain(weights).filter(|path| path.is_file()).chain(epochs).collect()
     }
 
     /// The epochs' model files that are there, the newest at the end.

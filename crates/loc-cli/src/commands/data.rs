@@ -92,7 +92,7 @@ fn describe(stats: &statistics::Stats) -> String {
         line(
             "constant",
             format!(
-                "always `{}` is right {:.3}; always the median box: mean IoU {:.3}, {:.3} at 0.5, {:.3} at 0.75",
+                "always `{}`: accuracy {:.3}; always the median box: mean IoU {:.3}, {:.3} at 0.5, {:.3} at 0.75",
                 escape(class),
                 b.majority_accuracy,
                 m.mean_iou,

@@ -22,7 +22,7 @@ pub(crate) fn run(args: &ExportArgs, output: &Output) -> Result<Exit> {
     }
     let path = model::locate(&args.model)?;
     let file = args.output.clone().unwrap_or_else(|| path.with_extension("onnx"));
-    let inputs = Inputs::default().all([&args.model, &path]);
+    let inputs = Inputs::default().model(&path);
     let target = Target::file(&file, Kind::Onnx, &inputs, args.overwrite.force)?;
     let model = Model::load(&path)?;
     let bytes = loc_model::export::onnx(&model.network, &model.weights, &model.json, args.opset)?;
@@ -32,7 +32,7 @@ pub(crate) fn run(args: &ExportArgs, output: &Output) -> Result<Exit> {
         let (cls, loc) = (difference.cls, difference.loc);
         if !(cls <= TOLERANCE && loc <= TOLERANCE) {
             bail!(
-                "the exported file answers otherwise: cls by {cls:e}, loc by {loc:e}, more than {TOLERANCE:e}"
+                "the outputs of the exported file differ: cls by {cls:e}, loc by {loc:e}, more than {TOLERANCE:e}"
             );
         }
         output.note(&format!(

@@ -36,7 +36,9 @@ fn find(args: &LrFindArgs, (stop, signals): (&Stop, &Signals), output: &Output) 
     output.data(csv.trim_end())?;
     if let Some(target) = &target {
         target.write(plot(&found).into_bytes())?;
-        output.note(&format!("plot: {}", target.made().unwrap_or_default()));
+        if let Some(path) = target.made() {
+            output.note(&format!("plot: {path}"));
+        }
     }
     match found.suggestion {
         Some(lr) => {

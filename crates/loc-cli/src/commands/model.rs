@@ -63,8 +63,8 @@ pub(super) fn locate_weights(path: &Path) -> Result<PathBuf> {
         ),
         Some(Found::PyTorch) => bail!("{at}: {}", pytorch(path)),
         Some(Found::State) => bail!(
-            "{at}: is what a run needs to be resumed, not a model (hint: last.safetensors beside it is the model; `loc \
-             train --resume` goes on with the run)"
+            "{at}: is the saved state of a run, not a model (hint: the model is last.safetensors in the same folder; `loc \
+             train --resume` continues the run)"
         ),
         Some(Found::Zip) => bail!("{at}: is a ZIP archive where a model is needed (hint: unpack it)"),
         Some(Found::Other(what)) => {
@@ -77,8 +77,8 @@ pub(super) fn locate_weights(path: &Path) -> Result<PathBuf> {
 /// A file that is to be imported: refused where it is known that it cannot be.
 pub(super) fn check_importable(path: &Path) -> Result<()> {
     let what = match Found::of(path) {
-        Some(Found::Onnx) => "an ONNX file, of which no model can be made",
-        Some(Found::State) => "what a run needs to be resumed",
+        Some(Found::Onnx) => "an ONNX file, which cannot be imported",
+        Some(Found::State) => "the saved state of a run, not a model",
         Some(Found::Other(what)) => what,
         _ => return Ok(()),
     };
@@ -90,11 +90,11 @@ pub(super) fn check_backbone(path: &Path) -> Result<()> {
     let at = path.display();
     match Found::of(path) {
         Some(Found::PyTorch) => bail!(
-            "{at}: is a PyTorch file (hint: `loc weights add {at}` makes a safetensors file of it, which is then found \
+            "{at}: is a PyTorch file (hint: `loc weights add {at}` converts it to the cache, where it is found \
              without --backbone-weights)"
         ),
         Some(Found::Onnx | Found::State | Found::Other(_)) => {
-            bail!("{at}: holds no weights of a backbone (hint: `loc weights list` says which are known)")
+            bail!("{at}: contains no weights of a backbone (hint: `loc weights list` shows the known ones)")
         }
         _ => Ok(()),
     }
@@ -105,23 +105,23 @@ fn of_run(path: &Path) -> Result<PathBuf> {
     match Run::open(path) {
         Ok(run) if run.best().is_file() => Ok(run.best()),
         Ok(run) if run.last().is_file() => bail!(
-            "{at}: no epoch of this run is finished, so it has no best model (hint: {} is how far it came)",
+            "{at}: no epoch of this run is finished, so it has no best model (hint: {} is its last one)",
             run.last().display()
         ),
-        Ok(_) => bail!("{at}: this run has no model yet (hint: `loc train --resume {at}` goes on with it)"),
+        Ok(_) => bail!("{at}: this run has no model yet (hint: `loc train --resume {at}` continues it)"),
         Err(_) => {
             let hint = match Run::containing(path) {
                 Ok(run) => format!("name the run, {}, or a file in {at}", run.path().display()),
                 Err(_) => "name a file MODEL.safetensors, or a run such as runs/train/exp".into(),
             };
-            bail!("{at}: is a folder where a file is needed, and no run (hint: {hint})")
+            bail!("{at}: is a folder where a file is needed, and not a run folder (hint: {hint})")
         }
     }
 }
 
 fn pytorch(path: &Path) -> String {
     format!(
-        "is a PyTorch file, which is not used as it is (hint: `loc import {} -o {} --classes A,B,…` makes a model of it)",
+        "is a PyTorch file, not a loc model (hint: convert it: `loc import {} -o {} --classes A,B,…`)",
         path.display(),
         path.with_extension("safetensors").display()
     )
@@ -129,8 +129,8 @@ fn pytorch(path: &Path) -> String {
 
 fn plain(path: &Path) -> String {
     format!(
-        "says nothing of its classes and input: plain weights (hint: `loc import {} -o model.safetensors --classes \
-         A,B,…` makes a model of them)",
+        "is plain weights, without class names and input size (hint: convert them: `loc import {} -o \
+         model.safetensors --classes A,B,…`)",
         path.display()
     )
 }

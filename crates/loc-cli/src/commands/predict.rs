@@ -57,7 +57,7 @@ pub(crate) fn run(args: &PredictArgs, output: &Output) -> Result<Exit> {
     let runs_onnx = cfg!(feature = "onnx") && args.model.extension().is_some_and(|e| e == "onnx");
     let model = if runs_onnx { args.model.clone() } else { model::locate(&args.model)? };
     let photos = expand(&args.sources, output)?;
-    let inputs = Inputs::default().all(args.sources.iter().chain(&photos)).all([&args.model, &model]);
+    let inputs = Inputs::default().model(&model).files(&photos);
     let saver = args.save.as_deref().map(|dir| Saver::plan(dir, args, &photos, &inputs)).transpose()?;
     let options = LoadOptions::default().allow_nonfinite(args.allow_nonfinite);
     let localizer = Localizer::load_with(&model, &options).map_err(nonfinite_hint)?;
@@ -102,7 +102,7 @@ pub(crate) fn run(args: &PredictArgs, output: &Output) -> Result<Exit> {
         bar.finish_and_clear();
     }
     if unsure > 0 {
-        output.note(&format!("{unsure} of {} answers left out by --conf {}", photos.len(), args.conf));
+        output.note(&format!("{unsure} of {} predictions left out by --conf {}", photos.len(), args.conf));
     }
     if failed > 0 {
         output.warn(&format!("{failed} of {} photos could not be read", photos.len()));
@@ -115,7 +115,7 @@ pub(crate) fn run(args: &PredictArgs, output: &Output) -> Result<Exit> {
 fn nonfinite_hint(error: loc_infer::Error) -> anyhow::Error {
     let refused = error.to_string().contains(" non-finite values");
     let error = anyhow::Error::new(error);
-    if refused { anyhow!("{error:#} (hint: `--allow-nonfinite` uses it all the same)") } else { error }
+    if refused { anyhow!("{error:#} (hint: `--allow-nonfinite` uses it anyway)") } else { error }
 }
 
 /// The format of a photo's content where its name promises another.

@@ -48,6 +48,15 @@ fn train(args: &TrainArgs, (stop, signals): (&Stop, &Signals), output: &Output) 
                 true => Run::latest(&args.project)?,
                 false => Run::containing(path)?,
             };
+            if path.is_file()
+                && ![run.last(), run.state()].iter().any(|file| file.file_name() == path.file_name())
+            {
+                output.note(&format!(
+                    "{}: the run continues from its newest state, not from this file (hint: `--init {0}` starts a new run \
+                     from it)",
+                    path.display()
+                ));
+            }
             let overrides = flags(&args.config);
             use_threads(Config::of_run(&run, &overrides)?.threads)?;
             loc_train::resume(run, &overrides, args.schedule_from_here, stop, &mut |e| progress.show(e))?
@@ -140,7 +149,7 @@ pub(super) fn configuration(args: &ConfigArgs, output: &Output) -> Result<(Confi
     let mut layers = Vec::new();
     let local = Some(PathBuf::from(LOCAL_CONFIG)).filter(|path| args.config.is_none() && path.is_file());
     if local.is_some() {
-        output.note(&format!("{LOCAL_CONFIG}: its values are used, for it lies in this folder"));
+        output.note(&format!("settings are read from {LOCAL_CONFIG} in the current folder"));
     }
     let file = args.config.clone().or(local);
     if let Some(path) = &file {
@@ -204,10 +213,10 @@ fn conclude(outcome: &Outcome, output: &Output) -> Result<()> {
         output.note(&verdict(evaluation));
     }
     if outcome.status == Status::Interrupted {
-        output.note(&format!("stopped, the state is saved; go on with: loc train --resume {run}"));
+        output.note(&format!("stopped, the state is saved; continue with: loc train --resume {run}"));
     }
     if outcome.status == Status::EarlyStopped {
-        output.note("stopped early: no better epoch came");
+        output.note("stopped early: no improvement");
     }
     output.data(&run.to_string())?;
     Ok(())
@@ -260,7 +269,7 @@ impl<'a> Progress<'a> {
                     names.join(", ")
                 ));
                 if let Some((epoch, step)) = resumed {
-                    self.line(&format!("goes on after epoch {epoch}, step {step}"));
+                    self.line(&format!("continues after epoch {epoch}, step {step}"));
                 }
                 self.line(HEADER);
                 if self.output.bars {
@@ -275,10 +284,10 @@ impl<'a> Progress<'a> {
                 }
             }
             Event::Features { done, of } if done == of => {
-                self.line(&format!("the backbone has seen {of} photos"));
+                self.line(&format!("the features of {of} photos are computed"));
             }
             Event::Heads { epoch, epochs } if epoch == epochs => {
-                self.line(&format!("the heads have learned for {epochs} epochs on the frozen backbone"));
+                self.line(&format!("the heads were trained for {epochs} epochs on the frozen backbone"));
             }
             Event::Step { epoch, step, steps, loss } => {
                 if let Some(bar) = &self.bar {

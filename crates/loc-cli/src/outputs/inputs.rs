@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use loc_data::{Dataset, ReadOptions};
-use loc_train::{Config, pretrained};
+use loc_train::{Config, Run, pretrained};
 
 use crate::output::Usage;
 
@@ -47,32 +47,22 @@ fn identity_of(path: &Path) -> Option<Identity> {
 #[derive(Debug, Default)]
 pub(crate) struct Inputs {
     files: Vec<PathBuf>,
-    folders: Vec<PathBuf>,
     sets: Vec<(PathBuf, ReadOptions)>,
-    known: OnceCell<HashMap<Identity, (How, PathBuf)>>,
-}
-
-/// How a file came to be an input.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum How {
-    /// It lies in a folder that was given.
-    InFolder,
-    /// It was named, or an annotation names it.
-    Named,
+    named: OnceCell<HashMap<Identity, PathBuf>>,
+    in_sets: OnceCell<HashMap<Identity, PathBuf>>,
 }
 
 impl Inputs {
-    /// A file.
-    pub(crate) fn file(mut self, path: impl Into<PathBuf>) -> Self {
-        self.files.push(path.into());
+    /// Files.
+    pub(crate) fn files<'a>(mut self, paths: impl IntoIterator<Item = &'a PathBuf>) -> Self {
+        self.files.extend(paths.into_iter().cloned());
         self
     }
 
-    /// Several files; of folders among them all that lies in them.
-    pub(crate) fn all<'a>(mut self, paths: impl IntoIterator<Item = &'a PathBuf>) -> Self {
-        for path in paths {
-            if path.is_dir() { &mut self.folders } else { &mut self.files }.push(path.clone());
-        }
+    /// A model; where it lies in a run, that run as well.
+    pub(crate) fn model(mut self, path: &Path) -> Self {
+        self.files.push(path.to_owned());
+        self.files.extend(Run::containing(path).map(|run| run.files()).unwrap_or_default());
         self
     }
 
@@ -84,21 +74,23 @@ impl Inputs {
 
     /// All that a configuration names, and the file that it was read from.
     pub(crate) fn of(config: &Config, file: Option<&Path>) -> Result<Self> {
-        let named = [&config.split_file, &config.init, &config.backbone_weights].into_iter().flatten();
-        let mut all: Vec<PathBuf> = named.filter(|path| path.is_file()).cloned().collect();
-        all.extend(file.map(Path::to_owned));
-        all.push(PathBuf::from(&config.recipe));
+        let mut files = vec![PathBuf::from(&config.recipe)];
+        files.extend(file.map(Path::to_owned));
+        files.extend(config.split_file.clone());
+        files.extend(config.backbone_weights.clone());
         for known in pretrained::CATALOGUE {
-            all.extend(pretrained::cached(known.name));
+            files.extend(pretrained::cached(known.name));
             let folder = config.backbone_weights.as_ref();
-            all.extend(folder.map(|folder| folder.join(format!("{}.safetensors", known.name))));
+            files.extend(folder.map(|folder| folder.join(format!("{}.safetensors", known.name))));
         }
-        let mut inputs = Self { files: all, ..Self::default() };
-        inputs.folders.extend(config.init.clone().filter(|path| path.is_dir()));
-        Ok(match &config.data {
-            Some(data) => inputs.data(data, loc_train::read_options(config)?),
-            None => inputs,
-        })
+        let mut inputs = Self { files, ..Self::default() };
+        if let Some(init) = &config.init {
+            inputs = inputs.model(init);
+        }
+        if let Some(data) = &config.data {
+            inputs = inputs.data(data, loc_train::read_options(config)?);
+        }
+        Ok(inputs)
     }
 
     /// Refuses to remove a file that is one of the inputs; `flag` is what would remove it.
@@ -114,39 +106,46 @@ impl Inputs {
         Ok(())
     }
 
-    /// The input that a file is. One that merely lies in a folder that was given is none if loc `wrote` it there.
+    /// The input that a file is. One that was not named, but is found with a data set, is none if loc `wrote` it.
     pub(super) fn find(&self, identity: &Identity, wrote: impl FnOnce() -> bool) -> Option<&Path> {
-        let (how, input) = self.known.get_or_init(|| self.look()).get(identity)?;
-        (*how == How::Named || !wrote()).then_some(input)
+        let named = self.named.get_or_init(|| by_identity(self.named()));
+        if let Some(path) = named.get(identity) {
+            return Some(path);
+        }
+        if self.sets.is_empty() || wrote() {
+            return None;
+        }
+        self.in_sets.get_or_init(|| by_identity(self.in_sets())).get(identity).map(PathBuf::as_path)
     }
 
-    fn look(&self) -> HashMap<Identity, (How, PathBuf)> {
-        let mut known = HashMap::new();
-        let mut add = |how: How, paths: Vec<PathBuf>| {
-            for path in paths {
-                if let Some(identity) = identity_of(&path) {
-                    known.insert(identity, (how, path));
-                }
-            }
-        };
-        let (mut of_sets, mut named) = (Vec::new(), self.files.clone());
+    fn named(&self) -> Vec<PathBuf> {
+        self.files.iter().chain(self.sets.iter().map(|(path, _)| path)).cloned().collect()
+    }
+
+    /// The photos and annotations of the data sets, wherever they lie.
+    fn in_sets(&self) -> Vec<PathBuf> {
+        let mut walk = Walk::default();
+        let mut photos = Vec::new();
         for (path, options) in &self.sets {
             let is_folder = path.is_dir();
             match Dataset::open(path, options) {
-                Ok(set) => named.extend(set.samples.into_iter().map(|sample| sample.image)),
+                Ok(set) => photos.extend(set.samples.into_iter().map(|sample| sample.image)),
                 // Which photos a file names cannot be told: all beside it may be.
-                Err(_) if !is_folder => of_sets.extend(path.parent().map(Path::to_owned)),
+                Err(_) if !is_folder => walk.folder(path.parent().unwrap_or(Path::new(""))),
                 Err(_) => {}
             }
-            if is_folder { &mut of_sets } else { &mut named }.push(path.clone());
+            if is_folder {
+                walk.folder(path);
+            }
         }
-        let mut of_sets = Walk::below(&of_sets);
-        of_sets.retain(|path| belongs(path));
-        add(How::InFolder, of_sets);
-        add(How::InFolder, Walk::below(&self.folders));
-        add(How::Named, named);
-        known
+        walk.files.retain(|path| belongs(path));
+        walk.files.extend(photos);
+        walk.files
     }
+}
+
+fn by_identity(paths: Vec<PathBuf>) -> HashMap<Identity, PathBuf> {
+    paths.into_iter().filter_map(|path| Some((identity_of(&path)?, path))).collect()
 }
 
 /// Whether a file in a data set's folder is part of the set: photos and annotations, by name or content, but not a split
@@ -164,7 +163,11 @@ fn belongs(path: &Path) -> bool {
         // What cannot be read is known by its name alone.
         let _ = file.take(64).read_to_end(&mut start);
     }
-    if annotation { !start.starts_with(b"filename,split\n") } else { image::guess_format(&start).is_ok() }
+    let split = start.trim_ascii_start().strip_prefix(b"filename,split");
+    match annotation {
+        true => !split.is_some_and(|rest| rest.starts_with(b"\n") || rest.starts_with(b"\r")),
+        false => image::guess_format(&start).is_ok(),
+    }
 }
 
 /// The files below folders, links followed, each folder once.
@@ -175,14 +178,6 @@ struct Walk {
 }
 
 impl Walk {
-    fn below(folders: &[PathBuf]) -> Vec<PathBuf> {
-        let mut walk = Self::default();
-        for folder in folders {
-            walk.folder(folder);
-        }
-        walk.files
-    }
-
     fn folder(&mut self, folder: &Path) {
         let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
         if !identity_of(folder).is_some_and(|identity| self.entered.insert(identity)) {

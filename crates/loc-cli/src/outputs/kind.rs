@@ -72,9 +72,9 @@ impl Kind {
         matches!(self, Self::Split | Self::Pretrained)
     }
 
-    /// Whether the folder is made with it: a cache's.
+    /// Whether the folder is made with it: the cache, and what `--save` names.
     pub(super) fn makes_its_folder(self) -> bool {
-        self == Self::Pretrained
+        matches!(self, Self::Drawing | Self::Label | Self::Pretrained)
     }
 
     /// The bytes as they go to disk.

@@ -76,14 +76,13 @@ impl Target {
         let target = target.map_err(|Refusal { reason, hint }| {
             Usage(format!("{}: {reason} (hint: {hint})", path.display()))
         })?;
-        let is_file = !matches!(target.standing, Standing::Stream);
-        if is_file && folder_of(&target.path).is_dir() {
-            probe(&target.path)?;
+        if !matches!(target.standing, Standing::Stream) {
+            probe(folder_of(&target.path))?;
         }
         Ok(target)
     }
 
-    /// Files of one folder, which is made where it is not there: all of them may be written, or none is.
+    /// Files of one folder, which is made with the first of them: all of them may be written, or none is.
     ///
     /// # Errors
     ///
@@ -125,9 +124,8 @@ impl Target {
                 lines.concat()
             )));
         }
-        for folder in folders {
-            fs_err::create_dir_all(&folder)?;
-            probe(&folder.join("probe"))?;
+        for folder in &folders {
+            probe(folder)?;
         }
         Ok(targets)
     }
@@ -142,7 +140,7 @@ impl Target {
             Err(e) if e.kind() == ErrorKind::NotFound => {
                 if fs_err::symlink_metadata(path).is_ok() {
                     return Err(Refusal::new(
-                        "is a link to nothing",
+                        "is a broken symbolic link",
                         "remove the link, or ".to_owned() + &elsewhere(),
                     ));
                 }
@@ -156,7 +154,7 @@ impl Target {
         if !metadata.is_file() {
             return match is_stream(&metadata) {
                 true => target(path.to_owned(), path, Standing::Stream),
-                false => Err(Refusal::new("is no regular file", elsewhere())),
+                false => Err(Refusal::new("is not a regular file", elsewhere())),
             };
         }
         let found = fs_err::canonicalize(path)
@@ -166,12 +164,13 @@ impl Target {
         if let Some(identity) = &stamp.0
             && let Some(input) = inputs.find(identity, wrote)
         {
-            let reason =
-                format!("is an input of this command, {}: inputs are never overwritten", input.display());
+            let called =
+                if input == path { String::new() } else { format!(" (there called {})", input.display()) };
+            let reason = format!("is an input of this command{called}, and inputs are never overwritten");
             return Err(Refusal::new(reason, elsewhere()));
         }
         if metadata.permissions().readonly() {
-            return Err(Refusal::new("is there already and may not be written to", elsewhere()));
+            return Err(Refusal::new("already exists and is read-only", elsewhere()));
         }
         if force || wrote() {
             return target(found, path, Standing::Taken(stamp));
@@ -179,7 +178,7 @@ impl Target {
         if kind.may_be_same() {
             return target(found, path, Standing::Same(stamp));
         }
-        let reason = format!("is there already, and not as `{}` wrote it", kind.by());
+        let reason = format!("already exists, and is not an unchanged output of `{}`", kind.by());
         Err(Refusal::new(reason, elsewhere() + ", or overwrite it with `--force`"))
     }
 
@@ -189,12 +188,12 @@ impl Target {
             return Ok(self);
         }
         let reason = format!("cannot be written: the folder {} does not exist", folder.display());
-        Err(Refusal::new(reason, format!("make it first, or name another {}", self.kind.place())))
+        Err(Refusal::new(reason, format!("create it first, or name another {}", self.kind.place())))
     }
 
     fn no_stream(self) -> Result<Self, Refusal> {
         match self.standing {
-            Standing::Stream => Err(Refusal::new("is no regular file", "name another folder")),
+            Standing::Stream => Err(Refusal::new("is not a regular file", "name another folder")),
             _ => Ok(self),
         }
     }
@@ -213,7 +212,7 @@ impl Target {
         if matches!(self.standing, Standing::Same(_)) {
             let hint = format!("name another {}, or overwrite it with `--force`", self.kind.place());
             let shown = self.shown.display();
-            bail!(Usage(format!("{shown}: is there already and holds something else (hint: {hint})")));
+            bail!(Usage(format!("{shown}: already exists with other content (hint: {hint})")));
         }
         Ok(())
     }
@@ -242,9 +241,8 @@ impl Target {
             }
             (_, Err(e)) if e.kind() != ErrorKind::NotFound => return Err(e.into()),
             _ => {
-                let why =
-                    "was made, changed or removed by another program in the meantime, and is left as it is";
-                return Err(anyhow!("{shown}: {why} (hint: give the command again)"));
+                let why = "was changed by another program while this command ran, and is left as it is";
+                return Err(anyhow!("{shown}: {why} (hint: run the command again)"));
             }
         }
         if self.kind.makes_its_folder() {
@@ -268,13 +266,14 @@ fn is_stream(metadata: &Metadata) -> bool {
     }
 }
 
-/// Whether a file can be made beside this one, or in its place.
-fn probe(path: &Path) -> Result<()> {
-    let made = atomic_write_file::AtomicWriteFile::open(path).and_then(|file| file.discard());
+/// Whether files can be made in a folder; of one that is yet to be made, in the nearest that is there.
+fn probe(folder: &Path) -> Result<()> {
+    let there = folder.ancestors().find(|above| above.exists()).unwrap_or(Path::new("."));
+    let made = atomic_write_file::AtomicWriteFile::open(there.join("probe")).and_then(|file| file.discard());
     made.map_err(|e| {
         anyhow!(
-            "{}: no file can be made there: {e} (hint: a folder that can be written to is needed)",
-            folder_of(path).display()
+            "{}: cannot create files in this folder: {e} (hint: a folder that can be written to is needed)",
+            there.display()
         )
     })
 }

@@ -97,7 +97,8 @@ pub(crate) fn commands(desk: &Desk) -> Vec<(String, Vec<String>)> {
                 .map(str::to_owned)
                 .collect()
         };
-        for line in lines("Commands") {
+        // What a command does may take several lines, further in.
+        for line in lines("Commands").into_iter().filter(|line| !line.starts_with("   ")) {
             if let Some(name) = line.split_whitespace().next().filter(|name| *name != "help") {
                 open.push([&words[..], &[name.to_owned()]].concat());
             }

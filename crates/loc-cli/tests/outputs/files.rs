@@ -77,7 +77,7 @@ fn what_others_wrote_is_overwritten_only_by_force() {
             let name = if row.command == "data show" { "foreign.png" } else { name };
             fs::write(desk.path(name), &bytes).unwrap();
             let args = with_out(row.args, name);
-            refused(&desk, &args, &["is there already", "--force", name]);
+            refused(&desk, &args, &["already exists", "--force", name]);
             let mut before = everything(&desk.path(""));
             desk.ok(&[&args[..], &["--force"]].concat());
             let now = everything(&desk.path(""));
@@ -104,7 +104,7 @@ fn what_the_command_itself_wrote_is_overwritten_until_somebody_changes_it() {
         bytes[at] ^= 1;
         if !["export", "import"].contains(&row.command) {
             fs::write(desk.path(out), &bytes).unwrap();
-            refused(&desk, &args, &["is there already", "--force"]);
+            refused(&desk, &args, &["already exists", "--force"]);
         }
         fs::remove_file(desk.path(out)).unwrap();
     }
@@ -133,7 +133,7 @@ fn names_that_are_no_place_for_a_file_are_refused_before_any_work() {
     for row in FILES {
         for (out, word) in [
             ("folder.png", "is a folder"),
-            ("closed.png", "may not be written to"),
+            ("closed.png", "is read-only"),
             ("nowhere/out.png", "the folder nowhere does not exist"),
             ("m.safetensors/out.png", "m.safetensors"),
         ] {
@@ -147,11 +147,11 @@ fn names_that_are_no_place_for_a_file_are_refused_before_any_work() {
             refused(
                 &desk,
                 &[&with_out(row.args, "dangling.png")[..], &["--force"]].concat(),
-                &["a link to nothing"],
+                &["broken symbolic link"],
             );
         }
         let _socket = std::os::unix::net::UnixListener::bind(desk.path("socket")).unwrap();
-        refused(&desk, &["export", "-m", "m.safetensors", "-o", "socket"], &["is no regular file"]);
+        refused(&desk, &["export", "-m", "m.safetensors", "-o", "socket"], &["is not a regular file"]);
     }
 }
 

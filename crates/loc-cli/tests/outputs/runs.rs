@@ -22,7 +22,7 @@ fn a_run_folder_takes_the_place_of_a_run_only() {
     for (project, name) in [(".", "shapes"), ("shapes", "images"), ("shapes", "annotations")] {
         refused(train(project, name, &["--exist-ok"]), &["--exist-ok", name]);
     }
-    refused(train(".", "m.safetensors", &["--exist-ok"]), &["is no folder"]);
+    refused(train(".", "m.safetensors", &["--exist-ok"]), &["is not a folder"]);
     refused(train(".", "../x", &["--exist-ok"]), &["--name", "one folder's name"]);
     // Another program's run: names like ours, and its own.
     for (name, text) in [

@@ -53,8 +53,18 @@ fn the_cache_of_weights_is_not_overwritten_unasked() {
     };
     assert_eq!(add("w.safetensors", &[]).code, 0);
     assert_eq!(add("w.safetensors", &[]).code, 0, "the same is there already");
-    refused_with(&desk, &["weights", "add", "v.safetensors"], &env, &["holds something else", "--force"]);
-    refused_with(&desk, &["weights", "fetch", "--yes"], &env, &["holds something else", "--force"]);
+    refused_with(
+        &desk,
+        &["weights", "add", "v.safetensors"],
+        &env,
+        &["already exists with other content", "--force"],
+    );
+    refused_with(
+        &desk,
+        &["weights", "fetch", "--yes"],
+        &env,
+        &["already exists with other content", "--force"],
+    );
     assert_eq!(add("v.safetensors", &["--force"]).code, 0);
     assert!(fs::read(&kept).unwrap() == lite0(0.25));
     for link in [false, true] {
