@@ -14,6 +14,9 @@ const START: u64 = 4096;
 /// Longest header of a safetensors file that is looked into; loc reads no longer ones.
 const HEADER: u64 = 4 << 20;
 
+/// Largest file of protobuf, and so of ONNX, in one piece.
+const PROTOBUF: u64 = i32::MAX as u64;
+
 /// A model file, taken apart and checked.
 pub(super) struct Model {
     pub(super) file: ModelFile,
@@ -182,7 +185,7 @@ impl Found {
         if start.get(8) == Some(&b'{') {
             return Self::of_safetensors(&start, file);
         }
-        let onnx = ending("onnx") || starts(&[8]);
+        let onnx = (ending("onnx") || starts(&[8])) && file.metadata().is_ok_and(|m| m.len() <= PROTOBUF);
         let summary = || loc_model::export::summary(&fs_err::read(path).ok()?).ok();
         (onnx && summary().is_some()).then_some(Self::Onnx)
     }

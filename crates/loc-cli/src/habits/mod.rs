@@ -27,7 +27,7 @@ pub(crate) fn advise(args: &[String], root: &Command) -> Option<Advice> {
     let right = flags.iter().map(|arg| hyphens(arg)).chain(others.iter().cloned()).collect();
     let mut line = Line { args: right, ..Line::default() };
     for (before, after) in args.iter().zip(line.args.clone()).filter(|(before, after)| *before != after) {
-        line.reason(format!("'{before}' begins with a dash that is no hyphen"));
+        line.reason(format!("'{before}' begins with a dash that is not a hyphen"));
         line.replaced(&after);
     }
     let (path, command) = line.command(root)?;
@@ -87,7 +87,7 @@ impl Line {
                 || (bare == "detect" && self.args.get(1).is_some_and(|next| names(root, next)))
             {
                 self.whole = true;
-                self.reason(format!("'{word}' is no command"));
+                self.reason(format!("'{word}' is not a command"));
                 self.args.remove(0);
                 continue;
             }
@@ -101,7 +101,7 @@ impl Line {
                 continue;
             }
             let ours = if path.is_empty() { words::command(&bare.to_lowercase())? } else { return None };
-            self.reason(format!("'{word}' is no command"));
+            self.reason(format!("'{word}' is not a command"));
             self.args.splice(..1, ours.iter().map(|word| (*word).to_owned()));
             self.whole = true;
         }
@@ -110,7 +110,9 @@ impl Line {
 
     /// Goes through the words behind the command.
     fn rest(&mut self, path: &str, command: &Command) {
-        self.has_data = self.args.iter().any(|arg| arg.trim_start_matches('-').starts_with("data"));
+        let bare =
+            |arg: &String| arg.split('=').next().unwrap_or_default().trim_start_matches('-').to_owned();
+        self.has_data = self.args.iter().any(|arg| bare(arg) == "data");
         let mut args = std::mem::take(&mut self.args).into_iter().peekable();
         let has_model = |args: &[String]| args.iter().any(|arg| arg == "-m" || arg.starts_with("--model"));
         let mut models = !has_model(&args.clone().collect::<Vec<_>>());
@@ -125,7 +127,7 @@ impl Line {
                 None => (arg.clone(), None),
             };
             let word = name.trim_start_matches('-').to_lowercase().replace('_', "-");
-            if !name.starts_with('-') {
+            if !name.starts_with('-') || name == "-" {
                 if let Some(value) = value.filter(|_| !Path::new(&arg).exists()) {
                     if self.named(path, command, &word, Some(&value), &arg) {
                         continue;

@@ -66,6 +66,7 @@ fn habits_of_other_tools_are_answered_with_our_words() {
         ),
         ("train --data d device=0", "did you mean `--device cuda:0`?"),
         ("train photos", "did you mean `loc train --data photos`?"),
+        ("train --data-format voc photos", "did you mean `loc train --data-format voc --data photos`?"),
         ("lr-find boxes.csv", "did you mean `loc lr-find --data boxes.csv`?"),
         (
             "detect --weights m.safetensors --source a.jpg",
@@ -73,6 +74,7 @@ fn habits_of_other_tools_are_answered_with_our_words() {
         ),
         ("predict model.safetensors photo.jpg", "did you mean `loc predict -m model.safetensors photo.jpg`?"),
         ("predict -m m.safetensors source=a.jpg", "did you mean `loc predict -m m.safetensors a.jpg`?"),
+        ("predict -m m.safetensors - source=a.jpg", "did you mean `loc predict -m m.safetensors - a.jpg`?"),
         (
             "predict -m m.safetensors a.jpg --imgsz 640",
             "leave `--imgsz` out: a model knows the size of its input",

@@ -74,7 +74,8 @@ impl Inputs {
 
     /// All that a configuration names, and the file that it was read from.
     pub(crate) fn of(config: &Config, file: Option<&Path>) -> Result<Self> {
-        let mut files = vec![PathBuf::from(&config.recipe)];
+        let recipe = PathBuf::from(&config.recipe);
+        let mut files: Vec<PathBuf> = recipe.extension().map(|_| recipe.clone()).into_iter().collect();
         files.extend(file.map(Path::to_owned));
         files.extend(config.split_file.clone());
         files.extend(config.backbone_weights.clone());

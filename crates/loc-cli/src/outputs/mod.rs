@@ -19,6 +19,9 @@ pub(crate) use self::inputs::Inputs;
 pub(crate) use self::kind::Kind;
 use crate::output::Usage;
 
+/// Largest file that is looked into, in bytes: no output of loc is larger.
+const LARGEST: u64 = 2 << 30;
+
 /// A path that a command may write to.
 #[derive(Debug)]
 pub(crate) struct Target {
@@ -160,12 +163,12 @@ impl Target {
         let found = fs_err::canonicalize(path)
             .map_err(|e| Refusal::new(format!("cannot be written: {}", e.kind()), elsewhere()))?;
         let stamp = Stamp::of(&found, &metadata);
-        let wrote = || fs_err::read(&found).is_ok_and(|bytes| kind.wrote(&bytes));
+        let small = metadata.len() <= LARGEST;
+        let wrote = || small && fs_err::read(&found).is_ok_and(|bytes| kind.wrote(&bytes));
         if let Some(identity) = &stamp.0
             && let Some(input) = inputs.find(identity, wrote)
         {
-            let called =
-                if input == path { String::new() } else { format!(" (there called {})", input.display()) };
+            let called = if input == path { String::new() } else { format!(" (as {})", input.display()) };
             let reason = format!("is an input of this command{called}, and inputs are never overwritten");
             return Err(Refusal::new(reason, elsewhere()));
         }

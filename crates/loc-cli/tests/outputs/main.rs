@@ -246,3 +246,31 @@ fn every_argument_is_known_to_read_or_to_write_and_every_output_is_tested() {
     }
     assert!(outputs.len() > 8, "{outputs:?}");
 }
+
+/// What a command writes goes through `src/outputs`, save for a run folder and a sample set, which their crates write.
+#[test]
+fn nothing_but_the_outputs_writes_files() {
+    const WRITERS: [&str; 8] = [
+        "fs_err::write",
+        "File::create",
+        "OpenOptions",
+        "AtomicWriteFile",
+        "write_csv",
+        "create_dir",
+        "rename(",
+        "remove_",
+    ];
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.extend((!path.ends_with("outputs")).then_some(path));
+                continue;
+            }
+            let text = fs::read_to_string(&path).unwrap();
+            let found: Vec<&str> = WRITERS.into_iter().filter(|writer| text.contains(writer)).collect();
+            assert!(found.is_empty(), "{} writes by itself: {found:?}", path.display());
+        }
+    }
+}
