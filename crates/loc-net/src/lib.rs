@@ -18,6 +18,9 @@ mod header;
 pub mod kernels;
 mod layer;
 pub mod parallel;
+#[cfg(test)]
+#[path = "../../../xtask/src/skip.rs"]
+mod skip;
 pub mod tape;
 mod weights;
 

@@ -160,6 +160,12 @@ pub(crate) mod testing {
             .collect()
     }
 
+    /// Says that the fast forms cannot be compared with their twins here.
+    pub(crate) fn no_fast_forms() {
+        use crate::skip::{Reason, say};
+        say(Reason::Processor, "the fast forms need AVX2 and FMA");
+    }
+
     pub(crate) fn single(values: &[f64]) -> Vec<f32> {
         values.iter().map(|v| *v as f32).collect()
     }
