@@ -6,6 +6,7 @@
 //! they are the network's first layer.
 
 mod decode;
+mod exif;
 mod frame;
 mod jpeg;
 mod kind;
@@ -13,6 +14,7 @@ mod resize;
 mod rgb;
 
 pub use decode::{Limits, Photo, decode, decode_path, upright_size};
+pub use exif::{turned_box, turned_size};
 pub use frame::{Frame, fit};
 pub use kind::FileKind;
 pub use rgb::to_rgb8;

@@ -6,9 +6,10 @@ mod common;
 
 use ::png::{BitDepth, ColorType};
 use common::{assert_error, encode, jpeg, jpeg_of, photo, png};
+use image::metadata::Orientation;
 use image::{DynamicImage, ImageBuffer, ImageFormat, Luma, LumaA, Rgb, RgbImage, Rgba};
-use loc_infer::preprocess::{decode, decode_path, upright_size};
-use loc_infer::{Error, ImageSize, Limits};
+use loc_infer::preprocess::{decode, decode_path, turned_box, turned_size, upright_size};
+use loc_infer::{BBox, Error, ImageSize, Limits};
 
 fn decoded(bytes: &[u8]) -> RgbImage {
     decode(bytes, &Limits::default()).unwrap().rgb
@@ -185,6 +186,15 @@ fn exif_orientations_turn_the_photo_upright() {
         (8, rotate90(&upright)),
     ];
     for (orientation, pixels) in stored {
+        // The corner as a box on the stored pixels.
+        let corner: Vec<(u32, u32)> =
+            pixels.enumerate_pixels().filter(|(.., p)| p.0[0] > 128).map(|(x, y, _)| (x, y)).collect();
+        let (first, last) = (corner[0], corner[63]);
+        let bbox = [first.0, first.1, last.0 + 1, last.1 + 1].map(|v| v as f32);
+        let known = Orientation::from_exif(orientation).unwrap();
+        let size = ImageSize { width: pixels.width(), height: pixels.height() };
+        assert_eq!(turned_box(BBox::from(bbox), size, known), BBox::new(0.0, 0.0, 8.0, 8.0), "{orientation}");
+        assert_eq!(turned_size(size, known), ImageSize { width: 32, height: 16 }, "{orientation}");
         let bytes = jpeg::with_exif(&jpeg_of(&pixels), orientation, b"");
         let got = decoded(&bytes);
         assert_eq!(got.dimensions(), (32, 16), "orientation {orientation}");
@@ -197,6 +207,51 @@ fn exif_orientations_turn_the_photo_upright() {
     }
     // An orientation that does not exist is none.
     assert_eq!(decoded(&jpeg::with_exif(&jpeg_of(&upright), 9, b"")), decoded(&jpeg_of(&upright)));
+}
+
+/// A TIFF block with one entry, the orientation 6 as a value of this type, little-endian.
+fn exif_block(kind: u8) -> Vec<u8> {
+    let mut block = b"II\x2a\0\x08\0\0\0\x01\0\x12\x01".to_vec();
+    block.extend([kind, 0, 1, 0, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0]);
+    block
+}
+
+#[test]
+fn exif_is_found_where_each_format_keeps_it() {
+    let pixels = photo(32, 16, 1);
+    let turned = ImageSize { width: 16, height: 32 };
+    for kind in [1, 3, 4, 6, 8, 9] {
+        let block = exif_block(kind);
+        let prefixed = [b"Exif\0\0", &block[..]].concat();
+        let png = encode(pixels.clone(), ImageFormat::Png);
+        let cases = [
+            ("JPEG", jpeg::with_app1(&jpeg_of(&pixels), &prefixed)),
+            // XMP stands in a segment of the same marker.
+            ("JPEG with XMP", {
+                let xmp = b"http://ns.adobe.com/xap/1.0/\0<x:xmpmeta/>";
+                jpeg::with_app1(&jpeg::with_app1(&jpeg_of(&pixels), &prefixed), xmp)
+            }),
+            // The first block counts.
+            ("JPEG with two", jpeg::with_app1(&jpeg::with_exif(&jpeg_of(&pixels), 1, b""), &prefixed)),
+            ("PNG", png::with_chunk(&png, b"eXIf", &block, false)),
+            ("PNG, behind the pixels", png::with_chunk(&png, b"eXIf", &block, true)),
+            ("PNG with a prefix", png::with_chunk(&png, b"eXIf", &prefixed, false)),
+        ];
+        for (what, bytes) in cases {
+            let photo = decode(&bytes, &Limits::default()).unwrap();
+            assert_eq!(photo.size(), turned, "{what}, type {kind}");
+            assert_eq!(photo.orientation, Orientation::Rotate90, "{what}, type {kind}");
+            assert_eq!(upright_size(&bytes, &Limits::default()).unwrap(), turned, "{what}, type {kind}");
+        }
+        #[cfg(feature = "formats")]
+        for block in [block, prefixed] {
+            let mut bytes = Vec::new();
+            let mut encoder = image::codecs::webp::WebPEncoder::new_lossless(&mut bytes);
+            image::ImageEncoder::set_exif_metadata(&mut encoder, block).unwrap();
+            encoder.encode(pixels.as_raw(), 32, 16, image::ExtendedColorType::Rgb8).unwrap();
+            assert_eq!(decode(&bytes, &Limits::default()).unwrap().size(), turned, "WebP, type {kind}");
+        }
+    }
 }
 
 #[test]

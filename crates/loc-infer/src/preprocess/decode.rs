@@ -7,7 +7,7 @@ use image::metadata::Orientation;
 use image::{ColorType, DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, RgbImage};
 
 use super::kind::{FileKind, READ};
-use super::{jpeg, rgb};
+use super::{exif, jpeg, rgb};
 use crate::error::start_of;
 use crate::{Error, ImageSize, file};
 
@@ -39,6 +39,8 @@ pub struct Photo {
     pub rgb: RgbImage,
     /// The format of its content, whatever the file is called.
     pub format: ImageFormat,
+    /// How the stored pixels were turned to be upright.
+    pub orientation: Orientation,
 }
 
 impl Photo {
@@ -84,13 +86,7 @@ pub fn decode_path(path: impl AsRef<Path>, limits: &Limits) -> Result<Photo, Err
 pub fn upright_size(bytes: &[u8], limits: &Limits) -> Result<ImageSize, Error> {
     let (_, decoder, orientation) = open(bytes, limits, READ)?;
     let (width, height) = decoder.dimensions();
-    Ok(match orientation {
-        Orientation::Rotate90
-        | Orientation::Rotate270
-        | Orientation::Rotate90FlipH
-        | Orientation::Rotate270FlipH => ImageSize { width: height, height: width },
-        _ => ImageSize { width, height },
-    })
+    Ok(exif::turned_size(ImageSize { width, height }, orientation))
 }
 
 fn decode_as(bytes: &[u8], limits: &Limits, expected: &'static str) -> Result<Photo, Error> {
@@ -101,7 +97,7 @@ fn decode_as(bytes: &[u8], limits: &Limits, expected: &'static str) -> Result<Ph
     let stored = DynamicImage::from_decoder(decoder).map_err(|error| damaged(format, error))?;
     let mut upright = DynamicImage::ImageRgb8(rgb::to_rgb8(stored));
     upright.apply_orientation(orientation);
-    Ok(Photo { rgb: upright.into_rgb8(), format })
+    Ok(Photo { rgb: upright.into_rgb8(), format, orientation })
 }
 
 /// Reads the header: the format, a decoder within the limits, the orientation.
@@ -149,8 +145,7 @@ fn open<'a>(
     {
         return Err(Error::TooLarge { width, height, limits: *limits });
     }
-    // Damaged EXIF says nothing of the orientation; the photo itself may be whole.
-    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let orientation = exif::orientation(format, bytes, &mut decoder);
     Ok((format, decoder, orientation))
 }
 

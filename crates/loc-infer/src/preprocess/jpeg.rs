@@ -1,4 +1,5 @@
-//! Whether a JPEG is all there. Its pixels are decoded elsewhere, leniently: a scan that breaks off becomes grey.
+//! A JPEG's markers: whether it is all there, and the segments before its pixels. Its pixels are decoded elsewhere,
+//! leniently: a scan that breaks off becomes grey.
 
 const MARKER: u8 = 0xFF;
 const START_OF_IMAGE: u8 = 0xD8;
@@ -18,20 +19,44 @@ fn walk(bytes: &[u8]) -> Option<()> {
     let mut rest = bytes.strip_prefix(&[MARKER, START_OF_IMAGE])?;
     let mut scans = 0;
     loop {
-        let marker;
-        (marker, rest) = next_marker(rest)?;
+        let (marker, content);
+        (marker, content, rest) = next_segment(rest)?;
         match marker {
             END_OF_IMAGE => return (scans > 0).then_some(()),
-            // TEM, RST0..7 and a repeated start of image stand alone.
-            0x01 | 0xD0..=START_OF_IMAGE => {}
-            _ => {
-                let length = usize::from(u16::from_be_bytes([*rest.first()?, *rest.get(1)?]));
-                // The length counts its own two bytes.
-                rest = rest.get(length.max(2)..)?;
-                scans += usize::from(marker == START_OF_SCAN);
-            }
+            START_OF_SCAN if content.is_some() => scans += 1,
+            _ => {}
         }
     }
+}
+
+/// The content, without the prefix, of the first segment with this marker and prefix that stands before the pixels.
+pub(super) fn segment<'a>(bytes: &'a [u8], marker: u8, prefix: &[u8]) -> Option<&'a [u8]> {
+    let mut rest = bytes.strip_prefix(&[MARKER, START_OF_IMAGE])?;
+    loop {
+        let (found, content);
+        (found, content, rest) = next_segment(rest)?;
+        if found == marker
+            && let Some(content) = content.and_then(|content| content.strip_prefix(prefix))
+        {
+            return Some(content);
+        }
+        if matches!(found, START_OF_SCAN | END_OF_IMAGE) {
+            return None;
+        }
+    }
+}
+
+/// The next marker, its segment's content where it has a segment, and what follows.
+fn next_segment(bytes: &[u8]) -> Option<(u8, Option<&[u8]>, &[u8])> {
+    let (marker, rest) = next_marker(bytes)?;
+    // TEM, RST0..7, a repeated start of image and the end stand alone.
+    if matches!(marker, 0x01 | 0xD0..=END_OF_IMAGE) {
+        return Some((marker, None, rest));
+    }
+    let length = usize::from(u16::from_be_bytes(*rest.first_chunk()?));
+    // The length counts its own two bytes.
+    let (segment, rest) = rest.split_at_checked(length.max(2))?;
+    Some((marker, segment.get(2..), rest))
 }
 
 /// The next marker and what follows it. Skips entropy-coded data (in which FF stands before 00) and stray bytes,

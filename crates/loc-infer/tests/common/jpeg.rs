@@ -67,8 +67,13 @@ pub(crate) fn with_exif(jpeg: &[u8], orientation: u8, rest: &[u8]) -> Vec<u8> {
     // One entry: tag 0x0112, type 3 (short), one value.
     exif.extend([0, 1, 0x01, 0x12, 0, 3, 0, 0, 0, 1, 0, orientation, 0, 0, 0, 0, 0, 0]);
     exif.extend(rest);
+    with_app1(jpeg, &exif)
+}
+
+/// The JPEG with this APP1 segment put in front.
+pub(crate) fn with_app1(jpeg: &[u8], content: &[u8]) -> Vec<u8> {
     let mut out = b"\xff\xd8".to_vec();
-    segment(&mut out, 0xe1, &exif);
+    segment(&mut out, 0xe1, content);
     out.extend(&jpeg[2..]);
     out
 }

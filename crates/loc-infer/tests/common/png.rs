@@ -38,6 +38,16 @@ pub(crate) fn promising(width: u32, height: u32) -> Vec<u8> {
     out
 }
 
+/// The PNG with another chunk: before the pixels, or behind them.
+pub(crate) fn with_chunk(png: &[u8], name: &[u8; 4], content: &[u8], behind: bool) -> Vec<u8> {
+    // Signature and IHDR are 33 bytes, IEND is 12.
+    let at = if behind { png.len() - 12 } else { 33 };
+    let mut out = png[..at].to_vec();
+    chunk(&mut out, name, content);
+    out.extend(&png[at..]);
+    out
+}
+
 fn chunk(out: &mut Vec<u8>, name: &[u8; 4], content: &[u8]) {
     out.extend((content.len() as u32).to_be_bytes());
     let checked = out.len();
