@@ -11,9 +11,11 @@
 
 mod assemble;
 pub mod augment;
+mod bounded;
 pub mod cell;
 pub mod check;
 mod classes;
+pub mod content;
 mod dataset;
 mod error;
 mod finding;
@@ -32,9 +34,10 @@ pub mod shapes;
 pub mod split;
 pub mod stats;
 mod tree;
+mod units;
 
 pub use augment::Augment;
-pub use dataset::{Dataset, LeftOut, Objects, Opened, ReadOptions, Tolerance};
+pub use dataset::{Dataset, Exif, LeftOut, Objects, Opened, ReadOptions, Tolerance};
 pub use error::DataError;
 pub use finding::{Finding, Kind, Severity, summary};
 pub use formats::Format;
