@@ -96,6 +96,37 @@ fn photos_that_claim_gigapixels_are_refused() {
 }
 
 #[test]
+fn five_megabytes_of_wrong_rows_are_refused() {
+    let desk = desk();
+    write(&desk, "a.jpg", &photo(64, 48, image::ImageFormat::Jpeg));
+    let many = |row: &dyn Fn(usize) -> String| {
+        let mut csv = String::from("filename,class,xmin,ymin,xmax,ymax\n");
+        for number in 0.. {
+            csv += &row(number);
+            if csv.len() > 5 << 20 {
+                return csv;
+            }
+        }
+        csv
+    };
+    let cases: [(&dyn Fn(usize) -> String, &str); 5] = [
+        (&|_| "a.jpg,,,,,\n".into(), "more rows are not read"),
+        (&|_| "a\n".into(), "more rows are not read"),
+        (&|_| "a.jpg,c,9,9,0,0\n".into(), "more errors in this file"),
+        (&|i| format!("{i},c,1,1,2,2\n"), "more errors in this file"),
+        (&|i| format!("a.jpg,{i},1,1,2,2\n"), "`a.jpg` has"),
+    ];
+    for (row, words) in cases {
+        write(&desk, "labels.csv", many(row).as_bytes());
+        let ran = confined(&desk, &["data", "check", "labels.csv"]);
+        assert!([0, 4].contains(&ran.code), "{words}: {} {}", ran.code, ran.stderr);
+        assert!(ran.stdout.contains(words), "{words}: {}", ran.stderr);
+    }
+    write(&desk, "labels.csv", ",".repeat(5 << 20).as_bytes());
+    refused(&desk, &["data", "check", "labels.csv"], 4, &["more than 1000"]);
+}
+
+#[test]
 fn model_files_that_claim_gigabytes_are_refused() {
     let desk = desk();
     write(&desk, "good.jpg", &photo(32, 32, image::ImageFormat::Jpeg));

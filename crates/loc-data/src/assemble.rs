@@ -1,22 +1,24 @@
 //! From what annotations say to samples: each photo found and its header read, each box compared with its photo, one
 //! object chosen, classes numbered. Everything that is wrong becomes a finding; nothing stops at the first.
 
+mod compare;
+
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
+use crate::bounded::Findings;
 use crate::classes::Classes;
+use crate::content::Content;
 use crate::formats::number::quoted;
-use crate::formats::{self, Annotation, Annotations, Object};
+use crate::formats::{self, Annotation, Annotations, Object, text};
 use crate::group::Grouping;
 use crate::photo::{self, Photo};
 use crate::split::Part;
 use crate::tree::{PHOTO_FOLDERS, Tree, name_of, stem_of, tidy};
-use crate::{BBox, DataError, Finding, Format, ImageSize, Kind, Objects, ReadOptions, Sample, Severity};
-
-/// A box may reach less than this beyond the photo, in pixels: rounding. It is clipped, with a warning.
-const ROUNDING: f32 = 1.0;
+use crate::units::{Sized, judge};
+use crate::{BBox, DataError, Finding, Format, Kind, Objects, ReadOptions, Sample};
 
 /// A data set as far as it could be read. What is a sample here is one for everybody: `check` counts them, training
 /// and validation use them, and no error names one of their photos.
@@ -48,6 +50,7 @@ pub(crate) struct Reading {
 pub(crate) fn read(path: &Path, options: &ReadOptions, look: bool) -> Result<Reading, DataError> {
     let no_data = |reason: &str| DataError::NoDataSet { path: path.to_owned(), reason: reason.to_owned() };
     let grouping = Grouping::new(options.group_by.as_deref())?;
+    let encoding = options.encoding.as_deref().map(text::given).transpose()?;
     let metadata = fs_err::metadata(path).map_err(|e| match e.kind() {
         std::io::ErrorKind::NotFound => no_data("does not exist"),
         _ => DataError::Io(e),
@@ -59,22 +62,28 @@ pub(crate) fn read(path: &Path, options: &ReadOptions, look: bool) -> Result<Rea
     } else if !metadata.is_file() {
         return Err(no_data("is neither a folder nor a regular file"));
     } else if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("xml")) {
-        return Err(no_data("is one annotation of many (hint: name the folder it lies in)"));
+        return Err(no_data(&formats::voc::describe(path)));
     } else if options.format == Some(Format::Voc) {
         return Err(no_data("is a file, and the format `voc` is a folder of XML files"));
+    } else if let Some(content) = Content::of_file(path) {
+        if content == Content::Xml {
+            return Err(no_data(&formats::voc::describe(path)));
+        }
+        return Err(no_data(&format!("is {content}, not a data set (hint: {})", content.way_to_data())));
     } else {
         (Tree::of_csv(path)?, Format::Csv, false)
     };
     let annotations = match format {
-        Format::Voc => formats::voc::read_all(&tree.xmls),
-        Format::Csv => formats::csv::read_all(&tree.csvs, !whole_folder),
+        Format::Voc => formats::voc::read_all(&tree.xmls, encoding),
+        Format::Csv => formats::csv::read_all(&tree.csvs, !whole_folder, encoding),
     };
     if annotations.photos.is_empty() && annotations.findings.is_empty() && annotations.broken.is_empty() {
         return Err(no_data(&format!(
             "no {format} annotations found (hint: leave the format out to have it recognised)"
         )));
     }
-    let mut findings = std::mem::take(&mut tree.findings);
+    let mut findings = Findings::default();
+    findings.extend(std::mem::take(&mut tree.findings));
     if tree.photos.is_empty() {
         let finding = Finding::error(Kind::PhotoMissing, path, None, "no photo found");
         findings.push(finding.hint("photos end in .jpg, .png or .bmp"));
@@ -84,11 +93,11 @@ pub(crate) fn read(path: &Path, options: &ReadOptions, look: bool) -> Result<Rea
     let found = assembly.find_photos(&annotations.photos);
     let photos: Vec<Result<Photo, String>> =
         found.par_iter().map(|(path, _)| photo::examine(path, look)).collect();
-    let (mut samples, classes) = assembly.samples(&annotations, &found, &photos)?;
+    let (mut samples, classes) = assembly.samples(&annotations, &found, &photos, format)?;
     if whole_folder {
         assembly.unannotated(&annotations, &found);
     }
-    let mut findings = assembly.findings;
+    let mut findings = assembly.findings.into_vec();
     let named = found.len() + assembly.missing + annotations.lost;
     let unusable = named - samples.len() - assembly.left_out;
     findings.extend(annotations.findings);
@@ -125,7 +134,7 @@ fn name(samples: &mut [Sample], root: &Path) {
 struct Assembly<'a> {
     tree: &'a Tree,
     options: &'a ReadOptions,
-    findings: Vec<Finding>,
+    findings: Findings,
     /// Photos that an error names which is not about their one annotation.
     spoiled: HashSet<PathBuf>,
     /// Annotations whose photo is not there.
@@ -140,35 +149,43 @@ impl Assembly<'_> {
         annotations: &Annotations,
         found: &[(PathBuf, &Annotation)],
         photos: &[Result<Photo, String>],
+        format: Format,
     ) -> Result<(Vec<Sample>, Vec<String>), DataError> {
         let labels = annotations.photos.iter().flat_map(|a| &a.objects).map(|o| &o.label);
         let mut classes = Classes::settle(labels, self.options.classes.as_deref())?;
+        let annotated: Vec<Sized> = found
+            .iter()
+            .zip(photos)
+            .map(|((_, annotation), photo)| {
+                (*annotation, photo.as_ref().ok().map(|photo| self.annotated(photo)))
+            })
+            .collect();
+        let judged = judge(&annotated, format.is_file_a_photo());
+        self.findings.extend(judged.findings);
         let mut samples: Vec<(Sample, &Object)> = Vec::new();
-        for ((path, annotation), photo) in found.iter().zip(photos) {
-            let before = self.findings.len();
-            let size = match photo {
-                Ok(photo) => {
-                    self.compare(annotation, path, photo);
-                    Some(photo.size)
-                }
-                Err(why) => {
-                    self.findings.push(Finding::error(Kind::PhotoDamaged, path, None, why));
-                    None
-                }
-            };
-            let boxes = self.objects(annotation, size, &classes);
+        for (i, ((path, annotation), photo)) in found.iter().zip(photos).enumerate() {
+            let before = self.findings.errors();
+            match photo {
+                Ok(photo) => self.compare(annotation, path, photo),
+                Err(why) => self.findings.push(Finding::error(Kind::PhotoDamaged, path, None, why)),
+            }
+            let photo = photo.as_ref().ok();
+            // What is wrong with boxes in other units is that alone.
+            let misread = judged.misread.contains(&i);
+            let boxes = if misread { Vec::new() } else { self.objects(annotation, photo, &classes) };
             let chosen = self.choose(annotation, boxes);
             // Whatever is wrong with a photo or its annotation, it is no sample.
             let wrong = annotation.defective
+                || misread
                 || self.spoiled.contains(path)
-                || self.findings[before..].iter().any(|finding| finding.severity == Severity::Error);
-            match (chosen, size) {
-                (Some((object, bbox)), Some(size)) if !wrong => {
+                || self.findings.errors() > before;
+            match (chosen, photo) {
+                (Some((object, bbox)), Some(photo)) if !wrong => {
                     let class = classes.index(&object.label).unwrap_or_default();
                     let sample = Sample {
                         image: path.clone(),
                         file: String::new(),
-                        size,
+                        size: photo.size,
                         class,
                         bbox,
                         part: None,
@@ -214,59 +231,6 @@ impl Assembly<'_> {
             }
         }
         found
-    }
-
-    /// The annotation's size against the photo's, and the photo's name against its content.
-    fn compare(&mut self, annotation: &Annotation, path: &Path, photo: &Photo) {
-        if photo.misnamed(path) {
-            let format = format!("{:?}", photo.format).to_uppercase();
-            let message = format!("is a {format}, whatever its name says: it is read by its content");
-            self.findings.push(Finding::warning(Kind::PhotoMisnamed, path, None, message));
-        }
-        let Some((declared, line)) = annotation.size.filter(|(size, _)| *size != photo.size) else { return };
-        let turned = ImageSize { width: photo.size.height, height: photo.size.width };
-        let hint = if declared == turned {
-            "the photo's EXIF orientation turns it upright; it seems to be annotated as stored"
-        } else {
-            "the photo was resized after it was annotated, or is another one"
-        };
-        let message = format!(
-            "the size is given as {declared}, the photo {} is {}",
-            quoted(&annotation.photo),
-            photo.size
-        );
-        self.error_at(Kind::SizeMismatch, annotation, line, message, Some(hint.into()));
-    }
-
-    /// The objects of a photo whose classes and boxes are sound.
-    fn objects<'b>(
-        &mut self,
-        annotation: &'b Annotation,
-        size: Option<ImageSize>,
-        classes: &Classes,
-    ) -> Vec<(&'b Object, BBox)> {
-        let mut boxes = Vec::new();
-        for object in &annotation.objects {
-            if let Err((message, hint)) = classes.index(&object.label) {
-                self.error_at(Kind::ClassUnknown, annotation, object.label_line, message, hint);
-            }
-            match checked(object.bbox, size) {
-                Ok((bbox, clipped)) => {
-                    if let Some(message) = clipped {
-                        let at = (&annotation.source, Some(object.line));
-                        self.findings.push(Finding::warning(Kind::BoxClipped, at.0, at.1, message));
-                    }
-                    boxes.push((object, bbox));
-                }
-                Err(wrong) => {
-                    for (kind, reason) in wrong {
-                        let hint = "correct the box with the annotation tool";
-                        self.error_at(kind, annotation, object.line, reason, Some(hint.into()));
-                    }
-                }
-            }
-        }
-        boxes
     }
 
     /// The one object that the photo contributes.
@@ -356,50 +320,5 @@ impl Assembly<'_> {
         let mut finding = Finding::error(kind, &annotation.source, Some(line), message);
         finding.hint = hint;
         self.findings.push(finding);
-    }
-}
-
-/// The box inside its photo, and what was clipped.
-///
-/// # Errors
-///
-/// Each thing that is wrong with it.
-fn checked(bbox: BBox, size: Option<ImageSize>) -> Result<(BBox, Option<String>), Vec<(Kind, String)>> {
-    let mut wrong = Vec::new();
-    let mut clipped = Vec::new();
-    let BBox { x1, y1, x2, y2 } = bbox;
-    for (low, high, a, b, what) in [("xmin", "xmax", x1, x2, "width"), ("ymin", "ymax", y1, y2, "height")] {
-        if b < a {
-            wrong.push((Kind::BoxEmpty, format!("{high} {b} is less than {low} {a}")));
-        } else if a == b {
-            wrong.push((Kind::BoxEmpty, format!("the box has no {what}: {low} and {high} are {a}")));
-        }
-    }
-    let Some(size) = size else {
-        return if wrong.is_empty() { Ok((bbox, None)) } else { Err(wrong) };
-    };
-    #[expect(clippy::cast_precision_loss, reason = "sides beyond 2^24 pixels are refused when decoded")]
-    let (w, h) = (size.width as f32, size.height as f32);
-    for (field, value, side, what) in
-        [("xmin", x1, w, "wide"), ("ymin", y1, h, "high"), ("xmax", x2, w, "wide"), ("ymax", y2, h, "high")]
-    {
-        let beyond = (-value).max(value - side);
-        if beyond >= ROUNDING {
-            let message = format!("{field} {value} lies outside the photo, which is {side} {what}");
-            wrong.push((Kind::BoxOutside, message));
-        } else if beyond > 0.0 {
-            clipped
-                .push(format!("{field} {value} lies {beyond} px outside the photo, which is {side} {what}"));
-        }
-    }
-    let inside = bbox.clip(size);
-    if wrong.is_empty() && inside.area() <= 0.0 {
-        wrong.push((Kind::BoxOutside, "the box has no area inside the photo".into()));
-    }
-    if wrong.is_empty() {
-        let message = (!clipped.is_empty()).then(|| format!("clipped: {}", clipped.join(", ")));
-        Ok((inside, message))
-    } else {
-        Err(wrong)
     }
 }

@@ -40,6 +40,35 @@ impl FromStr for Objects {
     }
 }
 
+/// What annotations are of where EXIF turns the photo: the upright photo, or the pixels as stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+pub enum Exif {
+    /// Nobody said. They are taken to be of the upright photo: an error where their size says otherwise, a warning where
+    /// it does not tell.
+    #[default]
+    Undecided,
+    /// Of the pixels as stored: sizes are compared with those, boxes are turned as the pixels are.
+    AsStored,
+    /// Of the upright photo.
+    Upright,
+}
+
+impl FromStr for Exif {
+    type Err = DataError;
+
+    fn from_str(text: &str) -> Result<Self, DataError> {
+        match text {
+            "as-stored" => Ok(Self::AsStored),
+            "upright" => Ok(Self::Upright),
+            _ => Err(DataError::Argument {
+                what: "`exif`",
+                value: text.to_owned(),
+                range: "`as-stored` and `upright` are known".into(),
+            }),
+        }
+    }
+}
+
 /// How much may be wrong with a data set that is used all the same. Photos with errors are never used; this says when
 /// the whole set is refused for them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
@@ -78,6 +107,10 @@ pub struct ReadOptions {
     /// A regular expression on the photos' names: those with the same first group, or the same match, are copies of one
     /// source. By default the names that augmentation and export tools give are known.
     pub group_by: Option<String>,
+    /// Encoding of CSV files, and of XML files that do not declare one; by default UTF-8.
+    pub encoding: Option<String>,
+    /// What annotations are of where EXIF turns the photo.
+    pub exif: Exif,
 }
 
 /// A data set, and what its reader has to say about it.

@@ -11,9 +11,11 @@
 
 mod assemble;
 pub mod augment;
+mod bounded;
 pub mod cell;
 pub mod check;
 mod classes;
+pub mod content;
 mod copies;
 mod dataset;
 mod error;
@@ -33,10 +35,11 @@ pub mod shapes;
 pub mod split;
 pub mod stats;
 mod tree;
+mod units;
 
 pub use augment::Augment;
 pub use classes::class_list;
-pub use dataset::{Dataset, LeftOut, Objects, Opened, ReadOptions, Tolerance};
+pub use dataset::{Dataset, Exif, LeftOut, Objects, Opened, ReadOptions, Tolerance};
 pub use error::DataError;
 pub use finding::{Finding, Kind, Severity, summary};
 pub use formats::Format;

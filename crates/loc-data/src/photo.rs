@@ -2,20 +2,23 @@
 
 use std::path::Path;
 
+use image::metadata::Orientation;
 use image::{ImageFormat, RgbImage};
 use image_hasher::{HashAlg, HasherConfig};
 use loc_infer::Limits;
-use loc_infer::preprocess::decode;
+use loc_infer::preprocess::{decode, turned_box, turned_size};
 use sha2::{Digest, Sha256};
 
-use crate::ImageSize;
 use crate::formats::read_limited;
+use crate::{BBox, ImageSize};
 
 /// What a photo is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Photo {
     /// Size after the EXIF orientation is applied.
     pub(crate) size: ImageSize,
+    /// How EXIF turns the stored pixels.
+    pub(crate) orientation: Orientation,
     /// What the first bytes say, whatever the name says.
     pub(crate) format: ImageFormat,
     /// SHA-256 of the file.
@@ -62,6 +65,21 @@ impl Photo {
     pub(crate) fn misnamed(&self, path: &Path) -> bool {
         ImageFormat::from_path(path).is_ok_and(|format| format != self.format)
     }
+
+    /// Whether EXIF turns or mirrors the stored pixels.
+    pub(crate) fn is_turned(&self) -> bool {
+        self.orientation != Orientation::NoTransforms
+    }
+
+    /// Size of the stored pixels.
+    pub(crate) fn stored(&self) -> ImageSize {
+        turned_size(self.size, self.orientation)
+    }
+
+    /// A box on the stored pixels, as a box on the upright photo.
+    pub(crate) fn upright(&self, bbox: BBox) -> BBox {
+        turned_box(bbox, self.stored(), self.orientation)
+    }
 }
 
 /// Reads and decodes a photo; with `look` it says what the photo looks like, too.
@@ -74,7 +92,8 @@ pub(crate) fn examine(path: &Path, look: bool) -> Result<Photo, String> {
     let bytes = read_limited(path, limits.max_alloc)?;
     let photo = decode(&bytes, &limits).map_err(|e| e.reason().to_string())?;
     let look = look.then(|| Look::of(&photo.rgb)).flatten();
-    Ok(Photo { size: photo.size(), format: photo.format, digest: Sha256::digest(&bytes).into(), look })
+    let digest = Sha256::digest(&bytes).into();
+    Ok(Photo { size: photo.size(), orientation: photo.orientation, format: photo.format, digest, look })
 }
 
 #[cfg(test)]

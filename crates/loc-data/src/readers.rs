@@ -9,14 +9,14 @@ use crate::{BBox, Dataset, ImageSize, Sample, split};
 /// A Pascal VOC file.
 #[must_use]
 pub fn voc(bytes: &[u8]) -> bool {
-    let (parsed, findings) = voc::parse(Path::new("a.xml"), bytes);
+    let (parsed, findings) = voc::parse(Path::new("a.xml"), bytes, None);
     matches!(parsed, voc::Parsed::Annotation(annotation) if !annotation.defective) && findings.is_empty()
 }
 
 /// A CSV of annotations.
 #[must_use]
 pub fn csv(bytes: &[u8]) -> bool {
-    let read = csv::parse(Path::new("a.csv"), bytes);
+    let read = csv::parse(Path::new("a.csv"), bytes, None);
     read.findings.is_empty() && !read.photos.is_empty()
 }
 

@@ -9,13 +9,18 @@ use csv::{ReaderBuilder, StringRecord, WriterBuilder};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::bounded::MOST;
 use crate::cell::{guarded, unguarded};
+use crate::content::Content;
 use crate::formats::number::quoted;
 use crate::formats::read_limited;
+use crate::formats::text::{self, SAVE_HINT};
 use crate::{DataError, Dataset, Finding, Kind};
 
 /// Longest split file that is read, in bytes: a million rows.
 const SIZE_LIMIT: u64 = 64 << 20;
+/// What to try with a file that is another.
+const WANTED: &str = "`loc data split` writes one";
 /// Header of a split file.
 const HEADER: [&str; 2] = ["filename", "split"];
 
@@ -353,15 +358,32 @@ pub(crate) fn parse_csv(path: &Path, bytes: &[u8], dataset: &Dataset) -> Result<
     // Of each sample the part, once it is known.
     let mut parts: Vec<Option<Option<Part>>> = vec![None; dataset.samples.len()];
 
+    if let Some(content) = Content::of(bytes) {
+        let why = format!("is {content}, not a split file (hint: {WANTED})");
+        return Err(DataError::SplitFile { path: path.to_owned(), problems: vec![why] });
+    }
+    if let Err(e) = text::of_table(bytes, None) {
+        let why = format!("{} (hint: {SAVE_HINT})", e.message);
+        return Err(DataError::SplitFile { path: path.to_owned(), problems: vec![why] });
+    }
     let mut reader = ReaderBuilder::new().flexible(true).from_reader(bytes);
     let header = reader.headers().map(|h| h.iter().map(str::trim).map(str::to_owned).collect::<Vec<_>>());
     match header {
         Ok(header) if header == HEADER => {
-            for (number, record) in (1..).zip(reader.records()) {
+            let mut records = reader.records();
+            for (number, record) in (1..).zip(records.by_ref()) {
                 match record {
                     Ok(record) => row(number, &record, &known, &mut parts, &mut problems),
-                    Err(e) => problems.push(format!("record {number}: {e}")),
+                    // Reading from memory cannot fail otherwise.
+                    Err(_) => problems.push(format!("record {number}: is not UTF-8 (hint: {SAVE_HINT})")),
                 }
+                if problems.len() >= MOST {
+                    break;
+                }
+            }
+            if problems.len() >= MOST {
+                problems.push(format!("{} more rows are not read", records.count()));
+                return Err(DataError::SplitFile { path: path.to_owned(), problems });
             }
             for (sample, _) in dataset.samples.iter().zip(&parts).filter(|(_, part)| part.is_none()) {
                 problems.push(format!("{} is in the data set and not in the file", quoted(&sample.file)));
@@ -369,7 +391,7 @@ pub(crate) fn parse_csv(path: &Path, bytes: &[u8], dataset: &Dataset) -> Result<
         }
         Ok(header) => problems
             .push(format!("the header is {} where `filename,split` is needed", quoted(&header.join(",")))),
-        Err(e) => problems.push(format!("the header cannot be read: {e}")),
+        Err(_) => problems.push(format!("the header is not UTF-8 (hint: {SAVE_HINT})")),
     }
     let part = |part| (0..parts.len()).filter(|i| parts[*i] == Some(Some(part))).collect::<Vec<_>>();
     let split = Split { train: part(Part::Train), val: part(Part::Val), test: part(Part::Test) };

@@ -45,6 +45,28 @@ fn headers_and_encodings() {
         (format!("{ROBOFLOW}\n{named}").replace("64,48,cat", ",,cat"), ["cat", "dog"]),
         (format!("{ROBOFLOW}\n{named}").replace(',', ", ").replace(", cat", ",cat").replace(", dog", ",dog"), ["cat", "dog"]),
     ];
+    let semicolons = format!("{ROBOFLOW}\n{named}").replace(',', ";");
+    let dialects = [
+        semicolons.clone(),
+        semicolons.replace(';', "\t"),
+        format!("sep=;\r\n{semicolons}"),
+        format!("\u{feff}sep=;\n{semicolons}"),
+        format!("sep=\t\n{}", semicolons.replace(';', "\t")),
+        format!("sep=|\n{}", semicolons.replace(';', "|")),
+        // As an old Mac wrote lines.
+        semicolons.replace('\n', "\r"),
+        format!("Filename,Width,HEIGHT,Class,XMin,yMin,XMAX,ymax\n{named}"),
+        // Rows of blanks and of nothing but separators, as spreadsheets leave them.
+        format!("{ROBOFLOW}\n\n{}   \n,,,,,,,\n\n", named.replace('\n', "\n,,,,,,,\n")),
+        // A separator behind the last field.
+        format!("{ROBOFLOW}\n{}", named.replace('\n', ",\n")),
+        format!("{ROBOFLOW},\n{named}"),
+        format!("{ROBOFLOW},,\n{}", named.replace('\n', ",,7\n")),
+        format!(",{ROBOFLOW}\n0,{}", named.replace("\nb", "\n1,b")),
+        // The columns of a row number and of a note are none of ours, and may stand twice.
+        format!("note,note,{ROBOFLOW}\nx,y,{}", named.replace("\nb", "\n,,b")),
+    ];
+    let cases = cases.into_iter().chain(dialects.map(|csv| (csv, ["cat", "dog"])));
     for (csv, classes) in cases {
         let folder = folder(&csv);
         let set =
@@ -131,6 +153,9 @@ fn defects_name_record_and_line() {
         ("a.jpg,65,48,cat,1,2,3,4\n", "labels.csv:2: the size is given as 65×48"),
         ("a.jpg,64,48,Cat,1,2,3,4\n", "labels.csv:3: class `cat`, but 1 object of `Cat`"),
         ("a.jpg,64,48,cat ,1,2,3,4\n", "labels.csv:2: class `cat ` begins or ends with a blank"),
+        ("a.jpg,64,48,\"c\nat\",1,2,3,4\n", "labels.csv:2: record 1: class `c\\nat` holds a line break"),
+        ("a.jpg,64,48,cat,\"1,234\",2,3,4\n", "labels.csv:2: record 1: xmin `1,234` has a comma"),
+        ("a.jpg,64,48,cat,1,2,16777217,4\n", "labels.csv:2: xmax 16777216 lies outside the photo"),
         ("gone.jpg,64,48,cat,1,2,3,4\n", "labels.csv:2: the photo `gone.jpg` does not exist"),
         ("\"a\n.jpg\",64,48,cat,1,2,3,4\n", "labels.csv:2: the photo `a\\n.jpg` does not exist"),
     ];
@@ -143,6 +168,28 @@ fn defects_name_record_and_line() {
 }
 
 #[test]
+fn a_quote_that_is_not_closed_is_said() {
+    let folder = folder(format!(
+        "{ROBOFLOW}\na.jpg,64,48,cat,1,2,3,4\n\"b.jpg,64,48,cat,1,2,3,4\nb.jpg,64,48,cat,1,2,3,4\n"
+    ));
+    let message = Dataset::open(folder.path(), &ReadOptions::default()).unwrap_err().to_string();
+    let expected =
+        "labels.csv:3: record 2: 1 field where the header has 8, over 3 lines (hint: is a quote not closed?";
+    assert!(message.contains(expected), "{message}");
+}
+
+#[test]
+fn a_row_that_stands_twice_counts_once() {
+    let row = "a.jpg,64,48,cat,1,2,30,40\n";
+    let folder = folder(format!("{ROBOFLOW}\n{row}b.jpg,64,48,cat,1,2,3,4\n{row}{row}"));
+    let options = ReadOptions { objects: loc_data::Objects::Error, ..ReadOptions::default() };
+    let opened = Dataset::open_with_findings(folder.path(), &options).unwrap();
+    assert_eq!(opened.dataset.samples.len(), 2);
+    let said: Vec<String> = opened.warnings.iter().map(|f| f.message.clone()).collect();
+    assert_eq!(said, ["`a.jpg` has the same object again, 2 times: it counts once"]);
+}
+
+#[test]
 fn reading_goes_on_after_a_bad_row() {
     let mut csv = format!("{ROBOFLOW}\n").into_bytes();
     csv.extend(b"a.jpg,64,48,c\xe4t,1,2,3,4\n");
@@ -151,8 +198,8 @@ fn reading_goes_on_after_a_bad_row() {
     csv.extend(b"b.jpg,64,48,cat,1,2,3,y\n");
     let found = findings(csv);
     let expected = [
-        "labels.csv:2: record 1: is not UTF-8 in field 4 (hint: save the file with the encoding UTF-8)",
-        "labels.csv:3: record 2: 1 fields where",
+        "labels.csv:2: record 1: is not UTF-8 in field 4 (hint: name its encoding (`--encoding gbk`), or save the file as UTF-8)",
+        "labels.csv:3: record 2: 1 field where",
         "labels.csv:4: record 3: xmin `x` is not a number",
         "labels.csv:6: record 4: ymax `y` is not a number",
     ];
@@ -168,15 +215,52 @@ fn a_wrong_header_says_what_a_right_one_is() {
             "a,b\n1,2\n",
             "labels.csv:1: the header `a,b` has no column filename, xmin, ymin, xmax, ymax, class (hint: a header is filename,",
         ),
-        ("filename;class;xmin;ymin;xmax;ymax\n", "(hint: fields are separated by commas)"),
+        (
+            "filename|class|xmin|ymin|xmax|ymax\n",
+            "the header `filename|class|xmin|ymin|xmax|ymax` has no column filename",
+        ),
+        (
+            "filename;class;xmin;ymin;xmax\n",
+            "the header `filename;class;xmin;ymin;xmax` has no column ymax (hint",
+        ),
+        (
+            "image,label,x1,y1,x2,y2\n",
+            "(hint: rename the columns: `image` to `filename`, `x1` to `xmin`, `y1` to `ymin`, `x2` to `xmax`, `y2` to `ymax`, `label` to `class`)",
+        ),
+        (
+            "filename,class,x,y,w,h\n",
+            "(hint: boxes as x, y, width, height are not read: write xmax = x + width, ymax = y + height)",
+        ),
+        ("filename,class,xmin,ymin,width,height\n", "(hint: boxes as x, y, width, height are not read"),
+        ("a.jpg,64,48,cat,1,2,3,4\n", "(hint: the file seems to have no header: put filename,"),
+        (
+            "filename,class,xmin,ymin,xmax,ymax,xmin\n",
+            "labels.csv:1: the header `filename,class,xmin,ymin,xmax,ymax,xmin` has the column xmin twice (hint: remove the one that is wrong)",
+        ),
+        ("filename,class,xmin,ymin,xmax,ymax, Class\n", "has the column class twice"),
+        ("Filename,class,xmin,ymin,xmax,ymax,filename\n", "has the column filename twice"),
+        ("filename;class;xmin;ymin;xmax;ymax;YMAX \n", "has the column ymax twice"),
         ("filename,xmin,ymin,xmax,ymax\n", "has no column class (hint"),
-        ("", "the header `` has no column filename"),
+        ("", "labels.csv: is empty"),
+        (" \n\n", "labels.csv: is empty"),
+        (
+            "# made by hand\nfilename,class,xmin,ymin,xmax,ymax\na.jpg,cat,1,2,3,4\n",
+            "(hint: line 2 looks like the header: remove what stands above it)",
+        ),
     ];
     for (csv, expected) in cases {
         let found = findings(csv);
         assert!(found[0].contains(expected), "{found:?}");
     }
+    let wide = findings(",".repeat(5_000_000));
+    assert!(wide[0].contains("the first line has 5000001 fields, more than 1000 (hint: "), "{wide:?}");
     assert_eq!(findings(format!("{ROBOFLOW}\n")), ["labels.csv: has a header but no rows"]);
+
+    // In a folder it is not passed over.
+    let folder = folder(format!("{ROBOFLOW}\na.jpg,64,48,cat,1,2,3,4\n"));
+    folder.write("more.csv", format!("{ROBOFLOW},XMIN\nb.jpg,64,48,cat,1,2,3,4,5\n"));
+    let message = Dataset::open(folder.path(), &ReadOptions::default()).unwrap_err().to_string();
+    assert!(message.contains("more.csv:1: the header"), "{message}");
 }
 
 #[test]

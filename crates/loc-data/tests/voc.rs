@@ -81,6 +81,13 @@ fn coordinates_are_taken_as_written() {
 fn flavours() {
     let boxed = object("cat", ["1", "2", "30", "40"].map(str::to_owned));
     let flavours = [
+        // Namespaces; line breaks around a value.
+        format!("<annotation xmlns=\"urn:x\">\r\n<filename>\r\n\ta.jpg\r\n</filename>{boxed}</annotation>"),
+        format!("<v:annotation xmlns:v='urn:x'><v:filename>a.jpg</v:filename>{boxed}</v:annotation>"),
+        format!("<annotation><filename>a.jpg</filename>{}</annotation>", boxed.replace(">cat<", ">\n    cat\n  <")),
+        // A size that was left open.
+        format!("<annotation><filename>a.jpg</filename><size/>{boxed}</annotation>"),
+        format!("<annotation><filename>a.jpg</filename><size><width/><height></height></size>{boxed}</annotation>"),
         // VoTT: an attribute, blanks of its own.
         format!("<annotation verified=\"yes\">\n  <filename>a.jpg</filename>\n{boxed}</annotation>"),
         // A byte order mark, a declaration, comments.
@@ -100,6 +107,7 @@ fn flavours() {
         folder.write("a.xml", &xml);
         let set = open(&folder).unwrap_or_else(|e| panic!("{xml}: {e}"));
         assert_eq!(set.samples[0].bbox, BBox::new(1.0, 2.0, 30.0, 40.0), "{xml}");
+        assert_eq!(set.classes, ["cat"], "{xml}");
     }
 }
 
@@ -130,7 +138,9 @@ fn a_photo_is_as_large_as_it_is_upright() {
 
         folder.write("a.xml", voc("a.jpg", (upright.1, upright.0), &[("cat", [1.0, 2.0, 40.0, 45.0])]));
         let message = open(&folder).unwrap_err().to_string();
-        assert!(message.contains("EXIF orientation"), "{message}");
+        let expected = if turned { "EXIF orientation" } else { "width and height are exchanged" };
+        assert!(message.contains(expected), "{orientation}: {message}");
+        assert_eq!(message.contains("EXIF"), turned, "{orientation}: {message}");
     }
 }
 
@@ -227,6 +237,16 @@ fn pictures_elsewhere_are_none_of_our_business() {
     assert_eq!(set.samples.len(), 1);
     assert_eq!(warnings.len(), 1);
     assert_eq!(warnings[0].message, "ignored: its root element is <project>, not <annotation>");
+
+    folder.write("pom.xml", "<?xml version='1.0'?><annotations><version>1.1</version></annotations>");
+    let opened = Dataset::open_with_findings(folder.path(), &ReadOptions::default()).unwrap();
+    let said = opened.warnings[0].to_string();
+    assert!(
+        said.ends_with(
+            "XML of CVAT (<annotations>), which is not read (hint: export it from CVAT as Pascal VOC)"
+        ),
+        "{said}"
+    );
 }
 
 #[test]

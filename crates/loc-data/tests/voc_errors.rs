@@ -102,6 +102,57 @@ fn missing_elements() {
 }
 
 #[test]
+fn what_must_stand_once_and_stands_twice() {
+    let whole = voc("a.jpg", (64, 48), &[("cat", [1.0, 2.0, 30.0, 40.0])]);
+    let bndbox = &whole[whole.find("<bndbox>").unwrap()..whole.find("</object>").unwrap()];
+    let size = &whole[whole.find("<size>").unwrap()..whole.find("<object>").unwrap()];
+    let cases = [
+        ("<filename>a.jpg</filename>", "<filename> in <annotation>"),
+        ("<width>64</width>", "<width> in <size>"),
+        ("<height>48</height>", "<height> in <size>"),
+        (size, "<size> in <annotation>"),
+        ("<name>cat</name>", "<name> in <object>"),
+        (bndbox, "<bndbox> in <object>"),
+        ("<xmin>1</xmin>", "<xmin> in <bndbox>"),
+        ("<ymin>2</ymin>", "<ymin> in <bndbox>"),
+        ("<xmax>30</xmax>", "<xmax> in <bndbox>"),
+        ("<ymax>40</ymax>", "<ymax> in <bndbox>"),
+    ];
+    for (element, expected) in cases {
+        let (name, parent) = expected.split_once(" in ").unwrap();
+        let errors = errors_of(whole.replacen(element, &format!("{element}\n{element}"), 1));
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        assert!(errors[0].contains(&format!("{name} stands twice in {parent} (hint: ")), "{errors:?}");
+    }
+    // What is not read may stand as often as it likes, and parts of an object have names and boxes of their own.
+    let part = format!("<part><name>ear</name>{bndbox}</part>");
+    let more = whole.replace("</object>", &format!("{part}{part}<pose/><pose/></object><source/><source/>"));
+    assert_eq!(errors_of(more), Vec::<String>::new());
+}
+
+#[test]
+fn values_that_hold_elements() {
+    let whole = voc("a.jpg", (64, 48), &[("cat", [1.0, 2.0, 30.0, 40.0])]);
+    for (from, to, field) in [
+        (">cat<", "><b>cat</b><", "<name>"),
+        (">cat<", ">cat<b>dog</b><", "<name>"),
+        (">1<", ">1<b>5</b><", "<xmin>"),
+        (">a.jpg<", ">a.jpg<b/><", "<filename>"),
+    ] {
+        let errors = errors_of(whole.replace(from, to));
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        assert!(
+            errors[0].contains(&format!("{field} holds an element, and should hold text alone")),
+            "{errors:?}"
+        );
+    }
+    let errors = errors_of(whole.replace(">cat<", ">c\na\tt<"));
+    assert!(errors[0].contains("<name> `c\\na\\tt` holds a line break"), "{errors:?}");
+    let errors = errors_of(whole.replace(">cat<", &format!(">{}<", "x".repeat(201))));
+    assert!(errors[0].contains("is longer than 200 characters"), "{errors:?}");
+}
+
+#[test]
 fn files_that_are_not_well_formed() {
     let whole = voc("a.jpg", (64, 48), &[("cat", [1.0, 2.0, 3.0, 4.0])]);
     let cut = "the file may be cut off; write it again with the annotation tool";
@@ -121,7 +172,10 @@ fn files_that_are_not_well_formed() {
             whole.replace("cat", "c\u{e4}t").chars().map(|c| c as u8).collect(),
             "a.xml:11:10: is not UTF-8 at byte".into(),
         ),
-        (b"{\"not\": \"xml\"}".to_vec(), "a.xml:1:1: is not well-formed: unknown token".into()),
+        (b"not: xml".to_vec(), "a.xml:1:1: is not well-formed: unknown token".into()),
+        (b"{\"not\": \"xml\"}".to_vec(), "a.xml: is JSON, not an annotation in XML".into()),
+        (b"\xff\xd8\xff\xe0\0\x10JFIF".to_vec(), "a.xml: is a JPEG photo, not an annotation in XML".into()),
+        (b"<!doctype HTML><p>404".to_vec(), "a.xml: is a web page (HTML), not an annotation in XML".into()),
     ];
     for (bytes, expected) in cases {
         let errors = errors_of(&bytes);

@@ -26,6 +26,13 @@ pub struct Config {
     /// Its format, `voc` or `csv`; recognised by content if not given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data_format: Option<String>,
+    /// Encoding of CSV files, and of XML files that declare none; by default UTF-8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encoding: Option<String>,
+    /// What annotations are of where EXIF turns the photo: `upright` or `as-stored`; by default they are taken to be of
+    /// the upright photo, with a warning where nothing says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exif: Option<String>,
     /// The classes in their order; by default those of the data set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub classes: Option<Vec<String>>,
@@ -249,6 +256,8 @@ impl Default for Config {
             recipe: "scratch".into(),
             data: None,
             data_format: None,
+            encoding: None,
+            exif: None,
             classes: None,
             objects: "largest".into(),
             skip_bad: false,
@@ -362,6 +371,8 @@ impl Config {
         for key in [
             "data",
             "data_format",
+            "encoding",
+            "exif",
             "skip_bad",
             "strict",
             // What they decide is the split, which has a digest of its own.

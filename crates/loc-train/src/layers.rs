@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use loc_data::content::Content;
+
 use crate::{Config, Run, TrainError, heads, keys};
 
 /// The built-in recipes: name and TOML.
@@ -34,6 +36,26 @@ impl Layer {
         let takes = |form: &String| toml::from_str::<Config>(&format!("{key} = {form}")).is_ok();
         let form = forms.into_iter().find(takes).unwrap_or(text);
         Self { origin: origin.into(), text: format!("{key} = {form}") }
+    }
+
+    /// A TOML file.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::Io`] if it cannot be read, [`TrainError::Config`] if it is no text: then it says what it is.
+    pub fn file(path: &Path) -> Result<Self, TrainError> {
+        let origin = path.display().to_string();
+        if let Some(content) = Content::of_file(path) {
+            let reason = format!(
+                "is {content}, not a configuration in TOML (hint: a run folder's `config.toml` is one)"
+            );
+            return Err(TrainError::Config { origin, reason });
+        }
+        let reason = || "is not UTF-8 (hint: save the file as UTF-8)".to_owned();
+        let text = String::from_utf8(fs_err::read(path)?)
+            .map_err(|_| TrainError::Config { origin: origin.clone(), reason: reason() })?;
+        let text = text.strip_prefix('\u{feff}').map_or(text.clone(), str::to_owned);
+        Ok(Self { origin, text })
     }
 
     /// A list of texts.
@@ -95,11 +117,15 @@ impl Layer {
             return Ok(Self { origin: format!("recipe {name}"), text: (*text).to_owned() });
         }
         if Path::new(name).extension().is_some_and(|e| e == "toml") {
-            let text = fs_err::read_to_string(name).map_err(|e| TrainError::Config {
-                origin: name.to_owned(),
-                reason: format!("the recipe cannot be read: {e} (hint: is it there, and may you read it?)"),
-            })?;
-            return Ok(Self { origin: name.to_owned(), text });
+            return Self::file(Path::new(name)).map_err(|error| match error {
+                TrainError::Io(e) => TrainError::Config {
+                    origin: name.to_owned(),
+                    reason: format!(
+                        "the recipe cannot be read: {e} (hint: is it there, and may you read it?)"
+                    ),
+                },
+                error => error,
+            });
         }
         let known: Vec<&str> = RECIPES.iter().map(|(name, _)| *name).collect();
         Err(TrainError::Config {
@@ -168,8 +194,7 @@ impl Config {
     ///
     /// As [`Config::resolve`]; [`TrainError::Io`] if the run's `config.toml` cannot be read.
     pub fn of_run(run: &Run, overrides: &[Layer]) -> Result<Self, TrainError> {
-        let origin = run.config().display().to_string();
-        let mut layers = vec![Layer { origin, text: fs_err::read_to_string(run.config())? }];
+        let mut layers = vec![Layer::file(&run.config())?];
         layers.extend_from_slice(overrides);
         Self::resolve(None, &layers)
     }
@@ -227,6 +252,31 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_is_no_configuration_is_called_what_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("loc.toml");
+        let said = |bytes: &[u8]| {
+            fs_err::write(&path, bytes).unwrap();
+            Layer::file(&path).map(|layer| layer.text).map_err(|e| e.to_string())
+        };
+        for (bytes, expected) in [
+            (
+                &b"\xff\xd8\xff\xe0\0\x10JFIF"[..],
+                "loc.toml: is a JPEG photo, not a configuration in TOML (hint: ",
+            ),
+            (b"{\"epochs\": 3}", "loc.toml: is JSON, not a configuration in TOML"),
+            (b"<html>", "loc.toml: is a web page (HTML), not a configuration in TOML"),
+            (b"epochs = 3 # K\xe4fer", "loc.toml: is not UTF-8 (hint: save the file as UTF-8)"),
+            (b"\xff\xfee\0p\0", "loc.toml: is not UTF-8"),
+        ] {
+            let message = said(bytes).unwrap_err();
+            assert!(message.contains(expected), "{message}");
+        }
+        assert_eq!(said(b"\xef\xbb\xbfepochs = 3\n").unwrap(), "epochs = 3\n");
+        assert_eq!(said(b"[augment]\n").unwrap(), "[augment]\n");
+    }
+
+    #[test]
     fn every_recipe_resolves_and_repeats_itself() {
         for (name, _) in RECIPES {
             let config = Config::resolve(Some(name), &[]).unwrap();
@@ -263,6 +313,8 @@ mod tests {
         ("recipe", "compact", "\"compact\""),
         ("data", "some folder", "\"some folder\""),
         ("data_format", "voc", "\"voc\""),
+        ("encoding", "latin1", "\"latin1\""),
+        ("exif", "as-stored", "\"as-stored\""),
         ("classes", "cat, dog", "[\"cat\", \"dog\"]"),
         ("objects", "skip", "\"skip\""),
         ("skip_bad", "true", "true"),

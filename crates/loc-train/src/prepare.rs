@@ -34,7 +34,7 @@ pub(crate) struct Prepared {
 ///
 /// # Errors
 ///
-/// [`TrainError::Data`] if the format or the choice of objects is not known.
+/// [`TrainError::Data`] if the format, the choice of objects or what annotations are of is not known.
 pub fn read_options(config: &Config) -> Result<ReadOptions, TrainError> {
     Ok(ReadOptions {
         format: config.data_format.as_deref().map(str::parse).transpose()?,
@@ -50,6 +50,8 @@ pub fn read_options(config: &Config) -> Result<ReadOptions, TrainError> {
             }
         },
         group_by: config.group_by.clone(),
+        encoding: config.encoding.clone(),
+        exif: config.exif.as_deref().map(str::parse).transpose()?.unwrap_or_default(),
     })
 }
 

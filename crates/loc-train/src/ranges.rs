@@ -1,6 +1,6 @@
 //! The ranges of a configuration's values. The values: `config`.
 
-use loc_data::{Format, Objects};
+use loc_data::{Exif, Format, Objects};
 
 use crate::{Config, TrainError, heads};
 
@@ -85,6 +85,9 @@ impl Config {
         }
         if self.objects.parse::<Objects>().is_err() {
             return fail("objects", &self.objects, "`largest`, `skip` and `error` are known");
+        }
+        if let Some(exif) = self.exif.as_ref().filter(|exif| exif.parse::<Exif>().is_err()) {
+            return fail("exif", exif, "`as-stored` and `upright` are known");
         }
         match &self.data_format {
             Some(format) if format.parse::<Format>().is_err() => {

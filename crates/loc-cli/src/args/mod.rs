@@ -93,6 +93,15 @@ pub(crate) struct ReadingArgs {
     /// split keeps them together [default: the names that augmentation and export tools give]
     #[arg(long, value_name = "REGEX")]
     pub(crate) group_by: Option<String>,
+
+    /// Encoding of a CSV, and of XML that declares none, such as gbk or windows-1252 [default: utf-8]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) encoding: Option<String>,
+
+    /// What the annotations are of where EXIF turns a photo: upright, or as-stored (then boxes are turned as the photo is)
+    /// [default: upright, with a warning where nothing says so]
+    #[arg(long, value_name = "WHICH")]
+    pub(crate) exif: Option<String>,
 }
 
 /// What happens to photos that cannot be used.

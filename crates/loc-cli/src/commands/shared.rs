@@ -27,6 +27,8 @@ pub(super) fn read_options(args: &ReadingArgs, tolerance: ToleranceArgs) -> Resu
         config.objects.clone_from(objects);
     }
     config.group_by.clone_from(&args.group_by);
+    config.encoding.clone_from(&args.encoding);
+    config.exif.clone_from(&args.exif);
     (config.skip_bad, config.strict) = (tolerance.skip_bad, tolerance.strict);
     Ok(loc_train::read_options(&config)?)
 }

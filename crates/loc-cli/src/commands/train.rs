@@ -153,7 +153,7 @@ pub(super) fn configuration(args: &ConfigArgs, output: &Output) -> Result<(Confi
     }
     let file = args.config.clone().or(local);
     if let Some(path) = &file {
-        layers.push(Layer { origin: path.display().to_string(), text: fs_err::read_to_string(path)? });
+        layers.push(Layer::file(path)?);
     }
     let text =
         |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
@@ -175,6 +175,8 @@ fn flags(args: &ConfigArgs) -> Vec<Layer> {
     let values = [
         ("data", path(&args.data)),
         ("data_format", args.reading.data_format.clone()),
+        ("encoding", args.reading.encoding.clone()),
+        ("exif", args.reading.exif.clone()),
         ("objects", args.reading.objects.clone()),
         ("skip_bad", args.tolerance.skip_bad.then(|| "true".to_owned())),
         ("strict", args.tolerance.strict.then(|| "true".to_owned())),

@@ -55,14 +55,24 @@ pub(crate) fn of(target: &str) -> Vec<Vec<u8>> {
     let text = |text: &str| vec![text.as_bytes().to_vec()];
     match target {
         "image" => images(),
-        "voc" => text(
-            "<annotation>\n<filename>a.jpg</filename>\n<size><width>64</width><height>48</height><depth>3</depth></size>\n\
+        "voc" => {
+            let plain = "<annotation>\n<filename>a.jpg</filename>\n<size><width>64</width><height>48</height><depth>3</depth></size>\n\
              <object><name>cat</name><bndbox><xmin>1.5</xmin><ymin>2</ymin><xmax>30</xmax><ymax>40</ymax></bndbox>\
-             </object>\n</annotation>\n",
-        ),
-        "csv" => text(
-            "filename,width,height,class,xmin,ymin,xmax,ymax\na.jpg,64,48,cat,1,2,30,40\n\"b, \"\"c\"\".jpg\",64,48,dog,5,6,64,48\n",
-        ),
+             </object>\n</annotation>\n";
+            let declared = |name: &str| format!("<?xml version=\"1.0\" encoding=\"{name}\"?>\n{plain}");
+            let wide = |text: String| text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+            vec![
+                plain.as_bytes().to_vec(),
+                declared("gb18030").into_bytes(),
+                wide(format!("\u{feff}{}", declared("utf-16"))),
+            ]
+        }
+        "csv" => {
+            let commas = "filename,width,height,class,xmin,ymin,xmax,ymax\na.jpg,64,48,cat,1,2,30,40\n\
+                          \"b, \"\"c\"\".jpg\",64,48,dog,5,6,64,48\n";
+            let semicolons = format!("sep=;\n{}", commas.replace(',', ";"));
+            vec![commas.as_bytes().to_vec(), semicolons.into_bytes()]
+        }
         "split" => text("filename,split\na.jpg,train\n\"b.jpg\",val\n'-c.jpg,none\n"),
         "model" => {
             let (_, weights, json) = parts();

@@ -1,98 +1,65 @@
 //! CSV, one row an object: the tutorial's `class_num` with numbers, or `class` with names (Roboflow's header).
-//! Columns are found by name, others are ignored; rows of one photo are its objects.
+//! Columns are found by name, others are ignored; rows of one photo are its objects. The first line: `header`.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use csv::{ByteRecord, ReaderBuilder, StringRecord};
+use csv::{ByteRecord, StringRecord};
+use encoding_rs::Encoding;
 
+use super::header::{self, Columns, EDGES, HEADER, Header, Wrong};
 use super::number::{coordinate, quoted, whole};
-use super::{ANOTHER_FILE, Annotation, Annotations, Label, NUMBER_HINT, Object, read_limited};
+use super::text::{self, ENCODING_HINT};
+use super::{ANOTHER_FILE, Annotation, Annotations, Label, NUMBER_HINT, Object, class_name, read_limited};
+use crate::bounded::MOST;
+use crate::content::Content;
 use crate::{BBox, Finding, ImageSize, Kind};
-
-/// The tutorial's header.
-pub(crate) const HEADER: &str = "filename,width,height,class_num,xmin,ymin,xmax,ymax";
 
 /// Longest CSV file that is read, in bytes: a million rows.
 const SIZE_LIMIT: u64 = 256 << 20;
 
-/// The four edges, in the order of [`BBox`].
-const EDGES: [&str; 4] = ["xmin", "ymin", "xmax", "ymax"];
-
-/// Where the columns stand.
-#[derive(Debug, PartialEq, Eq)]
-struct Columns {
-    filename: usize,
-    /// Width and height, if there are both.
-    size: Option<[usize; 2]>,
-    /// `class`, or else `class_num`.
-    class: usize,
-    /// Whether the class is a name (or may be).
-    names: bool,
-    edges: [usize; 4],
-}
-
 /// Whether the file's first line is a header of annotations.
 pub(crate) fn looks_like(path: &Path) -> bool {
-    header(path).is_ok_and(|header| columns(&header).is_ok())
+    beginning(path).is_ok_and(|text| match header::of(text.as_bytes()) {
+        Ok(_) => true,
+        // It is one, and wrong: that must be said.
+        Err(wrong) => wrong.kind == Kind::FieldDoubled,
+    })
 }
 
 /// What is wrong with the first line of a file that is not recognised, for an error.
 pub(crate) fn describe_header(path: &Path) -> String {
-    match header(path).and_then(|header| columns(&header).map(|_| ())) {
-        Ok(()) => format!("{} has a header of annotations", path.display()),
-        Err(why) => format!("{}: {why}", path.display()),
+    let place = path.display();
+    if let Some(content) = Content::of_file(path) {
+        return format!("{place} is {content} (hint: {})", content.way_to_data());
+    }
+    match beginning(path).map(|text| header::of(text.as_bytes())) {
+        Ok(Ok(_)) => format!("{place} has a header of annotations"),
+        Ok(Err(Wrong { message, hint, .. })) => format!("{place}: {message} (hint: {hint})"),
+        Err(why) => format!("{place}: {why}"),
     }
 }
 
-fn header(path: &Path) -> Result<StringRecord, String> {
-    let mut head = [0; 4096];
+/// The beginning of a file, whatever its encoding.
+fn beginning(path: &Path) -> Result<String, String> {
+    let mut head = [0; 8192];
     let mut file = fs_err::File::open(path).map_err(|e| e.to_string())?;
     let read = std::io::Read::read(&mut file, &mut head).map_err(|e| e.to_string())?;
-    let line = head[..read].split_inclusive(|b| *b == b'\n').next().unwrap_or_default();
-    reader(line).headers().cloned().map_err(|e| e.to_string())
+    Ok(unified(&text::head(&head[..read])).into_owned())
 }
 
-/// No row is refused for its length: that is a finding, and the reading goes on. A byte order mark is skipped and
-/// CRLF taken by the reader itself.
-fn reader(bytes: &[u8]) -> csv::Reader<&[u8]> {
-    ReaderBuilder::new().flexible(true).from_reader(bytes)
-}
-
-fn columns(header: &StringRecord) -> Result<Columns, String> {
-    let find = |name: &str| header.iter().position(|column| column.trim() == name);
-    let missing: Vec<&str> =
-        std::iter::once("filename").chain(EDGES).filter(|name| find(name).is_none()).collect();
-    let class = find("class").or_else(|| find("class_num"));
-    let (Some(filename), Some(class), true) = (find("filename"), class, missing.is_empty()) else {
-        let mut lacks = missing;
-        if class.is_none() {
-            lacks.push("class");
-        }
-        let found = header.iter().collect::<Vec<_>>().join(",");
-        let hint = if found.contains(';') {
-            "fields are separated by commas".to_owned()
-        } else {
-            format!("a header is {HEADER}, or with `class` for names")
-        };
-        return Err(format!(
-            "the header {} has no column {} (hint: {hint})",
-            quoted(&found),
-            lacks.join(", ")
-        ));
-    };
-    let edges = EDGES.map(|name| find(name).unwrap_or_default());
-    let size = find("width").zip(find("height")).map(|(w, h)| [w, h]);
-    Ok(Columns { filename, size, class, names: find("class").is_some(), edges })
+/// The text with line feeds, where it has carriage returns alone, as old Macs wrote it.
+fn unified(text: &str) -> std::borrow::Cow<'_, str> {
+    if text.contains('\r') && !text.contains('\n') { text.replace('\r', "\n").into() } else { text.into() }
 }
 
 /// Reads all files, in their order. A photo that stands in two of them is an error.
-pub(crate) fn read_all(paths: &[PathBuf], given: bool) -> Annotations {
+pub(crate) fn read_all(paths: &[PathBuf], given: bool, encoding: Option<&'static Encoding>) -> Annotations {
     let mut all = Annotations::default();
     let mut seen: HashMap<String, usize> = HashMap::new();
     for path in paths.iter().filter(|path| given || looks_like(path)) {
         let read = match read_limited(path, SIZE_LIMIT) {
-            Ok(bytes) => parse(path, &bytes),
+            Ok(bytes) => parse(path, &bytes, encoding),
             Err(why) => {
                 all.findings.push(Finding::error(Kind::Unreadable, path, None, why).hint(ANOTHER_FILE));
                 all.incomplete = true;
@@ -124,54 +91,21 @@ pub(crate) fn read_all(paths: &[PathBuf], given: bool) -> Annotations {
 }
 
 /// Parses the bytes of one file; `path` is for messages.
-pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Annotations {
+pub(crate) fn parse(path: &Path, bytes: &[u8], encoding: Option<&'static Encoding>) -> Annotations {
     let mut table = Table { path, by_name: HashMap::new(), read: Annotations::default() };
-    let mut reader = reader(bytes);
-    let columns = match reader.headers().map_err(|e| e.to_string()).and_then(columns) {
-        Ok(columns) => columns,
-        Err(why) => {
-            table.read.findings.push(Finding::error(Kind::Syntax, path, Some(1), why));
-            table.read.incomplete = true;
-            return table.read;
-        }
-    };
-    let width = reader.headers().map_or(0, StringRecord::len);
-    let mut record = ByteRecord::new();
-    let mut number = 0;
-    loop {
-        match reader.read_byte_record(&mut record) {
-            Ok(false) => break,
-            Ok(true) => {}
-            Err(e) => {
-                let message = format!("cannot be read: {e}");
-                table.read.findings.push(Finding::error(Kind::Unreadable, path, None, message));
-                table.read.incomplete = true;
-                break;
-            }
-        }
-        number += 1;
-        let line = record.position().map_or(0, csv::Position::line);
-        let row = Row { number, line: u32::try_from(line).unwrap_or(u32::MAX) };
-        if record.len() != width {
-            let message = format!("{} fields where the header has {width}", record.len());
-            table.error(Kind::Syntax, row, &message, "a comma inside a name needs quotes around it");
-            table.spoil(record.get(columns.filename));
-            continue;
-        }
-        match StringRecord::from_byte_record(record.clone()) {
-            Ok(text) => table.row(row, &text, &columns),
-            Err(e) => {
-                let message = format!("is not UTF-8 in field {}", e.utf8_error().field() + 1);
-                table.error(Kind::Encoding, row, &message, "save the file with the encoding UTF-8");
-                table.spoil(record.get(columns.filename));
-            }
-        }
+    if let Some(content) = Content::of(bytes) {
+        let message = format!("is {content}, not CSV");
+        return table.refused(Finding::error(Kind::Foreign, path, None, message).hint(content.way_to_data()));
     }
-    if number == 0 {
-        table.read.findings.push(Finding::error(Kind::Syntax, path, None, "has a header but no rows"));
-        table.read.incomplete = true;
+    match text::of_table(bytes, encoding) {
+        Ok(None) => table.rows(bytes),
+        Ok(Some(text::Text { text, doubt })) => {
+            let doubt = doubt.map(|doubt| Finding::warning(Kind::Encoding, path, None, doubt));
+            table.read.findings.extend(doubt);
+            table.rows(text.as_bytes())
+        }
+        Err(e) => table.refused(Finding::error(Kind::Encoding, path, Some(e.line), e.message).hint(e.hint)),
     }
-    table.read
 }
 
 /// Where a record stands: its number, counted from 1 after the header, and its first line.
@@ -189,6 +123,113 @@ struct Table<'a> {
 }
 
 impl Table<'_> {
+    /// Reads the whole text: the header, then row by row. Rows that are not UTF-8 are errors of their own.
+    fn rows(mut self, bytes: &[u8]) -> Annotations {
+        let unified = match std::str::from_utf8(bytes) {
+            Ok(text) => unified(text),
+            Err(_) => "".into(),
+        };
+        let bytes = if unified.is_empty() { bytes } else { unified.as_bytes() };
+        if bytes.trim_ascii().is_empty() {
+            let finding = Finding::error(Kind::Syntax, self.path, None, "is empty");
+            return self.refused(finding);
+        }
+        let header = match header::of(bytes) {
+            Ok(header) => header,
+            Err(Wrong { kind, message, hint }) => {
+                let finding = Finding::error(kind, self.path, Some(1), message).hint(hint);
+                return self.refused(finding);
+            }
+        };
+        let mut reader = header::reader(&bytes[header.skip..], header.delimiter);
+        let mut record = ByteRecord::new();
+        let mut row = Row { number: 0, line: 0 };
+        // Reading from memory cannot fail.
+        let mut next = |record: &mut ByteRecord| reader.read_byte_record(record).unwrap_or(false);
+        next(&mut record);
+        while next(&mut record) {
+            if record.iter().all(|field| field.trim_ascii().is_empty()) {
+                continue;
+            }
+            row.number += 1;
+            let line = record.position().map_or(0, csv::Position::line);
+            row.line = u32::try_from(line).unwrap_or(u32::MAX).saturating_add(header.lines);
+            self.record(row, &record, &header);
+            if self.read.findings.len() >= MOST {
+                let mut left = 0;
+                while next(&mut record) {
+                    left += 1;
+                }
+                self.stop(row, left);
+                break;
+            }
+        }
+        if row.number == 0 {
+            let finding = Finding::error(Kind::Syntax, self.path, None, "has a header but no rows");
+            return self.refused(finding);
+        }
+        self.read
+    }
+
+    fn record(&mut self, row: Row, record: &ByteRecord, header: &Header) {
+        let photo = record.get(header.columns.filename);
+        let behind = record.iter().skip(header.width).enumerate();
+        let mut surplus =
+            behind.filter(|(i, field)| header.width + i >= header.whole && !field.trim_ascii().is_empty());
+        if record.len() < header.width || surplus.next().is_some() {
+            let fields = crate::error::count(record.len(), "field");
+            let message = format!("{fields} where the header has {}", header.width);
+            let breaks = record.as_slice().iter().filter(|b| **b == b'\n').count();
+            if breaks > 0 {
+                let message = format!("{message}, over {} lines", breaks + 1);
+                self.error(
+                    Kind::Syntax,
+                    row,
+                    &message,
+                    "is a quote not closed? The lines up to the next are lost",
+                );
+                self.read.incomplete = true;
+            } else if record.len() == 1 {
+                let hint = "another separator than in the header? Write the file again";
+                self.error(Kind::Syntax, row, &message, hint);
+            } else {
+                let hint = match header.delimiter {
+                    b',' => "a comma inside a name needs quotes around it",
+                    _ => "a separator inside a name needs quotes around it",
+                };
+                self.error(Kind::Syntax, row, &message, hint);
+            }
+            return self.spoil(photo);
+        }
+        match StringRecord::from_byte_record(record.clone()) {
+            Ok(text) => self.row(row, &text, &header.columns),
+            Err(e) => {
+                let message = format!("is not UTF-8 in field {}", e.utf8_error().field() + 1);
+                self.error(Kind::Encoding, row, &message, ENCODING_HINT);
+                // The other rows are hardly what they seem.
+                self.read.incomplete = true;
+                self.spoil(photo);
+            }
+        }
+    }
+
+    /// The file as one that could not be read.
+    fn refused(mut self, why: Finding) -> Annotations {
+        self.read.findings.push(why);
+        self.read.incomplete = true;
+        self.read
+    }
+
+    /// Says that no more rows are read.
+    fn stop(&mut self, row: Row, left: usize) {
+        let message = format!("{MOST} errors up to here: {left} more rows are not read");
+        let finding = Finding::error(Kind::TooMany, self.path, Some(row.line), message);
+        self.read
+            .findings
+            .push(finding.hint(format!("is it a CSV of annotations? Its header would be {HEADER}")));
+        self.read.incomplete |= left > 0;
+    }
+
     fn row(&mut self, row: Row, record: &StringRecord, columns: &Columns) {
         let photo = &record[columns.filename];
         if photo.trim().is_empty() {
@@ -204,7 +245,9 @@ impl Table<'_> {
         let declared = annotation.size.map(|(size, _)| size);
         match (size, declared) {
             (Ok(Some(size)), None) => annotation.size = Some((size, row.line)),
-            (Ok(Some(size)), Some(before)) if size != before => {
+            // A size of zero says nothing.
+            (Ok(Some(size)), Some(before)) if before.is_empty() => annotation.size = Some((size, row.line)),
+            (Ok(Some(size)), Some(before)) if size != before && !size.is_empty() => {
                 annotation.defective = true;
                 let message = format!("{} is {size} here and {before} in an earlier row", quoted(photo));
                 let finding = Finding::error(Kind::SizeMismatch, self.path, Some(row.line), message);
@@ -221,7 +264,9 @@ impl Table<'_> {
                 self.error(Kind::FieldMissing, row, "class is empty", "it names the class");
                 None
             } else {
-                Some(Label::Name(text.to_owned()))
+                let hint = "is a quote not closed? Each row is a line";
+                let name = class_name(text.to_owned());
+                name.map_err(|why| self.error(Kind::Syntax, row, &format!("class {why}"), hint)).ok()
             }
         } else {
             self.field(row, "class_num", text, whole).map(Label::Number)

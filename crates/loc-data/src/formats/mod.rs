@@ -3,7 +3,9 @@
 //! Readers only read: whether a photo exists and a box lies in it is decided in `assemble.rs`, for all formats alike.
 
 pub(crate) mod csv;
+mod header;
 pub(crate) mod number;
+pub(crate) mod text;
 pub(crate) mod voc;
 
 use std::fmt;
@@ -13,6 +15,7 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
+use self::number::quoted;
 use crate::tree::Tree;
 use crate::{BBox, DataError, Finding, ImageSize};
 
@@ -25,6 +28,16 @@ pub enum Format {
     Voc,
     /// One row an object: `filename,width,height,class_num,xmin,ymin,xmax,ymax`, or `class` with names.
     Csv,
+}
+
+impl Format {
+    /// Whether each annotation file is of one photo.
+    pub(crate) fn is_file_a_photo(self) -> bool {
+        match self {
+            Self::Voc => true,
+            Self::Csv => false,
+        }
+    }
 }
 
 impl fmt::Display for Format {
@@ -83,7 +96,7 @@ pub(crate) struct Object {
 }
 
 /// A class as written.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Label {
     /// By number: an index into a list of classes kept elsewhere.
     Number(u32),
@@ -98,6 +111,22 @@ impl fmt::Display for Label {
             Self::Name(name) => f.write_str(name),
         }
     }
+}
+
+/// A class's name as written.
+///
+/// # Errors
+///
+/// Why the text, which is not blank, is no name.
+pub(crate) fn class_name(text: String) -> Result<Label, String> {
+    const LONGEST: usize = 200;
+    if text.contains(char::is_control) {
+        return Err(format!("{} holds a line break or another control character", quoted(&text)));
+    }
+    if text.chars().nth(LONGEST).is_some() {
+        return Err(format!("{} is longer than {LONGEST} characters", quoted(&text)));
+    }
+    Ok(Label::Name(text))
 }
 
 /// What to try where a value is no number that can be used.
@@ -143,7 +172,7 @@ pub(crate) fn recognise(tree: &Tree) -> Result<Format, DataError> {
         (None, None) => format!(
             "no annotations found among {} photos (hint: Pascal VOC XML files, or a CSV file with the header {})",
             tree.photos.len(),
-            csv::HEADER
+            header::HEADER
         ),
     };
     Err(DataError::NoDataSet { path: tree.root.clone(), reason })

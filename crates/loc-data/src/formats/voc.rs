@@ -3,17 +3,23 @@
 
 use std::path::Path;
 
+use encoding_rs::Encoding;
 use rayon::prelude::*;
 use roxmltree::{Document, Node, ParsingOptions};
 
 use super::number::{coordinate, whole};
-use super::{ANOTHER_FILE, Annotation, Annotations, Label, NUMBER_HINT, Object, read_limited};
+use super::text::{self, newlines, position};
+use super::{ANOTHER_FILE, Annotation, Annotations, Label, NUMBER_HINT, Object, class_name, read_limited};
+use crate::bounded::Findings;
+use crate::content::Content;
 use crate::{BBox, Finding, ImageSize, Kind};
 
 /// Longest XML file that is read, in bytes.
 pub(crate) const SIZE_LIMIT: u64 = 1 << 20;
 /// Most nodes an XML file may have.
 const NODES_LIMIT: u32 = 10_000;
+/// What to try with an element that stands twice.
+const TWICE_HINT: &str = "keep the one that is right";
 
 /// What came of one file.
 #[derive(Debug)]
@@ -30,14 +36,29 @@ pub(crate) enum Parsed {
 pub(crate) fn looks_like(path: &Path) -> bool {
     let mut head = [0; 4096];
     let read = fs_err::File::open(path).and_then(|mut file| std::io::Read::read(&mut file, &mut head));
-    let head = &head[..read.unwrap_or(0)];
-    head.windows(b"<annotation".len()).any(|w| w == b"<annotation")
-        && !head.windows(b"<annotations".len()).any(|w| w == b"<annotations")
+    let head = text::head(&head[..read.unwrap_or(0)]);
+    head.contains("<annotation") && !head.contains("<annotations")
+}
+
+/// What is wrong with one XML file that was given as a data set.
+pub(crate) fn describe(path: &Path) -> String {
+    if looks_like(path) {
+        return "is one annotation of many (hint: name the folder it lies in)".into();
+    }
+    match read_limited(path, SIZE_LIMIT).map(|bytes| parse(path, &bytes, None).1) {
+        // A file of CVAT holds all photos, and is longer than an annotation.
+        Ok(findings) if !findings.is_empty() => {
+            let Finding { message, hint, .. } = &findings[0];
+            let message = message.strip_prefix("ignored: ").unwrap_or(message);
+            hint.as_ref().map_or(message.to_owned(), |hint| format!("{message} (hint: {hint})"))
+        }
+        _ => "is not an annotation (hint: name the folder that the annotations lie in)".into(),
+    }
 }
 
 /// Reads all files, in their order.
-pub(crate) fn read_all(paths: &[std::path::PathBuf]) -> Annotations {
-    let parsed: Vec<(Parsed, Vec<Finding>)> = paths.par_iter().map(|path| read(path)).collect();
+pub(crate) fn read_all(paths: &[std::path::PathBuf], encoding: Option<&'static Encoding>) -> Annotations {
+    let parsed: Vec<(Parsed, Vec<Finding>)> = paths.par_iter().map(|path| read(path, encoding)).collect();
     let mut all = Annotations::default();
     for (path, (parsed, findings)) in paths.iter().zip(parsed) {
         all.findings.extend(findings);
@@ -54,9 +75,9 @@ pub(crate) fn read_all(paths: &[std::path::PathBuf]) -> Annotations {
 }
 
 /// Reads one file.
-fn read(path: &Path) -> (Parsed, Vec<Finding>) {
+fn read(path: &Path, encoding: Option<&'static Encoding>) -> (Parsed, Vec<Finding>) {
     match read_limited(path, SIZE_LIMIT) {
-        Ok(bytes) => parse(path, &bytes),
+        Ok(bytes) => parse(path, &bytes, encoding),
         Err(why) => {
             (Parsed::Broken, vec![Finding::error(Kind::Unreadable, path, None, why).hint(ANOTHER_FILE)])
         }
@@ -64,17 +85,24 @@ fn read(path: &Path) -> (Parsed, Vec<Finding>) {
 }
 
 /// Parses the bytes of one file; `path` is for messages.
-pub(crate) fn parse(path: &Path, bytes: &[u8]) -> (Parsed, Vec<Finding>) {
+pub(crate) fn parse(
+    path: &Path,
+    bytes: &[u8],
+    encoding: Option<&'static Encoding>,
+) -> (Parsed, Vec<Finding>) {
     let broken = |finding| (Parsed::Broken, vec![finding]);
-    let text = match std::str::from_utf8(bytes) {
+    if let Some(content) = Content::of(bytes).filter(|c| !matches!(c, Content::Xml | Content::Binary)) {
+        let message = format!("is {content}, not an annotation in XML");
+        return broken(Finding::error(Kind::Foreign, path, None, message).hint(ANOTHER_FILE));
+    }
+    let text::Text { text, doubt } = match text::of_xml(bytes, encoding) {
         Ok(text) => text,
         Err(e) => {
-            let (line, column) = position(&bytes[..e.valid_up_to()]);
-            let message = format!("is not UTF-8 at byte {}", e.valid_up_to());
-            let finding = Finding::error(Kind::Encoding, path, Some(line), message).column(column);
-            return broken(finding.hint("save the file with the encoding UTF-8"));
+            let finding = Finding::error(Kind::Encoding, path, Some(e.line), e.message).column(e.column);
+            return broken(finding.hint(e.hint));
         }
     };
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     if let Some(at) = text.find("<!DOCTYPE") {
         let line = newlines(&bytes[..at]) + 1;
         return broken(
@@ -93,12 +121,29 @@ pub(crate) fn parse(path: &Path, bytes: &[u8]) -> (Parsed, Vec<Finding>) {
     };
     let root = document.root_element();
     if root.tag_name().name() != "annotation" {
-        let message = format!("ignored: its root element is <{}>, not <annotation>", root.tag_name().name());
-        return (Parsed::Other, vec![Finding::warning(Kind::Foreign, path, Some(1), message)]);
+        return (Parsed::Other, vec![another(path, root.tag_name().name())]);
     }
-    let mut reader = Reader { path, lines: line_starts(text), findings: Vec::new() };
+    let mut reader = Reader { path, lines: line_starts(text), findings: Findings::default() };
     let annotation = reader.annotation(root);
-    (annotation.map_or(Parsed::Broken, Parsed::Annotation), reader.findings)
+    if let Some(doubt) = doubt {
+        reader.findings.push(Finding::warning(Kind::Encoding, path, None, doubt));
+    }
+    (annotation.map_or(Parsed::Broken, Parsed::Annotation), reader.findings.into_vec())
+}
+
+/// XML that is no annotation.
+fn another(path: &Path, root: &str) -> Finding {
+    let ignored = |message: String| Finding::warning(Kind::Foreign, path, Some(1), message);
+    match root {
+        "annotations" => ignored("ignored: it is XML of CVAT (<annotations>), which is not read".into())
+            .hint("export it from CVAT as Pascal VOC"),
+        "dataset" => ignored("ignored: it is XML of dlib's imglab (<dataset>), which is not read".into())
+            .hint("convert it to Pascal VOC XML or CSV"),
+        _ => {
+            let root: String = root.chars().take(60).collect();
+            ignored(format!("ignored: its root element is <{root}>, not <annotation>"))
+        }
+    }
 }
 
 /// The parser compares each attribute of an element with all before it: with 80,000 of them that takes seconds.
@@ -143,14 +188,18 @@ fn syntax_error(path: &Path, text: &str, error: &roxmltree::Error) -> Finding {
 struct Reader<'a> {
     path: &'a Path,
     lines: Vec<usize>,
-    findings: Vec<Finding>,
+    findings: Findings,
 }
 
 impl Reader<'_> {
     fn annotation(&mut self, root: Node<'_, '_>) -> Option<Annotation> {
-        let Some(filename) = child(root, "filename") else {
-            self.error(Kind::FieldMissing, root, "has no <filename>", "it names the photo");
-            return None;
+        let filename = match self.leaf(root, "filename") {
+            Only::One(node) => node,
+            Only::None => {
+                self.error(Kind::FieldMissing, root, "has no <filename>", "it names the photo");
+                return None;
+            }
+            Only::Wrong => return None,
         };
         let photo = text_of(filename);
         if photo.trim().is_empty() {
@@ -158,7 +207,10 @@ impl Reader<'_> {
             return None;
         }
         let line = self.line(filename);
-        let size = child(root, "size").and_then(|node| self.size(node));
+        let size = match self.only(root, "size") {
+            Only::One(node) => self.size(node),
+            Only::None | Only::Wrong => None,
+        };
         let elements: Vec<Node<'_, '_>> =
             root.children().filter(|n| n.tag_name().name() == "object").collect();
         if elements.is_empty() {
@@ -170,42 +222,62 @@ impl Reader<'_> {
             );
         }
         let objects: Vec<Object> = elements.into_iter().filter_map(|node| self.object(node)).collect();
-        let defective = !self.findings.is_empty();
+        let defective = self.findings.errors() > 0;
         Some(Annotation { source: self.path.to_owned(), line, photo, size, objects, defective })
     }
 
     fn size(&mut self, node: Node<'_, '_>) -> Option<(ImageSize, u32)> {
+        let is_open = |name| children(node, name).all(|n| text_of(n).trim().is_empty());
+        if is_open("width") && is_open("height") {
+            return None;
+        }
         let width = self.field(node, "width", whole);
         let height = self.field(node, "height", whole);
         Some((ImageSize { width: width?, height: height? }, self.line(node)))
     }
 
     fn object(&mut self, node: Node<'_, '_>) -> Option<Object> {
-        let name = match child(node, "name") {
-            None => {
+        let name = match self.leaf(node, "name") {
+            Only::None => {
                 self.error(Kind::FieldMissing, node, "<object> has no <name>", "it names the class");
                 None
             }
-            Some(name) if text_of(name).trim().is_empty() => {
-                self.error(Kind::FieldMissing, name, "<name> is empty", "it names the class");
-                None
-            }
-            Some(name) => Some((text_of(name), self.line(name))),
+            Only::One(name) => self.label(name),
+            Only::Wrong => None,
         };
-        let Some(bndbox) = child(node, "bndbox") else {
-            self.error(
-                Kind::FieldMissing,
-                node,
-                "<object> has no <bndbox>",
-                "only boxes are read, no polygons or masks",
-            );
-            return None;
+        let bndbox = match self.only(node, "bndbox") {
+            Only::One(bndbox) => bndbox,
+            Only::None => {
+                self.error(
+                    Kind::FieldMissing,
+                    node,
+                    "<object> has no <bndbox>",
+                    "only boxes are read, no polygons or masks",
+                );
+                return None;
+            }
+            Only::Wrong => return None,
         };
         let [x1, y1, x2, y2] =
             ["xmin", "ymin", "xmax", "ymax"].map(|field| self.field(bndbox, field, coordinate));
         let bbox = BBox { x1: x1?, y1: y1?, x2: x2?, y2: y2? };
-        let (name, label_line) = name?;
-        Some(Object { label: Label::Name(name), label_line, bbox, line: self.line(bndbox) })
+        let (label, label_line) = name?;
+        Some(Object { label, label_line, bbox, line: self.line(bndbox) })
+    }
+
+    fn label(&mut self, name: Node<'_, '_>) -> Option<(Label, u32)> {
+        let text = text_of(name);
+        if text.trim().is_empty() {
+            self.error(Kind::FieldMissing, name, "<name> is empty", "it names the class");
+            return None;
+        }
+        match class_name(text) {
+            Ok(label) => Some((label, self.line(name))),
+            Err(why) => {
+                self.error(Kind::Syntax, name, &format!("<name> {why}"), "it names the class");
+                None
+            }
+        }
     }
 
     fn field<T>(
@@ -214,21 +286,44 @@ impl Reader<'_> {
         name: &str,
         parse: impl Fn(&str) -> Result<T, String>,
     ) -> Option<T> {
-        let Some(node) = child(parent, name) else {
-            let parent_name = parent.tag_name().name();
-            let message = format!("<{parent_name}> has no <{name}>");
-            let finding = Finding::error(Kind::FieldMissing, self.path, Some(self.line(parent)), message);
-            self.findings.push(finding.hint("write it again with the annotation tool"));
-            return None;
+        let node = match self.leaf(parent, name) {
+            Only::One(node) => node,
+            Only::None => {
+                let message = format!("<{}> has no <{name}>", parent.tag_name().name());
+                self.error(Kind::FieldMissing, parent, &message, "write it again with the annotation tool");
+                return None;
+            }
+            Only::Wrong => return None,
         };
         let parsed = parse(&text_of(node));
-        parsed
-            .map_err(|why| {
-                let message = format!("<{name}> {why}");
-                let finding = Finding::error(Kind::Number, self.path, Some(self.line(node)), message);
-                self.findings.push(finding.hint(NUMBER_HINT));
-            })
-            .ok()
+        parsed.map_err(|why| self.error(Kind::Number, node, &format!("<{name}> {why}"), NUMBER_HINT)).ok()
+    }
+
+    /// The child of this name. That there are several is an error: nobody knows which is right.
+    fn only<'a, 'input>(&mut self, parent: Node<'a, 'input>, name: &str) -> Only<'a, 'input> {
+        let mut found = children(parent, name);
+        match (found.next(), found.next()) {
+            (None, _) => Only::None,
+            (Some(node), None) => Only::One(node),
+            (Some(_), Some(second)) => {
+                let message = format!("<{name}> stands twice in <{}>", parent.tag_name().name());
+                self.error(Kind::FieldDoubled, second, &message, TWICE_HINT);
+                Only::Wrong
+            }
+        }
+    }
+
+    /// The child of this name, which holds nothing but text.
+    fn leaf<'a, 'input>(&mut self, parent: Node<'a, 'input>, name: &str) -> Only<'a, 'input> {
+        let found = self.only(parent, name);
+        if let Only::One(node) = found
+            && let Some(inner) = node.children().find(Node::is_element)
+        {
+            let message = format!("<{name}> holds an element, and should hold text alone");
+            self.error(Kind::Syntax, inner, &message, "write it again with the annotation tool");
+            return Only::Wrong;
+        }
+        found
     }
 
     fn error(&mut self, kind: Kind, node: Node<'_, '_>, message: &str, hint: &str) {
@@ -241,27 +336,31 @@ impl Reader<'_> {
     }
 }
 
-fn child<'a, 'input>(node: Node<'a, 'input>, name: &str) -> Option<Node<'a, 'input>> {
-    node.children().find(|n| n.tag_name().name() == name)
+/// What came of the search for an element that must stand once.
+enum Only<'a, 'input> {
+    None,
+    One(Node<'a, 'input>),
+    /// Several, or one that is wrong: there is an error about it.
+    Wrong,
 }
 
-/// The element's own text, comments and inner elements left out.
+fn children<'a, 'input>(parent: Node<'a, 'input>, name: &str) -> impl Iterator<Item = Node<'a, 'input>> {
+    parent.children().filter(move |n| n.tag_name().name() == name)
+}
+
+/// The element's own text, comments left out, and so are line breaks and indents around it: those are the writer's
+/// layout. Blanks on the same line are part of it.
 fn text_of(node: Node<'_, '_>) -> String {
-    node.children().filter(|n| n.is_text()).filter_map(|n| n.text()).collect()
+    let text: String = node.children().filter(|n| n.is_text()).filter_map(|n| n.text()).collect();
+    let blanks = |s: &str| s.contains(['\n', '\r']);
+    let start = text.len() - text.trim_start().len();
+    let end = text.trim_end().len().max(start);
+    let from = if blanks(&text[..start]) { start } else { 0 };
+    let to = if blanks(&text[end..]) { end } else { text.len() };
+    text[from..to.max(from)].to_owned()
 }
 
 /// Where each line begins.
 fn line_starts(text: &str) -> Vec<usize> {
     std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect()
-}
-
-/// Line and column, from 1, of what follows these bytes.
-fn position(before: &[u8]) -> (u32, u32) {
-    let start = before.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
-    let column = String::from_utf8_lossy(&before[start..]).chars().count() + 1;
-    (newlines(before) + 1, u32::try_from(column).unwrap_or(u32::MAX))
-}
-
-fn newlines(bytes: &[u8]) -> u32 {
-    u32::try_from(bytes.iter().filter(|b| **b == b'\n').count()).unwrap_or(u32::MAX - 1)
 }

@@ -74,9 +74,29 @@ fn of_image(image: &RgbImage, format: ImageFormat) -> Vec<u8> {
     bytes
 }
 
-/// A JPEG with an EXIF block that says `orientation` (1 to 8).
+/// A JPEG of a gradient with an EXIF block that says `orientation` (1 to 8).
 pub(crate) fn jpeg_with_orientation(width: u32, height: u32, orientation: u8) -> Vec<u8> {
-    let jpeg = encoded(width, height, ImageFormat::Jpeg);
+    with_orientation(&encoded(width, height, ImageFormat::Jpeg), orientation)
+}
+
+/// A JPEG that EXIF turns to look like this, and its stored pixels.
+pub(crate) fn turned_jpeg(upright: &RgbImage, orientation: u8) -> (Vec<u8>, RgbImage) {
+    use image::imageops::{flip_horizontal, flip_vertical, rotate90, rotate180, rotate270};
+    // EXIF 2.32, tag 274.
+    let stored = match orientation {
+        2 => flip_horizontal(upright),
+        3 => rotate180(upright),
+        4 => flip_vertical(upright),
+        5 => rotate270(&flip_horizontal(upright)),
+        6 => rotate270(upright),
+        7 => rotate90(&flip_horizontal(upright)),
+        8 => rotate90(upright),
+        _ => upright.clone(),
+    };
+    (with_orientation(&of_image(&stored, ImageFormat::Jpeg), orientation), stored)
+}
+
+fn with_orientation(jpeg: &[u8], orientation: u8) -> Vec<u8> {
     // APP1: "Exif", a big-endian TIFF with one entry: orientation (0x0112), short, one value.
     let mut exif = b"Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".to_vec();
     exif.extend([orientation, 0, 0, 0, 0, 0, 0]);

@@ -46,8 +46,10 @@ pub(super) fn segment<'a>(bytes: &'a [u8], marker: u8, prefix: &[u8]) -> Option<
     }
 }
 
-/// The next marker, its segment's content where it has a segment, and what follows.
-fn next_segment(bytes: &[u8]) -> Option<(u8, Option<&[u8]>, &[u8])> {
+/// A marker, its segment's content where it has a segment, and what follows.
+type Segment<'a> = (u8, Option<&'a [u8]>, &'a [u8]);
+
+fn next_segment(bytes: &[u8]) -> Option<Segment<'_>> {
     let (marker, rest) = next_marker(bytes)?;
     // TEM, RST0..7, a repeated start of image and the end stand alone.
     if matches!(marker, 0x01 | 0xD0..=END_OF_IMAGE) {

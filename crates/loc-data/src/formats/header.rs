@@ -1,0 +1,225 @@
+//! A CSV file's first line: what separates its fields, and which column holds what.
+
+use csv::{ReaderBuilder, StringRecord};
+
+use super::ANOTHER_FILE;
+use super::number::quoted;
+use super::text::ENCODING_HINT;
+use crate::Kind;
+
+/// The tutorial's header.
+pub(crate) const HEADER: &str = "filename,width,height,class_num,xmin,ymin,xmax,ymax";
+
+/// The four edges, in the order of [`BBox`](crate::BBox).
+pub(super) const EDGES: [&str; 4] = ["xmin", "ymin", "xmax", "ymax"];
+
+/// What may separate fields: as the format says, as spreadsheets write it where the comma is the decimal mark, and as
+/// they copy it.
+const DELIMITERS: [u8; 3] = [b',', b';', b'\t'];
+
+/// Most columns that a header may have.
+const MOST_COLUMNS: usize = 1000;
+/// So many lines are tried where the first is no header.
+const LINES_TRIED: usize = 5;
+
+/// Names that other programs give to our columns; for hints alone.
+const ALSO: [(&str, &[&str]); 6] = [
+    (
+        "filename",
+        &[
+            "file",
+            "file_name",
+            "image",
+            "image_id",
+            "image_name",
+            "image_path",
+            "img",
+            "name",
+            "path",
+            "photo",
+        ],
+    ),
+    ("class", &["category", "class_name", "classname", "label", "label_name", "labels", "object", "species"]),
+    ("xmin", &["x1", "x_min", "left", "bbox_x1", "xmin_px"]),
+    ("ymin", &["y1", "y_min", "top", "bbox_y1", "ymin_px"]),
+    ("xmax", &["x2", "x_max", "right", "bbox_x2", "xmax_px"]),
+    ("ymax", &["y2", "y_max", "bottom", "bbox_y2", "ymax_px"]),
+];
+
+/// How a file's rows are to be read.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Header {
+    pub(super) delimiter: u8,
+    /// Bytes before the header: a byte order mark, a line `sep=;`.
+    pub(super) skip: usize,
+    /// Lines before the header.
+    pub(super) lines: u32,
+    /// Fields of a row: the columns up to the last that has a name.
+    pub(super) width: usize,
+    /// Fields that a row may have if those behind `width` are empty or of columns without a name.
+    pub(super) whole: usize,
+    pub(super) columns: Columns,
+}
+
+/// Where the columns stand.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Columns {
+    pub(super) filename: usize,
+    /// Width and height, if there are both.
+    pub(super) size: Option<[usize; 2]>,
+    /// `class`, or else `class_num`.
+    pub(super) class: usize,
+    /// Whether the class is a name (or may be).
+    pub(super) names: bool,
+    pub(super) edges: [usize; 4],
+}
+
+/// Why a first line is no header of annotations.
+#[derive(Debug)]
+pub(super) struct Wrong {
+    pub(super) kind: Kind,
+    pub(super) message: String,
+    pub(super) hint: String,
+}
+
+/// No row is refused for its length: that is a finding, and the reading goes on. CRLF is taken by the reader itself.
+pub(super) fn reader(bytes: &[u8], delimiter: u8) -> csv::Reader<&[u8]> {
+    ReaderBuilder::new().flexible(true).has_headers(false).delimiter(delimiter).from_reader(bytes)
+}
+
+/// Reads the header of a file, of which the first line is enough.
+pub(super) fn of(bytes: &[u8]) -> Result<Header, Wrong> {
+    let mark = if bytes.starts_with("\u{feff}".as_bytes()) { 3 } else { 0 };
+    let (told, line) = separator(&bytes[mark..]);
+    let skip = mark + line;
+    let told: Option<[u8; 1]> = told.map(|delimiter| [delimiter]);
+    let delimiters = told.as_ref().map_or(&DELIMITERS[..], |one| &one[..]);
+    let mut nearest: Option<(usize, Wrong)> = None;
+    for delimiter in delimiters {
+        let names = names(&bytes[skip..], *delimiter)?;
+        match columns(&names, *delimiter) {
+            Ok(columns) => {
+                let width = names.iter().rposition(|name| !name.is_empty()).map_or(0, |last| last + 1);
+                let lines = u32::from(line > 0);
+                return Ok(Header { delimiter: *delimiter, skip, lines, width, whole: names.len(), columns });
+            }
+            // What has most fields is what the file's writer meant.
+            Err(wrong) if nearest.as_ref().is_none_or(|(most, _)| names.len() > *most) => {
+                nearest = Some((names.len(), wrong));
+            }
+            Err(_) => {}
+        }
+    }
+    let Some((_, mut wrong)) = nearest else {
+        let (kind, message) = (Kind::Syntax, "has no header".into());
+        return Err(Wrong { kind, message, hint: format!("it is {HEADER}") });
+    };
+    if let Some(line) = further_down(&bytes[skip..], delimiters) {
+        wrong.hint = format!("line {line} looks like the header: remove what stands above it");
+    }
+    Err(wrong)
+}
+
+/// The line that is a header although it is not the first.
+fn further_down(bytes: &[u8], delimiters: &[u8]) -> Option<usize> {
+    let mut rest = bytes;
+    for line in 2..=LINES_TRIED {
+        let end = rest.iter().position(|b| *b == b'\n')?;
+        rest = &rest[end + 1..];
+        let header = |delimiter: &u8| Some(columns(&names(rest, *delimiter).ok()?, *delimiter).is_ok());
+        if delimiters.iter().any(|delimiter| header(delimiter) == Some(true)) {
+            return Some(line);
+        }
+    }
+    None
+}
+
+/// Excel's line `sep=;`: the separator, and the line's length.
+fn separator(bytes: &[u8]) -> (Option<u8>, usize) {
+    let line = bytes.split_inclusive(|b| *b == b'\n').next().unwrap_or_default();
+    let text = line.trim_ascii_end();
+    let text = text.strip_prefix(b"\"").and_then(|t| t.strip_suffix(b"\"")).unwrap_or(text);
+    match text {
+        [b's' | b'S', b'e' | b'E', b'p' | b'P', b'=', rest @ ..] => match rest {
+            [delimiter] => (Some(*delimiter), line.len()),
+            // A tab was trimmed.
+            [] => (Some(b'\t'), line.len()),
+            _ => (None, 0),
+        },
+        _ => (None, 0),
+    }
+}
+
+/// The columns' names without blanks around them.
+fn names(bytes: &[u8], delimiter: u8) -> Result<Vec<String>, Wrong> {
+    let mut record = StringRecord::new();
+    match reader(bytes, delimiter).read_record(&mut record) {
+        Ok(_) if record.len() > MOST_COLUMNS => Err(Wrong {
+            kind: Kind::Syntax,
+            message: format!("the first line has {} fields, more than {MOST_COLUMNS}", record.len()),
+            hint: ANOTHER_FILE.into(),
+        }),
+        Ok(_) => Ok(record.iter().map(|name| name.trim().to_owned()).collect()),
+        Err(_) => Err(Wrong {
+            kind: Kind::Encoding,
+            message: "the header is not UTF-8".into(),
+            hint: ENCODING_HINT.into(),
+        }),
+    }
+}
+
+/// Where our columns stand; capitals make no difference.
+fn columns(written: &[String], delimiter: u8) -> Result<Columns, Wrong> {
+    let names: Vec<String> = written.iter().map(|name| name.to_lowercase()).collect();
+    let shown = || quoted(&written.join(&char::from(delimiter).to_string()));
+    for name in ["filename", "class", "class_num", "width", "height"].into_iter().chain(EDGES) {
+        if names.iter().filter(|column| *column == name).count() > 1 {
+            let message = format!("the header {} has the column {name} twice", shown());
+            let hint = "remove the one that is wrong".into();
+            return Err(Wrong { kind: Kind::FieldDoubled, message, hint });
+        }
+    }
+    let find = |name: &str| names.iter().position(|column| column == name);
+    let class = find("class").or_else(|| find("class_num"));
+    let mut lacks: Vec<&str> =
+        std::iter::once("filename").chain(EDGES).filter(|name| find(name).is_none()).collect();
+    let (Some(filename), Some(class), true) = (find("filename"), class, lacks.is_empty()) else {
+        if class.is_none() {
+            lacks.push("class");
+        }
+        let message = format!("the header {} has no column {}", shown(), lacks.join(", "));
+        return Err(Wrong { kind: Kind::Syntax, message, hint: hint(&names, &lacks) });
+    };
+    let edges = EDGES.map(|name| find(name).unwrap_or_default());
+    let size = find("width").zip(find("height")).map(|(w, h)| [w, h]);
+    Ok(Columns { filename, size, class, names: find("class").is_some(), edges })
+}
+
+/// What to do about columns that are not there.
+fn hint(names: &[String], lacks: &[&str]) -> String {
+    let numbers = names.iter().filter(|name| name.parse::<f64>().is_ok()).count();
+    if numbers >= 4 {
+        return format!(
+            "the file seems to have no header: put {HEADER} above its first line, in its own order"
+        );
+    }
+    let has = |name: &str| names.iter().any(|column| column == name);
+    let corner = ["x", "xmin", "x1", "left", "bbox_x", "xcenter", "x_center", "cx"].into_iter().any(has);
+    let side = ["w", "width", "bbox_w", "bbox_width", "box_width"].into_iter().any(has);
+    if lacks.contains(&"xmax") && corner && side && !ALSO[4].1.iter().any(|name| has(name)) {
+        return "boxes as x, y, width, height are not read: write xmax = x + width, ymax = y + height".into();
+    }
+    let renamed: Vec<String> = lacks
+        .iter()
+        .filter_map(|lack| {
+            let (_, also) = ALSO.iter().find(|(name, _)| name == lack)?;
+            let name = also.iter().find(|name| has(name))?;
+            Some(format!("`{name}` to `{lack}`"))
+        })
+        .collect();
+    if renamed.is_empty() {
+        format!("a header is {HEADER}, or with `class` for names")
+    } else {
+        format!("rename the columns: {}", renamed.join(", "))
+    }
+}
