@@ -4,7 +4,7 @@ use std::path::Path;
 
 use image::ImageFormat;
 use loc_infer::Limits;
-use loc_infer::preprocess::decode;
+use loc_infer::preprocess::{FileKind, decode};
 use sha2::{Digest, Sha256};
 
 use crate::ImageSize;
@@ -24,7 +24,7 @@ pub(crate) struct Photo {
 impl Photo {
     /// Whether the file's ending stands for another format.
     pub(crate) fn misnamed(&self, path: &Path) -> bool {
-        ImageFormat::from_path(path).is_ok_and(|format| format != self.format)
+        FileKind::of_ending(path).is_some_and(|kind| Some(kind) != FileKind::of_format(self.format))
     }
 }
 
