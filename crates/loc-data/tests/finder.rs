@@ -9,6 +9,7 @@ use common::{Folder, encoded, voc};
 use image::ImageFormat;
 use loc_data::check::{Report, check};
 use loc_data::{Dataset, Kind, ReadOptions, Severity};
+use proptest::prelude::*;
 
 const CAT: &[(&str, [f32; 4])] = &[("cat", [10.0, 12.0, 40.0, 36.0])];
 const HEADER: &str = "filename,width,height,class,xmin,ymin,xmax,ymax";
@@ -506,4 +507,63 @@ fn half_a_set_may_be_without_annotations() {
         lines(&folder, Severity::Warning),
         ["images/b.jpg", "images/phone.heic"].map(|p| format!("{p}: has no annotation, it is left out"))
     );
+}
+
+/// Folders and names that come to each other by every rule.
+const FOLDERS: [&str; 5] = ["", "images/", "left/", "labels/", "masks/"];
+const NAMES: [&str; 10] =
+    ["a.jpg", "A.jpg", "a.JPG", "a.jpeg", "a.png", "a.jpg.jpg", "%61.jpg", "b.jpg", "b.heic", "a"];
+const WRITTEN: [&str; 8] = [
+    "left/a.jpg",
+    "../images/a.jpg",
+    "/elsewhere/a.jpg",
+    "file:a.jpg",
+    "C:\\x\\a.jpg",
+    "gone.jpg",
+    ".",
+    "images",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever names come together: every photo is one sample at most, each annotation has a sample or an error, and
+    /// an annotation of a plain name that no other comes near has its photo.
+    #[test]
+    fn no_two_annotations_share_a_photo(
+        photos in prop::collection::btree_set((0..FOLDERS.len(), 0..NAMES.len()), 1..8),
+        xmls in prop::collection::btree_map(
+            (0..FOLDERS.len(), 0..NAMES.len()), 0..NAMES.len() + WRITTEN.len(), 1..8,
+        ),
+    ) {
+        let folder = Folder::new();
+        let jpeg = encoded(64, 48, ImageFormat::Jpeg);
+        for (i, (at, name)) in photos.iter().enumerate() {
+            let bytes = [&jpeg[..], &[u8::try_from(i).unwrap()]].concat();
+            folder.write(&format!("{}{}", FOLDERS[*at], NAMES[*name]), bytes);
+        }
+        for ((at, name), written) in &xmls {
+            let written = NAMES.iter().chain(&WRITTEN).nth(*written).unwrap();
+            let path = std::path::Path::new(NAMES[*name]).with_extension("xml");
+            folder.write(&format!("{}{}", FOLDERS[*at], path.display()), voc(written, (64, 48), CAT));
+        }
+        let report = report(&folder);
+        let errors = report.errors();
+        prop_assert!(report.samples + errors >= 1, "{:?}", report.findings);
+        let options = ReadOptions { tolerance: loc_data::Tolerance::Any, ..ReadOptions::default() };
+        if let Ok(opened) = Dataset::open_with_findings(folder.path(), &options) {
+            let mut images: Vec<_> = opened.dataset.samples.iter().map(|s| s.image.clone()).collect();
+            prop_assert!(images.iter().all(|image| image.is_file()));
+            let all = images.len();
+            images.sort();
+            images.dedup();
+            prop_assert_eq!(images.len(), all, "two samples of one photo");
+            prop_assert_eq!(all, report.samples);
+            // What was left out has an error.
+            prop_assert!(opened.left_out.photos == 0 || errors > 0);
+            for finding in opened.left_out.findings.iter().chain(&opened.warnings) {
+                prop_assert!(finding.severity == Severity::Warning || opened.left_out.photos > 0, "{}", finding);
+            }
+        }
+    }
 }

@@ -10,7 +10,7 @@ use image::codecs::{jpeg::JpegEncoder, png::PngEncoder};
 use indicatif::{ProgressBar, ProgressDrawTarget};
 use loc_data::cell::guarded;
 use loc_infer::draw::{Mark, draw};
-use loc_infer::preprocess::decode_path;
+use loc_infer::preprocess::{FileKind, decode_path};
 use loc_infer::{Limits, LoadOptions, Localization, Localizer, Source};
 use serde::{Serialize, Serializer};
 
@@ -63,7 +63,7 @@ pub(crate) fn run(args: &PredictArgs, output: &Output) -> Result<Exit> {
     use_threads(args.threads)?;
     let options = LoadOptions::default().allow_nonfinite(args.allow_nonfinite);
     let localizer = Localizer::load_with(&args.model, &options).map_err(nonfinite_hint)?;
-    let photos = expand(&args.sources, output)?;
+    let photos = expand(args, output)?;
     let format =
         args.format.unwrap_or(if output.data_is_seen { RecordFormat::Text } else { RecordFormat::Jsonl });
     let mut saver = args.save.as_deref().map(|dir| Saver::new(dir, args.save_labels)).transpose()?;
@@ -122,12 +122,10 @@ fn nonfinite_hint(error: loc_infer::Error) -> anyhow::Error {
 }
 
 /// The format of a photo's content where its name promises another.
-fn misnamed(path: &Path) -> Option<String> {
-    let named = image::ImageFormat::from_path(path).ok()?;
+fn misnamed(path: &Path) -> Option<&'static str> {
     let mut start = Vec::new();
-    fs_err::File::open(path).ok()?.take(64).read_to_end(&mut start).ok()?;
-    let found = image::guess_format(&start).ok().filter(|found| *found != named)?;
-    Some(format!("{found:?}").to_uppercase())
+    fs_err::File::open(path).ok()?.take(FileKind::START as u64).read_to_end(&mut start).ok()?;
+    FileKind::misnamed(path, &start).map(FileKind::format_name)
 }
 
 /// A path as a source of `predict_batch`.

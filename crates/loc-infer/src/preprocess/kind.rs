@@ -107,7 +107,8 @@ impl FileKind {
     }
 
     /// The name of the format alone: "JPEG".
-    pub(super) fn format_name(&self) -> &'static str {
+    #[must_use]
+    pub fn format_name(&self) -> &'static str {
         self.name().strip_suffix(" photo").unwrap_or(self.name())
     }
 }
