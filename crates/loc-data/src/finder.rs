@@ -3,7 +3,6 @@
 
 mod names;
 
-use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
@@ -375,10 +374,7 @@ fn readable(paths: Vec<&Path>) -> Vec<&Path> {
 
 /// Whether a file without the ending of a photo is one by its content.
 fn is_photo_inside(path: &Path) -> bool {
-    let mut start = Vec::new();
-    let file = fs_err::File::open(path);
-    let read = file.and_then(|file| file.take(FileKind::START as u64).read_to_end(&mut start));
-    read.is_ok() && FileKind::of_content(&start).is_some_and(FileKind::is_photo)
+    FileKind::of_file(path).is_some_and(FileKind::is_photo)
 }
 
 /// What is wrong with a regular file that is no photo.

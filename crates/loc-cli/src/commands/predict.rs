@@ -1,7 +1,6 @@
 //! `loc predict`: photos in, a record each out, in their order.
 
 use std::collections::HashSet;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -79,7 +78,7 @@ pub(crate) fn run(args: &PredictArgs, output: &Output) -> Result<Exit> {
             match result {
                 Ok(found) if found.confidence < args.conf => unsure += 1,
                 Ok(found) => {
-                    if let Some(format) = misnamed(path) {
+                    if let Some(format) = FileKind::misnamed(path).map(FileKind::format_name) {
                         let shown = path.to_string_lossy();
                         output.warn(&format!(
                             "{shown}: is a {format}, whatever its name says: it is read by its content"
@@ -119,13 +118,6 @@ fn nonfinite_hint(error: loc_infer::Error) -> anyhow::Error {
     let refused = error.to_string().contains(" non-finite values");
     let error = anyhow::Error::new(error);
     if refused { anyhow!("{error:#} (hint: `--allow-nonfinite` uses it all the same)") } else { error }
-}
-
-/// The format of a photo's content where its name promises another.
-fn misnamed(path: &Path) -> Option<&'static str> {
-    let mut start = Vec::new();
-    fs_err::File::open(path).ok()?.take(FileKind::START as u64).read_to_end(&mut start).ok()?;
-    FileKind::misnamed(path, &start).map(FileKind::format_name)
 }
 
 /// A path as a source of `predict_batch`.

@@ -2,7 +2,7 @@
 //! a word is said.
 
 use std::collections::HashSet;
-use std::io::{BufRead, Read};
+use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -270,16 +270,9 @@ fn is_hidden(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
 }
 
-/// Whether a regular file without the ending of a known kind is a photo that is read.
+/// Whether a file is a photo that is read, whatever it is called.
 fn is_photo_inside(path: &Path) -> bool {
-    let mut start = Vec::new();
-    // Opening a FIFO may block for ever.
-    if !path.is_file() {
-        return false;
-    }
-    let file = fs_err::File::open(path);
-    let read = file.and_then(|file| file.take(FileKind::START as u64).read_to_end(&mut start));
-    read.is_ok() && FileKind::of_content(&start).is_some_and(FileKind::is_read)
+    FileKind::of_file(path).is_some_and(FileKind::is_read)
 }
 
 /// A path that begins with `~`, as a shell would have read it; in quotes and in lists it does not.
