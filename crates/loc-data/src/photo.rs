@@ -6,7 +6,7 @@ use image::metadata::Orientation;
 use image::{ImageFormat, RgbImage};
 use image_hasher::{HashAlg, HasherConfig};
 use loc_infer::Limits;
-use loc_infer::preprocess::{decode, turned_box, turned_size};
+use loc_infer::preprocess::{FileKind, decode, turned_box, turned_size};
 use sha2::{Digest, Sha256};
 
 use crate::formats::read_limited;
@@ -63,7 +63,7 @@ impl Look {
 impl Photo {
     /// Whether the file's ending stands for another format.
     pub(crate) fn misnamed(&self, path: &Path) -> bool {
-        ImageFormat::from_path(path).is_ok_and(|format| format != self.format)
+        FileKind::of_ending(path).is_some_and(|kind| Some(kind) != FileKind::of_format(self.format))
     }
 
     /// Whether EXIF turns or mirrors the stored pixels.

@@ -194,6 +194,7 @@ at the first.
 Examples:
   loc predict -m best.safetensors photo.jpg
   loc predict -m best.safetensors photos/ --save drawn
+  loc predict -m best.safetensors photos/ --recursive
   find . -name '*.jpg' | loc predict -m best.safetensors - --format csv > boxes.csv"
 )]
 pub(crate) struct PredictArgs {
@@ -204,6 +205,10 @@ pub(crate) struct PredictArgs {
     /// Photos, folders, glob patterns, or - to read a list from standard input
     #[arg(value_name = "SOURCE", required = true)]
     pub(crate) sources: Vec<PathBuf>,
+
+    /// Read the photos in all folders below a folder too
+    #[arg(long)]
+    pub(crate) recursive: bool,
 
     /// Output format [default: text on a terminal, else jsonl]
     #[arg(long, value_enum)]

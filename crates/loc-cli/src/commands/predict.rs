@@ -1,11 +1,11 @@
 //! `loc predict`: photos in, a record each out, in their order.
 
-use std::io::Read;
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
 use indicatif::{ProgressBar, ProgressDrawTarget};
 use loc_data::cell::guarded;
+use loc_infer::preprocess::FileKind;
 use loc_infer::{LoadOptions, Localization, Localizer, Source};
 use serde::{Serialize, Serializer};
 
@@ -56,7 +56,7 @@ pub(crate) fn run(args: &PredictArgs, output: &Output) -> Result<Exit> {
     use_threads(args.threads)?;
     let runs_onnx = cfg!(feature = "onnx") && args.model.extension().is_some_and(|e| e == "onnx");
     let model = if runs_onnx { args.model.clone() } else { model::locate(&args.model)? };
-    let photos = expand(&args.sources, output)?;
+    let photos = expand(args, output)?;
     let inputs = Inputs::default().model(&model).files(&photos);
     let saver = args.save.as_deref().map(|dir| Saver::plan(dir, args, &photos, &inputs)).transpose()?;
     let options = LoadOptions::default().allow_nonfinite(args.allow_nonfinite);
@@ -76,7 +76,7 @@ pub(crate) fn run(args: &PredictArgs, output: &Output) -> Result<Exit> {
             match result {
                 Ok(found) if found.confidence < args.conf => unsure += 1,
                 Ok(found) => {
-                    if let Some(format) = misnamed(path) {
+                    if let Some(format) = FileKind::misnamed(path).map(FileKind::format_name) {
                         let shown = path.to_string_lossy();
                         output.warn(&format!(
                             "{shown}: is a {format}, whatever its name says: it is read by its content"
@@ -116,15 +116,6 @@ fn nonfinite_hint(error: loc_infer::Error) -> anyhow::Error {
     let refused = error.to_string().contains(" non-finite values");
     let error = anyhow::Error::new(error);
     if refused { anyhow!("{error:#} (hint: `--allow-nonfinite` uses it anyway)") } else { error }
-}
-
-/// The format of a photo's content where its name promises another.
-fn misnamed(path: &Path) -> Option<String> {
-    let named = image::ImageFormat::from_path(path).ok()?;
-    let mut start = Vec::new();
-    fs_err::File::open(path).ok()?.take(64).read_to_end(&mut start).ok()?;
-    let found = image::guess_format(&start).ok().filter(|found| *found != named)?;
-    Some(format!("{found:?}").to_uppercase())
 }
 
 /// A path as a source of `predict_batch`.
