@@ -109,12 +109,11 @@ fn five_megabytes_of_wrong_rows_are_refused() {
         }
         csv
     };
-    let cases: [(&dyn Fn(usize) -> String, &str); 5] = [
+    let cases: [(&dyn Fn(usize) -> String, &str); 4] = [
         (&|_| "a.jpg,,,,,\n".into(), "more rows are not read"),
         (&|_| "a\n".into(), "more rows are not read"),
-        (&|_| "a.jpg,c,9,9,0,0\n".into(), "more errors in this file"),
+        (&|i| format!("a.jpg,c,9,9,{i},0\n"), "more errors in this file"),
         (&|i| format!("{i},c,1,1,2,2\n"), "more errors in this file"),
-        (&|i| format!("a.jpg,{i},1,1,2,2\n"), "`a.jpg` has"),
     ];
     for (row, words) in cases {
         write(&desk, "labels.csv", many(row).as_bytes());

@@ -20,7 +20,7 @@ const MOST: usize = 95;
 /// How far beyond the photo's edges a box may reach all the same, in pixels and as a share of the side.
 const ROUNDING: (f32, f32) = (1.5, 0.01);
 /// So many boxes within 0..100, on photos of at least so many pixels a side, are remarkable.
-const PERCENT: (usize, u32) = (5, 250);
+const PERCENT: (usize, u32) = (5, 200);
 
 /// An annotation and, if it is known, the size of the pixels that it is of.
 pub(crate) type Sized<'a> = (&'a Annotation, Option<ImageSize>);

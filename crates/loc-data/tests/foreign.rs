@@ -16,9 +16,13 @@ fn foreign() -> Vec<(Vec<u8>, &'static str)> {
     vec![
         (encoded(8, 8, ImageFormat::Jpeg), "a JPEG photo"),
         (encoded(8, 8, ImageFormat::Png), "a PNG photo"),
-        (zip("images/a.jpg"), "an archive (ZIP)"),
+        (zip("images/a.jpg"), "a ZIP archive"),
         (zip("xl/workbook.xml"), "an Excel workbook"),
         (zip("archive/data.pkl"), "a PyTorch file (.pth)"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12\n".to_vec(),
+            "a Git LFS pointer",
+        ),
         (b"{\"images\": [], \"annotations\": []}".to_vec(), "JSON"),
         (b"[{\"filename\": \"a.jpg\"}]".to_vec(), "JSON"),
         (b"<!DOCTYPE html><html>".to_vec(), "a web page (HTML)"),

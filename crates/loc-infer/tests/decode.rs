@@ -157,7 +157,7 @@ fn what_is_known_and_not_read_is_called_by_its_name() {
         ),
         (
             b"version https://git-lfs.github.com/spec/v1\noid sha256:00",
-            "is a Git LFS pointer, which loc does not read (hint: the photo itself was not downloaded: `git lfs pull`",
+            "is a Git LFS pointer, which loc does not read (hint: the file itself was not downloaded: `git lfs pull`",
         ),
     ] {
         let path = folder.path().join("a.jpg");

@@ -241,6 +241,10 @@ impl Table<'_> {
         let size = self.size(row, record, columns);
         let annotation = self.annotation(photo, row.line);
         annotation.defective |= object.is_none() || size.is_err();
+        if annotation.objects.is_empty() {
+            // Most photos have one: a vector that grows would take room for four.
+            annotation.objects.reserve_exact(1);
+        }
         annotation.objects.extend(object);
         let declared = annotation.size.map(|(size, _)| size);
         match (size, declared) {

@@ -111,7 +111,7 @@ pub(super) static LFS: FileKind = other(
     "a Git LFS pointer",
     &[],
     &[b"version https://git-lfs.github.com/spec/"],
-    "the photo itself was not downloaded: `git lfs pull` gets it",
+    "the file itself was not downloaded: `git lfs pull` gets it",
 );
 
 pub(super) static KINDS: [&FileKind; 28] = [
