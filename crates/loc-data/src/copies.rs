@@ -100,6 +100,7 @@ impl<'a> Known<'a> {
 #[cfg(test)]
 mod tests {
     use image::ImageFormat;
+    use image::metadata::Orientation;
     use proptest::prelude::*;
 
     use super::*;
@@ -107,7 +108,8 @@ mod tests {
 
     fn photo(bits: [u64; 4], digest: u8) -> Photo {
         let size = ImageSize { width: 1, height: 1 };
-        Photo { size, format: ImageFormat::Png, digest: [digest; 32], look: Some(Look(bits)) }
+        let orientation = Orientation::NoTransforms;
+        Photo { size, orientation, format: ImageFormat::Png, digest: [digest; 32], look: Some(Look(bits)) }
     }
 
     proptest! {

@@ -217,7 +217,9 @@ fn every_ending_of_the_decoders_is_read() {
         folder.write(&format!("annotations/{ending}.xml"), voc(&format!("{ending}.{ending}"), (64, 48), CAT));
     }
     let report = report(&folder);
-    assert_eq!((report.samples, report.findings.len()), (7, 0), "{:?}", report.findings);
+    // `.tif` and `.tiff` have the same bytes here.
+    let others = report.findings.iter().filter(|finding| finding.kind != Kind::Copies).count();
+    assert_eq!((report.samples, others), (7, 0), "{:?}", report.findings);
 }
 
 #[test]
