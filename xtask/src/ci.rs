@@ -10,7 +10,7 @@ use clap::Args;
 use crate::command::Call;
 use crate::stages::Stages;
 use crate::workspace::{Workspace, protoc};
-use crate::{check_cuda, pipeline, recipes, test};
+use crate::{check_cuda, faults, fuzz, pipeline, recipes, test};
 
 /// The flags of `cargo xtask ci`.
 #[derive(Args)]
@@ -58,14 +58,19 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         cargo().args(["test", "--release", "--package", "loc-infer", "--no-default-features"]).run()
     });
     if options.no_test {
-        stages.skip("tests");
+        stages.skip("tests", "--no-test");
     } else {
-        test::add_stages(workspace, &mut stages)?;
+        test::add_stages(workspace, &mut stages, &test::Options { strict: true })?;
     }
     if miri(workspace).arg("--version").capture().is_ok() {
-        stages.run("plain kernels under Miri", || miri(workspace).args(MIRI).run());
+        stages.run("plain kernels and threads under Miri", || miri(workspace).args(MIRI).run());
     } else {
-        stages.skip("plain kernels under Miri");
+        stages.skip("plain kernels and threads under Miri", "no nightly toolchain with Miri");
+    }
+    stages.run("faults --quick", || faults::run(workspace, &faults::Options::quick()));
+    match fuzz::missing(workspace) {
+        None => stages.run("readers fuzzed", || fuzz::run(workspace, &fuzz::Options::quick())),
+        Some(missing) => stages.skip("readers fuzzed", missing),
     }
     stages.run("benches, built", || test::build_benches(workspace, &metadata));
     stages.run("pipeline --quick", || pipeline::run(workspace, &pipeline::Options::quick()));
@@ -76,8 +81,10 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     stages.finish()
 }
 
-/// The kernels' tests: without AVX2, which Miri does not claim to have, they are those of the plain twins.
-const MIRI: [&str; 6] = ["test", "--package", "loc-net", "--lib", "--", "kernels::"];
+/// The kernels' tests: without AVX2, which Miri does not claim to have, they are those of the plain twins. And those of
+/// the threads that see each other's stacks, and of the buffers they share.
+const MIRI: [&str; 8] =
+    ["test", "--package", "loc-net", "--lib", "--", "kernels::", "parallel::", "buffers::"];
 
 /// The interpreter that watches every read and write. Tree borrows and leaks are for the thread pool's sake, which keeps
 /// its threads until the end; the rest lets proptest look for its file of old failures.

@@ -17,6 +17,8 @@ pub(crate) struct Call {
     env: Vec<(&'static str, OsString)>,
     input: Option<PathBuf>,
     output: Option<PathBuf>,
+    /// An exit code that is no failure.
+    admitted: Option<i32>,
 }
 
 impl Call {
@@ -29,6 +31,7 @@ impl Call {
             env: Vec::new(),
             input: None,
             output: None,
+            admitted: None,
         }
     }
 
@@ -67,6 +70,12 @@ impl Call {
         self
     }
 
+    /// Takes this exit code for a success, too.
+    pub(crate) fn admit(mut self, code: i32) -> Self {
+        self.admitted = Some(code);
+        self
+    }
+
     /// Program and arguments.
     pub(crate) fn words(&self) -> Vec<OsString> {
         std::iter::once(&self.program).chain(&self.args).cloned().collect()
@@ -100,7 +109,7 @@ impl Call {
     }
 
     fn check(&self, status: std::process::ExitStatus) -> Result<()> {
-        if !status.success() {
+        if !status.success() && (status.code().is_none() || status.code() != self.admitted) {
             bail!("`{self}` failed: {status}");
         }
         Ok(())
@@ -199,6 +208,8 @@ mod tests {
         let workspace = Workspace { root: PathBuf::from(".") };
         let error = Call::new(&workspace, "sh").args(["-c", "exit 3"]).run().unwrap_err();
         assert_eq!(error.to_string(), "`sh -c 'exit 3'` failed: exit status: 3");
+        Call::new(&workspace, "sh").args(["-c", "exit 3"]).admit(3).run().unwrap();
+        assert!(Call::new(&workspace, "sh").args(["-c", "exit 3"]).admit(4).run().is_err());
         let error = Call::new(&workspace, "no-such-program").run().unwrap_err();
         assert!(format!("{error:#}").starts_with("starting `no-such-program`: "), "{error:#}");
     }

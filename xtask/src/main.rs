@@ -8,9 +8,12 @@ mod ci;
 mod command;
 mod dataset;
 mod faults;
+mod fuzz;
 mod peers;
 mod pipeline;
 mod recipes;
+mod skip;
+mod skips;
 mod stages;
 mod test;
 mod workspace;
@@ -39,14 +42,16 @@ enum Task {
     Pipeline(pipeline::Options),
     /// What each recipe says it reaches; with --check, whether it does
     Recipes(recipes::Options),
-    /// Every crate's tests with every feature that needs no GPU
-    Test,
+    /// Every crate's tests with every feature that needs no GPU; says at the end which were skipped, and why
+    Test(test::Options),
     /// What CI runs, cheapest first
     Ci(ci::Options),
     /// Our speed beside PyTorch's, ONNX Runtime's, OpenVINO's, OpenCV's and Rust libraries' on this machine
     Peers(peers::Options),
     /// Kills, full disks and limits, thrown at small trainings: whether anything saved is ever lost
     Faults(faults::Options),
+    /// libFuzzer and the address sanitizer on every reader of foreign bytes; needs the nightly toolchain
+    Fuzz(fuzz::Options),
     /// Type-check the workspace with CUDA on a machine that has none
     CheckCuda,
 }
@@ -91,10 +96,11 @@ fn run(task: Task) -> anyhow::Result<()> {
         }
         Task::Pipeline(options) => pipeline::run(&workspace, &options),
         Task::Recipes(options) => recipes::run(&workspace, &options),
-        Task::Test => test::run(&workspace),
+        Task::Test(options) => test::run(&workspace, &options),
         Task::Ci(options) => ci::run(&workspace, &options),
         Task::Peers(options) => peers::run(&workspace, &options),
         Task::Faults(options) => faults::run(&workspace, &options),
+        Task::Fuzz(options) => fuzz::run(&workspace, &options),
         Task::CheckCuda => check_cuda::run(&workspace),
     }
 }

@@ -13,6 +13,8 @@ pub(crate) struct Stages {
 struct Stage {
     name: String,
     outcome: Outcome,
+    /// Why it was skipped.
+    why: String,
     time: Duration,
 }
 
@@ -32,7 +34,7 @@ impl Stages {
     /// Runs a stage; its error is printed where it happens.
     pub(crate) fn run(&mut self, name: &str, stage: impl FnOnce() -> Result<()>) {
         if self.failed() && !self.keep_going {
-            return self.skip(name);
+            return self.skip(name, "after a failure");
         }
         eprintln!("\n== {name}");
         let start = Instant::now();
@@ -43,12 +45,13 @@ impl Stages {
                 Outcome::Failed
             }
         };
-        self.done.push(Stage { name: name.to_owned(), outcome, time: start.elapsed() });
+        self.done.push(Stage { name: name.to_owned(), outcome, why: String::new(), time: start.elapsed() });
     }
 
-    /// Notes a stage that is not run.
-    pub(crate) fn skip(&mut self, name: &str) {
-        self.done.push(Stage { name: name.to_owned(), outcome: Outcome::Skipped, time: Duration::ZERO });
+    /// Notes a stage that is not run, and why.
+    pub(crate) fn skip(&mut self, name: &str, why: &str) {
+        let (name, why) = (name.to_owned(), why.to_owned());
+        self.done.push(Stage { name, outcome: Outcome::Skipped, why, time: Duration::ZERO });
     }
 
     /// Prints the table and `N passed, N failed`; fails if a stage did.
@@ -72,13 +75,13 @@ impl Stages {
     fn table(&self) -> String {
         let width = self.done.iter().map(|stage| stage.name.len()).max().unwrap_or(0);
         let mut table = String::new();
-        for Stage { name, outcome, time } in &self.done {
-            let outcome = match outcome {
-                Outcome::Passed => "passed",
-                Outcome::Failed => "FAILED",
-                Outcome::Skipped => "skipped",
+        for Stage { name, outcome, why, time } in &self.done {
+            let (outcome, more) = match outcome {
+                Outcome::Passed => ("passed", minutes(*time)),
+                Outcome::Failed => ("FAILED", minutes(*time)),
+                Outcome::Skipped => ("skipped", why.clone()),
             };
-            table += &format!("{name:width$}  {outcome:7}  {}\n", minutes(*time));
+            table += &format!("{name:width$}  {outcome:7}  {more}\n");
         }
         let total = self.done.iter().map(|stage| stage.time).sum();
         table += &format!("{:width$}  {:7}  {}\n", "total", "", minutes(total));
@@ -109,7 +112,10 @@ mod tests {
     #[test]
     fn a_failure_skips_the_rest_unless_told_to_go_on() {
         let table = run_three(false).table();
-        assert!(table.contains("second one  FAILED     0 min 00 s\nthird       skipped"), "{table}");
+        assert!(
+            table.contains("second one  FAILED     0 min 00 s\nthird       skipped  after a failure\n"),
+            "{table}"
+        );
         assert!(table.ends_with("\n1 passed, 1 failed, 1 skipped\n"), "{table}");
         assert!(run_three(true).table().ends_with("\n2 passed, 1 failed\n"));
     }

@@ -4,28 +4,41 @@
 //! several times over. Cargo names the crate whose test failed.
 
 use anyhow::Result;
+use clap::Args;
 
 use crate::command::Call;
+use crate::skips::Skips;
 use crate::stages::Stages;
 use crate::workspace::{Metadata, Package, Workspace, protoc};
 
 /// Features that need a GPU's toolkit to build.
 const NEEDS_GPU: &[&str] = &["cuda"];
 
+/// The flags of `cargo xtask test`.
+#[derive(Args, Debug, Clone, Copy, Default)]
+pub(crate) struct Options {
+    /// Fail, too, if a test was skipped for a reason that does not hold on this machine
+    #[arg(long)]
+    pub(crate) strict: bool,
+}
+
 /// Runs them all, even past a failure.
-pub(crate) fn run(workspace: &Workspace) -> Result<()> {
+pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let mut stages = Stages::new(true);
-    add_stages(workspace, &mut stages)?;
+    add_stages(workspace, &mut stages, options)?;
     stages.finish()
 }
 
-/// Adds the stage.
-pub(crate) fn add_stages(workspace: &Workspace, stages: &mut Stages) -> Result<()> {
+/// Adds the stages: the tests, and what they skipped.
+pub(crate) fn add_stages(workspace: &Workspace, stages: &mut Stages, options: &Options) -> Result<()> {
     let (protoc, features) = (protoc()?, workspace_features(&workspace.metadata()?));
+    let skips = Skips::begin(workspace)?;
     stages.run("tests", || {
-        let call = Call::cargo(workspace).env("PROTOC", &protoc);
+        let (name, file) = skips.variable();
+        let call = Call::cargo(workspace).env("PROTOC", &protoc).env(name, file);
         call.args(["test", "--release", "--workspace", "--no-fail-fast"]).args(&features).run()
     });
+    stages.run("skipped tests", || skips.finish(workspace, options.strict));
     Ok(())
 }
 

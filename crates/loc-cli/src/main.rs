@@ -2,24 +2,27 @@
 
 mod args;
 mod commands;
+mod habits;
 mod output;
+mod outputs;
 mod signals;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
 
 use args::{Cli, Command, DataCommand, WeightsCommand};
-use output::{Exit, Output};
+use habits::Advice;
+use output::{Exit, Output, Usage};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match parse() {
         Ok(cli) => cli,
-        Err(error) => return usage(&error),
+        Err(code) => return code,
     };
     let output = Output::new(cli.color);
     if let Err(error) = signals::survive_file_limits() {
@@ -58,17 +61,32 @@ fn main() -> ExitCode {
     }
 }
 
-/// A usage error; `epochs=50` is answered with the flag it stands for.
-fn usage(error: &clap::Error) -> ExitCode {
-    let shown = error.print();
-    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
-        return if shown.is_ok() { Exit::Ok.code() } else { Exit::Failed.code() };
+/// The command line as it was meant to be written: what clap takes, unless it is another tool's.
+fn parse() -> Result<Cli, ExitCode> {
+    let args: Vec<String> =
+        std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect();
+    let mut root = Cli::command();
+    root.build();
+    let advice = habits::advise(&args, &root);
+    let hint = |advice: &Advice| {
+        for hint in &advice.hints {
+            Output::hint(hint);
+        }
+    };
+    match (Cli::try_parse(), advice) {
+        (Ok(cli), None) => Ok(cli),
+        (Ok(cli), Some(advice)) => {
+            Output::new(cli.color).error(&Usage(advice.reason.clone()).into());
+            hint(&advice);
+            Err(Exit::Usage.code())
+        }
+        (Err(error), advice) => {
+            let shown = error.print();
+            if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+                return Err(if shown.is_ok() { Exit::Ok.code() } else { Exit::Failed.code() });
+            }
+            advice.iter().for_each(hint);
+            Err(Exit::Usage.code())
+        }
     }
-    if let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg)
-        && let Some((key, value)) = argument.split_once('=')
-        && !key.starts_with('-')
-    {
-        Output::plain(&format!("hint: did you mean `--{} {value}`?", key.replace('_', "-")));
-    }
-    Exit::Usage.code()
 }

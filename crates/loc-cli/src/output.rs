@@ -6,6 +6,8 @@ use std::process::ExitCode;
 
 use clap::ValueEnum;
 
+use crate::outputs::Target;
+
 /// When to colour what goes to the terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Color {
@@ -50,7 +52,10 @@ impl Exit {
     pub(crate) fn of(error: &anyhow::Error) -> Self {
         let usage = error.is::<Usage>()
             || error.downcast_ref::<loc_train::TrainError>().is_some_and(loc_train::TrainError::is_usage)
-            || matches!(error.downcast_ref(), Some(loc_data::DataError::Argument { .. }));
+            || matches!(
+                error.downcast_ref(),
+                Some(loc_data::DataError::Argument { .. } | loc_data::DataError::NotEmpty(_))
+            );
         if usage { Self::Usage } else { Self::Failed }
     }
 }
@@ -105,6 +110,11 @@ impl Output {
         out.write_all(b"\n")
     }
 
+    /// The path of a file that was written; of a pipe or a device nothing, for what it was given may be read from stdout.
+    pub(crate) fn made(&self, target: &Target) -> io::Result<()> {
+        target.made().map_or(Ok(()), |path| self.data(&path))
+    }
+
     /// A record as one line of JSON.
     pub(crate) fn json(&self, value: &impl serde::Serialize) -> anyhow::Result<()> {
         Ok(self.data(&serde_json::to_string(value)?)?)
@@ -131,6 +141,11 @@ impl Output {
         } else {
             Self::plain(&format!("{label}: {text}"));
         }
+    }
+
+    /// What to do instead, where an error has been shown.
+    pub(crate) fn hint(text: &str) {
+        Self::plain(&format!("hint: {}", escape(text)));
     }
 
     /// A line to stderr; a closed stderr is nobody's loss.

@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
 mod common;
+#[path = "../../../xtask/src/skip.rs"]
+mod skip;
 
 use common::{Desk, model_file, model_parts};
 use fs_err as fs;
@@ -22,7 +24,12 @@ const READERS: [&[&str]; 5] = [
 /// Each command refuses the file, with these words.
 #[track_caller]
 fn refused(desk: &Desk, model: &str, words: &[&str]) {
-    for reader in READERS {
+    refused_by(&READERS, desk, model, words);
+}
+
+#[track_caller]
+fn refused_by(readers: &[&[&str]], desk: &Desk, model: &str, words: &[&str]) {
+    for reader in readers {
         let args: Vec<&str> = reader.iter().map(|arg| if *arg == "MODEL" { model } else { arg }).collect();
         let ran = desk.fails(&args, 1, words);
         assert!(ran.stderr.contains(model) && ran.stderr.contains("hint: "), "{args:?}: {}", ran.stderr);
@@ -52,7 +59,11 @@ fn damaged_files_are_refused_by_every_command() {
     let mut other = whole.clone();
     other[cut..cut + 5].copy_from_slice(b"\"F64\"");
     write(&other);
-    refused(&desk, "m.safetensors", &["tensor `", "is F64 where F32 is needed"]);
+    // Weights to begin with may be of another type: there it is the size that is wrong.
+    let (init, readers) = READERS.split_last().unwrap();
+    for (readers, words) in [(readers, "is F64 where F32 is needed"), (&[*init][..], "the header gives it")] {
+        refused_by(readers, &desk, "m.safetensors", &["tensor `", words]);
+    }
 }
 
 /// Row 10.
@@ -177,13 +188,13 @@ fn paths_that_are_no_file_are_errors_with_their_reason() {
         assert!(made.unwrap().success());
         refused(&desk, "pipe.safetensors", &["is no regular file"]);
         refused(&desk, "/dev/zero", &["is no regular file"]);
-        // Root may read everything.
         use std::os::unix::fs::PermissionsExt;
         fs::write(desk.path("secret.safetensors"), model_file(&["box", "disc", "star"], 1)).unwrap();
         fs::set_permissions(desk.path("secret.safetensors"), std::fs::Permissions::from_mode(0o000)).unwrap();
-        if fs::File::open(desk.path("secret.safetensors")).is_err() {
-            refused(&desk, "secret.safetensors", &["ermission denied"]);
+        if fs::File::open(desk.path("secret.safetensors")).is_ok() {
+            return skip::say(skip::Reason::Root, "root may read what is forbidden");
         }
+        refused(&desk, "secret.safetensors", &["ermission denied"]);
     }
 }
 

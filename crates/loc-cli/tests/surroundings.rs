@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
 mod common;
+#[path = "../../../xtask/src/skip.rs"]
+mod skip;
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
@@ -61,8 +63,7 @@ fn a_disk_that_is_full_while_saving_keeps_the_old_checkpoint() {
     };
     // The first save fits (two files of 1.7 MB, and a state of 6.7), the second does not.
     if !mount("size=16m") {
-        println!("skipped: a small disk of one's own needs root");
-        return;
+        return skip::say(skip::Reason::Mount, "a small disk of one's own cannot be mounted");
     }
     let ran = desk.run(&[&TRAIN[..], &["--exist-ok"]].concat());
     let unmounted = std::panic::catch_unwind(|| {
@@ -113,7 +114,7 @@ fn a_folder_that_cannot_be_written_is_an_error_at_the_start() {
 #[test]
 fn a_batch_that_cannot_fit_is_refused_before_it_is_allocated() {
     if !Path::new("/proc/self/limits").is_file() {
-        return;
+        return skip::say(skip::Reason::Proc, "the limits of a process are not in /proc");
     }
     let desk = Desk::new();
     desk.shapes(40);
@@ -219,8 +220,7 @@ fn without_a_terminal_or_in_a_strange_one_progress_is_plain_lines() {
         command.args(["-qec", &call, "/dev/null"]).current_dir(desk.path("")).stdin(Stdio::null());
         command.env("LC_ALL", locale).env("TERM", "xterm").env("COLUMNS", "1").env("NO_COLOR", "1");
         let Ok(output) = command.output() else {
-            println!("skipped: there is no `script` to make a terminal");
-            return;
+            return skip::say(skip::Reason::Program("script"), "there is no `script` to make a terminal");
         };
         let ran = Ran::of(output);
         assert_eq!(ran.code, 0, "{locale}: {ran:?}");

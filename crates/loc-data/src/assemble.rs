@@ -6,6 +6,7 @@ mod compare;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
+use loc_infer::preprocess::FileKind;
 use rayon::prelude::*;
 
 use crate::bounded::Findings;
@@ -16,7 +17,7 @@ use crate::formats::{self, Annotation, Annotations, Object, text};
 use crate::group::Grouping;
 use crate::photo::{self, Photo};
 use crate::split::Part;
-use crate::tree::{PHOTO_FOLDERS, Tree, name_of, stem_of, tidy};
+use crate::tree::{Tree, name_of, photo_folders_beside};
 use crate::units::{Sized, judge};
 use crate::{BBox, DataError, Finding, Format, Kind, Objects, ReadOptions, Sample};
 
@@ -41,12 +42,13 @@ pub(crate) struct Reading {
     pub(crate) photos: Vec<(PathBuf, Photo)>,
 }
 
-/// Reads a folder or a CSV file, and decodes every photo that an annotation names.
+/// Reads a folder or a CSV file, and decodes every photo that an annotation names; with `look` it also sees what each
+/// looks like.
 ///
 /// # Errors
 ///
 /// [`DataError::NoDataSet`] if there is nothing to read, [`DataError::Argument`] for unusable options.
-pub(crate) fn read(path: &Path, options: &ReadOptions) -> Result<Reading, DataError> {
+pub(crate) fn read(path: &Path, options: &ReadOptions, look: bool) -> Result<Reading, DataError> {
     let no_data = |reason: &str| DataError::NoDataSet { path: path.to_owned(), reason: reason.to_owned() };
     let grouping = Grouping::new(options.group_by.as_deref())?;
     let encoding = options.encoding.as_deref().map(text::given).transpose()?;
@@ -83,14 +85,14 @@ pub(crate) fn read(path: &Path, options: &ReadOptions) -> Result<Reading, DataEr
     }
     let mut findings = Findings::default();
     findings.extend(std::mem::take(&mut tree.findings));
-    if tree.photos.is_empty() {
-        let finding = Finding::error(Kind::PhotoMissing, path, None, "no photo found");
-        findings.push(finding.hint("photos end in .jpg, .png or .bmp"));
-    }
     let mut assembly =
         Assembly { tree: &tree, options, findings, spoiled: HashSet::new(), missing: 0, left_out: 0 };
     let found = assembly.find_photos(&annotations.photos);
-    let photos: Vec<Result<Photo, String>> = found.par_iter().map(|(path, _)| photo::examine(path)).collect();
+    if found.is_empty() && (tree.readable() == 0 || !annotations.photos.is_empty()) {
+        assembly.findings.push(no_photos(&tree, path));
+    }
+    let photos: Vec<Result<Photo, String>> =
+        found.par_iter().map(|(path, _)| photo::examine(path, look)).collect();
     let (mut samples, classes) = assembly.samples(&annotations, &found, &photos, format)?;
     if whole_folder {
         assembly.unannotated(&annotations, &found);
@@ -100,7 +102,7 @@ pub(crate) fn read(path: &Path, options: &ReadOptions) -> Result<Reading, DataEr
     let unusable = named - samples.len() - assembly.left_out;
     findings.extend(annotations.findings);
     findings.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
-    name(&mut samples, &tree.root);
+    name(&mut samples, &tree);
     samples.sort_by(|a, b| a.file.cmp(&b.file));
     let paths = found.into_iter().map(|(path, _)| path);
     let photos: Vec<(PathBuf, Photo)> =
@@ -111,32 +113,59 @@ pub(crate) fn read(path: &Path, options: &ReadOptions) -> Result<Reading, DataEr
     Ok(Reading { root, format, classes, samples, findings, named, unusable, incomplete, photos })
 }
 
+/// What to say where no annotation has a photo.
+fn no_photos(tree: &Tree, path: &Path) -> Finding {
+    if tree.readable() > 0 {
+        let message = format!("no annotation has a photo, among {}", tree.describe());
+        let hint = "do the annotations belong to these photos?";
+        return Finding::error(Kind::PhotoMissing, path, None, message).hint(hint);
+    }
+    let others = tree.other_files();
+    let only = if others.total() > 0 { format!(", only {others}") } else { String::new() };
+    let finding = Finding::error(Kind::PhotoMissing, path, None, format!("no photo found{only}"));
+    let beside = photo_folders_beside(&tree.root).into_iter().next();
+    match (others.hint(), beside) {
+        (Some(hint), _) => finding.hint(hint),
+        (None, Some(beside)) => {
+            finding.hint(format!("{} lies beside it: name the folder that holds both", beside.display()))
+        }
+        (None, None) => {
+            let endings: Vec<String> = FileKind::read_endings().map(|ending| format!(".{ending}")).collect();
+            finding.hint(format!("photos end in {}", endings.join(", ")))
+        }
+    }
+}
+
 /// Names each sample after its photo's file, or, where another photo of the set has that name, by the path below the
 /// root; and says which part of a split the folder stands for.
-fn name(samples: &mut [Sample], root: &Path) {
+fn name(samples: &mut [Sample], tree: &Tree) {
     let mut times: HashMap<String, usize> = HashMap::new();
     for sample in &*samples {
         *times.entry(name_of(&sample.image).to_owned()).or_default() += 1;
     }
-    let root = tidy(root);
     for sample in samples {
-        let below = sample.image.strip_prefix(&root).unwrap_or(&sample.image);
-        let below: Vec<String> = below.iter().map(|part| part.to_string_lossy().into_owned()).collect();
-        let folders = below.split_last().map_or(&[][..], |(_, folders)| folders);
-        sample.part = folders.iter().find_map(|folder| Part::of_folder(folder));
         let name = name_of(&sample.image);
-        sample.file = if times[name] == 1 { name.to_owned() } else { below.join("/") };
+        let once = times[name] == 1;
+        // Of a photo outside the root, the folders above it say nothing.
+        let Some(below) = tree.below(&sample.image) else {
+            sample.file = if once { name.to_owned() } else { sample.image.to_string_lossy().into_owned() };
+            continue;
+        };
+        let parts: Vec<String> = below.iter().map(|part| part.to_string_lossy().into_owned()).collect();
+        let folders = parts.split_last().map_or(&[][..], |(_, folders)| folders);
+        sample.part = folders.iter().find_map(|folder| Part::of_folder(folder));
+        sample.file = if once { name.to_owned() } else { parts.join("/") };
     }
 }
 
-struct Assembly<'a> {
-    tree: &'a Tree,
+pub(crate) struct Assembly<'a> {
+    pub(crate) tree: &'a Tree,
     options: &'a ReadOptions,
-    findings: Findings,
+    pub(crate) findings: Findings,
     /// Photos that an error names which is not about their one annotation.
-    spoiled: HashSet<PathBuf>,
+    pub(crate) spoiled: HashSet<PathBuf>,
     /// Annotations whose photo is not there.
-    missing: usize,
+    pub(crate) missing: usize,
     /// Photos left out by choice, without an error.
     left_out: usize,
 }
@@ -198,39 +227,6 @@ impl Assembly<'_> {
         Ok((samples.into_iter().map(|(sample, _)| sample).collect(), classes.names))
     }
 
-    /// The photo of each annotation; annotations whose photo is missing or taken become findings.
-    fn find_photos<'b>(&mut self, annotations: &'b [Annotation]) -> Vec<(PathBuf, &'b Annotation)> {
-        let mut found = Vec::new();
-        let mut taken: HashMap<PathBuf, &Path> = HashMap::new();
-        for annotation in annotations {
-            let name = quoted(&annotation.photo);
-            match self.tree.find(&annotation.source, &annotation.photo) {
-                Ok(path) => {
-                    if let Some(first) = taken.get(&path) {
-                        let message = if *first == annotation.source {
-                            format!("the photo {name} is annotated under two names")
-                        } else {
-                            format!("the photo {name} is annotated in {} too", first.display())
-                        };
-                        let hint = Some("keep one of them".into());
-                        self.error_at(Kind::PhotoDoubled, annotation, annotation.line, message, hint);
-                        // Nobody knows which of the two is right.
-                        self.spoiled.insert(path);
-                    } else {
-                        taken.insert(path.clone(), &annotation.source);
-                        found.push((path, annotation));
-                    }
-                }
-                Err((why, hint)) => {
-                    self.missing += 1;
-                    let message = format!("the photo {name} {why}");
-                    self.error_at(Kind::PhotoMissing, annotation, annotation.line, message, hint);
-                }
-            }
-        }
-        found
-    }
-
     /// The one object that the photo contributes.
     fn choose<'b>(
         &mut self,
@@ -266,26 +262,6 @@ impl Assembly<'_> {
         boxes.into_iter().reduce(|best, next| if next.1.area() > best.1.area() { next } else { best })
     }
 
-    /// Photos that no annotation names, in the folders where photos are.
-    fn unannotated(&mut self, annotations: &Annotations, found: &[(PathBuf, &Annotation)]) {
-        let photos: HashSet<&Path> = found.iter().map(|(path, _)| path.as_path()).collect();
-        let folders: HashSet<Option<&Path>> = photos.iter().map(|p| p.parent()).collect();
-        let root = tidy(&self.tree.root);
-        let of_photos = |path: &Path| {
-            let below = path.strip_prefix(&root).ok().and_then(Path::parent).unwrap_or(Path::new(""));
-            folders.contains(&path.parent())
-                || below.iter().any(|part| PHOTO_FOLDERS.iter().any(|name| part == *name))
-        };
-        let broken: HashSet<&str> = annotations.broken.iter().map(|p| stem_of(p)).collect();
-        for path in &self.tree.photos {
-            if !photos.contains(path.as_path()) && !broken.contains(stem_of(path)) && of_photos(path) {
-                let finding =
-                    Finding::warning(Kind::PhotoUnannotated, path, None, "has no annotation, it is left out");
-                self.findings.push(finding);
-            }
-        }
-    }
-
     /// Drops classes that no sample has (with a list given: warns and keeps them).
     fn used_classes(&mut self, classes: &mut Classes, samples: &mut [(Sample, &Object)]) {
         let mut used = vec![false; classes.names.len()];
@@ -307,7 +283,7 @@ impl Assembly<'_> {
         }
     }
 
-    fn error_at(
+    pub(crate) fn error_at(
         &mut self,
         kind: Kind,
         annotation: &Annotation,

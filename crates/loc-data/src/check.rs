@@ -1,11 +1,12 @@
 //! Everything that is wrong with a data set, or worth knowing: found in one go, each with its file and line.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Serialize;
 
 use crate::assemble::{Reading, read};
-use crate::{DataError, Dataset, Finding, Format, ReadOptions, Severity, split};
+use crate::{DataError, Dataset, Finding, Format, Kind, ReadOptions, Severity, copies, split};
 
 /// What [`check`] found.
 #[derive(Debug, Clone, Serialize)]
@@ -31,6 +32,16 @@ impl Report {
         self.findings.iter().filter(|f| f.severity == Severity::Error).count()
     }
 
+    /// How many findings there are of each kind.
+    #[must_use]
+    pub fn kinds(&self) -> BTreeMap<Kind, usize> {
+        let mut kinds = BTreeMap::new();
+        for finding in &self.findings {
+            *kinds.entry(finding.kind).or_default() += 1;
+        }
+        kinds
+    }
+
     /// Number of the other findings.
     #[must_use]
     pub fn warnings(&self) -> usize {
@@ -45,13 +56,16 @@ impl Report {
 /// [`DataError`] only where there is nothing to report on: the path does not exist, holds no annotations, or the
 /// options are unusable.
 pub fn check(path: &Path, options: &ReadOptions, split_file: Option<&Path>) -> Result<Report, DataError> {
-    let Reading { root, format, classes, samples, mut findings, photos, .. } = read(path, options)?;
+    let Reading { root, format, classes, samples, mut findings, photos, .. } = read(path, options, true)?;
     let dataset = Dataset { root, classes, samples };
     let split = match split_file {
         Some(file) => Some(split::read_csv(file, &dataset)?),
         None => split::by_folder(&dataset),
     };
-    findings.extend(split.iter().flat_map(|split| split::torn(&dataset, split)));
+    findings.extend(match &split {
+        Some(split) => copies::torn(&dataset, split, &photos),
+        None => copies::all(&dataset, &photos),
+    });
     findings.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
     Ok(Report {
         root: dataset.root.to_string_lossy().into_owned(),

@@ -1,7 +1,7 @@
 //! Class names: the list in its order, and the index of each label. Names are compared exactly; a name that is
 //! nearly another is an error that says so, for a class of its own by a slip of the pen is learnt in earnest.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::DataError;
 use crate::formats::Label;
@@ -9,6 +9,11 @@ use crate::formats::number::quoted;
 
 /// Most class names that a message lists.
 const LISTED: usize = 20;
+/// Most classes that are taken without a list of them: more are no classes but names of something else.
+const MOST: usize = 10_000;
+/// Most pairs of a label and a name that are compared to suggest one: a few unknown labels get a suggestion, a column of
+/// other things does not.
+const COMPARED: usize = 100_000;
 
 /// The classes of a data set, and how labels become indices.
 #[derive(Debug)]
@@ -26,7 +31,8 @@ impl Classes {
     ///
     /// # Errors
     ///
-    /// [`DataError::Argument`] if the given list is empty or names a class twice or not at all.
+    /// [`DataError::Argument`] if the given list is empty or names a class twice or not at all, [`DataError::Classes`]
+    /// if without a list there are so many that they cannot be classes.
     pub(crate) fn settle<'a>(
         labels: impl Iterator<Item = &'a Label>,
         given: Option<&[String]>,
@@ -35,8 +41,10 @@ impl Classes {
         for label in labels {
             *counts.entry(label.clone()).or_default() += 1;
         }
-        if let Some(names) = given {
-            check_given(names)?;
+        let given = given.map(class_list).transpose()?;
+        let given = given.as_deref();
+        if given.is_none() {
+            check_found(&counts)?;
         }
         // Numbers, unless a single label is none.
         let numbers: Option<BTreeMap<u32, Vec<&Label>>> =
@@ -44,8 +52,9 @@ impl Classes {
                 map.entry(number(l)?).or_insert_with(Vec::new).push(l);
                 Some(map)
             });
+        let known: HashSet<&str> = given.into_iter().flatten().map(String::as_str).collect();
         Ok(match (numbers, given) {
-            (_, Some(names)) if counts.keys().all(|l| names.contains(&l.to_string())) => {
+            (_, Some(names)) if counts.keys().all(|l| known.contains(&*l.to_string())) => {
                 Self::listed(&counts, names)
             }
             (Some(numbers), given) if !numbers.is_empty() => Self::numbered(&numbers, given),
@@ -70,7 +79,12 @@ impl Classes {
     /// Keeps only the classes that are used; the order stays.
     pub(crate) fn keep(&mut self, used: &[bool]) {
         let kept = |i: &usize| used.get(*i).copied().unwrap_or(false);
-        let moved: Vec<usize> = (0..self.names.len()).map(|i| (0..i).filter(kept).count()).collect();
+        let mut before = 0;
+        let place = |i| {
+            before += usize::from(kept(&i));
+            before - usize::from(kept(&i))
+        };
+        let moved: Vec<usize> = (0..self.names.len()).map(place).collect();
         self.index.retain(|_, i| kept(i));
         for index in self.index.values_mut() {
             *index = moved[*index];
@@ -104,13 +118,18 @@ impl Classes {
 
     fn listed(counts: &BTreeMap<Label, usize>, names: &[String]) -> Self {
         let mut classes = Self { names: names.to_vec(), index: BTreeMap::new(), wrong: BTreeMap::new() };
+        let places: HashMap<&str, usize> =
+            names.iter().enumerate().map(|(place, name)| (name.as_str(), place)).collect();
+        let (all, mut left) = (listed(names), COMPARED);
         for label in counts.keys() {
             let text = label.to_string();
-            match names.iter().position(|name| *name == text) {
-                Some(index) => drop(classes.index.insert(label.clone(), index)),
+            match places.get(text.as_str()) {
+                Some(index) => drop(classes.index.insert(label.clone(), *index)),
                 None => {
-                    let message = format!("unknown class {}, known are {}", quoted(&text), listed(names));
-                    let hint = nearest(&text, names).map_or_else(
+                    let message = format!("unknown class {}, known are {all}", quoted(&text));
+                    let compared = if left < names.len() { &[] } else { names };
+                    left = left.saturating_sub(names.len());
+                    let hint = nearest(&text, compared).map_or_else(
                         || "add it to the list (`--classes`), or correct the annotation".to_owned(),
                         |name| format!("did you mean `{name}`?"),
                     );
@@ -169,22 +188,32 @@ fn number(label: &Label) -> Option<u32> {
     }
 }
 
-fn check_given(names: &[String]) -> Result<(), DataError> {
-    let fail = |value: &str, range: &str| {
-        Err(DataError::Argument { what: "list of classes", value: quoted(value), range: range.to_owned() })
-    };
-    if names.is_empty() {
-        return fail("", "at least one class is needed");
+/// A list of class names as somebody gave it, `cat, dog`: without the blanks around each.
+///
+/// # Errors
+///
+/// [`DataError::Argument`] if it is empty or names a class twice or not at all: the rule of model files, which hold it.
+pub fn class_list(given: &[String]) -> Result<Vec<String>, DataError> {
+    let names: Vec<String> = given.iter().map(|name| name.trim().to_owned()).collect();
+    match loc_infer::wrong_classes(&names) {
+        None => Ok(names),
+        Some(reason) => Err(DataError::Argument {
+            what: "list of classes",
+            value: quoted(&given.join(",")),
+            range: format!("{reason} (hint: names that differ, with commas between them: cat,dog)"),
+        }),
     }
-    for (i, name) in names.iter().enumerate() {
-        if name.trim().is_empty() {
-            return fail(&names.join(","), "a class has no name");
-        }
-        if names[..i].contains(name) {
-            return fail(&names.join(","), "a class stands in it twice");
-        }
+}
+
+/// Refuses what cannot be classes: very many, or hardly two objects of each, as where a column of names or numbers of
+/// something else is taken for theirs.
+fn check_found(counts: &BTreeMap<Label, usize>) -> Result<(), DataError> {
+    let (classes, objects) = (counts.len(), counts.values().sum::<usize>());
+    if classes <= LISTED || classes <= MOST && 2 * classes <= objects {
+        return Ok(());
     }
-    Ok(())
+    let examples: Vec<String> = counts.keys().take(3).map(|label| quoted(&label.to_string())).collect();
+    Err(DataError::Classes { classes, objects, examples: examples.join(", ") })
 }
 
 /// Two names with the same fold differ only in case, blanks at the ends, `_` and `-`.
@@ -330,11 +359,57 @@ mod tests {
     }
 
     #[test]
+    fn a_column_of_something_else_is_no_class_column() {
+        let ids = |n: u32| (0..n).map(|i| Label::Name(format!("img-{i:06}"))).collect::<Vec<_>>();
+        let message = |labels: &[Label]| match Classes::settle(labels.iter(), None) {
+            Err(error) => error.to_string(),
+            Ok(_) => "taken".into(),
+        };
+        let text = message(&ids(100_000));
+        for part in [
+            "100000 different classes in 100000 objects: `img-000000`, `img-000001`",
+            "is this the class column?",
+        ] {
+            assert!(text.contains(part), "no {part:?} in {text}");
+        }
+        assert!(message(&numbers(&(0..30).collect::<Vec<_>>())).contains("30 different classes"));
+        // Few may each stand there once; many, twice.
+        assert_eq!(message(&ids(20)), "taken");
+        assert_eq!(message(&[ids(21), ids(21)].concat()), "taken");
+        assert!(message(&[ids(10_001), ids(10_001)].concat()).contains("10001 different classes"));
+    }
+
+    /// Sizes at which a step for each pair of labels would take minutes.
+    #[test]
+    fn a_hundred_thousand_labels_are_settled_at_once() {
+        let names: Vec<String> = (0..100_000).map(|i| format!("breed {i:06}")).collect();
+        let labels: Vec<Label> = names.iter().map(|n| Label::Name(n.clone())).collect();
+        let mut classes = Classes::settle(labels.iter(), Some(&names)).unwrap();
+        assert_eq!(classes.index(&labels[77_777]), Ok(77_777));
+        let used: Vec<bool> = (0..names.len()).map(|i| i % 2 == 1).collect();
+        classes.keep(&used);
+        assert_eq!((classes.names.len(), classes.index(&labels[77_777])), (50_000, Ok(38_888)));
+        // Not one of them is known: the first get a suggestion.
+        let unknown: Vec<Label> = (0..100_000).map(|i| Label::Name(format!("breed {i:06}x"))).collect();
+        let classes = Classes::settle(unknown.iter(), Some(&names[..1000])).unwrap();
+        let hint = |label| classes.index(label).unwrap_err().1.unwrap();
+        assert_eq!(hint(&unknown[5]), "did you mean `breed 000005`?");
+        assert!(hint(&unknown[99_999]).contains("--classes"));
+    }
+
+    #[test]
     fn bad_lists_are_refused() {
-        for list in [vec![], vec!["a", "a"], vec!["a", " "]] {
+        for list in [vec![], vec!["a", "a"], vec!["a", " "], vec![""], vec!["a", " a"]] {
             let list: Vec<String> = list.into_iter().map(str::to_owned).collect();
             assert!(Classes::settle([].iter(), Some(&list)).is_err(), "{list:?}");
         }
+    }
+
+    #[test]
+    fn blanks_around_listed_names_are_no_part_of_them() {
+        assert_eq!(settle(&names(&["dog", "cat"]), Some(&["cat", " dog\t"])).names, ["cat", "dog"]);
+        assert_eq!(resolved(&names(&["dog"]), Some(&["cat", " dog"])), ["dog"]);
+        assert_eq!(resolved(&numbers(&[0, 1]), Some(&["cat", " dog"])), ["cat", "dog"]);
     }
 
     #[test]

@@ -186,7 +186,7 @@ impl Dataset {
     /// As [`Dataset::open`].
     pub fn open_with_findings(path: &Path, options: &ReadOptions) -> Result<Opened, DataError> {
         let Reading { root, classes, samples, findings, named, unusable, incomplete, .. } =
-            read(path, options)?;
+            read(path, options, false)?;
         let (errors, warnings): (Vec<_>, Vec<_>) =
             findings.into_iter().partition(|f| f.severity == Severity::Error);
         let admitted = options.tolerance.admits(unusable, named)

@@ -44,6 +44,19 @@ pub enum DataError {
         /// What is wrong with each.
         findings: Vec<Finding>,
     },
+    /// There are so many classes that something else is taken for them.
+    #[error(
+        "{classes} different classes in {objects} objects: {examples}, … (hint: is this the class column? Where they are \
+         classes, list them: `--classes`)"
+    )]
+    Classes {
+        /// Different labels.
+        classes: usize,
+        /// Objects that have one.
+        objects: usize,
+        /// The first of the labels.
+        examples: String,
+    },
     /// A data set cannot be split as asked.
     #[error("split: {0}")]
     Split(String),
@@ -88,8 +101,8 @@ pub enum DataError {
         /// What is admitted.
         range: String,
     },
-    /// The folder to write into exists and is not empty.
-    #[error("{}: the folder is not empty (hint: name a new folder, nothing is overwritten)", .0.display())]
+    /// What is to become a folder exists, and is no empty folder.
+    #[error("{}: already exists, and is not an empty folder (hint: name a new folder, nothing is overwritten)", .0.display())]
     NotEmpty(PathBuf),
     /// A picture cannot be encoded or a box not be drawn.
     #[error("{what}: {reason}")]
@@ -101,9 +114,13 @@ pub enum DataError {
     },
 }
 
-/// "1 error", "2 errors".
+/// "1 error", "2 errors", "2 classes".
 pub(crate) fn count(n: usize, noun: &str) -> String {
-    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
+    match (n, noun.ends_with('s')) {
+        (1, _) => format!("1 {noun}"),
+        (_, true) => format!("{n} {noun}es"),
+        (_, false) => format!("{n} {noun}s"),
+    }
 }
 
 fn list<T: ToString>(items: &[T], most: usize) -> String {
@@ -131,6 +148,12 @@ mod tests {
         assert!(message.starts_with("set: 7 of 20 photos cannot be used\n  a.xml:1: bad\n"), "{message}");
         assert!(message.contains("a.xml:1000: bad\n  … and 5 more\n(hint: "), "{message}");
         assert_eq!(message.lines().count(), 1003);
+    }
+
+    #[test]
+    fn nouns_have_their_plural() {
+        let counted = ["error", "class"].map(|noun| [count(1, noun), count(2, noun)].join(", "));
+        assert_eq!(counted, ["1 error, 2 errors", "1 class, 2 classes"]);
     }
 
     #[test]

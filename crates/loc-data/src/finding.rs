@@ -69,6 +69,8 @@ kinds! {
     PhotoAmbiguous: "ambiguous photo name", "ambiguous photo names";
     /// A photo that was found under another name than the annotation gives.
     PhotoRenamed: "photo found under another name", "photos found under another name";
+    /// A photo that does not lie in the data set's folder.
+    PhotoOutside: "photo outside the data set's folder", "photos outside the data set's folder";
     /// A photo that is cut, damaged, too large, or no photo at all.
     PhotoDamaged: "photo that cannot be decoded", "photos that cannot be decoded";
     /// A photo whose content is another format than its name says.

@@ -47,10 +47,10 @@ pub enum Part {
 }
 
 impl Part {
-    /// The part that a folder's name stands for, as Roboflow and Ultralytics name them.
+    /// The part that a folder's name stands for, as Roboflow and Ultralytics name them, in any case.
     #[must_use]
     pub fn of_folder(name: &str) -> Option<Self> {
-        match name {
+        match &*name.to_ascii_lowercase() {
             "train" => Some(Self::Train),
             "val" | "valid" | "validation" => Some(Self::Val),
             "test" => Some(Self::Test),
@@ -245,6 +245,10 @@ pub fn fold(dataset: &Dataset, split: &Split, (i, k): (usize, usize), seed: u64)
     Ok(parts)
 }
 
+/// What to try where copies stand on both sides.
+pub(crate) const TORN_HINT: &str =
+    "put copies of one photo on one side; a drawn split does for those it knows";
+
 /// The samples of a split that are judged although a copy of their photo trains: a warning each.
 #[must_use]
 pub fn torn(dataset: &Dataset, split: &Split) -> Vec<Finding> {
@@ -259,7 +263,7 @@ pub fn torn(dataset: &Dataset, split: &Split) -> Vec<Finding> {
             quoted(copy)
         );
         let finding = Finding::warning(Kind::CopiesTorn, &dataset.samples[*i].image, None, message);
-        Some(finding.hint("put copies of one photo on one side; a drawn split does"))
+        Some(finding.hint(TORN_HINT))
     };
     judged.filter_map(torn).collect()
 }
@@ -297,13 +301,13 @@ fn rank(seed: u64, file: &str) -> [u8; 32] {
     hash.finalize().into()
 }
 
-/// Writes `filename,split`, a row a sample in the data set's order, each `train`, `val`, `test` or `none`. A name that a
-/// spreadsheet would take for a formula is [`guarded`]. The file is replaced as a whole or not at all.
+/// The bytes of a split file: `filename,split`, a row a sample in the data set's order, each `train`, `val`, `test` or
+/// `none`. A name that a spreadsheet would take for a formula is [`guarded`].
 ///
 /// # Errors
 ///
-/// [`DataError::Io`] if it cannot be written.
-pub fn write_csv(path: &Path, dataset: &Dataset, split: &Split) -> Result<(), DataError> {
+/// [`DataError::Io`] if memory fails.
+pub fn to_csv(dataset: &Dataset, split: &Split) -> Result<Vec<u8>, DataError> {
     let mut names = vec!["none"; dataset.samples.len()];
     for (part, named) in [(&split.train, "train"), (&split.val, "val"), (&split.test, "test")] {
         for index in part {
@@ -318,7 +322,16 @@ pub fn write_csv(path: &Path, dataset: &Dataset, split: &Split) -> Result<(), Da
     for (sample, name) in dataset.samples.iter().zip(names) {
         writer.write_record([&*guarded(&sample.file), name]).map_err(io)?;
     }
-    let bytes = writer.into_inner().map_err(|e| DataError::Io(e.into_error()))?;
+    writer.into_inner().map_err(|e| DataError::Io(e.into_error()))
+}
+
+/// Writes a split file. What is there is replaced as a whole or not at all.
+///
+/// # Errors
+///
+/// [`DataError::Io`] if it cannot be written.
+pub fn write_csv(path: &Path, dataset: &Dataset, split: &Split) -> Result<(), DataError> {
+    let bytes = to_csv(dataset, split)?;
     let named = |e: std::io::Error| std::io::Error::new(e.kind(), format!("{}: {e}", path.display()));
     let mut file = atomic_write_file::AtomicWriteFile::open(path).map_err(named)?;
     file.write_all(&bytes).map_err(named)?;

@@ -103,11 +103,9 @@ impl Stats {
     /// Computes all of it.
     #[must_use]
     pub fn of(dataset: &Dataset) -> Self {
-        let count = |class| dataset.samples.iter().filter(|s| s.class == class).count();
-        let classes = (0..)
-            .zip(&dataset.classes)
-            .map(|(class, name)| ClassCount { name: name.clone(), samples: count(class) })
-            .collect();
+        let counts = class_counts(dataset, dataset.samples.iter());
+        let classes = dataset.classes.iter().zip(counts);
+        let classes = classes.map(|(name, samples)| ClassCount { name: name.clone(), samples }).collect();
         let over = |value: &dyn Fn(&crate::Sample) -> f64| Summary::of(dataset.samples.iter().map(value));
         let boxes = BoxStats {
             side: over(&|s| f64::from(s.bbox.to_norm(s.size).area()).sqrt()),
@@ -158,9 +156,9 @@ pub fn baseline(dataset: &Dataset, from: &[usize], on: &[usize]) -> Option<Basel
     let norm = |i: &usize| dataset.samples[*i].bbox.to_norm(dataset.samples[*i].size);
     let edges: Vec<[f32; 4]> = from.iter().map(|i| norm(i).xyxy()).collect();
     let bbox = NormBox::from([0, 1, 2, 3].map(|edge| median(edges.iter().map(|e| e[edge]))));
-    let count = |class: usize| from.iter().filter(|i| dataset.samples[**i].class == class).count();
-    let classes = dataset.classes.len().max(1);
-    let majority_class = (0..classes).reduce(|best, c| if count(c) > count(best) { c } else { best })?;
+    let counts = class_counts(dataset, from.iter().map(|i| &dataset.samples[*i]));
+    let majority_class =
+        (0..counts.len()).reduce(|best, c| if counts[c] > counts[best] { c } else { best })?;
 
     let right = |i: &usize| dataset.samples[*i].class == majority_class;
     let ious: Vec<f64> = on.iter().map(|i| f64::from(bbox.iou(&norm(i)))).collect();
@@ -178,6 +176,17 @@ pub fn baseline(dataset: &Dataset, from: &[usize], on: &[usize]) -> Option<Basel
             iou75: at_least(0.75),
         },
     })
+}
+
+/// How many of the samples each class has; of one class at least.
+fn class_counts<'a>(dataset: &Dataset, samples: impl Iterator<Item = &'a crate::Sample>) -> Vec<usize> {
+    let mut counts = vec![0; dataset.classes.len().max(1)];
+    for sample in samples {
+        if let Some(count) = counts.get_mut(sample.class) {
+            *count += 1;
+        }
+    }
+    counts
 }
 
 /// The middle value, or the mean of the two in the middle.
@@ -220,4 +229,36 @@ fn quantile(sorted: &[f64], fraction: f64) -> f64 {
     let at = last as f64 * fraction;
     let (below, above) = (sorted[at.floor() as usize], sorted[at.ceil() as usize]);
     below + (above - below) * at.fract()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{BBox, Sample};
+
+    /// A size at which a step for each class and sample would take minutes.
+    #[test]
+    fn many_classes_are_counted_in_one_go() {
+        const CLASSES: usize = 100_000;
+        let sample = |i: usize| Sample {
+            image: "a.jpg".into(),
+            file: "a.jpg".into(),
+            size: ImageSize { width: 10, height: 10 },
+            // Class 7 once more than each other.
+            class: if i == 3 * CLASSES { 7 } else { i % CLASSES },
+            bbox: BBox { x1: 1.0, y1: 2.0, x2: 8.0, y2: 9.0 },
+            part: None,
+            group: None,
+        };
+        let dataset = Dataset {
+            root: ".".into(),
+            classes: (0..CLASSES).map(|i| i.to_string()).collect(),
+            samples: (0..=3 * CLASSES).map(sample).collect(),
+        };
+        let stats = Stats::of(&dataset);
+        assert_eq!((stats.classes[7].samples, stats.classes[8].samples), (4, 3));
+        assert_eq!(stats.baseline.unwrap().majority_class, 7);
+        let first: Vec<usize> = (0..CLASSES).collect();
+        assert_eq!(baseline(&dataset, &first, &first).unwrap().majority_class, 0, "the first on a tie");
+    }
 }

@@ -1,38 +1,89 @@
-//! The files under a folder, and which of them a name in an annotation means. Opens no file: a FIFO or a device is
-//! seen by its type and left alone.
+//! The files under a folder. Opens none of them: a FIFO or a device is seen by its type and left alone. Which of them a
+//! name in an annotation means: `finder`.
+
+mod walk;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
-use crate::cell::unguarded;
-use crate::{DataError, Finding, Kind};
+use loc_infer::preprocess::FileKind;
 
-/// Endings of photos that are looked for, in any case.
-const PHOTO_ENDINGS: [&str; 6] = ["jpg", "jpeg", "png", "bmp", "gif", "webp"];
-/// Folders of annotations whose sibling holds the photos.
-const ANNOTATION_FOLDERS: [&str; 4] = ["annot", "annots", "annotations", "Annotations"];
-/// Folders of photos.
-pub(crate) const PHOTO_FOLDERS: [&str; 2] = ["images", "JPEGImages"];
-/// Deepest folder that is entered.
-const DEEPEST: usize = 12;
+use self::walk::Walk;
+use crate::error::count;
+use crate::tally::Tally;
+use crate::{DataError, Finding};
+
+/// Folders of annotations whose sibling holds the photos; here and below compared without regard to case.
+const ANNOTATION_FOLDERS: [&str; 14] = [
+    "annot",
+    "annots",
+    "annotations",
+    "annotation",
+    "ann",
+    "anns",
+    "label",
+    "labels",
+    "xml",
+    "xmls",
+    "voc",
+    "box",
+    "boxes",
+    "bboxes",
+];
+/// Folders of photos; where several hold a name, the first of this list wins.
+const PHOTO_FOLDERS: [&str; 11] = [
+    "images",
+    "jpegimages",
+    "image",
+    "img",
+    "imgs",
+    "photos",
+    "photo",
+    "pictures",
+    "pics",
+    "frames",
+    "jpegs",
+];
+/// Parts of the names of folders whose pictures are made of photos.
+const DERIVED: [&str; 4] = ["mask", "segmentation", "thumb", "preview"];
 /// Most files and folders that are looked at.
 const MOST: usize = 1_000_000;
 
 /// What lies under a folder, each list sorted.
 #[derive(Debug)]
 pub(crate) struct Tree {
-    /// The folder.
+    /// The folder, as given.
     pub(crate) root: PathBuf,
-    pub(crate) photos: BTreeSet<PathBuf>,
+    /// The same, tidied: what all paths here begin with.
+    pub(super) base: PathBuf,
+    /// Files with the ending of a photo, of a format that is read or not.
+    pub(crate) photos: BTreeSet<Arc<Path>>,
     pub(crate) xmls: Vec<PathBuf>,
     pub(crate) csvs: Vec<PathBuf>,
     /// A JSON file, if there is one: for a hint.
     pub(crate) json: Option<PathBuf>,
     /// What was left out, and why.
     pub(crate) findings: Vec<Finding>,
-    by_name: HashMap<String, Vec<PathBuf>>,
-    /// By the name without its ending, in lower case.
-    by_stem: HashMap<String, Vec<PathBuf>>,
+    /// Files that are neither photos nor annotations, by their endings.
+    pub(crate) passed_over: Tally,
+    /// A folder with the name of one of annotations, and nothing in it.
+    pub(crate) empty_annotations: Option<PathBuf>,
+    /// Those files: an annotation may name a photo that has another ending, or none.
+    pub(super) others: HashSet<Arc<Path>>,
+    /// Photos and other files by name.
+    pub(super) by_name: HashMap<String, Vec<Arc<Path>>>,
+    /// Photos by [`loosest`] of the name without its ending.
+    pub(super) alike: HashMap<String, Vec<Arc<Path>>>,
+    /// The same within each folder.
+    pub(super) alike_in: HashMap<Arc<Path>, HashMap<String, Vec<Arc<Path>>>>,
+    /// The folders of photos directly in a folder, in the order of the list.
+    pub(super) photo_folders: HashMap<PathBuf, Vec<Arc<Path>>>,
+    /// Folders by what their paths say beside that they hold photos or annotations.
+    pub(super) by_place: HashMap<Vec<String>, Vec<Arc<Path>>>,
+    /// Photos that were left out, by name, and why.
+    pub(super) skipped: HashMap<String, (PathBuf, String)>,
+    pub(super) hidden: Vec<PathBuf>,
 }
 
 impl Tree {
@@ -44,7 +95,7 @@ impl Tree {
     pub(crate) fn of_folder(root: &Path) -> Result<Self, DataError> {
         let mut walk = Walk::new(root);
         walk.folder(&tidy(root), 0)?;
-        walk.finish()
+        Ok(walk.finish())
     }
 
     /// Lists the folder of a CSV file and the photo folders beside it; the file itself is the one CSV.
@@ -56,80 +107,96 @@ impl Tree {
         let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let mut walk = Walk::new(folder);
         walk.folder(&tidy(folder), 0)?;
-        for name in PHOTO_FOLDERS {
-            let beside = tidy(&folder.join("..").join(name));
-            if fs_err::metadata(&beside).is_ok_and(|m| m.is_dir()) {
-                walk.folder(&beside, 0)?;
-            }
+        for beside in photo_folders_beside(folder) {
+            walk.folder(&beside, 0)?;
         }
         walk.tree.csvs = vec![path.to_owned()];
         walk.tree.xmls.clear();
-        walk.finish()
+        Ok(walk.finish())
     }
 
-    /// The photo that an annotation in the file `source` calls `name`.
-    ///
-    /// Looked for beside the annotation, in the photo folders below and beside its folder, in the place that mirrors
-    /// it (`annotations/train/a.xml` and `images/train/a.jpg`), and at last anywhere in the tree.
-    ///
-    /// # Errors
-    ///
-    /// Why there is no such photo, with a hint.
-    pub(crate) fn find(&self, source: &Path, name: &str) -> Result<PathBuf, (String, Option<String>)> {
-        let plain = unguarded(name);
-        let spelled =
-            [name.to_owned(), plain.to_owned(), plain.trim().to_owned(), plain.trim().replace('\\', "/")];
-        let bare = spelled[3].rsplit('/').next().unwrap_or_default().to_owned();
-        let folders = folders_of(source.parent().unwrap_or(Path::new("")));
-        for name in &spelled {
-            for folder in &folders {
-                let path = tidy(&folder.join(name));
-                if self.photos.contains(&path) {
-                    return Ok(path);
-                }
-            }
+    /// Photos that this build reads, by their endings.
+    pub(crate) fn readable(&self) -> usize {
+        self.photos.iter().filter(|path| is_read(path)).count()
+    }
+
+    /// Files that are neither annotations nor photos of a format that is read.
+    pub(crate) fn other_files(&self) -> Tally {
+        let mut others = self.passed_over.clone();
+        self.photos.iter().filter(|path| !is_read(path)).for_each(|path| others.count(path));
+        others
+    }
+
+    /// What lies there instead of annotations: "20 photos", "0 photos and 3 other files (2 .txt, 1 .heic (HEIC photo))".
+    pub(crate) fn describe(&self) -> String {
+        let (photos, others) = (count(self.readable(), "photo"), self.other_files());
+        match others.total() {
+            0 => photos,
+            n => format!("{photos} and {} ({others})", count(n, "other file")),
         }
-        match self.by_name.get(&bare).map(Vec::as_slice) {
-            Some([path]) => return Ok(path.clone()),
-            Some([first, second, ..]) => {
-                let message = format!("may be {} or {}", first.display(), second.display());
-                return Err((message, Some("rename one: a name stands for one photo".into())));
-            }
-            _ => {}
-        }
-        // Some versions of LabelImg leave the ending out.
-        let without_ending = self.by_stem.get(&bare.to_lowercase()).map_or(&[][..], Vec::as_slice);
-        if let [path] = without_ending
-            && stem_of(path) == bare
-        {
-            return Ok(path.clone());
-        }
-        let same_stem = self.by_stem.get(&stem_of(Path::new(&bare)).to_lowercase());
-        let close = without_ending.iter().chain(same_stem.into_iter().flatten()).next();
-        let hint = close.map(|path| format!("there is {}", path.display()));
-        Err(("does not exist".into(), hint))
+    }
+
+    /// A path without the root that it lies below; none for one outside.
+    pub(crate) fn below<'a>(&self, path: &'a Path) -> Option<&'a Path> {
+        let below = path.strip_prefix(&self.base).ok()?;
+        // Everything begins with an empty root.
+        (below.is_relative() && !below.starts_with("..")).then_some(below)
+    }
+
+    /// What a folder's path below the root says beside that it holds photos or annotations: equal for `labels/left` and
+    /// `images/left`.
+    pub(super) fn place(&self, folder: &Path) -> Option<Vec<String>> {
+        let parts = self.below(folder)?.iter().map(|part| part.to_string_lossy().to_lowercase());
+        Some(
+            parts
+                .filter(|part| !is_one_of(&ANNOTATION_FOLDERS, part) && !is_one_of(&PHOTO_FOLDERS, part))
+                .collect(),
+        )
+    }
+
+    /// Whether a folder below the root, or one it lies in, is called like one of photos.
+    pub(crate) fn is_of_photos(&self, folder: &Path) -> bool {
+        let below = self.below(folder).unwrap_or(Path::new(""));
+        below.iter().any(|part| is_one_of(&PHOTO_FOLDERS, &part.to_string_lossy().to_lowercase()))
     }
 }
 
-/// Where the photos of an annotation in `folder` may lie.
-fn folders_of(folder: &Path) -> Vec<PathBuf> {
-    let mut folders = vec![folder.to_owned()];
-    folders.extend(PHOTO_FOLDERS.map(|name| folder.join(name)));
-    // Each `annotations` above, replaced by `images`, with what lies below it and (for `annotations/xmls`) without.
-    for above in folder.ancestors() {
-        if above.file_name().and_then(|n| n.to_str()).is_some_and(|n| ANNOTATION_FOLDERS.contains(&n)) {
-            let beside = above.parent().unwrap_or(Path::new(""));
-            let below = folder.strip_prefix(above).unwrap_or(Path::new(""));
-            for name in PHOTO_FOLDERS {
-                folders.push(beside.join(name).join(below));
-                folders.push(beside.join(name));
-            }
-            folders.push(beside.to_owned());
-        }
-    }
-    let beside = folder.join("..");
-    folders.extend(PHOTO_FOLDERS.map(|name| beside.join(name)));
-    folders
+fn is_one_of(names: &[&str], lower_case: &str) -> bool {
+    names.contains(&lower_case)
+}
+
+/// Whether a folder has the name of one of annotations.
+pub(super) fn is_of_annotations(folder: &Path) -> bool {
+    is_one_of(&ANNOTATION_FOLDERS, &name_of(folder).to_lowercase())
+}
+
+/// Whether a photo lies among pictures that are made of photos: masks, thumbnails.
+pub(crate) fn is_derived(path: &Path) -> bool {
+    let folder = path.parent().map(|folder| name_of(folder).to_lowercase()).unwrap_or_default();
+    DERIVED.iter().any(|part| folder.contains(part))
+}
+
+/// Whether a file has an ending of the photos that this build reads.
+pub(crate) fn is_read(path: &Path) -> bool {
+    FileKind::of_ending(path).is_some_and(FileKind::is_read)
+}
+
+/// The folders of photos beside a folder. One that cannot be listed has none.
+pub(crate) fn photo_folders_beside(folder: &Path) -> Vec<PathBuf> {
+    let above = tidy(&folder.join(".."));
+    let openable = if above.as_os_str().is_empty() { Path::new(".") } else { &above };
+    let Ok(entries) = fs_err::read_dir(openable) else { return Vec::new() };
+    let paths = entries.take(MOST).filter_map(|entry| Some(above.join(entry.ok()?.file_name())));
+    let mut ranked: Vec<(usize, PathBuf)> = paths.filter_map(|path| Some((rank(&path)?, path))).collect();
+    ranked.retain(|(_, path)| fs_err::metadata(path).is_ok_and(|m| m.is_dir()));
+    ranked.sort();
+    ranked.into_iter().map(|(_, path)| path).collect()
+}
+
+/// Where a folder of photos stands in the list, by its name.
+fn rank(folder: &Path) -> Option<usize> {
+    let name = name_of(folder).to_lowercase();
+    PHOTO_FOLDERS.iter().position(|known| *known == name)
 }
 
 /// The path without `.` and, where it can be told without looking, without `..`: equal paths compare equal.
@@ -157,136 +224,34 @@ pub(crate) fn stem_of(path: &Path) -> &str {
     path.file_stem().and_then(|n| n.to_str()).unwrap_or_default()
 }
 
-struct Walk {
-    tree: Tree,
-    entered: HashSet<PathBuf>,
-    looked_at: usize,
-}
-
-impl Walk {
-    fn new(root: &Path) -> Self {
-        let tree = Tree {
-            root: root.to_owned(),
-            photos: BTreeSet::new(),
-            xmls: vec![],
-            csvs: vec![],
-            json: None,
-            findings: vec![],
-            by_name: HashMap::new(),
-            by_stem: HashMap::new(),
-        };
-        Self { tree, entered: HashSet::new(), looked_at: 0 }
-    }
-
-    fn folder(&mut self, folder: &Path, depth: usize) -> Result<(), DataError> {
-        let openable = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-        if !self.entered.insert(fs_err::canonicalize(openable)?) {
-            if depth > 0 {
-                self.skip(folder, "it is a link to a folder that is listed already");
-            }
-            return Ok(());
-        }
-        let mut names = Vec::new();
-        for entry in fs_err::read_dir(openable)? {
-            names.push(entry?.file_name());
-            self.looked_at += 1;
-            if self.looked_at > MOST {
-                return Err(DataError::NoDataSet {
-                    path: self.tree.root.clone(),
-                    reason: format!("holds more than {MOST} files (hint: name the data set's own folder)"),
-                });
-            }
-        }
-        names.sort_unstable();
-        for name in names {
-            if !name.as_encoded_bytes().starts_with(b".") {
-                self.entry(&folder.join(&name), depth)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn entry(&mut self, path: &Path, depth: usize) -> Result<(), DataError> {
-        let kind = match fs_err::metadata(path) {
-            Ok(metadata) => metadata.file_type(),
-            Err(e) => {
-                let link = fs_err::symlink_metadata(path).is_ok_and(|m| m.is_symlink());
-                let why = match e.kind() {
-                    std::io::ErrorKind::NotFound if link => "it is a link to nothing".to_owned(),
-                    // Among others "filesystem loop": its kind has no stable name yet.
-                    kind if link => format!("it is a link that cannot be followed: {kind}"),
-                    _ => e.to_string(),
-                };
-                self.skip(path, &why);
-                return Ok(());
-            }
-        };
-        if kind.is_dir() {
-            if depth >= DEEPEST {
-                self.skip(path, "it lies too deep");
-                return Ok(());
-            }
-            // A folder that may not be listed is passed over, not the whole data set refused.
-            return match self.folder(path, depth + 1) {
-                Err(DataError::Io(e)) => {
-                    self.skip(path, &e.to_string());
-                    Ok(())
-                }
-                other => other,
-            };
-        }
-        let ending = path.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();
-        let photo = PHOTO_ENDINGS.contains(&ending.as_str());
-        if !photo && !matches!(ending.as_str(), "xml" | "csv" | "json") {
-            return Ok(());
-        }
-        if !kind.is_file() {
-            self.skip(path, what_it_is(kind));
-            return Ok(());
-        }
-        match ending.as_str() {
-            "xml" => self.tree.xmls.push(path.to_owned()),
-            "csv" => self.tree.csvs.push(path.to_owned()),
-            "json" => self.tree.json = self.tree.json.take().or_else(|| Some(path.to_owned())),
-            _ if path.file_name().and_then(|n| n.to_str()).is_none() => {
-                self.skip(path, "its name is not UTF-8, no annotation can name it");
-            }
-            _ => {
-                let named = self.tree.by_name.entry(name_of(path).to_owned()).or_default();
-                named.push(path.to_owned());
-                let alike = self.tree.by_stem.entry(stem_of(path).to_lowercase()).or_default();
-                alike.push(path.to_owned());
-                self.tree.photos.insert(path.to_owned());
-            }
-        }
-        Ok(())
-    }
-
-    fn skip(&mut self, path: &Path, why: &str) {
-        self.tree.findings.push(Finding::warning(Kind::Skipped, path, None, format!("skipped: {why}")));
-    }
-
-    fn finish(mut self) -> Result<Tree, DataError> {
-        self.tree.xmls.sort_unstable();
-        self.tree.csvs.sort_unstable();
-        Ok(self.tree)
+/// Why a path cannot be looked at.
+pub(super) fn why_not(path: &Path, error: &std::io::Error) -> String {
+    let link = fs_err::symlink_metadata(path).is_ok_and(|m| m.is_symlink());
+    match error.kind() {
+        std::io::ErrorKind::NotFound if link => "it is a link to nothing".to_owned(),
+        // Among others "filesystem loop": its kind has no stable name yet.
+        kind if link => format!("it is a link that cannot be followed: {kind}"),
+        _ => error.to_string(),
     }
 }
 
-fn what_it_is(kind: std::fs::FileType) -> &'static str {
+/// What a path that is no regular file leads to.
+pub(super) fn what_it_is(kind: std::fs::FileType) -> &'static str {
+    if kind.is_dir() {
+        return "a folder";
+    }
     #[cfg(unix)]
     {
         use std::os::unix::fs::FileTypeExt;
         if kind.is_fifo() {
-            return "it is a FIFO";
+            return "a FIFO";
         }
         if kind.is_socket() {
-            return "it is a socket";
+            return "a socket";
         }
         if kind.is_block_device() || kind.is_char_device() {
-            return "it is a device";
+            return "a device";
         }
     }
-    let _ = kind;
-    "it is not a regular file"
+    "not a regular file"
 }

@@ -65,7 +65,7 @@ fn nothing_is_overwritten_or_left_half_done() {
     let folder = Folder::new();
     let out = folder.path().join("shapes");
     folder.write("shapes/mine.txt", "keep");
-    assert!(shapes::generate(&out, 3, 0).unwrap_err().to_string().contains("the folder is not empty"));
+    assert!(shapes::generate(&out, 3, 0).unwrap_err().to_string().contains("is not an empty folder"));
     assert_eq!(fs_err::read_dir(&out).unwrap().count(), 1);
     for n in [0, 100_001] {
         assert!(shapes::generate(&folder.path().join("new"), n, 0).is_err());

@@ -1,5 +1,6 @@
 //! The errors of this crate: what is wrong, where, why, and what to try.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use crate::preprocess::Limits;
@@ -131,6 +132,10 @@ pub enum Error {
     #[error("{0}")]
     Weights(BoxError),
 
+    /// The system does not begin as many threads as [`LoadOptions::threads`](crate::LoadOptions::threads) asks for.
+    #[error("{0}")]
+    Threads(BoxError),
+
     /// This build holds no engine for the model.
     #[error("this build of loc-infer cannot run {what} (hint: {hint})")]
     NoEngine {
@@ -146,6 +151,17 @@ pub enum Error {
         engine: &'static str,
         /// What it says.
         error: BoxError,
+    },
+    /// The engine, or the decoder, panicked: a fault in its code, whose message also went to the program's panic hook. The
+    /// photos of that call have this error, others their answers.
+    #[error(
+        "{what} panicked: {message} (hint: this is a fault in its code; report it with the photo and the model)"
+    )]
+    Panic {
+        /// What did.
+        what: &'static str,
+        /// The panic's message.
+        message: String,
     },
     /// The engine's answer has not the promised form.
     #[error("the engine's {what}: {reason}")]
@@ -179,6 +195,18 @@ impl Error {
     pub(crate) fn metadata(field: &'static str, reason: String) -> Self {
         Self::Metadata { field, reason }
     }
+}
+
+/// A panic in `f` as an error: one photo, or one call of an engine, takes no other answer with it.
+pub(crate) fn contained<T>(what: &'static str, f: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|payload| {
+        let message = match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
+            (Some(message), _) => (*message).to_owned(),
+            (_, Some(message)) => message.clone(),
+            _ => "without a message".into(),
+        };
+        Err(Error::Panic { what, message })
+    })
 }
 
 /// At least the next minor version: the metadata's format changes with no smaller one.
@@ -216,5 +244,19 @@ fn hint_for_start(start: &str) -> &'static str {
         " (hint: looks like HTML, a web page saved under a photo's name)"
     } else {
         " (hint: is it a photo, and whole?)"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_an_error_with_its_message() {
+        let message = |f: fn() -> Result<u8, Error>| contained("the decoder", f).unwrap_err().to_string();
+        assert!(message(|| panic!("at {}", 7)).starts_with("the decoder panicked: at 7 (hint: "));
+        assert!(message(|| panic!("plain")).starts_with("the decoder panicked: plain (hint: "));
+        assert!(message(|| std::panic::panic_any(7)).contains("panicked: without a message"));
+        assert_eq!(contained("the decoder", || Ok(7)).unwrap(), 7);
     }
 }

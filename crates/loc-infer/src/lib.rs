@@ -5,12 +5,13 @@
 //! only way in this workspace from an image to a tensor) and [`postprocess`]. What runs the network is an
 //! [`Engine`]: `native` by default, `candle` and `onnx` behind features, or your own.
 //!
-//! No annotation is read here, nothing is printed, nothing is global.
+//! No annotation is read here, nothing is printed. What a [`Localizer`] has is its own, but for the threads that help it:
+//! those of rayon's current pool, unless [`LoadOptions::threads`] gives it some, and for that pool one count a process of
+//! the predictions under way, which says how much help each may ask for. The README says more under "Threads".
 
 #![warn(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
 
 mod bbox;
-mod cores;
 #[cfg(feature = "draw")]
 pub mod draw;
 pub mod engine;
@@ -19,6 +20,7 @@ mod file;
 mod load;
 mod localizer;
 mod meta;
+mod parallel;
 pub mod postprocess;
 pub mod preprocess;
 
@@ -27,7 +29,7 @@ pub use engine::{Engine, RawOutput};
 pub use error::{BoxError, Error};
 pub use load::LoadOptions;
 pub use localizer::{Localizer, Source};
-pub use meta::{FORMAT, Filter, Fit, InputSpec, ModelMeta};
+pub use meta::{FORMAT, Filter, Fit, InputSpec, ModelMeta, wrong_classes};
 pub use postprocess::Localization;
 pub use preprocess::{Frame, Limits, Photo};
 

@@ -19,6 +19,9 @@ pub struct LoadOptions {
     /// Load a model although some of its weights are infinite or no number. A photo whose answer comes out no number
     /// is then an error of its own.
     pub allow_nonfinite: bool,
+    /// How many threads the localizer has for itself, the caller's own one of them; 0 for rayon's current pool. See
+    /// [`LoadOptions::threads`].
+    pub threads: usize,
 }
 
 impl LoadOptions {
@@ -26,6 +29,21 @@ impl LoadOptions {
     #[must_use]
     pub fn allow_nonfinite(mut self, allow: bool) -> Self {
         self.allow_nonfinite = allow;
+        self
+    }
+
+    /// The same with threads of the localizer's own.
+    ///
+    /// The calling thread always computes; `n - 1` threads with names that begin with `loc-` help it, or whoever else
+    /// shares the localizer, serve nothing else, and end with it. With 1 everything is done on the calling thread and no
+    /// pool is touched: for a program whose callers fill the cores. With 0, the default, the threads of rayon's current
+    /// pool help: that of the calling thread, else the global one.
+    ///
+    /// The answers are the same, bit for bit. An engine that computes on threads of its own (`onnx`, yours) goes on to do
+    /// so.
+    #[must_use]
+    pub fn threads(mut self, n: usize) -> Self {
+        self.threads = n;
         self
     }
 }
@@ -131,13 +149,14 @@ fn parse(bytes: &[u8], options: &LoadOptions) -> Result<Localizer, Error> {
 #[cfg(feature = "native")]
 fn native(source: impl Read, length: u64, options: &LoadOptions) -> Result<Localizer, Error> {
     use crate::engine::native::{ModelFile, Native};
+    use crate::localizer::begin_threads;
     let ModelFile { meta, network, weights } = ModelFile::read(source, length)?;
-    let engine = if options.allow_nonfinite {
-        Native::with_nonfinite(network, weights)
-    } else {
-        Native::new(network, weights)
-    };
-    Localizer::with_engine(meta, Box::new(engine?))
+    let threads = begin_threads(options.threads)?;
+    let engine = threads.run(|| match options.allow_nonfinite {
+        true => Native::with_nonfinite(network, weights),
+        false => Native::new(network, weights),
+    });
+    Localizer::helped(meta, Box::new(engine?), threads)
 }
 
 #[cfg(not(feature = "native"))]
@@ -151,7 +170,7 @@ fn native(_source: impl Read, _length: u64, _options: &LoadOptions) -> Result<Lo
 #[cfg(feature = "onnx")]
 fn onnx(bytes: &[u8], options: &LoadOptions) -> Result<Localizer, Error> {
     let (meta, engine) = crate::engine::onnx::Onnx::read_with(bytes, options)?;
-    Localizer::with_engine(meta, Box::new(engine))
+    Localizer::with_engine(meta, Box::new(engine))?.with_threads(options.threads)
 }
 
 #[cfg(not(feature = "onnx"))]

@@ -5,19 +5,24 @@ use std::path::{Path, PathBuf};
 
 use image::RgbImage;
 
-use crate::cores::UnderWay;
+use crate::error::contained;
+use crate::parallel::{Threads, share};
 use crate::postprocess::{Localization, localize};
 use crate::preprocess::{self, Frame, Limits, decode, decode_path};
-use crate::{Engine, Error, ModelMeta, RawOutput, cores};
+use crate::{Engine, Error, ModelMeta, RawOutput};
 
 /// Largest number of photos that run at once, and of bytes that their inputs may take.
 const BATCH: usize = 32;
 const BATCH_BYTES: usize = 64 << 20;
 
 /// A model, ready to predict.
+///
+/// Any number of threads may share it. Each prediction is computed by the thread that asks for it; free threads help
+/// ([`LoadOptions::threads`](crate::LoadOptions::threads) says which), and nobody waits for one that is not free.
 pub struct Localizer {
     meta: ModelMeta,
     limits: Limits,
+    threads: Threads,
     engine: Box<dyn Engine>,
 }
 
@@ -56,8 +61,12 @@ impl Localizer {
     ///
     /// [`Error::Metadata`] if the metadata is not in its ranges.
     pub fn with_engine(meta: ModelMeta, engine: Box<dyn Engine>) -> Result<Self, Error> {
+        Self::helped(meta, engine, Threads::current())
+    }
+
+    pub(crate) fn helped(meta: ModelMeta, engine: Box<dyn Engine>, threads: Threads) -> Result<Self, Error> {
         meta.check()?;
-        Ok(Self { meta, limits: Limits::default(), engine })
+        Ok(Self { meta, limits: Limits::default(), threads, engine })
     }
 
     /// The same localizer with other limits for the photos it decodes.
@@ -65,6 +74,18 @@ impl Localizer {
     pub fn with_limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
+    }
+
+    /// The same localizer with `n` threads of its own for decoding batches, as
+    /// [`LoadOptions::threads`](crate::LoadOptions::threads) gives them to a model file: for an engine of yours. The engine
+    /// is called on the thread that asks, and may have others.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Threads`] if the system does not begin as many.
+    pub fn with_threads(mut self, n: usize) -> Result<Self, Error> {
+        self.threads = begin_threads(n)?;
+        Ok(self)
     }
 
     /// The model's classes and input.
@@ -95,10 +116,10 @@ impl Localizer {
         &self,
         decode: impl FnOnce() -> Result<preprocess::Photo, Error>,
     ) -> Result<Localization, Error> {
-        let under_way = UnderWay::single();
-        let (fitted, frame) = self.fit(Cow::Owned(decode()?.rgb))?;
-        under_way.decoded();
-        self.predict_fitted(&fitted, &frame)
+        self.threads.run(|| {
+            let (fitted, frame) = self.fit(Cow::Owned(decode()?.rgb))?;
+            self.predict_fitted(&fitted, &frame)
+        })
     }
 
     fn predict_fitted(&self, fitted: &RgbImage, frame: &Frame) -> Result<Localization, Error> {
@@ -110,44 +131,53 @@ impl Localizer {
     ///
     /// # Errors
     ///
-    /// [`Error::ZeroSize`] for a photo without pixels, [`Error::Engine`] and [`Error::Output`] if the engine fails.
+    /// [`Error::ZeroSize`] for a photo without pixels, [`Error::Engine`], [`Error::Output`] and [`Error::Panic`] if the
+    /// engine fails.
     pub fn predict(&self, photo: &RgbImage) -> Result<Localization, Error> {
-        let _under_way = UnderWay::begin();
-        let (fitted, frame) = self.fit(Cow::Borrowed(photo))?;
-        self.predict_fitted(&fitted, &frame)
+        self.threads.run(|| {
+            let (fitted, frame) = self.fit(Cow::Borrowed(photo))?;
+            self.predict_fitted(&fitted, &frame)
+        })
     }
 
     /// Predicts many photos, up to 32 of them at once. Answers come in the photos' order; a photo that fails does not
     /// disturb the others.
     ///
-    /// Takes a slice of anything that is a [`Source`]: paths, bytes, images. Works on rayon's current pool (without the
-    /// feature `native` on threads of its own): while the network runs some photos, the next ones are decoded.
+    /// Takes a slice of anything that is a [`Source`]: paths, bytes, images. While this thread runs the engine over some
+    /// photos, those that help decode the next ones. Without the feature `native` they are begun for each batch.
+    ///
+    /// An engine that panics is an [`Error::Panic`] of the photos it was called with, up to 32; they are not tried again.
     pub fn predict_batch<'a, S>(&self, photos: &'a [S]) -> Vec<Result<Localization, Error>>
     where
         Source<'a>: From<&'a S>,
     {
-        let _under_way = UnderWay::begin();
+        self.threads.run(|| self.predict_sources(photos.iter().map(Source::from).collect()))
+    }
+
+    fn predict_sources(&self, sources: Vec<Source<'_>>) -> Vec<Result<Localization, Error>> {
         let at_once = (BATCH_BYTES / self.meta.input.values().max(1)).clamp(1, BATCH);
-        let mut answers = Vec::with_capacity(photos.len());
+        let mut answers = Vec::with_capacity(sources.len());
         let mut ready = Prepared::default();
-        let sources: Vec<Source<'_>> = photos.iter().map(Source::from).collect();
         // One round more than there are chunks: the first only decodes, the last only answers.
         let chunks = sources.chunks(at_once).chain([&[][..]]);
         for chunk in chunks {
-            let (next, done) = cores::both(|| self.prepare(chunk), || self.answers(ready));
+            let (next, done) = self.prepare(chunk, || self.answers(ready));
             answers.extend(done);
             ready = next;
         }
         answers
     }
 
-    /// Decodes and lays out each photo, in parallel.
-    fn prepare(&self, photos: &[Source<'_>]) -> Prepared {
+    /// Decodes and lays out each photo, in parallel, beside what is done on this thread.
+    fn prepare<R>(&self, photos: &[Source<'_>], own: impl FnOnce() -> R) -> (Prepared, R) {
         let values = self.meta.input.values();
         let mut inputs = vec![0; photos.len() * values];
         let mut frames: Vec<Result<Frame, Error>> = photos.iter().map(|_| Err(Error::Empty)).collect();
         let jobs = photos.iter().zip(&mut frames).zip(inputs.chunks_exact_mut(values.max(1)));
-        cores::each(jobs.collect(), |((photo, frame), input)| *frame = self.lay_out(*photo, input));
+        let lay_out = |((photo, frame), input): ((&Source<'_>, &mut _), &mut [u8])| {
+            *frame = self.lay_out(*photo, input);
+        };
+        let result = share(jobs.collect(), lay_out, own);
         // The good ones move together, over the gaps that the bad ones left.
         let mut good = 0;
         for (i, frame) in frames.iter().enumerate() {
@@ -157,7 +187,7 @@ impl Localizer {
             }
         }
         inputs.truncate(good * values);
-        Prepared { frames, inputs, good }
+        (Prepared { frames, inputs, good }, result)
     }
 
     /// Runs what is prepared.
@@ -171,6 +201,10 @@ impl Localizer {
             row += 1;
             match &output {
                 Some(Ok(output)) => self.answer(output, at, &frame),
+                // An engine with a fault in its code is not called again.
+                Some(Err(Error::Panic { what, message })) => {
+                    Err(Error::Panic { what, message: message.clone() })
+                }
                 // Each alone, so that each gets an error of its own or, if only one is at fault, its answer.
                 _ => {
                     let output = self.run(&inputs[at * values..(at + 1) * values], 1)?;
@@ -201,7 +235,7 @@ impl Localizer {
 
     /// Runs the engine and checks the form of what it gives.
     fn run(&self, images: &[u8], n: usize) -> Result<RawOutput, Error> {
-        let output = self.engine.run_bytes(images, n)?;
+        let output = contained("the engine", || self.engine.run_bytes(images, n))?;
         let expected =
             [("logits", output.logits.len(), self.meta.classes.len()), ("boxes", output.boxes.len(), 4)];
         for (what, got, each) in expected {
@@ -218,6 +252,14 @@ impl Localizer {
         let logits = &output.logits[row * classes..(row + 1) * classes];
         let b = &output.boxes[row * 4..(row + 1) * 4];
         localize(&self.meta, frame, logits, [b[0], b[1], b[2], b[3]])
+    }
+}
+
+/// The threads that `LoadOptions::threads` asks for.
+pub(crate) fn begin_threads(n: usize) -> Result<Threads, Error> {
+    match n {
+        0 => Ok(Threads::current()),
+        n => Threads::new(n).map_err(|error| Error::Threads(error.into())),
     }
 }
 

@@ -178,20 +178,24 @@ impl ModelMeta {
     ///
     /// [`Error::Metadata`] with the field and what is wrong.
     pub fn check(&self) -> Result<(), Error> {
-        let mut seen = BTreeSet::new();
-        if self.classes.is_empty() {
-            return Err(Error::metadata("classes", "names no class".into()));
+        match wrong_classes(&self.classes) {
+            Some(reason) => Err(Error::metadata("classes", reason)),
+            None => self.input.check(),
         }
-        for name in &self.classes {
-            if name.is_empty() {
-                return Err(Error::metadata("classes", format!("{:?} has an empty name", self.classes)));
-            }
-            if !seen.insert(name) {
-                return Err(Error::metadata("classes", format!("{name:?} stands twice")));
-            }
-        }
-        self.input.check()
     }
+}
+
+/// What is wrong with a list of class names: there must be at least one, all different, none empty.
+#[must_use]
+pub fn wrong_classes(names: &[String]) -> Option<String> {
+    let mut seen = BTreeSet::new();
+    if names.is_empty() {
+        return Some("names no class".into());
+    }
+    if names.iter().any(|name| name.trim().is_empty()) {
+        return Some(format!("{names:?} has an empty name"));
+    }
+    names.iter().find(|name| !seen.insert(*name)).map(|name| format!("{name:?} stands twice"))
 }
 
 impl Serialize for ModelMeta {

@@ -83,13 +83,15 @@ fn a_batch_keeps_the_order_and_a_bad_photo_harms_no_other() {
     let photos: Vec<Vec<u8>> = (0..75)
         .map(|i| if i % 7 == 0 || i == 74 { b"<html>".to_vec() } else { jpeg_of(&photo(20 + i, 30, i)) })
         .collect();
-    let answers = localizer.predict_batch(&photos);
-    assert_eq!(answers.len(), photos.len());
-    for (i, (answer, bytes)) in answers.into_iter().zip(&photos).enumerate() {
-        if i % 7 == 0 || i == 74 {
-            assert_error(answer, "starts with \"<html>\"");
-        } else {
-            assert_eq!(answer.unwrap(), localizer.predict_encoded(bytes).unwrap(), "photo {i}");
+    for threads in [0, 1, 3] {
+        let answers = self::localizer().with_threads(threads).unwrap().predict_batch(&photos);
+        assert_eq!(answers.len(), photos.len());
+        for (i, (answer, bytes)) in answers.into_iter().zip(&photos).enumerate() {
+            if i % 7 == 0 || i == 74 {
+                assert_error(answer, "starts with \"<html>\"");
+            } else {
+                assert_eq!(answer.unwrap(), localizer.predict_encoded(bytes).unwrap(), "photo {i}");
+            }
         }
     }
     assert!(localizer.predict_batch::<Vec<u8>>(&[]).is_empty());
@@ -124,6 +126,41 @@ fn an_engine_that_fails_on_a_batch_gets_the_photos_one_by_one() {
     assert!(answers.next().unwrap().is_ok());
     assert_error(answers.next().unwrap(), "engine `picky`: too red");
     assert!(answers.next().unwrap().is_ok());
+}
+
+/// Panics when it is called with a photo of this red.
+struct Faulty;
+
+impl Engine for Faulty {
+    fn run(&self, images: &[f32], n: usize) -> Result<RawOutput, Error> {
+        let red = images.chunks_exact(images.len() / n).position(|photo| photo[0] > 0.9);
+        assert!(red.is_none(), "photo {} of {n}", red.unwrap_or_default());
+        Ok(RawOutput { logits: vec![0.0; 2 * n], boxes: vec![0.5; 4 * n] })
+    }
+}
+
+#[test]
+fn an_engine_that_panics_takes_only_the_photos_of_that_call_with_it() {
+    let localizer = with(Faulty);
+    // Calls of 32, 32 and 11.
+    let one = |i| RgbImage::from_pixel(9, 9, Rgb([if i == 40 { 255 } else { 10 }, 0, 0]));
+    let mut photos: Vec<Source<'_>> = Vec::new();
+    let pixels: Vec<RgbImage> = (0..75).map(one).collect();
+    photos.extend(pixels.iter().map(Source::Photo));
+    photos[35] = Source::Encoded(b"no photo");
+    let answers = localizer.predict_batch(&photos);
+    assert_eq!(answers.len(), 75);
+    for (i, answer) in answers.into_iter().enumerate() {
+        match i {
+            35 => assert_error(answer, "starts with \"no photo\""),
+            // One of the 32 is no photo, the red one is the ninth of the others but one.
+            32..64 => assert_error(answer, "the engine panicked: photo 7 of 31 (hint: "),
+            _ => assert!(answer.is_ok(), "photo {i}"),
+        }
+    }
+    // One photo alone is no different, and the localizer goes on.
+    assert_error(localizer.predict(&pixels[40]), "the engine panicked: photo 0 of 1");
+    assert!(localizer.predict(&pixels[41]).is_ok());
 }
 
 /// Always gives this output.

@@ -6,9 +6,10 @@
 mod common;
 
 use common::model::Model;
+use common::threads::told;
 use common::{encode, jpeg_of, photo};
 use image::ImageFormat;
-use loc_infer::{ImageSize, Limits, Localization, Localizer};
+use loc_infer::{ImageSize, Limits, Localizer};
 
 const THREADS: usize = 8;
 const PHOTOS: u32 = 500;
@@ -30,18 +31,6 @@ fn photos() -> Vec<Vec<u8>> {
         }
     };
     (0..PHOTOS).map(one).collect()
-}
-
-/// All bits of an answer, or the error's text.
-fn told(answer: Result<Localization, loc_infer::Error>) -> String {
-    match answer {
-        Ok(found) => {
-            let numbers = found.bbox.xyxy().into_iter().chain(found.probs).chain([found.confidence]);
-            let bits: Vec<u32> = numbers.map(f32::to_bits).collect();
-            format!("{} {} {}×{} {bits:?}", found.name, found.class, found.width, found.height)
-        }
-        Err(error) => format!("error: {error}"),
-    }
 }
 
 #[test]

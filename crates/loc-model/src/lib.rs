@@ -7,6 +7,7 @@ pub mod device;
 mod error;
 pub mod export;
 mod file;
+mod floats;
 mod gradients;
 pub mod import;
 pub mod init;

@@ -4,9 +4,10 @@
 use std::borrow::Cow;
 use std::path::Path;
 
-use loc_net::{METADATA_KEY, Weight, WeightFile, Weights};
+use loc_net::{METADATA_KEY, Number, Weight, WeightFile, Weights};
 use safetensors::{Dtype, View};
 
+use crate::floats::FLOATS;
 use crate::{ModelError, file};
 
 /// The bytes of a safetensors file with these weights, and with `metadata` (JSON) under the one key `loc`.
@@ -33,7 +34,7 @@ pub fn to_bytes(weights: &Weights, metadata: Option<&str>) -> Result<Vec<u8>, Mo
     safetensors::serialize(tensors, metadata).map_err(|e| ModelError::Serialize(e.to_string()))
 }
 
-/// Reads a safetensors file, all of it or none.
+/// Reads a model file, all of it or none.
 ///
 /// Whether the weights are a network's says [`Weights::check`], with every missing, extra and misshapen tensor in
 /// one error.
@@ -43,8 +44,22 @@ pub fn to_bytes(weights: &Weights, metadata: Option<&str>) -> Result<Vec<u8>, Mo
 /// [`ModelError::Io`] if the file cannot be read, [`ModelError::File`] if its content is not safetensors or holds
 /// a tensor that is not f32. Both name the path.
 pub fn load(path: &Path) -> Result<WeightFile, ModelError> {
+    read(path, &[Number::F32])
+}
+
+/// As [`load`], for weights to begin with, of whatever program: tensors of any float type become f32.
+///
+/// # Errors
+///
+/// As [`load`], but f16, bf16 and f64 are read; a value that f32 cannot hold is an error.
+pub fn load_floats(path: &Path) -> Result<WeightFile, ModelError> {
+    read(path, &FLOATS)
+}
+
+fn read(path: &Path, numbers: &[Number]) -> Result<WeightFile, ModelError> {
     let (file, length) = file::open(path)?;
-    WeightFile::read(file, length).map_err(|reason| ModelError::File { path: path.to_owned(), reason })
+    let file = WeightFile::read_numbers(file, length, numbers);
+    file.map_err(|reason| ModelError::File { path: path.to_owned(), reason })
 }
 
 /// Number of values in a shape, or nothing where it overflows.

@@ -7,7 +7,7 @@ use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
 
 use loc_model::import::{ImportError, parse_pth, read, read_pth, read_published};
-use loc_model::weights::to_bytes;
+use loc_model::weights::{load, load_floats, to_bytes};
 use loc_net::{Weight, Weights};
 use proptest::prelude::*;
 use zip::write::SimpleFileOptions;
@@ -191,6 +191,48 @@ fn a_file_is_known_by_its_content() {
     }
 }
 
+/// A safetensors file of one number type: 1, −2.5 and 65504, which each of them holds.
+fn of_type(name: &str, values: &[u8]) -> Vec<u8> {
+    let header =
+        format!(r#"{{"module.w":{{"dtype":"{name}","shape":[3],"data_offsets":[0,{}]}}}}"#, values.len());
+    [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), values].concat()
+}
+
+#[test]
+fn safetensors_of_every_float_type_are_read_wherever_foreign_weights_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("w.safetensors");
+    let f64s = |values: [f64; 3]| values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
+    let values = [1.0, -2.5, 65280.0];
+    for (name, bytes) in [
+        ("F32", values.iter().flat_map(|v| (*v as f32).to_le_bytes()).collect()),
+        ("F16", vec![0x00, 0x3c, 0x00, 0xc1, 0xf8, 0x7b]),
+        ("BF16", vec![0x80, 0x3f, 0x20, 0xc0, 0x7f, 0x47]),
+        ("F64", f64s(values)),
+    ] {
+        fs_err::write(&path, of_type(name, &bytes)).unwrap();
+        let expected = [1.0f32, -2.5, 65280.0];
+        assert_eq!(read(&path).unwrap().weights.values("w"), expected, "{name}");
+        assert_eq!(read_published(&path).unwrap().values("w"), expected, "{name}");
+        assert_eq!(load_floats(&path).unwrap().weights.values("module.w"), expected, "{name}");
+        assert_eq!(load(&path).is_ok(), name == "F32", "a model file is f32");
+    }
+    for (name, bytes, words) in [
+        ("F64", f64s([1.0, 1e39, 0.0]), ["tensor `module.w`: holds 1", "which f32 cannot"]),
+        ("I64", f64s([0.0; 3]), ["tensor `module.w`: is I64", "F32 or F16 or BF16 or F64 is needed"]),
+        ("F8_E4M3", vec![0; 3], ["is F8_E4M3", "F32 or F16 or BF16 or F64 is needed"]),
+        ("F16", vec![0; 12], ["the shape [3] needs 6 bytes", "the header gives it 12"]),
+    ] {
+        fs_err::write(&path, of_type(name, &bytes)).unwrap();
+        let messages =
+            [read(&path).unwrap_err(), read_published(&path).unwrap_err(), load_floats(&path).unwrap_err()];
+        for message in messages.map(|e| e.to_string()) {
+            assert!(message.contains("w.safetensors"), "{message}");
+            assert!(words.iter().all(|word| message.contains(word)), "{message}");
+        }
+    }
+}
+
 /// A PyTorch archive around a pickle, with one storage `0` of four values.
 fn archive(pickle: &[u8]) -> Vec<u8> {
     let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
@@ -247,6 +289,17 @@ fn a_pickle_from_a_stranger_does_no_harm() {
         ("a very high stack", [b"N".to_vec(), b"2".repeat(1_000_001)].concat(), "objects at one time"),
         ("very many groups", b"(".repeat(1_000_001), "objects at one time"),
         ("a very large memory", [b"N".to_vec(), b"\x94".repeat(1_000_001)].concat(), "objects at one time"),
+        (
+            "a very long list",
+            [
+                &b"](K\x01"[..],
+                &b"2".repeat(900_000),
+                b"e",
+                &[&b"(K\x01"[..], &b"2".repeat(900_000), b"e"].concat().repeat(4),
+            ]
+            .concat(),
+            "more than 2000000 items",
+        ),
         ("a dict in itself", b"}q\0X\x05\0\0\0modelh\0s.".to_vec(), "its keys `model`"),
         ("no arguments", one_tensor(b""), "tensor `w`: is built with too few arguments"),
         ("an argument of another kind", one_tensor(b"K\x01K\x01K\x01K\x01"), "has no storage"),
@@ -271,6 +324,28 @@ fn a_pickle_from_a_stranger_does_no_harm() {
             "2 dimensions and 1 strides",
         ),
         ("no shape", storage(b"K\x00NN"), "without arguments"),
+        (
+            "nine dimensions",
+            storage(b"K\x00(K\x01K\x01K\x01K\x01K\x01K\x01K\x01K\x01K\x01tK\x01\x85"),
+            "tensor `w`: has 9 dimensions, at most 8 are read",
+        ),
+        (
+            "nine strides",
+            storage(b"K\x00K\x01\x85(K\x01K\x01K\x01K\x01K\x01K\x01K\x01K\x01K\x01t"),
+            "has 9 dimensions",
+        ),
+        (
+            "a storage with a long name",
+            one_tensor(
+                &[
+                    &b"(X\x07\0\0\0storagectorch\nFloatStorage\nX\xe8\x03\0\0"[..],
+                    &b"0".repeat(1000),
+                    b"X\x03\0\0\0cpuK\x04tQK\x00K\x02\x85K\x01\x85",
+                ]
+                .concat(),
+            ),
+            "a storage whose name is 1000 bytes",
+        ),
     ];
     for (what, pickle, part) in cases {
         let message = parse_pth(&archive(&pickle)).unwrap_err().to_string();
@@ -279,6 +354,46 @@ fn a_pickle_from_a_stranger_does_no_harm() {
     // What steps over nothing may step anywhere.
     let pickle = storage(b"K\x00K\x01K\x01\x86\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7f2\x86");
     assert_eq!(parse_pth(&archive(&pickle)).unwrap().0["w"].shape, [1, 1]);
+}
+
+/// Many entries of one archive that are the same bytes: each is small, and all of them are not the file.
+#[test]
+fn storages_that_are_one_another_are_refused() {
+    // Stored entries can be given the same place by hand: here the directory says so.
+    let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    let options = SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    let names: Vec<String> = (0..9).map(|i| i.to_string()).collect();
+    let tensor = |name: &str| {
+        [
+            format!("X\x01\0\0\0{name}").as_bytes(),
+            b"ctorch._utils\n_rebuild_tensor_v2\n((X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\0",
+            name.as_bytes(),
+            b"X\x03\0\0\0cpuK\x04tQK\x00K\x02\x85K\x01\x85tRs",
+        ]
+        .concat()
+    };
+    let pickle = [b"}".to_vec(), names.iter().flat_map(|n| tensor(n)).collect(), b".".to_vec()].concat();
+    zip.start_file("a/data.pkl", options).unwrap();
+    zip.write_all(&pickle).unwrap();
+    for name in &names {
+        // Only the first has content; the others get its place in the directory below.
+        zip.start_file(format!("a/data/{name}"), options).unwrap();
+        zip.write_all(if name == "0" { &[0; 4000] } else { &[] }).unwrap();
+    }
+    let mut bytes = zip.finish().unwrap().into_inner();
+    assert!(parse_pth(&bytes).unwrap_err().to_string().contains("storage of 0 values"), "sound, but empty");
+    let entries: Vec<usize> =
+        (0..bytes.len() - 4).filter(|at| bytes[*at..*at + 4] == *b"PK\x01\x02").collect();
+    let (first, others) = (entries[1], &entries[2..]);
+    // Checksum and sizes, and where the entry lies.
+    let [sums, place] =
+        [16..28, 42..46].map(|r: std::ops::Range<usize>| bytes[first + r.start..first + r.end].to_vec());
+    for at in others {
+        bytes[at + 16..at + 28].copy_from_slice(&sums);
+        bytes[at + 42..at + 46].copy_from_slice(&place);
+    }
+    let message = parse_pth(&bytes).unwrap_err().to_string();
+    assert!(message.contains("and those before it are more than the file"), "{message}");
 }
 
 #[test]

@@ -1,30 +1,156 @@
-//! EfficientNet-Lite0's weights: folded right, against PyTorch on the real ones; and refused where they are others.
+//! EfficientNet-Lite0's weights: folded right, and the whole network, both ways, against PyTorch on weights that are
+//! hashes (`golden/lite0.py`); the same on the published ones, where they are; and refused where they are others.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stderr,
-    reason = "a helper that fails is a test that fails; a skip is said"
-)]
+#![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
 mod common;
+#[path = "../../../xtask/src/skip.rs"]
+mod skip;
 
 use std::path::PathBuf;
 
-use common::hash32;
-use loc_model::{init, pretrained, weights};
+use candle_core::{Device, Tensor};
+use common::{FORMS, assert_close, golden, hash32, numbers};
+use loc_model::{Input, Model, init, pretrained, weights};
 use loc_net::kernels::photo::Photos;
 use loc_net::{Backbone, Forward, Head, InputShape, Network, NetworkConfig, Normalization, Weight, Weights};
 
 const SIDE: usize = 65;
 
-fn network() -> Network {
+/// Of the largest value: what f32 through fifty layers may differ from f64 by.
+const VALUES: f64 = 2e-5;
+/// Of a gradient's norm: f32 is within 2e-4 of f64 in the composed form, which is where a gradient goes through most sums.
+const GRADIENT: f64 = 1e-3;
+
+fn network(head: Head) -> Network {
     let config = NetworkConfig {
         input: InputShape { height: SIDE, width: SIDE },
         classes: 2,
         backbone: Backbone::Lite0,
-        head: Head::Edges,
+        head,
     };
     config.build(&Normalization { mean: [127.0 / 255.0; 3], std: [128.0 / 255.0; 3] }).unwrap()
+}
+
+/// The script's photos, which are planar there and pixel by pixel here.
+fn photos(n: usize) -> Vec<u8> {
+    let plane = SIDE * SIDE;
+    let at = |i: usize| i / (3 * plane) * 3 * plane + i % 3 * plane + i / 3 % plane;
+    (0..n * 3 * plane).map(|i| (hash32(at(i), 7) % 256) as u8).collect()
+}
+
+/// What the heads read, before it is standardised.
+fn features(forward: &Forward, n: usize) -> Vec<Vec<f32>> {
+    let layers: Vec<usize> = forward
+        .network()
+        .layers()
+        .iter()
+        .filter(|layer| layer.name.ends_with("_standard"))
+        .map(|layer| match layer.inputs[0] {
+            loc_net::Source::Layer(before) => before,
+            loc_net::Source::Input => panic!("a tap reads the photo"),
+        })
+        .collect();
+    forward.features(Photos::Bytes(&photos(n)), n, &layers).unwrap()
+}
+
+/// `random` of the script.
+fn random(shape: &[usize], stream: u32, middle: f64, half: f64) -> Weight {
+    let value = |i| (middle + half * (f64::from(hash32(i, stream)) / 2_147_483_648.0 - 1.0)) as f32;
+    Weight { shape: shape.to_vec(), data: (0..shape.iter().product()).map(value).collect() }
+}
+
+/// The backbone's convolutions in their order: name, and shape of the weights.
+fn convolutions(network: &Network) -> impl Iterator<Item = (&str, &[usize])> {
+    let own = network.params().iter().filter(|p| p.layer < network.backbone_layers() && p.shape.len() == 4);
+    own.map(|p| (p.name.strip_suffix(".weight").unwrap(), &p.shape[..]))
+}
+
+/// What a convolution and its batch normalisation are called in the state dict.
+fn names(ours: &str) -> (String, String) {
+    match ours.split_once('.') {
+        None if ours == "stem" => ("_conv_stem".to_owned(), "_bn0".to_owned()),
+        None => ("_conv_head".to_owned(), "_bn1".to_owned()),
+        Some((block, part)) => {
+            let block = format!("_blocks.{}", block.strip_prefix("block").unwrap());
+            let n = ["expand", "depthwise", "project"].iter().position(|p| *p == part).unwrap();
+            (format!("{block}._{part}_conv"), format!("{block}._bn{n}"))
+        }
+    }
+}
+
+const NORM: [&str; 4] = ["weight", "bias", "running_mean", "running_var"];
+
+/// `state_dict` of the script, as the weights of a network; with its standards and heads.
+fn hashed(network: &Network) -> Weights {
+    let mut state = Weights::default();
+    for (k, (ours, shape)) in (0u32..).zip(convolutions(network)) {
+        let (conv, norm) = names(ours);
+        let fan_in = shape[1..].iter().product::<usize>() as f64;
+        let half = (if ours.ends_with("project") { 2.0 } else { 6.0 } / fan_in).sqrt();
+        state.0.insert(format!("{conv}.weight"), random(shape, 1000 + 10 * k, 0.0, half));
+        let numbers = [(1.0, 0.25), (0.2, 0.2), (0.0, 0.1), (1.0, 0.5)];
+        for (j, (what, (middle, half))) in (0u32..).zip(NORM.into_iter().zip(numbers)) {
+            state.0.insert(format!("{norm}.{what}"), random(&shape[..1], 1001 + 10 * k + j, middle, half));
+        }
+    }
+    let mut all = pretrained::lite0(network, &state).unwrap();
+    let heads = ["class_fc1", "class_fc2", "class_out", "box_fc1", "box_fc2", "box_out"];
+    let standards = ["fine_standard", "coarse_standard", "whole_standard"];
+    for (i, name) in (0u32..).zip(standards).map(|(i, name)| (100 + 2 * i, name)) {
+        let n = &all.0[&format!("{name}.weight")].shape.clone();
+        all.0.insert(format!("{name}.weight"), random(n, i, 0.8, 0.2));
+        all.0.insert(format!("{name}.bias"), random(n, i + 1, 0.0, 0.1));
+    }
+    for (i, name) in (0u32..).zip(heads).map(|(i, name)| (200 + 2 * i, name)) {
+        let shape = &network.params().iter().find(|p| p.name == format!("{name}.weight")).unwrap().shape;
+        all.0.insert(format!("{name}.weight"), random(shape, i, 0.0, (6.0 / shape[1] as f64).sqrt()));
+        all.0.insert(format!("{name}.bias"), random(&shape[..1], i + 1, 0.0, 0.1));
+    }
+    all.check(network).unwrap();
+    all
+}
+
+/// The only comparison with PyTorch that needs no file from elsewhere.
+#[test]
+fn answers_features_and_gradients_are_pytorchs() {
+    const N: usize = 2;
+    let (network, golden) = (network(Head::Mlp), golden("lite0"));
+    let weights = hashed(&network);
+    let tensor =
+        |values: Vec<f32>, like: &Tensor| Tensor::from_vec(values, like.dims(), &Device::Cpu).unwrap();
+    let forward = Forward::new(network.clone(), weights.clone()).unwrap();
+    for (values, name) in features(&forward, N).into_iter().zip(["fine", "coarse", "whole"]) {
+        let expected = &golden[&format!("features.{name}")];
+        assert_close(name, &tensor(values, expected), expected, VALUES);
+    }
+    let images = Tensor::from_vec(photos(N), (N, SIDE, SIDE, 3), &Device::Cpu).unwrap();
+    for form in FORMS {
+        let model = Model::with_form(network.clone(), &weights, &Device::Cpu, form).unwrap();
+        let output = model.train(&Input::Images(images.clone()), None).unwrap();
+        assert_close("logits", &output.logits, &golden["logits"], VALUES);
+        assert_close("boxes", &output.boxes, &golden["boxes"], VALUES);
+        let sum = |answer: &Tensor, stream| {
+            let factors = tensor(random(answer.dims(), stream, 0.0, 1.0).data, answer);
+            (answer * factors).unwrap().sum_all().unwrap()
+        };
+        let loss = (sum(&output.logits, 300) + sum(&output.boxes, 301)).unwrap();
+        let gradients = model.backward(&loss).unwrap();
+        let params =
+            convolutions(&network).flat_map(|(name, _)| ["weight", "bias"].map(|p| format!("{name}.{p}")));
+        for (k, name) in (0u32..).zip(params) {
+            let gradient = numbers(&gradients.get(&name).unwrap().unwrap());
+            let hashes = random(&[gradient.len()], 400 + k, 0.0, 1.0).data;
+            let norm = gradient.iter().map(|g| g * g).sum::<f64>().sqrt();
+            let hashed: f64 = gradient.iter().zip(hashes).map(|(g, h)| g * f64::from(h)).sum();
+            let expected = numbers(&golden[&format!("gradient.{name}")]);
+            assert!(expected[0] > 0.0, "{name}: no gradient reaches it");
+            for (got, expected_one) in [norm, hashed].into_iter().zip(&expected) {
+                let error = (got - expected_one).abs() / expected[0];
+                assert!(error <= GRADIENT, "{form:?}, {name}: {error:e} of the norm");
+            }
+        }
+    }
 }
 
 /// Mean, largest absolute value and the first four numbers of each output.
@@ -38,29 +164,17 @@ fn figures(values: &[f32]) -> [f64; 6] {
 }
 
 #[test]
-fn features_are_pytorchs() {
+fn features_by_the_published_weights_are_pytorchs() {
     let shared = std::env::var_os("LOC_SHARED").map_or_else(|| "../../../shared".into(), PathBuf::from);
     let path = shared.join("weights/efficientnet-lite0.safetensors");
     if !path.is_file() {
-        eprintln!("skipped: the weights of EfficientNet-Lite0 are not at LOC_SHARED");
-        return;
+        return skip::say(skip::Reason::Shared, "the weights of EfficientNet-Lite0 are not there");
     }
-    let network = network();
+    let network = network(Head::Edges);
     let mut all = init::weights(&network, init::Scheme::He, 0);
     all.0.extend(pretrained::lite0(&network, &weights::load(&path).unwrap().weights).unwrap().0);
-    let forward = Forward::new(network.clone(), all).unwrap();
-    // The script's photo is planar, ours pixel by pixel.
-    let photo: Vec<u8> =
-        (0..3 * SIDE * SIDE).map(|i| (hash32(i % 3 * SIDE * SIDE + i / 3, 7) % 256) as u8).collect();
-    let layers: Vec<usize> = network
-        .taps()
-        .into_iter()
-        .map(|tap| match network.layers()[tap].inputs[0] {
-            loc_net::Source::Layer(before) => before,
-            loc_net::Source::Input => panic!("a tap reads the photo"),
-        })
-        .collect();
-    let features = forward.features(Photos::Bytes(&photo), 1, &layers).unwrap();
+    let forward = Forward::new(network, all).unwrap();
+    let features = features(&forward, 1);
     // Printed by golden/lite0.py.
     let golden = [
         [-0.315387, 29.981059, -7.932465, -0.33098, -4.990846, -6.684041],
@@ -74,29 +188,18 @@ fn features_are_pytorchs() {
     }
 }
 
-/// A state dict of small numbers with EfficientNet-Lite0's names, by its own folding: one number a tensor would do.
+/// A state dict of small numbers with EfficientNet-Lite0's names: one number a tensor.
 fn state_dict(network: &Network) -> Weights {
     let mut state = Weights::default();
-    for param in network.params().iter().filter(|p| p.layer < network.backbone_layers() && p.shape.len() == 4)
-    {
-        let name = param.name.strip_suffix(".weight").unwrap();
-        let (conv, norm) = match name.split_once('.') {
-            None if name == "stem" => ("_conv_stem".to_owned(), "_bn0".to_owned()),
-            None => ("_conv_head".to_owned(), "_bn1".to_owned()),
-            Some((block, part)) => {
-                let block = format!("_blocks.{}", block.strip_prefix("block").unwrap());
-                let n = ["expand", "depthwise", "project"].iter().position(|p| *p == part).unwrap();
-                (format!("{block}._{part}_conv"), format!("{block}._bn{n}"))
-            }
-        };
+    for (ours, shape) in convolutions(network) {
+        let (conv, norm) = names(ours);
         let mut put = |name: String, shape: &[usize], value: f32| {
             let len = shape.iter().product();
             state.0.insert(name, Weight { shape: shape.to_vec(), data: vec![value; len] });
         };
-        put(format!("{conv}.weight"), &param.shape, 0.5);
-        for (what, value) in [("weight", 3.0), ("bias", 0.25), ("running_mean", 2.0), ("running_var", 0.008)]
-        {
-            put(format!("{norm}.{what}"), &param.shape[..1], value);
+        put(format!("{conv}.weight"), shape, 0.5);
+        for (what, value) in NORM.into_iter().zip([3.0, 0.25, 2.0, 0.008]) {
+            put(format!("{norm}.{what}"), &shape[..1], value);
         }
     }
     state
@@ -104,7 +207,7 @@ fn state_dict(network: &Network) -> Weights {
 
 #[test]
 fn batch_normalisation_is_folded() {
-    let network = network();
+    let network = network(Head::Edges);
     let folded = pretrained::lite0(&network, &state_dict(&network)).unwrap();
     // γ / √(var + 0.001) = 3 / √0.009 = 31.62; 0.25 − 2 · 31.62
     let scale = 3.0 / 0.009f64.sqrt();
@@ -122,7 +225,7 @@ fn batch_normalisation_is_folded() {
 
 #[test]
 fn other_weights_are_refused_with_what_differs() {
-    let network = network();
+    let network = network(Head::Edges);
     let mut state = state_dict(&network);
     state.0.remove("_blocks.4._bn1.running_var");
     state.0.insert("_conv_stem.weight".into(), Weight { shape: vec![1], data: vec![0.0] });

@@ -42,6 +42,14 @@ pub enum NetError {
         /// One line for each missing, extra, misshapen or non-finite tensor.
         differences: Vec<String>,
     },
+    /// The system does not begin as many threads as were asked for.
+    #[error("{count} threads: {error} (hint: ask for fewer, or allow this user more: `ulimit -u`)")]
+    Threads {
+        /// How many were asked for, the caller's own among them.
+        count: usize,
+        /// What the system says.
+        error: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// A buffer handed in has the wrong length.
     #[error("{what}: {got} values where {expected} are needed")]
     Length {

@@ -8,14 +8,15 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
-use crate::NetError;
+use crate::weights::Number;
+use crate::{NetError, weights};
 
 /// Bytes of the header's length.
 pub(crate) const PREFIX: usize = 8;
 /// Largest header that is read: 4 MiB name some 30,000 tensors.
 const LARGEST: u64 = 4 << 20;
-/// Bytes of a value: only f32 is read.
-const F32: u64 = 4;
+/// Most dimensions of a tensor: more than any layer's parameters have.
+const DIMENSIONS: usize = 8;
 
 /// The header's entries in their order, also those whose name stood before.
 struct Entries(Vec<(String, Value)>);
@@ -74,12 +75,13 @@ pub(crate) fn end(start: &[u8], length: u64) -> Result<usize, NetError> {
     Ok(usize::try_from(end).unwrap_or(usize::MAX))
 }
 
-/// Checks the header of a file of `length` bytes, of which `start` holds at least the header.
+/// Checks the header of a file of `length` bytes, of which `start` holds at least the header. Its tensors may be of these
+/// types.
 ///
 /// # Errors
 ///
 /// [`NetError::Format`] or [`NetError::Tensor`] with the first thing that is wrong.
-pub(crate) fn check(start: &[u8], length: u64) -> Result<(), NetError> {
+pub(crate) fn check(start: &[u8], length: u64, numbers: &[Number]) -> Result<(), NetError> {
     let end = end(start, length)?;
     let Some(header) = start.get(PREFIX..end) else {
         return Err(NetError::Format(format!("file is {} bytes, header describes {end}", start.len())));
@@ -97,7 +99,7 @@ pub(crate) fn check(start: &[u8], length: u64) -> Result<(), NetError> {
         if name == "__metadata__" {
             check_metadata(&value)?;
         } else {
-            places.push(place(name, &value)?);
+            places.push(place(name, &value, numbers)?);
         }
     }
     let described = end as u64 + contiguous(places)?;
@@ -130,20 +132,24 @@ fn check_metadata(value: &Value) -> Result<(), NetError> {
     }
 }
 
-fn place(name: String, value: &Value) -> Result<Place, NetError> {
+fn place(name: String, value: &Value, numbers: &[Number]) -> Result<Place, NetError> {
     let read = || {
         let dtype = value["dtype"].as_str().ok_or("has no `dtype`")?;
-        if dtype != "F32" {
-            return Err(format!("is {} where F32 is needed", dtype.escape_debug()));
+        let number = weights::number(numbers, dtype).ok_or_else(|| {
+            let needed: Vec<&str> = numbers.iter().map(|number| number.name).collect();
+            format!("is {} where {} is needed", dtype.escape_debug(), needed.join(" or "))
+        })?;
+        let shape = whole(&value["shape"]).ok_or("has no `shape` of whole numbers")?;
+        if shape.len() > DIMENSIONS {
+            return Err(format!("has {} dimensions, at most {DIMENSIONS} are read", shape.len()));
         }
-        let shape = numbers(&value["shape"]).ok_or("has no `shape` of whole numbers")?;
-        let offsets = numbers(&value["data_offsets"]).ok_or("has no `data_offsets` of whole numbers")?;
+        let offsets = whole(&value["data_offsets"]).ok_or("has no `data_offsets` of whole numbers")?;
         let [begin, end] = offsets[..] else {
             return Err(format!("has {} `data_offsets` where 2 are needed", offsets.len()));
         };
         let span =
             end.checked_sub(begin).ok_or_else(|| format!("begins at byte {begin} and ends at {end}"))?;
-        let needed = shape.iter().try_fold(F32, |n, d| n.checked_mul(*d));
+        let needed = shape.iter().try_fold(number.bytes as u64, |n, d| n.checked_mul(*d));
         match needed {
             Some(needed) if needed == span => Ok((begin, end)),
             Some(needed) => {
@@ -176,7 +182,7 @@ fn contiguous(mut places: Vec<Place>) -> Result<u64, NetError> {
     Ok(at)
 }
 
-fn numbers(value: &Value) -> Option<Vec<u64>> {
+fn whole(value: &Value) -> Option<Vec<u64>> {
     value.as_array()?.iter().map(Value::as_u64).collect()
 }
 

@@ -1,18 +1,21 @@
-//! The steady state allocates nothing to speak of: buffers of a training pass and of a prediction are used again.
+//! The steady state allocates nothing to speak of: buffers of a training pass and of a prediction are used again, and
+//! those of a burst of callers do not stay.
 
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use loc_net::chain::{Chain, Pass};
 use loc_net::kernels::photo::Photos;
 use loc_net::{Forward, InputShape, Network, NetworkConfig, Normalization, Weight, Weights};
 
-/// The system's allocator, which counts the bytes that were asked for.
+/// The system's allocator, which counts the bytes that were asked for and those that were given back.
 struct Counting;
 
 static BYTES: AtomicUsize = AtomicUsize::new(0);
+static FREED: AtomicUsize = AtomicUsize::new(0);
 
 #[expect(unsafe_code, reason = "the trait is unsafe; every call is the system's")]
 // SAFETY: every call is handed on as it came.
@@ -24,6 +27,7 @@ unsafe impl GlobalAlloc for Counting {
     }
 
     unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        FREED.fetch_add(layout.size(), Ordering::Relaxed);
         // SAFETY: the caller's promise.
         unsafe { System.dealloc(at, layout) }
     }
@@ -37,6 +41,11 @@ fn allocated(f: impl FnOnce()) -> usize {
     let before = BYTES.load(Ordering::Relaxed);
     f();
     BYTES.load(Ordering::Relaxed) - before
+}
+
+/// Bytes in use.
+fn held() -> usize {
+    BYTES.load(Ordering::Relaxed) - FREED.load(Ordering::Relaxed)
 }
 
 /// Lists of tasks and what rayon needs for them; one photo's smallest map is 27 KB.
@@ -90,4 +99,33 @@ fn passes_and_predictions_use_their_buffers_again() {
         let chain = Chain::of(forward.network(), false).is_some();
         assert!(later < LITTLE || !chain, "a later prediction of {n} asks for {later} bytes");
     }
+
+    // Each of the burst has buffers of its own while all run; then no more are left than can be in use at once: two sets a
+    // thread, of one photo each. One caller alone leaves at least one set.
+    const BURST: usize = 64;
+    let network = self::network();
+    let forward = Forward::new(network.clone(), weights(&network)).unwrap();
+    let photo = &photos[..3 * 256 * 256];
+    let run = || drop(forward.run(Photos::Bytes(photo), 1).unwrap());
+    let before = held();
+    run();
+    let one = held() - before;
+    let all = Barrier::new(BURST);
+    std::thread::scope(|scope| {
+        for _ in 0..BURST {
+            scope.spawn(|| {
+                all.wait();
+                (0..3).for_each(|_| run());
+            });
+        }
+    });
+    let left = held() - before;
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let most = 2 * cores.max(rayon::current_num_threads()).min(BURST);
+    println!("one caller leaves {one} bytes, {BURST} leave {left}, the limit is {most} times");
+    // And once more for what the system keeps for threads.
+    assert!(
+        left <= (most + 1) * one,
+        "{left} bytes are left, one caller leaves {one}, {most} times are allowed"
+    );
 }

@@ -140,7 +140,7 @@ pub(crate) fn find(run: &Run) -> Result<Option<Found>, TrainError> {
     let read = |path: &Path| match fs_err::read(path) {
         Ok(bytes) => state::parse(&bytes).map(Some),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(Unfit::Damaged(e.to_string())),
+        Err(e) => Err(Unfit::Unread(e)),
     };
     let (newest, previous) = (run.state(), run.previous_state());
     let bad = |path: &Path, reason: &str| format!("{}: {reason}", path.display());
@@ -150,6 +150,7 @@ pub(crate) fn find(run: &Run) -> Result<Option<Found>, TrainError> {
             return Ok(Some(Found { whole, before, warning: None }));
         }
         Err(Unfit::Format(reason)) => return Err(TrainError::Run { path: newest, reason }),
+        Err(Unfit::Unread(e)) => return Err(unread(newest, &e)),
         Err(Unfit::Damaged(reason)) => Some(bad(&newest, &reason)),
         Ok(None) => None,
     };
@@ -169,20 +170,31 @@ pub(crate) fn find(run: &Run) -> Result<Option<Found>, TrainError> {
         }
         (Ok(None), None) if run.rows().is_ok_and(|rows| rows.is_empty()) => Ok(None),
         (Err(Unfit::Format(reason)), None) => Err(TrainError::Run { path: previous, reason }),
+        (Err(Unfit::Unread(e)), None) => Err(unread(previous, &e)),
         (other, warning) => {
             let previous = match other {
                 Err(Unfit::Damaged(reason) | Unfit::Format(reason)) => bad(&previous, &reason),
+                Err(Unfit::Unread(e)) => bad(&previous, &e.to_string()),
                 _ => bad(&previous, "is not there"),
             };
             let newest = warning.unwrap_or_else(|| bad(&newest, "is not there"));
             let model = run.epochs()?.pop().map_or_else(|| run.last(), |(_, path)| path);
-            Err(TrainError::Resume {
-                run: run.path().to_owned(),
+            Err(TrainError::Run {
+                path: run.path().to_owned(),
                 reason: format!(
-                    "no state of it is whole\n{newest}\n{previous}\n(hint: `--init {}` starts a new run from its newest epoch)",
+                    "cannot be gone on with: no state of it is whole\n{newest}\n{previous}\n(hint: `--init {}` starts a new run from its newest epoch)",
                     model.display()
                 ),
             })
         }
     }
+}
+
+/// A state that may be as whole as ever: whoever can read it goes on from it, so no other takes its place.
+fn unread(path: std::path::PathBuf, error: &std::io::Error) -> TrainError {
+    let reason = format!(
+        "cannot be read: {error}; nothing was changed (hint: mend what keeps it from being read, then go on; moved \
+         away, the run goes on from the save before)"
+    );
+    TrainError::Run { path, reason }
 }

@@ -67,9 +67,9 @@ pub struct Config {
     pub backbone_weights: Option<PathBuf>,
     /// Factor of the learning rate for the backbone, 0 to 1. With 0 it is frozen: its features are computed once.
     pub backbone_lr: f64,
-    /// A built-in recipe that freezes the backbone: its training of the heads comes before this one.
+    /// A recipe that freezes the backbone: its training of the heads comes before this one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub begin: Option<String>,
+    pub begin: Option<Begin>,
     /// How many times a frozen backbone sees each training photo: as it is, and moved anew each further time; 1 or more.
     pub copies: usize,
     /// Photos and moved copies that a frozen backbone sees in all, at least: a small set is seen oftener than `copies`, at
@@ -181,6 +181,16 @@ pub enum SplitBy {
     Folders,
     /// Drawn, whatever the folders are called.
     Draw,
+}
+
+/// The training that comes before a run's own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "the name of a recipe, or a table of all its values, is needed")]
+pub enum Begin {
+    /// That of a recipe, by its name.
+    Recipe(String),
+    /// Every value of one that was read from a file, which may have gone since.
+    Values(toml::Table),
 }
 
 /// Which mean and deviation the network subtracts and divides by.

@@ -108,17 +108,18 @@ pub(crate) fn sweep(folder: &Path, ours: impl Fn(&str) -> bool) -> Result<(), Tr
     for entry in entries {
         let entry = entry?;
         let name = entry.file_name();
-        let Some((name, random)) =
-            name.to_str().and_then(|n| n.strip_prefix('.')).and_then(|n| n.rsplit_once('.'))
-        else {
-            continue;
-        };
-        let temporary = random.len() == 6 && random.bytes().all(|b| b.is_ascii_alphanumeric());
-        if temporary && (ours(name) || name == PROBE) && entry.file_type()?.is_file() {
+        if name.to_str().is_some_and(|name| is_temporary(name, &ours)) && entry.file_type()?.is_file() {
             fs::remove_file(entry.path())?;
         }
     }
     Ok(())
+}
+
+/// Whether a file is such a temporary, by its name.
+pub(crate) fn is_temporary(name: &str, ours: impl Fn(&str) -> bool) -> bool {
+    let Some((name, random)) = name.strip_prefix('.').and_then(|n| n.rsplit_once('.')) else { return false };
+    let drawn = random.len() == 6 && random.bytes().all(|b| b.is_ascii_alphanumeric());
+    drawn && (ours(name) || name == PROBE)
 }
 
 #[cfg(test)]

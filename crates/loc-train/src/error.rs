@@ -17,7 +17,7 @@ pub enum TrainError {
     /// The JSON of a model file is not what it should be.
     #[error("model metadata: {0}")]
     Metadata(String),
-    /// A run cannot be resumed as asked.
+    /// A run cannot be resumed as asked: with these flags, or on this data.
     #[error("cannot resume {}: {reason}", run.display())]
     Resume {
         /// The run folder.

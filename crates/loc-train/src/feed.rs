@@ -1,13 +1,15 @@
 //! What training reads: photos, batch by batch, or what a frozen backbone made of them, computed once and kept.
 
 use candle_core::{DType, Device, Tensor};
+use half::f16;
+use half::slice::HalfFloatSliceExt;
 use loc_data::{Augment, Batch, Loader, loader};
 use loc_model::Input;
 use loc_net::kernels::photo::Photos;
 use loc_net::{Forward, Network, Op, Source, Weights};
 
 use crate::event::Watch;
-use crate::{Config, Event, TrainError};
+use crate::{Config, Event, TrainError, memory};
 
 /// Photos that go through the backbone together.
 const AT_ONCE: usize = 32;
@@ -159,7 +161,15 @@ impl Features {
     ) -> Result<Self, TrainError> {
         let network = backbone.forward.network();
         let taps = network.taps();
-        let mut parts: Vec<Vec<Tensor>> = vec![Vec::new(); taps.len()];
+        let rows = copies * loader.len();
+        // All the room at once: they are written where they stay, and never twice in memory.
+        let mut layers: Vec<Vec<f16>> = Vec::with_capacity(taps.len());
+        for tap in &taps {
+            let mut values = Vec::new();
+            let room = values.try_reserve_exact(rows * network.shape(*tap).len());
+            room.map_err(|_| memory::no_room(network, rows))?;
+            layers.push(values);
+        }
         let (mut boxes, mut labels, mut indices) = (Vec::new(), Vec::new(), Vec::new());
         for copy in 0..copies {
             let batches = match copy {
@@ -171,19 +181,24 @@ impl Features {
                 let n = batch.labels.len();
                 let bytes = batch.images.as_slice().unwrap_or_default();
                 let values = backbone.forward.features(Photos::Bytes(bytes), n, &taps)?;
-                for ((part, values), tap) in parts.iter_mut().zip(values).zip(&taps) {
-                    let dims = [&[n][..], &network.shape(*tap).0].concat();
-                    part.push(Tensor::from_vec(values, dims, &Device::Cpu)?.to_dtype(DType::F16)?);
+                for (layer, values) in layers.iter_mut().zip(values) {
+                    let before = layer.len();
+                    layer.resize(before + values.len(), f16::ZERO);
+                    layer[before..].convert_from_f32_slice(&values);
                 }
                 boxes.extend(batch.boxes.rows().into_iter().map(|b| [b[0], b[1], b[2], b[3]]));
                 if copy == 0 {
                     labels.extend(batch.labels);
                     indices.extend(batch.indices);
                 }
-                watch.tell(Event::Features { done: boxes.len(), of: copies * loader.len() })?;
+                watch.tell(Event::Features { done: boxes.len(), of: rows })?;
             }
         }
-        let layers = parts.iter().map(|part| Tensor::cat(part, 0)).collect::<Result<_, _>>()?;
+        let tensor = |(values, tap): (Vec<f16>, &usize)| {
+            let dims = [&[rows][..], &network.shape(*tap).0].concat();
+            Tensor::from_vec(values, dims, &Device::Cpu)
+        };
+        let layers = layers.into_iter().zip(&taps).map(tensor).collect::<Result<_, _>>()?;
         let samples = labels.len();
         Ok(Self { layers, boxes, labels, indices, samples, copies, device: device.clone() })
     }

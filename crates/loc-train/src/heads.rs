@@ -13,12 +13,54 @@ use crate::event::Watch;
 use crate::feed::{Backbone, Features, Feed};
 use crate::optimizer::Optimizer;
 use crate::step::{At, Learner};
-use crate::{Config, Event, TrainError};
+use crate::{Begin, Config, Event, Layer, RECIPES, TrainError};
+
+/// The recipe that `begin` names, as it stands: its own ranges are checked, and that it begins with no other.
+fn named(config: &Config) -> Result<Option<Config>, TrainError> {
+    let layer = match &config.begin {
+        None => return Ok(None),
+        Some(Begin::Recipe(name)) => Layer::recipe(name)?,
+        Some(Begin::Values(values)) => Layer { origin: "begin".into(), text: values.to_string() },
+    };
+    let first = Config::lay(std::iter::once(&layer))?;
+    if first.begin.is_some() {
+        let chain = [&config.recipe, &name(config), &name(&first)].map(String::as_str).join(" → ");
+        let reason = format!(
+            "{} begins with another recipe in turn ({chain}); one training of heads comes before a run \
+             (hint: a recipe without `begin` is needed)",
+            name(config)
+        );
+        return Err(TrainError::Config { origin: "begin".into(), reason });
+    }
+    first.check()?;
+    Ok(Some(first))
+}
+
+/// What a configuration's `begin` is called.
+fn name(config: &Config) -> String {
+    match &config.begin {
+        None => "none".into(),
+        Some(Begin::Recipe(name)) => name.clone(),
+        Some(Begin::Values(values)) => {
+            values.get("recipe").and_then(toml::Value::as_str).unwrap_or("a table").to_owned()
+        }
+    }
+}
+
+/// `begin` as a run keeps it: the values of a recipe that is a file stand in the place of its name.
+pub(crate) fn kept(config: &Config) -> Result<Option<Begin>, TrainError> {
+    let Some(Begin::Recipe(file)) = &config.begin else { return Ok(config.begin.clone()) };
+    if RECIPES.iter().any(|(known, _)| known == file) {
+        return Ok(config.begin.clone());
+    }
+    let first = named(config)?.map(|first| Config { recipe: file.clone(), ..first });
+    let fail = |e: toml::ser::Error| TrainError::Config { origin: file.clone(), reason: e.to_string() };
+    Ok(first.map(toml::Table::try_from).transpose().map_err(fail)?.map(Begin::Values))
+}
 
 /// The training that `begin` names: the recipe's numbers on the configuration's network, input and seed.
-fn beginning(config: &Config) -> Result<Option<Config>, TrainError> {
-    let Some(recipe) = &config.begin else { return Ok(None) };
-    let recipe = Config::resolve(Some(recipe), &[])?;
+pub(crate) fn beginning(config: &Config) -> Result<Option<Config>, TrainError> {
+    let Some(recipe) = named(config)? else { return Ok(None) };
     Ok(Some(Config {
         head: config.head,
         imgsz: config.imgsz,
@@ -32,14 +74,13 @@ fn beginning(config: &Config) -> Result<Option<Config>, TrainError> {
 
 /// The value of `begin` and what is allowed instead, if it cannot be.
 pub(crate) fn wrong(config: &Config) -> Option<(String, String)> {
-    let name = config.begin.clone()?;
-    let allowed = match beginning(config) {
+    let allowed = match named(config) {
         Err(error) => error.to_string(),
         Ok(Some(first)) if first.backbone_lr > 0.0 => "it does not freeze the backbone".into(),
         Ok(Some(first)) if first.backbone != config.backbone => "it has another backbone".into(),
         Ok(_) => return None,
     };
-    Some((name, allowed))
+    Some((name(config), allowed))
 }
 
 /// A model whose backbone is frozen, and what the backbone makes of each loader's photos, seen so many times.
@@ -60,21 +101,20 @@ pub(crate) fn frozen<const N: usize>(
     Ok((Model::with_frozen_backbone(layers.clone(), initial, device)?, feeds))
 }
 
-/// The initial weights after the training that `begin` names; as they were without one.
+/// The initial weights after the training that a run begins with, by that one's configuration ([`beginning`]).
 pub(crate) fn learned(
     config: &Config,
-    (layers, initial): (&Network, Weights),
+    (layers, initial): (&Network, &Weights),
     (dataset, loader): (&Dataset, &Loader),
     device: &Device,
     watch: &mut Watch,
 ) -> Result<Weights, TrainError> {
-    let Some(config) = beginning(config)? else { return Ok(initial) };
     let loaders = [(loader, config.copies_of(loader.len()))];
-    let (model, [feed]) = frozen(&config, (layers, &initial), loaders, device, watch)?;
+    let (model, [feed]) = frozen(config, (layers, initial), loaders, device, watch)?;
     let average = Average::of(&model, config.average)?;
-    let mut optimizer = Optimizer::new(&config);
+    let mut optimizer = Optimizer::new(config);
     let mut learner = Learner {
-        config: &config,
+        config,
         dataset,
         model: &model,
         optimizer: &mut optimizer,
@@ -83,7 +123,7 @@ pub(crate) fn learned(
     };
     let mut taken = 0;
     for epoch in 1..=config.epochs {
-        let batches = feed.epoch(&config, epoch);
+        let batches = feed.epoch(config, epoch);
         let steps = batches.len();
         for (step, batch) in batches.enumerate() {
             learner.step(&batch?, At { epoch, step, steps, taken })?;

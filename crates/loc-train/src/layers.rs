@@ -4,7 +4,7 @@ use std::path::Path;
 
 use loc_data::content::Content;
 
-use crate::{Config, Run, TrainError};
+use crate::{Config, Run, TrainError, heads, keys};
 
 /// The built-in recipes: name and TOML.
 pub const RECIPES: [(&str, &str); 5] = [
@@ -25,17 +25,17 @@ pub struct Layer {
 }
 
 impl Layer {
-    /// One value as people write it on a command line: a number, `true`, or text without quotes.
+    /// One value as people write it on a command line: a number, `true`, text without quotes, or a list with commas.
     #[must_use]
     pub fn value(origin: impl Into<String>, key: &str, value: &str) -> Self {
-        let bare = format!("{key} = {value}");
-        // Where only text will do (a name that looks like a number, a path), quotes make it one.
-        let text = if toml::from_str::<Config>(&bare).is_ok() {
-            bare
-        } else {
-            format!("{key} = {}", toml::Value::String(value.to_owned()))
-        };
-        Self { origin: origin.into(), text }
+        let text = toml::Value::String(value.to_owned()).to_string();
+        let texts: Vec<String> = value.split(',').map(|part| part.trim().to_owned()).collect();
+        // The first that the key takes; where none is, what is wrong with it as text is said.
+        let forms =
+            [value.to_owned(), format!("[{value}]"), text.clone(), toml::Value::from(texts).to_string()];
+        let takes = |form: &String| toml::from_str::<Config>(&format!("{key} = {form}")).is_ok();
+        let form = forms.into_iter().find(takes).unwrap_or(text);
+        Self { origin: origin.into(), text: format!("{key} = {form}") }
     }
 
     /// A TOML file.
@@ -64,8 +64,8 @@ impl Layer {
         Self { origin: origin.into(), text: format!("{key} = {}", toml::Value::from(values.to_vec())) }
     }
 
-    /// The values in environment variables `LOC_KEY`, for each key of the configuration. Others that begin with
-    /// `LOC_` are somebody else's, unless they differ from a key so little that one must be meant.
+    /// The values in environment variables `LOC_KEY`, for each key of the configuration; of a table's, `LOC_AUGMENT_FLIP`.
+    /// Others that begin with `LOC_` are somebody else's, unless they differ from a key so little that one must be meant.
     ///
     /// # Errors
     ///
@@ -73,14 +73,13 @@ impl Layer {
     pub fn environment(
         variables: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Vec<Self>, TrainError> {
-        let known = keys();
+        let keys = keys::all();
+        let known: Vec<String> = keys.iter().map(|key| key.replace('.', "_")).collect();
         let mut layers = Vec::new();
         for (name, value) in variables {
             let Some(key) = name.strip_prefix("LOC_").map(str::to_lowercase) else { continue };
-            if key == "classes" {
-                layers.push(Self::list(name, &key, &value.split(',').map(str::to_owned).collect::<Vec<_>>()));
-            } else if known.contains(&key) {
-                layers.push(Self::value(name, &key, &value));
+            if let Some(at) = known.iter().position(|known| *known == key) {
+                layers.push(Self::value(name, &keys[at], &value));
             } else if let Some(near) = nearest(&key, &known) {
                 let reason = format!("unknown key (hint: did you mean `LOC_{}`?)", near.to_uppercase());
                 return Err(TrainError::Config { origin: name, reason });
@@ -89,17 +88,44 @@ impl Layer {
         Ok(layers)
     }
 
+    /// What is wrong with the value of a flag or a variable, which nobody wrote as TOML.
+    fn explain(&self, error: &toml::de::Error) -> Option<String> {
+        if !self.origin.starts_with("--") && !self.origin.starts_with("LOC_") {
+            return None;
+        }
+        let (key, value) = self.text.split_once(" = ")?;
+        // The kind of the default; keys without one are texts or lists.
+        let defaults = toml::Table::try_from(Config::default()).ok()?;
+        let default =
+            key.split('.').try_fold(&toml::Value::Table(defaults), |value, part| value.get(part)).cloned();
+        let needed = match default {
+            Some(toml::Value::Integer(_)) => "a whole number, 0 or more, is needed",
+            Some(toml::Value::Float(_)) => "a number is needed",
+            Some(toml::Value::Boolean(_)) => "`true` or `false` is needed",
+            _ => return Some(format!("{}: {}", value.trim_matches('"'), error.message())),
+        };
+        Some(format!("{}: {needed}", value.trim_matches('"')))
+    }
+
     /// A recipe: built-in by name, else a TOML file by path.
     ///
     /// # Errors
     ///
-    /// [`TrainError::Config`] if there is neither, [`TrainError::Io`] if the file cannot be read.
+    /// [`TrainError::Config`] if there is neither, or the file cannot be read.
     pub fn recipe(name: &str) -> Result<Self, TrainError> {
         if let Some((_, text)) = RECIPES.iter().find(|(known, _)| *known == name) {
             return Ok(Self { origin: format!("recipe {name}"), text: (*text).to_owned() });
         }
         if Path::new(name).extension().is_some_and(|e| e == "toml") {
-            return Self::file(Path::new(name));
+            return Self::file(Path::new(name)).map_err(|error| match error {
+                TrainError::Io(e) => TrainError::Config {
+                    origin: name.to_owned(),
+                    reason: format!(
+                        "the recipe cannot be read: {e} (hint: is it there, and may you read it?)"
+                    ),
+                },
+                error => error,
+            });
         }
         let known: Vec<&str> = RECIPES.iter().map(|(name, _)| *name).collect();
         Err(TrainError::Config {
@@ -111,33 +137,54 @@ impl Layer {
 
 impl Config {
     /// Lays the layers over the defaults, the later over the earlier, and checks the result. Without a `recipe` it is
-    /// the one that a layer names, else the default one.
+    /// the one that a layer names, else the default one; where a layer has a value for every key, as a run's
+    /// `config.toml` has, that recipe only gives its name: its file may be gone.
     ///
     /// # Errors
     ///
     /// [`TrainError::Config`] with the origin, the line and key, and for an unknown key the nearest name.
     pub fn resolve(recipe: Option<&str>, layers: &[Layer]) -> Result<Self, TrainError> {
-        let mut all = toml::Table::new();
-        let named = |layer: &Layer| {
-            let table: toml::Table = toml::from_str(&layer.text).ok()?;
-            Some(table.get("recipe")?.as_str()?.to_owned())
+        let tables: Vec<toml::Table> =
+            layers.iter().map(|layer| toml::from_str(&layer.text).unwrap_or_default()).collect();
+        let named = |table: &toml::Table| Some(table.get("recipe")?.as_str()?.to_owned());
+        let name = recipe.map(str::to_owned).or_else(|| tables.iter().rev().find_map(named));
+        let name = name.unwrap_or_else(|| Self::default().recipe);
+        let beneath = match recipe.is_none() && tables.iter().any(is_whole) {
+            true => None,
+            false => Some(Layer::recipe(&name)?),
         };
-        let recipe = recipe.map(str::to_owned).or_else(|| layers.iter().rev().find_map(named));
-        let recipe = &recipe.unwrap_or_else(|| Self::default().recipe);
-        for layer in std::iter::once(&Layer::recipe(recipe)?).chain(layers) {
+        let mut config = Self { recipe: name, ..Self::lay(beneath.iter().chain(layers))? };
+        config.classes = config.classes.as_deref().map(loc_data::class_list).transpose()?;
+        config.check()?;
+        config.begin = heads::kept(&config)?;
+        Ok(config)
+    }
+
+    /// The names of all keys, in their order; those of the table `[augment]` as `augment.flip`.
+    #[must_use]
+    pub fn keys() -> Vec<String> {
+        keys::all()
+    }
+
+    /// Lays the layers over the defaults. What the values may be together is not looked at.
+    pub(crate) fn lay<'a>(layers: impl Iterator<Item = &'a Layer>) -> Result<Self, TrainError> {
+        let mut all = toml::Table::new();
+        for layer in layers {
             let fail = |reason: String| TrainError::Config { origin: layer.origin.clone(), reason };
             // Read as a whole configuration first: errors then know their line.
-            toml::from_str::<Self>(&layer.text).map_err(|e| fail(explain(&e)))?;
+            toml::from_str::<Self>(&layer.text)
+                .map_err(|e| fail(layer.explain(&e).unwrap_or_else(|| explain(&e))))?;
             let table: toml::Table = toml::from_str(&layer.text).map_err(|e| fail(explain(&e)))?;
             merge(&mut all, table);
         }
-        all.insert("recipe".into(), recipe.clone().into());
-        let config: Self = all
-            .try_into()
-            .map_err(|e| TrainError::Config { origin: "configuration".into(), reason: explain(&e) })?;
-        config.check()?;
-        Ok(config)
+        all.try_into().map_err(|e| TrainError::Config { origin: "configuration".into(), reason: explain(&e) })
     }
+}
+
+/// Whether a table has a value for every key that has a default.
+fn is_whole(table: &toml::Table) -> bool {
+    let defaults = toml::Table::try_from(Config::default()).unwrap_or_default();
+    defaults.keys().all(|key| table.contains_key(key))
 }
 
 impl Config {
@@ -165,29 +212,16 @@ fn merge(under: &mut toml::Table, over: toml::Table) {
     }
 }
 
-/// All keys of the configuration, those that are usually absent too.
-fn keys() -> Vec<String> {
-    let full = Config {
-        data: Some("x".into()),
-        data_format: Some("x".into()),
-        classes: Some(Vec::new()),
-        split_file: Some("x".into()),
-        fold: Some("1/2".into()),
-        init: Some("x".into()),
-        restarts: vec![1],
-        backbone_weights: Some("x".into()),
-        ..Config::default()
-    };
-    toml::Table::try_from(full).map(|t| t.into_iter().map(|(key, _)| key).collect()).unwrap_or_default()
-}
-
 /// TOML's error, and for an unknown key the nearest known one.
 fn explain(error: &toml::de::Error) -> String {
     let text = error.to_string().trim_end().to_owned();
     let Some(unknown) = text.split("unknown field `").nth(1).and_then(|rest| rest.split('`').next()) else {
         return text;
     };
-    match nearest(unknown, &keys()) {
+    // A key of a table is unknown by its own name.
+    let keys: Vec<String> =
+        keys::all().iter().filter_map(|key| Some(key.split('.').next_back()?.to_owned())).collect();
+    match nearest(unknown, &keys) {
         Some(key) => format!("{text} (hint: did you mean `{key}`?)"),
         None => text,
     }
@@ -196,11 +230,14 @@ fn explain(error: &toml::de::Error) -> String {
 /// The known word that differs least, if it differs little; one that begins the other differs little.
 fn nearest(word: &str, known: &[String]) -> Option<String> {
     let word = word.replace('-', "_");
-    let distance = |k: &String| match k.len() > 2 && (word.starts_with(k) || k.starts_with(&word)) {
-        true => 1,
-        false => strsim::damerau_levenshtein(&word, k),
+    let distance = |k: &String| {
+        let edits = strsim::damerau_levenshtein(&word, k);
+        match k.len() > 2 && (word.starts_with(k) || k.starts_with(&word)) {
+            true => (edits.min(1), edits),
+            false => (edits, edits),
+        }
     };
-    known.iter().min_by_key(|k| distance(k)).filter(|k| distance(k) <= 1 + k.len() / 4).cloned()
+    known.iter().min_by_key(|k| distance(k)).filter(|k| distance(k).0 <= 1 + k.len() / 4).cloned()
 }
 
 #[cfg(test)]
@@ -271,22 +308,119 @@ mod tests {
         Layer::environment(others.map(|(name, value)| (name.to_owned(), value.to_owned())))
     }
 
+    /// For each key a value other than the default, as people write it in the environment, and in TOML.
+    const VALUES: &[(&str, &str, &str)] = &[
+        ("recipe", "compact", "\"compact\""),
+        ("data", "some folder", "\"some folder\""),
+        ("data_format", "voc", "\"voc\""),
+        ("encoding", "latin1", "\"latin1\""),
+        ("exif", "as-stored", "\"as-stored\""),
+        ("classes", "cat, dog", "[\"cat\", \"dog\"]"),
+        ("objects", "skip", "\"skip\""),
+        ("skip_bad", "true", "true"),
+        ("strict", "true", "true"),
+        ("split_file", "s.csv", "\"s.csv\""),
+        ("split_by", "draw", "\"draw\""),
+        ("group_by", "^(cam[0-9])", "\"^(cam[0-9])\""),
+        ("fold", "1/5", "\"1/5\""),
+        ("val", "0.3", "0.3"),
+        ("seed", "7", "7"),
+        ("backbone", "lite0", "\"lite0\""),
+        ("head", "edges", "\"edges\""),
+        ("backbone_weights", "w.safetensors", "\"w.safetensors\""),
+        ("backbone_lr", "0.5", "0.5"),
+        ("begin", "transfer", "\"transfer\""),
+        ("copies", "3", "3"),
+        ("views", "100", "100"),
+        ("imgsz", "224", "224"),
+        ("fit", "letterbox", "\"letterbox\""),
+        ("filter", "nearest", "\"nearest\""),
+        ("normalize", "signed", "\"signed\""),
+        ("initialisation", "he", "\"he\""),
+        ("init", "m.safetensors", "\"m.safetensors\""),
+        ("class_loss", "cross_entropy_on_probabilities", "\"cross_entropy_on_probabilities\""),
+        ("label_smoothing", "0.1", "0.1"),
+        ("class_weights", "1, 2.5", "[1.0, 2.5]"),
+        ("class_weight", "2", "2.0"),
+        ("box_loss", "smooth_l1", "\"smooth_l1\""),
+        ("smooth_l1_beta", "0.1", "0.1"),
+        ("overlap_loss", "giou", "\"giou\""),
+        ("overlap_weight", "0.5", "0.5"),
+        ("edges_weight", "0.5", "0.5"),
+        ("box_weight", "5", "5.0"),
+        ("optimizer", "adamw", "\"adamw\""),
+        ("lr", "1e-3", "1e-3"),
+        ("momentum", "0.5", "0.5"),
+        ("nesterov", "true", "true"),
+        ("weight_decay", "0.1", "0.1"),
+        ("schedule", "step", "\"step\""),
+        ("warmup", "1", "1.0"),
+        ("lr_final", "0.1", "0.1"),
+        ("step_every", "5", "5"),
+        ("step_factor", "0.5", "0.5"),
+        ("restarts", "3", "[3]"),
+        ("clip", "1", "1.0"),
+        ("average", "0.9", "0.9"),
+        ("begin_share", "0.5", "0.5"),
+        ("features_weight", "0.5", "0.5"),
+        ("dropout", "0.5", "0.5"),
+        ("augment", "{ flip = 0.5 }", "{ flip = 0.5 }"),
+        ("still_epochs", "1", "1"),
+        ("patience", "3", "3"),
+        ("epochs", "50", "50"),
+        ("least_steps", "9", "9"),
+        ("batch", "16", "16"),
+        ("device", "cuda:1", "\"cuda:1\""),
+        ("workers", "1", "1"),
+        ("threads", "1", "1"),
+        ("keep", "last:3", "\"last:3\""),
+        ("augment.flip", "0.5", "0.5"),
+        ("augment.window", "0.5, 1.5", "[0.5, 1.5]"),
+        ("augment.aspect", "0.5", "0.5"),
+        ("augment.keep", "0.5", "0.5"),
+        ("augment.brightness", "0.5", "0.5"),
+        ("augment.contrast", "0.5", "0.5"),
+        ("augment.saturation", "0.5", "0.5"),
+        ("augment.tint", "0.5", "0.5"),
+        ("augment.grayscale", "0.5", "0.5"),
+        ("augment.cutout", "0.5", "0.5"),
+        ("augment.mix", "0.5", "0.5"),
+    ];
+
     #[test]
-    fn environment_has_every_key() {
-        let layer = Layer { origin: "LOC_SPLIT_FILE".into(), text: "split_file = \"s.csv\"".into() };
-        assert_eq!(environment("LOC_SPLIT_FILE", "s.csv").unwrap(), [layer]);
+    fn every_key_can_be_set_in_the_environment_as_in_a_file() {
+        let tried: std::collections::BTreeSet<&str> = VALUES.iter().map(|(key, ..)| *key).collect();
+        let keys = keys::all();
+        assert_eq!(tried, keys.iter().map(String::as_str).collect(), "the table has every key");
+        for (key, value, toml) in VALUES {
+            let name = format!("LOC_{}", key.to_uppercase().replace('.', "_"));
+            let by_file = [file(&format!("{key} = {toml}"))];
+            // What the values may be together is another matter: laid, not checked.
+            let [by_environment, by_file] = [&environment(&name, value).unwrap()[..], &by_file[..]]
+                .map(|l| Config::lay(l.iter()).unwrap());
+            assert_eq!(by_environment, by_file, "{name}={value}");
+            assert_ne!(by_file, Config::default(), "{key}");
+        }
     }
 
     #[test]
     fn classes_in_the_environment_are_a_list() {
-        let config = Config::resolve(None, &environment("LOC_CLASSES", "cat,dog").unwrap()).unwrap();
-        assert_eq!(config.classes, Some(vec!["cat".to_owned(), "dog".to_owned()]));
+        for list in ["cat,dog", " cat , dog"] {
+            let config = Config::resolve(None, &environment("LOC_CLASSES", list).unwrap()).unwrap();
+            assert_eq!(config.classes, Some(vec!["cat".to_owned(), "dog".to_owned()]));
+        }
+        for list in ["", "cat,,dog", "cat, cat"] {
+            let error = Config::resolve(None, &environment("LOC_CLASSES", list).unwrap()).unwrap_err();
+            assert!(error.is_usage() && error.to_string().contains("hint: "), "{error}");
+        }
     }
 
     #[test]
     fn a_variable_that_nearly_is_a_key_is_a_mistake() {
         let message = environment("LOC_EPOCH", "3").unwrap_err().to_string();
         assert!(message.contains("LOC_EPOCH:") && message.contains("mean `LOC_EPOCHS`?"), "{message}");
+        let message = environment("LOC_AUGMENT_FLAP", "3").unwrap_err().to_string();
+        assert!(message.contains("mean `LOC_AUGMENT_FLIP`?"), "{message}");
         assert_eq!(environment("LOC_SOMEBODY_ELSES", "3").unwrap(), []);
     }
 
@@ -294,9 +428,19 @@ mod tests {
     fn errors_say_where_what_and_what_else() {
         let cases = [
             (file("batch = 8\nepoch = 3"), vec!["loc.toml", "line 2", "epoch", "did you mean `epochs`?"]),
+            (file("[augment]\nflop = 1"), vec!["loc.toml", "line 2", "flop", "did you mean `flip`?"]),
             (file("lr = \"fast\""), vec!["loc.toml", "line 1", "lr"]),
+            (file("begin = 3"), vec!["loc.toml", "line 1", "the name of a recipe"]),
             (file("epochs = -1"), vec!["loc.toml", "line 1"]),
             (Layer::value("--epochs", "epochs", "many"), vec!["--epochs", "many"]),
+            (Layer::value("--imgsz", "imgsz", "640,480"), vec!["--imgsz: 640,480: a whole number"]),
+            (Layer::value("LOC_BATCH", "batch", "-1"), vec!["LOC_BATCH: -1: a whole number, 0 or more"]),
+            (Layer::value("--lr", "lr", "fast"), vec!["--lr: fast: a number is needed"]),
+            (
+                Layer::value("LOC_SKIP_BAD", "skip_bad", "maybe"),
+                vec!["LOC_SKIP_BAD: maybe: `true` or `false`"],
+            ),
+            (Layer::value("LOC_FIT", "fit", "crop"), vec!["LOC_FIT: crop: unknown variant `crop`"]),
             (Layer::value("--lr", "lr", "nan"), vec!["lr is NaN", "above 0"]),
             (Layer::value("--lr", "lr", "0"), vec!["lr is 0", "above 0"]),
             (Layer::value("--batch", "batch", "0"), vec!["batch is 0", "at least 1"]),

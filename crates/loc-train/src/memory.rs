@@ -18,16 +18,72 @@ fn of_a_photo(network: &Network, first: usize) -> u64 {
     (photo + 4 * values) as u64
 }
 
+/// How many photos a run keeps in memory, before its first step and while it trains.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Photos {
+    /// Those that are decoded, at the input's size.
+    pub(crate) decoded: usize,
+    /// Those whose features are kept for a frozen backbone's heads, every copy counted.
+    pub(crate) featured: usize,
+}
+
 /// Refuses a batch that could not fit into the memory that is available now, even if today's photos are fewer: the
-/// configuration is for any. Where the memory is unknown, nothing is refused.
-pub(crate) fn check(network: &Network, frozen: bool, batch: usize) -> Result<(), TrainError> {
+/// configuration is for any; and kept features that could not. Where the memory is unknown, nothing is refused.
+pub(crate) fn check(network: &Network, frozen: bool, batch: usize, photos: Photos) -> Result<(), TrainError> {
     let first = if frozen { network.backbone_layers() } else { 0 };
-    check_within(of_a_photo(network, first), batch, loc_data::available_memory())
+    let available = loc_data::available_memory();
+    check_within(of_a_photo(network, first), batch, available)?;
+    check_features(network, photos, available)
+}
+
+/// Bytes of what is kept of a photo for the heads: what they read, in f16, and the box.
+fn of_features(network: &Network) -> u64 {
+    let values: usize = network.taps().into_iter().map(|tap| network.shape(tap).len()).sum();
+    (2 * values + size_of::<[f32; 4]>()) as u64
+}
+
+fn mib(bytes: u64) -> u64 {
+    bytes.div_ceil(1 << 20)
+}
+
+fn check_features(network: &Network, photos: Photos, available: Option<u64>) -> Result<(), TrainError> {
+    let Photos { decoded, featured } = photos;
+    let decoded = (network.input().len() as u64).saturating_mul(decoded as u64);
+    let each = of_features(network);
+    let features = each.saturating_mul(featured as u64);
+    match available {
+        Some(available) if featured > 0 && decoded.saturating_add(features) > available => {
+            Err(TrainError::Config {
+                origin: "configuration".into(),
+                reason: format!(
+                    "the features that a frozen backbone makes of {featured} photos and moved copies need {} MiB of \
+                     memory, the decoded photos {} MiB, {} MiB are available (hint: the features of {} would fit: \
+                     smaller `copies` or `views`, or a smaller `--imgsz`)",
+                    mib(features),
+                    mib(decoded),
+                    available >> 20,
+                    available.saturating_sub(decoded) / each
+                ),
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The error where the system does not give the room for the features of so many photos, whatever was estimated.
+pub(crate) fn no_room(network: &Network, featured: usize) -> TrainError {
+    let need = mib(of_features(network).saturating_mul(featured as u64));
+    TrainError::Config {
+        origin: "configuration".into(),
+        reason: format!(
+            "there is no room for the features of {featured} photos and moved copies, {need} MiB (hint: smaller \
+             `copies` or `views`, or a smaller `--imgsz`)"
+        ),
+    }
 }
 
 fn check_within(each: u64, batch: usize, available: Option<u64>) -> Result<(), TrainError> {
     let needed = each.saturating_mul(batch as u64);
-    let mib = |bytes: u64| bytes.div_ceil(1 << 20);
     match available {
         Some(available) if needed > available => Err(TrainError::Config {
             origin: "configuration".into(),
@@ -79,5 +135,35 @@ mod tests {
             message.contains(&format!("{needed} MiB")) && message.contains(&format!("{there} MiB")),
             "{message}"
         );
+    }
+
+    #[test]
+    fn features_that_cannot_fit_are_refused_before_work_with_all_numbers() {
+        let input = InputShape { height: 224, width: 224 };
+        let config = NetworkConfig {
+            input,
+            classes: 2,
+            backbone: loc_net::Backbone::Lite0,
+            head: loc_net::Head::Edges,
+        };
+        let network = config.build(&Normalization::IDENTITY).unwrap();
+        let each = 2 * (112 * 14 * 14 + 320 * 7 * 7 + 1280) + 16;
+        assert_eq!(of_features(&network), each);
+        let (photos, decoded) = (Photos { decoded: 1200, featured: 6000 }, 1200 * 3 * 224 * 224);
+        let whole = decoded + 6000 * each;
+        check_features(&network, photos, Some(whole)).unwrap();
+        check_features(&network, photos, None).unwrap();
+        check_features(&network, Photos { featured: 0, ..photos }, Some(decoded)).unwrap();
+        let message = check_features(&network, photos, Some(whole - 1)).unwrap_err().to_string();
+        let numbers = [
+            "6000 photos and moved copies".to_owned(),
+            format!("{} MiB of memory", (6000 * each).div_ceil(1 << 20)),
+            format!("decoded photos {} MiB", decoded.div_ceil(1 << 20)),
+            format!("{} MiB are available", (whole - 1) >> 20),
+            "the features of 5999 would fit".to_owned(),
+        ];
+        for part in numbers {
+            assert!(message.contains(&part), "no {part:?} in {message}");
+        }
     }
 }

@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 
 use candle_core::Tensor;
 use loc_data::Loader;
-use loc_data::random::Random;
 use loc_infer::NormBox;
 use loc_model::loss::LossConfig;
 use loc_model::{Input, Model, ModelOutput};
@@ -15,6 +14,7 @@ use serde::Serialize;
 
 use crate::TrainError;
 use crate::feed::Tensors;
+use crate::interval::{Gain, Intervals, Seen};
 
 /// Losses, each a mean over samples.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
@@ -55,54 +55,17 @@ pub struct Evaluation {
     /// How far the figures are from chance; of [`evaluate`] alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub intervals: Option<Intervals>,
-}
-
-/// 95 % intervals by the bootstrap (Efron 1979): the 2.5th and the 97.5th percentile of a figure over 2,000 sets of as
-/// many samples, drawn from the samples with replacement. What another draw of photos would have changed, not what
-/// another training would.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Intervals {
-    /// Of the accuracy.
-    pub accuracy: [f64; 2],
-    /// Of the mean IoU.
-    pub mean_iou: [f64; 2],
-    /// Of the share with an IoU of 0.5 or more.
-    pub iou50: [f64; 2],
-    /// Of the share with an IoU of 0.75 or more.
-    pub iou75: [f64; 2],
-    /// Of the localization accuracy.
-    pub localization_accuracy: [f64; 2],
-}
-
-impl Intervals {
-    fn of(seen: &[Seen]) -> Option<Self> {
-        const SETS: usize = 2000;
-        if seen.is_empty() {
-            return None;
-        }
-        let mut random = Random::keyed(&[0x626F_6F74, seen.len() as u64]);
-        let mut figures: [Vec<f64>; 5] = std::array::from_fn(|_| Vec::with_capacity(SETS));
-        for _ in 0..SETS {
-            let mut sums = [0.0; 5];
-            for _ in seen {
-                let Seen { right, iou, .. } = seen[random.below(seen.len())];
-                let is = |yes: bool| f64::from(u8::from(yes));
-                let own = [is(right), iou, is(iou >= 0.5), is(iou >= 0.75), is(right && iou >= 0.5)];
-                sums.iter_mut().zip(own).for_each(|(sum, v)| *sum += v);
-            }
-            figures.iter_mut().zip(sums).for_each(|(all, sum)| all.push(sum / seen.len() as f64));
-        }
-        let [accuracy, mean_iou, iou50, iou75, localization_accuracy] = figures.map(|mut all| {
-            all.sort_by(f64::total_cmp);
-            [all[SETS / 40], all[SETS - 1 - SETS / 40]]
-        });
-        Some(Self { accuracy, mean_iou, iou50, iou75, localization_accuracy })
-    }
+    /// What it is of each sample beside the constant answer.
+    #[serde(skip)]
+    pub(crate) gains: Vec<Gain>,
 }
 
 /// How the constant answer does: always the training samples' majority class and median box.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Baseline {
+    /// The answer's class.
+    #[serde(skip)]
+    pub majority_class: usize,
     /// Share with the right class.
     pub majority_accuracy: f64,
     /// The median box's figures.
@@ -112,6 +75,9 @@ pub struct Baseline {
 /// How the median box does.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct MedianBox {
+    /// The answer's box.
+    #[serde(skip)]
+    pub bbox: NormBox,
     /// Mean IoU.
     pub mean_iou: f64,
     /// Share with an IoU of 0.5 or more.
@@ -131,30 +97,14 @@ pub struct ClassMetrics {
     pub mean_iou: Option<f64>,
 }
 
-impl Evaluation {
-    /// Whether the model beats the constant answer: better boxes, and (where there is a choice) better classes.
-    #[must_use]
-    pub fn beats_constant(&self) -> Option<bool> {
-        let (baseline, accuracy, iou) = (self.baseline?, self.accuracy?, self.mean_iou?);
-        let classes = self.per_class.len() < 2 || accuracy > baseline.majority_accuracy;
-        Some(classes && iou > baseline.median_box.mean_iou)
-    }
-}
-
 /// The constant answer of the samples `from`, judged on the samples `on`.
 #[must_use]
 pub fn baseline_only(dataset: &loc_data::Dataset, from: &[usize], on: &[usize]) -> Option<Baseline> {
     let b = loc_data::stats::baseline(dataset, from, on)?;
-    let loc_data::stats::MedianBox { mean_iou, iou50, iou75, .. } = b.median_box;
-    let median_box = MedianBox { mean_iou, iou50, iou75 };
-    Some(Baseline { majority_accuracy: b.majority_accuracy, median_box })
-}
-
-/// What was seen of one sample.
-struct Seen {
-    label: usize,
-    right: bool,
-    iou: f64,
+    let loc_data::stats::MedianBox { bbox, mean_iou, iou50, iou75 } = b.median_box;
+    let median_box = MedianBox { bbox, mean_iou, iou50, iou75 };
+    let (majority_class, majority_accuracy) = (b.majority_class, b.majority_accuracy);
+    Some(Baseline { majority_class, majority_accuracy, median_box })
 }
 
 /// Runs the model over all samples of a loader. With `flip` each photo is seen mirrored as well, and the answers are
@@ -212,7 +162,7 @@ fn look(
     classes: &[String],
     baseline: Option<Baseline>,
 ) -> Result<(Evaluation, Vec<Seen>), TrainError> {
-    let mut seen = Vec::new();
+    let (mut seen, mut gains) = (Vec::new(), Vec::new());
     let mut sum = Loss::default();
     for tensors in batches {
         let tensors = tensors?;
@@ -223,21 +173,14 @@ fn look(
         let boxes: Vec<Vec<f32>> = output.boxes.to_vec2()?;
         let (labels, truth) = (tensors.labels.to_vec1::<u32>()?, tensors.boxes.to_vec2::<f32>()?);
         for (((logits, bbox), label), truth) in logits.iter().zip(&boxes).zip(labels).zip(&truth) {
-            let label = label as usize;
-            let iou = f64::from(norm_box(bbox).ordered().clip().iou(&norm_box(truth)));
-            seen.push(Seen { label, right: arg_max(logits) == label, iou });
+            let (label, truth) = (label as usize, norm_box(truth));
+            let iou = f64::from(norm_box(bbox).ordered().clip().iou(&truth));
+            let own = Seen { label, right: arg_max(logits) == label, iou };
+            gains.extend(baseline.map(|constant| Gain::of(&own, &constant, &truth)));
+            seen.push(own);
         }
     }
     let all = || seen.iter();
-    let per_class = classes.iter().enumerate().map(|(class, name)| {
-        let of = || seen.iter().filter(move |s| s.label == class);
-        let metrics = ClassMetrics {
-            samples: of().count(),
-            accuracy: share(of(), |s| s.right),
-            mean_iou: mean(of().map(|s| s.iou)),
-        };
-        (name.clone(), metrics)
-    });
     let evaluation = Evaluation {
         samples: seen.len(),
         accuracy: share(all(), |s| s.right),
@@ -248,10 +191,29 @@ fn look(
         localization_accuracy75: share(all(), |s| s.right && s.iou >= 0.75),
         loss: (!seen.is_empty()).then(|| sum.over(seen.len())),
         baseline,
-        per_class: per_class.collect(),
+        per_class: per_class(classes, &seen),
         intervals: None,
+        gains,
     };
     Ok((evaluation, seen))
+}
+
+/// The metrics of each class, in one go over the samples.
+fn per_class(classes: &[String], seen: &[Seen]) -> BTreeMap<String, ClassMetrics> {
+    let mut sums = vec![(0usize, 0usize, 0.0); classes.len()];
+    for Seen { label, right, iou } in seen {
+        if let Some((samples, rights, ious)) = sums.get_mut(*label) {
+            *samples += 1;
+            *rights += usize::from(*right);
+            *ious += iou;
+        }
+    }
+    let metrics = |(samples, rights, ious): (usize, usize, f64)| ClassMetrics {
+        samples,
+        accuracy: (samples > 0).then(|| rights as f64 / samples as f64),
+        mean_iou: (samples > 0).then(|| ious / samples as f64),
+    };
+    classes.iter().cloned().zip(sums.into_iter().map(metrics)).collect()
 }
 
 impl Loss {
@@ -287,4 +249,23 @@ fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
 
 fn share<'a>(samples: impl Iterator<Item = &'a Seen>, is: impl Fn(&Seen) -> bool) -> Option<f64> {
     mean(samples.map(|s| f64::from(u8::from(is(s)))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A size at which a step for each class and sample would take minutes.
+    #[test]
+    fn many_classes_are_judged_in_one_go() {
+        const CLASSES: usize = 100_000;
+        let classes: Vec<String> = (0..=CLASSES).map(|i| i.to_string()).collect();
+        let seen = |i: usize| Seen { label: i % CLASSES, right: i < CLASSES, iou: 0.5 };
+        let seen: Vec<Seen> = (0..4 * CLASSES).map(seen).collect();
+        let all = per_class(&classes, &seen);
+        let expected = ClassMetrics { samples: 4, accuracy: Some(0.25), mean_iou: Some(0.5) };
+        assert_eq!(all["777"], expected);
+        let none = ClassMetrics { samples: 0, accuracy: None, mean_iou: None };
+        assert_eq!(all[&CLASSES.to_string()], none, "a class without photos");
+    }
 }

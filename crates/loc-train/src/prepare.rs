@@ -130,7 +130,22 @@ impl Prepared {
         .build(&loc_net::Normalization::IDENTITY)
         .map_err(|e| TrainError::Config { origin: "imgsz".into(), reason: e.to_string() })?;
         let frozen = config.backbone_lr == 0.0;
-        memory::check(&plan, frozen, config.batch)?;
+        // A model that is given, or goes on, has learned already.
+        let begin = match trained.is_none() && config.init.is_none() {
+            true => heads::beginning(config)?,
+            false => None,
+        };
+        let seen = |config: &Config| split.train.len() * config.copies_of(split.train.len());
+        let photos = memory::Photos {
+            decoded: split.train.len() + split.val.len(),
+            // Those of the training before are gone when the run's own are made.
+            featured: begin.as_ref().map_or(0, seen).max(if frozen {
+                seen(config) + split.val.len()
+            } else {
+                0
+            }),
+        };
+        memory::check(&plan, frozen, config.batch, photos)?;
 
         // Likewise weights that are not there.
         let pretrained = match config.backbone {
@@ -162,10 +177,11 @@ impl Prepared {
             Some(weights) => weights,
             None => {
                 let initial = initial(config, pretrained, &layers, &dataset.classes, &train, watch)?;
-                // A model that is given has learned already.
-                match config.init {
-                    Some(_) => initial,
-                    None => heads::learned(config, (&layers, initial), (&dataset, &train), &device, watch)?,
+                match begin {
+                    None => initial,
+                    Some(begin) => {
+                        heads::learned(&begin, (&layers, &initial), (&dataset, &train), &device, watch)?
+                    }
                 }
             }
         };
@@ -213,7 +229,7 @@ fn initial(
     watch: &mut Watch,
 ) -> Result<Weights, TrainError> {
     if let Some(path) = &config.init {
-        let found = weights::load(path)?;
+        let found = weights::load_floats(path)?;
         let fail = |reason: String| TrainError::Model { path: path.clone(), reason };
         if let Some(json) = &found.metadata {
             let file = ModelFile::from_json(json).map_err(|e| fail(e.to_string()))?;
@@ -224,7 +240,7 @@ fn initial(
     }
     let mut initial = init::weights(layers, config.scheme(), config.seed);
     if let Some(path) = pretrained {
-        let found = weights::load(&path)?.weights;
+        let found = weights::load_floats(&path)?.weights;
         let own = loc_model::pretrained::lite0(layers, &found)
             .map_err(|e| TrainError::Model { path, reason: e.to_string() })?;
         initial.0.extend(own.0);

@@ -23,8 +23,8 @@ use crate::{Config, Event, Layer, Outcome, Run, Status, Stop, TrainError};
 ///
 /// # Errors
 ///
-/// [`TrainError::Resume`] with the differing keys, or if the data set has changed, or if nothing is left to do, or if
-/// no state is whole; otherwise as [`crate::train`].
+/// [`TrainError::Resume`] with the differing keys, or if the data set has changed, or if nothing is left to do;
+/// [`TrainError::Run`] if no state is whole, or the newest cannot be read; otherwise as [`crate::train`].
 pub fn resume(
     run: Run,
     overrides: &[Layer],
@@ -32,7 +32,10 @@ pub fn resume(
     stop: &Stop,
     on: &mut dyn FnMut(Event),
 ) -> Result<Outcome, TrainError> {
+    // First, without writing: whether it is a run at all.
+    run.read_json()?;
     let lock = Lock::take(run.path())?;
+    lock.warning().into_iter().for_each(|warning| on(Event::Warning(warning)));
     run.sweep()?;
     let mut config = Config::of_run(&run, overrides)?;
     let json = run.read_json()?;
@@ -111,8 +114,8 @@ fn admit(
     schedule_from_here: bool,
 ) -> Result<(), TrainError> {
     let fail = |reason: String| TrainError::Resume { run: run.path().to_owned(), reason };
-    let old: toml::Table =
-        before.config.parse().map_err(|e| fail(format!("its state's configuration: {e}")))?;
+    let damaged = |reason: String| TrainError::Run { path: run.path().to_owned(), reason };
+    let old = before.mathematics().map_err(|e| damaged(format!("the configuration of its state: {e}")))?;
     let epochs = old.get("epochs").and_then(toml::Value::as_integer).and_then(|n| usize::try_from(n).ok());
     let epochs = epochs.unwrap_or(config.epochs);
     let finished = state.epoch > epochs;
@@ -132,11 +135,13 @@ fn admit(
     }
     let split = sha256(&fs_err::read(run.split())?);
     if split != before.split {
-        return Err(fail(format!(
-            "{} has the SHA-256 {split}, the run was trained with {}",
-            run.split().display(),
-            before.split
-        )));
+        let reason = format!(
+            "has the SHA-256 {split}, the run was trained with {} (hint: was it edited? `--init {}` starts a new run \
+             from its weights)",
+            before.split,
+            run.last().display()
+        );
+        return Err(TrainError::Run { path: run.split(), reason });
     }
     let new = config.mathematics();
     let show = |v: Option<&toml::Value>| v.map_or("none".into(), ToString::to_string);

@@ -8,7 +8,7 @@ use loc_data::split::Origin;
 use serde::{Deserialize, Serialize};
 
 use crate::lock::Lock;
-use crate::{Config, TrainError, disk, record};
+use crate::{Config, TrainError, disk, record, reuse};
 
 /// A run folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,9 +116,36 @@ impl Machine {
     }
 }
 
+/// Schema of `run.json`.
+pub(crate) const SCHEMA: &str = "loc.run/1";
+
+const CONFIG: &str = "config.toml";
+const JSON: &str = "run.json";
+const SPLIT: &str = "split.csv";
+const RESULTS: &str = "results.csv";
+const BEST: &str = "best.safetensors";
+const LAST: &str = "last.safetensors";
+const STATE: &str = "last.state.safetensors";
+const PREVIOUS: &str = "previous.state.safetensors";
+
+/// The files of a run, in its folder: all that is ever written there, and removed from there, beside the lock.
+pub(crate) const FILES: &[&str] = &[CONFIG, JSON, SPLIT, RESULTS];
+/// Likewise in `weights`, beside the epochs' model files.
+pub(crate) const WEIGHTS: &[&str] = &[BEST, LAST, STATE, PREVIOUS];
+
+fn name_of(epoch: usize) -> String {
+    format!("epoch-{epoch:03}.safetensors")
+}
+
 /// The epoch of a model file's name.
 fn epoch_of(name: &str) -> Option<usize> {
-    name.strip_prefix("epoch-")?.strip_suffix(".safetensors")?.parse().ok()
+    let epoch = name.strip_prefix("epoch-")?.strip_suffix(".safetensors")?.parse().ok()?;
+    (name_of(epoch) == name).then_some(epoch)
+}
+
+/// Whether a file is called like an epoch's model.
+pub(crate) fn is_epoch(name: &str) -> bool {
+    epoch_of(name).is_some()
 }
 
 /// Seconds since 1970; 0 where the clock stands before.
@@ -127,60 +154,58 @@ pub(crate) fn now() -> u64 {
 }
 
 impl Run {
-    /// Makes the folder `project/name`, or `name2`, `name3`, … where that is taken. With `exist_ok` the folder is used
-    /// again and what an earlier run left in it (weights, results) is removed.
-    pub(crate) fn create(project: &Path, name: &str, exist_ok: bool) -> Result<(Self, Lock), TrainError> {
+    /// The run that lies, or is to lie, in a folder.
+    pub(crate) fn at(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into() }
+    }
+
+    /// The folder `project/name`.
+    fn named(project: &Path, name: &str) -> Result<PathBuf, TrainError> {
         if Path::new(name).components().count() != 1 || name.starts_with('.') {
-            return Err(TrainError::Run {
-                path: project.join(name),
+            return Err(TrainError::Config {
+                origin: format!("--name {name}"),
                 reason: "the name of a run is one folder's name (hint: `--project` takes the folders above)"
                     .into(),
             });
         }
+        Ok(project.join(name))
+    }
+
+    /// The files that a new run would remove from the folder `project/name` to use it again; none where it is empty or not
+    /// there. Nothing is written.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::Config`] if anything but one run of ours lies there.
+    pub fn removable(project: &Path, name: &str) -> Result<Vec<PathBuf>, TrainError> {
+        reuse::removable(&Self::named(project, name)?)
+    }
+
+    /// Makes the folder `project/name`, or `name2`, `name3`, … where that is taken. With `exist_ok` the folder is used
+    /// again, and the run in it is removed.
+    pub(crate) fn create(project: &Path, name: &str, exist_ok: bool) -> Result<(Self, Lock), TrainError> {
+        let first = Self::named(project, name)?;
         fs_err::create_dir_all(project)?;
         for number in 1.. {
-            let path = if number == 1 { project.join(name) } else { project.join(format!("{name}{number}")) };
+            let path = if number == 1 { first.clone() } else { project.join(format!("{name}{number}")) };
             match fs_err::create_dir(&path) {
-                Ok(()) => return Self { path }.furnish(),
-                Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists && exist_ok => {
-                    return Self { path }.furnish();
+                Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists && !exist_ok => {}
+                Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => return Err(e.into()),
+                _ => {
+                    let run = Self { path };
+                    let lock = reuse::take(&run)?;
+                    fs_err::create_dir_all(run.weights())?;
+                    return Ok((run, lock));
                 }
-                Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
-                Err(e) => return Err(e.into()),
             }
         }
         unreachable!("there are more numbers than folders")
     }
 
-    fn furnish(self) -> Result<(Self, Lock), TrainError> {
-        let lock = Lock::take(&self.path)?;
-        self.clear()?;
-        fs_err::create_dir_all(self.weights())?;
-        Ok((self, lock))
-    }
-
-    fn clear(&self) -> Result<(), TrainError> {
-        // First what makes it a run: if this is broken off, nobody takes the rest for one.
-        for file in [self.config(), self.json(), self.results(), self.split()] {
-            if file.is_file() {
-                fs_err::remove_file(file)?;
-            }
-        }
-        if self.weights().is_dir() {
-            fs_err::remove_dir_all(self.weights())?;
-        }
-        self.sweep()
-    }
-
     /// Removes the temporaries that a killed process left.
     pub(crate) fn sweep(&self) -> Result<(), TrainError> {
-        disk::sweep(&self.path, |name| {
-            ["config.toml", "run.json", "results.csv", "split.csv"].contains(&name)
-        })?;
-        disk::sweep(&self.weights(), |name| {
-            ["best.safetensors", "last.safetensors", "last.state.safetensors"].contains(&name)
-                || epoch_of(name).is_some()
-        })
+        disk::sweep(&self.path, |name| FILES.contains(&name))?;
+        disk::sweep(&self.weights(), |name| WEIGHTS.contains(&name) || is_epoch(name))
     }
 
     /// An existing run folder.
@@ -194,8 +219,25 @@ impl Run {
             return Ok(run);
         }
         let reason =
-            "is no run folder: there is no config.toml in it (hint: runs lie under runs/train)".into();
+            "is not a run folder: it has no config.toml (hint: run folders are in runs/train)".into();
         Err(TrainError::Run { path: run.path, reason })
+    }
+
+    /// The run that a path means: its folder, or anything in it or in its `weights`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Run::open`].
+    pub fn containing(path: &Path) -> Result<Self, TrainError> {
+        let absolute = std::path::absolute(path).unwrap_or_default();
+        let above = |path: &Path| {
+            let folders = path.ancestors().take(3).filter(|folder| !folder.as_os_str().is_empty());
+            folders.map(Self::at).find(|run| run.config().is_file() && run.json().is_file())
+        };
+        match above(path).or_else(|| above(&absolute)) {
+            Some(run) => Ok(run),
+            None => Self::open(path),
+        }
     }
 
     /// The run under `project` that began last, by the numbers that runs get.
@@ -244,25 +286,25 @@ impl Run {
     /// `config.toml`
     #[must_use]
     pub fn config(&self) -> PathBuf {
-        self.path.join("config.toml")
+        self.path.join(CONFIG)
     }
 
     /// `run.json`
     #[must_use]
     pub fn json(&self) -> PathBuf {
-        self.path.join("run.json")
+        self.path.join(JSON)
     }
 
     /// `split.csv`
     #[must_use]
     pub fn split(&self) -> PathBuf {
-        self.path.join("split.csv")
+        self.path.join(SPLIT)
     }
 
     /// `results.csv`
     #[must_use]
     pub fn results(&self) -> PathBuf {
-        self.path.join("results.csv")
+        self.path.join(RESULTS)
     }
 
     /// `weights`
@@ -274,19 +316,28 @@ impl Run {
     /// `weights/best.safetensors`
     #[must_use]
     pub fn best(&self) -> PathBuf {
-        self.weights().join("best.safetensors")
+        self.weights().join(BEST)
     }
 
     /// `weights/last.safetensors`
     #[must_use]
     pub fn last(&self) -> PathBuf {
-        self.weights().join("last.safetensors")
+        self.weights().join(LAST)
     }
 
     /// `weights/epoch-NNN.safetensors`
     #[must_use]
     pub fn epoch(&self, epoch: usize) -> PathBuf {
-        self.weights().join(format!("epoch-{epoch:03}.safetensors"))
+        self.weights().join(name_of(epoch))
+    }
+
+    /// The files of the run that are there.
+    #[must_use]
+    pub fn files(&self) -> Vec<PathBuf> {
+        let own = FILES.iter().map(|name| self.path.join(name));
+        let weights = WEIGHTS.iter().map(|name| self.weights().join(name));
+        let epochs = self.epochs().unwrap_or_default().into_iter().map(|(_, path)| path);
+        own.chain(weights).filter(|path| path.is_file()).chain(epochs).collect()
     }
 
     /// The epochs' model files that are there, the newest at the end.
@@ -305,13 +356,13 @@ impl Run {
     /// `weights/last.state.safetensors`: all that exact resume needs.
     #[must_use]
     pub fn state(&self) -> PathBuf {
-        self.weights().join("last.state.safetensors")
+        self.weights().join(STATE)
     }
 
     /// `weights/previous.state.safetensors`: the state of the save before.
     #[must_use]
     pub fn previous_state(&self) -> PathBuf {
-        self.weights().join("previous.state.safetensors")
+        self.weights().join(PREVIOUS)
     }
 
     /// The rows of `results.csv`.
@@ -334,7 +385,15 @@ impl Run {
 
     pub(crate) fn read_json(&self) -> Result<RunJson, TrainError> {
         let text = fs_err::read_to_string(self.json())?;
-        serde_json::from_str(&text).map_err(|e| TrainError::Run { path: self.json(), reason: e.to_string() })
+        let fail = |reason: String| TrainError::Run { path: self.json(), reason };
+        let json: RunJson = serde_json::from_str(&text).map_err(|e| fail(e.to_string()))?;
+        match json.schema == SCHEMA {
+            true => Ok(json),
+            false => Err(fail(format!(
+                "is of the schema {:?}, not {SCHEMA} (hint: which program wrote it?)",
+                json.schema
+            ))),
+        }
     }
 
     pub(crate) fn write_json(&self, json: &RunJson) -> Result<(), TrainError> {

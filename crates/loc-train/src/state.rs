@@ -91,6 +91,13 @@ pub(crate) struct Origin {
     pub(crate) split: String,
 }
 
+impl Origin {
+    /// The configuration's mathematics, read back.
+    pub(crate) fn mathematics(&self) -> Result<toml::Table, toml::de::Error> {
+        self.config.parse()
+    }
+}
+
 /// A state and what surrounds it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Saved {
@@ -173,7 +180,7 @@ fn strip(tensors: &Weights, prefix: &str) -> Weights {
 
 /// The bytes of a state file.
 pub(crate) fn to_bytes(saved: &Saved, tensors: &Weights) -> Result<Vec<u8>, TrainError> {
-    let json = |e: serde_json::Error| TrainError::Config { origin: "state".into(), reason: e.to_string() };
+    let json = |e: serde_json::Error| TrainError::Metadata(format!("of the state: {e}"));
     let saved = serde_json::to_string(saved).map_err(json)?;
     let envelope = Envelope {
         format: FORMAT,
@@ -189,6 +196,8 @@ pub(crate) fn to_bytes(saved: &Saved, tensors: &Weights) -> Result<Vec<u8>, Trai
 pub(crate) enum Unfit {
     /// Its bytes are not those that were written.
     Damaged(String),
+    /// Nobody knows what its bytes are: the system does not give them.
+    Unread(std::io::Error),
     /// Another version's.
     Format(String),
 }
@@ -214,7 +223,8 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Whole, Unfit> {
             envelope.sha256
         )));
     }
-    let saved = serde_json::from_str(&envelope.saved).map_err(|e| damaged(e.to_string()))?;
+    let saved: Saved = serde_json::from_str(&envelope.saved).map_err(|e| damaged(e.to_string()))?;
+    saved.origin.mathematics().map_err(|e| damaged(format!("its configuration: {e}")))?;
     Ok(Whole { saved, tensors: weights })
 }
 

@@ -9,7 +9,7 @@ use crate::average::Average;
 use crate::beginning::Beginning;
 use crate::event::Watch;
 use crate::lock::Lock;
-use crate::metrics::{self, Evaluation};
+use crate::metrics::{self, Baseline, Evaluation};
 use crate::model_file::Metrics;
 use crate::optimizer::Optimizer;
 use crate::prepare::Prepared;
@@ -44,12 +44,16 @@ pub fn train(
     on: &mut dyn FnMut(Event),
 ) -> Result<Outcome, TrainError> {
     // Before photos are decoded for a run that cannot be written.
+    if exist_ok {
+        Run::removable(project, name)?;
+    }
     disk::probe(project)?;
     let prepared = Prepared::new(config, None, &mut Watch { on, stop })?;
     let number = Run::next_number(project)?;
     let (run, lock) = Run::create(project, name, exist_ok)?;
+    lock.warning().into_iter().for_each(|warning| on(Event::Warning(warning)));
     let json = RunJson {
-        schema: "loc.run/1".into(),
+        schema: run_dir::SCHEMA.into(),
         status: Status::Running,
         versions: Versions { loc: provenance.version.clone(), model_format: loc_infer::FORMAT },
         machine: Machine::this(),
@@ -68,8 +72,8 @@ pub fn train(
         started: run_dir::now(),
         number,
     };
-    loc_data::split::write_csv(&run.split(), &prepared.dataset, &prepared.split)?;
     run.write_json(&json)?;
+    loc_data::split::write_csv(&run.split(), &prepared.dataset, &prepared.split)?;
     // Last: with it the folder is a run that can be gone on with.
     run.write_config(config)?;
     Training {
@@ -138,13 +142,15 @@ impl Training<'_> {
             epochs: self.config.epochs,
             resumed: (self.state != State::begin()).then_some((self.state.epoch - 1, self.state.step)),
         });
+        let Prepared { dataset, split, .. } = &self.prepared;
+        let constant = metrics::baseline_only(dataset, &split.train, &split.val);
         let mut evaluation = None;
         while self.state.epoch <= self.config.epochs {
             let began = Instant::now();
             if !self.learn(began)? {
                 return Ok((Status::Interrupted, evaluation));
             }
-            evaluation = Some(self.finish_epoch(began)?);
+            evaluation = Some(self.finish_epoch(began, constant)?);
             if self.patience_is_over() {
                 return Ok((Status::EarlyStopped, evaluation));
             }
@@ -197,13 +203,12 @@ impl Training<'_> {
     }
 
     /// Evaluates, records and saves the epoch whose steps are done.
-    fn finish_epoch(&mut self, began: Instant) -> Result<Evaluation, TrainError> {
-        let Prepared { dataset, split, val, .. } = &self.prepared;
+    fn finish_epoch(&mut self, began: Instant, constant: Option<Baseline>) -> Result<Evaluation, TrainError> {
+        let Prepared { dataset, val, .. } = &self.prepared;
         let model = self.judged()?;
-        let baseline = metrics::baseline_only(dataset, &split.train, &split.val);
         let loss = self.config.loss();
         let batches = val.in_order(self.config.batch);
-        let evaluation = metrics::judge(model, batches, &loss, &dataset.classes, baseline)?;
+        let evaluation = metrics::judge(model, batches, &loss, &dataset.classes, constant)?;
         let epoch = self.state.epoch;
         let judged = evaluation.loss.map(|loss| loss.total).into_iter().chain(evaluation.mean_iou);
         if let Some(value) = judged.into_iter().find(|value| !value.is_finite()) {

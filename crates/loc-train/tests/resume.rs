@@ -177,7 +177,7 @@ fn what_was_changed_in_the_run_folder_is_refused_on_resume() {
     let split = fs::read_to_string(run.split()).unwrap();
     fs::write(run.split(), split.replacen(",val", ",train", 1)).unwrap();
     let message = go_on(&run, &[]).unwrap_err().to_string();
-    assert!(message.contains("split.csv has the SHA-256"), "{message}");
+    assert!(message.contains("split.csv: has the SHA-256"), "{message}");
     fs::write(run.split(), split).unwrap();
     go_on(&run, &[]).unwrap();
 }

@@ -3,12 +3,14 @@
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
 mod common;
+#[path = "../../../xtask/src/skip.rs"]
+mod skip;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use common::{Fixture, go_on, go_on_warned, last, stop_after};
 use fs_err as fs;
-use loc_train::{Run, Status, Stop, resume};
+use loc_train::{Config, Event, Layer, Provenance, Run, Status, Stop, resume, train};
 use sha2::{Digest, Sha256};
 
 fn sha256(path: &Path) -> String {
@@ -153,6 +155,117 @@ fn damage_of_every_state_is_an_error_that_says_what_is_left() {
     fs::remove_file(run.previous_state()).unwrap();
     let message = go_on(&run, &[("epochs", "3")]).unwrap_err().to_string();
     assert!(message.contains("is not there") && message.contains("--init"), "{message}");
+}
+
+/// What cannot be read may be whole: nothing takes its place, and it is gone on from once it can be read.
+#[test]
+#[cfg(unix)]
+fn a_state_that_cannot_be_read_stops_the_resume_and_stays() {
+    let fixture = Fixture::new();
+    let whole = fixture.train("whole", &[]).unwrap().run;
+    let run = stop_after(&fixture, "unread", &[], 5);
+    let (state, aside) = (run.state(), run.path().join("aside"));
+    let previous = sha256(&run.previous_state());
+    // Reading the first gives EISDIR, the second ELOOP, the third (Linux has it) EIO.
+    let device = PathBuf::from("/proc/self/mem");
+    for (what, link) in
+        [("a folder", None), ("a link to itself", Some(&state)), ("a device that fails", Some(&device))]
+    {
+        if link == Some(&device) && !device.exists() {
+            skip::say(skip::Reason::Proc, "no file of /proc fails when it is read");
+            continue;
+        }
+        fs::rename(&state, &aside).unwrap();
+        match link {
+            None => fs::create_dir(&state).unwrap(),
+            Some(to) => std::os::unix::fs::symlink(to, &state).unwrap(),
+        }
+        let error = go_on(&run, &[]).unwrap_err();
+        let message = error.to_string();
+        for part in ["last.state.safetensors: cannot be read", "nothing was changed", "hint"] {
+            assert!(message.contains(part), "{what}: no {part:?} in {message}");
+        }
+        assert!(!error.is_usage(), "{what}");
+        assert!(state.symlink_metadata().is_ok(), "{what}: something was put aside");
+        assert_eq!(sha256(&run.previous_state()), previous, "{what}: the state before was moved");
+        if state.symlink_metadata().unwrap().is_dir() {
+            fs::remove_dir(&state)
+        } else {
+            fs::remove_file(&state)
+        }
+        .unwrap();
+        fs::rename(&aside, &state).unwrap();
+    }
+    let outcome = go_on(&run, &[]).unwrap();
+    assert!(last(&outcome.run) == last(&whole), "it ends in other bytes");
+}
+
+/// A state whose bytes are sound to safetensors but whose JSON is not: damage as any other, and no fault of the command.
+#[test]
+fn json_that_is_wrong_in_a_state_is_damage() {
+    let fixture = Fixture::new();
+    let whole = fixture.train("whole", &[]).unwrap().run;
+    for (i, (from, to)) in [
+        ("\"format\":2", "\"format\":x"),
+        ("\"format\":2", "\"formal\":2"),
+        ("\\\"epoch\\\"", "\\\"epos\\\""),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let run = stop_after(&fixture, &format!("json-{i}"), &[], 5);
+        let state = loc_model::weights::load(&run.state()).unwrap();
+        let metadata = state.metadata.unwrap();
+        let wrong = metadata.replacen(from, to, 1);
+        assert_ne!(wrong, metadata, "{from}");
+        let bytes = loc_model::weights::to_bytes(&state.weights, Some(&wrong)).unwrap();
+        fs::write(run.state(), &bytes).unwrap();
+        let (outcome, warnings) = go_on_warned(&run).unwrap();
+        assert!(warnings.concat().contains("it goes on from the save before"), "{warnings:?}");
+        assert!(last(&outcome.run) == last(&whole), "after the fall-back it ends in other bytes");
+        // Both: an error, and not one of usage.
+        fs::write(run.state(), &bytes).unwrap();
+        fs::write(run.previous_state(), &bytes).unwrap();
+        let error = go_on(&run, &[("epochs", "3")]).unwrap_err();
+        assert!(error.to_string().contains("no state of it is whole") && !error.is_usage(), "{error}");
+    }
+}
+
+#[test]
+fn a_run_is_gone_on_with_though_its_recipes_file_is_gone() {
+    let fixture = Fixture::new();
+    let recipe = fixture.path("mine.toml");
+    fs::write(
+        &recipe,
+        "batch = 5\nlr = 0.02\nrestarts = [1]\n[augment]\nflip = 0.5\n[expect.shapes]\naccuracy = 0.1\n",
+    )
+    .unwrap();
+    let name = recipe.display().to_string();
+    let data = fixture.path("shapes").display().to_string();
+    let flags = [("data", &*data), ("imgsz", "188"), ("epochs", "2")];
+    let layers: Vec<Layer> = flags.iter().map(|(key, value)| Layer::value("flag", key, value)).collect();
+    let config = Config::resolve(Some(&name), &layers).unwrap();
+    assert_eq!((config.batch, &config.recipe), (5, &name));
+    let provenance = Provenance { version: "0".into(), arguments: Vec::new(), threads: 2 };
+    let mut runs = ["whole", "stopped"].map(|run| {
+        let (stop, mut steps) = (Stop::default(), 0);
+        let outcome = train(&config, (&fixture.path("runs"), run, false), &provenance, &stop, &mut |event| {
+            steps += usize::from(matches!(event, Event::Step { .. }));
+            if run == "stopped" && steps == 3 {
+                stop.ask();
+            }
+        });
+        outcome.unwrap().run
+    });
+    fs::remove_file(&recipe).unwrap();
+    runs[1] = go_on(&runs[1], &[]).unwrap().run;
+    assert!(last(&runs[0]) == last(&runs[1]), "it ends in other bytes");
+    // And `--config` on its file repeats the run.
+    let text = fs::read_to_string(runs[0].config()).unwrap();
+    let again = Config::resolve(None, &[Layer { origin: "config.toml".into(), text }]).unwrap();
+    assert_eq!(again.mathematics(), config.mathematics());
+    let message = Config::resolve(Some(&name), &layers).unwrap_err();
+    assert!(message.to_string().contains("mine.toml") && message.is_usage(), "{message}");
 }
 
 #[test]

@@ -206,6 +206,94 @@ fn a_beginning_that_does_not_fit_is_refused() {
     }
 }
 
+/// What would read one another for ever, by whatever way.
+#[test]
+fn recipes_that_begin_with_each_other_are_an_error_that_names_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let write = |name: &str, begin: &str| {
+        let text = format!("backbone = \"lite0\"\nbackbone_lr = 0.0\nbegin = '{begin}'\n");
+        fs_err::write(folder.path().join(name), text).unwrap();
+    };
+    write("self.toml", &path("self.toml"));
+    write("spelt.toml", &path("./spelt.toml"));
+    write("a.toml", &path("b.toml"));
+    write("b.toml", &path("a.toml"));
+    write("long.toml", &path("a.toml"));
+    let chain = |names: &[&str]| names.iter().map(|name| path(name)).collect::<Vec<_>>().join(" → ");
+    for (recipe, names) in [
+        ("self.toml", vec!["self.toml", "self.toml", "self.toml"]),
+        ("spelt.toml", vec!["spelt.toml", "./spelt.toml", "./spelt.toml"]),
+        ("a.toml", vec!["a.toml", "b.toml", "a.toml"]),
+        ("long.toml", vec!["long.toml", "a.toml", "b.toml"]),
+    ] {
+        let error = Config::resolve(Some(&path(recipe)), &[]).unwrap_err();
+        assert!(error.is_usage() && error.to_string().contains(&chain(&names)), "{recipe}: {error}");
+    }
+    // A built-in recipe that is given itself, and one that is given another with a beginning.
+    for (recipe, begin, chain) in [
+        ("finetune", "finetune", "finetune → finetune → transfer"),
+        ("transfer", "finetune", "transfer → finetune → transfer"),
+    ] {
+        let error = Config::resolve(Some(recipe), &[Layer::value("LOC_BEGIN", "begin", begin)]).unwrap_err();
+        assert!(error.to_string().contains(chain), "{error}");
+    }
+}
+
+/// The values of a beginning that is a file go into the run: it can be repeated, and begun anew, without the file.
+#[test]
+fn a_beginning_from_a_file_stays_with_the_run() {
+    let fixture = Fixture::new();
+    let file = fixture.path("first.toml");
+    fs_err::write(&file, "backbone = \"lite0\"\nbackbone_lr = 0.0\nepochs = 2\ncopies = 1\nbatch = 4\n")
+        .unwrap();
+    let begin = file.display().to_string();
+    let more = [("begin", &*begin), ("epochs", "1"), ("batch", "4")];
+    let mut heads = 0;
+    let run = fixture
+        .train_with("begun", "finetune", "", &more, &mut |event, _| {
+            heads += usize::from(matches!(event, Event::Heads { epochs: 2, .. }));
+        })
+        .unwrap()
+        .run;
+    assert_eq!(heads, 2, "every epoch of the file's training is told");
+    fs_err::remove_file(&file).unwrap();
+    let bytes = |run: &loc_train::Run| fs_err::read(run.last()).unwrap();
+    let whole = bytes(&run);
+    fs_err::remove_dir_all(run.weights()).unwrap();
+    fs_err::create_dir(run.weights()).unwrap();
+    fs_err::remove_file(run.results()).unwrap();
+    let again = resume(run, &[], false, &Stop::default(), &mut |_| {}).unwrap();
+    assert!(bytes(&again.run) == whole, "begun anew it ends in other bytes");
+}
+
+#[test]
+fn weights_to_begin_with_may_be_of_any_float_type() {
+    let fixture = Fixture::new();
+    // In f64, which holds every f32, and under the names of the file in f32.
+    let whole = fs_err::read(fixture.path("efficientnet-lite0.safetensors")).unwrap();
+    let header = u64::from_le_bytes(whole[..8].try_into().unwrap()) as usize;
+    let text = std::str::from_utf8(&whole[8..8 + header]).unwrap();
+    let mut json: serde_json::Value = serde_json::from_str(text).unwrap();
+    for (_, tensor) in json.as_object_mut().unwrap() {
+        tensor["dtype"] = "F64".into();
+        for end in tensor["data_offsets"].as_array_mut().unwrap() {
+            *end = (2 * end.as_u64().unwrap()).into();
+        }
+    }
+    let json = json.to_string();
+    let values = whole[8 + header..].chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap()));
+    let mut wide = (json.len() as u64).to_le_bytes().to_vec();
+    wide.extend(json.bytes());
+    wide.extend(values.flat_map(|v| f64::from(v).to_le_bytes()));
+    fs_err::write(fixture.path("wide.safetensors"), wide).unwrap();
+    let [narrow, wide] = ["efficientnet-lite0.safetensors", "wide.safetensors"].map(|file| {
+        let run = fixture.train(file, "transfer", file, &mut |_, _| {}).unwrap().run;
+        loc_model::weights::load(&run.last()).unwrap().weights
+    });
+    assert!(narrow == wide, "the same numbers are another model");
+}
+
 #[test]
 fn without_weights_the_error_says_how_to_get_them() {
     let fixture = Fixture::new();

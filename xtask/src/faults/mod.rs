@@ -13,7 +13,8 @@ use fs_err as fs;
 
 use self::bench::Bench;
 use crate::command::Call;
-use crate::workspace::Workspace;
+use crate::test;
+use crate::workspace::{Workspace, protoc};
 
 #[derive(Args)]
 #[command(
@@ -31,6 +32,13 @@ pub(crate) struct Options {
     /// Seed of the random moments
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
+}
+
+impl Options {
+    /// What CI runs.
+    pub(crate) fn quick() -> Self {
+        Self { kills: 200, quick: true, seed: 0 }
+    }
 }
 
 /// What came of one kind of fault.
@@ -62,9 +70,10 @@ impl Outcome {
 /// Runs them all.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let target = workspace.metadata()?.target_directory;
-    Call::cargo(workspace)
-        .args(["build", "--release", "--package", "loc-cli", "--features", "loc-train/faults"])
-        .run()?;
+    // As the tests are built, with every feature: nothing is built a second time beside them.
+    let features = test::workspace_features(&workspace.metadata()?);
+    let build = Call::cargo(workspace).env("PROTOC", protoc()?).args(["build", "--release", "--workspace"]);
+    build.args(["--bin", "loc"]).args(features).run()?;
     let folder = target.join("faults");
     if folder.is_dir() {
         fs::remove_dir_all(&folder)?;

@@ -85,8 +85,11 @@ impl Pipeline<'_> {
         let expectation = stage("recipe", || Expectation::of_recipe(self.workspace, &self.options.recipe))?;
         let data = stage("data", || self.data())?;
         let picture = self.workspace.data().join(format!("{}-mosaic.jpg", data.name));
-        stage("check", || self.loc(["data", "check"]).arg(&data.path).run())?;
-        stage("picture", || self.loc(["data", "show"]).arg(&data.path).arg("-o").arg(&picture).run())?;
+        // With errors (4) it is `loc train` that decides whether too many photos are unusable.
+        stage("check", || self.loc(["data", "check"]).arg(&data.path).admit(4).run())?;
+        // The picture is the pipeline's own, whichever version of loc drew the last one.
+        let show = || self.loc(["data", "show"]).arg(&data.path).arg("-o").arg(&picture);
+        stage("picture", || show().arg("--force").run())?;
         let run = stage("train", || self.train(&data))?;
         let model = run.join("weights/last.safetensors");
         let validation = stage("validate", || self.validate(&data, &run, &model))?;

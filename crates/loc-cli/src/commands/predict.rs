@@ -1,31 +1,24 @@
 //! `loc predict`: photos in, a record each out, in their order.
 
-use std::collections::HashSet;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
-use image::ImageEncoder;
-use image::codecs::{jpeg::JpegEncoder, png::PngEncoder};
 use indicatif::{ProgressBar, ProgressDrawTarget};
 use loc_data::cell::guarded;
-use loc_infer::draw::{Mark, draw};
-use loc_infer::preprocess::decode_path;
-use loc_infer::{Limits, LoadOptions, Localization, Localizer, Source};
+use loc_infer::preprocess::FileKind;
+use loc_infer::{LoadOptions, Localization, Localizer, Source};
 use serde::{Serialize, Serializer};
 
-use super::labels;
-use super::shared::{use_threads, write_whole};
+use super::model;
+use super::saver::Saver;
+use super::shared::use_threads;
 use super::sources::expand;
-use crate::args::{LabelFormat, PredictArgs, RecordFormat};
+use crate::args::{PredictArgs, RecordFormat};
 use crate::output::{Exit, Output, Usage, escape_name};
+use crate::outputs::Inputs;
 
 /// Photos that are answered before the next lines are printed.
 const BATCH: usize = 32;
-/// Longest name of a drawn photo without its ending, in bytes; file systems allow 255 in all.
-const LONGEST: usize = 200;
-/// JPEG quality of drawn photos.
-const QUALITY: u8 = 92;
 /// The tutorial's columns, and the confidence.
 const COLUMNS: &str = "filename,width,height,class_num,xmin,ymin,xmax,ymax,confidence";
 
@@ -61,33 +54,37 @@ pub(crate) fn run(args: &PredictArgs, output: &Output) -> Result<Exit> {
         bail!(Usage(format!("--conf {}: must be within 0 and 1", args.conf)));
     }
     use_threads(args.threads)?;
+    let runs_onnx = cfg!(feature = "onnx") && args.model.extension().is_some_and(|e| e == "onnx");
+    let model = if runs_onnx { args.model.clone() } else { model::locate(&args.model)? };
+    let photos = expand(args, output)?;
+    let inputs = Inputs::default().model(&model).files(&photos);
+    let saver = args.save.as_deref().map(|dir| Saver::plan(dir, args, &photos, &inputs)).transpose()?;
     let options = LoadOptions::default().allow_nonfinite(args.allow_nonfinite);
-    let localizer = Localizer::load_with(&args.model, &options).map_err(nonfinite_hint)?;
-    let photos = expand(&args.sources, output)?;
+    let localizer = Localizer::load_with(&model, &options).map_err(nonfinite_hint)?;
     let format =
         args.format.unwrap_or(if output.data_is_seen { RecordFormat::Text } else { RecordFormat::Jsonl });
-    let mut saver = args.save.as_deref().map(|dir| Saver::new(dir, args.save_labels)).transpose()?;
     if format == RecordFormat::Csv {
         output.data(COLUMNS)?;
     }
     let bar = (output.bars && !output.data_is_seen && photos.len() > BATCH)
         .then(|| ProgressBar::with_draw_target(Some(photos.len() as u64), ProgressDrawTarget::stderr()));
     let (mut failed, mut unsure) = (0usize, 0usize);
-    for chunk in photos.chunks(BATCH) {
+    for (at, chunk) in photos.chunks(BATCH).enumerate() {
         let sources: Vec<Photo> = chunk.iter().map(|p| Photo(p)).collect();
-        for (path, result) in chunk.iter().zip(localizer.predict_batch(&sources)) {
+        let answers = localizer.predict_batch(&sources);
+        for (place, (path, result)) in chunk.iter().zip(answers).enumerate() {
             match result {
                 Ok(found) if found.confidence < args.conf => unsure += 1,
                 Ok(found) => {
-                    if let Some(format) = misnamed(path) {
+                    if let Some(format) = FileKind::misnamed(path).map(FileKind::format_name) {
                         let shown = path.to_string_lossy();
                         output.warn(&format!(
                             "{shown}: is a {format}, whatever its name says: it is read by its content"
                         ));
                     }
                     print_found(path, &found, &localizer, format, output)?;
-                    if let Some(saver) = &mut saver {
-                        saver.save(path, &found)?;
+                    if let Some(saver) = &saver {
+                        saver.save(at * BATCH + place, path, &found)?;
                     }
                 }
                 Err(error) if args.strict => bail!(error),
@@ -105,7 +102,7 @@ pub(crate) fn run(args: &PredictArgs, output: &Output) -> Result<Exit> {
         bar.finish_and_clear();
     }
     if unsure > 0 {
-        output.note(&format!("{unsure} of {} answers left out by --conf {}", photos.len(), args.conf));
+        output.note(&format!("{unsure} of {} predictions left out by --conf {}", photos.len(), args.conf));
     }
     if failed > 0 {
         output.warn(&format!("{failed} of {} photos could not be read", photos.len()));
@@ -118,16 +115,7 @@ pub(crate) fn run(args: &PredictArgs, output: &Output) -> Result<Exit> {
 fn nonfinite_hint(error: loc_infer::Error) -> anyhow::Error {
     let refused = error.to_string().contains(" non-finite values");
     let error = anyhow::Error::new(error);
-    if refused { anyhow!("{error:#} (hint: `--allow-nonfinite` uses it all the same)") } else { error }
-}
-
-/// The format of a photo's content where its name promises another.
-fn misnamed(path: &Path) -> Option<String> {
-    let named = image::ImageFormat::from_path(path).ok()?;
-    let mut start = Vec::new();
-    fs_err::File::open(path).ok()?.take(64).read_to_end(&mut start).ok()?;
-    let found = image::guess_format(&start).ok().filter(|found| *found != named)?;
-    Some(format!("{found:?}").to_uppercase())
+    if refused { anyhow!("{error:#} (hint: `--allow-nonfinite` uses it anyway)") } else { error }
 }
 
 /// A path as a source of `predict_batch`.
@@ -202,62 +190,4 @@ fn csv_line<'a>(fields: impl Iterator<Item = &'a String>, output: &Output) -> Re
     writer.write_record(fields)?;
     let line = String::from_utf8(writer.into_inner()?).context("a CSV line is text")?;
     Ok(output.data(line.trim_end_matches('\n'))?)
-}
-
-/// Writes drawn photos, and annotations if asked, under names that do not collide.
-struct Saver<'a> {
-    folder: &'a Path,
-    labels: Option<LabelFormat>,
-    taken: HashSet<String>,
-}
-
-impl<'a> Saver<'a> {
-    fn new(folder: &'a Path, labels: Option<LabelFormat>) -> Result<Self> {
-        fs_err::create_dir_all(folder)?;
-        if labels.is_some() {
-            fs_err::create_dir_all(folder.join("labels"))?;
-        }
-        Ok(Self { folder, labels, taken: HashSet::new() })
-    }
-
-    fn save(&mut self, path: &Path, found: &Localization) -> Result<()> {
-        let png = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("png"));
-        let file = self.file_name(path, if png { "png" } else { "jpg" });
-        let mut photo = decode_path(path, &Limits::default())?.rgb;
-        draw(&mut photo, &[Mark::of(found)]);
-        let (bytes, size, color) =
-            (photo.as_raw(), (photo.width(), photo.height()), image::ExtendedColorType::Rgb8);
-        let mut encoded = Vec::new();
-        match png {
-            true => PngEncoder::new(&mut encoded).write_image(bytes, size.0, size.1, color),
-            false => {
-                JpegEncoder::new_with_quality(&mut encoded, QUALITY).write_image(bytes, size.0, size.1, color)
-            }
-        }
-        .with_context(|| format!("encoding {}", file.display()))?;
-        write_whole(&file, &encoded)?;
-        match self.labels {
-            None => Ok(()),
-            Some(LabelFormat::Voc) => {
-                let name = file.with_extension("xml");
-                let name = name.file_name().unwrap_or_default();
-                write_whole(&self.folder.join("labels").join(name), labels::voc(path, found).as_bytes())
-            }
-        }
-    }
-
-    /// `photo.jpg`, or `photo-2.jpg` where another folder's photo has that name.
-    fn file_name(&mut self, path: &Path, ending: &str) -> PathBuf {
-        let stem =
-            path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_else(|| "photo".into());
-        // Room for the ending, a number, and what a file that is being written is called.
-        let stem = stem[..stem.floor_char_boundary(LONGEST)].to_owned();
-        let names = std::iter::once(stem.clone()).chain((2..).map(|n| format!("{stem}-{n}")));
-        for name in names {
-            if self.taken.insert(name.to_lowercase()) {
-                return self.folder.join(format!("{name}.{ending}"));
-            }
-        }
-        unreachable!("there are more numbers than photos")
-    }
 }

@@ -1,12 +1,10 @@
-//! What several verbs do alike: the thread pool, reading a model, writing a file.
+//! What several verbs do alike: the thread pool, how a data set is read, a training that is stopped.
 
-use std::io::Write;
 use std::path::Path;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::Result;
 use loc_data::{Dataset, LeftOut, Opened, ReadOptions, summary};
-use loc_net::{Network, Weights};
-use loc_train::{Config, ModelFile};
+use loc_train::Config;
 
 use crate::args::{ReadingArgs, ToleranceArgs};
 use crate::output::{Exit, Output, Usage};
@@ -51,42 +49,6 @@ pub(super) fn warn_left_out(left_out: &LeftOut, output: &Output) {
     if !lines.is_empty() {
         output.warn(&lines.join("\n  "));
     }
-}
-
-/// A model file, taken apart and checked.
-pub(super) struct Model {
-    pub(super) file: ModelFile,
-    pub(super) network: Network,
-    pub(super) weights: Weights,
-    /// The metadata as it stands in the file.
-    pub(super) json: String,
-}
-
-impl Model {
-    pub(super) fn load(path: &Path) -> Result<Self> {
-        let found = loc_model::weights::load(path)?;
-        let json = found.metadata.ok_or_else(|| {
-            anyhow!(
-                "{}: says nothing of its classes and input (hint: `loc import` makes a model of it)",
-                path.display()
-            )
-        })?;
-        let at = || path.display().to_string();
-        let file = ModelFile::from_json(&json).with_context(at)?;
-        let network = file.build().with_context(at)?;
-        found.weights.check(&network).with_context(at)?;
-        Ok(Self { file, network, weights: found.weights, json })
-    }
-}
-
-/// Writes a file whole or not at all.
-pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    let write = || {
-        let mut file = atomic_write_file::AtomicWriteFile::open(path)?;
-        file.write_all(bytes)?;
-        file.commit()
-    };
-    write().with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// A training that was stopped before its first step ended as it was told to.

@@ -1,44 +1,42 @@
-//! What `loc predict` is given: files, folders, globs, or a list on standard input, in their order.
+//! What `loc predict` is given: files, folders, globs, or a list on standard input, in their order. Of what is passed over
+//! a word is said.
 
+use std::collections::HashSet;
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use loc_data::Tally;
+use loc_infer::preprocess::FileKind;
 
+use crate::args::PredictArgs;
 use crate::output::{Output, Usage, escape_name};
 
-/// Endings of the photos that are taken from a folder; a file named by itself may have any.
-const ENDINGS: [&str; 6] = ["jpg", "jpeg", "png", "bmp", "gif", "webp"];
+/// Files and folders that are looked at to see whether photos lie in folders that are not read.
+const MOST_BELOW: usize = 10_000;
+/// What Windows puts at the beginning of a text.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// The photos, in the order given; those of a folder or a glob by name.
-pub(super) fn expand(sources: &[PathBuf], output: &Output) -> Result<Vec<PathBuf>> {
+/// The photos, in the order given; those of a folder or a glob by path.
+pub(super) fn expand(args: &PredictArgs, output: &Output) -> Result<Vec<PathBuf>> {
     let mut photos = Vec::new();
-    for source in sources {
+    for source in &args.sources {
+        let source = &at_home(source.clone());
         if source.as_os_str() == "-" {
-            // Split as bytes: a name need not be UTF-8.
-            for line in std::io::stdin().lock().split(b'\n') {
-                let mut line = line.context("reading the list of photos on standard input")?;
-                line.pop_if(|byte| *byte == b'\r');
-                if !line.is_empty() {
-                    photos.push(path_of(line));
-                }
-            }
+            photos.extend(of_list(std::io::stdin().lock(), output)?);
         } else if source.is_dir() {
-            let found = of_folder(source, output)?;
-            if found.is_empty() {
-                bail!(Usage(format!("{}: holds no photo ({})", source.display(), ENDINGS.join(", "))));
-            }
-            photos.extend(found);
+            let mut search = Search::new(args, output);
+            search.entered.insert(fs_err::canonicalize(source)?);
+            search.folder(source, fs_err::read_dir(source)?)?;
+            photos.extend(search.finish(source, args.recursive)?);
         } else if let Some(pattern) = glob_of(source) {
-            let found: Vec<PathBuf> = glob::glob(pattern)
-                .map_err(|e| Usage(format!("{pattern}: {e}")))?
-                .filter_map(Result::ok)
-                .filter(|p| is_file(p, output))
-                .collect();
-            if found.is_empty() {
-                bail!(Usage(format!("{pattern}: matches no file")));
-            }
-            photos.extend(found);
+            // As in a shell, `*` stands for no name that begins with a dot.
+            let options =
+                glob::MatchOptions { require_literal_leading_dot: true, ..glob::MatchOptions::new() };
+            let matches = glob::glob_with(pattern, options).map_err(|e| Usage(format!("{pattern}: {e}")))?;
+            let mut search = Search::new(args, output);
+            matches.filter_map(Result::ok).for_each(|path| search.matched(path));
+            photos.extend(search.finish_glob(pattern)?);
         } else {
             photos.push(source.clone());
         }
@@ -46,29 +44,244 @@ pub(super) fn expand(sources: &[PathBuf], output: &Output) -> Result<Vec<PathBuf
     Ok(photos)
 }
 
-fn of_folder(folder: &Path, output: &Output) -> Result<Vec<PathBuf>> {
+/// A list of photos, a path a line. Split as bytes: a name need not be UTF-8.
+fn of_list(list: impl BufRead, output: &Output) -> Result<Vec<PathBuf>> {
     let mut photos = Vec::new();
-    for entry in fs_err::read_dir(folder)? {
-        let path = entry?.path();
-        let ending = path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
-        if ending.is_some_and(|e| ENDINGS.contains(&e.as_str())) && is_file(&path, output) {
-            photos.push(path);
+    for (number, line) in list.split(b'\n').enumerate() {
+        let mut line = line.context("reading the list of photos on standard input")?;
+        line.pop_if(|byte| *byte == b'\r');
+        if number == 0 && line.starts_with(BYTE_ORDER_MARK) {
+            line.drain(..BYTE_ORDER_MARK.len());
+        }
+        if !line.trim_ascii().is_empty() {
+            photos.push(at_home(path_of(line)));
         }
     }
-    photos.sort();
+    if photos.is_empty() {
+        output.note("the list on standard input is empty: there is nothing to predict");
+    }
     Ok(photos)
 }
 
-/// Whether a path that was found, not named, is a file; of what is not, a folder apart, a word is said.
-fn is_file(path: &Path, output: &Output) -> bool {
-    let why = match fs_err::metadata(path) {
-        Ok(metadata) if metadata.is_file() => return true,
-        Ok(metadata) if metadata.is_dir() => return false,
-        Ok(_) => "it is no regular file".to_owned(),
-        Err(error) => error.kind().to_string(),
-    };
-    output.warn(&format!("{}: skipped: {why}", escape_name(&path.to_string_lossy())));
-    false
+/// A search for photos that are found, not named.
+struct Search<'a> {
+    args: &'a PredictArgs,
+    output: &'a Output,
+    photos: Vec<PathBuf>,
+    passed_over: Tally,
+    hidden: usize,
+    /// Folders that are not read.
+    folders: Vec<PathBuf>,
+    /// Folders that are read, by where they lie in truth: a link may lead to one of them.
+    entered: HashSet<PathBuf>,
+    /// Where the answers are drawn.
+    drawn: Option<PathBuf>,
+}
+
+impl<'a> Search<'a> {
+    fn new(args: &'a PredictArgs, output: &'a Output) -> Self {
+        Self {
+            args,
+            output,
+            photos: Vec::new(),
+            passed_over: Tally::default(),
+            hidden: 0,
+            folders: Vec::new(),
+            entered: HashSet::new(),
+            drawn: args.save.as_ref().and_then(|folder| fs_err::canonicalize(folder).ok()),
+        }
+    }
+
+    fn folder(&mut self, folder: &Path, entries: fs_err::ReadDir) -> Result<()> {
+        let mut names = entries.map(|entry| Ok(entry?.file_name())).collect::<Result<Vec<_>>>()?;
+        // Of two links to one folder the first is followed.
+        names.sort_unstable();
+        for path in names.into_iter().map(|name| folder.join(name)) {
+            if is_hidden(&path) {
+                self.hidden += 1;
+            } else if path.is_dir() {
+                self.below(path)?;
+            } else if FileKind::of_ending(&path).is_some_and(FileKind::is_read) {
+                self.photo(path);
+            } else if path.extension().is_none() && is_photo_inside(&path) {
+                self.photos.push(path);
+            } else {
+                self.passed_over.count(&path);
+            }
+        }
+        Ok(())
+    }
+
+    /// A folder in a folder.
+    fn below(&mut self, folder: PathBuf) -> Result<()> {
+        if !self.args.recursive {
+            self.folders.push(folder);
+            return Ok(());
+        }
+        let listed = fs_err::canonicalize(&folder).and_then(|real| Ok((real, fs_err::read_dir(&folder)?)));
+        match listed {
+            Ok((real, _)) if self.drawn.as_ref() == Some(&real) => {
+                self.skip(&folder, "it is the folder of --save");
+                Ok(())
+            }
+            Ok((real, entries)) => {
+                if self.entered.insert(real) {
+                    return self.folder(&folder, entries);
+                }
+                self.skip(&folder, "it leads to a folder that is read already");
+                Ok(())
+            }
+            Err(error) => {
+                self.skip(&folder, &error.kind().to_string());
+                Ok(())
+            }
+        }
+    }
+
+    /// What a pattern matched.
+    fn matched(&mut self, path: PathBuf) {
+        if path.is_dir() {
+            self.folders.push(path);
+            return;
+        }
+        match FileKind::of_ending(&path) {
+            Some(kind) if kind.is_read() => self.photo(path),
+            None if is_photo_inside(&path) => self.photos.push(path),
+            _ => self.passed_over.count(&path),
+        }
+    }
+
+    /// A path with the ending of a photo.
+    fn photo(&mut self, path: PathBuf) {
+        match fs_err::metadata(&path) {
+            Ok(metadata) if metadata.is_file() => self.photos.push(path),
+            Ok(_) => self.skip(&path, "it is no regular file"),
+            Err(error) => self.skip(&path, &error.kind().to_string()),
+        }
+    }
+
+    fn skip(&self, path: &Path, why: &str) {
+        self.output.warn(&format!("{}: skipped: {why}", escape_name(&path.to_string_lossy())));
+    }
+
+    /// The photos of a folder, and a word of what else is there.
+    fn finish(mut self, folder: &Path, recursive: bool) -> Result<Vec<PathBuf>> {
+        let shown = escape_name(&folder.to_string_lossy());
+        let others = self.others();
+        let below = if recursive { None } else { photos_below(&self.folders) };
+        if self.photos.is_empty() {
+            let others = others.map(|others| format!(", only {others}")).unwrap_or_default();
+            let hint = match (below, self.passed_over.hint()) {
+                (Some(below), _) => {
+                    format!(" (hint: {below} lie in folders below it: `--recursive` reads them)")
+                }
+                (None, Some(hint)) => format!(" (hint: {hint})"),
+                (None, None) => String::new(),
+            };
+            let endings: Vec<&str> = FileKind::read_endings().collect();
+            bail!(Usage(format!("{shown}: holds no photo ({}){others}{hint}", endings.join(", "))));
+        }
+        self.say(&shown, others);
+        if let Some(below) = below {
+            self.output
+                .note(&format!("{shown}: {below} in folders below it are not read (hint: `--recursive`)"));
+        }
+        self.photos.sort();
+        Ok(self.photos)
+    }
+
+    /// The photos that a pattern matched, and a word of what else it did.
+    fn finish_glob(mut self, pattern: &str) -> Result<Vec<PathBuf>> {
+        let shown = escape_name(pattern);
+        let folders = match self.folders.len() {
+            0 => None,
+            n => Some(counted(n, "folder")),
+        };
+        let others = match (self.others(), folders) {
+            (Some(files), Some(folders)) => Some(format!("{files}, and {folders}")),
+            (files, folders) => files.or(folders),
+        };
+        if self.photos.is_empty() {
+            let Some(others) = others else { bail!(Usage(format!("{shown}: matches no file"))) };
+            let hint = match self.passed_over.hint() {
+                Some(hint) => format!(" (hint: {hint})"),
+                None if !self.folders.is_empty() => " (hint: name a folder to read its photos)".into(),
+                None => String::new(),
+            };
+            bail!(Usage(format!("{shown}: matches no photo, only {others}{hint}")));
+        }
+        self.say(&shown, others);
+        self.photos.sort();
+        Ok(self.photos)
+    }
+
+    /// The files that are no photos, in words.
+    fn others(&self) -> Option<String> {
+        let total = self.passed_over.total() + self.hidden;
+        let mut kinds = vec![self.passed_over.to_string()];
+        if self.hidden > 0 {
+            kinds.push(format!("{} hidden", self.hidden));
+        }
+        kinds.retain(|kind| !kind.is_empty());
+        (total > 0).then(|| format!("{}: {}", counted(total, "file"), kinds.join(", ")))
+    }
+
+    fn say(&self, shown: &str, others: Option<String>) {
+        let Some(others) = others else { return };
+        match self.passed_over.hint() {
+            // Photos that somebody would miss.
+            Some(hint) => self.output.warn(&format!("{shown}: passed over {others} (hint: {hint})")),
+            None => self.output.note(&format!("{shown}: passed over {others}")),
+        }
+    }
+}
+
+/// How many photos lie in folders and all below them, in words; none where there are none. In a large tree only the first
+/// are looked at.
+fn photos_below(folders: &[PathBuf]) -> Option<String> {
+    let mut waiting = folders.to_vec();
+    let (mut looked_at, mut photos) = (0, 0);
+    while let Some(folder) = waiting.pop() {
+        for entry in fs_err::read_dir(folder).into_iter().flatten().flatten() {
+            looked_at += 1;
+            if looked_at > MOST_BELOW {
+                return (photos > 0).then(|| format!("more than {photos} photos"));
+            }
+            let path = entry.path();
+            if is_hidden(&path) {
+                continue;
+            }
+            // Links are not followed: this is but a hint.
+            match entry.file_type() {
+                Ok(kind) if kind.is_dir() => waiting.push(path),
+                Ok(_) => photos += usize::from(FileKind::of_ending(&path).is_some_and(FileKind::is_read)),
+                Err(_) => {}
+            }
+        }
+    }
+    (photos > 0).then(|| counted(photos, "photo"))
+}
+
+fn counted(n: usize, noun: &str) -> String {
+    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
+}
+
+fn is_hidden(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
+}
+
+/// Whether a file is a photo that is read, whatever it is called.
+fn is_photo_inside(path: &Path) -> bool {
+    FileKind::of_file(path).is_some_and(FileKind::is_read)
+}
+
+/// A path that begins with `~`, as a shell would have read it; in quotes and in lists it does not.
+fn at_home(path: PathBuf) -> PathBuf {
+    let home = || Some(std::env::home_dir()?.join(path.strip_prefix("~").ok()?));
+    match home() {
+        Some(expanded) if !path.exists() => expanded,
+        _ => path,
+    }
 }
 
 #[cfg(unix)]

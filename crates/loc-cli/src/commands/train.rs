@@ -1,16 +1,18 @@
 //! `loc train`: flags to a configuration, events to a person.
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use loc_train::{Config, Evaluation, Event, Layer, Outcome, Provenance, Row, Run, Status, Stop};
+use loc_train::{Comparison, Config, Evaluation, Event, Layer, Outcome, Provenance, Row, Run, Status, Stop};
 
+use super::model;
 use super::shared::{or_stopped, use_threads, warn_left_out};
 use crate::args::{ConfigArgs, TrainArgs};
 use crate::output::{Exit, Output, escape};
+use crate::outputs::Inputs;
 use crate::signals::{self, Signals};
 
 /// Read where it is, if it is.
@@ -26,8 +28,11 @@ fn train(args: &TrainArgs, (stop, signals): (&Stop, &Signals), output: &Output) 
     let mut progress = Progress::new(output);
     let outcome = match &args.resume {
         None => {
-            let config = configuration(&args.config)?;
+            let (config, file) = configuration(&args.config, output)?;
             use_threads(config.threads)?;
+            if args.exist_ok {
+                keep_inputs(args, &Inputs::of(&config, file.as_deref())?)?;
+            }
             let arguments = std::env::args().skip(1).collect();
             let threads = rayon::current_num_threads();
             let version = env!("CARGO_PKG_VERSION").into();
@@ -41,8 +46,17 @@ fn train(args: &TrainArgs, (stop, signals): (&Stop, &Signals), output: &Output) 
         Some(path) => {
             let run = match path.as_os_str().is_empty() {
                 true => Run::latest(&args.project)?,
-                false => Run::open(path)?,
+                false => Run::containing(path)?,
             };
+            if path.is_file()
+                && ![run.last(), run.state()].iter().any(|file| file.file_name() == path.file_name())
+            {
+                output.note(&format!(
+                    "{}: the run continues from its newest state, not from this file (hint: `--init {0}` starts a new run \
+                     from it)",
+                    path.display()
+                ));
+            }
             let overrides = flags(&args.config);
             use_threads(Config::of_run(&run, &overrides)?.threads)?;
             loc_train::resume(run, &overrides, args.schedule_from_here, stop, &mut |e| progress.show(e))?
@@ -51,6 +65,25 @@ fn train(args: &TrainArgs, (stop, signals): (&Stop, &Signals), output: &Output) 
     progress.end();
     conclude(&outcome, output)?;
     Ok(exit(&outcome, signals, progress.partly))
+}
+
+/// Refuses to use a run folder again whose files are inputs of this training.
+fn keep_inputs(args: &TrainArgs, inputs: &Inputs) -> Result<()> {
+    let names = match args.seeds.is_empty() {
+        true => vec![args.name.clone()],
+        false => args.seeds.iter().map(|seed| seed_name(args, *seed)).collect(),
+    };
+    for name in names {
+        for file in Run::removable(&args.project, &name)? {
+            inputs.keep(&file, "--exist-ok")?;
+        }
+    }
+    Ok(())
+}
+
+/// The name of the run of one of several seeds.
+fn seed_name(args: &TrainArgs, seed: u64) -> String {
+    format!("{}-seed{seed}", args.name)
 }
 
 /// The code of a training that came to an end; `partly` if it left out photos because `--skip-bad` allows any number.
@@ -73,7 +106,7 @@ fn seeds(
     let (mut reached, mut partly) = (Vec::new(), false);
     for seed in &args.seeds {
         let config = Config { seed: *seed, ..config.clone() };
-        let name = format!("{}-seed{seed}", args.name);
+        let name = seed_name(args, *seed);
         let mut progress = Progress::new(output);
         let place = (&*args.project, &*name, args.exist_ok);
         let outcome = loc_train::train(&config, place, provenance, stop, &mut |e| progress.show(e))?;
@@ -111,18 +144,29 @@ fn spread(all: &[Evaluation]) -> String {
     text
 }
 
-/// Recipe, then file, then environment, then flags.
-pub(super) fn configuration(args: &ConfigArgs) -> Result<Config> {
+/// Recipe, then file, then environment, then flags; and the file that was read.
+pub(super) fn configuration(args: &ConfigArgs, output: &Output) -> Result<(Config, Option<PathBuf>)> {
     let mut layers = Vec::new();
-    let file = args.config.as_deref().or_else(|| Some(Path::new(LOCAL_CONFIG)).filter(|p| p.is_file()));
-    if let Some(path) = file {
+    let local = Some(PathBuf::from(LOCAL_CONFIG)).filter(|path| args.config.is_none() && path.is_file());
+    if local.is_some() {
+        output.note(&format!("settings are read from {LOCAL_CONFIG} in the current folder"));
+    }
+    let file = args.config.clone().or(local);
+    if let Some(path) = &file {
         layers.push(Layer::file(path)?);
     }
     let text =
         |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
     layers.extend(Layer::environment(std::env::vars_os().filter_map(text))?);
     layers.extend(flags(args));
-    Ok(Config::resolve(args.recipe.as_deref(), &layers)?)
+    let mut config = Config::resolve(args.recipe.as_deref(), &layers)?;
+    if let Some(init) = config.init.take() {
+        config.init = Some(model::locate_weights(&init).context("--init")?);
+    }
+    if let Some(weights) = &config.backbone_weights {
+        model::check_backbone(weights).context("--backbone-weights")?;
+    }
+    Ok((config, file))
 }
 
 /// The flags that were given, as a layer each.
@@ -171,16 +215,16 @@ fn conclude(outcome: &Outcome, output: &Output) -> Result<()> {
         output.note(&verdict(evaluation));
     }
     if outcome.status == Status::Interrupted {
-        output.note(&format!("stopped, the state is saved; go on with: loc train --resume {run}"));
+        output.note(&format!("stopped, the state is saved; continue with: loc train --resume {run}"));
     }
     if outcome.status == Status::EarlyStopped {
-        output.note("stopped early: no better epoch came");
+        output.note("stopped early: no improvement");
     }
     output.data(&run.to_string())?;
     Ok(())
 }
 
-/// One line: whether the model beats the constant answer.
+/// One line: whether the model beats the constant answer, by the 95 % interval of the difference.
 pub(crate) fn verdict(e: &Evaluation) -> String {
     let (Some(accuracy), Some(iou), Some(baseline)) = (e.accuracy, e.mean_iou, e.baseline) else {
         return "no photo to compare with a constant answer".into();
@@ -189,8 +233,13 @@ pub(crate) fn verdict(e: &Evaluation) -> String {
         "the constant answer (always the majority class and the median box): accuracy {:.3}, mean IoU {:.3}",
         baseline.majority_accuracy, baseline.median_box.mean_iou
     );
-    let beats = if e.beats_constant() == Some(true) { "beats" } else { "does not beat" };
-    format!("accuracy {accuracy:.3}, mean IoU {iou:.3}: {beats} {constant}")
+    let how = match e.against_constant() {
+        Some(Comparison::Beats) => "beats",
+        Some(Comparison::DoesNotBeat) => "does not beat",
+        _ => "cannot be told apart from",
+    };
+    let photos = if e.samples == 1 { "1 photo".into() } else { format!("{} photos", e.samples) };
+    format!("accuracy {accuracy:.3}, mean IoU {iou:.3}: {how} {constant} ({photos})")
 }
 
 /// Shows events: a bar on a terminal, a line an epoch elsewhere.
@@ -222,7 +271,7 @@ impl<'a> Progress<'a> {
                     names.join(", ")
                 ));
                 if let Some((epoch, step)) = resumed {
-                    self.line(&format!("goes on after epoch {epoch}, step {step}"));
+                    self.line(&format!("continues after epoch {epoch}, step {step}"));
                 }
                 self.line(HEADER);
                 if self.output.bars {
@@ -237,10 +286,10 @@ impl<'a> Progress<'a> {
                 }
             }
             Event::Features { done, of } if done == of => {
-                self.line(&format!("the backbone has seen {of} photos"));
+                self.line(&format!("the features of {of} photos are computed"));
             }
             Event::Heads { epoch, epochs } if epoch == epochs => {
-                self.line(&format!("the heads have learned for {epochs} epochs on the frozen backbone"));
+                self.line(&format!("the heads were trained for {epochs} epochs on the frozen backbone"));
             }
             Event::Step { epoch, step, steps, loss } => {
                 if let Some(bar) = &self.bar {

@@ -9,7 +9,8 @@ use loc_model::loss::LossConfig;
 use loc_train::{Config, Evaluation, baseline_only, evaluate};
 use serde::Serialize;
 
-use super::shared::{Model, open, read_options, use_threads};
+use super::model::{self, Model};
+use super::shared::{open, read_options, use_threads};
 use super::train::verdict;
 use crate::args::{Part, TextFormat, ValArgs};
 use crate::output::{Exit, Output, Usage, escape};
@@ -29,7 +30,8 @@ struct Record<'a> {
 pub(crate) fn run(args: &ValArgs, output: &Output) -> Result<Exit> {
     let gates = args.fail_under.iter().map(|gate| Gate::parse(gate)).collect::<Result<Vec<_>>>()?;
     use_threads(args.threads)?;
-    let model = Model::load(&args.model)?;
+    let path = model::locate(&args.model)?;
+    let model = Model::load(&path)?;
     let classes = &model.file.meta.classes;
     let mut options = read_options(&args.reading, args.tolerance)?;
     if options.classes.is_none() && numbered(&args.data, &options, classes)? {
@@ -43,7 +45,7 @@ pub(crate) fn run(args: &ValArgs, output: &Output) -> Result<Exit> {
             dataset.classes
         );
     }
-    let split = find_split(args, &dataset, output)?;
+    let split = find_split(args, &path, &dataset, output)?;
     let (name, chosen) = match args.split {
         Part::Train => ("train", split.train.clone()),
         Part::Val => ("val", split.val.clone()),
@@ -88,8 +90,8 @@ fn numbered(data: &Path, options: &loc_data::ReadOptions, classes: &[String]) ->
 
 /// The split of the flag; else the one recorded in the model's run folder, which must fit; else that of the data set's
 /// folders, or one drawn by seed 0.
-fn find_split(args: &ValArgs, dataset: &Dataset, output: &Output) -> Result<Split> {
-    let recorded = || args.model.parent().and_then(Path::parent).map(|run| run.join("split.csv"));
+fn find_split(args: &ValArgs, model: &Path, dataset: &Dataset, output: &Output) -> Result<Split> {
+    let recorded = || model.parent().and_then(Path::parent).map(|run| run.join("split.csv"));
     if args.split_file.is_none()
         && let Some(file) = recorded().filter(|file| file.is_file())
     {

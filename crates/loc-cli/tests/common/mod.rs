@@ -85,6 +85,36 @@ impl Ran {
     }
 }
 
+/// Every command, and the arguments of it that take a value: flags by their long name, others by what stands for them.
+pub(crate) fn commands(desk: &Desk) -> Vec<(String, Vec<String>)> {
+    let (mut open, mut all) = (vec![Vec::new()], Vec::new());
+    while let Some(words) = open.pop() {
+        let help = desk.ok(&words.iter().map(String::as_str).chain(["--help"]).collect::<Vec<_>>());
+        let lines = |section: &str| -> Vec<String> {
+            let of = help.split(&format!("\n{section}:\n")).nth(1).unwrap_or_default();
+            of.lines()
+                .take_while(|line| line.is_empty() || line.starts_with(' '))
+                .map(str::to_owned)
+                .collect()
+        };
+        // What a command does may take several lines, further in.
+        for line in lines("Commands").into_iter().filter(|line| !line.starts_with("   ")) {
+            if let Some(name) = line.split_whitespace().next().filter(|name| *name != "help") {
+                open.push([&words[..], &[name.to_owned()]].concat());
+            }
+        }
+        let entry = |line: &str| line.starts_with("  ") && !line.starts_with("        ");
+        let arguments = lines("Arguments").into_iter().chain(lines("Options"));
+        let named = arguments.filter(|line| entry(line)).filter_map(|line| {
+            let (before, after) = line.split_once('<')?;
+            let flag = before.trim().trim_end_matches('[').rsplit(", ").next()?.trim().to_owned();
+            Some(if flag.is_empty() { after.split('>').next()?.to_owned() } else { flag })
+        });
+        all.push((words.join(" "), named.collect()));
+    }
+    all
+}
+
 /// The only file of a folder with this ending, by order of name.
 pub(crate) fn first(folder: &Path, ending: &str) -> PathBuf {
     let mut files: Vec<PathBuf> = fs_err::read_dir(folder).unwrap().map(|e| e.unwrap().path()).collect();

@@ -163,6 +163,8 @@ pub(crate) fn recognise(tree: &Tree) -> Result<Format, DataError> {
         // None of them is an annotation; reading them says why.
         return Ok(Format::Voc);
     }
+    let empty = tree.empty_annotations.as_ref();
+    let empty = empty.map(|folder| format!("; the folder {} is empty", folder.display())).unwrap_or_default();
     let reason = match (tree.csvs.first(), &tree.json) {
         (Some(path), _) => format!("no annotations found; {}", csv::describe_header(path)),
         (None, Some(path)) => format!(
@@ -170,8 +172,9 @@ pub(crate) fn recognise(tree: &Tree) -> Result<Format, DataError> {
             path.display()
         ),
         (None, None) => format!(
-            "no annotations found among {} photos (hint: Pascal VOC XML files, or a CSV file with the header {})",
-            tree.photos.len(),
+            "no annotations found among {}{} (hint: Pascal VOC XML files, or a CSV file with the header {})",
+            tree.describe(),
+            empty,
             header::HEADER
         ),
     };

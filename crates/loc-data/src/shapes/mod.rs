@@ -7,7 +7,7 @@ mod figure;
 mod noise;
 mod scene;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use image::codecs::jpeg::JpegEncoder;
 use rayon::prelude::*;
@@ -21,17 +21,20 @@ pub const DEFAULT_COUNT: usize = 900;
 /// Most photos that are drawn into one folder.
 const MOST: usize = 100_000;
 
+/// The folders of photos and of annotations.
+const PARTS: [&str; 2] = ["images", "annotations"];
+
 /// JPEG quality, 1 to 100.
 const QUALITY: u8 = 88;
 
 /// Draws `n` photos with their annotations: `OUT/images/shape-00000.jpg`, `OUT/annotations/shape-00000.xml`, …
 ///
 /// A photo is a function of `seed` and its number, whatever `n`, and its bytes are the same on every machine. Each
-/// three photos in a row hold each class once. The folder appears whole or not at all.
+/// three photos in a row hold each class once. A folder that is made appears whole or not at all.
 ///
 /// # Errors
 ///
-/// [`DataError::Argument`] if `n` is 0 or above 100,000, [`DataError::NotEmpty`] if `out` holds anything,
+/// [`DataError::Argument`] if `n` is 0 or above 100,000, [`DataError::NotEmpty`] if `out` holds anything or is no folder,
 /// [`DataError::Io`] if it cannot be written.
 pub fn generate(out: &Path, n: usize, seed: u64) -> Result<(), DataError> {
     if n == 0 || n > MOST {
@@ -42,21 +45,27 @@ pub fn generate(out: &Path, n: usize, seed: u64) -> Result<(), DataError> {
         });
     }
     let exists = match fs_err::read_dir(out) {
-        Ok(mut entries) => {
-            if entries.next().is_some() {
-                return Err(DataError::NotEmpty(out.to_owned()));
-            }
-            true
-        }
+        Ok(mut entries) => match entries.next() {
+            Some(_) => return Err(DataError::NotEmpty(out.to_owned())),
+            None => true,
+        },
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => false,
+        // A file where a folder was meant.
+        Err(e) if e.kind() == std::io::ErrorKind::NotADirectory => {
+            return Err(DataError::NotEmpty(out.to_owned()));
+        }
         Err(e) => return Err(e.into()),
     };
-    let partial = beside(out);
+    let partial = if exists { out.join(partial("")) } else { out.with_file_name(partial(&name(out))) };
     let written = write_all(&partial, n, seed).and_then(|()| {
-        if exists {
-            fs_err::remove_dir(out)?;
+        if !exists {
+            return Ok(fs_err::rename(&partial, out)?);
         }
-        Ok(fs_err::rename(&partial, out)?)
+        // The folder itself stays: it may be somebody's current one, or a disk's.
+        for part in PARTS {
+            fs_err::rename(partial.join(part), out.join(part))?;
+        }
+        Ok(fs_err::remove_dir(&partial)?)
     });
     if written.is_err() {
         // The first error is the one to report.
@@ -65,16 +74,17 @@ pub fn generate(out: &Path, n: usize, seed: u64) -> Result<(), DataError> {
     written
 }
 
-/// A folder beside `out`, on the same file system, that no other process uses.
-fn beside(out: &Path) -> PathBuf {
-    let mut name = std::ffi::OsString::from(".");
-    name.push(out.file_name().unwrap_or_default());
-    name.push(format!(".partial-{}", std::process::id()));
-    out.parent().unwrap_or(Path::new("")).join(name)
+fn name(path: &Path) -> std::borrow::Cow<'_, str> {
+    path.file_name().unwrap_or_default().to_string_lossy()
+}
+
+/// The name of a folder that no other process uses, on the same file system as what it becomes.
+fn partial(of: &str) -> String {
+    format!(".{of}.partial-{}", std::process::id())
 }
 
 fn write_all(folder: &Path, n: usize, seed: u64) -> Result<(), DataError> {
-    let (images, annotations) = (folder.join("images"), folder.join("annotations"));
+    let [images, annotations] = PARTS.map(|part| folder.join(part));
     fs_err::create_dir_all(&images)?;
     fs_err::create_dir_all(&annotations)?;
     (0..n as u64).into_par_iter().try_for_each(|index| {

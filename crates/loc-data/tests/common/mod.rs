@@ -1,7 +1,10 @@
 //! Data sets made by code, in folders that vanish, and the shared photos where they are present.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a helper that fails is a test that fails")]
+#![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 #![allow(dead_code, reason = "each test file uses a part")]
+
+#[path = "../../../../xtask/src/skip.rs"]
+mod skip;
 
 use std::path::{Path, PathBuf};
 
@@ -147,6 +150,9 @@ pub(crate) fn shared_file(name: &str) -> Option<PathBuf> {
     if path.exists() {
         return Some(path);
     }
-    println!("skipped: {} is not there (LOC_SHARED names its folder)", path.display());
+    skip::say(
+        skip::Reason::Shared,
+        &format!("{} is not there (LOC_SHARED names its folder)", path.display()),
+    );
     None
 }

@@ -20,7 +20,8 @@ pub struct RawOutput {
     pub boxes: Vec<f32>,
 }
 
-/// Runs a network on photos that are already the input's size. Called from several threads at once.
+/// Runs a network on photos that are already the input's size. Called from several threads at once, each time on the
+/// thread that asks for the prediction. A panic becomes an [`Error::Panic`]; later calls must be fit to answer, or to fail.
 pub trait Engine: Send + Sync {
     /// Runs `n` photos: `images` is `[n, 3, height, width]`, RGB in 0..1, not normalised.
     ///

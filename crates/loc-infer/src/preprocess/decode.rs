@@ -8,7 +8,7 @@ use image::{ColorType, DynamicImage, ImageDecoder, ImageError, ImageFormat, Imag
 
 use super::kind::{FileKind, READ};
 use super::{exif, jpeg, rgb};
-use crate::error::start_of;
+use crate::error::{contained, start_of};
 use crate::{Error, ImageSize, file};
 
 /// What a photo may ask for. Checked against its header, before anything of its size is allocated.
@@ -63,7 +63,7 @@ impl Photo {
 /// end-of-image marker is an error, although most decoders would paint the missing part grey; bytes after the
 /// marker are passed over.
 pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Photo, Error> {
-    decode_as(bytes, limits, READ)
+    contained("the decoder", || decode_as(bytes, limits, READ))
 }
 
 /// Decodes a file's photo as [`decode`] does.
@@ -75,7 +75,7 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Photo, Error> {
 pub fn decode_path(path: impl AsRef<Path>, limits: &Limits) -> Result<Photo, Error> {
     let path = path.as_ref();
     let bytes = file::read(path, limits.max_alloc)?;
-    decode_as(&bytes, limits, promised(path)).map_err(|error| error.at(path))
+    contained("the decoder", || decode_as(&bytes, limits, promised(path))).map_err(|error| error.at(path))
 }
 
 /// Width and height of an encoded photo, upright, from its header alone: the pixels may still be damaged.

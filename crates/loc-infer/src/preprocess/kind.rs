@@ -4,11 +4,13 @@
 mod content;
 mod table;
 
+use std::io::Read;
 use std::path::Path;
 
 use image::ImageFormat;
 
 use self::table::KINDS;
+use crate::file;
 
 /// A kind of file that lies among photos.
 #[derive(Debug, PartialEq, Eq)]
@@ -29,11 +31,11 @@ pub struct FileKind {
 pub(super) const READ: &str =
     if cfg!(feature = "formats") { "JPEG, PNG, BMP, GIF, WebP or TIFF" } else { "JPEG, PNG or BMP" };
 
-impl FileKind {
-    /// How many bytes from the start of a file tell its kind.
-    pub const START: usize = 4096;
+/// How many bytes from the start of a file tell its kind.
+const START: usize = 4096;
 
-    /// The kind of a file that starts with these bytes (all of it, or [`START`](Self::START)).
+impl FileKind {
+    /// The kind of a file with these bytes; the first 4,096 are enough.
     #[must_use]
     pub fn of_content(bytes: &[u8]) -> Option<&'static Self> {
         content::container(bytes).or_else(|| {
@@ -54,11 +56,20 @@ impl FileKind {
         KINDS.into_iter().find(|kind| kind.format == Some(format))
     }
 
+    /// The kind of a regular file by its content; none where that is of no known kind or cannot be read.
+    #[must_use]
+    pub fn of_file(path: &Path) -> Option<&'static Self> {
+        let (file, _) = file::open(path, u64::MAX).ok()?;
+        let mut start = Vec::new();
+        file.take(START as u64).read_to_end(&mut start).ok()?;
+        Self::of_content(&start)
+    }
+
     /// The kind of a file's content, where its ending promises another: a photo is read all the same.
     #[must_use]
-    pub fn misnamed(path: &Path, start: &[u8]) -> Option<&'static Self> {
+    pub fn misnamed(path: &Path) -> Option<&'static Self> {
         let promised = Self::of_ending(path)?;
-        Self::of_content(start).filter(|kind| *kind != promised)
+        Self::of_file(path).filter(|kind| *kind != promised)
     }
 
     /// The endings of the photos that this build reads, without the dot and in lower case; the usual one of each format
@@ -107,7 +118,8 @@ impl FileKind {
     }
 
     /// The name of the format alone: "JPEG".
-    pub(super) fn format_name(&self) -> &'static str {
+    #[must_use]
+    pub fn format_name(&self) -> &'static str {
         self.name().strip_suffix(" photo").unwrap_or(self.name())
     }
 }
@@ -237,17 +249,32 @@ mod tests {
             assert_eq!(of(bytes), Some(expected));
             let path = Path::new("x").with_extension(ending);
             assert_eq!(FileKind::of_ending(&path).map(FileKind::what), Some(expected));
-            assert_eq!(FileKind::misnamed(&path, bytes), None);
         }
         for bytes in
             [&b""[..], b"RIFF", b"RIFF\0\0\0\0WAVE", b"P", b"P6x", b"II", b"text", b"<html>", b"\0\0\0\x10"]
         {
             assert_eq!(of(bytes), None);
         }
-        assert_eq!(
-            FileKind::misnamed(Path::new("a.heic"), b"\xff\xd8\xff\xe0").map(FileKind::name),
-            Some("JPEG photo")
-        );
-        assert_eq!(FileKind::misnamed(Path::new("a.txt"), b"\xff\xd8\xff\xe0"), None);
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, bytes: &[u8]| {
+            let path = folder.path().join(name);
+            fs_err::write(&path, bytes).unwrap();
+            path
+        };
+        let jpeg = b"\xff\xd8\xff\xe0";
+        for (name, bytes, expected) in [
+            ("a.heic", &jpeg[..], Some("JPEG")),
+            ("a.jpg", b"%PDF-1.7", Some("PDF document")),
+            ("a.JPEG", jpeg, None),
+            ("a.txt", jpeg, None),
+            ("a", jpeg, None),
+            ("a.jpg", b"", None),
+        ] {
+            assert_eq!(FileKind::misnamed(&file(name, bytes)).map(FileKind::format_name), expected, "{name}");
+        }
+        assert_eq!(FileKind::of_file(&file("b", jpeg)), Some(&table::JPEG));
+        for none in [folder.path(), Path::new("/dev/zero"), &folder.path().join("gone.jpg")] {
+            assert_eq!(FileKind::of_file(none), None);
+        }
     }
 }

@@ -7,6 +7,8 @@ pub(crate) mod jpeg;
 #[cfg(feature = "native")]
 pub(crate) mod model;
 pub(crate) mod png;
+#[cfg(feature = "native")]
+pub(crate) mod threads;
 
 use std::io::Cursor;
 

@@ -1,7 +1,7 @@
 //! Model files made in memory: the tutorial's network with small random weights.
 
 use loc_infer::{ImageSize, InputSpec, ModelMeta};
-use loc_net::{InputShape, Network, NetworkConfig, Normalization, Weight, Weights};
+use loc_net::{Backbone, Head, InputShape, Network, NetworkConfig, Normalization, Weight, Weights};
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 
@@ -20,7 +20,18 @@ impl Model {
 
     pub(crate) fn of(size: ImageSize, classes: &[&str], seed: u64) -> Self {
         let input = InputShape { height: size.height as usize, width: size.width as usize };
-        let config = NetworkConfig::five_conv(input, classes.len());
+        Self::with(NetworkConfig::five_conv(input, classes.len()), size, classes, seed)
+    }
+
+    /// As [`Model::of`], with the backbone for which there is no chain of fused forms, and a head with maps.
+    pub(crate) fn lite0(size: ImageSize, classes: &[&str], seed: u64) -> Self {
+        let input = InputShape { height: size.height as usize, width: size.width as usize };
+        let config =
+            NetworkConfig { input, classes: classes.len(), backbone: Backbone::Lite0, head: Head::Edges };
+        Self::with(config, size, classes, seed)
+    }
+
+    fn with(config: NetworkConfig, size: ImageSize, classes: &[&str], seed: u64) -> Self {
         let spec = InputSpec { size, mean: [0.5, 0.4, 0.3], std: [0.25, 0.25, 0.5], ..InputSpec::default() };
         let meta = super::meta(classes, spec);
         let mut model = Self { config, meta, weights: Weights::default() };

@@ -71,9 +71,9 @@ pub enum ImportError {
         keys: Vec<String>,
     },
     /// A tensor that cannot be read.
-    #[error("tensor `{}`: {reason}", .tensor.escape_debug())]
+    #[error("tensor `{tensor}`: {reason}")]
     Tensor {
-        /// Its name.
+        /// Its name, or how that begins.
         tensor: String,
         /// What is wrong with it.
         reason: String,

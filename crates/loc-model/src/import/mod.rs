@@ -6,8 +6,8 @@
 //! reader too; on a stranger's file it can panic, ask for any amount of memory, or leave tensors out with a line on
 //! stderr, so a test compares with it but no import goes through it.
 //!
-//! Read are dense tensors of any float type, whatever their strides; f64 is rounded to f32, f16 and bf16 are
-//! widened. A state dict may lie inside a checkpoint under one of [`CHECKPOINT_KEYS`]; the prefixes that
+//! Read are dense tensors of any float type and at most 8 dimensions, whatever their strides; f64 is rounded to f32, f16
+//! and bf16 are widened. A state dict may lie inside a checkpoint under one of [`CHECKPOINT_KEYS`]; the prefixes that
 //! `DataParallel` (`module.`) and `torch.compile` (`_orig_mod.`) put before every name are taken off.
 
 mod archive;
@@ -25,6 +25,7 @@ use loc_net::{WeightFile, Weights};
 pub use error::ImportError;
 pub use state_dict::CHECKPOINT_KEYS;
 
+use crate::floats::FLOATS;
 use crate::{ModelError, file};
 
 /// The first bytes of a zip archive.
@@ -53,10 +54,7 @@ pub fn read_pth(path: &Path) -> Result<Weights, ModelError> {
 pub fn read(path: &Path) -> Result<WeightFile, ModelError> {
     let bytes = file::read(path)?;
     if is_safetensors(&bytes) {
-        let file = WeightFile::parse(&bytes);
-        let file = file.map_err(|reason| ModelError::File { path: path.to_owned(), reason })?;
-        let weights = state_dict::strip_prefixes(file.weights);
-        return Ok(WeightFile { weights, metadata: file.metadata });
+        return parse_safetensors(path, &bytes);
     }
     let weights = parse_pth(&bytes).map_err(|reason| ModelError::Import { path: path.to_owned(), reason })?;
     Ok(WeightFile { weights, metadata: None })
@@ -88,11 +86,16 @@ pub fn parse_published(path: &Path, mut bytes: Vec<u8>) -> Result<Weights, Model
         return parse_legacy(&bytes).map_err(fail);
     }
     if is_safetensors(&bytes) {
-        let file = WeightFile::parse(&bytes);
-        let file = file.map_err(|reason| ModelError::File { path: path.to_owned(), reason })?;
-        return Ok(state_dict::strip_prefixes(file.weights));
+        return Ok(parse_safetensors(path, &bytes)?.weights);
     }
     parse_pth(&bytes).map_err(fail)
+}
+
+/// A safetensors file of any program, its tensors of any float type.
+fn parse_safetensors(path: &Path, bytes: &[u8]) -> Result<WeightFile, ModelError> {
+    let file = WeightFile::parse_numbers(bytes, &FLOATS);
+    let file = file.map_err(|reason| ModelError::File { path: path.to_owned(), reason })?;
+    Ok(WeightFile { weights: state_dict::strip_prefixes(file.weights), metadata: file.metadata })
 }
 
 fn parse_legacy(bytes: &[u8]) -> Result<Weights, ImportError> {

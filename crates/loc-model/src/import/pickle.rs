@@ -10,6 +10,8 @@ use super::reader::{Reader, Step};
 
 /// Most objects that are built, and most places that name them at one time; a tensor of a state dict takes about ten.
 const MAX_OBJECTS: usize = 1_000_000;
+/// Most items of tuples, lists and dicts together; a tensor takes about twenty. One byte of a pickle can make one.
+const MAX_ITEMS: usize = 2_000_000;
 
 /// Index of an object in its [`Heap`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,16 +78,13 @@ pub(super) fn read_prefix(bytes: &[u8]) -> Result<(Heap<'_>, usize), ImportError
         objects: Vec::new(),
         stack: Vec::new(),
         marks: Vec::new(),
+        items: 0,
         memo: HashMap::new(),
     };
     loop {
         let offset = machine.input.offset();
-        match machine.step() {
-            Ok(None) if machine.places() <= MAX_OBJECTS => {}
-            Ok(None) => {
-                let reason = format!("more than {MAX_OBJECTS} objects at one time");
-                return Err(ImportError::Pickle { offset, reason });
-            }
+        match machine.step().and_then(|root| machine.bounded(root)) {
+            Ok(None) => {}
             Ok(Some(root)) => {
                 let length = machine.input.offset();
                 return Ok((Heap { objects: machine.objects, root }, length));
@@ -101,6 +100,8 @@ struct Machine<'a> {
     stack: Vec<Id>,
     /// Heights of the stack where an open group begins.
     marks: Vec<usize>,
+    /// Items that tuples, lists and dicts were given so far.
+    items: usize,
     memo: HashMap<u64, Id>,
 }
 
@@ -110,11 +111,8 @@ impl<'a> Machine<'a> {
         match self.input.byte()? {
             b'.' => return self.pop().map(Some),
             // Protocol and frame: nothing to do.
-            0x80 => {
-                self.input.take(1)?;
-            }
-            0x95 => {
-                self.input.take(8)?;
+            op @ (0x80 | 0x95) => {
+                self.input.take(if op == 0x80 { 1 } else { 8 })?;
             }
             b'N' => self.push(Object::None)?,
             0x88 => self.push(Object::Bool(true))?,
@@ -122,7 +120,7 @@ impl<'a> Machine<'a> {
             b'K' => self.push_unsigned(1)?,
             b'M' => self.push_unsigned(2)?,
             b'J' => {
-                let four = self.input.array::<4>()?;
+                let four = self.input.array()?;
                 self.push(Object::Int(i32::from_le_bytes(four).into()))?;
             }
             0x8a => self.long(1)?,
@@ -138,8 +136,8 @@ impl<'a> Machine<'a> {
             0x8e | 0x96 => self.bytes(8)?,
             // The lines of protocol 0, in which hand-made pickles are often written.
             b'S' | b'V' | b'I' | b'L' | b'F' => {
-                let line = self.input.line()?;
-                self.push(Object::Text(line))?;
+                let line = Object::Text(self.input.line()?);
+                self.push(line)?;
             }
             b'(' => self.marks.push(self.stack.len()),
             b'0' => {
@@ -152,12 +150,9 @@ impl<'a> Machine<'a> {
                 let top = self.top()?;
                 self.stack.push(top);
             }
-            op @ (b')' | 0x85 | 0x86 | 0x87) => {
-                let items = match op {
-                    b')' => 0,
-                    _ => usize::from(op - 0x84),
-                };
-                let items = self.pop_many(items)?;
+            b')' => self.push(Object::Tuple(vec![]))?,
+            op @ (0x85..=0x87) => {
+                let items = self.pop_many(usize::from(op - 0x84))?;
                 self.push(Object::Tuple(items))?;
             }
             b't' => {
@@ -170,34 +165,29 @@ impl<'a> Machine<'a> {
                 self.push(Object::List(items))?;
             }
             b'a' => {
-                let item = self.pop()?;
-                self.extend_list(vec![item])?;
+                let item = self.pop_many(1)?;
+                self.extend_list(item)?;
             }
             b'e' => {
                 let items = self.group()?;
                 self.extend_list(items)?;
             }
             b'}' => self.push(Object::Dict(vec![]))?,
-            b'd' => {
-                let items = self.group()?;
-                self.push(Object::Dict(vec![]))?;
+            op @ (b'd' | b's' | b'u') => {
+                let items = if op == b's' { self.pop_many(2)? } else { self.group()? };
+                if op == b'd' {
+                    self.push(Object::Dict(vec![]))?;
+                }
                 self.extend_dict(&items)?;
             }
-            b's' => {
-                let items = self.pop_many(2)?;
-                self.extend_dict(&items)?;
-            }
-            b'u' => {
-                let items = self.group()?;
-                self.extend_dict(&items)?;
-            }
-            0x8f => self.push(Object::Other("a set"))?,
             0x90 => {
                 self.group()?;
                 self.top()?;
             }
-            0x91 => {
-                self.group()?;
+            op @ (0x8f | 0x91) => {
+                if op == 0x91 {
+                    self.group()?;
+                }
                 self.push(Object::Other("a set"))?;
             }
             b'c' => {
@@ -214,12 +204,8 @@ impl<'a> Machine<'a> {
                 let (module, name) = (*module, *name);
                 self.push(Object::Global { module, name })?;
             }
-            b'R' | 0x81 => {
-                let call = self.pop_many(2)?;
-                self.call(call[0], call[1])?;
-            }
-            0x92 => {
-                let call = self.pop_many(3)?;
+            op @ (b'R' | 0x81 | 0x92) => {
+                let call = self.pop_many(if op == 0x92 { 3 } else { 2 })?;
                 self.call(call[0], call[1])?;
             }
             b'i' => {
@@ -267,12 +253,22 @@ impl<'a> Machine<'a> {
         &self.objects[id.0]
     }
 
-    /// Places on the stack, of open groups and in the memory: one byte of a pickle can take one.
-    fn places(&self) -> usize {
-        self.stack.len() + self.marks.len() + self.memo.len()
+    /// Refuses too many places on the stack, of open groups and in the memory, and too many items: one byte of a pickle
+    /// can take one.
+    fn bounded(&self, root: Option<Id>) -> Step<Option<Id>> {
+        if self.stack.len() + self.marks.len() + self.memo.len() > MAX_OBJECTS {
+            return Err(format!("more than {MAX_OBJECTS} objects at one time"));
+        }
+        if self.items > MAX_ITEMS {
+            return Err(format!("more than {MAX_ITEMS} items in tuples, lists and dicts"));
+        }
+        Ok(root)
     }
 
     fn add(&mut self, object: Object<'a>) -> Step<Id> {
+        if let Object::Tuple(items) | Object::List(items) = &object {
+            self.items += items.len();
+        }
         if self.objects.len() >= MAX_OBJECTS {
             return Err(format!("more than {MAX_OBJECTS} objects"));
         }
@@ -299,7 +295,7 @@ impl<'a> Machine<'a> {
     }
 
     fn pop(&mut self) -> Step<Id> {
-        Ok(self.pop_many(1)?[0])
+        self.pop_many(1).map(|ids| ids[0])
     }
 
     fn top(&self) -> Step<Id> {
@@ -317,6 +313,7 @@ impl<'a> Machine<'a> {
 
     fn extend_list(&mut self, items: Vec<Id>) -> Step<()> {
         let top = self.top()?;
+        self.items += items.len();
         match &mut self.objects[top.0] {
             Object::List(list) => list.extend(items),
             // A list or a deque of another class: its content is of no use here.
@@ -331,6 +328,7 @@ impl<'a> Machine<'a> {
             return Err("sets a key without a value".into());
         }
         let top = self.top()?;
+        self.items += items.len();
         match &mut self.objects[top.0] {
             Object::Dict(dict) => dict.extend(items.chunks_exact(2).map(|pair| (pair[0], pair[1]))),
             Object::Call { .. } => {}

@@ -6,7 +6,7 @@ use loc_net::Weights;
 
 use super::ImportError;
 use super::pickle::{Heap, Id, Object};
-use super::tensor::{self, Dense};
+use super::tensor::{self, Dense, shown};
 
 /// Under which keys of a checkpoint a state dict is looked for.
 pub const CHECKPOINT_KEYS: [&str; 3] = ["state_dict", "model_state_dict", "model"];
@@ -15,7 +15,10 @@ pub const CHECKPOINT_KEYS: [&str; 3] = ["state_dict", "model_state_dict", "model
 const PREFIXES: [&str; 2] = ["module.", "_orig_mod."];
 
 /// The tensors of the one state dict of a pickle, by name, without those that are to be passed over.
-pub(super) fn find(heap: &Heap<'_>, skip: fn(&str) -> bool) -> Result<Vec<(String, Dense)>, ImportError> {
+pub(super) fn find<'a>(
+    heap: &Heap<'a>,
+    skip: fn(&str) -> bool,
+) -> Result<Vec<(&'a str, Dense<'a>)>, ImportError> {
     let Object::Dict(items) = heap.get(heap.root()) else {
         return Err(instead(heap, heap.root(), ""));
     };
@@ -56,11 +59,11 @@ pub(super) fn strip_prefixes(mut weights: Weights) -> Weights {
     weights
 }
 
-fn tensors(
-    heap: &Heap<'_>,
+fn tensors<'a>(
+    heap: &Heap<'a>,
     items: &[(Id, Id)],
     skip: fn(&str) -> bool,
-) -> Result<Vec<(String, Dense)>, ImportError> {
+) -> Result<Vec<(&'a str, Dense<'a>)>, ImportError> {
     let mut names = BTreeSet::new();
     let mut found = Vec::with_capacity(items.len());
     for &(key, value) in items {
@@ -71,14 +74,14 @@ fn tensors(
             continue;
         }
         if !tensor::is_tensor(heap, value) {
-            let found = format!("`{}` is {}", name.escape_debug(), describe(heap, value));
+            let found = format!("`{}` is {}", shown(name), describe(heap, value));
             return Err(ImportError::NotStateDict { found });
         }
-        let fail = |reason| ImportError::Tensor { tensor: name.to_owned(), reason };
+        let fail = |reason| ImportError::Tensor { tensor: shown(name), reason };
         if !names.insert(name) {
             return Err(fail("stands there twice".into()));
         }
-        found.push((name.to_owned(), tensor::dense(heap, value).map_err(fail)?));
+        found.push((name, tensor::dense(heap, value).map_err(fail)?));
     }
     Ok(found)
 }
@@ -105,7 +108,7 @@ fn module_class(heap: &Heap<'_>, id: Id) -> Option<String> {
 
 fn global(heap: &Heap<'_>, id: Id) -> Option<String> {
     match heap.get(id) {
-        Object::Global { module, name } => Some(format!("{}.{}", module.escape_debug(), name.escape_debug())),
+        Object::Global { module, name } => Some(format!("{}.{}", shown(module), shown(name))),
         _ => None,
     }
 }

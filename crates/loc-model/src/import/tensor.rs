@@ -3,19 +3,19 @@
 
 use std::collections::BTreeMap;
 
-use half::{bf16, f16};
-use loc_net::{Weight, Weights};
+use loc_net::{Number, Weight, Weights};
 
 use super::ImportError;
 use super::pickle::{Heap, Id, Object};
+use crate::floats;
 use crate::weights::element_count;
 
-/// A dense tensor in a storage.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Dense {
+/// A dense tensor in a storage. Of one object of the pickle there may be many, under other names: so each is small.
+#[derive(Debug, Clone)]
+pub(super) struct Dense<'a> {
     /// Entry of the archive.
-    storage: String,
-    float: Float,
+    storage: &'a str,
+    float: Number,
     /// Values of the storage before the first.
     offset: usize,
     shape: Vec<usize>,
@@ -23,14 +23,11 @@ pub(super) struct Dense {
     stride: Vec<usize>,
 }
 
-/// The float types of PyTorch that are read.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Float {
-    F64,
-    F32,
-    F16,
-    Bf16,
-}
+/// Most dimensions of a tensor: more than any layer's parameters have.
+const MAX_DIMENSIONS: usize = 8;
+
+/// Longest name of a storage, in bytes: PyTorch counts them, or takes their addresses.
+pub(super) const MAX_KEY: usize = 64;
 
 /// Wrappers around a tensor are unwrapped this deep; PyTorch nests two.
 const MAX_WRAPPERS: usize = 4;
@@ -45,7 +42,7 @@ pub(super) fn is_tensor(heap: &Heap<'_>, id: Id) -> bool {
 }
 
 /// Reads how a tensor lies in its storage.
-pub(super) fn dense(heap: &Heap<'_>, id: Id) -> Result<Dense, String> {
+pub(super) fn dense<'a>(heap: &Heap<'a>, id: Id) -> Result<Dense<'a>, String> {
     let Object::Call { mut callable, mut args, .. } = *heap.get(id) else {
         return Err("is no tensor".into());
     };
@@ -63,14 +60,14 @@ pub(super) fn dense(heap: &Heap<'_>, id: Id) -> Result<Dense, String> {
                 (callable, args) = (inner, inner_args);
             }
             ("_rebuild_from_type_v2", [inner, _, inner_args, ..]) => (callable, args) = (*inner, *inner_args),
-            _ => return Err(format!("is built by `{}`: only dense tensors are read", name.escape_debug())),
+            _ => return Err(format!("is built by `{}`: only dense tensors are read", shown(name))),
         }
     }
     Err("is wrapped too often".into())
 }
 
 /// The arguments of PyTorch's `_rebuild_tensor_v2`: storage, offset, size, stride, and what is of no use here.
-fn lies(heap: &Heap<'_>, args: &[Id]) -> Result<Dense, String> {
+fn lies<'a>(heap: &Heap<'a>, args: &[Id]) -> Result<Dense<'a>, String> {
     let [storage, offset, shape, stride, rest @ ..] = args else {
         return Err("is built with too few arguments".into());
     };
@@ -80,6 +77,9 @@ fn lies(heap: &Heap<'_>, args: &[Id]) -> Result<Dense, String> {
     let (Object::Global { name: class, .. }, Object::Text(key)) = (heap.get(*class), heap.get(*key)) else {
         return Err("has a storage without a type or a name".into());
     };
+    if key.len() > MAX_KEY {
+        return Err(format!("has a storage whose name is {} bytes, at most {MAX_KEY} are read", key.len()));
+    }
     // The seventh argument marks a tensor as conjugated or negated.
     let marked = rest.get(2).is_some_and(|id| match heap.get(*id) {
         Object::None => false,
@@ -90,14 +90,16 @@ fn lies(heap: &Heap<'_>, args: &[Id]) -> Result<Dense, String> {
         return Err("is conjugated or negated lazily".into());
     }
     let float = match *class {
-        "DoubleStorage" => Float::F64,
-        "FloatStorage" => Float::F32,
-        "HalfStorage" => Float::F16,
-        "BFloat16Storage" => Float::Bf16,
-        _ => return Err(format!("has a {}, where floats are needed", class.escape_debug())),
+        "DoubleStorage" => "F64",
+        "FloatStorage" => "F32",
+        "HalfStorage" => "F16",
+        "BFloat16Storage" => "BF16",
+        _ => "",
     };
+    let float =
+        floats::named(float).ok_or_else(|| format!("has a {}, where floats are needed", shown(class)))?;
     let mut dense = Dense {
-        storage: (*key).to_owned(),
+        storage: key,
         float,
         offset: number(heap, *offset)?,
         shape: numbers(heap, *shape)?,
@@ -128,7 +130,11 @@ fn number(heap: &Heap<'_>, id: Id) -> Result<usize, String> {
 }
 
 fn numbers(heap: &Heap<'_>, id: Id) -> Result<Vec<usize>, String> {
-    tuple(heap, id)?.iter().map(|id| number(heap, *id)).collect()
+    let items = tuple(heap, id)?;
+    if items.len() > MAX_DIMENSIONS {
+        return Err(format!("has {} dimensions, at most {MAX_DIMENSIONS} are read", items.len()));
+    }
+    items.iter().map(|id| number(heap, *id)).collect()
 }
 
 /// What holds the storages of tensors.
@@ -142,42 +148,61 @@ pub(super) trait Storages {
 /// Reads the values of all tensors, one storage after the other.
 pub(super) fn read_all(
     archive: &mut impl Storages,
-    tensors: Vec<(String, Dense)>,
+    tensors: Vec<(&str, Dense<'_>)>,
 ) -> Result<Weights, ImportError> {
     // Tensors may share a storage; but a small file does not become a large model.
     let mut left = archive.size();
-    let mut by_storage: BTreeMap<String, Vec<(String, Dense)>> = BTreeMap::new();
+    let mut by_storage: BTreeMap<&str, Vec<(&str, Dense)>> = BTreeMap::new();
     for (name, dense) in tensors {
         let count = element_count(&dense.shape);
         left = count.and_then(|count| left.checked_sub(count)).ok_or_else(|| ImportError::Tensor {
-            tensor: name.clone(),
+            tensor: shown(name),
             reason: format!(
                 "the shape {:?} and those before it are more than the file can hold",
                 dense.shape
             ),
         })?;
-        by_storage.entry(dense.storage.clone()).or_default().push((name, dense));
+        by_storage.entry(dense.storage).or_default().push((name, dense));
     }
     let mut weights = BTreeMap::new();
+    // Nor do storages share bytes: they are read once each, so the file is read once.
+    let mut unread = archive.size();
     for (key, tensors) in by_storage {
-        let storage = archive.storage(&key)?;
+        let storage = archive.storage(key)?;
+        unread = unread.checked_sub(storage.len()).ok_or_else(|| {
+            ImportError::Archive(format!(
+                "storage `{}` and those before it are more than the file",
+                shown(key)
+            ))
+        })?;
         for (name, dense) in tensors {
             let data = dense.values(&storage);
-            let data = data.map_err(|reason| ImportError::Tensor { tensor: name.clone(), reason })?;
-            weights.insert(name, Weight { shape: dense.shape, data });
+            let data = data.map_err(|reason| ImportError::Tensor { tensor: shown(name), reason })?;
+            weights.insert(name.to_owned(), Weight { shape: dense.shape, data });
         }
     }
     Ok(Weights(weights))
 }
 
-impl Dense {
+/// A name of the file's as a message shows it: without control characters, and no longer than a line.
+pub(super) fn shown(name: &str) -> String {
+    const LONGEST: usize = 100;
+    let mut text: String = name.chars().take(LONGEST).flat_map(char::escape_debug).collect();
+    if name.chars().nth(LONGEST).is_some() {
+        text.push('…');
+    }
+    text
+}
+
+impl Dense<'_> {
     /// The values in row-major order, whatever the strides.
     fn values(&self, storage: &[u8]) -> Result<Vec<f32>, String> {
         let count = element_count(&self.shape).unwrap_or(0);
         if count == 0 {
             return Ok(vec![]);
         }
-        let available = storage.len() / self.float.size();
+        let size = self.float.bytes;
+        let available = storage.len() / size;
         let last =
             self.shape.iter().zip(&self.stride).try_fold(self.offset, |at, (&size, &stride)| {
                 at.checked_add((size - 1).checked_mul(stride)?)
@@ -188,11 +213,17 @@ impl Dense {
                 self.shape, self.stride, self.offset
             ));
         }
-        let mut values = Vec::with_capacity(count);
+        // Brought into order as bytes, and read by the block.
+        const BLOCK: usize = 4096;
+        let (mut values, mut bytes) = (Vec::with_capacity(count), Vec::with_capacity(BLOCK * size));
         let mut index = vec![0; self.shape.len()];
         let mut at = self.offset;
         for _ in 0..count {
-            values.push(self.float.read(storage, at)?);
+            if bytes.len() == BLOCK * size {
+                values.append(&mut (self.float.read)(&bytes)?);
+                bytes.clear();
+            }
+            bytes.extend_from_slice(&storage[at * size..(at + 1) * size]);
             for (d, i) in index.iter_mut().enumerate().rev() {
                 *i += 1;
                 at += self.stride[d];
@@ -203,40 +234,7 @@ impl Dense {
                 *i = 0;
             }
         }
+        values.append(&mut (self.float.read)(&bytes)?);
         Ok(values)
     }
-}
-
-impl Float {
-    fn size(self) -> usize {
-        match self {
-            Self::F64 => 8,
-            Self::F32 => 4,
-            Self::F16 | Self::Bf16 => 2,
-        }
-    }
-
-    /// Value `at` of a storage that holds it.
-    fn read(self, storage: &[u8], at: usize) -> Result<f32, String> {
-        let at = at * self.size();
-        Ok(match self {
-            Self::F64 => {
-                let value = f64::from_le_bytes(bytes(storage, at));
-                let rounded = value as f32;
-                if value.is_finite() && !rounded.is_finite() {
-                    return Err(format!("holds {value}, which f32 cannot"));
-                }
-                rounded
-            }
-            Self::F32 => f32::from_le_bytes(bytes(storage, at)),
-            Self::F16 => f16::from_le_bytes(bytes(storage, at)).to_f32(),
-            Self::Bf16 => bf16::from_le_bytes(bytes(storage, at)).to_f32(),
-        })
-    }
-}
-
-fn bytes<const N: usize>(storage: &[u8], at: usize) -> [u8; N] {
-    let mut bytes = [0; N];
-    bytes.copy_from_slice(&storage[at..at + N]);
-    bytes
 }

@@ -1,17 +1,26 @@
-"""EfficientNet-Lite0 in PyTorch, f64, on a photo of hashes: prints what `pretrained.rs` compares with.
+"""EfficientNet-Lite0 in PyTorch, f64, on photos of hashes: what `pretrained.rs` compares with.
 
     python -m venv venv && venv/bin/pip install torch==2.15.0 numpy==2.4.6 safetensors==0.8.0
-    venv/bin/python lite0.py efficientnet-lite0.safetensors
+    venv/bin/python lite0.py                                # writes lite0.safetensors, of weights that are hashes too
+    venv/bin/python lite0.py efficientnet-lite0.safetensors # prints figures of the features by the published weights
+
+The hashed weights are not stored: both languages compute them, bit for bit the same (`state_dict` here and there).
+Stored are the features, the tutorial's heads' answers on two small photos, and of the gradient of a sum over the answers
+with respect to each convolution, its batch normalisation folded, the norm and a sum with hashes.
 """
 
 import sys
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from safetensors.numpy import save_file
 from safetensors.torch import load_file
 
-SIDE = 65
+SIDE, BATCH, CLASSES, EPSILON, LIMIT = 65, 2, 2, 1e-3, 6.0
 STAGES = [(1, 3, 1, 1, 16), (2, 3, 2, 6, 24), (2, 5, 2, 6, 40), (3, 3, 2, 6, 80), (3, 5, 1, 6, 112), (4, 5, 2, 6, 192), (1, 3, 1, 6, 320)]
+NORM = ("weight", "bias", "running_mean", "running_var")
+HEADS = [(f"{head}_{name}", i, o) for head, last in (("class", CLASSES), ("box", 4)) for name, i, o in (("fc1", 1280, 240), ("fc2", 240, 120), ("out", 120, last))]
 
 
 def hash32(i, stream):
@@ -23,40 +32,144 @@ def hash32(i, stream):
     return x ^ (x >> 16)
 
 
-def main(path):
-    state = {k: v.double() for k, v in load_file(path).items()}
+def random(shape, stream, middle=0.0, half=1.0):
+    """Uniform in middle ± half, rounded to f32."""
+    h = hash32(np.arange(np.prod(shape), dtype=np.uint64), stream).astype(np.float64) / 2147483648.0 - 1.0
+    return torch.from_numpy((middle + half * h).astype(np.float32).reshape(shape)).double()
 
-    def conv(x, name, norm, stride=1, relu=True, depthwise=False):
-        w = state[f"{name}.weight"]
-        size, k = x.shape[-1], w.shape[-1]
-        pad = max((-(-size // stride) - 1) * stride + k - size, 0)
-        x = F.pad(x, (pad // 2, pad - pad // 2) * 2)
-        x = F.conv2d(x, w, stride=stride, groups=w.shape[0] if depthwise else 1)
-        mean, var, weight, bias = (state[f"{norm}.{n}"] for n in ("running_mean", "running_var", "weight", "bias"))
-        x = F.batch_norm(x, mean, var, weight, bias, eps=1e-3)
-        return F.relu6(x) if relu else x
 
-    photo = torch.tensor([hash32(i, 7) % 256 for i in range(3 * SIDE * SIDE)]).double().reshape(1, 3, SIDE, SIDE)
-    x = conv((photo - 127) / 128, "_conv_stem", "_bn0", 2)
+def convolutions():
+    """Of each: our name, its names in the state dict, channels, inputs of a cell, kernel, whether relu6 follows."""
+    yield "stem", "_conv_stem", "_bn0", 32, 3, 3, True
+    block, channels = 0, 32
+    for count, kernel, _, factor, out in STAGES:
+        for _ in range(count):
+            ours, b, wide = f"block{block}", f"_blocks.{block}", factor * channels
+            if factor > 1:
+                yield f"{ours}.expand", f"{b}._expand_conv", f"{b}._bn0", wide, channels, 1, True
+            yield f"{ours}.depthwise", f"{b}._depthwise_conv", f"{b}._bn1", wide, 1, kernel, True
+            yield f"{ours}.project", f"{b}._project_conv", f"{b}._bn2", out, wide, 1, False
+            block, channels = block + 1, out
+    yield "top", "_conv_head", "_bn1", 1280, 320, 1, True
+
+
+def state_dict():
+    """Weights of hashes: signals stay about as large as they are."""
+    state = {}
+    for k, (_, conv, norm, out, inputs, kernel, relu) in enumerate(convolutions()):
+        half = np.sqrt(np.float64(6.0 if relu else 2.0) / (inputs * kernel * kernel))
+        state[f"{conv}.weight"] = random((out, inputs, kernel, kernel), 1000 + 10 * k, half=half)
+        for j, (name, middle, half) in enumerate(zip(NORM, (1.0, 0.2, 0.0, 1.0), (0.25, 0.2, 0.1, 0.5))):
+            state[f"{norm}.{name}"] = random((out,), 1001 + 10 * k + j, middle, half)
+    return state
+
+
+def standards():
+    """Scale and shift of what the heads read, as loc has them behind the backbone."""
+    return {name: (random((n,), 100 + 2 * i, 0.8, 0.2), random((n,), 101 + 2 * i, 0.0, 0.1)) for i, (name, n) in enumerate([("fine", 112), ("coarse", 320), ("whole", 1280)])}
+
+
+def heads():
+    return {name: (random((o, i), 200 + 2 * k, half=np.sqrt(np.float64(6.0) / i)), random((o,), 201 + 2 * k, half=0.1)) for k, (name, i, o) in enumerate(HEADS)}
+
+
+def photos(n):
+    return torch.from_numpy((hash32(np.arange(n * 3 * SIDE * SIDE, dtype=np.uint64), 7) % 256).astype(np.float64)).reshape(n, 3, SIDE, SIDE)
+
+
+def features(conv, photos):
+    """The three maps and vectors that the heads read, as they are before they are standardised."""
+    x = conv((photos - 127) / 128, "stem", 2)
     block, channels = 0, 32
     for count, _, stride, factor, out in STAGES:
         for i in range(count):
-            b, s, before = f"_blocks.{block}", stride if i == 0 else 1, x
+            b, s, before = f"block{block}", stride if i == 0 else 1, x
             if factor > 1:
-                x = conv(x, f"{b}._expand_conv", f"{b}._bn0")
-            x = conv(x, f"{b}._depthwise_conv", f"{b}._bn1", s, depthwise=True)
-            x = conv(x, f"{b}._project_conv", f"{b}._bn2", relu=False)
+                x = conv(x, f"{b}.expand")
+            x = conv(x, f"{b}.depthwise", s, depthwise=True)
+            x = conv(x, f"{b}.project", relu=False)
             if s == 1 and out == channels:
                 x = x + before
             channels = out
             if block == 10:
                 fine = x
             block += 1
-    whole = conv(x, "_conv_head", "_bn1").mean((2, 3))
-    for name, t in [("fine", fine), ("coarse", x), ("whole", whole)]:
+    return fine, x, conv(x, "top").mean((2, 3))
+
+
+def padded(x, w, stride):
+    size, k = x.shape[-1], w.shape[-1]
+    pad = max((-(-size // stride) - 1) * stride + k - size, 0)
+    return F.pad(x, (pad // 2, pad - pad // 2) * 2)
+
+
+def normalised(state):
+    """The convolutions as they are trained: each before its batch normalisation."""
+    names = {ours: (conv, norm) for ours, conv, norm, *_ in convolutions()}
+
+    def conv(x, name, stride=1, relu=True, depthwise=False):
+        conv, norm = names[name]
+        w = state[f"{conv}.weight"]
+        x = F.conv2d(padded(x, w, stride), w, stride=stride, groups=w.shape[0] if depthwise else 1)
+        weight, bias, mean, var = (state[f"{norm}.{n}"] for n in NORM)
+        x = F.batch_norm(x, mean, var, weight, bias, eps=EPSILON)
+        return F.relu6(x) if relu else x
+
+    return conv
+
+
+def folded(state):
+    """Those of one convolution each, and their leaves."""
+    leaves = {}
+    for ours, conv, norm, *_ in convolutions():
+        weight, bias, mean, var = (state[f"{norm}.{n}"] for n in NORM)
+        scale = weight / (var + EPSILON).sqrt()
+        leaves[f"{ours}.weight"] = (state[f"{conv}.weight"] * scale.reshape(-1, 1, 1, 1)).requires_grad_()
+        leaves[f"{ours}.bias"] = (bias - mean * scale).requires_grad_()
+
+    def conv(x, name, stride=1, relu=True, depthwise=False):
+        w, b = leaves[f"{name}.weight"], leaves[f"{name}.bias"]
+        x = F.conv2d(padded(x, w, stride), w, b, stride=stride, groups=w.shape[0] if depthwise else 1)
+        return F.relu6(x) if relu else x
+
+    return conv, leaves
+
+
+def answers(whole):
+    w, b = standards()["whole"]
+    x, layers, out = (whole * w + b).clamp(-LIMIT, LIMIT), heads(), []
+    for head in ("class", "box"):
+        h = x
+        for name in ("fc1", "fc2"):
+            h = F.relu(F.linear(h, *layers[f"{head}_{name}"]))
+        out.append(F.linear(h, *layers[f"{head}_out"]))
+    return out[0], out[1].sigmoid()
+
+
+def write(path):
+    state, x = state_dict(), photos(BATCH)
+    conv, leaves = folded(state)
+    trained, ours = features(normalised(state), x), features(conv, x)
+    for a, b in zip(trained, ours):
+        assert (a - b).abs().max() <= 1e-12 * a.abs().max()
+    logits, boxes = answers(ours[2])
+    ((logits * random(logits.shape, 300)).sum() + (boxes * random(boxes.shape, 301)).sum()).backward()
+    stored = {"logits": logits, "boxes": boxes} | {f"features.{n}": t for n, t in zip(("fine", "coarse", "whole"), trained)}
+    for k, (name, leaf) in enumerate(leaves.items()):
+        sums = [leaf.grad.norm(), (leaf.grad * random(leaf.shape, 400 + k)).sum()]
+        stored[f"gradient.{name}"] = torch.stack(sums)
+    save_file({n: t.detach().numpy().astype(np.float32) for n, t in stored.items()}, path)
+    for n, t in zip(("fine", "coarse", "whole"), trained):
+        print(n, tuple(t.shape), f"deviation {t.std().item():.3g}, largest {t.abs().max().item():.3g}")
+    print("logits", logits.tolist(), "boxes", boxes.tolist())
+
+
+def figures(path):
+    state = {k: v.double() for k, v in load_file(path).items()}
+    for name, t in zip(("fine", "coarse", "whole"), features(normalised(state), photos(1))):
         t = t.flatten()
         print(name, len(t), [round(v, 6) for v in (t.mean().item(), t.abs().max().item(), *t[:4].tolist())])
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    figures(sys.argv[1]) if len(sys.argv) > 1 else write("lite0.safetensors")

@@ -1,7 +1,7 @@
 //! The chain on processors whose vectors nobody has written it for yet: there is none, and the general kernels run.
 
 use crate::Network;
-use crate::idle::Idle;
+use crate::buffers::BufferPool;
 use crate::kernels::photo::Photos;
 use crate::kernels::shared::Shared;
 
@@ -63,7 +63,7 @@ impl Chain {
         match *self {}
     }
 
-    pub(crate) fn infer(&self, _photos: Photos, _n: usize, _idle: &Idle<Maps>, _features: &mut [f32]) {
+    pub(crate) fn infer(&self, _photos: Photos, _n: usize, _pool: &BufferPool<Maps>, _features: &mut [f32]) {
         match *self {}
     }
 }
@@ -108,7 +108,7 @@ impl Spread {
         chain: &Chain,
         _photo: Photos,
         _maps: &mut Maps,
-        _scratch: &Idle<Maps>,
+        _scratch: &BufferPool<Maps>,
         _features: &Shared<f32>,
     ) -> Self {
         match *chain {}

@@ -2,14 +2,13 @@
 
 use std::ops::Range;
 
-use rayon::prelude::*;
-
 use super::plan::{Chain, GROUP};
-use crate::idle::Idle;
+use crate::buffers::BufferPool;
 use crate::kernels::conv_rows::{self, Rows};
 use crate::kernels::conv_tiles::{self, average, pool};
 use crate::kernels::fused::RowMap;
 use crate::kernels::photo::{self, Photos};
+use crate::parallel;
 
 /// Pooled rows that the first block computes from one strip of the photo: what is converted stays in the cache.
 pub(super) const BAND: usize = 3 * conv_rows::STRIP;
@@ -128,12 +127,12 @@ impl Chain {
 
     /// Runs `n` photos into `features`, `n ×` [`Chain::out_len`].
     ///
-    /// Each photo's features do not depend on the others. Buffers come from `idle` and go back there.
-    pub(crate) fn infer(&self, photos: Photos, n: usize, idle: &Idle<Maps>, features: &mut [f32]) {
+    /// Each photo's features do not depend on the others. Buffers come from `pool` and go back there.
+    pub(crate) fn infer(&self, photos: Photos, n: usize, pool: &BufferPool<Maps>, features: &mut [f32]) {
         let (len, out) = (self.photo_len(), self.out_len());
-        features.par_chunks_mut(GROUP * out).enumerate().for_each(|(group, features)| {
+        parallel::chunks(features, GROUP * out, |group, features| {
             let count = GROUP.min(n - group * GROUP);
-            idle.with(|maps| {
+            pool.with(|maps| {
                 self.infer_group(photos.slice(group * GROUP, count, len), count, maps, features)
             });
         });

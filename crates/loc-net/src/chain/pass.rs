@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::infer::{Before, Maps, Scratch};
 use super::plan::{Chain, GROUP};
-use crate::idle::{Idle, grow};
+use crate::buffers::{BufferPool, grow};
 use crate::kernels::conv_rows::{self, InputGradient};
 use crate::kernels::conv_tiles::{self, average, pool};
 use crate::kernels::fused::SLACK;
@@ -29,10 +29,10 @@ pub struct Pass {
     saved: Vec<Saved>,
     /// For each photo, which cells of the last convolution relu let through.
     alive: Vec<u8>,
-    groups: Idle<Group>,
+    groups: BufferPool<Group>,
     parts: Vec<Part>,
     last: Last,
-    maps: Idle<Maps>,
+    maps: BufferPool<Maps>,
 }
 
 /// Buffers of one thread in the forward pass.
@@ -113,10 +113,10 @@ impl Pass {
             photos: 0,
             saved: (0..chain.blocks()).map(|_| Saved::default()).collect(),
             alive: Vec::new(),
-            groups: Idle::default(),
+            groups: BufferPool::default(),
             parts: (0..PARTS).map(|_| part()).collect(),
             last,
-            maps: Idle::default(),
+            maps: BufferPool::default(),
             chain,
         }
     }

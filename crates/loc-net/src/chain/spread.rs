@@ -1,11 +1,11 @@
-//! A single photo spread over the threads: the chain as stages of tasks for [`crate::relay::relay`].
+//! A single photo spread over the threads: the chain as stages of tasks for [`crate::parallel::run_stages`].
 
 use std::ops::Range;
 use std::sync::{PoisonError, RwLock};
 
 use super::Chain;
 use super::infer::{BAND, Before, Maps};
-use crate::idle::Idle;
+use crate::buffers::BufferPool;
 use crate::kernels::conv_rows::STRIP;
 use crate::kernels::conv_tiles::average;
 use crate::kernels::photo::Photos;
@@ -23,7 +23,7 @@ pub(crate) struct Spread<'a> {
     maps: Vec<Shared<'a, f32>>,
     input: RwLock<&'a mut average::Input>,
     features: &'a Shared<'a, f32>,
-    scratch: &'a Idle<Maps>,
+    scratch: &'a BufferPool<Maps>,
 }
 
 impl<'a> Spread<'a> {
@@ -31,7 +31,7 @@ impl<'a> Spread<'a> {
         chain: &'a Chain,
         photo: Photos<'a>,
         maps: &'a mut Maps,
-        scratch: &'a Idle<Maps>,
+        scratch: &'a BufferPool<Maps>,
         features: &'a Shared<'a, f32>,
     ) -> Self {
         let last = chain.blocks() - 1;

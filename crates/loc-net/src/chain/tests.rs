@@ -1,10 +1,10 @@
 //! The chain against the general kernels, layer by layer in f64.
 
 use super::*;
-use crate::idle::Idle;
+use crate::buffers::BufferPool;
 use crate::kernels::ConvShape;
 use crate::kernels::photo::Photos;
-use crate::kernels::testing::{assert_close, numbers, same_for_any_threads, single};
+use crate::kernels::testing::{assert_close, no_fast_forms, numbers, same_for_any_threads, single};
 use crate::kernels::{PoolShape, avgpool2d, conv2d, maxpool2d, relu};
 use crate::{InputShape, NetworkConfig, Normalization};
 use crate::{Network, Op, Pool, Source};
@@ -123,7 +123,7 @@ fn check(height: usize, width: usize, normalization: &Normalization) {
     let network = network(height, width, normalization);
     let Some(mut chain) = Chain::of(&network, true) else {
         assert!(!crate::kernels::gemm::avx2::available());
-        return;
+        return no_fast_forms();
     };
     let params = params(&chain);
     chain.pack(&slices(&chain.clone(), &params));
@@ -141,7 +141,7 @@ fn check(height: usize, width: usize, normalization: &Normalization) {
     }
 
     let mut features = vec![7.0; N * out];
-    chain.infer(Photos::Bytes(&bytes), N, &Idle::default(), &mut features);
+    chain.infer(Photos::Bytes(&bytes), N, &BufferPool::default(), &mut features);
     assert_close("features", &features, &expected, 3e-6);
     let mut pass = Pass::new(chain);
     pass.pack(&slices(&pass.chain().clone(), &params));
@@ -200,7 +200,7 @@ fn a_network_that_does_not_fit_has_no_chain() {
 #[test]
 fn bytes_do_not_depend_on_the_threads() {
     let network = network(188, 190, &NORMALIZATION);
-    let Some(chain) = Chain::of(&network, true) else { return };
+    let Some(chain) = Chain::of(&network, true) else { return no_fast_forms() };
     let params = params(&chain);
     const N: usize = 9;
     let photos = bytes(N * chain.photo_len());

@@ -8,12 +8,12 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+use crate::buffers::BufferPool;
 use crate::chain::{Chain, Maps, Spread};
-use crate::idle::Idle;
 use crate::kernels::linear;
 use crate::kernels::photo::{self, Photos};
 use crate::kernels::shared::Shared;
-use crate::relay::relay;
+use crate::parallel::{self, run_stages};
 use crate::{Layer, NetError, Network, Op, Source, Weight, Weights};
 
 pub(crate) use general::run_layer;
@@ -40,8 +40,8 @@ pub struct Forward {
     /// The layers behind the chain, those together that none of the others waits for.
     levels: Vec<Vec<usize>>,
     /// Buffers of photos that have been through, for the next ones.
-    idle: Idle<Activations>,
-    maps: Idle<Maps>,
+    activations: BufferPool<Activations>,
+    maps: BufferPool<Maps>,
 }
 
 /// The output of every layer for some photos, and the winners of the widest max-pool.
@@ -78,7 +78,14 @@ impl Forward {
             chain
         });
         let levels = levels(&network, chain.as_ref().map_or(0, Chain::layers));
-        Ok(Self { network, weights, chain, levels, idle: Idle::default(), maps: Idle::default() })
+        Ok(Self {
+            network,
+            weights,
+            chain,
+            levels,
+            activations: BufferPool::default(),
+            maps: BufferPool::default(),
+        })
     }
 
     /// The network it runs.
@@ -89,8 +96,9 @@ impl Forward {
 
     /// Runs `n` photos of the network's input size.
     ///
-    /// A photo's answer does not depend on the others, nor on the number of threads. Photos are spread over rayon's
-    /// current pool; where there are fewer of them than threads, each one's rows are.
+    /// A photo's answer does not depend on the others, nor on the number of threads. This thread computes, and is helped
+    /// as [`parallel`] says, outside of [`parallel::Threads::run`] by rayon's current pool: with whole photos, or where
+    /// there are fewer of them than threads with each one's rows.
     ///
     /// # Errors
     ///
@@ -100,36 +108,46 @@ impl Forward {
         if photos.len() != n * len {
             return Err(NetError::Length { what: "images", expected: n * len, got: photos.len() });
         }
-        let classes = self.network.classes();
-        let mut output = Output { logits: vec![0.0; n * classes], boxes: vec![0.0; n * 4] };
+        let mut output = Output { logits: vec![0.0; n * self.network.classes()], boxes: vec![0.0; n * 4] };
+        parallel::in_team(|| self.run_in_team(photos, n, &mut output));
+        Ok(output)
+    }
+
+    fn run_in_team(&self, photos: Photos, n: usize, output: &mut Output) {
+        // One photo alone is spread even where there is one thread: its tasks then run here.
+        let many = n > 1 && n >= parallel::available();
         match &self.chain {
-            // One photo alone is spread even where there is one thread: its tasks then run here, not in the pool.
-            Some(chain) if n > 1 && n >= rayon::current_num_threads() => in_the_pool(|| {
-                self.idle.with(|activations| {
-                    self.reserve(activations, n);
-                    let features = &mut activations.layers[chain.layers() - 1][..n * chain.out_len()];
-                    chain.infer(photos, n, &self.maps, features);
-                    self.run_layers(chain.layers()..self.network.layers().len(), n, &[], &[], activations);
-                    self.answer(activations, n, &mut output.logits, &mut output.boxes);
-                });
+            Some(chain) if many => self.activations.with(|activations| {
+                self.reserve(activations, n);
+                let features = &mut activations.layers[chain.layers() - 1][..n * chain.out_len()];
+                chain.infer(photos, n, &self.maps, features);
+                self.run_layers(chain.layers()..self.network.layers().len(), n, &[], &[], activations);
+                self.answer(activations, n, &mut output.logits, &mut output.boxes);
             }),
             _ => {
-                let answers =
-                    output.logits.par_chunks_exact_mut(classes).zip(output.boxes.par_chunks_exact_mut(4));
-                answers.enumerate().for_each(|(i, (logits, boxes))| {
-                    let photo = photos.slice(i, 1, len);
-                    self.idle.with(|activations| {
-                        self.reserve(activations, 1);
-                        match &self.chain {
-                            Some(chain) => self.spread(chain, photo, activations),
-                            None => self.run_photo(photo, self.network.layers().len(), &[], activations),
-                        }
-                        self.answer(activations, 1, logits, boxes);
-                    });
-                });
+                let classes = self.network.classes();
+                let answers = output.logits.chunks_exact_mut(classes).zip(output.boxes.chunks_exact_mut(4));
+                let answers = answers.enumerate();
+                if many {
+                    parallel::share(answers.collect(), |answer| self.run_one(photos, answer), || ());
+                } else {
+                    answers.for_each(|answer| self.run_one(photos, answer));
+                }
             }
         }
-        Ok(output)
+    }
+
+    /// Runs the `i`th photo, spread over the threads unless it is a task itself.
+    fn run_one(&self, photos: Photos, (i, (logits, boxes)): (usize, (&mut [f32], &mut [f32]))) {
+        let photo = photos.slice(i, 1, self.network.input().len());
+        self.activations.with(|activations| {
+            self.reserve(activations, 1);
+            match &self.chain {
+                Some(chain) => self.spread(chain, photo, activations),
+                None => self.run_photo(photo, self.network.layers().len(), &[], activations),
+            }
+            self.answer(activations, 1, logits, boxes);
+        });
     }
 
     /// What some layers make of `n` photos: for each of `layers`, in that order, `n` outputs. The layers behind the last
@@ -158,7 +176,7 @@ impl Forward {
         }
         parts.into_par_iter().enumerate().for_each(|(i, parts)| {
             let photo = photos.slice(i, 1, len);
-            self.idle.with(|activations| {
+            self.activations.with(|activations| {
                 self.reserve(activations, 1);
                 match &self.chain {
                     Some(chain) => {
@@ -250,7 +268,9 @@ impl Forward {
             let spread = Spread::new(chain, photo, maps, &self.maps, &outputs[first - 1]);
             let own = spread.stages();
             let levels = self.levels.iter().map(|level| level.iter().map(|layer| self.tasks(*layer)).sum());
-            relay(own.iter().copied().chain(levels), &|stage, mut task| match stage.checked_sub(own.len()) {
+            run_stages(own.iter().copied().chain(levels), &|stage, mut task| match stage
+                .checked_sub(own.len())
+            {
                 None => spread.run(stage, task),
                 Some(level) => {
                     for layer in &self.levels[level] {
@@ -306,14 +326,6 @@ impl Forward {
 
     fn param(&self, layer: usize, suffix: &str) -> &[f32] {
         self.weights.values(&format!("{}.{suffix}", self.network.layers()[layer].name))
-    }
-}
-
-/// Runs `f` on a thread of the pool: one change of threads, where each parallel layer would take one of its own.
-fn in_the_pool(f: impl FnOnce() + Send) {
-    match rayon::current_thread_index() {
-        Some(_) => f(),
-        None => rayon::scope(|_| f()),
     }
 }
 

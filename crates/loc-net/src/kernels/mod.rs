@@ -2,7 +2,7 @@
 //!
 //! Activations are row-major `[n, channels, height, width]` or `[n, features]`. Outputs are overwritten. Each
 //! folder has a plain twin (`scalar`), generic over f32 and f64, which the fast form is tested against and whose
-//! gradients are checked numerically. Work is spread over rayon's current pool; the bytes of a result do not
+//! gradients are checked numerically. Work is spread over threads ([`crate::parallel`]); the bytes of a result do not
 //! depend on the number of threads, since sums run over a fixed partition in a fixed order.
 //!
 //! Buffers of the wrong length are a mistake of the caller and panic.
@@ -158,6 +158,12 @@ pub(crate) mod testing {
                 ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 52) as f64 - 1.0
             })
             .collect()
+    }
+
+    /// Says that the fast forms cannot be compared with their twins here.
+    pub(crate) fn no_fast_forms() {
+        use crate::skip::{Reason, say};
+        say(Reason::Processor, "the fast forms need AVX2 and FMA");
     }
 
     pub(crate) fn single(values: &[f64]) -> Vec<f32> {

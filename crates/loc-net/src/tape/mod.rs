@@ -6,8 +6,8 @@ mod tests;
 
 use rayon::prelude::*;
 
+use crate::buffers::grow;
 use crate::forward::run_layer;
-use crate::idle::grow;
 use crate::kernels::photo::{self, Photos};
 use crate::kernels::{ConvShape, PoolShape, avgpool2d, conv2d, relu};
 use crate::{Network, Op, Source, Weight, Weights};

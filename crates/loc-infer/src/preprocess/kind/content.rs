@@ -1,8 +1,8 @@
 //! Which kind of file some bytes are, where the first few alone do not tell: containers, RAW photos in the form of a
 //! TIFF, text.
 
-use super::FileKind;
 use super::table::{AVI, AVIF, HEIC, MATROSKA, MP4, PNM, QUICKTIME, RAW, SVG, TIFF, WEBM, WEBP};
+use super::{FileKind, START};
 
 /// The kinds that their first bytes alone do not tell.
 pub(super) fn container(bytes: &[u8]) -> Option<&'static FileKind> {
@@ -86,7 +86,7 @@ fn is_raw(bytes: &[u8]) -> Option<bool> {
 /// Whether text begins as an SVG document; a web page with a drawing in it is none.
 fn is_svg(bytes: &[u8]) -> bool {
     let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii_start();
-    let text = &text[..text.len().min(FileKind::START)];
+    let text = &text[..text.len().min(START)];
     text.starts_with(b"<svg")
         || ((text.starts_with(b"<?xml") || text.starts_with(b"<!--") || text.starts_with(b"<!DOCTYPE svg"))
             && contains(text, b"<svg")

@@ -7,6 +7,7 @@ mod tests;
 use rayon::prelude::*;
 
 use super::PoolShape;
+use crate::parallel;
 
 /// `y[n, c, oh, ow]` of `x[n, c, h, w]`.
 ///
@@ -16,8 +17,7 @@ use super::PoolShape;
 pub fn forward(shape: &PoolShape, n: usize, x: &[f32], y: &mut [f32]) {
     let (in_len, out_len) = (shape.in_len(), shape.out_len());
     assert_eq!((x.len(), y.len()), (n * in_len, n * out_len), "input and output");
-    let photos = y.par_chunks_exact_mut(out_len).zip(x.par_chunks_exact(in_len));
-    photos.for_each(|(y, x)| scalar::forward(shape, 1, x, y));
+    parallel::chunks(y, out_len, |photo, y| scalar::forward(shape, 1, &x[photo * in_len..][..in_len], y));
 }
 
 /// `gx[n, c, h, w]` from the output's gradient `gy[n, c, oh, ow]`.

@@ -22,6 +22,7 @@ use super::ConvShape;
 use super::gemm::{self, Mode, Rows, Strided};
 use super::relu::Activation;
 use super::shared::Shared;
+use crate::parallel;
 use patches::{Tile, with_buffers};
 
 /// The batch's weight gradient is summed over this many parts, whoever computes them: the order of the sum, and so
@@ -63,14 +64,14 @@ pub fn activated(
     }
     if rows::fits(shape) {
         forward_rows(shape, n, x, w, |channel| b[channel], y);
-        y.par_chunks_mut(out_len).for_each(|y| activation.apply(y));
+        parallel::chunks(y, out_len, |_, y| activation.apply(y));
         return;
     }
     let tiles = Tile::all(shape);
     let plane = shape.out_size().0 * shape.out_size().1;
     let (group_out, fan_in) = (shape.conv.out_channels / shape.conv.groups, shape.fan_in());
     let y = Shared::new(y);
-    (0..n * tiles.len()).into_par_iter().for_each(|task| {
+    parallel::each(n * tiles.len(), |task| {
         let (photo, tile) = (task / tiles.len(), &tiles[task % tiles.len()]);
         let x = &x[photo * in_len..][..in_len];
         with_buffers([fan_in * tile.row(), group_out * tile.row()], |[patches, product]| {
@@ -114,7 +115,7 @@ fn forward_rows(
     let (height, width) = shape.out_size();
     let group_out = shape.conv.out_channels / shape.conv.groups;
     let (packed, tasks, y) = (rows::Packed::new(shape, w), rows::tasks(shape), Shared::new(y));
-    (0..n * tasks.len()).into_par_iter().for_each(|task| {
+    parallel::each(n * tasks.len(), |task| {
         let (photo, rows) = (task / tasks.len(), tasks[task % tasks.len()].clone());
         let x = &x[photo * in_len..][..in_len];
         for (row, group) in rows.flat_map(|row| (0..shape.conv.groups).map(move |g| (row, g))) {

@@ -5,6 +5,8 @@ use rayon::prelude::*;
 use crate::kernels::ConvShape;
 use crate::kernels::gemm::{self, Mode, Rows, Strided};
 use crate::kernels::relu::Activation;
+use crate::kernels::shared::Shared;
+use crate::parallel;
 
 /// Output channels of a task: enough to be worth handing out, a multiple of the product's tile.
 const CHANNELS: usize = 48;
@@ -30,25 +32,27 @@ pub(super) fn forward(
     y: &mut [f32],
 ) {
     let (cells, ins, outs) = (shape.in_size.0 * shape.in_size.1, shape.in_channels, shape.conv.out_channels);
-    let photos = y.par_chunks_exact_mut(outs * cells).zip(x.par_chunks_exact(ins * cells));
-    photos.for_each(|(y, x)| {
-        y.par_chunks_mut(CHANNELS * cells).enumerate().for_each(|(task, y)| {
-            let (first, count) = (task * CHANNELS, y.len() / cells);
-            let w = Strided { values: &w[first * ins..], row: ins, col: 1 };
-            // A block of outputs is begun, summed and activated while it is in the cache.
-            for from in (0..cells).step_by(BLOCK) {
-                let len = BLOCK.min(cells - from);
-                let rows = |y: &mut [f32], f: &dyn Fn(usize, &mut [f32])| {
-                    y.chunks_exact_mut(cells)
-                        .enumerate()
-                        .for_each(|(row, y)| f(row, &mut y[from..from + len]));
-                };
-                rows(y, &|row, y| y.fill(b[first + row]));
-                let x = Rows { values: &x[from..], row: cells };
-                gemm::multiply((count, len, ins), w, x, &mut y[from..], cells, Mode::Add);
-                rows(y, &|_, y| activation.apply(y));
-            }
-        });
+    let (photos, parts) = (y.len() / (outs * cells), outs.div_ceil(CHANNELS));
+    let y = Shared::new(y);
+    parallel::each(photos * parts, |task| {
+        let (photo, first) = (task / parts, task % parts * CHANNELS);
+        let count = CHANNELS.min(outs - first);
+        #[expect(unsafe_code, reason = "tasks write channels of one slice")]
+        // SAFETY: each task writes its own channels of its own photo.
+        let y = unsafe { y.range((photo * outs + first) * cells, count * cells) };
+        let x = &x[photo * ins * cells..][..ins * cells];
+        let w = Strided { values: &w[first * ins..], row: ins, col: 1 };
+        // A block of outputs is begun, summed and activated while it is in the cache.
+        for from in (0..cells).step_by(BLOCK) {
+            let len = BLOCK.min(cells - from);
+            let rows = |y: &mut [f32], f: &dyn Fn(usize, &mut [f32])| {
+                y.chunks_exact_mut(cells).enumerate().for_each(|(row, y)| f(row, &mut y[from..from + len]));
+            };
+            rows(y, &|row, y| y.fill(b[first + row]));
+            let x = Rows { values: &x[from..], row: cells };
+            gemm::multiply((count, len, ins), w, x, &mut y[from..], cells, Mode::Add);
+            rows(y, &|_, y| activation.apply(y));
+        }
     });
 }
 

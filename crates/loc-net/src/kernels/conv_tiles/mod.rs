@@ -22,6 +22,7 @@ use rayon::prelude::*;
 use super::fused::Fused;
 use super::shared::Shared;
 use super::winograd::INPUTS;
+use crate::parallel;
 
 /// Products of a tile for one channel: 8 × 8.
 pub const PRODUCTS: usize = INPUTS * INPUTS;
@@ -90,7 +91,7 @@ impl Tiles {
         assert_eq!((w.len(), b.len()), (self.shape.weight_len(), self.bias.len()), "weight and bias");
         self.bias.copy_from_slice(b);
         let (weights, adjoint) = (Shared::new(&mut self.weights), Shared::new(&mut self.adjoint));
-        (0..self.bias.len() / 8).into_par_iter().for_each(|group| {
+        parallel::each(self.bias.len() / 8, |group| {
             #[expect(unsafe_code, reason = "calls the AVX2 form, whose presence `of` made sure of")]
             // SAFETY: AVX2 and FMA are there; the lengths were checked above and in `of`; each task writes what belongs to
             // its own eight output channels.

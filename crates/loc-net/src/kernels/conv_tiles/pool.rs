@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use super::avx2;
 use super::{BLOCK, Grid, PRODUCTS, Scratch, Tiles, WeightGradient};
-use crate::idle::grow;
+use crate::buffers::grow;
 use crate::kernels::fused::SLACK;
 use crate::kernels::simd;
 

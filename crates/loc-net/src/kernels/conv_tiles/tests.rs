@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::Pool;
 use crate::kernels::fused::{SLACK, scalar};
-use crate::kernels::testing::{assert_close, numbers, single};
+use crate::kernels::testing::{assert_close, no_fast_forms, numbers, single};
 use crate::kernels::{PoolShape, avgpool2d, conv2d, relu};
 
 /// Of the largest value. One random shape among some hundred reached 1.1e-5; none of 4000 reached this.
@@ -43,7 +43,7 @@ fn check_pool(shape: Fused, cut: usize) {
     let (conv, pool_shape) = shape.parts();
     let (x, w, b) =
         (rounded(1, conv.in_len()), rounded(2, shape.weight_len()), rounded(3, shape.out_channels));
-    let Some(tiles) = packed(shape, &w, &b) else { return };
+    let Some(tiles) = packed(shape, &w, &b) else { return no_fast_forms() };
     let (mut y, mut winners) = (vec![0.0; pool_shape.out_len()], vec![0; pool_shape.out_len()]);
     scalar::forward(&shape, &x, &w, &b, &mut y, &mut winners);
     let (y, winners) = (last(&y, shape.out_channels, 0), last(&winners, shape.out_channels, 0));
@@ -116,8 +116,8 @@ fn check_average(shape: Fused, window: Pool) {
     let (conv, _) = shape.parts();
     let (x, w, b) =
         (rounded(1, N * conv.in_len()), rounded(2, shape.weight_len()), rounded(3, shape.out_channels));
-    let Some(tiles) = packed(shape, &w, &b) else { return };
-    let Some(form) = average::Average::of(tiles, window) else { return };
+    let Some(tiles) = packed(shape, &w, &b) else { return no_fast_forms() };
+    let Some(form) = average::Average::of(tiles, window) else { return no_fast_forms() };
     let pool = PoolShape { channels: shape.out_channels, in_size: shape.conv_size(), pool: window };
     let (mut map, mut on) = (vec![0.0; N * conv.out_len()], vec![0.0; N * conv.out_len()]);
     let mut y = vec![0.0; N * pool.out_len()];

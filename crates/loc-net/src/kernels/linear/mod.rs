@@ -8,6 +8,7 @@ use rayon::prelude::*;
 
 use super::gemm::{self, Mode, Rows, Strided};
 use super::shared::Shared;
+use crate::parallel;
 
 /// Rows of the weight gradient that one task computes.
 const ROWS: usize = 12;
@@ -39,8 +40,9 @@ pub fn forward(f: Features, n: usize, x: &[f32], w: &[f32], b: &[f32], y: &mut [
     }
     // A task reads its own weights, once; rows of y interleave.
     let y = Shared::new(y);
-    w.par_chunks(OUTPUTS * fi).zip(b.par_chunks(OUTPUTS)).enumerate().for_each(|(task, (w, b))| {
+    parallel::each(fo.div_ceil(OUTPUTS), |task| {
         let first = task * OUTPUTS;
+        let (w, b) = (&w[first * fi..], &b[first..fo.min(first + OUTPUTS)]);
         let mut part = [0.0; OUTPUTS * 8];
         for top in (0..n).step_by(8) {
             let rows = 8.min(n - top);

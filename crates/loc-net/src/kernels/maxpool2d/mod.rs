@@ -10,6 +10,8 @@ mod tests;
 use rayon::prelude::*;
 
 use super::PoolShape;
+use super::shared::Shared;
+use crate::parallel;
 
 /// `y[n, c, oh, ow]` and the winners (same shape) of `x[n, c, h, w]`.
 ///
@@ -20,8 +22,12 @@ pub fn forward(shape: &PoolShape, n: usize, x: &[f32], y: &mut [f32], winners: &
     let (in_len, out_len) = (shape.in_len(), shape.out_len());
     assert_eq!(x.len(), n * in_len, "input");
     assert_eq!((y.len(), winners.len()), (n * out_len, n * out_len), "output and winners");
-    let photos = y.par_chunks_exact_mut(out_len).zip(winners.par_chunks_exact_mut(out_len));
-    photos.zip(x.par_chunks_exact(in_len)).for_each(|((y, winners), x)| {
+    let winners = Shared::new(winners);
+    parallel::chunks(y, out_len, |photo, y| {
+        let x = &x[photo * in_len..][..in_len];
+        #[expect(unsafe_code, reason = "tasks write photos of one slice")]
+        // SAFETY: each task writes the winners of its own photo.
+        let winners = unsafe { winners.range(photo * out_len, out_len) };
         if shape.pool.kernel == (2, 2) && shape.pool.stride == (2, 2) {
             halve(shape, x, y, winners);
         } else {

@@ -6,6 +6,7 @@ mod tests;
 use rayon::prelude::*;
 
 use super::Float;
+use crate::parallel;
 
 /// Values a task takes: enough to be worth handing out.
 const CHUNK: usize = 64 * 1024;
@@ -17,8 +18,8 @@ const CHUNK: usize = 64 * 1024;
 /// If the slices differ in length.
 pub fn forward<F: Float + Send + Sync>(x: &[F], y: &mut [F]) {
     assert_eq!(x.len(), y.len(), "input and output");
-    y.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).for_each(|(y, x)| {
-        for (y, x) in y.iter_mut().zip(x) {
+    parallel::chunks(y, CHUNK, |i, y| {
+        for (y, x) in y.iter_mut().zip(&x[i * CHUNK..]) {
             *y = if *x < F::default() { F::default() } else { *x };
         }
     });
@@ -56,8 +57,8 @@ impl Activation {
 pub fn forward6<F: Float + Send + Sync>(x: &[F], y: &mut [F]) {
     assert_eq!(x.len(), y.len(), "input and output");
     let six = F::from(6u16);
-    y.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).for_each(|(y, x)| {
-        for (y, x) in y.iter_mut().zip(x) {
+    parallel::chunks(y, CHUNK, |i, y| {
+        for (y, x) in y.iter_mut().zip(&x[i * CHUNK..]) {
             let above = if *x < F::default() { F::default() } else { *x };
             *y = if above > six { six } else { above };
         }

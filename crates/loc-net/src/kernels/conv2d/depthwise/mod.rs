@@ -12,6 +12,7 @@ use super::with_buffers;
 use crate::Conv2d;
 use crate::kernels::ConvShape;
 use crate::kernels::relu::Activation;
+use crate::parallel;
 
 /// Whether the form takes a convolution.
 pub(super) fn fits(shape: &ConvShape) -> bool {
@@ -177,8 +178,8 @@ pub(super) fn forward(
 ) {
     let (frame, k, channels) = (Frame::of(shape), shape.conv.kernel.0, shape.in_channels);
     let (from, to) = (frame.size.0 * frame.size.1, frame.out.0 * frame.out.1);
-    let tasks = y.par_chunks_mut(PLANES * to).zip(x.par_chunks(PLANES * from)).enumerate();
-    tasks.for_each(|(task, (y, x))| {
+    parallel::chunks(y, PLANES * to, |task, y| {
+        let x = &x[task * PLANES * from..];
         with_buffers([frame.len()], |[buffer]| {
             buffer.fill(0.0);
             for (i, (y, x)) in y.chunks_exact_mut(to).zip(x.chunks_exact(from)).enumerate() {

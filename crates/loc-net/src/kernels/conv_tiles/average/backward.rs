@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use super::super::{PRODUCTS, WeightGradient, avx2};
 use super::Average;
-use crate::idle::grow;
+use crate::buffers::grow;
 use crate::kernels::fused::SLACK;
 use crate::kernels::shared::Shared;
 

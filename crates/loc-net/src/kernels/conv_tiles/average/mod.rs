@@ -11,7 +11,7 @@ use std::arch::x86_64::{
 use super::avx2;
 use super::{BLOCK, Grid, PRODUCTS, Scratch, Tiles};
 use crate::Pool;
-use crate::idle::grow;
+use crate::buffers::grow;
 use crate::kernels::{PoolShape, simd};
 pub use backward::{Batch, Gradient};
 

@@ -1,0 +1,136 @@
+//! What `loc predict --save` writes: photos with their answers drawn, and annotations, under names that do not collide.
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use image::ImageEncoder;
+use image::codecs::{jpeg::JpegEncoder, png::PngEncoder};
+use loc_infer::draw::{Mark, draw};
+use loc_infer::preprocess::decode_path;
+use loc_infer::{Limits, Localization};
+
+use super::labels;
+use crate::args::{LabelFormat, PredictArgs};
+use crate::outputs::{Inputs, Kind, Target};
+
+/// Longest name of a drawn photo without its ending, in bytes; file systems allow 255 in all.
+const LONGEST: usize = 200;
+/// JPEG quality of drawn photos.
+const QUALITY: u8 = 92;
+
+/// Where the answers of all photos go, settled before the first of them.
+pub(super) struct Saver {
+    /// The drawing of each photo.
+    drawings: Vec<Target>,
+    /// The annotation of each; none unless they are asked for.
+    labels: Vec<Target>,
+}
+
+impl Saver {
+    /// Settles the names, and that all of them may be written.
+    pub(super) fn plan(
+        folder: &Path,
+        args: &PredictArgs,
+        photos: &[PathBuf],
+        inputs: &Inputs,
+    ) -> Result<Self> {
+        let force = args.overwrite.force;
+        let mut names = Names::default();
+        let names: Vec<(String, &str)> = photos.iter().map(|photo| names.of(photo)).collect();
+        let drawings = names.iter().map(|(stem, ending)| (format!("{stem}.{ending}").into(), Kind::Drawing));
+        let labels = match args.save_labels {
+            None => &[][..],
+            Some(LabelFormat::Voc) => &names,
+        };
+        let labels =
+            labels.iter().map(|(stem, _)| (Path::new("labels").join(format!("{stem}.xml")), Kind::Label));
+        let mut drawings = Target::folder(folder, drawings.chain(labels).collect(), inputs, force)?;
+        let labels = drawings.split_off(photos.len());
+        Ok(Self { drawings, labels })
+    }
+
+    /// Writes the answer of a photo, the one at this place of the list.
+    pub(super) fn save(&self, place: usize, path: &Path, found: &Localization) -> Result<()> {
+        let mut photo = decode_path(path, &Limits::default())?.rgb;
+        draw(&mut photo, &[Mark::of(found)]);
+        let (bytes, size, color) =
+            (photo.as_raw(), (photo.width(), photo.height()), image::ExtendedColorType::Rgb8);
+        let mut encoded = Vec::new();
+        match ending(path) {
+            "png" => PngEncoder::new(&mut encoded).write_image(bytes, size.0, size.1, color),
+            _ => {
+                JpegEncoder::new_with_quality(&mut encoded, QUALITY).write_image(bytes, size.0, size.1, color)
+            }
+        }
+        .with_context(|| format!("encoding the drawing of {}", path.display()))?;
+        self.drawings[place].write(encoded)?;
+        match self.labels.get(place) {
+            Some(label) => label.write(labels::voc(path, found).into_bytes()),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The ending of a photo's drawing.
+fn ending(path: &Path) -> &'static str {
+    if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("png")) { "png" } else { "jpg" }
+}
+
+/// Names that differ, in lower case too, as some file systems demand.
+#[derive(Default)]
+struct Names {
+    taken: HashSet<String>,
+    /// How many photos had a stem.
+    counts: HashMap<String, usize>,
+}
+
+impl Names {
+    /// `photo`, or `photo-2` where another photo has that name, and the ending.
+    fn of(&mut self, path: &Path) -> (String, &'static str) {
+        let stem =
+            path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_else(|| "photo".into());
+        // Room for the ending, a number, and what a file that is being written is called.
+        let stem = &stem[..stem.floor_char_boundary(LONGEST)];
+        let count = self.counts.entry(stem.to_lowercase()).or_default();
+        loop {
+            *count += 1;
+            let name = if *count == 1 { stem.to_owned() } else { format!("{stem}-{count}") };
+            if self.taken.insert(name.to_lowercase()) {
+                return (name, ending(path));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(paths: &[&str]) -> Vec<String> {
+        let mut names = Names::default();
+        let named = |path: &&str| {
+            let (stem, ending) = names.of(Path::new(path));
+            format!("{stem}.{ending}")
+        };
+        paths.iter().map(named).collect()
+    }
+
+    #[test]
+    fn equal_names_are_numbered_whatever_others_are_called() {
+        assert_eq!(
+            names(&["x/a.jpg", "y/a.jpg", "a.PNG", "b/A.bmp", "a-2.jpg", "c/a.jpg", "a-2.gif"]),
+            ["a.jpg", "a-2.jpg", "a-3.png", "A-4.jpg", "a-2-2.jpg", "a-5.jpg", "a-2-3.jpg"]
+        );
+        assert_eq!(names(&["a-2.jpg", "a.jpg", "b/a.jpg"]), ["a-2.jpg", "a.jpg", "a-3.jpg"]);
+        let long = "ü".repeat(150);
+        assert_eq!(names(&[&long, &long])[1], format!("{}-2.jpg", "ü".repeat(100)));
+    }
+
+    /// Numbering was quadratic once: this many would have taken hours.
+    #[test]
+    fn a_hundred_thousand_equal_names_are_numbered_in_one_pass() {
+        let all = vec!["a.jpg"; 100_000];
+        assert_eq!(names(&all).last().map(String::as_str), Some("a-100000.jpg"));
+    }
+}

@@ -1,0 +1,87 @@
+//! What commands write, and how each output is known again: by what it says of itself, never by its name.
+
+use loc_net::WeightFile;
+use loc_train::ModelFile;
+
+use super::mark;
+
+/// What a command writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// The picture of `loc data show`.
+    Mosaic,
+    /// A photo that `loc predict` draws on.
+    Drawing,
+    /// An annotation that `loc predict` writes.
+    Label,
+    /// The plot of `loc lr-find`.
+    Plot,
+    /// The ONNX file of `loc export`.
+    Onnx,
+    /// The model of `loc import`.
+    Model,
+    /// The split of `loc data split`. Nothing in it tells whether somebody has edited it since.
+    Split,
+    /// The pretrained weights of `loc weights`. Likewise.
+    Pretrained,
+}
+
+impl Kind {
+    /// The command that writes it.
+    pub(super) fn by(self) -> &'static str {
+        match self {
+            Self::Mosaic => "loc data show",
+            Self::Drawing | Self::Label => "loc predict",
+            Self::Plot => "loc lr-find",
+            Self::Onnx => "loc export",
+            Self::Model => "loc import",
+            Self::Split => "loc data split",
+            Self::Pretrained => "loc weights",
+        }
+    }
+
+    /// What its flag names.
+    pub(super) fn place(self) -> &'static str {
+        match self {
+            Self::Drawing | Self::Label => "folder with `--save`",
+            Self::Pretrained => "folder of weights with LOC_WEIGHTS",
+            _ => "file with `-o`",
+        }
+    }
+
+    /// Whether a file is such an output, as it was written.
+    pub(super) fn wrote(self, bytes: &[u8]) -> bool {
+        match self {
+            Self::Mosaic | Self::Drawing | Self::Label | Self::Plot => mark::is_marked(bytes, self.by()),
+            Self::Onnx => loc_model::export::summary(bytes).is_ok_and(|summary| {
+                summary.producer == "loc"
+                    && summary.metadata.iter().any(|(key, _)| key == loc_net::METADATA_KEY)
+            }),
+            // A model that was trained says for how long, and by which recipe.
+            Self::Model => {
+                let file = WeightFile::parse(bytes).ok().and_then(|file| file.metadata);
+                let file = file.and_then(|json| ModelFile::from_json(&json).ok());
+                file.is_some_and(|file| file.epoch.is_none() && file.recipe.is_none())
+            }
+            Self::Split | Self::Pretrained => false,
+        }
+    }
+
+    /// Whether one that is there already may stay, if it holds the same bytes: those that cannot be known again.
+    pub(super) fn may_be_same(self) -> bool {
+        matches!(self, Self::Split | Self::Pretrained)
+    }
+
+    /// Whether the folder is made with it: the cache, and what `--save` names.
+    pub(super) fn makes_its_folder(self) -> bool {
+        matches!(self, Self::Drawing | Self::Label | Self::Pretrained)
+    }
+
+    /// The bytes as they go to disk.
+    pub(super) fn marked(self, bytes: Vec<u8>) -> Vec<u8> {
+        match self {
+            Self::Mosaic | Self::Drawing | Self::Label | Self::Plot => mark::marked(bytes, self.by()),
+            _ => bytes,
+        }
+    }
+}

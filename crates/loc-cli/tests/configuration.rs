@@ -1,0 +1,118 @@
+//! Where settings come from, through the binary: flags, environment, files; and runs whose files changed since.
+
+#![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+
+mod common;
+
+use common::{Desk, model_file};
+use fs_err as fs;
+
+/// Each flag of `loc train` that sets a key, with a value other than the default.
+const FLAGS: &[(&str, &str)] = &[
+    ("--recipe", "tutorial"),
+    ("--data", "shapes"),
+    ("--data-format", "voc"),
+    ("--classes", "box,disc,star"),
+    ("--objects", "skip"),
+    ("--skip-bad", ""),
+    ("--split-file", "s.csv"),
+    ("--fold", "1/3"),
+    ("--val", "0.3"),
+    ("--epochs", "1"),
+    ("--batch", "5"),
+    ("--lr", "0.02"),
+    ("--imgsz", "188"),
+    ("--backbone-weights", "nowhere"),
+    ("--seed", "7"),
+    ("--init", "m.safetensors"),
+    ("--device", "cpu"),
+    ("--workers", "1"),
+    ("--threads", "1"),
+    ("--keep", "best"),
+    ("--patience", "3"),
+];
+
+fn desk() -> Desk {
+    let desk = Desk::new();
+    desk.shapes(12);
+    desk.ok(&["data", "split", "shapes", "--val", "0.3", "-o", "s.csv"]);
+    fs::write(desk.path("m.safetensors"), model_file(&["box", "disc", "star"], 1)).unwrap();
+    desk
+}
+
+/// The settings of a run, as its file says.
+fn settings(desk: &Desk, run: &str) -> toml::Table {
+    fs::read_to_string(desk.path(run.trim()).join("config.toml")).unwrap().parse().unwrap()
+}
+
+#[test]
+fn every_flag_of_train_sets_its_key_as_the_environment_does() {
+    let desk = desk();
+    let help = desk.ok(&["train", "--help"]);
+    let shown: Vec<&str> = help.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').collect();
+    for key in loc_train::Config::keys() {
+        let flag = format!("--{}", key.replace('_', "-"));
+        let in_table = FLAGS.iter().any(|(known, _)| *known == flag);
+        assert_eq!(shown.contains(&&*flag), in_table, "{flag}: help and table differ");
+    }
+    let args: Vec<&str> = std::iter::once("train")
+        .chain(FLAGS.iter().flat_map(|(flag, value)| [*flag, *value]).filter(|word| !word.is_empty()))
+        .collect();
+    let by_flags = settings(&desk, &desk.ok(&args));
+    let mut command = desk.command(&["train"]);
+    for (flag, value) in FLAGS {
+        let name = format!("LOC_{}", flag[2..].to_uppercase().replace('-', "_"));
+        command.env(name, if value.is_empty() { "true" } else { value });
+    }
+    let ran = common::Ran::of(command.output().unwrap());
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert_eq!(settings(&desk, &ran.stdout), by_flags);
+    for (flag, value) in FLAGS.iter().filter(|(flag, value)| !value.is_empty() && *flag != "--classes") {
+        let key = flag[2..].replace('-', "_");
+        assert_eq!(by_flags[&key].to_string().trim_matches('"'), *value, "{flag}");
+    }
+}
+
+#[test]
+fn recipes_that_begin_with_themselves_are_an_error_of_usage() {
+    let desk = desk();
+    fs::write(desk.path("mine.toml"), "backbone_lr = 0.0\nbegin = \"mine.toml\"\n").unwrap();
+    let train = ["train", "--data", "shapes", "--recipe", "mine.toml"];
+    desk.fails(&train, 2, &["begin", "mine.toml → mine.toml", "hint: "]);
+    let mut command = desk.command(&["train", "--data", "shapes", "--recipe", "finetune"]);
+    let ran = common::Ran::of(command.env("LOC_BEGIN", "finetune").output().unwrap());
+    assert!(ran.code == 2 && ran.stderr.contains("finetune → finetune → transfer"), "{ran:?}");
+    desk.fails(&["train", "--data", "shapes", "--recipe", "gone.toml"], 2, &["gone.toml", "hint: "]);
+}
+
+#[test]
+fn a_run_goes_on_without_its_recipes_file_and_damage_is_no_usage() {
+    let desk = desk();
+    fs::write(desk.path("mine.toml"), "imgsz = 188\nbatch = 4\n[expect.shapes]\naccuracy = 0.1\n").unwrap();
+    let train = ["train", "--data", "shapes", "--recipe", "mine.toml", "--epochs", "1"];
+    let run = desk.ok(&train).trim().to_owned();
+    fs::remove_file(desk.path("mine.toml")).unwrap();
+    desk.ok(&["train", "--resume", &run, "--epochs", "2"]);
+    assert_eq!(fs::read_to_string(desk.path(&run).join("results.csv")).unwrap().lines().count(), 3);
+    // And `--config` on its file trains the same again.
+    let again = desk.ok(&["train", "--config", &format!("{run}/config.toml")]);
+    let model = |run: &str| fs::read(desk.path(run.trim()).join("weights/last.safetensors")).unwrap();
+    assert!(model(&again) == model(&run), "the same settings made another model");
+    for state in ["last.state.safetensors", "previous.state.safetensors"] {
+        fs::write(desk.path(&run).join("weights").join(state), "{}").unwrap();
+    }
+    let resume = ["train", "--resume", &run, "--epochs", "3"];
+    desk.fails(&resume, 1, &["no state of it is whole", "hint: "]);
+}
+
+/// The last words of a training on a handful of photos claim nothing that chance may have done.
+#[test]
+fn a_few_photos_do_not_tell_a_model_from_the_constant_answer() {
+    let desk = desk();
+    let args = ["train", "--data", "shapes", "--imgsz", "188", "--epochs", "1", "--batch", "4"];
+    let ran = desk.run(&args);
+    let verdict = ran.stderr.lines().find(|line| line.contains("the constant answer (always")).unwrap();
+    let words = ["cannot be told apart from the constant answer", "does not beat the constant answer"];
+    assert!(words.iter().any(|words| verdict.contains(words)), "{verdict}");
+    assert!(verdict.ends_with("(2 photos)"), "{verdict}");
+}

@@ -1,0 +1,131 @@
+//! Which photos of a data set are used, and how they are split, through the binary.
+
+#![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+
+mod common;
+
+use common::Desk;
+use fs_err as fs;
+use serde_json::Value;
+
+const TRAIN: [&str; 7] = ["train", "--imgsz", "188", "--epochs", "1", "--batch", "8"];
+const MODEL: &str = "runs/train/exp/weights/best.safetensors";
+
+/// Forty photos; the annotation of the first has another size than its photo.
+fn one_in_forty() -> Desk {
+    let desk = Desk::new();
+    desk.shapes(40);
+    let xml = desk.path("shapes/annotations/shape-00000.xml");
+    let text = fs::read_to_string(&xml).unwrap();
+    fs::write(&xml, text.replacen("<width>", "<width>9", 1)).unwrap();
+    desk
+}
+
+#[test]
+fn few_unusable_photos_are_left_out_and_said() {
+    let desk = one_in_forty();
+    let train = [&TRAIN[..], &["--data", "shapes"]].concat();
+    let ran = desk.run(&train);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    for words in
+        ["1 of 40 photos cannot be used and are left out", "shape-00000.xml:", "the size is given as"]
+    {
+        assert!(ran.stderr.contains(words), "no {words:?} in {}", ran.stderr);
+    }
+    let split = fs::read_to_string(desk.path("runs/train/exp/split.csv")).unwrap();
+    assert!(split.lines().count() == 40 && !split.contains("shape-00000"), "{split}");
+    let run: Value =
+        serde_json::from_slice(&fs::read(desk.path("runs/train/exp/run.json")).unwrap()).unwrap();
+    assert_eq!(
+        (&run["dataset"]["left_out"]["photos"], &run["dataset"]["split"]),
+        (&1.into(), &"drawn".into())
+    );
+
+    // The same photos for everybody; the gate stays one.
+    desk.ok(&["val", "-m", MODEL, "--data", "shapes"]);
+    let check = desk.run(&["data", "check", "shapes"]);
+    assert_eq!(check.code, 4);
+    assert!(check.stderr.contains("39 usable photos"), "{}", check.stderr);
+    assert!(check.stderr.contains("1 annotation with another size than its photo"), "{}", check.stderr);
+    let stats: Value =
+        serde_json::from_str(&desk.ok(&["data", "stats", "shapes", "--format", "json"])).unwrap();
+    assert_eq!(stats["samples"], 39);
+    desk.ok(&["data", "split", "shapes", "-o", "drawn.csv"]);
+    assert_eq!(fs::read_to_string(desk.path("drawn.csv")).unwrap(), split);
+
+    let refused = ["1 of 40 photos cannot be used", "--skip-bad"];
+    desk.fails(&[&train[..], &["--strict"]].concat(), 1, &refused);
+    desk.fails(&["val", "-m", MODEL, "--data", "shapes", "--strict"], 1, &refused);
+    desk.fails(&["data", "show", "shapes", "--strict", "-o", "show.png"], 1, &refused);
+    desk.fails(&["data", "show", "shapes", "--skip-bad", "-o", "show.png"], 3, &["1 of 40 photos"]);
+    desk.fails(&[&train[..], &["--strict", "--skip-bad"]].concat(), 2, &["cannot be used with"]);
+    desk.fails(&["train", "--resume", "--epochs", "2", "--skip-bad"], 3, &["1 of 40 photos"]);
+}
+
+#[test]
+fn a_recorded_split_that_does_not_fit_is_refused() {
+    let desk = Desk::new();
+    desk.shapes(16);
+    desk.ok(&[&TRAIN[..], &["--data", "shapes"]].concat());
+    desk.ok(&["val", "-m", MODEL, "--data", "shapes"]);
+    let val = ["val", "-m", MODEL, "--data", "shapes"];
+    fs::remove_file(desk.path("shapes/images/shape-00003.jpg")).unwrap();
+    fs::remove_file(desk.path("shapes/annotations/shape-00003.xml")).unwrap();
+    let words =
+        ["split.csv: the split file does not fit", "the data set has no `shape-00003.jpg`", "--split-file"];
+    desk.fails(&val, 1, &words);
+    desk.ok(&[&val[..], &["--split", "all"]].concat());
+    desk.ok(&["data", "split", "shapes", "-o", "own.csv"]);
+    desk.ok(&[&val[..], &["--split-file", "own.csv"]].concat());
+}
+
+#[test]
+fn folders_and_copies_decide_the_split_and_are_said() {
+    let desk = Desk::new();
+    desk.shapes(24);
+    for i in 0..24 {
+        let part = ["train", "train", "valid", "test"][i % 4];
+        for (folder, ending) in [("images", "jpg"), ("annotations", "xml")] {
+            let name = format!("shape-{i:05}.{ending}");
+            fs::create_dir_all(desk.path(&format!("parts/{part}"))).unwrap();
+            fs::copy(
+                desk.path(&format!("shapes/{folder}/{name}")),
+                desk.path(&format!("parts/{part}/{name}")),
+            )
+            .unwrap();
+        }
+    }
+    // A copy of one that trains, under another name, in `valid`.
+    fs::copy(desk.path("parts/train/shape-00000.jpg"), desk.path("parts/valid/again.jpg")).unwrap();
+    let xml = fs::read_to_string(desk.path("parts/train/shape-00000.xml")).unwrap();
+    fs::write(desk.path("parts/valid/again.xml"), xml.replace("shape-00000", "again")).unwrap();
+
+    let train = [&TRAIN[..], &["--data", "parts"]].concat();
+    let ran = desk.run(&train);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    for words in [
+        "split by the data set's folders: 12 train, 7 validate, 6",
+        "is a copy of `shape-00000.jpg`, which trains",
+    ] {
+        assert!(ran.stderr.contains(words), "no {words:?} in {}", ran.stderr);
+    }
+    let test: Value = serde_json::from_str(
+        &desk.ok(&["val", "-m", MODEL, "--data", "parts", "--split", "test", "--format", "json"]),
+    )
+    .unwrap();
+    assert_eq!((&test["split"], &test["samples"]), (&"test".into(), &6.into()));
+
+    let ran = desk.run(&[&train[..], &["--split-by", "draw"]].concat());
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.stderr.contains("2 photos are copies of 1 source by their bytes or names"), "{}", ran.stderr);
+    let split = fs::read_to_string(desk.path("runs/train/exp2/split.csv")).unwrap();
+    let side = |name: &str| split.lines().find_map(|l| l.strip_prefix(name)).unwrap().to_owned();
+    assert_eq!(side("again.jpg"), side("shape-00000.jpg"));
+    desk.fails(&[&train[..], &["--split-by", "lots"]].concat(), 2, &["folders", "draw"]);
+    desk.fails(&[&train[..], &["--group-by", "("]].concat(), 2, &["pattern of groups", "unclosed group"]);
+    desk.fails(
+        &["val", "-m", "runs/train/exp2/weights/best.safetensors", "--data", "parts", "--split", "test"],
+        2,
+        &["the split has no such photos"],
+    );
+}

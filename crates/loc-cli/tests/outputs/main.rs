@@ -1,0 +1,276 @@
+//! No command destroys what it was given: every output of every command, pointed at each of its inputs and at files of
+//! others. The commands and their arguments come from `loc --help`: one that is new is in these tables, or fails here.
+
+#![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+
+#[path = "../common/mod.rs"]
+mod common;
+mod files;
+mod runs;
+mod saved;
+mod weights;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use common::{Desk, Ran, commands, model_file, model_parts};
+use fs_err as fs;
+
+/// Arguments that name what a command writes.
+const OUTPUTS: &[&str] = &["--output", "--save", "--project", "--name", "OUT"];
+/// Arguments that name what a command reads.
+const INPUTS: &[&str] = &[
+    "DATA",
+    "FILE",
+    "MODEL|RUN|ONNX",
+    "SOURCE",
+    "--backbone-weights",
+    "--config",
+    "--data",
+    "--init",
+    "--model",
+    "--recipe",
+    "--resume",
+    "--split-file",
+];
+/// Arguments that are neither.
+const VALUES: &[&str] = &[
+    "COMMAND",
+    "-n",
+    "--batch",
+    "--classes",
+    "--color",
+    "--conf",
+    "--data-format",
+    "--device",
+    "--epochs",
+    "--fail-under",
+    "--fold",
+    "--format",
+    "--high",
+    "--imgsz",
+    "--index",
+    "--keep",
+    "--low",
+    "--lr",
+    "--n",
+    "--objects",
+    "--opset",
+    "--patience",
+    "--save-labels",
+    "--seed",
+    "--seeds",
+    "--split",
+    "--steps",
+    "--threads",
+    "--val",
+    "--workers",
+];
+
+/// A way to call a command: `OUT` stands for the output that is tested.
+struct Row {
+    command: &'static str,
+    output: &'static str,
+    args: &'static [&'static str],
+    /// What it reads, by this call.
+    inputs: &'static [&'static str],
+}
+
+const LR_FIND: &[&str] = &[
+    "lr-find",
+    "--data",
+    "shapes",
+    "--imgsz",
+    "188",
+    "--steps",
+    "2",
+    "--config",
+    "c.toml",
+    "--split-file",
+    "s.csv",
+    "--init",
+    "m.safetensors",
+    "--recipe",
+    "r.toml",
+    "--backbone-weights",
+    "b.safetensors",
+    "-o",
+    "OUT",
+];
+const OF_THE_SET: &[&str] =
+    &["shapes/images/shape-00000.jpg", "shapes/annotations/shape-00005.xml", "shapes/images/spare.jpg"];
+
+/// Every command that writes one file.
+const FILES: &[Row] = &[
+    Row {
+        command: "data show",
+        output: "--output",
+        args: &["data", "show", "shapes", "-n", "2", "-o", "OUT"],
+        inputs: OF_THE_SET,
+    },
+    Row {
+        command: "data show",
+        output: "--output",
+        args: &["data", "show", "a.csv", "-n", "2", "-o", "OUT"],
+        inputs: &["a.csv", "shapes/images/shape-00001.jpg"],
+    },
+    Row {
+        command: "data split",
+        output: "--output",
+        args: &["data", "split", "shapes", "-o", "OUT"],
+        inputs: OF_THE_SET,
+    },
+    Row {
+        command: "data split",
+        output: "--output",
+        args: &["data", "split", "a.csv", "-o", "OUT"],
+        inputs: &["a.csv", "shapes/images/shape-00001.jpg"],
+    },
+    Row {
+        command: "lr-find",
+        output: "--output",
+        args: LR_FIND,
+        inputs: &[
+            "c.toml",
+            "s.csv",
+            "m.safetensors",
+            "r.toml",
+            "b.safetensors",
+            "shapes/images/shape-00000.jpg",
+            "shapes/annotations/shape-00000.xml",
+        ],
+    },
+    Row {
+        command: "export",
+        output: "--output",
+        args: &["export", "-m", "m.safetensors", "-o", "OUT"],
+        inputs: &["m.safetensors"],
+    },
+    Row {
+        command: "import",
+        output: "--output",
+        args: &["import", "p.safetensors", "--classes", "box,disc,star", "--imgsz", "188", "-o", "OUT"],
+        inputs: &["p.safetensors"],
+    },
+];
+
+/// A folder with one of everything that commands read.
+fn desk() -> Desk {
+    let desk = Desk::new();
+    desk.shapes(8);
+    let classes = ["box", "disc", "star"];
+    let (weights, _) = model_parts(&classes, 1);
+    let write = |name: &str, bytes: &[u8]| fs::write(desk.path(name), bytes).unwrap();
+    write("m.safetensors", &model_file(&classes, 1));
+    for name in ["p.safetensors", "b.safetensors"] {
+        write(name, &loc_model::weights::to_bytes(&weights, None).unwrap());
+    }
+    desk.ok(&["data", "split", "shapes", "-o", "s.csv"]);
+    write("c.toml", b"lr = 0.01\n");
+    write("r.toml", b"batch = 4\n");
+    let row = |i: usize| format!("shapes/images/shape-0000{i}.jpg,{},1,1,20,20\n", classes[i % 2]);
+    let rows: Vec<String> = (0..4).map(row).collect();
+    write("a.csv", format!("filename,class,xmin,ymin,xmax,ymax\n{}", rows.concat()).as_bytes());
+    desk
+}
+
+/// Everything below a folder: links as what they lead to, files as their bytes.
+fn everything(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut all = BTreeMap::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let (path, kind) = entry.map(|e| (e.path(), e.file_type().unwrap())).unwrap();
+        if kind.is_dir() {
+            all.insert(path.clone(), Vec::new());
+            all.extend(everything(&path));
+        } else if kind.is_symlink() {
+            all.insert(path.clone(), fs::read_link(&path).unwrap().into_os_string().into_encoded_bytes());
+        } else if kind.is_file() {
+            all.insert(path.clone(), fs::read(&path).unwrap());
+        }
+    }
+    all
+}
+
+/// Runs, and demands that it is refused with these words and changes nothing.
+#[track_caller]
+fn refused(desk: &Desk, args: &[&str], words: &[&str]) {
+    refused_with(desk, args, &[], words);
+}
+
+#[track_caller]
+fn refused_with(desk: &Desk, args: &[&str], env: &[(&str, &Path)], words: &[&str]) {
+    let before = everything(&desk.path(""));
+    let ran = Ran::of(desk.command(args).envs(env.iter().copied()).output().unwrap());
+    assert_eq!(ran.code, 2, "loc {args:?}: {ran:?}");
+    for word in [&["hint: "], words].concat() {
+        assert!(ran.stderr.contains(word), "loc {args:?}: no {word:?} in {}", ran.stderr);
+    }
+    assert!(ran.stdout.is_empty(), "{ran:?}");
+    for (path, bytes) in &before {
+        let now = fs::read(path)
+            .or_else(|_| fs::read_link(path).map(|to| to.into_os_string().into_encoded_bytes()));
+        assert!(
+            path.is_dir() || now.is_ok_and(|now| now == *bytes || path.is_symlink()),
+            "{args:?}: {path:?} was changed"
+        );
+    }
+    assert_eq!(before.len(), everything(&desk.path("")).len(), "loc {args:?}: something came or went");
+}
+
+fn with_out<'a>(args: &[&'a str], out: &'a str) -> Vec<&'a str> {
+    args.iter().map(|arg| if *arg == "OUT" { out } else { arg }).collect()
+}
+
+#[test]
+fn every_argument_is_known_to_read_or_to_write_and_every_output_is_tested() {
+    let desk = Desk::new();
+    let mut outputs = Vec::new();
+    for (command, arguments) in commands(&desk) {
+        for argument in arguments {
+            let is = |list: &[&str]| list.contains(&argument.as_str());
+            assert!(
+                is(OUTPUTS) || is(INPUTS) || is(VALUES),
+                "loc {command}: say in tests/outputs.rs whether {argument} reads or writes"
+            );
+            if is(OUTPUTS) {
+                outputs.push((command.clone(), argument));
+            }
+        }
+    }
+    let rows = FILES.iter().map(|row| (row.command, row.output));
+    // Those that are no single file have tests of their own below.
+    let others = [("predict", "--save"), ("train", "--project"), ("train", "--name"), ("data sample", "OUT")];
+    let tested: Vec<(&str, &str)> = rows.chain(others).collect();
+    for (command, output) in &outputs {
+        assert!(tested.contains(&(command, output)), "loc {command}: its output {output} is not tested here");
+    }
+    assert!(outputs.len() > 8, "{outputs:?}");
+}
+
+/// What a command writes goes through `src/outputs`, save for a run folder and a sample set, which their crates write.
+#[test]
+fn nothing_but_the_outputs_writes_files() {
+    const WRITERS: [&str; 8] = [
+        "fs_err::write",
+        "File::create",
+        "OpenOptions",
+        "AtomicWriteFile",
+        "write_csv",
+        "create_dir",
+        "rename(",
+        "remove_",
+    ];
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.extend((!path.ends_with("outputs")).then_some(path));
+                continue;
+            }
+            let text = fs::read_to_string(&path).unwrap();
+            let found: Vec<&str> = WRITERS.into_iter().filter(|writer| text.contains(writer)).collect();
+            assert!(found.is_empty(), "{} writes by itself: {found:?}", path.display());
+        }
+    }
+}

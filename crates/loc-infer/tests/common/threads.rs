@@ -1,0 +1,94 @@
+//! What tests about threads share.
+
+use std::path::PathBuf;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
+
+use image::{ImageFormat, RgbImage};
+use loc_infer::{Error, ImageSize, LoadOptions, Localization, Localizer};
+
+use super::model::Model;
+use super::{encode, photo};
+
+const SIZE: ImageSize = ImageSize { width: 96, height: 96 };
+const PHOTOS: u32 = 6;
+
+/// Fails where `f` would otherwise hang for ever.
+pub(crate) fn ends(f: impl FnOnce() + Send + 'static) {
+    let (end, ended) = channel();
+    let test = std::thread::spawn(move || {
+        f();
+        end.send(()).unwrap();
+    });
+    match ended.recv_timeout(Duration::from_secs(300)) {
+        Err(RecvTimeoutError::Timeout) => panic!("it hangs"),
+        _ => test.join().unwrap(),
+    }
+}
+
+/// All bits of an answer, or the error's text.
+pub(crate) fn told(answer: Result<Localization, Error>) -> String {
+    match answer {
+        Ok(found) => {
+            let numbers = found.bbox.xyxy().into_iter().chain(found.probs).chain([found.confidence]);
+            let bits: Vec<u32> = numbers.map(f32::to_bits).collect();
+            format!("{} {} {}×{} {bits:?}", found.name, found.class, found.width, found.height)
+        }
+        Err(error) => format!("error: {error}"),
+    }
+}
+
+/// A model file, photos, and what they are told without any other thread.
+pub(crate) struct Case {
+    pub(crate) model: Vec<u8>,
+    folder: tempfile::TempDir,
+    pub(crate) photos: Vec<RgbImage>,
+    pub(crate) encoded: Vec<Vec<u8>>,
+    pub(crate) alone: Vec<String>,
+}
+
+impl Case {
+    fn of(model: &Model) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let photos: Vec<RgbImage> = (0..PHOTOS).map(|i| photo(90 + i, 110, i)).collect();
+        // Lossless, so that all ways in lead to the same pixels.
+        let encoded: Vec<Vec<u8>> =
+            photos.iter().map(|photo| encode(photo.clone(), ImageFormat::Png)).collect();
+        let mut this = Self { model: model.file(), folder, photos, encoded, alone: Vec::new() };
+        fs_err::write(this.path("model.safetensors"), &this.model).unwrap();
+        fs_err::write(this.path("0.png"), &this.encoded[0]).unwrap();
+        let localizer =
+            Localizer::load_with(this.path("model.safetensors"), &LoadOptions::default().threads(1));
+        let localizer = localizer.unwrap();
+        this.alone = this.photos.iter().map(|photo| told(localizer.predict(photo))).collect();
+        this
+    }
+
+    /// One with the fused forms, one with the general kernels.
+    pub(crate) fn both() -> [Self; 2] {
+        let five_conv = Model::of(ImageSize { width: 188, height: 188 }, &["cat", "dog"], 4);
+        [Self::of(&five_conv), Self::of(&Model::lite0(SIZE, &["cat", "dog"], 5))]
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Loads and predicts in every way, on the calling thread's pool.
+    pub(crate) fn check(&self) {
+        self.check_with(&Localizer::load(self.path("model.safetensors")).unwrap());
+    }
+
+    pub(crate) fn check_with(&self, localizer: &Localizer) {
+        assert_eq!(told(localizer.predict_path(self.path("0.png"))), self.alone[0]);
+        for ((photo, encoded), alone) in self.photos.iter().zip(&self.encoded).zip(&self.alone) {
+            assert_eq!(&told(localizer.predict(photo)), alone);
+            assert_eq!(&told(localizer.predict_encoded(encoded)), alone);
+        }
+        let batch: Vec<&Vec<u8>> = self.encoded.iter().cycle().take(40).collect();
+        let batch: Vec<&[u8]> = batch.into_iter().map(Vec::as_slice).collect();
+        for (answer, alone) in localizer.predict_batch(&batch).into_iter().zip(self.alone.iter().cycle()) {
+            assert_eq!(&told(answer), alone);
+        }
+    }
+}

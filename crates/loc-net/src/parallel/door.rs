@@ -1,0 +1,90 @@
+//! A door between a caller and its helpers: behind it lies a run on the caller's stack, and the caller does not return
+//! before everybody who went in has come out. It waits for nobody who has not gone in.
+
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+
+use super::stages::{Run, Wait};
+
+/// In [`Door::state`]: nobody may go in. The bits below count those inside, and for a moment those who were turned
+/// away: never more than there are threads.
+const CLOSED: usize = 1 << (usize::BITS - 1);
+
+/// Closed, or open to one run.
+///
+/// Why a helper never sees a run that is gone: going in, coming out, opening and closing are read-modify-writes of one
+/// atomic, `state`, so all of them have one order. A helper that adds itself before the caller sets `CLOSED` is in the
+/// count that the caller waits on; one that adds itself after it sees `CLOSED` and does not touch the run.
+#[derive(Debug)]
+pub(super) struct Door {
+    state: AtomicUsize,
+    /// Behind the door; means nothing while it is closed.
+    run: AtomicPtr<Run<'static>>,
+}
+
+impl Door {
+    pub(super) const fn new() -> Self {
+        Self { state: AtomicUsize::new(CLOSED), run: AtomicPtr::new(ptr::null_mut()) }
+    }
+
+    /// Lets helpers in to `run` while `f` runs on this thread. For the caller alone, which opens it once at a time.
+    pub(super) fn open<R>(&self, run: &Run<'_>, f: impl FnOnce() -> R) -> R {
+        assert!(self.state.load(Ordering::Relaxed) & CLOSED != 0, "one run at a time behind a door");
+        self.run.store(ptr::from_ref(run).cast_mut().cast(), Ordering::Relaxed);
+        // Also if `f` panics; and `f` cannot keep it from being dropped.
+        let _close = Close(self);
+        // Release: who goes in (acquire) reads this run's address, and the run as it was made. Not a store: somebody who
+        // was turned away before may still be counted.
+        self.state.fetch_and(!CLOSED, Ordering::Release);
+        f()
+    }
+
+    /// Goes in, if the door is open, and comes out when `f` returns or panics.
+    pub(super) fn enter<R>(&self, f: impl FnOnce(&Run<'_>) -> R) -> Option<R> {
+        // Only looked at first, so that those who find it closed again and again do not disturb the caller.
+        if self.state.load(Ordering::Relaxed) & CLOSED != 0 {
+            return None;
+        }
+        let before = self.state.fetch_add(1, Ordering::Acquire);
+        let _leave = Leave(self);
+        if before & CLOSED != 0 {
+            return None;
+        }
+        #[expect(unsafe_code, reason = "the run lies on the stack of another thread")]
+        // SAFETY: the door was open when this thread was added to the count, so `run` was stored before (the acquire above
+        // reads from the release sequence that `open` began, since all writes after it are read-modify-writes), and a later
+        // `open` cannot have replaced it: `Close` waits until the count is zero before `open` returns. Until then the
+        // borrow that `open` holds is alive, whatever its lifetime is called here; `f` takes any lifetime and cannot keep
+        // the reference. All threads have shared references only, and `Run` is `Sync` (asserted below).
+        let run = unsafe { &*self.run.load(Ordering::Relaxed) };
+        Some(f(run))
+    }
+}
+
+const _: () = {
+    const fn shared<T: Sync>() {}
+    shared::<Run<'static>>();
+};
+
+/// Closes the door and waits for those inside.
+struct Close<'a>(&'a Door);
+
+impl Drop for Close<'_> {
+    fn drop(&mut self) {
+        self.0.state.fetch_or(CLOSED, Ordering::Relaxed);
+        let mut wait = Wait::default();
+        // Acquire: what helpers wrote before they came out (release) is seen from here on.
+        while self.0.state.load(Ordering::Acquire) != CLOSED {
+            wait.again();
+        }
+    }
+}
+
+/// Comes out.
+struct Leave<'a>(&'a Door);
+
+impl Drop for Leave<'_> {
+    fn drop(&mut self) {
+        self.0.state.fetch_sub(1, Ordering::Release);
+    }
+}

@@ -1,0 +1,248 @@
+//! Every task once and in order, panics, and who waits for whom. Small enough for Miri.
+
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::RwLock;
+use std::sync::atomic::AtomicBool;
+use std::sync::mpsc::{Sender, channel};
+use std::time::{Duration, Instant};
+
+use super::*;
+
+const ROUNDS: usize = if cfg!(miri) { 2 } else { 200 };
+const THREADS: &[usize] = if cfg!(miri) { &[3] } else { &[1, 2, 4] };
+
+fn pool(threads: usize) -> rayon::ThreadPool {
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap()
+}
+
+fn add(sum: &AtomicUsize, more: usize) {
+    sum.fetch_add(more, Ordering::Relaxed);
+}
+
+/// Fails where `f` would otherwise hang for ever.
+fn ends(f: impl FnOnce() + Send + 'static) {
+    let (end, ended) = channel();
+    let test = std::thread::spawn(move || {
+        f();
+        end.send(()).unwrap();
+    });
+    match ended.recv_timeout(Duration::from_secs(300)) {
+        Err(std::sync::mpsc::RecvTimeoutError::Timeout) => panic!("it hangs"),
+        _ => test.join().unwrap(),
+    }
+}
+
+/// The sources of threads, each with what runs a caller in it.
+fn everywhere(f: impl Fn() + Sync) {
+    for threads in THREADS {
+        Threads::new(*threads).unwrap().run(&f);
+        pool(*threads).install(|| Threads::current().run(&f));
+    }
+    Threads::current().run(&f);
+    // Where nobody is a caller yet.
+    f();
+}
+
+#[test]
+fn every_task_runs_once_and_after_the_stages_before() {
+    const TASKS: [usize; 3] = if cfg!(miri) { [4, 0, 6] } else { [20, 0, 40] };
+    const BEFORE: [usize; 4] = [0, TASKS[0], TASKS[0], TASKS[0] + TASKS[2]];
+    everywhere(|| {
+        for _ in 0..ROUNDS {
+            let seen: Vec<AtomicUsize> = (0..BEFORE[3]).map(|_| AtomicUsize::new(0)).collect();
+            run_stages(TASKS, &|stage, task| {
+                // Relaxed: that these are seen is what the stages promise.
+                let done: usize = seen[..BEFORE[stage]].iter().map(|s| s.load(Ordering::Relaxed)).sum();
+                assert_eq!(done, BEFORE[stage], "stage {stage} began early");
+                seen[BEFORE[stage] + task].fetch_add(1, Ordering::Relaxed);
+            });
+            assert!(seen.iter().all(|s| s.load(Ordering::Relaxed) == 1));
+        }
+    });
+}
+
+#[test]
+fn chunks_and_jobs_are_each_given_once() {
+    everywhere(|| {
+        for _ in 0..ROUNDS {
+            let mut values = vec![0; 11];
+            chunks(&mut values, 4, |i, chunk| chunk.fill(i + 1));
+            assert_eq!(values, [1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3]);
+            let jobs: Vec<(usize, &mut usize)> = values.iter_mut().enumerate().collect();
+            let own = share(jobs, |(i, value)| *value = i, || 7);
+            assert_eq!((own, values), (7, (0..11).collect()));
+        }
+    });
+}
+
+/// A run in what a caller does beside another one, and one in a task.
+#[test]
+fn runs_lie_in_runs() {
+    everywhere(|| {
+        for _ in 0..ROUNDS {
+            let sum = AtomicUsize::new(0);
+            let inner = || (0..3).for_each(|_| each(5, |i| add(&sum, i)));
+            share(vec![1, 2, 3], |i| each(i, |_| add(&sum, 1)), inner);
+            assert_eq!(sum.into_inner(), 6 + 3 * 10);
+        }
+    });
+}
+
+#[test]
+fn a_panic_comes_to_the_caller_and_the_threads_work_on() {
+    let panics = |f: &dyn Fn()| {
+        let payload = catch_unwind(AssertUnwindSafe(f)).unwrap_err();
+        *payload.downcast::<&str>().unwrap()
+    };
+    everywhere(|| {
+        for _ in 0..ROUNDS.min(10) {
+            let broken = |stage: usize, task: usize| {
+                if (stage, task) == (1, 2) {
+                    std::panic::panic_any("in a task");
+                }
+            };
+            assert_eq!(panics(&|| run_stages([4, 4, 4], &broken)), "in a task");
+            let own = || std::panic::panic_any("in its own");
+            assert_eq!(panics(&|| share(vec![1, 2, 3], drop, own)), "in its own");
+            let sum = AtomicUsize::new(0);
+            each(9, |i| add(&sum, i));
+            assert_eq!(sum.into_inner(), 36);
+        }
+    });
+}
+
+/// Helpers come when they like: until one does, the caller waits a little in a task of its own.
+#[test]
+fn a_panic_of_a_helper_comes_to_the_caller() {
+    ends(|| {
+        let threads = Threads::new(2).unwrap();
+        let caller = std::thread::current().id();
+        let one = || {
+            threads.run(|| {
+                let come = AtomicBool::new(false);
+                each(2, |_| {
+                    if std::thread::current().id() != caller {
+                        come.store(true, Ordering::Relaxed);
+                        std::panic::panic_any(7);
+                    }
+                    let since = Instant::now();
+                    while !come.load(Ordering::Relaxed) && since.elapsed() < Duration::from_millis(20) {
+                        std::thread::yield_now();
+                    }
+                });
+            });
+        };
+        let payload = loop {
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(one)) {
+                break payload;
+            }
+        };
+        assert_eq!(*payload.downcast::<i32>().unwrap(), 7);
+    });
+}
+
+/// All other threads of a pool wait for what one of them computes.
+#[test]
+fn nobody_waits_for_a_pool_that_is_blocked() {
+    ends(|| {
+        let pool = pool(3);
+        let (begin, begun) = channel();
+        let answer = RwLock::new(0);
+        let mut held = answer.write().unwrap();
+        pool.in_place_scope(|scope| {
+            for _ in 0..2 {
+                let begin = begin.clone();
+                let answer = &answer;
+                scope.spawn(move |_| {
+                    begin.send(()).unwrap();
+                    assert_eq!(*answer.read().unwrap(), 10);
+                });
+            }
+            (0..2).for_each(|_| begun.recv().unwrap());
+            let sum = AtomicUsize::new(0);
+            pool.install(|| Threads::current().run(|| each(5, |i| add(&sum, i))));
+            *held = sum.into_inner();
+            drop(held);
+        });
+    });
+}
+
+/// A caller in a pool does nothing of the pool's while it waits: what it has borrowed stays its own.
+#[test]
+fn a_waiting_caller_takes_no_other_task() {
+    thread_local! {
+        static BORROWED: RefCell<usize> = const { RefCell::new(0) };
+    }
+    for threads in THREADS {
+        pool(2 * threads).install(|| {
+            (0..2 * ROUNDS).into_par_iter().for_each(|_| {
+                BORROWED.with_borrow_mut(|times| {
+                    *times += 1;
+                    Threads::current().run(|| run_stages([3, 3], &|_, _| std::thread::yield_now()));
+                });
+            });
+        });
+    }
+}
+
+#[test]
+fn helpers_are_what_other_runs_leave() {
+    let threads = Threads::new(4).unwrap();
+    let seen = |expected: usize| assert_eq!(available(), expected);
+    threads.run(|| {
+        seen(4);
+        let other = threads.begin();
+        seen(2);
+        let third = threads.begin();
+        seen(1);
+        drop((other, third));
+        seen(4);
+        each(2, |_| seen(1));
+    });
+    Threads::new(1).unwrap().run(|| seen(1));
+    Threads::new(0).unwrap().run(|| seen(1));
+}
+
+/// Helpers that cannot come are not asked for again and again.
+#[test]
+fn no_queue_grows_in_a_blocked_pool() {
+    ends(|| {
+        let threads = Threads::new(2).unwrap();
+        let (begin, begun) = channel();
+        let (release, released) = channel::<()>();
+        let blocks = move || {
+            begin.send(()).unwrap();
+            assert!(released.recv().is_err(), "the sender is dropped, nothing is sent");
+        };
+        assert!(threads.ask(2, blocks));
+        begun.recv().unwrap();
+        let ask = || threads.ask(2, || ());
+        assert_eq!([ask(), ask(), ask(), ask(), ask(), ask()], [true, true, true, true, false, false]);
+        // Runs are computed all the same.
+        let sum = AtomicUsize::new(0);
+        threads.run(|| (0..10).for_each(|_| each(5, |i| add(&sum, i))));
+        assert_eq!((sum.into_inner(), ask()), (100, false));
+        drop(release);
+        while !ask() {
+            std::thread::yield_now();
+        }
+    });
+}
+
+#[test]
+fn own_threads_end_with_the_last_clone() {
+    // Of a helper, dropped when its thread ends.
+    thread_local! {
+        static HELD: RefCell<Option<Sender<()>>> = const { RefCell::new(None) };
+    }
+    ends(|| {
+        let (alive, ended) = channel();
+        let threads = Threads::new(3).unwrap();
+        let clone = threads.clone();
+        drop(threads);
+        assert!(clone.ask(3, move || HELD.set(Some(alive))));
+        drop(clone);
+        assert!(ended.recv().is_err(), "the sender is dropped, nothing is sent");
+    });
+}

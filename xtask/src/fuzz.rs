@@ -1,0 +1,155 @@
+//! `cargo xtask fuzz`: every reader of bytes from strangers under libFuzzer and the address sanitizer, some seconds each.
+//!
+//! What `cargo fuzz` does is done here by cargo alone, so that nothing but the nightly toolchain and a C++ compiler, which
+//! libFuzzer is built with, need be there. The targets: `fuzz/`.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::Args;
+use fs_err as fs;
+
+use crate::command::Call;
+use crate::skips::is_there;
+use crate::test;
+use crate::workspace::{Workspace, protoc};
+
+/// The flags of `cargo xtask fuzz`.
+#[derive(Args, Debug)]
+pub(crate) struct Options {
+    /// Only this target
+    #[arg(value_name = "TARGET")]
+    only: Option<String>,
+    /// Seconds for each
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    seconds: u32,
+}
+
+impl Options {
+    /// What CI runs.
+    pub(crate) fn quick() -> Self {
+        Self { only: None, seconds: 20 }
+    }
+}
+
+/// As cargo-fuzz sets them: counters on every edge, comparisons seen, the sanitizer, overflow found.
+const FLAGS: &str = "--cfg fuzzing -Zsanitizer=address -Cdebug-assertions -Cpasses=sancov-module \
+    -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
+    -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares";
+
+/// Seeds of the tests that a target begins with, where they are not called as it is.
+const SEEDS: [(&str, &[&str]); 1] = [("published", &["pth_legacy", "wheel"])];
+
+/// What keeps the targets from being built here, if anything does.
+pub(crate) fn missing(workspace: &Workspace) -> Option<&'static str> {
+    if nightly(workspace, "rustc").arg("--version").capture().is_err() {
+        return Some("no nightly toolchain (hint: `rustup toolchain install nightly --profile minimal`)");
+    }
+    if !cfg!(unix) || !is_there("c++") {
+        return Some("no C++ compiler to build libFuzzer with");
+    }
+    None
+}
+
+/// Builds the targets and lets each run; all of them, even past one that finds something.
+pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
+    if let Some(missing) = missing(workspace) {
+        bail!(missing);
+    }
+    let targets = targets(workspace)?;
+    let wanted = |name: &&String| options.only.as_ref().is_none_or(|only| only == *name);
+    ensure!(targets.iter().any(|name| wanted(&name)), "the targets are {}", targets.join(", "));
+
+    let metadata = workspace.metadata()?;
+    let folder = metadata.target_directory.join("fuzz");
+    let seeds = folder.join("seeds");
+    let write_seeds = Call::cargo(workspace)
+        .env("PROTOC", protoc()?)
+        .env("LOC_CORPUS", &seeds)
+        .env("LOC_MUTATIONS", "1")
+        .args(["test", "--release", "--workspace", "--test", "fire"]);
+    write_seeds.args(test::workspace_features(&metadata)).run()?;
+    let host = host(workspace)?;
+    let manifest = workspace.root.join("fuzz/Cargo.toml");
+    let build = nightly(workspace, "cargo").env("CARGO_TARGET_DIR", &folder).env("RUSTFLAGS", FLAGS);
+    build
+        .args(["build", "--release", "--bins", "--target", &host])
+        .arg("--manifest-path")
+        .arg(manifest)
+        .run()?;
+
+    let programs = folder.join(&host).join("release");
+    let found: Vec<&String> = targets
+        .iter()
+        .filter(wanted)
+        .filter(|name| {
+            let ran = fuzz(workspace, (&folder, &programs, &seeds), name, options.seconds);
+            ran.inspect_err(|error| eprintln!("error: {name}: {error:#}")).is_err()
+        })
+        .collect();
+    ensure!(found.is_empty(), "found something: {found:?}; see {}", folder.join("found").display());
+    Ok(())
+}
+
+/// One target: from its seeds and what it found worth keeping before.
+fn fuzz(
+    workspace: &Workspace,
+    (folder, programs, seeds): (&Path, &Path, &Path),
+    name: &str,
+    seconds: u32,
+) -> Result<()> {
+    let (corpus, found) = (folder.join("corpus").join(name), folder.join("found"));
+    fs::create_dir_all(&corpus)?;
+    fs::create_dir_all(&found)?;
+    let own =
+        SEEDS.iter().find(|(target, _)| *target == name).map_or([name].to_vec(), |(_, own)| own.to_vec());
+    let own = own.iter().map(|seed| seeds.join(seed)).filter(|folder| folder.is_dir());
+    let mut prefix = found.join(name).into_os_string();
+    prefix.push("-");
+    Call::new(workspace, programs.join(name))
+        .arg(&corpus)
+        .args(own)
+        .arg(format!("-max_total_time={seconds}"))
+        .args(["-rss_limit_mb=1024", "-timeout=20", "-verbosity=0", "-print_final_stats=1"])
+        .arg(format!("-artifact_prefix={}", prefix.to_string_lossy()))
+        .run()
+}
+
+/// The names of the targets, as the manifest has them.
+fn targets(workspace: &Workspace) -> Result<Vec<String>> {
+    let text = fs::read_to_string(workspace.root.join("fuzz/Cargo.toml"))?;
+    let manifest: toml::Table = text.parse()?;
+    let bins =
+        manifest.get("bin").and_then(toml::Value::as_array).context("fuzz/Cargo.toml has no targets")?;
+    Ok(bins.iter().filter_map(|bin| Some(bin.get("name")?.as_str()?.to_owned())).collect())
+}
+
+/// The platform that the nightly toolchain builds for: the sanitizer needs it said.
+fn host(workspace: &Workspace) -> Result<String> {
+    let said = nightly(workspace, "rustc").arg("-vV").capture()?;
+    let host = said.lines().find_map(|line| line.strip_prefix("host: "));
+    Ok(host.context("rustc does not say its host")?.to_owned())
+}
+
+fn nightly(workspace: &Workspace, program: &str) -> Call {
+    Call::new(workspace, "rustup").args(["run", "nightly", program])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_target_has_its_file() {
+        let workspace = Workspace::locate().unwrap();
+        let targets = targets(&workspace).unwrap();
+        let files = fs::read_dir(workspace.root.join("fuzz/fuzz_targets")).unwrap();
+        let mut files: Vec<String> =
+            files.map(|f| f.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned()).collect();
+        files.sort();
+        let mut sorted = targets.clone();
+        sorted.sort();
+        assert_eq!(sorted, files);
+        assert!(SEEDS.iter().all(|(target, _)| targets.contains(&(*target).to_owned())));
+    }
+}
