@@ -63,9 +63,13 @@ impl Content {
         if let Some(model) = model(bytes.len(), head) {
             return Some(model);
         }
-        let wide = text::marked(head).is_some();
-        if !wide && head.iter().any(|b| b.is_ascii_control() && !b.is_ascii_whitespace() && *b != 0x1b) {
-            return Some(binary(head));
+        let control = |b: &u8| b.is_ascii_control() && !b.is_ascii_whitespace() && *b != 0x1b;
+        if text::marked(head).is_none() && head.iter().any(control) {
+            // A stray character of control is for the reader of the text to name.
+            let kind = binary(head);
+            if kind != Self::Binary || head.contains(&0) {
+                return Some(kind);
+            }
         }
         let start = text::head(head);
         let start = start.trim_start_matches('\u{feff}').trim_start();
@@ -234,6 +238,7 @@ mod tests {
             b"epochs = 3\n",
             b"BMW,MZ\n",
             b"K\xe4fer,\xd6l\n",
+            b"filename,class\na.jpg,c\x01\n\x1a",
         ] {
             assert_eq!(Content::of(text), None, "{}", text.escape_ascii());
         }

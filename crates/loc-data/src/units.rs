@@ -70,7 +70,7 @@ impl Judged {
                 self.fractions(annotated, file, mostly);
             }
         }
-        // Two thousand rows of fractions are no pattern of another kind.
+        // Nothing else is left to be told.
         if possible == boxes.len() {
             return;
         }

@@ -11,7 +11,7 @@ use super::header::{self, Columns, EDGES, HEADER, Header, Wrong};
 use super::number::{coordinate, quoted, whole};
 use super::text::{self, ENCODING_HINT};
 use super::{ANOTHER_FILE, Annotation, Annotations, Label, NUMBER_HINT, Object, class_name, read_limited};
-use crate::bounded::MOST;
+use crate::bounded::{Findings, MOST};
 use crate::content::Content;
 use crate::{BBox, Finding, ImageSize, Kind};
 
@@ -57,6 +57,7 @@ fn unified(text: &str) -> std::borrow::Cow<'_, str> {
 pub(crate) fn read_all(paths: &[PathBuf], given: bool, encoding: Option<&'static Encoding>) -> Annotations {
     let mut all = Annotations::default();
     let mut seen: HashMap<String, usize> = HashMap::new();
+    let mut doubled = Findings::default();
     for path in paths.iter().filter(|path| given || looks_like(path)) {
         let read = match read_limited(path, SIZE_LIMIT) {
             Ok(bytes) => parse(path, &bytes, encoding),
@@ -69,6 +70,14 @@ pub(crate) fn read_all(paths: &[PathBuf], given: bool, encoding: Option<&'static
         all.findings.extend(read.findings);
         all.lost += read.lost;
         all.incomplete |= read.incomplete;
+        // A file's own rows of a photo are together already.
+        if all.photos.is_empty() {
+            all.photos = read.photos;
+            continue;
+        }
+        if seen.is_empty() {
+            seen.extend(all.photos.iter().enumerate().map(|(i, photo)| (photo.photo.clone(), i)));
+        }
         for photo in read.photos {
             match seen.get(&photo.photo) {
                 Some(first) => {
@@ -78,7 +87,7 @@ pub(crate) fn read_all(paths: &[PathBuf], given: bool, encoding: Option<&'static
                     let message =
                         format!("{} is annotated in {} too", quoted(&photo.photo), first.source.display());
                     let finding = Finding::error(Kind::PhotoDoubled, path, Some(photo.line), message);
-                    all.findings.push(finding.hint("name the one CSV file to use as the data"));
+                    doubled.push(finding.hint("name the one CSV file to use as the data"));
                 }
                 None => {
                     seen.insert(photo.photo.clone(), all.photos.len());
@@ -87,6 +96,7 @@ pub(crate) fn read_all(paths: &[PathBuf], given: bool, encoding: Option<&'static
             }
         }
     }
+    all.findings.extend(doubled.into_vec());
     all
 }
 
