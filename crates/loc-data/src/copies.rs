@@ -107,7 +107,8 @@ mod tests {
 
     fn photo(bits: [u64; 4], digest: u8) -> Photo {
         let size = ImageSize { width: 1, height: 1 };
-        Photo { size, format: ImageFormat::Png, digest: [digest; 32], look: Some(Look(bits)) }
+        let orientation = image::metadata::Orientation::NoTransforms;
+        Photo { size, orientation, format: ImageFormat::Png, digest: [digest; 32], look: Some(Look(bits)) }
     }
 
     proptest! {
