@@ -100,6 +100,7 @@ impl<'a> Known<'a> {
 #[cfg(test)]
 mod tests {
     use image::ImageFormat;
+    use image::metadata::Orientation;
     use proptest::prelude::*;
 
     use super::*;
@@ -107,7 +108,7 @@ mod tests {
 
     fn photo(bits: [u64; 4], digest: u8) -> Photo {
         let size = ImageSize { width: 1, height: 1 };
-        let orientation = image::metadata::Orientation::NoTransforms;
+        let orientation = Orientation::NoTransforms;
         Photo { size, orientation, format: ImageFormat::Png, digest: [digest; 32], look: Some(Look(bits)) }
     }
 

@@ -73,7 +73,7 @@ pub(crate) struct Tree {
     pub(super) others: HashSet<Arc<Path>>,
     /// Photos and other files by name.
     pub(super) by_name: HashMap<String, Vec<Arc<Path>>>,
-    /// Photos by [`loosest`] of the name without its ending.
+    /// Photos by the loosest form of the name without its ending.
     pub(super) alike: HashMap<String, Vec<Arc<Path>>>,
     /// The same within each folder.
     pub(super) alike_in: HashMap<Arc<Path>, HashMap<String, Vec<Arc<Path>>>>,
