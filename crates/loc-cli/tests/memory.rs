@@ -271,6 +271,19 @@ fn safetensors_of_many_dimensions_are_refused() {
     refused(&desk, &["import", "w.safetensors", "-o", "o.safetensors", "--classes", "a"], 1, &words);
 }
 
+/// An ONNX file of nothing but empty nodes, two bytes each.
+#[test]
+fn an_onnx_file_of_a_million_nodes_is_told_of() {
+    let desk = desk();
+    let nodes = b"\x0a\0".repeat(1_000_000);
+    // The graph: field 7, its length in groups of seven bits.
+    let groups = [0, 7, 14].map(|shift| 0x80 | (nodes.len() >> shift) as u8 & 0x7f);
+    let bytes = [b"\x3a" as &[u8], &groups, &[(nodes.len() >> 21) as u8], &nodes].concat();
+    write(&desk, "nodes.onnx", &bytes);
+    let ran = confined(&desk, &["info", "nodes.onnx"]);
+    assert!(ran.code == 0 && ran.stdout.contains("nodes"), "{} {}", ran.code, ran.stderr);
+}
+
 /// A wheel whose one entry unpacks a thousandfold.
 #[test]
 fn an_archive_that_unpacks_to_gigabytes_is_refused() {

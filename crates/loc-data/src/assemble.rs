@@ -38,6 +38,8 @@ pub(crate) struct Reading {
     pub(crate) unusable: usize,
     /// Whether the annotations of more than one photo could not be read at all.
     pub(crate) incomplete: bool,
+    /// Files of the photos that the annotations name, usable or not.
+    pub(crate) files: Vec<PathBuf>,
     /// Photos that were decoded, and what they look like.
     pub(crate) photos: Vec<(PathBuf, Photo)>,
 }
@@ -104,13 +106,14 @@ pub(crate) fn read(path: &Path, options: &ReadOptions, look: bool) -> Result<Rea
     findings.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
     name(&mut samples, &tree);
     samples.sort_by(|a, b| a.file.cmp(&b.file));
-    let paths = found.into_iter().map(|(path, _)| path);
+    let files: Vec<PathBuf> = found.into_iter().map(|(path, _)| path).collect();
+    let paths = files.iter().cloned();
     let photos: Vec<(PathBuf, Photo)> =
         paths.zip(photos).filter_map(|(path, photo)| Some((path, photo.ok()?))).collect();
     grouping.group(&mut samples, &photos);
     let root = tree.root.clone();
     let incomplete = annotations.incomplete;
-    Ok(Reading { root, format, classes, samples, findings, named, unusable, incomplete, photos })
+    Ok(Reading { root, format, classes, samples, findings, named, unusable, incomplete, files, photos })
 }
 
 /// What to say where no annotation has a photo.

@@ -209,6 +209,15 @@ impl Dataset {
         Ok(Opened { dataset: Self { root, classes, samples }, warnings, left_out })
     }
 
+    /// The files of all photos that the annotations of a data set name, usable or not.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::NoDataSet`] if there is nothing to read, [`DataError::Argument`] for unusable options.
+    pub fn photos(path: &Path, options: &ReadOptions) -> Result<Vec<PathBuf>, DataError> {
+        read(path, options, false).map(|reading| reading.files)
+    }
+
     /// SHA-256 over what training can see of the data: the classes in order, and of each sample, by file name, the
     /// photo's bytes, the class and the box; 64 hex digits. Where the files lie and which format the annotations
     /// have makes no difference.

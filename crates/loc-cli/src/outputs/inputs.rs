@@ -129,8 +129,8 @@ impl Inputs {
         let mut photos = Vec::new();
         for (path, options) in &self.sets {
             let is_folder = path.is_dir();
-            match Dataset::open(path, options) {
-                Ok(set) => photos.extend(set.samples.into_iter().map(|sample| sample.image)),
+            match Dataset::photos(path, options) {
+                Ok(named) => photos.extend(named),
                 // Which photos a file names cannot be told: all beside it may be.
                 Err(_) if !is_folder => walk.folder(path.parent().unwrap_or(Path::new(""))),
                 Err(_) => {}
