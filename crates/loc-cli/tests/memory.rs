@@ -266,8 +266,9 @@ fn safetensors_of_many_dimensions_are_refused() {
     let bytes = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &[0; 4]].concat();
     write(&desk, "w.safetensors", &bytes);
     write(&desk, "good.jpg", &photo(32, 32, image::ImageFormat::Jpeg));
+    // What is no model is not read further; what shall become one is.
+    refused(&desk, &["predict", "-m", "w.safetensors", "good.jpg"], 1, &["is plain weights"]);
     let words = ["tensor `w`: has 1900000 dimensions, at most 8 are read"];
-    refused(&desk, &["predict", "-m", "w.safetensors", "good.jpg"], 1, &words);
     refused(&desk, &["import", "w.safetensors", "-o", "o.safetensors", "--classes", "a"], 1, &words);
 }
 

@@ -13,7 +13,7 @@ use super::*;
 const STAND_IN: &str = r#"#!/bin/sh
 set -eu
 echo "$*" >> calls
-case "$1 $2" in "$(cat fail)") echo 'no luck' >&2; exit 4 ;; esac
+case "$1 $2" in "$(cat fail)") echo 'no luck' >&2; exit 5 ;; esac
 case "$1 $2" in
     'data sample') mkdir -p "$3/images"; for i in 1 2 3; do : > "$3/images/$i.jpg"; done ;;
     'train --data') mkdir -p runs/train/exp/weights; echo '{}'; echo runs/train/exp
@@ -71,7 +71,7 @@ fn it_types_what_a_user_would() {
     let expected = "\
 data sample data/shapes
 data check data/shapes
-data show data/shapes -o data/shapes-mosaic.jpg
+data show data/shapes -o data/shapes-mosaic.jpg --force
 train --data data/shapes --recipe scratch --epochs 9 --seed 7
 val -m runs/train/exp/weights/last.safetensors --data data/shapes --split-file runs/train/exp/split.csv --format json
 predict -m runs/train/exp/weights/last.safetensors - --format jsonl --save runs/train/exp/samples
@@ -96,7 +96,7 @@ fn a_failing_stage_is_named_with_its_command_and_ends_the_run() {
         let place = Place::new("", command);
         let error = format!("{:#}", place.run(&options()).unwrap_err());
         assert!(error.starts_with(&format!("stage `{stage}` of the pipeline: `loc {command} ")), "{error}");
-        assert!(error.ends_with("failed: exit status: 4"), "{error}");
+        assert!(error.ends_with("failed: exit status: 5"), "{error}");
         assert!(place.calls().lines().last().unwrap().starts_with(command));
     }
 }
