@@ -110,7 +110,8 @@ fn fuzz(
         .arg(&corpus)
         .args(own)
         .arg(format!("-max_total_time={seconds}"))
-        .args(["-rss_limit_mb=1024", "-timeout=20", "-verbosity=0", "-print_final_stats=1"])
+        // One seed: the same code is tried with the same inputs again, as far as the time goes.
+        .args(["-seed=1", "-rss_limit_mb=1024", "-timeout=20", "-verbosity=0", "-print_final_stats=1"])
         .arg(format!("-artifact_prefix={}", prefix.to_string_lossy()))
         .run()
 }

@@ -68,7 +68,9 @@ fn voc_faults() -> Vec<(Kind, fn(&Folder))> {
         (Kind::BoxOutside, |f| bad(f, boxed(["10", "12", "100", "40"]))),
         (Kind::ObjectMissing, |f| bad(f, voc("bad.jpg", (64, 48), &[]))),
         (Kind::ClassUnknown, |f| bad(f, voc("bad.jpg", (64, 48), &[("Cat", BOX)]))),
-        (Kind::ObjectsSeveral, |f| bad(f, voc("bad.jpg", (64, 48), &[("cat", BOX), ("cat", [1.0, 2.0, 9.0, 8.0])]))),
+        (Kind::ObjectsSeveral, |f| {
+            bad(f, voc("bad.jpg", (64, 48), &[("cat", BOX), ("cat", [1.0, 2.0, 9.0, 8.0])]))
+        }),
         (Kind::FieldDoubled, |f| {
             bad(f, voc("bad.jpg", (64, 48), &[("cat", BOX)]).replace("<name>", "<name>dog</name><name>"));
         }),

@@ -15,6 +15,7 @@ use std::hint::black_box;
 use common::model::Model;
 use common::{jpeg_of, photo};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use image::RgbImage;
 use loc_infer::preprocess::{decode, fit, to_planar};
 use loc_infer::{InputSpec, Limits, Localizer};
 
@@ -68,6 +69,27 @@ fn predict(criterion: &mut Criterion) {
     group.bench_function("floor: the network alone, batch of 32", |b| {
         b.iter(|| localizer.predict_batch(black_box(&photos)));
     });
+    group.finish();
+    callers(criterion, &localizer, &photos[0]);
+}
+
+/// One photo at a time on each of several threads: they share the cores, and none should wait for another.
+fn callers(criterion: &mut Criterion, localizer: &Localizer, photo: &RgbImage) {
+    const EACH: u64 = 16;
+    let mut group = criterion.benchmark_group("callers");
+    for callers in [1, 2, 4] {
+        group.throughput(Throughput::Elements(callers * EACH));
+        group.bench_function(format!("{callers}, the network alone"), |b| {
+            b.iter(|| {
+                std::thread::scope(|scope| {
+                    for _ in 0..callers {
+                        let one = || drop(localizer.predict(black_box(photo)).expect("an answer"));
+                        scope.spawn(move || (0..EACH).for_each(|_| one()));
+                    }
+                });
+            });
+        });
+    }
     group.finish();
 }
 

@@ -5,7 +5,7 @@
 //! wants, too. So here nobody waits for a thread that has not come, and a thread that waits does nothing else meanwhile.
 //!
 //! [`Threads`] says who may help, and [`Threads::run`] makes the calling thread a caller: with the helpers that it asks
-//! for it is a [`team`]. Work comes as [`stages`] of tasks; what it borrows lies on the caller's stack, behind a [`door`]
+//! for it is a `team`. Work comes as `stages` of tasks; what it borrows lies on the caller's stack, behind a `door`
 //! that is shut before the caller returns. Within a task everything is done one after the other. Outside of
 //! [`Threads::run`] (in training) the same kernels spread their tasks with rayon.
 
@@ -75,6 +75,10 @@ pub(crate) fn chunks<T: Send + Sync>(
     len: usize,
     work: impl Fn(usize, &mut [T]) + Sync + Send,
 ) {
+    if let Role::Free = role() {
+        values.par_chunks_mut(len).enumerate().for_each(|(i, chunk)| work(i, chunk));
+        return;
+    }
     let all = values.len();
     let values = Shared::new(values);
     each(all.div_ceil(len), |i| {

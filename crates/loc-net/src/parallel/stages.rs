@@ -24,15 +24,16 @@ impl Stage {
         Self { tasks, taken: AtomicUsize::new(0), done: AtomicUsize::new(0) }
     }
 
-    /// A task that nobody else has.
+    /// A task that nobody else has. Relaxed: of one atomic, each number is given once; what a task reads is ordered by
+    /// `done` and by the door.
     fn take(&self) -> Option<usize> {
-        // Only looked at first: helpers come again and again, and must not count on until the number overflows.
-        if self.taken.load(Ordering::Relaxed) >= self.tasks {
-            return None;
-        }
-        // Relaxed: of one atomic, each number is given once; what a task reads is ordered by `done` and by the door.
         let task = self.taken.fetch_add(1, Ordering::Relaxed);
         (task < self.tasks).then_some(task)
+    }
+
+    /// Whether no task is left to take.
+    fn is_taken(&self) -> bool {
+        self.taken.load(Ordering::Relaxed) >= self.tasks
     }
 
     fn is_done(&self) -> bool {
@@ -64,6 +65,10 @@ impl<'a> Run<'a> {
     /// Takes tasks until the last stage has none left, and says whether there was any. Those that others still do are
     /// not waited for. A panic is kept for the caller, and ends the run for all.
     pub(super) fn work(&self) -> bool {
+        // Helpers come again and again: each time they would count a stage's tasks on by one, to an overflow in the end.
+        if self.stages.last().is_none_or(Stage::is_taken) || self.broken.load(Ordering::Relaxed) {
+            return false;
+        }
         match catch_unwind(AssertUnwindSafe(|| acting(Role::Task, || self.tasks()))) {
             Ok(any) => any,
             Err(payload) => {

@@ -13,9 +13,10 @@ use super::{Role, acting};
 /// How deep runs lie in each other and are helped with: photos that are decoded beside a network.
 const DEPTH: usize = 2;
 
-/// How long a helper stays for the caller's next run, without sleeping. As long as a photo of the input's size needs twice
-/// over; a helper that slept in between would cost the network a tenth of its time (`docs/kernels.md`). Nor longer where
-/// there is one run after the other: the threads are not ours alone, and other tasks get their turn.
+/// How long a helper that has nothing to do stays for the caller's next run, without sleeping, counted from when it came.
+/// As long as a photo of the input's size needs twice over; a helper that slept in between would cost the network a tenth
+/// of its time (`docs/kernels.md`). Counted like that, since the threads are not ours alone: where one run follows the
+/// other for long, other tasks of the pool get their turn in between.
 const STAY: Duration = Duration::from_millis(2);
 
 /// Helpers worth having for one of `runs` that share `count` threads, each with a caller of its own.
@@ -117,10 +118,9 @@ impl Team {
             }
             if self.doors.iter().any(|door| door.enter(|run| run.work()) == Some(true)) {
                 wait = Wait::default();
-            } else {
+            } else if since.elapsed() < STAY {
                 wait.again();
-            }
-            if since.elapsed() > STAY {
+            } else {
                 break;
             }
         }
