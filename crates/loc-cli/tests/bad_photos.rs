@@ -288,3 +288,43 @@ fn escapes_in_names_are_shown_and_not_sent() {
     all(&["val", "-m", "runs/train/exp/weights/last.safetensors", "--data", "shapes"]);
     all(&["data", "check", "shapes"]);
 }
+
+/// `--encoding` and `--exif` reach the readers, from the command line, the environment and a file; what they do there is
+/// tested in loc-data.
+#[test]
+fn encoding_and_exif_are_flags_and_keys() {
+    let desk = desk();
+    fs::create_dir(desk.path("set")).unwrap();
+    for i in 0..4 {
+        let photo =
+            image::RgbImage::from_fn(64, 48, |x, y| image::Rgb([(x * 4) as u8, (y * 5) as u8, i * 60]));
+        photo.save(desk.path(&format!("set/{i}.png"))).unwrap();
+    }
+    let rows: Vec<u8> = (0..4).flat_map(|i| format!("{i}.png,gr\u{fc}n,1,2,30,40\n").into_bytes()).collect();
+    let latin = String::from_utf8(rows).unwrap().chars().map(|c| c as u8).collect::<Vec<u8>>();
+    fs::write(desk.path("set/l.csv"), [&b"filename,class,xmin,ymin,xmax,ymax\n"[..], &latin].concat())
+        .unwrap();
+    let check = ["data", "check", "set/l.csv"];
+    let ran = desk.fails(&check, 4, &[]);
+    assert!(ran.stdout.contains("is not UTF-8 in field 2") && ran.stdout.contains("--encoding"), "{ran:?}");
+    desk.ok(&[&check[..], &["--encoding", "latin-1"]].concat());
+    desk.fails(&[&check[..], &["--encoding", "klingon"]].concat(), 2, &["encoding is `klingon`", "`gbk`"]);
+    desk.fails(
+        &[&check[..], &["--exif", "sideways"]].concat(),
+        2,
+        &["sideways", "`as-stored` and `upright`"],
+    );
+
+    let train = ["train", "--data", "set/l.csv", "--epochs", "1", "--imgsz", "188", "--recipe", "tutorial"];
+    desk.fails(&train, 1, &["is not UTF-8 in field 2"]);
+    fs::write(desk.path("loc.toml"), "encoding = \"latin-1\"\nexif = \"as-stored\"\n").unwrap();
+    desk.ok(&train);
+    let written = fs::read_to_string(desk.path("runs/train/exp/config.toml")).unwrap();
+    assert!(
+        written.contains("encoding = \"latin-1\"") && written.contains("exif = \"as-stored\""),
+        "{written}"
+    );
+    desk.fails(&[&train[..], &["--exif", "sideways"]].concat(), 2, &["exif is sideways"]);
+    fs::write(desk.path("loc.toml"), fs::read(desk.path("good.jpg")).unwrap()).unwrap();
+    desk.fails(&train, 2, &["loc.toml: is a JPEG photo, not a configuration in TOML"]);
+}

@@ -33,8 +33,11 @@ fn sound(csv: bool) -> Folder {
     folder
 }
 
+/// A kind, and how a sound set gets a fault of it.
+type Fault = (Kind, fn(&Folder));
+
 /// One fault of each kind in a VOC set; the photo it concerns is called `bad`.
-fn voc_faults() -> Vec<(Kind, fn(&Folder))> {
+fn voc_faults() -> Vec<Fault> {
     fn bad(folder: &Folder, xml: impl AsRef<[u8]>) {
         folder.photo("images/bad.jpg", 64, 48);
         folder.write("annotations/bad.xml", xml);

@@ -120,7 +120,7 @@ impl fmt::Display for Label {
 /// Why the text, which is not blank, is no name.
 pub(crate) fn class_name(text: String) -> Result<Label, String> {
     const LONGEST: usize = 200;
-    if text.contains(char::is_control) {
+    if text.contains(|c: char| c.is_ascii_control()) {
         return Err(format!("{} holds a line break or another control character", quoted(&text)));
     }
     if text.chars().nth(LONGEST).is_some() {
