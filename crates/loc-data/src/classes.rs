@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use crate::DataError;
 use crate::formats::Label;
 use crate::formats::number::quoted;
+use crate::near::{folded, nearest};
 
 /// Most class names that a message lists.
 const LISTED: usize = 20;
@@ -216,44 +217,6 @@ fn check_found(counts: &BTreeMap<Label, usize>) -> Result<(), DataError> {
     Err(DataError::Classes { classes, objects, examples: examples.join(", ") })
 }
 
-/// Two names with the same fold differ only in case, blanks at the ends, `_` and `-`.
-fn folded(name: &str) -> String {
-    name.trim().to_lowercase().replace(['_', '-'], " ")
-}
-
-/// The name that a reader would take for this one.
-fn nearest<'a>(text: &str, names: &'a [String]) -> Option<&'a str> {
-    let folded_text = folded(text);
-    let near = |name: &&String| {
-        let most = name.chars().count() / 3;
-        let d = edits(&folded_text, &folded(name));
-        (d <= most.min(2)).then_some(d)
-    };
-    names.iter().filter_map(|n| near(&n).map(|d| (d, n))).min_by_key(|(d, _)| *d).map(|(_, n)| n.as_str())
-}
-
-/// Levenshtein distance; names beyond 100 characters are far from everything.
-fn edits(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    if a == b {
-        return 0;
-    }
-    if a.len().max(b.len()) > 100 {
-        return usize::MAX;
-    }
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.iter().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
-}
-
 fn listed(names: &[String]) -> String {
     let mut text: Vec<String> = names.iter().take(LISTED).map(|n| quoted(n)).collect();
     if names.len() > LISTED {
@@ -410,12 +373,5 @@ mod tests {
         assert_eq!(settle(&names(&["dog", "cat"]), Some(&["cat", " dog\t"])).names, ["cat", "dog"]);
         assert_eq!(resolved(&names(&["dog"]), Some(&["cat", " dog"])), ["dog"]);
         assert_eq!(resolved(&numbers(&[0, 1]), Some(&["cat", " dog"])), ["cat", "dog"]);
-    }
-
-    #[test]
-    fn edit_distances() {
-        for (a, b, d) in [("", "abc", 3), ("kitten", "sitting", 3), ("cat", "cta", 2), ("ab", "ab", 0)] {
-            assert_eq!(edits(a, b), d, "{a} {b}");
-        }
     }
 }

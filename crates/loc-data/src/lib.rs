@@ -28,6 +28,7 @@ pub mod loader;
 mod memory;
 #[cfg(feature = "draw")]
 pub mod mosaic;
+mod near;
 mod photo;
 pub mod random;
 #[doc(hidden)]
