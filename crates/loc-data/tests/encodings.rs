@@ -153,3 +153,30 @@ fn a_doubt_is_a_warning() {
         "{said}"
     );
 }
+
+/// A character is longer in UTF-8 than in Latin-1 and shorter than in UTF-16: a place in one is not a place in the other.
+#[test]
+fn an_error_has_the_same_place_in_each_encoding() {
+    let umlauts = "ü".repeat(300);
+    let declared = |name: &str, rest: &str| {
+        format!("<?xml version=\"1.0\" encoding=\"{name}\"?>\n<!-- {umlauts} -->\n{rest}")
+    };
+    for (rest, place) in [
+        ("<!DOCTYPE a>", "a.xml:3: has a DOCTYPE"),
+        ("<annotation>\n<a></b>", "a.xml:4:4: is not well-formed"),
+        ("<annotation>\n<object></object></annotation>", "a.xml:3: has no <filename>"),
+        ("<annotation>", "a.xml:3:13: is not well-formed"),
+    ] {
+        for bytes in [
+            declared("UTF-8", rest).into_bytes(),
+            with_umlaut(&declared("ISO-8859-1", rest), b"\xfc"),
+            with_umlaut(&declared("GB18030", rest), b"\xa8\xb9"),
+            wide(&declared("utf-16", rest), true),
+            wide(&format!("\u{feff}{}", declared("UTF-16", rest)), false),
+        ] {
+            let start = bytes[..60].escape_ascii().to_string();
+            let error = classes("a.xml", &bytes, None).unwrap_err();
+            assert!(error.contains(place), "{start}\n{error}");
+        }
+    }
+}

@@ -104,7 +104,7 @@ pub(crate) fn parse(
     };
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     if let Some(at) = text.find("<!DOCTYPE") {
-        let line = newlines(&bytes[..at]) + 1;
+        let line = newlines(&text.as_bytes()[..at]) + 1;
         return broken(
             Finding::error(Kind::Syntax, path, Some(line), "has a DOCTYPE, which is refused")
                 .hint("remove that line"),
