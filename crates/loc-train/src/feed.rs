@@ -5,8 +5,7 @@ use half::f16;
 use half::slice::HalfFloatSliceExt;
 use loc_data::{Augment, Batch, Loader, loader};
 use loc_model::Input;
-use loc_net::kernels::photo::Photos;
-use loc_net::{Forward, Network, Op, Source, Weights};
+use loc_net::{Forward, ImageBatch, Network, Op, Source, Weights};
 
 use crate::event::Watch;
 use crate::{Config, Event, TrainError, memory};
@@ -180,7 +179,7 @@ impl Features {
                 let batch = batch?;
                 let n = batch.labels.len();
                 let bytes = batch.images.as_slice().unwrap_or_default();
-                let values = backbone.forward.features(Photos::Bytes(bytes), n, &taps)?;
+                let values = backbone.forward.features(ImageBatch::Bytes(bytes), n, &taps)?;
                 for (layer, values) in layers.iter_mut().zip(values) {
                     let before = layer.len();
                     layer.resize(before + values.len(), f16::ZERO);
@@ -243,7 +242,7 @@ pub(crate) fn standardise(
         .iter()
         .enumerate()
         .filter_map(|(index, layer)| match (&layer.op, layer.inputs[0]) {
-            (Op::Affine { .. }, Source::Layer(before)) => Some((index, before)),
+            (Op::ChannelAffine { .. }, Source::Layer(before)) => Some((index, before)),
             _ => None,
         })
         .collect();
@@ -259,7 +258,7 @@ pub(crate) fn standardise(
         let batch = batch?;
         let n = batch.labels.len();
         let values =
-            forward.features(Photos::Bytes(batch.images.as_slice().unwrap_or_default()), n, &read)?;
+            forward.features(ImageBatch::Bytes(batch.images.as_slice().unwrap_or_default()), n, &read)?;
         for (sums, values) in sums.iter_mut().zip(values) {
             let cells = values.len() / n / sums.len();
             for photo in values.chunks_exact(cells * sums.len()) {
