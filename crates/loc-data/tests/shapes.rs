@@ -71,7 +71,7 @@ fn a_photo_does_not_depend_on_how_many_follow() {
 fn it_has_no_defect() {
     let (folder, _) = generated(12, 9);
     let report = check(&folder.path().join("shapes"), &ReadOptions::default(), None).unwrap();
-    assert!(report.findings.is_empty(), "{:?}", report.findings);
+    assert!(report.diagnostics.is_empty(), "{:?}", report.diagnostics);
     assert_eq!((report.samples, report.photos), (12, 12));
 }
 

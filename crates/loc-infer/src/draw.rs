@@ -11,7 +11,7 @@ use crate::{BBox, ImageSize, Localization};
 
 /// One box to draw, with its label.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Mark {
+pub struct LabeledBox {
     /// Box in pixels of the photo; what lies outside is not drawn.
     pub bbox: BBox,
     /// Text on a background of the box's colour; nothing where it is empty. Letters that the built-in font lacks
@@ -41,7 +41,7 @@ pub fn color(class: usize) -> [u8; 3] {
     PALETTE[class % PALETTE.len()]
 }
 
-impl Mark {
+impl LabeledBox {
     /// The mark of an answer: its box, labelled like `cat 0.93`, in the colour of its class.
     #[must_use]
     pub fn of(found: &Localization) -> Self {
@@ -61,23 +61,23 @@ impl Mark {
 ///
 /// ```no_run
 /// use loc_infer::Localizer;
-/// use loc_infer::draw::{Mark, draw};
+/// use loc_infer::draw::{LabeledBox, draw};
 /// use loc_infer::preprocess::decode_path;
 ///
 /// let localizer = Localizer::load("model.safetensors")?;
 /// let mut photo = decode_path("photo.jpg", &Default::default())?.rgb;
 /// let found = localizer.predict(&photo)?;
-/// draw(&mut photo, &[Mark::of(&found)]);
+/// draw(&mut photo, &[LabeledBox::of(&found)]);
 /// photo.save("found.png")?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub fn draw(photo: &mut RgbImage, marks: &[Mark]) {
+pub fn draw(photo: &mut RgbImage, marks: &[LabeledBox]) {
     let size = ImageSize::of(photo);
     if size.is_empty() {
         return;
     }
     let style = Style::of(size);
-    let boxes: Vec<(&Mark, Rect)> =
+    let boxes: Vec<(&LabeledBox, Rect)> =
         marks.iter().filter_map(|mark| Some((mark, style.outline(mark.bbox, size)?))).collect();
     for (mark, outer) in &boxes {
         style.draw_box(photo, *outer, mark.color);
@@ -143,7 +143,7 @@ impl Style {
 
     /// Draws the label above its box, or inside where there is no room above. It reaches over the box's line, so that
     /// line and label are one shape.
-    fn draw_label(&self, photo: &mut RgbImage, font: &FontRef<'_>, outer: Rect, mark: &Mark) {
+    fn draw_label(&self, photo: &mut RgbImage, font: &FontRef<'_>, outer: Rect, mark: &LabeledBox) {
         let Some(Label { text, size, width: text_width }) = self.fit(font, &mark.label) else { return };
         let pad = padding(size);
         let (width, height) = (text_width + 2 * pad, size + 2);

@@ -73,7 +73,7 @@ impl Feed {
     fn pass(&self, config: &Config, pass: u64, still: bool) -> Batches<'_> {
         match self {
             Self::Photos(loader, device) => {
-                let augment = if still { config.augment.still() } else { config.augment };
+                let augment = if still { config.augment.flips_and_colours() } else { config.augment };
                 let batches = loader.epoch(config.seed, pass, config.batch, &augment);
                 Box::new(batches.map(move |batch| Tensors::of(batch?, device)))
             }
@@ -173,7 +173,7 @@ impl Features {
         for copy in 0..copies {
             let batches = match copy {
                 0 => loader.in_order(AT_ONCE),
-                _ => loader.in_order_moved(backbone.seed, copy as u64, AT_ONCE, backbone.augment),
+                _ => loader.in_order_augmented(backbone.seed, copy as u64, AT_ONCE, backbone.augment),
             };
             for batch in batches {
                 let batch = batch?;

@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use loc_data::split::{self, Origin};
-use loc_data::{DataError, Dataset, LeftOut, Loader, Opened, ReadOptions, Split, Tolerance, summary};
+use loc_data::split::{self, SplitSource};
+use loc_data::{
+    DataError, Dataset, InvalidPhotoPolicy, Loader, OpenedDataset, ReadOptions, SkippedPhotos, Split, summary,
+};
 use loc_infer::{ImageSize, InputSpec, ModelMeta};
 use loc_model::{Model, device, init, weights};
 use loc_net::{Network, NetworkConfig, Weights};
@@ -18,9 +20,9 @@ use crate::{Config, Event, Normalize, Run, SplitBy, TrainError, heads, memory, p
 pub(crate) struct Prepared {
     pub(crate) dataset: Dataset,
     pub(crate) split: Split,
-    pub(crate) split_origin: Origin,
+    pub(crate) split_origin: SplitSource,
     /// Photos that could not be used.
-    pub(crate) left_out: LeftOut,
+    pub(crate) left_out: SkippedPhotos,
     pub(crate) train: Feed,
     pub(crate) val: Feed,
     pub(crate) model: Model,
@@ -41,9 +43,9 @@ pub fn read_options(config: &Config) -> Result<ReadOptions, TrainError> {
         classes: config.classes.clone(),
         objects: config.objects.parse()?,
         tolerance: match (config.skip_bad, config.strict) {
-            (false, false) => Tolerance::Few,
-            (true, false) => Tolerance::Any,
-            (false, true) => Tolerance::None,
+            (false, false) => InvalidPhotoPolicy::SkipFew,
+            (true, false) => InvalidPhotoPolicy::SkipAny,
+            (false, true) => InvalidPhotoPolicy::Refuse,
             (true, true) => {
                 let reason = "leaves out unusable photos, and `strict` refuses them: give one of them".into();
                 return Err(TrainError::Config { origin: "skip_bad".into(), reason });
@@ -61,10 +63,10 @@ pub fn read_options(config: &Config) -> Result<ReadOptions, TrainError> {
 /// # Errors
 ///
 /// [`TrainError::Data`] if the file does not fit the data set, or the data set cannot be split.
-pub fn choose_split(config: &Config, dataset: &Dataset) -> Result<(Split, Origin), TrainError> {
+pub fn choose_split(config: &Config, dataset: &Dataset) -> Result<(Split, SplitSource), TrainError> {
     let folders = config.split_by == SplitBy::Folders;
     let file = config.split_file.as_deref();
-    let choice = split::Choice { file, folders, val: config.val, seed: config.seed };
+    let choice = split::SplitOptions { file, folders, val: config.val, seed: config.seed };
     let (split, origin) = split::choose(dataset, &choice)?;
     Ok(match config.fold_of() {
         Some(fold) => (split::fold(dataset, &split, fold, config.seed)?, origin),
@@ -92,7 +94,8 @@ impl Prepared {
             return Err(TrainError::Config { origin: "--data".into(), reason });
         };
         let options = read_options(config)?;
-        let Opened { dataset, warnings, left_out } = Dataset::open_with_findings(data, &options)?;
+        let OpenedDataset { dataset, warnings, skipped: left_out } =
+            Dataset::open_with_report(data, &options)?;
         for line in summary(&warnings) {
             watch.tell(Event::Warning(line))?;
         }
@@ -110,7 +113,7 @@ impl Prepared {
         for line in split::describe(&dataset, &split, split_origin) {
             watch.tell(Event::Note(line))?;
         }
-        for line in summary(&split::torn(&dataset, &split)) {
+        for line in summary(&split::leaks(&dataset, &split)) {
             watch.tell(Event::Warning(line))?;
         }
         if split.train.is_empty() || split.val.is_empty() {

@@ -1,6 +1,6 @@
 //! The ranges of a configuration's values. The values: `config`.
 
-use loc_data::{Exif, Format, Objects};
+use loc_data::{Exif, Format, MultiObjectPolicy, RangeError};
 
 use crate::{Config, TrainError, heads};
 
@@ -72,7 +72,7 @@ impl Config {
         if let Some(weight) = self.class_weights.iter().find(|w| !above(**w)) {
             return fail("class_weights", weight, "each must be above 0");
         }
-        if let Err((key, value, allowed)) = self.augment.check() {
+        if let Err(RangeError { key, value, range: allowed }) = self.augment.check() {
             return fail(&format!("augment.{key}"), &value, allowed);
         }
         if let Some(fold) = &self.fold
@@ -83,7 +83,7 @@ impl Config {
         if self.nesterov && self.momentum == 0.0 {
             return fail("nesterov", &self.nesterov, "it needs a momentum above 0");
         }
-        if self.objects.parse::<Objects>().is_err() {
+        if self.objects.parse::<MultiObjectPolicy>().is_err() {
             return fail("objects", &self.objects, "`largest`, `skip` and `error` are known");
         }
         if let Some(exif) = self.exif.as_ref().filter(|exif| exif.parse::<Exif>().is_err()) {

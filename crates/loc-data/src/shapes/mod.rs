@@ -152,7 +152,7 @@ mod tests {
                 size,
                 class: scene.class,
                 bbox,
-                part: None,
+                subset: None,
                 group: None,
             }
         };

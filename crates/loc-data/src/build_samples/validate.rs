@@ -1,20 +1,20 @@
-//! One annotation beside its photo: sizes, EXIF, boxes.
+//! Validates an annotation against its photo: sizes, EXIF orientation, boxes.
 
 use std::collections::HashSet;
 use std::path::Path;
 
-use super::Assembly;
+use super::SampleBuilder;
 use crate::classes::Classes;
 use crate::formats::number::quoted;
 use crate::formats::{Annotation, Label, Object};
 use crate::photo::Photo;
-use crate::{BBox, Exif, Finding, ImageSize, Kind};
+use crate::{BBox, Diagnostic, DiagnosticKind, Exif, ImageSize};
 
-/// A box may reach less than this beyond the photo, in pixels: rounding. It is clipped, with a warning.
-const ROUNDING: f32 = 1.0;
+/// A box that exceeds its photo by less than this many pixels (rounding) is clipped, with a warning.
+const MAX_CLIPPED: f32 = 1.0;
 
-impl Assembly<'_> {
-    /// The size of the pixels that an annotation of this photo is of.
+impl SampleBuilder<'_> {
+    /// The size of the pixels that the annotations of this photo refer to.
     pub(super) fn annotated(&self, photo: &Photo) -> ImageSize {
         match self.options.exif {
             Exif::AsStored => photo.stored(),
@@ -22,29 +22,33 @@ impl Assembly<'_> {
         }
     }
 
-    /// The annotation's size against the photo's, what EXIF says against both, and the photo's name against its content.
+    /// Compares the annotated size with the photo's, considering EXIF, and the photo's extension with its content.
     pub(super) fn compare(&mut self, annotation: &Annotation, path: &Path, photo: &Photo) {
         if photo.misnamed(path) {
             let format = format!("{:?}", photo.format).to_uppercase();
-            let message = format!("is a {format}, whatever its name says: it is read by its content");
-            self.findings.push(Finding::warning(Kind::PhotoMisnamed, path, None, message));
+            let message = format!("is a {format} despite its extension: it is read by its content");
+            self.diagnostics.push(Diagnostic::warning(DiagnosticKind::PhotoMisnamed, path, None, message));
         }
         if let Some((size, line)) = annotation.size.filter(|(size, _)| size.is_empty()) {
-            let message = format!("the size is given as {size}, which counts as none");
-            self.findings.push(Finding::warning(Kind::SizeUnknown, &annotation.source, Some(line), message));
+            let message = format!("the size is given as {size} and ignored");
+            self.diagnostics.push(Diagnostic::warning(
+                DiagnosticKind::SizeUnknown,
+                &annotation.source,
+                Some(line),
+                message,
+            ));
         }
         let declared = annotation.size.filter(|(size, _)| !size.is_empty());
         let size = self.annotated(photo);
         if let Some((declared, line)) = declared.filter(|(declared, _)| *declared != size) {
             let name = quoted(&annotation.photo);
-            let exchanged = declared == ImageSize { width: size.height, height: size.width };
-            let (message, hint) = if exchanged && photo.stored() == photo.size {
-                let message = format!(
-                    "width and height are exchanged: given as {declared}, the photo {name} is {size}"
-                );
-                (message, "exchange them; if x and y of the boxes are exchanged too, annotate the photo anew")
+            let swapped = declared == ImageSize { width: size.height, height: size.width };
+            let (message, hint) = if swapped && photo.stored() == photo.size {
+                let message =
+                    format!("width and height are swapped: given as {declared}, the photo {name} is {size}");
+                (message, "swap them; if x and y of the boxes are swapped too, annotate the photo again")
             } else {
-                let hint = match (exchanged, self.options.exif) {
+                let hint = match (swapped, self.options.exif) {
                     (true, Exif::AsStored) => "that is the upright photo's size: `--exif upright`",
                     (true, _) => {
                         "the photo's EXIF orientation turns it upright; it seems to be annotated as stored: `--exif \
@@ -55,24 +59,29 @@ impl Assembly<'_> {
                 let stored = if self.options.exif == Exif::AsStored { " as stored" } else { "" };
                 (format!("the size is given as {declared}, the photo {name} is {size}{stored}"), hint)
             };
-            self.error_at(Kind::SizeMismatch, annotation, line, message, Some(hint.into()));
-        } else if photo.is_turned()
+            self.error_at(DiagnosticKind::SizeMismatch, annotation, line, message, Some(hint.into()));
+        } else if photo.is_rotated()
             && self.options.exif == Exif::Undecided
             && (declared.is_none() || photo.stored() == photo.size)
         {
             let message = format!(
-                "EXIF turns or mirrors {}, and nothing says whether its boxes are of the upright photo: they are taken so",
+                "EXIF rotates or flips {}, and it is unknown whether its boxes refer to the upright photo: this is assumed",
                 quoted(&annotation.photo)
             );
-            let finding =
-                Finding::warning(Kind::Orientation, &annotation.source, Some(annotation.line), message);
-            self.findings.push(
-                finding.hint("`--exif upright` if so, `--exif as-stored` if they are of the stored pixels"),
+            let diagnostic = Diagnostic::warning(
+                DiagnosticKind::Orientation,
+                &annotation.source,
+                Some(annotation.line),
+                message,
+            );
+            self.diagnostics.push(
+                diagnostic
+                    .hint("`--exif upright` if so, `--exif as-stored` if they are of the stored pixels"),
             );
         }
     }
 
-    /// The objects of a photo whose classes and boxes are sound, the boxes on the upright photo.
+    /// The objects of a photo with valid boxes, mapped to the upright photo.
     pub(super) fn objects<'b>(
         &mut self,
         annotation: &'b Annotation,
@@ -80,7 +89,7 @@ impl Assembly<'_> {
         classes: &Classes,
     ) -> Vec<(&'b Object, BBox)> {
         let size = photo.map(|photo| self.annotated(photo));
-        let turned = photo.filter(|_| self.options.exif == Exif::AsStored);
+        let rotated = photo.filter(|_| self.options.exif == Exif::AsStored);
         let mut boxes: Vec<(&Object, BBox)> = Vec::new();
         let mut seen: HashSet<(&Label, [u32; 4])> = HashSet::new();
         let mut again: Option<(u32, usize)> = None;
@@ -90,15 +99,20 @@ impl Assembly<'_> {
                 continue;
             }
             if let Err((message, hint)) = classes.index(&object.label) {
-                self.error_at(Kind::ClassUnknown, annotation, object.label_line, message, hint);
+                self.error_at(DiagnosticKind::ClassUnknown, annotation, object.label_line, message, hint);
             }
             match checked(object.bbox, size) {
                 Ok((bbox, clipped)) => {
                     if let Some(message) = clipped {
                         let at = (&annotation.source, Some(object.line));
-                        self.findings.push(Finding::warning(Kind::BoxClipped, at.0, at.1, message));
+                        self.diagnostics.push(Diagnostic::warning(
+                            DiagnosticKind::BoxClipped,
+                            at.0,
+                            at.1,
+                            message,
+                        ));
                     }
-                    boxes.push((object, turned.map_or(bbox, |photo| photo.upright(bbox))));
+                    boxes.push((object, rotated.map_or(bbox, |photo| photo.upright(bbox))));
                 }
                 Err(wrong) => {
                     for (kind, reason) in wrong {
@@ -111,30 +125,36 @@ impl Assembly<'_> {
         if let Some((line, times)) = again {
             let times = crate::error::count(times, "time");
             let message =
-                format!("{} has the same object again, {times}: it counts once", quoted(&annotation.photo));
-            self.findings.push(Finding::warning(Kind::PhotoDoubled, &annotation.source, Some(line), message));
+                format!("{} has the same object again, {times}: it is used once", quoted(&annotation.photo));
+            self.diagnostics.push(Diagnostic::warning(
+                DiagnosticKind::PhotoDoubled,
+                &annotation.source,
+                Some(line),
+                message,
+            ));
         }
         boxes
     }
 }
 
-/// What is wrong with a box.
-type Faults = Vec<(Kind, String)>;
+/// The errors of a box.
+type Faults = Vec<(DiagnosticKind, String)>;
 
-/// The box inside its photo, and what was clipped.
+/// Returns the box clipped to its photo, and a message if it was clipped.
 ///
 /// # Errors
 ///
-/// Each thing that is wrong with it.
+/// All errors of the box.
 fn checked(bbox: BBox, size: Option<ImageSize>) -> Result<(BBox, Option<String>), Faults> {
     let mut wrong = Faults::new();
     let mut clipped = Vec::new();
     let BBox { x1, y1, x2, y2 } = bbox;
     for (low, high, a, b, what) in [("xmin", "xmax", x1, x2, "width"), ("ymin", "ymax", y1, y2, "height")] {
         if b < a {
-            wrong.push((Kind::BoxEmpty, format!("{high} {b} is less than {low} {a}")));
+            wrong.push((DiagnosticKind::BoxEmpty, format!("{high} {b} is less than {low} {a}")));
         } else if a == b {
-            wrong.push((Kind::BoxEmpty, format!("the box has no {what}: {low} and {high} are {a}")));
+            wrong
+                .push((DiagnosticKind::BoxEmpty, format!("the box has no {what}: {low} and {high} are {a}")));
         }
     }
     let Some(size) = size else {
@@ -146,9 +166,9 @@ fn checked(bbox: BBox, size: Option<ImageSize>) -> Result<(BBox, Option<String>)
         [("xmin", x1, w, "wide"), ("ymin", y1, h, "high"), ("xmax", x2, w, "wide"), ("ymax", y2, h, "high")]
     {
         let beyond = (-value).max(value - side);
-        if beyond >= ROUNDING {
+        if beyond >= MAX_CLIPPED {
             let message = format!("{field} {value} lies outside the photo, which is {side} {what}");
-            wrong.push((Kind::BoxOutside, message));
+            wrong.push((DiagnosticKind::BoxOutside, message));
         } else if beyond > 0.0 {
             clipped
                 .push(format!("{field} {value} lies {beyond} px outside the photo, which is {side} {what}"));
@@ -156,7 +176,7 @@ fn checked(bbox: BBox, size: Option<ImageSize>) -> Result<(BBox, Option<String>)
     }
     let inside = bbox.clip(size);
     if wrong.is_empty() && inside.area() <= 0.0 {
-        wrong.push((Kind::BoxOutside, "the box has no area inside the photo".into()));
+        wrong.push((DiagnosticKind::BoxOutside, "the box has no area inside the photo".into()));
     }
     if wrong.is_empty() {
         let message = (!clipped.is_empty()).then(|| format!("clipped: {}", clipped.join(", ")));

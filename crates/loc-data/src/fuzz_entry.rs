@@ -9,15 +9,15 @@ use crate::{BBox, Dataset, ImageSize, Sample, split};
 /// A Pascal VOC file.
 #[must_use]
 pub fn voc(bytes: &[u8]) -> bool {
-    let (parsed, findings) = voc::parse(Path::new("a.xml"), bytes, None);
-    matches!(parsed, voc::Parsed::Annotation(annotation) if !annotation.defective) && findings.is_empty()
+    let (parsed, diagnostics) = voc::parse(Path::new("a.xml"), bytes, None);
+    matches!(parsed, voc::Parsed::Annotation(annotation) if !annotation.defective) && diagnostics.is_empty()
 }
 
 /// A CSV of annotations.
 #[must_use]
 pub fn csv(bytes: &[u8]) -> bool {
     let read = csv::parse(Path::new("a.csv"), bytes, None);
-    read.findings.is_empty() && !read.photos.is_empty()
+    read.diagnostics.is_empty() && !read.photos.is_empty()
 }
 
 /// A split file of the photos `a.jpg`, `b.jpg` and `-c.jpg`.
@@ -29,7 +29,7 @@ pub fn split(bytes: &[u8]) -> bool {
         size: ImageSize { width: 8, height: 8 },
         class: 0,
         bbox: BBox { x1: 1.0, y1: 1.0, x2: 7.0, y2: 7.0 },
-        part: None,
+        subset: None,
         group: None,
     };
     let samples = ["-c.jpg", "a.jpg", "b.jpg"].map(sample).into();

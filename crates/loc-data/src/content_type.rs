@@ -13,7 +13,7 @@ const LOOKED_AT: usize = 8 << 10;
 /// What the bytes of a file are. Its `Display` is a noun with its article: "a JPEG photo".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Content {
+pub enum ContentType {
     /// A photo, a video, a document: what lies among photos.
     File(&'static FileKind),
     /// A packed file.
@@ -35,27 +35,27 @@ pub enum Content {
 }
 
 /// What other files begin with.
-const STARTS: [(&[u8], Content); 14] = [
-    (b"\x1f\x8b", Content::Archive("a gzip archive")),
-    (b"7z\xbc\xaf\x27\x1c", Content::Archive("a 7z archive")),
-    (b"Rar!\x1a\x07", Content::Archive("a RAR archive")),
-    (b"\xfd7zXZ\0", Content::Archive("an xz archive")),
-    (b"BZh", Content::Archive("a bzip2 archive")),
-    (b"\x28\xb5\x2f\xfd", Content::Archive("a Zstandard archive")),
+const STARTS: [(&[u8], ContentType); 14] = [
+    (b"\x1f\x8b", ContentType::Archive("a gzip archive")),
+    (b"7z\xbc\xaf\x27\x1c", ContentType::Archive("a 7z archive")),
+    (b"Rar!\x1a\x07", ContentType::Archive("a RAR archive")),
+    (b"\xfd7zXZ\0", ContentType::Archive("an xz archive")),
+    (b"BZh", ContentType::Archive("a bzip2 archive")),
+    (b"\x28\xb5\x2f\xfd", ContentType::Archive("a Zstandard archive")),
     (
         b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
-        Content::Spreadsheet("a file of Microsoft Office (.xls or the like)"),
+        ContentType::Spreadsheet("a file of Microsoft Office (.xls or the like)"),
     ),
-    (b"SQLite format 3\0", Content::Other("an SQLite database")),
-    (b"PAR1", Content::Other("a Parquet file")),
-    (b"\x93NUMPY", Content::Other("a NumPy file")),
-    (b"\x89HDF", Content::Other("an HDF5 file")),
-    (b"{\\rtf", Content::Other("an RTF document")),
-    (b"\x7fELF", Content::Other("a program")),
-    (b"MZ", Content::Other("a program")),
+    (b"SQLite format 3\0", ContentType::Other("an SQLite database")),
+    (b"PAR1", ContentType::Other("a Parquet file")),
+    (b"\x93NUMPY", ContentType::Other("a NumPy file")),
+    (b"\x89HDF", ContentType::Other("an HDF5 file")),
+    (b"{\\rtf", ContentType::Other("an RTF document")),
+    (b"\x7fELF", ContentType::Other("a program")),
+    (b"MZ", ContentType::Other("a program")),
 ];
 
-impl Content {
+impl ContentType {
     /// What the bytes are, as far as they are neither empty nor plain text such as CSV or TOML.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Option<Self> {
@@ -64,7 +64,7 @@ impl Content {
             return Some(model);
         }
         let control = |b: &u8| b.is_ascii_control() && !b.is_ascii_whitespace() && *b != 0x1b;
-        if text::marked(head).is_none() && head.iter().any(control) {
+        if text::detect_encoding(head).is_none() && head.iter().any(control) {
             // A stray character of control is for the reader of the text to name.
             let kind = binary(head);
             if kind != Self::Binary || head.contains(&0) {
@@ -110,7 +110,7 @@ impl Content {
 
     /// What to do where a data set was wanted.
     #[must_use]
-    pub fn way_to_data(self) -> &'static str {
+    pub fn data_set_hint(self) -> &'static str {
         match self {
             Self::File(kind) if kind.is_photo() => {
                 "name the folder that holds the photos and their annotations"
@@ -127,7 +127,7 @@ impl Content {
     }
 }
 
-impl fmt::Display for Content {
+impl fmt::Display for ContentType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::File(kind) => kind.what(),
@@ -141,22 +141,22 @@ impl fmt::Display for Content {
 }
 
 /// A file of `length` bytes that begins like a model.
-fn model(length: usize, head: &[u8]) -> Option<Content> {
+fn model(length: usize, head: &[u8]) -> Option<ContentType> {
     // A safetensors file begins with its header's length, and the header is JSON.
     if let [a, b, c, d, e, f, g, h, b'{', ..] = *head {
         let header = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
         if header <= length as u64 {
-            return Some(Content::Model("a model (safetensors)"));
+            return Some(ContentType::Model("a model (safetensors)"));
         }
     }
     // PyTorch's archive.
     if head.starts_with(b"PK\x03\x04") && contains(head, b"/data.pkl") {
-        return Some(Content::Model("a PyTorch file (.pth)"));
+        return Some(ContentType::Model("a PyTorch file (.pth)"));
     }
     // A pickle of protocol 2 to 5, and the first fields of an ONNX file.
     match head {
-        [0x80, 2..=5, ..] => Some(Content::Model("a Python pickle, perhaps a PyTorch file (.pth)")),
-        [0x08, 1..=20, 0x12, ..] => Some(Content::Model("a model (ONNX)")),
+        [0x80, 2..=5, ..] => Some(ContentType::Model("a Python pickle, perhaps a PyTorch file (.pth)")),
+        [0x08, 1..=20, 0x12, ..] => Some(ContentType::Model("a model (ONNX)")),
         _ => None,
     }
 }
@@ -166,7 +166,7 @@ fn contains(bytes: &[u8], part: &[u8]) -> bool {
 }
 
 /// What bytes are that are no text.
-fn binary(head: &[u8]) -> Content {
+fn binary(head: &[u8]) -> ContentType {
     if head.starts_with(b"PK\x03\x04") {
         // The names of an archive's first files stand in the clear.
         for (part, what) in [
@@ -175,15 +175,15 @@ fn binary(head: &[u8]) -> Content {
             (b"[Content_Types].xml", "an office document (.xlsx or the like)"),
         ] {
             if contains(head, part) {
-                return Content::Spreadsheet(what);
+                return ContentType::Spreadsheet(what);
             }
         }
     }
     if head.get(257..262) == Some(b"ustar") {
-        return Content::Archive("a tar archive");
+        return ContentType::Archive("a tar archive");
     }
     let known = STARTS.into_iter().find(|(start, _)| head.starts_with(start)).map(|(_, content)| content);
-    known.or_else(|| FileKind::of_content(head).map(Content::File)).unwrap_or(Content::Binary)
+    known.or_else(|| FileKind::of_content(head).map(ContentType::File)).unwrap_or(ContentType::Binary)
 }
 
 #[cfg(test)]
@@ -222,7 +222,7 @@ mod tests {
             (b"ab\0\x01", "a file of binary data"),
         ];
         for (bytes, expected) in cases {
-            let found = Content::of(bytes).map(|content| content.to_string());
+            let found = ContentType::of(bytes).map(|content| content.to_string());
             assert_eq!(found.as_deref(), Some(expected), "{}", bytes.escape_ascii());
         }
     }
@@ -240,7 +240,7 @@ mod tests {
             b"K\xe4fer,\xd6l\n",
             b"filename,class\na.jpg,c\x01\n\x1a",
         ] {
-            assert_eq!(Content::of(text), None, "{}", text.escape_ascii());
+            assert_eq!(ContentType::of(text), None, "{}", text.escape_ascii());
         }
     }
 }

@@ -27,7 +27,11 @@ fn a_photo_by_two_paths_is_one() {
     );
     let report = check(&folder.path().join("set"), &ReadOptions::default(), None).unwrap();
     assert_eq!(report.samples, 0);
-    assert!(report.findings[0].message.contains("is annotated under two names"), "{:?}", report.findings);
+    assert!(
+        report.diagnostics[0].message.contains("is annotated under two names"),
+        "{:?}",
+        report.diagnostics
+    );
 }
 
 #[test]
@@ -58,7 +62,7 @@ fn a_stale_filename_gives_way_to_the_annotations_own_name() {
     let folder = set(&["a.jpg", "b.jpg"], &[("b.xml", "a.jpg")]);
     assert_eq!(samples(&folder), ["a.jpg"]);
     let warnings = lines(&folder, Severity::Warning);
-    assert_eq!(warnings, ["b.jpg: has no annotation, it is left out; b.xml, named like it, is for `a.jpg`"]);
+    assert_eq!(warnings, ["b.jpg: has no annotation: skipped; b.xml has the same name, but is for `a.jpg`"]);
 }
 
 #[test]
@@ -68,7 +72,7 @@ fn no_photo_is_two_samples() {
     assert_eq!(report(&folder).samples, 0);
     assert_eq!(
         errors(&folder),
-        ["b.xml:3: the photo `a.jpg` is annotated in a.xml too (hint: keep one of them)"]
+        ["b.xml:3: the photo `a.jpg` is also annotated in a.xml (hint: keep one of the two annotations)"]
     );
     // The plain name wins over the loose one, which is an error.
     for loose in ["A.jpg", "a.png", "a.JPG"] {
@@ -98,7 +102,7 @@ fn no_photo_is_two_samples() {
             "a.xml:3: the photo `gone.jpg` does not exist (hint: a.jpg, named like this annotation, is annotated in x.xml)"
         ]
     );
-    // One photo of two cameras is missing: the other's is not taken for it, nor spoiled.
+    // One photo of two cameras is missing: the other's is not taken for it, nor conflicting.
     let folder = set(&["left/a.jpg"], &[("left/a.xml", "a.jpg"), ("right/a.xml", "a.jpg")]);
     assert_eq!(report(&folder).samples, 1);
     let found = errors(&folder);
@@ -116,7 +120,7 @@ fn a_set_without_one_annotated_photo_says_so() {
     let folder = set(&["images/a.jpg", "images/b.jpg"], &[("annotations/x.xml", "gone.jpg")]);
     let message = Dataset::open(folder.path(), &ReadOptions::default()).unwrap_err().to_string();
     for words in [
-        "1 of 1 photos cannot be used",
+        "1 of 1 photos are invalid",
         "no annotation has a photo, among 2 photos",
         "`gone.jpg` does not exist",
     ] {
@@ -131,7 +135,7 @@ fn a_set_without_one_annotated_photo_says_so() {
     let folder = set(&["images/a.jpg"], &[("annotations/a.xml", "a.jpg")]);
     let message =
         Dataset::open(&folder.path().join("annotations"), &ReadOptions::default()).unwrap_err().to_string();
-    assert!(message.contains("images lies beside it: name the folder that holds both"), "{message}");
+    assert!(message.contains("images is beside it: give the folder that contains both"), "{message}");
 }
 
 #[test]
@@ -145,7 +149,7 @@ fn half_a_set_may_be_without_annotations() {
     assert_eq!(samples(&folder), ["images/a.jpg", "images/raw.jpg"]);
     assert_eq!(
         lines(&folder, Severity::Warning),
-        ["images/b.jpg", "images/phone.heic"].map(|p| format!("{p}: has no annotation, it is left out"))
+        ["images/b.jpg", "images/phone.heic"].map(|p| format!("{p}: has no annotation: skipped"))
     );
 }
 
@@ -189,9 +193,9 @@ proptest! {
         }
         let report = report(&folder);
         let errors = report.errors();
-        prop_assert!(report.samples + errors >= 1, "{:?}", report.findings);
-        let options = ReadOptions { tolerance: loc_data::Tolerance::Any, ..ReadOptions::default() };
-        if let Ok(opened) = Dataset::open_with_findings(folder.path(), &options) {
+        prop_assert!(report.samples + errors >= 1, "{:?}", report.diagnostics);
+        let options = ReadOptions { invalid_photos: loc_data::InvalidPhotoPolicy::SkipAny, ..ReadOptions::default() };
+        if let Ok(opened) = Dataset::open_with_report(folder.path(), &options) {
             let mut images: Vec<_> = opened.dataset.samples.iter().map(|s| s.image.clone()).collect();
             prop_assert!(images.iter().all(|image| image.is_file()));
             let all = images.len();
@@ -200,9 +204,9 @@ proptest! {
             prop_assert_eq!(images.len(), all, "two samples of one photo");
             prop_assert_eq!(all, report.samples);
             // What was left out has an error.
-            prop_assert!(opened.left_out.photos == 0 || errors > 0);
-            for finding in opened.left_out.findings.iter().chain(&opened.warnings) {
-                prop_assert!(finding.severity == Severity::Warning || opened.left_out.photos > 0, "{}", finding);
+            prop_assert!(opened.skipped.photos == 0 || errors > 0);
+            for diagnostic in opened.skipped.diagnostics.iter().chain(&opened.warnings) {
+                prop_assert!(diagnostic.severity == Severity::Warning || opened.skipped.photos > 0, "{}", diagnostic);
             }
         }
     }

@@ -1,20 +1,20 @@
-//! Names as annotations write them: paths of other machines, URLs, other spellings of the same letters.
+//! Names in annotations: paths of other machines, URLs, different spellings of the same letters.
 
 use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 
-/// Most parts of a path in an annotation that are compared with the tree.
-const MOST_PARTS: usize = 12;
+/// Most components of a path in an annotation that are compared with the files.
+const MAX_PARTS: usize = 12;
 
-/// The parts of a path that are names; of a long one the last.
+/// The components of a path without `.` and `..`; of a long path the last ones.
 pub(super) fn parts_of(name: &str) -> Vec<&str> {
     let parts: Vec<&str> = name.split('/').filter(|part| !matches!(*part, "" | "." | "..")).collect();
-    parts[parts.len().saturating_sub(MOST_PARTS)..].to_vec()
+    parts[parts.len().saturating_sub(MAX_PARTS)..].to_vec()
 }
 
-/// A name without `file:`, decoded where it had that; and whether it had.
+/// A name without the scheme `file:`, percent-decoded if it had one; and whether it had one.
 pub(super) fn without_scheme(name: &str) -> (Cow<'_, str>, bool) {
     let trimmed = name.trim_start();
     let Some(rest) = trimmed.get(..5).filter(|s| s.eq_ignore_ascii_case("file:")).map(|_| &trimmed[5..])
@@ -25,20 +25,20 @@ pub(super) fn without_scheme(name: &str) -> (Cow<'_, str>, bool) {
     (decoded(path), true)
 }
 
-/// A name with `%20` and its like decoded; as it is where that is no text.
+/// The percent-decoded name; unchanged if the result is not UTF-8.
 pub(super) fn decoded(name: &str) -> Cow<'_, str> {
     percent_decode_str(name).decode_utf8().unwrap_or(name.into())
 }
 
-/// A name in the one spelling that all its spellings have.
-pub(super) fn respelled(name: &str) -> String {
+/// The percent-decoded and Unicode-normalised (NFC) name.
+pub(super) fn normalized(name: &str) -> String {
     let name = decoded(name);
     if is_nfc(&name) { name.into_owned() } else { name.nfc().collect() }
 }
 
-/// The same for all names that any rule takes for one.
-pub(crate) fn loosest(stem: &str) -> String {
-    respelled(stem).to_lowercase().nfc().collect()
+/// A key that is equal for all names that any rule considers equal.
+pub(crate) fn match_key(stem: &str) -> String {
+    normalized(stem).to_lowercase().nfc().collect()
 }
 
 #[cfg(test)]
@@ -53,14 +53,14 @@ mod tests {
             ("100%25", "100%"),
             ("%E7%8C%AB", "猫"),
         ] {
-            assert_eq!(respelled(a), respelled(b));
+            assert_eq!(normalized(a), normalized(b));
         }
         for (a, b) in [("A", "a"), ("%zz", "%ZZ"), ("a+b", "a b")] {
-            assert_ne!(respelled(a), respelled(b));
+            assert_ne!(normalized(a), normalized(b));
         }
-        assert_eq!(loosest("U\u{308}BER"), loosest("\u{fc}ber"));
-        assert_eq!(respelled("100%"), "100%");
-        assert_eq!(respelled("%ff"), "%ff", "no text");
+        assert_eq!(match_key("U\u{308}BER"), match_key("\u{fc}ber"));
+        assert_eq!(normalized("100%"), "100%");
+        assert_eq!(normalized("%ff"), "%ff", "no text");
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! Every reader of bytes from strangers as a function that returns or errs, and valid bytes for each to begin with.
-//! `tests/fire.rs` changes those at random; the fuzz targets in `fuzz/` find bytes of their own.
+//! `tests/fuzz.rs` changes those at random; the fuzz targets in `fuzz/` find bytes of their own.
 
 #![allow(
     unreachable_pub,
@@ -9,7 +9,7 @@
 
 use std::path::Path;
 
-pub use loc_data::readers::{csv, split, voc};
+pub use loc_data::fuzz_entry::{csv, split, voc};
 use loc_infer::preprocess::{decode, fit, to_planar, upright_size};
 use loc_infer::{Filter, Fit, ImageSize, InputSpec, Limits, Localizer};
 

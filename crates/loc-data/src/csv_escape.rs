@@ -5,13 +5,13 @@ const FORMULA: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
 
 /// The text with `'` before it where a spreadsheet would take it for a formula.
 #[must_use]
-pub fn guarded(text: &str) -> String {
+pub fn escape_formula(text: &str) -> String {
     if text.starts_with(FORMULA) { format!("'{text}") } else { text.to_owned() }
 }
 
-/// The text of a cell without the `'` that [`guarded`] put before it.
+/// The text of a cell without the `'` that [`escape_formula`] put before it.
 #[must_use]
-pub fn unguarded(cell: &str) -> &str {
+pub fn unescape_formula(cell: &str) -> &str {
     cell.strip_prefix('\'').filter(|text| text.starts_with(FORMULA)).unwrap_or(cell)
 }
 
@@ -31,8 +31,8 @@ mod tests {
             ("'quoted'.jpg", "'quoted'.jpg"),
             ("", ""),
         ] {
-            assert_eq!(guarded(text), cell);
-            assert_eq!(unguarded(cell), text);
+            assert_eq!(escape_formula(text), cell);
+            assert_eq!(unescape_formula(cell), text);
         }
     }
 }

@@ -153,7 +153,7 @@ fn a_second_ctrl_c_ends_at_once() {
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let args = [&TRAIN[..], &["--config", "pipe.toml"]].concat();
     let mut child = desk.command(&args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    // Opened for writing, it is being read: signals are listened to, and nothing goes on between them.
+    // OpenedDataset for writing, it is being read: signals are listened to, and nothing goes on between them.
     let (opened, wait) = std::sync::mpsc::channel();
     std::thread::spawn(move || opened.send(fs::OpenOptions::new().write(true).open(pipe).unwrap()));
     let writer = wait.recv_timeout(Duration::from_secs(60)).unwrap();

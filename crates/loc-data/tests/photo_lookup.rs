@@ -9,18 +9,18 @@ mod named;
 use common::{Folder, encoded, voc};
 use image::ImageFormat;
 use loc_data::check::check;
-use loc_data::{Dataset, Kind, ReadOptions, Severity};
+use loc_data::{Dataset, DiagnosticKind, ReadOptions, Severity};
 use named::{CAT, HEADER, errors, lines, report, samples, set};
 
 #[test]
 fn a_photo_that_was_renamed_is_found_with_a_warning() {
     for (name, photo, why) in [
-        ("a.jpg", "a.JPG", "only the case of its ending differs"),
-        ("a.jpg", "a.jpeg", "only its ending differs"),
-        ("a.jpg", "a.png", "only its ending differs"),
-        ("a.JPG", "a.webp", "only its ending differs"),
-        ("a.xml", "a.jpg", "only its ending differs"),
-        ("a.jpg", "a.jpg.jpg", "only its ending differs"),
+        ("a.jpg", "a.JPG", "only the case of its extension differs"),
+        ("a.jpg", "a.jpeg", "only its extension differs"),
+        ("a.jpg", "a.png", "only its extension differs"),
+        ("a.JPG", "a.webp", "only its extension differs"),
+        ("a.xml", "a.jpg", "only its extension differs"),
+        ("a.jpg", "a.jpg.jpg", "only its extension differs"),
         // NFC and NFD: macOS writes the letter and its dots apart.
         ("\u{fc}.jpg", "u\u{308}.jpg", "only the spelling differs"),
         ("u\u{308}.jpg", "\u{fc}.jpg", "only the spelling differs"),
@@ -56,8 +56,8 @@ fn a_set_of_another_ending_is_one_line_with_a_count() {
     let photos: Vec<&str> = photos.iter().map(String::as_str).collect();
     let xmls: Vec<(&str, &str)> = xmls.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
     let folder = set(&photos, &xmls);
-    let opened = Dataset::open_with_findings(folder.path(), &ReadOptions::default()).unwrap();
-    assert_eq!((opened.dataset.samples.len(), opened.left_out.photos), (40, 0));
+    let opened = Dataset::open_with_report(folder.path(), &ReadOptions::default()).unwrap();
+    assert_eq!((opened.dataset.samples.len(), opened.skipped.photos), (40, 0));
     let summary = loc_data::summary(&opened.warnings);
     assert_eq!(summary.len(), 1, "{summary:?}");
     assert!(summary[0].starts_with("40 photos found under another name: "), "{summary:?}");
@@ -89,10 +89,10 @@ fn several_candidates_are_an_error_that_lists_them() {
         let folder = set(photos, &[("labels/x.xml", name)]);
         let candidates = photos.join(" or ");
         let expected = format!(
-            "labels/x.xml:3: the photo `{name}` may be {candidates} (hint: rename one of them: a name stands for one photo)"
+            "labels/x.xml:3: the photo `{name}` may be {candidates} (hint: rename all but one of them: the name must identify one photo)"
         );
-        let found = report(&folder).findings;
-        let found: Vec<_> = found.iter().filter(|f| f.kind == Kind::PhotoAmbiguous).collect();
+        let found = report(&folder).diagnostics;
+        let found: Vec<_> = found.iter().filter(|f| f.kind == DiagnosticKind::PhotoAmbiguous).collect();
         assert_eq!(found.len(), 1, "{name}: {found:?}");
         let line = found[0].to_string().replace(&format!("{}/", folder.path().display()), "");
         assert_eq!(line, expected);
@@ -125,7 +125,7 @@ fn what_is_there_and_no_photo_is_called_what_it_is() {
     folder.write("phone.heic", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic");
     folder.write("clip.mp4", b"\0\0\0\x18ftypmp42");
     let cases = [
-        ("notes.txt", "1.xml:3: the photo `notes.txt` is no photo: notes.txt: not a JPEG, PNG"),
+        ("notes.txt", "1.xml:3: the photo `notes.txt` is not a photo: notes.txt: not a JPEG, PNG"),
         (
             "hidden.jpg",
             "2.xml:3: the photo `hidden.jpg` is at .cache/hidden.jpg, in a hidden folder (hint: hidden",
@@ -138,10 +138,10 @@ fn what_is_there_and_no_photo_is_called_what_it_is() {
             ".dotted.jpg",
             "4.xml:3: the photo `.dotted.jpg` is at images/.dotted.jpg, hidden by a name that begins",
         ),
-        ("folder.jpg", "5.xml:3: the photo `folder.jpg` is no file: folder.jpg is a folder"),
+        ("folder.jpg", "5.xml:3: the photo `folder.jpg` is not a file: folder.jpg is a folder"),
         (
             "clip.mp4",
-            "6.xml:3: the photo `clip.mp4` is no photo: clip.mp4: is an MP4 video, which loc does not read",
+            "6.xml:3: the photo `clip.mp4` is not a photo: clip.mp4: is an MP4 video, which loc does not read",
         ),
         ("gone.jpg", "7.xml:3: the photo `gone.jpg` does not exist"),
         ("phone.heic", "phone.heic: is a HEIC photo, which loc does not read (hint: convert it to JPEG"),
@@ -173,9 +173,9 @@ fn what_is_no_file_is_called_what_it_is() {
     symlink(folder.path().join("nowhere"), folder.path().join("link.jpg")).unwrap();
     let found = errors(&folder);
     for (found, expected) in found.iter().zip([
-        "1.xml:3: the photo `pipe.jpg` is no file: pipe.jpg is a FIFO",
-        "2.xml:3: the photo `link.jpg` cannot be read at link.jpg: it is a link to nothing",
-        "3.xml:3: the photo `odd/pipe.png` is no file: odd/pipe.png is a FIFO",
+        "1.xml:3: the photo `pipe.jpg` is not a file: pipe.jpg is a FIFO",
+        "2.xml:3: the photo `link.jpg` cannot be read at link.jpg: it is a broken symbolic link",
+        "3.xml:3: the photo `odd/pipe.png` is not a file: odd/pipe.png is a FIFO",
     ]) {
         assert_eq!(found, expected);
     }
@@ -192,12 +192,12 @@ fn content_decides_whatever_the_ending() {
         folder.write(&format!("images/{name}"), [&jpeg[..], &[u8::try_from(i).unwrap()]].concat());
         folder.write(&format!("annotations/{i}.xml"), voc(name, (64, 48), CAT));
     }
-    assert_eq!(report(&folder).samples, 7, "{:?}", report(&folder).findings);
+    assert_eq!(report(&folder).samples, 7, "{:?}", report(&folder).diagnostics);
     let misnamed: Vec<String> = lines(&folder, Severity::Warning);
     assert_eq!(
         misnamed,
         ["e.tif", "f.heic"]
-            .map(|n| format!("images/{n}: is a JPEG, whatever its name says: it is read by its content"))
+            .map(|n| format!("images/{n}: is a JPEG despite its extension: it is read by its content"))
     );
 }
 
@@ -218,8 +218,9 @@ fn every_ending_of_the_decoders_is_read() {
     }
     let report = report(&folder);
     // `.tif` and `.tiff` have the same bytes here.
-    let others = report.findings.iter().filter(|finding| finding.kind != Kind::Copies).count();
-    assert_eq!((report.samples, others), (7, 0), "{:?}", report.findings);
+    let others =
+        report.diagnostics.iter().filter(|diagnostic| diagnostic.kind != DiagnosticKind::Copies).count();
+    assert_eq!((report.samples, others), (7, 0), "{:?}", report.diagnostics);
 }
 
 #[test]
@@ -278,23 +279,22 @@ fn photos_outside_the_folder_are_read_where_the_path_is_given() {
         [photo.to_str().unwrap().to_owned(), "../deep/a.jpg".into(), format!("file://{}", photo.display())]
     {
         outside.write("set/x.xml", voc(&name, (64, 48), CAT));
-        let opened =
-            Dataset::open_with_findings(&outside.path().join("set"), &ReadOptions::default()).unwrap();
+        let opened = Dataset::open_with_report(&outside.path().join("set"), &ReadOptions::default()).unwrap();
         assert_eq!(opened.dataset.samples[0].image, photo, "{name}");
-        let kinds: Vec<Kind> = opened.warnings.iter().map(|f| f.kind).collect();
-        assert!(kinds.contains(&Kind::PhotoOutside), "{name}: {:?}", opened.warnings);
+        let kinds: Vec<DiagnosticKind> = opened.warnings.iter().map(|f| f.kind).collect();
+        assert!(kinds.contains(&DiagnosticKind::PhotoOutside), "{name}: {:?}", opened.warnings);
     }
     // Inside, by its absolute path, it is that photo and no other of the same name.
     let folder = set(&["left/a.jpg", "right/a.jpg"], &[]);
     let absolute = folder.path().join("right/a.jpg");
     folder.write("x.xml", voc(absolute.to_str().unwrap(), (64, 48), CAT));
     assert_eq!(samples(&folder), ["right/a.jpg"]);
-    assert!(report(&folder).findings.iter().all(|f| f.kind != Kind::PhotoOutside));
+    assert!(report(&folder).diagnostics.iter().all(|f| f.kind != DiagnosticKind::PhotoOutside));
     // What is no photo is not taken for one, wherever it lies.
     outside.write("passwords", "root");
     outside.write("set/x.xml", voc("../passwords", (64, 48), CAT));
-    let found = check(&outside.path().join("set"), &ReadOptions::default(), None).unwrap().findings;
-    assert!(found.iter().any(|f| f.message.contains("is no photo: ")), "{found:?}");
+    let found = check(&outside.path().join("set"), &ReadOptions::default(), None).unwrap().diagnostics;
+    assert!(found.iter().any(|f| f.message.contains("is not a photo: ")), "{found:?}");
 }
 
 #[test]
@@ -332,7 +332,12 @@ fn layouts_of_other_tools() {
         folder.write(xml, voc(name, (64, 48), CAT));
         // The same name elsewhere: the layout alone says which is meant.
         let report = report(&folder);
-        assert_eq!((report.samples, report.findings.len()), (1, 0), "{photo} {xml}: {:?}", report.findings);
+        assert_eq!(
+            (report.samples, report.diagnostics.len()),
+            (1, 0),
+            "{photo} {xml}: {:?}",
+            report.diagnostics
+        );
         folder.photo(&format!("other/place/{}", photo.rsplit('/').next().unwrap()), 64, 48);
         assert_eq!(samples(&folder), [*photo], "{xml}");
     }

@@ -1,5 +1,5 @@
-//! Which photos are copies of one source: the same bytes, or names that augmentation and export tools give to copies.
-//! A split that had them on both sides would judge a model on photos it has learned.
+//! Groups photos that are copies of one source: the same bytes, or names given by augmentation and export tools. With copies
+//! on both sides of a split, a model would be evaluated on photos it has learned.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -7,32 +7,32 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use crate::file_index::stem_of;
 use crate::photo::Photo;
-use crate::tree::stem_of;
 use crate::{DataError, Sample};
 
-/// Names that say they are copies: `photo_jpg.rf.0123abcd` (Roboflow), `photo_aug3`.
+/// Names of copies: `photo_jpg.rf.0123abcd` (Roboflow), `photo_aug3`.
 static COPIES: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"(?i)^(.+?)(?:\.rf\.[0-9a-z]{8,}|[ _.-]aug(?:mented)?[ _-]?[0-9]*)$").ok());
-/// Names that are copies if there is a photo without the addition: `photo (2)`, `photo - Copy`, `photo_copy2`. Where there
-/// is none, they are numbers: whole folders are renamed to `cat (1)`, `cat (2)`, ….
+/// Names of copies, if a photo without the suffix exists: `photo (2)`, `photo - Copy`, `photo_copy2`. Otherwise
+/// the suffix is a mere number: whole folders are renamed to `cat (1)`, `cat (2)`, ….
 static NUMBERED: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(r"(?i)^(.+?)(?: ?\([0-9]+\)| - copy(?: \([0-9]+\))?|[ _-]copy[ _-]?[0-9]*)$").ok()
 });
 
-/// How samples are put into groups.
+/// The rule that groups samples.
 #[derive(Debug)]
 pub(crate) struct Grouping {
     pattern: Option<Regex>,
 }
 
 impl Grouping {
-    /// With a pattern of the user's: photos whose paths have the same first group (or, without a group, the same match)
-    /// are copies of one source.
+    /// With a user's pattern, photos whose paths have the same first group (or the same match, if the pattern has no group) are
+    /// copies of one source.
     ///
     /// # Errors
     ///
-    /// [`DataError::Argument`] if it is no regular expression.
+    /// [`DataError::Argument`] if the pattern is not a valid regular expression.
     pub(crate) fn new(pattern: Option<&str>) -> Result<Self, DataError> {
         let parse = |pattern: &str| {
             Regex::new(pattern).map_err(|e| DataError::Argument {
@@ -44,29 +44,29 @@ impl Grouping {
         Ok(Self { pattern: pattern.map(parse).transpose()? })
     }
 
-    /// Numbers the groups of the samples: those of one group are copies of one source. `photos` are the decoded photos
-    /// of the set, each path once.
+    /// Sets the group of each sample; the samples of a group are copies of one source. `photos` are the decoded photos of the
+    /// data set, each path once.
     pub(crate) fn group(&self, samples: &mut [Sample], photos: &[(PathBuf, Photo)]) {
         let digests: HashMap<&PathBuf, &[u8; 32]> =
             photos.iter().map(|(path, photo)| (path, &photo.digest)).collect();
-        let mut groups = Groups((0..samples.len()).collect());
+        let mut groups = DisjointSets((0..samples.len()).collect());
         let mut by_digest = HashMap::new();
         let mut by_name = HashMap::new();
         let stems: HashMap<String, usize> =
             (0..).zip(&*samples).map(|(i, s)| (stem_of(&s.image).to_lowercase(), i)).collect();
         for (i, sample) in samples.iter().enumerate() {
             if let Some(digest) = digests.get(&sample.image) {
-                groups.join(i, *by_digest.entry(*digest).or_insert(i));
+                groups.union(i, *by_digest.entry(*digest).or_insert(i));
             }
             if let Some(key) = self.key(sample, &stems) {
-                groups.join(i, *by_name.entry(key.clone()).or_insert(i));
-                // The source itself has the plain name.
+                groups.union(i, *by_name.entry(key.clone()).or_insert(i));
+                // The source has the name without a suffix.
                 if let Some(source) = stems.get(&key).filter(|_| self.pattern.is_none()) {
-                    groups.join(i, *source);
+                    groups.union(i, *source);
                 }
             }
         }
-        let first: Vec<usize> = (0..samples.len()).map(|i| groups.first(i)).collect();
+        let first: Vec<usize> = (0..samples.len()).map(|i| groups.find(i)).collect();
         let mut members = vec![0; samples.len()];
         first.iter().for_each(|group| members[*group] += 1);
         for (sample, group) in samples.iter_mut().zip(first) {
@@ -74,7 +74,7 @@ impl Grouping {
         }
     }
 
-    /// What the names of copies of one source have in common.
+    /// The common key of the names of copies of one source.
     fn key(&self, sample: &Sample, stems: &HashMap<String, usize>) -> Option<String> {
         let first = |regex: &Regex, text: &str| {
             let found = regex.captures(text)?;
@@ -91,11 +91,11 @@ impl Grouping {
     }
 }
 
-/// Sets of indices that are joined step by step: of each index one that stands before it, or itself.
-struct Groups(Vec<usize>);
+/// Disjoint sets of indices (union-find): for each index a smaller index of its set, or itself.
+struct DisjointSets(Vec<usize>);
 
-impl Groups {
-    fn first(&mut self, mut i: usize) -> usize {
+impl DisjointSets {
+    fn find(&mut self, mut i: usize) -> usize {
         while self.0[i] != i {
             self.0[i] = self.0[self.0[i]];
             i = self.0[i];
@@ -103,8 +103,8 @@ impl Groups {
         i
     }
 
-    fn join(&mut self, a: usize, b: usize) {
-        let (a, b) = (self.first(a), self.first(b));
+    fn union(&mut self, a: usize, b: usize) {
+        let (a, b) = (self.find(a), self.find(b));
         self.0[a.max(b)] = a.min(b);
     }
 }
@@ -122,7 +122,7 @@ mod tests {
             size: ImageSize { width: 8, height: 8 },
             class: 0,
             bbox: BBox { x1: 1.0, y1: 1.0, x2: 7.0, y2: 7.0 },
-            part: None,
+            subset: None,
             group: None,
         };
         let mut samples: Vec<Sample> = names.iter().map(sample).collect();
@@ -160,10 +160,10 @@ mod tests {
 
     #[test]
     fn joined_groups_are_one() {
-        let mut groups = Groups((0..5).collect());
-        groups.join(4, 2);
-        groups.join(3, 1);
-        groups.join(1, 4);
-        assert_eq!((0..5).map(|i| groups.first(i)).collect::<Vec<_>>(), [0, 1, 1, 1, 1]);
+        let mut groups = DisjointSets((0..5).collect());
+        groups.union(4, 2);
+        groups.union(3, 1);
+        groups.union(1, 4);
+        assert_eq!((0..5).map(|i| groups.find(i)).collect::<Vec<_>>(), [0, 1, 1, 1, 1]);
     }
 }

@@ -9,11 +9,11 @@ use serde::Serialize;
 /// Most names that a line of a summary lists.
 const NAMED: usize = 3;
 
-/// Whether a finding keeps a photo out of the data set.
+/// Whether a diagnostic keeps a photo out of the data set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// What it names cannot be used: a photo with such a finding is in no sample.
+    /// What it names cannot be used: a photo with such a diagnostic is in no sample.
     Error,
     /// It can be used; the message says what was done.
     Warning,
@@ -22,15 +22,15 @@ pub enum Severity {
 /// Declares the kinds: each with its documentation and the words for a count of them.
 macro_rules! kinds {
     ($($(#[doc = $doc:literal])+ $kind:ident: $one:literal, $many:literal;)+) => {
-        /// What kind of thing a finding is about.
+        /// What kind of thing a diagnostic is about.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
         #[serde(rename_all = "kebab-case")]
         #[non_exhaustive]
-        pub enum Kind {
+        pub enum DiagnosticKind {
             $($(#[doc = $doc])+ $kind,)+
         }
 
-        impl Kind {
+        impl DiagnosticKind {
             /// Every kind.
             pub const ALL: &[Self] = &[$(Self::$kind),+];
 
@@ -105,17 +105,17 @@ kinds! {
     CopiesTorn: "photo with a copy on the other side of the split", "photos with a copy on the other side of the split";
     /// Copies of one photo.
     Copies: "photo that is a copy of another", "photos that are copies of others";
-    /// A file stopped being read: it has too many findings.
+    /// A file stopped being read: it has too many diagnostics.
     TooMany: "file with too many errors", "files with too many errors";
 }
 
-/// One finding. Its `Display` is one line: `file:line:column: message (hint: …)`, of which `line` and `column` may be absent.
+/// One diagnostic. Its `Display` is one line: `file:line:column: message (hint: …)`, of which `line` and `column` may be absent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Finding {
+pub struct Diagnostic {
     /// Error or warning.
     pub severity: Severity,
     /// What kind of thing it is about.
-    pub kind: Kind,
+    pub kind: DiagnosticKind,
     /// The file it stands in, as a path that can be opened from where the data set's path was given (bytes that are
     /// not UTF-8 replaced).
     pub file: String,
@@ -130,10 +130,10 @@ pub struct Finding {
     pub hint: Option<String>,
 }
 
-impl Finding {
+impl Diagnostic {
     /// An error without a hint.
     pub(crate) fn error(
-        kind: Kind,
+        kind: DiagnosticKind,
         file: impl AsRef<Path>,
         line: Option<u32>,
         message: impl Into<String>,
@@ -143,7 +143,7 @@ impl Finding {
 
     /// A warning without a hint.
     pub(crate) fn warning(
-        kind: Kind,
+        kind: DiagnosticKind,
         file: impl AsRef<Path>,
         line: Option<u32>,
         message: impl Into<String>,
@@ -153,7 +153,7 @@ impl Finding {
 
     fn new(
         severity: Severity,
-        kind: Kind,
+        kind: DiagnosticKind,
         file: impl AsRef<Path>,
         line: Option<u32>,
         message: impl Into<String>,
@@ -177,7 +177,7 @@ impl Finding {
     }
 }
 
-impl fmt::Display for Finding {
+impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.file)?;
         if let Some(line) = self.line {
@@ -194,26 +194,27 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Findings by kind, a line each, in the order of the kinds: how many, the first files, and the hint where all share
-/// one. A single finding is given whole.
+/// Diagnostics by kind, a line each, in the order of the kinds: how many, the first files, and the hint where all share
+/// one. A single diagnostic is given whole.
 #[must_use]
-pub fn summary<'a>(findings: impl IntoIterator<Item = &'a Finding>) -> Vec<String> {
-    let mut by_kind: BTreeMap<Kind, Vec<&Finding>> = BTreeMap::new();
-    for finding in findings {
-        by_kind.entry(finding.kind).or_default().push(finding);
+pub fn summary<'a>(diagnostics: impl IntoIterator<Item = &'a Diagnostic>) -> Vec<String> {
+    let mut by_kind: BTreeMap<DiagnosticKind, Vec<&Diagnostic>> = BTreeMap::new();
+    for diagnostic in diagnostics {
+        by_kind.entry(diagnostic.kind).or_default().push(diagnostic);
     }
-    by_kind.into_iter().map(|(kind, findings)| line_of(kind, &findings)).collect()
+    by_kind.into_iter().map(|(kind, diagnostics)| line_of(kind, &diagnostics)).collect()
 }
 
-fn line_of(kind: Kind, findings: &[&Finding]) -> String {
-    let [first, rest @ ..] = findings else { return kind.counted(0) };
+fn line_of(kind: DiagnosticKind, diagnostics: &[&Diagnostic]) -> String {
+    let [first, rest @ ..] = diagnostics else { return kind.counted(0) };
     if rest.is_empty() {
         return first.to_string();
     }
     let mut places: Vec<String> = Vec::new();
-    for finding in findings {
-        let line = finding.line.filter(|line| *line > 1);
-        let place = line.map_or_else(|| finding.file.clone(), |line| format!("{}:{line}", finding.file));
+    for diagnostic in diagnostics {
+        let line = diagnostic.line.filter(|line| *line > 1);
+        let place =
+            line.map_or_else(|| diagnostic.file.clone(), |line| format!("{}:{line}", diagnostic.file));
         if !places.contains(&place) {
             places.push(place);
         }
@@ -223,7 +224,7 @@ fn line_of(kind: Kind, findings: &[&Finding]) -> String {
     }
     let more = if places.len() > NAMED { ", …" } else { "" };
     places.truncate(NAMED);
-    let mut text = format!("{}: {}{more}", kind.counted(findings.len()), places.join(", "));
+    let mut text = format!("{}: {}{more}", kind.counted(diagnostics.len()), places.join(", "));
     if let Some(hint) = first.hint.as_ref().filter(|hint| rest.iter().all(|f| f.hint.as_ref() == Some(hint)))
     {
         text += &format!(" (hint: {hint})");
@@ -237,10 +238,15 @@ mod tests {
 
     #[test]
     fn a_summary_counts_each_kind_and_names_the_first_files() {
-        let empty =
-            |file: &str, line| Finding::error(Kind::BoxEmpty, file, Some(line), "no width").hint("mend");
-        let missing =
-            Finding::error(Kind::PhotoMissing, "x.xml", Some(1), "the photo `x.jpg` does not exist");
+        let empty = |file: &str, line| {
+            Diagnostic::error(DiagnosticKind::BoxEmpty, file, Some(line), "no width").hint("mend")
+        };
+        let missing = Diagnostic::error(
+            DiagnosticKind::PhotoMissing,
+            "x.xml",
+            Some(1),
+            "the photo `x.jpg` does not exist",
+        );
         let all = [empty("a.csv", 2), missing, empty("a.csv", 3), empty("b.csv", 1), empty("c.csv", 1)];
         assert_eq!(
             summary(&all),
@@ -253,7 +259,7 @@ mod tests {
 
     #[test]
     fn every_kind_has_words_for_one_and_many() {
-        for kind in Kind::ALL {
+        for kind in DiagnosticKind::ALL {
             assert_ne!(kind.counted(1)[2..], kind.counted(2)[2..], "{kind:?}");
         }
     }

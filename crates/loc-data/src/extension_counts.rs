@@ -13,11 +13,11 @@ const LONGEST: usize = 12;
 
 /// How many files of each ending: `2 .txt, 1 .mp4 (MP4 video)`.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Tally {
+pub struct ExtensionCounts {
     endings: BTreeMap<String, usize>,
 }
 
-impl Tally {
+impl ExtensionCounts {
     /// Counts a file by its ending.
     pub fn count(&mut self, path: &Path) {
         let ending = path.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();
@@ -55,7 +55,7 @@ fn is_unread(kind: &FileKind) -> bool {
     kind.is_photo() && !kind.is_read()
 }
 
-impl fmt::Display for Tally {
+impl fmt::Display for ExtensionCounts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut kinds: Vec<_> = self.kinds().collect();
         // A stable sort: of equal numbers, by name.
@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn files_are_counted_by_ending_the_most_first() {
-        let mut tally = Tally::default();
+        let mut tally = ExtensionCounts::default();
         assert_eq!((tally.to_string(), tally.hint()), (String::new(), None));
         for name in ["a.mp4", "b.TXT", "c.txt", "README", "d.\x1b[2J", "e.HEIC"] {
             tally.count(Path::new(name));

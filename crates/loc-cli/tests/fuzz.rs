@@ -1,4 +1,4 @@
-//! Every reader under fire: valid bytes cut at each 64th length and changed at random, with a fixed seed, first through
+//! Fuzzes every reader: valid bytes cut at each 64th length and changed at random, with a fixed seed, first through
 //! the library functions that the commands call, then some of them through `loc` itself. Nothing may panic.
 //!
 //! `LOC_MUTATIONS=10000` sets how many changes each target gets (1,000 by default; a tenth of it for those that load a
@@ -7,9 +7,9 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a helper that fails is a test that fails")]
 
 mod common;
-#[path = "fire/seeds.rs"]
+#[path = "fuzz/seeds.rs"]
 mod seeds;
-#[path = "fire/targets.rs"]
+#[path = "fuzz/targets.rs"]
 mod targets;
 
 use std::panic::catch_unwind;
@@ -85,7 +85,7 @@ fn mutations() -> u64 {
 }
 
 /// A target on every truncation and every change of its valid bytes.
-fn under_fire(name: &str, share: u64) {
+fn fuzz_target(name: &str, share: u64) {
     let (_, target) = TARGETS.into_iter().find(|(known, _)| *known == name).unwrap();
     let seeds = seeds::of(name);
     if let Some(corpus) = std::env::var_os("LOC_CORPUS") {
@@ -96,7 +96,7 @@ fn under_fire(name: &str, share: u64) {
         }
     }
     let (mut runs, mut taken) = (0_u64, 0_u64);
-    let mut fire = |what: String, bytes: &[u8]| {
+    let mut run = |what: String, bytes: &[u8]| {
         runs += 1;
         match catch_unwind(|| target(bytes)) {
             Ok(true) => taken += 1,
@@ -109,54 +109,54 @@ fn under_fire(name: &str, share: u64) {
         // Of a long file the header lies in the first part; the rest is values.
         let step = 64 * (seed.len() / 64 / 3_000 + 1);
         for cut in (0..seed.len().min(64 << 10)).step_by(64).chain((0..seed.len()).step_by(step)) {
-            fire(format!("seed {i} cut to {cut}"), &seed[..cut]);
+            run(format!("seed {i} cut to {cut}"), &seed[..cut]);
         }
     }
     for number in 0..mutations().div_ceil(share) {
         let seed = &seeds[number as usize % seeds.len()];
-        fire(format!("change {number}"), &changed(seed, number));
+        run(format!("change {number}"), &changed(seed, number));
     }
     println!("{name}: {runs} runs, {taken} taken, no panic");
 }
 
 #[test]
-fn photos_under_fire() {
-    under_fire("image", 1);
+fn photos_survive_fuzzing() {
+    fuzz_target("image", 1);
 }
 
 #[test]
-fn annotations_under_fire() {
+fn annotations_survive_fuzzing() {
     for name in ["voc", "csv", "split"] {
-        under_fire(name, 1);
+        fuzz_target(name, 1);
     }
 }
 
 #[test]
-fn model_files_under_fire() {
-    under_fire("model", 1);
+fn model_files_survive_fuzzing() {
+    fuzz_target("model", 1);
 }
 
 #[test]
-fn pytorch_files_under_fire() {
+fn pytorch_files_survive_fuzzing() {
     for name in ["pth", "pth_legacy", "wheel"] {
-        under_fire(name, 1);
+        fuzz_target(name, 1);
     }
 }
 
 #[test]
-fn onnx_files_under_fire() {
+fn onnx_files_survive_fuzzing() {
     // With the feature `onnx` every file that is sound is run by an engine that takes its time.
-    under_fire("onnx", if cfg!(feature = "onnx") && mutations() < 10_000 { 10 } else { 1 });
+    fuzz_target("onnx", if cfg!(feature = "onnx") && mutations() < 10_000 { 10 } else { 1 });
 }
 
 #[test]
-fn configurations_under_fire() {
-    under_fire("config", 1);
+fn configurations_survive_fuzzing() {
+    fuzz_target("config", 1);
 }
 
 /// The same through the binary: an exit code that is documented, no panic on stderr.
 #[test]
-fn the_binary_under_fire() {
+fn the_binary_survives_fuzzing() {
     const EACH: u64 = 24;
     let desk = Desk::new();
     desk.shapes(4);
@@ -167,27 +167,27 @@ fn the_binary_under_fire() {
     let csv =
         String::from_utf8(seeds::of("csv").remove(0)).unwrap().replace("\"b, \"\"c\"\".jpg\"", "photo.jpg");
     let cases: [(&str, &[u8], &str, &[&str]); 7] = [
-        ("photo", &photo, "fire.jpg", &["predict", "-m", "m.safetensors", "fire.jpg"]),
-        ("xml", &voc, "set/fire.xml", &["data", "check", "set"]),
-        ("csv", csv.as_bytes(), "fire.csv", &["data", "check", "fire.csv"]),
+        ("photo", &photo, "fuzzed.jpg", &["predict", "-m", "m.safetensors", "fuzzed.jpg"]),
+        ("xml", &voc, "set/fuzzed.xml", &["data", "check", "set"]),
+        ("csv", csv.as_bytes(), "fuzzed.csv", &["data", "check", "fuzzed.csv"]),
         (
             "model",
             &seeds::of("model")[0],
-            "fire.safetensors",
-            &["predict", "-m", "fire.safetensors", "photo.jpg"],
+            "fuzzed.safetensors",
+            &["predict", "-m", "fuzzed.safetensors", "photo.jpg"],
         ),
         (
             "pth",
             &seeds::of("pth")[0],
-            "fire.pth",
-            &["import", "fire.pth", "-o", "out.safetensors", "--classes", "a,b"],
+            "fuzzed.pth",
+            &["import", "fuzzed.pth", "-o", "out.safetensors", "--classes", "a,b"],
         ),
-        ("onnx", &seeds::of("onnx")[0], "fire.onnx", &["info", "fire.onnx"]),
+        ("onnx", &seeds::of("onnx")[0], "fuzzed.onnx", &["info", "fuzzed.onnx"]),
         (
             "config",
             &seeds::of("config")[0],
-            "fire.toml",
-            &["train", "--config", "fire.toml", "--data", "nowhere"],
+            "fuzzed.toml",
+            &["train", "--config", "fuzzed.toml", "--data", "nowhere"],
         ),
     ];
     fs_err::create_dir(desk.path("set")).unwrap();

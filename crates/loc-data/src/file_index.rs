@@ -1,5 +1,5 @@
-//! The files under a folder. Opens none of them: a FIFO or a device is seen by its type and left alone. Which of them a
-//! name in an annotation means: `finder`.
+//! An index of the files under a folder. No file is opened: FIFOs and devices are recognised by their type and skipped.
+//! `photo_lookup` finds the photo of an annotation in it.
 
 mod walk;
 
@@ -11,10 +11,10 @@ use loc_infer::preprocess::FileKind;
 
 use self::walk::Walk;
 use crate::error::count;
-use crate::tally::Tally;
-use crate::{DataError, Finding};
+use crate::extension_counts::ExtensionCounts;
+use crate::{DataError, Diagnostic};
 
-/// Folders of annotations whose sibling holds the photos; here and below compared without regard to case.
+/// Names of annotation folders, whose sibling holds the photos. All names here are compared case-insensitively.
 const ANNOTATION_FOLDERS: [&str; 14] = [
     "annot",
     "annots",
@@ -31,7 +31,7 @@ const ANNOTATION_FOLDERS: [&str; 14] = [
     "boxes",
     "bboxes",
 ];
-/// Folders of photos; where several hold a name, the first of this list wins.
+/// Names of photo folders, by precedence: a photo in the first of them is preferred.
 const PHOTO_FOLDERS: [&str; 11] = [
     "images",
     "jpegimages",
@@ -45,89 +45,89 @@ const PHOTO_FOLDERS: [&str; 11] = [
     "frames",
     "jpegs",
 ];
-/// Parts of the names of folders whose pictures are made of photos.
+/// Parts of the names of folders with images derived from photos.
 const DERIVED: [&str; 4] = ["mask", "segmentation", "thumb", "preview"];
-/// Most files and folders that are looked at.
-const MOST: usize = 1_000_000;
+/// Most files and folders in an index.
+const MAX_ENTRIES: usize = 1_000_000;
 
-/// What lies under a folder, each list sorted.
+/// The files under a folder; each list is sorted.
 #[derive(Debug)]
-pub(crate) struct Tree {
-    /// The folder, as given.
+pub(crate) struct FileIndex {
+    /// The folder as given.
     pub(crate) root: PathBuf,
-    /// The same, tidied: what all paths here begin with.
+    /// The same, normalised: the prefix of all paths here.
     pub(super) base: PathBuf,
-    /// Files with the ending of a photo, of a format that is read or not.
+    /// Files with a photo's extension, of supported formats or not.
     pub(crate) photos: BTreeSet<Arc<Path>>,
     pub(crate) xmls: Vec<PathBuf>,
     pub(crate) csvs: Vec<PathBuf>,
-    /// A JSON file, if there is one: for a hint.
+    /// A JSON file, if there is one, for a hint.
     pub(crate) json: Option<PathBuf>,
-    /// What was left out, and why.
-    pub(crate) findings: Vec<Finding>,
-    /// Files that are neither photos nor annotations, by their endings.
-    pub(crate) passed_over: Tally,
-    /// A folder with the name of one of annotations, and nothing in it.
+    /// Warnings about skipped files.
+    pub(crate) diagnostics: Vec<Diagnostic>,
+    /// Files that are neither photos nor annotations, by extension.
+    pub(crate) ignored: ExtensionCounts,
+    /// An empty annotation folder, if there is one.
     pub(crate) empty_annotations: Option<PathBuf>,
-    /// Those files: an annotation may name a photo that has another ending, or none.
+    /// These files: an annotation may name a photo with another extension, or none.
     pub(super) others: HashSet<Arc<Path>>,
     /// Photos and other files by name.
     pub(super) by_name: HashMap<String, Vec<Arc<Path>>>,
-    /// Photos by the loosest form of the name without its ending.
-    pub(super) alike: HashMap<String, Vec<Arc<Path>>>,
+    /// Photos by the match key of their stem.
+    pub(super) by_match_key: HashMap<String, Vec<Arc<Path>>>,
     /// The same within each folder.
-    pub(super) alike_in: HashMap<Arc<Path>, HashMap<String, Vec<Arc<Path>>>>,
-    /// The folders of photos directly in a folder, in the order of the list.
+    pub(super) by_folder_and_key: HashMap<Arc<Path>, HashMap<String, Vec<Arc<Path>>>>,
+    /// The photo folders directly in a folder, in order of precedence.
     pub(super) photo_folders: HashMap<PathBuf, Vec<Arc<Path>>>,
-    /// Folders by what their paths say beside that they hold photos or annotations.
-    pub(super) by_place: HashMap<Vec<String>, Vec<Arc<Path>>>,
-    /// Photos that were left out, by name, and why.
+    /// Folders by path key ([`FileIndex::path_key`]).
+    pub(super) by_path_key: HashMap<Vec<String>, Vec<Arc<Path>>>,
+    /// Skipped photos by name: path and reason.
     pub(super) skipped: HashMap<String, (PathBuf, String)>,
     pub(super) hidden: Vec<PathBuf>,
 }
 
-impl Tree {
-    /// Lists a folder and all below it. Links are followed, each folder once; hidden files are passed over.
+impl FileIndex {
+    /// Indexes a folder recursively. Links are followed, each folder is listed once; hidden files are ignored.
     ///
     /// # Errors
     ///
     /// [`DataError::Io`] if the folder itself cannot be listed, [`DataError::NoDataSet`] if it is too large.
     pub(crate) fn of_folder(root: &Path) -> Result<Self, DataError> {
         let mut walk = Walk::new(root);
-        walk.folder(&tidy(root), 0)?;
+        walk.folder(&normalize(root), 0)?;
         Ok(walk.finish())
     }
 
-    /// Lists the folder of a CSV file and the photo folders beside it; the file itself is the one CSV.
+    /// Indexes the folder of a CSV file and the photo folders beside it; the file itself is the only CSV.
     ///
     /// # Errors
     ///
-    /// As [`Tree::of_folder`].
+    /// As [`FileIndex::of_folder`].
     pub(crate) fn of_csv(path: &Path) -> Result<Self, DataError> {
         let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let mut walk = Walk::new(folder);
-        walk.folder(&tidy(folder), 0)?;
+        walk.folder(&normalize(folder), 0)?;
         for beside in photo_folders_beside(folder) {
             walk.folder(&beside, 0)?;
         }
-        walk.tree.csvs = vec![path.to_owned()];
-        walk.tree.xmls.clear();
+        walk.index.csvs = vec![path.to_owned()];
+        walk.index.xmls.clear();
         Ok(walk.finish())
     }
 
-    /// Photos that this build reads, by their endings.
+    /// The number of photos with supported formats, by extension.
     pub(crate) fn readable(&self) -> usize {
         self.photos.iter().filter(|path| is_read(path)).count()
     }
 
-    /// Files that are neither annotations nor photos of a format that is read.
-    pub(crate) fn other_files(&self) -> Tally {
-        let mut others = self.passed_over.clone();
+    /// Files that are neither annotations nor photos of supported formats.
+    pub(crate) fn other_files(&self) -> ExtensionCounts {
+        let mut others = self.ignored.clone();
         self.photos.iter().filter(|path| !is_read(path)).for_each(|path| others.count(path));
         others
     }
 
-    /// What lies there instead of annotations: "20 photos", "0 photos and 3 other files (2 .txt, 1 .heic (HEIC photo))".
+    /// Describes the files: "20 photos", "0 photos and 3 other files (2 .txt, 1 .heic (HEIC photo))".
     pub(crate) fn describe(&self) -> String {
         let (photos, others) = (count(self.readable(), "photo"), self.other_files());
         match others.total() {
@@ -136,16 +136,16 @@ impl Tree {
         }
     }
 
-    /// A path without the root that it lies below; none for one outside.
+    /// The path relative to the root; `None` for a path outside the root.
     pub(crate) fn below<'a>(&self, path: &'a Path) -> Option<&'a Path> {
         let below = path.strip_prefix(&self.base).ok()?;
-        // Everything begins with an empty root.
+        // Every path begins with an empty root.
         (below.is_relative() && !below.starts_with("..")).then_some(below)
     }
 
-    /// What a folder's path below the root says beside that it holds photos or annotations: equal for `labels/left` and
-    /// `images/left`.
-    pub(super) fn place(&self, folder: &Path) -> Option<Vec<String>> {
+    /// The components of a folder's relative path without the names of photo and annotation folders, in lower case: equal for
+    /// `labels/left` and `images/left`.
+    pub(super) fn path_key(&self, folder: &Path) -> Option<Vec<String>> {
         let parts = self.below(folder)?.iter().map(|part| part.to_string_lossy().to_lowercase());
         Some(
             parts
@@ -154,8 +154,8 @@ impl Tree {
         )
     }
 
-    /// Whether a folder below the root, or one it lies in, is called like one of photos.
-    pub(crate) fn is_of_photos(&self, folder: &Path) -> bool {
+    /// Whether a folder below the root, or one of its ancestors there, has the name of a photo folder.
+    pub(crate) fn is_photo_folder(&self, folder: &Path) -> bool {
         let below = self.below(folder).unwrap_or(Path::new(""));
         below.iter().any(|part| is_one_of(&PHOTO_FOLDERS, &part.to_string_lossy().to_lowercase()))
     }
@@ -165,78 +165,80 @@ fn is_one_of(names: &[&str], lower_case: &str) -> bool {
     names.contains(&lower_case)
 }
 
-/// Whether a folder has the name of one of annotations.
-pub(super) fn is_of_annotations(folder: &Path) -> bool {
+/// Whether a folder has the name of an annotation folder.
+pub(super) fn is_annotation_folder(folder: &Path) -> bool {
     is_one_of(&ANNOTATION_FOLDERS, &name_of(folder).to_lowercase())
 }
 
-/// Whether a photo lies among pictures that are made of photos: masks, thumbnails.
+/// Whether a photo's folder holds images derived from photos: masks, thumbnails.
 pub(crate) fn is_derived(path: &Path) -> bool {
     let folder = path.parent().map(|folder| name_of(folder).to_lowercase()).unwrap_or_default();
     DERIVED.iter().any(|part| folder.contains(part))
 }
 
-/// Whether a file has an ending of the photos that this build reads.
+/// Whether a file has the extension of a supported photo format.
 pub(crate) fn is_read(path: &Path) -> bool {
     FileKind::of_ending(path).is_some_and(FileKind::is_read)
 }
 
-/// The folders of photos beside a folder. One that cannot be listed has none.
+/// The photo folders beside a folder; none if its parent cannot be listed.
 pub(crate) fn photo_folders_beside(folder: &Path) -> Vec<PathBuf> {
-    let above = tidy(&folder.join(".."));
+    let above = normalize(&folder.join(".."));
     let openable = if above.as_os_str().is_empty() { Path::new(".") } else { &above };
     let Ok(entries) = fs_err::read_dir(openable) else { return Vec::new() };
-    let paths = entries.take(MOST).filter_map(|entry| Some(above.join(entry.ok()?.file_name())));
+    let paths = entries.take(MAX_ENTRIES).filter_map(|entry| Some(above.join(entry.ok()?.file_name())));
     let mut ranked: Vec<(usize, PathBuf)> = paths.filter_map(|path| Some((rank(&path)?, path))).collect();
     ranked.retain(|(_, path)| fs_err::metadata(path).is_ok_and(|m| m.is_dir()));
     ranked.sort();
     ranked.into_iter().map(|(_, path)| path).collect()
 }
 
-/// Where a folder of photos stands in the list, by its name.
+/// The precedence of a photo folder, by its name.
 fn rank(folder: &Path) -> Option<usize> {
     let name = name_of(folder).to_lowercase();
     PHOTO_FOLDERS.iter().position(|known| *known == name)
 }
 
-/// The path without `.` and, where it can be told without looking, without `..`: equal paths compare equal.
-pub(crate) fn tidy(path: &Path) -> PathBuf {
-    let mut tidied = PathBuf::new();
+/// The path without `.` and, as far as possible lexically, without `..`, so that equal paths compare equal.
+pub(crate) fn normalize(path: &Path) -> PathBuf {
+    let mut normalized = PathBuf::new();
     for part in path.components() {
         match part {
             Component::CurDir => {}
-            Component::ParentDir if matches!(tidied.components().next_back(), Some(Component::Normal(_))) => {
-                tidied.pop();
+            Component::ParentDir
+                if matches!(normalized.components().next_back(), Some(Component::Normal(_))) =>
+            {
+                normalized.pop();
             }
-            other => tidied.push(other),
+            other => normalized.push(other),
         }
     }
-    tidied
+    normalized
 }
 
-/// The file's name; empty where it is not UTF-8 (such files are reported and never listed).
+/// The file name; empty if it is not UTF-8 (such files are reported and never listed).
 pub(crate) fn name_of(path: &Path) -> &str {
     path.file_name().and_then(|n| n.to_str()).unwrap_or_default()
 }
 
-/// The file's name without its ending.
+/// The file name without its extension.
 pub(crate) fn stem_of(path: &Path) -> &str {
     path.file_stem().and_then(|n| n.to_str()).unwrap_or_default()
 }
 
-/// Why a path cannot be looked at.
-pub(super) fn why_not(path: &Path, error: &std::io::Error) -> String {
+/// Describes the error of reading a path's metadata.
+pub(super) fn describe_error(path: &Path, error: &std::io::Error) -> String {
     let link = fs_err::symlink_metadata(path).is_ok_and(|m| m.is_symlink());
     match error.kind() {
-        std::io::ErrorKind::NotFound if link => "it is a link to nothing".to_owned(),
+        std::io::ErrorKind::NotFound if link => "it is a broken symbolic link".to_owned(),
         // Among others "filesystem loop": its kind has no stable name yet.
         kind if link => format!("it is a link that cannot be followed: {kind}"),
         _ => error.to_string(),
     }
 }
 
-/// What a path that is no regular file leads to.
-pub(super) fn what_it_is(kind: std::fs::FileType) -> &'static str {
+/// Describes the type of a path that is not a regular file.
+pub(super) fn describe_type(kind: std::fs::FileType) -> &'static str {
     if kind.is_dir() {
         return "a folder";
     }
