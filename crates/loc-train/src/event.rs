@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use loc_data::LeftOut;
+use serde::{Deserialize, Serialize};
 
-use crate::TrainError;
-use crate::record::Row;
+use crate::error::TrainError;
 
 /// Something that happened. Whoever started the training decides what a person sees of it.
 #[derive(Debug, Clone)]
@@ -70,6 +70,47 @@ pub enum Event {
     Note(String),
     /// Something is odd, and training goes on.
     Warning(String),
+}
+
+/// One epoch in numbers: the columns of `results.csv` in their order. Losses and metrics are means over samples.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Row {
+    /// Epoch, from 1.
+    pub epoch: usize,
+    /// Seconds since the run began, time before a resume included.
+    pub time: f64,
+    /// Learning rate.
+    pub lr: f64,
+    /// Training loss: the weighted sum.
+    #[serde(rename = "train/loss")]
+    pub train_loss: f64,
+    /// Training loss of the class.
+    #[serde(rename = "train/cls_loss")]
+    pub train_cls_loss: f64,
+    /// Training loss of the box.
+    #[serde(rename = "train/box_loss")]
+    pub train_box_loss: f64,
+    /// Validation loss: the weighted sum.
+    #[serde(rename = "val/loss")]
+    pub val_loss: f64,
+    /// Validation loss of the class.
+    #[serde(rename = "val/cls_loss")]
+    pub val_cls_loss: f64,
+    /// Validation loss of the box.
+    #[serde(rename = "val/box_loss")]
+    pub val_box_loss: f64,
+    /// Share with the right class.
+    #[serde(rename = "val/acc")]
+    pub val_acc: f64,
+    /// Mean IoU.
+    #[serde(rename = "val/iou")]
+    pub val_iou: f64,
+    /// Share with the right class and an IoU of 0.5 or more: localization accuracy.
+    #[serde(rename = "val/acc_iou50")]
+    pub val_acc_iou50: f64,
+    /// Share with the right class and an IoU of 0.75 or more.
+    #[serde(rename = "val/acc_iou75")]
+    pub val_acc_iou75: f64,
 }
 
 /// A flag that asks a training to finish its step, save and return. Clones share it.
