@@ -137,18 +137,18 @@ impl Stop {
 }
 
 /// Who is told, and who may have enough: what comes before the first step can take a minute.
-pub(crate) struct Watch<'a> {
+pub(crate) struct Progress<'a> {
     pub(crate) on: &'a mut dyn FnMut(Event),
     pub(crate) stop: &'a Stop,
 }
 
-impl Watch<'_> {
+impl Progress<'_> {
     /// Tells an event.
     ///
     /// # Errors
     ///
     /// [`TrainError::Stopped`] if a stop was asked for.
-    pub(crate) fn tell(&mut self, event: Event) -> Result<(), TrainError> {
+    pub(crate) fn report(&mut self, event: Event) -> Result<(), TrainError> {
         (self.on)(event);
         if self.stop.asked() { Err(TrainError::Stopped) } else { Ok(()) }
     }

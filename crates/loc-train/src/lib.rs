@@ -19,7 +19,8 @@ pub mod weights_cache;
 
 pub use checkpoint::{Metrics, ModelFile};
 pub use config::{
-    Begin, Config, ConfigSource, Initialisation, Keep, Normalize, OptimizerKind, RECIPES, Schedule, SplitBy,
+    CheckpointRetention, Config, ConfigSource, HeadWarmup, Initialisation, Normalize, OptimizerKind, RECIPES,
+    Schedule, SplitBy,
 };
 pub use engine::{LrFind, Outcome, Tried, lr_find, resume, train};
 pub use error::TrainError;

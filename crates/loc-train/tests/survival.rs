@@ -264,7 +264,7 @@ fn a_run_is_gone_on_with_though_its_recipes_file_is_gone() {
     // And `--config` on its file repeats the run.
     let text = fs::read_to_string(runs[0].config()).unwrap();
     let again = Config::resolve(None, &[ConfigSource { origin: "config.toml".into(), text }]).unwrap();
-    assert_eq!(again.mathematics(), config.mathematics());
+    assert_eq!(again.result_affecting(), config.result_affecting());
     let message = Config::resolve(Some(&name), &layers).unwrap_err();
     assert!(message.to_string().contains("mine.toml") && message.is_usage(), "{message}");
 }

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use crate::checkpoint::save::follow;
-use crate::checkpoint::state::{self, Saved, Unfit, Whole};
-use crate::config::Keep;
+use crate::checkpoint::state::{self, Saved, StateError, VerifiedState};
+use crate::config::CheckpointRetention;
 use crate::digest::sha256;
 use crate::error::TrainError;
 use crate::run::Run;
@@ -12,8 +12,13 @@ use crate::run::atomic_file::{self, replace};
 
 /// Does again what a save that was broken off left undone, and mends what was damaged since. What was damaged comes
 /// back as warnings; what merely was not yet written goes without one.
-pub(crate) fn mend(run: &Run, found: &Found, model: &[u8], keep: Keep) -> Result<Vec<String>, TrainError> {
-    let Found { whole: Whole { saved, .. }, before, .. } = found;
+pub(crate) fn repair(
+    run: &Run,
+    found: &Found,
+    model: &[u8],
+    keep: CheckpointRetention,
+) -> Result<Vec<String>, TrainError> {
+    let Found { whole: VerifiedState { saved, .. }, before, .. } = found;
     let mut warnings = Vec::new();
     // After a fall-back all that follows is of a later state, and right for it.
     if !found.fell_back() {
@@ -22,7 +27,7 @@ pub(crate) fn mend(run: &Run, found: &Found, model: &[u8], keep: Keep) -> Result
         {
             warnings.push(differs(&run.last(), &digest, &saved.model, "it is written anew from the state"));
         }
-        warnings.extend(mend_best(run, saved, before.as_ref())?);
+        warnings.extend(repair_best(run, saved, before.as_ref())?);
     }
     if sha256(model) != saved.model {
         // Another version of loc wrote its model files otherwise: what is there stays.
@@ -33,7 +38,7 @@ pub(crate) fn mend(run: &Run, found: &Found, model: &[u8], keep: Keep) -> Result
 }
 
 /// The best model, where it is of an earlier epoch than the last, whose own file may still hold it.
-fn mend_best(run: &Run, saved: &Saved, before: Option<&Saved>) -> Result<Option<String>, TrainError> {
+fn repair_best(run: &Run, saved: &Saved, before: Option<&Saved>) -> Result<Option<String>, TrainError> {
     let Some(best) = &saved.state.best else { return Ok(None) };
     let digest = digest_of(&run.best())?;
     if digest.as_ref() == Some(&best.model) {
@@ -68,7 +73,7 @@ fn digest_of(path: &Path) -> Result<Option<String>, TrainError> {
 /// A state to go on from.
 #[derive(Debug)]
 pub(crate) struct Found {
-    pub(crate) whole: Whole,
+    pub(crate) whole: VerifiedState,
     /// The state before it, where both are whole: what a save was to replace.
     before: Option<Saved>,
     /// Why it is not the newest, where that one is damaged.
@@ -86,7 +91,7 @@ pub(crate) fn find(run: &Run) -> Result<Option<Found>, TrainError> {
     let read = |path: &Path| match fs_err::read(path) {
         Ok(bytes) => state::parse(&bytes).map(Some),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(Unfit::Unread(e)),
+        Err(e) => Err(StateError::Unread(e)),
     };
     let (newest, previous) = (run.state(), run.previous_state());
     let bad = |path: &Path, reason: &str| format!("{}: {reason}", path.display());
@@ -95,9 +100,9 @@ pub(crate) fn find(run: &Run) -> Result<Option<Found>, TrainError> {
             let before = read(&previous).ok().flatten().map(|whole| whole.saved);
             return Ok(Some(Found { whole, before, warning: None }));
         }
-        Err(Unfit::Format(reason)) => return Err(TrainError::Run { path: newest, reason }),
-        Err(Unfit::Unread(e)) => return Err(unread(newest, &e)),
-        Err(Unfit::Damaged(reason)) => Some(bad(&newest, &reason)),
+        Err(StateError::Format(reason)) => return Err(TrainError::Run { path: newest, reason }),
+        Err(StateError::Unread(e)) => return Err(unread(newest, &e)),
+        Err(StateError::Damaged(reason)) => Some(bad(&newest, &reason)),
         Ok(None) => None,
     };
     match (read(&previous), warning) {
@@ -115,12 +120,12 @@ pub(crate) fn find(run: &Run) -> Result<Option<Found>, TrainError> {
             Ok(Some(Found { whole, before: None, warning }))
         }
         (Ok(None), None) if run.rows().is_ok_and(|rows| rows.is_empty()) => Ok(None),
-        (Err(Unfit::Format(reason)), None) => Err(TrainError::Run { path: previous, reason }),
-        (Err(Unfit::Unread(e)), None) => Err(unread(previous, &e)),
+        (Err(StateError::Format(reason)), None) => Err(TrainError::Run { path: previous, reason }),
+        (Err(StateError::Unread(e)), None) => Err(unread(previous, &e)),
         (other, warning) => {
             let previous = match other {
-                Err(Unfit::Damaged(reason) | Unfit::Format(reason)) => bad(&previous, &reason),
-                Err(Unfit::Unread(e)) => bad(&previous, &e.to_string()),
+                Err(StateError::Damaged(reason) | StateError::Format(reason)) => bad(&previous, &reason),
+                Err(StateError::Unread(e)) => bad(&previous, &e.to_string()),
                 _ => bad(&previous, "is not there"),
             };
             let newest = warning.unwrap_or_else(|| bad(&newest, "is not there"));

@@ -10,7 +10,7 @@ use loc_net::Weights;
 
 use crate::checkpoint::model_file::ModelFile;
 use crate::checkpoint::state::{self, Saved};
-use crate::config::Keep;
+use crate::config::CheckpointRetention;
 use crate::error::TrainError;
 use crate::run::atomic_file::{replace, replace_keeping};
 use crate::run::{self, Run};
@@ -26,7 +26,7 @@ pub(crate) fn save(
     saved: &Saved,
     tensors: &Weights,
     model: &[u8],
-    keep: Keep,
+    keep: CheckpointRetention,
 ) -> Result<(), TrainError> {
     replace_keeping(&run.state(), &state::to_bytes(saved, tensors)?, &run.previous_state())?;
     follow(run, saved, model, keep, &|_, _| true)
@@ -37,7 +37,7 @@ pub(super) fn follow(
     run: &Run,
     saved: &Saved,
     model: &[u8],
-    keep: Keep,
+    keep: CheckpointRetention,
     needed: &dyn Fn(&Path, &[u8]) -> bool,
 ) -> Result<(), TrainError> {
     let write = |path: &Path, bytes: &[u8]| if needed(path, bytes) { replace(path, bytes) } else { Ok(()) };
@@ -50,13 +50,13 @@ pub(super) fn follow(
     if state.step > 0 || epoch == 0 {
         return Ok(());
     }
-    if keep != Keep::Best {
+    if keep != CheckpointRetention::Best {
         write(&run.epoch(epoch), model)?;
     }
     if state.best.as_ref().is_some_and(|best| best.epoch == epoch) {
         write(&run.best(), model)?;
     }
-    if let Keep::Last(n) = keep {
+    if let CheckpointRetention::Last(n) = keep {
         for (number, path) in run.epochs()? {
             if number + n <= epoch {
                 fs_err::remove_file(path)?;

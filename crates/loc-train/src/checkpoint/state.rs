@@ -77,8 +77,8 @@ impl State {
 
 /// What a state belongs to: with anything else it must not go on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Origin {
-    /// The configuration's mathematics, as TOML.
+pub(crate) struct RunFingerprint {
+    /// The configuration's result_affecting, as TOML.
     pub(crate) config: String,
     /// Digest of the data set.
     pub(crate) dataset: String,
@@ -86,9 +86,9 @@ pub(crate) struct Origin {
     pub(crate) split: String,
 }
 
-impl Origin {
-    /// The configuration's mathematics, read back.
-    pub(crate) fn mathematics(&self) -> Result<toml::Table, toml::de::Error> {
+impl RunFingerprint {
+    /// The configuration's result_affecting, read back.
+    pub(crate) fn result_affecting(&self) -> Result<toml::Table, toml::de::Error> {
         self.config.parse()
     }
 }
@@ -96,7 +96,8 @@ impl Origin {
 /// A state and what surrounds it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Saved {
-    pub(crate) origin: Origin,
+    #[serde(rename = "origin")]
+    pub(crate) fingerprint: RunFingerprint,
     /// SHA-256 of the `last.safetensors` that was written after it.
     pub(crate) model: String,
     pub(crate) state: State,
@@ -129,13 +130,13 @@ const BEGINNING: &str = "beginning.";
 
 /// A state read back.
 #[derive(Debug)]
-pub(crate) struct Whole {
+pub(crate) struct VerifiedState {
     pub(crate) saved: Saved,
     /// All its tensors: the optimizer's among them.
     pub(crate) tensors: Weights,
 }
 
-impl Whole {
+impl VerifiedState {
     /// What is trained.
     pub(crate) fn parameters(&self) -> Weights {
         strip(&self.tensors, PARAMETER)
@@ -188,7 +189,7 @@ pub(crate) fn to_bytes(saved: &Saved, tensors: &Weights) -> Result<Vec<u8>, Trai
 }
 
 /// Why a state file cannot be gone on from.
-pub(crate) enum Unfit {
+pub(crate) enum StateError {
     /// Its bytes are not those that were written.
     Damaged(String),
     /// Nobody knows what its bytes are: the system does not give them.
@@ -198,29 +199,30 @@ pub(crate) enum Unfit {
 }
 
 /// Reads a state file; nothing of it where it is not whole.
-pub(crate) fn parse(bytes: &[u8]) -> Result<Whole, Unfit> {
-    let damaged =
-        |reason: String| Unfit::Damaged(format!("{reason}; its SHA-256 is {}", hex(&Sha256::digest(bytes))));
+pub(crate) fn parse(bytes: &[u8]) -> Result<VerifiedState, StateError> {
+    let damaged = |reason: String| {
+        StateError::Damaged(format!("{reason}; its SHA-256 is {}", hex(&Sha256::digest(bytes))))
+    };
     let WeightFile { weights, metadata } = WeightFile::parse(bytes).map_err(|e| damaged(e.to_string()))?;
     let metadata = metadata.ok_or_else(|| damaged("holds no training state".into()))?;
     let Format { format, loc } = serde_json::from_str(&metadata).map_err(|e| damaged(e.to_string()))?;
     if format > FORMAT {
         let this = env!("CARGO_PKG_VERSION");
-        return Err(Unfit::Format(format!(
+        return Err(StateError::Format(format!(
             "state of format {format}: needs loc >= {loc} (hint: this is loc {this}, which reads format {FORMAT})"
         )));
     }
     let envelope: Envelope = serde_json::from_str(&metadata).map_err(|e| damaged(e.to_string()))?;
     let found = digest(&envelope.saved, &weights);
     if found != envelope.sha256 {
-        return Err(Unfit::Damaged(format!(
+        return Err(StateError::Damaged(format!(
             "is damaged: the SHA-256 of what it holds is {found}, {} was written",
             envelope.sha256
         )));
     }
     let saved: Saved = serde_json::from_str(&envelope.saved).map_err(|e| damaged(e.to_string()))?;
-    saved.origin.mathematics().map_err(|e| damaged(format!("its configuration: {e}")))?;
-    Ok(Whole { saved, tensors: weights })
+    saved.fingerprint.result_affecting().map_err(|e| damaged(format!("its configuration: {e}")))?;
+    Ok(VerifiedState { saved, tensors: weights })
 }
 
 fn digest(saved: &str, tensors: &Weights) -> String {
@@ -249,9 +251,10 @@ mod tests {
     use super::*;
 
     fn saved() -> Saved {
-        let origin = Origin { config: "lr = 0.1\n".into(), dataset: "d".into(), split: "s".into() };
+        let fingerprint =
+            RunFingerprint { config: "lr = 0.1\n".into(), dataset: "d".into(), split: "s".into() };
         let state = State { time: 0.1 + 0.2, sums: [1.0 / 3.0, 2.0, 3.0], ..State::begin() };
-        Saved { origin, model: "m".into(), state }
+        Saved { fingerprint, model: "m".into(), state }
     }
 
     fn some_tensors() -> Weights {
@@ -289,7 +292,7 @@ mod tests {
     fn a_newer_format_says_which_version_it_needs() {
         let metadata = r#"{"format":3,"loc":"9.1.0","else":0}"#;
         let bytes = loc_model::weights::to_bytes(&Weights::default(), Some(metadata)).unwrap();
-        let Err(Unfit::Format(message)) = parse(&bytes) else { panic!("a newer state is read") };
+        let Err(StateError::Format(message)) = parse(&bytes) else { panic!("a newer state is read") };
         assert!(message.contains("needs loc >= 9.1.0") && message.contains("format 3"), "{message}");
     }
 }

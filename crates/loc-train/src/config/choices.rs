@@ -16,7 +16,7 @@ pub enum SplitBy {
 /// The training that comes before a run's own.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged, expecting = "the name of a recipe, or a table of all its values, is needed")]
-pub enum Begin {
+pub enum HeadWarmup {
     /// That of a recipe, by its name.
     Recipe(String),
     /// Every value of one that was read from a file, which may have gone since.
@@ -48,7 +48,7 @@ pub enum Initialisation {
 /// Which epochs' checkpoints stay beside `best` and `last`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub enum Keep {
+pub enum CheckpointRetention {
     /// Every epoch's.
     All,
     /// The newest N.
@@ -57,7 +57,7 @@ pub enum Keep {
     Best,
 }
 
-impl TryFrom<String> for Keep {
+impl TryFrom<String> for CheckpointRetention {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
@@ -70,12 +70,12 @@ impl TryFrom<String> for Keep {
     }
 }
 
-impl From<Keep> for String {
-    fn from(keep: Keep) -> Self {
+impl From<CheckpointRetention> for String {
+    fn from(keep: CheckpointRetention) -> Self {
         match keep {
-            Keep::All => "all".into(),
-            Keep::Last(n) => format!("last:{n}"),
-            Keep::Best => "best".into(),
+            CheckpointRetention::All => "all".into(),
+            CheckpointRetention::Last(n) => format!("last:{n}"),
+            CheckpointRetention::Best => "best".into(),
         }
     }
 }

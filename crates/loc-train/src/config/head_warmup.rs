@@ -1,56 +1,27 @@
-//! The recipe that `begin` names: read, checked, and fitted to the run it comes before.
+//! The recipe that trains the heads on the frozen backbone before a run's own training (`begin`).
 
+use crate::config::choices::HeadWarmup;
+use crate::config::keys::Config;
+use crate::config::recipes;
 use crate::config::sources::ConfigSource;
-use crate::config::{Begin, Config, RECIPES};
 use crate::error::TrainError;
 
-/// The recipe that `begin` names, as it stands: its own ranges are checked, and that it begins with no other.
-fn named(config: &Config) -> Result<Option<Config>, TrainError> {
-    let layer = match &config.begin {
-        None => return Ok(None),
-        Some(Begin::Recipe(name)) => ConfigSource::recipe(name)?,
-        Some(Begin::Values(values)) => ConfigSource { origin: "begin".into(), text: values.to_string() },
-    };
-    let first = Config::lay(std::iter::once(&layer))?;
-    if first.begin.is_some() {
-        let chain = [&config.recipe, &name(config), &name(&first)].map(String::as_str).join(" → ");
-        let reason = format!(
-            "{} begins with another recipe in turn ({chain}); one training of heads comes before a run \
-             (hint: a recipe without `begin` is needed)",
-            name(config)
-        );
-        return Err(TrainError::Config { origin: "begin".into(), reason });
-    }
-    first.check()?;
-    Ok(Some(first))
-}
-
-/// What a configuration's `begin` is called.
-fn name(config: &Config) -> String {
-    match &config.begin {
-        None => "none".into(),
-        Some(Begin::Recipe(name)) => name.clone(),
-        Some(Begin::Values(values)) => {
-            values.get("recipe").and_then(toml::Value::as_str).unwrap_or("a table").to_owned()
-        }
-    }
-}
-
-/// `begin` as a run keeps it: the values of a recipe that is a file stand in the place of its name.
-pub(crate) fn kept(config: &Config) -> Result<Option<Begin>, TrainError> {
-    let Some(Begin::Recipe(file)) = &config.begin else { return Ok(config.begin.clone()) };
-    if RECIPES.iter().any(|(known, _)| known == file) {
-        return Ok(config.begin.clone());
-    }
-    let first = named(config)?.map(|first| Config { recipe: file.clone(), ..first });
-    let fail = |e: toml::ser::Error| TrainError::Config { origin: file.clone(), reason: e.to_string() };
-    Ok(first.map(toml::Table::try_from).transpose().map_err(fail)?.map(Begin::Values))
-}
-
 impl Config {
-    /// The training that `begin` names: the recipe's numbers on this configuration's network, input and seed.
+    /// The head warm-up of this configuration: the recipe's values, on this configuration's network, input and seed.
+    /// Opens no file: [`Config::resolve`] has put the values of a recipe in a file in the place of its name.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::Config`] if the recipe is not known, or warms heads up in turn.
     pub(crate) fn head_warmup(&self) -> Result<Option<Self>, TrainError> {
-        let Some(recipe) = named(self)? else { return Ok(None) };
+        let Some(name) = &self.begin else { return Ok(None) };
+        let source = match name {
+            HeadWarmup::Recipe(name) => {
+                recipes::built_in(name).ok_or_else(|| recipes::unknown("begin", name))?
+            }
+            HeadWarmup::Values(values) => ConfigSource { origin: "begin".into(), text: values.to_string() },
+        };
+        let recipe = single(self, &source)?;
         Ok(Some(Self {
             head: self.head,
             imgsz: self.imgsz,
@@ -63,13 +34,37 @@ impl Config {
     }
 }
 
-/// The value of `begin` and what is allowed instead, if it cannot be.
-pub(crate) fn wrong(config: &Config) -> Option<(String, String)> {
-    let allowed = match named(config) {
-        Err(error) => error.to_string(),
-        Ok(Some(first)) if first.backbone_lr > 0.0 => "it does not freeze the backbone".into(),
-        Ok(Some(first)) if first.backbone != config.backbone => "it has another backbone".into(),
-        Ok(_) => return None,
-    };
-    Some((name(config), allowed))
+impl HeadWarmup {
+    /// The recipe's name.
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::Recipe(name) => name,
+            Self::Values(values) => values.get("recipe").and_then(toml::Value::as_str).unwrap_or("a table"),
+        }
+    }
+}
+
+/// A configuration's head warm-up as a run keeps it: of a recipe in a file its values, in the place of its name.
+pub(crate) fn read(config: &Config) -> Result<Option<HeadWarmup>, TrainError> {
+    let Some(HeadWarmup::Recipe(file)) = &config.begin else { return Ok(config.begin.clone()) };
+    if recipes::built_in(file).is_some() {
+        return Ok(config.begin.clone());
+    }
+    let recipe = Config { recipe: file.clone(), ..single(config, &ConfigSource::recipe(file)?)? };
+    let values = toml::Table::try_from(recipe);
+    let values = values.map_err(|e| TrainError::Config { origin: file.clone(), reason: e.to_string() })?;
+    Ok(Some(HeadWarmup::Values(values)))
+}
+
+/// The configuration that a recipe alone gives; one with a head warm-up of its own is refused.
+fn single(config: &Config, recipe: &ConfigSource) -> Result<Config, TrainError> {
+    let first = Config::overlay(std::iter::once(recipe))?;
+    let (Some(own), Some(next)) = (&config.begin, &first.begin) else { return Ok(first) };
+    let own = own.name();
+    let chain = [&config.recipe, own, next.name()].join(" → ");
+    let reason = format!(
+        "{own} begins with another recipe in turn ({chain}); one training of heads comes before a run \
+         (hint: a recipe without `begin` is needed)"
+    );
+    Err(TrainError::Config { origin: "begin".into(), reason })
 }

@@ -21,8 +21,8 @@ impl ConfigSource {
     ///
     /// [`TrainError::Config`] if there is neither, or the file cannot be read.
     pub fn recipe(name: &str) -> Result<Self, TrainError> {
-        if let Some((_, text)) = RECIPES.iter().find(|(known, _)| *known == name) {
-            return Ok(Self { origin: format!("recipe {name}"), text: (*text).to_owned() });
+        if let Some(source) = built_in(name) {
+            return Ok(source);
         }
         if Path::new(name).extension().is_some_and(|e| e == "toml") {
             return Self::file(Path::new(name)).map_err(|error| match error {
@@ -35,10 +35,21 @@ impl ConfigSource {
                 error => error,
             });
         }
-        let known: Vec<&str> = RECIPES.iter().map(|(name, _)| *name).collect();
-        Err(TrainError::Config {
-            origin: "--recipe".into(),
-            reason: format!("there is no recipe {name:?} (hint: {}, or a file NAME.toml)", known.join(", ")),
-        })
+        Err(unknown("--recipe", name))
+    }
+}
+
+/// A built-in recipe.
+pub(crate) fn built_in(name: &str) -> Option<ConfigSource> {
+    let (_, text) = RECIPES.iter().find(|(known, _)| *known == name)?;
+    Some(ConfigSource { origin: format!("recipe {name}"), text: (*text).to_owned() })
+}
+
+/// The error for a name that is no recipe's.
+pub(crate) fn unknown(origin: &str, name: &str) -> TrainError {
+    let known: Vec<&str> = RECIPES.iter().map(|(name, _)| *name).collect();
+    TrainError::Config {
+        origin: origin.into(),
+        reason: format!("there is no recipe {name:?} (hint: {}, or a file NAME.toml)", known.join(", ")),
     }
 }

@@ -2,16 +2,34 @@
 
 use loc_data::{Exif, Format, Objects};
 
-use crate::config::{Config, head_warmup};
+use crate::config::choices::HeadWarmup;
+use crate::config::keys::Config;
 use crate::error::TrainError;
 
 impl Config {
-    /// Checks every range.
+    /// Checks every value, and those that depend on each other. Opens no file.
     ///
     /// # Errors
     ///
     /// [`TrainError::Config`] with the key, its value and what is allowed.
-    pub fn check(&self) -> Result<(), TrainError> {
+    pub fn validate(&self) -> Result<(), TrainError> {
+        self.validate_alone()?;
+        let Some(first) = self.head_warmup()? else { return Ok(()) };
+        let wrong = match first.validate_alone() {
+            Err(error) => error.to_string(),
+            Ok(()) if first.backbone_lr > 0.0 => "it does not freeze the backbone".into(),
+            Ok(()) if first.backbone != self.backbone => "it has another backbone".into(),
+            Ok(()) => return Ok(()),
+        };
+        let name = self.begin.as_ref().map_or("none", HeadWarmup::name);
+        Err(TrainError::Config {
+            origin: "configuration".into(),
+            reason: format!("begin is {name}: {wrong}"),
+        })
+    }
+
+    /// Checks the values, but for those of the head warm-up.
+    fn validate_alone(&self) -> Result<(), TrainError> {
         let fail = |key: &str, value: &dyn std::fmt::Display, allowed: &str| {
             Err(TrainError::Config {
                 origin: "configuration".into(),
@@ -66,9 +84,6 @@ impl Config {
         if !self.restarts.is_empty() && !parts.is_sorted_by(|a, b| a < b) {
             let allowed = format!("growing numbers from 1, all below epochs ({}), are needed", self.epochs);
             return fail("restarts", &format!("{:?}", self.restarts), &allowed);
-        }
-        if let Some((value, allowed)) = head_warmup::wrong(self) {
-            return fail("begin", &value, &allowed);
         }
         if let Some(weight) = self.class_weights.iter().find(|w| !above(**w)) {
             return fail("class_weights", weight, "each must be above 0");

@@ -9,11 +9,11 @@ use loc_model::Model;
 use loc_net::{Forward, Network, Weights};
 
 use crate::config::Config;
-use crate::engine::step::{At, Learner};
+use crate::engine::step::{Learner, StepPosition};
 use crate::error::TrainError;
-use crate::event::{Event, Watch};
-use crate::input::{Backbone, Features, Feed};
-use crate::optim::{Average, Optimizer};
+use crate::event::{Event, Progress};
+use crate::input::{BatchSource, FeatureCache, FrozenBackbone};
+use crate::optim::{Ema, Optimizer};
 
 /// A model whose backbone is frozen, and what the backbone makes of each loader's photos, seen so many times.
 pub(crate) fn frozen<const N: usize>(
@@ -21,13 +21,13 @@ pub(crate) fn frozen<const N: usize>(
     (layers, initial): (&Network, &Weights),
     loaders: [(&Loader, usize); N],
     device: &Device,
-    watch: &mut Watch,
-) -> Result<(Model, [Feed; N]), TrainError> {
+    progress: &mut Progress,
+) -> Result<(Model, [BatchSource; N]), TrainError> {
     let forward = Forward::new(layers.clone(), initial.clone())?;
-    let backbone = Backbone { forward: &forward, augment: &config.augment, seed: config.seed };
+    let backbone = FrozenBackbone { forward: &forward, augment: &config.augment, seed: config.seed };
     let mut feeds = Vec::with_capacity(N);
     for (loader, copies) in loaders {
-        feeds.push(Feed::Features(Features::of(&backbone, loader, copies, device, watch)?));
+        feeds.push(BatchSource::FeatureCache(FeatureCache::of(&backbone, loader, copies, device, progress)?));
     }
     let feeds = feeds.try_into().unwrap_or_else(|_| unreachable!("a feed for each loader"));
     Ok((Model::with_frozen_backbone(layers.clone(), initial, device)?, feeds))
@@ -39,29 +39,29 @@ pub(crate) fn learned(
     (layers, initial): (&Network, &Weights),
     (dataset, loader): (&Dataset, &Loader),
     device: &Device,
-    watch: &mut Watch,
+    progress: &mut Progress,
 ) -> Result<Weights, TrainError> {
     let loaders = [(loader, config.copies_of(loader.len()))];
-    let (model, [feed]) = frozen(config, (layers, initial), loaders, device, watch)?;
-    let average = Average::of(&model, config.average)?;
+    let (model, [feed]) = frozen(config, (layers, initial), loaders, device, progress)?;
+    let ema = Ema::of(&model, config.average)?;
     let mut optimizer = Optimizer::new(config);
     let mut learner = Learner {
         config,
         dataset,
         model: &model,
         optimizer: &mut optimizer,
-        average: average.as_ref(),
-        anchor: None,
+        ema: ema.as_ref(),
+        distillation: None,
     };
     let mut taken = 0;
     for epoch in 1..=config.epochs {
         let batches = feed.epoch(config, epoch);
         let steps = batches.len();
         for (step, batch) in batches.enumerate() {
-            learner.step(&batch?, At { epoch, step, steps, taken })?;
+            learner.step(&batch?, StepPosition { epoch, step, steps, taken })?;
             taken += 1;
         }
-        watch.tell(Event::Heads { epoch, epochs: config.epochs })?;
+        progress.report(Event::Heads { epoch, epochs: config.epochs })?;
     }
-    Ok(average.as_ref().map_or(&model, |average| &average.model).weights()?)
+    Ok(ema.as_ref().map_or(&model, |ema| &ema.model).weights()?)
 }

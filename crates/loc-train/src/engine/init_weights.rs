@@ -10,7 +10,7 @@ use loc_net::{Forward, Network, Op, Source, Weights};
 use crate::checkpoint::ModelFile;
 use crate::config::Config;
 use crate::error::TrainError;
-use crate::event::{Event, Watch};
+use crate::event::{Event, Progress};
 use crate::input::AT_ONCE;
 
 /// The weights a run begins with.
@@ -20,7 +20,7 @@ pub(crate) fn initial(
     layers: &Network,
     classes: &[String],
     train: &Loader,
-    watch: &mut Watch,
+    progress: &mut Progress,
 ) -> Result<Weights, TrainError> {
     if let Some(path) = &config.init {
         let found = weights::load_floats(path)?;
@@ -39,7 +39,7 @@ pub(crate) fn initial(
             .map_err(|e| TrainError::Model { path, reason: e.to_string() })?;
         initial.0.extend(own.0);
     }
-    standardise(layers, &mut initial, train, watch)?;
+    standardise(layers, &mut initial, train, progress)?;
     Ok(initial)
 }
 
@@ -62,7 +62,7 @@ fn standardise(
     network: &Network,
     weights: &mut Weights,
     loader: &Loader,
-    watch: &mut Watch,
+    progress: &mut Progress,
 ) -> Result<(), TrainError> {
     let layers: Vec<(usize, usize)> = network.layers()[..network.backbone_layers()]
         .iter()
@@ -97,7 +97,7 @@ fn standardise(
             }
         }
         done += n;
-        watch.tell(Event::Features { done, of: loader.len() })?;
+        progress.report(Event::Features { done, of: loader.len() })?;
     }
     for ((index, before), sums) in layers.iter().zip(sums) {
         let count = (network.shape(*before).len() / sums.len() * loader.len()) as f64;

@@ -4,7 +4,7 @@
 use crate::config::Config;
 use crate::engine::setup::Prepared;
 use crate::error::TrainError;
-use crate::event::{Event, Stop, Watch};
+use crate::event::{Event, Progress, Stop};
 use crate::optim::Optimizer;
 
 /// One step of the test.
@@ -48,7 +48,7 @@ pub fn lr_find(
             format!("{low} to {high} in {steps} steps is no range: 0 < low < high and 2 steps are needed");
         return Err(TrainError::Config { origin: "lr-find".into(), reason });
     }
-    let Prepared { train, model, .. } = Prepared::new(config, None, &mut Watch { on, stop })?;
+    let Prepared { train, model, .. } = Prepared::new(config, None, &mut Progress { on, stop })?;
     let (mut optimizer, loss) = (Optimizer::new(config), config.loss());
     let mut tried: Vec<Tried> = Vec::new();
     let (mut average, mut least) = (0.0, f64::INFINITY);

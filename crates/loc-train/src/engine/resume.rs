@@ -1,18 +1,18 @@
-//! Going on with a run: from where it was interrupted or killed, or beyond its end.
+//! ResumeContext on with a run: from where it was interrupted or killed, or beyond its end.
 
-use crate::checkpoint::{self, Found, Origin, State};
+use crate::checkpoint::{self, Found, RunFingerprint, State};
 use crate::config::{Config, ConfigSource};
 use crate::digest::sha256;
-use crate::engine::setup::{Going, Prepared};
-use crate::engine::train::{Outcome, Training, origin};
+use crate::engine::setup::{Prepared, ResumeContext};
+use crate::engine::train::{Outcome, Training, fingerprint};
 use crate::error::TrainError;
-use crate::event::{Event, Stop, Watch};
-use crate::optim::{Average, Beginning, Optimizer};
+use crate::event::{Event, Progress, Stop};
+use crate::optim::{Ema, Optimizer, PretrainedPrior};
 use crate::run::{Lock, Run, RunJson, Status};
 
 /// Goes on with a run: from where it was interrupted, or beyond its end with more epochs.
 ///
-/// `overrides` lie over the run's own `config.toml`; those that would change the mathematics are refused. With
+/// `overrides` lie over the run's own `config.toml`; those that would change the result_affecting are refused. With
 /// `schedule_from_here` the schedule of a finished run begins anew over the epochs that are added.
 ///
 /// The run goes on from its newest state. Where that is damaged it goes on from the one before, with a warning; a run
@@ -37,16 +37,16 @@ pub fn resume(
     let mut config = run.read_config(overrides)?;
     let json = run.read_json()?;
     let found = checkpoint::find(&run)?;
-    let origin_before = match &found {
-        Some(found) => found.whole.saved.origin.clone(),
-        None => Origin {
-            config: run.read_config(&[])?.mathematics().to_string(),
+    let fingerprint_before = match &found {
+        Some(found) => found.whole.saved.fingerprint.clone(),
+        None => RunFingerprint {
+            config: run.read_config(&[])?.result_affecting().to_string(),
             dataset: json.dataset.digest.clone(),
             split: sha256(&fs_err::read(run.split())?),
         },
     };
     let state = found.as_ref().map_or_else(State::begin, |found| found.whole.saved.state.clone());
-    admit(&run, &mut config, &origin_before, &state, schedule_from_here)?;
+    admit(&run, &mut config, &fingerprint_before, &state, schedule_from_here)?;
 
     // The split is the run's own, whatever became of the file it was read from.
     let mut frozen = Config { split_file: Some(run.split()), fold: None, ..config.clone() };
@@ -54,29 +54,29 @@ pub fn resume(
         frozen.init = None;
     }
     let weights = found.as_ref().map(|found| found.whole.parameters());
-    let going = Going { run: &run, weights, dataset: &origin_before.dataset };
-    let mut prepared = Prepared::new(&frozen, Some(going), &mut Watch { on, stop })?;
+    let going = ResumeContext { run: &run, weights, dataset: &fingerprint_before.dataset };
+    let mut prepared = Prepared::new(&frozen, Some(going), &mut Progress { on, stop })?;
     // What is mended says the configuration that made it.
-    prepared.file.recipe = Some(sha256(origin_before.config.as_bytes()));
-    let average = Average::of(&prepared.model, config.average)?;
+    prepared.file.recipe = Some(sha256(fingerprint_before.config.as_bytes()));
+    let ema = Ema::of(&prepared.model, config.average)?;
     let began = found.as_ref().and_then(|found| found.whole.beginning());
-    let beginning = Beginning::of(&prepared.model, began, &config)?;
+    let prior = PretrainedPrior::of(&prepared.model, began, &config)?;
     let mut optimizer = Optimizer::new(&config);
     if let Some(Found { whole, .. }) = &found {
-        if let (Some(average), Some(saved)) = (&average, whole.average()) {
-            average.model.set_weights(&saved)?;
+        if let (Some(ema), Some(saved)) = (&ema, whole.average()) {
+            ema.model.set_weights(&saved)?;
         }
         optimizer.restore(&whole.tensors, state.steps, &prepared.model)?;
     }
     let mut training = Training {
-        origin: origin(&config, &run, &prepared)?,
+        fingerprint: fingerprint(&config, &run, &prepared)?,
         json: RunJson { status: Status::Running, ..json },
         config: &config,
         run,
         prepared,
         optimizer,
-        average,
-        beginning,
+        ema,
+        prior,
         state,
         on,
         stop,
@@ -84,7 +84,7 @@ pub fn resume(
     };
     if let Some(found) = &found {
         let model = training.model_file()?;
-        let mended = checkpoint::mend(&training.run, found, &model, config.keep)?;
+        let mended = checkpoint::repair(&training.run, found, &model, config.keep)?;
         for warning in found.warning.iter().cloned().chain(mended) {
             (training.on)(Event::Warning(warning));
         }
@@ -102,17 +102,18 @@ pub fn resume(
     training.run()
 }
 
-/// Refuses what would change the mathematics of a run that stands here.
+/// Refuses what would change the result_affecting of a run that stands here.
 fn admit(
     run: &Run,
     config: &mut Config,
-    before: &Origin,
+    before: &RunFingerprint,
     state: &State,
     schedule_from_here: bool,
 ) -> Result<(), TrainError> {
     let fail = |reason: String| TrainError::Resume { run: run.path().to_owned(), reason };
     let damaged = |reason: String| TrainError::Run { path: run.path().to_owned(), reason };
-    let old = before.mathematics().map_err(|e| damaged(format!("the configuration of its state: {e}")))?;
+    let old =
+        before.result_affecting().map_err(|e| damaged(format!("the configuration of its state: {e}")))?;
     let epochs = old.get("epochs").and_then(toml::Value::as_integer).and_then(|n| usize::try_from(n).ok());
     let epochs = epochs.unwrap_or(config.epochs);
     let finished = state.epoch > epochs;
@@ -140,7 +141,7 @@ fn admit(
         );
         return Err(TrainError::Run { path: run.split(), reason });
     }
-    let new = config.mathematics();
+    let new = config.result_affecting();
     let show = |v: Option<&toml::Value>| v.map_or("none".into(), ToString::to_string);
     let keys: std::collections::BTreeSet<&String> = old.keys().chain(new.keys()).collect();
     // More epochs are no difference, unless the learning rate depends on where they end; a schedule that begins anew

@@ -12,8 +12,8 @@ use crate::checkpoint::{ModelFile, input_shape};
 use crate::config::{Config, Normalize};
 use crate::engine::{head_warmup, init_weights, memory};
 use crate::error::TrainError;
-use crate::event::{Event, Watch};
-use crate::input::{Feed, choose_split, read_options};
+use crate::event::{Event, Progress};
+use crate::input::{BatchSource, choose_split, read_options};
 use crate::run::Run;
 use crate::weights_cache;
 
@@ -24,8 +24,8 @@ pub(crate) struct Prepared {
     pub(crate) split_origin: Origin,
     /// Photos that could not be used.
     pub(crate) left_out: LeftOut,
-    pub(crate) train: Feed,
-    pub(crate) val: Feed,
+    pub(crate) train: BatchSource,
+    pub(crate) val: BatchSource,
     pub(crate) model: Model,
     /// What every model file of the run says; epoch and metrics are still open.
     pub(crate) file: ModelFile,
@@ -34,7 +34,7 @@ pub(crate) struct Prepared {
 }
 
 /// What a run that goes on brings with it.
-pub(crate) struct Going<'a> {
+pub(crate) struct ResumeContext<'a> {
     pub(crate) run: &'a Run,
     /// Its weights; none if it was stopped before any were saved.
     pub(crate) weights: Option<Weights>,
@@ -44,7 +44,11 @@ pub(crate) struct Going<'a> {
 
 impl Prepared {
     /// Everything of a run, be it one that goes on.
-    pub(crate) fn new(config: &Config, going: Option<Going>, watch: &mut Watch) -> Result<Self, TrainError> {
+    pub(crate) fn new(
+        config: &Config,
+        going: Option<ResumeContext>,
+        progress: &mut Progress,
+    ) -> Result<Self, TrainError> {
         let device = device::parse(&config.device)
             .map_err(|e| TrainError::Config { origin: "device".into(), reason: e.to_string() })?;
         let Some(data) = &config.data else {
@@ -55,24 +59,24 @@ impl Prepared {
         let options = read_options(config)?;
         let Opened { dataset, warnings, left_out } = Dataset::open_with_findings(data, &options)?;
         for line in summary(&warnings) {
-            watch.tell(Event::Warning(line))?;
+            progress.report(Event::Warning(line))?;
         }
         let digest = dataset.digest()?;
-        if let Some(Going { run, dataset: before, .. }) = &going
+        if let Some(ResumeContext { run, dataset: before, .. }) = &going
             && *before != digest
         {
             return Err(changed(run, &dataset, &digest, before));
         }
         let trained = going.and_then(|going| going.weights);
         if left_out.photos > 0 {
-            watch.tell(Event::LeftOut(left_out.clone()))?;
+            progress.report(Event::LeftOut(left_out.clone()))?;
         }
         let (split, split_origin) = choose_split(config, &dataset)?;
         for line in split::describe(&dataset, &split, split_origin) {
-            watch.tell(Event::Note(line))?;
+            progress.report(Event::Note(line))?;
         }
         for line in summary(&split::torn(&dataset, &split)) {
-            watch.tell(Event::Warning(line))?;
+            progress.report(Event::Warning(line))?;
         }
         if split.train.is_empty() || split.val.is_empty() {
             let (train, val) = (split.train.len(), split.val.len());
@@ -138,23 +142,27 @@ impl Prepared {
             Some(weights) => weights,
             None => {
                 let initial =
-                    init_weights::initial(config, pretrained, &layers, &dataset.classes, &train, watch)?;
+                    init_weights::initial(config, pretrained, &layers, &dataset.classes, &train, progress)?;
                 match begin {
                     None => initial,
-                    Some(begin) => {
-                        head_warmup::learned(&begin, (&layers, &initial), (&dataset, &train), &device, watch)?
-                    }
+                    Some(begin) => head_warmup::learned(
+                        &begin,
+                        (&layers, &initial),
+                        (&dataset, &train),
+                        &device,
+                        progress,
+                    )?,
                 }
             }
         };
         let (model, train, val) = if frozen {
             let loaders = [(&train, config.copies_of(train.len())), (&val, 1)];
             let (model, [train, val]) =
-                head_warmup::frozen(config, (&layers, &initial), loaders, &device, watch)?;
+                head_warmup::frozen(config, (&layers, &initial), loaders, &device, progress)?;
             (model, train, val)
         } else {
             let model = Model::new(layers, &initial, &device)?;
-            (model, Feed::Photos(train, device.clone()), Feed::Photos(val, device))
+            (model, BatchSource::Photos(train, device.clone()), BatchSource::Photos(val, device))
         };
         Ok(Self { dataset, split, split_origin, left_out, train, val, model, file, digest })
     }

@@ -6,8 +6,8 @@ use loc_model::{Dropout, Model};
 
 use crate::config::Config;
 use crate::error::TrainError;
-use crate::input::Tensors;
-use crate::optim::{Anchor, Average, Optimizer};
+use crate::input::TensorBatch;
+use crate::optim::{Ema, FeatureDistillation, Optimizer};
 
 /// What learns, and by which configuration.
 pub(crate) struct Learner<'a> {
@@ -16,13 +16,13 @@ pub(crate) struct Learner<'a> {
     pub(crate) dataset: &'a Dataset,
     pub(crate) model: &'a Model,
     pub(crate) optimizer: &'a mut Optimizer,
-    pub(crate) average: Option<&'a Average>,
-    pub(crate) anchor: Option<&'a Anchor>,
+    pub(crate) ema: Option<&'a Ema>,
+    pub(crate) distillation: Option<&'a FeatureDistillation>,
 }
 
 /// Where in a training a step stands.
 #[derive(Clone, Copy)]
-pub(crate) struct At {
+pub(crate) struct StepPosition {
     /// From 1.
     pub(crate) epoch: usize,
     /// Of the epoch, from 0.
@@ -39,7 +39,7 @@ impl Learner<'_> {
     /// # Errors
     ///
     /// [`TrainError::NotFinite`] for a loss or a gradient that is not finite: nothing has moved then.
-    pub(crate) fn step(&mut self, batch: &Tensors, at: At) -> Result<Losses, TrainError> {
+    pub(crate) fn step(&mut self, batch: &TensorBatch, at: StepPosition) -> Result<Losses, TrainError> {
         let Self { config, model, .. } = *self;
         let losses = self.losses(batch, dropout(config, at))?;
         let value = losses.total.to_scalar::<f32>()?;
@@ -56,27 +56,27 @@ impl Learner<'_> {
         if !self.optimizer.step(model, &gradients, lr)? {
             return Err(not_finite(format!("the loss is {value}, but its gradient is not finite")));
         }
-        if let Some(average) = self.average {
-            average.follow(model, at.taken + 1)?;
+        if let Some(ema) = self.ema {
+            ema.follow(model, at.taken + 1)?;
         }
         Ok(losses)
     }
 
     /// The losses of a batch; their total with what holds the features where they were.
-    fn losses(&self, batch: &Tensors, dropout: Option<Dropout>) -> Result<Losses, TrainError> {
+    fn losses(&self, batch: &TensorBatch, dropout: Option<Dropout>) -> Result<Losses, TrainError> {
         let compute = |output| self.config.loss().compute(&output, &batch.labels, &batch.boxes);
-        let Some(anchor) = self.anchor else {
+        let Some(distillation) = self.distillation else {
             return Ok(compute(self.model.train(&batch.input, dropout)?)?);
         };
-        let (output, features) = self.model.train_with(&batch.input, dropout, anchor.layer)?;
+        let (output, features) = self.model.train_with(&batch.input, dropout, distillation.layer)?;
         let losses = compute(output)?;
-        let held = anchor.loss(&batch.input, &features, dropout)?;
+        let held = distillation.loss(&batch.input, &features, dropout)?;
         Ok(Losses { total: (&losses.total + held)?, ..losses })
     }
 }
 
 /// What a step drops of the heads' features.
-fn dropout(config: &Config, at: At) -> Option<Dropout> {
+fn dropout(config: &Config, at: StepPosition) -> Option<Dropout> {
     (config.dropout > 0.0)
         .then_some(Dropout { rate: config.dropout, key: [config.seed, at.epoch as u64, at.step as u64] })
 }

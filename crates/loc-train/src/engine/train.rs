@@ -5,15 +5,15 @@ use std::time::Instant;
 
 use loc_model::Model;
 
-use crate::checkpoint::{self, Best, Metrics, Origin, Saved, State};
+use crate::checkpoint::{self, Best, Metrics, RunFingerprint, Saved, State};
 use crate::config::Config;
 use crate::digest::sha256;
 use crate::engine::setup::Prepared;
-use crate::engine::step::{At, Learner};
+use crate::engine::step::{Learner, StepPosition};
 use crate::error::TrainError;
 use crate::eval::{self, Baseline, Evaluation, Loss};
-use crate::event::{Event, Row, Stop, Watch};
-use crate::optim::{Average, Beginning, Optimizer};
+use crate::event::{Event, Progress, Row, Stop};
+use crate::optim::{Ema, Optimizer, PretrainedPrior};
 use crate::run::{
     self, DatasetJson, LeftOutJson, Lock, Machine, Provenance, Run, RunJson, Status, Versions, atomic_file,
 };
@@ -47,7 +47,7 @@ pub fn train(
         Run::removable(project, name)?;
     }
     atomic_file::probe(project)?;
-    let prepared = Prepared::new(config, None, &mut Watch { on, stop })?;
+    let prepared = Prepared::new(config, None, &mut Progress { on, stop })?;
     let number = Run::next_number(project)?;
     let (run, lock) = Run::create(project, name, exist_ok)?;
     lock.warning().into_iter().for_each(|warning| on(Event::Warning(warning)));
@@ -77,9 +77,9 @@ pub fn train(
     run.write_config(config)?;
     Training {
         optimizer: Optimizer::new(config),
-        average: Average::of(&prepared.model, config.average)?,
-        beginning: Beginning::of(&prepared.model, None, config)?,
-        origin: origin(config, &run, &prepared)?,
+        ema: Ema::of(&prepared.model, config.average)?,
+        prior: PretrainedPrior::of(&prepared.model, None, config)?,
+        fingerprint: fingerprint(config, &run, &prepared)?,
         state: State::begin(),
         config,
         run,
@@ -93,9 +93,13 @@ pub fn train(
 }
 
 /// What the states of a run belong to.
-pub(crate) fn origin(config: &Config, run: &Run, prepared: &Prepared) -> Result<Origin, TrainError> {
-    Ok(Origin {
-        config: config.mathematics().to_string(),
+pub(crate) fn fingerprint(
+    config: &Config,
+    run: &Run,
+    prepared: &Prepared,
+) -> Result<RunFingerprint, TrainError> {
+    Ok(RunFingerprint {
+        config: config.result_affecting().to_string(),
         dataset: prepared.digest.clone(),
         split: sha256(&fs_err::read(run.split())?),
     })
@@ -108,9 +112,9 @@ pub(crate) struct Training<'a> {
     pub(crate) json: RunJson,
     pub(crate) prepared: Prepared,
     pub(crate) optimizer: Optimizer,
-    pub(crate) average: Option<Average>,
-    pub(crate) beginning: Option<Beginning>,
-    pub(crate) origin: Origin,
+    pub(crate) ema: Option<Ema>,
+    pub(crate) prior: Option<PretrainedPrior>,
+    pub(crate) fingerprint: RunFingerprint,
     pub(crate) state: State,
     pub(crate) on: &'a mut dyn FnMut(Event),
     pub(crate) stop: &'a Stop,
@@ -176,12 +180,13 @@ impl Training<'_> {
             dataset: &self.prepared.dataset,
             model: &self.prepared.model,
             optimizer: &mut self.optimizer,
-            average: self.average.as_ref(),
-            anchor: self.beginning.as_ref().and_then(|beginning| beginning.anchor.as_ref()),
+            ema: self.ema.as_ref(),
+            distillation: self.prior.as_ref().and_then(|prior| prior.distillation.as_ref()),
         };
         for (step, batch) in batches.enumerate().skip(self.state.step) {
             let batch = batch?;
-            let losses = learner.step(&batch, At { epoch, step, steps, taken: self.state.steps })?;
+            let losses =
+                learner.step(&batch, StepPosition { epoch, step, steps, taken: self.state.steps })?;
             self.state.steps += 1;
 
             let mut sums = Loss::of_sums(self.state.sums);
@@ -258,8 +263,8 @@ impl Training<'_> {
 
     /// The model that is judged and saved.
     fn judged(&self) -> Result<&Model, TrainError> {
-        let model = self.average.as_ref().map_or(&self.prepared.model, |average| &average.model);
-        self.beginning.as_ref().map_or(Ok(model), |beginning| beginning.mean_with(model))
+        let model = self.ema.as_ref().map_or(&self.prepared.model, |ema| &ema.model);
+        self.prior.as_ref().map_or(Ok(model), |prior| prior.mean_with(model))
     }
 
     /// Saves where it stands; the epoch that has just ended comes back if it is the best so far.
@@ -277,9 +282,9 @@ impl Training<'_> {
         if best.is_some() {
             state.best.clone_from(&best);
         }
-        let saved = Saved { origin: self.origin.clone(), model: digest, state };
-        let average = self.average.as_ref().map(|average| average.model.weights()).transpose()?;
-        let beginning = self.beginning.as_ref().map(|beginning| beginning.weights.clone());
+        let saved = Saved { fingerprint: self.fingerprint.clone(), model: digest, state };
+        let average = self.ema.as_ref().map(|ema| ema.model.weights()).transpose()?;
+        let beginning = self.prior.as_ref().map(|prior| prior.weights.clone());
         let tensors = checkpoint::tensors(
             self.prepared.model.weights()?,
             [average, beginning],

@@ -10,7 +10,7 @@ use loc_model::{Input, Model, ModelOutput};
 
 use crate::error::TrainError;
 use crate::eval::metrics::{Baseline, ClassMetrics, Evaluation, Gain, Intervals, Loss, MedianBox, Seen};
-use crate::input::Tensors;
+use crate::input::TensorBatch;
 
 /// The constant answer of the samples `from`, judged on the samples `on`.
 #[must_use]
@@ -36,7 +36,7 @@ pub fn evaluate(
     (batch, flip): (usize, bool),
     baseline: Option<Baseline>,
 ) -> Result<Evaluation, TrainError> {
-    let batches = loader.in_order(batch).map(|batch| Tensors::of(batch?, model.device()));
+    let batches = loader.in_order(batch).map(|batch| TensorBatch::of(batch?, model.device()));
     let answer = |input: &Input| if flip { both_ways(model, input) } else { Ok(model.judge(input)?) };
     let (evaluation, seen) = look(answer, batches, loss, classes, baseline)?;
     Ok(Evaluation { intervals: Intervals::of(&seen), ..evaluation })
@@ -61,7 +61,7 @@ fn both_ways(model: &Model, input: &Input) -> Result<ModelOutput, TrainError> {
 /// As [`evaluate`], over batches, without intervals.
 pub(crate) fn judge(
     model: &Model,
-    batches: impl Iterator<Item = Result<Tensors, TrainError>>,
+    batches: impl Iterator<Item = Result<TensorBatch, TrainError>>,
     loss: &LossConfig,
     classes: &[String],
     baseline: Option<Baseline>,
@@ -72,7 +72,7 @@ pub(crate) fn judge(
 /// Looks at what is answered to each batch.
 fn look(
     answer: impl Fn(&Input) -> Result<ModelOutput, TrainError>,
-    batches: impl Iterator<Item = Result<Tensors, TrainError>>,
+    batches: impl Iterator<Item = Result<TensorBatch, TrainError>>,
     loss: &LossConfig,
     classes: &[String],
     baseline: Option<Baseline>,

@@ -7,7 +7,7 @@ use loc_model::Input;
 use crate::error::TrainError;
 
 /// A batch on the model's device.
-pub(crate) struct Tensors {
+pub(crate) struct TensorBatch {
     /// Photos `[N, H, W, 3]` in u8, or features.
     pub(crate) input: Input,
     /// `[N, 4]`
@@ -19,7 +19,7 @@ pub(crate) struct Tensors {
     pub(crate) indices: Vec<usize>,
 }
 
-impl Tensors {
+impl TensorBatch {
     pub(crate) fn of(batch: Batch, device: &Device) -> Result<Self, TrainError> {
         let Batch { images, boxes, labels, indices } = batch;
         let (n, image_dims, box_dims) = (labels.len(), images.dim(), boxes.dim());
@@ -35,4 +35,4 @@ impl Tensors {
 }
 
 /// Batches, one after the other.
-pub(crate) type Batches<'a> = Box<dyn ExactSizeIterator<Item = Result<Tensors, TrainError>> + 'a>;
+pub(crate) type Batches<'a> = Box<dyn ExactSizeIterator<Item = Result<TensorBatch, TrainError>> + 'a>;

@@ -9,15 +9,15 @@ use loc_net::kernels::photo::Photos;
 use loc_net::{Forward, Network};
 
 use crate::error::TrainError;
-use crate::event::{Event, Watch};
-use crate::input::batch::{Batches, Tensors};
+use crate::event::{Event, Progress};
+use crate::input::batch::{Batches, TensorBatch};
 
 /// Photos that go through the backbone together.
 pub(crate) const AT_ONCE: usize = 32;
 
 /// What a backbone made of photos and their moved copies.
 #[derive(Debug)]
-pub(crate) struct Features {
+pub(crate) struct FeatureCache {
     /// For each layer that the heads read `[copies · samples, …]` in f16: half the memory, and far finer than what the
     /// standardisation leaves matters. The first copies are the photos as they are.
     layers: Vec<Tensor>,
@@ -32,20 +32,20 @@ pub(crate) struct Features {
 }
 
 /// Where features come from.
-pub(crate) struct Backbone<'a> {
+pub(crate) struct FrozenBackbone<'a> {
     pub(crate) forward: &'a Forward,
     pub(crate) augment: &'a Augment,
     pub(crate) seed: u64,
 }
 
-impl Features {
+impl FeatureCache {
     /// Runs a loader's photos through the backbone, and as many copies of them, each moved anew.
     pub(crate) fn of(
-        backbone: &Backbone,
+        backbone: &FrozenBackbone,
         loader: &Loader,
         copies: usize,
         device: &Device,
-        watch: &mut Watch,
+        progress: &mut Progress,
     ) -> Result<Self, TrainError> {
         let network = backbone.forward.network();
         let taps = network.taps();
@@ -79,7 +79,7 @@ impl Features {
                     labels.extend(batch.labels);
                     indices.extend(batch.indices);
                 }
-                watch.tell(Event::Features { done: boxes.len(), of: rows })?;
+                progress.report(Event::Features { done: boxes.len(), of: rows })?;
             }
         }
         let tensor = |(values, tap): (Vec<f16>, &usize)| {
@@ -114,7 +114,7 @@ impl Features {
         Box::new(chunks.into_iter().map(|rows| self.batch(&rows)))
     }
 
-    fn batch(&self, rows: &[usize]) -> Result<Tensors, TrainError> {
+    fn batch(&self, rows: &[usize]) -> Result<TensorBatch, TrainError> {
         let n = rows.len();
         let ids: Vec<u32> = rows.iter().map(|row| u32::try_from(*row).unwrap_or(u32::MAX)).collect();
         let ids = Tensor::from_vec(ids, n, &Device::Cpu)?;
@@ -122,7 +122,7 @@ impl Features {
             |layer: &Tensor| layer.index_select(&ids, 0)?.to_dtype(DType::F32)?.to_device(&self.device);
         let boxes: Vec<f32> = rows.iter().flat_map(|row| self.boxes[*row]).collect();
         let samples = rows.iter().map(|row| row % self.samples);
-        Ok(Tensors {
+        Ok(TensorBatch {
             input: Input::Features(self.layers.iter().map(pick).collect::<Result<_, _>>()?),
             boxes: Tensor::from_vec(boxes, (n, 4), &self.device)?,
             labels: Tensor::from_vec(samples.clone().map(|s| self.labels[s]).collect(), n, &self.device)?,

@@ -5,7 +5,7 @@ mod dataset;
 mod feature_cache;
 mod source;
 
-pub(crate) use self::batch::Tensors;
+pub(crate) use self::batch::TensorBatch;
 pub use self::dataset::{choose_split, read_options};
-pub(crate) use self::feature_cache::{AT_ONCE, Backbone, Features, feature_bytes};
-pub(crate) use self::source::Feed;
+pub(crate) use self::feature_cache::{AT_ONCE, FeatureCache, FrozenBackbone, feature_bytes};
+pub(crate) use self::source::BatchSource;

@@ -5,21 +5,21 @@ use loc_data::Loader;
 
 use crate::config::Config;
 use crate::error::TrainError;
-use crate::input::batch::{Batches, Tensors};
-use crate::input::feature_cache::Features;
+use crate::input::batch::{Batches, TensorBatch};
+use crate::input::feature_cache::FeatureCache;
 
 /// Samples ready for any number of epochs.
 #[derive(Debug)]
-pub(crate) enum Feed {
+pub(crate) enum BatchSource {
     Photos(Loader, Device),
-    Features(Features),
+    FeatureCache(FeatureCache),
 }
 
-impl Feed {
+impl BatchSource {
     pub(crate) fn len(&self) -> usize {
         match self {
             Self::Photos(loader, _) => loader.len(),
-            Self::Features(features) => features.len(),
+            Self::FeatureCache(features) => features.len(),
         }
     }
 
@@ -39,9 +39,9 @@ impl Feed {
             Self::Photos(loader, device) => {
                 let augment = if still { config.augment.still() } else { config.augment };
                 let batches = loader.epoch(config.seed, pass, config.batch, &augment);
-                Box::new(batches.map(move |batch| Tensors::of(batch?, device)))
+                Box::new(batches.map(move |batch| TensorBatch::of(batch?, device)))
             }
-            Self::Features(features) => features.shuffled(config.seed, pass, config.batch, !still),
+            Self::FeatureCache(features) => features.shuffled(config.seed, pass, config.batch, !still),
         }
     }
 
@@ -49,9 +49,9 @@ impl Feed {
     pub(crate) fn in_order(&self, batch: usize) -> Batches<'_> {
         match self {
             Self::Photos(loader, device) => {
-                Box::new(loader.in_order(batch).map(move |batch| Tensors::of(batch?, device)))
+                Box::new(loader.in_order(batch).map(move |batch| TensorBatch::of(batch?, device)))
             }
-            Self::Features(features) => features.in_order(batch),
+            Self::FeatureCache(features) => features.in_order(batch),
         }
     }
 }
@@ -64,7 +64,7 @@ struct Passes<'a> {
 }
 
 impl Iterator for Passes<'_> {
-    type Item = Result<Tensors, TrainError>;
+    type Item = Result<TensorBatch, TrainError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {

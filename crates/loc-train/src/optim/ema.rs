@@ -8,12 +8,12 @@ use crate::error::TrainError;
 /// The running average of a model's parameters, which is what is judged and saved (Polyak and Juditsky 1992):
 /// `a ← d · a + (1 − d) · p` with `d = min(decay, (1 + t) / (10 + t))` after t steps, so that it forgets the beginning.
 #[derive(Debug)]
-pub(crate) struct Average {
+pub(crate) struct Ema {
     decay: f64,
     pub(crate) model: Model,
 }
 
-impl Average {
+impl Ema {
     /// Begins as the model is; nothing where no average is asked for.
     pub(crate) fn of(model: &Model, decay: f64) -> Result<Option<Self>, TrainError> {
         if decay == 0.0 {
@@ -42,8 +42,8 @@ mod tests {
     #[test]
     fn the_average_follows_and_forgets_the_beginning() {
         let model = model();
-        let average = Average::of(&model, 0.9).unwrap().unwrap();
-        assert!(Average::of(&model, 0.0).unwrap().is_none());
+        let average = Ema::of(&model, 0.9).unwrap().unwrap();
+        assert!(Ema::of(&model, 0.0).unwrap().is_none());
         let before = bias(&model)[0];
         model.vars()["class_out.bias"].set(&Tensor::new(&[1.0f32, 1.0], &Device::Cpu).unwrap()).unwrap();
         average.follow(&model, 1).unwrap();

@@ -5,6 +5,6 @@ mod optimizer;
 mod pretrained_prior;
 mod schedule;
 
-pub(crate) use self::ema::Average;
+pub(crate) use self::ema::Ema;
 pub(crate) use self::optimizer::Optimizer;
-pub(crate) use self::pretrained_prior::{Anchor, Beginning};
+pub(crate) use self::pretrained_prior::{FeatureDistillation, PretrainedPrior};

@@ -13,14 +13,14 @@ use crate::error::TrainError;
 
 /// The weights a training began with, and what it does with them.
 #[derive(Debug)]
-pub(crate) struct Beginning {
+pub(crate) struct PretrainedPrior {
     pub(crate) weights: Weights,
     /// The share of them in what is judged and saved, and the model that it is.
     mean: Option<(f64, Model)>,
-    pub(crate) anchor: Option<Anchor>,
+    pub(crate) distillation: Option<FeatureDistillation>,
 }
 
-impl Beginning {
+impl PretrainedPrior {
     /// The model as it is now, or as it is saved to have been; nothing where nothing is to be kept.
     pub(crate) fn of(
         model: &Model,
@@ -37,11 +37,11 @@ impl Beginning {
             0.0 => None,
             share => Some((share, model.copy()?)),
         };
-        let anchor = match anchored {
-            true => Some(Anchor::of(model, &weights, config.features_weight)?),
+        let distillation = match anchored {
+            true => Some(FeatureDistillation::of(model, &weights, config.features_weight)?),
             false => None,
         };
-        Ok(Some(Self { weights, mean, anchor }))
+        Ok(Some(Self { weights, mean, distillation }))
     }
 
     /// The model between the beginning and this one, `s · w₀ + (1 − s) · w`; this one where no share is kept.
@@ -64,7 +64,7 @@ impl Beginning {
 /// the class on these photos says. The features do (Li and Hoiem 2016, Learning without Forgetting; on features as Romero
 /// et al. 2015, FitNets).
 #[derive(Debug)]
-pub(crate) struct Anchor {
+pub(crate) struct FeatureDistillation {
     /// The network at its beginning.
     forward: Forward,
     /// The layer of the backbone that says what is known of the photo as a whole.
@@ -72,7 +72,7 @@ pub(crate) struct Anchor {
     weight: f64,
 }
 
-impl Anchor {
+impl FeatureDistillation {
     fn of(model: &Model, weights: &Weights, weight: f64) -> Result<Self, TrainError> {
         let network = model.network();
         let whole = network.taps().into_iter().find(|tap| network.shape(*tap).0.len() == 1);
@@ -88,7 +88,7 @@ impl Anchor {
         dropout: Option<Dropout>,
     ) -> Result<Tensor, TrainError> {
         let Input::Images(photos) = input else {
-            unreachable!("kept features are a frozen backbone's, which has no anchor")
+            unreachable!("kept features are a frozen backbone's, which has no distillation")
         };
         let bytes: Vec<u8> = photos.flatten_all()?.to_vec1()?;
         let before = self.forward.features(Photos::Bytes(&bytes), photos.dim(0)?, &[self.layer])?.concat();
@@ -112,9 +112,9 @@ mod tests {
     fn a_share_of_the_beginning_stays() {
         let model = model();
         let config = |begin_share| Config { begin_share, ..Config::default() };
-        assert!(Beginning::of(&model, None, &config(0.0)).unwrap().is_none());
+        assert!(PretrainedPrior::of(&model, None, &config(0.0)).unwrap().is_none());
         model.vars()["class_out.bias"].set(&Tensor::new(&[2.0f32, -1.0], &Device::Cpu).unwrap()).unwrap();
-        let beginning = Beginning::of(&model, None, &config(0.25)).unwrap().unwrap();
+        let beginning = PretrainedPrior::of(&model, None, &config(0.25)).unwrap().unwrap();
         for to in [4.0f32, 8.0] {
             model.vars()["class_out.bias"].set(&Tensor::new(&[to, 3.0], &Device::Cpu).unwrap()).unwrap();
             let mean = bias(beginning.mean_with(&model).unwrap());
@@ -126,16 +126,16 @@ mod tests {
     fn the_anchor_is_where_the_features_were_and_pulls_there() {
         let model = model();
         let config = Config { features_weight: 2.0, ..Config::default() };
-        let beginning = Beginning::of(&model, None, &config).unwrap().unwrap();
-        let anchor = beginning.anchor.as_ref().unwrap();
+        let beginning = PretrainedPrior::of(&model, None, &config).unwrap().unwrap();
+        let distillation = beginning.distillation.as_ref().unwrap();
         let (_, height, width) = model.network().input().chw().unwrap();
         let bytes: Vec<u8> = (0..2 * height * width * 3).map(|i| (i * 7 % 251) as u8).collect();
         let photos = Tensor::from_vec(bytes, (2, height, width, 3), &Device::Cpu).unwrap();
         let input = Input::Images(photos);
         for dropout in [None, Some(Dropout { rate: 0.5, key: [1, 1, 1] })] {
             let loss = || {
-                let (_, features) = model.train_with(&input, dropout, anchor.layer).unwrap();
-                anchor.loss(&input, &features, dropout).unwrap()
+                let (_, features) = model.train_with(&input, dropout, distillation.layer).unwrap();
+                distillation.loss(&input, &features, dropout).unwrap()
             };
             let value = |loss: &Tensor| loss.to_scalar::<f32>().unwrap();
             assert!(value(&loss()) < 1e-8, "nothing has moved");
