@@ -9,8 +9,7 @@ use common::model::{Model, file};
 use common::{assert_error, encode, jpeg_of, photo};
 use image::ImageFormat;
 use loc_infer::{ImageSize, Localizer};
-use loc_net::kernels::photo::Photos;
-use loc_net::{Forward, InputShape};
+use loc_net::{Forward, ImageBatch, InputShape};
 
 /// A header's length, a header, and these bytes.
 fn raw_file(header: &str, data: &[u8]) -> Vec<u8> {
@@ -39,8 +38,10 @@ fn a_model_file_predicts_what_its_network_says() {
             input[c * 256 * 256 + i] = f32::from(pixel.0[c]) / 255.0;
         }
     }
-    let raw =
-        Forward::new(model.network(), model.weights.clone()).unwrap().run(Photos::Floats(&input), 1).unwrap();
+    let raw = Forward::new(model.network(), model.weights.clone())
+        .unwrap()
+        .run(ImageBatch::Floats(&input), 1)
+        .unwrap();
     let e = [raw.logits[0].exp(), raw.logits[1].exp()];
     for (got, e) in answer.probs.iter().zip(e.iter().map(|v| v / (e[0] + e[1]))) {
         assert!((got - e).abs() < 1e-6, "{:?}", answer.probs);

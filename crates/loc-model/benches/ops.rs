@@ -13,7 +13,7 @@ use std::hint::black_box;
 use candle_core::{Device, Tensor, Var};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use loc_model::loss::LossConfig;
-use loc_model::ops::{self, Form};
+use loc_model::ops::{self, Backend};
 use loc_model::{Model, init};
 use loc_net::{InputShape, Network, NetworkConfig, Normalization, Op, Source};
 
@@ -37,7 +37,7 @@ fn random(dims: &[usize], device: &Device) -> Tensor {
     Tensor::rand(-1f32, 1.0, dims, device).unwrap()
 }
 
-fn apply(op: &Op, inputs: &[Tensor], form: Form) -> Tensor {
+fn apply(op: &Op, inputs: &[Tensor], form: Backend) -> Tensor {
     match (op, inputs) {
         (Op::Conv2d(conv), [x, w, b]) => ops::conv2d(x, w, b, conv, form),
         (Op::Linear { .. }, [x, w, b]) => ops::linear(x, w, b, form),
@@ -53,7 +53,7 @@ fn apply(op: &Op, inputs: &[Tensor], form: Form) -> Tensor {
 fn single_ops(c: &mut Criterion) {
     let net = network();
     for (device_name, device) in devices() {
-        let form = Form::of(&device);
+        let form = Backend::of(&device);
         for (index, layer) in net.layers().iter().enumerate() {
             if matches!(layer.op, Op::Flatten | Op::Sigmoid | Op::Normalize { .. }) {
                 continue;

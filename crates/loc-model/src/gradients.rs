@@ -6,7 +6,8 @@ use candle_core::backprop::GradStore;
 use candle_core::{Tensor, Var};
 
 use crate::ModelError;
-use crate::ops::{self, Collected};
+use crate::gradient_buffers::Collected;
+use crate::inplace;
 
 /// The gradients of a model's parameters.
 #[derive(Debug)]
@@ -38,13 +39,13 @@ impl Gradients {
     /// A Candle error if the shapes differ or the device fails.
     pub fn add_to(&self, name: &str, target: &Var, scale: f64, rate: f64) -> Result<bool, ModelError> {
         if let Some(values) = self.collected.get(name) {
-            ops::scale_add_slice(target, scale, values, rate)?;
+            inplace::scale_add_slice(target, scale, values, rate)?;
             return Ok(true);
         }
         let Some(gradient) = self.vars.get(name).and_then(|var| self.store.get(var)) else {
             return Ok(false);
         };
-        ops::scale_add(target, scale, gradient, rate)?;
+        inplace::scale_add(target, scale, gradient, rate)?;
         Ok(true)
     }
 
@@ -55,13 +56,13 @@ impl Gradients {
     /// A Candle error if the shapes differ or the device fails.
     pub fn add_square_to(&self, name: &str, target: &Var, scale: f64, rate: f64) -> Result<bool, ModelError> {
         if let Some(values) = self.collected.get(name) {
-            ops::scale_add_square_slice(target, scale, values, rate)?;
+            inplace::scale_add_square_slice(target, scale, values, rate)?;
             return Ok(true);
         }
         let Some(gradient) = self.vars.get(name).and_then(|var| self.store.get(var)) else {
             return Ok(false);
         };
-        ops::scale_add(target, scale, &gradient.sqr()?, rate)?;
+        inplace::scale_add(target, scale, &gradient.sqr()?, rate)?;
         Ok(true)
     }
 

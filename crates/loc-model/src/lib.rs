@@ -8,13 +8,16 @@ mod error;
 pub mod export;
 mod file;
 mod floats;
+mod gradient_buffers;
 mod gradients;
 pub mod import;
 pub mod init;
+pub mod inplace;
 pub mod loss;
 mod network;
 pub mod ops;
 pub mod pretrained;
+mod storage;
 pub mod weights;
 
 pub use error::ModelError;

@@ -2,10 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
 use loc_model::export::onnx;
-use loc_net::kernels::photo::Photos;
 use loc_net::{
-    Conv2d, Forward, InputShape, Network, NetworkBuilder, NetworkConfig, Normalization, Op, Pool, Source,
-    Weight, Weights,
+    Conv2d, Forward, ImageBatch, InputShape, Network, NetworkBuilder, NetworkConfig, Normalization, Op, Pool,
+    Source, Weight, Weights,
 };
 
 /// On probabilities and on coordinates, both in 0..1.
@@ -107,7 +106,7 @@ fn rten_answers_as_the_network_does() {
                 let what = format!("{name}, operator set {opset}, batch {batch}");
                 let images = numbers(99, batch * network.input().len());
                 let images: Vec<f32> = images.iter().map(|v| v.abs()).collect();
-                let ours = forward.run(Photos::Floats(&images), batch).unwrap();
+                let ours = forward.run(ImageBatch::Floats(&images), batch).unwrap();
                 let probabilities: Vec<f32> =
                     ours.logits.chunks(network.classes()).flat_map(softmax).collect();
                 let [cls, loc] = run_rten(&model, images, [batch, channels, height, width]);
@@ -126,8 +125,8 @@ fn the_test_networks_tell_photos_apart() {
             |seed| -> Vec<f32> { numbers(seed, network.input().len()).iter().map(|v| v.abs()).collect() };
         let forward = Forward::new(network.clone(), weights(&network)).unwrap();
         let (a, b) = (
-            forward.run(Photos::Floats(&photo(1)), 1).unwrap(),
-            forward.run(Photos::Floats(&photo(2)), 1).unwrap(),
+            forward.run(ImageBatch::Floats(&photo(1)), 1).unwrap(),
+            forward.run(ImageBatch::Floats(&photo(2)), 1).unwrap(),
         );
         let far = a.boxes.iter().zip(&b.boxes).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         assert!(far > 100.0 * TOLERANCE, "{far}");

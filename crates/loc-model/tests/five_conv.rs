@@ -9,10 +9,9 @@ use std::collections::{BTreeMap, HashMap};
 use candle_core::{Device, Tensor};
 use common::{golden, hash32, numbers};
 use loc_model::loss::{ClassLoss, LossConfig};
-use loc_model::ops::Form;
+use loc_model::ops::Backend;
 use loc_model::{Model, init};
-use loc_net::kernels::photo::Photos;
-use loc_net::{InputShape, Network, NetworkConfig, Normalization, Weight, Weights};
+use loc_net::{ImageBatch, InputShape, Network, NetworkConfig, Normalization, Weight, Weights};
 
 const BATCH: usize = 4;
 const SIDE: usize = 256;
@@ -114,7 +113,7 @@ fn network() -> Network {
     NetworkConfig::five_conv(input, 2).build(&Normalization::IDENTITY).unwrap()
 }
 
-fn model(golden: &Golden, form: Form) -> Model {
+fn model(golden: &Golden, form: Backend) -> Model {
     let network = network();
     let weights = golden.weights(&network);
     Model::with_form(network, &weights, &Device::Cpu, form).unwrap()
@@ -165,7 +164,7 @@ fn assert_masks(golden: &Golden, model: &Model, photos: &Tensor) {
 }
 
 /// Runs `steps` of SGD: compares the first's outputs, gradients and update, every loss, and the update of all.
-fn follow(form: Form, kind: &str, steps: usize) {
+fn follow(form: Backend, kind: &str, steps: usize) {
     let golden = Golden::load();
     let model = model(&golden, form);
     let (photos, labels, boxes) = (golden.photos(), golden.labels(), golden.boxes());
@@ -191,7 +190,7 @@ fn follow(form: Form, kind: &str, steps: usize) {
         }
         let grads = model.backward(&losses.total).unwrap();
         if step == 0 {
-            let tolerance = if form == Form::Kernels { GRADIENT } else { GRADIENT_COMPOSED };
+            let tolerance = if form == Backend::Kernels { GRADIENT } else { GRADIENT_COMPOSED };
             let gradient = |name: &str| numbers(&grads.get(name).unwrap().unwrap());
             compare_all(&golden, &model, &format!("{kind}/gradient"), tolerance, gradient);
         }
@@ -233,24 +232,24 @@ fn compare_all(golden: &Golden, model: &Model, what: &str, tolerance: f64, of: i
 
 #[test]
 fn three_steps_with_the_tutorials_loss_are_pytorchs() {
-    follow(Form::Kernels, "tutorial", 3);
+    follow(Backend::Kernels, "tutorial", 3);
 }
 
 #[test]
 fn a_step_with_cross_entropy_is_pytorchs() {
-    follow(Form::Kernels, "logits", 1);
+    follow(Backend::Kernels, "logits", 1);
 }
 
 #[test]
 fn a_step_of_the_composed_form_is_pytorchs() {
-    follow(Form::Composed, "tutorial", 1);
+    follow(Backend::Composed, "tutorial", 1);
 }
 
 #[test]
 fn inference_gives_what_training_and_loc_net_give_and_no_gradient() {
     let golden = Golden::load();
     let photos = golden.photos().narrow(0, 1, 2).unwrap();
-    let model = model(&golden, Form::Kernels);
+    let model = model(&golden, Backend::Kernels);
     let (train, infer) = (model.forward(&photos).unwrap(), model.infer(&photos).unwrap());
     assert_eq!(numbers(&train.logits), numbers(&infer.logits));
     assert_eq!(numbers(&train.boxes), numbers(&infer.boxes));
@@ -258,7 +257,7 @@ fn inference_gives_what_training_and_loc_net_give_and_no_gradient() {
     // loc-net's own forward pass, which loc-infer runs.
     let forward = loc_net::Forward::new(model.network().clone(), model.weights().unwrap()).unwrap();
     let native =
-        forward.run(Photos::Floats(&photos.flatten_all().unwrap().to_vec1::<f32>().unwrap()), 2).unwrap();
+        forward.run(ImageBatch::Floats(&photos.flatten_all().unwrap().to_vec1::<f32>().unwrap()), 2).unwrap();
     for (ours, theirs) in [(&infer.logits, &native.logits), (&infer.boxes, &native.boxes)] {
         let pairs = numbers(ours).into_iter().zip(theirs);
         assert!(pairs.fold(0.0f64, |m, (a, b)| m.max((a - f64::from(*b)).abs())) < 1e-6, "{ours} {theirs:?}");

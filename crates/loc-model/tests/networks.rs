@@ -9,8 +9,9 @@ use candle_core::{DType, Device, Tensor};
 use common::{FORMS, assert_close, random};
 use loc_model::init::{self, Scheme};
 use loc_model::{Dropout, Input, Model};
-use loc_net::kernels::photo::Photos;
-use loc_net::{Backbone, Forward, Head, InputShape, Network, NetworkConfig, Normalization, Weights};
+use loc_net::{
+    Backbone, Forward, Head, ImageBatch, InputShape, Network, NetworkConfig, Normalization, Weights,
+};
 
 /// The smallest inputs that each backbone admits, or nearly.
 const BACKBONES: [(Backbone, usize); 3] =
@@ -45,7 +46,7 @@ fn photos(network: &Network, n: usize) -> Tensor {
 }
 
 /// What the backbone makes of `n` photos.
-fn kept(forward: &Forward, photos: Photos, n: usize) -> Input {
+fn kept(forward: &Forward, photos: ImageBatch, n: usize) -> Input {
     let (network, taps) = (forward.network(), forward.network().taps());
     let features = forward.features(photos, n, &taps).unwrap();
     let features = features.into_iter().zip(&taps).map(|(values, tap)| {
@@ -61,7 +62,7 @@ fn prediction_and_training_walk_the_same_list() {
         let photos = photos(&network, 2);
         let flat: Vec<f32> = photos.flatten_all().unwrap().to_vec1().unwrap();
         let forward = Forward::new(network.clone(), weights.clone()).unwrap();
-        let predicted = forward.run(Photos::Floats(&flat), 2).unwrap();
+        let predicted = forward.run(ImageBatch::Floats(&flat), 2).unwrap();
         let classes = network.classes();
         let logits = Tensor::from_vec(predicted.logits, (2, classes), &Device::Cpu).unwrap();
         let boxes = Tensor::from_vec(predicted.boxes, (2, 4), &Device::Cpu).unwrap();
@@ -81,11 +82,11 @@ fn heads_on_kept_features_say_what_the_whole_says() {
         let photos = photos(&network, 2);
         let flat: Vec<f32> = photos.flatten_all().unwrap().to_vec1().unwrap();
         let forward = Forward::new(network.clone(), weights.clone()).unwrap();
-        let input = kept(&forward, Photos::Floats(&flat), 2);
+        let input = kept(&forward, ImageBatch::Floats(&flat), 2);
         let model = Model::with_frozen_backbone(network.clone(), &weights, &Device::Cpu).unwrap();
         let heads = network.params().iter().filter(|p| p.layer >= network.backbone_layers());
         assert_eq!(model.vars().len(), heads.count(), "only the heads are trained");
-        let (apart, whole) = (model.judge(&input).unwrap(), model.infer(&photos).unwrap());
+        let (apart, whole) = (model.evaluate(&input).unwrap(), model.infer(&photos).unwrap());
         assert_close("logits", &apart.logits, &whole.logits, 2e-5);
         assert_close("boxes", &apart.boxes, &whole.boxes, 2e-5);
         assert_eq!(model.weights().unwrap(), weights, "all weights come back");
@@ -94,7 +95,7 @@ fn heads_on_kept_features_say_what_the_whole_says() {
         .unwrap();
         assert!(model.backward(&loss).unwrap().norm().unwrap() > 0.0);
         let wrong = Input::Features(vec![photos.clone()]);
-        assert!(model.judge(&wrong).unwrap_err().to_string().contains("features"));
+        assert!(model.evaluate(&wrong).unwrap_err().to_string().contains("features"));
     }
 }
 
@@ -173,7 +174,7 @@ fn the_same_is_dropped_whichever_layers_are_one_operation() {
         });
         let forward = Forward::new(network.clone(), weights.clone()).unwrap();
         let frozen = Model::with_frozen_backbone(network.clone(), &weights, &Device::Cpu).unwrap();
-        let kept = frozen.train(&kept(&forward, Photos::Floats(&flat), 3), dropout).unwrap();
+        let kept = frozen.train(&kept(&forward, ImageBatch::Floats(&flat), 3), dropout).unwrap();
         for output in [kernels, kept] {
             assert_close("logits", &output.logits, &composed.logits, 5e-5);
             assert_close("boxes", &output.boxes, &composed.boxes, 5e-5);

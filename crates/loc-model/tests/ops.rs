@@ -6,7 +6,7 @@ mod common;
 
 use candle_core::{DType, Device, Tensor, Var};
 use common::{FORMS, apply, assert_close, both_ways, both_ways_of, golden, numbers, random, tied};
-use loc_model::ops::{self, Form};
+use loc_model::ops::{self, Backend};
 use loc_net::{Axis, Conv2d, Op, Pool};
 use proptest::prelude::*;
 
@@ -31,11 +31,11 @@ fn op_of(kind: &str, geometry: &[i64], out_channels: usize) -> Op {
         "linear" => Op::Linear { out_features: at(1) },
         "relu" => Op::Relu,
         "relu6" => Op::Relu6,
-        "affine" => Op::Affine { limit: 1.5 },
+        "affine" => Op::ChannelAffine { limit: 1.5 },
         "upsample" => Op::Upsample { size: (at(0), at(1)) },
-        "profile" => Op::Profile(if at(0) == 3 { Axis::Rows } else { Axis::Columns }),
-        "expectation" => Op::Expectation { bins: at(0) },
-        "mean" => Op::Mean { parts: at(0) },
+        "profile" => Op::MeanMaxPool(if at(0) == 3 { Axis::Rows } else { Axis::Columns }),
+        "expectation" => Op::SoftmaxExpectation { bins: at(0) },
+        "mean" => Op::GroupMean { parts: at(0) },
         "sigmoid" => Op::Sigmoid,
         _ => panic!("unknown operation {kind}"),
     }
@@ -71,7 +71,7 @@ fn values_and_gradients_are_pytorchs() {
 
 /// Compares the gradient with the central difference of `Σ y · gy` at every entry of every input, in f64.
 #[track_caller]
-fn check_gradient(op: &Op, inputs: &[Tensor], form: Form) {
+fn check_gradient(op: &Op, inputs: &[Tensor], form: Backend) {
     const STEP: f64 = 1e-5;
     let gy = random(apply(op, inputs, form).unwrap().dims(), 9, DType::F64);
     let loss = |inputs: &[Tensor]| -> f64 {
@@ -115,12 +115,12 @@ fn gradients_are_the_difference_quotients() {
         (Op::Linear { out_features: 3 }, vec![vec![4, 6], vec![3, 6], vec![3]]),
         (Op::Relu, map()),
         (Op::Relu6, map()),
-        (Op::Affine { limit: 0.7 }, vec![vec![2, 2, 5, 7], vec![2], vec![2]]),
+        (Op::ChannelAffine { limit: 0.7 }, vec![vec![2, 2, 5, 7], vec![2], vec![2]]),
         (Op::Upsample { size: (9, 8) }, map()),
-        (Op::Profile(Axis::Rows), map()),
-        (Op::Profile(Axis::Columns), map()),
-        (Op::Expectation { bins: 5 }, vec![vec![2, 20]]),
-        (Op::Mean { parts: 3 }, vec![vec![2, 12]]),
+        (Op::MeanMaxPool(Axis::Rows), map()),
+        (Op::MeanMaxPool(Axis::Columns), map()),
+        (Op::SoftmaxExpectation { bins: 5 }, vec![vec![2, 20]]),
+        (Op::GroupMean { parts: 3 }, vec![vec![2, 12]]),
         (Op::Sigmoid, vec![vec![3, 4]]),
         (Op::Normalize { mean: [0.5, 0.4, 0.3], std: [0.2, 0.3, 0.5] }, vec![vec![2, 3, 3, 2]]),
     ];
@@ -187,14 +187,14 @@ fn gradients_that_nobody_wants_are_not_computed() {
     ];
     for (op, x, w, b) in cases {
         let inputs = [x.clone(), w.as_tensor().clone(), b.as_tensor().clone()];
-        let y = apply(&op, &inputs, Form::Kernels).unwrap();
+        let y = apply(&op, &inputs, Backend::Kernels).unwrap();
         let grads = y.sum_all().unwrap().backward().unwrap();
         assert!(grads.get(&x).is_none(), "{op:?}: the input's gradient");
         assert!(grads.get(&w).is_some() && grads.get(&b).is_some(), "{op:?}");
         // And with frozen weights only the input's.
         let x = Var::from_tensor(&x).unwrap();
         let inputs = [x.as_tensor().clone(), w.as_detached_tensor(), b.as_detached_tensor()];
-        let grads = apply(&op, &inputs, Form::Kernels).unwrap().sum_all().unwrap().backward().unwrap();
+        let grads = apply(&op, &inputs, Backend::Kernels).unwrap().sum_all().unwrap().backward().unwrap();
         assert!(grads.get(&x).is_some(), "{op:?}: the input's gradient is wanted");
         assert!(grads.get(&inputs[1]).is_none() && grads.get(&inputs[2]).is_none(), "{op:?}: frozen");
     }
@@ -202,8 +202,8 @@ fn gradients_that_nobody_wants_are_not_computed() {
     let photo = random(&[9, 3, 12, 12], 2, DType::F32);
     let (w, b) = (tracked(&[2, 3, 5, 5]), tracked(&[2]));
     let fused = |x: &Tensor, w: &Tensor, b: &Tensor| {
-        let y =
-            ops::conv_pool_relu(x, w, b, &Conv2d::square(2, 5), Pool::square(2, 2), Form::Kernels).unwrap();
+        let y = ops::conv_pool_relu(x, w, b, &Conv2d::square(2, 5), Pool::square(2, 2), Backend::Kernels)
+            .unwrap();
         y.sum_all().unwrap().backward().unwrap()
     };
     let grads = fused(&photo, &w, &b);
@@ -238,7 +238,7 @@ fn strided_inputs_and_gradients_are_read_right() {
         let inputs: Vec<Tensor> =
             shapes.iter().zip(1..).map(|(dims, stream)| random(dims, stream, DType::F32)).collect();
         let views: Vec<Tensor> = inputs.iter().map(strided).collect();
-        let gy = random(apply(op, &inputs, Form::Kernels).unwrap().dims(), 7, DType::F32);
+        let gy = random(apply(op, &inputs, Backend::Kernels).unwrap().dims(), 7, DType::F32);
         for form in FORMS {
             let (y, expected) = both_ways(op, &inputs, &gy, form);
             let (y_of_views, got) = both_ways(op, &views, &strided(&gy), form);
@@ -272,15 +272,15 @@ fn what_does_not_fit_is_refused_by_name() {
         }
     }
     let whole = Tensor::zeros((1, 1, 4, 4), DType::U32, &Device::Cpu).unwrap();
-    let error = apply(&Op::Relu, &[whole], Form::Kernels).unwrap_err().to_string();
+    let error = apply(&Op::Relu, &[whole], Backend::Kernels).unwrap_err().to_string();
     assert!(error.contains("relu") && error.contains("U32"), "{error}");
 }
 
 /// Both forms in f32 against the composed one in f64. With inputs of [`tied`] every sum is exact, whatever its order:
 /// what is left to differ is a quotient.
 fn compare(op: &Op, inputs: &[Tensor]) {
-    let gy = tied(apply(op, inputs, Form::Composed).unwrap().dims(), 8, 8.0, DType::F64);
-    let (y, grads) = both_ways(op, inputs, &gy, Form::Composed);
+    let gy = tied(apply(op, inputs, Backend::Composed).unwrap().dims(), 8, 8.0, DType::F64);
+    let (y, grads) = both_ways(op, inputs, &gy, Backend::Composed);
     let single: Vec<Tensor> = inputs.iter().map(|t| t.to_dtype(DType::F32).unwrap()).collect();
     for form in FORMS {
         let (y32, grads32) = both_ways(op, &single, &gy.to_dtype(DType::F32).unwrap(), form);
@@ -289,7 +289,7 @@ fn compare(op: &Op, inputs: &[Tensor]) {
             assert_close(&format!("{op:?}, {form:?}: gradient {i}"), got, expected, F32);
         }
     }
-    let (y64, grads64) = both_ways(op, inputs, &gy, Form::Kernels);
+    let (y64, grads64) = both_ways(op, inputs, &gy, Backend::Kernels);
     assert_close(&format!("{op:?}, plain twin: y"), &y64, &y, F64);
     for (i, (got, expected)) in grads64.iter().zip(&grads).enumerate() {
         assert_close(&format!("{op:?}, plain twin: gradient {i}"), got, expected, F64);
@@ -340,15 +340,15 @@ proptest! {
             tied(&[cout], 3, 4.0, DType::F64),
         ];
         let parts = |t: &[Tensor]| {
-            let map = ops::conv2d(&t[0], &t[1], &t[2], &conv, Form::Composed)?;
-            ops::relu(&ops::maxpool2d(&map, pool, Form::Composed)?, Form::Composed)
+            let map = ops::conv2d(&t[0], &t[1], &t[2], &conv, Backend::Composed)?;
+            ops::relu(&ops::maxpool2d(&map, pool, Backend::Composed)?, Backend::Composed)
         };
         let gy = tied(parts(&inputs).unwrap().dims(), 4, 8.0, DType::F64);
         let (y, grads) = both_ways_of(parts, &inputs, &gy);
         for dtype in [DType::F32, DType::F64] {
             let typed: Vec<Tensor> = inputs.iter().map(|t| t.to_dtype(dtype).unwrap()).collect();
             let fused =
-                |t: &[Tensor]| ops::conv_pool_relu(&t[0], &t[1], &t[2], &conv, pool, Form::Kernels);
+                |t: &[Tensor]| ops::conv_pool_relu(&t[0], &t[1], &t[2], &conv, pool, Backend::Kernels);
             let (fused_y, fused_grads) = both_ways_of(fused, &typed, &gy.to_dtype(dtype).unwrap());
             assert_eq!(numbers(&fused_y), numbers(&y));
             for (i, (got, expected)) in fused_grads.iter().zip(&grads).enumerate() {

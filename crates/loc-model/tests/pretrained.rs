@@ -12,8 +12,9 @@ use std::path::PathBuf;
 use candle_core::{Device, Tensor};
 use common::{FORMS, assert_close, golden, hash32, numbers};
 use loc_model::{Input, Model, init, pretrained, weights};
-use loc_net::kernels::photo::Photos;
-use loc_net::{Backbone, Forward, Head, InputShape, Network, NetworkConfig, Normalization, Weight, Weights};
+use loc_net::{
+    Backbone, Forward, Head, ImageBatch, InputShape, Network, NetworkConfig, Normalization, Weight, Weights,
+};
 
 const SIDE: usize = 65;
 
@@ -55,7 +56,7 @@ fn features(forward: &Forward, streams: &[u32]) -> Vec<Vec<f32>> {
             loc_net::Source::Input => panic!("a tap reads the photo"),
         })
         .collect();
-    forward.features(Photos::Bytes(&photos(streams)), streams.len(), &layers).unwrap()
+    forward.features(ImageBatch::Bytes(&photos(streams)), streams.len(), &layers).unwrap()
 }
 
 /// `random` of the script.

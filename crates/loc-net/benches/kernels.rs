@@ -10,31 +10,32 @@ use std::collections::BTreeMap;
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use loc_net::kernels::photo::Photos;
-use loc_net::kernels::{ConvShape, PoolShape, avgpool2d, conv2d, linear, maxpool2d, relu};
-use loc_net::{Conv2d, Forward, InputShape, NetworkConfig, Normalization, Pool, Weight, Weights};
+use loc_net::kernels::{ConvShape, PoolShape, activation, avgpool, conv2d, linear, maxpool};
+use loc_net::{Forward, ImageBatch, InputShape, NetworkConfig, Normalization, Weight, Weights};
 use numbers::numbers;
 
 /// Photos a call.
 const BATCH: usize = 8;
 
 fn convolutions(c: &mut Criterion) {
-    let depthwise = |channels, kernel, side| {
-        Conv2d { groups: channels, ..Conv2d::square(channels, kernel) }.same((side, side))
+    let depthwise = |channels, side, kernel, stride| {
+        let square = ConvShape::square(channels, (side, side), channels, kernel);
+        ConvShape { groups: channels, stride: (stride, stride), ..square }.same()
     };
-    for (name, in_channels, side, conv) in [
-        ("conv1", 3, 256, Conv2d::square(6, 5)),
-        ("conv2", 6, 126, Conv2d::square(12, 5)),
-        ("conv3", 12, 61, Conv2d::square(24, 5)),
-        ("conv4", 24, 28, Conv2d::square(48, 5)),
-        ("conv5", 48, 12, Conv2d::square(192, 5)),
-        ("pointwise early", 16, 128, Conv2d::square(96, 1)),
-        ("pointwise middle", 80, 16, Conv2d::square(480, 1)),
-        ("pointwise late", 1152, 8, Conv2d::square(192, 1)),
-        ("depthwise early", 96, 128, Conv2d { stride: (2, 2), ..depthwise(96, 3, 128) }),
-        ("depthwise middle", 480, 16, depthwise(480, 5, 16)),
+    let square = |channels, side: usize, out, kernel| ConvShape::square(channels, (side, side), out, kernel);
+    for (name, shape) in [
+        ("conv1", square(3, 256, 6, 5)),
+        ("conv2", square(6, 126, 12, 5)),
+        ("conv3", square(12, 61, 24, 5)),
+        ("conv4", square(24, 28, 48, 5)),
+        ("conv5", square(48, 12, 192, 5)),
+        ("pointwise early", square(16, 128, 96, 1)),
+        ("pointwise middle", square(80, 16, 480, 1)),
+        ("pointwise late", square(1152, 8, 192, 1)),
+        ("depthwise early", depthwise(96, 128, 3, 2)),
+        ("depthwise middle", depthwise(480, 16, 5, 1)),
     ] {
-        let (out, shape) = (conv.out_channels, ConvShape { in_channels, in_size: (side, side), conv });
+        let out = shape.out_channels;
         let (x, w, b) = (numbers(BATCH * shape.in_len()), numbers(shape.weight_len()), numbers(out));
         let gy = numbers(BATCH * shape.out_len());
         let flops = 2 * BATCH * shape.out_len() * shape.fan_in();
@@ -80,35 +81,35 @@ fn linears(c: &mut Criterion) {
 }
 
 fn pools_and_relu(c: &mut Criterion) {
-    let shape = PoolShape { channels: 6, in_size: (252, 252), pool: Pool::square(2, 2) };
+    let shape = PoolShape::square(6, (252, 252), 2, 2);
     let (n_in, n_out) = (BATCH * shape.in_len(), BATCH * shape.out_len());
     let (x, gy) = (numbers(n_in), numbers(n_out));
-    let (mut y, mut winners, mut gx) = (vec![0.0; n_out], vec![0; n_out], vec![0.0; n_in]);
+    let (mut y, mut argmax, mut gx) = (vec![0.0; n_out], vec![0; n_out], vec![0.0; n_in]);
     let mut group = c.benchmark_group("pool1");
     group.throughput(Throughput::Bytes((4 * n_in + 5 * n_out) as u64));
     group.bench_function("forward", |b| {
-        b.iter(|| maxpool2d::forward(&shape, BATCH, black_box(&x), &mut y, &mut winners));
+        b.iter(|| maxpool::forward(&shape, BATCH, black_box(&x), &mut y, &mut argmax));
     });
     group.bench_function("backward", |b| {
-        b.iter(|| maxpool2d::backward(&shape, BATCH, black_box(&winners), &gy, &mut gx));
+        b.iter(|| maxpool::backward(&shape, BATCH, black_box(&argmax), &gy, &mut gx));
     });
     group.finish();
 
     let mut group = c.benchmark_group("relu1");
     group.throughput(Throughput::Bytes(8 * n_out as u64));
     let mut out = vec![0.0; n_out];
-    group.bench_function("forward", |b| b.iter(|| relu::forward(black_box(&y), &mut out)));
+    group.bench_function("forward", |b| b.iter(|| activation::forward(black_box(&y), &mut out)));
     group.finish();
 
-    let shape = PoolShape { channels: 192, in_size: (8, 8), pool: Pool::square(4, 2) };
+    let shape = PoolShape::square(192, (8, 8), 4, 2);
     let (n_in, n_out) = (BATCH * shape.in_len(), BATCH * shape.out_len());
     let mut group = c.benchmark_group("pool5");
     group.throughput(Throughput::Bytes(4 * (n_in + n_out) as u64));
     group.bench_function("forward", |b| {
-        b.iter(|| avgpool2d::forward(&shape, BATCH, black_box(&x[..n_in]), &mut y[..n_out]));
+        b.iter(|| avgpool::forward(&shape, BATCH, black_box(&x[..n_in]), &mut y[..n_out]));
     });
     group.bench_function("backward", |b| {
-        b.iter(|| avgpool2d::backward(&shape, BATCH, black_box(&gy[..n_out]), &mut gx[..n_in]));
+        b.iter(|| avgpool::backward(&shape, BATCH, black_box(&gy[..n_out]), &mut gx[..n_in]));
     });
     group.finish();
 }
@@ -133,7 +134,7 @@ fn whole_forward(c: &mut Criterion) {
         group.bench_function(format!("batch {n}"), |b| {
             b.iter(|| {
                 let output =
-                    forward.run(Photos::Floats(black_box(&photos)), n).unwrap_or_else(|e| panic!("{e}"));
+                    forward.run(ImageBatch::Floats(black_box(&photos)), n).unwrap_or_else(|e| panic!("{e}"));
                 assert!(output.boxes.iter().all(|v| (0.0..=1.0).contains(v)));
             });
         });

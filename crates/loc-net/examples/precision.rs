@@ -12,7 +12,7 @@
 )]
 
 use loc_net::WeightFile;
-use loc_net::kernels::fused::{DEAD, Fused, SLACK, scalar};
+use loc_net::kernels::conv_block::{ConvBlock, OVERREAD, RELU_OFF, reference};
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -27,12 +27,17 @@ fn main() {
     let mut size = (256, 256);
     for i in 1..=4 {
         let (w, b) = (weights.values(&format!("conv{i}.weight")), weights.values(&format!("conv{i}.bias")));
-        let shape = Fused { in_channels: w.len() / b.len() / 25, out_channels: b.len(), in_size: size };
+        let shape = ConvBlock { in_channels: w.len() / b.len() / 25, out_channels: b.len(), in_size: size };
         x = block(i, shape, &x, w, b);
         size = shape.pooled_size();
     }
     let (w, b) = (weights.values("conv5.weight"), weights.values("conv5.bias"));
-    averaged(Fused { in_channels: w.len() / b.len() / 25, out_channels: b.len(), in_size: size }, &x, w, b);
+    averaged(
+        ConvBlock { in_channels: w.len() / b.len() / 25, out_channels: b.len(), in_size: size },
+        &x,
+        w,
+        b,
+    );
 }
 
 /// Numbers in −1..1 without order.
@@ -59,48 +64,49 @@ fn error(got: impl Iterator<Item = f32>, expected: &[f64]) -> f64 {
 }
 
 #[cfg(target_arch = "x86_64")]
-fn block(i: usize, shape: Fused, x: &[f64], w: &[f32], b: &[f32]) -> Vec<f64> {
-    use loc_net::kernels::conv_rows::{self, InputGradient, Layout, List, Rows};
-    use loc_net::kernels::conv_tiles::{self, Tiles, pool};
-    use loc_net::kernels::fused::RowMap;
+fn block(i: usize, shape: ConvBlock, x: &[f64], w: &[f32], b: &[f32]) -> Vec<f64> {
+    use loc_net::kernels::conv_block::RowView;
+    use loc_net::kernels::conv_block::rows::{self, InputGradient, Layout, List, WinogradRows};
+    use loc_net::kernels::conv_block::tiles::{self, WinogradTiles, pool};
 
     let (x32, cells, outs) = (single(x), shape.pooled_cells(), shape.out_channels);
     let x = double(&x32);
-    let (mut y, mut winners) = (vec![0.0; cells * outs], vec![0; cells * outs]);
-    scalar::forward(&shape, &x, &double(w), &double(b), &mut y, &mut winners);
+    let (mut y, mut argmax) = (vec![0.0; cells * outs], vec![0; cells * outs]);
+    reference::forward(&shape, &x, &double(w), &double(b), &mut y, &mut argmax);
     let gy = double(&single(&numbers(cells * outs)));
     let (mut gw, mut gb, mut gx) = (vec![0.0; w.len()], vec![0.0; b.len()], vec![0.0; x.len()]);
-    scalar::backward(&shape, (&x, &double(w)), (&gy, &winners), (&mut gw, &mut gb), &mut gx);
+    reference::backward(&shape, (&x, &double(w)), (&gy, &argmax), (&mut gw, &mut gb), &mut gx);
 
     // Channels last, with slack.
     let last = |j: usize| j % outs * cells + j / outs;
-    let (mut gy_last, mut bytes) = (vec![0.0f32; cells * outs + SLACK], vec![DEAD; cells * outs + SLACK]);
+    let (mut gy_last, mut bytes) =
+        (vec![0.0f32; cells * outs + OVERREAD], vec![RELU_OFF; cells * outs + OVERREAD]);
     for j in 0..cells * outs {
-        (gy_last[j], bytes[j]) = (gy[last(j)] as f32, winners[last(j)]);
+        (gy_last[j], bytes[j]) = (gy[last(j)] as f32, argmax[last(j)]);
     }
     let (height, pixels) = (shape.pooled_size().0, shape.in_size.0 * shape.in_size.1);
     let mut got = vec![0.0f32; cells * outs];
     let (mut got_w, mut got_b) = (vec![0.0f32; w.len()], vec![0.0f32; b.len()]);
-    let mut got_x = vec![0.0f32; x.len() + SLACK];
-    if conv_rows::takes(&shape) {
-        let mut form = Rows::of(shape, Layout::Last).unwrap();
+    let mut got_x = vec![0.0f32; x.len() + OVERREAD];
+    if rows::takes(&shape) {
+        let mut form = WinogradRows::of(shape, Layout::ChannelsLast).unwrap();
         form.pack(w, b);
-        let map = RowMap::planar(&x32, shape.in_size);
-        form.forward(map, 0..height, &mut conv_rows::Scratch::default(), &mut got, &mut []);
-        let mut sums = conv_rows::WeightGradient::of(&form);
+        let map = RowView::planar(&x32, shape.in_size);
+        form.forward(map, 0..height, &mut rows::Scratch::default(), &mut got, &mut []);
+        let mut sums = rows::WeightGradient::of(&form);
         sums.add(|rows, out| form.spread(map, rows, out), &gy_last, &bytes);
         sums.add_to(&mut got_w, &mut got_b);
         let mut kernels = InputGradient::of(&form);
         kernels.pack(w);
         kernels.add(&gy_last, &bytes, &mut List::default(), &mut got_x);
     } else {
-        let mut form = Tiles::of(shape, true).unwrap();
+        let mut form = WinogradTiles::of(shape, true).unwrap();
         form.pack(w, b);
         let ins = shape.in_channels;
         let x_last: Vec<f32> = (0..x.len()).map(|j| x32[j % ins * pixels + j / ins]).collect();
-        let mut scratch = conv_tiles::Scratch::default();
+        let mut scratch = tiles::Scratch::default();
         pool::forward(&form, &x_last, 0..height, &mut scratch, &mut got, &mut []);
-        let mut sums = conv_tiles::WeightGradient::of(&form);
+        let mut sums = tiles::WeightGradient::of(&form);
         pool::backward(&form, &x_last, (&gy_last, &bytes), &mut scratch, &mut sums, &mut got_x);
         sums.write(&mut got_w, &mut got_b);
     }
@@ -125,10 +131,9 @@ fn show(i: usize, errors: [f64; 4]) {
 
 /// The last convolution, which ends in relu and an average pool 4/2.
 #[cfg(target_arch = "x86_64")]
-fn averaged(shape: Fused, x: &[f64], w: &[f32], b: &[f32]) {
-    use loc_net::Pool;
-    use loc_net::kernels::conv_tiles::{self, Tiles, average};
-    use loc_net::kernels::{PoolShape, avgpool2d, conv2d, relu};
+fn averaged(shape: ConvBlock, x: &[f64], w: &[f32], b: &[f32]) {
+    use loc_net::kernels::conv_block::tiles::{self, WinogradTiles, average};
+    use loc_net::kernels::{PoolShape, activation, avgpool, conv2d};
 
     /// One photo of a batch.
     struct One<'a>(&'a [f32], &'a [u8], &'a [f32]);
@@ -136,7 +141,7 @@ fn averaged(shape: Fused, x: &[f64], w: &[f32], b: &[f32]) {
         fn input(&self, _: usize) -> &[f32] {
             self.0
         }
-        fn alive(&self, _: usize) -> &[u8] {
+        fn active(&self, _: usize) -> &[u8] {
             self.1
         }
         fn gradient(&self, _: usize) -> &[f32] {
@@ -144,30 +149,29 @@ fn averaged(shape: Fused, x: &[f64], w: &[f32], b: &[f32]) {
         }
     }
 
-    let window = Pool::square(4, 2);
     let (conv, _) = shape.parts();
-    let pool = PoolShape { channels: shape.out_channels, in_size: shape.conv_size(), pool: window };
+    let pool = PoolShape::square(shape.out_channels, shape.conv_size(), 4, 2);
     let x32 = single(x);
     let (x, w64) = (double(&x32), double(w));
     let (mut map, mut y) = (vec![0.0; conv.out_len()], vec![0.0; pool.out_len()]);
-    conv2d::scalar::forward(&conv, 1, &x, &w64, &double(b), &mut map);
+    conv2d::reference::forward(&conv, 1, &x, &w64, &double(b), &mut map);
     let mut on = map.clone();
-    relu::forward(&map, &mut on);
-    avgpool2d::scalar::forward(&pool, 1, &on, &mut y);
+    activation::forward(&map, &mut on);
+    avgpool::reference::forward(&pool, 1, &on, &mut y);
     let gy = double(&single(&numbers(y.len())));
     let (mut g_on, mut g_map) = (vec![0.0; map.len()], vec![0.0; map.len()]);
-    avgpool2d::scalar::backward(&pool, 1, &gy, &mut g_on);
-    relu::backward(&on, &g_on, &mut g_map);
+    avgpool::reference::backward(&pool, 1, &gy, &mut g_on);
+    activation::backward(&on, &g_on, &mut g_map);
     let (mut gw, mut gb, mut gx) = (vec![0.0; w.len()], vec![0.0; b.len()], vec![0.0; x.len()]);
-    conv2d::scalar::backward_weights(&conv, 1, &x, &g_map, &mut gw, &mut gb);
-    conv2d::scalar::backward_input(&conv, 1, &w64, &g_map, &mut gx);
+    conv2d::reference::backward_weights(&conv, 1, &x, &g_map, &mut gw, &mut gb);
+    conv2d::reference::backward_input(&conv, 1, &w64, &g_map, &mut gx);
 
-    let mut tiles = Tiles::of(shape, true).unwrap();
+    let mut tiles = WinogradTiles::of(shape, true).unwrap();
     tiles.pack(w, b);
-    let form = average::Average::of(tiles, window).unwrap();
+    let form = average::Average::of(tiles, (4, 4), (2, 2)).unwrap();
     let (ins, pixels) = (shape.in_channels, shape.in_size.0 * shape.in_size.1);
     let x_last: Vec<f32> = (0..x.len()).map(|j| x32[j % ins * pixels + j / ins]).collect();
-    let (mut input, mut scratch) = (average::Input::default(), conv_tiles::Scratch::default());
+    let (mut input, mut scratch) = (average::Input::default(), tiles::Scratch::default());
     form.input(1, |_| &x_last, &mut input);
     let mut got = vec![0.0f32; y.len()];
     for block in 0..form.tiles().blocks() {
@@ -175,11 +179,11 @@ fn averaged(shape: Fused, x: &[f64], w: &[f32], b: &[f32]) {
         form.forward(&input, block, &mut scratch, (y, form.out_len()), &mut []);
     }
     let (outs, cells) = (shape.out_channels, map.len() / shape.out_channels);
-    let alive: Vec<u8> = (0..map.len()).map(|j| u8::from(map[j % outs * cells + j / outs] > 0.0)).collect();
+    let active: Vec<u8> = (0..map.len()).map(|j| u8::from(map[j % outs * cells + j / outs] > 0.0)).collect();
     let gy = single(&gy);
-    let mut sums = conv_tiles::WeightGradient::of(form.tiles());
-    let mut got_x = vec![0.0f32; x.len() + SLACK];
-    let batch = One(&x_last, &alive, &gy);
+    let mut sums = tiles::WeightGradient::of(form.tiles());
+    let mut got_x = vec![0.0f32; x.len() + OVERREAD];
+    let batch = One(&x_last, &active, &gy);
     form.backward(1, &batch, &mut average::Gradient::default(), &mut sums, &mut got_x);
     let (mut got_w, mut got_b) = (vec![0.0f32; w.len()], vec![0.0f32; b.len()]);
     sums.write(&mut got_w, &mut got_b);
@@ -196,9 +200,9 @@ fn averaged(shape: Fused, x: &[f64], w: &[f32], b: &[f32]) {
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-fn averaged(_: Fused, _: &[f64], _: &[f32], _: &[f32]) {}
+fn averaged(_: ConvBlock, _: &[f64], _: &[f32], _: &[f32]) {}
 
 #[cfg(not(target_arch = "x86_64"))]
-fn block(_: usize, _: Fused, _: &[f64], _: &[f32], _: &[f32]) -> Vec<f64> {
+fn block(_: usize, _: ConvBlock, _: &[f64], _: &[f32], _: &[f32]) -> Vec<f64> {
     panic!("the fused forms are for x86-64 so far")
 }

@@ -7,9 +7,8 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use loc_net::chain::{Chain, Pass};
-use loc_net::kernels::photo::Photos;
-use loc_net::{Forward, InputShape, Network, NetworkConfig, Normalization, Weight, Weights};
+use loc_net::exec::fused::{FusedPlan, FusedTraining};
+use loc_net::{Forward, ImageBatch, InputShape, Network, NetworkConfig, Normalization, Weight, Weights};
 
 /// The system's allocator, which counts the bytes that were asked for and those that were given back.
 struct Counting;
@@ -71,16 +70,16 @@ fn passes_and_predictions_use_their_buffers_again() {
     let network = network();
     let all = weights(&network);
     let photos: Vec<u8> = (0..N * 3 * 256 * 256).map(|i| (i * 31 % 251) as u8).collect();
-    if let Some(chain) = Chain::of(&network, true) {
+    if let Some(chain) = FusedPlan::of(&network, true) {
         let names = chain.params();
         let params: Vec<&[f32]> = names.iter().map(|(name, _)| all.values(name)).collect();
         let (mut features, mut gradient) = (vec![0.5; N * chain.out_len()], vec![0.0; chain.params_len()]);
         let gy = features.clone();
-        let mut pass = Pass::new(chain);
+        let mut pass = FusedTraining::new(chain);
         let mut step = || {
             pass.pack(&params);
-            pass.forward(Photos::Bytes(&photos), N, &mut features);
-            pass.backward(Photos::Bytes(&photos), &gy, &mut gradient);
+            pass.forward(ImageBatch::Bytes(&photos), N, &mut features);
+            pass.backward(ImageBatch::Bytes(&photos), &gy, &mut gradient);
         };
         let first = allocated(&mut step);
         // Which thread takes which task is chance, and each keeps buffers of its own: some rounds until all have them.
@@ -92,11 +91,11 @@ fn passes_and_predictions_use_their_buffers_again() {
     let forward = Forward::new(network, all).unwrap();
     for n in [1, N] {
         let photos = &photos[..n * 3 * 256 * 256];
-        let run = || drop(forward.run(Photos::Bytes(photos), n).unwrap());
+        let run = || drop(forward.run(ImageBatch::Bytes(photos), n).unwrap());
         (0..5).for_each(|_| run());
         let later = (0..3).map(|_| allocated(run)).min().unwrap();
         // Where no chain is, the general kernels keep some buffers a call.
-        let chain = Chain::of(forward.network(), false).is_some();
+        let chain = FusedPlan::of(forward.network(), false).is_some();
         assert!(later < LITTLE || !chain, "a later prediction of {n} asks for {later} bytes");
     }
 
@@ -106,7 +105,7 @@ fn passes_and_predictions_use_their_buffers_again() {
     let network = self::network();
     let forward = Forward::new(network.clone(), weights(&network)).unwrap();
     let photo = &photos[..3 * 256 * 256];
-    let run = || drop(forward.run(Photos::Bytes(photo), 1).unwrap());
+    let run = || drop(forward.run(ImageBatch::Bytes(photo), 1).unwrap());
     let before = held();
     run();
     let one = held() - before;

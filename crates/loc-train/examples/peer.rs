@@ -22,8 +22,7 @@ use loc_infer::postprocess::softmax;
 use loc_infer::{InputSpec, Localizer};
 use loc_model::loss::LossConfig;
 use loc_model::{Model, init};
-use loc_net::kernels::photo::Photos;
-use loc_net::{Forward, InputShape, Network, NetworkConfig, Normalization, WeightFile, Weights};
+use loc_net::{Forward, ImageBatch, InputShape, Network, NetworkConfig, Normalization, WeightFile, Weights};
 
 const BATCH: usize = 32;
 const LEARNING_RATE: f64 = 0.01;
@@ -76,7 +75,7 @@ fn expect(dir: &Path) {
     let classes = network.classes();
     let forward = Forward::new(network, weights).unwrap();
     let bytes = fs_err::read(dir.join("photos.u8")).unwrap();
-    let output = forward.run(Photos::Bytes(&bytes[..PHOTOS * 3 * 256 * 256]), PHOTOS).unwrap();
+    let output = forward.run(ImageBatch::Bytes(&bytes[..PHOTOS * 3 * 256 * 256]), PHOTOS).unwrap();
     let cls: Vec<Vec<f32>> = output.logits.chunks_exact(classes).map(softmax).collect();
     let loc: Vec<&[f32]> = output.boxes.chunks_exact(4).collect();
     fs_err::write(dir.join("expected.json"), serde_json::json!({ "cls": cls, "loc": loc }).to_string())
@@ -122,7 +121,7 @@ fn works(dir: &Path) -> BTreeMap<&'static str, Work> {
         works.insert(
             name,
             Box::new(move || {
-                let output = forward.run(Photos::Bytes(&photos), n).unwrap();
+                let output = forward.run(ImageBatch::Bytes(&photos), n).unwrap();
                 assert!(output.boxes.iter().all(|v| (0.0..=1.0).contains(v)));
             }),
         );

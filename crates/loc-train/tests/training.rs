@@ -9,7 +9,7 @@ use std::path::Path;
 
 use common::{Fixture, last};
 use loc_net::Forward;
-use loc_net::kernels::photo::Photos;
+use loc_net::ImageBatch;
 use loc_train::{Config, ConfigSource, Event, ModelFile, Provenance, Status, Stop, train};
 
 /// Runs `f` on a pool of its own.
@@ -118,7 +118,7 @@ fn features_are_held_where_they_were() {
         let photo: Vec<u8> = (0..network.input().len()).map(|i| (i * 7 % 251) as u8).collect();
         let taps = network.taps();
         let forward = Forward::new(network, found.weights).unwrap();
-        forward.features(Photos::Bytes(&photo), 1, &taps).unwrap().concat()
+        forward.features(ImageBatch::Bytes(&photo), 1, &taps).unwrap().concat()
     };
     let before = features(&began);
     let init = began.display().to_string();

@@ -108,14 +108,14 @@ fn layer(network: &Network, index: usize) -> LayerInfo<'_> {
         Op::Linear { out_features } => format!("linear → {out_features}"),
         Op::Sigmoid => "sigmoid".into(),
         Op::Relu6 => "relu6".into(),
-        Op::Affine { limit } => format!("scale and shift, clipped at ±{limit}"),
+        Op::ChannelAffine { limit } => format!("scale and shift, clipped at ±{limit}"),
         Op::Add => "sum".into(),
         Op::Concat => "concatenation".into(),
         Op::Upsample { size } => format!("upsampling to {}×{}", size.0, size.1),
-        Op::Profile(Axis::Rows) => "mean and maximum of each row".into(),
-        Op::Profile(Axis::Columns) => "mean and maximum of each column".into(),
-        Op::Mean { parts } => format!("mean of {parts} parts"),
-        Op::Expectation { bins } => format!("expected value over {bins} bins"),
+        Op::MeanMaxPool(Axis::Rows) => "mean and maximum of each row".into(),
+        Op::MeanMaxPool(Axis::Columns) => "mean and maximum of each column".into(),
+        Op::GroupMean { parts } => format!("mean of {parts} parts"),
+        Op::SoftmaxExpectation { bins } => format!("expected value over {bins} bins"),
     };
     let of_layer = network.params().iter().filter(|p| p.layer == index);
     LayerInfo {

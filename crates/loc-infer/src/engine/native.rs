@@ -2,8 +2,7 @@
 
 use std::io::Read;
 
-use loc_net::kernels::photo::Photos;
-use loc_net::{Forward, NetError, Network, NetworkConfig, Normalization, WeightFile, Weights};
+use loc_net::{Forward, ImageBatch, NetError, Network, NetworkConfig, Normalization, WeightFile, Weights};
 use serde::Deserialize;
 
 use super::{Engine, RawOutput};
@@ -62,7 +61,7 @@ impl Native {
         Ok((meta, Self::new(network, weights)?))
     }
 
-    fn run_photos(&self, photos: Photos, n: usize) -> Result<RawOutput, Error> {
+    fn run_photos(&self, photos: ImageBatch, n: usize) -> Result<RawOutput, Error> {
         let output = self
             .forward
             .run(photos, n)
@@ -73,11 +72,11 @@ impl Native {
 
 impl Engine for Native {
     fn run(&self, images: &[f32], n: usize) -> Result<RawOutput, Error> {
-        self.run_photos(Photos::Floats(images), n)
+        self.run_photos(ImageBatch::Floats(images), n)
     }
 
     fn run_bytes(&self, images: &[u8], n: usize) -> Result<RawOutput, Error> {
-        self.run_photos(Photos::Bytes(images), n)
+        self.run_photos(ImageBatch::Bytes(images), n)
     }
 }
 

@@ -4,8 +4,7 @@
 use std::collections::HashMap;
 
 use candle_core::{Device, Tensor};
-use loc_net::kernels::photo::Photos;
-use loc_net::{Forward, Network, Weights};
+use loc_net::{Forward, ImageBatch, Network, Weights};
 use prost::Message;
 
 use super::{BOXES, INPUT, PROBABILITIES};
@@ -46,7 +45,7 @@ pub fn check(onnx: &[u8], network: &Network, weights: &Weights) -> Result<Differ
     let mut noise = Noise(0);
     for batch in BATCHES {
         let images: Vec<f32> = noise.by_ref().take(batch * network.input().len()).collect();
-        let ours = forward.run(Photos::Floats(&images), batch)?;
+        let ours = forward.run(ImageBatch::Floats(&images), batch)?;
         let mut shape = vec![batch];
         shape.extend(&network.input().0);
         let input = Tensor::from_vec(images, shape, &Device::Cpu)?;

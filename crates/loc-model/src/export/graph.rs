@@ -100,7 +100,7 @@ impl<'a> Builder<'a> {
                     (self.constant(&name, "low", &[], &[0.0])?, self.constant(&name, "high", &[], &[6.0])?);
                 ("Clip", vec![low, high], vec![])
             }
-            Op::Affine { limit } => {
+            Op::ChannelAffine { limit } => {
                 let mut dims = vec![1; self.network.shape(index).0.len() + 1];
                 dims[1] = self.network.shape(index).0[0];
                 let dims = dims.into_iter().map(size).collect::<Result<Vec<_>, _>>()?;
@@ -128,7 +128,7 @@ impl<'a> Builder<'a> {
                 x = rows;
                 ("MatMul", vec![wide], vec![])
             }
-            Op::Profile(axis) => {
+            Op::MeanMaxPool(axis) => {
                 let along = match axis {
                     Axis::Rows => 3,
                     Axis::Columns => 2,
@@ -139,13 +139,13 @@ impl<'a> Builder<'a> {
                 x = mean;
                 ("Concat", vec![largest], vec![int("axis", 1)])
             }
-            Op::Mean { parts } => {
+            Op::GroupMean { parts } => {
                 let each = self.network.shape(index).len();
                 let apart = self.sizes(&name, "apart", &[-1, size(*parts)?, size(each)?]);
                 x = self.step("Reshape", &name, "parts", vec![x, apart], vec![]);
                 ("ReduceMean", vec![], vec![ints("axes", &[1])?, int("keepdims", 0)])
             }
-            Op::Expectation { bins } => {
+            Op::SoftmaxExpectation { bins } => {
                 let edges = self.network.shape(index).len();
                 let places: Vec<f32> = (0..*bins).map(|bin| bin as f32 / (bins - 1) as f32).collect();
                 let places = self.constant(&name, "places", &[*bins, 1], &places)?;
@@ -242,8 +242,8 @@ fn convolution(conv: &Conv2d) -> Result<Vec<Attribute>, ModelError> {
 /// The matrix that enlarges an axis: `[from, to]`, or the other way round.
 fn interpolation(from: usize, to: usize, turned: bool) -> Vec<f32> {
     let mut values = vec![0.0; from * to];
-    for (i, (first, second, share)) in loc_net::kernels::maps::between(from, to).into_iter().enumerate() {
-        for (cell, weight) in [(first, 1.0 - share), (second, share)] {
+    for (i, at) in loc_net::kernels::upsample::between(from, to).into_iter().enumerate() {
+        for (cell, weight) in [(at.first, 1.0 - at.weight), (at.second, at.weight)] {
             values[if turned { i * from + cell } else { cell * to + i }] += weight as f32;
         }
     }

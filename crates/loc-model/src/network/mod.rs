@@ -8,7 +8,8 @@ use std::sync::Arc;
 use candle_core::{Device, Error, Tensor, Var};
 use loc_net::{Layer, Network, Op, Weight, Weights};
 
-use crate::ops::{Convolutions, Dropout, Form, Names, Sink};
+use crate::gradient_buffers::{GradientBuffers, Names};
+use crate::ops::{Backend, Convolutions, Dropout};
 use crate::{Gradients, ModelError};
 
 /// A network whose weights are Candle variables on a device: made to be trained.
@@ -34,13 +35,13 @@ pub struct Model {
     /// The parameters that are not trained: a frozen backbone's.
     constants: BTreeMap<String, Tensor>,
     device: Device,
-    form: Form,
+    form: Backend,
     /// The first layers as one operation, on the CPU.
     convolutions: Option<Convolutions>,
     /// For each layer that is linear, its two parameters.
     linears: Vec<Option<Names>>,
     /// Where the kernels leave the gradients of parameters.
-    sink: Sink,
+    sink: GradientBuffers,
 }
 
 /// For each layer that is linear, the names of its weight and bias, and where each begins in one buffer.
@@ -88,20 +89,20 @@ impl Model {
     /// [`ModelError::Net`] with every difference between the weights and the network, or a Candle error of the
     /// device.
     pub fn new(network: Network, weights: &Weights, device: &Device) -> Result<Self, ModelError> {
-        Self::with_form(network, weights, device, Form::of(device))
+        Self::with_form(network, weights, device, Backend::of(device))
     }
 
     /// As [`Model::new`], with the form of the operations chosen by the caller: what another device would run,
-    /// [`Form::Composed`], also runs on the CPU.
+    /// [`Backend::Composed`], also runs on the CPU.
     ///
     /// # Errors
     ///
-    /// As [`Model::new`]. With [`Form::Kernels`] on a device other than the CPU every forward pass fails.
+    /// As [`Model::new`]. With [`Backend::Kernels`] on a device other than the CPU every forward pass fails.
     pub fn with_form(
         network: Network,
         weights: &Weights,
         device: &Device,
-        form: Form,
+        form: Backend,
     ) -> Result<Self, ModelError> {
         Self::build(network, weights, device, form, false)
     }
@@ -116,14 +117,14 @@ impl Model {
         weights: &Weights,
         device: &Device,
     ) -> Result<Self, ModelError> {
-        Self::build(network, weights, device, Form::of(device), true)
+        Self::build(network, weights, device, Backend::of(device), true)
     }
 
     fn build(
         network: Network,
         weights: &Weights,
         device: &Device,
-        form: Form,
+        form: Backend,
         frozen: bool,
     ) -> Result<Self, ModelError> {
         weights.check(&network)?;
@@ -137,8 +138,8 @@ impl Model {
                 vars.insert(param.name.clone(), Var::from_tensor(&tensor)?);
             }
         }
-        let (sink, linears) = (Sink::default(), linears(&network));
-        let fused = form == Form::Kernels && !frozen;
+        let (sink, linears) = (GradientBuffers::default(), linears(&network));
+        let fused = form == Backend::Kernels && !frozen;
         let convolutions = if fused { Convolutions::of(&network, &sink)? } else { None };
         Ok(Self { network, vars, constants, device: device.clone(), form, convolutions, linears, sink })
     }
@@ -252,7 +253,7 @@ impl Model {
     ///
     /// As [`Model::forward`].
     pub fn infer(&self, images: &Tensor) -> Result<ModelOutput, ModelError> {
-        self.judge(&Input::Images(images.clone()))
+        self.evaluate(&Input::Images(images.clone()))
     }
 
     /// As [`Model::infer`], of photos or features.
@@ -260,7 +261,7 @@ impl Model {
     /// # Errors
     ///
     /// As [`Model::forward`].
-    pub fn judge(&self, input: &Input) -> Result<ModelOutput, ModelError> {
+    pub fn evaluate(&self, input: &Input) -> Result<ModelOutput, ModelError> {
         self.outputs(self.walk(input, None, &[])?)
     }
 

@@ -1,11 +1,12 @@
 //! The way through the layers: which operation each is, which are one operation, when an output is forgotten.
 
 use candle_core::{DType, Error, Result as CandleResult, Shape, Tensor};
+use loc_net::exec::activation_behind;
 use loc_net::{Op, Pool, Source};
 
 use super::{Input, Model};
 use crate::ModelError;
-use crate::ops::{self, Activation, Convolutions, Dropout, Form};
+use crate::ops::{self, Activation, Backend, Convolutions, Dropout};
 
 impl Model {
     /// Goes through the layers; in training with what is dropped. An output is forgotten after its last reader, unless it
@@ -79,7 +80,7 @@ impl Model {
             let x = inputs[0];
             let named = |what: &str| parameter(&format!("{}.{what}", layer.name));
             let fused = self.pool_to_fuse(index, &readers);
-            let behind = self.network.activation_behind(index).filter(|_| readers[index] == 1);
+            let behind = activation_behind(&self.network, index).filter(|_| readers[index] == 1);
             let activation = behind.unwrap_or(Activation::None);
             let y = match (&layer.op, fused) {
                 (Op::Conv2d(conv), Some(pool)) => {
@@ -96,7 +97,7 @@ impl Model {
                 (Op::Linear { .. }, _) => {
                     let (w, b) = (named("weight")?, named("bias")?);
                     match &self.linears[index] {
-                        Some(names) if training && self.form == Form::Kernels => {
+                        Some(names) if training && self.form == Backend::Kernels => {
                             ops::linear_to_sink(x, &w, &b, (&self.sink, names))?
                         }
                         _ => ops::linear(x, &w, &b, self.form)?,
@@ -104,13 +105,15 @@ impl Model {
                 }
                 (Op::Sigmoid, _) => ops::sigmoid(x)?,
                 (Op::Relu6, _) => ops::relu6(x, self.form)?,
-                (Op::Affine { limit }, _) => ops::affine(x, &named("weight")?, &named("bias")?, *limit)?,
+                (Op::ChannelAffine { limit }, _) => {
+                    ops::affine(x, &named("weight")?, &named("bias")?, *limit)?
+                }
                 (Op::Add, _) => (x + inputs[1])?,
                 (Op::Concat, _) => Tensor::cat(&inputs, 1)?,
                 (Op::Upsample { size }, _) => ops::upsample(x, *size)?,
-                (Op::Profile(axis), _) => ops::profile(x, *axis)?,
-                (Op::Expectation { bins }, _) => ops::expectation(x, *bins)?,
-                (Op::Mean { parts }, _) => ops::mean(x, *parts)?,
+                (Op::MeanMaxPool(axis), _) => ops::profile(x, *axis)?,
+                (Op::SoftmaxExpectation { bins }, _) => ops::expectation(x, *bins)?,
+                (Op::GroupMean { parts }, _) => ops::mean(x, *parts)?,
             };
             if fused.is_some() {
                 index += 2;

@@ -3,10 +3,11 @@
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp1, Device, Error, Layout, Result, Shape, Tensor, WithDType};
 use loc_net::Pool;
+use loc_net::exec::pool_shape;
 use loc_net::kernels::PoolShape;
 
-use super::Form;
-use super::cpu::{by_type, lent, values};
+use super::Backend;
+use crate::storage::{by_type, lent, values};
 
 /// The mean of each window.
 ///
@@ -17,21 +18,21 @@ use super::cpu::{by_type, lent, values};
 /// # Errors
 ///
 /// A Candle error if the window does not fit the input.
-pub fn avgpool2d(x: &Tensor, pool: Pool, form: Form) -> Result<Tensor> {
+pub fn avgpool2d(x: &Tensor, pool: Pool, form: Backend) -> Result<Tensor> {
     let (n, channels, height, width) = x.dims4()?;
     if pool.output((height, width)).is_none() {
         return Err(Error::Msg(format!("avgpool2d: {pool:?} does not fit an input of {:?}", x.dims())));
     }
-    let shape = PoolShape { channels, in_size: (height, width), pool };
+    let shape = pool_shape(pool, channels, (height, width));
     match form {
-        Form::Kernels => x.contiguous()?.apply_op1(AvgPool { n, shape }),
-        Form::Composed => composed(x, n, &shape),
+        Backend::Kernels => x.contiguous()?.apply_op1(AvgPool { n, shape }),
+        Backend::Composed => composed(x, n, &shape),
     }
 }
 
 /// A mean over rows after a mean over columns: two products with constant matrices.
 fn composed(x: &Tensor, n: usize, shape: &PoolShape) -> Result<Tensor> {
-    let Pool { kernel, stride } = shape.pool;
+    let PoolShape { kernel, stride, .. } = *shape;
     let ((h, w), (oh, ow)) = (shape.in_size, shape.out_size());
     let c = shape.channels;
     let across = means(x, w, kernel.1, stride.1, ow)?;
@@ -64,7 +65,7 @@ impl CustomOp1 for AvgPool {
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let (op, (oh, ow)) = (self.name(), self.shape.out_size());
-        by_type!(op, x.dtype(), avgpool2d, |T, kernel| {
+        by_type!(op, x.dtype(), avgpool, |T, kernel| {
             let mut y: Vec<T> = vec![0.0; self.n * self.shape.out_len()];
             kernel::forward(&self.shape, self.n, values(op, x, layout)?, &mut y);
             Ok((T::to_cpu_storage_owned(y), Shape::from((self.n, self.shape.channels, oh, ow))))
@@ -74,7 +75,7 @@ impl CustomOp1 for AvgPool {
     fn bwd(&self, x: &Tensor, _y: &Tensor, gy: &Tensor) -> Result<Option<Tensor>> {
         let (op, gy) = (self.name(), gy.contiguous()?);
         let lent_gy = gy.storage_and_layout();
-        by_type!(op, gy.dtype(), avgpool2d, |T, kernel| {
+        by_type!(op, gy.dtype(), avgpool, |T, kernel| {
             let mut gx: Vec<T> = vec![0.0; x.elem_count()];
             kernel::backward(&self.shape, self.n, lent(op, &lent_gy)?, &mut gx);
             Tensor::from_vec(gx, x.shape(), &Device::Cpu).map(Some)

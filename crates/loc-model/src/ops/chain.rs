@@ -1,21 +1,20 @@
-//! The convolutions at the beginning of a network as one operation: [`loc_net::chain`], or where there is none
-//! [`loc_net::tape`], under Candle's autograd.
+//! The convolutions at the beginning of a network as one operation: [`loc_net::exec::fused`], or where there is none
+//! [`loc_net::exec::backbone`], under Candle's autograd.
 //!
 //! On the CPU only. One operation instead of one a layer, because the maps between the fused convolutions have layouts
 //! of their own, and because nothing wider than a cache is then allocated in a training step: Candle's autograd clears
-//! and adds a tensor for each gradient. The gradients of its parameters go to a [`Sink`].
+//! and adds a tensor for each gradient. The gradients of its parameters go to a [`GradientBuffers`].
 
 use std::sync::{Arc, Mutex};
 
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp2, DType, Device, Error, Layout, Result, Shape, Tensor, Var};
-use loc_net::Network;
-use loc_net::chain::{self, Chain};
-use loc_net::kernels::photo::Photos;
-use loc_net::tape::Tape;
+use loc_net::exec::backbone::BackboneTraining;
+use loc_net::exec::fused::{FusedPlan, FusedTraining};
+use loc_net::{ImageBatch, Network};
 
-use super::cpu::{lent, values};
-use super::sink::{Names, Sink, lock};
+use crate::gradient_buffers::{GradientBuffers, Names, lock};
+use crate::storage::{lent, values};
 
 /// Photos that a tape without a backward pass to come takes at once: it keeps their activations all the same.
 const AT_ONCE: usize = 4;
@@ -23,15 +22,15 @@ const AT_ONCE: usize = 4;
 /// The fused forms or the general ones.
 #[derive(Debug)]
 enum Plan {
-    Chain(Chain),
-    Tape(Tape),
+    Chain(FusedPlan),
+    Tape(BackboneTraining),
 }
 
 /// One batch's way there and back.
 #[derive(Debug)]
 enum Pass {
-    Chain(Box<chain::Pass>),
-    Tape(Box<Tape>),
+    Chain(Box<FusedTraining>),
+    Tape(Box<BackboneTraining>),
 }
 
 /// Calls the same of either.
@@ -63,15 +62,15 @@ struct Shared {
     anchor: Var,
     /// Passes that wait for the next batch.
     idle: Mutex<Vec<Pass>>,
-    sink: Sink,
+    sink: GradientBuffers,
 }
 
 impl Convolutions {
     /// Those of a network, or nothing where its layers or the processor do not fit.
-    pub(crate) fn of(network: &Network, sink: &Sink) -> Result<Option<Self>> {
-        let plan = match Chain::of(network, true) {
+    pub(crate) fn of(network: &Network, sink: &GradientBuffers) -> Result<Option<Self>> {
+        let plan = match FusedPlan::of(network, true) {
             Some(chain) => Plan::Chain(chain),
-            None => match Tape::of(network) {
+            None => match BackboneTraining::of(network) {
                 Some(tape) => Plan::Tape(tape),
                 None => return Ok(None),
             },
@@ -161,7 +160,7 @@ impl Op {
         let shared = &self.convolutions.shared;
         let idle = lock(&shared.idle).pop();
         let mut pass = idle.unwrap_or_else(|| match &shared.plan {
-            Plan::Chain(chain) => Pass::Chain(Box::new(chain::Pass::new(chain.clone()))),
+            Plan::Chain(chain) => Pass::Chain(Box::new(FusedTraining::new(chain.clone()))),
             Plan::Tape(tape) => Pass::Tape(Box::new(tape.clone())),
         });
         let storages: Vec<_> = self.params.iter().map(Tensor::storage_and_layout).collect();
@@ -185,8 +184,8 @@ impl CustomOp2 for Op {
     ) -> Result<(CpuStorage, Shape)> {
         let (op, shared) = (self.name(), &self.convolutions.shared);
         let photos = match photos.dtype() {
-            DType::U8 => Photos::Bytes(values(op, photos, photos_layout)?),
-            DType::F32 => Photos::Floats(values(op, photos, photos_layout)?),
+            DType::U8 => ImageBatch::Bytes(values(op, photos, photos_layout)?),
+            DType::F32 => ImageBatch::Floats(values(op, photos, photos_layout)?),
             dtype => return Err(Error::UnsupportedDTypeForOp(dtype, op)),
         };
         let (photo_len, out_len) = either!(Plan, &shared.plan, |own| (own.photo_len(), own.out_len()));
@@ -225,8 +224,8 @@ impl CustomOp2 for Op {
         let gradient = gradient.contiguous()?;
         let (lent_photos, lent_gradient) = (photos.storage_and_layout(), gradient.storage_and_layout());
         let photos = match photos.dtype() {
-            DType::U8 => Photos::Bytes(lent(op, &lent_photos)?),
-            _ => Photos::Floats(lent(op, &lent_photos)?),
+            DType::U8 => ImageBatch::Bytes(lent(op, &lent_photos)?),
+            _ => ImageBatch::Floats(lent(op, &lent_photos)?),
         };
         let mut pass = lock(&self.pass);
         let pass = pass.as_mut().ok_or_else(|| Error::Msg(format!("{op}: backward before forward")))?;

@@ -3,12 +3,13 @@
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp3, Device, Error, Layout, Result, Shape, Tensor, WithDType};
 use loc_net::Conv2d;
-use loc_net::kernels::relu::Activation;
+use loc_net::exec::conv_shape;
+use loc_net::kernels::Activation;
 use loc_net::kernels::{self, ConvShape};
 
-use super::cpu::{by_type, lent, values};
 use super::windows::every;
-use super::{Form, expect, relu, relu6};
+use super::{Backend, expect, relu, relu6};
+use crate::storage::{by_type, lent, values};
 
 /// `y[o, i, j] = b[o] + Σ_{c,u,v} w[o, c, u, v] · x[c, i·s + u − p, j·s + v − p]`, zero outside x.
 ///
@@ -19,7 +20,7 @@ use super::{Form, expect, relu, relu6};
 /// # Errors
 ///
 /// A Candle error if the shapes do not fit each other, or the kernel does not fit the input.
-pub fn conv2d(x: &Tensor, w: &Tensor, b: &Tensor, conv: &Conv2d, form: Form) -> Result<Tensor> {
+pub fn conv2d(x: &Tensor, w: &Tensor, b: &Tensor, conv: &Conv2d, form: Backend) -> Result<Tensor> {
     activated(x, w, b, conv, Activation::None, form)
 }
 
@@ -34,15 +35,15 @@ pub fn activated(
     b: &Tensor,
     conv: &Conv2d,
     activation: Activation,
-    form: Form,
+    form: Backend,
 ) -> Result<Tensor> {
     let (n, shape) = checked(x, w, b, conv)?;
     match form {
-        Form::Kernels => {
+        Backend::Kernels => {
             let op = Convolution { n, shape, activation };
             x.contiguous()?.apply_op3(&w.contiguous()?, &b.contiguous()?, op)
         }
-        Form::Composed => {
+        Backend::Composed => {
             let y = composed(x, w, b, &shape)?;
             match activation {
                 Activation::None => Ok(y),
@@ -66,11 +67,11 @@ pub(super) fn checked(x: &Tensor, w: &Tensor, b: &Tensor, conv: &Conv2d) -> Resu
     let (kernel_h, kernel_w) = conv.kernel;
     expect("conv2d weight", w, &[conv.out_channels, in_channels / conv.groups, kernel_h, kernel_w])?;
     expect("conv2d bias", b, &[conv.out_channels])?;
-    Ok((n, ConvShape { in_channels, in_size: (height, width), conv: conv.clone() }))
+    Ok((n, conv_shape(conv, in_channels, (height, width))))
 }
 
 fn composed(x: &Tensor, w: &Tensor, b: &Tensor, shape: &ConvShape) -> Result<Tensor> {
-    let Conv2d { kernel, stride, padding, extra, groups, out_channels } = shape.conv;
+    let ConvShape { kernel, stride, padding, extra, groups, out_channels, .. } = *shape;
     let ((height, width), (oh, ow)) = (shape.in_size, shape.out_size());
     let beyond = |size: usize, k: usize, s: usize, p: usize| (size + 2 * p - k) % s;
     // Candle has one stride and one padding, and its gradient takes what lies beyond the last window as equal on
@@ -115,7 +116,7 @@ impl CustomOp3 for Convolution {
             let mut y: Vec<T> = vec![0.0; self.n * self.shape.out_len()];
             let (x, w, b) = (values(op, x, x_layout)?, values(op, w, w_layout)?, values(op, b, b_layout)?);
             kernel::activated(&self.shape, self.activation, self.n, x, w, b, &mut y);
-            let dims = (self.n, self.shape.conv.out_channels, oh, ow);
+            let dims = (self.n, self.shape.out_channels, oh, ow);
             Ok((T::to_cpu_storage_owned(y), Shape::from(dims)))
         })
     }
@@ -140,8 +141,8 @@ impl CustomOp3 for Convolution {
                     masked.resize(gy.elem_count(), 0.0);
                     let (y, gy) = (lent(op, &lent_y)?, lent(op, &lent_gy)?);
                     match activation {
-                        Activation::Relu6 => kernels::relu::backward6(y, gy, &mut masked),
-                        _ => kernels::relu::backward(y, gy, &mut masked),
+                        Activation::Relu6 => kernels::activation::backward6(y, gy, &mut masked),
+                        _ => kernels::activation::backward(y, gy, &mut masked),
                     }
                     &masked
                 }

@@ -8,13 +8,13 @@ use std::sync::OnceLock;
 
 use candle_core::{CpuStorage, CustomOp3, DType, Device, Error, Layout, Result, Shape, Tensor};
 use loc_net::kernels::{
-    ConvShape, PoolShape, conv2d as conv_kernel, maxpool2d as pool_kernel, relu as relu_kernel,
+    ConvShape, PoolShape, activation as relu_kernel, conv2d as conv_kernel, maxpool as pool_kernel,
 };
 use loc_net::{Conv2d, Pool};
 use rayon::prelude::*;
 
-use super::cpu::{lent, values};
-use super::{Form, conv2d, maxpool2d, relu};
+use super::{Backend, conv2d, maxpool2d, relu};
+use crate::storage::{lent, values};
 
 /// The batch's weight gradient is summed over this many parts, whoever computes them: the order of the sum, and so
 /// its bytes, do not depend on the number of threads.
@@ -35,13 +35,13 @@ pub fn conv_pool_relu(
     b: &Tensor,
     conv: &Conv2d,
     pool: Pool,
-    form: Form,
+    form: Backend,
 ) -> Result<Tensor> {
-    if form != Form::Kernels || x.dtype() != DType::F32 {
+    if form != Backend::Kernels || x.dtype() != DType::F32 {
         return relu(&maxpool2d(&conv2d(x, w, b, conv, form)?, pool, form)?, form);
     }
     let (n, conv) = super::conv2d::checked(x, w, b, conv)?;
-    let pool = super::maxpool2d::checked(conv.conv.out_channels, conv.out_size(), pool)?;
+    let pool = super::maxpool2d::checked(conv.out_channels, conv.out_size(), pool)?;
     let op = ConvPoolRelu { n, conv, pool, winners: OnceLock::new() };
     x.contiguous()?.apply_op3(&w.contiguous()?, &b.contiguous()?, op)
 }
@@ -148,7 +148,7 @@ impl Backward<'_> {
             tasks.push((photos, own));
         }
         let sums: Vec<_> = tasks.into_par_iter().map(|(photos, gx)| self.part(photos, gx)).collect();
-        let (mut gw, mut gb) = (vec![0.0; conv.weight_len()], vec![0.0; conv.conv.out_channels]);
+        let (mut gw, mut gb) = (vec![0.0; conv.weight_len()], vec![0.0; conv.out_channels]);
         for (part_w, part_b) in &sums {
             gw.iter_mut().zip(part_w).for_each(|(g, p)| *g += p);
             gb.iter_mut().zip(part_b).for_each(|(g, p)| *g += p);
@@ -161,7 +161,7 @@ impl Backward<'_> {
         let ConvPoolRelu { conv, pool, .. } = self.op;
         let (in_len, len) = (conv.in_len(), pool.out_len());
         let (mut pooled, mut map) = (vec![0.0; len], vec![0.0; conv.out_len()]);
-        let (mut gw, mut gb) = (vec![0.0; conv.weight_len()], vec![0.0; conv.conv.out_channels]);
+        let (mut gw, mut gb) = (vec![0.0; conv.weight_len()], vec![0.0; conv.out_channels]);
         let (mut sum_w, mut sum_b) = (gw.clone(), gb.clone());
         for (i, photo) in photos.enumerate() {
             let out = photo * len..(photo + 1) * len;

@@ -6,9 +6,9 @@ use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp3, Device, Layout, Result, Shape, Tensor, WithDType};
 use loc_net::kernels::linear::Features;
 
-use super::cpu::{by_type, lent, values};
-use super::sink::{Names, Sink};
-use super::{Form, expect};
+use super::{Backend, expect};
+use crate::gradient_buffers::{GradientBuffers, Names};
+use crate::storage::{by_type, lent, values};
 
 /// `y[n, o] = b[o] + Σ_i w[o, i] · x[n, i]`.
 ///
@@ -19,14 +19,14 @@ use super::{Form, expect};
 /// # Errors
 ///
 /// A Candle error if the shapes do not fit each other.
-pub fn linear(x: &Tensor, w: &Tensor, b: &Tensor, form: Form) -> Result<Tensor> {
+pub fn linear(x: &Tensor, w: &Tensor, b: &Tensor, form: Backend) -> Result<Tensor> {
     let (n, features) = checked(x, w, b)?;
     match form {
-        Form::Kernels => {
+        Backend::Kernels => {
             let op = Linear { n, features, sink: None };
             x.contiguous()?.apply_op3(&w.contiguous()?, &b.contiguous()?, op)
         }
-        Form::Composed => x.matmul(&w.t()?)?.broadcast_add(b),
+        Backend::Composed => x.matmul(&w.t()?)?.broadcast_add(b),
     }
 }
 
@@ -35,7 +35,7 @@ pub(crate) fn linear_to_sink(
     x: &Tensor,
     w: &Tensor,
     b: &Tensor,
-    (sink, names): (&Sink, &Names),
+    (sink, names): (&GradientBuffers, &Names),
 ) -> Result<Tensor> {
     let (n, features) = checked(x, w, b)?;
     let op = Linear { n, features, sink: Some((sink.clone(), Arc::clone(names))) };
@@ -54,7 +54,7 @@ struct Linear {
     n: usize,
     features: Features,
     /// Where the gradients of weight and bias go, if not to Candle's store.
-    sink: Option<(Sink, Names)>,
+    sink: Option<(GradientBuffers, Names)>,
 }
 
 impl CustomOp3 for Linear {

@@ -53,9 +53,9 @@ pub fn upsample(x: &Tensor, (height, width): (usize, usize)) -> Result<Tensor> {
     let (n, channels, h, w) = x.dims4()?;
     let matrix = |from: usize, to: usize| {
         let mut values = vec![0.0f64; from * to];
-        for (i, (first, second, share)) in kernels::maps::between(from, to).into_iter().enumerate() {
-            values[first * to + i] += 1.0 - share;
-            values[second * to + i] += share;
+        for (i, at) in kernels::upsample::between(from, to).into_iter().enumerate() {
+            values[at.first * to + i] += 1.0 - at.weight;
+            values[at.second * to + i] += at.weight;
         }
         Tensor::from_vec(values, (from, to), x.device())?.to_dtype(x.dtype())
     };

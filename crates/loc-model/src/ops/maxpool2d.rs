@@ -5,11 +5,12 @@ use std::sync::OnceLock;
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp1, Device, Error, Layout, Result, Shape, Tensor, WithDType};
 use loc_net::Pool;
+use loc_net::exec::pool_shape;
 use loc_net::kernels::PoolShape;
 
-use super::Form;
-use super::cpu::{by_type, lent, values};
+use super::Backend;
 use super::windows::every;
+use crate::storage::{by_type, lent, values};
 
 /// The largest cell of each window; a NaN beats every number.
 ///
@@ -20,12 +21,12 @@ use super::windows::every;
 /// # Errors
 ///
 /// A Candle error if the window does not fit the input, or has more than 256 cells.
-pub fn maxpool2d(x: &Tensor, pool: Pool, form: Form) -> Result<Tensor> {
+pub fn maxpool2d(x: &Tensor, pool: Pool, form: Backend) -> Result<Tensor> {
     let (n, channels, height, width) = x.dims4()?;
     let shape = checked(channels, (height, width), pool)?;
     match form {
-        Form::Kernels => x.contiguous()?.apply_op1(MaxPool { n, shape, winners: OnceLock::new() }),
-        Form::Composed => composed(x, &shape),
+        Backend::Kernels => x.contiguous()?.apply_op1(MaxPool { n, shape, winners: OnceLock::new() }),
+        Backend::Composed => composed(x, &shape),
     }
 }
 
@@ -35,14 +36,14 @@ pub(super) fn checked(channels: usize, in_size: (usize, usize), pool: Pool) -> R
     if pool.output(in_size).is_none() || pool.kernel.0 * pool.kernel.1 > 256 {
         return Err(Error::Msg(format!("maxpool2d: {pool:?} does not fit an input of {in_size:?}")));
     }
-    Ok(PoolShape { channels, in_size, pool })
+    Ok(pool_shape(pool, channels, in_size))
 }
 
 /// Goes through the window's cells in row order and keeps the best so far. Each choice is a `where_cond`, which
 /// passes the gradient to the chosen side alone: exact at ties, which `max` over a reshaped window is not (there
 /// every cell of a tie gets the whole gradient), and for any kernel and stride.
 fn composed(x: &Tensor, shape: &PoolShape) -> Result<Tensor> {
-    let Pool { kernel, stride } = shape.pool;
+    let PoolShape { kernel, stride, .. } = *shape;
     let (oh, ow) = shape.out_size();
     let mut best: Option<Tensor> = None;
     for u in 0..kernel.0 {
@@ -78,7 +79,7 @@ impl CustomOp1 for MaxPool {
         let (op, (oh, ow)) = (self.name(), self.shape.out_size());
         let len = self.n * self.shape.out_len();
         let mut winners = vec![0; len];
-        let out = by_type!(op, x.dtype(), maxpool2d, |T, kernel| {
+        let out = by_type!(op, x.dtype(), maxpool, |T, kernel| {
             let mut y: Vec<T> = vec![0.0; len];
             kernel::forward(&self.shape, self.n, values(op, x, layout)?, &mut y, &mut winners);
             Ok((T::to_cpu_storage_owned(y), Shape::from((self.n, self.shape.channels, oh, ow))))
@@ -94,7 +95,7 @@ impl CustomOp1 for MaxPool {
         let winners = winners.get().ok_or_else(|| Error::Msg("maxpool2d: backward before forward".into()))?;
         let gy = gy.contiguous()?;
         let lent_gy = gy.storage_and_layout();
-        by_type!(op, gy.dtype(), maxpool2d, |T, kernel| {
+        by_type!(op, gy.dtype(), maxpool, |T, kernel| {
             let mut gx: Vec<T> = vec![0.0; x.elem_count()];
             kernel::backward(shape, *n, winners, lent(op, &lent_gy)?, &mut gx);
             Tensor::from_vec(gx, x.shape(), &Device::Cpu).map(Some)

@@ -3,52 +3,44 @@
 //! On the CPU a `CustomOp` over loc-net's kernels, forward and backward; on every other device a
 //! composition of Candle operations whose gradients are PyTorch's. Candle's own pooling and relu are not used: the
 //! gradient of its `max_pool2d` is wrong, its `avg_pool2d` has none for a kernel that is not the stride, and its
-//! relu passes the gradient at 0. Which form runs is decided in [`Form::of`] and nowhere else; both run on the CPU,
+//! relu passes the gradient at 0. Which form runs is decided in [`Backend::of`] and nowhere else; both run on the CPU,
 //! where one set of tests compares them. f32 takes the kernels, f64 (for tests) their plain twins.
 
-mod adam;
 mod avgpool2d;
 mod chain;
 mod conv2d;
 mod conv_pool_relu;
-mod cpu;
 mod linear;
 mod maps;
 mod maxpool2d;
 mod normalize;
 mod relu;
-mod scale_add;
-mod sink;
 mod windows;
 
-pub use adam::{AdamMove, adam_move};
 pub use avgpool2d::avgpool2d;
 pub(crate) use chain::Convolutions;
 pub use conv_pool_relu::conv_pool_relu;
 pub use conv2d::{activated, conv2d};
 pub use linear::linear;
 pub(crate) use linear::linear_to_sink;
-pub use loc_net::kernels::relu::Activation;
+pub use loc_net::kernels::Activation;
 pub use maps::{Dropout, affine, expectation, mean, profile, upsample};
 pub use maxpool2d::maxpool2d;
 pub use normalize::normalize;
 pub use relu::{relu, relu6};
-pub use scale_add::scale_add;
-pub(crate) use scale_add::{scale_add_slice, scale_add_square_slice};
-pub(crate) use sink::{Collected, Names, Sink};
 
 use candle_core::{DType, Device, Error, Result, Shape, Tensor};
 
 /// How an operation is carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub enum Backend {
     /// loc-net's kernels; on the CPU only.
     Kernels,
     /// Candle's operations; on any device.
     Composed,
 }
 
-impl Form {
+impl Backend {
     /// The form for a device.
     #[must_use]
     pub fn of(device: &Device) -> Self {

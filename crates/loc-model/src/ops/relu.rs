@@ -4,19 +4,19 @@ use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp1, DType, Device, Error, Layout, Result, Shape, Tensor, WithDType};
 use loc_net::kernels::{self, Float};
 
-use super::Form;
-use super::cpu::{lent, values};
+use super::Backend;
+use crate::storage::{lent, values};
 
 /// `max(x, 0)`, any shape; a NaN stays one.
 ///
 /// # Errors
 ///
 /// A Candle error if the device fails.
-pub fn relu(x: &Tensor, form: Form) -> Result<Tensor> {
+pub fn relu(x: &Tensor, form: Backend) -> Result<Tensor> {
     match form {
-        Form::Kernels => x.contiguous()?.apply_op1(Relu { capped: false }),
+        Backend::Kernels => x.contiguous()?.apply_op1(Relu { capped: false }),
         // Chosen, not multiplied by a mask: 0 · ∞ would be NaN.
-        Form::Composed => {
+        Backend::Composed => {
             let zeros = x.zeros_like()?;
             x.le(&zeros)?.where_cond(&zeros, x)
         }
@@ -28,10 +28,10 @@ pub fn relu(x: &Tensor, form: Form) -> Result<Tensor> {
 /// # Errors
 ///
 /// A Candle error if the device fails.
-pub fn relu6(x: &Tensor, form: Form) -> Result<Tensor> {
+pub fn relu6(x: &Tensor, form: Backend) -> Result<Tensor> {
     match form {
-        Form::Kernels => x.contiguous()?.apply_op1(Relu { capped: true }),
-        Form::Composed => {
+        Backend::Kernels => x.contiguous()?.apply_op1(Relu { capped: true }),
+        Backend::Composed => {
             let (zeros, sixes) = (x.zeros_like()?, (x.zeros_like()? + 6.0)?);
             let above = x.le(&zeros)?.where_cond(&zeros, x)?;
             above.ge(&sixes)?.where_cond(&sixes, &above)
@@ -52,7 +52,7 @@ impl CustomOp1 for Relu {
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         fn run<T: WithDType + Float>(x: &[T], capped: bool) -> CpuStorage {
             let mut y = vec![T::default(); x.len()];
-            let forward = if capped { kernels::relu::forward6 } else { kernels::relu::forward };
+            let forward = if capped { kernels::activation::forward6 } else { kernels::activation::forward };
             forward(x, &mut y);
             T::to_cpu_storage_owned(y)
         }
@@ -71,7 +71,8 @@ impl CustomOp1 for Relu {
             capped: bool,
         ) -> Result<Option<Tensor>> {
             let mut gx = vec![T::default(); y.len()];
-            let backward = if capped { kernels::relu::backward6 } else { kernels::relu::backward };
+            let backward =
+                if capped { kernels::activation::backward6 } else { kernels::activation::backward };
             backward(y, gy, &mut gx);
             Tensor::from_vec(gx, shape, &Device::Cpu).map(Some)
         }

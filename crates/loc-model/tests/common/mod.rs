@@ -6,10 +6,10 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use candle_core::{DType, Device, Result, Tensor, Var};
-use loc_model::ops::{self, Form};
+use loc_model::ops::{self, Backend};
 use loc_net::Op;
 
-pub(crate) const FORMS: [Form; 2] = [Form::Kernels, Form::Composed];
+pub(crate) const FORMS: [Backend; 2] = [Backend::Kernels, Backend::Composed];
 
 /// Reads `tests/golden/NAME.safetensors`.
 pub(crate) fn golden(name: &str) -> HashMap<String, Tensor> {
@@ -40,7 +40,7 @@ pub(crate) fn assert_close(what: &str, got: &Tensor, reference: &Tensor, toleran
 }
 
 /// Applies one operation of the network. `inputs` are x, or x, weight and bias.
-pub(crate) fn apply(op: &Op, inputs: &[Tensor], form: Form) -> Result<Tensor> {
+pub(crate) fn apply(op: &Op, inputs: &[Tensor], form: Backend) -> Result<Tensor> {
     match (op, inputs) {
         (Op::Conv2d(conv), [x, w, b]) => ops::conv2d(x, w, b, conv, form),
         (Op::Linear { .. }, [x, w, b]) => ops::linear(x, w, b, form),
@@ -48,11 +48,11 @@ pub(crate) fn apply(op: &Op, inputs: &[Tensor], form: Form) -> Result<Tensor> {
         (Op::AvgPool2d(pool), [x]) => ops::avgpool2d(x, *pool, form),
         (Op::Relu, [x]) => ops::relu(x, form),
         (Op::Relu6, [x]) => ops::relu6(x, form),
-        (Op::Affine { limit }, [x, w, b]) => ops::affine(x, w, b, *limit),
+        (Op::ChannelAffine { limit }, [x, w, b]) => ops::affine(x, w, b, *limit),
         (Op::Upsample { size }, [x]) => ops::upsample(x, *size),
-        (Op::Profile(axis), [x]) => ops::profile(x, *axis),
-        (Op::Expectation { bins }, [x]) => ops::expectation(x, *bins),
-        (Op::Mean { parts }, [x]) => ops::mean(x, *parts),
+        (Op::MeanMaxPool(axis), [x]) => ops::profile(x, *axis),
+        (Op::SoftmaxExpectation { bins }, [x]) => ops::expectation(x, *bins),
+        (Op::GroupMean { parts }, [x]) => ops::mean(x, *parts),
         (Op::Sigmoid, [x]) => ops::sigmoid(x),
         (Op::Normalize { mean, std }, [x]) => ops::normalize(x, *mean, *std),
         _ => panic!("{op:?} does not take {} inputs", inputs.len()),
@@ -60,7 +60,7 @@ pub(crate) fn apply(op: &Op, inputs: &[Tensor], form: Form) -> Result<Tensor> {
 }
 
 /// The output, and the gradient of `Σ y · gy` with respect to each input.
-pub(crate) fn both_ways(op: &Op, inputs: &[Tensor], gy: &Tensor, form: Form) -> (Tensor, Vec<Tensor>) {
+pub(crate) fn both_ways(op: &Op, inputs: &[Tensor], gy: &Tensor, form: Backend) -> (Tensor, Vec<Tensor>) {
     both_ways_of(|leaves| apply(op, leaves, form), inputs, gy)
 }
 

@@ -3,49 +3,48 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group};
-use loc_net::chain::{Chain, Pass};
-use loc_net::kernels::conv_rows::{self, InputGradient, Layout, Rows};
-use loc_net::kernels::conv_tiles::{self, Tiles, average, pool};
-use loc_net::kernels::fused::{Fused, RowMap, SLACK};
-use loc_net::kernels::photo::Photos;
-use loc_net::{InputShape, NetworkConfig, Normalization, Pool};
+use loc_net::exec::fused::{FusedPlan, FusedTraining};
+use loc_net::kernels::conv_block::rows::{self, InputGradient, Layout, WinogradRows};
+use loc_net::kernels::conv_block::tiles::{self, WinogradTiles, average, pool};
+use loc_net::kernels::conv_block::{ConvBlock, OVERREAD, RowView};
+use loc_net::{ImageBatch, InputShape, NetworkConfig, Normalization};
 use rayon::prelude::*;
 
 use crate::numbers::numbers;
 
 fn bytes(n: usize) -> Vec<u8> {
-    // Half of them alive, about as in training.
+    // Half of them active, about as in training.
     numbers(n).iter().map(|v| ((v + 1.0) * 4.0) as u8 % 8).collect()
 }
 
-fn direct(shape: &Fused) -> Throughput {
+fn direct(shape: &ConvBlock) -> Throughput {
     let (h, w) = shape.conv_size();
     Throughput::Elements((2 * h * w * shape.weight_len()) as u64)
 }
 
-fn sparse(shape: &Fused) -> Throughput {
+fn sparse(shape: &ConvBlock) -> Throughput {
     Throughput::Elements((2 * shape.pooled_cells() * shape.weight_len()) as u64)
 }
 
 fn rows(c: &mut Criterion) {
     for (name, layout, in_channels, side, out_channels) in
-        [("conv1", Layout::Rows, 3, 256, 6), ("conv2", Layout::Last, 6, 126, 12)]
+        [("conv1", Layout::Rows, 3, 256, 6), ("conv2", Layout::ChannelsLast, 6, 126, 12)]
     {
-        let shape = Fused { in_channels, out_channels, in_size: (side, side) };
-        let Some(mut form) = Rows::of(shape, layout) else { return };
+        let shape = ConvBlock { in_channels, out_channels, in_size: (side, side) };
+        let Some(mut form) = WinogradRows::of(shape, layout) else { return };
         let (w, b) = (numbers(shape.weight_len()), numbers(out_channels));
         form.pack(&w, &b);
         let height = shape.pooled_size().0;
         let x = numbers(in_channels * side * side);
-        let cells = shape.pooled_cells() * out_channels + SLACK;
-        let (mut y, mut winners) = (vec![0.0; height * form.out_row()], vec![0; cells]);
-        let mut scratch = conv_rows::Scratch::default();
+        let cells = shape.pooled_cells() * out_channels + OVERREAD;
+        let (mut y, mut argmax) = (vec![0.0; height * form.out_row()], vec![0; cells]);
+        let mut scratch = rows::Scratch::default();
         let mut group = c.benchmark_group(name);
         group.throughput(direct(&shape));
         group.bench_function("forward", |bench| {
             bench.iter(|| {
                 form.forward(
-                    RowMap::planar(black_box(&x), shape.in_size),
+                    RowView::planar(black_box(&x), shape.in_size),
                     0..height,
                     &mut scratch,
                     &mut y,
@@ -55,23 +54,23 @@ fn rows(c: &mut Criterion) {
         });
         group.bench_function("forward with bytes", |bench| {
             bench.iter(|| {
-                let x = RowMap::planar(black_box(&x), shape.in_size);
-                form.forward(x, 0..height, &mut scratch, &mut y, &mut winners);
+                let x = RowView::planar(black_box(&x), shape.in_size);
+                form.forward(x, 0..height, &mut scratch, &mut y, &mut argmax);
             });
         });
         group.throughput(sparse(&shape));
-        let (gy, winners) = (numbers(cells), bytes(cells));
-        let mut sums = conv_rows::WeightGradient::of(&form);
+        let (gy, argmax) = (numbers(cells), bytes(cells));
+        let mut sums = rows::WeightGradient::of(&form);
         group.bench_function("weight gradient", |bench| {
-            let map = RowMap::planar(black_box(&x), shape.in_size);
-            bench.iter(|| sums.add(|rows, out| form.spread(map, rows, out), &gy, &winners));
+            let map = RowView::planar(black_box(&x), shape.in_size);
+            bench.iter(|| sums.add(|rows, out| form.spread(map, rows, out), &gy, &argmax));
         });
         let mut kernels = InputGradient::of(&form);
         kernels.pack(&w);
-        let mut gx = vec![0.0; side * side * in_channels + SLACK];
-        let mut list = conv_rows::List::default();
+        let mut gx = vec![0.0; side * side * in_channels + OVERREAD];
+        let mut list = rows::List::default();
         group.bench_function("input gradient", |bench| {
-            bench.iter(|| kernels.add(black_box(&gy), &winners, &mut list, &mut gx))
+            bench.iter(|| kernels.add(black_box(&gy), &argmax, &mut list, &mut gx))
         });
         group.finish();
     }
@@ -79,30 +78,30 @@ fn rows(c: &mut Criterion) {
 
 fn tiles(c: &mut Criterion) {
     for (name, in_channels, side, out_channels) in [("conv3", 12, 61, 24), ("conv4", 24, 28, 48)] {
-        let shape = Fused { in_channels, out_channels, in_size: (side, side) };
-        let Some(mut form) = Tiles::of(shape, true) else { return };
+        let shape = ConvBlock { in_channels, out_channels, in_size: (side, side) };
+        let Some(mut form) = WinogradTiles::of(shape, true) else { return };
         let (w, b) = (numbers(shape.weight_len()), numbers(out_channels));
         form.pack(&w, &b);
         let height = shape.pooled_size().0;
         let x = numbers(in_channels * side * side);
         let cells = shape.pooled_cells() * out_channels;
-        let (mut y, mut winners) = (vec![0.0; cells], vec![0; cells]);
-        let mut scratch = conv_tiles::Scratch::default();
+        let (mut y, mut argmax) = (vec![0.0; cells], vec![0; cells]);
+        let mut scratch = tiles::Scratch::default();
         let mut group = c.benchmark_group(name);
         group.throughput(direct(&shape));
         group.bench_function("forward", |bench| {
             bench.iter(|| pool::forward(&form, black_box(&x), 0..height, &mut scratch, &mut y, &mut []));
         });
         group.bench_function("forward with bytes", |bench| {
-            bench.iter(|| pool::forward(&form, black_box(&x), 0..height, &mut scratch, &mut y, &mut winners));
+            bench.iter(|| pool::forward(&form, black_box(&x), 0..height, &mut scratch, &mut y, &mut argmax));
         });
-        let (gy, winners) = (numbers(cells), bytes(cells));
-        let mut sums = conv_tiles::WeightGradient::of(&form);
-        let mut gx = vec![0.0; x.len() + SLACK];
+        let (gy, argmax) = (numbers(cells), bytes(cells));
+        let mut sums = tiles::WeightGradient::of(&form);
+        let mut gx = vec![0.0; x.len() + OVERREAD];
         group.throughput(sparse(&shape));
         group.bench_function("both gradients", |bench| {
             bench.iter(|| {
-                pool::backward(&form, black_box(&x), (&gy, &winners), &mut scratch, &mut sums, &mut gx)
+                pool::backward(&form, black_box(&x), (&gy, &argmax), &mut scratch, &mut sums, &mut gx)
             });
         });
         let (mut gw, mut gb) = (vec![0.0; w.len()], vec![0.0; b.len()]);
@@ -119,7 +118,7 @@ fn tiles(c: &mut Criterion) {
 /// One photo as often as a batch has photos.
 struct Photo {
     x: Vec<f32>,
-    alive: Vec<u8>,
+    active: Vec<u8>,
     gy: Vec<f32>,
 }
 
@@ -127,8 +126,8 @@ impl average::Batch for Photo {
     fn input(&self, _: usize) -> &[f32] {
         &self.x
     }
-    fn alive(&self, _: usize) -> &[u8] {
-        &self.alive
+    fn active(&self, _: usize) -> &[u8] {
+        &self.active
     }
     fn gradient(&self, _: usize) -> &[f32] {
         &self.gy
@@ -137,14 +136,14 @@ impl average::Batch for Photo {
 
 fn last(c: &mut Criterion) {
     const N: usize = 32;
-    let shape = Fused { in_channels: 48, out_channels: 192, in_size: (12, 12) };
-    let Some(mut tiles) = Tiles::of(shape, true) else { return };
+    let shape = ConvBlock { in_channels: 48, out_channels: 192, in_size: (12, 12) };
+    let Some(mut tiles) = WinogradTiles::of(shape, true) else { return };
     let (w, b) = (numbers(shape.weight_len()), numbers(192));
     tiles.pack(&w, &b);
-    let Some(mut form) = average::Average::of(tiles, Pool::square(4, 2)) else { return };
+    let Some(mut form) = average::Average::of(tiles, (4, 4), (2, 2)) else { return };
     let x = numbers(12 * 12 * 48);
     let mut group = c.benchmark_group("conv5");
-    let mut scratch = conv_tiles::Scratch::default();
+    let mut scratch = tiles::Scratch::default();
     for n in [1, 4, 8] {
         let Throughput::Elements(flop) = direct(&shape) else { return };
         group.throughput(Throughput::Elements(flop * n as u64));
@@ -162,9 +161,9 @@ fn last(c: &mut Criterion) {
     }
     let Throughput::Elements(flop) = direct(&shape) else { return };
     group.throughput(Throughput::Elements(2 * flop * N as u64));
-    let batch = Photo { x, alive: vec![1; form.byte_len()], gy: numbers(form.out_len()) };
-    let mut sums = conv_tiles::WeightGradient::of(form.tiles());
-    let (mut buffers, mut gx) = (average::Gradient::default(), vec![0.0; N * (12 * 12 * 48 + SLACK)]);
+    let batch = Photo { x, active: vec![1; form.byte_len()], gy: numbers(form.out_len()) };
+    let mut sums = tiles::WeightGradient::of(form.tiles());
+    let (mut buffers, mut gx) = (average::Gradient::default(), vec![0.0; N * (12 * 12 * 48 + OVERREAD)]);
     group.bench_function(format!("both gradients {N}"), |bench| {
         bench.iter(|| form.backward(N, black_box(&batch), &mut buffers, &mut sums, &mut gx));
     });
@@ -183,28 +182,28 @@ fn training_pass(c: &mut Criterion) {
     const N: usize = 32;
     let config = NetworkConfig::five_conv(InputShape { height: 256, width: 256 }, 2);
     let network = config.build(&Normalization::IDENTITY).unwrap_or_else(|e| panic!("{e}"));
-    let Some(chain) = Chain::of(&network, true) else { return };
+    let Some(chain) = FusedPlan::of(&network, true) else { return };
     let params: Vec<Vec<f32>> =
         chain.params().iter().map(|(_, n)| numbers(*n).iter().map(|v| v * 0.05).collect()).collect();
     let params: Vec<&[f32]> = params.iter().map(Vec::as_slice).collect();
     let photos: Vec<u8> = numbers(N * chain.photo_len()).iter().map(|v| (v.abs() * 255.0) as u8).collect();
     let (mut features, mut gradient) = (vec![0.0; N * chain.out_len()], vec![0.0; chain.params_len()]);
     let gy = numbers(features.len());
-    let mut pass = Pass::new(chain);
+    let mut pass = FusedTraining::new(chain);
     pass.pack(&params);
-    pass.forward(Photos::Bytes(&photos), N, &mut features);
-    pass.backward(Photos::Bytes(&photos), &gy, &mut gradient);
+    pass.forward(ImageBatch::Bytes(&photos), N, &mut features);
+    pass.backward(ImageBatch::Bytes(&photos), &gy, &mut gradient);
     assert!(gradient.iter().all(|g| g.is_finite()) && gradient[0] != 0.0, "a pass gives gradients");
     let mut group = c.benchmark_group("pass");
     group.throughput(Throughput::Elements(N as u64)).sample_size(20);
     group.bench_function("infer", |b| {
-        b.iter(|| pass.infer(Photos::Bytes(black_box(&photos)), N, &mut features))
+        b.iter(|| pass.infer(ImageBatch::Bytes(black_box(&photos)), N, &mut features))
     });
     group.bench_function("forward", |b| {
-        b.iter(|| pass.forward(Photos::Bytes(black_box(&photos)), N, &mut features));
+        b.iter(|| pass.forward(ImageBatch::Bytes(black_box(&photos)), N, &mut features));
     });
     group.bench_function("backward", |b| {
-        b.iter(|| pass.backward(Photos::Bytes(black_box(&photos)), &gy, &mut gradient));
+        b.iter(|| pass.backward(ImageBatch::Bytes(black_box(&photos)), &gy, &mut gradient));
     });
     group.finish();
 }
@@ -214,30 +213,32 @@ fn training_pass(c: &mut Criterion) {
 fn one_op_a_layer(c: &mut Criterion) {
     const N: usize = 32;
     const GROUP: usize = 4;
-    let shape = |in_channels, out_channels, side| Fused { in_channels, out_channels, in_size: (side, side) };
-    let packed = |shape: &Fused| (numbers(shape.weight_len()), numbers(shape.out_channels));
-    let rows =
-        [(shape(3, 6, 256), Layout::Rows), (shape(6, 12, 126), Layout::Last)].map(|(shape, layout)| {
+    let shape =
+        |in_channels, out_channels, side| ConvBlock { in_channels, out_channels, in_size: (side, side) };
+    let packed = |shape: &ConvBlock| (numbers(shape.weight_len()), numbers(shape.out_channels));
+    let rows = [(shape(3, 6, 256), Layout::Rows), (shape(6, 12, 126), Layout::ChannelsLast)].map(
+        |(shape, layout)| {
             let (w, b) = packed(&shape);
-            Rows::of(shape, layout).map(|mut form| {
+            WinogradRows::of(shape, layout).map(|mut form| {
                 form.pack(&w, &b);
                 form
             })
-        });
+        },
+    );
     let tiles = [shape(12, 24, 61), shape(24, 48, 28), shape(48, 192, 12)].map(|shape| {
         let (w, b) = packed(&shape);
-        Tiles::of(shape, false).map(|mut form| {
+        WinogradTiles::of(shape, false).map(|mut form| {
             form.pack(&w, &b);
             form
         })
     });
     let ([Some(conv1), Some(conv2)], [Some(conv3), Some(conv4), Some(conv5)]) = (rows, tiles) else { return };
-    let Some(conv5) = average::Average::of(conv5, Pool::square(4, 2)) else { return };
-    let len = |form: &Rows| form.shape().pooled_size().0 * form.out_row();
-    let cells = |form: &Tiles| form.shape().pooled_cells() * form.shape().out_channels;
-    let pooled = |form: &Tiles, map: &mut [f32], x: &[f32], x_len: usize| {
+    let Some(conv5) = average::Average::of(conv5, (4, 4), (2, 2)) else { return };
+    let len = |form: &WinogradRows| form.shape().pooled_size().0 * form.out_row();
+    let cells = |form: &WinogradTiles| form.shape().pooled_cells() * form.shape().out_channels;
+    let pooled = |form: &WinogradTiles, map: &mut [f32], x: &[f32], x_len: usize| {
         let each = map.par_chunks_mut(cells(form)).zip(x.par_chunks(x_len));
-        each.for_each_init(conv_tiles::Scratch::default, |scratch, (y, x)| {
+        each.for_each_init(tiles::Scratch::default, |scratch, (y, x)| {
             pool::forward(form, x, 0..form.shape().pooled_size().0, scratch, y, &mut []);
         });
     };
@@ -250,13 +251,13 @@ fn one_op_a_layer(c: &mut Criterion) {
         bench.iter(|| {
             let [map1, map2, map3, map4] = &mut maps;
             let each = map1.par_chunks_mut(len(&conv1)).zip(black_box(&photos).par_chunks(3 * 65_536));
-            each.for_each_init(conv_rows::Scratch::default, |scratch, (y, x)| {
-                let x = RowMap::planar(x, conv1.shape().in_size);
+            each.for_each_init(rows::Scratch::default, |scratch, (y, x)| {
+                let x = RowView::planar(x, conv1.shape().in_size);
                 conv1.forward(x, 0..conv1.shape().pooled_size().0, scratch, y, &mut []);
             });
             let each = map2.par_chunks_mut(len(&conv2)).zip(map1.par_chunks(len(&conv1)));
-            each.for_each_init(conv_rows::Scratch::default, |scratch, (y, x)| {
-                let x = RowMap::rows(x, 6, conv1.shape().pooled_size().1);
+            each.for_each_init(rows::Scratch::default, |scratch, (y, x)| {
+                let x = RowView::rows(x, 6, conv1.shape().pooled_size().1);
                 conv2.forward(x, 0..conv2.shape().pooled_size().0, scratch, y, &mut []);
             });
             pooled(&conv3, map3, map2, len(&conv2));

@@ -1,37 +1,38 @@
-//! CPU kernels on plain slices, forward and backward, one folder an operation. No layer list and no files here.
+//! CPU kernels on plain slices, forward and backward, one folder or file an operation. No layers and no files here.
 //!
-//! Activations are row-major `[n, channels, height, width]` or `[n, features]`. Outputs are overwritten. Each
-//! folder has a plain twin (`scalar`), generic over f32 and f64, which the fast form is tested against and whose
-//! gradients are checked numerically. Work is spread over threads ([`crate::parallel`]); the bytes of a result do not
-//! depend on the number of threads, since sums run over a fixed partition in a fixed order.
+//! Activations are row-major `[n, channels, height, width]` or `[n, features]`. Outputs are overwritten. Each kernel is
+//! tested against a plain form in f64 (`reference`), whose gradients are checked against difference quotients. Work is
+//! spread over threads ([`crate::parallel`]); the bytes of a result do not depend on the number of threads, since sums
+//! run over a fixed partition in a fixed order.
 //!
 //! Buffers of the wrong length are a mistake of the caller and panic.
 
-pub mod avgpool2d;
+pub mod activation;
+pub mod avgpool;
+pub mod channel_affine;
 pub mod conv2d;
-#[cfg(target_arch = "x86_64")]
-pub mod conv_rows;
-#[cfg(target_arch = "x86_64")]
-pub mod conv_tiles;
-pub mod fused;
+pub mod conv_block;
+pub mod expectation;
 pub mod gemm;
+pub mod group_mean;
+pub mod image_input;
 pub mod linear;
-pub mod maps;
-pub mod maxpool2d;
-pub mod photo;
-pub mod relu;
-#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "the chain, which uses it, is not there"))]
-pub(crate) mod shared;
+pub mod maxpool;
+pub mod mean_max;
+mod shape;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod simd;
+#[cfg(test)]
+pub(crate) mod testing;
+pub mod upsample;
 pub mod winograd;
 
 use std::fmt::Debug;
 use std::ops::{Add, AddAssign, Div, Mul, Sub};
 
-use crate::{Conv2d, Pool};
+pub use shape::{Activation, ConvShape, PoolShape};
 
-/// The number types of the plain twins: f32 and f64.
+/// The number types of the plain forms: f32 and f64.
 pub trait Float:
     Copy
     + Debug
@@ -44,190 +45,27 @@ pub trait Float:
     + Div<Output = Self>
     + AddAssign
 {
+    /// `e^self`.
+    #[must_use]
+    fn exp(self) -> Self;
+    /// The nearest number.
+    fn from_f64(value: f64) -> Self;
 }
 
-impl Float for f32 {}
-impl Float for f64 {}
-
-/// A convolution and the feature map it reads.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ConvShape {
-    /// Channels of the input.
-    pub in_channels: usize,
-    /// Height and width of the input.
-    pub in_size: (usize, usize),
-    /// The convolution.
-    pub conv: Conv2d,
-}
-
-impl ConvShape {
-    /// Height and width of the output.
-    ///
-    /// # Panics
-    ///
-    /// If the kernel does not fit the input or the groups do not divide the channels.
-    #[must_use]
-    pub fn out_size(&self) -> (usize, usize) {
-        let groups = self.conv.groups;
-        assert!(groups > 0 && self.in_channels.is_multiple_of(groups), "groups divide the input channels");
-        assert!(self.conv.out_channels.is_multiple_of(groups), "groups divide the output channels");
-        let Some(size) = self.conv.output(self.in_size) else {
-            panic!("the kernel {:?} does not fit {:?}", self.conv.kernel, self.in_size)
-        };
-        size
+impl Float for f32 {
+    fn exp(self) -> Self {
+        self.exp()
     }
-
-    /// Values of one photo's input.
-    #[must_use]
-    pub fn in_len(&self) -> usize {
-        self.in_channels * self.in_size.0 * self.in_size.1
-    }
-
-    /// Values of one photo's output.
-    #[must_use]
-    pub fn out_len(&self) -> usize {
-        let (h, w) = self.out_size();
-        self.conv.out_channels * h * w
-    }
-
-    /// Inputs that one output cell sees: channels of a group × kernel height × kernel width.
-    #[must_use]
-    pub fn fan_in(&self) -> usize {
-        self.in_channels / self.conv.groups * self.conv.kernel.0 * self.conv.kernel.1
-    }
-
-    /// Values of the weight tensor.
-    #[must_use]
-    pub fn weight_len(&self) -> usize {
-        self.conv.out_channels * self.fan_in()
+    fn from_f64(value: f64) -> Self {
+        value as Self
     }
 }
 
-/// A pooling and the feature map it reads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PoolShape {
-    /// Channels of input and output.
-    pub channels: usize,
-    /// Height and width of the input.
-    pub in_size: (usize, usize),
-    /// The window.
-    pub pool: Pool,
-}
-
-impl PoolShape {
-    /// Height and width of the output.
-    ///
-    /// # Panics
-    ///
-    /// If the window does not fit the input.
-    #[must_use]
-    pub fn out_size(&self) -> (usize, usize) {
-        let Some(size) = self.pool.output(self.in_size) else {
-            panic!("the window {:?} does not fit {:?}", self.pool.kernel, self.in_size)
-        };
-        size
+impl Float for f64 {
+    fn exp(self) -> Self {
+        self.exp()
     }
-
-    /// Values of one photo's input.
-    #[must_use]
-    pub fn in_len(&self) -> usize {
-        self.channels * self.in_size.0 * self.in_size.1
-    }
-
-    /// Values of one photo's output.
-    #[must_use]
-    pub fn out_len(&self) -> usize {
-        let (h, w) = self.out_size();
-        self.channels * h * w
-    }
-}
-
-#[cfg(test)]
-pub(crate) mod testing {
-    //! What the kernels' tests share: seeded numbers, comparison, the numerical gradient.
-
-    /// Numbers in −1..1, a function of the seed.
-    pub(crate) fn numbers(seed: u64, n: usize) -> Vec<f64> {
-        let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0xD1B5_4A32_D192_ED03;
-        (0..n)
-            .map(|_| {
-                state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-                let mut z = state;
-                z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-                z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-                ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 52) as f64 - 1.0
-            })
-            .collect()
-    }
-
-    /// Says that the fast forms cannot be compared with their twins here.
-    pub(crate) fn no_fast_forms() {
-        use crate::skip::{Reason, say};
-        say(Reason::Processor, "the fast forms need AVX2 and FMA");
-    }
-
-    pub(crate) fn single(values: &[f64]) -> Vec<f32> {
-        values.iter().map(|v| *v as f32).collect()
-    }
-
-    /// Asserts that no value is farther from its reference than `tolerance` times the largest reference.
-    #[track_caller]
-    pub(crate) fn assert_close(what: &str, got: &[f32], reference: &[f64], tolerance: f64) {
-        let largest = reference.iter().fold(1e-30f64, |m, v| m.max(v.abs()));
-        assert_within(what, got, reference, tolerance * largest);
-    }
-
-    /// Asserts that no value is farther from its reference than `tolerance`: for sums that may cancel, where the
-    /// result says nothing about the size of what was added.
-    #[track_caller]
-    pub(crate) fn assert_within(what: &str, got: &[f32], reference: &[f64], tolerance: f64) {
-        assert_eq!(got.len(), reference.len(), "{what}: length");
-        for (i, (g, r)) in got.iter().zip(reference).enumerate() {
-            let error = (f64::from(*g) - r).abs();
-            assert!(error <= tolerance, "{what}[{i}]: {g} where {r} is right, {tolerance:e} is allowed");
-        }
-    }
-
-    /// Compares an analytical gradient with the central difference of `loss` at every entry of `x`.
-    #[track_caller]
-    pub(crate) fn check_gradient(
-        what: &str,
-        x: &[f64],
-        gradient: &[f64],
-        mut loss: impl FnMut(&[f64]) -> f64,
-    ) {
-        const STEP: f64 = 1e-5;
-        assert_eq!(x.len(), gradient.len(), "{what}: length");
-        let mut moved = x.to_vec();
-        // Under Miri, which looks at where is read and takes seconds for each, every fortieth.
-        for i in (0..x.len()).step_by(if cfg!(miri) { 40 } else { 1 }) {
-            moved[i] = x[i] + STEP;
-            let above = loss(&moved);
-            moved[i] = x[i] - STEP;
-            let below = loss(&moved);
-            moved[i] = x[i];
-            let numerical = (above - below) / (2.0 * STEP);
-            let error = (numerical - gradient[i]).abs() / numerical.abs().max(1.0);
-            assert!(
-                error < 1e-7,
-                "{what}[{i}]: {} where the difference quotient is {numerical}",
-                gradient[i]
-            );
-        }
-    }
-
-    /// The scalar that gradients are taken of: the sum of outputs, each times a fixed number.
-    pub(crate) fn weighted(output: &[f64], by: &[f64]) -> f64 {
-        output.iter().zip(by).map(|(a, b)| a * b).sum()
-    }
-
-    /// Runs `f` in pools of one, two and four threads and asserts equal bytes.
-    pub(crate) fn same_for_any_threads(what: &str, f: impl Fn() -> Vec<f32> + Sync) {
-        let run = |threads| {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(&f).iter().map(|v| v.to_bits()).collect::<Vec<u32>>()
-        };
-        let one = run(1);
-        assert!(one == run(2) && one == run(4), "{what}: the bytes depend on the number of threads");
+    fn from_f64(value: f64) -> Self {
+        value
     }
 }

@@ -86,7 +86,7 @@ pub(crate) fn pool([a, b, c, d]: [__m256; 4], bias: __m256) -> __m256 {
     _mm256_max_ps(_mm256_setzero_ps(), _mm256_add_ps(largest, bias))
 }
 
-/// The byte of each lane of [`pool`]'s cells, as [`super::fused::DEAD`] describes it, in 32 bits.
+/// The byte of each lane of [`pool`]'s cells, as [`super::conv_block::RELU_OFF`] describes it, in 32 bits.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 pub(crate) fn winner([a, b, c, d]: [__m256; 4], bias: __m256) -> __m256i {

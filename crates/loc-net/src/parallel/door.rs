@@ -54,7 +54,7 @@ impl Door {
         // SAFETY: the door was open when this thread was added to the count, so `run` was stored before (the acquire above
         // reads from the release sequence that `open` began, since all writes after it are read-modify-writes), and a later
         // `open` cannot have replaced it: `Close` waits until the count is zero before `open` returns. Until then the
-        // borrow that `open` holds is alive, whatever its lifetime is called here; `f` takes any lifetime and cannot keep
+        // borrow that `open` holds is active, whatever its lifetime is called here; `f` takes any lifetime and cannot keep
         // the reference. All threads have shared references only, and `Run` is `Sync` (asserted below).
         let run = unsafe { &*self.run.load(Ordering::Relaxed) };
         Some(f(run))

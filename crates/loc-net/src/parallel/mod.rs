@@ -9,6 +9,7 @@
 //! that is shut before the caller returns. Within a task everything is done one after the other. Outside of
 //! [`Threads::run`] (in training) the same kernels spread their tasks with rayon.
 
+mod disjoint;
 mod door;
 mod stages;
 mod team;
@@ -22,7 +23,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rayon::prelude::*;
 
-use crate::kernels::shared::Shared;
+pub(crate) use disjoint::DisjointSlice;
 use stages::Stage;
 use team::Team;
 pub use threads::Threads;
@@ -80,7 +81,7 @@ pub(crate) fn chunks<T: Send + Sync>(
         return;
     }
     let all = values.len();
-    let values = Shared::new(values);
+    let values = DisjointSlice::new(values);
     each(all.div_ceil(len), |i| {
         #[expect(unsafe_code, reason = "tasks have chunks of one slice")]
         // SAFETY: each number is given to one task, and chunks of different numbers do not overlap.

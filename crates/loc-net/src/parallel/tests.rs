@@ -237,11 +237,11 @@ fn own_threads_end_with_the_last_clone() {
         static HELD: RefCell<Option<Sender<()>>> = const { RefCell::new(None) };
     }
     ends(|| {
-        let (alive, ended) = channel();
+        let (active, ended) = channel();
         let threads = Threads::new(3).unwrap();
         let clone = threads.clone();
         drop(threads);
-        assert!(clone.ask(3, move || HELD.set(Some(alive))));
+        assert!(clone.ask(3, move || HELD.set(Some(active))));
         drop(clone);
         assert!(ended.recv().is_err(), "the sender is dropped, nothing is sent");
     });

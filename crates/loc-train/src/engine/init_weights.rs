@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use loc_data::Loader;
 use loc_model::{init, weights};
-use loc_net::kernels::photo::Photos;
+use loc_net::ImageBatch;
 use loc_net::{Forward, Network, Op, Source, Weights};
 
 use crate::checkpoint::ModelFile;
@@ -68,7 +68,7 @@ fn standardise(
         .iter()
         .enumerate()
         .filter_map(|(index, layer)| match (&layer.op, layer.inputs[0]) {
-            (Op::Affine { .. }, Source::Layer(before)) => Some((index, before)),
+            (Op::ChannelAffine { .. }, Source::Layer(before)) => Some((index, before)),
             _ => None,
         })
         .collect();
@@ -84,7 +84,7 @@ fn standardise(
         let batch = batch?;
         let n = batch.labels.len();
         let values =
-            forward.features(Photos::Bytes(batch.images.as_slice().unwrap_or_default()), n, &read)?;
+            forward.features(ImageBatch::Bytes(batch.images.as_slice().unwrap_or_default()), n, &read)?;
         for (sums, values) in sums.iter_mut().zip(values) {
             let cells = values.len() / n / sums.len();
             for photo in values.chunks_exact(cells * sums.len()) {

@@ -37,16 +37,16 @@ pub fn evaluate(
     baseline: Option<Baseline>,
 ) -> Result<Evaluation, TrainError> {
     let batches = loader.in_order(batch).map(|batch| TensorBatch::of(batch?, model.device()));
-    let answer = |input: &Input| if flip { both_ways(model, input) } else { Ok(model.judge(input)?) };
+    let answer = |input: &Input| if flip { both_ways(model, input) } else { Ok(model.evaluate(input)?) };
     let (evaluation, seen) = look(answer, batches, loss, classes, baseline)?;
     Ok(Evaluation { intervals: Intervals::of(&seen), ..evaluation })
 }
 
 /// What a model says of photos and of their mirror images, averaged.
 fn both_ways(model: &Model, input: &Input) -> Result<ModelOutput, TrainError> {
-    let plain = model.judge(input)?;
+    let plain = model.evaluate(input)?;
     let Input::Images(images) = input else { return Ok(plain) };
-    let mirrored = model.judge(&Input::Images(images.flip(&[2])?))?;
+    let mirrored = model.evaluate(&Input::Images(images.flip(&[2])?))?;
     let b = &mirrored.boxes;
     // x1 becomes 1 − x2, and x2 1 − x1.
     let (left, right) = ((1.0 - b.narrow(1, 2, 1)?)?, (1.0 - b.narrow(1, 0, 1)?)?);
@@ -66,7 +66,7 @@ pub(crate) fn judge(
     classes: &[String],
     baseline: Option<Baseline>,
 ) -> Result<Evaluation, TrainError> {
-    Ok(look(|input| Ok(model.judge(input)?), batches, loss, classes, baseline)?.0)
+    Ok(look(|input| Ok(model.evaluate(input)?), batches, loss, classes, baseline)?.0)
 }
 
 /// Looks at what is answered to each batch.

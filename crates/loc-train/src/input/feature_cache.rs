@@ -5,7 +5,7 @@ use half::f16;
 use half::slice::HalfFloatSliceExt;
 use loc_data::{Augment, Loader, loader};
 use loc_model::Input;
-use loc_net::kernels::photo::Photos;
+use loc_net::ImageBatch;
 use loc_net::{Forward, Network};
 
 use crate::error::TrainError;
@@ -68,7 +68,7 @@ impl FeatureCache {
                 let batch = batch?;
                 let n = batch.labels.len();
                 let bytes = batch.images.as_slice().unwrap_or_default();
-                let values = backbone.forward.features(Photos::Bytes(bytes), n, &taps)?;
+                let values = backbone.forward.features(ImageBatch::Bytes(bytes), n, &taps)?;
                 for (layer, values) in layers.iter_mut().zip(values) {
                     let before = layer.len();
                     layer.resize(before + values.len(), f16::ZERO);

@@ -1,7 +1,7 @@
 //! The running average of the weights, judged and saved in place of those of the last step.
 
 use loc_model::Model;
-use loc_model::ops::scale_add;
+use loc_model::inplace::scale_add;
 
 use crate::error::TrainError;
 

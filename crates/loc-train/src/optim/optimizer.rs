@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use candle_core::{Tensor, Var};
-use loc_model::ops::{AdamMove, adam_move, scale_add};
+use loc_model::inplace::{AdamMove, adam_move, scale_add};
 use loc_model::{Gradients, Model};
 use loc_net::{Weight, Weights};
 

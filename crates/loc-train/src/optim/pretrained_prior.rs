@@ -2,11 +2,10 @@
 //! the class reads.
 
 use candle_core::Tensor;
+use loc_model::inplace::scale_add;
 use loc_model::loss::features;
-use loc_model::ops::scale_add;
 use loc_model::{Dropout, Input, Model};
-use loc_net::kernels::photo::Photos;
-use loc_net::{Forward, Weights};
+use loc_net::{Forward, ImageBatch, Weights};
 
 use crate::config::Config;
 use crate::error::TrainError;
@@ -91,7 +90,8 @@ impl FeatureDistillation {
             unreachable!("kept features are a frozen backbone's, which has no distillation")
         };
         let bytes: Vec<u8> = photos.flatten_all()?.to_vec1()?;
-        let before = self.forward.features(Photos::Bytes(&bytes), photos.dim(0)?, &[self.layer])?.concat();
+        let before =
+            self.forward.features(ImageBatch::Bytes(&bytes), photos.dim(0)?, &[self.layer])?.concat();
         let mut before = Tensor::from_vec(before, features.dims(), features.device())?;
         if let Some(dropout) = dropout {
             // The same are dropped: what stays is compared.

@@ -1,7 +1,7 @@
 //! The inner loops of the row form: sums of shifted input rows, and dot products with shifted input rows. On AVX2 and
 //! FMA where they are there, plain otherwise.
 
-use super::rows::{CHANNELS, COLS, GradientTile};
+use super::direct::{CHANNELS, COLS, GradientTile};
 
 /// `sums[c][j] = Σ_k weights[k][c] · x[offsets[k] + j]` for `channels` of the block (1 to 6) and 16 columns.
 pub(super) fn multiply(
@@ -79,7 +79,7 @@ mod avx2 {
         _mm256_storeu_ps,
     };
 
-    use super::super::rows::{CHANNELS, COLS, GradientTile};
+    use super::super::direct::{CHANNELS, COLS, GradientTile};
     use crate::kernels::gemm::avx2::{lanes, total};
 
     /// # Safety

@@ -3,27 +3,27 @@
 //! `y[o, i, j] = b[o] + Σ_{c,u,v} w[o, c, u, v] · x[c, i·s + u − p, j·s + v − p]`, zero outside x.
 //!
 //! Four forms. A kernel a channel, 3×3 or 5×5: `depthwise`. 1×1: a matrix product on the map itself (`pointwise`). Wide
-//! maps with stride 1 and no padding: output rows straight from input rows (`rows`). All others: a tile of output rows
-//! at a time, its patches gathered as a matrix that fits the second-level cache (`patches`), then a small matrix
-//! product. Photos and tiles are spread over the pool. The plain twin is `scalar`.
+//! maps with stride 1 and no padding: output rows straight from input rows (`direct`). All others: a tile of output rows
+//! at a time, its patches gathered as a matrix that fits the second-level cache (`im2col`), then a small matrix
+//! product. Photos and tiles are spread over the pool. The plain twin is `reference`.
 
 mod block;
 mod depthwise;
-mod patches;
+mod direct;
+mod im2col;
 mod pointwise;
-mod rows;
-pub mod scalar;
+pub mod reference;
 #[cfg(test)]
 mod tests;
 
 use rayon::prelude::*;
 
+use super::Activation;
 use super::ConvShape;
-use super::gemm::{self, Mode, Rows, Strided};
-use super::relu::Activation;
-use super::shared::Shared;
+use super::gemm::{self, Mode, RowMajor, Strided};
 use crate::parallel;
-use patches::{Tile, with_buffers};
+use crate::parallel::DisjointSlice;
+use im2col::{Tile, with_buffers};
 
 /// The batch's weight gradient is summed over this many parts, whoever computes them: the order of the sum, and so
 /// its bytes, do not depend on the number of threads.
@@ -55,33 +55,33 @@ pub fn activated(
     let (in_len, out_len) = (shape.in_len(), shape.out_len());
     assert_eq!(x.len(), n * in_len, "input");
     assert_eq!(y.len(), n * out_len, "output");
-    assert_eq!((w.len(), b.len()), (shape.weight_len(), shape.conv.out_channels), "weight and bias");
+    assert_eq!((w.len(), b.len()), (shape.weight_len(), shape.out_channels), "weight and bias");
     if depthwise::fits(shape) {
         return depthwise::forward(shape, activation, x, w, b, y);
     }
     if pointwise::fits(shape) {
         return pointwise::forward(shape, activation, x, w, b, y);
     }
-    if rows::fits(shape) {
+    if direct::fits(shape) {
         forward_rows(shape, n, x, w, |channel| b[channel], y);
         parallel::chunks(y, out_len, |_, y| activation.apply(y));
         return;
     }
     let tiles = Tile::all(shape);
     let plane = shape.out_size().0 * shape.out_size().1;
-    let (group_out, fan_in) = (shape.conv.out_channels / shape.conv.groups, shape.fan_in());
-    let y = Shared::new(y);
+    let (group_out, fan_in) = (shape.out_channels / shape.groups, shape.fan_in());
+    let y = DisjointSlice::new(y);
     parallel::each(n * tiles.len(), |task| {
         let (photo, tile) = (task / tiles.len(), &tiles[task % tiles.len()]);
         let x = &x[photo * in_len..][..in_len];
         with_buffers([fan_in * tile.row(), group_out * tile.row()], |[patches, product]| {
-            for group in 0..shape.conv.groups {
+            for group in 0..shape.groups {
                 tile.gather(shape, group, x, patches);
                 let w = &w[group * group_out * fan_in..][..group_out * fan_in];
-                gemm::multiply(
+                gemm::gemm_nn(
                     (group_out, tile.cells(), fan_in),
                     Strided { values: w, row: fan_in, col: 1 },
-                    Rows { values: patches, row: tile.row() },
+                    RowMajor { values: patches, row: tile.row() },
                     product,
                     tile.row(),
                     Mode::Replace,
@@ -113,18 +113,18 @@ fn forward_rows(
 ) {
     let (in_len, out_len) = (shape.in_len(), shape.out_len());
     let (height, width) = shape.out_size();
-    let group_out = shape.conv.out_channels / shape.conv.groups;
-    let (packed, tasks, y) = (rows::Packed::new(shape, w), rows::tasks(shape), Shared::new(y));
+    let group_out = shape.out_channels / shape.groups;
+    let (packed, tasks, y) = (direct::Packed::new(shape, w), direct::tasks(shape), DisjointSlice::new(y));
     parallel::each(n * tasks.len(), |task| {
         let (photo, rows) = (task / tasks.len(), tasks[task % tasks.len()].clone());
         let x = &x[photo * in_len..][..in_len];
-        for (row, group) in rows.flat_map(|row| (0..shape.conv.groups).map(move |g| (row, g))) {
+        for (row, group) in rows.flat_map(|row| (0..shape.groups).map(move |g| (row, g))) {
             packed.row(shape, group, x, row, |channel, column, sums| {
                 let channel = group * group_out + channel;
                 let at = photo * out_len + (channel * height + row) * width + column;
                 #[expect(unsafe_code, reason = "tasks of one photo interleave in memory")]
-                // SAFETY: each task writes its own rows of its own photo, and no other range is alive here.
-                let out = unsafe { y.range(at, rows::COLS) };
+                // SAFETY: each task writes its own rows of its own photo, and no other range is active here.
+                let out = unsafe { y.range(at, direct::COLS) };
                 let bias = bias(channel);
                 out.iter_mut().zip(sums).for_each(|(out, sum)| *out = sum + bias);
             });
@@ -141,11 +141,7 @@ pub fn backward_weights(shape: &ConvShape, n: usize, x: &[f32], gy: &[f32], gw: 
     let (in_len, out_len) = (shape.in_len(), shape.out_len());
     assert_eq!(x.len(), n * in_len, "input");
     assert_eq!(gy.len(), n * out_len, "output gradient");
-    assert_eq!(
-        (gw.len(), gb.len()),
-        (shape.weight_len(), shape.conv.out_channels),
-        "weight and bias gradient"
-    );
+    assert_eq!((gw.len(), gb.len()), (shape.weight_len(), shape.out_channels), "weight and bias gradient");
     if depthwise::fits(shape) {
         return depthwise::weights(shape, x, gy, gw, gb);
     }
@@ -154,31 +150,31 @@ pub fn backward_weights(shape: &ConvShape, n: usize, x: &[f32], gy: &[f32], gw: 
     }
     let tiles = Tile::all(shape);
     let plane = shape.out_size().0 * shape.out_size().1;
-    let (group_out, fan_in) = (shape.conv.out_channels / shape.conv.groups, shape.fan_in());
+    let (group_out, fan_in) = (shape.out_channels / shape.groups, shape.fan_in());
     let parts = n.min(PARTS);
     let sums: Vec<(Vec<f32>, Vec<f32>)> = (0..parts)
         .into_par_iter()
         .map(|part| {
             let mut gw = vec![0.0; shape.weight_len()];
-            let mut gb = vec![0.0; shape.conv.out_channels];
+            let mut gb = vec![0.0; shape.out_channels];
             for photo in part * n / parts..(part + 1) * n / parts {
                 let x = &x[photo * in_len..][..in_len];
                 let gy = &gy[photo * out_len..][..out_len];
                 for (gb, plane) in gb.iter_mut().zip(gy.chunks_exact(plane)) {
                     *gb += sum(plane);
                 }
-                if rows::fits(shape) {
-                    rows::add_weight_gradient(shape, x, gy, &mut gw);
+                if direct::fits(shape) {
+                    direct::add_weight_gradient(shape, x, gy, &mut gw);
                     continue;
                 }
-                for (tile, group) in tiles.iter().flat_map(|t| (0..shape.conv.groups).map(move |g| (t, g))) {
+                for (tile, group) in tiles.iter().flat_map(|t| (0..shape.groups).map(move |g| (t, g))) {
                     with_buffers([fan_in * tile.row()], |[patches]| {
                         tile.gather(shape, group, x, patches);
                         let first = group * group_out * plane + tile.first_cell();
-                        gemm::dots(
+                        gemm::gemm_nt(
                             (group_out, fan_in, tile.cells()),
-                            Rows { values: &gy[first..], row: plane },
-                            Rows { values: patches, row: tile.row() },
+                            RowMajor { values: &gy[first..], row: plane },
+                            RowMajor { values: patches, row: tile.row() },
                             &mut gw[group * group_out * fan_in..],
                             fan_in,
                             Mode::Add,
@@ -213,25 +209,25 @@ pub fn backward_input(shape: &ConvShape, n: usize, w: &[f32], gy: &[f32], gx: &m
     if pointwise::fits(shape) {
         return pointwise::input(shape, w, gy, gx);
     }
-    if rows::fits_input_gradient(shape) {
-        let (adjoint, turned) = rows::adjoint(shape, w);
+    if direct::fits_input_gradient(shape) {
+        let (adjoint, turned) = direct::adjoint(shape, w);
         let mut padded = vec![0.0; n * adjoint.in_len()];
         let photos = padded.par_chunks_exact_mut(adjoint.in_len()).zip(gy.par_chunks_exact(out_len));
-        photos.for_each(|(padded, gy)| rows::pad(shape, gy, padded));
+        photos.for_each(|(padded, gy)| direct::pad(shape, gy, padded));
         forward_rows(&adjoint, n, &padded, &turned, |_| 0.0, gx);
         return;
     }
     let tiles = Tile::all(shape);
     let plane = shape.out_size().0 * shape.out_size().1;
-    let (group_out, fan_in) = (shape.conv.out_channels / shape.conv.groups, shape.fan_in());
+    let (group_out, fan_in) = (shape.out_channels / shape.groups, shape.fan_in());
     gx.par_chunks_exact_mut(in_len).zip(gy.par_chunks_exact(out_len)).for_each(|(gx, gy)| {
         gx.fill(0.0);
-        for (tile, group) in tiles.iter().flat_map(|t| (0..shape.conv.groups).map(move |g| (t, g))) {
+        for (tile, group) in tiles.iter().flat_map(|t| (0..shape.groups).map(move |g| (t, g))) {
             with_buffers([fan_in * tile.row()], |[patches]| {
-                gemm::multiply(
+                gemm::gemm_nn(
                     (fan_in, tile.cells(), group_out),
                     Strided { values: &w[group * group_out * fan_in..], row: 1, col: fan_in },
-                    Rows { values: &gy[group * group_out * plane + tile.first_cell()..], row: plane },
+                    RowMajor { values: &gy[group * group_out * plane + tile.first_cell()..], row: plane },
                     patches,
                     tile.row(),
                     Mode::Replace,

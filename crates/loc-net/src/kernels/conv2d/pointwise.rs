@@ -2,11 +2,11 @@
 
 use rayon::prelude::*;
 
+use crate::kernels::Activation;
 use crate::kernels::ConvShape;
-use crate::kernels::gemm::{self, Mode, Rows, Strided};
-use crate::kernels::relu::Activation;
-use crate::kernels::shared::Shared;
+use crate::kernels::gemm::{self, Mode, RowMajor, Strided};
 use crate::parallel;
+use crate::parallel::DisjointSlice;
 
 /// Output channels of a task: enough to be worth handing out, a multiple of the product's tile.
 const CHANNELS: usize = 48;
@@ -19,7 +19,7 @@ const DEPTH: usize = 512;
 
 /// Whether the form takes a convolution.
 pub(super) fn fits(shape: &ConvShape) -> bool {
-    let c = &shape.conv;
+    let c = shape;
     (c.kernel, c.stride) == ((1, 1), (1, 1)) && (c.padding, c.extra) == ((0, 0), (0, 0)) && c.groups == 1
 }
 
@@ -31,9 +31,9 @@ pub(super) fn forward(
     b: &[f32],
     y: &mut [f32],
 ) {
-    let (cells, ins, outs) = (shape.in_size.0 * shape.in_size.1, shape.in_channels, shape.conv.out_channels);
+    let (cells, ins, outs) = (shape.in_size.0 * shape.in_size.1, shape.in_channels, shape.out_channels);
     let (photos, parts) = (y.len() / (outs * cells), outs.div_ceil(CHANNELS));
-    let y = Shared::new(y);
+    let y = DisjointSlice::new(y);
     parallel::each(photos * parts, |task| {
         let (photo, first) = (task / parts, task % parts * CHANNELS);
         let count = CHANNELS.min(outs - first);
@@ -49,8 +49,8 @@ pub(super) fn forward(
                 y.chunks_exact_mut(cells).enumerate().for_each(|(row, y)| f(row, &mut y[from..from + len]));
             };
             rows(y, &|row, y| y.fill(b[first + row]));
-            let x = Rows { values: &x[from..], row: cells };
-            gemm::multiply((count, len, ins), w, x, &mut y[from..], cells, Mode::Add);
+            let x = RowMajor { values: &x[from..], row: cells };
+            gemm::gemm_nn((count, len, ins), w, x, &mut y[from..], cells, Mode::Add);
             rows(y, &|_, y| activation.apply(y));
         }
     });
@@ -58,7 +58,7 @@ pub(super) fn forward(
 
 /// The gradients of weights and biases. A task has some of their rows, for which it goes through all photos.
 pub(super) fn weights(shape: &ConvShape, x: &[f32], gy: &[f32], gw: &mut [f32], gb: &mut [f32]) {
-    let (cells, ins, outs) = (shape.in_size.0 * shape.in_size.1, shape.in_channels, shape.conv.out_channels);
+    let (cells, ins, outs) = (shape.in_size.0 * shape.in_size.1, shape.in_channels, shape.out_channels);
     let rows = outs.div_ceil(TASKS).next_multiple_of(3).min(CHANNELS);
     let tasks = gw.par_chunks_mut(rows * ins).zip(gb.par_chunks_mut(rows)).enumerate();
     tasks.for_each(|(task, (gw, gb))| {
@@ -69,22 +69,24 @@ pub(super) fn weights(shape: &ConvShape, x: &[f32], gy: &[f32], gw: &mut [f32], 
             gb.iter_mut().zip(gy.chunks_exact(cells)).for_each(|(gb, plane)| *gb += super::sum(plane));
             for from in (0..cells).step_by(DEPTH) {
                 let size = (gb.len(), ins, DEPTH.min(cells - from));
-                let (gy, x) =
-                    (Rows { values: &gy[from..], row: cells }, Rows { values: &x[from..], row: cells });
-                gemm::dots(size, gy, x, gw, ins, Mode::Add);
+                let (gy, x) = (
+                    RowMajor { values: &gy[from..], row: cells },
+                    RowMajor { values: &x[from..], row: cells },
+                );
+                gemm::gemm_nt(size, gy, x, gw, ins, Mode::Add);
             }
         }
     });
 }
 
 pub(super) fn input(shape: &ConvShape, w: &[f32], gy: &[f32], gx: &mut [f32]) {
-    let (cells, ins, outs) = (shape.in_size.0 * shape.in_size.1, shape.in_channels, shape.conv.out_channels);
+    let (cells, ins, outs) = (shape.in_size.0 * shape.in_size.1, shape.in_channels, shape.out_channels);
     let photos = gx.par_chunks_exact_mut(ins * cells).zip(gy.par_chunks_exact(outs * cells));
     photos.for_each(|(gx, gy)| {
         gx.par_chunks_mut(CHANNELS * cells).enumerate().for_each(|(task, gx)| {
             let turned = Strided { values: &w[task * CHANNELS..], row: 1, col: ins };
             let size = (gx.len() / cells, cells, outs);
-            gemm::multiply(size, turned, Rows { values: gy, row: cells }, gx, cells, Mode::Replace);
+            gemm::gemm_nn(size, turned, RowMajor { values: gy, row: cells }, gx, cells, Mode::Replace);
         });
     });
 }

@@ -2,10 +2,9 @@
 
 use proptest::prelude::*;
 
-use super::{backward_input, backward_weights, forward, scalar};
-use crate::Conv2d;
+use super::{backward_input, backward_weights, forward, reference};
+use crate::kernels::Activation;
 use crate::kernels::ConvShape;
-use crate::kernels::relu::Activation;
 use crate::kernels::testing::{
     assert_close, check_gradient, numbers, same_for_any_threads, single, weighted,
 };
@@ -23,9 +22,9 @@ fn shapes() -> impl Strategy<Value = (ConvShape, usize)> {
         1usize..=3,
     )
         .prop_map(|(kernel, stride, padding, groups, cin, cout, extra, n)| {
-            let conv = Conv2d { out_channels: cout * groups, kernel, stride, padding, extra: (0, 0), groups };
             let in_size = (kernel.0 + extra.0, kernel.1 + extra.1);
-            (ConvShape { in_channels: cin * groups, in_size, conv }, n)
+            let square = ConvShape::square(cin * groups, in_size, cout * groups, 1);
+            (ConvShape { kernel, stride, padding, groups, ..square }, n)
         })
 }
 
@@ -40,7 +39,7 @@ fn inputs(shape: &ConvShape, n: usize) -> Numbers {
     Numbers {
         x: numbers(1, n * shape.in_len()),
         w: numbers(2, shape.weight_len()),
-        b: numbers(3, shape.conv.out_channels),
+        b: numbers(3, shape.out_channels),
         gy: numbers(4, n * shape.out_len()),
     }
 }
@@ -50,7 +49,7 @@ fn compare(shape: &ConvShape, n: usize) {
     let (x, w, b, gy) = (single(&v.x), single(&v.w), single(&v.b), single(&v.gy));
     let (mut y, mut expected) = (vec![7.0; gy.len()], vec![7.0; gy.len()]);
     forward(shape, n, &x, &w, &b, &mut y);
-    scalar::forward(shape, n, &v.x, &v.w, &v.b, &mut expected);
+    reference::forward(shape, n, &v.x, &v.w, &v.b, &mut expected);
     assert_close("y", &y, &expected, 1e-5);
     for activation in [Activation::Relu, Activation::Relu6] {
         let mut activated = vec![7.0; gy.len()];
@@ -63,13 +62,13 @@ fn compare(shape: &ConvShape, n: usize) {
     let (mut gw, mut gb) = (vec![7.0; w.len()], vec![7.0; b.len()]);
     let (mut expected_w, mut expected_b) = (vec![7.0; w.len()], vec![7.0; b.len()]);
     backward_weights(shape, n, &x, &gy, &mut gw, &mut gb);
-    scalar::backward_weights(shape, n, &v.x, &v.gy, &mut expected_w, &mut expected_b);
+    reference::backward_weights(shape, n, &v.x, &v.gy, &mut expected_w, &mut expected_b);
     assert_close("gw", &gw, &expected_w, 1e-5);
     assert_close("gb", &gb, &expected_b, 1e-5);
 
     let (mut gx, mut expected_x) = (vec![7.0; x.len()], vec![7.0; x.len()]);
     backward_input(shape, n, &w, &gy, &mut gx);
-    scalar::backward_input(shape, n, &v.w, &v.gy, &mut expected_x);
+    reference::backward_input(shape, n, &v.w, &v.gy, &mut expected_x);
     assert_close("gx", &gx, &expected_x, 1e-5);
 }
 
@@ -85,13 +84,13 @@ proptest! {
         kernel in prop_oneof![Just(1), Just(3), Just(5)], stride in 1usize..=3, same in any::<bool>(),
         channels in 2usize..=20, out in 1usize..=70, h in 5usize..=23, w in 5usize..=23, n in 1usize..=3,
     ) {
-        let square = Conv2d { stride: (stride, stride), ..Conv2d::square(channels, kernel) };
-        let conv = match kernel {
-            1 => Conv2d::square(out, 1),
-            _ if same => Conv2d { groups: channels, ..square }.same((h, w)),
-            _ => Conv2d { groups: channels, padding: (1, 2), extra: (1, 0), ..square },
+        let square = ConvShape { stride: (stride, stride), ..ConvShape::square(channels, (h, w), channels, kernel) };
+        let shape = match kernel {
+            1 => ConvShape::square(channels, (h, w), out, 1),
+            _ if same => ConvShape { groups: channels, ..square }.same(),
+            _ => ConvShape { groups: channels, padding: (1, 2), extra: (1, 0), ..square },
         };
-        compare(&ConvShape { in_channels: channels, in_size: (h, w), conv }, n);
+        compare(&shape, n);
     }
 }
 
@@ -99,35 +98,35 @@ proptest! {
 #[cfg_attr(miri, ignore = "takes it many minutes")]
 fn equals_the_plain_twin_over_several_tiles() {
     // conv2 of the tutorial at a fifth of its width, conv5 with more channels than one block, a depthwise one.
-    for (in_channels, in_size, conv) in [
-        (6, (130, 40), Conv2d::square(12, 5)),
-        (48, (12, 12), Conv2d::square(40, 5)),
-        (8, (90, 70), Conv2d { padding: (2, 2), groups: 8, ..Conv2d::square(8, 5) }),
-        // The row form: an odd width with one channel, several groups, more channels than one block.
-        (1, (9, 53), Conv2d::square(1, 5)),
-        (4, (70, 66), Conv2d { groups: 2, kernel: (3, 4), ..Conv2d::square(14, 3) }),
-        (3, (64, 64), Conv2d::square(9, 5)),
+    for shape in [
+        ConvShape::square(6, (130, 40), 12, 5),
+        ConvShape::square(48, (12, 12), 40, 5),
+        ConvShape { padding: (2, 2), groups: 8, ..ConvShape::square(8, (90, 70), 8, 5) },
+        // The direct form: an odd width with one channel, several groups, more channels than one block.
+        ConvShape::square(1, (9, 53), 1, 5),
+        ConvShape { groups: 2, kernel: (3, 4), ..ConvShape::square(4, (70, 66), 14, 3) },
+        ConvShape::square(3, (64, 64), 9, 5),
     ] {
-        compare(&ConvShape { in_channels, in_size, conv }, 2);
+        compare(&shape, 2);
     }
 }
 
 #[test]
 fn gradients_are_the_difference_quotients() {
     for (groups, stride, padding) in [(1, (1, 1), (0, 0)), (2, (2, 1), (1, 2)), (1, (3, 2), (2, 0))] {
-        let conv = Conv2d { out_channels: 4, kernel: (3, 2), stride, padding, extra: (0, 0), groups };
-        let shape = ConvShape { in_channels: 2, in_size: (5, 6), conv };
+        let square = ConvShape::square(2, (5, 6), 4, 1);
+        let shape = ConvShape { kernel: (3, 2), stride, padding, groups, ..square };
         let n = 2;
         let v = inputs(&shape, n);
         let loss = |x: &[f64], w: &[f64], b: &[f64]| {
             let mut y = vec![0.0; n * shape.out_len()];
-            scalar::forward(&shape, n, x, w, b, &mut y);
+            reference::forward(&shape, n, x, w, b, &mut y);
             weighted(&y, &v.gy)
         };
         let (mut gw, mut gb) = (vec![0.0; v.w.len()], vec![0.0; v.b.len()]);
         let mut gx = vec![0.0; v.x.len()];
-        scalar::backward_weights(&shape, n, &v.x, &v.gy, &mut gw, &mut gb);
-        scalar::backward_input(&shape, n, &v.w, &v.gy, &mut gx);
+        reference::backward_weights(&shape, n, &v.x, &v.gy, &mut gw, &mut gb);
+        reference::backward_input(&shape, n, &v.w, &v.gy, &mut gx);
         check_gradient("gw", &v.w, &gw, |w| loss(&v.x, w, &v.b));
         check_gradient("gb", &v.b, &gb, |b| loss(&v.x, &v.w, b));
         check_gradient("gx", &v.x, &gx, |x| loss(x, &v.w, &v.b));
@@ -138,8 +137,9 @@ fn gradients_are_the_difference_quotients() {
 fn same_padding_is_tensorflows() {
     // tf.nn.conv2d(..., padding="SAME"): the output has ⌈size / stride⌉ cells, the odd zero stands behind.
     let of = |kernel, stride, size| {
-        let conv = Conv2d { stride: (stride, stride), ..Conv2d::square(1, kernel) }.same((size, size));
-        (conv.padding.0, conv.extra.0, conv.output((size, size)).unwrap().0)
+        let square = ConvShape::square(1, (size, size), 1, kernel);
+        let shape = ConvShape { stride: (stride, stride), ..square }.same();
+        (shape.padding.0, shape.extra.0, shape.out_size().0)
     };
     assert_eq!(of(3, 2, 224), (0, 1, 112));
     assert_eq!(of(5, 2, 56), (1, 1, 28));
@@ -151,7 +151,7 @@ fn same_padding_is_tensorflows() {
 #[test]
 #[cfg_attr(miri, ignore = "takes it many minutes")]
 fn bytes_do_not_depend_on_the_threads() {
-    let shape = ConvShape { in_channels: 3, in_size: (60, 60), conv: Conv2d::square(6, 5) };
+    let shape = ConvShape::square(3, (60, 60), 6, 5);
     let n = 11;
     let v = inputs(&shape, n);
     let (x, w, b, gy) = (single(&v.x), single(&v.w), single(&v.b), single(&v.gy));

@@ -1,4 +1,4 @@
-//! The matrix products on AVX2 and FMA: 6×16 outer products for [`multiply`], 3×4 dot products for [`dots`].
+//! The matrix products on AVX2 and FMA: 6×16 outer products for [`gemm_nn`], 3×4 dot products for [`gemm_nt`].
 #![expect(unsafe_code, reason = "vector loads and stores through pointers whose ranges the callers checked")]
 
 use std::arch::x86_64::{
@@ -7,7 +7,7 @@ use std::arch::x86_64::{
     _mm256_loadu_si256, _mm256_maskload_ps, _mm256_maskstore_ps, _mm256_setzero_ps, _mm256_storeu_ps,
 };
 
-use super::{Mode, Rows, Strided};
+use super::{Mode, RowMajor, Strided};
 use crate::kernels::simd::vectors;
 
 /// Inner length of a pass: a panel of B of two vectors this long (32 KB) stays in the first-level cache.
@@ -28,17 +28,17 @@ pub(crate) fn lanes(n: usize) -> __m256i {
 
 /// # Safety
 ///
-/// AVX2 and FMA are available; the slices hold their matrices as [`super::multiply`] checks.
+/// AVX2 and FMA are available; the slices hold their matrices as [`super::gemm_nn`] checks.
 #[target_feature(enable = "avx2,fma")]
-pub(super) unsafe fn multiply(
+pub(super) unsafe fn gemm_nn(
     (m, n, k): (usize, usize, usize),
     a: Strided,
-    b: Rows,
+    b: RowMajor,
     c: &mut [f32],
     c_row: usize,
     mode: Mode,
 ) {
-    let product = Product {
+    let product = GemmTile {
         a: (a.values.as_ptr(), a.row, a.col),
         b: (b.values.as_ptr(), b.row),
         c: (c.as_mut_ptr(), c_row),
@@ -50,14 +50,14 @@ pub(super) unsafe fn multiply(
 
 /// `C = A · B` through pointers, or `+=`: entry (i, p) of A at `a.0[i · a.1 + p · a.2]`, rows of B and C contiguous.
 #[derive(Clone, Copy)]
-pub(crate) struct Product {
+pub(crate) struct GemmTile {
     pub(crate) a: (*const f32, usize, usize),
     pub(crate) b: (*const f32, usize),
     pub(crate) c: (*mut f32, usize),
     pub(crate) add: bool,
 }
 
-impl Product {
+impl GemmTile {
     /// # Safety
     ///
     /// AVX2 and FMA are available; m rows of A and C, n columns of B and C, k steps can be accessed. With k = 0 neither
@@ -84,7 +84,7 @@ impl Product {
 
     /// # Safety
     ///
-    /// As [`Product::run`].
+    /// As [`GemmTile::run`].
     #[target_feature(enable = "avx2,fma")]
     unsafe fn columns(self, (m, n, k): (usize, usize, usize)) {
         let mut j = 0;
@@ -112,7 +112,7 @@ impl Product {
     ///
     /// # Safety
     ///
-    /// As [`Product::run`], for the columns that the masks leave on.
+    /// As [`GemmTile::run`], for the columns that the masks leave on.
     #[inline]
     #[target_feature(enable = "avx2,fma")]
     unsafe fn rows<const V: usize, const FULL: bool>(
@@ -148,7 +148,7 @@ impl Product {
     ///
     /// # Safety
     ///
-    /// As [`Product::run`], for R rows and the columns that the masks leave on; FULL only where all are on.
+    /// As [`GemmTile::run`], for R rows and the columns that the masks leave on; FULL only where all are on.
     #[inline]
     #[target_feature(enable = "avx2,fma")]
     unsafe fn block<const R: usize, const V: usize, const FULL: bool>(
@@ -203,12 +203,12 @@ unsafe fn load<const FULL: bool>(p: *const f32, mask: __m256i) -> __m256 {
 
 /// # Safety
 ///
-/// AVX2 and FMA are available; the slices hold their matrices as [`super::dots`] checks.
+/// AVX2 and FMA are available; the slices hold their matrices as [`super::gemm_nt`] checks.
 #[target_feature(enable = "avx2,fma")]
-pub(super) unsafe fn dots(
+pub(super) unsafe fn gemm_nt(
     (m, n, k): (usize, usize, usize),
-    a: Rows,
-    b: Rows,
+    a: RowMajor,
+    b: RowMajor,
     c: &mut [f32],
     c_row: usize,
     mode: Mode,
@@ -221,7 +221,7 @@ pub(super) unsafe fn dots(
                 let pb = b.values.as_ptr().add(j * b.row);
                 let out = c.as_mut_ptr().add(i * c_row + j);
                 let add = mode == Mode::Add;
-                let block = Dots { a: (pa, a.row), b: (pb, b.row), c: (out, c_row), k, add };
+                let block = DotTile { a: (pa, a.row), b: (pb, b.row), c: (out, c_row), k, add };
                 match (m - i, n - j) {
                     (1, 1) => block.run::<1, 1>(),
                     (1, 2) => block.run::<1, 2>(),
@@ -242,7 +242,7 @@ pub(super) unsafe fn dots(
 }
 
 /// A block of up to 3×4 dot products.
-struct Dots {
+struct DotTile {
     a: (*const f32, usize),
     b: (*const f32, usize),
     c: (*mut f32, usize),
@@ -250,7 +250,7 @@ struct Dots {
     add: bool,
 }
 
-impl Dots {
+impl DotTile {
     /// # Safety
     ///
     /// AVX2 and FMA are available; R rows of A, S rows of B, each of k values, and R×S entries of C exist.

@@ -1,17 +1,17 @@
 //! Two small matrix products that the convolution and the linear layer are made of.
 //!
-//! [`multiply`]: `C = A · B`, B and C with contiguous rows, A with any strides. [`dots`]: `C = A · Bᵀ`, all rows
+//! [`gemm_nn`]: `C = A · B`, B and C with contiguous rows, A with any strides. [`gemm_nt`]: `C = A · Bᵀ`, all rows
 //! contiguous. Both run on the calling thread: their callers spread tiles over the pool. Each entry of C is one
 //! sum in a fixed order that depends on the inner length alone, so callers may cut C as they like without changing
 //! a bit.
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
-pub mod scalar;
+pub mod reference;
 #[cfg(test)]
 mod tests;
 
-/// The left matrix of [`multiply`]: entry (i, p) at `values[i · row + p · col]`.
+/// The left matrix of [`gemm_nn`]: entry (i, p) at `values[i · row + p · col]`.
 #[derive(Debug, Clone, Copy)]
 pub struct Strided<'a> {
     /// The values.
@@ -24,7 +24,7 @@ pub struct Strided<'a> {
 
 /// A matrix with contiguous rows: row i begins at `values[i · row]`.
 #[derive(Debug, Clone, Copy)]
-pub struct Rows<'a> {
+pub struct RowMajor<'a> {
     /// The values.
     pub values: &'a [f32],
     /// Distance from one row to the next.
@@ -45,10 +45,10 @@ pub enum Mode {
 /// # Panics
 ///
 /// If a slice is shorter than its matrix.
-pub fn multiply(
+pub fn gemm_nn(
     (m, n, k): (usize, usize, usize),
     a: Strided,
-    b: Rows,
+    b: RowMajor,
     c: &mut [f32],
     c_row: usize,
     mode: Mode,
@@ -66,11 +66,11 @@ pub fn multiply(
         #[expect(unsafe_code, reason = "calls the AVX2 form after checking for it")]
         // SAFETY: AVX2 and FMA are there, and the lengths were checked above.
         unsafe {
-            avx2::multiply((m, n, k), a, b, c, c_row, mode);
+            avx2::gemm_nn((m, n, k), a, b, c, c_row, mode);
         }
         return;
     }
-    scalar::multiply((m, n, k), a, b, c, c_row, mode);
+    reference::gemm_nn((m, n, k), a, b, c, c_row, mode);
 }
 
 /// `C[m×n] = A[m×k] · B[n×k]ᵀ` (or `+=`); row i of C begins at `c[i · c_row]`.
@@ -78,7 +78,14 @@ pub fn multiply(
 /// # Panics
 ///
 /// If a slice is shorter than its matrix.
-pub fn dots((m, n, k): (usize, usize, usize), a: Rows, b: Rows, c: &mut [f32], c_row: usize, mode: Mode) {
+pub fn gemm_nt(
+    (m, n, k): (usize, usize, usize),
+    a: RowMajor,
+    b: RowMajor,
+    c: &mut [f32],
+    c_row: usize,
+    mode: Mode,
+) {
     if m == 0 || n == 0 {
         return;
     }
@@ -90,9 +97,9 @@ pub fn dots((m, n, k): (usize, usize, usize), a: Rows, b: Rows, c: &mut [f32], c
         #[expect(unsafe_code, reason = "calls the AVX2 form after checking for it")]
         // SAFETY: AVX2 and FMA are there, and the lengths were checked above.
         unsafe {
-            avx2::dots((m, n, k), a, b, c, c_row, mode);
+            avx2::gemm_nt((m, n, k), a, b, c, c_row, mode);
         }
         return;
     }
-    scalar::dots((m, n, k), a, b, c, c_row, mode);
+    reference::gemm_nt((m, n, k), a, b, c, c_row, mode);
 }

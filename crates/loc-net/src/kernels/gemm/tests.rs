@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{Mode, Rows, Strided, dots, multiply, scalar};
+use super::{Mode, RowMajor, Strided, gemm_nn, gemm_nt, reference};
 use crate::kernels::testing::{assert_close, numbers, single};
 
 #[derive(Debug, Clone)]
@@ -24,7 +24,7 @@ fn cases() -> impl Strategy<Value = Case> {
     )
 }
 
-type Multiply = fn((usize, usize, usize), Strided, Rows, &mut [f32], usize, Mode);
+type Multiply = fn((usize, usize, usize), Strided, RowMajor, &mut [f32], usize, Mode);
 
 fn check_multiply(case: &Case, f: Multiply) {
     let (m, n, k) = case.size;
@@ -46,17 +46,17 @@ fn check_multiply(case: &Case, f: Multiply) {
     f(
         case.size,
         Strided { values: &a, row: a_row, col: a_col },
-        Rows { values: &b, row: b_row },
+        RowMajor { values: &b, row: b_row },
         &mut c,
         c_row,
         case.mode,
     );
-    assert_close("multiply", &c, &expected, 1e-5);
+    assert_close("gemm_nn", &c, &expected, 1e-5);
 }
 
-type Dots = fn((usize, usize, usize), Rows, Rows, &mut [f32], usize, Mode);
+type DotTile = fn((usize, usize, usize), RowMajor, RowMajor, &mut [f32], usize, Mode);
 
-fn check_dots(case: &Case, f: Dots) {
+fn check_dots(case: &Case, f: DotTile) {
     let (m, n, k) = case.size;
     let (row, c_row) = (k + case.pad, n + case.pad);
     let a = numbers(1, m * row);
@@ -72,21 +72,21 @@ fn check_dots(case: &Case, f: Dots) {
     }
     let mut c = single(&start);
     let (a, b) = (single(&a), single(&b));
-    f(case.size, Rows { values: &a, row }, Rows { values: &b, row }, &mut c, c_row, case.mode);
-    assert_close("dots", &c, &expected, 1e-5);
+    f(case.size, RowMajor { values: &a, row }, RowMajor { values: &b, row }, &mut c, c_row, case.mode);
+    assert_close("gemm_nt", &c, &expected, 1e-5);
 }
 
 proptest! {
     #[test]
     fn multiply_equals_the_sums(case in cases()) {
-        check_multiply(&case, multiply);
-        check_multiply(&case, scalar::multiply);
+        check_multiply(&case, gemm_nn);
+        check_multiply(&case, reference::gemm_nn);
     }
 
     #[test]
     fn dots_equals_the_sums(case in cases()) {
-        check_dots(&case, dots);
-        check_dots(&case, scalar::dots);
+        check_dots(&case, gemm_nt);
+        check_dots(&case, reference::gemm_nt);
     }
 }
 
@@ -94,6 +94,6 @@ proptest! {
 #[cfg_attr(miri, ignore = "takes it many minutes")]
 fn long_inner_lengths_take_several_passes() {
     let case = Case { size: (7, 19, 1200), transposed: false, pad: 3, mode: Mode::Replace };
-    check_multiply(&case, multiply);
-    check_multiply(&Case { mode: Mode::Add, transposed: true, ..case }, multiply);
+    check_multiply(&case, gemm_nn);
+    check_multiply(&Case { mode: Mode::Add, transposed: true, ..case }, gemm_nn);
 }

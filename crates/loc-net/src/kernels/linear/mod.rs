@@ -1,16 +1,16 @@
 //! The linear layer `y = x · wᵀ + b`, forward and backward.
 
-pub mod scalar;
+pub mod reference;
 #[cfg(test)]
 mod tests;
 
 use rayon::prelude::*;
 
-use super::gemm::{self, Mode, Rows, Strided};
-use super::shared::Shared;
+use super::gemm::{self, Mode, RowMajor, Strided};
 use crate::parallel;
+use crate::parallel::DisjointSlice;
 
-/// Rows of the weight gradient that one task computes.
+/// RowMajor of the weight gradient that one task computes.
 const ROWS: usize = 12;
 /// Output features of a task in the forward pass.
 const OUTPUTS: usize = 32;
@@ -39,15 +39,15 @@ pub fn forward(f: Features, n: usize, x: &[f32], w: &[f32], b: &[f32], y: &mut [
         return;
     }
     // A task reads its own weights, once; rows of y interleave.
-    let y = Shared::new(y);
+    let y = DisjointSlice::new(y);
     parallel::each(fo.div_ceil(OUTPUTS), |task| {
         let first = task * OUTPUTS;
         let (w, b) = (&w[first * fi..], &b[first..fo.min(first + OUTPUTS)]);
         let mut part = [0.0; OUTPUTS * 8];
         for top in (0..n).step_by(8) {
             let rows = 8.min(n - top);
-            let (x, w) = (Rows { values: &x[top * fi..], row: fi }, Rows { values: w, row: fi });
-            gemm::dots((rows, b.len(), fi), x, w, &mut part, OUTPUTS, Mode::Replace);
+            let (x, w) = (RowMajor { values: &x[top * fi..], row: fi }, RowMajor { values: w, row: fi });
+            gemm::gemm_nt((rows, b.len(), fi), x, w, &mut part, OUTPUTS, Mode::Replace);
             for (i, sums) in part.chunks_exact(OUTPUTS).take(rows).enumerate() {
                 #[expect(unsafe_code, reason = "tasks write columns of one matrix")]
                 // SAFETY: each task writes its own columns.
@@ -68,8 +68,8 @@ pub fn forward_one(x: &[f32], w: &[f32], b: &[f32], y: &mut [f32]) {
     assert_eq!((w.len(), b.len()), (y.len() * x.len(), y.len()), "weight and bias");
     y.copy_from_slice(b);
     let row = x.len();
-    let (x, w) = (Rows { values: x, row }, Rows { values: w, row });
-    gemm::dots((1, b.len(), row), x, w, y, b.len(), Mode::Add);
+    let (x, w) = (RowMajor { values: x, row }, RowMajor { values: w, row });
+    gemm::gemm_nt((1, b.len(), row), x, w, y, b.len(), Mode::Add);
 }
 
 /// `gw[out, in]` and `gb[out]` from `x[n, in]` and the output's gradient `gy[n, out]`.
@@ -84,7 +84,7 @@ pub fn backward_weights(f: Features, n: usize, x: &[f32], gy: &[f32], gw: &mut [
     gw.par_chunks_mut(ROWS * fi).enumerate().for_each(|(part, gw)| {
         let rows = gw.len() / fi;
         let gy = Strided { values: &gy[(part * ROWS).min(gy.len())..], row: 1, col: fo };
-        gemm::multiply((rows, fi, n), gy, Rows { values: x, row: fi }, gw, fi, Mode::Replace);
+        gemm::gemm_nn((rows, fi, n), gy, RowMajor { values: x, row: fi }, gw, fi, Mode::Replace);
     });
     gb.fill(0.0);
     for row in gy.chunks_exact(fo) {
@@ -106,15 +106,15 @@ pub fn backward_input(f: Features, n: usize, w: &[f32], gy: &[f32], gx: &mut [f3
     }
     // A task reads its own columns of the weights, once.
     let tasks = fi.div_ceil(INPUTS);
-    let gx = Shared::new(gx);
+    let gx = DisjointSlice::new(gx);
     (0..tasks).into_par_iter().for_each(|task| {
         let columns = task * INPUTS..fi.min((task + 1) * INPUTS);
         let mut part = [0.0; INPUTS * 8];
         for top in (0..n).step_by(8) {
             let rows = 8.min(n - top);
             let gy = Strided { values: &gy[top * fo..], row: fo, col: 1 };
-            let w = Rows { values: &w[columns.start..], row: fi };
-            gemm::multiply((rows, columns.len(), fo), gy, w, &mut part, INPUTS, Mode::Replace);
+            let w = RowMajor { values: &w[columns.start..], row: fi };
+            gemm::gemm_nn((rows, columns.len(), fo), gy, w, &mut part, INPUTS, Mode::Replace);
             for (i, sums) in part.chunks_exact(INPUTS).take(rows).enumerate() {
                 #[expect(unsafe_code, reason = "tasks write columns of one matrix")]
                 // SAFETY: each task writes its own columns.

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{Features, backward_input, backward_weights, forward, forward_one, scalar};
+use super::{Features, backward_input, backward_weights, forward, forward_one, reference};
 use crate::kernels::testing::{
     assert_close, check_gradient, numbers, same_for_any_threads, single, weighted,
 };
@@ -17,7 +17,7 @@ proptest! {
 
         let (mut y, mut expected) = (vec![7.0; gy.len()], vec![7.0; gy.len()]);
         forward(f, n, &sx, &sw, &sb, &mut y);
-        scalar::forward(f, n, &x, &w, &b, &mut expected);
+        reference::forward(f, n, &x, &w, &b, &mut expected);
         assert_close("y", &y, &expected, 1e-5);
         for (x, y) in sx.chunks_exact(input).zip(y.chunks_exact(output)) {
             let mut alone = vec![7.0; output];
@@ -28,13 +28,13 @@ proptest! {
         let (mut gw, mut gb) = (vec![7.0; w.len()], vec![7.0; b.len()]);
         let (mut expected_w, mut expected_b) = (vec![7.0; w.len()], vec![7.0; b.len()]);
         backward_weights(f, n, &sx, &sgy, &mut gw, &mut gb);
-        scalar::backward_weights(f, n, &x, &gy, &mut expected_w, &mut expected_b);
+        reference::backward_weights(f, n, &x, &gy, &mut expected_w, &mut expected_b);
         assert_close("gw", &gw, &expected_w, 1e-5);
         assert_close("gb", &gb, &expected_b, 1e-5);
 
         let (mut gx, mut expected_x) = (vec![7.0; x.len()], vec![7.0; x.len()]);
         backward_input(f, n, &sw, &sgy, &mut gx);
-        scalar::backward_input(f, n, &w, &gy, &mut expected_x);
+        reference::backward_input(f, n, &w, &gy, &mut expected_x);
         assert_close("gx", &gx, &expected_x, 1e-5);
     }
 }
@@ -47,12 +47,12 @@ fn gradients_are_the_difference_quotients() {
     let gy = numbers(4, n * 3);
     let loss = |x: &[f64], w: &[f64], b: &[f64]| {
         let mut y = vec![0.0; gy.len()];
-        scalar::forward(f, n, x, w, b, &mut y);
+        reference::forward(f, n, x, w, b, &mut y);
         weighted(&y, &gy)
     };
     let (mut gw, mut gb, mut gx) = (vec![0.0; 15], vec![0.0; 3], vec![0.0; n * 5]);
-    scalar::backward_weights(f, n, &x, &gy, &mut gw, &mut gb);
-    scalar::backward_input(f, n, &w, &gy, &mut gx);
+    reference::backward_weights(f, n, &x, &gy, &mut gw, &mut gb);
+    reference::backward_input(f, n, &w, &gy, &mut gx);
     check_gradient("gw", &w, &gw, |w| loss(&x, w, &b));
     check_gradient("gb", &b, &gb, |b| loss(&x, &w, b));
     check_gradient("gx", &x, &gx, |x| loss(x, &w, &b));

@@ -4,7 +4,7 @@ use std::arch::x86_64::{
     __m256, _mm256_add_ps, _mm256_fmadd_ps, _mm256_mul_ps, _mm256_set1_ps, _mm256_sub_ps,
 };
 
-use super::{INPUTS, OUTPUTS, long};
+use super::{INPUTS, OUTPUTS, f65};
 
 type Vector = __m256;
 
@@ -109,17 +109,17 @@ pub(crate) fn output_adjoint(y: [Vector; OUTPUTS]) -> [Vector; INPUTS] {
     ]
 }
 
-/// `Bᵀ · d` of [`long`].
+/// `Bᵀ · d` of [`f65`].
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-pub(crate) fn long_input(d: [Vector; long::INPUTS]) -> [Vector; long::INPUTS] {
+pub(crate) fn f65_input(d: [Vector; f65::INPUTS]) -> [Vector; f65::INPUTS] {
     let ends = |first: usize| {
-        let [a, b, c, e, _] = long::ALL;
+        let [a, b, c, e, _] = f65::ALL;
         fma(a, d[first], fma(b, d[first + 2], fma(c, d[first + 4], fma(e, d[first + 6], d[first + 8]))))
     };
     // Even and odd coefficients have the same factors.
     let half = |point: usize, first: usize| {
-        let [a, b, c, _] = long::OTHERS[point];
+        let [a, b, c, _] = f65::OTHERS[point];
         fma(a, d[first], fma(b, d[first + 2], fma(c, d[first + 4], d[first + 6])))
     };
     let (even1, odd1) = (half(0, 2), half(0, 1));
@@ -140,10 +140,10 @@ pub(crate) fn long_input(d: [Vector; long::INPUTS]) -> [Vector; long::INPUTS] {
     ]
 }
 
-/// `Aᵀ · m` of [`long`].
+/// `Aᵀ · m` of [`f65`].
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-pub(crate) fn long_output(m: [Vector; long::INPUTS]) -> [Vector; long::OUTPUTS] {
+pub(crate) fn f65_output(m: [Vector; f65::INPUTS]) -> [Vector; f65::OUTPUTS] {
     let (even1, odd1) = (add(m[1], m[2]), sub(m[1], m[2]));
     let (even2, odd2) = (add(m[3], m[4]), sub(m[3], m[4]));
     let (even3, odd3) = (add(m[5], m[6]), sub(m[5], m[6]));

@@ -5,14 +5,14 @@
 //! the rows: F(4×4, 5×5), 64 products where a direct sum takes 400. `docs/kernels.md` derives the matrices and says
 //! what they cost in accuracy.
 //!
-//! [`long`] is the longer F(6, 5), for one dimension.
+//! [`f65`] is the longer F(6, 5), for one dimension.
 //!
 //! The matrices here are exact in f64, and the plain twin: `avx2` applies them to vectors by hand-written chains that
 //! share terms, and the tests compare the two.
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
-pub mod long;
+pub mod f65;
 #[cfg(test)]
 mod tests;
 

@@ -25,7 +25,7 @@ fn assert_correlation<const N: usize, const M: usize>(
 #[test]
 fn the_matrices_make_a_correlation() {
     assert_correlation(&KERNEL, &INPUT, &OUTPUT);
-    assert_correlation(&long::KERNEL, &long::INPUT, &long::OUTPUT);
+    assert_correlation(&f65::KERNEL, &f65::INPUT, &f65::OUTPUT);
 }
 
 #[test]
@@ -92,9 +92,9 @@ fn the_vector_forms_are_the_matrices_and_their_transposes() {
         check("input", run(&eight, avx2::input), apply(&INPUT, &eight));
         check("input_adjoint", run(&eight, avx2::input_adjoint), apply(&transposed(&INPUT), &eight));
         check("output", run(&eight, avx2::output), apply(&OUTPUT, &eight));
-        let ten = numbers(3, long::INPUTS);
-        check("long_input", run(&ten, avx2::long_input), apply(&long::INPUT, &ten));
-        check("long_output", run(&ten, avx2::long_output), apply(&long::OUTPUT, &ten));
+        let ten = numbers(3, f65::INPUTS);
+        check("f65_input", run(&ten, avx2::f65_input), apply(&f65::INPUT, &ten));
+        check("f65_output", run(&ten, avx2::f65_output), apply(&f65::OUTPUT, &ten));
         check("output_adjoint", run(&four, avx2::output_adjoint), apply(&transposed(&OUTPUT), &four));
     }
 }

@@ -9,14 +9,13 @@ mod avx2;
 use rayon::prelude::*;
 
 use super::with_buffers;
-use crate::Conv2d;
+use crate::kernels::Activation;
 use crate::kernels::ConvShape;
-use crate::kernels::relu::Activation;
 use crate::parallel;
 
 /// Whether the form takes a convolution.
 pub(super) fn fits(shape: &ConvShape) -> bool {
-    let conv = &shape.conv;
+    let conv = shape;
     let alike = conv.groups == shape.in_channels && conv.out_channels == conv.groups;
     alike && shape.in_channels > 1 && matches!(conv.kernel, (3, 3) | (5, 5)) && conv.stride.0 == conv.stride.1
 }
@@ -38,12 +37,12 @@ struct Frame {
 
 impl Frame {
     fn of(shape: &ConvShape) -> Self {
-        let (out, k, s) = (shape.out_size(), shape.conv.kernel.0, shape.conv.stride.0);
-        let part = (out.1 - 1 + (k - 1) / s + 1).max((shape.in_size.1 + shape.conv.padding.1).div_ceil(s));
+        let (out, k, s) = (shape.out_size(), shape.kernel.0, shape.stride.0);
+        let part = (out.1 - 1 + (k - 1) / s + 1).max((shape.in_size.1 + shape.padding.1).div_ceil(s));
         // Two whole vectors may be read behind the last output.
         let part = part + 2 * LANES;
-        let rows = ((out.0 - 1) * s + k).max(shape.in_size.0 + shape.conv.padding.0);
-        Self { size: shape.in_size, out, padding: shape.conv.padding, stride: s, rows, part }
+        let rows = ((out.0 - 1) * s + k).max(shape.in_size.0 + shape.padding.0);
+        Self { size: shape.in_size, out, padding: shape.padding, stride: s, rows, part }
     }
 
     fn len(&self) -> usize {
@@ -176,7 +175,7 @@ pub(super) fn forward(
     b: &[f32],
     y: &mut [f32],
 ) {
-    let (frame, k, channels) = (Frame::of(shape), shape.conv.kernel.0, shape.in_channels);
+    let (frame, k, channels) = (Frame::of(shape), shape.kernel.0, shape.in_channels);
     let (from, to) = (frame.size.0 * frame.size.1, frame.out.0 * frame.out.1);
     parallel::chunks(y, PLANES * to, |task, y| {
         let x = &x[task * PLANES * from..];
@@ -194,7 +193,7 @@ pub(super) fn forward(
 
 /// The gradients of weights and biases. A task has some channels, for which it goes through all photos.
 pub(super) fn weights(shape: &ConvShape, x: &[f32], gy: &[f32], gw: &mut [f32], gb: &mut [f32]) {
-    let (frame, k, channels) = (Frame::of(shape), shape.conv.kernel.0, shape.in_channels);
+    let (frame, k, channels) = (Frame::of(shape), shape.kernel.0, shape.in_channels);
     let (from, to) = (frame.size.0 * frame.size.1, frame.out.0 * frame.out.1);
     let tasks = gw.par_chunks_mut(PLANES * k * k).zip(gb.par_chunks_mut(PLANES)).enumerate();
     tasks.for_each(|(task, (gw, gb))| {
@@ -218,21 +217,20 @@ pub(super) fn weights(shape: &ConvShape, x: &[f32], gy: &[f32], gw: &mut [f32], 
 /// Of stride 1 and one padding on all sides the convolution whose output is the input's gradient: the kernel turned
 /// around, its padding the rest of the kernel.
 fn adjoint(shape: &ConvShape) -> Option<ConvShape> {
-    let conv = &shape.conv;
+    let conv = shape;
     let rest = |padding: usize| (conv.kernel.0 - 1).checked_sub(padding);
     let padding = (rest(conv.padding.0)?, rest(conv.padding.1)?);
-    let conv = Conv2d { padding, ..conv.clone() };
-    let even = conv.stride == (1, 1) && conv.extra == (0, 0);
-    even.then(|| ConvShape { in_channels: shape.in_channels, in_size: shape.out_size(), conv })
+    let even = shape.stride == (1, 1) && shape.extra == (0, 0);
+    even.then(|| ConvShape { padding, in_size: shape.out_size(), ..*shape })
 }
 
 pub(super) fn input(shape: &ConvShape, w: &[f32], gy: &[f32], gx: &mut [f32]) {
     if let Some(adjoint) = adjoint(shape) {
-        let k = shape.conv.kernel.0;
+        let k = shape.kernel.0;
         let turned: Vec<f32> = w.chunks_exact(k * k).flat_map(|w| w.iter().rev().copied()).collect();
         return forward(&adjoint, Activation::None, gy, &turned, &vec![0.0; shape.in_channels], gx);
     }
-    let (frame, k, channels) = (Frame::of(shape), shape.conv.kernel.0, shape.in_channels);
+    let (frame, k, channels) = (Frame::of(shape), shape.kernel.0, shape.in_channels);
     let (from, to) = (frame.size.0 * frame.size.1, frame.out.0 * frame.out.1);
     let tasks = gx.par_chunks_mut(PLANES * from).zip(gy.par_chunks(PLANES * to)).enumerate();
     tasks.for_each(|(task, (gx, gy))| {

@@ -1,0 +1,55 @@
+//! A photo's answer does not depend on its company; weights that do not fit are named.
+
+use super::*;
+use crate::kernels::testing::{numbers, single};
+use crate::{InputShape, NetworkConfig, Normalization};
+
+fn forward(height: usize, width: usize) -> Forward {
+    let config = NetworkConfig::five_conv(InputShape { height, width }, 3);
+    let network = config.build(&Normalization { mean: [0.5; 3], std: [0.25; 3] }).unwrap();
+    let weights = network.params().iter().enumerate().map(|(i, p)| {
+        let len = p.shape.iter().product();
+        let bound = 1.0 / (p.fan_in as f64).sqrt();
+        let data: Vec<f64> = numbers(i as u64, len).iter().map(|v| v * bound).collect();
+        (p.name.clone(), Weight { shape: p.shape.clone(), data: single(&data) })
+    });
+    let weights = Weights(weights.collect());
+    Forward::new(network, weights).unwrap()
+}
+
+#[test]
+fn a_photo_has_the_same_answer_alone_in_a_batch_and_again() {
+    alone_and_in_a_batch(&forward(188, 190));
+    alone_and_in_a_batch(&forward(256, 256));
+}
+
+fn alone_and_in_a_batch(forward: &Forward) {
+    let len = forward.network().input().len();
+    let images = single(&numbers(99, 3 * len));
+    let all = forward.run(ImageBatch::Floats(&images), 3).unwrap();
+    assert!(all.logits.iter().chain(&all.boxes).all(|v| v.is_finite()));
+    assert_ne!(all.logits[..3], all.logits[3..6]);
+    assert!(all.boxes.iter().all(|v| (0.0..=1.0).contains(v)));
+    for (i, photo) in images.chunks_exact(len).enumerate() {
+        let one = forward.run(ImageBatch::Floats(photo), 1).unwrap();
+        assert_eq!(one.logits, all.logits[i * 3..][..3]);
+        assert_eq!(one.boxes, all.boxes[i * 4..][..4]);
+    }
+    assert_eq!(forward.run(ImageBatch::Floats(&[]), 0).unwrap(), Output::default());
+    assert!(matches!(forward.run(ImageBatch::Floats(&images[1..]), 3), Err(NetError::Length { .. })));
+}
+
+#[test]
+fn weights_that_do_not_fit_are_all_listed() {
+    let Forward { network, mut weights, .. } = forward(188, 190);
+    weights.0.remove("conv2.bias");
+    weights.0.insert("bn1.weight".into(), Weight { shape: vec![1], data: vec![0.0] });
+    weights.0.insert("conv3.bias".into(), Weight { shape: vec![25], data: vec![0.0; 25] });
+    weights.0.insert("conv4.bias".into(), Weight { shape: vec![48], data: vec![f32::NAN; 48] });
+    let message = Forward::new(network, weights).unwrap_err().to_string();
+    for part in
+        ["missing `conv2.bias`", "extra `bn1.weight`", "`conv3.bias` has the shape [25]", "48 non-finite"]
+    {
+        assert!(message.contains(part), "{message}");
+    }
+}

@@ -1,0 +1,180 @@
+//! From a list of layers to a chain.
+
+use crate::exec::conv_shape;
+use crate::kernels::conv_block::rows::{Layout, WinogradRows, takes};
+use crate::kernels::conv_block::tiles::WinogradTiles;
+use crate::kernels::conv_block::tiles::average::Average;
+use crate::kernels::conv_block::{self, ConvBlock};
+use crate::kernels::image_input::InputNorm;
+
+use crate::{Layer, Network, Op, Pool, Source};
+
+/// Photos that one task takes through the chain, one after the other; the last convolution takes them together.
+pub(super) const GROUP: usize = 4;
+
+/// The planned convolutions, with their weights packed.
+#[derive(Debug, Clone)]
+pub struct FusedPlan {
+    pub(super) norm: InputNorm,
+    /// Height and width of the photos.
+    pub(super) size: (usize, usize),
+    pub(super) rows: Vec<WinogradRows>,
+    pub(super) tiles: Vec<WinogradTiles>,
+    pub(super) last: Average,
+    /// How many of the network's layers it stands for.
+    layers: usize,
+    /// For each convolution the layer's name.
+    names: Vec<String>,
+}
+
+impl FusedPlan {
+    /// Plans the chain of a network, without weights; nothing if its first layers do not all fit.
+    ///
+    /// For training, pack room for the backward pass's weights is made too.
+    #[must_use]
+    pub fn of(network: &Network, training: bool) -> Option<Self> {
+        let mut plan = Plan { network, next: 0, names: Vec::new() };
+        let (_, height, width) = network.input().chw()?;
+        let norm = plan.normalize();
+        let (mut rows, mut tiles) = (Vec::new(), Vec::new());
+        while let Some(block) = plan.pooled() {
+            let form = if tiles.is_empty() && takes(&block) {
+                WinogradRows::of(block, Layout::ChannelsLast).map(|form| rows.push(form))
+            } else {
+                WinogradTiles::of(block, training).map(|form| tiles.push(form))
+            };
+            form?;
+        }
+        let (block, pool) = plan.averaged()?;
+        let last = Average::of(WinogradTiles::of(block, training)?, pool.kernel, pool.stride)?;
+        // Between two row forms the map stays in rows.
+        let inner = rows.len().checked_sub(1)?;
+        rows[..inner].iter_mut().for_each(|form| form.set_layout(Layout::Rows));
+        let Plan { next: layers, names, .. } = plan;
+        Some(Self { norm, size: (height, width), rows, tiles, last, layers, names })
+    }
+
+    /// How many of the network's layers it stands for; the last one's output is [`FusedPlan::out_len`] values a photo.
+    #[must_use]
+    pub fn layers(&self) -> usize {
+        self.layers
+    }
+
+    /// Values of one photo's output: the last layer's `[channels, height, width]`.
+    #[must_use]
+    pub fn out_len(&self) -> usize {
+        self.last.out_len()
+    }
+
+    /// Values of one photo.
+    #[must_use]
+    pub fn photo_len(&self) -> usize {
+        3 * self.size.0 * self.size.1
+    }
+
+    /// The parameters in the order [`FusedPlan::pack`] takes them, each with its number of values.
+    #[must_use]
+    pub fn params(&self) -> Vec<(String, usize)> {
+        let shapes = self.shapes().zip(&self.names);
+        shapes
+            .flat_map(|(shape, name)| {
+                [(format!("{name}.weight"), shape.weight_len()), (format!("{name}.bias"), shape.out_channels)]
+            })
+            .collect()
+    }
+
+    /// The convolutions' shapes, in order.
+    pub(super) fn shapes(&self) -> impl Iterator<Item = &ConvBlock> {
+        let rows = self.rows.iter().map(WinogradRows::shape);
+        rows.chain(self.tiles.iter().map(WinogradTiles::shape)).chain([self.last.tiles().shape()])
+    }
+
+    /// Values of all parameters.
+    #[must_use]
+    pub fn params_len(&self) -> usize {
+        self.shapes().map(|shape| shape.weight_len() + shape.out_channels).sum()
+    }
+
+    /// Takes over the parameters, each in a slice.
+    ///
+    /// # Panics
+    ///
+    /// If the slices are not those of [`FusedPlan::params`].
+    pub fn pack(&mut self, params: &[&[f32]]) {
+        let (pairs, rest) = params.as_chunks::<2>();
+        assert!(rest.is_empty() && pairs.len() == self.blocks() + 1, "parameters of this chain");
+        let tiles = self.tiles.iter_mut().chain([self.last.tiles_mut()]);
+        let (of_rows, of_tiles) = pairs.split_at(self.rows.len());
+        self.rows.iter_mut().zip(of_rows).for_each(|(form, [w, b])| form.pack(w, b));
+        tiles.zip(of_tiles).for_each(|(form, [w, b])| form.pack(w, b));
+    }
+}
+
+/// Reads the layers one after the other.
+struct Plan<'a> {
+    network: &'a Network,
+    next: usize,
+    names: Vec<String>,
+}
+
+impl<'a> Plan<'a> {
+    /// The layer `ahead` of the next, if it reads just the one before it and nobody else reads that one.
+    fn peek(&self, ahead: usize) -> Option<&'a Layer> {
+        let index = self.next + ahead;
+        let layers = self.network.layers();
+        let before = index.checked_sub(1).map_or(Source::Input, Source::Layer);
+        let readers = layers.iter().flat_map(|l| &l.inputs).filter(|source| **source == before).count();
+        let output = [self.network.logits(), self.network.boxes()];
+        let alone = readers == 1 && !index.checked_sub(1).is_some_and(|i| output.contains(&i));
+        layers.get(index).filter(|layer| layer.inputs == [before] && alone)
+    }
+
+    fn normalize(&mut self) -> InputNorm {
+        match self.peek(0).map(|layer| &layer.op) {
+            Some(Op::Normalize { mean, std }) => {
+                self.next += 1;
+                InputNorm::new(*mean, *std)
+            }
+            _ => InputNorm::new([0.0; 3], [1.0; 3]),
+        }
+    }
+
+    /// The next layer as a convolution that the fused forms compute.
+    fn conv(&self) -> Option<(ConvBlock, String)> {
+        let layer = self.peek(0)?;
+        let (in_channels, height, width) = self.network.source_shape(layer.inputs[0]).chw()?;
+        match &layer.op {
+            Op::Conv2d(conv) => {
+                let shape = conv_shape(conv, in_channels, (height, width));
+                Some((ConvBlock::of(&shape)?, layer.name.clone()))
+            }
+            _ => None,
+        }
+    }
+
+    /// Convolution, max-pool 2×2, relu.
+    fn pooled(&mut self) -> Option<ConvBlock> {
+        let (shape, name) = self.conv()?;
+        match (&self.peek(1)?.op, &self.peek(2)?.op) {
+            (Op::MaxPool2d(pool), Op::Relu) if *pool == Pool::square(conv_block::POOL, conv_block::POOL) => {
+                self.next += 3;
+                self.names.push(name);
+                Some(shape)
+            }
+            _ => None,
+        }
+    }
+
+    /// Convolution, relu, average pool.
+    fn averaged(&mut self) -> Option<(ConvBlock, Pool)> {
+        let (shape, name) = self.conv()?;
+        match (&self.peek(1)?.op, &self.peek(2)?.op) {
+            (Op::Relu, Op::AvgPool2d(pool)) => {
+                self.next += 3;
+                self.names.push(name);
+                Some((shape, *pool))
+            }
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,368 @@
+//! One training pass: forward with what the backward pass needs, and back. All buffers are kept for the next pass.
+
+use rayon::prelude::*;
+
+use super::infer::{Before, Maps, Scratch};
+use super::plan::{FusedPlan, GROUP};
+use crate::buffers::{BufferPool, grow};
+use crate::kernels::conv_block::OVERREAD;
+use crate::kernels::conv_block::rows::{self, InputGradient};
+use crate::kernels::conv_block::tiles::{self, average, pool};
+use crate::kernels::image_input::{self, ImageBatch};
+
+/// The batch's weight gradients are summed over this many parts, whoever computes them: the order of the sum, and so
+/// its bytes, do not depend on the number of threads.
+const PARTS: usize = 8;
+/// Photos whose last convolution goes back together: bounds the buffers of large batches.
+const WINDOW: usize = 64;
+
+/// A chain with the activations and gradients of a batch.
+#[derive(Debug)]
+pub struct FusedTraining {
+    chain: FusedPlan,
+    /// The parameters that are packed.
+    params: Vec<Vec<f32>>,
+    /// Row forms but the first: their kernels for the input gradient.
+    kernels: Vec<InputGradient>,
+    photos: usize,
+    /// For each block, every photo's map and bytes.
+    saved: Vec<Saved>,
+    /// For each photo, which cells of the last convolution relu let through.
+    active: Vec<u8>,
+    groups: BufferPool<Group>,
+    parts: Vec<Part>,
+    last: Last,
+    maps: BufferPool<Maps>,
+}
+
+/// Buffers of one thread in the forward pass.
+#[derive(Debug, Default)]
+struct Group {
+    input: average::Input,
+    scratch: Scratch,
+}
+
+/// What a block leaves for the backward pass.
+#[derive(Debug, Default)]
+struct Saved {
+    maps: Vec<f32>,
+    argmax: Vec<u8>,
+}
+
+/// Sums and buffers of one part of the batch.
+#[derive(Debug)]
+struct Part {
+    rows: Vec<rows::WeightGradient>,
+    tiles: Vec<tiles::WeightGradient>,
+    /// The gradient behind a block and the one before it.
+    gradients: [Vec<f32>; 2],
+    list: rows::List,
+    scratch: Scratch,
+}
+
+#[derive(Debug)]
+struct Last {
+    sums: tiles::WeightGradient,
+    buffers: average::Gradient,
+    /// Gradients of the maps before the last convolution.
+    gx: Vec<f32>,
+}
+
+/// What the last convolution's backward pass reads.
+struct Window<'a> {
+    first: usize,
+    maps: &'a [f32],
+    map_len: usize,
+    active: &'a [u8],
+    byte_len: usize,
+    gradient: &'a [f32],
+    out_len: usize,
+}
+
+impl average::Batch for Window<'_> {
+    fn input(&self, photo: usize) -> &[f32] {
+        &self.maps[(self.first + photo) * self.map_len..][..self.map_len]
+    }
+    fn active(&self, photo: usize) -> &[u8] {
+        &self.active[(self.first + photo) * self.byte_len..][..self.byte_len]
+    }
+    fn gradient(&self, photo: usize) -> &[f32] {
+        &self.gradient[(self.first + photo) * self.out_len..][..self.out_len]
+    }
+}
+
+impl FusedTraining {
+    /// A pass of a chain that was planned for training.
+    #[must_use]
+    pub fn new(chain: FusedPlan) -> Self {
+        let part = || Part {
+            rows: chain.rows.iter().map(rows::WeightGradient::of).collect(),
+            tiles: chain.tiles.iter().map(tiles::WeightGradient::of).collect(),
+            gradients: Default::default(),
+            list: rows::List::default(),
+            scratch: Scratch::default(),
+        };
+        let last = Last {
+            sums: tiles::WeightGradient::of(chain.last.tiles()),
+            buffers: average::Gradient::default(),
+            gx: Vec::new(),
+        };
+        Self {
+            params: Vec::new(),
+            kernels: chain.rows.iter().skip(1).map(InputGradient::of).collect(),
+            photos: 0,
+            saved: (0..chain.blocks()).map(|_| Saved::default()).collect(),
+            active: Vec::new(),
+            groups: BufferPool::default(),
+            parts: (0..PARTS).map(|_| part()).collect(),
+            last,
+            maps: BufferPool::default(),
+            chain,
+        }
+    }
+
+    /// The chain.
+    #[must_use]
+    pub fn chain(&self) -> &FusedPlan {
+        &self.chain
+    }
+
+    /// Takes over the parameters ([`FusedPlan::params`]), each in a slice, unless they are those of before.
+    ///
+    /// # Panics
+    ///
+    /// If the slices are not those parameters.
+    pub fn pack(&mut self, params: &[&[f32]]) {
+        let known = self.params.len() == params.len();
+        if known && self.params.iter().zip(params).all(|(known, new)| known == new) {
+            return;
+        }
+        self.chain.pack(params);
+        for (i, kernels) in self.kernels.iter_mut().enumerate() {
+            kernels.pack(params[2 * (i + 1)]);
+        }
+        self.params.resize_with(params.len(), Vec::new);
+        for (known, new) in self.params.iter_mut().zip(params) {
+            known.clear();
+            known.extend_from_slice(new);
+        }
+    }
+
+    /// Runs `n` photos into `features`, `n ×` [`FusedPlan::out_len`], and keeps what [`FusedTraining::backward`] needs.
+    ///
+    /// # Panics
+    ///
+    /// If a slice has another length.
+    pub fn forward(&mut self, photos: ImageBatch, n: usize, features: &mut [f32]) {
+        let Self { chain, saved, active, groups, .. } = self;
+        let (len, out, byte_len) = (chain.photo_len(), chain.out_len(), chain.last.byte_len());
+        assert!(photos.len() == n * len && features.len() == n * out, "photos and features");
+        self.photos = n;
+        for (block, saved) in saved.iter_mut().enumerate() {
+            let maps = n * chain.map_len(block);
+            grow(&mut saved.maps, maps);
+            let argmax = n * (chain.cells(block) + OVERREAD);
+            grow(&mut saved.argmax, argmax);
+        }
+        grow(active, n * byte_len);
+
+        // A group's share of every block's maps and bytes.
+        let mut shares: Vec<Vec<(&mut [f32], &mut [u8])>> =
+            (0..n.div_ceil(GROUP)).map(|_| Vec::new()).collect();
+        for (block, saved) in saved.iter_mut().enumerate() {
+            let maps = saved.maps.chunks_mut(GROUP * chain.map_len(block));
+            let argmax = saved.argmax.chunks_mut(GROUP * (chain.cells(block) + OVERREAD));
+            for (share, chunk) in shares.iter_mut().zip(maps.zip(argmax)) {
+                share.push(chunk);
+            }
+        }
+        let features = features.par_chunks_mut(GROUP * out);
+        let tasks = features.zip(active.par_chunks_mut(GROUP * byte_len)).zip(shares);
+        tasks.enumerate().for_each(|(group, ((features, active), share))| {
+            let count = GROUP.min(n - group * GROUP);
+            let photos = photos.slice(group * GROUP, count, len);
+            groups.with(|buffers| chain.forward_group(photos, count, buffers, share, (features, active)));
+        });
+    }
+
+    /// Runs `n` photos into `features` as [`FusedTraining::forward`] does, without a backward pass to come.
+    ///
+    /// # Panics
+    ///
+    /// If a slice has another length.
+    pub fn infer(&self, photos: ImageBatch, n: usize, features: &mut [f32]) {
+        let (len, out) = (self.chain.photo_len(), self.chain.out_len());
+        assert!(photos.len() == n * len && features.len() == n * out, "photos and features");
+        self.chain.infer(photos, n, &self.maps, features);
+    }
+
+    /// The gradient of the parameters ([`FusedPlan::params`]) from that of the features; `photos` are those of the forward
+    /// pass.
+    ///
+    /// # Panics
+    ///
+    /// If a slice has another length.
+    pub fn backward(&mut self, photos: ImageBatch, gradient: &[f32], params: &mut [f32]) {
+        let n = self.photos;
+        let Self { chain, kernels, saved, active, parts, last, .. } = self;
+        let (len, out) = (chain.photo_len(), chain.out_len());
+        assert!(photos.len() == n * len && gradient.len() == n * out, "photos and gradient");
+        let map_len = chain.map_len(chain.blocks() - 1);
+        let gx_len = map_len + OVERREAD;
+        last.sums.clear();
+        grow(&mut last.gx, n * gx_len);
+        for first in (0..n).step_by(WINDOW) {
+            let count = WINDOW.min(n - first);
+            let window = Window {
+                first,
+                maps: &saved[chain.blocks() - 1].maps,
+                map_len,
+                active,
+                byte_len: chain.last.byte_len(),
+                gradient,
+                out_len: out,
+            };
+            let gx = &mut last.gx[first * gx_len..][..count * gx_len];
+            chain.last.backward(count, &window, &mut last.buffers, &mut last.sums, gx);
+        }
+        let used = n.min(PARTS);
+        parts[..used].par_iter_mut().enumerate().for_each(|(index, part)| {
+            part.rows.iter_mut().for_each(rows::WeightGradient::clear);
+            part.tiles.iter_mut().for_each(tiles::WeightGradient::clear);
+            for photo in index * n / used..(index + 1) * n / used {
+                let gy = &last.gx[photo * gx_len..][..gx_len];
+                let image = photos.slice(photo, 1, len);
+                chain.backward_photo((photo, image), saved, kernels, gy, part);
+            }
+        });
+        if let Some((sum, others)) = parts[..used].split_first_mut() {
+            let tiles = sum.tiles.par_iter_mut().enumerate();
+            tiles.for_each(|(i, sum)| others.iter().for_each(|part| sum.merge(&part.tiles[i])));
+            for (i, sum) in sum.rows.iter_mut().enumerate() {
+                others.iter().for_each(|part| sum.merge(&part.rows[i]));
+            }
+        }
+        self.write(params, used > 0);
+    }
+
+    /// The sums as gradients, in the order of the parameters.
+    fn write(&self, params: &mut [f32], any: bool) {
+        let Self { chain, parts, last, .. } = self;
+        params.fill(0.0);
+        if !any {
+            return;
+        }
+        let mut rest = params;
+        let mut next = |weights: usize, bias: usize| {
+            let (w, others) = std::mem::take(&mut rest).split_at_mut(weights);
+            let (b, others) = others.split_at_mut(bias);
+            rest = others;
+            (w, b)
+        };
+        for (form, sums) in chain.rows.iter().zip(&parts[0].rows) {
+            let (w, b) = next(form.shape().weight_len(), form.shape().out_channels);
+            sums.add_to(w, b);
+        }
+        for (form, sums) in chain.tiles.iter().zip(&parts[0].tiles) {
+            let (w, b) = next(form.shape().weight_len(), form.shape().out_channels);
+            sums.write(w, b);
+        }
+        let shape = chain.last.tiles().shape();
+        let (w, b) = next(shape.weight_len(), shape.out_channels);
+        last.sums.write(w, b);
+    }
+}
+
+impl FusedPlan {
+    fn forward_group(
+        &self,
+        photos: ImageBatch,
+        n: usize,
+        buffers: &mut Group,
+        mut share: Vec<(&mut [f32], &mut [u8])>,
+        (features, active): (&mut [f32], &mut [u8]),
+    ) {
+        let Group { input, scratch } = buffers;
+        for i in 0..n {
+            let photo = photos.slice(i, 1, self.photo_len());
+            for block in 0..self.blocks() {
+                let (done, rest) = share.split_at_mut(block);
+                let before = match done.last() {
+                    Some((maps, _)) => {
+                        let len = self.map_len(block - 1);
+                        Before::Map(self.view(block - 1, &maps[i * len..][..len]))
+                    }
+                    None => Before::Photo(photo),
+                };
+                let (maps, argmax) = &mut rest[0];
+                let (len, bytes) = (self.map_len(block), self.cells(block) + OVERREAD);
+                let (y, argmax) = (&mut maps[i * len..][..len], &mut argmax[i * bytes..][..bytes]);
+                self.block(block, before, 0..self.map_rows(block).1, scratch, y, argmax);
+            }
+        }
+        let last = self.blocks() - 1;
+        let len = self.map_len(last);
+        self.last.input(n, |i| &share[last].0[i * len..], input);
+        for block in 0..self.last.tiles().blocks() {
+            let y = &mut features[self.last.block_start(block)..];
+            self.last.forward(input, block, &mut scratch.tiles, (y, self.out_len()), active);
+        }
+    }
+
+    /// One photo back through the blocks, from the gradient `gy` behind the last of them.
+    fn backward_photo(
+        &self,
+        (index, photo): (usize, ImageBatch),
+        saved: &[Saved],
+        kernels: &[InputGradient],
+        gy: &[f32],
+        part: &mut Part,
+    ) {
+        let map = |block: usize| {
+            let len = self.map_len(block);
+            &saved[block].maps[index * len..][..len]
+        };
+        let argmax = |block: usize| {
+            let len = self.cells(block) + OVERREAD;
+            &saved[block].argmax[index * len..][..len]
+        };
+        let Part { rows, tiles, gradients: [above, below], list, scratch } = part;
+        // The gradient behind the block at hand lies in `above`, but for the first in `gy`.
+        let mut first = true;
+        for (i, form) in self.tiles.iter().enumerate().rev() {
+            let block = self.rows.len() + i;
+            let shape = form.shape();
+            below.resize(shape.in_size.0 * shape.in_size.1 * shape.in_channels + OVERREAD, 0.0);
+            let g: &[f32] = if first { gy } else { above };
+            let before = map(block - 1);
+            pool::backward(form, before, (g, argmax(block)), &mut scratch.tiles, &mut tiles[i], below);
+            std::mem::swap(above, below);
+            first = false;
+        }
+        for (block, form) in self.rows.iter().enumerate().rev() {
+            let shape = form.shape();
+            let (height, width) = shape.in_size;
+            let g: &[f32] = if first { gy } else { above };
+            match block.checked_sub(1) {
+                Some(before) => {
+                    let map = self.view(before, map(before));
+                    let fill = |rows, out: &mut [f32]| form.spread(map, rows, out);
+                    rows[block].add(fill, g, argmax(block));
+                }
+                None => {
+                    let fill = |rows, out: &mut [f32]| {
+                        image_input::to_pixels(photo, &self.norm, width, rows, out);
+                    };
+                    rows[block].add(fill, g, argmax(block));
+                }
+            }
+            if let Some(before) = block.checked_sub(1) {
+                below.clear();
+                below.resize(height * width * shape.in_channels + OVERREAD, 0.0);
+                kernels[before].add(g, argmax(block), list, below);
+                std::mem::swap(above, below);
+                first = false;
+            }
+        }
+    }
+}

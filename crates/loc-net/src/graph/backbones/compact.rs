@@ -1,0 +1,52 @@
+//! Our own small backbone: four 5×5 convolutions that the fused kernels take, then 3×3 ones on small maps.
+
+use crate::graph::heads::{Features, mean};
+use crate::{Conv2d, NetError, NetworkBuilder, Op, Pool, Source};
+
+/// Channels of the 5×5 convolutions.
+const CHANNELS: [usize; 4] = [8, 16, 32, 64];
+/// Channels of the 3×3 convolutions.
+const WIDE: [usize; 3] = [96, 128, 128];
+/// The smallest side that leaves the last pool a cell: 2→4→8→12→24→28→56→60→120→124, backwards.
+const SMALLEST_SIDE: usize = 124;
+/// A side beyond this is no single-object photo but a mistake.
+const LARGEST_SIDE: usize = 2048;
+
+/// The layers for any input size they admit.
+///
+/// # Errors
+///
+/// [`NetError::Config`] for an input size that the convolutions do not admit; it says which sizes they do.
+pub(crate) fn compact(net: &mut NetworkBuilder, mut x: Source) -> Result<Features, NetError> {
+    let (_, height, width) = net.shape(x).chw().unwrap_or_default(); // [3, 224, 224]
+    let admitted = SMALLEST_SIDE..=LARGEST_SIDE;
+    if !admitted.contains(&height) || !admitted.contains(&width) {
+        return Err(NetError::Config(format!(
+            "compact does not admit an input of {height}×{width}: each side must be {SMALLEST_SIDE} to \
+             {LARGEST_SIDE} pixels (hint: its recipe uses 224)"
+        )));
+    }
+    for (i, channels) in CHANNELS.into_iter().enumerate() {
+        let n = i + 1;
+        x = net.add(&format!("conv{n}"), Op::Conv2d(Conv2d::square(channels, 5)), x)?;
+        if n < CHANNELS.len() {
+            x = net.add(&format!("pool{n}"), Op::MaxPool2d(Pool::square(2, 2)), x)?;
+        }
+        x = net.add(&format!("relu{n}"), Op::Relu, x)?;
+        // [8, 110, 110], [16, 53, 53], [32, 24, 24], [64, 20, 20]
+    }
+    x = net.add("pool4", Op::AvgPool2d(Pool::square(2, 2)), x)?; // [64, 10, 10]
+    let fine = around(net, 5, WIDE[0], x)?; // [96, 10, 10]
+    x = net.add("pool5", Op::MaxPool2d(Pool::square(2, 2)), fine)?; // [96, 5, 5]
+    x = around(net, 6, WIDE[1], x)?;
+    let coarse = around(net, 7, WIDE[2], x)?; // [128, 5, 5]
+    let whole = mean(net, "whole", coarse)?; // [128]
+    Ok(Features { fine, coarse, whole })
+}
+
+/// A 3×3 convolution that keeps the size, and relu.
+fn around(net: &mut NetworkBuilder, n: usize, channels: usize, x: Source) -> Result<Source, NetError> {
+    let conv = Conv2d { padding: (1, 1), ..Conv2d::square(channels, 3) };
+    let x = net.add(&format!("conv{n}"), Op::Conv2d(conv), x)?;
+    net.add(&format!("relu{n}"), Op::Relu, x)
+}

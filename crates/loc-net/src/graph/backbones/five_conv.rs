@@ -1,0 +1,92 @@
+//! The tutorial's backbone: five 5×5 convolutions.
+
+use crate::graph::heads::Features;
+use crate::{Conv2d, NetError, NetworkBuilder, Op, Pool, Source};
+
+/// Channels of the five convolutions.
+const CHANNELS: [usize; 5] = [6, 12, 24, 48, 192];
+/// The smallest side that leaves the last 4×4 average pool one window: 1→4→8→16→20→40→44→88→92→184→188, backwards.
+const SMALLEST_SIDE: usize = 188;
+/// A side beyond this is no single-object photo but a mistake; at 2,048 one activation is already 100 MB.
+const LARGEST_SIDE: usize = 2048;
+
+/// The tutorial's convolutions with PyTorch's parameter names, for any input size they admit.
+///
+/// Max-pooling stands before relu: they commute, values and gradients, and a quarter of the work is left.
+///
+/// # Errors
+///
+/// [`NetError::Config`] for an input size that the convolutions do not admit; it says which sizes they do.
+pub(crate) fn five_conv(net: &mut NetworkBuilder, mut x: Source) -> Result<Features, NetError> {
+    let (_, height, width) = net.shape(x).chw().unwrap_or_default(); // [3, 256, 256]
+    let admitted = SMALLEST_SIDE..=LARGEST_SIDE;
+    if !admitted.contains(&height) || !admitted.contains(&width) {
+        return Err(NetError::Config(format!(
+            "five_conv does not admit an input of {height}×{width}: each side must be {SMALLEST_SIDE} to \
+             {LARGEST_SIDE} pixels (hint: the tutorial uses 256)"
+        )));
+    }
+    let mut fine = x;
+    for (i, channels) in CHANNELS.into_iter().enumerate() {
+        let n = i + 1;
+        fine = x;
+        x = net.add(&format!("conv{n}"), Op::Conv2d(Conv2d::square(channels, 5)), x)?;
+        if n < CHANNELS.len() {
+            x = net.add(&format!("pool{n}"), Op::MaxPool2d(Pool::square(2, 2)), x)?;
+        }
+        x = net.add(&format!("relu{n}"), Op::Relu, x)?;
+        // [6, 126, 126], [12, 61, 61], [24, 28, 28], [48, 12, 12], [192, 8, 8]
+    }
+    let coarse = x;
+    x = net.add("pool5", Op::AvgPool2d(Pool::square(4, 2)), x)?; // [192, 3, 3]
+    let whole = net.add("features", Op::Flatten, x)?; // [1728]
+    Ok(Features { fine, coarse, whole })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{InputShape, Network, NetworkConfig, Normalization};
+
+    fn build(side: usize, classes: usize) -> Result<Network, NetError> {
+        let input = InputShape { height: side, width: side };
+        NetworkConfig::five_conv(input, classes).build(&Normalization::IDENTITY)
+    }
+
+    #[test]
+    fn has_the_tutorials_parameters() {
+        let net = build(256, 2).unwrap();
+        assert_eq!(net.parameter_count(), 1_157_418);
+        let names: Vec<&str> = net.params().iter().map(|p| p.name.as_str()).collect();
+        assert_eq!(names.len(), 22);
+        assert_eq!(names[0], "conv1.weight");
+        assert_eq!(names[21], "box_out.bias");
+        let fc1 = net.params().iter().find(|p| p.name == "class_fc1.weight").unwrap();
+        assert_eq!(fc1.shape, [240, 1728]);
+    }
+
+    #[test]
+    fn admits_the_sizes_it_says() {
+        for side in [188, 189, 224, 256, 300] {
+            build(side, 3).unwrap();
+        }
+        for side in [0, 4, 187, 2049] {
+            let message = build(side, 3).unwrap_err().to_string();
+            assert!(message.contains("188 to 2048"), "{message}");
+        }
+    }
+
+    #[test]
+    fn smallest_side_is_the_smallest_the_layers_take() {
+        // Without the check in front, the layers themselves refuse 187: the constant is theirs, not a guess.
+        let mut net = NetworkBuilder::new(187, 187);
+        let mut x = Source::Input;
+        for n in 0..5 {
+            x = net.add(&format!("c{n}"), Op::Conv2d(Conv2d::square(1, 5)), x).unwrap();
+            if n < 4 {
+                x = net.add(&format!("p{n}"), Op::MaxPool2d(Pool::square(2, 2)), x).unwrap();
+            }
+        }
+        assert!(net.add("avg", Op::AvgPool2d(Pool::square(4, 2)), x).is_err());
+    }
+}

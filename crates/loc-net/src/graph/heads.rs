@@ -1,0 +1,121 @@
+//! The heads: from a backbone's features to logits and a box.
+
+use crate::{Axis, Conv2d, Head, NetError, NetworkBuilder, Op, Pool, Source};
+
+/// Where a backbone's features can be read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Features {
+    /// A map fine enough to say where things are.
+    pub(crate) fine: Source,
+    /// The last map, which knows most of what things are.
+    pub(crate) coarse: Source,
+    /// What is known of the photo as a whole, a vector.
+    pub(crate) whole: Source,
+}
+
+/// Hidden features of each of the tutorial's heads.
+const HIDDEN: [usize; 2] = [240, 120];
+/// Channels in which the box is looked for.
+const WIDTH: usize = 32;
+/// Places an edge can be at: sixteenths of the photo, and between them by the mean of its distribution.
+pub(crate) const BINS: usize = 17;
+
+/// Adds a head; the logits `[classes]` and the box `[4]` come back.
+pub(crate) fn add(
+    head: Head,
+    net: &mut NetworkBuilder,
+    features: Features,
+    classes: usize,
+) -> Result<(Source, Source), NetError> {
+    match head {
+        Head::Mlp => mlp(net, features.whole, classes),
+        Head::Edges => edges(net, features, classes, &["box"]),
+        Head::Edges4 => edges(net, features, classes, &["box1", "box2", "box3", "box4"]),
+    }
+}
+
+/// The tutorial's: three linear layers for the classes, three for the box.
+fn mlp(net: &mut NetworkBuilder, x: Source, classes: usize) -> Result<(Source, Source), NetError> {
+    net.dropout(x);
+    let mut stack = |prefix: &str, out_features: usize| {
+        let mut h = x;
+        for (i, features) in HIDDEN.into_iter().enumerate() {
+            h = net.add(&format!("{prefix}_fc{}", i + 1), Op::Linear { out_features: features }, h)?;
+            h = net.add(&format!("{prefix}_relu{}", i + 1), Op::Relu, h)?;
+        }
+        net.add(&format!("{prefix}_out"), Op::Linear { out_features }, h)
+    };
+    let logits = stack("class", classes)?; // [classes]
+    let raw = stack("box", 4)?;
+    Ok((logits, net.add("box", Op::Sigmoid, raw)?)) // [4]
+}
+
+/// Edges as distributions over places (Li et al. 2020, Generalized Focal Loss), read from the profiles of a map that
+/// two scales make: rows say where top and bottom are, columns left and right. Of several readings the box is the mean.
+/// The classes are one linear layer on the whole.
+fn edges(
+    net: &mut NetworkBuilder,
+    features: Features,
+    classes: usize,
+    readings: &[&str],
+) -> Result<(Source, Source), NetError> {
+    net.dropout(features.whole);
+    let logits = net.add("class_out", Op::Linear { out_features: classes }, features.whole)?;
+    let mut places = Vec::new();
+    for reading in readings {
+        places.extend(read(net, features, reading)?);
+    }
+    let places = net.join("box_edges", Op::Concat, &places)?; // [readings·4·17]
+    if let [_] = readings {
+        return Ok((logits, net.add("box", Op::SoftmaxExpectation { bins: BINS }, places)?)); // [4]
+    }
+    let each = net.add("box_each", Op::SoftmaxExpectation { bins: BINS }, places)?; // [readings·4]
+    Ok((logits, net.add("box", Op::GroupMean { parts: readings.len() }, each)?)) // [4]
+}
+
+/// Reads a box from two maps: of each edge the logits of its places `[17]`. `at` is what its layers' names begin with.
+fn read(
+    net: &mut NetworkBuilder,
+    Features { fine, coarse, .. }: Features,
+    at: &str,
+) -> Result<[Source; 4], NetError> {
+    let size = net.shape(fine).chw().map(|(_, h, w)| (h, w)).unwrap_or_default();
+    let mut x = net.add(&format!("{at}_fine"), Op::Conv2d(Conv2d::square(WIDTH, 1)), fine)?;
+    if coarse != fine {
+        let narrow = net.add(&format!("{at}_coarse"), Op::Conv2d(Conv2d::square(WIDTH, 1)), coarse)?;
+        let large = net.add(&format!("{at}_enlarged"), Op::Upsample { size }, narrow)?;
+        x = net.join(&format!("{at}_sum"), Op::Add, &[x, large])?;
+    }
+    x = net.add(&format!("{at}_relu1"), Op::Relu, x)?;
+    net.dropout(x);
+    let around = Conv2d { padding: (1, 1), ..Conv2d::square(WIDTH, 3) };
+    x = net.add(&format!("{at}_mix"), Op::Conv2d(around), x)?;
+    x = net.add(&format!("{at}_relu2"), Op::Relu, x)?; // [32, h, w]
+
+    let mut profile = |name: &str, axis: Axis| {
+        let (kernel, padding) = match axis {
+            Axis::Rows => ((3, 1), (1, 0)),
+            Axis::Columns => ((1, 3), (0, 1)),
+        };
+        let mut x = net.add(&format!("{at}_{name}_profile"), Op::MeanMaxPool(axis), x)?; // [64, h, 1] or [64, 1, w]
+        let along = Conv2d { kernel, padding, ..Conv2d::square(WIDTH, 1) };
+        x = net.add(&format!("{at}_{name}"), Op::Conv2d(along), x)?;
+        x = net.add(&format!("{at}_{name}_relu"), Op::Relu, x)?;
+        x = net.add(&format!("{at}_{name}_flat"), Op::Flatten, x)?; // [32·h] or [32·w]
+        net.dropout(x);
+        Ok::<_, NetError>(x)
+    };
+    let (rows, columns) = (profile("rows", Axis::Rows)?, profile("columns", Axis::Columns)?);
+    let mut edge = |name: &str, from: Source| {
+        net.add(&format!("{at}_{name}"), Op::Linear { out_features: BINS }, from) // [17]
+    };
+    Ok([edge("left", columns)?, edge("top", rows)?, edge("right", columns)?, edge("bottom", rows)?])
+}
+
+/// The mean of each channel as a vector.
+pub(crate) fn mean(net: &mut NetworkBuilder, name: &str, map: Source) -> Result<Source, NetError> {
+    let (h, w) = net.shape(map).chw().map(|(_, h, w)| (h, w)).unwrap_or_default();
+    let pooled =
+        net.add(&format!("{name}_mean"), Op::AvgPool2d(Pool { kernel: (h, w), stride: (h, w) }), map)?;
+    net.add(name, Op::Flatten, pooled)
+}

@@ -1,0 +1,115 @@
+//! `max(x, 0)`, and `min(max(x, 0), 6)`; the gradient at the kinks is 0, as in PyTorch. A NaN stays one.
+
+#[cfg(test)]
+mod tests;
+
+use rayon::prelude::*;
+
+use super::{Activation, Float};
+use crate::parallel;
+
+/// Values a task takes: enough to be worth handing out.
+const CHUNK: usize = 64 * 1024;
+
+/// `y = max(x, 0)`.
+///
+/// # Panics
+///
+/// If the slices differ in length.
+pub fn forward<F: Float + Send + Sync>(x: &[F], y: &mut [F]) {
+    assert_eq!(x.len(), y.len(), "input and output");
+    parallel::chunks(y, CHUNK, |i, y| {
+        for (y, x) in y.iter_mut().zip(&x[i * CHUNK..]) {
+            *y = if *x < F::default() { F::default() } else { *x };
+        }
+    });
+}
+
+impl Activation {
+    /// Changes values where they lie, on this thread.
+    pub fn apply<F: Float>(self, y: &mut [F]) {
+        let six = F::from(6u16);
+        let above = |y: F| if y < F::default() { F::default() } else { y };
+        match self {
+            Self::None => {}
+            Self::Relu => y.iter_mut().for_each(|y| *y = above(*y)),
+            Self::Relu6 => y.iter_mut().for_each(|y| *y = if above(*y) > six { six } else { above(*y) }),
+        }
+    }
+}
+
+/// `y = min(max(x, 0), 6)`.
+///
+/// # Panics
+///
+/// If the slices differ in length.
+pub fn forward6<F: Float + Send + Sync>(x: &[F], y: &mut [F]) {
+    assert_eq!(x.len(), y.len(), "input and output");
+    let six = F::from(6u16);
+    parallel::chunks(y, CHUNK, |i, y| {
+        for (y, x) in y.iter_mut().zip(&x[i * CHUNK..]) {
+            let above = if *x < F::default() { F::default() } else { *x };
+            *y = if above > six { six } else { above };
+        }
+    });
+}
+
+/// `gx = gy where 0 < y < 6, else 0`, from the output `y`.
+///
+/// # Panics
+///
+/// If the slices differ in length.
+pub fn backward6<F: Float + Send + Sync>(y: &[F], gy: &[F], gx: &mut [F]) {
+    let six = F::from(6u16);
+    // Not `&&`: a branch a value keeps vectors out, and which way it goes cannot be foreseen.
+    chosen(y, gy, gx, |y| (y > F::default()) & (y < six));
+}
+
+/// `gx = gy where y > 0, else 0`, from the output `y`.
+///
+/// # Panics
+///
+/// If the slices differ in length.
+pub fn backward<F: Float + Send + Sync>(y: &[F], gy: &[F], gx: &mut [F]) {
+    chosen(y, gy, gx, |y| y > F::default());
+}
+
+/// [`backward6`], where the gradient lies.
+///
+/// # Panics
+///
+/// If the slices differ in length.
+pub fn backward6_in_place<F: Float + Send + Sync>(y: &[F], g: &mut [F]) {
+    let six = F::from(6u16);
+    cleared(y, g, |y| (y > F::default()) & (y < six));
+}
+
+/// [`backward`], where the gradient lies.
+///
+/// # Panics
+///
+/// If the slices differ in length.
+pub fn backward_in_place<F: Float + Send + Sync>(y: &[F], g: &mut [F]) {
+    cleared(y, g, |y| y > F::default());
+}
+
+fn chosen<F: Float + Send + Sync>(y: &[F], gy: &[F], gx: &mut [F], active: impl Fn(F) -> bool + Sync) {
+    assert_eq!((y.len(), gy.len()), (gx.len(), gx.len()), "output and gradients");
+    let chunks = gx.par_chunks_mut(CHUNK).zip(gy.par_chunks(CHUNK)).zip(y.par_chunks(CHUNK));
+    chunks.for_each(|((gx, gy), y)| {
+        for ((gx, gy), y) in gx.iter_mut().zip(gy).zip(y) {
+            let gy = *gy;
+            *gx = if active(*y) { gy } else { F::default() };
+        }
+    });
+}
+
+fn cleared<F: Float + Send + Sync>(y: &[F], g: &mut [F], active: impl Fn(F) -> bool + Sync) {
+    assert_eq!(y.len(), g.len(), "output and gradient");
+    g.par_chunks_mut(CHUNK).zip(y.par_chunks(CHUNK)).for_each(|(g, y)| {
+        for (g, y) in g.iter_mut().zip(y) {
+            let kept = *g;
+            *g = if active(*y) { kept } else { F::default() };
+        }
+    });
+}

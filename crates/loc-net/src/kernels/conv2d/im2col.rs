@@ -1,0 +1,125 @@
+//! Tiles of output rows, and the matrix of patches that a tile's cells see (`im2col`) with its adjoint.
+
+use std::cell::RefCell;
+
+use crate::kernels::ConvShape;
+
+/// A tile's patches should take no more than this many values: with the weights they share the second-level cache.
+const PATCH_VALUES: usize = 64 * 1024;
+
+/// Some rows of one photo's output.
+pub(super) struct Tile {
+    first_row: usize,
+    rows: usize,
+    width: usize,
+}
+
+impl Tile {
+    /// The tiles of a photo's output, top to bottom.
+    pub(super) fn all(shape: &ConvShape) -> Vec<Self> {
+        let (height, width) = shape.out_size();
+        let rows = (PATCH_VALUES / (shape.fan_in() * width)).clamp(1, height);
+        (0..height)
+            .step_by(rows)
+            .map(|first_row| Self { first_row, rows: rows.min(height - first_row), width })
+            .collect()
+    }
+
+    /// Number of output cells.
+    pub(super) fn cells(&self) -> usize {
+        self.rows * self.width
+    }
+
+    /// Length of a row of the patch matrix: the cells, rounded up to whole vectors.
+    pub(super) fn row(&self) -> usize {
+        self.cells().next_multiple_of(8)
+    }
+
+    /// Index of the first cell in a plane of the output.
+    pub(super) fn first_cell(&self) -> usize {
+        self.first_row * self.width
+    }
+
+    /// Fills `patches[channel·ky·kx][cell]` with what each output cell sees in `x[in, h, w]`.
+    pub(super) fn gather(&self, shape: &ConvShape, group: usize, x: &[f32], patches: &mut [f32]) {
+        self.visit(shape, group, |at, span, from, step| {
+            let out = &mut patches[at..at + self.width];
+            out[..span.start].fill(0.0);
+            out[span.end..].fill(0.0);
+            let out = &mut out[span];
+            if step == 1 {
+                out.copy_from_slice(&x[from..from + out.len()]);
+            } else {
+                out.iter_mut().zip(x[from..].iter().step_by(step)).for_each(|(o, v)| *o = *v);
+            }
+        });
+    }
+
+    /// Adds `patches[channel·ky·kx][cell]` back where each came from, into `gx[in, h, w]`.
+    pub(super) fn scatter(&self, shape: &ConvShape, group: usize, patches: &[f32], gx: &mut [f32]) {
+        self.visit(shape, group, |at, span, from, step| {
+            let values = &patches[at..at + self.width][span];
+            if step == 1 {
+                gx[from..from + values.len()].iter_mut().zip(values).for_each(|(g, v)| *g += v);
+            } else {
+                gx[from..].iter_mut().step_by(step).zip(values).for_each(|(g, v)| *g += v);
+            }
+        });
+    }
+
+    /// Visits each output row under each kernel position: where it begins in the patches, which of its cells see
+    /// the input and not the padding, where the first of those reads, and the step to the next.
+    fn visit(
+        &self,
+        shape: &ConvShape,
+        group: usize,
+        mut each: impl FnMut(usize, std::ops::Range<usize>, usize, usize),
+    ) {
+        let (h, w) = shape.in_size;
+        let conv = shape;
+        let channels = shape.in_channels / conv.groups;
+        let mut matrix_row = 0;
+        for channel in group * channels..(group + 1) * channels {
+            for ky in 0..conv.kernel.0 {
+                for kx in 0..conv.kernel.1 {
+                    // Cell j reads column j·stride + kx − padding: inside for j in span.
+                    let start = conv.padding.1.saturating_sub(kx).div_ceil(conv.stride.1).min(self.width);
+                    let end = (w + conv.padding.1).saturating_sub(kx).div_ceil(conv.stride.1);
+                    let end = end.clamp(start, self.width);
+                    for row in 0..self.rows {
+                        let at = matrix_row * self.row() + row * self.width;
+                        let y = (self.first_row + row) * conv.stride.0 + ky;
+                        let inside = y >= conv.padding.0 && y - conv.padding.0 < h && start < end;
+                        if inside {
+                            let x = start * conv.stride.1 + kx - conv.padding.1;
+                            let from = (channel * h + y - conv.padding.0) * w + x;
+                            each(at, start..end, from, conv.stride.1);
+                        } else {
+                            each(at, 0..0, 0, 1);
+                        }
+                    }
+                    matrix_row += 1;
+                }
+            }
+        }
+    }
+}
+
+/// Lends buffers of this thread, as long as asked for; their contents are whatever the last user left.
+pub(super) fn with_buffers<const N: usize, R>(lens: [usize; N], f: impl FnOnce([&mut [f32]; N]) -> R) -> R {
+    thread_local! {
+        static BUFFER: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+    }
+    BUFFER.with_borrow_mut(|buffer| {
+        let total = lens.iter().sum();
+        if buffer.len() < total {
+            buffer.resize(total, 0.0);
+        }
+        let mut rest = &mut buffer[..];
+        f(lens.map(|len| {
+            let (head, tail) = std::mem::take(&mut rest).split_at_mut(len);
+            rest = tail;
+            head
+        }))
+    })
+}

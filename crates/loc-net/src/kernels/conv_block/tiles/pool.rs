@@ -1,0 +1,212 @@
+//! Ends in max-pool 2×2 and relu: forward, and both gradients.
+#![expect(unsafe_code, reason = "calls the AVX2 forms, whose presence `WinogradTiles::of` made sure of")]
+
+use std::arch::x86_64::{
+    _mm_loadl_epi64, _mm256_add_ps, _mm256_and_ps, _mm256_castsi256_ps, _mm256_cmpeq_epi32,
+    _mm256_cvtepu8_epi32, _mm256_loadu_ps, _mm256_set1_epi32, _mm256_setzero_ps, _mm256_storeu_ps,
+};
+use std::ops::Range;
+
+use super::avx2;
+use super::{BLOCK, Grid, PRODUCTS, Scratch, WeightGradient, WinogradTiles};
+use crate::buffers::grow;
+use crate::kernels::conv_block::OVERREAD;
+use crate::kernels::simd;
+
+/// WinogradTiles of a strip, about: so many that the products' rows pay, so few that they stay in the second-level cache.
+const STRIP: usize = 28;
+
+impl WinogradTiles {
+    /// The tiles whose outputs are pooled.
+    fn pooled_grid(&self) -> Grid {
+        let (height, width) = self.shape.pooled_size();
+        Grid::over((2 * height, 2 * width))
+    }
+}
+
+/// The strips of some rows of tiles, as tiles.
+fn strips(grid: Grid, rows: Range<usize>) -> impl Iterator<Item = Range<usize>> {
+    let each = (STRIP / grid.across.tiles).max(1);
+    let end = rows.end;
+    rows.step_by(each).map(move |row| row * grid.across.tiles..end.min(row + each) * grid.across.tiles)
+}
+
+/// The pooled rows `rows` of one photo `x[h][w][in]` into `y[rows][pw][out]`; into `argmax`, unless it is empty, the
+/// byte of each cell in the same order.
+///
+/// Rows begin at an even row, so that a map cut in pieces has the same bytes as a whole one.
+///
+/// # Panics
+///
+/// If a slice is too short, `rows` begins at an odd row or ends beyond the map.
+pub fn forward(
+    tiles: &WinogradTiles,
+    x: &[f32],
+    rows: Range<usize>,
+    scratch: &mut Scratch,
+    y: &mut [f32],
+    argmax: &mut [u8],
+) {
+    let shape = tiles.shape;
+    let (height, width) = shape.pooled_size();
+    let len = rows.len() * width * shape.out_channels;
+    assert!(rows.start.is_multiple_of(2) && rows.end <= height, "rows of the map");
+    assert!(y.len() >= len && (argmax.is_empty() || argmax.len() >= len), "output");
+    assert!(x.len() >= shape.in_size.0 * shape.in_size.1 * shape.in_channels, "input");
+    for strip in strips(tiles.pooled_grid(), rows.start / 2..rows.end.div_ceil(2)) {
+        // SAFETY: AVX2 and FMA are there, and the lengths were checked above.
+        unsafe { forward_strip(tiles, x, strip, rows.clone(), scratch, (y, argmax)) };
+    }
+}
+
+/// # Safety
+///
+/// AVX2 and FMA are available; the slices are as long as [`forward`] checks.
+#[target_feature(enable = "avx2,fma")]
+unsafe fn forward_strip(
+    form: &WinogradTiles,
+    x: &[f32],
+    strip: Range<usize>,
+    rows: Range<usize>,
+    scratch: &mut Scratch,
+    (y, argmax): (&mut [f32], &mut [u8]),
+) {
+    let (ins, outs) = (form.shape.in_channels, form.shape.out_channels);
+    let (width, grid, n) = (form.shape.pooled_size().1, form.pooled_grid(), strip.len());
+    grow(&mut scratch.input, PRODUCTS * n * ins);
+    grow(&mut scratch.products, PRODUCTS * n * BLOCK);
+    let (v, m) = (scratch.input.as_mut_ptr(), scratch.products.as_mut_ptr());
+    // SAFETY: tiles of the map, buffers of n tiles.
+    unsafe { avx2::inputs((&form.shape, grid), x.as_ptr(), strip.clone(), v, n * ins) };
+    for block in 0..form.blocks() {
+        let block_width = form.block(block).1;
+        // SAFETY: buffers of n tiles.
+        unsafe { avx2::products(form, block, n, v, m) };
+        for (i, tile) in strip.clone().enumerate() {
+            let ((top, left), (fresh, _)) = (grid.start(tile), grid.fresh(tile));
+            for vector in 0..block_width / 8 {
+                let channel = block * BLOCK + 8 * vector;
+                // SAFETY: eight channels of a tile's products; cells of rows the outputs hold.
+                unsafe {
+                    let cells = avx2::output(m.add(i * block_width + 8 * vector), n * block_width);
+                    let bias = _mm256_loadu_ps(form.bias.as_ptr().add(channel));
+                    for (a, b) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+                        let row = top / 2 + a;
+                        // A row that the tile above has too is left to it, so that where a map is cut does not show.
+                        if row < fresh / 2 || row >= rows.end {
+                            continue;
+                        }
+                        let window = [
+                            cells[2 * a][2 * b],
+                            cells[2 * a][2 * b + 1],
+                            cells[2 * a + 1][2 * b],
+                            cells[2 * a + 1][2 * b + 1],
+                        ];
+                        let at = ((row - rows.start) * width + left / 2 + b) * outs + channel;
+                        _mm256_storeu_ps(y.as_mut_ptr().add(at), simd::pool(window, bias));
+                        if !argmax.is_empty() {
+                            let bytes = simd::bytes(simd::winner(window, bias));
+                            argmax.as_mut_ptr().add(at).cast::<u64>().write_unaligned(bytes);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Adds one photo to the weight gradient, and writes the gradient of its input to `gx[h][w][in]` (with [`OVERREAD`]).
+///
+/// `gy` and the bytes are `[ph][pw][out]`.
+///
+/// # Panics
+///
+/// If a slice is too short, or the weights were packed for inference.
+pub fn backward(
+    tiles: &WinogradTiles,
+    x: &[f32],
+    (gy, argmax): (&[f32], &[u8]),
+    scratch: &mut Scratch,
+    sums: &mut WeightGradient,
+    gx: &mut [f32],
+) {
+    let shape = tiles.shape;
+    let cells = shape.pooled_cells() * shape.out_channels;
+    let len = shape.in_size.0 * shape.in_size.1 * shape.in_channels;
+    assert!(gy.len() >= cells && argmax.len() >= cells, "gradient and bytes");
+    assert!(x.len() >= len && gx.len() >= len + OVERREAD, "input, and its gradient with slack");
+    assert!(sums.shape == shape && !tiles.adjoint.is_empty(), "sums and adjoint weights of this block");
+    gx[..len].fill(0.0);
+    let grid = tiles.pooled_grid();
+    for strip in strips(grid, 0..grid.down.tiles) {
+        // SAFETY: AVX2 and FMA are there, and the lengths were checked above.
+        unsafe { backward_strip(tiles, x, (gy, argmax), strip, scratch, sums, gx) };
+    }
+}
+
+/// # Safety
+///
+/// AVX2 and FMA are available; the slices are as long as [`backward`] checks.
+#[target_feature(enable = "avx2,fma")]
+unsafe fn backward_strip(
+    form: &WinogradTiles,
+    x: &[f32],
+    (gy, argmax): (&[f32], &[u8]),
+    strip: Range<usize>,
+    scratch: &mut Scratch,
+    sums: &mut WeightGradient,
+    gx: &mut [f32],
+) {
+    let (ins, outs) = (form.shape.in_channels, form.shape.out_channels);
+    let padded = ins.next_multiple_of(8);
+    let (width, grid, n) = (form.shape.pooled_size().1, form.pooled_grid(), strip.len());
+    grow(&mut scratch.input, PRODUCTS * n * ins);
+    grow(&mut scratch.products, PRODUCTS * n * outs);
+    grow(&mut scratch.gradient, PRODUCTS * n * padded);
+    let (v, gm) = (scratch.input.as_mut_ptr(), scratch.products.as_mut_ptr());
+    let gv = scratch.gradient.as_mut_ptr();
+    // SAFETY: tiles of the map, buffers of n tiles.
+    unsafe { avx2::inputs((&form.shape, grid), x.as_ptr(), strip.clone(), v, n * ins) };
+    for (i, tile) in strip.clone().enumerate() {
+        let ((top, left), (fresh_row, fresh_column)) = (grid.start(tile), grid.fresh(tile));
+        for channel in (0..outs).step_by(8) {
+            let mut cells = [[_mm256_setzero_ps(); 4]; 4];
+            let mut bias = _mm256_setzero_ps();
+            for (a, b) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+                let (row, column) = (top / 2 + a, left / 2 + b);
+                // A cell that the tile before has too is left to it.
+                if row < fresh_row / 2 || column < fresh_column / 2 {
+                    continue;
+                }
+                let at = (row * width + column) * outs + channel;
+                // SAFETY: eight channels of a cell.
+                let (g, byte) = unsafe {
+                    let byte = _mm_loadl_epi64(argmax.as_ptr().add(at).cast());
+                    (_mm256_loadu_ps(gy.as_ptr().add(at)), _mm256_cvtepu8_epi32(byte))
+                };
+                for q in 0..4 {
+                    let won = _mm256_cmpeq_epi32(byte, _mm256_set1_epi32(q));
+                    let g = _mm256_and_ps(g, _mm256_castsi256_ps(won));
+                    let q = q.cast_unsigned() as usize;
+                    cells[2 * a + q / 2][2 * b + q % 2] = g;
+                    bias = _mm256_add_ps(bias, g);
+                }
+            }
+            // SAFETY: eight channels of the sums, and of the tile's products.
+            unsafe {
+                let to = sums.bias.as_mut_ptr().add(channel);
+                _mm256_storeu_ps(to, _mm256_add_ps(_mm256_loadu_ps(to), bias));
+                avx2::output_adjoint(&cells, gm.add(i * outs + channel), n * outs);
+            }
+        }
+    }
+    // SAFETY: buffers of n tiles, sums of this form, tiles of the map.
+    unsafe {
+        for p in 0..PRODUCTS {
+            let read = (v.add(p * n * ins).cast_const(), gm.add(p * n * outs).cast_const());
+            let gu = sums.sums.as_mut_ptr().add(p * ins * outs);
+            avx2::product_adjoint(form, p, n, read, (gv.add(p * n * padded), gu));
+        }
+        avx2::inputs_adjoint((&form.shape, grid), gv, n * padded, strip, gx.as_mut_ptr());
+    }
+}

@@ -1,0 +1,77 @@
+//! Places as the means of distributions: the softmax of each `bins` logits, where bin b stands for `b / (bins − 1)`.
+
+use super::Float;
+
+/// The mean place of each distribution of `bins` logits; the first place is 0, the last 1.
+///
+/// # Panics
+///
+/// If there are not `bins` logits for each place.
+pub fn forward<F: Float>(bins: usize, logits: &[F], places: &mut [F]) {
+    assert_eq!(logits.len(), bins * places.len(), "logits");
+    for (place, logits) in places.iter_mut().zip(logits.chunks_exact(bins)) {
+        let largest = largest(logits);
+        let (mut sum, mut moment) = (F::default(), F::default());
+        for (bin, logit) in logits.iter().enumerate() {
+            let weight = (*logit - largest).exp();
+            sum += weight;
+            moment += weight * F::from_f64(bin as f64) / F::from_f64((bins - 1) as f64);
+        }
+        *place = moment / sum;
+    }
+}
+
+/// The gradient of the logits: of logit b `p_b · (place_b − place)` times the place's.
+///
+/// # Panics
+///
+/// If there are not `bins` logits for each place.
+pub fn backward<F: Float>(bins: usize, (logits, places): (&[F], &[F]), gy: &[F], gx: &mut [F]) {
+    assert_eq!((logits.len(), gx.len()), (bins * places.len(), bins * gy.len()), "logits and their gradient");
+    let each = logits.chunks_exact(bins).zip(gx.chunks_exact_mut(bins));
+    for ((logits, gx), (place, gy)) in each.zip(places.iter().zip(gy)) {
+        let largest = largest(logits);
+        let mut sum = F::default();
+        for (gx, logit) in gx.iter_mut().zip(logits) {
+            *gx = (*logit - largest).exp();
+            sum += *gx;
+        }
+        for (bin, gx) in gx.iter_mut().enumerate() {
+            let value = F::from_f64(bin as f64) / F::from_f64((bins - 1) as f64);
+            *gx = *gx / sum * (value - *place) * *gy;
+        }
+    }
+}
+
+fn largest<F: Float>(logits: &[F]) -> F {
+    logits.iter().skip(1).fold(logits[0], |most, v| if *v > most { *v } else { most })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::testing::{check_gradient, numbers, weighted};
+
+    #[test]
+    fn places_lie_where_the_weight_is() {
+        let mut places = [7.0f32; 4];
+        let far = [0.0, 0.0, 0.0, 1000.0, 0.0, 0.0, 0.0, 50.0, 50.0, -9.0, -9.0, -9.0];
+        forward(3, &far, &mut places);
+        for (got, expected) in places.into_iter().zip([0.5f32, 0.0, 0.75, 0.5]) {
+            assert!((got - expected).abs() < 1e-6, "{places:?}");
+        }
+    }
+
+    #[test]
+    fn gradient_is_the_difference_quotient() {
+        let (x, gy) = (numbers(1, 20), numbers(2, 4));
+        let run = |x: &[f64]| {
+            let mut y = vec![0.0; 4];
+            forward(5, x, &mut y);
+            y
+        };
+        let mut gx = vec![7.0; 20];
+        backward(5, (&x, &run(&x)), &gy, &mut gx);
+        check_gradient("gx", &x, &gx, |x| weighted(&run(x), &gy));
+    }
+}

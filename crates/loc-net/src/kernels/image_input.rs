@@ -1,0 +1,330 @@
+//! Photos on their way into a network: bytes or numbers, normalised, in the layout a kernel reads.
+
+use std::ops::Range;
+
+use super::conv_block::{RowView, run};
+
+/// Photos of one size.
+#[derive(Debug, Clone, Copy)]
+pub enum ImageBatch<'a> {
+    /// `[n, height, width, 3]`: RGB bytes, pixel by pixel, as decoders give them. A byte `v` stands for `v / 255`.
+    Bytes(&'a [u8]),
+    /// `[n, 3, height, width]`: RGB in 0..1, planar.
+    Floats(&'a [f32]),
+}
+
+impl<'a> ImageBatch<'a> {
+    /// Values in all.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Bytes(values) => values.len(),
+            Self::Floats(values) => values.len(),
+        }
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The photos from `first` on, `n` of them, each of `len` values.
+    ///
+    /// # Panics
+    ///
+    /// If there are fewer.
+    #[must_use]
+    pub fn slice(&self, first: usize, n: usize, len: usize) -> Self {
+        match self {
+            Self::Bytes(values) => Self::Bytes(&values[first * len..][..n * len]),
+            Self::Floats(values) => Self::Floats(&values[first * len..][..n * len]),
+        }
+    }
+}
+
+/// `(x − mean) / std` for each colour, in 0..1.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct InputNorm {
+    mean: [f32; 3],
+    scale: [f32; 3],
+}
+
+impl InputNorm {
+    /// From mean and standard deviation. The division becomes a multiplication by the reciprocal.
+    #[must_use]
+    pub fn new(mean: [f32; 3], std: [f32; 3]) -> Self {
+        Self { mean, scale: std.map(|s| 1.0 / s) }
+    }
+
+    fn is_identity(&self) -> bool {
+        self.mean == [0.0; 3] && self.scale == [1.0; 3]
+    }
+
+    fn apply(&self, colour: usize, x: f32) -> f32 {
+        (x - self.mean[colour]) * self.scale[colour]
+    }
+
+    /// What each byte becomes, for each colour.
+    fn table(&self) -> [[f32; 256]; 3] {
+        let byte = |colour, v: usize| self.apply(colour, v as f32 / 255.0);
+        std::array::from_fn(|colour| std::array::from_fn(|v| byte(colour, v)))
+    }
+}
+
+/// Some rows of a photo as the fused kernels read them: a view of planar numbers where nothing is to be done, else rows
+/// of three runs ([`RowView::rows`]) written to the buffer.
+///
+/// # Panics
+///
+/// If the photo has fewer rows.
+pub fn strip<'a>(
+    photo: ImageBatch<'a>,
+    norm: &InputNorm,
+    width: usize,
+    rows: Range<usize>,
+    buffer: &'a mut Vec<f32>,
+) -> RowView<'a> {
+    match photo {
+        ImageBatch::Floats(values) if norm.is_identity() => {
+            RowView { values, first: 0, row: width, channel: values.len() / 3 }
+        }
+        _ => {
+            buffer.resize(3 * run(width) * rows.len(), 0.0);
+            to_rows(photo, norm, width, rows.clone(), buffer);
+            RowView { first: rows.start, ..RowView::rows(buffer, 3, width) }
+        }
+    }
+}
+
+/// Writes some rows of a photo as rows of three runs; `out` holds just these rows.
+fn to_rows(photo: ImageBatch, norm: &InputNorm, width: usize, rows: Range<usize>, out: &mut [f32]) {
+    let stride = run(width);
+    match photo {
+        ImageBatch::Bytes(bytes) => {
+            let pixels = &bytes[3 * width * rows.start..3 * width * rows.end];
+            #[cfg(target_arch = "x86_64")]
+            if super::gemm::avx2::available() {
+                for (row, out) in pixels.chunks_exact(3 * width).zip(out.chunks_exact_mut(3 * stride)) {
+                    #[expect(unsafe_code, reason = "calls the AVX2 form after checking for it")]
+                    // SAFETY: AVX2 is there; a row has 3 · width bytes, its runs have room.
+                    unsafe {
+                        avx2::split(row, norm, out, stride);
+                    }
+                }
+                return;
+            }
+            let table = norm.table();
+            for (row, out) in pixels.chunks_exact(3 * width).zip(out.chunks_exact_mut(3 * stride)) {
+                for (x, pixel) in row.chunks_exact(3).enumerate() {
+                    for colour in 0..3 {
+                        out[colour * stride + x] = table[colour][usize::from(pixel[colour])];
+                    }
+                }
+            }
+        }
+        ImageBatch::Floats(values) => {
+            let plane = values.len() / 3;
+            for (y, out) in rows.zip(out.chunks_exact_mut(3 * stride)) {
+                for colour in 0..3 {
+                    let from = &values[colour * plane + y * width..][..width];
+                    for (out, v) in out[colour * stride..].iter_mut().zip(from) {
+                        *out = norm.apply(colour, *v);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Writes bytes, pixel by pixel, as planes of numbers in 0..1: what the general kernels read.
+pub fn to_planar(bytes: &[u8], out: &mut [f32]) {
+    let plane = (bytes.len() / 3).max(1);
+    for (colour, out) in out.chunks_exact_mut(plane).enumerate() {
+        for (out, pixel) in out.iter_mut().zip(bytes.chunks_exact(3)) {
+            *out = f32::from(pixel[colour]) / 255.0;
+        }
+    }
+}
+
+/// Writes some rows of a photo pixel by pixel, `[rows, width, 3]`.
+///
+/// # Panics
+///
+/// If the photo has fewer rows.
+pub fn to_pixels(photo: ImageBatch, norm: &InputNorm, width: usize, rows: Range<usize>, out: &mut [f32]) {
+    match photo {
+        ImageBatch::Bytes(bytes) => {
+            let bytes = &bytes[3 * width * rows.start..3 * width * rows.end];
+            #[cfg(target_arch = "x86_64")]
+            if super::gemm::avx2::available() {
+                #[expect(unsafe_code, reason = "calls the AVX2 form after checking for it")]
+                // SAFETY: AVX2 is there.
+                unsafe {
+                    avx2::widen(bytes, norm, out);
+                }
+                return;
+            }
+            let table = norm.table();
+            for (out, pixel) in out.chunks_exact_mut(3).zip(bytes.chunks_exact(3)) {
+                for colour in 0..3 {
+                    out[colour] = table[colour][usize::from(pixel[colour])];
+                }
+            }
+        }
+        ImageBatch::Floats(values) => {
+            let plane = values.len() / 3;
+            for (i, out) in (width * rows.start..width * rows.end).zip(out.chunks_exact_mut(3)) {
+                for colour in 0..3 {
+                    out[colour] = norm.apply(colour, values[colour * plane + i]);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod avx2 {
+    #![expect(unsafe_code, reason = "vector loads and stores through pointers whose ranges were checked")]
+
+    use std::arch::x86_64::{
+        __m256, __m256i, _mm_loadl_epi64, _mm_loadu_si128, _mm_or_si128, _mm_setr_epi8, _mm_shuffle_epi8,
+        _mm256_cvtepi32_ps, _mm256_cvtepu8_epi32, _mm256_fmadd_ps, _mm256_fnmadd_ps, _mm256_loadu_ps,
+        _mm256_mul_ps, _mm256_set1_ps, _mm256_storeu_ps, _mm256_sub_ps,
+    };
+
+    use super::InputNorm;
+
+    /// Eight bytes as numbers in 0..1: `v / 255`, correctly rounded (the quotient by the reciprocal, and one step that
+    /// takes its error away).
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    fn fraction(bytes: __m256i) -> __m256 {
+        let v = _mm256_cvtepi32_ps(bytes);
+        let (divisor, reciprocal) = (_mm256_set1_ps(255.0), _mm256_set1_ps(1.0 / 255.0));
+        let q = _mm256_mul_ps(v, reciprocal);
+        _mm256_fmadd_ps(_mm256_fnmadd_ps(q, divisor, v), reciprocal, q)
+    }
+
+    /// A row of pixels to three runs `stride` apart.
+    ///
+    /// # Safety
+    ///
+    /// AVX2 and FMA are available; three runs of a third of the row's bytes can be written.
+    #[target_feature(enable = "avx2,fma")]
+    pub(super) unsafe fn split(row: &[u8], norm: &InputNorm, out: &mut [f32], stride: usize) {
+        const N: i8 = -1;
+        // Which bytes of the first sixteen, and of the sixteen from the eighth on, belong to a colour.
+        let masks = [
+            (
+                _mm_setr_epi8(0, 3, 6, 9, 12, 15, N, N, N, N, N, N, N, N, N, N),
+                _mm_setr_epi8(N, N, N, N, N, N, 10, 13, N, N, N, N, N, N, N, N),
+            ),
+            (
+                _mm_setr_epi8(1, 4, 7, 10, 13, N, N, N, N, N, N, N, N, N, N, N),
+                _mm_setr_epi8(N, N, N, N, N, 8, 11, 14, N, N, N, N, N, N, N, N),
+            ),
+            (
+                _mm_setr_epi8(2, 5, 8, 11, 14, N, N, N, N, N, N, N, N, N, N, N),
+                _mm_setr_epi8(N, N, N, N, N, 9, 12, 15, N, N, N, N, N, N, N, N),
+            ),
+        ];
+        let width = row.len() / 3;
+        for block in 0..width.div_ceil(8) {
+            // The last block overlaps the one before; rows have at least eight pixels.
+            let left = (8 * block).min(width - 8);
+            // SAFETY: 24 bytes of the row from pixel `left`, eight numbers of each run.
+            unsafe {
+                let from = row.as_ptr().add(3 * left);
+                let (low, high) = (_mm_loadu_si128(from.cast()), _mm_loadu_si128(from.add(8).cast()));
+                for (colour, (of_low, of_high)) in masks.into_iter().enumerate() {
+                    let bytes = _mm_or_si128(_mm_shuffle_epi8(low, of_low), _mm_shuffle_epi8(high, of_high));
+                    let x = fraction(_mm256_cvtepu8_epi32(bytes));
+                    let x = _mm256_sub_ps(x, _mm256_set1_ps(norm.mean[colour]));
+                    let x = _mm256_mul_ps(x, _mm256_set1_ps(norm.scale[colour]));
+                    _mm256_storeu_ps(out.as_mut_ptr().add(colour * stride + left), x);
+                }
+            }
+        }
+    }
+
+    /// Bytes to numbers, in place order.
+    ///
+    /// # Safety
+    ///
+    /// AVX2 and FMA are available.
+    #[target_feature(enable = "avx2,fma")]
+    pub(super) unsafe fn widen(bytes: &[u8], norm: &InputNorm, out: &mut [f32]) {
+        let mean: [f32; 24] = std::array::from_fn(|i| norm.mean[i % 3]);
+        let scale: [f32; 24] = std::array::from_fn(|i| norm.scale[i % 3]);
+        let n = bytes.len().min(out.len());
+        for from in (0..n / 24 * 24).step_by(24) {
+            for part in [0, 8, 16] {
+                // SAFETY: eight of 24 values that both slices hold.
+                unsafe {
+                    let eight = _mm_loadl_epi64(bytes.as_ptr().add(from + part).cast());
+                    let x = fraction(_mm256_cvtepu8_epi32(eight));
+                    let x = _mm256_sub_ps(x, _mm256_loadu_ps(mean.as_ptr().add(part)));
+                    let x = _mm256_mul_ps(x, _mm256_loadu_ps(scale.as_ptr().add(part)));
+                    _mm256_storeu_ps(out.as_mut_ptr().add(from + part), x);
+                }
+            }
+        }
+        for i in n / 24 * 24..n {
+            out[i] = norm.apply(i % 3, f32::from(bytes[i]) / 255.0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes(n: usize) -> Vec<u8> {
+        (0..n).map(|i| (i * 7 % 256) as u8).collect()
+    }
+
+    /// Every form gives what a plain division gives, to the bit.
+    #[test]
+    fn bytes_and_numbers_are_the_same_photo() {
+        for (width, height) in [(8, 5), (13, 4), (40, 7), (256, 4)] {
+            let bytes = bytes(3 * width * height);
+            let at = |x: usize, y: usize, c: usize| f32::from(bytes[(y * width + x) * 3 + c]) / 255.0;
+            let plane = width * height;
+            let planar: Vec<f32> =
+                (0..3 * plane).map(|i| at(i % plane % width, i % plane / width, i / plane)).collect();
+            for norm in
+                [InputNorm::new([0.0; 3], [1.0; 3]), InputNorm::new([0.5, 0.4, 0.3], [0.2, 0.25, 0.5])]
+            {
+                for photo in [ImageBatch::Bytes(&bytes), ImageBatch::Floats(&planar)] {
+                    let cut = height / 2;
+                    let mut buffers = [Vec::new(), Vec::new()];
+                    let [above, below] = &mut buffers;
+                    let strips = [
+                        strip(photo, &norm, width, 0..cut, above),
+                        strip(photo, &norm, width, cut..height, below),
+                    ];
+                    let mut pixels = vec![7.0; 3 * plane];
+                    let (above, below) = pixels.split_at_mut(3 * width * cut);
+                    to_pixels(photo, &norm, width, 0..cut, above);
+                    to_pixels(photo, &norm, width, cut..height, below);
+                    for (x, y, c) in (0..3 * plane).map(|i| (i / 3 % width, i / 3 / width, i % 3)) {
+                        let expected = norm.apply(c, at(x, y, c));
+                        let map = strips[usize::from(y >= cut)];
+                        let value = map.values[map.start(y) + c * map.channel + x];
+                        assert_eq!(value.to_bits(), expected.to_bits());
+                        assert_eq!(pixels[(y * width + x) * 3 + c].to_bits(), expected.to_bits());
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn slices_are_photos() {
+        let values = bytes(30);
+        let ImageBatch::Bytes(second) = ImageBatch::Bytes(&values).slice(1, 1, 15) else { panic!("bytes") };
+        assert_eq!(second, &values[15..]);
+        assert!(ImageBatch::Floats(&[]).is_empty());
+    }
+}

@@ -1,0 +1,73 @@
+//! Max-pooling that keeps which cell won: one byte an output, row by row inside the window.
+//!
+//! On a tie the first cell in row order wins, and the whole gradient goes to it, as in PyTorch. A NaN wins over
+//! every number. Cells that no window reaches get no gradient. Windows may overlap.
+
+pub mod reference;
+#[cfg(test)]
+mod tests;
+
+use rayon::prelude::*;
+
+use super::PoolShape;
+use crate::parallel;
+use crate::parallel::DisjointSlice;
+
+/// `y[n, c, oh, ow]` and the argmax (same shape) of `x[n, c, h, w]`.
+///
+/// # Panics
+///
+/// If a slice has not the length its shape says, or the window has more than 256 cells.
+pub fn forward(shape: &PoolShape, n: usize, x: &[f32], y: &mut [f32], argmax: &mut [u8]) {
+    let (in_len, out_len) = (shape.in_len(), shape.out_len());
+    assert_eq!(x.len(), n * in_len, "input");
+    assert_eq!((y.len(), argmax.len()), (n * out_len, n * out_len), "output and argmax");
+    let argmax = DisjointSlice::new(argmax);
+    parallel::chunks(y, out_len, |photo, y| {
+        let x = &x[photo * in_len..][..in_len];
+        #[expect(unsafe_code, reason = "tasks write photos of one slice")]
+        // SAFETY: each task writes the argmax of its own photo.
+        let argmax = unsafe { argmax.range(photo * out_len, out_len) };
+        if shape.kernel == (2, 2) && shape.stride == (2, 2) {
+            halve(shape, x, y, argmax);
+        } else {
+            reference::forward(shape, 1, x, y, argmax);
+        }
+    });
+}
+
+/// `gx[n, c, h, w]` from the argmax and the output's gradient `gy[n, c, oh, ow]`.
+///
+/// # Panics
+///
+/// If a slice has not the length its shape says.
+pub fn backward(shape: &PoolShape, n: usize, argmax: &[u8], gy: &[f32], gx: &mut [f32]) {
+    let (in_len, out_len) = (shape.in_len(), shape.out_len());
+    assert_eq!((gy.len(), argmax.len()), (n * out_len, n * out_len), "output gradient and argmax");
+    assert_eq!(gx.len(), n * in_len, "input gradient");
+    let photos = gy.par_chunks_exact(out_len).zip(argmax.par_chunks_exact(out_len));
+    photos.zip(gx.par_chunks_exact_mut(in_len)).for_each(|((gy, argmax), gx)| {
+        reference::backward(shape, 1, argmax, gy, gx);
+    });
+}
+
+/// The 2×2 window with stride 2 without branches, so that the compiler makes vectors of it.
+fn halve(shape: &PoolShape, x: &[f32], y: &mut [f32], argmax: &mut [u8]) {
+    let ((h, w), (oh, ow)) = (shape.in_size, shape.out_size());
+    for row in 0..shape.channels * oh {
+        let from = (row / oh * h + row % oh * 2) * w;
+        let (upper, lower) =
+            (x[from..][..2 * ow].as_chunks::<2>().0, x[from + w..][..2 * ow].as_chunks::<2>().0);
+        let out = y[row * ow..][..ow].iter_mut().zip(&mut argmax[row * ow..][..ow]);
+        for (([a, b], [c, d]), (y, winner)) in upper.iter().zip(lower).zip(out) {
+            let (top, top_at) = if wins(*b, *a) { (*b, 1) } else { (*a, 0) };
+            let (bottom, bottom_at) = if wins(*d, *c) { (*d, 3) } else { (*c, 2) };
+            (*y, *winner) = if wins(bottom, top) { (bottom, bottom_at) } else { (top, top_at) };
+        }
+    }
+}
+
+/// Whether a later cell takes the window from an earlier one.
+fn wins(later: f32, earlier: f32) -> bool {
+    later > earlier || (later.is_nan() && !earlier.is_nan())
+}

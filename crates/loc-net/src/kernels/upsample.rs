@@ -1,0 +1,126 @@
+//! A map enlarged, bilinear between the centres of its cells: PyTorch's `interpolate` with `align_corners=False`.
+
+use super::Float;
+use crate::parallel;
+
+/// The map, and the size that it is enlarged to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UpsampleShape {
+    /// Channels of input and output.
+    pub channels: usize,
+    /// Height and width of the input.
+    pub in_size: (usize, usize),
+    /// Height and width of the output, no smaller.
+    pub out_size: (usize, usize),
+}
+
+/// The two cells of one axis that an output cell lies between, and the weight of the second.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Between {
+    /// The first cell.
+    pub first: usize,
+    /// The second, or again the first at the edge.
+    pub second: usize,
+    /// Weight of the second, 0 to 1; the first has the rest.
+    pub weight: f64,
+}
+
+/// For each cell of an axis of `to` cells, where it lies among `from` cells.
+#[must_use]
+pub fn between(from: usize, to: usize) -> Vec<Between> {
+    let place = |i: usize| {
+        let place = ((i as f64 + 0.5) * from as f64 / to as f64 - 0.5).clamp(0.0, (from - 1) as f64);
+        let first = place as usize;
+        Between { first, second: (first + 1).min(from - 1), weight: place - first as f64 }
+    };
+    (0..to).map(place).collect()
+}
+
+/// `y[n, channels, H, W]` of `x[n, channels, h, w]`.
+///
+/// # Panics
+///
+/// If a slice has not the length its shape says.
+pub fn forward<F: Float + Send + Sync>(shape: &UpsampleShape, n: usize, x: &[F], y: &mut [F]) {
+    let ((h, w), (height, width)) = (shape.in_size, shape.out_size);
+    let planes = n * shape.channels;
+    assert_eq!((x.len(), y.len()), (planes * h * w, planes * height * width), "input and output");
+    let (rows, columns) = (between(h, height), between(w, width));
+    parallel::chunks(y, shape.channels * height * width, |photo, y| {
+        let x = &x[photo * shape.channels * h * w..];
+        for (x, y) in x.chunks_exact(h * w).zip(y.chunks_exact_mut(height * width)) {
+            for (row, down) in y.chunks_exact_mut(width).zip(&rows) {
+                let row_of = |y: usize| &x[y * w..][..w];
+                for (cell, across) in row.iter_mut().zip(&columns) {
+                    let weight = F::from_f64(across.weight);
+                    let at =
+                        |row: &[F]| row[across.first] + weight * (row[across.second] - row[across.first]);
+                    let (above, below) = (at(row_of(down.first)), at(row_of(down.second)));
+                    *cell = above + F::from_f64(down.weight) * (below - above);
+                }
+            }
+        }
+    });
+}
+
+/// `gx[n, channels, h, w]` from the output's gradient `gy[n, channels, H, W]`.
+///
+/// # Panics
+///
+/// If a slice has not the length its shape says.
+pub fn backward<F: Float + Send + Sync>(shape: &UpsampleShape, n: usize, gy: &[F], gx: &mut [F]) {
+    let ((h, w), (height, width)) = (shape.in_size, shape.out_size);
+    let planes = n * shape.channels;
+    assert_eq!((gx.len(), gy.len()), (planes * h * w, planes * height * width), "gradients");
+    let (rows, columns) = (between(h, height), between(w, width));
+    let one = F::from_f64(1.0);
+    parallel::chunks(gx, shape.channels * h * w, |photo, gx| {
+        let gy = &gy[photo * shape.channels * height * width..];
+        for (gx, gy) in gx.chunks_exact_mut(h * w).zip(gy.chunks_exact(height * width)) {
+            gx.fill(F::default());
+            for (gy, down) in gy.chunks_exact(width).zip(&rows) {
+                for (g, across) in gy.iter().zip(&columns) {
+                    for (row, of_row) in [
+                        (down.first, one - F::from_f64(down.weight)),
+                        (down.second, F::from_f64(down.weight)),
+                    ] {
+                        let weight = F::from_f64(across.weight);
+                        gx[row * w + across.first] += *g * of_row * (one - weight);
+                        gx[row * w + across.second] += *g * of_row * weight;
+                    }
+                }
+            }
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::testing::{check_gradient, numbers, weighted};
+
+    #[test]
+    fn values_are_pytorchs() {
+        // F.interpolate(x, (3, 4), mode="bilinear") of [[0, 1], [2, 3]]
+        let mut y = [7.0f32; 12];
+        let shape = UpsampleShape { channels: 1, in_size: (2, 2), out_size: (3, 4) };
+        forward(&shape, 1, &[0.0, 1.0, 2.0, 3.0], &mut y);
+        let rows = [[0.0, 0.25, 0.75, 1.0], [1.0, 1.25, 1.75, 2.0], [2.0, 2.25, 2.75, 3.0]];
+        assert!(y.iter().zip(rows.as_flattened()).all(|(a, b): (&f32, &f32)| (a - b).abs() < 1e-6), "{y:?}");
+        forward(&UpsampleShape { out_size: (2, 2), ..shape }, 1, &[0.0, 1.0, 2.0, 3.0], &mut y[..4]);
+        assert_eq!(y[..4], [0.0, 1.0, 2.0, 3.0]);
+    }
+
+    #[test]
+    fn gradient_is_the_difference_quotient() {
+        let shape = UpsampleShape { channels: 2, in_size: (3, 2), out_size: (5, 7) };
+        let (x, gy) = (numbers(1, 2 * 2 * 6), numbers(2, 2 * 2 * 35));
+        let mut gx = vec![7.0; x.len()];
+        backward(&shape, 2, &gy, &mut gx);
+        check_gradient("gx", &x, &gx, |x| {
+            let mut y = vec![0.0; gy.len()];
+            forward(&shape, 2, x, &mut y);
+            weighted(&y, &gy)
+        });
+    }
+}

@@ -1,0 +1,49 @@
+//! A slice that tasks write in disjoint ranges which interleave in memory, so that no iterator can hand them out.
+
+/// Values that several tasks write.
+pub(crate) struct DisjointSlice<'a, T> {
+    start: *mut T,
+    len: usize,
+    lifetime: std::marker::PhantomData<&'a mut [T]>,
+}
+
+#[expect(unsafe_code, reason = "tasks write disjoint ranges of one slice")]
+// SAFETY: `range`, `read` and `from` are the only accesses, and their callers promise that what they touch does not overlap.
+unsafe impl<T: Send + Sync> Sync for DisjointSlice<'_, T> {}
+
+impl<'a, T> DisjointSlice<'a, T> {
+    pub(crate) fn new(values: &'a mut [T]) -> Self {
+        Self { start: values.as_mut_ptr(), len: values.len(), lifetime: std::marker::PhantomData }
+    }
+
+    /// # Safety
+    ///
+    /// No two ranges that are active at the same time overlap.
+    #[expect(unsafe_code, clippy::mut_from_ref, reason = "the callers promise disjoint ranges")]
+    pub(crate) unsafe fn range(&self, from: usize, len: usize) -> &mut [T] {
+        assert!(from + len <= self.len, "range inside the slice");
+        // SAFETY: inside the slice (checked), and not aliased (the caller's promise).
+        unsafe { std::slice::from_raw_parts_mut(self.start.add(from), len) }
+    }
+
+    /// # Safety
+    ///
+    /// As long as the slice is active nobody writes to its range.
+    #[expect(unsafe_code, reason = "the callers promise that nobody writes")]
+    pub(crate) unsafe fn read(&self, from: usize, len: usize) -> &[T] {
+        assert!(from + len <= self.len, "range inside the slice");
+        // SAFETY: inside the slice (checked), and not written (the caller's promise).
+        unsafe { std::slice::from_raw_parts(self.start.add(from), len) }
+    }
+
+    /// Whether there is no value.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The values from `from` on, to be written through the pointer where no other task does.
+    pub(crate) fn from(&self, from: usize) -> *mut T {
+        assert!(from <= self.len, "inside the slice");
+        self.start.wrapping_add(from)
+    }
+}

@@ -1,0 +1,183 @@
+//! Parameters by name, and the safetensors file they come from: read whole, checked whole, or not at all.
+
+mod header;
+
+use std::collections::BTreeMap;
+use std::io::Read;
+
+use safetensors::SafeTensors;
+use safetensors::tensor::TensorView;
+
+use crate::{NetError, Network};
+
+/// The one key of a model file's metadata; its value is JSON.
+pub const METADATA_KEY: &str = "loc";
+
+/// One parameter: its dimensions and its values, row-major.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Weight {
+    /// Dimensions.
+    pub shape: Vec<usize>,
+    /// As many values as the dimensions' product.
+    pub data: Vec<f32>,
+}
+
+/// Parameters by name, in the names' order.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Weights(pub BTreeMap<String, Weight>);
+
+impl Weights {
+    /// The values of a parameter; empty if there is none of that name.
+    #[must_use]
+    pub fn values(&self, name: &str) -> &[f32] {
+        self.0.get(name).map_or(&[], |w| &w.data)
+    }
+
+    /// Checks that these are exactly the network's parameters, and all finite.
+    ///
+    /// # Errors
+    ///
+    /// [`NetError::Mismatch`] with every missing, extra, misshapen and non-finite tensor at once.
+    pub fn check(&self, network: &Network) -> Result<(), NetError> {
+        self.compare(network, false)
+    }
+
+    /// As [`Weights::check`], but values may be infinite or no number.
+    ///
+    /// # Errors
+    ///
+    /// [`NetError::Mismatch`] with every missing, extra and misshapen tensor at once.
+    pub fn check_shapes(&self, network: &Network) -> Result<(), NetError> {
+        self.compare(network, true)
+    }
+
+    fn compare(&self, network: &Network, nonfinite: bool) -> Result<(), NetError> {
+        let mut differences = Vec::new();
+        for param in network.params() {
+            match self.0.get(&param.name) {
+                None => differences.push(format!("missing `{}` {:?}", param.name, param.shape)),
+                Some(w) if w.shape != param.shape => differences.push(format!(
+                    "`{}` has the shape {:?} where {:?} is needed",
+                    param.name, w.shape, param.shape
+                )),
+                Some(_) if nonfinite => {}
+                Some(w) => {
+                    let bad = w.data.iter().filter(|v| !v.is_finite()).count();
+                    if bad > 0 {
+                        differences.push(format!("{} holds {bad} non-finite values", param.name));
+                    }
+                }
+            }
+        }
+        for (name, w) in &self.0 {
+            if !network.params().iter().any(|p| p.name == *name) {
+                differences.push(format!("extra `{}` {:?}", name.escape_debug(), w.shape));
+            }
+        }
+        if differences.is_empty() { Ok(()) } else { Err(NetError::Mismatch { differences }) }
+    }
+}
+
+/// A type of numbers that a safetensors file may hold, and what its values are as f32.
+#[derive(Debug, Clone, Copy)]
+pub struct Number {
+    /// What the format calls it, such as `F32`.
+    pub name: &'static str,
+    /// Bytes of a value.
+    pub bytes: usize,
+    /// The values of so many bytes, or why they cannot be f32.
+    pub read: fn(&[u8]) -> Result<Vec<f32>, String>,
+}
+
+impl Number {
+    /// f32, the type of model files.
+    pub const F32: Self = Self {
+        name: "F32",
+        bytes: 4,
+        read: |bytes| {
+            Ok(bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect())
+        },
+    };
+}
+
+/// The one of these types that has this name.
+pub(crate) fn number(numbers: &[Number], name: &str) -> Option<Number> {
+    numbers.iter().find(|number| number.name == name).copied()
+}
+
+/// What a safetensors file holds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WeightFile {
+    /// All tensors.
+    pub weights: Weights,
+    /// The JSON under the metadata key `loc`; absent in a plain safetensors file.
+    pub metadata: Option<String>,
+}
+
+impl WeightFile {
+    /// Reads a model file from its bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`NetError::Format`] if the bytes are not such a file, [`NetError::Tensor`] if a tensor is not f32, does not
+    /// lie where its header says, or has another's name.
+    pub fn parse(bytes: &[u8]) -> Result<Self, NetError> {
+        Self::parse_numbers(bytes, &[Number::F32])
+    }
+
+    /// As [`WeightFile::parse`], for a file whose tensors may be of any of these types.
+    ///
+    /// # Errors
+    ///
+    /// As [`WeightFile::parse`]; [`NetError::Tensor`] if a value cannot be f32, too.
+    pub fn parse_numbers(bytes: &[u8], numbers: &[Number]) -> Result<Self, NetError> {
+        header::check(bytes, bytes.len() as u64, numbers)?;
+        let format = |e: safetensors::SafeTensorError| NetError::Format(e.to_string());
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(format)?;
+        let metadata = header.metadata().as_ref().and_then(|m| m.get(METADATA_KEY)).cloned();
+        let file = SafeTensors::deserialize(bytes).map_err(format)?;
+        let mut weights = BTreeMap::new();
+        for (name, view) in file.iter() {
+            let data = values(&view, numbers)
+                .map_err(|reason| NetError::Tensor { tensor: name.to_owned(), reason })?;
+            weights.insert(name.to_owned(), Weight { shape: view.shape().to_vec(), data });
+        }
+        Ok(Self { weights: Weights(weights), metadata })
+    }
+
+    /// Reads a model file of `length` bytes: its header first, and what follows only if the header describes as
+    /// much as there is. A file's bytes are copied, never mapped: whoever changes it meanwhile changes nothing here.
+    ///
+    /// # Errors
+    ///
+    /// As [`WeightFile::parse`]; [`NetError::Read`] if the source fails.
+    pub fn read(source: impl Read, length: u64) -> Result<Self, NetError> {
+        Self::read_numbers(source, length, &[Number::F32])
+    }
+
+    /// As [`WeightFile::read`], for a file whose tensors may be of any of these types.
+    ///
+    /// # Errors
+    ///
+    /// As [`WeightFile::parse_numbers`]; [`NetError::Read`] if the source fails.
+    pub fn read_numbers(mut source: impl Read, length: u64, numbers: &[Number]) -> Result<Self, NetError> {
+        let mut bytes = Vec::new();
+        source.by_ref().take(header::PREFIX as u64).read_to_end(&mut bytes).map_err(NetError::Read)?;
+        let left = header::end(&bytes, length.max(bytes.len() as u64))? - header::PREFIX;
+        source.by_ref().take(left as u64).read_to_end(&mut bytes).map_err(NetError::Read)?;
+        header::check(&bytes, length, numbers)?;
+        let left = length - bytes.len() as u64;
+        let room = usize::try_from(left).unwrap_or(usize::MAX);
+        bytes.try_reserve_exact(room).map_err(|e| NetError::Read(e.into()))?;
+        // One byte more than the header describes, in case the file has grown.
+        source.take(left + 1).read_to_end(&mut bytes).map_err(NetError::Read)?;
+        Self::parse_numbers(&bytes, numbers)
+    }
+}
+
+/// A tensor's values by its type.
+fn values(view: &TensorView<'_>, numbers: &[Number]) -> Result<Vec<f32>, String> {
+    let name = view.dtype().to_string();
+    let number = number(numbers, &name).ok_or_else(|| format!("is {name}, which is not read"))?;
+    (number.read)(view.data())
+}
