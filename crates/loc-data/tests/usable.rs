@@ -190,7 +190,10 @@ fn one_photo_in_twenty_may_be_unusable() {
                 assert_eq!(opened.dataset.samples.len(), good);
                 assert!(!opened.skipped.by_skip_any());
                 let lines = opened.skipped.summary();
-                assert_eq!(lines[0], format!("skipped {bad} of {} photos: the photo or its annotation is invalid", good + bad));
+                assert_eq!(
+                    lines[0],
+                    format!("skipped {bad} of {} photos: the photo or its annotation is invalid", good + bad)
+                );
                 assert!(
                     lines[1].contains("the photo `0.jpg` is 64×48") || lines[1].starts_with("2 annotations")
                 );
@@ -358,8 +361,13 @@ fn check_finds_copies_that_look_alike() {
     let torn = copies(Some(&file));
     assert_eq!(torn.len(), 2, "{torn:?}");
     assert!(
-        torn[0].starts_with("images/near.png: looks almost like `good03.jpg`, which is a training photo (hint: "),
+        torn[0].starts_with(
+            "images/near.png: looks almost like `good03.jpg`, which is a training photo (hint: "
+        ),
         "{torn:?}"
     );
-    assert!(torn[1].starts_with("images/zz.jpg: is a copy of `good05.jpg`, which is a training photo"), "{torn:?}");
+    assert!(
+        torn[1].starts_with("images/zz.jpg: is a copy of `good05.jpg`, which is a training photo"),
+        "{torn:?}"
+    );
 }

@@ -15,6 +15,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use loc_model::loss::LossConfig;
 use loc_model::ops::{self, Backend};
 use loc_model::{Model, init};
+use loc_net::ops::{AvgPool2d, Flatten, MaxPool2d, Relu, Sigmoid};
 use loc_net::{InputShape, Network, NetworkConfig, Normalization, Op, Source};
 
 const BATCH: usize = 32;
@@ -40,10 +41,10 @@ fn random(dims: &[usize], device: &Device) -> Tensor {
 fn apply(op: &Op, inputs: &[Tensor], form: Backend) -> Tensor {
     match (op, inputs) {
         (Op::Conv2d(conv), [x, w, b]) => ops::conv2d(x, w, b, conv, form),
-        (Op::Linear { .. }, [x, w, b]) => ops::linear(x, w, b, form),
-        (Op::MaxPool2d(pool), [x]) => ops::maxpool2d(x, *pool, form),
-        (Op::AvgPool2d(pool), [x]) => ops::avgpool2d(x, *pool, form),
-        (Op::Relu, [x]) => ops::relu(x, form),
+        (Op::Linear(_), [x, w, b]) => ops::linear(x, w, b, form),
+        (Op::MaxPool2d(MaxPool2d(pool)), [x]) => ops::maxpool2d(x, *pool, form),
+        (Op::AvgPool2d(AvgPool2d(pool)), [x]) => ops::avgpool2d(x, *pool, form),
+        (Op::Relu(Relu), [x]) => ops::relu(x, form),
         _ => unreachable!("the tutorial's layers"),
     }
     .unwrap()
@@ -55,7 +56,7 @@ fn single_ops(c: &mut Criterion) {
     for (device_name, device) in devices() {
         let form = Backend::of(&device);
         for (index, layer) in net.layers().iter().enumerate() {
-            if matches!(layer.op, Op::Flatten | Op::Sigmoid | Op::Normalize { .. }) {
+            if matches!(layer.op, Op::Flatten(Flatten) | Op::Sigmoid(Sigmoid) | Op::Normalize(_)) {
                 continue;
             }
             let source = layer.inputs[0];

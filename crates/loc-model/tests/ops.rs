@@ -7,7 +7,11 @@ mod common;
 use candle_core::{DType, Device, Tensor, Var};
 use common::{FORMS, apply, assert_close, both_ways, both_ways_of, golden, numbers, random, tied};
 use loc_model::ops::{self, Backend};
-use loc_net::{Axis, Conv2d, Op, Pool};
+use loc_net::Op;
+use loc_net::ops::{
+    AvgPool2d, Axis, ChannelAffine, Conv2d, GroupMean, Linear, MaxPool2d, MeanMaxPool, Normalize, Pool, Relu,
+    Relu6, Sigmoid, SoftmaxExpectation, Upsample,
+};
 use proptest::prelude::*;
 
 /// What f32 may differ from f64 by, over the largest value: sums of up to a few hundred products.
@@ -26,17 +30,17 @@ fn op_of(kind: &str, geometry: &[i64], out_channels: usize) -> Op {
             extra: if geometry.len() > 7 { (at(7), at(8)) } else { (0, 0) },
             groups: at(6),
         }),
-        "maxpool2d" => Op::MaxPool2d(Pool { kernel: (at(0), at(1)), stride: (at(2), at(3)) }),
-        "avgpool2d" => Op::AvgPool2d(Pool { kernel: (at(0), at(1)), stride: (at(2), at(3)) }),
-        "linear" => Op::Linear { out_features: at(1) },
-        "relu" => Op::Relu,
-        "relu6" => Op::Relu6,
-        "affine" => Op::ChannelAffine { limit: 1.5 },
-        "upsample" => Op::Upsample { size: (at(0), at(1)) },
-        "profile" => Op::MeanMaxPool(if at(0) == 3 { Axis::Rows } else { Axis::Columns }),
-        "expectation" => Op::SoftmaxExpectation { bins: at(0) },
-        "mean" => Op::GroupMean { parts: at(0) },
-        "sigmoid" => Op::Sigmoid,
+        "maxpool2d" => Op::MaxPool2d(MaxPool2d(Pool { kernel: (at(0), at(1)), stride: (at(2), at(3)) })),
+        "avgpool2d" => Op::AvgPool2d(AvgPool2d(Pool { kernel: (at(0), at(1)), stride: (at(2), at(3)) })),
+        "linear" => Op::Linear(Linear { out_features: at(1) }),
+        "relu" => Op::Relu(Relu),
+        "relu6" => Op::Relu6(Relu6),
+        "affine" => Op::ChannelAffine(ChannelAffine { limit: 1.5 }),
+        "upsample" => Op::Upsample(Upsample { size: (at(0), at(1)) }),
+        "profile" => Op::MeanMaxPool(MeanMaxPool(if at(0) == 3 { Axis::Rows } else { Axis::Columns })),
+        "expectation" => Op::SoftmaxExpectation(SoftmaxExpectation { bins: at(0) }),
+        "mean" => Op::GroupMean(GroupMean { parts: at(0) }),
+        "sigmoid" => Op::Sigmoid(Sigmoid),
         _ => panic!("unknown operation {kind}"),
     }
 }
@@ -108,21 +112,21 @@ fn gradients_are_the_difference_quotients() {
         conv((3, 3), (1, 1), (0, 0), 1),
         conv((3, 2), (2, 1), (1, 2), 2),
         conv((2, 3), (2, 2), (1, 1), 1),
-        (Op::MaxPool2d(pool((2, 2), (2, 2))), map()),
-        (Op::MaxPool2d(pool((3, 2), (1, 2))), map()),
-        (Op::AvgPool2d(pool((2, 2), (2, 2))), map()),
-        (Op::AvgPool2d(pool((4, 3), (1, 2))), map()),
-        (Op::Linear { out_features: 3 }, vec![vec![4, 6], vec![3, 6], vec![3]]),
-        (Op::Relu, map()),
-        (Op::Relu6, map()),
-        (Op::ChannelAffine { limit: 0.7 }, vec![vec![2, 2, 5, 7], vec![2], vec![2]]),
-        (Op::Upsample { size: (9, 8) }, map()),
-        (Op::MeanMaxPool(Axis::Rows), map()),
-        (Op::MeanMaxPool(Axis::Columns), map()),
-        (Op::SoftmaxExpectation { bins: 5 }, vec![vec![2, 20]]),
-        (Op::GroupMean { parts: 3 }, vec![vec![2, 12]]),
-        (Op::Sigmoid, vec![vec![3, 4]]),
-        (Op::Normalize { mean: [0.5, 0.4, 0.3], std: [0.2, 0.3, 0.5] }, vec![vec![2, 3, 3, 2]]),
+        (Op::MaxPool2d(MaxPool2d(pool((2, 2), (2, 2)))), map()),
+        (Op::MaxPool2d(MaxPool2d(pool((3, 2), (1, 2)))), map()),
+        (Op::AvgPool2d(AvgPool2d(pool((2, 2), (2, 2)))), map()),
+        (Op::AvgPool2d(AvgPool2d(pool((4, 3), (1, 2)))), map()),
+        (Op::Linear(Linear { out_features: 3 }), vec![vec![4, 6], vec![3, 6], vec![3]]),
+        (Op::Relu(Relu), map()),
+        (Op::Relu6(Relu6), map()),
+        (Op::ChannelAffine(ChannelAffine { limit: 0.7 }), vec![vec![2, 2, 5, 7], vec![2], vec![2]]),
+        (Op::Upsample(Upsample { size: (9, 8) }), map()),
+        (Op::MeanMaxPool(MeanMaxPool(Axis::Rows)), map()),
+        (Op::MeanMaxPool(MeanMaxPool(Axis::Columns)), map()),
+        (Op::SoftmaxExpectation(SoftmaxExpectation { bins: 5 }), vec![vec![2, 20]]),
+        (Op::GroupMean(GroupMean { parts: 3 }), vec![vec![2, 12]]),
+        (Op::Sigmoid(Sigmoid), vec![vec![3, 4]]),
+        (Op::Normalize(Normalize { mean: [0.5, 0.4, 0.3], std: [0.2, 0.3, 0.5] }), vec![vec![2, 3, 3, 2]]),
     ];
     for (op, shapes) in &cases {
         let inputs: Vec<Tensor> =
@@ -138,7 +142,7 @@ fn a_tie_gives_the_whole_gradient_to_the_first_cell() {
     // Windows without any difference: beyond a difference quotient, which has no derivative to find here.
     let x = Tensor::ones((1, 1, 5, 5), DType::F32, &Device::Cpu).unwrap();
     let gy = Tensor::new(&[[[[1f32, 2.], [3., 4.]]]], &Device::Cpu).unwrap();
-    let op = Op::MaxPool2d(Pool::square(2, 2));
+    let op = Op::MaxPool2d(MaxPool2d(Pool::square(2, 2)));
     for form in FORMS {
         let (_, grads) = both_ways(&op, std::slice::from_ref(&x), &gy, form);
         let mut expected = vec![0.0; 25];
@@ -152,11 +156,11 @@ fn relu_passes_no_gradient_at_zero_and_hides_no_nan() {
     let x = Tensor::new(&[-1f32, -0.0, 0.0, 1.0, f32::INFINITY, f32::NEG_INFINITY], &Device::Cpu).unwrap();
     let nan = Tensor::new(&[f32::NAN], &Device::Cpu).unwrap();
     for form in FORMS {
-        let (y, grads) = both_ways(&Op::Relu, std::slice::from_ref(&x), &x.ones_like().unwrap(), form);
+        let (y, grads) = both_ways(&Op::Relu(Relu), std::slice::from_ref(&x), &x.ones_like().unwrap(), form);
         assert_eq!(numbers(&y), [0.0, 0.0, 0.0, 1.0, f64::INFINITY, 0.0], "{form:?}");
         assert_eq!(numbers(&grads[0]), [0.0, 0.0, 0.0, 1.0, 1.0, 0.0], "{form:?}");
         assert!(
-            numbers(&apply(&Op::Relu, std::slice::from_ref(&nan), form).unwrap())[0].is_nan(),
+            numbers(&apply(&Op::Relu(Relu), std::slice::from_ref(&nan), form).unwrap())[0].is_nan(),
             "{form:?}"
         );
     }
@@ -169,7 +173,8 @@ fn a_nan_wins_its_window_wherever_it_stands() {
         values[at] = f32::NAN;
         let x = Tensor::from_slice(&values, (1, 1, 2, 2), &Device::Cpu).unwrap();
         for form in FORMS {
-            let y = apply(&Op::MaxPool2d(Pool::square(2, 2)), std::slice::from_ref(&x), form).unwrap();
+            let y =
+                apply(&Op::MaxPool2d(MaxPool2d(Pool::square(2, 2))), std::slice::from_ref(&x), form).unwrap();
             assert!(numbers(&y)[0].is_nan(), "{form:?}, cell {at}");
         }
     }
@@ -183,7 +188,7 @@ fn gradients_that_nobody_wants_are_not_computed() {
     let (linear_w, linear_b) = (tracked(&[4, 6]), tracked(&[4]));
     let cases = [
         (Op::Conv2d(Conv2d::square(2, 5)), photo, w, b),
-        (Op::Linear { out_features: 4 }, features, linear_w, linear_b),
+        (Op::Linear(Linear { out_features: 4 }), features, linear_w, linear_b),
     ];
     for (op, x, w, b) in cases {
         let inputs = [x.clone(), w.as_tensor().clone(), b.as_tensor().clone()];
@@ -218,10 +223,10 @@ fn gradients_that_nobody_wants_are_not_computed() {
 fn strided_inputs_and_gradients_are_read_right() {
     let cases = [
         (Op::Conv2d(Conv2d::square(2, 3)), vec![vec![2, 3, 6, 7], vec![2, 3, 3, 3], vec![2]]),
-        (Op::MaxPool2d(Pool::square(2, 2)), vec![vec![2, 3, 6, 7]]),
-        (Op::AvgPool2d(Pool::square(3, 2)), vec![vec![2, 3, 6, 7]]),
-        (Op::Relu, vec![vec![2, 3, 6, 7]]),
-        (Op::Linear { out_features: 3 }, vec![vec![4, 6], vec![3, 6], vec![3]]),
+        (Op::MaxPool2d(MaxPool2d(Pool::square(2, 2))), vec![vec![2, 3, 6, 7]]),
+        (Op::AvgPool2d(AvgPool2d(Pool::square(3, 2))), vec![vec![2, 3, 6, 7]]),
+        (Op::Relu(Relu), vec![vec![2, 3, 6, 7]]),
+        (Op::Linear(Linear { out_features: 3 }), vec![vec![4, 6], vec![3, 6], vec![3]]),
     ];
     // The same numbers, seen through a transposed layout with an offset.
     let strided = |t: &Tensor| {
@@ -259,11 +264,15 @@ fn what_does_not_fit_is_refused_by_name() {
         (conv(3), vec![t(&[1, 2, 9, 9]), t(&[4, 2, 3, 3]), t(&[4])], "conv2d"),
         (conv(1), vec![t(&[1, 2, 9, 9]), t(&[4, 3, 3, 3]), t(&[4])], "conv2d weight"),
         (conv(1), vec![t(&[1, 2, 9, 9]), t(&[4, 2, 3, 3]), t(&[5])], "conv2d bias"),
-        (Op::MaxPool2d(Pool::square(4, 2)), vec![t(&[1, 2, 3, 9])], "maxpool2d"),
-        (Op::MaxPool2d(Pool::square(17, 1)), vec![t(&[1, 1, 20, 20])], "maxpool2d"),
-        (Op::MaxPool2d(Pool { kernel: (2, 2), stride: (0, 2) }), vec![t(&[1, 1, 9, 9])], "maxpool2d"),
-        (Op::AvgPool2d(Pool::square(4, 2)), vec![t(&[1, 2, 9, 3])], "avgpool2d"),
-        (Op::Linear { out_features: 3 }, vec![t(&[2, 5]), t(&[3, 4]), t(&[3])], "linear weight"),
+        (Op::MaxPool2d(MaxPool2d(Pool::square(4, 2))), vec![t(&[1, 2, 3, 9])], "maxpool2d"),
+        (Op::MaxPool2d(MaxPool2d(Pool::square(17, 1))), vec![t(&[1, 1, 20, 20])], "maxpool2d"),
+        (
+            Op::MaxPool2d(MaxPool2d(Pool { kernel: (2, 2), stride: (0, 2) })),
+            vec![t(&[1, 1, 9, 9])],
+            "maxpool2d",
+        ),
+        (Op::AvgPool2d(AvgPool2d(Pool::square(4, 2))), vec![t(&[1, 2, 9, 3])], "avgpool2d"),
+        (Op::Linear(Linear { out_features: 3 }), vec![t(&[2, 5]), t(&[3, 4]), t(&[3])], "linear weight"),
     ];
     for (op, inputs, name) in &cases {
         for form in FORMS {
@@ -272,7 +281,7 @@ fn what_does_not_fit_is_refused_by_name() {
         }
     }
     let whole = Tensor::zeros((1, 1, 4, 4), DType::U32, &Device::Cpu).unwrap();
-    let error = apply(&Op::Relu, &[whole], Backend::Kernels).unwrap_err().to_string();
+    let error = apply(&Op::Relu(Relu), &[whole], Backend::Kernels).unwrap_err().to_string();
     assert!(error.contains("relu") && error.contains("U32"), "{error}");
 }
 
@@ -322,8 +331,8 @@ proptest! {
         let dims = [n, channels, kernel.0 + extra.0, kernel.1 + extra.1];
         // Quarters and the like: the same number in f32 and f64, so the same ties.
         let x = tied(&dims, 4, f64::from(1 << steps), DType::F64);
-        compare(&Op::MaxPool2d(Pool { kernel, stride }), std::slice::from_ref(&x));
-        compare(&Op::AvgPool2d(Pool { kernel, stride }), &[x]);
+        compare(&Op::MaxPool2d(MaxPool2d(Pool { kernel, stride })), std::slice::from_ref(&x));
+        compare(&Op::AvgPool2d(AvgPool2d(Pool { kernel, stride })), &[x]);
     }
 
     #[test]
@@ -361,11 +370,11 @@ proptest! {
     fn forms_agree_on_any_linear_layer(n in 1usize..=5, input in 1usize..=40, output in 1usize..=20) {
         let x = tied(&[n, input], 5, 8.0, DType::F64);
         let w = tied(&[output, input], 6, 8.0, DType::F64);
-        compare(&Op::Linear { out_features: output }, &[x, w, tied(&[output], 7, 8.0, DType::F64)]);
+        compare(&Op::Linear(Linear { out_features: output }), &[x, w, tied(&[output], 7, 8.0, DType::F64)]);
     }
 
     #[test]
     fn forms_agree_on_relu(len in 1usize..=300) {
-        compare(&Op::Relu, &[tied(&[len], 8, 4.0, DType::F64)]);
+        compare(&Op::Relu(Relu), &[tied(&[len], 8, 4.0, DType::F64)]);
     }
 }

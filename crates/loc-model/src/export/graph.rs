@@ -3,7 +3,11 @@
 
 use std::collections::BTreeSet;
 
-use loc_net::{Axis, Conv2d, Layer, Network, Op, Pool, Source, Weight, Weights};
+use loc_net::ops::{
+    Add, AvgPool2d, Axis, ChannelAffine, Concat, Conv2d, Flatten, GroupMean, MaxPool2d, MeanMaxPool,
+    Normalize, Pool, Relu, Relu6, Sigmoid, SoftmaxExpectation, Upsample,
+};
+use loc_net::{Layer, Network, Op, Source, Weight, Weights};
 
 use super::messages::{
     Attribute, Dimension, FLOAT, Graph, INT64, Node, Tensor, TensorShape, TensorType, Type, ValueInfo,
@@ -81,7 +85,7 @@ impl<'a> Builder<'a> {
         let output = if index == self.network.boxes() { BOXES.to_owned() } else { name.clone() };
         let parameters = || vec![format!("{}.weight", layer.name), format!("{}.bias", layer.name)];
         let (op, constants, attribute) = match &layer.op {
-            Op::Normalize { mean, std } => {
+            Op::Normalize(Normalize { mean, std }) => {
                 let dims = [1, 3, 1, 1];
                 let (mean, std) =
                     (self.constant(&name, "mean", &dims, mean)?, self.constant(&name, "std", &dims, std)?);
@@ -89,18 +93,18 @@ impl<'a> Builder<'a> {
                 ("Div", vec![std], vec![])
             }
             Op::Conv2d(conv) => ("Conv", parameters(), convolution(conv)?),
-            Op::MaxPool2d(pool) => ("MaxPool", vec![], window(pool)?),
-            Op::AvgPool2d(pool) => ("AveragePool", vec![], window(pool)?),
-            Op::Relu => ("Relu", vec![], vec![]),
-            Op::Flatten => ("Flatten", vec![], vec![int("axis", 1)]),
-            Op::Linear { .. } => ("Gemm", parameters(), vec![int("transB", 1)]),
-            Op::Sigmoid => ("Sigmoid", vec![], vec![]),
-            Op::Relu6 => {
+            Op::MaxPool2d(MaxPool2d(pool)) => ("MaxPool", vec![], window(pool)?),
+            Op::AvgPool2d(AvgPool2d(pool)) => ("AveragePool", vec![], window(pool)?),
+            Op::Relu(Relu) => ("Relu", vec![], vec![]),
+            Op::Flatten(Flatten) => ("Flatten", vec![], vec![int("axis", 1)]),
+            Op::Linear(_) => ("Gemm", parameters(), vec![int("transB", 1)]),
+            Op::Sigmoid(Sigmoid) => ("Sigmoid", vec![], vec![]),
+            Op::Relu6(Relu6) => {
                 let (low, high) =
                     (self.constant(&name, "low", &[], &[0.0])?, self.constant(&name, "high", &[], &[6.0])?);
                 ("Clip", vec![low, high], vec![])
             }
-            Op::ChannelAffine { limit } => {
+            Op::ChannelAffine(ChannelAffine { limit }) => {
                 let mut dims = vec![1; self.network.shape(index).0.len() + 1];
                 dims[1] = self.network.shape(index).0[0];
                 let dims = dims.into_iter().map(size).collect::<Result<Vec<_>, _>>()?;
@@ -117,9 +121,9 @@ impl<'a> Builder<'a> {
                 );
                 ("Clip", vec![low, high], vec![])
             }
-            Op::Add => ("Add", vec![inputs[1].clone()], vec![]),
-            Op::Concat => ("Concat", inputs[1..].to_vec(), vec![int("axis", 1)]),
-            Op::Upsample { size } => {
+            Op::Add(Add) => ("Add", vec![inputs[1].clone()], vec![]),
+            Op::Concat(Concat) => ("Concat", inputs[1..].to_vec(), vec![int("axis", 1)]),
+            Op::Upsample(Upsample { size }) => {
                 let (_, h, w) = self.network.source_shape(layer.inputs[0]).chw().unwrap_or_default();
                 let columns =
                     self.constant(&name, "columns", &[w, size.1], &interpolation(w, size.1, false))?;
@@ -128,7 +132,7 @@ impl<'a> Builder<'a> {
                 x = rows;
                 ("MatMul", vec![wide], vec![])
             }
-            Op::MeanMaxPool(axis) => {
+            Op::MeanMaxPool(MeanMaxPool(axis)) => {
                 let along = match axis {
                     Axis::Rows => 3,
                     Axis::Columns => 2,
@@ -139,13 +143,13 @@ impl<'a> Builder<'a> {
                 x = mean;
                 ("Concat", vec![largest], vec![int("axis", 1)])
             }
-            Op::GroupMean { parts } => {
+            Op::GroupMean(GroupMean { parts }) => {
                 let each = self.network.shape(index).len();
                 let apart = self.sizes(&name, "apart", &[-1, size(*parts)?, size(each)?]);
                 x = self.step("Reshape", &name, "parts", vec![x, apart], vec![]);
                 ("ReduceMean", vec![], vec![ints("axes", &[1])?, int("keepdims", 0)])
             }
-            Op::SoftmaxExpectation { bins } => {
+            Op::SoftmaxExpectation(SoftmaxExpectation { bins }) => {
                 let edges = self.network.shape(index).len();
                 let places: Vec<f32> = (0..*bins).map(|bin| bin as f32 / (bins - 1) as f32).collect();
                 let places = self.constant(&name, "places", &[*bins, 1], &places)?;

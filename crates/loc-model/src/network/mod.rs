@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use candle_core::{Device, Error, Tensor, Var};
+use loc_net::ops::Linear;
 use loc_net::{Layer, Network, Op, Weight, Weights};
 
 use crate::gradient_buffers::{GradientBuffers, Names};
@@ -47,7 +48,7 @@ pub struct Model {
 /// For each layer that is linear, the names of its weight and bias, and where each begins in one buffer.
 fn linears(network: &Network) -> Vec<Option<Names>> {
     let names = |(i, layer): (usize, &Layer)| match layer.op {
-        Op::Linear { out_features } => {
+        Op::Linear(Linear { out_features }) => {
             let weights = network.source_shape(layer.inputs[0]).len() * out_features;
             debug_assert_eq!(network.shape(i).len(), out_features);
             Some(Arc::from([

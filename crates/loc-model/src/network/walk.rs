@@ -2,7 +2,11 @@
 
 use candle_core::{DType, Error, Result as CandleResult, Shape, Tensor};
 use loc_net::exec::activation_behind;
-use loc_net::{Op, Pool, Source};
+use loc_net::ops::{
+    Add, AvgPool2d, ChannelAffine, Concat, Flatten, GroupMean, MaxPool2d, MeanMaxPool, Normalize, Pool, Relu,
+    Relu6, Sigmoid, SoftmaxExpectation, Upsample,
+};
+use loc_net::{Op, Source};
 
 use super::{Input, Model};
 use crate::ModelError;
@@ -89,12 +93,12 @@ impl Model {
                 (Op::Conv2d(conv), None) => {
                     ops::activated(x, &named("weight")?, &named("bias")?, conv, activation, self.form)?
                 }
-                (Op::Normalize { mean, std }, _) => ops::normalize(x, *mean, *std)?,
-                (Op::MaxPool2d(pool), _) => ops::maxpool2d(x, *pool, self.form)?,
-                (Op::AvgPool2d(pool), _) => ops::avgpool2d(x, *pool, self.form)?,
-                (Op::Relu, _) => ops::relu(x, self.form)?,
-                (Op::Flatten, _) => x.flatten_from(1)?,
-                (Op::Linear { .. }, _) => {
+                (Op::Normalize(Normalize { mean, std }), _) => ops::normalize(x, *mean, *std)?,
+                (Op::MaxPool2d(MaxPool2d(pool)), _) => ops::maxpool2d(x, *pool, self.form)?,
+                (Op::AvgPool2d(AvgPool2d(pool)), _) => ops::avgpool2d(x, *pool, self.form)?,
+                (Op::Relu(Relu), _) => ops::relu(x, self.form)?,
+                (Op::Flatten(Flatten), _) => x.flatten_from(1)?,
+                (Op::Linear(_), _) => {
                     let (w, b) = (named("weight")?, named("bias")?);
                     match &self.linears[index] {
                         Some(names) if training && self.form == Backend::Kernels => {
@@ -103,17 +107,17 @@ impl Model {
                         _ => ops::linear(x, &w, &b, self.form)?,
                     }
                 }
-                (Op::Sigmoid, _) => ops::sigmoid(x)?,
-                (Op::Relu6, _) => ops::relu6(x, self.form)?,
-                (Op::ChannelAffine { limit }, _) => {
+                (Op::Sigmoid(Sigmoid), _) => ops::sigmoid(x)?,
+                (Op::Relu6(Relu6), _) => ops::relu6(x, self.form)?,
+                (Op::ChannelAffine(ChannelAffine { limit }), _) => {
                     ops::affine(x, &named("weight")?, &named("bias")?, *limit)?
                 }
-                (Op::Add, _) => (x + inputs[1])?,
-                (Op::Concat, _) => Tensor::cat(&inputs, 1)?,
-                (Op::Upsample { size }, _) => ops::upsample(x, *size)?,
-                (Op::MeanMaxPool(axis), _) => ops::profile(x, *axis)?,
-                (Op::SoftmaxExpectation { bins }, _) => ops::expectation(x, *bins)?,
-                (Op::GroupMean { parts }, _) => ops::mean(x, *parts)?,
+                (Op::Add(Add), _) => (x + inputs[1])?,
+                (Op::Concat(Concat), _) => Tensor::cat(&inputs, 1)?,
+                (Op::Upsample(Upsample { size }), _) => ops::upsample(x, *size)?,
+                (Op::MeanMaxPool(MeanMaxPool(axis)), _) => ops::profile(x, *axis)?,
+                (Op::SoftmaxExpectation(SoftmaxExpectation { bins }), _) => ops::expectation(x, *bins)?,
+                (Op::GroupMean(GroupMean { parts }), _) => ops::mean(x, *parts)?,
             };
             if fused.is_some() {
                 index += 2;
@@ -144,7 +148,9 @@ impl Model {
         let chained = pool.inputs == [Source::Layer(index)] && relu.inputs == [Source::Layer(index + 1)];
         let unread = readers[index] == 1 && readers[index + 1] == 1;
         match (&conv.op, &pool.op, &relu.op) {
-            (Op::Conv2d(_), Op::MaxPool2d(pool), Op::Relu) if chained && unread => Some(*pool),
+            (Op::Conv2d(_), Op::MaxPool2d(MaxPool2d(pool)), Op::Relu(Relu)) if chained && unread => {
+                Some(*pool)
+            }
             _ => None,
         }
     }

@@ -2,9 +2,9 @@
 
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp1, Device, Error, Layout, Result, Shape, Tensor, WithDType};
-use loc_net::Pool;
 use loc_net::exec::pool_shape;
 use loc_net::kernels::PoolShape;
+use loc_net::ops::Pool;
 
 use super::Backend;
 use crate::storage::{by_type, lent, values};

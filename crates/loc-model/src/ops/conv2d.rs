@@ -2,10 +2,10 @@
 
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp3, Device, Error, Layout, Result, Shape, Tensor, WithDType};
-use loc_net::Conv2d;
 use loc_net::exec::conv_shape;
 use loc_net::kernels::Activation;
 use loc_net::kernels::{self, ConvShape};
+use loc_net::ops::Conv2d;
 
 use super::windows::every;
 use super::{Backend, expect, relu, relu6};

@@ -10,7 +10,7 @@ use candle_core::{CpuStorage, CustomOp3, DType, Device, Error, Layout, Result, S
 use loc_net::kernels::{
     ConvShape, PoolShape, activation as relu_kernel, conv2d as conv_kernel, maxpool as pool_kernel,
 };
-use loc_net::{Conv2d, Pool};
+use loc_net::ops::{Conv2d, Pool};
 use rayon::prelude::*;
 
 use super::{Backend, conv2d, maxpool2d, relu};

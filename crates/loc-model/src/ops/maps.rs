@@ -2,7 +2,8 @@
 //! means, dropout.
 
 use candle_core::{D, Result, Tensor};
-use loc_net::{Axis, kernels};
+use loc_net::kernels;
+use loc_net::ops::Axis;
 
 /// `x · weight + bias` for each channel or feature, cut at ± `limit`.
 ///

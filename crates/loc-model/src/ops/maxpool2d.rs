@@ -4,9 +4,9 @@ use std::sync::OnceLock;
 
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp1, Device, Error, Layout, Result, Shape, Tensor, WithDType};
-use loc_net::Pool;
 use loc_net::exec::pool_shape;
 use loc_net::kernels::PoolShape;
+use loc_net::ops::Pool;
 
 use super::Backend;
 use super::windows::every;

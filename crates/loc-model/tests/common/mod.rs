@@ -8,6 +8,7 @@ use std::path::Path;
 use candle_core::{DType, Device, Result, Tensor, Var};
 use loc_model::ops::{self, Backend};
 use loc_net::Op;
+use loc_net::ops::*;
 
 pub(crate) const FORMS: [Backend; 2] = [Backend::Kernels, Backend::Composed];
 
@@ -43,18 +44,18 @@ pub(crate) fn assert_close(what: &str, got: &Tensor, reference: &Tensor, toleran
 pub(crate) fn apply(op: &Op, inputs: &[Tensor], form: Backend) -> Result<Tensor> {
     match (op, inputs) {
         (Op::Conv2d(conv), [x, w, b]) => ops::conv2d(x, w, b, conv, form),
-        (Op::Linear { .. }, [x, w, b]) => ops::linear(x, w, b, form),
-        (Op::MaxPool2d(pool), [x]) => ops::maxpool2d(x, *pool, form),
-        (Op::AvgPool2d(pool), [x]) => ops::avgpool2d(x, *pool, form),
-        (Op::Relu, [x]) => ops::relu(x, form),
-        (Op::Relu6, [x]) => ops::relu6(x, form),
-        (Op::ChannelAffine { limit }, [x, w, b]) => ops::affine(x, w, b, *limit),
-        (Op::Upsample { size }, [x]) => ops::upsample(x, *size),
-        (Op::MeanMaxPool(axis), [x]) => ops::profile(x, *axis),
-        (Op::SoftmaxExpectation { bins }, [x]) => ops::expectation(x, *bins),
-        (Op::GroupMean { parts }, [x]) => ops::mean(x, *parts),
-        (Op::Sigmoid, [x]) => ops::sigmoid(x),
-        (Op::Normalize { mean, std }, [x]) => ops::normalize(x, *mean, *std),
+        (Op::Linear(_), [x, w, b]) => ops::linear(x, w, b, form),
+        (Op::MaxPool2d(MaxPool2d(pool)), [x]) => ops::maxpool2d(x, *pool, form),
+        (Op::AvgPool2d(AvgPool2d(pool)), [x]) => ops::avgpool2d(x, *pool, form),
+        (Op::Relu(Relu), [x]) => ops::relu(x, form),
+        (Op::Relu6(Relu6), [x]) => ops::relu6(x, form),
+        (Op::ChannelAffine(ChannelAffine { limit }), [x, w, b]) => ops::affine(x, w, b, *limit),
+        (Op::Upsample(Upsample { size }), [x]) => ops::upsample(x, *size),
+        (Op::MeanMaxPool(MeanMaxPool(axis)), [x]) => ops::profile(x, *axis),
+        (Op::SoftmaxExpectation(SoftmaxExpectation { bins }), [x]) => ops::expectation(x, *bins),
+        (Op::GroupMean(GroupMean { parts }), [x]) => ops::mean(x, *parts),
+        (Op::Sigmoid(Sigmoid), [x]) => ops::sigmoid(x),
+        (Op::Normalize(Normalize { mean, std }), [x]) => ops::normalize(x, *mean, *std),
         _ => panic!("{op:?} does not take {} inputs", inputs.len()),
     }
 }

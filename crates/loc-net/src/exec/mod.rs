@@ -7,7 +7,8 @@ pub mod fused;
 pub use forward::{Forward, Output};
 
 use crate::kernels::{Activation, ConvShape, PoolShape};
-use crate::{Conv2d, Layer, Network, Op, Pool, Source};
+use crate::ops::{Conv2d, Pool, Relu, Relu6};
+use crate::{Layer, Network, Op, Source};
 
 /// The activation directly behind convolution `index`, if no other layer reads what lies between: both can be one pass.
 #[must_use]
@@ -18,8 +19,8 @@ pub fn activation_behind(network: &Network, index: usize) -> Option<Activation> 
     let readers =
         network.layers().iter().filter(|layer| layer.inputs.contains(&Source::Layer(index))).count();
     match next.op {
-        Op::Relu if next.inputs == [Source::Layer(index)] && readers == 1 => Some(Activation::Relu),
-        Op::Relu6 if next.inputs == [Source::Layer(index)] && readers == 1 => Some(Activation::Relu6),
+        Op::Relu(Relu) if next.inputs == [Source::Layer(index)] && readers == 1 => Some(Activation::Relu),
+        Op::Relu6(Relu6) if next.inputs == [Source::Layer(index)] && readers == 1 => Some(Activation::Relu6),
         _ => None,
     }
 }

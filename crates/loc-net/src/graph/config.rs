@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{backbones, heads};
-use crate::{NetError, Network, NetworkBuilder, Op, Source};
+use crate::ops::Normalize;
+use crate::{NetError, Network, NetworkBuilder, Source};
 
 /// Everything needed to rebuild a network's layers; stored as JSON under `network` in a model file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,7 +90,7 @@ impl NetworkConfig {
         let mut x = Source::Input;
         if *normalization != Normalization::IDENTITY {
             let Normalization { mean, std } = *normalization;
-            x = net.add("normalize", Op::Normalize { mean, std }, x)?;
+            x = net.add("normalize", Normalize { mean, std }, x)?;
         }
         let features = match self.backbone {
             Backbone::FiveConv => backbones::five_conv(&mut net, x)?,

@@ -5,7 +5,9 @@ mod builder;
 mod config;
 mod heads;
 mod network;
+pub mod ops;
 
 pub use builder::NetworkBuilder;
 pub use config::{Backbone, Head, InputShape, NetworkConfig, Normalization};
-pub use network::{Axis, Conv2d, Layer, Network, Op, Param, ParamKind, Pool, Shape, Source};
+pub use network::{Layer, Network, Param, ParamKind, Shape, Source};
+pub use ops::Op;

@@ -11,6 +11,7 @@ use crate::exec::forward::run_layer;
 use crate::exec::{activation_behind, conv_shape, pool_shape};
 use crate::kernels::image_input::{self, ImageBatch};
 use crate::kernels::{activation, avgpool, conv2d};
+use crate::ops::{Add, AvgPool2d, ChannelAffine, Flatten, Relu, Relu6};
 use crate::{Network, Op, Source, Weight, Weights};
 
 /// Values a task adds: enough to be worth handing out.
@@ -43,16 +44,20 @@ impl BackboneTraining {
         let mut learns = vec![false; layers.len()];
         for (i, layer) in layers.iter().enumerate() {
             let known = match &layer.op {
-                Op::Normalize { .. } => layer.inputs == [Source::Input],
-                Op::Conv2d(_) | Op::ChannelAffine { .. } | Op::Add | Op::AvgPool2d(_) | Op::Flatten => true,
-                Op::Relu | Op::Relu6 => i > 0 && activation_behind(network, i - 1).is_some(),
+                Op::Normalize(_) => layer.inputs == [Source::Input],
+                Op::Conv2d(_)
+                | Op::ChannelAffine(_)
+                | Op::Add(Add)
+                | Op::AvgPool2d(_)
+                | Op::Flatten(Flatten) => true,
+                Op::Relu(Relu) | Op::Relu6(Relu6) => i > 0 && activation_behind(network, i - 1).is_some(),
                 _ => false,
             };
             if !known {
                 return None;
             }
             let before = layer.inputs.iter().any(|source| matches!(source, Source::Layer(j) if learns[*j]));
-            learns[i] = before || matches!(layer.op, Op::Conv2d(_) | Op::ChannelAffine { .. });
+            learns[i] = before || matches!(layer.op, Op::Conv2d(_) | Op::ChannelAffine(_));
         }
         let count = layers.len();
         Some(Self {
@@ -142,7 +147,7 @@ impl BackboneTraining {
         };
         let network = &self.network;
         for (i, layer) in network.layers()[..network.backbone_layers()].iter().enumerate() {
-            if matches!(layer.op, Op::Relu | Op::Relu6) {
+            if matches!(layer.op, Op::Relu(Relu) | Op::Relu6(Relu6)) {
                 // One pass with the convolution before it.
                 continue;
             }
@@ -157,7 +162,7 @@ impl BackboneTraining {
             });
             let inputs: Vec<&[f32]> = inputs.collect();
             match layer.op {
-                Op::Add => add(inputs[0], inputs[1], of_batch),
+                Op::Add(Add) => add(inputs[0], inputs[1], of_batch),
                 _ => run_layer(network, &self.weights, (i, activation), n, &inputs, of_batch, &mut []),
             }
             self.values[to] = y;
@@ -219,10 +224,10 @@ impl BackboneTraining {
         let learns = |source: &Source| matches!(source, Source::Layer(j) if self.learns[*j]);
         let further = learns(&source);
         match &layer.op {
-            Op::Relu | Op::Relu6 => {
+            Op::Relu(Relu) | Op::Relu6(Relu6) => {
                 let (y, gy_values) = (&self.values[i][..len], &mut gy[..len]);
                 match layer.op {
-                    Op::Relu6 => activation::backward6_in_place(y, gy_values),
+                    Op::Relu6(Relu6) => activation::backward6_in_place(y, gy_values),
                     _ => activation::backward_in_place(y, gy_values),
                 }
                 self.hand_on(source, gy, len);
@@ -243,7 +248,7 @@ impl BackboneTraining {
                 }
                 self.spare.push(gy);
             }
-            Op::ChannelAffine { limit } => {
+            Op::ChannelAffine(ChannelAffine { limit }) => {
                 let x = match source {
                     Source::Layer(j) => &self.values[j][..before],
                     Source::Input => &[],
@@ -268,7 +273,7 @@ impl BackboneTraining {
                 }
                 self.hand_on(source, gy, len);
             }
-            Op::Add => {
+            Op::Add(Add) => {
                 if learns(&layer.inputs[1]) {
                     let mut second = self.take(len);
                     second[..len].copy_from_slice(&gy[..len]);
@@ -276,7 +281,7 @@ impl BackboneTraining {
                 }
                 self.hand_on(source, gy, len);
             }
-            Op::AvgPool2d(pool) => {
+            Op::AvgPool2d(AvgPool2d(pool)) => {
                 let shape = pool_shape(*pool, channels, (height, width));
                 let mut gx = self.take(before);
                 avgpool::backward(&shape, n, &gy[..len], &mut gx[..before]);
@@ -284,7 +289,7 @@ impl BackboneTraining {
                 self.hand_on(source, gx, before);
             }
             // The same values in the same order.
-            Op::Flatten => self.hand_on(source, gy, len),
+            Op::Flatten(Flatten) => self.hand_on(source, gy, len),
             // Before any parameter.
             _ => self.spare.push(gy),
         }

@@ -5,7 +5,11 @@ use crate::kernels::{
     Activation, activation as activations, avgpool, channel_affine, conv2d, expectation, group_mean, linear,
     maxpool, mean_max, upsample,
 };
-use crate::{Axis, Network, Op, Weights};
+use crate::ops::{
+    Add, AvgPool2d, Axis, ChannelAffine, Concat, Flatten, GroupMean, Linear, MaxPool2d, MeanMaxPool,
+    Normalize, Relu, Relu6, Sigmoid, SoftmaxExpectation, Upsample,
+};
+use crate::{Network, Op, Weights};
 
 /// A layer by the general kernels, over n photos; of a convolution with what is done with its outputs.
 pub(crate) fn run_layer(
@@ -25,7 +29,7 @@ pub(crate) fn run_layer(
     let (channels, height, width) = shape.chw().unwrap_or((shape.len(), 1, 1));
     let in_size = (height, width);
     match &layer.op {
-        Op::Normalize { mean, std } => {
+        Op::Normalize(Normalize { mean, std }) => {
             let planes = y.chunks_exact_mut(height * width).zip(x.chunks_exact(height * width));
             for ((y, x), (mean, std)) in planes.zip(mean.iter().zip(std).cycle()) {
                 y.iter_mut().zip(x).for_each(|(y, x)| *y = (x - mean) / std);
@@ -36,20 +40,20 @@ pub(crate) fn run_layer(
             let activation = activation.unwrap_or(Activation::None);
             conv2d::activated(&shape, activation, n, x, param("weight"), param("bias"), y);
         }
-        Op::MaxPool2d(pool) => {
+        Op::MaxPool2d(MaxPool2d(pool)) => {
             let argmax = &mut argmax[..y.len()];
             maxpool::forward(&pool_shape(*pool, channels, in_size), n, x, y, argmax);
         }
-        Op::AvgPool2d(pool) => avgpool::forward(&pool_shape(*pool, channels, in_size), n, x, y),
-        Op::Relu => activations::forward(x, y),
-        Op::Flatten => y.copy_from_slice(x),
-        Op::Linear { out_features } => {
+        Op::AvgPool2d(AvgPool2d(pool)) => avgpool::forward(&pool_shape(*pool, channels, in_size), n, x, y),
+        Op::Relu(Relu) => activations::forward(x, y),
+        Op::Flatten(Flatten) => y.copy_from_slice(x),
+        Op::Linear(Linear { out_features }) => {
             let features = linear::Features { input: shape.len(), output: *out_features };
             let (w, b) = (param("weight"), param("bias"));
             linear::forward(features, n, x, w, b, y);
         }
-        Op::Relu6 => activations::forward6(x, y),
-        Op::ChannelAffine { limit } => {
+        Op::Relu6(Relu6) => activations::forward6(x, y),
+        Op::ChannelAffine(ChannelAffine { limit }) => {
             let (w, b) = (param("weight"), param("bias"));
             let shape = channel_affine::ChannelAffineShape {
                 channels: w.len(),
@@ -58,8 +62,8 @@ pub(crate) fn run_layer(
             };
             channel_affine::forward(&shape, n, x, (w, b), y);
         }
-        Op::Add => y.iter_mut().zip(x.iter().zip(inputs[1])).for_each(|(y, (a, b))| *y = a + b),
-        Op::Concat => {
+        Op::Add(Add) => y.iter_mut().zip(x.iter().zip(inputs[1])).for_each(|(y, (a, b))| *y = a + b),
+        Op::Concat(Concat) => {
             for (photo, y) in y.chunks_exact_mut(y.len() / n).enumerate() {
                 let mut rest = y;
                 for x in inputs {
@@ -70,15 +74,15 @@ pub(crate) fn run_layer(
                 }
             }
         }
-        Op::Upsample { size } => {
+        Op::Upsample(Upsample { size }) => {
             upsample::forward(&upsample::UpsampleShape { channels, in_size, out_size: *size }, n, x, y);
         }
-        Op::MeanMaxPool(axis) => {
+        Op::MeanMaxPool(MeanMaxPool(axis)) => {
             let shape = mean_max::MeanMaxShape { channels, in_size, of_rows: *axis == Axis::Rows };
             mean_max::forward(&shape, n, x, y);
         }
-        Op::SoftmaxExpectation { bins } => expectation::forward(*bins, x, y),
-        Op::GroupMean { parts } => group_mean::forward(*parts, n, x, y),
-        Op::Sigmoid => y.iter_mut().zip(x).for_each(|(y, x)| *y = 1.0 / (1.0 + (-x).exp())),
+        Op::SoftmaxExpectation(SoftmaxExpectation { bins }) => expectation::forward(*bins, x, y),
+        Op::GroupMean(GroupMean { parts }) => group_mean::forward(*parts, n, x, y),
+        Op::Sigmoid(Sigmoid) => y.iter_mut().zip(x).for_each(|(y, x)| *y = 1.0 / (1.0 + (-x).exp())),
     }
 }

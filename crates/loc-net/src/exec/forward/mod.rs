@@ -300,7 +300,7 @@ impl Forward {
     fn part(&self, layer: usize) -> usize {
         let Layer { op, inputs, .. } = &self.network.layers()[layer];
         match op {
-            Op::Linear { .. } => (TASK_WEIGHTS / self.network.source_shape(inputs[0]).len()).max(1),
+            Op::Linear(_) => (TASK_WEIGHTS / self.network.source_shape(inputs[0]).len()).max(1),
             _ => self.network.shape(layer).len(),
         }
     }
@@ -321,7 +321,7 @@ impl Forward {
             let inputs: Vec<&[f32]> = layer.inputs.iter().map(read).collect();
             (inputs, outputs[index].range(part.start, part.len()))
         };
-        if matches!(layer.op, Op::Linear { .. }) {
+        if matches!(layer.op, Op::Linear(_)) {
             let x = inputs[0];
             let w = &self.param(index, "weight")[part.start * x.len()..part.end * x.len()];
             linear::forward_one(x, w, &self.param(index, "bias")[part], y);

@@ -7,7 +7,8 @@ use crate::kernels::conv_block::tiles::average::Average;
 use crate::kernels::conv_block::{self, ConvBlock};
 use crate::kernels::image_input::InputNorm;
 
-use crate::{Layer, Network, Op, Pool, Source};
+use crate::ops::{AvgPool2d, MaxPool2d, Normalize, Pool, Relu};
+use crate::{Layer, Network, Op, Source};
 
 /// Photos that one task takes through the chain, one after the other; the last convolution takes them together.
 pub(super) const GROUP: usize = 4;
@@ -131,7 +132,7 @@ impl<'a> Plan<'a> {
 
     fn normalize(&mut self) -> InputNorm {
         match self.peek(0).map(|layer| &layer.op) {
-            Some(Op::Normalize { mean, std }) => {
+            Some(Op::Normalize(Normalize { mean, std })) => {
                 self.next += 1;
                 InputNorm::new(*mean, *std)
             }
@@ -156,7 +157,9 @@ impl<'a> Plan<'a> {
     fn pooled(&mut self) -> Option<ConvBlock> {
         let (shape, name) = self.conv()?;
         match (&self.peek(1)?.op, &self.peek(2)?.op) {
-            (Op::MaxPool2d(pool), Op::Relu) if *pool == Pool::square(conv_block::POOL, conv_block::POOL) => {
+            (Op::MaxPool2d(MaxPool2d(pool)), Op::Relu(Relu))
+                if *pool == Pool::square(conv_block::POOL, conv_block::POOL) =>
+            {
                 self.next += 3;
                 self.names.push(name);
                 Some(shape)
@@ -169,7 +172,7 @@ impl<'a> Plan<'a> {
     fn averaged(&mut self) -> Option<(ConvBlock, Pool)> {
         let (shape, name) = self.conv()?;
         match (&self.peek(1)?.op, &self.peek(2)?.op) {
-            (Op::Relu, Op::AvgPool2d(pool)) => {
+            (Op::Relu(Relu), Op::AvgPool2d(AvgPool2d(pool))) => {
                 self.next += 3;
                 self.names.push(name);
                 Some((shape, *pool))

@@ -6,8 +6,9 @@ use crate::exec::{conv_shape, pool_shape};
 use crate::kernels::image_input::ImageBatch;
 use crate::kernels::testing::{assert_close, no_fast_forms, numbers, same_for_any_threads, single};
 use crate::kernels::{activation, avgpool, conv2d, maxpool};
+use crate::ops::{AvgPool2d, Conv2d, Flatten, Linear, MaxPool2d, Normalize, Pool, Relu};
 use crate::{InputShape, NetworkConfig, Normalization};
-use crate::{Network, Op, Pool, Source};
+use crate::{Network, Op, Source};
 
 fn network(height: usize, width: usize, normalization: &Normalization) -> Network {
     NetworkConfig::five_conv(InputShape { height, width }, 2).build(normalization).unwrap()
@@ -70,7 +71,7 @@ fn reference(
         let mut won = Vec::new();
         places.push(at);
         match &network.layers()[i].op {
-            Op::Normalize { mean, std } => {
+            Op::Normalize(Normalize { mean, std }) => {
                 let plane = y.len() / 3;
                 for (j, y) in y.iter_mut().enumerate() {
                     *y = (x[j] - f64::from(mean[j / plane])) / f64::from(std[j / plane]);
@@ -82,12 +83,12 @@ fn reference(
                 conv2d::reference::forward(&shape, 1, x, w, b, &mut y);
                 at += shape.weight_len() + shape.out_channels;
             }
-            Op::MaxPool2d(pool) => {
+            Op::MaxPool2d(MaxPool2d(pool)) => {
                 won = vec![0; y.len()];
                 maxpool::reference::forward(&pool_of(i, pool), 1, x, &mut y, &mut won);
             }
-            Op::AvgPool2d(pool) => avgpool::reference::forward(&pool_of(i, pool), 1, x, &mut y),
-            Op::Relu => activation::forward(x, &mut y),
+            Op::AvgPool2d(AvgPool2d(pool)) => avgpool::reference::forward(&pool_of(i, pool), 1, x, &mut y),
+            Op::Relu(Relu) => activation::forward(x, &mut y),
             op => unreachable!("{op:?} in a chain"),
         }
         values.push(y);
@@ -106,11 +107,11 @@ fn reference(
                 conv2d::reference::backward_weights(&shape, 1, x, &g, gw, gb);
                 conv2d::reference::backward_input(&shape, 1, &wide[places[i]..][..w_len], &g, &mut gx);
             }
-            Op::MaxPool2d(pool) => {
+            Op::MaxPool2d(MaxPool2d(pool)) => {
                 maxpool::reference::backward(&pool_of(i, pool), 1, &argmax[i], &g, &mut gx)
             }
-            Op::AvgPool2d(pool) => avgpool::reference::backward(&pool_of(i, pool), 1, &g, &mut gx),
-            Op::Relu => activation::backward(&values[i], &g, &mut gx),
+            Op::AvgPool2d(AvgPool2d(pool)) => avgpool::reference::backward(&pool_of(i, pool), 1, &g, &mut gx),
+            Op::Relu(Relu) => activation::backward(&values[i], &g, &mut gx),
             _ => {}
         }
         g = gx;
@@ -176,19 +177,19 @@ fn odd_sizes_and_a_normalisation() {
 
 #[test]
 fn a_network_that_does_not_fit_has_no_chain() {
-    use crate::{Conv2d, NetworkBuilder};
+    use crate::NetworkBuilder;
     // (kernel of the first convolution, pool behind it)
     let build = |kernel: usize, pool: usize| {
         let mut net = NetworkBuilder::new(64, 64);
         let mut x = net.add("conv1", Op::Conv2d(Conv2d::square(8, kernel)), Source::Input).unwrap();
-        x = net.add("pool1", Op::MaxPool2d(Pool::square(pool, pool)), x).unwrap();
-        x = net.add("relu1", Op::Relu, x).unwrap();
+        x = net.add("pool1", Op::MaxPool2d(MaxPool2d(Pool::square(pool, pool))), x).unwrap();
+        x = net.add("relu1", Op::Relu(Relu), x).unwrap();
         x = net.add("conv2", Op::Conv2d(Conv2d::square(16, 5)), x).unwrap();
-        x = net.add("relu2", Op::Relu, x).unwrap();
-        x = net.add("pool2", Op::AvgPool2d(Pool::square(4, 2)), x).unwrap();
-        x = net.add("features", Op::Flatten, x).unwrap();
-        let logits = net.add("class", Op::Linear { out_features: 2 }, x).unwrap();
-        let boxes = net.add("box", Op::Linear { out_features: 4 }, x).unwrap();
+        x = net.add("relu2", Op::Relu(Relu), x).unwrap();
+        x = net.add("pool2", Op::AvgPool2d(AvgPool2d(Pool::square(4, 2))), x).unwrap();
+        x = net.add("features", Op::Flatten(Flatten), x).unwrap();
+        let logits = net.add("class", Op::Linear(Linear { out_features: 2 }), x).unwrap();
+        let boxes = net.add("box", Op::Linear(Linear { out_features: 4 }), x).unwrap();
         net.finish(logits, boxes).unwrap()
     };
     let planned = |kernel, pool| FusedPlan::of(&build(kernel, pool), false).map(|chain| chain.layers());
