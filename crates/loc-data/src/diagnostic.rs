@@ -93,6 +93,10 @@ kinds! {
     BoxClipped: "box clipped to its photo", "boxes clipped to their photos";
     /// A box in other units or another order than pixels of two corners.
     BoxUnits: "box in other units", "boxes in other units";
+    /// A box that was computed from an outline or a rotated box.
+    BoxDerived: "box derived from an outline", "boxes derived from outlines";
+    /// A marking that is no single object with a box: a point, a line, a crowd.
+    ObjectIgnored: "marking that is no box", "markings that are no boxes";
     /// A photo without any object.
     ObjectMissing: "photo without an object", "photos without an object";
     /// A photo with several objects.

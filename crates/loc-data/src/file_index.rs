@@ -61,8 +61,11 @@ pub(crate) struct FileIndex {
     pub(crate) photos: BTreeSet<Arc<Path>>,
     pub(crate) xmls: Vec<PathBuf>,
     pub(crate) csvs: Vec<PathBuf>,
-    /// A JSON file, if there is one, for a hint.
-    pub(crate) json: Option<PathBuf>,
+    pub(crate) jsons: Vec<PathBuf>,
+    /// Text files, which may be labels.
+    pub(crate) texts: Vec<PathBuf>,
+    /// Files that may list class names or a split: `.yaml`, `.yml`, `.names`, `.labels`, and text files.
+    pub(crate) listings: Vec<PathBuf>,
     /// Warnings about skipped files.
     pub(crate) diagnostics: Vec<Diagnostic>,
     /// Files that are neither photos nor annotations, by extension.
@@ -98,21 +101,25 @@ impl FileIndex {
         Ok(walk.finish())
     }
 
-    /// Indexes the folder of a CSV file and the photo folders beside it; the file itself is the only CSV.
+    /// Indexes the folder of an annotation file and the photo folders beside it; the file itself is the only one.
     ///
     /// # Errors
     ///
     /// As [`FileIndex::of_folder`].
-    pub(crate) fn of_csv(path: &Path) -> Result<Self, DataError> {
+    pub(crate) fn of_file(path: &Path) -> Result<Self, DataError> {
         let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let mut walk = Walk::new(folder);
         walk.folder(&normalize(folder), 0)?;
         for beside in photo_folders_beside(folder) {
             walk.folder(&beside, 0)?;
         }
-        walk.index.csvs = vec![path.to_owned()];
-        walk.index.xmls.clear();
-        Ok(walk.finish())
+        let mut index = walk.finish();
+        for files in [&mut index.xmls, &mut index.csvs, &mut index.jsons, &mut index.texts] {
+            files.clear();
+        }
+        let is_json = ContentType::of_file(path) == Some(ContentType::Json);
+        if is_json { &mut index.jsons } else { &mut index.csvs }.push(path.to_owned());
+        Ok(index)
     }
 
     /// The number of photos with supported formats, by extension.

@@ -17,7 +17,7 @@ use serde::Serialize;
 
 use self::number::quoted;
 use crate::file_index::FileIndex;
-use crate::{BBox, DataError, Diagnostic, ImageSize};
+use crate::{BBox, DataError, Diagnostic, ImageSize, Subset};
 
 /// An annotation format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -80,6 +80,57 @@ pub(crate) struct Annotation {
     pub(crate) objects: Vec<Object>,
     /// Whether something in it could not be read (there is a diagnostic): the photo is annotated, but no sample.
     pub(crate) defective: bool,
+    /// What else the file that it was read from holds.
+    pub(crate) scope: Scope,
+    /// What the boxes are measured in.
+    pub(crate) unit: Unit,
+    /// Another name that the photo may have, if it has not the written one.
+    pub(crate) other_name: Option<String>,
+    /// The subset that the annotation file stands for, if it does.
+    pub(crate) subset: Option<Subset>,
+}
+
+impl Annotation {
+    /// An annotation without objects, of a file with the annotations of many photos.
+    pub(crate) fn new(source: &Path, line: u32, photo: String) -> Self {
+        Self {
+            source: source.to_owned(),
+            line,
+            photo,
+            size: None,
+            objects: Vec::new(),
+            defective: false,
+            scope: Scope::Many,
+            unit: Unit::Pixels,
+            other_name: None,
+            subset: None,
+        }
+    }
+
+    /// Whether its file is of this photo alone, and so may be named like it.
+    pub(crate) fn has_own_file(&self) -> bool {
+        self.scope != Scope::Many
+    }
+}
+
+/// Whose annotations a file holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// Those of many photos.
+    Many,
+    /// One photo's, which it names.
+    One,
+    /// One photo's, which has the file's name.
+    OneOfSameName,
+}
+
+/// What boxes are measured in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unit {
+    /// Pixels of the photo.
+    Pixels,
+    /// Fractions of the photo's width and height.
+    Fraction,
 }
 
 /// One object of an annotation.
@@ -145,6 +196,32 @@ pub(crate) struct Annotations {
     pub(crate) lost: usize,
     /// Whether a file of many annotations could not be read, or not to its end.
     pub(crate) incomplete: bool,
+    /// Class names in the data set's own order, if it has one.
+    pub(crate) classes: Vec<String>,
+    /// Folders of photos that are subsets, as the data set declares them.
+    pub(crate) subsets: Vec<(Subset, PathBuf)>,
+}
+
+impl Annotations {
+    /// Those of a file that cannot be read.
+    pub(crate) fn broken(path: &Path, why: Diagnostic) -> Self {
+        Self { diagnostics: vec![why], broken: vec![path.to_owned()], lost: 1, ..Self::default() }
+    }
+
+    /// Adds those of another file; its new classes come last.
+    pub(crate) fn append(&mut self, other: Self) {
+        self.photos.extend(other.photos);
+        self.diagnostics.extend(other.diagnostics);
+        self.broken.extend(other.broken);
+        self.lost += other.lost;
+        self.incomplete |= other.incomplete;
+        self.subsets.extend(other.subsets);
+        for class in other.classes {
+            if !self.classes.contains(&class) {
+                self.classes.push(class);
+            }
+        }
+    }
 }
 
 /// Recognises the format of a tree by content: VOC wins over a CSV beside it.

@@ -1,0 +1,236 @@
+//! Label Studio's exports: JSON (a list of tasks with `annotations`), JSON-MIN and CSV (fields with the labels
+//! themselves). Boxes in percent of the photo's size, which stands beside them.
+
+use std::borrow::Cow;
+use std::path::Path;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::json::{Fields, Reader, Top};
+use super::number::quoted;
+use super::{Annotation, Annotations, Object, class_name};
+use crate::{BBox, DiagnosticKind};
+
+/// Whether a file's first element is a task of Label Studio.
+pub(super) fn fits(top: &Top<'_>) -> bool {
+    let Top::Array(tasks) = top else { return false };
+    tasks.first().and_then(|first| serde_json::from_str::<Fields<'_>>(first.get()).ok()).is_some_and(|task| {
+        task.has(&["annotations", "data"])
+            || task.has(&["completions", "data"])
+            || task.0.iter().any(|(_, value)| is_labels(value))
+            || (task.has(&["image", "id", "annotator"]))
+    })
+}
+
+/// Whether a value is a list of results with labels, as JSON-MIN has them in a field of the label's name.
+fn is_labels(value: &RawValue) -> bool {
+    serde_json::from_str::<Vec<&RawValue>>(value.get()).is_ok_and(|list| {
+        list.first().is_some_and(|first| {
+            serde_json::from_str::<Fields<'_>>(first.get())
+                .is_ok_and(|fields| fields.has(&["original_width", "original_height"]))
+        })
+    })
+}
+
+#[derive(Deserialize)]
+struct Task<'a> {
+    #[serde(borrow)]
+    data: Fields<'a>,
+    #[serde(borrow, alias = "completions")]
+    annotations: Vec<Work<'a>>,
+}
+
+/// One person's work on a task.
+#[derive(Deserialize)]
+struct Work<'a> {
+    #[serde(borrow, default)]
+    result: Vec<&'a RawValue>,
+    #[serde(default)]
+    was_cancelled: bool,
+}
+
+#[derive(Deserialize)]
+struct Outcome<'a> {
+    #[serde(borrow, rename = "type", default)]
+    kind: Option<Cow<'a, str>>,
+    original_width: Option<f64>,
+    original_height: Option<f64>,
+    #[serde(borrow)]
+    value: Option<&'a RawValue>,
+}
+
+/// A rectangle, in percent.
+#[derive(Deserialize)]
+struct Rectangle {
+    x: f64,
+    y: f64,
+    width: f64,
+    height: f64,
+    #[serde(default)]
+    rotation: f64,
+    #[serde(alias = "labels", default)]
+    rectanglelabels: Vec<String>,
+    original_width: Option<f64>,
+    original_height: Option<f64>,
+}
+
+/// Reads a parsed file.
+pub(super) fn read<'a>(path: &'a Path, text: &'a str, tasks: &[&'a RawValue]) -> Annotations {
+    let mut reader = Reader::new(path, text);
+    for value in tasks {
+        if reader.is_full() {
+            break;
+        }
+        let Some(fields) = reader.parse::<Fields<'a>>(value, "task") else {
+            reader.read.lost += 1;
+            continue;
+        };
+        let is_whole = fields.has(&["data"]);
+        let photo = if is_whole { task(&mut reader, value) } else { short(&mut reader, &fields, value) };
+        match photo {
+            Some(photo) => reader.read.photos.push(photo),
+            None => reader.read.lost += 1,
+        }
+    }
+    reader.read
+}
+
+/// A task of the full export.
+fn task<'a>(reader: &mut Reader<'a>, value: &'a RawValue) -> Option<Annotation> {
+    let task = reader.parse::<Task<'a>>(value, "task")?;
+    let name = photo_in(&task.data);
+    let Some(name) = name else {
+        reader.error(DiagnosticKind::FieldMissing, value, "data names no photo", "it is a task of images");
+        return None;
+    };
+    let mut photo = reader.photo(&photo_name(&name), value);
+    let mut works = task.annotations.iter().filter(|work| !work.was_cancelled);
+    let (first, second) = (works.next(), works.next());
+    if second.is_some() {
+        let message = format!("{} was annotated more than once, the first annotation is used", quoted(&photo.photo));
+        reader.warning(DiagnosticKind::PhotoDoubled, value, message);
+    }
+    for result in first.iter().flat_map(|work| &work.result) {
+        let Some(outcome) = reader.parse::<Outcome<'a>>(result, "result") else {
+            photo.defective = true;
+            continue;
+        };
+        match (outcome.kind.as_deref(), outcome.value) {
+            (Some("rectanglelabels") | None, Some(rectangle)) => {
+                let size = (outcome.original_width, outcome.original_height);
+                rectangle_of(reader, &mut photo, rectangle, size);
+            }
+            (Some(kind), _) => {
+                let message = format!("a result of the type {kind} is no box, it is not used");
+                reader.warning(DiagnosticKind::ObjectIgnored, result, message);
+            }
+            (None, None) => {}
+        }
+    }
+    Some(photo)
+}
+
+/// A task of the short export: its labels are a field beside the photo.
+fn short<'a>(reader: &mut Reader<'a>, fields: &Fields<'a>, value: &'a RawValue) -> Option<Annotation> {
+    let Some(name) = photo_in(fields) else {
+        reader.error(DiagnosticKind::FieldMissing, value, "names no photo", "it is a task of images");
+        return None;
+    };
+    let mut photo = reader.photo(&photo_name(&name), value);
+    for (_, labels) in fields.0.iter().filter(|(_, value)| is_labels(value)) {
+        for rectangle in reader.parse::<Vec<&'a RawValue>>(labels, "labels").unwrap_or_default() {
+            rectangle_of(reader, &mut photo, rectangle, (None, None));
+        }
+    }
+    Some(photo)
+}
+
+/// Adds a rectangle: from percent to pixels by the size that stands beside it.
+fn rectangle_of<'a>(
+    reader: &mut Reader<'a>,
+    photo: &mut Annotation,
+    value: &'a RawValue,
+    (width, height): (Option<f64>, Option<f64>),
+) {
+    let Some(rectangle) = reader.parse::<Rectangle>(value, "rectangle") else {
+        photo.defective = true;
+        return;
+    };
+    let size = (rectangle.original_width.or(width), rectangle.original_height.or(height));
+    let size = match size {
+        (Some(width), Some(height)) => (width, height),
+        _ => {
+            let hint = "without original_width and original_height percents mean nothing";
+            reader.error(DiagnosticKind::FieldMissing, value, "has no size of the photo", hint);
+            photo.defective = true;
+            return;
+        }
+    };
+    if photo.size.is_none() {
+        photo.size = reader.size(Some(size.0), Some(size.1), value);
+    }
+    let line = reader.line(value);
+    let mut labels = rectangle.rectanglelabels.into_iter();
+    let label = match (labels.next(), labels.next()) {
+        (Some(label), None) => class_name(label),
+        (None, _) => Err("has no label".to_owned()),
+        (Some(_), Some(_)) => Err("has several labels".to_owned()),
+    };
+    let label = match label {
+        Ok(label) => label,
+        Err(why) => {
+            reader.error(DiagnosticKind::FieldMissing, value, why, "each box needs one label: its class");
+            photo.defective = true;
+            return;
+        }
+    };
+    let (x, y) = (rectangle.x / 100.0 * size.0, rectangle.y / 100.0 * size.1);
+    let (w, h) = (rectangle.width / 100.0 * size.0, rectangle.height / 100.0 * size.1);
+    let bbox = if rectangle.rotation == 0.0 {
+        BBox { x1: x as f32, y1: y as f32, x2: (x + w) as f32, y2: (y + h) as f32 }
+    } else {
+        reader.warning(DiagnosticKind::BoxDerived, value, "is a rotated box: the upright box around it is used");
+        // Turned clockwise about its upper left corner.
+        let (sin, cos) = rectangle.rotation.to_radians().sin_cos();
+        let corners = [(0.0, 0.0), (w, 0.0), (0.0, h), (w, h)];
+        let turned = corners.map(|(u, v)| (x + u * cos - v * sin, y + u * sin + v * cos));
+        match super::coco::bounds(turned.into_iter()) {
+            Some(bbox) => bbox,
+            None => return,
+        }
+    };
+    photo.objects.push(Object { label, label_line: line, bbox, line });
+}
+
+/// The photo that a task names: the field `image`, or the first text with the ending of a photo.
+fn photo_in(fields: &Fields<'_>) -> Option<String> {
+    let text = |value: &&RawValue| serde_json::from_str::<String>(value.get()).ok();
+    let is_photo = |name: &String| {
+        let ending = Path::new(name).extension().and_then(|e| e.to_str()).unwrap_or_default();
+        loc_infer::preprocess::FileKind::is_photo_ending(ending)
+    };
+    let named = ["image", "img", "photo"].iter().find_map(|key| fields.get(key).as_ref().and_then(text));
+    named.or_else(|| fields.0.iter().filter_map(|(_, value)| text(value)).find(is_photo))
+}
+
+/// The photo's own name in the address that Label Studio gives it.
+pub(super) fn photo_name(address: &str) -> String {
+    // Local files: `/data/local-files/?d=folder/a.jpg`.
+    let path = match address.split_once("?d=") {
+        Some((_, path)) => path,
+        None => address.split_once("://").map_or(address, |(_, path)| path),
+    };
+    let path = percent_encoding::percent_decode_str(path).decode_utf8_lossy().into_owned();
+    match path.strip_prefix("/data/upload/") {
+        // Uploads: `/data/upload/PROJECT/0123abcd-a.jpg`.
+        Some(upload) => upload.rsplit('/').next().unwrap_or(upload).to_owned(),
+        None => path.trim_start_matches('/').to_owned(),
+    }
+}
+
+/// An upload's name without the eight digits that Label Studio puts before it, if it has them.
+pub(super) fn without_prefix(name: &str) -> Option<&str> {
+    let (prefix, rest) = name.split_once('-')?;
+    (prefix.len() == 8 && prefix.bytes().all(|b| b.is_ascii_hexdigit()) && !rest.is_empty()).then_some(rest)
+}

@@ -1,0 +1,185 @@
+//! VoTT JSON: the export of a whole project (`assets` by id), the file of one photo (`asset` and `regions`), and the
+//! first version's `frames`. Boxes in pixels.
+
+use std::borrow::Cow;
+use std::path::Path;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::coco::bounds;
+use super::json::{Fields, Reader, Top};
+use super::number::quoted;
+use super::{Annotation, Annotations, Object, class_name};
+use crate::{BBox, DiagnosticKind};
+
+/// Whether a file's outermost keys are VoTT's.
+pub(super) fn fits(top: &Top<'_>) -> bool {
+    let Top::Object(fields) = top else { return false };
+    fields.has(&["asset", "regions"]) || fields.has(&["frames"]) || fields.get("assets").is_some_and(is_object)
+}
+
+/// Whether a file is that of one photo.
+pub(super) fn is_one_photo(top: &Top<'_>) -> bool {
+    matches!(top, Top::Object(fields) if fields.has(&["asset", "regions"]))
+}
+
+fn is_object(value: &RawValue) -> bool {
+    value.get().starts_with('{')
+}
+
+#[derive(Deserialize)]
+struct Item<'a> {
+    #[serde(borrow)]
+    asset: Asset<'a>,
+    #[serde(borrow, default)]
+    regions: Vec<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Asset<'a> {
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+    size: Option<Size>,
+}
+
+#[derive(Deserialize, Clone, Copy)]
+struct Size {
+    width: f64,
+    height: f64,
+}
+
+#[derive(Deserialize)]
+struct Region {
+    tags: Vec<String>,
+    #[serde(rename = "boundingBox")]
+    bounding_box: Option<Bounding>,
+    #[serde(default)]
+    points: Vec<Point>,
+}
+
+#[derive(Deserialize)]
+struct Bounding {
+    left: f64,
+    top: f64,
+    width: f64,
+    height: f64,
+}
+
+#[derive(Deserialize)]
+struct Point {
+    x: f64,
+    y: f64,
+}
+
+/// A box of the first version.
+#[derive(Deserialize)]
+struct Frame {
+    x1: f64,
+    y1: f64,
+    x2: f64,
+    y2: f64,
+    width: Option<f64>,
+    height: Option<f64>,
+    tags: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Tag {
+    name: String,
+}
+
+/// Reads a parsed file.
+pub(super) fn read<'a>(path: &'a Path, text: &'a str, fields: &Fields<'a>) -> Annotations {
+    let mut reader = Reader::new(path, text);
+    for value in reader.list(fields, "tags") {
+        if let Ok(tag) = serde_json::from_str::<Tag>(value.get()) {
+            reader.read.classes.push(tag.name);
+        }
+    }
+    if let Some(frames) = fields.get("frames") {
+        self::frames(&mut reader, frames);
+    } else if let Some(assets) = fields.get("assets") {
+        for (_, value) in reader.parse::<Fields<'a>>(assets, "assets").map(|assets| assets.0).unwrap_or_default() {
+            if reader.is_full() {
+                break;
+            }
+            match reader.parse::<Item<'a>>(value, "asset") {
+                Some(item) => self::item(&mut reader, item, value),
+                None => reader.read.lost += 1,
+            }
+        }
+    } else if let (Some(asset), Some(regions)) = (fields.get("asset"), fields.get("regions")) {
+        let parsed = (reader.parse::<Asset<'a>>(asset, "asset"), reader.parse(regions, "regions"));
+        match parsed {
+            (Some(parsed), Some(regions)) => item(&mut reader, Item { asset: parsed, regions }, asset),
+            _ => reader.read.lost += 1,
+        }
+    }
+    reader.read
+}
+
+fn item<'a>(reader: &mut Reader<'a>, item: Item<'a>, at: &'a RawValue) {
+    let mut photo = reader.photo(&item.asset.name, at);
+    photo.size = reader.size(item.asset.size.map(|s| s.width), item.asset.size.map(|s| s.height), at);
+    for value in item.regions {
+        let Some(region) = reader.parse::<Region>(value, "region") else {
+            photo.defective = true;
+            continue;
+        };
+        let bbox = match region.bounding_box {
+            Some(Bounding { left, top, width, height }) => Some(BBox {
+                x1: left as f32,
+                y1: top as f32,
+                x2: (left + width) as f32,
+                y2: (top + height) as f32,
+            }),
+            None => bounds(region.points.iter().map(|p| (p.x, p.y))),
+        };
+        object(reader, &mut photo, value, region.tags, bbox);
+    }
+    reader.read.photos.push(photo);
+}
+
+fn frames<'a>(reader: &mut Reader<'a>, frames: &'a RawValue) {
+    for (name, boxes) in reader.parse::<Fields<'a>>(frames, "frames").map(|f| f.0).unwrap_or_default() {
+        let mut photo = reader.photo(&name, boxes);
+        for value in reader.parse::<Vec<&'a RawValue>>(boxes, "frame").unwrap_or_default() {
+            let Some(frame) = reader.parse::<Frame>(value, "box") else {
+                photo.defective = true;
+                continue;
+            };
+            if photo.size.is_none() {
+                photo.size = reader.size(frame.width, frame.height, value);
+            }
+            let Frame { x1, y1, x2, y2, .. } = frame;
+            let bbox = BBox { x1: x1 as f32, y1: y1 as f32, x2: x2 as f32, y2: y2 as f32 };
+            object(reader, &mut photo, value, frame.tags, Some(bbox));
+        }
+        reader.read.photos.push(photo);
+    }
+}
+
+/// Adds an object with the class of its one tag.
+fn object<'a>(reader: &mut Reader<'a>, photo: &mut Annotation, value: &'a RawValue, tags: Vec<String>, bbox: Option<BBox>) {
+    let line = reader.line(value);
+    let mut tags = tags.into_iter();
+    let label = match (tags.next(), tags.next()) {
+        (Some(tag), None) => class_name(tag).map_err(|why| format!("the tag {why}")),
+        (None, _) => Err("has no tag".to_owned()),
+        (Some(first), Some(second)) => {
+            Err(format!("has several tags, {} and {}", quoted(&first), quoted(&second)))
+        }
+    };
+    match (label, bbox) {
+        (Ok(label), Some(bbox)) => photo.objects.push(Object { label, label_line: line, bbox, line }),
+        (Err(why), _) => {
+            reader.error(DiagnosticKind::FieldMissing, value, why, "each box needs one tag: its class");
+            photo.defective = true;
+        }
+        (Ok(_), None) => {
+            reader.error(DiagnosticKind::FieldMissing, value, "has neither a bounding box nor points", "draw the object's box");
+            photo.defective = true;
+        }
+    }
+}

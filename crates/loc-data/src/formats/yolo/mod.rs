@@ -1,0 +1,171 @@
+//! YOLO: a text file a photo, one line an object: a class's number and a box by centre, width and height in fractions of
+//! the photo. The names and the split: `names`.
+
+mod names;
+
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+
+use super::coco::bounds;
+use super::number::quoted;
+use super::text::newlines;
+use super::{Annotation, Annotations, Label, Object, Unit, read_limited};
+use crate::diagnostics::MOST;
+use crate::{BBox, Diagnostic, DiagnosticKind};
+
+pub(crate) use names::{Listing, is_listing};
+
+/// Longest label file that is read, in bytes.
+const SIZE_LIMIT: u64 = 1 << 20;
+/// What to try with a line that is no label.
+const LINE_HINT: &str = "a label is `class x_center y_center width height`, in fractions of the photo";
+
+/// Files in text that lie beside labels and are none.
+const NO_LABELS: [&str; 12] = [
+    "classes.txt",
+    "class.txt",
+    "names.txt",
+    "labels.txt",
+    "label.txt",
+    "predefined_classes.txt",
+    "train.txt",
+    "val.txt",
+    "valid.txt",
+    "test.txt",
+    "requirements.txt",
+    "license.txt",
+];
+
+/// Whether a text file may be a label file by its name.
+pub(crate) fn may_be_labels(path: &Path) -> bool {
+    let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
+    !NO_LABELS.contains(&&*name) && !name.starts_with("readme") && !name.ends_with(".labels")
+}
+
+/// Whether a text file's first line is a label.
+pub(crate) fn looks_like(path: &Path) -> bool {
+    let mut head = [0; 4096];
+    let read = fs_err::File::open(path).and_then(|mut file| std::io::Read::read(&mut file, &mut head));
+    let head = String::from_utf8_lossy(&head[..read.unwrap_or(0)]);
+    let first = head.lines().map(str::trim).find(|line| !line.is_empty());
+    may_be_labels(path) && first.is_some_and(|line| line_of(line).is_ok())
+}
+
+/// Reads the label files of photos, in their order, with the class names of the listing.
+pub(crate) fn read_all(paths: &[PathBuf], listing: &Listing) -> Annotations {
+    let parsed: Vec<Annotations> = paths.par_iter().map(|path| read(path)).collect();
+    let mut all = Annotations { classes: listing.names.clone(), ..Annotations::default() };
+    all.diagnostics.extend(listing.diagnostics.iter().cloned());
+    for read in parsed {
+        all.photos.extend(read.photos);
+        all.diagnostics.extend(read.diagnostics);
+        all.broken.extend(read.broken);
+        all.lost += read.lost;
+    }
+    all.name_classes(&listing.names);
+    all
+}
+
+fn read(path: &Path) -> Annotations {
+    let bytes = match read_limited(path, SIZE_LIMIT) {
+        Ok(bytes) => bytes,
+        Err(why) => return Annotations::broken(path, Diagnostic::error(DiagnosticKind::Unreadable, path, None, why)),
+    };
+    parse(path, &bytes)
+}
+
+/// Parses the bytes of one label file; `path` is for messages and names the photo.
+pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Annotations {
+    let text = match std::str::from_utf8(bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes)) {
+        Ok(text) => text,
+        Err(e) => {
+            let line = newlines(&bytes[..e.valid_up_to()]) + 1;
+            let finding = Diagnostic::error(DiagnosticKind::Encoding, path, Some(line), "is not UTF-8");
+            return Annotations::broken(path, finding.hint(LINE_HINT));
+        }
+    };
+    let mut read = Annotations::default();
+    let mut photo = Annotation::of_own_name(path, Unit::Fraction);
+    let (mut outlines, mut corners) = (0, 0);
+    for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        let number = u32::try_from(number + 1).unwrap_or(u32::MAX);
+        if read.diagnostics.len() >= MOST {
+            read.incomplete = true;
+            break;
+        }
+        match line_of(line) {
+            Ok((class, shape)) => {
+                match shape {
+                    Shape::Box(_) => {}
+                    Shape::Corners(_) => corners += 1,
+                    Shape::Outline(_) => outlines += 1,
+                }
+                if let Some(bbox) = shape.bbox() {
+                    let label = Label::Number(class);
+                    photo.objects.push(Object { label, label_line: number, bbox, line: number });
+                }
+            }
+            Err((kind, why)) => {
+                photo.defective = true;
+                read.diagnostics.push(Diagnostic::error(kind, path, Some(number), why).hint(LINE_HINT));
+            }
+        }
+    }
+    let derived = |count: usize, what: &str| {
+        let message = format!("{}: the box around each is used", crate::error::count(count, what));
+        Diagnostic::warning(DiagnosticKind::BoxDerived, path, None, message)
+    };
+    if outlines > 0 {
+        read.diagnostics.push(derived(outlines, "segmentation outline"));
+    }
+    if corners > 0 {
+        read.diagnostics.push(derived(corners, "oriented box"));
+    }
+    read.photos.push(photo);
+    read
+}
+
+/// What a line holds behind its class.
+enum Shape {
+    /// Centre, width, height.
+    Box([f64; 4]),
+    /// Four corners: an oriented box.
+    Corners(Vec<f64>),
+    /// The points of an outline: a segmentation.
+    Outline(Vec<f64>),
+}
+
+impl Shape {
+    fn bbox(&self) -> Option<BBox> {
+        match self {
+            Self::Box([x, y, w, h]) => Some(BBox {
+                x1: (x - w / 2.0) as f32,
+                y1: (y - h / 2.0) as f32,
+                x2: (x + w / 2.0) as f32,
+                y2: (y + h / 2.0) as f32,
+            }),
+            Self::Corners(points) | Self::Outline(points) => {
+                bounds(points.chunks_exact(2).map(|point| (point[0], point[1])))
+            }
+        }
+    }
+}
+
+/// A line's class and shape. A sixth field, the confidence of a prediction, is passed over.
+fn line_of(line: &str) -> Result<(u32, Shape), (DiagnosticKind, String)> {
+    let fields: Vec<&str> = line.split_whitespace().collect();
+    let class = super::number::whole(fields.first().copied().unwrap_or_default())
+        .map_err(|why| (DiagnosticKind::Number, format!("class {why}")))?;
+    let numbers = fields[1..]
+        .iter()
+        .map(|field| super::number::precise(field))
+        .collect::<Result<Vec<f64>, String>>()
+        .map_err(|why| (DiagnosticKind::Number, why))?;
+    match numbers[..] {
+        [x, y, w, h] | [x, y, w, h, _] => Ok((class, Shape::Box([x, y, w, h]))),
+        _ if numbers.len() == 8 => Ok((class, Shape::Corners(numbers))),
+        _ if numbers.len() >= 6 && numbers.len().is_multiple_of(2) => Ok((class, Shape::Outline(numbers))),
+        _ => Err((DiagnosticKind::Syntax, format!("{} has {} fields", quoted(line), fields.len()))),
+    }
+}
