@@ -3,6 +3,7 @@
 
 mod validate;
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
@@ -15,8 +16,8 @@ use crate::content_type::ContentType;
 use crate::copy_groups::Grouping;
 use crate::diagnostics::Diagnostics;
 use crate::file_index::{FileIndex, name_of, photo_folders_beside};
-use crate::formats::number::quoted;
-use crate::formats::{self, Annotation, Annotations, Object, text};
+use crate::formats::number::{self, quoted};
+use crate::formats::{self, Annotation, Annotations, Object, Request, Unit, text};
 use crate::photo::{self, Photo};
 use crate::split::Subset;
 use crate::{BBox, DataError, Diagnostic, DiagnosticKind, Format, MultiObjectPolicy, ReadOptions, Sample};
@@ -58,28 +59,35 @@ pub(crate) fn read(path: &Path, options: &ReadOptions, with_hash: bool) -> Resul
         std::io::ErrorKind::NotFound => no_data("does not exist"),
         _ => DataError::Io(e),
     })?;
-    let (mut files, format, whole_folder) = if metadata.is_dir() {
-        let files = FileIndex::of_folder(path)?;
-        let format = options.format.map_or_else(|| formats::recognise(&files), Ok)?;
-        (files, format, true)
+    let request = Request {
+        single_file: !metadata.is_dir(),
+        encoding,
+        columns: options.columns.as_deref(),
+        class: options.class.as_deref(),
+    };
+    let mut files = if metadata.is_dir() {
+        FileIndex::of_folder(path)?
     } else if !metadata.is_file() {
         return Err(no_data("is neither a folder nor a regular file"));
-    } else if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("xml")) {
-        return Err(no_data(&formats::voc::describe(path)));
-    } else if options.format == Some(Format::Voc) {
-        return Err(no_data("is a file, and the format `voc` is a folder of XML files"));
-    } else if let Some(content) = ContentType::of_file(path) {
-        if content == ContentType::Xml {
-            return Err(no_data(&formats::voc::describe(path)));
-        }
-        return Err(no_data(&format!("is {content}, not a data set (hint: {})", content.data_set_hint())));
     } else {
-        (FileIndex::of_csv(path)?, Format::Csv, false)
+        match ContentType::of_file(path) {
+            Some(ContentType::Xml) => return Err(no_data(&formats::voc::describe(path))),
+            Some(ContentType::Json) | None => FileIndex::of_file(path)?,
+            Some(content) => {
+                return Err(no_data(&format!("is {content}, not a data set (hint: {})", content.data_set_hint())));
+            }
+        }
     };
-    let annotations = match format {
-        Format::Voc => formats::voc::read_all(&files.xmls, encoding),
-        Format::Csv => formats::csv::read_all(&files.csvs, !whole_folder, encoding),
+    let format = match options.format {
+        Some(format) if request.single_file && format.is_file_a_photo() => {
+            return Err(no_data(&format!("is a file, and the format `{format}` is a folder of files")));
+        }
+        Some(format) => format,
+        // What is wrong with the one file is said by its reader.
+        None if request.single_file && !files.csvs.is_empty() => Format::Csv,
+        None => formats::recognise(&files, &request)?,
     };
+    let annotations = formats::read(&files, format, &request);
     if annotations.photos.is_empty() && annotations.diagnostics.is_empty() && annotations.broken.is_empty() {
         return Err(no_data(&format!(
             "no {format} annotations found (hint: leave the format out to have it recognised)"
@@ -102,7 +110,7 @@ pub(crate) fn read(path: &Path, options: &ReadOptions, with_hash: bool) -> Resul
     let photos: Vec<Result<Photo, String>> =
         found.par_iter().map(|(path, _)| photo::read(path, with_hash)).collect();
     let (mut samples, classes) = builder.samples(&annotations, &found, &photos, format)?;
-    if whole_folder {
+    if !request.single_file {
         builder.unannotated(&annotations, &found);
     }
     let mut diagnostics = builder.diagnostics.into_vec();
@@ -110,7 +118,7 @@ pub(crate) fn read(path: &Path, options: &ReadOptions, with_hash: bool) -> Resul
     let unusable = named - samples.len() - builder.skipped;
     diagnostics.extend(annotations.diagnostics);
     diagnostics.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
-    set_names(&mut samples, &files);
+    set_names(&mut samples, &files, &annotations.subsets);
     samples.sort_by(|a, b| a.file.cmp(&b.file));
     let named_files: Vec<PathBuf> = found.into_iter().map(|(path, _)| path).collect();
     let paths = named_files.iter().cloned();
@@ -159,7 +167,7 @@ fn no_photos(files: &FileIndex, path: &Path) -> Diagnostic {
 
 /// Names each sample after its photo's file, or by the path below the root if another photo has the same file name; and sets
 /// the subset that the photo's folder stands for.
-fn set_names(samples: &mut [Sample], files: &FileIndex) {
+fn set_names(samples: &mut [Sample], files: &FileIndex, declared: &[(Subset, PathBuf)]) {
     let mut times: HashMap<String, usize> = HashMap::new();
     for sample in &*samples {
         *times.entry(name_of(&sample.image).to_owned()).or_default() += 1;
@@ -174,7 +182,11 @@ fn set_names(samples: &mut [Sample], files: &FileIndex) {
         };
         let parts: Vec<String> = below.iter().map(|part| part.to_string_lossy().into_owned()).collect();
         let folders = parts.split_last().map_or(&[][..], |(_, folders)| folders);
-        sample.subset = folders.iter().find_map(|folder| Subset::of_folder(folder));
+        let declared = declared.iter().find(|(_, folder)| sample.image.starts_with(folder));
+        sample.subset = sample
+            .subset
+            .or_else(|| folders.iter().find_map(|folder| Subset::of_folder(folder)))
+            .or(declared.map(|(subset, _)| *subset));
         sample.file = if once { name.to_owned() } else { parts.join("/") };
     }
 }
@@ -200,7 +212,10 @@ impl SampleBuilder<'_> {
         format: Format,
     ) -> Result<(Vec<Sample>, Vec<String>), DataError> {
         let labels = annotations.photos.iter().flat_map(|a| &a.objects).map(|o| &o.label);
-        let mut classes = Classes::settle(labels, self.options.classes.as_deref())?;
+        let mut classes = Classes::settle(labels, self.options.classes.as_deref(), &annotations.classes)?;
+        let pixels = self.in_pixels(found, photos);
+        let found: Vec<(&PathBuf, &Annotation)> =
+            found.iter().zip(&pixels).map(|((path, _), annotation)| (path, &**annotation)).collect();
         let annotated: Vec<SizedAnnotation> = found
             .iter()
             .zip(photos)
@@ -213,6 +228,7 @@ impl SampleBuilder<'_> {
         self.diagnostics.extend(units.diagnostics);
         let mut samples: Vec<(Sample, &Object)> = Vec::new();
         for (i, ((path, annotation), photo)) in found.iter().zip(photos).enumerate() {
+            let (path, annotation) = (*path, *annotation);
             let before = self.diagnostics.errors();
             match photo {
                 Ok(photo) => self.compare(annotation, path, photo),
@@ -224,6 +240,14 @@ impl SampleBuilder<'_> {
             // Boxes in other units get no further errors.
             let other_units = units.other_units.contains(&i);
             let boxes = if other_units { Vec::new() } else { self.objects(annotation, photo, &classes) };
+            if annotation.objects.is_empty() && !annotation.defective {
+                self.diagnostics.push(Diagnostic::warning(
+                    DiagnosticKind::ObjectMissing,
+                    &annotation.source,
+                    Some(annotation.line),
+                    format!("{} has no object: skipped", quoted(&annotation.photo)),
+                ));
+            }
             let chosen = self.select(annotation, boxes);
             // A photo with any error, in itself or its annotation, is not a sample.
             let wrong = annotation.defective
@@ -239,7 +263,7 @@ impl SampleBuilder<'_> {
                         size: photo.size,
                         class,
                         bbox,
-                        subset: None,
+                        subset: annotation.subset,
                         group: None,
                     };
                     samples.push((sample, object));
@@ -249,6 +273,31 @@ impl SampleBuilder<'_> {
         }
         self.remove_unused_classes(&mut classes, &mut samples);
         Ok((samples.into_iter().map(|(sample, _)| sample).collect(), classes.names))
+    }
+
+    /// The annotations with boxes in pixels: fractions need the photo's size.
+    fn in_pixels<'b>(
+        &self,
+        found: &[(PathBuf, &'b Annotation)],
+        photos: &[Result<Photo, String>],
+    ) -> Vec<Cow<'b, Annotation>> {
+        let scaled = |((_, annotation), photo): (&(PathBuf, &'b Annotation), &Result<Photo, String>)| {
+            let size = photo.as_ref().ok().map(|photo| self.annotated(photo));
+            match (annotation.unit, size) {
+                (Unit::Fraction, Some(size)) => {
+                    let (w, h) = (f64::from(size.width), f64::from(size.height));
+                    let mut own = (*annotation).clone();
+                    for object in &mut own.objects {
+                        let b = object.bbox;
+                        let [x1, y1, x2, y2] = [b.x1, b.y1, b.x2, b.y2].map(f64::from);
+                        object.bbox = number::bbox([x1 * w, y1 * h, x2 * w, y2 * h]);
+                    }
+                    Cow::Owned(own)
+                }
+                _ => Cow::Borrowed(*annotation),
+            }
+        };
+        found.iter().zip(photos).map(scaled).collect()
     }
 
     /// Selects the object that the photo contributes.

@@ -25,7 +25,8 @@ pub(crate) struct Classes {
 }
 
 impl Classes {
-    /// Settles the classes from every label of the data set and, if given, the list of names.
+    /// Settles the classes from every label of the data set and, if given, the list of names. `own` is the data set's own
+    /// list, which gives the order where the user gives none; it may be empty.
     ///
     /// Without a list, names are ordered bytewise, numbers by value. With a list, a number is an index into it,
     /// or, if there are as many different numbers as names, the numbers are named in ascending order.
@@ -37,6 +38,7 @@ impl Classes {
     pub(crate) fn settle<'a>(
         labels: impl Iterator<Item = &'a Label>,
         given: Option<&[String]>,
+        own: &[String],
     ) -> Result<Self, DataError> {
         let mut counts: BTreeMap<Label, usize> = BTreeMap::new();
         for label in labels {
@@ -46,6 +48,9 @@ impl Classes {
         let given = given.as_deref();
         if given.is_none() {
             check_found(&counts)?;
+        }
+        if given.is_none() && !own.is_empty() && counts.keys().all(|label| own.contains(&label.to_string())) {
+            return Ok(Self::listed(&counts, own));
         }
         // Numbers, unless a single label is none.
         let numbers: Option<BTreeMap<u32, Vec<&Label>>> =
@@ -239,7 +244,7 @@ mod tests {
 
     fn settle(labels: &[Label], given: Option<&[&str]>) -> Classes {
         let given: Option<Vec<String>> = given.map(|g| g.iter().map(|n| (*n).to_owned()).collect());
-        Classes::settle(labels.iter(), given.as_deref()).unwrap()
+        Classes::settle(labels.iter(), given.as_deref(), &[]).unwrap()
     }
 
     /// The class of each label by name; the message where there is none.
@@ -324,7 +329,7 @@ mod tests {
     #[test]
     fn a_column_of_something_else_is_no_class_column() {
         let ids = |n: u32| (0..n).map(|i| Label::Name(format!("img-{i:06}"))).collect::<Vec<_>>();
-        let message = |labels: &[Label]| match Classes::settle(labels.iter(), None) {
+        let message = |labels: &[Label]| match Classes::settle(labels.iter(), None, &[]) {
             Err(error) => error.to_string(),
             Ok(_) => "taken".into(),
         };
@@ -347,14 +352,14 @@ mod tests {
     fn a_hundred_thousand_labels_are_settled_at_once() {
         let names: Vec<String> = (0..100_000).map(|i| format!("breed {i:06}")).collect();
         let labels: Vec<Label> = names.iter().map(|n| Label::Name(n.clone())).collect();
-        let mut classes = Classes::settle(labels.iter(), Some(&names)).unwrap();
+        let mut classes = Classes::settle(labels.iter(), Some(&names), &[]).unwrap();
         assert_eq!(classes.index(&labels[77_777]), Ok(77_777));
         let used: Vec<bool> = (0..names.len()).map(|i| i % 2 == 1).collect();
         classes.keep(&used);
         assert_eq!((classes.names.len(), classes.index(&labels[77_777])), (50_000, Ok(38_888)));
         // Not one of them is known: the first get a suggestion.
         let unknown: Vec<Label> = (0..100_000).map(|i| Label::Name(format!("breed {i:06}x"))).collect();
-        let classes = Classes::settle(unknown.iter(), Some(&names[..1000])).unwrap();
+        let classes = Classes::settle(unknown.iter(), Some(&names[..1000]), &[]).unwrap();
         let hint = |label| classes.index(label).unwrap_err().1.unwrap();
         assert_eq!(hint(&unknown[5]), "did you mean `breed 000005`?");
         assert!(hint(&unknown[99_999]).contains("--classes"));
@@ -364,7 +369,7 @@ mod tests {
     fn bad_lists_are_refused() {
         for list in [vec![], vec!["a", "a"], vec!["a", " "], vec![""], vec!["a", " a"]] {
             let list: Vec<String> = list.into_iter().map(str::to_owned).collect();
-            assert!(Classes::settle([].iter(), Some(&list)).is_err(), "{list:?}");
+            assert!(Classes::settle([].iter(), Some(&list), &[]).is_err(), "{list:?}");
         }
     }
 

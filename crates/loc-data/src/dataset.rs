@@ -111,6 +111,11 @@ pub struct ReadOptions {
     pub encoding: Option<String>,
     /// Which pixels the annotations refer to where EXIF rotates a photo.
     pub exif: Exif,
+    /// The columns of CSV files without a header: `filename`, `xmin`, `ymin`, `xmax`, `ymax`, and `class`, `class_num`,
+    /// `width`, `height`, or `-` for a column to pass over.
+    pub columns: Option<Vec<String>>,
+    /// The class of all objects of CSV files without a column for it; by default the file's name without its extension.
+    pub class: Option<String>,
 }
 
 /// A data set with the warnings and the skipped photos of its reading.

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use loc_infer::preprocess::FileKind;
 
 use self::walk::Walk;
+use crate::content_type::ContentType;
 use crate::error::count;
 use crate::extension_counts::ExtensionCounts;
 use crate::{DataError, Diagnostic};

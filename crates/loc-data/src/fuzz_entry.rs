@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use crate::formats::{csv, voc};
+use crate::formats::{Request, csv, voc};
 use crate::{BBox, Dataset, ImageSize, Sample, split};
 
 /// A Pascal VOC file.
@@ -16,7 +16,7 @@ pub fn voc(bytes: &[u8]) -> bool {
 /// A CSV of annotations.
 #[must_use]
 pub fn csv(bytes: &[u8]) -> bool {
-    let read = csv::parse(Path::new("a.csv"), bytes, None);
+    let read = csv::parse(Path::new("a.csv"), bytes, &Request::default());
     read.diagnostics.is_empty() && !read.photos.is_empty()
 }
 

@@ -15,6 +15,7 @@ mod build_samples;
 pub mod check;
 mod classes;
 pub mod content_type;
+pub mod convert;
 mod copy_groups;
 pub mod csv_escape;
 mod dataset;

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::json::{Fields, Id, Reader, Top};
-use super::number::quoted;
+use super::number::{self, quoted};
 use super::{Annotation, Annotations, Label, Object, class_name};
 use crate::{BBox, DiagnosticKind};
 
@@ -44,7 +44,8 @@ struct Instance<'a> {
 }
 
 /// Reads a parsed file.
-pub(super) fn read<'a>(path: &'a Path, text: &'a str, fields: &Fields<'a>) -> Annotations {
+pub(super) fn read<'a>(path: &'a Path, text: &'a str, top: &Top<'a>) -> Annotations {
+    let Top::Object(fields) = top else { return Annotations::default() };
     let mut reader = Reader::new(path, text);
     let names = categories(&mut reader, fields);
     let mut photos: Vec<Annotation> = Vec::new();
@@ -148,7 +149,7 @@ fn instance<'a>(
 fn bbox(reader: &mut Reader<'_>, value: &RawValue, instance: &Instance<'_>) -> Option<BBox> {
     match instance.bbox.as_deref() {
         Some([x, y, width, height]) => {
-            Some(BBox { x1: *x as f32, y1: *y as f32, x2: (x + width) as f32, y2: (y + height) as f32 })
+            Some(number::bbox([*x, *y, x + width, y + height]))
         }
         Some(other) if !other.is_empty() => {
             let message = format!("bbox has {} numbers", other.len());
@@ -189,11 +190,9 @@ fn bbox(reader: &mut Reader<'_>, value: &RawValue, instance: &Instance<'_>) -> O
 
 /// The smallest box around some points; none without any.
 pub(super) fn bounds(points: impl Iterator<Item = (f64, f64)>) -> Option<BBox> {
-    points.fold(None, |bounds: Option<BBox>, (x, y)| {
-        let (x, y) = (x as f32, y as f32);
-        Some(match bounds {
-            None => BBox { x1: x, y1: y, x2: x, y2: y },
-            Some(b) => BBox { x1: b.x1.min(x), y1: b.y1.min(y), x2: b.x2.max(x), y2: b.y2.max(y) },
-        })
-    })
+    let bounds = points.fold(None, |bounds: Option<[f64; 4]>, (x, y)| {
+        let [x1, y1, x2, y2] = bounds.unwrap_or([x, y, x, y]);
+        Some([x1.min(x), y1.min(y), x2.max(x), y2.max(y)])
+    });
+    bounds.map(number::bbox)
 }

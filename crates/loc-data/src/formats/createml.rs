@@ -8,8 +8,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::json::{Reader, Top};
-use super::{Annotations, Object, class_name};
-use crate::{BBox, DiagnosticKind};
+use super::{Annotations, Object, class_name, number};
+use crate::DiagnosticKind;
 
 /// Whether a file's first element is Create ML's.
 pub(super) fn fits(top: &Top<'_>) -> bool {
@@ -46,7 +46,8 @@ struct Coordinates {
 }
 
 /// Reads a parsed file.
-pub(super) fn read<'a>(path: &'a Path, text: &'a str, photos: &[&'a RawValue]) -> Annotations {
+pub(super) fn read<'a>(path: &'a Path, text: &'a str, top: &Top<'a>) -> Annotations {
+    let Top::Array(photos) = top else { return Annotations::default() };
     let mut reader = Reader::new(path, text);
     for value in photos {
         if reader.is_full() {
@@ -74,7 +75,7 @@ fn object<'a>(reader: &mut Reader<'a>, value: &'a RawValue) -> Option<Object> {
     match class_name(label) {
         Ok(label) => {
             let (w, h) = (width / 2.0, height / 2.0);
-            let bbox = BBox { x1: (x - w) as f32, y1: (y - h) as f32, x2: (x + w) as f32, y2: (y + h) as f32 };
+            let bbox = number::bbox([x - w, y - h, x + w, y + h]);
             Some(Object { label, label_line: line, bbox, line })
         }
         Err(why) => {

@@ -5,12 +5,13 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use csv::{ByteRecord, StringRecord};
-use encoding_rs::Encoding;
 
 use super::header::{self, Columns, EDGES, HEADER, Header, HeaderError};
 use super::number::{coordinate, quoted, whole};
 use super::text::{self, ENCODING_HINT};
-use super::{ANOTHER_FILE, Annotation, Annotations, Label, NUMBER_HINT, Object, class_name, read_limited};
+use super::{
+    ANOTHER_FILE, Annotation, Annotations, Label, NUMBER_HINT, Object, Request, class_name, read_limited,
+};
 use crate::content_type::ContentType;
 use crate::diagnostics::{Diagnostics, MOST};
 use crate::{BBox, Diagnostic, DiagnosticKind, ImageSize};
@@ -54,13 +55,14 @@ fn unified(text: &str) -> std::borrow::Cow<'_, str> {
 }
 
 /// Reads all files, in their order. A photo that stands in two of them is an error.
-pub(crate) fn read_all(paths: &[PathBuf], given: bool, encoding: Option<&'static Encoding>) -> Annotations {
+pub(crate) fn read_all(paths: &[PathBuf], request: &Request<'_>) -> Annotations {
     let mut all = Annotations::default();
     let mut seen: HashMap<String, usize> = HashMap::new();
     let mut doubled = Diagnostics::default();
-    for path in paths.iter().filter(|path| given || looks_like(path)) {
+    let wanted = request.single_file || request.columns.is_some();
+    for path in paths.iter().filter(|path| wanted || looks_like(path)) {
         let read = match read_limited(path, SIZE_LIMIT) {
-            Ok(bytes) => parse(path, &bytes, encoding),
+            Ok(bytes) => parse(path, &bytes, request),
             Err(why) => {
                 all.diagnostics
                     .push(Diagnostic::error(DiagnosticKind::Unreadable, path, None, why).hint(ANOTHER_FILE));
@@ -103,15 +105,15 @@ pub(crate) fn read_all(paths: &[PathBuf], given: bool, encoding: Option<&'static
 }
 
 /// Parses the bytes of one file; `path` is for messages.
-pub(crate) fn parse(path: &Path, bytes: &[u8], encoding: Option<&'static Encoding>) -> Annotations {
-    let mut table = Table { path, by_name: HashMap::new(), read: Annotations::default() };
+pub(crate) fn parse(path: &Path, bytes: &[u8], request: &Request<'_>) -> Annotations {
+    let mut table = Table { path, request, by_name: HashMap::new(), read: Annotations::default() };
     if let Some(content) = ContentType::of(bytes) {
         let message = format!("is {content}, not CSV");
         return table.refused(
             Diagnostic::error(DiagnosticKind::Foreign, path, None, message).hint(content.data_set_hint()),
         );
     }
-    match text::of_table(bytes, encoding) {
+    match text::of_table(bytes, request.encoding) {
         Ok(None) => table.rows(bytes),
         Ok(Some(text::Text { text, doubt })) => {
             let doubt = doubt.map(|doubt| Diagnostic::warning(DiagnosticKind::Encoding, path, None, doubt));
@@ -133,6 +135,7 @@ struct Row {
 /// What one file says: photos in the order of their first rows.
 struct Table<'a> {
     path: &'a Path,
+    request: &'a Request<'a>,
     by_name: HashMap<String, usize>,
     read: Annotations,
 }
@@ -149,7 +152,7 @@ impl Table<'_> {
             let diagnostic = Diagnostic::error(DiagnosticKind::Syntax, self.path, None, "is empty");
             return self.refused(diagnostic);
         }
-        let header = match header::of(bytes) {
+        let header = match self.header(bytes) {
             Ok(header) => header,
             Err(HeaderError { kind, message, hint }) => {
                 let diagnostic = Diagnostic::error(kind, self.path, Some(1), message).hint(hint);
@@ -161,7 +164,9 @@ impl Table<'_> {
         let mut row = Row { number: 0, line: 0 };
         // Reading from memory cannot fail.
         let mut next = |record: &mut ByteRecord| reader.read_byte_record(record).unwrap_or(false);
-        next(&mut record);
+        if header.has_line {
+            next(&mut record);
+        }
         while next(&mut record) {
             if record.iter().all(|field| field.trim_ascii().is_empty()) {
                 continue;
@@ -185,6 +190,14 @@ impl Table<'_> {
             return self.refused(diagnostic);
         }
         self.read
+    }
+
+    /// The header, or what the user gives instead.
+    fn header(&self, bytes: &[u8]) -> Result<Header, HeaderError> {
+        match self.request.columns {
+            Some(columns) => header::given(bytes, columns),
+            None => header::of(bytes),
+        }
     }
 
     fn record(&mut self, row: Row, record: &ByteRecord, header: &Header) {
@@ -253,6 +266,13 @@ impl Table<'_> {
             self.read.lost += 1;
             return;
         }
+        let class = columns.class.map(|i| &record[i]);
+        let is_blank = |text: &str| text.trim().is_empty();
+        if class.is_none_or(is_blank) && columns.edges.iter().all(|i| is_blank(&record[*i])) {
+            // The row of a photo without an object, as keras-retinanet has them.
+            self.annotation(photo, row.line);
+            return;
+        }
         let object = self.object(row, record, columns);
         let size = self.size(row, record, columns);
         let annotation = self.annotation(photo, row.line);
@@ -281,7 +301,13 @@ impl Table<'_> {
     }
 
     fn object(&mut self, row: Row, record: &StringRecord, columns: &Columns) -> Option<Object> {
-        let text = &record[columns.class];
+        let stem = || self.path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        let one = columns.class.is_none().then(|| self.request.class.map_or_else(stem, str::to_owned));
+        let text = match (&one, columns.class) {
+            (Some(class), _) => class.as_str(),
+            (None, Some(i)) => &record[i],
+            (None, None) => "",
+        };
         let label = if columns.names {
             if text.trim().is_empty() {
                 self.error(DiagnosticKind::FieldMissing, row, "class is empty", "it names the class");
@@ -351,14 +377,7 @@ impl Table<'_> {
         let next = self.read.photos.len();
         let at = *self.by_name.entry(photo.to_owned()).or_insert(next);
         if at == next {
-            self.read.photos.push(Annotation {
-                source: self.path.to_owned(),
-                line,
-                photo: photo.to_owned(),
-                size: None,
-                objects: Vec::new(),
-                defective: false,
-            });
+            self.read.photos.push(Annotation::new(self.path, line, photo.to_owned()));
         }
         &mut self.read.photos[at]
     }

@@ -58,6 +58,8 @@ pub(super) struct Header {
     pub(super) width: usize,
     /// Fields that a row may have if those behind `width` are empty or of columns without a name.
     pub(super) whole: usize,
+    /// Whether the first record is the header.
+    pub(super) has_line: bool,
     pub(super) columns: Columns,
 }
 
@@ -67,8 +69,8 @@ pub(super) struct Columns {
     pub(super) filename: usize,
     /// Width and height, if there are both.
     pub(super) size: Option<[usize; 2]>,
-    /// `class`, or else `class_num`.
-    pub(super) class: usize,
+    /// `class`, or else `class_num`; `None` where all objects have one class.
+    pub(super) class: Option<usize>,
     /// Whether the class is a name (or may be).
     pub(super) names: bool,
     pub(super) edges: [usize; 4],
@@ -101,7 +103,8 @@ pub(super) fn of(bytes: &[u8]) -> Result<Header, HeaderError> {
             Ok(columns) => {
                 let width = names.iter().rposition(|name| !name.is_empty()).map_or(0, |last| last + 1);
                 let lines = u32::from(line > 0);
-                return Ok(Header { delimiter: *delimiter, skip, lines, width, whole: names.len(), columns });
+                let whole = names.len();
+                return Ok(Header { delimiter: *delimiter, skip, lines, width, whole, has_line: true, columns });
             }
             // What has most fields is what the file's writer meant.
             Err(wrong) if nearest.as_ref().is_none_or(|(most, _)| names.len() > *most) => {
@@ -118,6 +121,33 @@ pub(super) fn of(bytes: &[u8]) -> Result<Header, HeaderError> {
         wrong.hint = format!("line {line} looks like the header: remove what stands above it");
     }
     Err(wrong)
+}
+
+/// A table without a header, whose columns are given: our names, and `-` for a column to pass over.
+pub(super) fn given(bytes: &[u8], given: &[String]) -> Result<Header, HeaderError> {
+    let skip = if bytes.starts_with("\u{feff}".as_bytes()) { 3 } else { 0 };
+    let wrong = |message: String| HeaderError {
+        kind: DiagnosticKind::Syntax,
+        message,
+        hint: "columns are filename, xmin, ymin, xmax, ymax, class, width, height, and - for one to pass over".into(),
+    };
+    let find = |name: &str| given.iter().position(|column| column.trim() == name);
+    let known = ["filename", "class", "class_num", "width", "height", "-"];
+    if let Some(other) = given.iter().map(|c| c.trim()).find(|c| !known.contains(c) && !EDGES.contains(c)) {
+        return Err(wrong(format!("the given column {} is not known", quoted(other))));
+    }
+    let edges: Option<Vec<usize>> = EDGES.iter().map(|name| find(name)).collect();
+    let (Some(filename), Some(Ok(edges))) = (find("filename"), edges.map(TryInto::try_into)) else {
+        return Err(wrong("the given columns lack filename, xmin, ymin, xmax or ymax".into()));
+    };
+    let first = bytes[skip..].split(|b| *b == b'\n').next().unwrap_or_default();
+    let count = |delimiter: &u8| first.iter().filter(|b| *b == delimiter).count();
+    let delimiter = DELIMITERS.into_iter().max_by_key(|d| (count(d), *d == b',')).unwrap_or(b',');
+    let (class, numbers) = (find("class"), find("class_num"));
+    let size = find("width").zip(find("height")).map(|(w, h)| [w, h]);
+    let columns = Columns { filename, size, class: class.or(numbers), names: class.is_some() || numbers.is_none(), edges };
+    let width = given.len();
+    Ok(Header { delimiter, skip, lines: 0, width, whole: width, has_line: false, columns })
 }
 
 /// The line that is a header although it is not the first.
@@ -179,8 +209,16 @@ fn columns(written: &[String], delimiter: u8) -> Result<Columns, HeaderError> {
             return Err(HeaderError { kind: DiagnosticKind::FieldDoubled, message, hint });
         }
     }
-    let find = |name: &str| names.iter().position(|column| column == name);
-    let class = find("class").or_else(|| find("class_num"));
+    // Our own name of a column, or the one name of other programs that stands there.
+    let find = |name: &str| {
+        let own = names.iter().position(|column| column == name);
+        let others = ALSO.iter().find(|(ours, _)| *ours == name).map_or(&[][..], |(_, others)| *others);
+        let mut known = names.iter().enumerate().filter(|(_, column)| others.contains(&column.as_str()));
+        let (first, second) = (known.next(), known.next());
+        own.or_else(|| first.filter(|_| second.is_none()).map(|(i, _)| i))
+    };
+    let numbers = names.iter().position(|column| column == "class_num");
+    let class = names.iter().position(|column| column == "class").or(numbers).or_else(|| find("class"));
     let mut lacks: Vec<&str> =
         std::iter::once("filename").chain(EDGES).filter(|name| find(name).is_none()).collect();
     let (Some(filename), Some(class), true) = (find("filename"), class, lacks.is_empty()) else {
@@ -192,7 +230,7 @@ fn columns(written: &[String], delimiter: u8) -> Result<Columns, HeaderError> {
     };
     let edges = EDGES.map(|name| find(name).unwrap_or_default());
     let size = find("width").zip(find("height")).map(|(w, h)| [w, h]);
-    Ok(Columns { filename, size, class, names: find("class").is_some(), edges })
+    Ok(Columns { filename, size, class: Some(class), names: numbers != Some(class), edges })
 }
 
 /// What to do about columns that are not there.

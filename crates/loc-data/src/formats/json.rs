@@ -6,18 +6,102 @@ use std::collections::HashSet;
 use std::fmt;
 use std::path::Path;
 
+use rayon::prelude::*;
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde::{Deserialize, de};
 use serde_json::value::RawValue;
 
 use super::number::quoted;
 use super::text::{self, newlines};
-use super::{ANOTHER_FILE, Annotation, Annotations, read_limited};
+use super::{ANOTHER_FILE, Annotation, Annotations, Format, coco, createml, label_studio, labelme, read_limited, vott};
 use crate::diagnostics::MOST;
-use crate::{Diagnostic, ImageSize, DiagnosticKind};
+use crate::{Diagnostic, DiagnosticKind, ImageSize, Severity};
+use crate::file_index::FileIndex;
 
 /// Longest JSON file that is read, in bytes: a million boxes.
 const SIZE_LIMIT: u64 = 512 << 20;
+
+/// Most JSON files that are looked into to find out what they are: others lie among annotations, too.
+const MOST_TRIED: usize = 200;
+
+/// A format of JSON files.
+struct JsonFormat {
+    format: Format,
+    /// Whether a file's outermost values are of the format.
+    fits: fn(&Top<'_>) -> bool,
+    read: for<'a> fn(&'a Path, &'a str, &Top<'a>) -> Annotations,
+}
+
+/// The formats of JSON files; none fits a file of another.
+const FORMATS: [JsonFormat; 5] = [
+    JsonFormat { format: Format::Coco, fits: coco::fits, read: coco::read },
+    JsonFormat { format: Format::Labelme, fits: labelme::fits, read: labelme::read },
+    JsonFormat { format: Format::Vott, fits: vott::fits, read: vott::read },
+    JsonFormat { format: Format::LabelStudio, fits: label_studio::fits, read: label_studio::read },
+    JsonFormat { format: Format::CreateMl, fits: createml::fits, read: createml::read },
+];
+
+/// What is recognised and not read: keys of the outermost object, its name, and the way out.
+const NOT_READ: [(&[&str], &str, &str); 4] = [
+    (&["_via_img_metadata"], "a project of the VGG Image Annotator", "export it from VIA as COCO"),
+    (&["objects", "size", "tags"], "an annotation of Supervisely", "export it from Supervisely as COCO or YOLO"),
+    (&["media_attributes"], "a file of Labelbox", "export it from Labelbox as COCO"),
+    (&["data_row", "projects"], "a row of Labelbox", "convert it to COCO or CSV"),
+];
+
+/// Whether the JSON files of a folder are of a format: the first of them that is of any decides.
+pub(super) fn is(files: &FileIndex, format: Format) -> bool {
+    let mut formats = files.jsons.iter().take(MOST_TRIED).filter_map(|path| {
+        let text = text_of(path).ok()?;
+        let top = top(path, &text).ok()?;
+        FORMATS.iter().find(|row| (row.fits)(&top)).map(|row| row.format)
+    });
+    formats.next() == Some(format)
+}
+
+/// What a JSON file is that is in no format that is read.
+pub(super) fn describe(path: &Path) -> String {
+    let place = path.display();
+    let text = match text_of(path) {
+        Ok(text) => text,
+        Err(diagnostic) => return diagnostic.to_string(),
+    };
+    match top(path, &text) {
+        Err(diagnostic) => diagnostic.to_string(),
+        Ok(Top::Object(fields)) => match NOT_READ.iter().find(|(keys, ..)| fields.has(keys)) {
+            Some((_, what, way)) => format!("{place} is {what}, which is not read (hint: {way})"),
+            None => {
+                let keys: Vec<String> = fields.0.iter().take(5).map(|(key, _)| quoted(key)).collect();
+                format!("{place} is JSON of no known annotation format: its keys are {}", keys.join(", "))
+            }
+        },
+        Ok(Top::Array(_)) => format!("{place} is a JSON list of no known annotation format"),
+    }
+}
+
+/// Reads all files of the format, in their order; others are passed over.
+pub(super) fn read_all(files: &FileIndex, format: Format) -> Annotations {
+    let row = FORMATS.iter().find(|row| row.format == format);
+    let read: Vec<Annotations> = files
+        .jsons
+        .par_iter()
+        .filter_map(|path| {
+            let row = row?;
+            let text = match text_of(path) {
+                Ok(text) => text,
+                Err(why) => return Some(Annotations::broken(path, why)),
+            };
+            match top(path, &text) {
+                Ok(top) if (row.fits)(&top) => Some((row.read)(path, &text, &top)),
+                Ok(_) => None,
+                Err(why) => Some(Annotations::broken(path, why)),
+            }
+        })
+        .collect();
+    let mut all = Annotations::default();
+    read.into_iter().for_each(|one| all.append(one));
+    all
+}
 
 /// The keys and values of an object, in their order; the values are not parsed yet.
 #[derive(Debug)]
@@ -35,7 +119,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-impl<'de> Deserialize<'de> for Fields<'de> {
+impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Collect;
         impl<'de> Visitor<'de> for Collect {
@@ -199,6 +283,11 @@ impl<'a> Reader<'a> {
         self.push(Diagnostic::warning(kind, self.path, Some(self.line(at)), message));
     }
 
+    /// Whether there are errors among the diagnostics from number `first` on.
+    pub(super) fn errors_since(&self, first: usize) -> bool {
+        self.read.diagnostics[first..].iter().any(|d| d.severity == Severity::Error)
+    }
+
     pub(super) fn push(&mut self, finding: Diagnostic) {
         self.read.diagnostics.push(finding);
     }
@@ -218,14 +307,7 @@ impl<'a> Reader<'a> {
 
     /// An annotation without objects yet, of the photo with this name.
     pub(super) fn photo(&self, name: &str, at: &RawValue) -> Annotation {
-        Annotation {
-            source: self.path.to_owned(),
-            line: self.line(at),
-            photo: name.to_owned(),
-            size: None,
-            objects: Vec::new(),
-            defective: false,
-        }
+        Annotation::new(self.path, self.line(at), name.to_owned())
     }
 
     /// Width and height as a size, if both are whole numbers from 0.
@@ -240,13 +322,6 @@ impl<'a> Reader<'a> {
                 None
             }
         }
-    }
-
-    /// The whole file as one that could not be read.
-    pub(super) fn refused(mut self, why: Diagnostic) -> Annotations {
-        self.push(why);
-        self.read.incomplete = true;
-        self.read
     }
 }
 

@@ -4,13 +4,16 @@
 use std::borrow::Cow;
 use std::path::Path;
 
+use loc_infer::preprocess::FileKind;
 use serde::Deserialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::json::{Fields, Reader, Top};
-use super::number::quoted;
-use super::{Annotation, Annotations, Object, class_name};
-use crate::{BBox, DiagnosticKind};
+use super::json::{self, Fields, Reader, Top};
+use super::number::{self, quoted};
+use super::{Annotation, Annotations, Format, Object, class_name};
+use crate::file_index::FileIndex;
+use crate::DiagnosticKind;
 
 /// Whether a file's first element is a task of Label Studio.
 pub(super) fn fits(top: &Top<'_>) -> bool {
@@ -75,8 +78,62 @@ struct Rectangle {
     original_height: Option<f64>,
 }
 
+/// Whether a CSV is an export: columns for the photo and the labels, and JSON with a photo's size in the first row.
+pub(super) fn looks_like_csv(path: &Path) -> bool {
+    let rows = || csv::Reader::from_path(path).ok().map(|mut rows| (rows.headers().cloned(), rows.into_records().next()));
+    let Some((Ok(header), Some(Ok(first)))) = path.is_file().then(rows).flatten() else { return false };
+    header.iter().any(|name| name == "annotator" || name == "annotation_id" || name == "id")
+        && first.iter().any(|cell| cell.starts_with("[{") && cell.contains("original_width"))
+}
+
+/// Reads the JSON exports of a folder, and the CSV exports.
+pub(super) fn read_all(files: &FileIndex) -> Annotations {
+    let mut all = json::read_all(files, Format::LabelStudio);
+    for path in files.csvs.iter().filter(|path| looks_like_csv(path)) {
+        all.append(match json::text_of(path) {
+            Ok(text) => read_csv(path, &text),
+            Err(why) => Annotations { diagnostics: vec![why], incomplete: true, ..Annotations::default() },
+        });
+    }
+    all
+}
+
+/// Reads a CSV export: each row is a task in the short form.
+fn read_csv(path: &Path, text: &str) -> Annotations {
+    let mut all = Annotations::default();
+    let mut rows = csv::ReaderBuilder::new().flexible(true).from_reader(text.as_bytes());
+    let names: Vec<String> = rows.headers().map(|h| h.iter().map(str::to_owned).collect()).unwrap_or_default();
+    for row in rows.records() {
+        let Ok(row) = row else { continue };
+        let line = row.position().map_or(1, csv::Position::line);
+        // The row as a JSON object: cells that are JSON lists stay what they are.
+        let fields: serde_json::Map<String, Value> = names
+            .iter()
+            .zip(row.iter())
+            .map(|(name, cell)| {
+                let list = cell.starts_with('[').then(|| serde_json::from_str(cell).ok()).flatten();
+                (name.clone(), list.unwrap_or_else(|| Value::from(cell)))
+            })
+            .collect();
+        let task = Value::Array(vec![Value::Object(fields)]).to_string();
+        let Ok(top) = json::top(path, &task) else { continue };
+        let mut read = read(path, &task, &top);
+        // The task is one line; in the file it stands on the row's.
+        let line = u32::try_from(line).unwrap_or(u32::MAX);
+        for photo in &mut read.photos {
+            photo.line = line;
+            photo.size = photo.size.map(|(size, _)| (size, line));
+            photo.objects.iter_mut().for_each(|object| (object.line, object.label_line) = (line, line));
+        }
+        read.diagnostics.iter_mut().for_each(|diagnostic| diagnostic.line = Some(line));
+        all.append(read);
+    }
+    all
+}
+
 /// Reads a parsed file.
-pub(super) fn read<'a>(path: &'a Path, text: &'a str, tasks: &[&'a RawValue]) -> Annotations {
+pub(super) fn read<'a>(path: &'a Path, text: &'a str, top: &Top<'a>) -> Annotations {
+    let Top::Array(tasks) = top else { return Annotations::default() };
     let mut reader = Reader::new(path, text);
     for value in tasks {
         if reader.is_full() {
@@ -104,7 +161,7 @@ fn task<'a>(reader: &mut Reader<'a>, value: &'a RawValue) -> Option<Annotation> 
         reader.error(DiagnosticKind::FieldMissing, value, "data names no photo", "it is a task of images");
         return None;
     };
-    let mut photo = reader.photo(&photo_name(&name), value);
+    let mut photo = named(reader, &name, value);
     let mut works = task.annotations.iter().filter(|work| !work.was_cancelled);
     let (first, second) = (works.next(), works.next());
     if second.is_some() {
@@ -137,7 +194,7 @@ fn short<'a>(reader: &mut Reader<'a>, fields: &Fields<'a>, value: &'a RawValue) 
         reader.error(DiagnosticKind::FieldMissing, value, "names no photo", "it is a task of images");
         return None;
     };
-    let mut photo = reader.photo(&photo_name(&name), value);
+    let mut photo = named(reader, &name, value);
     for (_, labels) in fields.0.iter().filter(|(_, value)| is_labels(value)) {
         for rectangle in reader.parse::<Vec<&'a RawValue>>(labels, "labels").unwrap_or_default() {
             rectangle_of(reader, &mut photo, rectangle, (None, None));
@@ -188,7 +245,7 @@ fn rectangle_of<'a>(
     let (x, y) = (rectangle.x / 100.0 * size.0, rectangle.y / 100.0 * size.1);
     let (w, h) = (rectangle.width / 100.0 * size.0, rectangle.height / 100.0 * size.1);
     let bbox = if rectangle.rotation == 0.0 {
-        BBox { x1: x as f32, y1: y as f32, x2: (x + w) as f32, y2: (y + h) as f32 }
+        number::bbox([x, y, x + w, y + h])
     } else {
         reader.warning(DiagnosticKind::BoxDerived, value, "is a rotated box: the upright box around it is used");
         // Turned clockwise about its upper left corner.
@@ -207,15 +264,21 @@ fn rectangle_of<'a>(
 fn photo_in(fields: &Fields<'_>) -> Option<String> {
     let text = |value: &&RawValue| serde_json::from_str::<String>(value.get()).ok();
     let is_photo = |name: &String| {
-        let ending = Path::new(name).extension().and_then(|e| e.to_str()).unwrap_or_default();
-        loc_infer::preprocess::FileKind::is_photo_ending(ending)
+        FileKind::of_ending(Path::new(name)).is_some_and(FileKind::is_photo)
     };
     let named = ["image", "img", "photo"].iter().find_map(|key| fields.get(key).as_ref().and_then(text));
     named.or_else(|| fields.0.iter().filter_map(|(_, value)| text(value)).find(is_photo))
 }
 
+/// An annotation of the photo at this address.
+fn named<'a>(reader: &Reader<'a>, address: &str, at: &RawValue) -> Annotation {
+    let name = photo_name(address);
+    let other_name = without_prefix(&name).map(str::to_owned);
+    Annotation { other_name, ..reader.photo(&name, at) }
+}
+
 /// The photo's own name in the address that Label Studio gives it.
-pub(super) fn photo_name(address: &str) -> String {
+fn photo_name(address: &str) -> String {
     // Local files: `/data/local-files/?d=folder/a.jpg`.
     let path = match address.split_once("?d=") {
         Some((_, path)) => path,
@@ -230,7 +293,7 @@ pub(super) fn photo_name(address: &str) -> String {
 }
 
 /// An upload's name without the eight digits that Label Studio puts before it, if it has them.
-pub(super) fn without_prefix(name: &str) -> Option<&str> {
+fn without_prefix(name: &str) -> Option<&str> {
     let (prefix, rest) = name.split_once('-')?;
     (prefix.len() == 8 && prefix.bytes().all(|b| b.is_ascii_hexdigit()) && !rest.is_empty()).then_some(rest)
 }

@@ -8,8 +8,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::coco::bounds;
-use super::json::{Fields, Reader, Top};
-use super::{Annotations, Label, Object, class_name};
+use super::json::{Reader, Top};
+use super::{Annotations, Label, Object, Scope, class_name};
 use crate::DiagnosticKind;
 
 /// Whether a file's outermost keys are labelme's.
@@ -26,7 +26,8 @@ struct Shape<'a> {
 }
 
 /// Reads a parsed file.
-pub(super) fn read<'a>(path: &'a Path, text: &'a str, fields: &Fields<'a>) -> Annotations {
+pub(super) fn read<'a>(path: &'a Path, text: &'a str, top: &Top<'a>) -> Annotations {
+    let Top::Object(fields) = top else { return Annotations::default() };
     let mut reader = Reader::new(path, text);
     let Some(named) = fields.get("imagePath") else { return reader.read };
     let Some(name) = reader.parse::<Cow<'a, str>>(named, "imagePath") else {
@@ -34,6 +35,7 @@ pub(super) fn read<'a>(path: &'a Path, text: &'a str, fields: &Fields<'a>) -> An
         return reader.read;
     };
     let mut photo = reader.photo(&name, named);
+    photo.scope = Scope::One;
     let number = |reader: &mut Reader<'a>, key: &str| {
         let value = fields.get(key).filter(|value| value.get() != "null")?;
         reader.parse::<f64>(value, key)

@@ -2,68 +2,29 @@
 //!
 //! Readers only read: whether a photo exists and a box lies in it is decided in `assemble.rs`, for all formats alike.
 
+mod coco;
+mod createml;
 pub(crate) mod csv;
 mod header;
+mod json;
+mod label_studio;
+mod labelme;
 pub(crate) mod number;
+mod registry;
 pub(crate) mod text;
 pub(crate) mod voc;
+mod vott;
+pub(crate) mod yolo;
+
+pub use self::registry::Format;
+pub(crate) use self::registry::{Request, read, recognise};
 
 use std::fmt;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
-
-use serde::Serialize;
 
 use self::number::quoted;
-use crate::file_index::FileIndex;
-use crate::{BBox, DataError, Diagnostic, ImageSize, Subset};
-
-/// An annotation format.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum Format {
-    /// Pascal VOC: one XML file a photo (as LabelImg, VoTT and Roboflow write it).
-    Voc,
-    /// One row an object: `filename,width,height,class_num,xmin,ymin,xmax,ymax`, or `class` with names.
-    Csv,
-}
-
-impl Format {
-    /// Whether each annotation file is of one photo.
-    pub(crate) fn is_file_a_photo(self) -> bool {
-        match self {
-            Self::Voc => true,
-            Self::Csv => false,
-        }
-    }
-}
-
-impl fmt::Display for Format {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Voc => "voc",
-            Self::Csv => "csv",
-        })
-    }
-}
-
-impl FromStr for Format {
-    type Err = DataError;
-
-    fn from_str(text: &str) -> Result<Self, DataError> {
-        match text {
-            "voc" => Ok(Self::Voc),
-            "csv" => Ok(Self::Csv),
-            _ => Err(DataError::Argument {
-                what: "data format",
-                value: text.to_owned(),
-                range: "`voc` and `csv` are known".into(),
-            }),
-        }
-    }
-}
+use crate::{BBox, Diagnostic, ImageSize, Subset};
 
 /// What the annotations say of one photo; nothing in it has been compared with the photo.
 #[derive(Debug, Clone, PartialEq)]
@@ -222,40 +183,6 @@ impl Annotations {
             }
         }
     }
-}
-
-/// Recognises the format of a tree by content: VOC wins over a CSV beside it.
-///
-/// # Errors
-///
-/// [`DataError::NoDataSet`] if there is neither, with what was found instead.
-pub(crate) fn recognise(tree: &FileIndex) -> Result<Format, DataError> {
-    if tree.xmls.iter().any(|path| voc::looks_like(path)) {
-        return Ok(Format::Voc);
-    }
-    if tree.csvs.iter().any(|path| csv::looks_like(path)) {
-        return Ok(Format::Csv);
-    }
-    if !tree.xmls.is_empty() {
-        // None of them is an annotation; reading them says why.
-        return Ok(Format::Voc);
-    }
-    let empty = tree.empty_annotations.as_ref();
-    let empty = empty.map(|folder| format!("; the folder {} is empty", folder.display())).unwrap_or_default();
-    let reason = match (tree.csvs.first(), &tree.json) {
-        (Some(path), _) => format!("no annotations found; {}", csv::describe_header(path)),
-        (None, Some(path)) => format!(
-            "no annotations found; {} may be COCO, which is not read (hint: convert it to Pascal VOC XML or CSV)",
-            path.display()
-        ),
-        (None, None) => format!(
-            "no annotations found among {}{} (hint: Pascal VOC XML files, or a CSV file with the header {})",
-            tree.describe(),
-            empty,
-            header::HEADER
-        ),
-    };
-    Err(DataError::NoDataSet { path: tree.root.clone(), reason })
 }
 
 /// Reads a whole file of at most `limit` bytes.

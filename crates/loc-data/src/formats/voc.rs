@@ -9,7 +9,7 @@ use roxmltree::{Document, Node, ParsingOptions};
 
 use super::number::{coordinate, whole};
 use super::text::{self, newlines, position};
-use super::{ANOTHER_FILE, Annotation, Annotations, Label, NUMBER_HINT, Object, class_name, read_limited};
+use super::{ANOTHER_FILE, Annotation, Annotations, Label, NUMBER_HINT, Object, Scope, class_name, read_limited};
 use crate::content_type::ContentType;
 use crate::diagnostics::Diagnostics;
 use crate::{BBox, Diagnostic, DiagnosticKind, ImageSize};
@@ -226,17 +226,10 @@ impl Reader<'_> {
         };
         let elements: Vec<Node<'_, '_>> =
             root.children().filter(|n| n.tag_name().name() == "object").collect();
-        if elements.is_empty() {
-            self.error(
-                DiagnosticKind::ObjectMissing,
-                root,
-                "has no <object>",
-                "each photo needs one box; remove the photo, or annotate it",
-            );
-        }
         let objects: Vec<Object> = elements.into_iter().filter_map(|node| self.object(node)).collect();
         let defective = self.diagnostics.errors() > 0;
-        Some(Annotation { source: self.path.to_owned(), line, photo, size, objects, defective })
+        let annotation = Annotation::new(self.path, line, photo);
+        Some(Annotation { size, objects, defective, scope: Scope::One, ..annotation })
     }
 
     fn size(&mut self, node: Node<'_, '_>) -> Option<(ImageSize, u32)> {

@@ -9,19 +9,14 @@ use serde_json::value::RawValue;
 
 use super::coco::bounds;
 use super::json::{Fields, Reader, Top};
-use super::number::quoted;
-use super::{Annotation, Annotations, Object, class_name};
+use super::number::{self, quoted};
+use super::{Annotation, Annotations, Object, Scope, class_name};
 use crate::{BBox, DiagnosticKind};
 
 /// Whether a file's outermost keys are VoTT's.
 pub(super) fn fits(top: &Top<'_>) -> bool {
     let Top::Object(fields) = top else { return false };
     fields.has(&["asset", "regions"]) || fields.has(&["frames"]) || fields.get("assets").is_some_and(is_object)
-}
-
-/// Whether a file is that of one photo.
-pub(super) fn is_one_photo(top: &Top<'_>) -> bool {
-    matches!(top, Top::Object(fields) if fields.has(&["asset", "regions"]))
 }
 
 fn is_object(value: &RawValue) -> bool {
@@ -90,7 +85,8 @@ struct Tag {
 }
 
 /// Reads a parsed file.
-pub(super) fn read<'a>(path: &'a Path, text: &'a str, fields: &Fields<'a>) -> Annotations {
+pub(super) fn read<'a>(path: &'a Path, text: &'a str, top: &Top<'a>) -> Annotations {
+    let Top::Object(fields) = top else { return Annotations::default() };
     let mut reader = Reader::new(path, text);
     for value in reader.list(fields, "tags") {
         if let Ok(tag) = serde_json::from_str::<Tag>(value.get()) {
@@ -112,7 +108,10 @@ pub(super) fn read<'a>(path: &'a Path, text: &'a str, fields: &Fields<'a>) -> An
     } else if let (Some(asset), Some(regions)) = (fields.get("asset"), fields.get("regions")) {
         let parsed = (reader.parse::<Asset<'a>>(asset, "asset"), reader.parse(regions, "regions"));
         match parsed {
-            (Some(parsed), Some(regions)) => item(&mut reader, Item { asset: parsed, regions }, asset),
+            (Some(parsed), Some(regions)) => {
+                item(&mut reader, Item { asset: parsed, regions }, asset);
+                reader.read.photos.iter_mut().for_each(|photo| photo.scope = Scope::One);
+            }
             _ => reader.read.lost += 1,
         }
     }
@@ -128,12 +127,7 @@ fn item<'a>(reader: &mut Reader<'a>, item: Item<'a>, at: &'a RawValue) {
             continue;
         };
         let bbox = match region.bounding_box {
-            Some(Bounding { left, top, width, height }) => Some(BBox {
-                x1: left as f32,
-                y1: top as f32,
-                x2: (left + width) as f32,
-                y2: (top + height) as f32,
-            }),
+            Some(Bounding { left, top, width, height }) => Some(number::bbox([left, top, left + width, top + height])),
             None => bounds(region.points.iter().map(|p| (p.x, p.y))),
         };
         object(reader, &mut photo, value, region.tags, bbox);
@@ -153,7 +147,7 @@ fn frames<'a>(reader: &mut Reader<'a>, frames: &'a RawValue) {
                 photo.size = reader.size(frame.width, frame.height, value);
             }
             let Frame { x1, y1, x2, y2, .. } = frame;
-            let bbox = BBox { x1: x1 as f32, y1: y1 as f32, x2: x2 as f32, y2: y2 as f32 };
+            let bbox = number::bbox([x1, y1, x2, y2]);
             object(reader, &mut photo, value, frame.tags, Some(bbox));
         }
         reader.read.photos.push(photo);

@@ -38,6 +38,16 @@ pub enum Subset {
 }
 
 impl Subset {
+    /// The name of its folder: `train`, `val` or `test`.
+    #[must_use]
+    pub fn folder(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Val => "val",
+            Self::Test => "test",
+        }
+    }
+
     /// The subset that a folder's name stands for (the names of Roboflow and Ultralytics), in upper or lower case.
     #[must_use]
     pub fn of_folder(name: &str) -> Option<Self> {

@@ -3,18 +3,19 @@
 
 mod names;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rayon::prelude::*;
 
 use super::coco::bounds;
-use super::number::quoted;
+use super::number::{self, decimal, quoted, whole};
 use super::text::newlines;
-use super::{Annotation, Annotations, Label, Object, Unit, read_limited};
+use super::{Annotation, Annotations, Label, Object, Scope, Unit, class_name, read_limited};
+use crate::file_index::{FileIndex, is_annotation_folder, stem_of};
 use crate::diagnostics::MOST;
 use crate::{BBox, Diagnostic, DiagnosticKind};
 
-pub(crate) use names::{Listing, is_listing};
+use self::names::{Listing, is_listing};
 
 /// Longest label file that is read, in bytes.
 const SIZE_LIMIT: u64 = 1 << 20;
@@ -52,19 +53,46 @@ pub(crate) fn looks_like(path: &Path) -> bool {
     may_be_labels(path) && first.is_some_and(|line| line_of(line).is_ok())
 }
 
-/// Reads the label files of photos, in their order, with the class names of the listing.
-pub(crate) fn read_all(paths: &[PathBuf], listing: &Listing) -> Annotations {
-    let parsed: Vec<Annotations> = paths.par_iter().map(|path| read(path)).collect();
-    let mut all = Annotations { classes: listing.names.clone(), ..Annotations::default() };
-    all.diagnostics.extend(listing.diagnostics.iter().cloned());
-    for read in parsed {
-        all.photos.extend(read.photos);
-        all.diagnostics.extend(read.diagnostics);
-        all.broken.extend(read.broken);
-        all.lost += read.lost;
+/// Reads the label files of a folder, in their order: text files that lie in a folder of labels or are named like a photo.
+pub(crate) fn read_all(files: &FileIndex) -> Annotations {
+    let listings: Vec<_> = files.listings.iter().filter(|path| is_listing(path)).cloned().collect();
+    let listing = Listing::of(&listings, &files.root);
+    let is_labels = |path: &&std::path::PathBuf| {
+        may_be_labels(path)
+            && (path.parent().is_some_and(is_annotation_folder) || files.find_by_annotation_name(path).is_some())
+    };
+    let labels: Vec<_> = files.texts.iter().filter(is_labels).collect();
+    let read: Vec<Annotations> = labels.par_iter().map(|path| read(path)).collect();
+    let mut all = Annotations { subsets: listing.subsets, diagnostics: listing.diagnostics, ..Annotations::default() };
+    read.into_iter().for_each(|one| all.append(one));
+    if !listing.names.is_empty() {
+        name_classes(&mut all, &listing.names, listing.source.as_deref());
     }
-    all.name_classes(&listing.names);
     all
+}
+
+/// Replaces the numbers of classes by their names.
+fn name_classes(all: &mut Annotations, names: &[String], source: Option<&Path>) {
+    let source = source.map(|path| path.display().to_string()).unwrap_or_default();
+    for photo in &mut all.photos {
+        for object in &mut photo.objects {
+            let Label::Number(number) = object.label else { continue };
+            let name = usize::try_from(number).ok().and_then(|i| names.get(i)).filter(|name| !name.trim().is_empty());
+            match name.map(|name| class_name(name.clone())) {
+                Some(Ok(label)) => object.label = label,
+                _ => {
+                    photo.defective = true;
+                    let message = format!("class number {number}, but {} names are listed in {source}", names.len());
+                    let line = Some(object.label_line);
+                    all.diagnostics.push(
+                        Diagnostic::error(DiagnosticKind::ClassUnknown, &photo.source, line, message)
+                            .hint("numbers count from 0; correct the number, or add the name"),
+                    );
+                }
+            }
+        }
+    }
+    all.classes = names.to_vec();
 }
 
 fn read(path: &Path) -> Annotations {
@@ -86,7 +114,11 @@ pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Annotations {
         }
     };
     let mut read = Annotations::default();
-    let mut photo = Annotation::of_own_name(path, Unit::Fraction);
+    let mut photo = Annotation {
+        unit: Unit::Fraction,
+        scope: Scope::OneOfSameName,
+        ..Annotation::new(path, 1, stem_of(path).to_owned())
+    };
     let (mut outlines, mut corners) = (0, 0);
     for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let number = u32::try_from(number + 1).unwrap_or(u32::MAX);
@@ -139,12 +171,7 @@ enum Shape {
 impl Shape {
     fn bbox(&self) -> Option<BBox> {
         match self {
-            Self::Box([x, y, w, h]) => Some(BBox {
-                x1: (x - w / 2.0) as f32,
-                y1: (y - h / 2.0) as f32,
-                x2: (x + w / 2.0) as f32,
-                y2: (y + h / 2.0) as f32,
-            }),
+            Self::Box([x, y, w, h]) => Some(number::bbox([x - w / 2.0, y - h / 2.0, x + w / 2.0, y + h / 2.0])),
             Self::Corners(points) | Self::Outline(points) => {
                 bounds(points.chunks_exact(2).map(|point| (point[0], point[1])))
             }
@@ -155,11 +182,11 @@ impl Shape {
 /// A line's class and shape. A sixth field, the confidence of a prediction, is passed over.
 fn line_of(line: &str) -> Result<(u32, Shape), (DiagnosticKind, String)> {
     let fields: Vec<&str> = line.split_whitespace().collect();
-    let class = super::number::whole(fields.first().copied().unwrap_or_default())
+    let class = whole(fields.first().copied().unwrap_or_default())
         .map_err(|why| (DiagnosticKind::Number, format!("class {why}")))?;
     let numbers = fields[1..]
         .iter()
-        .map(|field| super::number::precise(field))
+        .map(|field| decimal(field))
         .collect::<Result<Vec<f64>, String>>()
         .map_err(|why| (DiagnosticKind::Number, why))?;
     match numbers[..] {

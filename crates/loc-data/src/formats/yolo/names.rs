@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use saphyr::{LoadableYamlNode, MarkedYaml, YamlData};
 
 use super::super::read_limited;
+use crate::file_index::normalize;
 use crate::split::Subset;
 use crate::{Diagnostic, DiagnosticKind};
 
@@ -19,8 +20,8 @@ pub(crate) struct Listing {
     pub(crate) source: Option<PathBuf>,
     /// Class names by their numbers.
     pub(crate) names: Vec<String>,
-    /// Folders and lists of photos, each with the split it stands for; as written, relative to `base`.
-    pub(crate) splits: Vec<(Subset, PathBuf)>,
+    /// Folders of photos, each with the subset it stands for.
+    pub(crate) subsets: Vec<(Subset, PathBuf)>,
     pub(crate) diagnostics: Vec<Diagnostic>,
 }
 
@@ -46,7 +47,7 @@ fn text_of(path: &Path) -> Result<String, String> {
 
 impl Listing {
     /// Reads the best of the files that list names: a `data.yaml` before lists of names, one nearer to the root first.
-    pub(crate) fn of(paths: &[PathBuf]) -> Self {
+    pub(crate) fn of(paths: &[PathBuf], root: &Path) -> Self {
         let is_yaml = |path: &Path| {
             path.extension().is_some_and(|e| e.eq_ignore_ascii_case("yaml") || e.eq_ignore_ascii_case("yml"))
         };
@@ -54,14 +55,14 @@ impl Listing {
         let Some(path) = paths.iter().min_by_key(rank) else { return Self::default() };
         let mut listing = Self { source: Some(path.clone()), ..Self::default() };
         match text_of(path) {
-            Ok(text) if is_yaml(path) => listing.yaml(path, &text),
+            Ok(text) if is_yaml(path) => listing.yaml(path, &text, root),
             Ok(text) => listing.names = lines(&text),
             Err(why) => listing.diagnostics.push(Diagnostic::error(DiagnosticKind::Unreadable, path, None, why)),
         }
         listing
     }
 
-    fn yaml(&mut self, path: &Path, text: &str) {
+    fn yaml(&mut self, path: &Path, text: &str, root: &Path) {
         let document = match MarkedYaml::load_from_str(text) {
             Ok(documents) => documents.into_iter().next(),
             Err(e) => {
@@ -82,13 +83,14 @@ impl Listing {
             .find(|(key, _)| text_in(key) == Some("path".into()))
             .and_then(|(_, value)| text_in(value))
             .map(PathBuf::from);
+        let folders = Folders { yaml: path.parent().unwrap_or(Path::new("")), root, base: base.as_deref() };
         for (key, value) in fields {
             let Some(key) = text_in(key) else { continue };
             match key.as_str() {
                 "names" => self.names_of(path, value),
-                "train" => self.split(Subset::Train, base.as_deref(), value),
-                "val" | "valid" => self.split(Subset::Val, base.as_deref(), value),
-                "test" => self.split(Subset::Test, base.as_deref(), value),
+                "train" => self.subset(Subset::Train, &folders, value),
+                "val" | "valid" => self.subset(Subset::Val, &folders, value),
+                "test" => self.subset(Subset::Test, &folders, value),
                 _ => {}
             }
         }
@@ -130,20 +132,35 @@ impl Listing {
         }
     }
 
-    /// A folder, a list of photos, or several.
-    fn split(&mut self, subset: Subset, base: Option<&Path>, value: &MarkedYaml<'_>) {
-        let mut add = |path: String| {
-            let path = PathBuf::from(path);
-            self.splits.push((subset, base.map_or_else(|| path.clone(), |base| base.join(&path))));
+    /// A folder, or several. A list of photos in a text file says nothing that their folders do not, as a rule.
+    fn subset(&mut self, subset: Subset, folders: &Folders<'_>, value: &MarkedYaml<'_>) {
+        let written: Vec<String> = match &value.data {
+            YamlData::Sequence(paths) => paths.iter().filter_map(text_in).collect(),
+            _ => text_in(value).into_iter().collect(),
         };
-        match &value.data {
-            YamlData::Sequence(paths) => paths.iter().filter_map(text_in).for_each(add),
-            _ => {
-                if let Some(path) = text_in(value) {
-                    add(path);
-                }
-            }
-        }
+        self.subsets.extend(written.iter().filter_map(|path| Some((subset, folders.find(path)?))));
+    }
+}
+
+/// Where a folder that a YAML file names may be: such files are moved, and their paths are of another machine.
+struct Folders<'a> {
+    yaml: &'a Path,
+    root: &'a Path,
+    base: Option<&'a Path>,
+}
+
+impl Folders<'_> {
+    /// The folder, if there is one.
+    fn find(&self, written: &str) -> Option<PathBuf> {
+        let below = written.trim_start_matches("../").trim_start_matches("./");
+        let base = self.base.map(|base| base.join(written));
+        let candidates = [
+            base.as_ref().map(|path| self.yaml.join(path)),
+            Some(self.yaml.join(written)),
+            Some(self.yaml.join(below)),
+            Some(self.root.join(below)),
+        ];
+        candidates.into_iter().flatten().map(|path| normalize(&path)).find(|path| path.is_dir())
     }
 }
 

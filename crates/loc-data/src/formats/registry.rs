@@ -1,0 +1,226 @@
+//! The annotation formats, one row each: name, how a folder of it is recognised, what reads it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use encoding_rs::Encoding;
+use serde::{Serialize, Serializer};
+
+use super::{Annotations, csv, header, json, label_studio, voc, yolo};
+use crate::file_index::FileIndex;
+use crate::DataError;
+
+/// An annotation format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Format {
+    /// Pascal VOC: one XML file a photo (LabelImg, VoTT, CVAT, Roboflow).
+    Voc,
+    /// CSV: one row an object.
+    Csv,
+    /// COCO JSON: one file for all photos, or for each subset.
+    Coco,
+    /// YOLO: one text file a photo, with class numbers and fractions.
+    Yolo,
+    /// labelme JSON: one file a photo.
+    Labelme,
+    /// Label Studio's JSON, JSON-MIN and CSV exports.
+    LabelStudio,
+    /// Create ML JSON.
+    CreateMl,
+    /// VoTT JSON.
+    Vott,
+}
+
+/// What a reader is told besides the files.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Request<'a> {
+    /// Whether the one file was named by the user: what is wrong with it is said.
+    pub(crate) single_file: bool,
+    /// Encoding of tables, and of XML that declares none.
+    pub(crate) encoding: Option<&'static Encoding>,
+    /// Columns of a table without a header.
+    pub(crate) columns: Option<&'a [String]>,
+    /// The class of all objects of a table without a column for it.
+    pub(crate) class: Option<&'a str>,
+}
+
+/// What the registry knows of a format.
+struct Row {
+    format: Format,
+    name: &'static str,
+    /// Whether each annotation file is of one photo.
+    file_a_photo: bool,
+    /// Whether the folder's files are of this format.
+    recognise: fn(&FileIndex, &Request<'_>) -> bool,
+    read: fn(&FileIndex, &Request<'_>) -> Annotations,
+}
+
+/// The formats in the order in which they are looked for: the first that fits is read.
+const FORMATS: [Row; 8] = [
+    Row {
+        format: Format::Voc,
+        name: "voc",
+        file_a_photo: true,
+        recognise: |files, _| files.xmls.iter().any(|path| voc::looks_like(path)),
+        read: |files, request| voc::read_all(&files.xmls, request.encoding),
+    },
+    Row {
+        format: Format::Csv,
+        name: "csv",
+        file_a_photo: false,
+        recognise: |files, request| {
+            request.columns.is_some() && !files.csvs.is_empty()
+                || files.csvs.iter().any(|path| csv::looks_like(path))
+        },
+        read: |files, request| csv::read_all(&files.csvs, request),
+    },
+    Row {
+        format: Format::Coco,
+        name: "coco",
+        file_a_photo: false,
+        recognise: |files, _| json::is(files, Format::Coco),
+        read: |files, _| json::read_all(files, Format::Coco),
+    },
+    Row {
+        format: Format::LabelStudio,
+        name: "label-studio",
+        file_a_photo: false,
+        recognise: |files, _| {
+            json::is(files, Format::LabelStudio) || files.csvs.iter().any(|path| label_studio::looks_like_csv(path))
+        },
+        read: |files, _| label_studio::read_all(files),
+    },
+    Row {
+        format: Format::CreateMl,
+        name: "createml",
+        file_a_photo: false,
+        recognise: |files, _| json::is(files, Format::CreateMl),
+        read: |files, _| json::read_all(files, Format::CreateMl),
+    },
+    Row {
+        format: Format::Labelme,
+        name: "labelme",
+        file_a_photo: true,
+        recognise: |files, _| json::is(files, Format::Labelme),
+        read: |files, _| json::read_all(files, Format::Labelme),
+    },
+    Row {
+        format: Format::Vott,
+        name: "vott",
+        file_a_photo: false,
+        recognise: |files, _| json::is(files, Format::Vott),
+        read: |files, _| json::read_all(files, Format::Vott),
+    },
+    Row {
+        format: Format::Yolo,
+        name: "yolo",
+        file_a_photo: true,
+        recognise: |files, _| files.texts.iter().any(|path| yolo::looks_like(path)),
+        read: |files, _| yolo::read_all(files),
+    },
+];
+
+impl Format {
+    /// Every format that is read.
+    #[must_use]
+    pub fn all() -> impl Iterator<Item = Self> {
+        FORMATS.iter().map(|row| row.format)
+    }
+
+    fn row(self) -> &'static Row {
+        // Each format has its row: a test goes through all.
+        FORMATS.iter().find(|row| row.format == self).unwrap_or(&FORMATS[0])
+    }
+
+    /// Whether each annotation file is of one photo.
+    pub(crate) fn is_file_a_photo(self) -> bool {
+        self.row().file_a_photo
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.row().name)
+    }
+}
+
+impl Serialize for Format {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.row().name)
+    }
+}
+
+impl FromStr for Format {
+    type Err = DataError;
+
+    fn from_str(text: &str) -> Result<Self, DataError> {
+        FORMATS.iter().find(|row| row.name == text).map(|row| row.format).ok_or_else(|| {
+            let names: Vec<String> = FORMATS.iter().map(|row| format!("`{}`", row.name)).collect();
+            DataError::Argument {
+                what: "data format",
+                value: text.to_owned(),
+                range: format!("{} are known", names.join(", ")),
+            }
+        })
+    }
+}
+
+/// Reads the annotations of a format.
+pub(crate) fn read(files: &FileIndex, format: Format, request: &Request<'_>) -> Annotations {
+    (format.row().read)(files, request)
+}
+
+/// Recognises the format of a folder by the content of its files: the first of the list that fits.
+///
+/// # Errors
+///
+/// [`DataError::NoDataSet`] if none does, with what was found instead.
+pub(crate) fn recognise(files: &FileIndex, request: &Request<'_>) -> Result<Format, DataError> {
+    if let Some(row) = FORMATS.iter().find(|row| (row.recognise)(files, request)) {
+        return Ok(row.format);
+    }
+    if !files.xmls.is_empty() {
+        // None of them is an annotation; reading them says why.
+        return Ok(Format::Voc);
+    }
+    let empty = files.empty_annotations.as_ref();
+    let empty = empty.map(|folder| format!("; the folder {} is empty", folder.display())).unwrap_or_default();
+    let reason = match (files.csvs.first(), files.jsons.first()) {
+        (Some(path), _) => format!("no annotations found; {}", csv::describe_header(path)),
+        (None, Some(path)) => format!("no annotations found; {}", json::describe(path)),
+        (None, None) => format!(
+            "no annotations found among {}{} (hint: Pascal VOC, COCO, YOLO, labelme, Label Studio, Create ML and VoTT are \
+             read, and CSV with the header {})",
+            files.describe(),
+            empty,
+            header::HEADER
+        ),
+    };
+    Err(DataError::NoDataSet { path: files.root.clone(), reason })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_format_has_one_row_and_a_name() {
+        let formats = [
+            Format::Voc,
+            Format::Csv,
+            Format::Coco,
+            Format::Yolo,
+            Format::Labelme,
+            Format::LabelStudio,
+            Format::CreateMl,
+            Format::Vott,
+        ];
+        assert_eq!(formats.len(), FORMATS.len());
+        for format in formats {
+            assert_eq!(format.row().format, format);
+            assert_eq!(format.to_string().parse::<Format>().unwrap(), format);
+        }
+        assert!("pascal".parse::<Format>().unwrap_err().to_string().contains("`yolo`"));
+    }
+}
