@@ -3,7 +3,6 @@
 use std::ops::Range;
 
 use super::plan::{FusedPlan, GROUP};
-use crate::buffers::BufferPool;
 use crate::kernels::conv_block::RowView;
 use crate::kernels::conv_block::rows::{self, WinogradRows};
 use crate::kernels::conv_block::tiles::{self, average, pool};
@@ -33,7 +32,7 @@ pub(super) struct Scratch {
 
 /// The maps of some photos between the convolutions.
 #[derive(Debug, Default)]
-pub(crate) struct Maps {
+pub(super) struct Maps {
     /// One photo's map behind each block but the last.
     pub(super) between: Vec<Vec<f32>>,
     /// The maps before the last convolution.
@@ -127,12 +126,17 @@ impl FusedPlan {
 
     /// Runs `n` photos into `features`, `n ×` [`FusedPlan::out_len`].
     ///
-    /// Each photo's features do not depend on the others. Buffers come from `pool` and go back there.
-    pub(crate) fn infer(&self, photos: ImageBatch, n: usize, pool: &BufferPool<Maps>, features: &mut [f32]) {
+    /// Each photo's features do not depend on the others.
+    ///
+    /// # Panics
+    ///
+    /// If a slice has another length.
+    pub fn infer(&self, photos: ImageBatch, n: usize, features: &mut [f32]) {
         let (len, out) = (self.photo_len(), self.out_len());
+        assert!(photos.len() == n * len && features.len() == n * out, "photos and features");
         parallel::chunks(features, GROUP * out, |group, features| {
             let count = GROUP.min(n - group * GROUP);
-            pool.with(|maps| {
+            self.maps.with(|maps| {
                 self.infer_group(photos.slice(group * GROUP, count, len), count, maps, features)
             });
         });

@@ -37,6 +37,7 @@ pub use relu::Relu;
 pub use relu6::Relu6;
 pub use sigmoid::Sigmoid;
 pub use softmax_expectation::SoftmaxExpectation;
+pub use crate::window::{Between, between};
 pub use upsample::Upsample;
 
 use super::network::{ParamKind, Shape};
