@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use loc_data::LeftOut;
+use loc_data::SkippedPhotos;
+use serde::{Deserialize, Serialize};
 
-use crate::TrainError;
-use crate::record::Row;
+use crate::error::TrainError;
 
 /// Something that happened. Whoever started the training decides what a person sees of it.
 #[derive(Debug, Clone)]
@@ -65,11 +65,52 @@ pub enum Event {
         best: bool,
     },
     /// Photos cannot be used and were left out.
-    LeftOut(LeftOut),
+    LeftOut(SkippedPhotos),
     /// Something worth knowing that is not odd.
     Note(String),
     /// Something is odd, and training goes on.
     Warning(String),
+}
+
+/// One epoch in numbers: the columns of `results.csv` in their order. Losses and metrics are means over samples.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Row {
+    /// Epoch, from 1.
+    pub epoch: usize,
+    /// Seconds since the run began, time before a resume included.
+    pub time: f64,
+    /// Learning rate.
+    pub lr: f64,
+    /// Training loss: the weighted sum.
+    #[serde(rename = "train/loss")]
+    pub train_loss: f64,
+    /// Training loss of the class.
+    #[serde(rename = "train/cls_loss")]
+    pub train_cls_loss: f64,
+    /// Training loss of the box.
+    #[serde(rename = "train/box_loss")]
+    pub train_box_loss: f64,
+    /// Validation loss: the weighted sum.
+    #[serde(rename = "val/loss")]
+    pub val_loss: f64,
+    /// Validation loss of the class.
+    #[serde(rename = "val/cls_loss")]
+    pub val_cls_loss: f64,
+    /// Validation loss of the box.
+    #[serde(rename = "val/box_loss")]
+    pub val_box_loss: f64,
+    /// Share with the right class.
+    #[serde(rename = "val/acc")]
+    pub val_acc: f64,
+    /// Mean IoU.
+    #[serde(rename = "val/iou")]
+    pub val_iou: f64,
+    /// Share with the right class and an IoU of 0.5 or more: localization accuracy.
+    #[serde(rename = "val/acc_iou50")]
+    pub val_acc_iou50: f64,
+    /// Share with the right class and an IoU of 0.75 or more.
+    #[serde(rename = "val/acc_iou75")]
+    pub val_acc_iou75: f64,
 }
 
 /// A flag that asks a training to finish its step, save and return. Clones share it.
@@ -96,18 +137,18 @@ impl Stop {
 }
 
 /// Who is told, and who may have enough: what comes before the first step can take a minute.
-pub(crate) struct Watch<'a> {
+pub(crate) struct Progress<'a> {
     pub(crate) on: &'a mut dyn FnMut(Event),
     pub(crate) stop: &'a Stop,
 }
 
-impl Watch<'_> {
+impl Progress<'_> {
     /// Tells an event.
     ///
     /// # Errors
     ///
     /// [`TrainError::Stopped`] if a stop was asked for.
-    pub(crate) fn tell(&mut self, event: Event) -> Result<(), TrainError> {
+    pub(crate) fn report(&mut self, event: Event) -> Result<(), TrainError> {
         (self.on)(event);
         if self.stop.asked() { Err(TrainError::Stopped) } else { Ok(()) }
     }

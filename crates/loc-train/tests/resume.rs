@@ -6,7 +6,7 @@ mod common;
 
 use common::{Fixture, PHOTOS, go_on, last, stop_after};
 use fs_err as fs;
-use loc_train::{Layer, Outcome, Run, Status, Stop, TrainError, resume};
+use loc_train::{ConfigSource, Outcome, Run, Status, Stop, TrainError, resume};
 
 #[test]
 fn a_run_stopped_at_any_step_and_resumed_has_the_same_bytes() {
@@ -93,7 +93,13 @@ fn a_finished_run_is_extended_as_if_more_epochs_had_been_asked_for() {
 }
 
 fn extend(run: &Run, epochs: &str) -> Result<Outcome, TrainError> {
-    resume(run.clone(), &[Layer::value("--epochs", "epochs", epochs)], true, &Stop::default(), &mut |_| {})
+    resume(
+        run.clone(),
+        &[ConfigSource::value("--epochs", "epochs", epochs)],
+        true,
+        &Stop::default(),
+        &mut |_| {},
+    )
 }
 
 #[test]

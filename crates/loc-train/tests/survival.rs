@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use common::{Fixture, go_on, go_on_warned, last, stop_after};
 use fs_err as fs;
-use loc_train::{Config, Event, Layer, Provenance, Run, Status, Stop, resume, train};
+use loc_train::{Config, ConfigSource, Event, Provenance, Run, Status, Stop, resume, train};
 use sha2::{Digest, Sha256};
 
 fn sha256(path: &Path) -> String {
@@ -243,7 +243,8 @@ fn a_run_is_gone_on_with_though_its_recipes_file_is_gone() {
     let name = recipe.display().to_string();
     let data = fixture.path("shapes").display().to_string();
     let flags = [("data", &*data), ("imgsz", "188"), ("epochs", "2")];
-    let layers: Vec<Layer> = flags.iter().map(|(key, value)| Layer::value("flag", key, value)).collect();
+    let layers: Vec<ConfigSource> =
+        flags.iter().map(|(key, value)| ConfigSource::value("flag", key, value)).collect();
     let config = Config::resolve(Some(&name), &layers).unwrap();
     assert_eq!((config.batch, &config.recipe), (5, &name));
     let provenance = Provenance { version: "0".into(), arguments: Vec::new(), threads: 2 };
@@ -262,8 +263,8 @@ fn a_run_is_gone_on_with_though_its_recipes_file_is_gone() {
     assert!(last(&runs[0]) == last(&runs[1]), "it ends in other bytes");
     // And `--config` on its file repeats the run.
     let text = fs::read_to_string(runs[0].config()).unwrap();
-    let again = Config::resolve(None, &[Layer { origin: "config.toml".into(), text }]).unwrap();
-    assert_eq!(again.mathematics(), config.mathematics());
+    let again = Config::resolve(None, &[ConfigSource { origin: "config.toml".into(), text }]).unwrap();
+    assert_eq!(again.result_affecting(), config.result_affecting());
     let message = Config::resolve(Some(&name), &layers).unwrap_err();
     assert!(message.to_string().contains("mine.toml") && message.is_usage(), "{message}");
 }

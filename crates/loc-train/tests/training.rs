@@ -10,7 +10,7 @@ use std::path::Path;
 use common::{Fixture, last};
 use loc_net::Forward;
 use loc_net::ImageBatch;
-use loc_train::{Config, Event, Layer, ModelFile, Provenance, Status, Stop, train};
+use loc_train::{Config, ConfigSource, Event, ModelFile, Provenance, Status, Stop, train};
 
 /// Runs `f` on a pool of its own.
 fn with_threads<R: Send>(threads: usize, f: impl FnOnce() -> R + Send) -> R {
@@ -56,7 +56,8 @@ fn a_run_leaves_what_the_documentation_says() {
     let localizer = loc_infer::Localizer::load(run.last()).unwrap();
     assert_eq!(localizer.meta().classes, ["box", "disc", "star"]);
     // A second run of the same name gets a folder of its own; its config repeats the first.
-    let layer = Layer { origin: "config.toml".into(), text: fs_err::read_to_string(run.config()).unwrap() };
+    let layer =
+        ConfigSource { origin: "config.toml".into(), text: fs_err::read_to_string(run.config()).unwrap() };
     let config = Config::resolve(None, &[layer]).unwrap();
     let provenance = Provenance { version: "0".into(), arguments: vec![], threads: 2 };
     let again =

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use loc_model::init::{self, Scheme};
 use loc_net::{Backbone, Head, InputShape, NetworkConfig, Normalization, Weight, Weights};
-use loc_train::{Config, Event, Layer, Outcome, Provenance, Status, Stop, TrainError, resume, train};
+use loc_train::{Config, ConfigSource, Event, Outcome, Provenance, Status, Stop, TrainError, resume, train};
 
 /// EfficientNet-Lite0's names for random weights, its batch normalisation doing nothing.
 fn state_dict() -> Weights {
@@ -78,10 +78,10 @@ impl Fixture {
         let (data, weights) =
             (self.path("shapes").display().to_string(), self.path(weights).display().to_string());
         let values = [("data", data.as_str()), ("backbone_weights", &weights), ("imgsz", "64")];
-        let layers: Vec<Layer> = values
+        let layers: Vec<ConfigSource> = values
             .iter()
             .chain(more)
-            .map(|(key, value)| Layer::value(format!("--{key}"), key, value))
+            .map(|(key, value)| ConfigSource::value(format!("--{key}"), key, value))
             .collect();
         let config = Config::resolve(Some(recipe), &layers)?;
         let provenance = Provenance { version: "0".into(), arguments: Vec::new(), threads: 2 };
@@ -201,7 +201,8 @@ fn a_beginning_that_does_not_fit_is_refused() {
         ("compact", "transfer", "another backbone"),
         ("finetune", "no", "no recipe"),
     ] {
-        let message = Config::resolve(Some(recipe), &[Layer::value("--begin", "begin", begin)]).unwrap_err();
+        let message =
+            Config::resolve(Some(recipe), &[ConfigSource::value("--begin", "begin", begin)]).unwrap_err();
         assert!(message.to_string().contains(word), "{recipe} beginning with {begin}: {message}");
     }
 }
@@ -235,7 +236,8 @@ fn recipes_that_begin_with_each_other_are_an_error_that_names_them() {
         ("finetune", "finetune", "finetune → finetune → transfer"),
         ("transfer", "finetune", "transfer → finetune → transfer"),
     ] {
-        let error = Config::resolve(Some(recipe), &[Layer::value("LOC_BEGIN", "begin", begin)]).unwrap_err();
+        let error =
+            Config::resolve(Some(recipe), &[ConfigSource::value("LOC_BEGIN", "begin", begin)]).unwrap_err();
         assert!(error.to_string().contains(chain), "{error}");
     }
 }

@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use loc_train::{Comparison, Config, Evaluation, Event, Layer, Outcome, Provenance, Row, Run, Status, Stop};
+use loc_train::{
+    Comparison, Config, ConfigSource, Evaluation, Event, Outcome, Provenance, Row, Run, Status, Stop,
+};
 
 use super::model;
-use super::shared::{or_stopped, use_threads, warn_left_out};
+use super::shared::{or_stopped, use_threads, warn_skipped};
 use crate::args::{ConfigArgs, TrainArgs};
 use crate::output::{Exit, Output, escape};
 use crate::outputs::Inputs;
@@ -58,7 +60,7 @@ fn train(args: &TrainArgs, (stop, signals): (&Stop, &Signals), output: &Output) 
                 ));
             }
             let overrides = flags(&args.config);
-            use_threads(Config::of_run(&run, &overrides)?.threads)?;
+            use_threads(run.read_config(&overrides)?.threads)?;
             loc_train::resume(run, &overrides, args.schedule_from_here, stop, &mut |e| progress.show(e))?
         }
     };
@@ -153,11 +155,11 @@ pub(super) fn configuration(args: &ConfigArgs, output: &Output) -> Result<(Confi
     }
     let file = args.config.clone().or(local);
     if let Some(path) = &file {
-        layers.push(Layer::file(path)?);
+        layers.push(ConfigSource::file(path)?);
     }
     let text =
         |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
-    layers.extend(Layer::environment(std::env::vars_os().filter_map(text))?);
+    layers.extend(ConfigSource::environment(std::env::vars_os().filter_map(text))?);
     layers.extend(flags(args));
     let mut config = Config::resolve(args.recipe.as_deref(), &layers)?;
     if let Some(init) = config.init.take() {
@@ -170,7 +172,7 @@ pub(super) fn configuration(args: &ConfigArgs, output: &Output) -> Result<(Confi
 }
 
 /// The flags that were given, as a layer each.
-fn flags(args: &ConfigArgs) -> Vec<Layer> {
+fn flags(args: &ConfigArgs) -> Vec<ConfigSource> {
     let path = |p: &Option<std::path::PathBuf>| p.as_ref().map(|p| p.display().to_string());
     let values = [
         ("data", path(&args.data)),
@@ -199,11 +201,11 @@ fn flags(args: &ConfigArgs) -> Vec<Layer> {
         ("patience", args.patience.clone()),
     ];
     let layer = |(key, value): (&str, Option<String>)| {
-        value.map(|v| Layer::value(format!("--{}", key.replace('_', "-")), key, &v))
+        value.map(|v| ConfigSource::value(format!("--{}", key.replace('_', "-")), key, &v))
     };
-    let mut layers: Vec<Layer> = values.into_iter().filter_map(layer).collect();
+    let mut layers: Vec<ConfigSource> = values.into_iter().filter_map(layer).collect();
     if let Some(classes) = &args.reading.classes {
-        layers.push(Layer::list("--classes", "classes", classes));
+        layers.push(ConfigSource::list("--classes", "classes", classes));
     }
     layers
 }
@@ -260,8 +262,8 @@ impl<'a> Progress<'a> {
             Event::Warning(text) => self.output.warn(&text),
             Event::Note(text) => self.output.note(&text),
             Event::LeftOut(left_out) => {
-                self.partly = left_out.on_request();
-                warn_left_out(&left_out, self.output);
+                self.partly = left_out.by_skip_any();
+                warn_skipped(&left_out, self.output);
             }
             Event::Ready { run, train, val, classes, parameters, epochs, resumed, .. } => {
                 let names: Vec<String> = classes.iter().map(|c| escape(c)).collect();

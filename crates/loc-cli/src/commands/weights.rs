@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, anyhow, bail};
 use loc_net::{Backbone, Head, InputShape, NetworkConfig, Normalization};
-use loc_train::pretrained::{CATALOGUE, Pretrained, cached};
+use loc_train::weights_cache::{CATALOGUE, Pretrained, cached};
 
 use super::model::check_importable;
 use crate::args::{AddArgs, FetchArgs};

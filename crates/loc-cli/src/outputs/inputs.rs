@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use loc_data::{Dataset, ReadOptions};
-use loc_train::{Config, Run, pretrained};
+use loc_train::{Config, Run, weights_cache};
 
 use crate::output::Usage;
 
@@ -79,8 +79,8 @@ impl Inputs {
         files.extend(file.map(Path::to_owned));
         files.extend(config.split_file.clone());
         files.extend(config.backbone_weights.clone());
-        for known in pretrained::CATALOGUE {
-            files.extend(pretrained::cached(known.name));
+        for known in weights_cache::CATALOGUE {
+            files.extend(weights_cache::cached(known.name));
             let folder = config.backbone_weights.as_ref();
             files.extend(folder.map(|folder| folder.join(format!("{}.safetensors", known.name))));
         }

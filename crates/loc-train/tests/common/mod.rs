@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use loc_train::{Config, Event, Layer, Outcome, Provenance, Run, Stop, TrainError, resume, train};
+use loc_train::{Config, ConfigSource, Event, Outcome, Provenance, Run, Stop, TrainError, resume, train};
 
 /// Photos in the set: few, so that an epoch takes a moment.
 pub(crate) const PHOTOS: usize = 15;
@@ -29,10 +29,10 @@ impl Fixture {
     pub(crate) fn config(&self, overrides: &[(&str, &str)]) -> Config {
         let data = self.path("shapes").display().to_string();
         let base = [("data", data.as_str()), ("imgsz", "188"), ("epochs", "2"), ("batch", "4")];
-        let layers: Vec<Layer> = base
+        let layers: Vec<ConfigSource> = base
             .iter()
             .chain(overrides)
-            .map(|(key, value)| Layer::value(format!("--{key}"), key, value))
+            .map(|(key, value)| ConfigSource::value(format!("--{key}"), key, value))
             .collect();
         Config::resolve(None, &layers).unwrap()
     }
@@ -59,8 +59,8 @@ pub(crate) fn last(run: &Run) -> Vec<u8> {
 }
 
 pub(crate) fn go_on(run: &Run, overrides: &[(&str, &str)]) -> Result<Outcome, TrainError> {
-    let layers: Vec<Layer> =
-        overrides.iter().map(|(key, value)| Layer::value(format!("--{key}"), key, value)).collect();
+    let layers: Vec<ConfigSource> =
+        overrides.iter().map(|(key, value)| ConfigSource::value(format!("--{key}"), key, value)).collect();
     resume(run.clone(), &layers, false, &Stop::default(), &mut |_| {})
 }
 

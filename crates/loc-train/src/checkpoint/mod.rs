@@ -1,0 +1,12 @@
+//! Checkpoints: the state of a run and its model files, saved so that a kill at any moment loses nothing.
+
+mod model_file;
+mod recover;
+mod save;
+mod state;
+
+pub(crate) use self::model_file::input_shape;
+pub use self::model_file::{Metrics, ModelFile};
+pub(crate) use self::recover::{Found, find, repair};
+pub(crate) use self::save::{model_bytes, save};
+pub(crate) use self::state::{Best, RunFingerprint, Saved, State, tensors};

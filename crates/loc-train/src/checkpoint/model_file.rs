@@ -1,0 +1,97 @@
+//! The JSON of a model file, put together from what loc-infer, loc-net and training each own.
+
+use loc_infer::{InputSpec, ModelMeta};
+use loc_net::{InputShape, Network, NetworkConfig, Normalization};
+use serde::{Deserialize, Serialize};
+
+use crate::error::TrainError;
+
+/// Everything a model file says beside its weights: the value of its one metadata key, `loc`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ModelFile {
+    /// Format version, classes and input.
+    #[serde(flatten)]
+    pub meta: ModelMeta,
+    /// The network.
+    pub network: NetworkConfig,
+    /// Digest of the configuration that trained it; none for an imported one.
+    pub recipe: Option<String>,
+    /// Epochs it was trained; none for an imported one.
+    pub epoch: Option<usize>,
+    /// What it reached on the validation photos at that epoch.
+    pub metrics: Option<Metrics>,
+}
+
+/// The figures a model file carries.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Metrics {
+    /// Share with the right class.
+    pub accuracy: f64,
+    /// Mean IoU.
+    pub mean_iou: f64,
+    /// Share with the right class and an IoU of 0.5 or more.
+    pub localization_accuracy: f64,
+}
+
+#[derive(Deserialize)]
+struct Rest {
+    network: NetworkConfig,
+    recipe: Option<String>,
+    epoch: Option<usize>,
+    metrics: Option<Metrics>,
+}
+
+impl ModelFile {
+    /// A model that nothing is known of but its classes, input and network.
+    #[must_use]
+    pub fn new(meta: ModelMeta, network: NetworkConfig) -> Self {
+        Self { meta, network, recipe: None, epoch: None, metrics: None }
+    }
+
+    /// Reads the JSON.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::Metadata`] with what is missing or wrong.
+    pub fn from_json(json: &str) -> Result<Self, TrainError> {
+        let meta = ModelMeta::from_json(json).map_err(|e| TrainError::Metadata(e.to_string()))?;
+        let Rest { network, recipe, epoch, metrics } =
+            serde_json::from_str(json).map_err(|e| TrainError::Metadata(e.to_string()))?;
+        Ok(Self { meta, network, recipe, epoch, metrics })
+    }
+
+    /// The JSON, the same bytes for the same values.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::Metadata`] if a number is not finite.
+    pub fn to_json(&self) -> Result<String, TrainError> {
+        serde_json::to_string(self).map_err(|e| TrainError::Metadata(e.to_string()))
+    }
+
+    /// The layers, with the input's normalisation.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::Net`] if the network does not admit its own configuration, [`TrainError::Metadata`] if it is made for
+    /// other classes or another input than the file names.
+    pub fn build(&self) -> Result<Network, TrainError> {
+        let InputSpec { mean, std, size, .. } = self.meta.input;
+        let (names, input) = (self.meta.classes.len(), input_shape(&self.meta.input));
+        if names != self.network.classes || input != self.network.input {
+            let InputShape { width, height } = self.network.input;
+            let reason = format!(
+                "{names} class names and an input of {size}, but the network has {} classes and takes {width}×{height} \
+                 (hint: was the metadata edited by hand?)",
+                self.network.classes
+            );
+            return Err(TrainError::Metadata(reason));
+        }
+        Ok(self.network.build(&Normalization { mean, std })?)
+    }
+}
+
+/// The network's input for a photo size.
+pub(crate) fn input_shape(input: &InputSpec) -> InputShape {
+    InputShape { height: input.size.height as usize, width: input.size.width as usize }
+}

@@ -1,0 +1,151 @@
+//! What is found of a run again, and the repair of what a broken-off save or damage left.
+
+use std::path::Path;
+
+use crate::checkpoint::save::follow;
+use crate::checkpoint::state::{self, Saved, StateError, VerifiedState};
+use crate::config::CheckpointRetention;
+use crate::digest::sha256;
+use crate::error::TrainError;
+use crate::run::Run;
+use crate::run::atomic_file::{self, replace};
+
+/// Does again what a save that was broken off left undone, and mends what was damaged since. What was damaged comes
+/// back as warnings; what merely was not yet written goes without one.
+pub(crate) fn repair(
+    run: &Run,
+    found: &Found,
+    model: &[u8],
+    keep: CheckpointRetention,
+) -> Result<Vec<String>, TrainError> {
+    let Found { whole: VerifiedState { saved, .. }, before, .. } = found;
+    let mut warnings = Vec::new();
+    // After a fall-back all that follows is of a later state, and right for it.
+    if !found.fell_back() {
+        if let Some(digest) = digest_of(&run.last())?.filter(|d| *d != saved.model)
+            && before.as_ref().is_some_and(|before| before.model != digest)
+        {
+            warnings.push(differs(&run.last(), &digest, &saved.model, "it is written anew from the state"));
+        }
+        warnings.extend(repair_best(run, saved, before.as_ref())?);
+    }
+    if sha256(model) != saved.model {
+        // Another version of loc wrote its model files otherwise: what is there stays.
+        return Ok(warnings);
+    }
+    follow(run, saved, model, keep, &|path, bytes| fs_err::read(path).ok().as_deref() != Some(bytes))?;
+    Ok(warnings)
+}
+
+/// The best model, where it is of an earlier epoch than the last, whose own file may still hold it.
+fn repair_best(run: &Run, saved: &Saved, before: Option<&Saved>) -> Result<Option<String>, TrainError> {
+    let Some(best) = &saved.state.best else { return Ok(None) };
+    let digest = digest_of(&run.best())?;
+    if digest.as_ref() == Some(&best.model) {
+        return Ok(None);
+    }
+    let last = saved.state.step == 0 && best.epoch + 1 == saved.state.epoch;
+    let broken_off = before.is_some_and(|b| b.state.best.as_ref().map(|best| &best.model) == digest.as_ref());
+    if last && (broken_off || digest.is_none()) {
+        return Ok(None);
+    }
+    let found = digest.unwrap_or_else(|| "none: it is gone".into());
+    let remedy = if last {
+        "it is written anew from the state".into()
+    } else if digest_of(&run.epoch(best.epoch))?.as_ref() == Some(&best.model) {
+        replace(&run.best(), &fs_err::read(run.epoch(best.epoch))?)?;
+        format!("it is written anew from epoch {}", best.epoch)
+    } else {
+        format!("epoch {} is lost, until a better one comes", best.epoch)
+    };
+    Ok(Some(differs(&run.best(), &found, &best.model, &remedy)))
+}
+
+fn differs(path: &Path, found: &str, right: &str, remedy: &str) -> String {
+    format!("{}: its SHA-256 is {found}, {right} was written; {remedy}", path.display())
+}
+
+/// SHA-256 of a file, if it is there.
+fn digest_of(path: &Path) -> Result<Option<String>, TrainError> {
+    Ok(if path.is_file() { Some(sha256(&fs_err::read(path)?)) } else { None })
+}
+
+/// A state to go on from.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) whole: VerifiedState,
+    /// The state before it, where both are whole: what a save was to replace.
+    before: Option<Saved>,
+    /// Why it is not the newest, where that one is damaged.
+    pub(crate) warning: Option<String>,
+}
+
+impl Found {
+    fn fell_back(&self) -> bool {
+        self.warning.is_some()
+    }
+}
+
+/// The newest whole state of a run, put in its place; nothing if none was ever saved.
+pub(crate) fn find(run: &Run) -> Result<Option<Found>, TrainError> {
+    let read = |path: &Path| match fs_err::read(path) {
+        Ok(bytes) => state::parse(&bytes).map(Some),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(StateError::Unread(e)),
+    };
+    let (newest, previous) = (run.state(), run.previous_state());
+    let bad = |path: &Path, reason: &str| format!("{}: {reason}", path.display());
+    let warning = match read(&newest) {
+        Ok(Some(whole)) => {
+            let before = read(&previous).ok().flatten().map(|whole| whole.saved);
+            return Ok(Some(Found { whole, before, warning: None }));
+        }
+        Err(StateError::Format(reason)) => return Err(TrainError::Run { path: newest, reason }),
+        Err(StateError::Unread(e)) => return Err(unread(newest, &e)),
+        Err(StateError::Damaged(reason)) => Some(bad(&newest, &reason)),
+        Ok(None) => None,
+    };
+    match (read(&previous), warning) {
+        (Ok(Some(whole)), warning) => {
+            // It takes the damaged one's place: the next save must not put that one in its own.
+            atomic_file::rename(&previous, &newest)?;
+            let at = &whole.saved.state;
+            let warning = warning.map(|w| {
+                format!(
+                    "{w}; it goes on from the save before, after epoch {}, step {}",
+                    at.epoch - 1,
+                    at.step
+                )
+            });
+            Ok(Some(Found { whole, before: None, warning }))
+        }
+        (Ok(None), None) if run.rows().is_ok_and(|rows| rows.is_empty()) => Ok(None),
+        (Err(StateError::Format(reason)), None) => Err(TrainError::Run { path: previous, reason }),
+        (Err(StateError::Unread(e)), None) => Err(unread(previous, &e)),
+        (other, warning) => {
+            let previous = match other {
+                Err(StateError::Damaged(reason) | StateError::Format(reason)) => bad(&previous, &reason),
+                Err(StateError::Unread(e)) => bad(&previous, &e.to_string()),
+                _ => bad(&previous, "is not there"),
+            };
+            let newest = warning.unwrap_or_else(|| bad(&newest, "is not there"));
+            let model = run.epochs()?.pop().map_or_else(|| run.last(), |(_, path)| path);
+            Err(TrainError::Run {
+                path: run.path().to_owned(),
+                reason: format!(
+                    "cannot be gone on with: no state of it is whole\n{newest}\n{previous}\n(hint: `--init {}` starts a new run from its newest epoch)",
+                    model.display()
+                ),
+            })
+        }
+    }
+}
+
+/// A state that may be as whole as ever: whoever can read it goes on from it, so no other takes its place.
+fn unread(path: std::path::PathBuf, error: &std::io::Error) -> TrainError {
+    let reason = format!(
+        "cannot be read: {error}; nothing was changed (hint: mend what keeps it from being read, then go on; moved \
+         away, the run goes on from the save before)"
+    );
+    TrainError::Run { path, reason }
+}

@@ -1,0 +1,67 @@
+//! How a run is saved so that it can be killed at any moment, and what is found again.
+//!
+//! The state comes first, and with its rename the save has happened. The state before it goes on as `previous`, for the
+//! day the newer one is damaged. What follows (`results.csv`, `last`, the epoch's file, `best`) is written anew from the
+//! state on resume, wherever the save was broken off.
+
+use std::path::Path;
+
+use loc_net::Weights;
+
+use crate::checkpoint::model_file::ModelFile;
+use crate::checkpoint::state::{self, Saved};
+use crate::config::CheckpointRetention;
+use crate::error::TrainError;
+use crate::run::atomic_file::{replace, replace_keeping};
+use crate::run::{self, Run};
+
+/// The bytes of a model file.
+pub(crate) fn model_bytes(weights: &Weights, file: &ModelFile) -> Result<Vec<u8>, TrainError> {
+    Ok(loc_model::weights::to_bytes(weights, Some(&file.to_json()?))?)
+}
+
+/// Saves a state, and then what follows from it.
+pub(crate) fn save(
+    run: &Run,
+    saved: &Saved,
+    tensors: &Weights,
+    model: &[u8],
+    keep: CheckpointRetention,
+) -> Result<(), TrainError> {
+    replace_keeping(&run.state(), &state::to_bytes(saved, tensors)?, &run.previous_state())?;
+    follow(run, saved, model, keep, &|_, _| true)
+}
+
+/// Writes what follows from a state, each file where `needed` says so.
+pub(super) fn follow(
+    run: &Run,
+    saved: &Saved,
+    model: &[u8],
+    keep: CheckpointRetention,
+    needed: &dyn Fn(&Path, &[u8]) -> bool,
+) -> Result<(), TrainError> {
+    let write = |path: &Path, bytes: &[u8]| if needed(path, bytes) { replace(path, bytes) } else { Ok(()) };
+    let state = &saved.state;
+    if !state.rows.is_empty() {
+        write(&run.results(), &run::to_csv(&run.results(), &state.rows)?)?;
+    }
+    write(&run.last(), model)?;
+    let epoch = state.epoch - 1;
+    if state.step > 0 || epoch == 0 {
+        return Ok(());
+    }
+    if keep != CheckpointRetention::Best {
+        write(&run.epoch(epoch), model)?;
+    }
+    if state.best.as_ref().is_some_and(|best| best.epoch == epoch) {
+        write(&run.best(), model)?;
+    }
+    if let CheckpointRetention::Last(n) = keep {
+        for (number, path) in run.epochs()? {
+            if number + n <= epoch {
+                fs_err::remove_file(path)?;
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,115 @@
+//! What follows from several keys together: folds, copies, losses, and what of a configuration affects the result.
+
+use loc_model::init::Scheme;
+use loc_model::loss::LossConfig;
+
+use crate::config::choices::{Initialisation, Schedule};
+use crate::config::keys::Config;
+use crate::digest::sha256;
+
+impl Config {
+    /// The fold as two numbers, if there is one that can be.
+    #[must_use]
+    pub fn fold_of(&self) -> Option<(usize, usize)> {
+        let (i, k) = self.fold.as_ref()?.split_once('/')?;
+        let (i, k) = (i.trim().parse().ok()?, k.trim().parse().ok()?);
+        (k >= 2 && (1..=k).contains(&i)).then_some((i, k))
+    }
+
+    /// How many times a frozen backbone sees each of so many training photos.
+    #[must_use]
+    pub fn copies_of(&self, photos: usize) -> usize {
+        const MOST: usize = 40;
+        self.copies.max(self.views.div_ceil(photos.max(1)).min(MOST))
+    }
+
+    /// Whether the number of epochs decides what a step before the end does.
+    pub(crate) fn bound_to_the_end(&self) -> bool {
+        self.schedule == Schedule::Cosine || self.still_epochs > 0
+    }
+
+    /// Whether an epoch (from 1) is one of the last, which move no photo.
+    pub(crate) fn is_still(&self, epoch: usize) -> bool {
+        epoch + self.still_epochs > self.part(epoch).1
+    }
+
+    /// The epochs before the part that an epoch is of, and those to its end.
+    pub(crate) fn part(&self, epoch: usize) -> (usize, usize) {
+        let begin = self.restarts.iter().rev().find(|r| **r < epoch);
+        let end = self.restarts.iter().find(|r| **r >= epoch);
+        (begin.copied().unwrap_or(0), end.copied().unwrap_or(self.epochs))
+    }
+
+    /// The losses as loc-model takes them.
+    #[must_use]
+    pub fn loss(&self) -> LossConfig {
+        LossConfig {
+            class: self.class_loss,
+            label_smoothing: self.label_smoothing,
+            class_weights: self.class_weights.clone(),
+            boxes: self.box_loss,
+            beta: self.smooth_l1_beta,
+            overlap: self.overlap_loss,
+            overlap_weight: self.overlap_weight,
+            edges_weight: self.edges_weight,
+            class_weight: self.class_weight,
+            box_weight: self.box_weight,
+        }
+    }
+
+    /// The scheme as loc-model takes it.
+    #[must_use]
+    pub fn scheme(&self) -> Scheme {
+        match self.initialisation {
+            Initialisation::PyTorch => Scheme::PyTorch,
+            Initialisation::He => Scheme::He,
+        }
+    }
+
+    /// The values that decide the numbers, as TOML: without paths, threads, and how much is kept.
+    #[must_use]
+    pub fn result_affecting(&self) -> toml::Table {
+        let mut table = toml::Table::try_from(self).unwrap_or_default();
+        for key in [
+            "data",
+            "data_format",
+            "encoding",
+            "exif",
+            "skip_bad",
+            "strict",
+            // What they decide is the split, which has a digest of its own.
+            "split_file",
+            "split_by",
+            "group_by",
+            "init",
+            "device",
+            "workers",
+            "threads",
+            "keep",
+            "patience",
+        ] {
+            table.remove(key);
+        }
+        table
+    }
+
+    /// SHA-256 of [`Config::result_affecting`], 64 hex digits: which recipe made a model.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        sha256(self.result_affecting().to_string().as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Config;
+
+    #[test]
+    fn small_sets_are_seen_oftener_but_not_without_end() {
+        let config = Config { copies: 6, views: 5000, ..Config::default() };
+        for (photos, copies) in [(960, 6), (160, 32), (119, 40), (1, 40), (0, 40)] {
+            assert_eq!(config.copies_of(photos), copies, "of {photos} photos");
+        }
+        assert_eq!(Config { views: 0, ..config }.copies_of(10), 6);
+    }
+}

@@ -1,0 +1,118 @@
+//! The weights that a run starts from: random, of a pretrained backbone, or of a model.
+
+use std::path::PathBuf;
+
+use loc_data::Loader;
+use loc_model::{init, weights};
+use loc_net::ImageBatch;
+use loc_net::{Forward, Network, Op, Source, Weights};
+
+use crate::checkpoint::ModelFile;
+use crate::config::Config;
+use crate::error::TrainError;
+use crate::event::{Event, Progress};
+use crate::input::AT_ONCE;
+
+/// The weights a run begins with.
+pub(crate) fn initial(
+    config: &Config,
+    pretrained: Option<PathBuf>,
+    layers: &Network,
+    classes: &[String],
+    train: &Loader,
+    progress: &mut Progress,
+) -> Result<Weights, TrainError> {
+    if let Some(path) = &config.init {
+        let found = weights::load_floats(path)?;
+        let fail = |reason: String| TrainError::Model { path: path.clone(), reason };
+        if let Some(json) = &found.metadata {
+            let file = ModelFile::from_json(json).map_err(|e| fail(e.to_string()))?;
+            same_classes(path, &file.meta.classes, classes)?;
+        }
+        found.weights.check(layers).map_err(|e| fail(e.to_string()))?;
+        return Ok(found.weights);
+    }
+    let mut initial = init::weights(layers, config.scheme(), config.seed);
+    if let Some(path) = pretrained {
+        let found = weights::load_floats(&path)?.weights;
+        let own = loc_model::pretrained::lite0(layers, &found)
+            .map_err(|e| TrainError::Model { path, reason: e.to_string() })?;
+        initial.0.extend(own.0);
+    }
+    standardise(layers, &mut initial, train, progress)?;
+    Ok(initial)
+}
+
+/// Refuses a model made for other classes.
+fn same_classes(path: &std::path::Path, model: &[String], data: &[String]) -> Result<(), TrainError> {
+    if model == data {
+        return Ok(());
+    }
+    Err(TrainError::Model {
+        path: path.to_owned(),
+        reason: format!(
+            "was made for the classes {model:?}, the data set has {data:?} (hint: `--classes` sets their order)"
+        ),
+    })
+}
+
+/// Gives each layer that standardises the backbone's features its values: over the loader's photos, each channel's mean
+/// becomes 0 and its deviation 1.
+fn standardise(
+    network: &Network,
+    weights: &mut Weights,
+    loader: &Loader,
+    progress: &mut Progress,
+) -> Result<(), TrainError> {
+    let layers: Vec<(usize, usize)> = network.layers()[..network.backbone_layers()]
+        .iter()
+        .enumerate()
+        .filter_map(|(index, layer)| match (&layer.op, layer.inputs[0]) {
+            (Op::ChannelAffine(_), Source::Layer(before)) => Some((index, before)),
+            _ => None,
+        })
+        .collect();
+    if layers.is_empty() {
+        return Ok(());
+    }
+    let forward = Forward::new(network.clone(), weights.clone())?;
+    let read: Vec<usize> = layers.iter().map(|(_, before)| *before).collect();
+    // For each layer and channel the sums of values and squares, in the photos' order.
+    let mut sums: Vec<Vec<[f64; 2]>> = read.iter().map(|l| vec![[0.0; 2]; network.shape(*l).0[0]]).collect();
+    let mut done = 0;
+    for batch in loader.in_order(AT_ONCE) {
+        let batch = batch?;
+        let n = batch.labels.len();
+        let values =
+            forward.features(ImageBatch::Bytes(batch.images.as_slice().unwrap_or_default()), n, &read)?;
+        for (sums, values) in sums.iter_mut().zip(values) {
+            let cells = values.len() / n / sums.len();
+            for photo in values.chunks_exact(cells * sums.len()) {
+                for (sum, plane) in sums.iter_mut().zip(photo.chunks_exact(cells)) {
+                    for v in plane {
+                        sum[0] += f64::from(*v);
+                        sum[1] += f64::from(*v) * f64::from(*v);
+                    }
+                }
+            }
+        }
+        done += n;
+        progress.report(Event::Features { done, of: loader.len() })?;
+    }
+    for ((index, before), sums) in layers.iter().zip(sums) {
+        let count = (network.shape(*before).len() / sums.len() * loader.len()) as f64;
+        let name = &network.layers()[*index].name;
+        for (channel, [sum, squares]) in sums.into_iter().enumerate() {
+            let mean = sum / count;
+            let deviation = (squares / count - mean * mean).max(0.0).sqrt();
+            // A channel that never varies says nothing.
+            let scale = if deviation > 1e-6 { 1.0 / deviation } else { 0.0 };
+            for (what, value) in [("weight", scale), ("bias", -mean * scale)] {
+                if let Some(w) = weights.0.get_mut(&format!("{name}.{what}")) {
+                    w.data[channel] = value as f32;
+                }
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,113 @@
+//! The learning-rate range test (Smith 2017, Cyclical learning rates): a short training whose rate grows by a factor a
+//! step, and the loss that each rate leads to. Nothing is written to disk.
+
+use crate::config::Config;
+use crate::engine::setup::Prepared;
+use crate::error::TrainError;
+use crate::event::{Event, Progress, Stop};
+use crate::optim::Optimizer;
+
+/// One step of the test.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Tried {
+    /// The step's learning rate.
+    pub lr: f64,
+    /// The loss of its batch.
+    pub loss: f64,
+    /// The losses so far, averaged with a memory of about twenty steps.
+    pub smoothed: f64,
+}
+
+/// What the test found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LrFind {
+    /// The steps, rates growing; it ends early where the loss is far above the least, or not finite.
+    pub steps: Vec<Tried>,
+    /// The rate at which the smoothed loss falls fastest over the logarithm of the rate; none if it never falls.
+    pub suggestion: Option<f64>,
+}
+
+/// Memory of the smoothed loss.
+const MEMORY: f64 = 0.95;
+/// A smoothed loss so many times the least one ends the test.
+const BLOWN: f64 = 4.0;
+
+/// Tries rates from `low` to `high` in `steps` steps of the configuration's training, from its initial weights.
+///
+/// # Errors
+///
+/// [`TrainError::Config`] if the range or the number of steps is none; else as [`crate::train`].
+pub fn lr_find(
+    config: &Config,
+    (low, high, steps): (f64, f64, usize),
+    stop: &Stop,
+    on: &mut dyn FnMut(Event),
+) -> Result<LrFind, TrainError> {
+    if !(low > 0.0 && high > low && high.is_finite()) || steps < 2 {
+        let reason =
+            format!("{low} to {high} in {steps} steps is no range: 0 < low < high and 2 steps are needed");
+        return Err(TrainError::Config { origin: "lr-find".into(), reason });
+    }
+    let Prepared { train, model, .. } = Prepared::new(config, None, &mut Progress { on, stop })?;
+    let (mut optimizer, loss) = (Optimizer::new(config), config.loss());
+    let mut tried: Vec<Tried> = Vec::new();
+    let (mut average, mut least) = (0.0, f64::INFINITY);
+    'epochs: for epoch in 1.. {
+        for batch in train.epoch(config, epoch) {
+            let step = tried.len();
+            if step == steps || stop.asked() {
+                break 'epochs;
+            }
+            let batch = batch?;
+            let lr = low * (high / low).powf(step as f64 / (steps - 1) as f64);
+            let losses = loss.compute(&model.train(&batch.input, None)?, &batch.labels, &batch.boxes)?;
+            let value = f64::from(losses.total.to_scalar::<f32>()?);
+            average = MEMORY * average + (1.0 - MEMORY) * value;
+            let smoothed = average / (1.0 - MEMORY.powi(i32::try_from(step + 1).unwrap_or(i32::MAX)));
+            least = least.min(smoothed);
+            if !value.is_finite() || smoothed > BLOWN * least {
+                break 'epochs;
+            }
+            tried.push(Tried { lr, loss: value, smoothed });
+            let gradients = model.backward(&losses.total)?;
+            if !optimizer.step(&model, &gradients, lr)? {
+                break 'epochs;
+            }
+            on(Event::Step { epoch: 1, step: step + 1, steps, loss: value });
+        }
+    }
+    Ok(LrFind { suggestion: steepest(&tried), steps: tried })
+}
+
+/// Where the smoothed loss falls fastest; the first steps, which have little to average, and the last are left out.
+fn steepest(tried: &[Tried]) -> Option<f64> {
+    const SPAN: usize = 5;
+    let slope = |i: usize| {
+        let (before, after) = (tried[i - SPAN], tried[i + SPAN]);
+        (after.smoothed - before.smoothed) / (after.lr / before.lr).ln()
+    };
+    let inner = (2 * SPAN)..tried.len().saturating_sub(SPAN);
+    let best = inner.min_by(|a, b| slope(*a).total_cmp(&slope(*b)))?;
+    (slope(best) < 0.0).then(|| tried[best].lr)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_suggestion_is_where_the_loss_falls_fastest() {
+        // A slope in the middle of flat ends, over 1e-5 to 1.
+        let tried: Vec<Tried> = (0..101)
+            .map(|i| {
+                let smoothed = 1.0 / (1.0 + (f64::from(i - 60) / 4.0).exp());
+                Tried { lr: 1e-5 * 10f64.powf(f64::from(i) / 20.0), loss: smoothed, smoothed }
+            })
+            .collect();
+        let found = steepest(&tried).unwrap();
+        assert!((found / 1e-2 - 1.0).abs() < 0.05, "{found}");
+        let rising: Vec<Tried> = tried.iter().map(|t| Tried { smoothed: -t.smoothed, ..*t }).collect();
+        assert_eq!(steepest(&rising), None);
+        assert_eq!(steepest(&tried[..8]), None);
+    }
+}

@@ -1,0 +1,155 @@
+//! Whether a step will fit into memory: an error with numbers instead of a killed process.
+
+use loc_net::ops::{Relu, Relu6};
+use loc_net::{Network, Op, Source};
+
+use crate::error::TrainError;
+use crate::input::feature_bytes;
+
+/// Bytes that a step keeps of each photo, at least: the photo as bytes, and in f32 what each layer gives from layer
+/// `first` on. What a layer gives is not counted if only a pooling or a relu reads it: those may be one with it.
+fn of_a_photo(network: &Network, first: usize) -> u64 {
+    let layers = network.layers();
+    let kept = |index: usize| {
+        let mut readers = layers.iter().filter(|l| l.inputs.contains(&Source::Layer(index))).peekable();
+        readers.peek().is_none()
+            || readers.any(|l| {
+                !matches!(l.op, Op::MaxPool2d(_) | Op::AvgPool2d(_) | Op::Relu(Relu) | Op::Relu6(Relu6))
+            })
+    };
+    let values: usize = (first..layers.len()).filter(|i| kept(*i)).map(|i| network.shape(i).len()).sum();
+    let photo = if first == 0 { network.input().len() } else { 0 };
+    (photo + 4 * values) as u64
+}
+
+/// How many photos a run keeps in memory, before its first step and while it trains.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Photos {
+    /// Those that are decoded, at the input's size.
+    pub(crate) decoded: usize,
+    /// Those whose features are kept for a frozen backbone's heads, every copy counted.
+    pub(crate) featured: usize,
+}
+
+/// Refuses a batch that could not fit into the memory that is available now, even if today's photos are fewer: the
+/// configuration is for any; and kept features that could not. Where the memory is unknown, nothing is refused.
+pub(crate) fn check(network: &Network, frozen: bool, batch: usize, photos: Photos) -> Result<(), TrainError> {
+    let first = if frozen { network.backbone_layers() } else { 0 };
+    let available = loc_data::available_memory();
+    check_within(of_a_photo(network, first), batch, available)?;
+    check_features(network, photos, available)
+}
+
+fn mib(bytes: u64) -> u64 {
+    bytes.div_ceil(1 << 20)
+}
+
+fn check_features(network: &Network, photos: Photos, available: Option<u64>) -> Result<(), TrainError> {
+    let Photos { decoded, featured } = photos;
+    let decoded = (network.input().len() as u64).saturating_mul(decoded as u64);
+    let each = feature_bytes(network);
+    let features = each.saturating_mul(featured as u64);
+    match available {
+        Some(available) if featured > 0 && decoded.saturating_add(features) > available => {
+            Err(TrainError::Config {
+                origin: "configuration".into(),
+                reason: format!(
+                    "the features that a frozen backbone makes of {featured} photos and moved copies need {} MiB of \
+                     memory, the decoded photos {} MiB, {} MiB are available (hint: the features of {} would fit: \
+                     smaller `copies` or `views`, or a smaller `--imgsz`)",
+                    mib(features),
+                    mib(decoded),
+                    available >> 20,
+                    available.saturating_sub(decoded) / each
+                ),
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_within(each: u64, batch: usize, available: Option<u64>) -> Result<(), TrainError> {
+    let needed = each.saturating_mul(batch as u64);
+    match available {
+        Some(available) if needed > available => Err(TrainError::Config {
+            origin: "configuration".into(),
+            reason: format!(
+                "batch is {batch}: a step on so many photos needs at least {} MiB of memory, {} MiB are available \
+                 (hint: at most {} photos fit; a smaller `--imgsz` needs less)",
+                mib(needed),
+                available >> 20,
+                available / each.max(1)
+            ),
+        }),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use loc_net::{InputShape, NetworkConfig, Normalization};
+
+    use super::*;
+
+    fn network() -> Network {
+        let input = InputShape { height: 256, width: 256 };
+        NetworkConfig::five_conv(input, 2).build(&Normalization::IDENTITY).unwrap()
+    }
+
+    #[test]
+    fn the_estimate_counts_what_is_kept() {
+        let relus = 6 * 126 * 126 + 12 * 61 * 61 + 24 * 28 * 28 + 48 * 12 * 12 + 192 * 8 * 8;
+        let each = of_a_photo(&network(), 0);
+        // Of five convolutions the pooled relus but the last, which a pooling reads; the head adds a few thousand values.
+        let least = 3 * 256 * 256 + 4 * (relus - 192 * 8 * 8) as u64;
+        assert!((least..least + 200_000).contains(&each), "{each} for {least}");
+        assert!(of_a_photo(&network(), network().backbone_layers()) < each / 10, "a head alone needs little");
+    }
+
+    #[test]
+    fn a_batch_that_cannot_fit_is_refused_with_both_numbers() {
+        let each = of_a_photo(&network(), 0);
+        let available = Some(100 * each);
+        check_within(each, 100, available).unwrap();
+        check_within(each, 100_000, None).unwrap();
+        let message = check_within(each, 100_000, available).unwrap_err().to_string();
+        let (needed, there) = ((100_000 * each).div_ceil(1 << 20), (100 * each) >> 20);
+        for part in ["batch is 100000", "at most 100 photos"] {
+            assert!(message.contains(part), "{message}");
+        }
+        assert!(
+            message.contains(&format!("{needed} MiB")) && message.contains(&format!("{there} MiB")),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn features_that_cannot_fit_are_refused_before_work_with_all_numbers() {
+        let input = InputShape { height: 224, width: 224 };
+        let config = NetworkConfig {
+            input,
+            classes: 2,
+            backbone: loc_net::Backbone::Lite0,
+            head: loc_net::Head::Edges,
+        };
+        let network = config.build(&Normalization::IDENTITY).unwrap();
+        let each = 2 * (112 * 14 * 14 + 320 * 7 * 7 + 1280) + 16;
+        assert_eq!(feature_bytes(&network), each);
+        let (photos, decoded) = (Photos { decoded: 1200, featured: 6000 }, 1200 * 3 * 224 * 224);
+        let whole = decoded + 6000 * each;
+        check_features(&network, photos, Some(whole)).unwrap();
+        check_features(&network, photos, None).unwrap();
+        check_features(&network, Photos { featured: 0, ..photos }, Some(decoded)).unwrap();
+        let message = check_features(&network, photos, Some(whole - 1)).unwrap_err().to_string();
+        let numbers = [
+            "6000 photos and moved copies".to_owned(),
+            format!("{} MiB of memory", (6000 * each).div_ceil(1 << 20)),
+            format!("decoded photos {} MiB", decoded.div_ceil(1 << 20)),
+            format!("{} MiB are available", (whole - 1) >> 20),
+            "the features of 5999 would fit".to_owned(),
+        ];
+        for part in numbers {
+            assert!(message.contains(&part), "no {part:?} in {message}");
+        }
+    }
+}

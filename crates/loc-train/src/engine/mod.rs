@@ -1,0 +1,14 @@
+//! The training itself: from a configuration to a trained run, and on from where one stands.
+
+mod head_warmup;
+mod init_weights;
+mod lr_find;
+mod memory;
+mod resume;
+mod setup;
+mod step;
+mod train;
+
+pub use self::lr_find::{LrFind, Tried, lr_find};
+pub use self::resume::resume;
+pub use self::train::{Outcome, train};

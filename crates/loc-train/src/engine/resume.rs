@@ -1,0 +1,178 @@
+//! ResumeContext on with a run: from where it was interrupted or killed, or beyond its end.
+
+use crate::checkpoint::{self, Found, RunFingerprint, State};
+use crate::config::{Config, ConfigSource};
+use crate::digest::sha256;
+use crate::engine::setup::{Prepared, ResumeContext};
+use crate::engine::train::{Outcome, Training, fingerprint};
+use crate::error::TrainError;
+use crate::event::{Event, Progress, Stop};
+use crate::optim::{Ema, Optimizer, PretrainedPrior};
+use crate::run::{Lock, Run, RunJson, Status};
+
+/// Goes on with a run: from where it was interrupted, or beyond its end with more epochs.
+///
+/// `overrides` lie over the run's own `config.toml`; those that would change the result_affecting are refused. With
+/// `schedule_from_here` the schedule of a finished run begins anew over the epochs that are added.
+///
+/// The run goes on from its newest state. Where that is damaged it goes on from the one before, with a warning; a run
+/// that was killed before its first save begins anew.
+///
+/// # Errors
+///
+/// [`TrainError::Resume`] with the differing keys, or if the data set has changed, or if nothing is left to do;
+/// [`TrainError::Run`] if no state is whole, or the newest cannot be read; otherwise as [`crate::train`].
+pub fn resume(
+    run: Run,
+    overrides: &[ConfigSource],
+    schedule_from_here: bool,
+    stop: &Stop,
+    on: &mut dyn FnMut(Event),
+) -> Result<Outcome, TrainError> {
+    // First, without writing: whether it is a run at all.
+    run.read_json()?;
+    let lock = Lock::take(run.path())?;
+    lock.warning().into_iter().for_each(|warning| on(Event::Warning(warning)));
+    run.sweep()?;
+    let mut config = run.read_config(overrides)?;
+    let json = run.read_json()?;
+    let found = checkpoint::find(&run)?;
+    let fingerprint_before = match &found {
+        Some(found) => found.whole.saved.fingerprint.clone(),
+        None => RunFingerprint {
+            config: run.read_config(&[])?.result_affecting().to_string(),
+            dataset: json.dataset.digest.clone(),
+            split: sha256(&fs_err::read(run.split())?),
+        },
+    };
+    let state = found.as_ref().map_or_else(State::begin, |found| found.whole.saved.state.clone());
+    admit(&run, &mut config, &fingerprint_before, &state, schedule_from_here)?;
+
+    // The split is the run's own, whatever became of the file it was read from.
+    let mut frozen = Config { split_file: Some(run.split()), fold: None, ..config.clone() };
+    if found.is_some() {
+        frozen.init = None;
+    }
+    let weights = found.as_ref().map(|found| found.whole.parameters());
+    let going = ResumeContext { run: &run, weights, dataset: &fingerprint_before.dataset };
+    let mut prepared = Prepared::new(&frozen, Some(going), &mut Progress { on, stop })?;
+    // What is mended says the configuration that made it.
+    prepared.file.recipe = Some(sha256(fingerprint_before.config.as_bytes()));
+    let ema = Ema::of(&prepared.model, config.average)?;
+    let began = found.as_ref().and_then(|found| found.whole.beginning());
+    let prior = PretrainedPrior::of(&prepared.model, began, &config)?;
+    let mut optimizer = Optimizer::new(&config);
+    if let Some(Found { whole, .. }) = &found {
+        if let (Some(ema), Some(saved)) = (&ema, whole.average()) {
+            ema.model.set_weights(&saved)?;
+        }
+        optimizer.restore(&whole.tensors, state.steps, &prepared.model)?;
+    }
+    let mut training = Training {
+        fingerprint: fingerprint(&config, &run, &prepared)?,
+        json: RunJson { status: Status::Running, ..json },
+        config: &config,
+        run,
+        prepared,
+        optimizer,
+        ema,
+        prior,
+        state,
+        on,
+        stop,
+        _lock: lock,
+    };
+    if let Some(found) = &found {
+        let model = training.model_file()?;
+        let mended = checkpoint::repair(&training.run, found, &model, config.keep)?;
+        for warning in found.warning.iter().cloned().chain(mended) {
+            (training.on)(Event::Warning(warning));
+        }
+    }
+    training.prepared.file.recipe = Some(config.digest());
+    if training.state.epoch > config.epochs {
+        let reason = format!(
+            "all {} epochs are done (hint: `--epochs {}` extends it)",
+            config.epochs,
+            config.epochs + 10
+        );
+        return Err(TrainError::Resume { run: training.run.path().to_owned(), reason });
+    }
+    training.run.write_config(&config)?;
+    training.run()
+}
+
+/// Refuses what would change the result_affecting of a run that stands here.
+fn admit(
+    run: &Run,
+    config: &mut Config,
+    before: &RunFingerprint,
+    state: &State,
+    schedule_from_here: bool,
+) -> Result<(), TrainError> {
+    let fail = |reason: String| TrainError::Resume { run: run.path().to_owned(), reason };
+    let damaged = |reason: String| TrainError::Run { path: run.path().to_owned(), reason };
+    let old =
+        before.result_affecting().map_err(|e| damaged(format!("the configuration of its state: {e}")))?;
+    let epochs = old.get("epochs").and_then(toml::Value::as_integer).and_then(|n| usize::try_from(n).ok());
+    let epochs = epochs.unwrap_or(config.epochs);
+    let finished = state.epoch > epochs;
+    if schedule_from_here {
+        if !finished || config.epochs <= epochs {
+            return Err(fail(format!(
+                "--schedule-from-here extends a finished run: {} of {epochs} epochs are done, {} are asked for (hint: \
+                 `--epochs {}` with it, once it is finished)",
+                state.epoch - 1,
+                config.epochs,
+                epochs + 10
+            )));
+        }
+        if config.restarts.last() != Some(&epochs) {
+            config.restarts.push(epochs);
+        }
+    }
+    let split = sha256(&fs_err::read(run.split())?);
+    if split != before.split {
+        let reason = format!(
+            "has the SHA-256 {split}, the run was trained with {} (hint: was it edited? `--init {}` starts a new run \
+             from its weights)",
+            before.split,
+            run.last().display()
+        );
+        return Err(TrainError::Run { path: run.split(), reason });
+    }
+    let new = config.result_affecting();
+    let show = |v: Option<&toml::Value>| v.map_or("none".into(), ToString::to_string);
+    let keys: std::collections::BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    // More epochs are no difference, unless the learning rate depends on where they end; a schedule that begins anew
+    // at the end leaves what was before it as it was.
+    let open = |key: &str| {
+        let extended = config.restarts.last() == Some(&epochs) && finished;
+        match key {
+            "epochs" => extended || !config.bound_to_the_end(),
+            "restarts" => extended,
+            _ => false,
+        }
+    };
+    let differing: Vec<&String> =
+        keys.into_iter().filter(|key| old.get(*key) != new.get(*key) && !open(key)).collect();
+    if differing.iter().any(|key| *key == "epochs") && differing.len() == 1 && finished {
+        return Err(fail(format!(
+            "its schedule ends with epoch {epochs}: with {} epochs steps before would have been others (hint: \
+             `--schedule-from-here` begins a new one over the epochs that are added)",
+            config.epochs
+        )));
+    }
+    if differing.is_empty() {
+        return Ok(());
+    }
+    let list: Vec<String> = differing
+        .into_iter()
+        .map(|key| format!("{key}: {} → {}", show(old.get(key)), show(new.get(key))))
+        .collect();
+    Err(fail(format!(
+        "these would change what it learns: {} (hint: `--init {}` starts a new run from its weights)",
+        list.join(", "),
+        run.last().display()
+    )))
+}

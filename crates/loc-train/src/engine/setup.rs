@@ -1,0 +1,192 @@
+//! From a configuration to everything a loop needs: data set, split, loaders, network, initial weights.
+
+use std::collections::BTreeSet;
+
+use loc_data::split::{self, SplitSource};
+use loc_data::{DataError, Dataset, Loader, OpenedDataset, SkippedPhotos, Split, summary};
+use loc_infer::{ImageSize, InputSpec, ModelMeta};
+use loc_model::{Model, device};
+use loc_net::{NetworkConfig, Weights};
+
+use crate::checkpoint::{ModelFile, input_shape};
+use crate::config::{Config, Normalize};
+use crate::engine::{head_warmup, init_weights, memory};
+use crate::error::TrainError;
+use crate::event::{Event, Progress};
+use crate::input::{BatchSource, choose_split, read_options};
+use crate::run::Run;
+use crate::weights_cache;
+
+/// Data and model of a run, before its first step.
+pub(crate) struct Prepared {
+    pub(crate) dataset: Dataset,
+    pub(crate) split: Split,
+    pub(crate) split_origin: SplitSource,
+    /// Photos that could not be used.
+    pub(crate) left_out: SkippedPhotos,
+    pub(crate) train: BatchSource,
+    pub(crate) val: BatchSource,
+    pub(crate) model: Model,
+    /// What every model file of the run says; epoch and metrics are still open.
+    pub(crate) file: ModelFile,
+    /// The data set's digest.
+    pub(crate) digest: String,
+}
+
+/// What a run that goes on brings with it.
+pub(crate) struct ResumeContext<'a> {
+    pub(crate) run: &'a Run,
+    /// Its weights; none if it was stopped before any were saved.
+    pub(crate) weights: Option<Weights>,
+    /// The digest that its data set had.
+    pub(crate) dataset: &'a str,
+}
+
+impl Prepared {
+    /// Everything of a run, be it one that goes on.
+    pub(crate) fn new(
+        config: &Config,
+        going: Option<ResumeContext>,
+        progress: &mut Progress,
+    ) -> Result<Self, TrainError> {
+        let device = device::parse(&config.device)
+            .map_err(|e| TrainError::Config { origin: "device".into(), reason: e.to_string() })?;
+        let Some(data) = &config.data else {
+            let reason =
+                "no data set is given (hint: `--data FOLDER`; `loc data sample shapes` makes one)".into();
+            return Err(TrainError::Config { origin: "--data".into(), reason });
+        };
+        let options = read_options(config)?;
+        let OpenedDataset { dataset, warnings, skipped: left_out } =
+            Dataset::open_with_report(data, &options)?;
+        for line in summary(&warnings) {
+            progress.report(Event::Warning(line))?;
+        }
+        let digest = dataset.digest()?;
+        if let Some(ResumeContext { run, dataset: before, .. }) = &going
+            && *before != digest
+        {
+            return Err(changed(run, &dataset, &digest, before));
+        }
+        let trained = going.and_then(|going| going.weights);
+        if left_out.photos > 0 {
+            progress.report(Event::LeftOut(left_out.clone()))?;
+        }
+        let (split, split_origin) = choose_split(config, &dataset)?;
+        for line in split::describe(&dataset, &split, split_origin) {
+            progress.report(Event::Note(line))?;
+        }
+        for line in summary(&split::leaks(&dataset, &split)) {
+            progress.report(Event::Warning(line))?;
+        }
+        if split.train.is_empty() || split.val.is_empty() {
+            let (train, val) = (split.train.len(), split.val.len());
+            let reason = format!("{train} photos train and {val} validate: each needs one (hint: `--val`)");
+            return Err(DataError::Split(reason).into());
+        }
+        let size = ImageSize { width: config.imgsz, height: config.imgsz };
+        let mut input = InputSpec { size, fit: config.fit, filter: config.filter, ..InputSpec::default() };
+        // A wrong size is refused before photos are decoded for it, and so is a batch that cannot fit.
+        let plan = NetworkConfig {
+            input: input_shape(&input),
+            classes: dataset.classes.len(),
+            backbone: config.backbone,
+            head: config.head,
+        }
+        .build(&loc_net::Normalization::IDENTITY)
+        .map_err(|e| TrainError::Config { origin: "imgsz".into(), reason: e.to_string() })?;
+        let frozen = config.backbone_lr == 0.0;
+        // A model that is given, or goes on, has learned already.
+        let begin = match trained.is_none() && config.init.is_none() {
+            true => config.head_warmup()?,
+            false => None,
+        };
+        let seen = |config: &Config| split.train.len() * config.copies_of(split.train.len());
+        let photos = memory::Photos {
+            decoded: split.train.len() + split.val.len(),
+            // Those of the training before are gone when the run's own are made.
+            featured: begin.as_ref().map_or(0, seen).max(if frozen {
+                seen(config) + split.val.len()
+            } else {
+                0
+            }),
+        };
+        memory::check(&plan, frozen, config.batch, photos)?;
+
+        // Likewise weights that are not there.
+        let pretrained = match config.backbone {
+            loc_net::Backbone::Lite0 if trained.is_none() && config.init.is_none() => {
+                Some(weights_cache::find(config.backbone_weights.as_deref())?)
+            }
+            _ => None,
+        };
+
+        let train = Loader::new(&dataset, &split.train, input, config.workers)?;
+        let val = Loader::new(&dataset, &split.val, input, config.workers)?;
+        match config.normalize {
+            Normalize::None => {}
+            Normalize::Dataset => (input.mean, input.std) = train.mean_and_std(),
+            Normalize::Signed => (input.mean, input.std) = ([127.0 / 255.0; 3], [128.0 / 255.0; 3]),
+        }
+        let network = NetworkConfig {
+            input: input_shape(&input),
+            classes: dataset.classes.len(),
+            backbone: config.backbone,
+            head: config.head,
+        };
+        let meta = ModelMeta::new(dataset.classes.clone(), input)
+            .map_err(|e| TrainError::Config { origin: "classes".into(), reason: e.to_string() })?;
+        let mut file = ModelFile::new(meta, network);
+        file.recipe = Some(config.digest());
+        let layers = file.build()?;
+        let initial = match trained {
+            Some(weights) => weights,
+            None => {
+                let initial =
+                    init_weights::initial(config, pretrained, &layers, &dataset.classes, &train, progress)?;
+                match begin {
+                    None => initial,
+                    Some(begin) => head_warmup::learned(
+                        &begin,
+                        (&layers, &initial),
+                        (&dataset, &train),
+                        &device,
+                        progress,
+                    )?,
+                }
+            }
+        };
+        let (model, train, val) = if frozen {
+            let loaders = [(&train, config.copies_of(train.len())), (&val, 1)];
+            let (model, [train, val]) =
+                head_warmup::frozen(config, (&layers, &initial), loaders, &device, progress)?;
+            (model, train, val)
+        } else {
+            let model = Model::new(layers, &initial, &device)?;
+            (model, BatchSource::Photos(train, device.clone()), BatchSource::Photos(val, device))
+        };
+        Ok(Self { dataset, split, split_origin, left_out, train, val, model, file, digest })
+    }
+}
+
+/// The error of a data set that is another than the run's: what was added, removed or changed.
+fn changed(run: &Run, dataset: &Dataset, digest: &str, before: &str) -> TrainError {
+    let now: BTreeSet<&str> = dataset.samples.iter().map(|sample| sample.file.as_str()).collect();
+    let mut reader = csv::Reader::from_path(run.split());
+    let rows = reader.iter_mut().flat_map(csv::Reader::records).flatten();
+    let names: BTreeSet<String> = rows.filter_map(|row| row.get(0).map(str::to_owned)).collect();
+    let added = now.iter().filter(|name| !names.contains(**name)).count();
+    let removed = names.iter().filter(|name| !now.contains(name.as_str())).count();
+    let how = match (added, removed) {
+        (0, 0) => "the photos have the same names, but other pixels, boxes or classes".to_owned(),
+        _ => format!("{added} photos were added, {removed} removed"),
+    };
+    TrainError::Resume {
+        run: run.path().to_owned(),
+        reason: format!(
+            "the data set has changed: {how}; its digest is {digest}, was {before} (hint: `--init {}` starts a new run \
+             from its weights)",
+            run.last().display()
+        ),
+    }
+}

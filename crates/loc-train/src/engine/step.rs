@@ -1,0 +1,82 @@
+//! One step: from a batch to moved parameters, or to an error before anything has moved.
+
+use loc_data::Dataset;
+use loc_model::loss::Losses;
+use loc_model::{Dropout, Model};
+
+use crate::config::Config;
+use crate::error::TrainError;
+use crate::input::TensorBatch;
+use crate::optim::{Ema, FeatureDistillation, Optimizer};
+
+/// What learns, and by which configuration.
+pub(crate) struct Learner<'a> {
+    pub(crate) config: &'a Config,
+    /// Names the photos in errors.
+    pub(crate) dataset: &'a Dataset,
+    pub(crate) model: &'a Model,
+    pub(crate) optimizer: &'a mut Optimizer,
+    pub(crate) ema: Option<&'a Ema>,
+    pub(crate) distillation: Option<&'a FeatureDistillation>,
+}
+
+/// Where in a training a step stands.
+#[derive(Clone, Copy)]
+pub(crate) struct StepPosition {
+    /// From 1.
+    pub(crate) epoch: usize,
+    /// Of the epoch, from 0.
+    pub(crate) step: usize,
+    /// Steps in the epoch.
+    pub(crate) steps: usize,
+    /// Steps taken before this one, in all epochs.
+    pub(crate) taken: usize,
+}
+
+impl Learner<'_> {
+    /// Learns from a batch. Its losses come back, before the step.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::NotFinite`] for a loss or a gradient that is not finite: nothing has moved then.
+    pub(crate) fn step(&mut self, batch: &TensorBatch, at: StepPosition) -> Result<Losses, TrainError> {
+        let Self { config, model, .. } = *self;
+        let losses = self.losses(batch, dropout(config, at))?;
+        let value = losses.total.to_scalar::<f32>()?;
+        let not_finite = |what: String| {
+            let file = |i: &usize| self.dataset.samples[*i].file.clone();
+            let photos = batch.indices.iter().map(file).collect();
+            TrainError::NotFinite { what, epoch: at.epoch, step: at.step + 1, photos }
+        };
+        if !value.is_finite() {
+            return Err(not_finite(format!("the loss is {value}")));
+        }
+        let gradients = model.backward(&losses.total)?;
+        let lr = config.lr_at(at.epoch, at.step, at.steps);
+        if !self.optimizer.step(model, &gradients, lr)? {
+            return Err(not_finite(format!("the loss is {value}, but its gradient is not finite")));
+        }
+        if let Some(ema) = self.ema {
+            ema.follow(model, at.taken + 1)?;
+        }
+        Ok(losses)
+    }
+
+    /// The losses of a batch; their total with what holds the features where they were.
+    fn losses(&self, batch: &TensorBatch, dropout: Option<Dropout>) -> Result<Losses, TrainError> {
+        let compute = |output| self.config.loss().compute(&output, &batch.labels, &batch.boxes);
+        let Some(distillation) = self.distillation else {
+            return Ok(compute(self.model.train(&batch.input, dropout)?)?);
+        };
+        let (output, features) = self.model.train_with(&batch.input, dropout, distillation.layer)?;
+        let losses = compute(output)?;
+        let held = distillation.loss(&batch.input, &features, dropout)?;
+        Ok(Losses { total: (&losses.total + held)?, ..losses })
+    }
+}
+
+/// What a step drops of the heads' features.
+fn dropout(config: &Config, at: StepPosition) -> Option<Dropout> {
+    (config.dropout > 0.0)
+        .then_some(Dropout { rate: config.dropout, key: [config.seed, at.epoch as u64, at.step as u64] })
+}

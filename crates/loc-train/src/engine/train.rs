@@ -1,0 +1,310 @@
+//! The loop: batches to losses to gradients to weights, an evaluation and a checkpoint each epoch.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use loc_model::Model;
+
+use crate::checkpoint::{self, Best, Metrics, RunFingerprint, Saved, State};
+use crate::config::Config;
+use crate::digest::sha256;
+use crate::engine::setup::Prepared;
+use crate::engine::step::{Learner, StepPosition};
+use crate::error::TrainError;
+use crate::eval::{self, Baseline, Evaluation, Loss};
+use crate::event::{Event, Progress, Row, Stop};
+use crate::optim::{Ema, Optimizer, PretrainedPrior};
+use crate::run::{
+    self, DatasetJson, LeftOutJson, Lock, Machine, Provenance, Run, RunJson, Status, Versions, atomic_file,
+};
+
+/// How a training ended.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// The run folder.
+    pub run: Run,
+    /// Finished, or interrupted by a stop that was asked for.
+    pub status: Status,
+    /// How the last finished epoch does, if one was finished.
+    pub evaluation: Option<Evaluation>,
+}
+
+/// Trains a new run in `project/name`.
+///
+/// # Errors
+///
+/// [`TrainError`]: of the configuration and the data before any folder is made; afterwards the run's status says
+/// `failed`, and its last checkpoint stays.
+pub fn train(
+    config: &Config,
+    (project, name, exist_ok): (&Path, &str, bool),
+    provenance: &Provenance,
+    stop: &Stop,
+    on: &mut dyn FnMut(Event),
+) -> Result<Outcome, TrainError> {
+    // Before photos are decoded for a run that cannot be written.
+    if exist_ok {
+        Run::removable(project, name)?;
+    }
+    atomic_file::probe(project)?;
+    let prepared = Prepared::new(config, None, &mut Progress { on, stop })?;
+    let number = Run::next_number(project)?;
+    let (run, lock) = Run::create(project, name, exist_ok)?;
+    lock.warning().into_iter().for_each(|warning| on(Event::Warning(warning)));
+    let json = RunJson {
+        schema: run::SCHEMA.into(),
+        status: Status::Running,
+        versions: Versions { loc: provenance.version.clone(), model_format: loc_infer::FORMAT },
+        machine: Machine::this(),
+        threads: provenance.threads,
+        arguments: provenance.arguments.clone(),
+        seed: config.seed,
+        dataset: DatasetJson {
+            path: config.data.clone().unwrap_or_default(),
+            digest: prepared.digest.clone(),
+            train: prepared.split.train.len(),
+            val: prepared.split.val.len(),
+            split: Some(prepared.split_origin),
+            left_out: LeftOutJson::of(&prepared.left_out),
+        },
+        classes: prepared.dataset.classes.clone(),
+        started: run::now(),
+        number,
+    };
+    run.write_json(&json)?;
+    loc_data::split::write_csv(&run.split(), &prepared.dataset, &prepared.split)?;
+    // Last: with it the folder is a run that can be gone on with.
+    run.write_config(config)?;
+    Training {
+        optimizer: Optimizer::new(config),
+        ema: Ema::of(&prepared.model, config.average)?,
+        prior: PretrainedPrior::of(&prepared.model, None, config)?,
+        fingerprint: fingerprint(config, &run, &prepared)?,
+        state: State::begin(),
+        config,
+        run,
+        json,
+        prepared,
+        on,
+        stop,
+        _lock: lock,
+    }
+    .run()
+}
+
+/// What the states of a run belong to.
+pub(crate) fn fingerprint(
+    config: &Config,
+    run: &Run,
+    prepared: &Prepared,
+) -> Result<RunFingerprint, TrainError> {
+    Ok(RunFingerprint {
+        config: config.result_affecting().to_string(),
+        dataset: prepared.digest.clone(),
+        split: sha256(&fs_err::read(run.split())?),
+    })
+}
+
+/// A run in progress.
+pub(crate) struct Training<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) run: Run,
+    pub(crate) json: RunJson,
+    pub(crate) prepared: Prepared,
+    pub(crate) optimizer: Optimizer,
+    pub(crate) ema: Option<Ema>,
+    pub(crate) prior: Option<PretrainedPrior>,
+    pub(crate) fingerprint: RunFingerprint,
+    pub(crate) state: State,
+    pub(crate) on: &'a mut dyn FnMut(Event),
+    pub(crate) stop: &'a Stop,
+    pub(crate) _lock: Lock,
+}
+
+impl Training<'_> {
+    pub(crate) fn run(mut self) -> Result<Outcome, TrainError> {
+        self.run.write_json(&self.json)?;
+        let result = self.epochs();
+        self.json.status = match &result {
+            Ok((status, _)) => *status,
+            Err(_) => Status::Failed,
+        };
+        let recorded = self.run.write_json(&self.json);
+        let (status, evaluation) = result?;
+        recorded?;
+        Ok(Outcome { run: self.run, status, evaluation })
+    }
+
+    fn epochs(&mut self) -> Result<(Status, Option<Evaluation>), TrainError> {
+        (self.on)(Event::Ready {
+            run: PathBuf::from(self.run.path()),
+            train: self.prepared.train.len(),
+            val: self.prepared.val.len(),
+            classes: self.prepared.dataset.classes.clone(),
+            parameters: self.prepared.model.network().parameter_count(),
+            epochs: self.config.epochs,
+            resumed: (self.state != State::begin()).then_some((self.state.epoch - 1, self.state.step)),
+        });
+        let Prepared { dataset, split, .. } = &self.prepared;
+        let constant = eval::baseline_only(dataset, &split.train, &split.val);
+        let mut evaluation = None;
+        while self.state.epoch <= self.config.epochs {
+            let began = Instant::now();
+            if !self.learn(began)? {
+                return Ok((Status::Interrupted, evaluation));
+            }
+            evaluation = Some(self.finish_epoch(began, constant)?);
+            if self.patience_is_over() {
+                return Ok((Status::EarlyStopped, evaluation));
+            }
+            if self.stop.asked() && self.state.epoch <= self.config.epochs {
+                return Ok((Status::Interrupted, evaluation));
+            }
+        }
+        Ok((Status::Finished, evaluation))
+    }
+
+    /// Whether too many epochs went by without a better one.
+    fn patience_is_over(&self) -> bool {
+        let (patience, done) = (self.config.patience, self.state.epoch - 1);
+        patience > 0 && self.state.best.as_ref().is_some_and(|best| done - best.epoch >= patience)
+    }
+
+    /// The steps of the epoch in progress; false if a stop was asked for and the state is saved.
+    fn learn(&mut self, began: Instant) -> Result<bool, TrainError> {
+        let epoch = self.state.epoch;
+        let batches = self.prepared.train.epoch(self.config, epoch);
+        let steps = batches.len();
+        let mut learner = Learner {
+            config: self.config,
+            dataset: &self.prepared.dataset,
+            model: &self.prepared.model,
+            optimizer: &mut self.optimizer,
+            ema: self.ema.as_ref(),
+            distillation: self.prior.as_ref().and_then(|prior| prior.distillation.as_ref()),
+        };
+        for (step, batch) in batches.enumerate().skip(self.state.step) {
+            let batch = batch?;
+            let losses =
+                learner.step(&batch, StepPosition { epoch, step, steps, taken: self.state.steps })?;
+            self.state.steps += 1;
+
+            let mut sums = Loss::of_sums(self.state.sums);
+            sums.add(&losses, batch.n)?;
+            self.state.sums = [sums.total, sums.class, sums.bbox];
+            self.state.seen += batch.n;
+            self.state.step = step + 1;
+            self.state.metrics = None;
+            let loss = f64::from(losses.total.to_scalar::<f32>()?);
+            (self.on)(Event::Step { epoch, step: step + 1, steps, loss });
+            if self.stop.asked() && step + 1 < steps {
+                self.state.time += began.elapsed().as_secs_f64();
+                self.save()?;
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Evaluates, records and saves the epoch whose steps are done.
+    fn finish_epoch(&mut self, began: Instant, constant: Option<Baseline>) -> Result<Evaluation, TrainError> {
+        let Prepared { dataset, val, .. } = &self.prepared;
+        let model = self.judged()?;
+        let loss = self.config.loss();
+        let batches = val.in_order(self.config.batch);
+        let evaluation = eval::judge(model, batches, &loss, &dataset.classes, constant)?;
+        let epoch = self.state.epoch;
+        let judged = evaluation.loss.map(|loss| loss.total).into_iter().chain(evaluation.mean_iou);
+        if let Some(value) = judged.into_iter().find(|value| !value.is_finite()) {
+            let what = format!("the loss of the validation photos is {value}");
+            return Err(TrainError::NotFinite { what, epoch, step: self.state.step, photos: Vec::new() });
+        }
+        let figures = Metrics {
+            accuracy: evaluation.accuracy.unwrap_or(0.0),
+            mean_iou: evaluation.mean_iou.unwrap_or(0.0),
+            localization_accuracy: evaluation.localization_accuracy.unwrap_or(0.0),
+        };
+        let train_loss = Loss::of_sums(self.state.sums).over(self.state.seen.max(1));
+        let val_loss = evaluation.loss.unwrap_or_default();
+        self.state.time += began.elapsed().as_secs_f64();
+        let row = Row {
+            epoch,
+            time: (self.state.time * 1e3).round() / 1e3,
+            lr: self.config.lr_at(epoch, self.state.step.saturating_sub(1), self.state.step),
+            train_loss: train_loss.total,
+            train_cls_loss: train_loss.class,
+            train_box_loss: train_loss.bbox,
+            val_loss: val_loss.total,
+            val_cls_loss: val_loss.class,
+            val_box_loss: val_loss.bbox,
+            val_acc: figures.accuracy,
+            val_iou: figures.mean_iou,
+            val_acc_iou50: figures.localization_accuracy,
+            val_acc_iou75: evaluation.localization_accuracy75.unwrap_or(0.0),
+        };
+        self.state.rows.push(row.clone());
+        self.state = State {
+            epoch: epoch + 1,
+            steps: self.state.steps,
+            time: self.state.time,
+            best: self.state.best.take(),
+            rows: std::mem::take(&mut self.state.rows),
+            metrics: Some(figures),
+            ..State::begin()
+        };
+        let best = self.save()?;
+        let is_best = best.is_some();
+        if is_best {
+            self.state.best = best;
+        }
+        (self.on)(Event::Epoch { row, epochs: self.config.epochs, best: is_best });
+        Ok(evaluation)
+    }
+
+    /// The model that is judged and saved.
+    fn judged(&self) -> Result<&Model, TrainError> {
+        let model = self.ema.as_ref().map_or(&self.prepared.model, |ema| &ema.model);
+        self.prior.as_ref().map_or(Ok(model), |prior| prior.mean_with(model))
+    }
+
+    /// Saves where it stands; the epoch that has just ended comes back if it is the best so far.
+    fn save(&self) -> Result<Option<Best>, TrainError> {
+        let model = self.model_file()?;
+        let digest = sha256(&model);
+        let best = self.state.metrics.map(|figures| Best {
+            epoch: self.state.epoch - 1,
+            localization_accuracy: figures.localization_accuracy,
+            mean_iou: figures.mean_iou,
+            model: digest.clone(),
+        });
+        let best = best.filter(|best| best.beats(self.state.best.as_ref()));
+        let mut state = self.state.clone();
+        if best.is_some() {
+            state.best.clone_from(&best);
+        }
+        let saved = Saved { fingerprint: self.fingerprint.clone(), model: digest, state };
+        let average = self.ema.as_ref().map(|ema| ema.model.weights()).transpose()?;
+        let beginning = self.prior.as_ref().map(|prior| prior.weights.clone());
+        let tensors = checkpoint::tensors(
+            self.prepared.model.weights()?,
+            [average, beginning],
+            self.optimizer.state()?,
+        );
+        // A step on finite gradients can still be too long.
+        if let Some((name, _)) = tensors.0.iter().find(|(_, w)| !w.data.iter().all(|v| v.is_finite())) {
+            let what = format!("`{name}` is not finite");
+            let (epoch, step) = (self.state.epoch, self.state.step);
+            return Err(TrainError::NotFinite { what, epoch, step, photos: Vec::new() });
+        }
+        checkpoint::save(&self.run, &saved, &tensors, &model, self.config.keep)?;
+        Ok(best)
+    }
+
+    /// The bytes of the model file of where it stands.
+    pub(crate) fn model_file(&self) -> Result<Vec<u8>, TrainError> {
+        let mut file = self.prepared.file.clone();
+        file.epoch = Some(self.state.epoch - 1);
+        file.metrics = self.state.metrics;
+        checkpoint::model_bytes(&self.judged()?.weights()?, &file)
+    }
+}

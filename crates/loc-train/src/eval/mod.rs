@@ -1,0 +1,9 @@
+//! How good a model is: metrics over samples, their intervals, and the constant answer beside them.
+
+mod bootstrap;
+mod evaluate;
+mod metrics;
+
+pub(crate) use self::evaluate::judge;
+pub use self::evaluate::{baseline_only, evaluate};
+pub use self::metrics::{Baseline, ClassMetrics, Comparison, Evaluation, Intervals, Loss, MedianBox};

@@ -1,0 +1,51 @@
+//! How a configuration reads and splits a data set.
+
+use loc_data::split::{self, SplitSource};
+use loc_data::{Dataset, InvalidPhotoPolicy, ReadOptions, Split};
+
+use crate::config::{Config, SplitBy};
+use crate::error::TrainError;
+
+/// How the configuration reads a data set.
+///
+/// # Errors
+///
+/// [`TrainError::Data`] if the format, the choice of objects or what annotations are of is not known.
+pub fn read_options(config: &Config) -> Result<ReadOptions, TrainError> {
+    Ok(ReadOptions {
+        format: config.data_format.as_deref().map(str::parse).transpose()?,
+        classes: config.classes.clone(),
+        objects: config.objects.parse()?,
+        invalid_photos: match (config.skip_bad, config.strict) {
+            (false, false) => InvalidPhotoPolicy::SkipFew,
+            (true, false) => InvalidPhotoPolicy::SkipAny,
+            (false, true) => InvalidPhotoPolicy::Refuse,
+            (true, true) => {
+                let reason = "leaves out unusable photos, and `strict` refuses them: give one of them".into();
+                return Err(TrainError::Config { origin: "skip_bad".into(), reason });
+            }
+        },
+        group_by: config.group_by.clone(),
+        encoding: config.encoding.clone(),
+        exif: config.exif.as_deref().map(str::parse).transpose()?.unwrap_or_default(),
+    })
+}
+
+/// The split of the configuration's file, of the data set's folders, or one drawn by its seed; of it the fold, if one
+/// is asked for. With it where it comes from.
+///
+/// # Errors
+///
+/// [`TrainError::Data`] if the file does not fit the data set, or the data set cannot be split.
+pub fn choose_split(config: &Config, dataset: &Dataset) -> Result<(Split, SplitSource), TrainError> {
+    let folders = config.split_by == SplitBy::Folders;
+    let file = config.split_file.as_deref();
+    let choice = split::SplitOptions { file, folders, val: config.val, seed: config.seed };
+    let (split, origin) = split::choose(dataset, &choice)?;
+    Ok(match config.fold_of() {
+        Some((index, count)) => {
+            (split::fold(dataset, &split, split::Fold { index, count }, config.seed)?, origin)
+        }
+        None => (split, origin),
+    })
+}

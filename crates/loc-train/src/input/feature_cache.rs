@@ -1,0 +1,151 @@
+//! The features that a frozen backbone computes of photos, once, and that the heads are trained on.
+
+use candle_core::{DType, Device, Tensor};
+use half::f16;
+use half::slice::HalfFloatSliceExt;
+use loc_data::{Augment, Loader, loader};
+use loc_model::Input;
+use loc_net::ImageBatch;
+use loc_net::{Forward, Network};
+
+use crate::error::TrainError;
+use crate::event::{Event, Progress};
+use crate::input::batch::{Batches, TensorBatch};
+
+/// Photos that go through the backbone together.
+pub(crate) const AT_ONCE: usize = 32;
+
+/// What a backbone made of photos and their moved copies.
+#[derive(Debug)]
+pub(crate) struct FeatureCache {
+    /// For each layer that the heads read `[copies · samples, …]` in f16: half the memory, and far finer than what the
+    /// standardisation leaves matters. The first copies are the photos as they are.
+    layers: Vec<Tensor>,
+    /// Boxes `[copies · samples, 4]`.
+    boxes: Vec<[f32; 4]>,
+    labels: Vec<u32>,
+    indices: Vec<usize>,
+    samples: usize,
+    copies: usize,
+    /// Where batches go; the features themselves stay in the machine's memory.
+    device: Device,
+}
+
+/// Where features come from.
+pub(crate) struct FrozenBackbone<'a> {
+    pub(crate) forward: &'a Forward,
+    pub(crate) augment: &'a Augment,
+    pub(crate) seed: u64,
+}
+
+impl FeatureCache {
+    /// Runs a loader's photos through the backbone, and as many copies of them, each moved anew.
+    pub(crate) fn of(
+        backbone: &FrozenBackbone,
+        loader: &Loader,
+        copies: usize,
+        device: &Device,
+        progress: &mut Progress,
+    ) -> Result<Self, TrainError> {
+        let network = backbone.forward.network();
+        let taps = network.taps();
+        let rows = copies * loader.len();
+        // All the room at once: they are written where they stay, and never twice in memory.
+        let mut layers: Vec<Vec<f16>> = Vec::with_capacity(taps.len());
+        for tap in &taps {
+            let mut values = Vec::new();
+            let room = values.try_reserve_exact(rows * network.shape(*tap).len());
+            room.map_err(|_| no_room(network, rows))?;
+            layers.push(values);
+        }
+        let (mut boxes, mut labels, mut indices) = (Vec::new(), Vec::new(), Vec::new());
+        for copy in 0..copies {
+            let batches = match copy {
+                0 => loader.in_order(AT_ONCE),
+                _ => loader.in_order_augmented(backbone.seed, copy as u64, AT_ONCE, backbone.augment),
+            };
+            for batch in batches {
+                let batch = batch?;
+                let n = batch.labels.len();
+                let bytes = batch.images.as_slice().unwrap_or_default();
+                let values = backbone.forward.features(ImageBatch::Bytes(bytes), n, &taps)?;
+                for (layer, values) in layers.iter_mut().zip(values) {
+                    let before = layer.len();
+                    layer.resize(before + values.len(), f16::ZERO);
+                    layer[before..].convert_from_f32_slice(&values);
+                }
+                boxes.extend(batch.boxes.rows().into_iter().map(|b| [b[0], b[1], b[2], b[3]]));
+                if copy == 0 {
+                    labels.extend(batch.labels);
+                    indices.extend(batch.indices);
+                }
+                progress.report(Event::Features { done: boxes.len(), of: rows })?;
+            }
+        }
+        let tensor = |(values, tap): (Vec<f16>, &usize)| {
+            let dims = [&[rows][..], &network.shape(*tap).0].concat();
+            Tensor::from_vec(values, dims, &Device::Cpu)
+        };
+        let layers = layers.into_iter().zip(&taps).map(tensor).collect::<Result<_, _>>()?;
+        let samples = labels.len();
+        Ok(Self { layers, boxes, labels, indices, samples, copies, device: device.clone() })
+    }
+
+    /// The number of samples, copies not counted.
+    pub(crate) fn len(&self) -> usize {
+        self.samples
+    }
+
+    /// All samples as they are, in their order.
+    pub(crate) fn in_order(&self, batch: usize) -> Batches<'_> {
+        self.batches_of((0..self.samples).collect(), batch)
+    }
+
+    /// Each sample once, in an order drawn by (seed, pass): a copy that changes from pass to pass, or the photo as it is.
+    pub(crate) fn shuffled(&self, seed: u64, pass: u64, batch: usize, moved: bool) -> Batches<'_> {
+        let copy = |sample: usize| (pass as usize + sample) % self.copies * self.samples + sample;
+        let order = loader::order(self.samples, seed, pass).into_iter();
+        let rows = order.map(|sample| if moved { copy(sample) } else { sample });
+        self.batches_of(rows.collect(), batch)
+    }
+
+    fn batches_of(&self, rows: Vec<usize>, batch: usize) -> Batches<'_> {
+        let chunks: Vec<Vec<usize>> = rows.chunks(batch).map(<[usize]>::to_vec).collect();
+        Box::new(chunks.into_iter().map(|rows| self.batch(&rows)))
+    }
+
+    fn batch(&self, rows: &[usize]) -> Result<TensorBatch, TrainError> {
+        let n = rows.len();
+        let ids: Vec<u32> = rows.iter().map(|row| u32::try_from(*row).unwrap_or(u32::MAX)).collect();
+        let ids = Tensor::from_vec(ids, n, &Device::Cpu)?;
+        let pick =
+            |layer: &Tensor| layer.index_select(&ids, 0)?.to_dtype(DType::F32)?.to_device(&self.device);
+        let boxes: Vec<f32> = rows.iter().flat_map(|row| self.boxes[*row]).collect();
+        let samples = rows.iter().map(|row| row % self.samples);
+        Ok(TensorBatch {
+            input: Input::Features(self.layers.iter().map(pick).collect::<Result<_, _>>()?),
+            boxes: Tensor::from_vec(boxes, (n, 4), &self.device)?,
+            labels: Tensor::from_vec(samples.clone().map(|s| self.labels[s]).collect(), n, &self.device)?,
+            n,
+            indices: samples.map(|s| self.indices[s]).collect(),
+        })
+    }
+}
+
+/// Bytes of what is kept of a photo for the heads: what they read, in f16, and the box.
+pub(crate) fn feature_bytes(network: &Network) -> u64 {
+    let values: usize = network.taps().into_iter().map(|tap| network.shape(tap).len()).sum();
+    (2 * values + size_of::<[f32; 4]>()) as u64
+}
+
+/// The error where the system does not give the room for the features of so many photos, whatever was estimated.
+fn no_room(network: &Network, featured: usize) -> TrainError {
+    let need = feature_bytes(network).saturating_mul(featured as u64).div_ceil(1 << 20);
+    TrainError::Config {
+        origin: "configuration".into(),
+        reason: format!(
+            "there is no room for the features of {featured} photos and moved copies, {need} MiB (hint: smaller \
+             `copies` or `views`, or a smaller `--imgsz`)"
+        ),
+    }
+}

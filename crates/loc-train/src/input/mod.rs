@@ -1,0 +1,11 @@
+//! What training reads: the data set, its batches, and the kept features of a frozen backbone.
+
+mod batch;
+mod dataset;
+mod feature_cache;
+mod source;
+
+pub(crate) use self::batch::TensorBatch;
+pub use self::dataset::{choose_split, read_options};
+pub(crate) use self::feature_cache::{AT_ONCE, FeatureCache, FrozenBackbone, feature_bytes};
+pub(crate) use self::source::BatchSource;

@@ -1,0 +1,84 @@
+//! What training reads: photos, batch by batch, or what a frozen backbone made of them, computed once and kept.
+
+use candle_core::Device;
+use loc_data::Loader;
+
+use crate::config::Config;
+use crate::error::TrainError;
+use crate::input::batch::{Batches, TensorBatch};
+use crate::input::feature_cache::FeatureCache;
+
+/// Samples ready for any number of epochs.
+#[derive(Debug)]
+pub(crate) enum BatchSource {
+    Photos(Loader, Device),
+    FeatureCache(FeatureCache),
+}
+
+impl BatchSource {
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Photos(loader, _) => loader.len(),
+            Self::FeatureCache(features) => features.len(),
+        }
+    }
+
+    /// One epoch, from 1 on, in orders drawn by (seed, pass): a small set is gone through as often as `least_steps` asks.
+    pub(crate) fn epoch<'a>(&'a self, config: &'a Config, epoch: usize) -> Batches<'a> {
+        let steps = self.len().div_ceil(config.batch);
+        let count = config.least_steps.div_ceil(steps.max(1));
+        let first = (epoch - 1) * count + 1;
+        let still = config.is_still(epoch);
+        let passes = (first..first + count).map(move |pass| self.pass(config, pass as u64, still));
+        Box::new(Passes { passes: Box::new(passes), current: None, left: count * steps })
+    }
+
+    /// Each sample once; moved, unless it is to keep still.
+    fn pass(&self, config: &Config, pass: u64, still: bool) -> Batches<'_> {
+        match self {
+            Self::Photos(loader, device) => {
+                let augment = if still { config.augment.flips_and_colours() } else { config.augment };
+                let batches = loader.epoch(config.seed, pass, config.batch, &augment);
+                Box::new(batches.map(move |batch| TensorBatch::of(batch?, device)))
+            }
+            Self::FeatureCache(features) => features.shuffled(config.seed, pass, config.batch, !still),
+        }
+    }
+
+    /// All samples as they are, in their order.
+    pub(crate) fn in_order(&self, batch: usize) -> Batches<'_> {
+        match self {
+            Self::Photos(loader, device) => {
+                Box::new(loader.in_order(batch).map(move |batch| TensorBatch::of(batch?, device)))
+            }
+            Self::FeatureCache(features) => features.in_order(batch),
+        }
+    }
+}
+
+/// The batches of some passes, each begun when the one before has ended.
+struct Passes<'a> {
+    passes: Box<dyn Iterator<Item = Batches<'a>> + 'a>,
+    current: Option<Batches<'a>>,
+    left: usize,
+}
+
+impl Iterator for Passes<'_> {
+    type Item = Result<TensorBatch, TrainError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(batch) = self.current.as_mut().and_then(Iterator::next) {
+                self.left = self.left.saturating_sub(1);
+                return Some(batch);
+            }
+            self.current = Some(self.passes.next()?);
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
+}
+
+impl ExactSizeIterator for Passes<'_> {}

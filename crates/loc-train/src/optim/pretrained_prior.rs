@@ -1,0 +1,160 @@
+//! What fine-tuning keeps of the weights it began with: a share of them in what is judged and saved, and in training what
+//! the class reads.
+
+use candle_core::Tensor;
+use loc_model::inplace::scale_add;
+use loc_model::loss::features;
+use loc_model::{Dropout, Input, Model};
+use loc_net::{Forward, ImageBatch, Weights};
+
+use crate::config::Config;
+use crate::error::TrainError;
+
+/// The weights a training began with, and what it does with them.
+#[derive(Debug)]
+pub(crate) struct PretrainedPrior {
+    pub(crate) weights: Weights,
+    /// The share of them in what is judged and saved, and the model that it is.
+    mean: Option<(f64, Model)>,
+    pub(crate) distillation: Option<FeatureDistillation>,
+}
+
+impl PretrainedPrior {
+    /// The model as it is now, or as it is saved to have been; nothing where nothing is to be kept.
+    pub(crate) fn of(
+        model: &Model,
+        saved: Option<Weights>,
+        config: &Config,
+    ) -> Result<Option<Self>, TrainError> {
+        // What reads a frozen backbone's features cannot move them.
+        let anchored = config.features_weight > 0.0 && !model.is_frozen();
+        if config.begin_share == 0.0 && !anchored {
+            return Ok(None);
+        }
+        let weights = saved.map_or_else(|| model.weights(), Ok)?;
+        let mean = match config.begin_share {
+            0.0 => None,
+            share => Some((share, model.copy()?)),
+        };
+        let distillation = match anchored {
+            true => Some(FeatureDistillation::of(model, &weights, config.features_weight)?),
+            false => None,
+        };
+        Ok(Some(Self { weights, mean, distillation }))
+    }
+
+    /// The model between the beginning and this one, `s · w₀ + (1 − s) · w`; this one where no share is kept.
+    ///
+    /// Between the weights that a model was fine-tuned from and those it ended with lie some that are better than both
+    /// (Wortsman et al. 2022, Robust fine-tuning of zero-shot models).
+    pub(crate) fn mean_with<'a>(&'a self, model: &'a Model) -> Result<&'a Model, TrainError> {
+        let Some((share, mean)) = &self.mean else { return Ok(model) };
+        mean.set_weights(&self.weights)?;
+        for (name, var) in mean.vars() {
+            scale_add(var, *share, &model.vars()[name], 1.0 - share)?;
+        }
+        Ok(mean)
+    }
+}
+
+/// Holds what the class reads of a photo near to what the network at its beginning makes of the same photo.
+///
+/// The photos' classes are soon known by heart; what the box then does to the features that the class reads, no loss of
+/// the class on these photos says. The features do (Li and Hoiem 2016, Learning without Forgetting; on features as Romero
+/// et al. 2015, FitNets).
+#[derive(Debug)]
+pub(crate) struct FeatureDistillation {
+    /// The network at its beginning.
+    forward: Forward,
+    /// The layer of the backbone that says what is known of the photo as a whole.
+    pub(crate) layer: usize,
+    weight: f64,
+}
+
+impl FeatureDistillation {
+    fn of(model: &Model, weights: &Weights, weight: f64) -> Result<Self, TrainError> {
+        let network = model.network();
+        let whole = network.taps().into_iter().find(|tap| network.shape(*tap).0.len() == 1);
+        let layer = whole.unwrap_or_else(|| unreachable!("of every backbone the class reads a vector"));
+        Ok(Self { forward: Forward::new(network.clone(), weights.clone())?, layer, weight })
+    }
+
+    /// The weighted loss of a batch's features, `[N, C]`, of which training has dropped some.
+    pub(crate) fn loss(
+        &self,
+        input: &Input,
+        features: &Tensor,
+        dropout: Option<Dropout>,
+    ) -> Result<Tensor, TrainError> {
+        let Input::Images(photos) = input else {
+            unreachable!("kept features are a frozen backbone's, which has no distillation")
+        };
+        let bytes: Vec<u8> = photos.flatten_all()?.to_vec1()?;
+        let before =
+            self.forward.features(ImageBatch::Bytes(&bytes), photos.dim(0)?, &[self.layer])?.concat();
+        let mut before = Tensor::from_vec(before, features.dims(), features.device())?;
+        if let Some(dropout) = dropout {
+            // The same are dropped: what stays is compared.
+            before = dropout.apply(&before, &self.forward.network().layers()[self.layer].name)?;
+        }
+        Ok((features::distance(features, &before)? * self.weight)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Device;
+
+    use super::*;
+    use crate::testing::{bias, model};
+
+    #[test]
+    fn a_share_of_the_beginning_stays() {
+        let model = model();
+        let config = |begin_share| Config { begin_share, ..Config::default() };
+        assert!(PretrainedPrior::of(&model, None, &config(0.0)).unwrap().is_none());
+        model.vars()["class_out.bias"].set(&Tensor::new(&[2.0f32, -1.0], &Device::Cpu).unwrap()).unwrap();
+        let beginning = PretrainedPrior::of(&model, None, &config(0.25)).unwrap().unwrap();
+        for to in [4.0f32, 8.0] {
+            model.vars()["class_out.bias"].set(&Tensor::new(&[to, 3.0], &Device::Cpu).unwrap()).unwrap();
+            let mean = bias(beginning.mean_with(&model).unwrap());
+            assert_eq!(mean, [0.5 + 0.75 * f64::from(to), 2.25 - 0.25]);
+        }
+    }
+
+    #[test]
+    fn the_anchor_is_where_the_features_were_and_pulls_there() {
+        let model = model();
+        let config = Config { features_weight: 2.0, ..Config::default() };
+        let beginning = PretrainedPrior::of(&model, None, &config).unwrap().unwrap();
+        let distillation = beginning.distillation.as_ref().unwrap();
+        let (_, height, width) = model.network().input().chw().unwrap();
+        let bytes: Vec<u8> = (0..2 * height * width * 3).map(|i| (i * 7 % 251) as u8).collect();
+        let photos = Tensor::from_vec(bytes, (2, height, width, 3), &Device::Cpu).unwrap();
+        let input = Input::Images(photos);
+        for dropout in [None, Some(Dropout { rate: 0.5, key: [1, 1, 1] })] {
+            let loss = || {
+                let (_, features) = model.train_with(&input, dropout, distillation.layer).unwrap();
+                distillation.loss(&input, &features, dropout).unwrap()
+            };
+            let value = |loss: &Tensor| loss.to_scalar::<f32>().unwrap();
+            assert!(value(&loss()) < 1e-8, "nothing has moved");
+            let weights = model.weights().unwrap();
+            for var in model.vars().values() {
+                var.set(&var.affine(1.02, 0.001).unwrap()).unwrap();
+            }
+            let away = loss();
+            assert!(value(&away) > 1e-5, "{}", value(&away));
+            let gradients = model.backward(&away).unwrap();
+            for (name, var) in model.vars() {
+                if let Some(gradient) = gradients.get(name).unwrap() {
+                    let step = (gradient * (1e-3 / gradients.norm().unwrap())).unwrap();
+                    var.set(&(var.as_detached_tensor() - step).unwrap()).unwrap();
+                }
+            }
+            assert!(value(&loss()) < value(&away), "a step against the gradient brings them nearer");
+            model.set_weights(&weights).unwrap();
+        }
+        assert!(std::ptr::eq(beginning.mean_with(&model).unwrap(), &model), "no share is kept");
+    }
+}

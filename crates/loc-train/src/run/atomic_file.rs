@@ -1,0 +1,175 @@
+//! Files that are there whole or not at all, whatever ends the process; and what dead processes left half-written.
+
+use std::io::{self, ErrorKind, Write};
+use std::path::Path;
+
+use atomic_write_file::AtomicWriteFile;
+use fs_err as fs;
+
+use crate::error::TrainError;
+use crate::run::failpoint;
+
+/// Writes a file whole or not at all: to a temporary, synced, renamed, the folder synced. On an error what was there
+/// stays, and the temporary is removed.
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), TrainError> {
+    put(path, bytes, None)
+}
+
+/// Likewise, and what was there goes on under another name in the same folder. One of the two is there at any time.
+pub(crate) fn replace_keeping(path: &Path, bytes: &[u8], old: &Path) -> Result<(), TrainError> {
+    put(path, bytes, Some(old))
+}
+
+fn put(path: &Path, bytes: &[u8], old: Option<&Path>) -> Result<(), TrainError> {
+    let write = || -> io::Result<()> {
+        failpoint::point(path, "open")?;
+        let mut file = AtomicWriteFile::open(path)?;
+        let (first, second) = bytes.split_at(bytes.len() / 2);
+        file.write_all(first)?;
+        failpoint::point(path, "write")?;
+        file.write_all(second)?;
+        failpoint::point(path, "sync")?;
+        file.sync_all()?;
+        if let Some(old) = old
+            && path.exists()
+        {
+            failpoint::point(path, "keep")?;
+            fs::rename(path, old)?;
+        }
+        failpoint::point(path, "rename")?;
+        file.commit()?;
+        failpoint::point(path, "done")
+    };
+    write().map_err(|e| failed(path, &e))
+}
+
+/// Renames a file within its folder, durably.
+pub(crate) fn rename(from: &Path, to: &Path) -> Result<(), TrainError> {
+    let rename = || -> io::Result<()> {
+        failpoint::point(to, "rename")?;
+        fs::rename(from, to)?;
+        sync_folder(to)?;
+        failpoint::point(to, "done")
+    };
+    rename().map_err(|e| failed(to, &e))
+}
+
+/// Makes what was renamed or removed in a file's folder last. Where folders cannot be opened (Windows) the file system
+/// sees to it.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    match path.parent().map(fs::File::open) {
+        Some(Ok(folder)) => folder.sync_all(),
+        _ => Ok(()),
+    }
+}
+
+/// What could not be written, why, and what may help.
+fn failed(path: &Path, error: &io::Error) -> TrainError {
+    let folder = path.parent().unwrap_or(path).display();
+    let hint = match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            "; what was saved before is kept (hint: free some space, then go on with `loc train --resume`)".into()
+        }
+        ErrorKind::FileTooLarge => {
+            "; what was saved before is kept (hint: a limit on the size of files, `ulimit -f`, stands below it)".into()
+        }
+        ErrorKind::NotFound | ErrorKind::NotADirectory => {
+            format!("; the folder {folder} is gone (hint: was it moved or removed?)")
+        }
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+            format!(" (hint: {folder} must be a folder that can be written to; `--project` names another)")
+        }
+        _ => String::new(),
+    };
+    TrainError::Run { path: path.to_owned(), reason: format!("cannot be written: {error}{hint}") }
+}
+
+/// What the probe's temporary is named after.
+const PROBE: &str = "probe";
+
+/// Whether files can be made and removed in a folder; of one that is yet to be made, in the nearest that is there.
+pub(crate) fn probe(folder: &Path) -> Result<(), TrainError> {
+    let there = folder.ancestors().find(|f| f.exists() || f.as_os_str().is_empty()).unwrap_or(folder);
+    let there = if there.as_os_str().is_empty() { Path::new(".") } else { there };
+    let file = there.join(PROBE);
+    let probe = || AtomicWriteFile::open(&file)?.discard();
+    probe().map_err(|e| {
+        let reason = format!(
+            "no file can be made in {}: {e} (hint: a folder that can be written to is needed; `--project` names it)",
+            there.display()
+        );
+        TrainError::Run { path: folder.to_owned(), reason }
+    })
+}
+
+/// Removes the temporaries that a killed process left in a folder: `.NAME.` and six letters or digits, as
+/// atomic-write-file calls them, with a NAME that is ours. Nothing else.
+pub(crate) fn sweep(folder: &Path, ours: impl Fn(&str) -> bool) -> Result<(), TrainError> {
+    let Ok(entries) = fs::read_dir(folder) else { return Ok(()) };
+    for entry in entries {
+        let entry = entry?;
+        let name = entry.file_name();
+        if name.to_str().is_some_and(|name| is_temporary(name, &ours)) && entry.file_type()?.is_file() {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a file is such a temporary, by its name.
+pub(crate) fn is_temporary(name: &str, ours: impl Fn(&str) -> bool) -> bool {
+    let Some((name, random)) = name.strip_prefix('.').and_then(|n| n.rsplit_once('.')) else { return false };
+    let drawn = random.len() == 6 && random.bytes().all(|b| b.is_ascii_alphanumeric());
+    drawn && (ours(name) || name == PROBE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_temporaries_of_ours_are_swept() {
+        let folder = tempfile::tempdir().unwrap();
+        let stay = [
+            "last.safetensors",
+            ".last.safetensors",
+            ".notes.txt.abc123",
+            ".last.safetensors.abc12",
+            "x.abc123",
+        ];
+        let go = [".last.safetensors.aB3xY9", ".probe.000000"];
+        for name in stay.iter().chain(&go) {
+            fs::write(folder.path().join(name), "").unwrap();
+        }
+        sweep(folder.path(), |name| name == "last.safetensors").unwrap();
+        for name in stay {
+            assert!(folder.path().join(name).exists(), "{name} is not ours to remove");
+        }
+        for name in go {
+            assert!(!folder.path().join(name).exists(), "{name} is a dead run's");
+        }
+    }
+
+    #[test]
+    fn the_old_file_goes_on_under_its_other_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, old) = (folder.path().join("a"), folder.path().join("b"));
+        let text = |path: &Path| fs::read_to_string(path).ok();
+        replace_keeping(&path, b"1", &old).unwrap();
+        assert_eq!((text(&path).as_deref(), text(&old)), (Some("1"), None));
+        replace_keeping(&path, b"2", &old).unwrap();
+        assert_eq!((text(&path).as_deref(), text(&old).as_deref()), (Some("2"), Some("1")));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "no temporary is left");
+    }
+
+    #[test]
+    fn a_folder_that_is_none_is_named_by_the_probe() {
+        let folder = tempfile::tempdir().unwrap();
+        probe(&folder.path().join("to/be/made")).unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "the probe leaves nothing");
+        let file = folder.path().join("file");
+        fs::write(&file, "").unwrap();
+        let message = probe(&file.join("runs")).unwrap_err().to_string();
+        assert!(message.contains(&file.display().to_string()) && message.contains("hint"), "{message}");
+    }
+}

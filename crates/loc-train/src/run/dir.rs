@@ -1,0 +1,174 @@
+//! The run folder: what lies in it and where. A run folder alone is enough to repeat or to report a run.
+
+use std::path::{Path, PathBuf};
+
+use crate::error::TrainError;
+use crate::run::atomic_file;
+
+/// A run folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    path: PathBuf,
+}
+
+const CONFIG: &str = "config.toml";
+const JSON: &str = "run.json";
+const SPLIT: &str = "split.csv";
+const RESULTS: &str = "results.csv";
+const BEST: &str = "best.safetensors";
+const LAST: &str = "last.safetensors";
+const STATE: &str = "last.state.safetensors";
+const PREVIOUS: &str = "previous.state.safetensors";
+
+/// The files of a run, in its folder: all that is ever written there, and removed from there, beside the lock.
+pub(crate) const FILES: &[&str] = &[CONFIG, JSON, SPLIT, RESULTS];
+/// Likewise in `weights`, beside the epochs' model files.
+pub(crate) const WEIGHTS: &[&str] = &[BEST, LAST, STATE, PREVIOUS];
+
+fn name_of(epoch: usize) -> String {
+    format!("epoch-{epoch:03}.safetensors")
+}
+
+/// The epoch of a model file's name.
+fn epoch_of(name: &str) -> Option<usize> {
+    let epoch = name.strip_prefix("epoch-")?.strip_suffix(".safetensors")?.parse().ok()?;
+    (name_of(epoch) == name).then_some(epoch)
+}
+
+/// Whether a file is called like an epoch's model.
+pub(crate) fn is_epoch(name: &str) -> bool {
+    epoch_of(name).is_some()
+}
+
+impl Run {
+    /// The run that lies, or is to lie, in a folder.
+    pub(crate) fn at(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into() }
+    }
+
+    /// Removes the temporaries that a killed process left.
+    pub(crate) fn sweep(&self) -> Result<(), TrainError> {
+        atomic_file::sweep(&self.path, |name| FILES.contains(&name))?;
+        atomic_file::sweep(&self.weights(), |name| WEIGHTS.contains(&name) || is_epoch(name))
+    }
+
+    /// An existing run folder.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::Run`] if there is no `config.toml` in it.
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self, TrainError> {
+        let run = Self { path: path.into() };
+        if run.config().is_file() {
+            return Ok(run);
+        }
+        let reason =
+            "is not a run folder: it has no config.toml (hint: run folders are in runs/train)".into();
+        Err(TrainError::Run { path: run.path, reason })
+    }
+
+    /// The run that a path means: its folder, or anything in it or in its `weights`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Run::open`].
+    pub fn containing(path: &Path) -> Result<Self, TrainError> {
+        let absolute = std::path::absolute(path).unwrap_or_default();
+        let above = |path: &Path| {
+            let folders = path.ancestors().take(3).filter(|folder| !folder.as_os_str().is_empty());
+            folders.map(Self::at).find(|run| run.config().is_file() && run.json().is_file())
+        };
+        match above(path).or_else(|| above(&absolute)) {
+            Some(run) => Ok(run),
+            None => Self::open(path),
+        }
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// `config.toml`
+    #[must_use]
+    pub fn config(&self) -> PathBuf {
+        self.path.join(CONFIG)
+    }
+
+    /// `run.json`
+    #[must_use]
+    pub fn json(&self) -> PathBuf {
+        self.path.join(JSON)
+    }
+
+    /// `split.csv`
+    #[must_use]
+    pub fn split(&self) -> PathBuf {
+        self.path.join(SPLIT)
+    }
+
+    /// `results.csv`
+    #[must_use]
+    pub fn results(&self) -> PathBuf {
+        self.path.join(RESULTS)
+    }
+
+    /// `weights`
+    #[must_use]
+    pub fn weights(&self) -> PathBuf {
+        self.path.join("weights")
+    }
+
+    /// `weights/best.safetensors`
+    #[must_use]
+    pub fn best(&self) -> PathBuf {
+        self.weights().join(BEST)
+    }
+
+    /// `weights/last.safetensors`
+    #[must_use]
+    pub fn last(&self) -> PathBuf {
+        self.weights().join(LAST)
+    }
+
+    /// `weights/epoch-NNN.safetensors`
+    #[must_use]
+    pub fn epoch(&self, epoch: usize) -> PathBuf {
+        self.weights().join(name_of(epoch))
+    }
+
+    /// The files of the run that are there.
+    #[must_use]
+    pub fn files(&self) -> Vec<PathBuf> {
+        let own = FILES.iter().map(|name| self.path.join(name));
+        let weights = WEIGHTS.iter().map(|name| self.weights().join(name));
+        let epochs = self.epochs().unwrap_or_default().into_iter().map(|(_, path)| path);
+        own.chain(weights).filter(|path| path.is_file()).chain(epochs).collect()
+    }
+
+    /// The epochs' model files that are there, the newest at the end.
+    pub(crate) fn epochs(&self) -> Result<Vec<(usize, PathBuf)>, TrainError> {
+        let mut epochs = Vec::new();
+        for entry in fs_err::read_dir(self.weights())? {
+            let entry = entry?;
+            if let Some(number) = entry.file_name().to_str().and_then(epoch_of) {
+                epochs.push((number, entry.path()));
+            }
+        }
+        epochs.sort_unstable();
+        Ok(epochs)
+    }
+
+    /// `weights/last.state.safetensors`: all that exact resume needs.
+    #[must_use]
+    pub fn state(&self) -> PathBuf {
+        self.weights().join(STATE)
+    }
+
+    /// `weights/previous.state.safetensors`: the state of the save before.
+    #[must_use]
+    pub fn previous_state(&self) -> PathBuf {
+        self.weights().join(PREVIOUS)
+    }
+}

@@ -1,0 +1,17 @@
+//! The run folder: its files, its record, its lock; and the writing of files whole or not at all.
+
+pub(crate) mod atomic_file;
+mod clock;
+pub(crate) mod create;
+mod dir;
+mod failpoint;
+mod lock;
+mod manifest;
+mod results_csv;
+
+pub(crate) use self::clock::now;
+pub use self::dir::Run;
+pub(crate) use self::lock::Lock;
+pub(crate) use self::manifest::{DatasetJson, LeftOutJson, Machine, RunJson, SCHEMA, Versions};
+pub use self::manifest::{Provenance, Status};
+pub(crate) use self::results_csv::to_csv;

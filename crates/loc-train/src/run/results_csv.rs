@@ -1,0 +1,38 @@
+//! `results.csv`: a row an epoch. The rows stand in the state too, which is what a resume goes by.
+
+use std::path::Path;
+
+use crate::error::TrainError;
+use crate::event::Row;
+use crate::run::dir::Run;
+
+/// Reads `results.csv`; no file is no row.
+pub(crate) fn read(path: &Path) -> Result<Vec<Row>, TrainError> {
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let file = fs_err::read(path)?;
+    let rows: Result<Vec<Row>, csv::Error> = csv::Reader::from_reader(&file[..]).deserialize().collect();
+    rows.map_err(|e| TrainError::Run { path: path.to_owned(), reason: e.to_string() })
+}
+
+/// The bytes of `results.csv`.
+pub(crate) fn to_csv(path: &Path, rows: &[Row]) -> Result<Vec<u8>, TrainError> {
+    let fail = |reason: String| TrainError::Run { path: path.to_owned(), reason };
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    for row in rows {
+        writer.serialize(row).map_err(|e| fail(e.to_string()))?;
+    }
+    writer.into_inner().map_err(|e| fail(e.to_string()))
+}
+
+impl Run {
+    /// The rows of `results.csv`.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::Run`] if the file is there and cannot be read.
+    pub fn rows(&self) -> Result<Vec<Row>, TrainError> {
+        read(&self.results())
+    }
+}

