@@ -20,12 +20,7 @@ use crate::{Op, Shape};
 /// The kernel of an operation for one photo's shapes. The activation is that of a convolution's outputs, and of no other
 /// operation's.
 #[must_use]
-pub fn kernel_of(
-    op: &Op,
-    inputs: &[&Shape],
-    output: &Shape,
-    activation: Activation,
-) -> Box<dyn LayerKernel> {
+pub fn kernel_of(op: &Op, inputs: &[&Shape], output: &Shape, activation: Activation) -> Box<dyn LayerKernel> {
     let input = inputs[0];
     // The builder has refused vectors where a map is needed.
     let (channels, height, width) = input.chw().unwrap_or((input.len(), 1, 1));

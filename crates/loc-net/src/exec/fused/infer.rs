@@ -2,10 +2,11 @@
 
 use std::ops::Range;
 
+use super::maps::{Maps, Scratch};
 use super::plan::{FusedPlan, GROUP};
 use crate::kernels::conv_block::RowView;
 use crate::kernels::conv_block::rows::{self, WinogradRows};
-use crate::kernels::conv_block::tiles::{self, average, pool};
+use crate::kernels::conv_block::tiles::pool;
 use crate::kernels::image_input::{self, ImageBatch};
 use crate::parallel;
 
@@ -19,26 +20,6 @@ pub(super) enum Before<'a> {
     Photo(ImageBatch<'a>),
     /// The map behind the block before.
     Map(RowView<'a>),
-}
-
-/// Buffers of one thread.
-#[derive(Debug, Default)]
-pub(super) struct Scratch {
-    /// A strip of the photo, where it has to be converted.
-    photo: Vec<f32>,
-    pub(super) rows: rows::Scratch,
-    pub(super) tiles: tiles::Scratch,
-}
-
-/// The maps of some photos between the convolutions.
-#[derive(Debug, Default)]
-pub(super) struct Maps {
-    /// One photo's map behind each block but the last.
-    pub(super) between: Vec<Vec<f32>>,
-    /// The maps before the last convolution.
-    pub(super) before_last: Vec<f32>,
-    pub(super) input: average::Input,
-    pub(super) scratch: Scratch,
 }
 
 impl FusedPlan {

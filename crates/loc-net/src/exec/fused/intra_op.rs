@@ -4,7 +4,8 @@ use std::ops::Range;
 use std::sync::{PoisonError, RwLock};
 
 use super::FusedPlan;
-use super::infer::{BAND, Before, Maps};
+use super::infer::{BAND, Before};
+use super::maps::Maps;
 use crate::kernels::conv_block::rows::STRIP;
 use crate::kernels::conv_block::tiles::average;
 use crate::kernels::image_input::ImageBatch;

@@ -16,6 +16,7 @@
 
 mod infer;
 mod intra_op;
+mod maps;
 mod plan;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
 //! From a list of layers to a plan.
 
-use super::infer::Maps;
+use super::maps::Maps;
 use crate::buffers::BufferPool;
 use crate::exec::table::conv_shape;
 use crate::kernels::conv_block::rows::{Layout, WinogradRows, takes};

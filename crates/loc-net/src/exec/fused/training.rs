@@ -2,7 +2,8 @@
 
 use rayon::prelude::*;
 
-use super::infer::{Before, Scratch};
+use super::infer::Before;
+use super::maps::Scratch;
 use super::plan::{FusedPlan, GROUP};
 use crate::buffers::{BufferPool, grow};
 use crate::kernels::conv_block::OVERREAD;

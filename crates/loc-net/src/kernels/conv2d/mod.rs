@@ -125,7 +125,7 @@ fn forward_rows(
                 let at = photo * out_len + (channel * height + row) * width + column;
                 #[expect(unsafe_code, reason = "tasks of one photo interleave in memory")]
                 // SAFETY: each task writes its own rows of its own photo, and no other range is active here.
-                let out = unsafe { y.range(at, direct::COLS) };
+                let out = unsafe { y.range(at, block::COLS) };
                 let bias = bias(channel);
                 out.iter_mut().zip(sums).for_each(|(out, sum)| *out = sum + bias);
             });
