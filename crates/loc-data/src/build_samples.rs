@@ -13,6 +13,7 @@ use rayon::prelude::*;
 use crate::box_units::{SizedAnnotation, check_units};
 use crate::classes::Classes;
 use crate::content_type::ContentType;
+use crate::convert::{LabelledObject, LabelledPhoto};
 use crate::copy_groups::Grouping;
 use crate::diagnostics::Diagnostics;
 use crate::file_index::{FileIndex, name_of, photo_folders_beside};
@@ -43,6 +44,10 @@ pub(crate) struct LoadedSet {
     pub(crate) files: Vec<PathBuf>,
     /// The decoded photos' properties.
     pub(crate) photos: Vec<(PathBuf, Photo)>,
+    /// Valid photos with all their objects, those without any included; sorted by name.
+    pub(crate) labelled: Vec<LabelledPhoto>,
+    /// The classes of these objects, those of no object included.
+    pub(crate) labelled_classes: Vec<String>,
 }
 
 /// Reads a folder or a CSV file, and decodes every photo that an annotation names; with `with_hash` also computes the
@@ -109,7 +114,7 @@ pub(crate) fn read(path: &Path, options: &ReadOptions, with_hash: bool) -> Resul
     }
     let photos: Vec<Result<Photo, String>> =
         found.par_iter().map(|(path, _)| photo::read(path, with_hash)).collect();
-    let (mut samples, classes) = builder.samples(&annotations, &found, &photos, format)?;
+    let Built { mut samples, classes, mut labelled, labelled_classes } = builder.samples(&annotations, &found, &photos, format)?;
     if !request.single_file {
         builder.unannotated(&annotations, &found);
     }
@@ -118,7 +123,11 @@ pub(crate) fn read(path: &Path, options: &ReadOptions, with_hash: bool) -> Resul
     let unusable = named - samples.len() - builder.skipped;
     diagnostics.extend(annotations.diagnostics);
     diagnostics.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
-    set_names(&mut samples, &files, &annotations.subsets);
+    let named_samples = samples.iter_mut().map(|s| (s.image.as_path(), &mut s.file, &mut s.subset));
+    set_names(named_samples, &files, &annotations.subsets);
+    let named_photos = labelled.iter_mut().map(|p| (p.image.as_path(), &mut p.file, &mut p.subset));
+    set_names(named_photos, &files, &annotations.subsets);
+    labelled.sort_by(|a, b| a.file.cmp(&b.file));
     samples.sort_by(|a, b| a.file.cmp(&b.file));
     let named_files: Vec<PathBuf> = found.into_iter().map(|(path, _)| path).collect();
     let paths = named_files.iter().cloned();
@@ -138,6 +147,8 @@ pub(crate) fn read(path: &Path, options: &ReadOptions, with_hash: bool) -> Resul
         incomplete,
         files: named_files,
         photos,
+        labelled,
+        labelled_classes,
     })
 }
 
@@ -165,30 +176,42 @@ fn no_photos(files: &FileIndex, path: &Path) -> Diagnostic {
     }
 }
 
-/// Names each sample after its photo's file, or by the path below the root if another photo has the same file name; and sets
-/// the subset that the photo's folder stands for.
-fn set_names(samples: &mut [Sample], files: &FileIndex, declared: &[(Subset, PathBuf)]) {
+/// Names each photo after its file, or by the path below the root if another of these photos has the same file name; and
+/// sets the subset that the photo's folder stands for, unless the annotation has said one.
+fn set_names<'a>(
+    photos: impl Iterator<Item = (&'a Path, &'a mut String, &'a mut Option<Subset>)>,
+    files: &FileIndex,
+    declared: &[(Subset, PathBuf)],
+) {
+    let photos: Vec<_> = photos.collect();
     let mut times: HashMap<String, usize> = HashMap::new();
-    for sample in &*samples {
-        *times.entry(name_of(&sample.image).to_owned()).or_default() += 1;
+    for (image, ..) in &photos {
+        *times.entry(name_of(image).to_owned()).or_default() += 1;
     }
-    for sample in samples {
-        let name = name_of(&sample.image);
+    for (image, file, subset) in photos {
+        let name = name_of(image);
         let once = times[name] == 1;
         // The folders of a photo outside the root have no meaning here.
-        let Some(below) = files.below(&sample.image) else {
-            sample.file = if once { name.to_owned() } else { sample.image.to_string_lossy().into_owned() };
+        let Some(below) = files.below(image) else {
+            *file = if once { name.to_owned() } else { image.to_string_lossy().into_owned() };
             continue;
         };
         let parts: Vec<String> = below.iter().map(|part| part.to_string_lossy().into_owned()).collect();
         let folders = parts.split_last().map_or(&[][..], |(_, folders)| folders);
-        let declared = declared.iter().find(|(_, folder)| sample.image.starts_with(folder));
-        sample.subset = sample
-            .subset
+        let declared = declared.iter().find(|(_, folder)| image.starts_with(folder));
+        *subset = subset
             .or_else(|| folders.iter().find_map(|folder| Subset::of_folder(folder)))
             .or(declared.map(|(subset, _)| *subset));
-        sample.file = if once { name.to_owned() } else { parts.join("/") };
+        *file = if once { name.to_owned() } else { parts.join("/") };
     }
+}
+
+/// What [`SampleBuilder::samples`] makes of the annotations.
+struct Built {
+    samples: Vec<Sample>,
+    classes: Vec<String>,
+    labelled: Vec<LabelledPhoto>,
+    labelled_classes: Vec<String>,
 }
 
 pub(crate) struct SampleBuilder<'a> {
@@ -210,7 +233,7 @@ impl SampleBuilder<'_> {
         found: &[(PathBuf, &Annotation)],
         photos: &[Result<Photo, String>],
         format: Format,
-    ) -> Result<(Vec<Sample>, Vec<String>), DataError> {
+    ) -> Result<Built, DataError> {
         let labels = annotations.photos.iter().flat_map(|a| &a.objects).map(|o| &o.label);
         let mut classes = Classes::settle(labels, self.options.classes.as_deref(), &annotations.classes)?;
         let pixels = self.in_pixels(found, photos);
@@ -227,6 +250,7 @@ impl SampleBuilder<'_> {
         let units = check_units(&annotated, format.is_file_a_photo());
         self.diagnostics.extend(units.diagnostics);
         let mut samples: Vec<(Sample, &Object)> = Vec::new();
+        let mut labelled: Vec<LabelledPhoto> = Vec::new();
         for (i, ((path, annotation), photo)) in found.iter().zip(photos).enumerate() {
             let (path, annotation) = (*path, *annotation);
             let before = self.diagnostics.errors();
@@ -248,12 +272,28 @@ impl SampleBuilder<'_> {
                     format!("{} has no object: skipped", quoted(&annotation.photo)),
                 ));
             }
+            let objects: Vec<LabelledObject> = boxes
+                .iter()
+                .map(|(object, bbox)| LabelledObject {
+                    class: classes.index(&object.label).unwrap_or_default(),
+                    bbox: *bbox,
+                })
+                .collect();
             let chosen = self.select(annotation, boxes);
             // A photo with any error, in itself or its annotation, is not a sample.
             let wrong = annotation.defective
                 || other_units
                 || self.conflicting.contains(path)
                 || self.diagnostics.errors() > before;
+            if let Some(photo) = photo.filter(|_| !wrong) {
+                labelled.push(LabelledPhoto {
+                    image: path.clone(),
+                    file: String::new(),
+                    size: photo.size,
+                    objects,
+                    subset: annotation.subset,
+                });
+            }
             match (chosen, photo) {
                 (Some((object, bbox)), Some(photo)) if !wrong => {
                     let class = classes.index(&object.label).unwrap_or_default();
@@ -271,8 +311,10 @@ impl SampleBuilder<'_> {
                 _ => self.skipped += usize::from(!wrong),
             }
         }
+        let all = classes.names.clone();
         self.remove_unused_classes(&mut classes, &mut samples);
-        Ok((samples.into_iter().map(|(sample, _)| sample).collect(), classes.names))
+        let samples = samples.into_iter().map(|(sample, _)| sample).collect();
+        Ok(Built { samples, classes: classes.names, labelled, labelled_classes: all })
     }
 
     /// The annotations with boxes in pixels: fractions need the photo's size.

@@ -7,12 +7,14 @@ mod csv;
 mod voc;
 mod yolo;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use crate::split::Subset;
-use crate::{BBox, DataError, ImageSize};
+use crate::{
+    BBox, DataError, Diagnostic, DiagnosticKind, ImageSize, MultiObjectPolicy, ReadOptions, build_samples,
+};
 
 pub use voc::document as voc_document;
 
@@ -40,6 +42,9 @@ pub struct LabelledObject {
     /// Its box in pixels of the upright photo.
     pub bbox: BBox,
 }
+
+/// A file with a class name a line, in the classes' order, beside formats that have no place for it.
+pub(crate) const CLASS_FILE: &str = "classes.txt";
 
 /// A format that can be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,6 +83,48 @@ impl FromStr for Target {
     }
 }
 
+/// A data set with all objects of its photos.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LabelledSet {
+    /// The folder it was read from.
+    pub root: PathBuf,
+    /// Names of the classes, in the set's order.
+    pub classes: Vec<String>,
+    /// The valid photos, sorted by name; those without an object too.
+    pub photos: Vec<LabelledPhoto>,
+    /// Errors and warnings: an error keeps its photo out.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl LabelledSet {
+    /// Reads a data set. Of photos with several objects all are read, whatever the options say of them.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::NoDataSet`] if there is nothing to read, [`DataError::Argument`] for invalid options.
+    pub fn read(path: &Path, options: &ReadOptions) -> Result<Self, DataError> {
+        let options = ReadOptions { objects: MultiObjectPolicy::Largest, ..options.clone() };
+        let set = build_samples::read(path, &options, false)?;
+        let several = |d: &Diagnostic| d.kind == DiagnosticKind::ObjectsSeveral;
+        let diagnostics = set.diagnostics.into_iter().filter(|d| !several(d)).collect();
+        let (mut classes, mut photos) = (set.labelled_classes, set.labelled);
+        if options.classes.is_none() {
+            keep_used(&mut classes, &mut photos);
+        }
+        Ok(Self { root: set.root, classes, photos, diagnostics })
+    }
+}
+
+/// Removes the classes of no object.
+fn keep_used(classes: &mut Vec<String>, photos: &mut [LabelledPhoto]) {
+    let used: BTreeSet<usize> = photos.iter().flat_map(|photo| &photo.objects).map(|o| o.class).collect();
+    let places: BTreeMap<usize, usize> = used.iter().enumerate().map(|(place, class)| (*class, place)).collect();
+    *classes = used.iter().map(|class| classes[*class].clone()).collect();
+    for object in photos.iter_mut().flat_map(|photo| &mut photo.objects) {
+        object.class = places[&object.class];
+    }
+}
+
 /// A photo with its place in the new folder.
 struct Placed<'a> {
     photo: &'a LabelledPhoto,
@@ -97,13 +144,18 @@ pub fn files(photos: &[LabelledPhoto], classes: &[String], target: Target) -> BT
             Placed { photo, path: format!("images/{below}"), below }
         })
         .collect();
-    match target {
+    let mut files = match target {
         Target::Voc => voc::files(&placed, classes),
         Target::Coco => coco::files(&placed, classes),
         Target::Yolo => yolo::files(&placed, classes),
         Target::Csv => csv::files(&placed, classes),
         Target::CreateMl => createml::files(&placed, classes),
+    };
+    if !matches!(target, Target::Coco | Target::Yolo) {
+        // These formats have no place for the order of the classes.
+        files.insert(CLASS_FILE.to_owned(), (classes.join("\n") + "\n").into_bytes());
     }
+    files
 }
 
 /// Where a photo is placed: path below the new folder, with `/`.

@@ -313,7 +313,8 @@ impl<'a> Reader<'a> {
     /// Width and height as a size, if both are whole numbers from 0.
     pub(super) fn size(&mut self, width: Option<f64>, height: Option<f64>, at: &RawValue) -> Option<(ImageSize, u32)> {
         let (width, height) = width.zip(height)?;
-        let whole = |v: f64| (v >= 0.0 && v <= f64::from(u32::MAX) && v.fract() == 0.0).then_some(v as u32);
+        // A whole number is written like one: `640` or `640.0`.
+        let whole = |v: f64| super::number::whole(&v.to_string()).ok();
         match whole(width).zip(whole(height)) {
             Some((width, height)) => Some((ImageSize { width, height }, self.line(at))),
             None => {
@@ -351,8 +352,8 @@ impl<'de> Deserialize<'de> for Id {
             }
 
             fn visit_f64<E: de::Error>(self, n: f64) -> Result<Id, E> {
-                let whole = n.fract() == 0.0 && n.abs() < 9e15;
-                if whole { Ok(Id::Number(n as i64)) } else { Err(E::custom(format!("{n} is no whole number"))) }
+                // `12.0` is written `12`.
+                n.to_string().parse().map(Id::Number).map_err(|_| E::custom(format!("{n} is no whole number")))
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Id, E> {

@@ -9,6 +9,7 @@ use serde::{Serialize, Serializer};
 use super::{Annotations, csv, header, json, label_studio, voc, yolo};
 use crate::file_index::FileIndex;
 use crate::DataError;
+use crate::convert::CLASS_FILE;
 
 /// An annotation format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -123,7 +124,6 @@ const FORMATS: [Row; 8] = [
 
 impl Format {
     /// Every format that is read.
-    #[must_use]
     pub fn all() -> impl Iterator<Item = Self> {
         FORMATS.iter().map(|row| row.format)
     }
@@ -168,7 +168,15 @@ impl FromStr for Format {
 
 /// Reads the annotations of a format.
 pub(crate) fn read(files: &FileIndex, format: Format, request: &Request<'_>) -> Annotations {
-    (format.row().read)(files, request)
+    let mut annotations = (format.row().read)(files, request);
+    let list = files.root.join(CLASS_FILE);
+    if annotations.classes.is_empty() && files.listings.iter().any(|path| path.file_name() == list.file_name())
+        && let Ok(bytes) = super::read_limited(&list, 1 << 20)
+    {
+        annotations.classes =
+            String::from_utf8_lossy(&bytes).lines().map(|name| name.trim_end().to_owned()).collect();
+    }
+    annotations
 }
 
 /// Recognises the format of a folder by the content of its files: the first of the list that fits.
