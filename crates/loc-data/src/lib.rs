@@ -24,6 +24,7 @@ mod finder;
 mod finding;
 mod formats;
 mod group;
+pub mod keys;
 pub mod loader;
 mod memory;
 #[cfg(feature = "draw")]

@@ -173,7 +173,7 @@ fn what_surrounds_a_photo_stays_grey() {
 
 #[test]
 fn values_out_of_range_are_named() {
-    let wrong = |augment: Augment| augment.check().unwrap_err().0;
+    let wrong = |augment: Augment| augment.check().unwrap_err().key;
     assert_eq!(wrong(Augment { flip: 1.5, ..Augment::default() }), "flip");
     assert_eq!(wrong(Augment { cutout: f32::NAN, ..Augment::default() }), "cutout");
     assert_eq!(wrong(Augment { window: [0.0, 1.0], ..Augment::default() }), "window");

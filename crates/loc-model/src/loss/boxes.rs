@@ -1,8 +1,8 @@
-//! Losses of the box.
+//! Mean squared error and smooth L1 of boxes.
 
 use candle_core::{Error, Tensor};
 
-use super::{expect, rows};
+use super::{BoxBatch, LossConfig, expect, rows};
 
 /// Mean squared error over all coordinates of the batch.
 ///
@@ -53,6 +53,14 @@ pub fn smooth_l1(predicted: &Tensor, target: &Tensor, beta: f64) -> Result<Tenso
     let distance = (predicted - target)?.abs()?;
     let squared = (distance.sqr()? * (0.5 / beta))?;
     distance.lt(beta)?.where_cond(&squared, &(&distance - 0.5 * beta)?)?.mean_all()
+}
+
+pub(super) fn of_squares(batch: &BoxBatch, _: &LossConfig) -> Result<Tensor, Error> {
+    mse(batch.predicted, batch.target)
+}
+
+pub(super) fn of_smooth_l1(batch: &BoxBatch, config: &LossConfig) -> Result<Tensor, Error> {
+    smooth_l1(batch.predicted, batch.target, config.beta)
 }
 
 #[cfg(test)]

@@ -42,7 +42,7 @@ impl Optimizer {
             momentum: config.momentum,
             nesterov: config.nesterov,
             decay: config.weight_decay,
-            clip: config.clip,
+            clip: config.clip_grad_norm,
             backbone: config.backbone_lr,
             steps: 0,
             first: BTreeMap::new(),
@@ -191,8 +191,11 @@ mod tests {
             let values = |name: &str| -> Vec<f64> {
                 let g =
                     gradients.get(name).unwrap().unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
-                let scale =
-                    if config.clip > 0.0 { (config.clip / gradients.norm().unwrap()).min(1.0) } else { 1.0 };
+                let scale = if config.clip_grad_norm > 0.0 {
+                    (config.clip_grad_norm / gradients.norm().unwrap()).min(1.0)
+                } else {
+                    1.0
+                };
                 g.into_iter().map(|v| f64::from(v) * scale).collect()
             };
             by_hand(&mut b, &values("class_out.bias"), t, false);
@@ -230,7 +233,7 @@ mod tests {
                 lr: 0.01,
                 optimizer: OptimizerKind::AdamW,
                 weight_decay: 0.1,
-                clip,
+                clip_grad_norm: clip,
                 ..Config::default()
             };
             two_steps(&config, |[p, m, v], g, t, is_weight| {
@@ -253,7 +256,7 @@ mod tests {
             (OptimizerKind::AdamW, 0.0),
             (OptimizerKind::AdamW, 1.0),
         ] {
-            let config = Config { optimizer: rule, clip, momentum: 0.9, ..Config::default() };
+            let config = Config { optimizer: rule, clip_grad_norm: clip, momentum: 0.9, ..Config::default() };
             let (model, mut optimizer) = (model(), Optimizer::new(&config));
             let before = model.weights().unwrap();
             let photo = Tensor::full(0.5f32, (1, 3, 188, 188), &Device::Cpu).unwrap();
