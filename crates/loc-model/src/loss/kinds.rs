@@ -4,7 +4,7 @@
 use candle_core::{Error, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::{LossConfig, boxes, class, overlap};
+use super::{LossConfig, boxes, class, l1, overlap};
 
 /// A batch's logits `[N, K]` and labels `[N]`, u32.
 pub struct ClassBatch<'a> {
@@ -70,6 +70,8 @@ losses! {
         Mse => boxes::of_squares,
         /// [`boxes::smooth_l1`].
         SmoothL1 => boxes::of_smooth_l1,
+        /// [`l1::l1`]: mean absolute error.
+        L1 => l1::of_boxes,
         /// No loss of the coordinates.
         None => zero,
     }

@@ -1,6 +1,6 @@
 //! The training loss: the weighted sum of a class loss and a box loss. Metrics are in loc-train.
 //!
-//! A loss is a function in a file of its own ([`class`], [`boxes`], [`overlap`], …), and a line in `kinds` that
+//! A loss is a function in a file of its own ([`class`], [`boxes`], [`l1`], [`overlap`], …), and a line in `kinds` that
 //! gives it its name in configurations.
 
 pub mod boxes;
@@ -8,6 +8,7 @@ pub mod class;
 pub mod edges;
 pub mod features;
 mod kinds;
+pub mod l1;
 pub mod overlap;
 #[cfg(test)]
 mod testing;
