@@ -139,6 +139,8 @@ loc_data::keys! {
         momentum: f64 = 0.0, from_below(0.0, 1.0);
         /// Nesterov momentum for SGD.
         nesterov: bool = false;
+        /// Decay of AdamW's running means of the gradient and of its square (β₁ and β₂).
+        adam_betas: [f64; 2] = [0.9, 0.999], from_below(0.0, 1.0) => added();
         /// Weight decay of weights; biases have none.
         weight_decay: f64 = 0.0, at_least(0.0);
         /// Schedule of the learning rate.
