@@ -1,4 +1,4 @@
-//! The targets, which the tests of loc-cli call too (`crates/loc-cli/tests/fire.rs`).
+//! The targets, which the tests of loc-cli call too (`crates/loc-cli/tests/fuzz.rs`).
 
-#[path = "../../crates/loc-cli/tests/fire/targets.rs"]
+#[path = "../../crates/loc-cli/tests/fuzz/targets.rs"]
 pub mod targets;

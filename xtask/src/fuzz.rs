@@ -67,7 +67,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         .env("PROTOC", protoc()?)
         .env("LOC_CORPUS", &seeds)
         .env("LOC_MUTATIONS", "1")
-        .args(["test", "--release", "--workspace", "--test", "fire"]);
+        .args(["test", "--release", "--workspace", "--test", "fuzz"]);
     write_seeds.args(test::workspace_features(&metadata)).run()?;
     let host = host(workspace)?;
     let manifest = workspace.root.join("fuzz/Cargo.toml");

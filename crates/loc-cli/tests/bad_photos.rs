@@ -41,7 +41,7 @@ fn bad_photos_and_annotations_are_refused_or_left_out() {
     fs::remove_file(at("images/shape-00003.jpg")).unwrap();
     change(&at("annotations/shape-00004.xml"), |bytes| bytes[..bytes.len() / 2].to_vec());
     let names = [
-        "5 of 12 photos cannot be used",
+        "5 of 12 photos are invalid",
         "shape-00000.jpg: JPEG cut short",
         "shape-00001.jpg: not a JPEG, PNG, BMP, GIF, WebP or TIFF: starts with \"<html>",
         "looks like HTML",
@@ -63,7 +63,7 @@ fn bad_photos_and_annotations_are_refused_or_left_out() {
     }
 
     let left_out = [
-        "5 of 12 photos cannot be used and are left out",
+        "skipped 5 of 12 photos",
         "3 photos that cannot be decoded: shapes/images/shape-00000.jpg, shapes/images/shape-00001.jpg, ",
         "the photo `shape-00003.jpg` does not exist",
         "is not well-formed: the file ends inside an element",

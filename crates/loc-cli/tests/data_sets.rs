@@ -27,9 +27,7 @@ fn few_unusable_photos_are_left_out_and_said() {
     let train = [&TRAIN[..], &["--data", "shapes"]].concat();
     let ran = desk.run(&train);
     assert_eq!(ran.code, 0, "{ran:?}");
-    for words in
-        ["1 of 40 photos cannot be used and are left out", "shape-00000.xml:", "the size is given as"]
-    {
+    for words in ["skipped 1 of 40 photos", "shape-00000.xml:", "the size is given as"] {
         assert!(ran.stderr.contains(words), "no {words:?} in {}", ran.stderr);
     }
     let split = fs::read_to_string(desk.path("runs/train/exp/split.csv")).unwrap();
@@ -53,7 +51,7 @@ fn few_unusable_photos_are_left_out_and_said() {
     desk.ok(&["data", "split", "shapes", "-o", "drawn.csv"]);
     assert_eq!(fs::read_to_string(desk.path("drawn.csv")).unwrap(), split);
 
-    let refused = ["1 of 40 photos cannot be used", "--skip-bad"];
+    let refused = ["1 of 40 photos are invalid", "--skip-bad"];
     desk.fails(&[&train[..], &["--strict"]].concat(), 1, &refused);
     desk.fails(&["val", "-m", MODEL, "--data", "shapes", "--strict"], 1, &refused);
     desk.fails(&["data", "show", "shapes", "--strict", "-o", "show.png"], 1, &refused);
@@ -105,7 +103,7 @@ fn folders_and_copies_decide_the_split_and_are_said() {
     assert_eq!(ran.code, 0, "{ran:?}");
     for words in [
         "split by the data set's folders: 12 train, 7 validate, 6",
-        "is a copy of `shape-00000.jpg`, which trains",
+        "is a copy of `shape-00000.jpg`, which is a training photo",
     ] {
         assert!(ran.stderr.contains(words), "no {words:?} in {}", ran.stderr);
     }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use crate::DataError;
 use crate::formats::Label;
 use crate::formats::number::quoted;
-use crate::near::{folded, nearest};
+use crate::similar_names::{folded, nearest};
 
 /// Most class names that a message lists.
 const LISTED: usize = 20;
@@ -147,8 +147,8 @@ impl Classes {
         for (label, count) in counts {
             let text = label.to_string();
             let best = meant.entry(folded(&text)).or_insert((0, String::new()));
-            let tidy = text.trim() == text;
-            if *count > best.0 && (tidy || best.0 == 0) {
+            let normalize = text.trim() == text;
+            if *count > best.0 && (normalize || best.0 == 0) {
                 *best = (*count, text);
             }
         }

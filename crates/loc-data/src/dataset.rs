@@ -1,5 +1,5 @@
-//! A data set: classes and samples, all of them usable. What was wrong with other photos is said beside it, or, if it is
-//! too much, an error that lists everything.
+//! A data set: classes and valid samples. Problems of other photos are returned beside it, or, if there are too many, as
+//! an error that lists all of them.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -7,23 +7,23 @@ use std::str::FromStr;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
-use crate::assemble::{Reading, read};
-use crate::finding::summary;
-use crate::{DataError, Finding, Format, Sample, Severity};
+use crate::build_samples::{LoadedSet, read};
+use crate::diagnostic::summary;
+use crate::{DataError, Diagnostic, Format, Sample, Severity};
 
 /// Which object a photo with several contributes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
-pub enum Objects {
+pub enum MultiObjectPolicy {
     /// The one with the largest box (the first of them, where two are equal).
     #[default]
     Largest,
-    /// None: the photo is left out.
+    /// None: the photo is skipped.
     Skip,
-    /// None: it is an error.
+    /// None: several objects are an error.
     Error,
 }
 
-impl FromStr for Objects {
+impl FromStr for MultiObjectPolicy {
     type Err = DataError;
 
     fn from_str(text: &str) -> Result<Self, DataError> {
@@ -40,16 +40,16 @@ impl FromStr for Objects {
     }
 }
 
-/// What annotations are of where EXIF turns the photo: the upright photo, or the pixels as stored.
+/// Which pixels the annotations refer to where EXIF rotates a photo: those of the upright photo, or those stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub enum Exif {
-    /// Nobody said. They are taken to be of the upright photo: an error where their size says otherwise, a warning where
-    /// it does not tell.
+    /// Not given. The upright photo is assumed: an error where the annotated size contradicts it, a warning where the
+    /// size does not tell.
     #[default]
     Undecided,
-    /// Of the pixels as stored: sizes are compared with those, boxes are turned as the pixels are.
+    /// The pixels as stored: sizes are compared with theirs, boxes are rotated with the pixels.
     AsStored,
-    /// Of the upright photo.
+    /// The upright photo.
     Upright,
 }
 
@@ -69,26 +69,26 @@ impl FromStr for Exif {
     }
 }
 
-/// How much may be wrong with a data set that is used all the same. Photos with errors are never used; this says when
-/// the whole set is refused for them.
+/// What to do with invalid photos or annotations. An invalid photo is never used; the policy says when the whole data set
+/// is refused because of such photos.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
-pub enum Tolerance {
-    /// One photo in twenty may be unusable.
+pub enum InvalidPhotoPolicy {
+    /// Skip up to 5 % of the photos; refuse the data set if more are invalid.
     #[default]
-    Few,
-    /// Any number of photos may be.
-    Any,
-    /// No photo may be.
-    None,
+    SkipFew,
+    /// Skip any number of photos.
+    SkipAny,
+    /// Refuse the data set if any photo is invalid.
+    Refuse,
 }
 
-impl Tolerance {
-    /// Whether `unusable` of `named` photos may be left out.
+impl InvalidPhotoPolicy {
+    /// Whether `unusable` of `named` photos may be skipped.
     fn admits(self, unusable: usize, named: usize) -> bool {
         match self {
-            Self::Any => true,
-            Self::Few => unusable.saturating_mul(20) <= named,
-            Self::None => unusable == 0,
+            Self::SkipAny => true,
+            Self::SkipFew => unusable.saturating_mul(20) <= named,
+            Self::Refuse => unusable == 0,
         }
     }
 }
@@ -96,63 +96,65 @@ impl Tolerance {
 /// How a data set is read.
 #[derive(Debug, Clone, Default)]
 pub struct ReadOptions {
-    /// The format; recognised by content if not given.
+    /// The annotation format; detected from the content if not given.
     pub format: Option<Format>,
-    /// The classes in their order; by default those of the annotations, ordered bytewise (numbers by value).
+    /// The classes in their order; by default those of the annotations, sorted bytewise (numbers by value).
     pub classes: Option<Vec<String>>,
     /// Which object a photo with several contributes.
-    pub objects: Objects,
-    /// How many unusable photos are left out; with more of them the set is refused.
-    pub tolerance: Tolerance,
-    /// A regular expression on the photos' names: those with the same first group, or the same match, are copies of one
-    /// source. By default the names that augmentation and export tools give are known.
+    pub objects: MultiObjectPolicy,
+    /// How many invalid photos are skipped before the data set is refused.
+    pub invalid_photos: InvalidPhotoPolicy,
+    /// A regular expression on the photos' names: photos with the same first group, or the same match, are copies of one
+    /// source. By default the naming schemes of augmentation and export tools are recognised.
     pub group_by: Option<String>,
     /// Encoding of CSV files, and of XML files that do not declare one; by default UTF-8.
     pub encoding: Option<String>,
-    /// What annotations are of where EXIF turns the photo.
+    /// Which pixels the annotations refer to where EXIF rotates a photo.
     pub exif: Exif,
 }
 
-/// A data set, and what its reader has to say about it.
+/// A data set with the warnings and the skipped photos of its reading.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Opened {
-    /// The usable photos.
+pub struct OpenedDataset {
+    /// The valid photos.
     pub dataset: Dataset,
-    /// What is no error: photos with several objects, without an annotation, found under another name.
-    pub warnings: Vec<Finding>,
-    /// The photos that are not in it.
-    pub left_out: LeftOut,
+    /// Warnings: photos with several objects, without an annotation, found under another name.
+    pub warnings: Vec<Diagnostic>,
+    /// The photos that were skipped.
+    pub skipped: SkippedPhotos,
 }
 
-/// Photos that cannot be used, and why.
+/// Photos that were skipped because they or their annotations are invalid.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct LeftOut {
-    /// Number of photos left out.
+pub struct SkippedPhotos {
+    /// Number of skipped photos.
     pub photos: usize,
     /// Number of photos that the annotations name.
-    pub of: usize,
+    pub total: usize,
     /// Every error found.
-    pub findings: Vec<Finding>,
-    /// What was to be admitted.
-    pub tolerance: Tolerance,
+    pub diagnostics: Vec<Diagnostic>,
+    /// The policy that was applied.
+    pub policy: InvalidPhotoPolicy,
 }
 
-impl LeftOut {
-    /// Whether photos were left out because any number may be: whoever asked for that wants to be told.
+impl SkippedPhotos {
+    /// Whether photos were skipped under [`InvalidPhotoPolicy::SkipAny`]; commands then exit with 3.
     #[must_use]
-    pub fn on_request(&self) -> bool {
-        self.photos > 0 && self.tolerance == Tolerance::Any
+    pub fn by_skip_any(&self) -> bool {
+        self.photos > 0 && self.policy == InvalidPhotoPolicy::SkipAny
     }
 
-    /// What was left out, by kind: some lines, or none where nothing was.
+    /// The skipped photos and their errors by kind, one line each; empty if nothing was skipped.
     #[must_use]
     pub fn summary(&self) -> Vec<String> {
-        if self.photos == 0 && self.findings.is_empty() {
+        if self.photos == 0 && self.diagnostics.is_empty() {
             return Vec::new();
         }
-        let mut lines =
-            vec![format!("{} of {} photos cannot be used and are left out", self.photos, self.of)];
-        lines.extend(summary(&self.findings));
+        let mut lines = vec![format!(
+            "skipped {} of {} photos: the photo or its annotation is invalid",
+            self.photos, self.total
+        )];
+        lines.extend(summary(&self.diagnostics));
         lines
     }
 }
@@ -174,53 +176,57 @@ impl Dataset {
     /// # Errors
     ///
     /// [`DataError::NoDataSet`] if there is nothing to read, [`DataError::Defects`] with every error found if more photos
-    /// are unusable than the options admit, [`DataError::Argument`] for unusable options.
+    /// are invalid than the options admit, [`DataError::Argument`] for invalid options.
     pub fn open(path: &Path, options: &ReadOptions) -> Result<Self, DataError> {
-        Self::open_with_findings(path, options).map(|opened| opened.dataset)
+        Self::open_with_report(path, options).map(|opened| opened.dataset)
     }
 
-    /// As [`Dataset::open`], and what was found on the way.
+    /// As [`Dataset::open`], with warnings and skipped photos.
     ///
     /// # Errors
     ///
     /// As [`Dataset::open`].
-    pub fn open_with_findings(path: &Path, options: &ReadOptions) -> Result<Opened, DataError> {
-        let Reading { root, classes, samples, findings, named, unusable, incomplete, .. } =
+    pub fn open_with_report(path: &Path, options: &ReadOptions) -> Result<OpenedDataset, DataError> {
+        let LoadedSet { root, classes, samples, diagnostics, named, unusable, incomplete, .. } =
             read(path, options, false)?;
         let (errors, warnings): (Vec<_>, Vec<_>) =
-            findings.into_iter().partition(|f| f.severity == Severity::Error);
-        let admitted = options.tolerance.admits(unusable, named)
-            && (!incomplete || options.tolerance == Tolerance::Any)
-            && (errors.is_empty() || options.tolerance != Tolerance::None);
+            diagnostics.into_iter().partition(|f| f.severity == Severity::Error);
+        let admitted = options.invalid_photos.admits(unusable, named)
+            && (!incomplete || options.invalid_photos == InvalidPhotoPolicy::SkipAny)
+            && (errors.is_empty() || options.invalid_photos != InvalidPhotoPolicy::Refuse);
         let refused = !errors.is_empty() && (samples.is_empty() || !admitted);
-        let left_out =
-            LeftOut { photos: unusable, of: named, findings: errors, tolerance: options.tolerance };
+        let skipped = SkippedPhotos {
+            photos: unusable,
+            total: named,
+            diagnostics: errors,
+            policy: options.invalid_photos,
+        };
         if refused {
-            return Err(DataError::Defects { path: path.to_owned(), left_out });
+            return Err(DataError::Defects { path: path.to_owned(), skipped });
         }
         if samples.is_empty() {
             let lines = summary(&warnings);
             let reason = match lines.is_empty() {
-                false => format!("no photo is left that can be used\n  {}", lines.join("\n  ")),
+                false => format!("no photo is valid\n  {}", lines.join("\n  ")),
                 true => "holds no annotated photo".into(),
             };
             return Err(DataError::NoDataSet { path: path.to_owned(), reason });
         }
-        Ok(Opened { dataset: Self { root, classes, samples }, warnings, left_out })
+        Ok(OpenedDataset { dataset: Self { root, classes, samples }, warnings, skipped })
     }
 
-    /// The files of all photos that the annotations of a data set name, usable or not.
+    /// The files of all photos that the annotations of a data set name, valid or not.
     ///
     /// # Errors
     ///
-    /// [`DataError::NoDataSet`] if there is nothing to read, [`DataError::Argument`] for unusable options.
+    /// [`DataError::NoDataSet`] if there is nothing to read, [`DataError::Argument`] for invalid options.
     pub fn photos(path: &Path, options: &ReadOptions) -> Result<Vec<PathBuf>, DataError> {
         read(path, options, false).map(|reading| reading.files)
     }
 
-    /// SHA-256 over what training can see of the data: the classes in order, and of each sample, by file name, the
-    /// photo's bytes, the class and the box; 64 hex digits. Where the files lie and which format the annotations
-    /// have makes no difference.
+    /// SHA-256 over everything that training sees of the data: the classes in order, and of each sample, sorted by file
+    /// name, the photo's bytes, the class and the box; 64 hex digits. The location of the files and the format of the
+    /// annotations make no difference.
     ///
     /// # Errors
     ///
@@ -235,7 +241,7 @@ impl Dataset {
         order.sort_unstable_by_key(|i| &self.samples[*i].file);
         let mut all = Sha256::new();
         let mut text = |s: &str| {
-            // The length in front keeps ("ab", "c") and ("a", "bc") apart.
+            // Prefixed with the length, so that ("ab", "c") and ("a", "bc") differ.
             all.update((s.len() as u64).to_le_bytes());
             all.update(s);
         };

@@ -1,12 +1,12 @@
-//! The errors of this crate: which file, where in it, why, and what to try.
+//! The errors of this crate: the file, the place in it, the reason, and a hint.
 
 use std::path::PathBuf;
 
-use crate::{Finding, LeftOut};
+use crate::{Diagnostic, SkippedPhotos};
 
-/// How many findings an error prints; the rest is a count.
+/// Most diagnostics that an error prints; the rest is counted.
 pub(crate) const SHOWN: usize = 20;
-/// How many findings of a data set that is refused are printed.
+/// Most diagnostics that are printed of a refused data set.
 const LISTED: usize = 1000;
 const SKIP_HINT: &str = "\n(hint: mend them, or leave them out with `--skip-bad`)";
 
@@ -25,24 +25,24 @@ pub enum DataError {
         /// What was looked for, what was found, and a hint.
         reason: String,
     },
-    /// Too many photos of the data set cannot be used; every error is listed (the first 1,000 in the message).
+    /// Too many photos of the data set are invalid; every error is listed (the first 1,000 in the message).
     #[error(
-        "{}: {} of {} photos cannot be used\n{}{}", path.display(), left_out.photos, left_out.of,
-        list(&left_out.findings, LISTED), SKIP_HINT
+        "{}: {} of {} photos are invalid\n{}{}", path.display(), skipped.photos, skipped.total,
+        list(&skipped.diagnostics, LISTED), SKIP_HINT
     )]
     Defects {
         /// The path as given.
         path: PathBuf,
         /// The photos and what is wrong with them.
-        left_out: LeftOut,
+        skipped: SkippedPhotos,
     },
     /// Photos cannot be decoded although they could when the data set was read.
-    #[error("{}: photos have changed since the data set was read\n{}", path.display(), list(findings, SHOWN))]
+    #[error("{}: photos have changed since the data set was read\n{}", path.display(), list(diagnostics, SHOWN))]
     Changed {
         /// The data set's folder.
         path: PathBuf,
         /// What is wrong with each.
-        findings: Vec<Finding>,
+        diagnostics: Vec<Diagnostic>,
     },
     /// There are so many classes that something else is taken for them.
     #[error(
@@ -52,7 +52,7 @@ pub enum DataError {
     Classes {
         /// Different labels.
         classes: usize,
-        /// Objects that have one.
+        /// MultiObjectPolicy that have one.
         objects: usize,
         /// The first of the labels.
         examples: String,
@@ -141,11 +141,12 @@ mod tests {
 
     #[test]
     fn defects_are_listed_whole_up_to_a_thousand() {
-        let findings: Vec<Finding> =
-            (1..=1005).map(|i| Finding::error(crate::Kind::Number, "a.xml", Some(i), "bad")).collect();
-        let left_out = LeftOut { photos: 7, of: 20, findings, ..LeftOut::default() };
-        let message = DataError::Defects { path: "set".into(), left_out }.to_string();
-        assert!(message.starts_with("set: 7 of 20 photos cannot be used\n  a.xml:1: bad\n"), "{message}");
+        let diagnostics: Vec<Diagnostic> = (1..=1005)
+            .map(|i| Diagnostic::error(crate::DiagnosticKind::Number, "a.xml", Some(i), "bad"))
+            .collect();
+        let skipped = SkippedPhotos { photos: 7, total: 20, diagnostics, ..SkippedPhotos::default() };
+        let message = DataError::Defects { path: "set".into(), skipped }.to_string();
+        assert!(message.starts_with("set: 7 of 20 photos are invalid\n  a.xml:1: bad\n"), "{message}");
         assert!(message.contains("a.xml:1000: bad\n  … and 5 more\n(hint: "), "{message}");
         assert_eq!(message.lines().count(), 1003);
     }

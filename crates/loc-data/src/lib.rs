@@ -9,49 +9,51 @@
 
 #![warn(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
 
-mod assemble;
 pub mod augment;
-mod bounded;
-pub mod cell;
+mod box_units;
+mod build_samples;
 pub mod check;
-mod claim;
 mod classes;
-pub mod content;
-mod copies;
+pub mod content_type;
+mod copy_groups;
+pub mod csv_escape;
 mod dataset;
+mod diagnostic;
+mod diagnostics;
+mod duplicates;
 mod error;
-mod finder;
-mod finding;
+mod extension_counts;
+mod file_index;
 mod formats;
-mod group;
+#[doc(hidden)]
+pub mod fuzz_entry;
 pub mod keys;
 pub mod loader;
 mod memory;
 #[cfg(feature = "draw")]
 pub mod mosaic;
-mod near;
 mod photo;
+mod photo_lookup;
+mod photo_matching;
 pub mod random;
-#[doc(hidden)]
-pub mod readers;
 mod sample;
 pub mod shapes;
+mod similar_names;
 pub mod split;
 pub mod stats;
-mod tally;
-mod tree;
-mod units;
 
 pub use augment::Augment;
 pub use classes::class_list;
-pub use dataset::{Dataset, Exif, LeftOut, Objects, Opened, ReadOptions, Tolerance};
+pub use dataset::{
+    Dataset, Exif, InvalidPhotoPolicy, MultiObjectPolicy, OpenedDataset, ReadOptions, SkippedPhotos,
+};
+pub use diagnostic::{Diagnostic, DiagnosticKind, Severity, summary};
 pub use error::DataError;
-pub use finding::{Finding, Kind, Severity, summary};
+pub use extension_counts::ExtensionCounts;
 pub use formats::Format;
 pub use loader::{Batch, Batches, Loader};
 pub use loc_infer::{BBox, ImageSize, NormBox};
 pub use memory::available as available_memory;
 pub use sample::Sample;
-pub use split::{Part, Split};
+pub use split::{Split, Subset};
 pub use stats::Stats;
-pub use tally::Tally;

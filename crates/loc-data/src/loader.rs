@@ -1,5 +1,5 @@
-//! Samples to batches: each photo decoded once and kept as bytes at the network's size; order drawn anew for each
-//! epoch; the next batches made ready while the current one trains.
+//! From samples to batches: each photo is decoded once and kept as bytes at the network's input size; the order is
+//! shuffled in every epoch; the next batches are prepared while the current one is used.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -15,15 +15,15 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::memory;
 use crate::random::Random;
-use crate::{Augment, DataError, Dataset, Finding, Kind, NormBox};
+use crate::{Augment, DataError, Dataset, Diagnostic, DiagnosticKind, NormBox};
 
-/// Batches that wait ready, beside the one being made and the one in use.
-const READY: usize = 2;
+/// Prepared batches in the queue, besides the one in preparation and the one in use.
+const PREFETCH: usize = 2;
 
-/// What one training step learns from.
+/// The input of one training step.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Batch {
-    /// Photos `[N, H, W, 3]`: RGB bytes, of which the network makes numbers in 0..1 (a quarter of the memory on the way).
+    /// Photos `[N, H, W, 3]`: RGB bytes. The network scales them to 0..1; as bytes they take a quarter of the memory.
     pub images: Array4<u8>,
     /// Boxes `[N, 4]`: x1, y1, x2, y2 in 0..1 of the network's input.
     pub boxes: Array2<f32>,
@@ -33,23 +33,23 @@ pub struct Batch {
     pub indices: Vec<usize>,
 }
 
-/// Samples of a data set, decoded and ready for any number of epochs.
+/// Decoded samples of a data set, for any number of epochs.
 #[derive(Debug)]
 pub struct Loader {
-    store: Arc<Store>,
+    store: Arc<DecodedSamples>,
     pool: Arc<ThreadPool>,
 }
 
-/// How an epoch's photos are moved.
+/// The augmentation of an epoch.
 #[derive(Debug, Clone, Copy)]
-struct Moving {
+struct EpochAugment {
     augment: Augment,
     seed: u64,
     epoch: u64,
 }
 
 #[derive(Debug)]
-struct Store {
+struct DecodedSamples {
     input: InputSpec,
     images: Vec<RgbImage>,
     boxes: Vec<[f32; 4]>,
@@ -58,13 +58,13 @@ struct Store {
 }
 
 impl Loader {
-    /// Decodes the samples with these `indices`, in parallel on `workers` threads (0: one a core), and keeps each as
-    /// RGB8 at the input's size, exactly as prediction would see it: 3 × width × height bytes a photo.
+    /// Decodes the samples with these `indices` in parallel on `workers` threads (0: one per core), and keeps each as RGB8 at
+    /// the input size, exactly as prediction sees it: 3 × width × height bytes a photo.
     ///
     /// # Errors
     ///
-    /// [`DataError::Changed`] with every photo that can no longer be decoded, [`DataError::Memory`] if they would not fit,
-    /// [`DataError::Input`] if the input's size is out of range.
+    /// [`DataError::Changed`] with all photos that can no longer be decoded, [`DataError::Memory`] if they do not fit in memory,
+    /// [`DataError::Input`] if the input size is out of range.
     ///
     /// # Panics
     ///
@@ -81,11 +81,12 @@ impl Loader {
             .thread_name(|i| format!("loader-{i}"))
             .build()
             .map_err(|e| DataError::Threads(e.to_string()))?;
-        memory::check(dataset, indices, input.size, pool.current_num_threads())?;
+        memory::ensure_fits(dataset, indices, input.size, pool.current_num_threads())?;
         let limits = Limits::default();
         let decode = |index: &usize| {
             let sample = &dataset.samples[*index];
-            let wrong = |reason: String| Finding::error(Kind::PhotoDamaged, &sample.image, None, reason);
+            let wrong =
+                |reason: String| Diagnostic::error(DiagnosticKind::PhotoDamaged, &sample.image, None, reason);
             let photo = decode_path(&sample.image, &limits).map_err(|e| wrong(e.reason().to_string()))?;
             let found = photo.size();
             if found != sample.size {
@@ -94,24 +95,24 @@ impl Loader {
             let (image, frame) = fit(Cow::Owned(photo.rgb), &input);
             Ok((image.into_owned(), frame.to_input(sample.bbox).xyxy()))
         };
-        let decoded: Vec<Result<(RgbImage, [f32; 4]), Finding>> =
+        let decoded: Vec<Result<(RgbImage, [f32; 4]), Diagnostic>> =
             pool.install(|| indices.par_iter().map(decode).collect());
-        let (mut images, mut boxes, mut findings) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut images, mut boxes, mut diagnostics) = (Vec::new(), Vec::new(), Vec::new());
         for photo in decoded {
             match photo {
                 Ok((image, bbox)) => {
                     images.push(image);
                     boxes.push(bbox);
                 }
-                Err(finding) => findings.push(finding),
+                Err(diagnostic) => diagnostics.push(diagnostic),
             }
         }
-        if !findings.is_empty() {
-            return Err(DataError::Changed { path: dataset.root.clone(), findings });
+        if !diagnostics.is_empty() {
+            return Err(DataError::Changed { path: dataset.root.clone(), diagnostics });
         }
         let label = |i: &usize| u32::try_from(dataset.samples[*i].class).unwrap_or(u32::MAX);
         let labels = indices.iter().map(label).collect();
-        let store = Store { input, images, boxes, labels, indices: indices.to_vec() };
+        let store = DecodedSamples { input, images, boxes, labels, indices: indices.to_vec() };
         Ok(Self { store: Arc::new(store), pool: Arc::new(pool) })
     }
 
@@ -127,17 +128,17 @@ impl Loader {
         self.len() == 0
     }
 
-    /// How the photos were prepared.
+    /// The input specification that the photos were prepared for.
     #[must_use]
     pub fn input(&self) -> &InputSpec {
         &self.store.input
     }
 
-    /// Mean and standard deviation of red, green and blue over all pixels of all samples, in 0..1. Without samples 0
-    /// and 1; where a channel never varies its deviation is 1.
+    /// Mean and standard deviation of red, green and blue over all pixels of all samples, in 0..1. Without samples they are 0
+    /// and 1; the deviation of a constant channel is 1.
     #[must_use]
     pub fn mean_and_std(&self) -> ([f32; 3], [f32; 3]) {
-        // Whole numbers: the sums are exact, so their order cannot matter.
+        // Integer sums are exact, so their order does not matter.
         let sums = |image: &RgbImage| {
             image.as_raw().chunks_exact(3).fold([[0_u64; 2]; 3], |mut sums, pixel| {
                 for (sum, value) in sums.iter_mut().zip(pixel) {
@@ -163,43 +164,43 @@ impl Loader {
         (mean, std)
     }
 
-    /// One epoch in batches of `batch`, the last one smaller if need be, in an order that is a function of
-    /// (`seed`, `epoch`) and the number of samples: Fisher–Yates with SplitMix64 begun at that key.
+    /// The batches of one epoch, the last one possibly smaller. The order is a function of (`seed`, `epoch`) and the number of
+    /// samples: Fisher–Yates with SplitMix64 keyed by them.
     ///
-    /// Photos and boxes are moved as `augment` draws for (`seed`, `epoch`, the sample's index in the data set).
+    /// Photos and boxes are augmented as `augment` draws for (`seed`, `epoch`, the sample's index in the data set).
     #[must_use]
     pub fn epoch(&self, seed: u64, epoch: u64, batch: usize, augment: &Augment) -> Batches {
-        self.batches(order(self.len(), seed, epoch), batch, Moving::of(augment, seed, epoch))
+        self.batches(order(self.len(), seed, epoch), batch, EpochAugment::of(augment, seed, epoch))
     }
 
-    /// As [`Loader::in_order`], photos and boxes moved as in an epoch.
+    /// As [`Loader::in_order`], with photos and boxes augmented as in an epoch.
     #[must_use]
-    pub fn in_order_moved(&self, seed: u64, epoch: u64, batch: usize, augment: &Augment) -> Batches {
-        self.batches((0..self.len()).collect(), batch, Moving::of(augment, seed, epoch))
+    pub fn in_order_augmented(&self, seed: u64, epoch: u64, batch: usize, augment: &Augment) -> Batches {
+        self.batches((0..self.len()).collect(), batch, EpochAugment::of(augment, seed, epoch))
     }
 
-    /// All samples in the order of the indices given to [`Loader::new`], in batches of `batch`.
+    /// All samples in the order of the indices given to [`Loader::new`], in batches of `batch` samples.
     #[must_use]
     pub fn in_order(&self, batch: usize) -> Batches {
         self.batches((0..self.len()).collect(), batch, None)
     }
 
-    fn batches(&self, order: Vec<usize>, batch: usize, moving: Option<Moving>) -> Batches {
+    fn batches(&self, order: Vec<usize>, batch: usize, augment: Option<EpochAugment>) -> Batches {
         let store = Arc::clone(&self.store);
         if batch == 0 {
             let range = "at least one sample is needed".into();
             return Batches::failed(DataError::Argument { what: "batch", value: "0".into(), range });
         }
         let left = order.len().div_ceil(batch);
-        let (sender, receiver) = sync_channel(READY);
+        let (sender, receiver) = sync_channel(PREFETCH);
         let pool = Arc::clone(&self.pool);
         let prepare = move || {
             for positions in order.chunks(batch) {
-                let ready = match &moving {
+                let ready = match &augment {
                     None => store.batch(positions),
-                    Some(moving) => pool.install(|| store.moved(positions, moving)),
+                    Some(augment) => pool.install(|| store.augmented(positions, augment)),
                 };
-                // Nobody waits any more: the epoch was left early.
+                // The receiver was dropped: the epoch was abandoned.
                 if sender.send(ready).is_err() {
                     return;
                 }
@@ -212,7 +213,7 @@ impl Loader {
     }
 }
 
-/// The order of an epoch over `n` samples, a function of (`seed`, `epoch`).
+/// The order of `n` samples in an epoch, a function of (`seed`, `epoch`).
 #[must_use]
 pub fn order(n: usize, seed: u64, epoch: u64) -> Vec<usize> {
     let mut order: Vec<usize> = (0..n).collect();
@@ -220,13 +221,13 @@ pub fn order(n: usize, seed: u64, epoch: u64) -> Vec<usize> {
     order
 }
 
-impl Moving {
+impl EpochAugment {
     fn of(augment: &Augment, seed: u64, epoch: u64) -> Option<Self> {
         (!augment.is_off()).then_some(Self { augment: *augment, seed, epoch })
     }
 }
 
-/// Sets the shuffle's keys apart from those of other uses of the same seed.
+/// Domain separation: the first part of the shuffle's random key.
 const ORDER: u64 = 0x6F72_6465_7200_0001;
 
 /// Mean and standard deviation in 0..1 from sums over bytes.
@@ -242,7 +243,7 @@ fn moments(sum: u64, squares: u64, count: u64) -> (f32, f32) {
     ((mean / 255.0) as f32, (variance.sqrt() / 255.0) as f32)
 }
 
-impl Store {
+impl DecodedSamples {
     fn batch(&self, positions: &[usize]) -> Batch {
         let (w, h) = (self.input.size.width as usize, self.input.size.height as usize);
         let mut images = Array4::zeros((positions.len(), h, w, 3));
@@ -256,23 +257,23 @@ impl Store {
         self.labelled(positions, images, boxes)
     }
 
-    /// As [`Store::batch`], each photo and its box moved.
-    fn moved(&self, positions: &[usize], moving: &Moving) -> Batch {
+    /// As [`DecodedSamples::batch`], each photo augmented with its box.
+    fn augmented(&self, positions: &[usize], augment: &EpochAugment) -> Batch {
         let (w, h) = (self.input.size.width as usize, self.input.size.height as usize);
         let mut images = Array4::zeros((positions.len(), h, w, 3));
         let mut boxes = vec![[0.0; 4]; positions.len()];
         // A fresh array is contiguous.
         let pixels = images.as_slice_mut().unwrap_or_default();
         let places = pixels.par_chunks_exact_mut(3 * w * h).zip(&mut boxes).zip(positions);
-        places.for_each(|((out, moved), position)| {
+        places.for_each(|((out, augmented), position)| {
             let [x1, y1, x2, y2] = self.boxes[*position];
             let bbox = NormBox::new(x1, y1, x2, y2);
-            let drawn = moving.augment.draw(moving.seed, moving.epoch, self.indices[*position], bbox);
-            drawn.apply(self.images[*position].as_raw(), (w, h), out);
+            let drawn = augment.augment.draw(augment.seed, augment.epoch, self.indices[*position], bbox);
+            drawn.apply(self.images[*position].as_raw(), w, h, out);
             if let Some(mix) = drawn.mix {
                 mix.apply(self.images[mix.other(*position, self.images.len())].as_raw(), out);
             }
-            *moved = drawn.bbox(bbox).xyxy();
+            *augmented = drawn.bbox(bbox).xyxy();
         });
         let boxes = Array2::from_shape_fn((positions.len(), 4), |(i, edge)| boxes[i][edge]);
         self.labelled(positions, images, boxes)
@@ -285,7 +286,7 @@ impl Store {
     }
 }
 
-/// The batches of one epoch, made on a thread of their own; it ends when this is dropped.
+/// The batches of one epoch, prepared on a separate thread that ends when this is dropped.
 #[derive(Debug)]
 pub struct Batches {
     receiver: Option<Receiver<Batch>>,
@@ -332,10 +333,10 @@ impl ExactSizeIterator for Batches {}
 
 impl Drop for Batches {
     fn drop(&mut self) {
-        // Closing the channel wakes a thread that waits to send.
+        // Closing the channel wakes a thread that is blocked in `send`.
         drop(self.receiver.take());
         if let Some(thread) = self.thread.take() {
-            // Its panic, if any, was already reported as an early end.
+            // A panic of the thread was already reported as an early end.
             let _ = thread.join();
         }
     }

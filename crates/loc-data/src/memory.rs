@@ -1,14 +1,14 @@
-//! Whether the decoded photos will fit: an error with numbers instead of a killed process.
+//! An estimate of the memory for decoded photos, and the memory available: an error with numbers instead of a killed
+//! process.
 
 use crate::{DataError, Dataset, ImageSize};
 
-/// Refuses to decode what cannot fit into the memory that is available now. Where that is unknown, nothing is
-/// refused.
+/// Returns an error if the decoded photos do not fit in the memory available now; never where that is unknown.
 ///
 /// # Errors
 ///
 /// [`DataError::Memory`] with both numbers.
-pub(crate) fn check(
+pub(crate) fn ensure_fits(
     dataset: &Dataset,
     indices: &[usize],
     input: ImageSize,
@@ -27,8 +27,8 @@ pub(crate) fn check(
     }
 }
 
-/// Bytes of the decoded photos at the input's size, and of the largest photo on each worker while it is decoded
-/// (stored, as RGB, and resized in f32 by rows: about three times its RGB bytes).
+/// Bytes of the decoded photos at the input size, plus those of decoding the largest photo on each worker (stored pixels,
+/// RGB, and rows in f32 for resizing: about three times its RGB bytes).
 fn needed(dataset: &Dataset, indices: &[usize], input: ImageSize, workers: usize) -> u64 {
     let rgb = |size: ImageSize| 3 * u64::from(size.width) * u64::from(size.height);
     let kept = rgb(input).saturating_mul(indices.len() as u64);
@@ -37,8 +37,8 @@ fn needed(dataset: &Dataset, indices: &[usize], input: ImageSize, workers: usize
     kept.saturating_add(decoding)
 }
 
-/// Bytes that can be had without swapping: the kernel's estimate, and no more than the control group's limit or than
-/// the process's own limit of addresses leaves. Nothing where that is unknown: elsewhere than on Linux.
+/// Bytes available without swapping: the kernel's estimate, bounded by the limits of the control group and of the process's
+/// address space. `None` where that is unknown (anywhere but on Linux).
 #[must_use]
 pub fn available() -> Option<u64> {
     let meminfo = fs_err::read_to_string("/proc/meminfo").ok()?;
@@ -52,13 +52,13 @@ pub fn available() -> Option<u64> {
     Some(machine.min(limit.unwrap_or(u64::MAX)).min(own))
 }
 
-/// The soft limit of the line `Max address space   123   unlimited   bytes`.
+/// The soft limit in the line `Max address space   123   unlimited   bytes`.
 fn address_limit(limits: &str) -> Option<u64> {
     let line = limits.lines().find_map(|l| l.strip_prefix("Max address space"))?;
     line.split_whitespace().next()?.parse().ok()
 }
 
-/// A line such as `MemAvailable:    123 kB`.
+/// Parses a line such as `MemAvailable:    123 kB`.
 fn kilobytes(text: &str, key: &str) -> Option<u64> {
     let line = text.lines().find_map(|l| l.strip_prefix(key))?;
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
@@ -76,7 +76,7 @@ mod tests {
             size: ImageSize { width: *width, height: *height },
             class: 0,
             bbox: BBox { x1: 0.0, y1: 0.0, x2: 1.0, y2: 1.0 },
-            part: None,
+            subset: None,
             group: None,
         };
         Dataset { root: ".".into(), classes: vec!["a".into()], samples: sizes.iter().map(sample).collect() }
@@ -96,9 +96,9 @@ mod tests {
         let set = dataset(&[(4096, 4096)]);
         let many = vec![0; 2_000_000];
         let input = ImageSize { width: 4096, height: 4096 };
-        check(&set, &[0], ImageSize { width: 64, height: 64 }, 1).unwrap();
+        ensure_fits(&set, &[0], ImageSize { width: 64, height: 64 }, 1).unwrap();
         if available().is_some() {
-            let message = check(&set, &many, input, 1).unwrap_err().to_string();
+            let message = ensure_fits(&set, &many, input, 1).unwrap_err().to_string();
             assert!(message.contains("2000000 photos decoded to 4096×4096 need"), "{message}");
         }
     }

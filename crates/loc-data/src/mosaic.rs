@@ -1,36 +1,36 @@
-//! A grid of samples with their boxes and class names: the quickest look at a data set. The drawing is loc-infer's.
+//! A contact sheet: samples in a grid, with their boxes and class names. loc-infer draws the boxes.
 
 use image::RgbImage;
 use image::imageops::{FilterType, replace, resize};
 use loc_infer::Limits;
-use loc_infer::draw::{Mark, color, draw};
+use loc_infer::draw::{LabeledBox, color, draw};
 use loc_infer::preprocess::decode_path;
 use rayon::prelude::*;
 
 use crate::random::Random;
 use crate::{BBox, DataError, Dataset, ImageSize, Sample};
 
-/// Space between the cells and around them, in pixels.
+/// Gap between and around the tiles, in pixels.
 const GAP: u32 = 4;
-/// Colour of that space.
-const PAPER: image::Rgb<u8> = image::Rgb([32, 32, 32]);
-/// Largest side of the whole picture, in pixels.
-const LARGEST: u32 = 20_000;
+/// Colour of the gaps.
+const BACKGROUND: image::Rgb<u8> = image::Rgb([32, 32, 32]);
+/// Longest side of the picture, in pixels.
+const MAX_SIDE: u32 = 20_000;
 
-/// Sets the choice's keys apart from those of other uses of the same seed.
-const CHOICE: u64 = 0x6D6F_7361_6963_0001;
+/// Domain separation: the first part of the random key.
+const MOSAIC: u64 = 0x6D6F_7361_6963_0001;
 
-/// `n` different samples, or all where there are fewer, drawn by `seed`; their indices.
+/// Indices of `n` distinct random samples (all of them if there are fewer), a function of `seed`.
 #[must_use]
-pub fn choose(dataset: &Dataset, n: usize, seed: u64) -> Vec<usize> {
+pub fn random_samples(dataset: &Dataset, n: usize, seed: u64) -> Vec<usize> {
     let mut indices: Vec<usize> = (0..dataset.samples.len()).collect();
-    Random::keyed(&[CHOICE, seed]).shuffle(&mut indices);
+    Random::keyed(&[MOSAIC, seed]).shuffle(&mut indices);
     indices.truncate(n);
     indices
 }
 
-/// Paints the samples with these `indices` in rows of `columns`, each in a square cell of `cell` pixels: the whole
-/// photo, as large as fits, its box, and its class's name.
+/// Draws the samples with these `indices` in rows of `columns`, each in a square tile with a side of `tile` pixels: the
+/// whole photo, as large as fits, with its box and class name.
 ///
 /// # Errors
 ///
@@ -40,7 +40,7 @@ pub fn choose(dataset: &Dataset, n: usize, seed: u64) -> Vec<usize> {
 /// # Panics
 ///
 /// If an index is not below the number of samples.
-pub fn mosaic(dataset: &Dataset, indices: &[usize], columns: u32, cell: u32) -> Result<RgbImage, DataError> {
+pub fn mosaic(dataset: &Dataset, indices: &[usize], columns: u32, tile: u32) -> Result<RgbImage, DataError> {
     let argument = |what, value: u32, range: &str| {
         Err(DataError::Argument { what, value: value.to_string(), range: range.to_owned() })
     };
@@ -50,21 +50,23 @@ pub fn mosaic(dataset: &Dataset, indices: &[usize], columns: u32, cell: u32) -> 
         return argument("number of samples or columns", 0, "at least one is needed");
     }
     let rows = count.div_ceil(columns);
-    let side = |cells: u32| cells.saturating_mul(cell.saturating_add(GAP)).saturating_add(GAP);
+    let side = |tiles: u32| tiles.saturating_mul(tile.saturating_add(GAP)).saturating_add(GAP);
     let (width, height) = (side(columns), side(rows));
-    if cell < 16 || width.max(height) > LARGEST {
+    if tile < 16 || width.max(height) > MAX_SIDE {
         return argument(
-            "cell",
-            cell,
-            &format!("16 or more, the picture at most {LARGEST} pixels on a side"),
+            "tile",
+            tile,
+            &format!("16 or more, the picture at most {MAX_SIDE} pixels on a side"),
         );
     }
-    let cells: Vec<RgbImage> =
-        indices.par_iter().map(|i| paint(dataset, &dataset.samples[*i], cell)).collect::<Result<_, _>>()?;
-    let mut picture = RgbImage::from_pixel(width, height, PAPER);
-    for (at, photo) in (0..).zip(&cells) {
+    let tiles: Vec<RgbImage> = indices
+        .par_iter()
+        .map(|i| draw_tile(dataset, &dataset.samples[*i], tile))
+        .collect::<Result<_, _>>()?;
+    let mut picture = RgbImage::from_pixel(width, height, BACKGROUND);
+    for (at, photo) in (0..).zip(&tiles) {
         let corner = |place: u32, length: u32| {
-            i64::from(GAP) + i64::from(place) * i64::from(cell + GAP) + i64::from((cell - length) / 2)
+            i64::from(GAP) + i64::from(place) * i64::from(tile + GAP) + i64::from((tile - length) / 2)
         };
         replace(
             &mut picture,
@@ -76,16 +78,16 @@ pub fn mosaic(dataset: &Dataset, indices: &[usize], columns: u32, cell: u32) -> 
     Ok(picture)
 }
 
-/// One photo, scaled to fit, with its mark; drawn after scaling, so that lines and letters keep their size.
-fn paint(dataset: &Dataset, sample: &Sample, cell: u32) -> Result<RgbImage, DataError> {
+/// One photo, scaled to fit, with its box; drawn after scaling, so that lines and letters keep their size.
+fn draw_tile(dataset: &Dataset, sample: &Sample, tile: u32) -> Result<RgbImage, DataError> {
     let photo = decode_path(&sample.image, &Limits::default())?.rgb;
     let ImageSize { width, height } = ImageSize::of(&photo);
     let longer = u64::from(width.max(height));
     let scaled =
-        |side: u32| u32::try_from(u64::from(side) * u64::from(cell) / longer).unwrap_or(cell).clamp(1, cell);
+        |side: u32| u32::try_from(u64::from(side) * u64::from(tile) / longer).unwrap_or(tile).clamp(1, tile);
     let mut small = resize(&photo, scaled(width), scaled(height), FilterType::Triangle);
     let bbox: BBox = sample.bbox.to_norm(sample.size).to_pixels(ImageSize::of(&small));
     let label = dataset.classes.get(sample.class).cloned().unwrap_or_default();
-    draw(&mut small, &[Mark { bbox, label, color: color(sample.class) }]);
+    draw(&mut small, &[LabeledBox { bbox, label, color: color(sample.class) }]);
     Ok(small)
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::split::Part;
+use crate::split::Subset;
 use crate::{BBox, ImageSize};
 
 /// One photo with one object: what training learns from.
@@ -20,7 +20,7 @@ pub struct Sample {
     /// The object's box in pixels of the upright photo: ordered, inside it, with an area.
     pub bbox: BBox,
     /// The part of a split that the photo's folder stands for (`train/`, `valid/`, `test/`), if it does.
-    pub part: Option<Part>,
+    pub subset: Option<Subset>,
     /// Samples with the same number are copies of one photo and stay on one side of a split that is drawn; none where no
     /// copy is known.
     pub group: Option<usize>,

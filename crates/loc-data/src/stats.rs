@@ -1,4 +1,4 @@
-//! What a data set looks like in numbers, and how well the answer does that never looks at the photo.
+//! Statistics of a data set, and the score of the constant answer (majority class and median box).
 
 use serde::Serialize;
 
@@ -17,9 +17,9 @@ pub struct Stats {
     pub height: Summary,
     /// The most frequent photo sizes (at most ten), the most frequent first.
     pub sizes: Vec<SizeCount>,
-    /// How large the boxes are and where they lie.
+    /// Sizes and positions of the boxes.
     pub boxes: BoxStats,
-    /// What the constant answer gets on the samples it was taken from; nothing without samples.
+    /// Score of the constant answer on the samples it was computed from; `None` without samples.
     pub baseline: Option<Baseline>,
 }
 
@@ -32,7 +32,7 @@ pub struct ClassCount {
     pub samples: usize,
 }
 
-/// A photo size and how many have it.
+/// A photo size and the number of photos that have it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SizeCount {
     /// Width and height.
@@ -45,7 +45,7 @@ pub struct SizeCount {
 /// Distribution of the boxes.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct BoxStats {
-    /// Side of the box relative to the photo: the square root of its share of the photo's area, 0..1.
+    /// Relative side of the box: the square root of (box area / photo area), 0..1.
     pub side: Summary,
     /// Horizontal centre, 0 (left) to 1.
     pub centre_x: Summary,
@@ -60,11 +60,11 @@ pub struct BoxStats {
 pub struct Summary {
     /// The smallest.
     pub min: f64,
-    /// A quarter lie below it.
+    /// First quartile.
     pub q1: f64,
-    /// Half lie below it.
+    /// Median.
     pub median: f64,
-    /// Three quarters lie below it.
+    /// Third quartile.
     pub q3: f64,
     /// The largest.
     pub max: f64,
@@ -72,17 +72,17 @@ pub struct Summary {
     pub mean: f64,
 }
 
-/// The constant answer: always the majority class and the median box (each edge's median) of some samples. A model
-/// that does not beat it on others has learnt nothing.
+/// The constant answer: always the majority class and the median box (the median of each edge) of some samples. A model
+/// that does not beat it on other samples has learnt nothing.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Baseline {
     /// Index of the majority class; the first of them on a tie.
     pub majority_class: usize,
-    /// How often it is right, 0..1.
+    /// Its accuracy, 0..1.
     pub majority_accuracy: f64,
-    /// The median box and how well it does.
+    /// The median box and its scores.
     pub median_box: MedianBox,
-    /// How often the class is right and the box's IoU at least 0.5, 0..1.
+    /// Fraction of samples with the right class and IoU ≥ 0.5.
     pub localization_accuracy: f64,
 }
 
@@ -93,14 +93,14 @@ pub struct MedianBox {
     pub bbox: NormBox,
     /// Mean IoU, 0..1.
     pub mean_iou: f64,
-    /// Share of samples with an IoU of 0.5 or more.
+    /// Fraction of samples with IoU ≥ 0.5.
     pub iou50: f64,
-    /// Share of samples with an IoU of 0.75 or more.
+    /// Fraction of samples with IoU ≥ 0.75.
     pub iou75: f64,
 }
 
 impl Stats {
-    /// Computes all of it.
+    /// Computes the statistics of a data set.
     #[must_use]
     pub fn of(dataset: &Dataset) -> Self {
         let counts = class_counts(dataset, dataset.samples.iter());
@@ -146,8 +146,8 @@ fn sizes(dataset: &Dataset) -> Vec<SizeCount> {
     sizes
 }
 
-/// The constant answer of the samples `from` (majority class, median box), judged on the samples `on`; nothing if
-/// either list is empty. Indices are those of [`Dataset::samples`].
+/// Computes the constant answer from the samples `from` and evaluates it on the samples `on`; `None` if either list is
+/// empty. Both are indices into [`Dataset::samples`].
 #[must_use]
 pub fn baseline(dataset: &Dataset, from: &[usize], on: &[usize]) -> Option<Baseline> {
     if from.is_empty() || on.is_empty() {
@@ -178,7 +178,7 @@ pub fn baseline(dataset: &Dataset, from: &[usize], on: &[usize]) -> Option<Basel
     })
 }
 
-/// How many of the samples each class has; of one class at least.
+/// The number of samples of each class; at least one entry.
 fn class_counts<'a>(dataset: &Dataset, samples: impl Iterator<Item = &'a crate::Sample>) -> Vec<usize> {
     let mut counts = vec![0; dataset.classes.len().max(1)];
     for sample in samples {
@@ -189,7 +189,7 @@ fn class_counts<'a>(dataset: &Dataset, samples: impl Iterator<Item = &'a crate::
     counts
 }
 
-/// The middle value, or the mean of the two in the middle.
+/// The median; the mean of the two middle values of an even number.
 fn median(values: impl Iterator<Item = f32>) -> f32 {
     let mut sorted: Vec<f32> = values.collect();
     sorted.sort_by(f32::total_cmp);
@@ -207,7 +207,7 @@ fn mean(values: impl ExactSizeIterator<Item = f64>) -> f64 {
 }
 
 impl Summary {
-    /// Of a list of values; quantiles are interpolated linearly (as NumPy does by default).
+    /// Summarises values; quantiles are interpolated linearly (NumPy's default).
     #[must_use]
     pub fn of(values: impl Iterator<Item = f64>) -> Self {
         let mut sorted: Vec<f64> = values.collect();
@@ -236,7 +236,7 @@ mod tests {
     use super::*;
     use crate::{BBox, Sample};
 
-    /// A size at which a step for each class and sample would take minutes.
+    /// Quadratic time would take minutes at this size.
     #[test]
     fn many_classes_are_counted_in_one_go() {
         const CLASSES: usize = 100_000;
@@ -247,7 +247,7 @@ mod tests {
             // Class 7 once more than each other.
             class: if i == 3 * CLASSES { 7 } else { i % CLASSES },
             bbox: BBox { x1: 1.0, y1: 2.0, x2: 8.0, y2: 9.0 },
-            part: None,
+            subset: None,
             group: None,
         };
         let dataset = Dataset {

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
-use loc_data::augment::{Augment, Move};
+use loc_data::augment::{Augment, ColourMap, Transform};
 use loc_infer::NormBox;
 use proptest::prelude::*;
 
@@ -25,7 +25,7 @@ fn strong() -> Augment {
 }
 
 /// Black with a white rectangle.
-fn marked(bbox: NormBox) -> Vec<u8> {
+fn detect(bbox: NormBox) -> Vec<u8> {
     let mut photo = vec![0; 3 * SIDE * SIDE];
     let [x1, y1, x2, y2] = bbox.xyxy().map(|v| (v * SIDE as f32).round() as usize);
     for y in y1..y2 {
@@ -44,10 +44,10 @@ fn found(photo: &[u8], threshold: u8) -> Option<[usize; 4]> {
     })
 }
 
-/// The marked photo moved, its colours as they are.
-fn moved(drawn: &Move, bbox: NormBox) -> Vec<u8> {
+/// The detect photo moved, its colours as they are.
+fn moved(drawn: &Transform, bbox: NormBox) -> Vec<u8> {
     let mut out = vec![0; 3 * SIDE * SIDE];
-    Move { colour: None, ..*drawn }.apply(&marked(bbox), (SIDE, SIDE), &mut out);
+    Transform { colour: None, ..*drawn }.apply(&detect(bbox), SIDE, SIDE, &mut out);
     out
 }
 
@@ -126,13 +126,13 @@ fn nothing_changes_where_nothing_is_asked_for() {
     let drawn = augment.draw(1, 2, 3, bbox);
     let photo: Vec<u8> = (0..3 * SIDE * SIDE).map(|i| (i * 31 % 251) as u8).collect();
     let mut out = vec![0; photo.len()];
-    drawn.apply(&photo, (SIDE, SIDE), &mut out);
+    drawn.apply(&photo, SIDE, SIDE, &mut out);
     assert_eq!((out, drawn.bbox(bbox)), (photo.clone(), bbox));
     // A mirror twice is none.
-    let mirror = Move { mirrored: true, ..drawn };
+    let mirror = Transform { mirrored: true, ..drawn };
     let (mut once, mut twice) = (vec![0; photo.len()], vec![0; photo.len()]);
-    mirror.apply(&photo, (SIDE, SIDE), &mut once);
-    mirror.apply(&once, (SIDE, SIDE), &mut twice);
+    mirror.apply(&photo, SIDE, SIDE, &mut once);
+    mirror.apply(&once, SIDE, SIDE, &mut twice);
     assert_eq!(twice, photo);
     assert_ne!(once, photo);
 }
@@ -142,7 +142,7 @@ fn colours_change_as_asked() {
     let photo = [200, 100, 50].repeat(SIDE * SIDE);
     let of = |augment: Augment| {
         let mut out = vec![0; photo.len()];
-        augment.draw(5, 0, 0, NormBox::new(0.0, 0.0, 1.0, 1.0)).apply(&photo, (SIDE, SIDE), &mut out);
+        augment.draw(5, 0, 0, NormBox::new(0.0, 0.0, 1.0, 1.0)).apply(&photo, SIDE, SIDE, &mut out);
         [out[0], out[1], out[2]]
     };
     let grey = of(Augment { grayscale: 1.0, ..Augment::default() });
@@ -160,10 +160,11 @@ fn colours_change_as_asked() {
 #[test]
 fn what_surrounds_a_photo_stays_grey() {
     let photo = [200, 100, 50].repeat(SIDE * SIDE);
-    let colour = Some(([[0.5; 3]; 3], [30.0; 3]));
-    let whole = Move { window: [-0.5, -0.5, 2.0, 2.0], mirrored: false, colour, cutout: None, mix: None };
+    let colour = Some(ColourMap { matrix: [[0.5; 3]; 3], offset: [30.0; 3] });
+    let whole =
+        Transform { window: [-0.5, -0.5, 2.0, 2.0], mirrored: false, colour, cutout: None, mix: None };
     let mut out = vec![0; photo.len()];
-    whole.apply(&photo, (SIDE, SIDE), &mut out);
+    whole.apply(&photo, SIDE, SIDE, &mut out);
     for (i, pixel) in out.as_chunks::<3>().0.iter().enumerate() {
         let (x, y) = (i % SIDE, i / SIDE);
         let inside = [x, y].iter().all(|v| (SIDE / 4..3 * SIDE / 4).contains(v));

@@ -6,7 +6,7 @@ mod common;
 
 use common::Folder;
 use loc_data::check::check;
-use loc_data::{BBox, Dataset, Format, Kind, ReadOptions};
+use loc_data::{BBox, Dataset, DiagnosticKind, Format, ReadOptions};
 
 const TUTORIAL: &str = "filename,width,height,class_num,xmin,ymin,xmax,ymax";
 const ROBOFLOW: &str = "filename,width,height,class,xmin,ymin,xmax,ymax";
@@ -20,12 +20,12 @@ fn folder(csv: impl AsRef<[u8]>) -> Folder {
     folder
 }
 
-/// All findings, without the folder's name.
-fn findings(csv: impl AsRef<[u8]>) -> Vec<String> {
+/// All diagnostics, without the folder's name.
+fn diagnostics(csv: impl AsRef<[u8]>) -> Vec<String> {
     let folder = folder(csv);
     let prefix = format!("{}/", folder.path().display());
     let report = check(&folder.path().join("labels.csv"), &ReadOptions::default(), None).unwrap();
-    report.findings.iter().map(|f| f.to_string().replace(&prefix, "")).collect()
+    report.diagnostics.iter().map(|f| f.to_string().replace(&prefix, "")).collect()
 }
 
 #[test]
@@ -126,11 +126,11 @@ fn rows_of_one_photo_are_its_objects() {
     let folder = folder(format!(
         "{ROBOFLOW}\na.jpg,64,48,cat,1,2,3,4\nb.jpg,64,48,cat,1,2,3,4\na.jpg,64,48,dog,1,2,60,40\n"
     ));
-    let loc_data::Opened { dataset: set, warnings, .. } =
-        Dataset::open_with_findings(folder.path(), &ReadOptions::default()).unwrap();
+    let loc_data::OpenedDataset { dataset: set, warnings, .. } =
+        Dataset::open_with_report(folder.path(), &ReadOptions::default()).unwrap();
     assert_eq!(set.samples.len(), 2);
     assert_eq!(set.samples[0].class, 1);
-    assert_eq!(warnings[0].message, "`a.jpg` has 2 objects, the largest is used");
+    assert_eq!(warnings[0].message, "`a.jpg` has 2 objects: the largest is used");
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn defects_name_record_and_line() {
         ("\"a\n.jpg\",64,48,cat,1,2,3,4\n", "labels.csv:2: the photo `a\\n.jpg` does not exist"),
     ];
     for (row, expected) in cases {
-        let found = findings(format!("{ROBOFLOW}\n{row}{good}"));
+        let found = diagnostics(format!("{ROBOFLOW}\n{row}{good}"));
         let errors: Vec<&String> = found.iter().filter(|f| !f.contains("has no annotation")).collect();
         assert_eq!(errors.len(), 1, "{row}: {found:?}");
         assert!(errors[0].starts_with(expected), "{row}: {found:?}");
@@ -182,11 +182,11 @@ fn a_quote_that_is_not_closed_is_said() {
 fn a_row_that_stands_twice_counts_once() {
     let row = "a.jpg,64,48,cat,1,2,30,40\n";
     let folder = folder(format!("{ROBOFLOW}\n{row}b.jpg,64,48,cat,1,2,3,4\n{row}{row}"));
-    let options = ReadOptions { objects: loc_data::Objects::Error, ..ReadOptions::default() };
-    let opened = Dataset::open_with_findings(folder.path(), &options).unwrap();
+    let options = ReadOptions { objects: loc_data::MultiObjectPolicy::Error, ..ReadOptions::default() };
+    let opened = Dataset::open_with_report(folder.path(), &options).unwrap();
     assert_eq!(opened.dataset.samples.len(), 2);
     let said: Vec<String> = opened.warnings.iter().map(|f| f.message.clone()).collect();
-    assert_eq!(said, ["`a.jpg` has the same object again, 2 times: it counts once"]);
+    assert_eq!(said, ["`a.jpg` has the same object again, 2 times: it is used once"]);
 }
 
 #[test]
@@ -196,7 +196,7 @@ fn reading_goes_on_after_a_bad_row() {
     csv.extend(b"short\n");
     csv.extend(b"\"quoted\nname\",64,48,cat,x,2,3,4\n");
     csv.extend(b"b.jpg,64,48,cat,1,2,3,y\n");
-    let found = findings(csv);
+    let found = diagnostics(csv);
     let expected = [
         "labels.csv:2: record 1: is not UTF-8 in field 4 (hint: name its encoding (`--encoding gbk`), or save the file as UTF-8)",
         "labels.csv:3: record 2: 1 field where",
@@ -249,12 +249,12 @@ fn a_wrong_header_says_what_a_right_one_is() {
         ),
     ];
     for (csv, expected) in cases {
-        let found = findings(csv);
+        let found = diagnostics(csv);
         assert!(found[0].contains(expected), "{found:?}");
     }
-    let wide = findings(",".repeat(5_000_000));
+    let wide = diagnostics(",".repeat(5_000_000));
     assert!(wide[0].contains("the first line has 5000001 fields, more than 1000 (hint: "), "{wide:?}");
-    assert_eq!(findings(format!("{ROBOFLOW}\n")), ["labels.csv: has a header but no rows"]);
+    assert_eq!(diagnostics(format!("{ROBOFLOW}\n")), ["labels.csv: has a header but no rows"]);
 
     // In a folder it is not passed over.
     let folder = folder(format!("{ROBOFLOW}\na.jpg,64,48,cat,1,2,3,4\n"));
@@ -273,7 +273,7 @@ fn several_files_are_one_set_unless_they_overlap() {
 
     folder.write("all.csv", format!("{ROBOFLOW}\na.jpg,64,48,cat,1,2,3,4\nb.jpg,64,48,dog,1,2,3,4\n"));
     let message = Dataset::open(folder.path(), &ReadOptions::default()).unwrap_err().to_string();
-    assert!(message.contains("(hint: name the one CSV file to use as the data)"), "{message}");
+    assert!(message.contains("(hint: give the CSV file to use as the data set)"), "{message}");
     let set = Dataset::open(&folder.path().join("all.csv"), &ReadOptions::default()).unwrap();
     assert_eq!(set.samples.len(), 2);
 }
@@ -283,9 +283,9 @@ fn photos_without_a_row_are_named_for_a_folder_not_for_a_file() {
     let folder = folder(format!("{ROBOFLOW}\na.jpg,64,48,cat,1,2,3,4\n"));
     let file = folder.path().join("labels.csv");
     for (path, expected) in [(folder.path(), vec!["b.jpg"]), (&file, vec![])] {
-        let opened = Dataset::open_with_findings(path, &ReadOptions::default()).unwrap();
+        let opened = Dataset::open_with_report(path, &ReadOptions::default()).unwrap();
         assert_eq!(opened.dataset.samples.len(), 1);
-        let unannotated = opened.warnings.iter().filter(|f| f.kind == Kind::PhotoUnannotated);
+        let unannotated = opened.warnings.iter().filter(|f| f.kind == DiagnosticKind::PhotoUnannotated);
         let names: Vec<&str> = unannotated.map(|f| f.file.rsplit('/').next().unwrap()).collect();
         assert_eq!(names, expected);
     }
@@ -295,7 +295,7 @@ fn photos_without_a_row_are_named_for_a_folder_not_for_a_file() {
 
 #[test]
 fn sizes_of_one_photo_must_agree() {
-    let found = findings(format!(
+    let found = diagnostics(format!(
         "{ROBOFLOW}\na.jpg,64,48,cat,1,2,3,4\na.jpg,32,48,cat,1,2,3,4\nb.jpg,64,48,cat,1,2,3,4\n"
     ));
     assert!(

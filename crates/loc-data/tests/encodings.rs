@@ -146,7 +146,7 @@ fn a_doubt_is_a_warning() {
     folder.photo("a.jpg", 64, 48);
     let body = voc("a.jpg", (64, 48), &[("grün", [1.0, 2.0, 30.0, 40.0])]);
     folder.write("a.xml", format!("<?xml version='1.0' encoding='iso-8859-15'?>{body}"));
-    let opened = Dataset::open_with_findings(folder.path(), &ReadOptions::default()).unwrap();
+    let opened = Dataset::open_with_report(folder.path(), &ReadOptions::default()).unwrap();
     let said = opened.warnings[0].to_string();
     assert!(
         said.ends_with("is read as ISO-8859-15, which is declared, but its bytes are valid UTF-8"),

@@ -20,14 +20,14 @@ fn check_decodes_every_photo() {
     for percent in [90, 50] {
         let folder = annotated_bytes(&whole[..whole.len() * percent / 100]);
         let report = check(folder.path(), &ReadOptions::default(), None).unwrap();
-        assert_eq!((report.errors(), report.samples), (1, 0), "{percent} %: {:?}", report.findings);
-        assert!(report.findings[0].message.contains("cut short"), "{}", report.findings[0]);
-        assert!(report.findings[0].file.ends_with("a.jpg"));
+        assert_eq!((report.errors(), report.samples), (1, 0), "{percent} %: {:?}", report.diagnostics);
+        assert!(report.diagnostics[0].message.contains("cut short"), "{}", report.diagnostics[0]);
+        assert!(report.diagnostics[0].file.ends_with("a.jpg"));
     }
     let mut trailing = whole.clone();
     trailing.extend(b"some editor's notes");
     let report = check(annotated_bytes(&trailing).path(), &ReadOptions::default(), None).unwrap();
-    assert_eq!((report.findings.len(), report.samples, report.photos), (0, 1, 1));
+    assert_eq!((report.diagnostics.len(), report.samples, report.photos), (0, 1, 1));
 }
 
 /// A decoder cannot see every changed byte of a scan; the data set's digest does.
@@ -39,7 +39,7 @@ fn bytes_changed_in_a_scan_are_found_by_the_digest() {
         folder.write("a.jpg", bytes);
         folder.write("a.xml", voc("a.jpg", (200, 150), &[("cat", [1.0, 2.0, 30.0, 40.0])]));
         let report = check(folder.path(), &ReadOptions::default(), None).unwrap();
-        assert_eq!(report.errors() + report.samples, 1, "one or the other: {:?}", report.findings);
+        assert_eq!(report.errors() + report.samples, 1, "one or the other: {:?}", report.diagnostics);
         Dataset::open(folder.path(), &ReadOptions::default()).unwrap().digest().unwrap()
     };
     let sound = digest(&whole);
@@ -113,7 +113,7 @@ fn what_is_no_file_is_skipped_and_never_waited_for() {
     std::thread::spawn(move || sender.send(check(&root, &ReadOptions::default(), None)));
     let report = receiver.recv_timeout(std::time::Duration::from_secs(60)).expect("blocked").unwrap();
 
-    assert_eq!((report.errors(), report.samples), (0, 1), "{:#?}", report.findings);
+    assert_eq!((report.errors(), report.samples), (0, 1), "{:#?}", report.diagnostics);
     for (name, why) in [
         ("images/fifo.jpg", "skipped: it is a FIFO"),
         ("annotations/fifo.xml", "skipped: it is a FIFO"),
@@ -121,13 +121,13 @@ fn what_is_no_file_is_skipped_and_never_waited_for() {
         ("images/socket.jpg", "skipped: it is a socket"),
         ("images/zero.jpg", "skipped: it is a device"),
         ("images/self.jpg", "skipped: it is a link that cannot be followed"),
-        ("images/dangling.jpg", "skipped: it is a link to nothing"),
+        ("images/dangling.jpg", "skipped: it is a broken symbolic link"),
         ("images/loop", "skipped: it is a link to a folder that is listed already"),
     ] {
-        let finding = report.findings.iter().find(|f| f.file == at(name).to_string_lossy());
-        let finding = finding.unwrap_or_else(|| panic!("{name}: {:#?}", report.findings));
-        assert_eq!(finding.severity, Severity::Warning);
-        assert!(finding.message.starts_with(why), "{finding}");
+        let diagnostic = report.diagnostics.iter().find(|f| f.file == at(name).to_string_lossy());
+        let diagnostic = diagnostic.unwrap_or_else(|| panic!("{name}: {:#?}", report.diagnostics));
+        assert_eq!(diagnostic.severity, Severity::Warning);
+        assert!(diagnostic.message.starts_with(why), "{diagnostic}");
     }
     assert!(Dataset::open(&at("images/fifo.jpg"), &ReadOptions::default()).is_err());
 }
@@ -146,8 +146,8 @@ fn names_of_any_kind() {
     }
     let bad = folder.path().join("images").join(std::ffi::OsStr::from_bytes(b"b\xff.jpg"));
     fs_err::write(&bad, encoded(64, 48, ImageFormat::Jpeg)).unwrap();
-    let loc_data::Opened { dataset: set, warnings, .. } =
-        Dataset::open_with_findings(folder.path(), &ReadOptions::default()).unwrap();
+    let loc_data::OpenedDataset { dataset: set, warnings, .. } =
+        Dataset::open_with_report(folder.path(), &ReadOptions::default()).unwrap();
     let mut expected: Vec<&str> = names.to_vec();
     expected.sort_unstable();
     let files: Vec<&str> = set.samples.iter().map(|s| s.file.as_str()).collect();

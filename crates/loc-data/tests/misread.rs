@@ -8,7 +8,7 @@ mod common;
 use common::{Folder, jpeg_with_orientation, turned_jpeg, voc};
 use image::{Rgb, RgbImage};
 use loc_data::check::{Report, check};
-use loc_data::{BBox, DataError, Dataset, Exif, Kind, Opened, ReadOptions, Severity};
+use loc_data::{BBox, DataError, Dataset, DiagnosticKind, Exif, OpenedDataset, ReadOptions, Severity};
 
 const HEADER: &str = "filename,width,height,class,xmin,ymin,xmax,ymax";
 
@@ -33,8 +33,8 @@ fn checked(folder: &Folder) -> Report {
 }
 
 /// Of a kind how many, and the first without the folder's name.
-fn of_kind(report: &Report, kind: Kind, folder: &Folder) -> (usize, String) {
-    let found: Vec<_> = report.findings.iter().filter(|f| f.kind == kind).collect();
+fn of_kind(report: &Report, kind: DiagnosticKind, folder: &Folder) -> (usize, String) {
+    let found: Vec<_> = report.diagnostics.iter().filter(|f| f.kind == kind).collect();
     let prefix = format!("{}/", folder.path().display());
     (found.len(), found.first().map(|f| f.to_string().replace(&prefix, "")).unwrap_or_default())
 }
@@ -55,8 +55,8 @@ fn fractions_are_refused_by_file() {
         ),
     ] {
         let report = checked(folder);
-        let (found, first) = of_kind(&report, Kind::BoxUnits, folder);
-        assert_eq!((found, report.errors(), report.samples), (count, count, 0), "{:#?}", report.findings);
+        let (found, first) = of_kind(&report, DiagnosticKind::BoxUnits, folder);
+        assert_eq!((found, report.errors(), report.samples), (count, count, 0), "{:#?}", report.diagnostics);
         assert!(first.starts_with(expected), "{first}");
         let error = Dataset::open(folder.path(), &ReadOptions::default()).unwrap_err();
         assert!(matches!(error, DataError::Defects { .. }), "{error}");
@@ -80,15 +80,15 @@ fn width_and_height_in_the_place_of_a_corner() {
         (&folders[1], 1, "labels.csv:2: in 2 of 3 boxes xmax is below xmin or ymax below ymin"),
     ] {
         let report = checked(folder);
-        let (found, first) = of_kind(&report, Kind::BoxUnits, folder);
-        assert_eq!((found, report.errors(), report.samples), (count, count, 0), "{:#?}", report.findings);
+        let (found, first) = of_kind(&report, DiagnosticKind::BoxUnits, folder);
+        assert_eq!((found, report.errors(), report.samples), (count, count, 0), "{:#?}", report.diagnostics);
         assert!(first.starts_with(expected) && first.contains("are these x, y, width, height?"), "{first}");
     }
     let one = both(&[[10.0, 20.0, 40.0, 24.0], [40.0, 30.0, 20.0, 40.0], [1.0, 2.0, 64.0, 48.0]]);
     for folder in &one {
         let report = checked(folder);
-        assert_eq!(of_kind(&report, Kind::BoxUnits, folder).0, 0, "one is a slip");
-        assert_eq!((of_kind(&report, Kind::BoxEmpty, folder).0, report.samples), (1, 2));
+        assert_eq!(of_kind(&report, DiagnosticKind::BoxUnits, folder).0, 0, "one is a slip");
+        assert_eq!((of_kind(&report, DiagnosticKind::BoxEmpty, folder).0, report.samples), (1, 2));
     }
 }
 
@@ -118,12 +118,12 @@ fn boxes_of_stored_pixels_are_turned_with_them() {
             for format in [loc_data::Format::Voc, loc_data::Format::Csv] {
                 let options =
                     ReadOptions { exif: Exif::AsStored, format: Some(format), ..ReadOptions::default() };
-                let Opened { dataset, warnings, .. } =
-                    Dataset::open_with_findings(folder.path(), &options).unwrap();
+                let OpenedDataset { dataset, warnings, .. } =
+                    Dataset::open_with_report(folder.path(), &options).unwrap();
                 let sample = &dataset.samples[0];
                 assert_eq!((sample.size.width, sample.size.height), (64, 48), "{orientation}");
                 assert_eq!(sample.bbox, BBox::new(8.0, 0.0, 24.0, 16.0), "{orientation} {format}");
-                assert!(warnings.iter().all(|f| f.kind != Kind::Orientation), "{warnings:?}");
+                assert!(warnings.iter().all(|f| f.kind != DiagnosticKind::Orientation), "{warnings:?}");
             }
         }
         // Sizes are compared as stored.
@@ -162,10 +162,10 @@ fn where_exif_turns_a_photo_and_nothing_says_of_what_the_boxes_are() {
         folder.write("a.xml", if declared.is_some() { xml } else { xml.replace("size>", "was>") });
         for (exif, asked) in [(Exif::Undecided, doubtful), (Exif::Upright, false)] {
             let options = ReadOptions { exif, ..ReadOptions::default() };
-            let Opened { dataset, warnings, .. } =
-                Dataset::open_with_findings(folder.path(), &options).unwrap();
+            let OpenedDataset { dataset, warnings, .. } =
+                Dataset::open_with_report(folder.path(), &options).unwrap();
             assert_eq!(dataset.samples[0].bbox, BBox::new(1.0, 2.0, 30.0, 40.0));
-            let found = warnings.iter().filter(|f| f.kind == Kind::Orientation).count();
+            let found = warnings.iter().filter(|f| f.kind == DiagnosticKind::Orientation).count();
             assert_eq!(found, usize::from(asked), "{orientation} {declared:?} {exif:?}: {warnings:?}");
         }
     }
@@ -174,9 +174,9 @@ fn where_exif_turns_a_photo_and_nothing_says_of_what_the_boxes_are() {
 #[test]
 fn an_exchanged_size_is_called_that_and_exif_only_where_there_is_some() {
     for (orientation, exif, expected) in [
-        (1, Exif::Undecided, "width and height are exchanged: given as 48×64, the photo `a.jpg` is 64×48"),
-        (3, Exif::Undecided, "width and height are exchanged"),
-        (3, Exif::AsStored, "width and height are exchanged"),
+        (1, Exif::Undecided, "width and height are swapped: given as 48×64, the photo `a.jpg` is 64×48"),
+        (3, Exif::Undecided, "width and height are swapped"),
+        (3, Exif::AsStored, "width and height are swapped"),
         (
             6,
             Exif::Undecided,
@@ -207,19 +207,26 @@ fn a_size_of_zero_is_none() {
         let row = |(w, h): (u32, u32), x2| format!("a.jpg,{w},{h},cat,1,2,{x2},40\n");
         table.write("a.csv", format!("{HEADER}\n{}{}", row(size, 30), row(size, 20)));
         for folder in [&xmls, &table] {
-            let Opened { dataset, warnings, .. } =
-                Dataset::open_with_findings(folder.path(), &ReadOptions::default()).unwrap();
+            let OpenedDataset { dataset, warnings, .. } =
+                Dataset::open_with_report(folder.path(), &ReadOptions::default()).unwrap();
             assert_eq!(dataset.samples[0].bbox, BBox::from(bbox));
-            let said: Vec<&str> =
-                warnings.iter().filter(|f| f.kind == Kind::SizeUnknown).map(|f| f.message.as_str()).collect();
+            let said: Vec<&str> = warnings
+                .iter()
+                .filter(|f| f.kind == DiagnosticKind::SizeUnknown)
+                .map(|f| f.message.as_str())
+                .collect();
             let (w, h) = size;
-            assert_eq!(said, [format!("the size is given as {w}×{h}, which counts as none")]);
+            assert_eq!(said, [format!("the size is given as {w}×{h} and ignored")]);
         }
         // Another row of the photo knows its size, before or after.
         for rows in [[size, (64, 48)], [(64, 48), size]] {
             table.write("a.csv", format!("{HEADER}\n{}{}", row(rows[0], 30), row(rows[1], 20)));
-            let opened = Dataset::open_with_findings(table.path(), &ReadOptions::default()).unwrap();
-            assert!(opened.warnings.iter().all(|f| f.kind == Kind::ObjectsSeveral), "{:?}", opened.warnings);
+            let opened = Dataset::open_with_report(table.path(), &ReadOptions::default()).unwrap();
+            assert!(
+                opened.warnings.iter().all(|f| f.kind == DiagnosticKind::ObjectsSeveral),
+                "{:?}",
+                opened.warnings
+            );
         }
     }
 }
@@ -236,9 +243,9 @@ fn findings_of_a_file_are_bounded() {
     // Rows that cannot be read: the file is left where a thousand were wrong.
     for row in ["a.jpg,c,1,1,x,y\n", "a,b\n", "a.jpg,c,,,,\n"] {
         let report = all_wrong(row);
-        let errors = report.findings.iter().filter(|f| f.severity == Severity::Error);
+        let errors = report.diagnostics.iter().filter(|f| f.severity == Severity::Error);
         assert!(errors.count() < 1_020, "{row}");
-        let last = report.findings.iter().find(|f| f.kind == Kind::TooMany).unwrap();
+        let last = report.diagnostics.iter().find(|f| f.kind == DiagnosticKind::TooMany).unwrap();
         assert!(last.message.ends_with("more rows are not read"), "{last}");
         let left: usize = last.message.split(' ').rev().nth(5).unwrap().parse().unwrap();
         assert!((ROWS - 1_000..ROWS).contains(&left), "{last}");
@@ -247,7 +254,7 @@ fn findings_of_a_file_are_bounded() {
     // Rows that can be read, and are wrong.
     for row in ["a.jpg,c,1,1,0,0\n", "gone.jpg,c,1,1,2,2\n", "a.jpg,c,99,99,999,999\n"] {
         let report = all_wrong(row);
-        assert!(report.findings.len() < 2_010, "{row}: {}", report.findings.len());
+        assert!(report.diagnostics.len() < 2_010, "{row}: {}", report.diagnostics.len());
         assert_eq!(report.samples, 0);
     }
     let mut rows = String::from("filename,class,xmin,ymin,xmax,ymax\n");
@@ -258,8 +265,8 @@ fn findings_of_a_file_are_bounded() {
     folder.photo("a.jpg", 64, 48);
     let csv = folder.write("labels.csv", rows);
     let report = check(&csv, &ReadOptions::default(), None).unwrap();
-    assert!(report.findings.len() < 1_010, "{}", report.findings.len());
-    let more = report.findings.iter().find(|f| f.kind == Kind::TooMany).unwrap();
+    assert!(report.diagnostics.len() < 1_010, "{}", report.diagnostics.len());
+    let more = report.diagnostics.iter().find(|f| f.kind == DiagnosticKind::TooMany).unwrap();
     let count: usize = more.message.split(' ').next().unwrap().parse().unwrap();
     assert!((ROWS - 1_000..ROWS).contains(&count), "{more}");
 }

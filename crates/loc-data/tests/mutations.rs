@@ -69,9 +69,9 @@ fn sound(folder: &Folder) {
     let report = check(folder.path(), &options, None);
     let opened = Dataset::open(folder.path(), &options);
     if let Ok(report) = &report {
-        assert_eq!(report.errors() == 0 && report.samples > 0, opened.is_ok(), "{:?}", report.findings);
-        for finding in &report.findings {
-            assert!(finding.to_string().len() < 2_000, "{finding}");
+        assert_eq!(report.errors() == 0 && report.samples > 0, opened.is_ok(), "{:?}", report.diagnostics);
+        for diagnostic in &report.diagnostics {
+            assert!(diagnostic.to_string().len() < 2_000, "{diagnostic}");
         }
     }
     for sample in opened.iter().flat_map(|set| &set.samples) {

@@ -5,7 +5,7 @@ mod common;
 use common::{shared, shared_file};
 use loc_data::check::check;
 use loc_data::stats::baseline;
-use loc_data::{Dataset, Format, Kind, Objects, ReadOptions, split};
+use loc_data::{Dataset, DiagnosticKind, Format, MultiObjectPolicy, ReadOptions, split};
 
 #[test]
 fn the_tutorials_photos() {
@@ -54,15 +54,15 @@ fn the_tutorials_photos() {
 fn raccoons() {
     let Some(folder) = shared("raccoon") else { return };
     let report = check(folder.path(), &ReadOptions::default(), None).unwrap();
-    let of = |kind| report.findings.iter().filter(|f| f.kind == kind).count();
-    assert_eq!((report.samples, report.errors()), (200, 0), "{:?}", report.findings);
+    let of = |kind| report.diagnostics.iter().filter(|f| f.kind == kind).count();
+    assert_eq!((report.samples, report.errors()), (200, 0), "{:?}", report.diagnostics);
     assert_eq!(
-        (of(Kind::ObjectsSeveral), of(Kind::Copies), report.warnings()),
+        (of(DiagnosticKind::ObjectsSeveral), of(DiagnosticKind::Copies), report.warnings()),
         (16, 6, 22),
         "three have the same bytes"
     );
     assert_eq!((report.format, report.classes.as_slice()), (Format::Voc, &["raccoon".to_owned()][..]));
-    let skip = ReadOptions { objects: Objects::Skip, ..ReadOptions::default() };
+    let skip = ReadOptions { objects: MultiObjectPolicy::Skip, ..ReadOptions::default() };
     assert_eq!(Dataset::open(folder.path(), &skip).unwrap().samples.len(), 184);
 
     // The CSV holds the same boxes.
@@ -76,7 +76,7 @@ fn raccoons() {
     // All three files at once name photos twice.
     let all = ReadOptions { format: Some(Format::Csv), ..ReadOptions::default() };
     let message = Dataset::open(folder.path(), &all).unwrap_err().to_string();
-    assert!(message.contains("name the one CSV file"), "{message}");
+    assert!(message.contains("give the CSV file"), "{message}");
 }
 
 #[test]

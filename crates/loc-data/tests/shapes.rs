@@ -43,6 +43,21 @@ fn the_same_bytes_for_the_same_seed() {
     assert_ne!(digest(4, 0), digest(4, 1));
 }
 
+/// Changes only on purpose: what recipes are measured on, and what `[expect]` tables promise, is this set.
+#[test]
+fn the_bytes_are_the_recorded_ones() {
+    let folder = Folder::new();
+    shapes::generate(&folder.path().join("shapes"), 12, 0).unwrap();
+    let mut digest = Sha256::new();
+    for i in 0..12 {
+        for file in [format!("images/shape-{i:05}.jpg"), format!("annotations/shape-{i:05}.xml")] {
+            digest.update(fs_err::read(folder.path().join("shapes").join(file)).unwrap());
+        }
+    }
+    let hex: String = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(hex, "90b7061301942c612793b483f32518e0bfc2c5a9d207eadbe1d3e1784e8537f5");
+}
+
 #[test]
 fn a_photo_does_not_depend_on_how_many_follow() {
     let ((_a, few), (_b, more)) = (generated(3, 5), generated(7, 5));
@@ -56,7 +71,7 @@ fn a_photo_does_not_depend_on_how_many_follow() {
 fn it_has_no_defect() {
     let (folder, _) = generated(12, 9);
     let report = check(&folder.path().join("shapes"), &ReadOptions::default(), None).unwrap();
-    assert!(report.findings.is_empty(), "{:?}", report.findings);
+    assert!(report.diagnostics.is_empty(), "{:?}", report.diagnostics);
     assert_eq!((report.samples, report.photos), (12, 12));
 }
 

@@ -3,7 +3,7 @@
 mod common;
 
 use common::Folder;
-use loc_data::split::{fold, read_csv, stratified, write_csv};
+use loc_data::split::{Fold, fold, read_csv, stratified, write_csv};
 use loc_data::{BBox, Dataset, ImageSize, Sample, Split};
 use proptest::prelude::*;
 
@@ -20,7 +20,7 @@ fn set(counts: &[usize]) -> Dataset {
                 size,
                 class,
                 bbox: BBox::new(1.0, 1.0, 5.0, 5.0),
-                part: None,
+                subset: None,
                 group: None,
             });
         }
@@ -136,17 +136,17 @@ fn all_problems_of_a_file_at_once() {
         (
             "filename,split\n0-0.jpg,train\n0-0.jpg,val\nx.jpg,train\n0-1.jpg,tests\n0-2.jpg\n",
             &[
-                "record 2: `0-0.jpg` stands twice",
+                "record 2: `0-0.jpg` occurs twice",
                 "record 3: the data set has no `x.jpg`",
-                "record 4: split is `tests` where `train`, `val`, `test` or `none` is needed",
-                "record 5: 1 fields where 2 are needed",
-                "`0-1.jpg` is in the data set and not in the file",
-                "`0-2.jpg` is in the data set and not in the file",
-                "`0-3.jpg` is in the data set and not in the file",
+                "record 4: split is `tests`; valid are `train`, `val`, `test` and `none`",
+                "record 5: 1 fields instead of 2",
+                "`0-1.jpg` is in the data set, but not in the file",
+                "`0-2.jpg` is in the data set, but not in the file",
+                "`0-3.jpg` is in the data set, but not in the file",
             ],
         ),
-        ("file,part\n", &["the header is `file,part` where `filename,split` is needed"]),
-        ("", &["the header is `` where"]),
+        ("file,part\n", &["the header is `file,part` instead of `filename,split`"]),
+        ("", &["the header is `` instead"]),
         (
             "filename,split\n0-0.jpg,val\n0-1.jpg,val\n0-2.jpg,val\n0-3.jpg,val\n",
             &["no sample is in `train`"],
@@ -172,7 +172,8 @@ fn all_problems_of_a_file_at_once() {
 fn folds_part_the_training_samples_and_leave_the_others_alone() {
     let set = set(&[30, 17]);
     let split = stratified(&set, 0.2, 3).unwrap();
-    let folds: Vec<Split> = (1..=4).map(|i| fold(&set, &split, (i, 4), 3).unwrap()).collect();
+    let folds: Vec<Split> =
+        (1..=4).map(|i| fold(&set, &split, Fold { index: i, count: 4 }, 3).unwrap()).collect();
     let mut seen: Vec<usize> = folds.iter().flat_map(|f| f.val.clone()).collect();
     seen.sort_unstable();
     assert_eq!(seen, split.train, "each training sample validates once");
@@ -183,9 +184,13 @@ fn folds_part_the_training_samples_and_leave_the_others_alone() {
         assert!(val_counts(&set, part).iter().all(|n| *n > 0), "every class is in every fold");
         assert!((9..=10).contains(&part.val.len()), "{}", part.val.len());
     }
-    assert_ne!(folds[0].val, fold(&set, &split, (1, 4), 4).unwrap().val, "the seed decides");
+    assert_ne!(
+        folds[0].val,
+        fold(&set, &split, Fold { index: 1, count: 4 }, 4).unwrap().val,
+        "the seed decides"
+    );
     for wrong in [(0, 4), (5, 4), (1, 1)] {
-        let message = fold(&set, &split, wrong, 0).unwrap_err().to_string();
+        let message = fold(&set, &split, Fold { index: wrong.0, count: wrong.1 }, 0).unwrap_err().to_string();
         assert!(message.contains("I/K"), "{message}");
     }
     // What is in neither part comes back from a file so.

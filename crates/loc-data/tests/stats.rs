@@ -10,7 +10,7 @@ fn set(samples: &[(usize, (u32, u32), [f32; 4])]) -> Dataset {
         size: ImageSize { width: *width, height: *height },
         class: *class,
         bbox: BBox::from(*bbox),
-        part: None,
+        subset: None,
         group: None,
     });
     Dataset { root: ".".into(), classes: vec!["cat".into(), "dog".into()], samples: samples.collect() }

@@ -8,7 +8,10 @@ use std::path::Path;
 
 use common::{Folder, object, voc};
 use loc_data::check::check;
-use loc_data::{DataError, Dataset, Kind, Objects, ReadOptions, Severity, Tolerance, split, summary};
+use loc_data::{
+    DataError, Dataset, DiagnosticKind, InvalidPhotoPolicy, MultiObjectPolicy, ReadOptions, Severity, split,
+    summary,
+};
 
 /// Good photos beside the one that is wrong.
 const GOOD: usize = 30;
@@ -34,7 +37,7 @@ fn sound(csv: bool) -> Folder {
 }
 
 /// A kind, and how a sound set gets a fault of it.
-type Fault = (Kind, fn(&Folder));
+type Fault = (DiagnosticKind, fn(&Folder));
 
 /// One fault of each kind in a VOC set; the photo it concerns is called `bad`.
 fn voc_faults() -> Vec<Fault> {
@@ -47,66 +50,66 @@ fn voc_faults() -> Vec<Fault> {
         xml.replace("</annotation>", &(object("cat", edges.map(str::to_owned)) + "</annotation>"))
     }
     vec![
-        (Kind::Syntax, |f| bad(f, "<annotation><filename>bad.jpg")),
-        (Kind::Encoding, |f| bad(f, b"<annotation><filename>bad.jpg</filename>\xff</annotation>")),
-        (Kind::FieldMissing, |f| {
+        (DiagnosticKind::Syntax, |f| bad(f, "<annotation><filename>bad.jpg")),
+        (DiagnosticKind::Encoding, |f| bad(f, b"<annotation><filename>bad.jpg</filename>\xff</annotation>")),
+        (DiagnosticKind::FieldMissing, |f| {
             bad(f, voc("bad.jpg", (64, 48), &[("cat", BOX)]).replace("<ymin>12</ymin>", ""))
         }),
-        (Kind::Number, |f| bad(f, boxed(["1", "2", "NaN", "40"]))),
-        (Kind::PhotoMissing, |f| {
+        (DiagnosticKind::Number, |f| bad(f, boxed(["1", "2", "NaN", "40"]))),
+        (DiagnosticKind::PhotoMissing, |f| {
             f.write("annotations/bad.xml", voc("bad.jpg", (64, 48), &[("cat", BOX)]));
         }),
-        (Kind::PhotoDamaged, |f| {
+        (DiagnosticKind::PhotoDamaged, |f| {
             bad(f, voc("bad.jpg", (64, 48), &[("cat", BOX)]));
             let path = f.path().join("images/bad.jpg");
             let whole = fs_err::read(&path).unwrap();
             fs_err::write(path, &whole[..whole.len() / 2]).unwrap();
         }),
-        (Kind::PhotoDoubled, |f| {
+        (DiagnosticKind::PhotoDoubled, |f| {
             bad(f, voc("bad.jpg", (64, 48), &[("cat", BOX)]));
             f.write("annotations/bad-again.xml", voc("bad.jpg", (64, 48), &[("cat", BOX)]));
         }),
-        (Kind::SizeMismatch, |f| bad(f, voc("bad.jpg", (640, 480), &[("cat", BOX)]))),
-        (Kind::BoxEmpty, |f| bad(f, boxed(["10", "12", "10", "40"]))),
-        (Kind::BoxOutside, |f| bad(f, boxed(["10", "12", "100", "40"]))),
-        (Kind::ObjectMissing, |f| bad(f, voc("bad.jpg", (64, 48), &[]))),
-        (Kind::ClassUnknown, |f| bad(f, voc("bad.jpg", (64, 48), &[("Cat", BOX)]))),
-        (Kind::ObjectsSeveral, |f| {
+        (DiagnosticKind::SizeMismatch, |f| bad(f, voc("bad.jpg", (640, 480), &[("cat", BOX)]))),
+        (DiagnosticKind::BoxEmpty, |f| bad(f, boxed(["10", "12", "10", "40"]))),
+        (DiagnosticKind::BoxOutside, |f| bad(f, boxed(["10", "12", "100", "40"]))),
+        (DiagnosticKind::ObjectMissing, |f| bad(f, voc("bad.jpg", (64, 48), &[]))),
+        (DiagnosticKind::ClassUnknown, |f| bad(f, voc("bad.jpg", (64, 48), &[("Cat", BOX)]))),
+        (DiagnosticKind::ObjectsSeveral, |f| {
             bad(f, voc("bad.jpg", (64, 48), &[("cat", BOX), ("cat", [1.0, 2.0, 9.0, 8.0])]))
         }),
-        (Kind::FieldDoubled, |f| {
+        (DiagnosticKind::FieldDoubled, |f| {
             bad(f, voc("bad.jpg", (64, 48), &[("cat", BOX)]).replace("<name>", "<name>dog</name><name>"));
         }),
-        (Kind::BoxUnits, |f| bad(f, boxed(["0.1", "0.2", "0.5", "0.75"]))),
+        (DiagnosticKind::BoxUnits, |f| bad(f, boxed(["0.1", "0.2", "0.5", "0.75"]))),
     ]
 }
 
-fn csv_faults() -> Vec<(Kind, &'static str)> {
+fn csv_faults() -> Vec<(DiagnosticKind, &'static str)> {
     vec![
-        (Kind::Syntax, "bad.jpg,64,48,cat,10,12\n"),
-        (Kind::FieldMissing, "bad.jpg,64,48,,10,12,40,36\n"),
-        (Kind::Number, "bad.jpg,64,48,cat,10,12,x,36\n"),
-        (Kind::PhotoMissing, "bad2.jpg,64,48,cat,10,12,40,36\n"),
-        (Kind::SizeMismatch, "bad.jpg,64,48,cat,10,12,40,36\nbad.jpg,48,64,cat,10,12,40,36\n"),
-        (Kind::SizeMismatch, "bad.jpg,640,480,cat,10,12,40,36\n"),
-        (Kind::BoxEmpty, "bad.jpg,64,48,cat,40,12,10,36\n"),
-        (Kind::BoxOutside, "bad.jpg,64,48,cat,-9,12,10,36\n"),
-        (Kind::ClassUnknown, "bad.jpg,64,48,CAT,10,12,40,36\n"),
-        (Kind::ObjectsSeveral, "bad.jpg,64,48,cat,10,12,40,36\nbad.jpg,64,48,cat,1,2,4,6\n"),
+        (DiagnosticKind::Syntax, "bad.jpg,64,48,cat,10,12\n"),
+        (DiagnosticKind::FieldMissing, "bad.jpg,64,48,,10,12,40,36\n"),
+        (DiagnosticKind::Number, "bad.jpg,64,48,cat,10,12,x,36\n"),
+        (DiagnosticKind::PhotoMissing, "bad2.jpg,64,48,cat,10,12,40,36\n"),
+        (DiagnosticKind::SizeMismatch, "bad.jpg,64,48,cat,10,12,40,36\nbad.jpg,48,64,cat,10,12,40,36\n"),
+        (DiagnosticKind::SizeMismatch, "bad.jpg,640,480,cat,10,12,40,36\n"),
+        (DiagnosticKind::BoxEmpty, "bad.jpg,64,48,cat,40,12,10,36\n"),
+        (DiagnosticKind::BoxOutside, "bad.jpg,64,48,cat,-9,12,10,36\n"),
+        (DiagnosticKind::ClassUnknown, "bad.jpg,64,48,CAT,10,12,40,36\n"),
+        (DiagnosticKind::ObjectsSeveral, "bad.jpg,64,48,cat,10,12,40,36\nbad.jpg,64,48,cat,1,2,4,6\n"),
         // One bad row of two spoils the photo: the other row may not be its largest object.
-        (Kind::Number, "bad.jpg,64,48,cat,10,12,40,36\nbad.jpg,64,48,cat,1,2,x,6\n"),
+        (DiagnosticKind::Number, "bad.jpg,64,48,cat,10,12,40,36\nbad.jpg,64,48,cat,1,2,x,6\n"),
     ]
 }
 
 /// Opens the set as training does, and checks that what an error names is nowhere.
-fn is_left_out(folder: &Folder, kind: Kind, named: usize) {
-    let options = ReadOptions { objects: Objects::Error, ..ReadOptions::default() };
+fn is_left_out(folder: &Folder, kind: DiagnosticKind, named: usize) {
+    let options = ReadOptions { objects: MultiObjectPolicy::Error, ..ReadOptions::default() };
     let opened =
-        Dataset::open_with_findings(folder.path(), &options).unwrap_or_else(|e| panic!("{kind:?}: {e}"));
-    let (set, left_out) = (opened.dataset, opened.left_out);
-    assert!(left_out.findings.iter().any(|f| f.kind == kind), "{kind:?}: {left_out:?}");
-    assert!(left_out.findings.iter().all(|f| f.severity == Severity::Error));
-    assert_eq!((left_out.photos, left_out.of), (1, GOOD + named), "{kind:?}");
+        Dataset::open_with_report(folder.path(), &options).unwrap_or_else(|e| panic!("{kind:?}: {e}"));
+    let (set, skipped) = (opened.dataset, opened.skipped);
+    assert!(skipped.diagnostics.iter().any(|f| f.kind == kind), "{kind:?}: {skipped:?}");
+    assert!(skipped.diagnostics.iter().all(|f| f.severity == Severity::Error));
+    assert_eq!((skipped.photos, skipped.total), (1, GOOD + named), "{kind:?}");
     let parts = split::stratified(&set, 0.3, 0).unwrap();
     for index in parts.train.iter().chain(&parts.val) {
         assert!(set.samples[*index].file.starts_with("good"), "{kind:?}: {:?}", set.samples[*index]);
@@ -114,9 +117,9 @@ fn is_left_out(folder: &Folder, kind: Kind, named: usize) {
     assert_eq!(parts.train.len() + parts.val.len(), GOOD, "{kind:?}: only what is wrong goes");
 
     let report = check(folder.path(), &options, None).unwrap();
-    assert_eq!((report.samples, report.errors()), (GOOD, left_out.findings.len()), "{kind:?}");
+    assert_eq!((report.samples, report.errors()), (GOOD, skipped.diagnostics.len()), "{kind:?}");
 
-    let strict = ReadOptions { tolerance: Tolerance::None, ..options };
+    let strict = ReadOptions { invalid_photos: InvalidPhotoPolicy::Refuse, ..options };
     let refused = Dataset::open(folder.path(), &strict).unwrap_err();
     assert!(matches!(refused, DataError::Defects { .. }), "{kind:?}: {refused}");
 }
@@ -142,27 +145,27 @@ fn whatever_the_error_its_photo_is_in_neither_part() {
 fn every_kind_of_error_is_tried_here_or_concerns_no_single_photo() {
     let elsewhere = [
         // Of a file of many annotations: the set is refused (below).
-        Kind::Unreadable,
-        Kind::TooMany,
+        DiagnosticKind::Unreadable,
+        DiagnosticKind::TooMany,
         // Only warnings.
-        Kind::Skipped,
-        Kind::Foreign,
-        Kind::PhotoRenamed,
-        Kind::PhotoOutside,
-        Kind::PhotoMisnamed,
-        Kind::PhotoUnannotated,
-        Kind::SizeUnknown,
-        Kind::Orientation,
-        Kind::BoxClipped,
-        Kind::ClassUnused,
-        Kind::CopiesTorn,
-        Kind::Copies,
+        DiagnosticKind::Skipped,
+        DiagnosticKind::Foreign,
+        DiagnosticKind::PhotoRenamed,
+        DiagnosticKind::PhotoOutside,
+        DiagnosticKind::PhotoMisnamed,
+        DiagnosticKind::PhotoUnannotated,
+        DiagnosticKind::SizeUnknown,
+        DiagnosticKind::Orientation,
+        DiagnosticKind::BoxClipped,
+        DiagnosticKind::ClassUnused,
+        DiagnosticKind::CopiesTorn,
+        DiagnosticKind::Copies,
         // It names two photos, of which neither need be wrong (`finder.rs`).
-        Kind::PhotoAmbiguous,
+        DiagnosticKind::PhotoAmbiguous,
     ];
-    let tried: Vec<Kind> =
+    let tried: Vec<DiagnosticKind> =
         voc_faults().iter().map(|(k, _)| *k).chain(csv_faults().iter().map(|(k, _)| *k)).collect();
-    for kind in Kind::ALL {
+    for kind in DiagnosticKind::ALL {
         assert_ne!(tried.contains(kind), elsewhere.contains(kind), "{kind:?}");
     }
 }
@@ -176,20 +179,20 @@ fn one_photo_in_twenty_may_be_unusable() {
             folder.photo(&format!("{i}.jpg"), 64, 48);
             folder.write(&format!("{i}.xml"), voc(&format!("{i}.jpg"), size, &[("cat", BOX)]));
         }
-        let open = |tolerance| {
-            let options = ReadOptions { tolerance, ..ReadOptions::default() };
-            Dataset::open_with_findings(folder.path(), &options)
+        let open = |invalid_photos| {
+            let options = ReadOptions { invalid_photos, ..ReadOptions::default() };
+            Dataset::open_with_report(folder.path(), &options)
         };
-        let few = open(Tolerance::Few);
+        let few = open(InvalidPhotoPolicy::SkipFew);
         assert_eq!(few.is_ok(), admitted, "{bad} of {}", good + bad);
         match few {
             Ok(opened) => {
                 assert_eq!(opened.dataset.samples.len(), good);
-                assert!(!opened.left_out.on_request());
-                let lines = opened.left_out.summary();
+                assert!(!opened.skipped.by_skip_any());
+                let lines = opened.skipped.summary();
                 assert_eq!(
                     lines[0],
-                    format!("{bad} of {} photos cannot be used and are left out", good + bad)
+                    format!("skipped {bad} of {} photos: the photo or its annotation is invalid", good + bad)
                 );
                 assert!(
                     lines[1].contains("the photo `0.jpg` is 64×48") || lines[1].starts_with("2 annotations")
@@ -198,16 +201,16 @@ fn one_photo_in_twenty_may_be_unusable() {
             Err(error) => {
                 let message = error.to_string();
                 assert!(
-                    message.contains(&format!("{bad} of {} photos cannot be used", good + bad)),
+                    message.contains(&format!("{bad} of {} photos are invalid", good + bad)),
                     "{message}"
                 );
                 assert_eq!(message.matches("the size is given as 9×9").count(), bad, "{message}");
                 assert!(message.contains("(hint: ") && message.contains("--skip-bad"), "{message}");
             }
         }
-        let any = open(Tolerance::Any).unwrap();
-        assert!(any.left_out.on_request() && any.dataset.samples.len() == good);
-        assert!(open(Tolerance::None).is_err());
+        let any = open(InvalidPhotoPolicy::SkipAny).unwrap();
+        assert!(any.skipped.by_skip_any() && any.dataset.samples.len() == good);
+        assert!(open(InvalidPhotoPolicy::Refuse).is_err());
     }
 }
 
@@ -215,9 +218,16 @@ fn one_photo_in_twenty_may_be_unusable() {
 fn a_file_of_many_annotations_that_cannot_be_read_is_no_small_loss() {
     let folder = sound(true);
     folder.write("more.csv", "filename,width,height,class,xmin,ymin,xmax,ymax\n");
-    let open = |tolerance| Dataset::open(folder.path(), &ReadOptions { tolerance, ..ReadOptions::default() });
-    assert!(open(Tolerance::Few).unwrap_err().to_string().contains("more.csv: has a header but no rows"));
-    assert_eq!(open(Tolerance::Any).unwrap().samples.len(), GOOD);
+    let open = |invalid_photos| {
+        Dataset::open(folder.path(), &ReadOptions { invalid_photos, ..ReadOptions::default() })
+    };
+    assert!(
+        open(InvalidPhotoPolicy::SkipFew)
+            .unwrap_err()
+            .to_string()
+            .contains("more.csv: has a header but no rows")
+    );
+    assert_eq!(open(InvalidPhotoPolicy::SkipAny).unwrap().samples.len(), GOOD);
 }
 
 #[test]
@@ -226,8 +236,8 @@ fn photos_without_annotations_are_a_warning_with_a_count() {
     for i in 0..GOOD {
         folder.photo(&format!("images/plain{i:02}.jpg"), 64, 48);
     }
-    let opened = Dataset::open_with_findings(folder.path(), &ReadOptions::default()).unwrap();
-    assert_eq!((opened.dataset.samples.len(), opened.left_out.photos), (GOOD, 0));
+    let opened = Dataset::open_with_report(folder.path(), &ReadOptions::default()).unwrap();
+    assert_eq!((opened.dataset.samples.len(), opened.skipped.photos), (GOOD, 0));
     let lines = summary(&opened.warnings);
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert!(lines[0].starts_with("30 photos without an annotation: "), "{lines:?}");
@@ -237,7 +247,7 @@ fn photos_without_annotations_are_a_warning_with_a_count() {
     none.photo("images/a.jpg", 64, 48);
     none.write("annotations/notes.xml", "<notes/>");
     let error = Dataset::open(none.path(), &ReadOptions::default()).unwrap_err().to_string();
-    assert!(error.contains("no photo is left that can be used"), "{error}");
+    assert!(error.contains("no photo is valid"), "{error}");
 }
 
 #[test]
@@ -258,29 +268,32 @@ fn copies_stay_on_one_side_whatever_the_seed() {
         }
     }
     let set = Dataset::open(folder.path(), &ReadOptions::default()).unwrap();
-    let choice = split::Choice { file: None, folders: true, val: 0.3, seed: 0 };
+    let choice = split::SplitOptions { file: None, folders: true, val: 0.3, seed: 0 };
     for seed in 0..20 {
-        let (parts, origin) = split::choose(&set, &split::Choice { seed, ..choice }).unwrap();
-        assert!(split::torn(&set, &parts).is_empty(), "seed {seed}");
+        let (parts, origin) = split::choose(&set, &split::SplitOptions { seed, ..choice }).unwrap();
+        assert!(split::leaks(&set, &parts).is_empty(), "seed {seed}");
         assert_eq!(parts.train.len() + parts.val.len(), GOOD + 15);
         assert!((12..=14).contains(&parts.val.len()), "about 30 %: {}", parts.val.len());
         let said = split::describe(&set, &parts, origin).join("\n");
         assert!(said.contains("16 photos are copies of 6 sources"), "{said}");
         for part in [
-            split::fold(&set, &parts, (1, 3), seed).unwrap(),
-            split::fold(&set, &parts, (3, 3), seed).unwrap(),
+            split::fold(&set, &parts, split::Fold { index: 1, count: 3 }, seed).unwrap(),
+            split::fold(&set, &parts, split::Fold { index: 3, count: 3 }, seed).unwrap(),
         ] {
-            assert!(split::torn(&set, &part).is_empty(), "folds of seed {seed}");
+            assert!(split::leaks(&set, &part).is_empty(), "folds of seed {seed}");
         }
     }
     // A split that is given may tear them apart: that is said.
     let half = split::Split { train: (0..3).collect(), val: (3..45).collect(), ..Default::default() };
-    let torn = split::torn(&set, &half);
-    assert!(torn.iter().all(|f| f.kind == Kind::CopiesTorn && f.severity == Severity::Warning));
+    let torn = split::leaks(&set, &half);
+    assert!(torn.iter().all(|f| f.kind == DiagnosticKind::CopiesTorn && f.severity == Severity::Warning));
     let file = folder.path().join("half.csv");
     split::write_csv(&file, &set, &half).unwrap();
     let report = check(folder.path(), &ReadOptions::default(), Some(&file)).unwrap();
-    assert_eq!(report.findings.iter().filter(|f| f.kind == Kind::CopiesTorn).count(), torn.len());
+    assert_eq!(
+        report.diagnostics.iter().filter(|f| f.kind == DiagnosticKind::CopiesTorn).count(),
+        torn.len()
+    );
     assert!(!torn.is_empty());
 }
 
@@ -298,13 +311,14 @@ fn folders_are_a_split_unless_told_otherwise() {
             }
         }
         let set = Dataset::open(folder.path(), &ReadOptions::default()).unwrap();
-        let choice = split::Choice { file: None, folders: true, val: 0.25, seed: 0 };
-        let counts = |(s, o): (split::Split, split::Origin)| (o, s.train.len(), s.val.len(), s.test.len());
-        let drawn = split::choose(&set, &split::Choice { folders: false, ..choice }).unwrap();
-        assert_eq!(drawn.1, split::Origin::Drawn);
+        let choice = split::SplitOptions { file: None, folders: true, val: 0.25, seed: 0 };
+        let counts =
+            |(s, o): (split::Split, split::SplitSource)| (o, s.train.len(), s.val.len(), s.test.len());
+        let drawn = split::choose(&set, &split::SplitOptions { folders: false, ..choice }).unwrap();
+        assert_eq!(drawn.1, split::SplitSource::Drawn);
         counts(split::choose(&set, &choice).unwrap())
     };
-    use split::Origin::{Drawn, DrawnInTrain, Folders};
+    use split::SplitSource::{Drawn, DrawnInTrain, Folders};
     assert_eq!(make(&[("train", 8), ("valid", 3), ("test", 2)]), (Folders, 8, 3, 2));
     assert_eq!(make(&[("images/Train", 8), ("images/Val", 3)]), (Folders, 8, 3, 0));
     assert_eq!(make(&[("train", 8), ("test", 4)]), (DrawnInTrain, 6, 2, 4));
@@ -324,8 +338,10 @@ fn check_finds_copies_that_look_alike() {
     folder.write("annotations/zz.xml", voc("zz.jpg", (64, 48), &[("cat", BOX)]));
     let copies = |split: Option<&Path>| {
         let report = check(folder.path(), &ReadOptions::default(), split).unwrap();
-        let copies =
-            report.findings.into_iter().filter(|f| matches!(f.kind, Kind::Copies | Kind::CopiesTorn));
+        let copies = report
+            .diagnostics
+            .into_iter()
+            .filter(|f| matches!(f.kind, DiagnosticKind::Copies | DiagnosticKind::CopiesTorn));
         copies
             .map(|f| f.to_string()[folder.path().display().to_string().len() + 1..].to_owned())
             .collect::<Vec<_>>()
@@ -333,7 +349,7 @@ fn check_finds_copies_that_look_alike() {
     assert_eq!(
         copies(None),
         [
-            "images/near.png: looks nearly like `good03.jpg`",
+            "images/near.png: looks almost like `good03.jpg`",
             "images/zz.jpg: has the same bytes as `good05.jpg`"
         ]
     );
@@ -345,8 +361,13 @@ fn check_finds_copies_that_look_alike() {
     let torn = copies(Some(&file));
     assert_eq!(torn.len(), 2, "{torn:?}");
     assert!(
-        torn[0].starts_with("images/near.png: looks nearly like `good03.jpg`, which trains (hint: "),
+        torn[0].starts_with(
+            "images/near.png: looks almost like `good03.jpg`, which is a training photo (hint: "
+        ),
         "{torn:?}"
     );
-    assert!(torn[1].starts_with("images/zz.jpg: is a copy of `good05.jpg`, which trains"), "{torn:?}");
+    assert!(
+        torn[1].starts_with("images/zz.jpg: is a copy of `good05.jpg`, which is a training photo"),
+        "{torn:?}"
+    );
 }

@@ -6,7 +6,7 @@ mod common;
 
 use common::{Folder, encoded, jpeg_with_orientation, object, voc};
 use image::ImageFormat;
-use loc_data::{BBox, DataError, Dataset, Format, ImageSize, Objects, ReadOptions, split};
+use loc_data::{BBox, DataError, Dataset, Format, ImageSize, MultiObjectPolicy, ReadOptions, split};
 
 fn open(folder: &Folder) -> Result<Dataset, DataError> {
     Dataset::open(folder.path(), &ReadOptions::default())
@@ -116,8 +116,8 @@ fn a_box_less_than_a_pixel_outside_is_clipped_with_a_warning() {
     let folder = Folder::new();
     folder.photo("a.jpg", 64, 48);
     folder.write("a.xml", voc("a.jpg", (64, 48), &[("cat", [-0.25, 0.0, 64.5, 40.0])]));
-    let loc_data::Opened { dataset: set, warnings, .. } =
-        Dataset::open_with_findings(folder.path(), &ReadOptions::default()).unwrap();
+    let loc_data::OpenedDataset { dataset: set, warnings, .. } =
+        Dataset::open_with_report(folder.path(), &ReadOptions::default()).unwrap();
     assert_eq!(set.samples[0].bbox, BBox::new(0.0, 0.0, 64.0, 40.0));
     assert_eq!(warnings.len(), 1);
     let message = &warnings[0].message;
@@ -138,7 +138,7 @@ fn a_photo_is_as_large_as_it_is_upright() {
 
         folder.write("a.xml", voc("a.jpg", (upright.1, upright.0), &[("cat", [1.0, 2.0, 40.0, 45.0])]));
         let message = open(&folder).unwrap_err().to_string();
-        let expected = if turned { "EXIF orientation" } else { "width and height are exchanged" };
+        let expected = if turned { "EXIF orientation" } else { "width and height are swapped" };
         assert!(message.contains(expected), "{orientation}: {message}");
         assert_eq!(message.contains("EXIF"), turned, "{orientation}: {message}");
     }
@@ -153,21 +153,21 @@ fn several_objects() {
     folder.write("a.xml", voc("a.jpg", (64, 48), &[small, large]));
     folder.annotated("b.jpg", "b.xml");
     let open = |objects| {
-        Dataset::open_with_findings(folder.path(), &ReadOptions { objects, ..ReadOptions::default() })
+        Dataset::open_with_report(folder.path(), &ReadOptions { objects, ..ReadOptions::default() })
             .map(|opened| (opened.dataset, opened.warnings))
     };
 
-    let (set, warnings) = open(Objects::Largest).unwrap();
+    let (set, warnings) = open(MultiObjectPolicy::Largest).unwrap();
     assert_eq!(set.samples.len(), 2);
     assert_eq!((set.samples[0].bbox, set.samples[0].class), (BBox::from(large.1), 1));
-    assert_eq!(warnings[0].message, "`a.jpg` has 2 objects, the largest is used");
+    assert_eq!(warnings[0].message, "`a.jpg` has 2 objects: the largest is used");
 
-    let (set, warnings) = open(Objects::Skip).unwrap();
+    let (set, warnings) = open(MultiObjectPolicy::Skip).unwrap();
     assert_eq!(set.samples.len(), 1);
     assert_eq!(set.classes, ["cat"], "a class without a sample is none");
-    assert_eq!(warnings[0].message, "`a.jpg` has 2 objects, it is left out");
+    assert_eq!(warnings[0].message, "`a.jpg` has 2 objects: skipped");
 
-    let message = open(Objects::Error).unwrap_err().to_string();
+    let message = open(MultiObjectPolicy::Error).unwrap_err().to_string();
     assert!(message.contains("a.xml:3: `a.jpg` has 2 objects (hint: the largest"), "{message}");
 }
 
@@ -187,14 +187,14 @@ fn everything_is_reported_at_once() {
     folder.annotated("images/case.jpg", "annotations/case.xml");
     folder.write("annotations/case.xml", voc("case.jpg", (64, 48), &[("Cat", [1.0, 2.0, 3.0, 4.0])]));
 
-    let Err(DataError::Defects { left_out, .. }) = open(&folder) else { panic!("no error") };
-    let findings = left_out.findings;
-    let lines: Vec<String> = findings
+    let Err(DataError::Defects { skipped, .. }) = open(&folder) else { panic!("no error") };
+    let diagnostics = skipped.diagnostics;
+    let lines: Vec<String> = diagnostics
         .iter()
         .map(|f| f.to_string().replace(&format!("{}/", folder.path().display()), ""))
         .collect();
     let expected = [
-        "annotations/again.xml:3: the photo `good.jpg` is annotated in",
+        "annotations/again.xml:3: the photo `good.jpg` is also annotated in",
         "annotations/broken.xml:1:23: is not well-formed",
         "annotations/case.xml:11: class `Cat`, but 5 objects of `cat`",
         "annotations/gone.xml:3: the photo `gone.jpg` does not exist",
@@ -229,14 +229,14 @@ fn pictures_elsewhere_are_none_of_our_business() {
     folder.photo("SegmentationClass/a.png", 64, 48);
     folder.write("annotations/.hidden.xml", "junk");
     folder.write("pom.xml", "<project/>");
-    let loc_data::Opened { dataset: set, warnings, .. } =
-        Dataset::open_with_findings(folder.path(), &ReadOptions::default()).unwrap();
+    let loc_data::OpenedDataset { dataset: set, warnings, .. } =
+        Dataset::open_with_report(folder.path(), &ReadOptions::default()).unwrap();
     assert_eq!(set.samples.len(), 1);
     assert_eq!(warnings.len(), 1);
     assert_eq!(warnings[0].message, "ignored: its root element is <project>, not <annotation>");
 
     folder.write("pom.xml", "<?xml version='1.0'?><annotations><version>1.1</version></annotations>");
-    let opened = Dataset::open_with_findings(folder.path(), &ReadOptions::default()).unwrap();
+    let opened = Dataset::open_with_report(folder.path(), &ReadOptions::default()).unwrap();
     let said = opened.warnings[0].to_string();
     assert!(
         said.ends_with(
@@ -261,10 +261,10 @@ fn a_png_named_jpg_is_read_by_content_with_a_warning() {
     let folder = Folder::new();
     folder.write("a.jpg", encoded(64, 48, ImageFormat::Png));
     folder.write("a.xml", voc("a.jpg", (64, 48), &[("cat", [1.0, 2.0, 3.0, 4.0])]));
-    let loc_data::Opened { dataset: set, warnings, .. } =
-        Dataset::open_with_findings(folder.path(), &ReadOptions::default()).unwrap();
+    let loc_data::OpenedDataset { dataset: set, warnings, .. } =
+        Dataset::open_with_report(folder.path(), &ReadOptions::default()).unwrap();
     assert_eq!(set.samples.len(), 1);
-    assert_eq!(warnings[0].message, "is a PNG, whatever its name says: it is read by its content");
+    assert_eq!(warnings[0].message, "is a PNG despite its extension: it is read by its content");
 }
 
 #[test]

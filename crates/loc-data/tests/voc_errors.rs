@@ -14,8 +14,8 @@ fn errors_of(xml: impl AsRef<[u8]>) -> Vec<String> {
     folder.photo("a.jpg", 64, 48);
     folder.write("a.xml", xml);
     let prefix = format!("{}/", folder.path().display());
-    let findings = check(folder.path(), &ReadOptions::default(), None).unwrap().findings;
-    let errors = findings.iter().filter(|f| f.severity == Severity::Error);
+    let diagnostics = check(folder.path(), &ReadOptions::default(), None).unwrap().diagnostics;
+    let errors = diagnostics.iter().filter(|f| f.severity == Severity::Error);
     errors.map(|f| f.to_string().replace(&prefix, "")).collect()
 }
 
@@ -122,7 +122,7 @@ fn what_must_stand_once_and_stands_twice() {
         let (name, parent) = expected.split_once(" in ").unwrap();
         let errors = errors_of(whole.replacen(element, &format!("{element}\n{element}"), 1));
         assert_eq!(errors.len(), 1, "{errors:?}");
-        assert!(errors[0].contains(&format!("{name} stands twice in {parent} (hint: ")), "{errors:?}");
+        assert!(errors[0].contains(&format!("{name} occurs twice in {parent} (hint: ")), "{errors:?}");
     }
     // What is not read may stand as often as it likes, and parts of an object have names and boxes of their own.
     let part = format!("<part><name>ear</name>{bndbox}</part>");

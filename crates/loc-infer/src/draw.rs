@@ -1,22 +1,20 @@
 //! Draws what was found onto the photo: box, class, confidence. Line width and text grow with the photo.
 //!
-//! Where things go is decided here; pixels are blended in `canvas`, letters laid out in `text`. No window, no file.
+//! Sizes, places and colours are decided here; imageproc draws. No window, no file.
 
-mod canvas;
-mod text;
-
-use image::RgbImage;
+use ab_glyph::{FontRef, PxScale};
+use image::{Rgb, RgbImage};
+use imageproc::drawing::{draw_filled_rect_mut, draw_hollow_rect_mut, draw_text_mut, text_size};
+use imageproc::rect::Rect;
 
 use crate::{BBox, ImageSize, Localization};
-use canvas::{Canvas, Rect};
-use text::{Fonts, Line};
 
 /// One box to draw, with its label.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Mark {
+pub struct LabeledBox {
     /// Box in pixels of the photo; what lies outside is not drawn.
     pub bbox: BBox,
-    /// Text on a background of the box's colour; without one where it is empty. Letters that the built-in fonts lack
+    /// Text on a background of the box's colour; nothing where it is empty. Letters that the built-in font lacks
     /// (Chinese, for example) become empty rectangles.
     pub label: String,
     /// Red, green, blue.
@@ -43,7 +41,7 @@ pub fn color(class: usize) -> [u8; 3] {
     PALETTE[class % PALETTE.len()]
 }
 
-impl Mark {
+impl LabeledBox {
     /// The mark of an answer: its box, labelled like `cat 0.93`, in the colour of its class.
     #[must_use]
     pub fn of(found: &Localization) -> Self {
@@ -63,132 +61,150 @@ impl Mark {
 ///
 /// ```no_run
 /// use loc_infer::Localizer;
-/// use loc_infer::draw::{Mark, draw};
+/// use loc_infer::draw::{LabeledBox, draw};
 /// use loc_infer::preprocess::decode_path;
 ///
 /// let localizer = Localizer::load("model.safetensors")?;
 /// let mut photo = decode_path("photo.jpg", &Default::default())?.rgb;
 /// let found = localizer.predict(&photo)?;
-/// draw(&mut photo, &[Mark::of(&found)]);
+/// draw(&mut photo, &[LabeledBox::of(&found)]);
 /// photo.save("found.png")?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub fn draw(photo: &mut RgbImage, marks: &[Mark]) {
+pub fn draw(photo: &mut RgbImage, marks: &[LabeledBox]) {
     let size = ImageSize::of(photo);
     if size.is_empty() {
         return;
     }
     let style = Style::of(size);
-    let fonts = Fonts::new();
-    let mut canvas = Canvas::new(photo);
-    let boxes: Vec<(&Mark, Rect)> =
+    let boxes: Vec<(&LabeledBox, Rect)> =
         marks.iter().filter_map(|mark| Some((mark, style.outline(mark.bbox, size)?))).collect();
     for (mark, outer) in &boxes {
-        style.draw_box(&mut canvas, *outer, mark.color);
+        style.draw_box(photo, *outer, mark.color);
     }
+    // Hack: upright, clear at small sizes, free. The crate that ships it holds its licence.
+    let Ok(font) = FontRef::try_from_slice(epaint_default_fonts::HACK_REGULAR) else { return };
     for (mark, outer) in &boxes {
-        if let Some(fonts) = &fonts {
-            style.draw_label(&mut canvas, fonts, *outer, mark);
-        }
+        style.draw_label(photo, &font, *outer, mark);
     }
 }
 
-/// Widths and heights for one photo, in its pixels.
+/// Lengths for one photo, in its pixels.
 #[derive(Debug, Clone, Copy)]
 struct Style {
-    /// Width of the box's line, whole pixels.
-    stroke: f32,
+    /// Width of the box's line.
+    stroke: i32,
     /// Width of the dark rim on both sides of the line, which sets it off from a background of its own colour.
-    rim: f32,
-    /// Height of the text's line.
-    text: f32,
-    width: f32,
-    height: f32,
+    rim: i32,
+    /// Height of the text.
+    text: i32,
+    width: i32,
+    height: i32,
 }
 
-/// How dark the rim is.
-const RIM: ([u8; 3], f32) = ([0, 0, 0], 0.25);
 /// The smallest text that can be read.
-const SMALLEST_TEXT: f32 = 9.0;
+const SMALLEST_TEXT: i32 = 9;
 
 impl Style {
     fn of(size: ImageSize) -> Self {
-        let (width, height) = (canvas::length(size.width), canvas::length(size.height));
+        let [width, height] = [size.width, size.height].map(|side| i32::try_from(side).unwrap_or(i32::MAX));
         let side = width.min(height);
-        let stroke = (1.2 + side / 170.0).round();
-        Self {
-            stroke,
-            rim: (stroke / 4.0).round().max(1.0),
-            text: (9.0 + side / 36.0).round(),
-            width,
-            height,
-        }
+        let stroke = (side + 290) / 170;
+        Self { stroke, rim: (stroke / 4).max(1), text: (9 + side / 36).min(height / 3), width, height }
     }
 
-    /// The outer edge of a box's line, on whole pixels, inside the photo; nothing for a box that is no box.
+    /// The outer edge of a box's line: centred on the box's edge, moved inside the photo. `None` for a box with a
+    /// coordinate that is not finite.
     fn outline(&self, bbox: BBox, size: ImageSize) -> Option<Rect> {
         if bbox.xyxy().iter().any(|v| !v.is_finite()) {
             return None;
         }
         let b = bbox.ordered().clip(size);
-        // Centred on the box's edge; at the photo's edge moved inside, so that the whole line is seen.
         let first =
-            |edge: f32, end: f32| (edge - self.stroke / 2.0).round().clamp(0.0, (end - self.stroke).max(0.0));
+            |edge: f32, end: i32| (whole(edge) - self.stroke / 2).clamp(0, (end - self.stroke).max(0));
         let (left, top) = (first(b.x1, self.width), first(b.y1, self.height));
-        let (right, bottom) = (first(b.x2, self.width) + self.stroke, first(b.y2, self.height) + self.stroke);
-        Some(Rect { left, top, right, bottom })
+        let (right, bottom) = (first(b.x2, self.width), first(b.y2, self.height));
+        let side = |first: i32, last: i32| (last - first + self.stroke).unsigned_abs().max(1);
+        Some(Rect::at(left, top).of_size(side(left, right), side(top, bottom)))
     }
 
-    fn draw_box(&self, canvas: &mut Canvas<'_>, outer: Rect, color: [u8; 3]) {
-        canvas.frame(outer.grown(self.rim), self.rim, RIM.0, RIM.1);
-        canvas.frame(outer, self.stroke, color, 1.0);
-        canvas.frame(outer.grown(-self.stroke), self.rim, RIM.0, RIM.1);
-    }
-
-    fn draw_label(&self, canvas: &mut Canvas<'_>, fonts: &Fonts, outer: Rect, mark: &Mark) {
-        let Some(line) = self.fitting_line(fonts, &mark.label) else { return };
-        let (pad, width, height) = (padding(line.size), line.width, line.size);
-        let (w, h) = ((width + 2.0 * pad.0).ceil(), (height + 2.0 * pad.1).ceil());
-        let left = outer.left.min(self.width - w).max(0.0);
-        let above = outer.top - h;
-        // No room above: inside. Both reach over the line, so that line and label are one shape.
-        let top = if above >= 0.0 { above } else { outer.top.min(self.height - h).max(0.0) };
-        let bottom = if above >= 0.0 { outer.top + self.stroke } else { top + h };
-        canvas.round_rect(
-            Rect { left, top, right: left + w, bottom },
-            (line.size * 0.18).min(h / 2.0),
-            mark.color,
-        );
-        canvas.text(&line, left + (w - width) / 2.0, top + (h - height) / 2.0, ink_on(mark.color));
-    }
-
-    /// The label at the size of this photo, smaller or shorter where it would not fit; nothing if no letter fits.
-    fn fitting_line(&self, fonts: &Fonts, label: &str) -> Option<Line> {
-        // At most a third of the photo's height for text.
-        let mut size = self.text.min((self.height / 3.0).floor());
-        let room = |size: f32| self.width - 2.0 * padding(size).0;
-        let line = fonts.line(label, size, f32::INFINITY)?;
-        if line.width > room(size) {
-            size = (size * room(size) / line.width).max(SMALLEST_TEXT).floor().min(size);
+    /// Draws the line of a box and its rim as nested rectangles, one pixel wide each.
+    fn draw_box(&self, photo: &mut RgbImage, outer: Rect, color: [u8; 3]) {
+        for inset in -self.rim..self.stroke + self.rim {
+            let side = |length: u32| u32::try_from(i64::from(length) - 2 * i64::from(inset)).unwrap_or(0);
+            let (width, height) = (side(outer.width()), side(outer.height()));
+            if width > 0 && height > 0 {
+                let ring = Rect::at(outer.left() + inset, outer.top() + inset).of_size(width, height);
+                let on_line = (0..self.stroke).contains(&inset);
+                draw_hollow_rect_mut(photo, ring, Rgb(if on_line { color } else { color.map(|c| c / 2) }));
+            }
         }
-        if size < SMALLEST_TEXT {
+    }
+
+    /// Draws the label above its box, or inside where there is no room above. It reaches over the box's line, so that
+    /// line and label are one shape.
+    fn draw_label(&self, photo: &mut RgbImage, font: &FontRef<'_>, outer: Rect, mark: &LabeledBox) {
+        let Some(Label { text, size, width: text_width }) = self.fit(font, &mark.label) else { return };
+        let pad = padding(size);
+        let (width, height) = (text_width + 2 * pad, size + 2);
+        let left = outer.left().min(self.width - width).max(0);
+        let above = outer.top() - height;
+        let top = if above >= 0 { above } else { outer.top().min(self.height - height).max(0) };
+        let bottom = if above >= 0 { outer.top() + self.stroke } else { top + height };
+        let plate = Rect::at(left, top).of_size(width.unsigned_abs(), (bottom - top).unsigned_abs());
+        draw_filled_rect_mut(photo, plate, Rgb(mark.color));
+        draw_text_mut(photo, Rgb(ink_on(mark.color)), left + pad, top + 1, scale(size), font, &text);
+    }
+
+    /// The label at the size of this photo, smaller or shorter where it would not fit; `None` if no letter fits.
+    fn fit(&self, font: &FontRef<'_>, label: &str) -> Option<Label> {
+        let width =
+            |text: &str, size: i32| i32::try_from(text_size(scale(size), font, text).0).unwrap_or(i32::MAX);
+        let room = |size: i32| self.width - 2 * padding(size);
+        // No letter is narrower than a pixel.
+        let letters = label.trim().chars().filter(|c| !c.is_control());
+        let mut text: String = letters.take(usize::try_from(self.width).unwrap_or(0)).collect();
+        let mut size = self.text;
+        if text.is_empty() || size < SMALLEST_TEXT || room(SMALLEST_TEXT) < SMALLEST_TEXT {
             return None;
         }
-        fonts.line(label, size, room(size))
+        if width(&text, size) > room(size) {
+            size = (size * room(size) / width(&text, size)).clamp(SMALLEST_TEXT, size);
+        }
+        // All letters are equally wide.
+        let (count, wide) = (text.chars().count(), width(&text, size));
+        if wide > room(size) {
+            let fitting = count * room(size).unsigned_abs() as usize / wide.unsigned_abs() as usize;
+            text = text.chars().take(fitting.saturating_sub(1)).chain(['…']).collect();
+        }
+        Some(Label { width: width(&text, size), text, size })
     }
 }
 
-/// Space left and right, above and below a text of this size.
-fn padding(size: f32) -> (f32, f32) {
-    ((size * 0.35).round().max(1.0), (size * 0.12).round().max(1.0))
+/// A label that fits its photo, with its height and width in pixels.
+struct Label {
+    text: String,
+    size: i32,
+    width: i32,
 }
 
-/// White or near-black, whichever stands out more from a colour (WCAG 2.1's contrast ratio, with its relative
-/// luminance approximated by a gamma of 2.2).
+/// Space left and right of a text of this size.
+fn padding(size: i32) -> i32 {
+    (size / 3).max(1)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "far below 2^24")]
+fn scale(size: i32) -> PxScale {
+    PxScale::from(size as f32)
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "rounds; the length is clipped to a photo")]
+fn whole(length: f32) -> i32 {
+    length.round() as i32
+}
+
+/// White on dark colours, near-black on light ones, by luma (ITU-R BT.601).
 fn ink_on(color: [u8; 3]) -> [u8; 3] {
-    let [r, g, b] = color.map(|c| (f32::from(c) / 255.0).powf(2.2));
-    let luminance = 0.2126 * r + 0.7152 * g + 0.0722 * b;
-    let (on_white, on_black) = (1.05 / (luminance + 0.05), (luminance + 0.05) / 0.055);
-    // White looks clearer than its ratio says on saturated colours.
-    if on_white * 1.8 >= on_black { [255; 3] } else { [20; 3] }
+    let [r, g, b] = color.map(u32::from);
+    if 299 * r + 587 * g + 114 * b < 140_000 { [255; 3] } else { [20; 3] }
 }

@@ -6,12 +6,12 @@ mod common;
 
 use common::photo;
 use image::{Rgb, RgbImage};
-use loc_infer::draw::{Mark, color, draw};
+use loc_infer::draw::{LabeledBox, color, draw};
 use loc_infer::{BBox, Localization};
 use proptest::prelude::*;
 
-fn mark(bbox: BBox, label: &str) -> Mark {
-    Mark { bbox, label: label.into(), color: [230, 57, 70] }
+fn mark(bbox: BBox, label: &str) -> LabeledBox {
+    LabeledBox { bbox, label: label.into(), color: [230, 57, 70] }
 }
 
 /// The rectangle of pixels that drawing changed: left, top, right, bottom.
@@ -73,7 +73,7 @@ fn labels_stay_inside() {
     .into_iter()
     .map(|bbox| {
         let mut image = RgbImage::from_pixel(256, 256, Rgb([90; 3]));
-        let blue = Mark { bbox, label: "dog 0.88".into(), color: [1, 2, 250] };
+        let blue = LabeledBox { bbox, label: "dog 0.88".into(), color: [1, 2, 250] };
         draw(&mut image, &[blue]);
         // The row with the most of the label's colour runs through its padding.
         let row = |y: u32| (0..256).filter(|x| image.get_pixel(*x, y).0 == [1, 2, 250]).collect::<Vec<u32>>();
@@ -93,7 +93,11 @@ fn text_is_dark_on_light_and_light_on_dark() {
         let mut image = RgbImage::from_pixel(512, 512, Rgb([90; 3]));
         draw(
             &mut image,
-            &[Mark { bbox: BBox::new(50.0, 200.0, 400.0, 400.0), label: "III 0.11".into(), color: colour }],
+            &[LabeledBox {
+                bbox: BBox::new(50.0, 200.0, 400.0, 400.0),
+                label: "III 0.11".into(),
+                color: colour,
+            }],
         );
         assert!(image.pixels().any(|p| p.0 == ink), "ink on {colour:?}");
     }
@@ -110,7 +114,10 @@ fn an_answer_becomes_its_mark() {
         width: 10,
         height: 10,
     };
-    assert_eq!(Mark::of(&found), Mark { bbox: found.bbox, label: "dog 0.88".into(), color: color(1) });
+    assert_eq!(
+        LabeledBox::of(&found),
+        LabeledBox { bbox: found.bbox, label: "dog 0.88".into(), color: color(1) }
+    );
     assert_ne!(color(0), color(1));
     assert_eq!(color(usize::MAX), color(usize::MAX % 10));
 }

@@ -58,7 +58,7 @@ fn draw(param: &Param, scheme: Scheme, last_layer: bool, stream: Stream) -> Vec<
 /// distributions.
 fn last_with_parameters(network: &Network, index: usize) -> Vec<usize> {
     let layer = &network.layers()[index];
-    if matches!(layer.op, Op::Conv2d(_) | Op::Linear { .. }) {
+    if matches!(layer.op, Op::Conv2d(_) | Op::Linear(_)) {
         return vec![index];
     }
     let before = layer.inputs.iter().filter_map(|source| match source {

@@ -29,7 +29,7 @@ pub fn lite0(network: &Network, state_dict: &Weights) -> Result<Weights, ModelEr
             folded.0.insert(format!("{}.{what}", layer.name), Weight { shape, data });
         };
         match &layer.op {
-            Op::ChannelAffine { .. } => {
+            Op::ChannelAffine(_) => {
                 put("weight", vec![channels], vec![1.0; channels]);
                 put("bias", vec![channels], vec![0.0; channels]);
             }

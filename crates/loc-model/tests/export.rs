@@ -2,9 +2,10 @@
 #![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
 use loc_model::export::onnx;
+use loc_net::ops::{AvgPool2d, Conv2d, Flatten, Linear, MaxPool2d, Normalize, Pool, Relu, Sigmoid};
 use loc_net::{
-    Conv2d, Forward, ImageBatch, InputShape, Network, NetworkBuilder, NetworkConfig, Normalization, Op, Pool,
-    Source, Weight, Weights,
+    Forward, ImageBatch, InputShape, Network, NetworkBuilder, NetworkConfig, Normalization, Op, Source,
+    Weight, Weights,
 };
 
 /// On probabilities and on coordinates, both in 0..1.
@@ -44,20 +45,20 @@ fn five_conv(classes: usize, normalization: &Normalization) -> Network {
 fn every_op(classes: usize) -> Network {
     let mut net = NetworkBuilder::new(21, 26);
     let Normalization { mean, std } = NORMALIZATION;
-    let x = net.add("input", Op::Normalize { mean, std }, Source::Input).unwrap();
+    let x = net.add("input", Op::Normalize(Normalize { mean, std }), Source::Input).unwrap();
     let wide =
         Conv2d { out_channels: 6, kernel: (3, 5), stride: (2, 2), padding: (1, 2), extra: (0, 0), groups: 3 };
     let x = net.add("conv1", Op::Conv2d(wide), x).unwrap(); // [6, 11, 13]
-    let x = net.add("cls", Op::Relu, x).unwrap();
-    let x = net.add("pool1", Op::MaxPool2d(Pool { kernel: (3, 2), stride: (2, 1) }), x).unwrap(); // [6, 5, 12]
+    let x = net.add("cls", Op::Relu(Relu), x).unwrap();
+    let x = net.add("pool1", Op::MaxPool2d(MaxPool2d(Pool { kernel: (3, 2), stride: (2, 1) })), x).unwrap(); // [6, 5, 12]
     let depthwise = Conv2d { padding: (1, 1), groups: 6, ..Conv2d::square(6, 3) };
     let x = net.add("conv1.weight", Op::Conv2d(depthwise), x).unwrap();
-    let x = net.add("loc", Op::AvgPool2d(Pool { kernel: (2, 3), stride: (2, 4) }), x).unwrap(); // [6, 2, 3]
-    let x = net.add("softmax", Op::Sigmoid, x).unwrap();
-    let x = net.add("features", Op::Flatten, x).unwrap(); // [36]
-    let logits = net.add("class_out", Op::Linear { out_features: classes }, x).unwrap();
-    let raw = net.add("box_out", Op::Linear { out_features: 4 }, x).unwrap();
-    let boxes = net.add("box", Op::Sigmoid, raw).unwrap();
+    let x = net.add("loc", Op::AvgPool2d(AvgPool2d(Pool { kernel: (2, 3), stride: (2, 4) })), x).unwrap(); // [6, 2, 3]
+    let x = net.add("softmax", Op::Sigmoid(Sigmoid), x).unwrap();
+    let x = net.add("features", Op::Flatten(Flatten), x).unwrap(); // [36]
+    let logits = net.add("class_out", Op::Linear(Linear { out_features: classes }), x).unwrap();
+    let raw = net.add("box_out", Op::Linear(Linear { out_features: 4 }), x).unwrap();
+    let boxes = net.add("box", Op::Sigmoid(Sigmoid), raw).unwrap();
     net.finish(logits, boxes).unwrap()
 }
 

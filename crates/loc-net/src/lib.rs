@@ -30,8 +30,8 @@ mod window;
 pub use error::NetError;
 pub use exec::{Forward, Output};
 pub use graph::{
-    Axis, Backbone, Conv2d, Head, InputShape, Layer, Network, NetworkBuilder, NetworkConfig, Normalization,
-    Op, Param, ParamKind, Pool, Shape, Source,
+    Backbone, Head, InputShape, Layer, Network, NetworkBuilder, NetworkConfig, Normalization, Op, Param,
+    ParamKind, Shape, Source, ops,
 };
 pub use kernels::image_input::ImageBatch;
 pub use weights::{METADATA_KEY, Number, Weight, WeightFile, Weights};

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use loc_data::LeftOut;
+use loc_data::SkippedPhotos;
 use serde::{Deserialize, Serialize};
 
 use crate::error::TrainError;
@@ -65,7 +65,7 @@ pub enum Event {
         best: bool,
     },
     /// Photos cannot be used and were left out.
-    LeftOut(LeftOut),
+    LeftOut(SkippedPhotos),
     /// Something worth knowing that is not odd.
     Note(String),
     /// Something is odd, and training goes on.

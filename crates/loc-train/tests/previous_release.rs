@@ -34,7 +34,7 @@ fn age_state(run: &Run) {
     saved["origin"]["config"] = in_old_names(config).into();
     let saved = saved.to_string();
     let mut digest = Sha256::new();
-    let mut part = |bytes: &[u8], digest: &mut Sha256| {
+    let part = |bytes: &[u8], digest: &mut Sha256| {
         digest.update((bytes.len() as u64).to_le_bytes());
         digest.update(bytes);
     };

@@ -15,9 +15,9 @@ use crate::args::{
 use crate::output::{Exit, Output, Usage, escape};
 use crate::outputs::{Inputs, Kind, Target};
 
-/// Cells of a row of the picture, and a cell's side in pixels.
+/// Tiles in a row of the picture, and the side of a tile in pixels.
 const COLUMNS: u32 = 5;
-const CELL: u32 = 256;
+const TILE: u32 = 256;
 
 /// A record with the schema it follows.
 #[derive(Serialize)]
@@ -34,8 +34,8 @@ pub(crate) fn check(args: &CheckArgs, output: &Output) -> Result<Exit> {
     match args.format {
         TextFormat::Json => output.json(&Record { schema: "loc.check/1", value: &report })?,
         TextFormat::Text => {
-            for finding in &report.findings {
-                output.data(&escape(&finding.to_string()))?;
+            for diagnostic in &report.diagnostics {
+                output.data(&escape(&diagnostic.to_string()))?;
             }
             let (samples, photos) = (report.samples, report.photos);
             output.note(&format!(
@@ -111,7 +111,8 @@ pub(crate) fn show(args: &ShowArgs, output: &Output) -> Result<Exit> {
     let inputs = inputs(&args.data)?;
     let target = Target::file(&args.output, Kind::Mosaic, &inputs, args.overwrite.force)?;
     let (dataset, exit) = open(&args.data, output)?;
-    let picture = mosaic::mosaic(&dataset, &mosaic::choose(&dataset, args.n, args.seed), COLUMNS, CELL)?;
+    let picture =
+        mosaic::mosaic(&dataset, &mosaic::random_samples(&dataset, args.n, args.seed), COLUMNS, TILE)?;
     let mut bytes = std::io::Cursor::new(Vec::new());
     picture.write_to(&mut bytes, format).context("encoding the picture")?;
     target.write(bytes.into_inner())?;
@@ -124,12 +125,12 @@ pub(crate) fn split(args: &SplitArgs, output: &Output) -> Result<Exit> {
     let inputs = inputs(&args.data)?;
     let target = Target::file(&args.output, Kind::Split, &inputs, args.overwrite.force)?;
     let (dataset, exit) = open(&args.data, output)?;
-    let choice = splitting::Choice { file: None, folders: !args.draw, val: args.val, seed: args.seed };
+    let choice = splitting::SplitOptions { file: None, folders: !args.draw, val: args.val, seed: args.seed };
     let (split, origin) = splitting::choose(&dataset, &choice)?;
     for line in splitting::describe(&dataset, &split, origin) {
         output.note(&line);
     }
-    for line in summary(&splitting::torn(&dataset, &split)) {
+    for line in summary(&splitting::leaks(&dataset, &split)) {
         output.warn(&line);
     }
     target.write(splitting::to_csv(&dataset, &split)?)?;

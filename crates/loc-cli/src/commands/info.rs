@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use anyhow::Result;
-use loc_net::{Axis, Network, Op};
+use loc_net::Network;
 use loc_train::{Run, Status};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -98,29 +98,10 @@ fn of_model(path: &Path) -> Result<Info> {
 
 fn layer(network: &Network, index: usize) -> LayerInfo<'_> {
     let layer = &network.layers()[index];
-    let op = match &layer.op {
-        Op::Normalize { .. } => "normalize".into(),
-        Op::Conv2d(c) => format!("convolution {}×{} → {}", c.kernel.0, c.kernel.1, c.out_channels),
-        Op::MaxPool2d(p) => format!("max-pool {}×{}, stride {}", p.kernel.0, p.kernel.1, p.stride.0),
-        Op::AvgPool2d(p) => format!("average pool {}×{}, stride {}", p.kernel.0, p.kernel.1, p.stride.0),
-        Op::Relu => "relu".into(),
-        Op::Flatten => "flatten".into(),
-        Op::Linear { out_features } => format!("linear → {out_features}"),
-        Op::Sigmoid => "sigmoid".into(),
-        Op::Relu6 => "relu6".into(),
-        Op::ChannelAffine { limit } => format!("scale and shift, clipped at ±{limit}"),
-        Op::Add => "sum".into(),
-        Op::Concat => "concatenation".into(),
-        Op::Upsample { size } => format!("upsampling to {}×{}", size.0, size.1),
-        Op::MeanMaxPool(Axis::Rows) => "mean and maximum of each row".into(),
-        Op::MeanMaxPool(Axis::Columns) => "mean and maximum of each column".into(),
-        Op::GroupMean { parts } => format!("mean of {parts} parts"),
-        Op::SoftmaxExpectation { bins } => format!("expected value over {bins} bins"),
-    };
     let of_layer = network.params().iter().filter(|p| p.layer == index);
     LayerInfo {
         name: &layer.name,
-        op,
+        op: layer.op.describe(),
         output: &network.shape(index).0,
         parameters: of_layer.map(|p| p.shape.iter().product::<usize>()).sum(),
         multiply_adds: network.multiply_adds(index),

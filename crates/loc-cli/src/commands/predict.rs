@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
 use indicatif::{ProgressBar, ProgressDrawTarget};
-use loc_data::cell::guarded;
+use loc_data::csv_escape::escape_formula;
 use loc_infer::preprocess::FileKind;
 use loc_infer::{LoadOptions, Localization, Localizer, Source};
 use serde::{Serialize, Serializer};
@@ -79,7 +79,7 @@ pub(crate) fn run(args: &PredictArgs, output: &Output) -> Result<Exit> {
                     if let Some(format) = FileKind::misnamed(path).map(FileKind::format_name) {
                         let shown = path.to_string_lossy();
                         output.warn(&format!(
-                            "{shown}: is a {format}, whatever its name says: it is read by its content"
+                            "{shown}: is a {format} despite its extension: it is read by its content"
                         ));
                     }
                     print_found(path, &found, &localizer, format, output)?;
@@ -153,8 +153,12 @@ fn print_found(
         }
         RecordFormat::Csv => {
             let numbers = [b.x1, b.y1, b.x2, b.y2, found.confidence].map(|v| v.to_string());
-            let fields =
-                [guarded(&shown), found.width.to_string(), found.height.to_string(), found.class.to_string()];
+            let fields = [
+                escape_formula(&shown),
+                found.width.to_string(),
+                found.height.to_string(),
+                found.class.to_string(),
+            ];
             csv_line(fields.iter().chain(&numbers), output)
         }
         RecordFormat::Text => Ok(output.data(&format!(

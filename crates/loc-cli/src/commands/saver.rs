@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use image::ImageEncoder;
 use image::codecs::{jpeg::JpegEncoder, png::PngEncoder};
-use loc_infer::draw::{Mark, draw};
+use loc_infer::draw::{LabeledBox, draw};
 use loc_infer::preprocess::decode_path;
 use loc_infer::{Limits, Localization};
 
@@ -53,7 +53,7 @@ impl Saver {
     /// Writes the answer of a photo, the one at this place of the list.
     pub(super) fn save(&self, place: usize, path: &Path, found: &Localization) -> Result<()> {
         let mut photo = decode_path(path, &Limits::default())?.rgb;
-        draw(&mut photo, &[Mark::of(found)]);
+        draw(&mut photo, &[LabeledBox::of(found)]);
         let (bytes, size, color) =
             (photo.as_raw(), (photo.width(), photo.height()), image::ExtendedColorType::Rgb8);
         let mut encoded = Vec::new();

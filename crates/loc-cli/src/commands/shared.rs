@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Result;
-use loc_data::{Dataset, LeftOut, Opened, ReadOptions, summary};
+use loc_data::{Dataset, OpenedDataset, ReadOptions, SkippedPhotos, summary};
 use loc_train::Config;
 
 use crate::args::{ReadingArgs, ToleranceArgs};
@@ -35,17 +35,17 @@ pub(super) fn read_options(args: &ReadingArgs, tolerance: ToleranceArgs) -> Resu
 
 /// Opens a data set as the flags say. What was found goes to stderr; with it the exit code of a command that succeeds.
 pub(super) fn open(data: &Path, options: &ReadOptions, output: &Output) -> Result<(Dataset, Exit)> {
-    let Opened { dataset, warnings, left_out } = Dataset::open_with_findings(data, options)?;
+    let OpenedDataset { dataset, warnings, skipped } = Dataset::open_with_report(data, options)?;
     for line in summary(&warnings) {
         output.warn(&line);
     }
-    warn_left_out(&left_out, output);
-    Ok((dataset, if left_out.on_request() { Exit::Partly } else { Exit::Ok }))
+    warn_skipped(&skipped, output);
+    Ok((dataset, if skipped.by_skip_any() { Exit::Partly } else { Exit::Ok }))
 }
 
 /// Says what was left out, and why.
-pub(super) fn warn_left_out(left_out: &LeftOut, output: &Output) {
-    let lines = left_out.summary();
+pub(super) fn warn_skipped(skipped: &SkippedPhotos, output: &Output) {
+    let lines = skipped.summary();
     if !lines.is_empty() {
         output.warn(&lines.join("\n  "));
     }

@@ -6,7 +6,7 @@ use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use loc_data::Tally;
+use loc_data::ExtensionCounts;
 use loc_infer::preprocess::FileKind;
 
 use crate::args::PredictArgs;
@@ -68,7 +68,7 @@ struct Search<'a> {
     args: &'a PredictArgs,
     output: &'a Output,
     photos: Vec<PathBuf>,
-    passed_over: Tally,
+    passed_over: ExtensionCounts,
     hidden: usize,
     /// Folders that are not read.
     folders: Vec<PathBuf>,
@@ -84,7 +84,7 @@ impl<'a> Search<'a> {
             args,
             output,
             photos: Vec::new(),
-            passed_over: Tally::default(),
+            passed_over: ExtensionCounts::default(),
             hidden: 0,
             folders: Vec::new(),
             entered: HashSet::new(),

@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use loc_train::{Comparison, Config, Evaluation, Event, Outcome, Provenance, Row, Run, Status, Stop};
 
 use super::configuration::{Settings, configuration};
-use super::shared::{or_stopped, use_threads, warn_left_out};
+use super::shared::{or_stopped, use_threads, warn_skipped};
 use crate::args::TrainArgs;
 use crate::output::{Exit, Output, escape};
 use crate::outputs::Inputs;
@@ -191,8 +191,8 @@ impl<'a> Progress<'a> {
             Event::Warning(text) => self.output.warn(&text),
             Event::Note(text) => self.output.note(&text),
             Event::LeftOut(left_out) => {
-                self.partly = left_out.on_request();
-                warn_left_out(&left_out, self.output);
+                self.partly = left_out.by_skip_any();
+                warn_skipped(&left_out, self.output);
             }
             Event::Ready { run, train, val, classes, parameters, epochs, resumed, .. } => {
                 let names: Vec<String> = classes.iter().map(|c| escape(c)).collect();

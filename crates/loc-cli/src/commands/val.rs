@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use loc_data::split::{self, Origin};
+use loc_data::split::{self, SplitSource};
 use loc_data::{Dataset, Loader, Split, summary};
 use loc_model::loss::LossConfig;
 use loc_train::{Config, Evaluation, baseline_only, evaluate};
@@ -110,13 +110,13 @@ fn find_split(args: &ValArgs, model: &Path, dataset: &Dataset, output: &Output) 
         Err(_) if args.split == Part::All && args.split_file.is_none() => return Ok(everything(dataset)),
         chosen => chosen?,
     };
-    if origin == Origin::Drawn && args.split != Part::All {
+    if origin == SplitSource::Drawn && args.split != Part::All {
         output.note("the split is drawn by seed 0: the model lies in no run folder (hint: --split-file)");
     }
     for line in split::describe(dataset, &split, origin) {
         output.note(&line);
     }
-    for line in summary(&split::torn(dataset, &split)) {
+    for line in summary(&split::leaks(dataset, &split)) {
         output.warn(&line);
     }
     Ok(split)

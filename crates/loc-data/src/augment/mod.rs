@@ -1,8 +1,7 @@
-//! Augmentation: photo and box moved together, colours changed; a function of (seed, epoch, sample) and nothing else.
+//! Augmentation of photos and their boxes: geometry and colour, as a function of (seed, epoch, sample) alone.
 //!
-//! A photo is seen through a window that may be smaller than it (a crop, enlarged) or larger (outside is grey), mirrored
-//! or not: one resampling. All colour changes are one affine map of RGB. What is drawn: [`Augment::draw`]; how pixels
-//! are moved: `warp`.
+//! Geometry is one window onto the photo, smaller than it (a crop, enlarged) or larger (grey outside), flipped or not: one
+//! resampling. All colour changes are one affine map of RGB. [`Augment::draw`] draws the parameters, `warp` resamples.
 
 mod warp;
 
@@ -47,41 +46,50 @@ crate::keys! {
     }
 }
 
-/// What happens to one photo.
+/// The augmentation drawn for one photo.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Move {
-    /// The window's left and top edge, width and height in shares of the photo.
+pub struct Transform {
+    /// Left, top, width and height of the window, as fractions of the photo.
     pub window: [f32; 4],
-    /// Whether the window is seen mirrored.
+    /// Whether the window is flipped horizontally.
     pub mirrored: bool,
-    /// `out = matrix · rgb + offset`, bytes; nothing where colours stay.
-    pub colour: Option<([[f32; 3]; 3], [f32; 3])>,
-    /// A rectangle of grey in shares of the result.
+    /// The change of colours, if any.
+    pub colour: Option<ColourMap>,
+    /// A grey rectangle, in fractions of the result.
     pub cutout: Option<NormBox>,
-    /// What another photo shines through with.
-    pub mix: Option<Mix>,
+    /// Another photo to mix in.
+    pub mix: Option<Mixup>,
 }
 
-/// Another photo that shines through.
+/// An affine map of colours, in bytes: `out = matrix · rgb + offset`.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Mix {
-    /// Even bits: which photo it is.
-    key: u64,
-    /// Its share of each pixel, in 256ths.
-    share: u16,
+pub struct ColourMap {
+    /// Rows make red, green and blue of the result.
+    pub matrix: [[f32; 3]; 3],
+    /// Added to red, green and blue.
+    pub offset: [f32; 3],
 }
 
-/// Windows that are tried before the photo stays as it is.
+/// Another photo to mix in.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Mixup {
+    /// Random bits that select the photo.
+    key: u64,
+    /// Its weight in each pixel, in 256ths.
+    weight: u16,
+}
+
+/// Windows that are drawn before the photo is used whole.
 const TRIES: usize = 10;
-/// Shares of a photo that shines through, in 256ths, the last excluded: less than the photo's own.
-const SHARES: (u16, u16) = (26, 103);
-/// Sets these draws apart from others of the same seed.
+/// Range of the weight of a mixed-in photo, in 256ths, the last excluded: less than the photo's own.
+const WEIGHTS: (u16, u16) = (26, 103);
+/// Domain separation: the first part of this module's random keys.
 const AUGMENT: u64 = 0x6175_676D_656E_7401;
-/// Rec. 601: what of red, green and blue makes grey.
+/// Weights of red, green and blue in grey (Rec. 601).
 const LUMA: [f32; 3] = [0.299, 0.587, 0.114];
 
 impl Augment {
-    /// Whether nothing ever happens.
+    /// Whether augmentation is off.
     #[must_use]
     pub fn is_off(&self) -> bool {
         let Self {
@@ -101,9 +109,9 @@ impl Augment {
         sizes.iter().all(|v| *v == 0.0) && window == [1.0; 2]
     }
 
-    /// The same without what moves or hides a part: photos are mirrored and coloured alone.
+    /// The same without windows, cutout and mixup: only flips and colours.
     #[must_use]
-    pub fn still(&self) -> Self {
+    pub fn flips_and_colours(&self) -> Self {
         Self { window: [1.0; 2], aspect: 0.0, cutout: 0.0, mix: 0.0, ..*self }
     }
 
@@ -122,23 +130,23 @@ impl Augment {
         Err(KeyError { key: "window".into(), value: format!("[{low}, {high}]"), allowed })
     }
 
-    /// What happens to the photo of a sample in an epoch, whose object lies in `bbox`.
+    /// Draws the augmentation of a sample in an epoch; `bbox` is its object's box.
     #[must_use]
-    pub fn draw(&self, seed: u64, epoch: u64, sample: usize, bbox: NormBox) -> Move {
+    pub fn draw(&self, seed: u64, epoch: u64, sample: usize, bbox: NormBox) -> Transform {
         let mut random = Random::keyed(&[AUGMENT, seed, epoch, sample as u64]);
         let mirrored = random.chance(self.flip);
         let window = (0..TRIES).map(|_| self.window(&mut random)).find(|w| kept(*w, bbox) >= self.keep);
         let window = window.unwrap_or([0.0, 0.0, 1.0, 1.0]);
-        let mut drawn = Move { window, mirrored, colour: None, cutout: None, mix: None };
+        let mut drawn = Transform { window, mirrored, colour: None, cutout: None, mix: None };
         drawn.colour = self.colour(&mut random);
         if random.chance(self.cutout) {
             let object = drawn.bbox(bbox);
             drawn.cutout = (0..TRIES).map(|_| rectangle(&mut random)).find(|r| covered(*r, object) <= 0.5);
         }
         if random.chance(self.mix) {
-            let (low, high) = SHARES;
-            let share = low + u16::try_from(random.below(usize::from(high - low))).unwrap_or(0);
-            drawn.mix = Some(Mix { key: random.bits(), share });
+            let (low, high) = WEIGHTS;
+            let weight = low + u16::try_from(random.below(usize::from(high - low))).unwrap_or(0);
+            drawn.mix = Some(Mixup { key: random.bits(), weight });
         }
         drawn
     }
@@ -148,13 +156,13 @@ impl Augment {
         let side = random.range(low, high).exp();
         let aspect = random.range(-self.aspect, self.aspect).exp();
         let (width, height) = (side * aspect, side / aspect);
-        // Inside the photo where it fits, around it where it does not.
+        // Inside the photo if it fits, around the photo if it does not.
         let mut place = |side: f32| (1.0 - side) * random.unit();
         [place(width), place(height), width, height]
     }
 
     /// Contrast after brightness after saturation, as one affine map.
-    fn colour(&self, random: &mut Random) -> Option<([[f32; 3]; 3], [f32; 3])> {
+    fn colour(&self, random: &mut Random) -> Option<ColourMap> {
         let mut factor = |size: f32| 1.0 + random.range(-size, size);
         let (brightness, contrast) = (factor(self.brightness), factor(self.contrast));
         let mut saturation = factor(self.saturation);
@@ -172,12 +180,12 @@ impl Augment {
                 tint[out] * brightness * contrast * (saturation * same + (1.0 - saturation) * LUMA[from])
             })
         });
-        Some((matrix, [127.5 * (1.0 - contrast); 3]))
+        Some(ColourMap { matrix, offset: [127.5 * (1.0 - contrast); 3] })
     }
 }
 
-impl Move {
-    /// Where a box of the photo lies in the result, clipped to it.
+impl Transform {
+    /// Maps a box of the photo to the result, clipped to it.
     #[must_use]
     pub fn bbox(&self, bbox: NormBox) -> NormBox {
         let [left, top, width, height] = self.window;
@@ -189,26 +197,26 @@ impl Move {
         NormBox::new(x1, (y1 - top) / height, x2, (y2 - top) / height).clip()
     }
 
-    /// Writes the moved photo; both are RGB bytes, pixel by pixel, of this width and height.
+    /// Writes the augmented photo to `out`. Both are interleaved RGB bytes, `height` rows of `width` pixels.
     ///
     /// # Panics
     ///
     /// If a slice has another length.
-    pub fn apply(&self, photo: &[u8], (width, height): (usize, usize), out: &mut [u8]) {
+    pub fn apply(&self, photo: &[u8], width: usize, height: usize, out: &mut [u8]) {
         assert_eq!((photo.len(), out.len()), (3 * width * height, 3 * width * height), "RGB bytes");
-        warp::warp(photo, (width, height), self, out);
+        warp::warp(photo, width, height, self, out);
     }
 }
 
-impl Mix {
-    /// Which of `n` photos it is: never number `own`, unless there is no other.
+impl Mixup {
+    /// The index of the other photo among `n`: not `own`, unless there is no other.
     #[must_use]
     pub fn other(&self, own: usize, n: usize) -> usize {
         let others = n.saturating_sub(1).max(1);
         (own + 1 + Random::keyed(&[self.key]).below(others)) % n.max(1)
     }
 
-    /// Lets it shine through; both are RGB bytes of one size.
+    /// Mixes the other photo into `out`; both are RGB bytes of one size.
     ///
     /// # Panics
     ///
@@ -216,19 +224,19 @@ impl Mix {
     pub fn apply(&self, other: &[u8], out: &mut [u8]) {
         assert_eq!(other.len(), out.len(), "photos of one size");
         for (out, other) in out.iter_mut().zip(other) {
-            let sum = u16::from(*out) * (256 - self.share) + u16::from(*other) * self.share;
+            let sum = u16::from(*out) * (256 - self.weight) + u16::from(*other) * self.weight;
             // At most 255 · 256, so its upper byte is the mean.
             *out = sum.to_be_bytes()[0];
         }
     }
 }
 
-/// The share of a box's area that a window shows.
+/// The fraction of a box's area inside a window.
 fn kept([left, top, width, height]: [f32; 4], bbox: NormBox) -> f32 {
     covered(NormBox::new(left, top, left + width, top + height), bbox)
 }
 
-/// The share of a box's area that lies in a rectangle.
+/// The fraction of a box's area inside a rectangle.
 fn covered(rectangle: NormBox, bbox: NormBox) -> f32 {
     let ([a1, b1, a2, b2], [x1, y1, x2, y2]) = (rectangle.xyxy(), bbox.xyxy());
     let overlap = |low: f32, high: f32| (high - low).max(0.0);
@@ -237,7 +245,7 @@ fn covered(rectangle: NormBox, bbox: NormBox) -> f32 {
     if area > 0.0 { common / area } else { 1.0 }
 }
 
-/// A rectangle of a tenth to four tenths of each side.
+/// Draws a rectangle with sides of 0.1 to 0.4 of the photo's.
 fn rectangle(random: &mut Random) -> NormBox {
     let (width, height) = (random.range(0.1, 0.4), random.range(0.1, 0.4));
     let (left, top) = (random.range(0.0, 1.0 - width), random.range(0.0, 1.0 - height));

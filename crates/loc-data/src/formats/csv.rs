@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use csv::{ByteRecord, StringRecord};
 use encoding_rs::Encoding;
 
-use super::header::{self, Columns, EDGES, HEADER, Header, Wrong};
+use super::header::{self, Columns, EDGES, HEADER, Header, HeaderError};
 use super::number::{coordinate, quoted, whole};
 use super::text::{self, ENCODING_HINT};
 use super::{ANOTHER_FILE, Annotation, Annotations, Label, NUMBER_HINT, Object, class_name, read_limited};
-use crate::bounded::{Findings, MOST};
-use crate::content::Content;
-use crate::{BBox, Finding, ImageSize, Kind};
+use crate::content_type::ContentType;
+use crate::diagnostics::{Diagnostics, MOST};
+use crate::{BBox, Diagnostic, DiagnosticKind, ImageSize};
 
 /// Longest CSV file that is read, in bytes: a million rows.
 const SIZE_LIMIT: u64 = 256 << 20;
@@ -23,19 +23,19 @@ pub(crate) fn looks_like(path: &Path) -> bool {
     beginning(path).is_ok_and(|text| match header::of(text.as_bytes()) {
         Ok(_) => true,
         // It is one, and wrong: that must be said.
-        Err(wrong) => wrong.kind == Kind::FieldDoubled,
+        Err(wrong) => wrong.kind == DiagnosticKind::FieldDoubled,
     })
 }
 
 /// What is wrong with the first line of a file that is not recognised, for an error.
 pub(crate) fn describe_header(path: &Path) -> String {
     let place = path.display();
-    if let Some(content) = Content::of_file(path) {
-        return format!("{place} is {content} (hint: {})", content.way_to_data());
+    if let Some(content) = ContentType::of_file(path) {
+        return format!("{place} is {content} (hint: {})", content.data_set_hint());
     }
     match beginning(path).map(|text| header::of(text.as_bytes())) {
         Ok(Ok(_)) => format!("{place} has a header of annotations"),
-        Ok(Err(Wrong { message, hint, .. })) => format!("{place}: {message} (hint: {hint})"),
+        Ok(Err(HeaderError { message, hint, .. })) => format!("{place}: {message} (hint: {hint})"),
         Err(why) => format!("{place}: {why}"),
     }
 }
@@ -57,17 +57,18 @@ fn unified(text: &str) -> std::borrow::Cow<'_, str> {
 pub(crate) fn read_all(paths: &[PathBuf], given: bool, encoding: Option<&'static Encoding>) -> Annotations {
     let mut all = Annotations::default();
     let mut seen: HashMap<String, usize> = HashMap::new();
-    let mut doubled = Findings::default();
+    let mut doubled = Diagnostics::default();
     for path in paths.iter().filter(|path| given || looks_like(path)) {
         let read = match read_limited(path, SIZE_LIMIT) {
             Ok(bytes) => parse(path, &bytes, encoding),
             Err(why) => {
-                all.findings.push(Finding::error(Kind::Unreadable, path, None, why).hint(ANOTHER_FILE));
+                all.diagnostics
+                    .push(Diagnostic::error(DiagnosticKind::Unreadable, path, None, why).hint(ANOTHER_FILE));
                 all.incomplete = true;
                 continue;
             }
         };
-        all.findings.extend(read.findings);
+        all.diagnostics.extend(read.diagnostics);
         all.lost += read.lost;
         all.incomplete |= read.incomplete;
         // A file's own rows of a photo are together already.
@@ -81,13 +82,14 @@ pub(crate) fn read_all(paths: &[PathBuf], given: bool, encoding: Option<&'static
         for photo in read.photos {
             match seen.get(&photo.photo) {
                 Some(first) => {
-                    // Nobody knows which of the two is right.
+                    // Either annotation may be wrong: the photo is not used.
                     let first = &mut all.photos[*first];
                     first.defective = true;
                     let message =
-                        format!("{} is annotated in {} too", quoted(&photo.photo), first.source.display());
-                    let finding = Finding::error(Kind::PhotoDoubled, path, Some(photo.line), message);
-                    doubled.push(finding.hint("name the one CSV file to use as the data"));
+                        format!("{} is also annotated in {}", quoted(&photo.photo), first.source.display());
+                    let diagnostic =
+                        Diagnostic::error(DiagnosticKind::PhotoDoubled, path, Some(photo.line), message);
+                    doubled.push(diagnostic.hint("give the CSV file to use as the data set"));
                 }
                 None => {
                     seen.insert(photo.photo.clone(), all.photos.len());
@@ -96,25 +98,28 @@ pub(crate) fn read_all(paths: &[PathBuf], given: bool, encoding: Option<&'static
             }
         }
     }
-    all.findings.extend(doubled.into_vec());
+    all.diagnostics.extend(doubled.into_vec());
     all
 }
 
 /// Parses the bytes of one file; `path` is for messages.
 pub(crate) fn parse(path: &Path, bytes: &[u8], encoding: Option<&'static Encoding>) -> Annotations {
     let mut table = Table { path, by_name: HashMap::new(), read: Annotations::default() };
-    if let Some(content) = Content::of(bytes) {
+    if let Some(content) = ContentType::of(bytes) {
         let message = format!("is {content}, not CSV");
-        return table.refused(Finding::error(Kind::Foreign, path, None, message).hint(content.way_to_data()));
+        return table.refused(
+            Diagnostic::error(DiagnosticKind::Foreign, path, None, message).hint(content.data_set_hint()),
+        );
     }
     match text::of_table(bytes, encoding) {
         Ok(None) => table.rows(bytes),
         Ok(Some(text::Text { text, doubt })) => {
-            let doubt = doubt.map(|doubt| Finding::warning(Kind::Encoding, path, None, doubt));
-            table.read.findings.extend(doubt);
+            let doubt = doubt.map(|doubt| Diagnostic::warning(DiagnosticKind::Encoding, path, None, doubt));
+            table.read.diagnostics.extend(doubt);
             table.rows(text.as_bytes())
         }
-        Err(e) => table.refused(Finding::error(Kind::Encoding, path, Some(e.line), e.message).hint(e.hint)),
+        Err(e) => table
+            .refused(Diagnostic::error(DiagnosticKind::Encoding, path, Some(e.line), e.message).hint(e.hint)),
     }
 }
 
@@ -141,14 +146,14 @@ impl Table<'_> {
         };
         let bytes = if unified.is_empty() { bytes } else { unified.as_bytes() };
         if bytes.trim_ascii().is_empty() {
-            let finding = Finding::error(Kind::Syntax, self.path, None, "is empty");
-            return self.refused(finding);
+            let diagnostic = Diagnostic::error(DiagnosticKind::Syntax, self.path, None, "is empty");
+            return self.refused(diagnostic);
         }
         let header = match header::of(bytes) {
             Ok(header) => header,
-            Err(Wrong { kind, message, hint }) => {
-                let finding = Finding::error(kind, self.path, Some(1), message).hint(hint);
-                return self.refused(finding);
+            Err(HeaderError { kind, message, hint }) => {
+                let diagnostic = Diagnostic::error(kind, self.path, Some(1), message).hint(hint);
+                return self.refused(diagnostic);
             }
         };
         let mut reader = header::reader(&bytes[header.skip..], header.delimiter);
@@ -165,7 +170,7 @@ impl Table<'_> {
             let line = record.position().map_or(0, csv::Position::line);
             row.line = u32::try_from(line).unwrap_or(u32::MAX).saturating_add(header.lines);
             self.record(row, &record, &header);
-            if self.read.findings.len() >= MOST {
+            if self.read.diagnostics.len() >= MOST {
                 let mut left = 0;
                 while next(&mut record) {
                     left += 1;
@@ -175,8 +180,9 @@ impl Table<'_> {
             }
         }
         if row.number == 0 {
-            let finding = Finding::error(Kind::Syntax, self.path, None, "has a header but no rows");
-            return self.refused(finding);
+            let diagnostic =
+                Diagnostic::error(DiagnosticKind::Syntax, self.path, None, "has a header but no rows");
+            return self.refused(diagnostic);
         }
         self.read
     }
@@ -193,7 +199,7 @@ impl Table<'_> {
             if breaks > 0 {
                 let message = format!("{message}, over {} lines", breaks + 1);
                 self.error(
-                    Kind::Syntax,
+                    DiagnosticKind::Syntax,
                     row,
                     &message,
                     "is a quote not closed? The lines up to the next are lost",
@@ -201,13 +207,13 @@ impl Table<'_> {
                 self.read.incomplete = true;
             } else if record.len() == 1 {
                 let hint = "another separator than in the header? Write the file again";
-                self.error(Kind::Syntax, row, &message, hint);
+                self.error(DiagnosticKind::Syntax, row, &message, hint);
             } else {
                 let hint = match header.delimiter {
                     b',' => "a comma inside a name needs quotes around it",
                     _ => "a separator inside a name needs quotes around it",
                 };
-                self.error(Kind::Syntax, row, &message, hint);
+                self.error(DiagnosticKind::Syntax, row, &message, hint);
             }
             return self.spoil(photo);
         }
@@ -215,7 +221,7 @@ impl Table<'_> {
             Ok(text) => self.row(row, &text, &header.columns),
             Err(e) => {
                 let message = format!("is not UTF-8 in field {}", e.utf8_error().field() + 1);
-                self.error(Kind::Encoding, row, &message, ENCODING_HINT);
+                self.error(DiagnosticKind::Encoding, row, &message, ENCODING_HINT);
                 // The other rows are hardly what they seem.
                 self.read.incomplete = true;
                 self.spoil(photo);
@@ -224,8 +230,8 @@ impl Table<'_> {
     }
 
     /// The file as one that could not be read.
-    fn refused(mut self, why: Finding) -> Annotations {
-        self.read.findings.push(why);
+    fn refused(mut self, why: Diagnostic) -> Annotations {
+        self.read.diagnostics.push(why);
         self.read.incomplete = true;
         self.read
     }
@@ -233,17 +239,17 @@ impl Table<'_> {
     /// Says that no more rows are read.
     fn stop(&mut self, row: Row, left: usize) {
         let message = format!("{MOST} errors up to here: {left} more rows are not read");
-        let finding = Finding::error(Kind::TooMany, self.path, Some(row.line), message);
+        let diagnostic = Diagnostic::error(DiagnosticKind::TooMany, self.path, Some(row.line), message);
         self.read
-            .findings
-            .push(finding.hint(format!("is it a CSV of annotations? Its header would be {HEADER}")));
+            .diagnostics
+            .push(diagnostic.hint(format!("is it a CSV of annotations? Its header would be {HEADER}")));
         self.read.incomplete |= left > 0;
     }
 
     fn row(&mut self, row: Row, record: &StringRecord, columns: &Columns) {
         let photo = &record[columns.filename];
         if photo.trim().is_empty() {
-            self.error(Kind::FieldMissing, row, "filename is empty", "it names the photo");
+            self.error(DiagnosticKind::FieldMissing, row, "filename is empty", "it names the photo");
             self.read.lost += 1;
             return;
         }
@@ -264,8 +270,11 @@ impl Table<'_> {
             (Ok(Some(size)), Some(before)) if size != before && !size.is_empty() => {
                 annotation.defective = true;
                 let message = format!("{} is {size} here and {before} in an earlier row", quoted(photo));
-                let finding = Finding::error(Kind::SizeMismatch, self.path, Some(row.line), message);
-                self.read.findings.push(finding.hint("a photo has one size; correct the row that is wrong"));
+                let diagnostic =
+                    Diagnostic::error(DiagnosticKind::SizeMismatch, self.path, Some(row.line), message);
+                self.read
+                    .diagnostics
+                    .push(diagnostic.hint("a photo has one size; correct the row that is wrong"));
             }
             _ => {}
         }
@@ -275,12 +284,13 @@ impl Table<'_> {
         let text = &record[columns.class];
         let label = if columns.names {
             if text.trim().is_empty() {
-                self.error(Kind::FieldMissing, row, "class is empty", "it names the class");
+                self.error(DiagnosticKind::FieldMissing, row, "class is empty", "it names the class");
                 None
             } else {
                 let hint = "is a quote not closed? Each row is a line";
                 let name = class_name(text.to_owned());
-                name.map_err(|why| self.error(Kind::Syntax, row, &format!("class {why}"), hint)).ok()
+                name.map_err(|why| self.error(DiagnosticKind::Syntax, row, &format!("class {why}"), hint))
+                    .ok()
             }
         } else {
             self.field(row, "class_num", text, whole).map(Label::Number)
@@ -312,16 +322,17 @@ impl Table<'_> {
         parse(text)
             .map_err(|why| {
                 let message = format!("record {}: {name} {why}", row.number);
-                self.read
-                    .findings
-                    .push(Finding::error(Kind::Number, self.path, Some(row.line), message).hint(NUMBER_HINT));
+                self.read.diagnostics.push(
+                    Diagnostic::error(DiagnosticKind::Number, self.path, Some(row.line), message)
+                        .hint(NUMBER_HINT),
+                );
             })
             .ok()
     }
 
-    fn error(&mut self, kind: Kind, row: Row, message: &str, hint: &str) {
+    fn error(&mut self, kind: DiagnosticKind, row: Row, message: &str, hint: &str) {
         let message = format!("record {}: {message}", row.number);
-        self.read.findings.push(Finding::error(kind, self.path, Some(row.line), message).hint(hint));
+        self.read.diagnostics.push(Diagnostic::error(kind, self.path, Some(row.line), message).hint(hint));
     }
 
     /// Remembers that a row of this photo could not be read.
@@ -329,7 +340,7 @@ impl Table<'_> {
         if let Some(Ok(name)) = photo.map(std::str::from_utf8)
             && !name.trim().is_empty()
         {
-            let line = self.read.findings.last().and_then(|f| f.line).unwrap_or(1);
+            let line = self.read.diagnostics.last().and_then(|f| f.line).unwrap_or(1);
             self.annotation(name, line).defective = true;
         } else {
             self.read.lost += 1;

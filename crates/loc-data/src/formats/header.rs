@@ -5,7 +5,7 @@ use csv::{ReaderBuilder, StringRecord};
 use super::ANOTHER_FILE;
 use super::number::quoted;
 use super::text::ENCODING_HINT;
-use crate::Kind;
+use crate::DiagnosticKind;
 
 /// The tutorial's header.
 pub(crate) const HEADER: &str = "filename,width,height,class_num,xmin,ymin,xmax,ymax";
@@ -76,25 +76,25 @@ pub(super) struct Columns {
 
 /// Why a first line is no header of annotations.
 #[derive(Debug)]
-pub(super) struct Wrong {
-    pub(super) kind: Kind,
+pub(super) struct HeaderError {
+    pub(super) kind: DiagnosticKind,
     pub(super) message: String,
     pub(super) hint: String,
 }
 
-/// No row is refused for its length: that is a finding, and the reading goes on. CRLF is taken by the reader itself.
+/// No row is refused for its length: that is a diagnostic, and the reading goes on. CRLF is taken by the reader itself.
 pub(super) fn reader(bytes: &[u8], delimiter: u8) -> csv::Reader<&[u8]> {
     ReaderBuilder::new().flexible(true).has_headers(false).delimiter(delimiter).from_reader(bytes)
 }
 
 /// Reads the header of a file, of which the first line is enough.
-pub(super) fn of(bytes: &[u8]) -> Result<Header, Wrong> {
+pub(super) fn of(bytes: &[u8]) -> Result<Header, HeaderError> {
     let mark = if bytes.starts_with("\u{feff}".as_bytes()) { 3 } else { 0 };
     let (told, line) = separator(&bytes[mark..]);
     let skip = mark + line;
     let told: Option<[u8; 1]> = told.map(|delimiter| [delimiter]);
     let delimiters = told.as_ref().map_or(&DELIMITERS[..], |one| &one[..]);
-    let mut nearest: Option<(usize, Wrong)> = None;
+    let mut nearest: Option<(usize, HeaderError)> = None;
     for delimiter in delimiters {
         let names = names(&bytes[skip..], *delimiter)?;
         match columns(&names, *delimiter) {
@@ -111,8 +111,8 @@ pub(super) fn of(bytes: &[u8]) -> Result<Header, Wrong> {
         }
     }
     let Some((_, mut wrong)) = nearest else {
-        let (kind, message) = (Kind::Syntax, "has no header".into());
-        return Err(Wrong { kind, message, hint: format!("it is {HEADER}") });
+        let (kind, message) = (DiagnosticKind::Syntax, "has no header".into());
+        return Err(HeaderError { kind, message, hint: format!("it is {HEADER}") });
     };
     if let Some(line) = further_down(&bytes[skip..], delimiters) {
         wrong.hint = format!("line {line} looks like the header: remove what stands above it");
@@ -151,17 +151,17 @@ fn separator(bytes: &[u8]) -> (Option<u8>, usize) {
 }
 
 /// The columns' names without blanks around them.
-fn names(bytes: &[u8], delimiter: u8) -> Result<Vec<String>, Wrong> {
+fn names(bytes: &[u8], delimiter: u8) -> Result<Vec<String>, HeaderError> {
     let mut record = StringRecord::new();
     match reader(bytes, delimiter).read_record(&mut record) {
-        Ok(_) if record.len() > MOST_COLUMNS => Err(Wrong {
-            kind: Kind::Syntax,
+        Ok(_) if record.len() > MOST_COLUMNS => Err(HeaderError {
+            kind: DiagnosticKind::Syntax,
             message: format!("the first line has {} fields, more than {MOST_COLUMNS}", record.len()),
             hint: ANOTHER_FILE.into(),
         }),
         Ok(_) => Ok(record.iter().map(|name| name.trim().to_owned()).collect()),
-        Err(_) => Err(Wrong {
-            kind: Kind::Encoding,
+        Err(_) => Err(HeaderError {
+            kind: DiagnosticKind::Encoding,
             message: "the header is not UTF-8".into(),
             hint: ENCODING_HINT.into(),
         }),
@@ -169,14 +169,14 @@ fn names(bytes: &[u8], delimiter: u8) -> Result<Vec<String>, Wrong> {
 }
 
 /// Where our columns stand; capitals make no difference.
-fn columns(written: &[String], delimiter: u8) -> Result<Columns, Wrong> {
+fn columns(written: &[String], delimiter: u8) -> Result<Columns, HeaderError> {
     let names: Vec<String> = written.iter().map(|name| name.to_lowercase()).collect();
     let shown = || quoted(&written.join(&char::from(delimiter).to_string()));
     for name in ["filename", "class", "class_num", "width", "height"].into_iter().chain(EDGES) {
         if names.iter().filter(|column| *column == name).count() > 1 {
             let message = format!("the header {} has the column {name} twice", shown());
             let hint = "remove the one that is wrong".into();
-            return Err(Wrong { kind: Kind::FieldDoubled, message, hint });
+            return Err(HeaderError { kind: DiagnosticKind::FieldDoubled, message, hint });
         }
     }
     let find = |name: &str| names.iter().position(|column| column == name);
@@ -188,7 +188,7 @@ fn columns(written: &[String], delimiter: u8) -> Result<Columns, Wrong> {
             lacks.push("class");
         }
         let message = format!("the header {} has no column {}", shown(), lacks.join(", "));
-        return Err(Wrong { kind: Kind::Syntax, message, hint: hint(&names, &lacks) });
+        return Err(HeaderError { kind: DiagnosticKind::Syntax, message, hint: hint(&names, &lacks) });
     };
     let edges = EDGES.map(|name| find(name).unwrap_or_default());
     let size = find("width").zip(find("height")).map(|(w, h)| [w, h]);

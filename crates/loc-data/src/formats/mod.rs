@@ -16,8 +16,8 @@ use std::str::FromStr;
 use serde::Serialize;
 
 use self::number::quoted;
-use crate::tree::Tree;
-use crate::{BBox, DataError, Finding, ImageSize};
+use crate::file_index::FileIndex;
+use crate::{BBox, DataError, Diagnostic, ImageSize};
 
 /// An annotation format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -78,7 +78,7 @@ pub(crate) struct Annotation {
     pub(crate) size: Option<(ImageSize, u32)>,
     /// The objects that could be read, in order.
     pub(crate) objects: Vec<Object>,
-    /// Whether something in it could not be read (there is a finding): the photo is annotated, but no sample.
+    /// Whether something in it could not be read (there is a diagnostic): the photo is annotated, but no sample.
     pub(crate) defective: bool,
 }
 
@@ -138,7 +138,7 @@ pub(crate) const ANOTHER_FILE: &str = "is it an annotation? Move other files els
 #[derive(Debug, Default)]
 pub(crate) struct Annotations {
     pub(crate) photos: Vec<Annotation>,
-    pub(crate) findings: Vec<Finding>,
+    pub(crate) diagnostics: Vec<Diagnostic>,
     /// Annotation files that could not be parsed: photos named like them are not reported as lacking an annotation.
     pub(crate) broken: Vec<PathBuf>,
     /// Annotations of one photo each whose photo's name could not be read.
@@ -152,7 +152,7 @@ pub(crate) struct Annotations {
 /// # Errors
 ///
 /// [`DataError::NoDataSet`] if there is neither, with what was found instead.
-pub(crate) fn recognise(tree: &Tree) -> Result<Format, DataError> {
+pub(crate) fn recognise(tree: &FileIndex) -> Result<Format, DataError> {
     if tree.xmls.iter().any(|path| voc::looks_like(path)) {
         return Ok(Format::Voc);
     }

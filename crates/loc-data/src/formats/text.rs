@@ -24,7 +24,7 @@ pub(crate) struct Text<'a> {
 
 /// Why bytes are no text that can be read, and where, from 1.
 #[derive(Debug)]
-pub(crate) struct Unreadable {
+pub(crate) struct Undecodable {
     pub(crate) line: u32,
     pub(crate) column: u32,
     pub(crate) message: String,
@@ -69,7 +69,7 @@ fn named(name: &str) -> Option<&'static Encoding> {
 
 /// What the first bytes say of the encoding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Mark {
+pub(crate) enum EncodingHint {
     /// This encoding, behind a mark of so many bytes.
     Known(&'static Encoding, usize),
     /// One that is not read.
@@ -77,28 +77,30 @@ pub(crate) enum Mark {
 }
 
 /// A byte order mark, or the pattern of zeros that ASCII has in wide encodings.
-pub(crate) fn marked(bytes: &[u8]) -> Option<Mark> {
+pub(crate) fn detect_encoding(bytes: &[u8]) -> Option<EncodingHint> {
     let text = |b: u8| matches!(b, b'\t' | b'\n' | b'\r' | b' '..=b'~');
     Some(match *bytes {
-        [0xEF, 0xBB, 0xBF, ..] => Mark::Known(UTF_8, 3),
-        [0xFF, 0xFE, 0, 0, ..] | [0, 0, 0xFE, 0xFF, ..] => Mark::Unknown("UTF-32"),
-        [0xFF, 0xFE, ..] => Mark::Known(UTF_16LE, 2),
-        [0xFE, 0xFF, ..] => Mark::Known(UTF_16BE, 2),
+        [0xEF, 0xBB, 0xBF, ..] => EncodingHint::Known(UTF_8, 3),
+        [0xFF, 0xFE, 0, 0, ..] | [0, 0, 0xFE, 0xFF, ..] => EncodingHint::Unknown("UTF-32"),
+        [0xFF, 0xFE, ..] => EncodingHint::Known(UTF_16LE, 2),
+        [0xFE, 0xFF, ..] => EncodingHint::Known(UTF_16BE, 2),
         [a, 0, 0, 0, b, 0, 0, 0, ..] | [0, 0, 0, a, 0, 0, 0, b, ..] if text(a) && text(b) => {
-            Mark::Unknown("UTF-32")
+            EncodingHint::Unknown("UTF-32")
         }
-        [a, 0, b, 0, ..] if text(a) && text(b) => Mark::Known(UTF_16LE, 0),
-        [0, a, 0, b, ..] if text(a) && text(b) => Mark::Known(UTF_16BE, 0),
+        [a, 0, b, 0, ..] if text(a) && text(b) => EncodingHint::Known(UTF_16LE, 0),
+        [0, a, 0, b, ..] if text(a) && text(b) => EncodingHint::Known(UTF_16BE, 0),
         // `<?xm` and `<ann`.
-        [0x4C, 0x6F, 0xA7, 0x94, ..] | [0x4C, 0x81, 0x95, 0x95, ..] => Mark::Unknown("EBCDIC"),
+        [0x4C, 0x6F, 0xA7, 0x94, ..] | [0x4C, 0x81, 0x95, 0x95, ..] => EncodingHint::Unknown("EBCDIC"),
         _ => return None,
     })
 }
 
 /// The first bytes of a file as text, whatever is wrong with them: to recognise what it is.
 pub(crate) fn head(bytes: &[u8]) -> Cow<'_, str> {
-    match marked(bytes) {
-        Some(Mark::Known(encoding, length)) => encoding.decode_without_bom_handling(&bytes[length..]).0,
+    match detect_encoding(bytes) {
+        Some(EncodingHint::Known(encoding, length)) => {
+            encoding.decode_without_bom_handling(&bytes[length..]).0
+        }
         _ => String::from_utf8_lossy(bytes),
     }
 }
@@ -109,10 +111,10 @@ pub(crate) fn head(bytes: &[u8]) -> Cow<'_, str> {
 /// # Errors
 ///
 /// The first place that is not in the encoding, or an encoding that is not known.
-pub(crate) fn of_xml<'a>(bytes: &'a [u8], given: Option<&'static Encoding>) -> Result<Text<'a>, Unreadable> {
-    match marked(bytes) {
-        Some(Mark::Known(encoding, length)) => return strict(encoding, None, &bytes[length..]),
-        Some(Mark::Unknown(name)) => return Err(not_read(format!("is {name}, which is not read"))),
+pub(crate) fn of_xml<'a>(bytes: &'a [u8], given: Option<&'static Encoding>) -> Result<Text<'a>, Undecodable> {
+    match detect_encoding(bytes) {
+        Some(EncodingHint::Known(encoding, length)) => return strict(encoding, None, &bytes[length..]),
+        Some(EncodingHint::Unknown(name)) => return Err(not_read(format!("is {name}, which is not read"))),
         None => {}
     }
     let Some(name) = declared(bytes) else {
@@ -140,15 +142,15 @@ pub(crate) fn of_xml<'a>(bytes: &'a [u8], given: Option<&'static Encoding>) -> R
 pub(crate) fn of_table<'a>(
     bytes: &'a [u8],
     given: Option<&'static Encoding>,
-) -> Result<Option<Text<'a>>, Unreadable> {
+) -> Result<Option<Text<'a>>, Undecodable> {
     let wide = |encoding: &'static Encoding| encoding == UTF_16LE || encoding == UTF_16BE;
-    match (marked(bytes), given) {
-        (Some(Mark::Unknown(name)), _) => Err(not_read(format!("is {name}, which is not read"))),
-        (Some(Mark::Known(found, _)), None) if wide(found) => Err(Unreadable {
+    match (detect_encoding(bytes), given) {
+        (Some(EncodingHint::Unknown(name)), _) => Err(not_read(format!("is {name}, which is not read"))),
+        (Some(EncodingHint::Known(found, _)), None) if wide(found) => Err(Undecodable {
             hint: "name its encoding (`--encoding utf-16`), or save the file as UTF-8",
             ..not_read(format!("is {}, not UTF-8", found.name()))
         }),
-        (Some(Mark::Known(found, length)), Some(given)) if wide(found) => {
+        (Some(EncodingHint::Known(found, length)), Some(given)) if wide(found) => {
             if wide(given) {
                 return strict(found, None, &bytes[length..]).map(Some);
             }
@@ -159,8 +161,8 @@ pub(crate) fn of_table<'a>(
     }
 }
 
-fn not_read(message: String) -> Unreadable {
-    Unreadable { line: 1, column: 1, message, hint: SAVE_HINT }
+fn not_read(message: String) -> Undecodable {
+    Undecodable { line: 1, column: 1, message, hint: SAVE_HINT }
 }
 
 /// All of the bytes in one encoding; `declared` is the name that the file gives it.
@@ -168,13 +170,13 @@ fn strict<'a>(
     encoding: &'static Encoding,
     declared: Option<&str>,
     bytes: &'a [u8],
-) -> Result<Text<'a>, Unreadable> {
+) -> Result<Text<'a>, Undecodable> {
     // The standard reads ASCII as windows-1252, which has a character for every byte.
     let ascii = declared.is_some_and(|name| name.to_ascii_lowercase().contains("ascii"));
     let name = if ascii { "ASCII" } else { encoding.name() };
     let malformed = |at: usize, before: &str, hint| {
         let (line, column) = position(before.as_bytes());
-        Unreadable { line, column, message: format!("is not {name} at byte {at}"), hint }
+        Undecodable { line, column, message: format!("is not {name} at byte {at}"), hint }
     };
     if encoding == UTF_8 {
         let text = std::str::from_utf8(bytes).map_err(|e| {
@@ -293,12 +295,12 @@ mod tests {
             ["", "<?xml version='1.0' encoding='UTF-16'?>", "<?xml version='1.0' encoding='utf-8'?>"]
         {
             let text = format!("{declaration}<a>猫</a>");
-            let marked = format!("\u{feff}{text}");
+            let with_mark = format!("\u{feff}{text}");
             for little in [true, false] {
                 assert_eq!(of_xml(&wide(&text, little), None).unwrap().text, text);
-                assert_eq!(of_xml(&wide(&marked, little), None).unwrap().text, text);
+                assert_eq!(of_xml(&wide(&with_mark, little), None).unwrap().text, text);
             }
-            assert_eq!(of_xml(marked.as_bytes(), None).unwrap().text, text);
+            assert_eq!(of_xml(with_mark.as_bytes(), None).unwrap().text, text);
             // .NET writes the declaration of what it held in memory.
             assert_eq!(of_xml(text.as_bytes(), None).unwrap().text, text);
         }

@@ -10,9 +10,9 @@ use roxmltree::{Document, Node, ParsingOptions};
 use super::number::{coordinate, whole};
 use super::text::{self, newlines, position};
 use super::{ANOTHER_FILE, Annotation, Annotations, Label, NUMBER_HINT, Object, class_name, read_limited};
-use crate::bounded::Findings;
-use crate::content::Content;
-use crate::{BBox, Finding, ImageSize, Kind};
+use crate::content_type::ContentType;
+use crate::diagnostics::Diagnostics;
+use crate::{BBox, Diagnostic, DiagnosticKind, ImageSize};
 
 /// Longest XML file that is read, in bytes.
 pub(crate) const SIZE_LIMIT: u64 = 1 << 20;
@@ -47,8 +47,8 @@ pub(crate) fn describe(path: &Path) -> String {
     }
     match read_limited(path, SIZE_LIMIT).map(|bytes| parse(path, &bytes, None).1) {
         // A file of CVAT holds all photos, and is longer than an annotation.
-        Ok(findings) if !findings.is_empty() => {
-            let Finding { message, hint, .. } = &findings[0];
+        Ok(diagnostics) if !diagnostics.is_empty() => {
+            let Diagnostic { message, hint, .. } = &diagnostics[0];
             let message = message.strip_prefix("ignored: ").unwrap_or(message);
             hint.as_ref().map_or(message.to_owned(), |hint| format!("{message} (hint: {hint})"))
         }
@@ -58,10 +58,10 @@ pub(crate) fn describe(path: &Path) -> String {
 
 /// Reads all files, in their order.
 pub(crate) fn read_all(paths: &[std::path::PathBuf], encoding: Option<&'static Encoding>) -> Annotations {
-    let parsed: Vec<(Parsed, Vec<Finding>)> = paths.par_iter().map(|path| read(path, encoding)).collect();
+    let parsed: Vec<(Parsed, Vec<Diagnostic>)> = paths.par_iter().map(|path| read(path, encoding)).collect();
     let mut all = Annotations::default();
-    for (path, (parsed, findings)) in paths.iter().zip(parsed) {
-        all.findings.extend(findings);
+    for (path, (parsed, diagnostics)) in paths.iter().zip(parsed) {
+        all.diagnostics.extend(diagnostics);
         match parsed {
             Parsed::Annotation(annotation) => all.photos.push(annotation),
             Parsed::Other => {}
@@ -75,12 +75,13 @@ pub(crate) fn read_all(paths: &[std::path::PathBuf], encoding: Option<&'static E
 }
 
 /// Reads one file.
-fn read(path: &Path, encoding: Option<&'static Encoding>) -> (Parsed, Vec<Finding>) {
+fn read(path: &Path, encoding: Option<&'static Encoding>) -> (Parsed, Vec<Diagnostic>) {
     match read_limited(path, SIZE_LIMIT) {
         Ok(bytes) => parse(path, &bytes, encoding),
-        Err(why) => {
-            (Parsed::Broken, vec![Finding::error(Kind::Unreadable, path, None, why).hint(ANOTHER_FILE)])
-        }
+        Err(why) => (
+            Parsed::Broken,
+            vec![Diagnostic::error(DiagnosticKind::Unreadable, path, None, why).hint(ANOTHER_FILE)],
+        ),
     }
 }
 
@@ -89,30 +90,33 @@ pub(crate) fn parse(
     path: &Path,
     bytes: &[u8],
     encoding: Option<&'static Encoding>,
-) -> (Parsed, Vec<Finding>) {
-    let broken = |finding| (Parsed::Broken, vec![finding]);
-    if let Some(content) = Content::of(bytes).filter(|c| !matches!(c, Content::Xml | Content::Binary)) {
+) -> (Parsed, Vec<Diagnostic>) {
+    let broken = |diagnostic| (Parsed::Broken, vec![diagnostic]);
+    if let Some(content) =
+        ContentType::of(bytes).filter(|c| !matches!(c, ContentType::Xml | ContentType::Binary))
+    {
         let message = format!("is {content}, not an annotation in XML");
-        return broken(Finding::error(Kind::Foreign, path, None, message).hint(ANOTHER_FILE));
+        return broken(Diagnostic::error(DiagnosticKind::Foreign, path, None, message).hint(ANOTHER_FILE));
     }
     let text::Text { text, doubt } = match text::of_xml(bytes, encoding) {
         Ok(text) => text,
         Err(e) => {
-            let finding = Finding::error(Kind::Encoding, path, Some(e.line), e.message).column(e.column);
-            return broken(finding.hint(e.hint));
+            let diagnostic =
+                Diagnostic::error(DiagnosticKind::Encoding, path, Some(e.line), e.message).column(e.column);
+            return broken(diagnostic.hint(e.hint));
         }
     };
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     if let Some(at) = text.find("<!DOCTYPE") {
         let line = newlines(&text.as_bytes()[..at]) + 1;
         return broken(
-            Finding::error(Kind::Syntax, path, Some(line), "has a DOCTYPE, which is refused")
+            Diagnostic::error(DiagnosticKind::Syntax, path, Some(line), "has a DOCTYPE, which is refused")
                 .hint("remove that line"),
         );
     }
     if attributes_may_exceed(text) {
         let message = "has more attributes than an annotation has";
-        return broken(Finding::error(Kind::Syntax, path, None, message).hint(ANOTHER_FILE));
+        return broken(Diagnostic::error(DiagnosticKind::Syntax, path, None, message).hint(ANOTHER_FILE));
     }
     let options = ParsingOptions { nodes_limit: NODES_LIMIT, ..ParsingOptions::default() };
     let document = match Document::parse_with_options(text, options) {
@@ -123,17 +127,17 @@ pub(crate) fn parse(
     if root.tag_name().name() != "annotation" {
         return (Parsed::Other, vec![another(path, root.tag_name().name())]);
     }
-    let mut reader = Reader { path, lines: line_starts(text), findings: Findings::default() };
+    let mut reader = Reader { path, lines: line_starts(text), diagnostics: Diagnostics::default() };
     let annotation = reader.annotation(root);
     if let Some(doubt) = doubt {
-        reader.findings.push(Finding::warning(Kind::Encoding, path, None, doubt));
+        reader.diagnostics.push(Diagnostic::warning(DiagnosticKind::Encoding, path, None, doubt));
     }
-    (annotation.map_or(Parsed::Broken, Parsed::Annotation), reader.findings.into_vec())
+    (annotation.map_or(Parsed::Broken, Parsed::Annotation), reader.diagnostics.into_vec())
 }
 
 /// XML that is no annotation.
-fn another(path: &Path, root: &str) -> Finding {
-    let ignored = |message: String| Finding::warning(Kind::Foreign, path, Some(1), message);
+fn another(path: &Path, root: &str) -> Diagnostic {
+    let ignored = |message: String| Diagnostic::warning(DiagnosticKind::Foreign, path, Some(1), message);
     match root {
         "annotations" => ignored("ignored: it is XML of CVAT (<annotations>), which is not read".into())
             .hint("export it from CVAT as Pascal VOC"),
@@ -153,42 +157,51 @@ fn attributes_may_exceed(text: &str) -> bool {
     text.bytes().filter(|b| *b == b'=').nth(MOST).is_some()
 }
 
-fn syntax_error(path: &Path, text: &str, error: &roxmltree::Error) -> Finding {
+fn syntax_error(path: &Path, text: &str, error: &roxmltree::Error) -> Diagnostic {
     use roxmltree::Error as E;
     let (line, column) = position(text.trim_end().as_bytes());
     let cut = "the file may be cut off; write it again with the annotation tool";
     match error {
         E::NoRootNode if text.trim().is_empty() => {
-            Finding::error(Kind::Syntax, path, None, "is empty").hint(cut)
+            Diagnostic::error(DiagnosticKind::Syntax, path, None, "is empty").hint(cut)
         }
         E::NoRootNode => {
-            Finding::error(Kind::Syntax, path, Some(1), "is not XML: it has no element").hint(ANOTHER_FILE)
+            Diagnostic::error(DiagnosticKind::Syntax, path, Some(1), "is not XML: it has no element")
+                .hint(ANOTHER_FILE)
         }
         E::UnclosedRootNode | E::UnexpectedEndOfStream => {
             let message = "is not well-formed: the file ends inside an element";
-            Finding::error(Kind::Syntax, path, Some(line), message).column(column).hint(cut)
+            Diagnostic::error(DiagnosticKind::Syntax, path, Some(line), message).column(column).hint(cut)
         }
-        E::NodesLimitReached => {
-            Finding::error(Kind::Syntax, path, None, format!("has more than {NODES_LIMIT} nodes, the limit"))
-                .hint(ANOTHER_FILE)
-        }
+        E::NodesLimitReached => Diagnostic::error(
+            DiagnosticKind::Syntax,
+            path,
+            None,
+            format!("has more than {NODES_LIMIT} nodes, the limit"),
+        )
+        .hint(ANOTHER_FILE),
         _ => {
             let at = error.pos();
             // The parser's own words end with the place.
             let why = error.to_string();
             let why = why.strip_suffix(&format!(" at {at}")).unwrap_or(&why);
-            Finding::error(Kind::Syntax, path, Some(at.row), format!("is not well-formed: {why}"))
-                .column(at.col)
-                .hint("write it again with the annotation tool")
+            Diagnostic::error(
+                DiagnosticKind::Syntax,
+                path,
+                Some(at.row),
+                format!("is not well-formed: {why}"),
+            )
+            .column(at.col)
+            .hint("write it again with the annotation tool")
         }
     }
 }
 
-/// Collects findings while it walks one document.
+/// Collects diagnostics while it walks one document.
 struct Reader<'a> {
     path: &'a Path,
     lines: Vec<usize>,
-    findings: Findings,
+    diagnostics: Diagnostics,
 }
 
 impl Reader<'_> {
@@ -196,33 +209,33 @@ impl Reader<'_> {
         let filename = match self.leaf(root, "filename") {
             Only::One(node) => node,
             Only::None => {
-                self.error(Kind::FieldMissing, root, "has no <filename>", "it names the photo");
+                self.error(DiagnosticKind::FieldMissing, root, "has no <filename>", "it names the photo");
                 return None;
             }
-            Only::Wrong => return None,
+            Only::HeaderError => return None,
         };
         let photo = text_of(filename);
         if photo.trim().is_empty() {
-            self.error(Kind::FieldMissing, filename, "<filename> is empty", "it names the photo");
+            self.error(DiagnosticKind::FieldMissing, filename, "<filename> is empty", "it names the photo");
             return None;
         }
         let line = self.line(filename);
         let size = match self.only(root, "size") {
             Only::One(node) => self.size(node),
-            Only::None | Only::Wrong => None,
+            Only::None | Only::HeaderError => None,
         };
         let elements: Vec<Node<'_, '_>> =
             root.children().filter(|n| n.tag_name().name() == "object").collect();
         if elements.is_empty() {
             self.error(
-                Kind::ObjectMissing,
+                DiagnosticKind::ObjectMissing,
                 root,
                 "has no <object>",
                 "each photo needs one box; remove the photo, or annotate it",
             );
         }
         let objects: Vec<Object> = elements.into_iter().filter_map(|node| self.object(node)).collect();
-        let defective = self.findings.errors() > 0;
+        let defective = self.diagnostics.errors() > 0;
         Some(Annotation { source: self.path.to_owned(), line, photo, size, objects, defective })
     }
 
@@ -239,24 +252,29 @@ impl Reader<'_> {
     fn object(&mut self, node: Node<'_, '_>) -> Option<Object> {
         let name = match self.leaf(node, "name") {
             Only::None => {
-                self.error(Kind::FieldMissing, node, "<object> has no <name>", "it names the class");
+                self.error(
+                    DiagnosticKind::FieldMissing,
+                    node,
+                    "<object> has no <name>",
+                    "it names the class",
+                );
                 None
             }
             Only::One(name) => self.label(name),
-            Only::Wrong => None,
+            Only::HeaderError => None,
         };
         let bndbox = match self.only(node, "bndbox") {
             Only::One(bndbox) => bndbox,
             Only::None => {
                 self.error(
-                    Kind::FieldMissing,
+                    DiagnosticKind::FieldMissing,
                     node,
                     "<object> has no <bndbox>",
                     "only boxes are read, no polygons or masks",
                 );
                 return None;
             }
-            Only::Wrong => return None,
+            Only::HeaderError => return None,
         };
         let [x1, y1, x2, y2] =
             ["xmin", "ymin", "xmax", "ymax"].map(|field| self.field(bndbox, field, coordinate));
@@ -268,13 +286,13 @@ impl Reader<'_> {
     fn label(&mut self, name: Node<'_, '_>) -> Option<(Label, u32)> {
         let text = text_of(name);
         if text.trim().is_empty() {
-            self.error(Kind::FieldMissing, name, "<name> is empty", "it names the class");
+            self.error(DiagnosticKind::FieldMissing, name, "<name> is empty", "it names the class");
             return None;
         }
         match class_name(text) {
             Ok(label) => Some((label, self.line(name))),
             Err(why) => {
-                self.error(Kind::Syntax, name, &format!("<name> {why}"), "it names the class");
+                self.error(DiagnosticKind::Syntax, name, &format!("<name> {why}"), "it names the class");
                 None
             }
         }
@@ -290,13 +308,20 @@ impl Reader<'_> {
             Only::One(node) => node,
             Only::None => {
                 let message = format!("<{}> has no <{name}>", parent.tag_name().name());
-                self.error(Kind::FieldMissing, parent, &message, "write it again with the annotation tool");
+                self.error(
+                    DiagnosticKind::FieldMissing,
+                    parent,
+                    &message,
+                    "write it again with the annotation tool",
+                );
                 return None;
             }
-            Only::Wrong => return None,
+            Only::HeaderError => return None,
         };
         let parsed = parse(&text_of(node));
-        parsed.map_err(|why| self.error(Kind::Number, node, &format!("<{name}> {why}"), NUMBER_HINT)).ok()
+        parsed
+            .map_err(|why| self.error(DiagnosticKind::Number, node, &format!("<{name}> {why}"), NUMBER_HINT))
+            .ok()
     }
 
     /// The child of this name. That there are several is an error: nobody knows which is right.
@@ -306,9 +331,9 @@ impl Reader<'_> {
             (None, _) => Only::None,
             (Some(node), None) => Only::One(node),
             (Some(_), Some(second)) => {
-                let message = format!("<{name}> stands twice in <{}>", parent.tag_name().name());
-                self.error(Kind::FieldDoubled, second, &message, TWICE_HINT);
-                Only::Wrong
+                let message = format!("<{name}> occurs twice in <{}>", parent.tag_name().name());
+                self.error(DiagnosticKind::FieldDoubled, second, &message, TWICE_HINT);
+                Only::HeaderError
             }
         }
     }
@@ -320,14 +345,14 @@ impl Reader<'_> {
             && let Some(inner) = node.children().find(Node::is_element)
         {
             let message = format!("<{name}> holds an element, and should hold text alone");
-            self.error(Kind::Syntax, inner, &message, "write it again with the annotation tool");
-            return Only::Wrong;
+            self.error(DiagnosticKind::Syntax, inner, &message, "write it again with the annotation tool");
+            return Only::HeaderError;
         }
         found
     }
 
-    fn error(&mut self, kind: Kind, node: Node<'_, '_>, message: &str, hint: &str) {
-        self.findings.push(Finding::error(kind, self.path, Some(self.line(node)), message).hint(hint));
+    fn error(&mut self, kind: DiagnosticKind, node: Node<'_, '_>, message: &str, hint: &str) {
+        self.diagnostics.push(Diagnostic::error(kind, self.path, Some(self.line(node)), message).hint(hint));
     }
 
     fn line(&self, node: Node<'_, '_>) -> u32 {
@@ -341,7 +366,7 @@ enum Only<'a, 'input> {
     None,
     One(Node<'a, 'input>),
     /// Several, or one that is wrong: there is an error about it.
-    Wrong,
+    HeaderError,
 }
 
 fn children<'a, 'input>(parent: Node<'a, 'input>, name: &str) -> impl Iterator<Item = Node<'a, 'input>> {

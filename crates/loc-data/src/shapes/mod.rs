@@ -1,10 +1,7 @@
 //! The embedded sample set: photos of a box, a disc or a star somewhere in a room, drawn by numbers alone. For trying
 //! everything without a download; hard enough that an answer which never looks at the photo fails.
 
-mod backdrop;
-mod canvas;
-mod figure;
-mod noise;
+mod paint;
 mod scene;
 
 use std::path::Path;
@@ -97,11 +94,9 @@ fn write_all(folder: &Path, n: usize, seed: u64) -> Result<(), DataError> {
 }
 
 fn jpeg(scene: &Scene, name: &str) -> Result<Vec<u8>, DataError> {
-    let canvas = scene.paint();
-    let (width, height) = (u32::from(canvas.width), u32::from(canvas.height));
     let mut bytes = Vec::new();
     JpegEncoder::new_with_quality(&mut bytes, QUALITY)
-        .encode(&canvas.to_rgb(), width, height, image::ExtendedColorType::Rgb8)
+        .encode_image(&paint::paint(scene))
         .map_err(|e| DataError::Picture { what: name.to_owned(), reason: e.to_string() })?;
     Ok(bytes)
 }
@@ -109,7 +104,7 @@ fn jpeg(scene: &Scene, name: &str) -> Result<Vec<u8>, DataError> {
 /// Pascal VOC, as LabelImg writes it; edges to a hundredth of a pixel.
 fn xml(scene: &Scene, name: &str) -> String {
     let (width, height) = scene.size;
-    let [x1, y1, x2, y2] = scene.outline.bounds();
+    let [x1, y1, x2, y2] = scene.bounds();
     let class = CLASSES[scene.class];
     format!(
         "<annotation>
@@ -150,14 +145,14 @@ mod tests {
             let scene = Scene::new(seed, index);
             let (width, height) = (u32::from(scene.size.0), u32::from(scene.size.1));
             let file = format!("shape-{index:05}.jpg");
-            let (size, bbox) = (ImageSize { width, height }, BBox::from(scene.outline.bounds()));
+            let (size, bbox) = (ImageSize { width, height }, BBox::from(scene.bounds()));
             Sample {
                 image: file.clone().into(),
                 file,
                 size,
                 class: scene.class,
                 bbox,
-                part: None,
+                subset: None,
                 group: None,
             }
         };

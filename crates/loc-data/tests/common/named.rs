@@ -25,12 +25,12 @@ pub(crate) fn report(folder: &Folder) -> Report {
     check(folder.path(), &ReadOptions::default(), None).unwrap()
 }
 
-/// The findings of a severity, without the folder's name.
+/// The diagnostics of a severity, without the folder's name.
 pub(crate) fn lines(folder: &Folder, severity: Severity) -> Vec<String> {
     let prefix = format!("{}/", folder.path().display());
-    let findings = report(folder).findings;
+    let diagnostics = report(folder).diagnostics;
     let lines =
-        findings.iter().filter(|f| f.severity == severity).map(|f| f.to_string().replace(&prefix, ""));
+        diagnostics.iter().filter(|f| f.severity == severity).map(|f| f.to_string().replace(&prefix, ""));
     lines.collect()
 }
 

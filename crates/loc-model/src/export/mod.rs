@@ -17,6 +17,7 @@ use serde_json::Value;
 
 #[cfg(feature = "onnx")]
 pub use check::{Difference, check};
+pub(crate) use graph::{LastNode, LayerNodes, int, ints, pair, size};
 pub use summary::{Summary, summary};
 
 use crate::ModelError;
@@ -118,6 +119,7 @@ fn property(key: &str, value: String) -> messages::Property {
 
 #[cfg(test)]
 mod tests {
+    use loc_net::ops::{Flatten, Linear, Normalize, Sigmoid};
     use loc_net::{NetworkBuilder, Op, Source, Weight};
 
     use super::*;
@@ -126,11 +128,12 @@ mod tests {
     fn network() -> (Network, Weights) {
         let mut net = NetworkBuilder::new(1, 2);
         let mean = [0.5; 3];
-        let x = net.add("normalize", Op::Normalize { mean, std: [0.25; 3] }, Source::Input).unwrap();
-        let x = net.add("features", Op::Flatten, x).unwrap();
-        let logits = net.add("class_out", Op::Linear { out_features: 2 }, x).unwrap();
-        let raw = net.add("box_out", Op::Linear { out_features: 4 }, x).unwrap();
-        let boxes = net.add("box", Op::Sigmoid, raw).unwrap();
+        let x =
+            net.add("normalize", Op::Normalize(Normalize { mean, std: [0.25; 3] }), Source::Input).unwrap();
+        let x = net.add("features", Op::Flatten(Flatten), x).unwrap();
+        let logits = net.add("class_out", Op::Linear(Linear { out_features: 2 }), x).unwrap();
+        let raw = net.add("box_out", Op::Linear(Linear { out_features: 4 }), x).unwrap();
+        let boxes = net.add("box", Op::Sigmoid(Sigmoid), raw).unwrap();
         let network = net.finish(logits, boxes).unwrap();
         let weights = network.params().iter().map(|p| {
             let count = p.shape.iter().product();

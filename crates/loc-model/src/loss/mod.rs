@@ -16,7 +16,10 @@ mod testing;
 use candle_core::{DType, Error, Shape, Tensor};
 
 pub use self::kinds::{BoxBatch, BoxLoss, ClassBatch, ClassLoss, OverlapLoss};
-use crate::{ModelError, ModelOutput, ops};
+use loc_net::ops::SoftmaxExpectation;
+
+use crate::layers::compose;
+use crate::{ModelError, ModelOutput};
 
 /// Which losses are summed, and the weight of each. Where the predicted box is the mean of several boxes, the box loss is
 /// the mean of their losses.
@@ -115,7 +118,8 @@ impl LossConfig {
         let (n, edges, bins) = logits.dims3()?;
         let each = edges / 4;
         let predicted =
-            ops::expectation(&logits.reshape((n, edges * bins))?, bins)?.reshape((n * each, 4))?;
+            compose(&SoftmaxExpectation { bins }.into(), &[&logits.reshape((n, edges * bins))?], &[])?
+                .reshape((n * each, 4))?;
         let boxes = boxes.unsqueeze(1)?.broadcast_as((n, each, 4))?.reshape((n * each, 4))?;
         self.box_loss(&predicted, Some(&logits.reshape((n * each, 4, bins))?), &boxes)
     }
@@ -191,7 +195,8 @@ mod tests {
     #[test]
     fn each_box_of_a_mean_has_its_own_loss() {
         let logits = Tensor::randn(0.0f64, 2.0, (3, 8, 5), &Device::Cpu).unwrap();
-        let each = ops::expectation(&logits.reshape((3, 40)).unwrap(), 5).unwrap();
+        let each = compose(&SoftmaxExpectation { bins: 5 }.into(), &[&logits.reshape((3, 40)).unwrap()], &[])
+            .unwrap();
         let labels = Tensor::new(&[0u32, 1, 0], &Device::Cpu).unwrap();
         let boxes = Tensor::rand(0.0f64, 1.0, (3, 4), &Device::Cpu).unwrap();
         let config = LossConfig {
@@ -208,7 +213,10 @@ mod tests {
         let of = |i: usize| {
             loss(each.narrow(1, 4 * i, 4).unwrap(), logits.narrow(1, 4 * i, 4).unwrap().contiguous().unwrap())
         };
-        let together = loss(ops::mean(&each, 2).unwrap(), logits.clone());
+        let together = loss(
+            compose(&loc_net::ops::GroupMean { parts: 2 }.into(), &[&each], &[]).unwrap(),
+            logits.clone(),
+        );
         assert!((together - (of(0) + of(1)) / 2.0).abs() < 1e-12, "{together}, {} and {}", of(0), of(1));
     }
 

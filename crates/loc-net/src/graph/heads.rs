@@ -1,6 +1,25 @@
 //! The heads: from a backbone's features to logits and a box.
 
-use crate::{Axis, Conv2d, Head, NetError, NetworkBuilder, Op, Pool, Source};
+use serde::{Deserialize, Serialize};
+
+use crate::ops::{
+    Add, AvgPool2d, Axis, Concat, Conv2d, Flatten, GroupMean, Linear, MeanMaxPool, Pool, Relu, Sigmoid,
+    SoftmaxExpectation, Upsample,
+};
+use crate::{NetError, NetworkBuilder, Source};
+
+/// Which heads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Head {
+    /// The tutorial's: three linear layers for the classes, three for the box.
+    Mlp,
+    /// One linear layer for the classes; for the box, distributions of its edges over the rows and columns of a map.
+    Edges,
+    /// As `Edges`, with four of what reads the box, each trained by itself: the box is the mean of theirs.
+    Edges4,
+}
 
 /// Where a backbone's features can be read.
 #[derive(Debug, Clone, Copy)]
@@ -40,14 +59,14 @@ fn mlp(net: &mut NetworkBuilder, x: Source, classes: usize) -> Result<(Source, S
     let mut stack = |prefix: &str, out_features: usize| {
         let mut h = x;
         for (i, features) in HIDDEN.into_iter().enumerate() {
-            h = net.add(&format!("{prefix}_fc{}", i + 1), Op::Linear { out_features: features }, h)?;
-            h = net.add(&format!("{prefix}_relu{}", i + 1), Op::Relu, h)?;
+            h = net.add(&format!("{prefix}_fc{}", i + 1), Linear { out_features: features }, h)?;
+            h = net.add(&format!("{prefix}_relu{}", i + 1), Relu, h)?;
         }
-        net.add(&format!("{prefix}_out"), Op::Linear { out_features }, h)
+        net.add(&format!("{prefix}_out"), Linear { out_features }, h)
     };
     let logits = stack("class", classes)?; // [classes]
     let raw = stack("box", 4)?;
-    Ok((logits, net.add("box", Op::Sigmoid, raw)?)) // [4]
+    Ok((logits, net.add("box", Sigmoid, raw)?)) // [4]
 }
 
 /// Edges as distributions over places (Li et al. 2020, Generalized Focal Loss), read from the profiles of a map that
@@ -60,17 +79,17 @@ fn edges(
     readings: &[&str],
 ) -> Result<(Source, Source), NetError> {
     net.dropout(features.whole);
-    let logits = net.add("class_out", Op::Linear { out_features: classes }, features.whole)?;
+    let logits = net.add("class_out", Linear { out_features: classes }, features.whole)?;
     let mut places = Vec::new();
     for reading in readings {
         places.extend(read(net, features, reading)?);
     }
-    let places = net.join("box_edges", Op::Concat, &places)?; // [readings·4·17]
+    let places = net.join("box_edges", Concat, &places)?; // [readings·4·17]
     if let [_] = readings {
-        return Ok((logits, net.add("box", Op::SoftmaxExpectation { bins: BINS }, places)?)); // [4]
+        return Ok((logits, net.add("box", SoftmaxExpectation { bins: BINS }, places)?)); // [4]
     }
-    let each = net.add("box_each", Op::SoftmaxExpectation { bins: BINS }, places)?; // [readings·4]
-    Ok((logits, net.add("box", Op::GroupMean { parts: readings.len() }, each)?)) // [4]
+    let each = net.add("box_each", SoftmaxExpectation { bins: BINS }, places)?; // [readings·4]
+    Ok((logits, net.add("box", GroupMean { parts: readings.len() }, each)?)) // [4]
 }
 
 /// Reads a box from two maps: of each edge the logits of its places `[17]`. `at` is what its layers' names begin with.
@@ -80,34 +99,34 @@ fn read(
     at: &str,
 ) -> Result<[Source; 4], NetError> {
     let size = net.shape(fine).chw().map(|(_, h, w)| (h, w)).unwrap_or_default();
-    let mut x = net.add(&format!("{at}_fine"), Op::Conv2d(Conv2d::square(WIDTH, 1)), fine)?;
+    let mut x = net.add(&format!("{at}_fine"), Conv2d::square(WIDTH, 1), fine)?;
     if coarse != fine {
-        let narrow = net.add(&format!("{at}_coarse"), Op::Conv2d(Conv2d::square(WIDTH, 1)), coarse)?;
-        let large = net.add(&format!("{at}_enlarged"), Op::Upsample { size }, narrow)?;
-        x = net.join(&format!("{at}_sum"), Op::Add, &[x, large])?;
+        let narrow = net.add(&format!("{at}_coarse"), Conv2d::square(WIDTH, 1), coarse)?;
+        let large = net.add(&format!("{at}_enlarged"), Upsample { size }, narrow)?;
+        x = net.join(&format!("{at}_sum"), Add, &[x, large])?;
     }
-    x = net.add(&format!("{at}_relu1"), Op::Relu, x)?;
+    x = net.add(&format!("{at}_relu1"), Relu, x)?;
     net.dropout(x);
     let around = Conv2d { padding: (1, 1), ..Conv2d::square(WIDTH, 3) };
-    x = net.add(&format!("{at}_mix"), Op::Conv2d(around), x)?;
-    x = net.add(&format!("{at}_relu2"), Op::Relu, x)?; // [32, h, w]
+    x = net.add(&format!("{at}_mix"), around, x)?;
+    x = net.add(&format!("{at}_relu2"), Relu, x)?; // [32, h, w]
 
     let mut profile = |name: &str, axis: Axis| {
         let (kernel, padding) = match axis {
             Axis::Rows => ((3, 1), (1, 0)),
             Axis::Columns => ((1, 3), (0, 1)),
         };
-        let mut x = net.add(&format!("{at}_{name}_profile"), Op::MeanMaxPool(axis), x)?; // [64, h, 1] or [64, 1, w]
+        let mut x = net.add(&format!("{at}_{name}_profile"), MeanMaxPool(axis), x)?; // [64, h, 1] or [64, 1, w]
         let along = Conv2d { kernel, padding, ..Conv2d::square(WIDTH, 1) };
-        x = net.add(&format!("{at}_{name}"), Op::Conv2d(along), x)?;
-        x = net.add(&format!("{at}_{name}_relu"), Op::Relu, x)?;
-        x = net.add(&format!("{at}_{name}_flat"), Op::Flatten, x)?; // [32·h] or [32·w]
+        x = net.add(&format!("{at}_{name}"), along, x)?;
+        x = net.add(&format!("{at}_{name}_relu"), Relu, x)?;
+        x = net.add(&format!("{at}_{name}_flat"), Flatten, x)?; // [32·h] or [32·w]
         net.dropout(x);
         Ok::<_, NetError>(x)
     };
     let (rows, columns) = (profile("rows", Axis::Rows)?, profile("columns", Axis::Columns)?);
     let mut edge = |name: &str, from: Source| {
-        net.add(&format!("{at}_{name}"), Op::Linear { out_features: BINS }, from) // [17]
+        net.add(&format!("{at}_{name}"), Linear { out_features: BINS }, from) // [17]
     };
     Ok([edge("left", columns)?, edge("top", rows)?, edge("right", columns)?, edge("bottom", rows)?])
 }
@@ -115,7 +134,6 @@ fn read(
 /// The mean of each channel as a vector.
 pub(crate) fn mean(net: &mut NetworkBuilder, name: &str, map: Source) -> Result<Source, NetError> {
     let (h, w) = net.shape(map).chw().map(|(_, h, w)| (h, w)).unwrap_or_default();
-    let pooled =
-        net.add(&format!("{name}_mean"), Op::AvgPool2d(Pool { kernel: (h, w), stride: (h, w) }), map)?;
-    net.add(name, Op::Flatten, pooled)
+    let pooled = net.add(&format!("{name}_mean"), AvgPool2d(Pool { kernel: (h, w), stride: (h, w) }), map)?;
+    net.add(name, Flatten, pooled)
 }

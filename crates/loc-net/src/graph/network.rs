@@ -1,178 +1,7 @@
-//! The network as data: layers, the shapes they give, the parameters they need. No arithmetic on photos here.
+//! A network: a list of layers with their shapes and parameters.
 
-use std::fmt;
-
-use crate::window;
-
-/// Dimensions of one photo's activation, without the batch: `[channels, height, width]` or `[features]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Shape(pub Vec<usize>);
-
-impl Shape {
-    /// Number of values.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.0.iter().product()
-    }
-
-    /// Whether it holds no value.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// `(channels, height, width)` of a feature map, or nothing for a vector.
-    #[must_use]
-    pub fn chw(&self) -> Option<(usize, usize, usize)> {
-        match self.0[..] {
-            [c, h, w] => Some((c, h, w)),
-            _ => None,
-        }
-    }
-}
-
-impl fmt::Display for Shape {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let dims: Vec<String> = self.0.iter().map(ToString::to_string).collect();
-        f.write_str(&dims.join("×"))
-    }
-}
-
-/// A two-dimensional convolution with bias; pairs are (vertical, horizontal).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Conv2d {
-    /// Number of output channels.
-    pub out_channels: usize,
-    /// Kernel height and width.
-    pub kernel: (usize, usize),
-    /// Steps between output cells.
-    pub stride: (usize, usize),
-    /// Zeros added above and below, left and right.
-    pub padding: (usize, usize),
-    /// Zeros added below and right beyond those: TensorFlow's SAME padding is not the same on both sides.
-    pub extra: (usize, usize),
-    /// Number of groups; the channel counts are multiples of it.
-    pub groups: usize,
-}
-
-impl Conv2d {
-    /// A square kernel, stride 1, no padding, one group.
-    #[must_use]
-    pub fn square(out_channels: usize, kernel: usize) -> Self {
-        Self {
-            out_channels,
-            kernel: (kernel, kernel),
-            stride: (1, 1),
-            padding: (0, 0),
-            extra: (0, 0),
-            groups: 1,
-        }
-    }
-
-    /// The same with TensorFlow's SAME padding for an input of `(height, width)`: `⌈size / stride⌉` cells a side, an odd
-    /// zero below and right.
-    #[must_use]
-    pub fn same(self, (h, w): (usize, usize)) -> Self {
-        let (padding, extra) = window::same_padding((h, w), self.kernel, self.stride);
-        Self { padding, extra, ..self }
-    }
-
-    /// Output height and width for an input of `(height, width)`, or nothing where the kernel does not fit.
-    #[must_use]
-    pub fn output(&self, size: (usize, usize)) -> Option<(usize, usize)> {
-        window::conv_output(size, self.kernel, self.stride, (self.padding, self.extra))
-    }
-}
-
-/// A pooling window; pairs are (vertical, horizontal). Cells that the last window does not reach are ignored,
-/// as PyTorch does without `ceil_mode`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pool {
-    /// Window height and width.
-    pub kernel: (usize, usize),
-    /// Steps between windows.
-    pub stride: (usize, usize),
-}
-
-impl Pool {
-    /// A square window.
-    #[must_use]
-    pub fn square(kernel: usize, stride: usize) -> Self {
-        Self { kernel: (kernel, kernel), stride: (stride, stride) }
-    }
-
-    /// Output height and width for an input of `(height, width)`, or nothing where the window does not fit.
-    #[must_use]
-    pub fn output(&self, size: (usize, usize)) -> Option<(usize, usize)> {
-        window::output(size, self.kernel, self.stride)
-    }
-}
-
-/// A direction over a feature map.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Axis {
-    /// From top to bottom: what is left has a row's place.
-    Rows,
-    /// From left to right: what is left has a column's place.
-    Columns,
-}
-
-/// What a layer computes.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Op {
-    /// `(x − mean) / std` for each channel.
-    Normalize {
-        /// Mean of each channel, in the input's unit (0..1).
-        mean: [f32; 3],
-        /// Standard deviation of each channel.
-        std: [f32; 3],
-    },
-    /// Convolution plus bias; parameters `NAME.weight [out, in/groups, kh, kw]` and `NAME.bias [out]`.
-    Conv2d(Conv2d),
-    /// The largest cell of each window; on a tie the first in row order, as in PyTorch.
-    MaxPool2d(Pool),
-    /// The mean of each window.
-    AvgPool2d(Pool),
-    /// `max(x, 0)`; its gradient at exactly 0 is 0, as in PyTorch.
-    Relu,
-    /// A feature map as one vector, channel by channel, row by row.
-    Flatten,
-    /// `x · weightᵀ + bias`; parameters `NAME.weight [out, in]` and `NAME.bias [out]`.
-    Linear {
-        /// Number of output features.
-        out_features: usize,
-    },
-    /// `1 / (1 + e^−x)`.
-    Sigmoid,
-    /// `min(max(x, 0), 6)`; its gradient at both kinks is 0, as in PyTorch.
-    Relu6,
-    /// `x · weight + bias` for each channel or feature, cut at ± `limit`; parameters `NAME.weight [c]` and `NAME.bias [c]`.
-    ChannelAffine {
-        /// The largest value that is left, above 0.
-        limit: f32,
-    },
-    /// The sum of its two inputs, which have one shape.
-    Add,
-    /// Vectors, one behind the other.
-    Concat,
-    /// A map enlarged to `(height, width)`, bilinear between the centres of its cells, at its edges the edge's.
-    Upsample {
-        /// Height and width of the result, no smaller than the map's.
-        size: (usize, usize),
-    },
-    /// Of each channel the mean, and behind all those the largest, of each row `[2·c, h, 1]` or column `[2·c, 1, w]`.
-    MeanMaxPool(Axis),
-    /// Places 0..1 as the means of distributions: the softmax of each `bins` values, each standing for `b / (bins − 1)`.
-    SoftmaxExpectation {
-        /// Values of a distribution, 2 or more.
-        bins: usize,
-    },
-    /// The mean of the parts of a vector, which lie one behind the other: of `[parts·n]` it makes `[n]`.
-    GroupMean {
-        /// How many, 1 or more.
-        parts: usize,
-    },
-}
+use super::ops::{Op, SoftmaxExpectation};
+use super::shape::{ParamKind, Shape};
 
 /// Where a layer reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -194,17 +23,6 @@ pub struct Layer {
     pub inputs: Vec<Source>,
     /// Whether training may drop some of its output.
     pub dropout: bool,
-}
-
-/// Whether a parameter multiplies or adds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ParamKind {
-    /// A weight: a convolution's or a linear layer's matrix.
-    Weight,
-    /// A scale: one factor a channel.
-    Scale,
-    /// A bias: one number an output channel.
-    Bias,
 }
 
 /// One parameter tensor of the network.
@@ -311,11 +129,13 @@ impl Network {
     pub fn edges(&self) -> Option<(usize, usize)> {
         let end = &self.layers[self.boxes];
         let each = match (&end.op, end.inputs[0]) {
-            (Op::GroupMean { .. }, Source::Layer(each)) => &self.layers[each],
+            (Op::GroupMean(_), Source::Layer(each)) => &self.layers[each],
             _ => end,
         };
         match (&each.op, each.inputs[0]) {
-            (Op::SoftmaxExpectation { bins }, Source::Layer(edges)) => Some((edges, *bins)),
+            (Op::SoftmaxExpectation(SoftmaxExpectation { bins }), Source::Layer(edges)) => {
+                Some((edges, *bins))
+            }
             _ => None,
         }
     }
@@ -329,8 +149,8 @@ impl Network {
     /// Multiply-adds of layer `index` for one photo.
     #[must_use]
     pub fn multiply_adds(&self, index: usize) -> usize {
-        let weights = |p: &&Param| p.layer == index && p.kind == ParamKind::Weight;
-        let fan_in = self.params.iter().find(weights).map_or(0, |p| p.fan_in);
-        fan_in * self.shapes[index].len()
+        let layer = &self.layers[index];
+        let inputs: Vec<&Shape> = layer.inputs.iter().map(|source| self.source_shape(*source)).collect();
+        layer.op.operation().multiply_adds(&inputs, &self.shapes[index])
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use loc_data::content::Content;
+use loc_data::content_type::ContentType;
 
 use crate::config::keys::Config;
 use crate::config::nearest::nearest;
@@ -70,7 +70,7 @@ impl ConfigSource {
     /// [`TrainError::Io`] if it cannot be read, [`TrainError::Config`] if it is not text, with what it is.
     pub fn file(path: &Path) -> Result<Self, TrainError> {
         let origin = path.display().to_string();
-        if let Some(content) = Content::of_file(path) {
+        if let Some(content) = ContentType::of_file(path) {
             let reason = format!(
                 "is {content}, not a configuration in TOML (hint: a run folder's `config.toml` is one)"
             );

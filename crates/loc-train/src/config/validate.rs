@@ -62,7 +62,7 @@ fn invalid(error: KeyError) -> TrainError {
 
 #[cfg(test)]
 mod tests {
-    use loc_data::{Exif, Format, Objects};
+    use loc_data::{Exif, Format, MultiObjectPolicy};
 
     use super::*;
 
@@ -72,7 +72,7 @@ mod tests {
             let texts = Config::key(name).unwrap().texts;
             assert!(!texts.is_empty() && texts.iter().all(|text| known(text)), "{name}: {texts:?}");
         };
-        all("objects", &|text| text.parse::<Objects>().is_ok());
+        all("objects", &|text| text.parse::<MultiObjectPolicy>().is_ok());
         all("exif", &|text| text.parse::<Exif>().is_ok());
         all("data_format", &|text| text.parse::<Format>().is_ok());
         for key in Config::KEYS.iter().filter(|key| !key.texts.is_empty()) {

@@ -68,7 +68,7 @@ fn standardise(
         .iter()
         .enumerate()
         .filter_map(|(index, layer)| match (&layer.op, layer.inputs[0]) {
-            (Op::ChannelAffine { .. }, Source::Layer(before)) => Some((index, before)),
+            (Op::ChannelAffine(_), Source::Layer(before)) => Some((index, before)),
             _ => None,
         })
         .collect();

@@ -1,5 +1,6 @@
 //! Whether a step will fit into memory: an error with numbers instead of a killed process.
 
+use loc_net::ops::{Relu, Relu6};
 use loc_net::{Network, Op, Source};
 
 use crate::error::TrainError;
@@ -12,7 +13,9 @@ fn of_a_photo(network: &Network, first: usize) -> u64 {
     let kept = |index: usize| {
         let mut readers = layers.iter().filter(|l| l.inputs.contains(&Source::Layer(index))).peekable();
         readers.peek().is_none()
-            || readers.any(|l| !matches!(l.op, Op::MaxPool2d(_) | Op::AvgPool2d(_) | Op::Relu | Op::Relu6))
+            || readers.any(|l| {
+                !matches!(l.op, Op::MaxPool2d(_) | Op::AvgPool2d(_) | Op::Relu(Relu) | Op::Relu6(Relu6))
+            })
     };
     let values: usize = (first..layers.len()).filter(|i| kept(*i)).map(|i| network.shape(i).len()).sum();
     let photo = if first == 0 { network.input().len() } else { 0 };

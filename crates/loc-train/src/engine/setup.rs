@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use loc_data::split::{self, Origin};
-use loc_data::{DataError, Dataset, LeftOut, Loader, Opened, Split, summary};
+use loc_data::split::{self, SplitSource};
+use loc_data::{DataError, Dataset, Loader, OpenedDataset, SkippedPhotos, Split, summary};
 use loc_infer::{ImageSize, InputSpec, ModelMeta};
 use loc_model::{Model, device};
 use loc_net::{NetworkConfig, Weights};
@@ -21,9 +21,9 @@ use crate::weights_cache;
 pub(crate) struct Prepared {
     pub(crate) dataset: Dataset,
     pub(crate) split: Split,
-    pub(crate) split_origin: Origin,
+    pub(crate) split_origin: SplitSource,
     /// Photos that could not be used.
-    pub(crate) left_out: LeftOut,
+    pub(crate) left_out: SkippedPhotos,
     pub(crate) train: BatchSource,
     pub(crate) val: BatchSource,
     pub(crate) model: Model,
@@ -57,7 +57,8 @@ impl Prepared {
             return Err(TrainError::Config { origin: "--data".into(), reason });
         };
         let options = read_options(config)?;
-        let Opened { dataset, warnings, left_out } = Dataset::open_with_findings(data, &options)?;
+        let OpenedDataset { dataset, warnings, skipped: left_out } =
+            Dataset::open_with_report(data, &options)?;
         for line in summary(&warnings) {
             progress.report(Event::Warning(line))?;
         }
@@ -75,7 +76,7 @@ impl Prepared {
         for line in split::describe(&dataset, &split, split_origin) {
             progress.report(Event::Note(line))?;
         }
-        for line in summary(&split::torn(&dataset, &split)) {
+        for line in summary(&split::leaks(&dataset, &split)) {
             progress.report(Event::Warning(line))?;
         }
         if split.train.is_empty() || split.val.is_empty() {

@@ -1,7 +1,7 @@
 //! How a configuration reads and splits a data set.
 
-use loc_data::split::{self, Origin};
-use loc_data::{Dataset, ReadOptions, Split, Tolerance};
+use loc_data::split::{self, SplitSource};
+use loc_data::{Dataset, InvalidPhotoPolicy, ReadOptions, Split};
 
 use crate::config::{Config, SplitBy};
 use crate::error::TrainError;
@@ -16,10 +16,10 @@ pub fn read_options(config: &Config) -> Result<ReadOptions, TrainError> {
         format: config.data_format.as_deref().map(str::parse).transpose()?,
         classes: config.classes.clone(),
         objects: config.objects.parse()?,
-        tolerance: match (config.skip_bad, config.strict) {
-            (false, false) => Tolerance::Few,
-            (true, false) => Tolerance::Any,
-            (false, true) => Tolerance::None,
+        invalid_photos: match (config.skip_bad, config.strict) {
+            (false, false) => InvalidPhotoPolicy::SkipFew,
+            (true, false) => InvalidPhotoPolicy::SkipAny,
+            (false, true) => InvalidPhotoPolicy::Refuse,
             (true, true) => {
                 let reason = "leaves out unusable photos, and `strict` refuses them: give one of them".into();
                 return Err(TrainError::Config { origin: "skip_bad".into(), reason });
@@ -37,13 +37,15 @@ pub fn read_options(config: &Config) -> Result<ReadOptions, TrainError> {
 /// # Errors
 ///
 /// [`TrainError::Data`] if the file does not fit the data set, or the data set cannot be split.
-pub fn choose_split(config: &Config, dataset: &Dataset) -> Result<(Split, Origin), TrainError> {
+pub fn choose_split(config: &Config, dataset: &Dataset) -> Result<(Split, SplitSource), TrainError> {
     let folders = config.split_by == SplitBy::Folders;
     let file = config.split_file.as_deref();
-    let choice = split::Choice { file, folders, val: config.val, seed: config.seed };
+    let choice = split::SplitOptions { file, folders, val: config.val, seed: config.seed };
     let (split, origin) = split::choose(dataset, &choice)?;
     Ok(match config.fold_of() {
-        Some(fold) => (split::fold(dataset, &split, fold, config.seed)?, origin),
+        Some((index, count)) => {
+            (split::fold(dataset, &split, split::Fold { index, count }, config.seed)?, origin)
+        }
         None => (split, origin),
     })
 }

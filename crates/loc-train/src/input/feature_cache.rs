@@ -62,7 +62,7 @@ impl FeatureCache {
         for copy in 0..copies {
             let batches = match copy {
                 0 => loader.in_order(AT_ONCE),
-                _ => loader.in_order_moved(backbone.seed, copy as u64, AT_ONCE, backbone.augment),
+                _ => loader.in_order_augmented(backbone.seed, copy as u64, AT_ONCE, backbone.augment),
             };
             for batch in batches {
                 let batch = batch?;

@@ -37,7 +37,7 @@ impl BatchSource {
     fn pass(&self, config: &Config, pass: u64, still: bool) -> Batches<'_> {
         match self {
             Self::Photos(loader, device) => {
-                let augment = if still { config.augment.still() } else { config.augment };
+                let augment = if still { config.augment.flips_and_colours() } else { config.augment };
                 let batches = loader.epoch(config.seed, pass, config.batch, &augment);
                 Box::new(batches.map(move |batch| TensorBatch::of(batch?, device)))
             }

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use loc_data::LeftOut;
-use loc_data::split::Origin;
+use loc_data::SkippedPhotos;
+use loc_data::split::SplitSource;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Config, ConfigSource};
@@ -81,7 +81,7 @@ pub(crate) struct DatasetJson {
     pub(crate) val: usize,
     /// Where the split comes from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) split: Option<Origin>,
+    pub(crate) split: Option<SplitSource>,
     /// Photos that could not be used.
     #[serde(default)]
     pub(crate) left_out: LeftOutJson,
@@ -97,9 +97,9 @@ pub(crate) struct LeftOutJson {
 }
 
 impl LeftOutJson {
-    pub(crate) fn of(left_out: &LeftOut) -> Self {
+    pub(crate) fn of(left_out: &SkippedPhotos) -> Self {
         const MOST: usize = 1000;
-        let errors = left_out.findings.iter().take(MOST).map(ToString::to_string).collect();
+        let errors = left_out.diagnostics.iter().take(MOST).map(ToString::to_string).collect();
         Self { photos: left_out.photos, errors }
     }
 }

@@ -1,7 +1,8 @@
 //! Our own small backbone: four 5×5 convolutions that the fused kernels take, then 3×3 ones on small maps.
 
 use crate::graph::heads::{Features, mean};
-use crate::{Conv2d, NetError, NetworkBuilder, Op, Pool, Source};
+use crate::ops::{AvgPool2d, Conv2d, MaxPool2d, Pool, Relu};
+use crate::{NetError, NetworkBuilder, Source};
 
 /// Channels of the 5×5 convolutions.
 const CHANNELS: [usize; 4] = [8, 16, 32, 64];
@@ -28,16 +29,16 @@ pub(crate) fn compact(net: &mut NetworkBuilder, mut x: Source) -> Result<Feature
     }
     for (i, channels) in CHANNELS.into_iter().enumerate() {
         let n = i + 1;
-        x = net.add(&format!("conv{n}"), Op::Conv2d(Conv2d::square(channels, 5)), x)?;
+        x = net.add(&format!("conv{n}"), Conv2d::square(channels, 5), x)?;
         if n < CHANNELS.len() {
-            x = net.add(&format!("pool{n}"), Op::MaxPool2d(Pool::square(2, 2)), x)?;
+            x = net.add(&format!("pool{n}"), MaxPool2d(Pool::square(2, 2)), x)?;
         }
-        x = net.add(&format!("relu{n}"), Op::Relu, x)?;
+        x = net.add(&format!("relu{n}"), Relu, x)?;
         // [8, 110, 110], [16, 53, 53], [32, 24, 24], [64, 20, 20]
     }
-    x = net.add("pool4", Op::AvgPool2d(Pool::square(2, 2)), x)?; // [64, 10, 10]
+    x = net.add("pool4", AvgPool2d(Pool::square(2, 2)), x)?; // [64, 10, 10]
     let fine = around(net, 5, WIDE[0], x)?; // [96, 10, 10]
-    x = net.add("pool5", Op::MaxPool2d(Pool::square(2, 2)), fine)?; // [96, 5, 5]
+    x = net.add("pool5", MaxPool2d(Pool::square(2, 2)), fine)?; // [96, 5, 5]
     x = around(net, 6, WIDE[1], x)?;
     let coarse = around(net, 7, WIDE[2], x)?; // [128, 5, 5]
     let whole = mean(net, "whole", coarse)?; // [128]
@@ -47,6 +48,6 @@ pub(crate) fn compact(net: &mut NetworkBuilder, mut x: Source) -> Result<Feature
 /// A 3×3 convolution that keeps the size, and relu.
 fn around(net: &mut NetworkBuilder, n: usize, channels: usize, x: Source) -> Result<Source, NetError> {
     let conv = Conv2d { padding: (1, 1), ..Conv2d::square(channels, 3) };
-    let x = net.add(&format!("conv{n}"), Op::Conv2d(conv), x)?;
-    net.add(&format!("relu{n}"), Op::Relu, x)
+    let x = net.add(&format!("conv{n}"), conv, x)?;
+    net.add(&format!("relu{n}"), Relu, x)
 }

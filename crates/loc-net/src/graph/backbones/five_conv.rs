@@ -1,7 +1,8 @@
 //! The tutorial's backbone: five 5×5 convolutions.
 
 use crate::graph::heads::Features;
-use crate::{Conv2d, NetError, NetworkBuilder, Op, Pool, Source};
+use crate::ops::{AvgPool2d, Conv2d, Flatten, MaxPool2d, Pool, Relu};
+use crate::{NetError, NetworkBuilder, Source};
 
 /// Channels of the five convolutions.
 const CHANNELS: [usize; 5] = [6, 12, 24, 48, 192];
@@ -30,16 +31,16 @@ pub(crate) fn five_conv(net: &mut NetworkBuilder, mut x: Source) -> Result<Featu
     for (i, channels) in CHANNELS.into_iter().enumerate() {
         let n = i + 1;
         fine = x;
-        x = net.add(&format!("conv{n}"), Op::Conv2d(Conv2d::square(channels, 5)), x)?;
+        x = net.add(&format!("conv{n}"), Conv2d::square(channels, 5), x)?;
         if n < CHANNELS.len() {
-            x = net.add(&format!("pool{n}"), Op::MaxPool2d(Pool::square(2, 2)), x)?;
+            x = net.add(&format!("pool{n}"), MaxPool2d(Pool::square(2, 2)), x)?;
         }
-        x = net.add(&format!("relu{n}"), Op::Relu, x)?;
+        x = net.add(&format!("relu{n}"), Relu, x)?;
         // [6, 126, 126], [12, 61, 61], [24, 28, 28], [48, 12, 12], [192, 8, 8]
     }
     let coarse = x;
-    x = net.add("pool5", Op::AvgPool2d(Pool::square(4, 2)), x)?; // [192, 3, 3]
-    let whole = net.add("features", Op::Flatten, x)?; // [1728]
+    x = net.add("pool5", AvgPool2d(Pool::square(4, 2)), x)?; // [192, 3, 3]
+    let whole = net.add("features", Flatten, x)?; // [1728]
     Ok(Features { fine, coarse, whole })
 }
 
@@ -82,11 +83,11 @@ mod tests {
         let mut net = NetworkBuilder::new(187, 187);
         let mut x = Source::Input;
         for n in 0..5 {
-            x = net.add(&format!("c{n}"), Op::Conv2d(Conv2d::square(1, 5)), x).unwrap();
+            x = net.add(&format!("c{n}"), Conv2d::square(1, 5), x).unwrap();
             if n < 4 {
-                x = net.add(&format!("p{n}"), Op::MaxPool2d(Pool::square(2, 2)), x).unwrap();
+                x = net.add(&format!("p{n}"), MaxPool2d(Pool::square(2, 2)), x).unwrap();
             }
         }
-        assert!(net.add("avg", Op::AvgPool2d(Pool::square(4, 2)), x).is_err());
+        assert!(net.add("avg", AvgPool2d(Pool::square(4, 2)), x).is_err());
     }
 }

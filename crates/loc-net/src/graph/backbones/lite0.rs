@@ -2,7 +2,8 @@
 //! batch normalisation folded into the convolutions.
 
 use crate::graph::heads::{Features, mean};
-use crate::{Conv2d, NetError, NetworkBuilder, Op, Source};
+use crate::ops::{Add, ChannelAffine, Conv2d, Relu6};
+use crate::{NetError, NetworkBuilder, Source};
 
 /// Blocks of a kind: how many, kernel, stride of the first, factor of the width within, channels.
 const STAGES: [(usize, usize, usize, usize, usize); 7] = [
@@ -54,7 +55,7 @@ pub(crate) fn lite0(net: &mut NetworkBuilder, x: Source) -> Result<Features, Net
             h = conv(net, &format!("{name}.depthwise"), (wide, kernel, stride, wide), true, h)?;
             h = conv(net, &format!("{name}.project"), (out, 1, 1, 1), false, h)?;
             if stride == 1 && out == channels {
-                h = net.join(&format!("{name}.sum"), Op::Add, &[h, x])?;
+                h = net.join(&format!("{name}.sum"), Add, &[h, x])?;
             }
             (x, channels) = (h, out);
             if block == FINE {
@@ -66,7 +67,7 @@ pub(crate) fn lite0(net: &mut NetworkBuilder, x: Source) -> Result<Features, Net
     }
     let top = conv(net, "top", (TOP, 1, 1, 1), true, x)?; // [1280, 7, 7]
     let whole = mean(net, "whole", top)?; // [1280]
-    let mut standard = |name: &str, x: Source| net.add(name, Op::ChannelAffine { limit: LIMIT }, x);
+    let mut standard = |name: &str, x: Source| net.add(name, ChannelAffine { limit: LIMIT }, x);
     Ok(Features {
         fine: standard("fine_standard", fine)?,
         coarse: standard("coarse_standard", x)?,
@@ -84,8 +85,8 @@ fn conv(
 ) -> Result<Source, NetError> {
     let size = net.shape(x).chw().map(|(_, h, w)| (h, w)).unwrap_or_default();
     let conv = Conv2d { stride: (stride, stride), groups, ..Conv2d::square(channels, kernel) }.same(size);
-    let x = net.add(name, Op::Conv2d(conv), x)?;
-    if relu { net.add(&format!("{name}.relu"), Op::Relu6, x) } else { Ok(x) }
+    let x = net.add(name, conv, x)?;
+    if relu { net.add(&format!("{name}.relu"), Relu6, x) } else { Ok(x) }
 }
 
 #[cfg(test)]

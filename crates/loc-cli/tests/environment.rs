@@ -1,0 +1,271 @@
+//! Training where the machine does not play along: disks, limits, signals, terminals, other trainers.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+
+mod common;
+#[path = "../../../xtask/src/skip.rs"]
+mod skip;
+
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use common::{Desk, Ran};
+use fs_err as fs;
+
+const TRAIN: [&str; 9] = ["train", "--data", "shapes", "--imgsz", "188", "--batch", "4", "--epochs", "3"];
+
+/// Runs `loc` within limits: `ulimit` and its arguments.
+fn limited(desk: &Desk, ulimit: &str, args: &[&str]) -> Ran {
+    let mut command = Command::new("sh");
+    command.arg("-c").arg(format!("ulimit {ulimit} && exec \"$0\" \"$@\"")).arg(env!("CARGO_BIN_EXE_loc"));
+    Ran::of(command.args(args).current_dir(desk.path("")).stdin(Stdio::null()).output().unwrap())
+}
+
+fn temporaries(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
+    entries.filter(|name| name.starts_with('.') && name != ".lock").collect()
+}
+
+/// The error of a save that failed, that nothing was lost by it, and that the run goes on.
+fn survived(desk: &Desk, ran: &Ran, reason: &str, whole: &str) {
+    assert_eq!(ran.code, 1, "{ran:?}");
+    for part in [reason, "runs/train/exp", "hint", "cannot be written"] {
+        assert!(ran.stderr.contains(part), "no {part:?}: {ran:?}");
+    }
+    let run = desk.path("runs/train/exp");
+    assert_eq!(temporaries(&run), [""; 0]);
+    assert_eq!(temporaries(&run.join("weights")), [""; 0]);
+    if run.join("config.toml").is_file() {
+        if run.join("weights/last.safetensors").is_file() {
+            desk.ok(&["info", "runs/train/exp/weights/last.safetensors"]);
+        }
+        desk.ok(&["train", "--resume", "runs/train/exp"]);
+        let last = |run: &str| fs::read(desk.path(run).join("weights/last.safetensors")).unwrap();
+        assert!(last("runs/train/exp") == last(whole), "the run ends in other bytes");
+    }
+}
+
+#[test]
+fn a_disk_that_is_full_while_saving_keeps_the_old_checkpoint() {
+    let desk = Desk::new();
+    desk.shapes(15);
+    let whole = desk.ok(&[&TRAIN[..], &["--name", "whole"]].concat());
+    let disk = desk.path("runs/train/exp");
+    fs::create_dir_all(&disk).unwrap();
+    let mount = |options: &str| {
+        let mut command = Command::new("mount");
+        command.args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(&disk).stderr(Stdio::null());
+        command.status().is_ok_and(|status| status.success())
+    };
+    // The first save fits (two files of 1.7 MB, and a state of 6.7), the second does not.
+    if !mount("size=16m") {
+        return skip::say(skip::Reason::Mount, "a small disk of one's own cannot be mounted");
+    }
+    let ran = desk.run(&[&TRAIN[..], &["--exist-ok"]].concat());
+    let unmounted = std::panic::catch_unwind(|| {
+        assert!(disk.join("weights/last.safetensors").is_file(), "the first save: {ran:?}");
+        assert!(mount("remount,size=64m"));
+        survived(&desk, &ran, "No space left on device", whole.trim());
+    });
+    assert!(Command::new("umount").arg(&disk).status().unwrap().success());
+    unmounted.unwrap();
+}
+
+#[test]
+fn a_limit_of_file_sizes_is_an_error_and_no_death() {
+    let desk = Desk::new();
+    desk.shapes(15);
+    let whole = desk.ok(&[&TRAIN[..], &["--name", "whole"]].concat());
+    for blocks in ["1", "1000"] {
+        let ran = limited(&desk, &format!("-f {blocks}"), &[&TRAIN[..], &["--exist-ok"]].concat());
+        survived(&desk, &ran, "File too large", whole.trim());
+    }
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_an_error_at_the_start() {
+    let desk = Desk::new();
+    desk.shapes(15);
+    fs::write(desk.path("file"), "").unwrap();
+    desk.fails(&[&TRAIN[..], &["--project", "file/runs"]].concat(), 1, &["file/runs", "hint", "--project"]);
+    // Permissions bind everyone but root, who takes another user for it.
+    let closed = desk.path("closed");
+    fs::create_dir(&closed).unwrap();
+    let mut command = desk.command(&[&TRAIN[..], &["--project", "closed/runs"]].concat());
+    let root = Command::new("id").arg("-u").output().unwrap().stdout == b"0\n";
+    if root {
+        fs::set_permissions(desk.path(""), Permissions::from_mode(0o755)).unwrap();
+        command.uid(65534).gid(65534);
+    } else {
+        fs::set_permissions(&closed, Permissions::from_mode(0o555)).unwrap();
+    }
+    let ran = Ran::of(command.output().unwrap());
+    assert_eq!(ran.code, 1, "{ran:?}");
+    for part in ["closed", "ermission denied", "hint"] {
+        assert!(ran.stderr.contains(part), "no {part:?}: {ran:?}");
+    }
+    assert!(!ran.stderr.contains("epochs\n"), "it is said before training: {ran:?}");
+}
+
+#[test]
+fn a_batch_that_cannot_fit_is_refused_before_it_is_allocated() {
+    if !Path::new("/proc/self/limits").is_file() {
+        return skip::say(skip::Reason::Proc, "the limits of a process are not in /proc");
+    }
+    let desk = Desk::new();
+    desk.shapes(40);
+    let args = ["train", "--data", "shapes", "--imgsz", "188", "--batch", "100000", "--epochs", "1"];
+    let ran = limited(&desk, "-v 1500000", &args);
+    assert_eq!(ran.code, 2, "{ran:?}");
+    for part in ["batch is 100000", "MiB of memory", "MiB are available", "photos fit", "hint"] {
+        assert!(ran.stderr.contains(part), "no {part:?}: {ran:?}");
+    }
+    assert!(!desk.path("runs").exists());
+    // More than the photos there are, and not too many.
+    desk.ok(&["train", "--data", "shapes", "--imgsz", "188", "--batch", "64", "--epochs", "1"]);
+}
+
+/// Starts a training that does not end by itself, and waits for its first epoch.
+fn endless(desk: &Desk, name: &str) -> std::process::Child {
+    let args =
+        ["train", "--data", "shapes", "--imgsz", "188", "--epochs", "100000", "--batch", "4", "--name", name];
+    let child = desk.command(&args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    while !desk.path(&format!("runs/train/{name}/results.csv")).is_file() {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    child
+}
+
+fn send(signal: &str, child: &std::process::Child) {
+    let sent = Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).status();
+    assert!(sent.unwrap().success());
+}
+
+#[test]
+fn a_second_ctrl_c_ends_at_once() {
+    let desk = Desk::new();
+    desk.shapes(15);
+    let pipe = desk.path("pipe.toml");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let args = [&TRAIN[..], &["--config", "pipe.toml"]].concat();
+    let mut child = desk.command(&args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // OpenedDataset for writing, it is being read: signals are listened to, and nothing goes on between them.
+    let (opened, wait) = std::sync::mpsc::channel();
+    std::thread::spawn(move || opened.send(fs::OpenOptions::new().write(true).open(pipe).unwrap()));
+    let writer = wait.recv_timeout(Duration::from_secs(60)).unwrap();
+    send("TERM", &child);
+    // Sent at the same time, two signals may both be taken for the first.
+    let sent = std::time::Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        assert!(sent.elapsed() < Duration::from_secs(60), "it goes on after the second signal");
+        std::thread::sleep(Duration::from_millis(50));
+        send("INT", &child);
+    }
+    drop(writer);
+    let ran = Ran::of(child.wait_with_output().unwrap());
+    assert!(ran.code == 130 || ran.code == 143, "{ran:?}");
+    assert!(!desk.path("runs").exists(), "{ran:?}");
+}
+
+#[test]
+fn a_second_trainer_is_told_who_has_the_run() {
+    let desk = Desk::new();
+    desk.shapes(15);
+    let mut child = endless(&desk, "exp");
+    let holder = format!("locked by pid {} since 2", child.id());
+    desk.fails(&["train", "--resume", "runs/train/exp"], 1, &[&holder, "runs/train/exp", "hint"]);
+    desk.fails(&[&TRAIN[..], &["--exist-ok"]].concat(), 1, &[&holder]);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    // The lock dies with its holder.
+    desk.fails(&["train", "--resume", "runs/train/exp", "--lr", "9"], 2, &["lr: 0.001 → 9"]);
+}
+
+#[test]
+fn whoever_reads_no_further_ends_nothing_with_a_panic() {
+    let desk = Desk::new();
+    desk.shapes(15);
+    let model = desk.model();
+    let script = format!("\"$0\" predict -m {model} shapes/images --format jsonl | head -n 1; echo \"$?\"");
+    let mut command = Command::new("sh");
+    command.args(["-c", &script, env!("CARGO_BIN_EXE_loc")]).current_dir(desk.path(""));
+    let ran = Ran::of(command.output().unwrap());
+    assert_eq!(ran.stdout.lines().count(), 2, "{ran:?}");
+    assert!(!ran.stderr.contains("panicked") && !ran.stderr.contains("error"), "{ran:?}");
+    // stderr that nobody reads, and a stdout that is closed, are no reason to stop training either.
+    let script = format!("\"$0\" {} --name quiet 2>&1 | head -n 1 > first; cat first", TRAIN.join(" "));
+    let mut command = Command::new("sh");
+    command.args(["-c", &script, env!("CARGO_BIN_EXE_loc")]).current_dir(desk.path(""));
+    assert!(Ran::of(command.output().unwrap()).stdout.contains("12 photos train"));
+    assert!(desk.path("runs/train/quiet/weights/epoch-003.safetensors").is_file());
+}
+
+#[test]
+fn without_a_terminal_or_in_a_strange_one_progress_is_plain_lines() {
+    let desk = Desk::new();
+    desk.shapes(15);
+    let plain = |text: &str| !text.contains('\u{1b}') && !text.contains('█') && !text.contains('\r');
+    let mut command = desk.command(&TRAIN);
+    let ran = Ran::of(command.env("LC_ALL", "C").env("COLUMNS", "1").output().unwrap());
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(plain(&ran.stderr) && ran.stderr.contains("3/3"), "{ran:?}");
+    // A terminal of its own, by `script`, where there is that program.
+    let call = format!("{} {}", env!("CARGO_BIN_EXE_loc"), TRAIN.join(" "));
+    for (locale, bars) in [("C", false), ("C.UTF-8", true)] {
+        let mut command = Command::new("script");
+        command.args(["-qec", &call, "/dev/null"]).current_dir(desk.path("")).stdin(Stdio::null());
+        command.env("LC_ALL", locale).env("TERM", "xterm").env("COLUMNS", "1").env("NO_COLOR", "1");
+        let Ok(output) = command.output() else {
+            return skip::say(skip::Reason::Program("script"), "there is no `script` to make a terminal");
+        };
+        let ran = Ran::of(output);
+        assert_eq!(ran.code, 0, "{locale}: {ran:?}");
+        assert!(ran.stdout.contains("3/3"), "{locale}: {ran:?}");
+        assert_eq!(ran.stdout.contains('\u{1b}'), bars, "{locale}: {ran:?}");
+    }
+}
+
+#[test]
+fn every_wrong_value_is_answered_with_key_value_and_range() {
+    let desk = Desk::new();
+    desk.shapes(6);
+    let cases: [(&str, &[&str]); 22] = [
+        ("learning_rate = 0.1", &["learning_rate", "line 1"]),
+        ("epoch = 3", &["unknown field `epoch`", "did you mean `epochs`?", "line 1"]),
+        ("batchsize = 3", &["batchsize", "did you mean `batch`?"]),
+        ("lr = \"fast\"", &["lr", "line 1"]),
+        ("lr = 0", &["lr is 0", "above 0"]),
+        ("lr = -0.5", &["lr is -0.5", "above 0"]),
+        ("lr = nan", &["lr is NaN", "above 0"]),
+        ("lr = inf", &["lr is inf", "above 0"]),
+        ("batch = 0", &["batch is 0", "at least 1"]),
+        ("batch = -4", &["batch", "-4"]),
+        ("batch = 2.5", &["batch", "2.5"]),
+        ("epochs = 0", &["epochs is 0", "at least 1"]),
+        ("val = 0.0", &["val is 0", "above 0 and below 1"]),
+        ("val = 1.0", &["val is 1", "above 0 and below 1"]),
+        ("val = nan", &["val is NaN", "above 0 and below 1"]),
+        ("momentum = 1.0", &["momentum is 1", "below 1"]),
+        ("seed = -1", &["seed", "-1"]),
+        ("schedule = \"cosin\"", &["cosin", "constant", "step", "cosine"]),
+        ("optimizer = \"adam\"", &["adam", "sgd", "adamw"]),
+        ("keep = \"last:0\"", &["last:0", "1 or more"]),
+        ("restarts = [5, 3]", &["restarts is [5, 3]", "growing"]),
+        ("[augment]\nflip = 2.0", &["augment.flip is 2", "0 to 1"]),
+    ];
+    for (text, words) in cases {
+        fs::write(desk.path("c.toml"), format!("{text}\n")).unwrap();
+        desk.fails(&["train", "--data", "shapes", "--config", "c.toml"], 2, words);
+    }
+    fs::write(desk.path("c.toml"), "lr = 0.1\nlr = 0.2\n").unwrap();
+    desk.fails(
+        &["train", "--data", "shapes", "--config", "c.toml"],
+        2,
+        &["c.toml", "line 2", "duplicate key"],
+    );
+    assert!(!desk.path("runs").exists(), "no run folder was made");
+}

@@ -1,0 +1,91 @@
+//! Every reader of bytes from strangers as a function that returns or errs, and valid bytes for each to begin with.
+//! `tests/fuzz.rs` changes those at random; the fuzz targets in `fuzz/` find bytes of their own.
+
+#![allow(
+    unreachable_pub,
+    clippy::expect_used,
+    reason = "the fuzz targets use this file as a module of a library"
+)]
+
+use std::path::Path;
+
+pub use loc_data::fuzz_entry::{csv, split, voc};
+use loc_infer::preprocess::{decode, fit, to_planar, upright_size};
+use loc_infer::{Filter, Fit, ImageSize, InputSpec, Limits, Localizer};
+
+/// Takes the bytes (true) or refuses them (false); never panics.
+pub type Target = fn(&[u8]) -> bool;
+
+/// All targets by name.
+pub const TARGETS: [(&str, Target); 10] = [
+    ("image", image),
+    ("voc", voc),
+    ("csv", csv),
+    ("split", split),
+    ("model", model),
+    ("pth", pth),
+    ("pth_legacy", published),
+    ("wheel", published),
+    ("onnx", onnx),
+    ("config", config),
+];
+
+/// From a photo's bytes to a network's input.
+pub fn image(bytes: &[u8]) -> bool {
+    // A header may ask for much: bounded, so that many are tried.
+    let limits = Limits { max_width: 2_000, max_height: 2_000, max_alloc: 4 << 20 };
+    let size = upright_size(bytes, &limits);
+    let Ok(photo) = decode(bytes, &limits) else { return false };
+    assert_eq!(size.expect("what is decoded has a size"), photo.size());
+    for kind in [Fit::Stretch, Fit::Letterbox] {
+        let size = ImageSize { width: 16, height: 12 };
+        let input = InputSpec { size, fit: kind, filter: Filter::Bilinear, ..InputSpec::default() };
+        let (fitted, _) = fit(std::borrow::Cow::Borrowed(&photo.rgb), &input);
+        let mut planar = vec![0.0; input.values()];
+        to_planar(fitted.as_raw(), &mut planar);
+        assert!(planar.iter().all(|v| (0.0..=1.0).contains(v)));
+    }
+    true
+}
+
+/// A model file, as `loc predict`, `loc val` and `loc import` read it.
+pub fn model(bytes: &[u8]) -> bool {
+    let localizer = Localizer::from_bytes(bytes);
+    let Ok(file) = loc_net::WeightFile::parse(bytes) else {
+        assert!(localizer.is_err() || bytes.get(8).is_none_or(|b| *b != b'{'));
+        return false;
+    };
+    let Some(json) = file.metadata else { return false };
+    let network = loc_train::ModelFile::from_json(&json).and_then(|file| file.build());
+    let sound = network.is_ok_and(|network| file.weights.check(&network).is_ok());
+    assert_eq!(localizer.is_ok(), sound, "prediction and the other commands take the same files");
+    if let Ok(localizer) = localizer {
+        // An answer, or an error that says it is no number.
+        drop(localizer.predict(&image::RgbImage::new(9, 7)));
+    }
+    sound
+}
+
+/// PyTorch's zip archive.
+pub fn pth(bytes: &[u8]) -> bool {
+    loc_model::import::parse_pth(bytes).is_ok()
+}
+
+/// PyTorch's old format, by itself or in a wheel.
+pub fn published(bytes: &[u8]) -> bool {
+    loc_model::import::parse_published(Path::new("weights"), bytes.to_vec()).is_ok()
+}
+
+/// An ONNX file: what it says of itself, and (with the feature `onnx`) run once.
+pub fn onnx(bytes: &[u8]) -> bool {
+    let summary = loc_model::export::summary(bytes).is_ok();
+    if cfg!(feature = "onnx") { Localizer::from_bytes(bytes).is_ok() } else { summary }
+}
+
+/// A configuration or a recipe.
+pub fn config(bytes: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(bytes) else { return false };
+    let layer = loc_train::ConfigSource::toml("loc.toml", text);
+    // A recipe of its own name would be another file's business.
+    loc_train::Config::resolve(Some("tutorial"), &[layer]).is_ok()
+}

@@ -1,0 +1,337 @@
+//! Builds samples from annotations: finds and decodes each photo, compares each box with its photo, selects one object,
+//! numbers the classes. Every problem becomes a diagnostic; reading does not stop at the first.
+
+mod validate;
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+
+use loc_infer::preprocess::FileKind;
+use rayon::prelude::*;
+
+use crate::box_units::{SizedAnnotation, check_units};
+use crate::classes::Classes;
+use crate::content_type::ContentType;
+use crate::copy_groups::Grouping;
+use crate::diagnostics::Diagnostics;
+use crate::file_index::{FileIndex, name_of, photo_folders_beside};
+use crate::formats::number::quoted;
+use crate::formats::{self, Annotation, Annotations, Object, text};
+use crate::photo::{self, Photo};
+use crate::split::Subset;
+use crate::{BBox, DataError, Diagnostic, DiagnosticKind, Format, MultiObjectPolicy, ReadOptions, Sample};
+
+/// A data set as far as it could be read. All commands see the same samples: `check` counts them, training and validation
+/// use them, and no error concerns one of their photos.
+#[derive(Debug)]
+pub(crate) struct LoadedSet {
+    pub(crate) root: PathBuf,
+    pub(crate) format: Format,
+    pub(crate) classes: Vec<String>,
+    /// The valid samples, sorted by name.
+    pub(crate) samples: Vec<Sample>,
+    /// Errors and warnings, sorted by file and line.
+    pub(crate) diagnostics: Vec<Diagnostic>,
+    /// Number of photos that the annotations name, existing or not; an annotation that names none counts as one.
+    pub(crate) named: usize,
+    /// Number of these photos that are invalid.
+    pub(crate) unusable: usize,
+    /// Whether a file with the annotations of several photos could not be read completely.
+    pub(crate) incomplete: bool,
+    /// Files of the photos that the annotations name, valid or not.
+    pub(crate) files: Vec<PathBuf>,
+    /// The decoded photos' properties.
+    pub(crate) photos: Vec<(PathBuf, Photo)>,
+}
+
+/// Reads a folder or a CSV file, and decodes every photo that an annotation names; with `with_hash` also computes the
+/// photos' perceptual hashes.
+///
+/// # Errors
+///
+/// [`DataError::NoDataSet`] if there is nothing to read, [`DataError::Argument`] for invalid options.
+pub(crate) fn read(path: &Path, options: &ReadOptions, with_hash: bool) -> Result<LoadedSet, DataError> {
+    let no_data = |reason: &str| DataError::NoDataSet { path: path.to_owned(), reason: reason.to_owned() };
+    let grouping = Grouping::new(options.group_by.as_deref())?;
+    let encoding = options.encoding.as_deref().map(text::given).transpose()?;
+    let metadata = fs_err::metadata(path).map_err(|e| match e.kind() {
+        std::io::ErrorKind::NotFound => no_data("does not exist"),
+        _ => DataError::Io(e),
+    })?;
+    let (mut files, format, whole_folder) = if metadata.is_dir() {
+        let files = FileIndex::of_folder(path)?;
+        let format = options.format.map_or_else(|| formats::recognise(&files), Ok)?;
+        (files, format, true)
+    } else if !metadata.is_file() {
+        return Err(no_data("is neither a folder nor a regular file"));
+    } else if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("xml")) {
+        return Err(no_data(&formats::voc::describe(path)));
+    } else if options.format == Some(Format::Voc) {
+        return Err(no_data("is a file, and the format `voc` is a folder of XML files"));
+    } else if let Some(content) = ContentType::of_file(path) {
+        if content == ContentType::Xml {
+            return Err(no_data(&formats::voc::describe(path)));
+        }
+        return Err(no_data(&format!("is {content}, not a data set (hint: {})", content.data_set_hint())));
+    } else {
+        (FileIndex::of_csv(path)?, Format::Csv, false)
+    };
+    let annotations = match format {
+        Format::Voc => formats::voc::read_all(&files.xmls, encoding),
+        Format::Csv => formats::csv::read_all(&files.csvs, !whole_folder, encoding),
+    };
+    if annotations.photos.is_empty() && annotations.diagnostics.is_empty() && annotations.broken.is_empty() {
+        return Err(no_data(&format!(
+            "no {format} annotations found (hint: leave the format out to have it recognised)"
+        )));
+    }
+    let mut diagnostics = Diagnostics::default();
+    diagnostics.extend(std::mem::take(&mut files.diagnostics));
+    let mut builder = SampleBuilder {
+        files: &files,
+        options,
+        diagnostics,
+        conflicting: HashSet::new(),
+        missing: 0,
+        skipped: 0,
+    };
+    let found = builder.find_photos(&annotations.photos);
+    if found.is_empty() && (files.readable() == 0 || !annotations.photos.is_empty()) {
+        builder.diagnostics.push(no_photos(&files, path));
+    }
+    let photos: Vec<Result<Photo, String>> =
+        found.par_iter().map(|(path, _)| photo::read(path, with_hash)).collect();
+    let (mut samples, classes) = builder.samples(&annotations, &found, &photos, format)?;
+    if whole_folder {
+        builder.unannotated(&annotations, &found);
+    }
+    let mut diagnostics = builder.diagnostics.into_vec();
+    let named = found.len() + builder.missing + annotations.lost;
+    let unusable = named - samples.len() - builder.skipped;
+    diagnostics.extend(annotations.diagnostics);
+    diagnostics.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
+    set_names(&mut samples, &files);
+    samples.sort_by(|a, b| a.file.cmp(&b.file));
+    let named_files: Vec<PathBuf> = found.into_iter().map(|(path, _)| path).collect();
+    let paths = named_files.iter().cloned();
+    let photos: Vec<(PathBuf, Photo)> =
+        paths.zip(photos).filter_map(|(path, photo)| Some((path, photo.ok()?))).collect();
+    grouping.group(&mut samples, &photos);
+    let root = files.root.clone();
+    let incomplete = annotations.incomplete;
+    Ok(LoadedSet {
+        root,
+        format,
+        classes,
+        samples,
+        diagnostics,
+        named,
+        unusable,
+        incomplete,
+        files: named_files,
+        photos,
+    })
+}
+
+/// The error if no annotation has a photo.
+fn no_photos(files: &FileIndex, path: &Path) -> Diagnostic {
+    if files.readable() > 0 {
+        let message = format!("no annotation has a photo, among {}", files.describe());
+        let hint = "do the annotations belong to these photos?";
+        return Diagnostic::error(DiagnosticKind::PhotoMissing, path, None, message).hint(hint);
+    }
+    let others = files.other_files();
+    let only = if others.total() > 0 { format!(", only {others}") } else { String::new() };
+    let diagnostic =
+        Diagnostic::error(DiagnosticKind::PhotoMissing, path, None, format!("no photo found{only}"));
+    let beside = photo_folders_beside(&files.root).into_iter().next();
+    match (others.hint(), beside) {
+        (Some(hint), _) => diagnostic.hint(hint),
+        (None, Some(beside)) => {
+            diagnostic.hint(format!("{} is beside it: give the folder that contains both", beside.display()))
+        }
+        (None, None) => {
+            let endings: Vec<String> = FileKind::read_endings().map(|ending| format!(".{ending}")).collect();
+            diagnostic.hint(format!("photos end in {}", endings.join(", ")))
+        }
+    }
+}
+
+/// Names each sample after its photo's file, or by the path below the root if another photo has the same file name; and sets
+/// the subset that the photo's folder stands for.
+fn set_names(samples: &mut [Sample], files: &FileIndex) {
+    let mut times: HashMap<String, usize> = HashMap::new();
+    for sample in &*samples {
+        *times.entry(name_of(&sample.image).to_owned()).or_default() += 1;
+    }
+    for sample in samples {
+        let name = name_of(&sample.image);
+        let once = times[name] == 1;
+        // The folders of a photo outside the root have no meaning here.
+        let Some(below) = files.below(&sample.image) else {
+            sample.file = if once { name.to_owned() } else { sample.image.to_string_lossy().into_owned() };
+            continue;
+        };
+        let parts: Vec<String> = below.iter().map(|part| part.to_string_lossy().into_owned()).collect();
+        let folders = parts.split_last().map_or(&[][..], |(_, folders)| folders);
+        sample.subset = folders.iter().find_map(|folder| Subset::of_folder(folder));
+        sample.file = if once { name.to_owned() } else { parts.join("/") };
+    }
+}
+
+pub(crate) struct SampleBuilder<'a> {
+    pub(crate) files: &'a FileIndex,
+    options: &'a ReadOptions,
+    pub(crate) diagnostics: Diagnostics,
+    /// Photos with several annotations that contradict each other.
+    pub(crate) conflicting: HashSet<PathBuf>,
+    /// Number of annotations whose photo is missing.
+    pub(crate) missing: usize,
+    /// Number of photos skipped without an error, by the policy for several objects.
+    skipped: usize,
+}
+
+impl SampleBuilder<'_> {
+    fn samples(
+        &mut self,
+        annotations: &Annotations,
+        found: &[(PathBuf, &Annotation)],
+        photos: &[Result<Photo, String>],
+        format: Format,
+    ) -> Result<(Vec<Sample>, Vec<String>), DataError> {
+        let labels = annotations.photos.iter().flat_map(|a| &a.objects).map(|o| &o.label);
+        let mut classes = Classes::settle(labels, self.options.classes.as_deref())?;
+        let annotated: Vec<SizedAnnotation> = found
+            .iter()
+            .zip(photos)
+            .map(|((_, annotation), photo)| {
+                let size = photo.as_ref().ok().map(|photo| self.annotated(photo));
+                SizedAnnotation { annotation, size }
+            })
+            .collect();
+        let units = check_units(&annotated, format.is_file_a_photo());
+        self.diagnostics.extend(units.diagnostics);
+        let mut samples: Vec<(Sample, &Object)> = Vec::new();
+        for (i, ((path, annotation), photo)) in found.iter().zip(photos).enumerate() {
+            let before = self.diagnostics.errors();
+            match photo {
+                Ok(photo) => self.compare(annotation, path, photo),
+                Err(why) => {
+                    self.diagnostics.push(Diagnostic::error(DiagnosticKind::PhotoDamaged, path, None, why))
+                }
+            }
+            let photo = photo.as_ref().ok();
+            // Boxes in other units get no further errors.
+            let other_units = units.other_units.contains(&i);
+            let boxes = if other_units { Vec::new() } else { self.objects(annotation, photo, &classes) };
+            let chosen = self.select(annotation, boxes);
+            // A photo with any error, in itself or its annotation, is not a sample.
+            let wrong = annotation.defective
+                || other_units
+                || self.conflicting.contains(path)
+                || self.diagnostics.errors() > before;
+            match (chosen, photo) {
+                (Some((object, bbox)), Some(photo)) if !wrong => {
+                    let class = classes.index(&object.label).unwrap_or_default();
+                    let sample = Sample {
+                        image: path.clone(),
+                        file: String::new(),
+                        size: photo.size,
+                        class,
+                        bbox,
+                        subset: None,
+                        group: None,
+                    };
+                    samples.push((sample, object));
+                }
+                _ => self.skipped += usize::from(!wrong),
+            }
+        }
+        self.remove_unused_classes(&mut classes, &mut samples);
+        Ok((samples.into_iter().map(|(sample, _)| sample).collect(), classes.names))
+    }
+
+    /// Selects the object that the photo contributes.
+    fn select<'b>(
+        &mut self,
+        annotation: &Annotation,
+        boxes: Vec<(&'b Object, BBox)>,
+    ) -> Option<(&'b Object, BBox)> {
+        if boxes.len() > 1 {
+            let count = format!("{} has {} objects", quoted(&annotation.photo), boxes.len());
+            let at = (&annotation.source, Some(annotation.line));
+            match self.options.objects {
+                MultiObjectPolicy::Largest => {
+                    let message = format!("{count}: the largest is used");
+                    self.diagnostics.push(Diagnostic::warning(
+                        DiagnosticKind::ObjectsSeveral,
+                        at.0,
+                        at.1,
+                        message,
+                    ));
+                }
+                MultiObjectPolicy::Skip => {
+                    let message = format!("{count}: skipped");
+                    self.diagnostics.push(Diagnostic::warning(
+                        DiagnosticKind::ObjectsSeveral,
+                        at.0,
+                        at.1,
+                        message,
+                    ));
+                    return None;
+                }
+                MultiObjectPolicy::Error => {
+                    let hint = "the largest can be used instead, or such photos be skipped";
+                    self.error_at(
+                        DiagnosticKind::ObjectsSeveral,
+                        annotation,
+                        annotation.line,
+                        count,
+                        Some(hint.into()),
+                    );
+                    return None;
+                }
+            }
+        }
+        boxes.into_iter().reduce(|best, next| if next.1.area() > best.1.area() { next } else { best })
+    }
+
+    /// Removes classes without samples; a class of a given list is kept, with a warning.
+    fn remove_unused_classes(&mut self, classes: &mut Classes, samples: &mut [(Sample, &Object)]) {
+        let mut used = vec![false; classes.names.len()];
+        for (sample, _) in &*samples {
+            if let Some(used) = used.get_mut(sample.class) {
+                *used = true;
+            }
+        }
+        if self.options.classes.is_some() {
+            for (name, _) in classes.names.iter().zip(used).filter(|(_, used)| !used) {
+                let message = format!("no photo of the class {}", quoted(name));
+                self.diagnostics.push(Diagnostic::warning(
+                    DiagnosticKind::ClassUnused,
+                    &self.files.root,
+                    None,
+                    message,
+                ));
+            }
+        } else {
+            classes.keep(&used);
+            for (sample, object) in samples {
+                sample.class = classes.index(&object.label).unwrap_or_default();
+            }
+        }
+    }
+
+    pub(crate) fn error_at(
+        &mut self,
+        kind: DiagnosticKind,
+        annotation: &Annotation,
+        line: u32,
+        message: String,
+        hint: Option<String>,
+    ) {
+        let mut diagnostic = Diagnostic::error(kind, &annotation.source, Some(line), message);
+        diagnostic.hint = hint;
+        self.diagnostics.push(diagnostic);
+    }
+}

@@ -1,0 +1,266 @@
+//! One thing that is wrong with a data set, or worth knowing: what kind of thing, where it stands, what to try.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+
+use serde::Serialize;
+
+/// Most names that a line of a summary lists.
+const NAMED: usize = 3;
+
+/// Whether a diagnostic keeps a photo out of the data set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// What it names cannot be used: a photo with such a diagnostic is in no sample.
+    Error,
+    /// It can be used; the message says what was done.
+    Warning,
+}
+
+/// Declares the kinds: each with its documentation and the words for a count of them.
+macro_rules! kinds {
+    ($($(#[doc = $doc:literal])+ $kind:ident: $one:literal, $many:literal;)+) => {
+        /// What kind of thing a diagnostic is about.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+        #[serde(rename_all = "kebab-case")]
+        #[non_exhaustive]
+        pub enum DiagnosticKind {
+            $($(#[doc = $doc])+ $kind,)+
+        }
+
+        impl DiagnosticKind {
+            /// Every kind.
+            pub const ALL: &[Self] = &[$(Self::$kind),+];
+
+            /// So many of this kind, in words: "2 boxes without an area".
+            #[must_use]
+            pub fn counted(self, n: usize) -> String {
+                let words = match self {
+                    $(Self::$kind => if n == 1 { $one } else { $many },)+
+                };
+                format!("{n} {words}")
+            }
+        }
+    };
+}
+
+kinds! {
+    /// A file of the set that cannot be opened or read.
+    Unreadable: "unreadable file", "unreadable files";
+    /// A file or folder that was passed over: no regular file, a broken link, too deep.
+    Skipped: "skipped file or folder", "skipped files or folders";
+    /// A file that is no annotation although its name says so.
+    Foreign: "file that is not an annotation", "files that are not annotations";
+    /// An annotation file, or a row of one, that does not follow its format.
+    Syntax: "malformed annotation", "malformed annotations";
+    /// Text in an encoding that is not the declared or expected one.
+    Encoding: "annotation in another encoding", "annotations in another encoding";
+    /// A field that must be there and is not, or is empty.
+    FieldMissing: "missing field", "missing fields";
+    /// A field that must stand once and stands twice.
+    FieldDoubled: "field given twice", "fields given twice";
+    /// A value that is no number, or out of range.
+    Number: "invalid number", "invalid numbers";
+    /// A photo that an annotation names and that is not there.
+    PhotoMissing: "missing photo", "missing photos";
+    /// A name that may stand for several photos.
+    PhotoAmbiguous: "ambiguous photo name", "ambiguous photo names";
+    /// A photo that was found under another name than the annotation gives.
+    PhotoRenamed: "photo found under another name", "photos found under another name";
+    /// A photo that does not lie in the data set's folder.
+    PhotoOutside: "photo outside the data set's folder", "photos outside the data set's folder";
+    /// A photo that is cut, damaged, too large, or no photo at all.
+    PhotoDamaged: "photo that cannot be decoded", "photos that cannot be decoded";
+    /// A photo whose content is another format than its name says.
+    PhotoMisnamed: "photo with the ending of another format", "photos with the ending of another format";
+    /// A photo without an annotation.
+    PhotoUnannotated: "photo without an annotation", "photos without an annotation";
+    /// A photo that is annotated more than once.
+    PhotoDoubled: "photo annotated more than once", "photos annotated more than once";
+    /// The annotation gives another size than the photo has.
+    SizeMismatch: "annotation with another size than its photo", "annotations with another size than their photos";
+    /// The annotation gives a size of zero, which says nothing.
+    SizeUnknown: "annotation without a size", "annotations without a size";
+    /// A photo that EXIF turns, where the annotation may be of the photo as stored.
+    Orientation: "photo turned by EXIF", "photos turned by EXIF";
+    /// A box whose edges are equal or in the wrong order.
+    BoxEmpty: "box without an area", "boxes without an area";
+    /// A box that reaches beyond its photo.
+    BoxOutside: "box outside its photo", "boxes outside their photos";
+    /// A box that reached less than a pixel beyond its photo and was clipped.
+    BoxClipped: "box clipped to its photo", "boxes clipped to their photos";
+    /// A box in other units or another order than pixels of two corners.
+    BoxUnits: "box in other units", "boxes in other units";
+    /// A photo without any object.
+    ObjectMissing: "photo without an object", "photos without an object";
+    /// A photo with several objects.
+    ObjectsSeveral: "photo with several objects", "photos with several objects";
+    /// A class that is not in the list, or nearly another.
+    ClassUnknown: "unknown class", "unknown classes";
+    /// A class of the list without any photo.
+    ClassUnused: "class without a photo", "classes without a photo";
+    /// Copies of one photo on both sides of a split.
+    CopiesTorn: "photo with a copy on the other side of the split", "photos with a copy on the other side of the split";
+    /// Copies of one photo.
+    Copies: "photo that is a copy of another", "photos that are copies of others";
+    /// A file stopped being read: it has too many diagnostics.
+    TooMany: "file with too many errors", "files with too many errors";
+}
+
+/// One diagnostic. Its `Display` is one line: `file:line:column: message (hint: …)`, of which `line` and `column` may be absent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Diagnostic {
+    /// Error or warning.
+    pub severity: Severity,
+    /// What kind of thing it is about.
+    pub kind: DiagnosticKind,
+    /// The file it stands in, as a path that can be opened from where the data set's path was given (bytes that are
+    /// not UTF-8 replaced).
+    pub file: String,
+    /// Line in that file, from 1; none where the file has no lines.
+    pub line: Option<u32>,
+    /// Column in that line, in characters from 1; only where the file could not be parsed at all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub column: Option<u32>,
+    /// What is wrong: the field, its value, the reason.
+    pub message: String,
+    /// What to try.
+    pub hint: Option<String>,
+}
+
+impl Diagnostic {
+    /// An error without a hint.
+    pub(crate) fn error(
+        kind: DiagnosticKind,
+        file: impl AsRef<Path>,
+        line: Option<u32>,
+        message: impl Into<String>,
+    ) -> Self {
+        Self::new(Severity::Error, kind, file, line, message)
+    }
+
+    /// A warning without a hint.
+    pub(crate) fn warning(
+        kind: DiagnosticKind,
+        file: impl AsRef<Path>,
+        line: Option<u32>,
+        message: impl Into<String>,
+    ) -> Self {
+        Self::new(Severity::Warning, kind, file, line, message)
+    }
+
+    fn new(
+        severity: Severity,
+        kind: DiagnosticKind,
+        file: impl AsRef<Path>,
+        line: Option<u32>,
+        message: impl Into<String>,
+    ) -> Self {
+        let file = file.as_ref().to_string_lossy().into_owned();
+        Self { severity, kind, file, line, column: None, message: message.into(), hint: None }
+    }
+
+    /// The same at a column of its line.
+    #[must_use]
+    pub(crate) fn column(mut self, column: u32) -> Self {
+        self.column = Some(column);
+        self
+    }
+
+    /// The same with a hint.
+    #[must_use]
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.file)?;
+        if let Some(line) = self.line {
+            write!(f, ":{line}")?;
+            if let Some(column) = self.column {
+                write!(f, ":{column}")?;
+            }
+        }
+        write!(f, ": {}", self.message)?;
+        if let Some(hint) = &self.hint {
+            write!(f, " (hint: {hint})")?;
+        }
+        Ok(())
+    }
+}
+
+/// Diagnostics by kind, a line each, in the order of the kinds: how many, the first files, and the hint where all share
+/// one. A single diagnostic is given whole.
+#[must_use]
+pub fn summary<'a>(diagnostics: impl IntoIterator<Item = &'a Diagnostic>) -> Vec<String> {
+    let mut by_kind: BTreeMap<DiagnosticKind, Vec<&Diagnostic>> = BTreeMap::new();
+    for diagnostic in diagnostics {
+        by_kind.entry(diagnostic.kind).or_default().push(diagnostic);
+    }
+    by_kind.into_iter().map(|(kind, diagnostics)| line_of(kind, &diagnostics)).collect()
+}
+
+fn line_of(kind: DiagnosticKind, diagnostics: &[&Diagnostic]) -> String {
+    let [first, rest @ ..] = diagnostics else { return kind.counted(0) };
+    if rest.is_empty() {
+        return first.to_string();
+    }
+    let mut places: Vec<String> = Vec::new();
+    for diagnostic in diagnostics {
+        let line = diagnostic.line.filter(|line| *line > 1);
+        let place =
+            line.map_or_else(|| diagnostic.file.clone(), |line| format!("{}:{line}", diagnostic.file));
+        if !places.contains(&place) {
+            places.push(place);
+        }
+        if places.len() > NAMED {
+            break;
+        }
+    }
+    let more = if places.len() > NAMED { ", …" } else { "" };
+    places.truncate(NAMED);
+    let mut text = format!("{}: {}{more}", kind.counted(diagnostics.len()), places.join(", "));
+    if let Some(hint) = first.hint.as_ref().filter(|hint| rest.iter().all(|f| f.hint.as_ref() == Some(hint)))
+    {
+        text += &format!(" (hint: {hint})");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_summary_counts_each_kind_and_names_the_first_files() {
+        let empty = |file: &str, line| {
+            Diagnostic::error(DiagnosticKind::BoxEmpty, file, Some(line), "no width").hint("mend")
+        };
+        let missing = Diagnostic::error(
+            DiagnosticKind::PhotoMissing,
+            "x.xml",
+            Some(1),
+            "the photo `x.jpg` does not exist",
+        );
+        let all = [empty("a.csv", 2), missing, empty("a.csv", 3), empty("b.csv", 1), empty("c.csv", 1)];
+        assert_eq!(
+            summary(&all),
+            [
+                "x.xml:1: the photo `x.jpg` does not exist",
+                "4 boxes without an area: a.csv:2, a.csv:3, b.csv, … (hint: mend)",
+            ]
+        );
+    }
+
+    #[test]
+    fn every_kind_has_words_for_one_and_many() {
+        for kind in DiagnosticKind::ALL {
+            assert_ne!(kind.counted(1)[2..], kind.counted(2)[2..], "{kind:?}");
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! The readers of this crate on bytes from anywhere, for tests that feed them what no person writes. Each returns
+//! whether it took the bytes; none may panic.
+
+use std::path::Path;
+
+use crate::formats::{csv, voc};
+use crate::{BBox, Dataset, ImageSize, Sample, split};
+
+/// A Pascal VOC file.
+#[must_use]
+pub fn voc(bytes: &[u8]) -> bool {
+    let (parsed, diagnostics) = voc::parse(Path::new("a.xml"), bytes, None);
+    matches!(parsed, voc::Parsed::Annotation(annotation) if !annotation.defective) && diagnostics.is_empty()
+}
+
+/// A CSV of annotations.
+#[must_use]
+pub fn csv(bytes: &[u8]) -> bool {
+    let read = csv::parse(Path::new("a.csv"), bytes, None);
+    read.diagnostics.is_empty() && !read.photos.is_empty()
+}
+
+/// A split file of the photos `a.jpg`, `b.jpg` and `-c.jpg`.
+#[must_use]
+pub fn split(bytes: &[u8]) -> bool {
+    let sample = |file: &str| Sample {
+        image: file.into(),
+        file: file.into(),
+        size: ImageSize { width: 8, height: 8 },
+        class: 0,
+        bbox: BBox { x1: 1.0, y1: 1.0, x2: 7.0, y2: 7.0 },
+        subset: None,
+        group: None,
+    };
+    let samples = ["-c.jpg", "a.jpg", "b.jpg"].map(sample).into();
+    let dataset = Dataset { root: ".".into(), classes: vec!["cat".into()], samples };
+    split::parse_csv(Path::new("split.csv"), bytes, &dataset).is_ok()
+}

@@ -1,0 +1,18 @@
+//! A feature map as one vector.
+
+use super::Operation;
+use crate::Shape;
+
+/// A feature map as one vector, channel by channel, row by row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Flatten;
+
+impl Operation for Flatten {
+    fn output(&self, inputs: &[&Shape]) -> Result<Shape, String> {
+        Ok(Shape(vec![inputs[0].len()]))
+    }
+
+    fn describe(&self) -> String {
+        "flatten".into()
+    }
+}

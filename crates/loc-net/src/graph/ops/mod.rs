@@ -1,0 +1,159 @@
+//! The operations: one file each, with its fields, the shape of its output, its parameters, its cost and its description.
+//!
+//! To add one: its file here and its line in the list below, its kernel's line in `exec::kernel_of`, and its file in
+//! loc-model's `layers`.
+
+mod add;
+mod avg_pool2d;
+mod channel_affine;
+mod concat;
+mod conv2d;
+mod flatten;
+mod group_mean;
+mod linear;
+mod max_pool2d;
+mod mean_max_pool;
+mod normalize;
+mod pool;
+mod relu;
+mod relu6;
+mod sigmoid;
+mod softmax_expectation;
+mod upsample;
+
+pub use crate::window::{Between, between};
+pub use add::Add;
+pub use avg_pool2d::AvgPool2d;
+pub use channel_affine::ChannelAffine;
+pub use concat::Concat;
+pub use conv2d::Conv2d;
+pub use flatten::Flatten;
+pub use group_mean::GroupMean;
+pub use linear::Linear;
+pub use max_pool2d::MaxPool2d;
+pub use mean_max_pool::{Axis, MeanMaxPool};
+pub use normalize::Normalize;
+pub use pool::Pool;
+pub use relu::Relu;
+pub use relu6::Relu6;
+pub use sigmoid::Sigmoid;
+pub use softmax_expectation::SoftmaxExpectation;
+pub use upsample::Upsample;
+
+use super::shape::{ParamKind, Shape};
+
+/// What a network needs to know of an operation. Shapes are those of one photo, without the batch.
+pub(crate) trait Operation {
+    /// The shape of the output, or why the inputs do not fit. There is at least one input.
+    fn output(&self, inputs: &[&Shape]) -> Result<Shape, String>;
+
+    /// Whether the operation reads so many inputs.
+    fn takes(&self, inputs: usize) -> bool {
+        inputs == 1
+    }
+
+    /// The parameters, in the order of PyTorch's `state_dict`. Called with shapes that [`Operation::output`] accepts.
+    fn params(&self, _inputs: &[&Shape]) -> Vec<ParamSpec> {
+        Vec::new()
+    }
+
+    /// Multiply-adds for one photo: of the operations that are products.
+    fn multiply_adds(&self, _inputs: &[&Shape], _output: &Shape) -> usize {
+        0
+    }
+
+    /// A few words for a person: what `loc info` prints.
+    fn describe(&self) -> String;
+}
+
+/// A parameter of an operation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ParamSpec {
+    /// The name behind the layer's: `weight` or `bias`.
+    pub(crate) suffix: &'static str,
+    pub(crate) shape: Vec<usize>,
+    pub(crate) kind: ParamKind,
+    /// Inputs that one output value sees.
+    pub(crate) fan_in: usize,
+}
+
+/// `weight` and `bias[bias]`.
+fn weight_and_bias(weight: Vec<usize>, bias: usize, kind: ParamKind, fan_in: usize) -> Vec<ParamSpec> {
+    vec![
+        ParamSpec { suffix: "weight", shape: weight, kind, fan_in },
+        ParamSpec { suffix: "bias", shape: vec![bias], kind: ParamKind::Bias, fan_in },
+    ]
+}
+
+/// `(channels, height, width)`, or why there are none.
+fn map(shape: &Shape) -> Result<(usize, usize, usize), String> {
+    shape.chw().ok_or_else(|| format!("needs channels×height×width, got {shape}"))
+}
+
+/// Declares [`Op`]: one line an operation.
+macro_rules! operations {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// What a layer computes.
+        #[derive(Debug, Clone, PartialEq)]
+        pub enum Op {
+            $($(#[$doc])* $name($name),)*
+        }
+
+        impl Op {
+            pub(crate) fn operation(&self) -> &dyn Operation {
+                match self {
+                    $(Self::$name(op) => op,)*
+                }
+            }
+        }
+
+        $(impl From<$name> for Op {
+            fn from(op: $name) -> Self {
+                Self::$name(op)
+            }
+        })*
+    };
+}
+
+operations! {
+    /// `(x − mean) / std` for each channel.
+    Normalize,
+    /// Convolution plus bias.
+    Conv2d,
+    /// The largest cell of each window.
+    MaxPool2d,
+    /// The mean of each window.
+    AvgPool2d,
+    /// `max(x, 0)`.
+    Relu,
+    /// A feature map as one vector.
+    Flatten,
+    /// `x · weightᵀ + bias`.
+    Linear,
+    /// `1 / (1 + e^−x)`.
+    Sigmoid,
+    /// `min(max(x, 0), 6)`.
+    Relu6,
+    /// `x · weight + bias` for each channel, clipped.
+    ChannelAffine,
+    /// The sum of two inputs.
+    Add,
+    /// Vectors, one behind the other.
+    Concat,
+    /// A map enlarged.
+    Upsample,
+    /// Mean and maximum of each row or column.
+    MeanMaxPool,
+    /// Places as the means of distributions.
+    SoftmaxExpectation,
+    /// The mean of the parts of a vector.
+    GroupMean,
+}
+
+impl Op {
+    /// A few words for a person, such as `convolution 5×5 → 6`.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        self.operation().describe()
+    }
+}
