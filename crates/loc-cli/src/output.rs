@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::ValueEnum;
 
 use crate::outputs::Target;
+use crate::remedy;
 
 /// When to colour what goes to the terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -132,6 +133,9 @@ impl Output {
 
     pub(crate) fn error(&self, error: &anyhow::Error) {
         self.labelled("error", "31", &format!("{error:#}"));
+        if let Some(hint) = remedy::of(error) {
+            Self::hint(&hint);
+        }
     }
 
     fn labelled(&self, label: &str, color: &str, text: &str) {
