@@ -1,7 +1,5 @@
 //! Tiles of output rows, and the matrix of patches that a tile's cells see (`im2col`) with its adjoint.
 
-use std::cell::RefCell;
-
 use crate::kernels::ConvShape;
 
 /// A tile's patches should take no more than this many values: with the weights they share the second-level cache.
@@ -103,23 +101,4 @@ impl Tile {
             }
         }
     }
-}
-
-/// Lends buffers of this thread, as long as asked for; their contents are whatever the last user left.
-pub(super) fn with_buffers<const N: usize, R>(lens: [usize; N], f: impl FnOnce([&mut [f32]; N]) -> R) -> R {
-    thread_local! {
-        static BUFFER: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
-    }
-    BUFFER.with_borrow_mut(|buffer| {
-        let total = lens.iter().sum();
-        if buffer.len() < total {
-            buffer.resize(total, 0.0);
-        }
-        let mut rest = &mut buffer[..];
-        f(lens.map(|len| {
-            let (head, tail) = std::mem::take(&mut rest).split_at_mut(len);
-            rest = tail;
-            head
-        }))
-    })
 }

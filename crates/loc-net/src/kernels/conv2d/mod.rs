@@ -23,9 +23,10 @@ use super::ConvShape;
 use super::gemm::{self, Mode, RowMajor, Strided};
 use super::layer::{Gradients, LayerKernel, Pass};
 use super::parts::{Parts, tree_sum};
+use crate::buffers::with_buffers;
 use crate::parallel;
 use crate::parallel::DisjointSlice;
-use im2col::{Tile, with_buffers};
+use im2col::Tile;
 
 /// Values of a weight gradient whose parts a task adds.
 const CHUNK: usize = 1 << 14;
