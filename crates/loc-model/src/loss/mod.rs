@@ -6,6 +6,7 @@ pub mod class;
 pub mod edges;
 pub mod features;
 pub mod overlap;
+mod reduce;
 #[cfg(test)]
 mod testing;
 
@@ -16,6 +17,7 @@ use loc_net::ops::SoftmaxExpectation;
 
 use crate::layers::compose;
 use crate::{ModelError, ModelOutput};
+use reduce::batch_mean;
 
 /// How wrong the class is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -131,7 +133,7 @@ impl LossConfig {
         };
         let boxes = match &output.edges {
             Some(logits) if logits.dim(1)? > 4 => self.each_box_loss(logits, boxes)?,
-            edges => self.box_loss(&output.boxes, edges.as_ref(), boxes)?,
+            edges => self.box_loss(output.boxes.dim(0)?, &output.boxes, edges.as_ref(), boxes)?,
         };
         let total = ((&class * self.class_weight)? + (&boxes * self.box_weight)?)?;
         Ok(Losses { total, class, boxes })
@@ -147,25 +149,28 @@ impl LossConfig {
             compose(&SoftmaxExpectation { bins }.into(), &[&logits.reshape((n, edges * bins))?], &[])?
                 .reshape((n * each, 4))?;
         let boxes = boxes.unsqueeze(1)?.broadcast_as((n, each, 4))?.reshape((n * each, 4))?;
-        self.box_loss(&predicted, Some(&logits.reshape((n * each, 4, bins))?), &boxes)
+        self.box_loss(n, &predicted, Some(&logits.reshape((n * each, 4, bins))?), &boxes)
     }
 
+    /// The loss of the boxes of `n` photos, of one or more for each.
     fn box_loss(
         &self,
+        n: usize,
         predicted: &Tensor,
         edges: Option<&Tensor>,
         boxes: &Tensor,
     ) -> Result<Tensor, ModelError> {
         let mut sum = match self.boxes {
-            BoxLoss::Mse => boxes::mse(predicted, boxes)?,
-            BoxLoss::SmoothL1 => boxes::smooth_l1(predicted, boxes, self.beta)?,
+            BoxLoss::Mse => batch_mean(&boxes::squares(predicted, boxes)?, n)?,
+            BoxLoss::SmoothL1 => batch_mean(&boxes::smooth_distances(predicted, boxes, self.beta)?, n)?,
             BoxLoss::None => Tensor::zeros((), predicted.dtype(), predicted.device())?,
         };
         if let Some(kind) = self.overlap {
-            sum = (sum + (overlap::overlap(predicted, boxes, kind)? * self.overlap_weight)?)?;
+            sum =
+                (sum + (batch_mean(&overlap::overlaps(predicted, boxes, kind)?, n)? * self.overlap_weight)?)?;
         }
         if let Some(logits) = edges.filter(|_| self.edges_weight > 0.0) {
-            sum = (sum + (edges::distribution_focal(logits, boxes)? * self.edges_weight)?)?;
+            sum = (sum + (batch_mean(&edges::entropies(logits, boxes)?, n)? * self.edges_weight)?)?;
         }
         Ok(sum)
     }

@@ -7,6 +7,7 @@ use std::f64::consts::PI;
 
 use candle_core::{D, Error, Tensor};
 
+use super::reduce::batch_mean;
 use super::{expect, rows};
 
 /// Which measure of overlap is subtracted from 1.
@@ -40,6 +41,11 @@ const SIDE: f64 = 1e-4;
 ///
 /// A Candle error that names both shapes if they do not fit.
 pub fn overlap(predicted: &Tensor, target: &Tensor, kind: Overlap) -> Result<Tensor, Error> {
+    batch_mean(&overlaps(predicted, target, kind)?, predicted.dim(0)?)
+}
+
+/// [`overlap`] of each box, `[N]`.
+pub(super) fn overlaps(predicted: &Tensor, target: &Tensor, kind: Overlap) -> Result<Tensor, Error> {
     let (n, _) = rows("predicted boxes", predicted)?;
     expect("predicted boxes", predicted, &[n, 4], predicted.dtype())?;
     expect("boxes", target, &[n, 4], predicted.dtype())?;
@@ -67,7 +73,7 @@ pub fn overlap(predicted: &Tensor, target: &Tensor, kind: Overlap) -> Result<Ten
             }
         }
     };
-    (1.0 - score)?.mean_all()
+    1.0 - score
 }
 
 /// `α · v` of CIoU.
