@@ -78,8 +78,9 @@ fn no_photo_is_two_samples() {
     for loose in ["A.jpg", "a.png", "a.JPG"] {
         let folder = set(&["a.jpg"], &[("x.xml", "a.jpg"), ("y.xml", loose)]);
         assert_eq!(report(&folder).samples, 1);
-        let expected =
-            format!("y.xml:3: the photo `{loose}` does not exist; a.jpg is similar, but it is annotated as `a.jpg` in x.xml");
+        let expected = format!(
+            "y.xml:3: the photo `{loose}` does not exist; a.jpg is similar, but it is annotated as `a.jpg` in x.xml"
+        );
         let found = errors(&folder);
         assert!(found.len() == 1 && found[0].starts_with(&expected), "{found:?}");
     }
