@@ -11,17 +11,30 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 
 /// A crate and its rooms, floor by floor from the top. A room uses rooms on lower floors only.
-const PLANS: &[(&str, &[&[&str]])] = &[(
-    "loc-train",
-    &[
-        &["engine"],
-        &["checkpoint", "eval", "optim"],
-        &["input", "run"],
-        &["config"],
-        &["event", "weights_cache"],
-        &["digest", "error", "testing"],
-    ],
-)];
+const PLANS: &[(&str, &[&[&str]])] = &[
+    (
+        "loc-train",
+        &[
+            &["engine"],
+            &["checkpoint", "eval", "optim"],
+            &["input", "run"],
+            &["config"],
+            &["event", "weights_cache"],
+            &["digest", "error", "testing"],
+        ],
+    ),
+    (
+        "loc-net",
+        &[
+            &["exec"],
+            &["weights"],
+            &["graph", "kernels"],
+            &["buffers"],
+            &["parallel"],
+            &["error", "window"],
+        ],
+    ),
+];
 
 /// The modules of a crate by their paths (`config::keys`), and the text of each without comments.
 struct Modules(BTreeMap<String, String>);

@@ -4,6 +4,7 @@
 //! network is, loc-infer what its input means, loc-train when it learns.
 
 pub mod device;
+mod dropout;
 mod error;
 pub mod export;
 mod file;
@@ -13,14 +14,14 @@ mod gradients;
 pub mod import;
 pub mod init;
 pub mod inplace;
+pub mod layers;
 pub mod loss;
 mod network;
-pub mod ops;
 pub mod pretrained;
 mod storage;
 pub mod weights;
 
+pub use dropout::Dropout;
 pub use error::ModelError;
 pub use gradients::Gradients;
-pub use network::{Input, Model, ModelOutput};
-pub use ops::Dropout;
+pub use network::{Backend, Input, Model, ModelOutput};

@@ -1,4 +1,4 @@
-//! What the CPU forms share: slices out of Candle's storages, and the choice between a kernel and its plain twin.
+//! Slices out of Candle's storages.
 
 use std::ops::Deref;
 
@@ -29,24 +29,3 @@ pub(crate) fn lent<'a, T: WithDType>(
         _ => Err(Error::Msg(format!("{op}: the kernels run on the CPU only"))),
     }
 }
-
-/// Runs `$body` with `$T` and `$kernel` bound to f32 and the kernel, or f64 and its plain twin.
-macro_rules! by_type {
-    ($op:expr, $dtype:expr, $module:ident, |$T:ident, $kernel:ident| $body:expr) => {
-        match $dtype {
-            candle_core::DType::F32 => {
-                use loc_net::kernels::$module as $kernel;
-                type $T = f32;
-                $body
-            }
-            candle_core::DType::F64 => {
-                use loc_net::kernels::$module::reference as $kernel;
-                type $T = f64;
-                $body
-            }
-            dtype => Err(candle_core::Error::UnsupportedDTypeForOp(dtype, $op)),
-        }
-    };
-}
-
-pub(crate) use by_type;

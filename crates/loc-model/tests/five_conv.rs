@@ -9,8 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use candle_core::{Device, Tensor};
 use common::{golden, hash32, numbers};
 use loc_model::loss::{ClassLoss, LossConfig};
-use loc_model::ops::Backend;
-use loc_model::{Model, init};
+use loc_model::{Backend, Model, init};
 use loc_net::{ImageBatch, InputShape, Network, NetworkConfig, Normalization, Weight, Weights};
 
 const BATCH: usize = 4;
@@ -116,7 +115,7 @@ fn network() -> Network {
 fn model(golden: &Golden, form: Backend) -> Model {
     let network = network();
     let weights = golden.weights(&network);
-    Model::with_form(network, &weights, &Device::Cpu, form).unwrap()
+    Model::with_backend(network, &weights, &Device::Cpu, form).unwrap()
 }
 
 fn loss(kind: &str) -> LossConfig {

@@ -67,7 +67,7 @@ fn prediction_and_training_walk_the_same_list() {
         let logits = Tensor::from_vec(predicted.logits, (2, classes), &Device::Cpu).unwrap();
         let boxes = Tensor::from_vec(predicted.boxes, (2, 4), &Device::Cpu).unwrap();
         for form in FORMS {
-            let model = Model::with_form(network.clone(), &weights, &Device::Cpu, form).unwrap();
+            let model = Model::with_backend(network.clone(), &weights, &Device::Cpu, form).unwrap();
             let output = model.infer(&photos).unwrap();
             assert_close("logits", &output.logits, &logits, 2e-5);
             assert_close("boxes", &output.boxes, &boxes, 2e-5);
@@ -109,7 +109,7 @@ fn norm(x: &Tensor) -> f64 {
 fn gradients_are_those_of_candles_operations() {
     for (network, weights) in all() {
         let [kernels, composed] =
-            FORMS.map(|form| Model::with_form(network.clone(), &weights, &Device::Cpu, form).unwrap());
+            FORMS.map(|form| Model::with_backend(network.clone(), &weights, &Device::Cpu, form).unwrap());
         for n in [3, 2] {
             let photos = photos(&network, n);
             let [got, expected] = [&kernels, &composed].map(|model| {
@@ -169,7 +169,7 @@ fn the_same_is_dropped_whichever_layers_are_one_operation() {
         let photos = photos(&network, 3);
         let flat: Vec<f32> = photos.flatten_all().unwrap().to_vec1().unwrap();
         let [kernels, composed] = FORMS.map(|form| {
-            let model = Model::with_form(network.clone(), &weights, &Device::Cpu, form).unwrap();
+            let model = Model::with_backend(network.clone(), &weights, &Device::Cpu, form).unwrap();
             model.train(&Input::Images(photos.clone()), dropout).unwrap()
         });
         let forward = Forward::new(network.clone(), weights.clone()).unwrap();

@@ -130,7 +130,7 @@ fn answers_features_and_gradients_are_pytorchs() {
     }
     let images = Tensor::from_vec(photos(&PHOTOS), (PHOTOS.len(), SIDE, SIDE, 3), &Device::Cpu).unwrap();
     for form in FORMS {
-        let model = Model::with_form(network.clone(), &weights, &Device::Cpu, form).unwrap();
+        let model = Model::with_backend(network.clone(), &weights, &Device::Cpu, form).unwrap();
         let output = model.train(&Input::Images(images.clone()), None).unwrap();
         assert_close("logits", &output.logits, &golden["logits"], VALUES);
         assert_close("boxes", &output.boxes, &golden["boxes"], VALUES);

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use loc_net::kernels::parts::Parts;
 use loc_net::kernels::{ConvShape, PoolShape, activation, avgpool, conv2d, linear, maxpool};
 use loc_net::{Forward, ImageBatch, InputShape, NetworkConfig, Normalization, Weight, Weights};
 use numbers::numbers;
@@ -49,7 +50,9 @@ fn convolutions(c: &mut Criterion) {
         });
         let (mut gw, mut gb, mut gx) = (vec![0.0; w.len()], vec![0.0; b.len()], vec![0.0; x.len()]);
         group.bench_function("backward_weights", |bench| {
-            bench.iter(|| conv2d::backward_weights(&shape, BATCH, black_box(&x), &gy, &mut gw, &mut gb));
+            bench.iter(|| {
+                conv2d::backward_weights(&shape, &Parts::of(BATCH), black_box(&x), &gy, &mut gw, &mut gb)
+            });
         });
         group.bench_function("backward_input", |bench| {
             bench.iter(|| conv2d::backward_input(&shape, BATCH, black_box(&w), &gy, &mut gx));
@@ -71,7 +74,7 @@ fn linears(c: &mut Criterion) {
         });
         let (mut gw, mut gb, mut gx) = (vec![0.0; w.len()], vec![0.0; b.len()], vec![0.0; x.len()]);
         group.bench_function("backward_weights", |bench| {
-            bench.iter(|| linear::backward_weights(f, n, black_box(&x), &gy, &mut gw, &mut gb));
+            bench.iter(|| linear::backward_weights(f, &Parts::of(n), black_box(&x), &gy, &mut gw, &mut gb));
         });
         group.bench_function("backward_input", |bench| {
             bench.iter(|| linear::backward_input(f, n, black_box(&w), &gy, &mut gx));

@@ -29,3 +29,25 @@ pub(crate) fn same_padding(size: Pair, kernel: Pair, stride: Pair) -> (Pair, Pai
     let (v, u) = (all(size.0, kernel.0, stride.0), all(size.1, kernel.1, stride.1));
     ((v / 2, u / 2), (v % 2, u % 2))
 }
+
+/// The two cells of one axis that an output cell lies between, and the weight of the second.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Between {
+    /// The first cell.
+    pub first: usize,
+    /// The second, or again the first at the edge.
+    pub second: usize,
+    /// Weight of the second, 0 to 1; the first has the rest.
+    pub weight: f64,
+}
+
+/// For each cell of an axis of `to` cells, where it lies among `from` cells.
+#[must_use]
+pub fn between(from: usize, to: usize) -> Vec<Between> {
+    let place = |i: usize| {
+        let place = ((i as f64 + 0.5) * from as f64 / to as f64 - 0.5).clamp(0.0, (from - 1) as f64);
+        let first = place as usize;
+        Between { first, second: (first + 1).min(from - 1), weight: place - first as f64 }
+    };
+    (0..to).map(place).collect()
+}

@@ -17,6 +17,7 @@ use serde_json::Value;
 
 #[cfg(feature = "onnx")]
 pub use check::{Difference, check};
+pub(crate) use graph::{LastNode, LayerNodes, int, ints, pair, size};
 pub use summary::{Summary, summary};
 
 use crate::ModelError;

@@ -12,7 +12,10 @@ mod testing;
 use candle_core::{DType, Error, Shape, Tensor};
 
 pub use self::overlap::Overlap;
-use crate::{ModelError, ModelOutput, ops};
+use loc_net::ops::SoftmaxExpectation;
+
+use crate::layers::compose;
+use crate::{ModelError, ModelOutput};
 
 /// How wrong the class is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -141,7 +144,8 @@ impl LossConfig {
         let (n, edges, bins) = logits.dims3()?;
         let each = edges / 4;
         let predicted =
-            ops::expectation(&logits.reshape((n, edges * bins))?, bins)?.reshape((n * each, 4))?;
+            compose(&SoftmaxExpectation { bins }.into(), &[&logits.reshape((n, edges * bins))?], &[])?
+                .reshape((n * each, 4))?;
         let boxes = boxes.unsqueeze(1)?.broadcast_as((n, each, 4))?.reshape((n * each, 4))?;
         self.box_loss(&predicted, Some(&logits.reshape((n * each, 4, bins))?), &boxes)
     }
@@ -220,7 +224,8 @@ mod tests {
     #[test]
     fn boxes_whose_mean_the_answer_is_have_losses_of_their_own() {
         let logits = Tensor::randn(0.0f64, 2.0, (3, 8, 5), &Device::Cpu).unwrap();
-        let each = ops::expectation(&logits.reshape((3, 40)).unwrap(), 5).unwrap();
+        let each = compose(&SoftmaxExpectation { bins: 5 }.into(), &[&logits.reshape((3, 40)).unwrap()], &[])
+            .unwrap();
         let labels = Tensor::new(&[0u32, 1, 0], &Device::Cpu).unwrap();
         let boxes = Tensor::rand(0.0f64, 1.0, (3, 4), &Device::Cpu).unwrap();
         let config = LossConfig {
@@ -237,7 +242,10 @@ mod tests {
         let of = |i: usize| {
             loss(each.narrow(1, 4 * i, 4).unwrap(), logits.narrow(1, 4 * i, 4).unwrap().contiguous().unwrap())
         };
-        let together = loss(ops::mean(&each, 2).unwrap(), logits.clone());
+        let together = loss(
+            compose(&loc_net::ops::GroupMean { parts: 2 }.into(), &[&each], &[]).unwrap(),
+            logits.clone(),
+        );
         assert!((together - (of(0) + of(1)) / 2.0).abs() < 1e-12, "{together}, {} and {}", of(0), of(1));
     }
 

@@ -1,17 +1,16 @@
 //! The layer list on Candle: a forward pass that keeps what the backward pass needs. Losses do not live here.
 
+mod cpu;
 mod walk;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use candle_core::{Device, Error, Tensor, Var};
-use loc_net::ops::Linear;
-use loc_net::{Layer, Network, Op, Weight, Weights};
+use loc_net::{Network, Weight, Weights};
 
-use crate::gradient_buffers::{GradientBuffers, Names};
-use crate::ops::{Backend, Convolutions, Dropout};
-use crate::{Gradients, ModelError};
+use crate::gradient_buffers::GradientBuffers;
+use crate::{Dropout, Gradients, ModelError};
+use cpu::{CpuNetwork, Run};
 
 /// A network whose weights are Candle variables on a device: made to be trained.
 ///
@@ -36,29 +35,31 @@ pub struct Model {
     /// The parameters that are not trained: a frozen backbone's.
     constants: BTreeMap<String, Tensor>,
     device: Device,
-    form: Backend,
-    /// The first layers as one operation, on the CPU.
-    convolutions: Option<Convolutions>,
-    /// For each layer that is linear, its two parameters.
-    linears: Vec<Option<Names>>,
+    backend: Backend,
+    /// The network as one operation, on the CPU.
+    cpu: Option<CpuNetwork>,
     /// Where the kernels leave the gradients of parameters.
-    sink: GradientBuffers,
+    buffers: GradientBuffers,
 }
 
-/// For each layer that is linear, the names of its weight and bias, and where each begins in one buffer.
-fn linears(network: &Network) -> Vec<Option<Names>> {
-    let names = |(i, layer): (usize, &Layer)| match layer.op {
-        Op::Linear(Linear { out_features }) => {
-            let weights = network.source_shape(layer.inputs[0]).len() * out_features;
-            debug_assert_eq!(network.shape(i).len(), out_features);
-            Some(Arc::from([
-                (format!("{}.weight", layer.name), 0),
-                (format!("{}.bias", layer.name), weights),
-            ]))
+/// How a model computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backend {
+    /// loc-net's kernels, the whole network as one operation; on the CPU only.
+    Kernels,
+    /// Candle's operations, layer by layer; on any device.
+    Composed,
+}
+
+impl Backend {
+    /// The backend for a device.
+    #[must_use]
+    pub fn of(device: &Device) -> Self {
+        match device {
+            Device::Cpu => Self::Kernels,
+            _ => Self::Composed,
         }
-        _ => None,
-    };
-    network.layers().iter().enumerate().map(names).collect()
+    }
 }
 
 /// What a network reads: photos, or what its backbone has made of them already.
@@ -90,22 +91,22 @@ impl Model {
     /// [`ModelError::Net`] with every difference between the weights and the network, or a Candle error of the
     /// device.
     pub fn new(network: Network, weights: &Weights, device: &Device) -> Result<Self, ModelError> {
-        Self::with_form(network, weights, device, Backend::of(device))
+        Self::with_backend(network, weights, device, Backend::of(device))
     }
 
-    /// As [`Model::new`], with the form of the operations chosen by the caller: what another device would run,
+    /// As [`Model::new`], with the backend chosen by the caller: what another device would run,
     /// [`Backend::Composed`], also runs on the CPU.
     ///
     /// # Errors
     ///
     /// As [`Model::new`]. With [`Backend::Kernels`] on a device other than the CPU every forward pass fails.
-    pub fn with_form(
+    pub fn with_backend(
         network: Network,
         weights: &Weights,
         device: &Device,
-        form: Backend,
+        backend: Backend,
     ) -> Result<Self, ModelError> {
-        Self::build(network, weights, device, form, false)
+        Self::build(network, weights, device, backend, false)
     }
 
     /// As [`Model::new`], but the backbone is not trained: [`Model::vars`] are the heads' parameters alone.
@@ -125,7 +126,7 @@ impl Model {
         network: Network,
         weights: &Weights,
         device: &Device,
-        form: Backend,
+        backend: Backend,
         frozen: bool,
     ) -> Result<Self, ModelError> {
         weights.check(&network)?;
@@ -139,10 +140,12 @@ impl Model {
                 vars.insert(param.name.clone(), Var::from_tensor(&tensor)?);
             }
         }
-        let (sink, linears) = (GradientBuffers::default(), linears(&network));
-        let fused = form == Backend::Kernels && !frozen;
-        let convolutions = if fused { Convolutions::of(&network, &sink)? } else { None };
-        Ok(Self { network, vars, constants, device: device.clone(), form, convolutions, linears, sink })
+        let buffers = GradientBuffers::default();
+        let cpu = match backend {
+            Backend::Kernels => Some(CpuNetwork::new(&network, frozen, &buffers)?),
+            Backend::Composed => None,
+        };
+        Ok(Self { network, vars, constants, device: device.clone(), backend, cpu, buffers })
     }
 
     /// Whether the backbone is not trained.
@@ -157,7 +160,7 @@ impl Model {
     ///
     /// A Candle error if the device fails.
     pub fn copy(&self) -> Result<Self, ModelError> {
-        Self::build(self.network.clone(), &self.weights()?, &self.device, self.form, self.is_frozen())
+        Self::build(self.network.clone(), &self.weights()?, &self.device, self.backend, self.is_frozen())
     }
 
     /// The layers it walks.
@@ -228,7 +231,7 @@ impl Model {
     ///
     /// As [`Model::forward`].
     pub fn train(&self, input: &Input, dropout: Option<Dropout>) -> Result<ModelOutput, ModelError> {
-        self.outputs(self.walk(input, Some(dropout), &[])?)
+        Ok(self.outputs(input, true, dropout, None)?.0)
     }
 
     /// As [`Model::train`]; the output of one layer comes too, of those that the heads read or have.
@@ -242,9 +245,8 @@ impl Model {
         dropout: Option<Dropout>,
         layer: usize,
     ) -> Result<(ModelOutput, Tensor), ModelError> {
-        let values = self.walk(input, Some(dropout), &[layer])?;
-        let kept = values[layer].clone().ok_or_else(|| Error::Msg("an output was dropped".into()))?;
-        Ok((self.outputs(values)?, kept))
+        let (output, kept) = self.outputs(input, true, dropout, Some(layer))?;
+        Ok((output, kept.ok_or_else(|| Error::Msg("an output is missing".into()))?))
     }
 
     /// Runs a batch without a backward pass to come: activations are dropped as soon as they have been read, and
@@ -263,7 +265,7 @@ impl Model {
     ///
     /// As [`Model::forward`].
     pub fn evaluate(&self, input: &Input) -> Result<ModelOutput, ModelError> {
-        self.outputs(self.walk(input, None, &[])?)
+        Ok(self.outputs(input, false, None, None)?.0)
     }
 
     /// Every layer's output for a batch, in the order of the layers, without a gradient: for a look inside.
@@ -273,8 +275,7 @@ impl Model {
     /// As [`Model::forward`].
     pub fn activations(&self, images: &Tensor) -> Result<Vec<Tensor>, ModelError> {
         let all: Vec<usize> = (0..self.network.layers().len()).collect();
-        let values = self.walk(&Input::Images(images.clone()), None, &all)?;
-        Ok(values.into_iter().flatten().collect())
+        self.run(&Input::Images(images.clone()), &Run { keep: false, dropout: None, outputs: &all })
     }
 
     /// The gradients of a scalar, a loss of this model's outputs, with respect to its parameters.
@@ -283,24 +284,32 @@ impl Model {
     ///
     /// A Candle error if the device fails.
     pub fn backward(&self, loss: &Tensor) -> Result<Gradients, ModelError> {
-        let (store, collected) = self.sink.collect(|| loss.backward())?;
+        let (store, collected) = self.buffers.collect(|| loss.backward())?;
         Ok(Gradients { vars: self.vars.clone(), store, collected })
     }
 
-    fn outputs(&self, values: Vec<Option<Tensor>>) -> Result<ModelOutput, ModelError> {
-        let output =
-            |index: usize| values[index].clone().ok_or_else(|| Error::Msg("an output was dropped".into()));
-        let edges = match self.network.edges() {
+    /// What the network says, and the output of one more layer where it is asked for.
+    fn outputs(
+        &self,
+        input: &Input,
+        keep: bool,
+        dropout: Option<Dropout>,
+        layer: Option<usize>,
+    ) -> Result<(ModelOutput, Option<Tensor>), ModelError> {
+        let edges = self.network.edges();
+        let mut outputs = vec![self.network.logits(), self.network.boxes()];
+        outputs.extend(edges.map(|(layer, _)| layer));
+        outputs.extend(layer);
+        let mut values = self.run(input, &Run { keep, dropout, outputs: &outputs })?.into_iter();
+        let mut next = || values.next().ok_or_else(|| Error::Msg("an output is missing".into()));
+        let (logits, boxes) = (next()?, next()?);
+        let edges = match edges {
             Some((layer, bins)) => {
-                let edges = self.network.shape(layer).len() / bins;
-                Some(output(layer)?.reshape(((), edges, bins))?)
+                Some(next()?.reshape(((), self.network.shape(layer).len() / bins, bins))?)
             }
             None => None,
         };
-        Ok(ModelOutput {
-            logits: output(self.network.logits())?,
-            boxes: output(self.network.boxes())?,
-            edges,
-        })
+        let layer = layer.map(|_| next()).transpose()?;
+        Ok((ModelOutput { logits, boxes, edges }, layer))
     }
 }

@@ -6,9 +6,13 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use candle_core::{DType, Device, Result, Tensor, Var};
-use loc_model::ops::{self, Backend};
-use loc_net::Op;
-use loc_net::ops::*;
+use loc_model::Backend;
+use loc_model::layers::compose;
+use loc_net::exec::table::kernel_of;
+use loc_net::kernels::Activation;
+use loc_net::kernels::layer::{Gradients, Pass};
+use loc_net::kernels::parts::Parts;
+use loc_net::{Op, Shape};
 
 pub(crate) const FORMS: [Backend; 2] = [Backend::Kernels, Backend::Composed];
 
@@ -40,42 +44,54 @@ pub(crate) fn assert_close(what: &str, got: &Tensor, reference: &Tensor, toleran
     assert!(error <= tolerance, "{what}: {error:e} of the largest value, {tolerance:e} is allowed");
 }
 
-/// Applies one operation of the network. `inputs` are x, or x, weight and bias.
-pub(crate) fn apply(op: &Op, inputs: &[Tensor], form: Backend) -> Result<Tensor> {
-    match (op, inputs) {
-        (Op::Conv2d(conv), [x, w, b]) => ops::conv2d(x, w, b, conv, form),
-        (Op::Linear(_), [x, w, b]) => ops::linear(x, w, b, form),
-        (Op::MaxPool2d(MaxPool2d(pool)), [x]) => ops::maxpool2d(x, *pool, form),
-        (Op::AvgPool2d(AvgPool2d(pool)), [x]) => ops::avgpool2d(x, *pool, form),
-        (Op::Relu(Relu), [x]) => ops::relu(x, form),
-        (Op::Relu6(Relu6), [x]) => ops::relu6(x, form),
-        (Op::ChannelAffine(ChannelAffine { limit }), [x, w, b]) => ops::affine(x, w, b, *limit),
-        (Op::Upsample(Upsample { size }), [x]) => ops::upsample(x, *size),
-        (Op::MeanMaxPool(MeanMaxPool(axis)), [x]) => ops::profile(x, *axis),
-        (Op::SoftmaxExpectation(SoftmaxExpectation { bins }), [x]) => ops::expectation(x, *bins),
-        (Op::GroupMean(GroupMean { parts }), [x]) => ops::mean(x, *parts),
-        (Op::Sigmoid(Sigmoid), [x]) => ops::sigmoid(x),
-        (Op::Normalize(Normalize { mean, std }), [x]) => ops::normalize(x, *mean, *std),
-        _ => panic!("{op:?} does not take {} inputs", inputs.len()),
-    }
+/// One operation, composed. `inputs` are x, or x, weight and bias.
+pub(crate) fn apply(op: &Op, inputs: &[Tensor]) -> Result<Tensor> {
+    compose(op, &[&inputs[0]], &inputs[1..])
 }
 
 /// The output, and the gradient of `Σ y · gy` with respect to each input.
-pub(crate) fn both_ways(op: &Op, inputs: &[Tensor], gy: &Tensor, form: Backend) -> (Tensor, Vec<Tensor>) {
-    both_ways_of(|leaves| apply(op, leaves, form), inputs, gy)
+pub(crate) fn both_ways(op: &Op, inputs: &[Tensor], gy: &Tensor, backend: Backend) -> (Tensor, Vec<Tensor>) {
+    match backend {
+        Backend::Kernels => by_kernel(op, inputs, gy),
+        Backend::Composed => {
+            let vars: Vec<Var> = inputs.iter().map(|t| Var::from_tensor(t).unwrap()).collect();
+            let leaves: Vec<Tensor> = vars.iter().map(|v| v.as_tensor().clone()).collect();
+            let y = apply(op, &leaves).unwrap();
+            let grads = (&y * gy).unwrap().sum_all().unwrap().backward().unwrap();
+            (y, leaves.iter().map(|v| grads.get(v).unwrap().clone()).collect())
+        }
+    }
 }
 
-/// As [`both_ways`], of any function.
-pub(crate) fn both_ways_of(
-    f: impl Fn(&[Tensor]) -> Result<Tensor>,
-    inputs: &[Tensor],
-    gy: &Tensor,
-) -> (Tensor, Vec<Tensor>) {
-    let vars: Vec<Var> = inputs.iter().map(|t| Var::from_tensor(t).unwrap()).collect();
-    let leaves: Vec<Tensor> = vars.iter().map(|v| v.as_tensor().clone()).collect();
-    let y = f(&leaves).unwrap();
-    let grads = (&y * gy).unwrap().sum_all().unwrap().backward().unwrap();
-    (y, leaves.iter().map(|v| grads.get(v).unwrap().clone()).collect())
+/// The same by loc-net's kernel, in f32.
+fn by_kernel(op: &Op, inputs: &[Tensor], gy: &Tensor) -> (Tensor, Vec<Tensor>) {
+    let flat = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    let shape = |t: &Tensor| Shape(t.dims()[1..].to_vec());
+    let n = inputs[0].dim(0).unwrap();
+    let kernel = kernel_of(op, &[&shape(&inputs[0])], &shape(gy), Activation::None);
+    let (values, mut gy_values) = (inputs.iter().map(flat).collect::<Vec<_>>(), flat(gy));
+    let slices: Vec<&[f32]> = values.iter().map(Vec::as_slice).collect();
+    let (x, params) = slices.split_at(1);
+    let (mut y, mut saved) = (vec![7.0; gy_values.len()], Vec::new());
+    kernel.forward(n, x, params, &mut y, Some(&mut saved));
+    let mut gradients: Vec<Vec<f32>> = values.iter().map(|values| vec![7.0; values.len()]).collect();
+    if kernel.passes_gradient() {
+        gradients[0].copy_from_slice(&gy_values);
+    } else {
+        let (of_x, of_params) = gradients.split_at_mut(1);
+        let pass = Pass { inputs: x, params, y: &y, saved: &saved };
+        let gradients = Gradients {
+            output: &mut gy_values,
+            inputs: &mut [Some(of_x[0].as_mut_slice())],
+            params: &mut of_params.iter_mut().map(Vec::as_mut_slice).collect::<Vec<_>>(),
+        };
+        kernel.backward(&Parts::of(n), &pass, gradients);
+    }
+    let tensor =
+        |values: Vec<f32>, like: &Tensor| Tensor::from_vec(values, like.dims(), &Device::Cpu).unwrap();
+    let gradients = gradients.into_iter().zip(inputs).map(|(values, like)| tensor(values, like));
+    let gradients = gradients.collect();
+    (tensor(y, gy), gradients)
 }
 
 /// A 32-bit hash of an index, by stream: `hash32` of the golden scripts.

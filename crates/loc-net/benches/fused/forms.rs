@@ -182,14 +182,15 @@ fn training_pass(c: &mut Criterion) {
     const N: usize = 32;
     let config = NetworkConfig::five_conv(InputShape { height: 256, width: 256 }, 2);
     let network = config.build(&Normalization::IDENTITY).unwrap_or_else(|e| panic!("{e}"));
-    let Some(chain) = FusedPlan::of(&network, true) else { return };
+    let Some(plan) = FusedPlan::of(&network, true) else { return };
+    let own = network.params().iter().take(2 * plan.convolutions());
     let params: Vec<Vec<f32>> =
-        chain.params().iter().map(|(_, n)| numbers(*n).iter().map(|v| v * 0.05).collect()).collect();
+        own.map(|param| numbers(param.shape.iter().product()).iter().map(|v| v * 0.05).collect()).collect();
     let params: Vec<&[f32]> = params.iter().map(Vec::as_slice).collect();
-    let photos: Vec<u8> = numbers(N * chain.photo_len()).iter().map(|v| (v.abs() * 255.0) as u8).collect();
-    let (mut features, mut gradient) = (vec![0.0; N * chain.out_len()], vec![0.0; chain.params_len()]);
+    let photos: Vec<u8> = numbers(N * plan.photo_len()).iter().map(|v| (v.abs() * 255.0) as u8).collect();
+    let (mut features, mut gradient) = (vec![0.0; N * plan.out_len()], vec![0.0; plan.params_len()]);
     let gy = numbers(features.len());
-    let mut pass = FusedTraining::new(chain);
+    let mut pass = FusedTraining::new(plan);
     pass.pack(&params);
     pass.forward(ImageBatch::Bytes(&photos), N, &mut features);
     pass.backward(ImageBatch::Bytes(&photos), &gy, &mut gradient);
@@ -197,7 +198,7 @@ fn training_pass(c: &mut Criterion) {
     let mut group = c.benchmark_group("pass");
     group.throughput(Throughput::Elements(N as u64)).sample_size(20);
     group.bench_function("infer", |b| {
-        b.iter(|| pass.infer(ImageBatch::Bytes(black_box(&photos)), N, &mut features))
+        b.iter(|| pass.plan().infer(ImageBatch::Bytes(black_box(&photos)), N, &mut features))
     });
     group.bench_function("forward", |b| {
         b.iter(|| pass.forward(ImageBatch::Bytes(black_box(&photos)), N, &mut features));

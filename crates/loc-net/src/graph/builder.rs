@@ -1,7 +1,8 @@
 //! A network built layer by layer, each shape checked as it is added.
 
-use super::network::{Layer, Network, Param, Shape, Source};
+use super::network::{Layer, Network, Param, Source};
 use super::ops::{Op, ParamSpec};
+use super::shape::Shape;
 use crate::NetError;
 
 /// Builds a [`Network`] layer by layer, checking each shape as it is added.

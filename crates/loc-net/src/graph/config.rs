@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{backbones, heads};
+use super::backbones::{self, Backbone};
+use super::heads::{self, Head};
 use crate::ops::Normalize;
 use crate::{NetError, Network, NetworkBuilder, Source};
 
@@ -28,32 +29,6 @@ pub struct InputShape {
     pub height: usize,
     /// Columns.
     pub width: usize,
-}
-
-/// Which backbone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Backbone {
-    /// The tutorial's five convolutions.
-    FiveConv,
-    /// Our own: four convolutions of the tutorial's kind, three smaller ones on two scales.
-    Compact,
-    /// EfficientNet-Lite0, made to begin from pretrained weights.
-    Lite0,
-}
-
-/// Which heads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Head {
-    /// The tutorial's: three linear layers for the classes, three for the box.
-    Mlp,
-    /// One linear layer for the classes; for the box, distributions of its edges over the rows and columns of a map.
-    Edges,
-    /// As `Edges`, with four of what reads the box, each trained by itself: the box is the mean of theirs.
-    Edges4,
 }
 
 /// Mean and standard deviation of each colour channel, in 0..1.
@@ -92,11 +67,7 @@ impl NetworkConfig {
             let Normalization { mean, std } = *normalization;
             x = net.add("normalize", Normalize { mean, std }, x)?;
         }
-        let features = match self.backbone {
-            Backbone::FiveConv => backbones::five_conv(&mut net, x)?,
-            Backbone::Compact => backbones::compact(&mut net, x)?,
-            Backbone::Lite0 => backbones::lite0(&mut net, x)?,
-        };
+        let features = backbones::add(self.backbone, &mut net, x)?;
         net.end_backbone();
         let (logits, boxes) = heads::add(self.head, &mut net, features, self.classes)?;
         net.finish(logits, boxes)

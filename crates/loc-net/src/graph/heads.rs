@@ -1,10 +1,25 @@
 //! The heads: from a backbone's features to logits and a box.
 
+use serde::{Deserialize, Serialize};
+
 use crate::ops::{
     Add, AvgPool2d, Axis, Concat, Conv2d, Flatten, GroupMean, Linear, MeanMaxPool, Pool, Relu, Sigmoid,
     SoftmaxExpectation, Upsample,
 };
-use crate::{Head, NetError, NetworkBuilder, Source};
+use crate::{NetError, NetworkBuilder, Source};
+
+/// Which heads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Head {
+    /// The tutorial's: three linear layers for the classes, three for the box.
+    Mlp,
+    /// One linear layer for the classes; for the box, distributions of its edges over the rows and columns of a map.
+    Edges,
+    /// As `Edges`, with four of what reads the box, each trained by itself: the box is the mean of theirs.
+    Edges4,
+}
 
 /// Where a backbone's features can be read.
 #[derive(Debug, Clone, Copy)]

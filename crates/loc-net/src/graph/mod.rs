@@ -6,8 +6,12 @@ mod config;
 mod heads;
 mod network;
 pub mod ops;
+mod shape;
 
+pub use backbones::Backbone;
 pub use builder::NetworkBuilder;
-pub use config::{Backbone, Head, InputShape, NetworkConfig, Normalization};
-pub use network::{Layer, Network, Param, ParamKind, Shape, Source};
+pub use config::{InputShape, NetworkConfig, Normalization};
+pub use heads::Head;
+pub use network::{Layer, Network, Param, Source};
 pub use ops::Op;
+pub use shape::{ParamKind, Shape};

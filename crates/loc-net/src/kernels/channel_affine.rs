@@ -1,6 +1,8 @@
 //! `x · weight + bias` for each channel, clipped at ± a limit.
 
 use super::Float;
+use super::layer::{Gradients, LayerKernel, Pass};
+use super::parts::{Parts, SUM_PARTS};
 
 /// Channels, cells of each, and the limit.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -35,36 +37,84 @@ pub fn forward<F: Float>(shape: &ChannelAffineShape, n: usize, x: &[F], (w, b): 
     }
 }
 
-/// The gradients of input, weight and bias. A clipped value has none; the limit itself has, as in PyTorch.
+/// The gradients of input (where there is a slice for it), weight and bias. A clipped value has none; the limit itself
+/// has, as in PyTorch. Weight and bias are summed over the batch as [`super::parts`] says.
 ///
 /// # Panics
 ///
 /// If a slice has not the length its shape says.
 pub fn backward<F: Float>(
     shape: &ChannelAffineShape,
-    n: usize,
+    parts: &Parts,
     (x, w, b): (&[F], &[F], &[F]),
     gy: &[F],
-    gx: &mut [F],
+    mut gx: Option<&mut [F]>,
     (gw, gb): (&mut [F], &mut [F]),
 ) {
-    let len = n * shape.channels * shape.cells;
-    assert_eq!((x.len(), gy.len(), gx.len()), (len, len, len), "input and gradients");
-    assert_eq!((gw.len(), gb.len()), (shape.channels, shape.channels), "weight and bias gradient");
+    let ChannelAffineShape { channels, cells, .. } = *shape;
+    let len = parts.photos() * channels * cells;
+    assert_eq!(
+        (x.len(), gy.len(), gx.as_ref().map_or(len, |gx| gx.len())),
+        (len, len, len),
+        "input and gradients"
+    );
+    assert_eq!((gw.len(), gb.len()), (channels, channels), "weight and bias gradient");
     let limit = F::from_f64(f64::from(shape.limit));
     let least = F::default() - limit;
-    gw.fill(F::default());
-    gb.fill(F::default());
-    let planes =
-        gx.chunks_exact_mut(shape.cells).zip(x.chunks_exact(shape.cells).zip(gy.chunks_exact(shape.cells)));
-    for (plane, (gx, (x, gy))) in planes.enumerate() {
-        let channel = plane % shape.channels;
-        for (gx, (x, gy)) in gx.iter_mut().zip(x.iter().zip(gy)) {
-            let v = *x * w[channel] + b[channel];
-            let g = if v >= least && v <= limit { *gy } else { F::default() };
-            gw[channel] += g * *x;
-            gb[channel] += g;
-            *gx = g * w[channel];
+    for channel in 0..channels {
+        let mut sums = [[F::default(); 2]; SUM_PARTS];
+        for (sum, photos) in sums.iter_mut().zip(parts.iter()) {
+            for photo in photos {
+                let plane = (photo * channels + channel) * cells;
+                for at in plane..plane + cells {
+                    let v = x[at] * w[channel] + b[channel];
+                    let g = if v >= least && v <= limit { gy[at] } else { F::default() };
+                    sum[0] += g * x[at];
+                    sum[1] += g;
+                    if let Some(gx) = &mut gx {
+                        gx[at] = g * w[channel];
+                    }
+                }
+            }
+        }
+        [gw[channel], gb[channel]] = tree(&sums[..parts.count()]);
+    }
+}
+
+/// The pairs' sums by the tree.
+fn tree<F: Float>(sums: &[[F; 2]]) -> [F; 2] {
+    match sums {
+        [one] => *one,
+        _ => {
+            let (a, b) = sums.split_at(sums.len() / 2);
+            let (a, b) = (tree(a), tree(b));
+            [a[0] + b[0], a[1] + b[1]]
+        }
+    }
+}
+
+impl LayerKernel for ChannelAffineShape {
+    fn forward(
+        &self,
+        n: usize,
+        inputs: &[&[f32]],
+        params: &[&[f32]],
+        y: &mut [f32],
+        _: Option<&mut Vec<u8>>,
+    ) {
+        forward(self, n, inputs[0], (params[0], params[1]), y);
+    }
+
+    fn backward(&self, parts: &Parts, pass: &Pass, gradients: Gradients) {
+        let [gx] = gradients.inputs else { return };
+        let gx = gx.as_deref_mut();
+        let read = (pass.inputs[0], pass.params[0], pass.params[1]);
+        match gradients.params {
+            [gw, gb] => backward(self, parts, read, gradients.output, gx, (gw, gb)),
+            _ => {
+                let (mut gw, mut gb) = (vec![0.0; self.channels], vec![0.0; self.channels]);
+                backward(self, parts, read, gradients.output, gx, (&mut gw, &mut gb));
+            }
         }
     }
 }
@@ -93,7 +143,7 @@ mod tests {
             weighted(&y, &gy)
         };
         let (mut gx, mut gw, mut gb) = (vec![7.0; 24], vec![7.0; 3], vec![7.0; 3]);
-        backward(&shape, 2, (&x, &w, &b), &gy, &mut gx, (&mut gw, &mut gb));
+        backward(&shape, &Parts::of(2), (&x, &w, &b), &gy, Some(&mut gx), (&mut gw, &mut gb));
         check_gradient("gx", &x, &gx, |x| loss(x, &w, &b));
         check_gradient("gw", &w, &gw, |w| loss(&x, w, &b));
         check_gradient("gb", &b, &gb, |b| loss(&x, &w, b));

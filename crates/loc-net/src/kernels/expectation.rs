@@ -1,6 +1,8 @@
 //! Places as the means of distributions: the softmax of each `bins` logits, where bin b stands for `b / (bins − 1)`.
 
 use super::Float;
+use super::layer::{Gradients, LayerKernel, Pass};
+use super::parts::Parts;
 
 /// The mean place of each distribution of `bins` logits; the first place is 0, the last 1.
 ///
@@ -45,6 +47,25 @@ pub fn backward<F: Float>(bins: usize, (logits, places): (&[F], &[F]), gy: &[F],
 
 fn largest<F: Float>(logits: &[F]) -> F {
     logits.iter().skip(1).fold(logits[0], |most, v| if *v > most { *v } else { most })
+}
+
+/// The layer: distributions of so many bins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Expectation {
+    /// Logits of a distribution, 2 or more.
+    pub bins: usize,
+}
+
+impl LayerKernel for Expectation {
+    fn forward(&self, _: usize, inputs: &[&[f32]], _: &[&[f32]], y: &mut [f32], _: Option<&mut Vec<u8>>) {
+        forward(self.bins, inputs[0], y);
+    }
+
+    fn backward(&self, _: &Parts, pass: &Pass, gradients: Gradients) {
+        if let [Some(gx)] = gradients.inputs {
+            backward(self.bins, (pass.inputs[0], pass.y), gradients.output, gx);
+        }
+    }
 }
 
 #[cfg(test)]

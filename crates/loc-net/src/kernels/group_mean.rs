@@ -1,6 +1,8 @@
 //! The mean of the parts of a vector, which lie one behind the other.
 
 use super::Float;
+use super::layer::{Gradients, LayerKernel, Pass};
+use super::parts::Parts;
 
 /// `y[n, len]` of `x[n, parts·len]`.
 ///
@@ -32,6 +34,25 @@ pub fn backward<F: Float>(parts: usize, n: usize, gy: &[F], gx: &mut [F]) {
     for (gx, gy) in gx.chunks_exact_mut(parts * len).zip(gy.chunks_exact(len)) {
         for part in gx.chunks_exact_mut(len) {
             part.iter_mut().zip(gy).for_each(|(gx, gy)| *gx = *gy / count);
+        }
+    }
+}
+
+/// The layer: vectors of so many parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GroupMean {
+    /// Number of parts, 1 or more.
+    pub parts: usize,
+}
+
+impl LayerKernel for GroupMean {
+    fn forward(&self, n: usize, inputs: &[&[f32]], _: &[&[f32]], y: &mut [f32], _: Option<&mut Vec<u8>>) {
+        forward(self.parts, n, inputs[0], y);
+    }
+
+    fn backward(&self, parts: &Parts, _: &Pass, gradients: Gradients) {
+        if let [Some(gx)] = gradients.inputs {
+            backward(self.parts, parts.photos(), gradients.output, gx);
         }
     }
 }

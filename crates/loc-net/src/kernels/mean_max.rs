@@ -4,6 +4,8 @@
 //! ties happen, the relu stops it.
 
 use super::Float;
+use super::layer::{Gradients, LayerKernel, Pass};
+use super::parts::Parts;
 
 /// The map that is reduced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,6 +98,18 @@ pub fn backward<F: Float>(shape: &MeanMaxShape, n: usize, (x, y): (&[F], &[F]), 
                 let at = first + j * walk.along_step;
                 gx[at] = if x[at] == largest { of_mean + of_largest } else { of_mean };
             }
+        }
+    }
+}
+
+impl LayerKernel for MeanMaxShape {
+    fn forward(&self, n: usize, inputs: &[&[f32]], _: &[&[f32]], y: &mut [f32], _: Option<&mut Vec<u8>>) {
+        forward(self, n, inputs[0], y);
+    }
+
+    fn backward(&self, parts: &Parts, pass: &Pass, gradients: Gradients) {
+        if let [Some(gx)] = gradients.inputs {
+            backward(self, parts.photos(), (pass.inputs[0], pass.y), gradients.output, gx);
         }
     }
 }

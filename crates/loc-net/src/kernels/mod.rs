@@ -16,10 +16,15 @@ pub mod expectation;
 pub mod gemm;
 pub mod group_mean;
 pub mod image_input;
+pub mod join;
+pub mod layer;
 pub mod linear;
 pub mod maxpool;
 pub mod mean_max;
+pub mod normalize;
+pub mod parts;
 mod shape;
+pub mod sigmoid;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod simd;
 #[cfg(test)]

@@ -1,7 +1,10 @@
 //! A map enlarged, bilinear between the centres of its cells: PyTorch's `interpolate` with `align_corners=False`.
 
 use super::Float;
+use super::layer::{Gradients, LayerKernel, Pass};
+use super::parts::Parts;
 use crate::parallel;
+use crate::window::between;
 
 /// The map, and the size that it is enlarged to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,28 +15,6 @@ pub struct UpsampleShape {
     pub in_size: (usize, usize),
     /// Height and width of the output, no smaller.
     pub out_size: (usize, usize),
-}
-
-/// The two cells of one axis that an output cell lies between, and the weight of the second.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Between {
-    /// The first cell.
-    pub first: usize,
-    /// The second, or again the first at the edge.
-    pub second: usize,
-    /// Weight of the second, 0 to 1; the first has the rest.
-    pub weight: f64,
-}
-
-/// For each cell of an axis of `to` cells, where it lies among `from` cells.
-#[must_use]
-pub fn between(from: usize, to: usize) -> Vec<Between> {
-    let place = |i: usize| {
-        let place = ((i as f64 + 0.5) * from as f64 / to as f64 - 0.5).clamp(0.0, (from - 1) as f64);
-        let first = place as usize;
-        Between { first, second: (first + 1).min(from - 1), weight: place - first as f64 }
-    };
-    (0..to).map(place).collect()
 }
 
 /// `y[n, channels, H, W]` of `x[n, channels, h, w]`.
@@ -92,6 +73,18 @@ pub fn backward<F: Float + Send + Sync>(shape: &UpsampleShape, n: usize, gy: &[F
             }
         }
     });
+}
+
+impl LayerKernel for UpsampleShape {
+    fn forward(&self, n: usize, inputs: &[&[f32]], _: &[&[f32]], y: &mut [f32], _: Option<&mut Vec<u8>>) {
+        forward(self, n, inputs[0], y);
+    }
+
+    fn backward(&self, parts: &Parts, _: &Pass, gradients: Gradients) {
+        if let [Some(gx)] = gradients.inputs {
+            backward(self, parts.photos(), gradients.output, gx);
+        }
+    }
 }
 
 #[cfg(test)]

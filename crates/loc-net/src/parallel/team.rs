@@ -35,6 +35,13 @@ pub(super) struct Team {
     doors: [Door; DEPTH],
 }
 
+impl Threads {
+    /// Runs `f` on this thread. Its parallel parts, in this crate and in [`share`](super::share), are helped with.
+    pub fn run<R>(&self, f: impl FnOnce() -> R) -> R {
+        Team::lead(self, f)
+    }
+}
+
 impl Team {
     /// Runs `f` as the caller of a new team.
     pub(super) fn lead<R>(threads: &Threads, f: impl FnOnce() -> R) -> R {

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
-use super::team::Team;
 use crate::NetError;
 
 /// Threads that help callers with their runs.
@@ -92,11 +91,6 @@ impl Threads {
             }
         };
         Ok(Self(Handle::Own(Arc::new(Source::new(pool, std::process::id())))))
-    }
-
-    /// Runs `f` on this thread. Its parallel parts, in this crate and in [`share`](super::share), are helped with.
-    pub fn run<R>(&self, f: impl FnOnce() -> R) -> R {
-        Team::lead(self, f)
     }
 
     fn source(&self) -> &Source {

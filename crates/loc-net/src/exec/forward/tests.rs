@@ -1,20 +1,29 @@
 //! A photo's answer does not depend on its company; weights that do not fit are named.
 
 use super::*;
+use crate::Weight;
 use crate::kernels::testing::{numbers, single};
 use crate::{InputShape, NetworkConfig, Normalization};
 
 fn forward(height: usize, width: usize) -> Forward {
+    let network = network(height, width);
+    let weights = weights(&network);
+    Forward::new(network, weights).unwrap()
+}
+
+fn network(height: usize, width: usize) -> Network {
     let config = NetworkConfig::five_conv(InputShape { height, width }, 3);
-    let network = config.build(&Normalization { mean: [0.5; 3], std: [0.25; 3] }).unwrap();
+    config.build(&Normalization { mean: [0.5; 3], std: [0.25; 3] }).unwrap()
+}
+
+fn weights(network: &Network) -> Weights {
     let weights = network.params().iter().enumerate().map(|(i, p)| {
         let len = p.shape.iter().product();
         let bound = 1.0 / (p.fan_in as f64).sqrt();
         let data: Vec<f64> = numbers(i as u64, len).iter().map(|v| v * bound).collect();
         (p.name.clone(), Weight { shape: p.shape.clone(), data: single(&data) })
     });
-    let weights = Weights(weights.collect());
-    Forward::new(network, weights).unwrap()
+    Weights(weights.collect())
 }
 
 #[test]
@@ -41,7 +50,8 @@ fn alone_and_in_a_batch(forward: &Forward) {
 
 #[test]
 fn weights_that_do_not_fit_are_all_listed() {
-    let Forward { network, mut weights, .. } = forward(188, 190);
+    let network = network(188, 190);
+    let mut weights = weights(&network);
     weights.0.remove("conv2.bias");
     weights.0.insert("bn1.weight".into(), Weight { shape: vec![1], data: vec![0.0] });
     weights.0.insert("conv3.bias".into(), Weight { shape: vec![25], data: vec![0.0; 25] });

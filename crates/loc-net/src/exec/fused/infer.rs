@@ -2,11 +2,11 @@
 
 use std::ops::Range;
 
+use super::maps::{Maps, Scratch};
 use super::plan::{FusedPlan, GROUP};
-use crate::buffers::BufferPool;
 use crate::kernels::conv_block::RowView;
 use crate::kernels::conv_block::rows::{self, WinogradRows};
-use crate::kernels::conv_block::tiles::{self, average, pool};
+use crate::kernels::conv_block::tiles::pool;
 use crate::kernels::image_input::{self, ImageBatch};
 use crate::parallel;
 
@@ -20,26 +20,6 @@ pub(super) enum Before<'a> {
     Photo(ImageBatch<'a>),
     /// The map behind the block before.
     Map(RowView<'a>),
-}
-
-/// Buffers of one thread.
-#[derive(Debug, Default)]
-pub(super) struct Scratch {
-    /// A strip of the photo, where it has to be converted.
-    photo: Vec<f32>,
-    pub(super) rows: rows::Scratch,
-    pub(super) tiles: tiles::Scratch,
-}
-
-/// The maps of some photos between the convolutions.
-#[derive(Debug, Default)]
-pub(crate) struct Maps {
-    /// One photo's map behind each block but the last.
-    pub(super) between: Vec<Vec<f32>>,
-    /// The maps before the last convolution.
-    pub(super) before_last: Vec<f32>,
-    pub(super) input: average::Input,
-    pub(super) scratch: Scratch,
 }
 
 impl FusedPlan {
@@ -127,12 +107,17 @@ impl FusedPlan {
 
     /// Runs `n` photos into `features`, `n ×` [`FusedPlan::out_len`].
     ///
-    /// Each photo's features do not depend on the others. Buffers come from `pool` and go back there.
-    pub(crate) fn infer(&self, photos: ImageBatch, n: usize, pool: &BufferPool<Maps>, features: &mut [f32]) {
+    /// Each photo's features do not depend on the others.
+    ///
+    /// # Panics
+    ///
+    /// If a slice has another length.
+    pub fn infer(&self, photos: ImageBatch, n: usize, features: &mut [f32]) {
         let (len, out) = (self.photo_len(), self.out_len());
+        assert!(photos.len() == n * len && features.len() == n * out, "photos and features");
         parallel::chunks(features, GROUP * out, |group, features| {
             let count = GROUP.min(n - group * GROUP);
-            pool.with(|maps| {
+            self.maps.with(|maps| {
                 self.infer_group(photos.slice(group * GROUP, count, len), count, maps, features)
             });
         });

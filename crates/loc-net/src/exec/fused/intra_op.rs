@@ -1,11 +1,11 @@
-//! A single photo spread over the threads: the chain as stages of tasks for [`crate::parallel::run_stages`].
+//! A single photo spread over the threads: the plan as stages of tasks for [`crate::parallel::run_stages`].
 
 use std::ops::Range;
 use std::sync::{PoisonError, RwLock};
 
 use super::FusedPlan;
-use super::infer::{BAND, Before, Maps};
-use crate::buffers::BufferPool;
+use super::infer::{BAND, Before};
+use super::maps::Maps;
 use crate::kernels::conv_block::rows::STRIP;
 use crate::kernels::conv_block::tiles::average;
 use crate::kernels::image_input::ImageBatch;
@@ -16,61 +16,58 @@ const ROWS: usize = STRIP;
 const TILE_ROWS: usize = 2;
 
 /// One photo, its maps, and where its features go.
-pub(crate) struct IntraOp<'a> {
-    chain: &'a FusedPlan,
+pub(super) struct IntraOp<'a> {
+    plan: &'a FusedPlan,
     photo: ImageBatch<'a>,
     /// The map behind each block.
     maps: Vec<DisjointSlice<'a, f32>>,
     input: RwLock<&'a mut average::Input>,
     features: &'a DisjointSlice<'a, f32>,
-    scratch: &'a BufferPool<Maps>,
 }
 
 impl<'a> IntraOp<'a> {
-    pub(crate) fn new(
-        chain: &'a FusedPlan,
+    pub(super) fn new(
+        plan: &'a FusedPlan,
         photo: ImageBatch<'a>,
         maps: &'a mut Maps,
-        scratch: &'a BufferPool<Maps>,
         features: &'a DisjointSlice<'a, f32>,
     ) -> Self {
-        let last = chain.blocks() - 1;
+        let last = plan.blocks() - 1;
         maps.between.resize_with(last, Vec::new);
         for (block, map) in maps.between.iter_mut().enumerate() {
-            map.resize(chain.map_len(block), 0.0);
+            map.resize(plan.map_len(block), 0.0);
         }
-        maps.before_last.resize(chain.map_len(last).max(maps.before_last.len()), 0.0);
+        maps.before_last.resize(plan.map_len(last).max(maps.before_last.len()), 0.0);
         let between = maps.between.iter_mut().map(|map| DisjointSlice::new(map));
         Self {
-            chain,
+            plan,
             photo,
             maps: between.chain([DisjointSlice::new(&mut maps.before_last)]).collect(),
             input: RwLock::new(&mut maps.input),
             features,
-            scratch,
         }
     }
 
     /// Tasks of each stage: the blocks, the last convolution's tiles, its channels.
-    pub(crate) fn stages(&self) -> Vec<usize> {
-        let blocks = (0..self.chain.blocks()).map(|b| self.chain.map_rows(b).1.div_ceil(self.step(b)));
-        blocks.chain([1, self.chain.last.tiles().blocks()]).collect()
+    pub(super) fn stages(&self) -> Vec<usize> {
+        let blocks = (0..self.plan.blocks()).map(|b| self.plan.map_rows(b).1.div_ceil(self.step(b)));
+        blocks.chain([1, self.plan.last.tiles().blocks()]).collect()
     }
 
     /// Pooled rows of a task.
     fn step(&self, block: usize) -> usize {
         match block {
             0 => BAND,
-            block if block < self.chain.rows.len() => ROWS,
+            block if block < self.plan.rows.len() => ROWS,
             _ => TILE_ROWS,
         }
     }
 
     /// Does one task of one stage.
-    pub(crate) fn run(&self, stage: usize, task: usize) {
-        let blocks = self.chain.blocks();
+    pub(super) fn run(&self, stage: usize, task: usize) {
+        let blocks = self.plan.blocks();
         if stage < blocks {
-            let (step, all) = (self.step(stage), self.chain.map_rows(stage).1);
+            let (step, all) = (self.step(stage), self.plan.map_rows(stage).1);
             self.block(stage, task * step..all.min((task + 1) * step));
         } else if stage == blocks {
             self.transform();
@@ -80,40 +77,40 @@ impl<'a> IntraOp<'a> {
     }
 
     fn block(&self, block: usize, rows: Range<usize>) {
-        let row = self.chain.map_rows(block).0;
+        let row = self.plan.map_rows(block).0;
         #[expect(unsafe_code, reason = "tasks write rows of one map and read the map before it")]
         // SAFETY: each task writes its own rows; the map before was written by an earlier stage and is only read.
         let (y, before) = unsafe {
             let y = self.maps[block].range(rows.start * row, rows.len() * row);
             let before = match block.checked_sub(1) {
                 Some(before) => {
-                    let map = self.maps[before].read(0, self.chain.map_len(before));
-                    Before::Map(self.chain.view(before, map))
+                    let map = self.maps[before].read(0, self.plan.map_len(before));
+                    Before::Map(self.plan.view(before, map))
                 }
                 None => Before::Photo(self.photo),
             };
             (y, before)
         };
-        self.scratch.with(|maps| self.chain.block(block, before, rows, &mut maps.scratch, y, &mut []));
+        self.plan.maps.with(|maps| self.plan.block(block, before, rows, &mut maps.scratch, y, &mut []));
     }
 
     fn transform(&self) {
-        let last = self.chain.blocks() - 1;
+        let last = self.plan.blocks() - 1;
         #[expect(unsafe_code, reason = "reads a map that tasks have written")]
         // SAFETY: written by an earlier stage, only read by this one.
-        let map = unsafe { self.maps[last].read(0, self.chain.map_len(last)) };
+        let map = unsafe { self.maps[last].read(0, self.plan.map_len(last)) };
         let mut input = self.input.write().unwrap_or_else(PoisonError::into_inner);
-        self.chain.last.input(1, |_| map, &mut input);
+        self.plan.last.input(1, |_| map, &mut input);
     }
 
     fn last(&self, block: usize) {
-        let form = &self.chain.last;
+        let form = &self.plan.last;
         let channels = form.block_start(block)..form.block_start(block + 1);
         #[expect(unsafe_code, reason = "tasks write blocks of channels")]
         // SAFETY: each task writes its own block of channels.
         let y = unsafe { self.features.range(channels.start, channels.len()) };
         let input = self.input.read().unwrap_or_else(PoisonError::into_inner);
-        self.scratch.with(|maps| {
+        self.plan.maps.with(|maps| {
             form.forward(&input, block, &mut maps.scratch.tiles, (y, form.out_len()), &mut []);
         });
     }

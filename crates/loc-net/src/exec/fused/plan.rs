@@ -1,6 +1,8 @@
-//! From a list of layers to a chain.
+//! From a list of layers to a plan.
 
-use crate::exec::conv_shape;
+use super::maps::Maps;
+use crate::buffers::BufferPool;
+use crate::exec::table::conv_shape;
 use crate::kernels::conv_block::rows::{Layout, WinogradRows, takes};
 use crate::kernels::conv_block::tiles::WinogradTiles;
 use crate::kernels::conv_block::tiles::average::Average;
@@ -10,11 +12,11 @@ use crate::kernels::image_input::InputNorm;
 use crate::ops::{AvgPool2d, MaxPool2d, Normalize, Pool, Relu};
 use crate::{Layer, Network, Op, Source};
 
-/// Photos that one task takes through the chain, one after the other; the last convolution takes them together.
+/// Photos that one task takes through the plan, one after the other; the last convolution takes them together.
 pub(super) const GROUP: usize = 4;
 
 /// The planned convolutions, with their weights packed.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct FusedPlan {
     pub(super) norm: InputNorm,
     /// Height and width of the photos.
@@ -24,17 +26,17 @@ pub struct FusedPlan {
     pub(super) last: Average,
     /// How many of the network's layers it stands for.
     layers: usize,
-    /// For each convolution the layer's name.
-    names: Vec<String>,
+    /// Maps of earlier photos, for the next ones.
+    pub(super) maps: BufferPool<Maps>,
 }
 
 impl FusedPlan {
-    /// Plans the chain of a network, without weights; nothing if its first layers do not all fit.
+    /// Plans the plan of a network, without weights; nothing if its first layers do not all fit.
     ///
     /// For training, pack room for the backward pass's weights is made too.
     #[must_use]
     pub fn of(network: &Network, training: bool) -> Option<Self> {
-        let mut plan = Plan { network, next: 0, names: Vec::new() };
+        let mut plan = Plan { network, next: 0 };
         let (_, height, width) = network.input().chw()?;
         let norm = plan.normalize();
         let (mut rows, mut tiles) = (Vec::new(), Vec::new());
@@ -51,8 +53,8 @@ impl FusedPlan {
         // Between two row forms the map stays in rows.
         let inner = rows.len().checked_sub(1)?;
         rows[..inner].iter_mut().for_each(|form| form.set_layout(Layout::Rows));
-        let Plan { next: layers, names, .. } = plan;
-        Some(Self { norm, size: (height, width), rows, tiles, last, layers, names })
+        let layers = plan.next;
+        Some(Self { norm, size: (height, width), rows, tiles, last, layers, maps: BufferPool::default() })
     }
 
     /// How many of the network's layers it stands for; the last one's output is [`FusedPlan::out_len`] values a photo.
@@ -73,15 +75,10 @@ impl FusedPlan {
         3 * self.size.0 * self.size.1
     }
 
-    /// The parameters in the order [`FusedPlan::pack`] takes them, each with its number of values.
+    /// How many convolutions: each has a weight and a bias, the network's first parameters in its order.
     #[must_use]
-    pub fn params(&self) -> Vec<(String, usize)> {
-        let shapes = self.shapes().zip(&self.names);
-        shapes
-            .flat_map(|(shape, name)| {
-                [(format!("{name}.weight"), shape.weight_len()), (format!("{name}.bias"), shape.out_channels)]
-            })
-            .collect()
+    pub fn convolutions(&self) -> usize {
+        self.blocks() + 1
     }
 
     /// The convolutions' shapes, in order.
@@ -100,10 +97,10 @@ impl FusedPlan {
     ///
     /// # Panics
     ///
-    /// If the slices are not those of [`FusedPlan::params`].
+    /// If the slices are not those of the network's first parameters.
     pub fn pack(&mut self, params: &[&[f32]]) {
         let (pairs, rest) = params.as_chunks::<2>();
-        assert!(rest.is_empty() && pairs.len() == self.blocks() + 1, "parameters of this chain");
+        assert!(rest.is_empty() && pairs.len() == self.blocks() + 1, "parameters of this plan");
         let tiles = self.tiles.iter_mut().chain([self.last.tiles_mut()]);
         let (of_rows, of_tiles) = pairs.split_at(self.rows.len());
         self.rows.iter_mut().zip(of_rows).for_each(|(form, [w, b])| form.pack(w, b));
@@ -115,7 +112,6 @@ impl FusedPlan {
 struct Plan<'a> {
     network: &'a Network,
     next: usize,
-    names: Vec<String>,
 }
 
 impl<'a> Plan<'a> {
@@ -141,13 +137,13 @@ impl<'a> Plan<'a> {
     }
 
     /// The next layer as a convolution that the fused forms compute.
-    fn conv(&self) -> Option<(ConvBlock, String)> {
+    fn conv(&self) -> Option<ConvBlock> {
         let layer = self.peek(0)?;
         let (in_channels, height, width) = self.network.source_shape(layer.inputs[0]).chw()?;
         match &layer.op {
             Op::Conv2d(conv) => {
                 let shape = conv_shape(conv, in_channels, (height, width));
-                Some((ConvBlock::of(&shape)?, layer.name.clone()))
+                ConvBlock::of(&shape)
             }
             _ => None,
         }
@@ -155,13 +151,12 @@ impl<'a> Plan<'a> {
 
     /// Convolution, max-pool 2×2, relu.
     fn pooled(&mut self) -> Option<ConvBlock> {
-        let (shape, name) = self.conv()?;
+        let shape = self.conv()?;
         match (&self.peek(1)?.op, &self.peek(2)?.op) {
             (Op::MaxPool2d(MaxPool2d(pool)), Op::Relu(Relu))
                 if *pool == Pool::square(conv_block::POOL, conv_block::POOL) =>
             {
                 self.next += 3;
-                self.names.push(name);
                 Some(shape)
             }
             _ => None,
@@ -170,11 +165,10 @@ impl<'a> Plan<'a> {
 
     /// Convolution, relu, average pool.
     fn averaged(&mut self) -> Option<(ConvBlock, Pool)> {
-        let (shape, name) = self.conv()?;
+        let shape = self.conv()?;
         match (&self.peek(1)?.op, &self.peek(2)?.op) {
             (Op::Relu(Relu), Op::AvgPool2d(AvgPool2d(pool))) => {
                 self.next += 3;
-                self.names.push(name);
                 Some((shape, *pool))
             }
             _ => None,

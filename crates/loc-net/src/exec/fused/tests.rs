@@ -1,8 +1,7 @@
 //! The chain against the general kernels, layer by layer in f64.
 
 use super::*;
-use crate::buffers::BufferPool;
-use crate::exec::{conv_shape, pool_shape};
+use crate::exec::table::{conv_shape, pool_shape};
 use crate::kernels::image_input::ImageBatch;
 use crate::kernels::testing::{assert_close, no_fast_forms, numbers, same_for_any_threads, single};
 use crate::kernels::{activation, avgpool, conv2d, maxpool};
@@ -29,12 +28,13 @@ fn params(chain: &FusedPlan) -> Vec<f32> {
 /// Each parameter in a slice.
 fn slices<'a>(chain: &FusedPlan, params: &'a [f32]) -> Vec<&'a [f32]> {
     let mut rest = params;
-    let next = |(_, len): (String, usize)| {
+    let lens = chain.shapes().flat_map(|s| [s.weight_len(), s.out_channels]);
+    let next = |len: usize| {
         let (own, others) = rest.split_at(len);
         rest = others;
         own
     };
-    chain.params().into_iter().map(next).collect()
+    lens.map(next).collect()
 }
 
 fn bytes(n: usize) -> Vec<u8> {
@@ -127,7 +127,8 @@ fn check(height: usize, width: usize, normalization: &Normalization) {
         return no_fast_forms();
     };
     let params = params(&chain);
-    chain.pack(&slices(&chain.clone(), &params));
+    let own = slices(&chain, &params);
+    chain.pack(&own);
     let bytes = bytes(N * chain.photo_len());
     let (out, len, plane) = (chain.out_len(), chain.photo_len(), chain.photo_len() / 3);
     let gy = numbers(5, N * out);
@@ -142,17 +143,18 @@ fn check(height: usize, width: usize, normalization: &Normalization) {
     }
 
     let mut features = vec![7.0; N * out];
-    chain.infer(ImageBatch::Bytes(&bytes), N, &BufferPool::default(), &mut features);
+    chain.infer(ImageBatch::Bytes(&bytes), N, &mut features);
     assert_close("features", &features, &expected, 3e-6);
     let mut pass = FusedTraining::new(chain);
-    pass.pack(&slices(&pass.chain().clone(), &params));
+    pass.pack(&own);
     let mut again = vec![7.0; N * out];
     pass.forward(ImageBatch::Bytes(&bytes), N, &mut again);
     assert_eq!(again, features, "training and inference see the same");
     let mut gradient = vec![7.0; params.len()];
     pass.backward(ImageBatch::Bytes(&bytes), &single(&gy), &mut gradient);
     let mut at = 0;
-    for (name, len) in pass.chain().params() {
+    for (i, len) in own.iter().map(|values| values.len()).enumerate() {
+        let name = format!("parameter {i}");
         // A winner that flips on a near tie moves a gradient by far more than rounding does: seldom, and bounded.
         let (got, expected) = (&gradient[at..][..len], &expected_gradient[at..][..len]);
         assert_close(&name, got, expected, 5e-3);
@@ -192,7 +194,7 @@ fn a_network_that_does_not_fit_has_no_chain() {
         let boxes = net.add("box", Op::Linear(Linear { out_features: 4 }), x).unwrap();
         net.finish(logits, boxes).unwrap()
     };
-    let planned = |kernel, pool| FusedPlan::of(&build(kernel, pool), false).map(|chain| chain.layers());
+    let planned = |kernel, pool| FusedPlan::of(&build(kernel, pool), false).map(|plan| plan.layers());
     assert_eq!(planned(5, 2), crate::kernels::gemm::avx2::available().then_some(6));
     assert_eq!(planned(3, 2), None, "a 3×3 kernel");
     assert_eq!(planned(5, 3), None, "a 3×3 pool");
@@ -207,18 +209,16 @@ fn bytes_do_not_depend_on_the_threads() {
     let photos = bytes(N * chain.photo_len());
     let gy = single(&numbers(3, N * chain.out_len()));
     same_for_any_threads("a training pass", || {
-        let mut pass = FusedTraining::new(chain.clone());
-        pass.pack(&slices(&pass.chain().clone(), &params));
-        let (mut features, mut gradient) = (vec![0.0; N * pass.chain().out_len()], vec![0.0; params.len()]);
+        let chain = FusedPlan::of(&network, true).unwrap();
+        let own = slices(&chain, &params);
+        let mut pass = FusedTraining::new(chain);
+        pass.pack(&own);
+        let (mut features, mut gradient) = (vec![0.0; N * pass.plan().out_len()], vec![0.0; params.len()]);
         pass.forward(ImageBatch::Bytes(&photos), N, &mut features);
         pass.backward(ImageBatch::Bytes(&photos), &gy, &mut gradient);
         features.extend(&gradient);
         // Buffers of the pass before do not show.
-        pass.forward(
-            ImageBatch::Bytes(&photos[..pass.chain().photo_len()]),
-            1,
-            &mut features[..gy.len() / N],
-        );
+        pass.forward(ImageBatch::Bytes(&photos[..pass.plan().photo_len()]), 1, &mut features[..gy.len() / N]);
         features
     });
 }

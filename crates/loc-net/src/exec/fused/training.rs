@@ -2,7 +2,8 @@
 
 use rayon::prelude::*;
 
-use super::infer::{Before, Maps, Scratch};
+use super::infer::Before;
+use super::maps::Scratch;
 use super::plan::{FusedPlan, GROUP};
 use crate::buffers::{BufferPool, grow};
 use crate::kernels::conv_block::OVERREAD;
@@ -16,10 +17,10 @@ const PARTS: usize = 8;
 /// Photos whose last convolution goes back together: bounds the buffers of large batches.
 const WINDOW: usize = 64;
 
-/// A chain with the activations and gradients of a batch.
+/// A plan with the activations and gradients of a batch.
 #[derive(Debug)]
 pub struct FusedTraining {
-    chain: FusedPlan,
+    plan: FusedPlan,
     /// The parameters that are packed.
     params: Vec<Vec<f32>>,
     /// Row forms but the first: their kernels for the input gradient.
@@ -32,7 +33,6 @@ pub struct FusedTraining {
     groups: BufferPool<Group>,
     parts: Vec<Part>,
     last: Last,
-    maps: BufferPool<Maps>,
 }
 
 /// Buffers of one thread in the forward pass.
@@ -92,42 +92,41 @@ impl average::Batch for Window<'_> {
 }
 
 impl FusedTraining {
-    /// A pass of a chain that was planned for training.
+    /// A pass of a plan that was planned for training.
     #[must_use]
-    pub fn new(chain: FusedPlan) -> Self {
+    pub fn new(plan: FusedPlan) -> Self {
         let part = || Part {
-            rows: chain.rows.iter().map(rows::WeightGradient::of).collect(),
-            tiles: chain.tiles.iter().map(tiles::WeightGradient::of).collect(),
+            rows: plan.rows.iter().map(rows::WeightGradient::of).collect(),
+            tiles: plan.tiles.iter().map(tiles::WeightGradient::of).collect(),
             gradients: Default::default(),
             list: rows::List::default(),
             scratch: Scratch::default(),
         };
         let last = Last {
-            sums: tiles::WeightGradient::of(chain.last.tiles()),
+            sums: tiles::WeightGradient::of(plan.last.tiles()),
             buffers: average::Gradient::default(),
             gx: Vec::new(),
         };
         Self {
             params: Vec::new(),
-            kernels: chain.rows.iter().skip(1).map(InputGradient::of).collect(),
+            kernels: plan.rows.iter().skip(1).map(InputGradient::of).collect(),
             photos: 0,
-            saved: (0..chain.blocks()).map(|_| Saved::default()).collect(),
+            saved: (0..plan.blocks()).map(|_| Saved::default()).collect(),
             active: Vec::new(),
             groups: BufferPool::default(),
             parts: (0..PARTS).map(|_| part()).collect(),
             last,
-            maps: BufferPool::default(),
-            chain,
+            plan,
         }
     }
 
-    /// The chain.
+    /// The plan.
     #[must_use]
-    pub fn chain(&self) -> &FusedPlan {
-        &self.chain
+    pub fn plan(&self) -> &FusedPlan {
+        &self.plan
     }
 
-    /// Takes over the parameters ([`FusedPlan::params`]), each in a slice, unless they are those of before.
+    /// Takes over the parameters (the network's first, in its order), each in a slice, unless they are those of before.
     ///
     /// # Panics
     ///
@@ -137,7 +136,7 @@ impl FusedTraining {
         if known && self.params.iter().zip(params).all(|(known, new)| known == new) {
             return;
         }
-        self.chain.pack(params);
+        self.plan.pack(params);
         for (i, kernels) in self.kernels.iter_mut().enumerate() {
             kernels.pack(params[2 * (i + 1)]);
         }
@@ -154,14 +153,14 @@ impl FusedTraining {
     ///
     /// If a slice has another length.
     pub fn forward(&mut self, photos: ImageBatch, n: usize, features: &mut [f32]) {
-        let Self { chain, saved, active, groups, .. } = self;
-        let (len, out, byte_len) = (chain.photo_len(), chain.out_len(), chain.last.byte_len());
+        let Self { plan, saved, active, groups, .. } = self;
+        let (len, out, byte_len) = (plan.photo_len(), plan.out_len(), plan.last.byte_len());
         assert!(photos.len() == n * len && features.len() == n * out, "photos and features");
         self.photos = n;
         for (block, saved) in saved.iter_mut().enumerate() {
-            let maps = n * chain.map_len(block);
+            let maps = n * plan.map_len(block);
             grow(&mut saved.maps, maps);
-            let argmax = n * (chain.cells(block) + OVERREAD);
+            let argmax = n * (plan.cells(block) + OVERREAD);
             grow(&mut saved.argmax, argmax);
         }
         grow(active, n * byte_len);
@@ -170,8 +169,8 @@ impl FusedTraining {
         let mut shares: Vec<Vec<(&mut [f32], &mut [u8])>> =
             (0..n.div_ceil(GROUP)).map(|_| Vec::new()).collect();
         for (block, saved) in saved.iter_mut().enumerate() {
-            let maps = saved.maps.chunks_mut(GROUP * chain.map_len(block));
-            let argmax = saved.argmax.chunks_mut(GROUP * (chain.cells(block) + OVERREAD));
+            let maps = saved.maps.chunks_mut(GROUP * plan.map_len(block));
+            let argmax = saved.argmax.chunks_mut(GROUP * (plan.cells(block) + OVERREAD));
             for (share, chunk) in shares.iter_mut().zip(maps.zip(argmax)) {
                 share.push(chunk);
             }
@@ -181,22 +180,11 @@ impl FusedTraining {
         tasks.enumerate().for_each(|(group, ((features, active), share))| {
             let count = GROUP.min(n - group * GROUP);
             let photos = photos.slice(group * GROUP, count, len);
-            groups.with(|buffers| chain.forward_group(photos, count, buffers, share, (features, active)));
+            groups.with(|buffers| plan.forward_group(photos, count, buffers, share, (features, active)));
         });
     }
 
-    /// Runs `n` photos into `features` as [`FusedTraining::forward`] does, without a backward pass to come.
-    ///
-    /// # Panics
-    ///
-    /// If a slice has another length.
-    pub fn infer(&self, photos: ImageBatch, n: usize, features: &mut [f32]) {
-        let (len, out) = (self.chain.photo_len(), self.chain.out_len());
-        assert!(photos.len() == n * len && features.len() == n * out, "photos and features");
-        self.chain.infer(photos, n, &self.maps, features);
-    }
-
-    /// The gradient of the parameters ([`FusedPlan::params`]) from that of the features; `photos` are those of the forward
+    /// The gradient of the parameters (the network's first, in its order) from that of the features; `photos` are those of the forward
     /// pass.
     ///
     /// # Panics
@@ -204,10 +192,10 @@ impl FusedTraining {
     /// If a slice has another length.
     pub fn backward(&mut self, photos: ImageBatch, gradient: &[f32], params: &mut [f32]) {
         let n = self.photos;
-        let Self { chain, kernels, saved, active, parts, last, .. } = self;
-        let (len, out) = (chain.photo_len(), chain.out_len());
+        let Self { plan, kernels, saved, active, parts, last, .. } = self;
+        let (len, out) = (plan.photo_len(), plan.out_len());
         assert!(photos.len() == n * len && gradient.len() == n * out, "photos and gradient");
-        let map_len = chain.map_len(chain.blocks() - 1);
+        let map_len = plan.map_len(plan.blocks() - 1);
         let gx_len = map_len + OVERREAD;
         last.sums.clear();
         grow(&mut last.gx, n * gx_len);
@@ -215,15 +203,15 @@ impl FusedTraining {
             let count = WINDOW.min(n - first);
             let window = Window {
                 first,
-                maps: &saved[chain.blocks() - 1].maps,
+                maps: &saved[plan.blocks() - 1].maps,
                 map_len,
                 active,
-                byte_len: chain.last.byte_len(),
+                byte_len: plan.last.byte_len(),
                 gradient,
                 out_len: out,
             };
             let gx = &mut last.gx[first * gx_len..][..count * gx_len];
-            chain.last.backward(count, &window, &mut last.buffers, &mut last.sums, gx);
+            plan.last.backward(count, &window, &mut last.buffers, &mut last.sums, gx);
         }
         let used = n.min(PARTS);
         parts[..used].par_iter_mut().enumerate().for_each(|(index, part)| {
@@ -232,7 +220,7 @@ impl FusedTraining {
             for photo in index * n / used..(index + 1) * n / used {
                 let gy = &last.gx[photo * gx_len..][..gx_len];
                 let image = photos.slice(photo, 1, len);
-                chain.backward_photo((photo, image), saved, kernels, gy, part);
+                plan.backward_photo((photo, image), saved, kernels, gy, part);
             }
         });
         if let Some((sum, others)) = parts[..used].split_first_mut() {
@@ -247,7 +235,7 @@ impl FusedTraining {
 
     /// The sums as gradients, in the order of the parameters.
     fn write(&self, params: &mut [f32], any: bool) {
-        let Self { chain, parts, last, .. } = self;
+        let Self { plan, parts, last, .. } = self;
         params.fill(0.0);
         if !any {
             return;
@@ -259,15 +247,15 @@ impl FusedTraining {
             rest = others;
             (w, b)
         };
-        for (form, sums) in chain.rows.iter().zip(&parts[0].rows) {
+        for (form, sums) in plan.rows.iter().zip(&parts[0].rows) {
             let (w, b) = next(form.shape().weight_len(), form.shape().out_channels);
             sums.add_to(w, b);
         }
-        for (form, sums) in chain.tiles.iter().zip(&parts[0].tiles) {
+        for (form, sums) in plan.tiles.iter().zip(&parts[0].tiles) {
             let (w, b) = next(form.shape().weight_len(), form.shape().out_channels);
             sums.write(w, b);
         }
-        let shape = chain.last.tiles().shape();
+        let shape = plan.last.tiles().shape();
         let (w, b) = next(shape.weight_len(), shape.out_channels);
         last.sums.write(w, b);
     }

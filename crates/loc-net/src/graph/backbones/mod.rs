@@ -1,9 +1,32 @@
-//! The backbones: functions that add lists of layers, one file each.
+//! The backbones, one file each: the layers that turn a photo into features.
 
 mod compact;
 mod five_conv;
 mod lite0;
 
-pub(crate) use compact::compact;
-pub(crate) use five_conv::five_conv;
-pub(crate) use lite0::lite0;
+use serde::{Deserialize, Serialize};
+
+use super::heads::Features;
+use crate::{NetError, NetworkBuilder, Source};
+
+/// Which backbone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Backbone {
+    /// The tutorial's five convolutions.
+    FiveConv,
+    /// Our own: four convolutions of the tutorial's kind, three smaller ones on two scales.
+    Compact,
+    /// EfficientNet-Lite0, made to begin from pretrained weights.
+    Lite0,
+}
+
+/// Adds a backbone; where its features can be read comes back.
+pub(super) fn add(backbone: Backbone, net: &mut NetworkBuilder, x: Source) -> Result<Features, NetError> {
+    match backbone {
+        Backbone::FiveConv => five_conv::five_conv(net, x),
+        Backbone::Compact => compact::compact(net, x),
+        Backbone::Lite0 => lite0::lite0(net, x),
+    }
+}

@@ -21,6 +21,7 @@ mod sigmoid;
 mod softmax_expectation;
 mod upsample;
 
+pub use crate::window::{Between, between};
 pub use add::Add;
 pub use avg_pool2d::AvgPool2d;
 pub use channel_affine::ChannelAffine;
@@ -39,7 +40,7 @@ pub use sigmoid::Sigmoid;
 pub use softmax_expectation::SoftmaxExpectation;
 pub use upsample::Upsample;
 
-use super::network::{ParamKind, Shape};
+use super::shape::{ParamKind, Shape};
 
 /// What a network needs to know of an operation. Shapes are those of one photo, without the batch.
 pub(crate) trait Operation {

@@ -5,6 +5,8 @@ mod tests;
 
 use rayon::prelude::*;
 
+use super::layer::{Gradients, LayerKernel, Pass};
+use super::parts::Parts;
 use super::{Activation, Float};
 use crate::parallel;
 
@@ -26,6 +28,19 @@ pub fn forward<F: Float + Send + Sync>(x: &[F], y: &mut [F]) {
 }
 
 impl Activation {
+    /// Clears the gradient where the activation has none, from its output `y`.
+    ///
+    /// # Panics
+    ///
+    /// If the slices differ in length.
+    pub fn backward_in_place<F: Float + Send + Sync>(self, y: &[F], g: &mut [F]) {
+        match self {
+            Self::None => assert_eq!(y.len(), g.len(), "output and gradient"),
+            Self::Relu => backward_in_place(y, g),
+            Self::Relu6 => backward6_in_place(y, g),
+        }
+    }
+
     /// Changes values where they lie, on this thread.
     pub fn apply<F: Float>(self, y: &mut [F]) {
         let six = F::from(6u16);
@@ -112,4 +127,24 @@ fn cleared<F: Float + Send + Sync>(y: &[F], g: &mut [F], active: impl Fn(F) -> b
             *g = if active(*y) { kept } else { F::default() };
         }
     });
+}
+
+/// The activation as a layer of its own.
+impl LayerKernel for Activation {
+    fn forward(&self, _: usize, inputs: &[&[f32]], _: &[&[f32]], y: &mut [f32], _: Option<&mut Vec<u8>>) {
+        match self {
+            Self::None => y.copy_from_slice(inputs[0]),
+            Self::Relu => forward(inputs[0], y),
+            Self::Relu6 => forward6(inputs[0], y),
+        }
+    }
+
+    fn backward(&self, _: &Parts, pass: &Pass, gradients: Gradients) {
+        let [Some(gx)] = gradients.inputs else { return };
+        match self {
+            Self::None => gx.copy_from_slice(gradients.output),
+            Self::Relu => backward(pass.y, gradients.output, gx),
+            Self::Relu6 => backward6(pass.y, gradients.output, gx),
+        }
+    }
 }

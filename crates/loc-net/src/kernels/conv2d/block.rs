@@ -1,7 +1,21 @@
 //! The inner loops of the row form: sums of shifted input rows, and dot products with shifted input rows. On AVX2 and
 //! FMA where they are there, plain otherwise.
 
-use super::direct::{CHANNELS, COLS, GradientTile};
+/// Columns of an output that a block covers; a narrower map has nothing to fill it with.
+pub(super) const COLS: usize = 16;
+/// Channels of an output that a block covers.
+pub(super) const CHANNELS: usize = 6;
+
+/// Some rows of a group's output gradient beside the input rows they touch.
+pub(super) struct GradientTile<'a> {
+    pub(super) x: &'a [f32],
+    pub(super) x_row: usize,
+    pub(super) offsets: &'a [usize],
+    pub(super) gy: &'a [f32],
+    pub(super) gy_row: usize,
+    pub(super) gy_plane: usize,
+    pub(super) rows: usize,
+}
 
 /// `sums[c][j] = Σ_k weights[k][c] · x[offsets[k] + j]` for `channels` of the block (1 to 6) and 16 columns.
 pub(super) fn multiply(
@@ -79,7 +93,7 @@ mod avx2 {
         _mm256_storeu_ps,
     };
 
-    use super::super::direct::{CHANNELS, COLS, GradientTile};
+    use super::{CHANNELS, COLS, GradientTile};
     use crate::kernels::gemm::avx2::{lanes, total};
 
     /// # Safety

@@ -5,12 +5,9 @@
 
 use std::ops::Range;
 
+use super::block::{CHANNELS, COLS, GradientTile};
 use crate::kernels::ConvShape;
 
-/// Columns of an output that a block covers; a narrower map has nothing to fill it with.
-pub(super) const COLS: usize = 16;
-/// Channels of an output that a block covers.
-pub(super) const CHANNELS: usize = 6;
 /// Output rows whose weight gradient is summed in registers before it is added to memory.
 const GRADIENT_ROWS: usize = 16;
 
@@ -113,17 +110,6 @@ pub(super) fn add_weight_gradient(shape: &ConvShape, x: &[f32], gy: &[f32], gw: 
             super::block::add_dots(&tile, group_out, gw);
         }
     }
-}
-
-/// Some rows of a group's output gradient beside the input rows they touch.
-pub(super) struct GradientTile<'a> {
-    pub(super) x: &'a [f32],
-    pub(super) x_row: usize,
-    pub(super) offsets: &'a [usize],
-    pub(super) gy: &'a [f32],
-    pub(super) gy_row: usize,
-    pub(super) gy_plane: usize,
-    pub(super) rows: usize,
 }
 
 /// The convolution whose output is the input gradient: of the padded output gradient, with the kernels turned around

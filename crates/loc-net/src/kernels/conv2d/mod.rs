@@ -21,13 +21,14 @@ use rayon::prelude::*;
 use super::Activation;
 use super::ConvShape;
 use super::gemm::{self, Mode, RowMajor, Strided};
+use super::layer::{Gradients, LayerKernel, Pass};
+use super::parts::{Parts, tree_sum};
 use crate::parallel;
 use crate::parallel::DisjointSlice;
 use im2col::{Tile, with_buffers};
 
-/// The batch's weight gradient is summed over this many parts, whoever computes them: the order of the sum, and so
-/// its bytes, do not depend on the number of threads.
-const PARTS: usize = 8;
+/// Values of a weight gradient whose parts a task adds.
+const CHUNK: usize = 1 << 14;
 
 /// `y[n, out, oh, ow]` of `x[n, in, h, w]`, `w[out, in/groups, kh, kw]` and `b[out]`.
 ///
@@ -124,7 +125,7 @@ fn forward_rows(
                 let at = photo * out_len + (channel * height + row) * width + column;
                 #[expect(unsafe_code, reason = "tasks of one photo interleave in memory")]
                 // SAFETY: each task writes its own rows of its own photo, and no other range is active here.
-                let out = unsafe { y.range(at, direct::COLS) };
+                let out = unsafe { y.range(at, block::COLS) };
                 let bias = bias(channel);
                 out.iter_mut().zip(sums).for_each(|(out, sum)| *out = sum + bias);
             });
@@ -132,64 +133,69 @@ fn forward_rows(
     });
 }
 
-/// `gw` (as w) and `gb[out]` from `x[n, in, h, w]` and the output's gradient `gy[n, out, oh, ow]`.
+/// `gw` (as w) and `gb[out]` from `x[n, in, h, w]` and the output's gradient `gy[n, out, oh, ow]`, summed as
+/// [`super::parts`] says.
 ///
 /// # Panics
 ///
 /// If a slice has not the length its shape says.
-pub fn backward_weights(shape: &ConvShape, n: usize, x: &[f32], gy: &[f32], gw: &mut [f32], gb: &mut [f32]) {
-    let (in_len, out_len) = (shape.in_len(), shape.out_len());
-    assert_eq!(x.len(), n * in_len, "input");
-    assert_eq!(gy.len(), n * out_len, "output gradient");
-    assert_eq!((gw.len(), gb.len()), (shape.weight_len(), shape.out_channels), "weight and bias gradient");
+pub fn backward_weights(
+    shape: &ConvShape,
+    parts: &Parts,
+    x: &[f32],
+    gy: &[f32],
+    gw: &mut [f32],
+    gb: &mut [f32],
+) {
+    let (in_len, out_len, n) = (shape.in_len(), shape.out_len(), parts.photos());
+    let (weights, outs) = (shape.weight_len(), shape.out_channels);
+    assert_eq!((x.len(), gy.len()), (n * in_len, n * out_len), "input and output gradient");
+    assert_eq!((gw.len(), gb.len()), (weights, outs), "weight and bias gradient");
     if depthwise::fits(shape) {
-        return depthwise::weights(shape, x, gy, gw, gb);
+        return depthwise::weights(shape, parts, x, gy, gw, gb);
     }
     if pointwise::fits(shape) {
-        return pointwise::weights(shape, x, gy, gw, gb);
+        return pointwise::weights(shape, parts, x, gy, gw, gb);
     }
     let tiles = Tile::all(shape);
     let plane = shape.out_size().0 * shape.out_size().1;
-    let (group_out, fan_in) = (shape.out_channels / shape.groups, shape.fan_in());
-    let parts = n.min(PARTS);
-    let sums: Vec<(Vec<f32>, Vec<f32>)> = (0..parts)
-        .into_par_iter()
-        .map(|part| {
-            let mut gw = vec![0.0; shape.weight_len()];
-            let mut gb = vec![0.0; shape.out_channels];
-            for photo in part * n / parts..(part + 1) * n / parts {
-                let x = &x[photo * in_len..][..in_len];
-                let gy = &gy[photo * out_len..][..out_len];
-                for (gb, plane) in gb.iter_mut().zip(gy.chunks_exact(plane)) {
-                    *gb += sum(plane);
-                }
-                if direct::fits(shape) {
-                    direct::add_weight_gradient(shape, x, gy, &mut gw);
-                    continue;
-                }
-                for (tile, group) in tiles.iter().flat_map(|t| (0..shape.groups).map(move |g| (t, g))) {
-                    with_buffers([fan_in * tile.row()], |[patches]| {
-                        tile.gather(shape, group, x, patches);
-                        let first = group * group_out * plane + tile.first_cell();
-                        gemm::gemm_nt(
-                            (group_out, fan_in, tile.cells()),
-                            RowMajor { values: &gy[first..], row: plane },
-                            RowMajor { values: patches, row: tile.row() },
-                            &mut gw[group * group_out * fan_in..],
-                            fan_in,
-                            Mode::Add,
-                        );
-                    });
-                }
+    let mut sums = vec![0.0; parts.count() * (weights + outs)];
+    sums.par_chunks_exact_mut(weights + outs).enumerate().for_each(|(part, sums)| {
+        let (gw, gb) = sums.split_at_mut(weights);
+        for photo in parts.part(part) {
+            let x = &x[photo * in_len..][..in_len];
+            let gy = &gy[photo * out_len..][..out_len];
+            gb.iter_mut().zip(gy.chunks_exact(plane)).for_each(|(gb, plane)| *gb += sum(plane));
+            if direct::fits(shape) {
+                direct::add_weight_gradient(shape, x, gy, gw);
+            } else {
+                tiles.iter().for_each(|tile| add_weight_gradient(shape, tile, x, gy, gw));
             }
-            (gw, gb)
-        })
-        .collect();
-    gw.fill(0.0);
-    gb.fill(0.0);
-    for (part_w, part_b) in &sums {
-        gw.iter_mut().zip(part_w).for_each(|(g, p)| *g += p);
-        gb.iter_mut().zip(part_b).for_each(|(g, p)| *g += p);
+        }
+    });
+    gw.par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, gw)| {
+        tree_sum(&sums[chunk * CHUNK..], weights + outs, parts.count(), gw);
+    });
+    tree_sum(&sums[weights..], weights + outs, parts.count(), gb);
+}
+
+/// Adds what the cells of a tile of one photo give to the weight gradient, by a matrix product with their patches.
+fn add_weight_gradient(shape: &ConvShape, tile: &Tile, x: &[f32], gy: &[f32], gw: &mut [f32]) {
+    let plane = shape.out_size().0 * shape.out_size().1;
+    let (group_out, fan_in) = (shape.out_channels / shape.groups, shape.fan_in());
+    for group in 0..shape.groups {
+        with_buffers([fan_in * tile.row()], |[patches]| {
+            tile.gather(shape, group, x, patches);
+            let first = group * group_out * plane + tile.first_cell();
+            gemm::gemm_nt(
+                (group_out, fan_in, tile.cells()),
+                RowMajor { values: &gy[first..], row: plane },
+                RowMajor { values: patches, row: tile.row() },
+                &mut gw[group * group_out * fan_in..],
+                fan_in,
+                Mode::Add,
+            );
+        });
     }
 }
 
@@ -246,4 +252,37 @@ fn sum(values: &[f32]) -> f32 {
         lanes.iter_mut().zip(chunk).for_each(|(l, v)| *l += v);
     }
     lanes.iter().sum::<f32>() + chunks.remainder().iter().sum::<f32>()
+}
+
+/// The layer: a convolution and the activation of its outputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Conv {
+    /// The convolution.
+    pub shape: ConvShape,
+    /// The activation.
+    pub activation: Activation,
+}
+
+impl LayerKernel for Conv {
+    fn forward(
+        &self,
+        n: usize,
+        inputs: &[&[f32]],
+        params: &[&[f32]],
+        y: &mut [f32],
+        _: Option<&mut Vec<u8>>,
+    ) {
+        activated(&self.shape, self.activation, n, inputs[0], params[0], params[1], y);
+    }
+
+    fn backward(&self, parts: &Parts, pass: &Pass, gradients: Gradients) {
+        let gy = gradients.output;
+        self.activation.backward_in_place(pass.y, gy);
+        if let [gw, gb] = gradients.params {
+            backward_weights(&self.shape, parts, pass.inputs[0], gy, gw, gb);
+        }
+        if let [Some(gx)] = gradients.inputs {
+            backward_input(&self.shape, parts.photos(), pass.params[0], gy, gx);
+        }
+    }
 }

@@ -2,9 +2,11 @@
 
 use rayon::prelude::*;
 
+use super::with_buffers;
 use crate::kernels::Activation;
 use crate::kernels::ConvShape;
 use crate::kernels::gemm::{self, Mode, RowMajor, Strided};
+use crate::kernels::parts::{Parts, tree_sum};
 use crate::parallel;
 use crate::parallel::DisjointSlice;
 
@@ -57,25 +59,42 @@ pub(super) fn forward(
 }
 
 /// The gradients of weights and biases. A task has some of their rows, for which it goes through all photos.
-pub(super) fn weights(shape: &ConvShape, x: &[f32], gy: &[f32], gw: &mut [f32], gb: &mut [f32]) {
+pub(super) fn weights(
+    shape: &ConvShape,
+    parts: &Parts,
+    x: &[f32],
+    gy: &[f32],
+    gw: &mut [f32],
+    gb: &mut [f32],
+) {
     let (cells, ins, outs) = (shape.in_size.0 * shape.in_size.1, shape.in_channels, shape.out_channels);
     let rows = outs.div_ceil(TASKS).next_multiple_of(3).min(CHANNELS);
     let tasks = gw.par_chunks_mut(rows * ins).zip(gb.par_chunks_mut(rows)).enumerate();
     tasks.for_each(|(task, (gw, gb))| {
-        gw.fill(0.0);
-        gb.fill(0.0);
-        for (x, gy) in x.chunks_exact(ins * cells).zip(gy.chunks_exact(outs * cells)) {
-            let gy = &gy[task * rows * cells..][..gb.len() * cells];
-            gb.iter_mut().zip(gy.chunks_exact(cells)).for_each(|(gb, plane)| *gb += super::sum(plane));
-            for from in (0..cells).step_by(DEPTH) {
-                let size = (gb.len(), ins, DEPTH.min(cells - from));
-                let (gy, x) = (
-                    RowMajor { values: &gy[from..], row: cells },
-                    RowMajor { values: &x[from..], row: cells },
-                );
-                gemm::gemm_nt(size, gy, x, gw, ins, Mode::Add);
+        let count = parts.count();
+        with_buffers([count * gw.len(), count * gb.len()], |[of_w, of_b]| {
+            of_w.fill(0.0);
+            of_b.fill(0.0);
+            let sums = of_w.chunks_exact_mut(gw.len()).zip(of_b.chunks_exact_mut(gb.len()));
+            for ((sum_w, sum_b), photos) in sums.zip(parts.iter()) {
+                for photo in photos {
+                    let x = &x[photo * ins * cells..][..ins * cells];
+                    let gy = &gy[(photo * outs + task * rows) * cells..][..sum_b.len() * cells];
+                    sum_b
+                        .iter_mut()
+                        .zip(gy.chunks_exact(cells))
+                        .for_each(|(gb, plane)| *gb += super::sum(plane));
+                    for from in (0..cells).step_by(DEPTH) {
+                        let size = (sum_b.len(), ins, DEPTH.min(cells - from));
+                        let gy = RowMajor { values: &gy[from..], row: cells };
+                        let x = RowMajor { values: &x[from..], row: cells };
+                        gemm::gemm_nt(size, gy, x, sum_w, ins, Mode::Add);
+                    }
+                }
             }
-        }
+            tree_sum(of_w, gw.len(), count, gw);
+            tree_sum(of_b, gb.len(), count, gb);
+        });
     });
 }
 

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::{backward_input, backward_weights, forward, reference};
 use crate::kernels::Activation;
 use crate::kernels::ConvShape;
+use crate::kernels::parts::Parts;
 use crate::kernels::testing::{
     assert_close, check_gradient, numbers, same_for_any_threads, single, weighted,
 };
@@ -61,7 +62,7 @@ fn compare(shape: &ConvShape, n: usize) {
 
     let (mut gw, mut gb) = (vec![7.0; w.len()], vec![7.0; b.len()]);
     let (mut expected_w, mut expected_b) = (vec![7.0; w.len()], vec![7.0; b.len()]);
-    backward_weights(shape, n, &x, &gy, &mut gw, &mut gb);
+    backward_weights(shape, &Parts::of(n), &x, &gy, &mut gw, &mut gb);
     reference::backward_weights(shape, n, &v.x, &v.gy, &mut expected_w, &mut expected_b);
     assert_close("gw", &gw, &expected_w, 1e-5);
     assert_close("gb", &gb, &expected_b, 1e-5);
@@ -162,7 +163,7 @@ fn bytes_do_not_depend_on_the_threads() {
     });
     same_for_any_threads("gw", || {
         let (mut gw, mut gb) = (vec![0.0; w.len()], vec![0.0; b.len()]);
-        backward_weights(&shape, n, &x, &gy, &mut gw, &mut gb);
+        backward_weights(&shape, &Parts::of(n), &x, &gy, &mut gw, &mut gb);
         gw.extend(gb);
         gw
     });

@@ -4,14 +4,22 @@ pub mod reference;
 #[cfg(test)]
 mod tests;
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::gemm::{self, Mode, RowMajor, Strided};
+use super::layer::{Gradients, LayerKernel, Pass};
+use super::parts::{Parts, SUM_PARTS, tree_sum};
 use crate::parallel;
 use crate::parallel::DisjointSlice;
 
 /// RowMajor of the weight gradient that one task computes.
 const ROWS: usize = 12;
+/// Columns of the weight gradient whose products are added before the next ones.
+const COLUMNS: usize = 64;
+/// Weights that a task reads where a single photo is spread over the threads: 64 KB.
+const TASK_WEIGHTS: usize = 1 << 14;
 /// Output features of a task in the forward pass.
 const OUTPUTS: usize = 32;
 /// Input features of a task in the input gradient: whole vectors.
@@ -72,23 +80,45 @@ pub fn forward_one(x: &[f32], w: &[f32], b: &[f32], y: &mut [f32]) {
     gemm::gemm_nt((1, b.len(), row), x, w, y, b.len(), Mode::Add);
 }
 
-/// `gw[out, in]` and `gb[out]` from `x[n, in]` and the output's gradient `gy[n, out]`.
+/// `gw[out, in]` and `gb[out]` from `x[n, in]` and the output's gradient `gy[n, out]`, summed as [`super::parts`] says.
 ///
 /// # Panics
 ///
 /// If a slice has not the length its shape says.
-pub fn backward_weights(f: Features, n: usize, x: &[f32], gy: &[f32], gw: &mut [f32], gb: &mut [f32]) {
-    let (fi, fo) = (f.input, f.output);
+pub fn backward_weights(f: Features, parts: &Parts, x: &[f32], gy: &[f32], gw: &mut [f32], gb: &mut [f32]) {
+    let (fi, fo, n) = (f.input, f.output, parts.photos());
     assert_eq!((x.len(), gy.len()), (n * fi, n * fo), "input and output gradient");
     assert_eq!((gw.len(), gb.len()), (fo * fi, fo), "weight and bias gradient");
-    gw.par_chunks_mut(ROWS * fi).enumerate().for_each(|(part, gw)| {
+    gw.par_chunks_mut(ROWS * fi).enumerate().for_each(|(task, gw)| {
         let rows = gw.len() / fi;
-        let gy = Strided { values: &gy[(part * ROWS).min(gy.len())..], row: 1, col: fo };
-        gemm::gemm_nn((rows, fi, n), gy, RowMajor { values: x, row: fi }, gw, fi, Mode::Replace);
+        // The products of all parts for some columns, which stay in the first-level cache until they are added.
+        let mut products = [0.0; SUM_PARTS * ROWS * COLUMNS];
+        for left in (0..fi).step_by(COLUMNS) {
+            let columns = COLUMNS.min(fi - left);
+            for (part, photos) in parts.iter().enumerate() {
+                let product = &mut products[part * ROWS * COLUMNS..][..ROWS * COLUMNS];
+                let gy = Strided {
+                    values: &gy[(photos.start * fo + task * ROWS).min(gy.len())..],
+                    row: 1,
+                    col: fo,
+                };
+                let x = RowMajor { values: &x[(photos.start * fi + left).min(x.len())..], row: fi };
+                gemm::gemm_nn((rows, columns, photos.len()), gy, x, product, COLUMNS, Mode::Replace);
+            }
+            for (row, gw) in gw.chunks_exact_mut(fi).enumerate() {
+                let products = &products[row * COLUMNS..];
+                tree_sum(products, ROWS * COLUMNS, parts.count(), &mut gw[left..left + columns]);
+            }
+        }
     });
-    gb.fill(0.0);
-    for row in gy.chunks_exact(fo) {
-        gb.iter_mut().zip(row).for_each(|(gb, g)| *gb += g);
+    for (chunk, gb) in gb.chunks_mut(COLUMNS).enumerate() {
+        let mut sums = [0.0; SUM_PARTS * COLUMNS];
+        for (sums, photos) in sums.chunks_exact_mut(COLUMNS).zip(parts.iter()) {
+            for row in gy[photos.start * fo..photos.end * fo].chunks_exact(fo) {
+                sums.iter_mut().zip(&row[chunk * COLUMNS..]).for_each(|(sum, g)| *sum += g);
+            }
+        }
+        tree_sum(&sums, COLUMNS, parts.count(), gb);
     }
 }
 
@@ -123,4 +153,47 @@ pub fn backward_input(f: Features, n: usize, w: &[f32], gy: &[f32], gx: &mut [f3
             }
         }
     });
+}
+
+impl Features {
+    /// Output features of a task where a single photo is spread over the threads.
+    fn of_task(&self) -> usize {
+        (TASK_WEIGHTS / self.input.max(1)).max(1)
+    }
+}
+
+impl LayerKernel for Features {
+    fn forward(
+        &self,
+        n: usize,
+        inputs: &[&[f32]],
+        params: &[&[f32]],
+        y: &mut [f32],
+        _: Option<&mut Vec<u8>>,
+    ) {
+        forward(*self, n, inputs[0], params[0], params[1], y);
+    }
+
+    fn backward(&self, parts: &Parts, pass: &Pass, gradients: Gradients) {
+        if let [Some(gx)] = gradients.inputs {
+            backward_input(*self, parts.photos(), pass.params[0], gradients.output, gx);
+        }
+        if let [gw, gb] = gradients.params {
+            backward_weights(*self, parts, pass.inputs[0], gradients.output, gw, gb);
+        }
+    }
+
+    fn tasks(&self) -> usize {
+        self.output.div_ceil(self.of_task())
+    }
+
+    fn task(&self, task: usize, len: usize) -> Range<usize> {
+        task * self.of_task()..((task + 1) * self.of_task()).min(len)
+    }
+
+    fn forward_task(&self, task: usize, inputs: &[&[f32]], params: &[&[f32]], y: &mut [f32]) {
+        let outputs = self.task(task, self.output);
+        let w = &params[0][outputs.start * self.input..outputs.end * self.input];
+        forward_one(inputs[0], w, &params[1][outputs], y);
+    }
 }

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::{Features, backward_input, backward_weights, forward, forward_one, reference};
+use crate::kernels::parts::Parts;
 use crate::kernels::testing::{
     assert_close, check_gradient, numbers, same_for_any_threads, single, weighted,
 };
@@ -27,7 +28,7 @@ proptest! {
 
         let (mut gw, mut gb) = (vec![7.0; w.len()], vec![7.0; b.len()]);
         let (mut expected_w, mut expected_b) = (vec![7.0; w.len()], vec![7.0; b.len()]);
-        backward_weights(f, n, &sx, &sgy, &mut gw, &mut gb);
+        backward_weights(f, &Parts::of(n), &sx, &sgy, &mut gw, &mut gb);
         reference::backward_weights(f, n, &x, &gy, &mut expected_w, &mut expected_b);
         assert_close("gw", &gw, &expected_w, 1e-5);
         assert_close("gb", &gb, &expected_b, 1e-5);

@@ -10,6 +10,9 @@ mod tests;
 use rayon::prelude::*;
 
 use super::PoolShape;
+use super::layer::{Gradients, LayerKernel, Pass};
+use super::parts::Parts;
+use crate::buffers::grow;
 use crate::parallel;
 use crate::parallel::DisjointSlice;
 
@@ -70,4 +73,28 @@ fn halve(shape: &PoolShape, x: &[f32], y: &mut [f32], argmax: &mut [u8]) {
 /// Whether a later cell takes the window from an earlier one.
 fn wins(later: f32, earlier: f32) -> bool {
     later > earlier || (later.is_nan() && !earlier.is_nan())
+}
+
+/// The layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MaxPool(
+    /// Map and window.
+    pub PoolShape,
+);
+
+impl LayerKernel for MaxPool {
+    fn forward(&self, n: usize, inputs: &[&[f32]], _: &[&[f32]], y: &mut [f32], saved: Option<&mut Vec<u8>>) {
+        let mut unused = Vec::new();
+        let argmax = saved.unwrap_or(&mut unused);
+        grow(argmax, y.len());
+        let argmax = &mut argmax[..y.len()];
+        forward(&self.0, n, inputs[0], y, argmax);
+    }
+
+    fn backward(&self, parts: &Parts, pass: &Pass, gradients: Gradients) {
+        if let [Some(gx)] = gradients.inputs {
+            let argmax = &pass.saved[..gradients.output.len()];
+            backward(&self.0, parts.photos(), argmax, gradients.output, gx);
+        }
+    }
 }

@@ -11,6 +11,7 @@ use rayon::prelude::*;
 use super::with_buffers;
 use crate::kernels::Activation;
 use crate::kernels::ConvShape;
+use crate::kernels::parts::{Parts, SUM_PARTS, tree_sum};
 use crate::parallel;
 
 /// Whether the form takes a convolution.
@@ -166,6 +167,8 @@ fn scatter_plane(k: usize, frame: &Frame, w: &[f32], gy: &[f32], buffer: &mut [f
 
 /// Planes a task takes.
 const PLANES: usize = 8;
+/// Weights of the largest kernel.
+const MOST_TAPS: usize = 25;
 
 pub(super) fn forward(
     shape: &ConvShape,
@@ -192,25 +195,39 @@ pub(super) fn forward(
 }
 
 /// The gradients of weights and biases. A task has some channels, for which it goes through all photos.
-pub(super) fn weights(shape: &ConvShape, x: &[f32], gy: &[f32], gw: &mut [f32], gb: &mut [f32]) {
+pub(super) fn weights(
+    shape: &ConvShape,
+    parts: &Parts,
+    x: &[f32],
+    gy: &[f32],
+    gw: &mut [f32],
+    gb: &mut [f32],
+) {
     let (frame, k, channels) = (Frame::of(shape), shape.kernel.0, shape.in_channels);
     let (from, to) = (frame.size.0 * frame.size.1, frame.out.0 * frame.out.1);
     let tasks = gw.par_chunks_mut(PLANES * k * k).zip(gb.par_chunks_mut(PLANES)).enumerate();
     tasks.for_each(|(task, (gw, gb))| {
-        gw.fill(0.0);
-        gb.fill(0.0);
+        // Of each part the weights of all planes, and behind them the biases.
+        let stride = PLANES * (k * k + 1);
+        let mut sums = [0.0; SUM_PARTS * PLANES * (MOST_TAPS + 1)];
         with_buffers([frame.len()], |[buffer]| {
             buffer.fill(0.0);
-            for (x, gy) in x.chunks_exact(channels * from).zip(gy.chunks_exact(channels * to)) {
-                let (x, gy) = (&x[task * PLANES * from..], &gy[task * PLANES * to..]);
-                let planes = x.chunks_exact(from).zip(gy.chunks_exact(to));
-                for ((gw, gb), (x, gy)) in gw.chunks_exact_mut(k * k).zip(&mut *gb).zip(planes) {
-                    frame.lay_in(x, buffer);
-                    weights_plane(k, &frame, gy, buffer, gw);
-                    *gb += super::sum(gy);
+            for (sums, photos) in sums.chunks_exact_mut(stride).zip(parts.iter()) {
+                let (sum_w, sum_b) = sums.split_at_mut(PLANES * k * k);
+                for photo in photos {
+                    let sums = sum_w.chunks_exact_mut(k * k).zip(sum_b.iter_mut()).take(gb.len());
+                    for (i, (gw, gb)) in sums.enumerate() {
+                        let plane = photo * channels + task * PLANES + i;
+                        let gy = &gy[plane * to..][..to];
+                        frame.lay_in(&x[plane * from..][..from], buffer);
+                        weights_plane(k, &frame, gy, buffer, gw);
+                        *gb += super::sum(gy);
+                    }
                 }
             }
         });
+        tree_sum(&sums, stride, parts.count(), gw);
+        tree_sum(&sums[PLANES * k * k..], stride, parts.count(), gb);
     });
 }
 

@@ -1,0 +1,33 @@
+//! The mean of each channel, then the maximum of each, over rows or columns.
+
+use candle_core::{Result, Tensor};
+use loc_net::ops::{Axis, MeanMaxPool};
+
+use super::LayerForm;
+use crate::ModelError;
+use crate::export::{LastNode, LayerNodes, int, ints};
+
+/// The dimension of `[N, C, h, w]` that is reduced.
+fn along(axis: Axis) -> usize {
+    match axis {
+        Axis::Rows => 3,
+        Axis::Columns => 2,
+    }
+}
+
+impl LayerForm for MeanMaxPool {
+    /// x `[N, C, h, w]`; the result is `[N, 2·C, h, 1]` or `[N, 2·C, 1, w]`.
+    ///
+    /// Where several cells are the largest each gets the whole gradient; behind relu, where that happens, relu stops it.
+    fn compose(&self, inputs: &[&Tensor], _: &[Tensor]) -> Result<Tensor> {
+        let along = along(self.0);
+        Tensor::cat(&[inputs[0].mean_keepdim(along)?, inputs[0].max_keepdim(along)?], 1)
+    }
+
+    fn onnx(&self, nodes: &mut LayerNodes) -> std::result::Result<LastNode, ModelError> {
+        let over = || Ok::<_, ModelError>(vec![ints("axes", &[along(self.0)])?, int("keepdims", 1)]);
+        let mean = nodes.step("ReduceMean", "mean", vec![nodes.input()], over()?);
+        let largest = nodes.step("ReduceMax", "largest", vec![nodes.input()], over()?);
+        Ok(LastNode::new("Concat", vec![mean, largest], vec![int("axis", 1)]))
+    }
+}

@@ -1,0 +1,90 @@
+//! The layers in two forms, one file each: composed of Candle operations, and as nodes of an ONNX graph.
+//!
+//! The composed form runs on every device, with PyTorch's gradients; on the CPU tests compare loc-net's kernels with it.
+//! Candle's own pooling and relu are not used: the gradient of its `max_pool2d` is wrong, its `avg_pool2d` has none for a
+//! kernel that is not the stride, and its relu passes the gradient at 0.
+//!
+//! A layer's line stands in `form`.
+
+mod add;
+mod avg_pool2d;
+mod channel_affine;
+mod concat;
+mod conv2d;
+mod flatten;
+mod group_mean;
+mod linear;
+mod max_pool2d;
+mod mean_max_pool;
+mod normalize;
+mod relu;
+mod relu6;
+mod sigmoid;
+mod softmax_expectation;
+mod upsample;
+mod windows;
+
+use candle_core::{Error, Result, Shape, Tensor};
+use loc_net::Op;
+
+use crate::ModelError;
+use crate::export::{LastNode, LayerNodes};
+
+/// A layer's two forms.
+pub(crate) trait LayerForm {
+    /// The output of a batch, by Candle operations.
+    fn compose(&self, inputs: &[&Tensor], params: &[Tensor]) -> Result<Tensor>;
+
+    /// The layer's last ONNX node; those before it are added to the graph.
+    fn onnx(&self, nodes: &mut LayerNodes) -> std::result::Result<LastNode, ModelError>;
+}
+
+pub(crate) fn form(op: &Op) -> &dyn LayerForm {
+    match op {
+        Op::Normalize(op) => op,
+        Op::Conv2d(op) => op,
+        Op::MaxPool2d(op) => op,
+        Op::AvgPool2d(op) => op,
+        Op::Relu(op) => op,
+        Op::Flatten(op) => op,
+        Op::Linear(op) => op,
+        Op::Sigmoid(op) => op,
+        Op::Relu6(op) => op,
+        Op::ChannelAffine(op) => op,
+        Op::Add(op) => op,
+        Op::Concat(op) => op,
+        Op::Upsample(op) => op,
+        Op::MeanMaxPool(op) => op,
+        Op::SoftmaxExpectation(op) => op,
+        Op::GroupMean(op) => op,
+    }
+}
+
+/// The output of an operation for a batch, `[N, …]`, composed of Candle operations, with its gradients.
+///
+/// # Errors
+///
+/// A Candle error if the shapes of inputs and parameters do not fit each other, or the device fails.
+pub fn compose(op: &Op, inputs: &[&Tensor], params: &[Tensor]) -> Result<Tensor> {
+    form(op).compose(inputs, params)
+}
+
+/// A layer's weight and bias.
+fn weight_and_bias(params: &[Tensor]) -> Result<(&Tensor, &Tensor)> {
+    match params {
+        [weight, bias] => Ok((weight, bias)),
+        _ => Err(Error::Msg(format!("{} parameters where a weight and a bias are needed", params.len()))),
+    }
+}
+
+/// Refuses a tensor of another shape.
+fn expect(what: &str, tensor: &Tensor, dims: &[usize]) -> Result<()> {
+    if tensor.dims() == dims {
+        return Ok(());
+    }
+    Err(Error::UnexpectedShape {
+        msg: what.to_owned(),
+        expected: Shape::from(dims),
+        got: tensor.shape().clone(),
+    })
+}

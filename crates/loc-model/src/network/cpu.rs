@@ -1,0 +1,235 @@
+//! The whole network as one Candle operation on the CPU: [`loc_net::exec::Training`] under Candle's autograd.
+//!
+//! One operation, because the maps between fused convolutions have layouts of their own, and because nothing wider than a
+//! cache is then allocated in a training step: Candle's autograd clears and adds a tensor for each gradient. Candle
+//! computes the losses of the outputs; the gradients of the parameters go to [`GradientBuffers`].
+
+use std::sync::{Arc, Mutex};
+
+use candle_core::{CpuStorage, CustomOp1, DType, Device, Error, Layout, Result, Shape, Tensor, Var};
+use loc_net::exec::{Images, Training, TrainingSetup};
+use loc_net::{ImageBatch, Network};
+
+use super::Input;
+use crate::Dropout;
+use crate::gradient_buffers::{GradientBuffers, Names, lock};
+use crate::storage::lent;
+
+/// A network's passes on the CPU.
+#[derive(Debug, Clone)]
+pub(super) struct CpuNetwork {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    network: Network,
+    frozen: bool,
+    /// The parameters that get gradients: all, or without the backbone's.
+    all: Params,
+    heads: Params,
+    /// Makes Candle ask for a backward pass: it stands for all parameters.
+    anchor: Var,
+    /// Passes that wait for the next batch.
+    idle: Mutex<Vec<(TrainingSetup, Training)>>,
+    buffers: GradientBuffers,
+}
+
+/// Some parameters in one buffer.
+#[derive(Debug)]
+struct Params {
+    names: Names,
+    len: usize,
+}
+
+impl Params {
+    /// Those of the layers from `first` on.
+    fn of(network: &Network, first: usize) -> Self {
+        let mut len = 0;
+        let own = network.params().iter().filter(|param| param.layer >= first);
+        let names = own.map(|param| {
+            let start = len;
+            len += param.shape.iter().product::<usize>();
+            (param.name.clone(), start)
+        });
+        Self { names: names.collect(), len }
+    }
+}
+
+/// How a batch is run.
+pub(super) struct Run<'a> {
+    /// Whether a backward pass may come.
+    pub(super) keep: bool,
+    pub(super) dropout: Option<Dropout>,
+    /// The layers whose outputs are asked for.
+    pub(super) outputs: &'a [usize],
+}
+
+impl CpuNetwork {
+    pub(super) fn new(network: &Network, frozen: bool, buffers: &GradientBuffers) -> Result<Self> {
+        let shared = Shared {
+            all: Params::of(network, 0),
+            heads: Params::of(network, network.backbone_layers()),
+            network: network.clone(),
+            frozen,
+            anchor: Var::new(0f32, &Device::Cpu)?,
+            idle: Mutex::default(),
+            buffers: buffers.clone(),
+        };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Runs a batch; `params` are all of the network's parameters in its order.
+    ///
+    /// # Shapes
+    ///
+    /// Photos `[N, 3, h, w]` in f32 or `[N, h, w, 3]` in u8, or features of the taps in f32. The result are the outputs
+    /// that were asked for, each `[N, …]`.
+    pub(super) fn run(&self, input: &Input, params: Vec<Tensor>, run: &Run) -> Result<Vec<Tensor>> {
+        let network = &self.shared.network;
+        let (n, input) = match input {
+            Input::Images(images) => (images.dim(0)?, Input::Images(images.contiguous()?)),
+            Input::Features(features) => {
+                let n = features.first().map_or(Ok(0), |features| features.dim(0))?;
+                (n, Input::Features(features.iter().map(Tensor::contiguous).collect::<Result<_>>()?))
+            }
+        };
+        let setup = TrainingSetup {
+            from_features: matches!(input, Input::Features(_)),
+            frozen_backbone: self.shared.frozen,
+            outputs: run.outputs.to_vec(),
+        };
+        let anchor = &self.shared.anchor;
+        let anchor = if run.keep { anchor.as_tensor().clone() } else { anchor.as_detached_tensor() };
+        let op = NetworkOp {
+            cpu: self.clone(),
+            setup,
+            input,
+            params,
+            n,
+            keep: run.keep,
+            dropout: run.dropout,
+            pass: Mutex::default(),
+        };
+        let all = anchor.apply_op1(op)?;
+        let mut from = 0;
+        let part = |layer: &usize| {
+            let shape = network.shape(*layer);
+            from += shape.len();
+            let dims = [&[n][..], &shape.0].concat();
+            all.narrow(1, from - shape.len(), shape.len())?.reshape(dims)
+        };
+        run.outputs.iter().map(part).collect()
+    }
+}
+
+/// One call.
+struct NetworkOp {
+    cpu: CpuNetwork,
+    setup: TrainingSetup,
+    input: Input,
+    params: Vec<Tensor>,
+    n: usize,
+    keep: bool,
+    dropout: Option<Dropout>,
+    /// What the backward pass needs.
+    pass: Mutex<Option<Training>>,
+}
+
+impl Drop for NetworkOp {
+    fn drop(&mut self) {
+        if let Some(pass) = lock(&self.pass).take() {
+            self.give_back(pass);
+        }
+    }
+}
+
+impl NetworkOp {
+    /// A pass that waits, or a new one.
+    fn pass(&self) -> Training {
+        let shared = &self.cpu.shared;
+        let mut idle = lock(&shared.idle);
+        match idle.iter().position(|(setup, _)| *setup == self.setup) {
+            Some(i) => idle.swap_remove(i).1,
+            None => Training::new(&shared.network, self.setup.clone()),
+        }
+    }
+
+    /// Keeps the buffers of a pass for the next batch; those of a look at many layers are not needed again.
+    fn give_back(&self, pass: Training) {
+        const USUAL: usize = 4;
+        if self.setup.outputs.len() <= USUAL {
+            lock(&self.cpu.shared.idle).push((self.setup.clone(), pass));
+        }
+    }
+
+    /// Calls `f` with the values of the input and of all parameters.
+    fn with_values<R>(&self, f: impl FnOnce(Images, &[&[f32]]) -> R) -> Result<R> {
+        let op = self.name();
+        let storages: Vec<_> = self.params.iter().map(Tensor::storage_and_layout).collect();
+        let params = storages.iter().map(|storage| lent(op, storage)).collect::<Result<Vec<&[f32]>>>()?;
+        match &self.input {
+            Input::Images(images) => {
+                let storage = images.storage_and_layout();
+                let photos = match images.dtype() {
+                    DType::U8 => ImageBatch::Bytes(lent(op, &storage)?),
+                    DType::F32 => ImageBatch::Floats(lent(op, &storage)?),
+                    dtype => return Err(Error::UnsupportedDTypeForOp(dtype, op)),
+                };
+                Ok(f(Images::Photos(photos), &params))
+            }
+            Input::Features(features) => {
+                let storages: Vec<_> = features.iter().map(Tensor::storage_and_layout).collect();
+                let features =
+                    storages.iter().map(|storage| lent(op, storage)).collect::<Result<Vec<&[f32]>>>()?;
+                Ok(f(Images::Features(&features), &params))
+            }
+        }
+    }
+}
+
+impl CustomOp1 for NetworkOp {
+    fn name(&self) -> &'static str {
+        "network"
+    }
+
+    fn cpu_fwd(&self, _anchor: &CpuStorage, _layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let mut pass = self.pass();
+        let mut y = vec![0.0; self.n * pass.out_len()];
+        let mask = |layer: &str, factors: &mut [f32]| {
+            if let Some(dropout) = &self.dropout {
+                dropout.factors(layer, factors);
+            }
+        };
+        self.with_values(|images, params| match (self.keep, &self.dropout) {
+            (false, None) => pass.infer(images, self.n, params, &mut y),
+            (_, dropout) => {
+                pass.forward(images, self.n, params, dropout.is_some().then_some(&mask), &mut y);
+            }
+        })?;
+        let shape = Shape::from((self.n, pass.out_len()));
+        if self.keep {
+            *lock(&self.pass) = Some(pass);
+        } else {
+            self.give_back(pass);
+        }
+        Ok((CpuStorage::F32(y), shape))
+    }
+
+    fn bwd(&self, anchor: &Tensor, _y: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
+        let (op, shared) = (self.name(), &self.cpu.shared);
+        let gradient = gradient.contiguous()?;
+        let lent_gradient = gradient.storage_and_layout();
+        let gradient: &[f32] = lent(op, &lent_gradient)?;
+        let mut pass = lock(&self.pass);
+        let pass = pass.as_mut().ok_or_else(|| Error::Msg(format!("{op}: backward before forward")))?;
+        let heads_only = self.setup.from_features || self.setup.frozen_backbone;
+        let own = if heads_only { &shared.heads } else { &shared.all };
+        self.with_values(|images, params| {
+            shared.buffers.put(&own.names, own.len, |of_params| {
+                pass.backward(images, params, gradient, of_params);
+            });
+        })?;
+        Ok(Some(anchor.zeros_like()?))
+    }
+}

@@ -1,0 +1,285 @@
+//! Prediction: a network with its weights over a batch, weights packed once, buffers used again.
+
+#[cfg(test)]
+mod tests;
+
+use rayon::prelude::*;
+
+use super::plan::{Step, levels, steps};
+use super::segment::{Segment, segment};
+use crate::buffers::BufferPool;
+use crate::kernels::image_input::{self, ImageBatch};
+use crate::parallel::{self, DisjointSlice, run_stages};
+use crate::{NetError, Network, Source, Weights};
+
+/// What a network gives for a batch of `n` photos.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Output {
+    /// `n × classes`, row-major: the logits of each photo.
+    pub logits: Vec<f32>,
+    /// `n × 4`: x1, y1, x2, y2 of each photo's box, in 0..1 of the input.
+    pub boxes: Vec<f32>,
+}
+
+/// A network with its weights, ready to run; any number of threads may share it.
+#[derive(Debug)]
+pub struct Forward {
+    network: Network,
+    /// The parameters in the network's order; those of the fused layers are packed there instead.
+    params: Vec<Vec<f32>>,
+    /// The first layers, where fused blocks take them.
+    fused: Option<Box<dyn Segment>>,
+    /// The other layers.
+    steps: Vec<Step>,
+    /// The steps, those together that do not wait for each other.
+    levels: Vec<Vec<usize>>,
+    /// Buffers of earlier photos, for the next ones.
+    activations: BufferPool<Activations>,
+}
+
+/// The outputs of the layers for some photos.
+#[derive(Debug, Default)]
+struct Activations {
+    photo: Vec<f32>,
+    layers: Vec<Vec<f32>>,
+}
+
+impl Forward {
+    /// Takes over the weights for the network.
+    ///
+    /// # Errors
+    ///
+    /// [`NetError::Mismatch`] if the weights are not exactly the network's, or not all finite.
+    pub fn new(network: Network, weights: Weights) -> Result<Self, NetError> {
+        weights.check(&network)?;
+        Self::with_nonfinite(network, weights)
+    }
+
+    /// As [`Forward::new`], with weights that may be infinite or NaN.
+    ///
+    /// # Errors
+    ///
+    /// [`NetError::Mismatch`] if the weights are not exactly the network's.
+    pub fn with_nonfinite(network: Network, mut weights: Weights) -> Result<Self, NetError> {
+        weights.check_shapes(&network)?;
+        let taken = |param: &crate::Param| weights.0.remove(&param.name).map(|weight| weight.data);
+        let mut params: Vec<Vec<f32>> = network.params().iter().filter_map(taken).collect();
+        let fused = segment(&network).map(|mut fused| {
+            let own = &mut params[..fused.params()];
+            fused.pack(&own.iter().map(Vec::as_slice).collect::<Vec<_>>());
+            own.fill(Vec::new());
+            fused
+        });
+        let first = fused.as_ref().map_or(0, |fused| fused.layers());
+        let steps = steps(&network, first..network.layers().len(), &[]);
+        let levels = levels(&network, &steps);
+        Ok(Self { network, params, fused, steps, levels, activations: BufferPool::default() })
+    }
+
+    /// The network it runs.
+    #[must_use]
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// Runs `n` photos of the network's input size.
+    ///
+    /// A photo's answer does not depend on the others, nor on the number of threads. This thread computes, and is helped
+    /// as [`parallel`] says, outside of [`parallel::Threads::run`] by rayon's current pool: with whole photos, or where
+    /// there are fewer of them than threads with each one's rows.
+    ///
+    /// # Errors
+    ///
+    /// [`NetError::Length`] if there are not `n` photos.
+    pub fn run(&self, photos: ImageBatch, n: usize) -> Result<Output, NetError> {
+        self.check(photos, n)?;
+        let mut output = Output { logits: vec![0.0; n * self.network.classes()], boxes: vec![0.0; n * 4] };
+        parallel::in_team(|| self.run_in_team(photos, n, &mut output));
+        Ok(output)
+    }
+
+    fn check(&self, photos: ImageBatch, n: usize) -> Result<(), NetError> {
+        let expected = n * self.network.input().len();
+        match photos.len() == expected {
+            true => Ok(()),
+            false => Err(NetError::Length { what: "images", expected, got: photos.len() }),
+        }
+    }
+
+    fn run_in_team(&self, photos: ImageBatch, n: usize, output: &mut Output) {
+        // One photo alone is spread even where there is one thread: its tasks then run here.
+        let many = n > 1 && n >= parallel::available();
+        match &self.fused {
+            Some(fused) if many => self.activations.with(|activations| {
+                self.reserve(&self.steps, n, activations);
+                let last = fused.layers() - 1;
+                let y = &mut activations.layers[last][..n * self.network.shape(last).len()];
+                fused.infer(photos, n, y);
+                self.run_steps(&self.steps, n, &[], activations);
+                self.answer(activations, n, &mut output.logits, &mut output.boxes);
+            }),
+            _ => {
+                let classes = self.network.classes();
+                let answers = output.logits.chunks_exact_mut(classes).zip(output.boxes.chunks_exact_mut(4));
+                let answers = answers.enumerate();
+                if many {
+                    parallel::share(answers.collect(), |answer| self.run_one(photos, answer), || ());
+                } else {
+                    answers.for_each(|answer| self.run_one(photos, answer));
+                }
+            }
+        }
+    }
+
+    /// Runs the `i`th photo, spread over the threads unless it is a task itself.
+    fn run_one(&self, photos: ImageBatch, (i, (logits, boxes)): (usize, (&mut [f32], &mut [f32]))) {
+        let photo = photos.slice(i, 1, self.network.input().len());
+        self.activations.with(|activations| {
+            self.reserve(&self.steps, 1, activations);
+            match &self.fused {
+                Some(fused) => self.spread(fused.as_ref(), photo, activations),
+                None => self.run_photo(&self.steps, photo, activations),
+            }
+            self.answer(activations, 1, logits, boxes);
+        });
+    }
+
+    /// The outputs of some layers for `n` photos: for each of `layers`, in that order, `n` outputs. The layers behind the
+    /// last of them do not run.
+    ///
+    /// # Errors
+    ///
+    /// [`NetError::Length`] if there are not `n` photos, [`NetError::Config`] for a layer inside the fused blocks: its
+    /// output never exists.
+    pub fn features(
+        &self,
+        photos: ImageBatch,
+        n: usize,
+        layers: &[usize],
+    ) -> Result<Vec<Vec<f32>>, NetError> {
+        self.check(photos, n)?;
+        let first = self.fused.as_ref().map_or(0, |fused| fused.layers());
+        if let Some(layer) = layers.iter().find(|layer| **layer + 1 < first) {
+            let name = &self.network.layers()[*layer].name;
+            return Err(NetError::Config(format!("the output of `{name}` never leaves the fused blocks")));
+        }
+        let end = layers.iter().max().map_or(0, |last| last + 1);
+        let steps = steps(&self.network, first..end.max(first), layers);
+        let mut features: Vec<Vec<f32>> =
+            layers.iter().map(|layer| vec![0.0; n * self.network.shape(*layer).len()]).collect();
+        let mut parts: Vec<Vec<&mut [f32]>> = (0..n).map(|_| Vec::with_capacity(layers.len())).collect();
+        for (all, layer) in features.iter_mut().zip(layers) {
+            let each = all.chunks_exact_mut(self.network.shape(*layer).len());
+            each.zip(&mut parts).for_each(|(out, parts)| parts.push(out));
+        }
+        parts.into_par_iter().enumerate().for_each(|(i, parts)| {
+            let photo = photos.slice(i, 1, self.network.input().len());
+            self.activations.with(|activations| {
+                self.reserve(&steps, 1, activations);
+                match &self.fused {
+                    Some(fused) => {
+                        let last = fused.layers() - 1;
+                        let y = &mut activations.layers[last][..self.network.shape(last).len()];
+                        fused.infer(photo, 1, y);
+                        self.run_steps(&steps, 1, &[], activations);
+                    }
+                    None => self.run_photo(&steps, photo, activations),
+                }
+                for (out, layer) in parts.into_iter().zip(layers) {
+                    out.copy_from_slice(&activations.layers[*layer][..out.len()]);
+                }
+            });
+        });
+        Ok(features)
+    }
+
+    fn answer(&self, activations: &Activations, n: usize, logits: &mut [f32], boxes: &mut [f32]) {
+        logits.copy_from_slice(&activations.layers[self.network.logits()][..n * self.network.classes()]);
+        boxes.copy_from_slice(&activations.layers[self.network.boxes()][..n * 4]);
+    }
+
+    /// Makes room for `n` photos in what the steps write.
+    fn reserve(&self, steps: &[Step], n: usize, activations: &mut Activations) {
+        activations.layers.resize_with(self.network.layers().len(), Vec::new);
+        let fused = self.fused.as_ref().map(|fused| fused.layers() - 1);
+        for layer in steps.iter().map(|step| step.output).chain(fused) {
+            let len = n * self.network.shape(layer).len();
+            let output = &mut activations.layers[layer];
+            output.resize(len.max(output.len()), 0.0);
+        }
+    }
+
+    fn params_of(&self, step: &Step) -> Vec<&[f32]> {
+        self.params[step.params.clone()].iter().map(Vec::as_slice).collect()
+    }
+
+    /// Runs some steps one after the other; `photo` is planar.
+    fn run_steps(&self, steps: &[Step], n: usize, photo: &[f32], activations: &mut Activations) {
+        for step in steps {
+            let (before, rest) = activations.layers.split_at_mut(step.output);
+            let read = |source: &Source| {
+                let x = match source {
+                    Source::Input => photo,
+                    Source::Layer(layer) => &before[*layer],
+                };
+                &x[..n * self.network.source_shape(*source).len()]
+            };
+            let inputs: Vec<&[f32]> = step.inputs.iter().map(read).collect();
+            let y = &mut rest[0][..n * self.network.shape(step.output).len()];
+            step.kernel.forward(n, &inputs, &self.params_of(step), y, None);
+        }
+    }
+
+    /// One photo through some steps from the first layer on.
+    fn run_photo(&self, steps: &[Step], photo: ImageBatch, activations: &mut Activations) {
+        match photo {
+            ImageBatch::Floats(values) => self.run_steps(steps, 1, values, activations),
+            ImageBatch::Bytes(bytes) => {
+                let mut planar = std::mem::take(&mut activations.photo);
+                planar.resize(bytes.len(), 0.0);
+                image_input::to_planar(bytes, &mut planar);
+                self.run_steps(steps, 1, &planar, activations);
+                activations.photo = planar;
+            }
+        }
+    }
+
+    /// One photo with all threads: the fused blocks' stages, then one stage a level.
+    fn spread(&self, fused: &dyn Segment, photo: ImageBatch, activations: &mut Activations) {
+        let outputs: Vec<DisjointSlice<f32>> =
+            activations.layers.iter_mut().map(|y| DisjointSlice::new(y)).collect();
+        let tasks = |step: &usize| self.steps[*step].kernel.tasks();
+        fused.spread(photo, &outputs[fused.layers() - 1], &mut |own, work| {
+            let levels = self.levels.iter().map(|level| level.iter().map(tasks).sum());
+            run_stages(own.iter().copied().chain(levels), &|stage, mut task| match stage
+                .checked_sub(own.len())
+            {
+                None => work(stage, task),
+                Some(level) => {
+                    for step in &self.levels[level] {
+                        match task.checked_sub(tasks(step)) {
+                            None => return self.run_task(&self.steps[*step], task, &outputs),
+                            Some(rest) => task = rest,
+                        }
+                    }
+                }
+            });
+        });
+    }
+
+    /// One task of a step, for one photo.
+    fn run_task(&self, step: &Step, task: usize, outputs: &[DisjointSlice<f32>]) {
+        let part = step.kernel.task(task, self.network.shape(step.output).len());
+        #[expect(unsafe_code, reason = "tasks write parts of one output and read the one before")]
+        // SAFETY: each task writes its own part; what is read was written by an earlier stage.
+        let (inputs, y) = unsafe {
+            let read = |source: &Source| match source {
+                Source::Input => &[],
+                Source::Layer(before) => outputs[*before].read(0, self.network.shape(*before).len()),
+            };
+            let inputs: Vec<&[f32]> = step.inputs.iter().map(read).collect();
+            (inputs, outputs[step.output].range(part.start, part.len()))
+        };
+        step.kernel.forward_task(task, &inputs, &self.params_of(step), y);
+    }
+}

@@ -1,0 +1,60 @@
+//! Which kernel computes an operation: one line each.
+
+use crate::kernels::avgpool::AvgPool;
+use crate::kernels::channel_affine::ChannelAffineShape;
+use crate::kernels::conv2d::Conv;
+use crate::kernels::expectation::Expectation;
+use crate::kernels::group_mean::GroupMean;
+use crate::kernels::join::{Add, Concat, Copy};
+use crate::kernels::layer::LayerKernel;
+use crate::kernels::linear::Features;
+use crate::kernels::maxpool::MaxPool;
+use crate::kernels::mean_max::MeanMaxShape;
+use crate::kernels::normalize::Normalize;
+use crate::kernels::sigmoid::Sigmoid;
+use crate::kernels::upsample::UpsampleShape;
+use crate::kernels::{Activation, ConvShape, PoolShape};
+use crate::ops::{Axis, Conv2d, Pool};
+use crate::{Op, Shape};
+
+/// The kernel of an operation for one photo's shapes. The activation is that of a convolution's outputs, and of no other
+/// operation's.
+#[must_use]
+pub fn kernel_of(op: &Op, inputs: &[&Shape], output: &Shape, activation: Activation) -> Box<dyn LayerKernel> {
+    let input = inputs[0];
+    // The builder has refused vectors where a map is needed.
+    let (channels, height, width) = input.chw().unwrap_or((input.len(), 1, 1));
+    let in_size = (height, width);
+    match op {
+        Op::Normalize(op) => Box::new(Normalize { mean: op.mean, std: op.std, cells: height * width }),
+        Op::Conv2d(op) => Box::new(Conv { shape: conv_shape(op, channels, in_size), activation }),
+        Op::MaxPool2d(op) => Box::new(MaxPool(pool_shape(op.0, channels, in_size))),
+        Op::AvgPool2d(op) => Box::new(AvgPool(pool_shape(op.0, channels, in_size))),
+        Op::Relu(_) => Box::new(Activation::Relu),
+        Op::Relu6(_) => Box::new(Activation::Relu6),
+        Op::Flatten(_) => Box::new(Copy),
+        Op::Linear(op) => Box::new(Features { input: input.len(), output: op.out_features }),
+        Op::Sigmoid(_) => Box::new(Sigmoid),
+        Op::ChannelAffine(op) => {
+            let channels = output.0[0];
+            Box::new(ChannelAffineShape { channels, cells: output.len() / channels, limit: op.limit })
+        }
+        Op::Add(_) => Box::new(Add),
+        Op::Concat(_) => Box::new(Concat { lens: inputs.iter().map(|shape| shape.len()).collect() }),
+        Op::Upsample(op) => Box::new(UpsampleShape { channels, in_size, out_size: op.size }),
+        Op::MeanMaxPool(op) => Box::new(MeanMaxShape { channels, in_size, of_rows: op.0 == Axis::Rows }),
+        Op::SoftmaxExpectation(op) => Box::new(Expectation { bins: op.bins }),
+        Op::GroupMean(op) => Box::new(GroupMean { parts: op.parts }),
+    }
+}
+
+/// A convolution as the kernels take it.
+pub(super) fn conv_shape(conv: &Conv2d, in_channels: usize, in_size: (usize, usize)) -> ConvShape {
+    let Conv2d { out_channels, kernel, stride, padding, extra, groups } = *conv;
+    ConvShape { in_channels, in_size, out_channels, kernel, stride, padding, extra, groups }
+}
+
+/// A pool as the kernels take it.
+pub(super) fn pool_shape(pool: Pool, channels: usize, in_size: (usize, usize)) -> PoolShape {
+    PoolShape { channels, in_size, kernel: pool.kernel, stride: pool.stride }
+}

@@ -1,0 +1,163 @@
+//! The way back: from the gradients of the outputs to those of the trained parameters.
+
+use super::{Images, Training};
+use crate::Source;
+use crate::buffers::grow;
+use crate::kernels::join::add_to;
+use crate::kernels::layer::{Gradients, Pass};
+use crate::kernels::parts::Parts;
+
+impl Training {
+    /// The gradients of the trained parameters ([`Training::trained`]), one behind the other, from that of the outputs of
+    /// the last [`Training::forward`], whose images and parameters are given again. Sums over the batch run as
+    /// [`crate::kernels::parts`] says.
+    ///
+    /// # Panics
+    ///
+    /// If a slice has another length than that pass.
+    pub fn backward(&mut self, images: Images, params: &[&[f32]], gradient: &[f32], of_params: &mut [f32]) {
+        let (n, out_len) = (self.photos, self.out_len());
+        self.check(images, n, params, gradient.len());
+        let trained: usize = params[self.trained.clone()].iter().map(|values| values.len()).sum();
+        assert_eq!(of_params.len(), trained, "gradients of the trained parameters");
+        let mut from = 0;
+        for layer in self.setup.outputs.clone() {
+            let len = self.network.shape(layer).len();
+            let mut own = self.take(n * len);
+            let each = own.chunks_exact_mut(len).zip(gradient.chunks_exact(out_len.max(1)));
+            each.for_each(|(own, all)| own.copy_from_slice(&all[from..from + len]));
+            self.hand_on(Source::Layer(layer), own, n * len);
+            from += len;
+        }
+        // The gradients of the parameters of each step end where those of the step behind it begin.
+        let mut rest = of_params;
+        for i in (0..self.steps.len()).rev() {
+            let step = &self.steps[i];
+            let own = step.params.start.max(self.trained.start)..step.params.end.max(self.trained.start);
+            let lens: Vec<usize> = params[own].iter().map(|values| values.len()).collect();
+            let (before, mut gradients) = rest.split_at_mut(rest.len() - lens.iter().sum::<usize>());
+            rest = before;
+            let Some(gy) = self.gradient_of(step.output, n) else {
+                // No output depends on it.
+                gradients.fill(0.0);
+                continue;
+            };
+            let of_step = lens.into_iter().map(|len| {
+                let (own, others) = std::mem::take(&mut gradients).split_at_mut(len);
+                gradients = others;
+                own
+            });
+            let of_step = of_step.collect();
+            self.step_back(i, images, params, gy, of_step);
+        }
+        let Some(last) = self.fused.as_ref().map(|fused| fused.layers() - 1) else { return };
+        let gy = self.gradient_of(last, n);
+        if let (Some(fused), Images::Photos(photos), false) = (&mut self.fused, images, rest.is_empty()) {
+            match &gy {
+                Some(gy) => fused.backward(photos, &gy[..n * self.network.shape(last).len()], rest),
+                None => rest.fill(0.0),
+            }
+        }
+        self.spare.extend(gy);
+    }
+
+    /// The gradient of a layer's own output: behind a dropout times its factors.
+    fn gradient_of(&mut self, layer: usize, n: usize) -> Option<Vec<f32>> {
+        let mut gradient = self.gradients[layer].take()?;
+        if let Some(dropped) = &self.dropped[layer] {
+            let cells: usize = self.network.shape(layer).0[1..].iter().product();
+            let len = n * self.network.shape(layer).len();
+            for (g, factor) in gradient[..len].chunks_exact_mut(cells).zip(&dropped.factors) {
+                g.iter_mut().for_each(|g| *g *= factor);
+            }
+        }
+        Some(gradient)
+    }
+
+    /// One step back, from the gradient of its output.
+    fn step_back(
+        &mut self,
+        i: usize,
+        images: Images,
+        params: &[&[f32]],
+        mut gy: Vec<f32>,
+        mut of_params: Vec<&mut [f32]>,
+    ) {
+        let n = self.photos;
+        let (output, sources) = (self.steps[i].output, self.steps[i].inputs.clone());
+        let len = n * self.network.shape(output).len();
+        if self.steps[i].kernel.passes_gradient() {
+            let learning: Vec<Source> = sources.into_iter().filter(|source| self.wanted(*source)).collect();
+            for source in learning.iter().skip(1) {
+                let mut copy = self.take(len);
+                copy[..len].copy_from_slice(&gy[..len]);
+                self.hand_on(*source, copy, len);
+            }
+            match learning.first() {
+                Some(source) => self.hand_on(*source, gy, len),
+                None => self.spare.push(gy),
+            }
+            return;
+        }
+        let wanted: Vec<Option<usize>> = sources
+            .iter()
+            .map(|source| self.wanted(*source).then(|| n * self.network.source_shape(*source).len()))
+            .collect();
+        let mut buffers: Vec<Option<Vec<f32>>> =
+            wanted.iter().map(|len| len.map(|len| self.take(len))).collect();
+        let step = &self.steps[i];
+        let inputs: Vec<&[f32]> = sources.iter().map(|source| self.read(images, n, *source)).collect();
+        let pass = Pass {
+            inputs: &inputs,
+            params: &params[step.params.clone()],
+            y: &self.values[output][..len],
+            saved: &self.saved[output],
+        };
+        let mut of_inputs: Vec<Option<&mut [f32]>> = buffers
+            .iter_mut()
+            .zip(&wanted)
+            .map(|(buffer, len)| buffer.as_mut().zip(*len).map(|(buffer, len)| &mut buffer[..len]))
+            .collect();
+        let gradients = Gradients { output: &mut gy[..len], inputs: &mut of_inputs, params: &mut of_params };
+        step.kernel.backward(&Parts::of(n), &pass, gradients);
+        self.spare.push(gy);
+        for ((source, buffer), len) in sources.into_iter().zip(buffers).zip(wanted) {
+            if let (Some(buffer), Some(len)) = (buffer, len) {
+                self.hand_on(source, buffer, len);
+            }
+        }
+    }
+
+    /// Whether anything learns from the gradient of what is read here.
+    fn wanted(&self, source: Source) -> bool {
+        matches!(source, Source::Layer(layer) if self.learns[layer])
+    }
+
+    /// A gradient for what a layer read.
+    fn hand_on(&mut self, source: Source, gradient: Vec<f32>, len: usize) {
+        match source {
+            Source::Layer(layer) if self.learns[layer] => self.receive(layer, gradient, len),
+            _ => self.spare.push(gradient),
+        }
+    }
+
+    /// A gradient of a layer's output; those of several readers are added.
+    fn receive(&mut self, layer: usize, gradient: Vec<f32>, len: usize) {
+        match &mut self.gradients[layer] {
+            Some(sum) => {
+                add_to(&mut sum[..len], &gradient[..len]);
+                self.spare.push(gradient);
+            }
+            none => *none = Some(gradient),
+        }
+    }
+
+    /// A buffer of at least `len` values, whatever they are.
+    fn take(&mut self, len: usize) -> Vec<f32> {
+        let fitting = self.spare.iter().enumerate().filter(|(_, buffer)| buffer.len() >= len);
+        let smallest = fitting.min_by_key(|(_, buffer)| buffer.len()).map(|(i, _)| i);
+        let mut buffer = smallest.map_or_else(Vec::new, |i| self.spare.swap_remove(i));
+        grow(&mut buffer, len);
+        buffer
+    }
+}

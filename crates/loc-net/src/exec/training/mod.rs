@@ -1,0 +1,308 @@
+//! Training: a network's outputs for a batch with everything kept for the backward pass, in buffers that stay for the next
+//! batch. No graph: the steps backwards are the steps forwards from the last on.
+
+mod backward;
+#[cfg(test)]
+mod tests;
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use super::plan::{Step, steps};
+use super::segment::{TrainingSegment, training_segment};
+use crate::buffers::grow;
+use crate::kernels::image_input::{self, ImageBatch};
+use crate::{Layer, Network, Shape, Source};
+
+/// Photos that run together without a backward pass to come, where every layer's output is kept all the same.
+const AT_ONCE: usize = 4;
+
+/// What is trained, and which outputs a pass gives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrainingSetup {
+    /// Whether a pass begins behind the backbone, with the outputs of [`Network::taps`] in place of photos.
+    pub from_features: bool,
+    /// Whether the parameters of the backbone stay as they are.
+    pub frozen_backbone: bool,
+    /// The layers whose outputs a pass gives, one behind the other for each photo.
+    pub outputs: Vec<usize>,
+}
+
+/// What a pass reads.
+#[derive(Debug, Clone, Copy)]
+pub enum Images<'a> {
+    /// Photos.
+    Photos(ImageBatch<'a>),
+    /// The outputs of the layers [`Network::taps`], in that order.
+    Features(&'a [&'a [f32]]),
+}
+
+/// What a pass drops: given a layer's name, it fills the factors of the layer's channels (of a vector: of its values),
+/// photo by photo. A factor is 0 or the scale of what stays.
+pub type DropoutMask<'a> = &'a (dyn Fn(&str, &mut [f32]) + Sync);
+
+/// A network on the CPU, for one batch after the other.
+#[derive(Debug)]
+pub struct Training {
+    network: Network,
+    setup: TrainingSetup,
+    taps: Vec<usize>,
+    /// The first layers, where fused blocks take them.
+    fused: Option<Box<dyn TrainingSegment>>,
+    steps: Vec<Step>,
+    /// For each layer, whether a trained parameter lies in it or before it.
+    learns: Vec<bool>,
+    /// The trained parameters among the network's.
+    trained: Range<usize>,
+    photos: usize,
+    planar: Vec<f32>,
+    /// Each layer's output; none between the layers of a step.
+    values: Vec<Vec<f32>>,
+    /// What kernels save beside it.
+    saved: Vec<Vec<u8>>,
+    /// Where the last pass dropped something: the factors and the output times these.
+    dropped: Vec<Option<Dropped>>,
+    gradients: Vec<Option<Vec<f32>>>,
+    /// Buffers of gradients that are free.
+    spare: Vec<Vec<f32>>,
+}
+
+/// The output of a layer of which a part was dropped.
+#[derive(Debug, Default)]
+struct Dropped {
+    factors: Vec<f32>,
+    values: Vec<f32>,
+}
+
+impl Training {
+    /// Plans the passes of a network.
+    ///
+    /// # Panics
+    ///
+    /// If an output is no layer of the network.
+    #[must_use]
+    pub fn new(network: &Network, setup: TrainingSetup) -> Self {
+        let count = network.layers().len();
+        assert!(setup.outputs.iter().all(|layer| *layer < count), "outputs are layers");
+        let segment = if setup.from_features { None } else { training_segment(network) };
+        let fused = segment.filter(|fused| setup.outputs.iter().all(|output| output + 1 >= fused.layers()));
+        let begin = match &fused {
+            Some(fused) => fused.layers(),
+            None if setup.from_features => network.backbone_layers(),
+            None => 0,
+        };
+        let frozen = if setup.from_features || setup.frozen_backbone { network.backbone_layers() } else { 0 };
+        let untrained = network.params().iter().filter(|param| param.layer < frozen).count();
+        let mut learns = vec![false; count];
+        for (i, layer) in network.layers().iter().enumerate() {
+            let own = network.params()[untrained..].iter().any(|param| param.layer == i);
+            let before = |source: &Source| matches!(source, Source::Layer(j) if learns[*j]);
+            learns[i] = own || layer.inputs.iter().any(before);
+        }
+        Self {
+            taps: network.taps(),
+            steps: steps(network, begin..count, &setup.outputs),
+            trained: untrained..network.params().len(),
+            network: network.clone(),
+            setup,
+            fused,
+            learns,
+            photos: 0,
+            planar: Vec::new(),
+            values: vec![Vec::new(); count],
+            saved: vec![Vec::new(); count],
+            dropped: (0..count).map(|_| None).collect(),
+            gradients: vec![None; count],
+            spare: Vec::new(),
+        }
+    }
+
+    /// Values of one photo's outputs, one behind the other.
+    #[must_use]
+    pub fn out_len(&self) -> usize {
+        self.setup.outputs.iter().map(|layer| self.network.shape(*layer).len()).sum()
+    }
+
+    /// The trained parameters among the network's: what [`Training::backward`] gives the gradients of.
+    #[must_use]
+    pub fn trained(&self) -> Range<usize> {
+        self.trained.clone()
+    }
+
+    /// Runs `n` photos and keeps what [`Training::backward`] needs. `params` are the values of all of the network's
+    /// parameters in its order, `y` is `[n, out_len]`.
+    ///
+    /// # Panics
+    ///
+    /// If a slice has another length than the network and `n` give it.
+    pub fn forward(
+        &mut self,
+        images: Images,
+        n: usize,
+        params: &[&[f32]],
+        dropout: Option<DropoutMask>,
+        y: &mut [f32],
+    ) {
+        self.check(images, n, params, y.len());
+        self.begin(images, n, params);
+        if let Some(fused) = &mut self.fused {
+            let (Images::Photos(photos), last) = (images, fused.layers() - 1) else { return };
+            let len = n * self.network.shape(last).len();
+            grow(&mut self.values[last], len);
+            fused.forward(photos, n, &mut self.values[last][..len]);
+        }
+        self.run_steps(images, n, params, dropout, true);
+        self.write_outputs(images, n, y);
+    }
+
+    /// Runs `n` photos without a backward pass to come; the values are those of [`Training::forward`].
+    ///
+    /// # Panics
+    ///
+    /// As [`Training::forward`].
+    pub fn infer(&mut self, images: Images, n: usize, params: &[&[f32]], y: &mut [f32]) {
+        self.check(images, n, params, y.len());
+        // Behind the fused blocks maps are small; without them photos take turns.
+        let at_once = if self.fused.is_some() || self.setup.from_features { n } else { AT_ONCE };
+        let out_len = self.out_len();
+        for first in (0..n).step_by(at_once.max(1)) {
+            let count = at_once.min(n - first);
+            let photos = match images {
+                Images::Photos(photos) => {
+                    Images::Photos(photos.slice(first, count, self.network.input().len()))
+                }
+                features @ Images::Features(_) => features,
+            };
+            self.begin(photos, count, params);
+            if let (Some(fused), Images::Photos(photos)) = (&self.fused, photos) {
+                let last = fused.layers() - 1;
+                let len = count * self.network.shape(last).len();
+                grow(&mut self.values[last], len);
+                fused.infer(photos, count, &mut self.values[last][..len]);
+            }
+            self.run_steps(photos, count, params, None, false);
+            self.write_outputs(photos, count, &mut y[first * out_len..][..count * out_len]);
+        }
+    }
+
+    fn check(&self, images: Images, n: usize, params: &[&[f32]], y: usize) {
+        match images {
+            Images::Photos(photos) => {
+                assert!(!self.setup.from_features, "features where the pass begins behind the backbone");
+                assert_eq!(photos.len(), n * self.network.input().len(), "photos");
+            }
+            Images::Features(features) => {
+                assert!(self.setup.from_features, "photos where the pass begins with them");
+                let lens = self.taps.iter().map(|tap| n * self.network.shape(*tap).len());
+                assert!(
+                    lens.eq(features.iter().map(|f| f.len())),
+                    "features of the layers that the heads read"
+                );
+            }
+        }
+        let lens = self.network.params().iter().map(|param| param.shape.iter().product::<usize>());
+        assert!(lens.eq(params.iter().map(|values| values.len())), "values of all parameters");
+        assert_eq!(y, n * self.out_len(), "outputs");
+    }
+
+    /// Makes the photos and parameters ready.
+    fn begin(&mut self, images: Images, n: usize, params: &[&[f32]]) {
+        self.photos = n;
+        if let Some(fused) = &mut self.fused {
+            fused.pack(&params[..fused.params()]);
+        } else if let Images::Photos(ImageBatch::Bytes(bytes)) = images {
+            let len = self.network.input().len();
+            grow(&mut self.planar, bytes.len());
+            let each = self.planar.par_chunks_exact_mut(len).zip(bytes.par_chunks_exact(len));
+            each.for_each(|(planar, bytes)| image_input::to_planar(bytes, planar));
+        }
+    }
+
+    /// Runs the steps; what exists before them may be dropped from, too.
+    fn run_steps(
+        &mut self,
+        images: Images,
+        n: usize,
+        params: &[&[f32]],
+        dropout: Option<DropoutMask>,
+        keep: bool,
+    ) {
+        self.dropped.iter_mut().for_each(|dropped| {
+            if dropout.is_none() {
+                *dropped = None;
+            }
+        });
+        let given = match &self.fused {
+            Some(fused) => vec![fused.layers() - 1],
+            None if self.setup.from_features => self.taps.clone(),
+            None => Vec::new(),
+        };
+        given.into_iter().for_each(|layer| self.drop_from(layer, images, n, dropout));
+        for i in 0..self.steps.len() {
+            let (output, mut saved) = (self.steps[i].output, Vec::new());
+            let mut y = std::mem::take(&mut self.values[output]);
+            if keep {
+                saved = std::mem::take(&mut self.saved[output]);
+            }
+            let len = n * self.network.shape(output).len();
+            grow(&mut y, len);
+            let step = &self.steps[i];
+            let inputs: Vec<&[f32]> =
+                step.inputs.iter().map(|source| self.read(images, n, *source)).collect();
+            let saved_here = if keep { Some(&mut saved) } else { None };
+            step.kernel.forward(n, &inputs, &params[step.params.clone()], &mut y[..len], saved_here);
+            self.values[output] = y;
+            if keep {
+                self.saved[output] = saved;
+            }
+            self.drop_from(output, images, n, dropout);
+        }
+    }
+
+    /// Multiplies a layer's output with the factors of a dropout, if the layer has one.
+    fn drop_from(&mut self, layer: usize, images: Images, n: usize, dropout: Option<DropoutMask>) {
+        let (Some(mask), Layer { name, dropout: true, .. }) = (dropout, &self.network.layers()[layer]) else {
+            return;
+        };
+        let mut dropped = self.dropped[layer].take().unwrap_or_default();
+        let Shape(dims) = self.network.shape(layer);
+        let cells: usize = dims[1..].iter().product();
+        dropped.factors.resize(n * dims[0], 0.0);
+        mask(name, &mut dropped.factors);
+        let x = self.read(images, n, Source::Layer(layer));
+        grow(&mut dropped.values, x.len());
+        let planes = dropped.values[..x.len()].chunks_exact_mut(cells).zip(x.chunks_exact(cells));
+        for ((y, x), factor) in planes.zip(&dropped.factors) {
+            y.iter_mut().zip(x).for_each(|(y, x)| *y = x * factor);
+        }
+        self.dropped[layer] = Some(dropped);
+    }
+
+    /// What a layer reads: after a dropout what is left.
+    fn read<'a>(&'a self, images: Images<'a>, n: usize, source: Source) -> &'a [f32] {
+        let len = n * self.network.source_shape(source).len();
+        match (source, images) {
+            (Source::Input, Images::Photos(ImageBatch::Floats(values))) => values,
+            (Source::Input, _) => &self.planar[..len],
+            (Source::Layer(layer), images) => match (&self.dropped[layer], images) {
+                (Some(dropped), _) => &dropped.values[..len],
+                (None, Images::Features(features)) if layer < self.network.backbone_layers() => {
+                    self.taps.iter().position(|tap| *tap == layer).map_or(&[], |i| features[i])
+                }
+                _ => &self.values[layer][..len],
+            },
+        }
+    }
+
+    fn write_outputs(&self, images: Images, n: usize, y: &mut [f32]) {
+        let (mut from, out_len) = (0, self.out_len());
+        for layer in &self.setup.outputs {
+            let len = self.network.shape(*layer).len();
+            let values = self.read(images, n, Source::Layer(*layer));
+            let each = y.chunks_exact_mut(out_len.max(1)).zip(values.chunks_exact(len));
+            each.for_each(|(y, values)| y[from..from + len].copy_from_slice(values));
+            from += len;
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! Training against prediction, its gradients against difference quotients, its bytes against the number of threads: every
+//! backbone with every head. Against Candle's own gradients: loc-model's tests.
+
+use super::*;
+use crate::kernels::testing::{numbers, same_for_any_threads, single};
+use crate::{Backbone, Forward, Head, InputShape, NetworkConfig, Normalization, Weight, Weights};
+
+/// The smallest inputs that each backbone admits, or nearly.
+const BACKBONES: [(Backbone, usize); 3] =
+    [(Backbone::FiveConv, 189), (Backbone::Compact, 126), (Backbone::Lite0, 65)];
+const HEADS: [Head; 3] = [Head::Mlp, Head::Edges, Head::Edges4];
+
+fn network(backbone: Backbone, side: usize, head: Head) -> Network {
+    let input = InputShape { height: side, width: side };
+    let config = NetworkConfig { input, classes: 2, backbone, head };
+    config.build(&Normalization { mean: [0.4; 3], std: [0.3; 3] }).unwrap()
+}
+
+fn all() -> impl Iterator<Item = Network> {
+    BACKBONES.into_iter().flat_map(|(b, side)| HEADS.into_iter().map(move |head| network(b, side, head)))
+}
+
+/// Small numbers, so large that half of the activations are above zero.
+fn params(network: &Network) -> Vec<Vec<f32>> {
+    let values = |(i, param): (usize, &crate::Param)| {
+        let len = param.shape.iter().product();
+        let scale = if param.shape.len() > 1 { (6.0 / param.fan_in as f64).sqrt() } else { 0.5 };
+        single(&numbers(i as u64, len)).iter().map(|v| v * scale as f32).collect()
+    };
+    network.params().iter().enumerate().map(values).collect()
+}
+
+fn slices(params: &[Vec<f32>]) -> Vec<&[f32]> {
+    params.iter().map(Vec::as_slice).collect()
+}
+
+fn forward(network: &Network, params: &[Vec<f32>]) -> Forward {
+    let named = network.params().iter().zip(params);
+    let weights = named
+        .map(|(param, data)| (param.name.clone(), Weight { shape: param.shape.clone(), data: data.clone() }));
+    Forward::new(network.clone(), Weights(weights.collect())).unwrap()
+}
+
+fn photos(network: &Network, n: usize) -> Vec<u8> {
+    numbers(9, n * network.input().len()).iter().map(|v| (127.0 + 120.0 * v) as u8).collect()
+}
+
+/// Both outputs, and nothing frozen.
+fn setup(network: &Network) -> TrainingSetup {
+    TrainingSetup {
+        from_features: false,
+        frozen_backbone: false,
+        outputs: vec![network.logits(), network.boxes()],
+    }
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "takes it many minutes")]
+fn outputs_are_those_of_prediction_batch_after_batch() {
+    for network in all() {
+        let params = params(&network);
+        let (predict, mut training) = (forward(&network, &params), Training::new(&network, setup(&network)));
+        let classes = network.classes();
+        for n in [2, 5, 1] {
+            let bytes = photos(&network, n);
+            let photos = ImageBatch::Bytes(&bytes);
+            let expected = predict.run(photos, n).unwrap();
+            let (mut trained, mut inferred) =
+                (vec![7.0; n * training.out_len()], vec![7.0; n * training.out_len()]);
+            training.forward(Images::Photos(photos), n, &slices(&params), None, &mut trained);
+            training.infer(Images::Photos(photos), n, &slices(&params), &mut inferred);
+            assert_eq!(trained, inferred);
+            for (i, y) in trained.chunks_exact(training.out_len()).enumerate() {
+                assert_eq!(y[..classes], expected.logits[i * classes..][..classes]);
+                assert_eq!(y[classes..], expected.boxes[i * 4..][..4]);
+            }
+        }
+    }
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "takes it many minutes")]
+fn heads_on_features_and_inner_outputs_are_those_of_the_whole() {
+    const N: usize = 3;
+    for network in all() {
+        let params = params(&network);
+        let bytes = photos(&network, N);
+        let photos = ImageBatch::Bytes(&bytes);
+        let taps = network.taps();
+        let features = forward(&network, &params).features(photos, N, &taps).unwrap();
+        let features: Vec<&[f32]> = features.iter().map(Vec::as_slice).collect();
+        let mut whole = Training::new(&network, TrainingSetup { outputs: taps.clone(), ..setup(&network) });
+        let mut y = vec![7.0; N * whole.out_len()];
+        whole.infer(Images::Photos(photos), N, &slices(&params), &mut y);
+        let mut from = 0;
+        for (tap, features) in taps.iter().zip(&features) {
+            let len = network.shape(*tap).len();
+            for (y, feature) in y.chunks_exact(whole.out_len()).zip(features.chunks_exact(len)) {
+                assert_eq!(&y[from..from + len], feature, "layer {tap}");
+            }
+            from += len;
+        }
+
+        let dropout: DropoutMask = &|name, factors| {
+            factors.iter_mut().enumerate().for_each(|(i, f)| *f = ((i + name.len()) % 3) as f32);
+        };
+        let run = |setup: TrainingSetup, images: Images| {
+            let mut training = Training::new(&network, setup);
+            let mut y = vec![7.0; N * training.out_len()];
+            training.forward(images, N, &slices(&params), Some(dropout), &mut y);
+            let lens = params[training.trained()].iter().map(Vec::len);
+            let mut gradients = vec![7.0; lens.sum()];
+            let gy = single(&numbers(4, y.len()));
+            training.backward(images, &slices(&params), &gy, &mut gradients);
+            (y, gradients)
+        };
+        let (y, gradients) = run(setup(&network), Images::Photos(photos));
+        let frozen = TrainingSetup { frozen_backbone: true, ..setup(&network) };
+        let (y_frozen, gradients_frozen) = run(frozen, Images::Photos(photos));
+        let heads = TrainingSetup { from_features: true, ..setup(&network) };
+        let (y_heads, gradients_heads) = run(heads, Images::Features(&features));
+        assert_eq!((&y_heads, &y_frozen), (&y, &y));
+        assert_eq!(gradients_heads, gradients_frozen);
+        assert_eq!(gradients_heads, gradients[gradients.len() - gradients_heads.len()..]);
+    }
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "takes it many minutes")]
+fn the_gradient_is_the_difference_quotient_along_it() {
+    const N: usize = 2;
+    for network in all() {
+        let params = params(&network);
+        let mut training = Training::new(&network, setup(&network));
+        let bytes = photos(&network, N);
+        let images = Images::Photos(ImageBatch::Bytes(&bytes));
+        let gy = single(&numbers(4, N * training.out_len()));
+        let mut y = vec![0.0; gy.len()];
+        training.forward(images, N, &slices(&params), None, &mut y);
+        let mut gradients = vec![7.0; network.parameter_count()];
+        training.backward(images, &slices(&params), &gy, &mut gradients);
+
+        let square = gradients.iter().map(|g| f64::from(*g) * f64::from(*g)).sum::<f64>();
+        let mut moved = |step: f64| {
+            let mut rest = &gradients[..];
+            let moved: Vec<Vec<f32>> = params
+                .iter()
+                .map(|values| {
+                    let (own, others) = rest.split_at(values.len());
+                    rest = others;
+                    values.iter().zip(own).map(|(w, g)| w + (step * f64::from(*g)) as f32).collect()
+                })
+                .collect();
+            training.forward(images, N, &slices(&moved), None, &mut y);
+            y.iter().zip(&gy).map(|(y, g)| f64::from(*y) * f64::from(*g)).sum::<f64>()
+        };
+        // Far enough for numbers of 24 bits, near enough that few activations pass a kink.
+        let step = 1e-4 / square.sqrt();
+        let quotient = (moved(step) - moved(-step)) / (2.0 * step);
+        assert!((quotient / square - 1.0).abs() < 0.03, "{quotient} where {square} is right");
+    }
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "takes it many minutes")]
+fn bytes_do_not_depend_on_the_threads() {
+    const N: usize = 5;
+    for network in all() {
+        let params = params(&network);
+        let bytes = photos(&network, N);
+        let images = Images::Photos(ImageBatch::Bytes(&bytes));
+        same_for_any_threads("outputs and gradients", || {
+            let mut training = Training::new(&network, setup(&network));
+            let mut y = vec![0.0; N * training.out_len()];
+            training.forward(images, N, &slices(&params), None, &mut y);
+            let mut all = vec![0.0; network.parameter_count()];
+            training.backward(images, &slices(&params), &single(&numbers(4, y.len())), &mut all);
+            all.extend(y);
+            all
+        });
+    }
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "takes it many minutes")]
+fn every_layers_output_can_be_asked_for() {
+    let network = network(Backbone::Compact, 126, Head::Edges);
+    let params = params(&network);
+    let outputs: Vec<usize> = (0..network.layers().len()).collect();
+    let mut training = Training::new(&network, TrainingSetup { outputs, ..setup(&network) });
+    let bytes = photos(&network, 1);
+    let mut y = vec![f32::NAN; training.out_len()];
+    training.infer(Images::Photos(ImageBatch::Bytes(&bytes)), 1, &slices(&params), &mut y);
+    assert!(y.iter().all(|v| v.is_finite()));
+    let total: usize = (0..network.layers().len()).map(|i| network.shape(i).len()).sum();
+    assert_eq!(y.len(), total);
+}

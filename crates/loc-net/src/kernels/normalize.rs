@@ -1,0 +1,33 @@
+//! `(x − mean) / std` of each colour.
+
+use super::layer::{Gradients, LayerKernel, Pass};
+use super::parts::Parts;
+
+/// The normalisation of photos `[n, 3, cells]`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Normalize {
+    /// Mean of each colour.
+    pub mean: [f32; 3],
+    /// Standard deviation of each colour, above 0.
+    pub std: [f32; 3],
+    /// Cells of a channel.
+    pub cells: usize,
+}
+
+impl LayerKernel for Normalize {
+    fn forward(&self, _: usize, inputs: &[&[f32]], _: &[&[f32]], y: &mut [f32], _: Option<&mut Vec<u8>>) {
+        assert_eq!(inputs[0].len(), y.len(), "input and output");
+        let planes = y.chunks_exact_mut(self.cells).zip(inputs[0].chunks_exact(self.cells));
+        for ((y, x), (mean, std)) in planes.zip(self.mean.iter().zip(&self.std).cycle()) {
+            y.iter_mut().zip(x).for_each(|(y, x)| *y = (x - mean) / std);
+        }
+    }
+
+    fn backward(&self, _: &Parts, _: &Pass, gradients: Gradients) {
+        let [Some(gx)] = gradients.inputs else { return };
+        let planes = gx.chunks_exact_mut(self.cells).zip(gradients.output.chunks_exact(self.cells));
+        for ((gx, gy), std) in planes.zip(self.std.iter().cycle()) {
+            gx.iter_mut().zip(gy).for_each(|(gx, gy)| *gx = gy / std);
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! The one order in which sums over a batch run: within eight fixed parts, and over the parts by one fixed tree.
+//!
+//! Photo i of n lies in part ⌊8·i/n⌋. Within a part photos are added in their order; over the parts the sum is
+//! `((0+1)+(2+3))+((4+5)+(6+7))`. So the bytes of a sum depend neither on the number of threads, nor on whether one
+//! process computes all parts or several compute 4, 2 or 1 adjacent ones each and add their results along the same tree.
+
+use std::ops::Range;
+
+/// Number of parts of a batch.
+pub const SUM_PARTS: usize = 8;
+
+/// The part of photo `i` of `n`.
+///
+/// # Panics
+///
+/// If there is no photo.
+#[must_use]
+pub fn part_of(i: usize, n: usize) -> usize {
+    SUM_PARTS * i / n
+}
+
+/// The photos of a batch, or of some adjacent parts of it, by parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Parts {
+    /// First photo of each part, and the end of the last.
+    bounds: [usize; SUM_PARTS + 1],
+    count: usize,
+}
+
+impl Parts {
+    /// All parts of a batch of `n` photos. Some are empty where there are fewer photos than parts.
+    #[must_use]
+    pub fn of(n: usize) -> Self {
+        Self::some(n, 0, SUM_PARTS)
+    }
+
+    /// The parts `first..first + count` of a batch of `n` photos, which are numbered from the first of these parts on.
+    ///
+    /// # Panics
+    ///
+    /// If they are no subtree: `count` is 1, 2, 4 or 8, and `first` a multiple of it.
+    #[must_use]
+    pub fn some(n: usize, first: usize, count: usize) -> Self {
+        assert!(
+            count.is_power_of_two() && first.is_multiple_of(count) && first + count <= SUM_PARTS,
+            "a subtree"
+        );
+        let start = |part: usize| (part * n).div_ceil(SUM_PARTS);
+        let bounds = std::array::from_fn(|i| start(first + i.min(count)) - start(first));
+        Self { bounds, count }
+    }
+
+    /// Number of parts.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Number of photos.
+    #[must_use]
+    pub fn photos(&self) -> usize {
+        self.bounds[self.count]
+    }
+
+    /// The photos of one part.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such part.
+    #[must_use]
+    pub fn part(&self, part: usize) -> Range<usize> {
+        assert!(part < self.count, "a part");
+        self.bounds[part]..self.bounds[part + 1]
+    }
+
+    /// The photos of each part, in order.
+    pub fn iter(&self) -> impl Iterator<Item = Range<usize>> + use<> {
+        let parts = *self;
+        (0..self.count).map(move |part| parts.part(part))
+    }
+}
+
+/// `out[j]` becomes the sum over the parts of `values[part · stride + j]`, by the tree.
+///
+/// # Panics
+///
+/// If there are not 1, 2, 4 or 8 parts, or `values` is too short.
+pub fn tree_sum(values: &[f32], stride: usize, count: usize, out: &mut [f32]) {
+    let part = |part: usize| &values[part * stride..][..out.len()];
+    match count {
+        1 => out.copy_from_slice(&values[..out.len()]),
+        2 => {
+            let (a, b) = (part(0), part(1));
+            out.iter_mut().zip(a.iter().zip(b)).for_each(|(out, (a, b))| *out = a + b);
+        }
+        4 => {
+            let (a, b, c, d) = (part(0), part(1), part(2), part(3));
+            for (j, out) in out.iter_mut().enumerate() {
+                *out = (a[j] + b[j]) + (c[j] + d[j]);
+            }
+        }
+        SUM_PARTS => {
+            let (a, b, c, d) = (part(0), part(1), part(2), part(3));
+            let (e, f, g, h) = (part(4), part(5), part(6), part(7));
+            for (j, out) in out.iter_mut().enumerate() {
+                *out = ((a[j] + b[j]) + (c[j] + d[j])) + ((e[j] + f[j]) + (g[j] + h[j]));
+            }
+        }
+        _ => panic!("{count} parts are no subtree"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::testing::{numbers, single};
+
+    #[test]
+    fn every_photo_lies_in_its_part() {
+        for n in 1..40 {
+            let parts = Parts::of(n);
+            for (part, photos) in parts.iter().enumerate() {
+                assert!(photos.clone().all(|i| part_of(i, n) == part), "{photos:?} of {n}");
+            }
+            assert_eq!(parts.photos(), n);
+            assert_eq!(parts.iter().map(|photos| photos.len()).sum::<usize>(), n);
+        }
+        assert_eq!(Parts::of(0).photos(), 0);
+    }
+
+    #[test]
+    fn subtrees_are_the_parts_of_the_whole() {
+        let (all, some) = (Parts::of(21), Parts::some(21, 4, 2));
+        let first = all.part(4).start;
+        assert_eq!(some.part(1), all.part(5).start - first..all.part(5).end - first);
+        assert_eq!((some.count(), some.photos()), (2, all.part(5).end - first));
+    }
+
+    #[test]
+    fn subtrees_add_up_to_the_whole_tree() {
+        let values = single(&numbers(1, 8 * 13));
+        let mut whole = [0.0; 13];
+        tree_sum(&values, 13, 8, &mut whole);
+        for count in [1, 2, 4] {
+            let mut sums = vec![0.0; 13 * 8 / count];
+            for (values, sum) in values.chunks(13 * count).zip(sums.chunks_mut(13)) {
+                tree_sum(values, 13, count, sum);
+            }
+            let mut out = [0.0; 13];
+            tree_sum(&sums, 13, 8 / count, &mut out);
+            assert_eq!(out.map(f32::to_bits), whole.map(f32::to_bits), "{count} parts a process");
+        }
+    }
+}
