@@ -5,6 +5,7 @@ mod commands;
 mod habits;
 mod output;
 mod outputs;
+mod remedy;
 mod signals;
 
 use std::process::ExitCode;

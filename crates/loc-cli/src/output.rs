@@ -131,7 +131,7 @@ impl Output {
     }
 
     pub(crate) fn error(&self, error: &anyhow::Error) {
-        self.labelled("error", "31", &format!("{error:#}"));
+        self.labelled("error", "31", &crate::remedy::explain(error));
     }
 
     fn labelled(&self, label: &str, color: &str, text: &str) {

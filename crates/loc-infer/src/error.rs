@@ -95,10 +95,7 @@ pub enum Error {
     },
 
     /// The model file holds weights without loc's metadata.
-    #[error(
-        "no metadata under the key `loc`: plain weights, without classes and input size \
-         (hint: `loc import FILE -o model.safetensors --classes …` adds them)"
-    )]
+    #[error("no metadata under the key `loc`: plain weights, without classes and input size")]
     NoMetadata,
     /// The metadata is not the JSON it should be.
     #[error("metadata `loc`: {0} (hint: was it edited by hand, or is the file damaged?)")]
@@ -120,17 +117,20 @@ pub enum Error {
         /// The file's format.
         found: u32,
     },
-    /// The file is no model.
-    #[error("not a model file: {reason}{hint}")]
+    /// The file is not a model.
+    #[error("not a model file: {reason}")]
     NotAModel {
         /// What it is instead.
         reason: String,
-        /// What to try.
-        hint: &'static str,
+        /// What to do instead.
+        remedy: Remedy,
     },
-    /// The weights are not those of the network.
+    /// The weights do not fit the network.
     #[error("{0}")]
     Weights(BoxError),
+    /// Weights are infinite or NaN.
+    #[error("{0}")]
+    NonFiniteWeights(BoxError),
 
     /// The system does not begin as many threads as [`LoadOptions::threads`](crate::LoadOptions::threads) asks for.
     #[error("{0}")]
@@ -173,7 +173,34 @@ pub enum Error {
     },
 }
 
+/// What to do about an error, where it takes another tool or option than this library's functions. Applications show it in
+/// their own terms; it is not part of the error's text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Remedy {
+    /// Convert PyTorch weights or plain safetensors to a model file of loc, with class names and input size.
+    ImportWeights,
+    /// Use a model file of loc, or an ONNX file that loc exported.
+    UseModelFile,
+    /// Export the ONNX file again, with loc.
+    ExportAgain,
+    /// Load the model with [`LoadOptions::allow_nonfinite`](crate::LoadOptions::allow_nonfinite).
+    AllowNonfinite,
+}
+
 impl Error {
+    /// What to do about it, where that is not advice about a file.
+    #[must_use]
+    pub fn remedy(&self) -> Option<Remedy> {
+        match self {
+            Self::At { error, .. } => error.remedy(),
+            Self::NoMetadata => Some(Remedy::ImportWeights),
+            Self::NotAModel { remedy, .. } => Some(*remedy),
+            Self::NonFiniteWeights(_) => Some(Remedy::AllowNonfinite),
+            _ => None,
+        }
+    }
+
     /// This error, about a file; an error that names one already stays as it is.
     #[must_use]
     pub fn at(self, path: &Path) -> Self {

@@ -26,7 +26,8 @@ pub mod preprocess;
 
 pub use bbox::{BBox, ImageSize, NormBox};
 pub use engine::{Engine, RawOutput};
-pub use error::{BoxError, Error};
+pub use error::{BoxError, Error, Remedy};
+pub use file::read_file;
 pub use load::LoadOptions;
 pub use localizer::{Localizer, Source};
 pub use meta::{FORMAT, Filter, Fit, InputSpec, ModelMeta, wrong_classes};

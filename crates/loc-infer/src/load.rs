@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::path::Path;
 
-use crate::error::start_of;
+use crate::error::{Remedy, start_of};
 use crate::{Error, Localizer, file};
 
 /// Largest model file that is read: 4 GiB.
@@ -98,7 +98,7 @@ impl Localizer {
             match Kind::of(&start) {
                 // Its header says how long it must be: nothing more is read of a file that is not.
                 Kind::Safetensors => native(start.chain(file), length, options),
-                _ => parse(&file::rest(start, file, length, LIMIT)?, options),
+                _ => parse(&file::read_rest(start, file, length, LIMIT)?, options),
             }
         };
         read().map_err(|error| error.at(path))
@@ -122,7 +122,7 @@ impl Localizer {
     pub fn load_candle(path: impl AsRef<Path>, device: &candle_core::Device) -> Result<Self, Error> {
         let path = path.as_ref();
         let read = || {
-            let (meta, engine) = crate::engine::candle::Candle::read(&file::read(path, LIMIT)?, device)?;
+            let (meta, engine) = crate::engine::candle::Candle::read(&file::read_file(path, LIMIT)?, device)?;
             Self::with_engine(meta, Box::new(engine))
         };
         read().map_err(|error| error.at(path))
@@ -135,13 +135,13 @@ fn parse(bytes: &[u8], options: &LoadOptions) -> Result<Localizer, Error> {
         Kind::Onnx => onnx(bytes, options),
         Kind::PyTorch => Err(Error::NotAModel {
             reason: "looks like PyTorch's own format".into(),
-            hint: " (hint: `loc import FILE -o model.safetensors --classes …` converts it)",
+            remedy: Remedy::ImportWeights,
         }),
         // Too short for a header, too: the reader of safetensors knows the numbers.
         Kind::Other if bytes.len() < 9 => native(bytes, bytes.len() as u64, options),
         Kind::Other => Err(Error::NotAModel {
             reason: format!("starts with \"{}\"", start_of(bytes)),
-            hint: " (hint: a model is a .safetensors of `loc train` or `loc import`, or an .onnx of `loc export`)",
+            remedy: Remedy::UseModelFile,
         }),
     }
 }
@@ -204,7 +204,7 @@ mod tests {
     #[test]
     fn every_other_kind_of_file_is_told_apart() {
         for (bytes, expected) in [
-            (&b"PK\x03\x04 and so on"[..], "loc import"),
+            (&b"PK\x03\x04 and so on"[..], "PyTorch's own format"),
             (b"<html><body>not found", "starts with \"<html><body>not found\""),
             #[cfg(not(feature = "onnx"))]
             (b"\x08\x07\x12\x03loc", "feature `onnx`"),

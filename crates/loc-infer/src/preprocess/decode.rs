@@ -74,7 +74,7 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Photo, Error> {
 /// [`Limits::max_alloc`], or as of [`decode`].
 pub fn decode_path(path: impl AsRef<Path>, limits: &Limits) -> Result<Photo, Error> {
     let path = path.as_ref();
-    let bytes = file::read(path, limits.max_alloc)?;
+    let bytes = file::read_file(path, limits.max_alloc)?;
     contained("the decoder", || decode_as(&bytes, limits, promised(path))).map_err(|error| error.at(path))
 }
 
