@@ -77,7 +77,7 @@ impl InputNorm {
 ///
 /// # Panics
 ///
-/// If the photo has fewer rows.
+/// If the photo has fewer rows, or a row fewer than eight pixels.
 pub fn strip<'a>(
     photo: ImageBatch<'a>,
     norm: &InputNorm,
@@ -85,6 +85,7 @@ pub fn strip<'a>(
     rows: Range<usize>,
     buffer: &'a mut Vec<f32>,
 ) -> RowView<'a> {
+    assert!(width >= 8, "rows of eight pixels or more");
     match photo {
         ImageBatch::Floats(values) if norm.is_identity() => {
             RowView { values, first: 0, row: width, channel: values.len() / 3 }
