@@ -25,14 +25,7 @@ const PLANS: &[(&str, &[&[&str]])] = &[
     ),
     (
         "loc-net",
-        &[
-            &["exec"],
-            &["weights"],
-            &["graph", "kernels"],
-            &["buffers"],
-            &["parallel"],
-            &["error", "window"],
-        ],
+        &[&["exec"], &["weights"], &["graph", "kernels"], &["buffers"], &["parallel"], &["error", "window"]],
     ),
 ];
 
