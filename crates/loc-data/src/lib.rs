@@ -27,6 +27,7 @@ mod file_index;
 mod formats;
 #[doc(hidden)]
 pub mod fuzz_entry;
+pub mod keys;
 pub mod loader;
 mod memory;
 #[cfg(feature = "draw")]
@@ -42,7 +43,7 @@ mod similar_names;
 pub mod split;
 pub mod stats;
 
-pub use augment::{Augment, RangeError};
+pub use augment::Augment;
 pub use classes::class_list;
 pub use dataset::{
     Dataset, Exif, InvalidPhotoPolicy, MultiObjectPolicy, OpenedDataset, ReadOptions, SkippedPhotos,

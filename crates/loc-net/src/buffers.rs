@@ -1,5 +1,6 @@
 //! Buffers that wait for the next caller, and how they grow.
 
+use std::cell::RefCell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, TryLockError};
 
@@ -47,6 +48,25 @@ fn place() -> usize {
         static PLACE: usize = NEXT.fetch_add(1, Ordering::Relaxed);
     }
     PLACE.with(|place| *place)
+}
+
+/// Lends buffers of this thread, as long as asked for; their contents are whatever the last user left.
+pub(crate) fn with_buffers<const N: usize, R>(lens: [usize; N], f: impl FnOnce([&mut [f32]; N]) -> R) -> R {
+    thread_local! {
+        static BUFFER: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+    }
+    BUFFER.with_borrow_mut(|buffer| {
+        let total = lens.iter().sum();
+        if buffer.len() < total {
+            buffer.resize(total, 0.0);
+        }
+        let mut rest = &mut buffer[..];
+        f(lens.map(|len| {
+            let (head, tail) = std::mem::take(&mut rest).split_at_mut(len);
+            rest = tail;
+            head
+        }))
+    })
 }
 
 /// Makes a buffer at least `len` long. Where it has to grow its content is not kept; large ones ask for huge pages, since

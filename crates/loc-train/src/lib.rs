@@ -20,7 +20,7 @@ pub mod weights_cache;
 pub use checkpoint::{Metrics, ModelFile};
 pub use config::{
     CheckpointRetention, Config, ConfigSource, HeadWarmup, Initialisation, Normalize, OptimizerKind, RECIPES,
-    Schedule, SplitBy,
+    RenamedKeys, Resolved, Schedule, SplitBy,
 };
 pub use engine::{LrFind, Outcome, Tried, lr_find, resume, train};
 pub use error::TrainError;

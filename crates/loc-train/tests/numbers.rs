@@ -28,9 +28,14 @@ fn all_is_finite(run: &Run) {
 fn a_loss_that_is_not_finite_stops_before_the_step_and_keeps_the_last_checkpoint() {
     let fixture = Fixture::new();
     let sgd = |name: &str, lr: &str| {
-        let wild =
-            [("optimizer", "sgd"), ("momentum", "0.9"), ("clip", "0.0"), ("warmup", "0.0"), ("lr", lr)];
-        fixture.train(name, &[&wild[..], &[("epochs", "40"), ("average", "0.0")]].concat())
+        let wild = [
+            ("optimizer", "sgd"),
+            ("momentum", "0.9"),
+            ("clip_grad_norm", "0.0"),
+            ("warmup", "0.0"),
+            ("lr", lr),
+        ];
+        fixture.train(name, &[&wild[..], &[("epochs", "40"), ("ema_decay", "0.0")]].concat())
     };
     // At once.
     let error = sgd("wild", "1e18").unwrap_err();

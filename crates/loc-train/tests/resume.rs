@@ -39,20 +39,26 @@ fn whatever_the_configuration_a_stopped_run_ends_in_the_same_bytes() {
         ("constant", &[("schedule", "constant"), ("warmup", "0.0")]),
         ("step", &[("schedule", "step"), ("step_every", "1"), ("warmup", "0.5")]),
         ("cosine", &[("schedule", "cosine"), ("warmup", "1.5")]),
-        ("average", &[("average", "0.9"), ("dropout", "0.0")]),
-        ("a share of the beginning", &[("begin_share", "0.3"), ("average", "0.9")]),
+        ("ema_decay", &[("ema_decay", "0.9"), ("dropout", "0.0")]),
+        ("a share of the beginning", &[("weight_interpolation", "0.3"), ("ema_decay", "0.9")]),
         (
             "features held where they were",
-            &[("features_weight", "0.5"), ("average", "0.9"), ("dropout", "0.2")],
+            &[("feature_distill_weight", "0.5"), ("ema_decay", "0.9"), ("dropout", "0.2")],
         ),
-        ("a share of the beginning without average", &[("begin_share", "0.3"), ("average", "0.0")]),
-        ("several passes an epoch", &[("least_steps", "5"), ("average", "0.9")]),
-        ("no average", &[("average", "0.0"), ("dropout", "0.5")]),
+        (
+            "a share of the beginning without average",
+            &[("weight_interpolation", "0.3"), ("ema_decay", "0.0")],
+        ),
+        ("several passes an epoch", &[("min_steps", "5"), ("ema_decay", "0.9")]),
+        ("no average", &[("ema_decay", "0.0"), ("dropout", "0.5")]),
         (
             "augment",
             &[("augment", "{ flip = 0.5, window = [0.5, 1.2], cutout = 0.5, mix = 0.5, brightness = 0.3 }")],
         ),
-        ("still at the end", &[("augment", "{ flip = 0.5, window = [0.5, 1.2] }"), ("still_epochs", "1")]),
+        (
+            "still at the end",
+            &[("augment", "{ flip = 0.5, window = [0.5, 1.2] }"), ("no_augment_epochs", "1")],
+        ),
     ];
     for (name, overrides) in cases {
         let whole = fixture.train("whole", overrides).unwrap().run;
@@ -136,7 +142,7 @@ fn a_finished_cosine_is_extended_from_where_it_ended_if_that_is_asked_for() {
 #[test]
 fn still_epochs_bind_a_run_to_its_end_as_a_cosine_does() {
     let fixture = Fixture::new();
-    let still = [("schedule", "constant"), ("warmup", "0.0"), ("epochs", "1"), ("still_epochs", "1")];
+    let still = [("schedule", "constant"), ("warmup", "0.0"), ("epochs", "1"), ("no_augment_epochs", "1")];
     let run = fixture.train("exp", &still).unwrap().run;
     let message = go_on(&run, &[("epochs", "3")]).unwrap_err().to_string();
     assert!(message.contains("ends with epoch 1") && message.contains("--schedule-from-here"), "{message}");

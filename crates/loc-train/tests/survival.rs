@@ -245,7 +245,7 @@ fn a_run_is_gone_on_with_though_its_recipes_file_is_gone() {
     let flags = [("data", &*data), ("imgsz", "188"), ("epochs", "2")];
     let layers: Vec<ConfigSource> =
         flags.iter().map(|(key, value)| ConfigSource::value("flag", key, value)).collect();
-    let config = Config::resolve(Some(&name), &layers).unwrap();
+    let config = Config::resolve(Some(&name), &layers).unwrap().config;
     assert_eq!((config.batch, &config.recipe), (5, &name));
     let provenance = Provenance { version: "0".into(), arguments: Vec::new(), threads: 2 };
     let mut runs = ["whole", "stopped"].map(|run| {
@@ -263,7 +263,7 @@ fn a_run_is_gone_on_with_though_its_recipes_file_is_gone() {
     assert!(last(&runs[0]) == last(&runs[1]), "it ends in other bytes");
     // And `--config` on its file repeats the run.
     let text = fs::read_to_string(runs[0].config()).unwrap();
-    let again = Config::resolve(None, &[ConfigSource { origin: "config.toml".into(), text }]).unwrap();
+    let again = Config::resolve(None, &[ConfigSource::toml("config.toml", text)]).unwrap().config;
     assert_eq!(again.result_affecting(), config.result_affecting());
     let message = Config::resolve(Some(&name), &layers).unwrap_err();
     assert!(message.to_string().contains("mine.toml") && message.is_usage(), "{message}");

@@ -85,7 +85,7 @@ pub fn onnx(bytes: &[u8]) -> bool {
 /// A configuration or a recipe.
 pub fn config(bytes: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(bytes) else { return false };
-    let layer = loc_train::ConfigSource { origin: "loc.toml".into(), text: text.to_owned() };
+    let layer = loc_train::ConfigSource::toml("loc.toml", text);
     // A recipe of its own name would be another file's business.
     loc_train::Config::resolve(Some("tutorial"), &[layer]).is_ok()
 }

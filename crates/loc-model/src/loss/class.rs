@@ -1,8 +1,9 @@
-//! Losses of the class: cross-entropy, as it should be and as the tutorial has it.
+//! Cross-entropy: of logits, and of probabilities as the tutorial has it.
 
 use candle_core::{D, DType, Device, Error, Tensor};
 
-use super::{expect, rows};
+use super::reduce::{batch_mean, batch_sum};
+use super::{ClassBatch, LossConfig, expect, rows};
 
 /// Cross-entropy of logits, the mean over the batch.
 ///
@@ -11,8 +12,8 @@ use super::{expect, rows};
 /// ∂L/∂z[n, k] = (p[n, k] − [k = y_n]) / N
 /// ```
 ///
-/// z are the logits, **not** the output of softmax. With even odds it is ln K, its floor is 0. With one class it
-/// is 0 and so is its gradient.
+/// z are the logits, **not** the output of softmax. At uniform probabilities the loss is ln K; its minimum is 0. With one
+/// class both loss and gradient are 0.
 ///
 /// # Shapes
 ///
@@ -55,7 +56,7 @@ pub fn weighted_cross_entropy(
     let logs = log_softmax(logits)?;
     let picked = logs.gather(&labels.unsqueeze(1)?.contiguous()?, 1)?; // [N, 1]
     if smoothing == 0.0 && weights.is_empty() {
-        return picked.mean_all()?.neg();
+        return batch_mean(&picked, n)?.neg();
     }
     let ones = [1.0].repeat(classes);
     let weights = if weights.is_empty() { &ones } else { weights };
@@ -63,8 +64,8 @@ pub fn weighted_cross_entropy(
     let own = weights.index_select(labels, 0)?; // [N]
     let sharp = (picked.squeeze(1)? * &own)?;
     let even = logs.broadcast_mul(&weights)?.sum(D::Minus1)?;
-    let sum = ((sharp * (1.0 - smoothing))? + (even * (smoothing / classes as f64))?)?.sum_all()?;
-    (sum / own.sum_all()?)?.neg()
+    let each = ((sharp * (1.0 - smoothing))? + (even * (smoothing / classes as f64))?)?;
+    (batch_sum(&each, n)? / batch_sum(&own, n)?)?.neg()
 }
 
 /// The tutorial's loss: [`cross_entropy`] of probabilities, so that softmax is applied twice. A mistake.
@@ -91,6 +92,14 @@ pub fn weighted_cross_entropy(
 pub fn cross_entropy_on_probabilities(logits: &Tensor, labels: &Tensor) -> Result<Tensor, Error> {
     rows("logits", logits)?;
     cross_entropy(&log_softmax(logits)?.exp()?, labels)
+}
+
+pub(super) fn of_logits(batch: &ClassBatch, config: &LossConfig) -> Result<Tensor, Error> {
+    weighted_cross_entropy(batch.logits, batch.labels, config.label_smoothing, &config.class_weights)
+}
+
+pub(super) fn of_probabilities(batch: &ClassBatch, _: &LossConfig) -> Result<Tensor, Error> {
+    cross_entropy_on_probabilities(batch.logits, batch.labels)
 }
 
 /// `z − max z − ln Σ e^(z − max z)`: no overflow, whatever the logits.
@@ -144,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn smoothing_and_weights_are_pytorchs() {
+    fn smoothing_and_weights_match_pytorch() {
         // F.cross_entropy(z, y, weight=torch.tensor([.5, 2.]).double(), label_smoothing=.1), and without weights
         let logits = [[1.0, -2.0], [0.5, 3.0], [0.0, 0.25]];
         let z = Tensor::from_slice(logits.as_flattened(), (3, 2), &Device::Cpu).unwrap();
@@ -183,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn the_mistake_has_the_floor_and_the_flat_gradient_it_is_documented_with() {
+    fn probabilities_have_the_documented_minimum_and_flat_gradient() {
         for classes in [2usize, 5] {
             let mut sure = vec![0.0; classes];
             sure[1] = 500.0;
@@ -203,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn one_class_costs_nothing_and_teaches_nothing() {
+    fn one_class_has_loss_and_gradient_zero() {
         for loss in [cross_entropy, cross_entropy_on_probabilities] {
             let z = Var::new(&[[3.5f32], [-7.25]], &Device::Cpu).unwrap();
             let value = loss(&z, &labels(&[0, 0])).unwrap();

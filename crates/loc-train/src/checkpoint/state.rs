@@ -78,19 +78,12 @@ impl State {
 /// What a state belongs to: with anything else it must not go on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct RunFingerprint {
-    /// The configuration's result_affecting, as TOML.
+    /// The configuration's values that affect the result, as TOML.
     pub(crate) config: String,
     /// Digest of the data set.
     pub(crate) dataset: String,
     /// SHA-256 of `split.csv`.
     pub(crate) split: String,
-}
-
-impl RunFingerprint {
-    /// The configuration's result_affecting, read back.
-    pub(crate) fn result_affecting(&self) -> Result<toml::Table, toml::de::Error> {
-        self.config.parse()
-    }
 }
 
 /// A state and what surrounds it.
@@ -221,7 +214,11 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<VerifiedState, StateError> {
         )));
     }
     let saved: Saved = serde_json::from_str(&envelope.saved).map_err(|e| damaged(e.to_string()))?;
-    saved.fingerprint.result_affecting().map_err(|e| damaged(format!("its configuration: {e}")))?;
+    saved
+        .fingerprint
+        .config
+        .parse::<toml::Table>()
+        .map_err(|e| damaged(format!("its configuration: {e}")))?;
     Ok(VerifiedState { saved, tensors: weights })
 }
 

@@ -42,7 +42,7 @@ impl ConfigSource {
 /// A built-in recipe.
 pub(crate) fn built_in(name: &str) -> Option<ConfigSource> {
     let (_, text) = RECIPES.iter().find(|(known, _)| *known == name)?;
-    Some(ConfigSource { origin: format!("recipe {name}"), text: (*text).to_owned() })
+    Some(ConfigSource::toml(format!("recipe {name}"), *text))
 }
 
 /// The error for a name that is no recipe's.

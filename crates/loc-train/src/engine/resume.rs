@@ -12,7 +12,7 @@ use crate::run::{Lock, Run, RunJson, Status};
 
 /// Goes on with a run: from where it was interrupted, or beyond its end with more epochs.
 ///
-/// `overrides` lie over the run's own `config.toml`; those that would change the result_affecting are refused. With
+/// `overrides` lie over the run's own `config.toml`; those that would change the result are refused. With
 /// `schedule_from_here` the schedule of a finished run begins anew over the epochs that are added.
 ///
 /// The run goes on from its newest state. Where that is damaged it goes on from the one before, with a warning; a run
@@ -58,7 +58,7 @@ pub fn resume(
     let mut prepared = Prepared::new(&frozen, Some(going), &mut Progress { on, stop })?;
     // What is mended says the configuration that made it.
     prepared.file.recipe = Some(sha256(fingerprint_before.config.as_bytes()));
-    let ema = Ema::of(&prepared.model, config.average)?;
+    let ema = Ema::of(&prepared.model, config.ema_decay)?;
     let began = found.as_ref().and_then(|found| found.whole.beginning());
     let prior = PretrainedPrior::of(&prepared.model, began, &config)?;
     let mut optimizer = Optimizer::new(&config);
@@ -102,7 +102,7 @@ pub fn resume(
     training.run()
 }
 
-/// Refuses what would change the result_affecting of a run that stands here.
+/// Refuses what would change the result of a run that stands here.
 fn admit(
     run: &Run,
     config: &mut Config,
@@ -112,8 +112,9 @@ fn admit(
 ) -> Result<(), TrainError> {
     let fail = |reason: String| TrainError::Resume { run: run.path().to_owned(), reason };
     let damaged = |reason: String| TrainError::Run { path: run.path().to_owned(), reason };
-    let old =
-        before.result_affecting().map_err(|e| damaged(format!("the configuration of its state: {e}")))?;
+    let old = Config::parse(&before.config)
+        .map_err(|e| damaged(format!("the configuration of its state: {e}")))?
+        .result_affecting();
     let epochs = old.get("epochs").and_then(toml::Value::as_integer).and_then(|n| usize::try_from(n).ok());
     let epochs = epochs.unwrap_or(config.epochs);
     let finished = state.epoch > epochs;

@@ -187,7 +187,7 @@ impl Run {
         atomic_file::replace(&self.config(), format!("{head}{text}").as_bytes())
     }
 
-    /// The configuration of the run, with more values over it.
+    /// The configuration of the run, with the values of other sources over it.
     ///
     /// # Errors
     ///
@@ -195,6 +195,6 @@ impl Run {
     pub fn read_config(&self, overrides: &[ConfigSource]) -> Result<Config, TrainError> {
         let mut sources = vec![ConfigSource::file(&self.config())?];
         sources.extend_from_slice(overrides);
-        Config::resolve(None, &sources)
+        Ok(Config::resolve(None, &sources)?.config)
     }
 }

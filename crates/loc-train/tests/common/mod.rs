@@ -34,7 +34,7 @@ impl Fixture {
             .chain(overrides)
             .map(|(key, value)| ConfigSource::value(format!("--{key}"), key, value))
             .collect();
-        Config::resolve(None, &layers).unwrap()
+        Config::resolve(None, &layers).unwrap().config
     }
 
     pub(crate) fn train(&self, name: &str, overrides: &[(&str, &str)]) -> Result<Outcome, TrainError> {

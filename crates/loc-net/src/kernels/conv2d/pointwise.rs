@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::with_buffers;
+use crate::buffers::with_buffers;
 use crate::kernels::Activation;
 use crate::kernels::ConvShape;
 use crate::kernels::gemm::{self, Mode, RowMajor, Strided};

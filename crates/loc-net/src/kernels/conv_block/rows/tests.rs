@@ -89,19 +89,17 @@ fn check_gradients(twin: &Twin) {
     let mut sums = WeightGradient::of(&form);
     sums.add(|rows, out| form.spread(map, rows, out), &gy, &argmax);
     let (mut gw, mut gb) = (vec![0.0; twin.gw.len()], vec![0.0; twin.gb.len()]);
-    sums.add_to(&mut gw, &mut gb);
+    sums.write(&mut gw, &mut gb);
     assert_close("gw", &gw, &twin.gw, 3e-6);
     // Numbers of either sign: their sum is as large as the root of how many there are, or much smaller.
     assert_within("gb", &gb, &twin.gb, 3e-6 * (twin.shape.pooled_cells() as f64).sqrt());
     // A second photo doubles the sums, and `clear` forgets both.
     sums.add(|rows, out| form.spread(map, rows, out), &gy, &argmax);
     let twice: Vec<f64> = twin.gw.iter().map(|g| 2.0 * g).collect();
-    gw.fill(0.0);
-    sums.add_to(&mut gw, &mut gb);
+    sums.write(&mut gw, &mut gb);
     assert_close("gw twice", &gw, &twice, 3e-6);
     sums.clear();
-    gw.fill(0.0);
-    sums.add_to(&mut gw, &mut gb);
+    sums.write(&mut gw, &mut gb);
     assert!(gw.iter().all(|g| *g == 0.0));
 
     let mut kernels = InputGradient::of(&form);

@@ -175,30 +175,39 @@ pub(super) unsafe fn products(form: &WinogradTiles, block: usize, n: usize, v: *
     }
 }
 
-/// `gV = gM · Uᵀ` and `gU += Vᵀ · gM` of product `p`, n tiles.
+/// `gV = gM · Uᵀ` of product `p`, n tiles.
 ///
 /// # Safety
 ///
-/// AVX2 and FMA are available; `v` is `[n][in]`, `gm` is `[n][out]`, `gv` is `[n][in up to whole vectors]` and `gu` is
-/// `[in][out]`.
+/// AVX2 and FMA are available; `gm` is `[n][out]` and `gv` is `[n][in up to whole vectors]`.
 #[target_feature(enable = "avx2,fma")]
-pub(super) unsafe fn product_adjoint(
-    form: &WinogradTiles,
-    p: usize,
-    n: usize,
-    (v, gm): (*const f32, *const f32),
-    (gv, gu): (*mut f32, *mut f32),
-) {
-    let (ins, outs) = (form.shape.in_channels, form.shape.out_channels);
-    let padded = ins.next_multiple_of(8);
+pub(super) unsafe fn input_product(form: &WinogradTiles, p: usize, n: usize, gm: *const f32, gv: *mut f32) {
+    let outs = form.shape.out_channels;
+    let padded = form.shape.in_channels.next_multiple_of(8);
     // SAFETY: the caller's promise; the adjoint weights of product p.
     unsafe {
         let ut = (form.adjoint.as_ptr().add(p * outs * padded), padded);
-        let of_v = GemmTile { a: (gm, outs, 1), b: ut, c: (gv, padded), add: false };
-        of_v.run((n, padded, outs));
-        let of_u = GemmTile { a: (v, 1, ins), b: (gm, outs), c: (gu, outs), add: true };
-        of_u.run((ins, outs, n));
+        GemmTile { a: (gm, outs, 1), b: ut, c: (gv, padded), add: false }.run((n, padded, outs));
     }
+}
+
+/// `gU = Vᵀ · gM` of one product, n tiles, for `width` output channels; or `+=`.
+///
+/// # Safety
+///
+/// AVX2 and FMA are available; `v` is `[n][in]`, `gm` is `[n][out]` from the first of these channels on, and `gu` is
+/// `[in][width]`.
+#[target_feature(enable = "avx2,fma")]
+pub(super) unsafe fn weight_product(
+    shape: &ConvBlock,
+    n: usize,
+    (v, gm): (*const f32, *const f32),
+    (gu, width): (*mut f32, usize),
+    add: bool,
+) {
+    let (ins, outs) = (shape.in_channels, shape.out_channels);
+    // SAFETY: the caller's promise.
+    unsafe { GemmTile { a: (v, 1, ins), b: (gm, outs), c: (gu, width), add }.run((ins, width, n)) };
 }
 
 /// `G` in f32.
@@ -273,19 +282,20 @@ pub(super) unsafe fn pack(
     }
 }
 
-/// `gW = Gᵀ · gU · G` of eight output channels from `first`: `gw[8, in, 5, 5]`.
+/// `gW = Gᵀ · gU · G` of eight output channels: `gw[8, in, 5, 5]`.
 ///
 /// # Safety
 ///
-/// AVX2 and FMA are available; `sums` is `[64][in][out]`, `gw` as long as said.
+/// AVX2 and FMA are available; `sums` is `[64][in]` rows, each `row` behind the one before and with the eight channels at
+/// its beginning; `gw` as long as said.
 #[target_feature(enable = "avx2,fma")]
-pub(super) unsafe fn unpack(shape: &ConvBlock, sums: &[f32], first: usize, gw: &mut [f32]) {
-    let (ins, outs, g) = (shape.in_channels, shape.out_channels, kernel());
+pub(super) unsafe fn unpack(shape: &ConvBlock, sums: &[f32], row: usize, gw: &mut [f32]) {
+    let (ins, g) = (shape.in_channels, kernel());
     let adjoint: [[f32; INPUTS]; TAPS] = std::array::from_fn(|tap| std::array::from_fn(|i| g[i][tap]));
     for c in 0..ins {
         arrays!(columns: [[__m256; TAPS]; INPUTS] = |j| {
             let column: [__m256; INPUTS] = vectors!(|i| {
-                let at = ((i * INPUTS + j) * ins + c) * outs + first;
+                let at = ((i * INPUTS + j) * ins + c) * row;
                 // SAFETY: eight output channels of product (i, j) and input channel c.
                 unsafe { _mm256_loadu_ps(sums.as_ptr().add(at)) }
             });

@@ -188,12 +188,6 @@ impl WeightGradient {
         self.bias.fill(0.0);
     }
 
-    /// Adds another one's sums.
-    pub fn merge(&mut self, other: &Self) {
-        self.sums.iter_mut().zip(&other.sums).for_each(|(a, b)| *a += b);
-        self.bias.iter_mut().zip(&other.bias).for_each(|(a, b)| *a += b);
-    }
-
     /// The gradients of `w[out, in, 5, 5]` and `b[out]`.
     ///
     /// # Panics
@@ -210,7 +204,7 @@ impl WeightGradient {
             )]
             // SAFETY: AVX2 and FMA are there; a group is eight output channels.
             unsafe {
-                avx2::unpack(&self.shape, &self.sums, 8 * group, gw);
+                avx2::unpack(&self.shape, &self.sums[8 * group..], self.shape.out_channels, gw);
             }
         });
     }

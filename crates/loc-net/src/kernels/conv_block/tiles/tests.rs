@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::kernels::conv_block::{OVERREAD, reference};
+use crate::kernels::parts::Parts;
 use crate::kernels::testing::{assert_close, no_fast_forms, numbers, single};
 use crate::kernels::{PoolShape, activation, avgpool, conv2d};
 
@@ -87,9 +88,8 @@ fn check_pool(shape: ConvBlock, cut: usize) {
     assert_close("gw", &got_w, &gw, ROUNDING);
     assert_close("gb", &got_b, &gb, ROUNDING);
     assert_close("gx", &got_x[..x.len()], &last(&gx, shape.in_channels, 0), ROUNDING);
-    // Merged with itself the sums are twice as large; cleared, nothing.
-    let twin = WeightGradient { shape, sums: sums.sums.clone(), bias: sums.bias.clone() };
-    sums.merge(&twin);
+    // A second photo doubles the sums; cleared, they are nothing.
+    pool::backward(&tiles, &x_last, (&single(&gy), &argmax), &mut scratch, &mut sums, &mut got_x);
     sums.write(&mut got_w, &mut got_b);
     assert_close("gb twice", &got_b, &gb.iter().map(|g| 2.0 * g).collect::<Vec<_>>(), ROUNDING);
     sums.clear();
@@ -164,11 +164,10 @@ fn check_average(shape: ConvBlock, (kernel, stride): (usize, usize)) {
     conv2d::reference::backward_weights(&conv, N, &x, &g_map, &mut gw, &mut gb);
     conv2d::reference::backward_input(&conv, N, &w, &g_map, &mut gx);
     let batch = ImageBatch { x: photos, active, gy: single(&gy) };
-    let mut sums = WeightGradient::of(form.tiles());
     let mut got_x = vec![7.0; N * (conv.in_len() + OVERREAD)];
-    form.backward(N, &batch, &mut average::Gradient::default(), &mut sums, &mut got_x);
     let (mut got_w, mut got_b) = (vec![7.0; w.len()], vec![7.0; b.len()]);
-    sums.write(&mut got_w, &mut got_b);
+    let params = (&mut got_w[..], &mut got_b[..]);
+    form.backward(&Parts::of(N), &batch, &mut average::Gradient::default(), params, &mut got_x);
     assert_close("gw", &got_w, &gw, ROUNDING);
     assert_close("gb", &got_b, &gb, ROUNDING);
     for (got, gx) in got_x.chunks(conv.in_len() + OVERREAD).zip(gx.chunks(conv.in_len())) {
