@@ -74,7 +74,7 @@ fn the_search_for_the_keyword_finds_it_and_nothing_else() {
 const LIBRARIES: [&str; 4] =
     ["crates/loc-net/src", "crates/loc-model/src", "crates/loc-infer/src", "crates/loc-data/src"];
 const COMMANDS: [&str; 10] =
-    ["train", "val", "predict", "export", "import", "info", "data ", "weights ", "lr-find", "report"];
+    ["train", "val", "predict", "export", "import", "info", "data", "weights", "lr-find", "report"];
 
 /// Whether a line of code names a flag or a command of `loc`; comments may, except in the files of errors.
 fn names_the_command_line(line: &str) -> bool {
@@ -85,7 +85,10 @@ fn names_the_command_line(line: &str) -> bool {
     });
     let command = line.match_indices("loc ").any(|(at, _)| {
         !line[..at].ends_with(|c: char| c.is_alphanumeric())
-            && COMMANDS.iter().any(|command| line[at + 4..].starts_with(command))
+            && COMMANDS
+                .iter()
+                .filter_map(|command| line[at + 4..].strip_prefix(command))
+                .any(|rest| !rest.starts_with(|c: char| c.is_alphanumeric()))
     });
     (flag && !line.contains("cargo ")) || command
 }
@@ -111,7 +114,9 @@ fn no_library_names_a_flag_or_a_command() {
     for line in ["(hint: `--skip-bad`)", "\"`loc train --resume`\"", "with --classes", "`loc data check`"] {
         assert!(names_the_command_line(line), "{line}");
     }
-    for line in ["a -- b", "i--", "loc-train", "cargo build --features cuda", "alloc training"] {
+    for line in
+        ["a -- b", "i--", "loc-train", "cargo build --features cuda", "alloc training", "loc exported"]
+    {
         assert!(!names_the_command_line(line), "{line}");
     }
 }

@@ -211,7 +211,7 @@ fn number(label: &Label) -> Option<u32> {
 /// [`DataError::Argument`] if it is empty, or has an empty name or a duplicate: the rule for model files, which store it.
 pub fn class_list(given: &[String]) -> Result<Vec<String>, DataError> {
     let names: Vec<String> = given.iter().map(|name| name.trim().to_owned()).collect();
-    match loc_infer::wrong_classes(&names) {
+    match loc_infer::class_names_error(&names) {
         None => Ok(names),
         Some(reason) => Err(DataError::Argument {
             what: "list of classes",

@@ -83,7 +83,7 @@ impl SampleBuilder<'_> {
             );
             self.diagnostics.push(
                 diagnostic
-                    .hint("`--exif upright` if so, `--exif as-stored` if they are of the stored pixels"),
+                    .hint(Hint::option("say which pixels the boxes refer to", Remedy::Exif(Exif::Undecided))),
             );
         }
     }
