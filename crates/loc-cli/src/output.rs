@@ -132,10 +132,7 @@ impl Output {
     }
 
     pub(crate) fn error(&self, error: &anyhow::Error) {
-        self.labelled("error", "31", &format!("{error:#}"));
-        if let Some(hint) = remedy::of(error) {
-            Self::hint(&hint);
-        }
+        self.labelled("error", "31", &remedy::explain(error));
     }
 
     fn labelled(&self, label: &str, color: &str, text: &str) {

@@ -95,7 +95,7 @@ fn block(i: usize, shape: ConvBlock, x: &[f64], w: &[f32], b: &[f32]) -> Vec<f64
         form.forward(map, 0..height, &mut rows::Scratch::default(), &mut got, &mut []);
         let mut sums = rows::WeightGradient::of(&form);
         sums.add(|rows, out| form.spread(map, rows, out), &gy_last, &bytes);
-        sums.add_to(&mut got_w, &mut got_b);
+        sums.write(&mut got_w, &mut got_b);
         let mut kernels = InputGradient::of(&form);
         kernels.pack(w);
         kernels.add(&gy_last, &bytes, &mut List::default(), &mut got_x);
@@ -133,6 +133,7 @@ fn show(i: usize, errors: [f64; 4]) {
 #[cfg(target_arch = "x86_64")]
 fn averaged(shape: ConvBlock, x: &[f64], w: &[f32], b: &[f32]) {
     use loc_net::kernels::conv_block::tiles::{self, WinogradTiles, average};
+    use loc_net::kernels::parts::Parts;
     use loc_net::kernels::{PoolShape, activation, avgpool, conv2d};
 
     /// One photo of a batch.
@@ -181,12 +182,11 @@ fn averaged(shape: ConvBlock, x: &[f64], w: &[f32], b: &[f32]) {
     let (outs, cells) = (shape.out_channels, map.len() / shape.out_channels);
     let active: Vec<u8> = (0..map.len()).map(|j| u8::from(map[j % outs * cells + j / outs] > 0.0)).collect();
     let gy = single(&gy);
-    let mut sums = tiles::WeightGradient::of(form.tiles());
     let mut got_x = vec![0.0f32; x.len() + OVERREAD];
     let batch = One(&x_last, &active, &gy);
-    form.backward(1, &batch, &mut average::Gradient::default(), &mut sums, &mut got_x);
     let (mut got_w, mut got_b) = (vec![0.0f32; w.len()], vec![0.0f32; b.len()]);
-    sums.write(&mut got_w, &mut got_b);
+    let params = (&mut got_w[..], &mut got_b[..]);
+    form.backward(&Parts::of(1), &batch, &mut average::Gradient::default(), params, &mut got_x);
     let planar = (0..x.len()).map(|j| got_x[j % pixels * ins + j / pixels]);
     show(
         5,

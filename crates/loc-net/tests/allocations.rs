@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use loc_net::exec::fused::FusedPlan;
 use loc_net::exec::{Images, Training, TrainingSetup};
+use loc_net::kernels::parts::Parts;
 use loc_net::{Forward, ImageBatch, InputShape, Network, NetworkConfig, Normalization, Weight, Weights};
 
 /// The system's allocator, which counts the bytes that were asked for and those that were given back.
@@ -83,7 +84,7 @@ fn passes_and_predictions_use_their_buffers_again() {
         let images = Images::Photos(ImageBatch::Bytes(&photos));
         let mut step = || {
             training.forward(images, N, &params, None, &mut y);
-            training.backward(images, &params, &gy, &mut gradient);
+            training.backward(images, &params, &Parts::of(N), &gy, &mut gradient);
         };
         let first = allocated(&mut step);
         // Which thread takes which task is chance, and each keeps buffers of its own: some rounds until all have them.

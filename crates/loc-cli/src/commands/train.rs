@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use loc_data::summary;
 use loc_train::{Comparison, Config, Evaluation, Event, Outcome, Provenance, Row, Run, Status, Stop};
 
 use super::configuration::{Settings, configuration};
@@ -11,6 +12,7 @@ use super::shared::{or_stopped, use_threads, warn_skipped};
 use crate::args::TrainArgs;
 use crate::output::{Exit, Output, escape};
 use crate::outputs::Inputs;
+use crate::remedy::with_flags;
 use crate::signals::{self, Signals};
 
 pub(crate) fn run(args: &TrainArgs, output: &Output) -> Result<Exit> {
@@ -189,10 +191,15 @@ impl<'a> Progress<'a> {
     pub(super) fn show(&mut self, event: Event) {
         match event {
             Event::Warning(text) => self.output.warn(&text),
+            Event::DataWarnings(warnings) => {
+                for line in summary(&with_flags(warnings)) {
+                    self.output.warn(&line);
+                }
+            }
             Event::Note(text) => self.output.note(&text),
             Event::LeftOut(left_out) => {
                 self.partly = left_out.by_skip_any();
-                warn_skipped(&left_out, self.output);
+                warn_skipped(left_out, self.output);
             }
             Event::Ready { run, train, val, classes, parameters, epochs, resumed, .. } => {
                 let names: Vec<String> = classes.iter().map(|c| escape(c)).collect();

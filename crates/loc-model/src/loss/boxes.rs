@@ -2,6 +2,7 @@
 
 use candle_core::{Error, Tensor};
 
+use super::reduce::batch_mean;
 use super::{BoxBatch, LossConfig, expect, rows};
 
 /// Mean squared error over all coordinates of the batch.
@@ -22,10 +23,19 @@ use super::{BoxBatch, LossConfig, expect, rows};
 ///
 /// A Candle error that names both shapes if they do not fit.
 pub fn mse(predicted: &Tensor, target: &Tensor) -> Result<Tensor, Error> {
+    batch_mean(&squares(predicted, target)?, predicted.dim(0)?)
+}
+
+/// The squared errors, `[N, 4]`.
+fn squares(predicted: &Tensor, target: &Tensor) -> Result<Tensor, Error> {
+    check(predicted, target)?;
+    (predicted - target)?.sqr()
+}
+
+fn check(predicted: &Tensor, target: &Tensor) -> Result<(), Error> {
     let (n, _) = rows("predicted boxes", predicted)?;
     expect("predicted boxes", predicted, &[n, 4], predicted.dtype())?;
-    expect("boxes", target, &[n, 4], predicted.dtype())?;
-    (predicted - target)?.sqr()?.mean_all()
+    expect("boxes", target, &[n, 4], predicted.dtype())
 }
 
 /// Smooth L1 (Girshick 2015, Fast R-CNN, equation 3), the mean over all coordinates: squared below β, linear above.
@@ -44,23 +54,26 @@ pub fn mse(predicted: &Tensor, target: &Tensor) -> Result<Tensor, Error> {
 ///
 /// A Candle error that names both shapes if they do not fit, or if β is not above 0.
 pub fn smooth_l1(predicted: &Tensor, target: &Tensor, beta: f64) -> Result<Tensor, Error> {
-    let (n, _) = rows("predicted boxes", predicted)?;
-    expect("predicted boxes", predicted, &[n, 4], predicted.dtype())?;
-    expect("boxes", target, &[n, 4], predicted.dtype())?;
+    batch_mean(&smooth_distances(predicted, target, beta)?, predicted.dim(0)?)
+}
+
+/// The smooth distances, `[N, 4]`.
+fn smooth_distances(predicted: &Tensor, target: &Tensor, beta: f64) -> Result<Tensor, Error> {
+    check(predicted, target)?;
     if !(beta.is_finite() && beta > 0.0) {
         return Err(Error::Msg(format!("smooth L1: β is {beta}, it must be above 0")));
     }
     let distance = (predicted - target)?.abs()?;
     let squared = (distance.sqr()? * (0.5 / beta))?;
-    distance.lt(beta)?.where_cond(&squared, &(&distance - 0.5 * beta)?)?.mean_all()
+    distance.lt(beta)?.where_cond(&squared, &(&distance - 0.5 * beta)?)
 }
 
 pub(super) fn of_squares(batch: &BoxBatch, _: &LossConfig) -> Result<Tensor, Error> {
-    mse(batch.predicted, batch.target)
+    batch_mean(&squares(batch.predicted, batch.target)?, batch.photos)
 }
 
 pub(super) fn of_smooth_l1(batch: &BoxBatch, config: &LossConfig) -> Result<Tensor, Error> {
-    smooth_l1(batch.predicted, batch.target, config.beta)
+    batch_mean(&smooth_distances(batch.predicted, batch.target, config.beta)?, batch.photos)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use candle_core::{D, DType, Device, Error, Tensor};
 
+use super::reduce::{batch_mean, batch_sum};
 use super::{ClassBatch, LossConfig, expect, rows};
 
 /// Cross-entropy of logits, the mean over the batch.
@@ -55,7 +56,7 @@ pub fn weighted_cross_entropy(
     let logs = log_softmax(logits)?;
     let picked = logs.gather(&labels.unsqueeze(1)?.contiguous()?, 1)?; // [N, 1]
     if smoothing == 0.0 && weights.is_empty() {
-        return picked.mean_all()?.neg();
+        return batch_mean(&picked, n)?.neg();
     }
     let ones = [1.0].repeat(classes);
     let weights = if weights.is_empty() { &ones } else { weights };
@@ -63,8 +64,8 @@ pub fn weighted_cross_entropy(
     let own = weights.index_select(labels, 0)?; // [N]
     let sharp = (picked.squeeze(1)? * &own)?;
     let even = logs.broadcast_mul(&weights)?.sum(D::Minus1)?;
-    let sum = ((sharp * (1.0 - smoothing))? + (even * (smoothing / classes as f64))?)?.sum_all()?;
-    (sum / own.sum_all()?)?.neg()
+    let each = ((sharp * (1.0 - smoothing))? + (even * (smoothing / classes as f64))?)?;
+    (batch_sum(&each, n)? / batch_sum(&own, n)?)?.neg()
 }
 
 /// The tutorial's loss: [`cross_entropy`] of probabilities, so that softmax is applied twice. A mistake.

@@ -4,6 +4,7 @@ use candle_core::{D, DType, Error, Tensor};
 
 use super::class::log_softmax;
 use super::expect;
+use super::reduce::batch_mean;
 
 /// Distribution focal loss (Li et al. 2020, Generalized Focal Loss, equation 6), the mean over the batch's edges.
 ///
@@ -24,6 +25,11 @@ use super::expect;
 ///
 /// A Candle error that names both shapes if they do not fit.
 pub fn distribution_focal(logits: &Tensor, boxes: &Tensor) -> Result<Tensor, Error> {
+    batch_mean(&entropies(logits, boxes)?, logits.dim(0)?)
+}
+
+/// The cross-entropy of each edge, `[N, 4]`.
+pub(super) fn entropies(logits: &Tensor, boxes: &Tensor) -> Result<Tensor, Error> {
     let (n, edges, bins) = logits.dims3()?;
     if edges != 4 || bins < 2 || n == 0 {
         return Err(Error::Msg(format!(
@@ -40,7 +46,7 @@ pub fn distribution_focal(logits: &Tensor, boxes: &Tensor) -> Result<Tensor, Err
     let logs = log_softmax(logits)?;
     let of = |bin: &Tensor| logs.contiguous()?.gather(&bin.contiguous()?, D::Minus1)?.squeeze(2);
     let sum = (((1.0 - &share)? * of(&low)?)? + (share * of(&(&low + low.ones_like()?)?)?)?)?;
-    sum.mean_all()?.neg()
+    sum.neg()
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use candle_core::{Error, Tensor};
 
+use super::reduce::batch_mean;
 use super::{expect, rows};
 
 /// Mean squared distance of features from others of the same photos, say of the network that training began with (a
@@ -24,7 +25,7 @@ use super::{expect, rows};
 pub fn distance(features: &Tensor, before: &Tensor) -> Result<Tensor, Error> {
     let (n, c) = rows("features", features)?;
     expect("features before", before, &[n, c], features.dtype())?;
-    (features - before)?.sqr()?.mean_all()
+    batch_mean(&(features - before)?.sqr()?, n)
 }
 
 #[cfg(test)]

@@ -14,8 +14,10 @@ pub struct ClassBatch<'a> {
     pub labels: &'a Tensor,
 }
 
-/// A batch's boxes, both `[N, 4]`: x1, y1, x2, y2 in 0..1.
+/// A batch's boxes, both `[N, 4]`: x1, y1, x2, y2 in 0..1; one or more for each photo, one photo's behind the other's.
 pub struct BoxBatch<'a> {
+    /// The number of photos.
+    pub photos: usize,
     /// The predicted boxes.
     pub predicted: &'a Tensor,
     /// The true boxes.

@@ -2,6 +2,7 @@
 
 use candle_core::{Error, Tensor};
 
+use super::reduce::batch_mean;
 use super::{BoxBatch, LossConfig, expect, rows};
 
 /// Mean absolute error over all coordinates of the batch.
@@ -21,14 +22,19 @@ use super::{BoxBatch, LossConfig, expect, rows};
 ///
 /// A Candle error that names both shapes if they do not fit.
 pub fn l1(predicted: &Tensor, target: &Tensor) -> Result<Tensor, Error> {
+    batch_mean(&distances(predicted, target)?, predicted.dim(0)?)
+}
+
+/// The absolute errors, `[N, 4]`.
+fn distances(predicted: &Tensor, target: &Tensor) -> Result<Tensor, Error> {
     let (n, _) = rows("predicted boxes", predicted)?;
     expect("predicted boxes", predicted, &[n, 4], predicted.dtype())?;
     expect("boxes", target, &[n, 4], predicted.dtype())?;
-    (predicted - target)?.abs()?.mean_all()
+    (predicted - target)?.abs()
 }
 
 pub(super) fn of_boxes(batch: &BoxBatch, _: &LossConfig) -> Result<Tensor, Error> {
-    l1(batch.predicted, batch.target)
+    batch_mean(&distances(batch.predicted, batch.target)?, batch.photos)
 }
 
 #[cfg(test)]

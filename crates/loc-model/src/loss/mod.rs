@@ -10,6 +10,7 @@ pub mod features;
 mod kinds;
 pub mod l1;
 pub mod overlap;
+mod reduce;
 #[cfg(test)]
 mod testing;
 
@@ -20,6 +21,7 @@ use loc_net::ops::SoftmaxExpectation;
 
 use crate::layers::compose;
 use crate::{ModelError, ModelOutput};
+use reduce::batch_mean;
 
 /// Which losses are summed, and the weight of each. Where the predicted box is the mean of several boxes, the box loss is
 /// the mean of their losses.
@@ -104,7 +106,7 @@ impl LossConfig {
         let class = self.class.compute(&ClassBatch { logits: &output.logits, labels }, self)?;
         let boxes = match &output.edges {
             Some(logits) if logits.dim(1)? > 4 => self.each_box_loss(logits, boxes)?,
-            edges => self.box_loss(&output.boxes, edges.as_ref(), boxes)?,
+            edges => self.box_loss(output.boxes.dim(0)?, &output.boxes, edges.as_ref(), boxes)?,
         };
         let total = ((&class * self.class_weight)? + (&boxes * self.box_weight)?)?;
         Ok(Losses { total, class, boxes })
@@ -121,22 +123,24 @@ impl LossConfig {
             compose(&SoftmaxExpectation { bins }.into(), &[&logits.reshape((n, edges * bins))?], &[])?
                 .reshape((n * each, 4))?;
         let boxes = boxes.unsqueeze(1)?.broadcast_as((n, each, 4))?.reshape((n * each, 4))?;
-        self.box_loss(&predicted, Some(&logits.reshape((n * each, 4, bins))?), &boxes)
+        self.box_loss(n, &predicted, Some(&logits.reshape((n * each, 4, bins))?), &boxes)
     }
 
+    /// The loss of the boxes of `n` photos, of one or more for each.
     fn box_loss(
         &self,
+        n: usize,
         predicted: &Tensor,
         edges: Option<&Tensor>,
         boxes: &Tensor,
     ) -> Result<Tensor, ModelError> {
-        let batch = BoxBatch { predicted, target: boxes };
+        let batch = BoxBatch { predicted, target: boxes, photos: n };
         let mut sum = self.boxes.compute(&batch, self)?;
         if self.overlap != OverlapLoss::None {
             sum = (sum + (self.overlap.compute(&batch, self)? * self.overlap_weight)?)?;
         }
         if let Some(logits) = edges.filter(|_| self.edges_weight > 0.0) {
-            sum = (sum + (edges::distribution_focal(logits, boxes)? * self.edges_weight)?)?;
+            sum = (sum + (batch_mean(&edges::entropies(logits, boxes)?, n)? * self.edges_weight)?)?;
         }
         Ok(sum)
     }

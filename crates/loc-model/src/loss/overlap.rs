@@ -7,6 +7,7 @@ use std::f64::consts::PI;
 
 use candle_core::{D, Error, Tensor};
 
+use super::reduce::batch_mean;
 use super::{BoxBatch, LossConfig, expect, rows};
 
 /// Keeps quotients of empty boxes finite.
@@ -27,10 +28,14 @@ const SIDE: f64 = 1e-4;
 ///
 /// A Candle error that names both shapes if they do not fit.
 pub fn giou(predicted: &Tensor, target: &Tensor) -> Result<Tensor, Error> {
+    batch_mean(&giou_of_each(predicted, target)?, predicted.dim(0)?)
+}
+
+/// `1 − GIoU` of each box, `[N]`.
+fn giou_of_each(predicted: &Tensor, target: &Tensor) -> Result<Tensor, Error> {
     let pair = Pair::of(predicted, target)?;
     let hull = area(&pair.around)?;
-    let score = (&pair.iou - ((&hull - &pair.union)? / (&hull + TINY)?)?)?;
-    (1.0 - score)?.mean_all()
+    1.0 - (&pair.iou - ((&hull - &pair.union)? / (&hull + TINY)?)?)?
 }
 
 /// `1 − DIoU`, the mean over the batch: 0 for equal boxes, at most 2.
@@ -46,7 +51,12 @@ pub fn giou(predicted: &Tensor, target: &Tensor) -> Result<Tensor, Error> {
 ///
 /// A Candle error that names both shapes if they do not fit.
 pub fn diou(predicted: &Tensor, target: &Tensor) -> Result<Tensor, Error> {
-    (1.0 - Pair::of(predicted, target)?.diou()?)?.mean_all()
+    batch_mean(&diou_of_each(predicted, target)?, predicted.dim(0)?)
+}
+
+/// `1 − DIoU` of each box, `[N]`.
+fn diou_of_each(predicted: &Tensor, target: &Tensor) -> Result<Tensor, Error> {
+    1.0 - Pair::of(predicted, target)?.diou()?
 }
 
 /// `1 − CIoU`, the mean over the batch: 0 for equal boxes, at most 3.
@@ -62,21 +72,25 @@ pub fn diou(predicted: &Tensor, target: &Tensor) -> Result<Tensor, Error> {
 ///
 /// A Candle error that names both shapes if they do not fit.
 pub fn ciou(predicted: &Tensor, target: &Tensor) -> Result<Tensor, Error> {
+    batch_mean(&ciou_of_each(predicted, target)?, predicted.dim(0)?)
+}
+
+/// `1 − CIoU` of each box, `[N]`.
+fn ciou_of_each(predicted: &Tensor, target: &Tensor) -> Result<Tensor, Error> {
     let pair = Pair::of(predicted, target)?;
-    let score = (pair.diou()? - aspect(&pair.a, &pair.b, &pair.iou)?)?;
-    (1.0 - score)?.mean_all()
+    1.0 - (pair.diou()? - aspect(&pair.a, &pair.b, &pair.iou)?)?
 }
 
 pub(super) fn of_giou(batch: &BoxBatch, _: &LossConfig) -> Result<Tensor, Error> {
-    giou(batch.predicted, batch.target)
+    batch_mean(&giou_of_each(batch.predicted, batch.target)?, batch.photos)
 }
 
 pub(super) fn of_diou(batch: &BoxBatch, _: &LossConfig) -> Result<Tensor, Error> {
-    diou(batch.predicted, batch.target)
+    batch_mean(&diou_of_each(batch.predicted, batch.target)?, batch.photos)
 }
 
 pub(super) fn of_ciou(batch: &BoxBatch, _: &LossConfig) -> Result<Tensor, Error> {
-    ciou(batch.predicted, batch.target)
+    batch_mean(&ciou_of_each(batch.predicted, batch.target)?, batch.photos)
 }
 
 /// Two boxes of each sample, and the measures that the losses share.

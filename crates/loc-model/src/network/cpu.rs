@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use candle_core::{CpuStorage, CustomOp1, DType, Device, Error, Layout, Result, Shape, Tensor, Var};
 use loc_net::exec::{Images, Training, TrainingSetup};
-use loc_net::{ImageBatch, Network};
+use loc_net::{ImageBatch, Network, Parts};
 
 use super::Input;
 use crate::Dropout;
@@ -227,7 +227,7 @@ impl CustomOp1 for NetworkOp {
         let own = if heads_only { &shared.heads } else { &shared.all };
         self.with_values(|images, params| {
             shared.buffers.put(&own.names, own.len, |of_params| {
-                pass.backward(images, params, gradient, of_params);
+                pass.backward(images, params, &Parts::of(self.n), gradient, of_params);
             });
         })?;
         Ok(Some(anchor.zeros_like()?))

@@ -7,6 +7,7 @@ use loc_net::exec::fused::{FusedPlan, FusedTraining};
 use loc_net::kernels::conv_block::rows::{self, InputGradient, Layout, WinogradRows};
 use loc_net::kernels::conv_block::tiles::{self, WinogradTiles, average, pool};
 use loc_net::kernels::conv_block::{ConvBlock, OVERREAD, RowView};
+use loc_net::kernels::parts::Parts;
 use loc_net::{ImageBatch, InputShape, NetworkConfig, Normalization};
 use rayon::prelude::*;
 
@@ -162,17 +163,15 @@ fn last(c: &mut Criterion) {
     let Throughput::Elements(flop) = direct(&shape) else { return };
     group.throughput(Throughput::Elements(2 * flop * N as u64));
     let batch = Photo { x, active: vec![1; form.byte_len()], gy: numbers(form.out_len()) };
-    let mut sums = tiles::WeightGradient::of(form.tiles());
+    let (mut gw, mut gb) = (vec![0.0; w.len()], vec![0.0; b.len()]);
     let (mut buffers, mut gx) = (average::Gradient::default(), vec![0.0; N * (12 * 12 * 48 + OVERREAD)]);
     group.bench_function(format!("both gradients {N}"), |bench| {
-        bench.iter(|| form.backward(N, black_box(&batch), &mut buffers, &mut sums, &mut gx));
-    });
-    let (mut gw, mut gb) = (vec![0.0; w.len()], vec![0.0; b.len()]);
-    group.bench_function("once a step", |bench| {
         bench.iter(|| {
-            form.tiles_mut().pack(black_box(&w), &b);
-            sums.write(&mut gw, &mut gb);
+            form.backward(&Parts::of(N), black_box(&batch), &mut buffers, (&mut gw, &mut gb), &mut gx);
         });
+    });
+    group.bench_function("once a step", |bench| {
+        bench.iter(|| form.tiles_mut().pack(black_box(&w), &b));
     });
     group.finish();
 }
@@ -193,7 +192,7 @@ fn training_pass(c: &mut Criterion) {
     let mut pass = FusedTraining::new(plan);
     pass.pack(&params);
     pass.forward(ImageBatch::Bytes(&photos), N, &mut features);
-    pass.backward(ImageBatch::Bytes(&photos), &gy, &mut gradient);
+    pass.backward(ImageBatch::Bytes(&photos), &Parts::of(N), &gy, &mut gradient);
     assert!(gradient.iter().all(|g| g.is_finite()) && gradient[0] != 0.0, "a pass gives gradients");
     let mut group = c.benchmark_group("pass");
     group.throughput(Throughput::Elements(N as u64)).sample_size(20);
@@ -204,7 +203,7 @@ fn training_pass(c: &mut Criterion) {
         b.iter(|| pass.forward(ImageBatch::Bytes(black_box(&photos)), N, &mut features));
     });
     group.bench_function("backward", |b| {
-        b.iter(|| pass.backward(ImageBatch::Bytes(black_box(&photos)), &gy, &mut gradient));
+        b.iter(|| pass.backward(ImageBatch::Bytes(black_box(&photos)), &Parts::of(N), &gy, &mut gradient));
     });
     group.finish();
 }

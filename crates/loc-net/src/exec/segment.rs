@@ -6,6 +6,7 @@ use std::fmt::Debug;
 
 use crate::Network;
 use crate::kernels::image_input::ImageBatch;
+use crate::kernels::parts::Parts;
 use crate::parallel::DisjointSlice;
 
 /// Does task `task` of stage `stage`.
@@ -46,8 +47,9 @@ pub(crate) trait TrainingSegment: Debug + Send {
     /// As [`Segment::infer`], and keeps what the backward pass needs.
     fn forward(&mut self, photos: ImageBatch, n: usize, y: &mut [f32]);
 
-    /// The gradients of the parameters, one behind the other, from that of the output; the photos are given again.
-    fn backward(&mut self, photos: ImageBatch, gy: &[f32], params: &mut [f32]);
+    /// The gradients of the parameters, one behind the other, from that of the output; the photos are given again, by parts
+    /// of the sum.
+    fn backward(&mut self, photos: ImageBatch, parts: &Parts, gy: &[f32], params: &mut [f32]);
 }
 
 /// The segment of a network, or `None` where its first layers or the processor do not fit.

@@ -31,22 +31,20 @@ impl Parts {
     /// All parts of a batch of `n` photos. Some are empty where there are fewer photos than parts.
     #[must_use]
     pub fn of(n: usize) -> Self {
-        Self::some(n, 0, SUM_PARTS)
+        Self { bounds: std::array::from_fn(|part| (part * n).div_ceil(SUM_PARTS)), count: SUM_PARTS }
     }
 
-    /// The parts `first..first + count` of a batch of `n` photos, which are numbered from the first of these parts on.
+    /// The parts `first..first + count` of these alone, as a process computes them: their photos are numbered from 0.
     ///
     /// # Panics
     ///
     /// If they are no subtree: `count` is 1, 2, 4 or 8, and `first` a multiple of it.
     #[must_use]
-    pub fn some(n: usize, first: usize, count: usize) -> Self {
-        assert!(
-            count.is_power_of_two() && first.is_multiple_of(count) && first + count <= SUM_PARTS,
-            "a subtree"
-        );
-        let start = |part: usize| (part * n).div_ceil(SUM_PARTS);
-        let bounds = std::array::from_fn(|i| start(first + i.min(count)) - start(first));
+    pub fn subtree(&self, first: usize, count: usize) -> Self {
+        let is_subtree =
+            count.is_power_of_two() && first.is_multiple_of(count) && first + count <= self.count;
+        assert!(is_subtree, "{count} parts from {first} on are no subtree");
+        let bounds = std::array::from_fn(|i| self.bounds[first + i.min(count)] - self.bounds[first]);
         Self { bounds, count }
     }
 
@@ -130,7 +128,7 @@ mod tests {
 
     #[test]
     fn subtrees_are_the_parts_of_the_whole() {
-        let (all, some) = (Parts::of(21), Parts::some(21, 4, 2));
+        let (all, some) = (Parts::of(21), Parts::of(21).subtree(4, 2));
         let first = all.part(4).start;
         assert_eq!(some.part(1), all.part(5).start - first..all.part(5).end - first);
         assert_eq!((some.count(), some.photos()), (2, all.part(5).end - first));

@@ -57,8 +57,8 @@ impl Prepared {
         let options = read_options(config)?;
         let OpenedDataset { dataset, warnings, skipped: left_out } =
             Dataset::open_with_report(data, &options)?;
-        for line in summary(&warnings) {
-            progress.report(Event::Warning(line))?;
+        if !warnings.is_empty() {
+            progress.report(Event::DataWarnings(warnings))?;
         }
         let digest = dataset.digest()?;
         if let Some(ResumeContext { run, dataset: before, .. }) = &going

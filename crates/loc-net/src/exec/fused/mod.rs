@@ -20,6 +20,7 @@ mod maps;
 mod plan;
 #[cfg(test)]
 mod tests;
+mod train_photo;
 mod training;
 
 pub use plan::FusedPlan;
@@ -27,6 +28,7 @@ pub use training::FusedTraining;
 
 use super::segment::{Segment, TrainingSegment, Work};
 use crate::kernels::image_input::ImageBatch;
+use crate::kernels::parts::Parts;
 use crate::parallel::DisjointSlice;
 use intra_op::IntraOp;
 
@@ -76,7 +78,7 @@ impl TrainingSegment for FusedTraining {
         self.forward(photos, n, y);
     }
 
-    fn backward(&mut self, photos: ImageBatch, gy: &[f32], params: &mut [f32]) {
-        self.backward(photos, gy, params);
+    fn backward(&mut self, photos: ImageBatch, parts: &Parts, gy: &[f32], params: &mut [f32]) {
+        self.backward(photos, parts, gy, params);
     }
 }

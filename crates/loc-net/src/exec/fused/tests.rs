@@ -3,6 +3,7 @@
 use super::*;
 use crate::exec::table::{conv_shape, pool_shape};
 use crate::kernels::image_input::ImageBatch;
+use crate::kernels::parts::Parts;
 use crate::kernels::testing::{assert_close, no_fast_forms, numbers, same_for_any_threads, single};
 use crate::kernels::{activation, avgpool, conv2d, maxpool};
 use crate::ops::{AvgPool2d, Conv2d, Flatten, Linear, MaxPool2d, Normalize, Pool, Relu};
@@ -41,7 +42,7 @@ fn bytes(n: usize) -> Vec<u8> {
     numbers(77, n).iter().map(|v| ((v + 1.0) * 127.9) as u8).collect()
 }
 
-/// Features and parameter gradients of some photos by the plain twins in f64; `gy` is the gradient of the features.
+/// Features and parameter gradients of some photos by the references in f64; `gy` is the gradient of the features.
 fn reference(
     network: &Network,
     chain: &FusedPlan,
@@ -151,7 +152,7 @@ fn check(height: usize, width: usize, normalization: &Normalization) {
     pass.forward(ImageBatch::Bytes(&bytes), N, &mut again);
     assert_eq!(again, features, "training and inference see the same");
     let mut gradient = vec![7.0; params.len()];
-    pass.backward(ImageBatch::Bytes(&bytes), &single(&gy), &mut gradient);
+    pass.backward(ImageBatch::Bytes(&bytes), &Parts::of(N), &single(&gy), &mut gradient);
     let mut at = 0;
     for (i, len) in own.iter().map(|values| values.len()).enumerate() {
         let name = format!("parameter {i}");
@@ -215,7 +216,7 @@ fn bytes_do_not_depend_on_the_threads() {
         pass.pack(&own);
         let (mut features, mut gradient) = (vec![0.0; N * pass.plan().out_len()], vec![0.0; params.len()]);
         pass.forward(ImageBatch::Bytes(&photos), N, &mut features);
-        pass.backward(ImageBatch::Bytes(&photos), &gy, &mut gradient);
+        pass.backward(ImageBatch::Bytes(&photos), &Parts::of(N), &gy, &mut gradient);
         features.extend(&gradient);
         // Buffers of the pass before do not show.
         pass.forward(ImageBatch::Bytes(&photos[..pass.plan().photo_len()]), 1, &mut features[..gy.len() / N]);

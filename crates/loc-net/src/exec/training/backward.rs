@@ -1,6 +1,7 @@
 //! The way back: from the gradients of the outputs to those of the trained parameters.
 
-use super::{Images, Training};
+use super::Training;
+use super::setup::Images;
 use crate::Source;
 use crate::buffers::grow;
 use crate::kernels::join::add_to;
@@ -9,14 +10,22 @@ use crate::kernels::parts::Parts;
 
 impl Training {
     /// The gradients of the trained parameters ([`Training::trained`]), one behind the other, from that of the outputs of
-    /// the last [`Training::forward`], whose images and parameters are given again. Sums over the batch run as
-    /// [`crate::kernels::parts`] says.
+    /// the last [`Training::forward`], whose images and parameters are given again. Sums over the batch run in the order
+    /// that `parts` says: [`Parts::of`] the photos, or the parts of a larger batch that this process has.
     ///
     /// # Panics
     ///
     /// If a slice has another length than that pass.
-    pub fn backward(&mut self, images: Images, params: &[&[f32]], gradient: &[f32], of_params: &mut [f32]) {
+    pub fn backward(
+        &mut self,
+        images: Images,
+        params: &[&[f32]],
+        parts: &Parts,
+        gradient: &[f32],
+        of_params: &mut [f32],
+    ) {
         let (n, out_len) = (self.photos, self.out_len());
+        assert_eq!(parts.photos(), n, "parts of the forward pass's photos");
         self.check(images, n, params, gradient.len());
         let trained: usize = params[self.trained.clone()].iter().map(|values| values.len()).sum();
         assert_eq!(of_params.len(), trained, "gradients of the trained parameters");
@@ -48,13 +57,13 @@ impl Training {
                 own
             });
             let of_step = of_step.collect();
-            self.step_back(i, images, params, gy, of_step);
+            self.step_back(i, (images, parts), params, gy, of_step);
         }
         let Some(last) = self.fused.as_ref().map(|fused| fused.layers() - 1) else { return };
         let gy = self.gradient_of(last, n);
         if let (Some(fused), Images::Photos(photos), false) = (&mut self.fused, images, rest.is_empty()) {
             match &gy {
-                Some(gy) => fused.backward(photos, &gy[..n * self.network.shape(last).len()], rest),
+                Some(gy) => fused.backward(photos, parts, &gy[..n * self.network.shape(last).len()], rest),
                 None => rest.fill(0.0),
             }
         }
@@ -78,7 +87,7 @@ impl Training {
     fn step_back(
         &mut self,
         i: usize,
-        images: Images,
+        (images, parts): (Images, &Parts),
         params: &[&[f32]],
         mut gy: Vec<f32>,
         mut of_params: Vec<&mut [f32]>,
@@ -119,7 +128,7 @@ impl Training {
             .map(|(buffer, len)| buffer.as_mut().zip(*len).map(|(buffer, len)| &mut buffer[..len]))
             .collect();
         let gradients = Gradients { output: &mut gy[..len], inputs: &mut of_inputs, params: &mut of_params };
-        step.kernel.backward(&Parts::of(n), &pass, gradients);
+        step.kernel.backward(parts, &pass, gradients);
         self.spare.push(gy);
         for ((source, buffer), len) in sources.into_iter().zip(buffers).zip(wanted) {
             if let (Some(buffer), Some(len)) = (buffer, len) {

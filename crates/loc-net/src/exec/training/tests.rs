@@ -2,6 +2,7 @@
 //! backbone with every head. Against Candle's own gradients: loc-model's tests.
 
 use super::*;
+use crate::kernels::parts::{Parts, SUM_PARTS, tree_sum};
 use crate::kernels::testing::{numbers, same_for_any_threads, single};
 use crate::{Backbone, Forward, Head, InputShape, NetworkConfig, Normalization, Weight, Weights};
 
@@ -111,7 +112,7 @@ fn heads_on_features_and_inner_outputs_are_those_of_the_whole() {
             let lens = params[training.trained()].iter().map(Vec::len);
             let mut gradients = vec![7.0; lens.sum()];
             let gy = single(&numbers(4, y.len()));
-            training.backward(images, &slices(&params), &gy, &mut gradients);
+            training.backward(images, &slices(&params), &Parts::of(N), &gy, &mut gradients);
             (y, gradients)
         };
         let (y, gradients) = run(setup(&network), Images::Photos(photos));
@@ -138,7 +139,7 @@ fn the_gradient_is_the_difference_quotient_along_it() {
         let mut y = vec![0.0; gy.len()];
         training.forward(images, N, &slices(&params), None, &mut y);
         let mut gradients = vec![7.0; network.parameter_count()];
-        training.backward(images, &slices(&params), &gy, &mut gradients);
+        training.backward(images, &slices(&params), &Parts::of(N), &gy, &mut gradients);
 
         let square = gradients.iter().map(|g| f64::from(*g) * f64::from(*g)).sum::<f64>();
         let mut moved = |step: f64| {
@@ -174,10 +175,47 @@ fn bytes_do_not_depend_on_the_threads() {
             let mut y = vec![0.0; N * training.out_len()];
             training.forward(images, N, &slices(&params), None, &mut y);
             let mut all = vec![0.0; network.parameter_count()];
-            training.backward(images, &slices(&params), &single(&numbers(4, y.len())), &mut all);
+            let gy = single(&numbers(4, y.len()));
+            training.backward(images, &slices(&params), &Parts::of(N), &gy, &mut all);
             all.extend(y);
             all
         });
+    }
+}
+
+/// What 2, 4 and 8 processes would do: each computes the gradients of its parts, and these are added by the tree.
+#[test]
+#[cfg_attr(miri, ignore = "takes it many minutes")]
+fn gradients_of_parts_add_up_to_the_bytes_of_the_whole() {
+    for network in all() {
+        let params = params(&network);
+        let mut training = Training::new(&network, setup(&network));
+        let (photo, out) = (network.input().len(), training.out_len());
+        for n in [13, 3] {
+            let bytes = photos(&network, n);
+            let gy = single(&numbers(4, n * out));
+            let mut run = |parts: &Parts, first: usize, gradients: &mut [f32]| {
+                let n = parts.photos();
+                let images = Images::Photos(ImageBatch::Bytes(&bytes[first * photo..][..n * photo]));
+                let mut y = vec![0.0; n * out];
+                training.forward(images, n, &slices(&params), None, &mut y);
+                training.backward(images, &slices(&params), parts, &gy[first * out..][..n * out], gradients);
+            };
+            let (all, len) = (Parts::of(n), network.parameter_count());
+            let mut whole = vec![7.0; len];
+            run(&all, 0, &mut whole);
+            for count in [1, 2, 4] {
+                let mut sums = vec![7.0; SUM_PARTS / count * len];
+                for (first, sums) in (0..SUM_PARTS).step_by(count).zip(sums.chunks_exact_mut(len)) {
+                    run(&all.subtree(first, count), all.part(first).start, sums);
+                }
+                let mut added = vec![7.0; len];
+                tree_sum(&sums, len, SUM_PARTS / count, &mut added);
+                let differing =
+                    added.iter().zip(&whole).position(|(a, b)| a.to_bits() != b.to_bits() && a + b != 0.0);
+                assert_eq!(differing, None, "{count} parts a process, {n} photos");
+            }
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 //! Four forms. A kernel a channel, 3×3 or 5×5: `depthwise`. 1×1: a matrix product on the map itself (`pointwise`). Wide
 //! maps with stride 1 and no padding: output rows straight from input rows (`direct`). All others: a tile of output rows
 //! at a time, its patches gathered as a matrix that fits the second-level cache (`im2col`), then a small matrix
-//! product. Photos and tiles are spread over the pool. The plain twin is `reference`.
+//! product. Photos and tiles are spread over the pool. The plain form is `reference`.
 
 mod block;
 mod depthwise;
@@ -20,12 +20,10 @@ use rayon::prelude::*;
 
 use super::Activation;
 use super::ConvShape;
-use super::gemm::{self, Mode, RowMajor, Strided};
 use super::layer::{Gradients, LayerKernel, Pass};
 use super::parts::{Parts, tree_sum};
 use crate::parallel;
 use crate::parallel::DisjointSlice;
-use im2col::{Tile, with_buffers};
 
 /// Values of a weight gradient whose parts a task adds.
 const CHUNK: usize = 1 << 14;
@@ -68,39 +66,7 @@ pub fn activated(
         parallel::chunks(y, out_len, |_, y| activation.apply(y));
         return;
     }
-    let tiles = Tile::all(shape);
-    let plane = shape.out_size().0 * shape.out_size().1;
-    let (group_out, fan_in) = (shape.out_channels / shape.groups, shape.fan_in());
-    let y = DisjointSlice::new(y);
-    parallel::each(n * tiles.len(), |task| {
-        let (photo, tile) = (task / tiles.len(), &tiles[task % tiles.len()]);
-        let x = &x[photo * in_len..][..in_len];
-        with_buffers([fan_in * tile.row(), group_out * tile.row()], |[patches, product]| {
-            for group in 0..shape.groups {
-                tile.gather(shape, group, x, patches);
-                let w = &w[group * group_out * fan_in..][..group_out * fan_in];
-                gemm::gemm_nn(
-                    (group_out, tile.cells(), fan_in),
-                    Strided { values: w, row: fan_in, col: 1 },
-                    RowMajor { values: patches, row: tile.row() },
-                    product,
-                    tile.row(),
-                    Mode::Replace,
-                );
-                for (o, row) in product.chunks_exact(tile.row()).enumerate() {
-                    let channel = group * group_out + o;
-                    let at = photo * out_len + channel * plane + tile.first_cell();
-                    #[expect(unsafe_code, reason = "tiles of one photo interleave in memory")]
-                    // SAFETY: each task writes the cells of its own tile of its own photo: no two overlap.
-                    let out = unsafe { y.range(at, tile.cells()) };
-                    for (out, v) in out.iter_mut().zip(row) {
-                        *out = v + b[channel];
-                    }
-                    activation.apply(out);
-                }
-            }
-        });
-    });
+    im2col::forward(shape, activation, n, x, (w, b), y);
 }
 
 /// The row form of the output.
@@ -124,7 +90,7 @@ fn forward_rows(
                 let channel = group * group_out + channel;
                 let at = photo * out_len + (channel * height + row) * width + column;
                 #[expect(unsafe_code, reason = "tasks of one photo interleave in memory")]
-                // SAFETY: each task writes its own rows of its own photo, and no other range is active here.
+                // SAFETY: each task writes its own rows of its own photo, and no other range is in use here.
                 let out = unsafe { y.range(at, block::COLS) };
                 let bias = bias(channel);
                 out.iter_mut().zip(sums).for_each(|(out, sum)| *out = sum + bias);
@@ -157,46 +123,27 @@ pub fn backward_weights(
     if pointwise::fits(shape) {
         return pointwise::weights(shape, parts, x, gy, gw, gb);
     }
-    let tiles = Tile::all(shape);
     let plane = shape.out_size().0 * shape.out_size().1;
     let mut sums = vec![0.0; parts.count() * (weights + outs)];
     sums.par_chunks_exact_mut(weights + outs).enumerate().for_each(|(part, sums)| {
         let (gw, gb) = sums.split_at_mut(weights);
-        for photo in parts.part(part) {
-            let x = &x[photo * in_len..][..in_len];
-            let gy = &gy[photo * out_len..][..out_len];
+        let photos = parts.part(part);
+        for gy in gy[photos.start * out_len..photos.end * out_len].chunks_exact(out_len) {
             gb.iter_mut().zip(gy.chunks_exact(plane)).for_each(|(gb, plane)| *gb += sum(plane));
-            if direct::fits(shape) {
+        }
+        if direct::fits(shape) {
+            for photo in photos {
+                let (x, gy) = (&x[photo * in_len..][..in_len], &gy[photo * out_len..][..out_len]);
                 direct::add_weight_gradient(shape, x, gy, gw);
-            } else {
-                tiles.iter().for_each(|tile| add_weight_gradient(shape, tile, x, gy, gw));
             }
+        } else {
+            im2col::add_weight_gradient(shape, photos, x, gy, gw);
         }
     });
     gw.par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, gw)| {
         tree_sum(&sums[chunk * CHUNK..], weights + outs, parts.count(), gw);
     });
     tree_sum(&sums[weights..], weights + outs, parts.count(), gb);
-}
-
-/// Adds what the cells of a tile of one photo give to the weight gradient, by a matrix product with their patches.
-fn add_weight_gradient(shape: &ConvShape, tile: &Tile, x: &[f32], gy: &[f32], gw: &mut [f32]) {
-    let plane = shape.out_size().0 * shape.out_size().1;
-    let (group_out, fan_in) = (shape.out_channels / shape.groups, shape.fan_in());
-    for group in 0..shape.groups {
-        with_buffers([fan_in * tile.row()], |[patches]| {
-            tile.gather(shape, group, x, patches);
-            let first = group * group_out * plane + tile.first_cell();
-            gemm::gemm_nt(
-                (group_out, fan_in, tile.cells()),
-                RowMajor { values: &gy[first..], row: plane },
-                RowMajor { values: patches, row: tile.row() },
-                &mut gw[group * group_out * fan_in..],
-                fan_in,
-                Mode::Add,
-            );
-        });
-    }
 }
 
 /// `gx[n, in, h, w]` from the weights and the output's gradient `gy[n, out, oh, ow]`.
@@ -223,25 +170,7 @@ pub fn backward_input(shape: &ConvShape, n: usize, w: &[f32], gy: &[f32], gx: &m
         forward_rows(&adjoint, n, &padded, &turned, |_| 0.0, gx);
         return;
     }
-    let tiles = Tile::all(shape);
-    let plane = shape.out_size().0 * shape.out_size().1;
-    let (group_out, fan_in) = (shape.out_channels / shape.groups, shape.fan_in());
-    gx.par_chunks_exact_mut(in_len).zip(gy.par_chunks_exact(out_len)).for_each(|(gx, gy)| {
-        gx.fill(0.0);
-        for (tile, group) in tiles.iter().flat_map(|t| (0..shape.groups).map(move |g| (t, g))) {
-            with_buffers([fan_in * tile.row()], |[patches]| {
-                gemm::gemm_nn(
-                    (fan_in, tile.cells(), group_out),
-                    Strided { values: &w[group * group_out * fan_in..], row: 1, col: fan_in },
-                    RowMajor { values: &gy[group * group_out * plane + tile.first_cell()..], row: plane },
-                    patches,
-                    tile.row(),
-                    Mode::Replace,
-                );
-                tile.scatter(shape, group, patches, gx);
-            });
-        }
-    });
+    im2col::input(shape, n, w, gy, gx);
 }
 
 /// A sum over eight lanes: fixed in order, and quick.

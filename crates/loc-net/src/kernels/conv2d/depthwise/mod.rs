@@ -8,7 +8,7 @@ mod avx2;
 
 use rayon::prelude::*;
 
-use super::with_buffers;
+use crate::buffers::with_buffers;
 use crate::kernels::Activation;
 use crate::kernels::ConvShape;
 use crate::kernels::parts::{Parts, SUM_PARTS, tree_sum};

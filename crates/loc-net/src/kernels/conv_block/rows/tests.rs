@@ -1,4 +1,4 @@
-//! The row form against the plain twin in f64, on random shapes.
+//! The row form against the reference in f64, on random shapes.
 
 use proptest::prelude::*;
 
@@ -6,7 +6,7 @@ use super::*;
 use crate::kernels::conv_block::{OVERREAD, RELU_OFF, reference};
 use crate::kernels::testing::{assert_close, assert_within, no_fast_forms, numbers, single};
 
-/// What the twin says of a block: output, bytes, and gradients of a random output gradient.
+/// The reference's results for a block: output, bytes, and gradients of a random output gradient.
 struct Twin {
     shape: ConvBlock,
     x: Vec<f64>,
@@ -89,19 +89,17 @@ fn check_gradients(twin: &Twin) {
     let mut sums = WeightGradient::of(&form);
     sums.add(|rows, out| form.spread(map, rows, out), &gy, &argmax);
     let (mut gw, mut gb) = (vec![0.0; twin.gw.len()], vec![0.0; twin.gb.len()]);
-    sums.add_to(&mut gw, &mut gb);
+    sums.write(&mut gw, &mut gb);
     assert_close("gw", &gw, &twin.gw, 3e-6);
     // Numbers of either sign: their sum is as large as the root of how many there are, or much smaller.
     assert_within("gb", &gb, &twin.gb, 3e-6 * (twin.shape.pooled_cells() as f64).sqrt());
     // A second photo doubles the sums, and `clear` forgets both.
     sums.add(|rows, out| form.spread(map, rows, out), &gy, &argmax);
     let twice: Vec<f64> = twin.gw.iter().map(|g| 2.0 * g).collect();
-    gw.fill(0.0);
-    sums.add_to(&mut gw, &mut gb);
+    sums.write(&mut gw, &mut gb);
     assert_close("gw twice", &gw, &twice, 3e-6);
     sums.clear();
-    gw.fill(0.0);
-    sums.add_to(&mut gw, &mut gb);
+    sums.write(&mut gw, &mut gb);
     assert!(gw.iter().all(|g| *g == 0.0));
 
     let mut kernels = InputGradient::of(&form);
@@ -118,7 +116,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
     #[test]
     #[cfg_attr(miri, ignore = "the fast form needs AVX2, which Miri does not claim to have")]
-    fn equals_the_plain_twin(
+    fn equals_the_reference(
         in_channels in 1usize..9, out_channels in 1usize..14,
         h in 10usize..40, w in 20usize..60, last in any::<bool>(), cut in 0usize..6,
     ) {

@@ -150,7 +150,7 @@ impl WeightGradient {
         let step = as_i32(pixel(in_channels));
         let row = as_i32(in_width) * step;
         let lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-        // Where in its window the winner is, by the byte; the same again for dead cells.
+        // Where in its window the winner is, by the byte; the same again for cells that relu switched off.
         let places = _mm256_setr_epi32(0, step, row, row + step, 0, step, row, row + step);
         let columns = _mm256_mullo_epi32(lanes, _mm256_set1_epi32(2 * step));
         self.counts.fill(0);
@@ -193,28 +193,22 @@ impl WeightGradient {
         }
     }
 
-    /// Adds another one's sums.
-    pub fn merge(&mut self, other: &Self) {
-        self.weights.iter_mut().zip(&other.weights).for_each(|(a, b)| *a += b);
-        self.bias.iter_mut().zip(&other.bias).for_each(|(a, b)| *a += b);
-    }
-
-    /// Adds the sums to `gw[out, in, 5, 5]` and `gb[out]`.
+    /// Writes the sums as `gw[out, in, 5, 5]` and `gb[out]`.
     ///
     /// # Panics
     ///
     /// If a slice has not the length its shape says.
-    pub fn add_to(&self, gw: &mut [f32], gb: &mut [f32]) {
+    pub fn write(&self, gw: &mut [f32], gb: &mut [f32]) {
         let ConvBlock { in_channels: ins, out_channels: outs, .. } = self.shape;
         assert_eq!((gw.len(), gb.len()), (self.shape.weight_len(), outs), "weight and bias gradient");
         let (pixel, row) = (pixel(ins), 8 * Self::vectors(&self.shape));
         for (at, g) in gw.iter_mut().enumerate() {
             let (o, c, y, x) = (at / (25 * ins), at / 25 % ins, at / 5 % 5, at % 5);
-            *g += self.weights[(o * KERNEL + y) * row + x * pixel + c];
+            *g = self.weights[(o * KERNEL + y) * row + x * pixel + c];
         }
         for (g, sums) in gb.iter_mut().zip(self.bias.chunks_exact(8)) {
             // SAFETY: eight numbers; `WinogradRows::of` has seen AVX2.
-            *g += unsafe { total(_mm256_loadu_ps(sums.as_ptr())) };
+            *g = unsafe { total(_mm256_loadu_ps(sums.as_ptr())) };
         }
     }
 }

@@ -9,13 +9,14 @@
 //! pool. The backward pass is the adjoint of the same transforms: `gM = A · gY · Aᵀ`, `gV = gM · Uᵀ`, `gU += Vᵀ · gM`,
 //! `gX = B · gV · Bᵀ`, and once a step `gW = Gᵀ · gU · G`.
 //!
-//! AVX2 and FMA only ([`WinogradTiles::of`] says where it fits); the plain twin is [`super::conv_block::reference`].
+//! AVX2 and FMA only ([`WinogradTiles::of`] says where it fits); the reference is [`super::conv_block::reference`].
 
 pub mod average;
 mod avx2;
 pub mod pool;
 #[cfg(test)]
 mod tests;
+mod weights_avx2;
 
 use rayon::prelude::*;
 
@@ -97,7 +98,7 @@ impl WinogradTiles {
             // SAFETY: AVX2 and FMA are there; the lengths were checked above and in `of`; each task writes what belongs to
             // its own eight output channels.
             unsafe {
-                avx2::pack(&self.shape, 8 * group, w, &weights, &adjoint);
+                weights_avx2::pack(&self.shape, 8 * group, w, &weights, &adjoint);
             }
         });
     }
@@ -188,12 +189,6 @@ impl WeightGradient {
         self.bias.fill(0.0);
     }
 
-    /// Adds another one's sums.
-    pub fn merge(&mut self, other: &Self) {
-        self.sums.iter_mut().zip(&other.sums).for_each(|(a, b)| *a += b);
-        self.bias.iter_mut().zip(&other.bias).for_each(|(a, b)| *a += b);
-    }
-
     /// The gradients of `w[out, in, 5, 5]` and `b[out]`.
     ///
     /// # Panics
@@ -210,7 +205,7 @@ impl WeightGradient {
             )]
             // SAFETY: AVX2 and FMA are there; a group is eight output channels.
             unsafe {
-                avx2::unpack(&self.shape, &self.sums, 8 * group, gw);
+                weights_avx2::unpack(&self.shape, &self.sums[8 * group..], self.shape.out_channels, gw);
             }
         });
     }

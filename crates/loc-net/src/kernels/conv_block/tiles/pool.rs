@@ -203,9 +203,10 @@ unsafe fn backward_strip(
     // SAFETY: buffers of n tiles, sums of this form, tiles of the map.
     unsafe {
         for p in 0..PRODUCTS {
-            let read = (v.add(p * n * ins).cast_const(), gm.add(p * n * outs).cast_const());
+            let (v, gm) = (v.add(p * n * ins).cast_const(), gm.add(p * n * outs).cast_const());
+            avx2::input_product(form, p, n, gm, gv.add(p * n * padded));
             let gu = sums.sums.as_mut_ptr().add(p * ins * outs);
-            avx2::product_adjoint(form, p, n, read, (gv.add(p * n * padded), gu));
+            avx2::weight_product(&form.shape, n, (v, gm), (gu, outs), true);
         }
         avx2::inputs_adjoint((&form.shape, grid), gv, n * padded, strip, gx.as_mut_ptr());
     }

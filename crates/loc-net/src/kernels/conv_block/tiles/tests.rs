@@ -1,9 +1,10 @@
-//! The tile form against the plain twins in f64, on random shapes.
+//! The tile form against the reference in f64, on random shapes.
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::kernels::conv_block::{OVERREAD, reference};
+use crate::kernels::parts::Parts;
 use crate::kernels::testing::{assert_close, no_fast_forms, numbers, single};
 use crate::kernels::{PoolShape, activation, avgpool, conv2d};
 
@@ -87,9 +88,8 @@ fn check_pool(shape: ConvBlock, cut: usize) {
     assert_close("gw", &got_w, &gw, ROUNDING);
     assert_close("gb", &got_b, &gb, ROUNDING);
     assert_close("gx", &got_x[..x.len()], &last(&gx, shape.in_channels, 0), ROUNDING);
-    // Merged with itself the sums are twice as large; cleared, nothing.
-    let twin = WeightGradient { shape, sums: sums.sums.clone(), bias: sums.bias.clone() };
-    sums.merge(&twin);
+    // A second photo doubles the sums; cleared, they are nothing.
+    pool::backward(&tiles, &x_last, (&single(&gy), &argmax), &mut scratch, &mut sums, &mut got_x);
     sums.write(&mut got_w, &mut got_b);
     assert_close("gb twice", &got_b, &gb.iter().map(|g| 2.0 * g).collect::<Vec<_>>(), ROUNDING);
     sums.clear();
@@ -150,7 +150,7 @@ fn check_average(shape: ConvBlock, (kernel, stride): (usize, usize)) {
         }
     }
 
-    // The twin's own bytes, so that rounding at zero does not count.
+    // The reference's own bytes, so that rounding at zero does not count.
     let active: Vec<u8> = map
         .chunks(conv.out_len())
         .flat_map(|m| last(m, shape.out_channels, 0))
@@ -164,11 +164,10 @@ fn check_average(shape: ConvBlock, (kernel, stride): (usize, usize)) {
     conv2d::reference::backward_weights(&conv, N, &x, &g_map, &mut gw, &mut gb);
     conv2d::reference::backward_input(&conv, N, &w, &g_map, &mut gx);
     let batch = ImageBatch { x: photos, active, gy: single(&gy) };
-    let mut sums = WeightGradient::of(form.tiles());
     let mut got_x = vec![7.0; N * (conv.in_len() + OVERREAD)];
-    form.backward(N, &batch, &mut average::Gradient::default(), &mut sums, &mut got_x);
     let (mut got_w, mut got_b) = (vec![7.0; w.len()], vec![7.0; b.len()]);
-    sums.write(&mut got_w, &mut got_b);
+    let params = (&mut got_w[..], &mut got_b[..]);
+    form.backward(&Parts::of(N), &batch, &mut average::Gradient::default(), params, &mut got_x);
     assert_close("gw", &got_w, &gw, ROUNDING);
     assert_close("gb", &got_b, &gb, ROUNDING);
     for (got, gx) in got_x.chunks(conv.in_len() + OVERREAD).zip(gx.chunks(conv.in_len())) {
@@ -180,13 +179,13 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
     #[test]
     #[cfg_attr(miri, ignore = "the fast form needs AVX2, which Miri does not claim to have")]
-    fn pooled_equals_the_plain_twin(shape in shapes(), cut in 0usize..6) {
+    fn pooled_equals_the_reference(shape in shapes(), cut in 0usize..6) {
         check_pool(shape, cut);
     }
 
     #[test]
     #[cfg_attr(miri, ignore = "the fast form needs AVX2, which Miri does not claim to have")]
-    fn averaged_equals_the_plain_twin(shape in shapes(), kernel in 1usize..5, stride in 1usize..4) {
+    fn averaged_equals_the_reference(shape in shapes(), kernel in 1usize..5, stride in 1usize..4) {
         check_average(shape, (kernel, stride));
     }
 }

@@ -8,11 +8,17 @@ use std::arch::x86_64::{
 
 use rayon::prelude::*;
 
-use super::super::{PRODUCTS, WeightGradient, avx2};
+use super::super::{PRODUCTS, avx2, weights_avx2};
 use super::Average;
-use crate::buffers::grow;
+use crate::buffers::{grow, with_buffers};
 use crate::kernels::conv_block::OVERREAD;
+use crate::kernels::parts::{Parts, tree_sum};
 use crate::parallel::DisjointSlice;
+
+/// Output channels whose weight gradient a task computes: its buffers stay in the second-level cache.
+const CHANNELS: usize = 16;
+/// Weights of a channel.
+const TAPS: usize = 25;
 
 /// Buffers of a backward pass over a batch.
 #[derive(Debug, Default)]
@@ -21,6 +27,8 @@ pub struct Gradient {
     products: Vec<f32>,
     gradient: Vec<f32>,
     bias: Vec<f32>,
+    /// The parts' sums of the bias.
+    part_bias: Vec<f32>,
     /// Each photo's output gradient divided by the window's cells, `[oh · ow][out]`.
     windows: Vec<f32>,
 }
@@ -36,29 +44,32 @@ pub trait Batch: Sync {
 }
 
 impl Average {
-    /// Adds the photos to the weight gradient, and writes the gradient of each one's input to `gx[n][h · w · in + OVERREAD]`.
+    /// Writes the gradients of weight `[out, in, 5, 5]` and bias `[out]`, summed over the photos as
+    /// [`crate::kernels::parts`] says, and that of each photo's input to `gx[n][h · w · in + OVERREAD]`.
     ///
-    /// Three passes, each over rayon's current pool: every photo's output gradient through `A`, then the 64 products,
-    /// each over all photos at once, then every photo's input gradient through `B`.
+    /// Four passes, each over rayon's current pool: every photo's output gradient through `A`; the 64 products that give
+    /// the inputs' gradients, each over all photos at once, and through `B`; for some output channels after the others the
+    /// 64 products that give the weights' gradient, part by part, and through `G`.
     ///
     /// # Panics
     ///
     /// If a slice is too short, or the weights were packed for inference.
     pub fn backward(
         &self,
-        n: usize,
+        parts: &Parts,
         photos: &impl Batch,
         buffers: &mut Gradient,
-        sums: &mut WeightGradient,
+        (gw, gb): (&mut [f32], &mut [f32]),
         gx: &mut [f32],
     ) {
-        let shape = self.tiles.shape;
+        let (shape, n) = (self.tiles.shape, parts.photos());
         let (ins, outs, padded) =
             (shape.in_channels, shape.out_channels, shape.in_channels.next_multiple_of(8));
         let (in_len, grid) = (shape.in_size.0 * shape.in_size.1 * ins, self.grid());
         let tiles = n * grid.count();
         assert!(gx.len() == n * (in_len + OVERREAD), "input gradient");
-        assert!(sums.shape == shape && !self.tiles.adjoint.is_empty(), "sums and adjoint weights");
+        assert!(!self.tiles.adjoint.is_empty(), "weights that were packed for training");
+        assert!(gw.len() == shape.weight_len() && gb.len() == outs, "weight and bias gradient");
         grow(&mut buffers.input, PRODUCTS * tiles * ins);
         grow(&mut buffers.products, PRODUCTS * tiles * outs);
         grow(&mut buffers.gradient, PRODUCTS * tiles * padded);
@@ -80,19 +91,25 @@ impl Average {
                 self.spread(windows, active, (photo, n), gm.from(0), bias);
             }
         });
-        for bias in bias.chunks_exact(outs) {
-            sums.bias.iter_mut().zip(bias).for_each(|(sum, b)| *sum += b);
+        let part_bias = &mut buffers.part_bias;
+        part_bias.clear();
+        part_bias.resize(parts.count() * outs, 0.0);
+        for (sums, photos) in part_bias.chunks_exact_mut(outs).zip(parts.iter()) {
+            for bias in bias[photos.start * outs..photos.end * outs].chunks_exact(outs) {
+                sums.iter_mut().zip(bias).for_each(|(sum, b)| *sum += b);
+            }
         }
+        tree_sum(part_bias, outs, parts.count(), gb);
 
-        let planes = buffers.gradient.par_chunks_exact_mut(tiles * padded);
-        let planes = planes.zip(sums.sums.par_chunks_exact_mut(ins * outs));
-        let planes = planes.zip(buffers.input.par_chunks_exact(tiles * ins));
-        let planes = planes.zip(buffers.products.par_chunks_exact(tiles * outs));
-        planes.enumerate().for_each(|(p, (((gv, gu), v), gm))| {
-            let (read, written) = ((v.as_ptr(), gm.as_ptr()), (gv.as_mut_ptr(), gu.as_mut_ptr()));
-            // SAFETY: AVX2 and FMA are there; each slice is its matrix.
-            unsafe { avx2::product_adjoint(&self.tiles, p, tiles, read, written) };
-        });
+        let planes =
+            buffers.gradient[..PRODUCTS * tiles * padded].par_chunks_exact_mut((tiles * padded).max(1));
+        planes.zip(buffers.products.par_chunks_exact((tiles * outs).max(1))).enumerate().for_each(
+            |(p, (gv, gm))| {
+                // SAFETY: AVX2 and FMA are there; each slice is its matrix.
+                unsafe { avx2::input_product(&self.tiles, p, tiles, gm.as_ptr(), gv.as_mut_ptr()) };
+            },
+        );
+        self.weight_gradient(parts, (&buffers.input, &buffers.products), gw);
 
         gx.par_chunks_exact_mut(in_len + OVERREAD).enumerate().for_each(|(photo, gx)| {
             gx.fill(0.0);
@@ -102,6 +119,33 @@ impl Average {
                 let photo = 0..grid.count();
                 avx2::inputs_adjoint((&shape, grid), gv, tiles * padded, photo, gx.as_mut_ptr());
             }
+        });
+    }
+
+    /// The weight gradient of all photos from their transformed inputs `v` and gradients `gm`.
+    fn weight_gradient(&self, parts: &Parts, (v, gm): (&[f32], &[f32]), gw: &mut [f32]) {
+        let (shape, tiles) = (self.tiles.shape, self.grid().count());
+        let (ins, outs, all) = (shape.in_channels, shape.out_channels, parts.photos() * tiles);
+        gw.par_chunks_mut(CHANNELS * ins * TAPS).enumerate().for_each(|(task, gw)| {
+            let (first, width) = (task * CHANNELS, gw.len() / (ins * TAPS));
+            with_buffers([PRODUCTS * ins * width, parts.count() * gw.len()], |[gu, of_parts]| {
+                for (of_part, photos) in of_parts.chunks_exact_mut(gw.len()).zip(parts.iter()) {
+                    for (p, gu) in gu.chunks_exact_mut(ins * width).enumerate() {
+                        let at = p * all + photos.start * tiles;
+                        // SAFETY: AVX2 and FMA are there; the part's tiles of product p, and these channels of theirs.
+                        unsafe {
+                            let read = (v.as_ptr().add(at * ins), gm.as_ptr().add(at * outs + first));
+                            let written = (gu.as_mut_ptr(), width);
+                            avx2::weight_product(&shape, photos.len() * tiles, read, written, false);
+                        }
+                    }
+                    for (eight, gw) in of_part.chunks_exact_mut(8 * ins * TAPS).enumerate() {
+                        // SAFETY: AVX2 and FMA are there; eight of these channels.
+                        unsafe { weights_avx2::unpack(&shape, &gu[8 * eight..], width, gw) };
+                    }
+                }
+                tree_sum(of_parts, gw.len(), parts.count(), gw);
+            });
         });
     }
 

@@ -1,6 +1,4 @@
-//! Tiles of output rows, and the matrix of patches that a tile's cells see (`im2col`) with its adjoint.
-
-use std::cell::RefCell;
+//! Tiles of output rows, and the matrix of patches that a tile's cells see, with its adjoint.
 
 use crate::kernels::ConvShape;
 
@@ -30,19 +28,15 @@ impl Tile {
         self.rows * self.width
     }
 
-    /// Length of a row of the patch matrix: the cells, rounded up to whole vectors.
-    pub(super) fn row(&self) -> usize {
-        self.cells().next_multiple_of(8)
-    }
-
     /// Index of the first cell in a plane of the output.
     pub(super) fn first_cell(&self) -> usize {
         self.first_row * self.width
     }
 
-    /// Fills `patches[channel·ky·kx][cell]` with what each output cell sees in `x[in, h, w]`.
-    pub(super) fn gather(&self, shape: &ConvShape, group: usize, x: &[f32], patches: &mut [f32]) {
-        self.visit(shape, group, |at, span, from, step| {
+    /// Fills `patches[channel·ky·kx][cell]` with what each output cell sees in `x[in, h, w]`; rows of patches are `row`
+    /// apart.
+    pub(super) fn gather(&self, shape: &ConvShape, group: usize, x: &[f32], patches: &mut [f32], row: usize) {
+        self.visit(shape, group, row, |at, span, from, step| {
             let out = &mut patches[at..at + self.width];
             out[..span.start].fill(0.0);
             out[span.end..].fill(0.0);
@@ -55,9 +49,16 @@ impl Tile {
         });
     }
 
-    /// Adds `patches[channel·ky·kx][cell]` back where each came from, into `gx[in, h, w]`.
-    pub(super) fn scatter(&self, shape: &ConvShape, group: usize, patches: &[f32], gx: &mut [f32]) {
-        self.visit(shape, group, |at, span, from, step| {
+    /// Adds `patches[channel·ky·kx][cell]` back where each came from, into `gx[in, h, w]`; rows of patches are `row` apart.
+    pub(super) fn scatter(
+        &self,
+        shape: &ConvShape,
+        group: usize,
+        patches: &[f32],
+        gx: &mut [f32],
+        row: usize,
+    ) {
+        self.visit(shape, group, row, |at, span, from, step| {
             let values = &patches[at..at + self.width][span];
             if step == 1 {
                 gx[from..from + values.len()].iter_mut().zip(values).for_each(|(g, v)| *g += v);
@@ -73,6 +74,7 @@ impl Tile {
         &self,
         shape: &ConvShape,
         group: usize,
+        stride: usize,
         mut each: impl FnMut(usize, std::ops::Range<usize>, usize, usize),
     ) {
         let (h, w) = shape.in_size;
@@ -87,7 +89,7 @@ impl Tile {
                     let end = (w + conv.padding.1).saturating_sub(kx).div_ceil(conv.stride.1);
                     let end = end.clamp(start, self.width);
                     for row in 0..self.rows {
-                        let at = matrix_row * self.row() + row * self.width;
+                        let at = matrix_row * stride + row * self.width;
                         let y = (self.first_row + row) * conv.stride.0 + ky;
                         let inside = y >= conv.padding.0 && y - conv.padding.0 < h && start < end;
                         if inside {
@@ -103,23 +105,4 @@ impl Tile {
             }
         }
     }
-}
-
-/// Lends buffers of this thread, as long as asked for; their contents are whatever the last user left.
-pub(super) fn with_buffers<const N: usize, R>(lens: [usize; N], f: impl FnOnce([&mut [f32]; N]) -> R) -> R {
-    thread_local! {
-        static BUFFER: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
-    }
-    BUFFER.with_borrow_mut(|buffer| {
-        let total = lens.iter().sum();
-        if buffer.len() < total {
-            buffer.resize(total, 0.0);
-        }
-        let mut rest = &mut buffer[..];
-        f(lens.map(|len| {
-            let (head, tail) = std::mem::take(&mut rest).split_at_mut(len);
-            rest = tail;
-            head
-        }))
-    })
 }
