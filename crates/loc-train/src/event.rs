@@ -121,7 +121,7 @@ pub struct Stop(Arc<AtomicBool>);
 
 impl Stop {
     /// Requests the stop.
-    pub fn ask(&self) {
+    pub fn request(&self) {
         self.0.store(true, Ordering::SeqCst);
     }
 
@@ -133,7 +133,7 @@ impl Stop {
 
     /// Returns whether a stop was requested.
     #[must_use]
-    pub fn asked(&self) -> bool {
+    pub fn is_requested(&self) -> bool {
         self.0.load(Ordering::SeqCst)
     }
 }
@@ -152,6 +152,6 @@ impl Progress<'_> {
     /// [`TrainError::Stopped`] if a stop was asked for.
     pub(crate) fn report(&mut self, event: Event) -> Result<(), TrainError> {
         (self.on)(event);
-        if self.stop.asked() { Err(TrainError::Stopped) } else { Ok(()) }
+        if self.stop.is_requested() { Err(TrainError::Stopped) } else { Ok(()) }
     }
 }

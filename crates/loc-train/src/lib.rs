@@ -22,13 +22,14 @@ pub use config::{
     CheckpointRetention, Config, ConfigSource, HeadWarmup, Initialisation, Normalize, OptimizerKind, RECIPES,
     RenamedKeys, Resolved, Schedule, SplitBy,
 };
-pub use engine::{LrFind, Outcome, Tried, lr_find, resume, train};
+pub use engine::{LrFind, LrRange, Outcome, Tried, lr_find, resume, train};
 pub use error::{
     ConfigError, MetadataError, ModelFileError, Remedy, ResumeError, ReuseError, RunError, TrainError,
 };
 pub use eval::{
-    Baseline, ClassMetrics, Comparison, Evaluation, Intervals, Loss, MedianBox, baseline_only, evaluate,
+    Baseline, ClassMetrics, Comparison, EvaluateOptions, Evaluation, Intervals, Loss, MedianBox,
+    baseline_only, evaluate,
 };
 pub use event::{Event, Row, Stop};
 pub use input::{choose_split, read_options};
-pub use run::{Provenance, Run, Status};
+pub use run::{Provenance, Run, RunLocation, Status};

@@ -26,17 +26,17 @@ impl Config {
     }
 
     /// Returns whether the number of epochs affects steps before the last.
-    pub(crate) fn bound_to_the_end(&self) -> bool {
+    pub(crate) fn depends_on_last_epoch(&self) -> bool {
         self.schedule == Schedule::Cosine || self.no_augment_epochs > 0
     }
 
     /// Returns whether an epoch (from 1) is one of the last without augmentation.
     pub(crate) fn is_unaugmented(&self, epoch: usize) -> bool {
-        epoch + self.no_augment_epochs > self.part(epoch).1
+        epoch + self.no_augment_epochs > self.schedule_part(epoch).1
     }
 
     /// Returns the number of epochs before the schedule's part that contains an epoch, and at that part's end.
-    pub(crate) fn part(&self, epoch: usize) -> (usize, usize) {
+    pub(crate) fn schedule_part(&self, epoch: usize) -> (usize, usize) {
         let begin = self.restarts.iter().rev().find(|r| **r < epoch);
         let end = self.restarts.iter().find(|r| **r >= epoch);
         (begin.copied().unwrap_or(0), end.copied().unwrap_or(self.epochs))

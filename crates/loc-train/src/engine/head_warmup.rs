@@ -17,9 +17,10 @@ use crate::optim::{Ema, Optimizer};
 
 /// Returns a model with a frozen backbone, and for each loader the backbone's features of its photos and of so many
 /// copies.
-pub(crate) fn frozen<const N: usize>(
+pub(crate) fn with_frozen_backbone<const N: usize>(
     config: &Config,
-    (layers, initial): (&Network, &Weights),
+    layers: &Network,
+    initial: &Weights,
     loaders: [(&Loader, usize); N],
     device: &Device,
     progress: &mut Progress,
@@ -35,15 +36,17 @@ pub(crate) fn frozen<const N: usize>(
 }
 
 /// Returns the initial weights after the head warm-up with this configuration ([`Config::head_warmup`]).
-pub(crate) fn learned(
+pub(crate) fn run(
     config: &Config,
-    (layers, initial): (&Network, &Weights),
-    (dataset, loader): (&Dataset, &Loader),
+    layers: &Network,
+    initial: &Weights,
+    dataset: &Dataset,
+    loader: &Loader,
     device: &Device,
     progress: &mut Progress,
 ) -> Result<Weights, TrainError> {
     let loaders = [(loader, config.copies_of(loader.len()))];
-    let (model, [feed]) = frozen(config, (layers, initial), loaders, device, progress)?;
+    let (model, [feed]) = with_frozen_backbone(config, layers, initial, loaders, device, progress)?;
     let ema = Ema::of(&model, config.ema_decay)?;
     let mut optimizer = Optimizer::new(config);
     let mut learner = Learner {

@@ -7,6 +7,17 @@ use crate::error::{ConfigError, TrainError};
 use crate::event::{Event, Progress, Stop};
 use crate::optim::Optimizer;
 
+/// The learning rates of a test.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LrRange {
+    /// The first rate, above 0.
+    pub low: f64,
+    /// The last rate, above `low`.
+    pub high: f64,
+    /// Number of steps from the first to the last, 2 or more.
+    pub steps: usize,
+}
+
 /// One step of the test.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Tried {
@@ -33,17 +44,18 @@ const MEMORY: f64 = 0.95;
 /// The test stops when the smoothed loss is this many times its minimum.
 const BLOWN: f64 = 4.0;
 
-/// Tries rates from `low` to `high` in `steps` steps of the configuration's training, from its initial weights.
+/// Tries the rates of a range, a step each, in the configuration's training from its initial weights.
 ///
 /// # Errors
 ///
 /// [`TrainError::Config`] if the range or the number of steps is none; else as [`crate::train`].
 pub fn lr_find(
     config: &Config,
-    (low, high, steps): (f64, f64, usize),
+    range: LrRange,
     stop: &Stop,
     on: &mut dyn FnMut(Event),
 ) -> Result<LrFind, TrainError> {
+    let LrRange { low, high, steps } = range;
     if !(low > 0.0 && high > low && high.is_finite()) || steps < 2 {
         return Err(TrainError::config("learning rates", ConfigError::LrRange { low, high, steps }));
     }
@@ -54,7 +66,7 @@ pub fn lr_find(
     'epochs: for epoch in 1.. {
         for batch in train.epoch(config, epoch) {
             let step = tried.len();
-            if step == steps || stop.asked() {
+            if step == steps || stop.is_requested() {
                 break 'epochs;
             }
             let batch = batch?;

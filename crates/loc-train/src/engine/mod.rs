@@ -9,6 +9,6 @@ mod setup;
 mod step;
 mod train;
 
-pub use self::lr_find::{LrFind, Tried, lr_find};
+pub use self::lr_find::{LrFind, LrRange, Tried, lr_find};
 pub use self::resume::resume;
 pub use self::train::{Outcome, train};

@@ -3,8 +3,8 @@
 use crate::checkpoint::{self, Found, RunFingerprint, State};
 use crate::config::{Config, ConfigSource};
 use crate::digest::sha256;
-use crate::engine::setup::{Prepared, ResumeContext};
-use crate::engine::train::{Outcome, Training, fingerprint};
+use crate::engine::setup::{Prepared, ResumeContext, fingerprint};
+use crate::engine::train::{Outcome, Training};
 use crate::error::{ResumeError, RunError, TrainError};
 use crate::event::{Event, Progress, Stop};
 use crate::optim::{Ema, Optimizer, PretrainedPrior};
@@ -46,7 +46,7 @@ pub fn resume(
         },
     };
     let state = found.as_ref().map_or_else(State::begin, |found| found.whole.saved.state.clone());
-    admit(&run, &mut config, &fingerprint_before, &state, schedule_from_here)?;
+    check_compatible(&run, &mut config, &fingerprint_before, &state, schedule_from_here)?;
 
     // The split is the one recorded in the run; the file it was read from may have changed.
     let mut frozen = Config { split_file: Some(run.split()), fold: None, ..config.clone() };
@@ -99,7 +99,7 @@ pub fn resume(
 }
 
 /// Checks that the settings do not change the result of the run up to its present state.
-fn admit(
+fn check_compatible(
     run: &Run,
     config: &mut Config,
     before: &RunFingerprint,
@@ -135,7 +135,7 @@ fn admit(
     let open = |key: &str| {
         let extended = config.restarts.last() == Some(&epochs) && finished;
         match key {
-            "epochs" => extended || !config.bound_to_the_end(),
+            "epochs" => extended || !config.depends_on_last_epoch(),
             "restarts" => extended,
             _ => false,
         }

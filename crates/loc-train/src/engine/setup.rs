@@ -8,8 +8,9 @@ use loc_infer::{ImageSize, InputSpec, ModelMeta};
 use loc_model::{Model, device};
 use loc_net::{NetworkConfig, Weights};
 
-use crate::checkpoint::{ModelFile, input_shape};
+use crate::checkpoint::{ModelFile, RunFingerprint, input_shape};
 use crate::config::{Config, Normalize};
+use crate::digest::sha256;
 use crate::engine::{head_warmup, init_weights, memory};
 use crate::error::{ConfigError, ResumeError, TrainError};
 use crate::event::{Event, Progress};
@@ -143,20 +144,16 @@ impl Prepared {
                     init_weights::initial(config, pretrained, &layers, &dataset.classes, &train, progress)?;
                 match begin {
                     None => initial,
-                    Some(begin) => head_warmup::learned(
-                        &begin,
-                        (&layers, &initial),
-                        (&dataset, &train),
-                        &device,
-                        progress,
-                    )?,
+                    Some(begin) => {
+                        head_warmup::run(&begin, &layers, &initial, &dataset, &train, &device, progress)?
+                    }
                 }
             }
         };
         let (model, train, val) = if frozen {
             let loaders = [(&train, config.copies_of(train.len())), (&val, 1)];
             let (model, [train, val]) =
-                head_warmup::frozen(config, (&layers, &initial), loaders, &device, progress)?;
+                head_warmup::with_frozen_backbone(config, &layers, &initial, loaders, &device, progress)?;
             (model, train, val)
         } else {
             let model = Model::new(layers, &initial, &device)?;
@@ -164,6 +161,19 @@ impl Prepared {
         };
         Ok(Self { dataset, split, split_origin, left_out, train, val, model, file, digest })
     }
+}
+
+/// Returns the fingerprint that the run's states carry.
+pub(crate) fn fingerprint(
+    config: &Config,
+    run: &Run,
+    prepared: &Prepared,
+) -> Result<RunFingerprint, TrainError> {
+    Ok(RunFingerprint {
+        config: config.result_affecting().to_string(),
+        dataset: prepared.digest.clone(),
+        split: sha256(&fs_err::read(run.split())?),
+    })
 }
 
 /// Returns the error for a data set that differs from the run's: what was added, removed or changed.

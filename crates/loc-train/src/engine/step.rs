@@ -57,7 +57,7 @@ impl Learner<'_> {
             return Err(not_finite(format!("the loss is {value}, but its gradient is not finite")));
         }
         if let Some(ema) = self.ema {
-            ema.follow(model, at.taken + 1)?;
+            ema.update(model, at.taken + 1)?;
         }
         Ok(losses)
     }

@@ -1,6 +1,6 @@
 //! The training loop: steps, an evaluation and a checkpoint for each epoch.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use loc_model::Model;
@@ -8,14 +8,15 @@ use loc_model::Model;
 use crate::checkpoint::{self, Best, Metrics, RunFingerprint, Saved, State};
 use crate::config::Config;
 use crate::digest::sha256;
-use crate::engine::setup::Prepared;
+use crate::engine::setup::{Prepared, fingerprint};
 use crate::engine::step::{Learner, StepPosition};
 use crate::error::TrainError;
 use crate::eval::{self, Baseline, Evaluation, Loss};
 use crate::event::{Event, Progress, Row, Stop};
 use crate::optim::{Ema, Optimizer, PretrainedPrior};
 use crate::run::{
-    self, DatasetJson, LeftOutJson, Lock, Machine, Provenance, Run, RunJson, Status, Versions, atomic_file,
+    self, DatasetJson, LeftOutJson, Lock, Machine, Provenance, Run, RunJson, RunLocation, Status, Versions,
+    atomic_file,
 };
 
 /// How a training ended.
@@ -29,7 +30,7 @@ pub struct Outcome {
     pub evaluation: Option<Evaluation>,
 }
 
-/// Trains a new run in `project/name`.
+/// Trains a new run.
 ///
 /// # Errors
 ///
@@ -37,11 +38,12 @@ pub struct Outcome {
 /// `failed`, and its last checkpoint stays.
 pub fn train(
     config: &Config,
-    (project, name, exist_ok): (&Path, &str, bool),
+    location: RunLocation,
     provenance: &Provenance,
     stop: &Stop,
     on: &mut dyn FnMut(Event),
 ) -> Result<Outcome, TrainError> {
+    let RunLocation { project, name, exist_ok } = location;
     // Check that the run can be written before photos are decoded.
     if exist_ok {
         Run::removable(project, name)?;
@@ -92,19 +94,6 @@ pub fn train(
     .run()
 }
 
-/// Returns the fingerprint that the run's states carry.
-pub(crate) fn fingerprint(
-    config: &Config,
-    run: &Run,
-    prepared: &Prepared,
-) -> Result<RunFingerprint, TrainError> {
-    Ok(RunFingerprint {
-        config: config.result_affecting().to_string(),
-        dataset: prepared.digest.clone(),
-        split: sha256(&fs_err::read(run.split())?),
-    })
-}
-
 /// A run in progress.
 pub(crate) struct Training<'a> {
     pub(crate) config: &'a Config,
@@ -150,14 +139,14 @@ impl Training<'_> {
         let mut evaluation = None;
         while self.state.epoch <= self.config.epochs {
             let began = Instant::now();
-            if !self.learn(began)? {
+            if !self.train_epoch(began)? {
                 return Ok((Status::Interrupted, evaluation));
             }
             evaluation = Some(self.finish_epoch(began, constant)?);
             if self.patience_is_over() {
                 return Ok((Status::EarlyStopped, evaluation));
             }
-            if self.stop.asked() && self.state.epoch <= self.config.epochs {
+            if self.stop.is_requested() && self.state.epoch <= self.config.epochs {
                 return Ok((Status::Interrupted, evaluation));
             }
         }
@@ -171,7 +160,7 @@ impl Training<'_> {
     }
 
     /// Runs the remaining steps of the epoch. Returns false if a stop was requested; the state is then saved.
-    fn learn(&mut self, began: Instant) -> Result<bool, TrainError> {
+    fn train_epoch(&mut self, began: Instant) -> Result<bool, TrainError> {
         let epoch = self.state.epoch;
         let batches = self.prepared.train.epoch(self.config, epoch);
         let steps = batches.len();
@@ -197,7 +186,7 @@ impl Training<'_> {
             self.state.metrics = None;
             let loss = f64::from(losses.total.to_scalar::<f32>()?);
             (self.on)(Event::Step { epoch, step: step + 1, steps, loss });
-            if self.stop.asked() && step + 1 < steps {
+            if self.stop.is_requested() && step + 1 < steps {
                 self.state.time += began.elapsed().as_secs_f64();
                 self.save()?;
                 return Ok(false);
@@ -209,10 +198,10 @@ impl Training<'_> {
     /// Evaluates, records and saves an epoch after its last step.
     fn finish_epoch(&mut self, began: Instant, constant: Option<Baseline>) -> Result<Evaluation, TrainError> {
         let Prepared { dataset, val, .. } = &self.prepared;
-        let model = self.judged()?;
+        let model = self.evaluated_model()?;
         let loss = self.config.loss();
         let batches = val.in_order(self.config.batch);
-        let evaluation = eval::judge(model, batches, &loss, &dataset.classes, constant)?;
+        let evaluation = eval::evaluate_batches(model, batches, &loss, &dataset.classes, constant)?;
         let epoch = self.state.epoch;
         let judged = evaluation.loss.map(|loss| loss.total).into_iter().chain(evaluation.mean_iou);
         if let Some(value) = judged.into_iter().find(|value| !value.is_finite()) {
@@ -262,9 +251,9 @@ impl Training<'_> {
     }
 
     /// Returns the model that is evaluated and saved.
-    fn judged(&self) -> Result<&Model, TrainError> {
+    fn evaluated_model(&self) -> Result<&Model, TrainError> {
         let model = self.ema.as_ref().map_or(&self.prepared.model, |ema| &ema.model);
-        self.prior.as_ref().map_or(Ok(model), |prior| prior.mean_with(model))
+        self.prior.as_ref().map_or(Ok(model), |prior| prior.interpolated_with(model))
     }
 
     /// Saves a checkpoint. Returns the epoch that has just ended if it is the best so far.
@@ -305,6 +294,6 @@ impl Training<'_> {
         let mut file = self.prepared.file.clone();
         file.epoch = Some(self.state.epoch - 1);
         file.metrics = self.state.metrics;
-        checkpoint::model_bytes(&self.judged()?.weights()?, &file)
+        checkpoint::model_bytes(&self.evaluated_model()?.weights()?, &file)
     }
 }

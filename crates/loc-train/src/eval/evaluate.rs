@@ -22,6 +22,15 @@ pub fn baseline_only(dataset: &loc_data::Dataset, from: &[usize], on: &[usize]) 
     Some(Baseline { majority_class, majority_accuracy, median_box })
 }
 
+/// How a model is evaluated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EvaluateOptions {
+    /// Photos in a batch.
+    pub batch: usize,
+    /// Whether each photo is also predicted mirrored.
+    pub flip: bool,
+}
+
 /// Evaluates a model on all samples of a loader. With `flip` each photo is also predicted mirrored, and the two
 /// predictions are averaged.
 ///
@@ -33,12 +42,13 @@ pub fn evaluate(
     loader: &Loader,
     loss: &LossConfig,
     classes: &[String],
-    (batch, flip): (usize, bool),
+    options: EvaluateOptions,
     baseline: Option<Baseline>,
 ) -> Result<Evaluation, TrainError> {
-    let batches = loader.in_order(batch).map(|batch| TensorBatch::of(batch?, model.device()));
-    let answer = |input: &Input| if flip { both_ways(model, input) } else { Ok(model.evaluate(input)?) };
-    let (evaluation, seen) = look(answer, batches, loss, classes, baseline)?;
+    let batches = loader.in_order(options.batch).map(|batch| TensorBatch::of(batch?, model.device()));
+    let answer =
+        |input: &Input| if options.flip { both_ways(model, input) } else { Ok(model.evaluate(input)?) };
+    let (evaluation, seen) = predict_batches(answer, batches, loss, classes, baseline)?;
     Ok(Evaluation { intervals: Intervals::of(&seen), ..evaluation })
 }
 
@@ -59,18 +69,18 @@ fn both_ways(model: &Model, input: &Input) -> Result<ModelOutput, TrainError> {
 }
 
 /// As [`evaluate`], on batches, without intervals.
-pub(crate) fn judge(
+pub(crate) fn evaluate_batches(
     model: &Model,
     batches: impl Iterator<Item = Result<TensorBatch, TrainError>>,
     loss: &LossConfig,
     classes: &[String],
     baseline: Option<Baseline>,
 ) -> Result<Evaluation, TrainError> {
-    Ok(look(|input| Ok(model.evaluate(input)?), batches, loss, classes, baseline)?.0)
+    Ok(predict_batches(|input| Ok(model.evaluate(input)?), batches, loss, classes, baseline)?.0)
 }
 
 /// Collects the predictions of each batch and computes the metrics.
-fn look(
+fn predict_batches(
     answer: impl Fn(&Input) -> Result<ModelOutput, TrainError>,
     batches: impl Iterator<Item = Result<TensorBatch, TrainError>>,
     loss: &LossConfig,

@@ -4,6 +4,6 @@ mod bootstrap;
 mod evaluate;
 mod metrics;
 
-pub(crate) use self::evaluate::judge;
-pub use self::evaluate::{baseline_only, evaluate};
+pub(crate) use self::evaluate::evaluate_batches;
+pub use self::evaluate::{EvaluateOptions, baseline_only, evaluate};
 pub use self::metrics::{Baseline, ClassMetrics, Comparison, Evaluation, Intervals, Loss, MedianBox};

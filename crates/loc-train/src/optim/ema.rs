@@ -22,7 +22,7 @@ impl Ema {
         Ok(Some(Self { decay, model: model.copy()? }))
     }
 
-    pub(crate) fn follow(&self, model: &Model, steps: usize) -> Result<(), TrainError> {
+    pub(crate) fn update(&self, model: &Model, steps: usize) -> Result<(), TrainError> {
         let t = steps as f64;
         let decay = self.decay.min((1.0 + t) / (10.0 + t));
         for (name, var) in self.model.vars() {
@@ -46,7 +46,7 @@ mod tests {
         assert!(Ema::of(&model, 0.0).unwrap().is_none());
         let before = bias(&model)[0];
         model.vars()["class_out.bias"].set(&Tensor::new(&[1.0f32, 1.0], &Device::Cpu).unwrap()).unwrap();
-        average.follow(&model, 1).unwrap();
+        average.update(&model, 1).unwrap();
         let d = 2.0 / 11.0;
         assert!((bias(&average.model)[0] - (d * before + 1.0 - d)).abs() < 1e-6);
     }

@@ -10,6 +10,17 @@ use loc_net::{Weight, Weights};
 use crate::config::{Config, OptimizerKind};
 use crate::error::TrainError;
 
+/// The numbers of one parameter's update.
+#[derive(Clone, Copy)]
+struct Update {
+    /// Learning rate.
+    lr: f64,
+    /// Factor of the gradient.
+    scale: f64,
+    /// Weight decay.
+    decay: f64,
+}
+
 /// An optimizer with its state for one model.
 #[derive(Debug)]
 pub(crate) struct Optimizer {
@@ -72,8 +83,8 @@ impl Optimizer {
             let lr = if param.layer < layers { lr * self.backbone } else { lr };
             let decay = if var.rank() > 1 { self.decay } else { 0.0 };
             match self.rule {
-                OptimizerKind::Sgd => self.descend(name, var, gradients, (lr, scale, decay))?,
-                OptimizerKind::AdamW => self.adam(name, var, gradients, (lr, scale, decay))?,
+                OptimizerKind::Sgd => self.descend(name, var, gradients, Update { lr, scale, decay })?,
+                OptimizerKind::AdamW => self.adam(name, var, gradients, Update { lr, scale, decay })?,
             }
         }
         Ok(true)
@@ -84,7 +95,7 @@ impl Optimizer {
         name: &str,
         var: &Var,
         gradients: &Gradients,
-        (lr, scale, decay): (f64, f64, f64),
+        Update { lr, scale, decay }: Update,
     ) -> Result<(), TrainError> {
         if self.momentum == 0.0 {
             gradients.add_to(name, var, 1.0 - lr * decay, -lr * scale)?;
@@ -110,7 +121,7 @@ impl Optimizer {
         name: &str,
         var: &Var,
         gradients: &Gradients,
-        (lr, scale, decay): (f64, f64, f64),
+        Update { lr, scale, decay }: Update,
     ) -> Result<(), TrainError> {
         let mean = buffer(&mut self.first, name, var)?;
         let square = buffer(&mut self.second, name, var)?;

@@ -48,7 +48,7 @@ impl PretrainedPrior {
     ///
     /// Interpolated weights can be better than both the pretrained and the fine-tuned ones (Wortsman et al. 2022,
     /// Robust fine-tuning of zero-shot models).
-    pub(crate) fn mean_with<'a>(&'a self, model: &'a Model) -> Result<&'a Model, TrainError> {
+    pub(crate) fn interpolated_with<'a>(&'a self, model: &'a Model) -> Result<&'a Model, TrainError> {
         let Some((share, mean)) = &self.mean else { return Ok(model) };
         mean.set_weights(&self.weights)?;
         for (name, var) in mean.vars() {
@@ -117,7 +117,7 @@ mod tests {
         let beginning = PretrainedPrior::of(&model, None, &config(0.25)).unwrap().unwrap();
         for to in [4.0f32, 8.0] {
             model.vars()["class_out.bias"].set(&Tensor::new(&[to, 3.0], &Device::Cpu).unwrap()).unwrap();
-            let mean = bias(beginning.mean_with(&model).unwrap());
+            let mean = bias(beginning.interpolated_with(&model).unwrap());
             assert_eq!(mean, [0.5 + 0.75 * f64::from(to), 2.25 - 0.25]);
         }
     }
@@ -155,6 +155,6 @@ mod tests {
             assert!(value(&loss()) < value(&away), "a step against the gradient brings them nearer");
             model.set_weights(&weights).unwrap();
         }
-        assert!(std::ptr::eq(beginning.mean_with(&model).unwrap(), &model), "no share is kept");
+        assert!(std::ptr::eq(beginning.interpolated_with(&model).unwrap(), &model), "no share is kept");
     }
 }

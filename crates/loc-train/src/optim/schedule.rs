@@ -11,7 +11,7 @@ impl Config {
     #[must_use]
     pub fn lr_at(&self, epoch: usize, step: usize, steps: usize) -> f64 {
         let passed = (epoch - 1) as f64 + step as f64 / steps.max(1) as f64;
-        let (begin, end) = self.part(epoch);
+        let (begin, end) = self.schedule_part(epoch);
         let lr = match self.schedule {
             Schedule::Constant => self.lr,
             Schedule::Step => {

@@ -21,6 +21,17 @@ struct Claim {
     schema: String,
 }
 
+/// Where a new run is recorded.
+#[derive(Debug, Clone, Copy)]
+pub struct RunLocation<'a> {
+    /// The folder of runs.
+    pub project: &'a Path,
+    /// The name of the run's folder in it.
+    pub name: &'a str,
+    /// Whether an existing run of that name is removed; else a number is added to the name.
+    pub exist_ok: bool,
+}
+
 impl Run {
     /// The folder `project/name`.
     fn named(project: &Path, name: &str) -> Result<PathBuf, TrainError> {

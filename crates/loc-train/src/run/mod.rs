@@ -10,6 +10,7 @@ mod manifest;
 mod results_csv;
 
 pub(crate) use self::clock::now;
+pub use self::create::RunLocation;
 pub use self::dir::Run;
 pub(crate) use self::lock::Lock;
 pub(crate) use self::manifest::{DatasetJson, LeftOutJson, Machine, RunJson, SCHEMA, Versions};
