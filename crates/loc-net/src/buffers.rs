@@ -19,7 +19,7 @@ impl<T> Default for BufferPool<T> {
 }
 
 impl<T: Default> BufferPool<T> {
-    /// Lends buffers: those this thread had last, which may still be in its cache, or others, or new ones.
+    /// Calls `f` with buffers: those this thread had last, which may still be in its cache, or others, or new ones.
     pub(crate) fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
         let mut buffers = self.places().find_map(|mut place| place.take()).unwrap_or_default();
         let result = f(&mut buffers);
@@ -50,7 +50,7 @@ fn place() -> usize {
     PLACE.with(|place| *place)
 }
 
-/// Lends buffers of this thread, as long as asked for; their contents are whatever the last user left.
+/// Calls `f` with buffers of this thread. Their contents are arbitrary.
 pub(crate) fn with_buffers<const N: usize, R>(lens: [usize; N], f: impl FnOnce([&mut [f32]; N]) -> R) -> R {
     thread_local! {
         static BUFFER: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
@@ -69,7 +69,7 @@ pub(crate) fn with_buffers<const N: usize, R>(lens: [usize; N], f: impl FnOnce([
     })
 }
 
-/// Makes a buffer at least `len` long. Where it has to grow its content is not kept; large ones ask for huge pages, since
+/// Makes a buffer at least `len` long. Where it has to grow its content is not kept; large ones request huge pages, since
 /// the kernels' strided walks would miss the translation cache at every step.
 pub(crate) fn grow<T: Copy + Default>(buffer: &mut Vec<T>, len: usize) {
     if buffer.capacity() < len {
@@ -81,7 +81,7 @@ pub(crate) fn grow<T: Copy + Default>(buffer: &mut Vec<T>, len: usize) {
     }
 }
 
-/// Asks Linux for huge pages under a buffer that nobody has touched; a wish, not a need.
+/// Asks Linux for huge pages under a buffer that is still untouched. A hint: the buffer works without.
 #[cfg(all(target_os = "linux", not(miri)))]
 fn huge_pages<T>(buffer: &mut Vec<T>) {
     use std::ffi::{c_int, c_void};

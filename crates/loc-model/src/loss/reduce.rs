@@ -1,9 +1,9 @@
-//! Sums over a batch in the order that all sums over a batch have ([`loc_net::kernels::parts`]): so several processes, each
+//! Sums over a batch in the order that all sums over a batch have ([`loc_net::Parts`]): so several processes, each
 //! with its parts of the batch, add up to the bytes of one.
 
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp1, Device, Error, Layout, Result, Shape, Tensor, WithDType};
-use loc_net::kernels::parts::Parts;
+use loc_net::Parts;
 
 /// The sum of all values, which belong to `photos` photos, one photo's behind the other's.
 pub(super) fn batch_sum(values: &Tensor, photos: usize) -> Result<Tensor> {

@@ -8,8 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use candle_core::{CpuStorage, CustomOp1, DType, Device, Error, Layout, Result, Shape, Tensor, Var};
 use loc_net::exec::{Images, Training, TrainingSetup};
-use loc_net::kernels::parts::Parts;
-use loc_net::{ImageBatch, Network};
+use loc_net::{ImageBatch, Network, Parts};
 
 use super::Input;
 use crate::Dropout;

@@ -1,5 +1,6 @@
 //! The layer list on Candle: a forward pass that keeps what the backward pass needs. Losses do not live here.
 
+mod backend;
 mod cpu;
 mod walk;
 
@@ -10,6 +11,7 @@ use loc_net::{Network, Weight, Weights};
 
 use crate::gradient_buffers::GradientBuffers;
 use crate::{Dropout, Gradients, ModelError};
+pub use backend::Backend;
 use cpu::{CpuNetwork, Run};
 
 /// A network whose weights are Candle variables on a device: made to be trained.
@@ -40,26 +42,6 @@ pub struct Model {
     cpu: Option<CpuNetwork>,
     /// Where the kernels leave the gradients of parameters.
     buffers: GradientBuffers,
-}
-
-/// How a model computes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Backend {
-    /// loc-net's kernels, the whole network as one operation; on the CPU only.
-    Kernels,
-    /// Candle's operations, layer by layer; on any device.
-    Composed,
-}
-
-impl Backend {
-    /// The backend for a device.
-    #[must_use]
-    pub fn of(device: &Device) -> Self {
-        match device {
-            Device::Cpu => Self::Kernels,
-            _ => Self::Composed,
-        }
-    }
 }
 
 /// What a network reads: photos, or what its backbone has made of them already.

@@ -4,11 +4,18 @@
 //! (`fused`), every other layer by its kernel (`table`), a convolution together with the activation behind it.
 
 mod forward;
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", feature = "internals"))]
 pub mod fused;
+#[cfg(all(target_arch = "x86_64", not(feature = "internals")))]
+#[allow(dead_code, unreachable_pub, reason = "benches use more of it, behind the feature `internals`")]
+mod fused;
 mod plan;
 mod segment;
+#[cfg(feature = "internals")]
 pub mod table;
+#[cfg(not(feature = "internals"))]
+#[allow(unreachable_pub, reason = "public with the feature `internals`")]
+mod table;
 mod training;
 
 pub use forward::{Forward, Output};

@@ -24,11 +24,11 @@ pub enum Head {
 /// Where a backbone's features can be read.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Features {
-    /// A map fine enough to say where things are.
+    /// A map with enough resolution for positions.
     pub(crate) fine: Source,
-    /// The last map, which knows most of what things are.
+    /// The last map: of all maps the best for telling classes apart.
     pub(crate) coarse: Source,
-    /// What is known of the photo as a whole, a vector.
+    /// Features of the whole photo, a vector.
     pub(crate) whole: Source,
 }
 

@@ -1,4 +1,4 @@
-//! What all layers have in common for whoever runs them: forward and backward over a batch, on slices.
+//! The interface of all layers to the executor: forward and backward over a batch, on slices.
 
 use std::fmt::Debug;
 use std::ops::Range;

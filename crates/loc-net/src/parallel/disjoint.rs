@@ -18,7 +18,7 @@ impl<'a, T> DisjointSlice<'a, T> {
 
     /// # Safety
     ///
-    /// No two ranges that are active at the same time overlap.
+    /// No two ranges in use at the same time overlap.
     #[expect(unsafe_code, clippy::mut_from_ref, reason = "the callers promise disjoint ranges")]
     pub(crate) unsafe fn range(&self, from: usize, len: usize) -> &mut [T] {
         assert!(from + len <= self.len, "range inside the slice");
@@ -28,7 +28,7 @@ impl<'a, T> DisjointSlice<'a, T> {
 
     /// # Safety
     ///
-    /// As long as the slice is active nobody writes to its range.
+    /// While the slice is in use, its range is not written.
     #[expect(unsafe_code, reason = "the callers promise that nobody writes")]
     pub(crate) unsafe fn read(&self, from: usize, len: usize) -> &[T] {
         assert!(from + len <= self.len, "range inside the slice");

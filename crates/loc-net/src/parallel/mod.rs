@@ -5,12 +5,12 @@
 //! wants, too. So here nobody waits for a thread that has not come, and a thread that waits does nothing else meanwhile.
 //!
 //! [`Threads`] says who may help, and [`Threads::run`] makes the calling thread a caller: with the helpers that it asks
-//! for it is a `team`. Work comes as `stages` of tasks; what it borrows lies on the caller's stack, behind a `door`
+//! for it is a `team`. Work comes as `stages` of tasks; what it borrows lies on the caller's stack, behind a `gate`
 //! that is shut before the caller returns. Within a task everything is done one after the other. Outside of
 //! [`Threads::run`] (in training) the same kernels spread their tasks with rayon.
 
 mod disjoint;
-mod door;
+mod gate;
 mod stages;
 mod team;
 #[cfg(test)]

@@ -25,7 +25,7 @@ impl Stage {
     }
 
     /// A task that nobody else has. Relaxed: of one atomic, each number is given once; what a task reads is ordered by
-    /// `done` and by the door.
+    /// `done` and by the gate.
     fn take(&self) -> Option<usize> {
         let task = self.taken.fetch_add(1, Ordering::Relaxed);
         (task < self.tasks).then_some(task)
@@ -105,7 +105,7 @@ impl<'a> Run<'a> {
     }
 
     /// No further task is begun. Relaxed here and where it is read: it saves work, nothing depends on it; the panic itself
-    /// is seen by the caller because the door is closed before it is asked for.
+    /// is seen by the caller because the gate is closed before it is asked for.
     pub(super) fn stop(&self) {
         self.broken.store(true, Ordering::Relaxed);
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use super::door::Door;
+use super::gate::Gate;
 use super::stages::{Run, Stage, Wait};
 use super::threads::Threads;
 use super::{Role, acting};
@@ -32,7 +32,7 @@ pub(super) struct Team {
     /// Asked for, and not gone again.
     helpers: AtomicUsize,
     over: AtomicBool,
-    doors: [Door; DEPTH],
+    gates: [Gate; DEPTH],
 }
 
 impl Threads {
@@ -52,7 +52,7 @@ impl Team {
             count,
             helpers: AtomicUsize::new(0),
             over: AtomicBool::new(false),
-            doors: [const { Door::new() }; DEPTH],
+            gates: [const { Gate::new() }; DEPTH],
         });
         // One is woken while this thread still prepares, the others once there is something to do.
         team.ask(1);
@@ -99,7 +99,7 @@ impl Team {
             DEPTH.. => Role::Task,
             depth => Role::Caller(Arc::clone(self), depth),
         };
-        let result = self.doors[depth].open(&run, || {
+        let result = self.gates[depth].open(&run, || {
             let result = catch_unwind(AssertUnwindSafe(|| acting(inner, own)));
             if result.is_err() {
                 run.stop();
@@ -116,14 +116,14 @@ impl Team {
     /// What a helper does: takes tasks of whatever run is open, the outer one first, since its tasks are the larger ones.
     fn help(&self) {
         let (since, mut wait) = (Instant::now(), Wait::default());
-        // Relaxed: the doors alone say what may be touched.
+        // Relaxed: the gates alone say what may be touched.
         while !self.over.load(Ordering::Relaxed) {
             let allowed = self.allowed();
             let less = |helpers: usize| (helpers > allowed).then(|| helpers - 1);
             if self.helpers.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok() {
                 return;
             }
-            if self.doors.iter().any(|door| door.enter(|run| run.work()) == Some(true)) {
+            if self.gates.iter().any(|gate| gate.enter(|run| run.work()) == Some(true)) {
                 wait = Wait::default();
             } else if since.elapsed() < STAY {
                 wait.again();

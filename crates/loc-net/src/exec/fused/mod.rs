@@ -20,6 +20,7 @@ mod maps;
 mod plan;
 #[cfg(test)]
 mod tests;
+mod train_photo;
 mod training;
 
 pub use plan::FusedPlan;

@@ -115,7 +115,7 @@ struct Plan<'a> {
 }
 
 impl<'a> Plan<'a> {
-    /// The layer `ahead` of the next, if it reads just the one before it and nobody else reads that one.
+    /// The layer `ahead` of the next, if it reads just the one before it and no other layer reads that one.
     fn peek(&self, ahead: usize) -> Option<&'a Layer> {
         let index = self.next + ahead;
         let layers = self.network.layers();

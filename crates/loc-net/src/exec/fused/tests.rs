@@ -42,7 +42,7 @@ fn bytes(n: usize) -> Vec<u8> {
     numbers(77, n).iter().map(|v| ((v + 1.0) * 127.9) as u8).collect()
 }
 
-/// Features and parameter gradients of some photos by the plain twins in f64; `gy` is the gradient of the features.
+/// Features and parameter gradients of some photos by the references in f64; `gy` is the gradient of the features.
 fn reference(
     network: &Network,
     chain: &FusedPlan,

@@ -2,14 +2,14 @@
 
 use rayon::prelude::*;
 
-use super::infer::Before;
 use super::maps::Scratch;
 use super::plan::{FusedPlan, GROUP};
+use super::train_photo::{Group, Part, Saved};
 use crate::buffers::{BufferPool, grow};
+use crate::kernels::conv_block::OVERREAD;
 use crate::kernels::conv_block::rows::{self, InputGradient};
-use crate::kernels::conv_block::tiles::{self, average, pool};
-use crate::kernels::conv_block::{ConvBlock, OVERREAD};
-use crate::kernels::image_input::{self, ImageBatch};
+use crate::kernels::conv_block::tiles::{self, average};
+use crate::kernels::image_input::ImageBatch;
 use crate::kernels::parts::{Parts, SUM_PARTS, tree_sum};
 
 /// Photos whose last convolution goes back together, about: whole parts, at least one. Bounds the buffers of large batches.
@@ -33,31 +33,6 @@ pub struct FusedTraining {
     /// The gradients of the blocks' parameters, part by part.
     sums: Vec<f32>,
     last: Last,
-}
-
-/// Buffers of one thread in the forward pass.
-#[derive(Debug, Default)]
-struct Group {
-    input: average::Input,
-    scratch: Scratch,
-}
-
-/// What a block leaves for the backward pass.
-#[derive(Debug, Default)]
-struct Saved {
-    maps: Vec<f32>,
-    argmax: Vec<u8>,
-}
-
-/// Sums and buffers of one part of the batch.
-#[derive(Debug)]
-struct Part {
-    rows: Vec<rows::WeightGradient>,
-    tiles: Vec<tiles::WeightGradient>,
-    /// The gradient behind a block and the one before it.
-    gradients: [Vec<f32>; 2],
-    list: rows::List,
-    scratch: Scratch,
 }
 
 #[derive(Debug)]
@@ -235,118 +210,5 @@ impl FusedTraining {
             plan.write(part, sums);
         });
         tree_sum(sums, of_blocks.len(), all.count(), of_blocks);
-    }
-}
-
-impl FusedPlan {
-    /// A part's sums as the gradients of the blocks' parameters, in their order.
-    fn write(&self, part: &Part, params: &mut [f32]) {
-        let mut rest = params;
-        let mut next = |shape: &ConvBlock| {
-            let (w, others) = std::mem::take(&mut rest).split_at_mut(shape.weight_len());
-            let (b, others) = others.split_at_mut(shape.out_channels);
-            rest = others;
-            (w, b)
-        };
-        for (form, sums) in self.rows.iter().zip(&part.rows) {
-            let (w, b) = next(form.shape());
-            sums.write(w, b);
-        }
-        for (form, sums) in self.tiles.iter().zip(&part.tiles) {
-            let (w, b) = next(form.shape());
-            sums.write(w, b);
-        }
-    }
-
-    fn forward_group(
-        &self,
-        photos: ImageBatch,
-        n: usize,
-        buffers: &mut Group,
-        mut share: Vec<(&mut [f32], &mut [u8])>,
-        (features, active): (&mut [f32], &mut [u8]),
-    ) {
-        let Group { input, scratch } = buffers;
-        for i in 0..n {
-            let photo = photos.slice(i, 1, self.photo_len());
-            for block in 0..self.blocks() {
-                let (done, rest) = share.split_at_mut(block);
-                let before = match done.last() {
-                    Some((maps, _)) => {
-                        let len = self.map_len(block - 1);
-                        Before::Map(self.view(block - 1, &maps[i * len..][..len]))
-                    }
-                    None => Before::Photo(photo),
-                };
-                let (maps, argmax) = &mut rest[0];
-                let (len, bytes) = (self.map_len(block), self.cells(block) + OVERREAD);
-                let (y, argmax) = (&mut maps[i * len..][..len], &mut argmax[i * bytes..][..bytes]);
-                self.block(block, before, 0..self.map_rows(block).1, scratch, y, argmax);
-            }
-        }
-        let last = self.blocks() - 1;
-        let len = self.map_len(last);
-        self.last.input(n, |i| &share[last].0[i * len..], input);
-        for block in 0..self.last.tiles().blocks() {
-            let y = &mut features[self.last.block_start(block)..];
-            self.last.forward(input, block, &mut scratch.tiles, (y, self.out_len()), active);
-        }
-    }
-
-    /// One photo back through the blocks, from the gradient `gy` behind the last of them.
-    fn backward_photo(
-        &self,
-        (index, photo): (usize, ImageBatch),
-        saved: &[Saved],
-        kernels: &[InputGradient],
-        gy: &[f32],
-        part: &mut Part,
-    ) {
-        let map = |block: usize| {
-            let len = self.map_len(block);
-            &saved[block].maps[index * len..][..len]
-        };
-        let argmax = |block: usize| {
-            let len = self.cells(block) + OVERREAD;
-            &saved[block].argmax[index * len..][..len]
-        };
-        let Part { rows, tiles, gradients: [above, below], list, scratch } = part;
-        // The gradient behind the block at hand lies in `above`, but for the first in `gy`.
-        let mut first = true;
-        for (i, form) in self.tiles.iter().enumerate().rev() {
-            let block = self.rows.len() + i;
-            let shape = form.shape();
-            below.resize(shape.in_size.0 * shape.in_size.1 * shape.in_channels + OVERREAD, 0.0);
-            let g: &[f32] = if first { gy } else { above };
-            let before = map(block - 1);
-            pool::backward(form, before, (g, argmax(block)), &mut scratch.tiles, &mut tiles[i], below);
-            std::mem::swap(above, below);
-            first = false;
-        }
-        for (block, form) in self.rows.iter().enumerate().rev() {
-            let shape = form.shape();
-            let (height, width) = shape.in_size;
-            let g: &[f32] = if first { gy } else { above };
-            match block.checked_sub(1) {
-                Some(before) => {
-                    let map = self.view(before, map(before));
-                    let fill = |rows, out: &mut [f32]| form.spread(map, rows, out);
-                    rows[block].add(fill, g, argmax(block));
-                }
-                None => {
-                    let fill = |rows, out: &mut [f32]| {
-                        image_input::to_pixels(photo, &self.norm, width, rows, out);
-                    };
-                    rows[block].add(fill, g, argmax(block));
-                }
-            }
-            if let Some(before) = block.checked_sub(1) {
-                below.clear();
-                below.resize(height * width * shape.in_channels + OVERREAD, 0.0);
-                kernels[before].add(g, argmax(block), list, below);
-                std::mem::swap(above, below);
-                first = false;
-            }
-        }
     }
 }

@@ -1,6 +1,7 @@
 //! The way back: from the gradients of the outputs to those of the trained parameters.
 
-use super::{Images, Training};
+use super::Training;
+use super::setup::Images;
 use crate::Source;
 use crate::buffers::grow;
 use crate::kernels::join::add_to;

@@ -1,4 +1,4 @@
-//! Relu: its values, its gradient beside and at the kink. The form is its own plain twin.
+//! Relu: its values, its gradient beside and at the kink. Generic over f32 and f64: it is its own reference.
 
 use super::{backward, backward_in_place, backward6, backward6_in_place, forward, forward6};
 use crate::kernels::Activation;

@@ -1,4 +1,4 @@
-//! The plain twin of average pooling, generic over f32 and f64.
+//! A plain form of average pooling, generic over f32 and f64.
 
 use crate::kernels::{Float, PoolShape};
 

@@ -15,7 +15,7 @@ fn means_of_windows() {
 }
 
 #[test]
-fn equals_the_plain_twin_and_the_difference_quotients() {
+fn equals_the_reference_and_the_difference_quotients() {
     for (kernel, stride, size) in
         [(4, 2, (8, 8)), (2, 2, (5, 7)), (3, 1, (4, 5)), (2, 3, (8, 5)), (1, 1, (1, 1))]
     {

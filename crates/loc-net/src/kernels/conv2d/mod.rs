@@ -5,7 +5,7 @@
 //! Four forms. A kernel a channel, 3×3 or 5×5: `depthwise`. 1×1: a matrix product on the map itself (`pointwise`). Wide
 //! maps with stride 1 and no padding: output rows straight from input rows (`direct`). All others: a tile of output rows
 //! at a time, its patches gathered as a matrix that fits the second-level cache (`im2col`), then a small matrix
-//! product. Photos and tiles are spread over the pool. The plain twin is `reference`.
+//! product. Photos and tiles are spread over the pool. The plain form is `reference`.
 
 mod block;
 mod depthwise;
@@ -90,7 +90,7 @@ fn forward_rows(
                 let channel = group * group_out + channel;
                 let at = photo * out_len + (channel * height + row) * width + column;
                 #[expect(unsafe_code, reason = "tasks of one photo interleave in memory")]
-                // SAFETY: each task writes its own rows of its own photo, and no other range is active here.
+                // SAFETY: each task writes its own rows of its own photo, and no other range is in use here.
                 let out = unsafe { y.range(at, block::COLS) };
                 let bias = bias(channel);
                 out.iter_mut().zip(sums).for_each(|(out, sum)| *out = sum + bias);

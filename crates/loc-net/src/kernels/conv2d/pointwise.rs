@@ -14,7 +14,7 @@ use crate::parallel::DisjointSlice;
 const CHANNELS: usize = 48;
 /// Cells of a map that are finished before the next ones.
 const BLOCK: usize = 1024;
-/// Tasks that the gradient of few weights is parted into, whoever computes them.
+/// Tasks that the gradient of few weights is parted into, whichever thread computes them.
 const TASKS: usize = 4;
 /// Cells of the maps whose products are summed before the next ones: as much of them as the second-level cache holds.
 const DEPTH: usize = 512;

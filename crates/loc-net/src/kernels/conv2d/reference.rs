@@ -1,4 +1,4 @@
-//! The plain twin of the convolution, generic over f32 and f64.
+//! A plain form of the convolution, generic over f32 and f64.
 
 use crate::kernels::Activation;
 use crate::kernels::{ConvShape, Float};

@@ -1,4 +1,4 @@
-//! The convolution against its plain twin in f64, and the twin's gradients against difference quotients.
+//! The convolution against the reference in f64, and the reference's gradients against difference quotients.
 
 use proptest::prelude::*;
 
@@ -75,13 +75,13 @@ fn compare(shape: &ConvShape, n: usize) {
 
 proptest! {
     #[test]
-    fn equals_the_plain_twin((shape, n) in shapes()) {
+    fn equals_the_reference((shape, n) in shapes()) {
         compare(&shape, n);
     }
 
     #[test]
     #[cfg_attr(miri, ignore = "takes it many minutes")]
-    fn depthwise_and_pointwise_equal_the_plain_twin(
+    fn depthwise_and_pointwise_equal_the_reference(
         kernel in prop_oneof![Just(1), Just(3), Just(5)], stride in 1usize..=3, same in any::<bool>(),
         channels in 2usize..=20, out in 1usize..=70, h in 5usize..=23, w in 5usize..=23, n in 1usize..=3,
     ) {
@@ -97,7 +97,7 @@ proptest! {
 
 #[test]
 #[cfg_attr(miri, ignore = "takes it many minutes")]
-fn equals_the_plain_twin_over_several_tiles() {
+fn equals_the_reference_over_several_tiles() {
     // conv2 of the tutorial at a fifth of its width, conv5 with more channels than one block, a depthwise one.
     for shape in [
         ConvShape::square(6, (130, 40), 12, 5),

@@ -15,7 +15,7 @@ use super::{ConvShape, PoolShape};
 pub const KERNEL: usize = 5;
 
 /// The byte of a cell that relu set to zero. Otherwise the byte is 0 to 3: which cell of the window won, in row order.
-/// The byte of a dead cell also has the winner in its two lowest bits.
+/// The byte of a cell that relu switched off also has the winner in its two lowest bits.
 pub const RELU_OFF: u8 = 4;
 
 /// What vectors may read or write behind the last value that counts.

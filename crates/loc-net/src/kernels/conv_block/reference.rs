@@ -1,4 +1,4 @@
-//! The plain twin of the fused blocks: the separate operations, one after the other, on planar maps.
+//! A plain form of the fused blocks: the separate operations, one after the other, on planar maps.
 
 use super::{ConvBlock, RELU_OFF};
 use crate::kernels::{Float, conv2d, maxpool};

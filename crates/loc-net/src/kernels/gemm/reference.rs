@@ -1,4 +1,4 @@
-//! The plain twins of the matrix products.
+//! Plain forms of the matrix products.
 
 use super::{Mode, RowMajor, Strided};
 

@@ -1,4 +1,4 @@
-//! The plain twin of the linear layer, generic over f32 and f64.
+//! A plain form of the linear layer, generic over f32 and f64.
 
 use super::Features;
 use crate::kernels::Float;

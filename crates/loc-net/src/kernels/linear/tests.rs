@@ -1,4 +1,4 @@
-//! The linear layer against its plain twin in f64, and the twin against difference quotients.
+//! The linear layer against the reference in f64, and the reference against difference quotients.
 
 use proptest::prelude::*;
 
@@ -10,7 +10,7 @@ use crate::kernels::testing::{
 
 proptest! {
     #[test]
-    fn equals_the_plain_twin(input in 1usize..60, output in 1usize..60, n in 1usize..40) {
+    fn equals_the_reference(input in 1usize..60, output in 1usize..60, n in 1usize..40) {
         let f = Features { input, output };
         let (x, w, b) = (numbers(1, n * input), numbers(2, output * input), numbers(3, output));
         let gy = numbers(4, n * output);

@@ -1,4 +1,4 @@
-//! The plain twin of max-pooling, generic over f32 and f64.
+//! A plain form of max-pooling, generic over f32 and f64.
 
 use crate::kernels::{Float, PoolShape};
 

@@ -1,4 +1,4 @@
-//! Max-pooling against its plain twin and difference quotients; ties, NaN and odd sizes.
+//! Max-pooling against the reference and difference quotients; ties, NaN and odd sizes.
 
 use proptest::prelude::*;
 
@@ -14,7 +14,7 @@ fn pool(shape: &PoolShape, n: usize, x: &[f32]) -> (Vec<f32>, Vec<u8>) {
 
 proptest! {
     #[test]
-    fn equals_the_plain_twin(
+    fn equals_the_reference(
         channels in 1usize..4, h in 3usize..12, w in 3usize..12, n in 1usize..4,
         kernel in 1usize..4, stride in 1usize..4, coarse in any::<bool>(),
     ) {

@@ -7,7 +7,7 @@
 //!
 //! [`f65`] is the longer F(6, 5), for one dimension.
 //!
-//! The matrices here are exact in f64, and the plain twin: `avx2` applies them to vectors by hand-written chains that
+//! The matrices here are exact in f64, and the reference: `avx2` applies them to vectors by hand-written chains that
 //! share terms, and the tests compare the two.
 
 #[cfg(target_arch = "x86_64")]

@@ -7,7 +7,7 @@
 //! Backward, three of four cells of each window have no gradient, and none has where relu was off: [`WeightGradient`] and
 //! [`InputGradient`] list the others (`active`) and walk them alone.
 //!
-//! AVX2 and FMA only ([`WinogradRows::of`] says where it fits); the plain twin is [`super::conv_block::reference`].
+//! AVX2 and FMA only ([`WinogradRows::of`] says where it fits); the reference is [`super::conv_block::reference`].
 
 mod active;
 mod avx2;

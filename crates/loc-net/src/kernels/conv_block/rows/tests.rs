@@ -1,4 +1,4 @@
-//! The row form against the plain twin in f64, on random shapes.
+//! The row form against the reference in f64, on random shapes.
 
 use proptest::prelude::*;
 
@@ -6,7 +6,7 @@ use super::*;
 use crate::kernels::conv_block::{OVERREAD, RELU_OFF, reference};
 use crate::kernels::testing::{assert_close, assert_within, no_fast_forms, numbers, single};
 
-/// What the twin says of a block: output, bytes, and gradients of a random output gradient.
+/// The reference's results for a block: output, bytes, and gradients of a random output gradient.
 struct Twin {
     shape: ConvBlock,
     x: Vec<f64>,
@@ -116,7 +116,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
     #[test]
     #[cfg_attr(miri, ignore = "the fast form needs AVX2, which Miri does not claim to have")]
-    fn equals_the_plain_twin(
+    fn equals_the_reference(
         in_channels in 1usize..9, out_channels in 1usize..14,
         h in 10usize..40, w in 20usize..60, last in any::<bool>(), cut in 0usize..6,
     ) {

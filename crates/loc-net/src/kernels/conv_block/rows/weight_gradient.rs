@@ -150,7 +150,7 @@ impl WeightGradient {
         let step = as_i32(pixel(in_channels));
         let row = as_i32(in_width) * step;
         let lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-        // Where in its window the winner is, by the byte; the same again for dead cells.
+        // Where in its window the winner is, by the byte; the same again for cells that relu switched off.
         let places = _mm256_setr_epi32(0, step, row, row + step, 0, step, row, row + step);
         let columns = _mm256_mullo_epi32(lanes, _mm256_set1_epi32(2 * step));
         self.counts.fill(0);

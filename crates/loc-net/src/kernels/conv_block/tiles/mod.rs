@@ -9,13 +9,14 @@
 //! pool. The backward pass is the adjoint of the same transforms: `gM = A · gY · Aᵀ`, `gV = gM · Uᵀ`, `gU += Vᵀ · gM`,
 //! `gX = B · gV · Bᵀ`, and once a step `gW = Gᵀ · gU · G`.
 //!
-//! AVX2 and FMA only ([`WinogradTiles::of`] says where it fits); the plain twin is [`super::conv_block::reference`].
+//! AVX2 and FMA only ([`WinogradTiles::of`] says where it fits); the reference is [`super::conv_block::reference`].
 
 pub mod average;
 mod avx2;
 pub mod pool;
 #[cfg(test)]
 mod tests;
+mod weights_avx2;
 
 use rayon::prelude::*;
 
@@ -97,7 +98,7 @@ impl WinogradTiles {
             // SAFETY: AVX2 and FMA are there; the lengths were checked above and in `of`; each task writes what belongs to
             // its own eight output channels.
             unsafe {
-                avx2::pack(&self.shape, 8 * group, w, &weights, &adjoint);
+                weights_avx2::pack(&self.shape, 8 * group, w, &weights, &adjoint);
             }
         });
     }
@@ -204,7 +205,7 @@ impl WeightGradient {
             )]
             // SAFETY: AVX2 and FMA are there; a group is eight output channels.
             unsafe {
-                avx2::unpack(&self.shape, &self.sums[8 * group..], self.shape.out_channels, gw);
+                weights_avx2::unpack(&self.shape, &self.sums[8 * group..], self.shape.out_channels, gw);
             }
         });
     }

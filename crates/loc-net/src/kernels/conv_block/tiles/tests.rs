@@ -1,4 +1,4 @@
-//! The tile form against the plain twins in f64, on random shapes.
+//! The tile form against the reference in f64, on random shapes.
 
 use proptest::prelude::*;
 
@@ -150,7 +150,7 @@ fn check_average(shape: ConvBlock, (kernel, stride): (usize, usize)) {
         }
     }
 
-    // The twin's own bytes, so that rounding at zero does not count.
+    // The reference's own bytes, so that rounding at zero does not count.
     let active: Vec<u8> = map
         .chunks(conv.out_len())
         .flat_map(|m| last(m, shape.out_channels, 0))
@@ -179,13 +179,13 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
     #[test]
     #[cfg_attr(miri, ignore = "the fast form needs AVX2, which Miri does not claim to have")]
-    fn pooled_equals_the_plain_twin(shape in shapes(), cut in 0usize..6) {
+    fn pooled_equals_the_reference(shape in shapes(), cut in 0usize..6) {
         check_pool(shape, cut);
     }
 
     #[test]
     #[cfg_attr(miri, ignore = "the fast form needs AVX2, which Miri does not claim to have")]
-    fn averaged_equals_the_plain_twin(shape in shapes(), kernel in 1usize..5, stride in 1usize..4) {
+    fn averaged_equals_the_reference(shape in shapes(), kernel in 1usize..5, stride in 1usize..4) {
         check_average(shape, (kernel, stride));
     }
 }

@@ -8,7 +8,7 @@ use std::arch::x86_64::{
 
 use rayon::prelude::*;
 
-use super::super::{PRODUCTS, avx2};
+use super::super::{PRODUCTS, avx2, weights_avx2};
 use super::Average;
 use crate::buffers::{grow, with_buffers};
 use crate::kernels::conv_block::OVERREAD;
@@ -141,7 +141,7 @@ impl Average {
                     }
                     for (eight, gw) in of_part.chunks_exact_mut(8 * ins * TAPS).enumerate() {
                         // SAFETY: AVX2 and FMA are there; eight of these channels.
-                        unsafe { avx2::unpack(&shape, &gu[8 * eight..], width, gw) };
+                        unsafe { weights_avx2::unpack(&shape, &gu[8 * eight..], width, gw) };
                     }
                 }
                 tree_sum(of_parts, gw.len(), parts.count(), gw);

@@ -129,6 +129,11 @@ impl Average {
         let (_, width) = self.tiles.block(block);
         assert!(n > 0 && y.len() >= (n - 1) * stride + width * cells, "output");
         assert!(active.is_empty() || active.len() >= n * self.byte_len(), "bytes");
+        let ins = self.tiles.shape.in_channels;
+        assert!(
+            input.values.len() >= PRODUCTS * n * self.grid().count() * ins,
+            "photos that this form has transformed"
+        );
         grow(&mut scratch.products, PRODUCTS * n * self.grid().count() * width);
         grow(&mut scratch.gradient, map * width);
         // SAFETY: AVX2 and FMA are there, and the lengths were checked above.

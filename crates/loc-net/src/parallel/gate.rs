@@ -1,4 +1,4 @@
-//! A door between a caller and its helpers: behind it lies a run on the caller's stack, and the caller does not return
+//! A gate between a caller and its helpers: behind it lies a run on the caller's stack, and the caller does not return
 //! before everybody who went in has come out. It waits for nobody who has not gone in.
 
 use std::ptr;
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
 use super::stages::{Run, Wait};
 
-/// In [`Door::state`]: nobody may go in. The bits below count those inside, and for a moment those who were turned
+/// In [`Gate::state`]: nobody may go in. The bits below count those inside, and for a moment those who were turned
 /// away: never more than there are threads.
 const CLOSED: usize = 1 << (usize::BITS - 1);
 
@@ -16,20 +16,20 @@ const CLOSED: usize = 1 << (usize::BITS - 1);
 /// atomic, `state`, so all of them have one order. A helper that adds itself before the caller sets `CLOSED` is in the
 /// count that the caller waits on; one that adds itself after it sees `CLOSED` and does not touch the run.
 #[derive(Debug)]
-pub(super) struct Door {
+pub(super) struct Gate {
     state: AtomicUsize,
-    /// Behind the door; means nothing while it is closed.
+    /// Behind the gate; means nothing while it is closed.
     run: AtomicPtr<Run<'static>>,
 }
 
-impl Door {
+impl Gate {
     pub(super) const fn new() -> Self {
         Self { state: AtomicUsize::new(CLOSED), run: AtomicPtr::new(ptr::null_mut()) }
     }
 
     /// Lets helpers in to `run` while `f` runs on this thread. For the caller alone, which opens it once at a time.
     pub(super) fn open<R>(&self, run: &Run<'_>, f: impl FnOnce() -> R) -> R {
-        assert!(self.state.load(Ordering::Relaxed) & CLOSED != 0, "one run at a time behind a door");
+        assert!(self.state.load(Ordering::Relaxed) & CLOSED != 0, "one run at a time behind a gate");
         self.run.store(ptr::from_ref(run).cast_mut().cast(), Ordering::Relaxed);
         // Also if `f` panics; and `f` cannot keep it from being dropped.
         let _close = Close(self);
@@ -39,7 +39,7 @@ impl Door {
         f()
     }
 
-    /// Goes in, if the door is open, and comes out when `f` returns or panics.
+    /// Goes in, if the gate is open, and comes out when `f` returns or panics.
     pub(super) fn enter<R>(&self, f: impl FnOnce(&Run<'_>) -> R) -> Option<R> {
         // Only looked at first, so that those who find it closed again and again do not disturb the caller.
         if self.state.load(Ordering::Relaxed) & CLOSED != 0 {
@@ -51,7 +51,7 @@ impl Door {
             return None;
         }
         #[expect(unsafe_code, reason = "the run lies on the stack of another thread")]
-        // SAFETY: the door was open when this thread was added to the count, so `run` was stored before (the acquire above
+        // SAFETY: the gate was open when this thread was added to the count, so `run` was stored before (the acquire above
         // reads from the release sequence that `open` began, since all writes after it are read-modify-writes), and a later
         // `open` cannot have replaced it: `Close` waits until the count is zero before `open` returns. Until then the
         // borrow that `open` holds is active, whatever its lifetime is called here; `f` takes any lifetime and cannot keep
@@ -66,8 +66,8 @@ const _: () = {
     shared::<Run<'static>>();
 };
 
-/// Closes the door and waits for those inside.
-struct Close<'a>(&'a Door);
+/// Closes the gate and waits for those inside.
+struct Close<'a>(&'a Gate);
 
 impl Drop for Close<'_> {
     fn drop(&mut self) {
@@ -81,7 +81,7 @@ impl Drop for Close<'_> {
 }
 
 /// Comes out.
-struct Leave<'a>(&'a Door);
+struct Leave<'a>(&'a Gate);
 
 impl Drop for Leave<'_> {
     fn drop(&mut self) {
