@@ -133,9 +133,6 @@ impl Output {
 
     pub(crate) fn error(&self, error: &anyhow::Error) {
         self.labelled("error", "31", &remedy::explain(error));
-        if let Some(hint) = remedy::of(error) {
-            Self::hint(&hint);
-        }
     }
 
     fn labelled(&self, label: &str, color: &str, text: &str) {

@@ -1,4 +1,4 @@
-//! The hints of the libraries in the words of the command line: one table from options to flags and commands.
+//! The hints of the libraries in the words of the command line: the only place where a remedy becomes flags and commands.
 
 use std::fmt::Write;
 
@@ -33,62 +33,8 @@ fn model_command(remedy: loc_infer::Remedy) -> &'static str {
     }
 }
 
-/// Puts the flags of the command line into the hints.
-pub(crate) fn with_flags(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
-    for diagnostic in &mut diagnostics {
-        diagnostic.hint = diagnostic.hint.take().map(|hint| Hint::from(hint.render(data_flag)));
-    }
-    diagnostics
-}
-
-/// The text of an error with what it is caused by, and a hint with flags and commands.
-pub(crate) fn explain(error: &anyhow::Error) -> String {
-    let mut text = format!("{error:#}");
-    let train = error.downcast_ref::<TrainError>();
-    let data = match train {
-        Some(TrainError::Data(data)) => Some(data),
-        _ => error.downcast_ref::<DataError>(),
-    };
-    if let Some(data) = data {
-        if let Some(listed) = listed_with_flags(data) {
-            text = text.replace(&data.to_string(), &listed.to_string());
-        }
-        if let Some(hint) = data.hint() {
-            let separator = if text.contains('\n') { '\n' } else { ' ' };
-            // Writing to a string cannot fail.
-            let _ = write!(text, "{separator}(hint: {})", hint.render(data_flag));
-        }
-    }
-    if let Some(remedy) = error.downcast_ref::<loc_infer::Error>().and_then(loc_infer::Error::remedy) {
-        let _ = write!(text, " (hint: {})", model_command(remedy));
-    }
-    text
-}
-
-/// The same error with flags in the hints of its diagnostics.
-fn listed_with_flags(error: &DataError) -> Option<DataError> {
-    match error {
-        DataError::Defects { path, skipped } => {
-            let mut skipped = skipped.clone();
-            skipped.diagnostics = with_flags(skipped.diagnostics);
-            Some(DataError::Defects { path: path.clone(), skipped })
-        }
-        DataError::Changed { path, diagnostics } => {
-            let diagnostics = with_flags(diagnostics.clone());
-            Some(DataError::Changed { path: path.clone(), diagnostics })
-        }
-        _ => None,
-    }
-}
-
-/// The hint of an error that a library knows a remedy for.
-pub(crate) fn of(error: &anyhow::Error) -> Option<String> {
-    let training = error.downcast_ref::<TrainError>().and_then(TrainError::remedy);
-    training.as_ref().map(words)
-}
-
-/// A remedy of a training in words.
-fn words(remedy: &Remedy) -> String {
+/// The flags and commands for an error of a training.
+fn training(remedy: &Remedy) -> String {
     let new_folder = "leave --exist-ok out: the run then gets a folder of its own";
     match remedy {
         Remedy::DidYouMean(name) => format!("did you mean `{name}`?"),
@@ -143,5 +89,57 @@ fn words(remedy: &Remedy) -> String {
             .into(),
         Remedy::CheckMetadata => "was the metadata edited by hand?".into(),
         _ => "see docs/formats.md".into(),
+    }
+}
+
+/// Puts the flags of the command line into the hints.
+pub(crate) fn with_flags(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    for diagnostic in &mut diagnostics {
+        diagnostic.hint = diagnostic.hint.take().map(|hint| Hint::from(hint.render(data_flag)));
+    }
+    diagnostics
+}
+
+/// The text of an error with what it is caused by, and a hint with flags and commands.
+pub(crate) fn explain(error: &anyhow::Error) -> String {
+    let mut text = format!("{error:#}");
+    let train = error.downcast_ref::<TrainError>();
+    let data = match train {
+        Some(TrainError::Data(data)) => Some(data),
+        _ => error.downcast_ref::<DataError>(),
+    };
+    if let Some(data) = data {
+        if let Some(listed) = listed_with_flags(data) {
+            text = text.replace(&data.to_string(), &listed.to_string());
+        }
+        if let Some(hint) = data.hint() {
+            let separator = if text.contains('\n') { '\n' } else { ' ' };
+            // Writing to a string cannot fail.
+            let _ = write!(text, "{separator}(hint: {})", hint.render(data_flag));
+        }
+    }
+    if let Some(remedy) = train.and_then(TrainError::remedy) {
+        let separator = if text.contains('\n') { '\n' } else { ' ' };
+        let _ = write!(text, "{separator}(hint: {})", training(&remedy));
+    }
+    if let Some(remedy) = error.downcast_ref::<loc_infer::Error>().and_then(loc_infer::Error::remedy) {
+        let _ = write!(text, " (hint: {})", model_command(remedy));
+    }
+    text
+}
+
+/// The same error with flags in the hints of its diagnostics.
+fn listed_with_flags(error: &DataError) -> Option<DataError> {
+    match error {
+        DataError::Defects { path, skipped } => {
+            let mut skipped = skipped.clone();
+            skipped.diagnostics = with_flags(skipped.diagnostics);
+            Some(DataError::Defects { path: path.clone(), skipped })
+        }
+        DataError::Changed { path, diagnostics } => {
+            let diagnostics = with_flags(diagnostics.clone());
+            Some(DataError::Changed { path: path.clone(), diagnostics })
+        }
+        _ => None,
     }
 }

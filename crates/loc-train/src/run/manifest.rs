@@ -177,7 +177,7 @@ impl Run {
 
     pub(crate) fn write_config(&self, config: &Config) -> Result<(), TrainError> {
         let text = toml::to_string(config).map_err(|e| TrainError::run(self.config(), RunError::Toml(e)))?;
-        let head = "# Every value of this run. `loc train --config` on this file repeats it.\n";
+        let head = "# Every value of this run. Given as the configuration, this file repeats the run.\n";
         atomic_file::replace(&self.config(), format!("{head}{text}").as_bytes())
     }
 
