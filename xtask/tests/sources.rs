@@ -69,3 +69,54 @@ fn the_search_for_the_keyword_finds_it_and_nothing_else() {
         assert!(!has_unchecked_code(&code.replace("KEY", keyword)), "{code}");
     }
 }
+
+/// The libraries whose errors and hints must not speak of the command line: loc-cli translates hints into flags.
+const LIBRARIES: [&str; 4] =
+    ["crates/loc-net/src", "crates/loc-model/src", "crates/loc-infer/src", "crates/loc-data/src"];
+const COMMANDS: [&str; 10] =
+    ["train", "val", "predict", "export", "import", "info", "data", "weights", "lr-find", "report"];
+
+/// Whether a line of code names a flag or a command of `loc`; comments may, except in the files of errors.
+fn names_the_command_line(line: &str) -> bool {
+    let flag = line.match_indices("--").any(|(at, _)| {
+        let before = line[..at].chars().next_back();
+        before.is_some_and(|c| matches!(c, ' ' | '`' | '"' | '('))
+            && line[at + 2..].starts_with(|c: char| c.is_ascii_lowercase())
+    });
+    let command = line.match_indices("loc ").any(|(at, _)| {
+        !line[..at].ends_with(|c: char| c.is_alphanumeric())
+            && COMMANDS
+                .iter()
+                .filter_map(|command| line[at + 4..].strip_prefix(command))
+                .any(|rest| !rest.starts_with(|c: char| c.is_alphanumeric()))
+    });
+    (flag && !line.contains("cargo ")) || command
+}
+
+#[test]
+fn no_library_names_a_flag_or_a_command() {
+    let mut found = Vec::new();
+    for (path, text) in sources() {
+        let is_test = path.iter().any(|part| part == "tests") || path.ends_with("tests.rs");
+        if is_test || !LIBRARIES.iter().any(|library| path.starts_with(library)) {
+            continue;
+        }
+        let comments_too = path.ends_with("error.rs") || path.ends_with("remedy.rs");
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        for (number, line) in (1..).zip(code.lines()) {
+            let comment = line.trim_start().starts_with("//");
+            if (!comment || comments_too) && names_the_command_line(line) {
+                found.push(format!("{}:{number}: {}", path.display(), line.trim()));
+            }
+        }
+    }
+    assert!(found.is_empty(), "use a `Remedy`, which loc-cli turns into a flag: {found:#?}");
+    for line in ["(hint: `--skip-bad`)", "\"`loc train --resume`\"", "with --classes", "`loc data check`"] {
+        assert!(names_the_command_line(line), "{line}");
+    }
+    for line in
+        ["a -- b", "i--", "loc-train", "cargo build --features cuda", "alloc training", "loc exported"]
+    {
+        assert!(!names_the_command_line(line), "{line}");
+    }
+}

@@ -19,7 +19,9 @@ use crate::formats::number::quoted;
 use crate::formats::{self, Annotation, Annotations, Object, text};
 use crate::photo::{self, Photo};
 use crate::split::Subset;
-use crate::{BBox, DataError, Diagnostic, DiagnosticKind, Format, MultiObjectPolicy, ReadOptions, Sample};
+use crate::{
+    BBox, DataError, Diagnostic, DiagnosticKind, Format, Hint, MultiObjectPolicy, ReadOptions, Sample,
+};
 
 /// A data set as far as it could be read. All commands see the same samples: `check` counts them, training and validation
 /// use them, and no error concerns one of their photos.
@@ -200,7 +202,7 @@ impl SampleBuilder<'_> {
         format: Format,
     ) -> Result<(Vec<Sample>, Vec<String>), DataError> {
         let labels = annotations.photos.iter().flat_map(|a| &a.objects).map(|o| &o.label);
-        let mut classes = Classes::settle(labels, self.options.classes.as_deref())?;
+        let mut classes = Classes::from_labels(labels, self.options.classes.as_deref())?;
         let annotated: Vec<SizedAnnotation> = found
             .iter()
             .zip(photos)
@@ -328,7 +330,7 @@ impl SampleBuilder<'_> {
         annotation: &Annotation,
         line: u32,
         message: String,
-        hint: Option<String>,
+        hint: Option<Hint>,
     ) {
         let mut diagnostic = Diagnostic::error(kind, &annotation.source, Some(line), message);
         diagnostic.hint = hint;

@@ -2,13 +2,12 @@
 
 use std::path::PathBuf;
 
-use crate::{Diagnostic, SkippedPhotos};
+use crate::{Diagnostic, Hint, Remedy, SkippedPhotos};
 
 /// Most diagnostics that an error prints; the rest is counted.
 pub(crate) const SHOWN: usize = 20;
 /// Most diagnostics that are printed of a refused data set.
 const LISTED: usize = 1000;
-const SKIP_HINT: &str = "\n(hint: mend them, or leave them out with `--skip-bad`)";
 
 /// What can go wrong between a folder of annotated photos and a batch.
 #[derive(Debug, thiserror::Error)]
@@ -27,8 +26,8 @@ pub enum DataError {
     },
     /// Too many photos of the data set are invalid; every error is listed (the first 1,000 in the message).
     #[error(
-        "{}: {} of {} photos are invalid\n{}{}", path.display(), skipped.photos, skipped.total,
-        list(&skipped.diagnostics, LISTED), SKIP_HINT
+        "{}: {} of {} photos are invalid\n{}", path.display(), skipped.photos, skipped.total,
+        list(&skipped.diagnostics, LISTED)
     )]
     Defects {
         /// The path as given.
@@ -45,10 +44,7 @@ pub enum DataError {
         diagnostics: Vec<Diagnostic>,
     },
     /// There are so many classes that something else is taken for them.
-    #[error(
-        "{classes} different classes in {objects} objects: {examples}, … (hint: is this the class column? Where they are \
-         classes, list them: `--classes`)"
-    )]
+    #[error("{classes} different classes in {objects} objects: {examples}, …: is this the class column?")]
     Classes {
         /// Different labels.
         classes: usize,
@@ -114,6 +110,22 @@ pub enum DataError {
     },
 }
 
+impl DataError {
+    /// What to try, where an option of the reader helps. It is not part of the error's text: applications add it in their own
+    /// terms.
+    #[must_use]
+    pub fn hint(&self) -> Option<Hint> {
+        match self {
+            Self::Defects { .. } => Some(Hint::option(
+                "correct the photos or their annotations, or skip them",
+                Remedy::SkipInvalidPhotos,
+            )),
+            Self::Classes { .. } => Some(Hint::option("if they are classes, list them", Remedy::ListClasses)),
+            _ => None,
+        }
+    }
+}
+
 /// "1 error", "2 errors", "2 classes".
 pub(crate) fn count(n: usize, noun: &str) -> String {
     match (n, noun.ends_with('s')) {
@@ -147,8 +159,8 @@ mod tests {
         let skipped = SkippedPhotos { photos: 7, total: 20, diagnostics, ..SkippedPhotos::default() };
         let message = DataError::Defects { path: "set".into(), skipped }.to_string();
         assert!(message.starts_with("set: 7 of 20 photos are invalid\n  a.xml:1: bad\n"), "{message}");
-        assert!(message.contains("a.xml:1000: bad\n  … and 5 more\n(hint: "), "{message}");
-        assert_eq!(message.lines().count(), 1003);
+        assert!(message.contains("a.xml:1000: bad\n  … and 5 more"), "{message}");
+        assert_eq!(message.lines().count(), 1002);
     }
 
     #[test]

@@ -27,6 +27,7 @@ mod file_index;
 mod formats;
 #[doc(hidden)]
 pub mod fuzz_entry;
+pub mod keys;
 pub mod loader;
 mod memory;
 #[cfg(feature = "draw")]
@@ -35,13 +36,14 @@ mod photo;
 mod photo_lookup;
 mod photo_matching;
 pub mod random;
+mod remedy;
 mod sample;
 pub mod shapes;
 mod similar_names;
 pub mod split;
 pub mod stats;
 
-pub use augment::{Augment, RangeError};
+pub use augment::Augment;
 pub use classes::class_list;
 pub use dataset::{
     Dataset, Exif, InvalidPhotoPolicy, MultiObjectPolicy, OpenedDataset, ReadOptions, SkippedPhotos,
@@ -53,6 +55,7 @@ pub use formats::Format;
 pub use loader::{Batch, Batches, Loader};
 pub use loc_infer::{BBox, ImageSize, NormBox};
 pub use memory::available as available_memory;
+pub use remedy::{Hint, Remedy};
 pub use sample::Sample;
 pub use split::{Split, Subset};
 pub use stats::Stats;

@@ -90,7 +90,7 @@ fn no_photo_is_two_samples() {
     assert_eq!(report(&folder).samples, 1);
     let found = errors(&folder);
     assert!(
-        found[0].starts_with("labels.csv:2: the photo `A.JPG` does not exist; a.jpg comes near"),
+        found[0].starts_with("labels.csv:2: the photo `A.JPG` does not exist; a.jpg is similar"),
         "{found:?}"
     );
     // The own name is not taken where that photo is another's.
@@ -173,7 +173,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Whatever names come together: every photo is one sample at most, each annotation has a sample or an error, and
-    /// an annotation of a plain name that no other comes near has its photo.
+    /// an annotation of a plain name that no other name resembles has its photo.
     #[test]
     fn no_two_annotations_share_a_photo(
         photos in prop::collection::btree_set((0..FOLDERS.len(), 0..NAMES.len()), 1..8),

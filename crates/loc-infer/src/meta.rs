@@ -1,5 +1,5 @@
-//! What a model file says of its classes and of the photos it takes: the part of the metadata this crate owns.
-//! The network's own part (`network`) belongs to loc-net; other keys belong to training.
+//! The classes and the input of a model: this crate's part of the model file's metadata. The key `network` belongs to
+//! loc-net, other keys to training.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use crate::{Error, ImageSize};
 /// Version of the model file's metadata that this build writes, and the newest that it reads.
 pub const FORMAT: u32 = 1;
 
-/// What prediction must know beside the network. Serialises to the keys `format`, `classes` and `input` of the
+/// What prediction needs besides the network. Serialises to the keys `format`, `classes` and `input` of the
 /// model file's JSON.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelMeta {
@@ -153,14 +153,14 @@ impl ModelMeta {
         Ok(meta)
     }
 
-    /// Reads the JSON of a model file; keys of others (`network`, `recipe`, …) are passed over.
+    /// Parses the JSON of a model file; keys of other crates (`network`, `recipe`, …) are ignored.
     ///
     /// # Errors
     ///
     /// [`Error::NewerFormat`] if a later loc wrote it, [`Error::MetadataJson`] if it is not such JSON,
     /// [`Error::Metadata`] if a value is out of its range.
     pub fn from_json(json: &str) -> Result<Self, Error> {
-        // First alone: a later format may have changed everything else.
+        // The format first: everything else may differ in a later format.
         let FormatJson { format } = serde_json::from_str(json).map_err(Error::MetadataJson)?;
         if format > FORMAT {
             return Err(Error::NewerFormat { found: format });
@@ -178,16 +178,16 @@ impl ModelMeta {
     ///
     /// [`Error::Metadata`] with the field and what is wrong.
     pub fn check(&self) -> Result<(), Error> {
-        match wrong_classes(&self.classes) {
+        match class_names_error(&self.classes) {
             Some(reason) => Err(Error::metadata("classes", reason)),
             None => self.input.check(),
         }
     }
 }
 
-/// What is wrong with a list of class names: there must be at least one, all different, none empty.
+/// The error in a list of class names, if any: at least one name is required, all distinct, none empty.
 #[must_use]
-pub fn wrong_classes(names: &[String]) -> Option<String> {
+pub fn class_names_error(names: &[String]) -> Option<String> {
     let mut seen = BTreeSet::new();
     if names.is_empty() {
         return Some("names no class".into());

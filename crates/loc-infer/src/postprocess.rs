@@ -1,12 +1,12 @@
-//! From a network's numbers to an answer: probabilities, the likeliest class, the box back on the photo.
+//! From the network's output to a prediction: probabilities, the most probable class, the box in pixels of the photo.
 
 use crate::bbox::narrow;
 use crate::{BBox, Error, Frame, ModelMeta, NormBox};
 
-/// What a photo shows and where.
+/// The prediction for a photo.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Localization {
-    /// Index of the likeliest class; the first of several equals.
+    /// Index of the most probable class; the first one on a tie.
     pub class: usize,
     /// Its name.
     pub name: String,
@@ -22,7 +22,7 @@ pub struct Localization {
     pub height: u32,
 }
 
-/// Makes the answer for one photo: `logits` has a value for each class, `bbox` is in fractions of the input.
+/// Makes the prediction for one photo from a logit per class and a box in fractions of the input.
 ///
 /// # Errors
 ///
@@ -58,7 +58,7 @@ pub fn localize(
     })
 }
 
-/// `exp(xᵢ) / Σⱼ exp(xⱼ)`, in f64 and from the largest down so that nothing overflows.
+/// `exp(xᵢ) / Σⱼ exp(xⱼ)`, in f64 and relative to the largest value, so that nothing overflows.
 ///
 /// Logits that are logarithms of probabilities give the probabilities back.
 #[must_use]
@@ -69,7 +69,7 @@ pub fn softmax(logits: &[f32]) -> Vec<f32> {
     exps.iter().map(|e| narrow(e / sum)).collect()
 }
 
-/// Index of the largest value, the first of several equals; 0 of none.
+/// Index of the largest value, the first one on a tie; 0 for an empty slice.
 #[must_use]
 pub fn argmax(values: &[f32]) -> usize {
     let mut best = 0;

@@ -14,7 +14,7 @@ mod resize;
 mod rgb;
 
 pub use decode::{Limits, Photo, decode, decode_path, upright_size};
-pub use exif::{turned_box, turned_size};
+pub use exif::{orient_box, orient_size};
 pub use frame::{Frame, fit};
 pub use kind::FileKind;
 pub use rgb::to_rgb8;

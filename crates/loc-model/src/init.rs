@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use std::f64::consts::TAU;
 
 use loc_net::{Network, Op, Param, ParamKind, Source, Weight, Weights};
+use rand_xoshiro::SplitMix64;
+use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
 /// From which distribution the weights are drawn. `fan_in` is the number of inputs one output cell sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -77,7 +79,7 @@ pub(crate) struct Stream {
     key: u64,
 }
 
-/// SplitMix64's step: 2⁶⁴ over the golden ratio, odd.
+/// The step of SplitMix64: 2⁶⁴ divided by the golden ratio.
 const GAMMA: u64 = 0x9E37_79B9_7F4A_7C15;
 
 impl Stream {
@@ -88,7 +90,7 @@ impl Stream {
     }
 
     fn bits(self, index: u64) -> u64 {
-        mix(self.key.wrapping_add(index.wrapping_add(1).wrapping_mul(GAMMA)))
+        SplitMix64::seed_from_u64(self.key.wrapping_add(index.wrapping_mul(GAMMA))).next_u64()
     }
 
     /// Uniform in [0, 1), a multiple of 2⁻⁵³.
@@ -104,11 +106,9 @@ impl Stream {
     }
 }
 
-/// SplitMix64's finaliser: a bijection of 64 bits in which every input bit moves every output bit.
-fn mix(mut z: u64) -> u64 {
-    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
+/// The output function of SplitMix64, a bijection in which every input bit affects every output bit.
+fn mix(z: u64) -> u64 {
+    SplitMix64::seed_from_u64(z.wrapping_sub(GAMMA)).next_u64()
 }
 
 #[cfg(test)]

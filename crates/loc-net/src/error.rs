@@ -41,6 +41,8 @@ pub enum NetError {
     Mismatch {
         /// One line for each missing, extra, misshapen or non-finite tensor.
         differences: Vec<String>,
+        /// Whether all differences are values that are infinite or NaN.
+        nonfinite_only: bool,
     },
     /// The system does not begin as many threads as were asked for.
     #[error("{count} threads: {error} (hint: ask for fewer, or allow this user more: `ulimit -u`)")]

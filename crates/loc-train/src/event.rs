@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use loc_data::SkippedPhotos;
+use loc_data::{Diagnostic, SkippedPhotos};
 use serde::{Deserialize, Serialize};
 
 use crate::error::TrainError;
@@ -66,6 +66,8 @@ pub enum Event {
     },
     /// Photos cannot be used and were left out.
     LeftOut(SkippedPhotos),
+    /// Warnings about the data set.
+    DataWarnings(Vec<Diagnostic>),
     /// Something worth knowing that is not odd.
     Note(String),
     /// Something is odd, and training goes on.

@@ -20,10 +20,12 @@ pub mod weights_cache;
 pub use checkpoint::{Metrics, ModelFile};
 pub use config::{
     CheckpointRetention, Config, ConfigSource, HeadWarmup, Initialisation, Normalize, OptimizerKind, RECIPES,
-    Schedule, SplitBy,
+    RenamedKeys, Resolved, Schedule, SplitBy,
 };
 pub use engine::{LrFind, Outcome, Tried, lr_find, resume, train};
-pub use error::TrainError;
+pub use error::{
+    ConfigError, MetadataError, ModelFileError, Remedy, ResumeError, ReuseError, RunError, TrainError,
+};
 pub use eval::{
     Baseline, ClassMetrics, Comparison, Evaluation, Intervals, Loss, MedianBox, baseline_only, evaluate,
 };

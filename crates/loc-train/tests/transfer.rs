@@ -83,7 +83,7 @@ impl Fixture {
             .chain(more)
             .map(|(key, value)| ConfigSource::value(format!("--{key}"), key, value))
             .collect();
-        let config = Config::resolve(Some(recipe), &layers)?;
+        let config = Config::resolve(Some(recipe), &layers)?.config;
         let provenance = Provenance { version: "0".into(), arguments: Vec::new(), threads: 2 };
         let (stop, project) = (Stop::default(), self.path("runs"));
         train(&config, (&project, name, false), &provenance, &stop, &mut |e| on(&e, &stop))
@@ -174,7 +174,7 @@ fn still_epochs_see_of_a_frozen_backbones_copies_those_as_they_are() {
         let run = fixture.train_with(name, "transfer", "", &all, &mut |_, _| {}).unwrap().run;
         loc_model::weights::load(&run.last()).unwrap().weights
     };
-    let still = weights("still", &[("copies", "3"), ("still_epochs", "2")]);
+    let still = weights("still", &[("copies", "3"), ("no_augment_epochs", "2")]);
     assert!(still == weights("alone", &[("copies", "1")]));
     assert!(still != weights("moved", &[("copies", "3")]));
 }
@@ -202,7 +202,8 @@ fn a_beginning_that_does_not_fit_is_refused() {
         ("finetune", "no", "no recipe"),
     ] {
         let message =
-            Config::resolve(Some(recipe), &[ConfigSource::value("--begin", "begin", begin)]).unwrap_err();
+            Config::resolve(Some(recipe), &[ConfigSource::value("--set head_warmup", "head_warmup", begin)])
+                .unwrap_err();
         assert!(message.to_string().contains(word), "{recipe} beginning with {begin}: {message}");
     }
 }
@@ -213,7 +214,7 @@ fn recipes_that_begin_with_each_other_are_an_error_that_names_them() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).display().to_string();
     let write = |name: &str, begin: &str| {
-        let text = format!("backbone = \"lite0\"\nbackbone_lr = 0.0\nbegin = '{begin}'\n");
+        let text = format!("backbone = \"lite0\"\nbackbone_lr = 0.0\nhead_warmup = '{begin}'\n");
         fs_err::write(folder.path().join(name), text).unwrap();
     };
     write("self.toml", &path("self.toml"));
@@ -237,7 +238,8 @@ fn recipes_that_begin_with_each_other_are_an_error_that_names_them() {
         ("transfer", "finetune", "transfer → finetune → transfer"),
     ] {
         let error =
-            Config::resolve(Some(recipe), &[ConfigSource::value("LOC_BEGIN", "begin", begin)]).unwrap_err();
+            Config::resolve(Some(recipe), &[ConfigSource::value("LOC_HEAD_WARMUP", "head_warmup", begin)])
+                .unwrap_err();
         assert!(error.to_string().contains(chain), "{error}");
     }
 }
@@ -250,7 +252,7 @@ fn a_beginning_from_a_file_stays_with_the_run() {
     fs_err::write(&file, "backbone = \"lite0\"\nbackbone_lr = 0.0\nepochs = 2\ncopies = 1\nbatch = 4\n")
         .unwrap();
     let begin = file.display().to_string();
-    let more = [("begin", &*begin), ("epochs", "1"), ("batch", "4")];
+    let more = [("head_warmup", &*begin), ("epochs", "1"), ("batch", "4")];
     let mut heads = 0;
     let run = fixture
         .train_with("begun", "finetune", "", &more, &mut |event, _| {
@@ -299,7 +301,8 @@ fn weights_to_begin_with_may_be_of_any_float_type() {
 #[test]
 fn without_weights_the_error_says_how_to_get_them() {
     let fixture = Fixture::new();
-    let message = fixture.train("none", "transfer", "nowhere", &mut |_, _| {}).unwrap_err().to_string();
-    assert!(message.contains("nowhere") && message.contains("--backbone-weights"), "{message}");
+    let error = fixture.train("none", "transfer", "nowhere", &mut |_, _| {}).unwrap_err();
+    let message = format!("{error} {:?}", error.remedy());
+    assert!(message.contains("nowhere") && message.contains("GiveWeights"), "{message}");
     assert!(!fixture.path("runs/none").exists(), "a refused run leaves no folder");
 }

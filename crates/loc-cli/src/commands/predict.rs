@@ -60,7 +60,7 @@ pub(crate) fn run(args: &PredictArgs, output: &Output) -> Result<Exit> {
     let inputs = Inputs::default().model(&model).files(&photos);
     let saver = args.save.as_deref().map(|dir| Saver::plan(dir, args, &photos, &inputs)).transpose()?;
     let options = LoadOptions::default().allow_nonfinite(args.allow_nonfinite);
-    let localizer = Localizer::load_with(&model, &options).map_err(nonfinite_hint)?;
+    let localizer = Localizer::load_with(&model, &options)?;
     let format =
         args.format.unwrap_or(if output.data_is_seen { RecordFormat::Text } else { RecordFormat::Jsonl });
     if format == RecordFormat::Csv {
@@ -109,13 +109,6 @@ pub(crate) fn run(args: &PredictArgs, output: &Output) -> Result<Exit> {
         return Ok(Exit::Partly);
     }
     Ok(Exit::Ok)
-}
-
-/// The error of a model, and the flag where that would help.
-fn nonfinite_hint(error: loc_infer::Error) -> anyhow::Error {
-    let refused = error.to_string().contains(" non-finite values");
-    let error = anyhow::Error::new(error);
-    if refused { anyhow!("{error:#} (hint: `--allow-nonfinite` uses it anyway)") } else { error }
 }
 
 /// A path as a source of `predict_batch`.

@@ -9,11 +9,11 @@ use encoding_rs::Encoding;
 
 use super::header::{self, Columns, EDGES, HEADER, Header, HeaderError};
 use super::number::{coordinate, quoted, whole};
-use super::text::{self, ENCODING_HINT};
+use super::text::{self, encoding_hint};
 use super::{ANOTHER_FILE, Annotation, Annotations, Label, NUMBER_HINT, Object, class_name, read_limited};
 use crate::content_type::ContentType;
 use crate::diagnostics::{Diagnostics, MOST};
-use crate::{BBox, Diagnostic, DiagnosticKind, ImageSize};
+use crate::{BBox, Diagnostic, DiagnosticKind, Hint, ImageSize};
 
 /// Longest CSV file that is read, in bytes: a million rows.
 const SIZE_LIMIT: u64 = 256 << 20;
@@ -221,7 +221,7 @@ impl Table<'_> {
             Ok(text) => self.row(row, &text, &header.columns),
             Err(e) => {
                 let message = format!("is not UTF-8 in field {}", e.utf8_error().field() + 1);
-                self.error(DiagnosticKind::Encoding, row, &message, ENCODING_HINT);
+                self.error(DiagnosticKind::Encoding, row, &message, encoding_hint("gbk"));
                 // The other rows are hardly what they seem.
                 self.read.incomplete = true;
                 self.spoil(photo);
@@ -330,7 +330,7 @@ impl Table<'_> {
             .ok()
     }
 
-    fn error(&mut self, kind: DiagnosticKind, row: Row, message: &str, hint: &str) {
+    fn error(&mut self, kind: DiagnosticKind, row: Row, message: &str, hint: impl Into<Hint>) {
         let message = format!("record {}: {message}", row.number);
         self.read.diagnostics.push(Diagnostic::error(kind, self.path, Some(row.line), message).hint(hint));
     }

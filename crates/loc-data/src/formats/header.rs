@@ -4,8 +4,8 @@ use csv::{ReaderBuilder, StringRecord};
 
 use super::ANOTHER_FILE;
 use super::number::quoted;
-use super::text::ENCODING_HINT;
-use crate::DiagnosticKind;
+use super::text::encoding_hint;
+use crate::{DiagnosticKind, Hint};
 
 /// The tutorial's header.
 pub(crate) const HEADER: &str = "filename,width,height,class_num,xmin,ymin,xmax,ymax";
@@ -79,7 +79,7 @@ pub(super) struct Columns {
 pub(super) struct HeaderError {
     pub(super) kind: DiagnosticKind,
     pub(super) message: String,
-    pub(super) hint: String,
+    pub(super) hint: Hint,
 }
 
 /// No row is refused for its length: that is a diagnostic, and the reading goes on. CRLF is taken by the reader itself.
@@ -112,10 +112,10 @@ pub(super) fn of(bytes: &[u8]) -> Result<Header, HeaderError> {
     }
     let Some((_, mut wrong)) = nearest else {
         let (kind, message) = (DiagnosticKind::Syntax, "has no header".into());
-        return Err(HeaderError { kind, message, hint: format!("it is {HEADER}") });
+        return Err(HeaderError { kind, message, hint: format!("it is {HEADER}").into() });
     };
     if let Some(line) = further_down(&bytes[skip..], delimiters) {
-        wrong.hint = format!("line {line} looks like the header: remove what stands above it");
+        wrong.hint = format!("line {line} looks like the header: remove the lines above it").into();
     }
     Err(wrong)
 }
@@ -163,7 +163,7 @@ fn names(bytes: &[u8], delimiter: u8) -> Result<Vec<String>, HeaderError> {
         Err(_) => Err(HeaderError {
             kind: DiagnosticKind::Encoding,
             message: "the header is not UTF-8".into(),
-            hint: ENCODING_HINT.into(),
+            hint: encoding_hint("gbk"),
         }),
     }
 }
@@ -188,7 +188,7 @@ fn columns(written: &[String], delimiter: u8) -> Result<Columns, HeaderError> {
             lacks.push("class");
         }
         let message = format!("the header {} has no column {}", shown(), lacks.join(", "));
-        return Err(HeaderError { kind: DiagnosticKind::Syntax, message, hint: hint(&names, &lacks) });
+        return Err(HeaderError { kind: DiagnosticKind::Syntax, message, hint: hint(&names, &lacks).into() });
     };
     let edges = EDGES.map(|name| find(name).unwrap_or_default());
     let size = find("width").zip(find("height")).map(|(w, h)| [w, h]);

@@ -9,10 +9,10 @@ pub(crate) mod text;
 pub(crate) mod voc;
 
 use std::fmt;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use loc_infer::read_file;
 use serde::Serialize;
 
 use self::number::quoted;
@@ -181,23 +181,19 @@ pub(crate) fn recognise(tree: &FileIndex) -> Result<Format, DataError> {
     Err(DataError::NoDataSet { path: tree.root.clone(), reason })
 }
 
-/// Reads a whole file of at most `limit` bytes.
+/// Reads a regular file of at most `limit` bytes.
 ///
 /// # Errors
 ///
-/// Why it could not be read, or that it is too long; nothing is read beyond the limit.
+/// The reason why it could not be read, without the path.
 pub(crate) fn read_limited(path: &Path, limit: u64) -> Result<Vec<u8>, String> {
-    // Opening a FIFO may block for ever.
-    if !fs_err::metadata(path).map_err(|e| e.to_string())?.is_file() {
-        return Err("is not a regular file".into());
-    }
-    let file = fs_err::File::open(path).map_err(|e| e.to_string())?;
-    // A photo's buffer is as large as its file, and does not grow there step by step.
-    let length = file.metadata().map_or(0, |m| m.len()).min(limit);
-    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0).saturating_add(1));
-    file.take(limit + 1).read_to_end(&mut bytes).map_err(|e| e.to_string())?;
-    if bytes.len() as u64 > limit {
-        return Err(format!("is longer than {} MiB, the limit for such a file", limit >> 20));
-    }
-    Ok(bytes)
+    read_file(path, limit).map_err(|error| match error.reason() {
+        // Without the hints of photos and models.
+        loc_infer::Error::Read(e) => e.to_string(),
+        loc_infer::Error::NotAFile { .. } => "is not a regular file".into(),
+        loc_infer::Error::FileTooLarge { .. } => {
+            format!("is longer than {} MiB, the limit for such a file", limit >> 20)
+        }
+        other => other.to_string(),
+    })
 }

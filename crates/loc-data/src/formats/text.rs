@@ -6,10 +6,12 @@ use std::borrow::Cow;
 use encoding_rs::{DecoderResult, Encoding, UTF_8, UTF_16BE, UTF_16LE};
 
 use super::number::quoted;
-use crate::DataError;
+use crate::{DataError, Hint, Remedy};
 
 /// What to try with text that is not UTF-8.
-pub(crate) const ENCODING_HINT: &str = "name its encoding (`--encoding gbk`), or save the file as UTF-8";
+pub(crate) fn encoding_hint(example: &'static str) -> Hint {
+    Hint::option("save the file as UTF-8, or give its encoding", Remedy::Encoding(example))
+}
 /// What to try with text that can only be UTF-8.
 pub(crate) const SAVE_HINT: &str = "save the file as UTF-8";
 
@@ -28,7 +30,7 @@ pub(crate) struct Undecodable {
     pub(crate) line: u32,
     pub(crate) column: u32,
     pub(crate) message: String,
-    pub(crate) hint: &'static str,
+    pub(crate) hint: Hint,
 }
 
 /// The encoding that a user names.
@@ -147,7 +149,7 @@ pub(crate) fn of_table<'a>(
     match (detect_encoding(bytes), given) {
         (Some(EncodingHint::Unknown(name)), _) => Err(not_read(format!("is {name}, which is not read"))),
         (Some(EncodingHint::Known(found, _)), None) if wide(found) => Err(Undecodable {
-            hint: "name its encoding (`--encoding utf-16`), or save the file as UTF-8",
+            hint: encoding_hint("utf-16"),
             ..not_read(format!("is {}, not UTF-8", found.name()))
         }),
         (Some(EncodingHint::Known(found, length)), Some(given)) if wide(found) => {
@@ -162,7 +164,7 @@ pub(crate) fn of_table<'a>(
 }
 
 fn not_read(message: String) -> Undecodable {
-    Undecodable { line: 1, column: 1, message, hint: SAVE_HINT }
+    Undecodable { line: 1, column: 1, message, hint: SAVE_HINT.into() }
 }
 
 /// All of the bytes in one encoding; `declared` is the name that the file gives it.
@@ -174,14 +176,14 @@ fn strict<'a>(
     // The standard reads ASCII as windows-1252, which has a character for every byte.
     let ascii = declared.is_some_and(|name| name.to_ascii_lowercase().contains("ascii"));
     let name = if ascii { "ASCII" } else { encoding.name() };
-    let malformed = |at: usize, before: &str, hint| {
+    let malformed = |at: usize, before: &str, hint: Hint| {
         let (line, column) = position(before.as_bytes());
         Undecodable { line, column, message: format!("is not {name} at byte {at}"), hint }
     };
     if encoding == UTF_8 {
         let text = std::str::from_utf8(bytes).map_err(|e| {
             let before = String::from_utf8_lossy(&bytes[..e.valid_up_to()]);
-            let hint = if declared.is_some() { SAVE_HINT } else { ENCODING_HINT };
+            let hint = if declared.is_some() { SAVE_HINT.into() } else { encoding_hint("gbk") };
             malformed(e.valid_up_to(), &before, hint)
         })?;
         return Ok(Text { text: text.into(), doubt: None });
@@ -192,17 +194,17 @@ fn strict<'a>(
     };
     let Some(text) = encoding.decode_without_bom_handling_and_without_replacement(bytes) else {
         let (at, before) = first_malformed(encoding, bytes);
-        return Err(malformed(at, &before, hint));
+        return Err(malformed(at, &before, hint.into()));
     };
     let wide = encoding == UTF_16LE || encoding == UTF_16BE;
     // What people write has none of these; text in another encoding does.
     let control = |c: char| ('\u{80}'..='\u{9f}').contains(&c);
     if let Some(at) = text.find(control).filter(|_| encoding.is_single_byte()) {
         let before = &text[..at];
-        return Err(malformed(before.chars().count(), before, hint));
+        return Err(malformed(before.chars().count(), before, hint.into()));
     }
     if ascii && let Some(at) = bytes.iter().position(|b| !b.is_ascii()) {
-        return Err(malformed(at, &text[..at], hint));
+        return Err(malformed(at, &text[..at], hint.into()));
     }
     let doubtful = !wide && !bytes.is_ascii() && std::str::from_utf8(bytes).is_ok();
     let how = if declared.is_some() { "declared" } else { "given" };

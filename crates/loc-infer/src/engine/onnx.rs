@@ -12,6 +12,7 @@ use candle_onnx::onnx::{ModelProto, TensorProto};
 use prost::Message;
 
 use super::{Engine, RawOutput};
+use crate::error::Remedy;
 use crate::{BoxError, Error, LoadOptions, ModelMeta};
 
 /// Names in the file: photos `[n, 3, height, width]`, probabilities `[n, classes]`, boxes `[n, 4]`.
@@ -51,14 +52,18 @@ impl Onnx {
     pub fn read_with(bytes: &[u8], options: &LoadOptions) -> Result<(ModelMeta, Self), Error> {
         let mut model = ModelProto::decode(bytes).map_err(|error| Error::NotAModel {
             reason: format!("ONNX cannot be read: {error}"),
-            hint: " (hint: copy or export it again)",
+            remedy: Remedy::ExportAgain,
         })?;
         let json = model.metadata_props.iter().find(|p| p.key == PROPERTY).ok_or(Error::NoMetadata)?;
         let meta = ModelMeta::from_json(&json.value)?;
         for tensor in model.graph.iter().flat_map(|graph| &graph.initializer) {
-            check(tensor, options).map_err(|reason| {
-                Error::Weights(format!("tensor `{}` {reason}", tensor.name.escape_debug()).into())
-            })?;
+            let name = tensor.name.escape_debug();
+            check(tensor).map_err(|reason| Error::Weights(format!("tensor `{name}` {reason}").into()))?;
+            let bad = if options.allow_nonfinite { 0 } else { nonfinite(tensor) };
+            if bad > 0 {
+                let reason = format!("tensor `{name}` holds {bad} non-finite values");
+                return Err(Error::NonFiniteWeights(reason.into()));
+            }
         }
         // Weights may be listed as inputs, too; candle-onnx would then ask for each of them by shape.
         if let Some(graph) = &mut model.graph {
@@ -113,9 +118,11 @@ impl Engine for Onnx {
 }
 
 /// What is wrong with a stored tensor, if anything.
-fn check(tensor: &TensorProto, options: &LoadOptions) -> Result<(), String> {
+fn check(tensor: &TensorProto) -> Result<(), String> {
     if tensor.data_location == DataLocation::External as i32 || !tensor.external_data.is_empty() {
-        return Err("lies in another file, which is never read (hint: `loc export` writes one file)".into());
+        return Err(
+            "is in another file, which is never read (hint: export the model to a single file)".into()
+        );
     }
     let values = tensor.dims.iter().try_fold(1_usize, |product, dim| {
         usize::try_from(*dim).ok().and_then(|dim| product.checked_mul(dim))
@@ -133,10 +140,14 @@ fn check(tensor: &TensorProto, options: &LoadOptions) -> Result<(), String> {
     if values != Some(stored) || !tensor.raw_data.len().is_multiple_of(size) {
         return Err(format!("has the shape {:?} and {stored} values", tensor.dims));
     }
-    if size == 8 || options.allow_nonfinite {
-        return Ok(());
+    Ok(())
+}
+
+/// The number of values of a checked tensor that are infinite or NaN.
+fn nonfinite(tensor: &TensorProto) -> usize {
+    if tensor.data_type != DataType::Float as i32 {
+        return 0;
     }
     let raw = tensor.raw_data.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]));
-    let bad = raw.chain(tensor.float_data.iter().copied()).filter(|v| !v.is_finite()).count();
-    if bad > 0 { Err(format!("holds {bad} non-finite values")) } else { Ok(()) }
+    raw.chain(tensor.float_data.iter().copied()).filter(|v| !v.is_finite()).count()
 }

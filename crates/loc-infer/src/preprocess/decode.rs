@@ -8,7 +8,7 @@ use image::{ColorType, DynamicImage, ImageDecoder, ImageError, ImageFormat, Imag
 
 use super::kind::{FileKind, READ};
 use super::{exif, jpeg, rgb};
-use crate::error::{contained, start_of};
+use crate::error::{catch_panic, start_of};
 use crate::{Error, ImageSize, file};
 
 /// What a photo may ask for. Checked against its header, before anything of its size is allocated.
@@ -63,7 +63,7 @@ impl Photo {
 /// end-of-image marker is an error, although most decoders would paint the missing part grey; bytes after the
 /// marker are passed over.
 pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Photo, Error> {
-    contained("the decoder", || decode_as(bytes, limits, READ))
+    catch_panic("the decoder", || decode_as(bytes, limits, READ))
 }
 
 /// Decodes a file's photo as [`decode`] does.
@@ -74,8 +74,8 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Photo, Error> {
 /// [`Limits::max_alloc`], or as of [`decode`].
 pub fn decode_path(path: impl AsRef<Path>, limits: &Limits) -> Result<Photo, Error> {
     let path = path.as_ref();
-    let bytes = file::read(path, limits.max_alloc)?;
-    contained("the decoder", || decode_as(&bytes, limits, promised(path))).map_err(|error| error.at(path))
+    let bytes = file::read_file(path, limits.max_alloc)?;
+    catch_panic("the decoder", || decode_as(&bytes, limits, promised(path))).map_err(|error| error.at(path))
 }
 
 /// Width and height of an encoded photo, upright, from its header alone: the pixels may still be damaged.
@@ -86,7 +86,7 @@ pub fn decode_path(path: impl AsRef<Path>, limits: &Limits) -> Result<Photo, Err
 pub fn upright_size(bytes: &[u8], limits: &Limits) -> Result<ImageSize, Error> {
     let (_, decoder, orientation) = open(bytes, limits, READ)?;
     let (width, height) = decoder.dimensions();
-    Ok(exif::turned_size(ImageSize { width, height }, orientation))
+    Ok(exif::orient_size(ImageSize { width, height }, orientation))
 }
 
 fn decode_as(bytes: &[u8], limits: &Limits, expected: &'static str) -> Result<Photo, Error> {

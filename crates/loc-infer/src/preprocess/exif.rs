@@ -1,4 +1,4 @@
-//! Which way up a photo is: the orientation in its EXIF block, wherever the format keeps that block.
+//! The EXIF orientation of a photo, from the EXIF block of each format.
 
 use image::metadata::Orientation;
 use image::{ImageDecoder, ImageFormat};
@@ -11,8 +11,8 @@ const ORIENTATION: u16 = 0x0112;
 /// What JPEG puts before the block, and some writers put before it in PNG and WebP too.
 const PREFIX: &[u8] = b"Exif\0\0";
 
-/// The orientation that a photo's EXIF block gives; none where there is no block, or it is damaged: the photo itself may
-/// be whole.
+/// The orientation in the photo's EXIF block; `NoTransforms` if there is no block or it is damaged, because the photo itself
+/// may be intact.
 pub(super) fn orientation(format: ImageFormat, bytes: &[u8], decoder: &mut impl ImageDecoder) -> Orientation {
     let block = match format {
         // The first block counts, as in browsers and in PIL; image's decoder would take the last.
@@ -25,17 +25,17 @@ pub(super) fn orientation(format: ImageFormat, bytes: &[u8], decoder: &mut impl 
     block.as_deref().and_then(parse).unwrap_or(Orientation::NoTransforms)
 }
 
-/// The size of a photo of this size once it is turned upright; the same function leads back.
+/// The size of a stored photo once it is oriented upright; applied again, it returns the stored size.
 #[must_use]
-pub fn turned_size(size: ImageSize, orientation: Orientation) -> ImageSize {
-    if exchanges_sides(orientation) { ImageSize { width: size.height, height: size.width } } else { size }
+pub fn orient_size(size: ImageSize, orientation: Orientation) -> ImageSize {
+    if swaps_sides(orientation) { ImageSize { width: size.height, height: size.width } } else { size }
 }
 
 /// A box on the stored pixels of a photo of size `stored`, as a box on the upright photo. Both in pixels; ordered edges
 /// stay ordered.
 #[must_use]
 #[expect(clippy::cast_precision_loss, reason = "photos beyond 2^24 pixels a side are refused")]
-pub fn turned_box(bbox: BBox, stored: ImageSize, orientation: Orientation) -> BBox {
+pub fn orient_box(bbox: BBox, stored: ImageSize, orientation: Orientation) -> BBox {
     let BBox { x1, y1, x2, y2 } = bbox;
     let (w, h) = (stored.width as f32, stored.height as f32);
     match orientation {
@@ -50,7 +50,7 @@ pub fn turned_box(bbox: BBox, stored: ImageSize, orientation: Orientation) -> BB
     }
 }
 
-fn exchanges_sides(orientation: Orientation) -> bool {
+fn swaps_sides(orientation: Orientation) -> bool {
     matches!(
         orientation,
         Orientation::Rotate90

@@ -6,6 +6,8 @@ use std::collections::HashMap;
 use candle_core::{Device, Tensor};
 use loc_net::{Forward, ImageBatch, Network, Weights};
 use prost::Message;
+use rand_xoshiro::SplitMix64;
+use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
 use super::{BOXES, INPUT, PROBABILITIES};
 use crate::ModelError;
@@ -42,7 +44,7 @@ pub fn check(onnx: &[u8], network: &Network, weights: &Weights) -> Result<Differ
         candle_onnx::onnx::ModelProto::decode(onnx).map_err(|e| fail(format!("not an ONNX file: {e}")))?;
     let forward = Forward::new(network.clone(), weights.clone())?;
     let mut difference = Difference { cls: 0.0, loc: 0.0 };
-    let mut noise = Noise(0);
+    let mut noise = noise(0);
     for batch in BATCHES {
         let images: Vec<f32> = noise.by_ref().take(batch * network.input().len()).collect();
         let ours = forward.run(ImageBatch::Floats(&images), batch)?;
@@ -84,21 +86,11 @@ fn farthest(a: &[f32], b: &[f32]) -> f32 {
     differences.fold(0.0, |max, d| if d.is_nan() { f32::INFINITY } else { max.max(d) })
 }
 
-/// Random values in 0..1, the same in every run: splitmix64 (Steele, Lea, Flood 2014).
-struct Noise(u64);
-
-impl Iterator for Noise {
-    type Item = f32;
-
-    fn next(&mut self) -> Option<f32> {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^= z >> 31;
-        // The upper 24 bits: exact in f32.
-        Some((z >> 40) as f32 / (1 << 24) as f32)
-    }
+/// Random values in 0..1, the same in every run.
+fn noise(seed: u64) -> impl Iterator<Item = f32> {
+    let mut generator = SplitMix64::seed_from_u64(seed);
+    // The upper 24 bits: exact in f32.
+    std::iter::repeat_with(move || (generator.next_u64() >> 40) as f32 / (1 << 24) as f32)
 }
 
 #[cfg(test)]
@@ -115,7 +107,7 @@ mod tests {
 
     #[test]
     fn photos_fill_their_range() {
-        let values: Vec<f32> = Noise(0).take(10_000).collect();
+        let values: Vec<f32> = noise(0).take(10_000).collect();
         assert!(values.iter().all(|v| (0.0..1.0).contains(v)));
         let mean = values.iter().sum::<f32>() / 10_000.0;
         assert!((mean - 0.5).abs() < 0.02, "{mean}");

@@ -1,9 +1,9 @@
-//! Losses of the box.
+//! Mean squared error and smooth L1 of boxes.
 
 use candle_core::{Error, Tensor};
 
 use super::reduce::batch_mean;
-use super::{expect, rows};
+use super::{BoxBatch, LossConfig, expect, rows};
 
 /// Mean squared error over all coordinates of the batch.
 ///
@@ -27,7 +27,7 @@ pub fn mse(predicted: &Tensor, target: &Tensor) -> Result<Tensor, Error> {
 }
 
 /// The squared errors, `[N, 4]`.
-pub(super) fn squares(predicted: &Tensor, target: &Tensor) -> Result<Tensor, Error> {
+fn squares(predicted: &Tensor, target: &Tensor) -> Result<Tensor, Error> {
     check(predicted, target)?;
     (predicted - target)?.sqr()
 }
@@ -58,7 +58,7 @@ pub fn smooth_l1(predicted: &Tensor, target: &Tensor, beta: f64) -> Result<Tenso
 }
 
 /// The smooth distances, `[N, 4]`.
-pub(super) fn smooth_distances(predicted: &Tensor, target: &Tensor, beta: f64) -> Result<Tensor, Error> {
+fn smooth_distances(predicted: &Tensor, target: &Tensor, beta: f64) -> Result<Tensor, Error> {
     check(predicted, target)?;
     if !(beta.is_finite() && beta > 0.0) {
         return Err(Error::Msg(format!("smooth L1: β is {beta}, it must be above 0")));
@@ -66,6 +66,14 @@ pub(super) fn smooth_distances(predicted: &Tensor, target: &Tensor, beta: f64) -
     let distance = (predicted - target)?.abs()?;
     let squared = (distance.sqr()? * (0.5 / beta))?;
     distance.lt(beta)?.where_cond(&squared, &(&distance - 0.5 * beta)?)
+}
+
+pub(super) fn of_squares(batch: &BoxBatch, _: &LossConfig) -> Result<Tensor, Error> {
+    batch_mean(&squares(batch.predicted, batch.target)?, batch.photos)
+}
+
+pub(super) fn of_smooth_l1(batch: &BoxBatch, config: &LossConfig) -> Result<Tensor, Error> {
+    batch_mean(&smooth_distances(batch.predicted, batch.target, config.beta)?, batch.photos)
 }
 
 #[cfg(test)]

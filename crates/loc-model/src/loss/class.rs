@@ -1,9 +1,9 @@
-//! Losses of the class: cross-entropy, as it should be and as the tutorial has it.
+//! Cross-entropy: of logits, and of probabilities as the tutorial has it.
 
 use candle_core::{D, DType, Device, Error, Tensor};
 
 use super::reduce::{batch_mean, batch_sum};
-use super::{expect, rows};
+use super::{ClassBatch, LossConfig, expect, rows};
 
 /// Cross-entropy of logits, the mean over the batch.
 ///
@@ -12,8 +12,8 @@ use super::{expect, rows};
 /// ∂L/∂z[n, k] = (p[n, k] − [k = y_n]) / N
 /// ```
 ///
-/// z are the logits, **not** the output of softmax. With even odds it is ln K, its floor is 0. With one class it
-/// is 0 and so is its gradient.
+/// z are the logits, **not** the output of softmax. At uniform probabilities the loss is ln K; its minimum is 0. With one
+/// class both loss and gradient are 0.
 ///
 /// # Shapes
 ///
@@ -94,6 +94,14 @@ pub fn cross_entropy_on_probabilities(logits: &Tensor, labels: &Tensor) -> Resul
     cross_entropy(&log_softmax(logits)?.exp()?, labels)
 }
 
+pub(super) fn of_logits(batch: &ClassBatch, config: &LossConfig) -> Result<Tensor, Error> {
+    weighted_cross_entropy(batch.logits, batch.labels, config.label_smoothing, &config.class_weights)
+}
+
+pub(super) fn of_probabilities(batch: &ClassBatch, _: &LossConfig) -> Result<Tensor, Error> {
+    cross_entropy_on_probabilities(batch.logits, batch.labels)
+}
+
 /// `z − max z − ln Σ e^(z − max z)`: no overflow, whatever the logits.
 pub(super) fn log_softmax(logits: &Tensor) -> Result<Tensor, Error> {
     // The shift cancels, so its gradient is zero: detached, it is exactly zero.
@@ -145,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn smoothing_and_weights_are_pytorchs() {
+    fn smoothing_and_weights_match_pytorch() {
         // F.cross_entropy(z, y, weight=torch.tensor([.5, 2.]).double(), label_smoothing=.1), and without weights
         let logits = [[1.0, -2.0], [0.5, 3.0], [0.0, 0.25]];
         let z = Tensor::from_slice(logits.as_flattened(), (3, 2), &Device::Cpu).unwrap();
@@ -184,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn the_mistake_has_the_floor_and_the_flat_gradient_it_is_documented_with() {
+    fn probabilities_have_the_documented_minimum_and_flat_gradient() {
         for classes in [2usize, 5] {
             let mut sure = vec![0.0; classes];
             sure[1] = 500.0;
@@ -204,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn one_class_costs_nothing_and_teaches_nothing() {
+    fn one_class_has_loss_and_gradient_zero() {
         for loss in [cross_entropy, cross_entropy_on_probabilities] {
             let z = Var::new(&[[3.5f32], [-7.25]], &Device::Cpu).unwrap();
             let value = loss(&z, &labels(&[0, 0])).unwrap();

@@ -1,10 +1,14 @@
-//! What training minimises: a class loss and a box loss, and their weighted sum. The formulas lie in [`class`]
-//! and [`boxes`]; metrics, which nothing is trained on, do not live here.
+//! The training loss: the weighted sum of a class loss and a box loss. Metrics are in loc-train.
+//!
+//! A loss is a function in a file of its own ([`class`], [`boxes`], [`l1`], [`overlap`], …), and a line in `kinds` that
+//! gives it its name in configurations.
 
 pub mod boxes;
 pub mod class;
 pub mod edges;
 pub mod features;
+mod kinds;
+pub mod l1;
 pub mod overlap;
 mod reduce;
 #[cfg(test)]
@@ -12,39 +16,15 @@ mod testing;
 
 use candle_core::{DType, Error, Shape, Tensor};
 
-pub use self::overlap::Overlap;
+pub use self::kinds::{BoxBatch, BoxLoss, ClassBatch, ClassLoss, OverlapLoss};
 use loc_net::ops::SoftmaxExpectation;
 
 use crate::layers::compose;
 use crate::{ModelError, ModelOutput};
 use reduce::batch_mean;
 
-/// How wrong the class is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-#[non_exhaustive]
-pub enum ClassLoss {
-    /// [`class::cross_entropy`] of the logits.
-    #[default]
-    CrossEntropy,
-    /// [`class::cross_entropy_on_probabilities`]: the tutorial's mistake, kept to reproduce it.
-    CrossEntropyOnProbabilities,
-}
-
-/// How wrong the box is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-#[non_exhaustive]
-pub enum BoxLoss {
-    /// [`boxes::mse`]: mean squared error of the four coordinates.
-    #[default]
-    Mse,
-    /// [`boxes::smooth_l1`] of the four coordinates.
-    SmoothL1,
-    /// Nothing: the overlap or the distributions say it all.
-    None,
-}
-
-/// Which losses, and how much each counts. Where the answer is the mean of several boxes, theirs is the mean of the
-/// losses of each.
+/// Which losses are summed, and the weight of each. Where the predicted box is the mean of several boxes, the box loss is
+/// the mean of their losses.
 ///
 /// ```text
 /// boxes = coordinates + overlap_weight · overlap + edges_weight · distribution focal loss
@@ -54,28 +34,29 @@ pub enum BoxLoss {
 pub struct LossConfig {
     /// The loss of the class.
     pub class: ClassLoss,
-    /// What the true class gives up to all, 0 to 1; of [`ClassLoss::CrossEntropy`] alone.
+    /// Label smoothing ε, 0 to 1: probability mass that is spread evenly over all classes; for
+    /// [`ClassLoss::CrossEntropy`].
     pub label_smoothing: f64,
-    /// A weight for each class, or none; of [`ClassLoss::CrossEntropy`] alone.
+    /// A weight for each class, or none; for [`ClassLoss::CrossEntropy`].
     pub class_weights: Vec<f64>,
     /// The loss of the box's coordinates.
     pub boxes: BoxLoss,
-    /// Where smooth L1 becomes linear.
+    /// The distance at which smooth L1 becomes linear.
     pub beta: f64,
     /// The loss of the overlap.
-    pub overlap: Option<Overlap>,
-    /// Factor of the loss of the overlap.
+    pub overlap: OverlapLoss,
+    /// Weight of the overlap loss in the box loss.
     pub overlap_weight: f64,
-    /// Factor of [`edges::distribution_focal`]; nothing where the box head has no distributions.
+    /// Weight of [`edges::distribution_focal`] in the box loss; no effect where the box head has no distributions.
     pub edges_weight: f64,
-    /// Factor of the class loss.
+    /// Weight of the class loss.
     pub class_weight: f64,
-    /// Factor of the box loss.
+    /// Weight of the box loss.
     pub box_weight: f64,
 }
 
 impl Default for LossConfig {
-    /// Cross-entropy of the logits plus mean squared error, each counting once.
+    /// Cross-entropy of the logits plus mean squared error, each with weight 1.
     fn default() -> Self {
         Self {
             class: ClassLoss::default(),
@@ -83,7 +64,7 @@ impl Default for LossConfig {
             class_weights: Vec::new(),
             boxes: BoxLoss::default(),
             beta: 0.05,
-            overlap: None,
+            overlap: OverlapLoss::None,
             overlap_weight: 1.0,
             edges_weight: 0.0,
             class_weight: 1.0,
@@ -122,15 +103,7 @@ impl LossConfig {
         labels: &Tensor,
         boxes: &Tensor,
     ) -> Result<Losses, ModelError> {
-        let class = match self.class {
-            ClassLoss::CrossEntropy => {
-                let (smoothing, weights) = (self.label_smoothing, &self.class_weights);
-                class::weighted_cross_entropy(&output.logits, labels, smoothing, weights)?
-            }
-            ClassLoss::CrossEntropyOnProbabilities => {
-                class::cross_entropy_on_probabilities(&output.logits, labels)?
-            }
-        };
+        let class = self.class.compute(&ClassBatch { logits: &output.logits, labels }, self)?;
         let boxes = match &output.edges {
             Some(logits) if logits.dim(1)? > 4 => self.each_box_loss(logits, boxes)?,
             edges => self.box_loss(output.boxes.dim(0)?, &output.boxes, edges.as_ref(), boxes)?,
@@ -139,9 +112,10 @@ impl LossConfig {
         Ok(Losses { total, class, boxes })
     }
 
-    /// The mean of the losses of boxes whose mean the answer is: from the logits of their edges, `[N, boxes·4, B]`.
+    /// The mean of the losses of several boxes, where their mean is the predicted box: from the logits of their edges,
+    /// `[N, boxes·4, B]`.
     ///
-    /// Had only the mean a loss, they would learn to make up for each other, and not each to be right.
+    /// With a loss of the mean alone, their errors would learn to cancel, and no single box would learn to be right.
     fn each_box_loss(&self, logits: &Tensor, boxes: &Tensor) -> Result<Tensor, ModelError> {
         let (n, edges, bins) = logits.dims3()?;
         let each = edges / 4;
@@ -160,14 +134,10 @@ impl LossConfig {
         edges: Option<&Tensor>,
         boxes: &Tensor,
     ) -> Result<Tensor, ModelError> {
-        let mut sum = match self.boxes {
-            BoxLoss::Mse => batch_mean(&boxes::squares(predicted, boxes)?, n)?,
-            BoxLoss::SmoothL1 => batch_mean(&boxes::smooth_distances(predicted, boxes, self.beta)?, n)?,
-            BoxLoss::None => Tensor::zeros((), predicted.dtype(), predicted.device())?,
-        };
-        if let Some(kind) = self.overlap {
-            sum =
-                (sum + (batch_mean(&overlap::overlaps(predicted, boxes, kind)?, n)? * self.overlap_weight)?)?;
+        let batch = BoxBatch { predicted, target: boxes, photos: n };
+        let mut sum = self.boxes.compute(&batch, self)?;
+        if self.overlap != OverlapLoss::None {
+            sum = (sum + (self.overlap.compute(&batch, self)? * self.overlap_weight)?)?;
         }
         if let Some(logits) = edges.filter(|_| self.edges_weight > 0.0) {
             sum = (sum + (batch_mean(&edges::entropies(logits, boxes)?, n)? * self.edges_weight)?)?;
@@ -227,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn boxes_whose_mean_the_answer_is_have_losses_of_their_own() {
+    fn each_box_of_a_mean_has_its_own_loss() {
         let logits = Tensor::randn(0.0f64, 2.0, (3, 8, 5), &Device::Cpu).unwrap();
         let each = compose(&SoftmaxExpectation { bins: 5 }.into(), &[&logits.reshape((3, 40)).unwrap()], &[])
             .unwrap();
@@ -235,7 +205,7 @@ mod tests {
         let boxes = Tensor::rand(0.0f64, 1.0, (3, 4), &Device::Cpu).unwrap();
         let config = LossConfig {
             boxes: BoxLoss::SmoothL1,
-            overlap: Some(Overlap::Giou),
+            overlap: OverlapLoss::Giou,
             edges_weight: 0.5,
             ..LossConfig::default()
         };
@@ -270,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_refused_with_both_shapes() {
+    fn shapes_that_do_not_fit_are_refused_and_named() {
         let out = output(&[[0.1, 0.2, -0.3], [1.0, 0.0, 0.5]], &[[0.1, 0.2, 0.6, 0.7], [0.0, 0.1, 0.5, 1.0]]);
         let labels = |v: &[u32]| Tensor::new(v, &Device::Cpu).unwrap();
         let boxes = |n: usize, k: usize| Tensor::zeros((n, k), DType::F64, &Device::Cpu).unwrap();

@@ -52,7 +52,7 @@ impl Weights {
     }
 
     fn compare(&self, network: &Network, nonfinite: bool) -> Result<(), NetError> {
-        let mut differences = Vec::new();
+        let (mut differences, mut bad_tensors) = (Vec::new(), 0);
         for param in network.params() {
             match self.0.get(&param.name) {
                 None => differences.push(format!("missing `{}` {:?}", param.name, param.shape)),
@@ -64,6 +64,7 @@ impl Weights {
                 Some(w) => {
                     let bad = w.data.iter().filter(|v| !v.is_finite()).count();
                     if bad > 0 {
+                        bad_tensors += 1;
                         differences.push(format!("{} holds {bad} non-finite values", param.name));
                     }
                 }
@@ -74,7 +75,8 @@ impl Weights {
                 differences.push(format!("extra `{}` {:?}", name.escape_debug(), w.shape));
             }
         }
-        if differences.is_empty() { Ok(()) } else { Err(NetError::Mismatch { differences }) }
+        let nonfinite_only = differences.len() == bad_tensors;
+        if differences.is_empty() { Ok(()) } else { Err(NetError::Mismatch { differences, nonfinite_only }) }
     }
 }
 

@@ -90,11 +90,12 @@ pub enum OptimizerKind {
     /// g ← g + decay · p      v ← momentum · v + g      p ← p − lr · v      (Nesterov: p ← p − lr · (g + momentum · v))
     /// ```
     Sgd,
-    /// Adam with decoupled weight decay (Loshchilov and Hutter 2019), as `torch.optim.AdamW` with its defaults:
+    /// Adam with decoupled weight decay (Loshchilov and Hutter 2019), as `torch.optim.AdamW`; β₁ and β₂ are
+    /// `adam_betas`:
     ///
     /// ```text
-    /// m ← 0.9 · m + 0.1 · g      v ← 0.999 · v + 0.001 · g²
-    /// p ← (1 − lr · decay) · p − lr · (m / (1 − 0.9ᵗ)) / (√(v / (1 − 0.999ᵗ)) + 1e-8)
+    /// m ← β₁ · m + (1 − β₁) · g      v ← β₂ · v + (1 − β₂) · g²
+    /// p ← (1 − lr · decay) · p − lr · (m / (1 − β₁ᵗ)) / (√(v / (1 − β₂ᵗ)) + 1e-8)
     /// ```
     AdamW,
 }

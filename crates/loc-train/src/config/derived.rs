@@ -25,12 +25,12 @@ impl Config {
 
     /// Whether the number of epochs decides what a step before the end does.
     pub(crate) fn bound_to_the_end(&self) -> bool {
-        self.schedule == Schedule::Cosine || self.still_epochs > 0
+        self.schedule == Schedule::Cosine || self.no_augment_epochs > 0
     }
 
     /// Whether an epoch (from 1) is one of the last, which move no photo.
-    pub(crate) fn is_still(&self, epoch: usize) -> bool {
-        epoch + self.still_epochs > self.part(epoch).1
+    pub(crate) fn is_unaugmented(&self, epoch: usize) -> bool {
+        epoch + self.no_augment_epochs > self.part(epoch).1
     }
 
     /// The epochs before the part that an epoch is of, and those to its end.
@@ -66,29 +66,13 @@ impl Config {
         }
     }
 
-    /// The values that decide the numbers, as TOML: without paths, threads, and how much is kept.
+    /// The values that the result of a training depends on, as TOML: all but paths, threads, and the like. The keys that
+    /// choose data and split have no part in it: those have digests of their own.
     #[must_use]
     pub fn result_affecting(&self) -> toml::Table {
         let mut table = toml::Table::try_from(self).unwrap_or_default();
-        for key in [
-            "data",
-            "data_format",
-            "encoding",
-            "exif",
-            "skip_bad",
-            "strict",
-            // What they decide is the split, which has a digest of its own.
-            "split_file",
-            "split_by",
-            "group_by",
-            "init",
-            "device",
-            "workers",
-            "threads",
-            "keep",
-            "patience",
-        ] {
-            table.remove(key);
+        for key in Self::KEYS.iter().filter(|key| !key.affects_result) {
+            table.remove(key.name);
         }
         table
     }

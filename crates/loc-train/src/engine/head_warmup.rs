@@ -1,4 +1,4 @@
-//! What a training end to end can begin with (`begin`): heads that have learned on the frozen backbone.
+//! The head warm-up: the head is trained on the frozen backbone before a training end to end (`head_warmup`).
 //!
 //! From random heads the first gradients would shake what the backbone knows. On kept features the heads learn in the
 //! time of a few epochs end to end.
@@ -43,7 +43,7 @@ pub(crate) fn learned(
 ) -> Result<Weights, TrainError> {
     let loaders = [(loader, config.copies_of(loader.len()))];
     let (model, [feed]) = frozen(config, (layers, initial), loaders, device, progress)?;
-    let ema = Ema::of(&model, config.average)?;
+    let ema = Ema::of(&model, config.ema_decay)?;
     let mut optimizer = Optimizer::new(config);
     let mut learner = Learner {
         config,

@@ -77,7 +77,7 @@ pub fn train(
     run.write_config(config)?;
     Training {
         optimizer: Optimizer::new(config),
-        ema: Ema::of(&prepared.model, config.average)?,
+        ema: Ema::of(&prepared.model, config.ema_decay)?,
         prior: PretrainedPrior::of(&prepared.model, None, config)?,
         fingerprint: fingerprint(config, &run, &prepared)?,
         state: State::begin(),

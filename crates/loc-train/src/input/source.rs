@@ -23,12 +23,12 @@ impl BatchSource {
         }
     }
 
-    /// One epoch, from 1 on, in orders drawn by (seed, pass): a small set is gone through as often as `least_steps` asks.
+    /// One epoch, from 1 on, in orders drawn by (seed, pass): a small set is gone through as often as `min_steps` needs.
     pub(crate) fn epoch<'a>(&'a self, config: &'a Config, epoch: usize) -> Batches<'a> {
         let steps = self.len().div_ceil(config.batch);
-        let count = config.least_steps.div_ceil(steps.max(1));
+        let count = config.min_steps.div_ceil(steps.max(1));
         let first = (epoch - 1) * count + 1;
-        let still = config.is_still(epoch);
+        let still = config.is_unaugmented(epoch);
         let passes = (first..first + count).map(move |pass| self.pass(config, pass as u64, still));
         Box::new(Passes { passes: Box::new(passes), current: None, left: count * steps })
     }

@@ -10,15 +10,13 @@ use loc_net::{Weight, Weights};
 use crate::config::{Config, OptimizerKind};
 use crate::error::TrainError;
 
-const BETA1: f64 = 0.9;
-const BETA2: f64 = 0.999;
-
 /// The rule at work on one model.
 #[derive(Debug)]
 pub(crate) struct Optimizer {
     rule: OptimizerKind,
     momentum: f64,
     nesterov: bool,
+    betas: [f64; 2],
     decay: f64,
     clip: f64,
     /// Factor of the learning rate for the backbone.
@@ -41,8 +39,9 @@ impl Optimizer {
             rule: config.optimizer,
             momentum: config.momentum,
             nesterov: config.nesterov,
+            betas: config.adam_betas,
             decay: config.weight_decay,
-            clip: config.clip,
+            clip: config.clip_grad_norm,
             backbone: config.backbone_lr,
             steps: 0,
             first: BTreeMap::new(),
@@ -115,14 +114,15 @@ impl Optimizer {
     ) -> Result<(), TrainError> {
         let mean = buffer(&mut self.first, name, var)?;
         let square = buffer(&mut self.second, name, var)?;
-        if gradients.add_to(name, mean, BETA1, (1.0 - BETA1) * scale)? {
-            gradients.add_square_to(name, square, BETA2, (1.0 - BETA2) * scale * scale)?;
+        let [beta1, beta2] = self.betas;
+        if gradients.add_to(name, mean, beta1, (1.0 - beta1) * scale)? {
+            gradients.add_square_to(name, square, beta2, (1.0 - beta2) * scale * scale)?;
             let t = i32::try_from(self.steps).unwrap_or(i32::MAX);
             let by = AdamMove {
                 lr,
                 decay,
-                mean_correction: 1.0 - BETA1.powi(t),
-                square_correction: 1.0 - BETA2.powi(t),
+                mean_correction: 1.0 - beta1.powi(t),
+                square_correction: 1.0 - beta2.powi(t),
             };
             adam_move(var, mean, square, by)?;
         }
@@ -191,8 +191,11 @@ mod tests {
             let values = |name: &str| -> Vec<f64> {
                 let g =
                     gradients.get(name).unwrap().unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
-                let scale =
-                    if config.clip > 0.0 { (config.clip / gradients.norm().unwrap()).min(1.0) } else { 1.0 };
+                let scale = if config.clip_grad_norm > 0.0 {
+                    (config.clip_grad_norm / gradients.norm().unwrap()).min(1.0)
+                } else {
+                    1.0
+                };
                 g.into_iter().map(|v| f64::from(v) * scale).collect()
             };
             by_hand(&mut b, &values("class_out.bias"), t, false);
@@ -225,20 +228,22 @@ mod tests {
 
     #[test]
     fn adamw_is_pytorchs_and_clipping_scales_the_gradient() {
-        for clip in [0.0, 0.3] {
+        for (clip, adam_betas) in [(0.0, [0.9, 0.999]), (0.3, [0.9, 0.999]), (0.0, [0.8, 0.95])] {
+            let [beta1, beta2]: [f64; 2] = adam_betas;
             let config = Config {
                 lr: 0.01,
                 optimizer: OptimizerKind::AdamW,
+                adam_betas,
                 weight_decay: 0.1,
-                clip,
+                clip_grad_norm: clip,
                 ..Config::default()
             };
             two_steps(&config, |[p, m, v], g, t, is_weight| {
                 for i in 0..p.len() {
-                    m[i] = 0.9 * m[i] + 0.1 * g[i];
-                    v[i] = 0.999 * v[i] + 0.001 * g[i] * g[i];
+                    m[i] = beta1 * m[i] + (1.0 - beta1) * g[i];
+                    v[i] = beta2 * v[i] + (1.0 - beta2) * g[i] * g[i];
                     let step =
-                        (m[i] / (1.0 - 0.9f64.powi(t))) / ((v[i] / (1.0 - 0.999f64.powi(t))).sqrt() + 1e-8);
+                        (m[i] / (1.0 - beta1.powi(t))) / ((v[i] / (1.0 - beta2.powi(t))).sqrt() + 1e-8);
                     p[i] -= 0.01 * (step + if is_weight { 0.1 * p[i] } else { 0.0 });
                 }
             });
@@ -253,7 +258,7 @@ mod tests {
             (OptimizerKind::AdamW, 0.0),
             (OptimizerKind::AdamW, 1.0),
         ] {
-            let config = Config { optimizer: rule, clip, momentum: 0.9, ..Config::default() };
+            let config = Config { optimizer: rule, clip_grad_norm: clip, momentum: 0.9, ..Config::default() };
             let (model, mut optimizer) = (model(), Optimizer::new(&config));
             let before = model.weights().unwrap();
             let photo = Tensor::full(0.5f32, (1, 3, 188, 188), &Device::Cpu).unwrap();

@@ -27,17 +27,17 @@ impl PretrainedPrior {
         config: &Config,
     ) -> Result<Option<Self>, TrainError> {
         // What reads a frozen backbone's features cannot move them.
-        let anchored = config.features_weight > 0.0 && !model.is_frozen();
-        if config.begin_share == 0.0 && !anchored {
+        let anchored = config.feature_distill_weight > 0.0 && !model.is_frozen();
+        if config.weight_interpolation == 0.0 && !anchored {
             return Ok(None);
         }
         let weights = saved.map_or_else(|| model.weights(), Ok)?;
-        let mean = match config.begin_share {
+        let mean = match config.weight_interpolation {
             0.0 => None,
             share => Some((share, model.copy()?)),
         };
         let distillation = match anchored {
-            true => Some(FeatureDistillation::of(model, &weights, config.features_weight)?),
+            true => Some(FeatureDistillation::of(model, &weights, config.feature_distill_weight)?),
             false => None,
         };
         Ok(Some(Self { weights, mean, distillation }))
@@ -111,7 +111,7 @@ mod tests {
     #[test]
     fn a_share_of_the_beginning_stays() {
         let model = model();
-        let config = |begin_share| Config { begin_share, ..Config::default() };
+        let config = |weight_interpolation| Config { weight_interpolation, ..Config::default() };
         assert!(PretrainedPrior::of(&model, None, &config(0.0)).unwrap().is_none());
         model.vars()["class_out.bias"].set(&Tensor::new(&[2.0f32, -1.0], &Device::Cpu).unwrap()).unwrap();
         let beginning = PretrainedPrior::of(&model, None, &config(0.25)).unwrap().unwrap();
@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn the_anchor_is_where_the_features_were_and_pulls_there() {
         let model = model();
-        let config = Config { features_weight: 2.0, ..Config::default() };
+        let config = Config { feature_distill_weight: 2.0, ..Config::default() };
         let beginning = PretrainedPrior::of(&model, None, &config).unwrap().unwrap();
         let distillation = beginning.distillation.as_ref().unwrap();
         let (_, height, width) = model.network().input().chw().unwrap();

@@ -34,7 +34,7 @@ impl Fixture {
             .chain(overrides)
             .map(|(key, value)| ConfigSource::value(format!("--{key}"), key, value))
             .collect();
-        Config::resolve(None, &layers).unwrap()
+        Config::resolve(None, &layers).unwrap().config
     }
 
     pub(crate) fn train(&self, name: &str, overrides: &[(&str, &str)]) -> Result<Outcome, TrainError> {
@@ -52,6 +52,17 @@ impl Fixture {
         let (stop, project) = (Stop::default(), self.path("runs"));
         train(&self.config(overrides), (&project, name, false), &provenance, &stop, &mut |e| on(&e, &stop))
     }
+}
+
+/// An error's message, its sources and its remedy.
+pub(crate) fn said(error: &TrainError) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(error) = source {
+        text += &format!(": {error}");
+        source = error.source();
+    }
+    format!("{text} {:?}", error.remedy())
 }
 
 pub(crate) fn last(run: &Run) -> Vec<u8> {

@@ -91,7 +91,7 @@ fn output_shape(node: &NodeProto, inputs: &[Known]) -> Result<Shape, String> {
         "Add" | "Sub" | "Mul" | "Div" | "MatMul" | "Reshape" => (2..=2, &[]),
         "Concat" => (1..=64, &["axis"]),
         "ReduceMean" | "ReduceMax" => (1..=1, &["axes", "keepdims"]),
-        _ => return Err("the operator is not supported (hint: `loc export` writes a graph that is)".into()),
+        _ => return Err("the operator is not supported: only graphs that loc exported can be run".into()),
     };
     if !node.domain.is_empty() {
         return Err(format!("the domain `{}` is not supported", node.domain.escape_debug()));
