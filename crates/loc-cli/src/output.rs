@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::ValueEnum;
 
 use crate::outputs::Target;
+use crate::remedy;
 
 /// When to colour what goes to the terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -131,7 +132,7 @@ impl Output {
     }
 
     pub(crate) fn error(&self, error: &anyhow::Error) {
-        self.labelled("error", "31", &crate::remedy::explain(error));
+        self.labelled("error", "31", &remedy::explain(error));
     }
 
     fn labelled(&self, label: &str, color: &str, text: &str) {

@@ -1,9 +1,9 @@
-//! The hints of the libraries in the words of the command line: one table from options to flags and commands.
+//! The hints of the libraries in the words of the command line: the only place where a remedy becomes flags and commands.
 
 use std::fmt::Write;
 
 use loc_data::{DataError, Diagnostic, Exif, Hint};
-use loc_train::TrainError;
+use loc_train::{RECIPES, Remedy, TrainError};
 
 /// The flag for an option of reading a data set.
 fn data_flag(remedy: loc_data::Remedy) -> String {
@@ -33,6 +33,65 @@ fn model_command(remedy: loc_infer::Remedy) -> &'static str {
     }
 }
 
+/// The flags and commands for an error of a training.
+fn training(remedy: &Remedy) -> String {
+    let new_folder = "leave --exist-ok out: the run then gets a folder of its own";
+    match remedy {
+        Remedy::DidYouMean(name) => format!("did you mean `{name}`?"),
+        Remedy::SaveAsUtf8 => "save the file as UTF-8".into(),
+        Remedy::GiveSettings => "a run folder's `config.toml` is one".into(),
+        Remedy::NameRecipe => {
+            let known: Vec<&str> = RECIPES.iter().map(|(name, _)| *name).collect();
+            format!("{}, or a file NAME.toml", known.join(", "))
+        }
+        Remedy::CheckFile => "does the file exist, and may you read it?".into(),
+        Remedy::RecipeWithoutHeadWarmup => "a recipe without `head_warmup` is needed".into(),
+        Remedy::GiveData => "`--data FOLDER`; `loc data sample shapes` generates a data set".into(),
+        Remedy::OrderClasses => "`--classes` sets their order".into(),
+        Remedy::SmallerBatch { most } => {
+            format!("`--batch {most}` is the largest that fits; a smaller `--imgsz` needs less")
+        }
+        Remedy::FewerFeatures { most } => {
+            let fit = most.map_or_else(String::new, |most| format!("the features of {most} would fit: "));
+            format!("{fit}smaller `copies` or `views` (`--set copies=N`), or a smaller `--imgsz`")
+        }
+        Remedy::GetWeights => {
+            "`loc weights fetch` or `loc weights add FILE` puts them there; `--backbone-weights FILE` uses a file"
+                .into()
+        }
+        Remedy::GiveWeights => "`--backbone-weights`: a safetensors file, or a folder that holds one".into(),
+        Remedy::GiveParentFolder => "`--project` takes the folders above, `--name` the name".into(),
+        Remedy::UseNewFolder => new_folder.into(),
+        Remedy::MoveFilesAway => format!("move these away, or {new_folder}"),
+        Remedy::LowerLearningRate => "a lower learning rate, `--lr`".into(),
+        Remedy::StartAgain => "give the command again".into(),
+        Remedy::ChangeSplit => "`--val` sets the fraction that validates".into(),
+        Remedy::ExtendTo(epochs) => format!("`--epochs {epochs}` extends it"),
+        Remedy::ExtendWithNewSchedule(epochs) => {
+            format!("`--epochs {epochs} --schedule-from-here`, once it is finished")
+        }
+        Remedy::NewSchedule => "`--schedule-from-here` starts a new one over the added epochs".into(),
+        Remedy::StartFrom(model) => {
+            format!("`loc train --init {}` starts a new run from its weights", model.display())
+        }
+        Remedy::FreeSpace => "free some space, then continue with `loc train --resume`".into(),
+        Remedy::RaiseFileLimit => "the limit on the size of files, `ulimit -f`, is below it".into(),
+        Remedy::FindFolder(folder) => format!("was the folder {} moved or removed?", folder.display()),
+        Remedy::MakeWritable(folder) => {
+            format!("{} must be a writable folder; `--project` names another", folder.display())
+        }
+        Remedy::LookInRunsFolder => "run folders are in runs/train".into(),
+        Remedy::FindWriter => "which program wrote it?".into(),
+        Remedy::WaitForProcess => "one process per run: wait, or stop that one first".into(),
+        Remedy::MoveLockAway => "move it away, or use another folder".into(),
+        Remedy::MakeReadable => "make it readable, then continue with `loc train --resume`; if it is moved away, the run \
+                                 continues from the save before"
+            .into(),
+        Remedy::CheckMetadata => "was the metadata edited by hand?".into(),
+        _ => "see docs/formats.md".into(),
+    }
+}
+
 /// Puts the flags of the command line into the hints.
 pub(crate) fn with_flags(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
     for diagnostic in &mut diagnostics {
@@ -58,6 +117,10 @@ pub(crate) fn explain(error: &anyhow::Error) -> String {
             // Writing to a string cannot fail.
             let _ = write!(text, "{separator}(hint: {})", hint.render(data_flag));
         }
+    }
+    if let Some(remedy) = train.and_then(TrainError::remedy) {
+        let separator = if text.contains('\n') { '\n' } else { ' ' };
+        let _ = write!(text, "{separator}(hint: {})", training(&remedy));
     }
     if let Some(remedy) = error.downcast_ref::<loc_infer::Error>().and_then(loc_infer::Error::remedy) {
         let _ = write!(text, " (hint: {})", model_command(remedy));

@@ -147,7 +147,7 @@ fn a_run_goes_on_without_its_recipes_file_and_damage_is_no_usage() {
         fs::write(desk.path(&run).join("weights").join(state), "{}").unwrap();
     }
     let resume = ["train", "--resume", &run, "--epochs", "3"];
-    desk.fails(&resume, 1, &["no state of it is whole", "hint: "]);
+    desk.fails(&resume, 1, &["no state of it is intact", "hint: "]);
 }
 
 /// The last words of a training on a handful of photos claim nothing that chance may have done.

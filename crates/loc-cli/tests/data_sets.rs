@@ -56,7 +56,7 @@ fn few_unusable_photos_are_left_out_and_said() {
     desk.fails(&["val", "-m", MODEL, "--data", "shapes", "--strict"], 1, &refused);
     desk.fails(&["data", "show", "shapes", "--strict", "-o", "show.png"], 1, &refused);
     desk.fails(&["data", "show", "shapes", "--skip-bad", "-o", "show.png"], 3, &["1 of 40 photos"]);
-    desk.fails(&[&train[..], &["--strict", "--skip-bad"]].concat(), 2, &["cannot be used with"]);
+    desk.fails(&[&train[..], &["--strict", "--skip-bad"]].concat(), 2, &["only one can be set"]);
     desk.fails(&["train", "--resume", "--epochs", "2", "--skip-bad"], 3, &["1 of 40 photos"]);
 }
 

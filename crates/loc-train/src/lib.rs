@@ -23,7 +23,9 @@ pub use config::{
     RenamedKeys, Resolved, Schedule, SplitBy,
 };
 pub use engine::{LrFind, Outcome, Tried, lr_find, resume, train};
-pub use error::TrainError;
+pub use error::{
+    ConfigError, MetadataError, ModelFileError, Remedy, ResumeError, ReuseError, RunError, TrainError,
+};
 pub use eval::{
     Baseline, ClassMetrics, Comparison, Evaluation, Intervals, Loss, MedianBox, baseline_only, evaluate,
 };

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use crate::digest::hex;
-use crate::error::TrainError;
+use crate::error::{ConfigError, TrainError};
 
 /// A set of weights that loc knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,14 +71,7 @@ pub(crate) fn find(given: Option<&Path>) -> Result<PathBuf, TrainError> {
     if let Some(path) = path.as_ref().filter(|path| path.is_file()) {
         return Ok(path.clone());
     }
-    let (origin, hint) = match given {
-        Some(_) => ("--backbone-weights", "a safetensors file, or a folder that holds one".to_owned()),
-        None => (
-            "backbone lite0",
-            "`loc weights fetch` or `loc weights add FILE` puts them there; `--backbone-weights FILE` uses a file".to_owned(),
-        ),
-    };
     let place = path.map_or_else(|| "the cache of weights".into(), |path| path.display().to_string());
-    let reason = format!("the pretrained weights {name} are not at {place} (hint: {hint})");
-    Err(TrainError::Config { origin: origin.into(), reason })
+    let is_given = given.is_some();
+    Err(TrainError::config("backbone_weights", ConfigError::MissingWeights { name, place, is_given }))
 }

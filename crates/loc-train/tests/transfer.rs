@@ -301,7 +301,8 @@ fn weights_to_begin_with_may_be_of_any_float_type() {
 #[test]
 fn without_weights_the_error_says_how_to_get_them() {
     let fixture = Fixture::new();
-    let message = fixture.train("none", "transfer", "nowhere", &mut |_, _| {}).unwrap_err().to_string();
-    assert!(message.contains("nowhere") && message.contains("--backbone-weights"), "{message}");
+    let error = fixture.train("none", "transfer", "nowhere", &mut |_, _| {}).unwrap_err();
+    let message = format!("{error} {:?}", error.remedy());
+    assert!(message.contains("nowhere") && message.contains("GiveWeights"), "{message}");
     assert!(!fixture.path("runs/none").exists(), "a refused run leaves no folder");
 }

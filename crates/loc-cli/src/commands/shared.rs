@@ -54,11 +54,11 @@ pub(super) fn warn_skipped(mut skipped: SkippedPhotos, output: &Output) {
     }
 }
 
-/// Turns a stop before the first training step into the exit code of the signal.
+/// Turns the error of a training that was stopped before its first step into the exit code of the signal.
 pub(super) fn or_stopped(result: Result<Exit>, signals: &Signals, output: &Output) -> Result<Exit> {
     match result {
         Err(error) if matches!(error.downcast_ref(), Some(loc_train::TrainError::Stopped)) => {
-            output.note(&error.to_string());
+            output.note(&crate::remedy::explain(&error));
             Ok(signals.came().map_or(Exit::Failed, Exit::Signal))
         }
         result => result,

@@ -56,7 +56,9 @@ pub fn model(bytes: &[u8]) -> bool {
         return false;
     };
     let Some(json) = file.metadata else { return false };
-    let network = loc_train::ModelFile::from_json(&json).and_then(|file| file.build());
+    let network = loc_train::ModelFile::from_json(&json)
+        .map_err(loc_train::TrainError::from)
+        .and_then(|file| file.build());
     let sound = network.is_ok_and(|network| file.weights.check(&network).is_ok());
     assert_eq!(localizer.is_ok(), sound, "prediction and the other commands take the same files");
     if let Ok(localizer) = localizer {

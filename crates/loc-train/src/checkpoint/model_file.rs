@@ -4,7 +4,7 @@ use loc_infer::{InputSpec, ModelMeta};
 use loc_net::{InputShape, Network, NetworkConfig, Normalization};
 use serde::{Deserialize, Serialize};
 
-use crate::error::TrainError;
+use crate::error::{MetadataError, TrainError};
 
 /// Everything a model file says beside its weights: the value of its one metadata key, `loc`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -52,11 +52,10 @@ impl ModelFile {
     ///
     /// # Errors
     ///
-    /// [`TrainError::Metadata`] with what is missing or wrong.
-    pub fn from_json(json: &str) -> Result<Self, TrainError> {
-        let meta = ModelMeta::from_json(json).map_err(|e| TrainError::Metadata(e.to_string()))?;
-        let Rest { network, recipe, epoch, metrics } =
-            serde_json::from_str(json).map_err(|e| TrainError::Metadata(e.to_string()))?;
+    /// [`MetadataError`] with what is missing or wrong.
+    pub fn from_json(json: &str) -> Result<Self, MetadataError> {
+        let meta = ModelMeta::from_json(json)?;
+        let Rest { network, recipe, epoch, metrics } = serde_json::from_str(json)?;
         Ok(Self { meta, network, recipe, epoch, metrics })
     }
 
@@ -66,7 +65,7 @@ impl ModelFile {
     ///
     /// [`TrainError::Metadata`] if a number is not finite.
     pub fn to_json(&self) -> Result<String, TrainError> {
-        serde_json::to_string(self).map_err(|e| TrainError::Metadata(e.to_string()))
+        Ok(serde_json::to_string(self).map_err(MetadataError::from)?)
     }
 
     /// The layers, with the input's normalisation.
@@ -76,16 +75,12 @@ impl ModelFile {
     /// [`TrainError::Net`] if the network does not admit its own configuration, [`TrainError::Metadata`] if it is made for
     /// other classes or another input than the file names.
     pub fn build(&self) -> Result<Network, TrainError> {
-        let InputSpec { mean, std, size, .. } = self.meta.input;
+        let InputSpec { mean, std, .. } = self.meta.input;
         let (names, input) = (self.meta.classes.len(), input_shape(&self.meta.input));
         if names != self.network.classes || input != self.network.input {
             let InputShape { width, height } = self.network.input;
-            let reason = format!(
-                "{names} class names and an input of {size}, but the network has {} classes and takes {width}×{height} \
-                 (hint: was the metadata edited by hand?)",
-                self.network.classes
-            );
-            return Err(TrainError::Metadata(reason));
+            let (input, classes) = (self.meta.input.size, self.network.classes);
+            return Err(MetadataError::Contradiction { names, input, classes, width, height }.into());
         }
         Ok(self.network.build(&Normalization { mean, std })?)
     }

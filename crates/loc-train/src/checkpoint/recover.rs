@@ -6,7 +6,7 @@ use crate::checkpoint::save::follow;
 use crate::checkpoint::state::{self, Saved, StateError, VerifiedState};
 use crate::config::CheckpointRetention;
 use crate::digest::sha256;
-use crate::error::TrainError;
+use crate::error::{RunError, TrainError};
 use crate::run::Run;
 use crate::run::atomic_file::{self, replace};
 
@@ -100,8 +100,8 @@ pub(crate) fn find(run: &Run) -> Result<Option<Found>, TrainError> {
             let before = read(&previous).ok().flatten().map(|whole| whole.saved);
             return Ok(Some(Found { whole, before, warning: None }));
         }
-        Err(StateError::Format(reason)) => return Err(TrainError::Run { path: newest, reason }),
-        Err(StateError::Unread(e)) => return Err(unread(newest, &e)),
+        Err(StateError::Format(kind)) => return Err(TrainError::run(newest, kind)),
+        Err(StateError::Unread(e)) => return Err(TrainError::run(newest, RunError::UnreadState(e))),
         Err(StateError::Damaged(reason)) => Some(bad(&newest, &reason)),
         Ok(None) => None,
     };
@@ -120,32 +120,18 @@ pub(crate) fn find(run: &Run) -> Result<Option<Found>, TrainError> {
             Ok(Some(Found { whole, before: None, warning }))
         }
         (Ok(None), None) if run.rows().is_ok_and(|rows| rows.is_empty()) => Ok(None),
-        (Err(StateError::Format(reason)), None) => Err(TrainError::Run { path: previous, reason }),
-        (Err(StateError::Unread(e)), None) => Err(unread(previous, &e)),
+        (Err(StateError::Format(kind)), None) => Err(TrainError::run(previous, kind)),
+        (Err(StateError::Unread(e)), None) => Err(TrainError::run(previous, RunError::UnreadState(e))),
         (other, warning) => {
             let previous = match other {
-                Err(StateError::Damaged(reason) | StateError::Format(reason)) => bad(&previous, &reason),
+                Err(StateError::Damaged(reason)) => bad(&previous, &reason),
+                Err(StateError::Format(kind)) => bad(&previous, &kind.to_string()),
                 Err(StateError::Unread(e)) => bad(&previous, &e.to_string()),
                 _ => bad(&previous, "is not there"),
             };
             let newest = warning.unwrap_or_else(|| bad(&newest, "is not there"));
             let model = run.epochs()?.pop().map_or_else(|| run.last(), |(_, path)| path);
-            Err(TrainError::Run {
-                path: run.path().to_owned(),
-                reason: format!(
-                    "cannot be gone on with: no state of it is whole\n{newest}\n{previous}\n(hint: `--init {}` starts a new run from its newest epoch)",
-                    model.display()
-                ),
-            })
+            Err(TrainError::run(run.path(), RunError::NoState { newest, previous, model }))
         }
     }
-}
-
-/// A state that may be as whole as ever: whoever can read it goes on from it, so no other takes its place.
-fn unread(path: std::path::PathBuf, error: &std::io::Error) -> TrainError {
-    let reason = format!(
-        "cannot be read: {error}; nothing was changed (hint: mend what keeps it from being read, then go on; moved \
-         away, the run goes on from the save before)"
-    );
-    TrainError::Run { path, reason }
 }

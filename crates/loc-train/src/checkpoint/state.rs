@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use crate::checkpoint::model_file::Metrics;
 use crate::digest::hex;
-use crate::error::TrainError;
+use crate::error::{MetadataError, RunError, TrainError};
 use crate::event::Row;
 
 /// Format of the state file.
@@ -169,7 +169,7 @@ fn strip(tensors: &Weights, prefix: &str) -> Weights {
 
 /// The bytes of a state file.
 pub(crate) fn to_bytes(saved: &Saved, tensors: &Weights) -> Result<Vec<u8>, TrainError> {
-    let json = |e: serde_json::Error| TrainError::Metadata(format!("of the state: {e}"));
+    let json = |e: serde_json::Error| MetadataError::from(e);
     let saved = serde_json::to_string(saved).map_err(json)?;
     let envelope = Envelope {
         format: FORMAT,
@@ -187,8 +187,8 @@ pub(crate) enum StateError {
     Damaged(String),
     /// Nobody knows what its bytes are: the system does not give them.
     Unread(std::io::Error),
-    /// Another version's.
-    Format(String),
+    /// It is of a newer format.
+    Format(RunError),
 }
 
 /// Reads a state file; nothing of it where it is not whole.
@@ -201,9 +201,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<VerifiedState, StateError> {
     let Format { format, loc } = serde_json::from_str(&metadata).map_err(|e| damaged(e.to_string()))?;
     if format > FORMAT {
         let this = env!("CARGO_PKG_VERSION");
-        return Err(StateError::Format(format!(
-            "state of format {format}: needs loc >= {loc} (hint: this is loc {this}, which reads format {FORMAT})"
-        )));
+        return Err(StateError::Format(RunError::NewerState { format, needs: loc, this, reads: FORMAT }));
     }
     let envelope: Envelope = serde_json::from_str(&metadata).map_err(|e| damaged(e.to_string()))?;
     let found = digest(&envelope.saved, &weights);
@@ -289,7 +287,8 @@ mod tests {
     fn a_newer_format_says_which_version_it_needs() {
         let metadata = r#"{"format":3,"loc":"9.1.0","else":0}"#;
         let bytes = loc_model::weights::to_bytes(&Weights::default(), Some(metadata)).unwrap();
-        let Err(StateError::Format(message)) = parse(&bytes) else { panic!("a newer state is read") };
+        let Err(StateError::Format(kind)) = parse(&bytes) else { panic!("a newer state is read") };
+        let message = kind.to_string();
         assert!(message.contains("needs loc >= 9.1.0") && message.contains("format 3"), "{message}");
     }
 }

@@ -5,7 +5,7 @@ use crate::config::keys::Config;
 use crate::config::overlay::{RenamedKeys, Resolved};
 use crate::config::recipes;
 use crate::config::sources::ConfigSource;
-use crate::error::TrainError;
+use crate::error::{ConfigError, TrainError};
 
 impl Config {
     /// The head warm-up of this configuration: the recipe's values, on this configuration's network, input and seed.
@@ -53,7 +53,7 @@ pub(crate) fn read(config: &mut Config) -> Result<Vec<RenamedKeys>, TrainError> 
     }
     let Resolved { config: first, renamed } = single(config, &ConfigSource::recipe(&file)?)?;
     let values = toml::Table::try_from(Config { recipe: file.clone(), ..first });
-    let values = values.map_err(|e| TrainError::Config { origin: file, reason: e.to_string() })?;
+    let values = values.map_err(|e| TrainError::config(file, ConfigError::Unwritable(e)))?;
     config.head_warmup = Some(HeadWarmup::Values(values));
     Ok(renamed)
 }
@@ -64,9 +64,6 @@ fn single(config: &Config, recipe: &ConfigSource) -> Result<Resolved, TrainError
     let (Some(own), Some(next)) = (&config.head_warmup, &first.config.head_warmup) else { return Ok(first) };
     let own = own.name();
     let chain = [&config.recipe, own, next.name()].join(" → ");
-    let reason = format!(
-        "{own} has a head warm-up of its own ({chain}); only one may come before a run (hint: a recipe without \
-         `head_warmup` is needed)"
-    );
-    Err(TrainError::Config { origin: "head_warmup".into(), reason })
+    let kind = ConfigError::NestedHeadWarmup { name: own.to_owned(), chain };
+    Err(TrainError::config("head_warmup", kind))
 }

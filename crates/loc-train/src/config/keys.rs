@@ -42,11 +42,11 @@ loc_data::keys! {
             => flag("A,B,…"), absent("those of the annotations, sorted by their bytes");
         /// For a photo with several objects: use the largest, skip the photo, or stop with an error.
         objects: String = "largest".into() => flag("WHICH"), one_of(&["largest", "skip", "error"]);
-        /// Leave out any number of unusable photos, and exit with 3.
+        /// Skip any number of invalid photos.
         ///
-        /// Without it the data set is refused if more than 5 % are unusable.
+        /// Without it the data set is refused if more than 5 % are invalid.
         skip_bad: bool = false => flag("BOOL"), no_effect();
-        /// Refuse the data set if any photo is unusable.
+        /// Refuse the data set if any photo is invalid.
         strict: bool = false => flag("BOOL"), no_effect();
         /// CSV file with the columns filename,split, used instead of `split_by`.
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -76,7 +76,7 @@ loc_data::keys! {
         /// Pretrained weights of the backbone `lite0`: the file, or the folder it is in.
         #[serde(skip_serializing_if = "Option::is_none")]
         backbone_weights: Option<PathBuf> = None
-            => takes("a path"), flag("FILE|DIR"), absent("the cache of `loc weights`");
+            => takes("a path"), flag("FILE|DIR"), absent("the cache of pretrained weights");
         /// Factor of the learning rate for the backbone; 0 freezes it.
         ///
         /// The features of a frozen backbone are computed once, before the first epoch.
@@ -155,7 +155,7 @@ loc_data::keys! {
         step_factor: f64 = 0.1, above_up_to(0.0, 1.0);
         /// Epochs after which the schedule starts again, without warm-up.
         ///
-        /// `--schedule-from-here` adds one when it extends a finished run.
+        /// Extending a finished run with a new schedule adds one.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         restarts: Vec<usize> = Vec::new() => takes("a list of whole numbers, increasing, below `epochs`");
         /// Largest norm of the gradient of all parameters together; longer ones are scaled down. 0 turns it off.
@@ -198,7 +198,7 @@ loc_data::keys! {
         threads: usize = 0 => flag("N"), no_effect();
         /// Epoch checkpoints to keep besides best and last: all, last:N or best.
         keep: CheckpointRetention = CheckpointRetention::All => takes("`all`, `last:N`, `best`"), flag("WHICH"), no_effect();
-        /// What `cargo xtask pipeline` expects of a recipe.
+        /// What the project's own tests expect of a recipe.
         #[serde(skip_serializing)]
         expect: toml::Table = toml::Table::new() => hidden(), no_effect();
     }

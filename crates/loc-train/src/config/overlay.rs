@@ -7,7 +7,7 @@ use loc_data::keys::{Key, Kind};
 use crate::config::keys::Config;
 use crate::config::nearest::nearest;
 use crate::config::sources::ConfigSource;
-use crate::error::TrainError;
+use crate::error::{ConfigError, TrainError};
 
 /// A configuration, and the old names that its sources used.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,7 +50,7 @@ impl Config {
     ) -> Result<Resolved, TrainError> {
         let (mut all, mut renamed) = (toml::Table::new(), Vec::new());
         for source in sources {
-            let fail = |reason: String| TrainError::Config { origin: source.origin.clone(), reason };
+            let fail = |kind| TrainError::config(&*source.origin, kind);
             // Read as a whole configuration first: errors then know their line.
             toml::from_str::<Self>(&source.text)
                 .map_err(|e| fail(explain_value(source, &e).unwrap_or_else(|| explain(&e))))?;
@@ -61,9 +61,7 @@ impl Config {
             }
             merge(&mut all, table);
         }
-        let config = all
-            .try_into()
-            .map_err(|e| TrainError::Config { origin: "configuration".into(), reason: explain(&e) })?;
+        let config = all.try_into().map_err(|e| TrainError::config("configuration", explain(&e)))?;
         Ok(Resolved { config, renamed })
     }
 }
@@ -98,7 +96,7 @@ fn merge(under: &mut toml::Table, over: toml::Table) {
 }
 
 /// The error of a single value that is not written as TOML.
-fn explain_value(source: &ConfigSource, error: &toml::de::Error) -> Option<String> {
+fn explain_value(source: &ConfigSource, error: &toml::de::Error) -> Option<ConfigError> {
     let (key, value) = source.single.as_ref()?;
     let needed = match (Config::key(key)?.kind)() {
         Kind::Whole => "a whole number, 0 or more, is needed",
@@ -106,19 +104,20 @@ fn explain_value(source: &ConfigSource, error: &toml::de::Error) -> Option<Strin
         Kind::Bool => "`true` or `false` is needed",
         _ => error.message(),
     };
-    Some(format!("{value}: {needed}"))
+    Some(ConfigError::Value { value: value.clone(), needed: needed.to_owned() })
 }
 
 /// TOML's error, and for an unknown key the nearest known one.
-fn explain(error: &toml::de::Error) -> String {
-    let text = error.to_string().trim_end().to_owned();
-    let Some(unknown) = text.split("unknown field `").nth(1).and_then(|rest| rest.split('`').next()) else {
-        return text;
+fn explain(error: &toml::de::Error) -> ConfigError {
+    let message = error.to_string().trim_end().to_owned();
+    let Some(unknown) = message.split("unknown field `").nth(1).and_then(|rest| rest.split('`').next())
+    else {
+        return ConfigError::Toml { message, nearest: None };
     };
     // A key of a table is unknown by its own name.
     let keys: Vec<String> = Config::keys().into_iter().map(|(_, key)| key.name.to_owned()).collect();
-    match nearest(unknown, &keys) {
-        Some(key) => format!("{text} (hint: did you mean `{key}`?)"),
-        None => text,
-    }
+    let nearest = nearest(unknown, &keys);
+    // Without the list of all keys.
+    let message = message.split(", expected one of ").next().unwrap_or(&message).to_owned();
+    ConfigError::Toml { message, nearest }
 }

@@ -6,7 +6,7 @@ use loc_data::content_type::ContentType;
 
 use crate::config::keys::Config;
 use crate::config::nearest::nearest;
-use crate::error::TrainError;
+use crate::error::{ConfigError, TrainError};
 
 /// Some values of a [`Config`] and where they come from.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,17 +50,14 @@ impl ConfigSource {
     ///
     /// [`TrainError::Config`] if there is no such key, with the nearest one.
     pub fn setting(origin: &str, setting: &str) -> Result<Self, TrainError> {
-        let fail = |reason: String| TrainError::Config { origin: format!("{origin} {setting}"), reason };
-        let Some((key, value)) = setting.split_once('=') else {
-            return Err(fail("KEY=VALUE is needed".into()));
-        };
+        let fail = |kind| Err(TrainError::config(format!("{origin} {setting}"), kind));
+        let Some((key, value)) = setting.split_once('=') else { return fail(ConfigError::NotASetting) };
         let key = key.trim();
         if Config::key(key).is_some() {
             return Ok(Self::value(format!("{origin} {key}"), key, value.trim()));
         }
         let known: Vec<String> = Config::keys().into_iter().map(|(name, _)| name).collect();
-        let hint = nearest(key, &known).map(|near| format!(" (hint: did you mean `{near}`?)"));
-        Err(fail(format!("there is no key `{key}`{}", hint.unwrap_or_default())))
+        fail(ConfigError::UnknownKey { key: key.to_owned(), nearest: nearest(key, &known) })
     }
 
     /// A TOML file.
@@ -71,14 +68,13 @@ impl ConfigSource {
     pub fn file(path: &Path) -> Result<Self, TrainError> {
         let origin = path.display().to_string();
         if let Some(content) = ContentType::of_file(path) {
-            let reason = format!(
-                "is {content}, not a configuration in TOML (hint: a run folder's `config.toml` is one)"
-            );
-            return Err(TrainError::Config { origin, reason });
+            return Err(TrainError::config(
+                origin,
+                ConfigError::OtherContent { content: content.to_string() },
+            ));
         }
-        let reason = || "is not UTF-8 (hint: save the file as UTF-8)".to_owned();
         let text = String::from_utf8(fs_err::read(path)?)
-            .map_err(|_| TrainError::Config { origin: origin.clone(), reason: reason() })?;
+            .map_err(|_| TrainError::config(&*origin, ConfigError::NotUtf8))?;
         let text = text.strip_prefix('\u{feff}').map_or(text.clone(), str::to_owned);
         Ok(Self::toml(origin, text))
     }
@@ -102,8 +98,8 @@ impl ConfigSource {
             } else if Config::key(&word).is_some() {
                 sources.push(Self::value(name, &word, &value));
             } else if let Some(near) = nearest(&word, &known) {
-                let reason = format!("unknown key (hint: did you mean `LOC_{}`?)", near.to_uppercase());
-                return Err(TrainError::Config { origin: name, reason });
+                let nearest = Some(format!("LOC_{}", near.to_uppercase()));
+                return Err(TrainError::config(name, ConfigError::UnknownKey { key: word, nearest }));
             }
         }
         Ok(sources)

@@ -8,6 +8,11 @@ use loc_model::loss::ClassLoss;
 use crate::config::{CheckpointRetention, Config, ConfigSource, HeadWarmup, RECIPES};
 use crate::error::TrainError;
 
+/// An error's message and its remedy.
+fn said(error: &TrainError) -> String {
+    format!("{error} {:?}", error.remedy())
+}
+
 fn file(text: &str) -> ConfigSource {
     ConfigSource::toml("loc.toml", text)
 }
@@ -18,16 +23,16 @@ fn a_file_that_is_no_configuration_is_called_what_it_is() {
     let path = folder.path().join("loc.toml");
     let said = |bytes: &[u8]| {
         fs_err::write(&path, bytes).unwrap();
-        ConfigSource::file(&path).map(|layer| layer.text).map_err(|e| e.to_string())
+        ConfigSource::file(&path).map(|layer| layer.text).map_err(|e| said(&e))
     };
     for (bytes, expected) in [
         (
             &b"\xff\xd8\xff\xe0\0\x10JFIF"[..],
-            "loc.toml: is a JPEG photo, not a configuration in TOML (hint: ",
+            "loc.toml: is a JPEG photo, not a configuration in TOML Some(GiveSettings)",
         ),
         (b"{\"epochs\": 3}", "loc.toml: is JSON, not a configuration in TOML"),
         (b"<html>", "loc.toml: is a web page (HTML), not a configuration in TOML"),
-        (b"epochs = 3 # K\xe4fer", "loc.toml: is not UTF-8 (hint: save the file as UTF-8)"),
+        (b"epochs = 3 # K\xe4fer", "loc.toml: is not UTF-8 Some(SaveAsUtf8)"),
         (b"\xff\xfee\0p\0", "loc.toml: is not UTF-8"),
     ] {
         let message = said(bytes).unwrap_err();
@@ -173,18 +178,18 @@ fn classes_in_the_environment_are_a_list() {
 
 #[test]
 fn a_variable_that_nearly_is_a_key_is_a_mistake() {
-    let message = environment("LOC_EPOCH", "3").unwrap_err().to_string();
-    assert!(message.contains("LOC_EPOCH:") && message.contains("mean `LOC_EPOCHS`?"), "{message}");
-    let message = environment("LOC_AUGMENT_FLAP", "3").unwrap_err().to_string();
-    assert!(message.contains("mean `LOC_AUGMENT_FLIP`?"), "{message}");
+    let message = said(&environment("LOC_EPOCH", "3").unwrap_err());
+    assert!(message.contains("LOC_EPOCH:") && message.contains("DidYouMean(\"LOC_EPOCHS\")"), "{message}");
+    let message = said(&environment("LOC_AUGMENT_FLAP", "3").unwrap_err());
+    assert!(message.contains("DidYouMean(\"LOC_AUGMENT_FLIP\")"), "{message}");
     assert_eq!(environment("LOC_SOMEBODY_ELSES", "3").unwrap(), []);
 }
 
 #[test]
 fn errors_say_where_what_and_what_else() {
     let cases = [
-        (file("batch = 8\nepoch = 3"), vec!["loc.toml", "line 2", "epoch", "did you mean `epochs`?"]),
-        (file("[augment]\nflop = 1"), vec!["loc.toml", "line 2", "flop", "did you mean `flip`?"]),
+        (file("batch = 8\nepoch = 3"), vec!["loc.toml", "line 2", "epoch", "DidYouMean(\"epochs\")"]),
+        (file("[augment]\nflop = 1"), vec!["loc.toml", "line 2", "flop", "DidYouMean(\"flip\")"]),
         (file("lr = \"fast\""), vec!["loc.toml", "line 1", "lr"]),
         (file("head_warmup = 3"), vec!["loc.toml", "line 1", "the name of a recipe"]),
         (file("epochs = -1"), vec!["loc.toml", "line 1"]),
@@ -206,11 +211,11 @@ fn errors_say_where_what_and_what_else() {
         (file("class_loss = \"focal\""), vec!["loc.toml", "cross_entropy_on_probabilities"]),
     ];
     for (layer, parts) in cases {
-        let message = Config::resolve(None, std::slice::from_ref(&layer)).unwrap_err().to_string();
+        let message = said(&Config::resolve(None, std::slice::from_ref(&layer)).unwrap_err());
         for part in parts {
             assert!(message.contains(part), "{layer:?}: {message}");
         }
     }
-    let message = Config::resolve(Some("miracle"), &[]).unwrap_err().to_string();
-    assert!(message.contains("tutorial, scratch"), "{message}");
+    let message = said(&Config::resolve(Some("miracle"), &[]).unwrap_err());
+    assert!(message.contains("NameRecipe"), "{message}");
 }

@@ -57,7 +57,7 @@ fn error(key: &str, value: impl Into<String>, allowed: impl Into<String>) -> Key
 }
 
 fn invalid(error: KeyError) -> TrainError {
-    TrainError::Config { origin: "configuration".into(), reason: error.to_string() }
+    TrainError::config("configuration", error)
 }
 
 #[cfg(test)]

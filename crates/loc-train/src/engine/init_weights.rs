@@ -9,7 +9,7 @@ use loc_net::{Forward, Network, Op, Source, Weights};
 
 use crate::checkpoint::ModelFile;
 use crate::config::Config;
-use crate::error::TrainError;
+use crate::error::{ModelFileError, TrainError};
 use crate::event::{Event, Progress};
 use crate::input::AT_ONCE;
 
@@ -24,19 +24,19 @@ pub(crate) fn initial(
 ) -> Result<Weights, TrainError> {
     if let Some(path) = &config.init {
         let found = weights::load_floats(path)?;
-        let fail = |reason: String| TrainError::Model { path: path.clone(), reason };
+        let fail = |kind: ModelFileError| TrainError::model(path, kind);
         if let Some(json) = &found.metadata {
-            let file = ModelFile::from_json(json).map_err(|e| fail(e.to_string()))?;
+            let file = ModelFile::from_json(json).map_err(|e| fail(e.into()))?;
             same_classes(path, &file.meta.classes, classes)?;
         }
-        found.weights.check(layers).map_err(|e| fail(e.to_string()))?;
+        found.weights.check(layers).map_err(|e| fail(ModelFileError::Weights(e)))?;
         return Ok(found.weights);
     }
     let mut initial = init::weights(layers, config.scheme(), config.seed);
     if let Some(path) = pretrained {
         let found = weights::load_floats(&path)?.weights;
         let own = loc_model::pretrained::lite0(layers, &found)
-            .map_err(|e| TrainError::Model { path, reason: e.to_string() })?;
+            .map_err(|e| TrainError::model(path, ModelFileError::Pretrained(e)))?;
         initial.0.extend(own.0);
     }
     standardise(layers, &mut initial, train, progress)?;
@@ -48,12 +48,8 @@ fn same_classes(path: &std::path::Path, model: &[String], data: &[String]) -> Re
     if model == data {
         return Ok(());
     }
-    Err(TrainError::Model {
-        path: path.to_owned(),
-        reason: format!(
-            "was made for the classes {model:?}, the data set has {data:?} (hint: `--classes` sets their order)"
-        ),
-    })
+    let kind = ModelFileError::Classes { model: model.to_vec(), data: data.to_vec() };
+    Err(TrainError::model(path, kind))
 }
 
 /// Gives each layer that standardises the backbone's features its values: over the loader's photos, each channel's mean

@@ -3,7 +3,7 @@
 
 use crate::config::Config;
 use crate::engine::setup::Prepared;
-use crate::error::TrainError;
+use crate::error::{ConfigError, TrainError};
 use crate::event::{Event, Progress, Stop};
 use crate::optim::Optimizer;
 
@@ -44,9 +44,7 @@ pub fn lr_find(
     on: &mut dyn FnMut(Event),
 ) -> Result<LrFind, TrainError> {
     if !(low > 0.0 && high > low && high.is_finite()) || steps < 2 {
-        let reason =
-            format!("{low} to {high} in {steps} steps is no range: 0 < low < high and 2 steps are needed");
-        return Err(TrainError::Config { origin: "lr-find".into(), reason });
+        return Err(TrainError::config("learning rates", ConfigError::LrRange { low, high, steps }));
     }
     let Prepared { train, model, .. } = Prepared::new(config, None, &mut Progress { on, stop })?;
     let (mut optimizer, loss) = (Optimizer::new(config), config.loss());

@@ -5,7 +5,7 @@ use crate::config::{Config, ConfigSource};
 use crate::digest::sha256;
 use crate::engine::setup::{Prepared, ResumeContext};
 use crate::engine::train::{Outcome, Training, fingerprint};
-use crate::error::TrainError;
+use crate::error::{ResumeError, RunError, TrainError};
 use crate::event::{Event, Progress, Stop};
 use crate::optim::{Ema, Optimizer, PretrainedPrior};
 use crate::run::{Lock, Run, RunJson, Status};
@@ -91,12 +91,8 @@ pub fn resume(
     }
     training.prepared.file.recipe = Some(config.digest());
     if training.state.epoch > config.epochs {
-        let reason = format!(
-            "all {} epochs are done (hint: `--epochs {}` extends it)",
-            config.epochs,
-            config.epochs + 10
-        );
-        return Err(TrainError::Resume { run: training.run.path().to_owned(), reason });
+        let kind = ResumeError::Finished { epochs: config.epochs };
+        return Err(TrainError::resume(training.run.path(), kind));
     }
     training.run.write_config(&config)?;
     training.run()
@@ -110,23 +106,17 @@ fn admit(
     state: &State,
     schedule_from_here: bool,
 ) -> Result<(), TrainError> {
-    let fail = |reason: String| TrainError::Resume { run: run.path().to_owned(), reason };
-    let damaged = |reason: String| TrainError::Run { path: run.path().to_owned(), reason };
+    let fail = |kind| Err(TrainError::resume(run.path(), kind));
     let old = Config::parse(&before.config)
-        .map_err(|e| damaged(format!("the configuration of its state: {e}")))?
+        .map_err(|e| TrainError::run(run.path(), RunError::StateConfig { reason: e.to_string() }))?
         .result_affecting();
     let epochs = old.get("epochs").and_then(toml::Value::as_integer).and_then(|n| usize::try_from(n).ok());
     let epochs = epochs.unwrap_or(config.epochs);
     let finished = state.epoch > epochs;
     if schedule_from_here {
         if !finished || config.epochs <= epochs {
-            return Err(fail(format!(
-                "--schedule-from-here extends a finished run: {} of {epochs} epochs are done, {} are asked for (hint: \
-                 `--epochs {}` with it, once it is finished)",
-                state.epoch - 1,
-                config.epochs,
-                epochs + 10
-            )));
+            let (done, requested) = (state.epoch - 1, config.epochs);
+            return fail(ResumeError::NothingToExtend { done, epochs, requested });
         }
         if config.restarts.last() != Some(&epochs) {
             config.restarts.push(epochs);
@@ -134,13 +124,8 @@ fn admit(
     }
     let split = sha256(&fs_err::read(run.split())?);
     if split != before.split {
-        let reason = format!(
-            "has the SHA-256 {split}, the run was trained with {} (hint: was it edited? `--init {}` starts a new run \
-             from its weights)",
-            before.split,
-            run.last().display()
-        );
-        return Err(TrainError::Run { path: run.split(), reason });
+        let kind = RunError::SplitChanged { found: split, before: before.split.clone(), model: run.last() };
+        return Err(TrainError::run(run.split(), kind));
     }
     let new = config.result_affecting();
     let show = |v: Option<&toml::Value>| v.map_or("none".into(), ToString::to_string);
@@ -158,11 +143,7 @@ fn admit(
     let differing: Vec<&String> =
         keys.into_iter().filter(|key| old.get(*key) != new.get(*key) && !open(key)).collect();
     if differing.iter().any(|key| *key == "epochs") && differing.len() == 1 && finished {
-        return Err(fail(format!(
-            "its schedule ends with epoch {epochs}: with {} epochs steps before would have been others (hint: \
-             `--schedule-from-here` begins a new one over the epochs that are added)",
-            config.epochs
-        )));
+        return fail(ResumeError::ScheduleEnds { epochs, requested: config.epochs });
     }
     if differing.is_empty() {
         return Ok(());
@@ -171,9 +152,5 @@ fn admit(
         .into_iter()
         .map(|key| format!("{key}: {} → {}", show(old.get(key)), show(new.get(key))))
         .collect();
-    Err(fail(format!(
-        "these would change what it learns: {} (hint: `--init {}` starts a new run from its weights)",
-        list.join(", "),
-        run.last().display()
-    )))
+    fail(ResumeError::Settings { differences: list.join(", "), model: run.last() })
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use loc_data::split::{self, SplitSource};
-use loc_data::{DataError, Dataset, Loader, OpenedDataset, SkippedPhotos, Split, summary};
+use loc_data::{Dataset, Loader, OpenedDataset, SkippedPhotos, Split, summary};
 use loc_infer::{ImageSize, InputSpec, ModelMeta};
 use loc_model::{Model, device};
 use loc_net::{NetworkConfig, Weights};
@@ -11,7 +11,7 @@ use loc_net::{NetworkConfig, Weights};
 use crate::checkpoint::{ModelFile, input_shape};
 use crate::config::{Config, Normalize};
 use crate::engine::{head_warmup, init_weights, memory};
-use crate::error::TrainError;
+use crate::error::{ConfigError, ResumeError, TrainError};
 use crate::event::{Event, Progress};
 use crate::input::{BatchSource, choose_split, read_options};
 use crate::run::Run;
@@ -50,11 +50,9 @@ impl Prepared {
         progress: &mut Progress,
     ) -> Result<Self, TrainError> {
         let device = device::parse(&config.device)
-            .map_err(|e| TrainError::Config { origin: "device".into(), reason: e.to_string() })?;
+            .map_err(|e| TrainError::config("device", ConfigError::Device(e)))?;
         let Some(data) = &config.data else {
-            let reason =
-                "no data set is given (hint: `--data FOLDER`; `loc data sample shapes` makes one)".into();
-            return Err(TrainError::Config { origin: "--data".into(), reason });
+            return Err(TrainError::config("data", ConfigError::NoData));
         };
         let options = read_options(config)?;
         let OpenedDataset { dataset, warnings, skipped: left_out } =
@@ -81,8 +79,7 @@ impl Prepared {
         }
         if split.train.is_empty() || split.val.is_empty() {
             let (train, val) = (split.train.len(), split.val.len());
-            let reason = format!("{train} photos train and {val} validate: each needs one (hint: `--val`)");
-            return Err(DataError::Split(reason).into());
+            return Err(TrainError::EmptySplit { train, val });
         }
         let size = ImageSize { width: config.imgsz, height: config.imgsz };
         let mut input = InputSpec { size, fit: config.fit, filter: config.filter, ..InputSpec::default() };
@@ -94,7 +91,7 @@ impl Prepared {
             head: config.head,
         }
         .build(&loc_net::Normalization::IDENTITY)
-        .map_err(|e| TrainError::Config { origin: "imgsz".into(), reason: e.to_string() })?;
+        .map_err(|e| TrainError::config("imgsz", ConfigError::Network(e)))?;
         let frozen = config.backbone_lr == 0.0;
         // A model that is given, or goes on, has learned already.
         let begin = match trained.is_none() && config.init.is_none() {
@@ -135,7 +132,7 @@ impl Prepared {
             head: config.head,
         };
         let meta = ModelMeta::new(dataset.classes.clone(), input)
-            .map_err(|e| TrainError::Config { origin: "classes".into(), reason: e.to_string() })?;
+            .map_err(|e| TrainError::config("classes", ConfigError::Meta(e)))?;
         let mut file = ModelFile::new(meta, network);
         file.recipe = Some(config.digest());
         let layers = file.build()?;
@@ -181,12 +178,7 @@ fn changed(run: &Run, dataset: &Dataset, digest: &str, before: &str) -> TrainErr
         (0, 0) => "the photos have the same names, but other pixels, boxes or classes".to_owned(),
         _ => format!("{added} photos were added, {removed} removed"),
     };
-    TrainError::Resume {
-        run: run.path().to_owned(),
-        reason: format!(
-            "the data set has changed: {how}; its digest is {digest}, was {before} (hint: `--init {}` starts a new run \
-             from its weights)",
-            run.last().display()
-        ),
-    }
+    let (digest, before) = (digest.to_owned(), before.to_owned());
+    let kind = ResumeError::DataChanged { how, digest, before, model: run.last() };
+    TrainError::resume(run.path(), kind)
 }

@@ -4,7 +4,7 @@ use loc_data::split::{self, SplitSource};
 use loc_data::{Dataset, InvalidPhotoPolicy, ReadOptions, Split};
 
 use crate::config::{Config, SplitBy};
-use crate::error::TrainError;
+use crate::error::{ConfigError, TrainError};
 
 /// How the configuration reads a data set.
 ///
@@ -21,8 +21,7 @@ pub fn read_options(config: &Config) -> Result<ReadOptions, TrainError> {
             (true, false) => InvalidPhotoPolicy::SkipAny,
             (false, true) => InvalidPhotoPolicy::Refuse,
             (true, true) => {
-                let reason = "leaves out unusable photos, and `strict` refuses them: give one of them".into();
-                return Err(TrainError::Config { origin: "skip_bad".into(), reason });
+                return Err(TrainError::config("skip_bad", ConfigError::SkipAndStrict));
             }
         },
         group_by: config.group_by.clone(),

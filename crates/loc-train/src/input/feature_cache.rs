@@ -8,7 +8,7 @@ use loc_model::Input;
 use loc_net::ImageBatch;
 use loc_net::{Forward, Network};
 
-use crate::error::TrainError;
+use crate::error::{ConfigError, TrainError};
 use crate::event::{Event, Progress};
 use crate::input::batch::{Batches, TensorBatch};
 
@@ -141,11 +141,5 @@ pub(crate) fn feature_bytes(network: &Network) -> u64 {
 /// The error where the system does not give the room for the features of so many photos, whatever was estimated.
 fn no_room(network: &Network, featured: usize) -> TrainError {
     let need = feature_bytes(network).saturating_mul(featured as u64).div_ceil(1 << 20);
-    TrainError::Config {
-        origin: "configuration".into(),
-        reason: format!(
-            "there is no room for the features of {featured} photos and moved copies, {need} MiB (hint: smaller \
-             `copies` or `views`, or a smaller `--imgsz`)"
-        ),
-    }
+    TrainError::config("configuration", ConfigError::NoFeatureMemory { photos: featured, needed: need })
 }

@@ -1,12 +1,12 @@
 //! Files that are there whole or not at all, whatever ends the process; and what dead processes left half-written.
 
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, Write};
 use std::path::Path;
 
 use atomic_write_file::AtomicWriteFile;
 use fs_err as fs;
 
-use crate::error::TrainError;
+use crate::error::{RunError, TrainError};
 use crate::run::failpoint;
 
 /// Writes a file whole or not at all: to a temporary, synced, renamed, the folder synced. On an error what was there
@@ -40,7 +40,7 @@ fn put(path: &Path, bytes: &[u8], old: Option<&Path>) -> Result<(), TrainError> 
         file.commit()?;
         failpoint::point(path, "done")
     };
-    write().map_err(|e| failed(path, &e))
+    write().map_err(|e| failed(path, e))
 }
 
 /// Renames a file within its folder, durably.
@@ -51,7 +51,7 @@ pub(crate) fn rename(from: &Path, to: &Path) -> Result<(), TrainError> {
         sync_folder(to)?;
         failpoint::point(to, "done")
     };
-    rename().map_err(|e| failed(to, &e))
+    rename().map_err(|e| failed(to, e))
 }
 
 /// Makes what was renamed or removed in a file's folder last. Where folders cannot be opened (Windows) the file system
@@ -63,25 +63,9 @@ fn sync_folder(path: &Path) -> io::Result<()> {
     }
 }
 
-/// What could not be written, why, and what may help.
-fn failed(path: &Path, error: &io::Error) -> TrainError {
-    let folder = path.parent().unwrap_or(path).display();
-    let hint = match error.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-            "; what was saved before is kept (hint: free some space, then go on with `loc train --resume`)".into()
-        }
-        ErrorKind::FileTooLarge => {
-            "; what was saved before is kept (hint: a limit on the size of files, `ulimit -f`, stands below it)".into()
-        }
-        ErrorKind::NotFound | ErrorKind::NotADirectory => {
-            format!("; the folder {folder} is gone (hint: was it moved or removed?)")
-        }
-        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
-            format!(" (hint: {folder} must be a folder that can be written to; `--project` names another)")
-        }
-        _ => String::new(),
-    };
-    TrainError::Run { path: path.to_owned(), reason: format!("cannot be written: {error}{hint}") }
+fn failed(path: &Path, error: io::Error) -> TrainError {
+    let folder = path.parent().unwrap_or(path).to_owned();
+    TrainError::run(path, RunError::Write { error, folder })
 }
 
 /// What the probe's temporary is named after.
@@ -93,13 +77,7 @@ pub(crate) fn probe(folder: &Path) -> Result<(), TrainError> {
     let there = if there.as_os_str().is_empty() { Path::new(".") } else { there };
     let file = there.join(PROBE);
     let probe = || AtomicWriteFile::open(&file)?.discard();
-    probe().map_err(|e| {
-        let reason = format!(
-            "no file can be made in {}: {e} (hint: a folder that can be written to is needed; `--project` names it)",
-            there.display()
-        );
-        TrainError::Run { path: folder.to_owned(), reason }
-    })
+    probe().map_err(|error| TrainError::run(folder, RunError::Create { error, folder: there.to_owned() }))
 }
 
 /// Removes the temporaries that a killed process left in a folder: `.NAME.` and six letters or digits, as
@@ -169,7 +147,8 @@ mod tests {
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "the probe leaves nothing");
         let file = folder.path().join("file");
         fs::write(&file, "").unwrap();
-        let message = probe(&file.join("runs")).unwrap_err().to_string();
-        assert!(message.contains(&file.display().to_string()) && message.contains("hint"), "{message}");
+        let error = probe(&file.join("runs")).unwrap_err();
+        let message = error.to_string();
+        assert!(message.contains(&file.display().to_string()) && error.remedy().is_some(), "{message}");
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 use serde::Deserialize;
 
-use crate::error::TrainError;
+use crate::error::{ConfigError, ReuseError, TrainError};
 use crate::run::dir::{self, Run};
 use crate::run::lock::{self, Lock};
 use crate::run::{atomic_file, manifest};
@@ -25,11 +25,7 @@ impl Run {
     /// The folder `project/name`.
     fn named(project: &Path, name: &str) -> Result<PathBuf, TrainError> {
         if Path::new(name).components().count() != 1 || name.starts_with('.') {
-            return Err(TrainError::Config {
-                origin: format!("--name {name}"),
-                reason: "the name of a run is one folder's name (hint: `--project` takes the folders above)"
-                    .into(),
-            });
+            return Err(TrainError::config("run name", ConfigError::RunName { name: name.to_owned() }));
         }
         Ok(project.join(name))
     }
@@ -73,19 +69,18 @@ impl Run {
 ///
 /// [`TrainError::Config`] if it is no folder, or holds anything but one run.
 pub(crate) fn removable(folder: &Path) -> Result<Vec<PathBuf>, TrainError> {
-    let refuse = |reason: String| {
-        let reason = format!("{} {reason}", folder.display());
-        Err(TrainError::Config { origin: "--exist-ok".into(), reason })
+    let refuse = |why| {
+        let kind = ConfigError::Reuse { folder: folder.to_owned(), why };
+        Err(TrainError::config("run folder", kind))
     };
-    let without = "leave --exist-ok out: the run then gets a folder of its own";
     match fs::symlink_metadata(folder) {
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         Err(e) => return Err(e.into()),
         Ok(metadata) if metadata.is_symlink() => {
-            return refuse(format!("is a symbolic link, which is not followed (hint: {without})"));
+            return refuse(ReuseError::Link);
         }
         Ok(metadata) if !metadata.is_dir() => {
-            return refuse(format!("is not a folder (hint: {without})"));
+            return refuse(ReuseError::NotAFolder);
         }
         Ok(_) => {}
     }
@@ -107,21 +102,14 @@ pub(crate) fn removable(folder: &Path) -> Result<Vec<PathBuf>, TrainError> {
             0..=SHOWN => String::new(),
             all => format!("\n  … and {} more", all - SHOWN),
         };
-        return refuse(format!(
-            "contains files that are not part of a run, so nothing was removed:{}{more}\n(hint: move these away, or {without})",
-            list.concat()
-        ));
+        return refuse(ReuseError::OtherFiles { list: list.concat() + &more });
     }
     if files.is_empty() {
         return Ok(files);
     }
     let claim = fs::read(run.json()).ok().and_then(|bytes| serde_json::from_slice::<Claim>(&bytes).ok());
     if claim.is_none_or(|claim| claim.schema != manifest::SCHEMA) {
-        return refuse(format!(
-            "contains files with the names of a run's files, but no run.json of the schema {}, so nothing was removed \
-             (hint: {without})",
-            manifest::SCHEMA
-        ));
+        return refuse(ReuseError::NoRecord { schema: manifest::SCHEMA });
     }
     // First what makes it a run to go on with, last what says that it was one: wherever this is broken off, nobody
     // takes the rest for a run, and it can be done again.
@@ -247,7 +235,7 @@ mod tests {
             let before = everything(folder.path());
             let error = take(&Run::at(folder.path())).unwrap_err();
             let text = error.to_string();
-            assert!(error.is_usage() && text.contains("--exist-ok") && text.contains("hint: "), "{text}");
+            assert!(error.is_usage() && text.contains("run folder: ") && error.remedy().is_some(), "{text}");
             assert!(text.contains(word), "no {word} in {text}");
             assert_eq!(everything(folder.path()), before, "{text}");
         }

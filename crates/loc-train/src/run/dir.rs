@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::error::TrainError;
+use crate::error::{RunError, TrainError};
 use crate::run::atomic_file;
 
 /// A run folder.
@@ -62,9 +62,7 @@ impl Run {
         if run.config().is_file() {
             return Ok(run);
         }
-        let reason =
-            "is not a run folder: it has no config.toml (hint: run folders are in runs/train)".into();
-        Err(TrainError::Run { path: run.path, reason })
+        Err(TrainError::run(run.path, RunError::NotARun))
     }
 
     /// The run that a path means: its folder, or anything in it or in its `weights`.

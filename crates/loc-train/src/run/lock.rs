@@ -6,7 +6,7 @@ use std::path::Path;
 
 use fs_err as fs;
 
-use crate::error::TrainError;
+use crate::error::{RunError, TrainError};
 use crate::run::clock::{now, utc};
 
 /// The lock's file. It stays in the folder: removing it would let two trainers lock two files of one name.
@@ -51,8 +51,7 @@ impl Lock {
     ) -> Result<Self, TrainError> {
         let path = folder.join(FILE);
         if !is_ours(folder) {
-            let reason = "is not the lock file of a run, and is left as it is (hint: move it away, or name another folder)";
-            return Err(TrainError::Run { path, reason: reason.into() });
+            return Err(TrainError::run(path, RunError::OtherLock));
         }
         let mut file =
             fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path)?;
@@ -67,22 +66,19 @@ impl Lock {
                 // What it says only explains: that it is locked is certain.
                 let _ = file.read_to_string(&mut holder);
                 let holder = if holder.trim().is_empty() { "another process" } else { holder.trim() };
-                let reason =
-                    format!("locked by {holder} (hint: one process a run; wait, or stop that one first)");
-                Err(TrainError::Run { path: folder.to_owned(), reason })
+                Err(TrainError::run(folder, RunError::Locked { holder: holder.to_owned() }))
             }
             Err(TryLockError::Error(e)) if is_unsupported(&e) => {
                 let warning = format!(
                     "{}: the file system has no locks ({e}): nothing keeps a second process from training this run at \
-                     the same time (hint: start only one)",
+                     the same time: start only one",
                     folder.display()
                 );
                 Ok(Self { _file: file, warning: Some(warning) })
             }
-            Err(TryLockError::Error(e)) => Err(TrainError::Run {
-                path: folder.to_owned(),
-                reason: format!("{FILE} in it cannot be locked: {e}"),
-            }),
+            Err(TryLockError::Error(error)) => {
+                Err(TrainError::run(folder, RunError::Lock { file: FILE, error }))
+            }
         }
     }
 }
@@ -125,7 +121,8 @@ mod tests {
             let place = folder.path().display().to_string();
             assert!(warning.starts_with(&place) && warning.contains("has no locks"), "{name}: {warning}");
         }
-        let message = take(5).unwrap_err().to_string();
+        let error = take(5).unwrap_err();
+        let message = format!("{error}: {}", std::error::Error::source(&error).unwrap());
         assert!(message.contains("cannot be locked") && message.contains("os error 5"), "{message}");
         assert_eq!(Lock::take(folder.path()).unwrap().warning(), None);
     }

@@ -7,7 +7,7 @@ use loc_data::split::SplitSource;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Config, ConfigSource};
-use crate::error::TrainError;
+use crate::error::{RunError, TrainError};
 use crate::run::atomic_file;
 use crate::run::dir::Run;
 
@@ -123,9 +123,7 @@ impl Run {
     pub fn latest(project: &Path) -> Result<Self, TrainError> {
         match Self::all(project)?.pop() {
             Some((_, run)) => Ok(run),
-            None => {
-                Err(TrainError::Run { path: project.to_owned(), reason: "holds no run to resume".into() })
-            }
+            None => Err(TrainError::run(project, RunError::NoRun)),
         }
     }
 
@@ -163,27 +161,23 @@ impl Run {
 
     pub(crate) fn read_json(&self) -> Result<RunJson, TrainError> {
         let text = fs_err::read_to_string(self.json())?;
-        let fail = |reason: String| TrainError::Run { path: self.json(), reason };
-        let json: RunJson = serde_json::from_str(&text).map_err(|e| fail(e.to_string()))?;
+        let fail = |kind| TrainError::run(self.json(), kind);
+        let json: RunJson = serde_json::from_str(&text).map_err(|e| fail(RunError::Json(e)))?;
         match json.schema == SCHEMA {
             true => Ok(json),
-            false => Err(fail(format!(
-                "is of the schema {:?}, not {SCHEMA} (hint: which program wrote it?)",
-                json.schema
-            ))),
+            false => Err(fail(RunError::Schema { found: json.schema, expected: SCHEMA })),
         }
     }
 
     pub(crate) fn write_json(&self, json: &RunJson) -> Result<(), TrainError> {
         let text = serde_json::to_string_pretty(json)
-            .map_err(|e| TrainError::Run { path: self.json(), reason: e.to_string() })?;
+            .map_err(|e| TrainError::run(self.json(), RunError::Json(e)))?;
         atomic_file::replace(&self.json(), format!("{text}\n").as_bytes())
     }
 
     pub(crate) fn write_config(&self, config: &Config) -> Result<(), TrainError> {
-        let text = toml::to_string(config)
-            .map_err(|e| TrainError::Run { path: self.config(), reason: e.to_string() })?;
-        let head = "# Every value of this run. `loc train --config` on this file repeats it.\n";
+        let text = toml::to_string(config).map_err(|e| TrainError::run(self.config(), RunError::Toml(e)))?;
+        let head = "# Every value of this run. Given as the configuration, this file repeats the run.\n";
         atomic_file::replace(&self.config(), format!("{head}{text}").as_bytes())
     }
 

@@ -54,6 +54,17 @@ impl Fixture {
     }
 }
 
+/// An error's message, its sources and its remedy.
+pub(crate) fn said(error: &TrainError) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(error) = source {
+        text += &format!(": {error}");
+        source = error.source();
+    }
+    format!("{text} {:?}", error.remedy())
+}
+
 pub(crate) fn last(run: &Run) -> Vec<u8> {
     fs_err::read(run.last()).unwrap()
 }
