@@ -1,7 +1,7 @@
-//! The training loop of loc: configuration and recipes, optimizer, checkpoints, resume, record.
+//! Training for loc: configuration and recipes, optimizers, evaluation, checkpoints, resume.
 //!
-//! [`Config`] says what is done, [`Run`] where it is recorded, [`train`] does it and [`evaluate`] judges it. The only
-//! crate that knows time. It emits [`Event`]s and prints nothing.
+//! A [`Config`] describes a training, [`train`] runs it and records it in the folder of a [`Run`], [`resume`]
+//! continues it, and [`evaluate`] measures a model. Progress is reported as [`Event`]s; nothing is printed.
 
 mod checkpoint;
 mod config;

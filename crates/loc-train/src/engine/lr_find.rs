@@ -1,5 +1,5 @@
-//! The learning-rate range test (Smith 2017, Cyclical learning rates): a short training whose rate grows by a factor a
-//! step, and the loss that each rate leads to. Nothing is written to disk.
+//! The learning-rate range test (Smith 2017, Cyclical learning rates): a short training in which the rate grows by a
+//! constant factor per step, and the loss at each rate. Nothing is written to disk.
 
 use crate::config::Config;
 use crate::engine::setup::Prepared;
@@ -14,22 +14,23 @@ pub struct Tried {
     pub lr: f64,
     /// The loss of its batch.
     pub loss: f64,
-    /// The losses so far, averaged with a memory of about twenty steps.
+    /// The exponential moving average of the losses so far, over about twenty steps.
     pub smoothed: f64,
 }
 
-/// What the test found.
+/// The result of the test.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LrFind {
-    /// The steps, rates growing; it ends early where the loss is far above the least, or not finite.
+    /// The steps, in order of increasing rate; the test stops early if the loss rises far above its minimum, or is not
+    /// finite.
     pub steps: Vec<Tried>,
     /// The rate at which the smoothed loss falls fastest over the logarithm of the rate; none if it never falls.
     pub suggestion: Option<f64>,
 }
 
-/// Memory of the smoothed loss.
+/// Decay of the smoothed loss.
 const MEMORY: f64 = 0.95;
-/// A smoothed loss so many times the least one ends the test.
+/// The test stops when the smoothed loss is this many times its minimum.
 const BLOWN: f64 = 4.0;
 
 /// Tries rates from `low` to `high` in `steps` steps of the configuration's training, from its initial weights.
@@ -77,7 +78,8 @@ pub fn lr_find(
     Ok(LrFind { suggestion: steepest(&tried), steps: tried })
 }
 
-/// Where the smoothed loss falls fastest; the first steps, which have little to average, and the last are left out.
+/// Returns the rate at which the smoothed loss falls fastest, without the first steps, whose average covers few
+/// losses, and the last.
 fn steepest(tried: &[Tried]) -> Option<f64> {
     const SPAN: usize = 5;
     let slope = |i: usize| {

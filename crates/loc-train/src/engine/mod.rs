@@ -1,4 +1,4 @@
-//! The training itself: from a configuration to a trained run, and on from where one stands.
+//! The training itself: setup, head warm-up, steps, epochs, resume, and the learning-rate range test.
 
 mod head_warmup;
 mod init_weights;

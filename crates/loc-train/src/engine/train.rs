@@ -1,4 +1,4 @@
-//! The loop: batches to losses to gradients to weights, an evaluation and a checkpoint each epoch.
+//! The training loop: steps, an evaluation and a checkpoint for each epoch.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -23,9 +23,9 @@ use crate::run::{
 pub struct Outcome {
     /// The run folder.
     pub run: Run,
-    /// Finished, or interrupted by a stop that was asked for.
+    /// Finished, stopped early, or interrupted on request.
     pub status: Status,
-    /// How the last finished epoch does, if one was finished.
+    /// The evaluation after the last finished epoch, if there is one.
     pub evaluation: Option<Evaluation>,
 }
 
@@ -42,7 +42,7 @@ pub fn train(
     stop: &Stop,
     on: &mut dyn FnMut(Event),
 ) -> Result<Outcome, TrainError> {
-    // Before photos are decoded for a run that cannot be written.
+    // Check that the run can be written before photos are decoded.
     if exist_ok {
         Run::removable(project, name)?;
     }
@@ -73,7 +73,7 @@ pub fn train(
     };
     run.write_json(&json)?;
     loc_data::split::write_csv(&run.split(), &prepared.dataset, &prepared.split)?;
-    // Last: with it the folder is a run that can be gone on with.
+    // Written last: its presence marks the run as resumable.
     run.write_config(config)?;
     Training {
         optimizer: Optimizer::new(config),
@@ -92,7 +92,7 @@ pub fn train(
     .run()
 }
 
-/// What the states of a run belong to.
+/// Returns the fingerprint that the run's states carry.
 pub(crate) fn fingerprint(
     config: &Config,
     run: &Run,
@@ -164,13 +164,13 @@ impl Training<'_> {
         Ok((Status::Finished, evaluation))
     }
 
-    /// Whether too many epochs went by without a better one.
+    /// Returns whether `patience` epochs have passed without a better one.
     fn patience_is_over(&self) -> bool {
         let (patience, done) = (self.config.patience, self.state.epoch - 1);
         patience > 0 && self.state.best.as_ref().is_some_and(|best| done - best.epoch >= patience)
     }
 
-    /// The steps of the epoch in progress; false if a stop was asked for and the state is saved.
+    /// Runs the remaining steps of the epoch. Returns false if a stop was requested; the state is then saved.
     fn learn(&mut self, began: Instant) -> Result<bool, TrainError> {
         let epoch = self.state.epoch;
         let batches = self.prepared.train.epoch(self.config, epoch);
@@ -206,7 +206,7 @@ impl Training<'_> {
         Ok(true)
     }
 
-    /// Evaluates, records and saves the epoch whose steps are done.
+    /// Evaluates, records and saves an epoch after its last step.
     fn finish_epoch(&mut self, began: Instant, constant: Option<Baseline>) -> Result<Evaluation, TrainError> {
         let Prepared { dataset, val, .. } = &self.prepared;
         let model = self.judged()?;
@@ -261,13 +261,13 @@ impl Training<'_> {
         Ok(evaluation)
     }
 
-    /// The model that is judged and saved.
+    /// Returns the model that is evaluated and saved.
     fn judged(&self) -> Result<&Model, TrainError> {
         let model = self.ema.as_ref().map_or(&self.prepared.model, |ema| &ema.model);
         self.prior.as_ref().map_or(Ok(model), |prior| prior.mean_with(model))
     }
 
-    /// Saves where it stands; the epoch that has just ended comes back if it is the best so far.
+    /// Saves a checkpoint. Returns the epoch that has just ended if it is the best so far.
     fn save(&self) -> Result<Option<Best>, TrainError> {
         let model = self.model_file()?;
         let digest = sha256(&model);
@@ -290,7 +290,7 @@ impl Training<'_> {
             [average, beginning],
             self.optimizer.state()?,
         );
-        // A step on finite gradients can still be too long.
+        // Finite gradients can still make the weights overflow.
         if let Some((name, _)) = tensors.0.iter().find(|(_, w)| !w.data.iter().all(|v| v.is_finite())) {
             let what = format!("`{name}` is not finite");
             let (epoch, step) = (self.state.epoch, self.state.step);
@@ -300,7 +300,7 @@ impl Training<'_> {
         Ok(best)
     }
 
-    /// The bytes of the model file of where it stands.
+    /// Returns the bytes of the present model file.
     pub(crate) fn model_file(&self) -> Result<Vec<u8>, TrainError> {
         let mut file = self.prepared.file.clone();
         file.epoch = Some(self.state.epoch - 1);

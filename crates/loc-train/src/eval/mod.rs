@@ -1,4 +1,4 @@
-//! How good a model is: metrics over samples, their intervals, and the constant answer beside them.
+//! Evaluation: metrics over samples, their intervals, and the constant answer as a baseline.
 
 mod bootstrap;
 mod evaluate;

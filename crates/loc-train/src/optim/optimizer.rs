@@ -1,4 +1,4 @@
-//! What moves the parameters, its state by tensor name so that a resume is exact.
+//! Optimizers. Their state is kept by tensor name, so that a resume is exact.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use loc_net::{Weight, Weights};
 use crate::config::{Config, OptimizerKind};
 use crate::error::TrainError;
 
-/// The rule at work on one model.
+/// An optimizer with its state for one model.
 #[derive(Debug)]
 pub(crate) struct Optimizer {
     rule: OptimizerKind,
@@ -21,15 +21,15 @@ pub(crate) struct Optimizer {
     clip: f64,
     /// Factor of the learning rate for the backbone.
     backbone: f64,
-    /// Steps so far.
+    /// Number of steps so far.
     steps: usize,
-    /// Velocities, or the means of the gradients.
+    /// Velocities of SGD, or running means of the gradients.
     first: BTreeMap<String, Var>,
-    /// The means of the gradients' squares.
+    /// Running means of the squared gradients.
     second: BTreeMap<String, Var>,
 }
 
-/// How the state's tensors are called: this, and the parameter's name.
+/// Prefixes of the names of the state's tensors.
 const FIRST: &str = "first.";
 const SECOND: &str = "second.";
 
@@ -49,10 +49,10 @@ impl Optimizer {
         }
     }
 
-    /// Moves every parameter of the model by its gradient.
+    /// Updates every parameter of the model.
     ///
-    /// Gradients whose common norm is above the limit are scaled down to it. Nothing is moved, and false comes back, if a
-    /// gradient is not finite.
+    /// Gradients whose common norm exceeds the limit are scaled down to it. If a gradient is not finite, nothing is
+    /// updated and false is returned.
     pub(crate) fn step(&mut self, model: &Model, gradients: &Gradients, lr: f64) -> Result<bool, TrainError> {
         let mut scale = 1.0;
         if self.clip > 0.0 {
@@ -129,7 +129,7 @@ impl Optimizer {
         Ok(())
     }
 
-    /// Its tensors, by names of their own.
+    /// Returns the state's tensors under distinct names.
     pub(crate) fn state(&self) -> Result<Weights, TrainError> {
         let mut state = Weights::default();
         for (prefix, buffers) in [(FIRST, &self.first), (SECOND, &self.second)] {
@@ -141,7 +141,7 @@ impl Optimizer {
         Ok(state)
     }
 
-    /// Takes up saved tensors, after so many steps.
+    /// Restores the state after so many steps.
     pub(crate) fn restore(&mut self, state: &Weights, steps: usize, model: &Model) -> Result<(), TrainError> {
         self.steps = steps;
         for (prefix, buffers) in [(FIRST, &mut self.first), (SECOND, &mut self.second)] {
@@ -156,7 +156,7 @@ impl Optimizer {
     }
 }
 
-/// The buffer of a parameter, zeros at first.
+/// Returns the buffer of a parameter; zeros if it is new.
 fn buffer<'a>(buffers: &'a mut BTreeMap<String, Var>, name: &str, like: &Var) -> Result<&'a Var, TrainError> {
     if !buffers.contains_key(name) {
         buffers.insert(name.to_owned(), Var::zeros(like.shape(), like.dtype(), like.device())?);

@@ -1,4 +1,4 @@
-//! The run folder: its files, its record, its lock; and the writing of files whole or not at all.
+//! The run folder: its files, its manifest, its lock, and atomic writes.
 
 pub(crate) mod atomic_file;
 mod clock;
