@@ -97,7 +97,7 @@ pub(crate) struct ReadingArgs {
     pub(crate) exif: Option<String>,
 }
 
-/// What happens to photos that cannot be used.
+/// What happens to invalid photos.
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct ToleranceArgs {
     #[arg(long, help = keys::help("skip_bad"))]
@@ -132,7 +132,7 @@ pub(crate) struct ValArgs {
     #[command(flatten)]
     pub(crate) tolerance: ToleranceArgs,
 
-    /// Part of the data set
+    /// Subset of the data set
     #[arg(long, value_enum, default_value_t = Part::Val)]
     pub(crate) split: Part,
 

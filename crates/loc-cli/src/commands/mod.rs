@@ -1,4 +1,4 @@
-//! One file a verb.
+//! The commands, one file each.
 
 mod configuration;
 pub(crate) mod data;

@@ -1,4 +1,4 @@
-//! What several verbs do alike: the thread pool, how a data set is read, a training that is stopped.
+//! Shared by several commands: the thread pool, reading a data set, stopped trainings.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use crate::output::{Exit, Output, Usage};
 use crate::remedy::with_flags;
 use crate::signals::Signals;
 
-/// Sets the number of threads that compute, this one among them; 0 leaves it to `RAYON_NUM_THREADS`, else one a core.
+/// Sets the number of computing threads, including this one; 0 for `RAYON_NUM_THREADS`, or else one per core.
 pub(super) fn use_threads(threads: usize) -> Result<()> {
     rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
@@ -20,7 +20,7 @@ pub(super) fn use_threads(threads: usize) -> Result<()> {
         .map_err(|e| Usage(format!("--threads {threads}: {e}")).into())
 }
 
-/// How the flags read a data set.
+/// The options for reading a data set from the flags.
 pub(super) fn read_options(args: &ReadingArgs, tolerance: ToleranceArgs) -> Result<ReadOptions> {
     let mut config =
         Config { classes: args.classes.clone(), data_format: args.data_format.clone(), ..Config::default() };
@@ -34,7 +34,7 @@ pub(super) fn read_options(args: &ReadingArgs, tolerance: ToleranceArgs) -> Resu
     Ok(loc_train::read_options(&config)?)
 }
 
-/// Opens a data set as the flags say. What was found goes to stderr; with it the exit code of a command that succeeds.
+/// Opens a data set with the options of the flags, and prints warnings. Also returns the exit code for success.
 pub(super) fn open(data: &Path, options: &ReadOptions, output: &Output) -> Result<(Dataset, Exit)> {
     let OpenedDataset { dataset, warnings, skipped } = Dataset::open_with_report(data, options)?;
     for line in summary(&with_flags(warnings)) {

@@ -37,11 +37,13 @@ impl<'a, T> DisjointSlice<'a, T> {
     }
 
     /// Whether there is no value.
+    #[cfg(target_arch = "x86_64")]
     pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
     }
 
     /// The values from `from` on, to be written through the pointer where no other task does.
+    #[cfg(target_arch = "x86_64")]
     pub(crate) fn from(&self, from: usize) -> *mut T {
         assert!(from <= self.len, "inside the slice");
         self.start.wrapping_add(from)
