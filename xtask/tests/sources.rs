@@ -49,7 +49,6 @@ const LONG: &[(&str, &str)] = &[
     ("crates/loc-data/src/photo_lookup/search.rs", "one search with its rules"),
     ("crates/loc-infer/src/localizer.rs", "one type with its documentation"),
     ("crates/loc-model/src/import/pickle.rs", "a table: the instructions of a pickle"),
-    ("crates/loc-train/src/engine/train.rs", "one loop"),
     ("xtask/src/dataset/download.rs", "one download with its retries"),
 ];
 
