@@ -1,5 +1,5 @@
-//! A gate between a caller and its helpers: behind it lies a run on the caller's stack, and the caller does not return
-//! before everybody who went in has come out. It waits for nobody who has not gone in.
+//! A gate between a caller and its helpers: it lets helpers use a run on the caller's stack while it is open. The caller
+//! closes it, waits until every helper that has entered has left, and returns; it waits for no other helper.
 
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
@@ -18,7 +18,7 @@ const CLOSED: usize = 1 << (usize::BITS - 1);
 #[derive(Debug)]
 pub(super) struct Gate {
     state: AtomicUsize,
-    /// Behind the gate; means nothing while it is closed.
+    /// The run; meaningless while the gate is closed.
     run: AtomicPtr<Run<'static>>,
 }
 
@@ -39,7 +39,7 @@ impl Gate {
         f()
     }
 
-    /// Goes in, if the gate is open, and comes out when `f` returns or panics.
+    /// Enters if the gate is open, and leaves when `f` returns or panics.
     pub(super) fn enter<R>(&self, f: impl FnOnce(&Run<'_>) -> R) -> Option<R> {
         // Only looked at first, so that those who find it closed again and again do not disturb the caller.
         if self.state.load(Ordering::Relaxed) & CLOSED != 0 {
