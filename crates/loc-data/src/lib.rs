@@ -1,11 +1,11 @@
 //! Annotations to samples, samples to splits, splits to batches: the data side of loc.
 //!
-//! [`Dataset::open`] reads a folder of photos with Pascal VOC XML or CSV annotations into [`Sample`]s, or into one
-//! error that lists everything wrong with it; [`check`](mod@check) lists it in any case. [`stats`] says what the set
-//! looks like, [`split`] parts it, [`loader`] makes batches of it, [`augment`] moves their photos. [`shapes`] draws a set of its own.
+//! [`Dataset::open`] reads a folder of photos with Pascal VOC XML or CSV annotations into [`Sample`]s, or returns one error
+//! with all problems; [`check`](mod@check) lists all problems in any case. [`stats`] computes statistics, [`split`] splits
+//! the data set, [`loader`] makes batches, [`augment`] augments photos, [`shapes`] draws an embedded sample set.
 //!
-//! Photos are decoded and fitted by loc-infer alone: training sees, pixel for pixel, what prediction will see. No
-//! tensor library is known here, and nothing is printed.
+//! loc-infer decodes and resizes the photos, so training sees the same pixels as prediction. This crate uses no tensor
+//! library and prints nothing.
 
 #![warn(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
 

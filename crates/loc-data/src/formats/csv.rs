@@ -1,5 +1,5 @@
-//! CSV, one row an object: the tutorial's `class_num` with numbers, or `class` with names (Roboflow's header).
-//! Columns are found by name, others are ignored; rows of one photo are its objects. The first line: `header`.
+//! CSV with one row per object: `class_num` with numbers (the tutorial's header) or `class` with names (Roboflow's).
+//! Columns are found by name, other columns are ignored; the rows of a photo are its objects. `header` parses the first line.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -22,12 +22,12 @@ const SIZE_LIMIT: u64 = 256 << 20;
 pub(crate) fn looks_like(path: &Path) -> bool {
     beginning(path).is_ok_and(|text| match header::of(text.as_bytes()) {
         Ok(_) => true,
-        // It is one, and wrong: that must be said.
+        // A header of annotations with an error, which must be reported.
         Err(wrong) => wrong.kind == DiagnosticKind::FieldDoubled,
     })
 }
 
-/// What is wrong with the first line of a file that is not recognised, for an error.
+/// Describes the first line of a file that is not recognised, for an error.
 pub(crate) fn describe_header(path: &Path) -> String {
     let place = path.display();
     if let Some(content) = ContentType::of_file(path) {
@@ -40,7 +40,7 @@ pub(crate) fn describe_header(path: &Path) -> String {
     }
 }
 
-/// The beginning of a file, whatever its encoding.
+/// The beginning of a file as text, in any encoding.
 fn beginning(path: &Path) -> Result<String, String> {
     let mut head = [0; 8192];
     let mut file = fs_err::File::open(path).map_err(|e| e.to_string())?;
@@ -48,12 +48,12 @@ fn beginning(path: &Path) -> Result<String, String> {
     Ok(unified(&text::head(&head[..read])).into_owned())
 }
 
-/// The text with line feeds, where it has carriage returns alone, as old Macs wrote it.
+/// Replaces the carriage returns of old Mac files, which have no line feeds, by line feeds.
 fn unified(text: &str) -> std::borrow::Cow<'_, str> {
     if text.contains('\r') && !text.contains('\n') { text.replace('\r', "\n").into() } else { text.into() }
 }
 
-/// Reads all files, in their order. A photo that stands in two of them is an error.
+/// Reads all files in order. A photo that occurs in two of them is an error.
 pub(crate) fn read_all(paths: &[PathBuf], given: bool, encoding: Option<&'static Encoding>) -> Annotations {
     let mut all = Annotations::default();
     let mut seen: HashMap<String, usize> = HashMap::new();
@@ -71,7 +71,7 @@ pub(crate) fn read_all(paths: &[PathBuf], given: bool, encoding: Option<&'static
         all.diagnostics.extend(read.diagnostics);
         all.lost += read.lost;
         all.incomplete |= read.incomplete;
-        // A file's own rows of a photo are together already.
+        // The rows of a photo within a file are grouped already.
         if all.photos.is_empty() {
             all.photos = read.photos;
             continue;
@@ -123,14 +123,14 @@ pub(crate) fn parse(path: &Path, bytes: &[u8], encoding: Option<&'static Encodin
     }
 }
 
-/// Where a record stands: its number, counted from 1 after the header, and its first line.
+/// The position of a record: its number, from 1 after the header, and its first line.
 #[derive(Clone, Copy)]
 struct Row {
     number: u64,
     line: u32,
 }
 
-/// What one file says: photos in the order of their first rows.
+/// The content of one file: photos in the order of their first rows.
 struct Table<'a> {
     path: &'a Path,
     by_name: HashMap<String, usize>,
@@ -138,7 +138,7 @@ struct Table<'a> {
 }
 
 impl Table<'_> {
-    /// Reads the whole text: the header, then row by row. Rows that are not UTF-8 are errors of their own.
+    /// Reads the header and all rows. A row that is not UTF-8 is an error of that row.
     fn rows(mut self, bytes: &[u8]) -> Annotations {
         let unified = match std::str::from_utf8(bytes) {
             Ok(text) => unified(text),
@@ -222,21 +222,21 @@ impl Table<'_> {
             Err(e) => {
                 let message = format!("is not UTF-8 in field {}", e.utf8_error().field() + 1);
                 self.error(DiagnosticKind::Encoding, row, &message, encoding_hint("gbk"));
-                // The other rows are hardly what they seem.
+                // The other rows may be in another encoding too.
                 self.read.incomplete = true;
                 self.spoil(photo);
             }
         }
     }
 
-    /// The file as one that could not be read.
+    /// The result for a file that could not be read.
     fn refused(mut self, why: Diagnostic) -> Annotations {
         self.read.diagnostics.push(why);
         self.read.incomplete = true;
         self.read
     }
 
-    /// Says that no more rows are read.
+    /// Reports that no more rows are read.
     fn stop(&mut self, row: Row, left: usize) {
         let message = format!("{MOST} errors up to here: {left} more rows are not read");
         let diagnostic = Diagnostic::error(DiagnosticKind::TooMany, self.path, Some(row.line), message);
@@ -258,14 +258,14 @@ impl Table<'_> {
         let annotation = self.annotation(photo, row.line);
         annotation.defective |= object.is_none() || size.is_err();
         if annotation.objects.is_empty() {
-            // Most photos have one: a vector that grows would take room for four.
+            // Most photos have one object; a growing vector would reserve space for four.
             annotation.objects.reserve_exact(1);
         }
         annotation.objects.extend(object);
         let declared = annotation.size.map(|(size, _)| size);
         match (size, declared) {
             (Ok(Some(size)), None) => annotation.size = Some((size, row.line)),
-            // A size of zero says nothing.
+            // A size of zero is ignored.
             (Ok(Some(size)), Some(before)) if before.is_empty() => annotation.size = Some((size, row.line)),
             (Ok(Some(size)), Some(before)) if size != before && !size.is_empty() => {
                 annotation.defective = true;
@@ -335,7 +335,7 @@ impl Table<'_> {
         self.read.diagnostics.push(Diagnostic::error(kind, self.path, Some(row.line), message).hint(hint));
     }
 
-    /// Remembers that a row of this photo could not be read.
+    /// Records that a row of this photo could not be read.
     fn spoil(&mut self, photo: Option<&[u8]>) {
         if let Some(Ok(name)) = photo.map(std::str::from_utf8)
             && !name.trim().is_empty()

@@ -1,4 +1,4 @@
-//! A CSV file's first line: what separates its fields, and which column holds what.
+//! The header of a CSV file: the delimiter, and the positions of the columns.
 
 use csv::{ReaderBuilder, StringRecord};
 
@@ -13,16 +13,15 @@ pub(crate) const HEADER: &str = "filename,width,height,class_num,xmin,ymin,xmax,
 /// The four edges, in the order of [`BBox`](crate::BBox).
 pub(super) const EDGES: [&str; 4] = ["xmin", "ymin", "xmax", "ymax"];
 
-/// What may separate fields: as the format says, as spreadsheets write it where the comma is the decimal mark, and as
-/// they copy it.
+/// Delimiters: the comma, the semicolon of spreadsheets in locales with a decimal comma, and the tab of copied cells.
 const DELIMITERS: [u8; 3] = [b',', b';', b'\t'];
 
 /// Most columns that a header may have.
 const MOST_COLUMNS: usize = 1000;
-/// So many lines are tried where the first is no header.
+/// Number of lines that are searched for a header.
 const LINES_TRIED: usize = 5;
 
-/// Names that other programs give to our columns; for hints alone.
+/// Names of these columns in other programs, for hints only.
 const ALSO: [(&str, &[&str]); 6] = [
     (
         "filename",
@@ -56,12 +55,12 @@ pub(super) struct Header {
     pub(super) lines: u32,
     /// Fields of a row: the columns up to the last that has a name.
     pub(super) width: usize,
-    /// Fields that a row may have if those behind `width` are empty or of columns without a name.
+    /// Most fields of a row, if those after `width` are empty or in columns without a name.
     pub(super) whole: usize,
     pub(super) columns: Columns,
 }
 
-/// Where the columns stand.
+/// The positions of the columns.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Columns {
     pub(super) filename: usize,
@@ -69,12 +68,12 @@ pub(super) struct Columns {
     pub(super) size: Option<[usize; 2]>,
     /// `class`, or else `class_num`.
     pub(super) class: usize,
-    /// Whether the class is a name (or may be).
+    /// Whether the class is (or may be) a name.
     pub(super) names: bool,
     pub(super) edges: [usize; 4],
 }
 
-/// Why a first line is no header of annotations.
+/// Why a first line is not a header of annotations.
 #[derive(Debug)]
 pub(super) struct HeaderError {
     pub(super) kind: DiagnosticKind,
@@ -82,12 +81,12 @@ pub(super) struct HeaderError {
     pub(super) hint: Hint,
 }
 
-/// No row is refused for its length: that is a diagnostic, and the reading goes on. CRLF is taken by the reader itself.
+/// Rows of any length are accepted: a wrong length becomes a diagnostic. The reader handles CRLF.
 pub(super) fn reader(bytes: &[u8], delimiter: u8) -> csv::Reader<&[u8]> {
     ReaderBuilder::new().flexible(true).has_headers(false).delimiter(delimiter).from_reader(bytes)
 }
 
-/// Reads the header of a file, of which the first line is enough.
+/// Parses the header of a file; the first line is sufficient.
 pub(super) fn of(bytes: &[u8]) -> Result<Header, HeaderError> {
     let mark = if bytes.starts_with("\u{feff}".as_bytes()) { 3 } else { 0 };
     let (told, line) = separator(&bytes[mark..]);
@@ -103,7 +102,7 @@ pub(super) fn of(bytes: &[u8]) -> Result<Header, HeaderError> {
                 let lines = u32::from(line > 0);
                 return Ok(Header { delimiter: *delimiter, skip, lines, width, whole: names.len(), columns });
             }
-            // What has most fields is what the file's writer meant.
+            // The delimiter with the most fields is probably the right one.
             Err(wrong) if nearest.as_ref().is_none_or(|(most, _)| names.len() > *most) => {
                 nearest = Some((names.len(), wrong));
             }
@@ -120,7 +119,7 @@ pub(super) fn of(bytes: &[u8]) -> Result<Header, HeaderError> {
     Err(wrong)
 }
 
-/// The line that is a header although it is not the first.
+/// The number of a later line that is a header.
 fn further_down(bytes: &[u8], delimiters: &[u8]) -> Option<usize> {
     let mut rest = bytes;
     for line in 2..=LINES_TRIED {
@@ -150,7 +149,7 @@ fn separator(bytes: &[u8]) -> (Option<u8>, usize) {
     }
 }
 
-/// The columns' names without blanks around them.
+/// The trimmed names of the columns.
 fn names(bytes: &[u8], delimiter: u8) -> Result<Vec<String>, HeaderError> {
     let mut record = StringRecord::new();
     match reader(bytes, delimiter).read_record(&mut record) {
@@ -168,7 +167,7 @@ fn names(bytes: &[u8], delimiter: u8) -> Result<Vec<String>, HeaderError> {
     }
 }
 
-/// Where our columns stand; capitals make no difference.
+/// Finds the columns by name, case-insensitively.
 fn columns(written: &[String], delimiter: u8) -> Result<Columns, HeaderError> {
     let names: Vec<String> = written.iter().map(|name| name.to_lowercase()).collect();
     let shown = || quoted(&written.join(&char::from(delimiter).to_string()));
@@ -195,7 +194,7 @@ fn columns(written: &[String], delimiter: u8) -> Result<Columns, HeaderError> {
     Ok(Columns { filename, size, class, names: find("class").is_some(), edges })
 }
 
-/// What to do about columns that are not there.
+/// The hint for missing columns.
 fn hint(names: &[String], lacks: &[&str]) -> String {
     let numbers = names.iter().filter(|name| name.parse::<f64>().is_ok()).count();
     if numbers >= 4 {

@@ -1,10 +1,10 @@
-//! Numbers as annotations write them: ASCII digits, a point, finite. Stricter than `str::parse`.
+//! Parses numbers in annotations: ASCII digits, a decimal point, finite. Stricter than `str::parse`.
 
 /// A coordinate in pixels.
 ///
 /// # Errors
 ///
-/// Why the text is no such number. `str::parse` takes `NaN` and `inf`, and makes infinity of `1e999`; here they fail.
+/// Why the text is not a valid coordinate: also `NaN`, `inf` and `1e999`, which `str::parse` accepts.
 pub(crate) fn coordinate(text: &str) -> Result<f32, String> {
     let trimmed = text.trim_ascii();
     let fail = |why: &str| Err(format!("{} {why}", quoted(text)));
@@ -24,11 +24,11 @@ pub(crate) fn coordinate(text: &str) -> Result<f32, String> {
     }
 }
 
-/// A width, a height or a class number: a whole number from 0, also written `256.0`.
+/// A width, a height or a class number: an integer of 0 or more, also written `256.0`.
 ///
 /// # Errors
 ///
-/// Why the text is no such number.
+/// Why the text is not such a number.
 pub(crate) fn whole(text: &str) -> Result<u32, String> {
     let trimmed = text.trim_ascii();
     let digits = trimmed.strip_suffix(".0").unwrap_or(trimmed);
@@ -41,7 +41,7 @@ pub(crate) fn whole(text: &str) -> Result<u32, String> {
     digits.parse().map_err(|_| format!("{} is too large", quoted(text)))
 }
 
-/// The text between quotes, on one line: cut where it is long, control characters escaped.
+/// The text in backticks on one line: shortened if it is long, control characters escaped.
 pub(crate) fn quoted(text: &str) -> String {
     const LONGEST: usize = 60;
     let mut shown = String::from("`");

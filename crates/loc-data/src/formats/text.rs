@@ -1,5 +1,5 @@
-//! Bytes to text, strictly: in the encoding that a byte order mark, the file's own declaration or the user names. What
-//! does not fit is refused with its place, never replaced.
+//! Strict decoding of text in the encoding given by a byte order mark, the file's declaration, or the user. Malformed bytes
+//! are an error with their position, never replaced.
 
 use std::borrow::Cow;
 
@@ -8,11 +8,11 @@ use encoding_rs::{DecoderResult, Encoding, UTF_8, UTF_16BE, UTF_16LE};
 use super::number::quoted;
 use crate::{DataError, Hint, Remedy};
 
-/// What to try with text that is not UTF-8.
+/// Hint for text that is not UTF-8.
 pub(crate) fn encoding_hint(example: &'static str) -> Hint {
     Hint::option("save the file as UTF-8, or give its encoding", Remedy::Encoding(example))
 }
-/// What to try with text that can only be UTF-8.
+/// Hint for text that must be UTF-8.
 pub(crate) const SAVE_HINT: &str = "save the file as UTF-8";
 
 /// A file's text.
@@ -20,11 +20,11 @@ pub(crate) const SAVE_HINT: &str = "save the file as UTF-8";
 pub(crate) struct Text<'a> {
     /// The text, without a byte order mark.
     pub(crate) text: Cow<'a, str>,
-    /// Why it may have been read in the wrong encoding all the same.
+    /// A warning if the encoding is probably wrong.
     pub(crate) doubt: Option<String>,
 }
 
-/// Why bytes are no text that can be read, and where, from 1.
+/// Why bytes could not be decoded, with line and column from 1.
 #[derive(Debug)]
 pub(crate) struct Undecodable {
     pub(crate) line: u32,
@@ -33,7 +33,7 @@ pub(crate) struct Undecodable {
     pub(crate) hint: Hint,
 }
 
-/// The encoding that a user names.
+/// The encoding of a name given by the user.
 ///
 /// # Errors
 ///
@@ -48,7 +48,7 @@ pub(crate) fn given(name: &str) -> Result<&'static Encoding, DataError> {
     })
 }
 
-/// The encoding of a name as the WHATWG Encoding Standard has them, or as Python and Windows spell it.
+/// The encoding of a name in the WHATWG Encoding Standard, or in the spelling of Python and Windows.
 fn named(name: &str) -> Option<&'static Encoding> {
     let label = name.trim().to_ascii_lowercase().replace('_', "-");
     let known = match label.as_str() {
@@ -63,18 +63,18 @@ fn named(name: &str) -> Option<&'static Encoding> {
         "cp950" | "ms950" | "windows-950" => "big5",
         other => other,
     };
-    // Those that the standard replaces by an error are refused.
+    // Encodings that the standard replaces by an error are not supported.
     Encoding::for_label_no_replacement(known.as_bytes())
         .or_else(|| Encoding::for_label_no_replacement(name.as_bytes()))
         .filter(|encoding| encoding.name() != "x-user-defined")
 }
 
-/// What the first bytes say of the encoding.
+/// The encoding by the first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum EncodingHint {
-    /// This encoding, behind a mark of so many bytes.
+    /// This encoding, after a byte order mark of this length.
     Known(&'static Encoding, usize),
-    /// One that is not read.
+    /// An unsupported encoding.
     Unknown(&'static str),
 }
 
@@ -97,7 +97,7 @@ pub(crate) fn detect_encoding(bytes: &[u8]) -> Option<EncodingHint> {
     })
 }
 
-/// The first bytes of a file as text, whatever is wrong with them: to recognise what it is.
+/// The first bytes of a file as text, decoded leniently, to detect its type.
 pub(crate) fn head(bytes: &[u8]) -> Cow<'_, str> {
     match detect_encoding(bytes) {
         Some(EncodingHint::Known(encoding, length)) => {
@@ -212,7 +212,7 @@ fn strict<'a>(
     Ok(Text { text, doubt })
 }
 
-/// Where the first bytes lie that the encoding does not have, and the text before them.
+/// The position of the first malformed bytes, and the text before them.
 fn first_malformed(encoding: &'static Encoding, bytes: &[u8]) -> (usize, String) {
     let mut decoder = encoding.new_decoder_without_bom_handling();
     let mut before = String::new();
@@ -244,7 +244,7 @@ pub(crate) fn position(before: &[u8]) -> (u32, u32) {
     (newlines(before) + 1, u32::try_from(column).unwrap_or(u32::MAX))
 }
 
-/// How many lines end in these bytes.
+/// The number of line feeds in these bytes.
 pub(crate) fn newlines(bytes: &[u8]) -> u32 {
     u32::try_from(bytes.iter().filter(|b| **b == b'\n').count()).unwrap_or(u32::MAX - 1)
 }
