@@ -1,4 +1,5 @@
-//! The cells that won and whose relu was on: eight at a time, the active ones brought to the front of a list.
+//! Active cells: the largest of their window, and above zero. Eight are tested at a time, and the active ones packed to the
+//! front of a list.
 #![expect(
     unsafe_code,
     reason = "vector loads and stores through pointers whose ranges are checked at the doors"
