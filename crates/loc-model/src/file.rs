@@ -1,33 +1,33 @@
-//! Opens untrusted files. Accepts only regular files: opening a pipe could block, and reading a device might never end.
+//! Opens files from strangers: regular ones only, so that nothing waits for a pipe or reads a device for ever.
 
 use std::io::{Error, ErrorKind, Read, Result};
 use std::path::Path;
 
 use fs_err::File;
 
-/// Opens a regular file and returns it with its current length.
+/// A regular file and its length, as it is now.
 pub(crate) fn open(path: &Path) -> Result<(File, u64)> {
     let fail = |kind: ErrorKind, why: &str| Err(Error::new(kind, format!("{}: {why}", path.display())));
     let refuse = |what: &str| {
-        fail(ErrorKind::InvalidInput, &format!("is {what}, but must be a file (hint: name a file)"))
+        fail(ErrorKind::InvalidInput, &format!("is {what} where a file is needed (hint: name a file)"))
     };
     let metadata = match path.metadata() {
         Ok(metadata) => metadata,
         Err(e) if e.kind() == ErrorKind::NotFound => {
-            return fail(e.kind(), "does not exist (hint: check the path)");
+            return fail(e.kind(), "does not exist (hint: is the path right?)");
         }
-        Err(e) => return fail(e.kind(), &format!("{e} (hint: check that you have permission to read it)")),
+        Err(e) => return fail(e.kind(), &format!("{e} (hint: may you read it?)")),
     };
     if metadata.is_dir() {
         return refuse("a folder");
     }
     if !metadata.is_file() {
-        return refuse("not a regular file");
+        return refuse("no regular file");
     }
     Ok((File::open(path)?, metadata.len()))
 }
 
-/// Reads a regular file.
+/// The bytes of a regular file.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
     let (mut file, length) = open(path)?;
     let mut bytes = Vec::new();

@@ -55,7 +55,11 @@ fn invalid_headers_are_rejected() {
     let longer = |n: u64| [&n.to_le_bytes()[..], b"{}"].concat();
     refused("u64::MAX", &longer(u64::MAX), &["its header would have 18446744073709551615 bytes", "4194304"]);
     refused("200 MB", &longer(200_000_000), &["its header would have 200000000 bytes"]);
-    refused("longer than the file", &longer(100), &["file is 10 bytes, but its header alone would end at byte 108"]);
+    refused(
+        "longer than the file",
+        &longer(100),
+        &["file is 10 bytes, but its header alone would end at byte 108"],
+    );
     refused("not UTF-8", &file(b"{\"a\xff\":1}", 0), &["header, byte 11: not UTF-8"]);
     refused("not JSON", &file("{nonsense}", 0), &["header, byte 9: key must be a string"]);
     refused("an array", &file("[1,2]", 0), &["header, byte 8: invalid type: sequence, expected an object"]);
@@ -109,7 +113,10 @@ fn an_invalid_tensor_is_named_with_both_numbers() {
         (
             "a product beyond all numbers",
             with(entry("a.bias", "[4294967296,4294967296,2]", 16, 24)),
-            vec!["tensor `a.bias`: has the shape [4294967296, 4294967296, 2], which needs more than", "gives it 8"],
+            vec![
+                "tensor `a.bias`: has the shape [4294967296, 4294967296, 2], which needs more than",
+                "gives it 8",
+            ],
         ),
         ("F64", with(bias.replace("F32", "F64")), vec!["tensor `a.bias`: has type F64, but must be F32"]),
         ("F16", with(bias.replace("F32", "F16")), vec!["tensor `a.bias`: has type F16, but must be F32"]),

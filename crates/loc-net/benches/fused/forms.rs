@@ -193,7 +193,10 @@ fn training_pass(c: &mut Criterion) {
     pass.pack(&params);
     pass.forward(ImageBatch::Bytes(&photos), N, &mut features);
     pass.backward(ImageBatch::Bytes(&photos), &Parts::of(N), &gy, &mut gradient);
-    assert!(gradient.iter().all(|g| g.is_finite()) && gradient[0] != 0.0, "the gradients are finite and not zero");
+    assert!(
+        gradient.iter().all(|g| g.is_finite()) && gradient[0] != 0.0,
+        "the gradients are finite and not zero"
+    );
     let mut group = c.benchmark_group("pass");
     group.throughput(Throughput::Elements(N as u64)).sample_size(20);
     group.bench_function("infer", |b| {

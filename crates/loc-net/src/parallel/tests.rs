@@ -170,7 +170,7 @@ fn a_run_finishes_while_its_pool_is_blocked() {
 
 /// While a caller in a pool waits, it runs no other task of that pool: a borrow it holds is not taken a second time.
 #[test]
-fn a_waiting_caller_runs_no_other_trequest() {
+fn a_waiting_caller_runs_no_other_task() {
     thread_local! {
         static BORROWED: RefCell<usize> = const { RefCell::new(0) };
     }
@@ -218,7 +218,10 @@ fn the_queue_of_a_blocked_pool_stays_short() {
         assert!(threads.request(2, blocks));
         begun.recv().unwrap();
         let request = || threads.request(2, || ());
-        assert_eq!([request(), request(), request(), request(), request(), request()], [true, true, true, true, false, false]);
+        assert_eq!(
+            [request(), request(), request(), request(), request(), request()],
+            [true, true, true, true, false, false]
+        );
         // Runs finish nevertheless.
         let sum = AtomicUsize::new(0);
         threads.run(|| (0..10).for_each(|_| each(5, |i| add(&sum, i))));
