@@ -45,7 +45,9 @@ pub enum NetError {
         nonfinite_only: bool,
     },
     /// The system cannot start the requested number of threads.
-    #[error("cannot start {count} threads: {error} (hint: use fewer, or raise this user's limit: `ulimit -u`)")]
+    #[error(
+        "cannot start {count} threads: {error} (hint: use fewer, or raise this user's limit: `ulimit -u`)"
+    )]
     Threads {
         /// The requested number, including the caller's thread.
         count: usize,

@@ -161,7 +161,9 @@ impl Forward {
         let first = self.fused.as_ref().map_or(0, |fused| fused.layers());
         if let Some(layer) = layers.iter().find(|layer| **layer + 1 < first) {
             let name = &self.network.layers()[*layer].name;
-            return Err(NetError::Config(format!("the output of `{name}` is not stored: it is inside the fused blocks")));
+            return Err(NetError::Config(format!(
+                "the output of `{name}` is not stored: it is inside the fused blocks"
+            )));
         }
         let end = layers.iter().max().map_or(0, |last| last + 1);
         let steps = steps(&self.network, first..end.max(first), layers);

@@ -22,7 +22,7 @@ use crate::{Op, Shape};
 #[must_use]
 pub fn kernel_of(op: &Op, inputs: &[&Shape], output: &Shape, activation: Activation) -> Box<dyn LayerKernel> {
     let input = inputs[0];
-        // The builder has already rejected vectors where a map is required.
+    // The builder has already rejected vectors where a map is required.
     let (channels, height, width) = input.chw().unwrap_or((input.len(), 1, 1));
     let in_size = (height, width);
     match op {

@@ -21,7 +21,7 @@ fn add(sum: &AtomicUsize, more: usize) {
 }
 
 /// Fails instead of hanging forever if `f` does not return.
-fn ends(f: impl FnOnce() + Send + 'static) {
+fn finishes(f: impl FnOnce() + Send + 'static) {
     let (end, ended) = channel();
     let test = std::thread::spawn(move || {
         f();
@@ -115,7 +115,7 @@ fn a_panic_reaches_the_caller_and_the_threads_stay_usable() {
 /// Helpers start at any time: until one does, the caller waits a little inside its own task.
 #[test]
 fn a_panic_of_a_helper_reaches_the_caller() {
-    ends(|| {
+    finishes(|| {
         let threads = Threads::new(2).unwrap();
         let caller = std::thread::current().id();
         let one = || {
@@ -145,7 +145,7 @@ fn a_panic_of_a_helper_reaches_the_caller() {
 /// All other threads of the pool wait for the result that one of them computes.
 #[test]
 fn a_run_finishes_while_its_pool_is_blocked() {
-    ends(|| {
+    finishes(|| {
         let pool = pool(3);
         let (begin, begun) = channel();
         let answer = RwLock::new(0);
@@ -170,7 +170,7 @@ fn a_run_finishes_while_its_pool_is_blocked() {
 
 /// While a caller in a pool waits, it runs no other task of that pool: a borrow it holds is not taken a second time.
 #[test]
-fn a_waiting_caller_runs_no_other_trequest() {
+fn a_waiting_caller_runs_no_other_task() {
     thread_local! {
         static BORROWED: RefCell<usize> = const { RefCell::new(0) };
     }
@@ -207,7 +207,7 @@ fn concurrent_runs_share_the_helpers() {
 /// A caller does not request more and more helpers that cannot start.
 #[test]
 fn the_queue_of_a_blocked_pool_stays_short() {
-    ends(|| {
+    finishes(|| {
         let threads = Threads::new(2).unwrap();
         let (begin, begun) = channel();
         let (release, released) = channel::<()>();
@@ -218,7 +218,10 @@ fn the_queue_of_a_blocked_pool_stays_short() {
         assert!(threads.request(2, blocks));
         begun.recv().unwrap();
         let request = || threads.request(2, || ());
-        assert_eq!([request(), request(), request(), request(), request(), request()], [true, true, true, true, false, false]);
+        assert_eq!(
+            [request(), request(), request(), request(), request(), request()],
+            [true, true, true, true, false, false]
+        );
         // Runs finish nevertheless.
         let sum = AtomicUsize::new(0);
         threads.run(|| (0..10).for_each(|_| each(5, |i| add(&sum, i))));
@@ -236,7 +239,7 @@ fn own_threads_end_with_the_last_clone() {
     thread_local! {
         static HELD: RefCell<Option<Sender<()>>> = const { RefCell::new(None) };
     }
-    ends(|| {
+    finishes(|| {
         let (active, ended) = channel();
         let threads = Threads::new(3).unwrap();
         let clone = threads.clone();

@@ -116,10 +116,7 @@ fn offset(text: &str, error: &serde_json::Error) -> usize {
 
 fn check_metadata(value: &Value) -> Result<(), NetError> {
     let Some(entries) = value.as_object() else {
-        return Err(NetError::Format(format!(
-            "`__metadata__` is {}, but must be an object",
-            kind(value)
-        )));
+        return Err(NetError::Format(format!("`__metadata__` is {}, but must be an object", kind(value))));
     };
     match entries.iter().find(|(_, value)| !value.is_string()) {
         None => Ok(()),
@@ -140,7 +137,7 @@ fn place(name: String, value: &Value, numbers: &[Number]) -> Result<Place, NetEr
         })?;
         let shape = whole(&value["shape"]).ok_or("has no `shape` of whole numbers")?;
         if shape.len() > DIMENSIONS {
-            return Err(format!("has {} dimensions, but at most {DIMENSIONS} are accepted", shape.len()));
+            return Err(format!("has {} dimensions, at most {DIMENSIONS} are read", shape.len()));
         }
         let offsets = whole(&value["data_offsets"]).ok_or("has no `data_offsets` of whole numbers")?;
         let [begin, end] = offsets[..] else {
@@ -151,9 +148,9 @@ fn place(name: String, value: &Value, numbers: &[Number]) -> Result<Place, NetEr
         let needed = shape.iter().try_fold(number.bytes as u64, |n, d| n.checked_mul(*d));
         match needed {
             Some(needed) if needed == span => Ok((begin, end)),
-            Some(needed) => {
-                Err(format!("has the shape {shape:?}, which needs {needed} bytes, but the header gives it {span}"))
-            }
+            Some(needed) => Err(format!(
+                "has the shape {shape:?}, which needs {needed} bytes, but the header gives it {span}"
+            )),
             None => Err(format!(
                 "has the shape {shape:?}, which needs more than {} bytes, but the header gives it {span}",
                 u64::MAX

@@ -60,7 +60,7 @@ fn gradients_are_the_difference_quotients() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "takes it many minutes")]
+#[cfg_attr(miri, ignore = "takes many minutes under Miri")]
 fn bytes_do_not_depend_on_the_number_of_threads() {
     let f = Features { input: 130, output: 70 };
     let (x, w, b) = (single(&numbers(1, 33 * 130)), single(&numbers(2, 70 * 130)), single(&numbers(3, 70)));
