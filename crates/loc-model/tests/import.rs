@@ -81,7 +81,7 @@ fn a_truncated_legacy_file_is_an_error_and_never_a_panic() {
         fs_err::write(&path, &bytes[..end]).unwrap();
         assert!(read_published(&path).is_err(), "cut at {end}");
     }
-    // Any byte changed: an error or weights, whatever they are.
+    // With one byte changed the result is an error or some weights, but never a panic.
     for at in (0..bytes.len()).step_by(3) {
         let mut bytes = bytes.clone();
         bytes[at] ^= 0x55;
@@ -109,7 +109,7 @@ fn agrees_with_candles_reader() {
 
 #[test]
 fn every_invalid_file_has_its_own_error() {
-    let attack = "`posix.system` would return, which is not called";
+    let attack = "the result of calling `posix.system`, which is never called";
     let cases = [
         ("bad-attack", vec!["not a state dict of tensors", attack, "(hint:"]),
         ("bad-attack-inside", vec!["`extra` is what", attack]),
@@ -251,7 +251,7 @@ proptest! {
             let at = at.index(bytes.len());
             bytes[at] = byte;
         }
-        // The checksums find what changes a value.
+        // The checksums detect every change of a value.
         if let Ok(weights) = parse_pth(&bytes) {
             for (name, weight) in &weights.0 {
                 let count: usize = weight.shape.iter().product();

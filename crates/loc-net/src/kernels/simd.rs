@@ -89,7 +89,7 @@ pub(crate) fn pool([a, b, c, d]: [__m256; 4], bias: __m256) -> __m256 {
 /// Returns the argmax byte of [`pool`] for each lane, in 32 bits, as [`super::conv_block::RELU_OFF`] describes it.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-pub(crate) fn winner([a, b, c, d]: [__m256; 4], bias: __m256) -> __m256i {
+pub(crate) fn argmax_byte([a, b, c, d]: [__m256; 4], bias: __m256) -> __m256i {
     let (above, below) = (_mm256_max_ps(a, b), _mm256_max_ps(c, d));
     let value = _mm256_add_ps(_mm256_max_ps(above, below), bias);
     let greater = |x, y| _mm256_cmp_ps::<_CMP_GT_OQ>(x, y);

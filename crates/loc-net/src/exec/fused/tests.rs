@@ -182,7 +182,7 @@ fn odd_sizes_and_a_normalisation() {
 #[test]
 fn a_network_that_does_not_fit_is_not_fused() {
     use crate::NetworkBuilder;
-    // (kernel of the first convolution, pool behind it)
+    // (kernel of the first convolution, pool after it)
     let build = |kernel: usize, pool: usize| {
         let mut net = NetworkBuilder::new(64, 64);
         let mut x = net.add("conv1", Op::Conv2d(Conv2d::square(8, kernel)), Source::Input).unwrap();

@@ -125,7 +125,7 @@ impl FusedPlan {
             match block.checked_sub(1) {
                 Some(before) => {
                     let map = self.view(before, map(before));
-                    let fill = |rows, out: &mut [f32]| form.spread(map, rows, out);
+                    let fill = |rows, out: &mut [f32]| form.to_pixels(map, rows, out);
                     rows[block].add(fill, g, argmax(block));
                 }
                 None => {
