@@ -88,10 +88,11 @@ impl FusedPlan {
         }
     }
 
-    /// Runs the backward pass of one photo through the blocks, from the gradient `gy` of the last block's output.
+    /// Runs the backward pass of photo `index` of the batch through the blocks, from the gradient `gy` of the last block's output.
     pub(super) fn backward_photo(
         &self,
-        (index, photo): (usize, ImageBatch),
+        index: usize,
+        photo: ImageBatch,
         saved: &[Saved],
         kernels: &[InputGradient],
         gy: &[f32],
