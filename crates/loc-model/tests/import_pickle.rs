@@ -123,7 +123,7 @@ fn a_malicious_pickle_does_no_harm() {
                 ]
                 .concat(),
             ),
-            "a storage whose name is 1000 bytes",
+            "a storage whose name has 1000 bytes",
         ),
     ];
     for (what, pickle, part) in cases {
