@@ -1,65 +1,67 @@
-//! The errors of this crate: what does not fit, with the numbers.
+//! The errors of this crate.
 
-/// What can be wrong with a network, its configuration or its weights.
+/// An error in a network, its configuration or its weights.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum NetError {
-    /// A layer cannot take the shape it is given.
+    /// A layer does not accept the shape of its input.
     #[error("layer `{layer}`: {reason}")]
     Layer {
         /// Name of the layer.
         layer: String,
-        /// What does not fit, with both sides' numbers.
+        /// The reason, with the shapes of both sides.
         reason: String,
     },
-    /// The configuration describes no network.
+    /// The configuration is invalid.
     #[error("network configuration: {0}")]
     Config(String),
     /// The bytes are not a safetensors file.
     #[error("not a safetensors file: {0} (hint: copy or download it again)")]
     Format(String),
-    /// The source of a file fails.
+    /// Reading the file failed.
     #[error("{0}")]
     Read(std::io::Error),
     /// A tensor in the file is not usable.
     #[error(
-        "tensor `{}`: {reason} (hint: was the file written by another program, or damaged on the way?)",
+        "tensor `{}`: {reason} (hint: was the file written by another program, or damaged in transfer?)",
         tensor.escape_debug()
     )]
     Tensor {
         /// Name of the tensor.
         tensor: String,
-        /// What is wrong with it.
+        /// The reason.
         reason: String,
     },
-    /// The tensors are not those of the network; every difference is listed.
+    /// The tensors do not match the network; every difference is listed.
     #[error(
-        "the weights do not fit the network: {} (hint: is it the model of this network, input size and number of \
-         classes?)",
+        "the weights do not fit the network: {} (hint: check that the model belongs to this network, input size and number \
+         of classes)",
         .differences.join("; ")
     )]
     Mismatch {
         /// One line for each missing, extra, misshapen or non-finite tensor.
         differences: Vec<String>,
-        /// Whether all differences are values that are infinite or NaN.
+        /// Whether all differences are infinite or NaN values.
         nonfinite_only: bool,
     },
-    /// The system does not begin as many threads as were asked for.
-    #[error("{count} threads: {error} (hint: ask for fewer, or allow this user more: `ulimit -u`)")]
+    /// The system cannot start the requested number of threads.
+    #[error(
+        "cannot start {count} threads: {error} (hint: use fewer, or raise this user's limit: `ulimit -u`)"
+    )]
     Threads {
-        /// How many were asked for, the caller's own among them.
+        /// The requested number, including the caller's thread.
         count: usize,
-        /// What the system says.
+        /// The system's error.
         error: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// A buffer handed in has the wrong length.
-    #[error("{what}: {got} values where {expected} are needed")]
+    /// A buffer has the wrong length.
+    #[error("{what}: got {got} values, expected {expected}")]
     Length {
-        /// Which buffer.
+        /// The name of the buffer.
         what: &'static str,
-        /// How many values are needed.
+        /// The required number of values.
         expected: usize,
-        /// How many came.
+        /// The number of values in the buffer.
         got: usize,
     },
 }

@@ -1,6 +1,6 @@
-//! The header of a safetensors file, looked at before anything is believed. The format's own reader refuses nearly the
-//! same files; this says with which tensor, at which byte and with which numbers, and finds the name that stands
-//! twice, which a map hides. No value is read here.
+//! Checks the header of a safetensors file before any value is read. The format's own reader rejects nearly the same
+//! files; this module reports the tensor, the byte and the numbers, and finds a name that occurs twice, which a map would
+//! hide.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -11,14 +11,14 @@ use serde_json::Value;
 use crate::weights::Number;
 use crate::{NetError, weights};
 
-/// Bytes of the header's length.
+/// Number of bytes that hold the header's length.
 pub(crate) const PREFIX: usize = 8;
-/// Largest header that is read: 4 MiB name some 30,000 tensors.
+/// The largest accepted header: 4 MiB are enough for about 30,000 tensors.
 const LARGEST: u64 = 4 << 20;
-/// Most dimensions of a tensor: more than any layer's parameters have.
+/// The largest accepted number of dimensions: more than any layer's parameters have.
 const DIMENSIONS: usize = 8;
 
-/// The header's entries in their order, also those whose name stood before.
+/// The header's entries in file order, including repeated names.
 struct Entries(Vec<(String, Value)>);
 
 impl<'de> Deserialize<'de> for Entries {
@@ -43,14 +43,14 @@ impl<'de> Deserialize<'de> for Entries {
     }
 }
 
-/// What the header says of one tensor.
+/// The position of one tensor according to the header.
 struct Place {
     name: String,
     begin: u64,
     end: u64,
 }
 
-/// Where the header ends, from the first bytes of a file of `length` bytes.
+/// Returns the byte at which the header ends, from the first bytes of a file of `length` bytes.
 ///
 /// # Errors
 ///
@@ -62,25 +62,24 @@ pub(crate) fn end(start: &[u8], length: u64) -> Result<usize, NetError> {
     let header = u64::from_le_bytes(*prefix);
     if header > LARGEST {
         return Err(NetError::Format(format!(
-            "its header would be {header} bytes, at most {LARGEST} are read"
+            "its header would have {header} bytes, but at most {LARGEST} are accepted"
         )));
     }
     let end = PREFIX as u64 + header;
     if end > length {
         return Err(NetError::Format(format!(
-            "file is {length} bytes, header describes {end} for itself alone"
+            "file is {length} bytes, but its header alone would end at byte {end}"
         )));
     }
     // At most 4 MiB.
     Ok(usize::try_from(end).unwrap_or(usize::MAX))
 }
 
-/// Checks the header of a file of `length` bytes, of which `start` holds at least the header. Its tensors may be of these
-/// types.
+/// Checks the header of a file of `length` bytes. `start` holds at least the header; `numbers` are the accepted types.
 ///
 /// # Errors
 ///
-/// [`NetError::Format`] or [`NetError::Tensor`] with the first thing that is wrong.
+/// [`NetError::Format`] or [`NetError::Tensor`] with the first problem.
 pub(crate) fn check(start: &[u8], length: u64, numbers: &[Number]) -> Result<(), NetError> {
     let end = end(start, length)?;
     let Some(header) = start.get(PREFIX..end) else {
@@ -94,7 +93,7 @@ pub(crate) fn check(start: &[u8], length: u64, numbers: &[Number]) -> Result<(),
     let mut places = Vec::with_capacity(entries.len());
     for (name, value) in entries {
         if !names.insert(name.clone()) {
-            return Err(tensor(name, "stands twice in the header".into()));
+            return Err(tensor(name, "occurs twice in the header".into()));
         }
         if name == "__metadata__" {
             check_metadata(&value)?;
@@ -109,7 +108,7 @@ pub(crate) fn check(start: &[u8], length: u64, numbers: &[Number]) -> Result<(),
     Ok(())
 }
 
-/// Where in the text JSON went wrong.
+/// Returns the offset in the text at which the JSON is invalid.
 fn offset(text: &str, error: &serde_json::Error) -> usize {
     let before = text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len);
     before.sum::<usize>() + error.column().saturating_sub(1)
@@ -117,15 +116,12 @@ fn offset(text: &str, error: &serde_json::Error) -> usize {
 
 fn check_metadata(value: &Value) -> Result<(), NetError> {
     let Some(entries) = value.as_object() else {
-        return Err(NetError::Format(format!(
-            "`__metadata__` is {}, where an object is needed",
-            kind(value)
-        )));
+        return Err(NetError::Format(format!("`__metadata__` is {}, but must be an object", kind(value))));
     };
     match entries.iter().find(|(_, value)| !value.is_string()) {
         None => Ok(()),
         Some((key, value)) => Err(NetError::Format(format!(
-            "`__metadata__`: the value of `{}` is {}, where text is needed",
+            "`__metadata__`: the value of `{}` is {}, but must be text",
             key.escape_debug(),
             kind(value)
         ))),
@@ -137,7 +133,7 @@ fn place(name: String, value: &Value, numbers: &[Number]) -> Result<Place, NetEr
         let dtype = value["dtype"].as_str().ok_or("has no `dtype`")?;
         let number = weights::number(numbers, dtype).ok_or_else(|| {
             let needed: Vec<&str> = numbers.iter().map(|number| number.name).collect();
-            format!("is {} where {} is needed", dtype.escape_debug(), needed.join(" or "))
+            format!("has type {}, but must be {}", dtype.escape_debug(), needed.join(" or "))
         })?;
         let shape = whole(&value["shape"]).ok_or("has no `shape` of whole numbers")?;
         if shape.len() > DIMENSIONS {
@@ -145,18 +141,18 @@ fn place(name: String, value: &Value, numbers: &[Number]) -> Result<Place, NetEr
         }
         let offsets = whole(&value["data_offsets"]).ok_or("has no `data_offsets` of whole numbers")?;
         let [begin, end] = offsets[..] else {
-            return Err(format!("has {} `data_offsets` where 2 are needed", offsets.len()));
+            return Err(format!("has {} `data_offsets`, but must have 2", offsets.len()));
         };
         let span =
             end.checked_sub(begin).ok_or_else(|| format!("begins at byte {begin} and ends at {end}"))?;
         let needed = shape.iter().try_fold(number.bytes as u64, |n, d| n.checked_mul(*d));
         match needed {
             Some(needed) if needed == span => Ok((begin, end)),
-            Some(needed) => {
-                Err(format!("the shape {shape:?} needs {needed} bytes, the header gives it {span}"))
-            }
+            Some(needed) => Err(format!(
+                "has the shape {shape:?}, which needs {needed} bytes, but the header gives it {span}"
+            )),
             None => Err(format!(
-                "the shape {shape:?} needs more than {} bytes, the header gives it {span}",
+                "has the shape {shape:?}, which needs more than {} bytes, but the header gives it {span}",
                 u64::MAX
             )),
         }
@@ -167,14 +163,14 @@ fn place(name: String, value: &Value, numbers: &[Number]) -> Result<Place, NetEr
     }
 }
 
-/// The bytes of all tensors, one behind the other.
+/// Checks that the tensors follow each other without holes, and returns their total number of bytes.
 fn contiguous(mut places: Vec<Place>) -> Result<u64, NetError> {
     places.sort_by_key(|place| (place.begin, place.end));
     let mut at = 0;
     let mut before = "the header".to_owned();
     for Place { name, begin, end } in places {
         if begin != at {
-            let what = if begin > at { "a hole" } else { "an overlap" };
+            let what = if begin > at { "a gap" } else { "an overlap" };
             return Err(tensor(name, format!("begins at byte {begin}, {before} ends at {at}: {what}")));
         }
         (at, before) = (end, format!("`{}`", name.escape_debug()));

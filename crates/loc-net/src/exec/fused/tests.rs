@@ -1,4 +1,4 @@
-//! The chain against the general kernels, layer by layer in f64.
+//! Compares the fused plan with the general kernels, computed layer by layer in f64.
 
 use super::*;
 use crate::exec::table::{conv_shape, pool_shape};
@@ -42,7 +42,7 @@ fn bytes(n: usize) -> Vec<u8> {
     numbers(77, n).iter().map(|v| ((v + 1.0) * 127.9) as u8).collect()
 }
 
-/// Features and parameter gradients of some photos by the references in f64; `gy` is the gradient of the features.
+/// Computes features and parameter gradients of one photo with the f64 references; `gy` is the gradient of the features.
 fn reference(
     network: &Network,
     chain: &FusedPlan,
@@ -156,7 +156,8 @@ fn check(height: usize, width: usize, normalization: &Normalization) {
     let mut at = 0;
     for (i, len) in own.iter().map(|values| values.len()).enumerate() {
         let name = format!("parameter {i}");
-        // A winner that flips on a near tie moves a gradient by far more than rounding does: seldom, and bounded.
+        // A near tie may give another argmax than f64 does. That changes a gradient by far more than rounding, but it is
+        // rare and bounded.
         let (got, expected) = (&gradient[at..][..len], &expected_gradient[at..][..len]);
         assert_close(&name, got, expected, 5e-3);
         let norm = |v: &mut dyn Iterator<Item = f64>| v.map(|x| x * x).sum::<f64>().sqrt();
@@ -179,7 +180,7 @@ fn odd_sizes_and_a_normalisation() {
 }
 
 #[test]
-fn a_network_that_does_not_fit_has_no_chain() {
+fn a_network_that_does_not_fit_is_not_fused() {
     use crate::NetworkBuilder;
     // (kernel of the first convolution, pool behind it)
     let build = |kernel: usize, pool: usize| {
@@ -202,7 +203,7 @@ fn a_network_that_does_not_fit_has_no_chain() {
 }
 
 #[test]
-fn bytes_do_not_depend_on_the_threads() {
+fn bytes_do_not_depend_on_the_number_of_threads() {
     let network = network(188, 190, &NORMALIZATION);
     let Some(chain) = FusedPlan::of(&network, true) else { return no_fast_forms() };
     let params = params(&chain);
@@ -218,7 +219,7 @@ fn bytes_do_not_depend_on_the_threads() {
         pass.forward(ImageBatch::Bytes(&photos), N, &mut features);
         pass.backward(ImageBatch::Bytes(&photos), &Parts::of(N), &gy, &mut gradient);
         features.extend(&gradient);
-        // Buffers of the pass before do not show.
+        // Buffers left by the larger pass do not change the result of a smaller one.
         pass.forward(ImageBatch::Bytes(&photos[..pass.plan().photo_len()]), 1, &mut features[..gy.len() / N]);
         features
     });

@@ -1,5 +1,5 @@
-//! EfficientNet-Lite0 (Tan and Le 2019, in the form made for small devices: relu6, no squeeze-and-excitation), its
-//! batch normalisation folded into the convolutions.
+//! EfficientNet-Lite0 (Tan and Le 2019; the variant for small devices, with relu6 and without squeeze-and-excitation). Its
+//! batch normalisation is folded into the convolutions.
 
 use crate::graph::heads::{Features, mean};
 use crate::ops::{Add, ChannelAffine, Conv2d, Relu6};
@@ -15,29 +15,29 @@ const STAGES: [(usize, usize, usize, usize, usize); 7] = [
     (4, 5, 2, 6, 192),
     (1, 3, 1, 6, 320),
 ];
-/// Channels before the first block, and behind the last.
+/// Channels before the first block, and after the last.
 const STEM: usize = 32;
 const TOP: usize = 1280;
-/// The block whose output, a sixteenth of the photo's size, says where things are.
+/// The block whose output, a sixteenth of the photo's size, gives positions.
 const FINE: usize = 10;
-/// Standardised features beyond this are cut: a few outliers would rule a head.
+/// Standardised features are clipped at this value: otherwise a few outliers would dominate a head.
 const LIMIT: f32 = 6.0;
-/// The smallest side: the last map has then 2×2 cells.
+/// The smallest accepted side: the last map then has 2×2 cells.
 const SMALLEST_SIDE: usize = 64;
-/// A side beyond this is no single-object photo but a mistake.
+/// The largest accepted side; a photo of a single object does not need a larger one.
 const LARGEST_SIDE: usize = 2048;
 
-/// The layers for any input size they admit. Photos are expected as `(v − 127) / 128` of their bytes.
+/// Adds the layers, for any valid input size. The input is `(v − 127) / 128` for a byte `v`.
 ///
 /// # Errors
 ///
-/// [`NetError::Config`] for an input size that is not admitted; it says which are.
+/// [`NetError::Config`] for an input size that is too small or too large; the message gives the limits.
 pub(crate) fn lite0(net: &mut NetworkBuilder, x: Source) -> Result<Features, NetError> {
     let (_, height, width) = net.shape(x).chw().unwrap_or_default(); // [3, 224, 224]
     let admitted = SMALLEST_SIDE..=LARGEST_SIDE;
     if !admitted.contains(&height) || !admitted.contains(&width) {
         return Err(NetError::Config(format!(
-            "lite0 does not admit an input of {height}×{width}: each side must be {SMALLEST_SIDE} to {LARGEST_SIDE} \
+            "lite0 does not accept an input of {height}×{width}: each side must be {SMALLEST_SIDE} to {LARGEST_SIDE} \
              pixels (hint: it was trained with 224)"
         )));
     }
@@ -104,8 +104,8 @@ mod tests {
         let net = config(224).build(&Normalization::IDENTITY).unwrap();
         let own =
             net.params().iter().filter(|p| p.layer < net.backbone_layers() && !p.name.contains("_standard"));
-        // 4,652,008 of EfficientNet-Lite0, less 1,281,000 of its classifier, less a scale for each of the 21,008
-        // channels that batch normalisation is folded into.
+        // 4,652,008 parameters of EfficientNet-Lite0, minus 1,281,000 of its classifier, minus the 21,008 scales of the
+        // batch normalisation, which are folded into the convolutions.
         assert_eq!(
             own.map(|p| p.shape.iter().product::<usize>()).sum::<usize>(),
             4_652_008 - 1_281_000 - 21_008

@@ -1,16 +1,16 @@
-//! A plain form of max-pooling, generic over f32 and f64.
+//! Reference implementation of max-pooling, generic over f32 and f64.
 
 use crate::kernels::{Float, PoolShape};
 
-/// Plain form of [`super::forward`].
+/// Reference of [`super::forward`].
 ///
 /// # Panics
 ///
-/// If the window has more than 256 cells: its winner is one byte.
+/// If the window has more than 256 cells: its argmax is one byte.
 pub fn forward<F: Float>(shape: &PoolShape, n: usize, x: &[F], y: &mut [F], argmax: &mut [u8]) {
     let ((h, w), (oh, ow)) = (shape.in_size, shape.out_size());
     let (kernel, stride) = (shape.kernel, shape.stride);
-    assert!(kernel.0 * kernel.1 <= 256, "a winner is one byte");
+    assert!(kernel.0 * kernel.1 <= 256, "the argmax is one byte");
     for (at, (y, winner)) in y.iter_mut().zip(argmax).take(n * shape.out_len()).enumerate() {
         let (plane, i, j) = (at / (oh * ow), at / ow % oh, at % ow);
         let cell = |k: usize| x[(plane * h + i * stride.0 + k / kernel.1) * w + j * stride.1 + k % kernel.1];
@@ -28,7 +28,7 @@ pub fn forward<F: Float>(shape: &PoolShape, n: usize, x: &[F], y: &mut [F], argm
     }
 }
 
-/// Plain form of [`super::backward`].
+/// Reference of [`super::backward`].
 pub fn backward<F: Float>(shape: &PoolShape, n: usize, argmax: &[u8], gy: &[F], gx: &mut [F]) {
     let ((h, w), (oh, ow)) = (shape.in_size, shape.out_size());
     let (kernel, stride) = (shape.kernel, shape.stride);

@@ -15,7 +15,7 @@ use crate::kernels::simd::{self, vectors};
 use crate::kernels::winograd::avx2 as transform;
 use crate::kernels::winograd::f65::INPUTS;
 
-/// Some pooled rows of one photo.
+/// The forward pass over some pooled rows of one photo.
 pub(super) struct Forward<'a> {
     pub(super) block: &'a WinogradRows,
     pub(super) x: RowView<'a>,
@@ -35,7 +35,7 @@ impl Forward<'_> {
     ) {
         let (height, width) = self.block.shape.pooled_size();
         for first in self.rows.clone().step_by(STRIP) {
-            // The last strip may begin earlier and write its last rows only.
+            // The last strip may start earlier; then only its last rows are written.
             let top = first.min(height - STRIP);
             // SAFETY: input rows 2·top to 2·top + 9 are among `WinogradRows::input_rows`.
             unsafe { self.transform_input(2 * top, scratch) };
@@ -49,8 +49,8 @@ impl Forward<'_> {
                         channels: self.block.shape.out_channels,
                         width,
                     };
-                    // SAFETY: columns 2·left to 2·left + 19 are inside the width; the padded bias has six numbers from
-                    // the tile's first; the outputs hold these rows.
+                    // SAFETY: columns 2·left to 2·left + 19 are inside the width; the padded bias has six values from the
+                    // tile's first; the outputs hold these rows.
                     unsafe {
                         self.multiply(scratch, tile, 2 * left);
                         let bias = self.block.bias.as_ptr().add(tile * CHANNELS);
@@ -62,7 +62,7 @@ impl Forward<'_> {
         }
     }
 
-    /// Ten input rows from `top`, all channels, through `Bᵀ` along y.
+    /// Applies `Bᵀ` along y to ten input rows from `top`, for all channels.
     ///
     /// # Safety
     ///
@@ -87,7 +87,7 @@ impl Forward<'_> {
         }
     }
 
-    /// The ten products of a tile of six channels, sixteen columns from `left`, into the buffer.
+    /// Computes the ten products of a tile of six channels and sixteen columns from `left`, into the buffer.
     ///
     /// # Safety
     ///
@@ -122,19 +122,19 @@ impl Forward<'_> {
     }
 }
 
-/// Where a tile's eight pooled columns go.
+/// The destination of a tile's eight pooled columns.
 struct Out {
-    /// The pooled rows to write; the strip's first; the first that the outputs hold.
+    /// The pooled rows to write; the strip's first row; the first row that the outputs hold.
     rows: (Range<usize>, usize, usize),
     tile: usize,
     left: usize,
-    /// Output channels in all, and columns.
+    /// Total number of output channels, and the width.
     channels: usize,
     width: usize,
 }
 
 impl Out {
-    /// Six output rows out of the products, pooled to three and written.
+    /// Transforms the products to six output rows, pools these to three rows and writes them.
     ///
     /// # Safety
     ///
@@ -154,7 +154,7 @@ impl Out {
         let mut values = [[_mm256_setzero_ps(); 8]; STRIP];
         let mut bytes = [[0u64; CHANNELS]; STRIP];
         for o in 0..channels {
-            // SAFETY: sixteen numbers a product; one of six numbers of the bias.
+            // SAFETY: sixteen values of each product; one of the six values of the bias.
             let (a, b, bias) = unsafe {
                 (
                     transform::f65_output(vectors!(|i| _mm256_loadu_ps(products[i][o].as_ptr()))),
@@ -206,7 +206,7 @@ impl Out {
     }
 }
 
-/// A pixel's channels; six, the usual number, as four and two.
+/// Copies a pixel's channels. Six, the most frequent number, are copied as four and two.
 ///
 /// # Safety
 ///
@@ -224,7 +224,7 @@ unsafe fn copy<T: Copy>(from: &[T; 8], to: *mut T, channels: usize) {
     }
 }
 
-/// The bytes of eight columns, each with its channels together.
+/// Transposes the bytes of eight columns, so that each column's channels are adjacent.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 fn pixels(bytes: &[u64; CHANNELS]) -> [[u8; 8]; 8] {
