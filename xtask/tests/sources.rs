@@ -37,6 +37,39 @@ fn a_file_opens_by_saying_what_lives_in_it() {
     assert!(silent.is_empty(), "these do not start with `//!`: {silent:#?}");
 }
 
+/// Files of more than 300 lines, their tests not counted, and what keeps them together.
+const LONG: &[(&str, &str)] = &[
+    ("crates/loc-cli/src/args/mod.rs", "a table: the flags of every command but `train`"),
+    ("crates/loc-cli/src/commands/sources.rs", "one type: the photos of a command line"),
+    ("crates/loc-cli/src/suggestions/mod.rs", "one search with its rules"),
+    ("crates/loc-data/src/build_samples.rs", "one pass from annotations to samples"),
+    ("crates/loc-data/src/formats/csv.rs", "one reader with an error for each defect"),
+    ("crates/loc-data/src/formats/voc.rs", "one reader with an error for each defect"),
+    ("crates/loc-data/src/loader.rs", "one type with its documentation"),
+    ("crates/loc-data/src/photo_lookup/search.rs", "one search with its rules"),
+    ("crates/loc-infer/src/localizer.rs", "one type with its documentation"),
+    ("crates/loc-model/src/import/pickle.rs", "a table: the instructions of a pickle"),
+    ("crates/loc-train/src/engine/train.rs", "one loop"),
+    ("xtask/src/dataset/download.rs", "one download with its retries"),
+];
+
+#[test]
+fn a_file_can_be_seen_at_a_glance() {
+    let lines =
+        |text: &str| text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default().lines().count();
+    let mut long = Vec::new();
+    for (path, text) in sources() {
+        let path = path.to_string_lossy().into_owned();
+        assert!(text.lines().count() <= 400, "{path} is longer than 400 lines");
+        if lines(&text) > 300 && !path.contains("/tests") {
+            long.push(path);
+        }
+    }
+    long.sort();
+    let explained: Vec<&str> = LONG.iter().map(|(path, _)| *path).collect();
+    assert_eq!(long, explained, "files of more than 300 lines, and those with a reason");
+}
+
 #[test]
 fn one_crate_alone_has_code_the_compiler_cannot_check() {
     let found: Vec<PathBuf> = sources()

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use common::{Fixture, go_on, go_on_warned, last, said, stop_after};
 use fs_err as fs;
-use loc_train::{Config, ConfigSource, Event, Provenance, Run, Status, Stop, resume, train};
+use loc_train::{Config, ConfigSource, Event, Provenance, Run, RunLocation, Status, Stop, resume, train};
 use sha2::{Digest, Sha256};
 
 fn sha256(path: &Path) -> String {
@@ -250,12 +250,18 @@ fn a_run_is_gone_on_with_though_its_recipes_file_is_gone() {
     let provenance = Provenance { version: "0".into(), arguments: Vec::new(), threads: 2 };
     let mut runs = ["whole", "stopped"].map(|run| {
         let (stop, mut steps) = (Stop::default(), 0);
-        let outcome = train(&config, (&fixture.path("runs"), run, false), &provenance, &stop, &mut |event| {
-            steps += usize::from(matches!(event, Event::Step { .. }));
-            if run == "stopped" && steps == 3 {
-                stop.ask();
-            }
-        });
+        let outcome = train(
+            &config,
+            RunLocation { project: &fixture.path("runs"), name: run, exist_ok: false },
+            &provenance,
+            &stop,
+            &mut |event| {
+                steps += usize::from(matches!(event, Event::Step { .. }));
+                if run == "stopped" && steps == 3 {
+                    stop.request();
+                }
+            },
+        );
         outcome.unwrap().run
     });
     fs::remove_file(&recipe).unwrap();
@@ -279,7 +285,8 @@ fn a_second_trainer_on_a_run_is_told_who_has_it() {
             let run = Run::open(project.join("exp")).unwrap();
             messages.push(go_on(&run, &[]).unwrap_err().to_string());
             let provenance = loc_train::Provenance { version: "0".into(), arguments: Vec::new(), threads: 1 };
-            let (config, place) = (fixture.config(&[]), (&*project, "exp", true));
+            let (config, place) =
+                (fixture.config(&[]), RunLocation { project: &project, name: "exp", exist_ok: true });
             let again = loc_train::train(&config, place, &provenance, &Stop::default(), &mut |_| {});
             messages.push(again.unwrap_err().to_string());
             in_it = Some(names(&run));

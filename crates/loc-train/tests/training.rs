@@ -10,7 +10,7 @@ use std::path::Path;
 use common::{Fixture, last};
 use loc_net::Forward;
 use loc_net::ImageBatch;
-use loc_train::{Config, ConfigSource, Event, ModelFile, Provenance, Status, Stop, train};
+use loc_train::{Config, ConfigSource, Event, ModelFile, Provenance, RunLocation, Status, Stop, train};
 
 /// Runs `f` on a pool of its own.
 fn with_threads<R: Send>(threads: usize, f: impl FnOnce() -> R + Send) -> R {
@@ -59,9 +59,14 @@ fn a_run_leaves_what_the_documentation_says() {
     let layer = ConfigSource::toml("config.toml", fs_err::read_to_string(run.config()).unwrap());
     let config = Config::resolve(None, &[layer]).unwrap().config;
     let provenance = Provenance { version: "0".into(), arguments: vec![], threads: 2 };
-    let again =
-        train(&config, (&fixture.path("runs"), "exp", false), &provenance, &Stop::default(), &mut |_| {})
-            .unwrap();
+    let again = train(
+        &config,
+        RunLocation { project: &fixture.path("runs"), name: "exp", exist_ok: false },
+        &provenance,
+        &Stop::default(),
+        &mut |_| {},
+    )
+    .unwrap();
     assert_eq!(again.run.path(), fixture.path("runs").join("exp2"));
     assert!(last(&again.run) == last(&run), "a run repeated from its config.toml has other bytes");
 }

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 
 use loc_model::init::{self, Scheme};
 use loc_net::{Backbone, Head, InputShape, NetworkConfig, Normalization, Weight, Weights};
-use loc_train::{Config, ConfigSource, Event, Outcome, Provenance, Status, Stop, TrainError, resume, train};
+use loc_train::{
+    Config, ConfigSource, Event, Outcome, Provenance, RunLocation, Status, Stop, TrainError, resume, train,
+};
 
 /// EfficientNet-Lite0's names for random weights, its batch normalisation doing nothing.
 fn state_dict() -> Weights {
@@ -86,7 +88,13 @@ impl Fixture {
         let config = Config::resolve(Some(recipe), &layers)?.config;
         let provenance = Provenance { version: "0".into(), arguments: Vec::new(), threads: 2 };
         let (stop, project) = (Stop::default(), self.path("runs"));
-        train(&config, (&project, name, false), &provenance, &stop, &mut |e| on(&e, &stop))
+        train(
+            &config,
+            RunLocation { project: &project, name, exist_ok: false },
+            &provenance,
+            &stop,
+            &mut |e| on(&e, &stop),
+        )
     }
 }
 
@@ -110,7 +118,7 @@ fn a_frozen_backbone_stays_and_its_run_resumes_to_the_bit() {
                 if matches!(event, Event::Step { .. }) {
                     steps += 1;
                     if steps == stop_at {
-                        stop.ask();
+                        stop.request();
                     }
                 }
             })
@@ -154,7 +162,7 @@ fn a_run_that_begins_with_the_heads_is_two_runs_in_one() {
     let stopped = fixture
         .train_with("stopped", "finetune", "", &short, &mut |event, stop| {
             if matches!(event, Event::Step { .. }) && !std::mem::replace(&mut asked, true) {
-                stop.ask();
+                stop.request();
             }
         })
         .unwrap();
@@ -186,7 +194,7 @@ fn a_stop_before_the_first_step_ends_at_once_and_leaves_nothing() {
     let error = fixture.train("early", "transfer", "", &mut |event, stop| {
         if let Event::Features { done, of } = event {
             seen.push((*done, *of));
-            stop.ask();
+            stop.request();
         }
     });
     assert!(matches!(error, Err(TrainError::Stopped)), "{error:?}");

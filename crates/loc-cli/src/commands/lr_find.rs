@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use anyhow::Result;
-use loc_train::{LrFind, Stop, Tried};
+use loc_train::{LrFind, LrRange, Stop, Tried};
 
 use super::configuration::{Settings, configuration};
 use super::shared::{or_stopped, use_threads};
@@ -27,8 +27,12 @@ fn find(args: &LrFindArgs, (stop, signals): (&Stop, &Signals), output: &Output) 
     let target =
         args.output.as_ref().map(|path| Target::file(path, Kind::Plot, &inputs, force)).transpose()?;
     let mut progress = Progress::new(output);
-    let found =
-        loc_train::lr_find(&config, (args.low, args.high, args.steps), stop, &mut |e| progress.show(e))?;
+    let found = loc_train::lr_find(
+        &config,
+        LrRange { low: args.low, high: args.high, steps: args.steps },
+        stop,
+        &mut |e| progress.show(e),
+    )?;
     progress.end();
     let mut csv = String::from("lr,loss,smoothed\n");
     for Tried { lr, loss, smoothed } in &found.steps {

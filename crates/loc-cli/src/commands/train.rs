@@ -5,7 +5,9 @@ use std::time::Duration;
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use loc_data::summary;
-use loc_train::{Comparison, Config, Evaluation, Event, Outcome, Provenance, Row, Run, Status, Stop};
+use loc_train::{
+    Comparison, Config, Evaluation, Event, Outcome, Provenance, Row, Run, RunLocation, Status, Stop,
+};
 
 use super::configuration::{Settings, configuration};
 use super::shared::{or_stopped, use_threads, warn_skipped};
@@ -37,8 +39,8 @@ fn train(args: &TrainArgs, (stop, signals): (&Stop, &Signals), output: &Output) 
             if !args.seeds.is_empty() {
                 return seeds(args, &config, &provenance, (stop, signals), output);
             }
-            let place = (&*args.project, &*args.name, args.exist_ok);
-            loc_train::train(&config, place, &provenance, stop, &mut |e| progress.show(e))?
+            let location = RunLocation { project: &args.project, name: &args.name, exist_ok: args.exist_ok };
+            loc_train::train(&config, location, &provenance, stop, &mut |e| progress.show(e))?
         }
         Some(path) => {
             let run = match path.as_os_str().is_empty() {
@@ -105,8 +107,8 @@ fn seeds(
         let config = Config { seed: *seed, ..config.clone() };
         let name = seed_name(args, *seed);
         let mut progress = Progress::new(output);
-        let place = (&*args.project, &*name, args.exist_ok);
-        let outcome = loc_train::train(&config, place, provenance, stop, &mut |e| progress.show(e))?;
+        let location = RunLocation { project: &args.project, name: &name, exist_ok: args.exist_ok };
+        let outcome = loc_train::train(&config, location, provenance, stop, &mut |e| progress.show(e))?;
         progress.end();
         conclude(&outcome, output)?;
         partly = progress.partly;

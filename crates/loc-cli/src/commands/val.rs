@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use loc_data::split::{self, SplitSource};
 use loc_data::{Dataset, Loader, Split, summary};
 use loc_model::loss::LossConfig;
-use loc_train::{Config, Evaluation, baseline_only, evaluate};
+use loc_train::{Config, EvaluateOptions, Evaluation, baseline_only, evaluate};
 use serde::Serialize;
 
 use super::model::{self, Model};
@@ -59,7 +59,7 @@ pub(crate) fn run(args: &ValArgs, output: &Output) -> Result<Exit> {
     let loader = Loader::new(&dataset, &chosen, model.file.meta.input, args.workers)?;
     let trained = loc_model::Model::new(model.network, &model.weights, &loc_model::device::parse("cpu")?)?;
     let baseline = baseline_only(&dataset, &split.train, &chosen);
-    let how = (BATCH, args.flip);
+    let how = EvaluateOptions { batch: BATCH, flip: args.flip };
     let mut evaluation = evaluate(&trained, &loader, &LossConfig::default(), classes, how, baseline)?;
     if args.format == TextFormat::Json && !args.intervals {
         evaluation.intervals = None;

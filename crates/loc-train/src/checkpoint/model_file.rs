@@ -1,4 +1,4 @@
-//! The JSON of a model file, put together from what loc-infer, loc-net and training each own.
+//! The metadata of a model file: the parts that loc-infer, loc-net and training each define.
 
 use loc_infer::{InputSpec, ModelMeta};
 use loc_net::{InputShape, Network, NetworkConfig, Normalization};
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{MetadataError, TrainError};
 
-/// Everything a model file says beside its weights: the value of its one metadata key, `loc`.
+/// The metadata of a model file: the value of its key `loc`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ModelFile {
     /// Format version, classes and input.
@@ -18,18 +18,18 @@ pub struct ModelFile {
     pub recipe: Option<String>,
     /// Epochs it was trained; none for an imported one.
     pub epoch: Option<usize>,
-    /// What it reached on the validation photos at that epoch.
+    /// Metrics on the validation photos at that epoch.
     pub metrics: Option<Metrics>,
 }
 
-/// The figures a model file carries.
+/// The metrics in a model file.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Metrics {
-    /// Share with the right class.
+    /// Fraction with the right class.
     pub accuracy: f64,
     /// Mean IoU.
     pub mean_iou: f64,
-    /// Share with the right class and an IoU of 0.5 or more.
+    /// Fraction with the right class and IoU ≥ 0.5.
     pub localization_accuracy: f64,
 }
 
@@ -42,7 +42,7 @@ struct Rest {
 }
 
 impl ModelFile {
-    /// A model that nothing is known of but its classes, input and network.
+    /// Metadata with classes, input and network alone.
     #[must_use]
     pub fn new(meta: ModelMeta, network: NetworkConfig) -> Self {
         Self { meta, network, recipe: None, epoch: None, metrics: None }
@@ -59,7 +59,7 @@ impl ModelFile {
         Ok(Self { meta, network, recipe, epoch, metrics })
     }
 
-    /// The JSON, the same bytes for the same values.
+    /// Returns the JSON: the same bytes for the same values.
     ///
     /// # Errors
     ///
@@ -68,7 +68,7 @@ impl ModelFile {
         Ok(serde_json::to_string(self).map_err(MetadataError::from)?)
     }
 
-    /// The layers, with the input's normalisation.
+    /// Builds the network, with the input's normalization.
     ///
     /// # Errors
     ///
@@ -86,7 +86,7 @@ impl ModelFile {
     }
 }
 
-/// The network's input for a photo size.
+/// Returns the network's input shape.
 pub(crate) fn input_shape(input: &InputSpec) -> InputShape {
     InputShape { height: input.size.height as usize, width: input.size.width as usize }
 }

@@ -1,7 +1,7 @@
-//! Where a run stands: all that is needed to go on to the bit, in one file that can tell whether it is whole.
+//! The state of a run: everything that exact resume needs, in one file with a checksum.
 //!
-//! The weights are in it as well as in the model file beside it: so one rename decides whether a save has happened, and
-//! everything else of a run can be written again from the state.
+//! The weights are in it as well as in the model file beside it. So one rename completes a save, and every other file
+//! of a run can be written again from the state.
 
 use std::collections::BTreeMap;
 
@@ -17,16 +17,16 @@ use crate::event::Row;
 /// Format of the state file.
 const FORMAT: u32 = 2;
 
-/// Where a run stands.
+/// The progress of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct State {
-    /// The epoch in progress or to begin, from 1.
+    /// The present or next epoch, from 1.
     pub(crate) epoch: usize,
-    /// Steps of it already done.
+    /// Steps of it that are done.
     pub(crate) step: usize,
     /// Steps of all epochs.
     pub(crate) steps: usize,
-    /// Photos those steps saw, of the epoch in progress.
+    /// Photos in those steps.
     pub(crate) seen: usize,
     /// Sums of their losses: total, class, box.
     pub(crate) sums: [f64; 3],
@@ -34,13 +34,13 @@ pub(crate) struct State {
     pub(crate) time: f64,
     /// The best epoch so far.
     pub(crate) best: Option<Best>,
-    /// What the model file says it reached; none within an epoch.
+    /// The metrics in the model file; none within an epoch.
     pub(crate) metrics: Option<Metrics>,
     /// The rows of `results.csv`.
     pub(crate) rows: Vec<Row>,
 }
 
-/// The best epoch and what it is ranked by.
+/// The best epoch and the metrics that rank it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Best {
     pub(crate) epoch: usize,
@@ -51,8 +51,8 @@ pub(crate) struct Best {
 }
 
 impl Best {
-    /// Whether this epoch takes the place of the best so far: localization accuracy first, mean IoU on a tie, and on
-    /// a second tie the earlier stays.
+    /// Returns whether this epoch is better than the best so far: by localization accuracy, then by mean IoU; on a tie
+    /// the earlier stays.
     pub(crate) fn beats(&self, other: Option<&Self>) -> bool {
         let key = |b: &Self| (b.localization_accuracy, b.mean_iou);
         other.is_none_or(|other| key(self) > key(other))
@@ -75,7 +75,7 @@ impl State {
     }
 }
 
-/// What a state belongs to: with anything else it must not go on.
+/// What a state belongs to; a resume compares it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct RunFingerprint {
     /// The configuration's values that affect the result, as TOML.
@@ -86,7 +86,7 @@ pub(crate) struct RunFingerprint {
     pub(crate) split: String,
 }
 
-/// A state and what surrounds it.
+/// A state with its fingerprint and the digest of its model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Saved {
     #[serde(rename = "origin")]
@@ -104,11 +104,11 @@ struct Envelope {
     loc: String,
     /// SHA-256 over `saved` and all tensors.
     sha256: String,
-    /// JSON of [`Saved`], as text: the digest is of these very characters.
+    /// JSON of [`Saved`] as text: the digest is of these bytes.
     saved: String,
 }
 
-/// Only what every format has.
+/// The fields that every format has.
 #[derive(Deserialize)]
 struct Format {
     format: u32,
@@ -116,38 +116,38 @@ struct Format {
     loc: String,
 }
 
-/// How the state's tensors are called: this, and the parameter's name.
+/// Prefixes of the names of tensors in a state.
 const PARAMETER: &str = "parameter.";
 const AVERAGE: &str = "average.";
 const BEGINNING: &str = "beginning.";
 
-/// A state read back.
+/// A state whose checksum was verified.
 #[derive(Debug)]
 pub(crate) struct VerifiedState {
     pub(crate) saved: Saved,
-    /// All its tensors: the optimizer's among them.
+    /// All its tensors, the optimizer's included.
     pub(crate) tensors: Weights,
 }
 
 impl VerifiedState {
-    /// What is trained.
+    /// Returns the trained parameters.
     pub(crate) fn parameters(&self) -> Weights {
         strip(&self.tensors, PARAMETER)
     }
 
-    /// Their running average, if there is one.
+    /// Returns their moving average, if there is one.
     pub(crate) fn average(&self) -> Option<Weights> {
         Some(strip(&self.tensors, AVERAGE)).filter(|average| !average.0.is_empty())
     }
 
-    /// What the run began with, if a share of it is kept.
+    /// Returns the initial weights, if the configuration keeps them.
     pub(crate) fn beginning(&self) -> Option<Weights> {
         Some(strip(&self.tensors, BEGINNING)).filter(|beginning| !beginning.0.is_empty())
     }
 }
 
-/// All tensors of a state under names of their own: the parameters, their average and their beginning where there are
-/// any, and the optimizer's.
+/// Returns all tensors of a state under distinct names: the parameters, their average and initial weights if any, and
+/// the optimizer's.
 pub(crate) fn tensors(
     parameters: Weights,
     [average, beginning]: [Option<Weights>; 2],
@@ -167,7 +167,7 @@ fn strip(tensors: &Weights, prefix: &str) -> Weights {
     Weights(tensors.0.iter().filter_map(own).collect::<BTreeMap<_, _>>())
 }
 
-/// The bytes of a state file.
+/// Returns the bytes of a state file.
 pub(crate) fn to_bytes(saved: &Saved, tensors: &Weights) -> Result<Vec<u8>, TrainError> {
     let json = |e: serde_json::Error| MetadataError::from(e);
     let saved = serde_json::to_string(saved).map_err(json)?;
@@ -181,17 +181,17 @@ pub(crate) fn to_bytes(saved: &Saved, tensors: &Weights) -> Result<Vec<u8>, Trai
     Ok(loc_model::weights::to_bytes(tensors, Some(&metadata))?)
 }
 
-/// Why a state file cannot be gone on from.
+/// Why a state cannot be resumed from.
 pub(crate) enum StateError {
-    /// Its bytes are not those that were written.
+    /// Its bytes have changed since it was written.
     Damaged(String),
-    /// Nobody knows what its bytes are: the system does not give them.
+    /// It cannot be read.
     Unread(std::io::Error),
     /// It is of a newer format.
     Format(RunError),
 }
 
-/// Reads a state file; nothing of it where it is not whole.
+/// Reads a state file and verifies its checksum.
 pub(crate) fn parse(bytes: &[u8]) -> Result<VerifiedState, StateError> {
     let damaged = |reason: String| {
         StateError::Damaged(format!("{reason}; its SHA-256 is {}", hex(&Sha256::digest(bytes))))
@@ -222,7 +222,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<VerifiedState, StateError> {
 
 fn digest(saved: &str, tensors: &Weights) -> String {
     let mut all = Sha256::new();
-    // The length in front of each part keeps ("ab", "c") and ("a", "bc") apart.
+    // The length before each part distinguishes ("ab", "c") from ("a", "bc").
     let part = |bytes: &[u8], all: &mut Sha256| {
         all.update((bytes.len() as u64).to_le_bytes());
         all.update(bytes);

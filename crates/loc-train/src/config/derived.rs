@@ -1,4 +1,5 @@
-//! What follows from several keys together: folds, copies, losses, and what of a configuration affects the result.
+//! Values that follow from several keys: folds, copies, losses, and the part of a configuration that affects the
+//! result.
 
 use loc_model::init::Scheme;
 use loc_model::loss::LossConfig;
@@ -8,7 +9,7 @@ use crate::config::keys::Config;
 use crate::digest::sha256;
 
 impl Config {
-    /// The fold as two numbers, if there is one that can be.
+    /// Returns the fold as (I, K), if there is a valid one.
     #[must_use]
     pub fn fold_of(&self) -> Option<(usize, usize)> {
         let (i, k) = self.fold.as_ref()?.split_once('/')?;
@@ -16,31 +17,32 @@ impl Config {
         (k >= 2 && (1..=k).contains(&i)).then_some((i, k))
     }
 
-    /// How many times a frozen backbone sees each of so many training photos.
+    /// Returns the number of copies of each photo whose features a frozen backbone computes, for so many training
+    /// photos.
     #[must_use]
     pub fn copies_of(&self, photos: usize) -> usize {
         const MOST: usize = 40;
         self.copies.max(self.views.div_ceil(photos.max(1)).min(MOST))
     }
 
-    /// Whether the number of epochs decides what a step before the end does.
-    pub(crate) fn bound_to_the_end(&self) -> bool {
+    /// Returns whether the number of epochs affects steps before the last.
+    pub(crate) fn depends_on_last_epoch(&self) -> bool {
         self.schedule == Schedule::Cosine || self.no_augment_epochs > 0
     }
 
-    /// Whether an epoch (from 1) is one of the last, which move no photo.
+    /// Returns whether an epoch (from 1) is one of the last without augmentation.
     pub(crate) fn is_unaugmented(&self, epoch: usize) -> bool {
-        epoch + self.no_augment_epochs > self.part(epoch).1
+        epoch + self.no_augment_epochs > self.schedule_part(epoch).1
     }
 
-    /// The epochs before the part that an epoch is of, and those to its end.
-    pub(crate) fn part(&self, epoch: usize) -> (usize, usize) {
+    /// Returns the number of epochs before the schedule's part that contains an epoch, and at that part's end.
+    pub(crate) fn schedule_part(&self, epoch: usize) -> (usize, usize) {
         let begin = self.restarts.iter().rev().find(|r| **r < epoch);
         let end = self.restarts.iter().find(|r| **r >= epoch);
         (begin.copied().unwrap_or(0), end.copied().unwrap_or(self.epochs))
     }
 
-    /// The losses as loc-model takes them.
+    /// Returns the losses for loc-model.
     #[must_use]
     pub fn loss(&self) -> LossConfig {
         LossConfig {
@@ -57,7 +59,7 @@ impl Config {
         }
     }
 
-    /// The scheme as loc-model takes it.
+    /// Returns the initialization scheme for loc-model.
     #[must_use]
     pub fn scheme(&self) -> Scheme {
         match self.initialisation {
@@ -66,8 +68,8 @@ impl Config {
         }
     }
 
-    /// The values that the result of a training depends on, as TOML: all but paths, threads, and the like. The keys that
-    /// choose data and split have no part in it: those have digests of their own.
+    /// Returns the values that affect the result of a training, as TOML: all but paths, threads and the like. Data set
+    /// and split have digests of their own.
     #[must_use]
     pub fn result_affecting(&self) -> toml::Table {
         let mut table = toml::Table::try_from(self).unwrap_or_default();

@@ -13,7 +13,7 @@ use crate::error::{ModelFileError, TrainError};
 use crate::event::{Event, Progress};
 use crate::input::AT_ONCE;
 
-/// The weights a run begins with.
+/// Returns the initial weights of a run.
 pub(crate) fn initial(
     config: &Config,
     pretrained: Option<PathBuf>,
@@ -43,7 +43,7 @@ pub(crate) fn initial(
     Ok(initial)
 }
 
-/// Refuses a model made for other classes.
+/// Checks that a model was made for the data set's classes.
 fn same_classes(path: &std::path::Path, model: &[String], data: &[String]) -> Result<(), TrainError> {
     if model == data {
         return Ok(());
@@ -52,8 +52,8 @@ fn same_classes(path: &std::path::Path, model: &[String], data: &[String]) -> Re
     Err(TrainError::model(path, kind))
 }
 
-/// Gives each layer that standardises the backbone's features its values: over the loader's photos, each channel's mean
-/// becomes 0 and its deviation 1.
+/// Sets the layers that standardise the backbone's features, so that each channel has mean 0 and standard deviation 1
+/// over the loader's photos.
 fn standardise(
     network: &Network,
     weights: &mut Weights,
@@ -73,7 +73,7 @@ fn standardise(
     }
     let forward = Forward::new(network.clone(), weights.clone())?;
     let read: Vec<usize> = layers.iter().map(|(_, before)| *before).collect();
-    // For each layer and channel the sums of values and squares, in the photos' order.
+    // Sums of values and of squares for each layer and channel, in the order of the photos.
     let mut sums: Vec<Vec<[f64; 2]>> = read.iter().map(|l| vec![[0.0; 2]; network.shape(*l).0[0]]).collect();
     let mut done = 0;
     for batch in loader.in_order(AT_ONCE) {
@@ -101,7 +101,7 @@ fn standardise(
         for (channel, [sum, squares]) in sums.into_iter().enumerate() {
             let mean = sum / count;
             let deviation = (squares / count - mean * mean).max(0.0).sqrt();
-            // A channel that never varies says nothing.
+            // A constant channel carries no information.
             let scale = if deviation > 1e-6 { 1.0 / deviation } else { 0.0 };
             for (what, value) in [("weight", scale), ("bias", -mean * scale)] {
                 if let Some(w) = weights.0.get_mut(&format!("{name}.{what}")) {

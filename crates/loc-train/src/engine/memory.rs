@@ -1,4 +1,4 @@
-//! Whether a step will fit into memory: an error with numbers instead of a killed process.
+//! Estimates of the memory that training needs: an error with numbers instead of a killed process.
 
 use loc_net::ops::{Relu, Relu6};
 use loc_net::{Network, Op, Source};
@@ -6,8 +6,8 @@ use loc_net::{Network, Op, Source};
 use crate::error::{ConfigError, TrainError};
 use crate::input::feature_bytes;
 
-/// Bytes that a step keeps of each photo, at least: the photo as bytes, and in f32 what each layer gives from layer
-/// `first` on. What a layer gives is not counted if only a pooling or a relu reads it: those may be one with it.
+/// Returns the bytes that a step keeps for each photo, at least: the photo, and the f32 output of each layer from
+/// `first` on. An output that only a pooling or a ReLU reads is not counted: the layers may be fused.
 fn of_a_photo(network: &Network, first: usize) -> u64 {
     let layers = network.layers();
     let kept = |index: usize| {
@@ -22,17 +22,17 @@ fn of_a_photo(network: &Network, first: usize) -> u64 {
     (photo + 4 * values) as u64
 }
 
-/// How many photos a run keeps in memory, before its first step and while it trains.
+/// The number of photos that a run keeps in memory.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Photos {
-    /// Those that are decoded, at the input's size.
+    /// Decoded photos, at the size of the input.
     pub(crate) decoded: usize,
-    /// Those whose features are kept for a frozen backbone's heads, every copy counted.
+    /// Photos and copies whose features are cached for the head of a frozen backbone.
     pub(crate) featured: usize,
 }
 
-/// Refuses a batch that could not fit into the memory that is available now, even if today's photos are fewer: the
-/// configuration is for any; and kept features that could not. Where the memory is unknown, nothing is refused.
+/// Checks that a batch and the cached features fit into the available memory. The full batch size counts, even if the
+/// data set is smaller. Where the memory is unknown, everything passes.
 pub(crate) fn check(network: &Network, frozen: bool, batch: usize, photos: Photos) -> Result<(), TrainError> {
     let first = if frozen { network.backbone_layers() } else { 0 };
     let available = loc_data::available_memory();

@@ -1,22 +1,22 @@
-//! ResumeContext on with a run: from where it was interrupted or killed, or beyond its end.
+//! Resuming a run that was interrupted or killed, and extending a finished one.
 
 use crate::checkpoint::{self, Found, RunFingerprint, State};
 use crate::config::{Config, ConfigSource};
 use crate::digest::sha256;
-use crate::engine::setup::{Prepared, ResumeContext};
-use crate::engine::train::{Outcome, Training, fingerprint};
+use crate::engine::setup::{Prepared, ResumeContext, fingerprint};
+use crate::engine::train::{Outcome, Training};
 use crate::error::{ResumeError, RunError, TrainError};
 use crate::event::{Event, Progress, Stop};
 use crate::optim::{Ema, Optimizer, PretrainedPrior};
 use crate::run::{Lock, Run, RunJson, Status};
 
-/// Goes on with a run: from where it was interrupted, or beyond its end with more epochs.
+/// Resumes a run from where it was interrupted, or extends a finished one with more epochs.
 ///
-/// `overrides` lie over the run's own `config.toml`; those that would change the result are refused. With
-/// `schedule_from_here` the schedule of a finished run begins anew over the epochs that are added.
+/// `overrides` replace values of the run's own `config.toml`; those that would change the result are refused. With
+/// `schedule_from_here` the schedule of a finished run starts again over the added epochs.
 ///
-/// The run goes on from its newest state. Where that is damaged it goes on from the one before, with a warning; a run
-/// that was killed before its first save begins anew.
+/// Training continues from the newest state. If that is damaged, it continues from the one before, with a warning. A
+/// run that was killed before its first save starts from the beginning.
 ///
 /// # Errors
 ///
@@ -29,7 +29,7 @@ pub fn resume(
     stop: &Stop,
     on: &mut dyn FnMut(Event),
 ) -> Result<Outcome, TrainError> {
-    // First, without writing: whether it is a run at all.
+    // Check that it is a run before anything is written.
     run.read_json()?;
     let lock = Lock::take(run.path())?;
     lock.warning().into_iter().for_each(|warning| on(Event::Warning(warning)));
@@ -46,9 +46,9 @@ pub fn resume(
         },
     };
     let state = found.as_ref().map_or_else(State::begin, |found| found.whole.saved.state.clone());
-    admit(&run, &mut config, &fingerprint_before, &state, schedule_from_here)?;
+    check_compatible(&run, &mut config, &fingerprint_before, &state, schedule_from_here)?;
 
-    // The split is the run's own, whatever became of the file it was read from.
+    // The split is the one recorded in the run; the file it was read from may have changed.
     let mut frozen = Config { split_file: Some(run.split()), fold: None, ..config.clone() };
     if found.is_some() {
         frozen.init = None;
@@ -56,7 +56,7 @@ pub fn resume(
     let weights = found.as_ref().map(|found| found.whole.parameters());
     let going = ResumeContext { run: &run, weights, dataset: &fingerprint_before.dataset };
     let mut prepared = Prepared::new(&frozen, Some(going), &mut Progress { on, stop })?;
-    // What is mended says the configuration that made it.
+    // Repaired files carry the digest of the configuration that made them.
     prepared.file.recipe = Some(sha256(fingerprint_before.config.as_bytes()));
     let ema = Ema::of(&prepared.model, config.ema_decay)?;
     let began = found.as_ref().and_then(|found| found.whole.beginning());
@@ -98,8 +98,8 @@ pub fn resume(
     training.run()
 }
 
-/// Refuses what would change the result of a run that stands here.
-fn admit(
+/// Checks that the settings do not change the result of the run up to its present state.
+fn check_compatible(
     run: &Run,
     config: &mut Config,
     before: &RunFingerprint,
@@ -130,12 +130,12 @@ fn admit(
     let new = config.result_affecting();
     let show = |v: Option<&toml::Value>| v.map_or("none".into(), ToString::to_string);
     let keys: std::collections::BTreeSet<&String> = old.keys().chain(new.keys()).collect();
-    // More epochs are no difference, unless the learning rate depends on where they end; a schedule that begins anew
-    // at the end leaves what was before it as it was.
+    // More epochs change no earlier step, unless the schedule depends on the last epoch; a schedule that starts again
+    // at the end changes none either.
     let open = |key: &str| {
         let extended = config.restarts.last() == Some(&epochs) && finished;
         match key {
-            "epochs" => extended || !config.bound_to_the_end(),
+            "epochs" => extended || !config.depends_on_last_epoch(),
             "restarts" => extended,
             _ => false,
         }

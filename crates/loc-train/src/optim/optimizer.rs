@@ -1,4 +1,4 @@
-//! What moves the parameters, its state by tensor name so that a resume is exact.
+//! Optimizers. Their state is kept by tensor name, so that a resume is exact.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,18 @@ use loc_net::{Weight, Weights};
 use crate::config::{Config, OptimizerKind};
 use crate::error::TrainError;
 
-/// The rule at work on one model.
+/// The numbers of one parameter's update.
+#[derive(Clone, Copy)]
+struct Update {
+    /// Learning rate.
+    lr: f64,
+    /// Factor of the gradient.
+    scale: f64,
+    /// Weight decay.
+    decay: f64,
+}
+
+/// An optimizer with its state for one model.
 #[derive(Debug)]
 pub(crate) struct Optimizer {
     rule: OptimizerKind,
@@ -21,15 +32,15 @@ pub(crate) struct Optimizer {
     clip: f64,
     /// Factor of the learning rate for the backbone.
     backbone: f64,
-    /// Steps so far.
+    /// Number of steps so far.
     steps: usize,
-    /// Velocities, or the means of the gradients.
+    /// Velocities of SGD, or running means of the gradients.
     first: BTreeMap<String, Var>,
-    /// The means of the gradients' squares.
+    /// Running means of the squared gradients.
     second: BTreeMap<String, Var>,
 }
 
-/// How the state's tensors are called: this, and the parameter's name.
+/// Prefixes of the names of the state's tensors.
 const FIRST: &str = "first.";
 const SECOND: &str = "second.";
 
@@ -49,10 +60,10 @@ impl Optimizer {
         }
     }
 
-    /// Moves every parameter of the model by its gradient.
+    /// Updates every parameter of the model.
     ///
-    /// Gradients whose common norm is above the limit are scaled down to it. Nothing is moved, and false comes back, if a
-    /// gradient is not finite.
+    /// Gradients whose common norm exceeds the limit are scaled down to it. If a gradient is not finite, nothing is
+    /// updated and false is returned.
     pub(crate) fn step(&mut self, model: &Model, gradients: &Gradients, lr: f64) -> Result<bool, TrainError> {
         let mut scale = 1.0;
         if self.clip > 0.0 {
@@ -72,8 +83,8 @@ impl Optimizer {
             let lr = if param.layer < layers { lr * self.backbone } else { lr };
             let decay = if var.rank() > 1 { self.decay } else { 0.0 };
             match self.rule {
-                OptimizerKind::Sgd => self.descend(name, var, gradients, (lr, scale, decay))?,
-                OptimizerKind::AdamW => self.adam(name, var, gradients, (lr, scale, decay))?,
+                OptimizerKind::Sgd => self.descend(name, var, gradients, Update { lr, scale, decay })?,
+                OptimizerKind::AdamW => self.adam(name, var, gradients, Update { lr, scale, decay })?,
             }
         }
         Ok(true)
@@ -84,7 +95,7 @@ impl Optimizer {
         name: &str,
         var: &Var,
         gradients: &Gradients,
-        (lr, scale, decay): (f64, f64, f64),
+        Update { lr, scale, decay }: Update,
     ) -> Result<(), TrainError> {
         if self.momentum == 0.0 {
             gradients.add_to(name, var, 1.0 - lr * decay, -lr * scale)?;
@@ -110,7 +121,7 @@ impl Optimizer {
         name: &str,
         var: &Var,
         gradients: &Gradients,
-        (lr, scale, decay): (f64, f64, f64),
+        Update { lr, scale, decay }: Update,
     ) -> Result<(), TrainError> {
         let mean = buffer(&mut self.first, name, var)?;
         let square = buffer(&mut self.second, name, var)?;
@@ -129,7 +140,7 @@ impl Optimizer {
         Ok(())
     }
 
-    /// Its tensors, by names of their own.
+    /// Returns the state's tensors under distinct names.
     pub(crate) fn state(&self) -> Result<Weights, TrainError> {
         let mut state = Weights::default();
         for (prefix, buffers) in [(FIRST, &self.first), (SECOND, &self.second)] {
@@ -141,7 +152,7 @@ impl Optimizer {
         Ok(state)
     }
 
-    /// Takes up saved tensors, after so many steps.
+    /// Restores the state after so many steps.
     pub(crate) fn restore(&mut self, state: &Weights, steps: usize, model: &Model) -> Result<(), TrainError> {
         self.steps = steps;
         for (prefix, buffers) in [(FIRST, &mut self.first), (SECOND, &mut self.second)] {
@@ -156,7 +167,7 @@ impl Optimizer {
     }
 }
 
-/// The buffer of a parameter, zeros at first.
+/// Returns the buffer of a parameter; zeros if it is new.
 fn buffer<'a>(buffers: &'a mut BTreeMap<String, Var>, name: &str, like: &Var) -> Result<&'a Var, TrainError> {
     if !buffers.contains_key(name) {
         buffers.insert(name.to_owned(), Var::zeros(like.shape(), like.dtype(), like.device())?);

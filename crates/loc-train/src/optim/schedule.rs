@@ -1,17 +1,17 @@
-//! The learning rate over a training run.
+//! The schedule of the learning rate.
 
 use std::f64::consts::PI;
 
 use crate::config::{Config, Schedule};
 
 impl Config {
-    /// The learning rate of a step (from 0) of an epoch (from 1) that has so many.
+    /// Returns the learning rate of a step (from 0) in an epoch (from 1) with so many steps.
     ///
-    /// For the first `warmup` epochs it grows, step by step, from nearly 0 to what the schedule says.
+    /// In the first `warmup` epochs it grows linearly from nearly 0 to the schedule's value.
     #[must_use]
     pub fn lr_at(&self, epoch: usize, step: usize, steps: usize) -> f64 {
         let passed = (epoch - 1) as f64 + step as f64 / steps.max(1) as f64;
-        let (begin, end) = self.part(epoch);
+        let (begin, end) = self.schedule_part(epoch);
         let lr = match self.schedule {
             Schedule::Constant => self.lr,
             Schedule::Step => {

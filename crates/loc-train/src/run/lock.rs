@@ -1,4 +1,4 @@
-//! One trainer a run folder: a lock that the system lets go of when its process ends, however it ends.
+//! One training process per run folder: a lock that the system releases when the process ends.
 
 use std::fs::TryLockError;
 use std::io::{self, ErrorKind, Read, Write};
@@ -9,14 +9,13 @@ use fs_err as fs;
 use crate::error::{RunError, TrainError};
 use crate::run::clock::{now, utc};
 
-/// The lock's file. It stays in the folder: removing it would let two trainers lock two files of one name.
+/// The lock file. It is never removed: otherwise two processes could lock two files of one name.
 pub(crate) const FILE: &str = ".lock";
 
-/// What the file says before the number of the process that holds the lock.
+/// The text before the number of the process that holds the lock.
 const HOLDER: &str = "pid ";
 
-/// Whether a folder's lock is one of ours, or none is there: what is called like it and says something else is left
-/// alone.
+/// Returns whether a folder's lock file is ours, or absent. Another file of that name is left as it is.
 pub(crate) fn is_ours(folder: &Path) -> bool {
     let path = folder.join(FILE);
     match fs::symlink_metadata(&path) {
@@ -26,10 +25,10 @@ pub(crate) fn is_ours(folder: &Path) -> bool {
     }
 }
 
-/// Held as long as it lives.
+/// A lock, held until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Lock {
-    /// Nothing is locked where the file system has no locks.
+    /// Not locked if the file system has no locks.
     _file: fs::File,
     warning: Option<String>,
 }
@@ -40,7 +39,7 @@ impl Lock {
         Self::take_by(folder, std::fs::File::try_lock)
     }
 
-    /// What is to be said where nothing could be locked.
+    /// Returns the warning for a file system without locks.
     pub(crate) fn warning(&self) -> Option<String> {
         self.warning.clone()
     }
@@ -63,7 +62,7 @@ impl Lock {
             }
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();
-                // What it says only explains: that it is locked is certain.
+                // The text only explains; that the folder is locked is certain.
                 let _ = file.read_to_string(&mut holder);
                 let holder = if holder.trim().is_empty() { "another process" } else { holder.trim() };
                 Err(TrainError::run(folder, RunError::Locked { holder: holder.to_owned() }))
@@ -83,7 +82,7 @@ impl Lock {
     }
 }
 
-/// Whether the file system has no locks, or a server that keeps them does not answer (NFS).
+/// Returns whether the file system has no locks, or its lock server does not answer (NFS).
 fn is_unsupported(error: &io::Error) -> bool {
     // ENOLCK, which has no kind; ENOTSUP and ENOSYS, which had none in earlier versions of Rust.
     const NUMBERS: &[i32] = match () {

@@ -1,4 +1,4 @@
-//! `results.csv`: a row an epoch. The rows stand in the state too, which is what a resume goes by.
+//! `results.csv`: one row for each epoch. The rows are in the state too, from which a resume reads them.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use crate::error::{RunError, TrainError};
 use crate::event::Row;
 use crate::run::dir::Run;
 
-/// Reads `results.csv`; no file is no row.
+/// Reads `results.csv`; no rows if it does not exist.
 pub(crate) fn read(path: &Path) -> Result<Vec<Row>, TrainError> {
     if !path.exists() {
         return Ok(Vec::new());

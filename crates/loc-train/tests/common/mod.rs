@@ -5,7 +5,9 @@
 
 use std::path::PathBuf;
 
-use loc_train::{Config, ConfigSource, Event, Outcome, Provenance, Run, Stop, TrainError, resume, train};
+use loc_train::{
+    Config, ConfigSource, Event, Outcome, Provenance, Run, RunLocation, Stop, TrainError, resume, train,
+};
 
 /// Photos in the set: few, so that an epoch takes a moment.
 pub(crate) const PHOTOS: usize = 15;
@@ -50,7 +52,13 @@ impl Fixture {
     ) -> Result<Outcome, TrainError> {
         let provenance = Provenance { version: "0".into(), arguments: vec!["train".into()], threads: 2 };
         let (stop, project) = (Stop::default(), self.path("runs"));
-        train(&self.config(overrides), (&project, name, false), &provenance, &stop, &mut |e| on(&e, &stop))
+        train(
+            &self.config(overrides),
+            RunLocation { project: &project, name, exist_ok: false },
+            &provenance,
+            &stop,
+            &mut |e| on(&e, &stop),
+        )
     }
 }
 
@@ -82,7 +90,7 @@ pub(crate) fn stop_after(fixture: &Fixture, name: &str, overrides: &[(&str, &str
         if matches!(event, Event::Step { .. }) {
             steps += 1;
             if steps == stop_at {
-                stop.ask();
+                stop.request();
             }
         }
     });
