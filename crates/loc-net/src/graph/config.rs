@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::backbones::{self, Backbone};
 use super::heads::{self, Head};
 use crate::ops::Normalize;
-use crate::{NetError, Network, NetworkBuilder, Source};
+use crate::{ConfigError, NetError, Network, NetworkBuilder, Source};
 
 /// Everything needed to rebuild a network's layers; stored as JSON under `network` in a model file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,7 +59,7 @@ impl NetworkConfig {
     /// [`NetError`] if there is no class or the backbone does not admit the input size.
     pub fn build(&self, normalization: &Normalization) -> Result<Network, NetError> {
         if self.classes == 0 {
-            return Err(NetError::Config("classes is 0, at least 1 is needed".into()));
+            return Err(NetError::Config(ConfigError::NoClass));
         }
         let mut net = NetworkBuilder::new(self.input.height, self.input.width);
         let mut x = Source::Input;
