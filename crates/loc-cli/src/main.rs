@@ -53,7 +53,7 @@ fn main() -> ExitCode {
     };
     match result {
         Ok(exit) => exit.code(),
-        // Whoever read our output has gone (`| head`): there is nobody to tell.
+        // The reader of the output has ended (`| head`): no error is printed.
         Err(error) if output::is_broken_pipe(&error) => Exit::Ok.code(),
         Err(error) => {
             output.error(&error);

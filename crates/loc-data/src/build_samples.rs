@@ -20,7 +20,8 @@ use crate::formats::{self, Annotation, Annotations, Object, text};
 use crate::photo::{self, Photo};
 use crate::split::Subset;
 use crate::{
-    BBox, DataError, Diagnostic, DiagnosticKind, Format, Hint, MultiObjectPolicy, ReadOptions, Sample,
+    BBox, DataError, Diagnostic, DiagnosticKind, Format, Hint, MultiObjectPolicy, NoDataSetError,
+    ReadOptions, Sample,
 };
 
 /// A data set as far as it could be read. All commands see the same samples: `check` counts them, training and validation
@@ -53,11 +54,11 @@ pub(crate) struct LoadedSet {
 ///
 /// [`DataError::NoDataSet`] if there is nothing to read, [`DataError::Argument`] for invalid options.
 pub(crate) fn read(path: &Path, options: &ReadOptions, with_hash: bool) -> Result<LoadedSet, DataError> {
-    let no_data = |reason: &str| DataError::NoDataSet { path: path.to_owned(), reason: reason.to_owned() };
+    let no_data = |error| DataError::NoDataSet { path: path.to_owned(), error: Box::new(error) };
     let grouping = Grouping::new(options.group_by.as_deref())?;
     let encoding = options.encoding.as_deref().map(text::given).transpose()?;
     let metadata = fs_err::metadata(path).map_err(|e| match e.kind() {
-        std::io::ErrorKind::NotFound => no_data("does not exist"),
+        std::io::ErrorKind::NotFound => no_data(NoDataSetError::Missing),
         _ => DataError::Io(e),
     })?;
     let (mut files, format, whole_folder) = if metadata.is_dir() {
@@ -65,16 +66,16 @@ pub(crate) fn read(path: &Path, options: &ReadOptions, with_hash: bool) -> Resul
         let format = options.format.map_or_else(|| formats::recognise(&files), Ok)?;
         (files, format, true)
     } else if !metadata.is_file() {
-        return Err(no_data("is neither a folder nor a regular file"));
+        return Err(no_data(NoDataSetError::NotAFileOrFolder));
     } else if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("xml")) {
-        return Err(no_data(&formats::voc::describe(path)));
+        return Err(no_data(formats::voc::not_a_data_set(path)));
     } else if options.format == Some(Format::Voc) {
-        return Err(no_data("is a file, and the format `voc` is a folder of XML files"));
+        return Err(no_data(NoDataSetError::FileForVoc));
     } else if let Some(content) = ContentType::of_file(path) {
         if content == ContentType::Xml {
-            return Err(no_data(&formats::voc::describe(path)));
+            return Err(no_data(formats::voc::not_a_data_set(path)));
         }
-        return Err(no_data(&format!("is {content}, not a data set (hint: {})", content.data_set_hint())));
+        return Err(no_data(NoDataSetError::Foreign(content)));
     } else {
         (FileIndex::of_csv(path)?, Format::Csv, false)
     };
@@ -83,9 +84,7 @@ pub(crate) fn read(path: &Path, options: &ReadOptions, with_hash: bool) -> Resul
         Format::Csv => formats::csv::read_all(&files.csvs, !whole_folder, encoding),
     };
     if annotations.photos.is_empty() && annotations.diagnostics.is_empty() && annotations.broken.is_empty() {
-        return Err(no_data(&format!(
-            "no {format} annotations found (hint: leave the format out to have it recognised)"
-        )));
+        return Err(no_data(NoDataSetError::NoneOfFormat { format }));
     }
     let mut diagnostics = Diagnostics::default();
     diagnostics.extend(std::mem::take(&mut files.diagnostics));

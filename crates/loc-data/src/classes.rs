@@ -211,12 +211,12 @@ fn number(label: &Label) -> Option<u32> {
 /// [`DataError::Argument`] if it is empty, or has an empty name or a duplicate: the rule for model files, which store it.
 pub fn class_list(given: &[String]) -> Result<Vec<String>, DataError> {
     let names: Vec<String> = given.iter().map(|name| name.trim().to_owned()).collect();
-    match loc_infer::class_names_error(&names) {
-        None => Ok(names),
-        Some(reason) => Err(DataError::Argument {
+    match loc_infer::check_class_names(&names) {
+        Ok(()) => Ok(names),
+        Err(error) => Err(DataError::Argument {
             what: "list of classes",
             value: quoted(&given.join(",")),
-            range: format!("{reason} (hint: give distinct names, separated by commas: cat,dog)"),
+            range: format!("{error} (hint: give distinct names, separated by commas: cat,dog)"),
         }),
     }
 }

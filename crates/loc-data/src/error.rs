@@ -1,7 +1,10 @@
 //! The errors of this crate: the file, the place in it, the reason, and a hint.
 
+mod kinds;
+
 use std::path::PathBuf;
 
+pub use self::kinds::{LoaderError, NoDataSetError, SplitError};
 use crate::{Diagnostic, Hint, Remedy, SkippedPhotos};
 
 /// Most diagnostics that an error prints; the rest is counted.
@@ -10,19 +13,30 @@ pub(crate) const SHOWN: usize = 20;
 const LISTED: usize = 1000;
 
 /// What can go wrong between a folder of annotated photos and a batch.
+///
+/// The text of an error includes that of its cause, so that printing it prints everything. The cause itself is a field of
+/// the variant; `source` does not return it, because chains of errors would then print it twice.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataError {
     /// The operating system refused; the message names the path.
     #[error(transparent)]
     Io(#[from] std::io::Error),
+    /// A file cannot be written.
+    #[error("{}: {error}", path.display())]
+    Write {
+        /// Path of the file.
+        path: PathBuf,
+        /// The operating system's error.
+        error: std::io::Error,
+    },
     /// The path holds no data set that can be read.
-    #[error("{}: {reason}", path.display())]
+    #[error("{}: {error}", path.display())]
     NoDataSet {
         /// The path as given.
         path: PathBuf,
-        /// What was looked for, what was found, and a hint.
-        reason: String,
+        /// Why not.
+        error: Box<NoDataSetError>,
     },
     /// Too many photos of the data set are invalid; every error is listed (the first 1,000 in the message).
     #[error(
@@ -48,14 +62,14 @@ pub enum DataError {
     Classes {
         /// Different labels.
         classes: usize,
-        /// MultiObjectPolicy that have one.
+        /// Number of objects that have one of them.
         objects: usize,
         /// The first of the labels.
         examples: String,
     },
     /// A data set cannot be split as asked.
     #[error("split: {0}")]
-    Split(String),
+    Split(SplitError),
     /// A split file does not fit the data set; every difference is listed (the first 20 in the message).
     #[error("{}: the split file does not fit the data set: {}\n{}", path.display(), count(problems.len(), "problem"), list(problems, SHOWN))]
     SplitFile {
@@ -84,9 +98,9 @@ pub enum DataError {
     /// The network's input cannot be prepared as asked.
     #[error(transparent)]
     Input(#[from] loc_infer::Error),
-    /// A thread cannot be started, or ended early.
+    /// A thread of a loader cannot be started, or ended early.
     #[error("loader: {0}")]
-    Threads(String),
+    Threads(LoaderError),
     /// An argument is outside its range.
     #[error("{what} is {value}: {range}")]
     Argument {
@@ -100,13 +114,13 @@ pub enum DataError {
     /// What is to become a folder exists, and is no empty folder.
     #[error("{}: already exists, and is not an empty folder (hint: name a new folder, nothing is overwritten)", .0.display())]
     NotEmpty(PathBuf),
-    /// A picture cannot be encoded or a box not be drawn.
-    #[error("{what}: {reason}")]
+    /// A picture cannot be encoded.
+    #[error("{what}: {error}")]
     Picture {
         /// Which picture.
         what: String,
-        /// Why.
-        reason: String,
+        /// The encoder's error.
+        error: image::ImageError,
     },
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use loc_infer::preprocess::FileKind;
 
-/// Most kinds that are told apart.
+/// Most extensions that are listed.
 const NAMED: usize = 6;
 /// Longest ending that is shown.
 const LONGEST: usize = 12;

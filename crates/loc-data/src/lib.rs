@@ -49,7 +49,7 @@ pub use dataset::{
     Dataset, Exif, InvalidPhotoPolicy, MultiObjectPolicy, OpenedDataset, ReadOptions, SkippedPhotos,
 };
 pub use diagnostic::{Diagnostic, DiagnosticKind, Severity, summary};
-pub use error::DataError;
+pub use error::{DataError, LoaderError, NoDataSetError, SplitError};
 pub use extension_counts::ExtensionCounts;
 pub use formats::Format;
 pub use loader::{Batch, Batches, Loader};

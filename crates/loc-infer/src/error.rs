@@ -1,15 +1,20 @@
 //! The errors of this crate: the problem, its place, the reason, and a hint.
 
+mod kinds;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
+pub use self::kinds::{ClassNamesError, MetadataError, NotAModelError, OutputError};
 use crate::preprocess::Limits;
 
-/// Any other crate's error.
+/// An error of an engine or of a crate behind a feature.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// The errors from loading a model to predicting a box. The text of an error includes that of its cause, so that printing it
-/// prints everything; `source` repeats none.
+/// The errors from loading a model to predicting a box.
+///
+/// The text of an error includes that of its cause, so that printing it prints everything. The cause itself is a field of
+/// the variant; `source` does not return it, because chains of errors would then print it twice.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -101,13 +106,8 @@ pub enum Error {
     #[error("metadata `loc`: {0} (hint: was it edited by hand, or is the file damaged?)")]
     MetadataJson(serde_json::Error),
     /// A value of the metadata is out of its range.
-    #[error("metadata `loc`, `{field}`: {reason} (hint: was it edited by hand, or is the file damaged?)")]
-    Metadata {
-        /// Which key.
-        field: &'static str,
-        /// What is wrong.
-        reason: String,
-    },
+    #[error("metadata `loc`, `{field}`: {0} (hint: was it edited by hand, or is the file damaged?)", field = .0.field())]
+    Metadata(MetadataError),
     /// A later loc wrote the model file.
     #[error(
         "model file of format {found}: needs loc >= {} (hint: this is loc {}, which reads format {})",
@@ -118,17 +118,12 @@ pub enum Error {
         found: u32,
     },
     /// The file is not a model.
-    #[error("not a model file: {reason}")]
-    NotAModel {
-        /// What it is instead.
-        reason: String,
-        /// What to do instead.
-        remedy: Remedy,
-    },
-    /// The weights do not fit the network.
+    #[error("not a model file: {0}")]
+    NotAModel(NotAModelError),
+    /// The weights cannot be read, or do not fit the network: of a model file of loc, loc-net's error.
     #[error("{0}")]
     Weights(BoxError),
-    /// Weights are infinite or NaN.
+    /// Weights are infinite or NaN: of a model file of loc, loc-net's error.
     #[error("{0}")]
     NonFiniteWeights(BoxError),
 
@@ -164,12 +159,12 @@ pub enum Error {
         message: String,
     },
     /// The engine's output does not have the required form.
-    #[error("the engine's {what}: {reason}")]
+    #[error("the engine's {what}: {error}")]
     Output {
         /// Which part.
         what: &'static str,
         /// What is wrong.
-        reason: String,
+        error: OutputError,
     },
 }
 
@@ -195,7 +190,7 @@ impl Error {
         match self {
             Self::At { error, .. } => error.remedy(),
             Self::NoMetadata => Some(Remedy::ImportWeights),
-            Self::NotAModel { remedy, .. } => Some(*remedy),
+            Self::NotAModel(error) => Some(error.remedy()),
             Self::NonFiniteWeights(_) => Some(Remedy::AllowNonfinite),
             _ => None,
         }
@@ -217,10 +212,6 @@ impl Error {
             Self::At { error, .. } => error.reason(),
             error => error,
         }
-    }
-
-    pub(crate) fn metadata(field: &'static str, reason: String) -> Self {
-        Self::Metadata { field, reason }
     }
 }
 

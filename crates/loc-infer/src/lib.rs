@@ -26,11 +26,11 @@ pub mod preprocess;
 
 pub use bbox::{BBox, ImageSize, NormBox};
 pub use engine::{Engine, RawOutput};
-pub use error::{BoxError, Error, Remedy};
+pub use error::{BoxError, ClassNamesError, Error, MetadataError, NotAModelError, OutputError, Remedy};
 pub use file::read_file;
 pub use load::LoadOptions;
 pub use localizer::{Localizer, Source};
-pub use meta::{FORMAT, Filter, Fit, InputSpec, ModelMeta, class_names_error};
+pub use meta::{FORMAT, Filter, Fit, InputSpec, ModelMeta, check_class_names};
 pub use postprocess::Localization;
 pub use preprocess::{Frame, Limits, Photo};
 

@@ -3,8 +3,8 @@
 use std::io::Read;
 use std::path::Path;
 
-use crate::error::{Remedy, start_of};
-use crate::{Error, Localizer, file};
+use crate::error::start_of;
+use crate::{Error, Localizer, NotAModelError, file};
 
 /// Largest model file that is read: 4 GiB.
 const MAX_BYTES: u64 = 4 << 30;
@@ -86,7 +86,7 @@ impl Localizer {
     ///
     /// # Errors
     ///
-    /// As of [`Localizer::load`].
+    /// As [`Localizer::load`].
     pub fn load_with(path: impl AsRef<Path>, options: &LoadOptions) -> Result<Self, Error> {
         let path = path.as_ref();
         let (mut file, length) = file::open(path, MAX_BYTES)?;
@@ -106,7 +106,7 @@ impl Localizer {
     ///
     /// # Errors
     ///
-    /// As of [`Localizer::load`], without a path.
+    /// As [`Localizer::load`], without a path.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
         parse(bytes, &LoadOptions::default())
     }
@@ -115,7 +115,7 @@ impl Localizer {
     ///
     /// # Errors
     ///
-    /// As of [`Localizer::load`]; [`Error::Engine`] if the device fails.
+    /// As [`Localizer::load`]; [`Error::Engine`] if the device fails.
     #[cfg(feature = "candle")]
     pub fn load_candle(path: impl AsRef<Path>, device: &candle_core::Device) -> Result<Self, Error> {
         let path = path.as_ref();
@@ -132,16 +132,10 @@ fn parse(bytes: &[u8], options: &LoadOptions) -> Result<Localizer, Error> {
     match FileType::of(bytes) {
         FileType::Safetensors => native(bytes, bytes.len() as u64, options),
         FileType::Onnx => onnx(bytes, options),
-        FileType::PyTorch => Err(Error::NotAModel {
-            reason: "looks like PyTorch's own format".into(),
-            remedy: Remedy::ImportWeights,
-        }),
+        FileType::PyTorch => Err(Error::NotAModel(NotAModelError::PyTorch)),
         // Too short for a header: the safetensors reader's error says by how much.
         FileType::Other if bytes.len() < 9 => native(bytes, bytes.len() as u64, options),
-        FileType::Other => Err(Error::NotAModel {
-            reason: format!("starts with \"{}\"", start_of(bytes)),
-            remedy: Remedy::UseModelFile,
-        }),
+        FileType::Other => Err(Error::NotAModel(NotAModelError::Unknown { start: start_of(bytes) })),
     }
 }
 

@@ -9,7 +9,7 @@ use crate::error::catch_panic;
 use crate::parallel::{Threads, share};
 use crate::postprocess::{Localization, localize};
 use crate::preprocess::{self, Frame, Limits, decode, decode_path};
-use crate::{Engine, Error, ModelMeta, RawOutput};
+use crate::{Engine, Error, ModelMeta, OutputError, RawOutput};
 
 /// Most photos in one call of the engine, and most bytes of their inputs.
 const BATCH: usize = 32;
@@ -18,7 +18,7 @@ const BATCH_BYTES: usize = 64 << 20;
 /// A model, ready to predict.
 ///
 /// Any number of threads may share it. Each prediction is computed on the calling thread; idle threads help
-/// ([`LoadOptions::threads`](crate::LoadOptions::threads) says which), and a busy thread is never waited for.
+/// (see [`LoadOptions::threads`](crate::LoadOptions::threads)); a call never waits for a busy thread.
 pub struct Localizer {
     meta: ModelMeta,
     limits: Limits,
@@ -244,8 +244,8 @@ impl Localizer {
             [("logits", output.logits.len(), self.meta.classes.len()), ("boxes", output.boxes.len(), 4)];
         for (what, got, each) in expected {
             if got != n * each {
-                let reason = format!("{got} values where {n} × {each} are needed");
-                return Err(Error::Output { what, reason });
+                let error = OutputError::Length { found: got, photos: n, each };
+                return Err(Error::Output { what, error });
             }
         }
         Ok(output)

@@ -1,7 +1,7 @@
 //! From the network's output to a prediction: probabilities, the most probable class, the box in pixels of the photo.
 
 use crate::bbox::narrow;
-use crate::{BBox, Error, Frame, ModelMeta, NormBox};
+use crate::{BBox, Error, Frame, ModelMeta, NormBox, OutputError};
 
 /// The prediction for a photo.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,15 +35,15 @@ pub fn localize(
     bbox: [f32; 4],
 ) -> Result<Localization, Error> {
     if logits.len() != meta.classes.len() {
-        let reason = format!("{} where the model names {} classes", logits.len(), meta.classes.len());
-        return Err(Error::Output { what: "logits", reason });
+        let error = OutputError::ClassCount { found: logits.len(), classes: meta.classes.len() };
+        return Err(Error::Output { what: "logits", error });
     }
     let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     if !highest.is_finite() || logits.iter().any(|l| l.is_nan()) {
-        return Err(Error::Output { what: "logits", reason: format!("{logits:?} are not finite") });
+        return Err(Error::Output { what: "logits", error: OutputError::Logits(logits.to_vec()) });
     }
     if bbox.iter().any(|v| !v.is_finite()) {
-        return Err(Error::Output { what: "box", reason: format!("{bbox:?} is not finite") });
+        return Err(Error::Output { what: "box", error: OutputError::Box(bbox) });
     }
     let probs = softmax(logits);
     let class = argmax(&probs);

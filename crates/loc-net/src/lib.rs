@@ -36,7 +36,7 @@ mod skip;
 mod weights;
 mod window;
 
-pub use error::NetError;
+pub use error::{ConfigError, FormatError, NetError, TensorError};
 pub use exec::{Forward, Output};
 pub use graph::{
     Backbone, Head, InputShape, Layer, Network, NetworkBuilder, NetworkConfig, Normalization, Op, Param,

@@ -57,7 +57,7 @@ impl Kind {
                 summary.producer == "loc"
                     && summary.metadata.iter().any(|(key, _)| key == loc_net::METADATA_KEY)
             }),
-            // A model that was trained says for how long, and by which recipe.
+            // The metadata of a trained model holds its epoch and its recipe.
             Self::Model => {
                 let file = WeightFile::parse(bytes).ok().and_then(|file| file.metadata);
                 let file = file.and_then(|json| ModelFile::from_json(&json).ok());

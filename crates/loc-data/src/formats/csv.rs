@@ -13,7 +13,7 @@ use super::text::{self, encoding_hint};
 use super::{ANOTHER_FILE, Annotation, Annotations, Label, NUMBER_HINT, Object, class_name, read_limited};
 use crate::content_type::ContentType;
 use crate::diagnostics::{Diagnostics, MOST};
-use crate::{BBox, Diagnostic, DiagnosticKind, Hint, ImageSize};
+use crate::{BBox, Diagnostic, DiagnosticKind, Hint, ImageSize, NoDataSetError};
 
 /// Longest CSV file that is read, in bytes: a million rows.
 const SIZE_LIMIT: u64 = 256 << 20;
@@ -27,24 +27,28 @@ pub(crate) fn looks_like(path: &Path) -> bool {
     })
 }
 
-/// Describes the first line of a file that is not recognised, for an error.
-pub(crate) fn describe_header(path: &Path) -> String {
-    let place = path.display();
+/// Why a file is not a table of annotations.
+///
+/// # Errors
+///
+/// The reason, if it is not one.
+pub(crate) fn check_header(path: &Path) -> Result<(), NoDataSetError> {
+    let csv = path.to_owned();
     if let Some(content) = ContentType::of_file(path) {
-        return format!("{place} is {content} (hint: {})", content.data_set_hint());
+        return Err(NoDataSetError::ForeignCsv { csv, content });
     }
     match beginning(path).map(|text| header::of(text.as_bytes())) {
-        Ok(Ok(_)) => format!("{place} has a header of annotations"),
-        Ok(Err(HeaderError { message, hint, .. })) => format!("{place}: {message} (hint: {hint})"),
-        Err(why) => format!("{place}: {why}"),
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(HeaderError { message, hint, .. })) => Err(NoDataSetError::CsvHeader { csv, message, hint }),
+        Err(error) => Err(NoDataSetError::UnreadableCsv { csv, error }),
     }
 }
 
 /// The beginning of a file as text, in any encoding.
-fn beginning(path: &Path) -> Result<String, String> {
+fn beginning(path: &Path) -> std::io::Result<String> {
     let mut head = [0; 8192];
-    let mut file = fs_err::File::open(path).map_err(|e| e.to_string())?;
-    let read = std::io::Read::read(&mut file, &mut head).map_err(|e| e.to_string())?;
+    let mut file = fs_err::File::open(path)?;
+    let read = std::io::Read::read(&mut file, &mut head)?;
     Ok(unified(&text::head(&head[..read])).into_owned())
 }
 

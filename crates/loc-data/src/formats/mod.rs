@@ -15,9 +15,10 @@ use std::str::FromStr;
 use loc_infer::read_file;
 use serde::Serialize;
 
+pub(crate) use self::header::HEADER;
 use self::number::quoted;
 use crate::file_index::FileIndex;
-use crate::{BBox, DataError, Diagnostic, ImageSize};
+use crate::{BBox, DataError, Diagnostic, ImageSize, NoDataSetError};
 
 /// An annotation format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -163,22 +164,19 @@ pub(crate) fn recognise(tree: &FileIndex) -> Result<Format, DataError> {
         // None of them is an annotation; reading them reports why.
         return Ok(Format::Voc);
     }
-    let empty = tree.empty_annotations.as_ref();
-    let empty = empty.map(|folder| format!("; the folder {} is empty", folder.display())).unwrap_or_default();
-    let reason = match (tree.csvs.first(), &tree.json) {
-        (Some(path), _) => format!("no annotations found; {}", csv::describe_header(path)),
-        (None, Some(path)) => format!(
-            "no annotations found; {} may be COCO, which is not read (hint: convert it to Pascal VOC XML or CSV)",
-            path.display()
-        ),
-        (None, None) => format!(
-            "no annotations found among {}{} (hint: Pascal VOC XML files, or a CSV file with the header {})",
-            tree.describe(),
-            empty,
-            header::HEADER
-        ),
+    let error = if let Some(path) = tree.csvs.first() {
+        match csv::check_header(path) {
+            // The file has changed since it was looked at above.
+            Ok(()) => return Ok(Format::Csv),
+            Err(error) => error,
+        }
+    } else if let Some(json) = &tree.json {
+        NoDataSetError::Json { json: json.clone() }
+    } else {
+        let (photos, others) = (tree.readable(), tree.other_files());
+        NoDataSetError::NoAnnotations { photos, others, empty: tree.empty_annotations.clone() }
     };
-    Err(DataError::NoDataSet { path: tree.root.clone(), reason })
+    Err(DataError::NoDataSet { path: tree.root.clone(), error: Box::new(error) })
 }
 
 /// Reads a regular file of at most `limit` bytes.

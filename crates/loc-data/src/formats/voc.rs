@@ -12,7 +12,7 @@ use super::text::{self, newlines, position};
 use super::{ANOTHER_FILE, Annotation, Annotations, Label, NUMBER_HINT, Object, class_name, read_limited};
 use crate::content_type::ContentType;
 use crate::diagnostics::Diagnostics;
-use crate::{BBox, Diagnostic, DiagnosticKind, ImageSize};
+use crate::{BBox, Diagnostic, DiagnosticKind, ImageSize, NoDataSetError};
 
 /// Longest XML file that is read, in bytes.
 pub(crate) const SIZE_LIMIT: u64 = 1 << 20;
@@ -41,18 +41,18 @@ pub(crate) fn looks_like(path: &Path) -> bool {
 }
 
 /// Why a single XML file is not a data set.
-pub(crate) fn describe(path: &Path) -> String {
+pub(crate) fn not_a_data_set(path: &Path) -> NoDataSetError {
     if looks_like(path) {
-        return "is one annotation of many (hint: name the folder it lies in)".into();
+        return NoDataSetError::OneAnnotation;
     }
     match read_limited(path, SIZE_LIMIT).map(|bytes| parse(path, &bytes, None).1) {
         // A CVAT file holds all photos, and is longer than an annotation.
         Ok(diagnostics) if !diagnostics.is_empty() => {
             let Diagnostic { message, hint, .. } = &diagnostics[0];
-            let message = message.strip_prefix("ignored: ").unwrap_or(message);
-            hint.as_ref().map_or(message.to_owned(), |hint| format!("{message} (hint: {hint})"))
+            let message = message.strip_prefix("ignored: ").unwrap_or(message).to_owned();
+            NoDataSetError::ForeignXml { message, hint: hint.clone() }
         }
-        _ => "is not an annotation (hint: name the folder that the annotations lie in)".into(),
+        _ => NoDataSetError::UnknownXml,
     }
 }
 

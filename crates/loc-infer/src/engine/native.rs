@@ -6,7 +6,7 @@ use loc_net::{Forward, ImageBatch, NetError, Network, NetworkConfig, Normalizati
 use serde::Deserialize;
 
 use super::{Engine, RawOutput};
-use crate::{Error, ModelMeta};
+use crate::{Error, MetadataError, ModelMeta};
 
 /// loc-net's forward pass.
 #[derive(Debug)]
@@ -111,15 +111,13 @@ fn weights_error(error: NetError) -> Error {
 /// Checks that the two copies of classes and input size in the metadata agree: this crate's and the network's.
 fn check_agreement(meta: &ModelMeta, network: &NetworkConfig) -> Result<(), Error> {
     if meta.classes.len() != network.classes {
-        let names = meta.classes.join(", ");
-        let reason =
-            format!("{} names ({names}), but the network has {}", meta.classes.len(), network.classes);
-        return Err(Error::Metadata { field: "classes", reason });
+        let error = MetadataError::ClassCount { names: meta.classes.clone(), network: network.classes };
+        return Err(Error::Metadata(error));
     }
     let (size, input) = (meta.input.size, network.input);
     if usize::try_from(size.width) != Ok(input.width) || usize::try_from(size.height) != Ok(input.height) {
-        let reason = format!("{size}, but the network takes {}×{}", input.width, input.height);
-        return Err(Error::Metadata { field: "input", reason });
+        let error = MetadataError::InputMismatch { size, width: input.width, height: input.height };
+        return Err(Error::Metadata(error));
     }
     Ok(())
 }

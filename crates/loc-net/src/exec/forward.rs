@@ -10,7 +10,7 @@ use super::segment::{Segment, segment};
 use crate::buffers::BufferPool;
 use crate::kernels::image_input::{self, ImageBatch};
 use crate::parallel::{self, DisjointSlice, run_stages};
-use crate::{NetError, Network, Source, Weights};
+use crate::{ConfigError, NetError, Network, Source, Weights};
 
 /// The outputs of a network for a batch of `n` photos.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -161,10 +161,8 @@ impl Forward {
         self.check(photos, n)?;
         let first = self.fused.as_ref().map_or(0, |fused| fused.layers());
         if let Some(layer) = layers.iter().find(|layer| **layer + 1 < first) {
-            let name = &self.network.layers()[*layer].name;
-            return Err(NetError::Config(format!(
-                "the output of `{name}` is not stored: it is inside the fused blocks"
-            )));
+            let layer = self.network.layers()[*layer].name.clone();
+            return Err(NetError::Config(ConfigError::FusedLayer { layer }));
         }
         let end = layers.iter().max().map_or(0, |last| last + 1);
         let steps = steps(&self.network, first..end.max(first), layers);

@@ -3,7 +3,7 @@
 use super::network::{Layer, Network, Param, Source};
 use super::ops::{Op, ParamSpec};
 use super::shape::Shape;
-use crate::NetError;
+use crate::{ConfigError, NetError};
 
 /// Builds a [`Network`] layer by layer and checks each shape.
 #[derive(Debug)]
@@ -97,13 +97,16 @@ impl NetworkBuilder {
     ///
     /// [`NetError::Config`] if an output is not a vector of the right length, or is the input itself.
     pub fn finish(self, logits: Source, boxes: Source) -> Result<Network, NetError> {
-        let output = |what: &str, source: Source, features: Option<usize>| match source {
+        let output = |output: &'static str, source: Source, features: Option<usize>| match source {
             Source::Layer(i) if i < self.shapes.len() => match (&self.shapes[i].0[..], features) {
                 ([n], None) if *n > 0 => Ok(i),
                 ([n], Some(f)) if *n == f => Ok(i),
-                _ => Err(NetError::Config(format!("{what} have the shape {}", self.shapes[i]))),
+                _ => {
+                    let shape = self.shapes[i].clone();
+                    Err(NetError::Config(ConfigError::OutputShape { output, shape }))
+                }
             },
-            _ => Err(NetError::Config(format!("{what} are not the output of a layer"))),
+            _ => Err(NetError::Config(ConfigError::OutputSource { output })),
         };
         let logits = output("logits", logits, None)?;
         let boxes = output("boxes", boxes, Some(4))?;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::backbones::{self, Backbone};
 use super::heads::{self, Head};
 use crate::ops::Normalize;
-use crate::{NetError, Network, NetworkBuilder, Source};
+use crate::{ConfigError, NetError, Network, NetworkBuilder, Source};
 
 /// The configuration of a network, from which its layers are built; stored as JSON under `network` in a model file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,7 +59,7 @@ impl NetworkConfig {
     /// [`NetError`] if the number of classes is 0 or the backbone does not accept the input size.
     pub fn build(&self, normalization: &Normalization) -> Result<Network, NetError> {
         if self.classes == 0 {
-            return Err(NetError::Config("classes is 0, but must be at least 1".into()));
+            return Err(NetError::Config(ConfigError::NoClass));
         }
         let mut net = NetworkBuilder::new(self.input.height, self.input.width);
         let mut x = Source::Input;

@@ -8,7 +8,7 @@ use std::io::Read;
 use safetensors::SafeTensors;
 use safetensors::tensor::TensorView;
 
-use crate::{NetError, Network};
+use crate::{FormatError, NetError, Network, TensorError};
 
 /// The only metadata key of a model file; its value is JSON.
 pub const METADATA_KEY: &str = "loc";
@@ -102,9 +102,11 @@ impl Number {
     };
 }
 
-/// Returns the number type with this name.
-pub(crate) fn number(numbers: &[Number], name: &str) -> Option<Number> {
-    numbers.iter().find(|number| number.name == name).copied()
+/// The one of these types that has this name.
+pub(crate) fn number(numbers: &[Number], name: &str) -> Result<Number, TensorError> {
+    let needed = || numbers.iter().map(|number| number.name).collect();
+    let found = numbers.iter().find(|number| number.name == name).copied();
+    found.ok_or_else(|| TensorError::Dtype { found: name.to_owned(), needed: needed() })
 }
 
 /// The contents of a safetensors file.
@@ -134,14 +136,14 @@ impl WeightFile {
     /// Those of [`WeightFile::parse`]; also [`NetError::Tensor`] if a value cannot be converted to f32.
     pub fn parse_numbers(bytes: &[u8], numbers: &[Number]) -> Result<Self, NetError> {
         header::check(bytes, bytes.len() as u64, numbers)?;
-        let format = |e: safetensors::SafeTensorError| NetError::Format(e.to_string());
+        let format = |e: safetensors::SafeTensorError| NetError::Format(FormatError::Safetensors(e));
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(format)?;
         let metadata = header.metadata().as_ref().and_then(|m| m.get(METADATA_KEY)).cloned();
         let file = SafeTensors::deserialize(bytes).map_err(format)?;
         let mut weights = BTreeMap::new();
         for (name, view) in file.iter() {
             let data = values(&view, numbers)
-                .map_err(|reason| NetError::Tensor { tensor: name.to_owned(), reason })?;
+                .map_err(|error| NetError::Tensor { tensor: name.to_owned(), error })?;
             weights.insert(name.to_owned(), Weight { shape: view.shape().to_vec(), data });
         }
         Ok(Self { weights: Weights(weights), metadata })
@@ -177,9 +179,8 @@ impl WeightFile {
     }
 }
 
-/// Returns a tensor's values as f32.
-fn values(view: &TensorView<'_>, numbers: &[Number]) -> Result<Vec<f32>, String> {
-    let name = view.dtype().to_string();
-    let number = number(numbers, &name).ok_or_else(|| format!("has type {name}, which is not supported"))?;
-    (number.read)(view.data())
+/// A tensor's values by its type.
+fn values(view: &TensorView<'_>, numbers: &[Number]) -> Result<Vec<f32>, TensorError> {
+    let number = number(numbers, &view.dtype().to_string())?;
+    (number.read)(view.data()).map_err(TensorError::Values)
 }

@@ -2,7 +2,7 @@
 
 use crate::graph::heads::{Features, mean};
 use crate::ops::{AvgPool2d, Conv2d, MaxPool2d, Pool, Relu};
-use crate::{NetError, NetworkBuilder, Source};
+use crate::{ConfigError, NetError, NetworkBuilder, Source};
 
 /// Channels of the 5×5 convolutions.
 const CHANNELS: [usize; 4] = [8, 16, 32, 64];
@@ -20,12 +20,16 @@ const LARGEST_SIDE: usize = 2048;
 /// [`NetError::Config`] for an input size that is too small or too large; the message gives the limits.
 pub(crate) fn compact(net: &mut NetworkBuilder, mut x: Source) -> Result<Features, NetError> {
     let (_, height, width) = net.shape(x).chw().unwrap_or_default(); // [3, 224, 224]
-    let admitted = SMALLEST_SIDE..=LARGEST_SIDE;
-    if !admitted.contains(&height) || !admitted.contains(&width) {
-        return Err(NetError::Config(format!(
-            "compact does not accept an input of {height}×{width}: each side must be {SMALLEST_SIDE} to \
-             {LARGEST_SIDE} pixels (hint: its recipe uses 224)"
-        )));
+    let sides = SMALLEST_SIDE..=LARGEST_SIDE;
+    if !sides.contains(&height) || !sides.contains(&width) {
+        let hint = "its recipe uses 224";
+        return Err(NetError::Config(ConfigError::InputSize {
+            backbone: "compact",
+            height,
+            width,
+            sides,
+            hint,
+        }));
     }
     for (i, channels) in CHANNELS.into_iter().enumerate() {
         let n = i + 1;

@@ -2,7 +2,7 @@
 
 use crate::graph::heads::Features;
 use crate::ops::{AvgPool2d, Conv2d, Flatten, MaxPool2d, Pool, Relu};
-use crate::{NetError, NetworkBuilder, Source};
+use crate::{ConfigError, NetError, NetworkBuilder, Source};
 
 /// Channels of the five convolutions.
 const CHANNELS: [usize; 5] = [6, 12, 24, 48, 192];
@@ -21,12 +21,16 @@ const LARGEST_SIDE: usize = 2048;
 /// [`NetError::Config`] for an input size that is too small or too large; the message gives the limits.
 pub(crate) fn five_conv(net: &mut NetworkBuilder, mut x: Source) -> Result<Features, NetError> {
     let (_, height, width) = net.shape(x).chw().unwrap_or_default(); // [3, 256, 256]
-    let admitted = SMALLEST_SIDE..=LARGEST_SIDE;
-    if !admitted.contains(&height) || !admitted.contains(&width) {
-        return Err(NetError::Config(format!(
-            "five_conv does not accept an input of {height}×{width}: each side must be {SMALLEST_SIDE} to \
-             {LARGEST_SIDE} pixels (hint: the tutorial uses 256)"
-        )));
+    let sides = SMALLEST_SIDE..=LARGEST_SIDE;
+    if !sides.contains(&height) || !sides.contains(&width) {
+        let hint = "the tutorial uses 256";
+        return Err(NetError::Config(ConfigError::InputSize {
+            backbone: "five_conv",
+            height,
+            width,
+            sides,
+            hint,
+        }));
     }
     let mut fine = x;
     for (i, channels) in CHANNELS.into_iter().enumerate() {

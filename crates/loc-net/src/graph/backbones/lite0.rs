@@ -3,7 +3,7 @@
 
 use crate::graph::heads::{Features, mean};
 use crate::ops::{Add, ChannelAffine, Conv2d, Relu6};
-use crate::{NetError, NetworkBuilder, Source};
+use crate::{ConfigError, NetError, NetworkBuilder, Source};
 
 /// Some inverted-residual blocks with the same kernel, expansion and output channels.
 struct Stage {
@@ -44,12 +44,16 @@ const LARGEST_SIDE: usize = 2048;
 /// [`NetError::Config`] for an input size that is too small or too large; the message gives the limits.
 pub(crate) fn lite0(net: &mut NetworkBuilder, x: Source) -> Result<Features, NetError> {
     let (_, height, width) = net.shape(x).chw().unwrap_or_default(); // [3, 224, 224]
-    let admitted = SMALLEST_SIDE..=LARGEST_SIDE;
-    if !admitted.contains(&height) || !admitted.contains(&width) {
-        return Err(NetError::Config(format!(
-            "lite0 does not accept an input of {height}×{width}: each side must be {SMALLEST_SIDE} to {LARGEST_SIDE} \
-             pixels (hint: it was trained with 224)"
-        )));
+    let sides = SMALLEST_SIDE..=LARGEST_SIDE;
+    if !sides.contains(&height) || !sides.contains(&width) {
+        let hint = "it was trained with 224";
+        return Err(NetError::Config(ConfigError::InputSize {
+            backbone: "lite0",
+            height,
+            width,
+            sides,
+            hint,
+        }));
     }
     let mut x = conv(net, "stem", Conv2d { stride: (2, 2), ..Conv2d::square(STEM, 3) }, true, x)?; // [32, 112, 112]
     let (mut fine, mut channels, mut block) = (x, STEM, 0);
