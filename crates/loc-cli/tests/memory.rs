@@ -210,7 +210,7 @@ fn pytorch_files_that_ask_for_gigabytes_are_refused() {
     let desk = desk();
     for (name, pickle, words) in [
         ("shapes", many_names("0", 100_000, 40_000), "has 100000 dimensions, at most 8 are read"),
-        ("keys", many_names(&"k".repeat(200_000), 1, 40_000), "a storage whose name is 200000 bytes"),
+        ("keys", many_names(&"k".repeat(200_000), 1, 40_000), "a storage whose name has 200000 bytes"),
         ("names", many_names("0", 2, 60_000), "extra `"),
         // A name of control characters, each of which a message shows as several.
         (

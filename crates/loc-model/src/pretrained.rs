@@ -47,7 +47,7 @@ pub fn lite0(network: &Network, state_dict: &Weights) -> Result<Weights, ModelEr
                     Some(w) if w.shape == shape => Some(&w.data[..]),
                     Some(w) => {
                         problems
-                            .push(format!("`{name}` has the shape {:?} where {shape:?} is needed", w.shape));
+                            .push(format!("`{name}` has the shape {:?}, but must have {shape:?}", w.shape));
                         None
                     }
                     None => {

@@ -81,8 +81,8 @@ impl Golden {
         self.stored["labels"].to_dtype(candle_core::DType::U32).unwrap()
     }
 
-    /// How far a tensor is from the stored summary of PyTorch's, over PyTorch's norm: the largest of what the norm,
-    /// the stored values and the random projections say.
+    /// Returns the distance between a tensor and PyTorch's, relative to PyTorch's norm. It is estimated from the stored
+    /// summary: the largest of the estimates from the norm, the stored values and the random projections.
     fn distance(&self, prefix: &str, number: usize, got: &[f64]) -> f64 {
         let read = |what: &str| numbers(&self.stored[&format!("{prefix}/{what}")]);
         let norm_of = |v: &[f64]| v.iter().map(|x| x * x).sum::<f64>().sqrt();
@@ -96,7 +96,7 @@ impl Golden {
             (0..values.len()).map(|i| got[at(i)]).collect()
         };
         let difference: Vec<f64> = picked.iter().zip(&values).map(|(a, b)| a - b).collect();
-        // A difference of norm d moves a sum with random signs by d in the root of the mean square.
+        // A difference of norm d changes a sum with random signs by d in root mean square.
         let projections = read("projections");
         let sum = |r: usize| {
             let sign = |i| 1.0 - 2.0 * f64::from(hash32(i, stream(500_000 + number * 100 + r)) >> 31);
@@ -159,7 +159,12 @@ fn assert_masks(golden: &Golden, model: &Model, photos: &Tensor) {
         let hashes = mask_hashes(&activations[layer], i < 5);
         let stored = golden.stored[&format!("mask/{name}")].flatten_all().unwrap().to_vec1::<i64>().unwrap();
         let flipped = hashes.iter().zip(&stored).filter(|(a, b)| a != b).count();
-        assert_eq!(flipped, 0, "{name}: a winner or a relu flips in {flipped} of {} channels", stored.len());
+        assert_eq!(
+            flipped,
+            0,
+            "{name}: an argmax or a relu differs in {flipped} of {} channels",
+            stored.len()
+        );
     }
 }
 

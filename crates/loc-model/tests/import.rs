@@ -81,7 +81,7 @@ fn a_truncated_legacy_file_is_an_error_and_never_a_panic() {
         fs_err::write(&path, &bytes[..end]).unwrap();
         assert!(read_published(&path).is_err(), "cut at {end}");
     }
-    // Any byte changed: an error or weights, whatever they are.
+    // With one byte changed the result is an error or some weights, but never a panic.
     for at in (0..bytes.len()).step_by(3) {
         let mut bytes = bytes.clone();
         bytes[at] ^= 0x55;
@@ -109,10 +109,10 @@ fn agrees_with_candles_reader() {
 
 #[test]
 fn every_invalid_file_has_its_own_error() {
-    let attack = "`posix.system` would return, which is not called";
+    let attack = "the result of calling `posix.system`, which is never called";
     let cases = [
         ("bad-attack", vec!["not a state dict of tensors", attack, "(hint:"]),
-        ("bad-attack-inside", vec!["`extra` is what", attack]),
+        ("bad-attack-inside", vec!["`extra` is the result", attack]),
         ("bad-big-endian", vec!["big-endian", "(hint:"]),
         ("bad-complex", vec!["tensor `spectrum`: has a ComplexFloatStorage"]),
         ("bad-empty", vec!["an empty dict"]),
@@ -216,9 +216,9 @@ fn safetensors_of_every_float_type_are_accepted_as_initial_weights() {
     }
     for (name, bytes, words) in [
         ("F64", f64s([1.0, 1e39, 0.0]), ["tensor `module.w`: holds 1", "too large for f32"]),
-        ("I64", f64s([0.0; 3]), ["tensor `module.w`: is I64", "F32 or F16 or BF16 or F64 is needed"]),
-        ("F8_E4M3", vec![0; 3], ["is F8_E4M3", "F32 or F16 or BF16 or F64 is needed"]),
-        ("F16", vec![0; 12], ["the shape [3] needs 6 bytes", "the header gives it 12"]),
+        ("I64", f64s([0.0; 3]), ["tensor `module.w`: has type I64", "must be F32 or F16 or BF16 or F64"]),
+        ("F8_E4M3", vec![0; 3], ["has type F8_E4M3", "must be F32 or F16 or BF16 or F64"]),
+        ("F16", vec![0; 12], ["the shape [3], which needs 6 bytes", "the header gives it 12"]),
     ] {
         fs_err::write(&path, of_type(name, &bytes)).unwrap();
         let messages =
@@ -251,7 +251,7 @@ proptest! {
             let at = at.index(bytes.len());
             bytes[at] = byte;
         }
-        // The checksums find what changes a value.
+        // The checksums detect every change of a value.
         if let Ok(weights) = parse_pth(&bytes) {
             for (name, weight) in &weights.0 {
                 let count: usize = weight.shape.iter().product();

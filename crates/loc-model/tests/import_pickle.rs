@@ -42,15 +42,19 @@ fn a_malicious_pickle_does_no_harm() {
     let laughs = [b"K\x01".to_vec(), b"2\x86".repeat(60), b".".to_vec()].concat();
     let cases = [
         ("empty", vec![], "ends in the middle"),
-        ("an attack of protocol 0", b"cos\nsystem\n(S'id'\ntR.".to_vec(), "`os.system` would return"),
-        ("an attack by INST", b"(S'id'\nios\nsystem\n.".to_vec(), "`os.system` would return"),
-        ("an attack by OBJ", b"(cos\nsystem\nS'id'\no.".to_vec(), "`os.system` would return"),
+        (
+            "an attack of protocol 0",
+            b"cos\nsystem\n(S'id'\ntR.".to_vec(),
+            "the result of calling `os.system`",
+        ),
+        ("an attack by INST", b"(S'id'\nios\nsystem\n.".to_vec(), "the result of calling `os.system`"),
+        ("an attack by OBJ", b"(cos\nsystem\nS'id'\no.".to_vec(), "the result of calling `os.system`"),
         ("the class of an attack", b"cos\nsystem\n.".to_vec(), "the class or function `os.system`"),
         ("an unknown instruction", b"\xff.".to_vec(), "byte 0: an instruction (0xff)"),
-        ("no object", b".".to_vec(), "takes an object that is not there"),
-        ("no group", b"K\x01t.".to_vec(), "byte 2: ends a group that was not begun"),
-        ("an object below the group", b"K\x01(\x85.".to_vec(), "takes an object that is not there"),
-        ("no memory", b"h\x07.".to_vec(), "recalls object 7"),
+        ("no object", b".".to_vec(), "pops an object from an empty stack"),
+        ("no group", b"K\x01t.".to_vec(), "byte 2: ends a group that was not started"),
+        ("an object below the group", b"K\x01(\x85.".to_vec(), "pops an object from an empty stack"),
+        ("no memory", b"h\x07.".to_vec(), "uses memo entry 7"),
         ("a text of 4 GB", b"X\xff\xff\xff\xffabc.".to_vec(), "ends in the middle"),
         ("bytes beyond all numbers", b"\x8e\xff\xff\xff\xff\xff\xff\xff\xff.".to_vec(), "ends in the middle"),
         ("text that is none", b"U\x02\xc3\x28.".to_vec(), "not UTF-8"),
@@ -80,8 +84,8 @@ fn a_malicious_pickle_does_no_harm() {
         ("an argument of another kind", one_tensor(b"K\x01K\x01K\x01K\x01"), "has no storage"),
         ("a storage without fields", one_tensor(b")QK\x00K\x02\x85K\x01\x85"), "has no storage"),
         ("a negative offset", storage(b"J\xff\xff\xff\xff)K\x01\x85"), "offset of -1"),
-        ("an offset behind the end", storage(b"K\x04K\x01\x85K\x01\x85"), "does not lie in its storage of 4"),
-        ("a stride behind the end", storage(b"K\x00K\x02\x85K\x04\x85"), "does not lie in its storage of 4"),
+        ("an offset after the end", storage(b"K\x04K\x01\x85K\x01\x85"), "exceeds its storage of 4"),
+        ("a stride beyond the end", storage(b"K\x00K\x02\x85K\x04\x85"), "exceeds its storage of 4"),
         ("more values than bytes", storage(b"K\x00J\0\0\0\x40\x85K\x00\x85"), "more than the file can hold"),
         (
             "a shape beyond all numbers",
@@ -91,7 +95,7 @@ fn a_malicious_pickle_does_no_harm() {
         (
             "a stride beyond all numbers",
             storage(b"K\x00K\x02K\x02\x86\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7f2\x86"),
-            "does not lie in its storage",
+            "exceeds its storage",
         ),
         (
             "dimensions without strides",
@@ -119,7 +123,7 @@ fn a_malicious_pickle_does_no_harm() {
                 ]
                 .concat(),
             ),
-            "a storage whose name is 1000 bytes",
+            "a storage whose name has 1000 bytes",
         ),
     ];
     for (what, pickle, part) in cases {

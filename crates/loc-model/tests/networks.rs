@@ -24,12 +24,12 @@ fn all() -> impl Iterator<Item = (Network, Weights)> {
         let config =
             NetworkConfig { input: InputShape { height: side, width: side }, classes: 3, backbone, head };
         let network = config.build(&Normalization { mean: [0.4; 3], std: [0.3; 3] }).unwrap();
-        // Of these no sum lies so near a kink of relu6 that rounding moves it over.
+        // With these values no sum is so close to a kink of relu6 that rounding moves it to the other side.
         let mut weights = init::weights(&network, Scheme::He, 5);
-        // A mean of capped numbers would be the standardisation's limit, where conventions of the gradient differ.
+        // A mean of clipped values would equal the standardisation's limit, where conventions for the gradient differ.
         let standards = weights.0.iter_mut().filter(|(name, _)| name.ends_with("_standard.weight"));
         standards.for_each(|(_, weight)| weight.data.iter_mut().for_each(|w| *w = 0.9));
-        // The last layers begin so small that every box would be in the middle.
+        // The initial last layers are so small that every box would be in the middle.
         for (name, weight) in &mut weights.0 {
             let last = ["_out", "_left", "_top", "_right", "_bottom"];
             if last.iter().any(|end| name.strip_suffix(".weight").is_some_and(|layer| layer.ends_with(end))) {
@@ -125,13 +125,13 @@ fn gradients_equal_candles_operations() {
                 let of = |gradients: &loc_model::Gradients| gradients.get(&param.name).unwrap();
                 match (of(&got), of(&expected)) {
                     (Some(got), Some(expected)) => {
-                        // Through fifty layers; rounding may choose another of two cells that are nearly the largest.
+                        // The error of fifty layers; rounding may also change the argmax of a near tie.
                         let error = norm(&(got - &expected).unwrap()) / norm(&expected).max(1e-6);
                         assert!(error <= 1e-3, "{}: {error:e} of the norm", param.name);
                     }
                     (None, None) => {}
                     (got, _) => {
-                        // One operation gives zeros to what the loss does not depend on.
+                        // The single operation returns zeros for parameters that the loss does not depend on.
                         let all = got.unwrap().abs().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap();
                         assert_eq!(all, 0.0, "{}", param.name);
                     }

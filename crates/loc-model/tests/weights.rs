@@ -82,7 +82,7 @@ fn an_unreadable_file_is_named() {
         ("a header that is not JSON", header("weights")),
         ("a header of another kind", header("[1, 2]")),
         ("cut off", good[..good.len() - 1].to_vec()),
-        ("with something behind it", [&good[..], b"PK"].concat()),
+        ("with trailing bytes", [&good[..], b"PK"].concat()),
         ("offsets reversed", tensor("[2]", "[8,0]", "F32")),
         ("a hole", tensor("[1]", "[4,8]", "F32")),
         ("a shape that is not the span", tensor("[3]", "[0,8]", "F32")),
@@ -105,7 +105,7 @@ fn an_unreadable_file_is_named() {
 fn any_weights() -> impl Strategy<Value = Weights> {
     let any_weight = prop::collection::vec(0_usize..4, 0..4).prop_flat_map(|shape| {
         let count: usize = shape.iter().product();
-        // Any bits: what is not a number comes back as it was.
+        // Any bits: a NaN is read back with the same bits.
         prop::collection::vec(any::<u32>(), count).prop_map(move |bits| Weight {
             shape: shape.clone(),
             data: bits.into_iter().map(f32::from_bits).collect(),

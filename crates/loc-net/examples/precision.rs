@@ -94,7 +94,7 @@ fn block(i: usize, shape: ConvBlock, x: &[f64], w: &[f32], b: &[f32]) -> Vec<f64
         let map = RowView::planar(&x32, shape.in_size);
         form.forward(map, 0..height, &mut rows::Scratch::default(), &mut got, &mut []);
         let mut sums = rows::WeightGradient::of(&form);
-        sums.add(|rows, out| form.spread(map, rows, out), &gy_last, &bytes);
+        sums.add(|rows, out| form.to_pixels(map, rows, out), &gy_last, &bytes);
         sums.write(&mut got_w, &mut got_b);
         let mut kernels = InputGradient::of(&form);
         kernels.pack(w);

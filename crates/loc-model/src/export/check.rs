@@ -57,7 +57,7 @@ pub fn check(onnx: &[u8], network: &Network, weights: &Weights) -> Result<Differ
             let tensor = outputs.get(name).ok_or_else(|| fail(format!("the file has no output `{name}`")))?;
             if tensor.dims() != [batch, features] {
                 return Err(fail(format!(
-                    "the output `{name}` has the shape {:?} where [{batch}, {features}] is needed",
+                    "the output `{name}` has the shape {:?}, but must have [{batch}, {features}]",
                     tensor.dims()
                 )));
             }

@@ -53,7 +53,7 @@ impl<'a> Legacy<'a> {
             let Object::Text(key) = *keys.get(*key) else {
                 return Err(damaged("a storage has no name"));
             };
-            let size = sizes.get(key).ok_or_else(|| damaged("a storage that no tensor lies in"))?;
+            let size = sizes.get(key).ok_or_else(|| damaged("a storage that no tensor uses"))?;
             let count = bytes.get(at..at + 8).ok_or_else(|| damaged("it ends before its last storage"))?;
             let count = count.iter().rev().fold(0u64, |n, byte| (n << 8) | u64::from(*byte));
             let length = usize::try_from(count).ok().and_then(|count| count.checked_mul(*size));

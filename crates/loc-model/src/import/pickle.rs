@@ -291,7 +291,7 @@ impl<'a> Machine<'a> {
     fn pop_many(&mut self, n: usize) -> Step<Vec<Id>> {
         match self.stack.len().checked_sub(n) {
             Some(height) if height >= self.floor() => Ok(self.stack.split_off(height)),
-            _ => Err("takes an object that is not there".into()),
+            _ => Err("pops an object from an empty stack".into()),
         }
     }
 
@@ -302,13 +302,13 @@ impl<'a> Machine<'a> {
     fn top(&self) -> Step<Id> {
         match self.stack.last() {
             Some(&id) if self.stack.len() > self.floor() => Ok(id),
-            _ => Err("uses an object that is not there".into()),
+            _ => Err("uses the top of an empty stack".into()),
         }
     }
 
     /// Closes the innermost group and returns its objects.
     fn group(&mut self) -> Step<Vec<Id>> {
-        let height = self.marks.pop().ok_or("ends a group that was not begun")?;
+        let height = self.marks.pop().ok_or("ends a group that was not started")?;
         Ok(self.stack.split_off(height))
     }
 
@@ -358,7 +358,7 @@ impl<'a> Machine<'a> {
 
     fn fetch(&mut self, width: usize) -> Step<()> {
         let key = self.input.unsigned(width)?;
-        let id = self.memo.get(&key).ok_or_else(|| format!("recalls object {key}, which was not kept"))?;
+        let id = self.memo.get(&key).ok_or_else(|| format!("uses memo entry {key}, which does not exist"))?;
         self.stack.push(*id);
         Ok(())
     }

@@ -129,8 +129,8 @@ fn describe(heap: &Heap<'_>, id: Id) -> String {
         Object::Global { .. } => format!("the class or function `{}`", global(heap, id).unwrap_or_default()),
         Object::Persistent(_) => "a storage without a tensor".into(),
         Object::Call { callable, .. } => match global(heap, *callable) {
-            Some(name) => format!("what `{name}` would return, which is not called"),
-            None => "what a call would return, which is not made".into(),
+            Some(name) => format!("the result of calling `{name}`, which is never called"),
+            None => "the result of a function call, which is never executed".into(),
         },
         Object::Other(what) => (*what).into(),
     }

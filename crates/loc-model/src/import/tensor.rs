@@ -212,7 +212,7 @@ impl Dense<'_> {
             });
         if last.is_none_or(|last| last >= available) {
             return Err(format!(
-                "the shape {:?} with strides {:?} from {} does not lie in its storage of {available} values",
+                "the shape {:?} with strides {:?} from {} exceeds its storage of {available} values",
                 self.shape, self.stride, self.offset
             ));
         }

@@ -64,7 +64,7 @@ fn rows(c: &mut Criterion) {
         let mut sums = rows::WeightGradient::of(&form);
         group.bench_function("weight gradient", |bench| {
             let map = RowView::planar(black_box(&x), shape.in_size);
-            bench.iter(|| sums.add(|rows, out| form.spread(map, rows, out), &gy, &argmax));
+            bench.iter(|| sums.add(|rows, out| form.to_pixels(map, rows, out), &gy, &argmax));
         });
         let mut kernels = InputGradient::of(&form);
         kernels.pack(&w);

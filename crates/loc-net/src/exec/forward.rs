@@ -116,31 +116,32 @@ impl Forward {
                 let y = &mut activations.layers[last][..n * self.network.shape(last).len()];
                 fused.infer(photos, n, y);
                 self.run_steps(&self.steps, n, &[], activations);
-                self.answer(activations, n, &mut output.logits, &mut output.boxes);
+                self.write_outputs(activations, n, &mut output.logits, &mut output.boxes);
             }),
             _ => {
                 let classes = self.network.classes();
-                let answers = output.logits.chunks_exact_mut(classes).zip(output.boxes.chunks_exact_mut(4));
-                let answers = answers.enumerate();
+                let outputs = output.logits.chunks_exact_mut(classes).zip(output.boxes.chunks_exact_mut(4));
+                let run = |(i, (logits, boxes)): (usize, (&mut [f32], &mut [f32]))| {
+                    self.run_one(photos.slice(i, 1, self.network.input().len()), logits, boxes);
+                };
                 if many {
-                    parallel::share(answers.collect(), |answer| self.run_one(photos, answer), || ());
+                    parallel::share(outputs.enumerate().collect(), run, || ());
                 } else {
-                    answers.for_each(|answer| self.run_one(photos, answer));
+                    outputs.enumerate().for_each(run);
                 }
             }
         }
     }
 
-    /// Runs the `i`th photo, split over the threads unless this is already a task.
-    fn run_one(&self, photos: ImageBatch, (i, (logits, boxes)): (usize, (&mut [f32], &mut [f32]))) {
-        let photo = photos.slice(i, 1, self.network.input().len());
+    /// Runs one photo, split over the threads unless this is already a task.
+    fn run_one(&self, photo: ImageBatch, logits: &mut [f32], boxes: &mut [f32]) {
         self.activations.with(|activations| {
             self.reserve(&self.steps, 1, activations);
             match &self.fused {
                 Some(fused) => self.intra_op(fused.as_ref(), photo, activations),
                 None => self.run_photo(&self.steps, photo, activations),
             }
-            self.answer(activations, 1, logits, boxes);
+            self.write_outputs(activations, 1, logits, boxes);
         });
     }
 
@@ -195,7 +196,7 @@ impl Forward {
         Ok(features)
     }
 
-    fn answer(&self, activations: &Activations, n: usize, logits: &mut [f32], boxes: &mut [f32]) {
+    fn write_outputs(&self, activations: &Activations, n: usize, logits: &mut [f32], boxes: &mut [f32]) {
         logits.copy_from_slice(&activations.layers[self.network.logits()][..n * self.network.classes()]);
         boxes.copy_from_slice(&activations.layers[self.network.boxes()][..n * 4]);
     }

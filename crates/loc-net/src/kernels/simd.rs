@@ -89,15 +89,15 @@ pub(crate) fn pool([a, b, c, d]: [__m256; 4], bias: __m256) -> __m256 {
 /// Returns the argmax byte of [`pool`] for each lane, in 32 bits, as [`super::conv_block::RELU_OFF`] describes it.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-pub(crate) fn winner([a, b, c, d]: [__m256; 4], bias: __m256) -> __m256i {
+pub(crate) fn argmax_byte([a, b, c, d]: [__m256; 4], bias: __m256) -> __m256i {
     let (above, below) = (_mm256_max_ps(a, b), _mm256_max_ps(c, d));
     let value = _mm256_add_ps(_mm256_max_ps(above, below), bias);
     let greater = |x, y| _mm256_cmp_ps::<_CMP_GT_OQ>(x, y);
     let row = greater(below, above);
     let column = _mm256_blendv_ps(greater(b, a), greater(d, c), row);
-    let dead = _mm256_cmp_ps::<_CMP_NGT_UQ>(value, _mm256_setzero_ps());
+    let off = _mm256_cmp_ps::<_CMP_NGT_UQ>(value, _mm256_setzero_ps());
     let bit = |mask, bit| _mm256_and_si256(_mm256_castps_si256(mask), _mm256_set1_epi32(bit));
-    _mm256_or_si256(_mm256_or_si256(bit(column, 1), bit(row, 2)), bit(dead, 4))
+    _mm256_or_si256(_mm256_or_si256(bit(column, 1), bit(row, 2)), bit(off, 4))
 }
 
 /// Packs eight 32-bit values below 256 into eight bytes, the first lane in the lowest byte.

@@ -8,7 +8,7 @@ pub(crate) struct DisjointSlice<'a, T> {
 }
 
 #[expect(unsafe_code, reason = "tasks write disjoint ranges of one slice")]
-// SAFETY: `range`, `read` and `from` are the only accesses, and their callers promise that what they touch does not overlap.
+// SAFETY: `range`, `read` and `from` are the only accesses, and their callers promise that their ranges do not overlap.
 unsafe impl<T: Send + Sync> Sync for DisjointSlice<'_, T> {}
 
 impl<'a, T> DisjointSlice<'a, T> {

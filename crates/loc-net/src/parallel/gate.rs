@@ -50,11 +50,11 @@ impl Gate {
         if before & CLOSED != 0 {
             return None;
         }
-        #[expect(unsafe_code, reason = "the run lies on the stack of another thread")]
+        #[expect(unsafe_code, reason = "the run is on the stack of another thread")]
         // SAFETY: the gate was open when this thread was added to the count, so `run` was stored before (the acquire above
         // reads from the release sequence that `open` began, since all writes after it are read-modify-writes), and a later
         // `open` cannot have replaced it: `Close` waits until the count is zero before `open` returns. Until then the
-        // borrow that `open` holds is active, whatever its lifetime is called here; `f` takes any lifetime and cannot keep
+        // borrow that `open` holds is active, although its lifetime is erased here; `f` takes any lifetime and cannot keep
         // the reference. All threads have shared references only, and `Run` is `Sync` (asserted below).
         let run = unsafe { &*self.run.load(Ordering::Relaxed) };
         Some(f(run))

@@ -57,7 +57,7 @@ impl Weights {
             match self.0.get(&param.name) {
                 None => differences.push(format!("missing `{}` {:?}", param.name, param.shape)),
                 Some(w) if w.shape != param.shape => differences.push(format!(
-                    "`{}` has the shape {:?} where {:?} is needed",
+                    "`{}` has the shape {:?}, but must have {:?}",
                     param.name, w.shape, param.shape
                 )),
                 Some(_) if nonfinite => {}

@@ -18,7 +18,7 @@ pub(super) const BAND: usize = 3 * rows::STRIP;
 pub(super) enum Before<'a> {
     /// The photo: the first block.
     Photo(ImageBatch<'a>),
-    /// The map behind the block before.
+    /// The output map of the block before.
     Map(RowView<'a>),
 }
 

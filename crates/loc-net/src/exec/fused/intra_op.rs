@@ -11,7 +11,7 @@ use crate::kernels::conv_block::tiles::average;
 use crate::kernels::image_input::ImageBatch;
 use crate::parallel::DisjointSlice;
 
-/// Pooled rows per task: for row forms behind the first one, and for tile forms.
+/// Pooled rows per task: for row forms after the first one, and for tile forms.
 const ROWS: usize = STRIP;
 const TILE_ROWS: usize = 2;
 
@@ -19,7 +19,7 @@ const TILE_ROWS: usize = 2;
 pub(super) struct IntraOp<'a> {
     plan: &'a FusedPlan,
     photo: ImageBatch<'a>,
-    /// The map behind each block.
+    /// The output map of each block.
     maps: Vec<DisjointSlice<'a, f32>>,
     input: RwLock<&'a mut average::Input>,
     features: &'a DisjointSlice<'a, f32>,

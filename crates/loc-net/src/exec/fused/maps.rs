@@ -15,7 +15,7 @@ pub(super) struct Scratch {
 /// The maps between the convolutions, for a group of photos.
 #[derive(Debug, Default)]
 pub(super) struct Maps {
-    /// One photo's map behind each block but the last.
+    /// One photo's output map of each block except the last.
     pub(super) between: Vec<Vec<f32>>,
     /// The input maps of the last convolution, for all photos of the group.
     pub(super) before_last: Vec<f32>,

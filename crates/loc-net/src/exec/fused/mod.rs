@@ -7,7 +7,7 @@
 //! | layers | form |
 //! |---|---|
 //! | `Normalize` | part of reading the photo |
-//! | `Conv2d` 5×5, `MaxPool2d` 2×2, `Relu`; up to 8 input channels, at least 3×8 cells behind the pool | `conv_block::rows` |
+//! | `Conv2d` 5×5, `MaxPool2d` 2×2, `Relu`; up to 8 input channels, at least 3×8 cells after the pool | `conv_block::rows` |
 //! | the same; from 8 input channels (a multiple of 4), output channels a multiple of 8, at least 4×4 outputs | `tiles::pool` |
 //! | `Conv2d` as there, `Relu`, `AvgPool2d` | `tiles::average`, which ends the plan |
 //!

@@ -88,10 +88,11 @@ impl FusedPlan {
         }
     }
 
-    /// Runs the backward pass of one photo through the blocks, from the gradient `gy` of the last block's output.
+    /// Runs the backward pass of photo `index` of the batch through the blocks, from the gradient `gy` of the last block's output.
     pub(super) fn backward_photo(
         &self,
-        (index, photo): (usize, ImageBatch),
+        index: usize,
+        photo: ImageBatch,
         saved: &[Saved],
         kernels: &[InputGradient],
         gy: &[f32],
@@ -125,7 +126,7 @@ impl FusedPlan {
             match block.checked_sub(1) {
                 Some(before) => {
                     let map = self.view(before, map(before));
-                    let fill = |rows, out: &mut [f32]| form.spread(map, rows, out);
+                    let fill = |rows, out: &mut [f32]| form.to_pixels(map, rows, out);
                     rows[block].add(fill, g, argmax(block));
                 }
                 None => {

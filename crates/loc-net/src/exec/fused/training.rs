@@ -206,7 +206,7 @@ impl FusedTraining {
             for photo in all.part(index) {
                 let gy = &last.gx[photo * gx_len..][..gx_len];
                 let image = photos.slice(photo, 1, len);
-                plan.backward_photo((photo, image), saved, kernels, gy, part);
+                plan.backward_photo(photo, image, saved, kernels, gy, part);
             }
             plan.write(part, sums);
         });

@@ -58,7 +58,7 @@ impl Training {
                 own
             });
             let of_step = of_step.collect();
-            self.step_back(i, (images, parts), params, gy, of_step);
+            self.step_back(i, images, parts, params, gy, of_step);
         }
         let Some(last) = self.fused.as_ref().map(|fused| fused.layers() - 1) else { return };
         let gy = self.gradient_of(last, n);
@@ -88,7 +88,8 @@ impl Training {
     fn step_back(
         &mut self,
         i: usize,
-        (images, parts): (Images, &Parts),
+        images: Images,
+        parts: &Parts,
         params: &[&[f32]],
         mut gy: Vec<f32>,
         mut of_params: Vec<&mut [f32]>,

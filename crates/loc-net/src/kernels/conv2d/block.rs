@@ -34,7 +34,7 @@ pub(super) fn multiply(
     #[cfg(target_arch = "x86_64")]
     if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
         #[expect(unsafe_code, reason = "calls the AVX2 form after checking for it")]
-        // SAFETY: AVX2 and FMA are available; offsets ascend, so all reads lie below `reach`, checked above.
+        // SAFETY: AVX2 and FMA are available; offsets ascend, so all reads are below `reach`, which was checked above.
         unsafe {
             match channels {
                 1 => avx2::multiply::<1>(weights, offsets, x, sums),
@@ -64,7 +64,7 @@ pub(super) fn add_dots(tile: &GradientTile, channels: usize, gw: &mut [f32]) {
     #[cfg(target_arch = "x86_64")]
     if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
         #[expect(unsafe_code, reason = "calls the AVX2 form after checking for it")]
-        // SAFETY: AVX2 and FMA are available; offsets ascend, so all reads lie inside, checked above.
+        // SAFETY: AVX2 and FMA are available; offsets ascend, so all reads are inside, which was checked above.
         unsafe {
             avx2::add_dots(tile, channels, gw);
         }

@@ -62,16 +62,16 @@ fn halve(shape: &PoolShape, x: &[f32], y: &mut [f32], argmax: &mut [u8]) {
         let (upper, lower) =
             (x[from..][..2 * ow].as_chunks::<2>().0, x[from + w..][..2 * ow].as_chunks::<2>().0);
         let out = y[row * ow..][..ow].iter_mut().zip(&mut argmax[row * ow..][..ow]);
-        for (([a, b], [c, d]), (y, winner)) in upper.iter().zip(lower).zip(out) {
-            let (top, top_at) = if wins(*b, *a) { (*b, 1) } else { (*a, 0) };
-            let (bottom, bottom_at) = if wins(*d, *c) { (*d, 3) } else { (*c, 2) };
-            (*y, *winner) = if wins(bottom, top) { (bottom, bottom_at) } else { (top, top_at) };
+        for (([a, b], [c, d]), (y, index)) in upper.iter().zip(lower).zip(out) {
+            let (top, top_at) = if replaces(*b, *a) { (*b, 1) } else { (*a, 0) };
+            let (bottom, bottom_at) = if replaces(*d, *c) { (*d, 3) } else { (*c, 2) };
+            (*y, *index) = if replaces(bottom, top) { (bottom, bottom_at) } else { (top, top_at) };
         }
     }
 }
 
 /// Returns whether a later cell of the window replaces an earlier one as the maximum.
-fn wins(later: f32, earlier: f32) -> bool {
+fn replaces(later: f32, earlier: f32) -> bool {
     later > earlier || (later.is_nan() && !earlier.is_nan())
 }
 

@@ -43,7 +43,9 @@ impl Forward<'_> {
                 let left = (block * COLUMNS / 2).min(width - COLUMNS / 2);
                 for tile in 0..self.block.bias.len() / CHANNELS {
                     let out = Out {
-                        rows: (first..self.rows.end.min(top + STRIP), top, self.rows.start),
+                        rows: first..self.rows.end.min(top + STRIP),
+                        top,
+                        origin: self.rows.start,
                         tile,
                         left,
                         channels: self.block.shape.out_channels,
@@ -124,8 +126,12 @@ impl Forward<'_> {
 
 /// The destination of a tile's eight pooled columns.
 struct Out {
-    /// The pooled rows to write; the strip's first row; the first row that the outputs hold.
-    rows: (Range<usize>, usize, usize),
+    /// The pooled rows to write.
+    rows: Range<usize>,
+    /// The first pooled row of the strip.
+    top: usize,
+    /// The first pooled row that the outputs hold.
+    origin: usize,
     tile: usize,
     left: usize,
     /// Total number of output channels, and the width.
@@ -138,7 +144,7 @@ impl Out {
     ///
     /// # Safety
     ///
-    /// AVX2 and FMA are available; `bias` points to six numbers; the outputs hold the rows.
+    /// AVX2 and FMA are available; `bias` points to six values; the outputs hold the rows.
     #[inline]
     #[target_feature(enable = "avx2,fma")]
     unsafe fn pool<const LAST: bool, const ARGMAX: bool>(
@@ -148,7 +154,7 @@ impl Out {
         y: *mut f32,
         argmax: *mut u8,
     ) {
-        let (wanted, top, held) = &self.rows;
+        let Self { rows, top, origin, .. } = self;
         let first = self.tile * CHANNELS;
         let channels = CHANNELS.min(self.channels - first);
         let mut values = [[_mm256_setzero_ps(); 8]; STRIP];
@@ -170,23 +176,23 @@ impl Out {
                 let value = _mm256_castps_pd(simd::pool(cells, bias));
                 let value = _mm256_castpd_ps(_mm256_permute4x64_pd::<0xD8>(value));
                 if ARGMAX {
-                    let byte = simd::winner(cells, bias);
+                    let byte = simd::argmax_byte(cells, bias);
                     bytes[row][o] = simd::bytes(_mm256_permute4x64_epi64::<0xD8>(byte));
                 }
                 if LAST {
                     values[row][o] = value;
-                } else if wanted.contains(&(top + row)) {
-                    let at = (top + row - held) * self.channels + first + o;
+                } else if rows.contains(&(top + row)) {
+                    let at = (top + row - origin) * self.channels + first + o;
                     // SAFETY: eight columns of a row the outputs hold.
                     unsafe { _mm256_storeu_ps(y.add(at * run(self.width) + self.left), value) };
                 }
             }
         }
         for row in 0..STRIP {
-            if !wanted.contains(&(top + row)) {
+            if !rows.contains(&(top + row)) {
                 continue;
             }
-            let at = ((top + row - held) * self.width + self.left) * self.channels + first;
+            let at = ((top + row - origin) * self.width + self.left) * self.channels + first;
             // SAFETY: `channels` channels of eight pixels of a row the outputs hold.
             unsafe {
                 if LAST {

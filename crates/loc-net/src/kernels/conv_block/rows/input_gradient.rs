@@ -49,9 +49,9 @@ impl InputGradient {
         let row_len = 8 * Self::vectors(&self.shape);
         for (at, w) in w.iter().enumerate() {
             let (o, c, y, x) = (at / (25 * ins), at / 25 % ins, at / 5 % 5, at % 5);
-            for winner in 0..4 {
-                let (row, column) = (y + winner / 2, x + winner % 2);
-                let kernel = ((row / 2 * outs + o) * 4 + winner) * 2 + row % 2;
+            for position in 0..4 {
+                let (row, column) = (y + position / 2, x + position % 2);
+                let kernel = ((row / 2 * outs + o) * 4 + position) * 2 + row % 2;
                 self.kernels[kernel * row_len + column * ins + c] = *w;
             }
         }

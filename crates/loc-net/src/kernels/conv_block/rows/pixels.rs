@@ -23,22 +23,22 @@ impl WinogradRows {
     /// # Panics
     ///
     /// If a slice is too short.
-    pub fn spread(&self, x: RowView, rows: Range<usize>, out: &mut [f32]) {
+    pub fn to_pixels(&self, x: RowView, rows: Range<usize>, out: &mut [f32]) {
         let ConvBlock { in_channels, in_size: (height, width), .. } = self.shape;
         let step = pixel(in_channels);
         assert!(x.first <= rows.start && rows.end <= height, "rows of the map");
         assert!(x.values.len() >= x.start(height - 1) + (in_channels - 1) * x.channel + width, "input");
         assert!(out.len() >= rows.len() * width * step + OVERREAD, "output and overread");
         // SAFETY: `WinogradRows::of` checked for AVX2 and FMA; the lengths were checked above; a row has eight columns or more.
-        unsafe { spread_rows(x, rows, (width, in_channels), step, out.as_mut_ptr()) };
+        unsafe { rows_to_pixels(x, rows, (width, in_channels), step, out.as_mut_ptr()) };
     }
 }
 
 /// # Safety
 ///
-/// AVX2 and FMA are available; input and output are as long as [`WinogradRows::spread`] checks.
+/// AVX2 and FMA are available; input and output are as long as [`WinogradRows::to_pixels`] checks.
 #[target_feature(enable = "avx2,fma")]
-unsafe fn spread_rows(
+unsafe fn rows_to_pixels(
     x: RowView,
     rows: Range<usize>,
     (width, channels): (usize, usize),

@@ -82,19 +82,19 @@ fn check_gradients(expected: &Expected) {
     let mut x = vec![7.0f32; height * width * step + OVERREAD];
     let planar = single(&expected.x);
     let map = RowView::planar(&planar, expected.shape.in_size);
-    form.spread(map, 0..height, &mut x);
+    form.to_pixels(map, 0..height, &mut x);
     for (i, v) in expected.x.iter().enumerate() {
         assert_eq!(x[i % (height * width) * step + i / (height * width)], *v as f32);
     }
     let mut sums = WeightGradient::of(&form);
-    sums.add(|rows, out| form.spread(map, rows, out), &gy, &argmax);
+    sums.add(|rows, out| form.to_pixels(map, rows, out), &gy, &argmax);
     let (mut gw, mut gb) = (vec![0.0; expected.gw.len()], vec![0.0; expected.gb.len()]);
     sums.write(&mut gw, &mut gb);
     assert_close("gw", &gw, &expected.gw, 3e-6);
     // Terms of either sign: their sum is of the order of the square root of their number, or much smaller.
     assert_within("gb", &gb, &expected.gb, 3e-6 * (expected.shape.pooled_cells() as f64).sqrt());
     // A second photo doubles the sums; `clear` resets them.
-    sums.add(|rows, out| form.spread(map, rows, out), &gy, &argmax);
+    sums.add(|rows, out| form.to_pixels(map, rows, out), &gy, &argmax);
     let twice: Vec<f64> = expected.gw.iter().map(|g| 2.0 * g).collect();
     sums.write(&mut gw, &mut gb);
     assert_close("gw twice", &gw, &twice, 3e-6);
@@ -168,6 +168,6 @@ fn a_view_that_starts_below_the_rows_panics() {
     let strip = RowView { first: 1, ..RowView::planar(&values, (12, 20)) };
     let forward = || rows.forward(strip, 0..3, &mut Scratch::default(), &mut [0.0; 24], &mut []);
     assert!(std::panic::catch_unwind(forward).is_err(), "forward");
-    let spread = || rows.spread(strip, 0..2, &mut [0.0; 40 + OVERREAD]);
-    assert!(std::panic::catch_unwind(spread).is_err(), "spread");
+    let to_pixels = || rows.to_pixels(strip, 0..2, &mut [0.0; 40 + OVERREAD]);
+    assert!(std::panic::catch_unwind(to_pixels).is_err(), "to_pixels");
 }

@@ -228,7 +228,7 @@ impl Patches {
     ///
     /// # Safety
     ///
-    /// AVX2 and FMA are available; `n` offsets and values exist, all patches from `x` lie inside the input and its
+    /// AVX2 and FMA are available; `n` offsets and values exist, all patches from `x` are inside the input and its
     /// overread, and `sums` holds R · V vectors.
     #[inline(never)]
     #[target_feature(enable = "avx2,fma")]

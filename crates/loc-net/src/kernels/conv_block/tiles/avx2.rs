@@ -121,7 +121,7 @@ unsafe fn input_adjoint(gv: *const f32, plane: usize, gx: *mut f32, row: usize, 
 ///
 /// # Safety
 ///
-/// AVX2 and FMA are available; eight numbers of each of the 64 planes can be read.
+/// AVX2 and FMA are available; eight values of each of the 64 planes can be read.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 pub(super) unsafe fn output(m: *const f32, plane: usize) -> [[__m256; OUTPUTS]; OUTPUTS] {

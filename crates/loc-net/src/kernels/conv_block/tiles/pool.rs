@@ -106,7 +106,7 @@ unsafe fn forward_strip(
                         let at = ((row - rows.start) * width + left / 2 + b) * outs + channel;
                         _mm256_storeu_ps(y.as_mut_ptr().add(at), simd::pool(window, bias));
                         if !argmax.is_empty() {
-                            let bytes = simd::bytes(simd::winner(window, bias));
+                            let bytes = simd::bytes(simd::argmax_byte(window, bias));
                             argmax.as_mut_ptr().add(at).cast::<u64>().write_unaligned(bytes);
                         }
                     }

@@ -71,15 +71,9 @@ fn check_pool(shape: ConvBlock, cut: usize) {
         let cells = v.len() / shape.out_channels;
         (0..v.len()).map(|i| v[i % cells * shape.out_channels + i / cells]).collect()
     };
-    let planar_winners: Vec<u8> =
+    let planar_argmax: Vec<u8> =
         planar(argmax.iter().map(|b| f64::from(*b)).collect()).iter().map(|b| *b as u8).collect();
-    reference::backward(
-        &shape,
-        (&x, &w),
-        (&planar(gy.clone()), &planar_winners),
-        (&mut gw, &mut gb),
-        &mut gx,
-    );
+    reference::backward(&shape, (&x, &w), (&planar(gy.clone()), &planar_argmax), (&mut gw, &mut gb), &mut gx);
     let mut sums = WeightGradient::of(&tiles);
     let mut got_x = vec![7.0; x.len() + OVERREAD];
     pool::backward(&tiles, &x_last, (&single(&gy), &argmax), &mut scratch, &mut sums, &mut got_x);

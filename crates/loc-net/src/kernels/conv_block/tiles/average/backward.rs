@@ -87,8 +87,8 @@ impl Average {
             // SAFETY: AVX2 and FMA are available; each photo writes its own tiles.
             unsafe {
                 self.transform(x, photo, n, v.from(0));
-                self.share(gy, windows);
-                self.spread(windows, active, (photo, n), gm.from(0), bias);
+                self.window_gradients(gy, windows);
+                self.transform_gradient(windows, active, (photo, n), gm.from(0), bias);
             }
         });
         let part_bias = &mut buffers.part_bias;
@@ -150,7 +150,7 @@ impl Average {
     }
 
     /// Writes one photo's output gradient `gy[out, oh, ow]`, divided by the number of cells in a window, channels last.
-    fn share(&self, gy: &[f32], windows: &mut [f32]) {
+    fn window_gradients(&self, gy: &[f32], windows: &mut [f32]) {
         let (cells, outs) = (self.out_cells(), self.tiles.shape.out_channels);
         let share = 1.0 / (self.pool.kernel.0 * self.pool.kernel.1) as f32;
         for (channel, gy) in gy.chunks_exact(cells).enumerate().take(outs) {
@@ -164,7 +164,7 @@ impl Average {
     ///
     /// AVX2 and FMA are available; `gm` is `[64][n · tiles][out]`, of which this writes the photo's tiles.
     #[target_feature(enable = "avx2,fma")]
-    unsafe fn spread(
+    unsafe fn transform_gradient(
         &self,
         windows: &[f32],
         active: &[u8],
