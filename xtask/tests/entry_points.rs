@@ -1,5 +1,5 @@
-//! The table "Entry points" of `docs/architecture.md` against the project: the files that it names are there, and what was
-//! added so far was added by it.
+//! Checks the table "Entry points" of `docs/architecture.md`: the files that it names exist, and all existing layers,
+//! losses, recipes and so on follow it.
 #![expect(clippy::unwrap_used, reason = "a test that cannot read the project fails")]
 
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
-/// The rows of the table: what is added, and the paths to touch.
+/// The rows of the table: what to add, and the paths to change.
 fn rows() -> Vec<(String, Vec<String>)> {
     let page = fs::read_to_string(root().join("docs/architecture.md")).unwrap();
     let section = page.split("## Entry points").nth(1).unwrap().split("\n## ").next().unwrap();
@@ -29,12 +29,12 @@ fn row(what: &str) -> Vec<String> {
     found.unwrap_or_else(|| panic!("docs/architecture.md has no row for {what}")).1
 }
 
-/// The files of a folder by name without extension, but for those that are no instances.
-fn names(folder: &str, but: &[&str]) -> Vec<String> {
+/// The names of the files in a folder without extension, except `mod`, `tests` and those of `except`.
+fn names(folder: &str, except: &[&str]) -> Vec<String> {
     let mut names: Vec<String> = fs::read_dir(root().join(folder))
         .unwrap()
         .map(|entry| entry.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned())
-        .filter(|name| name != "mod" && name != "tests" && !but.contains(&name.as_str()))
+        .filter(|name| name != "mod" && name != "tests" && !except.contains(&name.as_str()))
         .collect();
     names.sort();
     names
@@ -65,10 +65,10 @@ fn the_files_and_folders_of_the_table_exist() {
 }
 
 #[test]
-fn a_layer_is_a_file_in_each_of_two_crates_and_a_line_of_the_table_of_kernels() {
+fn a_layer_is_a_file_in_two_crates_and_a_line_in_the_table_of_kernels() {
     let paths = row("a layer");
     assert_eq!(paths.len(), 4, "{paths:?}");
-    // A window and its stride, which two operations share, and its Candle form.
+    // `pool`: a window and its stride, which two operations share; `windows`: its Candle form.
     let operations = names("crates/loc-net/src/graph/ops", &["pool"]);
     assert_eq!(names("crates/loc-model/src/layers", &["windows"]), operations);
     let table = text("crates/loc-net/src/exec/table.rs");
@@ -81,7 +81,7 @@ fn a_layer_is_a_file_in_each_of_two_crates_and_a_line_of_the_table_of_kernels() 
 fn a_loss_is_a_file_and_a_line() {
     assert_eq!(row("a loss").len(), 2);
     let kinds = text("crates/loc-model/src/loss/kinds.rs");
-    // Those of distributions and features have weights of their own instead of a name to choose.
+    // The losses of edges and features have their own weights instead of a selectable name.
     for name in names("crates/loc-model/src/loss", &["kinds", "testing", "reduce", "edges", "features"]) {
         assert!(kinds.contains(&format!("{name}::")), "the loss {name} has no line");
     }
@@ -105,9 +105,9 @@ fn a_recipe_is_a_file_and_a_line() {
 
 #[test]
 fn a_configuration_key_is_declared_in_one_file() {
-    let [keys] = &row("a configuration key")[..] else { panic!("one file is enough for a key") };
+    let [keys] = &row("a configuration key")[..] else { panic!("a key must need only one file") };
     let declared = text(keys);
-    // Every key of a recipe is found there, and nowhere else as a default or a range.
+    // Every key of a recipe is declared in that file.
     for recipe in names("crates/loc-train/recipes", &[]) {
         let table: toml::Table = text(&format!("crates/loc-train/recipes/{recipe}.toml")).parse().unwrap();
         for key in table.keys().filter(|key| *key != "augment" && *key != "expect") {
@@ -121,7 +121,7 @@ fn a_configuration_key_is_declared_in_one_file() {
 }
 
 #[test]
-fn a_format_has_a_line_and_a_subcommand_a_page() {
+fn a_format_has_a_line_and_a_subcommand_a_section_of_the_reference() {
     let formats = text("crates/loc-data/src/formats/mod.rs");
     for name in names("crates/loc-data/src/formats", &["header", "number", "text"]) {
         assert!(formats.contains(&camel(&name)), "the format {name} has no line");

@@ -1,4 +1,4 @@
-//! Rules that every source file keeps.
+//! Rules for all source files.
 #![expect(clippy::unwrap_used, reason = "a test that cannot read the project fails")]
 
 use std::path::{Path, PathBuf};
@@ -31,13 +31,13 @@ fn add(folder: &Path, files: &mut Vec<(PathBuf, String)>) {
 }
 
 #[test]
-fn a_file_opens_by_saying_what_lives_in_it() {
+fn files_begin_with_a_description() {
     let silent: Vec<PathBuf> =
         sources().into_iter().filter(|(_, t)| !t.starts_with("//! ")).map(|(p, _)| p).collect();
     assert!(silent.is_empty(), "these do not start with `//!`: {silent:#?}");
 }
 
-/// Files of more than 300 lines, their tests not counted, and what keeps them together.
+/// Files of more than 300 lines, not counting their tests, and the reason why each is not split.
 const LONG: &[(&str, &str)] = &[
     ("crates/loc-cli/src/args/mod.rs", "a table: the flags of every command but `train`"),
     ("crates/loc-cli/src/commands/sources.rs", "one type: the photos of a command line"),
@@ -49,12 +49,11 @@ const LONG: &[(&str, &str)] = &[
     ("crates/loc-data/src/photo_lookup/search.rs", "one search with its rules"),
     ("crates/loc-infer/src/localizer.rs", "one type with its documentation"),
     ("crates/loc-model/src/import/pickle.rs", "a table: the instructions of a pickle"),
-    ("crates/loc-train/src/engine/train.rs", "one loop"),
     ("xtask/src/dataset/download.rs", "one download with its retries"),
 ];
 
 #[test]
-fn a_file_can_be_seen_at_a_glance() {
+fn files_are_short() {
     let lines =
         |text: &str| text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default().lines().count();
     let mut long = Vec::new();
@@ -67,20 +66,20 @@ fn a_file_can_be_seen_at_a_glance() {
     }
     long.sort();
     let explained: Vec<&str> = LONG.iter().map(|(path, _)| *path).collect();
-    assert_eq!(long, explained, "files of more than 300 lines, and those with a reason");
+    assert_eq!(long, explained, "files of more than 300 lines, and those with a listed reason");
 }
 
 #[test]
-fn one_crate_alone_has_code_the_compiler_cannot_check() {
+fn only_loc_net_has_unsafe_code() {
     let found: Vec<PathBuf> = sources()
         .into_iter()
         .filter(|(path, text)| !path.starts_with("crates/loc-net") && has_unchecked_code(text))
         .map(|(path, _)| path)
         .collect();
-    assert!(found.is_empty(), "only loc-net may do that: {found:#?}");
+    assert!(found.is_empty(), "only loc-net may use `{}`: {found:#?}", concat!("un", "safe"));
 }
 
-/// Whether the keyword occurs outside of comments and longer names.
+/// Returns whether the keyword occurs outside comments and longer names.
 fn has_unchecked_code(text: &str) -> bool {
     let keyword = concat!("un", "safe");
     let part_of_name = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
@@ -103,13 +102,13 @@ fn the_search_for_the_keyword_finds_it_and_nothing_else() {
     }
 }
 
-/// The libraries whose errors and hints must not speak of the command line: loc-cli translates hints into flags.
+/// The libraries whose errors and hints must not mention the command line: loc-cli translates hints into flags.
 const LIBRARIES: [&str; 4] =
     ["crates/loc-net/src", "crates/loc-model/src", "crates/loc-infer/src", "crates/loc-data/src"];
 const COMMANDS: [&str; 10] =
     ["train", "val", "predict", "export", "import", "info", "data", "weights", "lr-find", "report"];
 
-/// Whether a line of code names a flag or a command of `loc`; comments may, except in the files of errors.
+/// Returns whether a line of code names a flag or a command of `loc`. Comments may, except in the files of errors.
 fn names_the_command_line(line: &str) -> bool {
     let flag = line.match_indices("--").any(|(at, _)| {
         let before = line[..at].chars().next_back();

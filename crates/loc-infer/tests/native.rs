@@ -105,12 +105,12 @@ fn parts_that_do_not_fit_together_are_named() {
             vec!["unknown variant `resnet`"],
         ),
         (
-            "a size that five_conv does not admit",
+            "a size that five_conv does not accept",
             with_json(|j| {
                 (j["network"]["input"]["height"], j["network"]["input"]["width"]) = (64.into(), 64.into());
                 (j["input"]["height"], j["input"]["width"]) = (64.into(), 64.into());
             }),
-            vec!["five_conv does not admit"],
+            vec!["five_conv does not accept"],
         ),
         ("no JSON", file(&model.weights, Some("{classes")), vec!["metadata `loc`", "line 1"]),
         (

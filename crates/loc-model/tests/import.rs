@@ -1,5 +1,5 @@
-//! PyTorch files in: every good kind gives the same weights, every bad kind its own answer, and no file makes a
-//! panic or more memory than it is large. The files are made by `golden/make_pth.py`.
+//! Tests the import of PyTorch files: every valid kind gives the same weights, every invalid kind has its own error, and no
+//! file causes a panic or needs more memory than its size. The files are made by `golden/make_pth.py`.
 #![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
 use std::collections::BTreeSet;
@@ -20,13 +20,13 @@ fn golden(name: &str) -> PathBuf {
     folder().join(format!("{name}.pth"))
 }
 
-/// The names of the files that begin with `prefix`, in order.
+/// Returns the sorted names of the files that start with `prefix`.
 fn names(prefix: &str) -> BTreeSet<String> {
     let files = fs_err::read_dir(folder()).unwrap().map(|f| f.unwrap().file_name().into_string().unwrap());
     files.filter(|f| f.starts_with(prefix)).map(|f| f.trim_end_matches(".pth").to_owned()).collect()
 }
 
-/// The weights of every good file, by the formula in `make_pth.py`.
+/// The weights in every valid file, by the formula in `make_pth.py`.
 fn expected() -> Weights {
     let shapes: [(&str, &[usize]); 6] = [
         ("conv1.weight", &[2, 3, 3, 3]),
@@ -45,7 +45,7 @@ fn expected() -> Weights {
 }
 
 #[test]
-fn every_good_file_gives_the_same_weights() {
+fn every_valid_file_gives_the_same_weights() {
     let names = names("ok-");
     assert_eq!(names.len(), 14, "{names:?}");
     for name in names {
@@ -55,7 +55,7 @@ fn every_good_file_gives_the_same_weights() {
 }
 
 #[test]
-fn published_weights_may_be_of_any_age_and_in_a_wheel() {
+fn published_weights_can_have_any_format_and_be_in_a_wheel() {
     let folder = tempfile::tempdir().unwrap();
     for name in ["bad-legacy", "ok-state-dict"] {
         assert_eq!(read_published(&golden(name)).unwrap(), expected(), "{name}");
@@ -74,14 +74,14 @@ fn published_weights_may_be_of_any_age_and_in_a_wheel() {
 }
 
 #[test]
-fn a_legacy_file_cut_anywhere_is_an_error_and_never_a_panic() {
+fn a_truncated_legacy_file_is_an_error_and_never_a_panic() {
     let folder = tempfile::tempdir().unwrap();
     let (path, bytes) = (folder.path().join("cut.pth"), fs_err::read(golden("bad-legacy")).unwrap());
     for end in (0..bytes.len()).step_by(7) {
         fs_err::write(&path, &bytes[..end]).unwrap();
         assert!(read_published(&path).is_err(), "cut at {end}");
     }
-    // Any byte changed: an error or weights, whatever they are.
+    // With one byte changed the result is an error or some weights, but never a panic.
     for at in (0..bytes.len()).step_by(3) {
         let mut bytes = bytes.clone();
         bytes[at] ^= 0x55;
@@ -90,7 +90,7 @@ fn a_legacy_file_cut_anywhere_is_an_error_and_never_a_panic() {
     }
 }
 
-/// An independent reader, on the files that it can read.
+/// Compares with an independent reader, on the files that it can read.
 #[test]
 fn agrees_with_candles_reader() {
     for name in ["ok-state-dict", "ok-plain-dict", "ok-f64", "ok-parameters"] {
@@ -108,20 +108,17 @@ fn agrees_with_candles_reader() {
 }
 
 #[test]
-fn every_bad_file_gets_its_own_answer() {
-    let attack = "`posix.system` would return, which is not called";
+fn every_invalid_file_has_its_own_error() {
+    let attack = "the result of calling `posix.system`, which is never called";
     let cases = [
         ("bad-attack", vec!["not a state dict of tensors", attack, "(hint:"]),
-        ("bad-attack-inside", vec!["`extra` is what", attack]),
+        ("bad-attack-inside", vec!["`extra` is the result", attack]),
         ("bad-big-endian", vec!["big-endian", "(hint:"]),
         ("bad-complex", vec!["tensor `spectrum`: has a ComplexFloatStorage"]),
         ("bad-empty", vec!["an empty dict"]),
-        ("bad-f64-range", vec!["tensor `huge`: holds 1000000000", "which f32 cannot"]),
+        ("bad-f64-range", vec!["tensor `huge`: holds 1000000000", "too large for f32"]),
         ("bad-html", vec!["not a PyTorch file: it starts with \"<!DOCTYPE html>"]),
-        (
-            "bad-integers",
-            vec!["tensor `conv1.num_batches_tracked`: has a LongStorage, where floats are needed"],
-        ),
+        ("bad-integers", vec!["tensor `conv1.num_batches_tracked`: has a LongStorage, but must have floats"]),
         ("bad-key", vec!["a key that is not text"]),
         ("bad-legacy", vec!["legacy format", "not a zip archive", "(hint:"]),
         ("bad-list", vec!["a list of 6"]),
@@ -153,7 +150,7 @@ fn every_bad_file_gets_its_own_answer() {
 }
 
 #[test]
-fn a_file_is_known_by_its_content() {
+fn the_format_is_detected_by_the_content() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, bytes: &[u8]| {
         let path = folder.path().join(name);
@@ -191,7 +188,7 @@ fn a_file_is_known_by_its_content() {
     }
 }
 
-/// A safetensors file of one number type: 1, −2.5 and 65504, which each of them holds.
+/// A safetensors file of one number type, with the values 1, −2.5 and 65504, which every type can represent.
 fn of_type(name: &str, values: &[u8]) -> Vec<u8> {
     let header =
         format!(r#"{{"module.w":{{"dtype":"{name}","shape":[3],"data_offsets":[0,{}]}}}}"#, values.len());
@@ -199,7 +196,7 @@ fn of_type(name: &str, values: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn safetensors_of_every_float_type_are_read_wherever_foreign_weights_are() {
+fn safetensors_of_every_float_type_are_accepted_as_initial_weights() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("w.safetensors");
     let f64s = |values: [f64; 3]| values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
@@ -218,10 +215,10 @@ fn safetensors_of_every_float_type_are_read_wherever_foreign_weights_are() {
         assert_eq!(load(&path).is_ok(), name == "F32", "a model file is f32");
     }
     for (name, bytes, words) in [
-        ("F64", f64s([1.0, 1e39, 0.0]), ["tensor `module.w`: holds 1", "which f32 cannot"]),
-        ("I64", f64s([0.0; 3]), ["tensor `module.w`: is I64", "F32 or F16 or BF16 or F64 is needed"]),
-        ("F8_E4M3", vec![0; 3], ["is F8_E4M3", "F32 or F16 or BF16 or F64 is needed"]),
-        ("F16", vec![0; 12], ["the shape [3] needs 6 bytes", "the header gives it 12"]),
+        ("F64", f64s([1.0, 1e39, 0.0]), ["tensor `module.w`: holds 1", "too large for f32"]),
+        ("I64", f64s([0.0; 3]), ["tensor `module.w`: has type I64", "must be F32 or F16 or BF16 or F64"]),
+        ("F8_E4M3", vec![0; 3], ["has type F8_E4M3", "must be F32 or F16 or BF16 or F64"]),
+        ("F16", vec![0; 12], ["the shape [3], which needs 6 bytes", "the header gives it 12"]),
     ] {
         fs_err::write(&path, of_type(name, &bytes)).unwrap();
         let messages =
@@ -234,7 +231,7 @@ fn safetensors_of_every_float_type_are_read_wherever_foreign_weights_are() {
 }
 
 #[test]
-fn no_part_of_a_file_is_taken_for_the_whole() {
+fn a_truncated_file_is_never_accepted() {
     let bytes = fs_err::read(golden("ok-checkpoint")).unwrap();
     for end in 0..bytes.len() {
         assert!(parse_pth(&bytes[..end]).is_err(), "{end} bytes");
@@ -245,7 +242,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
 
     #[test]
-    fn a_damaged_file_makes_no_panic(
+    fn a_damaged_file_causes_no_panic(
         name in prop::sample::select(names("ok-").into_iter().collect::<Vec<_>>()),
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
     ) {
@@ -254,7 +251,7 @@ proptest! {
             let at = at.index(bytes.len());
             bytes[at] = byte;
         }
-        // The checksums find what changes a value.
+        // The checksums detect every change of a value.
         if let Ok(weights) = parse_pth(&bytes) {
             for (name, weight) in &weights.0 {
                 let count: usize = weight.shape.iter().product();

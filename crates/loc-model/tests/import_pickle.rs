@@ -1,4 +1,4 @@
-//! PyTorch files whose pickles are written by hand: what they ask for is described, never called.
+//! Tests PyTorch files with hand-written pickles: their calls are described, never executed.
 #![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
 use std::io::{Cursor, Write};
@@ -8,7 +8,7 @@ use loc_net::Weight;
 use proptest::prelude::*;
 use zip::write::SimpleFileOptions;
 
-/// A PyTorch archive around a pickle, with one storage `0` of four values.
+/// Returns a PyTorch archive with this pickle and one storage `0` of four values.
 fn archive(pickle: &[u8]) -> Vec<u8> {
     let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
     let options = SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
@@ -19,16 +19,16 @@ fn archive(pickle: &[u8]) -> Vec<u8> {
     zip.finish().unwrap().into_inner()
 }
 
-/// The pickle of `{"w": tensor}` in protocol 0 and 2: a tensor that `_rebuild_tensor_v2` builds from `arguments`.
+/// Returns the pickle of `{"w": tensor}` in protocols 0 and 2: a tensor that `_rebuild_tensor_v2` builds from `arguments`.
 fn one_tensor(arguments: &[u8]) -> Vec<u8> {
     [b"}X\x01\0\0\0wctorch._utils\n_rebuild_tensor_v2\n(", arguments, b"tRs."].concat()
 }
 
-/// The storage `0`, as `torch.save` names it.
+/// The storage `0`, as `torch.save` writes it.
 const STORAGE: &[u8] = b"(X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpuK\x04tQ";
 
 #[test]
-fn a_pickle_written_by_hand_is_read() {
+fn a_hand_written_pickle_is_read() {
     // offset 1, size (2,), stride (2,), requires_grad, hooks
     let pickle = one_tensor(&[STORAGE, b"K\x01K\x02\x85K\x02\x85\x89}"].concat());
     let weights = parse_pth(&archive(&pickle)).unwrap();
@@ -36,28 +36,32 @@ fn a_pickle_written_by_hand_is_read() {
 }
 
 #[test]
-fn a_pickle_from_a_stranger_does_no_harm() {
+fn a_malicious_pickle_does_no_harm() {
     let storage = |rest: &[u8]| one_tensor(&[STORAGE, rest].concat());
-    // A tuple of two of the one before, sixty times: 2⁶⁰ objects, if they were copied.
+    // A tuple that holds the previous tuple twice, sixty times: 2⁶⁰ objects if they were copied.
     let laughs = [b"K\x01".to_vec(), b"2\x86".repeat(60), b".".to_vec()].concat();
     let cases = [
         ("empty", vec![], "ends in the middle"),
-        ("an attack of protocol 0", b"cos\nsystem\n(S'id'\ntR.".to_vec(), "`os.system` would return"),
-        ("an attack by INST", b"(S'id'\nios\nsystem\n.".to_vec(), "`os.system` would return"),
-        ("an attack by OBJ", b"(cos\nsystem\nS'id'\no.".to_vec(), "`os.system` would return"),
+        (
+            "an attack of protocol 0",
+            b"cos\nsystem\n(S'id'\ntR.".to_vec(),
+            "the result of calling `os.system`",
+        ),
+        ("an attack by INST", b"(S'id'\nios\nsystem\n.".to_vec(), "the result of calling `os.system`"),
+        ("an attack by OBJ", b"(cos\nsystem\nS'id'\no.".to_vec(), "the result of calling `os.system`"),
         ("the class of an attack", b"cos\nsystem\n.".to_vec(), "the class or function `os.system`"),
         ("an unknown instruction", b"\xff.".to_vec(), "byte 0: an instruction (0xff)"),
-        ("no object", b".".to_vec(), "takes an object that is not there"),
-        ("no group", b"K\x01t.".to_vec(), "byte 2: ends a group that was not begun"),
-        ("an object below the group", b"K\x01(\x85.".to_vec(), "takes an object that is not there"),
-        ("no memory", b"h\x07.".to_vec(), "recalls object 7"),
+        ("no object", b".".to_vec(), "pops an object from an empty stack"),
+        ("no group", b"K\x01t.".to_vec(), "byte 2: ends a group that was not started"),
+        ("an object below the group", b"K\x01(\x85.".to_vec(), "pops an object from an empty stack"),
+        ("no memory", b"h\x07.".to_vec(), "uses memo entry 7"),
         ("a text of 4 GB", b"X\xff\xff\xff\xffabc.".to_vec(), "ends in the middle"),
         ("bytes beyond all numbers", b"\x8e\xff\xff\xff\xff\xff\xff\xff\xff.".to_vec(), "ends in the middle"),
         ("text that is none", b"U\x02\xc3\x28.".to_vec(), "not UTF-8"),
         ("a number of 255 bytes", [&b"\x8a\xff"[..], &[1; 255], b"."].concat(), "a large number"),
         ("a key without a value", b"}(K\x01u.".to_vec(), "a key without a value"),
-        ("an item of a number", b"K\x01K\x02K\x03s.".to_vec(), "what is no dict"),
-        ("an item appended to a number", b"K\x01K\x02a.".to_vec(), "what is no list"),
+        ("an item of a number", b"K\x01K\x02K\x03s.".to_vec(), "that is not a dict"),
+        ("an item appended to a number", b"K\x01K\x02a.".to_vec(), "that is not a list"),
         ("2⁶⁰ objects", laughs, "a tuple of 2"),
         ("very deep", [b"K\x01".to_vec(), b"\x85".repeat(900_000), b".".to_vec()].concat(), "a tuple of 1"),
         ("very many", [b"N0".repeat(1_000_001), b".".to_vec()].concat(), "more than 1000000 objects"),
@@ -80,8 +84,8 @@ fn a_pickle_from_a_stranger_does_no_harm() {
         ("an argument of another kind", one_tensor(b"K\x01K\x01K\x01K\x01"), "has no storage"),
         ("a storage without fields", one_tensor(b")QK\x00K\x02\x85K\x01\x85"), "has no storage"),
         ("a negative offset", storage(b"J\xff\xff\xff\xff)K\x01\x85"), "offset of -1"),
-        ("an offset behind the end", storage(b"K\x04K\x01\x85K\x01\x85"), "does not lie in its storage of 4"),
-        ("a stride behind the end", storage(b"K\x00K\x02\x85K\x04\x85"), "does not lie in its storage of 4"),
+        ("an offset after the end", storage(b"K\x04K\x01\x85K\x01\x85"), "exceeds its storage of 4"),
+        ("a stride beyond the end", storage(b"K\x00K\x02\x85K\x04\x85"), "exceeds its storage of 4"),
         ("more values than bytes", storage(b"K\x00J\0\0\0\x40\x85K\x00\x85"), "more than the file can hold"),
         (
             "a shape beyond all numbers",
@@ -91,7 +95,7 @@ fn a_pickle_from_a_stranger_does_no_harm() {
         (
             "a stride beyond all numbers",
             storage(b"K\x00K\x02K\x02\x86\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7f2\x86"),
-            "does not lie in its storage",
+            "exceeds its storage",
         ),
         (
             "dimensions without strides",
@@ -119,22 +123,22 @@ fn a_pickle_from_a_stranger_does_no_harm() {
                 ]
                 .concat(),
             ),
-            "a storage whose name is 1000 bytes",
+            "a storage whose name has 1000 bytes",
         ),
     ];
     for (what, pickle, part) in cases {
         let message = parse_pth(&archive(&pickle)).unwrap_err().to_string();
         assert!(message.contains(part), "{what}: {message}");
     }
-    // What steps over nothing may step anywhere.
+    // The stride of a dimension of size 1 is never used, so any value is accepted.
     let pickle = storage(b"K\x00K\x01K\x01\x86\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7f2\x86");
     assert_eq!(parse_pth(&archive(&pickle)).unwrap().0["w"].shape, [1, 1]);
 }
 
-/// Many entries of one archive that are the same bytes: each is small, and all of them are not the file.
+/// Many entries of one archive that share the same bytes: each is small, but together they exceed the file.
 #[test]
-fn storages_that_are_one_another_are_refused() {
-    // Stored entries can be given the same place by hand: here the directory says so.
+fn storages_that_share_bytes_are_rejected() {
+    // Stored entries can share a position in the file: here the directory is edited to say so.
     let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
     let options = SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
     let names: Vec<String> = (0..9).map(|i| i.to_string()).collect();
@@ -151,16 +155,16 @@ fn storages_that_are_one_another_are_refused() {
     zip.start_file("a/data.pkl", options).unwrap();
     zip.write_all(&pickle).unwrap();
     for name in &names {
-        // Only the first has content; the others get its place in the directory below.
+        // Only the first has content; below, the directory gives the others its position.
         zip.start_file(format!("a/data/{name}"), options).unwrap();
         zip.write_all(if name == "0" { &[0; 4000] } else { &[] }).unwrap();
     }
     let mut bytes = zip.finish().unwrap().into_inner();
-    assert!(parse_pth(&bytes).unwrap_err().to_string().contains("storage of 0 values"), "sound, but empty");
+    assert!(parse_pth(&bytes).unwrap_err().to_string().contains("storage of 0 values"), "valid, but empty");
     let entries: Vec<usize> =
         (0..bytes.len() - 4).filter(|at| bytes[*at..*at + 4] == *b"PK\x01\x02").collect();
     let (first, others) = (entries[1], &entries[2..]);
-    // Checksum and sizes, and where the entry lies.
+    // Checksum and sizes, and the position of the entry.
     let [sums, place] =
         [16..28, 42..46].map(|r: std::ops::Range<usize>| bytes[first + r.start..first + r.end].to_vec());
     for at in others {
@@ -182,9 +186,9 @@ fn a_storage_of_another_folder_is_not_found() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
 
-    /// With a right checksum around the wrong pickle.
+    /// The archive's checksum is correct, the pickle is not.
     #[test]
-    fn a_damaged_pickle_makes_no_panic(
+    fn a_damaged_pickle_causes_no_panic(
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
         end in any::<prop::sample::Index>(),
     ) {
@@ -199,7 +203,7 @@ proptest! {
 
     /// Instructions in any order.
     #[test]
-    fn a_random_pickle_makes_no_panic(
+    fn a_random_pickle_causes_no_panic(
         ops in prop::collection::vec(
             prop::sample::select(vec![
                 &b"N"[..], b"K\x02", b"M\x01\x02", b"J\xff\xff\xff\xff", b"\x8a\x01\x80", b"X\x01\0\0\0w", b"(", b"t",

@@ -1,72 +1,74 @@
-//! The errors of this crate: what does not fit, with the numbers.
+//! The errors of this crate.
 
 use std::ops::RangeInclusive;
 
 use crate::Shape;
 
-/// What can be wrong with a network, its configuration or its weights.
+/// An error in a network, its configuration or its weights.
 ///
 /// The text of an error includes that of its cause, so that printing it prints everything. The cause itself is a field of
 /// the variant; `source` does not return it, because chains of errors would then print it twice.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum NetError {
-    /// A layer cannot take the shape it is given.
+    /// A layer does not accept the shape of its input.
     #[error("layer `{layer}`: {reason}")]
     Layer {
         /// Name of the layer.
         layer: String,
-        /// What does not fit, with both sides' numbers.
+        /// The reason, with the shapes of both sides.
         reason: String,
     },
-    /// The configuration describes no network.
+    /// The configuration is invalid.
     #[error("network configuration: {0}")]
     Config(ConfigError),
     /// The bytes are not a safetensors file.
     #[error("not a safetensors file: {0} (hint: copy or download it again)")]
     Format(FormatError),
-    /// The source of a file fails.
+    /// Reading the file failed.
     #[error("{0}")]
     Read(std::io::Error),
     /// A tensor in the file is not usable.
     #[error(
-        "tensor `{}`: {error} (hint: was the file written by another program, or damaged on the way?)",
+        "tensor `{}`: {error} (hint: was the file written by another program, or damaged in transfer?)",
         tensor.escape_debug()
     )]
     Tensor {
         /// Name of the tensor.
         tensor: String,
-        /// What is wrong with it.
+        /// The reason.
         error: TensorError,
     },
-    /// The tensors are not those of the network; every difference is listed.
+    /// The tensors do not match the network; every difference is listed.
     #[error(
-        "the weights do not fit the network: {} (hint: is it the model of this network, input size and number of \
-         classes?)",
+        "the weights do not fit the network: {} (hint: check that the model belongs to this network, input size and number \
+         of classes)",
         .differences.join("; ")
     )]
     Mismatch {
         /// One line for each missing, extra, misshapen or non-finite tensor.
         differences: Vec<String>,
-        /// Whether all differences are values that are infinite or NaN.
+        /// Whether all differences are infinite or NaN values.
         nonfinite_only: bool,
     },
-    /// The system does not begin as many threads as were asked for.
-    #[error("{count} threads: {error} (hint: ask for fewer, or allow this user more: `ulimit -u`)")]
+    /// The system cannot start the requested number of threads.
+    #[error(
+        "cannot start {count} threads: {error} (hint: use fewer, or raise this user's limit: `ulimit -u`)"
+    )]
     Threads {
-        /// How many were asked for, the caller's own among them.
+        /// The requested number, including the caller's thread.
         count: usize,
-        /// What the system says.
+        /// The system's error.
         error: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// A buffer handed in has the wrong length.
-    #[error("{what}: {got} values where {expected} are needed")]
+    /// A buffer has the wrong length.
+    #[error("{what}: got {got} values, expected {expected}")]
     Length {
-        /// Which buffer.
+        /// The name of the buffer.
         what: &'static str,
-        /// How many values are needed.
+        /// The required number of values.
         expected: usize,
-        /// How many came.
+        /// The number of values in the buffer.
         got: usize,
     },
 }
@@ -77,11 +79,11 @@ pub enum NetError {
 #[non_exhaustive]
 pub enum ConfigError {
     /// The number of classes is 0.
-    #[error("classes is 0, at least 1 is needed")]
+    #[error("classes is 0, but must be at least 1")]
     NoClass,
-    /// The backbone does not admit the input size.
+    /// The backbone does not accept the input size.
     #[error(
-        "{backbone} does not admit an input of {height}×{width}: each side must be {} to {} pixels (hint: {hint})",
+        "{backbone} does not accept an input of {height}×{width}: each side must be {} to {} pixels (hint: {hint})",
         sides.start(), sides.end()
     )]
     InputSize {
@@ -91,7 +93,7 @@ pub enum ConfigError {
         height: usize,
         /// Width of the input, in pixels.
         width: usize,
-        /// The admitted lengths of a side, in pixels.
+        /// The accepted lengths of a side, in pixels.
         sides: RangeInclusive<usize>,
         /// A size that works.
         hint: &'static str,
@@ -110,8 +112,8 @@ pub enum ConfigError {
         /// Which output: `logits` or `boxes`.
         output: &'static str,
     },
-    /// The output of a layer inside the fused blocks is requested; it is never stored.
-    #[error("the output of `{layer}` never leaves the fused blocks")]
+    /// The output of a layer inside the fused blocks is requested, which is never stored.
+    #[error("the output of `{layer}` is not stored: it is inside the fused blocks")]
     FusedLayer {
         /// Name of the layer.
         layer: String,
@@ -129,7 +131,7 @@ pub enum FormatError {
         length: u64,
     },
     /// The header is longer than the limit.
-    #[error("its header would be {header} bytes, at most {limit} are read")]
+    #[error("its header would have {header} bytes, but at most {limit} are accepted")]
     HeaderTooLong {
         /// Length of the header, in bytes.
         header: u64,
@@ -137,7 +139,7 @@ pub enum FormatError {
         limit: u64,
     },
     /// The file ends within its header.
-    #[error("file is {length} bytes, header describes {header_end} for itself alone")]
+    #[error("file is {length} bytes, but its header alone would end at byte {header_end}")]
     HeaderCut {
         /// Length of the file, in bytes.
         length: u64,
@@ -161,13 +163,13 @@ pub enum FormatError {
         error: serde_json::Error,
     },
     /// `__metadata__` is not an object.
-    #[error("`__metadata__` is {found}, where an object is needed")]
+    #[error("`__metadata__` is {found}, but must be an object")]
     Metadata {
         /// The type of the JSON value, with its article.
         found: &'static str,
     },
     /// A value in `__metadata__` is not text.
-    #[error("`__metadata__`: the value of `{}` is {found}, where text is needed", key.escape_debug())]
+    #[error("`__metadata__`: the value of `{}` is {found}, but must be text", key.escape_debug())]
     MetadataValue {
         /// Its key.
         key: String,
@@ -192,13 +194,13 @@ pub enum FormatError {
 #[non_exhaustive]
 pub enum TensorError {
     /// Two tensors have this name.
-    #[error("stands twice in the header")]
+    #[error("occurs twice in the header")]
     Duplicate,
     /// A part of its description is missing or of the wrong type.
     #[error("has no {0}")]
     Missing(&'static str),
     /// Its type is not one of those that are read.
-    #[error("is {} where {} is needed", found.escape_debug(), needed.join(" or "))]
+    #[error("has type {}, but must be {}", found.escape_debug(), needed.join(" or "))]
     Dtype {
         /// Its type.
         found: String,
@@ -214,7 +216,7 @@ pub enum TensorError {
         limit: usize,
     },
     /// `data_offsets` does not hold two numbers.
-    #[error("has {count} `data_offsets` where 2 are needed")]
+    #[error("has {count} `data_offsets`, but must have 2")]
     Offsets {
         /// How many there are.
         count: usize,
@@ -229,7 +231,7 @@ pub enum TensorError {
     },
     /// The number of its bytes does not fit its shape.
     #[error(
-        "the shape {shape:?} needs {} bytes, the header gives it {given}",
+        "has the shape {shape:?}, which needs {} bytes, but the header gives it {given}",
         needed.map_or_else(|| format!("more than {}", u64::MAX), |needed| needed.to_string())
     )]
     Size {
@@ -244,7 +246,7 @@ pub enum TensorError {
     #[error(
         "begins at byte {begin}, {} ends at {end}: {}",
         previous.as_ref().map_or_else(|| "the header".into(), |name| format!("`{}`", name.escape_debug())),
-        if begin > end { "a hole" } else { "an overlap" }
+        if begin > end { "a gap" } else { "an overlap" }
     )]
     Gap {
         /// First byte, counted from the end of the header.

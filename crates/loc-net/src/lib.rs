@@ -1,16 +1,16 @@
-//! The network of loc without a framework: the layers as data, and CPU kernels for each of them.
+//! The networks of loc without a framework: the layers as data, and CPU kernels for each of them.
 //!
 //! A [`Network`] is a list of [`Layer`]s in topological order with checked shapes and PyTorch's parameter names.
-//! [`NetworkConfig`] is what a model file stores, and builds that list; [`Weights`] are the parameters by name.
-//! [`Forward`] predicts; [`exec::Training`] gives outputs and gradients of a batch. Training on Candle, export (ONNX) and the
-//! printed summary use the same list from other crates.
+//! [`NetworkConfig`] is stored in a model file and builds that list; [`Weights`] are the parameters by name. [`Forward`]
+//! predicts; [`exec::Training`] computes outputs and gradients of a batch. Training with Candle, ONNX export and the printed
+//! summary use the same list from other crates.
 //!
-//! The floors, each of which uses only those below it:
+//! The modules; each uses only those below it:
 //!
 //! | module | contents |
 //! |---|---|
 //! | [`exec`] | runs a network on the CPU: prediction and training |
-//! | `weights` | safetensors, compared with a network |
+//! | `weights` | reads safetensors files and compares them with a network |
 //! | `graph` | a network as data: layers, shapes, parameters; backbones and heads |
 //! | `kernels` | computations on slices, forward and backward; public with the feature `internals` |
 //! | [`parallel`] | threads |

@@ -91,6 +91,9 @@ impl fmt::Display for Range {
             (Some(low), Some(high)) if low.included && high.included => {
                 write!(f, "{} to {}", low.at, high.at)
             }
+            (Some(low), Some(high)) if !low.included && !high.included => {
+                write!(f, "above {} and below {}", low.at, high.at)
+            }
             (low, high) => {
                 match low {
                     Some(End { at, included: true }) => write!(f, "{at} or more")?,
@@ -156,7 +159,7 @@ mod tests {
             (Range::at_least(1.0), "1 or more", vec![1.0, 7.0], vec![0.0, 0.999]),
             (Range::from_to(0.1, 10.0), "0.1 to 10", vec![0.1, 10.0], vec![0.0999, 10.1]),
             (Range::from_below(0.0, 1.0), "0 or more, below 1", vec![0.0, 0.999], vec![-0.1, 1.0]),
-            (Range::between(0.0, 1.0), "above 0, below 1", vec![0.5], vec![0.0, 1.0]),
+            (Range::between(0.0, 1.0), "above 0 and below 1", vec![0.5], vec![0.0, 1.0]),
             (Range::above_up_to(0.0, 1.0), "above 0, at most 1", vec![0.5, 1.0], vec![0.0, 1.1]),
         ] {
             assert_eq!(range.to_string(), words);

@@ -1,5 +1,5 @@
-//! Runs an exported file through candle-onnx and compares it with the network itself. For what the difference may be,
-//! the caller decides.
+//! Runs an exported file with candle-onnx and compares its outputs with those of the network. The caller decides which
+//! difference is acceptable.
 
 use std::collections::HashMap;
 
@@ -12,32 +12,32 @@ use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use super::{BOXES, INPUT, PROBABILITIES};
 use crate::ModelError;
 
-/// The largest absolute differences between an exported file and its network; infinite where one is not a number.
+/// The largest absolute differences between an exported file and its network; infinite if a value is NaN.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Difference {
-    /// Of the probabilities, in 0..1.
+    /// Difference of the probabilities, in 0..1.
     pub cls: f32,
-    /// Of the box coordinates, in 0..1.
+    /// Difference of the box coordinates, in 0..1.
     pub loc: f32,
 }
 
 impl Difference {
-    /// The larger of both.
+    /// Returns the larger of the two.
     #[must_use]
     pub fn max(&self) -> f32 {
         self.cls.max(self.loc)
     }
 }
 
-/// Batches that are run: a photo alone, and several, since the batch axis is dynamic.
+/// The batch sizes that are run: one photo and several, since the batch axis is dynamic.
 const BATCHES: [usize; 2] = [1, 3];
 
-/// Runs an exported file on random photos, alone and in a batch, and compares with [`Forward`].
+/// Runs an exported file on random photos, one at a time and in a batch, and compares with [`Forward`].
 ///
 /// # Errors
 ///
-/// [`ModelError::Net`] if the weights are not the network's; [`ModelError::Export`] if the file does not run or has
-/// other outputs than an export.
+/// [`ModelError::Net`] if the weights are not those of the network; [`ModelError::Export`] if the file does not run or does
+/// not have the outputs of an export.
 pub fn check(onnx: &[u8], network: &Network, weights: &Weights) -> Result<Difference, ModelError> {
     let fail = |reason: String| ModelError::Export(reason);
     let model =
@@ -57,7 +57,7 @@ pub fn check(onnx: &[u8], network: &Network, weights: &Weights) -> Result<Differ
             let tensor = outputs.get(name).ok_or_else(|| fail(format!("the file has no output `{name}`")))?;
             if tensor.dims() != [batch, features] {
                 return Err(fail(format!(
-                    "the output `{name}` has the shape {:?} where [{batch}, {features}] is needed",
+                    "the output `{name}` has the shape {:?}, but must have [{batch}, {features}]",
                     tensor.dims()
                 )));
             }
@@ -86,7 +86,7 @@ fn farthest(a: &[f32], b: &[f32]) -> f32 {
     differences.fold(0.0, |max, d| if d.is_nan() { f32::INFINITY } else { max.max(d) })
 }
 
-/// Random values in 0..1, the same in every run.
+/// Iterates over random values in 0..1, the same in every run.
 fn noise(seed: u64) -> impl Iterator<Item = f32> {
     let mut generator = SplitMix64::seed_from_u64(seed);
     // The upper 24 bits: exact in f32.
@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_a_number_is_infinitely_far() {
+    fn nan_is_an_infinite_difference() {
         assert_eq!(farthest(&[0.0, f32::NAN], &[0.0, 0.0]), f32::INFINITY);
         assert_eq!(farthest(&[f32::NAN, 0.0], &[0.0, 0.5]), f32::INFINITY);
         assert_eq!(farthest(&[0.0], &[0.0, 0.0]), f32::INFINITY);
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn photos_fill_their_range() {
+    fn random_photos_cover_their_range() {
         let values: Vec<f32> = noise(0).take(10_000).collect();
         assert!(values.iter().all(|v| (0.0..1.0).contains(v)));
         let mean = values.iter().sum::<f32>() / 10_000.0;

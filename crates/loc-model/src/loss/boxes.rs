@@ -12,8 +12,8 @@ use super::{BoxBatch, LossConfig, expect, rows};
 /// ∂L/∂b̂[n, i] = (b̂[n, i] − b[n, i]) / (2N)
 /// ```
 ///
-/// b̂ is the predicted and b the true box, x1, y1, x2, y2 in 0..1. The same as PyTorch's `F.mse_loss`: the mean is
-/// over 4N values, so a coordinate weighs a quarter of what a sum over the coordinates would give it.
+/// b̂ is the predicted and b the true box, x1, y1, x2, y2 in 0..1. Equal to PyTorch's `F.mse_loss`: the mean is over 4N
+/// values, so each coordinate has a quarter of the weight it would have in a sum over the coordinates.
 ///
 /// # Shapes
 ///
@@ -26,7 +26,7 @@ pub fn mse(predicted: &Tensor, target: &Tensor) -> Result<Tensor, Error> {
     batch_mean(&squares(predicted, target)?, predicted.dim(0)?)
 }
 
-/// The squared errors, `[N, 4]`.
+/// Returns the squared errors, `[N, 4]`.
 fn squares(predicted: &Tensor, target: &Tensor) -> Result<Tensor, Error> {
     check(predicted, target)?;
     (predicted - target)?.sqr()
@@ -44,7 +44,7 @@ fn check(predicted: &Tensor, target: &Tensor) -> Result<(), Error> {
 /// d = |b̂ − b|      L = 1/(4N) · Σ ( d < β: d²/(2β), otherwise d − β/2 )
 /// ```
 ///
-/// The same as PyTorch's `F.smooth_l1_loss(beta=β)`. Coordinates lie in 0..1, so that β should be far below 1.
+/// Equal to PyTorch's `F.smooth_l1_loss(beta=β)`. Coordinates are in 0..1, so β should be far below 1.
 ///
 /// # Shapes
 ///
@@ -57,11 +57,11 @@ pub fn smooth_l1(predicted: &Tensor, target: &Tensor, beta: f64) -> Result<Tenso
     batch_mean(&smooth_distances(predicted, target, beta)?, predicted.dim(0)?)
 }
 
-/// The smooth distances, `[N, 4]`.
+/// Returns the smooth distances, `[N, 4]`.
 fn smooth_distances(predicted: &Tensor, target: &Tensor, beta: f64) -> Result<Tensor, Error> {
     check(predicted, target)?;
     if !(beta.is_finite() && beta > 0.0) {
-        return Err(Error::Msg(format!("smooth L1: β is {beta}, it must be above 0")));
+        return Err(Error::Msg(format!("smooth L1: β is {beta}, but must be above 0")));
     }
     let distance = (predicted - target)?.abs()?;
     let squared = (distance.sqr()? * (0.5 / beta))?;
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn smooth_l1_is_squared_near_and_linear_far() {
+    fn smooth_l1_is_quadratic_below_beta_and_linear_above() {
         let b = Tensor::new(&[[0.5f64, 0.52, 0.2, 1.0]], &Device::Cpu).unwrap();
         let t = Tensor::new(&[[0.5f64, 0.5, 0.5, 0.9]], &Device::Cpu).unwrap();
         // PyTorch: F.smooth_l1_loss(b, t, beta=0.05)

@@ -1,5 +1,4 @@
-//! The losses to choose from, by the names that configurations have for them. A new loss is a file of its own and a line
-//! here.
+//! The losses and their names in configurations. To add a loss, add a file and a line here.
 
 use candle_core::{Error, Tensor};
 use serde::{Deserialize, Serialize};
@@ -14,7 +13,7 @@ pub struct ClassBatch<'a> {
     pub labels: &'a Tensor,
 }
 
-/// A batch's boxes, both `[N, 4]`: x1, y1, x2, y2 in 0..1; one or more for each photo, one photo's behind the other's.
+/// A batch's boxes, both `[N, 4]`: x1, y1, x2, y2 in 0..1; one or more for each photo, photo by photo.
 pub struct BoxBatch<'a> {
     /// The number of photos.
     pub photos: usize,
@@ -24,7 +23,7 @@ pub struct BoxBatch<'a> {
     pub target: &'a Tensor,
 }
 
-/// Makes an enum of losses: a variant, whose name in snake case is the loss's name, and its function.
+/// Declares an enum of losses. Each variant has a function; its name in snake case is the loss's name.
 macro_rules! losses {
     (
         $(#[doc = $about:literal])+
@@ -59,7 +58,7 @@ losses! {
         /// [`class::weighted_cross_entropy`] of the logits.
         #[default]
         CrossEntropy => class::of_logits,
-        /// [`class::cross_entropy_on_probabilities`]: the tutorial's mistake, kept to reproduce it.
+        /// [`class::cross_entropy_on_probabilities`]: the tutorial's mistake, to reproduce it.
         CrossEntropyOnProbabilities => class::of_probabilities,
     }
 }

@@ -11,8 +11,8 @@ use super::{BoxBatch, LossConfig, expect, rows};
 /// L = 1/(4N) · Σ_{n, i} |b̂[n, i] − b[n, i]|
 /// ```
 ///
-/// b̂ is the predicted and b the true box, x1, y1, x2, y2 in 0..1. The same as PyTorch's `F.l1_loss`. The gradient of a
-/// coordinate that is exact is 0.
+/// b̂ is the predicted and b the true box, x1, y1, x2, y2 in 0..1. Equal to PyTorch's `F.l1_loss`. A coordinate without error
+/// has gradient 0.
 ///
 /// # Shapes
 ///
@@ -25,7 +25,7 @@ pub fn l1(predicted: &Tensor, target: &Tensor) -> Result<Tensor, Error> {
     batch_mean(&distances(predicted, target)?, predicted.dim(0)?)
 }
 
-/// The absolute errors, `[N, 4]`.
+/// Returns the absolute errors, `[N, 4]`.
 fn distances(predicted: &Tensor, target: &Tensor) -> Result<Tensor, Error> {
     let (n, _) = rows("predicted boxes", predicted)?;
     expect("predicted boxes", predicted, &[n, 4], predicted.dtype())?;

@@ -1,7 +1,7 @@
-//! The training loss: the weighted sum of a class loss and a box loss. Metrics are in loc-train.
+//! The training loss: the weighted sum of a class loss and a box loss. The metrics are in loc-train.
 //!
-//! A loss is a function in a file of its own ([`class`], [`boxes`], [`l1`], [`overlap`], …), and a line in `kinds` that
-//! gives it its name in configurations.
+//! Each loss is a function in its own file ([`class`], [`boxes`], [`l1`], [`overlap`], …), with a line in `kinds` that gives
+//! its name in configurations.
 
 pub mod boxes;
 pub mod class;
@@ -23,8 +23,8 @@ use crate::layers::compose;
 use crate::{ModelError, ModelOutput};
 use reduce::batch_mean;
 
-/// Which losses are summed, and the weight of each. Where the predicted box is the mean of several boxes, the box loss is
-/// the mean of their losses.
+/// The losses that are summed, and their weights. If the predicted box is the mean of several boxes, the box loss is the mean
+/// of their losses.
 ///
 /// ```text
 /// boxes = coordinates + overlap_weight · overlap + edges_weight · distribution focal loss
@@ -34,10 +34,10 @@ use reduce::batch_mean;
 pub struct LossConfig {
     /// The loss of the class.
     pub class: ClassLoss,
-    /// Label smoothing ε, 0 to 1: probability mass that is spread evenly over all classes; for
+    /// Label smoothing ε, 0 to 1: probability mass spread evenly over all classes; for
     /// [`ClassLoss::CrossEntropy`].
     pub label_smoothing: f64,
-    /// A weight for each class, or none; for [`ClassLoss::CrossEntropy`].
+    /// A weight for each class, or empty; for [`ClassLoss::CrossEntropy`].
     pub class_weights: Vec<f64>,
     /// The loss of the box's coordinates.
     pub boxes: BoxLoss,
@@ -47,7 +47,7 @@ pub struct LossConfig {
     pub overlap: OverlapLoss,
     /// Weight of the overlap loss in the box loss.
     pub overlap_weight: f64,
-    /// Weight of [`edges::distribution_focal`] in the box loss; no effect where the box head has no distributions.
+    /// Weight of [`edges::distribution_focal`] in the box loss; ignored if the box head has no distributions.
     pub edges_weight: f64,
     /// Weight of the class loss.
     pub class_weight: f64,
@@ -73,10 +73,10 @@ impl Default for LossConfig {
     }
 }
 
-/// The losses of a batch, scalars: means over its samples.
+/// The losses of a batch, scalars: means over its photos.
 #[derive(Debug, Clone)]
 pub struct Losses {
-    /// The weighted sum: call `backward` on this one.
+    /// The weighted sum, for the backward pass.
     pub total: Tensor,
     /// The class loss, unweighted.
     pub class: Tensor,
@@ -85,18 +85,18 @@ pub struct Losses {
 }
 
 impl LossConfig {
-    /// The losses of a batch against its labels.
+    /// Computes the losses of a batch against its labels.
     ///
     /// # Shapes
     ///
     /// - output: logits `[N, K]`, boxes `[N, 4]` (x1, y1, x2, y2 in 0..1)
     /// - labels: `[N]`, u32, each below K
-    /// - boxes: `[N, 4]`, in the same form as the output's
+    /// - boxes: `[N, 4]`, in the same format as the output's
     ///
     /// # Errors
     ///
-    /// A Candle error that names both shapes if they do not fit, if the batch is empty, or if a label is not
-    /// below K (found on the CPU only: reading labels back from another device would halt it).
+    /// A Candle error that names both shapes if they do not fit, if the batch is empty, or if a label is not below K (checked
+    /// on the CPU only: reading labels back from another device would block until it is idle).
     pub fn compute(
         &self,
         output: &ModelOutput,
@@ -112,10 +112,10 @@ impl LossConfig {
         Ok(Losses { total, class, boxes })
     }
 
-    /// The mean of the losses of several boxes, where their mean is the predicted box: from the logits of their edges,
+    /// Computes the mean of the losses of several boxes whose mean is the predicted box, from the logits of their edges,
     /// `[N, boxes·4, B]`.
     ///
-    /// With a loss of the mean alone, their errors would learn to cancel, and no single box would learn to be right.
+    /// With a loss of the mean box only, the errors of the boxes would learn to cancel, and no single box would be right.
     fn each_box_loss(&self, logits: &Tensor, boxes: &Tensor) -> Result<Tensor, ModelError> {
         let (n, edges, bins) = logits.dims3()?;
         let each = edges / 4;
@@ -126,7 +126,7 @@ impl LossConfig {
         self.box_loss(n, &predicted, Some(&logits.reshape((n * each, 4, bins))?), &boxes)
     }
 
-    /// The loss of the boxes of `n` photos, of one or more for each.
+    /// Computes the loss of the boxes of `n` photos, with one or more boxes for each.
     fn box_loss(
         &self,
         n: usize,
@@ -146,7 +146,7 @@ impl LossConfig {
     }
 }
 
-/// Refuses a tensor whose shape or type is another.
+/// Returns an error if the tensor does not have this shape and type.
 fn expect(what: &str, tensor: &Tensor, dims: &[usize], dtype: DType) -> Result<(), Error> {
     if tensor.dims() != dims {
         let (expected, got) = (Shape::from(dims), tensor.shape().clone());
@@ -158,7 +158,7 @@ fn expect(what: &str, tensor: &Tensor, dims: &[usize], dtype: DType) -> Result<(
     Ok(())
 }
 
-/// The number of rows of `[N, columns]`, at least one.
+/// Returns the number of rows, at least one, and the number of columns.
 fn rows(what: &str, tensor: &Tensor) -> Result<(usize, usize), Error> {
     match tensor.dims() {
         [n, k] if *n > 0 && *k > 0 => Ok((*n, *k)),
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn each_box_of_a_mean_has_its_own_loss() {
+    fn each_of_several_boxes_has_its_own_loss() {
         let logits = Tensor::randn(0.0f64, 2.0, (3, 8, 5), &Device::Cpu).unwrap();
         let each = compose(&SoftmaxExpectation { bins: 5 }.into(), &[&logits.reshape((3, 40)).unwrap()], &[])
             .unwrap();
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn shapes_that_do_not_fit_are_refused_and_named() {
+    fn unsuitable_shapes_are_rejected_and_named() {
         let out = output(&[[0.1, 0.2, -0.3], [1.0, 0.0, 0.5]], &[[0.1, 0.2, 0.6, 0.7], [0.0, 0.1, 0.5, 1.0]]);
         let labels = |v: &[u32]| Tensor::new(v, &Device::Cpu).unwrap();
         let boxes = |n: usize, k: usize| Tensor::zeros((n, k), DType::F64, &Device::Cpu).unwrap();
@@ -254,7 +254,7 @@ mod tests {
         ];
         for (labels, boxes, part) in cases {
             let error = LossConfig::default().compute(&out, &labels, &boxes).unwrap_err().to_string();
-            assert!(error.contains(part), "{error} does not say {part}");
+            assert!(error.contains(part), "`{part}` is missing in: {error}");
         }
         let empty = ModelOutput { logits: boxes(0, 3), boxes: boxes(0, 4), edges: None };
         let error =

@@ -1,7 +1,7 @@
-//! Losses of how two boxes overlap: GIoU, DIoU, CIoU.
+//! Losses of the overlap of two boxes: GIoU, DIoU, CIoU.
 //!
-//! Predicted edges are put in order first, as prediction does: a box whose edges changed places still has an overlap,
-//! and a gradient that leads back. Boxes are x1, y1, x2, y2 in 0..1.
+//! The predicted edges are sorted first, as in prediction: so a box whose edges are swapped still has an overlap and a useful
+//! gradient. Boxes are x1, y1, x2, y2 in 0..1.
 
 use std::f64::consts::PI;
 
@@ -12,13 +12,14 @@ use super::{BoxBatch, LossConfig, expect, rows};
 
 /// Keeps quotients of empty boxes finite.
 const TINY: f64 = 1e-9;
-/// Added to both sides of an aspect: without it the gradient at a point-like box is unbounded.
+/// Added to both sides in the aspect ratio: without it the gradient of a very small box is unbounded.
 const SIDE: f64 = 1e-4;
 
 /// `1 − GIoU`, the mean over the batch: 0 for equal boxes, at most 2.
 ///
-/// Generalized IoU (Rezatofighi et al. 2019) is `IoU − (C − U)/C`, where C is the area of the smallest box around both and
-/// U that of their union. It has a gradient where the boxes do not touch; a point inside the other box has none.
+/// Generalized IoU (Rezatofighi et al. 2019) is `IoU − (C − U)/C`, where C is the area of the smallest box that contains
+/// both, and U the area of their union. It has a gradient also if the boxes do not touch; a point inside the other box has
+/// none.
 ///
 /// # Shapes
 ///
@@ -31,7 +32,7 @@ pub fn giou(predicted: &Tensor, target: &Tensor) -> Result<Tensor, Error> {
     batch_mean(&giou_of_each(predicted, target)?, predicted.dim(0)?)
 }
 
-/// `1 − GIoU` of each box, `[N]`.
+/// Returns `1 − GIoU` of each box, `[N]`.
 fn giou_of_each(predicted: &Tensor, target: &Tensor) -> Result<Tensor, Error> {
     let pair = Pair::of(predicted, target)?;
     let hull = area(&pair.around)?;
@@ -41,7 +42,7 @@ fn giou_of_each(predicted: &Tensor, target: &Tensor) -> Result<Tensor, Error> {
 /// `1 − DIoU`, the mean over the batch: 0 for equal boxes, at most 2.
 ///
 /// Distance IoU (Zheng et al. 2020) is `IoU − ρ²/c²`, where ρ is the distance of the centres and c the diagonal of the
-/// smallest box around both.
+/// smallest box that contains both.
 ///
 /// # Shapes
 ///
@@ -54,7 +55,7 @@ pub fn diou(predicted: &Tensor, target: &Tensor) -> Result<Tensor, Error> {
     batch_mean(&diou_of_each(predicted, target)?, predicted.dim(0)?)
 }
 
-/// `1 − DIoU` of each box, `[N]`.
+/// Returns `1 − DIoU` of each box, `[N]`.
 fn diou_of_each(predicted: &Tensor, target: &Tensor) -> Result<Tensor, Error> {
     1.0 - Pair::of(predicted, target)?.diou()?
 }
@@ -62,7 +63,7 @@ fn diou_of_each(predicted: &Tensor, target: &Tensor) -> Result<Tensor, Error> {
 /// `1 − CIoU`, the mean over the batch: 0 for equal boxes, at most 3.
 ///
 /// Complete IoU (Zheng et al. 2020) is DIoU − α·v with `v = 4/π² · (arctan(w/h) − arctan(ŵ/ĥ))²` and
-/// `α = v / (1 − IoU + v)`, which is held constant in the gradient. ε = 1e-4 is added to the sides in w/h.
+/// `α = v / (1 − IoU + v)`, which is treated as a constant in the gradient. ε = 1e-4 is added to the sides in w/h.
 ///
 /// # Shapes
 ///
@@ -75,7 +76,7 @@ pub fn ciou(predicted: &Tensor, target: &Tensor) -> Result<Tensor, Error> {
     batch_mean(&ciou_of_each(predicted, target)?, predicted.dim(0)?)
 }
 
-/// `1 − CIoU` of each box, `[N]`.
+/// Returns `1 − CIoU` of each box, `[N]`.
 fn ciou_of_each(predicted: &Tensor, target: &Tensor) -> Result<Tensor, Error> {
     let pair = Pair::of(predicted, target)?;
     1.0 - (pair.diou()? - aspect(&pair.a, &pair.b, &pair.iou)?)?
@@ -93,11 +94,11 @@ pub(super) fn of_ciou(batch: &BoxBatch, _: &LossConfig) -> Result<Tensor, Error>
     batch_mean(&ciou_of_each(batch.predicted, batch.target)?, batch.photos)
 }
 
-/// Two boxes of each sample, and the measures that the losses share.
+/// Predicted and true box of each sample, and measures that the losses have in common.
 struct Pair {
     a: Edges,
     b: Edges,
-    /// The sides of the smallest box around both, `[N, 2]`.
+    /// The sides of the smallest box that contains both, `[N, 2]`.
     around: Tensor,
     /// The area of the union, `[N]`.
     union: Tensor,
@@ -127,12 +128,12 @@ impl Pair {
     }
 }
 
-/// The products of sides `[N, 2]`.
+/// Returns the areas of boxes with sides `[N, 2]`.
 fn area(sides: &Tensor) -> Result<Tensor, Error> {
     (sides.narrow(1, 0, 1)? * sides.narrow(1, 1, 1)?)?.squeeze(1)
 }
 
-/// `α · v` of CIoU.
+/// Returns `α · v` of CIoU.
 fn aspect(a: &Edges, b: &Edges, iou: &Tensor) -> Result<Tensor, Error> {
     let angle = |edges: &Edges| {
         let sides = (edges.sides()? + SIDE)?;
@@ -143,7 +144,7 @@ fn aspect(a: &Edges, b: &Edges, iou: &Tensor) -> Result<Tensor, Error> {
     alpha * v
 }
 
-/// The edges of boxes, low and high, each `[N, 2]`: x and y.
+/// The lower and the upper edges of boxes, each `[N, 2]`: x and y.
 struct Edges {
     low: Tensor,
     high: Tensor,
@@ -164,18 +165,18 @@ impl Edges {
     }
 }
 
-/// The smaller of each two; on a tie the first, which alone gets the gradient (Candle's own gives it to both).
+/// Returns the element-wise minimum; on a tie the first value gets the whole gradient (Candle's own minimum gives it to both).
 fn smaller(a: &Tensor, b: &Tensor) -> Result<Tensor, Error> {
     a.le(b)?.where_cond(a, b)
 }
 
-/// The larger of each two; on a tie the first.
+/// Returns the element-wise maximum; on a tie the first value gets the whole gradient.
 fn larger(a: &Tensor, b: &Tensor) -> Result<Tensor, Error> {
     a.ge(b)?.where_cond(a, b)
 }
 
-/// arctan of numbers of 0 or more, to 1e-12: the angle is halved three times, `arctan x = 2 · arctan(x / (1 + √(1 +
-/// x²)))`, and its series summed (Candle has no arctan).
+/// Returns arctan of values of at least 0, accurate to 1e-12: the angle is halved three times,
+/// `arctan x = 2 · arctan(x / (1 + √(1 + x²)))`, then the series is summed (Candle has no arctan).
 fn arctan(x: &Tensor) -> Result<Tensor, Error> {
     let mut x = x.clone();
     for _ in 0..3 {
@@ -211,13 +212,13 @@ mod tests {
 
     #[track_caller]
     fn close(got: f64, expected: f64) {
-        assert!((got - expected).abs() < 1e-6, "{got} where {expected} is right");
+        assert!((got - expected).abs() < 1e-6, "got {got}, expected {expected}");
     }
 
     #[test]
-    fn values_are_those_of_the_formulas() {
+    fn values_follow_the_formulas() {
         let (a, b) = ([0.0, 0.0, 0.5, 0.4], [0.25, 0.2, 0.75, 1.0]);
-        // Intersection 0.25 · 0.2, union 0.2 + 0.4 − 0.05, hull 0.75 · 1.
+        // Intersection 0.25 · 0.2, union 0.2 + 0.4 − 0.05, enclosing box 0.75 · 1.
         let iou = 0.05 / 0.55;
         close(value(a, b, giou), 1.0 - (iou - 0.2 / 0.75));
         let distance_iou = iou - (0.25f64.powi(2) + 0.4f64.powi(2)) / (0.75f64.powi(2) + 1.0);
@@ -246,7 +247,7 @@ mod tests {
                     loss.to_scalar::<f64>().unwrap().is_finite() && g.iter().all(|v| v.is_finite()),
                     "{kind} {b:?} {g:?}"
                 );
-                // Moving against the gradient helps, unless the box is right already.
+                // A step against the gradient reduces the loss, unless the box is already right.
                 let moved: Vec<f64> = b.iter().zip(&g).map(|(b, g)| b - 1e-4 * g).collect();
                 let after = value([moved[0], moved[1], moved[2], moved[3]], target, measure);
                 let stuck = kind == "GIoU" && b == [0.3; 4];
@@ -264,7 +265,7 @@ mod tests {
         for loss in [giou as Loss, diou] {
             check_gradient(&predicted, &[3, 4], |b| loss(b, &target));
         }
-        // α is held: the difference quotient is taken of the loss with the α of the place.
+        // α is constant in the gradient: the difference quotient uses the α of the unchanged boxes.
         let at = Tensor::from_slice(&predicted, (3, 4), &Device::Cpu).unwrap();
         let iou = |b: &Tensor| {
             let (a, t) = (Edges::ordered(b).unwrap(), Edges::ordered(&target).unwrap());
@@ -303,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn arctan_is_that_of_the_standard_library() {
+    fn arctan_equals_the_standard_library() {
         for x in [0.0, 1e-6, 0.3, 1.0, 2.5, 40.0, 1e4, 1e9] {
             let got: f64 = arctan(&Tensor::new(x, &Device::Cpu).unwrap()).unwrap().to_scalar().unwrap();
             assert!((got - f64::atan(x)).abs() < 1e-11, "arctan {x}: {got}");

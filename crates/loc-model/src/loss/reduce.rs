@@ -1,11 +1,11 @@
-//! Sums over a batch in the order that all sums over a batch have ([`loc_net::Parts`]): so several processes, each
-//! with its parts of the batch, add up to the bytes of one.
+//! Sums over a batch in the fixed order of [`loc_net::Parts`], so that several processes, each with some parts of the batch,
+//! compute the same bytes as one process.
 
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp1, Device, Error, Layout, Result, Shape, Tensor, WithDType};
 use loc_net::Parts;
 
-/// The sum of all values, which belong to `photos` photos, one photo's behind the other's.
+/// Returns the sum of all values, which belong to `photos` photos and are stored photo by photo.
 pub(super) fn batch_sum(values: &Tensor, photos: usize) -> Result<Tensor> {
     match values.device() {
         Device::Cpu => values.contiguous()?.apply_op1(BatchSum { photos }),
@@ -13,7 +13,7 @@ pub(super) fn batch_sum(values: &Tensor, photos: usize) -> Result<Tensor> {
     }
 }
 
-/// The mean of all values, as [`batch_sum`].
+/// Returns the mean of all values, summed as in [`batch_sum`].
 pub(super) fn batch_mean(values: &Tensor, photos: usize) -> Result<Tensor> {
     batch_sum(values, photos)? / values.elem_count() as f64
 }
@@ -52,7 +52,7 @@ impl CustomOp1 for BatchSum {
     }
 }
 
-/// The parts' sums by the tree.
+/// Returns the sum of the parts, in the fixed tree.
 fn tree<T: WithDType>(sums: &[T]) -> T {
     match sums {
         [one] => *one,
@@ -69,8 +69,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sums_are_by_parts_and_have_gradients() {
-        // Of 16 photos two are a part; f32 loses the ones beside a large number unless they are added to each other first.
+    fn sums_run_by_parts_and_have_gradients() {
+        // With 16 photos a part has two; f32 loses the ones next to a large number unless they are added to each other first.
         let mut values = [1.0f32; 16];
         (values[0], values[8]) = (3e8, -3e8);
         let x = Tensor::new(&values, &Device::Cpu).unwrap();

@@ -1,8 +1,8 @@
-//! Which code computes a model.
+//! The backend that computes a model.
 
 use candle_core::Device;
 
-/// How a model computes.
+/// The code that computes a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Backend {
     /// loc-net's kernels, the whole network as one operation; on the CPU only.
@@ -12,7 +12,7 @@ pub enum Backend {
 }
 
 impl Backend {
-    /// The backend for a device.
+    /// Returns the backend for a device.
     #[must_use]
     pub fn of(device: &Device) -> Self {
         match device {

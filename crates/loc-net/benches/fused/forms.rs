@@ -1,4 +1,4 @@
-//! The fused forms, and a pass of the chain.
+//! Measures each fused form, and a training pass of the fused plan.
 
 use std::hint::black_box;
 
@@ -14,7 +14,7 @@ use rayon::prelude::*;
 use crate::numbers::numbers;
 
 fn bytes(n: usize) -> Vec<u8> {
-    // Half of them active, about as in training.
+    // Relu is off for half of the cells, about as in training.
     numbers(n).iter().map(|v| ((v + 1.0) * 4.0) as u8 % 8).collect()
 }
 
@@ -64,7 +64,7 @@ fn rows(c: &mut Criterion) {
         let mut sums = rows::WeightGradient::of(&form);
         group.bench_function("weight gradient", |bench| {
             let map = RowView::planar(black_box(&x), shape.in_size);
-            bench.iter(|| sums.add(|rows, out| form.spread(map, rows, out), &gy, &argmax));
+            bench.iter(|| sums.add(|rows, out| form.to_pixels(map, rows, out), &gy, &argmax));
         });
         let mut kernels = InputGradient::of(&form);
         kernels.pack(&w);
@@ -116,7 +116,7 @@ fn tiles(c: &mut Criterion) {
     }
 }
 
-/// One photo as often as a batch has photos.
+/// A batch that repeats one photo.
 struct Photo {
     x: Vec<f32>,
     active: Vec<u8>,
@@ -193,7 +193,10 @@ fn training_pass(c: &mut Criterion) {
     pass.pack(&params);
     pass.forward(ImageBatch::Bytes(&photos), N, &mut features);
     pass.backward(ImageBatch::Bytes(&photos), &Parts::of(N), &gy, &mut gradient);
-    assert!(gradient.iter().all(|g| g.is_finite()) && gradient[0] != 0.0, "a pass gives gradients");
+    assert!(
+        gradient.iter().all(|g| g.is_finite()) && gradient[0] != 0.0,
+        "the gradients are finite and not zero"
+    );
     let mut group = c.benchmark_group("pass");
     group.throughput(Throughput::Elements(N as u64)).sample_size(20);
     group.bench_function("infer", |b| {
@@ -208,9 +211,10 @@ fn training_pass(c: &mut Criterion) {
     group.finish();
 }
 
-/// The same convolutions as five operations over the batch, each on all threads, in their own layouts: what the chain
-/// saves by taking a photo through all of them, without what tensors between operations would cost on top.
-fn one_op_a_layer(c: &mut Criterion) {
+/// The same convolutions as five operations over the batch, each on all threads, in their own layouts. The difference from
+/// the training pass is what the fused plan gains by taking each photo through all of them; the additional cost of tensors
+/// between the operations is not included.
+fn one_op_per_layer(c: &mut Criterion) {
     const N: usize = 32;
     const GROUP: usize = 4;
     let shape =
@@ -276,4 +280,4 @@ fn one_op_a_layer(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, rows, tiles, last, training_pass, one_op_a_layer);
+criterion_group!(benches, rows, tiles, last, training_pass, one_op_per_layer);

@@ -1,24 +1,24 @@
-//! A gate between a caller and its helpers: behind it lies a run on the caller's stack, and the caller does not return
-//! before everybody who went in has come out. It waits for nobody who has not gone in.
+//! A gate between a caller and its helpers: it lets helpers use a run on the caller's stack while it is open. The caller
+//! closes it, waits until every helper that has entered has left, and returns; it waits for no other helper.
 
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
 use super::stages::{Run, Wait};
 
-/// In [`Gate::state`]: nobody may go in. The bits below count those inside, and for a moment those who were turned
-/// away: never more than there are threads.
+/// In [`Gate::state`]: no helper may enter. The bits below count the helpers inside and, for a moment, those that were
+/// rejected: never more than there are threads.
 const CLOSED: usize = 1 << (usize::BITS - 1);
 
 /// Closed, or open to one run.
 ///
-/// Why a helper never sees a run that is gone: going in, coming out, opening and closing are read-modify-writes of one
-/// atomic, `state`, so all of them have one order. A helper that adds itself before the caller sets `CLOSED` is in the
-/// count that the caller waits on; one that adds itself after it sees `CLOSED` and does not touch the run.
+/// A helper never sees a run that has ended: entering, leaving, opening and closing are read-modify-writes of one atomic,
+/// `state`, so all of them have one order. A helper that adds itself before the caller sets `CLOSED` is in the count that
+/// the caller waits for; one that adds itself afterwards sees `CLOSED` and does not touch the run.
 #[derive(Debug)]
 pub(super) struct Gate {
     state: AtomicUsize,
-    /// Behind the gate; means nothing while it is closed.
+    /// The run; meaningless while the gate is closed.
     run: AtomicPtr<Run<'static>>,
 }
 
@@ -27,21 +27,21 @@ impl Gate {
         Self { state: AtomicUsize::new(CLOSED), run: AtomicPtr::new(ptr::null_mut()) }
     }
 
-    /// Lets helpers in to `run` while `f` runs on this thread. For the caller alone, which opens it once at a time.
+    /// Lets helpers enter `run` while `f` runs on this thread. Only the caller calls this, for one run at a time.
     pub(super) fn open<R>(&self, run: &Run<'_>, f: impl FnOnce() -> R) -> R {
         assert!(self.state.load(Ordering::Relaxed) & CLOSED != 0, "one run at a time behind a gate");
         self.run.store(ptr::from_ref(run).cast_mut().cast(), Ordering::Relaxed);
-        // Also if `f` panics; and `f` cannot keep it from being dropped.
+        // Closes also if `f` panics, and `f` cannot prevent the drop.
         let _close = Close(self);
-        // Release: who goes in (acquire) reads this run's address, and the run as it was made. Not a store: somebody who
-        // was turned away before may still be counted.
+        // Release: a helper that enters (acquire) reads the address of this run and the run as it was made. Not a store:
+        // a helper that was rejected earlier may still be counted.
         self.state.fetch_and(!CLOSED, Ordering::Release);
         f()
     }
 
-    /// Goes in, if the gate is open, and comes out when `f` returns or panics.
+    /// Enters if the gate is open, and leaves when `f` returns or panics.
     pub(super) fn enter<R>(&self, f: impl FnOnce(&Run<'_>) -> R) -> Option<R> {
-        // Only looked at first, so that those who find it closed again and again do not disturb the caller.
+        // A load first: helpers that find the gate closed again and again must not slow down the caller with writes.
         if self.state.load(Ordering::Relaxed) & CLOSED != 0 {
             return None;
         }
@@ -50,11 +50,11 @@ impl Gate {
         if before & CLOSED != 0 {
             return None;
         }
-        #[expect(unsafe_code, reason = "the run lies on the stack of another thread")]
+        #[expect(unsafe_code, reason = "the run is on the stack of another thread")]
         // SAFETY: the gate was open when this thread was added to the count, so `run` was stored before (the acquire above
         // reads from the release sequence that `open` began, since all writes after it are read-modify-writes), and a later
         // `open` cannot have replaced it: `Close` waits until the count is zero before `open` returns. Until then the
-        // borrow that `open` holds is active, whatever its lifetime is called here; `f` takes any lifetime and cannot keep
+        // borrow that `open` holds is active, although its lifetime is erased here; `f` takes any lifetime and cannot keep
         // the reference. All threads have shared references only, and `Run` is `Sync` (asserted below).
         let run = unsafe { &*self.run.load(Ordering::Relaxed) };
         Some(f(run))
@@ -66,21 +66,21 @@ const _: () = {
     shared::<Run<'static>>();
 };
 
-/// Closes the gate and waits for those inside.
+/// Closes the gate and waits until all helpers inside have left.
 struct Close<'a>(&'a Gate);
 
 impl Drop for Close<'_> {
     fn drop(&mut self) {
         self.0.state.fetch_or(CLOSED, Ordering::Relaxed);
         let mut wait = Wait::default();
-        // Acquire: what helpers wrote before they came out (release) is seen from here on.
+        // Acquire: the writes that helpers made before they left (release) are visible from here on.
         while self.0.state.load(Ordering::Acquire) != CLOSED {
             wait.again();
         }
     }
 }
 
-/// Comes out.
+/// Leaves the gate.
 struct Leave<'a>(&'a Gate);
 
 impl Drop for Leave<'_> {

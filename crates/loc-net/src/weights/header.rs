@@ -1,6 +1,6 @@
-//! The header of a safetensors file, looked at before anything is believed. The format's own reader refuses nearly the
-//! same files; this says with which tensor, at which byte and with which numbers, and finds the name that stands
-//! twice, which a map hides. No value is read here.
+//! Checks the header of a safetensors file before any value is read. The format's own reader rejects nearly the same
+//! files; this module reports the tensor, the byte and the numbers, and finds a name that occurs twice, which a map would
+//! hide.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -11,14 +11,14 @@ use serde_json::Value;
 use crate::weights::Number;
 use crate::{FormatError, NetError, TensorError, weights};
 
-/// Bytes of the header's length.
+/// Number of bytes that hold the header's length.
 pub(crate) const PREFIX: usize = 8;
-/// Largest header that is read: 4 MiB name some 30,000 tensors.
+/// The largest accepted header: 4 MiB are enough for about 30,000 tensors.
 const LARGEST: u64 = 4 << 20;
-/// Most dimensions of a tensor: more than any layer's parameters have.
+/// The largest accepted number of dimensions: more than any layer's parameters have.
 const DIMENSIONS: usize = 8;
 
-/// The header's entries in their order, also those whose name stood before.
+/// The header's entries in file order, including repeated names.
 struct Entries(Vec<(String, Value)>);
 
 impl<'de> Deserialize<'de> for Entries {
@@ -43,14 +43,14 @@ impl<'de> Deserialize<'de> for Entries {
     }
 }
 
-/// What the header says of one tensor.
+/// The position of one tensor according to the header.
 struct Place {
     name: String,
     begin: u64,
     end: u64,
 }
 
-/// Where the header ends, from the first bytes of a file of `length` bytes.
+/// Returns the byte at which the header ends, from the first bytes of a file of `length` bytes.
 ///
 /// # Errors
 ///
@@ -71,12 +71,11 @@ pub(crate) fn end(start: &[u8], length: u64) -> Result<usize, NetError> {
     Ok(usize::try_from(header_end).unwrap_or(usize::MAX))
 }
 
-/// Checks the header of a file of `length` bytes, of which `start` holds at least the header. Its tensors may be of these
-/// types.
+/// Checks the header of a file of `length` bytes. `start` holds at least the header; `numbers` are the accepted types.
 ///
 /// # Errors
 ///
-/// [`NetError::Format`] or [`NetError::Tensor`] with the first thing that is wrong.
+/// [`NetError::Format`] or [`NetError::Tensor`] with the first problem.
 pub(crate) fn check(start: &[u8], length: u64, numbers: &[Number]) -> Result<(), NetError> {
     let end = end(start, length)?;
     let Some(header) = start.get(PREFIX..end) else {
@@ -108,7 +107,7 @@ pub(crate) fn check(start: &[u8], length: u64, numbers: &[Number]) -> Result<(),
     Ok(())
 }
 
-/// Where in the text JSON went wrong.
+/// Returns the offset in the text at which the JSON is invalid.
 fn offset(text: &str, error: &serde_json::Error) -> usize {
     let before = text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len);
     before.sum::<usize>() + error.column().saturating_sub(1)
@@ -152,7 +151,7 @@ fn place(name: String, value: &Value, numbers: &[Number]) -> Result<Place, NetEr
     }
 }
 
-/// The bytes of all tensors, one behind the other.
+/// Checks that the tensors follow each other without holes, and returns their total number of bytes.
 fn contiguous(mut places: Vec<Place>) -> Result<u64, NetError> {
     places.sort_by_key(|place| (place.begin, place.end));
     let (mut at, mut previous) = (0, None);

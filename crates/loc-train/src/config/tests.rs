@@ -206,7 +206,7 @@ fn errors_say_where_what_and_what_else() {
         (ConfigSource::value("--lr", "lr", "0"), vec!["lr is 0", "above 0"]),
         (ConfigSource::value("--batch", "batch", "0"), vec!["batch is 0", "1 or more"]),
         (ConfigSource::value("--epochs", "epochs", "0"), vec!["epochs is 0", "1 or more"]),
-        (ConfigSource::value("--val", "val", "1"), vec!["val is 1", "above 0, below 1"]),
+        (ConfigSource::value("--val", "val", "1"), vec!["val is 1", "above 0 and below 1"]),
         (ConfigSource::value("--keep", "keep", "last:0"), vec!["--keep", "last:N"]),
         (file("class_loss = \"focal\""), vec!["loc.toml", "cross_entropy_on_probabilities"]),
     ];

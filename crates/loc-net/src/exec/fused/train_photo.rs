@@ -1,4 +1,4 @@
-//! The fused plan's way forward and back for the photos of one task, in training.
+//! Forward and backward pass of the fused plan in training, for the photos of one task.
 
 use super::infer::Before;
 use super::maps::Scratch;
@@ -15,26 +15,26 @@ pub(super) struct Group {
     pub(super) scratch: Scratch,
 }
 
-/// What a block leaves for the backward pass.
+/// The outputs of a block that the backward pass reads.
 #[derive(Debug, Default)]
 pub(super) struct Saved {
     pub(super) maps: Vec<f32>,
     pub(super) argmax: Vec<u8>,
 }
 
-/// Sums and buffers of one part of the batch.
+/// Gradient sums and buffers of one part of the batch.
 #[derive(Debug)]
 pub(super) struct Part {
     pub(super) rows: Vec<rows::WeightGradient>,
     pub(super) tiles: Vec<tiles::WeightGradient>,
-    /// The gradient behind a block and the one before it.
+    /// The gradient of a block's output and the gradient of its input.
     pub(super) gradients: [Vec<f32>; 2],
     pub(super) list: rows::List,
     pub(super) scratch: Scratch,
 }
 
 impl FusedPlan {
-    /// A part's sums as the gradients of the blocks' parameters, in their order.
+    /// Writes a part's sums as the gradients of the blocks' parameters, in their order.
     pub(super) fn write(&self, part: &Part, params: &mut [f32]) {
         let mut rest = params;
         let mut next = |shape: &ConvBlock| {
@@ -88,10 +88,11 @@ impl FusedPlan {
         }
     }
 
-    /// One photo back through the blocks, from the gradient `gy` behind the last of them.
+    /// Runs the backward pass of photo `index` of the batch through the blocks, from the gradient `gy` of the last block's output.
     pub(super) fn backward_photo(
         &self,
-        (index, photo): (usize, ImageBatch),
+        index: usize,
+        photo: ImageBatch,
         saved: &[Saved],
         kernels: &[InputGradient],
         gy: &[f32],
@@ -106,7 +107,7 @@ impl FusedPlan {
             &saved[block].argmax[index * len..][..len]
         };
         let Part { rows, tiles, gradients: [above, below], list, scratch } = part;
-        // The gradient behind the block at hand lies in `above`, but for the first in `gy`.
+        // The gradient of the current block's output is in `above`; for the first block visited it is in `gy`.
         let mut first = true;
         for (i, form) in self.tiles.iter().enumerate().rev() {
             let block = self.rows.len() + i;
@@ -125,7 +126,7 @@ impl FusedPlan {
             match block.checked_sub(1) {
                 Some(before) => {
                     let map = self.view(before, map(before));
-                    let fill = |rows, out: &mut [f32]| form.spread(map, rows, out);
+                    let fill = |rows, out: &mut [f32]| form.to_pixels(map, rows, out);
                     rows[block].add(fill, g, argmax(block));
                 }
                 None => {

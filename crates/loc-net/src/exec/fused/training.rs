@@ -1,4 +1,4 @@
-//! One training pass: forward with what the backward pass needs, and back. All buffers are kept for the next pass.
+//! Training: the forward pass, which keeps what the backward pass needs, and the backward pass. All buffers are reused.
 
 use rayon::prelude::*;
 
@@ -12,25 +12,26 @@ use crate::kernels::conv_block::tiles::{self, average};
 use crate::kernels::image_input::ImageBatch;
 use crate::kernels::parts::{Parts, SUM_PARTS, tree_sum};
 
-/// Photos whose last convolution goes back together, about: whole parts, at least one. Bounds the buffers of large batches.
+/// About how many photos the last convolution's backward pass takes at once: whole parts, at least one. Bounds the size
+/// of the buffers for large batches.
 const WINDOW: usize = 64;
 
-/// A plan with the activations and gradients of a batch.
+/// A fused plan together with the activations and gradients of a batch.
 #[derive(Debug)]
 pub struct FusedTraining {
     plan: FusedPlan,
-    /// The parameters that are packed.
+    /// The parameters that are currently packed.
     params: Vec<Vec<f32>>,
-    /// Row forms but the first: their kernels for the input gradient.
+    /// Packed kernels for the input gradients, for each row form but the first (the photo needs no gradient).
     kernels: Vec<InputGradient>,
     photos: usize,
-    /// For each block, every photo's map and bytes.
+    /// For each block, the output maps and the argmax bytes of all photos.
     saved: Vec<Saved>,
-    /// For each photo, which cells of the last convolution relu let through.
+    /// For each photo, bits that say where relu of the last convolution was active.
     active: Vec<u8>,
     groups: BufferPool<Group>,
     parts: Vec<Part>,
-    /// The gradients of the blocks' parameters, part by part.
+    /// The gradients of the blocks' parameters, one part of the batch after the other.
     sums: Vec<f32>,
     last: Last,
 }
@@ -38,13 +39,13 @@ pub struct FusedTraining {
 #[derive(Debug)]
 struct Last {
     buffers: average::Gradient,
-    /// Gradients of its weight and bias, of some parts each.
+    /// Gradients of its weight and bias, one row for each group of parts.
     sums: Vec<f32>,
     /// Gradients of the maps before the last convolution.
     gx: Vec<f32>,
 }
 
-/// What the last convolution's backward pass reads.
+/// The photos that the last convolution's backward pass reads at once.
 struct Window<'a> {
     first: usize,
     maps: &'a [f32],
@@ -68,7 +69,7 @@ impl average::Batch for Window<'_> {
 }
 
 impl FusedTraining {
-    /// A pass of a plan that was planned for training.
+    /// Returns the training executor of a plan that was made for training.
     #[must_use]
     pub fn new(plan: FusedPlan) -> Self {
         let part = || Part {
@@ -93,17 +94,17 @@ impl FusedTraining {
         }
     }
 
-    /// The plan.
+    /// Returns the plan.
     #[must_use]
     pub fn plan(&self) -> &FusedPlan {
         &self.plan
     }
 
-    /// Takes over the parameters (the network's first, in its order), each in a slice, unless they are those of before.
+    /// Packs the parameters, one slice each: the network's first ones, in its order. Does nothing if they have not changed.
     ///
     /// # Panics
     ///
-    /// If the slices are not those parameters.
+    /// If the slices do not have these parameters' lengths.
     pub fn pack(&mut self, params: &[&[f32]]) {
         let known = self.params.len() == params.len();
         if known && self.params.iter().zip(params).all(|(known, new)| known == new) {
@@ -120,7 +121,7 @@ impl FusedTraining {
         }
     }
 
-    /// Runs `n` photos into `features`, `n ×` [`FusedPlan::out_len`], and keeps what [`FusedTraining::backward`] needs.
+    /// Computes the features of `n` photos, `n ×` [`FusedPlan::out_len`], and keeps what [`FusedTraining::backward`] needs.
     ///
     /// # Panics
     ///
@@ -138,7 +139,7 @@ impl FusedTraining {
         }
         grow(active, n * byte_len);
 
-        // A group's share of every block's maps and bytes.
+        // The slices of every block's maps and bytes that belong to one group of photos.
         let mut shares: Vec<Vec<(&mut [f32], &mut [u8])>> =
             (0..n.div_ceil(GROUP)).map(|_| Vec::new()).collect();
         for (block, saved) in saved.iter_mut().enumerate() {
@@ -157,8 +158,8 @@ impl FusedTraining {
         });
     }
 
-    /// The gradient of the parameters (the network's first, in its order) from that of the features; `photos` are those of the forward
-    /// pass.
+    /// Computes the gradients of the parameters (the network's first, in its order) from the gradient of the features.
+    /// `photos` are the photos of the last forward pass.
     ///
     /// # Panics
     ///
@@ -176,7 +177,7 @@ impl FusedTraining {
         let shape = plan.last.tiles().shape();
         let (of_blocks, of_last) =
             params.split_at_mut(params.len() - shape.weight_len() - shape.out_channels);
-        // As many parts at once as are a subtree of the sum.
+        // The largest number of parts that is a subtree of the sum and fits the window.
         let fits = |count: &usize| *count <= all.count() && all.subtree(0, *count).photos() <= WINDOW;
         let at_once = [SUM_PARTS, 4, 2].into_iter().find(fits).unwrap_or(1);
         grow(&mut last.sums, all.count() / at_once * of_last.len());
@@ -205,7 +206,7 @@ impl FusedTraining {
             for photo in all.part(index) {
                 let gy = &last.gx[photo * gx_len..][..gx_len];
                 let image = photos.slice(photo, 1, len);
-                plan.backward_photo((photo, image), saved, kernels, gy, part);
+                plan.backward_photo(photo, image, saved, kernels, gy, part);
             }
             plan.write(part, sums);
         });

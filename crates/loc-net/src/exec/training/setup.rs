@@ -1,21 +1,21 @@
-//! What a training pass is made for, and what it reads.
+//! The settings and the inputs of training.
 
 use crate::ImageBatch;
 #[cfg(doc)]
 use crate::Network;
 
-/// What is trained, and which outputs a pass gives.
+/// Selects what is trained and which outputs a pass computes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrainingSetup {
-    /// Whether a pass begins behind the backbone, with the outputs of [`Network::taps`] in place of photos.
+    /// Whether a pass starts after the backbone, with the outputs of [`Network::taps`] instead of photos.
     pub from_features: bool,
-    /// Whether the parameters of the backbone stay as they are.
+    /// Whether the parameters of the backbone are frozen.
     pub frozen_backbone: bool,
-    /// The layers whose outputs a pass gives, one behind the other for each photo.
+    /// The layers whose outputs a pass returns, one after the other for each photo.
     pub outputs: Vec<usize>,
 }
 
-/// What a pass reads.
+/// The input of a pass.
 #[derive(Debug, Clone, Copy)]
 pub enum Images<'a> {
     /// Photos.
@@ -24,6 +24,6 @@ pub enum Images<'a> {
     Features(&'a [&'a [f32]]),
 }
 
-/// What a pass drops: given a layer's name, it fills the factors of the layer's channels (of a vector: of its values),
-/// photo by photo. A factor is 0 or the scale of what stays.
+/// Fills dropout factors: called with a layer's name and one factor for each photo and channel (for a vector: each photo
+/// and value), photo by photo. A factor is 0 or the scale of the values that are kept.
 pub type DropoutMask<'a> = &'a (dyn Fn(&str, &mut [f32]) + Sync);

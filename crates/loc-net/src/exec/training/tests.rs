@@ -1,12 +1,12 @@
-//! Training against prediction, its gradients against difference quotients, its bytes against the number of threads: every
-//! backbone with every head. Against Candle's own gradients: loc-model's tests.
+//! Tests training for every backbone with every head: outputs against prediction, gradients against difference quotients,
+//! equal bytes for any number of threads. The comparison with Candle's gradients is in loc-model's tests.
 
 use super::*;
 use crate::kernels::parts::{Parts, SUM_PARTS, tree_sum};
 use crate::kernels::testing::{numbers, same_for_any_threads, single};
 use crate::{Backbone, Forward, Head, InputShape, NetworkConfig, Normalization, Weight, Weights};
 
-/// The smallest inputs that each backbone admits, or nearly.
+/// For each backbone an input side close to the smallest valid one.
 const BACKBONES: [(Backbone, usize); 3] =
     [(Backbone::FiveConv, 189), (Backbone::Compact, 126), (Backbone::Lite0, 65)];
 const HEADS: [Head; 3] = [Head::Mlp, Head::Edges, Head::Edges4];
@@ -21,7 +21,7 @@ fn all() -> impl Iterator<Item = Network> {
     BACKBONES.into_iter().flat_map(|(b, side)| HEADS.into_iter().map(move |head| network(b, side, head)))
 }
 
-/// Small numbers, so large that half of the activations are above zero.
+/// Random parameters, scaled so that about half of the activations are above zero.
 fn params(network: &Network) -> Vec<Vec<f32>> {
     let values = |(i, param): (usize, &crate::Param)| {
         let len = param.shape.iter().product();
@@ -46,7 +46,7 @@ fn photos(network: &Network, n: usize) -> Vec<u8> {
     numbers(9, n * network.input().len()).iter().map(|v| (127.0 + 120.0 * v) as u8).collect()
 }
 
-/// Both outputs, and nothing frozen.
+/// Both outputs, nothing frozen.
 fn setup(network: &Network) -> TrainingSetup {
     TrainingSetup {
         from_features: false,
@@ -56,8 +56,8 @@ fn setup(network: &Network) -> TrainingSetup {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "takes it many minutes")]
-fn outputs_are_those_of_prediction_batch_after_batch() {
+#[cfg_attr(miri, ignore = "takes many minutes under Miri")]
+fn outputs_equal_prediction_for_every_batch() {
     for network in all() {
         let params = params(&network);
         let (predict, mut training) = (forward(&network, &params), Training::new(&network, setup(&network)));
@@ -80,8 +80,8 @@ fn outputs_are_those_of_prediction_batch_after_batch() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "takes it many minutes")]
-fn heads_on_features_and_inner_outputs_are_those_of_the_whole() {
+#[cfg_attr(miri, ignore = "takes many minutes under Miri")]
+fn heads_on_cached_features_compute_the_same_as_the_whole_network() {
     const N: usize = 3;
     for network in all() {
         let params = params(&network);
@@ -127,8 +127,8 @@ fn heads_on_features_and_inner_outputs_are_those_of_the_whole() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "takes it many minutes")]
-fn the_gradient_is_the_difference_quotient_along_it() {
+#[cfg_attr(miri, ignore = "takes many minutes under Miri")]
+fn gradients_match_difference_quotients() {
     const N: usize = 2;
     for network in all() {
         let params = params(&network);
@@ -155,7 +155,7 @@ fn the_gradient_is_the_difference_quotient_along_it() {
             training.forward(images, N, &slices(&moved), None, &mut y);
             y.iter().zip(&gy).map(|(y, g)| f64::from(*y) * f64::from(*g)).sum::<f64>()
         };
-        // Far enough for numbers of 24 bits, near enough that few activations pass a kink.
+        // Large enough for the 24-bit precision of f32, small enough that few activations change sign.
         let step = 1e-4 / square.sqrt();
         let quotient = (moved(step) - moved(-step)) / (2.0 * step);
         assert!((quotient / square - 1.0).abs() < 0.03, "{quotient} where {square} is right");
@@ -163,8 +163,8 @@ fn the_gradient_is_the_difference_quotient_along_it() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "takes it many minutes")]
-fn bytes_do_not_depend_on_the_threads() {
+#[cfg_attr(miri, ignore = "takes many minutes under Miri")]
+fn bytes_do_not_depend_on_the_number_of_threads() {
     const N: usize = 5;
     for network in all() {
         let params = params(&network);
@@ -183,10 +183,10 @@ fn bytes_do_not_depend_on_the_threads() {
     }
 }
 
-/// What 2, 4 and 8 processes would do: each computes the gradients of its parts, and these are added by the tree.
+/// Simulates 2, 4 and 8 processes: each computes the gradients of its parts, and the tree sum adds them.
 #[test]
-#[cfg_attr(miri, ignore = "takes it many minutes")]
-fn gradients_of_parts_add_up_to_the_bytes_of_the_whole() {
+#[cfg_attr(miri, ignore = "takes many minutes under Miri")]
+fn gradients_of_parts_add_up_to_the_same_bytes_as_the_whole_batch() {
     for network in all() {
         let params = params(&network);
         let mut training = Training::new(&network, setup(&network));
@@ -213,15 +213,15 @@ fn gradients_of_parts_add_up_to_the_bytes_of_the_whole() {
                 tree_sum(&sums, len, SUM_PARTS / count, &mut added);
                 let differing =
                     added.iter().zip(&whole).position(|(a, b)| a.to_bits() != b.to_bits() && a + b != 0.0);
-                assert_eq!(differing, None, "{count} parts a process, {n} photos");
+                assert_eq!(differing, None, "{count} parts per process, {n} photos");
             }
         }
     }
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "takes it many minutes")]
-fn every_layers_output_can_be_asked_for() {
+#[cfg_attr(miri, ignore = "takes many minutes under Miri")]
+fn every_layer_can_be_an_output() {
     let network = network(Backbone::Compact, 126, Head::Edges);
     let params = params(&network);
     let outputs: Vec<usize> = (0..network.layers().len()).collect();

@@ -1,11 +1,11 @@
-//! Two-dimensional convolution (cross-correlation, as in PyTorch) with bias: any kernel, stride, padding, groups.
+//! Two-dimensional convolution (cross-correlation, as in PyTorch) with bias, for any kernel, stride, padding and groups.
 //!
 //! `y[o, i, j] = b[o] + Σ_{c,u,v} w[o, c, u, v] · x[c, i·s + u − p, j·s + v − p]`, zero outside x.
 //!
-//! Four forms. A kernel a channel, 3×3 or 5×5: `depthwise`. 1×1: a matrix product on the map itself (`pointwise`). Wide
-//! maps with stride 1 and no padding: output rows straight from input rows (`direct`). All others: a tile of output rows
-//! at a time, its patches gathered as a matrix that fits the second-level cache (`im2col`), then a small matrix
-//! product. Photos and tiles are spread over the pool. The plain form is `reference`.
+//! There are four forms. `depthwise`: 3×3 or 5×5 with one kernel per channel. `pointwise`: 1×1, a matrix product on the map
+//! itself. `direct`: wide maps with stride 1 and no padding, output rows computed directly from input rows. `im2col`: all
+//! others; for each tile of output rows the patches are gathered as a matrix that fits the level-2 cache, then multiplied
+//! by the weights. Photos and tiles are distributed over the threads. The reference implementation is `reference`.
 
 mod block;
 mod depthwise;
@@ -25,23 +25,23 @@ use super::parts::{Parts, tree_sum};
 use crate::parallel;
 use crate::parallel::DisjointSlice;
 
-/// Values of a weight gradient whose parts a task adds.
+/// Values of a weight gradient per task when the parts are summed.
 const CHUNK: usize = 1 << 14;
 
-/// `y[n, out, oh, ow]` of `x[n, in, h, w]`, `w[out, in/groups, kh, kw]` and `b[out]`.
+/// Computes `y[n, out, oh, ow]` from `x[n, in, h, w]`, `w[out, in/groups, kh, kw]` and `b[out]`.
 ///
 /// # Panics
 ///
-/// If a slice has not the length its shape says.
+/// If a slice does not have the length of its shape.
 pub fn forward(shape: &ConvShape, n: usize, x: &[f32], w: &[f32], b: &[f32], y: &mut [f32]) {
     activated(shape, Activation::None, n, x, w, b, y);
 }
 
-/// [`forward`], and what is done with each output while it is in the cache.
+/// Same as [`forward`], followed by an activation, which is applied while the outputs are in the cache.
 ///
 /// # Panics
 ///
-/// If a slice has not the length its shape says.
+/// If a slice does not have the length of its shape.
 pub fn activated(
     shape: &ConvShape,
     activation: Activation,
@@ -69,7 +69,7 @@ pub fn activated(
     im2col::forward(shape, activation, n, x, (w, b), y);
 }
 
-/// The row form of the output.
+/// Computes the output with the direct form.
 fn forward_rows(
     shape: &ConvShape,
     n: usize,
@@ -99,12 +99,12 @@ fn forward_rows(
     });
 }
 
-/// `gw` (as w) and `gb[out]` from `x[n, in, h, w]` and the output's gradient `gy[n, out, oh, ow]`, summed as
-/// [`super::parts`] says.
+/// Computes `gw` (shape of w) and `gb[out]` from `x[n, in, h, w]` and the output gradient `gy[n, out, oh, ow]`, summed in the
+/// order of [`super::parts`].
 ///
 /// # Panics
 ///
-/// If a slice has not the length its shape says.
+/// If a slice does not have the length of its shape.
 pub fn backward_weights(
     shape: &ConvShape,
     parts: &Parts,
@@ -146,11 +146,11 @@ pub fn backward_weights(
     tree_sum(&sums[weights..], weights + outs, parts.count(), gb);
 }
 
-/// `gx[n, in, h, w]` from the weights and the output's gradient `gy[n, out, oh, ow]`.
+/// Computes `gx[n, in, h, w]` from the weights and the output gradient `gy[n, out, oh, ow]`.
 ///
 /// # Panics
 ///
-/// If a slice has not the length its shape says.
+/// If a slice does not have the length of its shape.
 pub fn backward_input(shape: &ConvShape, n: usize, w: &[f32], gy: &[f32], gx: &mut [f32]) {
     let (in_len, out_len) = (shape.in_len(), shape.out_len());
     assert_eq!(gx.len(), n * in_len, "input gradient");
@@ -173,7 +173,7 @@ pub fn backward_input(shape: &ConvShape, n: usize, w: &[f32], gy: &[f32], gx: &m
     im2col::input(shape, n, w, gy, gx);
 }
 
-/// A sum over eight lanes: fixed in order, and quick.
+/// Returns the sum of the values over eight lanes: a fixed order that the compiler can vectorise.
 fn sum(values: &[f32]) -> f32 {
     let mut lanes = [0.0f32; 8];
     let mut chunks = values.chunks_exact(8);
@@ -183,7 +183,7 @@ fn sum(values: &[f32]) -> f32 {
     lanes.iter().sum::<f32>() + chunks.remainder().iter().sum::<f32>()
 }
 
-/// The layer: a convolution and the activation of its outputs.
+/// A convolution as a layer, with the activation of its outputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Conv {
     /// The convolution.

@@ -1,4 +1,4 @@
-//! Bytes of pixels as numbers, on AVX2 and FMA.
+//! Conversion of pixel bytes to floats, with AVX2 and FMA.
 #![expect(unsafe_code, reason = "vector loads and stores through pointers whose ranges were checked")]
 
 use std::arch::x86_64::{
@@ -9,8 +9,8 @@ use std::arch::x86_64::{
 
 use super::InputNorm;
 
-/// Eight bytes as numbers in 0..1: `v / 255`, correctly rounded (the quotient by the reciprocal, and one step that
-/// takes its error away).
+/// Converts eight bytes to floats in 0..1: `v / 255`, correctly rounded (the product with the reciprocal, and one
+/// correction step that removes its error).
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 fn fraction(bytes: __m256i) -> __m256 {
@@ -20,7 +20,7 @@ fn fraction(bytes: __m256i) -> __m256 {
     _mm256_fmadd_ps(_mm256_fnmadd_ps(q, divisor, v), reciprocal, q)
 }
 
-/// A row of pixels to three runs `stride` apart.
+/// Splits a row of pixels into three runs of one colour each, `stride` apart.
 ///
 /// # Safety
 ///
@@ -28,7 +28,7 @@ fn fraction(bytes: __m256i) -> __m256 {
 #[target_feature(enable = "avx2,fma")]
 pub(super) unsafe fn split(row: &[u8], norm: &InputNorm, out: &mut [f32], stride: usize) {
     const N: i8 = -1;
-    // Which bytes of the first sixteen, and of the sixteen from the eighth on, belong to a colour.
+    // The bytes of each colour among the first sixteen, and among the sixteen from the eighth on.
     let masks = [
         (
             _mm_setr_epi8(0, 3, 6, 9, 12, 15, N, N, N, N, N, N, N, N, N, N),
@@ -47,7 +47,7 @@ pub(super) unsafe fn split(row: &[u8], norm: &InputNorm, out: &mut [f32], stride
     for block in 0..width.div_ceil(8) {
         // The last block overlaps the one before; rows have at least eight pixels.
         let left = (8 * block).min(width - 8);
-        // SAFETY: 24 bytes of the row from pixel `left`, eight numbers of each run.
+        // SAFETY: 24 bytes of the row from pixel `left`, eight values of each run.
         unsafe {
             let from = row.as_ptr().add(3 * left);
             let (low, high) = (_mm_loadu_si128(from.cast()), _mm_loadu_si128(from.add(8).cast()));
@@ -62,7 +62,7 @@ pub(super) unsafe fn split(row: &[u8], norm: &InputNorm, out: &mut [f32], stride
     }
 }
 
-/// Bytes to numbers, in place order.
+/// Converts bytes to floats in the same order.
 ///
 /// # Safety
 ///

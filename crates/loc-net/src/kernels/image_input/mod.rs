@@ -1,4 +1,4 @@
-//! Photos on their way into a network: bytes or numbers, normalised, in the layout a kernel reads.
+//! The input photos of a network: bytes or floats, normalised and converted to the layout that a kernel reads.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -7,17 +7,17 @@ use std::ops::Range;
 
 use crate::kernels::conv_block::{RowView, run};
 
-/// Photos of one size.
+/// A batch of photos of one size.
 #[derive(Debug, Clone, Copy)]
 pub enum ImageBatch<'a> {
-    /// `[n, height, width, 3]`: RGB bytes, pixel by pixel, as decoders give them. A byte `v` stands for `v / 255`.
+    /// `[n, height, width, 3]`: RGB bytes, pixel by pixel, as decoders return them. A byte `v` means `v / 255`.
     Bytes(&'a [u8]),
     /// `[n, 3, height, width]`: RGB in 0..1, planar.
     Floats(&'a [f32]),
 }
 
 impl<'a> ImageBatch<'a> {
-    /// Values in all.
+    /// Returns the total number of values.
     #[must_use]
     pub fn len(&self) -> usize {
         match self {
@@ -26,17 +26,17 @@ impl<'a> ImageBatch<'a> {
         }
     }
 
-    /// Whether there is none.
+    /// Returns whether there is no value.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The photos from `first` on, `n` of them, each of `len` values.
+    /// Returns `n` photos from `first` on, each of `len` values.
     ///
     /// # Panics
     ///
-    /// If there are fewer.
+    /// If there are fewer photos.
     #[must_use]
     pub fn slice(&self, first: usize, n: usize, len: usize) -> Self {
         match self {
@@ -46,7 +46,7 @@ impl<'a> ImageBatch<'a> {
     }
 }
 
-/// `(x − mean) / std` for each colour, in 0..1.
+/// The normalisation `(x − mean) / std` of each colour, for x in 0..1.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct InputNorm {
     mean: [f32; 3],
@@ -54,7 +54,7 @@ pub struct InputNorm {
 }
 
 impl InputNorm {
-    /// From mean and standard deviation. The division becomes a multiplication by the reciprocal.
+    /// Makes a normalisation from mean and standard deviation. The division becomes a product with the reciprocal.
     #[must_use]
     pub fn new(mean: [f32; 3], std: [f32; 3]) -> Self {
         Self { mean, scale: std.map(|s| 1.0 / s) }
@@ -68,19 +68,19 @@ impl InputNorm {
         (x - self.mean[colour]) * self.scale[colour]
     }
 
-    /// What each byte becomes, for each colour.
+    /// Returns the normalised value of each byte, for each colour.
     fn table(&self) -> [[f32; 256]; 3] {
         let byte = |colour, v: usize| self.apply(colour, v as f32 / 255.0);
         std::array::from_fn(|colour| std::array::from_fn(|v| byte(colour, v)))
     }
 }
 
-/// Some rows of a photo as the fused kernels read them: a view of planar numbers where nothing is to be done, else rows
-/// of three runs ([`RowView::rows`]) written to the buffer.
+/// Returns some rows of a photo in the layout of the fused kernels: a view of planar floats if no conversion is needed, else
+/// rows of three runs ([`RowView::rows`]) written to the buffer.
 ///
 /// # Panics
 ///
-/// If the photo has fewer rows, or a row fewer than eight pixels.
+/// If the photo has fewer rows, or a row has fewer than eight pixels.
 pub fn strip<'a>(
     photo: ImageBatch<'a>,
     norm: &InputNorm,
@@ -101,7 +101,7 @@ pub fn strip<'a>(
     }
 }
 
-/// Writes some rows of a photo as rows of three runs; `out` holds just these rows.
+/// Writes some rows of a photo as rows of three runs; `out` holds only these rows.
 fn to_rows(photo: ImageBatch, norm: &InputNorm, width: usize, rows: Range<usize>, out: &mut [f32]) {
     let stride = run(width);
     match photo {
@@ -111,7 +111,7 @@ fn to_rows(photo: ImageBatch, norm: &InputNorm, width: usize, rows: Range<usize>
             if crate::kernels::gemm::avx2::available() {
                 for (row, out) in pixels.chunks_exact(3 * width).zip(out.chunks_exact_mut(3 * stride)) {
                     #[expect(unsafe_code, reason = "calls the AVX2 form after checking for it")]
-                    // SAFETY: AVX2 is there; a row has 3 · width bytes, its runs have room.
+                    // SAFETY: AVX2 is available; a row has 3 · width bytes, its runs have room.
                     unsafe {
                         avx2::split(row, norm, out, stride);
                     }
@@ -141,7 +141,7 @@ fn to_rows(photo: ImageBatch, norm: &InputNorm, width: usize, rows: Range<usize>
     }
 }
 
-/// Writes bytes, pixel by pixel, as planes of numbers in 0..1: what the general kernels read.
+/// Converts bytes, pixel by pixel, to planes of floats in 0..1, the layout of the general kernels.
 pub fn to_planar(bytes: &[u8], out: &mut [f32]) {
     let plane = (bytes.len() / 3).max(1);
     for (colour, out) in out.chunks_exact_mut(plane).enumerate() {
@@ -151,7 +151,7 @@ pub fn to_planar(bytes: &[u8], out: &mut [f32]) {
     }
 }
 
-/// Writes some rows of a photo pixel by pixel, `[rows, width, 3]`.
+/// Writes some rows of a photo pixel by pixel: `[rows, width, 3]`.
 ///
 /// # Panics
 ///
@@ -163,7 +163,7 @@ pub fn to_pixels(photo: ImageBatch, norm: &InputNorm, width: usize, rows: Range<
             #[cfg(target_arch = "x86_64")]
             if crate::kernels::gemm::avx2::available() {
                 #[expect(unsafe_code, reason = "calls the AVX2 form after checking for it")]
-                // SAFETY: AVX2 is there.
+                // SAFETY: AVX2 is available.
                 unsafe {
                     avx2::widen(bytes, norm, out);
                 }
@@ -195,9 +195,9 @@ mod tests {
         (0..n).map(|i| (i * 7 % 256) as u8).collect()
     }
 
-    /// Every form gives what a plain division gives, to the bit.
+    /// Every conversion gives the same bits as a division.
     #[test]
-    fn bytes_and_numbers_are_the_same_photo() {
+    fn bytes_and_floats_give_the_same_values() {
         for (width, height) in [(8, 5), (13, 4), (40, 7), (256, 4)] {
             let bytes = bytes(3 * width * height);
             let at = |x: usize, y: usize, c: usize| f32::from(bytes[(y * width + x) * 3 + c]) / 255.0;
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn slices_are_photos() {
+    fn a_slice_holds_whole_photos() {
         let values = bytes(30);
         let ImageBatch::Bytes(second) = ImageBatch::Bytes(&values).slice(1, 1, 15) else { panic!("bytes") };
         assert_eq!(second, &values[15..]);

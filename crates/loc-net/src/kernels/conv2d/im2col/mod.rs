@@ -1,8 +1,8 @@
-//! The general form: the patches that output cells see are gathered as a matrix that fits the second-level cache, then comes
-//! a small matrix product.
+//! The general form (im2col): the patches that output cells read are gathered as a matrix that fits the level-2 cache, then
+//! multiplied by the weights.
 //!
-//! A large map is cut in tiles of rows. Of small maps several photos lie side by side in one matrix: the products get
-//! longer rows, and read the weights once for all of them.
+//! A large map is split into tiles of rows. For small maps the patches of several photos are placed side by side in one
+//! matrix: its rows get longer, and the weights are read once for all of these photos.
 
 mod tile;
 
@@ -16,16 +16,16 @@ use crate::kernels::{Activation, ConvShape};
 use crate::parallel::{self, DisjointSlice};
 use tile::Tile;
 
-/// The patches of several photos should take no more than this many values together.
+/// The largest number of values in the patches of several photos together.
 const GROUP_VALUES: usize = 120 * 1024;
-/// Photos in one matrix at most: of a batch of 32 one part of the sum, and tasks enough for eight threads.
+/// The largest number of photos in one matrix: one part of the sum for a batch of 32, and enough tasks for eight threads.
 const MOST_PHOTOS: usize = 4;
 
-/// A tile of some photos, side by side in the matrix.
+/// A tile of some photos, which are side by side in the matrix.
 struct Chunk<'a> {
     tile: &'a Tile,
     photos: Range<usize>,
-    /// Cells of one photo, and from one row of the matrix to the next.
+    /// Number of cells of one photo, and the row stride of the matrix.
     cells: usize,
     row: usize,
 }
@@ -36,7 +36,7 @@ impl<'a> Chunk<'a> {
         Self { tile, row: (photos.len() * cells).next_multiple_of(8), photos, cells }
     }
 
-    /// The chunks of some photos.
+    /// Returns the chunks of some photos.
     fn all(shape: &ConvShape, tiles: &'a [Tile], photos: Range<usize>) -> Vec<Self> {
         let each = match tiles {
             [one] => (GROUP_VALUES / (shape.fan_in() * one.cells())).clamp(1, MOST_PHOTOS),
@@ -51,13 +51,13 @@ impl<'a> Chunk<'a> {
         self.photos.len() * self.cells
     }
 
-    /// Each photo, and the column of the matrix where it begins.
+    /// Iterates over the photos with the matrix column at which each starts.
     fn columns(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
         let cells = self.cells;
         self.photos.clone().enumerate().map(move |(i, photo)| (photo, i * cells))
     }
 
-    /// Fills the matrix of patches from `x[n, in, h, w]`.
+    /// Fills the patch matrix from `x[n, in, h, w]`.
     fn gather(&self, shape: &ConvShape, group: usize, x: &[f32], patches: &mut [f32]) {
         let len = shape.in_len();
         for (photo, column) in self.columns() {
@@ -77,7 +77,7 @@ impl<'a> Chunk<'a> {
     }
 }
 
-/// The outputs `y[n, out, oh, ow]`.
+/// Computes the outputs `y[n, out, oh, ow]`.
 pub(super) fn forward(
     shape: &ConvShape,
     activation: Activation,
@@ -109,7 +109,7 @@ pub(super) fn forward(
                     for (photo, column) in chunk.columns() {
                         let at = photo * out_len + channel * plane + chunk.tile.first_cell();
                         #[expect(unsafe_code, reason = "tiles of one photo interleave in memory")]
-                        // SAFETY: each task writes the cells of its own tile of its own photos: no two overlap.
+                        // SAFETY: each task writes only the cells of its own tile and photos; no two ranges overlap.
                         let out = unsafe { y.range(at, chunk.cells) };
                         out.iter_mut().zip(&row[column..]).for_each(|(out, v)| *out = v + b[channel]);
                         activation.apply(out);
@@ -148,11 +148,11 @@ pub(super) fn add_weight_gradient(
     }
 }
 
-/// The input gradient `gx[n, in, h, w]`.
+/// Computes the input gradient `gx[n, in, h, w]`.
 pub(super) fn input(shape: &ConvShape, n: usize, w: &[f32], gy: &[f32], gx: &mut [f32]) {
     let (tiles, len) = (Tile::all(shape), shape.in_len());
     let (group_out, fan_in) = (shape.out_channels / shape.groups, shape.fan_in());
-    // The tiles of a photo overlap in what they give back, so that a task has all of its photos' tiles.
+    // The input gradients of a photo's tiles overlap, so one task computes all tiles of its photos.
     let each = Chunk::all(shape, &tiles, 0..n).first().map_or(1, |chunk| chunk.photos.len());
     gx.par_chunks_mut(each * len).enumerate().for_each(|(task, gx)| {
         gx.fill(0.0);

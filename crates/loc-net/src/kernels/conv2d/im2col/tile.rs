@@ -1,8 +1,8 @@
-//! Tiles of output rows, and the matrix of patches that a tile's cells see, with its adjoint.
+//! Tiles of output rows, the matrix of patches that a tile's cells read, and its adjoint.
 
 use crate::kernels::ConvShape;
 
-/// A tile's patches should take no more than this many values: with the weights they share the second-level cache.
+/// The largest number of values in a tile's patches: they share the level-2 cache with the weights.
 const PATCH_VALUES: usize = 64 * 1024;
 
 /// Some rows of one photo's output.
@@ -13,7 +13,7 @@ pub(super) struct Tile {
 }
 
 impl Tile {
-    /// The tiles of a photo's output, top to bottom.
+    /// Returns the tiles of a photo's output, from top to bottom.
     pub(super) fn all(shape: &ConvShape) -> Vec<Self> {
         let (height, width) = shape.out_size();
         let rows = (PATCH_VALUES / (shape.fan_in() * width)).clamp(1, height);
@@ -23,18 +23,18 @@ impl Tile {
             .collect()
     }
 
-    /// Number of output cells.
+    /// Returns the number of output cells.
     pub(super) fn cells(&self) -> usize {
         self.rows * self.width
     }
 
-    /// Index of the first cell in a plane of the output.
+    /// Returns the index of the first cell in a plane of the output.
     pub(super) fn first_cell(&self) -> usize {
         self.first_row * self.width
     }
 
-    /// Fills `patches[channel·ky·kx][cell]` with what each output cell sees in `x[in, h, w]`; rows of patches are `row`
-    /// apart.
+    /// Fills `patches[channel·ky·kx][cell]` with the values of `x[in, h, w]` that each output cell reads; `row` is the row
+    /// stride of the patches.
     pub(super) fn gather(&self, shape: &ConvShape, group: usize, x: &[f32], patches: &mut [f32], row: usize) {
         self.visit(shape, group, row, |at, span, from, step| {
             let out = &mut patches[at..at + self.width];
@@ -49,7 +49,8 @@ impl Tile {
         });
     }
 
-    /// Adds `patches[channel·ky·kx][cell]` back where each came from, into `gx[in, h, w]`; rows of patches are `row` apart.
+    /// Adds `patches[channel·ky·kx][cell]` to the cells of `gx[in, h, w]` that they were gathered from; `row` is the row
+    /// stride of the patches.
     pub(super) fn scatter(
         &self,
         shape: &ConvShape,
@@ -68,8 +69,8 @@ impl Tile {
         });
     }
 
-    /// Visits each output row under each kernel position: where it begins in the patches, which of its cells see
-    /// the input and not the padding, where the first of those reads, and the step to the next.
+    /// Calls `f` for each output row and kernel position, with the row's start in the patches, the range of its cells that
+    /// read the input and not the padding, the input index that the first of these reads, and the step to the next.
     fn visit(
         &self,
         shape: &ConvShape,
@@ -84,7 +85,7 @@ impl Tile {
         for channel in group * channels..(group + 1) * channels {
             for ky in 0..conv.kernel.0 {
                 for kx in 0..conv.kernel.1 {
-                    // Cell j reads column j·stride + kx − padding: inside for j in span.
+                    // Cell j reads column j·stride + kx − padding, which is inside the input for j in span.
                     let start = conv.padding.1.saturating_sub(kx).div_ceil(conv.stride.1).min(self.width);
                     let end = (w + conv.padding.1).saturating_sub(kx).div_ceil(conv.stride.1);
                     let end = end.clamp(start, self.width);

@@ -14,8 +14,8 @@ use crate::kernels::simd::{arrays, vectors};
 use crate::kernels::winograd::avx2 as transform;
 use crate::kernels::winograd::{INPUTS, OUTPUTS};
 
-/// `Bᵀ · d · B` of the tile at `x` (a map with `row` values a row) for all `channels`, into `to`, whose 64 planes lie
-/// `plane` apart.
+/// Transforms the tile at `x` (a map with `row` values per row) to `Bᵀ · d · B`, for all `channels`. Writes it to `to`,
+/// whose 64 planes are `plane` apart.
 ///
 /// # Safety
 ///
@@ -24,7 +24,7 @@ use crate::kernels::winograd::{INPUTS, OUTPUTS};
 #[target_feature(enable = "avx2,fma")]
 unsafe fn input(x: *const f32, row: usize, channels: usize, to: *mut f32, plane: usize) {
     for vector in 0..channels.div_ceil(8) {
-        // The last vector overlaps the one before where channels are no multiple of eight.
+        // The last vector overlaps the one before if `channels` is not a multiple of eight.
         let at = (8 * vector).min(channels - 8);
         // SAFETY: the caller's promise.
         unsafe {
@@ -42,7 +42,7 @@ unsafe fn input(x: *const f32, row: usize, channels: usize, to: *mut f32, plane:
     }
 }
 
-/// [`input`] of some tiles of the photo `x`, the first one's numbers at `to`, each next one's behind them.
+/// Applies [`input`] to some tiles of the photo `x`: the values of the first go to `to`, those of the others follow.
 ///
 /// # Safety
 ///
@@ -58,16 +58,16 @@ pub(super) unsafe fn inputs(
     let (ins, width) = (shape.in_channels, shape.in_size.1);
     for (i, tile) in tiles.enumerate() {
         let (top, left) = grid.start(tile);
-        // SAFETY: a tile of 8×8 pixels ends with the map at most.
+        // SAFETY: a tile of 8×8 pixels is inside the map.
         unsafe { input(x.add((top * width + left) * ins), width * ins, ins, to.add(i * ins), plane) };
     }
 }
 
-/// The adjoint of [`inputs`]: adds to the photo's gradient `gx`.
+/// The adjoint of [`inputs`]: adds to the photo's input gradient `gx`.
 ///
 /// # Safety
 ///
-/// As [`inputs`]; each plane of `gv` holds whole vectors of the tiles' channels.
+/// As for [`inputs`]; each plane of `gv` holds whole vectors of the tiles' channels.
 #[target_feature(enable = "avx2,fma")]
 pub(super) unsafe fn inputs_adjoint(
     (shape, grid): (&ConvBlock, Grid),
@@ -79,7 +79,7 @@ pub(super) unsafe fn inputs_adjoint(
     let (ins, width) = (shape.in_channels, shape.in_size.1);
     for (i, tile) in tiles.enumerate() {
         let (top, left) = grid.start(tile);
-        // SAFETY: a tile of 8×8 pixels ends with the map at most.
+        // SAFETY: a tile of 8×8 pixels is inside the map.
         unsafe {
             let to = gx.add((top * width + left) * ins);
             input_adjoint(gv.add(i * ins.next_multiple_of(8)), plane, to, width * ins, ins);
@@ -87,17 +87,17 @@ pub(super) unsafe fn inputs_adjoint(
     }
 }
 
-/// Adds `B · gv · Bᵀ` to the tile at `gx`: the adjoint of [`input`]. The planes at `gv` have whole vectors.
+/// Adds `B · gv · Bᵀ` to the tile at `gx`: the adjoint of [`input`]. The planes at `gv` hold whole vectors.
 ///
 /// # Safety
 ///
-/// As [`input`], with reading and writing exchanged.
+/// As for [`input`], with reading and writing exchanged.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 unsafe fn input_adjoint(gv: *const f32, plane: usize, gx: *mut f32, row: usize, channels: usize) {
     for vector in 0..channels.div_ceil(8) {
         let at = 8 * vector;
-        // SAFETY: the caller's promise; where only four channels are left, four are written.
+        // SAFETY: the caller's promise; if only four channels remain, four are written.
         unsafe {
             arrays!(columns: [[__m256; INPUTS]; INPUTS] = |c| transform::input_adjoint(vectors!(|r| _mm256_loadu_ps(
                 gv.add((r * INPUTS + c) * plane + at)
@@ -117,11 +117,11 @@ unsafe fn input_adjoint(gv: *const f32, plane: usize, gx: *mut f32, row: usize, 
     }
 }
 
-/// `Aᵀ · m · A` of eight channels: 4×4 outputs.
+/// Computes `Aᵀ · m · A` for eight channels: 4×4 outputs.
 ///
 /// # Safety
 ///
-/// AVX2 and FMA are available; eight numbers of each of the 64 planes can be read.
+/// AVX2 and FMA are available; eight values of each of the 64 planes can be read.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 pub(super) unsafe fn output(m: *const f32, plane: usize) -> [[__m256; OUTPUTS]; OUTPUTS] {
@@ -133,11 +133,11 @@ pub(super) unsafe fn output(m: *const f32, plane: usize) -> [[__m256; OUTPUTS]; 
     [row(0), row(1), row(2), row(3)]
 }
 
-/// `A · gy · Aᵀ` of eight channels: the adjoint of [`output`].
+/// Computes `A · gy · Aᵀ` for eight channels: the adjoint of [`output`].
 ///
 /// # Safety
 ///
-/// As [`output`], with reading and writing exchanged.
+/// As for [`output`], with reading and writing exchanged.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 pub(super) unsafe fn output_adjoint(gy: &[[__m256; OUTPUTS]; OUTPUTS], gm: *mut f32, plane: usize) {
@@ -151,7 +151,7 @@ pub(super) unsafe fn output_adjoint(gy: &[[__m256; OUTPUTS]; OUTPUTS], gm: *mut 
     }
 }
 
-/// `M[p] = V[p] · U[p]` for all 64 products: n tiles at `v`, one block of output channels, to `m`.
+/// Computes `M[p] = V[p] · U[p]` for all 64 products: n tiles at `v`, one block of output channels, into `m`.
 ///
 /// # Safety
 ///
@@ -174,7 +174,7 @@ pub(super) unsafe fn products(form: &WinogradTiles, block: usize, n: usize, v: *
     }
 }
 
-/// `gV = gM · Uᵀ` of product `p`, n tiles.
+/// Computes `gV = gM · Uᵀ` of product `p`, for n tiles.
 ///
 /// # Safety
 ///
@@ -190,7 +190,7 @@ pub(super) unsafe fn input_product(form: &WinogradTiles, p: usize, n: usize, gm:
     }
 }
 
-/// `gU = Vᵀ · gM` of one product, n tiles, for `width` output channels; or `+=`.
+/// Computes `gU = Vᵀ · gM` (or `+=`) of one product, for n tiles and `width` output channels.
 ///
 /// # Safety
 ///

@@ -28,12 +28,12 @@ fn combine<const N: usize>(row: [f32; N], v: [__m256; N]) -> __m256 {
     sum
 }
 
-/// `U = G · w · Gᵀ` of eight output channels from `first`, as [`super::WinogradTiles`] keeps it; the adjoint too, unless it is
-/// empty.
+/// Computes `U = G · w · Gᵀ` for eight output channels from `first`, in the layout of [`super::WinogradTiles`], and the
+/// adjoint weights unless that slice is empty.
 ///
 /// # Safety
 ///
-/// AVX2 and FMA are available; the slices are as long as the shape says, and no other task writes these channels.
+/// AVX2 and FMA are available; the slices have the lengths of the shape, and no other task writes these channels.
 #[target_feature(enable = "avx2,fma")]
 pub(super) unsafe fn pack(
     shape: &ConvBlock,
@@ -47,13 +47,13 @@ pub(super) unsafe fn pack(
     let (block, width) = (first / BLOCK, BLOCK.min(outs - first / BLOCK * BLOCK));
     let to = block * BLOCK * PRODUCTS * ins + first % BLOCK;
     for c in 0..ins {
-        // Eight output channels a vector.
+        // Eight output channels per vector.
         let mut taps = [[0.0f32; 8]; TAPS * TAPS];
         for lane in 0..8 {
             let from = &w[((first + lane) * ins + c) * 25..][..25];
             taps.iter_mut().zip(from).for_each(|(t, w)| t[lane] = *w);
         }
-        // SAFETY: eight numbers each.
+        // SAFETY: eight values each.
         let taps: [__m256; TAPS * TAPS] = vectors!(|i| unsafe { _mm256_loadu_ps(taps[i].as_ptr()) });
         for i in 0..INPUTS {
             let along: [__m256; TAPS] = vectors!(|x| combine(g[i], vectors!(|y| taps[y * TAPS + x])));
@@ -84,12 +84,12 @@ pub(super) unsafe fn pack(
     }
 }
 
-/// `gW = Gᵀ · gU · G` of eight output channels: `gw[8, in, 5, 5]`.
+/// Computes `gW = Gᵀ · gU · G` for eight output channels: `gw[8, in, 5, 5]`.
 ///
 /// # Safety
 ///
-/// AVX2 and FMA are available; `sums` is `[64][in]` rows, each `row` behind the one before and with the eight channels at
-/// its beginning; `gw` as long as said.
+/// AVX2 and FMA are available; `sums` holds `[64][in]` rows that are `row` apart and start with the eight channels; `gw` has
+/// the length of its shape.
 #[target_feature(enable = "avx2,fma")]
 pub(super) unsafe fn unpack(shape: &ConvBlock, sums: &[f32], row: usize, gw: &mut [f32]) {
     let (ins, g) = (shape.in_channels, kernel());
@@ -107,7 +107,7 @@ pub(super) unsafe fn unpack(shape: &ConvBlock, sums: &[f32], row: usize, gw: &mu
             let row: [__m256; INPUTS] = vectors!(|j| columns[j][y]);
             for x in 0..TAPS {
                 let mut lanes = [0.0f32; 8];
-                // SAFETY: eight numbers.
+                // SAFETY: eight values.
                 unsafe { _mm256_storeu_ps(lanes.as_mut_ptr(), combine(adjoint[x], row)) };
                 for (lane, v) in lanes.into_iter().enumerate() {
                     gw[(lane * ins + c) * 25 + y * TAPS + x] = v;
