@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use crate::Shape;
 
-/// What can be wrong with a network, its configuration or its weights.
+/// An error in a network, its configuration or its weights.
 ///
 /// The text of an error includes that of its cause, so that printing it prints everything. The cause itself is a field of
 /// the variant; `source` does not return it, because chains of errors would then print it twice.
@@ -36,7 +36,7 @@ pub enum NetError {
     Tensor {
         /// Name of the tensor.
         tensor: String,
-        /// What is wrong with it.
+        /// The reason.
         error: TensorError,
     },
     /// The tensors do not match the network; every difference is listed.
@@ -112,7 +112,7 @@ pub enum ConfigError {
         /// Which output: `logits` or `boxes`.
         output: &'static str,
     },
-    /// The output of a layer inside the fused blocks is requested; it is never stored.
+    /// The output of a layer inside the fused blocks is requested, which is never stored.
     #[error("the output of `{layer}` is not stored: it is inside the fused blocks")]
     FusedLayer {
         /// Name of the layer.

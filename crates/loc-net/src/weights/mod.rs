@@ -102,7 +102,7 @@ impl Number {
     };
 }
 
-/// The one of these types that has this name.
+/// Returns the number type with this name.
 pub(crate) fn number(numbers: &[Number], name: &str) -> Result<Number, TensorError> {
     let needed = || numbers.iter().map(|number| number.name).collect();
     let found = numbers.iter().find(|number| number.name == name).copied();
@@ -179,7 +179,7 @@ impl WeightFile {
     }
 }
 
-/// A tensor's values by its type.
+/// Returns a tensor's values as f32.
 fn values(view: &TensorView<'_>, numbers: &[Number]) -> Result<Vec<f32>, TensorError> {
     let number = number(numbers, &view.dtype().to_string())?;
     (number.read)(view.data()).map_err(TensorError::Values)
