@@ -102,7 +102,7 @@ pub(crate) fn with_flags(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
 
 /// The text of an error with what it is caused by, and a hint with flags and commands.
 pub(crate) fn explain(error: &anyhow::Error) -> String {
-    let mut text = format!("{error:#}");
+    let mut text = chain(error);
     let train = error.downcast_ref::<TrainError>();
     let data = match train {
         Some(TrainError::Data(data)) => Some(data),
@@ -124,6 +124,17 @@ pub(crate) fn explain(error: &anyhow::Error) -> String {
     }
     if let Some(remedy) = error.downcast_ref::<loc_infer::Error>().and_then(loc_infer::Error::remedy) {
         let _ = write!(text, " (hint: {})", model_command(remedy));
+    }
+    text
+}
+
+/// The texts of an error and its causes. The libraries' errors include the text of their cause: it is not repeated.
+fn chain(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
     }
     text
 }

@@ -14,8 +14,8 @@ const LISTED: usize = 1000;
 
 /// What can go wrong between a folder of annotated photos and a batch.
 ///
-/// The text of an error includes that of its cause, so that printing it prints everything. The cause itself is a field of
-/// the variant; `source` does not return it, because chains of errors would then print it twice.
+/// The text of an error includes that of its cause, so that printing the error alone prints everything. `source` returns
+/// the cause, for callers that look for a kind; code that prints a chain of errors should skip a cause whose text was already printed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataError {
@@ -28,6 +28,7 @@ pub enum DataError {
         /// Path of the file.
         path: PathBuf,
         /// The operating system's error.
+        #[source]
         error: std::io::Error,
     },
     /// The path holds no data set that can be read.
@@ -36,6 +37,7 @@ pub enum DataError {
         /// The path as given.
         path: PathBuf,
         /// Why not.
+        #[source]
         error: Box<NoDataSetError>,
     },
     /// Too many photos of the data set are invalid; every error is listed (the first 1,000 in the message).
@@ -69,7 +71,7 @@ pub enum DataError {
     },
     /// A data set cannot be split as asked.
     #[error("split: {0}")]
-    Split(SplitError),
+    Split(#[source] SplitError),
     /// A split file does not fit the data set; every difference is listed (the first 20 in the message).
     #[error("{}: the split file does not fit the data set: {}\n{}", path.display(), count(problems.len(), "problem"), list(problems, SHOWN))]
     SplitFile {
@@ -100,7 +102,7 @@ pub enum DataError {
     Input(#[from] loc_infer::Error),
     /// A thread of a loader cannot be started, or ended early.
     #[error("loader: {0}")]
-    Threads(LoaderError),
+    Threads(#[source] LoaderError),
     /// An argument is outside its range.
     #[error("{what} is {value}: {range}")]
     Argument {
@@ -120,6 +122,7 @@ pub enum DataError {
         /// Which picture.
         what: String,
         /// The encoder's error.
+        #[source]
         error: image::ImageError,
     },
 }

@@ -13,8 +13,8 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The errors from loading a model to predicting a box.
 ///
-/// The text of an error includes that of its cause, so that printing it prints everything. The cause itself is a field of
-/// the variant; `source` does not return it, because chains of errors would then print it twice.
+/// The text of an error includes that of its cause, so that printing the error alone prints everything. `source` returns
+/// the cause, for callers that look for a kind; code that prints a chain of errors should skip a cause whose text was already printed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -24,11 +24,12 @@ pub enum Error {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
+        #[source]
         error: Box<Error>,
     },
     /// The file cannot be read.
     #[error("{}", unreadable(.0))]
-    Read(std::io::Error),
+    Read(#[source] std::io::Error),
     /// The path is not that of a file.
     #[error("is {what} where a file is needed (hint: name a file)")]
     NotAFile {
@@ -96,6 +97,7 @@ pub enum Error {
         /// Name of the format.
         format: &'static str,
         /// What the decoder says.
+        #[source]
         error: image::ImageError,
     },
 
@@ -104,10 +106,10 @@ pub enum Error {
     NoMetadata,
     /// The metadata is not valid JSON of the expected form.
     #[error("metadata `loc`: {0} (hint: was it edited by hand, or is the file damaged?)")]
-    MetadataJson(serde_json::Error),
+    MetadataJson(#[source] serde_json::Error),
     /// A value of the metadata is out of its range.
     #[error("metadata `loc`, `{field}`: {0} (hint: was it edited by hand, or is the file damaged?)", field = .0.field())]
-    Metadata(MetadataError),
+    Metadata(#[source] MetadataError),
     /// A later loc wrote the model file.
     #[error(
         "model file of format {found}: needs loc >= {} (hint: this is loc {}, which reads format {})",
@@ -119,17 +121,17 @@ pub enum Error {
     },
     /// The file is not a model.
     #[error("not a model file: {0}")]
-    NotAModel(NotAModelError),
+    NotAModel(#[source] NotAModelError),
     /// The weights cannot be read, or do not fit the network: of a model file of loc, loc-net's error.
     #[error("{0}")]
-    Weights(BoxError),
+    Weights(#[source] BoxError),
     /// Weights are infinite or NaN: of a model file of loc, loc-net's error.
     #[error("{0}")]
-    NonFiniteWeights(BoxError),
+    NonFiniteWeights(#[source] BoxError),
 
     /// The system cannot start as many threads as [`LoadOptions::threads`](crate::LoadOptions::threads) asks for.
     #[error("{0}")]
-    Threads(BoxError),
+    Threads(#[source] BoxError),
 
     /// This build has no engine for the model.
     #[error("this build of loc-infer cannot run {what} (hint: {hint})")]
@@ -145,6 +147,7 @@ pub enum Error {
         /// Which.
         engine: &'static str,
         /// What it says.
+        #[source]
         error: BoxError,
     },
     /// The engine or the decoder panicked: a bug, whose message was also passed to the panic hook. The photos of that call get
@@ -164,6 +167,7 @@ pub enum Error {
         /// Which part.
         what: &'static str,
         /// What is wrong.
+        #[source]
         error: OutputError,
     },
 }

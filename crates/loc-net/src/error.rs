@@ -2,12 +2,10 @@
 
 use std::ops::RangeInclusive;
 
-use crate::Shape;
-
 /// An error in a network, its configuration or its weights.
 ///
-/// The text of an error includes that of its cause, so that printing it prints everything. The cause itself is a field of
-/// the variant; `source` does not return it, because chains of errors would then print it twice.
+/// The text of an error includes that of its cause, so that printing the error alone prints everything. `source` returns
+/// the cause, for callers that look for a kind; code that prints a chain of errors should skip a cause whose text was already printed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum NetError {
@@ -21,13 +19,13 @@ pub enum NetError {
     },
     /// The configuration is invalid.
     #[error("network configuration: {0}")]
-    Config(ConfigError),
+    Config(#[source] ConfigError),
     /// The bytes are not a safetensors file.
     #[error("not a safetensors file: {0} (hint: copy or download it again)")]
-    Format(FormatError),
+    Format(#[source] FormatError),
     /// Reading the file failed.
     #[error("{0}")]
-    Read(std::io::Error),
+    Read(#[source] std::io::Error),
     /// A tensor in the file is not usable.
     #[error(
         "tensor `{}`: {error} (hint: was the file written by another program, or damaged in transfer?)",
@@ -37,6 +35,7 @@ pub enum NetError {
         /// Name of the tensor.
         tensor: String,
         /// The reason.
+        #[source]
         error: TensorError,
     },
     /// The tensors do not match the network; every difference is listed.
@@ -59,6 +58,7 @@ pub enum NetError {
         /// The requested number, including the caller's thread.
         count: usize,
         /// The system's error.
+        #[source]
         error: Box<dyn std::error::Error + Send + Sync>,
     },
     /// A buffer has the wrong length.
@@ -99,12 +99,12 @@ pub enum ConfigError {
         hint: &'static str,
     },
     /// An output of the network has the wrong shape.
-    #[error("{output} have the shape {shape}")]
+    #[error("{output} have the shape {}", shape.iter().map(usize::to_string).collect::<Vec<_>>().join("×"))]
     OutputShape {
         /// Which output: `logits` or `boxes`.
         output: &'static str,
-        /// Its shape.
-        shape: Shape,
+        /// Its dimensions, without the batch.
+        shape: Vec<usize>,
     },
     /// An output of the network is not the output of one of its layers.
     #[error("{output} are not the output of a layer")]
@@ -152,6 +152,7 @@ pub enum FormatError {
         /// Where, in bytes from the start of the file.
         offset: usize,
         /// The error of the conversion.
+        #[source]
         error: std::str::Utf8Error,
     },
     /// The header is not a JSON object.
@@ -160,6 +161,7 @@ pub enum FormatError {
         /// Where, in bytes from the start of the file.
         offset: usize,
         /// The error of the parser.
+        #[source]
         error: serde_json::Error,
     },
     /// `__metadata__` is not an object.
@@ -186,7 +188,7 @@ pub enum FormatError {
     },
     /// The safetensors library does not accept the file.
     #[error("{0}")]
-    Safetensors(safetensors::SafeTensorError),
+    Safetensors(#[source] safetensors::SafeTensorError),
 }
 
 /// Why a tensor of a safetensors file is not usable. Its text includes that of its cause, as that of [`NetError`].

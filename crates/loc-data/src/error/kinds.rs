@@ -70,6 +70,7 @@ pub enum NoDataSetError {
         /// The CSV file.
         csv: PathBuf,
         /// Why not.
+        #[source]
         error: std::io::Error,
     },
     /// The folder holds no annotations, but a JSON file.
@@ -167,7 +168,7 @@ pub enum LoaderError {
     Pool(rayon::ThreadPoolBuildError),
     /// The thread that prepares batches cannot be started.
     #[error("{0}")]
-    Spawn(std::io::Error),
+    Spawn(#[source] std::io::Error),
     /// The thread that prepares batches panicked.
     #[error("the thread that prepares batches ended early")]
     Ended,

@@ -15,7 +15,7 @@ pub enum MetadataError {
     },
     /// The names of the classes are not valid.
     #[error("{0}")]
-    ClassNames(ClassNamesError),
+    ClassNames(#[source] ClassNamesError),
     /// There are not as many names as the network has classes.
     #[error("{} names ({}), but the network has {network}", names.len(), names.join(", "))]
     ClassCount {
@@ -89,7 +89,7 @@ pub enum NotAModelError {
     PyTorch,
     /// It starts as an ONNX file, but is not valid.
     #[error("ONNX cannot be read: {0}")]
-    Onnx(BoxError),
+    Onnx(#[source] BoxError),
     /// It is none of the known types.
     #[error("starts with \"{start}\"")]
     Unknown {

@@ -103,7 +103,7 @@ impl NetworkBuilder {
                 ([n], Some(f)) if *n == f => Ok(i),
                 _ => {
                     let shape = self.shapes[i].clone();
-                    Err(NetError::Config(ConfigError::OutputShape { output, shape }))
+                    Err(NetError::Config(ConfigError::OutputShape { output, shape: shape.0 }))
                 }
             },
             _ => Err(NetError::Config(ConfigError::OutputSource { output })),
