@@ -1,4 +1,4 @@
-"""A cold process to its first prediction: Python, OpenCV and ONNX Runtime, nothing else imported."""
+"""Process start to first prediction with Python, OpenCV and ONNX Runtime, without other imports."""
 
 import os
 import sys
@@ -14,6 +14,6 @@ image = cv2.cvtColor(cv2.imread(sys.argv[2]), cv2.COLOR_BGR2RGB)
 image = cv2.resize(image, (256, 256)).astype("f4") / np.float32(255)
 cls, loc = session.run(None, {"input": image.transpose(2, 0, 1)[None]})
 print(int(cls.argmax()), (loc[0] * 256).tolist())
-# Without the interpreter's tidying up.
+# Exit without the cleanup of the interpreter.
 sys.stdout.flush()
 os._exit(0)

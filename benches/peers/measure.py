@@ -1,4 +1,4 @@
-"""Runs a command and prints what it took as a line of JSON: seconds, peak resident memory in MiB, its output."""
+"""Runs a command and prints a line of JSON: its time in seconds, peak resident memory in MiB, and output."""
 
 import json
 import resource

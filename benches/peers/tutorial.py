@@ -1,8 +1,8 @@
-"""The tutorial as it is written, its notebook's steps in one process: `tutorial.py CSV SPLIT EPOCHS`.
+"""The unchanged tutorial, with all steps of its notebook in one process: `tutorial.py CSV SPLIT EPOCHS`.
 
-Photos by cv2 into lists of float64 arrays, split by position, made tensors, a DataLoader of batches of 32, softmax
-before cross-entropy, SGD, validation and a checkpoint after each epoch. Split and table are given, so that all sides
-train on the same photos. Prints the seconds of each epoch.
+It reads photos with cv2 into lists of float64 arrays, splits them, converts them to tensors, and trains with a
+DataLoader of batches of 32, softmax before cross-entropy, SGD, and validation and a checkpoint after each epoch. Split
+and table are arguments, so that all sides train on the same photos. Prints the seconds of each epoch.
 """
 
 import csv

@@ -1,7 +1,7 @@
-"""One peer in a process of its own: `worker.py PEER`.
+"""Runs one peer in a separate process: `worker.py PEER`.
 
-Says which works it can do (a line of JSON), then answers each line `WORK COUNT` with the wall times of COUNT runs in
-milliseconds. Everything on two threads, in f32. PEERS_DIR names the folder with the model and the photos.
+Prints the tasks that it supports (a line of JSON), then responds to each line `WORK COUNT` with the wall times of COUNT
+runs of the task in milliseconds. Everything runs on two threads, in f32. PEERS_DIR is the folder with model and photos.
 """
 
 import concurrent.futures
@@ -53,7 +53,7 @@ def pytorch(kind):
         return run
 
     def epoch():
-        """960 photos trained on and 240 validated, all in memory: PyTorch without its data loading."""
+        """Trains on 960 photos and validates on 240, all in memory: PyTorch without data loading."""
         for _ in range(30):
             order = torch.randperm(32)
             step(batch[order].contiguous(memory_format=layout), labels[order], boxes[order])
@@ -81,7 +81,7 @@ def openvino():
 
     core, batch, works = openvino.Core(), photos(), {}
     for n in (1, 32):
-        # f32, as everybody else: on some processors it would take bfloat16 by itself.
+        # f32 as for the other peers: on some processors the default is bfloat16.
         hints = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": THREADS, "PERFORMANCE_HINT": "LATENCY"}
         model = core.read_model(os.path.join(HERE, "model.onnx"))
         model.reshape({"input": [n, 3, 256, 256]})
@@ -116,9 +116,9 @@ def opencv():
     def prepare():
         # Two photos at a time, each on one thread: faster here than one photo on two.
         cv2.setNumThreads(1)
-        kept = list(pool.map(load, files))
+        images = list(pool.map(load, files))
         cv2.setNumThreads(THREADS)
-        assert len(kept) == len(files)
+        assert len(images) == len(files)
 
     return {"jpeg_to_box": jpeg_to_box, "prepare_1200": prepare}
 

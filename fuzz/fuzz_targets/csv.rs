@@ -1,4 +1,4 @@
-//! `loc_fuzz::targets::csv` on bytes that libFuzzer finds.
+//! Runs `loc_fuzz::targets::csv` on inputs from libFuzzer.
 
 #![no_main]
 

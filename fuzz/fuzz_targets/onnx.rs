@@ -1,4 +1,4 @@
-//! `loc_fuzz::targets::onnx` on bytes that libFuzzer finds.
+//! Runs `loc_fuzz::targets::onnx` on inputs from libFuzzer.
 
 #![no_main]
 

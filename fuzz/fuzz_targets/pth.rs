@@ -1,4 +1,4 @@
-//! `loc_fuzz::targets::pth` on bytes that libFuzzer finds.
+//! Runs `loc_fuzz::targets::pth` on inputs from libFuzzer.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! `loc_fuzz::targets::split` on bytes that libFuzzer finds.
+//! Runs `loc_fuzz::targets::split` on inputs from libFuzzer.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! `loc_fuzz::targets::voc` on bytes that libFuzzer finds.
+//! Runs `loc_fuzz::targets::voc` on inputs from libFuzzer.
 
 #![no_main]
 

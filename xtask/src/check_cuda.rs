@@ -1,7 +1,7 @@
 //! `cargo xtask check-cuda`: type-checks the workspace with CUDA on a machine that has none.
 //!
-//! candle-kernels' build script compiles CUDA sources with `nvcc`. A type check needs none of what comes out, so a
-//! small shell script in the target folder takes nvcc's place.
+//! The build script of candle-kernels compiles CUDA sources with `nvcc`. A type check does not need its output, so a
+//! small shell script in the target folder replaces nvcc.
 
 use std::path::Path;
 
@@ -11,8 +11,8 @@ use fs_err as fs;
 use crate::command::Call;
 use crate::workspace::{Workspace, protoc};
 
-/// What stands in for `nvcc`. It knows the four calls that build scripts make: the version, a list of `.cu` files
-/// to `.ptx`, one `.cu` file to an object, objects to a library.
+/// The stub of `nvcc`. It supports the four calls that build scripts make: print the version, compile `.cu` files to
+/// `.ptx`, compile one `.cu` file to an object, combine objects to a library.
 const STAND_IN: &str = r#"#!/bin/sh
 # Not a compiler: `cargo xtask check-cuda` puts it where build scripts look for nvcc. Its output is empty files.
 set -eu
@@ -41,10 +41,10 @@ check-cuda proves: every line behind `--features cuda`, ours and Candle's, passe
 check-cuda does not prove: that CUDA kernels compile, that a binary links or starts, or that a GPU computes the
 right numbers. nvcc was a stand-in that writes empty files; nothing was linked and nothing was run.";
 
-/// Runs the check in a target folder of its own: its empty kernels must not be found by a real build.
+/// Runs the check in a separate target folder, so that a real build does not use its empty kernels.
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     if cfg!(windows) {
-        bail!("the stand-in for nvcc is a shell script; run this on Linux or macOS");
+        bail!("the stub of nvcc is a shell script; run this on Linux or macOS");
     }
     let metadata = workspace.metadata()?;
     let target = metadata.target_directory.join("check-cuda");
@@ -76,7 +76,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
 fn write_stand_in(toolkit: &Path) -> Result<()> {
     let nvcc = toolkit.join("bin/nvcc");
     fs::create_dir_all(toolkit.join("bin"))?;
-    // A build script that looks for the toolkit's headers and libraries finds folders, though empty ones.
+    // Build scripts look for the folders of the toolkit's headers and libraries; empty folders are enough.
     fs::create_dir_all(toolkit.join("include"))?;
     fs::create_dir_all(toolkit.join("lib64"))?;
     fs::write(&nvcc, STAND_IN)?;
@@ -94,8 +94,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         write_stand_in(folder.path()).unwrap();
         let workspace = Workspace { root: folder.path().to_owned() };
-        // Through `sh`: a file this process has just written cannot be started while another test's child, forked
-        // in between, still holds it open.
+        // With `sh`: a file that this process has just written cannot be executed while a child process of another
+        // test, forked in between, still has it open.
         let nvcc = || Call::new(&workspace, "sh").arg(folder.path().join("bin/nvcc"));
         assert!(nvcc().arg("--version").capture().unwrap().contains("release 13.0,"));
         let gencode = "-gencode=arch=compute_80,code=sm_80";

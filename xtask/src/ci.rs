@@ -1,6 +1,6 @@
-//! `cargo xtask ci`: what CI runs, cheapest first, each stage timed.
+//! `cargo xtask ci`: the stages of CI, the cheapest first, with the time of each.
 //!
-//! Lints, docs, tests, benches and the pipeline all use the release profile, so that what one builds the next finds.
+//! Lints, docs, tests, benches and the pipeline all use the release profile, so that each reuses what was built before.
 
 use std::path::{Path, PathBuf};
 
@@ -15,13 +15,13 @@ use crate::{check_cuda, faults, fuzz, pipeline, recipes, test};
 /// The flags of `cargo xtask ci`.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Leave out the crates' tests, where `cargo xtask test` runs them anyway
+    /// Skip the tests of the crates, if `cargo xtask test` runs them separately
     #[arg(long)]
     no_test: bool,
-    /// Go on past a failing stage
+    /// Continue after a failed stage
     #[arg(long)]
     keep_going: bool,
-    /// Check the dependencies against this copy of the RustSec advisory database, too (nothing is fetched)
+    /// Also check the dependencies against this copy of the RustSec advisory database (nothing is downloaded)
     #[arg(long, value_name = "DIR")]
     advisories: Option<PathBuf>,
 }
@@ -53,7 +53,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         let doc = cargo().env("RUSTDOCFLAGS", "--deny warnings").args(["doc", "--release", "--workspace"]);
         doc.arg("--no-deps").args(&features).run()
     });
-    stages.run("cuda, type-checked", || check_cuda::run(workspace));
+    stages.run("type check of the CUDA code", || check_cuda::run(workspace));
     stages.run("loc-infer without default features", || {
         cargo().args(["test", "--release", "--package", "loc-infer", "--no-default-features"]).run()
     });
@@ -63,9 +63,9 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         test::add_stages(workspace, &mut stages, &test::Options { strict: true })?;
     }
     if miri(workspace).arg("--version").capture().is_ok() {
-        stages.run("plain kernels and threads under Miri", || miri(workspace).args(MIRI).run());
+        stages.run("reference kernels and threads under Miri", || miri(workspace).args(MIRI).run());
     } else {
-        stages.skip("plain kernels and threads under Miri", "no nightly toolchain with Miri");
+        stages.skip("reference kernels and threads under Miri", "no nightly toolchain with Miri");
     }
     stages.run("faults --quick", || faults::run(workspace, &faults::Options::quick()));
     match fuzz::missing(workspace) {
@@ -74,20 +74,21 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     }
     stages.run("benches, built", || test::build_benches(workspace, &metadata));
     stages.run("pipeline --quick", || pipeline::run(workspace, &pipeline::Options::quick()));
-    stages.run("what recipes reach on shapes", || {
+    stages.run("results of the recipes on shapes", || {
         let shapes = recipes::Options { check: true, dataset: Some("shapes".into()), ..Default::default() };
         recipes::run(workspace, &shapes)
     });
     stages.finish()
 }
 
-/// The kernels' tests: without AVX2, which Miri does not claim to have, they are those of the plain twins. And those of
-/// the threads that see each other's stacks, and of the buffers they share.
+/// The tests that run under Miri: those of the kernels (Miri reports no AVX2, so they test the general and reference
+/// kernels), of the threads, which access each other's stacks, and of the shared buffers.
 const MIRI: [&str; 8] =
     ["test", "--package", "loc-net", "--lib", "--", "kernels::", "parallel::", "buffers::"];
 
-/// The interpreter that watches every read and write. Tree borrows and leaks are for the thread pool's sake, which keeps
-/// its threads until the end; the rest lets proptest look for its file of old failures.
+/// A call of Miri, the interpreter that checks every read and write. Tree borrows are needed for the thread pool, and
+/// leaks are ignored because it keeps its threads until the end. Isolation is disabled so that proptest can read its
+/// file of old failures.
 fn miri(workspace: &Workspace) -> Call {
     Call::new(workspace, "rustup")
         .env("MIRIFLAGS", "-Zmiri-disable-isolation -Zmiri-tree-borrows -Zmiri-ignore-leaks")
@@ -95,7 +96,7 @@ fn miri(workspace: &Workspace) -> Call {
         .args(["run", "nightly", "cargo", "miri"])
 }
 
-/// Has cargo-deny look into a copy of the database, under the name that it would give its own.
+/// Runs cargo-deny on a copy of the database, stored under the folder name that cargo-deny expects.
 fn advisories(workspace: &Workspace, target: &Path, database: &Path) -> Result<()> {
     const NAME: &str = "advisory-db-3157b0e258782691";
     let from = fs_err::canonicalize(database)?;

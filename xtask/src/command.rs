@@ -1,4 +1,4 @@
-//! A command that is shown as a user would type it, run in the workspace's root, and named when it fails.
+//! A command that runs in the workspace's root. It is printed as a user would type it, and its error names it.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -17,12 +17,12 @@ pub(crate) struct Call {
     env: Vec<(&'static str, OsString)>,
     input: Option<PathBuf>,
     output: Option<PathBuf>,
-    /// An exit code that is no failure.
+    /// An exit code that does not count as a failure.
     admitted: Option<i32>,
 }
 
 impl Call {
-    /// A call of `program`, run in the root.
+    /// Creates a call of `program` in the root.
     pub(crate) fn new(workspace: &Workspace, program: impl AsRef<OsStr>) -> Self {
         Self {
             root: workspace.root.clone(),
@@ -35,7 +35,7 @@ impl Call {
         }
     }
 
-    /// A call of the cargo that runs this xtask.
+    /// Creates a call of the cargo that runs this xtask.
     pub(crate) fn cargo(workspace: &Workspace) -> Self {
         Self::new(workspace, std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
     }
@@ -70,7 +70,7 @@ impl Call {
         self
     }
 
-    /// Takes this exit code for a success, too.
+    /// Also accepts this exit code as a success.
     pub(crate) fn admit(mut self, code: i32) -> Self {
         self.admitted = Some(code);
         self
@@ -81,7 +81,7 @@ impl Call {
         std::iter::once(&self.program).chain(&self.args).cloned().collect()
     }
 
-    /// Shows the command on standard error, runs it, and fails if it fails.
+    /// Prints the command on standard error and runs it. Returns an error if it fails.
     pub(crate) fn run(&self) -> Result<()> {
         eprintln!("$ {self}");
         let mut command = self.command()?;
@@ -92,20 +92,20 @@ impl Call {
         self.check(status)
     }
 
-    /// Shows and runs the command; returns what it wrote on standard output.
+    /// Prints and runs the command; returns its standard output.
     pub(crate) fn run_and_capture(&self) -> Result<String> {
         eprintln!("$ {self}");
         self.capture()
     }
 
-    /// Runs the command without showing it; returns what it wrote on standard output.
+    /// Runs the command without printing it; returns its standard output.
     pub(crate) fn capture(&self) -> Result<String> {
         let child = self.command()?.stdout(Stdio::piped()).spawn();
         let output = child
             .and_then(std::process::Child::wait_with_output)
             .with_context(|| format!("starting `{self}`"))?;
         self.check(output.status)?;
-        String::from_utf8(output.stdout).with_context(|| format!("what `{self}` printed is not UTF-8"))
+        String::from_utf8(output.stdout).with_context(|| format!("the output of `{self}` is not UTF-8"))
     }
 
     fn check(&self, status: std::process::ExitStatus) -> Result<()> {
@@ -118,8 +118,8 @@ impl Call {
     fn command(&self) -> Result<Command> {
         let mut command = Command::new(&self.program);
         command.current_dir(&self.root).args(&self.args);
-        // `cargo run` described xtask itself in the environment. Passed on, it would make build scripts that watch
-        // those variables run again at every change between `cargo` and `cargo xtask`.
+        // `cargo run` sets variables that describe xtask. If they were passed on, build scripts that watch them would
+        // run again at every change between `cargo` and `cargo xtask`.
         for (name, _) in std::env::vars_os() {
             if name.to_str().is_some_and(set_by_cargo_run) {
                 command.env_remove(name);
@@ -141,7 +141,7 @@ impl Call {
     }
 }
 
-/// The command line, with paths under the root made relative to it.
+/// Formats the command line, with paths under the root relative to it.
 impl std::fmt::Display for Call {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         for (name, value) in &self.env {
@@ -172,7 +172,7 @@ fn set_by_cargo_run(name: &str) -> bool {
         .any(|prefix| name.starts_with(prefix))
 }
 
-/// A word as a POSIX shell reads it back.
+/// Quotes a word for a POSIX shell.
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:=,+@%".contains(c);
     if !word.is_empty() && word.chars().all(plain) {

@@ -1,7 +1,7 @@
-//! `cargo xtask fuzz`: every reader of bytes from strangers under libFuzzer and the address sanitizer, some seconds each.
+//! `cargo xtask fuzz`: runs every reader of untrusted input under libFuzzer and the address sanitizer for some seconds.
 //!
-//! What `cargo fuzz` does is done here by cargo alone, so that nothing but the nightly toolchain and a C++ compiler, which
-//! libFuzzer is built with, need be there. The targets: `fuzz/`.
+//! It does the same as `cargo fuzz`, but with cargo alone: only the nightly toolchain and a C++ compiler (to build
+//! libFuzzer) are needed. The targets are in `fuzz/`.
 
 use std::path::Path;
 
@@ -20,27 +20,27 @@ pub(crate) struct Options {
     /// Only this target
     #[arg(value_name = "TARGET")]
     only: Option<String>,
-    /// Seconds for each
+    /// Seconds per target
     #[arg(long, value_name = "N", default_value_t = 20)]
     seconds: u32,
 }
 
 impl Options {
-    /// What CI runs.
+    /// The options that CI uses.
     pub(crate) fn quick() -> Self {
         Self { only: None, seconds: 20 }
     }
 }
 
-/// As cargo-fuzz sets them: counters on every edge, comparisons seen, the sanitizer, overflow found.
+/// The compiler flags of cargo-fuzz: counters on every edge, traced comparisons, the sanitizer, overflow checks.
 const FLAGS: &str = "--cfg fuzzing -Zsanitizer=address -Cdebug-assertions -Cpasses=sancov-module \
     -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
     -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares";
 
-/// Seeds of the tests that a target begins with, where they are not called as it is.
+/// Targets that start from seeds of other names, and these names.
 const SEEDS: [(&str, &[&str]); 1] = [("published", &["pth_legacy", "wheel"])];
 
-/// What keeps the targets from being built here, if anything does.
+/// Returns why the targets cannot be built on this machine; `None` if they can.
 pub(crate) fn missing(workspace: &Workspace) -> Option<&'static str> {
     if nightly(workspace, "rustc").arg("--version").capture().is_err() {
         return Some("no nightly toolchain (hint: `rustup toolchain install nightly --profile minimal`)");
@@ -51,7 +51,7 @@ pub(crate) fn missing(workspace: &Workspace) -> Option<&'static str> {
     None
 }
 
-/// Builds the targets and lets each run; all of them, even past one that finds something.
+/// Builds and runs the targets; all of them, also after one has failed.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     if let Some(missing) = missing(workspace) {
         bail!(missing);
@@ -87,11 +87,11 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
             ran.inspect_err(|error| eprintln!("error: {name}: {error:#}")).is_err()
         })
         .collect();
-    ensure!(found.is_empty(), "found something: {found:?}; see {}", folder.join("found").display());
+    ensure!(found.is_empty(), "failing inputs for {found:?}; see {}", folder.join("found").display());
     Ok(())
 }
 
-/// One target: from its seeds and what it found worth keeping before.
+/// Runs one target, starting from its seeds and its corpus of earlier runs.
 fn fuzz(
     workspace: &Workspace,
     (folder, programs, seeds): (&Path, &Path, &Path),
@@ -110,13 +110,13 @@ fn fuzz(
         .arg(&corpus)
         .args(own)
         .arg(format!("-max_total_time={seconds}"))
-        // One seed: the same code is tried with the same inputs again, as far as the time goes.
+        // A fixed seed: the same code gets the same inputs in every run, as far as the time limit allows.
         .args(["-seed=1", "-rss_limit_mb=1024", "-timeout=20", "-verbosity=0", "-print_final_stats=1"])
         .arg(format!("-artifact_prefix={}", prefix.to_string_lossy()))
         .run()
 }
 
-/// The names of the targets, as the manifest has them.
+/// The names of the targets in the manifest.
 fn targets(workspace: &Workspace) -> Result<Vec<String>> {
     let text = fs::read_to_string(workspace.root.join("fuzz/Cargo.toml"))?;
     let manifest: toml::Table = text.parse()?;
@@ -125,7 +125,7 @@ fn targets(workspace: &Workspace) -> Result<Vec<String>> {
     Ok(bins.iter().filter_map(|bin| Some(bin.get("name")?.as_str()?.to_owned())).collect())
 }
 
-/// The platform that the nightly toolchain builds for: the sanitizer needs it said.
+/// The platform of the nightly toolchain: with a sanitizer it must be passed explicitly.
 fn host(workspace: &Workspace) -> Result<String> {
     let said = nightly(workspace, "rustc").arg("-vV").capture()?;
     let host = said.lines().find_map(|line| line.strip_prefix("host: "));

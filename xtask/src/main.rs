@@ -1,6 +1,6 @@
-//! `cargo xtask …`: the project's chores. Here: the arguments and which task they start; each task has its own file.
+//! `cargo xtask …`: the development tasks of the project. This file has the arguments; each task has its own file.
 //!
-//! Nothing of the product is imported: the tasks drive `cargo` and the built `loc` as a user would.
+//! No crate of the product is imported: the tasks call `cargo` and the built `loc` as a user would.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a tool for the terminal")]
 
 mod check_cuda;
@@ -25,7 +25,7 @@ use clap::{Parser, Subcommand};
 
 use crate::workspace::Workspace;
 
-/// The project's chores: data sets, the pipeline, tests, CI.
+/// Development tasks of the project: data sets, the pipeline, tests, CI.
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", max_term_width = 100)]
 struct Args {
@@ -35,22 +35,22 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Public data sets: what there is, and fetching one into data/NAME
+    /// List public data sets, or download one into data/NAME
     #[command(subcommand)]
     Dataset(DatasetTask),
-    /// Data → check → picture → train → validate → predict → export, and a table of results
+    /// Data → check → image of samples → train → validate → predict → export, and a table of results
     Pipeline(pipeline::Options),
-    /// What each recipe says it reaches; with --check, whether it does
+    /// List the expected results of each recipe; with --check, train and compare
     Recipes(recipes::Options),
-    /// Every crate's tests with every feature that needs no GPU; says at the end which were skipped, and why
+    /// Test all crates with every feature that needs no GPU; lists skipped tests with reasons at the end
     Test(test::Options),
-    /// What CI runs, cheapest first
+    /// Run the stages of CI, the cheapest first
     Ci(ci::Options),
-    /// Our speed beside PyTorch's, ONNX Runtime's, OpenVINO's, OpenCV's and Rust libraries' on this machine
+    /// Compare the speed with PyTorch, ONNX Runtime, OpenVINO, OpenCV and Rust libraries on this machine
     Peers(peers::Options),
-    /// Kills, full disks and limits, thrown at small trainings: whether anything saved is ever lost
+    /// Inject kills, full disks and limits into small training runs, and check that no checkpoint is lost
     Faults(faults::Options),
-    /// libFuzzer and the address sanitizer on every reader of foreign bytes; needs the nightly toolchain
+    /// Fuzz every reader of untrusted input with libFuzzer and the address sanitizer; needs the nightly toolchain
     Fuzz(fuzz::Options),
     /// Type-check the workspace with CUDA on a machine that has none
     CheckCuda,
@@ -58,16 +58,16 @@ enum Task {
 
 #[derive(Subcommand)]
 enum DatasetTask {
-    /// The sets of data/datasets.toml
+    /// List the data sets of data/datasets.toml
     List,
-    /// Download a set, check its digest and unpack it into data/NAME
+    /// Download a data set, check its digest and unpack it into data/NAME
     #[command(after_help = "Examples:\n  cargo xtask dataset fetch cats-dogs\n  \
                             cargo xtask dataset fetch cats-dogs --archive ../shared/datasets/cats-dogs.tar.gz\n  \
                             cargo xtask dataset fetch cats-dogs --url http://localhost:8000/cats-dogs.tar.gz")]
     Fetch {
         /// A name from `cargo xtask dataset list`
         name: String,
-        /// Take the set from this .tar.gz instead of downloading it
+        /// Read the data set from this .tar.gz instead of downloading it
         #[arg(long, value_name = "FILE", conflicts_with = "url")]
         archive: Option<PathBuf>,
         /// Download from this mirror instead (the digest must be the same)

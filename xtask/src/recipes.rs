@@ -1,4 +1,4 @@
-//! `cargo xtask recipes`: what each built-in recipe says it reaches, and whether it does.
+//! `cargo xtask recipes`: lists the expected results of each built-in recipe, or checks them.
 
 use std::path::PathBuf;
 
@@ -13,10 +13,10 @@ use crate::workspace::Workspace;
 #[derive(Args, Debug, Default)]
 #[command(after_help = "Examples:\n  cargo xtask recipes\n  \
                         cargo xtask recipes --check --recipe scratch --dataset shapes\n\n\
-                        A check is the whole pipeline with the recipe as it stands. Recipes on pretrained weights \
-                        need them in place (`loc weights fetch`).")]
+                        A check runs the whole pipeline with the unchanged recipe. Recipes with pretrained weights \
+                        need them installed (`loc weights fetch`).")]
 pub(crate) struct Options {
-    /// Train each recipe on each data set that its table `expect` names, and compare: over half an hour for all
+    /// Train each recipe on each data set of its table `expect`, and compare: over half an hour for all
     #[arg(long)]
     pub(crate) check: bool,
     /// Only this recipe
@@ -25,19 +25,19 @@ pub(crate) struct Options {
     /// Only on this data set
     #[arg(long, value_name = "NAME")]
     pub(crate) dataset: Option<String>,
-    /// Take the data set from this .tar.gz instead of downloading it
+    /// Read the data set from this .tar.gz instead of downloading it
     #[arg(long, value_name = "FILE", requires = "dataset")]
     pub(crate) archive: Option<PathBuf>,
 }
 
-/// Lists what is promised, or checks it.
+/// Lists the expected results, or checks them.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let wanted = |name: &str, only: &Option<String>| only.as_deref().is_none_or(|only| only == name);
     let mut promises = pipeline::promises(workspace)?;
     promises.retain(|p| wanted(&p.recipe, &options.recipe) && wanted(&p.dataset, &options.dataset));
     ensure!(
         !promises.is_empty(),
-        "no such recipe expects anything there (hint: `cargo xtask recipes` lists all)"
+        "no recipe has expected results for this selection (hint: `cargo xtask recipes` lists all)"
     );
     if !options.check {
         for promise in promises {

@@ -1,25 +1,25 @@
-//! How a test says that it does not run, or not all of it: in one line, and in the file that `cargo xtask test` reads.
-//! The tests of every crate have this file as a module of their own (`#[path]`): the reasons stand in one place, and what
-//! each takes to be expected in `skips`.
+//! Reports that a test does not run, or not completely: as one line on stderr, and in the file that `cargo xtask test`
+//! reads. The tests of every crate include this file as a module (`#[path]`), so that all reasons are defined here.
+//! `skips` checks whether a reason applies to the machine.
 
-#![allow(dead_code, reason = "each test file uses its part")]
-#![allow(clippy::print_stderr, clippy::disallowed_methods, reason = "a test's word to whoever runs it")]
+#![allow(dead_code, reason = "each test file uses only a part of it")]
+#![allow(clippy::print_stderr, clippy::disallowed_methods, reason = "a message of a test to the developer")]
 
 use std::io::Write;
 
-/// The environment variable with the file to which each skip adds a line.
+/// The environment variable with the path of the file to which each skip adds a line.
 pub(crate) const FILE: &str = "LOC_SKIPS";
 
 /// Why a test is skipped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reason {
-    /// Files beside the repository (`LOC_SHARED`) are not there.
+    /// Files outside the repository (`LOC_SHARED`) do not exist.
     Shared,
-    /// No file system can be mounted: that needs root, and leave to.
+    /// No file system can be mounted: that needs root and the permission.
     Mount,
-    /// Root may do what the test sees refused.
+    /// The test expects a refusal, but root may do everything.
     Root,
-    /// A program is not there.
+    /// A program is not installed.
     Program(&'static str),
     /// The processor has no AVX2 and FMA.
     Processor,
@@ -30,7 +30,7 @@ pub(crate) enum Reason {
 }
 
 impl Reason {
-    /// As it stands in the file.
+    /// The name of the reason in the file.
     pub(crate) fn word(self) -> String {
         match self {
             Self::Shared => "shared".into(),
@@ -44,7 +44,7 @@ impl Reason {
     }
 }
 
-/// Says that the test that calls this does not run, or not on, and what is missing.
+/// Reports that the calling test does not run, or stops here, and what is missing.
 pub(crate) fn say(reason: Reason, what: &str) {
     let thread = std::thread::current();
     let test = thread.name().unwrap_or("a test");
@@ -54,6 +54,6 @@ pub(crate) fn say(reason: Reason, what: &str) {
         let line = format!("{}\t{}\t{test}\t{what}\n", reason.word(), env!("CARGO_PKG_NAME"));
         let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
         let written = file.and_then(|mut file| file.write_all(line.as_bytes()));
-        assert!(written.is_ok(), "a skip that cannot be said is none: {written:?}");
+        assert!(written.is_ok(), "cannot write the skip to the file: {written:?}");
     }
 }

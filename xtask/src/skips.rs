@@ -1,4 +1,4 @@
-//! The tests that were skipped: which, why, and whether that was to be expected on this machine.
+//! The report of skipped tests: which, why, and whether the reason applies to this machine.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -10,16 +10,16 @@ use fs_err as fs;
 use crate::skip;
 use crate::workspace::Workspace;
 
-/// The file to which the tests of one run add their skips.
+/// The file to which the tests of one run append their skips.
 pub(crate) struct Skips {
     file: PathBuf,
 }
 
-/// One line of it: the reason's word, crate, test, and what was missing.
+/// One line of the file: name of the reason, crate, test, and what is missing.
 type Line<'a> = (&'a str, &'a str, &'a str, &'a str);
 
 impl Skips {
-    /// A file without lines, in the target folder.
+    /// Creates an empty file in the target folder.
     pub(crate) fn begin(workspace: &Workspace) -> Result<Self> {
         let folder = workspace.metadata()?.target_directory;
         fs::create_dir_all(&folder)?;
@@ -28,28 +28,28 @@ impl Skips {
         Ok(Self { file })
     }
 
-    /// What the tests are told by the environment: the name of a variable, and the file.
+    /// The environment variable for the tests: its name, and the path of the file as its value.
     pub(crate) fn variable(&self) -> (&'static str, &PathBuf) {
         (skip::FILE, &self.file)
     }
 
-    /// Prints how many tests were skipped and why; if `strict`, fails for a reason that does not hold on this machine.
+    /// Prints the skipped tests with reasons. If `strict`, fails if a reason does not apply to this machine.
     pub(crate) fn finish(&self, workspace: &Workspace, strict: bool) -> Result<()> {
         let text = fs::read_to_string(&self.file)?;
         let (summary, unexpected) = summary(&text, &|word| holds(workspace, word))?;
         println!("\n{summary}");
         if strict && !unexpected.is_empty() {
-            bail!("skipped for a reason that does not hold here: {}", unexpected.join(", "));
+            bail!("skipped for a reason that does not apply here: {}", unexpected.join(", "));
         }
         Ok(())
     }
 }
 
-/// What was skipped, by reason; and the tests whose reason does not hold.
+/// Returns a summary by reason, and the tests whose reason does not apply.
 fn summary(text: &str, holds: &dyn Fn(&str) -> Option<bool>) -> Result<(String, Vec<String>)> {
     let mut by_reason: BTreeMap<&str, (BTreeSet<String>, &str)> = BTreeMap::new();
     for line in text.lines() {
-        let (word, krate, test, what) = fields(line).with_context(|| format!("`{line}` is no skip"))?;
+        let (word, krate, test, what) = fields(line).with_context(|| format!("`{line}` is not a skip"))?;
         let (tests, _) = by_reason.entry(word).or_insert_with(|| (BTreeSet::new(), what));
         tests.insert(format!("{krate} {test}"));
     }
@@ -77,7 +77,7 @@ fn fields(line: &str) -> Option<Line<'_>> {
     Some((fields.next()?, fields.next()?, fields.next()?, fields.next()?))
 }
 
-/// The table of reasons: whether what each speaks of is so on this machine, found out independently of the tests.
+/// Returns whether a reason applies to this machine, checked independently of the tests; `None` for an unknown reason.
 fn holds(workspace: &Workspace, word: &str) -> Option<bool> {
     Some(match word {
         "shared" => !workspace.shared().is_dir(),
@@ -91,7 +91,7 @@ fn holds(workspace: &Workspace, word: &str) -> Option<bool> {
     })
 }
 
-/// Whether a program of this name can be started.
+/// Returns whether a program of this name can be started.
 pub(crate) fn is_there(program: &str) -> bool {
     let mut command = Command::new(program);
     let started = command.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -126,7 +126,7 @@ mod tests {
     use crate::skip::Reason;
 
     #[test]
-    fn tests_are_counted_once_a_reason_and_the_unexpected_are_named() {
+    fn tests_are_counted_once_per_reason_and_unexpected_ones_are_named() {
         let text = "shared\tloc-data\traccoons\tx is not there\nshared\tloc-data\traccoons\ty is not there\n\
                     shared\tloc-model\tgolden\tx is not there\nroot\tloc-cli\tsecrets\troot may read everything\n";
         let (shown, unexpected) = summary(text, &|word| Some(word == "root")).unwrap();
@@ -152,7 +152,7 @@ mod tests {
             Reason::Proc,
             Reason::Binary,
         ] {
-            // A reason that is added without a cause does not compile here, or is found missing.
+            // A new reason does not compile here until it is added, and fails below if `holds` does not know it.
             match reason {
                 Reason::Shared | Reason::Mount | Reason::Root | Reason::Program(_) => {}
                 Reason::Processor | Reason::Proc | Reason::Binary => {}
@@ -161,6 +161,6 @@ mod tests {
         }
         assert_eq!(holds(&workspace, "program sh"), Some(false));
         assert_eq!(holds(&workspace, "program no-such-program"), Some(true));
-        assert_eq!(holds(&workspace, "a whim"), None);
+        assert_eq!(holds(&workspace, "unknown"), None);
     }
 }

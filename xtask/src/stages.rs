@@ -1,10 +1,10 @@
-//! Named stages, run one after the other, timed, and summed up in a table with a plain closing line.
+//! Named stages that run one after the other, with the time of each, and a summary table.
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
-/// The stages of one task so far.
+/// The stages of one task that have run so far.
 pub(crate) struct Stages {
     keep_going: bool,
     done: Vec<Stage>,
@@ -13,7 +13,7 @@ pub(crate) struct Stages {
 struct Stage {
     name: String,
     outcome: Outcome,
-    /// Why it was skipped.
+    /// Skipped, with the reason.
     why: String,
     time: Duration,
 }
@@ -26,12 +26,12 @@ enum Outcome {
 }
 
 impl Stages {
-    /// None yet. Unless `keep_going`, a failure skips what follows it.
+    /// Creates an empty list. Unless `keep_going`, a failure skips all later stages.
     pub(crate) fn new(keep_going: bool) -> Self {
         Self { keep_going, done: Vec::new() }
     }
 
-    /// Runs a stage; its error is printed where it happens.
+    /// Runs a stage; an error is printed immediately.
     pub(crate) fn run(&mut self, name: &str, stage: impl FnOnce() -> Result<()>) {
         if self.failed() && !self.keep_going {
             return self.skip(name, "after a failure");
@@ -48,13 +48,13 @@ impl Stages {
         self.done.push(Stage { name: name.to_owned(), outcome, why: String::new(), time: start.elapsed() });
     }
 
-    /// Notes a stage that is not run, and why.
+    /// Records a stage that does not run, with the reason.
     pub(crate) fn skip(&mut self, name: &str, why: &str) {
         let (name, why) = (name.to_owned(), why.to_owned());
         self.done.push(Stage { name, outcome: Outcome::Skipped, why, time: Duration::ZERO });
     }
 
-    /// Prints the table and `N passed, N failed`; fails if a stage did.
+    /// Prints the table and `N passed, N failed`. Returns an error if a stage failed.
     pub(crate) fn finish(self) -> Result<()> {
         print!("\n{}", self.table());
         if self.failed() {
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_skips_the_rest_unless_told_to_go_on() {
+    fn a_failure_skips_the_rest_unless_keep_going() {
         let table = run_three(false).table();
         assert!(
             table.contains("second one  FAILED     0 min 00 s\nthird       skipped  after a failure\n"),

@@ -1,7 +1,7 @@
-//! `cargo xtask test`: every crate's tests, with every feature that needs no GPU, through plain `cargo test`.
+//! `cargo xtask test`: the tests of all crates, with every feature that needs no GPU, with `cargo test`.
 //!
-//! One command for the whole workspace: a command a crate would resolve the features anew for each, and build Candle
-//! several times over. Cargo names the crate whose test failed.
+//! There is one command for the whole workspace: with one command per crate cargo would resolve the features for each
+//! and build Candle several times. Cargo names the crate whose test failed.
 
 use anyhow::Result;
 use clap::Args;
@@ -17,19 +17,19 @@ const NEEDS_GPU: &[&str] = &["cuda"];
 /// The flags of `cargo xtask test`.
 #[derive(Args, Debug, Clone, Copy, Default)]
 pub(crate) struct Options {
-    /// Fail, too, if a test was skipped for a reason that does not hold on this machine
+    /// Also fail if a test was skipped for a reason that does not apply to this machine
     #[arg(long)]
     pub(crate) strict: bool,
 }
 
-/// Runs them all, even past a failure.
+/// Runs all tests, also after a failure.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let mut stages = Stages::new(true);
     add_stages(workspace, &mut stages, options)?;
     stages.finish()
 }
 
-/// Adds the stages: the tests, and what they skipped.
+/// Adds two stages: the tests, and the report of skipped tests.
 pub(crate) fn add_stages(workspace: &Workspace, stages: &mut Stages, options: &Options) -> Result<()> {
     let (protoc, features) = (protoc()?, workspace_features(&workspace.metadata()?));
     let skips = Skips::begin(workspace)?;
@@ -42,7 +42,7 @@ pub(crate) fn add_stages(workspace: &Workspace, stages: &mut Stages, options: &O
     Ok(())
 }
 
-/// Builds the benches with the features of the tests: most of it is there already.
+/// Builds the benches with the features of the tests, so that most of it is already built.
 pub(crate) fn build_benches(workspace: &Workspace, metadata: &Metadata) -> Result<()> {
     let call = Call::cargo(workspace).env("PROTOC", protoc()?);
     call.args(["bench", "--no-run", "--workspace"]).args(workspace_features(metadata)).run()
@@ -56,7 +56,7 @@ pub(crate) fn workspace_features(metadata: &Metadata) -> Vec<String> {
     feature_args(&all.collect::<Vec<_>>().join(","))
 }
 
-/// A crate's features, but for those that need a GPU.
+/// The features of a crate, except those that need a GPU.
 fn features(package: &Package) -> Vec<&str> {
     let names = package.features.keys().map(String::as_str);
     names.filter(|name| *name != "default" && !NEEDS_GPU.contains(name)).collect()

@@ -1,4 +1,4 @@
-//! Where things lie: the root, the target folder, the shared files; and what cargo says of the workspace's crates.
+//! Paths of the project (root, target folder, shared files), and cargo's metadata of the workspace's crates.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -8,18 +8,18 @@ use serde::Deserialize;
 
 use crate::command::Call;
 
-/// The checkout `cargo xtask` was called in.
+/// The checkout in which `cargo xtask` was called.
 pub(crate) struct Workspace {
     /// The folder of the root `Cargo.toml`.
     pub(crate) root: PathBuf,
 }
 
-/// What `cargo metadata --no-deps` says, as far as the tasks ask.
+/// The parts of `cargo metadata --no-deps` that the tasks use.
 #[derive(Deserialize)]
 pub(crate) struct Metadata {
     /// Every member.
     pub(crate) packages: Vec<Package>,
-    /// Where cargo builds; a `CARGO_TARGET_DIR` is honoured.
+    /// Cargo's target folder; respects `CARGO_TARGET_DIR`.
     pub(crate) target_directory: PathBuf,
 }
 
@@ -28,16 +28,17 @@ pub(crate) struct Metadata {
 pub(crate) struct Package {
     /// Its name.
     pub(crate) name: String,
-    /// Its features and what each turns on.
+    /// Its features, and what each enables.
     pub(crate) features: BTreeMap<String, Vec<String>>,
 }
 
 impl Workspace {
-    /// Cargo names xtask's folder to the process it runs; a binary started by hand falls back to where it was built.
+    /// Finds the root. Cargo passes xtask's folder in an environment variable; a binary that is started directly uses
+    /// the folder where it was built.
     pub(crate) fn locate() -> Result<Self> {
         let xtask =
             std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
-        let root = Path::new(&xtask).parent().context("xtask lies in the workspace's root")?.to_path_buf();
+        let root = Path::new(&xtask).parent().context("xtask is in the workspace's root")?.to_path_buf();
         Ok(Self { root })
     }
 
@@ -46,7 +47,7 @@ impl Workspace {
         self.root.join("data")
     }
 
-    /// Files that lie beside the project (`LOC_SHARED`, else `../shared`); may be absent.
+    /// The folder of files outside the project (`LOC_SHARED`, else `../shared`); may not exist.
     pub(crate) fn shared(&self) -> PathBuf {
         match std::env::var_os("LOC_SHARED") {
             Some(folder) => self.root.join(folder),
@@ -54,20 +55,20 @@ impl Workspace {
         }
     }
 
-    /// A path as a user in the root would type it.
+    /// A path relative to the root, as a user would type it.
     pub(crate) fn relative<'a>(&self, path: &'a Path) -> &'a Path {
         path.strip_prefix(&self.root).unwrap_or(path)
     }
 
-    /// Asks cargo about the members; reads manifests only.
+    /// Reads the metadata of the workspace's members; cargo reads only manifests for this.
     pub(crate) fn metadata(&self) -> Result<Metadata> {
         let text = Call::cargo(self).args(["metadata", "--no-deps", "--format-version", "1"]).capture()?;
         serde_json::from_str(&text).context("reading what `cargo metadata` printed")
     }
 }
 
-/// The `protoc` that the ONNX features need at build time: the one of `PROTOC` if set, else the one that comes
-/// with a crate, so that nobody has to install it.
+/// The `protoc` that the ONNX features need at build time: that of `PROTOC` if set, else one from a crate, so that it
+/// does not have to be installed.
 pub(crate) fn protoc() -> Result<PathBuf> {
     match std::env::var_os("PROTOC") {
         Some(path) => Ok(path.into()),

@@ -1,6 +1,6 @@
-//! The rooms and who may enter: the edges between crates and what each crate may use, read from the manifests.
+//! The allowed dependencies between the crates, and the libraries that each crate may use, checked with the manifests.
 //!
-//! `docs/architecture.md` tells the same in words. What is not in a table here is not allowed.
+//! `docs/architecture.md` describes the same in words. Edges that are not in the tables here are not allowed.
 #![expect(clippy::unwrap_used, reason = "a test that cannot read the project fails")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,7 +10,7 @@ use std::process::Command;
 use fs_err as fs;
 use serde_json::Value;
 
-/// Each crate and the workspace's crates it uses; `?` where only behind a feature.
+/// Each crate and the crates of the workspace that it uses; `?` marks optional dependencies (features).
 const EDGES: &[(&str, &[&str])] = &[
     ("loc-cli", &["loc-data", "loc-infer", "loc-model", "loc-net", "loc-train"]),
     ("loc-data", &["loc-infer"]),
@@ -21,7 +21,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("xtask", &[]),
 ];
 
-/// Libraries that only some rooms may use, tests included; `?` where only behind a feature.
+/// Libraries that only some crates may use, also in tests; `?` marks optional dependencies (features).
 const RESERVED: &[(&str, &[&str])] = &[
     ("anyhow", &["loc-cli", "xtask"]),
     ("candle-core", &["loc-infer?", "loc-model", "loc-train"]),
@@ -42,7 +42,7 @@ struct Dependency {
 }
 
 impl Dependency {
-    /// The name as it stands in the tables.
+    /// The name as in the tables: with `?` if the dependency is optional.
     fn marked(&self, name: &str) -> String {
         format!("{name}{}", if self.optional { "?" } else { "" })
     }
@@ -82,7 +82,7 @@ fn is_ours(name: &str) -> bool {
 }
 
 #[test]
-fn the_edges_are_exactly_those_of_the_plan() {
+fn the_dependencies_between_crates_are_exactly_those_of_the_table() {
     let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for package in packages() {
         found.entry(package["name"].as_str().unwrap().to_owned()).or_default();
@@ -108,14 +108,15 @@ fn the_document_shows_the_edges() {
 }
 
 #[test]
-fn tests_use_no_crate_that_stands_above_their_own() {
-    for dependency in dependencies().iter().filter(|d| d.dev && is_ours(&d.on)) {
+fn tests_use_no_crate_above_their_own() {
+    // A crate may use itself in tests, with a feature that exports more.
+    for dependency in dependencies().iter().filter(|d| d.dev && is_ours(&d.on) && d.of != d.on) {
         let below = below(&dependency.of);
         assert!(below.contains(&dependency.on), "{} tests with {}", dependency.of, dependency.on);
     }
 }
 
-/// All that a crate reaches over the edges of the plan.
+/// All direct and indirect dependencies of a crate in the table.
 fn below(name: &str) -> BTreeSet<String> {
     let mut all = BTreeSet::new();
     let edges = EDGES.iter().filter(|(of, _)| *of == name).flat_map(|(_, on)| on.iter());
@@ -127,12 +128,13 @@ fn below(name: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn reserved_libraries_are_used_only_where_they_belong() {
+fn reserved_libraries_are_used_only_by_the_listed_crates() {
     for dependency in dependencies() {
-        if let Some((_, rooms)) = RESERVED.iter().find(|(library, _)| *library == dependency.on) {
-            // A test may use for certain what the crate uses behind a feature.
-            let room = dependency.marked(&dependency.of);
-            let allowed = rooms.contains(&room.as_str()) || dependency.dev && rooms.contains(&&*(room + "?"));
+        if let Some((_, crates)) = RESERVED.iter().find(|(library, _)| *library == dependency.on) {
+            // A test may always use a library that the crate uses as an optional dependency.
+            let user = dependency.marked(&dependency.of);
+            let allowed =
+                crates.contains(&user.as_str()) || dependency.dev && crates.contains(&&*(user + "?"));
             assert!(allowed, "{} may not use {}", dependency.of, dependency.on);
         }
     }
@@ -152,20 +154,23 @@ fn every_crate_takes_lints_versions_and_licence_from_the_workspace() {
         }
         for kind in ["dependencies", "dev-dependencies", "build-dependencies"] {
             for (library, line) in manifest.get(kind).and_then(toml::Value::as_table).into_iter().flatten() {
-                // A version stands in one place: where two crates use a library, that is the workspace's manifest.
+                // A version is defined once: if two crates use a library, in the workspace's manifest.
                 let only_here = dependencies().iter().filter(|d| d.on == *library).count() == 1;
-                assert!(inherits(line) || only_here, "{name}: {library} has a version of its own");
+                assert!(
+                    inherits(line) || only_here,
+                    "{name}: {library} must inherit its version from the workspace"
+                );
             }
         }
     }
 }
 
 #[test]
-fn the_toolchain_is_the_one_the_manifests_name() {
+fn toolchain_and_manifests_name_the_same_rust_version() {
     let toolchain = fs::read_to_string(root().join("rust-toolchain.toml")).unwrap();
     let toolchain: toml::Table = toml::from_str(&toolchain).unwrap();
     let channel = toolchain["toolchain"]["channel"].as_str().unwrap().to_owned();
-    assert_eq!(channel.split('.').count(), 3, "`{channel}` is not a full number");
+    assert_eq!(channel.split('.').count(), 3, "`{channel}` is not a full version number");
     let short = channel.rsplit_once('.').unwrap().0;
     for package in packages() {
         assert_eq!(package["rust_version"], short, "{}", package["name"]);
@@ -175,7 +180,10 @@ fn the_toolchain_is_the_one_the_manifests_name() {
         for (at, _) in text.match_indices("Rust 1.") {
             let number = text[at + 5..].split(|c: char| !c.is_ascii_digit() && c != '.').next().unwrap();
             let number = number.trim_end_matches('.');
-            assert!(number == channel || number == short, "{file} speaks of Rust {number}, we use {channel}");
+            assert!(
+                number == channel || number == short,
+                "{file} mentions Rust {number}, the toolchain is {channel}"
+            );
         }
     }
 }

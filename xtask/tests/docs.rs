@@ -1,4 +1,4 @@
-//! The documentation against the project: links lead somewhere, and the commands it shows exist.
+//! Checks the documentation: relative links lead to files, and the commands that it shows exist.
 #![expect(clippy::unwrap_used, reason = "a test that cannot read the project fails")]
 
 #[path = "../src/skip.rs"]
@@ -13,7 +13,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
-/// Every page: those in the root, and `docs/` with its folders.
+/// All pages: those in the root, in `docs/` with its subfolders, and in the folders of the crates.
 fn pages() -> Vec<(PathBuf, String)> {
     let mut paths = Vec::new();
     add(&root(), false, &mut paths);
@@ -48,7 +48,7 @@ fn text_and_commands(page: &str) -> (String, Vec<String>) {
             }
             (None, Some(_)) => {}
             (None, None) => {
-                // Odd pieces lie between backquotes.
+                // Every second piece is between backquotes.
                 text.extend(line.split('`').step_by(2).chain(["\n"]));
             }
         }
@@ -56,9 +56,11 @@ fn text_and_commands(page: &str) -> (String, Vec<String>) {
     (text, commands)
 }
 
-/// The targets of `[…](target)` that are paths.
+/// The targets of `[…](target)` and of lines `[…]: target` that are paths.
 fn links(text: &str) -> Vec<String> {
-    let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    let inline = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    let definitions = text.lines().filter(|line| line.starts_with('['));
+    let targets = inline.chain(definitions.filter_map(|line| Some(line.split_once("]: ")?.1)));
     let paths = targets.map(|target| target.split(['#', ' ']).next().unwrap_or_default());
     paths.filter(|path| !path.is_empty() && !path.contains(':')).map(str::to_owned).collect()
 }
@@ -73,7 +75,7 @@ fn relative_links_lead_to_files() {
     }
 }
 
-/// A command's words up to the first that is no name of a subcommand, and its flags.
+/// The names of the subcommands of a command line (its first words), and its flags.
 fn subcommand_and_flags(words: &[&str]) -> (Vec<String>, Vec<String>) {
     let is_name =
         |word: &&&str| word.chars().all(|c| c.is_ascii_lowercase() || c == '-') && !word.starts_with('-');
@@ -83,7 +85,7 @@ fn subcommand_and_flags(words: &[&str]) -> (Vec<String>, Vec<String>) {
     (names, flags.map(|flag| flag.split('=').next().unwrap_or_default().to_owned()).collect())
 }
 
-/// Asks the program's help for the subcommand and for each flag.
+/// Checks that the program's help lists the subcommand and each flag.
 fn check(program: &Path, line: &str, words: &[&str]) {
     let (names, flags) = subcommand_and_flags(words);
     let help = |names: &[String]| Command::new(program).args(names).arg("--help").output().unwrap();
@@ -95,7 +97,7 @@ fn check(program: &Path, line: &str, words: &[&str]) {
     let text = String::from_utf8(output.stdout).unwrap();
     for flag in flags {
         let known = text.split([' ', ',', '\n', '[', ']', '=', '`']).any(|word| word == flag);
-        assert!(known, "`{line}`: its help knows no {flag}");
+        assert!(known, "`{line}`: its help does not list {flag}");
     }
 }
 
@@ -123,10 +125,10 @@ fn the_commands_shown_exist() {
 }
 
 #[test]
-fn code_is_told_from_text_and_flags_from_names() {
-    let page = "a [b](c.md#d) `[no](x)`\n```console\n$ cargo xtask test # all\n```\n```rust\n[no](y)\n```\n[e](f/g.md \"t\")";
+fn code_and_text_are_separated_and_flags_and_names() {
+    let page = "a [b](c.md#d) `[no](x)`\n```console\n$ cargo xtask test # all\n```\n```rust\n[no](y)\n```\n[e](f/g.md \"t\")\n[h]: i.md";
     let (text, commands) = text_and_commands(page);
-    assert_eq!(links(&text), ["c.md", "f/g.md"]);
+    assert_eq!(links(&text), ["c.md", "f/g.md", "i.md"]);
     assert_eq!(commands, ["cargo xtask test # all"]);
     let words = ["dataset", "fetch", "--url=x", "-o", "-", "|", "jq", "-r"];
     let (names, flags) = subcommand_and_flags(&words);

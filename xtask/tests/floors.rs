@@ -1,8 +1,8 @@
-//! The floors inside a crate: which room may use which, and that no two files of a room use each other.
+//! The layers inside a crate: which top-level module may use which, and that modules do not use each other in cycles.
 //!
-//! A room is a file or a folder beside `lib.rs`. What is read are the paths that begin with `crate::` or `super::`; a name
-//! that `lib.rs` or a `mod.rs` exports again counts as a use of the file it comes from. `mod.rs` itself may export from
-//! its files without using them.
+//! A top-level module is a file or a folder next to `lib.rs`. Uses are paths that begin with `crate::` or `super::`. A
+//! name that `lib.rs` or a `mod.rs` re-exports counts as a use of the file that defines it. Re-exports of a `mod.rs` do
+//! not count as uses.
 #![expect(clippy::unwrap_used, reason = "a test that cannot read the project fails")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 
-/// A crate and its rooms, floor by floor from the top. A room uses rooms on lower floors only.
+/// A crate and its top-level modules, layer by layer from the top. A module may use only modules in lower layers.
 const PLANS: &[(&str, &[&[&str]])] = &[
     (
         "loc-train",
@@ -25,14 +25,7 @@ const PLANS: &[(&str, &[&[&str]])] = &[
     ),
     (
         "loc-net",
-        &[
-            &["exec"],
-            &["weights"],
-            &["graph", "kernels"],
-            &["buffers"],
-            &["parallel"],
-            &["error", "window"],
-        ],
+        &[&["exec"], &["weights"], &["graph", "kernels"], &["buffers"], &["parallel"], &["error", "window"]],
     ),
 ];
 
@@ -48,7 +41,7 @@ impl Modules {
         Self(all)
     }
 
-    /// The module that a path leads to, through what is exported again: `config::Config` may be `config::keys`.
+    /// The module to which a path leads, through re-exports: `config::Config` may be `config::keys`.
     fn target(&self, path: &[String]) -> Option<String> {
         let mut module = String::new();
         for (at, name) in path.iter().enumerate() {
@@ -64,7 +57,7 @@ impl Modules {
         (!module.is_empty()).then_some(module)
     }
 
-    /// The module from which a `mod.rs` or `lib.rs` exports a name again.
+    /// The path from which a `mod.rs` or `lib.rs` re-exports a name.
     fn exported(&self, module: &str, name: &str) -> Option<Vec<String>> {
         let text = self.0.get(module)?;
         let exports =
@@ -74,7 +67,7 @@ impl Modules {
             .find(|path| join_all(path) != module)
     }
 
-    /// A path as seen from the crate's root.
+    /// A path relative to the crate's root.
     fn absolute(&self, module: &str, path: &[String]) -> Vec<String> {
         let own: Vec<String> =
             module.split("::").filter(|part| !part.is_empty()).map(str::to_owned).collect();
@@ -92,7 +85,7 @@ impl Modules {
         let imported = uses(text).into_iter().filter(|(public, _)| !public).map(|(_, path)| path);
         let paths =
             imported.chain(inline(text)).filter(|path| matches!(&*path[0], "crate" | "super" | "self"));
-        // `super::*` in a test module is the file itself.
+        // `super::*` in a test module means the file itself.
         let paths = paths.filter(|path| path[path.len() - 1] != "*");
         let targets = paths.filter_map(|path| self.target(&self.absolute(module, &path)));
         targets.filter(|target| target != module).collect()
@@ -123,7 +116,7 @@ fn join_all(path: &[String]) -> String {
     path.join("::")
 }
 
-/// The paths of the `use` declarations, braces taken apart, and whether they export.
+/// The paths of the `use` declarations, with braces expanded, and whether they are exports.
 fn uses(text: &str) -> Vec<(bool, Vec<String>)> {
     let mut all = Vec::new();
     for (at, _) in text.match_indices("use ") {
@@ -141,11 +134,11 @@ fn uses(text: &str) -> Vec<(bool, Vec<String>)> {
     all
 }
 
-/// Takes the braces of a `use` apart: `a::{b, c::d}` becomes `a::b` and `a::c::d`.
+/// Expands the braces of a `use`: `a::{b, c::d}` becomes `a::b` and `a::c::d`.
 fn expand(prefix: &str, tree: &str, all: &mut Vec<Vec<String>>) {
     let Some((before, inner)) = tree.split_once('{') else {
         let path = format!("{prefix}{tree}");
-        // A renamed import is a use of what it is called there.
+        // For a renamed import, the original name counts.
         let parts: Vec<String> = path.split("::").map(str::to_owned).collect();
         let itself = parts.len() > 1 && parts[parts.len() - 1] == "self";
         all.push(if itself { parts[..parts.len() - 1].to_vec() } else { parts });
@@ -190,7 +183,7 @@ fn room(module: &str) -> &str {
 }
 
 #[test]
-fn rooms_use_lower_floors_only() {
+fn modules_use_lower_layers_only() {
     for (krate, floors) in PLANS {
         let modules = Modules::of(krate);
         let floor = |room: &str| floors.iter().position(|rooms| rooms.contains(&room));
@@ -212,7 +205,7 @@ fn rooms_use_lower_floors_only() {
 }
 
 #[test]
-fn no_files_of_a_room_use_each_other_in_a_circle() {
+fn files_of_a_module_do_not_use_each_other_in_cycles() {
     for (krate, _) in PLANS {
         let modules = Modules::of(krate);
         let mut done = BTreeSet::new();
@@ -222,7 +215,7 @@ fn no_files_of_a_room_use_each_other_in_a_circle() {
     }
 }
 
-/// Follows the uses of a module within its room, depth first.
+/// Follows the uses of a module within its top-level module, depth first.
 fn visit(krate: &str, modules: &Modules, module: &str, above: &mut Vec<String>, done: &mut BTreeSet<String>) {
     let circle = above.iter().position(|other| other == module);
     assert!(circle.is_none(), "{krate}: {} → {module}", above[circle.unwrap_or(0)..].join(" → "));
@@ -237,7 +230,7 @@ fn visit(krate: &str, modules: &Modules, module: &str, above: &mut Vec<String>, 
 }
 
 #[test]
-fn uses_are_found_wherever_they_stand() {
+fn uses_are_found_in_every_form() {
     let of = |files: &[(&str, &str)]| {
         Modules(files.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect())
     };
@@ -253,5 +246,5 @@ fn uses_are_found_wherever_they_stand() {
     assert_eq!(used("b"), ["a", "a::one", "a::two", "c"]);
     assert_eq!(used("a::one"), ["a::two"]);
     assert_eq!(used("a::two"), [""; 0]);
-    assert_eq!(used("a"), [""; 0], "exports are no uses");
+    assert_eq!(used("a"), [""; 0], "exports are not uses");
 }

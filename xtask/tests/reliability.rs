@@ -1,4 +1,4 @@
-//! The table of faults in docs/reliability.md: every row is there, and the tests it names exist.
+//! Checks the table of faults in docs/reliability.md: no row is missing, and the named tests exist.
 #![allow(clippy::unwrap_used, reason = "a test that cannot read the project fails")]
 
 use std::path::Path;
@@ -25,8 +25,8 @@ fn every_fault_names_tests_that_exist() {
             let function = format!("fn {name}(");
             let at = source.find(&function).unwrap_or_else(|| panic!("row {number}: no {name} in {file}"));
             let before: Vec<&str> = source[..at].lines().rev().take(4).collect();
-            assert!(before.iter().any(|line| line.trim() == "#[test]"), "row {number}: {name} is no test");
+            assert!(before.iter().any(|line| line.trim() == "#[test]"), "row {number}: {name} is not a test");
         }
     }
-    assert_eq!(numbers, (1..=138).collect::<Vec<_>>(), "each of the faults once, in order");
+    assert_eq!(numbers, (1..=138).collect::<Vec<_>>(), "every fault once, in order");
 }

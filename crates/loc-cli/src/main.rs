@@ -2,10 +2,11 @@
 
 mod args;
 mod commands;
-mod habits;
 mod output;
 mod outputs;
+mod remedy;
 mod signals;
+mod suggestions;
 
 use std::process::ExitCode;
 
@@ -13,8 +14,8 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 
 use args::{Cli, Command, DataCommand, WeightsCommand};
-use habits::Advice;
 use output::{Exit, Output, Usage};
+use suggestions::Suggestion;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -52,7 +53,7 @@ fn main() -> ExitCode {
     };
     match result {
         Ok(exit) => exit.code(),
-        // Whoever read our output has gone (`| head`): there is nobody to tell.
+        // The reader of the output has ended (`| head`): no error is printed.
         Err(error) if output::is_broken_pipe(&error) => Exit::Ok.code(),
         Err(error) => {
             output.error(&error);
@@ -67,25 +68,25 @@ fn parse() -> Result<Cli, ExitCode> {
         std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect();
     let mut root = Cli::command();
     root.build();
-    let advice = habits::advise(&args, &root);
-    let hint = |advice: &Advice| {
-        for hint in &advice.hints {
+    let suggestion = suggestions::suggest(&args, &root);
+    let hint = |suggestion: &Suggestion| {
+        for hint in &suggestion.hints {
             Output::hint(hint);
         }
     };
-    match (Cli::try_parse(), advice) {
+    match (Cli::try_parse(), suggestion) {
         (Ok(cli), None) => Ok(cli),
-        (Ok(cli), Some(advice)) => {
-            Output::new(cli.color).error(&Usage(advice.reason.clone()).into());
-            hint(&advice);
+        (Ok(cli), Some(suggestion)) => {
+            Output::new(cli.color).error(&Usage(suggestion.reason.clone()).into());
+            hint(&suggestion);
             Err(Exit::Usage.code())
         }
-        (Err(error), advice) => {
+        (Err(error), suggestion) => {
             let shown = error.print();
             if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
                 return Err(if shown.is_ok() { Exit::Ok.code() } else { Exit::Failed.code() });
             }
-            advice.iter().for_each(hint);
+            suggestion.iter().for_each(hint);
             Err(Exit::Usage.code())
         }
     }

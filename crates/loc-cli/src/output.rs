@@ -1,4 +1,4 @@
-//! Where words go: data on stdout, all else on stderr; colour, escaping, exit codes.
+//! Output: data to stdout, everything else to stderr; colours, escaping, exit codes.
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::ValueEnum;
 
 use crate::outputs::Target;
+use crate::remedy;
 
 /// When to colour what goes to the terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -72,17 +73,17 @@ impl Display for Usage {
 
 impl std::error::Error for Usage {}
 
-/// Whether the error is that nobody reads our stdout any more.
+/// Whether the error is a closed stdout.
 pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
 }
 
-/// The two streams, and whether they are a person's terminal.
+/// The output streams and their properties.
 pub(crate) struct Output {
     colored: bool,
     /// Whether progress bars can be shown.
     pub(crate) bars: bool,
-    /// Whether data goes to a person's eyes rather than to a program.
+    /// Whether stdout is a terminal.
     pub(crate) data_is_seen: bool,
 }
 
@@ -99,7 +100,7 @@ impl Output {
         Self { colored, bars, data_is_seen: io::stdout().is_terminal() }
     }
 
-    /// Data: to stdout, with a newline. As it is for a program; a person's terminal is not steered by it.
+    /// Writes a line of data to stdout; on a terminal with control characters escaped.
     pub(crate) fn data(&self, line: &str) -> io::Result<()> {
         let mut out = io::stdout().lock();
         if self.data_is_seen {
@@ -110,17 +111,17 @@ impl Output {
         out.write_all(b"\n")
     }
 
-    /// The path of a file that was written; of a pipe or a device nothing, for what it was given may be read from stdout.
+    /// Prints the path of a written file; nothing for a pipe or a device, which may be stdout itself.
     pub(crate) fn made(&self, target: &Target) -> io::Result<()> {
         target.made().map_or(Ok(()), |path| self.data(&path))
     }
 
-    /// A record as one line of JSON.
+    /// Writes a record as one line of JSON.
     pub(crate) fn json(&self, value: &impl serde::Serialize) -> anyhow::Result<()> {
         Ok(self.data(&serde_json::to_string(value)?)?)
     }
 
-    /// A word to the person: to stderr.
+    /// Writes a note to stderr.
     #[expect(clippy::unused_self, reason = "all that is printed goes through an `Output`")]
     pub(crate) fn note(&self, text: &str) {
         Self::plain(&escape(text));
@@ -131,7 +132,7 @@ impl Output {
     }
 
     pub(crate) fn error(&self, error: &anyhow::Error) {
-        self.labelled("error", "31", &format!("{error:#}"));
+        self.labelled("error", "31", &remedy::explain(error));
     }
 
     fn labelled(&self, label: &str, color: &str, text: &str) {
@@ -143,25 +144,25 @@ impl Output {
         }
     }
 
-    /// What to do instead, where an error has been shown.
+    /// Writes a hint after an error.
     pub(crate) fn hint(text: &str) {
         Self::plain(&format!("hint: {}", escape(text)));
     }
 
-    /// A line to stderr; a closed stderr is nobody's loss.
+    /// Writes a line to stderr; errors are ignored.
     pub(crate) fn plain(text: &str) {
         let _ = writeln!(io::stderr().lock(), "{text}");
     }
 }
 
-/// Whether the locale is one of UTF-8, by the variables in the order of POSIX; where none is set it is taken for one.
+/// Whether the locale uses UTF-8, by the variables in POSIX order; assumed if none is set.
 fn speaks_utf8() -> bool {
     let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| set(name));
     locale.is_none_or(|l| l.to_lowercase().replace('-', "").contains("utf8"))
 }
 
-/// Text with control characters shown instead of sent: a class or file name must not steer the terminal.
+/// Escapes control characters: class and file names must not control the terminal.
 pub(crate) fn escape(text: &str) -> String {
     let control = |c: char| c.is_control() && c != '\n' && c != '\t';
     text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
@@ -174,7 +175,7 @@ pub(crate) fn escape(text: &str) -> String {
     })
 }
 
-/// A name within a line: newlines and tabs are shown as well.
+/// Escapes a name within a line, newlines and tabs included.
 pub(crate) fn escape_name(text: &str) -> String {
     escape(text).replace('\n', "\\n").replace('\t', "\\t")
 }

@@ -1,4 +1,4 @@
-//! SIGINT and SIGTERM: the first asks training to stop, a second ends the process at once. SIGXFSZ, which comes with a
+//! SIGINT and SIGTERM: the first requests a stop of the training, a second ends the process at once. SIGXFSZ, which comes with a
 //! write past the limit of file sizes, ends nothing: the write fails and says so.
 
 use std::sync::Arc;

@@ -61,7 +61,9 @@ fn damaged_files_are_refused_by_every_command() {
     write(&other);
     // Weights to begin with may be of another type: there it is the size that is wrong.
     let (init, readers) = READERS.split_last().unwrap();
-    for (readers, words) in [(readers, "is F64 where F32 is needed"), (&[*init][..], "the header gives it")] {
+    for (readers, words) in
+        [(readers, "has type F64, but must be F32"), (&[*init][..], "the header gives it")]
+    {
         refused_by(readers, &desk, "m.safetensors", &["tensor `", words]);
     }
 }
@@ -96,7 +98,7 @@ fn another_architecture_is_one_error_with_every_difference() {
         "missing `conv1.bias`",
         "missing `box_out.weight`",
         "extra `extra.weight` [2]",
-        "`conv2.bias` has the shape [3] where",
+        "`conv2.bias` has the shape [3], but must have",
     ];
     refused(&desk, "m.safetensors", &all);
 }

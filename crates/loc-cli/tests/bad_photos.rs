@@ -116,7 +116,7 @@ fn prediction_goes_on_past_what_is_no_photo() {
     let ran = desk.fails(
         &args,
         3,
-        &["7 of 10 photos could not be read", "png.jpg: is a PNG, whatever its name says"],
+        &["7 of 10 photos could not be read", "png.jpg: is a PNG despite its extension"],
     );
     let records = records(&ran.stdout);
     for (record, (name, error)) in records.iter().zip(names.iter().zip([

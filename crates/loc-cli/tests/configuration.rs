@@ -54,7 +54,7 @@ fn every_flag_of_train_sets_its_key_as_the_environment_does() {
     let desk = desk();
     let help = desk.ok(&["train", "--help"]);
     let shown: Vec<&str> = help.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').collect();
-    for key in loc_train::Config::keys() {
+    for (key, _) in loc_train::Config::keys() {
         let flag = format!("--{}", key.replace('_', "-"));
         // `--strict` does not go with `--skip-bad`.
         let in_table = flag == "--strict" || FLAGS.iter().any(|(known, _)| *known == flag);
@@ -79,13 +79,53 @@ fn every_flag_of_train_sets_its_key_as_the_environment_does() {
 }
 
 #[test]
+fn any_key_is_set_by_its_name_over_flags_environment_and_files() {
+    let desk = desk();
+    fs::write(desk.path("loc.toml"), "epochs = 1\nbatch = 5\nimgsz = 188\nclip = 1.5\nmomentum = 0.1\n")
+        .unwrap();
+    let train =
+        ["train", "--data", "shapes", "--lr", "0.02", "--set", "lr=0.03", "--set", "augment.flip=0.5"];
+    let more = ["--set", "augment.window=[0.9, 1.1]", "--set", "device=cpu", "--set", "box_loss=smooth_l1"];
+    let mut command = desk.command(&[&train[..], &more].concat());
+    command.env("LOC_MOMENTUM", "0.2").env("LOC_BATCH", "6").env("LOC_AVERAGE", "0.5");
+    let ran = common::Ran::of(command.output().unwrap());
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let settings = settings(&desk, &ran.stdout);
+    for (key, value) in [("lr", 0.03), ("momentum", 0.2), ("clip_grad_norm", 1.5), ("ema_decay", 0.5)] {
+        assert_eq!(settings[key].as_float(), Some(value), "{key}");
+    }
+    assert_eq!(settings["batch"].as_integer(), Some(6));
+    assert_eq!(settings["augment"]["flip"].as_float(), Some(0.5));
+    assert_eq!(settings["box_loss"].as_str(), Some("smooth_l1"));
+    assert!(settings["augment"]["window"].to_string().contains("1.1"), "{settings}");
+    // The names of the release before are read, with a warning.
+    for words in ["loc.toml: `clip` is now `clip_grad_norm`", "LOC_AVERAGE: `average` is now `ema_decay`"] {
+        assert!(ran.stderr.contains(words), "{}", ran.stderr);
+    }
+    for (setting, words) in [
+        ("lrr=3", &["--set lrr=3", "no key `lrr`", "did you mean `lr`?"][..]),
+        ("lr", &["--set lr", "KEY=VALUE"]),
+        ("lr=fast", &["--set lr", "fast: a number is needed"]),
+        ("augment.flip=2", &["augment.flip is 2", "0 to 1"]),
+        ("expect=1", &["no key `expect`"]),
+    ] {
+        desk.fails(&["train", "--data", "shapes", "--set", setting], 2, words);
+    }
+    // A run goes on with what changes no result, and refuses the rest.
+    let run = ran.stdout.trim();
+    desk.ok(&["train", "--resume", run, "--epochs", "2", "--set", "keep=best"]);
+    let refused = ["train", "--resume", run, "--epochs", "3", "--set", "momentum=0.5"];
+    desk.fails(&refused, 2, &["momentum: 0.2 → 0.5"]);
+}
+
+#[test]
 fn recipes_that_begin_with_themselves_are_an_error_of_usage() {
     let desk = desk();
-    fs::write(desk.path("mine.toml"), "backbone_lr = 0.0\nbegin = \"mine.toml\"\n").unwrap();
+    fs::write(desk.path("mine.toml"), "backbone_lr = 0.0\nhead_warmup = \"mine.toml\"\n").unwrap();
     let train = ["train", "--data", "shapes", "--recipe", "mine.toml"];
-    desk.fails(&train, 2, &["begin", "mine.toml → mine.toml", "hint: "]);
+    desk.fails(&train, 2, &["head_warmup", "mine.toml → mine.toml", "hint: "]);
     let mut command = desk.command(&["train", "--data", "shapes", "--recipe", "finetune"]);
-    let ran = common::Ran::of(command.env("LOC_BEGIN", "finetune").output().unwrap());
+    let ran = common::Ran::of(command.env("LOC_HEAD_WARMUP", "finetune").output().unwrap());
     assert!(ran.code == 2 && ran.stderr.contains("finetune → finetune → transfer"), "{ran:?}");
     desk.fails(&["train", "--data", "shapes", "--recipe", "gone.toml"], 2, &["gone.toml", "hint: "]);
 }
@@ -107,7 +147,7 @@ fn a_run_goes_on_without_its_recipes_file_and_damage_is_no_usage() {
         fs::write(desk.path(&run).join("weights").join(state), "{}").unwrap();
     }
     let resume = ["train", "--resume", &run, "--epochs", "3"];
-    desk.fails(&resume, 1, &["no state of it is whole", "hint: "]);
+    desk.fails(&resume, 1, &["no state of it is intact", "hint: "]);
 }
 
 /// The last words of a training on a handful of photos claim nothing that chance may have done.

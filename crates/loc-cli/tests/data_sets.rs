@@ -56,7 +56,7 @@ fn few_unusable_photos_are_left_out_and_said() {
     desk.fails(&["val", "-m", MODEL, "--data", "shapes", "--strict"], 1, &refused);
     desk.fails(&["data", "show", "shapes", "--strict", "-o", "show.png"], 1, &refused);
     desk.fails(&["data", "show", "shapes", "--skip-bad", "-o", "show.png"], 3, &["1 of 40 photos"]);
-    desk.fails(&[&train[..], &["--strict", "--skip-bad"]].concat(), 2, &["cannot be used with"]);
+    desk.fails(&[&train[..], &["--strict", "--skip-bad"]].concat(), 2, &["only one can be set"]);
     desk.fails(&["train", "--resume", "--epochs", "2", "--skip-bad"], 3, &["1 of 40 photos"]);
 }
 
@@ -102,7 +102,7 @@ fn folders_and_copies_decide_the_split_and_are_said() {
     let ran = desk.run(&train);
     assert_eq!(ran.code, 0, "{ran:?}");
     for words in [
-        "split by the data set's folders: 12 train, 7 validate, 6",
+        "split by the data set's folders: 12 train, 7 val, 6 test",
         "is a copy of `shape-00000.jpg`, which is a training photo",
     ] {
         assert!(ran.stderr.contains(words), "no {words:?} in {}", ran.stderr);
@@ -115,7 +115,11 @@ fn folders_and_copies_decide_the_split_and_are_said() {
 
     let ran = desk.run(&[&train[..], &["--split-by", "draw"]].concat());
     assert_eq!(ran.code, 0, "{ran:?}");
-    assert!(ran.stderr.contains("2 photos are copies of 1 source by their bytes or names"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("2 photos are copies of 1 source, by their bytes or names"),
+        "{}",
+        ran.stderr
+    );
     let split = fs::read_to_string(desk.path("runs/train/exp2/split.csv")).unwrap();
     let side = |name: &str| split.lines().find_map(|l| l.strip_prefix(name)).unwrap().to_owned();
     assert_eq!(side("again.jpg"), side("shape-00000.jpg"));

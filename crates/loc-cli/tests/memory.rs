@@ -210,7 +210,7 @@ fn pytorch_files_that_ask_for_gigabytes_are_refused() {
     let desk = desk();
     for (name, pickle, words) in [
         ("shapes", many_names("0", 100_000, 40_000), "has 100000 dimensions, at most 8 are read"),
-        ("keys", many_names(&"k".repeat(200_000), 1, 40_000), "a storage whose name is 200000 bytes"),
+        ("keys", many_names(&"k".repeat(200_000), 1, 40_000), "a storage whose name has 200000 bytes"),
         ("names", many_names("0", 2, 60_000), "extra `"),
         // A name of control characters, each of which a message shows as several.
         (
@@ -248,7 +248,7 @@ fn old_pytorch_files_that_say_the_same_a_million_times_are_refused() {
     let desk = desk();
     let magic = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.";
     let machine = [b"}" as &[u8], &text("little_endian"), b"\x88s."].concat();
-    for (key, words) in [("0", "the storage `0` stands there twice"), (&*"k".repeat(1_000_000), "storage")] {
+    for (key, words) in [("0", "the storage `0` occurs twice"), (&*"k".repeat(1_000_000), "storage")] {
         let state = many_names(key, 1, 1);
         let list = [b"](" as &[u8], &text(key), b"q\0", &b"h\0".repeat(300_000), b"e."].concat();
         let storages = 0u64.to_le_bytes().repeat(300_001);

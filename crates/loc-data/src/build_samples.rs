@@ -21,7 +21,10 @@ use crate::formats::number::{self, quoted};
 use crate::formats::{self, Annotation, Annotations, Object, Request, Unit, text};
 use crate::photo::{self, Photo};
 use crate::split::Subset;
-use crate::{BBox, DataError, Diagnostic, DiagnosticKind, Format, MultiObjectPolicy, ReadOptions, Sample};
+use crate::{
+    BBox, DataError, Diagnostic, DiagnosticKind, Format, Hint, MultiObjectPolicy, NoDataSetError,
+    ReadOptions, Sample,
+};
 
 /// A data set as far as it could be read. All commands see the same samples: `check` counts them, training and validation
 /// use them, and no error concerns one of their photos.
@@ -57,11 +60,11 @@ pub(crate) struct LoadedSet {
 ///
 /// [`DataError::NoDataSet`] if there is nothing to read, [`DataError::Argument`] for invalid options.
 pub(crate) fn read(path: &Path, options: &ReadOptions, with_hash: bool) -> Result<LoadedSet, DataError> {
-    let no_data = |reason: &str| DataError::NoDataSet { path: path.to_owned(), reason: reason.to_owned() };
+    let no_data = |error| DataError::NoDataSet { path: path.to_owned(), error: Box::new(error) };
     let grouping = Grouping::new(options.group_by.as_deref())?;
     let encoding = options.encoding.as_deref().map(text::given).transpose()?;
     let metadata = fs_err::metadata(path).map_err(|e| match e.kind() {
-        std::io::ErrorKind::NotFound => no_data("does not exist"),
+        std::io::ErrorKind::NotFound => no_data(NoDataSetError::Missing),
         _ => DataError::Io(e),
     })?;
     let request = Request {
@@ -73,19 +76,19 @@ pub(crate) fn read(path: &Path, options: &ReadOptions, with_hash: bool) -> Resul
     let mut files = if metadata.is_dir() {
         FileIndex::of_folder(path)?
     } else if !metadata.is_file() {
-        return Err(no_data("is neither a folder nor a regular file"));
+        return Err(no_data(NoDataSetError::NotAFileOrFolder));
     } else {
         match ContentType::of_file(path) {
-            Some(ContentType::Xml) => return Err(no_data(&formats::voc::describe(path))),
+            Some(ContentType::Xml) => return Err(no_data(formats::voc::not_a_data_set(path))),
             Some(ContentType::Json) | None => FileIndex::of_file(path)?,
             Some(content) => {
-                return Err(no_data(&format!("is {content}, not a data set (hint: {})", content.data_set_hint())));
+                return Err(no_data(NoDataSetError::Foreign(content)));
             }
         }
     };
     let format = match options.format {
         Some(format) if request.single_file && format.is_file_a_photo() => {
-            return Err(no_data(&format!("is a file, and the format `{format}` is a folder of files")));
+            return Err(no_data(NoDataSetError::FileForFolderFormat { format }));
         }
         Some(format) => format,
         // What is wrong with the one file is said by its reader.
@@ -94,9 +97,7 @@ pub(crate) fn read(path: &Path, options: &ReadOptions, with_hash: bool) -> Resul
     };
     let annotations = formats::read(&files, format, &request);
     if annotations.photos.is_empty() && annotations.diagnostics.is_empty() && annotations.broken.is_empty() {
-        return Err(no_data(&format!(
-            "no {format} annotations found (hint: leave the format out to have it recognised)"
-        )));
+        return Err(no_data(NoDataSetError::NoneOfFormat { format }));
     }
     let mut diagnostics = Diagnostics::default();
     diagnostics.extend(std::mem::take(&mut files.diagnostics));
@@ -235,7 +236,7 @@ impl SampleBuilder<'_> {
         format: Format,
     ) -> Result<Built, DataError> {
         let labels = annotations.photos.iter().flat_map(|a| &a.objects).map(|o| &o.label);
-        let mut classes = Classes::settle(labels, self.options.classes.as_deref(), &annotations.classes)?;
+        let mut classes = Classes::from_labels(labels, self.options.classes.as_deref(), &annotations.classes)?;
         let pixels = self.in_pixels(found, photos);
         let found: Vec<(&PathBuf, &Annotation)> =
             found.iter().zip(&pixels).map(|((path, _), annotation)| (path, &**annotation)).collect();
@@ -419,7 +420,7 @@ impl SampleBuilder<'_> {
         annotation: &Annotation,
         line: u32,
         message: String,
-        hint: Option<String>,
+        hint: Option<Hint>,
     ) {
         let mut diagnostic = Diagnostic::error(kind, &annotation.source, Some(line), message);
         diagnostic.hint = hint;

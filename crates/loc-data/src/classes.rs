@@ -1,27 +1,34 @@
-//! Class names: the list in its order, and the index of each label. Names are compared exactly; a name that is
-//! nearly another is an error that says so, for a class of its own by a slip of the pen is learnt in earnest.
+//! Class names: the list in its order, and the index of each label. Names are compared exactly; a name that is almost
+//! equal to another is an error, because a misspelt name would become a class of its own.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use crate::DataError;
 use crate::formats::Label;
 use crate::formats::number::quoted;
-use crate::similar_names::{folded, nearest};
+use crate::similar_names::{most_similar, similarity_key};
+use crate::{DataError, Hint, Remedy};
 
 /// Most class names that a message lists.
 const LISTED: usize = 20;
-/// Most classes that are taken without a list of them: more are no classes but names of something else.
-const MOST: usize = 10_000;
-/// Most pairs of a label and a name that are compared to suggest one: a few unknown labels get a suggestion, a column of
-/// other things does not.
-const COMPARED: usize = 100_000;
+/// Most classes without a given list: a column with more values is not a class column.
+const MAX_CLASSES: usize = 10_000;
+/// Most pairs of label and name that are compared for suggestions: a few unknown labels get one, a column of something else
+/// does not.
+const MAX_COMPARED: usize = 100_000;
 
-/// The classes of a data set, and how labels become indices.
+/// Why a label has no class.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ClassError {
+    pub(crate) message: String,
+    pub(crate) hint: Option<Hint>,
+}
+
+/// The classes of a data set, and the mapping from labels to their indices.
 #[derive(Debug)]
 pub(crate) struct Classes {
     pub(crate) names: Vec<String>,
     index: BTreeMap<Label, usize>,
-    wrong: BTreeMap<Label, (String, Option<String>)>,
+    invalid: BTreeMap<Label, ClassError>,
 }
 
 impl Classes {
@@ -35,7 +42,7 @@ impl Classes {
     ///
     /// [`DataError::Argument`] if the given list is empty or names a class twice or not at all, [`DataError::Classes`]
     /// if without a list there are so many that they cannot be classes.
-    pub(crate) fn settle<'a>(
+    pub(crate) fn from_labels<'a>(
         labels: impl Iterator<Item = &'a Label>,
         given: Option<&[String]>,
         own: &[String],
@@ -69,16 +76,19 @@ impl Classes {
         })
     }
 
-    /// Index of a label's class.
+    /// The index of a label's class.
     ///
     /// # Errors
     ///
-    /// Why it has none, and a hint.
-    pub(crate) fn index(&self, label: &Label) -> Result<usize, (String, Option<String>)> {
-        match (self.index.get(label), self.wrong.get(label)) {
+    /// Why it has none.
+    pub(crate) fn index(&self, label: &Label) -> Result<usize, ClassError> {
+        match (self.index.get(label), self.invalid.get(label)) {
             (Some(index), _) => Ok(*index),
             (None, Some(why)) => Err(why.clone()),
-            (None, None) => Err((format!("unknown class {}", quoted(&label.to_string())), None)),
+            (None, None) => {
+                let message = format!("unknown class {}", quoted(&label.to_string()));
+                Err(ClassError { message, hint: None })
+            }
         }
     }
 
@@ -100,7 +110,7 @@ impl Classes {
     }
 
     fn numbered(numbers: &BTreeMap<u32, Vec<&Label>>, given: Option<&[String]>) -> Self {
-        let mut classes = Self { names: vec![], index: BTreeMap::new(), wrong: BTreeMap::new() };
+        let mut classes = Self { names: vec![], index: BTreeMap::new(), invalid: BTreeMap::new() };
         let in_turn: Vec<String> = numbers.keys().map(ToString::to_string).collect();
         classes.names = given.map_or_else(|| in_turn.clone(), <[String]>::to_vec);
         let count = classes.names.len();
@@ -114,7 +124,9 @@ impl Classes {
                     None => {
                         let message = format!("class number {number}, but {count} classes are named");
                         let hint = format!("numbers count from 0; the data has {}", listed(&in_turn));
-                        classes.wrong.insert((*label).clone(), (message, Some(hint)));
+                        classes
+                            .invalid
+                            .insert((*label).clone(), ClassError { message, hint: Some(hint.into()) });
                     }
                 }
             }
@@ -123,10 +135,10 @@ impl Classes {
     }
 
     fn listed(counts: &BTreeMap<Label, usize>, names: &[String]) -> Self {
-        let mut classes = Self { names: names.to_vec(), index: BTreeMap::new(), wrong: BTreeMap::new() };
+        let mut classes = Self { names: names.to_vec(), index: BTreeMap::new(), invalid: BTreeMap::new() };
         let places: HashMap<&str, usize> =
             names.iter().enumerate().map(|(place, name)| (name.as_str(), place)).collect();
-        let (all, mut left) = (listed(names), COMPARED);
+        let (all, mut left) = (listed(names), MAX_COMPARED);
         for label in counts.keys() {
             let text = label.to_string();
             match places.get(text.as_str()) {
@@ -135,11 +147,14 @@ impl Classes {
                     let message = format!("unknown class {}, known are {all}", quoted(&text));
                     let compared = if left < names.len() { &[] } else { names };
                     left = left.saturating_sub(names.len());
-                    let hint = nearest(&text, compared).map_or_else(
-                        || "add it to the list (`--classes`), or correct the annotation".to_owned(),
-                        |name| format!("did you mean `{name}`?"),
-                    );
-                    classes.wrong.insert(label.clone(), (message, Some(hint)));
+                    let hint: Hint = match most_similar(&text, compared) {
+                        Some(name) => format!("did you mean `{name}`?").into(),
+                        None => Hint::option(
+                            "correct the annotation, or add the class to the list",
+                            Remedy::ListClasses,
+                        ),
+                    };
+                    classes.invalid.insert(label.clone(), ClassError { message, hint: Some(hint) });
                 }
             }
         }
@@ -147,30 +162,30 @@ impl Classes {
     }
 
     fn inferred(counts: &BTreeMap<Label, usize>) -> Self {
-        // Of names that differ only in case or blanks, the most frequent is taken to be meant.
-        let mut meant: BTreeMap<String, (usize, String)> = BTreeMap::new();
+        // Of names that differ only in case or blanks, the most frequent is assumed to be right.
+        let mut preferred: BTreeMap<String, (usize, String)> = BTreeMap::new();
         for (label, count) in counts {
             let text = label.to_string();
-            let best = meant.entry(folded(&text)).or_insert((0, String::new()));
+            let best = preferred.entry(similarity_key(&text)).or_insert((0, String::new()));
             let normalize = text.trim() == text;
             if *count > best.0 && (normalize || best.0 == 0) {
                 *best = (*count, text);
             }
         }
-        let mut classes = Self { names: vec![], index: BTreeMap::new(), wrong: BTreeMap::new() };
-        let keep = "if it is a class of its own, list the classes (`--classes`)";
+        let mut classes = Self { names: vec![], index: BTreeMap::new(), invalid: BTreeMap::new() };
         for label in counts.keys() {
             let text = label.to_string();
-            let (count, name) = &meant[&folded(&text)];
+            let (count, name) = &preferred[&similarity_key(&text)];
             if text.trim() != text {
                 let message = format!("class {} begins or ends with a blank", quoted(&text));
                 let hint = format!("did you mean `{}`?", text.trim());
-                classes.wrong.insert(label.clone(), (message, Some(hint)));
+                classes.invalid.insert(label.clone(), ClassError { message, hint: Some(hint.into()) });
             } else if *name != text {
                 let times = crate::error::count(*count, "object");
                 let message = format!("class {}, but {times} of `{name}`", quoted(&text));
-                let hint = format!("did you mean `{name}`? {keep}");
-                classes.wrong.insert(label.clone(), (message, Some(hint)));
+                let hint = format!("did you mean `{name}`? If it is a separate class, list the classes");
+                let hint = Hint::option(hint, Remedy::ListClasses);
+                classes.invalid.insert(label.clone(), ClassError { message, hint: Some(hint) });
             } else {
                 classes.names.push(text);
             }
@@ -186,7 +201,7 @@ impl Classes {
     }
 }
 
-/// The number a label stands for: one written in decimal digits, without superfluous zeros.
+/// The number that a label stands for: decimal digits without leading zeros.
 fn number(label: &Label) -> Option<u32> {
     match label {
         Label::Number(n) => Some(*n),
@@ -194,28 +209,28 @@ fn number(label: &Label) -> Option<u32> {
     }
 }
 
-/// A list of class names as somebody gave it, `cat, dog`: without the blanks around each.
+/// A given list of class names, `cat, dog`, without the blanks around each name.
 ///
 /// # Errors
 ///
-/// [`DataError::Argument`] if it is empty or names a class twice or not at all: the rule of model files, which hold it.
+/// [`DataError::Argument`] if it is empty, or has an empty name or a duplicate: the rule for model files, which store it.
 pub fn class_list(given: &[String]) -> Result<Vec<String>, DataError> {
     let names: Vec<String> = given.iter().map(|name| name.trim().to_owned()).collect();
-    match loc_infer::wrong_classes(&names) {
-        None => Ok(names),
-        Some(reason) => Err(DataError::Argument {
+    match loc_infer::check_class_names(&names) {
+        Ok(()) => Ok(names),
+        Err(error) => Err(DataError::Argument {
             what: "list of classes",
             value: quoted(&given.join(",")),
-            range: format!("{reason} (hint: names that differ, with commas between them: cat,dog)"),
+            range: format!("{error} (hint: give distinct names, separated by commas: cat,dog)"),
         }),
     }
 }
 
-/// Refuses what cannot be classes: very many, or hardly two objects of each, as where a column of names or numbers of
-/// something else is taken for theirs.
+/// Returns an error if the labels cannot be classes: too many of them, or fewer than two objects of each on average, as if
+/// another column was taken for the class column.
 fn check_found(counts: &BTreeMap<Label, usize>) -> Result<(), DataError> {
     let (classes, objects) = (counts.len(), counts.values().sum::<usize>());
-    if classes <= LISTED || classes <= MOST && 2 * classes <= objects {
+    if classes <= LISTED || classes <= MAX_CLASSES && 2 * classes <= objects {
         return Ok(());
     }
     let examples: Vec<String> = counts.keys().take(3).map(|label| quoted(&label.to_string())).collect();
@@ -242,17 +257,19 @@ mod tests {
         list.iter().map(|n| Label::Number(*n)).collect()
     }
 
-    fn settle(labels: &[Label], given: Option<&[&str]>) -> Classes {
+    fn from_labels(labels: &[Label], given: Option<&[&str]>) -> Classes {
         let given: Option<Vec<String>> = given.map(|g| g.iter().map(|n| (*n).to_owned()).collect());
-        Classes::settle(labels.iter(), given.as_deref(), &[]).unwrap()
+        Classes::from_labels(labels.iter(), given.as_deref(), &[]).unwrap()
     }
 
     /// The class of each label by name; the message where there is none.
     fn resolved(labels: &[Label], given: Option<&[&str]>) -> Vec<String> {
-        let classes = settle(labels, given);
+        let classes = from_labels(labels, given);
         let name = |l| match classes.index(l) {
             Ok(index) => classes.names[index].clone(),
-            Err((message, hint)) => format!("{message} | {}", hint.unwrap_or_default()),
+            Err(ClassError { message, hint }) => {
+                format!("{message} | {}", hint.map(|h| h.to_string()).unwrap_or_default())
+            }
         };
         labels.iter().map(name).collect()
     }
@@ -260,16 +277,16 @@ mod tests {
     #[test]
     fn names_are_ordered_bytewise() {
         assert_eq!(
-            settle(&names(&["dog", "cat", "dog", "Zebra", "äffchen"]), None).names,
+            from_labels(&names(&["dog", "cat", "dog", "Zebra", "äffchen"]), None).names,
             ["Zebra", "cat", "dog", "äffchen"]
         );
-        assert_eq!(settle(&names(&["dog", "cat"]), Some(&["dog", "cat"])).names, ["dog", "cat"]);
+        assert_eq!(from_labels(&names(&["dog", "cat"]), Some(&["dog", "cat"])).names, ["dog", "cat"]);
     }
 
     #[test]
     fn numbers_are_ordered_by_value_and_named_by_the_list() {
-        assert_eq!(settle(&numbers(&[10, 2, 0]), None).names, ["0", "2", "10"]);
-        assert_eq!(settle(&names(&["10", "2"]), None).names, ["2", "10"]);
+        assert_eq!(from_labels(&numbers(&[10, 2, 0]), None).names, ["0", "2", "10"]);
+        assert_eq!(from_labels(&names(&["10", "2"]), None).names, ["2", "10"]);
         assert_eq!(resolved(&numbers(&[1, 0]), Some(&["cat", "dog"])), ["dog", "cat"]);
         assert_eq!(resolved(&numbers(&[2, 0]), Some(&["a", "b", "c"])), ["c", "a"]);
         assert_eq!(resolved(&numbers(&[2, 1]), Some(&["a", "b"])), ["b", "a"], "counted from 1");
@@ -277,8 +294,12 @@ mod tests {
         let bad = resolved(&numbers(&[0, 3]), Some(&["a", "b", "c"]));
         assert_eq!(bad[0], "a");
         assert!(bad[1].starts_with("class number 3, but 3 classes are named | numbers count from 0"));
-        assert_eq!(settle(&names(&["1", "x"]), None).names, ["1", "x"], "one name makes all of them names");
-        assert_eq!(settle(&names(&["007", "7"]), None).names, ["007", "7"]);
+        assert_eq!(
+            from_labels(&names(&["1", "x"]), None).names,
+            ["1", "x"],
+            "one name makes all of them names"
+        );
+        assert_eq!(from_labels(&names(&["007", "7"]), None).names, ["007", "7"]);
         assert_eq!(
             resolved(&numbers(&[7, 9]), Some(&["9", "7"])),
             ["7", "9"],
@@ -294,7 +315,7 @@ mod tests {
             ("catt", "unknown class `catt`, known are `cat`, `dog` | did you mean `cat`?"),
             (
                 "horse",
-                "unknown class `horse`, known are `cat`, `dog` | add it to the list (`--classes`), or correct the annotation",
+                "unknown class `horse`, known are `cat`, `dog` | correct the annotation, or add the class to the list (`ReadOptions::classes`)",
             ),
         ] {
             assert_eq!(resolved(&names(&[label]), Some(&["cat", "dog"])), [expected]);
@@ -307,19 +328,19 @@ mod tests {
         assert_eq!(resolved[0], "cat");
         assert_eq!(
             resolved[2],
-            "class `Cat`, but 2 objects of `cat` | did you mean `cat`? if it is a class of its own, list the classes \
-             (`--classes`)"
+            "class `Cat`, but 2 objects of `cat` | did you mean `cat`? If it is a separate class, list the classes \
+             (`ReadOptions::classes`)"
         );
         assert!(resolved[3].starts_with("class `dog ` begins or ends with a blank"), "{resolved:?}");
         assert_eq!(resolved[4], "dog");
-        let own = settle(&names(&["cat", "Cat"]), Some(&["Cat", "cat"]));
+        let own = from_labels(&names(&["cat", "Cat"]), Some(&["Cat", "cat"]));
         assert_eq!(own.names, ["Cat", "cat"], "listed names are all right");
     }
 
     #[test]
     fn unused_classes_go() {
         let labels = names(&["a", "b", "c"]);
-        let mut classes = settle(&labels, None);
+        let mut classes = from_labels(&labels, None);
         classes.keep(&[true, false, true]);
         assert_eq!(classes.names, ["a", "c"]);
         assert_eq!(classes.index(&labels[2]), Ok(1));
@@ -329,7 +350,7 @@ mod tests {
     #[test]
     fn a_column_of_something_else_is_no_class_column() {
         let ids = |n: u32| (0..n).map(|i| Label::Name(format!("img-{i:06}"))).collect::<Vec<_>>();
-        let message = |labels: &[Label]| match Classes::settle(labels.iter(), None, &[]) {
+        let message = |labels: &[Label]| match Classes::from_labels(labels.iter(), None, &[]) {
             Err(error) => error.to_string(),
             Ok(_) => "taken".into(),
         };
@@ -352,30 +373,30 @@ mod tests {
     fn a_hundred_thousand_labels_are_settled_at_once() {
         let names: Vec<String> = (0..100_000).map(|i| format!("breed {i:06}")).collect();
         let labels: Vec<Label> = names.iter().map(|n| Label::Name(n.clone())).collect();
-        let mut classes = Classes::settle(labels.iter(), Some(&names), &[]).unwrap();
+        let mut classes = Classes::from_labels(labels.iter(), Some(&names), &[]).unwrap();
         assert_eq!(classes.index(&labels[77_777]), Ok(77_777));
         let used: Vec<bool> = (0..names.len()).map(|i| i % 2 == 1).collect();
         classes.keep(&used);
         assert_eq!((classes.names.len(), classes.index(&labels[77_777])), (50_000, Ok(38_888)));
         // Not one of them is known: the first get a suggestion.
         let unknown: Vec<Label> = (0..100_000).map(|i| Label::Name(format!("breed {i:06}x"))).collect();
-        let classes = Classes::settle(unknown.iter(), Some(&names[..1000]), &[]).unwrap();
-        let hint = |label| classes.index(label).unwrap_err().1.unwrap();
-        assert_eq!(hint(&unknown[5]), "did you mean `breed 000005`?");
-        assert!(hint(&unknown[99_999]).contains("--classes"));
+        let classes = Classes::from_labels(unknown.iter(), Some(&names[..1000]), &[]).unwrap();
+        let hint = |label| classes.index(label).unwrap_err().hint.unwrap();
+        assert_eq!(hint(&unknown[5]).to_string(), "did you mean `breed 000005`?");
+        assert!(hint(&unknown[99_999]).remedy == Some(Remedy::ListClasses));
     }
 
     #[test]
     fn bad_lists_are_refused() {
         for list in [vec![], vec!["a", "a"], vec!["a", " "], vec![""], vec!["a", " a"]] {
             let list: Vec<String> = list.into_iter().map(str::to_owned).collect();
-            assert!(Classes::settle([].iter(), Some(&list), &[]).is_err(), "{list:?}");
+            assert!(Classes::from_labels([].iter(), Some(&list), &[]).is_err(), "{list:?}");
         }
     }
 
     #[test]
     fn blanks_around_listed_names_are_no_part_of_them() {
-        assert_eq!(settle(&names(&["dog", "cat"]), Some(&["cat", " dog\t"])).names, ["cat", "dog"]);
+        assert_eq!(from_labels(&names(&["dog", "cat"]), Some(&["cat", " dog\t"])).names, ["cat", "dog"]);
         assert_eq!(resolved(&names(&["dog"]), Some(&["cat", " dog"])), ["dog"]);
         assert_eq!(resolved(&numbers(&[0, 1]), Some(&["cat", " dog"])), ["cat", "dog"]);
     }

@@ -1,4 +1,4 @@
-//! What a file is by its first bytes, in plain words: for the error that something else was given than was wanted.
+//! The type of a file by its first bytes, for errors about unexpected files.
 
 use std::fmt;
 use std::path::Path;
@@ -10,19 +10,19 @@ use crate::formats::text;
 /// How many bytes of a file are looked at.
 const LOOKED_AT: usize = 8 << 10;
 
-/// What the bytes of a file are. Its `Display` is a noun with its article: "a JPEG photo".
+/// The type of a file. Its `Display` is a noun with its article: "a JPEG photo".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ContentType {
-    /// A photo, a video, a document: what lies among photos.
+    /// A photo, a video, a document.
     File(&'static FileKind),
-    /// A packed file.
+    /// An archive.
     Archive(&'static str),
     /// A file of a spreadsheet program.
     Spreadsheet(&'static str),
     /// A model.
     Model(&'static str),
-    /// Something else with a name.
+    /// Another known type.
     Other(&'static str),
     /// JSON text.
     Json,
@@ -30,12 +30,12 @@ pub enum ContentType {
     Html,
     /// XML text.
     Xml,
-    /// Bytes that are no text, of no kind that is known.
+    /// Binary data of unknown type.
     Binary,
 }
 
-/// What other files begin with.
-const STARTS: [(&[u8], ContentType); 14] = [
+/// The first bytes of other files.
+const SIGNATURES: [(&[u8], ContentType); 14] = [
     (b"\x1f\x8b", ContentType::Archive("a gzip archive")),
     (b"7z\xbc\xaf\x27\x1c", ContentType::Archive("a 7z archive")),
     (b"Rar!\x1a\x07", ContentType::Archive("a RAR archive")),
@@ -56,7 +56,7 @@ const STARTS: [(&[u8], ContentType); 14] = [
 ];
 
 impl ContentType {
-    /// What the bytes are, as far as they are neither empty nor plain text such as CSV or TOML.
+    /// The type of the bytes; `None` if they are empty or plain text such as CSV or TOML.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Option<Self> {
         let head = &bytes[..bytes.len().min(LOOKED_AT)];
@@ -65,7 +65,7 @@ impl ContentType {
         }
         let control = |b: &u8| b.is_ascii_control() && !b.is_ascii_whitespace() && *b != 0x1b;
         if text::detect_encoding(head).is_none() && head.iter().any(control) {
-            // A stray character of control is for the reader of the text to name.
+            // A stray control character in a text is reported by the text's reader.
             let kind = binary(head);
             if kind != Self::Binary || head.contains(&0) {
                 return Some(kind);
@@ -92,7 +92,7 @@ impl ContentType {
         }
     }
 
-    /// What a file is; nothing if it cannot be read, is no regular file, or is plain text.
+    /// The type of a file; `None` if it cannot be read, is not a regular file, or is plain text.
     #[must_use]
     pub fn of_file(path: &Path) -> Option<Self> {
         // Opening a FIFO may block for ever.
@@ -108,7 +108,7 @@ impl ContentType {
         model(whole, &head[..length]).or_else(|| Self::of(&head[..length]))
     }
 
-    /// What to do where a data set was wanted.
+    /// The hint if a data set was expected.
     #[must_use]
     pub fn data_set_hint(self) -> &'static str {
         match self {
@@ -165,7 +165,7 @@ fn contains(bytes: &[u8], part: &[u8]) -> bool {
     bytes.windows(part.len()).any(|window| window == part)
 }
 
-/// What bytes are that are no text.
+/// The type of binary data.
 fn binary(head: &[u8]) -> ContentType {
     if head.starts_with(b"PK\x03\x04") {
         // The names of an archive's first files stand in the clear.
@@ -182,7 +182,7 @@ fn binary(head: &[u8]) -> ContentType {
     if head.get(257..262) == Some(b"ustar") {
         return ContentType::Archive("a tar archive");
     }
-    let known = STARTS.into_iter().find(|(start, _)| head.starts_with(start)).map(|(_, content)| content);
+    let known = SIGNATURES.into_iter().find(|(start, _)| head.starts_with(start)).map(|(_, content)| content);
     known.or_else(|| FileKind::of_content(head).map(ContentType::File)).unwrap_or(ContentType::Binary)
 }
 

@@ -1,15 +1,15 @@
-//! Text in a cell of a CSV that loc writes: a spreadsheet takes what begins with `=`, `+`, `-` or `@` for a formula.
+//! Escapes text in CSV cells that a spreadsheet would evaluate as a formula: text that begins with `=`, `+`, `-` or `@`.
 
-/// What a spreadsheet may take for the beginning of a formula.
+/// First characters of formulas.
 const FORMULA: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
 
-/// The text with `'` before it where a spreadsheet would take it for a formula.
+/// Prefixes the text with `'` if a spreadsheet would take it for a formula.
 #[must_use]
 pub fn escape_formula(text: &str) -> String {
     if text.starts_with(FORMULA) { format!("'{text}") } else { text.to_owned() }
 }
 
-/// The text of a cell without the `'` that [`escape_formula`] put before it.
+/// Removes the `'` that [`escape_formula`] added.
 #[must_use]
 pub fn unescape_formula(cell: &str) -> &str {
     cell.strip_prefix('\'').filter(|text| text.starts_with(FORMULA)).unwrap_or(cell)

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::build_samples::{LoadedSet, read};
 use crate::diagnostic::summary;
-use crate::{DataError, Diagnostic, Format, Sample, Severity};
+use crate::{DataError, Diagnostic, Format, NoDataSetError, Sample, Severity};
 
 /// Which object a photo with several contributes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
@@ -210,12 +210,8 @@ impl Dataset {
             return Err(DataError::Defects { path: path.to_owned(), skipped });
         }
         if samples.is_empty() {
-            let lines = summary(&warnings);
-            let reason = match lines.is_empty() {
-                false => format!("no photo is valid\n  {}", lines.join("\n  ")),
-                true => "holds no annotated photo".into(),
-            };
-            return Err(DataError::NoDataSet { path: path.to_owned(), reason });
+            let error = NoDataSetError::NoSample { warnings };
+            return Err(DataError::NoDataSet { path: path.to_owned(), error: Box::new(error) });
         }
         Ok(OpenedDataset { dataset: Self { root, classes, samples }, warnings, skipped })
     }

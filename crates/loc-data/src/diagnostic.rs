@@ -1,4 +1,4 @@
-//! One thing that is wrong with a data set, or worth knowing: what kind of thing, where it stands, what to try.
+//! Diagnostics: an error or a warning about a data set, with its kind, its place, and a hint.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,23 +6,25 @@ use std::path::Path;
 
 use serde::Serialize;
 
-/// Most names that a line of a summary lists.
-const NAMED: usize = 3;
+use crate::Hint;
+
+/// Most places that a line of a summary lists.
+const LISTED: usize = 3;
 
 /// Whether a diagnostic keeps a photo out of the data set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// What it names cannot be used: a photo with such a diagnostic is in no sample.
+    /// The photo it concerns is invalid, and not a sample.
     Error,
-    /// It can be used; the message says what was done.
+    /// The photo it concerns is used; the message says how the problem was handled.
     Warning,
 }
 
-/// Declares the kinds: each with its documentation and the words for a count of them.
+/// Declares the kinds, each with its documentation and its name in singular and plural.
 macro_rules! kinds {
     ($($(#[doc = $doc:literal])+ $kind:ident: $one:literal, $many:literal;)+) => {
-        /// What kind of thing a diagnostic is about.
+        /// The kind of a diagnostic.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
         #[serde(rename_all = "kebab-case")]
         #[non_exhaustive]
@@ -34,7 +36,7 @@ macro_rules! kinds {
             /// Every kind.
             pub const ALL: &[Self] = &[$(Self::$kind),+];
 
-            /// So many of this kind, in words: "2 boxes without an area".
+            /// A count of this kind in words: "2 boxes without an area".
             #[must_use]
             pub fn counted(self, n: usize) -> String {
                 let words = match self {
@@ -49,31 +51,31 @@ macro_rules! kinds {
 kinds! {
     /// A file of the set that cannot be opened or read.
     Unreadable: "unreadable file", "unreadable files";
-    /// A file or folder that was passed over: no regular file, a broken link, too deep.
+    /// A file or folder that was skipped: not a regular file, a broken link, too deep.
     Skipped: "skipped file or folder", "skipped files or folders";
-    /// A file that is no annotation although its name says so.
+    /// A file that is not an annotation despite its extension.
     Foreign: "file that is not an annotation", "files that are not annotations";
     /// An annotation file, or a row of one, that does not follow its format.
     Syntax: "malformed annotation", "malformed annotations";
     /// Text in an encoding that is not the declared or expected one.
     Encoding: "annotation in another encoding", "annotations in another encoding";
-    /// A field that must be there and is not, or is empty.
+    /// A required field that is missing or empty.
     FieldMissing: "missing field", "missing fields";
-    /// A field that must stand once and stands twice.
+    /// A field that occurs twice but is allowed once.
     FieldDoubled: "field given twice", "fields given twice";
-    /// A value that is no number, or out of range.
+    /// A value that is not a number, or out of range.
     Number: "invalid number", "invalid numbers";
-    /// A photo that an annotation names and that is not there.
+    /// A photo that an annotation names and that does not exist.
     PhotoMissing: "missing photo", "missing photos";
-    /// A name that may stand for several photos.
+    /// A name that matches several photos.
     PhotoAmbiguous: "ambiguous photo name", "ambiguous photo names";
     /// A photo that was found under another name than the annotation gives.
     PhotoRenamed: "photo found under another name", "photos found under another name";
-    /// A photo that does not lie in the data set's folder.
+    /// A photo outside the data set's folder.
     PhotoOutside: "photo outside the data set's folder", "photos outside the data set's folder";
-    /// A photo that is cut, damaged, too large, or no photo at all.
+    /// A photo that is truncated, damaged, too large, or not a photo.
     PhotoDamaged: "photo that cannot be decoded", "photos that cannot be decoded";
-    /// A photo whose content is another format than its name says.
+    /// A photo whose content has another format than its extension says.
     PhotoMisnamed: "photo with the ending of another format", "photos with the ending of another format";
     /// A photo without an annotation.
     PhotoUnannotated: "photo without an annotation", "photos without an annotation";
@@ -81,35 +83,35 @@ kinds! {
     PhotoDoubled: "photo annotated more than once", "photos annotated more than once";
     /// The annotation gives another size than the photo has.
     SizeMismatch: "annotation with another size than its photo", "annotations with another size than their photos";
-    /// The annotation gives a size of zero, which says nothing.
+    /// The annotation gives a size of zero, which is ignored.
     SizeUnknown: "annotation without a size", "annotations without a size";
-    /// A photo that EXIF turns, where the annotation may be of the photo as stored.
+    /// A photo that EXIF rotates, where the annotation may refer to the stored pixels.
     Orientation: "photo turned by EXIF", "photos turned by EXIF";
     /// A box whose edges are equal or in the wrong order.
     BoxEmpty: "box without an area", "boxes without an area";
-    /// A box that reaches beyond its photo.
+    /// A box that exceeds its photo.
     BoxOutside: "box outside its photo", "boxes outside their photos";
-    /// A box that reached less than a pixel beyond its photo and was clipped.
+    /// A box that exceeded its photo by less than a pixel and was clipped.
     BoxClipped: "box clipped to its photo", "boxes clipped to their photos";
-    /// A box in other units or another order than pixels of two corners.
+    /// A box that is not given as the pixels of two corners.
     BoxUnits: "box in other units", "boxes in other units";
     /// A box that was computed from an outline or a rotated box.
     BoxDerived: "box derived from an outline", "boxes derived from outlines";
     /// A marking that is no single object with a box: a point, a line, a crowd.
     ObjectIgnored: "marking that is no box", "markings that are no boxes";
-    /// A photo without any object.
+    /// A photo without objects.
     ObjectMissing: "photo without an object", "photos without an object";
     /// A photo with several objects.
     ObjectsSeveral: "photo with several objects", "photos with several objects";
-    /// A class that is not in the list, or nearly another.
+    /// A class that is not in the list, or almost equal to another.
     ClassUnknown: "unknown class", "unknown classes";
-    /// A class of the list without any photo.
+    /// A class of the list without photos.
     ClassUnused: "class without a photo", "classes without a photo";
     /// Copies of one photo on both sides of a split.
     CopiesTorn: "photo with a copy on the other side of the split", "photos with a copy on the other side of the split";
     /// Copies of one photo.
     Copies: "photo that is a copy of another", "photos that are copies of others";
-    /// A file stopped being read: it has too many diagnostics.
+    /// A file with too many diagnostics, the rest of which is not listed or not read.
     TooMany: "file with too many errors", "files with too many errors";
 }
 
@@ -118,20 +120,19 @@ kinds! {
 pub struct Diagnostic {
     /// Error or warning.
     pub severity: Severity,
-    /// What kind of thing it is about.
+    /// Kind of the problem.
     pub kind: DiagnosticKind,
-    /// The file it stands in, as a path that can be opened from where the data set's path was given (bytes that are
-    /// not UTF-8 replaced).
+    /// The file, as a path relative to where the data set's path was given (bytes that are not UTF-8 are replaced).
     pub file: String,
-    /// Line in that file, from 1; none where the file has no lines.
+    /// Line in that file, from 1; `None` if the file has no lines.
     pub line: Option<u32>,
-    /// Column in that line, in characters from 1; only where the file could not be parsed at all.
+    /// Column in that line, in characters from 1; only if the file could not be parsed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub column: Option<u32>,
-    /// What is wrong: the field, its value, the reason.
+    /// The problem: field, value, reason.
     pub message: String,
     /// What to try.
-    pub hint: Option<String>,
+    pub hint: Option<Hint>,
 }
 
 impl Diagnostic {
@@ -175,7 +176,7 @@ impl Diagnostic {
 
     /// The same with a hint.
     #[must_use]
-    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub(crate) fn hint(mut self, hint: impl Into<Hint>) -> Self {
         self.hint = Some(hint.into());
         self
     }
@@ -222,12 +223,12 @@ fn line_of(kind: DiagnosticKind, diagnostics: &[&Diagnostic]) -> String {
         if !places.contains(&place) {
             places.push(place);
         }
-        if places.len() > NAMED {
+        if places.len() > LISTED {
             break;
         }
     }
-    let more = if places.len() > NAMED { ", …" } else { "" };
-    places.truncate(NAMED);
+    let more = if places.len() > LISTED { ", …" } else { "" };
+    places.truncate(LISTED);
     let mut text = format!("{}: {}{more}", kind.counted(diagnostics.len()), places.join(", "));
     if let Some(hint) = first.hint.as_ref().filter(|hint| rest.iter().all(|f| f.hint.as_ref() == Some(hint)))
     {

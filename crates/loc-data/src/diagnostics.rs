@@ -1,15 +1,15 @@
-//! Diagnostics of which no file brings more than a bounded number: a million wrong rows must not fill the memory.
+//! A list of diagnostics with a bound per file, so that a million wrong rows do not fill the memory.
 
 use std::collections::HashMap;
 
 use crate::{Diagnostic, DiagnosticKind, Severity};
 
-/// Most errors of one file that are kept.
+/// Most errors that are kept of one file.
 pub(crate) const MOST: usize = 1000;
-/// Most warnings of one file that are kept: what they are about can be used, and people want to know of how many.
+/// Most warnings that are kept of one file. More than errors: the photos are used, and their number is of interest.
 const MOST_WARNINGS: usize = 100_000;
 
-/// Diagnostics in the order they were made. Of each file the first ones are kept, the others counted.
+/// Diagnostics in the order of their creation. The first of each file are kept, the others counted.
 #[derive(Debug, Default)]
 pub(crate) struct Diagnostics {
     kept: Vec<Diagnostic>,
@@ -46,12 +46,12 @@ impl Diagnostics {
         }
     }
 
-    /// How many errors there were, whether they were kept or not.
+    /// The number of errors, kept or not.
     pub(crate) fn errors(&self) -> usize {
         self.errors
     }
 
-    /// The diagnostics; of each file with more than are kept, one says how many.
+    /// The kept diagnostics; for each file with more of them, one that counts the rest.
     pub(crate) fn into_vec(mut self) -> Vec<Diagnostic> {
         for (file, counts) in self.of_file {
             let more = |left: usize, what: &str| {

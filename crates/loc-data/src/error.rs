@@ -1,34 +1,49 @@
 //! The errors of this crate: the file, the place in it, the reason, and a hint.
 
+mod kinds;
+
 use std::path::PathBuf;
 
-use crate::{Diagnostic, SkippedPhotos};
+pub use self::kinds::{LoaderError, NoDataSetError, SplitError};
+use crate::{Diagnostic, Hint, Remedy, SkippedPhotos};
 
 /// Most diagnostics that an error prints; the rest is counted.
 pub(crate) const SHOWN: usize = 20;
 /// Most diagnostics that are printed of a refused data set.
 const LISTED: usize = 1000;
-const SKIP_HINT: &str = "\n(hint: mend them, or leave them out with `--skip-bad`)";
 
 /// What can go wrong between a folder of annotated photos and a batch.
+///
+/// The text of an error includes that of its cause, so that printing the error alone prints everything. `source` returns
+/// the cause, for callers that look for a kind; code that prints a chain of errors should skip a cause whose text was already printed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataError {
     /// The operating system refused; the message names the path.
     #[error(transparent)]
     Io(#[from] std::io::Error),
+    /// A file cannot be written.
+    #[error("{}: {error}", path.display())]
+    Write {
+        /// Path of the file.
+        path: PathBuf,
+        /// The operating system's error.
+        #[source]
+        error: std::io::Error,
+    },
     /// The path holds no data set that can be read.
-    #[error("{}: {reason}", path.display())]
+    #[error("{}: {error}", path.display())]
     NoDataSet {
         /// The path as given.
         path: PathBuf,
-        /// What was looked for, what was found, and a hint.
-        reason: String,
+        /// Why not.
+        #[source]
+        error: Box<NoDataSetError>,
     },
     /// Too many photos of the data set are invalid; every error is listed (the first 1,000 in the message).
     #[error(
-        "{}: {} of {} photos are invalid\n{}{}", path.display(), skipped.photos, skipped.total,
-        list(&skipped.diagnostics, LISTED), SKIP_HINT
+        "{}: {} of {} photos are invalid\n{}", path.display(), skipped.photos, skipped.total,
+        list(&skipped.diagnostics, LISTED)
     )]
     Defects {
         /// The path as given.
@@ -45,21 +60,18 @@ pub enum DataError {
         diagnostics: Vec<Diagnostic>,
     },
     /// There are so many classes that something else is taken for them.
-    #[error(
-        "{classes} different classes in {objects} objects: {examples}, … (hint: is this the class column? Where they are \
-         classes, list them: `--classes`)"
-    )]
+    #[error("{classes} different classes in {objects} objects: {examples}, …: is this the class column?")]
     Classes {
         /// Different labels.
         classes: usize,
-        /// MultiObjectPolicy that have one.
+        /// Number of objects that have one of them.
         objects: usize,
         /// The first of the labels.
         examples: String,
     },
     /// A data set cannot be split as asked.
     #[error("split: {0}")]
-    Split(String),
+    Split(#[source] SplitError),
     /// A split file does not fit the data set; every difference is listed (the first 20 in the message).
     #[error("{}: the split file does not fit the data set: {}\n{}", path.display(), count(problems.len(), "problem"), list(problems, SHOWN))]
     SplitFile {
@@ -88,9 +100,9 @@ pub enum DataError {
     /// The network's input cannot be prepared as asked.
     #[error(transparent)]
     Input(#[from] loc_infer::Error),
-    /// A thread cannot be started, or ended early.
+    /// A thread of a loader cannot be started, or ended early.
     #[error("loader: {0}")]
-    Threads(String),
+    Threads(#[source] LoaderError),
     /// An argument is outside its range.
     #[error("{what} is {value}: {range}")]
     Argument {
@@ -104,14 +116,31 @@ pub enum DataError {
     /// What is to become a folder exists, and is no empty folder.
     #[error("{}: already exists, and is not an empty folder (hint: name a new folder, nothing is overwritten)", .0.display())]
     NotEmpty(PathBuf),
-    /// A picture cannot be encoded or a box not be drawn.
-    #[error("{what}: {reason}")]
+    /// A picture cannot be encoded.
+    #[error("{what}: {error}")]
     Picture {
         /// Which picture.
         what: String,
-        /// Why.
-        reason: String,
+        /// The encoder's error.
+        #[source]
+        error: image::ImageError,
     },
+}
+
+impl DataError {
+    /// What to try, where an option of the reader helps. It is not part of the error's text: applications add it in their own
+    /// terms.
+    #[must_use]
+    pub fn hint(&self) -> Option<Hint> {
+        match self {
+            Self::Defects { .. } => Some(Hint::option(
+                "correct the photos or their annotations, or skip them",
+                Remedy::SkipInvalidPhotos,
+            )),
+            Self::Classes { .. } => Some(Hint::option("if they are classes, list them", Remedy::ListClasses)),
+            _ => None,
+        }
+    }
 }
 
 /// "1 error", "2 errors", "2 classes".
@@ -147,8 +176,8 @@ mod tests {
         let skipped = SkippedPhotos { photos: 7, total: 20, diagnostics, ..SkippedPhotos::default() };
         let message = DataError::Defects { path: "set".into(), skipped }.to_string();
         assert!(message.starts_with("set: 7 of 20 photos are invalid\n  a.xml:1: bad\n"), "{message}");
-        assert!(message.contains("a.xml:1000: bad\n  … and 5 more\n(hint: "), "{message}");
-        assert_eq!(message.lines().count(), 1003);
+        assert!(message.contains("a.xml:1000: bad\n  … and 5 more"), "{message}");
+        assert_eq!(message.lines().count(), 1002);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Files that were passed over, counted by kind, in words.
+//! Counts of ignored files by extension, in words.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::path::Path;
 
 use loc_infer::preprocess::FileKind;
 
-/// Most kinds that are told apart.
+/// Most extensions that are listed.
 const NAMED: usize = 6;
 /// Longest ending that is shown.
 const LONGEST: usize = 12;
@@ -21,7 +21,7 @@ impl ExtensionCounts {
     /// Counts a file by its ending.
     pub fn count(&mut self, path: &Path) {
         let ending = path.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();
-        // What else follows a point is hardly an ending, and might steer a terminal.
+        // Other characters are hardly an extension, and might control a terminal.
         let plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '~' | '+');
         let shown = ending.len() <= LONGEST && ending.chars().all(plain);
         *self.endings.entry(if shown { ending } else { "…".into() }).or_default() += 1;
@@ -33,7 +33,7 @@ impl ExtensionCounts {
         self.endings.values().sum()
     }
 
-    /// What to do with the photos among them of a format that is not read, if there are any.
+    /// A hint for photos of unsupported formats among them, if any.
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {
         self.kinds()

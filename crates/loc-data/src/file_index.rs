@@ -90,6 +90,15 @@ pub(crate) struct FileIndex {
     pub(super) hidden: Vec<PathBuf>,
 }
 
+/// Describes files: "20 photos", "0 photos and 3 other files (2 .txt, 1 .heic (HEIC photo))".
+pub(crate) fn describe_files(photos: usize, others: &ExtensionCounts) -> String {
+    let photos = count(photos, "photo");
+    match others.total() {
+        0 => photos,
+        n => format!("{photos} and {} ({others})", count(n, "other file")),
+    }
+}
+
 impl FileIndex {
     /// Indexes a folder recursively. Links are followed, each folder is listed once; hidden files are ignored.
     ///
@@ -135,13 +144,9 @@ impl FileIndex {
         others
     }
 
-    /// Describes the files: "20 photos", "0 photos and 3 other files (2 .txt, 1 .heic (HEIC photo))".
+    /// Describes the files, as [`describe_files`].
     pub(crate) fn describe(&self) -> String {
-        let (photos, others) = (count(self.readable(), "photo"), self.other_files());
-        match others.total() {
-            0 => photos,
-            n => format!("{photos} and {} ({others})", count(n, "other file")),
-        }
+        describe_files(self.readable(), &self.other_files())
     }
 
     /// The path relative to the root; `None` for a path outside the root.

@@ -1,5 +1,4 @@
-//! The readers of this crate on bytes from anywhere, for tests that feed them what no person writes. Each returns
-//! whether it took the bytes; none may panic.
+//! Entry points for fuzzing this crate's readers. Each returns whether the bytes were accepted; none may panic.
 
 use std::path::Path;
 

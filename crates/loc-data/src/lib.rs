@@ -1,11 +1,11 @@
 //! Annotations to samples, samples to splits, splits to batches: the data side of loc.
 //!
-//! [`Dataset::open`] reads a folder of photos with Pascal VOC XML or CSV annotations into [`Sample`]s, or into one
-//! error that lists everything wrong with it; [`check`](mod@check) lists it in any case. [`stats`] says what the set
-//! looks like, [`split`] parts it, [`loader`] makes batches of it, [`augment`] moves their photos. [`shapes`] draws a set of its own.
+//! [`Dataset::open`] reads a folder of photos with Pascal VOC XML or CSV annotations into [`Sample`]s, or returns one error
+//! with all problems; [`check`](mod@check) lists all problems in any case. [`stats`] computes statistics, [`split`] splits
+//! the data set, [`loader`] makes batches, [`augment`] augments photos, [`shapes`] draws an embedded sample set.
 //!
-//! Photos are decoded and fitted by loc-infer alone: training sees, pixel for pixel, what prediction will see. No
-//! tensor library is known here, and nothing is printed.
+//! loc-infer decodes and resizes the photos, so training sees the same pixels as prediction. This crate uses no tensor
+//! library and prints nothing.
 
 #![warn(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
 
@@ -28,6 +28,7 @@ mod file_index;
 mod formats;
 #[doc(hidden)]
 pub mod fuzz_entry;
+pub mod keys;
 pub mod loader;
 mod memory;
 #[cfg(feature = "draw")]
@@ -36,24 +37,26 @@ mod photo;
 mod photo_lookup;
 mod photo_matching;
 pub mod random;
+mod remedy;
 mod sample;
 pub mod shapes;
 mod similar_names;
 pub mod split;
 pub mod stats;
 
-pub use augment::{Augment, RangeError};
+pub use augment::Augment;
 pub use classes::class_list;
 pub use dataset::{
     Dataset, Exif, InvalidPhotoPolicy, MultiObjectPolicy, OpenedDataset, ReadOptions, SkippedPhotos,
 };
 pub use diagnostic::{Diagnostic, DiagnosticKind, Severity, summary};
-pub use error::DataError;
+pub use error::{DataError, LoaderError, NoDataSetError, SplitError};
 pub use extension_counts::ExtensionCounts;
 pub use formats::Format;
 pub use loader::{Batch, Batches, Loader};
 pub use loc_infer::{BBox, ImageSize, NormBox};
 pub use memory::available as available_memory;
+pub use remedy::{Hint, Remedy};
 pub use sample::Sample;
 pub use split::{Split, Subset};
 pub use stats::Stats;

@@ -15,7 +15,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::memory;
 use crate::random::Random;
-use crate::{Augment, DataError, Dataset, Diagnostic, DiagnosticKind, NormBox};
+use crate::{Augment, DataError, Dataset, Diagnostic, DiagnosticKind, LoaderError, NormBox};
 
 /// Prepared batches in the queue, besides the one in preparation and the one in use.
 const PREFETCH: usize = 2;
@@ -80,7 +80,7 @@ impl Loader {
             .num_threads(workers)
             .thread_name(|i| format!("loader-{i}"))
             .build()
-            .map_err(|e| DataError::Threads(e.to_string()))?;
+            .map_err(|error| DataError::Threads(LoaderError::Pool(error)))?;
         memory::ensure_fits(dataset, indices, input.size, pool.current_num_threads())?;
         let limits = Limits::default();
         let decode = |index: &usize| {
@@ -208,7 +208,7 @@ impl Loader {
         };
         match std::thread::Builder::new().name("batches".into()).spawn(prepare) {
             Ok(thread) => Batches { receiver: Some(receiver), thread: Some(thread), left, failure: None },
-            Err(e) => Batches::failed(DataError::Threads(e.to_string())),
+            Err(error) => Batches::failed(DataError::Threads(LoaderError::Spawn(error))),
         }
     }
 }
@@ -319,7 +319,7 @@ impl Iterator for Batches {
             }
             _ => {
                 self.left = 0;
-                Some(Err(DataError::Threads("the thread that prepares batches ended early".into())))
+                Some(Err(DataError::Threads(LoaderError::Ended)))
             }
         }
     }

@@ -6,7 +6,7 @@ use image::metadata::Orientation;
 use image::{ImageFormat, RgbImage};
 use image_hasher::{HashAlg, HasherConfig};
 use loc_infer::Limits;
-use loc_infer::preprocess::{FileKind, decode, turned_box, turned_size};
+use loc_infer::preprocess::{FileKind, decode, orient_box, orient_size};
 use sha2::{Digest, Sha256};
 
 use crate::formats::read_limited;
@@ -73,12 +73,12 @@ impl Photo {
 
     /// Size of the stored pixels.
     pub(crate) fn stored(&self) -> ImageSize {
-        turned_size(self.size, self.orientation)
+        orient_size(self.size, self.orientation)
     }
 
     /// Maps a box from the stored pixels to the upright photo.
     pub(crate) fn upright(&self, bbox: BBox) -> BBox {
-        turned_box(bbox, self.stored(), self.orientation)
+        orient_box(bbox, self.stored(), self.orientation)
     }
 }
 

@@ -9,7 +9,7 @@ use crate::file_index::{is_derived, is_read, name_of, stem_of};
 use crate::formats::number::quoted;
 use crate::formats::{Annotation, Annotations, Scope};
 use crate::photo_lookup::{FoundPhoto, LookupError, MatchRule};
-use crate::{Diagnostic, DiagnosticKind};
+use crate::{Diagnostic, DiagnosticKind, Hint};
 
 /// An annotation with the photo that was found for it.
 struct PhotoMatch<'a> {
@@ -150,7 +150,7 @@ impl SampleBuilder<'_> {
         best: &HashMap<PathBuf, PhotoMatch<'_>>,
     ) {
         self.missing += 1;
-        let (kind, why, hint) = match why {
+        let (kind, why, hint): (_, _, Option<Hint>) = match why {
             LookupError::Ambiguous(why) => {
                 let hint = "rename all but one of them: the name must identify one photo";
                 (DiagnosticKind::PhotoAmbiguous, why, Some(hint.into()))
@@ -162,7 +162,7 @@ impl SampleBuilder<'_> {
                     let (path, source) = (owner.found.path.display(), owner.annotation.source.display());
                     format!("{path}, named like this annotation, is annotated in {source}")
                 });
-                (DiagnosticKind::PhotoMissing, reason, hint.or(owner))
+                (DiagnosticKind::PhotoMissing, reason, hint.or(owner).map(Hint::from))
             }
         };
         let message = format!("the photo {} {why}", quoted(&annotation.photo));

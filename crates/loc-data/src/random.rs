@@ -1,42 +1,43 @@
-//! A small keyed generator: every value is a function of its key, never of what was drawn elsewhere.
-//! Not for secrets.
+//! Keyed random numbers: every value is a function of its key, never of what was drawn elsewhere. Not for secrets.
 
-/// SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014), begun at a key.
+use rand_xoshiro::SplitMix64;
+use rand_xoshiro::rand_core::{Rng, SeedableRng};
+
+/// A generator that is seeded by a key.
 ///
-/// A key is a list of numbers, for example `[seed, epoch]`: two keys that differ in any place give unrelated
-/// sequences, and a sequence can be begun anywhere without drawing those before it.
+/// A key is a list of numbers, for example `[seed, epoch]`. Keys that differ in any place give unrelated sequences, and a
+/// sequence can be started anywhere without drawing those before it.
 #[derive(Debug, Clone)]
-pub struct Random(u64);
+pub struct Random(SplitMix64);
 
+/// The step of SplitMix64: 2⁶⁴ divided by the golden ratio.
 const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
 
-/// SplitMix64's finalizer: a bijection in which every input bit reaches every output bit.
-fn mix(mut z: u64) -> u64 {
-    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
+/// The output function of SplitMix64, a bijection in which every input bit affects every output bit.
+fn mix(z: u64) -> u64 {
+    SplitMix64::seed_from_u64(z.wrapping_sub(GOLDEN)).next_u64()
 }
 
 impl Random {
-    /// Begins the sequence of a key.
+    /// The generator of a key.
     #[must_use]
     pub fn keyed(key: &[u64]) -> Self {
-        Self(key.iter().fold(GOLDEN, |state, part| mix(state.wrapping_add(GOLDEN) ^ mix(*part))))
+        let state = key.iter().fold(GOLDEN, |state, part| mix(state.wrapping_add(GOLDEN) ^ mix(*part)));
+        Self(SplitMix64::seed_from_u64(state))
     }
 
-    /// 64 even bits.
+    /// 64 uniformly distributed bits.
     pub fn bits(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(GOLDEN);
-        mix(self.0)
+        self.0.next_u64()
     }
 
-    /// Even in 0..1, 1 excluded.
+    /// Uniform in [0, 1).
     #[expect(clippy::cast_precision_loss, reason = "24 bits are exact in an f32")]
     pub fn unit(&mut self) -> f32 {
         (self.bits() >> 40) as f32 / 16_777_216.0
     }
 
-    /// Even in `low..high`.
+    /// Uniform in [`low`, `high`).
     pub fn range(&mut self, low: f32, high: f32) -> f32 {
         low + (high - low) * self.unit()
     }
@@ -46,13 +47,13 @@ impl Random {
         self.unit() < probability
     }
 
-    /// Even in `0..n`; 0 if `n` is 0. Multiply-shift: its bias is below `n` in 2⁶⁴.
+    /// Uniform in `0..n`; 0 if `n` is 0. The bias of the multiply-shift method is below `n` / 2⁶⁴.
     #[expect(clippy::cast_possible_truncation, reason = "the result is below n, which is a usize")]
     pub fn below(&mut self, n: usize) -> usize {
         ((u128::from(self.bits()) * n as u128) >> 64) as usize
     }
 
-    /// Fisher–Yates.
+    /// Shuffles by Fisher–Yates.
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             items.swap(last, self.below(last + 1));
@@ -67,7 +68,7 @@ mod tests {
     #[test]
     fn equals_the_published_sequence() {
         // splitmix64.c of the xoshiro authors, seed 1234567.
-        let mut random = Random(1_234_567);
+        let mut random = Random(SplitMix64::seed_from_u64(1_234_567));
         let first: Vec<u64> = (0..3).map(|_| random.bits()).collect();
         assert_eq!(first, [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423]);
     }
@@ -82,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn is_even() {
+    fn is_uniform() {
         let mut random = Random::keyed(&[7]);
         let mut counts = [0_u32; 10];
         for _ in 0..10_000 {

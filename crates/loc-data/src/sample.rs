@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use crate::split::Subset;
 use crate::{BBox, ImageSize};
 
-/// One photo with one object: what training learns from.
+/// One photo with one object.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sample {
     /// Path of the photo.
     pub image: PathBuf,
-    /// The photo's name, as in `split.csv`: that of its file, or where two files of the set share one, the path below the
-    /// set's root with `/` between the folders. No two samples of a data set share it.
+    /// The photo's unique name, as in `split.csv`: the file name, or the path below the root with `/` between folders if several
+    /// files of the data set have that name.
     pub file: String,
     /// Size of the upright photo (EXIF orientation applied), in pixels.
     pub size: ImageSize,
@@ -21,7 +21,6 @@ pub struct Sample {
     pub bbox: BBox,
     /// The part of a split that the photo's folder stands for (`train/`, `valid/`, `test/`), if it does.
     pub subset: Option<Subset>,
-    /// Samples with the same number are copies of one photo and stay on one side of a split that is drawn; none where no
-    /// copy is known.
+    /// Samples with the same number are copies of one photo, which a drawn split keeps together; `None` without copies.
     pub group: Option<usize>,
 }

@@ -1,41 +1,24 @@
-//! Names that differ so little that one may be meant by the other.
+//! Names that differ so little that one may be a misspelling of the other.
 
-/// Two names with the same fold differ only in case, blanks at the ends, `_` and `-`.
-pub(crate) fn folded(name: &str) -> String {
+/// Two names with the same key differ only in case, in blanks at the ends, and in `_`, `-` and blanks.
+pub(crate) fn similarity_key(name: &str) -> String {
     name.trim().to_lowercase().replace(['_', '-'], " ")
 }
 
-/// The name that a reader would take for this one.
-pub(crate) fn nearest<'a>(text: &str, names: &'a [String]) -> Option<&'a str> {
-    let folded_text = folded(text);
-    let near = |name: &&String| {
-        let most = name.chars().count() / 3;
-        let d = edits(&folded_text, &folded(name));
-        (d <= most.min(2)).then_some(d)
-    };
-    names.iter().filter_map(|n| near(&n).map(|d| (d, n))).min_by_key(|(d, _)| *d).map(|(_, n)| n.as_str())
-}
-
-/// Levenshtein distance; names beyond 100 characters are far from everything.
-fn edits(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    if a == b {
-        return 0;
-    }
-    if a.len().max(b.len()) > 100 {
-        return usize::MAX;
-    }
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.iter().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+/// The most similar name, if a misspelling is likely: at most two edits, and one in three characters.
+pub(crate) fn most_similar<'a>(text: &str, names: &'a [String]) -> Option<&'a str> {
+    const LONGEST: usize = 100;
+    let text_key = similarity_key(text);
+    let edits = |name: &&String| {
+        let key = similarity_key(name);
+        if key.len().max(text_key.len()) > 4 * LONGEST && key != text_key {
+            return None;
         }
-    }
-    row[b.len()]
+        let distance = strsim::levenshtein(&text_key, &key);
+        (distance <= (name.chars().count() / 3).min(2)).then_some(distance)
+    };
+    let similar = names.iter().filter_map(|name| Some((edits(&name)?, name)));
+    similar.min_by_key(|(distance, _)| *distance).map(|(_, name)| name.as_str())
 }
 
 #[cfg(test)]
@@ -43,9 +26,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn edit_distances() {
-        for (a, b, d) in [("", "abc", 3), ("kitten", "sitting", 3), ("cat", "cta", 2), ("ab", "ab", 0)] {
-            assert_eq!(edits(a, b), d, "{a} {b}");
+    fn misspellings_are_recognised() {
+        let names: Vec<String> = ["cat", "dog", "long haired cat"].map(str::to_owned).to_vec();
+        for (text, expected) in [
+            ("Cat", Some("cat")),
+            ("catt", Some("cat")),
+            ("long-haired_cats", Some("long haired cat")),
+            ("horse", None),
+            ("", None),
+            (&"x".repeat(10_000), None),
+        ] {
+            assert_eq!(most_similar(text, &names), expected, "{text}");
         }
     }
 }

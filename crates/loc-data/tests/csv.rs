@@ -198,7 +198,7 @@ fn reading_goes_on_after_a_bad_row() {
     csv.extend(b"b.jpg,64,48,cat,1,2,3,y\n");
     let found = diagnostics(csv);
     let expected = [
-        "labels.csv:2: record 1: is not UTF-8 in field 4 (hint: name its encoding (`--encoding gbk`), or save the file as UTF-8)",
+        "labels.csv:2: record 1: is not UTF-8 in field 4 (hint: save the file as UTF-8, or give its encoding (`ReadOptions::encoding`, for example `gbk`))",
         "labels.csv:3: record 2: 1 field where",
         "labels.csv:4: record 3: xmin `x` is not a number",
         "labels.csv:6: record 4: ymax `y` is not a number",
@@ -245,7 +245,7 @@ fn a_wrong_header_says_what_a_right_one_is() {
         (" \n\n", "labels.csv: is empty"),
         (
             "# made by hand\nfilename,class,xmin,ymin,xmax,ymax\na.jpg,cat,1,2,3,4\n",
-            "(hint: line 2 looks like the header: remove what stands above it)",
+            "(hint: line 2 looks like the header: remove the lines above it)",
         ),
     ];
     for (csv, expected) in cases {

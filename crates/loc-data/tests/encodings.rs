@@ -70,7 +70,9 @@ fn xml_is_read_as_it_declares() {
     }
     let plain = with_umlaut(&body, b"\xfc");
     assert!(
-        classes("a.xml", &plain, None).unwrap_err().contains("(hint: name its encoding (`--encoding gbk`)")
+        classes("a.xml", &plain, None)
+            .unwrap_err()
+            .contains("(hint: save the file as UTF-8, or give its encoding")
     );
     assert_eq!(classes("a.xml", &plain, Some("latin-1")), Ok(vec!["grün".to_owned()]));
 }
@@ -98,12 +100,12 @@ fn a_table_is_utf_8_or_what_is_given() {
         (
             with_umlaut(&table, b"\xfc"),
             None,
-            "a.csv:3: record 2: is not UTF-8 in field 1 (hint: name its encoding (`--encoding gbk`), or save",
+            "a.csv:3: record 2: is not UTF-8 in field 1 (hint: save the file as UTF-8, or give its encoding (`ReadOptions::encoding`, for example `gbk`)",
         ),
         (
             wide(&format!("\u{feff}{table}"), true),
             None,
-            "a.csv:1: is UTF-16LE, not UTF-8 (hint: name its encoding (`--encoding utf-16`), or save",
+            "a.csv:1: is UTF-16LE, not UTF-8 (hint: save the file as UTF-8, or give its encoding (`ReadOptions::encoding`, for example `utf-16`)",
         ),
         (wide(&table, false), None, "a.csv:1: is UTF-16BE, not UTF-8"),
         (wide(&table, true), Some("gbk"), "a.csv:1: is UTF-16LE, not GBK"),

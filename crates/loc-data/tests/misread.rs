@@ -133,7 +133,9 @@ fn boxes_of_stored_pixels_are_turned_with_them() {
         assert_eq!(opened.is_ok(), orientation < 5, "{orientation}");
         if let Err(error) = opened {
             assert!(
-                error.to_string().contains("(hint: that is the upright photo's size: `--exif upright`)"),
+                error.to_string().contains(
+                    "(hint: that is the size of the upright photo (`ReadOptions::exif`: `Upright`))"
+                ),
                 "{error}"
             );
         }
@@ -180,9 +182,9 @@ fn an_exchanged_size_is_called_that_and_exif_only_where_there_is_some() {
         (
             6,
             Exif::Undecided,
-            "the size is given as 64×48, the photo `a.jpg` is 48×64 (hint: the photo's EXIF orientation turns it",
+            "the size is given as 64×48, the photo `a.jpg` is 48×64 (hint: EXIF rotates the photo",
         ),
-        (6, Exif::Upright, "it seems to be annotated as stored: `--exif as-stored`"),
+        (6, Exif::Upright, "it was probably annotated as stored (`ReadOptions::exif`: `AsStored`)"),
     ] {
         let folder = Folder::new();
         folder.write("a.jpg", jpeg_with_orientation(64, 48, orientation));

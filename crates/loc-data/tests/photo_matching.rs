@@ -78,8 +78,9 @@ fn no_photo_is_two_samples() {
     for loose in ["A.jpg", "a.png", "a.JPG"] {
         let folder = set(&["a.jpg"], &[("x.xml", "a.jpg"), ("y.xml", loose)]);
         assert_eq!(report(&folder).samples, 1);
-        let expected =
-            format!("y.xml:3: the photo `{loose}` does not exist; a.jpg is similar, but it is annotated as `a.jpg` in x.xml");
+        let expected = format!(
+            "y.xml:3: the photo `{loose}` does not exist; a.jpg is similar, but it is annotated as `a.jpg` in x.xml"
+        );
         let found = errors(&folder);
         assert!(found.len() == 1 && found[0].starts_with(&expected), "{found:?}");
     }
@@ -89,7 +90,7 @@ fn no_photo_is_two_samples() {
     assert_eq!(report(&folder).samples, 1);
     let found = errors(&folder);
     assert!(
-        found[0].starts_with("labels.csv:2: the photo `A.JPG` does not exist; a.jpg comes near"),
+        found[0].starts_with("labels.csv:2: the photo `A.JPG` does not exist; a.jpg is similar"),
         "{found:?}"
     );
     // The own name is not taken where that photo is another's.
@@ -172,7 +173,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Whatever names come together: every photo is one sample at most, each annotation has a sample or an error, and
-    /// an annotation of a plain name that no other comes near has its photo.
+    /// an annotation of a plain name that no other name resembles has its photo.
     #[test]
     fn no_two_annotations_share_a_photo(
         photos in prop::collection::btree_set((0..FOLDERS.len(), 0..NAMES.len()), 1..8),

@@ -138,7 +138,7 @@ fn a_photo_is_as_large_as_it_is_upright() {
 
         folder.write("a.xml", voc("a.jpg", (upright.1, upright.0), &[("cat", [1.0, 2.0, 40.0, 45.0])]));
         let message = open(&folder).unwrap_err().to_string();
-        let expected = if turned { "EXIF orientation" } else { "width and height are swapped" };
+        let expected = if turned { "EXIF rotates the photo" } else { "width and height are swapped" };
         assert!(message.contains(expected), "{orientation}: {message}");
         assert_eq!(message.contains("EXIF"), turned, "{orientation}: {message}");
     }

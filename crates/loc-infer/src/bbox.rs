@@ -1,4 +1,4 @@
-//! Boxes and sizes: pixels of the upright photo and fractions of it, and what geometry asks of them.
+//! Boxes and sizes: pixels of the upright photo and fractions of it, and the operations on them.
 //! How a box travels through a resize is not here: see [`Frame`](crate::Frame).
 
 use serde::{Deserialize, Serialize};

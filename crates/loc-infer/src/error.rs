@@ -1,36 +1,42 @@
-//! The errors of this crate: what is wrong, where, why, and what to try.
+//! The errors of this crate: the problem, its place, the reason, and a hint.
+
+mod kinds;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
+pub use self::kinds::{ClassNamesError, MetadataError, NotAModelError, OutputError};
 use crate::preprocess::Limits;
 
-/// Any other crate's error.
+/// An error of an engine or of a crate behind a feature.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// What can go wrong between a file and its box. An error inside another is part of its text, so that printing
-/// one prints it all; none is repeated through `source`.
+/// The errors from loading a model to predicting a box.
+///
+/// The text of an error includes that of its cause, so that printing the error alone prints everything. `source` returns
+/// the cause, for callers that look for a kind; code that prints a chain of errors should skip a cause whose text was already printed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Something about a file.
+    /// An error about a file.
     #[error("{}: {error}", path.display())]
     At {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
+        #[source]
         error: Box<Error>,
     },
     /// The file cannot be read.
     #[error("{}", unreadable(.0))]
-    Read(std::io::Error),
-    /// The path leads to something that is not a file.
+    Read(#[source] std::io::Error),
+    /// The path is not that of a file.
     #[error("is {what} where a file is needed (hint: name a file)")]
     NotAFile {
         /// What it is.
         what: &'static str,
     },
-    /// The file is larger than is ever read.
+    /// The file is larger than the limit.
     #[error("holds {bytes} bytes, more than the limit of {limit} (hint: is it the file that was meant?)")]
     FileTooLarge {
         /// Its size.
@@ -39,18 +45,18 @@ pub enum Error {
         limit: u64,
     },
 
-    /// The photo has no byte.
+    /// The photo is empty.
     #[error("is empty (hint: the download may have failed)")]
     Empty,
-    /// The bytes are of no known image format.
+    /// The bytes have no known image format.
     #[error("not a {expected}: starts with \"{start}\"{}", hint_for_start(start))]
     NotAPhoto {
-        /// What the file's name or the caller promised.
+        /// The expected format, by the file's extension.
         expected: &'static str,
         /// The first bytes, escaped.
         start: String,
     },
-    /// The bytes are of a format that is known, and not read by this build.
+    /// The bytes have a known format that this build does not read.
     #[error("is {what}, which loc does not read (hint: {hint})")]
     UnsupportedFormat {
         /// What it is, with the article: "a HEIC photo", "an MP4 video".
@@ -64,7 +70,7 @@ pub enum Error {
         /// Length of the file.
         bytes: usize,
     },
-    /// The photo has no pixel.
+    /// The photo has no pixels.
     #[error("{width}×{height} photo has no pixel (hint: copy or download it again)")]
     ZeroSize {
         /// Width in its header.
@@ -91,26 +97,19 @@ pub enum Error {
         /// Name of the format.
         format: &'static str,
         /// What the decoder says.
+        #[source]
         error: image::ImageError,
     },
 
     /// The model file holds weights without loc's metadata.
-    #[error(
-        "no metadata under the key `loc`: plain weights, without classes and input size \
-         (hint: `loc import FILE -o model.safetensors --classes …` adds them)"
-    )]
+    #[error("no metadata under the key `loc`: plain weights, without classes and input size")]
     NoMetadata,
-    /// The metadata is not the JSON it should be.
+    /// The metadata is not valid JSON of the expected form.
     #[error("metadata `loc`: {0} (hint: was it edited by hand, or is the file damaged?)")]
-    MetadataJson(serde_json::Error),
+    MetadataJson(#[source] serde_json::Error),
     /// A value of the metadata is out of its range.
-    #[error("metadata `loc`, `{field}`: {reason} (hint: was it edited by hand, or is the file damaged?)")]
-    Metadata {
-        /// Which key.
-        field: &'static str,
-        /// What is wrong.
-        reason: String,
-    },
+    #[error("metadata `loc`, `{field}`: {0} (hint: was it edited by hand, or is the file damaged?)", field = .0.field())]
+    Metadata(#[source] MetadataError),
     /// A later loc wrote the model file.
     #[error(
         "model file of format {found}: needs loc >= {} (hint: this is loc {}, which reads format {})",
@@ -120,23 +119,21 @@ pub enum Error {
         /// The file's format.
         found: u32,
     },
-    /// The file is no model.
-    #[error("not a model file: {reason}{hint}")]
-    NotAModel {
-        /// What it is instead.
-        reason: String,
-        /// What to try.
-        hint: &'static str,
-    },
-    /// The weights are not those of the network.
+    /// The file is not a model.
+    #[error("not a model file: {0}")]
+    NotAModel(#[source] NotAModelError),
+    /// The weights cannot be read, or do not fit the network: of a model file of loc, loc-net's error.
     #[error("{0}")]
-    Weights(BoxError),
-
-    /// The system does not begin as many threads as [`LoadOptions::threads`](crate::LoadOptions::threads) asks for.
+    Weights(#[source] BoxError),
+    /// Weights are infinite or NaN: of a model file of loc, loc-net's error.
     #[error("{0}")]
-    Threads(BoxError),
+    NonFiniteWeights(#[source] BoxError),
 
-    /// This build holds no engine for the model.
+    /// The system cannot start as many threads as [`LoadOptions::threads`](crate::LoadOptions::threads) asks for.
+    #[error("{0}")]
+    Threads(#[source] BoxError),
+
+    /// This build has no engine for the model.
     #[error("this build of loc-infer cannot run {what} (hint: {hint})")]
     NoEngine {
         /// What the model is.
@@ -150,31 +147,60 @@ pub enum Error {
         /// Which.
         engine: &'static str,
         /// What it says.
+        #[source]
         error: BoxError,
     },
-    /// The engine, or the decoder, panicked: a fault in its code, whose message also went to the program's panic hook. The
-    /// photos of that call have this error, others their answers.
+    /// The engine or the decoder panicked: a bug, whose message was also passed to the panic hook. The photos of that call get
+    /// this error, other photos their predictions.
     #[error(
         "{what} panicked: {message} (hint: this is a fault in its code; report it with the photo and the model)"
     )]
     Panic {
-        /// What did.
+        /// The engine or the decoder.
         what: &'static str,
         /// The panic's message.
         message: String,
     },
-    /// The engine's answer has not the promised form.
-    #[error("the engine's {what}: {reason}")]
+    /// The engine's output does not have the required form.
+    #[error("the engine's {what}: {error}")]
     Output {
         /// Which part.
         what: &'static str,
         /// What is wrong.
-        reason: String,
+        #[source]
+        error: OutputError,
     },
 }
 
+/// What to do about an error, where it takes another tool or option than this library's functions. Applications show it in
+/// their own terms; it is not part of the error's text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Remedy {
+    /// Convert PyTorch weights or plain safetensors to a model file of loc, with class names and input size.
+    ImportWeights,
+    /// Use a model file of loc, or an ONNX file that loc exported.
+    UseModelFile,
+    /// Export the ONNX file again, with loc.
+    ExportAgain,
+    /// Load the model with [`LoadOptions::allow_nonfinite`](crate::LoadOptions::allow_nonfinite).
+    AllowNonfinite,
+}
+
 impl Error {
-    /// This error, about a file; an error that names one already stays as it is.
+    /// What to do about it, where that is not advice about a file.
+    #[must_use]
+    pub fn remedy(&self) -> Option<Remedy> {
+        match self {
+            Self::At { error, .. } => error.remedy(),
+            Self::NoMetadata => Some(Remedy::ImportWeights),
+            Self::NotAModel(error) => Some(error.remedy()),
+            Self::NonFiniteWeights(_) => Some(Remedy::AllowNonfinite),
+            _ => None,
+        }
+    }
+
+    /// Adds the path of a file; an error that has one already stays as it is.
     #[must_use]
     pub fn at(self, path: &Path) -> Self {
         match self {
@@ -183,7 +209,7 @@ impl Error {
         }
     }
 
-    /// The error without the file's name: for records that carry the path in a field of its own.
+    /// The error without the path: for records with the path in a separate field.
     #[must_use]
     pub fn reason(&self) -> &Self {
         match self {
@@ -191,14 +217,10 @@ impl Error {
             error => error,
         }
     }
-
-    pub(crate) fn metadata(field: &'static str, reason: String) -> Self {
-        Self::Metadata { field, reason }
-    }
 }
 
-/// A panic in `f` as an error: one photo, or one call of an engine, takes no other answer with it.
-pub(crate) fn contained<T>(what: &'static str, f: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+/// Turns a panic in `f` into an error, so that it affects only one photo, or one call of an engine.
+pub(crate) fn catch_panic<T>(what: &'static str, f: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
     catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|payload| {
         let message = match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
             (Some(message), _) => (*message).to_owned(),
@@ -209,13 +231,13 @@ pub(crate) fn contained<T>(what: &'static str, f: impl FnOnce() -> Result<T, Err
     })
 }
 
-/// At least the next minor version: the metadata's format changes with no smaller one.
+/// The next minor version: the format of the metadata changes at most with minor versions.
 fn next_version() -> String {
     let minor = env!("CARGO_PKG_VERSION_MINOR").parse::<u32>().map_or(0, |minor| minor + 1);
     format!("{}.{minor}.0", env!("CARGO_PKG_VERSION_MAJOR"))
 }
 
-/// The first bytes of a file, escaped, as an error shows them.
+/// The first bytes of a file, escaped, for errors.
 pub(crate) fn start_of(bytes: &[u8]) -> String {
     const SHOWN: usize = 24;
     let mut start = bytes[..bytes.len().min(SHOWN)].escape_ascii().to_string();
@@ -253,10 +275,10 @@ mod tests {
 
     #[test]
     fn a_panic_is_an_error_with_its_message() {
-        let message = |f: fn() -> Result<u8, Error>| contained("the decoder", f).unwrap_err().to_string();
+        let message = |f: fn() -> Result<u8, Error>| catch_panic("the decoder", f).unwrap_err().to_string();
         assert!(message(|| panic!("at {}", 7)).starts_with("the decoder panicked: at 7 (hint: "));
         assert!(message(|| panic!("plain")).starts_with("the decoder panicked: plain (hint: "));
         assert!(message(|| std::panic::panic_any(7)).contains("panicked: without a message"));
-        assert_eq!(contained("the decoder", || Ok(7)).unwrap(), 7);
+        assert_eq!(catch_panic("the decoder", || Ok(7)).unwrap(), 7);
     }
 }

@@ -1,5 +1,5 @@
-//! Reads a file into memory: regular files only, within a limit. The one place of this crate that opens files, so
-//! that every error names the path without fs-err, one crate less in every application.
+//! Reads regular files within a size limit. All files of this crate and of loc-data are read here. Errors name the path
+//! without fs-err, which saves applications a dependency.
 
 use std::fs::File;
 use std::io::Read;
@@ -7,17 +7,21 @@ use std::path::Path;
 
 use crate::Error;
 
-/// The content of a regular file of at most `limit` bytes. Pipes, devices and sockets are refused before they
-/// are opened: opening one may block for ever.
-pub(crate) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
+/// Reads a regular file of at most `limit` bytes. Pipes, devices and sockets are refused without opening them, which might
+/// block forever.
+///
+/// # Errors
+///
+/// [`Error::At`] with the path if it is not a regular file, cannot be read, or is larger than the limit.
+pub fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
     let read = || {
         let (file, length) = open_unnamed(path, limit)?;
-        rest(Vec::new(), file, length, limit)
+        read_rest(Vec::new(), file, length, limit)
     };
     read().map_err(|error: Error| error.at(path))
 }
 
-/// A regular file of at most `limit` bytes and its length, as it is now.
+/// Opens a regular file of at most `limit` bytes; also returns its current length.
 pub(crate) fn open(path: &Path, limit: u64) -> Result<(File, u64), Error> {
     open_unnamed(path, limit).map_err(|error| error.at(path))
 }
@@ -37,8 +41,8 @@ fn open_unnamed(path: &Path, limit: u64) -> Result<(File, u64), Error> {
     Ok((File::open(path).map_err(Error::Read)?, metadata.len()))
 }
 
-/// What was read of a file of `length` bytes and what follows.
-pub(crate) fn rest(mut bytes: Vec<u8>, file: File, length: u64, limit: u64) -> Result<Vec<u8>, Error> {
+/// Reads the rest of a file of `length` bytes, of which `bytes` were read already.
+pub(crate) fn read_rest(mut bytes: Vec<u8>, file: File, length: u64, limit: u64) -> Result<Vec<u8>, Error> {
     let room = usize::try_from(length).unwrap_or(usize::MAX).saturating_sub(bytes.len());
     bytes.try_reserve_exact(room).map_err(|error| Error::Read(error.into()))?;
     // One byte more than allowed, in case the file grows meanwhile.

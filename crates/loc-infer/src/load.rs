@@ -1,46 +1,44 @@
-//! From a model file to the engine that runs it: which kind of file it is, and what to say of every other kind.
+//! Loading a model: detects the type of the file, and builds the engine that runs it.
 
 use std::io::Read;
 use std::path::Path;
 
 use crate::error::start_of;
-use crate::{Error, Localizer, file};
+use crate::{Error, Localizer, NotAModelError, file};
 
 /// Largest model file that is read: 4 GiB.
-const LIMIT: u64 = 4 << 30;
+const MAX_BYTES: u64 = 4 << 30;
 
-/// Bytes that tell the kinds of files apart.
-const START: u64 = 16;
+/// Number of bytes that determine the type of a file.
+const HEAD_BYTES: u64 = 16;
 
-/// Rules for loading a model.
+/// Options for loading a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct LoadOptions {
-    /// Load a model although some of its weights are infinite or no number. A photo whose answer comes out no number
-    /// is then an error of its own.
+    /// Load a model even if some of its weights are infinite or NaN. A photo whose prediction is then not finite is an error.
     pub allow_nonfinite: bool,
-    /// How many threads the localizer has for itself, the caller's own one of them; 0 for rayon's current pool. See
+    /// Number of threads of the localizer, including the calling one; 0 for rayon's current pool. See
     /// [`LoadOptions::threads`].
     pub threads: usize,
 }
 
 impl LoadOptions {
-    /// The same with non-finite weights allowed or refused.
+    /// Sets whether non-finite weights are allowed.
     #[must_use]
     pub fn allow_nonfinite(mut self, allow: bool) -> Self {
         self.allow_nonfinite = allow;
         self
     }
 
-    /// The same with threads of the localizer's own.
+    /// Sets the number of threads.
     ///
-    /// The calling thread always computes; `n - 1` threads with names that begin with `loc-` help it, or whoever else
-    /// shares the localizer, serve nothing else, and end with it. With 1 everything is done on the calling thread and no
-    /// pool is touched: for a program whose callers fill the cores. With 0, the default, the threads of rayon's current
-    /// pool help: that of the calling thread, else the global one.
+    /// The calling thread always computes. `n - 1` further threads, named `loc-…`, help all callers of this localizer, do
+    /// nothing else, and end with it. With 1 everything runs on the calling thread and no pool is used: for programs whose
+    /// own threads fill the cores. With 0, the default, rayon's current pool helps: that of the calling thread, or else the
+    /// global one.
     ///
-    /// The answers are the same, bit for bit. An engine that computes on threads of its own (`onnx`, yours) goes on to do
-    /// so.
+    /// The results are the same, bit for bit. Engines with their own threads (`onnx`, yours) keep using them.
     #[must_use]
     pub fn threads(mut self, n: usize) -> Self {
         self.threads = n;
@@ -48,10 +46,10 @@ impl LoadOptions {
     }
 }
 
-/// What a file is, by its content.
+/// The type of a file, by its content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    /// A length of eight bytes, then JSON.
+enum FileType {
+    /// An eight-byte length, then JSON.
     Safetensors,
     /// A protobuf message whose first field is the version number.
     Onnx,
@@ -60,7 +58,7 @@ enum Kind {
     Other,
 }
 
-impl Kind {
+impl FileType {
     fn of(bytes: &[u8]) -> Self {
         match bytes {
             [_, _, _, _, _, _, _, _, b'{', ..] => Self::Safetensors,
@@ -73,32 +71,32 @@ impl Kind {
 }
 
 impl Localizer {
-    /// Loads a model: loc's `.safetensors` with the engine `native`, or an exported ONNX file with the engine
-    /// `onnx`, where these features are built in. Which it is, the content says.
+    /// Loads a model: loc's `.safetensors` with the engine `native`, or an exported ONNX file with the engine `onnx`, if the
+    /// feature is enabled. The type is detected from the content.
     ///
     /// # Errors
     ///
-    /// [`Error::At`] with the path: the file cannot be read, is no model, needs a newer loc or an engine that is not
-    /// built in, or its parts (classes, input, network, weights) do not fit together.
+    /// [`Error::At`] with the path: the file cannot be read, is not a model, needs a newer loc or an engine that this build
+    /// lacks, or its parts (classes, input, network, weights) do not fit together.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, Error> {
         Self::load_with(path, &LoadOptions::default())
     }
 
-    /// Loads a model as [`Localizer::load`] does, with other rules.
+    /// As [`Localizer::load`], with options.
     ///
     /// # Errors
     ///
-    /// As of [`Localizer::load`].
+    /// As [`Localizer::load`].
     pub fn load_with(path: impl AsRef<Path>, options: &LoadOptions) -> Result<Self, Error> {
         let path = path.as_ref();
-        let (mut file, length) = file::open(path, LIMIT)?;
+        let (mut file, length) = file::open(path, MAX_BYTES)?;
         let read = || {
             let mut start = Vec::new();
-            file.by_ref().take(START).read_to_end(&mut start).map_err(Error::Read)?;
-            match Kind::of(&start) {
-                // Its header says how long it must be: nothing more is read of a file that is not.
-                Kind::Safetensors => native(start.chain(file), length, options),
-                _ => parse(&file::rest(start, file, length, LIMIT)?, options),
+            file.by_ref().take(HEAD_BYTES).read_to_end(&mut start).map_err(Error::Read)?;
+            match FileType::of(&start) {
+                // The header gives the length of the file; a file with another length is not read further.
+                FileType::Safetensors => native(start.chain(file), length, options),
+                _ => parse(&file::read_rest(start, file, length, MAX_BYTES)?, options),
             }
         };
         read().map_err(|error| error.at(path))
@@ -108,7 +106,7 @@ impl Localizer {
     ///
     /// # Errors
     ///
-    /// As of [`Localizer::load`], without a path.
+    /// As [`Localizer::load`], without a path.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
         parse(bytes, &LoadOptions::default())
     }
@@ -117,12 +115,13 @@ impl Localizer {
     ///
     /// # Errors
     ///
-    /// As of [`Localizer::load`]; [`Error::Engine`] if the device fails.
+    /// As [`Localizer::load`]; [`Error::Engine`] if the device fails.
     #[cfg(feature = "candle")]
     pub fn load_candle(path: impl AsRef<Path>, device: &candle_core::Device) -> Result<Self, Error> {
         let path = path.as_ref();
         let read = || {
-            let (meta, engine) = crate::engine::candle::Candle::read(&file::read(path, LIMIT)?, device)?;
+            let (meta, engine) =
+                crate::engine::candle::Candle::read(&file::read_file(path, MAX_BYTES)?, device)?;
             Self::with_engine(meta, Box::new(engine))
         };
         read().map_err(|error| error.at(path))
@@ -130,33 +129,27 @@ impl Localizer {
 }
 
 fn parse(bytes: &[u8], options: &LoadOptions) -> Result<Localizer, Error> {
-    match Kind::of(bytes) {
-        Kind::Safetensors => native(bytes, bytes.len() as u64, options),
-        Kind::Onnx => onnx(bytes, options),
-        Kind::PyTorch => Err(Error::NotAModel {
-            reason: "looks like PyTorch's own format".into(),
-            hint: " (hint: `loc import FILE -o model.safetensors --classes …` converts it)",
-        }),
-        // Too short for a header, too: the reader of safetensors knows the numbers.
-        Kind::Other if bytes.len() < 9 => native(bytes, bytes.len() as u64, options),
-        Kind::Other => Err(Error::NotAModel {
-            reason: format!("starts with \"{}\"", start_of(bytes)),
-            hint: " (hint: a model is a .safetensors of `loc train` or `loc import`, or an .onnx of `loc export`)",
-        }),
+    match FileType::of(bytes) {
+        FileType::Safetensors => native(bytes, bytes.len() as u64, options),
+        FileType::Onnx => onnx(bytes, options),
+        FileType::PyTorch => Err(Error::NotAModel(NotAModelError::PyTorch)),
+        // Too short for a header: the safetensors reader's error says by how much.
+        FileType::Other if bytes.len() < 9 => native(bytes, bytes.len() as u64, options),
+        FileType::Other => Err(Error::NotAModel(NotAModelError::Unknown { start: start_of(bytes) })),
     }
 }
 
 #[cfg(feature = "native")]
 fn native(source: impl Read, length: u64, options: &LoadOptions) -> Result<Localizer, Error> {
     use crate::engine::native::{ModelFile, Native};
-    use crate::localizer::begin_threads;
+    use crate::localizer::build_threads;
     let ModelFile { meta, network, weights } = ModelFile::read(source, length)?;
-    let threads = begin_threads(options.threads)?;
+    let threads = build_threads(options.threads)?;
     let engine = threads.run(|| match options.allow_nonfinite {
         true => Native::with_nonfinite(network, weights),
         false => Native::new(network, weights),
     });
-    Localizer::helped(meta, Box::new(engine?), threads)
+    Localizer::with_thread_pool(meta, Box::new(engine?), threads)
 }
 
 #[cfg(not(feature = "native"))]
@@ -188,23 +181,23 @@ mod tests {
     #[test]
     fn kinds_by_content() {
         for (bytes, kind) in [
-            (&b"\x40\0\0\0\0\0\0\0{\"a\":{}}"[..], Kind::Safetensors),
-            (b"\x08\x08\0\0\0\0\0\0{\"a\":{}}", Kind::Safetensors),
-            (b"\x08\x07\x12\x03loc", Kind::Onnx),
-            (b"\x08\x08:\xb6", Kind::Onnx),
-            (b"PK\x03\x04", Kind::PyTorch),
-            (b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.", Kind::PyTorch),
-            (b"<html><body>", Kind::Other),
-            (b"", Kind::Other),
+            (&b"\x40\0\0\0\0\0\0\0{\"a\":{}}"[..], FileType::Safetensors),
+            (b"\x08\x08\0\0\0\0\0\0{\"a\":{}}", FileType::Safetensors),
+            (b"\x08\x07\x12\x03loc", FileType::Onnx),
+            (b"\x08\x08:\xb6", FileType::Onnx),
+            (b"PK\x03\x04", FileType::PyTorch),
+            (b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.", FileType::PyTorch),
+            (b"<html><body>", FileType::Other),
+            (b"", FileType::Other),
         ] {
-            assert_eq!(Kind::of(bytes), kind, "{}", bytes.escape_ascii());
+            assert_eq!(FileType::of(bytes), kind, "{}", bytes.escape_ascii());
         }
     }
 
     #[test]
-    fn every_other_kind_of_file_is_told_apart() {
+    fn other_files_are_errors() {
         for (bytes, expected) in [
-            (&b"PK\x03\x04 and so on"[..], "loc import"),
+            (&b"PK\x03\x04 and so on"[..], "PyTorch's own format"),
             (b"<html><body>not found", "starts with \"<html><body>not found\""),
             #[cfg(not(feature = "onnx"))]
             (b"\x08\x07\x12\x03loc", "feature `onnx`"),

@@ -1,24 +1,24 @@
-//! The door of the library: a model loaded once, photos in, answers out, from any number of threads.
+//! [`Localizer`]: a loaded model that predicts photos, from any number of threads.
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use image::RgbImage;
 
-use crate::error::contained;
+use crate::error::catch_panic;
 use crate::parallel::{Threads, share};
 use crate::postprocess::{Localization, localize};
 use crate::preprocess::{self, Frame, Limits, decode, decode_path};
-use crate::{Engine, Error, ModelMeta, RawOutput};
+use crate::{Engine, Error, ModelMeta, OutputError, RawOutput};
 
-/// Largest number of photos that run at once, and of bytes that their inputs may take.
+/// Most photos in one call of the engine, and most bytes of their inputs.
 const BATCH: usize = 32;
 const BATCH_BYTES: usize = 64 << 20;
 
 /// A model, ready to predict.
 ///
-/// Any number of threads may share it. Each prediction is computed by the thread that asks for it; free threads help
-/// ([`LoadOptions::threads`](crate::LoadOptions::threads) says which), and nobody waits for one that is not free.
+/// Any number of threads may share it. Each prediction is computed on the calling thread; idle threads help
+/// (see [`LoadOptions::threads`](crate::LoadOptions::threads)); a call never waits for a busy thread.
 pub struct Localizer {
     meta: ModelMeta,
     limits: Limits,
@@ -26,7 +26,7 @@ pub struct Localizer {
     engine: Box<dyn Engine>,
 }
 
-/// A photo to predict, in one of its three forms.
+/// A photo to predict, in one of three forms.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub enum Source<'a> {
@@ -38,33 +38,37 @@ pub enum Source<'a> {
     Photo(&'a RgbImage),
 }
 
-/// Photos that are decoded and laid out, but not run.
+/// Photos that are decoded and resized, ready for the engine.
 #[derive(Default)]
 struct Prepared {
-    /// Of each photo, in order.
+    /// The frame of each photo, or its error, in order.
     frames: Vec<Result<Frame, Error>>,
-    /// `[good, height, width, 3]`: those without an error.
+    /// `[good, height, width, 3]`: the photos without an error.
     inputs: Vec<u8>,
     good: usize,
 }
 
-// Shared between threads for the life of a server: the compiler holds us to it.
+// A localizer can be shared between threads; checked at compile time.
 const _: () = {
     const fn shared<T: Send + Sync>() {}
     shared::<Localizer>();
 };
 
 impl Localizer {
-    /// Predicts with any engine: `meta` says what the engine's network was made for.
+    /// A localizer with any engine; `meta` describes the classes and the input of the engine's network.
     ///
     /// # Errors
     ///
     /// [`Error::Metadata`] if the metadata is not in its ranges.
     pub fn with_engine(meta: ModelMeta, engine: Box<dyn Engine>) -> Result<Self, Error> {
-        Self::helped(meta, engine, Threads::current())
+        Self::with_thread_pool(meta, engine, Threads::current())
     }
 
-    pub(crate) fn helped(meta: ModelMeta, engine: Box<dyn Engine>, threads: Threads) -> Result<Self, Error> {
+    pub(crate) fn with_thread_pool(
+        meta: ModelMeta,
+        engine: Box<dyn Engine>,
+        threads: Threads,
+    ) -> Result<Self, Error> {
         meta.check()?;
         Ok(Self { meta, limits: Limits::default(), threads, engine })
     }
@@ -76,15 +80,15 @@ impl Localizer {
         self
     }
 
-    /// The same localizer with `n` threads of its own for decoding batches, as
-    /// [`LoadOptions::threads`](crate::LoadOptions::threads) gives them to a model file: for an engine of yours. The engine
-    /// is called on the thread that asks, and may have others.
+    /// The same localizer with `n` threads of its own for decoding batches, as with
+    /// [`LoadOptions::threads`](crate::LoadOptions::threads); for custom engines. The engine is called on the calling thread,
+    /// and may use others.
     ///
     /// # Errors
     ///
-    /// [`Error::Threads`] if the system does not begin as many.
+    /// [`Error::Threads`] if the system cannot start them.
     pub fn with_threads(mut self, n: usize) -> Result<Self, Error> {
-        self.threads = begin_threads(n)?;
+        self.threads = build_threads(n)?;
         Ok(self)
     }
 
@@ -98,7 +102,7 @@ impl Localizer {
     ///
     /// # Errors
     ///
-    /// [`Error::At`] with the path, for whatever is wrong with the photo; errors of the engine as they are.
+    /// [`Error::At`] with the path for errors of the photo; errors of the engine without it.
     pub fn predict_path(&self, path: impl AsRef<Path>) -> Result<Localization, Error> {
         self.decode_and_predict(|| decode_path(path, &self.limits))
     }
@@ -140,13 +144,13 @@ impl Localizer {
         })
     }
 
-    /// Predicts many photos, up to 32 of them at once. Answers come in the photos' order; a photo that fails does not
-    /// disturb the others.
+    /// Predicts many photos, up to 32 per call of the engine. Results are in the photos' order; a failing photo does not affect
+    /// the others.
     ///
-    /// Takes a slice of anything that is a [`Source`]: paths, bytes, images. While this thread runs the engine over some
-    /// photos, those that help decode the next ones. Without the feature `native` they are begun for each batch.
+    /// Takes a slice of anything that converts to a [`Source`]: paths, bytes, images. While the calling thread runs the engine,
+    /// helping threads decode the next photos. Without the feature `native`, threads are started for each batch.
     ///
-    /// An engine that panics is an [`Error::Panic`] of the photos it was called with, up to 32; they are not tried again.
+    /// If the engine panics, the photos of that call (up to 32) get [`Error::Panic`]; they are not tried again.
     pub fn predict_batch<'a, S>(&self, photos: &'a [S]) -> Vec<Result<Localization, Error>>
     where
         Source<'a>: From<&'a S>,
@@ -158,7 +162,7 @@ impl Localizer {
         let at_once = (BATCH_BYTES / self.meta.input.values().max(1)).clamp(1, BATCH);
         let mut answers = Vec::with_capacity(sources.len());
         let mut ready = Prepared::default();
-        // One round more than there are chunks: the first only decodes, the last only answers.
+        // One more round than chunks: the first round only decodes, the last one only predicts.
         let chunks = sources.chunks(at_once).chain([&[][..]]);
         for chunk in chunks {
             let (next, done) = self.prepare(chunk, || self.answers(ready));
@@ -168,7 +172,7 @@ impl Localizer {
         answers
     }
 
-    /// Decodes and lays out each photo, in parallel, beside what is done on this thread.
+    /// Decodes and resizes all photos in parallel, while `own` runs on this thread.
     fn prepare<R>(&self, photos: &[Source<'_>], own: impl FnOnce() -> R) -> (Prepared, R) {
         let values = self.meta.input.values();
         let mut inputs = vec![0; photos.len() * values];
@@ -178,7 +182,7 @@ impl Localizer {
             *frame = self.lay_out(*photo, input);
         };
         let result = share(jobs.collect(), lay_out, own);
-        // The good ones move together, over the gaps that the bad ones left.
+        // Close the gaps of photos with errors.
         let mut good = 0;
         for (i, frame) in frames.iter().enumerate() {
             if frame.is_ok() {
@@ -190,7 +194,7 @@ impl Localizer {
         (Prepared { frames, inputs, good }, result)
     }
 
-    /// Runs what is prepared.
+    /// Predicts prepared photos.
     fn answers(&self, Prepared { frames, inputs, good }: Prepared) -> Vec<Result<Localization, Error>> {
         let values = self.meta.input.values();
         let output = if good > 0 { Some(self.run(&inputs, good)) } else { None };
@@ -201,11 +205,11 @@ impl Localizer {
             row += 1;
             match &output {
                 Some(Ok(output)) => self.answer(output, at, &frame),
-                // An engine with a fault in its code is not called again.
+                // A panic is a bug in the engine: it is not called again.
                 Some(Err(Error::Panic { what, message })) => {
                     Err(Error::Panic { what, message: message.clone() })
                 }
-                // Each alone, so that each gets an error of its own or, if only one is at fault, its answer.
+                // Each photo alone, so that only the photos at fault get an error.
                 _ => {
                     let output = self.run(&inputs[at * values..(at + 1) * values], 1)?;
                     self.answer(&output, 0, &frame)
@@ -233,15 +237,15 @@ impl Localizer {
         Ok(preprocess::fit(photo, &self.meta.input))
     }
 
-    /// Runs the engine and checks the form of what it gives.
+    /// Runs the engine and checks the lengths of its output.
     fn run(&self, images: &[u8], n: usize) -> Result<RawOutput, Error> {
-        let output = contained("the engine", || self.engine.run_bytes(images, n))?;
+        let output = catch_panic("the engine", || self.engine.run_bytes(images, n))?;
         let expected =
             [("logits", output.logits.len(), self.meta.classes.len()), ("boxes", output.boxes.len(), 4)];
         for (what, got, each) in expected {
             if got != n * each {
-                let reason = format!("{got} values where {n} × {each} are needed");
-                return Err(Error::Output { what, reason });
+                let error = OutputError::Length { found: got, photos: n, each };
+                return Err(Error::Output { what, error });
             }
         }
         Ok(output)
@@ -255,8 +259,8 @@ impl Localizer {
     }
 }
 
-/// The threads that `LoadOptions::threads` asks for.
-pub(crate) fn begin_threads(n: usize) -> Result<Threads, Error> {
+/// The threads for `LoadOptions::threads`.
+pub(crate) fn build_threads(n: usize) -> Result<Threads, Error> {
     match n {
         0 => Ok(Threads::current()),
         n => Threads::new(n).map_err(|error| Error::Threads(error.into())),

@@ -1,17 +1,17 @@
-//! What a model file says of its classes and of the photos it takes: the part of the metadata this crate owns.
-//! The network's own part (`network`) belongs to loc-net; other keys belong to training.
+//! The classes and the input of a model: this crate's part of the model file's metadata. The key `network` belongs to
+//! loc-net, other keys to training.
 
 use std::collections::BTreeSet;
 
 use serde::ser::SerializeStruct;
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::{Error, ImageSize};
+use crate::{ClassNamesError, Error, ImageSize, MetadataError};
 
 /// Version of the model file's metadata that this build writes, and the newest that it reads.
 pub const FORMAT: u32 = 1;
 
-/// What prediction must know beside the network. Serialises to the keys `format`, `classes` and `input` of the
+/// What prediction needs besides the network. Serialises to the keys `format`, `classes` and `input` of the
 /// model file's JSON.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelMeta {
@@ -44,7 +44,7 @@ pub enum Fit {
     /// Each side is scaled by itself; the aspect ratio changes.
     #[default]
     Stretch,
-    /// Both sides are scaled alike, the rest is filled with grey 114, half on each side.
+    /// Both sides are scaled by the same factor; the rest is filled with grey 114, half on each side.
     Letterbox,
 }
 
@@ -64,8 +64,8 @@ pub enum Filter {
     Lanczos3,
 }
 
-/// The JSON of [`InputSpec`]: the size's two numbers stand beside the rest, unknown keys are refused because they
-/// could change what the network sees.
+/// The JSON of [`InputSpec`]: width and height are keys beside the others. Unknown keys are refused because they could
+/// change the network's input.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct InputJson {
@@ -104,7 +104,7 @@ impl Default for InputSpec {
 }
 
 impl InputSpec {
-    /// The longest side an input may have: 200 MB as f32. A model file from a stranger cannot ask for more.
+    /// The longest side an input may have: 200 MB as f32. The limit protects against untrusted model files.
     pub const MAX_SIDE: u32 = 4096;
 
     /// Number of values of one input: 3 × height × width.
@@ -120,23 +120,20 @@ impl InputSpec {
     ///
     /// [`Error::Metadata`] with the field and the range.
     pub fn check(&self) -> Result<(), Error> {
-        match self.range_error() {
-            Some((field, reason)) => Err(Error::Metadata { field, reason }),
-            None => Ok(()),
-        }
+        self.check_ranges().map_err(Error::Metadata)
     }
 
-    fn range_error(&self) -> Option<(&'static str, String)> {
+    fn check_ranges(&self) -> Result<(), MetadataError> {
         let (size, mean, std) = (self.size, self.mean, self.std);
         let sides = 1..=Self::MAX_SIDE;
         if !sides.contains(&size.width) || !sides.contains(&size.height) {
-            Some(("input", format!("{size} is not within 1×1 and {0}×{0}", Self::MAX_SIDE)))
+            Err(MetadataError::InputSize(size))
         } else if mean.iter().any(|m| !m.is_finite()) {
-            Some(("input.mean", format!("{mean:?} is not finite")))
+            Err(MetadataError::Mean(mean))
         } else if std.iter().any(|s| !s.is_finite() || *s <= 0.0) {
-            Some(("input.std", format!("{std:?} is not above 0 and finite")))
+            Err(MetadataError::Std(std))
         } else {
-            None
+            Ok(())
         }
     }
 }
@@ -146,27 +143,27 @@ impl ModelMeta {
     ///
     /// # Errors
     ///
-    /// [`Error::Metadata`] as of [`ModelMeta::check`].
+    /// As [`ModelMeta::check`].
     pub fn new(classes: Vec<String>, input: InputSpec) -> Result<Self, Error> {
         let meta = Self { classes, input };
         meta.check()?;
         Ok(meta)
     }
 
-    /// Reads the JSON of a model file; keys of others (`network`, `recipe`, …) are passed over.
+    /// Parses the JSON of a model file; keys of other crates (`network`, `recipe`, …) are ignored.
     ///
     /// # Errors
     ///
     /// [`Error::NewerFormat`] if a later loc wrote it, [`Error::MetadataJson`] if it is not such JSON,
     /// [`Error::Metadata`] if a value is out of its range.
     pub fn from_json(json: &str) -> Result<Self, Error> {
-        // First alone: a later format may have changed everything else.
+        // The format first: everything else may differ in a later format.
         let FormatJson { format } = serde_json::from_str(json).map_err(Error::MetadataJson)?;
         if format > FORMAT {
             return Err(Error::NewerFormat { found: format });
         }
         if format != FORMAT {
-            return Err(Error::metadata("format", format!("{format} is none; the first is {FORMAT}")));
+            return Err(Error::Metadata(MetadataError::Format { found: format }));
         }
         let MetaJson { classes, input } = serde_json::from_str(json).map_err(Error::MetadataJson)?;
         Self::new(classes, input)
@@ -178,24 +175,29 @@ impl ModelMeta {
     ///
     /// [`Error::Metadata`] with the field and what is wrong.
     pub fn check(&self) -> Result<(), Error> {
-        match wrong_classes(&self.classes) {
-            Some(reason) => Err(Error::metadata("classes", reason)),
-            None => self.input.check(),
-        }
+        check_class_names(&self.classes)
+            .map_err(|error| Error::Metadata(MetadataError::ClassNames(error)))?;
+        self.input.check()
     }
 }
 
-/// What is wrong with a list of class names: there must be at least one, all different, none empty.
-#[must_use]
-pub fn wrong_classes(names: &[String]) -> Option<String> {
+/// Checks a list of class names: at least one name is required, all distinct, none empty.
+///
+/// # Errors
+///
+/// [`ClassNamesError`] with the first rule that is broken.
+pub fn check_class_names(names: &[String]) -> Result<(), ClassNamesError> {
     let mut seen = BTreeSet::new();
     if names.is_empty() {
-        return Some("names no class".into());
+        return Err(ClassNamesError::NoClass);
     }
     if names.iter().any(|name| name.trim().is_empty()) {
-        return Some(format!("{names:?} has an empty name"));
+        return Err(ClassNamesError::EmptyName { names: names.to_vec() });
     }
-    names.iter().find(|name| !seen.insert(*name)).map(|name| format!("{name:?} stands twice"))
+    match names.iter().find(|name| !seen.insert(*name)) {
+        Some(name) => Err(ClassNamesError::Duplicate { name: name.clone() }),
+        None => Ok(()),
+    }
 }
 
 impl Serialize for ModelMeta {
@@ -214,11 +216,9 @@ impl TryFrom<InputJson> for InputSpec {
     fn try_from(json: InputJson) -> Result<Self, String> {
         let InputJson { width, height, fit, filter, mean, std } = json;
         let spec = Self { size: ImageSize { width, height }, fit, filter, mean, std };
-        match spec.range_error() {
-            // serde adds line and column, the caller that this is the metadata.
-            Some((field, reason)) => Err(format!("`{field}`: {reason}")),
-            None => Ok(spec),
-        }
+        // serde adds line and column, the caller that this is the metadata.
+        spec.check_ranges().map_err(|error| format!("`{}`: {error}", error.field()))?;
+        Ok(spec)
     }
 }
 

@@ -1,5 +1,5 @@
-//! Work over threads. With the engine `native` those of [`loc_net::parallel`], on which that engine computes, too; without
-//! it (and rayon) threads that are begun for each batch.
+//! Parallel work. With the engine `native`, on the threads of [`loc_net::parallel`], as that engine; without it (and without
+//! rayon), on threads that are started for each batch.
 
 #[cfg(feature = "native")]
 pub(crate) use loc_net::parallel::{Threads, share};
@@ -15,22 +15,22 @@ mod plain {
         static COUNT: Cell<usize> = const { Cell::new(1) };
     }
 
-    /// How many threads a batch may have, the caller's own among them.
+    /// Number of threads for a batch, including the calling one.
     #[derive(Debug, Clone)]
     pub(crate) struct Threads(usize);
 
     impl Threads {
-        /// As many as there are processors.
+        /// One per processor.
         pub(crate) fn current() -> Self {
             Self(std::thread::available_parallelism().map_or(1, std::num::NonZero::get))
         }
 
-        /// So many.
+        /// `count` threads.
         pub(crate) fn new(count: usize) -> Result<Self, std::convert::Infallible> {
             Ok(Self(count))
         }
 
-        /// Runs `f`, in which [`share`] has these threads.
+        /// Runs `f`; [`share`] uses these threads in it.
         pub(crate) fn run<R>(&self, f: impl FnOnce() -> R) -> R {
             struct Before(usize);
             impl Drop for Before {
@@ -43,13 +43,13 @@ mod plain {
         }
     }
 
-    /// Does `own` on this thread, and beside it and after it every job.
+    /// Runs `own` on this thread, and all jobs in parallel with it and after it.
     pub(crate) fn share<J: Send, R>(jobs: Vec<J>, work: impl Fn(J) + Sync, own: impl FnOnce() -> R) -> R {
         let helpers = (COUNT.get() - 1).min(jobs.len());
         let jobs = Mutex::new(jobs.into_iter());
         let worker = || {
             loop {
-                // In a binding of its own, so that the lock is free while the job is done.
+                // A separate binding, so that the lock is released while the job runs.
                 let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).next();
                 let Some(job) = job else { break };
                 work(job);
@@ -57,7 +57,7 @@ mod plain {
         };
         std::thread::scope(|scope| {
             for _ in 0..helpers {
-                // One that the system does not begin is not needed.
+                // A thread that cannot be started is not needed.
                 let _ = std::thread::Builder::new().spawn_scoped(scope, worker);
             }
             let result = own();

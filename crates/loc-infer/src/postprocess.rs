@@ -1,12 +1,12 @@
-//! From a network's numbers to an answer: probabilities, the likeliest class, the box back on the photo.
+//! From the network's output to a prediction: probabilities, the most probable class, the box in pixels of the photo.
 
 use crate::bbox::narrow;
-use crate::{BBox, Error, Frame, ModelMeta, NormBox};
+use crate::{BBox, Error, Frame, ModelMeta, NormBox, OutputError};
 
-/// What a photo shows and where.
+/// The prediction for a photo.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Localization {
-    /// Index of the likeliest class; the first of several equals.
+    /// Index of the most probable class; the first one on a tie.
     pub class: usize,
     /// Its name.
     pub name: String,
@@ -22,7 +22,7 @@ pub struct Localization {
     pub height: u32,
 }
 
-/// Makes the answer for one photo: `logits` has a value for each class, `bbox` is in fractions of the input.
+/// Makes the prediction for one photo from a logit per class and a box in fractions of the input.
 ///
 /// # Errors
 ///
@@ -35,15 +35,15 @@ pub fn localize(
     bbox: [f32; 4],
 ) -> Result<Localization, Error> {
     if logits.len() != meta.classes.len() {
-        let reason = format!("{} where the model names {} classes", logits.len(), meta.classes.len());
-        return Err(Error::Output { what: "logits", reason });
+        let error = OutputError::ClassCount { found: logits.len(), classes: meta.classes.len() };
+        return Err(Error::Output { what: "logits", error });
     }
     let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     if !highest.is_finite() || logits.iter().any(|l| l.is_nan()) {
-        return Err(Error::Output { what: "logits", reason: format!("{logits:?} are not finite") });
+        return Err(Error::Output { what: "logits", error: OutputError::Logits(logits.to_vec()) });
     }
     if bbox.iter().any(|v| !v.is_finite()) {
-        return Err(Error::Output { what: "box", reason: format!("{bbox:?} is not finite") });
+        return Err(Error::Output { what: "box", error: OutputError::Box(bbox) });
     }
     let probs = softmax(logits);
     let class = argmax(&probs);
@@ -58,7 +58,7 @@ pub fn localize(
     })
 }
 
-/// `exp(xᵢ) / Σⱼ exp(xⱼ)`, in f64 and from the largest down so that nothing overflows.
+/// `exp(xᵢ) / Σⱼ exp(xⱼ)`, in f64 and relative to the largest value, so that nothing overflows.
 ///
 /// Logits that are logarithms of probabilities give the probabilities back.
 #[must_use]
@@ -69,7 +69,7 @@ pub fn softmax(logits: &[f32]) -> Vec<f32> {
     exps.iter().map(|e| narrow(e / sum)).collect()
 }
 
-/// Index of the largest value, the first of several equals; 0 of none.
+/// Index of the largest value, the first one on a tie; 0 for an empty slice.
 #[must_use]
 pub fn argmax(values: &[f32]) -> usize {
     let mut best = 0;

@@ -1,9 +1,8 @@
-//! From an encoded photo to a network's input: the only image-to-tensor path of the workspace, so that training
-//! sees, pixel for pixel, what prediction sees.
+//! From an encoded photo to a network's input. Training and prediction share this code, so both get the same pixels.
 //!
-//! [`decode`] (bytes to an upright RGB photo) → [`fit`] (to the input's size, with the [`Frame`] that leads boxes
-//! there and back) → [`to_planar`] (to f32 in 0..1, channel by channel). Mean and deviation are not applied here:
-//! they are the network's first layer.
+//! [`decode`] (bytes to an upright RGB photo) → [`fit`] (to the input's size, with the [`Frame`] that maps boxes) →
+//! [`to_planar`] (to f32 in 0..1, channel by channel). Mean and standard deviation are not applied here: the network's
+//! first layer does that.
 
 mod decode;
 mod exif;
@@ -14,16 +13,16 @@ mod resize;
 mod rgb;
 
 pub use decode::{Limits, Photo, decode, decode_path, upright_size};
-pub use exif::{turned_box, turned_size};
+pub use exif::{orient_box, orient_size};
 pub use frame::{Frame, fit};
 pub use kind::FileKind;
 pub use rgb::to_rgb8;
 
-/// Writes RGB bytes, pixel by pixel (an image's raw ones), as `[3, height, width]`: red, green, blue, each row by row,
-/// the byte `v` as `v / 255`.
+/// Converts RGB bytes in the order `[height, width, 3]` (the raw bytes of an image) to f32 in the order
+/// `[3, height, width]`; the byte `v` becomes `v / 255`.
 ///
-/// `out` should hold as many values as there are bytes; of a shorter one as many are written as fit, of a longer one the
-/// rest is left alone.
+/// `out` should hold as many values as there are bytes. If it is shorter, the values that fit are written; if it is
+/// longer, the rest is not changed.
 pub fn to_planar(bytes: &[u8], out: &mut [f32]) {
     let pixels = bytes.chunks_exact(3);
     let plane = pixels.len();

@@ -10,7 +10,7 @@ use ::png::{BitDepth, ColorType};
 use common::{assert_error, encode, jpeg, jpeg_of, photo, png};
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageBuffer, ImageFormat, Luma, LumaA, Rgb, RgbImage, Rgba};
-use loc_infer::preprocess::{decode, decode_path, turned_box, turned_size, upright_size};
+use loc_infer::preprocess::{decode, decode_path, orient_box, orient_size, upright_size};
 use loc_infer::{BBox, Error, ImageSize, Limits};
 
 fn decoded(bytes: &[u8]) -> RgbImage {
@@ -195,8 +195,8 @@ fn exif_orientations_turn_the_photo_upright() {
         let bbox = [first.0, first.1, last.0 + 1, last.1 + 1].map(|v| v as f32);
         let known = Orientation::from_exif(orientation).unwrap();
         let size = ImageSize { width: pixels.width(), height: pixels.height() };
-        assert_eq!(turned_box(BBox::from(bbox), size, known), BBox::new(0.0, 0.0, 8.0, 8.0), "{orientation}");
-        assert_eq!(turned_size(size, known), ImageSize { width: 32, height: 16 }, "{orientation}");
+        assert_eq!(orient_box(BBox::from(bbox), size, known), BBox::new(0.0, 0.0, 8.0, 8.0), "{orientation}");
+        assert_eq!(orient_size(size, known), ImageSize { width: 32, height: 16 }, "{orientation}");
         let bytes = jpeg::with_exif(&jpeg_of(&pixels), orientation, b"");
         let got = decoded(&bytes);
         assert_eq!(got.dimensions(), (32, 16), "orientation {orientation}");

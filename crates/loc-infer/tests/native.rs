@@ -86,7 +86,7 @@ fn parts_that_do_not_fit_together_are_named() {
     broken.0.get_mut("conv3.weight").unwrap().data[7] = f32::NAN;
     broken.0.get_mut("conv3.weight").unwrap().data[9] = f32::INFINITY;
     for (what, bytes, expected) in [
-        ("plain weights", file(&model.weights, None), vec!["no metadata under the key `loc`", "loc import"]),
+        ("plain weights", file(&model.weights, None), vec!["no metadata under the key `loc`"]),
         ("later format", with_json(|j| j["format"] = 2.into()), vec!["needs loc >= 0.2.0", "format 2"]),
         (
             "more names",
@@ -105,12 +105,12 @@ fn parts_that_do_not_fit_together_are_named() {
             vec!["unknown variant `resnet`"],
         ),
         (
-            "a size that five_conv does not admit",
+            "a size that five_conv does not accept",
             with_json(|j| {
                 (j["network"]["input"]["height"], j["network"]["input"]["width"]) = (64.into(), 64.into());
                 (j["input"]["height"], j["input"]["width"]) = (64.into(), 64.into());
             }),
-            vec!["five_conv does not admit"],
+            vec!["five_conv does not accept"],
         ),
         ("no JSON", file(&model.weights, Some("{classes")), vec!["metadata `loc`", "line 1"]),
         (

@@ -1,7 +1,7 @@
-//! Training steps and predictions of every backbone, on each device there is.
+//! Measures training steps and predictions of every backbone, on each available device.
 //!
-//! `cargo bench -p loc-model --bench network [FILTER]`; with `--features cuda` and a device, CUDA as well. Criterion's
-//! `elem/s` are photos a second. The clock stops after the device has finished.
+//! `cargo bench -p loc-model --bench network [FILTER]`; with `--features cuda` and a GPU, also CUDA. Criterion's `elem/s` are
+//! photos per second. The measured time ends when the device has finished.
 
 #![allow(clippy::unwrap_used, reason = "a bench that fails must stop")]
 
@@ -15,7 +15,7 @@ use loc_net::{Backbone, Head, InputShape, NetworkConfig, Normalization};
 
 const BATCH: usize = 32;
 const RATE: f64 = 1e-4;
-/// Backbone, head and side of the photos, as the recipes have them.
+/// Backbone, head and side of the photos, as in the recipes.
 const NETWORKS: [(&str, Backbone, Head, usize); 3] = [
     ("five_conv", Backbone::FiveConv, Head::Mlp, 256),
     ("compact", Backbone::Compact, Head::Edges, 224),
@@ -30,7 +30,7 @@ fn devices() -> Vec<(&'static str, Device)> {
     devices
 }
 
-/// Predictions of one photo and of a batch, and a training step: forward, loss, backward, SGD.
+/// Measures predictions of one photo and of a batch, and a training step: forward, loss, backward, SGD.
 fn networks(c: &mut Criterion) {
     for ((device_name, device), (name, backbone, head, side)) in
         devices().into_iter().flat_map(|device| NETWORKS.map(|network| (device.clone(), network)))
@@ -41,7 +41,7 @@ fn networks(c: &mut Criterion) {
         let model = Model::new(net.clone(), &init::weights(&net, init::Scheme::He, 0), &device).unwrap();
         let mut group = c.benchmark_group(name);
         group.sample_size(20);
-        // Bytes, as the loader gives them.
+        // Bytes, as the loader returns them.
         let photos = |n: usize| {
             let values = Tensor::rand(0f32, 256.0, &[n, side, side, 3], &device).unwrap();
             values.to_dtype(DType::U8).unwrap()

@@ -1,15 +1,15 @@
-//! The device a user names, as Candle's.
+//! Parses the name of a device.
 
 use candle_core::Device;
 
 use crate::ModelError;
 
-/// The device of a name: `cpu` or `cuda:N`, N the number of the GPU, from 0.
+/// Returns the device with a name: `cpu`, or `cuda:N` with the number N of the GPU, from 0.
 ///
 /// # Errors
 ///
-/// [`ModelError::Device`] for any other name; for `cuda:N` in a build without the feature `cuda`, saying how to get
-/// one; and where the GPU, or its driver, is not there.
+/// [`ModelError::Device`] for any other name; for `cuda:N` in a build without the feature `cuda`, with a hint how to build
+/// with it; and if the GPU or its driver is not available.
 pub fn parse(name: &str) -> Result<Device, ModelError> {
     let fail = |reason: String| ModelError::Device { name: name.to_owned(), reason };
     if name == "cpu" {
@@ -27,10 +27,10 @@ pub fn parse(name: &str) -> Result<Device, ModelError> {
         ));
     }
     Device::new_cuda(ordinal).map_err(|e| {
-        // Candle's message goes over several lines; the first says what happened.
+        // Candle's message has several lines; the first says what happened.
         let message = e.to_string();
         let first = message.lines().next().unwrap_or_default().trim();
-        fail(format!("no such GPU, or no driver for it: {first} (hint: `nvidia-smi` lists what there is)"))
+        fail(format!("no such GPU, or no driver for it: {first} (hint: `nvidia-smi` lists the GPUs)"))
     })
 }
 
@@ -43,12 +43,12 @@ mod tests {
     }
 
     #[test]
-    fn cpu_is_always_there() {
+    fn cpu_is_always_available() {
         assert!(matches!(parse("cpu").unwrap(), Device::Cpu));
     }
 
     #[test]
-    fn other_names_are_answered_with_those_there_are() {
+    fn an_unknown_name_gives_an_error_that_lists_the_devices() {
         for name in
             ["", "CPU", "cpu:0", "gpu", "cuda", "cuda:", "cuda:x", "cuda:-1", "cuda:+1", "cuda:0 ", "metal"]
         {
@@ -61,13 +61,13 @@ mod tests {
 
     #[test]
     #[cfg(not(feature = "cuda"))]
-    fn cuda_says_how_to_get_it() {
+    fn without_cuda_the_error_says_how_to_build_with_it() {
         assert!(message("cuda:0").contains("cargo build --release --features cuda"));
     }
 
     #[test]
     #[cfg(feature = "cuda")]
-    fn a_gpu_that_is_not_there_is_a_clear_error() {
+    fn a_missing_gpu_is_a_clear_error() {
         assert!(message("cuda:250").contains("nvidia-smi"));
     }
 }

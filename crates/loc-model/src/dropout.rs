@@ -1,19 +1,19 @@
-//! Dropout as a function of a key: the same values are dropped whatever computes the network.
+//! Dropout as a function of a key: every backend drops the same values.
 
 use candle_core::{Result, Tensor};
 
-/// What a training step drops: each value with a probability, by a key; those that stay are scaled up, so that the mean
-/// stays. Of maps whole channels are dropped.
+/// Dropout of one training step. Each value is dropped with a probability, depending on a key; values that stay are scaled
+/// up so that the mean is kept. In maps whole channels are dropped.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Dropout {
-    /// Probability, 0 or more and below 1.
+    /// Probability, at least 0 and below 1.
     pub rate: f64,
-    /// What decides, with the layer's name and the value's index: seed, epoch and step.
+    /// Seed, epoch and step; together with the layer's name and the value's index they decide what is dropped.
     pub key: [u64; 3],
 }
 
 impl Dropout {
-    /// Fills the factors of a layer's channels (of a vector: of its values), photo by photo.
+    /// Fills the factors of a layer's channels (of a vector: its values), photo by photo.
     pub(crate) fn factors(&self, layer: &str, factors: &mut [f32]) {
         let [seed, epoch, step] = self.key;
         let stream = crate::init::Stream::new(seed, &format!("dropout {layer} {epoch} {step}"));
@@ -23,7 +23,7 @@ impl Dropout {
         }
     }
 
-    /// Drops values of a layer's output. Of maps, `[N, C, h, w]`, whole channels.
+    /// Applies dropout to a layer's output. In maps, `[N, C, h, w]`, whole channels are dropped.
     ///
     /// # Errors
     ///

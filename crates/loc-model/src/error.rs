@@ -1,4 +1,4 @@
-//! The errors of this crate: what failed, where, and what to try.
+//! The errors of this crate.
 
 use std::path::PathBuf;
 
@@ -6,28 +6,28 @@ use loc_net::NetError;
 
 use crate::import::ImportError;
 
-/// What can go wrong between weights on disk, the network on a device, and an exported file.
+/// An error with weights on disk, with a network on a device, or with an exported file.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ModelError {
-    /// Weights trained elsewhere that are not those of the backbone.
+    /// Pretrained weights that are not those of the backbone.
     #[error("{0}")]
     Pretrained(String),
-    /// A tensor operation failed, or the device did.
+    /// A tensor operation or the device failed.
     #[error(transparent)]
     Candle(#[from] candle_core::Error),
-    /// The network, or weights that do not fit it.
+    /// An invalid network, or weights that do not fit it.
     #[error(transparent)]
     Net(#[from] NetError),
     /// A file could not be read; the message names its path.
     #[error(transparent)]
     Io(#[from] std::io::Error),
-    /// A safetensors file is not what it should be.
+    /// A safetensors file is invalid.
     #[error("{}: {reason}", .path.display())]
     File {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The reason.
         reason: NetError,
     },
     /// A file of another program cannot be imported.
@@ -35,21 +35,21 @@ pub enum ModelError {
     Import {
         /// The file.
         path: PathBuf,
-        /// Why not, and what to try.
+        /// The reason and a hint.
         reason: ImportError,
     },
-    /// Weights that no safetensors file can hold.
+    /// Weights that a safetensors file cannot hold.
     #[error("cannot write the weights: {0}")]
     Serialize(String),
     /// The network cannot be exported, or an exported file does not run.
     #[error("ONNX: {0}")]
     Export(String),
-    /// A device that cannot be had.
+    /// A device that is not available.
     #[error("device `{name}`: {reason}")]
     Device {
-        /// The device as it was asked for.
+        /// The requested name.
         name: String,
-        /// Why not, and what to try.
+        /// The reason and a hint.
         reason: String,
     },
 }

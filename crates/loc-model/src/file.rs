@@ -1,11 +1,11 @@
-//! Opens files from strangers: regular ones only, so that nothing waits for a pipe or reads a device for ever.
+//! Opens untrusted files. Accepts only regular files: opening a pipe could block, and reading a device might never end.
 
 use std::io::{Error, ErrorKind, Read, Result};
 use std::path::Path;
 
 use fs_err::File;
 
-/// A regular file and its length, as it is now.
+/// Opens a regular file and returns it with its current length.
 pub(crate) fn open(path: &Path) -> Result<(File, u64)> {
     let fail = |kind: ErrorKind, why: &str| Err(Error::new(kind, format!("{}: {why}", path.display())));
     let refuse = |what: &str| {
@@ -27,7 +27,7 @@ pub(crate) fn open(path: &Path) -> Result<(File, u64)> {
     Ok((File::open(path)?, metadata.len()))
 }
 
-/// The bytes of a regular file.
+/// Reads a regular file.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
     let (mut file, length) = open(path)?;
     let mut bytes = Vec::new();

@@ -1,9 +1,9 @@
-//! The float types that weights of other programs come in, and their values as f32. Where they lie, the readers know.
+//! The float types of weights from other programs, and their conversion to f32. The readers know where the values are.
 
 use half::{bf16, f16};
 use loc_net::Number;
 
-/// All of them, f32 first: f16 and bf16 are widened, f64 is rounded.
+/// All float types, f32 first. f16 and bf16 are widened, f64 is rounded.
 pub(crate) const FLOATS: [Number; 4] = [
     Number::F32,
     Number {
@@ -19,17 +19,17 @@ pub(crate) const FLOATS: [Number; 4] = [
     Number { name: "F64", bytes: 8, read: |bytes| each(bytes).map(rounded).collect() },
 ];
 
-/// The type of this name.
+/// Returns the float type with this name.
 pub(crate) fn named(name: &str) -> Option<Number> {
     FLOATS.into_iter().find(|number| number.name == name)
 }
 
-/// A value of eight bytes; what f32 cannot hold is an error, what is infinite or no number stays so.
+/// Rounds an f64. A finite value that is too large for f32 is an error; infinities and NaN are kept.
 fn rounded(bytes: [u8; 8]) -> Result<f32, String> {
     let value = f64::from_le_bytes(bytes);
     let rounded = value as f32;
     if value.is_finite() && !rounded.is_finite() {
-        return Err(format!("holds {value}, which f32 cannot"));
+        return Err(format!("holds {value}, which is too large for f32"));
     }
     Ok(rounded)
 }
@@ -54,8 +54,8 @@ mod tests {
         let f64s = |values: &[f64]| values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
         assert_eq!(read("F64", &f64s(&[0.1, -2.5, 1e-60])).unwrap(), [0.1, -2.5, 0.0]);
         let values = read("F64", &f64s(&[f64::INFINITY, f64::NAN])).unwrap();
-        assert!(values[0].is_infinite() && values[1].is_nan(), "nothing is hidden: {values:?}");
+        assert!(values[0].is_infinite() && values[1].is_nan(), "infinity and NaN are kept: {values:?}");
         let message = read("F64", &f64s(&[1.0, 1e39])).unwrap_err();
-        assert!(message.contains("which f32 cannot"), "{message}");
+        assert!(message.contains("which is too large for f32"), "{message}");
     }
 }

@@ -1,21 +1,21 @@
-//! Where the kernels leave the gradients of parameters: beside Candle's store, which would allocate zeros and a
-//! sum for each of them, and wake threads of its own for it.
+//! Buffers for the parameter gradients that the kernels compute. Not Candle's gradient store, which would allocate zeros and
+//! a sum for each parameter and start threads of its own for it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Parameters whose gradients come in one buffer: each one's name, and where it begins.
+/// Parameters whose gradients are in one buffer: each one's name and start index.
 pub(crate) type Names = Arc<[(String, usize)]>;
 
-/// Takes gradients from backward passes, and their buffers back afterwards.
+/// Receives gradients from backward passes, and reuses their buffers.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct GradientBuffers(Arc<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// While gradients are collected: those so far.
+    /// While gradients are collected, those received so far.
     gradients: Mutex<Option<Vec<Gradient>>>,
     spare: Mutex<Vec<Gradient>>,
-    /// Held while gradients are collected.
+    /// Locked while gradients are collected, by one backward pass at a time.
     alone: Mutex<()>,
 }
 
@@ -30,7 +30,8 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl GradientBuffers {
-    /// Lets `write` fill a buffer of `len` values with the gradients of these parameters. Dropped if nobody collects.
+    /// Calls `write` to fill a buffer of `len` values with the gradients of these parameters. Discards it if no `collect` is
+    /// running.
     pub(crate) fn put(&self, names: &Names, len: usize, write: impl FnOnce(&mut [f32])) {
         let spare = {
             let mut spare = lock(&self.0.spare);
@@ -44,7 +45,7 @@ impl GradientBuffers {
         match &mut *gradients {
             None => lock(&self.0.spare).push(gradient),
             Some(gradients) => match gradients.iter_mut().find(|g| Arc::ptr_eq(&g.names, names)) {
-                // The same layer in several passes of one loss.
+                // The same layer, used in several passes of one loss.
                 Some(sum) => {
                     sum.values.iter_mut().zip(&gradient.values).for_each(|(a, b)| *a += b);
                     lock(&self.0.spare).push(gradient);
@@ -54,7 +55,7 @@ impl GradientBuffers {
         }
     }
 
-    /// Runs a backward pass and gives what it put here.
+    /// Runs a backward pass and returns its result with the gradients that it put here.
     pub(crate) fn collect<R, E>(&self, backward: impl FnOnce() -> Result<R, E>) -> Result<(R, Collected), E> {
         let _alone = lock(&self.0.alone);
         *lock(&self.0.gradients) = Some(Vec::new());
@@ -73,7 +74,7 @@ pub(crate) struct Collected {
 }
 
 impl Collected {
-    /// The gradient of a parameter, row-major.
+    /// Returns the gradient of a parameter, row-major.
     pub(crate) fn get(&self, name: &str) -> Option<&[f32]> {
         self.gradients.iter().find_map(|Gradient { names, values }| {
             let index = names.iter().position(|(known, _)| known == name)?;
@@ -94,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn gradients_are_collected_summed_and_forgotten() {
+    fn gradients_are_collected_summed_and_reset() {
         let buffers = GradientBuffers::default();
         let names: Names = Arc::from([("w".to_owned(), 0), ("b".to_owned(), 2)]);
         let put = |v: f32| buffers.put(&names, 3, |values| values.copy_from_slice(&[v, 2.0 * v, 3.0 * v]));

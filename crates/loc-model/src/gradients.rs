@@ -1,4 +1,4 @@
-//! The gradients of a model's parameters: Candle's, and those that the kernels left beside its store.
+//! The gradients of a model's parameters: those of Candle and those of the kernels.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ pub struct Gradients {
 }
 
 impl Gradients {
-    /// The gradient of a parameter, in its shape; nothing if the loss does not depend on it.
+    /// Returns the gradient of a parameter, in its shape, or `None` if the loss does not depend on it.
     ///
     /// # Errors
     ///
@@ -31,8 +31,8 @@ impl Gradients {
         Ok(self.store.get(var).cloned())
     }
 
-    /// `target ← scale · target + rate · gradient` in place, for a tensor of the parameter's shape: what optimizers are
-    /// made of. False if there is no gradient.
+    /// Computes `target ← scale · target + rate · gradient` in place, for a tensor of the parameter's shape: the basic step
+    /// of optimizers. Returns false if there is no gradient.
     ///
     /// # Errors
     ///
@@ -49,7 +49,7 @@ impl Gradients {
         Ok(true)
     }
 
-    /// `target ← scale · target + rate · gradient²` in place, as [`Gradients::add_to`].
+    /// Computes `target ← scale · target + rate · gradient²` in place; otherwise as [`Gradients::add_to`].
     ///
     /// # Errors
     ///
@@ -66,13 +66,13 @@ impl Gradients {
         Ok(true)
     }
 
-    /// Whether no gradient holds an infinity or a NaN.
+    /// Returns whether all gradients are finite.
     ///
     /// # Errors
     ///
     /// A Candle error if the device fails.
     pub fn are_finite(&self) -> Result<bool, ModelError> {
-        // The largest exponent is that of infinities and NaNs; a maximum of integers runs at memory's speed.
+        // Infinities and NaN have the largest exponent; a maximum of integers runs at the speed of memory.
         let largest = |values: &[f32]| values.iter().fold(0, |max, v| max.max(v.to_bits() & 0x7fff_ffff));
         for (name, var) in &self.vars {
             let finite = if let Some(values) = self.collected.get(name) {
@@ -90,7 +90,7 @@ impl Gradients {
         Ok(true)
     }
 
-    /// The root of the sum of the squares of all gradients.
+    /// Returns the square root of the sum of the squares of all gradients.
     ///
     /// # Errors
     ///

@@ -1,30 +1,32 @@
-//! Seeded initial weights: each value a pure function of (seed, the tensor's name, its place in the tensor).
+//! Seeded initial weights: each value is a pure function of the seed, the tensor's name and the index in the tensor.
 //!
-//! No generator state, so the order of drawing cannot matter and two networks that share a layer's name and
-//! shape share its values. Candle's own CPU generator cannot be seeded and its schemes are not PyTorch's.
+//! There is no generator state, so the order of drawing has no effect, and two networks that share a layer's name and shape
+//! share its values. Candle's own CPU generator cannot be seeded, and its schemes differ from PyTorch's.
 
 use std::collections::BTreeMap;
 use std::f64::consts::TAU;
 
 use loc_net::{Network, Op, Param, ParamKind, Source, Weight, Weights};
+use rand_xoshiro::SplitMix64;
+use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
-/// From which distribution the weights are drawn. `fan_in` is the number of inputs one output cell sees.
+/// The distribution of the initial weights. `fan_in` is the number of inputs of one output cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Scheme {
-    /// What PyTorch does for `Conv2d` and `Linear` (`kaiming_uniform_(a=√5)`): weight and bias uniform in
-    /// ±1/√fan_in. The variance of a weight is 1/(3·fan_in): through relu the signal shrinks by six a layer.
+    /// PyTorch's initialisation of `Conv2d` and `Linear` (`kaiming_uniform_(a=√5)`): weight and bias uniform in ±1/√fan_in.
+    /// The variance of a weight is 1/(3·fan_in): relu layers reduce the signal's variance by a factor of six per layer.
     PyTorch,
-    /// He et al. 2015, equation 10: weights normal with deviation √(2/fan_in), which keeps the signal's
-    /// variance through relu; biases 0. The last layer of each head is normal with deviation 0.01, so that
-    /// training starts from even class odds and a centred box.
+    /// He et al. 2015, equation 10: weights normal with standard deviation √(2/fan_in), which keeps the signal's variance
+    /// through relu; biases 0. The last layer of each head is normal with standard deviation 0.01, so that training starts
+    /// from equal class probabilities and a centred box.
     He,
 }
 
-/// Deviation of the last layer of each head under [`Scheme::He`].
+/// Standard deviation of the last layer of each head for [`Scheme::He`].
 const LAST_LAYER_DEVIATION: f64 = 0.01;
 
-/// The initial parameters of a network.
+/// Returns the initial parameters of a network.
 #[must_use]
 pub fn weights(network: &Network, scheme: Scheme, seed: u64) -> Weights {
     let mut last = last_with_parameters(network, network.logits());
@@ -54,8 +56,8 @@ fn draw(param: &Param, scheme: Scheme, last_layer: bool, stream: Stream) -> Vec<
     }
 }
 
-/// The layers nearest to output `index` that have parameters; for the box head they stand before the sigmoid, or the
-/// distributions.
+/// Returns the last layers with parameters before output `index`; in the box head they come before the sigmoid or the
+/// softmax expectation.
 fn last_with_parameters(network: &Network, index: usize) -> Vec<usize> {
     let layer = &network.layers()[index];
     if matches!(layer.op, Op::Conv2d(_) | Op::Linear(_)) {
@@ -68,7 +70,7 @@ fn last_with_parameters(network: &Network, index: usize) -> Vec<usize> {
     before.flat_map(|before| last_with_parameters(network, before)).collect()
 }
 
-/// Random numbers by index: `mix(key + (i + 1)·γ)`, SplitMix64 (Steele, Lea, Flood 2014) started at `key`.
+/// Random numbers by index: `mix(key + (i + 1)·γ)`, which is SplitMix64 (Steele, Lea, Flood 2014) started at `key`.
 ///
 /// The key is a hash of seed and name, so that neither equal names under two seeds nor two names under one
 /// seed share a sequence.
@@ -77,26 +79,26 @@ pub(crate) struct Stream {
     key: u64,
 }
 
-/// SplitMix64's step: 2⁶⁴ over the golden ratio, odd.
+/// The step of SplitMix64: 2⁶⁴ divided by the golden ratio.
 const GAMMA: u64 = 0x9E37_79B9_7F4A_7C15;
 
 impl Stream {
     pub(crate) fn new(seed: u64, name: &str) -> Self {
-        // Each byte is mixed through all 64 bits before the next: no two orders of bytes cancel.
+        // Each byte is mixed into all 64 bits before the next one, so the order of the bytes matters.
         let key = name.bytes().fold(mix(seed.wrapping_add(GAMMA)), |key, byte| mix(key ^ u64::from(byte)));
         Self { key }
     }
 
     fn bits(self, index: u64) -> u64 {
-        mix(self.key.wrapping_add(index.wrapping_add(1).wrapping_mul(GAMMA)))
+        SplitMix64::seed_from_u64(self.key.wrapping_add(index.wrapping_mul(GAMMA))).next_u64()
     }
 
-    /// Uniform in [0, 1), a multiple of 2⁻⁵³.
+    /// Returns a number uniform in [0, 1), a multiple of 2⁻⁵³.
     pub(crate) fn uniform(self, index: u64) -> f64 {
         (self.bits(index) >> 11) as f64 * (1.0 / (1u64 << 53) as f64)
     }
 
-    /// Standard normal, by Box and Muller's transform of the numbers 2i and 2i + 1.
+    /// Returns a standard normal number: Box and Muller's transform of the numbers 2i and 2i + 1.
     fn normal(self, index: u64) -> f64 {
         let radius = 1.0 - self.uniform(2 * index); // (0, 1]: its logarithm is finite
         let angle = self.uniform(2 * index + 1);
@@ -104,11 +106,9 @@ impl Stream {
     }
 }
 
-/// SplitMix64's finaliser: a bijection of 64 bits in which every input bit moves every output bit.
-fn mix(mut z: u64) -> u64 {
-    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
+/// The output function of SplitMix64, a bijection in which every input bit affects every output bit.
+fn mix(z: u64) -> u64 {
+    SplitMix64::seed_from_u64(z.wrapping_sub(GAMMA)).next_u64()
 }
 
 #[cfg(test)]
@@ -122,7 +122,7 @@ mod tests {
         NetworkConfig::five_conv(input, classes).build(&Normalization::IDENTITY).unwrap()
     }
 
-    /// Mean, variance, skewness and kurtosis.
+    /// Returns mean, variance, skewness and kurtosis.
     fn moments(data: &[f32]) -> [f64; 4] {
         let n = data.len() as f64;
         let mean = data.iter().map(|&v| f64::from(v)).sum::<f64>() / n;
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn pytorchs_weights_and_biases_are_uniform_within_their_bound() {
+    fn the_pytorch_scheme_is_uniform_within_its_bound() {
         let net = network(2);
         let all = weights(&net, Scheme::PyTorch, 11);
         for param in net.params() {
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn hes_weights_are_normal_its_biases_zero_its_last_layers_small() {
+    fn the_he_scheme_has_normal_weights_zero_biases_and_small_last_layers() {
         let net = network(2);
         let all = weights(&net, Scheme::He, 11);
         for param in net.params() {
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn class_count_leaves_the_shared_layers_as_they_are() {
+    fn the_number_of_classes_does_not_change_shared_layers() {
         let (two, three) = (weights(&network(2), Scheme::He, 5), weights(&network(3), Scheme::He, 5));
         assert_eq!(two.values("conv3.weight"), three.values("conv3.weight"));
         assert_ne!(two.values("class_out.weight"), three.values("class_out.weight"));
@@ -231,7 +231,7 @@ mod tests {
 
     #[test]
     fn mix_is_splitmix64() {
-        // The reference implementation's first outputs for the seed 1234567.
+        // The first outputs of the reference implementation for the seed 1234567.
         let mut state = 1_234_567u64;
         let outputs: Vec<u64> = (0..3)
             .map(|_| {

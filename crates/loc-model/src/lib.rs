@@ -1,7 +1,7 @@
-//! The trainable network of loc on Candle: ops, losses, weights, PyTorch import, ONNX export.
+//! The trainable networks of loc on Candle: operations, losses, weights, PyTorch import, ONNX export.
 //!
-//! It knows tensors and devices. It knows no photo, no annotation and no terminal: [`loc_net`] says what the
-//! network is, loc-infer what its input means, loc-train when it learns.
+//! This crate handles tensors and devices. Photos, annotations and the terminal belong to other crates: [`loc_net`] defines
+//! the networks, loc-infer the meaning of the input, loc-train the training loop.
 
 pub mod device;
 mod dropout;

@@ -1,21 +1,21 @@
-//! Weights trained elsewhere as those of a backbone of ours.
+//! Converts pretrained weights to those of a backbone.
 
 use loc_net::{Network, Op, Weight, Weights};
 
 use crate::ModelError;
 
-/// What TensorFlow adds to the variance in EfficientNet's batch normalisation.
+/// The constant that TensorFlow adds to the variance in EfficientNet's batch normalisation.
 const EPSILON: f64 = 1e-3;
 
-/// The parameters of the backbone `lite0` from the state dict of EfficientNet-Lite0 in PyTorch, each batch normalisation
-/// folded into the convolution before it:
+/// Converts the state dict of EfficientNet-Lite0 in PyTorch to the parameters of the backbone `lite0`. Each batch
+/// normalisation is folded into the convolution before it:
 ///
 /// ```text
 /// w ← w · γ / √(var + ε)      b ← β − μ · γ / √(var + ε)
 /// ```
 ///
-/// The standardisation behind the backbone leaves everything as it is: its values come from photos. Tensors that the
-/// backbone does not need, the classifier's, are passed over.
+/// The standardisation after the backbone becomes the identity: its values are computed from photos later. Tensors that the
+/// backbone does not need, those of the classifier, are ignored.
 ///
 /// # Errors
 ///
@@ -35,7 +35,7 @@ pub fn lite0(network: &Network, state_dict: &Weights) -> Result<Weights, ModelEr
             }
             Op::Conv2d(_) => {
                 let Some((conv, norm)) = names(&layer.name) else {
-                    return Err(ModelError::Pretrained(format!("`{}` is no layer of lite0", layer.name)));
+                    return Err(ModelError::Pretrained(format!("`{}` is not a layer of lite0", layer.name)));
                 };
                 let shape = network
                     .params()
@@ -47,7 +47,7 @@ pub fn lite0(network: &Network, state_dict: &Weights) -> Result<Weights, ModelEr
                     Some(w) if w.shape == shape => Some(&w.data[..]),
                     Some(w) => {
                         problems
-                            .push(format!("`{name}` has the shape {:?} where {shape:?} is needed", w.shape));
+                            .push(format!("`{name}` has the shape {:?}, but must have {shape:?}", w.shape));
                         None
                     }
                     None => {
@@ -87,7 +87,7 @@ pub fn lite0(network: &Network, state_dict: &Weights) -> Result<Weights, ModelEr
     )))
 }
 
-/// What a convolution of ours and its batch normalisation are called in the state dict.
+/// Returns the names in the state dict of a convolution and of its batch normalisation.
 fn names(layer: &str) -> Option<(String, String)> {
     let whole = |conv: &str, norm: &str| Some((conv.to_owned(), norm.to_owned()));
     match layer {

@@ -1,15 +1,15 @@
-//! Slices out of Candle's storages.
+//! Access to the slices in Candle's storages.
 
 use std::ops::Deref;
 
 use candle_core::{CpuStorage, Error, Layout, Result, Storage, WithDType};
 
-/// The values of a tensor, row-major.
+/// Returns the values of a tensor, row-major.
 ///
 /// # Errors
 ///
-/// If the tensor has another type, or a strided layout: the callers make their arguments contiguous first, since
-/// a copy belongs where it can be seen.
+/// If the tensor has another type, or is not contiguous: the callers make their arguments contiguous first, so that the
+/// copy is visible in their code.
 pub(crate) fn values<'a, T: WithDType>(
     op: &'static str,
     storage: &'a CpuStorage,
@@ -19,7 +19,7 @@ pub(crate) fn values<'a, T: WithDType>(
     Ok(&storage.as_slice::<T>()?[start..end])
 }
 
-/// [`values`] of what `Tensor::storage_and_layout` lends: a backward pass is given tensors, not storages.
+/// Same as [`values`], for what `Tensor::storage_and_layout` returns: a backward pass gets tensors, not storages.
 pub(crate) fn lent<'a, T: WithDType>(
     op: &'static str,
     (storage, layout): &'a (impl Deref<Target = Storage>, &Layout),

@@ -1,5 +1,5 @@
-//! Weights to and from safetensors: the same weights are always the same bytes, and a file is read whole or not at
-//! all. Nothing is written to disk here: who saves decides how durably.
+//! Writes weights to safetensors bytes and reads them: the same weights always give the same bytes, and a file is read as a
+//! whole or rejected. Nothing is written to disk here; the caller saves the bytes.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -10,14 +10,14 @@ use safetensors::{Dtype, View};
 use crate::floats::FLOATS;
 use crate::{ModelError, file};
 
-/// The bytes of a safetensors file with these weights, and with `metadata` (JSON) under the one key `loc`.
+/// Returns a safetensors file with these weights, and with `metadata` (JSON) under the only key `loc`.
 ///
-/// Identical weights and metadata give identical bytes: tensors stand in the order of their names, the header ends
-/// on a multiple of eight bytes, and the metadata, whose order the format leaves open, has a single key.
+/// Identical weights and metadata give identical bytes: tensors are sorted by name, the header ends at a multiple of eight
+/// bytes, and the metadata, whose order the format does not define, has a single key.
 ///
 /// # Errors
 ///
-/// [`ModelError::Serialize`] if a parameter holds another number of values than its shape says.
+/// [`ModelError::Serialize`] if a parameter does not hold as many values as its shape requires.
 pub fn to_bytes(weights: &Weights, metadata: Option<&str>) -> Result<Vec<u8>, ModelError> {
     for (name, weight) in &weights.0 {
         if element_count(&weight.shape) != Some(weight.data.len()) {
@@ -29,15 +29,15 @@ pub fn to_bytes(weights: &Weights, metadata: Option<&str>) -> Result<Vec<u8>, Mo
         }
     }
     let tensors = weights.0.iter().map(|(name, weight)| (name.as_str(), LittleEndian(weight)));
-    // Whether the crate's map is the standard library's or hashbrown's depends on its `std` feature: `collect` fits both.
+    // The type of the crate's map depends on its `std` feature: the standard library's or hashbrown's. `collect` fits both.
     let metadata = metadata.map(|json| std::iter::once((METADATA_KEY.to_owned(), json.to_owned())).collect());
     safetensors::serialize(tensors, metadata).map_err(|e| ModelError::Serialize(e.to_string()))
 }
 
-/// Reads a model file, all of it or none.
+/// Reads a model file, as a whole.
 ///
-/// Whether the weights are a network's says [`Weights::check`], with every missing, extra and misshapen tensor in
-/// one error.
+/// [`Weights::check`] tells whether the weights are those of a network; its error lists every missing, extra and misshapen
+/// tensor.
 ///
 /// # Errors
 ///
@@ -47,11 +47,11 @@ pub fn load(path: &Path) -> Result<WeightFile, ModelError> {
     read(path, &[Number::F32])
 }
 
-/// As [`load`], for weights to begin with, of whatever program: tensors of any float type become f32.
+/// Same as [`load`], for initial weights from any program: tensors of any float type are converted to f32.
 ///
 /// # Errors
 ///
-/// As [`load`], but f16, bf16 and f64 are read; a value that f32 cannot hold is an error.
+/// Those of [`load`], but f16, bf16 and f64 are read; a value that is too large for f32 is an error.
 pub fn load_floats(path: &Path) -> Result<WeightFile, ModelError> {
     read(path, &FLOATS)
 }
@@ -62,12 +62,12 @@ fn read(path: &Path, numbers: &[Number]) -> Result<WeightFile, ModelError> {
     file.map_err(|reason| ModelError::File { path: path.to_owned(), reason })
 }
 
-/// Number of values in a shape, or nothing where it overflows.
+/// Returns the number of values in a shape, or `None` if it overflows.
 pub(crate) fn element_count(shape: &[usize]) -> Option<usize> {
     shape.iter().try_fold(1_usize, |n, &d| n.checked_mul(d))
 }
 
-/// The values of a slice as the bytes that safetensors and ONNX store.
+/// Returns the values as little-endian bytes, as safetensors and ONNX store them.
 pub(crate) fn little_endian(values: &[f32]) -> Vec<u8> {
     values.iter().flat_map(|v| v.to_le_bytes()).collect()
 }

@@ -1,4 +1,4 @@
-//! ONNX out: an engine that shares no code with us answers as the network does; what cannot be exported is said.
+//! Tests the ONNX export: an independent engine computes the same outputs, and errors say what cannot be exported.
 #![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
 use loc_model::export::onnx;
@@ -8,14 +8,14 @@ use loc_net::{
     Weight, Weights,
 };
 
-/// On probabilities and on coordinates, both in 0..1.
+/// Tolerance of probabilities and coordinates, both in 0..1.
 const TOLERANCE: f32 = 1e-5;
 const METADATA: &str =
     r#"{"format":1,"classes":["cat","dog"],"input":{"fit":"stretch","filter":"bilinear"}}"#;
 const NORMALIZATION: Normalization =
     Normalization { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
 
-/// Values in -1..1 by splitmix64, so that no two tensors are alike.
+/// Values in -1..1 by splitmix64; every seed gives different values.
 fn numbers(seed: u64, count: usize) -> Vec<f32> {
     let mut state = seed.wrapping_mul(0xd134_2543_de82_ef95).wrapping_add(1);
     let mut next = || {
@@ -40,8 +40,8 @@ fn five_conv(classes: usize, normalization: &Normalization) -> Network {
     NetworkConfig::five_conv(InputShape { height: 188, width: 196 }, classes).build(normalization).unwrap()
 }
 
-/// Every operation, in forms that five_conv has not: groups, padding, windows that are not square, odd sizes, two
-/// readers of one layer, names that an export uses itself.
+/// Every operation, in forms that five_conv does not have: groups, padding, windows that are not square, odd sizes, two
+/// readers of one layer, and names that the export itself uses.
 fn every_op(classes: usize) -> Network {
     let mut net = NetworkBuilder::new(21, 26);
     let Normalization { mean, std } = NORMALIZATION;
@@ -85,12 +85,12 @@ fn assert_close(what: &str, got: &[f32], expected: &[f32]) {
     assert_eq!(got.len(), expected.len(), "{what}");
     for (g, e) in got.iter().zip(expected) {
         // Written so that NaN fails.
-        assert!((g - e).abs() <= TOLERANCE, "{what}: {got:?} instead of {expected:?}");
+        assert!((g - e).abs() <= TOLERANCE, "{what}: got {got:?}, expected {expected:?}");
     }
 }
 
 #[test]
-fn rten_answers_as_the_network_does() {
+fn rten_computes_the_same_outputs() {
     let cases = [
         ("five_conv", five_conv(2, &Normalization::IDENTITY), METADATA),
         ("five_conv, normalised", five_conv(2, &NORMALIZATION), METADATA),
@@ -118,9 +118,9 @@ fn rten_answers_as_the_network_does() {
     }
 }
 
-/// The tolerance above means something only where the answers differ from photo to photo.
+/// The comparison is meaningful only if the outputs differ between photos.
 #[test]
-fn the_test_networks_tell_photos_apart() {
+fn outputs_of_the_test_networks_differ_between_photos() {
     for network in [five_conv(2, &NORMALIZATION), every_op(2)] {
         let photo =
             |seed| -> Vec<f32> { numbers(seed, network.input().len()).iter().map(|v| v.abs()).collect() };
@@ -135,7 +135,7 @@ fn the_test_networks_tell_photos_apart() {
 }
 
 #[test]
-fn the_same_network_is_the_same_file() {
+fn the_same_network_gives_the_same_file() {
     let network = every_op(2);
     let weights = weights(&network);
     let bytes = onnx(&network, &weights, METADATA, 13).unwrap();
@@ -144,7 +144,7 @@ fn the_same_network_is_the_same_file() {
 }
 
 #[test]
-fn what_cannot_be_exported_is_said() {
+fn errors_say_what_cannot_be_exported() {
     let network = every_op(2);
     let good = weights(&network);
     let mut missing = good.clone();
@@ -168,7 +168,7 @@ mod candle_onnx {
     use loc_model::export::check;
 
     #[test]
-    fn answers_as_the_network_does() {
+    fn candle_onnx_computes_the_same_outputs() {
         for network in [five_conv(3, &Normalization::IDENTITY), five_conv(3, &NORMALIZATION), every_op(2)] {
             let weights = weights(&network);
             for opset in [11, 13] {
@@ -180,7 +180,7 @@ mod candle_onnx {
     }
 
     #[test]
-    fn finds_the_wrong_weights() {
+    fn wrong_weights_are_detected() {
         let network = every_op(2);
         let weights = weights(&network);
         let bytes = onnx(&network, &weights, METADATA, 13).unwrap();
@@ -193,7 +193,7 @@ mod candle_onnx {
     }
 
     #[test]
-    fn says_what_does_not_run() {
+    fn a_file_that_does_not_run_is_an_error() {
         let network = every_op(2);
         let weights = weights(&network);
         let bytes = onnx(&network, &weights, METADATA, 13).unwrap();

@@ -1,4 +1,4 @@
-//! The tutorial's network against PyTorch in f64 (`golden/five_conv.py`): masks, outputs, losses, gradients, steps.
+//! Compares the tutorial's network with PyTorch in f64 (`golden/five_conv.py`): masks, outputs, losses, gradients, steps.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a helper that fails is a test that fails")]
 
@@ -16,15 +16,16 @@ const BATCH: usize = 4;
 const SIDE: usize = 256;
 /// Learning rate of the steps in the script.
 const RATE: f64 = 0.1;
-/// Of a tensor's norm: what f32 sums may differ from f64 by, once no winner and no relu has flipped. The promise to
-/// users is 1e-4.
+/// Tolerance relative to a tensor's norm: the difference between sums in f32 and f64, if no argmax and no relu differs. The
+/// documented promise is 1e-4.
 const GRADIENT: f64 = 1e-5;
-/// The composed form's: Candle sums a bias's gradient, up to a million values, one after the other.
+/// Tolerance of the composed form: Candle sums a bias gradient, of up to a million values, one value after the other.
 const GRADIENT_COMPOSED: f64 = 1e-4;
-/// Of the norm of the update after one step. The rounding of the weights themselves, a thousand times as large as the
-/// update, makes PyTorch's own f32 differ from f64 by 1.6e-3, which eight random sums estimate to a quarter.
+/// Tolerance relative to the norm of the update after one step. The weights are a thousand times as large as the update, and
+/// their rounding alone makes PyTorch's own f32 differ from f64 by 1.6e-3; the estimate from eight random sums is accurate
+/// to a quarter.
 const UPDATE: f64 = 2.5e-3;
-/// The same after three steps: at the third a near-tie flips in PyTorch's f32 too.
+/// The same after three steps: at the third step a near tie is decided differently in PyTorch's f32, too.
 const UPDATE_OF_THREE: f64 = 2e-2;
 
 struct Golden {
@@ -80,8 +81,8 @@ impl Golden {
         self.stored["labels"].to_dtype(candle_core::DType::U32).unwrap()
     }
 
-    /// How far a tensor is from the stored summary of PyTorch's, over PyTorch's norm: the largest of what the norm,
-    /// the stored values and the random projections say.
+    /// Returns the distance between a tensor and PyTorch's, relative to PyTorch's norm. It is estimated from the stored
+    /// summary: the largest of the estimates from the norm, the stored values and the random projections.
     fn distance(&self, prefix: &str, number: usize, got: &[f64]) -> f64 {
         let read = |what: &str| numbers(&self.stored[&format!("{prefix}/{what}")]);
         let norm_of = |v: &[f64]| v.iter().map(|x| x * x).sum::<f64>().sqrt();
@@ -95,7 +96,7 @@ impl Golden {
             (0..values.len()).map(|i| got[at(i)]).collect()
         };
         let difference: Vec<f64> = picked.iter().zip(&values).map(|(a, b)| a - b).collect();
-        // A difference of norm d moves a sum with random signs by d in the root of the mean square.
+        // A difference of norm d changes a sum with random signs by d in root mean square.
         let projections = read("projections");
         let sum = |r: usize| {
             let sign = |i| 1.0 - 2.0 * f64::from(hash32(i, stream(500_000 + number * 100 + r)) >> 31);
@@ -126,7 +127,7 @@ fn loss(kind: &str) -> LossConfig {
     LossConfig { class, ..LossConfig::default() }
 }
 
-/// `codes` and `mask_hash` of the script: which cell of each 2×2 window wins, 4 where relu lets nothing through.
+/// `codes` and `mask_hash` of the script: the argmax of each 2×2 window, plus 4 if relu is off.
 fn mask_hashes(map: &Tensor, pooled: bool) -> Vec<i64> {
     let (n, c, h, w) = map.dims4().unwrap();
     let values: Vec<f32> = map.flatten_all().unwrap().to_vec1().unwrap();
@@ -149,7 +150,7 @@ fn mask_hashes(map: &Tensor, pooled: bool) -> Vec<i64> {
     (0..n * c).map(hash).collect()
 }
 
-/// Before any gradient: a winner or a relu that flips would move gradients by 1e-3 and be no mistake of theirs.
+/// Compares the masks before any gradient: an argmax or a relu that differs would change gradients by 1e-3.
 fn assert_masks(golden: &Golden, model: &Model, photos: &Tensor) {
     let activations = model.activations(photos).unwrap();
     for i in 1..=5 {
@@ -158,11 +159,16 @@ fn assert_masks(golden: &Golden, model: &Model, photos: &Tensor) {
         let hashes = mask_hashes(&activations[layer], i < 5);
         let stored = golden.stored[&format!("mask/{name}")].flatten_all().unwrap().to_vec1::<i64>().unwrap();
         let flipped = hashes.iter().zip(&stored).filter(|(a, b)| a != b).count();
-        assert_eq!(flipped, 0, "{name}: a winner or a relu flips in {flipped} of {} channels", stored.len());
+        assert_eq!(
+            flipped,
+            0,
+            "{name}: an argmax or a relu differs in {flipped} of {} channels",
+            stored.len()
+        );
     }
 }
 
-/// Runs `steps` of SGD: compares the first's outputs, gradients and update, every loss, and the update of all.
+/// Runs `steps` of SGD. Compares outputs, gradients and update of the first step, every loss, and the update of all steps.
 fn follow(form: Backend, kind: &str, steps: usize) {
     let golden = Golden::load();
     let model = model(&golden, form);
@@ -182,10 +188,7 @@ fn follow(form: Backend, kind: &str, steps: usize) {
         let stored = numbers(&golden.stored[&format!("{kind}/losses/{step}")]);
         for (got, expected) in [&losses.total, &losses.class, &losses.boxes].into_iter().zip(stored) {
             let got = numbers(got)[0];
-            assert!(
-                (got - expected).abs() < 1e-6,
-                "{kind}, step {step}: loss {got} where {expected} is right"
-            );
+            assert!((got - expected).abs() < 1e-6, "{kind}, step {step}: loss {got}, expected {expected}");
         }
         let grads = model.backward(&losses.total).unwrap();
         if step == 0 {
@@ -213,8 +216,8 @@ fn follow(form: Backend, kind: &str, steps: usize) {
     }
 }
 
-/// Compares a tensor of each parameter with the stored one: all 22 within the tolerance, of its own norm each. (A
-/// distance below 1e-4 makes a cosine above 0.9999.)
+/// Compares a tensor of each parameter with the stored one: all 22 must be within the tolerance, relative to their norms. (A
+/// distance below 1e-4 means a cosine above 0.9999.)
 fn compare_all(golden: &Golden, model: &Model, what: &str, tolerance: f64, of: impl Fn(&str) -> Vec<f64>) {
     let distances = model.network().params().iter().enumerate().map(|(number, param)| {
         let prefix = format!("{what}/{}", param.name);
@@ -230,22 +233,22 @@ fn compare_all(golden: &Golden, model: &Model, what: &str, tolerance: f64, of: i
 }
 
 #[test]
-fn three_steps_with_the_tutorials_loss_are_pytorchs() {
+fn three_steps_with_the_tutorials_loss_equal_pytorch() {
     follow(Backend::Kernels, "tutorial", 3);
 }
 
 #[test]
-fn a_step_with_cross_entropy_is_pytorchs() {
+fn a_step_with_cross_entropy_equals_pytorch() {
     follow(Backend::Kernels, "logits", 1);
 }
 
 #[test]
-fn a_step_of_the_composed_form_is_pytorchs() {
+fn a_step_of_the_composed_form_equals_pytorch() {
     follow(Backend::Composed, "tutorial", 1);
 }
 
 #[test]
-fn inference_gives_what_training_and_loc_net_give_and_no_gradient() {
+fn inference_equals_training_and_loc_net_and_has_no_gradient() {
     let golden = Golden::load();
     let photos = golden.photos().narrow(0, 1, 2).unwrap();
     let model = model(&golden, Backend::Kernels);
@@ -275,7 +278,7 @@ fn inference_gives_what_training_and_loc_net_give_and_no_gradient() {
 }
 
 #[test]
-fn photos_of_another_shape_are_refused_with_both_shapes() {
+fn photos_of_another_shape_are_rejected_with_both_shapes() {
     let network = network();
     let weights = init::weights(&network, init::Scheme::He, 0);
     let model = Model::new(network, &weights, &Device::Cpu).unwrap();
@@ -287,7 +290,7 @@ fn photos_of_another_shape_are_refused_with_both_shapes() {
 }
 
 #[test]
-fn weights_go_in_whole_or_not_at_all_and_come_out_as_they_went_in() {
+fn weights_are_set_all_or_none_and_read_back_unchanged() {
     let network = network();
     let weights = init::weights(&network, init::Scheme::PyTorch, 1);
     let model = Model::new(network.clone(), &weights, &Device::Cpu).unwrap();

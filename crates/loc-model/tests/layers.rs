@@ -1,5 +1,5 @@
-//! Every layer composed of Candle operations and by loc-net's kernel: against PyTorch, against difference quotients,
-//! against each other.
+//! Compares the two forms of every layer, composed of Candle operations and loc-net's kernel, with PyTorch, with difference
+//! quotients, and with each other.
 
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
@@ -15,9 +15,9 @@ use loc_net::ops::{
 };
 use proptest::prelude::*;
 
-/// What f32 may differ from f64 by, over the largest value: sums of up to a few hundred products.
+/// Tolerance of f32 against f64, relative to the largest value: for sums of up to a few hundred products.
 const F32: f64 = 5e-6;
-/// The same where both sides are f64 and add in another order.
+/// Tolerance of f64 against f64 with another order of sums.
 const F64: f64 = 1e-13;
 
 fn op_of(kind: &str, geometry: &[i64], out_channels: usize) -> Op {
@@ -47,7 +47,7 @@ fn op_of(kind: &str, geometry: &[i64], out_channels: usize) -> Op {
 }
 
 #[test]
-fn values_and_gradients_are_pytorchs() {
+fn values_and_gradients_equal_pytorch() {
     let golden = golden("ops");
     let mut cases: Vec<&str> = golden.keys().filter_map(|k| k.strip_suffix("/geometry")).collect();
     cases.sort_unstable();
@@ -141,7 +141,7 @@ fn gradients_are_the_difference_quotients() {
 
 #[test]
 fn a_tie_gives_the_whole_gradient_to_the_first_cell() {
-    // Windows without any difference: beyond a difference quotient, which has no derivative to find here.
+    // Windows with equal cells: the maximum has no derivative there, so a difference quotient cannot test it.
     let x = Tensor::ones((1, 1, 5, 5), DType::F32, &Device::Cpu).unwrap();
     let gy = Tensor::new(&[[[[1f32, 2.], [3., 4.]]]], &Device::Cpu).unwrap();
     let op = Op::MaxPool2d(MaxPool2d(Pool::square(2, 2)));
@@ -154,7 +154,7 @@ fn a_tie_gives_the_whole_gradient_to_the_first_cell() {
 }
 
 #[test]
-fn relu_passes_no_gradient_at_zero_and_hides_no_nan() {
+fn relu_has_gradient_zero_at_zero_and_keeps_nan() {
     let x = Tensor::new(&[-1f32, -0.0, 0.0, 1.0, f32::INFINITY, f32::NEG_INFINITY], &Device::Cpu).unwrap();
     let nan = Tensor::new(&[f32::NAN], &Device::Cpu).unwrap();
     for form in FORMS {
@@ -167,7 +167,7 @@ fn relu_passes_no_gradient_at_zero_and_hides_no_nan() {
 }
 
 #[test]
-fn a_nan_wins_its_window_wherever_it_stands() {
+fn a_nan_is_the_maximum_at_any_place_of_its_window() {
     for at in 0..4 {
         let mut values = [1f32, 2.0, 3.0, 4.0];
         values[at] = f32::NAN;
@@ -182,7 +182,7 @@ fn a_nan_wins_its_window_wherever_it_stands() {
 }
 
 #[test]
-fn what_does_not_fit_is_refused_by_name() {
+fn unsuitable_inputs_are_rejected_and_named() {
     let t = |dims: &[usize]| Tensor::zeros(dims, DType::F32, &Device::Cpu).unwrap();
     let conv = |groups| Op::Conv2d(Conv2d { groups, ..Conv2d::square(4, 3) });
     let cases = [
@@ -206,8 +206,8 @@ fn what_does_not_fit_is_refused_by_name() {
     }
 }
 
-/// Both forms in f32 against the composed one in f64. With inputs of [`tied`] every sum is exact, whatever its order:
-/// what is left to differ is a quotient.
+/// Compares both forms in f32 with the composed form in f64. With inputs of [`tied`] every sum is exact in any order, so only
+/// quotients can differ.
 fn compare(op: &Op, inputs: &[Tensor]) {
     let gy = tied(apply(op, inputs).unwrap().dims(), 8, 8.0, DType::F64);
     let (y, grads) = both_ways(op, inputs, &gy, Backend::Composed);

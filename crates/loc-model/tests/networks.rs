@@ -1,5 +1,5 @@
-//! Every backbone with every head: the forward pass without a framework, Candle in both forms, features apart from the
-//! heads, and the exported graph say the same.
+//! Tests every backbone with every head: prediction without a framework, Candle in both forms, heads on cached features, and
+//! the exported graph compute the same.
 
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
@@ -13,7 +13,7 @@ use loc_net::{
     Backbone, Forward, Head, ImageBatch, InputShape, Network, NetworkConfig, Normalization, Weights,
 };
 
-/// The smallest inputs that each backbone admits, or nearly.
+/// For each backbone an input side close to the smallest valid one.
 const BACKBONES: [(Backbone, usize); 3] =
     [(Backbone::FiveConv, 190), (Backbone::Compact, 126), (Backbone::Lite0, 65)];
 const HEADS: [Head; 3] = [Head::Mlp, Head::Edges, Head::Edges4];
@@ -24,12 +24,12 @@ fn all() -> impl Iterator<Item = (Network, Weights)> {
         let config =
             NetworkConfig { input: InputShape { height: side, width: side }, classes: 3, backbone, head };
         let network = config.build(&Normalization { mean: [0.4; 3], std: [0.3; 3] }).unwrap();
-        // Of these no sum lies so near a kink of relu6 that rounding moves it over.
+        // With these values no sum is so close to a kink of relu6 that rounding moves it to the other side.
         let mut weights = init::weights(&network, Scheme::He, 5);
-        // A mean of capped numbers would be the standardisation's limit, where conventions of the gradient differ.
+        // A mean of clipped values would equal the standardisation's limit, where conventions for the gradient differ.
         let standards = weights.0.iter_mut().filter(|(name, _)| name.ends_with("_standard.weight"));
         standards.for_each(|(_, weight)| weight.data.iter_mut().for_each(|w| *w = 0.9));
-        // The last layers begin so small that every box would be in the middle.
+        // The initial last layers are so small that every box would be in the middle.
         for (name, weight) in &mut weights.0 {
             let last = ["_out", "_left", "_top", "_right", "_bottom"];
             if last.iter().any(|end| name.strip_suffix(".weight").is_some_and(|layer| layer.ends_with(end))) {
@@ -45,7 +45,7 @@ fn photos(network: &Network, n: usize) -> Tensor {
     ((random(&[n, c, h, w], 5, DType::F32) * 0.5).unwrap() + 0.5).unwrap()
 }
 
-/// What the backbone makes of `n` photos.
+/// Returns the backbone's features of `n` photos.
 fn kept(forward: &Forward, photos: ImageBatch, n: usize) -> Input {
     let (network, taps) = (forward.network(), forward.network().taps());
     let features = forward.features(photos, n, &taps).unwrap();
@@ -57,7 +57,7 @@ fn kept(forward: &Forward, photos: ImageBatch, n: usize) -> Input {
 }
 
 #[test]
-fn prediction_and_training_walk_the_same_list() {
+fn prediction_and_training_compute_the_same() {
     for (network, weights) in all() {
         let photos = photos(&network, 2);
         let flat: Vec<f32> = photos.flatten_all().unwrap().to_vec1().unwrap();
@@ -77,7 +77,7 @@ fn prediction_and_training_walk_the_same_list() {
 }
 
 #[test]
-fn heads_on_kept_features_say_what_the_whole_says() {
+fn heads_on_cached_features_compute_the_same_as_the_whole_network() {
     for (network, weights) in all() {
         let photos = photos(&network, 2);
         let flat: Vec<f32> = photos.flatten_all().unwrap().to_vec1().unwrap();
@@ -103,10 +103,10 @@ fn norm(x: &Tensor) -> f64 {
     f64::from(x.sqr().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap()).sqrt()
 }
 
-/// What Candle's own operations say of the gradient of every parameter, also where several layers are one operation, and
-/// in a second batch that is smaller than the first.
+/// Compares the gradient of every parameter with that of Candle's own operations, also if several layers are one operation,
+/// and in a second batch that is smaller than the first.
 #[test]
-fn gradients_are_those_of_candles_operations() {
+fn gradients_equal_candles_operations() {
     for (network, weights) in all() {
         let [kernels, composed] =
             FORMS.map(|form| Model::with_backend(network.clone(), &weights, &Device::Cpu, form).unwrap());
@@ -125,13 +125,13 @@ fn gradients_are_those_of_candles_operations() {
                 let of = |gradients: &loc_model::Gradients| gradients.get(&param.name).unwrap();
                 match (of(&got), of(&expected)) {
                     (Some(got), Some(expected)) => {
-                        // Through fifty layers; rounding may choose another of two cells that are nearly the largest.
+                        // The error of fifty layers; rounding may also change the argmax of a near tie.
                         let error = norm(&(got - &expected).unwrap()) / norm(&expected).max(1e-6);
                         assert!(error <= 1e-3, "{}: {error:e} of the norm", param.name);
                     }
                     (None, None) => {}
                     (got, _) => {
-                        // One operation gives zeros to what the loss does not depend on.
+                        // The single operation returns zeros for parameters that the loss does not depend on.
                         let all = got.unwrap().abs().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap();
                         assert_eq!(all, 0.0, "{}", param.name);
                     }
@@ -142,7 +142,7 @@ fn gradients_are_those_of_candles_operations() {
 }
 
 #[test]
-fn dropping_is_a_function_of_its_key_and_keeps_the_mean() {
+fn dropout_is_a_function_of_its_key_and_keeps_the_mean() {
     let (network, weights) = all().nth(3).unwrap();
     let photos = photos(&network, 4);
     let model = Model::new(network, &weights, &Device::Cpu).unwrap();
@@ -163,7 +163,7 @@ fn dropping_is_a_function_of_its_key_and_keeps_the_mean() {
 }
 
 #[test]
-fn the_same_is_dropped_whichever_layers_are_one_operation() {
+fn both_backends_drop_the_same_values() {
     let dropout = Some(Dropout { rate: 0.4, key: [3, 1, 2] });
     for (network, weights) in all() {
         let photos = photos(&network, 3);
@@ -184,7 +184,7 @@ fn the_same_is_dropped_whichever_layers_are_one_operation() {
 
 #[cfg(feature = "onnx")]
 #[test]
-fn every_export_runs_elsewhere() {
+fn every_export_runs_in_another_engine() {
     for (network, weights) in all() {
         for opset in loc_model::export::opsets() {
             let bytes = loc_model::export::onnx(&network, &weights, "{}", opset).unwrap();

@@ -1,5 +1,6 @@
-//! EfficientNet-Lite0's weights: folded right, and the whole network, both ways, against PyTorch on weights that are
-//! hashes (`golden/lite0.py`); the same on the published ones, where they are; and refused where they are others.
+//! Tests EfficientNet-Lite0's weights: batch normalisation is folded correctly; the whole network, in both forms, equals
+//! PyTorch on weights made from hashes (`golden/lite0.py`), and on the published weights if they are available; other
+//! weights are rejected.
 
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
@@ -18,9 +19,9 @@ use loc_net::{
 
 const SIDE: usize = 65;
 
-/// Of the largest value: what f32 through fifty layers may differ from f64 by.
+/// Tolerance relative to the largest value, for f32 against f64 through fifty layers.
 const VALUES: f64 = 2e-5;
-/// Of a gradient's norm: the same, backwards; no relu6 flips on these photos.
+/// Tolerance relative to a gradient's norm; no relu6 is at a kink on these photos.
 const GRADIENT: f64 = 1e-5;
 
 fn network(head: Head) -> Network {
@@ -33,7 +34,7 @@ fn network(head: Head) -> Network {
     config.build(&Normalization { mean: [127.0 / 255.0; 3], std: [128.0 / 255.0; 3] }).unwrap()
 }
 
-/// The script's photos, which are planar there and pixel by pixel here.
+/// The script's photos; they are planar in the script and pixel by pixel here.
 fn photos(streams: &[u32]) -> Vec<u8> {
     let plane = SIDE * SIDE;
     let value = |i: usize, stream| (hash32(i % 3 * plane + i / 3, stream) % 256) as u8;
@@ -44,7 +45,7 @@ fn photos(streams: &[u32]) -> Vec<u8> {
 const PUBLISHED: [u32; 1] = [7];
 const PHOTOS: [u32; 2] = [115, 68];
 
-/// What the heads read, before it is standardised.
+/// Returns the features that the heads read, before standardisation.
 fn features(forward: &Forward, streams: &[u32]) -> Vec<Vec<f32>> {
     let layers: Vec<usize> = forward
         .network()
@@ -65,13 +66,13 @@ fn random(shape: &[usize], stream: u32, middle: f64, half: f64) -> Weight {
     Weight { shape: shape.to_vec(), data: (0..shape.iter().product()).map(value).collect() }
 }
 
-/// The backbone's convolutions in their order: name, and shape of the weights.
+/// Iterates over the backbone's convolutions in order: name, and shape of the weights.
 fn convolutions(network: &Network) -> impl Iterator<Item = (&str, &[usize])> {
     let own = network.params().iter().filter(|p| p.layer < network.backbone_layers() && p.shape.len() == 4);
     own.map(|p| (p.name.strip_suffix(".weight").unwrap(), &p.shape[..]))
 }
 
-/// What a convolution and its batch normalisation are called in the state dict.
+/// Returns the names of a convolution and of its batch normalisation in the state dict.
 fn names(ours: &str) -> (String, String) {
     match ours.split_once('.') {
         None if ours == "stem" => ("_conv_stem".to_owned(), "_bn0".to_owned()),
@@ -86,7 +87,7 @@ fn names(ours: &str) -> (String, String) {
 
 const NORM: [&str; 4] = ["weight", "bias", "running_mean", "running_var"];
 
-/// `state_dict` of the script, as the weights of a network; with its standards and heads.
+/// The script's `state_dict` as the weights of a network, with its standardisation and heads.
 fn hashed(network: &Network) -> Weights {
     let mut state = Weights::default();
     for (k, (ours, shape)) in (0u32..).zip(convolutions(network)) {
@@ -116,9 +117,9 @@ fn hashed(network: &Network) -> Weights {
     all
 }
 
-/// The only comparison with PyTorch that needs no file from elsewhere.
+/// The only comparison with PyTorch that needs no downloaded file.
 #[test]
-fn answers_features_and_gradients_are_pytorchs() {
+fn outputs_features_and_gradients_equal_pytorch() {
     let (network, golden) = (network(Head::Mlp), golden("lite0"));
     let weights = hashed(&network);
     let tensor =
@@ -168,7 +169,7 @@ fn figures(values: &[f32]) -> [f64; 6] {
 }
 
 #[test]
-fn features_by_the_published_weights_are_pytorchs() {
+fn features_of_the_published_weights_equal_pytorch() {
     let shared = std::env::var_os("LOC_SHARED").map_or_else(|| "../../../shared".into(), PathBuf::from);
     let path = shared.join("weights/efficientnet-lite0.safetensors");
     if !path.is_file() {
@@ -187,12 +188,12 @@ fn features_by_the_published_weights_are_pytorchs() {
     ];
     for (got, expected) in features.iter().map(|f| figures(f)).zip(golden) {
         for (g, e) in got.iter().zip(expected) {
-            assert!((g - e).abs() < 2e-5 * expected[1], "{got:?} where {expected:?} is right");
+            assert!((g - e).abs() < 2e-5 * expected[1], "got {got:?}, expected {expected:?}");
         }
     }
 }
 
-/// A state dict of small numbers with EfficientNet-Lite0's names: one number a tensor.
+/// A small state dict with EfficientNet-Lite0's names: all values of a tensor are the same number.
 fn state_dict(network: &Network) -> Weights {
     let mut state = Weights::default();
     for (ours, shape) in convolutions(network) {
@@ -228,7 +229,7 @@ fn batch_normalisation_is_folded() {
 }
 
 #[test]
-fn other_weights_are_refused_with_what_differs() {
+fn other_weights_are_rejected_with_their_differences() {
     let network = network(Head::Edges);
     let mut state = state_dict(&network);
     state.0.remove("_blocks.4._bn1.running_var");

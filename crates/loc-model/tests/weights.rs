@@ -1,4 +1,5 @@
-//! Weights on disk: the same bytes for the same weights, all or nothing back, and no bad file makes a panic.
+//! Tests weights on disk: the same weights give the same bytes, a file is read as a whole or rejected, and no invalid file
+//! causes a panic.
 
 use std::collections::BTreeMap;
 
@@ -26,7 +27,7 @@ fn file(header: &str, data: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn the_bytes_are_these_and_no_others() {
+fn the_bytes_are_exactly_these() {
     let header = concat!(
         r#"{"__metadata__":{"loc":"{\"format\":1}"},"#,
         r#""conv1.bias":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"#,
@@ -38,7 +39,7 @@ fn the_bytes_are_these_and_no_others() {
 }
 
 #[test]
-fn a_shape_that_is_not_the_values_is_refused() {
+fn a_shape_that_does_not_match_the_values_is_rejected() {
     for (shape, values) in [(vec![2, 2], 3), (vec![0], 1), (vec![usize::MAX, 2], 2), (vec![], 2)] {
         let weights = Weights(BTreeMap::from([("fc.bias".into(), weight(&shape, &vec![0.0; values]))]));
         let message = to_bytes(&weights, None).unwrap_err().to_string();
@@ -47,7 +48,7 @@ fn a_shape_that_is_not_the_values_is_refused() {
 }
 
 #[test]
-fn one_error_lists_all_that_does_not_fit() {
+fn one_error_lists_all_differences() {
     let config = NetworkConfig::five_conv(InputShape { height: 188, width: 188 }, 2);
     let network = config.build(&Normalization::IDENTITY).unwrap();
     let message = small().check(&network).unwrap_err().to_string();
@@ -60,7 +61,7 @@ fn one_error_lists_all_that_does_not_fit() {
 }
 
 #[test]
-fn a_file_that_cannot_be_read_is_named() {
+fn an_unreadable_file_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.safetensors");
     let message = |path: &std::path::Path| load(path).unwrap_err().to_string();
@@ -81,7 +82,7 @@ fn a_file_that_cannot_be_read_is_named() {
         ("a header that is not JSON", header("weights")),
         ("a header of another kind", header("[1, 2]")),
         ("cut off", good[..good.len() - 1].to_vec()),
-        ("with something behind it", [&good[..], b"PK"].concat()),
+        ("with trailing bytes", [&good[..], b"PK"].concat()),
         ("offsets reversed", tensor("[2]", "[8,0]", "F32")),
         ("a hole", tensor("[1]", "[4,8]", "F32")),
         ("a shape that is not the span", tensor("[3]", "[0,8]", "F32")),
@@ -104,7 +105,7 @@ fn a_file_that_cannot_be_read_is_named() {
 fn any_weights() -> impl Strategy<Value = Weights> {
     let any_weight = prop::collection::vec(0_usize..4, 0..4).prop_flat_map(|shape| {
         let count: usize = shape.iter().product();
-        // Any bits: what is not a number comes back as it was.
+        // Any bits: a NaN is read back with the same bits.
         prop::collection::vec(any::<u32>(), count).prop_map(move |bits| Weight {
             shape: shape.clone(),
             data: bits.into_iter().map(f32::from_bits).collect(),
@@ -113,7 +114,7 @@ fn any_weights() -> impl Strategy<Value = Weights> {
     prop::collection::btree_map("[a-z0-9._\"\\\\é]{1,12}", any_weight, 0..6).prop_map(Weights)
 }
 
-/// All bits, since NaN is not equal to itself.
+/// The bits of all values, since NaN is not equal to itself.
 fn bits(weights: &Weights) -> Vec<(&str, &[usize], Vec<u32>)> {
     let bits = |w: &Weight| w.data.iter().map(|v| v.to_bits()).collect();
     weights.0.iter().map(|(name, w)| (name.as_str(), &w.shape[..], bits(w))).collect()
@@ -121,7 +122,7 @@ fn bits(weights: &Weights) -> Vec<(&str, &[usize], Vec<u32>)> {
 
 proptest! {
     #[test]
-    fn what_is_written_is_read(weights in any_weights(), metadata in prop::option::of(".*")) {
+    fn written_weights_are_read_back(weights in any_weights(), metadata in prop::option::of(".*")) {
         let bytes = to_bytes(&weights, metadata.as_deref()).unwrap();
         prop_assert_eq!(&bytes, &to_bytes(&weights, metadata.as_deref()).unwrap());
         let header = u64::from_le_bytes(bytes[..8].try_into().unwrap());
@@ -132,7 +133,7 @@ proptest! {
     }
 
     #[test]
-    fn a_damaged_file_makes_no_panic(
+    fn a_damaged_file_causes_no_panic(
         weights in any_weights(),
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
         end in any::<prop::sample::Index>(),

@@ -1,8 +1,9 @@
-//! Time of each kernel on shapes of the tutorial's network and of EfficientNet-Lite0, forward and backward, and of the whole forward pass.
+//! Measures each kernel on shapes of the tutorial's network and of EfficientNet-Lite0, forward and backward, and the whole
+//! forward pass.
 //!
-//! Convolutions and linear layers: "elem/s" are floating-point operations a second, a multiply-add counted as two.
-//! The others: "B/s" are bytes read and written. Whole forward: "elem/s" are photos a second.
-//! `RAYON_NUM_THREADS=1 cargo bench -p loc-net` times one core.
+//! Convolutions and linear layers: "elem/s" are floating-point operations per second; a multiply-add counts as two.
+//! The others: "B/s" are bytes read and written per second. Whole forward pass: "elem/s" are photos per second.
+//! `RAYON_NUM_THREADS=1 cargo bench -p loc-net` measures one core.
 
 mod numbers;
 
@@ -15,7 +16,7 @@ use loc_net::kernels::{ConvShape, PoolShape, activation, avgpool, conv2d, linear
 use loc_net::{Forward, ImageBatch, InputShape, NetworkConfig, Normalization, Weight, Weights};
 use numbers::numbers;
 
-/// Photos a call.
+/// Photos per call.
 const BATCH: usize = 8;
 
 fn convolutions(c: &mut Criterion) {
@@ -44,7 +45,7 @@ fn convolutions(c: &mut Criterion) {
         group.throughput(Throughput::Elements(flops as u64)).sample_size(20);
         let mut y = vec![0.0; gy.len()];
         conv2d::forward(&shape, BATCH, &x, &w, &b, &mut y);
-        assert!(y.iter().all(|v| v.is_finite()) && y[0] != 0.0, "what is timed computes something");
+        assert!(y.iter().all(|v| v.is_finite()) && y[0] != 0.0, "the outputs are finite and not zero");
         group.bench_function("forward", |bench| {
             bench.iter(|| conv2d::forward(&shape, BATCH, black_box(&x), &w, &b, &mut y));
         });

@@ -1,9 +1,9 @@
-//! How far the fused forms are from f64 on a trained model: `precision MODEL PHOTOS`, where PHOTOS holds 256×256 RGB
-//! bytes, photo after photo.
+//! Measures the error of the fused forms against f64 on a trained model: `precision MODEL PHOTOS`, where PHOTOS holds
+//! 256×256 RGB bytes, photo after photo.
 //!
-//! Each block reads what f64 computed before it, rounded to f32, and its own error is shown, of the outputs and of the
-//! gradients for a random gradient behind it, relative to the largest value. Winners are those of f64: one that flips
-//! on a near tie would hide the rest.
+//! Each block reads the f64 result of the block before it, rounded to f32. The printed errors are those of this block alone:
+//! of its outputs, and of its gradients for a random output gradient, relative to the largest value. The argmax bytes are
+//! those of f64: an argmax that differs because of a near tie would hide the other errors.
 
 #![allow(
     clippy::unwrap_used,
@@ -40,7 +40,7 @@ fn main() {
     );
 }
 
-/// Numbers in −1..1 without order.
+/// Returns pseudo-random numbers in −1..1.
 fn numbers(n: usize) -> Vec<f64> {
     let mut state = 7u32;
     let mut next = || {
@@ -77,7 +77,7 @@ fn block(i: usize, shape: ConvBlock, x: &[f64], w: &[f32], b: &[f32]) -> Vec<f64
     let (mut gw, mut gb, mut gx) = (vec![0.0; w.len()], vec![0.0; b.len()], vec![0.0; x.len()]);
     reference::backward(&shape, (&x, &double(w)), (&gy, &argmax), (&mut gw, &mut gb), &mut gx);
 
-    // Channels last, with slack.
+    // Channels last, with the overread.
     let last = |j: usize| j % outs * cells + j / outs;
     let (mut gy_last, mut bytes) =
         (vec![0.0f32; cells * outs + OVERREAD], vec![RELU_OFF; cells * outs + OVERREAD]);
@@ -94,8 +94,8 @@ fn block(i: usize, shape: ConvBlock, x: &[f64], w: &[f32], b: &[f32]) -> Vec<f64
         let map = RowView::planar(&x32, shape.in_size);
         form.forward(map, 0..height, &mut rows::Scratch::default(), &mut got, &mut []);
         let mut sums = rows::WeightGradient::of(&form);
-        sums.add(|rows, out| form.spread(map, rows, out), &gy_last, &bytes);
-        sums.add_to(&mut got_w, &mut got_b);
+        sums.add(|rows, out| form.to_pixels(map, rows, out), &gy_last, &bytes);
+        sums.write(&mut got_w, &mut got_b);
         let mut kernels = InputGradient::of(&form);
         kernels.pack(w);
         kernels.add(&gy_last, &bytes, &mut List::default(), &mut got_x);
@@ -129,10 +129,11 @@ fn show(i: usize, errors: [f64; 4]) {
     println!("conv{i}   {y:<9} {w:<9} {b:<9} {x}");
 }
 
-/// The last convolution, which ends in relu and an average pool 4/2.
+/// Measures the last convolution, which ends with relu and a 4×4 average pool of stride 2.
 #[cfg(target_arch = "x86_64")]
 fn averaged(shape: ConvBlock, x: &[f64], w: &[f32], b: &[f32]) {
     use loc_net::kernels::conv_block::tiles::{self, WinogradTiles, average};
+    use loc_net::kernels::parts::Parts;
     use loc_net::kernels::{PoolShape, activation, avgpool, conv2d};
 
     /// One photo of a batch.
@@ -181,12 +182,11 @@ fn averaged(shape: ConvBlock, x: &[f64], w: &[f32], b: &[f32]) {
     let (outs, cells) = (shape.out_channels, map.len() / shape.out_channels);
     let active: Vec<u8> = (0..map.len()).map(|j| u8::from(map[j % outs * cells + j / outs] > 0.0)).collect();
     let gy = single(&gy);
-    let mut sums = tiles::WeightGradient::of(form.tiles());
     let mut got_x = vec![0.0f32; x.len() + OVERREAD];
     let batch = One(&x_last, &active, &gy);
-    form.backward(1, &batch, &mut average::Gradient::default(), &mut sums, &mut got_x);
     let (mut got_w, mut got_b) = (vec![0.0f32; w.len()], vec![0.0f32; b.len()]);
-    sums.write(&mut got_w, &mut got_b);
+    let params = (&mut got_w[..], &mut got_b[..]);
+    form.backward(&Parts::of(1), &batch, &mut average::Gradient::default(), params, &mut got_x);
     let planar = (0..x.len()).map(|j| got_x[j % pixels * ins + j / pixels]);
     show(
         5,
@@ -204,5 +204,5 @@ fn averaged(_: ConvBlock, _: &[f64], _: &[f32], _: &[f32]) {}
 
 #[cfg(not(target_arch = "x86_64"))]
 fn block(_: usize, _: ConvBlock, _: &[f64], _: &[f32], _: &[f32]) -> Vec<f64> {
-    panic!("the fused forms are for x86-64 so far")
+    panic!("the fused forms exist on x86-64 only")
 }

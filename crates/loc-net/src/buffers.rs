@@ -1,24 +1,25 @@
-//! Buffers that wait for the next caller, and how they grow.
+//! Reusable buffers, and how they grow.
 
+use std::cell::RefCell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, TryLockError};
 
 use crate::parallel::at_once;
 
-/// Buffers of a kind, no more of them than threads are expected to use at once: what a burst of callers needed beyond that
-/// is freed when they are done.
+/// A pool of reusable buffers. It keeps at most as many as threads are expected to use at once: extra buffers that many
+/// simultaneous callers needed are freed after use.
 #[derive(Debug)]
 pub(crate) struct BufferPool<T>(Box<[Mutex<Option<Box<T>>>]>);
 
 impl<T> Default for BufferPool<T> {
-    /// With places for twice as many as can run at once: a run may have some beside those of its tasks.
+    /// Has room for twice as many buffers as threads can run at once: a run may use one besides those of its tasks.
     fn default() -> Self {
         Self((0..2 * at_once()).map(|_| Mutex::default()).collect())
     }
 }
 
 impl<T: Default> BufferPool<T> {
-    /// Lends buffers: those this thread had last, which may still be in its cache, or others, or new ones.
+    /// Calls `f` with buffers: those this thread used last (they may still be in its cache), others, or new ones.
     pub(crate) fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
         let mut buffers = self.places().find_map(|mut place| place.take()).unwrap_or_default();
         let result = f(&mut buffers);
@@ -28,8 +29,8 @@ impl<T: Default> BufferPool<T> {
         result
     }
 
-    /// The places, the one that this thread prefers first. Who finds one locked goes on to the next: the other thread is
-    /// about to change it, or was when this process was forked and will never be done.
+    /// Iterates over the places, starting with the one this thread prefers. Locked places are skipped: another thread is
+    /// using one briefly, or was doing so when this process was forked and will never unlock it.
     fn places(&self) -> impl Iterator<Item = MutexGuard<'_, Option<Box<T>>>> {
         let (later, first) = self.0.split_at(place() % self.0.len());
         first.iter().chain(later).filter_map(|place| match place.try_lock() {
@@ -40,7 +41,7 @@ impl<T: Default> BufferPool<T> {
     }
 }
 
-/// A number of the calling thread: the first that asks has 0, and so on.
+/// Returns the number of the calling thread: 0 for the first thread that calls this, then 1, and so on.
 fn place() -> usize {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     thread_local! {
@@ -49,8 +50,27 @@ fn place() -> usize {
     PLACE.with(|place| *place)
 }
 
-/// Makes a buffer at least `len` long. Where it has to grow its content is not kept; large ones ask for huge pages, since
-/// the kernels' strided walks would miss the translation cache at every step.
+/// Calls `f` with buffers of this thread. Their contents are arbitrary.
+pub(crate) fn with_buffers<const N: usize, R>(lens: [usize; N], f: impl FnOnce([&mut [f32]; N]) -> R) -> R {
+    thread_local! {
+        static BUFFER: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+    }
+    BUFFER.with_borrow_mut(|buffer| {
+        let total = lens.iter().sum();
+        if buffer.len() < total {
+            buffer.resize(total, 0.0);
+        }
+        let mut rest = &mut buffer[..];
+        f(lens.map(|len| {
+            let (head, tail) = std::mem::take(&mut rest).split_at_mut(len);
+            rest = tail;
+            head
+        }))
+    })
+}
+
+/// Grows a buffer to at least `len` values. If it has to reallocate, the content is lost. Large buffers request huge pages:
+/// otherwise the kernels' strided accesses would miss the TLB at every step.
 pub(crate) fn grow<T: Copy + Default>(buffer: &mut Vec<T>, len: usize) {
     if buffer.capacity() < len {
         *buffer = Vec::with_capacity(len);
@@ -61,11 +81,11 @@ pub(crate) fn grow<T: Copy + Default>(buffer: &mut Vec<T>, len: usize) {
     }
 }
 
-/// Asks Linux for huge pages under a buffer that nobody has touched; a wish, not a need.
+/// Advises Linux to use huge pages for a buffer that is still untouched. A hint: the buffer works without it.
 #[cfg(all(target_os = "linux", not(miri)))]
 fn huge_pages<T>(buffer: &mut Vec<T>) {
     use std::ffi::{c_int, c_void};
-    #[expect(unsafe_code, reason = "one call of the C library that std links anyway")]
+    #[expect(unsafe_code, reason = "one call of the C library, which std links anyway")]
     unsafe extern "C" {
         fn madvise(address: *mut c_void, length: usize, advice: c_int) -> c_int;
     }
@@ -77,8 +97,8 @@ fn huge_pages<T>(buffer: &mut Vec<T>) {
     let whole = (end as usize).saturating_sub(from as usize) / HUGE * HUGE;
     if whole > 0 {
         #[expect(unsafe_code, reason = "advice on memory that belongs to the buffer")]
-        // SAFETY: `from..from + whole` lies inside the buffer's allocation, begins at a page, and the advice changes nothing
-        // but the size of the pages beneath. An error means that there are none: the buffer is as good without.
+        // SAFETY: `from..from + whole` is inside the buffer's allocation and starts at a page; the advice changes only the
+        // size of the underlying pages. An error means that there are no huge pages: the buffer works without them.
         unsafe {
             madvise(from.cast(), whole, MADV_HUGEPAGE);
         }
@@ -95,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_grown_buffer_is_zeros_and_as_long_as_asked() {
+    fn a_grown_buffer_holds_zeros_and_has_the_requested_length() {
         const LEN: usize = if cfg!(miri) { 500 } else { 5 << 20 };
         let mut buffer = vec![7u8; 3];
         grow(&mut buffer, LEN);
@@ -106,14 +126,14 @@ mod tests {
     }
 
     #[test]
-    fn buffers_come_back() {
+    fn buffers_are_reused() {
         let pool = BufferPool::<Vec<u8>>::default();
         pool.with(|buffer| buffer.push(1));
         pool.with(|first| pool.with(|second| assert_eq!((first.len(), second.len()), (1, 0))));
     }
 
     #[test]
-    fn a_burst_of_callers_leaves_no_more_than_can_run_at_once() {
+    fn many_simultaneous_callers_leave_a_bounded_number_of_buffers() {
         const BURST: usize = if cfg!(miri) { 5 } else { 64 };
         let pool = BufferPool::<Vec<u8>>((0..3).map(|_| Mutex::default()).collect());
         let all_have_one = Barrier::new(BURST);
@@ -132,9 +152,9 @@ mod tests {
         assert!((2..=2 * at_once()).contains(&places), "{places} places");
     }
 
-    /// As a forked child finds one that another thread had in hand.
+    /// Simulates a forked child: another thread held the lock when the process was forked.
     #[test]
-    fn a_place_that_stays_locked_is_passed_over() {
+    fn a_place_that_stays_locked_is_skipped() {
         let pool = BufferPool::<Vec<u8>>((0..2).map(|_| Mutex::default()).collect());
         let _held: Vec<_> = pool.0.iter().map(|place| place.lock().unwrap()).collect();
         assert_eq!(pool.with(|buffer| buffer.len()), 0);

@@ -1,25 +1,34 @@
-//! The network of loc without a framework: the layers as data, and CPU kernels for each of them.
+//! The networks of loc without a framework: the layers as data, and CPU kernels for each of them.
 //!
-//! Four floors, each using only those below it:
+//! A [`Network`] is a list of [`Layer`]s in topological order with checked shapes and PyTorch's parameter names.
+//! [`NetworkConfig`] is stored in a model file and builds that list; [`Weights`] are the parameters by name. [`Forward`]
+//! predicts; [`exec::Training`] computes outputs and gradients of a batch. Training with Candle, ONNX export and the printed
+//! summary use the same list from other crates.
+//!
+//! The modules; each uses only those below it:
 //!
 //! | module | contents |
 //! |---|---|
 //! | [`exec`] | runs a network on the CPU: prediction and training |
-//! | [`graph`] | a network as data: layers, shapes, parameters; backbones and heads |
-//! | [`kernels`] | computations on slices, forward and backward |
+//! | `weights` | reads safetensors files and compares them with a network |
+//! | `graph` | a network as data: layers, shapes, parameters; backbones and heads |
+//! | `kernels` | computations on slices, forward and backward; public with the feature `internals` |
 //! | [`parallel`] | threads |
-//!
-//! `weights` reads safetensors and compares them with a network. A [`Network`] is a list of [`Layer`]s in topological
-//! order with checked shapes and PyTorch's parameter names; [`NetworkConfig`] is stored in a model file and builds that
-//! list; [`Forward`] predicts. Training (Candle), export (ONNX) and the printed summary use the same list from other
-//! crates.
 
 #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "used by the fused plan only"))]
 mod buffers;
 mod error;
 pub mod exec;
-pub mod graph;
+mod graph;
+#[cfg(feature = "internals")]
 pub mod kernels;
+#[cfg(not(feature = "internals"))]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    reason = "tests and benches use more of it, behind the feature `internals`"
+)]
+mod kernels;
 pub mod parallel;
 #[cfg(test)]
 #[path = "../../../xtask/src/skip.rs"]
@@ -27,11 +36,12 @@ mod skip;
 mod weights;
 mod window;
 
-pub use error::NetError;
+pub use error::{ConfigError, FormatError, NetError, TensorError};
 pub use exec::{Forward, Output};
 pub use graph::{
     Backbone, Head, InputShape, Layer, Network, NetworkBuilder, NetworkConfig, Normalization, Op, Param,
     ParamKind, Shape, Source, ops,
 };
 pub use kernels::image_input::ImageBatch;
+pub use kernels::parts::{Parts, SUM_PARTS, part_of, tree_sum};
 pub use weights::{METADATA_KEY, Number, Weight, WeightFile, Weights};

@@ -1,9 +1,9 @@
-//! How many windows fit a map: the arithmetic that layers and kernels share. Pairs are (vertical, horizontal).
+//! The number of windows that fit a map: arithmetic shared by layers and kernels. Pairs are (vertical, horizontal).
 
 type Pair = (usize, usize);
 
-/// Number of windows down and across, or `None` where not even one fits. Cells that the last window does not reach are
-/// ignored, as PyTorch does without `ceil_mode`.
+/// Returns the number of windows down and across, or `None` if no window fits. Cells that the last window does not reach
+/// are ignored, as in PyTorch without `ceil_mode`.
 pub(crate) fn output(size: Pair, kernel: Pair, stride: Pair) -> Option<Pair> {
     let count = |size: usize, kernel: usize, stride: usize| {
         (kernel > 0 && stride > 0 && size >= kernel).then(|| (size - kernel) / stride + 1)
@@ -11,7 +11,7 @@ pub(crate) fn output(size: Pair, kernel: Pair, stride: Pair) -> Option<Pair> {
     Some((count(size.0, kernel.0, stride.0)?, count(size.1, kernel.1, stride.1)?))
 }
 
-/// As [`output`] for a padded map: `padding` on both sides, `extra` below and right beyond that.
+/// Same as [`output`] for a padded map: `padding` on each side, plus `extra` below and to the right.
 pub(crate) fn conv_output(
     size: Pair,
     kernel: Pair,
@@ -21,7 +21,8 @@ pub(crate) fn conv_output(
     output((size.0 + 2 * padding.0 + extra.0, size.1 + 2 * padding.1 + extra.1), kernel, stride)
 }
 
-/// TensorFlow's SAME padding, `(padding, extra)`: `⌈size / stride⌉` windows a side, an odd zero below and right.
+/// Returns TensorFlow's SAME padding as `(padding, extra)`: `⌈size / stride⌉` windows per axis; if the number of zeros is
+/// odd, the additional one is below or to the right.
 pub(crate) fn same_padding(size: Pair, kernel: Pair, stride: Pair) -> (Pair, Pair) {
     let all = |size: usize, kernel: usize, stride: usize| {
         ((size.div_ceil(stride) - 1) * stride + kernel).saturating_sub(size)
@@ -30,18 +31,18 @@ pub(crate) fn same_padding(size: Pair, kernel: Pair, stride: Pair) -> (Pair, Pai
     ((v / 2, u / 2), (v % 2, u % 2))
 }
 
-/// The two cells of one axis that an output cell lies between, and the weight of the second.
+/// The two input cells that an output cell lies between, along one axis, and the weight of the second.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Between {
     /// The first cell.
     pub first: usize,
-    /// The second, or again the first at the edge.
+    /// The second cell; equal to the first at the edge.
     pub second: usize,
-    /// Weight of the second, 0 to 1; the first has the rest.
+    /// Weight of the second cell, 0 to 1; the weight of the first is `1 − weight`.
     pub weight: f64,
 }
 
-/// For each cell of an axis of `to` cells, where it lies among `from` cells.
+/// Returns, for each cell of an axis resized from `from` to `to` cells, the input cells it lies between.
 #[must_use]
 pub fn between(from: usize, to: usize) -> Vec<Between> {
     let place = |i: usize| {

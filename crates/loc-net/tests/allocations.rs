@@ -1,5 +1,5 @@
-//! The steady state allocates nothing to speak of: buffers of a training pass and of a prediction are used again, and
-//! those of a burst of callers do not stay.
+//! Tests memory use in the steady state: training passes and predictions reuse their buffers and allocate almost nothing,
+//! and the buffers of many simultaneous callers are freed.
 
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
@@ -9,16 +9,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use loc_net::exec::fused::FusedPlan;
 use loc_net::exec::{Images, Training, TrainingSetup};
+use loc_net::kernels::parts::Parts;
 use loc_net::{Forward, ImageBatch, InputShape, Network, NetworkConfig, Normalization, Weight, Weights};
 
-/// The system's allocator, which counts the bytes that were asked for and those that were given back.
+/// The system's allocator, with counters of the allocated and the freed bytes.
 struct Counting;
 
 static BYTES: AtomicUsize = AtomicUsize::new(0);
 static FREED: AtomicUsize = AtomicUsize::new(0);
 
 #[expect(unsafe_code, reason = "the trait is unsafe; every call is the system's")]
-// SAFETY: every call is handed on as it came.
+// SAFETY: every call is forwarded unchanged.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         BYTES.fetch_add(layout.size(), Ordering::Relaxed);
@@ -36,19 +37,19 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Bytes that `f` asks for.
+/// Returns the number of bytes that `f` allocates.
 fn allocated(f: impl FnOnce()) -> usize {
     let before = BYTES.load(Ordering::Relaxed);
     f();
     BYTES.load(Ordering::Relaxed) - before
 }
 
-/// Bytes in use.
+/// Returns the number of bytes in use.
 fn held() -> usize {
     BYTES.load(Ordering::Relaxed) - FREED.load(Ordering::Relaxed)
 }
 
-/// Lists of tasks and what rayon needs for them; one photo's smallest map is 27 KB.
+/// Limit for lists of tasks and for rayon's own needs; the smallest map of a photo has 27 KB.
 const LITTLE: usize = 24 << 10;
 const N: usize = 9;
 
@@ -65,13 +66,13 @@ fn weights(network: &Network) -> Weights {
     Weights(network.params().iter().map(param).collect())
 }
 
-// One test: others beside it would be counted, too.
+// A single test: the allocations of other tests running beside it would be counted, too.
 #[test]
-fn passes_and_predictions_use_their_buffers_again() {
+fn training_and_prediction_reuse_their_buffers() {
     let network = network();
     let all = weights(&network);
     let photos: Vec<u8> = (0..N * 3 * 256 * 256).map(|i| (i * 31 % 251) as u8).collect();
-    // Where no fused blocks are, the general kernels keep some buffers a call.
+    // Without fused blocks, the general kernels allocate some buffers on each call.
     let fused = FusedPlan::of(&network, true).is_some();
     {
         let params: Vec<&[f32]> = network.params().iter().map(|param| all.values(&param.name)).collect();
@@ -83,14 +84,14 @@ fn passes_and_predictions_use_their_buffers_again() {
         let images = Images::Photos(ImageBatch::Bytes(&photos));
         let mut step = || {
             training.forward(images, N, &params, None, &mut y);
-            training.backward(images, &params, &gy, &mut gradient);
+            training.backward(images, &params, &Parts::of(N), &gy, &mut gradient);
         };
         let first = allocated(&mut step);
-        // Which thread takes which task is chance, and each keeps buffers of its own: some rounds until all have them.
+        // Which thread takes which task is random, and each thread keeps its own buffers: a few rounds until all have them.
         (0..4).for_each(|_| step());
         let later = (0..3).map(|_| allocated(&mut step)).min().unwrap();
-        assert!(first > 8 << 20, "the first pass makes its buffers: {first} bytes");
-        assert!(later < LITTLE || !fused, "a later pass asks for {later} bytes");
+        assert!(first > 8 << 20, "the first pass allocates its buffers: {first} bytes");
+        assert!(later < LITTLE || !fused, "a later pass allocates {later} bytes");
     }
     let forward = Forward::new(network, all).unwrap();
     for n in [1, N] {
@@ -98,11 +99,11 @@ fn passes_and_predictions_use_their_buffers_again() {
         let run = || drop(forward.run(ImageBatch::Bytes(photos), n).unwrap());
         (0..5).for_each(|_| run());
         let later = (0..3).map(|_| allocated(run)).min().unwrap();
-        assert!(later < LITTLE || !fused, "a later prediction of {n} asks for {later} bytes");
+        assert!(later < LITTLE || !fused, "a later prediction of {n} photos allocates {later} bytes");
     }
 
-    // Each of the burst has buffers of its own while all run; then no more are left than can be in use at once: two sets a
-    // thread, of one photo each. One caller alone leaves at least one set.
+    // Each of the simultaneous callers has its own buffers while all run. Afterwards no more remain than can be in use at
+    // once: two sets per thread, each for one photo. A single caller leaves at least one set.
     const BURST: usize = 64;
     let network = self::network();
     let forward = Forward::new(network.clone(), weights(&network)).unwrap();
@@ -124,7 +125,7 @@ fn passes_and_predictions_use_their_buffers_again() {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let most = 2 * cores.max(rayon::current_num_threads()).min(BURST);
     println!("one caller leaves {one} bytes, {BURST} leave {left}, the limit is {most} times");
-    // And once more for what the system keeps for threads.
+    // Twice that, for what the system keeps for threads.
     assert!(
         left <= (most + 1) * one,
         "{left} bytes are left, one caller leaves {one}, {most} times are allowed"

@@ -1,15 +1,15 @@
-//! What training tells while it goes on, and how it is told to stop.
+//! Events of a training, and the flag that stops it.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use loc_data::SkippedPhotos;
+use loc_data::{Diagnostic, SkippedPhotos};
 use serde::{Deserialize, Serialize};
 
 use crate::error::TrainError;
 
-/// Something that happened. Whoever started the training decides what a person sees of it.
+/// An event of a training. The program that started it decides what to show.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Event {
@@ -17,34 +17,34 @@ pub enum Event {
     Ready {
         /// The run folder.
         run: PathBuf,
-        /// Photos to learn from.
+        /// Number of training photos.
         train: usize,
-        /// Photos to judge by.
+        /// Number of validation photos.
         val: usize,
         /// Class names.
         classes: Vec<String>,
-        /// Trainable values.
+        /// Number of trainable parameters.
         parameters: usize,
         /// Epochs this run will have.
         epochs: usize,
-        /// Epochs and steps already done, if it goes on from a checkpoint.
+        /// Epochs and steps already done, if it is resumed.
         resumed: Option<(usize, usize)>,
     },
-    /// A backbone has run some of the photos whose features are kept.
+    /// The features of some photos were computed.
     Features {
         /// Photos so far.
         done: usize,
         /// All of them.
         of: usize,
     },
-    /// An epoch of the training of the heads that comes before the run's first.
+    /// An epoch of the head warm-up ended.
     Heads {
         /// Epoch, from 1.
         epoch: usize,
         /// All of them.
         epochs: usize,
     },
-    /// A step was taken.
+    /// A step ended.
     Step {
         /// Epoch, from 1.
         epoch: usize,
@@ -64,11 +64,13 @@ pub enum Event {
         /// Whether it is the best so far.
         best: bool,
     },
-    /// Photos cannot be used and were left out.
+    /// Invalid photos were skipped.
     LeftOut(SkippedPhotos),
-    /// Something worth knowing that is not odd.
+    /// Warnings about the data set.
+    DataWarnings(Vec<Diagnostic>),
+    /// Information.
     Note(String),
-    /// Something is odd, and training goes on.
+    /// Something unusual; training continues.
     Warning(String),
 }
 
@@ -113,43 +115,43 @@ pub struct Row {
     pub val_acc_iou75: f64,
 }
 
-/// A flag that asks a training to finish its step, save and return. Clones share it.
+/// A flag that requests a training to finish its step, save and return. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct Stop(Arc<AtomicBool>);
 
 impl Stop {
-    /// Asks for the stop.
-    pub fn ask(&self) {
+    /// Requests the stop.
+    pub fn request(&self) {
         self.0.store(true, Ordering::SeqCst);
     }
 
-    /// The flag itself, for a signal handler that can set nothing else.
+    /// Returns the flag itself, for a signal handler.
     #[must_use]
     pub fn flag(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.0)
     }
 
-    /// Whether a stop was asked for.
+    /// Returns whether a stop was requested.
     #[must_use]
-    pub fn asked(&self) -> bool {
+    pub fn is_requested(&self) -> bool {
         self.0.load(Ordering::SeqCst)
     }
 }
 
-/// Who is told, and who may have enough: what comes before the first step can take a minute.
+/// Progress callback and stop flag for the work before the first step.
 pub(crate) struct Progress<'a> {
     pub(crate) on: &'a mut dyn FnMut(Event),
     pub(crate) stop: &'a Stop,
 }
 
 impl Progress<'_> {
-    /// Tells an event.
+    /// Reports an event.
     ///
     /// # Errors
     ///
     /// [`TrainError::Stopped`] if a stop was asked for.
     pub(crate) fn report(&mut self, event: Event) -> Result<(), TrainError> {
         (self.on)(event);
-        if self.stop.asked() { Err(TrainError::Stopped) } else { Ok(()) }
+        if self.stop.is_requested() { Err(TrainError::Stopped) } else { Ok(()) }
     }
 }

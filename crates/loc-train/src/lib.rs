@@ -1,7 +1,7 @@
-//! The training loop of loc: configuration and recipes, optimizer, checkpoints, resume, record.
+//! Training for loc: configuration and recipes, optimizers, evaluation, checkpoints, resume.
 //!
-//! [`Config`] says what is done, [`Run`] where it is recorded, [`train`] does it and [`evaluate`] judges it. The only
-//! crate that knows time. It emits [`Event`]s and prints nothing.
+//! A [`Config`] describes a training, [`train`] runs it and records it in the folder of a [`Run`], [`resume`]
+//! continues it, and [`evaluate`] measures a model. Progress is reported as [`Event`]s; nothing is printed.
 
 mod checkpoint;
 mod config;
@@ -20,13 +20,16 @@ pub mod weights_cache;
 pub use checkpoint::{Metrics, ModelFile};
 pub use config::{
     CheckpointRetention, Config, ConfigSource, HeadWarmup, Initialisation, Normalize, OptimizerKind, RECIPES,
-    Schedule, SplitBy,
+    RenamedKeys, Resolved, Schedule, SplitBy,
 };
-pub use engine::{LrFind, Outcome, Tried, lr_find, resume, train};
-pub use error::TrainError;
+pub use engine::{LrFind, LrRange, Outcome, Tried, lr_find, resume, train};
+pub use error::{
+    ConfigError, MetadataError, ModelFileError, Remedy, ResumeError, ReuseError, RunError, TrainError,
+};
 pub use eval::{
-    Baseline, ClassMetrics, Comparison, Evaluation, Intervals, Loss, MedianBox, baseline_only, evaluate,
+    Baseline, ClassMetrics, Comparison, EvaluateOptions, Evaluation, Intervals, Loss, MedianBox,
+    baseline_only, evaluate,
 };
 pub use event::{Event, Row, Stop};
 pub use input::{choose_split, read_options};
-pub use run::{Provenance, Run, Status};
+pub use run::{Provenance, Run, RunLocation, Status};

@@ -1,13 +1,13 @@
-//! Where pretrained weights lie: a file that is named, or the user's cache.
+//! The user's cache of pretrained weights.
 
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
 use crate::digest::hex;
-use crate::error::TrainError;
+use crate::error::{ConfigError, TrainError};
 
-/// A set of weights that loc knows.
+/// A known set of pretrained weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pretrained {
     /// Its name, and that of its file in the cache without `.safetensors`.
@@ -25,7 +25,7 @@ pub struct Pretrained {
 }
 
 impl Pretrained {
-    /// The SHA-256 of a file for the cache, where it is another than this set's.
+    /// Returns the SHA-256 of a file if it is not this set's.
     #[must_use]
     pub fn other(&self, bytes: &[u8]) -> Option<String> {
         let found = hex(&Sha256::digest(bytes));
@@ -43,7 +43,7 @@ pub const CATALOGUE: [Pretrained; 1] = [Pretrained {
     sha256: "0c677c314df2a69239bef9609a095a957201d5092462c5ace5d8bf3e0201bbd7",
 }];
 
-/// The folder of the cache: `LOC_WEIGHTS`, else `loc/weights` in the user's cache folder.
+/// Returns the folder of the cache: `LOC_WEIGHTS`, or `loc/weights` in the user's cache folder.
 #[must_use]
 pub fn cache() -> Option<PathBuf> {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
@@ -54,13 +54,13 @@ pub fn cache() -> Option<PathBuf> {
         .or_else(|| set("LOCALAPPDATA").map(within))
 }
 
-/// Where a set of weights lies in the cache, whether it is there or not.
+/// Returns the path of a set of weights in the cache; the file may not exist.
 #[must_use]
 pub fn cached(name: &str) -> Option<PathBuf> {
     Some(cache()?.join(format!("{name}.safetensors")))
 }
 
-/// The file of lite0's weights: the one given, or in the folder given, or in the cache.
+/// Returns the file with lite0's weights: the given one, or the one in the given folder or in the cache.
 pub(crate) fn find(given: Option<&Path>) -> Result<PathBuf, TrainError> {
     let name = CATALOGUE[0].name;
     let path = match given {
@@ -71,14 +71,7 @@ pub(crate) fn find(given: Option<&Path>) -> Result<PathBuf, TrainError> {
     if let Some(path) = path.as_ref().filter(|path| path.is_file()) {
         return Ok(path.clone());
     }
-    let (origin, hint) = match given {
-        Some(_) => ("--backbone-weights", "a safetensors file, or a folder that holds one".to_owned()),
-        None => (
-            "backbone lite0",
-            "`loc weights fetch` or `loc weights add FILE` puts them there; `--backbone-weights FILE` uses a file".to_owned(),
-        ),
-    };
     let place = path.map_or_else(|| "the cache of weights".into(), |path| path.display().to_string());
-    let reason = format!("the pretrained weights {name} are not at {place} (hint: {hint})");
-    Err(TrainError::Config { origin: origin.into(), reason })
+    let is_given = given.is_some();
+    Err(TrainError::config("backbone_weights", ConfigError::MissingWeights { name, place, is_given }))
 }

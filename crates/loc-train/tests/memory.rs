@@ -45,7 +45,7 @@ fn kept_features_are_in_memory_once() {
         let result = fixture.train_until("exp", &values, &mut |event, stop| {
             seen += usize::from(matches!(event, Event::Features { .. }));
             if seen == batches {
-                stop.ask();
+                stop.request();
             }
         });
         assert!(matches!(result, Err(TrainError::Stopped)), "{result:?}");

@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{Fixture, PHOTOS, go_on, last, stop_after};
+use common::{Fixture, PHOTOS, go_on, last, said, stop_after};
 use fs_err as fs;
 use loc_train::{ConfigSource, Outcome, Run, Status, Stop, TrainError, resume};
 
@@ -39,20 +39,26 @@ fn whatever_the_configuration_a_stopped_run_ends_in_the_same_bytes() {
         ("constant", &[("schedule", "constant"), ("warmup", "0.0")]),
         ("step", &[("schedule", "step"), ("step_every", "1"), ("warmup", "0.5")]),
         ("cosine", &[("schedule", "cosine"), ("warmup", "1.5")]),
-        ("average", &[("average", "0.9"), ("dropout", "0.0")]),
-        ("a share of the beginning", &[("begin_share", "0.3"), ("average", "0.9")]),
+        ("ema_decay", &[("ema_decay", "0.9"), ("dropout", "0.0")]),
+        ("a share of the beginning", &[("weight_interpolation", "0.3"), ("ema_decay", "0.9")]),
         (
             "features held where they were",
-            &[("features_weight", "0.5"), ("average", "0.9"), ("dropout", "0.2")],
+            &[("feature_distill_weight", "0.5"), ("ema_decay", "0.9"), ("dropout", "0.2")],
         ),
-        ("a share of the beginning without average", &[("begin_share", "0.3"), ("average", "0.0")]),
-        ("several passes an epoch", &[("least_steps", "5"), ("average", "0.9")]),
-        ("no average", &[("average", "0.0"), ("dropout", "0.5")]),
+        (
+            "a share of the beginning without average",
+            &[("weight_interpolation", "0.3"), ("ema_decay", "0.0")],
+        ),
+        ("several passes an epoch", &[("min_steps", "5"), ("ema_decay", "0.9")]),
+        ("no average", &[("ema_decay", "0.0"), ("dropout", "0.5")]),
         (
             "augment",
             &[("augment", "{ flip = 0.5, window = [0.5, 1.2], cutout = 0.5, mix = 0.5, brightness = 0.3 }")],
         ),
-        ("still at the end", &[("augment", "{ flip = 0.5, window = [0.5, 1.2] }"), ("still_epochs", "1")]),
+        (
+            "still at the end",
+            &[("augment", "{ flip = 0.5, window = [0.5, 1.2] }"), ("no_augment_epochs", "1")],
+        ),
     ];
     for (name, overrides) in cases {
         let whole = fixture.train("whole", overrides).unwrap().run;
@@ -85,8 +91,8 @@ fn a_finished_run_is_extended_as_if_more_epochs_had_been_asked_for() {
     let long = fixture.train("long", &[("epochs", "3")]).unwrap();
     let short = fixture.train("short", &[("epochs", "1"), ("keep", "best")]).unwrap();
     assert!(!short.run.epoch(1).exists(), "--keep best keeps no epoch");
-    let message = go_on(&short.run, &[]).unwrap_err().to_string();
-    assert!(message.contains("--epochs"), "{message}");
+    let message = said(&go_on(&short.run, &[]).unwrap_err());
+    assert!(message.contains("ExtendTo("), "{message}");
     let extended = go_on(&short.run, &[("epochs", "3")]).unwrap();
     let weights = |run: &Run| loc_model::weights::load(&run.last()).unwrap().weights;
     assert!(weights(&extended.run) == weights(&long.run), "the extended run has other weights");
@@ -108,12 +114,12 @@ fn a_finished_cosine_is_extended_from_where_it_ended_if_that_is_asked_for() {
     let cosine = [("schedule", "cosine"), ("epochs", "1"), ("warmup", "0.0")];
     let run = fixture.train("exp", &cosine).unwrap().run;
     let refused = go_on(&run, &[("epochs", "3")]).unwrap_err();
-    let message = refused.to_string();
+    let message = said(&refused);
     assert!(
-        refused.is_usage() && message.contains("--schedule-from-here") && message.contains("epoch 1"),
+        refused.is_usage() && message.contains("NewSchedule") && message.contains("epoch 1"),
         "{message}"
     );
-    let message = extend(&run, "1").unwrap_err().to_string();
+    let message = said(&extend(&run, "1").unwrap_err());
     assert!(message.contains("1 of 1 epochs are done"), "{message}");
 
     let whole = extend(&run, "3").unwrap();
@@ -127,7 +133,7 @@ fn a_finished_cosine_is_extended_from_where_it_ended_if_that_is_asked_for() {
     assert!(last(&again) == last(&run), "the configuration does not repeat the extended run");
     let stopped = stop_after(&fixture, "stopped", &at_once, 5);
     assert!(last(&go_on(&stopped, &[]).unwrap().run) == last(&run), "stopped after the restart");
-    let message = extend(&stopped, "3").unwrap_err().to_string();
+    let message = said(&extend(&stopped, "3").unwrap_err());
     assert!(message.contains("3 of 3 epochs are done"), "{message}");
     extend(&stopped, "4").unwrap();
     assert!(fs::read_to_string(stopped.config()).unwrap().contains("restarts = [1, 3]"));
@@ -136,10 +142,10 @@ fn a_finished_cosine_is_extended_from_where_it_ended_if_that_is_asked_for() {
 #[test]
 fn still_epochs_bind_a_run_to_its_end_as_a_cosine_does() {
     let fixture = Fixture::new();
-    let still = [("schedule", "constant"), ("warmup", "0.0"), ("epochs", "1"), ("still_epochs", "1")];
+    let still = [("schedule", "constant"), ("warmup", "0.0"), ("epochs", "1"), ("no_augment_epochs", "1")];
     let run = fixture.train("exp", &still).unwrap().run;
-    let message = go_on(&run, &[("epochs", "3")]).unwrap_err().to_string();
-    assert!(message.contains("ends with epoch 1") && message.contains("--schedule-from-here"), "{message}");
+    let message = said(&go_on(&run, &[("epochs", "3")]).unwrap_err());
+    assert!(message.contains("ends with epoch 1") && message.contains("NewSchedule"), "{message}");
     extend(&run, "3").unwrap();
 }
 
@@ -147,9 +153,9 @@ fn still_epochs_bind_a_run_to_its_end_as_a_cosine_does() {
 fn a_run_in_its_midst_has_no_schedule_from_here() {
     let fixture = Fixture::new();
     let run = stop_after(&fixture, "exp", &[("schedule", "cosine")], 2);
-    let message = extend(&run, "5").unwrap_err().to_string();
+    let message = said(&extend(&run, "5").unwrap_err());
     assert!(message.contains("0 of 2 epochs are done"), "{message}");
-    let message = go_on(&run, &[("epochs", "5")]).unwrap_err().to_string();
+    let message = said(&go_on(&run, &[("epochs", "5")]).unwrap_err());
     assert!(message.contains("epochs: 2 → 5"), "{message}");
     assert_eq!(go_on(&run, &[]).unwrap().status, Status::Finished, "the refusals changed nothing");
 }
@@ -158,12 +164,12 @@ fn a_run_in_its_midst_has_no_schedule_from_here() {
 fn what_would_change_the_mathematics_is_refused_on_resume() {
     let fixture = Fixture::new();
     let run = fixture.train("exp", &[("epochs", "1")]).unwrap().run;
-    let message = go_on(&run, &[("epochs", "2"), ("lr", "0.5"), ("seed", "7")]).unwrap_err().to_string();
+    let message = said(&go_on(&run, &[("epochs", "2"), ("lr", "0.5"), ("seed", "7")]).unwrap_err());
     assert!(message.contains("lr: 0.001 → 0.5") && message.contains("seed: 0 → 7"), "{message}");
     // Another photo in the place of one of them.
     let photo = fixture.path("shapes/images/shape-00003.jpg");
     fs_err::copy(fixture.path("shapes/images/shape-00004.jpg"), photo).unwrap();
-    let message = go_on(&run, &[("epochs", "2")]).unwrap_err().to_string();
+    let message = said(&go_on(&run, &[("epochs", "2")]).unwrap_err());
     assert!(message.contains("data set has changed"), "{message}");
 }
 
@@ -174,15 +180,15 @@ fn what_was_changed_in_the_run_folder_is_refused_on_resume() {
     let config = fs::read_to_string(run.config()).unwrap();
     fs::write(run.config(), config.replace("batch = 4", "batch = 5").replace("seed = 0", "seed = 3"))
         .unwrap();
-    let message = go_on(&run, &[]).unwrap_err().to_string();
+    let message = said(&go_on(&run, &[]).unwrap_err());
     assert!(message.contains("batch: 4 → 5, seed: 0 → 3"), "{message}");
     fs::write(run.config(), &config[..config.len() / 2]).unwrap();
-    let message = go_on(&run, &[]).unwrap_err().to_string();
+    let message = said(&go_on(&run, &[]).unwrap_err());
     assert!(message.contains("config.toml") || message.contains("→"), "{message}");
     fs::write(run.config(), config).unwrap();
     let split = fs::read_to_string(run.split()).unwrap();
     fs::write(run.split(), split.replacen(",val", ",train", 1)).unwrap();
-    let message = go_on(&run, &[]).unwrap_err().to_string();
+    let message = said(&go_on(&run, &[]).unwrap_err());
     assert!(message.contains("split.csv: has the SHA-256"), "{message}");
     fs::write(run.split(), split).unwrap();
     go_on(&run, &[]).unwrap();
@@ -206,6 +212,6 @@ fn photos_added_and_removed_are_counted_when_a_resume_is_refused() {
         }
         fs::remove_file(file(PHOTOS - 1)).unwrap();
     }
-    let message = go_on(&run, &[]).unwrap_err().to_string();
+    let message = said(&go_on(&run, &[]).unwrap_err());
     assert!(message.contains("2 photos were added, 1 removed"), "{message}");
 }

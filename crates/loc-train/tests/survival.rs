@@ -8,9 +8,9 @@ mod skip;
 
 use std::path::{Path, PathBuf};
 
-use common::{Fixture, go_on, go_on_warned, last, stop_after};
+use common::{Fixture, go_on, go_on_warned, last, said, stop_after};
 use fs_err as fs;
-use loc_train::{Config, ConfigSource, Event, Provenance, Run, Status, Stop, resume, train};
+use loc_train::{Config, ConfigSource, Event, Provenance, Run, RunLocation, Status, Stop, resume, train};
 use sha2::{Digest, Sha256};
 
 fn sha256(path: &Path) -> String {
@@ -144,17 +144,17 @@ fn damage_of_every_state_is_an_error_that_says_what_is_left() {
     damage(&run.state());
     damage(&run.previous_state());
     let before = names(&run);
-    let message = go_on(&run, &[("epochs", "3")]).unwrap_err().to_string();
+    let message = said(&go_on(&run, &[("epochs", "3")]).unwrap_err());
     for part in
-        ["last.state.safetensors", "previous.state.safetensors", "hint", "--init", "epoch-002.safetensors"]
+        ["last.state.safetensors", "previous.state.safetensors", "StartFrom(", "epoch-002.safetensors"]
     {
         assert!(message.contains(part), "no {part:?} in {message}");
     }
     assert_eq!(names(&run), before);
     fs::remove_file(run.state()).unwrap();
     fs::remove_file(run.previous_state()).unwrap();
-    let message = go_on(&run, &[("epochs", "3")]).unwrap_err().to_string();
-    assert!(message.contains("is not there") && message.contains("--init"), "{message}");
+    let message = said(&go_on(&run, &[("epochs", "3")]).unwrap_err());
+    assert!(message.contains("is not there") && message.contains("StartFrom("), "{message}");
 }
 
 /// What cannot be read may be whole: nothing takes its place, and it is gone on from once it can be read.
@@ -181,8 +181,8 @@ fn a_state_that_cannot_be_read_stops_the_resume_and_stays() {
             Some(to) => std::os::unix::fs::symlink(to, &state).unwrap(),
         }
         let error = go_on(&run, &[]).unwrap_err();
-        let message = error.to_string();
-        for part in ["last.state.safetensors: cannot be read", "nothing was changed", "hint"] {
+        let message = said(&error);
+        for part in ["last.state.safetensors: cannot be read", "nothing was changed", "MakeReadable"] {
             assert!(message.contains(part), "{what}: no {part:?} in {message}");
         }
         assert!(!error.is_usage(), "{what}");
@@ -227,7 +227,7 @@ fn json_that_is_wrong_in_a_state_is_damage() {
         fs::write(run.state(), &bytes).unwrap();
         fs::write(run.previous_state(), &bytes).unwrap();
         let error = go_on(&run, &[("epochs", "3")]).unwrap_err();
-        assert!(error.to_string().contains("no state of it is whole") && !error.is_usage(), "{error}");
+        assert!(error.to_string().contains("no state of it is intact") && !error.is_usage(), "{error}");
     }
 }
 
@@ -245,17 +245,23 @@ fn a_run_is_gone_on_with_though_its_recipes_file_is_gone() {
     let flags = [("data", &*data), ("imgsz", "188"), ("epochs", "2")];
     let layers: Vec<ConfigSource> =
         flags.iter().map(|(key, value)| ConfigSource::value("flag", key, value)).collect();
-    let config = Config::resolve(Some(&name), &layers).unwrap();
+    let config = Config::resolve(Some(&name), &layers).unwrap().config;
     assert_eq!((config.batch, &config.recipe), (5, &name));
     let provenance = Provenance { version: "0".into(), arguments: Vec::new(), threads: 2 };
     let mut runs = ["whole", "stopped"].map(|run| {
         let (stop, mut steps) = (Stop::default(), 0);
-        let outcome = train(&config, (&fixture.path("runs"), run, false), &provenance, &stop, &mut |event| {
-            steps += usize::from(matches!(event, Event::Step { .. }));
-            if run == "stopped" && steps == 3 {
-                stop.ask();
-            }
-        });
+        let outcome = train(
+            &config,
+            RunLocation { project: &fixture.path("runs"), name: run, exist_ok: false },
+            &provenance,
+            &stop,
+            &mut |event| {
+                steps += usize::from(matches!(event, Event::Step { .. }));
+                if run == "stopped" && steps == 3 {
+                    stop.request();
+                }
+            },
+        );
         outcome.unwrap().run
     });
     fs::remove_file(&recipe).unwrap();
@@ -263,7 +269,7 @@ fn a_run_is_gone_on_with_though_its_recipes_file_is_gone() {
     assert!(last(&runs[0]) == last(&runs[1]), "it ends in other bytes");
     // And `--config` on its file repeats the run.
     let text = fs::read_to_string(runs[0].config()).unwrap();
-    let again = Config::resolve(None, &[ConfigSource { origin: "config.toml".into(), text }]).unwrap();
+    let again = Config::resolve(None, &[ConfigSource::toml("config.toml", text)]).unwrap().config;
     assert_eq!(again.result_affecting(), config.result_affecting());
     let message = Config::resolve(Some(&name), &layers).unwrap_err();
     assert!(message.to_string().contains("mine.toml") && message.is_usage(), "{message}");
@@ -279,7 +285,8 @@ fn a_second_trainer_on_a_run_is_told_who_has_it() {
             let run = Run::open(project.join("exp")).unwrap();
             messages.push(go_on(&run, &[]).unwrap_err().to_string());
             let provenance = loc_train::Provenance { version: "0".into(), arguments: Vec::new(), threads: 1 };
-            let (config, place) = (fixture.config(&[]), (&*project, "exp", true));
+            let (config, place) =
+                (fixture.config(&[]), RunLocation { project: &project, name: "exp", exist_ok: true });
             let again = loc_train::train(&config, place, &provenance, &Stop::default(), &mut |_| {});
             messages.push(again.unwrap_err().to_string());
             in_it = Some(names(&run));
@@ -336,6 +343,6 @@ fn a_state_of_a_newer_loc_is_refused_with_the_version_it_needs() {
     let metadata = state.metadata.unwrap().replace("\"format\":2", "\"format\":3").replace("0.1.0", "7.0.0");
     let bytes = loc_model::weights::to_bytes(&state.weights, Some(&metadata)).unwrap();
     fs::write(run.state(), bytes).unwrap();
-    let message = go_on(&run, &[("epochs", "2")]).unwrap_err().to_string();
+    let message = said(&go_on(&run, &[("epochs", "2")]).unwrap_err());
     assert!(message.contains("needs loc >= 7.0.0"), "{message}");
 }

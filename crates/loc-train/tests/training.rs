@@ -10,7 +10,7 @@ use std::path::Path;
 use common::{Fixture, last};
 use loc_net::Forward;
 use loc_net::ImageBatch;
-use loc_train::{Config, ConfigSource, Event, ModelFile, Provenance, Status, Stop, train};
+use loc_train::{Config, ConfigSource, Event, ModelFile, Provenance, RunLocation, Status, Stop, train};
 
 /// Runs `f` on a pool of its own.
 fn with_threads<R: Send>(threads: usize, f: impl FnOnce() -> R + Send) -> R {
@@ -56,13 +56,17 @@ fn a_run_leaves_what_the_documentation_says() {
     let localizer = loc_infer::Localizer::load(run.last()).unwrap();
     assert_eq!(localizer.meta().classes, ["box", "disc", "star"]);
     // A second run of the same name gets a folder of its own; its config repeats the first.
-    let layer =
-        ConfigSource { origin: "config.toml".into(), text: fs_err::read_to_string(run.config()).unwrap() };
-    let config = Config::resolve(None, &[layer]).unwrap();
+    let layer = ConfigSource::toml("config.toml", fs_err::read_to_string(run.config()).unwrap());
+    let config = Config::resolve(None, &[layer]).unwrap().config;
     let provenance = Provenance { version: "0".into(), arguments: vec![], threads: 2 };
-    let again =
-        train(&config, (&fixture.path("runs"), "exp", false), &provenance, &Stop::default(), &mut |_| {})
-            .unwrap();
+    let again = train(
+        &config,
+        RunLocation { project: &fixture.path("runs"), name: "exp", exist_ok: false },
+        &provenance,
+        &Stop::default(),
+        &mut |_| {},
+    )
+    .unwrap();
     assert_eq!(again.run.path(), fixture.path("runs").join("exp2"));
     assert!(last(&again.run) == last(&run), "a run repeated from its config.toml has other bytes");
 }
@@ -81,12 +85,12 @@ fn a_small_set_is_gone_through_until_an_epoch_has_its_steps() {
         let outcome = fixture.train_until(name, overrides, on).unwrap();
         (seen.clone(), outcome.run)
     };
-    let (steps, twice) = run("twice", &[("least_steps", "4"), ("epochs", "1")]);
+    let (steps, twice) = run("twice", &[("min_steps", "4"), ("epochs", "1")]);
     assert_eq!(steps, (1..=6).map(|step| (1, step, 6)).collect::<Vec<_>>(), "three steps a pass, two passes");
     // Where nothing else counts epochs, two passes are two epochs.
     let plain = [("schedule", "constant"), ("warmup", "0.0"), ("dropout", "0.0")];
     let (_, as_epochs) = run("epochs", &[&plain[..], &[("epochs", "2")]].concat());
-    let (_, as_passes) = run("passes", &[&plain[..], &[("epochs", "1"), ("least_steps", "6")]].concat());
+    let (_, as_passes) = run("passes", &[&plain[..], &[("epochs", "1"), ("min_steps", "6")]].concat());
     let weights = |run: &loc_train::Run| loc_model::weights::load(&run.last()).unwrap().weights;
     assert!(weights(&as_epochs) == weights(&as_passes), "two passes differ from two epochs");
     assert_eq!(twice.rows().unwrap().len(), 1);
@@ -97,7 +101,7 @@ fn still_epochs_move_no_photo() {
     let fixture = Fixture::new();
     let moved = "{ flip = 0.5, window = [0.5, 1.2], aspect = 0.2, cutout = 0.9, mix = 0.9, tint = 0.2 }";
     let weights = |name: &str, augment: &str, still: &str| {
-        let run = fixture.train(name, &[("augment", augment), ("still_epochs", still)]).unwrap().run;
+        let run = fixture.train(name, &[("augment", augment), ("no_augment_epochs", still)]).unwrap().run;
         loc_model::weights::load(&run.last()).unwrap().weights
     };
     let all = weights("all", moved, "2");
@@ -123,7 +127,7 @@ fn features_are_held_where_they_were() {
     let before = features(&began);
     let init = began.display().to_string();
     let moved_by = |name: &str, weight: &str| -> f32 {
-        let overrides = [("init", &*init), ("features_weight", weight), ("average", "0.0")];
+        let overrides = [("init", &*init), ("feature_distill_weight", weight), ("ema_decay", "0.0")];
         let after = features(&fixture.train(name, &overrides).unwrap().run.last());
         before.iter().zip(after).map(|(before, after)| (before - after).powi(2)).sum()
     };

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 
 use loc_model::init::{self, Scheme};
 use loc_net::{Backbone, Head, InputShape, NetworkConfig, Normalization, Weight, Weights};
-use loc_train::{Config, ConfigSource, Event, Outcome, Provenance, Status, Stop, TrainError, resume, train};
+use loc_train::{
+    Config, ConfigSource, Event, Outcome, Provenance, RunLocation, Status, Stop, TrainError, resume, train,
+};
 
 /// EfficientNet-Lite0's names for random weights, its batch normalisation doing nothing.
 fn state_dict() -> Weights {
@@ -83,10 +85,16 @@ impl Fixture {
             .chain(more)
             .map(|(key, value)| ConfigSource::value(format!("--{key}"), key, value))
             .collect();
-        let config = Config::resolve(Some(recipe), &layers)?;
+        let config = Config::resolve(Some(recipe), &layers)?.config;
         let provenance = Provenance { version: "0".into(), arguments: Vec::new(), threads: 2 };
         let (stop, project) = (Stop::default(), self.path("runs"));
-        train(&config, (&project, name, false), &provenance, &stop, &mut |e| on(&e, &stop))
+        train(
+            &config,
+            RunLocation { project: &project, name, exist_ok: false },
+            &provenance,
+            &stop,
+            &mut |e| on(&e, &stop),
+        )
     }
 }
 
@@ -110,7 +118,7 @@ fn a_frozen_backbone_stays_and_its_run_resumes_to_the_bit() {
                 if matches!(event, Event::Step { .. }) {
                     steps += 1;
                     if steps == stop_at {
-                        stop.ask();
+                        stop.request();
                     }
                 }
             })
@@ -154,7 +162,7 @@ fn a_run_that_begins_with_the_heads_is_two_runs_in_one() {
     let stopped = fixture
         .train_with("stopped", "finetune", "", &short, &mut |event, stop| {
             if matches!(event, Event::Step { .. }) && !std::mem::replace(&mut asked, true) {
-                stop.ask();
+                stop.request();
             }
         })
         .unwrap();
@@ -174,7 +182,7 @@ fn still_epochs_see_of_a_frozen_backbones_copies_those_as_they_are() {
         let run = fixture.train_with(name, "transfer", "", &all, &mut |_, _| {}).unwrap().run;
         loc_model::weights::load(&run.last()).unwrap().weights
     };
-    let still = weights("still", &[("copies", "3"), ("still_epochs", "2")]);
+    let still = weights("still", &[("copies", "3"), ("no_augment_epochs", "2")]);
     assert!(still == weights("alone", &[("copies", "1")]));
     assert!(still != weights("moved", &[("copies", "3")]));
 }
@@ -186,7 +194,7 @@ fn a_stop_before_the_first_step_ends_at_once_and_leaves_nothing() {
     let error = fixture.train("early", "transfer", "", &mut |event, stop| {
         if let Event::Features { done, of } = event {
             seen.push((*done, *of));
-            stop.ask();
+            stop.request();
         }
     });
     assert!(matches!(error, Err(TrainError::Stopped)), "{error:?}");
@@ -202,7 +210,8 @@ fn a_beginning_that_does_not_fit_is_refused() {
         ("finetune", "no", "no recipe"),
     ] {
         let message =
-            Config::resolve(Some(recipe), &[ConfigSource::value("--begin", "begin", begin)]).unwrap_err();
+            Config::resolve(Some(recipe), &[ConfigSource::value("--set head_warmup", "head_warmup", begin)])
+                .unwrap_err();
         assert!(message.to_string().contains(word), "{recipe} beginning with {begin}: {message}");
     }
 }
@@ -213,7 +222,7 @@ fn recipes_that_begin_with_each_other_are_an_error_that_names_them() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).display().to_string();
     let write = |name: &str, begin: &str| {
-        let text = format!("backbone = \"lite0\"\nbackbone_lr = 0.0\nbegin = '{begin}'\n");
+        let text = format!("backbone = \"lite0\"\nbackbone_lr = 0.0\nhead_warmup = '{begin}'\n");
         fs_err::write(folder.path().join(name), text).unwrap();
     };
     write("self.toml", &path("self.toml"));
@@ -237,7 +246,8 @@ fn recipes_that_begin_with_each_other_are_an_error_that_names_them() {
         ("transfer", "finetune", "transfer → finetune → transfer"),
     ] {
         let error =
-            Config::resolve(Some(recipe), &[ConfigSource::value("LOC_BEGIN", "begin", begin)]).unwrap_err();
+            Config::resolve(Some(recipe), &[ConfigSource::value("LOC_HEAD_WARMUP", "head_warmup", begin)])
+                .unwrap_err();
         assert!(error.to_string().contains(chain), "{error}");
     }
 }
@@ -250,7 +260,7 @@ fn a_beginning_from_a_file_stays_with_the_run() {
     fs_err::write(&file, "backbone = \"lite0\"\nbackbone_lr = 0.0\nepochs = 2\ncopies = 1\nbatch = 4\n")
         .unwrap();
     let begin = file.display().to_string();
-    let more = [("begin", &*begin), ("epochs", "1"), ("batch", "4")];
+    let more = [("head_warmup", &*begin), ("epochs", "1"), ("batch", "4")];
     let mut heads = 0;
     let run = fixture
         .train_with("begun", "finetune", "", &more, &mut |event, _| {
@@ -299,7 +309,8 @@ fn weights_to_begin_with_may_be_of_any_float_type() {
 #[test]
 fn without_weights_the_error_says_how_to_get_them() {
     let fixture = Fixture::new();
-    let message = fixture.train("none", "transfer", "nowhere", &mut |_, _| {}).unwrap_err().to_string();
-    assert!(message.contains("nowhere") && message.contains("--backbone-weights"), "{message}");
+    let error = fixture.train("none", "transfer", "nowhere", &mut |_, _| {}).unwrap_err();
+    let message = format!("{error} {:?}", error.remedy());
+    assert!(message.contains("nowhere") && message.contains("GiveWeights"), "{message}");
     assert!(!fixture.path("runs/none").exists(), "a refused run leaves no folder");
 }

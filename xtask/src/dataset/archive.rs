@@ -1,6 +1,6 @@
-//! Reading a set out of a `.tar.gz` from a stranger: every name and size is checked before it is believed.
+//! Reads a data set from an untrusted `.tar.gz`: every name and size is checked before it is used.
 //!
-//! Two passes over the same entries: one for the digest, which writes nothing, one that writes. No network here.
+//! There are two passes over the entries: the first computes the digest, the second writes the files. No network here.
 
 use std::collections::HashSet;
 use std::io::{self, Read};
@@ -14,19 +14,19 @@ use tar::EntryType;
 use super::DataSet;
 use super::digest::{Contents, copy_hashed};
 
-/// How many times larger than the archive its contents may be; photos hardly compress, zeros a thousandfold.
+/// Maximum ratio of unpacked to packed size. Photos hardly compress; zeros compress by a factor of a thousand.
 const RATIO: u64 = 100;
-/// Bytes that any archive may unpack to, however small it is.
+/// The unpacked size that is allowed for any archive, in bytes, even a very small one.
 const SMALL: u64 = 1 << 20;
 
-/// An archive that should hold a set.
+/// An archive that should contain a data set.
 pub(super) struct Archive<'a> {
     pub(super) path: &'a Path,
     pub(super) set: &'a DataSet,
 }
 
 impl Archive<'_> {
-    /// The set's files and their hashes.
+    /// Returns the files of the data set and their hashes.
     pub(super) fn contents(&self) -> Result<Contents> {
         let mut contents = Contents::default();
         self.each(|path, data| {
@@ -37,7 +37,7 @@ impl Archive<'_> {
         Ok(contents)
     }
 
-    /// Writes the set's files into the new folder `into`, if they are still those of `contents`.
+    /// Writes the files of the data set into the new folder `into`. Returns an error if they differ from `contents`.
     pub(super) fn unpack(&self, contents: &Contents, into: &Path) -> Result<()> {
         fs::create_dir(into)?;
         self.each(|path, data| {
@@ -54,7 +54,7 @@ impl Archive<'_> {
         })
     }
 
-    /// Calls `visit` with the path (within the set) and the data of each of the set's files.
+    /// Calls `visit` with the path (within the data set) and the data of each of its files.
     fn each(&self, mut visit: impl FnMut(&str, &mut dyn Read) -> Result<()>) -> Result<()> {
         let file = self.open()?;
         let packed = file.metadata()?.len();
@@ -70,11 +70,11 @@ impl Archive<'_> {
             }
             let kind = entry.header().entry_type();
             if kind == EntryType::XGlobalHeader {
-                continue; // A comment of the tool that made the archive; it has no file name.
+                continue; // A comment of the tool that wrote the archive; it has no file name.
             }
             let name = entry.path_bytes().into_owned();
             let name = self.checked_name(&name)?;
-            // The stream's limit does not see this: a header may claim what does not follow.
+            // The limit of the stream does not cover this: a header can claim more bytes than follow.
             bytes = bytes.saturating_add(entry.size());
             if bytes > limit {
                 bail!("{}: unpacks to more than {} MiB", self.path.display(), self.set.max_mib);
@@ -94,7 +94,7 @@ impl Archive<'_> {
             if path.split('/').any(|part| part.is_empty() || part == ".") {
                 bail!("{}: the name `{name}` is not a plain path", self.path.display());
             }
-            // Where names differ by case alone, one file would overwrite the other on some disks.
+            // If names differ only in case, one file would overwrite the other on some file systems.
             if !seen.insert(path.to_lowercase()) {
                 bail!(
                     "{}: two entries for `{path}` (names that differ by case count as one)",
@@ -106,7 +106,7 @@ impl Archive<'_> {
         Ok(())
     }
 
-    /// Opens the file and looks at its first bytes, for a better message than a decoder's.
+    /// Opens the file and checks its first bytes, for a clearer error than that of the decoder.
     fn open(&self) -> Result<fs::File> {
         let mut start = Vec::new();
         fs::File::open(self.path)?.take(512).read_to_end(&mut start)?;
@@ -123,7 +123,7 @@ impl Archive<'_> {
         Ok(fs::File::open(self.path)?)
     }
 
-    /// An entry's name, if it stays within the folder the archive is unpacked in, on any system.
+    /// Returns the name of an entry if it stays inside the target folder on every system, else an error.
     fn checked_name(&self, name: &[u8]) -> Result<String> {
         let shown = name.escape_ascii();
         let Ok(name) = std::str::from_utf8(name) else {
@@ -141,7 +141,7 @@ impl Archive<'_> {
         bail!("{}: the name `{shown}` {trouble}", self.path.display());
     }
 
-    /// The part of a name that lies in the set: `loc-1.0/dataset/images/a.jpg` → `dataset/images/a.jpg`.
+    /// The part of a name within the data set: `loc-1.0/dataset/images/a.jpg` → `dataset/images/a.jpg`.
     fn within_set<'n>(&self, name: &'n str) -> Option<&'n str> {
         let starts = std::iter::once(0).chain(name.match_indices('/').map(|(at, _)| at + 1));
         starts.map(|at| &name[at..]).find(|rest| {
@@ -161,13 +161,13 @@ impl Archive<'_> {
     }
 }
 
-/// Whether these are the first bytes of a web page, as servers send in place of what they do not have.
+/// Returns whether these are the first bytes of a web page, which servers send instead of a missing file.
 pub(super) fn looks_like_html(start: &[u8]) -> bool {
     let text = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start).trim_ascii_start().to_ascii_lowercase();
     [&b"<!doctype html"[..], b"<html", b"<head", b"<body"].iter().any(|tag| text.starts_with(tag))
 }
 
-/// A stream that fails past a number of bytes, whatever the entries claim.
+/// A stream that fails after a number of bytes, independent of the sizes in the headers.
 struct Limited<R> {
     inner: R,
     left: u64,

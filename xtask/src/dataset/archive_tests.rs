@@ -1,4 +1,4 @@
-//! Archives, good and evil, each built here byte by byte.
+//! Tests with valid and malicious archives, which are built here byte by byte.
 
 use std::path::PathBuf;
 
@@ -18,7 +18,7 @@ pub(super) fn file<'a>(name: &'a str, data: &'a [u8]) -> Item<'a> {
     Item(name, EntryType::Regular, data)
 }
 
-/// A `.tar.gz` with these entries; names are written as they are, however wrong.
+/// Builds a `.tar.gz` with these entries; names are written unchecked.
 pub(super) fn tar_gz(items: &[Item]) -> Vec<u8> {
     let mut tar = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
     for Item(name, kind, data) in items {
@@ -36,7 +36,7 @@ pub(super) fn tar_gz(items: &[Item]) -> Vec<u8> {
     tar.into_inner().unwrap().finish().unwrap()
 }
 
-/// The set of these tests: two photos and their boxes.
+/// The data set of these tests: two photos and their boxes.
 pub(super) fn good_items() -> Vec<Item<'static>> {
     vec![
         Item("pax_global_header", EntryType::XGlobalHeader, b"17 comment=372ebf\n"),
@@ -50,7 +50,7 @@ pub(super) fn good_items() -> Vec<Item<'static>> {
     ]
 }
 
-/// What `data/datasets.toml` would say of it.
+/// Its entry in `data/datasets.toml`.
 pub(super) fn good_set() -> DataSet {
     DataSet {
         what: "four files".into(),
@@ -108,7 +108,7 @@ fn a_set_without_a_prefix_is_the_same_set() {
 }
 
 #[test]
-fn evil_entries_are_refused_by_name() {
+fn malicious_entries_are_refused_by_name() {
     let cases: &[(Item, &str)] = &[
         (file("../dataset/images/x", b""), "the name `../dataset/images/x` leaves the folder"),
         (file("dataset/images/../../../x", b""), "the name `dataset/images/../../../x` leaves the folder"),
@@ -157,7 +157,7 @@ fn too_many_entries_or_bytes_are_refused() {
     let zeros = vec![0; 16 << 20];
     assert_eq!(error_of(&tar_gz(&[file("zeros", &zeros)])), "unpacks to more than 1 MiB");
 
-    // Many files below the limit each, in folders that are ignored.
+    // Many files in ignored folders, each below the limit.
     let zeros = vec![0; 400 << 10];
     let items = [file("a", &zeros), file("b", &zeros), file("c", &zeros)];
     assert_eq!(error_of(&tar_gz(&items)), "unpacks to more than 1 MiB");
@@ -176,8 +176,8 @@ fn an_archive_of_zeros_is_refused_long_before_the_sets_limit() {
 }
 
 #[test]
-fn a_header_that_lies_about_its_size_is_caught_by_the_stream() {
-    // A long-name entry is read by the tar library itself, before this project sees a size.
+fn a_wrong_size_in_a_header_is_detected_by_the_stream() {
+    // The tar library reads a long-name entry itself, before our code sees its size.
     let zeros = vec![b'x'; 4 << 20];
     let items = [Item("././@LongLink", EntryType::GNULongName, &zeros), file("short", b"")];
     let error = error_of(&tar_gz(&items));
@@ -185,7 +185,7 @@ fn a_header_that_lies_about_its_size_is_caught_by_the_stream() {
 }
 
 #[test]
-fn what_is_not_an_archive_is_named() {
+fn other_file_formats_are_named() {
     let cases: &[(&[u8], &str)] = &[
         (b"", "the file is empty"),
         (b"\xef\xbb\xbf  <!DOCTYPE html><title>Not found</title>", "an HTML page, not an archive"),
@@ -197,7 +197,7 @@ fn what_is_not_an_archive_is_named() {
 }
 
 #[test]
-fn an_archive_cut_anywhere_is_an_error_and_never_the_set() {
+fn a_truncated_archive_is_never_accepted() {
     let whole = tar_gz(&good_items());
     let set = good_set();
     let folder = tempfile::tempdir().unwrap();
@@ -208,7 +208,7 @@ fn an_archive_cut_anywhere_is_an_error_and_never_the_set() {
         fs::write(&path, &whole[..n]).unwrap();
         match archive.contents() {
             Err(_) => errors += 1,
-            // Past the last file come zeros and gzip's checksum: the set is whole without them.
+            // After the last file there are only zeros and the checksum of gzip: the data set is complete without them.
             Ok(contents) => assert_eq!(contents.digest(), set.sha256, "cut at {n} of {}", whole.len()),
         }
     }
@@ -218,7 +218,7 @@ fn an_archive_cut_anywhere_is_an_error_and_never_the_set() {
 }
 
 #[test]
-fn a_file_that_changes_between_the_passes_is_not_trusted() {
+fn a_file_that_changes_between_the_passes_is_refused() {
     let set = good_set();
     with_archive(&tar_gz(&good_items()), &set, |archive| {
         let contents = archive.contents().unwrap();

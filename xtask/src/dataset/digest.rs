@@ -1,7 +1,8 @@
-//! A data set's digest: what counts, and how. No archive format here.
+//! The digest of a data set. Archive formats are elsewhere.
 //!
-//! SHA-256 over the listing that `sha256sum` prints of the set's files (`<hex>  <path>\n`, two spaces), the paths
-//! with `/`, relative to the set's folder, sorted bytewise. So a person can check it with two standard tools:
+//! It is the SHA-256 of the output of `sha256sum` for the files of the data set (`<hex>  <path>\n`, two spaces). The
+//! paths use `/`, are relative to the folder of the data set, and are sorted by their bytes. So it can be checked with
+//! standard tools:
 //! `find dataset/images dataset/annot -type f | LC_ALL=C sort | xargs -d '\n' sha256sum | sha256sum`.
 
 use std::collections::BTreeMap;
@@ -12,7 +13,7 @@ use anyhow::{Context, Result, bail};
 use fs_err as fs;
 use sha2::{Digest, Sha256};
 
-/// The files of a set: path to SHA-256 in hex.
+/// The files of a data set: path to SHA-256 in hex.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Contents(BTreeMap<String, String>);
 
@@ -32,7 +33,7 @@ impl Contents {
         self.0.len()
     }
 
-    /// The digest of the whole.
+    /// The digest of the data set.
     pub(super) fn digest(&self) -> String {
         let mut hasher = Sha256::new();
         for (path, sha256) in &self.0 {
@@ -41,7 +42,7 @@ impl Contents {
         hex(&hasher.finalize())
     }
 
-    /// The files under `folders` of a set that is unpacked in `root`.
+    /// Reads the files under `folders` of a data set that is unpacked in `root`.
     pub(super) fn of_folder(root: &Path, folders: &[String]) -> Result<Self> {
         let mut contents = Self::default();
         for folder in folders {
@@ -74,7 +75,7 @@ impl Contents {
     }
 }
 
-/// Copies and returns the SHA-256 of what went by.
+/// Copies `from` to `to`, and returns the SHA-256 of the copied bytes.
 pub(super) fn copy_hashed(from: &mut dyn Read, to: &mut dyn Write) -> io::Result<String> {
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 64 << 10];

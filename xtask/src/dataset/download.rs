@@ -1,7 +1,7 @@
-//! One URL into one `.part` file over HTTP(S), going on where an earlier try stopped. Archives are not known here.
+//! Downloads one URL to a `.part` file over HTTP(S), and resumes earlier downloads. Archives are handled elsewhere.
 //!
-//! What the server said of the file (ETag, date, size) lies beside the part. A part is continued only if none of it
-//! contradicts what the server says now; whether the bytes are right is for the caller to check.
+//! The server's metadata of the file (ETag, date, size) is stored next to the part. A part is continued only if this
+//! metadata does not contradict the server's current answer. The caller must check the bytes.
 
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -16,31 +16,31 @@ use ureq::{Agent, Body};
 use super::archive::looks_like_html;
 use super::progress::Progress;
 
-/// Tries without a new byte before giving up.
+/// The number of attempts without a new byte before the download fails.
 const TRIES: u32 = 4;
-/// A server that sends nothing for this long is taken for dead.
+/// Timeout: an attempt fails if the server sends nothing for this long.
 const SILENCE: Duration = Duration::from_secs(60);
 
-const ELSEWHERE: &str = "(hint: `--url` takes a mirror, `--archive` a file that is already here)";
+const ELSEWHERE: &str = "(hint: `--url` takes a mirror, `--archive` a local file)";
 
-/// A download and where it goes.
+/// A download and its target.
 pub(super) struct Download<'a> {
     pub(super) url: &'a str,
     pub(super) part: &'a Path,
-    /// Refuse a file that is larger.
+    /// The maximum size in bytes; larger files are refused.
     pub(super) max_bytes: u64,
-    /// The first pause before trying again; it doubles.
+    /// The pause before the second attempt; it doubles with each further one.
     pub(super) pause: Duration,
 }
 
-/// The part file is whole, as far as HTTP can tell.
+/// A complete part file, as far as HTTP can tell.
 #[derive(Debug)]
 pub(super) struct Finished {
-    /// Whether its bytes come from more than one answer.
+    /// Whether its bytes come from more than one response.
     pub(super) resumed: bool,
 }
 
-/// What a server says about a version of a file.
+/// The server's metadata of a version of a file.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Version {
     url: String,
@@ -49,16 +49,16 @@ struct Version {
     size: Option<u64>,
 }
 
-/// Why a try ended without the whole file.
+/// Why an attempt ended without the complete file.
 enum Stop {
-    /// Trying again may help.
+    /// Another attempt may succeed.
     Again(anyhow::Error),
-    /// It will not.
+    /// No further attempt can succeed.
     Final(anyhow::Error),
 }
 
 impl Download<'_> {
-    /// Downloads until the file is whole, the server refuses, or several tries bring nothing.
+    /// Downloads until the file is complete, the server refuses, or several attempts bring no new bytes.
     pub(super) fn run(&self, name: &str) -> Result<Finished> {
         let agent = agent(self.url);
         let mut failures = 0;
@@ -73,7 +73,7 @@ impl Download<'_> {
             failures = if have > most { 1 } else { failures + 1 };
             most = most.max(have);
             if failures >= TRIES {
-                let hint = format!("(hint: the same command goes on from byte {have})");
+                let hint = format!("(hint: the same command continues from byte {have})");
                 return Err(anyhow!("downloading {}: {error:#} {hint}", self.url));
             }
             let pause = self.pause * 2_u32.pow(failures - 1);
@@ -82,7 +82,7 @@ impl Download<'_> {
         }
     }
 
-    /// Removes the part and the note beside it.
+    /// Removes the part and its metadata.
     pub(super) fn discard(&self) -> Result<()> {
         for path in [self.part, &self.note()] {
             match fs::remove_file(path) {
@@ -108,7 +108,7 @@ impl Download<'_> {
         let mut request = agent.get(self.url).header("Accept-Encoding", "identity");
         if have > 0 {
             request = request.header("Range", format!("bytes={have}-"));
-            // A weak ETag may not be used here; the answer's is compared below.
+            // A weak ETag is not allowed here; the response's is compared below.
             if let Some(etag) =
                 known.as_ref().and_then(|v| v.etag.as_ref()).filter(|tag| tag.starts_with('"'))
             {
@@ -123,7 +123,7 @@ impl Download<'_> {
                 let start = content_range(&response).and_then(|range| range.start);
                 let same = known.is_none_or(|known| known.agrees_with(&now));
                 if start != Some(have) || !same {
-                    return Err(self.start_again("the file on the server is another one now"));
+                    return Err(self.start_again("the file on the server has changed"));
                 }
                 have
             }
@@ -137,13 +137,13 @@ impl Download<'_> {
             status => return Err(self.bad_status(status)),
         };
         if have > 0 && start == 0 {
-            eprintln!("{name}: the server sends the file from its start");
+            eprintln!("{name}: the server sends the file from the start");
         }
         self.receive(response, start, &now, name)?;
         Ok(Finished { resumed: start > 0 })
     }
 
-    /// Writes a response's body into the part, from `start` on.
+    /// Writes the body of a response to the part, from byte `start` on.
     fn receive(&self, response: Response<Body>, start: u64, now: &Version, name: &str) -> Result<(), Stop> {
         let mime = response.body().mime_type();
         if mime.is_some_and(|mime| mime.eq_ignore_ascii_case("text/html")) {
@@ -197,7 +197,7 @@ impl Download<'_> {
         self.part.with_added_extension("json")
     }
 
-    /// What the server said when the part was begun; `None` if unknown, or if it was for another URL.
+    /// The server's metadata from the start of this part; `None` if unknown, or if it was for another URL.
     fn known_version(&self) -> Option<Version> {
         let text = fs::read(self.note()).ok()?;
         serde_json::from_slice(&text).ok().filter(|known: &Version| known.url == self.url)
@@ -220,7 +220,7 @@ impl Download<'_> {
 
     fn start_again(&self, why: &str) -> Stop {
         match self.discard() {
-            Ok(()) => Stop::Again(anyhow!("{why}, so from its start")),
+            Ok(()) => Stop::Again(anyhow!("{why}; downloading from the start")),
             Err(error) => Stop::Final(error),
         }
     }
@@ -258,17 +258,17 @@ impl Download<'_> {
         Stop::Final(anyhow!("{}: larger than {} bytes, so it is not the file", self.url, self.max_bytes))
     }
 
-    /// A full disk above all: what is there stays, to be continued.
+    /// An error of writing, usually a full disk: the part is kept, so that the download can be resumed.
     fn unwritable(&self, error: io::Error, at: u64) -> Stop {
         let full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
-        let hint = if full { " (hint: make room, then the same command goes on)" } else { "" };
+        let hint = if full { " (hint: free disk space, then run the same command to continue)" } else { "" };
         let place = format!("writing {} at byte {at}{hint}", self.part.display());
         Stop::Final(anyhow!(error).context(place))
     }
 }
 
 impl Version {
-    /// Whether nothing that both know differs.
+    /// Returns whether all values that both have are equal.
     fn agrees_with(&self, other: &Self) -> bool {
         fn same<T: PartialEq>(a: Option<T>, b: Option<T>) -> bool {
             a.is_none() || b.is_none() || a == b
@@ -279,7 +279,7 @@ impl Version {
     }
 }
 
-/// The header `Content-Range: bytes START-END/TOTAL`, of which each part may be `*`.
+/// The header `Content-Range: bytes START-END/TOTAL`; each part may be `*`.
 struct ContentRange {
     start: Option<u64>,
     total: Option<u64>,
@@ -292,7 +292,7 @@ fn content_range(response: &Response<Body>) -> Option<ContentRange> {
     Some(ContentRange { start, total: total.parse().ok() })
 }
 
-/// HTTPS stays HTTPS through redirects; `http://` only where the user typed it.
+/// Redirects from HTTPS must stay HTTPS; `http://` is allowed only if the user typed it.
 fn agent(url: &str) -> Agent {
     Agent::config_builder()
         .https_only(!url.starts_with("http://"))

@@ -1,4 +1,4 @@
-//! A fetch from end to end against servers on loopback: good ones, bad ones, and disks that are full.
+//! End-to-end tests of downloads from local servers, correct and faulty, and with full disks.
 
 use std::path::Path;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use super::archive_tests::{file, good_items, good_set, tar_gz};
 use super::test_server::{Answer, Asked, Server};
 use super::{DataSet, Fetch, Source};
 
-/// A data folder of its own for each test.
+/// A separate data folder for each test.
 struct Data {
     folder: tempfile::TempDir,
     set: DataSet,
@@ -42,7 +42,10 @@ impl Data {
     fn assert_only_the_set(&self) {
         assert_eq!(self.names(), ["set"]);
         assert_eq!(fs::read(self.path().join("set/dataset/images/a.jpg")).unwrap(), [7; 3000]);
-        assert!(self.fetch(Source::Archive("not looked at".into())).is_ok(), "it is there and right");
+        assert!(
+            self.fetch(Source::Archive("not looked at".into())).is_ok(),
+            "the existing data set is accepted"
+        );
     }
 }
 
@@ -62,7 +65,7 @@ fn a_whole_download_is_checked_unpacked_and_not_repeated() {
 }
 
 #[test]
-fn a_download_cut_in_the_middle_goes_on_from_there() {
+fn an_interrupted_download_is_resumed() {
     let archive = tar_gz(&good_items());
     let server = Server::start(move |i, asked| {
         let answer = Answer::file(&archive, asked).header("ETag: \"v1\"");
@@ -79,12 +82,12 @@ fn a_download_cut_in_the_middle_goes_on_from_there() {
 fn a_later_run_resumes_what_an_earlier_one_left() {
     let archive = tar_gz(&good_items());
     let good = archive.clone();
-    // Each answer brings nothing new: the first run gives up, and keeps its 100 bytes.
+    // The responses bring no new bytes: the first run fails and keeps its 100 bytes.
     let bad = Server::start(move |i, asked| Answer::file(&archive, asked).cut(if i == 0 { 100 } else { 0 }));
     let data = Data::new();
     let error = format!("{:#}", data.fetch_url(&bad).unwrap_err());
     assert!(error.contains("cut off at byte 100"), "{error}");
-    assert!(error.ends_with("(hint: the same command goes on from byte 100)"), "{error}");
+    assert!(error.ends_with("(hint: the same command continues from byte 100)"), "{error}");
     assert_eq!(bad.asked().len(), 4);
     assert_eq!(data.names(), ["set.tar.gz.part", "set.tar.gz.part.json"]);
 
@@ -139,10 +142,10 @@ fn a_file_that_changed_on_the_server_is_read_from_the_start() {
 }
 
 #[test]
-fn a_part_of_another_version_is_found_out_by_the_digest() {
+fn a_part_of_another_version_is_detected_by_the_digest() {
     let archive = tar_gz(&good_items());
     let data = Data::new();
-    // As left by another tool: nothing is known of it, and its bytes are wrong.
+    // As if left by another tool: without metadata, and with wrong bytes.
     fs::write(data.path().join("set.tar.gz.part"), [0; 100]).unwrap();
     let server = Server::start(move |_, asked| Answer::file(&archive, asked));
     data.fetch_url(&server).unwrap();
@@ -174,7 +177,7 @@ fn a_wrong_digest_is_refused_with_both_and_leaves_nothing() {
     let sources = [Source::Mirror(server.url.clone()), Source::Archive(path)];
     for source in sources {
         let error = data.fetch(source).unwrap_err().to_string();
-        assert!(error.contains("its contents are not those of set; nothing was unpacked"), "{error}");
+        assert!(error.contains("its contents differ from those of set; nothing was unpacked"), "{error}");
         assert!(error.contains(&format!("expected {} (4 files)", data.set.sha256)), "{error}");
         assert!(error.contains("\n  found    "), "{error}");
         assert_eq!(data.names(), ["elsewhere.tar.gz"]);
@@ -190,7 +193,7 @@ fn a_folder_that_is_not_the_set_is_left_alone() {
     let photo = data.path().join("set/dataset/images/a.jpg");
     fs::write(&photo, "mine").unwrap();
     let error = data.fetch_url(&server).unwrap_err().to_string();
-    assert!(error.contains("is there, but is not the set as published"), "{error}");
+    assert!(error.contains("exists, but differs from the published data set"), "{error}");
     assert!(error.ends_with("(hint: move or remove the folder and run this again)"), "{error}");
     assert_eq!(fs::read(photo).unwrap(), b"mine");
 }
@@ -208,7 +211,7 @@ fn a_web_page_is_not_taken_for_the_file() {
 }
 
 #[test]
-fn a_refusal_ends_at_once_and_a_passing_fault_does_not() {
+fn a_permanent_error_ends_at_once_and_a_temporary_one_is_retried() {
     let server = Server::start(|_, _| Answer::new("404 Not Found", b""));
     let error = Data::new().fetch_url(&server).unwrap_err().to_string();
     assert!(error.contains("the server answers 404 Not Found (hint: `--url` takes a mirror"), "{error}");
@@ -248,14 +251,16 @@ fn a_download_without_a_length_ends_with_the_connection() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_full_disk_says_so_with_the_file_and_is_not_tried_again() {
+fn a_full_disk_is_an_error_with_the_file_and_is_not_retried() {
     let archive = tar_gz(&good_items());
     let server = Server::start(move |_, asked| Answer::file(&archive, asked));
     let data = Data::new();
     std::os::unix::fs::symlink("/dev/full", data.path().join("set.tar.gz.part")).unwrap();
     let error = format!("{:#}", data.fetch_url(&server).unwrap_err());
     assert!(
-        error.contains("set.tar.gz.part at byte 0 (hint: make room, then the same command goes on)"),
+        error.contains(
+            "set.tar.gz.part at byte 0 (hint: free disk space, then run the same command to continue)"
+        ),
         "{error}"
     );
     assert!(error.contains("No space left on device"), "{error}");
@@ -276,7 +281,7 @@ fn plain_http_is_only_for_urls_that_were_typed() {
 }
 
 #[test]
-fn two_fetches_of_one_set_do_not_meet() {
+fn two_downloads_of_one_set_exclude_each_other() {
     let data = Data::new();
     let lock = fs::File::create(data.path().join(".set.lock")).unwrap();
     lock.file().lock().unwrap();

@@ -1,7 +1,7 @@
-//! `cargo xtask dataset`: the sets of `data/datasets.toml`, and what it takes to have one in `data/NAME`.
+//! `cargo xtask dataset`: lists the data sets of `data/datasets.toml`, and downloads them into `data/NAME`.
 //!
-//! The order of a fetch: download into a `.part` → every file's digest, nothing written → unpack beside → rename.
-//! `download.rs` knows HTTP, `archive.rs` knows tar; neither knows the other.
+//! The order: download into a `.part` file → compute the digest without unpacking → unpack into a temporary folder →
+//! rename. `download.rs` handles HTTP, `archive.rs` handles tar.
 
 mod archive;
 #[cfg(test)]
@@ -31,26 +31,26 @@ use crate::workspace::Workspace;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DataSet {
-    /// One sentence.
+    /// A description in one sentence.
     pub(crate) what: String,
-    /// The public place and version it comes from.
+    /// Its public source and version.
     pub(crate) origin: String,
-    /// What one may do with it.
+    /// Its licence.
     pub(crate) licence: String,
-    /// A `.tar.gz` of it.
+    /// The URL of a `.tar.gz` file.
     pub(crate) url: String,
-    /// The folders that make the set. What precedes them in the archive's paths is dropped, all else ignored.
+    /// The folders of the data set. A prefix of the archive's paths is removed; all other files are ignored.
     pub(crate) folders: Vec<String>,
-    /// How many files those folders hold.
+    /// The number of files in these folders.
     pub(crate) files: usize,
-    /// SHA-256 (hex) over the listing that `digest.rs` describes.
+    /// SHA-256 (hex) as defined in `digest.rs`.
     pub(crate) sha256: String,
-    /// Refuse an archive that is larger, packed or unpacked.
+    /// The maximum size in MiB, packed and unpacked; larger archives are refused.
     pub(crate) max_mib: u64,
 }
 
 impl DataSet {
-    /// The limit on bytes, and on entries with it: a good archive has little beside the set itself.
+    /// The limit in bytes. (`max_entries` is the limit on entries: a valid archive has few files besides the data set.)
     fn max_bytes(&self) -> u64 {
         self.max_mib << 20
     }
@@ -60,20 +60,20 @@ impl DataSet {
     }
 }
 
-/// Where a set is taken from.
+/// The source of a data set.
 #[derive(Default)]
 pub(crate) enum Source {
     /// The URL of `data/datasets.toml`.
     #[default]
     Public,
-    /// Another URL with the same contents; plain HTTP is the user's choice.
+    /// Another URL with the same contents; plain HTTP is allowed.
     Mirror(String),
-    /// A file that is already here.
+    /// A local file.
     Archive(PathBuf),
 }
 
 impl Source {
-    /// From the two flags, of which at most one is given.
+    /// Creates it from the two flags, of which at most one is given.
     pub(crate) fn new(archive: Option<PathBuf>, url: Option<String>) -> Self {
         match (archive, url) {
             (Some(path), _) => Self::Archive(path),
@@ -89,7 +89,7 @@ pub(crate) fn registry(workspace: &Workspace) -> Result<BTreeMap<String, DataSet
     toml::from_str(&fs::read_to_string(&path)?).with_context(|| format!("reading {}", path.display()))
 }
 
-/// Prints the sets and whether they are here.
+/// Prints the data sets and whether they are downloaded.
 pub(crate) fn list(workspace: &Workspace) -> Result<()> {
     for (name, set) in registry(workspace)? {
         let folder = workspace.data().join(&name);
@@ -101,7 +101,7 @@ pub(crate) fn list(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
-/// Makes sure that `data/NAME` holds the set, whole and right; returns that folder.
+/// Makes sure that `data/NAME` contains the complete data set with the right digest; returns that folder.
 pub(crate) fn fetch(workspace: &Workspace, name: &str, source: &Source) -> Result<PathBuf> {
     let sets = registry(workspace)?;
     let set = sets.get(name).ok_or_else(|| {
@@ -111,19 +111,19 @@ pub(crate) fn fetch(workspace: &Workspace, name: &str, source: &Source) -> Resul
     Fetch { name, set, data: &workspace.data(), pause: Duration::from_secs(1) }.run(source)
 }
 
-/// One fetch into a data folder.
+/// One download into a data folder.
 struct Fetch<'a> {
     name: &'a str,
     set: &'a DataSet,
     data: &'a Path,
-    /// The first pause before trying again; it doubles.
+    /// The pause before the second attempt; it doubles with each further one.
     pause: Duration,
 }
 
 impl Fetch<'_> {
     fn run(&self, source: &Source) -> Result<PathBuf> {
         let folder = self.data.join(self.name);
-        // Held to the end: two fetches of one set would write into the same `.part`.
+        // Held until the end: two downloads of the same data set would write to the same `.part`.
         let lock = fs::File::create(self.data.join(format!(".{}.lock", self.name)))?;
         if let Err(error) = lock.file().try_lock() {
             bail!("another fetch of {} is running ({}: {error})", self.name, lock.path().display());
@@ -157,13 +157,13 @@ impl Fetch<'_> {
             return Ok(());
         }
         bail!(
-            "{} is there, but is not the set as published:\n{}\n(hint: move or remove the folder and run this again)",
+            "{} exists, but differs from the published data set:\n{}\n(hint: move or remove the folder and run this again)",
             folder.display(),
             self.difference(&contents)
         );
     }
 
-    /// Downloads, resuming what an earlier fetch left, and unpacks.
+    /// Downloads, or resumes an earlier download, and unpacks.
     fn download(&self, url: &str) -> Result<()> {
         let part = self.data.join(format!("{}.tar.gz.part", self.name));
         let download = Download { url, part: &part, max_bytes: self.set.max_bytes(), pause: self.pause };
@@ -172,8 +172,8 @@ impl Fetch<'_> {
         if let Err(error) = &checked
             && finished.resumed
         {
-            // Its first part may be of another version than the rest: HTTP has no proof against that, the digest is.
-            eprintln!("{}: the resumed download is no good ({error:#}); starting again", self.name);
+            // The first bytes may be of another version than the rest: HTTP cannot exclude this, the digest shows it.
+            eprintln!("{}: the resumed download is invalid ({error:#}); starting again", self.name);
             download.discard()?;
             download.run(self.name)?;
             checked = self.check(&part);
@@ -185,12 +185,12 @@ impl Fetch<'_> {
         download.discard()
     }
 
-    /// The first pass over an archive: its digest, with nothing written.
+    /// The first pass over an archive: checks the digest and writes nothing.
     fn check(&self, path: &Path) -> Result<Contents> {
         let contents = Archive { path, set: self.set }.contents()?;
         if contents.digest() != self.set.sha256 {
             bail!(
-                "{}: its contents are not those of {}; nothing was unpacked\n{}",
+                "{}: its contents differ from those of {}; nothing was unpacked\n{}",
                 path.display(),
                 self.name,
                 self.difference(&contents)
@@ -199,14 +199,14 @@ impl Fetch<'_> {
         Ok(contents)
     }
 
-    /// The second pass: into a folder beside, which is then renamed.
+    /// The second pass: unpacks into a temporary folder next to the target, and renames it.
     fn unpack(&self, path: &Path, contents: &Contents) -> Result<()> {
-        let beside = self.data.join(format!(".{}.unpacking", self.name));
-        remove_folder(&beside)?;
-        let written = Archive { path, set: self.set }.unpack(contents, &beside);
-        let done = written.and_then(|()| Ok(fs::rename(&beside, self.data.join(self.name))?));
+        let unpacking = self.data.join(format!(".{}.unpacking", self.name));
+        remove_folder(&unpacking)?;
+        let written = Archive { path, set: self.set }.unpack(contents, &unpacking);
+        let done = written.and_then(|()| Ok(fs::rename(&unpacking, self.data.join(self.name))?));
         if done.is_err() {
-            remove_folder(&beside)?;
+            remove_folder(&unpacking)?;
         }
         done
     }

@@ -1,10 +1,10 @@
-//! How far a download is: a bar on a terminal, a line every tenth elsewhere. On standard error.
+//! The progress of a download, on standard error: a bar on a terminal, else a line after each tenth.
 
 use std::io::IsTerminal;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// The state of one download on the screen.
+/// The progress display of one download.
 pub(super) struct Progress {
     name: String,
     bar: Option<ProgressBar>,
@@ -15,7 +15,7 @@ pub(super) struct Progress {
 const STEP_WITHOUT_TOTAL: u64 = 8 << 20;
 
 impl Progress {
-    /// Starts at `done` bytes of `total`, where the server says how many there are.
+    /// Starts at `done` bytes of `total`, if the server gives the total.
     pub(super) fn new(name: &str, done: u64, total: Option<u64>) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| bar(name, total));
         let mut progress = Self { name: name.to_owned(), bar, total, next_line: 0 };
@@ -23,7 +23,7 @@ impl Progress {
         progress
     }
 
-    /// `done` bytes are on disk.
+    /// Updates the display: `done` bytes are on disk.
     pub(super) fn at(&mut self, done: u64) {
         if let Some(bar) = &self.bar {
             bar.set_position(done);

@@ -1,29 +1,29 @@
-//! An HTTP server for tests, on loopback: it serves one file well or badly, and remembers what it was asked.
+//! A local HTTP server for tests: it serves one file, correctly or with faults, and records the requests.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// A request, as far as the tests care.
+/// The parts of a request that the tests check.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Asked {
-    /// Of `Range: bytes=N-`.
+    /// N of `Range: bytes=N-`.
     pub(super) from: Option<usize>,
     /// `If-Range`.
     pub(super) if_range: Option<String>,
 }
 
-/// What to answer.
+/// A response.
 pub(super) struct Answer {
     status: &'static str,
     headers: Vec<String>,
     body: Vec<u8>,
-    /// Send no more than this many bytes of the body, then hang up.
+    /// Send at most this many bytes of the body, then close the connection.
     cut: Option<usize>,
 }
 
 impl Answer {
-    /// An answer with a `Content-Length`.
+    /// Creates a response with a `Content-Length`.
     pub(super) fn new(status: &'static str, body: &[u8]) -> Self {
         Self {
             status,
@@ -33,7 +33,7 @@ impl Answer {
         }
     }
 
-    /// The whole file, or the part asked for, as a good server does it.
+    /// Creates the response of a correct server: the complete file, or the requested part.
     pub(super) fn file(file: &[u8], asked: &Asked) -> Self {
         match asked.from {
             None => Self::new("200 OK", file),
@@ -52,20 +52,20 @@ impl Answer {
         self
     }
 
-    /// Says nothing of how long the body is; its end is the connection's.
+    /// Removes the length of the body; it ends with the connection.
     pub(super) fn without_length(mut self) -> Self {
         self.headers.retain(|line| !line.starts_with("Content-Length"));
         self
     }
 
-    /// Hangs up after `n` bytes of the body.
+    /// Closes the connection after `n` bytes of the body.
     pub(super) fn cut(mut self, n: usize) -> Self {
         self.cut = Some(n);
         self
     }
 }
 
-/// A running server; it lives until the test's process ends.
+/// A running server; it runs until the test process ends.
 pub(super) struct Server {
     /// Its address with a file name.
     pub(super) url: String,
@@ -73,7 +73,7 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// Answers each request by `answer(its number from 0, the request)`.
+    /// Responds to each request with `answer(number of the request from 0, request)`.
     pub(super) fn start(answer: impl Fn(usize, &Asked) -> Answer + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/set.tar.gz", listener.local_addr().unwrap());
@@ -84,7 +84,7 @@ impl Server {
                 let stream = stream.unwrap();
                 let request = read_request(&stream);
                 log.lock().unwrap_or_else(PoisonError::into_inner).push(request.clone());
-                // The client may hang up first: that is its business.
+                // The client may close the connection first; this is not an error of the server.
                 let _ = send(&stream, &answer(i, &request));
             }
         });

@@ -1,4 +1,4 @@
-//! The training that faults are thrown at, and when one has lost something.
+//! The training run into which faults are injected, and the check that nothing was lost.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use fs_err as fs;
 use sha2::{Digest, Sha256};
 
-/// Few photos and a small input: an epoch is three steps, and saving takes a good part of it.
+/// Few photos and a small input: an epoch has three steps, and saving takes a large part of its time.
 const TRAIN: [&str; 12] = [
     "--data",
     "shapes",
@@ -25,14 +25,14 @@ const TRAIN: [&str; 12] = [
     "1",
 ];
 
-/// A folder with data, the program, and what the undisturbed run ended in.
+/// A folder with data, the program, and the result of a run without faults.
 pub(super) struct Bench {
     folder: PathBuf,
     program: PathBuf,
     whole: BTreeMap<String, String>,
-    /// The fault points that the undisturbed run passed, in their order.
+    /// The failpoints that the run without faults passed, in order.
     pub(super) points: Vec<String>,
-    /// How long it took.
+    /// The time of the run without faults.
     pub(super) time: Duration,
 }
 
@@ -46,21 +46,21 @@ impl Bench {
             time: Duration::ZERO,
         };
         let drawn = bench.command(&["data", "sample", "shapes", "--n", "14"], &[]).output()?;
-        ensure!(drawn.status.success(), "drawing photos: {}", text(&drawn));
+        ensure!(drawn.status.success(), "generating photos: {}", text(&drawn));
         let log = folder.join("points");
         let start = Instant::now();
         let ran = bench.train("whole", &[("LOC_FAULT_LOG", &log.display().to_string())])?;
-        ensure!(ran.status.success(), "the undisturbed run: {}", text(&ran));
+        ensure!(ran.status.success(), "the run without faults: {}", text(&ran));
         bench.time = start.elapsed();
         bench.points = fs::read_to_string(&log)?.lines().map(str::to_owned).collect();
         bench.whole = digests(&bench.run("whole"))?;
         eprintln!(
-            "the undisturbed run: {:.2} s, {} fault points, {} model files",
+            "the run without faults: {:.2} s, {} failpoints, {} model files",
             bench.time.as_secs_f64(),
             bench.points.len(),
             bench.whole.len()
         );
-        ensure!(bench.points.len() > 30 && bench.whole.len() == 4, "this is no run to throw faults at");
+        ensure!(bench.points.len() > 30 && bench.whole.len() == 4, "too few failpoints or model files");
         Ok(bench)
     }
 
@@ -79,12 +79,12 @@ impl Bench {
         place.into_iter().chain(TRAIN).collect()
     }
 
-    /// Trains a run anew.
+    /// Trains a new run.
     pub(super) fn train(&self, name: &str, env: &[(&str, &str)]) -> Result<Output> {
         Ok(self.command(&Self::train_args("runs", name), env).output()?)
     }
 
-    /// Likewise within limits: `ulimit` and its arguments.
+    /// The same with limits: `ulimit` is the arguments of that command.
     pub(super) fn train_limited(&self, name: &str, ulimit: &str) -> Result<Output> {
         let script = format!("ulimit {ulimit} && exec \"$0\" \"$@\"");
         let mut command = Command::new("sh");
@@ -92,7 +92,7 @@ impl Bench {
         Ok(command.args(Self::train_args("runs", name)).stdin(Stdio::null()).output()?)
     }
 
-    /// Starts a run, or goes on with it if it is one already.
+    /// Starts a run, or resumes it if it exists.
     pub(super) fn start(&self, name: &str) -> Result<Child> {
         let run = self.run(name);
         let path = run.display().to_string();
@@ -104,7 +104,7 @@ impl Bench {
         Ok(command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?)
     }
 
-    /// Goes on with a run; one that never became a run, or had nothing left to do, is as good as gone on with.
+    /// Resumes a run. A folder that did not become a run, or a run that was already finished, counts as resumed.
     pub(super) fn go_on(&self, name: &str, env: &[(&str, &str)]) -> Result<Output> {
         let run = self.run(name);
         if !run.join("config.toml").is_file() {
@@ -113,7 +113,7 @@ impl Bench {
         Ok(self.command(&["train", "--resume", &run.display().to_string()], env).output()?)
     }
 
-    /// Whether what lies there can be used as it is.
+    /// Checks that the model files load.
     pub(super) fn loads(&self, name: &str) -> Result<()> {
         for file in models(&self.run(name))? {
             let ran = self.command(&["info", &file.display().to_string()], &[]).output()?;
@@ -122,28 +122,29 @@ impl Bench {
         Ok(())
     }
 
-    /// Whether the run survived: what is there loads, it goes on, ends in the same bytes, and leaves nothing behind.
+    /// Checks that the run survived: its files load, it can be resumed, it ends with the same bytes, and no temporary
+    /// file is left.
     pub(super) fn survived(&self, name: &str) -> Result<()> {
         self.loads(name)?;
         let ran = self.go_on(name, &[])?;
         let done = text(&ran).contains("epochs are done");
-        ensure!(ran.status.success() || done, "it does not go on: {}", text(&ran));
+        ensure!(ran.status.success() || done, "it cannot be resumed: {}", text(&ran));
         ensure!(!text(&ran).contains("warning"), "it warns of damage: {}", text(&ran));
         self.is_whole(name)
     }
 
-    /// Whether a finished run ended in the same bytes and left nothing behind.
+    /// Checks that a finished run has the right bytes and no temporary files.
     pub(super) fn is_whole(&self, name: &str) -> Result<()> {
         let run = self.run(name);
         let found = digests(&run)?;
-        ensure!(found == self.whole, "other files: {found:?} where {:?} is right", self.whole);
+        ensure!(found == self.whole, "the files differ: {found:?}, expected {:?}", self.whole);
         let rows = fs::read_to_string(run.join("results.csv"))?.lines().count();
         ensure!(rows == 4, "results.csv has {rows} lines");
         temporaries_are_gone(&run)
     }
 }
 
-/// No temporary may be left in a run.
+/// Checks that no temporary file is left in a run.
 pub(super) fn temporaries_are_gone(run: &Path) -> Result<()> {
     for folder in [run.to_owned(), run.join("weights")].iter().filter(|folder| folder.is_dir()) {
         for entry in fs::read_dir(folder)? {
@@ -183,7 +184,7 @@ fn digests(run: &Path) -> Result<BTreeMap<String, String>> {
     models(run)?.into_iter().map(digest).collect()
 }
 
-/// What a program said.
+/// The output of a program.
 pub(super) fn text(ran: &Output) -> String {
     String::from_utf8_lossy(&ran.stderr).into_owned()
 }

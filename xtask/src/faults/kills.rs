@@ -1,4 +1,4 @@
-//! Kills: at each point of a save, in a resume, at random moments; and a disk that is full at each point.
+//! Kills at each failpoint of a save, in a resume, and at random moments; and a full disk at each failpoint.
 
 use std::thread::sleep;
 use std::time::Duration;
@@ -9,9 +9,9 @@ use fs_err as fs;
 use super::Outcome;
 use super::bench::{Bench, temporaries_are_gone, text};
 
-/// Kills a training at every point of its saves, or at each `stride`-th, and goes on with it.
+/// Kills a run at every failpoint of its saves, or at every `stride`-th, and resumes it.
 pub(super) fn at_points(bench: &Bench, stride: usize) -> Result<Outcome> {
-    let mut outcome = Outcome::new("kill -9 at a point of a save");
+    let mut outcome = Outcome::new("kill -9 at a failpoint of a save");
     for (index, point) in bench.points.iter().enumerate().step_by(stride) {
         let ran = bench.train("point", &[("LOC_FAULT", &format!("kill@{}", index + 1))])?;
         ensure!(ran.status.code().is_none(), "it was not killed at {point}: {}", text(&ran));
@@ -20,9 +20,9 @@ pub(super) fn at_points(bench: &Bench, stride: usize) -> Result<Outcome> {
     Ok(outcome)
 }
 
-/// Kills a training, and then the resume while it does again what was broken off.
+/// Kills a run, and then kills the resume while it completes the interrupted save.
 pub(super) fn in_resume(bench: &Bench, stride: usize) -> Result<Outcome> {
-    let mut outcome = Outcome::new("kill -9 in the resume after one");
+    let mut outcome = Outcome::new("kill -9 in the resume after such a kill");
     for (index, point) in bench.points.iter().enumerate().step_by(stride) {
         bench.train("twice", &[("LOC_FAULT", &format!("kill@{}", index + 1))])?;
         let second = 1 + index % 12;
@@ -34,9 +34,9 @@ pub(super) fn in_resume(bench: &Bench, stride: usize) -> Result<Outcome> {
     Ok(outcome)
 }
 
-/// Lets the disk be full at every point.
+/// Simulates a full disk at every failpoint.
 pub(super) fn full_at_points(bench: &Bench, stride: usize) -> Result<Outcome> {
-    let mut outcome = Outcome::new("no space at a point of a save");
+    let mut outcome = Outcome::new("no space at a failpoint of a save");
     for (index, point) in bench.points.iter().enumerate().step_by(stride) {
         let ran = bench.train("full", &[("LOC_FAULT", &format!("full@{}", index + 1))])?;
         let file = point.split(' ').next().unwrap_or_default();
@@ -51,7 +51,7 @@ pub(super) fn full_at_points(bench: &Bench, stride: usize) -> Result<Outcome> {
     Ok(outcome)
 }
 
-/// Kills trainings at random moments until so many were hit, each gone on with until it ends.
+/// Kills runs at random moments until the given number of kills has hit one. Each run is resumed until it ends.
 pub(super) fn at_random(bench: &Bench, kills: usize, seed: u64) -> Result<Outcome> {
     let mut outcome = Outcome::new("kill -9 at a random moment");
     let (mut random, mut lives) = (seed, 0);
@@ -64,13 +64,15 @@ pub(super) fn at_random(bench: &Bench, kills: usize, seed: u64) -> Result<Outcom
         lives += 1;
         if ran.status.code().is_none() {
             outcome.count(&format!("life {lives}"), bench.loads("random"));
-            // Of a run that is killed too soon each time nothing would be seen.
+            // If a run is always killed too early, nothing is tested.
             if !outcome.injected.is_multiple_of(12) && outcome.injected < kills {
                 continue;
             }
         } else if !ran.status.success() && !text(&ran).contains("epochs are done") {
-            outcome
-                .count(&format!("life {lives}"), Err(anyhow::anyhow!("it does not go on: {}", text(&ran))));
+            outcome.count(
+                &format!("life {lives}"),
+                Err(anyhow::anyhow!("it cannot be resumed: {}", text(&ran))),
+            );
         }
         let ended = bench.survived("random");
         if ended.is_err() {
@@ -82,7 +84,7 @@ pub(super) fn at_random(bench: &Bench, kills: usize, seed: u64) -> Result<Outcom
     Ok(outcome)
 }
 
-/// The next of a row of numbers in 0..1 (splitmix64).
+/// Returns the next random number in 0..1 (splitmix64).
 fn uniform(state: &mut u64) -> f64 {
     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mut z = *state;

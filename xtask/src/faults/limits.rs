@@ -1,4 +1,4 @@
-//! Limits of the machine: a disk of four megabytes, a largest file, a largest address space.
+//! Limits of the machine: a small disk, a limit on file sizes, a limit on the address space.
 
 use std::process::Command;
 
@@ -8,7 +8,7 @@ use fs_err as fs;
 use super::Outcome;
 use super::bench::{Bench, temporaries_are_gone, text};
 
-/// A file system of its own with so many megabytes; unmounted when dropped.
+/// A separate file system of a given size in megabytes; unmounted when dropped.
 struct Tmpfs(std::path::PathBuf);
 
 impl Tmpfs {
@@ -25,7 +25,7 @@ impl Drop for Tmpfs {
     }
 }
 
-/// A training whose run folder lies on a disk of 4 MB; then the disk grows, and it goes on.
+/// Trains with the run folder on a disk of 1 to 4 MB; then the disk grows, and the run is resumed.
 pub(super) fn full_disk(bench: &Bench) -> Result<Outcome> {
     let mut outcome = Outcome::new("a disk of 1 to 4 MB");
     let run = bench.run("small-disk");
@@ -49,7 +49,7 @@ pub(super) fn full_disk(bench: &Bench) -> Result<Outcome> {
             );
             temporaries_are_gone(&run)?;
             bench.loads("small-disk")?;
-            ensure!(Tmpfs::mount(&run, "remount,size=64m"), "the disk does not grow");
+            ensure!(Tmpfs::mount(&run, "remount,size=64m"), "the disk cannot be enlarged");
             bench.survived("small-disk")
         };
         outcome.count(&format!("a disk of {size}"), survived());
@@ -59,10 +59,10 @@ pub(super) fn full_disk(bench: &Bench) -> Result<Outcome> {
     Ok(outcome)
 }
 
-/// A training that may write files of so many kilobytes only (EFBIG); then it may go on.
+/// Trains with a limit on file sizes (EFBIG), then resumes without the limit.
 pub(super) fn file_size(bench: &Bench) -> Result<Outcome> {
     let mut outcome = Outcome::new("a limit on the size of files");
-    // Blocks of 512 bytes, or of 1,024 where sh is bash: both are below what a state needs.
+    // Blocks of 512 bytes, or of 1,024 if sh is bash: in both cases too small for a training state.
     for blocks in [1, 8, 64, 256, 512, 1024, 2048] {
         let ran = bench.train_limited("small-files", &format!("-f {blocks}"))?;
         if ran.status.success() {
@@ -81,7 +81,7 @@ pub(super) fn file_size(bench: &Bench) -> Result<Outcome> {
     Ok(outcome)
 }
 
-/// Trainings in address spaces that are too small, from far to just; whatever ends them, nothing is lost.
+/// Trains in address spaces that are too small, from far too small to almost enough; nothing may be lost.
 pub(super) fn address_space(bench: &Bench, stride: usize) -> Result<Outcome> {
     let mut outcome = Outcome::new("a limit on the address space");
     for megabytes in (80..=1600).step_by(10 * stride) {

@@ -1,7 +1,7 @@
-//! `cargo xtask faults`: kills, full disks and limits, thrown at small trainings; what was saved must survive each.
+//! `cargo xtask faults`: injects kills, full disks and limits into small training runs; saved checkpoints must survive.
 //!
-//! Here: the options, the order, the table. What a training is and when it has lost something: `bench`; the faults
-//! themselves: `kills` and `limits`.
+//! This file has the options, the order and the table. `bench` runs the training and checks for losses; the faults are
+//! in `kills` and `limits`.
 
 mod bench;
 mod kills;
@@ -18,15 +18,15 @@ use crate::workspace::{Workspace, protoc};
 
 #[derive(Args)]
 #[command(
-    after_help = "The program is built with the feature `faults` of loc-train. A fault is survived if every model \
-file that is there loads, the run goes on, it ends in the same bytes as the run that nothing disturbed, and no \
-temporary is left."
+    after_help = "The program is built with the feature `faults` of loc-train. A run has survived a fault if every \
+model file loads, the run can be resumed, it ends with the same bytes as a run without faults, and no temporary \
+file is left."
 )]
 pub(crate) struct Options {
-    /// Kills at random moments
+    /// Number of kills at random moments
     #[arg(long, value_name = "N", default_value_t = 200)]
     kills: usize,
-    /// A tenth of the kills, every sixth fault point: under a minute
+    /// A tenth of the kills, every sixth failpoint: under a minute
     #[arg(long)]
     quick: bool,
     /// Seed of the random moments
@@ -35,20 +35,20 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// What CI runs.
+    /// The options that CI uses.
     pub(crate) fn quick() -> Self {
         Self { kills: 200, quick: true, seed: 0 }
     }
 }
 
-/// What came of one kind of fault.
+/// The result of one kind of fault.
 pub(super) struct Outcome {
     name: String,
-    /// Faults that hit a training.
+    /// Number of faults that occurred in a run.
     injected: usize,
-    /// What was lost by them, a line each.
+    /// The losses, one line each.
     lost: Vec<String>,
-    /// Why it could not be tried.
+    /// Why this kind of fault could not be injected.
     skipped: Option<String>,
 }
 
@@ -57,7 +57,7 @@ impl Outcome {
         Self { name: name.to_owned(), injected: 0, lost: Vec::new(), skipped: None }
     }
 
-    /// Counts a fault, and what was lost if something was.
+    /// Counts a fault, and the loss if there was one.
     fn count(&mut self, what: &str, survived: Result<()>) {
         self.injected += 1;
         if let Err(error) = survived {
@@ -67,10 +67,10 @@ impl Outcome {
     }
 }
 
-/// Runs them all.
+/// Injects all faults.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let target = workspace.metadata()?.target_directory;
-    // As the tests are built, with every feature: nothing is built a second time beside them.
+    // With the features of the tests, so that nothing is built twice.
     let features = test::workspace_features(&workspace.metadata()?);
     let build = Call::cargo(workspace).env("PROTOC", protoc()?).args(["build", "--release", "--workspace"]);
     build.args(["--bin", "loc"]).args(features).run()?;
@@ -79,7 +79,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         fs::remove_dir_all(&folder)?;
     }
     fs::create_dir_all(&folder)?;
-    // A copy: the next build replaces the one that was built.
+    // A copy, because the next build replaces the program.
     let program = folder.join("loc");
     fs::copy(target.join("release").join("loc"), &program)?;
     let bench = Bench::new(&folder, &program)?;
@@ -97,7 +97,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     println!("\n{}", table(&outcomes));
     let lost: usize = outcomes.iter().map(|outcome| outcome.lost.len()).sum();
     if lost > 0 {
-        // What is left of them can be looked at.
+        // The folder is kept for inspection.
         bail!("{lost} faults lost something; see {}", folder.display());
     }
     fs::remove_dir_all(&folder)?;
@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_counts_what_was_lost_and_says_what_was_skipped() {
+    fn the_table_counts_losses_and_lists_skipped_faults() {
         let mut kill = Outcome::new("kill -9");
         kill.count("point 1", Ok(()));
         kill.count("point 2", Err(anyhow::anyhow!("other bytes")));

@@ -1,7 +1,7 @@
-//! `cargo xtask peers`: our speed beside that of the frameworks people would use instead.
+//! `cargo xtask peers`: compares the speed of loc with that of other frameworks.
 //!
-//! Each side works in a process of its own; rounds alternate between ours and theirs, so that a busy machine slows both.
-//! What counts is the ratio of a round's medians, and of those the median.
+//! Each side runs in its own process. Rounds alternate between the two, so that other load on the machine slows both.
+//! The result is the median over the rounds of the ratio of the two medians of a round.
 
 mod python;
 mod report;
@@ -27,19 +27,19 @@ use crate::workspace::{Workspace, protoc};
                         5.8 GB) into target/peers/venv and builds tract, Candle and Burn in target/peers/rust \
                         (20 minutes); after that it takes about ten minutes.")]
 pub(crate) struct Options {
-    /// What is printed on standard output
+    /// Format of the output
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
-    /// The Python that makes the environment
+    /// Python that creates the environment
     #[arg(long, default_value = "python3", value_name = "PROGRAM")]
     python: String,
-    /// Take these data: a folder of 1,200 photos, or as many as there are [default: data/cats-dogs, else drawn ones]
+    /// Use this folder of photos, ideally 1,200 [default: data/cats-dogs, else generated photos]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Only works whose name contains this
+    /// Only tasks whose name contains this text
     #[arg(long, value_name = "TEXT", default_value = "")]
     only: String,
-    /// Also keep table and raw data in this folder, e.g. docs/benchmarks/2026-11-24-epyc
+    /// Also write the table and the raw data to this folder, e.g. docs/benchmarks/2026-11-24-epyc
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }
@@ -50,12 +50,12 @@ enum Format {
     Json,
 }
 
-/// Photos of the drawn set.
+/// The number of photos to generate.
 const PHOTOS: &str = "1200";
-/// Makes glibc keep its pages: without it page faults take a third of PyTorch's step.
+/// Makes glibc keep freed memory: otherwise page faults take a third of PyTorch's training step.
 const TUNED_MALLOC: [(&str, &str); 2] = [("MALLOC_MMAP_MAX_", "0"), ("MALLOC_TRIM_THRESHOLD_", "8589934592")];
 
-/// A work, how many runs make a round, how many rounds, and who is measured.
+/// A task, the number of runs per round, the number of rounds, and the peers.
 const WORKS: &[(&str, usize, usize, &[&str])] = &[
     (
         "train_step_32",
@@ -69,7 +69,7 @@ const WORKS: &[(&str, usize, usize, &[&str])] = &[
             "pytorch-channels-last+malloc",
         ],
     ),
-    // Seconds a step: one run is a round.
+    // A step takes seconds, so a round is one run.
     ("train_step_32", 1, 3, &["candle"]),
     ("infer_1", 60, 7, &["onnxruntime", "openvino", "pytorch-channels-last+malloc"]),
     ("infer_1", 20, 5, &["tract", "candle", "burn"]),
@@ -82,16 +82,16 @@ const WORKS: &[(&str, usize, usize, &[&str])] = &[
     ("run_30_epochs", 1, 1, &["tutorial-pytorch"]),
 ];
 
-/// What every measurement needs.
+/// The inputs and programs that all measurements use.
 struct Bench<'a> {
     workspace: &'a Workspace,
     python: Python,
-    /// The folder that all sides read.
+    /// The folder with the inputs of all sides.
     dir: PathBuf,
     data: PathBuf,
     loc: PathBuf,
     peer: PathBuf,
-    /// The peers in Rust.
+    /// The program with the Rust peers.
     rust: PathBuf,
 }
 
@@ -133,7 +133,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     report.print(options.format == Format::Json)
 }
 
-/// Builds the peers in Rust, a package outside the workspace, in a target folder of its own.
+/// Builds the Rust peers, a package outside the workspace, in a separate target folder.
 fn build_rust_peers(workspace: &Workspace, dir: &Path) -> Result<PathBuf> {
     let (target, package) = (dir.join("rust"), workspace.root.join("benches/peers/rust"));
     let program = target.join("release/peers").with_extension(std::env::consts::EXE_EXTENSION);
@@ -152,7 +152,7 @@ fn build_rust_peers(workspace: &Workspace, dir: &Path) -> Result<PathBuf> {
     Ok(program)
 }
 
-/// The photos: given, the tutorial's if they are there, else drawn ones.
+/// Returns the folder of photos: the given one, else the tutorial's if available, else generated photos.
 fn data(workspace: &Workspace, options: &Options, dir: &Path, loc: &Path) -> Result<PathBuf> {
     if let Some(data) = &options.data {
         return Ok(fs::canonicalize(data)?);
@@ -171,7 +171,7 @@ fn data(workspace: &Workspace, options: &Options, dir: &Path, loc: &Path) -> Res
 }
 
 impl Bench<'_> {
-    /// Writes the photos, and trains one epoch for a model to run.
+    /// Writes the photos, and trains a model for one epoch, which all sides run.
     fn prepare(&self) -> Result<()> {
         Call::new(self.workspace, &self.peer).arg("prepare").arg(&self.dir).arg(&self.data).run()?;
         let run = self.train("model", "1");
@@ -188,7 +188,7 @@ impl Bench<'_> {
         Ok(())
     }
 
-    /// The tutorial's recipe, the tutorial's work: a checkpoint an epoch, everything recorded.
+    /// A training call like the tutorial's: its recipe, with a checkpoint in each epoch and all records.
     fn train(&self, name: &str, epochs: &str) -> Call {
         let _ = fs::remove_dir_all(self.dir.join("runs").join(name));
         Call::new(self.workspace, &self.loc)
@@ -210,7 +210,7 @@ impl Bench<'_> {
         Ok(Row::new(work, peer, "ms", &pairs.collect::<Result<Vec<_>>>()?))
     }
 
-    /// Ours: an epoch of a run of three as its own record has it, checkpoints included.
+    /// Measures an epoch; for loc from the records of a run of three epochs, checkpoints included.
     fn epoch(&self, peer: &str, rounds: usize) -> Result<Row> {
         let mut theirs = Side::peer(self, peer)?;
         let pairs = (0..rounds).map(|_| {
@@ -243,7 +243,7 @@ impl Bench<'_> {
         Ok(Row::new("cold_start", peer, "ms", &pairs.collect::<Result<Vec<_>>>()?))
     }
 
-    /// Thirty epochs of ours; three of theirs, and the rest at their mean.
+    /// Thirty epochs of loc; three of the tutorial, whose mean is used for the other 27.
     fn whole_run(&self, peer: &str) -> Result<Vec<Row>> {
         const MEASURED: f64 = 3.0;
         let ours = measured(self, &self.train("whole", "30").words())?;

@@ -1,4 +1,4 @@
-//! The Python environment of the peers: made once, with pinned versions, after saying what comes.
+//! The Python environment of the peers: created once, with pinned versions; the packages are printed first.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ pub(super) struct Python {
 }
 
 impl Python {
-    /// Makes the environment, unless it is there with these very requirements.
+    /// Creates the environment, unless it exists with the same requirements.
     pub(super) fn install(workspace: &Workspace, python: &str, dir: &Path) -> Result<Self> {
         let scripts = workspace.root.join("benches/peers");
         let wanted = fs::read_to_string(scripts.join("requirements.txt"))?;
@@ -38,7 +38,7 @@ impl Python {
         Ok(Self { program, scripts })
     }
 
-    /// The words of a command that runs one of the scripts.
+    /// The command line that runs one of the scripts.
     pub(super) fn script(&self, name: &str, args: &[OsString]) -> Vec<OsString> {
         let mut words = vec![self.program.clone().into(), self.scripts.join(name).into()];
         words.extend_from_slice(args);

@@ -1,4 +1,4 @@
-//! Rows of the comparison: as JSON, as a table, kept in a folder.
+//! The rows of the comparison, as JSON and as a table, which can be written to a folder.
 
 use std::fmt;
 use std::path::Path;
@@ -7,20 +7,20 @@ use anyhow::Result;
 use fs_err as fs;
 use serde::Serialize;
 
-/// The comparison of one work with one peer.
+/// The comparison with one peer in one task.
 #[derive(Serialize)]
 pub(super) struct Row {
     work: String,
     peer: String,
-    /// Medians of the rounds.
+    /// The medians of the rounds.
     ours: f64,
     theirs: f64,
     unit: &'static str,
-    /// Ours ÷ theirs: the median of the rounds, the least and the greatest.
+    /// Ours ÷ theirs: median, minimum and maximum of the rounds.
     ratio: f64,
     min: f64,
     max: f64,
-    /// Each round, ours and theirs.
+    /// The values of each round: ours, theirs.
     pairs: Vec<(f64, f64)>,
 }
 
@@ -88,7 +88,7 @@ impl Report {
         table
     }
 
-    /// Keeps table and raw data.
+    /// Writes the table and the raw data.
     pub(super) fn keep(&self, dir: &Path) -> Result<()> {
         fs::create_dir_all(dir)?;
         fs::write(dir.join("peers.json"), serde_json::to_string_pretty(self)? + "\n")?;
@@ -98,7 +98,7 @@ impl Report {
     }
 }
 
-/// The value in the middle; of an even number the mean of the two.
+/// The median; of an even number of values the mean of the middle two.
 pub(super) fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rows_ratio_is_the_median_of_the_rounds() {
+    fn the_ratio_of_a_row_is_the_median_of_the_rounds() {
         let row = Row::new("epoch", "x", "s", &[(1.0, 4.0), (3.0, 4.0), (2.0, 4.0), (2.0, 2.0)]);
         assert_eq!((row.ours, row.theirs, row.ratio), (2.0, 4.0, 0.625));
         assert_eq!((row.min, row.max), (0.25, 1.0));

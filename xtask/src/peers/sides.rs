@@ -1,4 +1,4 @@
-//! A side of a comparison: a process that runs works on demand, or a command that is measured whole.
+//! One side of a comparison: a process that runs tasks on demand, or a command that is measured as a whole.
 
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Write};
@@ -11,10 +11,10 @@ use serde::Deserialize;
 use super::report::median;
 use super::{Bench, TUNED_MALLOC};
 
-/// Until the other side's threads sleep.
+/// The pause until the threads of the other side sleep.
 const PAUSE: Duration = Duration::from_millis(300);
 
-/// A process that answers `WORK COUNT` with the times of COUNT runs.
+/// A process that responds to `WORK COUNT` with the times of COUNT runs.
 pub(super) struct Side {
     name: String,
     child: Child,
@@ -63,7 +63,7 @@ impl Side {
     /// The median time of `count` runs, in milliseconds.
     pub(super) fn time(&mut self, work: &str, count: usize) -> Result<f64> {
         let input = self.input.as_mut().context("no standard input")?;
-        // Threads that spin for more work, as ONNX Runtime's do, would take a core from the side that is measured next.
+        // Busy-waiting threads, as in ONNX Runtime, would take a core from the side that is measured next.
         std::thread::sleep(PAUSE);
         writeln!(input, "{work} {count}").with_context(|| format!("{} has ended", self.name))?;
         match self.answer()? {
@@ -81,13 +81,13 @@ impl Side {
 
 impl Drop for Side {
     fn drop(&mut self) {
-        // Its input ends, and so does it.
+        // The process ends when its input ends.
         drop(self.input.take());
         let _ = self.child.wait();
     }
 }
 
-/// What a whole command took.
+/// Time and memory of a command.
 #[derive(Deserialize)]
 pub(super) struct Measured {
     pub(super) seconds: f64,
@@ -101,7 +101,7 @@ pub(super) fn measured(bench: &Bench, words: &[OsString]) -> Result<Measured> {
     if !output.status.success() {
         bail!("measuring failed: {}", output.status);
     }
-    serde_json::from_slice(&output.stdout).context("what measure.py printed")
+    serde_json::from_slice(&output.stdout).context("reading the output of measure.py")
 }
 
 fn command(bench: &Bench, words: &[OsString], env: &[(&str, &str)]) -> Command {

@@ -1,8 +1,8 @@
-//! What a recipe says it reaches: its `[expect]` table, by data set.
+//! The expected results of a recipe: its `[expect]` table, by data set.
 //!
 //! ```toml
 //! [expect]
-//! shapes = { iou_gain = 0.2, acc_gain = 0.4 }   # above what a constant answer gets
+//! shapes = { iou_gain = 0.2, acc_gain = 0.4 }   # gain over the constant answer
 //! ```
 
 use std::collections::BTreeMap;
@@ -22,7 +22,7 @@ pub(super) struct Expectation {
     expect: BTreeMap<String, Least>,
 }
 
-/// The least that each metric must reach; gains are above the constant answer's.
+/// The minimum of each metric; gains are differences to the constant answer.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Least {
@@ -35,7 +35,7 @@ struct Least {
     localization_accuracy: Option<f64>,
 }
 
-/// What a built-in recipe expects on one data set.
+/// The expected results of a built-in recipe on one data set.
 pub(crate) struct Promise {
     pub(crate) recipe: String,
     pub(crate) dataset: String,
@@ -77,10 +77,10 @@ impl Expectation {
         Ok(toml::from_str(text)?)
     }
 
-    /// Prints a line an expectation; returns those that are not met.
+    /// Prints one line per expectation; returns those that are not met.
     pub(super) fn report(&self, data: &str, got: &Validation) -> Vec<String> {
         let Some(least) = self.expect.get(data) else {
-            println!("the recipe expects nothing in particular on {data}");
+            println!("the recipe has no expected results for {data}");
             return Vec::new();
         };
         let checked = least.check(got);
@@ -92,7 +92,7 @@ impl Expectation {
 }
 
 impl Least {
-    /// Each metric's name and bar.
+    /// The name and the minimum of each metric.
     fn rows(&self) -> [(&'static str, Option<f64>); 7] {
         [
             ("accuracy gain", self.acc_gain),

@@ -1,7 +1,7 @@
-//! `cargo xtask pipeline`: from labelled photos to a box on unseen ones, by the commands a user would type.
+//! `cargo xtask pipeline`: from annotated photos to predictions on validation photos, with the commands of a user.
 //!
-//! Data → check → picture → train → validate → predict → export; then a table of results beside what a constant
-//! answer gets. A stage that fails is named, with its command.
+//! Data → check → image of samples → train → validate → predict → export; then a table that compares the results with
+//! the constant answer. The error of a failed stage names the stage and its command.
 
 mod expect;
 mod results;
@@ -27,35 +27,35 @@ use crate::workspace::{Workspace, protoc};
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:\n  cargo xtask pipeline\n  cargo xtask pipeline --dataset cats-dogs\n  \
                         cargo xtask pipeline --dataset ~/my-photos --epochs 50\n\n\
-                        It runs in the repository's root: the set lies at data/NAME, the run under runs/train.")]
+                        It runs in the repository's root: the data set is in data/NAME, the run in runs/train.")]
 pub(crate) struct Options {
-    /// The embedded set `shapes`, a name from `cargo xtask dataset list`, or a folder of your own
+    /// The generated data set `shapes`, a name from `cargo xtask dataset list`, or your own folder
     #[arg(long, default_value = "shapes", value_name = "NAME|DIR")]
     dataset: String,
-    /// Take the named set from this .tar.gz instead of downloading it
+    /// Read the named data set from this .tar.gz instead of downloading it
     #[arg(long, value_name = "FILE")]
     archive: Option<PathBuf>,
-    /// Two epochs; what the recipe expects is reported, not enforced
+    /// Two epochs; the recipe's expected results are reported, not enforced
     #[arg(long, conflicts_with = "epochs")]
     quick: bool,
     /// A built-in recipe or a .toml file
     #[arg(long, default_value = "scratch", value_name = "NAME|FILE")]
     recipe: String,
-    /// Other than the recipe's number of epochs; what the recipe expects is then reported, not enforced
+    /// Number of epochs instead of the recipe's; the recipe's expected results are then reported, not enforced
     #[arg(long)]
     epochs: Option<u32>,
-    /// Seed of the split, the initial weights and the order
+    /// Seed of the split, the initial weights and the order of photos
     #[arg(long)]
     seed: Option<u64>,
 }
 
 impl Options {
-    /// `--quick` and nothing else.
+    /// The options with only `--quick`.
     pub(crate) fn quick() -> Self {
         Self { quick: true, ..Self::of("scratch".into(), "shapes".into(), None) }
     }
 
-    /// A recipe as it stands, on a set of data/datasets.toml or `shapes`.
+    /// The options for an unchanged recipe on a data set of data/datasets.toml or `shapes`.
     pub(crate) fn of(recipe: String, dataset: String, archive: Option<PathBuf>) -> Self {
         Self { dataset, archive, quick: false, recipe, epochs: None, seed: None }
     }
@@ -73,7 +73,7 @@ struct Pipeline<'a> {
     loc: &'a Path,
 }
 
-/// What a set is called, where it lies, and the split to use if it is not loc's own.
+/// Name and path of a data set, and the split file if loc does not draw the split.
 struct Data {
     name: String,
     path: PathBuf,
@@ -85,9 +85,9 @@ impl Pipeline<'_> {
         let expectation = stage("recipe", || Expectation::of_recipe(self.workspace, &self.options.recipe))?;
         let data = stage("data", || self.data())?;
         let picture = self.workspace.data().join(format!("{}-mosaic.jpg", data.name));
-        // With errors (4) it is `loc train` that decides whether too many photos are unusable.
+        // Exit code 4 means errors in the data; `loc train` decides whether too many photos are invalid.
         stage("check", || self.loc(["data", "check"]).arg(&data.path).admit(4).run())?;
-        // The picture is the pipeline's own, whichever version of loc drew the last one.
+        // The pipeline owns this image, so it may be overwritten even if another version of loc wrote it.
         let show = || self.loc(["data", "show"]).arg(&data.path).arg("-o").arg(&picture);
         stage("picture", || show().arg("--force").run())?;
         let run = stage("train", || self.train(&data))?;
@@ -101,10 +101,7 @@ impl Pipeline<'_> {
             export.args(["--format", "onnx", "-o"]).arg(&onnx).arg("--check").run()
         })?;
 
-        println!(
-            "\n{} on {}, {} photos unseen in training",
-            self.options.recipe, data.name, validation.samples
-        );
+        println!("\n{} on {}, {} validation photos", self.options.recipe, data.name, validation.samples);
         print!("{}", validation.table());
         let gaps = expectation.report(&data.name, &validation);
         println!("photos with their boxes  {}", self.shown(&picture));
@@ -116,7 +113,7 @@ impl Pipeline<'_> {
         }
         ensure!(
             gaps.is_empty(),
-            "stage `results`: recipe {} falls short on {}: {}",
+            "stage `results`: recipe {} misses its expected results on {}: {}",
             self.options.recipe,
             data.name,
             gaps.join(", ")
@@ -124,17 +121,17 @@ impl Pipeline<'_> {
         Ok(())
     }
 
-    /// Makes sure the data is there.
+    /// Finds, generates or downloads the data.
     fn data(&self) -> Result<Data> {
         let name = self.options.dataset.as_str();
         let folder = self.workspace.data().join(name);
         if name == "shapes" {
             ensure!(
                 self.options.archive.is_none(),
-                "`shapes` is drawn, not unpacked: --archive does not apply"
+                "`shapes` is generated, not unpacked: --archive does not apply"
             );
             if folder.exists() {
-                eprintln!("{} is there", self.shown(&folder));
+                eprintln!("{} already exists", self.shown(&folder));
             } else {
                 self.loc(["data", "sample"]).arg(&folder).run()?;
             }
@@ -148,7 +145,7 @@ impl Pipeline<'_> {
         }
         ensure!(
             self.options.archive.is_none(),
-            "--archive is for a set of data/datasets.toml; `{name}` is none"
+            "--archive is only for data sets of data/datasets.toml; `{name}` is not one"
         );
         let path = std::path::absolute(name)?;
         if !path.exists() {
@@ -160,19 +157,19 @@ impl Pipeline<'_> {
         Ok(Data { name, path, split: None })
     }
 
-    /// The split that published results of a set used, where the shared files are here.
+    /// The split that the published results of a data set used, if the shared files exist.
     fn known_split(&self, name: &str) -> Option<PathBuf> {
         let path = self.workspace.shared().join(format!("splits/{name}-seed43.csv"));
         if path.exists() {
             eprintln!("split: the published one, {}", path.display());
             Some(path)
         } else {
-            eprintln!("split: loc's own, for {} is not here", path.display());
+            eprintln!("split: drawn by loc, because {} does not exist", path.display());
             None
         }
     }
 
-    /// Trains; returns the run folder, which is the last line of `loc train`.
+    /// Trains; returns the run folder, which `loc train` prints as its last line.
     fn train(&self, data: &Data) -> Result<PathBuf> {
         let mut train =
             self.loc(["train", "--data"]).arg(&data.path).args(["--recipe", &self.options.recipe]);
@@ -188,7 +185,7 @@ impl Pipeline<'_> {
         let printed = train.run_and_capture()?;
         let last = printed.lines().last().context("`loc train` printed no run folder")?;
         let run = self.workspace.root.join(last.trim());
-        ensure!(run.is_dir(), "`loc train` ended with `{last}`, which is no folder");
+        ensure!(run.is_dir(), "`loc train` printed `{last}`, which is not a folder");
         Ok(run)
     }
 
@@ -202,7 +199,7 @@ impl Pipeline<'_> {
         Validation::parse(&printed)
     }
 
-    /// Predicts every photo of the validation split; one list in, one record a line out, one drawing a photo.
+    /// Predicts all photos of the validation split: reads a list of paths, writes one record and one drawing per photo.
     fn predict(&self, data: &Data, run: &Path, model: &Path, drawings: &Path, samples: usize) -> Result<()> {
         let photos = validation_photos(&data.path, &run.join("split.csv"))?;
         ensure!(photos.len() == samples, "split.csv names {} photos, `loc val` used {samples}", photos.len());
@@ -228,13 +225,13 @@ impl Pipeline<'_> {
     }
 }
 
-/// Runs one stage; its error says which it was.
+/// Runs one stage; an error names it.
 fn stage<T>(name: &str, run: impl FnOnce() -> Result<T>) -> Result<T> {
     eprintln!("\n-- {name}");
     run().with_context(|| format!("stage `{name}` of the pipeline"))
 }
 
-/// The photos that `split.csv` (`filename,split`) puts in `val`, as files under the data's folder.
+/// The validation photos of `split.csv` (`filename,split`), as files in the data folder.
 fn validation_photos(data: &Path, split: &Path) -> Result<Vec<PathBuf>> {
     let folder = if data.is_dir() { data } else { data.parent().unwrap_or(data) };
     let mut files = Vec::new();
@@ -262,9 +259,9 @@ fn add_files(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     Ok(())
 }
 
-/// Builds the release binary with ONNX (for `export --check`), and asks cargo where it lies.
+/// Builds the release binary with ONNX (for `export --check`), and returns its path, which cargo reports.
 ///
-/// With the features that the workspace's tests use, so that the two commands of the README build Candle once.
+/// The features are those of the workspace's tests, so that the two commands of the README build Candle only once.
 fn build_loc(workspace: &Workspace) -> Result<PathBuf> {
     #[derive(Deserialize)]
     struct Message {
@@ -277,7 +274,7 @@ fn build_loc(workspace: &Workspace) -> Result<PathBuf> {
         .args(["--message-format", "json-render-diagnostics"])
         .run_and_capture()?;
     for line in messages.lines() {
-        let message: Message = serde_json::from_str(line).context("reading what cargo printed")?;
+        let message: Message = serde_json::from_str(line).context("reading the output of cargo")?;
         if let Some(path) = message.executable {
             return Ok(path);
         }

@@ -1,4 +1,4 @@
-//! What `loc val --format json` prints, and the table of it beside the constant answer.
+//! Parses the output of `loc val --format json`, and prints a table that compares it with the constant answer.
 
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
@@ -17,7 +17,7 @@ pub(super) struct Validation {
     baseline: Baseline,
 }
 
-/// What always answering the training set's majority class and median box gets.
+/// The metrics of the constant answer: always the training set's majority class and median box.
 #[derive(Debug, Deserialize)]
 struct Baseline {
     majority_accuracy: Option<f64>,
@@ -35,7 +35,7 @@ impl Validation {
     /// Reads the record.
     pub(super) fn parse(text: &str) -> Result<Self> {
         let parsed: Self =
-            serde_json::from_str(text).context("reading what `loc val --format json` printed")?;
+            serde_json::from_str(text).context("reading the output of `loc val --format json`")?;
         ensure!(
             parsed.schema == "loc.val/1",
             "`loc val` printed schema `{}`, not `loc.val/1`",
@@ -44,17 +44,17 @@ impl Validation {
         Ok(parsed)
     }
 
-    /// Accuracy above the majority class's.
+    /// Accuracy minus that of the majority class.
     pub(super) fn accuracy_gain(&self) -> Option<f64> {
         gain(self.accuracy, self.baseline.majority_accuracy)
     }
 
-    /// Mean IoU above the median box's.
+    /// Mean IoU minus that of the median box.
     pub(super) fn iou_gain(&self) -> Option<f64> {
         gain(self.mean_iou, self.baseline.median_box.mean_iou)
     }
 
-    /// The metrics, a line each.
+    /// The table of metrics, one per line.
     pub(super) fn table(&self) -> String {
         let median = &self.baseline.median_box;
         let rows = [
@@ -68,7 +68,7 @@ impl Validation {
             format!("{:21}  {:>10}  {:>15}  {:>6}\n", "", "this model", "constant answer", "gain");
         for (name, ours, constant) in rows {
             let gain = gain(ours, constant).map_or_else(String::new, |gain| format!("{gain:+.3}"));
-            // Whoever guesses both does not get both right: the record has no such number.
+            // The record has no localization accuracy of the constant answer.
             let constant = if name.starts_with("loc") { String::new() } else { shown(constant) };
             table += format!("{name:21}  {:>10}  {constant:>15}  {gain:>6}", shown(ours)).trim_end();
             table += "\n";
@@ -96,7 +96,7 @@ pub(super) mod tests {
         "median_box":{"mean_iou":0.4,"iou50":0.3,"iou75":null}},"per_class":{}}"#;
 
     #[test]
-    fn the_table_sets_the_model_beside_the_constant_answer() {
+    fn the_table_compares_the_model_with_the_constant_answer() {
         let expected = "                       this model  constant answer    gain
 accuracy                    0.950            0.450  +0.500
 mean IoU                    0.800            0.400  +0.400

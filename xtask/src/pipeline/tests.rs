@@ -1,4 +1,4 @@
-//! The pipeline against a shell script in `loc`'s place: what it calls, and what it says when a stage fails.
+//! Tests of the pipeline with a shell script in place of `loc`: the calls, and the error when a stage fails.
 #![cfg(unix)]
 
 use std::path::PathBuf;
@@ -9,11 +9,11 @@ use fs_err as fs;
 use super::results::tests::RECORD;
 use super::*;
 
-/// Does what each command of `loc` promises, and logs how it was called. A command named in `fail` fails.
-const STAND_IN: &str = r#"#!/bin/sh
+/// A stub with the effects of each command of `loc`, which logs its calls. A command named in `fail` fails.
+const STUB: &str = r#"#!/bin/sh
 set -eu
 echo "$*" >> calls
-case "$1 $2" in "$(cat fail)") echo 'no luck' >&2; exit 5 ;; esac
+case "$1 $2" in "$(cat fail)") echo 'failed' >&2; exit 5 ;; esac
 case "$1 $2" in
     'data sample') mkdir -p "$3/images"; for i in 1 2 3; do : > "$3/images/$i.jpg"; done ;;
     'train --data') mkdir -p runs/train/exp/weights; echo '{}'; echo runs/train/exp
@@ -43,9 +43,9 @@ impl Place {
         fs::write(root.join("record.json"), RECORD).unwrap();
         fs::write(root.join("fail"), fail).unwrap();
         let text = root.join("loc.sh");
-        fs::write(&text, STAND_IN).unwrap();
-        // Another process writes the program: one this process wrote cannot be started while another test's child,
-        // forked in between, still holds it open.
+        fs::write(&text, STUB).unwrap();
+        // Another process writes the program: a file that this process wrote cannot be executed while a child process
+        // of another test, forked in between, still has it open.
         assert!(Command::new("install").args(["-m", "755"]).args([&text, &loc]).status().unwrap().success());
         Self { folder, workspace: Workspace { root }, loc }
     }
@@ -65,7 +65,7 @@ fn options() -> Options {
 }
 
 #[test]
-fn it_types_what_a_user_would() {
+fn the_pipeline_runs_the_commands_of_a_user() {
     let place = Place::new("[expect]\nshapes = { iou_gain = 0.2, acc_gain = 0.4 }", "");
     place.run(&Options { seed: Some(7), epochs: Some(9), ..options() }).unwrap();
     let expected = "\
@@ -107,7 +107,7 @@ fn expectations_are_enforced_only_on_the_recipe_as_it_stands() {
     let error = place().run(&options()).unwrap_err().to_string();
     assert_eq!(
         error,
-        "stage `results`: recipe scratch falls short on shapes: accuracy gain at least 0.600, got 0.500"
+        "stage `results`: recipe scratch misses its expected results on shapes: accuracy gain at least 0.600, got 0.500"
     );
     place().run(&Options { quick: true, ..options() }).unwrap();
     place().run(&Options { epochs: Some(3), ..options() }).unwrap();
@@ -122,7 +122,7 @@ fn an_unknown_set_an_unknown_recipe_and_a_useless_archive_are_named() {
         ),
         (
             Options { archive: Some("x".into()), ..options() },
-            "stage `data` of the pipeline: `shapes` is drawn, not unpacked: --archive does not apply",
+            "stage `data` of the pipeline: `shapes` is generated, not unpacked: --archive does not apply",
         ),
         (Options { recipe: "scrach".into(), ..options() }, "stage `recipe` of the pipeline: "),
     ];

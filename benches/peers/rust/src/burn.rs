@@ -1,8 +1,8 @@
 //! Burn, inference only, on its backend Flex.
 //!
-//! Of its two CPU backends in plain Rust, NdArray is deprecated in favour of Flex, and was tried before it was left out:
-//! as fast for one photo, two fifths slower for 32. Its third, over CubeCL, compiles its kernels through LLVM, which is
-//! more than this comparison should ask of who builds it; it was not tried.
+//! Burn has two CPU backends in plain Rust. NdArray is deprecated in favour of Flex. It was tried and is not used: it
+//! is as fast for one photo, and two fifths slower for 32. The third backend, with CubeCL, compiles its kernels with
+//! LLVM, which would make this comparison too hard to build; it was not tried.
 
 use std::hint::black_box;
 
@@ -96,10 +96,10 @@ fn layer<const D: usize>(file: &SafeTensors, name: &str, device: &Device) -> Res
     })
 }
 
-/// Burn keeps the weight of a fully connected layer as [inputs, outputs], PyTorch the other way round.
+/// Burn stores the weight of a linear layer as [inputs, outputs], PyTorch as [outputs, inputs].
 fn fully_connected(file: &SafeTensors, name: &str, device: &Device) -> Result<Layer<2>> {
     let Layer { weight, bias } = layer::<2>(file, name, device)?;
-    // Through the data, so that the transposed weight is laid out anew and not only seen with other strides.
+    // Copies the data, so that the transposed weight has a new memory layout and not only other strides.
     let weight = Tensor::from_data(weight.transpose().into_data(), device);
     Ok(Layer { weight, bias })
 }

@@ -1,4 +1,4 @@
-//! Candle's own operations, as its examples use them; loc trains with Candle too, but over kernels of its own.
+//! Candle's own operations, used as in its examples. loc also trains with Candle, but with its own kernels.
 
 use std::collections::HashMap;
 use std::hint::black_box;
@@ -54,7 +54,7 @@ impl Network {
 }
 
 /// Candle has no gradient of an average pool whose stride is not its kernel, so kernel 4 stride 2 in two steps: kernel 2
-/// stride 2, then the mean of four neighbours. The map is 3x3 afterwards: it costs nothing that could be measured.
+/// stride 2, then the mean of four neighbours. The map is only 3x3 afterwards, so the cost is not measurable.
 fn avg_pool_with_gradient(x: &Tensor) -> candle_core::Result<Tensor> {
     let x = x.avg_pool2d(2)?;
     let (_, _, h, w) = x.dims4()?;
@@ -81,10 +81,10 @@ pub fn works(inputs: &Inputs) -> Result<Works> {
     Ok(works)
 }
 
-/// The tutorial's step: cross-entropy on what is already a softmax, plus the mean square of the boxes.
+/// A training step of the tutorial: cross-entropy on the output of softmax, plus the mean squared error of the boxes.
 ///
-/// Only its speed counts: the gradient of Candle's max pool is not the true one (it is a quarter of it, and shifted where
-/// the map is odd), so its weights go elsewhere than the other peers'.
+/// Only its speed is meaningful: the gradient of Candle's max pool is wrong (a quarter of the true one, and shifted if
+/// the map has an odd size), so its weights differ from those of the other peers.
 fn train_step(inputs: &Inputs, weights: &HashMap<String, Tensor>) -> Result<Work> {
     let vars: HashMap<String, Var> = weights
         .iter()

@@ -1,4 +1,4 @@
-//! What every peer reads, and the check of its answers: a peer that computes something else is fast for nothing.
+//! The inputs of all peers, and the check of their outputs: a peer that computes something else must not be measured.
 
 use std::path::PathBuf;
 
@@ -6,30 +6,30 @@ use anyhow::{Context, Result, ensure};
 use fs_err as fs;
 use serde::Deserialize;
 
-/// Photos in `photos.u8`; also the batch of `infer_32` and `train_step_32`.
+/// The number of photos in `photos.u8`, and the batch size of `infer_32` and `train_step_32`.
 pub const PHOTOS: usize = 32;
-/// The shape of one photo, as the network takes it.
+/// The shape of one photo as network input.
 pub const SHAPE: [usize; 3] = [3, 256, 256];
 const PHOTO: usize = SHAPE[0] * SHAPE[1] * SHAPE[2];
 
-/// Sums of some thousand f32 products in another order; a wrong layer is off by far more.
+/// Tolerance for sums of some thousand f32 products in another order; a wrong layer differs by much more.
 const TOLERANCE: f32 = 1e-3;
 
-/// The folder of the comparison and its photos.
+/// The folder of the comparison, and its photos.
 pub struct Inputs {
     folder: PathBuf,
     photos: Vec<f32>,
     expected: Expected,
 }
 
-/// `expected.json`: the answers to the first photos, a row each.
+/// `expected.json`: the expected outputs for the first photos, one row each.
 #[derive(Deserialize)]
 struct Expected {
     cls: Vec<Vec<f32>>,
     loc: Vec<Vec<f32>>,
 }
 
-/// A peer's answers to a batch, row after row: class probabilities, and boxes in 0..1.
+/// The outputs of a peer for a batch, row by row: class probabilities, and boxes in 0..1.
 pub struct Answers {
     pub cls: Vec<f32>,
     pub loc: Vec<f32>,
@@ -47,7 +47,7 @@ impl Inputs {
         Ok(Self { folder, photos: planar(&bytes), expected })
     }
 
-    /// The path of a file of the folder.
+    /// The path of a file in the folder.
     pub fn file(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
@@ -57,7 +57,7 @@ impl Inputs {
         &self.photos[..n * PHOTO]
     }
 
-    /// Compares answers to the first photos, at least one, with what is expected.
+    /// Compares the outputs for the first photos, at least one, with the expected ones.
     pub fn check(&self, answers: &Answers) -> Result<()> {
         for (output, rows, got) in
             [("cls", &self.expected.cls, &answers.cls), ("loc", &self.expected.loc, &answers.loc)]

@@ -1,9 +1,9 @@
-//! One peer of the speed comparison in a process of its own: `peers PEER`.
+//! Runs one peer of the speed comparison in a separate process: `peers PEER`.
 //!
-//! Says which works it can do (a line of JSON), then answers each line `WORK COUNT` with the wall times of COUNT runs in
-//! milliseconds. Everything in f32 on two threads: the caller sets `RAYON_NUM_THREADS`. `PEERS_DIR` names the folder
-//! with the model and the photos ([`inputs`]). A package outside the workspace: nobody who builds `loc` should wait for
-//! three frameworks.
+//! Prints the tasks that it supports (a line of JSON), then responds to each line `WORK COUNT` with the wall times of
+//! COUNT runs of the task in milliseconds. Everything runs in f32 on two threads: the caller sets `RAYON_NUM_THREADS`.
+//! `PEERS_DIR` is the folder with the model and the photos ([`inputs`]). The package is outside the workspace, so that
+//! building `loc` does not build three frameworks.
 
 mod burn;
 mod candle;
@@ -19,10 +19,10 @@ use serde_json::json;
 
 use inputs::Inputs;
 
-/// Both cores of the machine the comparison is made on; for the libraries that do not read `RAYON_NUM_THREADS`.
+/// The number of threads for libraries that do not read `RAYON_NUM_THREADS`.
 const THREADS: usize = 2;
 
-/// A work: its name, and a closure that does it once.
+/// A task: its name, and a closure that runs it once.
 type Work = (&'static str, Box<dyn FnMut() -> Result<()>>);
 type Works = Vec<Work>;
 
@@ -39,7 +39,7 @@ fn main() -> Result<()> {
     serve(works.with_context(|| format!("{peer} is not ready"))?)
 }
 
-/// Answers until standard input ends.
+/// Responds to requests until standard input ends.
 fn serve(mut works: Works) -> Result<()> {
     let mut out = io::stdout().lock();
     let names: Vec<_> = works.iter().map(|(name, _)| *name).collect();
@@ -55,7 +55,7 @@ fn serve(mut works: Works) -> Result<()> {
     Ok(())
 }
 
-/// One line `WORK COUNT`: the milliseconds of each run, after one uncounted run of a work that is still cold.
+/// Handles one line `WORK COUNT`: returns the milliseconds of each run, after one warm-up run when a task is run first.
 fn answer(works: &mut Works, warm: &mut HashSet<&'static str>, line: &str) -> Result<Vec<f64>> {
     let (name, count) = line.split_once(' ').context("a line is WORK COUNT")?;
     let count: usize = count.trim().parse().with_context(|| format!("{count:?} is no count"))?;

@@ -13,7 +13,7 @@ use crate::{THREADS, Works};
 type Plan = Arc<TypedRunnableModel>;
 
 pub fn works(inputs: &Inputs) -> Result<Works> {
-    // By itself tract runs on one thread.
+    // By default tract uses one thread.
     let executor = tract_linalg::multithread::Executor::multithread(THREADS);
     let mut works: Works = Vec::new();
     for (name, n) in [("infer_1", 1), ("infer_32", PHOTOS)] {

@@ -31,7 +31,7 @@ pub(crate) struct DataArgs {
     pub(crate) reading: ReadingArgs,
 }
 
-/// A data set of which photos may be left out.
+/// A data set of which invalid photos may be skipped.
 #[derive(Debug, Args)]
 pub(crate) struct OpenArgs {
     #[command(flatten)]

@@ -1,6 +1,7 @@
 //! The commands and flags, as people type them. Those of `loc data`: `data`, of training: `train`.
 
 mod data;
+pub(crate) mod keys;
 mod train;
 
 use std::path::PathBuf;
@@ -74,45 +75,35 @@ pub(crate) struct OverwriteArgs {
     pub(crate) force: bool,
 }
 
+/// How a data set is read; the keys of the configuration with these names say the same.
 #[derive(Debug, Args)]
 pub(crate) struct ReadingArgs {
-    /// Format of the annotations, voc or csv [default: detected from the content]
-    #[arg(long, value_name = "FORMAT")]
+    #[arg(long, value_name = "FORMAT", help = keys::help("data_format"))]
     pub(crate) data_format: Option<String>,
 
-    /// Class names in order [default: those of the annotations, sorted by their bytes]
-    #[arg(long, value_delimiter = ',', value_name = "A,B,…")]
+    #[arg(long, value_delimiter = ',', value_name = "A,B,…", help = keys::help("classes"))]
     pub(crate) classes: Option<Vec<String>>,
 
-    /// For a photo with several objects: use the largest, skip the photo, or stop with an error: largest, skip or error
-    /// [default: largest]
-    #[arg(long, value_name = "WHICH")]
+    #[arg(long, value_name = "WHICH", help = keys::help("objects"))]
     pub(crate) objects: Option<String>,
 
-    /// Photos whose names have the same first group of this pattern, or the same match, are copies of one photo: a drawn
-    /// split keeps them together [default: the names that augmentation and export tools give]
-    #[arg(long, value_name = "REGEX")]
+    #[arg(long, value_name = "REGEX", help = keys::help("group_by"))]
     pub(crate) group_by: Option<String>,
 
-    /// Encoding of a CSV, and of XML that declares none, such as gbk or windows-1252 [default: utf-8]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", help = keys::help("encoding"))]
     pub(crate) encoding: Option<String>,
 
-    /// What the annotations are of where EXIF turns a photo: upright, or as-stored (then boxes are turned as the photo is)
-    /// [default: upright, with a warning where nothing says so]
-    #[arg(long, value_name = "WHICH")]
+    #[arg(long, value_name = "WHICH", help = keys::help("exif"))]
     pub(crate) exif: Option<String>,
 }
 
-/// What happens to photos that cannot be used.
+/// What happens to invalid photos.
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct ToleranceArgs {
-    /// Leave out any number of unusable photos, and exit with 3 [default: at most 5 %, else the data set is refused]
-    #[arg(long)]
+    #[arg(long, help = keys::help("skip_bad"))]
     pub(crate) skip_bad: bool,
 
-    /// Refuse the data set if any photo is unusable
-    #[arg(long, conflicts_with = "skip_bad")]
+    #[arg(long, conflicts_with = "skip_bad", help = keys::help("strict"))]
     pub(crate) strict: bool,
 }
 
@@ -141,7 +132,7 @@ pub(crate) struct ValArgs {
     #[command(flatten)]
     pub(crate) tolerance: ToleranceArgs,
 
-    /// Part of the data set
+    /// Subset of the data set
     #[arg(long, value_enum, default_value_t = Part::Val)]
     pub(crate) split: Part,
 

@@ -5,26 +5,17 @@ use std::path::PathBuf;
 use clap::Args;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 
-use super::{OverwriteArgs, ReadingArgs, ToleranceArgs};
+use super::OverwriteArgs;
+use super::keys::KeyFlags;
 
 /// A path that may be empty, which clap's own parser of paths refuses: it stands for a value that was not given.
 fn any_path() -> impl TypedValueParser<Value = PathBuf> {
     OsStringValueParser::new().map(PathBuf::from)
 }
 
-/// What becomes a configuration.
+/// The flags that become a configuration.
 #[derive(Debug, Args)]
 pub(crate) struct ConfigArgs {
-    /// Folder with photos and annotations, or a CSV file
-    #[arg(long, value_name = "DATA")]
-    pub(crate) data: Option<PathBuf>,
-
-    #[command(flatten)]
-    pub(crate) reading: ReadingArgs,
-
-    #[command(flatten)]
-    pub(crate) tolerance: ToleranceArgs,
-
     /// Recipe: tutorial, scratch, compact, transfer, finetune, or a TOML file NAME.toml [default: scratch]
     #[arg(long, value_name = "RECIPE")]
     pub(crate) recipe: Option<String>,
@@ -33,70 +24,8 @@ pub(crate) struct ConfigArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 
-    /// CSV file with the columns filename,split, used instead of a random split
-    #[arg(long, value_name = "FILE")]
-    pub(crate) split_file: Option<PathBuf>,
-
-    /// Where the split comes from without a file: folders (train, valid or val, and test, where there are such; else
-    /// drawn) or draw [default: folders]
-    #[arg(long, value_name = "HOW")]
-    pub(crate) split_by: Option<String>,
-
-    /// Use fold I of K of the training photos for validation; the validation photos are not used
-    #[arg(long, value_name = "I/K")]
-    pub(crate) fold: Option<String>,
-
-    /// Fraction of each class used for validation [default: 0.2]
-    #[arg(long, value_name = "FRACTION", allow_negative_numbers = true)]
-    pub(crate) val: Option<String>,
-
-    /// Number of passes over the training photos
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    pub(crate) epochs: Option<String>,
-
-    /// Photos per step
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    pub(crate) batch: Option<String>,
-
-    /// Learning rate
-    #[arg(long, value_name = "X", allow_negative_numbers = true)]
-    pub(crate) lr: Option<String>,
-
-    /// Side of the network's square input, in pixels [default: 256]
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    pub(crate) imgsz: Option<String>,
-
-    /// Seed of the split, the initial weights and the order of photos [default: 0]
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    pub(crate) seed: Option<String>,
-
-    /// Start from these weights: a model file, a run folder, or a plain safetensors file
-    #[arg(long, value_name = "MODEL")]
-    pub(crate) init: Option<PathBuf>,
-
-    /// Pretrained weights of the backbone: the file, or the folder it is in [default: the cache of `loc weights`]
-    #[arg(long, value_name = "FILE|DIR")]
-    pub(crate) backbone_weights: Option<PathBuf>,
-
-    /// cpu or cuda:N [default: cpu]
-    #[arg(long, value_name = "DEVICE")]
-    pub(crate) device: Option<String>,
-
-    /// Threads that decode photos [default: one per core]
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    pub(crate) workers: Option<String>,
-
-    /// Threads that compute [default: one per core]
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    pub(crate) threads: Option<String>,
-
-    /// Epoch checkpoints to keep besides best and last: all, last:N or best [default: all]
-    #[arg(long, value_name = "WHICH")]
-    pub(crate) keep: Option<String>,
-
-    /// Stop after N epochs without improvement; 0: never [default: 0]
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    pub(crate) patience: Option<String>,
+    #[command(flatten)]
+    pub(crate) keys: KeyFlags,
 }
 
 #[derive(Debug, Args)]

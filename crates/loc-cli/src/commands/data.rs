@@ -14,6 +14,7 @@ use crate::args::{
 };
 use crate::output::{Exit, Output, Usage, escape};
 use crate::outputs::{Inputs, Kind, Target};
+use crate::remedy::with_flags;
 
 /// Tiles in a row of the picture, and the side of a tile in pixels.
 const COLUMNS: u32 = 5;
@@ -29,7 +30,8 @@ struct Record<T> {
 
 pub(crate) fn check(args: &CheckArgs, output: &Output) -> Result<Exit> {
     let options = read_options(&args.data.reading, ToleranceArgs { skip_bad: false, strict: false })?;
-    let report = checking::check(&args.data.data, &options, args.split_file.as_deref())?;
+    let mut report = checking::check(&args.data.data, &options, args.split_file.as_deref())?;
+    report.diagnostics = with_flags(report.diagnostics);
     let (errors, warnings) = (report.errors(), report.warnings());
     match args.format {
         TextFormat::Json => output.json(&Record { schema: "loc.check/1", value: &report })?,

@@ -1,4 +1,4 @@
-//! `loc export`: a model as ONNX, checked by running it if asked.
+//! `loc export`: writes a model as ONNX, and optionally checks it by running it.
 
 use anyhow::{Result, bail};
 
@@ -7,7 +7,7 @@ use crate::args::{ExportArgs, ExportFormat};
 use crate::output::{Exit, Output, Usage};
 use crate::outputs::{Inputs, Kind, Target};
 
-/// The largest difference from loc's own answer that `--check` lets pass, on `cls` and `loc` (0..1).
+/// The largest difference from loc's own output that `--check` accepts, on `cls` and `loc` (0..1).
 #[cfg(feature = "onnx")]
 const TOLERANCE: f32 = 1e-5;
 

@@ -1,4 +1,4 @@
-//! `loc import`: PyTorch's weights as a model file.
+//! `loc import`: converts PyTorch weights to a model file.
 
 use anyhow::{Context, Result, bail};
 use loc_infer::{ImageSize, InputSpec, ModelMeta};

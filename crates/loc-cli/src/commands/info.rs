@@ -1,4 +1,4 @@
-//! `loc info`: what a model, an ONNX file or a run is.
+//! `loc info`: describes a model, an ONNX file or a run.
 
 use std::fmt::Write;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! An answer as an annotation.
+//! Predictions as annotation files.
 
 use std::fmt::Write;
 use std::path::Path;

@@ -3,10 +3,11 @@
 use std::fmt::Write;
 
 use anyhow::Result;
-use loc_train::{LrFind, Stop, Tried};
+use loc_train::{LrFind, LrRange, Stop, Tried};
 
+use super::configuration::{Settings, configuration};
 use super::shared::{or_stopped, use_threads};
-use super::train::{Progress, configuration};
+use super::train::Progress;
 use crate::args::LrFindArgs;
 use crate::output::{Exit, Output};
 use crate::outputs::{Inputs, Kind, Target};
@@ -19,15 +20,19 @@ pub(crate) fn run(args: &LrFindArgs, output: &Output) -> Result<Exit> {
 }
 
 fn find(args: &LrFindArgs, (stop, signals): (&Stop, &Signals), output: &Output) -> Result<Exit> {
-    let (config, file) = configuration(&args.config, output)?;
+    let Settings { config, file } = configuration(&args.config, output)?;
     use_threads(config.threads)?;
     let inputs = Inputs::of(&config, file.as_deref())?;
     let force = args.overwrite.force;
     let target =
         args.output.as_ref().map(|path| Target::file(path, Kind::Plot, &inputs, force)).transpose()?;
     let mut progress = Progress::new(output);
-    let found =
-        loc_train::lr_find(&config, (args.low, args.high, args.steps), stop, &mut |e| progress.show(e))?;
+    let found = loc_train::lr_find(
+        &config,
+        LrRange { low: args.low, high: args.high, steps: args.steps },
+        stop,
+        &mut |e| progress.show(e),
+    )?;
     progress.end();
     let mut csv = String::from("lr,loss,smoothed\n");
     for Tried { lr, loss, smoothed } in &found.steps {

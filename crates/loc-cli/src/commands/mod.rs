@@ -1,5 +1,6 @@
-//! One file a verb.
+//! The commands, one file each.
 
+mod configuration;
 pub(crate) mod data;
 pub(crate) mod export;
 pub(crate) mod import;

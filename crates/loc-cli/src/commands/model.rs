@@ -1,5 +1,5 @@
-//! The model that a command is given: a model file, or a run, whose best one it is. Of anything else it is said what it
-//! is, and which command makes a model of it.
+//! The model argument of commands: a model file, or a run, whose best model is used. Other files are refused with their type
+//! and the command that makes a model of them.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -9,25 +9,25 @@ use loc_net::{METADATA_KEY, Network, Weights};
 use loc_train::{ModelFile, Run};
 use serde_json::Value;
 
-/// Bytes of a file by which its kind is told.
+/// Number of bytes that determine a file's type.
 const START: u64 = 4096;
-/// Longest header of a safetensors file that is looked into; loc reads no longer ones.
+/// Longest header of a safetensors file that is examined; loc reads no longer ones.
 const HEADER: u64 = 4 << 20;
 
-/// Largest file of protobuf, and so of ONNX, in one piece.
+/// Largest protobuf message, and so the largest ONNX file.
 const PROTOBUF: u64 = i32::MAX as u64;
 
-/// A model file, taken apart and checked.
+/// A parsed and checked model file.
 pub(super) struct Model {
     pub(super) file: ModelFile,
     pub(super) network: Network,
     pub(super) weights: Weights,
-    /// The metadata as it stands in the file.
+    /// The metadata as stored in the file.
     pub(super) json: String,
 }
 
 impl Model {
-    /// Reads what [`locate`] found.
+    /// Loads the file that [`locate`] returned.
     pub(super) fn load(path: &Path) -> Result<Self> {
         let found = loc_model::weights::load(path)?;
         let at = || path.display().to_string();
@@ -39,64 +39,64 @@ impl Model {
     }
 }
 
-/// The model file that a path means: itself, or a run's best one.
+/// The model file of a path: the file itself, or the best model of a run.
 ///
 /// # Errors
 ///
-/// What the path is instead, and what to do about it. A file that may be a model is left to its reader.
+/// The type of another file, with a hint. A file that may be a model is accepted here and checked when it is loaded.
 pub(super) fn locate(path: &Path) -> Result<PathBuf> {
     match locate_weights(path) {
-        Ok(path) if matches!(Found::of(&path), Some(Found::Plain)) => {
+        Ok(path) if matches!(OtherFile::of(&path), Some(OtherFile::Plain)) => {
             bail!("{}: {}", path.display(), plain(&path))
         }
         other => other,
     }
 }
 
-/// Likewise where weights without classes and input will do.
+/// As [`locate`], but weights without classes and input size are accepted.
 pub(super) fn locate_weights(path: &Path) -> Result<PathBuf> {
     let at = path.display();
     if path.is_dir() {
         return of_run(path);
     }
-    match Found::of(path) {
-        Some(Found::Onnx) => bail!(
+    match OtherFile::of(path) {
+        Some(OtherFile::Onnx) => bail!(
             "{at}: is an ONNX file, which cannot be turned back into a model (hint: name the .safetensors file that it \
              was exported from; `loc info` reads ONNX, and `loc predict` runs it in a build with the feature `onnx`)"
         ),
-        Some(Found::PyTorch) => bail!("{at}: {}", pytorch(path)),
-        Some(Found::State) => bail!(
+        Some(OtherFile::PyTorch) => bail!("{at}: {}", pytorch(path)),
+        Some(OtherFile::State) => bail!(
             "{at}: is the saved state of a run, not a model (hint: the model is last.safetensors in the same folder; `loc \
              train --resume` continues the run)"
         ),
-        Some(Found::Zip) => bail!("{at}: is a ZIP archive where a model is needed (hint: unpack it)"),
-        Some(Found::Other(what)) => {
+        Some(OtherFile::Zip) => bail!("{at}: is a ZIP archive where a model is needed (hint: unpack it)"),
+        Some(OtherFile::Other(what)) => {
             bail!("{at}: is {what} where a model is needed (hint: name a .safetensors file of loc, or a run)")
         }
-        Some(Found::Plain) | None => Ok(path.to_owned()),
+        Some(OtherFile::Plain) | None => Ok(path.to_owned()),
     }
 }
 
-/// A file that is to be imported: refused where it is known that it cannot be.
+/// Refuses files that are known not to be importable.
 pub(super) fn check_importable(path: &Path) -> Result<()> {
-    let what = match Found::of(path) {
-        Some(Found::Onnx) => "an ONNX file, which cannot be imported",
-        Some(Found::State) => "the saved state of a run, not a model",
-        Some(Found::Other(what)) => what,
+    let what = match OtherFile::of(path) {
+        Some(OtherFile::Onnx) => "an ONNX file, which cannot be imported",
+        Some(OtherFile::State) => "the saved state of a run, not a model",
+        Some(OtherFile::Other(what)) => what,
         _ => return Ok(()),
     };
     bail!("{}: is {what} (hint: PyTorch's .pth and .safetensors files can be imported)", path.display())
 }
 
-/// Weights of a backbone that are to be used as they are.
+/// Refuses files that are known not to be weights of a backbone.
 pub(super) fn check_backbone(path: &Path) -> Result<()> {
     let at = path.display();
-    match Found::of(path) {
-        Some(Found::PyTorch) => bail!(
+    match OtherFile::of(path) {
+        Some(OtherFile::PyTorch) => bail!(
             "{at}: is a PyTorch file (hint: `loc weights add {at}` converts it to the cache, where it is found \
              without --backbone-weights)"
         ),
-        Some(Found::Onnx | Found::State | Found::Other(_)) => {
+        Some(OtherFile::Onnx | OtherFile::State | OtherFile::Other(_)) => {
             bail!("{at}: contains no weights of a backbone (hint: `loc weights list` shows the known ones)")
         }
         _ => Ok(()),
@@ -138,21 +138,21 @@ fn plain(path: &Path) -> String {
     )
 }
 
-/// What a file is that is no model of loc.
-enum Found {
+/// The type of a file that is not a model of loc.
+enum OtherFile {
     Onnx,
     PyTorch,
     /// Safetensors without loc's metadata.
     Plain,
-    /// The state of a run.
+    /// The saved state of a run.
     State,
-    /// Some archive: a wheel, or of another program.
+    /// A ZIP archive, such as a wheel.
     Zip,
     Other(&'static str),
 }
 
-impl Found {
-    /// By its content. Nothing where it may be a model, where it cannot be read, and where only its reader can tell.
+impl OtherFile {
+    /// Detects the type by content; `None` if the file may be a model, or cannot be read.
     fn of(path: &Path) -> Option<Self> {
         if !path.metadata().is_ok_and(|metadata| metadata.is_file()) {
             return None;

@@ -1,4 +1,4 @@
-//! `loc predict`: photos in, a record each out, in their order.
+//! `loc predict`: writes one record per photo, in the photos' order.
 
 use std::path::Path;
 
@@ -17,7 +17,7 @@ use crate::args::{PredictArgs, RecordFormat};
 use crate::output::{Exit, Output, Usage, escape_name};
 use crate::outputs::Inputs;
 
-/// Photos that are answered before the next lines are printed.
+/// Photos that are predicted before their records are printed.
 const BATCH: usize = 32;
 /// The tutorial's columns, and the confidence.
 const COLUMNS: &str = "filename,width,height,class_num,xmin,ymin,xmax,ymax,confidence";
@@ -44,7 +44,7 @@ enum Record<'a> {
     },
 }
 
-/// Pairs as a JSON object, in their order.
+/// Serialises pairs as a JSON object, in order.
 fn as_map<S: Serializer>(pairs: &[(&str, f32)], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_map(pairs.iter().copied())
 }
@@ -60,7 +60,7 @@ pub(crate) fn run(args: &PredictArgs, output: &Output) -> Result<Exit> {
     let inputs = Inputs::default().model(&model).files(&photos);
     let saver = args.save.as_deref().map(|dir| Saver::plan(dir, args, &photos, &inputs)).transpose()?;
     let options = LoadOptions::default().allow_nonfinite(args.allow_nonfinite);
-    let localizer = Localizer::load_with(&model, &options).map_err(nonfinite_hint)?;
+    let localizer = Localizer::load_with(&model, &options)?;
     let format =
         args.format.unwrap_or(if output.data_is_seen { RecordFormat::Text } else { RecordFormat::Jsonl });
     if format == RecordFormat::Csv {
@@ -109,13 +109,6 @@ pub(crate) fn run(args: &PredictArgs, output: &Output) -> Result<Exit> {
         return Ok(Exit::Partly);
     }
     Ok(Exit::Ok)
-}
-
-/// The error of a model, and the flag where that would help.
-fn nonfinite_hint(error: loc_infer::Error) -> anyhow::Error {
-    let refused = error.to_string().contains(" non-finite values");
-    let error = anyhow::Error::new(error);
-    if refused { anyhow!("{error:#} (hint: `--allow-nonfinite` uses it anyway)") } else { error }
 }
 
 /// A path as a source of `predict_batch`.
@@ -180,7 +173,7 @@ fn print_error(path: &Path, error: &str, format: RecordFormat, output: &Output) 
     let shown = path.to_string_lossy();
     match format {
         RecordFormat::Jsonl => output.json(&Record::Error { path: &shown, error }),
-        // The columns have no room for an error: it goes where people look.
+        // The columns have no field for an error: it is printed to stderr.
         RecordFormat::Csv | RecordFormat::Text => {
             output.error(&anyhow!("{}: {error}", escape_name(&shown)));
             Ok(())

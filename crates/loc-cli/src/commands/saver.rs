@@ -1,4 +1,4 @@
-//! What `loc predict --save` writes: photos with their answers drawn, and annotations, under names that do not collide.
+//! The files of `loc predict --save`: photos with predictions drawn on them, and annotations, under distinct names.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -14,21 +14,21 @@ use super::labels;
 use crate::args::{LabelFormat, PredictArgs};
 use crate::outputs::{Inputs, Kind, Target};
 
-/// Longest name of a drawn photo without its ending, in bytes; file systems allow 255 in all.
+/// Longest name of a drawn photo without its extension, in bytes; file systems allow 255 in all.
 const LONGEST: usize = 200;
 /// JPEG quality of drawn photos.
 const QUALITY: u8 = 92;
 
-/// Where the answers of all photos go, settled before the first of them.
+/// The files for the predictions of all photos, determined before the first prediction.
 pub(super) struct Saver {
     /// The drawing of each photo.
     drawings: Vec<Target>,
-    /// The annotation of each; none unless they are asked for.
+    /// The annotation of each photo; empty without `--save-labels`.
     labels: Vec<Target>,
 }
 
 impl Saver {
-    /// Settles the names, and that all of them may be written.
+    /// Chooses the names, and checks that all files may be written.
     pub(super) fn plan(
         folder: &Path,
         args: &PredictArgs,
@@ -50,7 +50,7 @@ impl Saver {
         Ok(Self { drawings, labels })
     }
 
-    /// Writes the answer of a photo, the one at this place of the list.
+    /// Writes the prediction of the photo at this place in the list.
     pub(super) fn save(&self, place: usize, path: &Path, found: &Localization) -> Result<()> {
         let mut photo = decode_path(path, &Limits::default())?.rgb;
         draw(&mut photo, &[LabeledBox::of(found)]);
@@ -72,25 +72,25 @@ impl Saver {
     }
 }
 
-/// The ending of a photo's drawing.
+/// The file extension of a photo's drawing.
 fn ending(path: &Path) -> &'static str {
     if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("png")) { "png" } else { "jpg" }
 }
 
-/// Names that differ, in lower case too, as some file systems demand.
+/// Distinct names; distinct in lower case, too, for file systems that ignore case.
 #[derive(Default)]
 struct Names {
     taken: HashSet<String>,
-    /// How many photos had a stem.
+    /// The number of photos with each stem.
     counts: HashMap<String, usize>,
 }
 
 impl Names {
-    /// `photo`, or `photo-2` where another photo has that name, and the ending.
+    /// Returns `photo`, or `photo-2` if another photo has that name, and the extension.
     fn of(&mut self, path: &Path) -> (String, &'static str) {
         let stem =
             path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_else(|| "photo".into());
-        // Room for the ending, a number, and what a file that is being written is called.
+        // Leaves room for the extension, a number, and the suffix of a temporary file.
         let stem = &stem[..stem.floor_char_boundary(LONGEST)];
         let count = self.counts.entry(stem.to_lowercase()).or_default();
         loop {

@@ -1,4 +1,4 @@
-//! What several verbs do alike: the thread pool, how a data set is read, a training that is stopped.
+//! Shared by several commands: the thread pool, reading a data set, stopped trainings.
 
 use std::path::Path;
 
@@ -8,9 +8,10 @@ use loc_train::Config;
 
 use crate::args::{ReadingArgs, ToleranceArgs};
 use crate::output::{Exit, Output, Usage};
+use crate::remedy::with_flags;
 use crate::signals::Signals;
 
-/// Sets the number of threads that compute, this one among them; 0 leaves it to `RAYON_NUM_THREADS`, else one a core.
+/// Sets the number of computing threads, including this one; 0 for `RAYON_NUM_THREADS`, or else one per core.
 pub(super) fn use_threads(threads: usize) -> Result<()> {
     rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
@@ -19,7 +20,7 @@ pub(super) fn use_threads(threads: usize) -> Result<()> {
         .map_err(|e| Usage(format!("--threads {threads}: {e}")).into())
 }
 
-/// How the flags read a data set.
+/// The options for reading a data set from the flags.
 pub(super) fn read_options(args: &ReadingArgs, tolerance: ToleranceArgs) -> Result<ReadOptions> {
     let mut config =
         Config { classes: args.classes.clone(), data_format: args.data_format.clone(), ..Config::default() };
@@ -33,29 +34,31 @@ pub(super) fn read_options(args: &ReadingArgs, tolerance: ToleranceArgs) -> Resu
     Ok(loc_train::read_options(&config)?)
 }
 
-/// Opens a data set as the flags say. What was found goes to stderr; with it the exit code of a command that succeeds.
+/// Opens a data set with the options of the flags, and prints warnings. Also returns the exit code for success.
 pub(super) fn open(data: &Path, options: &ReadOptions, output: &Output) -> Result<(Dataset, Exit)> {
     let OpenedDataset { dataset, warnings, skipped } = Dataset::open_with_report(data, options)?;
-    for line in summary(&warnings) {
+    for line in summary(&with_flags(warnings)) {
         output.warn(&line);
     }
-    warn_skipped(&skipped, output);
-    Ok((dataset, if skipped.by_skip_any() { Exit::Partly } else { Exit::Ok }))
+    let by_skip_any = skipped.by_skip_any();
+    warn_skipped(skipped, output);
+    Ok((dataset, if by_skip_any { Exit::Partly } else { Exit::Ok }))
 }
 
-/// Says what was left out, and why.
-pub(super) fn warn_skipped(skipped: &SkippedPhotos, output: &Output) {
+/// Warns of skipped photos.
+pub(super) fn warn_skipped(mut skipped: SkippedPhotos, output: &Output) {
+    skipped.diagnostics = with_flags(skipped.diagnostics);
     let lines = skipped.summary();
     if !lines.is_empty() {
         output.warn(&lines.join("\n  "));
     }
 }
 
-/// A training that was stopped before its first step ended as it was told to.
+/// Turns the error of a training that was stopped before its first step into the exit code of the signal.
 pub(super) fn or_stopped(result: Result<Exit>, signals: &Signals, output: &Output) -> Result<Exit> {
     match result {
         Err(error) if matches!(error.downcast_ref(), Some(loc_train::TrainError::Stopped)) => {
-            output.note(&error.to_string());
+            output.note(&crate::remedy::explain(&error));
             Ok(signals.came().map_or(Exit::Failed, Exit::Signal))
         }
         result => result,

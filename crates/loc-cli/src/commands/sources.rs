@@ -1,5 +1,5 @@
-//! What `loc predict` is given: files, folders, globs, or a list on standard input, in their order. Of what is passed over
-//! a word is said.
+//! The sources of `loc predict`: files, folders, globs, or a list on standard input, in the given order. Files that are
+//! passed over are reported.
 
 use std::collections::HashSet;
 use std::io::BufRead;
@@ -12,12 +12,12 @@ use loc_infer::preprocess::FileKind;
 use crate::args::PredictArgs;
 use crate::output::{Output, Usage, escape_name};
 
-/// Files and folders that are looked at to see whether photos lie in folders that are not read.
+/// Most files and folders that are counted to report photos in folders that are not read.
 const MOST_BELOW: usize = 10_000;
-/// What Windows puts at the beginning of a text.
+/// The byte order mark of UTF-8, with which Windows programs begin a text.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// The photos, in the order given; those of a folder or a glob by path.
+/// Returns the photos in the given order; those of a folder or a glob sorted by path.
 pub(super) fn expand(args: &PredictArgs, output: &Output) -> Result<Vec<PathBuf>> {
     let mut photos = Vec::new();
     for source in &args.sources {
@@ -30,7 +30,7 @@ pub(super) fn expand(args: &PredictArgs, output: &Output) -> Result<Vec<PathBuf>
             search.folder(source, fs_err::read_dir(source)?)?;
             photos.extend(search.finish(source, args.recursive)?);
         } else if let Some(pattern) = glob_of(source) {
-            // As in a shell, `*` stands for no name that begins with a dot.
+            // As in a shell, `*` does not match a name that begins with a dot.
             let options =
                 glob::MatchOptions { require_literal_leading_dot: true, ..glob::MatchOptions::new() };
             let matches = glob::glob_with(pattern, options).map_err(|e| Usage(format!("{pattern}: {e}")))?;
@@ -44,7 +44,7 @@ pub(super) fn expand(args: &PredictArgs, output: &Output) -> Result<Vec<PathBuf>
     Ok(photos)
 }
 
-/// A list of photos, a path a line. Split as bytes: a name need not be UTF-8.
+/// Reads a list of photos, one path per line. It is split as bytes: a name need not be UTF-8.
 fn of_list(list: impl BufRead, output: &Output) -> Result<Vec<PathBuf>> {
     let mut photos = Vec::new();
     for (number, line) in list.split(b'\n').enumerate() {
@@ -63,7 +63,7 @@ fn of_list(list: impl BufRead, output: &Output) -> Result<Vec<PathBuf>> {
     Ok(photos)
 }
 
-/// A search for photos that are found, not named.
+/// A search for photos in folders and by patterns.
 struct Search<'a> {
     args: &'a PredictArgs,
     output: &'a Output,
@@ -72,9 +72,9 @@ struct Search<'a> {
     hidden: usize,
     /// Folders that are not read.
     folders: Vec<PathBuf>,
-    /// Folders that are read, by where they lie in truth: a link may lead to one of them.
+    /// Canonical paths of the folders that were read: links may lead to the same folder.
     entered: HashSet<PathBuf>,
-    /// Where the answers are drawn.
+    /// The folder for drawn photos.
     drawn: Option<PathBuf>,
 }
 
@@ -94,7 +94,7 @@ impl<'a> Search<'a> {
 
     fn folder(&mut self, folder: &Path, entries: fs_err::ReadDir) -> Result<()> {
         let mut names = entries.map(|entry| Ok(entry?.file_name())).collect::<Result<Vec<_>>>()?;
-        // Of two links to one folder the first is followed.
+        // The first of two links to the same folder is followed.
         names.sort_unstable();
         for path in names.into_iter().map(|name| folder.join(name)) {
             if is_hidden(&path) {
@@ -112,7 +112,7 @@ impl<'a> Search<'a> {
         Ok(())
     }
 
-    /// A folder in a folder.
+    /// Reads a folder inside another, or skips it.
     fn below(&mut self, folder: PathBuf) -> Result<()> {
         if !self.args.recursive {
             self.folders.push(folder);
@@ -138,7 +138,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// What a pattern matched.
+    /// Adds a path that a pattern matched.
     fn matched(&mut self, path: PathBuf) {
         if path.is_dir() {
             self.folders.push(path);
@@ -151,7 +151,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// A path with the ending of a photo.
+    /// Adds a path with a photo's extension.
     fn photo(&mut self, path: PathBuf) {
         match fs_err::metadata(&path) {
             Ok(metadata) if metadata.is_file() => self.photos.push(path),
@@ -164,7 +164,7 @@ impl<'a> Search<'a> {
         self.output.warn(&format!("{}: skipped: {why}", escape_name(&path.to_string_lossy())));
     }
 
-    /// The photos of a folder, and a word of what else is there.
+    /// Returns the photos of a folder, and reports the other files.
     fn finish(mut self, folder: &Path, recursive: bool) -> Result<Vec<PathBuf>> {
         let shown = escape_name(&folder.to_string_lossy());
         let others = self.others();
@@ -190,7 +190,7 @@ impl<'a> Search<'a> {
         Ok(self.photos)
     }
 
-    /// The photos that a pattern matched, and a word of what else it did.
+    /// Returns the photos that a pattern matched, and reports the other matches.
     fn finish_glob(mut self, pattern: &str) -> Result<Vec<PathBuf>> {
         let shown = escape_name(pattern);
         let folders = match self.folders.len() {
@@ -215,7 +215,7 @@ impl<'a> Search<'a> {
         Ok(self.photos)
     }
 
-    /// The files that are no photos, in words.
+    /// Describes the files that are not photos; `None` if there are none.
     fn others(&self) -> Option<String> {
         let total = self.passed_over.total() + self.hidden;
         let mut kinds = vec![self.passed_over.to_string()];
@@ -229,15 +229,15 @@ impl<'a> Search<'a> {
     fn say(&self, shown: &str, others: Option<String>) {
         let Some(others) = others else { return };
         match self.passed_over.hint() {
-            // Photos that somebody would miss.
+            // The hint is about photos that are not read.
             Some(hint) => self.output.warn(&format!("{shown}: passed over {others} (hint: {hint})")),
             None => self.output.note(&format!("{shown}: passed over {others}")),
         }
     }
 }
 
-/// How many photos lie in folders and all below them, in words; none where there are none. In a large tree only the first
-/// are looked at.
+/// Describes the number of photos in folders and all folders below them; `None` if there are none. Counting stops after
+/// [`MOST_BELOW`] entries.
 fn photos_below(folders: &[PathBuf]) -> Option<String> {
     let mut waiting = folders.to_vec();
     let (mut looked_at, mut photos) = (0, 0);
@@ -251,7 +251,7 @@ fn photos_below(folders: &[PathBuf]) -> Option<String> {
             if is_hidden(&path) {
                 continue;
             }
-            // Links are not followed: this is but a hint.
+            // Links are not followed: the number is only for a hint.
             match entry.file_type() {
                 Ok(kind) if kind.is_dir() => waiting.push(path),
                 Ok(_) => photos += usize::from(FileKind::of_ending(&path).is_some_and(FileKind::is_read)),
@@ -270,12 +270,12 @@ fn is_hidden(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
 }
 
-/// Whether a file is a photo that is read, whatever it is called.
+/// Whether a file's content is a photo that is read.
 fn is_photo_inside(path: &Path) -> bool {
     FileKind::of_file(path).is_some_and(FileKind::is_read)
 }
 
-/// A path that begins with `~`, as a shell would have read it; in quotes and in lists it does not.
+/// Expands `~` at the beginning of a path. A shell does not expand it in quotes, and no shell reads lists.
 fn at_home(path: PathBuf) -> PathBuf {
     let home = || Some(std::env::home_dir()?.join(path.strip_prefix("~").ok()?));
     match home() {
@@ -295,7 +295,7 @@ fn path_of(line: Vec<u8>) -> PathBuf {
     String::from_utf8_lossy(&line).into_owned().into()
 }
 
-/// The text of a pattern: something with `*`, `?` or `[` that is no file's name.
+/// The text of a pattern: a source with `*`, `?` or `[` that is not the path of a file.
 fn glob_of(source: &Path) -> Option<&str> {
     let text = source.to_str()?;
     (text.contains(['*', '?', '[']) && !source.exists()).then_some(text)

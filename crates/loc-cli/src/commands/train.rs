@@ -1,24 +1,21 @@
 //! `loc train`: flags to a configuration, events to a person.
 
-use std::ffi::OsString;
-use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use loc_data::summary;
 use loc_train::{
-    Comparison, Config, ConfigSource, Evaluation, Event, Outcome, Provenance, Row, Run, Status, Stop,
+    Comparison, Config, Evaluation, Event, Outcome, Provenance, Row, Run, RunLocation, Status, Stop,
 };
 
-use super::model;
+use super::configuration::{Settings, configuration};
 use super::shared::{or_stopped, use_threads, warn_skipped};
-use crate::args::{ConfigArgs, TrainArgs};
+use crate::args::TrainArgs;
 use crate::output::{Exit, Output, escape};
 use crate::outputs::Inputs;
+use crate::remedy::with_flags;
 use crate::signals::{self, Signals};
-
-/// Read where it is, if it is.
-const LOCAL_CONFIG: &str = "loc.toml";
 
 pub(crate) fn run(args: &TrainArgs, output: &Output) -> Result<Exit> {
     let stop = Stop::default();
@@ -30,7 +27,7 @@ fn train(args: &TrainArgs, (stop, signals): (&Stop, &Signals), output: &Output) 
     let mut progress = Progress::new(output);
     let outcome = match &args.resume {
         None => {
-            let (config, file) = configuration(&args.config, output)?;
+            let Settings { config, file } = configuration(&args.config, output)?;
             use_threads(config.threads)?;
             if args.exist_ok {
                 keep_inputs(args, &Inputs::of(&config, file.as_deref())?)?;
@@ -42,8 +39,8 @@ fn train(args: &TrainArgs, (stop, signals): (&Stop, &Signals), output: &Output) 
             if !args.seeds.is_empty() {
                 return seeds(args, &config, &provenance, (stop, signals), output);
             }
-            let place = (&*args.project, &*args.name, args.exist_ok);
-            loc_train::train(&config, place, &provenance, stop, &mut |e| progress.show(e))?
+            let location = RunLocation { project: &args.project, name: &args.name, exist_ok: args.exist_ok };
+            loc_train::train(&config, location, &provenance, stop, &mut |e| progress.show(e))?
         }
         Some(path) => {
             let run = match path.as_os_str().is_empty() {
@@ -59,7 +56,7 @@ fn train(args: &TrainArgs, (stop, signals): (&Stop, &Signals), output: &Output) 
                     path.display()
                 ));
             }
-            let overrides = flags(&args.config);
+            let overrides = args.config.keys.sources()?;
             use_threads(run.read_config(&overrides)?.threads)?;
             loc_train::resume(run, &overrides, args.schedule_from_here, stop, &mut |e| progress.show(e))?
         }
@@ -110,8 +107,8 @@ fn seeds(
         let config = Config { seed: *seed, ..config.clone() };
         let name = seed_name(args, *seed);
         let mut progress = Progress::new(output);
-        let place = (&*args.project, &*name, args.exist_ok);
-        let outcome = loc_train::train(&config, place, provenance, stop, &mut |e| progress.show(e))?;
+        let location = RunLocation { project: &args.project, name: &name, exist_ok: args.exist_ok };
+        let outcome = loc_train::train(&config, location, provenance, stop, &mut |e| progress.show(e))?;
         progress.end();
         conclude(&outcome, output)?;
         partly = progress.partly;
@@ -144,70 +141,6 @@ fn spread(all: &[Evaluation]) -> String {
         text += &format!("\n{name:<22} {mean:>8.3} {low:>9.3} {high:>8.3}");
     }
     text
-}
-
-/// Recipe, then file, then environment, then flags; and the file that was read.
-pub(super) fn configuration(args: &ConfigArgs, output: &Output) -> Result<(Config, Option<PathBuf>)> {
-    let mut layers = Vec::new();
-    let local = Some(PathBuf::from(LOCAL_CONFIG)).filter(|path| args.config.is_none() && path.is_file());
-    if local.is_some() {
-        output.note(&format!("settings are read from {LOCAL_CONFIG} in the current folder"));
-    }
-    let file = args.config.clone().or(local);
-    if let Some(path) = &file {
-        layers.push(ConfigSource::file(path)?);
-    }
-    let text =
-        |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
-    layers.extend(ConfigSource::environment(std::env::vars_os().filter_map(text))?);
-    layers.extend(flags(args));
-    let mut config = Config::resolve(args.recipe.as_deref(), &layers)?;
-    if let Some(init) = config.init.take() {
-        config.init = Some(model::locate_weights(&init).context("--init")?);
-    }
-    if let Some(weights) = &config.backbone_weights {
-        model::check_backbone(weights).context("--backbone-weights")?;
-    }
-    Ok((config, file))
-}
-
-/// The flags that were given, as a layer each.
-fn flags(args: &ConfigArgs) -> Vec<ConfigSource> {
-    let path = |p: &Option<std::path::PathBuf>| p.as_ref().map(|p| p.display().to_string());
-    let values = [
-        ("data", path(&args.data)),
-        ("data_format", args.reading.data_format.clone()),
-        ("encoding", args.reading.encoding.clone()),
-        ("exif", args.reading.exif.clone()),
-        ("objects", args.reading.objects.clone()),
-        ("skip_bad", args.tolerance.skip_bad.then(|| "true".to_owned())),
-        ("strict", args.tolerance.strict.then(|| "true".to_owned())),
-        ("split_file", path(&args.split_file)),
-        ("split_by", args.split_by.clone()),
-        ("group_by", args.reading.group_by.clone()),
-        ("fold", args.fold.clone()),
-        ("val", args.val.clone()),
-        ("epochs", args.epochs.clone()),
-        ("batch", args.batch.clone()),
-        ("lr", args.lr.clone()),
-        ("imgsz", args.imgsz.clone()),
-        ("backbone_weights", path(&args.backbone_weights)),
-        ("seed", args.seed.clone()),
-        ("init", path(&args.init)),
-        ("device", args.device.clone()),
-        ("workers", args.workers.clone()),
-        ("threads", args.threads.clone()),
-        ("keep", args.keep.clone()),
-        ("patience", args.patience.clone()),
-    ];
-    let layer = |(key, value): (&str, Option<String>)| {
-        value.map(|v| ConfigSource::value(format!("--{}", key.replace('_', "-")), key, &v))
-    };
-    let mut layers: Vec<ConfigSource> = values.into_iter().filter_map(layer).collect();
-    if let Some(classes) = &args.reading.classes {
-        layers.push(ConfigSource::list("--classes", "classes", classes));
-    }
-    layers
 }
 
 /// The last words: what the model reached, whether it learnt anything, and how to go on.
@@ -260,10 +193,15 @@ impl<'a> Progress<'a> {
     pub(super) fn show(&mut self, event: Event) {
         match event {
             Event::Warning(text) => self.output.warn(&text),
+            Event::DataWarnings(warnings) => {
+                for line in summary(&with_flags(warnings)) {
+                    self.output.warn(&line);
+                }
+            }
             Event::Note(text) => self.output.note(&text),
             Event::LeftOut(left_out) => {
                 self.partly = left_out.by_skip_any();
-                warn_skipped(&left_out, self.output);
+                warn_skipped(left_out, self.output);
             }
             Event::Ready { run, train, val, classes, parameters, epochs, resumed, .. } => {
                 let names: Vec<String> = classes.iter().map(|c| escape(c)).collect();

@@ -1,4 +1,4 @@
-//! `loc val`: how good a model is on annotated photos, beside what the constant answer gets.
+//! `loc val`: evaluates a model on annotated photos, and compares it with the constant answer.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use loc_data::split::{self, SplitSource};
 use loc_data::{Dataset, Loader, Split, summary};
 use loc_model::loss::LossConfig;
-use loc_train::{Config, Evaluation, baseline_only, evaluate};
+use loc_train::{Config, EvaluateOptions, Evaluation, baseline_only, evaluate};
 use serde::Serialize;
 
 use super::model::{self, Model};
@@ -15,7 +15,7 @@ use super::train::verdict;
 use crate::args::{Part, TextFormat, ValArgs};
 use crate::output::{Exit, Output, Usage, escape};
 
-/// Photos that run at once.
+/// Photos per batch.
 const BATCH: usize = 32;
 
 #[derive(Serialize)]
@@ -59,7 +59,7 @@ pub(crate) fn run(args: &ValArgs, output: &Output) -> Result<Exit> {
     let loader = Loader::new(&dataset, &chosen, model.file.meta.input, args.workers)?;
     let trained = loc_model::Model::new(model.network, &model.weights, &loc_model::device::parse("cpu")?)?;
     let baseline = baseline_only(&dataset, &split.train, &chosen);
-    let how = (BATCH, args.flip);
+    let how = EvaluateOptions { batch: BATCH, flip: args.flip };
     let mut evaluation = evaluate(&trained, &loader, &LossConfig::default(), classes, how, baseline)?;
     if args.format == TextFormat::Json && !args.intervals {
         evaluation.intervals = None;
@@ -78,7 +78,7 @@ pub(crate) fn run(args: &ValArgs, output: &Output) -> Result<Exit> {
     Ok(if failed.is_empty() { exit } else { Exit::Gate })
 }
 
-/// Whether the data set has numbers where the model has names.
+/// Whether the data set's classes are numbers and the model's are names.
 fn numbered(data: &Path, options: &loc_data::ReadOptions, classes: &[String]) -> Result<bool> {
     let all_numbers = |names: &[String]| names.iter().all(|n| n.parse::<u32>().is_ok());
     if all_numbers(classes) {
@@ -97,7 +97,7 @@ fn find_split(args: &ValArgs, model: &Path, dataset: &Dataset, output: &Output) 
     {
         return match split::read_csv(&file, dataset) {
             Ok(split) => Ok(split),
-            // Which photos train matters only to the constant answer then.
+            // The split then matters only for the constant answer.
             Err(_) if args.split == Part::All => Ok(everything(dataset)),
             Err(error) => bail!(
                 "{error}\n(hint: it says which photos the model has learned from. Give the data set it was trained on, a \
@@ -122,7 +122,7 @@ fn find_split(args: &ValArgs, model: &Path, dataset: &Dataset, output: &Output) 
     Ok(split)
 }
 
-/// A split for a model that has seen none of the photos: the constant answer is that of all of them.
+/// A split for a model that has seen none of the photos: the constant answer is computed from all of them.
 fn everything(dataset: &Dataset) -> Split {
     Split { train: (0..dataset.samples.len()).collect(), ..Split::default() }
 }
@@ -158,7 +158,7 @@ fn describe(e: &Evaluation, split: &str) -> String {
     text + &verdict(e)
 }
 
-/// A metric and the value it must reach.
+/// A metric and its minimum.
 struct Gate {
     name: String,
     least: f64,
@@ -183,7 +183,7 @@ impl Gate {
         }
     }
 
-    /// What is said if the gate is not met; a metric without samples does not meet it.
+    /// The message if the gate is not met; a metric without samples does not meet it.
     fn failure(&self, e: &Evaluation) -> Option<String> {
         let found = (self.metric)(e);
         let shown = found.map_or("n/a".into(), |v| format!("{v:.4}"));

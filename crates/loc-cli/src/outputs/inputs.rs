@@ -1,5 +1,5 @@
-//! What a command was given, by identity: the same file whatever it is called. Looked at only once an output turns out
-//! to be there already, for what is not there is no input.
+//! The inputs of a command by file identity, independent of their paths. Examined only if an output exists already, because a
+//! file that does not exist is not an input.
 
 use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
@@ -13,18 +13,18 @@ use loc_train::{Config, Run, weights_cache};
 
 use crate::output::Usage;
 
-/// Most files of the folders that were given that are looked at; data sets have no more.
+/// Most files of the given folders that are examined; data sets have no more.
 const MOST: usize = 1_000_000;
-/// Endings of what a data set is made of, beside photos.
+/// Extensions of a data set's files other than photos.
 const OF_A_SET: [&str; 6] = ["xml", "json", "csv", "txt", "yaml", "yml"];
-/// Endings of photos, also of those that loc does not read.
+/// Extensions of photos, including unsupported formats.
 const PHOTOS: [&str; 11] =
     ["jpg", "jpeg", "jfif", "png", "bmp", "gif", "webp", "tif", "tiff", "avif", "heic"];
 
-/// Two paths with the same identity are one file: links, spellings and letters' case make no difference.
+/// Paths with the same identity are the same file: links, spelling and case make no difference.
 #[cfg(unix)]
 pub(super) type Identity = (u64, u64);
-/// Likewise, except for hard links. Files are replaced by renaming, which leaves the other name's file as it is.
+/// As on Unix, except for hard links. Files are replaced by renaming, which does not change the file of the other name.
 #[cfg(not(unix))]
 pub(super) type Identity = PathBuf;
 
@@ -43,7 +43,7 @@ fn identity_of(path: &Path) -> Option<Identity> {
     identity(path, &fs_err::metadata(path).ok()?)
 }
 
-/// What a command reads.
+/// The inputs of a command.
 #[derive(Debug, Default)]
 pub(crate) struct Inputs {
     files: Vec<PathBuf>,
@@ -53,26 +53,26 @@ pub(crate) struct Inputs {
 }
 
 impl Inputs {
-    /// Files.
+    /// Adds files.
     pub(crate) fn files<'a>(mut self, paths: impl IntoIterator<Item = &'a PathBuf>) -> Self {
         self.files.extend(paths.into_iter().cloned());
         self
     }
 
-    /// A model; where it lies in a run, that run as well.
+    /// Adds a model, and its run if it is in one.
     pub(crate) fn model(mut self, path: &Path) -> Self {
         self.files.push(path.to_owned());
         self.files.extend(Run::containing(path).map(|run| run.files()).unwrap_or_default());
         self
     }
 
-    /// A data set: its file or folder, its photos and its annotations.
+    /// Adds a data set: its file or folder, its photos and its annotations.
     pub(crate) fn data(mut self, path: &Path, options: ReadOptions) -> Self {
         self.sets.push((path.to_owned(), options));
         self
     }
 
-    /// All that a configuration names, and the file that it was read from.
+    /// All files that a configuration names, and the file that it was read from.
     pub(crate) fn of(config: &Config, file: Option<&Path>) -> Result<Self> {
         let recipe = PathBuf::from(&config.recipe);
         let mut files: Vec<PathBuf> = recipe.extension().map(|_| recipe.clone()).into_iter().collect();
@@ -107,7 +107,7 @@ impl Inputs {
         Ok(())
     }
 
-    /// The input that a file is. One that was not named, but is found with a data set, is none if loc `wrote` it.
+    /// The input with this identity. A file that is only found with a data set does not count if loc `wrote` it.
     pub(super) fn find(&self, identity: &Identity, wrote: impl FnOnce() -> bool) -> Option<&Path> {
         let named = self.named.get_or_init(|| by_identity(self.named()));
         if let Some(path) = named.get(identity) {
@@ -123,7 +123,7 @@ impl Inputs {
         self.files.iter().chain(self.sets.iter().map(|(path, _)| path)).cloned().collect()
     }
 
-    /// The photos and annotations of the data sets, wherever they lie.
+    /// The photos and annotations of the data sets, in any folder.
     fn in_sets(&self) -> Vec<PathBuf> {
         let mut walk = Walk::default();
         let mut photos = Vec::new();
@@ -131,7 +131,7 @@ impl Inputs {
             let is_folder = path.is_dir();
             match Dataset::photos(path, options) {
                 Ok(named) => photos.extend(named),
-                // Which photos a file names cannot be told: all beside it may be.
+                // The photos that the file names are unknown: all files beside it may be inputs.
                 Err(_) if !is_folder => walk.folder(path.parent().unwrap_or(Path::new(""))),
                 Err(_) => {}
             }
@@ -149,8 +149,7 @@ fn by_identity(paths: Vec<PathBuf>) -> HashMap<Identity, PathBuf> {
     paths.into_iter().filter_map(|path| Some((identity_of(&path)?, path))).collect()
 }
 
-/// Whether a file in a data set's folder is part of the set: photos and annotations, by name or content, but not a split
-/// of the set.
+/// Whether a file in a data set's folder is a photo or an annotation, by name or content; a split file is not.
 fn belongs(path: &Path) -> bool {
     let ending = path.extension().and_then(|e| e.to_str()).map(str::to_lowercase).unwrap_or_default();
     let annotation = OF_A_SET.contains(&&*ending);

@@ -1,9 +1,9 @@
-//! What commands write, and how each output is known again: by what it says of itself, never by its name.
+//! The kinds of outputs, and how an existing output is recognised: by its content, never by its name.
 
 use loc_net::WeightFile;
 use loc_train::ModelFile;
 
-use super::mark;
+use super::signature;
 
 /// What a command writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub(crate) enum Kind {
     Onnx,
     /// The model of `loc import`.
     Model,
-    /// The split of `loc data split`. Nothing in it tells whether somebody has edited it since.
+    /// The split of `loc data split`. Later edits cannot be recognised.
     Split,
     /// The pretrained weights of `loc weights`. Likewise.
     Pretrained,
@@ -40,7 +40,7 @@ impl Kind {
         }
     }
 
-    /// What its flag names.
+    /// The file or folder that its flag names.
     pub(super) fn place(self) -> &'static str {
         match self {
             Self::Drawing | Self::Label => "folder with `--save`",
@@ -49,15 +49,15 @@ impl Kind {
         }
     }
 
-    /// Whether a file is such an output, as it was written.
+    /// Whether a file is an unchanged output of this kind.
     pub(super) fn wrote(self, bytes: &[u8]) -> bool {
         match self {
-            Self::Mosaic | Self::Drawing | Self::Label | Self::Plot => mark::is_marked(bytes, self.by()),
+            Self::Mosaic | Self::Drawing | Self::Label | Self::Plot => signature::is_signed(bytes, self.by()),
             Self::Onnx => loc_model::export::summary(bytes).is_ok_and(|summary| {
                 summary.producer == "loc"
                     && summary.metadata.iter().any(|(key, _)| key == loc_net::METADATA_KEY)
             }),
-            // A model that was trained says for how long, and by which recipe.
+            // The metadata of a trained model holds its epoch and its recipe.
             Self::Model => {
                 let file = WeightFile::parse(bytes).ok().and_then(|file| file.metadata);
                 let file = file.and_then(|json| ModelFile::from_json(&json).ok());
@@ -67,20 +67,20 @@ impl Kind {
         }
     }
 
-    /// Whether one that is there already may stay, if it holds the same bytes: those that cannot be known again.
+    /// Whether an existing file is kept if it has the same bytes: for kinds that cannot be recognised.
     pub(super) fn may_be_same(self) -> bool {
         matches!(self, Self::Split | Self::Pretrained)
     }
 
-    /// Whether the folder is made with it: the cache, and what `--save` names.
+    /// Whether its folder is created: the cache, and the folder of `--save`.
     pub(super) fn makes_its_folder(self) -> bool {
         matches!(self, Self::Drawing | Self::Label | Self::Pretrained)
     }
 
     /// The bytes as they go to disk.
-    pub(super) fn marked(self, bytes: Vec<u8>) -> Vec<u8> {
+    pub(super) fn signed(self, bytes: Vec<u8>) -> Vec<u8> {
         match self {
-            Self::Mosaic | Self::Drawing | Self::Label | Self::Plot => mark::marked(bytes, self.by()),
+            Self::Mosaic | Self::Drawing | Self::Label | Self::Plot => signature::signed(bytes, self.by()),
             _ => bytes,
         }
     }

@@ -1,10 +1,9 @@
-//! Every file that a command writes for its user goes through here; a run folder, which loc-train fills, apart. Refused
-//! before any work: a path that is one of the command's inputs, and a file that is there already and that loc did not
-//! write as this output, unless `--force`.
+//! All output files of the commands, except run folders, which loc-train writes. Before any work, a path is refused if it is
+//! one of the command's inputs, or (without `--force`) an existing file that loc did not write as this output.
 
 mod inputs;
 mod kind;
-mod mark;
+mod signature;
 
 use std::collections::BTreeSet;
 use std::fs::Metadata;
@@ -19,44 +18,44 @@ pub(crate) use self::inputs::Inputs;
 pub(crate) use self::kind::Kind;
 use crate::output::Usage;
 
-/// Largest file that is looked into, in bytes: no output of loc is larger.
+/// Largest existing file that is examined, in bytes: no output of loc is larger.
 const LARGEST: u64 = 2 << 30;
 
 /// A path that a command may write to.
 #[derive(Debug)]
 pub(crate) struct Target {
-    /// As it was given.
+    /// The path as given.
     shown: PathBuf,
-    /// Where that is, links followed.
+    /// The path with links resolved.
     path: PathBuf,
     kind: Kind,
-    standing: Standing,
+    existing: Existing,
 }
 
-/// What is there already.
+/// What exists at the path.
 #[derive(Debug)]
-enum Standing {
+enum Existing {
     /// Nothing.
     Free,
     /// A file that may be replaced.
-    Taken(Stamp),
-    /// A file that may stay if it holds what is to be written.
-    Same(Stamp),
-    /// A pipe or a character device: nothing is replaced, bytes go into it.
+    Taken(FileStamp),
+    /// A file that is kept if it has the content to be written.
+    Same(FileStamp),
+    /// A pipe or a character device: bytes are written into it.
     Stream,
 }
 
-/// A file and when it was changed.
+/// Identity, size and modification time of a file.
 #[derive(Debug, PartialEq)]
-struct Stamp(Option<Identity>, u64, Option<SystemTime>);
+struct FileStamp(Option<Identity>, u64, Option<SystemTime>);
 
-impl Stamp {
+impl FileStamp {
     fn of(path: &Path, metadata: &Metadata) -> Self {
         Self(inputs::identity(path, metadata), metadata.len(), metadata.modified().ok())
     }
 }
 
-/// Why a path cannot be written to, and what to do instead.
+/// Why a path cannot be written, and a hint.
 struct Refusal {
     reason: String,
     hint: String,
@@ -79,13 +78,13 @@ impl Target {
         let target = target.map_err(|Refusal { reason, hint }| {
             Usage(format!("{}: {reason} (hint: {hint})", path.display()))
         })?;
-        if !matches!(target.standing, Standing::Stream) {
+        if !matches!(target.existing, Existing::Stream) {
             probe(folder_of(&target.path))?;
         }
         Ok(target)
     }
 
-    /// Files of one folder, which is made with the first of them: all of them may be written, or none is.
+    /// Files of one folder, which is created with the first of them. If one of them cannot be written, none is.
     ///
     /// # Errors
     ///
@@ -134,8 +133,8 @@ impl Target {
     }
 
     fn look(path: &Path, kind: Kind, inputs: &Inputs, force: bool) -> Result<Self, Refusal> {
-        let target = |path: PathBuf, shown: &Path, standing| {
-            Ok(Self { shown: shown.to_owned(), path, kind, standing })
+        let target = |path: PathBuf, shown: &Path, existing| {
+            Ok(Self { shown: shown.to_owned(), path, kind, existing })
         };
         let elsewhere = || format!("name another {}", kind.place());
         let metadata = match fs_err::metadata(path) {
@@ -147,7 +146,7 @@ impl Target {
                         "remove the link, or ".to_owned() + &elsewhere(),
                     ));
                 }
-                return target(path.to_owned(), path, Standing::Free);
+                return target(path.to_owned(), path, Existing::Free);
             }
             Err(e) => return Err(Refusal::new(format!("cannot be written: {}", e.kind()), elsewhere())),
         };
@@ -156,13 +155,13 @@ impl Target {
         }
         if !metadata.is_file() {
             return match is_stream(&metadata) {
-                true => target(path.to_owned(), path, Standing::Stream),
+                true => target(path.to_owned(), path, Existing::Stream),
                 false => Err(Refusal::new("is not a regular file", elsewhere())),
             };
         }
         let found = fs_err::canonicalize(path)
             .map_err(|e| Refusal::new(format!("cannot be written: {}", e.kind()), elsewhere()))?;
-        let stamp = Stamp::of(&found, &metadata);
+        let stamp = FileStamp::of(&found, &metadata);
         let small = metadata.len() <= LARGEST;
         let wrote = || small && fs_err::read(&found).is_ok_and(|bytes| kind.wrote(&bytes));
         if let Some(identity) = &stamp.0
@@ -176,10 +175,10 @@ impl Target {
             return Err(Refusal::new("already exists and is read-only", elsewhere()));
         }
         if force || wrote() {
-            return target(found, path, Standing::Taken(stamp));
+            return target(found, path, Existing::Taken(stamp));
         }
         if kind.may_be_same() {
-            return target(found, path, Standing::Same(stamp));
+            return target(found, path, Existing::Same(stamp));
         }
         let reason = format!("already exists, and is not an unchanged output of `{}`", kind.by());
         Err(Refusal::new(reason, elsewhere() + ", or overwrite it with `--force`"))
@@ -195,24 +194,24 @@ impl Target {
     }
 
     fn no_stream(self) -> Result<Self, Refusal> {
-        match self.standing {
-            Standing::Stream => Err(Refusal::new("is not a regular file", "name another folder")),
+        match self.existing {
+            Existing::Stream => Err(Refusal::new("is not a regular file", "name another folder")),
             _ => Ok(self),
         }
     }
 
-    /// The path as it was given, where a file is made: a stream has no use for the word that it was written.
+    /// The path as given, if a file is written; `None` for a stream.
     pub(crate) fn made(&self) -> Option<String> {
-        (!matches!(self.standing, Standing::Stream)).then(|| self.shown.display().to_string())
+        (!matches!(self.existing, Existing::Stream)).then(|| self.shown.display().to_string())
     }
 
-    /// Refuses a file that may only stay as it is.
+    /// Returns an error if the existing file may only be kept.
     ///
     /// # Errors
     ///
     /// [`Usage`].
     pub(crate) fn free(&self) -> Result<()> {
-        if matches!(self.standing, Standing::Same(_)) {
+        if matches!(self.existing, Existing::Same(_)) {
             let hint = format!("name another {}, or overwrite it with `--force`", self.kind.place());
             let shown = self.shown.display();
             bail!(Usage(format!("{shown}: already exists with other content (hint: {hint})")));
@@ -220,23 +219,23 @@ impl Target {
         Ok(())
     }
 
-    /// Writes the file whole or not at all.
+    /// Writes the file atomically.
     ///
     /// # Errors
     ///
-    /// Where something came or went since it was looked at, and what prevents writing.
+    /// The file was changed since it was examined, or cannot be written.
     pub(crate) fn write(&self, bytes: Vec<u8>) -> Result<()> {
-        let bytes = self.kind.marked(bytes);
+        let bytes = self.kind.signed(bytes);
         let shown = self.shown.display();
-        let now = fs_err::symlink_metadata(&self.path).map(|metadata| Stamp::of(&self.path, &metadata));
-        match (&self.standing, now) {
-            (Standing::Stream, _) => {
+        let now = fs_err::symlink_metadata(&self.path).map(|metadata| FileStamp::of(&self.path, &metadata));
+        match (&self.existing, now) {
+            (Existing::Stream, _) => {
                 let mut stream = fs_err::OpenOptions::new().write(true).open(&self.path)?;
                 return Ok(stream.write_all(&bytes)?);
             }
-            (Standing::Free, Err(e)) if e.kind() == ErrorKind::NotFound => {}
-            (Standing::Taken(stamp), Ok(now)) if *stamp == now => {}
-            (Standing::Same(stamp), Ok(now)) if *stamp == now => {
+            (Existing::Free, Err(e)) if e.kind() == ErrorKind::NotFound => {}
+            (Existing::Taken(stamp), Ok(now)) if *stamp == now => {}
+            (Existing::Same(stamp), Ok(now)) if *stamp == now => {
                 if fs_err::read(&self.path)? == bytes {
                     return Ok(());
                 }
@@ -255,7 +254,7 @@ impl Target {
     }
 }
 
-/// Whether bytes can go into something that is no file without harm: a terminal, `/dev/null`, a pipe.
+/// Whether a path is a terminal, `/dev/null` or a pipe.
 fn is_stream(metadata: &Metadata) -> bool {
     #[cfg(unix)]
     {
@@ -269,7 +268,7 @@ fn is_stream(metadata: &Metadata) -> bool {
     }
 }
 
-/// Whether files can be made in a folder; of one that is yet to be made, in the nearest that is there.
+/// Checks that files can be created in a folder, or in its nearest existing ancestor.
 fn probe(folder: &Path) -> Result<()> {
     let there = folder.ancestors().find(|above| above.exists()).unwrap_or(Path::new("."));
     let made = atomic_write_file::AtomicWriteFile::open(there.join("probe")).and_then(|file| file.discard());

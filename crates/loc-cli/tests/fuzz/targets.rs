@@ -56,7 +56,9 @@ pub fn model(bytes: &[u8]) -> bool {
         return false;
     };
     let Some(json) = file.metadata else { return false };
-    let network = loc_train::ModelFile::from_json(&json).and_then(|file| file.build());
+    let network = loc_train::ModelFile::from_json(&json)
+        .map_err(loc_train::TrainError::from)
+        .and_then(|file| file.build());
     let sound = network.is_ok_and(|network| file.weights.check(&network).is_ok());
     assert_eq!(localizer.is_ok(), sound, "prediction and the other commands take the same files");
     if let Ok(localizer) = localizer {
@@ -85,7 +87,7 @@ pub fn onnx(bytes: &[u8]) -> bool {
 /// A configuration or a recipe.
 pub fn config(bytes: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(bytes) else { return false };
-    let layer = loc_train::ConfigSource { origin: "loc.toml".into(), text: text.to_owned() };
+    let layer = loc_train::ConfigSource::toml("loc.toml", text);
     // A recipe of its own name would be another file's business.
     loc_train::Config::resolve(Some("tutorial"), &[layer]).is_ok()
 }

@@ -36,6 +36,7 @@ const INPUTS: &[&str] = &[
 /// Arguments that are neither.
 const VALUES: &[&str] = &[
     "COMMAND",
+    "--set",
     "-n",
     "--batch",
     "--classes",

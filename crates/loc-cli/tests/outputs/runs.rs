@@ -23,7 +23,7 @@ fn a_run_folder_takes_the_place_of_a_run_only() {
         refused(train(project, name, &["--exist-ok"]), &["--exist-ok", name]);
     }
     refused(train(".", "m.safetensors", &["--exist-ok"]), &["is not a folder"]);
-    refused(train(".", "../x", &["--exist-ok"]), &["--name", "one folder's name"]);
+    refused(train(".", "../x", &["--exist-ok"]), &["--name", "the name of one folder"]);
     // Another program's run: names like ours, and its own.
     for (name, text) in [
         ("weights/best.pt", "precious"),

@@ -6,55 +6,43 @@
 mod warp;
 
 use loc_infer::NormBox;
-use serde::{Deserialize, Serialize};
 
+use crate::keys::KeyError;
 use crate::random::Random;
 
-/// Augmentation of training photos; off by default.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Augment {
-    /// Probability of a horizontal flip, 0 to 1.
-    pub flip: f32,
-    /// Range of the window's side relative to the photo's, log-uniform, above 0. Below 1 the window crops, above 1 it adds a
-    /// grey border.
-    pub window: [f32; 2],
-    /// Jitter of the aspect ratio: the width is multiplied by e^a and the height by e^−a, a within ± this; 0 to 1.
-    pub aspect: f32,
-    /// Fraction of the object's area that a window must contain, 0 to 1.
-    pub keep: f32,
-    /// Brightness is multiplied by 1 ± this, 0 to 1.
-    pub brightness: f32,
-    /// Contrast (distance from mid-grey) is multiplied by 1 ± this, 0 to 1.
-    pub contrast: f32,
-    /// Saturation (distance from the pixel's grey) is multiplied by 1 ± this, 0 to 1.
-    pub saturation: f32,
-    /// Each channel is multiplied by 1 ± this (colour of the light), 0 to 1.
-    pub tint: f32,
-    /// Probability that the photo is converted to grey, 0 to 1.
-    pub grayscale: f32,
-    /// Probability of a grey rectangle over the photo that covers at most half of the object, 0 to 1.
-    pub cutout: f32,
-    /// Probability of mixing in another training photo (mixup, Zhang et al. 2018), 0 to 1. Box and class stay those of the
-    /// photo, which keeps the larger weight.
-    pub mix: f32,
-}
-
-impl Default for Augment {
-    fn default() -> Self {
-        Self {
-            flip: 0.0,
-            window: [1.0; 2],
-            aspect: 0.0,
-            keep: 0.8,
-            brightness: 0.0,
-            contrast: 0.0,
-            saturation: 0.0,
-            tint: 0.0,
-            grayscale: 0.0,
-            cutout: 0.0,
-            mix: 0.0,
-        }
+crate::keys! {
+    /// How training photos are changed, anew in each epoch, and their boxes with them; by default not at all.
+    #[derive(Copy)]
+    pub struct Augment {
+        /// Probability that the photo is mirrored.
+        flip: f32 = 0.0, from_to(0.0, 1.0);
+        /// The smallest and the largest side of the window that the photo is seen through, as a fraction of the photo's side.
+        ///
+        /// A window below 1 crops; one above 1 shows grey around the photo. The logarithm of the side is uniform between the
+        /// two.
+        window: [f32; 2] = [1.0; 2], from_to(0.1, 10.0);
+        /// Change of the window's aspect ratio: its width is multiplied by up to e^±x, its height by e^∓x.
+        aspect: f32 = 0.0, from_to(0.0, 1.0);
+        /// Fraction of the object's area that the window keeps, at least.
+        ///
+        /// After ten windows that keep less the photo stays as it is.
+        keep: f32 = 0.8, from_to(0.0, 1.0);
+        /// Brightness is multiplied by 1 ± x.
+        brightness: f32 = 0.0, from_to(0.0, 1.0);
+        /// Contrast (the distance from mid-grey) is multiplied by 1 ± x.
+        contrast: f32 = 0.0, from_to(0.0, 1.0);
+        /// Saturation (the distance from the pixel's grey) is multiplied by 1 ± x.
+        saturation: f32 = 0.0, from_to(0.0, 1.0);
+        /// Each colour channel is multiplied by 1 ± x of its own: the colour of the light.
+        tint: f32 = 0.0, from_to(0.0, 1.0);
+        /// Probability that the photo loses its colours.
+        grayscale: f32 = 0.0, from_to(0.0, 1.0);
+        /// Probability that a grey rectangle covers a part of the photo, and at most half of the object.
+        cutout: f32 = 0.0, from_to(0.0, 1.0);
+        /// Probability that another training photo is blended in, with a weight of a tenth to four tenths.
+        ///
+        /// Box and class stay those of the photo (mixup, Zhang et al. 2018, without mixed labels).
+        mix: f32 = 0.0, from_to(0.0, 1.0);
     }
 }
 
@@ -80,17 +68,6 @@ pub struct ColourMap {
     pub matrix: [[f32; 3]; 3],
     /// Added to red, green and blue.
     pub offset: [f32; 3],
-}
-
-/// A key that is out of its range.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct RangeError {
-    /// The key.
-    pub key: &'static str,
-    /// Its value.
-    pub value: f32,
-    /// The valid range, in words.
-    pub range: &'static str,
 }
 
 /// Another photo to mix in.
@@ -138,35 +115,19 @@ impl Augment {
         Self { window: [1.0; 2], aspect: 0.0, cutout: 0.0, mix: 0.0, ..*self }
     }
 
-    /// Checks the ranges of all keys.
+    /// Checks the range of each key, and that the window's sides are in order.
     ///
     /// # Errors
     ///
-    /// The first key that is out of range.
-    pub fn check(&self) -> Result<(), RangeError> {
-        let fractions = [
-            ("flip", self.flip),
-            ("aspect", self.aspect),
-            ("keep", self.keep),
-            ("brightness", self.brightness),
-            ("contrast", self.contrast),
-            ("saturation", self.saturation),
-            ("tint", self.tint),
-            ("grayscale", self.grayscale),
-            ("cutout", self.cutout),
-            ("mix", self.mix),
-        ];
-        if let Some((key, value)) = fractions.into_iter().find(|(_, v)| !(0.0..=1.0).contains(v)) {
-            return Err(RangeError { key, value, range: "it must be 0 to 1" });
-        }
+    /// [`KeyError`] for the first value that is wrong.
+    pub fn check(&self) -> Result<(), KeyError> {
+        self.check_ranges()?;
         let [low, high] = self.window;
-        match self.window.into_iter().find(|side| !(0.1..=10.0).contains(side)) {
-            Some(value) => Err(RangeError { key: "window", value, range: "its sides must be 0.1 to 10" }),
-            None if low > high => {
-                Err(RangeError { key: "window", value: low, range: "the first must not be above the second" })
-            }
-            None => Ok(()),
+        if low <= high {
+            return Ok(());
         }
+        let allowed = "the first must not be above the second".into();
+        Err(KeyError { key: "window".into(), value: format!("[{low}, {high}]"), allowed })
     }
 
     /// Draws the augmentation of a sample in an epoch; `bbox` is its object's box.

@@ -4,11 +4,11 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use super::SampleBuilder;
-use crate::classes::Classes;
+use crate::classes::{ClassError, Classes};
 use crate::formats::number::quoted;
 use crate::formats::{Annotation, Label, Object};
 use crate::photo::Photo;
-use crate::{BBox, Diagnostic, DiagnosticKind, Exif, ImageSize};
+use crate::{BBox, Diagnostic, DiagnosticKind, Exif, Hint, ImageSize, Remedy};
 
 /// A box that exceeds its photo by less than this many pixels (rounding) is clipped, with a warning.
 const MAX_CLIPPED: f32 = 1.0;
@@ -46,20 +46,27 @@ impl SampleBuilder<'_> {
             let (message, hint) = if swapped && photo.stored() == photo.size {
                 let message =
                     format!("width and height are swapped: given as {declared}, the photo {name} is {size}");
-                (message, "swap them; if x and y of the boxes are swapped too, annotate the photo again")
+                (
+                    message,
+                    Hint::from(
+                        "swap them; if x and y of the boxes are swapped too, annotate the photo again",
+                    ),
+                )
             } else {
                 let hint = match (swapped, self.options.exif) {
-                    (true, Exif::AsStored) => "that is the upright photo's size: `--exif upright`",
-                    (true, _) => {
-                        "the photo's EXIF orientation turns it upright; it seems to be annotated as stored: `--exif \
-                         as-stored`"
+                    (true, Exif::AsStored) => {
+                        Hint::option("that is the size of the upright photo", Remedy::Exif(Exif::Upright))
                     }
-                    (false, _) => "the photo was resized after it was annotated, or is another one",
+                    (true, _) => Hint::option(
+                        "EXIF rotates the photo; it was probably annotated as stored",
+                        Remedy::Exif(Exif::AsStored),
+                    ),
+                    (false, _) => "the photo was resized after it was annotated, or is another one".into(),
                 };
                 let stored = if self.options.exif == Exif::AsStored { " as stored" } else { "" };
                 (format!("the size is given as {declared}, the photo {name} is {size}{stored}"), hint)
             };
-            self.error_at(DiagnosticKind::SizeMismatch, annotation, line, message, Some(hint.into()));
+            self.error_at(DiagnosticKind::SizeMismatch, annotation, line, message, Some(hint));
         } else if photo.is_rotated()
             && self.options.exif == Exif::Undecided
             && (declared.is_none() || photo.stored() == photo.size)
@@ -76,7 +83,7 @@ impl SampleBuilder<'_> {
             );
             self.diagnostics.push(
                 diagnostic
-                    .hint("`--exif upright` if so, `--exif as-stored` if they are of the stored pixels"),
+                    .hint(Hint::option("say which pixels the boxes refer to", Remedy::Exif(Exif::Undecided))),
             );
         }
     }
@@ -98,7 +105,7 @@ impl SampleBuilder<'_> {
                 again.get_or_insert((object.line, 0)).1 += 1;
                 continue;
             }
-            if let Err((message, hint)) = classes.index(&object.label) {
+            if let Err(ClassError { message, hint }) = classes.index(&object.label) {
                 self.error_at(DiagnosticKind::ClassUnknown, annotation, object.label_line, message, hint);
             }
             match checked(object.bbox, size) {

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::extension_counts::ExtensionCounts;
 use crate::photo_lookup::match_key;
-use crate::{DataError, Diagnostic, DiagnosticKind};
+use crate::{DataError, Diagnostic, DiagnosticKind, NoDataSetError};
 
 /// Deepest level of folders that is listed.
 const MAX_DEPTH: usize = 12;
@@ -67,12 +67,8 @@ impl Walk {
             names.push(entry?.file_name());
             self.entries += 1;
             if self.entries > MAX_ENTRIES {
-                return Err(DataError::NoDataSet {
-                    path: self.index.root.clone(),
-                    reason: format!(
-                        "holds more than {MAX_ENTRIES} files (hint: name the data set's own folder)"
-                    ),
-                });
+                let error = NoDataSetError::TooManyFiles { limit: MAX_ENTRIES };
+                return Err(DataError::NoDataSet { path: self.index.root.clone(), error: Box::new(error) });
             }
         }
         names.sort_unstable();

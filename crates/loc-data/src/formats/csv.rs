@@ -1,5 +1,5 @@
-//! CSV, one row an object: the tutorial's `class_num` with numbers, or `class` with names (Roboflow's header).
-//! Columns are found by name, others are ignored; rows of one photo are its objects. The first line: `header`.
+//! CSV with one row per object: `class_num` with numbers (the tutorial's header) or `class` with names (Roboflow's).
+//! Columns are found by name, other columns are ignored; the rows of a photo are its objects. `header` parses the first line.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -8,13 +8,13 @@ use csv::{ByteRecord, StringRecord};
 
 use super::header::{self, Columns, EDGES, HEADER, Header, HeaderError};
 use super::number::{coordinate, quoted, whole};
-use super::text::{self, ENCODING_HINT};
+use super::text::{self, encoding_hint};
 use super::{
     ANOTHER_FILE, Annotation, Annotations, Label, NUMBER_HINT, Object, Request, class_name, read_limited,
 };
 use crate::content_type::ContentType;
 use crate::diagnostics::{Diagnostics, MOST};
-use crate::{BBox, Diagnostic, DiagnosticKind, ImageSize};
+use crate::{BBox, Diagnostic, DiagnosticKind, Hint, ImageSize, NoDataSetError};
 
 /// Longest CSV file that is read, in bytes: a million rows.
 const SIZE_LIMIT: u64 = 256 << 20;
@@ -23,33 +23,37 @@ const SIZE_LIMIT: u64 = 256 << 20;
 pub(crate) fn looks_like(path: &Path) -> bool {
     beginning(path).is_ok_and(|text| match header::of(text.as_bytes()) {
         Ok(_) => true,
-        // It is one, and wrong: that must be said.
+        // A header of annotations with an error, which must be reported.
         Err(wrong) => wrong.kind == DiagnosticKind::FieldDoubled,
     })
 }
 
-/// What is wrong with the first line of a file that is not recognised, for an error.
-pub(crate) fn describe_header(path: &Path) -> String {
-    let place = path.display();
+/// Why a file is not a table of annotations.
+///
+/// # Errors
+///
+/// The reason, if it is not one.
+pub(crate) fn check_header(path: &Path) -> Result<(), NoDataSetError> {
+    let csv = path.to_owned();
     if let Some(content) = ContentType::of_file(path) {
-        return format!("{place} is {content} (hint: {})", content.data_set_hint());
+        return Err(NoDataSetError::ForeignCsv { csv, content });
     }
     match beginning(path).map(|text| header::of(text.as_bytes())) {
-        Ok(Ok(_)) => format!("{place} has a header of annotations"),
-        Ok(Err(HeaderError { message, hint, .. })) => format!("{place}: {message} (hint: {hint})"),
-        Err(why) => format!("{place}: {why}"),
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(HeaderError { message, hint, .. })) => Err(NoDataSetError::CsvHeader { csv, message, hint }),
+        Err(error) => Err(NoDataSetError::UnreadableCsv { csv, error }),
     }
 }
 
-/// The beginning of a file, whatever its encoding.
-fn beginning(path: &Path) -> Result<String, String> {
+/// The beginning of a file as text, in any encoding.
+fn beginning(path: &Path) -> std::io::Result<String> {
     let mut head = [0; 8192];
-    let mut file = fs_err::File::open(path).map_err(|e| e.to_string())?;
-    let read = std::io::Read::read(&mut file, &mut head).map_err(|e| e.to_string())?;
+    let mut file = fs_err::File::open(path)?;
+    let read = std::io::Read::read(&mut file, &mut head)?;
     Ok(unified(&text::head(&head[..read])).into_owned())
 }
 
-/// The text with line feeds, where it has carriage returns alone, as old Macs wrote it.
+/// Replaces the carriage returns of old Mac files, which have no line feeds, by line feeds.
 fn unified(text: &str) -> std::borrow::Cow<'_, str> {
     if text.contains('\r') && !text.contains('\n') { text.replace('\r', "\n").into() } else { text.into() }
 }
@@ -73,7 +77,7 @@ pub(crate) fn read_all(paths: &[PathBuf], request: &Request<'_>) -> Annotations 
         all.diagnostics.extend(read.diagnostics);
         all.lost += read.lost;
         all.incomplete |= read.incomplete;
-        // A file's own rows of a photo are together already.
+        // The rows of a photo within a file are grouped already.
         if all.photos.is_empty() {
             all.photos = read.photos;
             continue;
@@ -125,14 +129,14 @@ pub(crate) fn parse(path: &Path, bytes: &[u8], request: &Request<'_>) -> Annotat
     }
 }
 
-/// Where a record stands: its number, counted from 1 after the header, and its first line.
+/// The position of a record: its number, from 1 after the header, and its first line.
 #[derive(Clone, Copy)]
 struct Row {
     number: u64,
     line: u32,
 }
 
-/// What one file says: photos in the order of their first rows.
+/// The content of one file: photos in the order of their first rows.
 struct Table<'a> {
     path: &'a Path,
     request: &'a Request<'a>,
@@ -141,7 +145,7 @@ struct Table<'a> {
 }
 
 impl Table<'_> {
-    /// Reads the whole text: the header, then row by row. Rows that are not UTF-8 are errors of their own.
+    /// Reads the header and all rows. A row that is not UTF-8 is an error of that row.
     fn rows(mut self, bytes: &[u8]) -> Annotations {
         let unified = match std::str::from_utf8(bytes) {
             Ok(text) => unified(text),
@@ -234,22 +238,22 @@ impl Table<'_> {
             Ok(text) => self.row(row, &text, &header.columns),
             Err(e) => {
                 let message = format!("is not UTF-8 in field {}", e.utf8_error().field() + 1);
-                self.error(DiagnosticKind::Encoding, row, &message, ENCODING_HINT);
-                // The other rows are hardly what they seem.
+                self.error(DiagnosticKind::Encoding, row, &message, encoding_hint("gbk"));
+                // The other rows may be in another encoding too.
                 self.read.incomplete = true;
                 self.spoil(photo);
             }
         }
     }
 
-    /// The file as one that could not be read.
+    /// The result for a file that could not be read.
     fn refused(mut self, why: Diagnostic) -> Annotations {
         self.read.diagnostics.push(why);
         self.read.incomplete = true;
         self.read
     }
 
-    /// Says that no more rows are read.
+    /// Reports that no more rows are read.
     fn stop(&mut self, row: Row, left: usize) {
         let message = format!("{MOST} errors up to here: {left} more rows are not read");
         let diagnostic = Diagnostic::error(DiagnosticKind::TooMany, self.path, Some(row.line), message);
@@ -278,14 +282,14 @@ impl Table<'_> {
         let annotation = self.annotation(photo, row.line);
         annotation.defective |= object.is_none() || size.is_err();
         if annotation.objects.is_empty() {
-            // Most photos have one: a vector that grows would take room for four.
+            // Most photos have one object; a growing vector would reserve space for four.
             annotation.objects.reserve_exact(1);
         }
         annotation.objects.extend(object);
         let declared = annotation.size.map(|(size, _)| size);
         match (size, declared) {
             (Ok(Some(size)), None) => annotation.size = Some((size, row.line)),
-            // A size of zero says nothing.
+            // A size of zero is ignored.
             (Ok(Some(size)), Some(before)) if before.is_empty() => annotation.size = Some((size, row.line)),
             (Ok(Some(size)), Some(before)) if size != before && !size.is_empty() => {
                 annotation.defective = true;
@@ -356,12 +360,12 @@ impl Table<'_> {
             .ok()
     }
 
-    fn error(&mut self, kind: DiagnosticKind, row: Row, message: &str, hint: &str) {
+    fn error(&mut self, kind: DiagnosticKind, row: Row, message: &str, hint: impl Into<Hint>) {
         let message = format!("record {}: {message}", row.number);
         self.read.diagnostics.push(Diagnostic::error(kind, self.path, Some(row.line), message).hint(hint));
     }
 
-    /// Remembers that a row of this photo could not be read.
+    /// Records that a row of this photo could not be read.
     fn spoil(&mut self, photo: Option<&[u8]>) {
         if let Some(Ok(name)) = photo.map(std::str::from_utf8)
             && !name.trim().is_empty()

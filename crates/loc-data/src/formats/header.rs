@@ -1,11 +1,11 @@
-//! A CSV file's first line: what separates its fields, and which column holds what.
+//! The header of a CSV file: the delimiter, and the positions of the columns.
 
 use csv::{ReaderBuilder, StringRecord};
 
 use super::ANOTHER_FILE;
 use super::number::quoted;
-use super::text::ENCODING_HINT;
-use crate::DiagnosticKind;
+use super::text::encoding_hint;
+use crate::{DiagnosticKind, Hint};
 
 /// The tutorial's header.
 pub(crate) const HEADER: &str = "filename,width,height,class_num,xmin,ymin,xmax,ymax";
@@ -13,16 +13,15 @@ pub(crate) const HEADER: &str = "filename,width,height,class_num,xmin,ymin,xmax,
 /// The four edges, in the order of [`BBox`](crate::BBox).
 pub(super) const EDGES: [&str; 4] = ["xmin", "ymin", "xmax", "ymax"];
 
-/// What may separate fields: as the format says, as spreadsheets write it where the comma is the decimal mark, and as
-/// they copy it.
+/// Delimiters: the comma, the semicolon of spreadsheets in locales with a decimal comma, and the tab of copied cells.
 const DELIMITERS: [u8; 3] = [b',', b';', b'\t'];
 
 /// Most columns that a header may have.
 const MOST_COLUMNS: usize = 1000;
-/// So many lines are tried where the first is no header.
+/// Number of lines that are searched for a header.
 const LINES_TRIED: usize = 5;
 
-/// Names that other programs give to our columns; for hints alone.
+/// Names of these columns in other programs, for hints only.
 const ALSO: [(&str, &[&str]); 6] = [
     (
         "filename",
@@ -56,14 +55,14 @@ pub(super) struct Header {
     pub(super) lines: u32,
     /// Fields of a row: the columns up to the last that has a name.
     pub(super) width: usize,
-    /// Fields that a row may have if those behind `width` are empty or of columns without a name.
+    /// Most fields of a row, if those after `width` are empty or in columns without a name.
     pub(super) whole: usize,
     /// Whether the first record is the header.
     pub(super) has_line: bool,
     pub(super) columns: Columns,
 }
 
-/// Where the columns stand.
+/// The positions of the columns.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Columns {
     pub(super) filename: usize,
@@ -76,20 +75,20 @@ pub(super) struct Columns {
     pub(super) edges: [usize; 4],
 }
 
-/// Why a first line is no header of annotations.
+/// Why a first line is not a header of annotations.
 #[derive(Debug)]
 pub(super) struct HeaderError {
     pub(super) kind: DiagnosticKind,
     pub(super) message: String,
-    pub(super) hint: String,
+    pub(super) hint: Hint,
 }
 
-/// No row is refused for its length: that is a diagnostic, and the reading goes on. CRLF is taken by the reader itself.
+/// Rows of any length are accepted: a wrong length becomes a diagnostic. The reader handles CRLF.
 pub(super) fn reader(bytes: &[u8], delimiter: u8) -> csv::Reader<&[u8]> {
     ReaderBuilder::new().flexible(true).has_headers(false).delimiter(delimiter).from_reader(bytes)
 }
 
-/// Reads the header of a file, of which the first line is enough.
+/// Parses the header of a file; the first line is sufficient.
 pub(super) fn of(bytes: &[u8]) -> Result<Header, HeaderError> {
     let mark = if bytes.starts_with("\u{feff}".as_bytes()) { 3 } else { 0 };
     let (told, line) = separator(&bytes[mark..]);
@@ -106,7 +105,7 @@ pub(super) fn of(bytes: &[u8]) -> Result<Header, HeaderError> {
                 let whole = names.len();
                 return Ok(Header { delimiter: *delimiter, skip, lines, width, whole, has_line: true, columns });
             }
-            // What has most fields is what the file's writer meant.
+            // The delimiter with the most fields is probably the right one.
             Err(wrong) if nearest.as_ref().is_none_or(|(most, _)| names.len() > *most) => {
                 nearest = Some((names.len(), wrong));
             }
@@ -115,10 +114,10 @@ pub(super) fn of(bytes: &[u8]) -> Result<Header, HeaderError> {
     }
     let Some((_, mut wrong)) = nearest else {
         let (kind, message) = (DiagnosticKind::Syntax, "has no header".into());
-        return Err(HeaderError { kind, message, hint: format!("it is {HEADER}") });
+        return Err(HeaderError { kind, message, hint: format!("it is {HEADER}").into() });
     };
     if let Some(line) = further_down(&bytes[skip..], delimiters) {
-        wrong.hint = format!("line {line} looks like the header: remove what stands above it");
+        wrong.hint = format!("line {line} looks like the header: remove the lines above it").into();
     }
     Err(wrong)
 }
@@ -180,7 +179,7 @@ fn separator(bytes: &[u8]) -> (Option<u8>, usize) {
     }
 }
 
-/// The columns' names without blanks around them.
+/// The trimmed names of the columns.
 fn names(bytes: &[u8], delimiter: u8) -> Result<Vec<String>, HeaderError> {
     let mut record = StringRecord::new();
     match reader(bytes, delimiter).read_record(&mut record) {
@@ -193,12 +192,12 @@ fn names(bytes: &[u8], delimiter: u8) -> Result<Vec<String>, HeaderError> {
         Err(_) => Err(HeaderError {
             kind: DiagnosticKind::Encoding,
             message: "the header is not UTF-8".into(),
-            hint: ENCODING_HINT.into(),
+            hint: encoding_hint("gbk"),
         }),
     }
 }
 
-/// Where our columns stand; capitals make no difference.
+/// Finds the columns by name, case-insensitively.
 fn columns(written: &[String], delimiter: u8) -> Result<Columns, HeaderError> {
     let names: Vec<String> = written.iter().map(|name| name.to_lowercase()).collect();
     let shown = || quoted(&written.join(&char::from(delimiter).to_string()));
@@ -226,14 +225,14 @@ fn columns(written: &[String], delimiter: u8) -> Result<Columns, HeaderError> {
             lacks.push("class");
         }
         let message = format!("the header {} has no column {}", shown(), lacks.join(", "));
-        return Err(HeaderError { kind: DiagnosticKind::Syntax, message, hint: hint(&names, &lacks) });
+        return Err(HeaderError { kind: DiagnosticKind::Syntax, message, hint: hint(&names, &lacks).into() });
     };
     let edges = EDGES.map(|name| find(name).unwrap_or_default());
     let size = find("width").zip(find("height")).map(|(w, h)| [w, h]);
     Ok(Columns { filename, size, class: Some(class), names: numbers != Some(class), edges })
 }
 
-/// What to do about columns that are not there.
+/// The hint for missing columns.
 fn hint(names: &[String], lacks: &[&str]) -> String {
     let numbers = names.iter().filter(|name| name.parse::<f64>().is_ok()).count();
     if numbers >= 4 {

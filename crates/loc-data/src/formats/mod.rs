@@ -1,6 +1,6 @@
-//! What every annotation format is read into, and how a format is recognised. One file a format.
+//! Annotation formats, one file each: the common representation, and the detection of the format.
 //!
-//! Readers only read: whether a photo exists and a box lies in it is decided in `assemble.rs`, for all formats alike.
+//! Readers only parse. Whether a photo exists and its boxes are valid is checked in `build_samples`, equally for all formats.
 
 mod coco;
 mod createml;
@@ -20,26 +20,28 @@ pub use self::registry::Format;
 pub(crate) use self::registry::{Request, read, recognise};
 
 use std::fmt;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use loc_infer::read_file;
+
+pub(crate) use self::header::HEADER;
 use self::number::quoted;
 use crate::{BBox, Diagnostic, ImageSize, Subset};
 
-/// What the annotations say of one photo; nothing in it has been compared with the photo.
+/// The annotation of one photo, not yet compared with the photo.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Annotation {
     /// The file it was read from.
     pub(crate) source: PathBuf,
-    /// Where in it the photo is named.
+    /// The line of the photo's name in it.
     pub(crate) line: u32,
     /// The photo's name as written.
     pub(crate) photo: String,
-    /// The photo's size as written, and where.
+    /// The photo's size as written, and its line.
     pub(crate) size: Option<(ImageSize, u32)>,
-    /// The objects that could be read, in order.
+    /// The objects that could be parsed, in order.
     pub(crate) objects: Vec<Object>,
-    /// Whether something in it could not be read (there is a diagnostic): the photo is annotated, but no sample.
+    /// Whether a part of it could not be parsed (there is a diagnostic): the photo is annotated, but not a sample.
     pub(crate) defective: bool,
     /// What else the file that it was read from holds.
     pub(crate) scope: Scope,
@@ -99,20 +101,20 @@ pub(crate) enum Unit {
 pub(crate) struct Object {
     /// Its class as written.
     pub(crate) label: Label,
-    /// Where its class stands.
+    /// The line of its class.
     pub(crate) label_line: u32,
     /// Its box as written: pixels, finite, neither ordered nor inside the photo.
     pub(crate) bbox: BBox,
-    /// Where its box stands.
+    /// The line of its box.
     pub(crate) line: u32,
 }
 
 /// A class as written.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Label {
-    /// By number: an index into a list of classes kept elsewhere.
+    /// A number: an index into a list of classes stored elsewhere.
     Number(u32),
-    /// By name, exactly as written.
+    /// A name, exactly as written.
     Name(String),
 }
 
@@ -125,11 +127,11 @@ impl fmt::Display for Label {
     }
 }
 
-/// A class's name as written.
+/// Checks the name of a class; the text must not be blank.
 ///
 /// # Errors
 ///
-/// Why the text, which is not blank, is no name.
+/// Why it is not a valid name.
 pub(crate) fn class_name(text: String) -> Result<Label, String> {
     const LONGEST: usize = 200;
     if text.contains(|c: char| c.is_ascii_control()) {
@@ -141,21 +143,21 @@ pub(crate) fn class_name(text: String) -> Result<Label, String> {
     Ok(Label::Name(text))
 }
 
-/// What to try where a value is no number that can be used.
+/// Hint for values that are not valid numbers.
 pub(crate) const NUMBER_HINT: &str = "write it with ASCII digits and a point, such as 12.5";
-/// What to try where a file is much longer or deeper than an annotation.
+/// Hint for files that are much longer or deeper than an annotation.
 pub(crate) const ANOTHER_FILE: &str = "is it an annotation? Move other files elsewhere";
 
-/// Everything the annotation files of a tree say.
+/// The annotations of all files.
 #[derive(Debug, Default)]
 pub(crate) struct Annotations {
     pub(crate) photos: Vec<Annotation>,
     pub(crate) diagnostics: Vec<Diagnostic>,
-    /// Annotation files that could not be parsed: photos named like them are not reported as lacking an annotation.
+    /// Annotation files that could not be parsed: photos of the same name are not reported as photos without an annotation.
     pub(crate) broken: Vec<PathBuf>,
-    /// Annotations of one photo each whose photo's name could not be read.
+    /// Number of annotations (of one photo each) whose photo's name could not be parsed.
     pub(crate) lost: usize,
-    /// Whether a file of many annotations could not be read, or not to its end.
+    /// Whether a file with several annotations could not be read completely.
     pub(crate) incomplete: bool,
     /// Class names in the data set's own order, if it has one.
     pub(crate) classes: Vec<String>,
@@ -185,23 +187,19 @@ impl Annotations {
     }
 }
 
-/// Reads a whole file of at most `limit` bytes.
+/// Reads a regular file of at most `limit` bytes.
 ///
 /// # Errors
 ///
-/// Why it could not be read, or that it is too long; nothing is read beyond the limit.
+/// The reason why it could not be read, without the path.
 pub(crate) fn read_limited(path: &Path, limit: u64) -> Result<Vec<u8>, String> {
-    // Opening a FIFO may block for ever.
-    if !fs_err::metadata(path).map_err(|e| e.to_string())?.is_file() {
-        return Err("is not a regular file".into());
-    }
-    let file = fs_err::File::open(path).map_err(|e| e.to_string())?;
-    // A photo's buffer is as large as its file, and does not grow there step by step.
-    let length = file.metadata().map_or(0, |m| m.len()).min(limit);
-    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0).saturating_add(1));
-    file.take(limit + 1).read_to_end(&mut bytes).map_err(|e| e.to_string())?;
-    if bytes.len() as u64 > limit {
-        return Err(format!("is longer than {} MiB, the limit for such a file", limit >> 20));
-    }
-    Ok(bytes)
+    read_file(path, limit).map_err(|error| match error.reason() {
+        // Without the hints of photos and models.
+        loc_infer::Error::Read(e) => e.to_string(),
+        loc_infer::Error::NotAFile { .. } => "is not a regular file".into(),
+        loc_infer::Error::FileTooLarge { .. } => {
+            format!("is longer than {} MiB, the limit for such a file", limit >> 20)
+        }
+        other => other.to_string(),
+    })
 }

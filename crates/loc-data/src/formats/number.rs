@@ -1,4 +1,4 @@
-//! Numbers as annotations write them: ASCII digits, a point, finite. Stricter than `str::parse`.
+//! Parses numbers in annotations: ASCII digits, a decimal point, finite. Stricter than `str::parse`.
 
 use crate::BBox;
 
@@ -47,7 +47,7 @@ pub(crate) fn bbox([x1, y1, x2, y2]: [f64; 4]) -> BBox {
 ///
 /// # Errors
 ///
-/// Why the text is no such number.
+/// Why the text is not such a number.
 pub(crate) fn whole(text: &str) -> Result<u32, String> {
     let trimmed = text.trim_ascii();
     let digits = trimmed.strip_suffix(".0").unwrap_or(trimmed);
@@ -60,7 +60,7 @@ pub(crate) fn whole(text: &str) -> Result<u32, String> {
     digits.parse().map_err(|_| format!("{} is too large", quoted(text)))
 }
 
-/// The text between quotes, on one line: cut where it is long, control characters escaped.
+/// The text in backticks on one line: shortened if it is long, control characters escaped.
 pub(crate) fn quoted(text: &str) -> String {
     const LONGEST: usize = 60;
     let mut shown = String::from("`");

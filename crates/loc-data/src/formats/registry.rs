@@ -6,9 +6,9 @@ use std::str::FromStr;
 use encoding_rs::Encoding;
 use serde::{Serialize, Serializer};
 
-use super::{Annotations, csv, header, json, label_studio, voc, yolo};
+use super::{Annotations, csv, json, label_studio, voc, yolo};
 use crate::file_index::FileIndex;
-use crate::DataError;
+use crate::{DataError, NoDataSetError};
 use crate::convert::CLASS_FILE;
 
 /// An annotation format.
@@ -192,20 +192,19 @@ pub(crate) fn recognise(files: &FileIndex, request: &Request<'_>) -> Result<Form
         // None of them is an annotation; reading them says why.
         return Ok(Format::Voc);
     }
-    let empty = files.empty_annotations.as_ref();
-    let empty = empty.map(|folder| format!("; the folder {} is empty", folder.display())).unwrap_or_default();
-    let reason = match (files.csvs.first(), files.jsons.first()) {
-        (Some(path), _) => format!("no annotations found; {}", csv::describe_header(path)),
-        (None, Some(path)) => format!("no annotations found; {}", json::describe(path)),
-        (None, None) => format!(
-            "no annotations found among {}{} (hint: Pascal VOC, COCO, YOLO, labelme, Label Studio, Create ML and VoTT are \
-             read, and CSV with the header {})",
-            files.describe(),
-            empty,
-            header::HEADER
-        ),
+    let error = if let Some(path) = files.csvs.first() {
+        match csv::check_header(path) {
+            // The file has changed since it was looked at above.
+            Ok(()) => return Ok(Format::Csv),
+            Err(error) => error,
+        }
+    } else if let Some(path) = files.jsons.first() {
+        NoDataSetError::Json(json::describe(path))
+    } else {
+        let (photos, others) = (files.readable(), files.other_files());
+        NoDataSetError::NoAnnotations { photos, others, empty: files.empty_annotations.clone() }
     };
-    Err(DataError::NoDataSet { path: files.root.clone(), reason })
+    Err(DataError::NoDataSet { path: files.root.clone(), error: Box::new(error) })
 }
 
 #[cfg(test)]

@@ -1,16 +1,18 @@
-//! Bytes to text, strictly: in the encoding that a byte order mark, the file's own declaration or the user names. What
-//! does not fit is refused with its place, never replaced.
+//! Strict decoding of text in the encoding given by a byte order mark, the file's declaration, or the user. Malformed bytes
+//! are an error with their position, never replaced.
 
 use std::borrow::Cow;
 
 use encoding_rs::{DecoderResult, Encoding, UTF_8, UTF_16BE, UTF_16LE};
 
 use super::number::quoted;
-use crate::DataError;
+use crate::{DataError, Hint, Remedy};
 
-/// What to try with text that is not UTF-8.
-pub(crate) const ENCODING_HINT: &str = "name its encoding (`--encoding gbk`), or save the file as UTF-8";
-/// What to try with text that can only be UTF-8.
+/// Hint for text that is not UTF-8.
+pub(crate) fn encoding_hint(example: &'static str) -> Hint {
+    Hint::option("save the file as UTF-8, or give its encoding", Remedy::Encoding(example))
+}
+/// Hint for text that must be UTF-8.
 pub(crate) const SAVE_HINT: &str = "save the file as UTF-8";
 
 /// A file's text.
@@ -18,20 +20,20 @@ pub(crate) const SAVE_HINT: &str = "save the file as UTF-8";
 pub(crate) struct Text<'a> {
     /// The text, without a byte order mark.
     pub(crate) text: Cow<'a, str>,
-    /// Why it may have been read in the wrong encoding all the same.
+    /// A warning if the encoding is probably wrong.
     pub(crate) doubt: Option<String>,
 }
 
-/// Why bytes are no text that can be read, and where, from 1.
+/// Why bytes could not be decoded, with line and column from 1.
 #[derive(Debug)]
 pub(crate) struct Undecodable {
     pub(crate) line: u32,
     pub(crate) column: u32,
     pub(crate) message: String,
-    pub(crate) hint: &'static str,
+    pub(crate) hint: Hint,
 }
 
-/// The encoding that a user names.
+/// The encoding of a name given by the user.
 ///
 /// # Errors
 ///
@@ -46,7 +48,7 @@ pub(crate) fn given(name: &str) -> Result<&'static Encoding, DataError> {
     })
 }
 
-/// The encoding of a name as the WHATWG Encoding Standard has them, or as Python and Windows spell it.
+/// The encoding of a name in the WHATWG Encoding Standard, or in the spelling of Python and Windows.
 fn named(name: &str) -> Option<&'static Encoding> {
     let label = name.trim().to_ascii_lowercase().replace('_', "-");
     let known = match label.as_str() {
@@ -61,18 +63,18 @@ fn named(name: &str) -> Option<&'static Encoding> {
         "cp950" | "ms950" | "windows-950" => "big5",
         other => other,
     };
-    // Those that the standard replaces by an error are refused.
+    // Encodings that the standard replaces by an error are not supported.
     Encoding::for_label_no_replacement(known.as_bytes())
         .or_else(|| Encoding::for_label_no_replacement(name.as_bytes()))
         .filter(|encoding| encoding.name() != "x-user-defined")
 }
 
-/// What the first bytes say of the encoding.
+/// The encoding by the first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum EncodingHint {
-    /// This encoding, behind a mark of so many bytes.
+    /// This encoding, after a byte order mark of this length.
     Known(&'static Encoding, usize),
-    /// One that is not read.
+    /// An unsupported encoding.
     Unknown(&'static str),
 }
 
@@ -95,7 +97,7 @@ pub(crate) fn detect_encoding(bytes: &[u8]) -> Option<EncodingHint> {
     })
 }
 
-/// The first bytes of a file as text, whatever is wrong with them: to recognise what it is.
+/// The first bytes of a file as text, decoded leniently, to detect its type.
 pub(crate) fn head(bytes: &[u8]) -> Cow<'_, str> {
     match detect_encoding(bytes) {
         Some(EncodingHint::Known(encoding, length)) => {
@@ -147,7 +149,7 @@ pub(crate) fn of_table<'a>(
     match (detect_encoding(bytes), given) {
         (Some(EncodingHint::Unknown(name)), _) => Err(not_read(format!("is {name}, which is not read"))),
         (Some(EncodingHint::Known(found, _)), None) if wide(found) => Err(Undecodable {
-            hint: "name its encoding (`--encoding utf-16`), or save the file as UTF-8",
+            hint: encoding_hint("utf-16"),
             ..not_read(format!("is {}, not UTF-8", found.name()))
         }),
         (Some(EncodingHint::Known(found, length)), Some(given)) if wide(found) => {
@@ -162,7 +164,7 @@ pub(crate) fn of_table<'a>(
 }
 
 fn not_read(message: String) -> Undecodable {
-    Undecodable { line: 1, column: 1, message, hint: SAVE_HINT }
+    Undecodable { line: 1, column: 1, message, hint: SAVE_HINT.into() }
 }
 
 /// All of the bytes in one encoding; `declared` is the name that the file gives it.
@@ -174,14 +176,14 @@ fn strict<'a>(
     // The standard reads ASCII as windows-1252, which has a character for every byte.
     let ascii = declared.is_some_and(|name| name.to_ascii_lowercase().contains("ascii"));
     let name = if ascii { "ASCII" } else { encoding.name() };
-    let malformed = |at: usize, before: &str, hint| {
+    let malformed = |at: usize, before: &str, hint: Hint| {
         let (line, column) = position(before.as_bytes());
         Undecodable { line, column, message: format!("is not {name} at byte {at}"), hint }
     };
     if encoding == UTF_8 {
         let text = std::str::from_utf8(bytes).map_err(|e| {
             let before = String::from_utf8_lossy(&bytes[..e.valid_up_to()]);
-            let hint = if declared.is_some() { SAVE_HINT } else { ENCODING_HINT };
+            let hint = if declared.is_some() { SAVE_HINT.into() } else { encoding_hint("gbk") };
             malformed(e.valid_up_to(), &before, hint)
         })?;
         return Ok(Text { text: text.into(), doubt: None });
@@ -192,17 +194,17 @@ fn strict<'a>(
     };
     let Some(text) = encoding.decode_without_bom_handling_and_without_replacement(bytes) else {
         let (at, before) = first_malformed(encoding, bytes);
-        return Err(malformed(at, &before, hint));
+        return Err(malformed(at, &before, hint.into()));
     };
     let wide = encoding == UTF_16LE || encoding == UTF_16BE;
     // What people write has none of these; text in another encoding does.
     let control = |c: char| ('\u{80}'..='\u{9f}').contains(&c);
     if let Some(at) = text.find(control).filter(|_| encoding.is_single_byte()) {
         let before = &text[..at];
-        return Err(malformed(before.chars().count(), before, hint));
+        return Err(malformed(before.chars().count(), before, hint.into()));
     }
     if ascii && let Some(at) = bytes.iter().position(|b| !b.is_ascii()) {
-        return Err(malformed(at, &text[..at], hint));
+        return Err(malformed(at, &text[..at], hint.into()));
     }
     let doubtful = !wide && !bytes.is_ascii() && std::str::from_utf8(bytes).is_ok();
     let how = if declared.is_some() { "declared" } else { "given" };
@@ -210,7 +212,7 @@ fn strict<'a>(
     Ok(Text { text, doubt })
 }
 
-/// Where the first bytes lie that the encoding does not have, and the text before them.
+/// The position of the first malformed bytes, and the text before them.
 fn first_malformed(encoding: &'static Encoding, bytes: &[u8]) -> (usize, String) {
     let mut decoder = encoding.new_decoder_without_bom_handling();
     let mut before = String::new();
@@ -242,7 +244,7 @@ pub(crate) fn position(before: &[u8]) -> (u32, u32) {
     (newlines(before) + 1, u32::try_from(column).unwrap_or(u32::MAX))
 }
 
-/// How many lines end in these bytes.
+/// The number of line feeds in these bytes.
 pub(crate) fn newlines(bytes: &[u8]) -> u32 {
     u32::try_from(bytes.iter().filter(|b| **b == b'\n').count()).unwrap_or(u32::MAX - 1)
 }

@@ -1,5 +1,5 @@
-//! Pascal VOC XML as VoTT, LabelImg and Roboflow write it. `<filename>` is believed; `<path>` and `<folder>`, which
-//! name places on somebody else's machine, are not.
+//! Pascal VOC XML as written by VoTT, LabelImg and Roboflow. `<filename>` is used; `<path>` and `<folder>`, which refer to the
+//! annotator's machine, are ignored.
 
 use std::path::Path;
 
@@ -12,23 +12,23 @@ use super::text::{self, newlines, position};
 use super::{ANOTHER_FILE, Annotation, Annotations, Label, NUMBER_HINT, Object, Scope, class_name, read_limited};
 use crate::content_type::ContentType;
 use crate::diagnostics::Diagnostics;
-use crate::{BBox, Diagnostic, DiagnosticKind, ImageSize};
+use crate::{BBox, Diagnostic, DiagnosticKind, ImageSize, NoDataSetError};
 
 /// Longest XML file that is read, in bytes.
 pub(crate) const SIZE_LIMIT: u64 = 1 << 20;
 /// Most nodes an XML file may have.
 const NODES_LIMIT: u32 = 10_000;
-/// What to try with an element that stands twice.
+/// Hint for an element that occurs twice.
 const TWICE_HINT: &str = "keep the one that is right";
 
-/// What came of one file.
+/// The result of parsing one file.
 #[derive(Debug)]
 pub(crate) enum Parsed {
     /// An annotation; it may be defective.
     Annotation(Annotation),
-    /// Well-formed, but no annotation.
+    /// Well-formed, but not an annotation.
     Other,
-    /// Not to be parsed at all.
+    /// Not parsable.
     Broken,
 }
 
@@ -40,23 +40,23 @@ pub(crate) fn looks_like(path: &Path) -> bool {
     head.contains("<annotation") && !head.contains("<annotations")
 }
 
-/// What is wrong with one XML file that was given as a data set.
-pub(crate) fn describe(path: &Path) -> String {
+/// Why a single XML file is not a data set.
+pub(crate) fn not_a_data_set(path: &Path) -> NoDataSetError {
     if looks_like(path) {
-        return "is one annotation of many (hint: name the folder it lies in)".into();
+        return NoDataSetError::OneAnnotation;
     }
     match read_limited(path, SIZE_LIMIT).map(|bytes| parse(path, &bytes, None).1) {
-        // A file of CVAT holds all photos, and is longer than an annotation.
+        // A CVAT file holds all photos, and is longer than an annotation.
         Ok(diagnostics) if !diagnostics.is_empty() => {
             let Diagnostic { message, hint, .. } = &diagnostics[0];
-            let message = message.strip_prefix("ignored: ").unwrap_or(message);
-            hint.as_ref().map_or(message.to_owned(), |hint| format!("{message} (hint: {hint})"))
+            let message = message.strip_prefix("ignored: ").unwrap_or(message).to_owned();
+            NoDataSetError::ForeignXml { message, hint: hint.clone() }
         }
-        _ => "is not an annotation (hint: name the folder that the annotations lie in)".into(),
+        _ => NoDataSetError::UnknownXml,
     }
 }
 
-/// Reads all files, in their order.
+/// Reads all files in order.
 pub(crate) fn read_all(paths: &[std::path::PathBuf], encoding: Option<&'static Encoding>) -> Annotations {
     let parsed: Vec<(Parsed, Vec<Diagnostic>)> = paths.par_iter().map(|path| read(path, encoding)).collect();
     let mut all = Annotations::default();
@@ -135,7 +135,7 @@ pub(crate) fn parse(
     (annotation.map_or(Parsed::Broken, Parsed::Annotation), reader.diagnostics.into_vec())
 }
 
-/// XML that is no annotation.
+/// The warning about XML that is not an annotation.
 fn another(path: &Path, root: &str) -> Diagnostic {
     let ignored = |message: String| Diagnostic::warning(DiagnosticKind::Foreign, path, Some(1), message);
     match root {
@@ -150,8 +150,8 @@ fn another(path: &Path, root: &str) -> Diagnostic {
     }
 }
 
-/// The parser compares each attribute of an element with all before it: with 80,000 of them that takes seconds.
-/// Annotations have a handful, so a coarse count over the whole file is enough.
+/// The parser compares each attribute of an element with all earlier ones, which takes seconds for 80,000 of them.
+/// Annotations have few attributes, so a coarse count over the whole file is sufficient.
 fn attributes_may_exceed(text: &str) -> bool {
     const MOST: usize = 2_000;
     text.bytes().filter(|b| *b == b'=').nth(MOST).is_some()
@@ -182,7 +182,7 @@ fn syntax_error(path: &Path, text: &str, error: &roxmltree::Error) -> Diagnostic
         .hint(ANOTHER_FILE),
         _ => {
             let at = error.pos();
-            // The parser's own words end with the place.
+            // The parser's message ends with the position.
             let why = error.to_string();
             let why = why.strip_suffix(&format!(" at {at}")).unwrap_or(&why);
             Diagnostic::error(
@@ -317,7 +317,7 @@ impl Reader<'_> {
             .ok()
     }
 
-    /// The child of this name. That there are several is an error: nobody knows which is right.
+    /// The only child of this name. Several are an error, since any of them may be wrong.
     fn only<'a, 'input>(&mut self, parent: Node<'a, 'input>, name: &str) -> Only<'a, 'input> {
         let mut found = children(parent, name);
         match (found.next(), found.next()) {
@@ -331,7 +331,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The child of this name, which holds nothing but text.
+    /// The only child of this name, which must contain only text.
     fn leaf<'a, 'input>(&mut self, parent: Node<'a, 'input>, name: &str) -> Only<'a, 'input> {
         let found = self.only(parent, name);
         if let Only::One(node) = found
@@ -354,11 +354,11 @@ impl Reader<'_> {
     }
 }
 
-/// What came of the search for an element that must stand once.
+/// The result of searching for an element that may occur once.
 enum Only<'a, 'input> {
     None,
     One(Node<'a, 'input>),
-    /// Several, or one that is wrong: there is an error about it.
+    /// Several or an invalid one; an error was reported.
     HeaderError,
 }
 
@@ -366,8 +366,8 @@ fn children<'a, 'input>(parent: Node<'a, 'input>, name: &str) -> impl Iterator<I
     parent.children().filter(move |n| n.tag_name().name() == name)
 }
 
-/// The element's own text, comments left out, and so are line breaks and indents around it: those are the writer's
-/// layout. Blanks on the same line are part of it.
+/// The element's text without comments, and without line breaks and indentation around it, which are layout. Blanks on the
+/// same line are part of the text.
 fn text_of(node: Node<'_, '_>) -> String {
     let text: String = node.children().filter(|n| n.is_text()).filter_map(|n| n.text()).collect();
     let blanks = |s: &str| s.contains(['\n', '\r']);
@@ -378,7 +378,7 @@ fn text_of(node: Node<'_, '_>) -> String {
     text[from..to.max(from)].to_owned()
 }
 
-/// Where each line begins.
+/// The start of each line.
 fn line_starts(text: &str) -> Vec<usize> {
     std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect()
 }

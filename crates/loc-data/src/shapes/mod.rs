@@ -58,7 +58,7 @@ pub fn generate(out: &Path, n: usize, seed: u64) -> Result<(), DataError> {
         if !exists {
             return Ok(fs_err::rename(&partial, out)?);
         }
-        // The folder itself stays: it may be somebody's current one, or a disk's.
+        // The folder itself stays: it may be a current directory or a mount point.
         for part in PARTS {
             fs_err::rename(partial.join(part), out.join(part))?;
         }
@@ -97,7 +97,7 @@ fn jpeg(scene: &Scene, name: &str) -> Result<Vec<u8>, DataError> {
     let mut bytes = Vec::new();
     JpegEncoder::new_with_quality(&mut bytes, QUALITY)
         .encode_image(&paint::paint(scene))
-        .map_err(|e| DataError::Picture { what: name.to_owned(), reason: e.to_string() })?;
+        .map_err(|error| DataError::Picture { what: name.to_owned(), error })?;
     Ok(bytes)
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use sha2::{Digest, Sha256};
 
 use super::Split;
-use crate::{DataError, Dataset};
+use crate::{DataError, Dataset, SplitError};
 
 /// Draws a stratified random split: about the fraction `val` of each class is used for validation.
 ///
@@ -44,12 +44,8 @@ pub(super) fn draw(dataset: &Dataset, among: &[usize], val: f64, seed: u64) -> R
         }
     }
     if split.val.is_empty() {
-        return Err(DataError::Split(format!(
-            "{} in {} leave none for validation: no class has two samples that are not copies of each other (hint: \
-             annotate more photos)",
-            crate::error::count(among.len(), "sample"),
-            crate::error::count(counts.len(), "class"),
-        )));
+        let (samples, classes) = (among.len(), counts.len());
+        return Err(DataError::Split(SplitError::NoValidation { samples, classes }));
     }
     split.train.sort_unstable();
     split.val.sort_unstable();
@@ -108,7 +104,7 @@ pub fn fold(dataset: &Dataset, split: &Split, fold: Fold, seed: u64) -> Result<S
     parts.train.sort_unstable();
     parts.val.sort_unstable();
     if parts.train.is_empty() || parts.val.is_empty() {
-        return Err(DataError::Split(format!("{} samples do not make {count} folds", split.train.len())));
+        return Err(DataError::Split(SplitError::Folds { samples: split.train.len(), folds: count }));
     }
     Ok(parts)
 }

@@ -48,14 +48,13 @@ pub fn to_csv(dataset: &Dataset, split: &Split) -> Result<Vec<u8>, DataError> {
 ///
 /// # Errors
 ///
-/// [`DataError::Io`] if it cannot be written.
+/// [`DataError::Write`] if it cannot be written.
 pub fn write_csv(path: &Path, dataset: &Dataset, split: &Split) -> Result<(), DataError> {
     let bytes = to_csv(dataset, split)?;
-    let named = |e: std::io::Error| std::io::Error::new(e.kind(), format!("{}: {e}", path.display()));
+    let named = |error| DataError::Write { path: path.to_owned(), error };
     let mut file = atomic_write_file::AtomicWriteFile::open(path).map_err(named)?;
     file.write_all(&bytes).map_err(named)?;
-    file.commit().map_err(named)?;
-    Ok(())
+    file.commit().map_err(named)
 }
 
 /// Reads a split file.

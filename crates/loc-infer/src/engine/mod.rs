@@ -1,5 +1,5 @@
-//! What runs a network. `native` (loc-net's kernels) is the default, `candle` and `onnx` stand behind features, and
-//! an application brings its own runtime by implementing [`Engine`].
+//! Engines run networks. `native` (loc-net's kernels) is the default, `candle` and `onnx` are behind features, and
+//! applications add other runtimes by implementing [`Engine`].
 
 use crate::Error;
 use crate::preprocess::to_planar;
@@ -11,7 +11,7 @@ pub mod native;
 #[cfg(feature = "onnx")]
 pub mod onnx;
 
-/// What a network says of a batch of `n` photos.
+/// The output of a network for a batch of `n` photos.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct RawOutput {
     /// `[n, classes]`, row-major: logits; an engine that has probabilities gives their logarithms.
@@ -20,8 +20,8 @@ pub struct RawOutput {
     pub boxes: Vec<f32>,
 }
 
-/// Runs a network on photos that are already the input's size. Called from several threads at once, each time on the
-/// thread that asks for the prediction. A panic becomes an [`Error::Panic`]; later calls must be fit to answer, or to fail.
+/// Runs a network on photos of the input's size. Called from several threads at once, each time on the thread that requested
+/// the prediction. A panic becomes [`Error::Panic`]; the engine must remain usable after it, or return errors.
 pub trait Engine: Send + Sync {
     /// Runs `n` photos: `images` is `[n, 3, height, width]`, RGB in 0..1, not normalised.
     ///
@@ -31,7 +31,7 @@ pub trait Engine: Send + Sync {
     fn run(&self, images: &[f32], n: usize) -> Result<RawOutput, Error>;
 
     /// Runs `n` photos given as bytes: `images` is `[n, height, width, 3]`, RGB, pixel by pixel; a byte `v` stands for
-    /// `v / 255`. For engines that have no way of their own, this converts and calls [`Engine::run`].
+    /// `v / 255`. The default implementation converts them and calls [`Engine::run`].
     ///
     /// # Errors
     ///
@@ -46,7 +46,7 @@ pub trait Engine: Send + Sync {
     }
 }
 
-/// So that one engine can serve several localizers.
+/// One engine can serve several localizers.
 impl<E: Engine + ?Sized> Engine for std::sync::Arc<E> {
     fn run(&self, images: &[f32], n: usize) -> Result<RawOutput, Error> {
         (**self).run(images, n)

@@ -6,7 +6,7 @@ use loc_net::{Forward, ImageBatch, NetError, Network, NetworkConfig, Normalizati
 use serde::Deserialize;
 
 use super::{Engine, RawOutput};
-use crate::{Error, ModelMeta};
+use crate::{Error, MetadataError, ModelMeta};
 
 /// loc-net's forward pass.
 #[derive(Debug)]
@@ -34,9 +34,9 @@ impl Native {
     ///
     /// # Errors
     ///
-    /// [`Error::Weights`] if they are not exactly the network's, or not finite.
+    /// [`Error::Weights`] if they are not exactly the network's, [`Error::NonFiniteWeights`] if they are infinite or NaN.
     pub fn new(network: Network, weights: Weights) -> Result<Self, Error> {
-        let forward = Forward::new(network, weights).map_err(|error| Error::Weights(error.into()))?;
+        let forward = Forward::new(network, weights).map_err(weights_error)?;
         Ok(Self { forward })
     }
 
@@ -46,8 +46,7 @@ impl Native {
     ///
     /// [`Error::Weights`] if they are not exactly the network's.
     pub fn with_nonfinite(network: Network, weights: Weights) -> Result<Self, Error> {
-        let forward =
-            Forward::with_nonfinite(network, weights).map_err(|error| Error::Weights(error.into()))?;
+        let forward = Forward::with_nonfinite(network, weights).map_err(weights_error)?;
         Ok(Self { forward })
     }
 
@@ -102,18 +101,23 @@ impl ModelFile {
     }
 }
 
-/// Classes and input size stand twice in the metadata: once for this crate, once for the network.
+fn weights_error(error: NetError) -> Error {
+    match error {
+        NetError::Mismatch { nonfinite_only: true, .. } => Error::NonFiniteWeights(error.into()),
+        _ => Error::Weights(error.into()),
+    }
+}
+
+/// Checks that the two copies of classes and input size in the metadata agree: this crate's and the network's.
 fn check_agreement(meta: &ModelMeta, network: &NetworkConfig) -> Result<(), Error> {
     if meta.classes.len() != network.classes {
-        let names = meta.classes.join(", ");
-        let reason =
-            format!("{} names ({names}), but the network has {}", meta.classes.len(), network.classes);
-        return Err(Error::Metadata { field: "classes", reason });
+        let error = MetadataError::ClassCount { names: meta.classes.clone(), network: network.classes };
+        return Err(Error::Metadata(error));
     }
     let (size, input) = (meta.input.size, network.input);
     if usize::try_from(size.width) != Ok(input.width) || usize::try_from(size.height) != Ok(input.height) {
-        let reason = format!("{size}, but the network takes {}×{}", input.width, input.height);
-        return Err(Error::Metadata { field: "input", reason });
+        let error = MetadataError::InputMismatch { size, width: input.width, height: input.height };
+        return Err(Error::Metadata(error));
     }
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! An ONNX file that loc exported, run by candle-onnx. The file carries its classes and input under the property
-//! `loc`, as a model file does.
+//! Runs an ONNX file that loc exported, with candle-onnx. The file holds its classes and input under the property `loc`, as
+//! a model file does.
 
 mod graph;
 
@@ -12,7 +12,7 @@ use candle_onnx::onnx::{ModelProto, TensorProto};
 use prost::Message;
 
 use super::{Engine, RawOutput};
-use crate::{BoxError, Error, LoadOptions, ModelMeta};
+use crate::{BoxError, Error, LoadOptions, MetadataError, ModelMeta, NotAModelError};
 
 /// Names in the file: photos `[n, 3, height, width]`, probabilities `[n, classes]`, boxes `[n, 4]`.
 const INPUT: &str = "input";
@@ -31,36 +31,38 @@ pub struct Onnx {
 }
 
 impl Onnx {
-    /// Reads an ONNX file's bytes and runs it once, so that what candle-onnx cannot do is said here and not at the
-    /// first photo.
+    /// Reads an ONNX file's bytes and runs it once, so that an operator that candle-onnx does not support is an error here and
+    /// not at the first photo.
     ///
     /// # Errors
     ///
     /// [`Error::NotAModel`] if the bytes are not ONNX, [`Error::NoMetadata`] if loc did not export them,
-    /// [`Error::Weights`] for a tensor that lies in another file, has not as many values as its shape, or holds values
-    /// that are not finite, [`Error::Engine`] if the graph cannot be run, with the node that is at fault.
+    /// [`Error::Weights`] for a tensor that is stored in another file or whose number of values does not fit its shape,
+    /// [`Error::NonFiniteWeights`] for values that are not finite, [`Error::Engine`] with the node if the graph cannot be run.
     pub fn read(bytes: &[u8]) -> Result<(ModelMeta, Self), Error> {
         Self::read_with(bytes, &LoadOptions::default())
     }
 
-    /// As [`Onnx::read`], with other rules.
+    /// As [`Onnx::read`], with options.
     ///
     /// # Errors
     ///
-    /// As of [`Onnx::read`].
+    /// As [`Onnx::read`].
     pub fn read_with(bytes: &[u8], options: &LoadOptions) -> Result<(ModelMeta, Self), Error> {
-        let mut model = ModelProto::decode(bytes).map_err(|error| Error::NotAModel {
-            reason: format!("ONNX cannot be read: {error}"),
-            hint: " (hint: copy or export it again)",
-        })?;
+        let mut model = ModelProto::decode(bytes)
+            .map_err(|error| Error::NotAModel(NotAModelError::Onnx(error.into())))?;
         let json = model.metadata_props.iter().find(|p| p.key == PROPERTY).ok_or(Error::NoMetadata)?;
         let meta = ModelMeta::from_json(&json.value)?;
         for tensor in model.graph.iter().flat_map(|graph| &graph.initializer) {
-            check(tensor, options).map_err(|reason| {
-                Error::Weights(format!("tensor `{}` {reason}", tensor.name.escape_debug()).into())
-            })?;
+            let name = tensor.name.escape_debug();
+            check(tensor).map_err(|reason| Error::Weights(format!("tensor `{name}` {reason}").into()))?;
+            let bad = if options.allow_nonfinite { 0 } else { nonfinite(tensor) };
+            if bad > 0 {
+                let reason = format!("tensor `{name}` holds {bad} non-finite values");
+                return Err(Error::NonFiniteWeights(reason.into()));
+            }
         }
-        // Weights may be listed as inputs, too; candle-onnx would then ask for each of them by shape.
+        // Weights may be listed as inputs, too; candle-onnx would then require a value for each of them.
         if let Some(graph) = &mut model.graph {
             graph.input.retain(|input| input.name == INPUT);
         }
@@ -73,13 +75,8 @@ impl Onnx {
         let engine = Self { model, input };
         let output = engine.run(&vec![0.0; meta.input.values()], 1)?;
         if output.logits.len() != meta.classes.len() {
-            let names = meta.classes.join(", ");
-            let reason = format!(
-                "{} names ({names}), but the network has {}",
-                meta.classes.len(),
-                output.logits.len()
-            );
-            return Err(Error::metadata("classes", reason));
+            let (names, network) = (meta.classes, output.logits.len());
+            return Err(Error::Metadata(MetadataError::ClassCount { names, network }));
         }
         Ok((meta, engine))
     }
@@ -88,7 +85,7 @@ impl Onnx {
         let [channels, height, width] = self.input;
         let images = Tensor::from_slice(images, (n, channels, height, width), &Device::Cpu)?;
         let inputs = HashMap::from([(INPUT.to_owned(), images)]);
-        // What `graph::check` lets through does not panic, as far as is known.
+        // No graph that passes `graph::check` is known to panic.
         let outputs = catch_unwind(AssertUnwindSafe(|| candle_onnx::simple_eval(&self.model, inputs)))
             .map_err(|_| "the graph is malformed")??;
         let values = |name: &str| -> Result<Vec<f32>, BoxError> {
@@ -113,9 +110,11 @@ impl Engine for Onnx {
 }
 
 /// What is wrong with a stored tensor, if anything.
-fn check(tensor: &TensorProto, options: &LoadOptions) -> Result<(), String> {
+fn check(tensor: &TensorProto) -> Result<(), String> {
     if tensor.data_location == DataLocation::External as i32 || !tensor.external_data.is_empty() {
-        return Err("lies in another file, which is never read (hint: `loc export` writes one file)".into());
+        return Err(
+            "is in another file, which is never read (hint: export the model to a single file)".into()
+        );
     }
     let values = tensor.dims.iter().try_fold(1_usize, |product, dim| {
         usize::try_from(*dim).ok().and_then(|dim| product.checked_mul(dim))
@@ -133,10 +132,14 @@ fn check(tensor: &TensorProto, options: &LoadOptions) -> Result<(), String> {
     if values != Some(stored) || !tensor.raw_data.len().is_multiple_of(size) {
         return Err(format!("has the shape {:?} and {stored} values", tensor.dims));
     }
-    if size == 8 || options.allow_nonfinite {
-        return Ok(());
+    Ok(())
+}
+
+/// The number of values of a checked tensor that are infinite or NaN.
+fn nonfinite(tensor: &TensorProto) -> usize {
+    if tensor.data_type != DataType::Float as i32 {
+        return 0;
     }
     let raw = tensor.raw_data.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]));
-    let bad = raw.chain(tensor.float_data.iter().copied()).filter(|v| !v.is_finite()).count();
-    if bad > 0 { Err(format!("holds {bad} non-finite values")) } else { Ok(()) }
+    raw.chain(tensor.float_data.iter().copied()).filter(|v| !v.is_finite()).count()
 }

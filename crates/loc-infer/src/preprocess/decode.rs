@@ -1,4 +1,4 @@
-//! Encoded bytes to an upright RGB photo, within limits. Which format it is, the content says, never the name.
+//! Decodes bytes to an upright RGB photo, within limits. The content determines the format, not the file name.
 
 use std::io::Cursor;
 use std::path::Path;
@@ -8,13 +8,13 @@ use image::{ColorType, DynamicImage, ImageDecoder, ImageError, ImageFormat, Imag
 
 use super::kind::{FileKind, READ};
 use super::{exif, jpeg, rgb};
-use crate::error::{contained, start_of};
+use crate::error::{catch_panic, start_of};
 use crate::{Error, ImageSize, file};
 
-/// What a photo may ask for. Checked against its header, before anything of its size is allocated.
+/// Limits on the size of a photo. They are checked with the header, before memory for the pixels is allocated.
 ///
-/// Decoding holds at most about four times `max_alloc` (a progressive JPEG's coefficients, its pixels as stored,
-/// as RGB, and turned upright).
+/// Decoding needs at most about four times `max_alloc` of memory (the coefficients of a progressive JPEG, the pixels as
+/// stored, as RGB, and upright).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Largest width, in pixels; 20,000 by default.
@@ -35,11 +35,11 @@ impl Default for Limits {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Photo {
-    /// Its pixels, upright (EXIF orientation applied). Never empty.
+    /// The pixels, upright (EXIF orientation applied). Never empty.
     pub rgb: RgbImage,
-    /// The format of its content, whatever the file is called.
+    /// The format of the content; the file's extension may be that of another.
     pub format: ImageFormat,
-    /// How the stored pixels were turned to be upright.
+    /// How the stored pixels were rotated or flipped to be upright.
     pub orientation: Orientation,
 }
 
@@ -53,17 +53,17 @@ impl Photo {
 
 /// Decodes a photo: JPEG, PNG or BMP, with the feature `formats` also GIF (first frame), WebP and TIFF (first page).
 ///
-/// The pixels become RGB8 by the rule of [`to_rgb8`](super::to_rgb8) and are turned upright as EXIF says. Colour
-/// profiles and gamma are not applied: the stored values are the colours, as in PIL and OpenCV. CMYK and YCCK JPEGs
-/// are read as Adobe writes them (inverted): red = C·K/255, and so on.
+/// The pixels are converted to RGB8 ([`to_rgb8`](super::to_rgb8)), and the EXIF orientation is applied. Colour profiles
+/// and gamma are not applied: the stored values are used as they are, as in PIL and OpenCV. CMYK and YCCK JPEGs are read as
+/// Adobe writes them (inverted): red = C·K/255, and so on.
 ///
 /// # Errors
 ///
-/// [`Error`] if the bytes are no such image, go beyond the limits, hold no pixel, or are damaged. A JPEG without its
-/// end-of-image marker is an error, although most decoders would paint the missing part grey; bytes after the
-/// marker are passed over.
+/// [`Error`] if the bytes are not such an image, exceed the limits, hold no pixel, or are damaged. A JPEG without its
+/// end-of-image marker is an error, although most decoders would fill the missing part with grey; bytes after the marker
+/// are ignored.
 pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Photo, Error> {
-    contained("the decoder", || decode_as(bytes, limits, READ))
+    catch_panic("the decoder", || decode_as(bytes, limits, READ))
 }
 
 /// Decodes a file's photo as [`decode`] does.
@@ -71,22 +71,23 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Photo, Error> {
 /// # Errors
 ///
 /// [`Error::At`] with the path if the file cannot be read, is not a regular file, is larger than
-/// [`Limits::max_alloc`], or as of [`decode`].
+/// [`Limits::max_alloc`], or for the reasons of [`decode`].
 pub fn decode_path(path: impl AsRef<Path>, limits: &Limits) -> Result<Photo, Error> {
     let path = path.as_ref();
-    let bytes = file::read(path, limits.max_alloc)?;
-    contained("the decoder", || decode_as(&bytes, limits, promised(path))).map_err(|error| error.at(path))
+    let bytes = file::read_file(path, limits.max_alloc)?;
+    catch_panic("the decoder", || decode_as(&bytes, limits, format_by_extension(path)))
+        .map_err(|error| error.at(path))
 }
 
-/// Width and height of an encoded photo, upright, from its header alone: the pixels may still be damaged.
+/// Reads the width and height of an encoded photo, upright, from its header; the pixels may still be damaged.
 ///
 /// # Errors
 ///
-/// [`Error`] as of [`decode`], as far as the header tells.
+/// As [`decode`], for errors in the header.
 pub fn upright_size(bytes: &[u8], limits: &Limits) -> Result<ImageSize, Error> {
     let (_, decoder, orientation) = open(bytes, limits, READ)?;
     let (width, height) = decoder.dimensions();
-    Ok(exif::turned_size(ImageSize { width, height }, orientation))
+    Ok(exif::orient_size(ImageSize { width, height }, orientation))
 }
 
 fn decode_as(bytes: &[u8], limits: &Limits, expected: &'static str) -> Result<Photo, Error> {
@@ -117,7 +118,7 @@ fn open<'a>(
     };
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     reader.limits(image_limits(limits));
-    // A JPEG cut within its header would otherwise get the decoder's words.
+    // A JPEG that is cut in its header gets the same error as one that is cut in its pixels.
     let header = |error| match error {
         ImageError::Limits(_) => damaged(format, error),
         _ if format == ImageFormat::Jpeg && !jpeg::is_complete(bytes) => {
@@ -132,7 +133,7 @@ fn open<'a>(
         return Err(Error::ZeroSize { width, height });
     }
     if matches!(decoder.color_type(), ColorType::Rgb32F | ColorType::Rgba32F) {
-        // Their range is anybody's: 0 to 1, to 255, or metres.
+        // The range of their values is unknown: 0 to 1, 0 to 255, or a length in metres.
         return Err(Error::UnsupportedFormat {
             what: "a TIFF photo of floating-point numbers",
             hint: "convert it to 8 bits a channel",
@@ -149,7 +150,7 @@ fn open<'a>(
     Ok((format, decoder, orientation))
 }
 
-/// What the decoder itself may allocate; width and height are checked by us, with the numbers in the error.
+/// The limit on the decoder's memory. Width and height are checked in `open`, whose error has the numbers.
 fn image_limits(limits: &Limits) -> image::Limits {
     let mut image_limits = image::Limits::no_limits();
     image_limits.max_alloc = Some(limits.max_alloc);
@@ -160,7 +161,7 @@ fn damaged(format: ImageFormat, error: ImageError) -> Error {
     Error::Decode { format: FileKind::of_format(format).map_or("photo", FileKind::format_name), error }
 }
 
-/// What a file's name promises.
-fn promised(path: &Path) -> &'static str {
+/// The name of the format that a file's extension stands for.
+fn format_by_extension(path: &Path) -> &'static str {
     FileKind::of_ending(path).filter(|kind| kind.is_read()).map_or(READ, FileKind::format_name)
 }

@@ -1,4 +1,4 @@
-//! Which way up a photo is: the orientation in its EXIF block, wherever the format keeps that block.
+//! The EXIF orientation of a photo, from the EXIF block of each format.
 
 use image::metadata::Orientation;
 use image::{ImageDecoder, ImageFormat};
@@ -8,16 +8,16 @@ use crate::{BBox, ImageSize};
 
 /// Tag 274 of a TIFF directory.
 const ORIENTATION: u16 = 0x0112;
-/// What JPEG puts before the block, and some writers put before it in PNG and WebP too.
+/// The prefix of the block in JPEG; some programs write it in PNG and WebP, too.
 const PREFIX: &[u8] = b"Exif\0\0";
 
-/// The orientation that a photo's EXIF block gives; none where there is no block, or it is damaged: the photo itself may
-/// be whole.
+/// The orientation in the photo's EXIF block; `NoTransforms` if there is no block or it is damaged, because the photo itself
+/// may be intact.
 pub(super) fn orientation(format: ImageFormat, bytes: &[u8], decoder: &mut impl ImageDecoder) -> Orientation {
     let block = match format {
         // The first block counts, as in browsers and in PIL; image's decoder would take the last.
         ImageFormat::Jpeg => jpeg::segment(bytes, 0xE1, PREFIX).map(<[u8]>::to_vec),
-        // The chunk may stand behind the pixels, where image's decoder does not see it.
+        // The chunk may follow the pixels, where image's decoder does not read it.
         ImageFormat::Png => png_chunk(bytes, *b"eXIf").map(<[u8]>::to_vec),
         ImageFormat::WebP => decoder.exif_metadata().ok().flatten(),
         _ => return decoder.orientation().unwrap_or(Orientation::NoTransforms),
@@ -25,17 +25,17 @@ pub(super) fn orientation(format: ImageFormat, bytes: &[u8], decoder: &mut impl 
     block.as_deref().and_then(parse).unwrap_or(Orientation::NoTransforms)
 }
 
-/// The size of a photo of this size once it is turned upright; the same function leads back.
+/// The size of a stored photo once it is oriented upright; applied again, it returns the stored size.
 #[must_use]
-pub fn turned_size(size: ImageSize, orientation: Orientation) -> ImageSize {
-    if exchanges_sides(orientation) { ImageSize { width: size.height, height: size.width } } else { size }
+pub fn orient_size(size: ImageSize, orientation: Orientation) -> ImageSize {
+    if swaps_sides(orientation) { ImageSize { width: size.height, height: size.width } } else { size }
 }
 
 /// A box on the stored pixels of a photo of size `stored`, as a box on the upright photo. Both in pixels; ordered edges
 /// stay ordered.
 #[must_use]
 #[expect(clippy::cast_precision_loss, reason = "photos beyond 2^24 pixels a side are refused")]
-pub fn turned_box(bbox: BBox, stored: ImageSize, orientation: Orientation) -> BBox {
+pub fn orient_box(bbox: BBox, stored: ImageSize, orientation: Orientation) -> BBox {
     let BBox { x1, y1, x2, y2 } = bbox;
     let (w, h) = (stored.width as f32, stored.height as f32);
     match orientation {
@@ -50,7 +50,7 @@ pub fn turned_box(bbox: BBox, stored: ImageSize, orientation: Orientation) -> BB
     }
 }
 
-fn exchanges_sides(orientation: Orientation) -> bool {
+fn swaps_sides(orientation: Orientation) -> bool {
     matches!(
         orientation,
         Orientation::Rotate90
@@ -60,8 +60,8 @@ fn exchanges_sides(orientation: Orientation) -> bool {
     )
 }
 
-/// The orientation in a TIFF structure of either byte order. Written as any integer type (EXIF 2.32 wants SHORT), and
-/// of several values the first.
+/// The orientation in a TIFF structure of either byte order. EXIF 2.32 requires the type SHORT; all integer types are
+/// read, and the first of several values.
 fn parse(mut block: &[u8]) -> Option<Orientation> {
     while let Some(rest) = block.strip_prefix(PREFIX) {
         block = rest;
@@ -85,7 +85,7 @@ fn parse(mut block: &[u8]) -> Option<Orientation> {
         }
         let (kind, count) = (number(at + 2, 2)?, number(at + 4, 4)?);
         let length: u32 = match kind {
-            // BYTE and SBYTE, SHORT and SSHORT, LONG and SLONG: 1 to 8 looks the same with and without a sign.
+            // BYTE and SBYTE, SHORT and SSHORT, LONG and SLONG: 1 to 8 have the same bytes with and without a sign.
             1 | 6 => 1,
             3 | 8 => 2,
             4 | 9 => 4,
@@ -113,7 +113,7 @@ fn png_chunk(bytes: &[u8], kind: [u8; 4]) -> Option<&[u8]> {
         if name == kind {
             return rest.get(8..end);
         }
-        // Behind the content stands a checksum of four bytes.
+        // A checksum of four bytes follows the content.
         rest = rest.get(end.checked_add(4)?..)?;
     }
 }
@@ -122,7 +122,7 @@ fn png_chunk(bytes: &[u8], kind: [u8; 4]) -> Option<&[u8]> {
 mod tests {
     use super::*;
 
-    /// A block with one entry of this type and count, the value's four bytes, and more behind the directory.
+    /// A block with one entry of this type and count, the value's four bytes, and `rest` after the directory.
     fn block(little: bool, (kind, count): (u16, u32), value: [u8; 4], rest: &[u8]) -> Vec<u8> {
         let short = |v: u16| if little { v.to_le_bytes() } else { v.to_be_bytes() };
         let long = |v: u32| if little { v.to_le_bytes() } else { v.to_be_bytes() };
@@ -155,7 +155,7 @@ mod tests {
                 assert_eq!(parse(&prefixed), Some(Orientation::Rotate90), "type {kind}, with a prefix");
             }
         }
-        // Of several values the first; those that do not fit stand behind the directory, at byte 26.
+        // The first of several values; values that do not fit into the entry follow the directory, at byte 26.
         assert_eq!(parse(&block(true, (3, 2), [6, 0, 1, 0], b"")), Some(Orientation::Rotate90));
         assert_eq!(
             parse(&block(false, (3, 3), [0, 0, 0, 26], &[0, 6, 0, 1, 0, 1])),

@@ -1,4 +1,4 @@
-//! How a photo is laid into the input, and the way of a box there and back.
+//! Fits a photo into the input, and maps boxes from the photo to the input and back.
 
 use std::borrow::Cow;
 
@@ -8,21 +8,21 @@ use super::resize::resize;
 use crate::bbox::narrow;
 use crate::{BBox, Fit, ImageSize, InputSpec, NormBox};
 
-/// What surrounds a letterboxed photo.
+/// The colour around a letterboxed photo.
 const PADDING: Rgb<u8> = Rgb([114; 3]);
 
-/// How one photo lies in the input: leads its boxes there and back, each the exact inverse of the other.
+/// The position and scale of a photo in the input. Maps boxes to the input and back; each is the exact inverse of the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Frame {
     /// Size of the upright photo.
     pub original: ImageSize,
     /// Size of the input.
     pub input: ImageSize,
-    /// How the one became the other.
+    /// How the photo was fitted.
     pub fit: Fit,
 }
 
-/// Where along one axis the photo lies in the input: `input = offset + scale · original`.
+/// The position of the photo in the input along one axis: `input = offset + scale · original`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Axis {
     scale: f64,
@@ -42,14 +42,14 @@ impl Axis {
 }
 
 impl Frame {
-    /// From a box in pixels of the photo to fractions of the input.
+    /// Maps a box in pixels of the photo to fractions of the input.
     #[must_use]
     pub fn to_input(&self, bbox: BBox) -> NormBox {
         let (x, y) = self.axes();
         NormBox::new(x.to_input(bbox.x1), y.to_input(bbox.y1), x.to_input(bbox.x2), y.to_input(bbox.y2))
     }
 
-    /// From a box in fractions of the input to pixels of the photo; neither ordered nor clipped.
+    /// Maps a box in fractions of the input to pixels of the photo; the result is neither ordered nor clipped.
     #[must_use]
     pub fn to_original(&self, bbox: NormBox) -> BBox {
         let (x, y) = self.axes();
@@ -101,9 +101,8 @@ fn rounded(side: u32, numerator: u32, denominator: u32) -> u32 {
     u32::try_from((n + d / 2) / d).unwrap_or(u32::MAX).max(1)
 }
 
-/// Makes a photo fit the input. A photo of the input's size comes back as it is, without a copy.
-///
-/// Of a photo without pixels nothing can be made but padding.
+/// Fits a photo into the input. A photo of the input's size is returned unchanged, without a copy; a photo without pixels
+/// gives an input of padding.
 #[must_use]
 pub fn fit<'a>(photo: Cow<'a, RgbImage>, spec: &InputSpec) -> (Cow<'a, RgbImage>, Frame) {
     let frame = Frame { original: ImageSize::of(&photo), input: spec.size, fit: spec.fit };

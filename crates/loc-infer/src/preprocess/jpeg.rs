@@ -1,5 +1,5 @@
-//! A JPEG's markers: whether it is all there, and the segments before its pixels. Its pixels are decoded elsewhere,
-//! leniently: a scan that breaks off becomes grey.
+//! The markers of a JPEG: whether the file is complete, and the segments before the pixels. The decoder accepts a file
+//! that was cut short and fills the missing pixels with grey; the check here makes that an error.
 
 const MARKER: u8 = 0xFF;
 const START_OF_IMAGE: u8 = 0xD8;
@@ -8,13 +8,13 @@ const START_OF_SCAN: u8 = 0xDA;
 
 /// Whether the image that begins here reaches its end-of-image marker after at least one scan.
 ///
-/// Segments are skipped by their length, so the end marker of an EXIF thumbnail does not count, and neither does
-/// what follows the end (a second image, a maker's data, garbage).
+/// Segments are skipped by their length, so the end marker of an EXIF thumbnail does not count. What follows the end (a
+/// second image, data of the camera's maker, garbage) is ignored.
 pub(super) fn is_complete(bytes: &[u8]) -> bool {
     walk(bytes).is_some()
 }
 
-/// Walks the markers up to the end of the image (ITU-T T.81, annex B); nothing if the bytes end before.
+/// Walks the markers up to the end of the image (ITU-T T.81, annex B); `None` if the bytes end before.
 fn walk(bytes: &[u8]) -> Option<()> {
     let mut rest = bytes.strip_prefix(&[MARKER, START_OF_IMAGE])?;
     let mut scans = 0;
@@ -29,7 +29,7 @@ fn walk(bytes: &[u8]) -> Option<()> {
     }
 }
 
-/// The content, without the prefix, of the first segment with this marker and prefix that stands before the pixels.
+/// The content, without the prefix, of the first segment with this marker and prefix before the pixels.
 pub(super) fn segment<'a>(bytes: &'a [u8], marker: u8, prefix: &[u8]) -> Option<&'a [u8]> {
     let mut rest = bytes.strip_prefix(&[MARKER, START_OF_IMAGE])?;
     loop {
@@ -46,12 +46,12 @@ pub(super) fn segment<'a>(bytes: &'a [u8], marker: u8, prefix: &[u8]) -> Option<
     }
 }
 
-/// A marker, its segment's content where it has a segment, and what follows.
+/// A marker, the content of its segment if it has one, and the bytes after it.
 type Segment<'a> = (u8, Option<&'a [u8]>, &'a [u8]);
 
 fn next_segment(bytes: &[u8]) -> Option<Segment<'_>> {
     let (marker, rest) = next_marker(bytes)?;
-    // TEM, RST0..7, a repeated start of image and the end stand alone.
+    // TEM, RST0..7, a repeated start of image and the end have no segment.
     if matches!(marker, 0x01 | 0xD0..=END_OF_IMAGE) {
         return Some((marker, None, rest));
     }
@@ -61,14 +61,14 @@ fn next_segment(bytes: &[u8]) -> Option<Segment<'_>> {
     Some((marker, segment.get(2..), rest))
 }
 
-/// The next marker and what follows it. Skips entropy-coded data (in which FF stands before 00) and stray bytes,
-/// as decoders do.
+/// The next marker and the bytes after it. Skips entropy-coded data (in which 00 follows each FF) and stray bytes, as
+/// decoders do.
 fn next_marker(bytes: &[u8]) -> Option<(u8, &[u8])> {
     let mut rest = bytes;
     loop {
         let at = memchr::memchr(MARKER, rest)?;
         rest = rest.get(at + 1..)?;
-        // Any number of FF may stand before a marker's second byte.
+        // Any number of FF may precede a marker's second byte.
         let code = rest.iter().position(|b| *b != MARKER)?;
         let marker = rest[code];
         rest = &rest[code + 1..];

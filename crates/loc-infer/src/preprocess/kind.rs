@@ -1,5 +1,5 @@
-//! What a file among photos is: the one table of formats with their endings, those that are read and those that are
-//! only known by name. The content decides; an ending is what a file promises.
+//! The kinds of files that are found among photos, with their file extensions: formats that are read, and formats that
+//! are only recognised for error messages. The content determines the kind; the extension may be wrong.
 
 mod content;
 mod table;
@@ -12,17 +12,17 @@ use image::ImageFormat;
 use self::table::KINDS;
 use crate::file;
 
-/// A kind of file that lies among photos.
+/// A kind of file that is found among photos.
 #[derive(Debug, PartialEq, Eq)]
 pub struct FileKind {
     what: &'static str,
     /// Without the dot, in lower case.
     endings: &'static [&'static str],
-    /// What its files start with, where that alone tells it.
+    /// The first bytes of its files, if these determine the kind.
     starts: &'static [&'static [u8]],
     /// Its decoder, in builds that have it.
     format: Option<ImageFormat>,
-    /// Whether it is a single picture as a camera or a scanner makes it.
+    /// Whether it is a single picture, as from a camera or a scanner.
     photo: bool,
     hint: &'static str,
 }
@@ -31,7 +31,7 @@ pub struct FileKind {
 pub(super) const READ: &str =
     if cfg!(feature = "formats") { "JPEG, PNG, BMP, GIF, WebP or TIFF" } else { "JPEG, PNG or BMP" };
 
-/// How many bytes from the start of a file tell its kind.
+/// The number of bytes from the start of a file that determine its kind.
 const START: usize = 4096;
 
 impl FileKind {
@@ -43,20 +43,20 @@ impl FileKind {
         })
     }
 
-    /// The kind that a file's ending promises, in upper or lower case.
+    /// The kind that a file's extension stands for, in upper or lower case.
     #[must_use]
     pub fn of_ending(path: &Path) -> Option<&'static Self> {
         let ending = path.extension()?.to_str()?.to_ascii_lowercase();
         KINDS.into_iter().find(|kind| kind.endings.contains(&ending.as_str()))
     }
 
-    /// The kind that a decoder reads.
+    /// The kind of a decoder's format.
     #[must_use]
     pub fn of_format(format: ImageFormat) -> Option<&'static Self> {
         KINDS.into_iter().find(|kind| kind.format == Some(format))
     }
 
-    /// The kind of a regular file by its content; none where that is of no known kind or cannot be read.
+    /// The kind of a regular file by its content; `None` if the content is not known or cannot be read.
     #[must_use]
     pub fn of_file(path: &Path) -> Option<&'static Self> {
         let (file, _) = file::open(path, u64::MAX).ok()?;
@@ -65,7 +65,7 @@ impl FileKind {
         Self::of_content(&start)
     }
 
-    /// The kind of a file's content, where its ending promises another: a photo is read all the same.
+    /// The kind of a file's content if its extension stands for another kind. Such a photo is read nevertheless.
     #[must_use]
     pub fn misnamed(path: &Path) -> Option<&'static Self> {
         let promised = Self::of_ending(path)?;

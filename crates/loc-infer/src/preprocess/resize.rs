@@ -7,14 +7,14 @@ use image::RgbImage;
 use crate::bbox::narrow;
 use crate::{Filter, ImageSize};
 
-/// The source pixels that make one output pixel along one axis.
+/// The source pixels of one output pixel along one axis.
 struct Taps {
     start: usize,
-    /// They add up to 1.
+    /// Their sum is 1.
     weights: Vec<f32>,
 }
 
-/// Resizes to a size, exactly to its own. Of an image without pixels the result is black.
+/// Resizes an image; the same size gives the same pixels, an image without pixels a black one.
 ///
 /// Output pixel `i` is the sum of the source pixels around `(i + 1/2) · ratio`, weighted by the kernel, which is
 /// widened by the ratio where the image shrinks. Sums are in f32 over a fixed order, the result is rounded to
@@ -73,7 +73,7 @@ fn taps(from: u32, to: u32, filter: Filter) -> Vec<Taps> {
         .collect()
 }
 
-/// How far the kernel reaches, in source pixels when nothing shrinks.
+/// The radius of the kernel, in source pixels when nothing shrinks.
 fn support(filter: Filter) -> f64 {
     match filter {
         Filter::Nearest => 0.0,

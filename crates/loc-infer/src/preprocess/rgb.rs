@@ -1,12 +1,12 @@
-//! One rule for every kind of pixel: grey, alpha, 16 bits, palette to RGB8.
+//! Converts all kinds of pixels (grey, alpha, 16 bits, palette) to RGB8.
 
 use image::{DynamicImage, Rgb, RgbImage};
 
 /// Converts any decoded image to RGB8:
 ///
 /// - grey `g` becomes `(g, g, g)`; a palette's entry becomes its colour (the decoder has done that already);
-/// - alpha is composited over white: `c·a + white·(1 − a)`, in the image's own depth, rounded to nearest — pictures
-///   are cut out for white pages, and what lies under transparent pixels is often garbage;
+/// - alpha is composited over white: `c·a + white·(1 − a)`, in the image's own depth, rounded to nearest. Pictures with
+///   transparency are mostly meant for white pages, and the colour of transparent pixels is often garbage;
 /// - 16 bits `v` become `round(v / 257)`, so that 65535 becomes 255.
 #[must_use]
 pub fn to_rgb8(image: DynamicImage) -> RgbImage {
@@ -21,7 +21,7 @@ pub fn to_rgb8(image: DynamicImage) -> RgbImage {
         DynamicImage::ImageLuma16(grey) => map(&grey, |p| [narrow(p.0[0]); 3]),
         DynamicImage::ImageLumaA16(grey) => map(&grey, |p| [narrow(over_white_16(p.0[0], p.0[1])); 3]),
         DynamicImage::ImageRgb16(rgb) => map(&rgb, |p| p.0.map(narrow)),
-        // Floats come from formats that this crate does not decode; 16 bits hold all that 8 can show.
+        // Floats are only in formats that this crate does not decode; 16 bits are more than RGB8 can hold.
         other => map(&other.into_rgba16(), |p| {
             let [r, g, b, a] = p.0;
             [r, g, b].map(|c| narrow(over_white_16(c, a)))

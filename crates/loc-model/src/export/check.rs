@@ -1,48 +1,50 @@
-//! Runs an exported file through candle-onnx and compares it with the network itself. For what the difference may be,
-//! the caller decides.
+//! Runs an exported file with candle-onnx and compares its outputs with those of the network. The caller decides which
+//! difference is acceptable.
 
 use std::collections::HashMap;
 
 use candle_core::{Device, Tensor};
 use loc_net::{Forward, ImageBatch, Network, Weights};
 use prost::Message;
+use rand_xoshiro::SplitMix64;
+use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
 use super::{BOXES, INPUT, PROBABILITIES};
 use crate::ModelError;
 
-/// The largest absolute differences between an exported file and its network; infinite where one is not a number.
+/// The largest absolute differences between an exported file and its network; infinite if a value is NaN.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Difference {
-    /// Of the probabilities, in 0..1.
+    /// Difference of the probabilities, in 0..1.
     pub cls: f32,
-    /// Of the box coordinates, in 0..1.
+    /// Difference of the box coordinates, in 0..1.
     pub loc: f32,
 }
 
 impl Difference {
-    /// The larger of both.
+    /// Returns the larger of the two.
     #[must_use]
     pub fn max(&self) -> f32 {
         self.cls.max(self.loc)
     }
 }
 
-/// Batches that are run: a photo alone, and several, since the batch axis is dynamic.
+/// The batch sizes that are run: one photo and several, since the batch axis is dynamic.
 const BATCHES: [usize; 2] = [1, 3];
 
-/// Runs an exported file on random photos, alone and in a batch, and compares with [`Forward`].
+/// Runs an exported file on random photos, one at a time and in a batch, and compares with [`Forward`].
 ///
 /// # Errors
 ///
-/// [`ModelError::Net`] if the weights are not the network's; [`ModelError::Export`] if the file does not run or has
-/// other outputs than an export.
+/// [`ModelError::Net`] if the weights are not those of the network; [`ModelError::Export`] if the file does not run or does
+/// not have the outputs of an export.
 pub fn check(onnx: &[u8], network: &Network, weights: &Weights) -> Result<Difference, ModelError> {
     let fail = |reason: String| ModelError::Export(reason);
     let model =
         candle_onnx::onnx::ModelProto::decode(onnx).map_err(|e| fail(format!("not an ONNX file: {e}")))?;
     let forward = Forward::new(network.clone(), weights.clone())?;
     let mut difference = Difference { cls: 0.0, loc: 0.0 };
-    let mut noise = Noise(0);
+    let mut noise = noise(0);
     for batch in BATCHES {
         let images: Vec<f32> = noise.by_ref().take(batch * network.input().len()).collect();
         let ours = forward.run(ImageBatch::Floats(&images), batch)?;
@@ -55,7 +57,7 @@ pub fn check(onnx: &[u8], network: &Network, weights: &Weights) -> Result<Differ
             let tensor = outputs.get(name).ok_or_else(|| fail(format!("the file has no output `{name}`")))?;
             if tensor.dims() != [batch, features] {
                 return Err(fail(format!(
-                    "the output `{name}` has the shape {:?} where [{batch}, {features}] is needed",
+                    "the output `{name}` has the shape {:?}, but must have [{batch}, {features}]",
                     tensor.dims()
                 )));
             }
@@ -84,21 +86,11 @@ fn farthest(a: &[f32], b: &[f32]) -> f32 {
     differences.fold(0.0, |max, d| if d.is_nan() { f32::INFINITY } else { max.max(d) })
 }
 
-/// Random values in 0..1, the same in every run: splitmix64 (Steele, Lea, Flood 2014).
-struct Noise(u64);
-
-impl Iterator for Noise {
-    type Item = f32;
-
-    fn next(&mut self) -> Option<f32> {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^= z >> 31;
-        // The upper 24 bits: exact in f32.
-        Some((z >> 40) as f32 / (1 << 24) as f32)
-    }
+/// Iterates over random values in 0..1, the same in every run.
+fn noise(seed: u64) -> impl Iterator<Item = f32> {
+    let mut generator = SplitMix64::seed_from_u64(seed);
+    // The upper 24 bits: exact in f32.
+    std::iter::repeat_with(move || (generator.next_u64() >> 40) as f32 / (1 << 24) as f32)
 }
 
 #[cfg(test)]
@@ -106,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_a_number_is_infinitely_far() {
+    fn nan_is_an_infinite_difference() {
         assert_eq!(farthest(&[0.0, f32::NAN], &[0.0, 0.0]), f32::INFINITY);
         assert_eq!(farthest(&[f32::NAN, 0.0], &[0.0, 0.5]), f32::INFINITY);
         assert_eq!(farthest(&[0.0], &[0.0, 0.0]), f32::INFINITY);
@@ -114,8 +106,8 @@ mod tests {
     }
 
     #[test]
-    fn photos_fill_their_range() {
-        let values: Vec<f32> = Noise(0).take(10_000).collect();
+    fn random_photos_cover_their_range() {
+        let values: Vec<f32> = noise(0).take(10_000).collect();
         assert!(values.iter().all(|v| (0.0..1.0).contains(v)));
         let mean = values.iter().sum::<f32>() / 10_000.0;
         assert!((mean - 0.5).abs() < 0.02, "{mean}");

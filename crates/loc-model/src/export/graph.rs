@@ -1,5 +1,5 @@
-//! The list of layers as an ONNX graph. A layer becomes one node or a few, as its file in `layers` says; the softmax that
-//! makes probabilities of the logits is no layer.
+//! Converts the list of layers to an ONNX graph. Each layer becomes one or several nodes, as defined in its file in `layers`;
+//! the final softmax, which computes the probabilities, is not a layer.
 
 use std::collections::BTreeSet;
 
@@ -13,10 +13,10 @@ use crate::ModelError;
 use crate::layers::form;
 use crate::weights::little_endian;
 
-/// The graph of a network whose weights have been checked.
+/// Returns the graph of a network whose weights have been checked.
 ///
-/// Only operators that ONNX Runtime, tract, rten and candle-onnx know, in the form that operator sets 11 and 13
-/// share.
+/// Uses only operators that ONNX Runtime, tract, rten and candle-onnx support, in the form that operator sets 11 and 13
+/// have in common.
 pub(super) fn graph(network: &Network, weights: &Weights) -> Result<Graph, ModelError> {
     let mut builder = Builder::new(network);
     for param in network.params() {
@@ -49,9 +49,9 @@ pub(crate) struct Builder<'a> {
     network: &'a Network,
     node: Vec<Node>,
     initializer: Vec<Tensor>,
-    /// Names in use, of values and of nodes.
+    /// The names in use, of values and of nodes.
     taken: BTreeSet<String>,
-    /// Name of each layer's output so far.
+    /// The name of each layer's output so far.
     outputs: Vec<String>,
 }
 
@@ -62,7 +62,7 @@ impl<'a> Builder<'a> {
         Self { network, node: vec![], initializer: vec![], taken, outputs: vec![] }
     }
 
-    /// A name like `wanted` that nothing else has.
+    /// Returns an unused name that starts with `wanted`.
     fn unique(&mut self, wanted: &str) -> String {
         let mut name = wanted.to_owned();
         while !self.taken.insert(name.clone()) {
@@ -94,7 +94,7 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
-    /// The probabilities: softmax over the logits.
+    /// Adds the probabilities: softmax over the logits.
     fn softmax(&mut self) {
         let logits = self.outputs[self.network.logits()].clone();
         let name = self.unique("softmax");
@@ -112,22 +112,22 @@ impl<'a> Builder<'a> {
     }
 }
 
-/// The nodes of one layer, while its form adds them.
+/// The nodes of a layer while its form adds them.
 pub(crate) struct LayerNodes<'a, 'b> {
-    /// What the layer reads: the names of these values.
+    /// The names of the values that the layer reads.
     pub(crate) inputs: Vec<String>,
-    /// The shape of the first of them, of one photo.
+    /// The shape of the first input, for one photo.
     pub(crate) input_shape: &'a Shape,
-    /// The shape of the output, of one photo.
+    /// The shape of the output, for one photo.
     pub(crate) output_shape: &'a Shape,
     /// The layer's name in the network.
     layer: &'a str,
-    /// Its last node's.
+    /// The name of its last node.
     name: String,
     builder: &'b mut Builder<'a>,
 }
 
-/// A layer's last node, whose output is the layer's.
+/// A layer's last node; its output is the layer's output.
 pub(crate) struct LastNode {
     op: &'static str,
     inputs: Vec<String>,
@@ -141,22 +141,22 @@ impl LastNode {
 }
 
 impl LayerNodes<'_, '_> {
-    /// The first input.
+    /// Returns the first input.
     pub(crate) fn input(&self) -> String {
         self.inputs[0].clone()
     }
 
-    /// The name of a parameter.
+    /// Returns the name of a parameter.
     pub(crate) fn param(&self, what: &str) -> String {
         format!("{}.{what}", self.layer)
     }
 
-    /// The first input, weight and bias.
+    /// Returns the first input, the weight and the bias.
     pub(crate) fn with_params(&self) -> Vec<String> {
         vec![self.input(), self.param("weight"), self.param("bias")]
     }
 
-    /// A constant; its name comes back.
+    /// Adds a constant and returns its name.
     pub(crate) fn constant(
         &mut self,
         what: &str,
@@ -173,7 +173,7 @@ impl LayerNodes<'_, '_> {
         Ok(name)
     }
 
-    /// A shape to reshape to; its name comes back.
+    /// Adds the target shape of a reshape and returns its name.
     pub(crate) fn sizes(&mut self, what: &str, values: &[i64]) -> String {
         let name = self.builder.unique(&format!("{}.{what}", self.name));
         self.builder.initializer.push(Tensor {
@@ -185,7 +185,7 @@ impl LayerNodes<'_, '_> {
         name
     }
 
-    /// A node before the last one; the name of its output comes back.
+    /// Adds a node before the last one and returns the name of its output.
     pub(crate) fn step(
         &mut self,
         op: &str,

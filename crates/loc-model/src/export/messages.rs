@@ -1,7 +1,7 @@
-//! The protobuf messages of ONNX, as far as an export needs them; what goes into them, `graph` knows.
+//! The protobuf messages of ONNX that an export needs; `graph` fills them.
 //!
 //! Field numbers are those of onnx.proto (<https://github.com/onnx/onnx/blob/main/onnx/onnx.proto>). Numbers that may
-//! be 0 are optional, as there: a field of a known type that is absent and one that is 0 are different to the checker.
+//! be 0 are optional, as there: the checker distinguishes a missing field from one that is 0.
 //! Repeated numbers are written unpacked, as the original proto2 definition does.
 
 use prost::Message;
@@ -77,14 +77,14 @@ pub(super) struct Tensor {
     pub(super) data_type: Option<i32>,
     #[prost(string, tag = "8")]
     pub(super) name: String,
-    /// Little-endian.
+    /// The values as little-endian bytes.
     #[prost(bytes = "vec", tag = "9")]
     pub(super) raw_data: Vec<u8>,
 }
 
-/// The type of elements f32.
+/// The element type f32.
 pub(super) const FLOAT: i32 = 1;
-/// The type of elements i64.
+/// The element type i64.
 pub(super) const INT64: i32 = 7;
 
 #[derive(Clone, PartialEq, Message)]
@@ -115,7 +115,7 @@ pub(super) struct TensorShape {
     pub(super) dim: Vec<Dimension>,
 }
 
-/// One of both.
+/// A dimension: either a number or a name.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct Dimension {
     #[prost(int64, optional, tag = "1")]
@@ -126,7 +126,7 @@ pub(super) struct Dimension {
 
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct OperatorSet {
-    /// Empty: ONNX's own.
+    /// Empty for ONNX's own operators.
     #[prost(string, optional, tag = "1")]
     pub(super) domain: Option<String>,
     #[prost(int64, optional, tag = "2")]

@@ -1,8 +1,8 @@
-//! ONNX out: a network and its weights as one file that other runtimes answer with.
+//! ONNX export: writes a network and its weights as one file that other runtimes can run.
 //!
-//! The photo goes in as `input`, `[batch, 3, height, width]`, RGB in 0..1; the normalisation is part of the graph.
-//! `cls`, `[batch, classes]`, are the probabilities; `loc`, `[batch, 4]`, is the box x1, y1, x2, y2 in 0..1 of the
-//! input. Weights keep PyTorch's names. The messages are our own (`messages`), so no `protoc` is needed; with the
+//! The input is `input`, `[batch, 3, height, width]`, RGB in 0..1; the normalisation is part of the graph. The outputs are
+//! `cls`, `[batch, classes]`, the probabilities, and `loc`, `[batch, 4]`, the box x1, y1, x2, y2 in 0..1 of the input.
+//! Weights keep PyTorch's names. The protobuf messages are defined in `messages`, so `protoc` is not needed; with the
 //! feature `onnx` a file can be run and compared (`check`).
 
 #[cfg(feature = "onnx")]
@@ -29,29 +29,29 @@ pub const PROBABILITIES: &str = "cls";
 /// Name of the output that holds the box.
 pub const BOXES: &str = "loc";
 
-/// The operator set an export uses unless another is asked for.
+/// The default operator set of an export.
 pub const DEFAULT_OPSET: i64 = 13;
-/// The operator sets an export can use, and for each the version of the file format of its time.
+/// The supported operator sets, each with the file format version of its time.
 const OPSETS: [(i64, i64); 2] = [(11, 6), (DEFAULT_OPSET, 7)];
 
-/// The operator sets an export can use.
+/// Returns the supported operator sets.
 #[must_use]
 pub fn opsets() -> [i64; 2] {
     OPSETS.map(|(version, _)| version)
 }
 
-/// Largest file: protobuf's own limit.
+/// The largest file: protobuf's own limit.
 const MAX_BYTES: usize = i32::MAX as usize;
 
-/// The network as the bytes of an ONNX file, the same for the same arguments.
+/// Returns the network as an ONNX file. The same arguments always give the same bytes.
 ///
-/// `metadata` is the JSON of the model file. It goes into the properties as `loc`, and what a person wants of it
-/// beside it: `classes` (a JSON list of names, in the order of the probabilities) and `input` (one sentence).
+/// `metadata` is the JSON of the model file. It is stored in the properties as `loc`; two more properties are easier to read:
+/// `classes` (a JSON list of names, in the order of the probabilities) and `input` (one sentence).
 ///
 /// # Errors
 ///
-/// [`ModelError::Net`] if the weights are not the network's; [`ModelError::Export`] for an operator set other than 11
-/// and 13, for metadata that is not JSON or names another number of classes, and for a file beyond 2 GiB.
+/// [`ModelError::Net`] if the weights are not those of the network; [`ModelError::Export`] for an operator set other than 11
+/// and 13, for metadata that is not JSON or has another number of classes, and for a file above 2 GiB.
 pub fn onnx(network: &Network, weights: &Weights, metadata: &str, opset: i64) -> Result<Vec<u8>, ModelError> {
     let Some((_, ir_version)) = OPSETS.into_iter().find(|(version, _)| *version == opset) else {
         let known: Vec<String> = OPSETS.iter().map(|(version, _)| version.to_string()).collect();
@@ -97,7 +97,7 @@ fn properties(network: &Network, metadata: &str) -> Result<Vec<messages::Propert
     Ok(properties)
 }
 
-/// What a person needs to know to feed the graph.
+/// Describes the input of the graph in one sentence.
 fn describe_input(network: &Network, input: &Value) -> String {
     let mut text = "RGB in 0..1, planar".to_owned();
     if let [_, height, width] = network.input().0[..] {
@@ -124,7 +124,7 @@ mod tests {
 
     use super::*;
 
-    /// The smallest network with both outputs, its box read by nothing but the output.
+    /// The smallest network with both outputs; no other layer reads its box.
     fn network() -> (Network, Weights) {
         let mut net = NetworkBuilder::new(1, 2);
         let mean = [0.5; 3];
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn the_file_says_what_a_person_needs() {
+    fn the_file_describes_its_classes_and_its_input() {
         let metadata = r#"{"classes":["cat","dog"],"input":{"fit":"letterbox","filter":"bilinear"}}"#;
         let model = decode(metadata, 13);
         assert_eq!((model.producer_name.as_str(), model.ir_version), ("loc", Some(7)));
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn the_graph_is_this() {
+    fn the_graph_has_exactly_these_nodes() {
         let graph = decode("{}", DEFAULT_OPSET).graph.unwrap();
         let nodes: Vec<String> = graph
             .node

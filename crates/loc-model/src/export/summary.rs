@@ -1,24 +1,24 @@
-//! What an ONNX file says of itself: enough to print, nothing is run.
+//! Reads a summary of an ONNX file, without running it.
 
 use prost::Message;
 
 use super::messages;
 use crate::ModelError;
 
-/// The outside of an ONNX file.
+/// The summary of an ONNX file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Summary {
-    /// Program that wrote it.
+    /// The program that wrote it.
     pub producer: String,
     /// That program's version.
     pub producer_version: String,
-    /// Version of ONNX's own operator set; 0 where it names none.
+    /// Version of ONNX's own operator set; 0 if the file has none.
     pub opset: i64,
-    /// Names and dimensions of the inputs; a dimension is a number or the name of a free one.
+    /// Names and dimensions of the inputs; a dimension is a number, or the name of a dynamic one.
     pub inputs: Vec<(String, Vec<String>)>,
     /// Names and dimensions of the outputs.
     pub outputs: Vec<(String, Vec<String>)>,
-    /// The nodes' operators, in their order.
+    /// The nodes' operators, in order.
     pub nodes: Vec<String>,
     /// Number of values in the initialisers.
     pub parameters: i64,
@@ -26,8 +26,8 @@ pub struct Summary {
     pub metadata: Vec<(String, String)>,
 }
 
-/// What is read of a file: of a node its operator and of a tensor its dimensions. A message of two bytes may be one of
-/// either, so that whole ones would take a hundred times the file's size.
+/// The fields that are read: the operator of a node and the dimensions of a tensor. A message of either kind can be as small
+/// as two bytes, so complete messages in memory could take a hundred times the file's size.
 #[derive(Clone, PartialEq, Message)]
 struct Outline {
     #[prost(string, tag = "2")]
@@ -66,7 +66,7 @@ struct Dimensions {
     dims: Vec<i64>,
 }
 
-/// Reads the outside of an ONNX file.
+/// Reads the summary of an ONNX file.
 ///
 /// # Errors
 ///
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn garbage_is_no_file() {
+    fn garbage_is_not_an_onnx_file() {
         for bytes in [&b""[..], b"<html>", &[0x0a; 40]] {
             let message = summary(bytes).unwrap_err().to_string();
             assert!(message.contains("not an ONNX file"), "{message}");

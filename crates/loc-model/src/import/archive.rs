@@ -1,4 +1,4 @@
-//! The zip archive around a PyTorch pickle: which kind it is, and the bytes of its entries. No pickle is read here.
+//! The zip archive around a PyTorch pickle: detects its kind and reads its entries. The pickle is not parsed here.
 
 use std::io::{Cursor, Read};
 
@@ -7,25 +7,25 @@ use zip::{CompressionMethod, ZipArchive};
 use super::ImportError;
 use super::tensor::Storages;
 
-/// Largest pickle that is read: 32 MiB describe some 200,000 tensors.
+/// The largest accepted pickle: 32 MiB describe about 200,000 tensors.
 const MAX_PICKLE: u64 = 32 << 20;
 
-/// A PyTorch archive: all entries lie in one folder.
+/// A PyTorch archive: all entries are in one folder.
 pub(super) struct Archive<'a> {
     zip: ZipArchive<Cursor<&'a [u8]>>,
-    /// The folder, with its slash.
+    /// The folder, with its trailing slash.
     root: String,
-    /// Bytes of the file.
+    /// Size of the file in bytes.
     size: usize,
 }
 
 impl<'a> Archive<'a> {
-    /// Finds the pickle and tells the kinds of archives apart.
+    /// Finds the pickle and detects the kind of archive.
     pub(super) fn open(bytes: &'a [u8]) -> Result<Self, ImportError> {
         let zip = ZipArchive::new(Cursor::new(bytes)).map_err(damaged)?;
         let names: Vec<String> = zip.file_names().filter_map(|n| Some(n.ok()?.into_owned())).collect();
         let mut roots = names.iter().filter_map(|name| name.strip_suffix("data.pkl"));
-        // The archive's own pickle lies one folder deep.
+        // The archive's own pickle is one folder deep.
         let root = roots.find(|root| root.len() > 1 && root.find('/') == Some(root.len() - 1));
         let root = root.ok_or(ImportError::NoPickle)?.to_owned();
         let holds =
@@ -41,7 +41,7 @@ impl<'a> Archive<'a> {
         Ok(archive)
     }
 
-    /// The pickle's bytes.
+    /// Returns the bytes of the pickle.
     pub(super) fn pickle(&mut self) -> Result<Vec<u8>, ImportError> {
         self.entry("data.pkl", MAX_PICKLE)
     }
@@ -50,19 +50,19 @@ impl<'a> Archive<'a> {
         let name = format!("{}{name}", self.root);
         let fail = |reason: String| ImportError::Archive(format!("entry `{name}`: {reason}"));
         let file = self.zip.by_name(&name).map_err(|e| fail(e.to_string()))?;
-        // PyTorch stores. So nothing ever grows beyond the bytes that are there.
+        // PyTorch stores entries uncompressed. So the content of an entry never exceeds the size of the file.
         if file.compression() != CompressionMethod::Stored {
-            return Err(fail("it is compressed, which PyTorch's are not".into()));
+            return Err(fail("it is compressed, but PyTorch stores entries uncompressed".into()));
         }
         let size = file.size();
         if size > limit {
-            return Err(fail(format!("{size} bytes, where at most {limit} are read")));
+            return Err(fail(format!("{size} bytes, but at most {limit} are accepted")));
         }
-        // One byte more than allowed: the checksum is compared at the end of the entry.
+        // One byte more than allowed, since the checksum is compared at the end of the entry.
         let mut bytes = Vec::new();
         file.take(limit + 1).read_to_end(&mut bytes).map_err(|e| fail(e.to_string()))?;
         if bytes.len() as u64 != size {
-            return Err(fail(format!("{} bytes where {size} are announced", bytes.len())));
+            return Err(fail(format!("{} bytes, but the archive says {size}", bytes.len())));
         }
         Ok(bytes)
     }

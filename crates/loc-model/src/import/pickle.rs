@@ -1,5 +1,5 @@
-//! A pickle as a description of objects: it calls nothing, follows nothing, and never uses more than a small
-//! multiple of the pickle's bytes. What the objects mean is decided elsewhere.
+//! Interprets a pickle as a description of objects. It calls nothing and loads nothing, and uses only a small multiple of the
+//! pickle's size in memory. Other modules decide what the objects mean.
 //!
 //! Instructions: <https://github.com/python/cpython/blob/main/Lib/pickletools.py>.
 
@@ -8,16 +8,17 @@ use std::collections::HashMap;
 use super::ImportError;
 use super::reader::{Reader, Step};
 
-/// Most objects that are built, and most places that name them at one time; a tensor of a state dict takes about ten.
+/// The largest number of objects, and of references on stack and memo at one time; a tensor of a state dict takes about ten.
 const MAX_OBJECTS: usize = 1_000_000;
-/// Most items of tuples, lists and dicts together; a tensor takes about twenty. One byte of a pickle can make one.
+/// The largest number of items of tuples, lists and dicts in total; a tensor takes about twenty. One byte of a pickle can add
+/// one item.
 const MAX_ITEMS: usize = 2_000_000;
 
 /// Index of an object in its [`Heap`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Id(usize);
 
-/// One object; others are named by their index, so that an object may occur many times, or in itself, at no cost.
+/// One object. It refers to others by index, so an object may occur many times, or inside itself, at no cost.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Object<'a> {
     None,
@@ -32,15 +33,15 @@ pub(super) enum Object<'a> {
         module: &'a str,
         name: &'a str,
     },
-    /// What `torch.save` puts where a storage belongs.
+    /// The reference that `torch.save` writes in place of a storage.
     Persistent(Id),
-    /// A call that was not made, and the state that the result would be given.
+    /// A call, which is not executed, and the state that its result would get.
     Call {
         callable: Id,
         args: Id,
         state: Option<Id>,
     },
-    /// Numbers, bytes and sets, of which nothing here needs the value.
+    /// Numbers, bytes and sets whose values are not needed.
     Other(&'static str),
 }
 
@@ -60,18 +61,18 @@ impl<'a> Heap<'a> {
         &self.objects[id.0]
     }
 
-    /// All of them, in the order they were built.
+    /// Returns all objects, in the order in which they were built.
     pub(super) fn objects(&self) -> &[Object<'a>] {
         &self.objects
     }
 }
 
-/// Runs the pickle up to its end.
+/// Interprets the pickle up to its end.
 pub(super) fn read(bytes: &[u8]) -> Result<Heap<'_>, ImportError> {
     read_prefix(bytes).map(|(heap, _)| heap)
 }
 
-/// As [`read`], and says how many bytes the pickle had: others may follow.
+/// Same as [`read`], and also returns the length of the pickle in bytes: others may follow.
 pub(super) fn read_prefix(bytes: &[u8]) -> Result<(Heap<'_>, usize), ImportError> {
     let mut machine = Machine {
         input: Reader::new(bytes),
@@ -98,15 +99,15 @@ struct Machine<'a> {
     input: Reader<'a>,
     objects: Vec<Object<'a>>,
     stack: Vec<Id>,
-    /// Heights of the stack where an open group begins.
+    /// The stack heights at which open groups start.
     marks: Vec<usize>,
-    /// Items that tuples, lists and dicts were given so far.
+    /// The number of items added to tuples, lists and dicts so far.
     items: usize,
     memo: HashMap<u64, Id>,
 }
 
 impl<'a> Machine<'a> {
-    /// Runs one instruction; at the end gives the object that is left.
+    /// Executes one instruction; the last one returns the remaining object.
     fn step(&mut self) -> Step<Option<Id>> {
         match self.input.byte()? {
             b'.' => return self.pop().map(Some),
@@ -134,7 +135,7 @@ impl<'a> Machine<'a> {
             b'B' => self.bytes(4)?,
             b'C' => self.bytes(1)?,
             0x8e | 0x96 => self.bytes(8)?,
-            // The lines of protocol 0, in which hand-made pickles are often written.
+            // The text instructions of protocol 0, in which hand-made pickles are often written.
             b'S' | b'V' | b'I' | b'L' | b'F' => {
                 let line = Object::Text(self.input.line()?);
                 self.push(line)?;
@@ -227,7 +228,7 @@ impl<'a> Machine<'a> {
             b'b' => {
                 let given = self.pop()?;
                 let top = self.top()?;
-                // Of a dict these are attributes (`_metadata` of a state dict), not items.
+                // For a dict these are attributes (`_metadata` of a state dict), not items.
                 if let Object::Call { state, .. } = &mut self.objects[top.0] {
                     *state = Some(given);
                 }
@@ -253,8 +254,8 @@ impl<'a> Machine<'a> {
         &self.objects[id.0]
     }
 
-    /// Refuses too many places on the stack, of open groups and in the memory, and too many items: one byte of a pickle
-    /// can take one.
+    /// Returns an error if there are too many references on the stack, on open groups and in the memo, or too many items: one
+    /// byte of a pickle can add one.
     fn bounded(&self, root: Option<Id>) -> Step<Option<Id>> {
         if self.stack.len() + self.marks.len() + self.memo.len() > MAX_OBJECTS {
             return Err(format!("more than {MAX_OBJECTS} objects at one time"));
@@ -282,7 +283,7 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    /// Height below which the open group's objects do not reach.
+    /// Returns the stack height at which the innermost open group starts.
     fn floor(&self) -> usize {
         self.marks.last().copied().unwrap_or(0)
     }
@@ -290,7 +291,7 @@ impl<'a> Machine<'a> {
     fn pop_many(&mut self, n: usize) -> Step<Vec<Id>> {
         match self.stack.len().checked_sub(n) {
             Some(height) if height >= self.floor() => Ok(self.stack.split_off(height)),
-            _ => Err("takes an object that is not there".into()),
+            _ => Err("pops an object from an empty stack".into()),
         }
     }
 
@@ -301,13 +302,13 @@ impl<'a> Machine<'a> {
     fn top(&self) -> Step<Id> {
         match self.stack.last() {
             Some(&id) if self.stack.len() > self.floor() => Ok(id),
-            _ => Err("uses an object that is not there".into()),
+            _ => Err("uses the top of an empty stack".into()),
         }
     }
 
-    /// Ends the open group and gives its objects.
+    /// Closes the innermost group and returns its objects.
     fn group(&mut self) -> Step<Vec<Id>> {
-        let height = self.marks.pop().ok_or("ends a group that was not begun")?;
+        let height = self.marks.pop().ok_or("ends a group that was not started")?;
         Ok(self.stack.split_off(height))
     }
 
@@ -316,9 +317,9 @@ impl<'a> Machine<'a> {
         self.items += items.len();
         match &mut self.objects[top.0] {
             Object::List(list) => list.extend(items),
-            // A list or a deque of another class: its content is of no use here.
+            // A list or a deque of another class: its content is not needed.
             Object::Call { .. } | Object::Other(_) => {}
-            _ => return Err("appends to what is no list".into()),
+            _ => return Err("appends to an object that is not a list".into()),
         }
         Ok(())
     }
@@ -332,12 +333,12 @@ impl<'a> Machine<'a> {
         match &mut self.objects[top.0] {
             Object::Dict(dict) => dict.extend(items.chunks_exact(2).map(|pair| (pair[0], pair[1]))),
             Object::Call { .. } => {}
-            _ => return Err("sets an item of what is no dict".into()),
+            _ => return Err("sets an item of an object that is not a dict".into()),
         }
         Ok(())
     }
 
-    /// Notes a call. Dicts that remember their order are dicts; nothing else is known, nothing is run.
+    /// Records a call without executing it. An ordered dict is treated as a dict.
     fn call(&mut self, callable: Id, args: Id) -> Step<()> {
         let empty = matches!(self.object(args), Object::Tuple(args) if args.is_empty());
         let dict = match self.object(callable) {
@@ -357,7 +358,7 @@ impl<'a> Machine<'a> {
 
     fn fetch(&mut self, width: usize) -> Step<()> {
         let key = self.input.unsigned(width)?;
-        let id = self.memo.get(&key).ok_or_else(|| format!("recalls object {key}, which was not kept"))?;
+        let id = self.memo.get(&key).ok_or_else(|| format!("uses memo entry {key}, which does not exist"))?;
         self.stack.push(*id);
         Ok(())
     }
@@ -367,7 +368,7 @@ impl<'a> Machine<'a> {
         self.push(i64::try_from(value).map_or(Object::Other("a large number"), Object::Int))
     }
 
-    /// A signed little-endian number with its length before it.
+    /// Reads a signed little-endian number preceded by its length.
     fn long(&mut self, width: usize) -> Step<()> {
         let bytes = self.input.sized(width)?;
         if bytes.len() > 8 {

@@ -1,9 +1,9 @@
-//! The bytes of a pickle: numbers, lengths and lines, each checked against the end. What they mean, `pickle` knows.
+//! Reads numbers, lengths and lines from the bytes of a pickle, each checked against the end. `pickle` interprets them.
 
-/// A result whose error says what is wrong; where, the machine adds.
+/// A result whose error is the reason; the interpreter adds the position.
 pub(super) type Step<T> = Result<T, String>;
 
-/// Reads from the front to the end.
+/// Reads bytes from front to end.
 pub(super) struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -34,18 +34,18 @@ impl<'a> Reader<'a> {
         Ok(array)
     }
 
-    /// A little-endian number of up to eight bytes.
+    /// Reads a little-endian number of up to eight bytes.
     pub(super) fn unsigned(&mut self, width: usize) -> Step<u64> {
         Ok(self.take(width)?.iter().rev().fold(0, |n, &byte| (n << 8) | u64::from(byte)))
     }
 
-    /// As many bytes as the number of `width` bytes before them says.
+    /// Reads a length of `width` bytes, then that many bytes.
     pub(super) fn sized(&mut self, width: usize) -> Step<&'a [u8]> {
         let length = usize::try_from(self.unsigned(width)?).map_err(|e| e.to_string())?;
         self.take(length)
     }
 
-    /// Text up to the end of the line.
+    /// Reads text up to the end of the line.
     pub(super) fn line(&mut self) -> Step<&'a str> {
         let end = self.rest().iter().position(|&b| b == b'\n').ok_or("it ends in the middle of a line")?;
         let line = std::str::from_utf8(self.take(end + 1)?).map_err(|_| "text that is not UTF-8")?;

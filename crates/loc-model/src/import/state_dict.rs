@@ -1,4 +1,4 @@
-//! Where in a pickle the state dict is, and what is there instead where there is none. No value is read here.
+//! Finds the state dict in a pickle, or describes what the pickle holds instead. No tensor values are read here.
 
 use std::collections::BTreeSet;
 
@@ -8,13 +8,13 @@ use super::ImportError;
 use super::pickle::{Heap, Id, Object};
 use super::tensor::{self, Dense, shown};
 
-/// Under which keys of a checkpoint a state dict is looked for.
+/// The keys of a checkpoint under which a state dict is searched.
 pub const CHECKPOINT_KEYS: [&str; 3] = ["state_dict", "model_state_dict", "model"];
 
-/// What wrappers put before every name: `DataParallel`, `torch.compile`.
+/// The prefixes that wrappers add to every name: `DataParallel`, `torch.compile`.
 const PREFIXES: [&str; 2] = ["module.", "_orig_mod."];
 
-/// The tensors of the one state dict of a pickle, by name, without those that are to be passed over.
+/// Returns the tensors of the pickle's only state dict, by name, without those to be skipped.
 pub(super) fn find<'a>(
     heap: &Heap<'a>,
     skip: fn(&str) -> bool,
@@ -32,7 +32,7 @@ pub(super) fn find<'a>(
     match keys[..] {
         [] if holds_tensors(heap.root()) => tensors(heap, items, skip),
         [] => {
-            // A module under one of the keys tells more than the list of keys.
+            // A module under one of the keys is more informative than the list of keys.
             let module = CHECKPOINT_KEYS.iter().find_map(|key| Some((key, module_class(heap, under(key)?)?)));
             Err(match module {
                 Some((key, class)) => ImportError::Module { place: format!("under `{key}`, "), class },
@@ -47,7 +47,7 @@ pub(super) fn find<'a>(
     }
 }
 
-/// Takes the prefixes off that every name has.
+/// Removes the prefixes that all names have in common.
 pub(super) fn strip_prefixes(mut weights: Weights) -> Weights {
     for prefix in PREFIXES.iter().cycle().take(2 * PREFIXES.len()) {
         if !weights.0.is_empty() && weights.0.keys().all(|name| name.starts_with(prefix)) {
@@ -79,14 +79,14 @@ fn tensors<'a>(
         }
         let fail = |reason| ImportError::Tensor { tensor: shown(name), reason };
         if !names.insert(name) {
-            return Err(fail("stands there twice".into()));
+            return Err(fail("occurs twice".into()));
         }
         found.push((name, tensor::dense(heap, value).map_err(fail)?));
     }
     Ok(found)
 }
 
-/// The value of a key; the last one, as in Python.
+/// Returns the value of a key; if it is repeated, the last one, as in Python.
 fn value(heap: &Heap<'_>, items: &[(Id, Id)], key: &str) -> Option<Id> {
     items.iter().rev().find(|(k, _)| *heap.get(*k) == Object::Text(key)).map(|(_, value)| *value)
 }
@@ -98,7 +98,7 @@ fn instead(heap: &Heap<'_>, id: Id, place: &str) -> ImportError {
     }
 }
 
-/// The class of a pickled `torch.nn.Module`: an object whose state has modules.
+/// Returns the class of a pickled `torch.nn.Module`, which is an object whose state has modules.
 fn module_class(heap: &Heap<'_>, id: Id) -> Option<String> {
     let Object::Call { callable, state: Some(state), .. } = heap.get(id) else { return None };
     let Object::Dict(items) = heap.get(*state) else { return None };
@@ -113,7 +113,7 @@ fn global(heap: &Heap<'_>, id: Id) -> Option<String> {
     }
 }
 
-/// What an object is, in a few words.
+/// Describes an object in a few words.
 fn describe(heap: &Heap<'_>, id: Id) -> String {
     if tensor::is_tensor(heap, id) {
         return "a single tensor".into();
@@ -129,14 +129,14 @@ fn describe(heap: &Heap<'_>, id: Id) -> String {
         Object::Global { .. } => format!("the class or function `{}`", global(heap, id).unwrap_or_default()),
         Object::Persistent(_) => "a storage without a tensor".into(),
         Object::Call { callable, .. } => match global(heap, *callable) {
-            Some(name) => format!("what `{name}` would return, which is not called"),
-            None => "what a call would return, which is not made".into(),
+            Some(name) => format!("the result of calling `{name}`, which is never called"),
+            None => "the result of a function call, which is never executed".into(),
         },
         Object::Other(what) => (*what).into(),
     }
 }
 
-/// A dict by its first keys.
+/// Describes a dict by its first keys.
 fn dict(heap: &Heap<'_>, items: &[(Id, Id)]) -> String {
     if items.is_empty() {
         return "an empty dict".into();

@@ -1,5 +1,5 @@
-//! One tensor of a PyTorch pickle: how it lies in its storage, and its values as f32. Which tensors, is decided
-//! elsewhere.
+//! A tensor of a PyTorch pickle: its place in a storage, and the conversion of its values to f32. `state_dict` decides which
+//! tensors are read.
 
 use std::collections::BTreeMap;
 
@@ -10,29 +10,29 @@ use super::pickle::{Heap, Id, Object};
 use crate::floats;
 use crate::weights::element_count;
 
-/// A dense tensor in a storage. Of one object of the pickle there may be many, under other names: so each is small.
+/// A dense tensor in a storage. One object of the pickle may be used under many names, so this struct is kept small.
 #[derive(Debug, Clone)]
 pub(super) struct Dense<'a> {
-    /// Entry of the archive.
+    /// The entry of the archive.
     storage: &'a str,
     float: Number,
-    /// Values of the storage before the first.
+    /// Index in the storage of the first value.
     offset: usize,
     shape: Vec<usize>,
-    /// Values of the storage from one index to the next, by dimension.
+    /// The distance in the storage between neighbouring indices, for each dimension.
     stride: Vec<usize>,
 }
 
-/// Most dimensions of a tensor: more than any layer's parameters have.
+/// The largest accepted number of dimensions: more than any layer's parameters have.
 const MAX_DIMENSIONS: usize = 8;
 
-/// Longest name of a storage, in bytes: PyTorch counts them, or takes their addresses.
+/// The longest accepted name of a storage, in bytes: PyTorch uses a counter or an address.
 pub(super) const MAX_KEY: usize = 64;
 
-/// Wrappers around a tensor are unwrapped this deep; PyTorch nests two.
+/// The largest depth at which wrappers around a tensor are unwrapped; PyTorch nests two.
 const MAX_WRAPPERS: usize = 4;
 
-/// Whether an object is a tensor of any kind.
+/// Returns whether an object is a tensor of any kind.
 pub(super) fn is_tensor(heap: &Heap<'_>, id: Id) -> bool {
     let Object::Call { callable, .. } = heap.get(id) else { return false };
     match heap.get(*callable) {
@@ -41,10 +41,10 @@ pub(super) fn is_tensor(heap: &Heap<'_>, id: Id) -> bool {
     }
 }
 
-/// Reads how a tensor lies in its storage.
+/// Reads a tensor's place in its storage.
 pub(super) fn dense<'a>(heap: &Heap<'a>, id: Id) -> Result<Dense<'a>, String> {
     let Object::Call { mut callable, mut args, .. } = *heap.get(id) else {
-        return Err("is no tensor".into());
+        return Err("is not a tensor".into());
     };
     for _ in 0..MAX_WRAPPERS {
         let Object::Global { name, .. } = *heap.get(callable) else {
@@ -63,10 +63,10 @@ pub(super) fn dense<'a>(heap: &Heap<'a>, id: Id) -> Result<Dense<'a>, String> {
             _ => return Err(format!("is built by `{}`: only dense tensors are read", shown(name))),
         }
     }
-    Err("is wrapped too often".into())
+    Err("is wrapped too deeply".into())
 }
 
-/// The arguments of PyTorch's `_rebuild_tensor_v2`: storage, offset, size, stride, and what is of no use here.
+/// Reads the arguments of PyTorch's `_rebuild_tensor_v2`: storage, offset, size and stride; the others are not needed.
 fn lies<'a>(heap: &Heap<'a>, args: &[Id]) -> Result<Dense<'a>, String> {
     let [storage, offset, shape, stride, rest @ ..] = args else {
         return Err("is built with too few arguments".into());
@@ -78,7 +78,10 @@ fn lies<'a>(heap: &Heap<'a>, args: &[Id]) -> Result<Dense<'a>, String> {
         return Err("has a storage without a type or a name".into());
     };
     if key.len() > MAX_KEY {
-        return Err(format!("has a storage whose name is {} bytes, at most {MAX_KEY} are read", key.len()));
+        return Err(format!(
+            "has a storage whose name has {} bytes, but at most {MAX_KEY} are accepted",
+            key.len()
+        ));
     }
     // The seventh argument marks a tensor as conjugated or negated.
     let marked = rest.get(2).is_some_and(|id| match heap.get(*id) {
@@ -97,7 +100,7 @@ fn lies<'a>(heap: &Heap<'a>, args: &[Id]) -> Result<Dense<'a>, String> {
         _ => "",
     };
     let float =
-        floats::named(float).ok_or_else(|| format!("has a {}, where floats are needed", shown(class)))?;
+        floats::named(float).ok_or_else(|| format!("has a {}, but must have floats", shown(class)))?;
     let mut dense = Dense {
         storage: key,
         float,
@@ -109,7 +112,7 @@ fn lies<'a>(heap: &Heap<'a>, args: &[Id]) -> Result<Dense<'a>, String> {
         return Err(format!("has {} dimensions and {} strides", dense.shape.len(), dense.stride.len()));
     }
     for (stride, _) in dense.stride.iter_mut().zip(&dense.shape).filter(|(_, size)| **size == 1) {
-        // Never stepped over, and PyTorch leaves anything there.
+        // Never used for a step, and PyTorch writes arbitrary values there.
         *stride = 0;
     }
     Ok(dense)
@@ -125,7 +128,7 @@ fn tuple<'h>(heap: &'h Heap<'_>, id: Id) -> Result<&'h [Id], String> {
 fn number(heap: &Heap<'_>, id: Id) -> Result<usize, String> {
     match heap.get(id) {
         Object::Int(n) => usize::try_from(*n).map_err(|_| format!("has a size, stride or offset of {n}")),
-        _ => Err("has a size, stride or offset that is no number".into()),
+        _ => Err("has a size, stride or offset that is not a number".into()),
     }
 }
 
@@ -137,11 +140,11 @@ fn numbers(heap: &Heap<'_>, id: Id) -> Result<Vec<usize>, String> {
     items.iter().map(|id| number(heap, *id)).collect()
 }
 
-/// What holds the storages of tensors.
+/// The source of the storages of tensors.
 pub(super) trait Storages {
-    /// Bytes of the file.
+    /// Returns the size of the file in bytes.
     fn size(&self) -> usize;
-    /// The bytes of a storage.
+    /// Returns the bytes of a storage.
     fn storage(&mut self, key: &str) -> Result<Vec<u8>, ImportError>;
 }
 
@@ -150,7 +153,7 @@ pub(super) fn read_all(
     archive: &mut impl Storages,
     tensors: Vec<(&str, Dense<'_>)>,
 ) -> Result<Weights, ImportError> {
-    // Tensors may share a storage; but a small file does not become a large model.
+    // Tensors may share a storage, but a small file must not become a large model.
     let mut left = archive.size();
     let mut by_storage: BTreeMap<&str, Vec<(&str, Dense)>> = BTreeMap::new();
     for (name, dense) in tensors {
@@ -165,7 +168,7 @@ pub(super) fn read_all(
         by_storage.entry(dense.storage).or_default().push((name, dense));
     }
     let mut weights = BTreeMap::new();
-    // Nor do storages share bytes: they are read once each, so the file is read once.
+    // Storages must not share bytes: each is read once, so the file is read once.
     let mut unread = archive.size();
     for (key, tensors) in by_storage {
         let storage = archive.storage(key)?;
@@ -184,7 +187,7 @@ pub(super) fn read_all(
     Ok(Weights(weights))
 }
 
-/// A name of the file's as a message shows it: without control characters, and no longer than a line.
+/// Prepares a name from the file for a message: without control characters, and no longer than a line.
 pub(super) fn shown(name: &str) -> String {
     const LONGEST: usize = 100;
     let mut text: String = name.chars().take(LONGEST).flat_map(char::escape_debug).collect();
@@ -195,7 +198,7 @@ pub(super) fn shown(name: &str) -> String {
 }
 
 impl Dense<'_> {
-    /// The values in row-major order, whatever the strides.
+    /// Returns the values in row-major order, for any strides.
     fn values(&self, storage: &[u8]) -> Result<Vec<f32>, String> {
         let count = element_count(&self.shape).unwrap_or(0);
         if count == 0 {
@@ -209,11 +212,11 @@ impl Dense<'_> {
             });
         if last.is_none_or(|last| last >= available) {
             return Err(format!(
-                "the shape {:?} with strides {:?} from {} does not lie in its storage of {available} values",
+                "the shape {:?} with strides {:?} from {} exceeds its storage of {available} values",
                 self.shape, self.stride, self.offset
             ));
         }
-        // Brought into order as bytes, and read by the block.
+        // The bytes are reordered first, then converted block by block.
         const BLOCK: usize = 4096;
         let (mut values, mut bytes) = (Vec::with_capacity(count), Vec::with_capacity(BLOCK * size));
         let mut index = vec![0; self.shape.len()];

@@ -5,25 +5,25 @@ use rayon::prelude::*;
 
 use crate::storage::values;
 
-/// Values of a task.
+/// Values per task.
 const CHUNK: usize = 1 << 15;
-/// Keeps quotients finite where a gradient never was; PyTorch's default.
+/// Keeps quotients finite if a gradient was always 0; PyTorch's default.
 const EPSILON: f64 = 1e-8;
 
-/// How far parameters move.
+/// The settings of an Adam step.
 #[derive(Debug, Clone, Copy)]
 pub struct AdamMove {
     /// Learning rate.
     pub lr: f64,
-    /// Decoupled weight decay (Loshchilov and Hutter 2019): the share of a parameter that a learning rate of 1 takes.
+    /// Decoupled weight decay (Loshchilov and Hutter 2019): the fraction of a parameter that is removed at learning rate 1.
     pub decay: f64,
-    /// `1 − β₁ᵗ`: what corrects the mean of the gradients, which began as 0.
+    /// `1 − β₁ᵗ`: corrects the running mean of the gradients, which started at 0.
     pub mean_correction: f64,
-    /// `1 − β₂ᵗ`: what corrects the mean of their squares.
+    /// `1 − β₂ᵗ`: corrects the running mean of their squares, which started at 0.
     pub square_correction: f64,
 }
 
-/// Moves a parameter by the running means of its gradient and of the gradient's square, tensors of its shape.
+/// Updates a parameter from the running means of its gradient and of the gradient's square, tensors of its shape.
 ///
 /// # Errors
 ///
@@ -64,7 +64,7 @@ impl InplaceOp3 for AdamMove {
         let (mean, square): (&[f32], &[f32]) =
             (values(self.name(), mean, mean_layout)?, values(self.name(), square, square_layout)?);
         let CpuStorage::F32(p) = parameter else {
-            return Err(Error::Msg("adam: f32 is needed".into()));
+            return Err(Error::Msg("adam: only f32 is supported".into()));
         };
         let kept = (1.0 - self.lr * self.decay) as f32;
         let rate = (self.lr / self.mean_correction) as f32;
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn moves_by_the_formula() {
+    fn follows_the_formula() {
         let p = Var::new(&[1.0f32, -2.0, 3.0], &Device::Cpu).unwrap();
         let m = Tensor::new(&[0.1f32, 0.2, 0.0], &Device::Cpu).unwrap();
         let v = Tensor::new(&[0.04f32, 0.01, 0.0], &Device::Cpu).unwrap();
@@ -96,7 +96,7 @@ mod tests {
         // 0.95 · p − 0.5 · (m / 0.1) / (√(v / 0.01) + ε)
         let expected = [0.95 - 0.5 / 2.0, -1.9 - 1.0, 2.85];
         for (got, expected) in p.to_vec1::<f32>().unwrap().into_iter().zip(expected) {
-            assert!((got - expected).abs() < 1e-6, "{got} where {expected} is right");
+            assert!((got - expected).abs() < 1e-6, "got {got}, expected {expected}");
         }
         assert!(adam_move(&p, &Tensor::new(&[0.0f32], &Device::Cpu).unwrap(), &v, by).is_err());
     }

@@ -1,4 +1,4 @@
-//! Updates of variables in place, of which optimizers and averages are made.
+//! In-place updates of variables, for optimizers and moving averages.
 
 mod adam;
 mod scale_add;

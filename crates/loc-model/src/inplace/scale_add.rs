@@ -1,7 +1,7 @@
-//! `y ← a · y + b · x` and `y ← a · y + b · x²` in place: what optimizers are made of.
+//! `y ← a · y + b · x` and `y ← a · y + b · x²` in place: the basic steps of optimizers.
 //!
-//! On the CPU without a new tensor, over the pool; Candle's own arithmetic would allocate, and wake threads of its own
-//! that spin beside ours.
+//! On the CPU they run on rayon's pool without allocating a tensor; Candle's own arithmetic would allocate, and start threads
+//! of its own that spin beside rayon's.
 
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, Device, Error, InplaceOp1, Layout, Result, Tensor, Var};
@@ -9,10 +9,10 @@ use rayon::prelude::*;
 
 use crate::storage::lent;
 
-/// Values of a task.
+/// Values per task.
 const CHUNK: usize = 1 << 15;
 
-/// `y ← a · y + b · x` for tensors of one shape.
+/// Computes `y ← a · y + b · x` for tensors of the same shape.
 ///
 /// # Errors
 ///
@@ -28,11 +28,11 @@ pub fn scale_add(y: &Var, a: f64, x: &Tensor, b: f64) -> Result<()> {
     }
 }
 
-/// As [`scale_add`], with the values of x in row-major order; on the CPU.
+/// Same as [`scale_add`], with the values of x in row-major order; on the CPU.
 ///
 /// # Errors
 ///
-/// A Candle error if there are not as many values, or y is not f32 on the CPU.
+/// A Candle error if the number of values differs, or y is not f32 on the CPU.
 pub(crate) fn scale_add_slice(y: &Var, a: f64, x: &[f32], b: f64) -> Result<()> {
     if y.elem_count() != x.len() {
         return Err(Error::Msg(format!("scale-add: {} values for {} of y", x.len(), y.elem_count())));
@@ -40,11 +40,11 @@ pub(crate) fn scale_add_slice(y: &Var, a: f64, x: &[f32], b: f64) -> Result<()> 
     y.as_tensor().inplace_op1(&ScaleAdd { a: a as f32, x, b: b as f32, square: false })
 }
 
-/// `y ← a · y + b · x²`, as [`scale_add_slice`].
+/// Computes `y ← a · y + b · x²`; otherwise as [`scale_add_slice`].
 ///
 /// # Errors
 ///
-/// A Candle error if there are not as many values, or y is not f32 on the CPU.
+/// A Candle error if the number of values differs, or y is not f32 on the CPU.
 pub(crate) fn scale_add_square_slice(y: &Var, a: f64, x: &[f32], b: f64) -> Result<()> {
     if y.elem_count() != x.len() {
         return Err(Error::Msg(format!("scale-add: {} values for {} of y", x.len(), y.elem_count())));

@@ -1,4 +1,4 @@
-//! `x · weight + bias` for each channel or feature, clipped at ± a limit.
+//! `x · weight + bias` for each channel or feature, clipped to ± a limit.
 
 use candle_core::{Result, Tensor};
 use loc_net::ops::ChannelAffine;
@@ -8,7 +8,7 @@ use crate::ModelError;
 use crate::export::{LastNode, LayerNodes, size};
 
 impl LayerForm for ChannelAffine {
-    /// x `[N, C, …]`, weight and bias `[C]`; the result is as x.
+    /// x `[N, C, …]`, weight and bias `[C]`; the result has the shape of x.
     fn compose(&self, inputs: &[&Tensor], params: &[Tensor]) -> Result<Tensor> {
         let (weight, bias) = weight_and_bias(params)?;
         let mut dims = vec![1; inputs[0].rank()];

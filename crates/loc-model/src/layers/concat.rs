@@ -1,4 +1,4 @@
-//! Vectors, one behind the other.
+//! Concatenation of vectors.
 
 use candle_core::{Result, Tensor};
 use loc_net::ops::Concat;

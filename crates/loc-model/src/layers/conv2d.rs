@@ -21,8 +21,9 @@ impl LayerForm for Conv2d {
         expect("conv2d weight", w, &[out_channels, channels / groups, kernel.0, kernel.1])?;
         expect("conv2d bias", b, &[out_channels])?;
         let beyond = |size: usize, k: usize, s: usize, p: usize| (size + 2 * p - k) % s;
-        // Candle has one stride and one padding, and its gradient takes what lies beyond the last window as equal on
-        // both axes. Where they differ: pad by hand, and let it step by one and drop what is between the steps.
+        // Candle has one stride and one padding for both axes, and its gradient assumes that the cells beyond the last
+        // window are equally many on both axes. Otherwise: pad explicitly, convolve with stride 1, and keep every stride-th
+        // output.
         let alike = extra == (0, 0)
             && stride.0 == stride.1
             && padding.0 == padding.1
@@ -43,7 +44,7 @@ impl LayerForm for Conv2d {
         let attributes = vec![
             pair("kernel_shape", self.kernel)?,
             pair("strides", self.stride)?,
-            // Above, left, below, right.
+            // Top, left, bottom, right.
             ints("pads", &[vertical, horizontal, vertical + below, horizontal + right])?,
             int("group", size(self.groups)?),
         ];

@@ -1,4 +1,4 @@
-//! A feature map as one vector.
+//! Flattens a feature map to a vector.
 
 use candle_core::{Result, Tensor};
 use loc_net::ops::Flatten;

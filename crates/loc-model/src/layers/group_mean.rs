@@ -1,4 +1,4 @@
-//! The mean of the parts of each vector, which lie one behind the other.
+//! The mean of equal parts of each vector.
 
 use candle_core::{Result, Tensor};
 use loc_net::ops::GroupMean;

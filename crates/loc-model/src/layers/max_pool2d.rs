@@ -1,4 +1,4 @@
-//! Max-pooling. On a tie the first cell in row order wins and gets the whole gradient, as in PyTorch.
+//! Max-pooling. On a tie the first cell in row order gets the whole gradient, as in PyTorch.
 
 use candle_core::{Error, Result, Tensor};
 use loc_net::ops::{MaxPool2d, Pool};
@@ -9,12 +9,12 @@ use crate::ModelError;
 use crate::export::{LastNode, LayerNodes, pair};
 
 impl LayerForm for MaxPool2d {
-    /// x `[N, C, h, w]`; the result is `[N, C, oh, ow]`. A NaN beats every number; cells that no window reaches get no
-    /// gradient.
+    /// x `[N, C, h, w]`; the result is `[N, C, oh, ow]`. A NaN counts as larger than every number; cells that no window
+    /// reaches get no gradient.
     fn compose(&self, inputs: &[&Tensor], _: &[Tensor]) -> Result<Tensor> {
         let (_, _, height, width) = inputs[0].dims4()?;
         let (kh, kw) = self.0.kernel;
-        // The kernels keep the argmax as a byte.
+        // The kernels store the argmax as a byte.
         let Some(size) = self.0.output((height, width)).filter(|_| kh * kw <= 256) else {
             return Err(Error::Msg(format!(
                 "maxpool2d: {:?} does not fit an input of {height}×{width}",
@@ -30,9 +30,9 @@ impl LayerForm for MaxPool2d {
     }
 }
 
-/// Goes through the window's cells in row order and keeps the best so far. Each choice is a `where_cond`, which
-/// passes the gradient to the chosen side alone: exact at ties, which `max` over a reshaped window is not (there
-/// every cell of a tie gets the whole gradient), and for any kernel and stride.
+/// Visits the window's cells in row order and keeps the maximum so far. Each choice is a `where_cond`, which passes the
+/// gradient to the chosen side only. This is exact at ties, and works for any kernel and stride; with `max` over a reshaped
+/// window every cell of a tie would get the whole gradient.
 fn composed(x: &Tensor, pool: Pool, (oh, ow): (usize, usize)) -> Result<Tensor> {
     let Pool { kernel, stride } = pool;
     let mut best: Option<Tensor> = None;

@@ -7,7 +7,7 @@ use super::LayerForm;
 use crate::ModelError;
 use crate::export::{LastNode, LayerNodes, int, ints};
 
-/// The dimension of `[N, C, h, w]` that is reduced.
+/// Returns the dimension of `[N, C, h, w]` that is reduced.
 fn along(axis: Axis) -> usize {
     match axis {
         Axis::Rows => 3,
@@ -18,7 +18,8 @@ fn along(axis: Axis) -> usize {
 impl LayerForm for MeanMaxPool {
     /// x `[N, C, h, w]`; the result is `[N, 2·C, h, 1]` or `[N, 2·C, 1, w]`.
     ///
-    /// Where several cells are the largest each gets the whole gradient; behind relu, where that happens, relu stops it.
+    /// If several cells are the maximum, each gets the whole gradient; after a relu, where such ties are common (zeros), the
+    /// relu's gradient is 0 there.
     fn compose(&self, inputs: &[&Tensor], _: &[Tensor]) -> Result<Tensor> {
         let along = along(self.0);
         Tensor::cat(&[inputs[0].mean_keepdim(along)?, inputs[0].max_keepdim(along)?], 1)

@@ -1,10 +1,10 @@
-//! The layers in two forms, one file each: composed of Candle operations, and as nodes of an ONNX graph.
+//! The layers, one file each, in two forms: composed of Candle operations, and as nodes of an ONNX graph.
 //!
-//! The composed form runs on every device, with PyTorch's gradients; on the CPU tests compare loc-net's kernels with it.
-//! Candle's own pooling and relu are not used: the gradient of its `max_pool2d` is wrong, its `avg_pool2d` has none for a
-//! kernel that is not the stride, and its relu passes the gradient at 0.
+//! The composed form runs on every device and has PyTorch's gradients; the tests compare loc-net's CPU kernels with it.
+//! Candle's own pooling and relu are not used: the gradient of its `max_pool2d` is wrong, its `avg_pool2d` has no gradient
+//! unless the kernel equals the stride, and its relu passes the gradient at 0.
 //!
-//! A layer's line stands in `form`.
+//! Each layer has a line in `form`.
 
 mod add;
 mod avg_pool2d;
@@ -30,12 +30,12 @@ use loc_net::Op;
 use crate::ModelError;
 use crate::export::{LastNode, LayerNodes};
 
-/// A layer's two forms.
+/// The two forms of a layer.
 pub(crate) trait LayerForm {
-    /// The output of a batch, by Candle operations.
+    /// Computes the output of a batch with Candle operations.
     fn compose(&self, inputs: &[&Tensor], params: &[Tensor]) -> Result<Tensor>;
 
-    /// The layer's last ONNX node; those before it are added to the graph.
+    /// Returns the layer's last ONNX node; the nodes before it are added to the graph.
     fn onnx(&self, nodes: &mut LayerNodes) -> std::result::Result<LastNode, ModelError>;
 }
 
@@ -60,7 +60,7 @@ pub(crate) fn form(op: &Op) -> &dyn LayerForm {
     }
 }
 
-/// The output of an operation for a batch, `[N, …]`, composed of Candle operations, with its gradients.
+/// Computes the output of an operation for a batch, `[N, …]`, with Candle operations, which also give its gradients.
 ///
 /// # Errors
 ///
@@ -69,15 +69,15 @@ pub fn compose(op: &Op, inputs: &[&Tensor], params: &[Tensor]) -> Result<Tensor>
     form(op).compose(inputs, params)
 }
 
-/// A layer's weight and bias.
+/// Returns a layer's weight and bias.
 fn weight_and_bias(params: &[Tensor]) -> Result<(&Tensor, &Tensor)> {
     match params {
         [weight, bias] => Ok((weight, bias)),
-        _ => Err(Error::Msg(format!("{} parameters where a weight and a bias are needed", params.len()))),
+        _ => Err(Error::Msg(format!("got {} parameters, expected a weight and a bias", params.len()))),
     }
 }
 
-/// Refuses a tensor of another shape.
+/// Returns an error if the tensor does not have this shape.
 fn expect(what: &str, tensor: &Tensor, dims: &[usize]) -> Result<()> {
     if tensor.dims() == dims {
         return Ok(());

@@ -1,4 +1,4 @@
-//! `(x − mean) / std` of each colour channel.
+//! `(x − mean) / std` for each colour channel.
 
 use candle_core::{Result, Tensor};
 use loc_net::ops::Normalize;
@@ -8,7 +8,7 @@ use crate::ModelError;
 use crate::export::{LastNode, LayerNodes};
 
 impl LayerForm for Normalize {
-    /// x `[N, 3, h, w]`, as the result.
+    /// x `[N, 3, h, w]`; the result has the same shape.
     fn compose(&self, inputs: &[&Tensor], _: &[Tensor]) -> Result<Tensor> {
         let x = inputs[0];
         let channels =

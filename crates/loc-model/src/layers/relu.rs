@@ -1,4 +1,4 @@
-//! `max(x, 0)`; a NaN stays one.
+//! `max(x, 0)`; a NaN stays NaN.
 
 use candle_core::{Result, Tensor};
 use loc_net::ops::Relu;
@@ -8,7 +8,7 @@ use crate::ModelError;
 use crate::export::{LastNode, LayerNodes};
 
 impl LayerForm for Relu {
-    /// Chosen, not multiplied by a mask: 0 · ∞ would be NaN.
+    /// Selects values instead of multiplying by a mask: 0 · ∞ would be NaN.
     fn compose(&self, inputs: &[&Tensor], _: &[Tensor]) -> Result<Tensor> {
         let zeros = inputs[0].zeros_like()?;
         inputs[0].le(&zeros)?.where_cond(&zeros, inputs[0])

@@ -1,4 +1,4 @@
-//! The logistic function `1 / (1 + e^−x)`; `candle_nn`'s has kernel and gradient on every device.
+//! The logistic function `1 / (1 + e^−x)`; `candle_nn` has a kernel and a gradient for it on every device.
 
 use candle_core::{Result, Tensor};
 use loc_net::ops::Sigmoid;

@@ -1,4 +1,4 @@
-//! The mean place of each distribution of logits; the first place is 0, the last 1.
+//! The expected position of each distribution of logits; the first bin is at 0, the last at 1.
 
 use candle_core::{D, Result, Tensor};
 use loc_net::ops::SoftmaxExpectation;

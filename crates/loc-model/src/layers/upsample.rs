@@ -1,4 +1,4 @@
-//! A map enlarged, bilinear, as PyTorch's `interpolate` with `align_corners=False`: a product with a matrix for each axis.
+//! Bilinear upsampling, as PyTorch's `interpolate` with `align_corners=False`: a product with one matrix per axis.
 
 use candle_core::{Result, Tensor};
 use loc_net::ops::{Upsample, between};
@@ -7,7 +7,7 @@ use super::LayerForm;
 use crate::ModelError;
 use crate::export::{LastNode, LayerNodes};
 
-/// The matrix that enlarges an axis, row-major `[from, to]`.
+/// Returns the matrix that upsamples an axis, row-major `[from, to]`.
 fn matrix(from: usize, to: usize) -> Vec<f64> {
     let mut values = vec![0.0; from * to];
     for (i, at) in between(from, to).into_iter().enumerate() {
@@ -38,7 +38,7 @@ impl LayerForm for Upsample {
     fn onnx(&self, nodes: &mut LayerNodes) -> std::result::Result<LastNode, ModelError> {
         let (_, h, w) = nodes.input_shape.chw().unwrap_or_default();
         let (height, width) = self.size;
-        // Summed in f32, as the nodes compute.
+        // Summed in f32, as the nodes do.
         let single = |from: usize, to: usize| {
             let mut values = vec![0.0f32; from * to];
             for (i, at) in between(from, to).into_iter().enumerate() {

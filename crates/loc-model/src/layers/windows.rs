@@ -1,11 +1,11 @@
-//! Strided cells of a tensor, by operations whose gradients Candle has right.
+//! Strided cells of a tensor, with operations whose gradients are correct in Candle.
 
 use candle_core::{Result, Tensor};
 
-/// Every `step`-th entry along `dim`: `start, start + step, …`, `count` of them.
+/// Returns `count` entries along `dim`: `start, start + step, …`.
 ///
-/// Candle has no strided narrow: the axis is cut to `count × step` (zeros beyond the end, which are not picked),
-/// split in two, and the first of each step kept.
+/// Candle has no strided narrow: the axis is cut to `count × step` entries (padded with zeros, which are not selected) and
+/// split in two, and the first entry of each step is kept.
 pub(super) fn every(x: &Tensor, dim: usize, start: usize, step: usize, count: usize) -> Result<Tensor> {
     if step == 1 {
         return x.narrow(dim, start, count);

@@ -1,8 +1,9 @@
-//! Losses of the box.
+//! Mean squared error and smooth L1 of boxes.
 
 use candle_core::{Error, Tensor};
 
-use super::{expect, rows};
+use super::reduce::batch_mean;
+use super::{BoxBatch, LossConfig, expect, rows};
 
 /// Mean squared error over all coordinates of the batch.
 ///
@@ -11,8 +12,8 @@ use super::{expect, rows};
 /// ∂L/∂b̂[n, i] = (b̂[n, i] − b[n, i]) / (2N)
 /// ```
 ///
-/// b̂ is the predicted and b the true box, x1, y1, x2, y2 in 0..1. The same as PyTorch's `F.mse_loss`: the mean is
-/// over 4N values, so a coordinate weighs a quarter of what a sum over the coordinates would give it.
+/// b̂ is the predicted and b the true box, x1, y1, x2, y2 in 0..1. Equal to PyTorch's `F.mse_loss`: the mean is over 4N
+/// values, so each coordinate has a quarter of the weight it would have in a sum over the coordinates.
 ///
 /// # Shapes
 ///
@@ -22,10 +23,19 @@ use super::{expect, rows};
 ///
 /// A Candle error that names both shapes if they do not fit.
 pub fn mse(predicted: &Tensor, target: &Tensor) -> Result<Tensor, Error> {
+    batch_mean(&squares(predicted, target)?, predicted.dim(0)?)
+}
+
+/// Returns the squared errors, `[N, 4]`.
+fn squares(predicted: &Tensor, target: &Tensor) -> Result<Tensor, Error> {
+    check(predicted, target)?;
+    (predicted - target)?.sqr()
+}
+
+fn check(predicted: &Tensor, target: &Tensor) -> Result<(), Error> {
     let (n, _) = rows("predicted boxes", predicted)?;
     expect("predicted boxes", predicted, &[n, 4], predicted.dtype())?;
-    expect("boxes", target, &[n, 4], predicted.dtype())?;
-    (predicted - target)?.sqr()?.mean_all()
+    expect("boxes", target, &[n, 4], predicted.dtype())
 }
 
 /// Smooth L1 (Girshick 2015, Fast R-CNN, equation 3), the mean over all coordinates: squared below β, linear above.
@@ -34,7 +44,7 @@ pub fn mse(predicted: &Tensor, target: &Tensor) -> Result<Tensor, Error> {
 /// d = |b̂ − b|      L = 1/(4N) · Σ ( d < β: d²/(2β), otherwise d − β/2 )
 /// ```
 ///
-/// The same as PyTorch's `F.smooth_l1_loss(beta=β)`. Coordinates lie in 0..1, so that β should be far below 1.
+/// Equal to PyTorch's `F.smooth_l1_loss(beta=β)`. Coordinates are in 0..1, so β should be far below 1.
 ///
 /// # Shapes
 ///
@@ -44,15 +54,26 @@ pub fn mse(predicted: &Tensor, target: &Tensor) -> Result<Tensor, Error> {
 ///
 /// A Candle error that names both shapes if they do not fit, or if β is not above 0.
 pub fn smooth_l1(predicted: &Tensor, target: &Tensor, beta: f64) -> Result<Tensor, Error> {
-    let (n, _) = rows("predicted boxes", predicted)?;
-    expect("predicted boxes", predicted, &[n, 4], predicted.dtype())?;
-    expect("boxes", target, &[n, 4], predicted.dtype())?;
+    batch_mean(&smooth_distances(predicted, target, beta)?, predicted.dim(0)?)
+}
+
+/// Returns the smooth distances, `[N, 4]`.
+fn smooth_distances(predicted: &Tensor, target: &Tensor, beta: f64) -> Result<Tensor, Error> {
+    check(predicted, target)?;
     if !(beta.is_finite() && beta > 0.0) {
-        return Err(Error::Msg(format!("smooth L1: β is {beta}, it must be above 0")));
+        return Err(Error::Msg(format!("smooth L1: β is {beta}, but must be above 0")));
     }
     let distance = (predicted - target)?.abs()?;
     let squared = (distance.sqr()? * (0.5 / beta))?;
-    distance.lt(beta)?.where_cond(&squared, &(&distance - 0.5 * beta)?)?.mean_all()
+    distance.lt(beta)?.where_cond(&squared, &(&distance - 0.5 * beta)?)
+}
+
+pub(super) fn of_squares(batch: &BoxBatch, _: &LossConfig) -> Result<Tensor, Error> {
+    batch_mean(&squares(batch.predicted, batch.target)?, batch.photos)
+}
+
+pub(super) fn of_smooth_l1(batch: &BoxBatch, config: &LossConfig) -> Result<Tensor, Error> {
+    batch_mean(&smooth_distances(batch.predicted, batch.target, config.beta)?, batch.photos)
 }
 
 #[cfg(test)]
@@ -72,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn smooth_l1_is_squared_near_and_linear_far() {
+    fn smooth_l1_is_quadratic_below_beta_and_linear_above() {
         let b = Tensor::new(&[[0.5f64, 0.52, 0.2, 1.0]], &Device::Cpu).unwrap();
         let t = Tensor::new(&[[0.5f64, 0.5, 0.5, 0.9]], &Device::Cpu).unwrap();
         // PyTorch: F.smooth_l1_loss(b, t, beta=0.05)

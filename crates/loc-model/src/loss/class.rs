@@ -1,8 +1,9 @@
-//! Losses of the class: cross-entropy, as it should be and as the tutorial has it.
+//! Cross-entropy of logits, and cross-entropy of probabilities as in the tutorial.
 
 use candle_core::{D, DType, Device, Error, Tensor};
 
-use super::{expect, rows};
+use super::reduce::{batch_mean, batch_sum};
+use super::{ClassBatch, LossConfig, expect, rows};
 
 /// Cross-entropy of logits, the mean over the batch.
 ///
@@ -11,8 +12,8 @@ use super::{expect, rows};
 /// ∂L/∂z[n, k] = (p[n, k] − [k = y_n]) / N
 /// ```
 ///
-/// z are the logits, **not** the output of softmax. With even odds it is ln K, its floor is 0. With one class it
-/// is 0 and so is its gradient.
+/// z are the logits, **not** the output of softmax. With uniform probabilities the loss is ln K; its minimum is 0. With one
+/// class, loss and gradient are 0.
 ///
 /// # Shapes
 ///
@@ -31,15 +32,15 @@ pub fn cross_entropy(logits: &Tensor, labels: &Tensor) -> Result<Tensor, Error> 
 /// L = −1/Σ_n w[y_n] · Σ_n ( (1 − ε) · w[y_n] · ln p[n, y_n] + ε/K · Σ_k w[k] · ln p[n, k] )
 /// ```
 ///
-/// As PyTorch's `F.cross_entropy(weight=w, label_smoothing=ε)`. No weights: all are 1.
+/// Equal to PyTorch's `F.cross_entropy(weight=w, label_smoothing=ε)`. Without weights, all are 1.
 ///
 /// # Shapes
 ///
-/// logits `[N, K]`, labels `[N]` (u32, each below K), K weights or none; the result is a scalar.
+/// logits `[N, K]`, labels `[N]` (u32, each below K), K weights or an empty slice; the result is a scalar.
 ///
 /// # Errors
 ///
-/// As [`cross_entropy`]; or if there are weights, but not K.
+/// Those of [`cross_entropy`]; also if there are weights, but not K of them.
 pub fn weighted_cross_entropy(
     logits: &Tensor,
     labels: &Tensor,
@@ -50,12 +51,12 @@ pub fn weighted_cross_entropy(
     expect("labels", labels, &[n], DType::U32)?;
     check_labels(labels, classes)?;
     if !weights.is_empty() && weights.len() != classes {
-        return Err(Error::Msg(format!("{} weights are given for {classes} classes", weights.len())));
+        return Err(Error::Msg(format!("got {} class weights for {classes} classes", weights.len())));
     }
     let logs = log_softmax(logits)?;
     let picked = logs.gather(&labels.unsqueeze(1)?.contiguous()?, 1)?; // [N, 1]
     if smoothing == 0.0 && weights.is_empty() {
-        return picked.mean_all()?.neg();
+        return batch_mean(&picked, n)?.neg();
     }
     let ones = [1.0].repeat(classes);
     let weights = if weights.is_empty() { &ones } else { weights };
@@ -63,23 +64,23 @@ pub fn weighted_cross_entropy(
     let own = weights.index_select(labels, 0)?; // [N]
     let sharp = (picked.squeeze(1)? * &own)?;
     let even = logs.broadcast_mul(&weights)?.sum(D::Minus1)?;
-    let sum = ((sharp * (1.0 - smoothing))? + (even * (smoothing / classes as f64))?)?.sum_all()?;
-    (sum / own.sum_all()?)?.neg()
+    let each = ((sharp * (1.0 - smoothing))? + (even * (smoothing / classes as f64))?)?;
+    (batch_sum(&each, n)? / batch_sum(&own, n)?)?.neg()
 }
 
-/// The tutorial's loss: [`cross_entropy`] of probabilities, so that softmax is applied twice. A mistake.
+/// The tutorial's loss: [`cross_entropy`] of probabilities. This applies softmax twice, which is a mistake.
 ///
 /// ```text
 /// L = −1/N · Σ_n ln q[n, y_n]      q = softmax(p)      p = softmax(z)
 /// ∂L/∂z = J(p)ᵀ · (q − one-hot(y)) / N      J(p)[i, k] = p_i · ([i = k] − p_k)
 /// ```
 ///
-/// PyTorch's `F.cross_entropy` takes logits; the tutorial hands it the output of `F.softmax`. Since p lies in 0..1,
-/// q lies between 1/(1 + (K−1)·e) and 1/(1 + (K−1)/e): the loss cannot fall below ln(1 + (K−1)/e), 0.313 for two
-/// classes, however sure and right the network is. And the factor J flattens the gradient: at even odds of two
-/// classes it is half of the right one, and it goes to 0 as the network becomes sure, also where it is wrong (there
-/// the right gradient goes to its largest). The tutorial's loss stays at ln 2 for that reason. It is here so that
-/// the tutorial can be reproduced; train with [`cross_entropy`].
+/// PyTorch's `F.cross_entropy` expects logits; the tutorial passes the output of `F.softmax`. Since p is in 0..1, q is between
+/// 1/(1 + (K−1)·e) and 1/(1 + (K−1)/e). So the loss cannot fall below ln(1 + (K−1)/e), 0.313 for two classes, even if every
+/// prediction is certain and correct. The factor J also flattens the gradient: at equal probabilities of two classes it is
+/// half of the gradient of [`cross_entropy`], and it goes to 0 as the network becomes certain, also if it is wrong (there
+/// the gradient of [`cross_entropy`] has its maximum). This is why the tutorial's loss stays at ln 2. The function exists to
+/// reproduce the tutorial; train with [`cross_entropy`].
 ///
 /// # Shapes
 ///
@@ -87,15 +88,23 @@ pub fn weighted_cross_entropy(
 ///
 /// # Errors
 ///
-/// As [`cross_entropy`].
+/// Those of [`cross_entropy`].
 pub fn cross_entropy_on_probabilities(logits: &Tensor, labels: &Tensor) -> Result<Tensor, Error> {
     rows("logits", logits)?;
     cross_entropy(&log_softmax(logits)?.exp()?, labels)
 }
 
-/// `z − max z − ln Σ e^(z − max z)`: no overflow, whatever the logits.
+pub(super) fn of_logits(batch: &ClassBatch, config: &LossConfig) -> Result<Tensor, Error> {
+    weighted_cross_entropy(batch.logits, batch.labels, config.label_smoothing, &config.class_weights)
+}
+
+pub(super) fn of_probabilities(batch: &ClassBatch, _: &LossConfig) -> Result<Tensor, Error> {
+    cross_entropy_on_probabilities(batch.logits, batch.labels)
+}
+
+/// Returns `z − max z − ln Σ e^(z − max z)`, which does not overflow for any logits.
 pub(super) fn log_softmax(logits: &Tensor) -> Result<Tensor, Error> {
-    // The shift cancels, so its gradient is zero: detached, it is exactly zero.
+    // The shift cancels, so its gradient is zero; detached, it is exactly zero.
     let shifted = logits.broadcast_sub(&logits.max_keepdim(D::Minus1)?.detach())?;
     shifted.broadcast_sub(&shifted.exp()?.sum_keepdim(D::Minus1)?.log()?)
 }
@@ -129,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_those_of_the_formulas() {
+    fn values_follow_the_formulas() {
         // PyTorch: F.cross_entropy(torch.tensor([[1., -2.], [.5, 3.]]).double(), torch.tensor([0, 0])) and the
         // same of softmax(z).
         let logits = [[1.0, -2.0], [0.5, 3.0]];
@@ -144,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn smoothing_and_weights_are_pytorchs() {
+    fn smoothing_and_weights_match_pytorch() {
         // F.cross_entropy(z, y, weight=torch.tensor([.5, 2.]).double(), label_smoothing=.1), and without weights
         let logits = [[1.0, -2.0], [0.5, 3.0], [0.0, 0.25]];
         let z = Tensor::from_slice(logits.as_flattened(), (3, 2), &Device::Cpu).unwrap();
@@ -183,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn the_mistake_has_the_floor_and_the_flat_gradient_it_is_documented_with() {
+    fn on_probabilities_the_loss_has_the_documented_minimum_and_a_flat_gradient() {
         for classes in [2usize, 5] {
             let mut sure = vec![0.0; classes];
             sure[1] = 500.0;
@@ -203,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn one_class_costs_nothing_and_teaches_nothing() {
+    fn one_class_has_loss_and_gradient_zero() {
         for loss in [cross_entropy, cross_entropy_on_probabilities] {
             let z = Var::new(&[[3.5f32], [-7.25]], &Device::Cpu).unwrap();
             let value = loss(&z, &labels(&[0, 0])).unwrap();

@@ -1,9 +1,10 @@
-//! The loss of edges that are distributions over places.
+//! The loss of box edges that are distributions over bins.
 
 use candle_core::{D, DType, Error, Tensor};
 
 use super::class::log_softmax;
 use super::expect;
+use super::reduce::batch_mean;
 
 /// Distribution focal loss (Li et al. 2020, Generalized Focal Loss, equation 6), the mean over the batch's edges.
 ///
@@ -12,9 +13,9 @@ use super::expect;
 /// L = −1/(4N) · Σ_{n, e} ( (l + 1 − t) · ln p[n, e, l] + (t − l) · ln p[n, e, l + 1] )      p = softmax(z)
 /// ```
 ///
-/// y is the true edge in 0..1 and bin b stands for b/(B − 1): the cross-entropy of the two bins around it, which draws
-/// the distribution together there. Its floor is not 0 but the entropy of the two weights. Edges outside 0..1 count as
-/// at its ends.
+/// y is the true edge in 0..1, and bin b is at b/(B − 1). The loss is the cross-entropy of the two bins around y, which
+/// concentrates the distribution there. Its minimum is not 0 but the entropy of the two weights. Edges outside 0..1 are
+/// clamped.
 ///
 /// # Shapes
 ///
@@ -24,6 +25,11 @@ use super::expect;
 ///
 /// A Candle error that names both shapes if they do not fit.
 pub fn distribution_focal(logits: &Tensor, boxes: &Tensor) -> Result<Tensor, Error> {
+    batch_mean(&entropies(logits, boxes)?, logits.dim(0)?)
+}
+
+/// Returns the cross-entropy of each edge, `[N, 4]`.
+pub(super) fn entropies(logits: &Tensor, boxes: &Tensor) -> Result<Tensor, Error> {
     let (n, edges, bins) = logits.dims3()?;
     if edges != 4 || bins < 2 || n == 0 {
         return Err(Error::Msg(format!(
@@ -40,7 +46,7 @@ pub fn distribution_focal(logits: &Tensor, boxes: &Tensor) -> Result<Tensor, Err
     let logs = log_softmax(logits)?;
     let of = |bin: &Tensor| logs.contiguous()?.gather(&bin.contiguous()?, D::Minus1)?.squeeze(2);
     let sum = (((1.0 - &share)? * of(&low)?)? + (share * of(&(&low + low.ones_like()?)?)?)?)?;
-    sum.mean_all()?.neg()
+    sum.neg()
 }
 
 #[cfg(test)]
@@ -55,14 +61,14 @@ mod tests {
     }
 
     #[test]
-    fn is_the_cross_entropy_of_the_two_bins_around() {
-        // Even odds over three bins: ln 3 wherever the edge is.
+    fn is_the_cross_entropy_of_the_two_nearest_bins() {
+        // Equal probabilities of three bins: ln 3 for every edge.
         let even = Tensor::zeros((1, 4, 3), DType::F64, &Device::Cpu).unwrap();
         let loss = |y: &[f64]| distribution_focal(&even, &boxes(y)).unwrap().to_scalar::<f64>().unwrap();
         for y in [[0.0, 0.25, 0.5, 1.0], [-1.0, 0.1, 0.9, 2.0]] {
             assert!((loss(&y) - 3f64.ln()).abs() < 1e-12);
         }
-        // All weight on the middle bin: none is lost at 0.5, everything at 1.
+        // All probability on the middle bin: the loss is 0 at 0.5, and the largest at 1.
         let sure: Vec<f64> = [0.0, 50.0, 0.0].repeat(4);
         let sure = Tensor::from_vec(sure, (1, 4, 3), &Device::Cpu).unwrap();
         let loss = |y: f64| distribution_focal(&sure, &boxes(&[y; 4])).unwrap().to_scalar::<f64>().unwrap();
@@ -77,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_refused() {
+    fn unsuitable_shapes_are_rejected() {
         let logits = Tensor::zeros((2, 4, 1), DType::F64, &Device::Cpu).unwrap();
         assert!(distribution_focal(&logits, &boxes(&[0.0; 8])).is_err());
         let logits = Tensor::zeros((2, 4, 5), DType::F64, &Device::Cpu).unwrap();

@@ -1,18 +1,19 @@
-//! The loss of features that are to stay what they were.
+//! The loss that keeps features close to those of an earlier network (feature distillation).
 
 use candle_core::{Error, Tensor};
 
+use super::reduce::batch_mean;
 use super::{expect, rows};
 
-/// Mean squared distance of features from others of the same photos, say of the network that training began with (a
-/// hint, as Romero et al. 2015, FitNets, call it).
+/// Mean squared distance of features from other features of the same photos, such as those of the network at the start of
+/// training (a "hint" in Romero et al. 2015, FitNets).
 ///
 /// ```text
 /// L = 1/(N·C) · Σ_{n, c} (f[n, c] − g[n, c])²
 /// ∂L/∂f[n, c] = 2 · (f[n, c] − g[n, c]) / (N·C)
 /// ```
 ///
-/// As PyTorch's `F.mse_loss`.
+/// Equal to PyTorch's `F.mse_loss`.
 ///
 /// # Shapes
 ///
@@ -24,7 +25,7 @@ use super::{expect, rows};
 pub fn distance(features: &Tensor, before: &Tensor) -> Result<Tensor, Error> {
     let (n, c) = rows("features", features)?;
     expect("features before", before, &[n, c], features.dtype())?;
-    (features - before)?.sqr()?.mean_all()
+    batch_mean(&(features - before)?.sqr()?, n)
 }
 
 #[cfg(test)]
@@ -35,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn is_the_mean_over_photos_and_features_and_pulls_them_back() {
+    fn is_the_mean_over_photos_and_features() {
         let f = [0.5f64, -1.0, 2.0, 0.0, 0.25, 1.0];
         let before = Tensor::new(&[[0.5f64, 1.0, 2.5], [1.0, 0.25, 0.0]], &Device::Cpu).unwrap();
         let features = Tensor::from_slice(&f, (2, 3), &Device::Cpu).unwrap();

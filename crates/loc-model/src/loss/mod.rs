@@ -1,48 +1,30 @@
-//! What training minimises: a class loss and a box loss, and their weighted sum. The formulas lie in [`class`]
-//! and [`boxes`]; metrics, which nothing is trained on, do not live here.
+//! The training loss: the weighted sum of a class loss and a box loss. The metrics are in loc-train.
+//!
+//! Each loss is a function in its own file ([`class`], [`boxes`], [`l1`], [`overlap`], …), with a line in `kinds` that gives
+//! its name in configurations.
 
 pub mod boxes;
 pub mod class;
 pub mod edges;
 pub mod features;
+mod kinds;
+pub mod l1;
 pub mod overlap;
+mod reduce;
 #[cfg(test)]
 mod testing;
 
 use candle_core::{DType, Error, Shape, Tensor};
 
-pub use self::overlap::Overlap;
+pub use self::kinds::{BoxBatch, BoxLoss, ClassBatch, ClassLoss, OverlapLoss};
 use loc_net::ops::SoftmaxExpectation;
 
 use crate::layers::compose;
 use crate::{ModelError, ModelOutput};
+use reduce::batch_mean;
 
-/// How wrong the class is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-#[non_exhaustive]
-pub enum ClassLoss {
-    /// [`class::cross_entropy`] of the logits.
-    #[default]
-    CrossEntropy,
-    /// [`class::cross_entropy_on_probabilities`]: the tutorial's mistake, kept to reproduce it.
-    CrossEntropyOnProbabilities,
-}
-
-/// How wrong the box is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-#[non_exhaustive]
-pub enum BoxLoss {
-    /// [`boxes::mse`]: mean squared error of the four coordinates.
-    #[default]
-    Mse,
-    /// [`boxes::smooth_l1`] of the four coordinates.
-    SmoothL1,
-    /// Nothing: the overlap or the distributions say it all.
-    None,
-}
-
-/// Which losses, and how much each counts. Where the answer is the mean of several boxes, theirs is the mean of the
-/// losses of each.
+/// The losses that are summed, and their weights. If the predicted box is the mean of several boxes, the box loss is the mean
+/// of their losses.
 ///
 /// ```text
 /// boxes = coordinates + overlap_weight · overlap + edges_weight · distribution focal loss
@@ -52,28 +34,29 @@ pub enum BoxLoss {
 pub struct LossConfig {
     /// The loss of the class.
     pub class: ClassLoss,
-    /// What the true class gives up to all, 0 to 1; of [`ClassLoss::CrossEntropy`] alone.
+    /// Label smoothing ε, 0 to 1: probability mass spread evenly over all classes; for
+    /// [`ClassLoss::CrossEntropy`].
     pub label_smoothing: f64,
-    /// A weight for each class, or none; of [`ClassLoss::CrossEntropy`] alone.
+    /// A weight for each class, or empty; for [`ClassLoss::CrossEntropy`].
     pub class_weights: Vec<f64>,
     /// The loss of the box's coordinates.
     pub boxes: BoxLoss,
-    /// Where smooth L1 becomes linear.
+    /// The distance at which smooth L1 becomes linear.
     pub beta: f64,
     /// The loss of the overlap.
-    pub overlap: Option<Overlap>,
-    /// Factor of the loss of the overlap.
+    pub overlap: OverlapLoss,
+    /// Weight of the overlap loss in the box loss.
     pub overlap_weight: f64,
-    /// Factor of [`edges::distribution_focal`]; nothing where the box head has no distributions.
+    /// Weight of [`edges::distribution_focal`] in the box loss; ignored if the box head has no distributions.
     pub edges_weight: f64,
-    /// Factor of the class loss.
+    /// Weight of the class loss.
     pub class_weight: f64,
-    /// Factor of the box loss.
+    /// Weight of the box loss.
     pub box_weight: f64,
 }
 
 impl Default for LossConfig {
-    /// Cross-entropy of the logits plus mean squared error, each counting once.
+    /// Cross-entropy of the logits plus mean squared error, each with weight 1.
     fn default() -> Self {
         Self {
             class: ClassLoss::default(),
@@ -81,7 +64,7 @@ impl Default for LossConfig {
             class_weights: Vec::new(),
             boxes: BoxLoss::default(),
             beta: 0.05,
-            overlap: None,
+            overlap: OverlapLoss::None,
             overlap_weight: 1.0,
             edges_weight: 0.0,
             class_weight: 1.0,
@@ -90,10 +73,10 @@ impl Default for LossConfig {
     }
 }
 
-/// The losses of a batch, scalars: means over its samples.
+/// The losses of a batch, scalars: means over its photos.
 #[derive(Debug, Clone)]
 pub struct Losses {
-    /// The weighted sum: call `backward` on this one.
+    /// The weighted sum, for the backward pass.
     pub total: Tensor,
     /// The class loss, unweighted.
     pub class: Tensor,
@@ -102,44 +85,37 @@ pub struct Losses {
 }
 
 impl LossConfig {
-    /// The losses of a batch against its labels.
+    /// Computes the losses of a batch against its labels.
     ///
     /// # Shapes
     ///
     /// - output: logits `[N, K]`, boxes `[N, 4]` (x1, y1, x2, y2 in 0..1)
     /// - labels: `[N]`, u32, each below K
-    /// - boxes: `[N, 4]`, in the same form as the output's
+    /// - boxes: `[N, 4]`, in the same format as the output's
     ///
     /// # Errors
     ///
-    /// A Candle error that names both shapes if they do not fit, if the batch is empty, or if a label is not
-    /// below K (found on the CPU only: reading labels back from another device would halt it).
+    /// A Candle error that names both shapes if they do not fit, if the batch is empty, or if a label is not below K (checked
+    /// on the CPU only: reading labels back from another device would block until it is idle).
     pub fn compute(
         &self,
         output: &ModelOutput,
         labels: &Tensor,
         boxes: &Tensor,
     ) -> Result<Losses, ModelError> {
-        let class = match self.class {
-            ClassLoss::CrossEntropy => {
-                let (smoothing, weights) = (self.label_smoothing, &self.class_weights);
-                class::weighted_cross_entropy(&output.logits, labels, smoothing, weights)?
-            }
-            ClassLoss::CrossEntropyOnProbabilities => {
-                class::cross_entropy_on_probabilities(&output.logits, labels)?
-            }
-        };
+        let class = self.class.compute(&ClassBatch { logits: &output.logits, labels }, self)?;
         let boxes = match &output.edges {
             Some(logits) if logits.dim(1)? > 4 => self.each_box_loss(logits, boxes)?,
-            edges => self.box_loss(&output.boxes, edges.as_ref(), boxes)?,
+            edges => self.box_loss(output.boxes.dim(0)?, &output.boxes, edges.as_ref(), boxes)?,
         };
         let total = ((&class * self.class_weight)? + (&boxes * self.box_weight)?)?;
         Ok(Losses { total, class, boxes })
     }
 
-    /// The mean of the losses of boxes whose mean the answer is: from the logits of their edges, `[N, boxes·4, B]`.
+    /// Computes the mean of the losses of several boxes whose mean is the predicted box, from the logits of their edges,
+    /// `[N, boxes·4, B]`.
     ///
-    /// Had only the mean a loss, they would learn to make up for each other, and not each to be right.
+    /// With a loss of the mean box only, the errors of the boxes would learn to cancel, and no single box would be right.
     fn each_box_loss(&self, logits: &Tensor, boxes: &Tensor) -> Result<Tensor, ModelError> {
         let (n, edges, bins) = logits.dims3()?;
         let each = edges / 4;
@@ -147,31 +123,30 @@ impl LossConfig {
             compose(&SoftmaxExpectation { bins }.into(), &[&logits.reshape((n, edges * bins))?], &[])?
                 .reshape((n * each, 4))?;
         let boxes = boxes.unsqueeze(1)?.broadcast_as((n, each, 4))?.reshape((n * each, 4))?;
-        self.box_loss(&predicted, Some(&logits.reshape((n * each, 4, bins))?), &boxes)
+        self.box_loss(n, &predicted, Some(&logits.reshape((n * each, 4, bins))?), &boxes)
     }
 
+    /// Computes the loss of the boxes of `n` photos, with one or more boxes for each.
     fn box_loss(
         &self,
+        n: usize,
         predicted: &Tensor,
         edges: Option<&Tensor>,
         boxes: &Tensor,
     ) -> Result<Tensor, ModelError> {
-        let mut sum = match self.boxes {
-            BoxLoss::Mse => boxes::mse(predicted, boxes)?,
-            BoxLoss::SmoothL1 => boxes::smooth_l1(predicted, boxes, self.beta)?,
-            BoxLoss::None => Tensor::zeros((), predicted.dtype(), predicted.device())?,
-        };
-        if let Some(kind) = self.overlap {
-            sum = (sum + (overlap::overlap(predicted, boxes, kind)? * self.overlap_weight)?)?;
+        let batch = BoxBatch { predicted, target: boxes, photos: n };
+        let mut sum = self.boxes.compute(&batch, self)?;
+        if self.overlap != OverlapLoss::None {
+            sum = (sum + (self.overlap.compute(&batch, self)? * self.overlap_weight)?)?;
         }
         if let Some(logits) = edges.filter(|_| self.edges_weight > 0.0) {
-            sum = (sum + (edges::distribution_focal(logits, boxes)? * self.edges_weight)?)?;
+            sum = (sum + (batch_mean(&edges::entropies(logits, boxes)?, n)? * self.edges_weight)?)?;
         }
         Ok(sum)
     }
 }
 
-/// Refuses a tensor whose shape or type is another.
+/// Returns an error if the tensor does not have this shape and type.
 fn expect(what: &str, tensor: &Tensor, dims: &[usize], dtype: DType) -> Result<(), Error> {
     if tensor.dims() != dims {
         let (expected, got) = (Shape::from(dims), tensor.shape().clone());
@@ -183,7 +158,7 @@ fn expect(what: &str, tensor: &Tensor, dims: &[usize], dtype: DType) -> Result<(
     Ok(())
 }
 
-/// The number of rows of `[N, columns]`, at least one.
+/// Returns the number of rows, at least one, and the number of columns.
 fn rows(what: &str, tensor: &Tensor) -> Result<(usize, usize), Error> {
     match tensor.dims() {
         [n, k] if *n > 0 && *k > 0 => Ok((*n, *k)),
@@ -222,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn boxes_whose_mean_the_answer_is_have_losses_of_their_own() {
+    fn each_of_several_boxes_has_its_own_loss() {
         let logits = Tensor::randn(0.0f64, 2.0, (3, 8, 5), &Device::Cpu).unwrap();
         let each = compose(&SoftmaxExpectation { bins: 5 }.into(), &[&logits.reshape((3, 40)).unwrap()], &[])
             .unwrap();
@@ -230,7 +205,7 @@ mod tests {
         let boxes = Tensor::rand(0.0f64, 1.0, (3, 4), &Device::Cpu).unwrap();
         let config = LossConfig {
             boxes: BoxLoss::SmoothL1,
-            overlap: Some(Overlap::Giou),
+            overlap: OverlapLoss::Giou,
             edges_weight: 0.5,
             ..LossConfig::default()
         };
@@ -265,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_refused_with_both_shapes() {
+    fn unsuitable_shapes_are_rejected_and_named() {
         let out = output(&[[0.1, 0.2, -0.3], [1.0, 0.0, 0.5]], &[[0.1, 0.2, 0.6, 0.7], [0.0, 0.1, 0.5, 1.0]]);
         let labels = |v: &[u32]| Tensor::new(v, &Device::Cpu).unwrap();
         let boxes = |n: usize, k: usize| Tensor::zeros((n, k), DType::F64, &Device::Cpu).unwrap();
@@ -279,7 +254,7 @@ mod tests {
         ];
         for (labels, boxes, part) in cases {
             let error = LossConfig::default().compute(&out, &labels, &boxes).unwrap_err().to_string();
-            assert!(error.contains(part), "{error} does not say {part}");
+            assert!(error.contains(part), "`{part}` is missing in: {error}");
         }
         let empty = ModelOutput { logits: boxes(0, 3), boxes: boxes(0, 4), edges: None };
         let error =

@@ -1,8 +1,8 @@
-//! The numerical gradient check that the losses' tests share.
+//! The numerical gradient check of the losses' tests.
 
 use candle_core::{Device, Error, Tensor, Var};
 
-/// Asserts that Candle's gradient of a scalar `loss` is its central difference at every entry of `x`, in f64.
+/// Asserts that Candle's gradient of a scalar `loss` equals the central difference at every entry of `x`, in f64.
 #[track_caller]
 pub(super) fn check_gradient(x: &[f64], dims: &[usize], loss: impl Fn(&Tensor) -> Result<Tensor, Error>) {
     const STEP: f64 = 1e-5;
@@ -18,6 +18,6 @@ pub(super) fn check_gradient(x: &[f64], dims: &[usize], loss: impl Fn(&Tensor) -
         };
         let numerical = (at(STEP) - at(-STEP)) / (2.0 * STEP);
         let error = (numerical - gradient[i]).abs();
-        assert!(error < 1e-9, "[{i}]: {} where the difference quotient is {numerical}", gradient[i]);
+        assert!(error < 1e-9, "[{i}]: got {}, but the difference quotient is {numerical}", gradient[i]);
     }
 }

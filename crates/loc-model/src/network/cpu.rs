@@ -1,21 +1,21 @@
 //! The whole network as one Candle operation on the CPU: [`loc_net::exec::Training`] under Candle's autograd.
 //!
-//! One operation, because the maps between fused convolutions have layouts of their own, and because nothing wider than a
-//! cache is then allocated in a training step: Candle's autograd clears and adds a tensor for each gradient. Candle
+//! One operation, because the maps between fused convolutions have their own layouts, and because a training step then
+//! allocates nothing larger than the cache: Candle's autograd would zero and add a tensor for each gradient. Candle
 //! computes the losses of the outputs; the gradients of the parameters go to [`GradientBuffers`].
 
 use std::sync::{Arc, Mutex};
 
 use candle_core::{CpuStorage, CustomOp1, DType, Device, Error, Layout, Result, Shape, Tensor, Var};
 use loc_net::exec::{Images, Training, TrainingSetup};
-use loc_net::{ImageBatch, Network};
+use loc_net::{ImageBatch, Network, Parts};
 
 use super::Input;
 use crate::Dropout;
 use crate::gradient_buffers::{GradientBuffers, Names, lock};
 use crate::storage::lent;
 
-/// A network's passes on the CPU.
+/// The executor of a network on the CPU.
 #[derive(Debug, Clone)]
 pub(super) struct CpuNetwork {
     shared: Arc<Shared>,
@@ -25,17 +25,17 @@ pub(super) struct CpuNetwork {
 struct Shared {
     network: Network,
     frozen: bool,
-    /// The parameters that get gradients: all, or without the backbone's.
+    /// The parameters that get gradients: all, or those of the heads.
     all: Params,
     heads: Params,
-    /// Makes Candle ask for a backward pass: it stands for all parameters.
+    /// A variable that stands for all parameters, so that Candle calls the backward pass.
     anchor: Var,
-    /// Passes that wait for the next batch.
+    /// Idle training passes, to be reused for the next batch.
     idle: Mutex<Vec<(TrainingSetup, Training)>>,
     buffers: GradientBuffers,
 }
 
-/// Some parameters in one buffer.
+/// Some parameters whose gradients are in one buffer.
 #[derive(Debug)]
 struct Params {
     names: Names,
@@ -43,7 +43,7 @@ struct Params {
 }
 
 impl Params {
-    /// Those of the layers from `first` on.
+    /// Returns the parameters of the layers from `first` on.
     fn of(network: &Network, first: usize) -> Self {
         let mut len = 0;
         let own = network.params().iter().filter(|param| param.layer >= first);
@@ -56,12 +56,12 @@ impl Params {
     }
 }
 
-/// How a batch is run.
+/// The settings of one run.
 pub(super) struct Run<'a> {
-    /// Whether a backward pass may come.
+    /// Whether a backward pass may follow.
     pub(super) keep: bool,
     pub(super) dropout: Option<Dropout>,
-    /// The layers whose outputs are asked for.
+    /// The layers whose outputs are returned.
     pub(super) outputs: &'a [usize],
 }
 
@@ -79,12 +79,12 @@ impl CpuNetwork {
         Ok(Self { shared: Arc::new(shared) })
     }
 
-    /// Runs a batch; `params` are all of the network's parameters in its order.
+    /// Runs a batch; `params` are all of the network's parameters, in its order.
     ///
     /// # Shapes
     ///
-    /// Photos `[N, 3, h, w]` in f32 or `[N, h, w, 3]` in u8, or features of the taps in f32. The result are the outputs
-    /// that were asked for, each `[N, …]`.
+    /// Photos `[N, 3, h, w]` in f32 or `[N, h, w, 3]` in u8, or features of the taps in f32. Returns the requested outputs,
+    /// each `[N, …]`.
     pub(super) fn run(&self, input: &Input, params: Vec<Tensor>, run: &Run) -> Result<Vec<Tensor>> {
         let network = &self.shared.network;
         let (n, input) = match input {
@@ -123,7 +123,7 @@ impl CpuNetwork {
     }
 }
 
-/// One call.
+/// One call of the network.
 struct NetworkOp {
     cpu: CpuNetwork,
     setup: TrainingSetup,
@@ -132,7 +132,7 @@ struct NetworkOp {
     n: usize,
     keep: bool,
     dropout: Option<Dropout>,
-    /// What the backward pass needs.
+    /// The pass that the backward pass needs.
     pass: Mutex<Option<Training>>,
 }
 
@@ -145,7 +145,7 @@ impl Drop for NetworkOp {
 }
 
 impl NetworkOp {
-    /// A pass that waits, or a new one.
+    /// Returns an idle pass or a new one.
     fn pass(&self) -> Training {
         let shared = &self.cpu.shared;
         let mut idle = lock(&shared.idle);
@@ -155,7 +155,7 @@ impl NetworkOp {
         }
     }
 
-    /// Keeps the buffers of a pass for the next batch; those of a look at many layers are not needed again.
+    /// Keeps a pass with its buffers for the next batch, unless it has many outputs: such a pass is not used regularly.
     fn give_back(&self, pass: Training) {
         const USUAL: usize = 4;
         if self.setup.outputs.len() <= USUAL {
@@ -227,7 +227,7 @@ impl CustomOp1 for NetworkOp {
         let own = if heads_only { &shared.heads } else { &shared.all };
         self.with_values(|images, params| {
             shared.buffers.put(&own.names, own.len, |of_params| {
-                pass.backward(images, params, gradient, of_params);
+                pass.backward(images, params, &Parts::of(self.n), gradient, of_params);
             });
         })?;
         Ok(Some(anchor.zeros_like()?))

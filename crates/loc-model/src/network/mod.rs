@@ -1,5 +1,6 @@
-//! The layer list on Candle: a forward pass that keeps what the backward pass needs. Losses do not live here.
+//! The list of layers on Candle: a forward pass that keeps what the backward pass needs. The losses are in `loss`.
 
+mod backend;
 mod cpu;
 mod walk;
 
@@ -10,16 +11,17 @@ use loc_net::{Network, Weight, Weights};
 
 use crate::gradient_buffers::GradientBuffers;
 use crate::{Dropout, Gradients, ModelError};
+pub use backend::Backend;
 use cpu::{CpuNetwork, Run};
 
-/// A network whose weights are Candle variables on a device: made to be trained.
+/// A network whose weights are Candle variables on a device, for training.
 ///
-/// What the tutorial's network makes of a batch of 256×256 photos, layer by layer:
+/// The outputs of the tutorial's network for a batch of 256×256 photos, layer by layer:
 ///
 /// | layer | output |
 /// |---|---|
 /// | input: RGB in 0..1, planar | `[N, 3, 256, 256]` |
-/// | `normalize`, where it is not the identity | `[N, 3, 256, 256]` |
+/// | `normalize`, unless it is the identity | `[N, 3, 256, 256]` |
 /// | `conv1`; `pool1`, `relu1` | `[N, 6, 252, 252]`; `[N, 6, 126, 126]` |
 /// | `conv2`; `pool2`, `relu2` | `[N, 12, 122, 122]`; `[N, 12, 61, 61]` |
 /// | `conv3`; `pool3`, `relu3` | `[N, 24, 57, 57]`; `[N, 24, 28, 28]` |
@@ -32,59 +34,39 @@ use cpu::{CpuNetwork, Run};
 pub struct Model {
     network: Network,
     vars: BTreeMap<String, Var>,
-    /// The parameters that are not trained: a frozen backbone's.
+    /// The parameters that are not trained: those of a frozen backbone.
     constants: BTreeMap<String, Tensor>,
     device: Device,
     backend: Backend,
-    /// The network as one operation, on the CPU.
+    /// The network as one operation; on the CPU only.
     cpu: Option<CpuNetwork>,
-    /// Where the kernels leave the gradients of parameters.
+    /// The buffers of the parameter gradients that the kernels compute.
     buffers: GradientBuffers,
 }
 
-/// How a model computes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Backend {
-    /// loc-net's kernels, the whole network as one operation; on the CPU only.
-    Kernels,
-    /// Candle's operations, layer by layer; on any device.
-    Composed,
-}
-
-impl Backend {
-    /// The backend for a device.
-    #[must_use]
-    pub fn of(device: &Device) -> Self {
-        match device {
-            Device::Cpu => Self::Kernels,
-            _ => Self::Composed,
-        }
-    }
-}
-
-/// What a network reads: photos, or what its backbone has made of them already.
+/// The input of a network: photos, or features that its backbone has computed.
 #[derive(Debug, Clone)]
 pub enum Input {
-    /// As [`Model::forward`] takes them.
+    /// Photos, as for [`Model::forward`].
     Images(Tensor),
     /// The outputs of the layers [`Network::taps`], in that order, each `[N, …]` in f32.
     Features(Vec<Tensor>),
 }
 
-/// What the network says of a batch.
+/// The outputs of a network for a batch.
 #[derive(Debug, Clone)]
 pub struct ModelOutput {
     /// `[N, K]`: the class logits, before softmax.
     pub logits: Tensor,
     /// `[N, 4]`: x1, y1, x2, y2 of each box, in 0..1 of the input.
     pub boxes: Tensor,
-    /// `[N, 4, B]`: the logits of each edge's distribution over B places, where the box head makes them. Where the box is
-    /// the mean of several, `[N, E, B]` with four edges for each.
+    /// `[N, 4, B]`: the logits of each edge's distribution over B bins, if the box head has them. If the box is the mean of
+    /// several boxes, `[N, E, B]` with four edges per box.
     pub edges: Option<Tensor>,
 }
 
 impl Model {
-    /// Puts a network with these weights on a device.
+    /// Makes a network with these weights on a device.
     ///
     /// # Errors
     ///
@@ -94,12 +76,12 @@ impl Model {
         Self::with_backend(network, weights, device, Backend::of(device))
     }
 
-    /// As [`Model::new`], with the backend chosen by the caller: what another device would run,
-    /// [`Backend::Composed`], also runs on the CPU.
+    /// Same as [`Model::new`], with a backend chosen by the caller. [`Backend::Composed`], which other devices use, also
+    /// runs on the CPU.
     ///
     /// # Errors
     ///
-    /// As [`Model::new`]. With [`Backend::Kernels`] on a device other than the CPU every forward pass fails.
+    /// Those of [`Model::new`]. With [`Backend::Kernels`] on a device other than the CPU every forward pass fails.
     pub fn with_backend(
         network: Network,
         weights: &Weights,
@@ -109,11 +91,11 @@ impl Model {
         Self::build(network, weights, device, backend, false)
     }
 
-    /// As [`Model::new`], but the backbone is not trained: [`Model::vars`] are the heads' parameters alone.
+    /// Same as [`Model::new`], with a frozen backbone: [`Model::vars`] holds only the parameters of the heads.
     ///
     /// # Errors
     ///
-    /// As [`Model::new`].
+    /// Those of [`Model::new`].
     pub fn with_frozen_backbone(
         network: Network,
         weights: &Weights,
@@ -148,13 +130,13 @@ impl Model {
         Ok(Self { network, vars, constants, device: device.clone(), backend, cpu, buffers })
     }
 
-    /// Whether the backbone is not trained.
+    /// Returns whether the backbone is frozen.
     #[must_use]
     pub fn is_frozen(&self) -> bool {
         !self.constants.is_empty()
     }
 
-    /// A model of its own with the same weights.
+    /// Returns an independent model with the same weights.
     ///
     /// # Errors
     ///
@@ -163,25 +145,25 @@ impl Model {
         Self::build(self.network.clone(), &self.weights()?, &self.device, self.backend, self.is_frozen())
     }
 
-    /// The layers it walks.
+    /// Returns the network.
     #[must_use]
     pub fn network(&self) -> &Network {
         &self.network
     }
 
-    /// Where its weights lie.
+    /// Returns the device that holds the weights.
     #[must_use]
     pub fn device(&self) -> &Device {
         &self.device
     }
 
-    /// Its trainable tensors, by name and in the names' order.
+    /// Returns the trainable tensors, sorted by name.
     #[must_use]
     pub fn vars(&self) -> &BTreeMap<String, Var> {
         &self.vars
     }
 
-    /// A copy of its weights.
+    /// Returns a copy of the weights.
     ///
     /// # Errors
     ///
@@ -196,7 +178,7 @@ impl Model {
         Ok(Weights(weights))
     }
 
-    /// Replaces its weights, all or none; a frozen backbone keeps its own.
+    /// Replaces all weights, or none if they do not fit. A frozen backbone keeps its weights.
     ///
     /// # Errors
     ///
@@ -210,35 +192,35 @@ impl Model {
         Ok(())
     }
 
-    /// Runs a batch and keeps every activation for the backward pass, as long as the output lives. Gradients are taken by
-    /// [`Model::backward`]: on the CPU Candle's own `backward` does not give those of all parameters.
+    /// Runs a batch and keeps every activation for the backward pass, as long as the output exists. Use [`Model::backward`]
+    /// for the gradients: on the CPU, Candle's own `backward` does not return those of all parameters.
     ///
     /// # Shapes
     ///
-    /// images `[N, 3, H, W]` in f32, RGB in 0..1, or `[N, H, W, 3]` in u8, RGB bytes of which `v` stands for `v / 255`;
-    /// with the network's height and width.
+    /// images `[N, 3, H, W]` in f32, RGB in 0..1, or `[N, H, W, 3]` in u8, RGB bytes where `v` means `v / 255`; with the
+    /// network's height and width.
     ///
     /// # Errors
     ///
-    /// A Candle error that names the expected and the given shape, or one of the device.
+    /// A Candle error that names the expected and the given shape, or an error of the device.
     pub fn forward(&self, images: &Tensor) -> Result<ModelOutput, ModelError> {
         self.train(&Input::Images(images.clone()), None)
     }
 
-    /// As [`Model::forward`], of photos or features, and drops some of what the layers that allow it give.
+    /// Same as [`Model::forward`], for photos or features, with dropout.
     ///
     /// # Errors
     ///
-    /// As [`Model::forward`].
+    /// Those of [`Model::forward`].
     pub fn train(&self, input: &Input, dropout: Option<Dropout>) -> Result<ModelOutput, ModelError> {
         Ok(self.outputs(input, true, dropout, None)?.0)
     }
 
-    /// As [`Model::train`]; the output of one layer comes too, of those that the heads read or have.
+    /// Same as [`Model::train`], and also returns the output of one layer: a tap or a layer of the heads.
     ///
     /// # Errors
     ///
-    /// As [`Model::forward`].
+    /// Those of [`Model::forward`].
     pub fn train_with(
         &self,
         input: &Input,
@@ -249,36 +231,36 @@ impl Model {
         Ok((output, kept.ok_or_else(|| Error::Msg("an output is missing".into()))?))
     }
 
-    /// Runs a batch without a backward pass to come: activations are dropped as soon as they have been read, and
-    /// the output leads to no gradient. The values are those of [`Model::forward`].
+    /// Runs a batch without preparing a backward pass: activations are freed after their last use, and the output has no
+    /// gradient. The values are those of [`Model::forward`].
     ///
     /// # Errors
     ///
-    /// As [`Model::forward`].
+    /// Those of [`Model::forward`].
     pub fn infer(&self, images: &Tensor) -> Result<ModelOutput, ModelError> {
         self.evaluate(&Input::Images(images.clone()))
     }
 
-    /// As [`Model::infer`], of photos or features.
+    /// Same as [`Model::infer`], for photos or features.
     ///
     /// # Errors
     ///
-    /// As [`Model::forward`].
+    /// Those of [`Model::forward`].
     pub fn evaluate(&self, input: &Input) -> Result<ModelOutput, ModelError> {
         Ok(self.outputs(input, false, None, None)?.0)
     }
 
-    /// Every layer's output for a batch, in the order of the layers, without a gradient: for a look inside.
+    /// Returns every layer's output for a batch, in the order of the layers, without gradients; for inspection.
     ///
     /// # Errors
     ///
-    /// As [`Model::forward`].
+    /// Those of [`Model::forward`].
     pub fn activations(&self, images: &Tensor) -> Result<Vec<Tensor>, ModelError> {
         let all: Vec<usize> = (0..self.network.layers().len()).collect();
         self.run(&Input::Images(images.clone()), &Run { keep: false, dropout: None, outputs: &all })
     }
 
-    /// The gradients of a scalar, a loss of this model's outputs, with respect to its parameters.
+    /// Computes the gradients of a scalar, a loss of this model's outputs, with respect to its parameters.
     ///
     /// # Errors
     ///
@@ -288,7 +270,7 @@ impl Model {
         Ok(Gradients { vars: self.vars.clone(), store, collected })
     }
 
-    /// What the network says, and the output of one more layer where it is asked for.
+    /// Returns the outputs of the network and, if requested, that of one more layer.
     fn outputs(
         &self,
         input: &Input,

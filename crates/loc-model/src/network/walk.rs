@@ -1,4 +1,4 @@
-//! The layers one after the other by Candle operations, on any device. An output is forgotten after its last reader.
+//! Runs the layers one after the other with Candle operations, on any device. An output is freed after its last reader.
 
 use candle_core::{DType, Error, Result as CandleResult, Shape, Tensor};
 use loc_net::Source;
@@ -9,7 +9,7 @@ use crate::ModelError;
 use crate::layers::compose;
 
 impl Model {
-    /// The outputs of `run.outputs`, in that order.
+    /// Computes the outputs of `run.outputs`, in that order.
     pub(super) fn run(&self, input: &Input, run: &Run) -> Result<Vec<Tensor>, ModelError> {
         match input {
             Input::Images(images) => self.check_input(images)?,
@@ -24,7 +24,7 @@ impl Model {
         }
     }
 
-    /// A parameter, with a gradient if it is trained and `tracked`.
+    /// Returns a parameter; it gets a gradient if it is trained and `tracked`.
     fn param(&self, name: &str, tracked: bool) -> Tensor {
         match self.vars.get(name) {
             None => self.constants[name].clone(),
@@ -61,7 +61,7 @@ impl Model {
                     Source::Input => images.as_ref(),
                     Source::Layer(before) => values[*before].as_ref(),
                 };
-                x.ok_or_else(|| Error::Msg(format!("layer `{}` reads a forgotten output", layer.name)))
+                x.ok_or_else(|| Error::Msg(format!("layer `{}` reads an output that was freed", layer.name)))
             };
             let inputs = layer.inputs.iter().map(read).collect::<CandleResult<Vec<_>>>()?;
             let own = self.network.params().iter().filter(|param| param.layer == index);
@@ -84,7 +84,7 @@ impl Model {
         Ok(outputs.ok_or_else(|| Error::Msg("an output was dropped".into()))?)
     }
 
-    /// Refuses features that are not those of the taps.
+    /// Returns an error unless the features are those of the taps.
     fn check_features(&self, features: &[Tensor]) -> CandleResult<()> {
         let taps = self.network.taps();
         let n = features.first().map_or(0, |f| f.dims().first().copied().unwrap_or(0));
@@ -114,7 +114,7 @@ impl Model {
     }
 }
 
-/// Photos as bytes, `[N, h, w, 3]` in u8, as the layers read them: `[N, 3, h, w]` in f32, a byte `v` as `v / 255`.
+/// Converts photos from bytes, `[N, h, w, 3]` in u8, to the layers' input, `[N, 3, h, w]` in f32: a byte `v` to `v / 255`.
 fn planar(photos: &Tensor) -> CandleResult<Tensor> {
     photos.permute((0, 3, 1, 2))?.contiguous()?.to_dtype(DType::F32)? / 255.0
 }

@@ -1,4 +1,4 @@
-//! What the golden tests share: the files beside the PyTorch scripts, comparison, one operation both ways.
+//! Helpers of the golden tests: files written by the PyTorch scripts, comparison, one operation forward and backward.
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 #![allow(dead_code, reason = "each test binary uses its part")]
 
@@ -22,18 +22,18 @@ pub(crate) fn golden(name: &str) -> HashMap<String, Tensor> {
     candle_core::safetensors::load(path, &Device::Cpu).unwrap()
 }
 
-/// The values of a tensor as f64, row-major.
+/// Returns the values of a tensor as f64, row-major.
 pub(crate) fn numbers(tensor: &Tensor) -> Vec<f64> {
     tensor.to_dtype(DType::F64).unwrap().flatten_all().unwrap().to_vec1().unwrap()
 }
 
-/// The largest difference between two tensors, over the reference's largest value.
+/// Returns the largest difference between two tensors, relative to the reference's largest value.
 #[track_caller]
 pub(crate) fn difference(got: &Tensor, reference: &Tensor) -> f64 {
     assert_eq!(got.dims(), reference.dims(), "shape");
     let (got, reference) = (numbers(got), numbers(reference));
     let scale = reference.iter().fold(1e-30f64, |m, v| m.max(v.abs()));
-    // NaN must fail: `max` would drop it.
+    // A NaN must make the comparison fail; `max` would ignore it.
     let largest = |m: f64, (g, r): (&f64, &f64)| if (g - r).abs() <= m { m } else { (g - r).abs() };
     got.iter().zip(&reference).fold(0.0, largest) / scale
 }
@@ -41,15 +41,15 @@ pub(crate) fn difference(got: &Tensor, reference: &Tensor) -> f64 {
 #[track_caller]
 pub(crate) fn assert_close(what: &str, got: &Tensor, reference: &Tensor, tolerance: f64) {
     let error = difference(got, reference);
-    assert!(error <= tolerance, "{what}: {error:e} of the largest value, {tolerance:e} is allowed");
+    assert!(error <= tolerance, "{what}: error {error:e} of the largest value, tolerance {tolerance:e}");
 }
 
-/// One operation, composed. `inputs` are x, or x, weight and bias.
+/// Computes an operation in the composed form. `inputs` are x, or x, weight and bias.
 pub(crate) fn apply(op: &Op, inputs: &[Tensor]) -> Result<Tensor> {
     compose(op, &[&inputs[0]], &inputs[1..])
 }
 
-/// The output, and the gradient of `Σ y · gy` with respect to each input.
+/// Returns the output, and the gradient of `Σ y · gy` with respect to each input.
 pub(crate) fn both_ways(op: &Op, inputs: &[Tensor], gy: &Tensor, backend: Backend) -> (Tensor, Vec<Tensor>) {
     match backend {
         Backend::Kernels => by_kernel(op, inputs, gy),
@@ -63,7 +63,7 @@ pub(crate) fn both_ways(op: &Op, inputs: &[Tensor], gy: &Tensor, backend: Backen
     }
 }
 
-/// The same by loc-net's kernel, in f32.
+/// The same with loc-net's kernel, in f32.
 fn by_kernel(op: &Op, inputs: &[Tensor], gy: &Tensor) -> (Tensor, Vec<Tensor>) {
     let flat = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
     let shape = |t: &Tensor| Shape(t.dims()[1..].to_vec());
@@ -94,7 +94,7 @@ fn by_kernel(op: &Op, inputs: &[Tensor], gy: &Tensor) -> (Tensor, Vec<Tensor>) {
     (tensor(y, gy), gradients)
 }
 
-/// A 32-bit hash of an index, by stream: `hash32` of the golden scripts.
+/// Returns a 32-bit hash of an index and a stream: `hash32` of the golden scripts.
 pub(crate) fn hash32(index: usize, stream: u32) -> u32 {
     let index = u32::try_from(index).unwrap();
     let mut x = index.wrapping_mul(0x9E37_79B1).wrapping_add(stream.wrapping_mul(0x85EB_CA77));
@@ -105,14 +105,14 @@ pub(crate) fn hash32(index: usize, stream: u32) -> u32 {
     x ^ (x >> 16)
 }
 
-/// A tensor of numbers in −1..1, a function of the stream.
+/// Returns a tensor of numbers in −1..1 that depend only on the stream.
 pub(crate) fn random(dims: &[usize], stream: u32, dtype: DType) -> Tensor {
     let len = dims.iter().product();
     let values: Vec<f64> = (0..len).map(|i| f64::from(hash32(i, stream)) / 2_147_483_648.0 - 1.0).collect();
     Tensor::from_vec(values, dims, &Device::Cpu).unwrap().to_dtype(dtype).unwrap()
 }
 
-/// As [`random`], rounded to `1 / steps`: full of ties and zeros.
+/// Same as [`random`], rounded to multiples of `1 / steps`: many ties and zeros.
 pub(crate) fn tied(dims: &[usize], stream: u32, steps: f64, dtype: DType) -> Tensor {
     let rounded = (random(dims, stream, DType::F64) * steps).unwrap().round().unwrap();
     (rounded / steps).unwrap().to_dtype(dtype).unwrap()

@@ -1,4 +1,4 @@
-//! The fused forms, and a pass of the chain.
+//! Measures each fused form, and a training pass of the fused plan.
 
 use std::hint::black_box;
 
@@ -7,13 +7,14 @@ use loc_net::exec::fused::{FusedPlan, FusedTraining};
 use loc_net::kernels::conv_block::rows::{self, InputGradient, Layout, WinogradRows};
 use loc_net::kernels::conv_block::tiles::{self, WinogradTiles, average, pool};
 use loc_net::kernels::conv_block::{ConvBlock, OVERREAD, RowView};
+use loc_net::kernels::parts::Parts;
 use loc_net::{ImageBatch, InputShape, NetworkConfig, Normalization};
 use rayon::prelude::*;
 
 use crate::numbers::numbers;
 
 fn bytes(n: usize) -> Vec<u8> {
-    // Half of them active, about as in training.
+    // Relu is off for half of the cells, about as in training.
     numbers(n).iter().map(|v| ((v + 1.0) * 4.0) as u8 % 8).collect()
 }
 
@@ -63,7 +64,7 @@ fn rows(c: &mut Criterion) {
         let mut sums = rows::WeightGradient::of(&form);
         group.bench_function("weight gradient", |bench| {
             let map = RowView::planar(black_box(&x), shape.in_size);
-            bench.iter(|| sums.add(|rows, out| form.spread(map, rows, out), &gy, &argmax));
+            bench.iter(|| sums.add(|rows, out| form.to_pixels(map, rows, out), &gy, &argmax));
         });
         let mut kernels = InputGradient::of(&form);
         kernels.pack(&w);
@@ -115,7 +116,7 @@ fn tiles(c: &mut Criterion) {
     }
 }
 
-/// One photo as often as a batch has photos.
+/// A batch that repeats one photo.
 struct Photo {
     x: Vec<f32>,
     active: Vec<u8>,
@@ -162,17 +163,15 @@ fn last(c: &mut Criterion) {
     let Throughput::Elements(flop) = direct(&shape) else { return };
     group.throughput(Throughput::Elements(2 * flop * N as u64));
     let batch = Photo { x, active: vec![1; form.byte_len()], gy: numbers(form.out_len()) };
-    let mut sums = tiles::WeightGradient::of(form.tiles());
+    let (mut gw, mut gb) = (vec![0.0; w.len()], vec![0.0; b.len()]);
     let (mut buffers, mut gx) = (average::Gradient::default(), vec![0.0; N * (12 * 12 * 48 + OVERREAD)]);
     group.bench_function(format!("both gradients {N}"), |bench| {
-        bench.iter(|| form.backward(N, black_box(&batch), &mut buffers, &mut sums, &mut gx));
-    });
-    let (mut gw, mut gb) = (vec![0.0; w.len()], vec![0.0; b.len()]);
-    group.bench_function("once a step", |bench| {
         bench.iter(|| {
-            form.tiles_mut().pack(black_box(&w), &b);
-            sums.write(&mut gw, &mut gb);
+            form.backward(&Parts::of(N), black_box(&batch), &mut buffers, (&mut gw, &mut gb), &mut gx);
         });
+    });
+    group.bench_function("once a step", |bench| {
+        bench.iter(|| form.tiles_mut().pack(black_box(&w), &b));
     });
     group.finish();
 }
@@ -193,8 +192,11 @@ fn training_pass(c: &mut Criterion) {
     let mut pass = FusedTraining::new(plan);
     pass.pack(&params);
     pass.forward(ImageBatch::Bytes(&photos), N, &mut features);
-    pass.backward(ImageBatch::Bytes(&photos), &gy, &mut gradient);
-    assert!(gradient.iter().all(|g| g.is_finite()) && gradient[0] != 0.0, "a pass gives gradients");
+    pass.backward(ImageBatch::Bytes(&photos), &Parts::of(N), &gy, &mut gradient);
+    assert!(
+        gradient.iter().all(|g| g.is_finite()) && gradient[0] != 0.0,
+        "the gradients are finite and not zero"
+    );
     let mut group = c.benchmark_group("pass");
     group.throughput(Throughput::Elements(N as u64)).sample_size(20);
     group.bench_function("infer", |b| {
@@ -204,14 +206,15 @@ fn training_pass(c: &mut Criterion) {
         b.iter(|| pass.forward(ImageBatch::Bytes(black_box(&photos)), N, &mut features));
     });
     group.bench_function("backward", |b| {
-        b.iter(|| pass.backward(ImageBatch::Bytes(black_box(&photos)), &gy, &mut gradient));
+        b.iter(|| pass.backward(ImageBatch::Bytes(black_box(&photos)), &Parts::of(N), &gy, &mut gradient));
     });
     group.finish();
 }
 
-/// The same convolutions as five operations over the batch, each on all threads, in their own layouts: what the chain
-/// saves by taking a photo through all of them, without what tensors between operations would cost on top.
-fn one_op_a_layer(c: &mut Criterion) {
+/// The same convolutions as five operations over the batch, each on all threads, in their own layouts. The difference from
+/// the training pass is what the fused plan gains by taking each photo through all of them; the additional cost of tensors
+/// between the operations is not included.
+fn one_op_per_layer(c: &mut Criterion) {
     const N: usize = 32;
     const GROUP: usize = 4;
     let shape =
@@ -277,4 +280,4 @@ fn one_op_a_layer(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, rows, tiles, last, training_pass, one_op_a_layer);
+criterion_group!(benches, rows, tiles, last, training_pass, one_op_per_layer);

@@ -1,6 +1,6 @@
-//! What the benches compute on.
+//! Input values of the benches.
 
-/// Numbers in −1..1 without order.
+/// Returns pseudo-random numbers in −1..1.
 pub(crate) fn numbers(n: usize) -> Vec<f32> {
     let mut state = 1u32;
     let mut next = || {

@@ -1,4 +1,4 @@
-//! Prediction: a network with its weights over a batch, weights packed once, buffers used again.
+//! Prediction: runs a network with its weights on a batch. Weights are packed once, buffers are reused.
 
 #[cfg(test)]
 mod tests;
@@ -10,9 +10,9 @@ use super::segment::{Segment, segment};
 use crate::buffers::BufferPool;
 use crate::kernels::image_input::{self, ImageBatch};
 use crate::parallel::{self, DisjointSlice, run_stages};
-use crate::{NetError, Network, Source, Weights};
+use crate::{ConfigError, NetError, Network, Source, Weights};
 
-/// What a network gives for a batch of `n` photos.
+/// The outputs of a network for a batch of `n` photos.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Output {
     /// `n × classes`, row-major: the logits of each photo.
@@ -21,19 +21,19 @@ pub struct Output {
     pub boxes: Vec<f32>,
 }
 
-/// A network with its weights, ready to run; any number of threads may share it.
+/// A network with its weights, ready to run. Several threads may share it.
 #[derive(Debug)]
 pub struct Forward {
     network: Network,
-    /// The parameters in the network's order; those of the fused layers are packed there instead.
+    /// The parameters in the network's order; empty for the fused layers, whose parameters are packed in `fused`.
     params: Vec<Vec<f32>>,
-    /// The first layers, where fused blocks take them.
+    /// The fused segment of the first layers, if there is one.
     fused: Option<Box<dyn Segment>>,
     /// The other layers.
     steps: Vec<Step>,
-    /// The steps, those together that do not wait for each other.
+    /// The indices of the steps in levels: steps of one level do not depend on each other.
     levels: Vec<Vec<usize>>,
-    /// Buffers of earlier photos, for the next ones.
+    /// Reusable buffers.
     activations: BufferPool<Activations>,
 }
 
@@ -45,21 +45,21 @@ struct Activations {
 }
 
 impl Forward {
-    /// Takes over the weights for the network.
+    /// Makes a network with these weights.
     ///
     /// # Errors
     ///
-    /// [`NetError::Mismatch`] if the weights are not exactly the network's, or not all finite.
+    /// [`NetError::Mismatch`] if the weights are not exactly those of the network, or not all finite.
     pub fn new(network: Network, weights: Weights) -> Result<Self, NetError> {
         weights.check(&network)?;
         Self::with_nonfinite(network, weights)
     }
 
-    /// As [`Forward::new`], with weights that may be infinite or NaN.
+    /// Same as [`Forward::new`], for weights that may be infinite or NaN.
     ///
     /// # Errors
     ///
-    /// [`NetError::Mismatch`] if the weights are not exactly the network's.
+    /// [`NetError::Mismatch`] if the weights are not exactly those of the network.
     pub fn with_nonfinite(network: Network, mut weights: Weights) -> Result<Self, NetError> {
         weights.check_shapes(&network)?;
         let taken = |param: &crate::Param| weights.0.remove(&param.name).map(|weight| weight.data);
@@ -76,7 +76,7 @@ impl Forward {
         Ok(Self { network, params, fused, steps, levels, activations: BufferPool::default() })
     }
 
-    /// The network it runs.
+    /// Returns the network.
     #[must_use]
     pub fn network(&self) -> &Network {
         &self.network
@@ -84,9 +84,9 @@ impl Forward {
 
     /// Runs `n` photos of the network's input size.
     ///
-    /// A photo's answer does not depend on the others, nor on the number of threads. This thread computes, and is helped
-    /// as [`parallel`] says, outside of [`parallel::Threads::run`] by rayon's current pool: with whole photos, or where
-    /// there are fewer of them than threads with each one's rows.
+    /// The output for a photo depends neither on the other photos nor on the number of threads. The calling thread
+    /// computes, with helpers as described in [`parallel`]; outside of [`parallel::Threads::run`] the helpers come from
+    /// rayon's current pool. Helpers take whole photos or, if there are fewer photos than threads, rows of one photo.
     ///
     /// # Errors
     ///
@@ -107,7 +107,7 @@ impl Forward {
     }
 
     fn run_in_team(&self, photos: ImageBatch, n: usize, output: &mut Output) {
-        // One photo alone is spread even where there is one thread: its tasks then run here.
+        // A single photo is split into tasks even with one thread; the tasks then run on this thread.
         let many = n > 1 && n >= parallel::available();
         match &self.fused {
             Some(fused) if many => self.activations.with(|activations| {
@@ -116,41 +116,42 @@ impl Forward {
                 let y = &mut activations.layers[last][..n * self.network.shape(last).len()];
                 fused.infer(photos, n, y);
                 self.run_steps(&self.steps, n, &[], activations);
-                self.answer(activations, n, &mut output.logits, &mut output.boxes);
+                self.write_outputs(activations, n, &mut output.logits, &mut output.boxes);
             }),
             _ => {
                 let classes = self.network.classes();
-                let answers = output.logits.chunks_exact_mut(classes).zip(output.boxes.chunks_exact_mut(4));
-                let answers = answers.enumerate();
+                let outputs = output.logits.chunks_exact_mut(classes).zip(output.boxes.chunks_exact_mut(4));
+                let run = |(i, (logits, boxes)): (usize, (&mut [f32], &mut [f32]))| {
+                    self.run_one(photos.slice(i, 1, self.network.input().len()), logits, boxes);
+                };
                 if many {
-                    parallel::share(answers.collect(), |answer| self.run_one(photos, answer), || ());
+                    parallel::share(outputs.enumerate().collect(), run, || ());
                 } else {
-                    answers.for_each(|answer| self.run_one(photos, answer));
+                    outputs.enumerate().for_each(run);
                 }
             }
         }
     }
 
-    /// Runs the `i`th photo, spread over the threads unless it is a task itself.
-    fn run_one(&self, photos: ImageBatch, (i, (logits, boxes)): (usize, (&mut [f32], &mut [f32]))) {
-        let photo = photos.slice(i, 1, self.network.input().len());
+    /// Runs one photo, split over the threads unless this is already a task.
+    fn run_one(&self, photo: ImageBatch, logits: &mut [f32], boxes: &mut [f32]) {
         self.activations.with(|activations| {
             self.reserve(&self.steps, 1, activations);
             match &self.fused {
-                Some(fused) => self.spread(fused.as_ref(), photo, activations),
+                Some(fused) => self.intra_op(fused.as_ref(), photo, activations),
                 None => self.run_photo(&self.steps, photo, activations),
             }
-            self.answer(activations, 1, logits, boxes);
+            self.write_outputs(activations, 1, logits, boxes);
         });
     }
 
-    /// The outputs of some layers for `n` photos: for each of `layers`, in that order, `n` outputs. The layers behind the
-    /// last of them do not run.
+    /// Computes the outputs of some layers for `n` photos: for each of `layers`, in that order, the outputs of all photos.
+    /// The layers after the last of them do not run.
     ///
     /// # Errors
     ///
-    /// [`NetError::Length`] if there are not `n` photos, [`NetError::Config`] for a layer inside the fused blocks: its
-    /// output never exists.
+    /// [`NetError::Length`] if there are not `n` photos; [`NetError::Config`] for a layer inside the fused blocks, whose
+    /// output is never stored.
     pub fn features(
         &self,
         photos: ImageBatch,
@@ -160,8 +161,8 @@ impl Forward {
         self.check(photos, n)?;
         let first = self.fused.as_ref().map_or(0, |fused| fused.layers());
         if let Some(layer) = layers.iter().find(|layer| **layer + 1 < first) {
-            let name = &self.network.layers()[*layer].name;
-            return Err(NetError::Config(format!("the output of `{name}` never leaves the fused blocks")));
+            let layer = self.network.layers()[*layer].name.clone();
+            return Err(NetError::Config(ConfigError::FusedLayer { layer }));
         }
         let end = layers.iter().max().map_or(0, |last| last + 1);
         let steps = steps(&self.network, first..end.max(first), layers);
@@ -193,12 +194,12 @@ impl Forward {
         Ok(features)
     }
 
-    fn answer(&self, activations: &Activations, n: usize, logits: &mut [f32], boxes: &mut [f32]) {
+    fn write_outputs(&self, activations: &Activations, n: usize, logits: &mut [f32], boxes: &mut [f32]) {
         logits.copy_from_slice(&activations.layers[self.network.logits()][..n * self.network.classes()]);
         boxes.copy_from_slice(&activations.layers[self.network.boxes()][..n * 4]);
     }
 
-    /// Makes room for `n` photos in what the steps write.
+    /// Grows the output buffers of the steps to the size of `n` photos.
     fn reserve(&self, steps: &[Step], n: usize, activations: &mut Activations) {
         activations.layers.resize_with(self.network.layers().len(), Vec::new);
         let fused = self.fused.as_ref().map(|fused| fused.layers() - 1);
@@ -213,7 +214,7 @@ impl Forward {
         self.params[step.params.clone()].iter().map(Vec::as_slice).collect()
     }
 
-    /// Runs some steps one after the other; `photo` is planar.
+    /// Runs some steps in order; `photo` holds planar values.
     fn run_steps(&self, steps: &[Step], n: usize, photo: &[f32], activations: &mut Activations) {
         for step in steps {
             let (before, rest) = activations.layers.split_at_mut(step.output);
@@ -230,7 +231,7 @@ impl Forward {
         }
     }
 
-    /// One photo through some steps from the first layer on.
+    /// Runs one photo through some steps, starting at the first layer.
     fn run_photo(&self, steps: &[Step], photo: ImageBatch, activations: &mut Activations) {
         match photo {
             ImageBatch::Floats(values) => self.run_steps(steps, 1, values, activations),
@@ -244,12 +245,12 @@ impl Forward {
         }
     }
 
-    /// One photo with all threads: the fused blocks' stages, then one stage a level.
-    fn spread(&self, fused: &dyn Segment, photo: ImageBatch, activations: &mut Activations) {
+    /// Runs one photo on all threads: first the stages of the fused blocks, then one stage for each level.
+    fn intra_op(&self, fused: &dyn Segment, photo: ImageBatch, activations: &mut Activations) {
         let outputs: Vec<DisjointSlice<f32>> =
             activations.layers.iter_mut().map(|y| DisjointSlice::new(y)).collect();
         let tasks = |step: &usize| self.steps[*step].kernel.tasks();
-        fused.spread(photo, &outputs[fused.layers() - 1], &mut |own, work| {
+        fused.intra_op(photo, &outputs[fused.layers() - 1], &mut |own, work| {
             let levels = self.levels.iter().map(|level| level.iter().map(tasks).sum());
             run_stages(own.iter().copied().chain(levels), &|stage, mut task| match stage
                 .checked_sub(own.len())
@@ -267,11 +268,11 @@ impl Forward {
         });
     }
 
-    /// One task of a step, for one photo.
+    /// Runs one task of a step, for one photo.
     fn run_task(&self, step: &Step, task: usize, outputs: &[DisjointSlice<f32>]) {
         let part = step.kernel.task(task, self.network.shape(step.output).len());
-        #[expect(unsafe_code, reason = "tasks write parts of one output and read the one before")]
-        // SAFETY: each task writes its own part; what is read was written by an earlier stage.
+        #[expect(unsafe_code, reason = "tasks write parts of one output and read earlier outputs")]
+        // SAFETY: each task writes its own part; the inputs were written by earlier stages and are only read here.
         let (inputs, y) = unsafe {
             let read = |source: &Source| match source {
                 Source::Input => &[],

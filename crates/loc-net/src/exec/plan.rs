@@ -1,4 +1,4 @@
-//! The list of layers as steps, each with its kernel.
+//! Turns the list of layers into steps, each with its kernel.
 
 use std::ops::Range;
 
@@ -7,20 +7,20 @@ use crate::kernels::Activation;
 use crate::kernels::layer::LayerKernel;
 use crate::{Layer, Network, Op, Shape, Source};
 
-/// A layer, or a convolution and the activation behind it.
+/// One layer, or a convolution together with the activation after it.
 #[derive(Debug)]
 pub(super) struct Step {
     pub(super) kernel: Box<dyn LayerKernel>,
-    /// What it reads.
+    /// The sources it reads.
     pub(super) inputs: Vec<Source>,
-    /// Its parameters among the network's.
+    /// The range of its parameters among the network's.
     pub(super) params: Range<usize>,
     /// The layer whose output it writes.
     pub(super) output: usize,
 }
 
-/// The steps of the layers from `first` on, up to `end`. Between the two layers of a step no output exists: none is
-/// joined where `kept` names the first.
+/// Returns the steps of a range of layers. The output between the two layers of a step is never stored, so a convolution
+/// in `kept` is not joined with its activation.
 pub(super) fn steps(network: &Network, layers: Range<usize>, kept: &[usize]) -> Vec<Step> {
     let mut steps = Vec::new();
     let end = layers.end;
@@ -49,14 +49,14 @@ pub(super) fn steps(network: &Network, layers: Range<usize>, kept: &[usize]) -> 
     steps
 }
 
-/// A layer's parameters among the network's.
+/// Returns the range of a layer's parameters among the network's.
 fn params_of(network: &Network, layer: usize) -> Range<usize> {
     let before = network.params().iter().filter(|param| param.layer < layer).count();
     let own = network.params().iter().filter(|param| param.layer == layer).count();
     before..before + own
 }
 
-/// The activation directly behind convolution `index`, where nothing else reads what lies between.
+/// Returns the activation directly after convolution `index`, if it is the only reader of the convolution's output.
 fn activation_behind(network: &Network, index: usize) -> Option<Activation> {
     let [Layer { op: Op::Conv2d(_), dropout: false, .. }, next] = network.layers().get(index..index + 2)?
     else {
@@ -74,7 +74,8 @@ fn activation_behind(network: &Network, index: usize) -> Option<Activation> {
     (next.inputs == [source] && readers == 1 && !output).then_some(activation)
 }
 
-/// The steps by how many of them stand between a step and the outputs that are there before any.
+/// Groups the steps into levels: a step is one level after the last of the steps it reads, so the steps of one level do not
+/// depend on each other.
 pub(super) fn levels(network: &Network, steps: &[Step]) -> Vec<Vec<usize>> {
     let mut depths = vec![None; network.layers().len()];
     let mut levels: Vec<Vec<usize>> = Vec::new();

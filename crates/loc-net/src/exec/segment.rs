@@ -1,17 +1,18 @@
-//! The first layers of a network as one: what a fused plan offers to prediction and to training.
+//! A segment: the first layers of a network, run as one unit by a fused plan in prediction and in training.
 //!
-//! Where the processor has no fused blocks, no network has such a segment, and every layer runs by its kernel.
+//! On processors without the fused blocks no network has a segment, and every layer runs with its own kernel.
 
 use std::fmt::Debug;
 
 use crate::Network;
 use crate::kernels::image_input::ImageBatch;
+use crate::kernels::parts::Parts;
 use crate::parallel::DisjointSlice;
 
-/// Does task `task` of stage `stage`.
+/// Runs task `task` of stage `stage`.
 pub(crate) type Work<'a> = dyn Fn(usize, usize) + Sync + 'a;
 
-/// The first layers, for prediction.
+/// The first layers, in prediction.
 pub(crate) trait Segment: Debug + Send + Sync {
     /// Number of layers.
     fn layers(&self) -> usize;
@@ -19,17 +20,18 @@ pub(crate) trait Segment: Debug + Send + Sync {
     /// Number of parameters: those of the first layers, in the network's order.
     fn params(&self) -> usize;
 
-    /// Takes over the parameters.
+    /// Packs the parameters, one slice each.
     fn pack(&mut self, params: &[&[f32]]);
 
-    /// Runs `n` photos into the output of the last of the layers, photos side by side.
+    /// Computes the output of the segment's last layer for `n` photos, one photo after the other in `y`.
     fn infer(&self, photos: ImageBatch, n: usize, y: &mut [f32]);
 
-    /// Prepares one photo as stages of tasks, and calls `run` with the number of tasks of each stage and what does them.
-    fn spread(&self, photo: ImageBatch, y: &DisjointSlice<f32>, run: &mut dyn FnMut(&[usize], &Work));
+    /// Splits the work on one photo into stages of tasks. Calls `run` with the number of tasks of each stage and the
+    /// function that runs a task.
+    fn intra_op(&self, photo: ImageBatch, y: &DisjointSlice<f32>, run: &mut dyn FnMut(&[usize], &Work));
 }
 
-/// The first layers, for training.
+/// The first layers, in training.
 pub(crate) trait TrainingSegment: Debug + Send {
     /// Number of layers.
     fn layers(&self) -> usize;
@@ -37,20 +39,21 @@ pub(crate) trait TrainingSegment: Debug + Send {
     /// Number of parameters: those of the first layers, in the network's order.
     fn params(&self) -> usize;
 
-    /// Takes over the parameters, unless they are those of before.
+    /// Packs the parameters. Does nothing if they have not changed.
     fn pack(&mut self, params: &[&[f32]]);
 
-    /// As [`Segment::infer`].
+    /// Computes the same as [`Segment::infer`].
     fn infer(&self, photos: ImageBatch, n: usize, y: &mut [f32]);
 
-    /// As [`Segment::infer`], and keeps what the backward pass needs.
+    /// Computes the same as [`Segment::infer`], and keeps what the backward pass needs.
     fn forward(&mut self, photos: ImageBatch, n: usize, y: &mut [f32]);
 
-    /// The gradients of the parameters, one behind the other, from that of the output; the photos are given again.
-    fn backward(&mut self, photos: ImageBatch, gy: &[f32], params: &mut [f32]);
+    /// Computes the gradients of the parameters, one after the other, from the gradient of the output. `photos` are the
+    /// photos of the forward pass; `parts` gives the order of the sums over the batch.
+    fn backward(&mut self, photos: ImageBatch, parts: &Parts, gy: &[f32], params: &mut [f32]);
 }
 
-/// The segment of a network, or `None` where its first layers or the processor do not fit.
+/// Returns the segment of a network, or `None` if its first layers or the processor do not fit.
 pub(crate) fn segment(network: &Network) -> Option<Box<dyn Segment>> {
     #[cfg(target_arch = "x86_64")]
     if let Some(plan) = super::fused::FusedPlan::of(network, false) {
@@ -60,7 +63,7 @@ pub(crate) fn segment(network: &Network) -> Option<Box<dyn Segment>> {
     None
 }
 
-/// As [`segment`], for training.
+/// Same as [`segment`], for training.
 pub(crate) fn training_segment(network: &Network) -> Option<Box<dyn TrainingSegment>> {
     #[cfg(target_arch = "x86_64")]
     if let Some(plan) = super::fused::FusedPlan::of(network, true) {

@@ -1,4 +1,4 @@
-//! Which kernel computes an operation: one line each.
+//! The table from operations to kernels: one line for each operation.
 
 use crate::kernels::avgpool::AvgPool;
 use crate::kernels::channel_affine::ChannelAffineShape;
@@ -17,12 +17,12 @@ use crate::kernels::{Activation, ConvShape, PoolShape};
 use crate::ops::{Axis, Conv2d, Pool};
 use crate::{Op, Shape};
 
-/// The kernel of an operation for one photo's shapes. The activation is that of a convolution's outputs, and of no other
-/// operation's.
+/// Returns the kernel of an operation, for the shapes of one photo. `activation` is applied to the outputs of a convolution;
+/// other operations ignore it.
 #[must_use]
 pub fn kernel_of(op: &Op, inputs: &[&Shape], output: &Shape, activation: Activation) -> Box<dyn LayerKernel> {
     let input = inputs[0];
-    // The builder has refused vectors where a map is needed.
+    // The builder has already rejected vectors where a map is required.
     let (channels, height, width) = input.chw().unwrap_or((input.len(), 1, 1));
     let in_size = (height, width);
     match op {
@@ -48,13 +48,13 @@ pub fn kernel_of(op: &Op, inputs: &[&Shape], output: &Shape, activation: Activat
     }
 }
 
-/// A convolution as the kernels take it.
+/// Converts a convolution to the kernels' shape type.
 pub(super) fn conv_shape(conv: &Conv2d, in_channels: usize, in_size: (usize, usize)) -> ConvShape {
     let Conv2d { out_channels, kernel, stride, padding, extra, groups } = *conv;
     ConvShape { in_channels, in_size, out_channels, kernel, stride, padding, extra, groups }
 }
 
-/// A pool as the kernels take it.
+/// Converts a pool to the kernels' shape type.
 pub(super) fn pool_shape(pool: Pool, channels: usize, in_size: (usize, usize)) -> PoolShape {
     PoolShape { channels, in_size, kernel: pool.kernel, stride: pool.stride }
 }

@@ -1,11 +1,11 @@
-//! A network built layer by layer, each shape checked as it is added.
+//! Builds a network layer by layer; the shape of each layer is checked when it is added.
 
 use super::network::{Layer, Network, Param, Source};
 use super::ops::{Op, ParamSpec};
 use super::shape::Shape;
-use crate::NetError;
+use crate::{ConfigError, NetError};
 
-/// Builds a [`Network`] layer by layer, checking each shape as it is added.
+/// Builds a [`Network`] layer by layer and checks each shape.
 #[derive(Debug)]
 pub struct NetworkBuilder {
     input: Shape,
@@ -16,7 +16,7 @@ pub struct NetworkBuilder {
 }
 
 impl NetworkBuilder {
-    /// Begins a network that takes photos of `[3, height, width]`.
+    /// Starts a network whose input is photos of `[3, height, width]`.
     #[must_use]
     pub fn new(height: usize, width: usize) -> Self {
         Self {
@@ -28,7 +28,7 @@ impl NetworkBuilder {
         }
     }
 
-    /// Shape of one photo where a layer would read.
+    /// Returns the shape of a source, for one photo.
     #[must_use]
     pub fn shape(&self, source: Source) -> &Shape {
         match source {
@@ -37,32 +37,32 @@ impl NetworkBuilder {
         }
     }
 
-    /// Adds a layer that reads one other and returns where its output can be read.
+    /// Adds a layer with one input and returns the source of its output.
     ///
     /// # Errors
     ///
-    /// As of [`NetworkBuilder::join`].
+    /// Those of [`NetworkBuilder::join`].
     pub fn add(&mut self, name: &str, op: impl Into<Op>, from: Source) -> Result<Source, NetError> {
         self.join(name, op, &[from])
     }
 
-    /// Says that what was added so far is the backbone.
+    /// Marks the layers added so far as the backbone.
     pub fn end_backbone(&mut self) {
         self.backbone = self.layers.len();
     }
 
-    /// Lets training drop some of a layer's output.
+    /// Applies dropout to a layer's output in training.
     pub fn dropout(&mut self, of: Source) {
         if let Source::Layer(index) = of {
             self.layers[index].dropout = true;
         }
     }
 
-    /// Adds a layer and returns where its output can be read.
+    /// Adds a layer with any number of inputs and returns the source of its output.
     ///
     /// # Errors
     ///
-    /// [`NetError::Layer`] if the name is taken, a source does not exist, or the number of sources or a shape does not
+    /// [`NetError::Layer`] if the name is in use, a source does not exist, or the number of sources or a shape does not
     /// fit.
     pub fn join(&mut self, name: &str, op: impl Into<Op>, from: &[Source]) -> Result<Source, NetError> {
         let op = op.into();
@@ -71,11 +71,11 @@ impl NetworkBuilder {
             return Err(fail("another layer has this name".into()));
         }
         if from.iter().any(|from| matches!(from, Source::Layer(i) if *i >= self.layers.len())) {
-            return Err(fail("reads a layer that does not stand before it".into()));
+            return Err(fail("reads a layer that does not come before it".into()));
         }
         let operation = op.operation();
         if !operation.takes(from.len()) {
-            return Err(fail(format!("{} layers are read", from.len())));
+            return Err(fail(format!("does not accept {} inputs", from.len())));
         }
         let inputs: Vec<&Shape> = from.iter().map(|source| self.shape(*source)).collect();
         let shape = operation.output(&inputs).map_err(fail)?;
@@ -91,19 +91,22 @@ impl NetworkBuilder {
         Ok(Source::Layer(index))
     }
 
-    /// Ends the network: `logits` is the class head's output, `boxes` the box head's.
+    /// Finishes the network: `logits` is the output of the class head, `boxes` the output of the box head.
     ///
     /// # Errors
     ///
-    /// [`NetError::Config`] if an output is not a vector of the right length or is the input itself.
+    /// [`NetError::Config`] if an output is not a vector of the right length, or is the input itself.
     pub fn finish(self, logits: Source, boxes: Source) -> Result<Network, NetError> {
-        let output = |what: &str, source: Source, features: Option<usize>| match source {
+        let output = |output: &'static str, source: Source, features: Option<usize>| match source {
             Source::Layer(i) if i < self.shapes.len() => match (&self.shapes[i].0[..], features) {
                 ([n], None) if *n > 0 => Ok(i),
                 ([n], Some(f)) if *n == f => Ok(i),
-                _ => Err(NetError::Config(format!("{what} have the shape {}", self.shapes[i]))),
+                _ => {
+                    let shape = self.shapes[i].clone();
+                    Err(NetError::Config(ConfigError::OutputShape { output, shape: shape.0 }))
+                }
             },
-            _ => Err(NetError::Config(format!("{what} are not the output of a layer"))),
+            _ => Err(NetError::Config(ConfigError::OutputSource { output })),
         };
         let logits = output("logits", logits, None)?;
         let boxes = output("boxes", boxes, Some(4))?;

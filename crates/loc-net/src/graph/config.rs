@@ -1,17 +1,17 @@
-//! What a model file says of its network, and how it becomes a list of layers.
+//! The network configuration that a model file stores, and the list of layers built from it.
 
 use serde::{Deserialize, Serialize};
 
 use super::backbones::{self, Backbone};
 use super::heads::{self, Head};
 use crate::ops::Normalize;
-use crate::{NetError, Network, NetworkBuilder, Source};
+use crate::{ConfigError, NetError, Network, NetworkBuilder, Source};
 
-/// Everything needed to rebuild a network's layers; stored as JSON under `network` in a model file.
+/// The configuration of a network, from which its layers are built; stored as JSON under `network` in a model file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NetworkConfig {
-    /// Size of the photos it takes.
+    /// Size of the input photos.
     pub input: InputShape,
     /// Number of classes, at least 1.
     pub classes: usize,
@@ -21,7 +21,7 @@ pub struct NetworkConfig {
     pub head: Head,
 }
 
-/// Height and width of the photos a network takes, in pixels.
+/// Height and width of the input photos, in pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct InputShape {
@@ -34,14 +34,14 @@ pub struct InputShape {
 /// Mean and standard deviation of each colour channel, in 0..1.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Normalization {
-    /// Subtracted.
+    /// The mean, which is subtracted.
     pub mean: [f32; 3],
-    /// Divided by, above 0.
+    /// The standard deviation, by which the difference is divided; above 0.
     pub std: [f32; 3],
 }
 
 impl Normalization {
-    /// Leaves the photo as it is.
+    /// The normalisation that changes nothing.
     pub const IDENTITY: Self = Self { mean: [0.0; 3], std: [1.0; 3] };
 }
 
@@ -52,14 +52,14 @@ impl NetworkConfig {
         Self { input, classes, backbone: Backbone::FiveConv, head: Head::Mlp }
     }
 
-    /// The list of layers, the normalisation first (left out where it would do nothing).
+    /// Builds the list of layers. The normalisation comes first; it is left out if it changes nothing.
     ///
     /// # Errors
     ///
-    /// [`NetError`] if there is no class or the backbone does not admit the input size.
+    /// [`NetError`] if the number of classes is 0 or the backbone does not accept the input size.
     pub fn build(&self, normalization: &Normalization) -> Result<Network, NetError> {
         if self.classes == 0 {
-            return Err(NetError::Config("classes is 0, at least 1 is needed".into()));
+            return Err(NetError::Config(ConfigError::NoClass));
         }
         let mut net = NetworkBuilder::new(self.input.height, self.input.width);
         let mut x = Source::Input;

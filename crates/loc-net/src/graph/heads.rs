@@ -1,4 +1,4 @@
-//! The heads: from a backbone's features to logits and a box.
+//! The heads: the layers from a backbone's features to logits and a box.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,38 +8,38 @@ use crate::ops::{
 };
 use crate::{NetError, NetworkBuilder, Source};
 
-/// Which heads.
+/// The kind of head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Head {
-    /// The tutorial's: three linear layers for the classes, three for the box.
+    /// The tutorial's head: three linear layers for the classes, three for the box.
     Mlp,
     /// One linear layer for the classes; for the box, distributions of its edges over the rows and columns of a map.
     Edges,
-    /// As `Edges`, with four of what reads the box, each trained by itself: the box is the mean of theirs.
+    /// Same as `Edges`, with four box branches that are trained independently; the box is the mean of their boxes.
     Edges4,
 }
 
-/// Where a backbone's features can be read.
+/// The layers at which a backbone's features are read.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Features {
-    /// A map fine enough to say where things are.
+    /// A map with enough resolution for positions.
     pub(crate) fine: Source,
-    /// The last map, which knows most of what things are.
+    /// The last map: of all maps the one that separates classes best.
     pub(crate) coarse: Source,
-    /// What is known of the photo as a whole, a vector.
+    /// Features of the whole photo, a vector.
     pub(crate) whole: Source,
 }
 
-/// Hidden features of each of the tutorial's heads.
+/// Hidden features of the tutorial's head, per branch.
 const HIDDEN: [usize; 2] = [240, 120];
-/// Channels in which the box is looked for.
+/// Channels of the box branch.
 const WIDTH: usize = 32;
-/// Places an edge can be at: sixteenths of the photo, and between them by the mean of its distribution.
+/// Bins of an edge's distribution: positions at sixteenths of the photo; the expected value gives positions in between.
 pub(crate) const BINS: usize = 17;
 
-/// Adds a head; the logits `[classes]` and the box `[4]` come back.
+/// Adds a head and returns its logits `[classes]` and its box `[4]`.
 pub(crate) fn add(
     head: Head,
     net: &mut NetworkBuilder,
@@ -53,7 +53,7 @@ pub(crate) fn add(
     }
 }
 
-/// The tutorial's: three linear layers for the classes, three for the box.
+/// Adds the tutorial's head: three linear layers for the classes, three for the box.
 fn mlp(net: &mut NetworkBuilder, x: Source, classes: usize) -> Result<(Source, Source), NetError> {
     net.dropout(x);
     let mut stack = |prefix: &str, out_features: usize| {
@@ -69,31 +69,32 @@ fn mlp(net: &mut NetworkBuilder, x: Source, classes: usize) -> Result<(Source, S
     Ok((logits, net.add("box", Sigmoid, raw)?)) // [4]
 }
 
-/// Edges as distributions over places (Li et al. 2020, Generalized Focal Loss), read from the profiles of a map that
-/// two scales make: rows say where top and bottom are, columns left and right. Of several readings the box is the mean.
-/// The classes are one linear layer on the whole.
+/// Adds the head with edges as distributions over positions (Li et al. 2020, Generalized Focal Loss). They are computed
+/// from the row and column profiles of a map made from two scales: rows give top and bottom, columns left and right. With
+/// several box branches the box is the mean of their boxes. The classes are one linear layer on the whole photo's features.
 fn edges(
     net: &mut NetworkBuilder,
     features: Features,
     classes: usize,
-    readings: &[&str],
+    branches: &[&str],
 ) -> Result<(Source, Source), NetError> {
     net.dropout(features.whole);
     let logits = net.add("class_out", Linear { out_features: classes }, features.whole)?;
-    let mut places = Vec::new();
-    for reading in readings {
-        places.extend(read(net, features, reading)?);
+    let mut logits_of_edges = Vec::new();
+    for branch in branches {
+        logits_of_edges.extend(box_branch(net, features, branch)?);
     }
-    let places = net.join("box_edges", Concat, &places)?; // [readings·4·17]
-    if let [_] = readings {
-        return Ok((logits, net.add("box", SoftmaxExpectation { bins: BINS }, places)?)); // [4]
+    let edges = net.join("box_edges", Concat, &logits_of_edges)?; // [branches·4·17]
+    if let [_] = branches {
+        return Ok((logits, net.add("box", SoftmaxExpectation { bins: BINS }, edges)?)); // [4]
     }
-    let each = net.add("box_each", SoftmaxExpectation { bins: BINS }, places)?; // [readings·4]
-    Ok((logits, net.add("box", GroupMean { parts: readings.len() }, each)?)) // [4]
+    let each = net.add("box_each", SoftmaxExpectation { bins: BINS }, edges)?; // [branches·4]
+    Ok((logits, net.add("box", GroupMean { parts: branches.len() }, each)?)) // [4]
 }
 
-/// Reads a box from two maps: of each edge the logits of its places `[17]`. `at` is what its layers' names begin with.
-fn read(
+/// Adds a box branch that reads two maps, and returns the logits of each edge's bins `[17]`. `at` is the prefix of its
+/// layers' names.
+fn box_branch(
     net: &mut NetworkBuilder,
     Features { fine, coarse, .. }: Features,
     at: &str,
@@ -131,7 +132,7 @@ fn read(
     Ok([edge("left", columns)?, edge("top", rows)?, edge("right", columns)?, edge("bottom", rows)?])
 }
 
-/// The mean of each channel as a vector.
+/// Adds the mean of each channel, as a vector.
 pub(crate) fn mean(net: &mut NetworkBuilder, name: &str, map: Source) -> Result<Source, NetError> {
     let (h, w) = net.shape(map).chw().map(|(_, h, w)| (h, w)).unwrap_or_default();
     let pooled = net.add(&format!("{name}_mean"), AvgPool2d(Pool { kernel: (h, w), stride: (h, w) }), map)?;

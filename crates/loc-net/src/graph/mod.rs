@@ -1,4 +1,4 @@
-//! The network as data: operations, layers, backbones and heads, with checked shapes. No computation on photos here.
+//! The network as data: operations, layers, backbones and heads, with checked shapes. Nothing is computed here.
 
 mod backbones;
 mod builder;

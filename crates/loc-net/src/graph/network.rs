@@ -3,7 +3,7 @@
 use super::ops::{Op, SoftmaxExpectation};
 use super::shape::{ParamKind, Shape};
 
-/// Where a layer reads.
+/// The source of a layer's input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
     /// The photo: RGB in 0..1, planar.
@@ -12,35 +12,35 @@ pub enum Source {
     Layer(usize),
 }
 
-/// One step of the network.
+/// A layer of the network.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Layer {
-    /// Unique name; for a layer with parameters PyTorch's module name.
+    /// Unique name; for a layer with parameters, PyTorch's module name.
     pub name: String,
-    /// What it computes.
+    /// The operation.
     pub op: Op,
-    /// What it reads: each source stands earlier in the list.
+    /// The sources it reads; each comes earlier in the list.
     pub inputs: Vec<Source>,
-    /// Whether training may drop some of its output.
+    /// Whether training applies dropout to its output.
     pub dropout: bool,
 }
 
-/// One parameter tensor of the network.
+/// A parameter tensor of the network.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Param {
-    /// PyTorch's name, for example `conv1.weight`.
+    /// PyTorch's name, such as `conv1.weight`.
     pub name: String,
     /// Dimensions.
     pub shape: Vec<usize>,
-    /// Weight or bias.
+    /// Weight, scale or bias.
     pub kind: ParamKind,
-    /// Number of inputs that one output cell sees (of the layer's weight, also for its bias).
+    /// Number of inputs that contribute to one output value (for a bias: that of the layer's weight).
     pub fan_in: usize,
-    /// Index of the layer it belongs to.
+    /// Index of the layer that has the parameter.
     pub layer: usize,
 }
 
-/// A list of layers in topological order with checked shapes and two outputs.
+/// A list of layers in topological order, with checked shapes and two outputs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Network {
     pub(crate) input: Shape,
@@ -53,25 +53,25 @@ pub struct Network {
 }
 
 impl Network {
-    /// Shape of one photo: `[3, height, width]`.
+    /// Returns the shape of one input photo: `[3, height, width]`.
     #[must_use]
     pub fn input(&self) -> &Shape {
         &self.input
     }
 
-    /// The layers; each reads only the input and layers before it.
+    /// Returns the layers; each reads only the input and earlier layers.
     #[must_use]
     pub fn layers(&self) -> &[Layer] {
         &self.layers
     }
 
-    /// Shape of one photo's output of layer `index`.
+    /// Returns the output shape of layer `index`, for one photo.
     #[must_use]
     pub fn shape(&self, index: usize) -> &Shape {
         &self.shapes[index]
     }
 
-    /// Shape of one photo where a layer reads.
+    /// Returns the shape of a source, for one photo.
     #[must_use]
     pub fn source_shape(&self, source: Source) -> &Shape {
         match source {
@@ -80,19 +80,19 @@ impl Network {
         }
     }
 
-    /// Every parameter, in the order of the layers, a weight before its bias (the order of a `state_dict`).
+    /// Returns all parameters in the order of the layers, each weight before its bias (the order of a `state_dict`).
     #[must_use]
     pub fn params(&self) -> &[Param] {
         &self.params
     }
 
-    /// How many layers, from the first, are the backbone; those behind are the heads.
+    /// Returns the number of backbone layers: these come first, the layers of the heads follow.
     #[must_use]
     pub fn backbone_layers(&self) -> usize {
         self.backbone
     }
 
-    /// The layers of the backbone that the heads read, in their order.
+    /// Returns the taps: the backbone layers that the heads read, in their order.
     #[must_use]
     pub fn taps(&self) -> Vec<usize> {
         let heads = self.layers[self.backbone..].iter().flat_map(|layer| &layer.inputs);
@@ -105,26 +105,27 @@ impl Network {
         read.into_iter().collect()
     }
 
-    /// Index of the layer whose output is the class logits `[classes]`.
+    /// Returns the index of the layer whose output is the class logits `[classes]`.
     #[must_use]
     pub fn logits(&self) -> usize {
         self.logits
     }
 
-    /// Index of the layer whose output is the box `[4]`: x1, y1, x2, y2 in 0..1.
+    /// Returns the index of the layer whose output is the box `[4]`: x1, y1, x2, y2 in 0..1.
     #[must_use]
     pub fn boxes(&self) -> usize {
         self.boxes
     }
 
-    /// Number of classes.
+    /// Returns the number of classes.
     #[must_use]
     pub fn classes(&self) -> usize {
         self.shapes[self.logits].len()
     }
 
-    /// Index of the layer whose output is the logits of the box's edges `[4·bins]`, or of several boxes', whose mean the
-    /// box is, `[boxes·4·bins]`; and the bins. Nothing where edges are no distributions.
+    /// Returns the index of the layer whose output is the logits of the box's edges, and the number of bins. The output has
+    /// shape `[4·bins]`, or `[boxes·4·bins]` if the box is the mean of several boxes. `None` if the head does not use
+    /// distributions of edges.
     #[must_use]
     pub fn edges(&self) -> Option<(usize, usize)> {
         let end = &self.layers[self.boxes];
@@ -140,13 +141,13 @@ impl Network {
         }
     }
 
-    /// Number of trainable values.
+    /// Returns the number of trainable values.
     #[must_use]
     pub fn parameter_count(&self) -> usize {
         self.params.iter().map(|p| p.shape.iter().product::<usize>()).sum()
     }
 
-    /// Multiply-adds of layer `index` for one photo.
+    /// Returns the number of multiply-adds of layer `index`, for one photo.
     #[must_use]
     pub fn multiply_adds(&self, index: usize) -> usize {
         let layer = &self.layers[index];

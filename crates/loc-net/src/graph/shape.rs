@@ -7,19 +7,19 @@ use std::fmt;
 pub struct Shape(pub Vec<usize>);
 
 impl Shape {
-    /// Number of values.
+    /// Returns the number of values.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.iter().product()
     }
 
-    /// Whether it holds no value.
+    /// Returns whether there is no value.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// `(channels, height, width)` of a feature map, or nothing for a vector.
+    /// Returns `(channels, height, width)` of a feature map, or `None` for a vector.
     #[must_use]
     pub fn chw(&self) -> Option<(usize, usize, usize)> {
         match self.0[..] {
@@ -36,13 +36,13 @@ impl fmt::Display for Shape {
     }
 }
 
-/// Whether a parameter multiplies or adds.
+/// The kind of a parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ParamKind {
-    /// A weight: a convolution's or a linear layer's matrix.
+    /// A weight: the kernels of a convolution or the matrix of a linear layer.
     Weight,
-    /// A scale: one factor a channel.
+    /// A scale: one factor per channel.
     Scale,
-    /// A bias: one number an output channel.
+    /// A bias: one value per output channel.
     Bias,
 }

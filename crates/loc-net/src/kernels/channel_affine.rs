@@ -1,25 +1,25 @@
-//! `x · weight + bias` for each channel, clipped at ± a limit.
+//! `x · weight + bias` for each channel, clipped to ± a limit.
 
 use super::Float;
 use super::layer::{Gradients, LayerKernel, Pass};
 use super::parts::{Parts, SUM_PARTS};
 
-/// Channels, cells of each, and the limit.
+/// The number of channels, the cells per channel, and the limit.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ChannelAffineShape {
     /// Channels of input and output.
     pub channels: usize,
-    /// Cells of a channel, 1 for a vector.
+    /// Cells per channel, 1 for a vector.
     pub cells: usize,
-    /// The largest value that is left, above 0.
+    /// Outputs are clipped to `-limit..=limit`; above 0.
     pub limit: f32,
 }
 
-/// `y[n, channels, cells]` of `x` in the same layout, `weight[channels]` and `bias[channels]`.
+/// Computes `y[n, channels, cells]` from `x` in the same layout, `weight[channels]` and `bias[channels]`.
 ///
 /// # Panics
 ///
-/// If a slice has not the length its shape says.
+/// If a slice does not have the length of its shape.
 pub fn forward<F: Float>(shape: &ChannelAffineShape, n: usize, x: &[F], (w, b): (&[F], &[F]), y: &mut [F]) {
     let len = n * shape.channels * shape.cells;
     assert_eq!((x.len(), y.len()), (len, len), "input and output");
@@ -30,19 +30,20 @@ pub fn forward<F: Float>(shape: &ChannelAffineShape, n: usize, x: &[F], (w, b): 
     for ((y, x), (w, b)) in planes.zip(w.iter().zip(b).cycle()) {
         for (y, x) in y.iter_mut().zip(x) {
             let v = *x * *w + *b;
-            // In this order a NaN stays one.
+            // With this order of comparisons a NaN stays NaN.
             let v = if v < least { least } else { v };
             *y = if v > limit { limit } else { v };
         }
     }
 }
 
-/// The gradients of input (where there is a slice for it), weight and bias. A clipped value has none; the limit itself
-/// has, as in PyTorch. Weight and bias are summed over the batch as [`super::parts`] says.
+/// Computes the gradients of the input (if a slice is given for it), the weight and the bias. A clipped value has gradient
+/// 0; a value at the limit itself is not clipped, as in PyTorch. Weight and bias gradients are summed over the batch in the
+/// order of [`super::parts`].
 ///
 /// # Panics
 ///
-/// If a slice has not the length its shape says.
+/// If a slice does not have the length of its shape.
 pub fn backward<F: Float>(
     shape: &ChannelAffineShape,
     parts: &Parts,
@@ -81,7 +82,7 @@ pub fn backward<F: Float>(
     }
 }
 
-/// The pairs' sums by the tree.
+/// Returns the sum of the pairs, in the fixed tree.
 fn tree<F: Float>(sums: &[[F; 2]]) -> [F; 2] {
     match sums {
         [one] => *one,

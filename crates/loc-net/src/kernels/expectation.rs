@@ -1,14 +1,15 @@
-//! Places as the means of distributions: the softmax of each `bins` logits, where bin b stands for `b / (bins − 1)`.
+//! Expected values of distributions: the softmax of each group of `bins` logits, where bin b has the position
+//! `b / (bins − 1)`.
 
 use super::Float;
 use super::layer::{Gradients, LayerKernel, Pass};
 use super::parts::Parts;
 
-/// The mean place of each distribution of `bins` logits; the first place is 0, the last 1.
+/// Computes the expected position of each distribution of `bins` logits; the first bin is at 0, the last at 1.
 ///
 /// # Panics
 ///
-/// If there are not `bins` logits for each place.
+/// If there are not `bins` logits for each position.
 pub fn forward<F: Float>(bins: usize, logits: &[F], places: &mut [F]) {
     assert_eq!(logits.len(), bins * places.len(), "logits");
     for (place, logits) in places.iter_mut().zip(logits.chunks_exact(bins)) {
@@ -23,11 +24,11 @@ pub fn forward<F: Float>(bins: usize, logits: &[F], places: &mut [F]) {
     }
 }
 
-/// The gradient of the logits: of logit b `p_b · (place_b − place)` times the place's.
+/// Computes the gradient of the logits: for logit b, `p_b · (position_b − expected position)` times the output gradient.
 ///
 /// # Panics
 ///
-/// If there are not `bins` logits for each place.
+/// If there are not `bins` logits for each position.
 pub fn backward<F: Float>(bins: usize, (logits, places): (&[F], &[F]), gy: &[F], gx: &mut [F]) {
     assert_eq!((logits.len(), gx.len()), (bins * places.len(), bins * gy.len()), "logits and their gradient");
     let each = logits.chunks_exact(bins).zip(gx.chunks_exact_mut(bins));
@@ -49,10 +50,10 @@ fn largest<F: Float>(logits: &[F]) -> F {
     logits.iter().skip(1).fold(logits[0], |most, v| if *v > most { *v } else { most })
 }
 
-/// The layer: distributions of so many bins.
+/// The expected values as a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Expectation {
-    /// Logits of a distribution, 2 or more.
+    /// Logits per distribution, 2 or more.
     pub bins: usize,
 }
 
@@ -74,7 +75,7 @@ mod tests {
     use crate::kernels::testing::{check_gradient, numbers, weighted};
 
     #[test]
-    fn places_lie_where_the_weight_is() {
+    fn expected_positions_follow_the_probabilities() {
         let mut places = [7.0f32; 4];
         let far = [0.0, 0.0, 0.0, 1000.0, 0.0, 0.0, 0.0, 50.0, 50.0, -9.0, -9.0, -9.0];
         forward(3, &far, &mut places);

@@ -1,10 +1,10 @@
-//! The mean of the parts of a vector, which lie one behind the other.
+//! The mean of equal parts of a vector.
 
 use super::Float;
 use super::layer::{Gradients, LayerKernel, Pass};
 use super::parts::Parts;
 
-/// `y[n, len]` of `x[n, parts·len]`.
+/// Computes `y[n, len]` from `x[n, parts·len]`.
 ///
 /// # Panics
 ///
@@ -22,7 +22,7 @@ pub fn forward<F: Float>(parts: usize, n: usize, x: &[F], y: &mut [F]) {
     }
 }
 
-/// `gx[n, parts·len]` from the output's gradient `gy[n, len]`.
+/// Computes `gx[n, parts·len]` from the output gradient `gy[n, len]`.
 ///
 /// # Panics
 ///
@@ -38,7 +38,7 @@ pub fn backward<F: Float>(parts: usize, n: usize, gy: &[F], gx: &mut [F]) {
     }
 }
 
-/// The layer: vectors of so many parts.
+/// The mean of equal parts, as a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GroupMean {
     /// Number of parts, 1 or more.
@@ -63,7 +63,7 @@ mod tests {
     use crate::kernels::testing::{check_gradient, numbers, weighted};
 
     #[test]
-    fn means_are_of_all_parts_of_a_photo() {
+    fn mean_over_all_parts_of_a_photo() {
         let mut y = [7.0; 4];
         forward(3, 2, &[1.0, 2.0, 3.0, 6.0, -1.0, 1.0, 0.0, 0.0, 0.0, 3.0, 3.0, 0.0], &mut y);
         assert_eq!(y, [1.0, 3.0, 1.0, 1.0]);

@@ -1,13 +1,13 @@
-//! Layers that move values and compute next to nothing: copies, sums, and vectors one behind the other.
+//! Layers that mainly move values: copy, sum and concatenation.
 
 use super::layer::{Gradients, LayerKernel, Pass};
 use super::parts::Parts;
 use crate::parallel;
 
-/// Values a task takes: enough to be worth handing out.
+/// Values per task: enough that starting a task pays off.
 const CHUNK: usize = 64 * 1024;
 
-/// The same values: a map seen as a vector.
+/// Copies its input: a map seen as a vector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Copy;
 
@@ -40,7 +40,7 @@ impl LayerKernel for Add {
     }
 }
 
-/// Adds a gradient to another one of the same values.
+/// Adds a gradient to another gradient of the same values.
 ///
 /// # Panics
 ///
@@ -52,10 +52,10 @@ pub fn add_to(sum: &mut [f32], more: &[f32]) {
     });
 }
 
-/// Vectors, one behind the other.
+/// The concatenation of vectors.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Concat {
-    /// Length of each input of one photo.
+    /// Length of each input, for one photo.
     pub lens: Vec<usize>,
 }
 
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn vectors_lie_behind_one_another_and_gradients_go_back() {
+    fn concat_and_its_gradient() {
         let kernel = Concat { lens: vec![2, 1] };
         let mut y = [0.0; 6];
         kernel.forward(2, &[&[1.0, 2.0, 3.0, 4.0], &[5.0, 6.0]], &[], &mut y, None);
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn sums_are_of_all_values() {
+    fn add_sums_all_values() {
         let (a, b) = (vec![1.0; 2 * CHUNK + 3], vec![2.0; 2 * CHUNK + 3]);
         let mut y = vec![0.0; a.len()];
         Add.forward(1, &[&a, &b], &[], &mut y, None);

@@ -1,14 +1,14 @@
-//! What all layers have in common for whoever runs them: forward and backward over a batch, on slices.
+//! The interface between layers and executor: forward and backward over a batch, on slices.
 
 use std::fmt::Debug;
 use std::ops::Range;
 
 use super::parts::Parts;
 
-/// One layer's computation. The shapes lie in the implementation; slices of another length panic.
+/// The computation of a layer. The implementation holds the shapes; slices of another length panic.
 pub trait LayerKernel: Debug + Send + Sync {
-    /// Writes the output of `n` photos. What the backward pass needs besides inputs and output goes to `saved`; without
-    /// it no backward pass follows.
+    /// Computes the output of `n` photos. Stores in `saved` what the backward pass needs besides inputs and output; with
+    /// `None` no backward pass follows.
     fn forward(
         &self,
         n: usize,
@@ -18,54 +18,54 @@ pub trait LayerKernel: Debug + Send + Sync {
         saved: Option<&mut Vec<u8>>,
     );
 
-    /// Writes the gradients. The default is that of a layer which passes its output's gradient to each input.
+    /// Computes the gradients. The default copies the output gradient to each input.
     fn backward(&self, _parts: &Parts, _pass: &Pass, gradients: Gradients) {
         for gx in gradients.inputs.iter_mut().flatten() {
             gx.copy_from_slice(gradients.output);
         }
     }
 
-    /// Whether the gradient of each input is the output's, so that nothing need be computed.
+    /// Returns whether the gradient of each input equals the output gradient, so that nothing need be computed.
     fn passes_gradient(&self) -> bool {
         false
     }
 
-    /// In how many tasks one photo's output can be computed side by side.
+    /// Returns the number of tasks into which the computation of one photo's output can be split.
     fn tasks(&self) -> usize {
         1
     }
 
-    /// The values of one photo's output, of `len`, that a task computes.
+    /// Returns the range of values that a task computes, of one photo's `len` output values.
     fn task(&self, _task: usize, len: usize) -> Range<usize> {
         0..len
     }
 
-    /// Does one of the tasks of a photo: writes its values only.
+    /// Runs one task of a photo; `y` holds only this task's values.
     fn forward_task(&self, _task: usize, inputs: &[&[f32]], params: &[&[f32]], y: &mut [f32]) {
         self.forward(1, inputs, params, y, None);
     }
 }
 
-/// A forward pass, for the backward pass.
+/// The values of a forward pass that the backward pass reads.
 #[derive(Debug)]
 pub struct Pass<'a> {
-    /// What the layer read.
+    /// The inputs.
     pub inputs: &'a [&'a [f32]],
-    /// Its parameters.
+    /// The parameters.
     pub params: &'a [&'a [f32]],
-    /// Its output.
+    /// The output.
     pub y: &'a [f32],
-    /// What it saved.
+    /// What `forward` saved.
     pub saved: &'a [u8],
 }
 
 /// The gradients of one layer.
 #[derive(Debug)]
 pub struct Gradients<'a, 'i, 'p> {
-    /// Of the output; may be used as a buffer.
+    /// The gradient of the output; may be used as a buffer.
     pub output: &'a mut [f32],
-    /// Of each input, overwritten; `None` where it is not needed.
+    /// The gradient of each input, overwritten; `None` if it is not needed.
     pub inputs: &'a mut [Option<&'i mut [f32]>],
-    /// Of each parameter, overwritten; empty where they are not trained.
+    /// The gradient of each parameter, overwritten; empty if the parameters are not trained.
     pub params: &'a mut [&'p mut [f32]],
 }

@@ -1,7 +1,7 @@
-//! Mean and maximum of each row or each column of a map, behind one another: `[2·channels, places]`.
+//! Mean and maximum of each row or each column of a map: `[2·channels, places]`, the means first.
 //!
-//! Where several cells are the largest, each of them gets the whole gradient of the maximum. Behind a relu, where such
-//! ties happen, the relu stops it.
+//! If several cells are the maximum, each of them gets the maximum's whole gradient. After a relu, where such ties are
+//! common (zeros), the relu's gradient is 0 there.
 
 use super::Float;
 use super::layer::{Gradients, LayerKernel, Pass};
@@ -14,18 +14,18 @@ pub struct MeanMaxShape {
     pub channels: usize,
     /// Height and width of the input.
     pub in_size: (usize, usize),
-    /// Whether each row becomes one value; otherwise each column.
+    /// Whether each row is reduced to one value; otherwise each column.
     pub of_rows: bool,
 }
 
 impl MeanMaxShape {
-    /// Values of one photo's input.
+    /// Returns the number of input values per photo.
     #[must_use]
     pub fn in_len(&self) -> usize {
         self.channels * self.in_size.0 * self.in_size.1
     }
 
-    /// Values of one photo's output.
+    /// Returns the number of output values per photo.
     #[must_use]
     pub fn out_len(&self) -> usize {
         2 * self.channels * self.walk().places
@@ -40,7 +40,7 @@ impl MeanMaxShape {
     }
 }
 
-/// How the cells of a channel are visited.
+/// The order in which the cells of a channel are visited.
 struct Walk {
     places: usize,
     place_step: usize,
@@ -48,11 +48,11 @@ struct Walk {
     along_step: usize,
 }
 
-/// `y[n, 2·channels, places]` of `x[n, channels, h, w]`.
+/// Computes `y[n, 2·channels, places]` from `x[n, channels, h, w]`.
 ///
 /// # Panics
 ///
-/// If a slice has not the length its shape says.
+/// If a slice does not have the length of its shape.
 pub fn forward<F: Float>(shape: &MeanMaxShape, n: usize, x: &[F], y: &mut [F]) {
     assert_eq!((x.len(), y.len()), (n * shape.in_len(), n * shape.out_len()), "input and output");
     let walk = shape.walk();
@@ -75,11 +75,11 @@ pub fn forward<F: Float>(shape: &MeanMaxShape, n: usize, x: &[F], y: &mut [F]) {
     }
 }
 
-/// `gx[n, channels, h, w]` from the input, the output and its gradient.
+/// Computes `gx[n, channels, h, w]` from the input, the output and the output gradient.
 ///
 /// # Panics
 ///
-/// If a slice has not the length its shape says.
+/// If a slice does not have the length of its shape.
 pub fn backward<F: Float>(shape: &MeanMaxShape, n: usize, (x, y): (&[F], &[F]), gy: &[F], gx: &mut [F]) {
     let (in_len, out_len) = (shape.in_len(), shape.out_len());
     assert_eq!((x.len(), gx.len()), (n * in_len, n * in_len), "input and its gradient");
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn means_come_first_then_the_largest() {
+    fn means_come_first_then_maxima() {
         let x = [1.0, 2.0, 6.0, 4.0, -1.0, 0.0, -2.0, -3.0, -4.0, 0.0, 0.0, 3.0];
         let (mut rows, mut columns) = ([7.0; 8], [7.0; 12]);
         forward(&shape(true), 1, &x, &mut rows);
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn every_largest_cell_gets_the_gradient() {
+    fn every_maximum_of_a_tie_gets_the_gradient() {
         let shape = MeanMaxShape { channels: 1, in_size: (1, 3), of_rows: true };
         let mut gx = [7.0; 3];
         backward(&shape, 1, (&[2.0, 1.0, 2.0], &[5.0 / 3.0, 2.0]), &[3.0, 10.0], &mut gx);

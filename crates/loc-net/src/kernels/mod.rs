@@ -1,11 +1,12 @@
-//! CPU kernels on plain slices, forward and backward, one folder or file an operation. No layers and no files here.
+//! CPU kernels on plain slices, forward and backward: one folder or file for each operation. They use no layers and no
+//! files.
 //!
-//! Activations are row-major `[n, channels, height, width]` or `[n, features]`. Outputs are overwritten. Each kernel is
-//! tested against a plain form in f64 (`reference`), whose gradients are checked against difference quotients. Work is
-//! spread over threads ([`crate::parallel`]); the bytes of a result do not depend on the number of threads, since sums
-//! run over a fixed partition in a fixed order.
+//! Activations are row-major: `[n, channels, height, width]` or `[n, features]`. Outputs are overwritten. Each kernel is
+//! tested against a reference implementation in f64 (`reference`), whose gradients are compared with difference quotients.
+//! Work is distributed over threads ([`crate::parallel`]). The bytes of a result do not depend on the number of threads,
+//! since sums run over a fixed partition in a fixed order.
 //!
-//! Buffers of the wrong length are a mistake of the caller and panic.
+//! A buffer of the wrong length is an error of the caller and panics.
 
 pub mod activation;
 pub mod avgpool;
@@ -37,7 +38,7 @@ use std::ops::{Add, AddAssign, Div, Mul, Sub};
 
 pub use shape::{Activation, ConvShape, PoolShape};
 
-/// The number types of the plain forms: f32 and f64.
+/// The number types of the reference implementations: f32 and f64.
 pub trait Float:
     Copy
     + Debug
@@ -50,10 +51,10 @@ pub trait Float:
     + Div<Output = Self>
     + AddAssign
 {
-    /// `e^self`.
+    /// Returns `e^self`.
     #[must_use]
     fn exp(self) -> Self;
-    /// The nearest number.
+    /// Returns the nearest number of this type.
     fn from_f64(value: f64) -> Self;
 }
 

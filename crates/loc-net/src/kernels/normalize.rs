@@ -1,4 +1,4 @@
-//! `(x − mean) / std` of each colour.
+//! `(x − mean) / std` for each colour channel.
 
 use super::layer::{Gradients, LayerKernel, Pass};
 use super::parts::Parts;
@@ -6,11 +6,11 @@ use super::parts::Parts;
 /// The normalisation of photos `[n, 3, cells]`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Normalize {
-    /// Mean of each colour.
+    /// Mean of each colour channel.
     pub mean: [f32; 3],
-    /// Standard deviation of each colour, above 0.
+    /// Standard deviation of each colour channel, above 0.
     pub std: [f32; 3],
-    /// Cells of a channel.
+    /// Cells per channel.
     pub cells: usize,
 }
 

@@ -1,25 +1,26 @@
-//! The one order in which sums over a batch run: within eight fixed parts, and over the parts by one fixed tree.
+//! The fixed order of sums over a batch: within eight parts, then over the parts in a fixed tree.
 //!
-//! Photo i of n lies in part ⌊8·i/n⌋. Within a part photos are added in their order; over the parts the sum is
-//! `((0+1)+(2+3))+((4+5)+(6+7))`. So the bytes of a sum depend neither on the number of threads, nor on whether one
-//! process computes all parts or several compute 4, 2 or 1 adjacent ones each and add their results along the same tree.
+//! Photo i of n belongs to part ⌊8·i/n⌋. Within a part photos are added in their order; over the parts the sum is
+//! `((0+1)+(2+3))+((4+5)+(6+7))`. So the bytes of a sum depend neither on the number of threads nor on the number of
+//! processes: one process computes all parts, or several compute 4, 2 or 1 adjacent parts each, and their results are
+//! added in the same tree.
 
 use std::ops::Range;
 
 /// Number of parts of a batch.
 pub const SUM_PARTS: usize = 8;
 
-/// The part of photo `i` of `n`.
+/// Returns the part of photo `i` of `n`.
 ///
 /// # Panics
 ///
-/// If there is no photo.
+/// If `n` is 0.
 #[must_use]
 pub fn part_of(i: usize, n: usize) -> usize {
     SUM_PARTS * i / n
 }
 
-/// The photos of a batch, or of some adjacent parts of it, by parts.
+/// The parts of a batch, or some adjacent parts of it, with their photos.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Parts {
     /// First photo of each part, and the end of the last.
@@ -28,59 +29,57 @@ pub struct Parts {
 }
 
 impl Parts {
-    /// All parts of a batch of `n` photos. Some are empty where there are fewer photos than parts.
+    /// Returns all parts of a batch of `n` photos. Some are empty if there are fewer photos than parts.
     #[must_use]
     pub fn of(n: usize) -> Self {
-        Self::some(n, 0, SUM_PARTS)
+        Self { bounds: std::array::from_fn(|part| (part * n).div_ceil(SUM_PARTS)), count: SUM_PARTS }
     }
 
-    /// The parts `first..first + count` of a batch of `n` photos, which are numbered from the first of these parts on.
+    /// Returns only the parts `first..first + count`, as one process computes them: their photos are numbered from 0.
     ///
     /// # Panics
     ///
-    /// If they are no subtree: `count` is 1, 2, 4 or 8, and `first` a multiple of it.
+    /// If they are not a subtree: `count` must be 1, 2, 4 or 8, and `first` a multiple of it.
     #[must_use]
-    pub fn some(n: usize, first: usize, count: usize) -> Self {
-        assert!(
-            count.is_power_of_two() && first.is_multiple_of(count) && first + count <= SUM_PARTS,
-            "a subtree"
-        );
-        let start = |part: usize| (part * n).div_ceil(SUM_PARTS);
-        let bounds = std::array::from_fn(|i| start(first + i.min(count)) - start(first));
+    pub fn subtree(&self, first: usize, count: usize) -> Self {
+        let is_subtree =
+            count.is_power_of_two() && first.is_multiple_of(count) && first + count <= self.count;
+        assert!(is_subtree, "{count} parts from {first} on are not a subtree");
+        let bounds = std::array::from_fn(|i| self.bounds[first + i.min(count)] - self.bounds[first]);
         Self { bounds, count }
     }
 
-    /// Number of parts.
+    /// Returns the number of parts.
     #[must_use]
     pub fn count(&self) -> usize {
         self.count
     }
 
-    /// Number of photos.
+    /// Returns the number of photos.
     #[must_use]
     pub fn photos(&self) -> usize {
         self.bounds[self.count]
     }
 
-    /// The photos of one part.
+    /// Returns the range of photos of one part.
     ///
     /// # Panics
     ///
     /// If there is no such part.
     #[must_use]
     pub fn part(&self, part: usize) -> Range<usize> {
-        assert!(part < self.count, "a part");
+        assert!(part < self.count, "no such part");
         self.bounds[part]..self.bounds[part + 1]
     }
 
-    /// The photos of each part, in order.
+    /// Iterates over the ranges of photos of the parts, in order.
     pub fn iter(&self) -> impl Iterator<Item = Range<usize>> + use<> {
         let parts = *self;
         (0..self.count).map(move |part| parts.part(part))
     }
 }
 
-/// `out[j]` becomes the sum over the parts of `values[part · stride + j]`, by the tree.
+/// Sets `out[j]` to the sum over the parts of `values[part · stride + j]`, in the fixed tree.
 ///
 /// # Panics
 ///
@@ -106,7 +105,7 @@ pub fn tree_sum(values: &[f32], stride: usize, count: usize, out: &mut [f32]) {
                 *out = ((a[j] + b[j]) + (c[j] + d[j])) + ((e[j] + f[j]) + (g[j] + h[j]));
             }
         }
-        _ => panic!("{count} parts are no subtree"),
+        _ => panic!("{count} parts are not a subtree"),
     }
 }
 
@@ -116,7 +115,7 @@ mod tests {
     use crate::kernels::testing::{numbers, single};
 
     #[test]
-    fn every_photo_lies_in_its_part() {
+    fn every_photo_is_in_its_part() {
         for n in 1..40 {
             let parts = Parts::of(n);
             for (part, photos) in parts.iter().enumerate() {
@@ -129,8 +128,8 @@ mod tests {
     }
 
     #[test]
-    fn subtrees_are_the_parts_of_the_whole() {
-        let (all, some) = (Parts::of(21), Parts::some(21, 4, 2));
+    fn subtrees_have_the_parts_of_the_whole_batch() {
+        let (all, some) = (Parts::of(21), Parts::of(21).subtree(4, 2));
         let first = all.part(4).start;
         assert_eq!(some.part(1), all.part(5).start - first..all.part(5).end - first);
         assert_eq!((some.count(), some.photos()), (2, all.part(5).end - first));
@@ -148,7 +147,7 @@ mod tests {
             }
             let mut out = [0.0; 13];
             tree_sum(&sums, 13, 8 / count, &mut out);
-            assert_eq!(out.map(f32::to_bits), whole.map(f32::to_bits), "{count} parts a process");
+            assert_eq!(out.map(f32::to_bits), whole.map(f32::to_bits), "{count} parts per process");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The shapes that the kernels take: windows over feature maps, without names and layers.
+//! The shapes that the kernels take: windows over feature maps, without layers and names.
 
 use crate::window;
 
@@ -17,14 +17,14 @@ pub struct ConvShape {
     pub stride: (usize, usize),
     /// Zeros added above and below, left and right.
     pub padding: (usize, usize),
-    /// Zeros added below and right beyond those.
+    /// Additional zeros below and on the right.
     pub extra: (usize, usize),
     /// Number of groups; the channel counts are multiples of it.
     pub groups: usize,
 }
 
 impl ConvShape {
-    /// A square kernel with stride 1, no padding and one group.
+    /// Returns a convolution with a square kernel, stride 1, no padding and one group.
     #[must_use]
     pub fn square(in_channels: usize, in_size: (usize, usize), out_channels: usize, kernel: usize) -> Self {
         Self {
@@ -39,14 +39,14 @@ impl ConvShape {
         }
     }
 
-    /// The same with TensorFlow's SAME padding.
+    /// Returns the same convolution with TensorFlow's SAME padding.
     #[must_use]
     pub fn same(self) -> Self {
         let (padding, extra) = window::same_padding(self.in_size, self.kernel, self.stride);
         Self { padding, extra, ..self }
     }
 
-    /// Height and width of the output.
+    /// Returns height and width of the output.
     ///
     /// # Panics
     ///
@@ -64,26 +64,26 @@ impl ConvShape {
         size
     }
 
-    /// Values of one photo's input.
+    /// Returns the number of input values per photo.
     #[must_use]
     pub fn in_len(&self) -> usize {
         self.in_channels * self.in_size.0 * self.in_size.1
     }
 
-    /// Values of one photo's output.
+    /// Returns the number of output values per photo.
     #[must_use]
     pub fn out_len(&self) -> usize {
         let (h, w) = self.out_size();
         self.out_channels * h * w
     }
 
-    /// Inputs that one output cell sees: channels of a group × kernel height × kernel width.
+    /// Returns the number of inputs of one output cell: channels of a group × kernel height × kernel width.
     #[must_use]
     pub fn fan_in(&self) -> usize {
         self.in_channels / self.groups * self.kernel.0 * self.kernel.1
     }
 
-    /// Values of the weight tensor.
+    /// Returns the number of values of the weight tensor.
     #[must_use]
     pub fn weight_len(&self) -> usize {
         self.out_channels * self.fan_in()
@@ -104,13 +104,13 @@ pub struct PoolShape {
 }
 
 impl PoolShape {
-    /// A square window.
+    /// Returns a pooling with a square window.
     #[must_use]
     pub fn square(channels: usize, in_size: (usize, usize), kernel: usize, stride: usize) -> Self {
         Self { channels, in_size, kernel: (kernel, kernel), stride: (stride, stride) }
     }
 
-    /// Height and width of the output.
+    /// Returns height and width of the output.
     ///
     /// # Panics
     ///
@@ -123,13 +123,13 @@ impl PoolShape {
         size
     }
 
-    /// Values of one photo's input.
+    /// Returns the number of input values per photo.
     #[must_use]
     pub fn in_len(&self) -> usize {
         self.channels * self.in_size.0 * self.in_size.1
     }
 
-    /// Values of one photo's output.
+    /// Returns the number of output values per photo.
     #[must_use]
     pub fn out_len(&self) -> usize {
         let (h, w) = self.out_size();
@@ -137,10 +137,10 @@ impl PoolShape {
     }
 }
 
-/// An activation that a convolution applies to each of its outputs before it writes them.
+/// The activation that a convolution applies to each output before writing it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Activation {
-    /// None.
+    /// No activation.
     None,
     /// `max(y, 0)`.
     Relu,

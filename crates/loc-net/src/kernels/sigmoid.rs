@@ -4,7 +4,7 @@ use super::Float;
 use super::layer::{Gradients, LayerKernel, Pass};
 use super::parts::Parts;
 
-/// `y = 1 / (1 + e^−x)`.
+/// Computes `y = 1 / (1 + e^−x)`.
 ///
 /// # Panics
 ///
@@ -15,7 +15,7 @@ pub fn forward<F: Float>(x: &[F], y: &mut [F]) {
     y.iter_mut().zip(x).for_each(|(y, x)| *y = one / (one + (F::default() - *x).exp()));
 }
 
-/// `gx = gy · y · (1 − y)`, from the output `y`.
+/// Computes `gx = gy · y · (1 − y)` from the output `y`.
 ///
 /// # Panics
 ///
@@ -26,7 +26,7 @@ pub fn backward<F: Float>(y: &[F], gy: &[F], gx: &mut [F]) {
     gx.iter_mut().zip(y.iter().zip(gy)).for_each(|(gx, (y, gy))| *gx = *gy * *y * (one - *y));
 }
 
-/// The layer.
+/// The sigmoid as a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sigmoid;
 

@@ -1,4 +1,4 @@
-//! Vector helpers that several kernels share.
+//! Vector helpers that several kernels use.
 
 use std::arch::x86_64::{
     __m128i, __m256, __m256i, _CMP_GT_OQ, _CMP_NGT_UQ, _mm_cvtsi128_si64, _mm_packs_epi32, _mm_packus_epi16,
@@ -7,8 +7,8 @@ use std::arch::x86_64::{
     _mm256_set1_epi32, _mm256_setzero_ps, _mm256_shuffle_ps, _mm256_unpackhi_ps, _mm256_unpacklo_ps,
 };
 
-/// An array of vectors, each a function of its index. A macro, since a closure given to `array::from_fn` is compiled
-/// without the caller's instruction set and stays a call.
+/// Makes an array of vectors, each computed from its index. A macro, since a closure passed to `array::from_fn` is compiled
+/// without the caller's instruction set and is not inlined.
 macro_rules! vectors {
     (|$i:ident| $value:expr) => {{
         let mut all = [std::arch::x86_64::_mm256_setzero_ps(); _];
@@ -19,8 +19,8 @@ macro_rules! vectors {
     }};
 }
 
-/// `arrays!(all: [T; N] = |i| value)` declares `all`, arrays of vectors each a function of its index, written one after
-/// the other where they stay: an array of zeros would be filled first, an array literal copied.
+/// `arrays!(all: [T; N] = |i| value)` declares the array `all`, each element computed from its index and written directly to
+/// its place: an array of zeros would be filled first, and an array literal would be copied.
 macro_rules! arrays {
     ($all:ident: $type:ty = |$i:ident| $value:expr) => {
         let mut place = std::mem::MaybeUninit::<$type>::uninit();
@@ -38,13 +38,13 @@ macro_rules! arrays {
     };
 }
 
-/// How many elements an array has.
+/// Returns the number of elements of an array.
 #[inline(always)]
 pub(crate) const fn len<T, const N: usize>(_: &std::mem::MaybeUninit<[T; N]>) -> usize {
     N
 }
 
-/// Writes one element.
+/// Writes one element of an array.
 ///
 /// # Safety
 ///
@@ -58,7 +58,7 @@ pub(crate) unsafe fn put<T, const N: usize>(all: &mut std::mem::MaybeUninit<[T; 
 
 pub(crate) use {arrays, vectors};
 
-/// The transpose of eight vectors of eight.
+/// Transposes eight vectors of eight values.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 pub(crate) fn transpose(r: [__m256; 8]) -> [__m256; 8] {
@@ -77,30 +77,30 @@ pub(crate) fn transpose(r: [__m256; 8]) -> [__m256; 8] {
     [a, b, c, d, e, f, g, h]
 }
 
-/// Pools four cells, lane by lane, adds the bias, cuts at zero.
+/// Takes the maximum of four cells, lane by lane, adds the bias and applies relu.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 pub(crate) fn pool([a, b, c, d]: [__m256; 4], bias: __m256) -> __m256 {
     let largest = _mm256_max_ps(_mm256_max_ps(a, b), _mm256_max_ps(c, d));
-    // In this order a NaN stays one.
+    // With this order of arguments a NaN stays NaN.
     _mm256_max_ps(_mm256_setzero_ps(), _mm256_add_ps(largest, bias))
 }
 
-/// The byte of each lane of [`pool`]'s cells, as [`super::conv_block::RELU_OFF`] describes it, in 32 bits.
+/// Returns the argmax byte of [`pool`] for each lane, in 32 bits, as [`super::conv_block::RELU_OFF`] describes it.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-pub(crate) fn winner([a, b, c, d]: [__m256; 4], bias: __m256) -> __m256i {
+pub(crate) fn argmax_byte([a, b, c, d]: [__m256; 4], bias: __m256) -> __m256i {
     let (above, below) = (_mm256_max_ps(a, b), _mm256_max_ps(c, d));
     let value = _mm256_add_ps(_mm256_max_ps(above, below), bias);
     let greater = |x, y| _mm256_cmp_ps::<_CMP_GT_OQ>(x, y);
     let row = greater(below, above);
     let column = _mm256_blendv_ps(greater(b, a), greater(d, c), row);
-    let dead = _mm256_cmp_ps::<_CMP_NGT_UQ>(value, _mm256_setzero_ps());
+    let off = _mm256_cmp_ps::<_CMP_NGT_UQ>(value, _mm256_setzero_ps());
     let bit = |mask, bit| _mm256_and_si256(_mm256_castps_si256(mask), _mm256_set1_epi32(bit));
-    _mm256_or_si256(_mm256_or_si256(bit(column, 1), bit(row, 2)), bit(dead, 4))
+    _mm256_or_si256(_mm256_or_si256(bit(column, 1), bit(row, 2)), bit(off, 4))
 }
 
-/// Eight small numbers of 32 bits as eight bytes, the first lane lowest.
+/// Packs eight 32-bit values below 256 into eight bytes, the first lane in the lowest byte.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 pub(crate) fn bytes(v: __m256i) -> u64 {

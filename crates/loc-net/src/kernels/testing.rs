@@ -1,6 +1,6 @@
-//! What the kernels' tests share: seeded numbers, comparison, the numerical gradient.
+//! Helpers of the kernels' tests: seeded numbers, comparison, numerical gradients.
 
-/// Numbers in −1..1, a function of the seed.
+/// Returns `n` numbers in −1..1 that depend only on the seed.
 pub(crate) fn numbers(seed: u64, n: usize) -> Vec<f64> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0xD1B5_4A32_D192_ED03;
     (0..n)
@@ -14,7 +14,7 @@ pub(crate) fn numbers(seed: u64, n: usize) -> Vec<f64> {
         .collect()
 }
 
-/// Says that the fast forms cannot be compared with their twins here.
+/// Prints that a test is skipped, because the fast forms do not run on this processor.
 pub(crate) fn no_fast_forms() {
     use crate::skip::{Reason, say};
     say(Reason::Processor, "the fast forms need AVX2 and FMA");
@@ -24,21 +24,21 @@ pub(crate) fn single(values: &[f64]) -> Vec<f32> {
     values.iter().map(|v| *v as f32).collect()
 }
 
-/// Asserts that no value is farther from its reference than `tolerance` times the largest reference.
+/// Asserts that no value differs from its reference by more than `tolerance` times the largest reference value.
 #[track_caller]
 pub(crate) fn assert_close(what: &str, got: &[f32], reference: &[f64], tolerance: f64) {
     let largest = reference.iter().fold(1e-30f64, |m, v| m.max(v.abs()));
     assert_within(what, got, reference, tolerance * largest);
 }
 
-/// Asserts that no value is farther from its reference than `tolerance`: for sums that may cancel, where the
-/// result says nothing about the size of what was added.
+/// Asserts that no value differs from its reference by more than `tolerance`. For sums whose terms may cancel, so that the
+/// result does not show the size of the terms.
 #[track_caller]
 pub(crate) fn assert_within(what: &str, got: &[f32], reference: &[f64], tolerance: f64) {
     assert_eq!(got.len(), reference.len(), "{what}: length");
     for (i, (g, r)) in got.iter().zip(reference).enumerate() {
         let error = (f64::from(*g) - r).abs();
-        assert!(error <= tolerance, "{what}[{i}]: {g} where {r} is right, {tolerance:e} is allowed");
+        assert!(error <= tolerance, "{what}[{i}]: got {g}, expected {r}, tolerance {tolerance:e}");
     }
 }
 
@@ -48,7 +48,7 @@ pub(crate) fn check_gradient(what: &str, x: &[f64], gradient: &[f64], mut loss: 
     const STEP: f64 = 1e-5;
     assert_eq!(x.len(), gradient.len(), "{what}: length");
     let mut moved = x.to_vec();
-    // Under Miri, which looks at where is read and takes seconds for each, every fortieth.
+    // Miri takes seconds for each entry; there every fortieth is enough to check the memory accesses.
     for i in (0..x.len()).step_by(if cfg!(miri) { 40 } else { 1 }) {
         moved[i] = x[i] + STEP;
         let above = loss(&moved);
@@ -57,11 +57,11 @@ pub(crate) fn check_gradient(what: &str, x: &[f64], gradient: &[f64], mut loss: 
         moved[i] = x[i];
         let numerical = (above - below) / (2.0 * STEP);
         let error = (numerical - gradient[i]).abs() / numerical.abs().max(1.0);
-        assert!(error < 1e-7, "{what}[{i}]: {} where the difference quotient is {numerical}", gradient[i]);
+        assert!(error < 1e-7, "{what}[{i}]: got {}, but the difference quotient is {numerical}", gradient[i]);
     }
 }
 
-/// The reference that gradients are taken of: the sum of outputs, each times a fixed number.
+/// The scalar function whose gradient is tested: the sum of the outputs, each times a fixed number.
 pub(crate) fn weighted(output: &[f64], by: &[f64]) -> f64 {
     output.iter().zip(by).map(|(a, b)| a * b).sum()
 }

@@ -1,4 +1,4 @@
-//! A map enlarged, bilinear between the centres of its cells: PyTorch's `interpolate` with `align_corners=False`.
+//! Bilinear upsampling between the centres of the cells: PyTorch's `interpolate` with `align_corners=False`.
 
 use super::Float;
 use super::layer::{Gradients, LayerKernel, Pass};
@@ -6,22 +6,22 @@ use super::parts::Parts;
 use crate::parallel;
 use crate::window::between;
 
-/// The map, and the size that it is enlarged to.
+/// The input map and the output size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UpsampleShape {
     /// Channels of input and output.
     pub channels: usize,
     /// Height and width of the input.
     pub in_size: (usize, usize),
-    /// Height and width of the output, no smaller.
+    /// Height and width of the output, at least those of the input.
     pub out_size: (usize, usize),
 }
 
-/// `y[n, channels, H, W]` of `x[n, channels, h, w]`.
+/// Computes `y[n, channels, H, W]` from `x[n, channels, h, w]`.
 ///
 /// # Panics
 ///
-/// If a slice has not the length its shape says.
+/// If a slice does not have the length of its shape.
 pub fn forward<F: Float + Send + Sync>(shape: &UpsampleShape, n: usize, x: &[F], y: &mut [F]) {
     let ((h, w), (height, width)) = (shape.in_size, shape.out_size);
     let planes = n * shape.channels;
@@ -44,11 +44,11 @@ pub fn forward<F: Float + Send + Sync>(shape: &UpsampleShape, n: usize, x: &[F],
     });
 }
 
-/// `gx[n, channels, h, w]` from the output's gradient `gy[n, channels, H, W]`.
+/// Computes `gx[n, channels, h, w]` from the output gradient `gy[n, channels, H, W]`.
 ///
 /// # Panics
 ///
-/// If a slice has not the length its shape says.
+/// If a slice does not have the length of its shape.
 pub fn backward<F: Float + Send + Sync>(shape: &UpsampleShape, n: usize, gy: &[F], gx: &mut [F]) {
     let ((h, w), (height, width)) = (shape.in_size, shape.out_size);
     let planes = n * shape.channels;
@@ -93,7 +93,7 @@ mod tests {
     use crate::kernels::testing::{check_gradient, numbers, weighted};
 
     #[test]
-    fn values_are_pytorchs() {
+    fn values_equal_pytorch() {
         // F.interpolate(x, (3, 4), mode="bilinear") of [[0, 1], [2, 3]]
         let mut y = [7.0f32; 12];
         let shape = UpsampleShape { channels: 1, in_size: (2, 2), out_size: (3, 4) };

@@ -1,6 +1,6 @@
-//! A slice that tasks write in disjoint ranges which interleave in memory, so that no iterator can hand them out.
+//! A slice that several tasks write at once, in disjoint ranges that interleave in memory: no iterator can split it so.
 
-/// Values that several tasks write.
+/// A mutable slice that several tasks share.
 pub(crate) struct DisjointSlice<'a, T> {
     start: *mut T,
     len: usize,
@@ -8,7 +8,7 @@ pub(crate) struct DisjointSlice<'a, T> {
 }
 
 #[expect(unsafe_code, reason = "tasks write disjoint ranges of one slice")]
-// SAFETY: `range`, `read` and `from` are the only accesses, and their callers promise that what they touch does not overlap.
+// SAFETY: `range`, `read` and `from` are the only accesses, and their callers promise that their ranges do not overlap.
 unsafe impl<T: Send + Sync> Sync for DisjointSlice<'_, T> {}
 
 impl<'a, T> DisjointSlice<'a, T> {
@@ -18,7 +18,7 @@ impl<'a, T> DisjointSlice<'a, T> {
 
     /// # Safety
     ///
-    /// No two ranges that are active at the same time overlap.
+    /// No two ranges in use at the same time overlap.
     #[expect(unsafe_code, clippy::mut_from_ref, reason = "the callers promise disjoint ranges")]
     pub(crate) unsafe fn range(&self, from: usize, len: usize) -> &mut [T] {
         assert!(from + len <= self.len, "range inside the slice");
@@ -28,20 +28,22 @@ impl<'a, T> DisjointSlice<'a, T> {
 
     /// # Safety
     ///
-    /// As long as the slice is active nobody writes to its range.
-    #[expect(unsafe_code, reason = "the callers promise that nobody writes")]
+    /// While the slice is in use, its range is not written.
+    #[expect(unsafe_code, reason = "the callers promise that no task writes the range")]
     pub(crate) unsafe fn read(&self, from: usize, len: usize) -> &[T] {
         assert!(from + len <= self.len, "range inside the slice");
         // SAFETY: inside the slice (checked), and not written (the caller's promise).
         unsafe { std::slice::from_raw_parts(self.start.add(from), len) }
     }
 
-    /// Whether there is no value.
+    /// Returns whether the slice is empty.
+    #[cfg(target_arch = "x86_64")]
     pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// The values from `from` on, to be written through the pointer where no other task does.
+    /// Returns a pointer to the values from `from` on. Callers write only values that no other task writes.
+    #[cfg(target_arch = "x86_64")]
     pub(crate) fn from(&self, from: usize) -> *mut T {
         assert!(from <= self.len, "inside the slice");
         self.start.wrapping_add(from)

@@ -1,16 +1,16 @@
-//! Work over threads that belong to somebody else: the caller works, others help if they are free.
+//! Parallel work on threads that belong to the application: the caller computes, free threads help.
 //!
-//! A library lives in its caller's threads. They may be busy for seconds, wait for the very answer that is computed here,
-//! or be gone after a `fork`; the calling thread may hold a lock or have something borrowed that the pool's next task
-//! wants, too. So here nobody waits for a thread that has not come, and a thread that waits does nothing else meanwhile.
+//! A library runs on its application's threads. They may be busy for seconds, wait for the very result that is computed
+//! here, or not exist any more after a `fork`; the calling thread may hold a lock or a borrow that the pool's next task
+//! also needs. So a caller never waits for a thread that has not started to help, and a waiting thread runs no other tasks.
 //!
-//! [`Threads`] says who may help, and [`Threads::run`] makes the calling thread a caller: with the helpers that it asks
-//! for it is a `team`. Work comes as `stages` of tasks; what it borrows lies on the caller's stack, behind a `door`
-//! that is shut before the caller returns. Within a task everything is done one after the other. Outside of
-//! [`Threads::run`] (in training) the same kernels spread their tasks with rayon.
+//! [`Threads`] names the threads that may help. [`Threads::run`] makes the calling thread a *caller*; the threads that help
+//! it are its *helpers*, and together they are a *team*. A *run* is work in *stages* of *tasks*. The data it borrows is on
+//! the caller's stack; a *gate* lets helpers use it and is closed before the caller returns. Within a task all work is
+//! sequential. Outside of [`Threads::run`] (in training) the same kernels distribute their tasks with rayon.
 
 mod disjoint;
-mod door;
+mod gate;
 mod stages;
 mod team;
 #[cfg(test)]
@@ -28,14 +28,14 @@ use stages::Stage;
 use team::Team;
 pub use threads::Threads;
 
-/// What a thread is at the moment.
+/// The current role of a thread.
 #[derive(Clone)]
 enum Role {
-    /// Nothing of ours.
+    /// Neither caller nor helper.
     Free,
-    /// The caller of a team, so deep in its runs.
+    /// The caller of a team, with the number of runs it is inside of.
     Caller(Arc<Team>, usize),
-    /// Somebody, caller or helper, who does a task.
+    /// A thread, caller or helper, that runs a task.
     Task,
 }
 
@@ -47,7 +47,7 @@ fn role() -> Role {
     ROLE.with_borrow(Role::clone)
 }
 
-/// Runs `f` in a role, and goes back to the one of before, also after a panic.
+/// Runs `f` in a role and restores the previous role afterwards, also after a panic.
 fn acting<R>(role: Role, f: impl FnOnce() -> R) -> R {
     struct Before(Role);
     impl Drop for Before {
@@ -59,7 +59,7 @@ fn acting<R>(role: Role, f: impl FnOnce() -> R) -> R {
     f()
 }
 
-/// Does `work(i)` for every `i` below `tasks`.
+/// Calls `work(i)` for every `i` below `tasks`.
 pub(crate) fn each(tasks: usize, work: impl Fn(usize) + Sync + Send) {
     match role() {
         Role::Free => (0..tasks).into_par_iter().for_each(work),
@@ -70,7 +70,7 @@ pub(crate) fn each(tasks: usize, work: impl Fn(usize) + Sync + Send) {
     }
 }
 
-/// Does `work(i, chunk)` for the `i`th chunk of `len` values, of which the last may be shorter.
+/// Calls `work(i, chunk)` for the `i`th chunk of `len` values; the last chunk may be shorter.
 pub(crate) fn chunks<T: Send + Sync>(
     values: &mut [T],
     len: usize,
@@ -90,8 +90,8 @@ pub(crate) fn chunks<T: Send + Sync>(
     });
 }
 
-/// Does every task `work(stage, task)`, where `stages` says how many tasks each stage has: a stage begins when the one
-/// before is done, and its tasks see what those before have written.
+/// Runs all tasks with `work(stage, task)`; `stages` gives the number of tasks of each stage. A stage starts when the one
+/// before it is done, and its tasks see everything that earlier stages wrote.
 pub(crate) fn run_stages(stages: impl IntoIterator<Item = usize>, work: &(dyn Fn(usize, usize) + Sync)) {
     match role() {
         Role::Caller(team, depth) => {
@@ -107,8 +107,8 @@ pub(crate) fn run_stages(stages: impl IntoIterator<Item = usize>, work: &(dyn Fn
     }
 }
 
-/// Does `own` on this thread, and beside it and after it every job. A panic in any of it comes back to the caller when
-/// nobody works any more. Outside of [`Threads::run`] this thread does all.
+/// Runs `own` on this thread and `work` for every job, in parallel and afterwards. A panic in any of them is resumed in the
+/// caller when no thread works on the jobs any more. Outside of [`Threads::run`] this thread does everything.
 pub fn share<J: Send, R>(jobs: Vec<J>, work: impl Fn(J) + Sync, own: impl FnOnce() -> R) -> R {
     let jobs: Vec<Mutex<Option<J>>> = jobs.into_iter().map(|job| Mutex::new(Some(job))).collect();
     let work = |i: usize| {
@@ -126,7 +126,7 @@ pub fn share<J: Send, R>(jobs: Vec<J>, work: impl Fn(J) + Sync, own: impl FnOnce
     }
 }
 
-/// Makes the calling thread a caller with helpers from rayon's current pool, if it has no role yet.
+/// Makes the calling thread a caller, with helpers from rayon's current pool, if it has no role yet.
 pub(crate) fn in_team<R>(f: impl FnOnce() -> R) -> R {
     match role() {
         Role::Free => Threads::current().run(f),
@@ -134,7 +134,7 @@ pub(crate) fn in_team<R>(f: impl FnOnce() -> R) -> R {
     }
 }
 
-/// Threads that may work on the next run, the calling one among them.
+/// Returns the number of threads that may work on the next run, including the calling thread.
 pub(crate) fn available() -> usize {
     match role() {
         Role::Free => rayon::current_num_threads(),
@@ -143,10 +143,10 @@ pub(crate) fn available() -> usize {
     }
 }
 
-/// The most threads that can be expected to compute at once: those of the pool, or as many as there are cores if callers
-/// bring their own.
+/// Returns the largest number of threads that are expected to compute at once: the size of the pool or, if callers bring
+/// their own threads, at least the number of cores.
 pub(crate) fn at_once() -> usize {
-    // Not a `OnceLock`, which a forked child may find locked for ever.
+    // Not a `OnceLock`: a forked child could find it locked forever.
     static CORES: AtomicUsize = AtomicUsize::new(0);
     if CORES.load(Ordering::Relaxed) == 0 {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);

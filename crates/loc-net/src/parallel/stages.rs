@@ -1,4 +1,4 @@
-//! Stages of tasks: who takes which task, when a stage is done, and what becomes of a panic.
+//! Stages of tasks: assigns tasks to threads, detects the end of a stage, and collects panics.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use super::{Role, acting};
 
-/// What a panic carries.
+/// The payload of a panic.
 pub(super) type Payload = Box<dyn Any + Send>;
 
-/// Tasks that do not wait for each other.
+/// Tasks that do not depend on each other.
 #[derive(Debug)]
 pub(super) struct Stage {
     tasks: usize,
@@ -24,30 +24,30 @@ impl Stage {
         Self { tasks, taken: AtomicUsize::new(0), done: AtomicUsize::new(0) }
     }
 
-    /// A task that nobody else has. Relaxed: of one atomic, each number is given once; what a task reads is ordered by
-    /// `done` and by the door.
+    /// Takes a task that no other thread has taken, if one is left. Relaxed: a single atomic returns each number once; the
+    /// data that a task reads is ordered by `done` and by the gate.
     fn take(&self) -> Option<usize> {
         let task = self.taken.fetch_add(1, Ordering::Relaxed);
         (task < self.tasks).then_some(task)
     }
 
-    /// Whether no task is left to take.
+    /// Returns whether all tasks are taken.
     fn is_taken(&self) -> bool {
         self.taken.load(Ordering::Relaxed) >= self.tasks
     }
 
     fn is_done(&self) -> bool {
-        // Acquire: pairs with the release of every task, since all of them are read-modify-writes of `done`.
+        // Acquire: pairs with the release of every task, because all of them are read-modify-writes of `done`.
         self.done.load(Ordering::Acquire) >= self.tasks
     }
 }
 
-/// Stages, each begun when the one before is done, and what to do.
+/// Stages that run one after the other, and the function that runs a task.
 pub(super) struct Run<'a> {
     stages: &'a [Stage],
-    /// Of a stage's number and a task's number in it.
+    /// Called with the index of the stage and the index of the task in it.
     work: &'a (dyn Fn(usize, usize) + Sync),
-    /// Somebody panicked: no task is begun any more.
+    /// Set when a task has panicked: no further task is started.
     broken: AtomicBool,
     panic: Mutex<Option<Payload>>,
 }
@@ -57,15 +57,15 @@ impl<'a> Run<'a> {
         Self { stages, work, broken: AtomicBool::new(false), panic: Mutex::new(None) }
     }
 
-    /// The most tasks of a stage.
+    /// Returns the largest number of tasks in one stage.
     pub(super) fn widest(&self) -> usize {
         self.stages.iter().map(|stage| stage.tasks).max().unwrap_or(0)
     }
 
-    /// Takes tasks until the last stage has none left, and says whether there was any. Those that others still do are
-    /// not waited for. A panic is kept for the caller, and ends the run for all.
+    /// Takes and runs tasks until the last stage has none left. Returns whether it ran any. Does not wait for tasks that
+    /// other threads are still running. A panic is kept for the caller and stops the run on all threads.
     pub(super) fn work(&self) -> bool {
-        // Helpers come again and again: each time they would count a stage's tasks on by one, to an overflow in the end.
+        // Helpers call this repeatedly. Without this check each call would increment `taken`, until it overflows.
         if self.stages.last().is_none_or(Stage::is_taken) || self.broken.load(Ordering::Relaxed) {
             return false;
         }
@@ -104,20 +104,20 @@ impl<'a> Run<'a> {
         any
     }
 
-    /// No further task is begun. Relaxed here and where it is read: it saves work, nothing depends on it; the panic itself
-    /// is seen by the caller because the door is closed before it is asked for.
+    /// Stops the run: no further task is started. Relaxed here and where it is read: the flag only saves work. The caller
+    /// sees the panic itself because it reads it after the gate is closed.
     pub(super) fn stop(&self) {
         self.broken.store(true, Ordering::Relaxed);
     }
 
-    /// The first panic of a task, once nobody works any more.
+    /// Returns the first panic of a task. Called when no thread works on the run any more.
     pub(super) fn into_panic(self) -> Option<Payload> {
         self.panic.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Waits for another thread without the pool, whose other work must not run on top of ours: spins, since most waits are
-/// shorter than a wake-up; then lets other threads of the system run; then sleeps a little.
+/// Waits for another thread without running other tasks of the pool, which must not run on top of the current one. Spins at
+/// first, since most waits are shorter than a wake-up; then yields to other threads of the system; then sleeps briefly.
 #[derive(Debug, Default)]
 pub(super) struct Wait {
     turns: u32,
@@ -127,7 +127,7 @@ impl Wait {
     const SPINS: u32 = if cfg!(miri) { 1 } else { 1 << 10 };
     const YIELDS: u32 = 64;
 
-    /// Once more.
+    /// Waits one more turn.
     pub(super) fn again(&mut self) {
         self.turns += 1;
         if !self.turns.is_multiple_of(Self::SPINS) {
@@ -135,7 +135,7 @@ impl Wait {
         } else if self.turns < Self::SPINS * Self::YIELDS {
             std::thread::yield_now();
         } else {
-            // So many spins are nothing beside the sleep.
+            // These spins take no time compared with the sleep.
             self.turns -= Self::SPINS;
             std::thread::sleep(Duration::from_micros(200));
         }

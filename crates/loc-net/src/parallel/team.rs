@@ -1,42 +1,42 @@
-//! A caller and the helpers it has asked for.
+//! A team: a caller and the helpers that it has requested.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use super::door::Door;
+use super::gate::Gate;
 use super::stages::{Run, Stage, Wait};
 use super::threads::Threads;
 use super::{Role, acting};
 
-/// How deep runs lie in each other and are helped with: photos that are decoded beside a network.
+/// Levels of nested runs that get helpers: two, since photos are decoded while a network runs.
 const DEPTH: usize = 2;
 
-/// How long a helper that has nothing to do stays for the caller's next run, without sleeping, counted from when it came.
-/// As long as a photo of the input's size needs twice over; a helper that slept in between would cost the network a tenth
-/// of its time (`docs/kernels.md`). Counted like that, since the threads are not ours alone: where one run follows the
-/// other for long, other tasks of the pool get their turn in between.
+/// How long an idle helper waits for the caller's next run without sleeping, counted from its start. This is about twice
+/// the time of one photo of the input's size; a helper that slept in between would cost the network a tenth of its time
+/// (`docs/kernels.md`). Counted from the start because the threads belong to the application: during a long series of runs
+/// other tasks of the pool get a turn in between.
 const STAY: Duration = Duration::from_millis(2);
 
-/// Helpers worth having for one of `runs` that share `count` threads, each with a caller of its own.
+/// Returns the number of useful helpers for one of `runs` that share `count` threads, each with its own caller.
 fn helpers(count: usize, runs: usize) -> usize {
     (count / runs.max(1)).saturating_sub(1)
 }
 
-/// What a caller and its helpers share. A helper that comes late finds it over, and goes.
+/// The state that a caller and its helpers share. A helper that starts late sees `over` and returns.
 #[derive(Debug)]
 pub(super) struct Team {
     threads: Threads,
     count: usize,
-    /// Asked for, and not gone again.
+    /// Helpers that were requested and have not left.
     helpers: AtomicUsize,
     over: AtomicBool,
-    doors: [Door; DEPTH],
+    gates: [Gate; DEPTH],
 }
 
 impl Threads {
-    /// Runs `f` on this thread. Its parallel parts, in this crate and in [`share`](super::share), are helped with.
+    /// Runs `f` on this thread. Helpers take part in its parallel parts: in this crate and in [`share`](super::share).
     pub fn run<R>(&self, f: impl FnOnce() -> R) -> R {
         Team::lead(self, f)
     }
@@ -52,40 +52,40 @@ impl Team {
             count,
             helpers: AtomicUsize::new(0),
             over: AtomicBool::new(false),
-            doors: [const { Door::new() }; DEPTH],
+            gates: [const { Gate::new() }; DEPTH],
         });
-        // One is woken while this thread still prepares, the others once there is something to do.
-        team.ask(1);
+        // One helper is woken while this thread still prepares, the others once there are tasks.
+        team.request(1);
         let _over = Over(&team);
         acting(Role::Caller(Arc::clone(&team), 0), f)
     }
 
-    /// Threads of the pool, the caller's own among them.
+    /// Returns the number of threads of the pool, including the caller's.
     pub(super) fn count(&self) -> usize {
         self.count
     }
 
-    /// Helpers that the other runs leave.
+    /// Returns the number of helpers that this run may have, given the other runs in flight.
     pub(super) fn allowed(&self) -> usize {
         helpers(self.count, self.threads.runs())
     }
 
-    /// Asks for helpers until there are as many as wanted and allowed.
-    fn ask(self: &Arc<Self>, wanted: usize) {
+    /// Requests helpers until there are as many as wanted and allowed.
+    fn request(self: &Arc<Self>, wanted: usize) {
         let wanted = wanted.min(self.allowed());
-        // Relaxed: only this thread adds; who goes meanwhile is asked for at the next run.
+        // Relaxed: only this thread adds; a helper that leaves meanwhile is replaced at the next run.
         for _ in self.helpers.load(Ordering::Relaxed)..wanted {
             self.helpers.fetch_add(1, Ordering::Relaxed);
             let team = Arc::clone(self);
-            if !self.threads.ask(self.count, move || team.help()) {
+            if !self.threads.request(self.count, move || team.help()) {
                 self.helpers.fetch_sub(1, Ordering::Relaxed);
                 break;
             }
         }
     }
 
-    /// Does all tasks of all stages, and before them, on this thread, what is its own; returns when all is done. For the
-    /// caller, at the depth of its role. A panic in any of it is a panic of the caller, once no helper works any more.
+    /// Runs `own` on this thread and all tasks of all stages, and returns when all are done. Called by the caller, at the
+    /// depth of its role. A panic in any of them is resumed in the caller, once no helper works on the run any more.
     pub(super) fn run<R>(
         self: &Arc<Self>,
         depth: usize,
@@ -94,12 +94,12 @@ impl Team {
         own: impl FnOnce() -> R,
     ) -> R {
         let run = Run::new(stages, work);
-        self.ask(run.widest());
+        self.request(run.widest());
         let inner = match depth + 1 {
             DEPTH.. => Role::Task,
             depth => Role::Caller(Arc::clone(self), depth),
         };
-        let result = self.doors[depth].open(&run, || {
+        let result = self.gates[depth].open(&run, || {
             let result = catch_unwind(AssertUnwindSafe(|| acting(inner, own)));
             if result.is_err() {
                 run.stop();
@@ -113,17 +113,17 @@ impl Team {
         }
     }
 
-    /// What a helper does: takes tasks of whatever run is open, the outer one first, since its tasks are the larger ones.
+    /// Runs a helper: takes tasks of any open run, the outer run first, since its tasks are larger.
     fn help(&self) {
         let (since, mut wait) = (Instant::now(), Wait::default());
-        // Relaxed: the doors alone say what may be touched.
+        // Relaxed: only the gates decide what a helper may use.
         while !self.over.load(Ordering::Relaxed) {
             let allowed = self.allowed();
             let less = |helpers: usize| (helpers > allowed).then(|| helpers - 1);
             if self.helpers.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok() {
                 return;
             }
-            if self.doors.iter().any(|door| door.enter(|run| run.work()) == Some(true)) {
+            if self.gates.iter().any(|gate| gate.enter(|run| run.work()) == Some(true)) {
                 wait = Wait::default();
             } else if since.elapsed() < STAY {
                 wait.again();
@@ -135,7 +135,7 @@ impl Team {
     }
 }
 
-/// The caller is done.
+/// Marks the team as over when dropped.
 struct Over<'a>(&'a Team);
 
 impl Drop for Over<'_> {

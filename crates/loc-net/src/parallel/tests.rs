@@ -1,4 +1,4 @@
-//! Every task once and in order, panics, and who waits for whom. Small enough for Miri.
+//! Tests of task order, panics and waiting. Small enough to run under Miri.
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -20,39 +20,39 @@ fn add(sum: &AtomicUsize, more: usize) {
     sum.fetch_add(more, Ordering::Relaxed);
 }
 
-/// Fails where `f` would otherwise hang for ever.
-fn ends(f: impl FnOnce() + Send + 'static) {
+/// Fails instead of hanging forever if `f` does not return.
+fn finishes(f: impl FnOnce() + Send + 'static) {
     let (end, ended) = channel();
     let test = std::thread::spawn(move || {
         f();
         end.send(()).unwrap();
     });
     match ended.recv_timeout(Duration::from_secs(300)) {
-        Err(std::sync::mpsc::RecvTimeoutError::Timeout) => panic!("it hangs"),
+        Err(std::sync::mpsc::RecvTimeoutError::Timeout) => panic!("timed out"),
         _ => test.join().unwrap(),
     }
 }
 
-/// The sources of threads, each with what runs a caller in it.
+/// Calls `f` with every source of helpers: own threads, a rayon pool, the global pool, and outside of any run.
 fn everywhere(f: impl Fn() + Sync) {
     for threads in THREADS {
         Threads::new(*threads).unwrap().run(&f);
         pool(*threads).install(|| Threads::current().run(&f));
     }
     Threads::current().run(&f);
-    // Where nobody is a caller yet.
+    // Outside of `Threads::run`.
     f();
 }
 
 #[test]
-fn every_task_runs_once_and_after_the_stages_before() {
+fn every_task_runs_once_and_after_all_earlier_stages() {
     const TASKS: [usize; 3] = if cfg!(miri) { [4, 0, 6] } else { [20, 0, 40] };
     const BEFORE: [usize; 4] = [0, TASKS[0], TASKS[0], TASKS[0] + TASKS[2]];
     everywhere(|| {
         for _ in 0..ROUNDS {
             let seen: Vec<AtomicUsize> = (0..BEFORE[3]).map(|_| AtomicUsize::new(0)).collect();
             run_stages(TASKS, &|stage, task| {
-                // Relaxed: that these are seen is what the stages promise.
+                // Relaxed is enough: the stages guarantee that these writes are visible.
                 let done: usize = seen[..BEFORE[stage]].iter().map(|s| s.load(Ordering::Relaxed)).sum();
                 assert_eq!(done, BEFORE[stage], "stage {stage} began early");
                 seen[BEFORE[stage] + task].fetch_add(1, Ordering::Relaxed);
@@ -63,7 +63,7 @@ fn every_task_runs_once_and_after_the_stages_before() {
 }
 
 #[test]
-fn chunks_and_jobs_are_each_given_once() {
+fn every_chunk_and_job_is_processed_once() {
     everywhere(|| {
         for _ in 0..ROUNDS {
             let mut values = vec![0; 11];
@@ -76,9 +76,9 @@ fn chunks_and_jobs_are_each_given_once() {
     });
 }
 
-/// A run in what a caller does beside another one, and one in a task.
+/// A run inside a caller's own work, and a run inside a task.
 #[test]
-fn runs_lie_in_runs() {
+fn runs_can_be_nested() {
     everywhere(|| {
         for _ in 0..ROUNDS {
             let sum = AtomicUsize::new(0);
@@ -90,7 +90,7 @@ fn runs_lie_in_runs() {
 }
 
 #[test]
-fn a_panic_comes_to_the_caller_and_the_threads_work_on() {
+fn a_panic_reaches_the_caller_and_the_threads_stay_usable() {
     let panics = |f: &dyn Fn()| {
         let payload = catch_unwind(AssertUnwindSafe(f)).unwrap_err();
         *payload.downcast::<&str>().unwrap()
@@ -112,10 +112,10 @@ fn a_panic_comes_to_the_caller_and_the_threads_work_on() {
     });
 }
 
-/// Helpers come when they like: until one does, the caller waits a little in a task of its own.
+/// Helpers start at any time: until one does, the caller waits a little inside its own task.
 #[test]
-fn a_panic_of_a_helper_comes_to_the_caller() {
-    ends(|| {
+fn a_panic_of_a_helper_reaches_the_caller() {
+    finishes(|| {
         let threads = Threads::new(2).unwrap();
         let caller = std::thread::current().id();
         let one = || {
@@ -142,10 +142,10 @@ fn a_panic_of_a_helper_comes_to_the_caller() {
     });
 }
 
-/// All other threads of a pool wait for what one of them computes.
+/// All other threads of the pool wait for the result that one of them computes.
 #[test]
-fn nobody_waits_for_a_pool_that_is_blocked() {
-    ends(|| {
+fn a_run_finishes_while_its_pool_is_blocked() {
+    finishes(|| {
         let pool = pool(3);
         let (begin, begun) = channel();
         let answer = RwLock::new(0);
@@ -168,9 +168,9 @@ fn nobody_waits_for_a_pool_that_is_blocked() {
     });
 }
 
-/// A caller in a pool does nothing of the pool's while it waits: what it has borrowed stays its own.
+/// While a caller in a pool waits, it runs no other task of that pool: a borrow it holds is not taken a second time.
 #[test]
-fn a_waiting_caller_takes_no_other_task() {
+fn a_waiting_caller_runs_no_other_task() {
     thread_local! {
         static BORROWED: RefCell<usize> = const { RefCell::new(0) };
     }
@@ -187,7 +187,7 @@ fn a_waiting_caller_takes_no_other_task() {
 }
 
 #[test]
-fn helpers_are_what_other_runs_leave() {
+fn concurrent_runs_share_the_helpers() {
     let threads = Threads::new(4).unwrap();
     let seen = |expected: usize| assert_eq!(available(), expected);
     threads.run(|| {
@@ -204,10 +204,10 @@ fn helpers_are_what_other_runs_leave() {
     Threads::new(0).unwrap().run(|| seen(1));
 }
 
-/// Helpers that cannot come are not asked for again and again.
+/// A caller does not request more and more helpers that cannot start.
 #[test]
-fn no_queue_grows_in_a_blocked_pool() {
-    ends(|| {
+fn the_queue_of_a_blocked_pool_stays_short() {
+    finishes(|| {
         let threads = Threads::new(2).unwrap();
         let (begin, begun) = channel();
         let (release, released) = channel::<()>();
@@ -215,16 +215,19 @@ fn no_queue_grows_in_a_blocked_pool() {
             begin.send(()).unwrap();
             assert!(released.recv().is_err(), "the sender is dropped, nothing is sent");
         };
-        assert!(threads.ask(2, blocks));
+        assert!(threads.request(2, blocks));
         begun.recv().unwrap();
-        let ask = || threads.ask(2, || ());
-        assert_eq!([ask(), ask(), ask(), ask(), ask(), ask()], [true, true, true, true, false, false]);
-        // Runs are computed all the same.
+        let request = || threads.request(2, || ());
+        assert_eq!(
+            [request(), request(), request(), request(), request(), request()],
+            [true, true, true, true, false, false]
+        );
+        // Runs finish nevertheless.
         let sum = AtomicUsize::new(0);
         threads.run(|| (0..10).for_each(|_| each(5, |i| add(&sum, i))));
-        assert_eq!((sum.into_inner(), ask()), (100, false));
+        assert_eq!((sum.into_inner(), request()), (100, false));
         drop(release);
-        while !ask() {
+        while !request() {
             std::thread::yield_now();
         }
     });
@@ -232,16 +235,16 @@ fn no_queue_grows_in_a_blocked_pool() {
 
 #[test]
 fn own_threads_end_with_the_last_clone() {
-    // Of a helper, dropped when its thread ends.
+    // A thread-local value of a helper, dropped when its thread ends.
     thread_local! {
         static HELD: RefCell<Option<Sender<()>>> = const { RefCell::new(None) };
     }
-    ends(|| {
+    finishes(|| {
         let (active, ended) = channel();
         let threads = Threads::new(3).unwrap();
         let clone = threads.clone();
         drop(threads);
-        assert!(clone.ask(3, move || HELD.set(Some(active))));
+        assert!(clone.request(3, move || HELD.set(Some(active))));
         drop(clone);
         assert!(ended.recv().is_err(), "the sender is dropped, nothing is sent");
     });

@@ -1,4 +1,4 @@
-//! The threads that may help, how many runs they serve, and whether they are still there.
+//! The threads that may help: counts their runs, and detects a fork.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
@@ -7,9 +7,9 @@ use crate::NetError;
 
 /// Threads that help callers with their runs.
 ///
-/// A run is computed by the thread that calls: helpers take tasks off it if they are free, and it waits only for those
-/// that have begun one. So a run ends whatever else the threads are busy with, and while it waits its thread does nothing
-/// of anybody else's. After `fork` the child has none of its parent's threads: there the calling thread computes alone.
+/// The calling thread computes the run. Helpers take over tasks if they are free, and the caller waits only for helpers
+/// that have started a task. So a run finishes even if all other threads are busy, and while it waits, its thread runs no
+/// unrelated tasks. After `fork` the child has none of its parent's threads: there the calling thread computes alone.
 #[derive(Debug, Clone)]
 pub struct Threads(Handle);
 
@@ -21,26 +21,26 @@ enum Handle {
 
 #[derive(Debug)]
 enum Pool {
-    /// Nobody helps.
+    /// No helpers.
     None,
     /// Rayon's current pool.
     Current,
-    /// A pool for nothing else. Empty only while it is dropped.
+    /// A pool that is used for nothing else. `None` only while it is dropped.
     Own(Option<rayon::ThreadPool>),
 }
 
 #[derive(Debug)]
 struct Source {
     pool: Pool,
-    /// Runs under way.
+    /// The number of runs in flight.
     runs: AtomicUsize,
-    /// Helpers asked for that have not come.
+    /// The number of requested helpers that have not started.
     asked: AtomicUsize,
-    /// The process that has the threads, 0 as long as nobody has asked.
+    /// The id of the process that has the threads; 0 until it is first needed.
     process: AtomicU32,
 }
 
-/// Whatever rayon's current pool is for a caller, there are these counts: all pools share the cores.
+/// The counts of rayon's current pool. All pools share them, because all pools share the cores.
 static CURRENT: Source = Source::new(Pool::Current, 0);
 
 impl Source {
@@ -48,7 +48,7 @@ impl Source {
         Self { pool, runs: AtomicUsize::new(0), asked: AtomicUsize::new(0), process: AtomicU32::new(process) }
     }
 
-    /// Whether this process was forked from the one that has the threads.
+    /// Returns whether this process was forked from the one that has the threads.
     fn is_forked(&self) -> bool {
         let here = std::process::id();
         let known = self.process.compare_exchange(0, here, Ordering::Relaxed, Ordering::Relaxed);
@@ -61,26 +61,26 @@ impl Drop for Source {
         if let Pool::Own(pool) = &mut self.pool
             && *self.process.get_mut() != std::process::id()
         {
-            // Ending threads that are not in this process could wait for one of them for ever.
+            // The threads are not in this process; dropping the pool could wait for one of them forever.
             std::mem::forget(pool.take());
         }
     }
 }
 
 impl Threads {
-    /// Rayon's current pool: that of the calling thread, else the global one, which the first use begins.
+    /// Uses rayon's current pool: the pool of the calling thread, or else the global pool, which is started on first use.
     #[must_use]
     pub fn current() -> Self {
         Self(Handle::Current)
     }
 
-    /// `count` threads, the caller's one of them: the others are begun here, with names that begin with `loc-`, serve
-    /// nothing else, and end with the last clone. Of one, or none, the caller's thread does everything and no pool is
-    /// touched.
+    /// Uses `count` threads, including the caller's. The others are started here, have names that start with `loc-`, do
+    /// nothing else, and end when the last clone is dropped. With a count of 1 or 0 the calling thread does everything and
+    /// no pool is used.
     ///
     /// # Errors
     ///
-    /// [`NetError::Threads`] if the system does not begin as many.
+    /// [`NetError::Threads`] if the system cannot start that many.
     pub fn new(count: usize) -> Result<Self, NetError> {
         let pool = match count.checked_sub(1) {
             None | Some(0) => Pool::None,
@@ -100,34 +100,34 @@ impl Threads {
         }
     }
 
-    /// How many threads may work on a run that is alone, the caller's own among them.
+    /// Returns the number of threads that may work on a run if it is the only one, including the caller's thread.
     pub(super) fn count(&self) -> usize {
         let source = self.source();
         match &source.pool {
             Pool::None => 1,
-            // Asked first: the pool itself is not to be touched in a forked process.
+            // Checked first: the pool itself must not be used in a forked process.
             _ if source.is_forked() => 1,
             Pool::Current => rayon::current_num_threads(),
             Pool::Own(pool) => 1 + pool.as_ref().map_or(0, rayon::ThreadPool::current_num_threads),
         }
     }
 
-    /// Runs under way.
+    /// Returns the number of runs in flight.
     pub(super) fn runs(&self) -> usize {
-        // Relaxed, here and below: these numbers say how much help is worth asking for, and nothing depends on them.
+        // Relaxed, here and below: these numbers only decide how much help to request; nothing depends on them.
         self.source().runs.load(Ordering::Relaxed)
     }
 
-    /// Counts a run until what it gives is dropped.
+    /// Counts a run as in flight until the result is dropped.
     pub(super) fn begin(&self) -> InFlight<'_> {
         let source = self.source();
         source.runs.fetch_add(1, Ordering::Relaxed);
         InFlight(source)
     }
 
-    /// Asks for a helper, who runs `help` when a thread is free, or never. Says whether one was asked for: not if so many
-    /// have not come that the threads must be busy, so that no queue grows.
-    pub(super) fn ask(&self, count: usize, help: impl FnOnce() + Send + 'static) -> bool {
+    /// Requests a helper, which calls `help` when a thread is free, or never. Returns whether it made the request: it makes
+    /// none if so many helpers have not started that the threads must be busy, so that the queue stays short.
+    pub(super) fn request(&self, count: usize, help: impl FnOnce() + Send + 'static) -> bool {
         let source = self.source();
         if source.asked.load(Ordering::Relaxed) >= 2 * count {
             return false;
@@ -140,7 +140,7 @@ impl Threads {
         };
         match &source.pool {
             Pool::Current => rayon::spawn(job),
-            // Not `install`, which waits, and from another pool's thread takes that pool's tasks meanwhile.
+            // Not `install`: it waits, and on a thread of another pool it runs that pool's tasks meanwhile.
             Pool::Own(Some(pool)) => pool.spawn(job),
             Pool::Own(None) | Pool::None => return false,
         }
@@ -148,7 +148,7 @@ impl Threads {
     }
 }
 
-/// A run under way.
+/// A run in flight.
 pub(super) struct InFlight<'a>(&'a Source);
 
 impl Drop for InFlight<'_> {

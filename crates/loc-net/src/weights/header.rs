@@ -1,6 +1,6 @@
-//! The header of a safetensors file, looked at before anything is believed. The format's own reader refuses nearly the
-//! same files; this says with which tensor, at which byte and with which numbers, and finds the name that stands
-//! twice, which a map hides. No value is read here.
+//! Checks the header of a safetensors file before any value is read. The format's own reader rejects nearly the same
+//! files; this module reports the tensor, the byte and the numbers, and finds a name that occurs twice, which a map would
+//! hide.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -9,16 +9,16 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
 use crate::weights::Number;
-use crate::{NetError, weights};
+use crate::{FormatError, NetError, TensorError, weights};
 
-/// Bytes of the header's length.
+/// Number of bytes that hold the header's length.
 pub(crate) const PREFIX: usize = 8;
-/// Largest header that is read: 4 MiB name some 30,000 tensors.
+/// The largest accepted header: 4 MiB are enough for about 30,000 tensors.
 const LARGEST: u64 = 4 << 20;
-/// Most dimensions of a tensor: more than any layer's parameters have.
+/// The largest accepted number of dimensions: more than any layer's parameters have.
 const DIMENSIONS: usize = 8;
 
-/// The header's entries in their order, also those whose name stood before.
+/// The header's entries in file order, including repeated names.
 struct Entries(Vec<(String, Value)>);
 
 impl<'de> Deserialize<'de> for Entries {
@@ -43,58 +43,56 @@ impl<'de> Deserialize<'de> for Entries {
     }
 }
 
-/// What the header says of one tensor.
+/// The position of one tensor according to the header.
 struct Place {
     name: String,
     begin: u64,
     end: u64,
 }
 
-/// Where the header ends, from the first bytes of a file of `length` bytes.
+/// Returns the byte at which the header ends, from the first bytes of a file of `length` bytes.
 ///
 /// # Errors
 ///
 /// [`NetError::Format`] if there is no header of that length.
 pub(crate) fn end(start: &[u8], length: u64) -> Result<usize, NetError> {
     let Some(prefix) = start.first_chunk::<PREFIX>() else {
-        return Err(NetError::Format(format!("header too small ({length} bytes)")));
+        return Err(NetError::Format(FormatError::NoHeader { length }));
     };
     let header = u64::from_le_bytes(*prefix);
     if header > LARGEST {
-        return Err(NetError::Format(format!(
-            "its header would be {header} bytes, at most {LARGEST} are read"
-        )));
+        return Err(NetError::Format(FormatError::HeaderTooLong { header, limit: LARGEST }));
     }
-    let end = PREFIX as u64 + header;
-    if end > length {
-        return Err(NetError::Format(format!(
-            "file is {length} bytes, header describes {end} for itself alone"
-        )));
+    let header_end = PREFIX as u64 + header;
+    if header_end > length {
+        return Err(NetError::Format(FormatError::HeaderCut { length, header_end }));
     }
     // At most 4 MiB.
-    Ok(usize::try_from(end).unwrap_or(usize::MAX))
+    Ok(usize::try_from(header_end).unwrap_or(usize::MAX))
 }
 
-/// Checks the header of a file of `length` bytes, of which `start` holds at least the header. Its tensors may be of these
-/// types.
+/// Checks the header of a file of `length` bytes. `start` holds at least the header; `numbers` are the accepted types.
 ///
 /// # Errors
 ///
-/// [`NetError::Format`] or [`NetError::Tensor`] with the first thing that is wrong.
+/// [`NetError::Format`] or [`NetError::Tensor`] with the first problem.
 pub(crate) fn check(start: &[u8], length: u64, numbers: &[Number]) -> Result<(), NetError> {
     let end = end(start, length)?;
     let Some(header) = start.get(PREFIX..end) else {
-        return Err(NetError::Format(format!("file is {} bytes, header describes {end}", start.len())));
+        let (length, described) = (start.len() as u64, end as u64);
+        return Err(NetError::Format(FormatError::Length { length, described }));
     };
     let text = std::str::from_utf8(header)
-        .map_err(|e| NetError::Format(format!("header, byte {}: not UTF-8", PREFIX + e.valid_up_to())))?;
+        .map_err(|error| FormatError::NotUtf8 { offset: PREFIX + error.valid_up_to(), error })
+        .map_err(NetError::Format)?;
     let Entries(entries) = serde_json::from_str(text)
-        .map_err(|e| NetError::Format(format!("header, byte {}: {e}", PREFIX + offset(text, &e))))?;
+        .map_err(|error| FormatError::Json { offset: PREFIX + offset(text, &error), error })
+        .map_err(NetError::Format)?;
     let mut names = BTreeSet::new();
     let mut places = Vec::with_capacity(entries.len());
     for (name, value) in entries {
         if !names.insert(name.clone()) {
-            return Err(tensor(name, "stands twice in the header".into()));
+            return Err(tensor(name, TensorError::Duplicate));
         }
         if name == "__metadata__" {
             check_metadata(&value)?;
@@ -104,12 +102,12 @@ pub(crate) fn check(start: &[u8], length: u64, numbers: &[Number]) -> Result<(),
     }
     let described = end as u64 + contiguous(places)?;
     if described != length {
-        return Err(NetError::Format(format!("file is {length} bytes, header describes {described}")));
+        return Err(NetError::Format(FormatError::Length { length, described }));
     }
     Ok(())
 }
 
-/// Where in the text JSON went wrong.
+/// Returns the offset in the text at which the JSON is invalid.
 fn offset(text: &str, error: &serde_json::Error) -> usize {
     let before = text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len);
     before.sum::<usize>() + error.column().saturating_sub(1)
@@ -117,67 +115,51 @@ fn offset(text: &str, error: &serde_json::Error) -> usize {
 
 fn check_metadata(value: &Value) -> Result<(), NetError> {
     let Some(entries) = value.as_object() else {
-        return Err(NetError::Format(format!(
-            "`__metadata__` is {}, where an object is needed",
-            kind(value)
-        )));
+        return Err(NetError::Format(FormatError::Metadata { found: kind(value) }));
     };
     match entries.iter().find(|(_, value)| !value.is_string()) {
         None => Ok(()),
-        Some((key, value)) => Err(NetError::Format(format!(
-            "`__metadata__`: the value of `{}` is {}, where text is needed",
-            key.escape_debug(),
-            kind(value)
-        ))),
+        Some((key, value)) => {
+            Err(NetError::Format(FormatError::MetadataValue { key: key.clone(), found: kind(value) }))
+        }
     }
 }
 
 fn place(name: String, value: &Value, numbers: &[Number]) -> Result<Place, NetError> {
     let read = || {
-        let dtype = value["dtype"].as_str().ok_or("has no `dtype`")?;
-        let number = weights::number(numbers, dtype).ok_or_else(|| {
-            let needed: Vec<&str> = numbers.iter().map(|number| number.name).collect();
-            format!("is {} where {} is needed", dtype.escape_debug(), needed.join(" or "))
-        })?;
-        let shape = whole(&value["shape"]).ok_or("has no `shape` of whole numbers")?;
+        let dtype = value["dtype"].as_str().ok_or(TensorError::Missing("`dtype`"))?;
+        let number = weights::number(numbers, dtype)?;
+        let shape = whole(&value["shape"]).ok_or(TensorError::Missing("`shape` of whole numbers"))?;
         if shape.len() > DIMENSIONS {
-            return Err(format!("has {} dimensions, at most {DIMENSIONS} are read", shape.len()));
+            return Err(TensorError::Dimensions { count: shape.len(), limit: DIMENSIONS });
         }
-        let offsets = whole(&value["data_offsets"]).ok_or("has no `data_offsets` of whole numbers")?;
+        let offsets =
+            whole(&value["data_offsets"]).ok_or(TensorError::Missing("`data_offsets` of whole numbers"))?;
         let [begin, end] = offsets[..] else {
-            return Err(format!("has {} `data_offsets` where 2 are needed", offsets.len()));
+            return Err(TensorError::Offsets { count: offsets.len() });
         };
-        let span =
-            end.checked_sub(begin).ok_or_else(|| format!("begins at byte {begin} and ends at {end}"))?;
+        let given = end.checked_sub(begin).ok_or(TensorError::Reversed { begin, end })?;
         let needed = shape.iter().try_fold(number.bytes as u64, |n, d| n.checked_mul(*d));
-        match needed {
-            Some(needed) if needed == span => Ok((begin, end)),
-            Some(needed) => {
-                Err(format!("the shape {shape:?} needs {needed} bytes, the header gives it {span}"))
-            }
-            None => Err(format!(
-                "the shape {shape:?} needs more than {} bytes, the header gives it {span}",
-                u64::MAX
-            )),
+        match needed == Some(given) {
+            true => Ok((begin, end)),
+            false => Err(TensorError::Size { shape, needed, given }),
         }
     };
     match read() {
         Ok((begin, end)) => Ok(Place { name, begin, end }),
-        Err(reason) => Err(tensor(name, reason)),
+        Err(error) => Err(tensor(name, error)),
     }
 }
 
-/// The bytes of all tensors, one behind the other.
+/// Checks that the tensors follow each other without holes, and returns their total number of bytes.
 fn contiguous(mut places: Vec<Place>) -> Result<u64, NetError> {
     places.sort_by_key(|place| (place.begin, place.end));
-    let mut at = 0;
-    let mut before = "the header".to_owned();
+    let (mut at, mut previous) = (0, None);
     for Place { name, begin, end } in places {
         if begin != at {
-            let what = if begin > at { "a hole" } else { "an overlap" };
-            return Err(tensor(name, format!("begins at byte {begin}, {before} ends at {at}: {what}")));
+            return Err(tensor(name, TensorError::Gap { begin, previous, end: at }));
         }
-        (at, before) = (end, format!("`{}`", name.escape_debug()));
+        (at, previous) = (end, Some(name));
     }
     Ok(at)
 }
@@ -197,6 +179,6 @@ fn kind(value: &Value) -> &'static str {
     }
 }
 
-fn tensor(tensor: String, reason: String) -> NetError {
-    NetError::Tensor { tensor, reason }
+fn tensor(tensor: String, error: TensorError) -> NetError {
+    NetError::Tensor { tensor, error }
 }

@@ -1,4 +1,4 @@
-//! Parameters by name, and the safetensors file they come from: read whole, checked whole, or not at all.
+//! Parameters by name, and reading them from a safetensors file. A file is read and checked as a whole, or rejected.
 
 mod header;
 
@@ -8,32 +8,32 @@ use std::io::Read;
 use safetensors::SafeTensors;
 use safetensors::tensor::TensorView;
 
-use crate::{NetError, Network};
+use crate::{FormatError, NetError, Network, TensorError};
 
-/// The one key of a model file's metadata; its value is JSON.
+/// The only metadata key of a model file; its value is JSON.
 pub const METADATA_KEY: &str = "loc";
 
-/// One parameter: its dimensions and its values, row-major.
+/// A parameter: its dimensions and its values, row-major.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Weight {
     /// Dimensions.
     pub shape: Vec<usize>,
-    /// As many values as the dimensions' product.
+    /// Values: as many as the product of the dimensions.
     pub data: Vec<f32>,
 }
 
-/// Parameters by name, in the names' order.
+/// Parameters by name, sorted by name.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Weights(pub BTreeMap<String, Weight>);
 
 impl Weights {
-    /// The values of a parameter; empty if there is none of that name.
+    /// Returns the values of a parameter, or an empty slice if no parameter has this name.
     #[must_use]
     pub fn values(&self, name: &str) -> &[f32] {
         self.0.get(name).map_or(&[], |w| &w.data)
     }
 
-    /// Checks that these are exactly the network's parameters, and all finite.
+    /// Checks that these are exactly the network's parameters, and that all values are finite.
     ///
     /// # Errors
     ///
@@ -42,7 +42,7 @@ impl Weights {
         self.compare(network, false)
     }
 
-    /// As [`Weights::check`], but values may be infinite or no number.
+    /// Same as [`Weights::check`], but values may be infinite or NaN.
     ///
     /// # Errors
     ///
@@ -52,18 +52,19 @@ impl Weights {
     }
 
     fn compare(&self, network: &Network, nonfinite: bool) -> Result<(), NetError> {
-        let mut differences = Vec::new();
+        let (mut differences, mut bad_tensors) = (Vec::new(), 0);
         for param in network.params() {
             match self.0.get(&param.name) {
                 None => differences.push(format!("missing `{}` {:?}", param.name, param.shape)),
                 Some(w) if w.shape != param.shape => differences.push(format!(
-                    "`{}` has the shape {:?} where {:?} is needed",
+                    "`{}` has the shape {:?}, but must have {:?}",
                     param.name, w.shape, param.shape
                 )),
                 Some(_) if nonfinite => {}
                 Some(w) => {
                     let bad = w.data.iter().filter(|v| !v.is_finite()).count();
                     if bad > 0 {
+                        bad_tensors += 1;
                         differences.push(format!("{} holds {bad} non-finite values", param.name));
                     }
                 }
@@ -74,18 +75,19 @@ impl Weights {
                 differences.push(format!("extra `{}` {:?}", name.escape_debug(), w.shape));
             }
         }
-        if differences.is_empty() { Ok(()) } else { Err(NetError::Mismatch { differences }) }
+        let nonfinite_only = differences.len() == bad_tensors;
+        if differences.is_empty() { Ok(()) } else { Err(NetError::Mismatch { differences, nonfinite_only }) }
     }
 }
 
-/// A type of numbers that a safetensors file may hold, and what its values are as f32.
+/// A number type of safetensors files, and its conversion to f32.
 #[derive(Debug, Clone, Copy)]
 pub struct Number {
-    /// What the format calls it, such as `F32`.
+    /// The name in the format, such as `F32`.
     pub name: &'static str,
-    /// Bytes of a value.
+    /// Bytes per value.
     pub bytes: usize,
-    /// The values of so many bytes, or why they cannot be f32.
+    /// Converts the bytes of some values to f32, or returns why that is impossible.
     pub read: fn(&[u8]) -> Result<Vec<f32>, String>,
 }
 
@@ -100,17 +102,19 @@ impl Number {
     };
 }
 
-/// The one of these types that has this name.
-pub(crate) fn number(numbers: &[Number], name: &str) -> Option<Number> {
-    numbers.iter().find(|number| number.name == name).copied()
+/// Returns the number type with this name.
+pub(crate) fn number(numbers: &[Number], name: &str) -> Result<Number, TensorError> {
+    let needed = || numbers.iter().map(|number| number.name).collect();
+    let found = numbers.iter().find(|number| number.name == name).copied();
+    found.ok_or_else(|| TensorError::Dtype { found: name.to_owned(), needed: needed() })
 }
 
-/// What a safetensors file holds.
+/// The contents of a safetensors file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WeightFile {
     /// All tensors.
     pub weights: Weights,
-    /// The JSON under the metadata key `loc`; absent in a plain safetensors file.
+    /// The JSON under the metadata key `loc`; `None` in a plain safetensors file.
     pub metadata: Option<String>,
 }
 
@@ -119,47 +123,47 @@ impl WeightFile {
     ///
     /// # Errors
     ///
-    /// [`NetError::Format`] if the bytes are not such a file, [`NetError::Tensor`] if a tensor is not f32, does not
-    /// lie where its header says, or has another's name.
+    /// [`NetError::Format`] if the bytes are not a safetensors file, [`NetError::Tensor`] if a tensor is not f32, is not at
+    /// the place that the header gives, or has the name of another tensor.
     pub fn parse(bytes: &[u8]) -> Result<Self, NetError> {
         Self::parse_numbers(bytes, &[Number::F32])
     }
 
-    /// As [`WeightFile::parse`], for a file whose tensors may be of any of these types.
+    /// Same as [`WeightFile::parse`], for a file whose tensors have any of these types.
     ///
     /// # Errors
     ///
-    /// As [`WeightFile::parse`]; [`NetError::Tensor`] if a value cannot be f32, too.
+    /// Those of [`WeightFile::parse`]; also [`NetError::Tensor`] if a value cannot be converted to f32.
     pub fn parse_numbers(bytes: &[u8], numbers: &[Number]) -> Result<Self, NetError> {
         header::check(bytes, bytes.len() as u64, numbers)?;
-        let format = |e: safetensors::SafeTensorError| NetError::Format(e.to_string());
+        let format = |e: safetensors::SafeTensorError| NetError::Format(FormatError::Safetensors(e));
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(format)?;
         let metadata = header.metadata().as_ref().and_then(|m| m.get(METADATA_KEY)).cloned();
         let file = SafeTensors::deserialize(bytes).map_err(format)?;
         let mut weights = BTreeMap::new();
         for (name, view) in file.iter() {
             let data = values(&view, numbers)
-                .map_err(|reason| NetError::Tensor { tensor: name.to_owned(), reason })?;
+                .map_err(|error| NetError::Tensor { tensor: name.to_owned(), error })?;
             weights.insert(name.to_owned(), Weight { shape: view.shape().to_vec(), data });
         }
         Ok(Self { weights: Weights(weights), metadata })
     }
 
-    /// Reads a model file of `length` bytes: its header first, and what follows only if the header describes as
-    /// much as there is. A file's bytes are copied, never mapped: whoever changes it meanwhile changes nothing here.
+    /// Reads a model file of `length` bytes. Reads the header first, and the rest only if the header describes exactly
+    /// `length` bytes. The bytes are copied, not mapped: a later change of the file has no effect.
     ///
     /// # Errors
     ///
-    /// As [`WeightFile::parse`]; [`NetError::Read`] if the source fails.
+    /// Those of [`WeightFile::parse`]; also [`NetError::Read`] if reading fails.
     pub fn read(source: impl Read, length: u64) -> Result<Self, NetError> {
         Self::read_numbers(source, length, &[Number::F32])
     }
 
-    /// As [`WeightFile::read`], for a file whose tensors may be of any of these types.
+    /// Same as [`WeightFile::read`], for a file whose tensors have any of these types.
     ///
     /// # Errors
     ///
-    /// As [`WeightFile::parse_numbers`]; [`NetError::Read`] if the source fails.
+    /// Those of [`WeightFile::parse_numbers`]; also [`NetError::Read`] if reading fails.
     pub fn read_numbers(mut source: impl Read, length: u64, numbers: &[Number]) -> Result<Self, NetError> {
         let mut bytes = Vec::new();
         source.by_ref().take(header::PREFIX as u64).read_to_end(&mut bytes).map_err(NetError::Read)?;
@@ -169,15 +173,14 @@ impl WeightFile {
         let left = length - bytes.len() as u64;
         let room = usize::try_from(left).unwrap_or(usize::MAX);
         bytes.try_reserve_exact(room).map_err(|e| NetError::Read(e.into()))?;
-        // One byte more than the header describes, in case the file has grown.
+        // One byte more than the header describes, to detect a file that has grown.
         source.take(left + 1).read_to_end(&mut bytes).map_err(NetError::Read)?;
         Self::parse_numbers(&bytes, numbers)
     }
 }
 
-/// A tensor's values by its type.
-fn values(view: &TensorView<'_>, numbers: &[Number]) -> Result<Vec<f32>, String> {
-    let name = view.dtype().to_string();
-    let number = number(numbers, &name).ok_or_else(|| format!("is {name}, which is not read"))?;
-    (number.read)(view.data())
+/// Returns a tensor's values as f32.
+fn values(view: &TensorView<'_>, numbers: &[Number]) -> Result<Vec<f32>, TensorError> {
+    let number = number(numbers, &view.dtype().to_string())?;
+    (number.read)(view.data()).map_err(TensorError::Values)
 }

@@ -1,4 +1,4 @@
-//! Checkpoints: the state of a run and its model files, saved so that a kill at any moment loses nothing.
+//! Checkpoints: the state of a run and its model files, saved so that a kill at any time loses nothing saved.
 
 mod model_file;
 mod recover;

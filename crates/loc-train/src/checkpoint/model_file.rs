@@ -1,12 +1,12 @@
-//! The JSON of a model file, put together from what loc-infer, loc-net and training each own.
+//! The metadata of a model file: the parts that loc-infer, loc-net and training each define.
 
 use loc_infer::{InputSpec, ModelMeta};
 use loc_net::{InputShape, Network, NetworkConfig, Normalization};
 use serde::{Deserialize, Serialize};
 
-use crate::error::TrainError;
+use crate::error::{MetadataError, TrainError};
 
-/// Everything a model file says beside its weights: the value of its one metadata key, `loc`.
+/// The metadata of a model file: the value of its key `loc`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ModelFile {
     /// Format version, classes and input.
@@ -18,18 +18,18 @@ pub struct ModelFile {
     pub recipe: Option<String>,
     /// Epochs it was trained; none for an imported one.
     pub epoch: Option<usize>,
-    /// What it reached on the validation photos at that epoch.
+    /// Metrics on the validation photos at that epoch.
     pub metrics: Option<Metrics>,
 }
 
-/// The figures a model file carries.
+/// The metrics in a model file.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Metrics {
-    /// Share with the right class.
+    /// Fraction with the right class.
     pub accuracy: f64,
     /// Mean IoU.
     pub mean_iou: f64,
-    /// Share with the right class and an IoU of 0.5 or more.
+    /// Fraction with the right class and IoU ≥ 0.5.
     pub localization_accuracy: f64,
 }
 
@@ -42,7 +42,7 @@ struct Rest {
 }
 
 impl ModelFile {
-    /// A model that nothing is known of but its classes, input and network.
+    /// Metadata with classes, input and network alone.
     #[must_use]
     pub fn new(meta: ModelMeta, network: NetworkConfig) -> Self {
         Self { meta, network, recipe: None, epoch: None, metrics: None }
@@ -52,46 +52,41 @@ impl ModelFile {
     ///
     /// # Errors
     ///
-    /// [`TrainError::Metadata`] with what is missing or wrong.
-    pub fn from_json(json: &str) -> Result<Self, TrainError> {
-        let meta = ModelMeta::from_json(json).map_err(|e| TrainError::Metadata(e.to_string()))?;
-        let Rest { network, recipe, epoch, metrics } =
-            serde_json::from_str(json).map_err(|e| TrainError::Metadata(e.to_string()))?;
+    /// [`MetadataError`] with what is missing or wrong.
+    pub fn from_json(json: &str) -> Result<Self, MetadataError> {
+        let meta = ModelMeta::from_json(json)?;
+        let Rest { network, recipe, epoch, metrics } = serde_json::from_str(json)?;
         Ok(Self { meta, network, recipe, epoch, metrics })
     }
 
-    /// The JSON, the same bytes for the same values.
+    /// Returns the JSON: the same bytes for the same values.
     ///
     /// # Errors
     ///
     /// [`TrainError::Metadata`] if a number is not finite.
     pub fn to_json(&self) -> Result<String, TrainError> {
-        serde_json::to_string(self).map_err(|e| TrainError::Metadata(e.to_string()))
+        Ok(serde_json::to_string(self).map_err(MetadataError::from)?)
     }
 
-    /// The layers, with the input's normalisation.
+    /// Builds the network, with the input's normalization.
     ///
     /// # Errors
     ///
     /// [`TrainError::Net`] if the network does not admit its own configuration, [`TrainError::Metadata`] if it is made for
     /// other classes or another input than the file names.
     pub fn build(&self) -> Result<Network, TrainError> {
-        let InputSpec { mean, std, size, .. } = self.meta.input;
+        let InputSpec { mean, std, .. } = self.meta.input;
         let (names, input) = (self.meta.classes.len(), input_shape(&self.meta.input));
         if names != self.network.classes || input != self.network.input {
             let InputShape { width, height } = self.network.input;
-            let reason = format!(
-                "{names} class names and an input of {size}, but the network has {} classes and takes {width}×{height} \
-                 (hint: was the metadata edited by hand?)",
-                self.network.classes
-            );
-            return Err(TrainError::Metadata(reason));
+            let (input, classes) = (self.meta.input.size, self.network.classes);
+            return Err(MetadataError::Contradiction { names, input, classes, width, height }.into());
         }
         Ok(self.network.build(&Normalization { mean, std })?)
     }
 }
 
-/// The network's input for a photo size.
+/// Returns the network's input shape.
 pub(crate) fn input_shape(input: &InputSpec) -> InputShape {
     InputShape { height: input.size.height as usize, width: input.size.width as usize }
 }

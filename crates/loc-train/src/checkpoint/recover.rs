@@ -1,4 +1,4 @@
-//! What is found of a run again, and the repair of what a broken-off save or damage left.
+//! Finding the newest intact state of a run, and repairing files after an interrupted save or damage.
 
 use std::path::Path;
 
@@ -6,12 +6,12 @@ use crate::checkpoint::save::follow;
 use crate::checkpoint::state::{self, Saved, StateError, VerifiedState};
 use crate::config::CheckpointRetention;
 use crate::digest::sha256;
-use crate::error::TrainError;
+use crate::error::{RunError, TrainError};
 use crate::run::Run;
 use crate::run::atomic_file::{self, replace};
 
-/// Does again what a save that was broken off left undone, and mends what was damaged since. What was damaged comes
-/// back as warnings; what merely was not yet written goes without one.
+/// Completes an interrupted save and repairs damaged files. Returns a warning for each damaged file; a file that was
+/// not yet written gets none.
 pub(crate) fn repair(
     run: &Run,
     found: &Found,
@@ -20,7 +20,7 @@ pub(crate) fn repair(
 ) -> Result<Vec<String>, TrainError> {
     let Found { whole: VerifiedState { saved, .. }, before, .. } = found;
     let mut warnings = Vec::new();
-    // After a fall-back all that follows is of a later state, and right for it.
+    // After a fallback the other files belong to a later state, and are correct for that.
     if !found.fell_back() {
         if let Some(digest) = digest_of(&run.last())?.filter(|d| *d != saved.model)
             && before.as_ref().is_some_and(|before| before.model != digest)
@@ -30,14 +30,14 @@ pub(crate) fn repair(
         warnings.extend(repair_best(run, saved, before.as_ref())?);
     }
     if sha256(model) != saved.model {
-        // Another version of loc wrote its model files otherwise: what is there stays.
+        // Another version of loc writes other bytes: existing files stay.
         return Ok(warnings);
     }
     follow(run, saved, model, keep, &|path, bytes| fs_err::read(path).ok().as_deref() != Some(bytes))?;
     Ok(warnings)
 }
 
-/// The best model, where it is of an earlier epoch than the last, whose own file may still hold it.
+/// Repairs the best model from the state or from its epoch's file.
 fn repair_best(run: &Run, saved: &Saved, before: Option<&Saved>) -> Result<Option<String>, TrainError> {
     let Some(best) = &saved.state.best else { return Ok(None) };
     let digest = digest_of(&run.best())?;
@@ -65,18 +65,18 @@ fn differs(path: &Path, found: &str, right: &str, remedy: &str) -> String {
     format!("{}: its SHA-256 is {found}, {right} was written; {remedy}", path.display())
 }
 
-/// SHA-256 of a file, if it is there.
+/// Returns the SHA-256 of a file, if it exists.
 fn digest_of(path: &Path) -> Result<Option<String>, TrainError> {
     Ok(if path.is_file() { Some(sha256(&fs_err::read(path)?)) } else { None })
 }
 
-/// A state to go on from.
+/// The state to resume from.
 #[derive(Debug)]
 pub(crate) struct Found {
     pub(crate) whole: VerifiedState,
-    /// The state before it, where both are whole: what a save was to replace.
+    /// The state before it, if both are intact.
     before: Option<Saved>,
-    /// Why it is not the newest, where that one is damaged.
+    /// Why it is not the newest, if that one is damaged.
     pub(crate) warning: Option<String>,
 }
 
@@ -86,7 +86,7 @@ impl Found {
     }
 }
 
-/// The newest whole state of a run, put in its place; nothing if none was ever saved.
+/// Returns the newest intact state of a run under its own name; none if no state was ever saved.
 pub(crate) fn find(run: &Run) -> Result<Option<Found>, TrainError> {
     let read = |path: &Path| match fs_err::read(path) {
         Ok(bytes) => state::parse(&bytes).map(Some),
@@ -100,14 +100,14 @@ pub(crate) fn find(run: &Run) -> Result<Option<Found>, TrainError> {
             let before = read(&previous).ok().flatten().map(|whole| whole.saved);
             return Ok(Some(Found { whole, before, warning: None }));
         }
-        Err(StateError::Format(reason)) => return Err(TrainError::Run { path: newest, reason }),
-        Err(StateError::Unread(e)) => return Err(unread(newest, &e)),
+        Err(StateError::Format(kind)) => return Err(TrainError::run(newest, kind)),
+        Err(StateError::Unread(e)) => return Err(TrainError::run(newest, RunError::UnreadState(e))),
         Err(StateError::Damaged(reason)) => Some(bad(&newest, &reason)),
         Ok(None) => None,
     };
     match (read(&previous), warning) {
         (Ok(Some(whole)), warning) => {
-            // It takes the damaged one's place: the next save must not put that one in its own.
+            // It replaces the damaged state: the next save must not keep that one as the previous.
             atomic_file::rename(&previous, &newest)?;
             let at = &whole.saved.state;
             let warning = warning.map(|w| {
@@ -120,32 +120,18 @@ pub(crate) fn find(run: &Run) -> Result<Option<Found>, TrainError> {
             Ok(Some(Found { whole, before: None, warning }))
         }
         (Ok(None), None) if run.rows().is_ok_and(|rows| rows.is_empty()) => Ok(None),
-        (Err(StateError::Format(reason)), None) => Err(TrainError::Run { path: previous, reason }),
-        (Err(StateError::Unread(e)), None) => Err(unread(previous, &e)),
+        (Err(StateError::Format(kind)), None) => Err(TrainError::run(previous, kind)),
+        (Err(StateError::Unread(e)), None) => Err(TrainError::run(previous, RunError::UnreadState(e))),
         (other, warning) => {
             let previous = match other {
-                Err(StateError::Damaged(reason) | StateError::Format(reason)) => bad(&previous, &reason),
+                Err(StateError::Damaged(reason)) => bad(&previous, &reason),
+                Err(StateError::Format(kind)) => bad(&previous, &kind.to_string()),
                 Err(StateError::Unread(e)) => bad(&previous, &e.to_string()),
                 _ => bad(&previous, "is not there"),
             };
             let newest = warning.unwrap_or_else(|| bad(&newest, "is not there"));
             let model = run.epochs()?.pop().map_or_else(|| run.last(), |(_, path)| path);
-            Err(TrainError::Run {
-                path: run.path().to_owned(),
-                reason: format!(
-                    "cannot be gone on with: no state of it is whole\n{newest}\n{previous}\n(hint: `--init {}` starts a new run from its newest epoch)",
-                    model.display()
-                ),
-            })
+            Err(TrainError::run(run.path(), RunError::NoState { newest, previous, model }))
         }
     }
-}
-
-/// A state that may be as whole as ever: whoever can read it goes on from it, so no other takes its place.
-fn unread(path: std::path::PathBuf, error: &std::io::Error) -> TrainError {
-    let reason = format!(
-        "cannot be read: {error}; nothing was changed (hint: mend what keeps it from being read, then go on; moved \
-         away, the run goes on from the save before)"
-    );
-    TrainError::Run { path, reason }
 }

@@ -1,8 +1,8 @@
-//! How a run is saved so that it can be killed at any moment, and what is found again.
+//! Saving a run so that it can be killed at any time.
 //!
-//! The state comes first, and with its rename the save has happened. The state before it goes on as `previous`, for the
-//! day the newer one is damaged. What follows (`results.csv`, `last`, the epoch's file, `best`) is written anew from the
-//! state on resume, wherever the save was broken off.
+//! The state is written first; its rename completes the save. The state before it is kept as `previous`, in case the
+//! newer one gets damaged. The other files (`results.csv`, `last`, the epoch's file, `best`) are derived from the
+//! state: resume writes them again, wherever the save was interrupted.
 
 use std::path::Path;
 
@@ -15,12 +15,12 @@ use crate::error::TrainError;
 use crate::run::atomic_file::{replace, replace_keeping};
 use crate::run::{self, Run};
 
-/// The bytes of a model file.
+/// Returns the bytes of a model file.
 pub(crate) fn model_bytes(weights: &Weights, file: &ModelFile) -> Result<Vec<u8>, TrainError> {
     Ok(loc_model::weights::to_bytes(weights, Some(&file.to_json()?))?)
 }
 
-/// Saves a state, and then what follows from it.
+/// Saves a state, then the files derived from it.
 pub(crate) fn save(
     run: &Run,
     saved: &Saved,
@@ -32,7 +32,7 @@ pub(crate) fn save(
     follow(run, saved, model, keep, &|_, _| true)
 }
 
-/// Writes what follows from a state, each file where `needed` says so.
+/// Writes the files derived from a state, each if `needed`.
 pub(super) fn follow(
     run: &Run,
     saved: &Saved,

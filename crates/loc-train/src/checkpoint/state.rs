@@ -1,7 +1,7 @@
-//! Where a run stands: all that is needed to go on to the bit, in one file that can tell whether it is whole.
+//! The state of a run: everything that exact resume needs, in one file with a checksum.
 //!
-//! The weights are in it as well as in the model file beside it: so one rename decides whether a save has happened, and
-//! everything else of a run can be written again from the state.
+//! The weights are in it as well as in the model file beside it. So one rename completes a save, and every other file
+//! of a run can be written again from the state.
 
 use std::collections::BTreeMap;
 
@@ -11,22 +11,22 @@ use sha2::{Digest, Sha256};
 
 use crate::checkpoint::model_file::Metrics;
 use crate::digest::hex;
-use crate::error::TrainError;
+use crate::error::{MetadataError, RunError, TrainError};
 use crate::event::Row;
 
 /// Format of the state file.
 const FORMAT: u32 = 2;
 
-/// Where a run stands.
+/// The progress of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct State {
-    /// The epoch in progress or to begin, from 1.
+    /// The present or next epoch, from 1.
     pub(crate) epoch: usize,
-    /// Steps of it already done.
+    /// Steps of it that are done.
     pub(crate) step: usize,
     /// Steps of all epochs.
     pub(crate) steps: usize,
-    /// Photos those steps saw, of the epoch in progress.
+    /// Photos in those steps.
     pub(crate) seen: usize,
     /// Sums of their losses: total, class, box.
     pub(crate) sums: [f64; 3],
@@ -34,13 +34,13 @@ pub(crate) struct State {
     pub(crate) time: f64,
     /// The best epoch so far.
     pub(crate) best: Option<Best>,
-    /// What the model file says it reached; none within an epoch.
+    /// The metrics in the model file; none within an epoch.
     pub(crate) metrics: Option<Metrics>,
     /// The rows of `results.csv`.
     pub(crate) rows: Vec<Row>,
 }
 
-/// The best epoch and what it is ranked by.
+/// The best epoch and the metrics that rank it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Best {
     pub(crate) epoch: usize,
@@ -51,8 +51,8 @@ pub(crate) struct Best {
 }
 
 impl Best {
-    /// Whether this epoch takes the place of the best so far: localization accuracy first, mean IoU on a tie, and on
-    /// a second tie the earlier stays.
+    /// Returns whether this epoch is better than the best so far: by localization accuracy, then by mean IoU; on a tie
+    /// the earlier stays.
     pub(crate) fn beats(&self, other: Option<&Self>) -> bool {
         let key = |b: &Self| (b.localization_accuracy, b.mean_iou);
         other.is_none_or(|other| key(self) > key(other))
@@ -75,10 +75,10 @@ impl State {
     }
 }
 
-/// What a state belongs to: with anything else it must not go on.
+/// What a state belongs to; a resume compares it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct RunFingerprint {
-    /// The configuration's result_affecting, as TOML.
+    /// The configuration's values that affect the result, as TOML.
     pub(crate) config: String,
     /// Digest of the data set.
     pub(crate) dataset: String,
@@ -86,14 +86,7 @@ pub(crate) struct RunFingerprint {
     pub(crate) split: String,
 }
 
-impl RunFingerprint {
-    /// The configuration's result_affecting, read back.
-    pub(crate) fn result_affecting(&self) -> Result<toml::Table, toml::de::Error> {
-        self.config.parse()
-    }
-}
-
-/// A state and what surrounds it.
+/// A state with its fingerprint and the digest of its model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Saved {
     #[serde(rename = "origin")]
@@ -111,11 +104,11 @@ struct Envelope {
     loc: String,
     /// SHA-256 over `saved` and all tensors.
     sha256: String,
-    /// JSON of [`Saved`], as text: the digest is of these very characters.
+    /// JSON of [`Saved`] as text: the digest is of these bytes.
     saved: String,
 }
 
-/// Only what every format has.
+/// The fields that every format has.
 #[derive(Deserialize)]
 struct Format {
     format: u32,
@@ -123,38 +116,38 @@ struct Format {
     loc: String,
 }
 
-/// How the state's tensors are called: this, and the parameter's name.
+/// Prefixes of the names of tensors in a state.
 const PARAMETER: &str = "parameter.";
 const AVERAGE: &str = "average.";
 const BEGINNING: &str = "beginning.";
 
-/// A state read back.
+/// A state whose checksum was verified.
 #[derive(Debug)]
 pub(crate) struct VerifiedState {
     pub(crate) saved: Saved,
-    /// All its tensors: the optimizer's among them.
+    /// All its tensors, the optimizer's included.
     pub(crate) tensors: Weights,
 }
 
 impl VerifiedState {
-    /// What is trained.
+    /// Returns the trained parameters.
     pub(crate) fn parameters(&self) -> Weights {
         strip(&self.tensors, PARAMETER)
     }
 
-    /// Their running average, if there is one.
+    /// Returns their moving average, if there is one.
     pub(crate) fn average(&self) -> Option<Weights> {
         Some(strip(&self.tensors, AVERAGE)).filter(|average| !average.0.is_empty())
     }
 
-    /// What the run began with, if a share of it is kept.
+    /// Returns the initial weights, if the configuration keeps them.
     pub(crate) fn beginning(&self) -> Option<Weights> {
         Some(strip(&self.tensors, BEGINNING)).filter(|beginning| !beginning.0.is_empty())
     }
 }
 
-/// All tensors of a state under names of their own: the parameters, their average and their beginning where there are
-/// any, and the optimizer's.
+/// Returns all tensors of a state under distinct names: the parameters, their average and initial weights if any, and
+/// the optimizer's.
 pub(crate) fn tensors(
     parameters: Weights,
     [average, beginning]: [Option<Weights>; 2],
@@ -174,9 +167,9 @@ fn strip(tensors: &Weights, prefix: &str) -> Weights {
     Weights(tensors.0.iter().filter_map(own).collect::<BTreeMap<_, _>>())
 }
 
-/// The bytes of a state file.
+/// Returns the bytes of a state file.
 pub(crate) fn to_bytes(saved: &Saved, tensors: &Weights) -> Result<Vec<u8>, TrainError> {
-    let json = |e: serde_json::Error| TrainError::Metadata(format!("of the state: {e}"));
+    let json = |e: serde_json::Error| MetadataError::from(e);
     let saved = serde_json::to_string(saved).map_err(json)?;
     let envelope = Envelope {
         format: FORMAT,
@@ -188,17 +181,17 @@ pub(crate) fn to_bytes(saved: &Saved, tensors: &Weights) -> Result<Vec<u8>, Trai
     Ok(loc_model::weights::to_bytes(tensors, Some(&metadata))?)
 }
 
-/// Why a state file cannot be gone on from.
+/// Why a state cannot be resumed from.
 pub(crate) enum StateError {
-    /// Its bytes are not those that were written.
+    /// Its bytes have changed since it was written.
     Damaged(String),
-    /// Nobody knows what its bytes are: the system does not give them.
+    /// It cannot be read.
     Unread(std::io::Error),
-    /// Another version's.
-    Format(String),
+    /// It is of a newer format.
+    Format(RunError),
 }
 
-/// Reads a state file; nothing of it where it is not whole.
+/// Reads a state file and verifies its checksum.
 pub(crate) fn parse(bytes: &[u8]) -> Result<VerifiedState, StateError> {
     let damaged = |reason: String| {
         StateError::Damaged(format!("{reason}; its SHA-256 is {}", hex(&Sha256::digest(bytes))))
@@ -208,9 +201,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<VerifiedState, StateError> {
     let Format { format, loc } = serde_json::from_str(&metadata).map_err(|e| damaged(e.to_string()))?;
     if format > FORMAT {
         let this = env!("CARGO_PKG_VERSION");
-        return Err(StateError::Format(format!(
-            "state of format {format}: needs loc >= {loc} (hint: this is loc {this}, which reads format {FORMAT})"
-        )));
+        return Err(StateError::Format(RunError::NewerState { format, needs: loc, this, reads: FORMAT }));
     }
     let envelope: Envelope = serde_json::from_str(&metadata).map_err(|e| damaged(e.to_string()))?;
     let found = digest(&envelope.saved, &weights);
@@ -221,13 +212,17 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<VerifiedState, StateError> {
         )));
     }
     let saved: Saved = serde_json::from_str(&envelope.saved).map_err(|e| damaged(e.to_string()))?;
-    saved.fingerprint.result_affecting().map_err(|e| damaged(format!("its configuration: {e}")))?;
+    saved
+        .fingerprint
+        .config
+        .parse::<toml::Table>()
+        .map_err(|e| damaged(format!("its configuration: {e}")))?;
     Ok(VerifiedState { saved, tensors: weights })
 }
 
 fn digest(saved: &str, tensors: &Weights) -> String {
     let mut all = Sha256::new();
-    // The length in front of each part keeps ("ab", "c") and ("a", "bc") apart.
+    // The length before each part distinguishes ("ab", "c") from ("a", "bc").
     let part = |bytes: &[u8], all: &mut Sha256| {
         all.update((bytes.len() as u64).to_le_bytes());
         all.update(bytes);
@@ -292,7 +287,8 @@ mod tests {
     fn a_newer_format_says_which_version_it_needs() {
         let metadata = r#"{"format":3,"loc":"9.1.0","else":0}"#;
         let bytes = loc_model::weights::to_bytes(&Weights::default(), Some(metadata)).unwrap();
-        let Err(StateError::Format(message)) = parse(&bytes) else { panic!("a newer state is read") };
+        let Err(StateError::Format(kind)) = parse(&bytes) else { panic!("a newer state is read") };
+        let message = kind.to_string();
         assert!(message.contains("needs loc >= 9.1.0") && message.contains("format 3"), "{message}");
     }
 }

@@ -6,54 +6,54 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SplitBy {
-    /// From the folders `train`, `valid` or `val`, and `test`, where the data set has them; else drawn.
+    /// From the folders `train`, `valid` or `val`, and `test`, if the data set has them; else drawn.
     #[default]
     Folders,
-    /// Drawn, whatever the folders are called.
+    /// Drawn at random, whatever the folders are called.
     Draw,
 }
 
-/// The training that comes before a run's own.
+/// The head warm-up before a run's own training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged, expecting = "the name of a recipe, or a table of all its values, is needed")]
 pub enum HeadWarmup {
-    /// That of a recipe, by its name.
+    /// The name of a recipe.
     Recipe(String),
-    /// Every value of one that was read from a file, which may have gone since.
+    /// Every value of a recipe that was read from a file, which may no longer exist.
     Values(toml::Table),
 }
 
-/// Which mean and deviation the network subtracts and divides by.
+/// The mean and standard deviation of the input normalization.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Normalize {
     /// None: photos stay in 0..1.
     None,
-    /// Those of the training photos, a channel each.
+    /// Those of the training photos, for each channel.
     Dataset,
-    /// 127 and 128 of 255: bytes as −1 to 1, as `lite0` was trained.
+    /// 127/255 and 128/255: values of −1 to 1, with which `lite0` was pretrained.
     Signed,
 }
 
-/// Scheme of the initial weights.
+/// The distribution of the initial weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Initialisation {
     /// PyTorch's default for convolutions and linear layers.
     PyTorch,
-    /// He's, for relu networks.
+    /// He's, for ReLU networks.
     He,
 }
 
-/// Which epochs' checkpoints stay beside `best` and `last`.
+/// Which epochs' model files are kept besides `best` and `last`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum CheckpointRetention {
-    /// Every epoch's.
+    /// All epochs.
     All,
-    /// The newest N.
+    /// The newest N epochs.
     Last(usize),
-    /// None: only `best` and `last`.
+    /// No epochs: only `best` and `last`.
     Best,
 }
 
@@ -80,7 +80,7 @@ impl From<CheckpointRetention> for String {
     }
 }
 
-/// Which rule moves the parameters. g is the gradient, p the parameter; decay is of weights, never of biases.
+/// The optimizer. g is the gradient, p the parameter; weight decay applies to weights, not to biases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OptimizerKind {
@@ -90,23 +90,24 @@ pub enum OptimizerKind {
     /// g ← g + decay · p      v ← momentum · v + g      p ← p − lr · v      (Nesterov: p ← p − lr · (g + momentum · v))
     /// ```
     Sgd,
-    /// Adam with decoupled weight decay (Loshchilov and Hutter 2019), as `torch.optim.AdamW` with its defaults:
+    /// Adam with decoupled weight decay (Loshchilov and Hutter 2019), as `torch.optim.AdamW`; β₁ and β₂ are
+    /// `adam_betas`:
     ///
     /// ```text
-    /// m ← 0.9 · m + 0.1 · g      v ← 0.999 · v + 0.001 · g²
-    /// p ← (1 − lr · decay) · p − lr · (m / (1 − 0.9ᵗ)) / (√(v / (1 − 0.999ᵗ)) + 1e-8)
+    /// m ← β₁ · m + (1 − β₁) · g      v ← β₂ · v + (1 − β₂) · g²
+    /// p ← (1 − lr · decay) · p − lr · (m / (1 − β₁ᵗ)) / (√(v / (1 − β₂ᵗ)) + 1e-8)
     /// ```
     AdamW,
 }
 
-/// How the learning rate goes once it is warm. t is the share of the epochs that has passed, 0 to 1; where `restarts` part
-/// the epochs, t and the counting begin at 0 in each part, and warm is only the first.
+/// The schedule of the learning rate after the warm-up. t is the fraction of the epochs that has passed, 0 to 1; with
+/// `restarts`, t and the count of epochs start at 0 in each part, and only the first part has a warm-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Schedule {
-    /// It stays.
+    /// The rate is constant.
     Constant,
-    /// It is multiplied by `step_factor` after each `step_every` epochs.
+    /// The rate is multiplied by `step_factor` after every `step_every` epochs.
     Step,
     /// Half a cosine (Loshchilov and Hutter 2017): `lr · (final + (1 − final) · (1 + cos πt) / 2)`.
     Cosine,

@@ -1,4 +1,5 @@
-//! What follows from several keys together: folds, copies, losses, and what of a configuration affects the result.
+//! Values that follow from several keys: folds, copies, losses, and the part of a configuration that affects the
+//! result.
 
 use loc_model::init::Scheme;
 use loc_model::loss::LossConfig;
@@ -8,7 +9,7 @@ use crate::config::keys::Config;
 use crate::digest::sha256;
 
 impl Config {
-    /// The fold as two numbers, if there is one that can be.
+    /// Returns the fold as (I, K), if there is a valid one.
     #[must_use]
     pub fn fold_of(&self) -> Option<(usize, usize)> {
         let (i, k) = self.fold.as_ref()?.split_once('/')?;
@@ -16,31 +17,32 @@ impl Config {
         (k >= 2 && (1..=k).contains(&i)).then_some((i, k))
     }
 
-    /// How many times a frozen backbone sees each of so many training photos.
+    /// Returns the number of copies of each photo whose features a frozen backbone computes, for so many training
+    /// photos.
     #[must_use]
     pub fn copies_of(&self, photos: usize) -> usize {
         const MOST: usize = 40;
         self.copies.max(self.views.div_ceil(photos.max(1)).min(MOST))
     }
 
-    /// Whether the number of epochs decides what a step before the end does.
-    pub(crate) fn bound_to_the_end(&self) -> bool {
-        self.schedule == Schedule::Cosine || self.still_epochs > 0
+    /// Returns whether the number of epochs affects steps before the last.
+    pub(crate) fn depends_on_last_epoch(&self) -> bool {
+        self.schedule == Schedule::Cosine || self.no_augment_epochs > 0
     }
 
-    /// Whether an epoch (from 1) is one of the last, which move no photo.
-    pub(crate) fn is_still(&self, epoch: usize) -> bool {
-        epoch + self.still_epochs > self.part(epoch).1
+    /// Returns whether an epoch (from 1) is one of the last without augmentation.
+    pub(crate) fn is_unaugmented(&self, epoch: usize) -> bool {
+        epoch + self.no_augment_epochs > self.schedule_part(epoch).1
     }
 
-    /// The epochs before the part that an epoch is of, and those to its end.
-    pub(crate) fn part(&self, epoch: usize) -> (usize, usize) {
+    /// Returns the number of epochs before the schedule's part that contains an epoch, and at that part's end.
+    pub(crate) fn schedule_part(&self, epoch: usize) -> (usize, usize) {
         let begin = self.restarts.iter().rev().find(|r| **r < epoch);
         let end = self.restarts.iter().find(|r| **r >= epoch);
         (begin.copied().unwrap_or(0), end.copied().unwrap_or(self.epochs))
     }
 
-    /// The losses as loc-model takes them.
+    /// Returns the losses for loc-model.
     #[must_use]
     pub fn loss(&self) -> LossConfig {
         LossConfig {
@@ -57,7 +59,7 @@ impl Config {
         }
     }
 
-    /// The scheme as loc-model takes it.
+    /// Returns the initialization scheme for loc-model.
     #[must_use]
     pub fn scheme(&self) -> Scheme {
         match self.initialisation {
@@ -66,29 +68,13 @@ impl Config {
         }
     }
 
-    /// The values that decide the numbers, as TOML: without paths, threads, and how much is kept.
+    /// Returns the values that affect the result of a training, as TOML: all but paths, threads and the like. Data set
+    /// and split have digests of their own.
     #[must_use]
     pub fn result_affecting(&self) -> toml::Table {
         let mut table = toml::Table::try_from(self).unwrap_or_default();
-        for key in [
-            "data",
-            "data_format",
-            "encoding",
-            "exif",
-            "skip_bad",
-            "strict",
-            // What they decide is the split, which has a digest of its own.
-            "split_file",
-            "split_by",
-            "group_by",
-            "init",
-            "device",
-            "workers",
-            "threads",
-            "keep",
-            "patience",
-        ] {
-            table.remove(key);
+        for key in Self::KEYS.iter().filter(|key| !key.affects_result) {
+            table.remove(key.name);
         }
         table
     }

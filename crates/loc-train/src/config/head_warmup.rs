@@ -1,10 +1,11 @@
-//! The recipe that trains the heads on the frozen backbone before a run's own training (`begin`).
+//! The recipe that first trains a run's head on the frozen backbone (`head_warmup`).
 
 use crate::config::choices::HeadWarmup;
 use crate::config::keys::Config;
+use crate::config::overlay::{RenamedKeys, Resolved};
 use crate::config::recipes;
 use crate::config::sources::ConfigSource;
-use crate::error::TrainError;
+use crate::error::{ConfigError, TrainError};
 
 impl Config {
     /// The head warm-up of this configuration: the recipe's values, on this configuration's network, input and seed.
@@ -14,14 +15,14 @@ impl Config {
     ///
     /// [`TrainError::Config`] if the recipe is not known, or warms heads up in turn.
     pub(crate) fn head_warmup(&self) -> Result<Option<Self>, TrainError> {
-        let Some(name) = &self.begin else { return Ok(None) };
+        let Some(name) = &self.head_warmup else { return Ok(None) };
         let source = match name {
             HeadWarmup::Recipe(name) => {
-                recipes::built_in(name).ok_or_else(|| recipes::unknown("begin", name))?
+                recipes::built_in(name).ok_or_else(|| recipes::unknown("head_warmup", name))?
             }
-            HeadWarmup::Values(values) => ConfigSource { origin: "begin".into(), text: values.to_string() },
+            HeadWarmup::Values(values) => ConfigSource::toml("head_warmup", values.to_string()),
         };
-        let recipe = single(self, &source)?;
+        let recipe = single(self, &source)?.config;
         Ok(Some(Self {
             head: self.head,
             imgsz: self.imgsz,
@@ -44,27 +45,25 @@ impl HeadWarmup {
     }
 }
 
-/// A configuration's head warm-up as a run keeps it: of a recipe in a file its values, in the place of its name.
-pub(crate) fn read(config: &Config) -> Result<Option<HeadWarmup>, TrainError> {
-    let Some(HeadWarmup::Recipe(file)) = &config.begin else { return Ok(config.begin.clone()) };
-    if recipes::built_in(file).is_some() {
-        return Ok(config.begin.clone());
+/// Puts the values of a head warm-up that is a recipe in a file in the place of its name; the old names in that file.
+pub(crate) fn read(config: &mut Config) -> Result<Vec<RenamedKeys>, TrainError> {
+    let Some(HeadWarmup::Recipe(file)) = config.head_warmup.clone() else { return Ok(Vec::new()) };
+    if recipes::built_in(&file).is_some() {
+        return Ok(Vec::new());
     }
-    let recipe = Config { recipe: file.clone(), ..single(config, &ConfigSource::recipe(file)?)? };
-    let values = toml::Table::try_from(recipe);
-    let values = values.map_err(|e| TrainError::Config { origin: file.clone(), reason: e.to_string() })?;
-    Ok(Some(HeadWarmup::Values(values)))
+    let Resolved { config: first, renamed } = single(config, &ConfigSource::recipe(&file)?)?;
+    let values = toml::Table::try_from(Config { recipe: file.clone(), ..first });
+    let values = values.map_err(|e| TrainError::config(file, ConfigError::Unwritable(e)))?;
+    config.head_warmup = Some(HeadWarmup::Values(values));
+    Ok(renamed)
 }
 
 /// The configuration that a recipe alone gives; one with a head warm-up of its own is refused.
-fn single(config: &Config, recipe: &ConfigSource) -> Result<Config, TrainError> {
+fn single(config: &Config, recipe: &ConfigSource) -> Result<Resolved, TrainError> {
     let first = Config::overlay(std::iter::once(recipe))?;
-    let (Some(own), Some(next)) = (&config.begin, &first.begin) else { return Ok(first) };
+    let (Some(own), Some(next)) = (&config.head_warmup, &first.config.head_warmup) else { return Ok(first) };
     let own = own.name();
     let chain = [&config.recipe, own, next.name()].join(" → ");
-    let reason = format!(
-        "{own} begins with another recipe in turn ({chain}); one training of heads comes before a run \
-         (hint: a recipe without `begin` is needed)"
-    );
-    Err(TrainError::Config { origin: "begin".into(), reason })
+    let kind = ConfigError::NestedHeadWarmup { name: own.to_owned(), chain };
+    Err(TrainError::config("head_warmup", kind))
 }

@@ -1,244 +1,225 @@
-//! Every value that decides what a training run does, and its default.
+//! Every configuration key: name, type, default, range and doc, declared once. Struct, defaults, range checks, `LOC_*`
+//! names, flags and the table in `docs/formats.md` come from here.
 
 use std::path::PathBuf;
 
 use loc_data::Augment;
+use loc_data::keys::Key;
 use loc_infer::{Filter, Fit};
-use loc_model::loss::{BoxLoss, ClassLoss, Overlap};
+use loc_model::loss::{BoxLoss, ClassLoss, OverlapLoss};
 use loc_net::{Backbone, Head};
-use serde::{Deserialize, Serialize};
 
 use crate::config::choices::{
     CheckpointRetention, HeadWarmup, Initialisation, Normalize, OptimizerKind, Schedule, SplitBy,
 };
-use crate::config::names;
 
-/// The whole configuration of a run; its TOML form is `config.toml`, its keys are the names of the flags.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Config {
-    /// Name of the recipe it began with.
-    pub recipe: String,
-    /// The data set: a folder or a file.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub data: Option<PathBuf>,
-    /// Its format, `voc` or `csv`; recognised by content if not given.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub data_format: Option<String>,
-    /// Encoding of CSV files, and of XML files that declare none; by default UTF-8.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub encoding: Option<String>,
-    /// What annotations are of where EXIF turns the photo: `upright` or `as-stored`; by default they are taken to be of
-    /// the upright photo, with a warning where nothing says so.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub exif: Option<String>,
-    /// The classes in their order; by default those of the data set.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub classes: Option<Vec<String>>,
-    /// Which object of a photo with several: `largest`, `skip` or `error`.
-    pub objects: String,
-    /// Leave out any number of unusable photos; without it, one in twenty at most.
-    pub skip_bad: bool,
-    /// Refuse a data set with any unusable photo.
-    pub strict: bool,
-    /// A `filename,split` file; it goes before `split_by`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub split_file: Option<PathBuf>,
-    /// Where the split comes from.
-    pub split_by: SplitBy,
-    /// A regular expression: photos whose names have the same first group, or match, are copies of one source and stay on
-    /// one side of a drawn split; by default the names that augmentation and export tools give to copies are known.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub group_by: Option<String>,
-    /// `I/K`: of the training photos the I-th of K folds validates, and the validation photos are left alone.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub fold: Option<String>,
-    /// Fraction of each class that validates, above 0 and below 1.
-    pub val: f64,
-    /// Seed of split, initial weights and order.
-    pub seed: u64,
-    /// The layers that turn a photo into features.
-    pub backbone: Backbone,
-    /// The layers that turn features into an answer.
-    pub head: Head,
-    /// Weights that the backbone begins with, for `lite0`; by default those in the cache of weights.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub backbone_weights: Option<PathBuf>,
-    /// Factor of the learning rate for the backbone, 0 to 1. With 0 it is frozen: its features are computed once.
-    pub backbone_lr: f64,
-    /// A recipe that freezes the backbone: its training of the heads comes before this one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub begin: Option<HeadWarmup>,
-    /// How many times a frozen backbone sees each training photo: as it is, and moved anew each further time; 1 or more.
-    pub copies: usize,
-    /// Photos and moved copies that a frozen backbone sees in all, at least: a small set is seen oftener than `copies`, at
-    /// most forty times; 0 or more.
-    pub views: usize,
-    /// Side of the network's square input, in pixels.
-    pub imgsz: u32,
-    /// How a photo of another shape is made to fit.
-    pub fit: Fit,
-    /// How pixels are interpolated.
-    pub filter: Filter,
-    /// Which mean and deviation the network's first layer takes from the photo.
-    pub normalize: Normalize,
-    /// Scheme of the initial weights.
-    pub initialisation: Initialisation,
-    /// A model or safetensors file with the initial weights instead.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub init: Option<PathBuf>,
-    /// The loss of the class.
-    #[serde(with = "names::class_loss")]
-    pub class_loss: ClassLoss,
-    /// Share of the true class that all classes get, 0 to 1.
-    pub label_smoothing: f64,
-    /// A factor for each class in the class loss, above 0; none: all are alike.
-    pub class_weights: Vec<f64>,
-    /// Factor of the class loss, 0 or more.
-    pub class_weight: f64,
-    /// The loss of the box's coordinates: `mse`, `smooth_l1` or `none`.
-    #[serde(with = "names::box_loss")]
-    pub box_loss: BoxLoss,
-    /// Where smooth L1 becomes linear, above 0.
-    pub smooth_l1_beta: f64,
-    /// The loss of the box's overlap: `giou`, `diou`, `ciou` or `none`.
-    #[serde(with = "names::overlap")]
-    pub overlap_loss: Option<Overlap>,
-    /// Factor of the loss of the overlap within the box loss, 0 or more.
-    pub overlap_weight: f64,
-    /// Factor of the loss of the edges' distributions within the box loss, 0 or more.
-    pub edges_weight: f64,
-    /// Factor of the box loss, 0 or more.
-    pub box_weight: f64,
-    /// What moves the parameters: `sgd` or `adamw`.
-    pub optimizer: OptimizerKind,
-    /// Learning rate, above 0.
-    pub lr: f64,
-    /// Momentum of SGD, 0 or more and below 1.
-    pub momentum: f64,
-    /// Whether SGD's momentum looks ahead.
-    pub nesterov: bool,
-    /// Weight decay, 0 or more; of weights, not of biases.
-    pub weight_decay: f64,
-    /// How the learning rate goes: `constant`, `step` or `cosine`.
-    pub schedule: Schedule,
-    /// Epochs in which the learning rate grows to what the schedule says, 0 or more.
-    pub warmup: f64,
-    /// The share of the learning rate that a cosine ends at, 0 to 1.
-    pub lr_final: f64,
-    /// Epochs between the steps of `step`, at least 1.
-    pub step_every: usize,
-    /// What such a step multiplies by, above 0 and at most 1.
-    pub step_factor: f64,
-    /// After how many epochs the schedule begins anew, growing numbers below `epochs`: where a finished run was extended.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub restarts: Vec<usize>,
-    /// Largest norm of all gradients together; 0: any.
-    pub clip: f64,
-    /// Decay of the running average of the weights that is judged and saved, 0 or more and below 1; 0: none.
-    pub average: f64,
-    /// Share of the weights that training began with in those that are judged and saved, 0 or more and below 1; 0: none.
-    pub begin_share: f64,
-    /// Weight of the distance of what the class reads of a photo from what the network that training began with makes of it,
-    /// 0 or more; 0: none.
-    pub features_weight: f64,
-    /// Share of the heads' features that are dropped in training, 0 or more and below 1.
-    pub dropout: f64,
-    /// How photos and boxes are moved in training.
-    pub augment: Augment,
-    /// The last so many epochs, of the whole and of what extends it, move no photo: windows, `cutout` and `mix` rest, and of
-    /// a frozen backbone's views those of the photos as they are count. Zoomed photos teach what sizes and borders are
-    /// usual, and the validation photos are not zoomed; as YOLOX ends without its mosaics (Ge et al. 2021).
-    pub still_epochs: usize,
-    /// Epochs without a better one after which training stops; 0: never.
-    pub patience: usize,
-    /// Epochs, at least 1.
-    pub epochs: usize,
-    /// Steps that an epoch has at least, 1 or more: a set too small for them is gone through several times an epoch.
-    pub least_steps: usize,
-    /// Photos a step, at least 1.
-    pub batch: usize,
-    /// `cpu` or `cuda:N`.
-    pub device: String,
-    /// Threads that decode photos; 0: one a core. No effect on the result.
-    pub workers: usize,
-    /// Threads that compute; 0: one a core. No effect on the result.
-    pub threads: usize,
-    /// Which epochs' checkpoints stay: `all`, `last:N` or `best`.
-    pub keep: CheckpointRetention,
-    /// What `cargo xtask pipeline` expects of the recipe; no effect on training.
-    #[serde(skip_serializing)]
-    pub expect: toml::Table,
+loc_data::keys! {
+    /// The whole configuration of a run. Its TOML form is `config.toml`.
+    pub struct Config {
+        /// Recipe whose values lie under all others.
+        ///
+        /// `tutorial`, `scratch`, `compact`, `transfer`, `finetune`, or one in a file.
+        recipe: String = "scratch".into() => takes("a name, or a path that ends in `.toml`");
+        /// Folder with photos and annotations, or a CSV file.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        data: Option<PathBuf> = None => takes("a path"), flag("DATA"), no_effect();
+        /// Format of the annotations.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        data_format: Option<String> = None
+            => flag("FORMAT"), one_of(&["voc", "csv"]), absent("detected from the content"), no_effect();
+        /// Encoding of a CSV, and of XML that declares none, such as gbk or windows-1252.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        encoding: Option<String> = None => takes("a name"), flag("NAME"), absent("utf-8"), no_effect();
+        /// What the annotations are of where EXIF turns a photo: the upright photo, or the pixels as stored (boxes are then
+        /// turned as the photo is).
+        #[serde(skip_serializing_if = "Option::is_none")]
+        exif: Option<String> = None
+            => flag("WHICH"), one_of(&["upright", "as-stored"]),
+               absent("upright, with a warning where nothing says so"), no_effect();
+        /// Class names in order.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        classes: Option<Vec<String>> = None
+            => flag("A,B,…"), absent("those of the annotations, sorted by their bytes");
+        /// For a photo with several objects: use the largest, skip the photo, or stop with an error.
+        objects: String = "largest".into() => flag("WHICH"), one_of(&["largest", "skip", "error"]);
+        /// Skip any number of invalid photos.
+        ///
+        /// Without it the data set is refused if more than 5 % are invalid.
+        skip_bad: bool = false => flag("BOOL"), no_effect();
+        /// Refuse the data set if any photo is invalid.
+        strict: bool = false => flag("BOOL"), no_effect();
+        /// CSV file with the columns filename,split, used instead of `split_by`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        split_file: Option<PathBuf> = None => takes("a path"), flag("FILE"), no_effect();
+        /// Where the split comes from without a file: the folders train, valid or val, and test, where there are such, or a
+        /// random draw.
+        split_by: SplitBy = SplitBy::Folders => flag("HOW"), no_effect();
+        /// Photos whose names have the same first group of this pattern, or the same match, are copies of one photo: a drawn
+        /// split keeps them together.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        group_by: Option<String> = None
+            => takes("a regular expression"), flag("REGEX"), absent("the names that augmentation and export tools give"), no_effect();
+        /// Use fold I of K of the training photos for validation; the validation photos are not used.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        fold: Option<String> = None => takes("I/K, from 1/K to K/K"), flag("I/K");
+        /// Fraction of each class used for validation, where the split is drawn.
+        val: f64 = 0.2, between(0.0, 1.0) => flag("FRACTION");
+        /// Seed of the split, the initial weights and the order of photos.
+        seed: u64 = 0 => flag("N");
+        /// Network that turns a photo into features: the tutorial's `five_conv`, our `compact`, or EfficientNet-Lite0.
+        backbone: Backbone = Backbone::FiveConv;
+        /// Network that turns features into class and box.
+        ///
+        /// `mlp` is the tutorial's; `edges` predicts each edge of the box as a distribution over 17 places; `edges4`
+        /// predicts four such boxes, each with its own loss, and returns their mean.
+        head: Head = Head::Mlp;
+        /// Pretrained weights of the backbone `lite0`: the file, or the folder it is in.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        backbone_weights: Option<PathBuf> = None
+            => takes("a path"), flag("FILE|DIR"), absent("the cache of pretrained weights");
+        /// Factor of the learning rate for the backbone; 0 freezes it.
+        ///
+        /// The features of a frozen backbone are computed once, before the first epoch.
+        backbone_lr: f64 = 1.0, from_to(0.0, 1.0);
+        /// Recipe that first trains this configuration's head on the frozen backbone.
+        ///
+        /// It must freeze the same backbone, and have no head warm-up of its own. In a run's `config.toml` the values of a
+        /// recipe from a file stand in the place of its name, as a table.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        head_warmup was "begin": Option<HeadWarmup> = None => takes("as `recipe`; or a table");
+        /// Number of copies of each training photo whose features a frozen backbone computes: the photo, and augmented copies.
+        copies: usize = 6, at_least(1.0);
+        /// Number of copies of all training photos together, at least; small sets get more than `copies` of each, up to 40.
+        views: usize = 0;
+        /// Side of the network's square input, in pixels.
+        imgsz: u32 = 256 => takes("a whole number, 188 to 2048; `compact` from 124, `lite0` from 64"), flag("N");
+        /// How a photo is made square.
+        fit: Fit = Fit::Stretch;
+        /// Interpolation when a photo is resized.
+        filter: Filter = Filter::Bilinear;
+        /// Mean and standard deviation that the network's first layer normalizes with.
+        ///
+        /// `none`: photos stay in 0..1; `dataset`: those of the training photos, for each channel; `signed`: 127/255 and
+        /// 128/255, with which `lite0` was pretrained.
+        normalize: Normalize = Normalize::None;
+        /// Distribution of the random initial weights: PyTorch's default, or He's for ReLU networks.
+        initialisation: Initialisation = Initialisation::PyTorch;
+        /// Start from these weights: a model file, a run folder, or a plain safetensors file.
+        ///
+        /// The model must be for the same classes; tensors may have any float type.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        init: Option<PathBuf> = None => takes("a path"), flag("MODEL"), no_effect();
+        /// Loss of the class.
+        ///
+        /// `cross_entropy_on_probabilities` applies softmax twice, as the tutorial does.
+        class_loss: ClassLoss = ClassLoss::CrossEntropy;
+        /// Label smoothing ε: probability mass spread evenly over all classes.
+        label_smoothing: f64 = 0.0, from_to(0.0, 1.0);
+        /// Weight of each class in the class loss.
+        class_weights: Vec<f64> = Vec::new(), above(0.0) => absent("1 each");
+        /// Weight of the class loss.
+        class_weight: f64 = 1.0, at_least(0.0);
+        /// Loss of the box's four coordinates, their mean.
+        box_loss: BoxLoss = BoxLoss::Mse;
+        /// Distance at which smooth L1 becomes linear.
+        smooth_l1_beta: f64 = 0.05, above(0.0);
+        /// Loss of the overlap of predicted and true box: 1 minus this measure.
+        overlap_loss: OverlapLoss = OverlapLoss::None;
+        /// Weight of the overlap loss in the box loss.
+        overlap_weight: f64 = 1.0, at_least(0.0);
+        /// Weight of the distribution focal loss in the box loss, for the heads `edges` and `edges4`.
+        edges_weight: f64 = 0.0, at_least(0.0);
+        /// Weight of the box loss.
+        box_weight: f64 = 1.0, at_least(0.0);
+        /// Optimizer.
+        optimizer: OptimizerKind = OptimizerKind::Sgd;
+        /// Learning rate.
+        lr: f64 = 0.01, above(0.0) => flag("X");
+        /// Momentum of SGD.
+        momentum: f64 = 0.0, from_below(0.0, 1.0);
+        /// Nesterov momentum for SGD.
+        nesterov: bool = false;
+        /// Decay of AdamW's running means of the gradient and of its square (β₁ and β₂).
+        adam_betas: [f64; 2] = [0.9, 0.999], from_below(0.0, 1.0) => added();
+        /// Weight decay of weights; biases have none.
+        weight_decay: f64 = 0.0, at_least(0.0);
+        /// Schedule of the learning rate.
+        schedule: Schedule = Schedule::Constant;
+        /// Epochs in which the learning rate grows linearly from nearly 0.
+        warmup: f64 = 0.0, at_least(0.0);
+        /// Fraction of the learning rate at which the schedule `cosine` ends.
+        lr_final: f64 = 0.0, from_to(0.0, 1.0);
+        /// Epochs between two steps of the schedule `step`.
+        step_every: usize = 10, at_least(1.0);
+        /// Factor of the learning rate at each step of the schedule `step`.
+        step_factor: f64 = 0.1, above_up_to(0.0, 1.0);
+        /// Epochs after which the schedule starts again, without warm-up.
+        ///
+        /// Extending a finished run with a new schedule adds one.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        restarts: Vec<usize> = Vec::new() => takes("a list of whole numbers, increasing, below `epochs`");
+        /// Largest norm of the gradient of all parameters together; longer ones are scaled down. 0 turns it off.
+        clip_grad_norm was "clip": f64 = 0.0, at_least(0.0);
+        /// Decay of the exponential moving average (EMA) of the weights, which is what is evaluated and saved; 0 turns it off.
+        ///
+        /// After t steps the decay is (1 + t)/(10 + t) at most.
+        ema_decay was "average": f64 = 0.0, from_below(0.0, 1.0);
+        /// Fraction s of the initial weights in the weights that are evaluated and saved: s · initial + (1 − s) · trained.
+        ///
+        /// For fine-tuning; 0 turns it off.
+        weight_interpolation was "begin_share": f64 = 0.0, from_below(0.0, 1.0);
+        /// Weight of the mean squared distance between the features that the class is predicted from and those of the
+        /// initial network.
+        ///
+        /// For fine-tuning; 0 turns it off.
+        feature_distill_weight was "features_weight": f64 = 0.0, at_least(0.0);
+        /// Fraction of the head's features that are dropped in training.
+        dropout: f64 = 0.0, from_below(0.0, 1.0);
+        /// How training photos are changed: the keys below.
+        augment: Augment = Augment::default() => table(Augment::KEYS);
+        /// Number of final epochs without windows, `cutout` and `mix`; those of a frozen backbone use the photos as they are.
+        ///
+        /// Zoomed photos have other sizes and borders than the validation photos (as YOLOX ends without mosaics, Ge et al.
+        /// 2021).
+        no_augment_epochs was "still_epochs": usize = 0;
+        /// Stop after N epochs without improvement; 0: never.
+        patience: usize = 0 => flag("N"), no_effect();
+        /// Number of passes over the training photos.
+        epochs: usize = 30, at_least(1.0) => flag("N");
+        /// Number of steps of an epoch, at least: a small set is passed over several times an epoch.
+        min_steps was "least_steps": usize = 1, at_least(1.0);
+        /// Photos per step.
+        batch: usize = 32, at_least(1.0) => flag("N");
+        /// Device to train on, cpu or cuda:N.
+        device: String = "cpu".into() => takes("`cpu`, `cuda:N`"), flag("DEVICE"), no_effect();
+        /// Threads that decode photos; 0: one per core.
+        workers: usize = 0 => flag("N"), no_effect();
+        /// Threads that compute; 0: one per core.
+        threads: usize = 0 => flag("N"), no_effect();
+        /// Epoch checkpoints to keep besides best and last: all, last:N or best.
+        keep: CheckpointRetention = CheckpointRetention::All => takes("`all`, `last:N`, `best`"), flag("WHICH"), no_effect();
+        /// What the project's own tests expect of a recipe.
+        #[serde(skip_serializing)]
+        expect: toml::Table = toml::Table::new() => hidden(), no_effect();
+    }
 }
 
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            recipe: "scratch".into(),
-            data: None,
-            data_format: None,
-            encoding: None,
-            exif: None,
-            classes: None,
-            objects: "largest".into(),
-            skip_bad: false,
-            strict: false,
-            split_file: None,
-            split_by: SplitBy::Folders,
-            group_by: None,
-            fold: None,
-            val: 0.2,
-            seed: 0,
-            backbone: Backbone::FiveConv,
-            head: Head::Mlp,
-            backbone_weights: None,
-            backbone_lr: 1.0,
-            begin: None,
-            copies: 6,
-            views: 0,
-            imgsz: 256,
-            fit: Fit::Stretch,
-            filter: Filter::Bilinear,
-            normalize: Normalize::None,
-            initialisation: Initialisation::PyTorch,
-            init: None,
-            class_loss: ClassLoss::CrossEntropy,
-            label_smoothing: 0.0,
-            class_weights: Vec::new(),
-            class_weight: 1.0,
-            box_loss: BoxLoss::Mse,
-            smooth_l1_beta: 0.05,
-            overlap_loss: None,
-            overlap_weight: 1.0,
-            edges_weight: 0.0,
-            box_weight: 1.0,
-            optimizer: OptimizerKind::Sgd,
-            lr: 0.01,
-            momentum: 0.0,
-            nesterov: false,
-            weight_decay: 0.0,
-            schedule: Schedule::Constant,
-            warmup: 0.0,
-            lr_final: 0.0,
-            step_every: 10,
-            step_factor: 0.1,
-            restarts: Vec::new(),
-            clip: 0.0,
-            average: 0.0,
-            begin_share: 0.0,
-            features_weight: 0.0,
-            dropout: 0.0,
-            still_epochs: 0,
-            augment: Augment::default(),
-            patience: 0,
-            epochs: 30,
-            least_steps: 1,
-            batch: 32,
-            device: "cpu".into(),
-            workers: 0,
-            threads: 0,
-            keep: CheckpointRetention::All,
-            expect: toml::Table::new(),
-        }
+impl Config {
+    /// All keys with their full names, in order; those of the table `[augment]` as `augment.flip`.
+    #[must_use]
+    pub fn keys() -> Vec<(String, &'static Key)> {
+        let named = |key: &'static Key| {
+            let inner = key.table.iter().map(|inner| (format!("{}.{}", key.name, inner.name), inner));
+            std::iter::once((key.name.to_owned(), key)).chain(inner)
+        };
+        Self::KEYS.iter().filter(|key| !key.is_hidden).flat_map(named).collect()
+    }
+
+    /// The key of a full name, or of a name in the release before.
+    #[must_use]
+    pub fn key(name: &str) -> Option<&'static Key> {
+        let keys = Self::keys();
+        let found = keys.iter().find(|(known, key)| known == name || key.old_name == Some(name));
+        found.map(|(_, key)| *key)
     }
 }

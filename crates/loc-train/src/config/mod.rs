@@ -3,19 +3,20 @@
 mod choices;
 mod derived;
 mod head_warmup;
-mod key_names;
 mod keys;
-mod names;
 mod nearest;
 mod overlay;
 mod recipes;
 mod resolve;
 mod sources;
+#[cfg(test)]
+mod tests;
 mod validate;
 
 pub use self::choices::{
     CheckpointRetention, HeadWarmup, Initialisation, Normalize, OptimizerKind, Schedule, SplitBy,
 };
 pub use self::keys::Config;
+pub use self::overlay::{RenamedKeys, Resolved};
 pub use self::recipes::RECIPES;
 pub use self::sources::ConfigSource;

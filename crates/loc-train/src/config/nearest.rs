@@ -1,6 +1,7 @@
-//! The name that a misspelt one stands for.
+//! The nearest known name of a misspelt one.
 
-/// The known word that differs least, if it differs little; one that begins the other differs little.
+/// Returns the known word with the smallest edit distance, if that is small or one of the two is a prefix of the
+/// other.
 pub(crate) fn nearest(word: &str, known: &[String]) -> Option<String> {
     let word = word.replace('-', "_");
     let distance = |k: &String| {

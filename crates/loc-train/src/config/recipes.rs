@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::config::sources::ConfigSource;
-use crate::error::TrainError;
+use crate::error::{ConfigError, TrainError};
 
 /// The built-in recipes: name and TOML.
 pub const RECIPES: [(&str, &str); 5] = [
@@ -26,30 +26,21 @@ impl ConfigSource {
         }
         if Path::new(name).extension().is_some_and(|e| e == "toml") {
             return Self::file(Path::new(name)).map_err(|error| match error {
-                TrainError::Io(e) => TrainError::Config {
-                    origin: name.to_owned(),
-                    reason: format!(
-                        "the recipe cannot be read: {e} (hint: is it there, and may you read it?)"
-                    ),
-                },
+                TrainError::Io(e) => TrainError::config(name, ConfigError::UnreadableRecipe(e)),
                 error => error,
             });
         }
-        Err(unknown("--recipe", name))
+        Err(unknown("recipe", name))
     }
 }
 
 /// A built-in recipe.
 pub(crate) fn built_in(name: &str) -> Option<ConfigSource> {
     let (_, text) = RECIPES.iter().find(|(known, _)| *known == name)?;
-    Some(ConfigSource { origin: format!("recipe {name}"), text: (*text).to_owned() })
+    Some(ConfigSource::toml(format!("recipe {name}"), *text))
 }
 
 /// The error for a name that is no recipe's.
 pub(crate) fn unknown(origin: &str, name: &str) -> TrainError {
-    let known: Vec<&str> = RECIPES.iter().map(|(name, _)| *name).collect();
-    TrainError::Config {
-        origin: origin.into(),
-        reason: format!("there is no recipe {name:?} (hint: {}, or a file NAME.toml)", known.join(", ")),
-    }
+    TrainError::config(origin, ConfigError::UnknownRecipe { name: name.to_owned() })
 }

@@ -1,7 +1,7 @@
-//! What a training end to end can begin with (`begin`): heads that have learned on the frozen backbone.
+//! The head warm-up: the head is trained on the frozen backbone before a training end to end (`head_warmup`).
 //!
-//! From random heads the first gradients would shake what the backbone knows. On kept features the heads learn in the
-//! time of a few epochs end to end.
+//! The first gradients of a random head would disturb the pretrained weights. On cached features the head trains in
+//! the time of a few epochs end to end.
 
 use candle_core::Device;
 use loc_data::{Dataset, Loader};
@@ -15,10 +15,12 @@ use crate::event::{Event, Progress};
 use crate::input::{BatchSource, FeatureCache, FrozenBackbone};
 use crate::optim::{Ema, Optimizer};
 
-/// A model whose backbone is frozen, and what the backbone makes of each loader's photos, seen so many times.
-pub(crate) fn frozen<const N: usize>(
+/// Returns a model with a frozen backbone, and for each loader the backbone's features of its photos and of so many
+/// copies.
+pub(crate) fn with_frozen_backbone<const N: usize>(
     config: &Config,
-    (layers, initial): (&Network, &Weights),
+    layers: &Network,
+    initial: &Weights,
     loaders: [(&Loader, usize); N],
     device: &Device,
     progress: &mut Progress,
@@ -33,17 +35,19 @@ pub(crate) fn frozen<const N: usize>(
     Ok((Model::with_frozen_backbone(layers.clone(), initial, device)?, feeds))
 }
 
-/// The initial weights after the training that a run begins with, by that one's configuration ([`beginning`]).
-pub(crate) fn learned(
+/// Returns the initial weights after the head warm-up with this configuration ([`Config::head_warmup`]).
+pub(crate) fn run(
     config: &Config,
-    (layers, initial): (&Network, &Weights),
-    (dataset, loader): (&Dataset, &Loader),
+    layers: &Network,
+    initial: &Weights,
+    dataset: &Dataset,
+    loader: &Loader,
     device: &Device,
     progress: &mut Progress,
 ) -> Result<Weights, TrainError> {
     let loaders = [(loader, config.copies_of(loader.len()))];
-    let (model, [feed]) = frozen(config, (layers, initial), loaders, device, progress)?;
-    let ema = Ema::of(&model, config.average)?;
+    let (model, [feed]) = with_frozen_backbone(config, layers, initial, loaders, device, progress)?;
+    let ema = Ema::of(&model, config.ema_decay)?;
     let mut optimizer = Optimizer::new(config);
     let mut learner = Learner {
         config,

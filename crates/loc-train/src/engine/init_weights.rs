@@ -9,11 +9,11 @@ use loc_net::{Forward, Network, Op, Source, Weights};
 
 use crate::checkpoint::ModelFile;
 use crate::config::Config;
-use crate::error::TrainError;
+use crate::error::{ModelFileError, TrainError};
 use crate::event::{Event, Progress};
 use crate::input::AT_ONCE;
 
-/// The weights a run begins with.
+/// Returns the initial weights of a run.
 pub(crate) fn initial(
     config: &Config,
     pretrained: Option<PathBuf>,
@@ -24,40 +24,36 @@ pub(crate) fn initial(
 ) -> Result<Weights, TrainError> {
     if let Some(path) = &config.init {
         let found = weights::load_floats(path)?;
-        let fail = |reason: String| TrainError::Model { path: path.clone(), reason };
+        let fail = |kind: ModelFileError| TrainError::model(path, kind);
         if let Some(json) = &found.metadata {
-            let file = ModelFile::from_json(json).map_err(|e| fail(e.to_string()))?;
+            let file = ModelFile::from_json(json).map_err(|e| fail(e.into()))?;
             same_classes(path, &file.meta.classes, classes)?;
         }
-        found.weights.check(layers).map_err(|e| fail(e.to_string()))?;
+        found.weights.check(layers).map_err(|e| fail(ModelFileError::Weights(e)))?;
         return Ok(found.weights);
     }
     let mut initial = init::weights(layers, config.scheme(), config.seed);
     if let Some(path) = pretrained {
         let found = weights::load_floats(&path)?.weights;
         let own = loc_model::pretrained::lite0(layers, &found)
-            .map_err(|e| TrainError::Model { path, reason: e.to_string() })?;
+            .map_err(|e| TrainError::model(path, ModelFileError::Pretrained(e)))?;
         initial.0.extend(own.0);
     }
     standardise(layers, &mut initial, train, progress)?;
     Ok(initial)
 }
 
-/// Refuses a model made for other classes.
+/// Checks that a model was made for the data set's classes.
 fn same_classes(path: &std::path::Path, model: &[String], data: &[String]) -> Result<(), TrainError> {
     if model == data {
         return Ok(());
     }
-    Err(TrainError::Model {
-        path: path.to_owned(),
-        reason: format!(
-            "was made for the classes {model:?}, the data set has {data:?} (hint: `--classes` sets their order)"
-        ),
-    })
+    let kind = ModelFileError::Classes { model: model.to_vec(), data: data.to_vec() };
+    Err(TrainError::model(path, kind))
 }
 
-/// Gives each layer that standardises the backbone's features its values: over the loader's photos, each channel's mean
-/// becomes 0 and its deviation 1.
+/// Sets the layers that standardise the backbone's features, so that each channel has mean 0 and standard deviation 1
+/// over the loader's photos.
 fn standardise(
     network: &Network,
     weights: &mut Weights,
@@ -77,7 +73,7 @@ fn standardise(
     }
     let forward = Forward::new(network.clone(), weights.clone())?;
     let read: Vec<usize> = layers.iter().map(|(_, before)| *before).collect();
-    // For each layer and channel the sums of values and squares, in the photos' order.
+    // Sums of values and of squares for each layer and channel, in the order of the photos.
     let mut sums: Vec<Vec<[f64; 2]>> = read.iter().map(|l| vec![[0.0; 2]; network.shape(*l).0[0]]).collect();
     let mut done = 0;
     for batch in loader.in_order(AT_ONCE) {
@@ -105,7 +101,7 @@ fn standardise(
         for (channel, [sum, squares]) in sums.into_iter().enumerate() {
             let mean = sum / count;
             let deviation = (squares / count - mean * mean).max(0.0).sqrt();
-            // A channel that never varies says nothing.
+            // A constant channel carries no information.
             let scale = if deviation > 1e-6 { 1.0 / deviation } else { 0.0 };
             for (what, value) in [("weight", scale), ("bias", -mean * scale)] {
                 if let Some(w) = weights.0.get_mut(&format!("{name}.{what}")) {

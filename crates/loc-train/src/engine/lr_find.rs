@@ -1,11 +1,22 @@
-//! The learning-rate range test (Smith 2017, Cyclical learning rates): a short training whose rate grows by a factor a
-//! step, and the loss that each rate leads to. Nothing is written to disk.
+//! The learning-rate range test (Smith 2017, Cyclical learning rates): a short training in which the rate grows by a
+//! constant factor per step, and the loss at each rate. Nothing is written to disk.
 
 use crate::config::Config;
 use crate::engine::setup::Prepared;
-use crate::error::TrainError;
+use crate::error::{ConfigError, TrainError};
 use crate::event::{Event, Progress, Stop};
 use crate::optim::Optimizer;
+
+/// The learning rates of a test.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LrRange {
+    /// The first rate, above 0.
+    pub low: f64,
+    /// The last rate, above `low`.
+    pub high: f64,
+    /// Number of steps from the first to the last, 2 or more.
+    pub steps: usize,
+}
 
 /// One step of the test.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -14,39 +25,39 @@ pub struct Tried {
     pub lr: f64,
     /// The loss of its batch.
     pub loss: f64,
-    /// The losses so far, averaged with a memory of about twenty steps.
+    /// The exponential moving average of the losses so far, over about twenty steps.
     pub smoothed: f64,
 }
 
-/// What the test found.
+/// The result of the test.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LrFind {
-    /// The steps, rates growing; it ends early where the loss is far above the least, or not finite.
+    /// The steps, in order of increasing rate; the test stops early if the loss rises far above its minimum, or is not
+    /// finite.
     pub steps: Vec<Tried>,
     /// The rate at which the smoothed loss falls fastest over the logarithm of the rate; none if it never falls.
     pub suggestion: Option<f64>,
 }
 
-/// Memory of the smoothed loss.
+/// Decay of the smoothed loss.
 const MEMORY: f64 = 0.95;
-/// A smoothed loss so many times the least one ends the test.
+/// The test stops when the smoothed loss is this many times its minimum.
 const BLOWN: f64 = 4.0;
 
-/// Tries rates from `low` to `high` in `steps` steps of the configuration's training, from its initial weights.
+/// Tries the rates of a range, a step each, in the configuration's training from its initial weights.
 ///
 /// # Errors
 ///
 /// [`TrainError::Config`] if the range or the number of steps is none; else as [`crate::train`].
 pub fn lr_find(
     config: &Config,
-    (low, high, steps): (f64, f64, usize),
+    range: LrRange,
     stop: &Stop,
     on: &mut dyn FnMut(Event),
 ) -> Result<LrFind, TrainError> {
+    let LrRange { low, high, steps } = range;
     if !(low > 0.0 && high > low && high.is_finite()) || steps < 2 {
-        let reason =
-            format!("{low} to {high} in {steps} steps is no range: 0 < low < high and 2 steps are needed");
-        return Err(TrainError::Config { origin: "lr-find".into(), reason });
+        return Err(TrainError::config("learning rates", ConfigError::LrRange { low, high, steps }));
     }
     let Prepared { train, model, .. } = Prepared::new(config, None, &mut Progress { on, stop })?;
     let (mut optimizer, loss) = (Optimizer::new(config), config.loss());
@@ -55,7 +66,7 @@ pub fn lr_find(
     'epochs: for epoch in 1.. {
         for batch in train.epoch(config, epoch) {
             let step = tried.len();
-            if step == steps || stop.asked() {
+            if step == steps || stop.is_requested() {
                 break 'epochs;
             }
             let batch = batch?;
@@ -79,7 +90,8 @@ pub fn lr_find(
     Ok(LrFind { suggestion: steepest(&tried), steps: tried })
 }
 
-/// Where the smoothed loss falls fastest; the first steps, which have little to average, and the last are left out.
+/// Returns the rate at which the smoothed loss falls fastest, without the first steps, whose average covers few
+/// losses, and the last.
 fn steepest(tried: &[Tried]) -> Option<f64> {
     const SPAN: usize = 5;
     let slope = |i: usize| {

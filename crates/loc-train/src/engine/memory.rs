@@ -1,13 +1,13 @@
-//! Whether a step will fit into memory: an error with numbers instead of a killed process.
+//! Estimates of the memory that training needs: an error with numbers instead of a killed process.
 
 use loc_net::ops::{Relu, Relu6};
 use loc_net::{Network, Op, Source};
 
-use crate::error::TrainError;
+use crate::error::{ConfigError, TrainError};
 use crate::input::feature_bytes;
 
-/// Bytes that a step keeps of each photo, at least: the photo as bytes, and in f32 what each layer gives from layer
-/// `first` on. What a layer gives is not counted if only a pooling or a relu reads it: those may be one with it.
+/// Returns the bytes that a step keeps for each photo, at least: the photo, and the f32 output of each layer from
+/// `first` on. An output that only a pooling or a ReLU reads is not counted: the layers may be fused.
 fn of_a_photo(network: &Network, first: usize) -> u64 {
     let layers = network.layers();
     let kept = |index: usize| {
@@ -22,17 +22,17 @@ fn of_a_photo(network: &Network, first: usize) -> u64 {
     (photo + 4 * values) as u64
 }
 
-/// How many photos a run keeps in memory, before its first step and while it trains.
+/// The number of photos that a run keeps in memory.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Photos {
-    /// Those that are decoded, at the input's size.
+    /// Decoded photos, at the size of the input.
     pub(crate) decoded: usize,
-    /// Those whose features are kept for a frozen backbone's heads, every copy counted.
+    /// Photos and copies whose features are cached for the head of a frozen backbone.
     pub(crate) featured: usize,
 }
 
-/// Refuses a batch that could not fit into the memory that is available now, even if today's photos are fewer: the
-/// configuration is for any; and kept features that could not. Where the memory is unknown, nothing is refused.
+/// Checks that a batch and the cached features fit into the available memory. The full batch size counts, even if the
+/// data set is smaller. Where the memory is unknown, everything passes.
 pub(crate) fn check(network: &Network, frozen: bool, batch: usize, photos: Photos) -> Result<(), TrainError> {
     let first = if frozen { network.backbone_layers() } else { 0 };
     let available = loc_data::available_memory();
@@ -51,18 +51,14 @@ fn check_features(network: &Network, photos: Photos, available: Option<u64>) -> 
     let features = each.saturating_mul(featured as u64);
     match available {
         Some(available) if featured > 0 && decoded.saturating_add(features) > available => {
-            Err(TrainError::Config {
-                origin: "configuration".into(),
-                reason: format!(
-                    "the features that a frozen backbone makes of {featured} photos and moved copies need {} MiB of \
-                     memory, the decoded photos {} MiB, {} MiB are available (hint: the features of {} would fit: \
-                     smaller `copies` or `views`, or a smaller `--imgsz`)",
-                    mib(features),
-                    mib(decoded),
-                    available >> 20,
-                    available.saturating_sub(decoded) / each
-                ),
-            })
+            let kind = ConfigError::FeatureMemory {
+                photos: featured,
+                needed: mib(features),
+                decoded: mib(decoded),
+                available: available >> 20,
+                most: available.saturating_sub(decoded) / each,
+            };
+            Err(TrainError::config("configuration", kind))
         }
         _ => Ok(()),
     }
@@ -71,16 +67,11 @@ fn check_features(network: &Network, photos: Photos, available: Option<u64>) -> 
 fn check_within(each: u64, batch: usize, available: Option<u64>) -> Result<(), TrainError> {
     let needed = each.saturating_mul(batch as u64);
     match available {
-        Some(available) if needed > available => Err(TrainError::Config {
-            origin: "configuration".into(),
-            reason: format!(
-                "batch is {batch}: a step on so many photos needs at least {} MiB of memory, {} MiB are available \
-                 (hint: at most {} photos fit; a smaller `--imgsz` needs less)",
-                mib(needed),
-                available >> 20,
-                available / each.max(1)
-            ),
-        }),
+        Some(available) if needed > available => {
+            let (needed, most) = (mib(needed), available / each.max(1));
+            let kind = ConfigError::BatchMemory { batch, needed, available: available >> 20, most };
+            Err(TrainError::config("configuration", kind))
+        }
         _ => Ok(()),
     }
 }
@@ -90,6 +81,7 @@ mod tests {
     use loc_net::{InputShape, NetworkConfig, Normalization};
 
     use super::*;
+    use crate::error::Remedy;
 
     fn network() -> Network {
         let input = InputShape { height: 256, width: 256 };
@@ -112,11 +104,11 @@ mod tests {
         let available = Some(100 * each);
         check_within(each, 100, available).unwrap();
         check_within(each, 100_000, None).unwrap();
-        let message = check_within(each, 100_000, available).unwrap_err().to_string();
+        let error = check_within(each, 100_000, available).unwrap_err();
+        assert_eq!(error.remedy(), Some(Remedy::SmallerBatch { most: 100 }));
+        let message = error.to_string();
         let (needed, there) = ((100_000 * each).div_ceil(1 << 20), (100 * each) >> 20);
-        for part in ["batch is 100000", "at most 100 photos"] {
-            assert!(message.contains(part), "{message}");
-        }
+        assert!(message.contains("batch is 100000"), "{message}");
         assert!(
             message.contains(&format!("{needed} MiB")) && message.contains(&format!("{there} MiB")),
             "{message}"
@@ -140,13 +132,14 @@ mod tests {
         check_features(&network, photos, Some(whole)).unwrap();
         check_features(&network, photos, None).unwrap();
         check_features(&network, Photos { featured: 0, ..photos }, Some(decoded)).unwrap();
-        let message = check_features(&network, photos, Some(whole - 1)).unwrap_err().to_string();
+        let error = check_features(&network, photos, Some(whole - 1)).unwrap_err();
+        assert_eq!(error.remedy(), Some(Remedy::FewerFeatures { most: Some(5999) }));
+        let message = error.to_string();
         let numbers = [
-            "6000 photos and moved copies".to_owned(),
+            "6000 photos and augmented copies".to_owned(),
             format!("{} MiB of memory", (6000 * each).div_ceil(1 << 20)),
             format!("decoded photos {} MiB", decoded.div_ceil(1 << 20)),
             format!("{} MiB are available", (whole - 1) >> 20),
-            "the features of 5999 would fit".to_owned(),
         ];
         for part in numbers {
             assert!(message.contains(&part), "no {part:?} in {message}");

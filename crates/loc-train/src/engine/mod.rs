@@ -1,4 +1,4 @@
-//! The training itself: from a configuration to a trained run, and on from where one stands.
+//! The training itself: setup, head warm-up, steps, epochs, resume, and the learning-rate range test.
 
 mod head_warmup;
 mod init_weights;
@@ -9,6 +9,6 @@ mod setup;
 mod step;
 mod train;
 
-pub use self::lr_find::{LrFind, Tried, lr_find};
+pub use self::lr_find::{LrFind, LrRange, Tried, lr_find};
 pub use self::resume::resume;
 pub use self::train::{Outcome, train};

@@ -1,22 +1,22 @@
-//! ResumeContext on with a run: from where it was interrupted or killed, or beyond its end.
+//! Resuming a run that was interrupted or killed, and extending a finished one.
 
 use crate::checkpoint::{self, Found, RunFingerprint, State};
 use crate::config::{Config, ConfigSource};
 use crate::digest::sha256;
-use crate::engine::setup::{Prepared, ResumeContext};
-use crate::engine::train::{Outcome, Training, fingerprint};
-use crate::error::TrainError;
+use crate::engine::setup::{Prepared, ResumeContext, fingerprint};
+use crate::engine::train::{Outcome, Training};
+use crate::error::{ResumeError, RunError, TrainError};
 use crate::event::{Event, Progress, Stop};
 use crate::optim::{Ema, Optimizer, PretrainedPrior};
 use crate::run::{Lock, Run, RunJson, Status};
 
-/// Goes on with a run: from where it was interrupted, or beyond its end with more epochs.
+/// Resumes a run from where it was interrupted, or extends a finished one with more epochs.
 ///
-/// `overrides` lie over the run's own `config.toml`; those that would change the result_affecting are refused. With
-/// `schedule_from_here` the schedule of a finished run begins anew over the epochs that are added.
+/// `overrides` replace values of the run's own `config.toml`; those that would change the result are refused. With
+/// `schedule_from_here` the schedule of a finished run starts again over the added epochs.
 ///
-/// The run goes on from its newest state. Where that is damaged it goes on from the one before, with a warning; a run
-/// that was killed before its first save begins anew.
+/// Training continues from the newest state. If that is damaged, it continues from the one before, with a warning. A
+/// run that was killed before its first save starts from the beginning.
 ///
 /// # Errors
 ///
@@ -29,7 +29,7 @@ pub fn resume(
     stop: &Stop,
     on: &mut dyn FnMut(Event),
 ) -> Result<Outcome, TrainError> {
-    // First, without writing: whether it is a run at all.
+    // Check that it is a run before anything is written.
     run.read_json()?;
     let lock = Lock::take(run.path())?;
     lock.warning().into_iter().for_each(|warning| on(Event::Warning(warning)));
@@ -46,9 +46,9 @@ pub fn resume(
         },
     };
     let state = found.as_ref().map_or_else(State::begin, |found| found.whole.saved.state.clone());
-    admit(&run, &mut config, &fingerprint_before, &state, schedule_from_here)?;
+    check_compatible(&run, &mut config, &fingerprint_before, &state, schedule_from_here)?;
 
-    // The split is the run's own, whatever became of the file it was read from.
+    // The split is the one recorded in the run; the file it was read from may have changed.
     let mut frozen = Config { split_file: Some(run.split()), fold: None, ..config.clone() };
     if found.is_some() {
         frozen.init = None;
@@ -56,9 +56,9 @@ pub fn resume(
     let weights = found.as_ref().map(|found| found.whole.parameters());
     let going = ResumeContext { run: &run, weights, dataset: &fingerprint_before.dataset };
     let mut prepared = Prepared::new(&frozen, Some(going), &mut Progress { on, stop })?;
-    // What is mended says the configuration that made it.
+    // Repaired files carry the digest of the configuration that made them.
     prepared.file.recipe = Some(sha256(fingerprint_before.config.as_bytes()));
-    let ema = Ema::of(&prepared.model, config.average)?;
+    let ema = Ema::of(&prepared.model, config.ema_decay)?;
     let began = found.as_ref().and_then(|found| found.whole.beginning());
     let prior = PretrainedPrior::of(&prepared.model, began, &config)?;
     let mut optimizer = Optimizer::new(&config);
@@ -91,41 +91,32 @@ pub fn resume(
     }
     training.prepared.file.recipe = Some(config.digest());
     if training.state.epoch > config.epochs {
-        let reason = format!(
-            "all {} epochs are done (hint: `--epochs {}` extends it)",
-            config.epochs,
-            config.epochs + 10
-        );
-        return Err(TrainError::Resume { run: training.run.path().to_owned(), reason });
+        let kind = ResumeError::Finished { epochs: config.epochs };
+        return Err(TrainError::resume(training.run.path(), kind));
     }
     training.run.write_config(&config)?;
     training.run()
 }
 
-/// Refuses what would change the result_affecting of a run that stands here.
-fn admit(
+/// Checks that the settings do not change the result of the run up to its present state.
+fn check_compatible(
     run: &Run,
     config: &mut Config,
     before: &RunFingerprint,
     state: &State,
     schedule_from_here: bool,
 ) -> Result<(), TrainError> {
-    let fail = |reason: String| TrainError::Resume { run: run.path().to_owned(), reason };
-    let damaged = |reason: String| TrainError::Run { path: run.path().to_owned(), reason };
-    let old =
-        before.result_affecting().map_err(|e| damaged(format!("the configuration of its state: {e}")))?;
+    let fail = |kind| Err(TrainError::resume(run.path(), kind));
+    let old = Config::parse(&before.config)
+        .map_err(|e| TrainError::run(run.path(), RunError::StateConfig { reason: e.to_string() }))?
+        .result_affecting();
     let epochs = old.get("epochs").and_then(toml::Value::as_integer).and_then(|n| usize::try_from(n).ok());
     let epochs = epochs.unwrap_or(config.epochs);
     let finished = state.epoch > epochs;
     if schedule_from_here {
         if !finished || config.epochs <= epochs {
-            return Err(fail(format!(
-                "--schedule-from-here extends a finished run: {} of {epochs} epochs are done, {} are asked for (hint: \
-                 `--epochs {}` with it, once it is finished)",
-                state.epoch - 1,
-                config.epochs,
-                epochs + 10
-            )));
+            let (done, requested) = (state.epoch - 1, config.epochs);
+            return fail(ResumeError::NothingToExtend { done, epochs, requested });
         }
         if config.restarts.last() != Some(&epochs) {
             config.restarts.push(epochs);
@@ -133,23 +124,18 @@ fn admit(
     }
     let split = sha256(&fs_err::read(run.split())?);
     if split != before.split {
-        let reason = format!(
-            "has the SHA-256 {split}, the run was trained with {} (hint: was it edited? `--init {}` starts a new run \
-             from its weights)",
-            before.split,
-            run.last().display()
-        );
-        return Err(TrainError::Run { path: run.split(), reason });
+        let kind = RunError::SplitChanged { found: split, before: before.split.clone(), model: run.last() };
+        return Err(TrainError::run(run.split(), kind));
     }
     let new = config.result_affecting();
     let show = |v: Option<&toml::Value>| v.map_or("none".into(), ToString::to_string);
     let keys: std::collections::BTreeSet<&String> = old.keys().chain(new.keys()).collect();
-    // More epochs are no difference, unless the learning rate depends on where they end; a schedule that begins anew
-    // at the end leaves what was before it as it was.
+    // More epochs change no earlier step, unless the schedule depends on the last epoch; a schedule that starts again
+    // at the end changes none either.
     let open = |key: &str| {
         let extended = config.restarts.last() == Some(&epochs) && finished;
         match key {
-            "epochs" => extended || !config.bound_to_the_end(),
+            "epochs" => extended || !config.depends_on_last_epoch(),
             "restarts" => extended,
             _ => false,
         }
@@ -157,11 +143,7 @@ fn admit(
     let differing: Vec<&String> =
         keys.into_iter().filter(|key| old.get(*key) != new.get(*key) && !open(key)).collect();
     if differing.iter().any(|key| *key == "epochs") && differing.len() == 1 && finished {
-        return Err(fail(format!(
-            "its schedule ends with epoch {epochs}: with {} epochs steps before would have been others (hint: \
-             `--schedule-from-here` begins a new one over the epochs that are added)",
-            config.epochs
-        )));
+        return fail(ResumeError::ScheduleEnds { epochs, requested: config.epochs });
     }
     if differing.is_empty() {
         return Ok(());
@@ -170,9 +152,5 @@ fn admit(
         .into_iter()
         .map(|key| format!("{key}: {} → {}", show(old.get(key)), show(new.get(key))))
         .collect();
-    Err(fail(format!(
-        "these would change what it learns: {} (hint: `--init {}` starts a new run from its weights)",
-        list.join(", "),
-        run.last().display()
-    )))
+    fail(ResumeError::Settings { differences: list.join(", "), model: run.last() })
 }

@@ -1,66 +1,65 @@
-//! From a configuration to everything a loop needs: data set, split, loaders, network, initial weights.
+//! Setup of a training: data set, split, loaders, network, initial weights.
 
 use std::collections::BTreeSet;
 
 use loc_data::split::{self, SplitSource};
-use loc_data::{DataError, Dataset, Loader, OpenedDataset, SkippedPhotos, Split, summary};
+use loc_data::{Dataset, Loader, OpenedDataset, SkippedPhotos, Split, summary};
 use loc_infer::{ImageSize, InputSpec, ModelMeta};
 use loc_model::{Model, device};
 use loc_net::{NetworkConfig, Weights};
 
-use crate::checkpoint::{ModelFile, input_shape};
+use crate::checkpoint::{ModelFile, RunFingerprint, input_shape};
 use crate::config::{Config, Normalize};
+use crate::digest::sha256;
 use crate::engine::{head_warmup, init_weights, memory};
-use crate::error::TrainError;
+use crate::error::{ConfigError, ResumeError, TrainError};
 use crate::event::{Event, Progress};
 use crate::input::{BatchSource, choose_split, read_options};
 use crate::run::Run;
 use crate::weights_cache;
 
-/// Data and model of a run, before its first step.
+/// Data and model of a run before its first step.
 pub(crate) struct Prepared {
     pub(crate) dataset: Dataset,
     pub(crate) split: Split,
     pub(crate) split_origin: SplitSource,
-    /// Photos that could not be used.
+    /// Invalid photos that were skipped.
     pub(crate) left_out: SkippedPhotos,
     pub(crate) train: BatchSource,
     pub(crate) val: BatchSource,
     pub(crate) model: Model,
-    /// What every model file of the run says; epoch and metrics are still open.
+    /// Metadata of the run's model files, without epoch and metrics.
     pub(crate) file: ModelFile,
     /// The data set's digest.
     pub(crate) digest: String,
 }
 
-/// What a run that goes on brings with it.
+/// What a resumed run brings along.
 pub(crate) struct ResumeContext<'a> {
     pub(crate) run: &'a Run,
-    /// Its weights; none if it was stopped before any were saved.
+    /// Its weights; none if it was stopped before the first save.
     pub(crate) weights: Option<Weights>,
-    /// The digest that its data set had.
+    /// The digest of the data set it was trained on.
     pub(crate) dataset: &'a str,
 }
 
 impl Prepared {
-    /// Everything of a run, be it one that goes on.
+    /// Prepares a new run, or a resumed one.
     pub(crate) fn new(
         config: &Config,
         going: Option<ResumeContext>,
         progress: &mut Progress,
     ) -> Result<Self, TrainError> {
         let device = device::parse(&config.device)
-            .map_err(|e| TrainError::Config { origin: "device".into(), reason: e.to_string() })?;
+            .map_err(|e| TrainError::config("device", ConfigError::Device(e)))?;
         let Some(data) = &config.data else {
-            let reason =
-                "no data set is given (hint: `--data FOLDER`; `loc data sample shapes` makes one)".into();
-            return Err(TrainError::Config { origin: "--data".into(), reason });
+            return Err(TrainError::config("data", ConfigError::NoData));
         };
         let options = read_options(config)?;
         let OpenedDataset { dataset, warnings, skipped: left_out } =
             Dataset::open_with_report(data, &options)?;
-        for line in summary(&warnings) {
-            progress.report(Event::Warning(line))?;
+        if !warnings.is_empty() {
+            progress.report(Event::DataWarnings(warnings))?;
         }
         let digest = dataset.digest()?;
         if let Some(ResumeContext { run, dataset: before, .. }) = &going
@@ -81,12 +80,11 @@ impl Prepared {
         }
         if split.train.is_empty() || split.val.is_empty() {
             let (train, val) = (split.train.len(), split.val.len());
-            let reason = format!("{train} photos train and {val} validate: each needs one (hint: `--val`)");
-            return Err(DataError::Split(reason).into());
+            return Err(TrainError::EmptySplit { train, val });
         }
         let size = ImageSize { width: config.imgsz, height: config.imgsz };
         let mut input = InputSpec { size, fit: config.fit, filter: config.filter, ..InputSpec::default() };
-        // A wrong size is refused before photos are decoded for it, and so is a batch that cannot fit.
+        // Check size and memory before photos are decoded.
         let plan = NetworkConfig {
             input: input_shape(&input),
             classes: dataset.classes.len(),
@@ -94,9 +92,9 @@ impl Prepared {
             head: config.head,
         }
         .build(&loc_net::Normalization::IDENTITY)
-        .map_err(|e| TrainError::Config { origin: "imgsz".into(), reason: e.to_string() })?;
+        .map_err(|e| TrainError::config("imgsz", ConfigError::Network(e)))?;
         let frozen = config.backbone_lr == 0.0;
-        // A model that is given, or goes on, has learned already.
+        // A given or resumed model is trained already.
         let begin = match trained.is_none() && config.init.is_none() {
             true => config.head_warmup()?,
             false => None,
@@ -104,7 +102,7 @@ impl Prepared {
         let seen = |config: &Config| split.train.len() * config.copies_of(split.train.len());
         let photos = memory::Photos {
             decoded: split.train.len() + split.val.len(),
-            // Those of the training before are gone when the run's own are made.
+            // The warm-up's features are freed before the run's own are computed.
             featured: begin.as_ref().map_or(0, seen).max(if frozen {
                 seen(config) + split.val.len()
             } else {
@@ -113,7 +111,7 @@ impl Prepared {
         };
         memory::check(&plan, frozen, config.batch, photos)?;
 
-        // Likewise weights that are not there.
+        // Check for the pretrained weights before photos are decoded.
         let pretrained = match config.backbone {
             loc_net::Backbone::Lite0 if trained.is_none() && config.init.is_none() => {
                 Some(weights_cache::find(config.backbone_weights.as_deref())?)
@@ -135,7 +133,7 @@ impl Prepared {
             head: config.head,
         };
         let meta = ModelMeta::new(dataset.classes.clone(), input)
-            .map_err(|e| TrainError::Config { origin: "classes".into(), reason: e.to_string() })?;
+            .map_err(|e| TrainError::config("classes", ConfigError::Meta(e)))?;
         let mut file = ModelFile::new(meta, network);
         file.recipe = Some(config.digest());
         let layers = file.build()?;
@@ -146,20 +144,16 @@ impl Prepared {
                     init_weights::initial(config, pretrained, &layers, &dataset.classes, &train, progress)?;
                 match begin {
                     None => initial,
-                    Some(begin) => head_warmup::learned(
-                        &begin,
-                        (&layers, &initial),
-                        (&dataset, &train),
-                        &device,
-                        progress,
-                    )?,
+                    Some(begin) => {
+                        head_warmup::run(&begin, &layers, &initial, &dataset, &train, &device, progress)?
+                    }
                 }
             }
         };
         let (model, train, val) = if frozen {
             let loaders = [(&train, config.copies_of(train.len())), (&val, 1)];
             let (model, [train, val]) =
-                head_warmup::frozen(config, (&layers, &initial), loaders, &device, progress)?;
+                head_warmup::with_frozen_backbone(config, &layers, &initial, loaders, &device, progress)?;
             (model, train, val)
         } else {
             let model = Model::new(layers, &initial, &device)?;
@@ -169,7 +163,20 @@ impl Prepared {
     }
 }
 
-/// The error of a data set that is another than the run's: what was added, removed or changed.
+/// Returns the fingerprint that the run's states carry.
+pub(crate) fn fingerprint(
+    config: &Config,
+    run: &Run,
+    prepared: &Prepared,
+) -> Result<RunFingerprint, TrainError> {
+    Ok(RunFingerprint {
+        config: config.result_affecting().to_string(),
+        dataset: prepared.digest.clone(),
+        split: sha256(&fs_err::read(run.split())?),
+    })
+}
+
+/// Returns the error for a data set that differs from the run's: what was added, removed or changed.
 fn changed(run: &Run, dataset: &Dataset, digest: &str, before: &str) -> TrainError {
     let now: BTreeSet<&str> = dataset.samples.iter().map(|sample| sample.file.as_str()).collect();
     let mut reader = csv::Reader::from_path(run.split());
@@ -181,12 +188,7 @@ fn changed(run: &Run, dataset: &Dataset, digest: &str, before: &str) -> TrainErr
         (0, 0) => "the photos have the same names, but other pixels, boxes or classes".to_owned(),
         _ => format!("{added} photos were added, {removed} removed"),
     };
-    TrainError::Resume {
-        run: run.path().to_owned(),
-        reason: format!(
-            "the data set has changed: {how}; its digest is {digest}, was {before} (hint: `--init {}` starts a new run \
-             from its weights)",
-            run.last().display()
-        ),
-    }
+    let (digest, before) = (digest.to_owned(), before.to_owned());
+    let kind = ResumeError::DataChanged { how, digest, before, model: run.last() };
+    TrainError::resume(run.path(), kind)
 }

@@ -1,4 +1,4 @@
-//! One step: from a batch to moved parameters, or to an error before anything has moved.
+//! One training step: loss, gradients, and the update of the parameters. On an error nothing is updated.
 
 use loc_data::Dataset;
 use loc_model::loss::Losses;
@@ -9,10 +9,10 @@ use crate::error::TrainError;
 use crate::input::TensorBatch;
 use crate::optim::{Ema, FeatureDistillation, Optimizer};
 
-/// What learns, and by which configuration.
+/// Everything that a step updates or needs.
 pub(crate) struct Learner<'a> {
     pub(crate) config: &'a Config,
-    /// Names the photos in errors.
+    /// For the names of photos in errors.
     pub(crate) dataset: &'a Dataset,
     pub(crate) model: &'a Model,
     pub(crate) optimizer: &'a mut Optimizer,
@@ -20,12 +20,12 @@ pub(crate) struct Learner<'a> {
     pub(crate) distillation: Option<&'a FeatureDistillation>,
 }
 
-/// Where in a training a step stands.
+/// The position of a step in a training.
 #[derive(Clone, Copy)]
 pub(crate) struct StepPosition {
-    /// From 1.
+    /// Epoch, from 1.
     pub(crate) epoch: usize,
-    /// Of the epoch, from 0.
+    /// Step in the epoch, from 0.
     pub(crate) step: usize,
     /// Steps in the epoch.
     pub(crate) steps: usize,
@@ -34,7 +34,7 @@ pub(crate) struct StepPosition {
 }
 
 impl Learner<'_> {
-    /// Learns from a batch. Its losses come back, before the step.
+    /// Updates the parameters for a batch. Returns the losses before the update.
     ///
     /// # Errors
     ///
@@ -57,12 +57,12 @@ impl Learner<'_> {
             return Err(not_finite(format!("the loss is {value}, but its gradient is not finite")));
         }
         if let Some(ema) = self.ema {
-            ema.follow(model, at.taken + 1)?;
+            ema.update(model, at.taken + 1)?;
         }
         Ok(losses)
     }
 
-    /// The losses of a batch; their total with what holds the features where they were.
+    /// Returns the losses of a batch; the total includes feature distillation.
     fn losses(&self, batch: &TensorBatch, dropout: Option<Dropout>) -> Result<Losses, TrainError> {
         let compute = |output| self.config.loss().compute(&output, &batch.labels, &batch.boxes);
         let Some(distillation) = self.distillation else {
@@ -75,7 +75,7 @@ impl Learner<'_> {
     }
 }
 
-/// What a step drops of the heads' features.
+/// Returns the dropout of a step.
 fn dropout(config: &Config, at: StepPosition) -> Option<Dropout> {
     (config.dropout > 0.0)
         .then_some(Dropout { rate: config.dropout, key: [config.seed, at.epoch as u64, at.step as u64] })

@@ -1,6 +1,6 @@
-//! The loop: batches to losses to gradients to weights, an evaluation and a checkpoint each epoch.
+//! The training loop: steps, an evaluation and a checkpoint for each epoch.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use loc_model::Model;
@@ -8,14 +8,15 @@ use loc_model::Model;
 use crate::checkpoint::{self, Best, Metrics, RunFingerprint, Saved, State};
 use crate::config::Config;
 use crate::digest::sha256;
-use crate::engine::setup::Prepared;
+use crate::engine::setup::{Prepared, fingerprint};
 use crate::engine::step::{Learner, StepPosition};
 use crate::error::TrainError;
 use crate::eval::{self, Baseline, Evaluation, Loss};
 use crate::event::{Event, Progress, Row, Stop};
 use crate::optim::{Ema, Optimizer, PretrainedPrior};
 use crate::run::{
-    self, DatasetJson, LeftOutJson, Lock, Machine, Provenance, Run, RunJson, Status, Versions, atomic_file,
+    self, DatasetJson, LeftOutJson, Lock, Machine, Provenance, Run, RunJson, RunLocation, Status, Versions,
+    atomic_file,
 };
 
 /// How a training ended.
@@ -23,13 +24,13 @@ use crate::run::{
 pub struct Outcome {
     /// The run folder.
     pub run: Run,
-    /// Finished, or interrupted by a stop that was asked for.
+    /// Finished, stopped early, or interrupted on request.
     pub status: Status,
-    /// How the last finished epoch does, if one was finished.
+    /// The evaluation after the last finished epoch, if there is one.
     pub evaluation: Option<Evaluation>,
 }
 
-/// Trains a new run in `project/name`.
+/// Trains a new run.
 ///
 /// # Errors
 ///
@@ -37,12 +38,13 @@ pub struct Outcome {
 /// `failed`, and its last checkpoint stays.
 pub fn train(
     config: &Config,
-    (project, name, exist_ok): (&Path, &str, bool),
+    location: RunLocation,
     provenance: &Provenance,
     stop: &Stop,
     on: &mut dyn FnMut(Event),
 ) -> Result<Outcome, TrainError> {
-    // Before photos are decoded for a run that cannot be written.
+    let RunLocation { project, name, exist_ok } = location;
+    // Check that the run can be written before photos are decoded.
     if exist_ok {
         Run::removable(project, name)?;
     }
@@ -73,11 +75,11 @@ pub fn train(
     };
     run.write_json(&json)?;
     loc_data::split::write_csv(&run.split(), &prepared.dataset, &prepared.split)?;
-    // Last: with it the folder is a run that can be gone on with.
+    // Written last: its presence marks the run as resumable.
     run.write_config(config)?;
     Training {
         optimizer: Optimizer::new(config),
-        ema: Ema::of(&prepared.model, config.average)?,
+        ema: Ema::of(&prepared.model, config.ema_decay)?,
         prior: PretrainedPrior::of(&prepared.model, None, config)?,
         fingerprint: fingerprint(config, &run, &prepared)?,
         state: State::begin(),
@@ -90,19 +92,6 @@ pub fn train(
         _lock: lock,
     }
     .run()
-}
-
-/// What the states of a run belong to.
-pub(crate) fn fingerprint(
-    config: &Config,
-    run: &Run,
-    prepared: &Prepared,
-) -> Result<RunFingerprint, TrainError> {
-    Ok(RunFingerprint {
-        config: config.result_affecting().to_string(),
-        dataset: prepared.digest.clone(),
-        split: sha256(&fs_err::read(run.split())?),
-    })
 }
 
 /// A run in progress.
@@ -150,28 +139,28 @@ impl Training<'_> {
         let mut evaluation = None;
         while self.state.epoch <= self.config.epochs {
             let began = Instant::now();
-            if !self.learn(began)? {
+            if !self.train_epoch(began)? {
                 return Ok((Status::Interrupted, evaluation));
             }
             evaluation = Some(self.finish_epoch(began, constant)?);
             if self.patience_is_over() {
                 return Ok((Status::EarlyStopped, evaluation));
             }
-            if self.stop.asked() && self.state.epoch <= self.config.epochs {
+            if self.stop.is_requested() && self.state.epoch <= self.config.epochs {
                 return Ok((Status::Interrupted, evaluation));
             }
         }
         Ok((Status::Finished, evaluation))
     }
 
-    /// Whether too many epochs went by without a better one.
+    /// Returns whether `patience` epochs have passed without a better one.
     fn patience_is_over(&self) -> bool {
         let (patience, done) = (self.config.patience, self.state.epoch - 1);
         patience > 0 && self.state.best.as_ref().is_some_and(|best| done - best.epoch >= patience)
     }
 
-    /// The steps of the epoch in progress; false if a stop was asked for and the state is saved.
-    fn learn(&mut self, began: Instant) -> Result<bool, TrainError> {
+    /// Runs the remaining steps of the epoch. Returns false if a stop was requested; the state is then saved.
+    fn train_epoch(&mut self, began: Instant) -> Result<bool, TrainError> {
         let epoch = self.state.epoch;
         let batches = self.prepared.train.epoch(self.config, epoch);
         let steps = batches.len();
@@ -197,7 +186,7 @@ impl Training<'_> {
             self.state.metrics = None;
             let loss = f64::from(losses.total.to_scalar::<f32>()?);
             (self.on)(Event::Step { epoch, step: step + 1, steps, loss });
-            if self.stop.asked() && step + 1 < steps {
+            if self.stop.is_requested() && step + 1 < steps {
                 self.state.time += began.elapsed().as_secs_f64();
                 self.save()?;
                 return Ok(false);
@@ -206,13 +195,13 @@ impl Training<'_> {
         Ok(true)
     }
 
-    /// Evaluates, records and saves the epoch whose steps are done.
+    /// Evaluates, records and saves an epoch after its last step.
     fn finish_epoch(&mut self, began: Instant, constant: Option<Baseline>) -> Result<Evaluation, TrainError> {
         let Prepared { dataset, val, .. } = &self.prepared;
-        let model = self.judged()?;
+        let model = self.evaluated_model()?;
         let loss = self.config.loss();
         let batches = val.in_order(self.config.batch);
-        let evaluation = eval::judge(model, batches, &loss, &dataset.classes, constant)?;
+        let evaluation = eval::evaluate_batches(model, batches, &loss, &dataset.classes, constant)?;
         let epoch = self.state.epoch;
         let judged = evaluation.loss.map(|loss| loss.total).into_iter().chain(evaluation.mean_iou);
         if let Some(value) = judged.into_iter().find(|value| !value.is_finite()) {
@@ -261,13 +250,13 @@ impl Training<'_> {
         Ok(evaluation)
     }
 
-    /// The model that is judged and saved.
-    fn judged(&self) -> Result<&Model, TrainError> {
+    /// Returns the model that is evaluated and saved.
+    fn evaluated_model(&self) -> Result<&Model, TrainError> {
         let model = self.ema.as_ref().map_or(&self.prepared.model, |ema| &ema.model);
-        self.prior.as_ref().map_or(Ok(model), |prior| prior.mean_with(model))
+        self.prior.as_ref().map_or(Ok(model), |prior| prior.interpolated_with(model))
     }
 
-    /// Saves where it stands; the epoch that has just ended comes back if it is the best so far.
+    /// Saves a checkpoint. Returns the epoch that has just ended if it is the best so far.
     fn save(&self) -> Result<Option<Best>, TrainError> {
         let model = self.model_file()?;
         let digest = sha256(&model);
@@ -290,7 +279,7 @@ impl Training<'_> {
             [average, beginning],
             self.optimizer.state()?,
         );
-        // A step on finite gradients can still be too long.
+        // Finite gradients can still make the weights overflow.
         if let Some((name, _)) = tensors.0.iter().find(|(_, w)| !w.data.iter().all(|v| v.is_finite())) {
             let what = format!("`{name}` is not finite");
             let (epoch, step) = (self.state.epoch, self.state.step);
@@ -300,11 +289,11 @@ impl Training<'_> {
         Ok(best)
     }
 
-    /// The bytes of the model file of where it stands.
+    /// Returns the bytes of the present model file.
     pub(crate) fn model_file(&self) -> Result<Vec<u8>, TrainError> {
         let mut file = self.prepared.file.clone();
         file.epoch = Some(self.state.epoch - 1);
         file.metrics = self.state.metrics;
-        checkpoint::model_bytes(&self.judged()?.weights()?, &file)
+        checkpoint::model_bytes(&self.evaluated_model()?.weights()?, &file)
     }
 }

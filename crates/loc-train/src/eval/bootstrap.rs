@@ -1,8 +1,8 @@
-//! The bootstrap: how far a mean over some samples is from chance.
+//! Confidence intervals of means by the bootstrap (Efron 1979).
 
 use loc_data::random::Random;
 
-/// The interval of each figure's mean over the samples; nothing without samples.
+/// Returns the 95 % interval of each column's mean over the samples; none without samples.
 pub(crate) fn bootstrap<const N: usize>(samples: &[[f64; N]]) -> Option<[[f64; 2]; N]> {
     const SETS: usize = 2000;
     if samples.is_empty() {

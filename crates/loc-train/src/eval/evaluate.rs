@@ -1,4 +1,4 @@
-//! Running a model over samples: its answers, judged, become metrics.
+//! Evaluation of a model on samples.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::error::TrainError;
 use crate::eval::metrics::{Baseline, ClassMetrics, Evaluation, Gain, Intervals, Loss, MedianBox, Seen};
 use crate::input::TensorBatch;
 
-/// The constant answer of the samples `from`, judged on the samples `on`.
+/// Returns the baseline: the constant answer of the samples `from`, evaluated on the samples `on`.
 #[must_use]
 pub fn baseline_only(dataset: &loc_data::Dataset, from: &[usize], on: &[usize]) -> Option<Baseline> {
     let b = loc_data::stats::baseline(dataset, from, on)?;
@@ -22,8 +22,17 @@ pub fn baseline_only(dataset: &loc_data::Dataset, from: &[usize], on: &[usize]) 
     Some(Baseline { majority_class, majority_accuracy, median_box })
 }
 
-/// Runs the model over all samples of a loader. With `flip` each photo is seen mirrored as well, and the answers are
-/// averaged.
+/// How a model is evaluated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EvaluateOptions {
+    /// Photos in a batch.
+    pub batch: usize,
+    /// Whether each photo is also predicted mirrored.
+    pub flip: bool,
+}
+
+/// Evaluates a model on all samples of a loader. With `flip` each photo is also predicted mirrored, and the two
+/// predictions are averaged.
 ///
 /// # Errors
 ///
@@ -33,16 +42,17 @@ pub fn evaluate(
     loader: &Loader,
     loss: &LossConfig,
     classes: &[String],
-    (batch, flip): (usize, bool),
+    options: EvaluateOptions,
     baseline: Option<Baseline>,
 ) -> Result<Evaluation, TrainError> {
-    let batches = loader.in_order(batch).map(|batch| TensorBatch::of(batch?, model.device()));
-    let answer = |input: &Input| if flip { both_ways(model, input) } else { Ok(model.evaluate(input)?) };
-    let (evaluation, seen) = look(answer, batches, loss, classes, baseline)?;
+    let batches = loader.in_order(options.batch).map(|batch| TensorBatch::of(batch?, model.device()));
+    let answer =
+        |input: &Input| if options.flip { both_ways(model, input) } else { Ok(model.evaluate(input)?) };
+    let (evaluation, seen) = predict_batches(answer, batches, loss, classes, baseline)?;
     Ok(Evaluation { intervals: Intervals::of(&seen), ..evaluation })
 }
 
-/// What a model says of photos and of their mirror images, averaged.
+/// Returns the mean of the predictions for photos and their mirror images.
 fn both_ways(model: &Model, input: &Input) -> Result<ModelOutput, TrainError> {
     let plain = model.evaluate(input)?;
     let Input::Images(images) = input else { return Ok(plain) };
@@ -58,19 +68,19 @@ fn both_ways(model: &Model, input: &Input) -> Result<ModelOutput, TrainError> {
     })
 }
 
-/// As [`evaluate`], over batches, without intervals.
-pub(crate) fn judge(
+/// As [`evaluate`], on batches, without intervals.
+pub(crate) fn evaluate_batches(
     model: &Model,
     batches: impl Iterator<Item = Result<TensorBatch, TrainError>>,
     loss: &LossConfig,
     classes: &[String],
     baseline: Option<Baseline>,
 ) -> Result<Evaluation, TrainError> {
-    Ok(look(|input| Ok(model.evaluate(input)?), batches, loss, classes, baseline)?.0)
+    Ok(predict_batches(|input| Ok(model.evaluate(input)?), batches, loss, classes, baseline)?.0)
 }
 
-/// Looks at what is answered to each batch.
-fn look(
+/// Collects the predictions of each batch and computes the metrics.
+fn predict_batches(
     answer: impl Fn(&Input) -> Result<ModelOutput, TrainError>,
     batches: impl Iterator<Item = Result<TensorBatch, TrainError>>,
     loss: &LossConfig,
@@ -113,7 +123,7 @@ fn look(
     Ok((evaluation, seen))
 }
 
-/// The metrics of each class, in one go over the samples.
+/// Returns the metrics of each class, in one pass over the samples.
 fn per_class(classes: &[String], seen: &[Seen]) -> BTreeMap<String, ClassMetrics> {
     let mut sums = vec![(0usize, 0usize, 0.0); classes.len()];
     for Seen { label, right, iou } in seen {
@@ -135,7 +145,7 @@ fn norm_box(edges: &[f32]) -> NormBox {
     NormBox::new(edges[0], edges[1], edges[2], edges[3])
 }
 
-/// Index of the largest; the first on a tie.
+/// Returns the index of the largest value; the first on a tie.
 fn arg_max(values: &[f32]) -> usize {
     (0..values.len()).reduce(|best, i| if values[i] > values[best] { i } else { best }).unwrap_or(0)
 }

@@ -1,7 +1,7 @@
-//! How good a model is on photos it did not learn from, and what the constant answer gets on the same photos.
+//! Metrics of a model on samples, with those of the constant answer on the same samples.
 //!
-//! They live here and not beside the losses, because a predicted box is judged as prediction would give it: ordered
-//! and clipped by loc-infer.
+//! They are not beside the losses, because a predicted box is evaluated as prediction returns it: ordered and clipped
+//! by loc-infer.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::error::TrainError;
 use crate::eval::bootstrap::bootstrap;
 
-/// Losses, each a mean over samples.
+/// Mean losses over samples.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
 pub struct Loss {
     /// The weighted sum.
@@ -23,7 +23,7 @@ pub struct Loss {
     pub bbox: f64,
 }
 
-/// How a model does on some samples; a share without samples is absent (`null`).
+/// The metrics of a model on samples; a metric without samples is absent (`null`).
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Evaluation {
     /// Number of samples.
@@ -43,19 +43,19 @@ pub struct Evaluation {
     pub localization_accuracy75: Option<f64>,
     /// Mean losses.
     pub loss: Option<Loss>,
-    /// What the constant answer gets.
+    /// The metrics of the constant answer.
     pub baseline: Option<Baseline>,
-    /// By class name.
+    /// Metrics for each class, by name.
     pub per_class: BTreeMap<String, ClassMetrics>,
-    /// How far the figures are from chance; of [`evaluate`] alone.
+    /// The 95 % intervals of the metrics; only from [`evaluate`](crate::evaluate).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub intervals: Option<Intervals>,
-    /// What it is of each sample beside the constant answer.
+    /// The difference from the constant answer for each sample.
     #[serde(skip)]
     pub(crate) gains: Vec<Gain>,
 }
 
-/// How the constant answer does: always the training samples' majority class and median box.
+/// The metrics of the constant answer: the majority class and the median box of the training samples.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Baseline {
     /// The answer's class.
@@ -67,7 +67,7 @@ pub struct Baseline {
     pub median_box: MedianBox,
 }
 
-/// How the median box does.
+/// The metrics of the median box.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct MedianBox {
     /// The answer's box.
@@ -81,7 +81,7 @@ pub struct MedianBox {
     pub iou75: f64,
 }
 
-/// How a model does on the samples of one class.
+/// The metrics of a model on the samples of one class.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct ClassMetrics {
     /// Number of samples.
@@ -93,12 +93,12 @@ pub struct ClassMetrics {
 }
 
 impl Loss {
-    /// Sums of total, class and box losses, as a state keeps them.
+    /// From the sums of total, class and box loss in a state.
     pub(crate) fn of_sums([total, class, bbox]: [f64; 3]) -> Self {
         Self { total, class, bbox }
     }
 
-    /// Adds the mean losses of a batch of `n`, times `n`.
+    /// Adds the mean losses of a batch of `n` samples, times `n`.
     pub(crate) fn add(&mut self, losses: &loc_model::loss::Losses, n: usize) -> Result<(), TrainError> {
         let n = n as f64;
         self.total += f64::from(losses.total.to_scalar::<f32>()?) * n;
@@ -107,14 +107,14 @@ impl Loss {
         Ok(())
     }
 
-    /// The means of these sums over `n` samples.
+    /// Returns the means of these sums over `n` samples.
     pub(crate) fn over(self, n: usize) -> Self {
         let n = n as f64;
         Self { total: self.total / n, class: self.class / n, bbox: self.bbox / n }
     }
 }
 
-/// What was seen of one sample.
+/// The result for one sample.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Seen {
     pub(crate) label: usize,
@@ -122,9 +122,8 @@ pub(crate) struct Seen {
     pub(crate) iou: f64,
 }
 
-/// 95 % intervals by the bootstrap (Efron 1979): the 2.5th and the 97.5th percentile of a figure over 2,000 sets of as
-/// many samples, drawn from the samples with replacement. What another draw of photos would have changed, not what
-/// another training would.
+/// 95 % intervals by the bootstrap (Efron 1979): the 2.5th and 97.5th percentile of a metric over 2,000 resamples with
+/// replacement. They cover the choice of photos, not the randomness of training.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Intervals {
     /// Of the accuracy.
@@ -151,7 +150,7 @@ impl Intervals {
     }
 }
 
-/// How much better than the constant answer a model is on one sample.
+/// The gain of a model over the constant answer on one sample.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Gain {
     /// Of the class: 1, 0 or −1.
@@ -161,7 +160,7 @@ pub(crate) struct Gain {
 }
 
 impl Gain {
-    /// From what the model answered and the annotated box.
+    /// From the model's result and the annotated box.
     pub(crate) fn of(seen: &Seen, constant: &Baseline, truth: &NormBox) -> Self {
         let is = |yes: bool| f64::from(u8::from(yes));
         Self {
@@ -171,24 +170,24 @@ impl Gain {
     }
 }
 
-/// A model beside the constant answer.
+/// A model compared with the constant answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Comparison {
-    /// It is better: with other photos of the kind it would be too.
+    /// The model is better, beyond chance.
     Beats,
-    /// It is no better, in the class or in the box.
+    /// The model is not better, in the class or in the box.
     DoesNotBeat,
-    /// On so few photos the difference may be chance.
+    /// The difference may be chance.
     Open,
 }
 
-/// Fewer photos say nothing, even if the model is better on all: of five that happens by chance once in 32 times, and
-/// 95 % allows once in 40.
+/// With fewer photos nothing is concluded, even if the model is better on all: with five that happens by chance once
+/// in 32 times, and a 95 % interval allows once in 40.
 const FEWEST: usize = 6;
 
 impl Evaluation {
-    /// Whether the model beats the constant answer: better boxes, and (where there is a choice) better classes. By the
-    /// 95 % interval of the difference between the two on the same photos; nothing without photos.
+    /// Returns whether the model beats the constant answer in boxes and, with two classes or more, in classes: by the
+    /// 95 % interval of the difference on the same photos; none without photos.
     #[must_use]
     pub fn against_constant(&self) -> Option<Comparison> {
         let gains: Vec<[f64; 2]> = self.gains.iter().map(|gain| [gain.class, gain.iou]).collect();

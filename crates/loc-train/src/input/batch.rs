@@ -24,7 +24,7 @@ impl TensorBatch {
         let Batch { images, boxes, labels, indices } = batch;
         let (n, image_dims, box_dims) = (labels.len(), images.dim(), boxes.dim());
         Ok(Self {
-            // Fresh arrays, so their raw values are in order.
+            // The arrays are fresh, so their raw values are in row-major order.
             input: Input::Images(Tensor::from_vec(images.into_raw_vec_and_offset().0, image_dims, device)?),
             boxes: Tensor::from_vec(boxes.into_raw_vec_and_offset().0, box_dims, device)?,
             labels: Tensor::from_vec(labels, n, device)?,
@@ -34,5 +34,5 @@ impl TensorBatch {
     }
 }
 
-/// Batches, one after the other.
+/// An iterator over batches.
 pub(crate) type Batches<'a> = Box<dyn ExactSizeIterator<Item = Result<TensorBatch, TrainError>> + 'a>;

@@ -4,9 +4,9 @@ use loc_data::split::{self, SplitSource};
 use loc_data::{Dataset, InvalidPhotoPolicy, ReadOptions, Split};
 
 use crate::config::{Config, SplitBy};
-use crate::error::TrainError;
+use crate::error::{ConfigError, TrainError};
 
-/// How the configuration reads a data set.
+/// Returns the options for reading a data set.
 ///
 /// # Errors
 ///
@@ -21,8 +21,7 @@ pub fn read_options(config: &Config) -> Result<ReadOptions, TrainError> {
             (true, false) => InvalidPhotoPolicy::SkipAny,
             (false, true) => InvalidPhotoPolicy::Refuse,
             (true, true) => {
-                let reason = "leaves out unusable photos, and `strict` refuses them: give one of them".into();
-                return Err(TrainError::Config { origin: "skip_bad".into(), reason });
+                return Err(TrainError::config("skip_bad", ConfigError::SkipAndStrict));
             }
         },
         group_by: config.group_by.clone(),
@@ -31,8 +30,8 @@ pub fn read_options(config: &Config) -> Result<ReadOptions, TrainError> {
     })
 }
 
-/// The split of the configuration's file, of the data set's folders, or one drawn by its seed; of it the fold, if one
-/// is asked for. With it where it comes from.
+/// Returns the split and its origin: from a file, from the data set's folders, or drawn with the seed; and of it the
+/// fold, if one is set.
 ///
 /// # Errors
 ///

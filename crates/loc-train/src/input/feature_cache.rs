@@ -1,4 +1,4 @@
-//! The features that a frozen backbone computes of photos, once, and that the heads are trained on.
+//! The cached features of a frozen backbone, computed once, on which the head is trained.
 
 use candle_core::{DType, Device, Tensor};
 use half::f16;
@@ -8,18 +8,18 @@ use loc_model::Input;
 use loc_net::ImageBatch;
 use loc_net::{Forward, Network};
 
-use crate::error::TrainError;
+use crate::error::{ConfigError, TrainError};
 use crate::event::{Event, Progress};
 use crate::input::batch::{Batches, TensorBatch};
 
 /// Photos that go through the backbone together.
 pub(crate) const AT_ONCE: usize = 32;
 
-/// What a backbone made of photos and their moved copies.
+/// The features of photos and of augmented copies.
 #[derive(Debug)]
 pub(crate) struct FeatureCache {
-    /// For each layer that the heads read `[copies · samples, …]` in f16: half the memory, and far finer than what the
-    /// standardisation leaves matters. The first copies are the photos as they are.
+    /// For each layer that the head reads `[copies · samples, …]` in f16: half the memory of f32, and precise enough
+    /// for standardised features. The first copy is the unchanged photo.
     layers: Vec<Tensor>,
     /// Boxes `[copies · samples, 4]`.
     boxes: Vec<[f32; 4]>,
@@ -27,11 +27,11 @@ pub(crate) struct FeatureCache {
     indices: Vec<usize>,
     samples: usize,
     copies: usize,
-    /// Where batches go; the features themselves stay in the machine's memory.
+    /// The device of the batches; the features stay in main memory.
     device: Device,
 }
 
-/// Where features come from.
+/// The network that computes the features, and how copies are augmented.
 pub(crate) struct FrozenBackbone<'a> {
     pub(crate) forward: &'a Forward,
     pub(crate) augment: &'a Augment,
@@ -39,7 +39,7 @@ pub(crate) struct FrozenBackbone<'a> {
 }
 
 impl FeatureCache {
-    /// Runs a loader's photos through the backbone, and as many copies of them, each moved anew.
+    /// Computes the features of a loader's photos: the unchanged photo as the first copy, then augmented ones.
     pub(crate) fn of(
         backbone: &FrozenBackbone,
         loader: &Loader,
@@ -50,7 +50,7 @@ impl FeatureCache {
         let network = backbone.forward.network();
         let taps = network.taps();
         let rows = copies * loader.len();
-        // All the room at once: they are written where they stay, and never twice in memory.
+        // Allocated at once and written in place, so that the features are never in memory twice.
         let mut layers: Vec<Vec<f16>> = Vec::with_capacity(taps.len());
         for tap in &taps {
             let mut values = Vec::new();
@@ -96,12 +96,13 @@ impl FeatureCache {
         self.samples
     }
 
-    /// All samples as they are, in their order.
+    /// Iterates over all samples in order, unchanged.
     pub(crate) fn in_order(&self, batch: usize) -> Batches<'_> {
         self.batches_of((0..self.samples).collect(), batch)
     }
 
-    /// Each sample once, in an order drawn by (seed, pass): a copy that changes from pass to pass, or the photo as it is.
+    /// Iterates over each sample once, in an order drawn from (seed, pass): another copy in each pass if `moved`, else
+    /// the unchanged photo.
     pub(crate) fn shuffled(&self, seed: u64, pass: u64, batch: usize, moved: bool) -> Batches<'_> {
         let copy = |sample: usize| (pass as usize + sample) % self.copies * self.samples + sample;
         let order = loader::order(self.samples, seed, pass).into_iter();
@@ -132,20 +133,14 @@ impl FeatureCache {
     }
 }
 
-/// Bytes of what is kept of a photo for the heads: what they read, in f16, and the box.
+/// Returns the bytes that are cached for each photo: the features in f16, and the box.
 pub(crate) fn feature_bytes(network: &Network) -> u64 {
     let values: usize = network.taps().into_iter().map(|tap| network.shape(tap).len()).sum();
     (2 * values + size_of::<[f32; 4]>()) as u64
 }
 
-/// The error where the system does not give the room for the features of so many photos, whatever was estimated.
+/// Returns the error for features that cannot be allocated.
 fn no_room(network: &Network, featured: usize) -> TrainError {
     let need = feature_bytes(network).saturating_mul(featured as u64).div_ceil(1 << 20);
-    TrainError::Config {
-        origin: "configuration".into(),
-        reason: format!(
-            "there is no room for the features of {featured} photos and moved copies, {need} MiB (hint: smaller \
-             `copies` or `views`, or a smaller `--imgsz`)"
-        ),
-    }
+    TrainError::config("configuration", ConfigError::NoFeatureMemory { photos: featured, needed: need })
 }

@@ -1,4 +1,4 @@
-//! What training reads: the data set, its batches, and the kept features of a frozen backbone.
+//! The input of training: the data set, batches of photos, and cached features of a frozen backbone.
 
 mod batch;
 mod dataset;

@@ -1,4 +1,4 @@
-//! What training reads: photos, batch by batch, or what a frozen backbone made of them, computed once and kept.
+//! The source of batches: photos, or cached features of a frozen backbone.
 
 use candle_core::Device;
 use loc_data::Loader;
@@ -23,17 +23,18 @@ impl BatchSource {
         }
     }
 
-    /// One epoch, from 1 on, in orders drawn by (seed, pass): a small set is gone through as often as `least_steps` asks.
+    /// Iterates over the batches of an epoch, from 1, in orders drawn from (seed, pass); a small set is passed over
+    /// until there are `min_steps`.
     pub(crate) fn epoch<'a>(&'a self, config: &'a Config, epoch: usize) -> Batches<'a> {
         let steps = self.len().div_ceil(config.batch);
-        let count = config.least_steps.div_ceil(steps.max(1));
+        let count = config.min_steps.div_ceil(steps.max(1));
         let first = (epoch - 1) * count + 1;
-        let still = config.is_still(epoch);
+        let still = config.is_unaugmented(epoch);
         let passes = (first..first + count).map(move |pass| self.pass(config, pass as u64, still));
         Box::new(Passes { passes: Box::new(passes), current: None, left: count * steps })
     }
 
-    /// Each sample once; moved, unless it is to keep still.
+    /// Iterates over each sample once, augmented unless `still`.
     fn pass(&self, config: &Config, pass: u64, still: bool) -> Batches<'_> {
         match self {
             Self::Photos(loader, device) => {
@@ -45,7 +46,7 @@ impl BatchSource {
         }
     }
 
-    /// All samples as they are, in their order.
+    /// Iterates over all samples in order, unchanged.
     pub(crate) fn in_order(&self, batch: usize) -> Batches<'_> {
         match self {
             Self::Photos(loader, device) => {
@@ -56,7 +57,7 @@ impl BatchSource {
     }
 }
 
-/// The batches of some passes, each begun when the one before has ended.
+/// The batches of several passes, one pass after another.
 struct Passes<'a> {
     passes: Box<dyn Iterator<Item = Batches<'a>> + 'a>,
     current: Option<Batches<'a>>,

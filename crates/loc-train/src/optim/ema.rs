@@ -1,12 +1,12 @@
-//! The running average of the weights, judged and saved in place of those of the last step.
+//! The exponential moving average (EMA) of the weights, which is evaluated and saved in place of the last step's.
 
 use loc_model::Model;
 use loc_model::inplace::scale_add;
 
 use crate::error::TrainError;
 
-/// The running average of a model's parameters, which is what is judged and saved (Polyak and Juditsky 1992):
-/// `a ← d · a + (1 − d) · p` with `d = min(decay, (1 + t) / (10 + t))` after t steps, so that it forgets the beginning.
+/// The moving average of a model's parameters (Polyak and Juditsky 1992): `a ← d · a + (1 − d) · p` with `d =
+/// min(decay, (1 + t) / (10 + t))` after t steps, so that the initial weights fade quickly.
 #[derive(Debug)]
 pub(crate) struct Ema {
     decay: f64,
@@ -14,7 +14,7 @@ pub(crate) struct Ema {
 }
 
 impl Ema {
-    /// Begins as the model is; nothing where no average is asked for.
+    /// Starts with the model's parameters; none if `decay` is 0.
     pub(crate) fn of(model: &Model, decay: f64) -> Result<Option<Self>, TrainError> {
         if decay == 0.0 {
             return Ok(None);
@@ -22,7 +22,7 @@ impl Ema {
         Ok(Some(Self { decay, model: model.copy()? }))
     }
 
-    pub(crate) fn follow(&self, model: &Model, steps: usize) -> Result<(), TrainError> {
+    pub(crate) fn update(&self, model: &Model, steps: usize) -> Result<(), TrainError> {
         let t = steps as f64;
         let decay = self.decay.min((1.0 + t) / (10.0 + t));
         for (name, var) in self.model.vars() {
@@ -46,7 +46,7 @@ mod tests {
         assert!(Ema::of(&model, 0.0).unwrap().is_none());
         let before = bias(&model)[0];
         model.vars()["class_out.bias"].set(&Tensor::new(&[1.0f32, 1.0], &Device::Cpu).unwrap()).unwrap();
-        average.follow(&model, 1).unwrap();
+        average.update(&model, 1).unwrap();
         let d = 2.0 / 11.0;
         assert!((bias(&average.model)[0] - (d * before + 1.0 - d)).abs() < 1e-6);
     }

@@ -1,4 +1,5 @@
-//! What moves the weights: optimizers, the schedule of the learning rate, averages and what is kept of the start.
+//! Optimizers, the schedule of the learning rate, the moving average, and what fine-tuning keeps of the initial
+//! weights.
 
 mod ema;
 mod optimizer;

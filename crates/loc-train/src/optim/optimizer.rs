@@ -1,4 +1,4 @@
-//! What moves the parameters, its state by tensor name so that a resume is exact.
+//! Optimizers. Their state is kept by tensor name, so that a resume is exact.
 
 use std::collections::BTreeMap;
 
@@ -10,28 +10,37 @@ use loc_net::{Weight, Weights};
 use crate::config::{Config, OptimizerKind};
 use crate::error::TrainError;
 
-const BETA1: f64 = 0.9;
-const BETA2: f64 = 0.999;
+/// The numbers of one parameter's update.
+#[derive(Clone, Copy)]
+struct Update {
+    /// Learning rate.
+    lr: f64,
+    /// Factor of the gradient.
+    scale: f64,
+    /// Weight decay.
+    decay: f64,
+}
 
-/// The rule at work on one model.
+/// An optimizer with its state for one model.
 #[derive(Debug)]
 pub(crate) struct Optimizer {
     rule: OptimizerKind,
     momentum: f64,
     nesterov: bool,
+    betas: [f64; 2],
     decay: f64,
     clip: f64,
     /// Factor of the learning rate for the backbone.
     backbone: f64,
-    /// Steps so far.
+    /// Number of steps so far.
     steps: usize,
-    /// Velocities, or the means of the gradients.
+    /// Velocities of SGD, or running means of the gradients.
     first: BTreeMap<String, Var>,
-    /// The means of the gradients' squares.
+    /// Running means of the squared gradients.
     second: BTreeMap<String, Var>,
 }
 
-/// How the state's tensors are called: this, and the parameter's name.
+/// Prefixes of the names of the state's tensors.
 const FIRST: &str = "first.";
 const SECOND: &str = "second.";
 
@@ -41,8 +50,9 @@ impl Optimizer {
             rule: config.optimizer,
             momentum: config.momentum,
             nesterov: config.nesterov,
+            betas: config.adam_betas,
             decay: config.weight_decay,
-            clip: config.clip,
+            clip: config.clip_grad_norm,
             backbone: config.backbone_lr,
             steps: 0,
             first: BTreeMap::new(),
@@ -50,10 +60,10 @@ impl Optimizer {
         }
     }
 
-    /// Moves every parameter of the model by its gradient.
+    /// Updates every parameter of the model.
     ///
-    /// Gradients whose common norm is above the limit are scaled down to it. Nothing is moved, and false comes back, if a
-    /// gradient is not finite.
+    /// Gradients whose common norm exceeds the limit are scaled down to it. If a gradient is not finite, nothing is
+    /// updated and false is returned.
     pub(crate) fn step(&mut self, model: &Model, gradients: &Gradients, lr: f64) -> Result<bool, TrainError> {
         let mut scale = 1.0;
         if self.clip > 0.0 {
@@ -73,8 +83,8 @@ impl Optimizer {
             let lr = if param.layer < layers { lr * self.backbone } else { lr };
             let decay = if var.rank() > 1 { self.decay } else { 0.0 };
             match self.rule {
-                OptimizerKind::Sgd => self.descend(name, var, gradients, (lr, scale, decay))?,
-                OptimizerKind::AdamW => self.adam(name, var, gradients, (lr, scale, decay))?,
+                OptimizerKind::Sgd => self.descend(name, var, gradients, Update { lr, scale, decay })?,
+                OptimizerKind::AdamW => self.adam(name, var, gradients, Update { lr, scale, decay })?,
             }
         }
         Ok(true)
@@ -85,7 +95,7 @@ impl Optimizer {
         name: &str,
         var: &Var,
         gradients: &Gradients,
-        (lr, scale, decay): (f64, f64, f64),
+        Update { lr, scale, decay }: Update,
     ) -> Result<(), TrainError> {
         if self.momentum == 0.0 {
             gradients.add_to(name, var, 1.0 - lr * decay, -lr * scale)?;
@@ -111,25 +121,26 @@ impl Optimizer {
         name: &str,
         var: &Var,
         gradients: &Gradients,
-        (lr, scale, decay): (f64, f64, f64),
+        Update { lr, scale, decay }: Update,
     ) -> Result<(), TrainError> {
         let mean = buffer(&mut self.first, name, var)?;
         let square = buffer(&mut self.second, name, var)?;
-        if gradients.add_to(name, mean, BETA1, (1.0 - BETA1) * scale)? {
-            gradients.add_square_to(name, square, BETA2, (1.0 - BETA2) * scale * scale)?;
+        let [beta1, beta2] = self.betas;
+        if gradients.add_to(name, mean, beta1, (1.0 - beta1) * scale)? {
+            gradients.add_square_to(name, square, beta2, (1.0 - beta2) * scale * scale)?;
             let t = i32::try_from(self.steps).unwrap_or(i32::MAX);
             let by = AdamMove {
                 lr,
                 decay,
-                mean_correction: 1.0 - BETA1.powi(t),
-                square_correction: 1.0 - BETA2.powi(t),
+                mean_correction: 1.0 - beta1.powi(t),
+                square_correction: 1.0 - beta2.powi(t),
             };
             adam_move(var, mean, square, by)?;
         }
         Ok(())
     }
 
-    /// Its tensors, by names of their own.
+    /// Returns the state's tensors under distinct names.
     pub(crate) fn state(&self) -> Result<Weights, TrainError> {
         let mut state = Weights::default();
         for (prefix, buffers) in [(FIRST, &self.first), (SECOND, &self.second)] {
@@ -141,7 +152,7 @@ impl Optimizer {
         Ok(state)
     }
 
-    /// Takes up saved tensors, after so many steps.
+    /// Restores the state after so many steps.
     pub(crate) fn restore(&mut self, state: &Weights, steps: usize, model: &Model) -> Result<(), TrainError> {
         self.steps = steps;
         for (prefix, buffers) in [(FIRST, &mut self.first), (SECOND, &mut self.second)] {
@@ -156,7 +167,7 @@ impl Optimizer {
     }
 }
 
-/// The buffer of a parameter, zeros at first.
+/// Returns the buffer of a parameter; zeros if it is new.
 fn buffer<'a>(buffers: &'a mut BTreeMap<String, Var>, name: &str, like: &Var) -> Result<&'a Var, TrainError> {
     if !buffers.contains_key(name) {
         buffers.insert(name.to_owned(), Var::zeros(like.shape(), like.dtype(), like.device())?);
@@ -191,8 +202,11 @@ mod tests {
             let values = |name: &str| -> Vec<f64> {
                 let g =
                     gradients.get(name).unwrap().unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
-                let scale =
-                    if config.clip > 0.0 { (config.clip / gradients.norm().unwrap()).min(1.0) } else { 1.0 };
+                let scale = if config.clip_grad_norm > 0.0 {
+                    (config.clip_grad_norm / gradients.norm().unwrap()).min(1.0)
+                } else {
+                    1.0
+                };
                 g.into_iter().map(|v| f64::from(v) * scale).collect()
             };
             by_hand(&mut b, &values("class_out.bias"), t, false);
@@ -225,20 +239,22 @@ mod tests {
 
     #[test]
     fn adamw_is_pytorchs_and_clipping_scales_the_gradient() {
-        for clip in [0.0, 0.3] {
+        for (clip, adam_betas) in [(0.0, [0.9, 0.999]), (0.3, [0.9, 0.999]), (0.0, [0.8, 0.95])] {
+            let [beta1, beta2]: [f64; 2] = adam_betas;
             let config = Config {
                 lr: 0.01,
                 optimizer: OptimizerKind::AdamW,
+                adam_betas,
                 weight_decay: 0.1,
-                clip,
+                clip_grad_norm: clip,
                 ..Config::default()
             };
             two_steps(&config, |[p, m, v], g, t, is_weight| {
                 for i in 0..p.len() {
-                    m[i] = 0.9 * m[i] + 0.1 * g[i];
-                    v[i] = 0.999 * v[i] + 0.001 * g[i] * g[i];
+                    m[i] = beta1 * m[i] + (1.0 - beta1) * g[i];
+                    v[i] = beta2 * v[i] + (1.0 - beta2) * g[i] * g[i];
                     let step =
-                        (m[i] / (1.0 - 0.9f64.powi(t))) / ((v[i] / (1.0 - 0.999f64.powi(t))).sqrt() + 1e-8);
+                        (m[i] / (1.0 - beta1.powi(t))) / ((v[i] / (1.0 - beta2.powi(t))).sqrt() + 1e-8);
                     p[i] -= 0.01 * (step + if is_weight { 0.1 * p[i] } else { 0.0 });
                 }
             });
@@ -253,7 +269,7 @@ mod tests {
             (OptimizerKind::AdamW, 0.0),
             (OptimizerKind::AdamW, 1.0),
         ] {
-            let config = Config { optimizer: rule, clip, momentum: 0.9, ..Config::default() };
+            let config = Config { optimizer: rule, clip_grad_norm: clip, momentum: 0.9, ..Config::default() };
             let (model, mut optimizer) = (model(), Optimizer::new(&config));
             let before = model.weights().unwrap();
             let photo = Tensor::full(0.5f32, (1, 3, 188, 188), &Device::Cpu).unwrap();

@@ -1,5 +1,5 @@
-//! What fine-tuning keeps of the weights it began with: a share of them in what is judged and saved, and in training what
-//! the class reads.
+//! What fine-tuning keeps of the initial weights: a fraction of them in the weights that are evaluated and saved, and
+//! feature distillation in training.
 
 use candle_core::Tensor;
 use loc_model::inplace::scale_add;
@@ -10,44 +10,45 @@ use loc_net::{Forward, ImageBatch, Weights};
 use crate::config::Config;
 use crate::error::TrainError;
 
-/// The weights a training began with, and what it does with them.
+/// The initial weights of a training, and how they are used.
 #[derive(Debug)]
 pub(crate) struct PretrainedPrior {
     pub(crate) weights: Weights,
-    /// The share of them in what is judged and saved, and the model that it is.
+    /// The fraction of the initial weights in the interpolated ones, and a model for these.
     mean: Option<(f64, Model)>,
     pub(crate) distillation: Option<FeatureDistillation>,
 }
 
 impl PretrainedPrior {
-    /// The model as it is now, or as it is saved to have been; nothing where nothing is to be kept.
+    /// Takes the initial weights from a saved state, or else from the model; none if the configuration does not use
+    /// them.
     pub(crate) fn of(
         model: &Model,
         saved: Option<Weights>,
         config: &Config,
     ) -> Result<Option<Self>, TrainError> {
-        // What reads a frozen backbone's features cannot move them.
-        let anchored = config.features_weight > 0.0 && !model.is_frozen();
-        if config.begin_share == 0.0 && !anchored {
+        // A head on a frozen backbone cannot change the features.
+        let anchored = config.feature_distill_weight > 0.0 && !model.is_frozen();
+        if config.weight_interpolation == 0.0 && !anchored {
             return Ok(None);
         }
         let weights = saved.map_or_else(|| model.weights(), Ok)?;
-        let mean = match config.begin_share {
+        let mean = match config.weight_interpolation {
             0.0 => None,
             share => Some((share, model.copy()?)),
         };
         let distillation = match anchored {
-            true => Some(FeatureDistillation::of(model, &weights, config.features_weight)?),
+            true => Some(FeatureDistillation::of(model, &weights, config.feature_distill_weight)?),
             false => None,
         };
         Ok(Some(Self { weights, mean, distillation }))
     }
 
-    /// The model between the beginning and this one, `s · w₀ + (1 − s) · w`; this one where no share is kept.
+    /// Returns the model with weights `s · w₀ + (1 − s) · w`, w₀ the initial ones; the given model if s is 0.
     ///
-    /// Between the weights that a model was fine-tuned from and those it ended with lie some that are better than both
-    /// (Wortsman et al. 2022, Robust fine-tuning of zero-shot models).
-    pub(crate) fn mean_with<'a>(&'a self, model: &'a Model) -> Result<&'a Model, TrainError> {
+    /// Interpolated weights can be better than both the pretrained and the fine-tuned ones (Wortsman et al. 2022,
+    /// Robust fine-tuning of zero-shot models).
+    pub(crate) fn interpolated_with<'a>(&'a self, model: &'a Model) -> Result<&'a Model, TrainError> {
         let Some((share, mean)) = &self.mean else { return Ok(model) };
         mean.set_weights(&self.weights)?;
         for (name, var) in mean.vars() {
@@ -57,16 +58,15 @@ impl PretrainedPrior {
     }
 }
 
-/// Holds what the class reads of a photo near to what the network at its beginning makes of the same photo.
+/// Feature distillation: keeps the features that the class is predicted from close to those of the initial network.
 ///
-/// The photos' classes are soon known by heart; what the box then does to the features that the class reads, no loss of
-/// the class on these photos says. The features do (Li and Hoiem 2016, Learning without Forgetting; on features as Romero
-/// et al. 2015, FitNets).
+/// The class loss soon nears 0 on the training photos, and no longer notices how the box loss changes the features (Li
+/// and Hoiem 2016, Learning without Forgetting; on features as Romero et al. 2015, FitNets).
 #[derive(Debug)]
 pub(crate) struct FeatureDistillation {
-    /// The network at its beginning.
+    /// The initial network.
     forward: Forward,
-    /// The layer of the backbone that says what is known of the photo as a whole.
+    /// The layer of the backbone whose output is one vector per photo.
     pub(crate) layer: usize,
     weight: f64,
 }
@@ -79,7 +79,7 @@ impl FeatureDistillation {
         Ok(Self { forward: Forward::new(network.clone(), weights.clone())?, layer, weight })
     }
 
-    /// The weighted loss of a batch's features, `[N, C]`, of which training has dropped some.
+    /// Returns the weighted loss of a batch's features, `[N, C]`, after dropout.
     pub(crate) fn loss(
         &self,
         input: &Input,
@@ -94,7 +94,7 @@ impl FeatureDistillation {
             self.forward.features(ImageBatch::Bytes(&bytes), photos.dim(0)?, &[self.layer])?.concat();
         let mut before = Tensor::from_vec(before, features.dims(), features.device())?;
         if let Some(dropout) = dropout {
-            // The same are dropped: what stays is compared.
+            // The same features are dropped, so that the rest is compared.
             before = dropout.apply(&before, &self.forward.network().layers()[self.layer].name)?;
         }
         Ok((features::distance(features, &before)? * self.weight)?)
@@ -111,13 +111,13 @@ mod tests {
     #[test]
     fn a_share_of_the_beginning_stays() {
         let model = model();
-        let config = |begin_share| Config { begin_share, ..Config::default() };
+        let config = |weight_interpolation| Config { weight_interpolation, ..Config::default() };
         assert!(PretrainedPrior::of(&model, None, &config(0.0)).unwrap().is_none());
         model.vars()["class_out.bias"].set(&Tensor::new(&[2.0f32, -1.0], &Device::Cpu).unwrap()).unwrap();
         let beginning = PretrainedPrior::of(&model, None, &config(0.25)).unwrap().unwrap();
         for to in [4.0f32, 8.0] {
             model.vars()["class_out.bias"].set(&Tensor::new(&[to, 3.0], &Device::Cpu).unwrap()).unwrap();
-            let mean = bias(beginning.mean_with(&model).unwrap());
+            let mean = bias(beginning.interpolated_with(&model).unwrap());
             assert_eq!(mean, [0.5 + 0.75 * f64::from(to), 2.25 - 0.25]);
         }
     }
@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn the_anchor_is_where_the_features_were_and_pulls_there() {
         let model = model();
-        let config = Config { features_weight: 2.0, ..Config::default() };
+        let config = Config { feature_distill_weight: 2.0, ..Config::default() };
         let beginning = PretrainedPrior::of(&model, None, &config).unwrap().unwrap();
         let distillation = beginning.distillation.as_ref().unwrap();
         let (_, height, width) = model.network().input().chw().unwrap();
@@ -155,6 +155,6 @@ mod tests {
             assert!(value(&loss()) < value(&away), "a step against the gradient brings them nearer");
             model.set_weights(&weights).unwrap();
         }
-        assert!(std::ptr::eq(beginning.mean_with(&model).unwrap(), &model), "no share is kept");
+        assert!(std::ptr::eq(beginning.interpolated_with(&model).unwrap(), &model), "no share is kept");
     }
 }

@@ -1,17 +1,17 @@
-//! The learning rate over a training run.
+//! The schedule of the learning rate.
 
 use std::f64::consts::PI;
 
 use crate::config::{Config, Schedule};
 
 impl Config {
-    /// The learning rate of a step (from 0) of an epoch (from 1) that has so many.
+    /// Returns the learning rate of a step (from 0) in an epoch (from 1) with so many steps.
     ///
-    /// For the first `warmup` epochs it grows, step by step, from nearly 0 to what the schedule says.
+    /// In the first `warmup` epochs it grows linearly from nearly 0 to the schedule's value.
     #[must_use]
     pub fn lr_at(&self, epoch: usize, step: usize, steps: usize) -> f64 {
         let passed = (epoch - 1) as f64 + step as f64 / steps.max(1) as f64;
-        let (begin, end) = self.part(epoch);
+        let (begin, end) = self.schedule_part(epoch);
         let lr = match self.schedule {
             Schedule::Constant => self.lr,
             Schedule::Step => {
@@ -70,10 +70,10 @@ mod tests {
             let (got, expected) = (long.lr_at(epoch + 4, step, 3), anew.lr_at(epoch, step, 3));
             assert!((got - expected).abs() < 1e-15, "epoch {epoch}: {got} where {expected} is right");
         }
-        let still = Config { still_epochs: 2, ..long.clone() };
-        let last: Vec<usize> = (1..=10).filter(|epoch| still.is_still(*epoch)).collect();
+        let still = Config { no_augment_epochs: 2, ..long.clone() };
+        let last: Vec<usize> = (1..=10).filter(|epoch| still.is_unaugmented(*epoch)).collect();
         assert_eq!(last, [3, 4, 9, 10], "of each part the last");
-        assert!((1..=10).all(|epoch| !long.is_still(epoch)));
+        assert!((1..=10).all(|epoch| !long.is_unaugmented(epoch)));
         let step = Config { lr: 1.0, step_every: 3, schedule: Schedule::Step, ..long };
         assert_eq!([4, 5, 7, 8].map(|e| (step.lr_at(e, 0, 3) * 10.0).round()), [1.0, 10.0, 10.0, 1.0]);
     }

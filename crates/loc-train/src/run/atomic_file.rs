@@ -1,21 +1,23 @@
-//! Files that are there whole or not at all, whatever ends the process; and what dead processes left half-written.
+//! Atomic writes: a file is complete or absent, even if the process is killed; and the removal of temporary files that
+//! killed processes left.
 
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, Write};
 use std::path::Path;
 
 use atomic_write_file::AtomicWriteFile;
 use fs_err as fs;
 
-use crate::error::TrainError;
+use crate::error::{RunError, TrainError};
 use crate::run::failpoint;
 
-/// Writes a file whole or not at all: to a temporary, synced, renamed, the folder synced. On an error what was there
-/// stays, and the temporary is removed.
+/// Writes a file atomically: to a temporary file, which is synced and renamed; then the folder is synced. On an error
+/// the old file stays, and the temporary one is removed.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), TrainError> {
     put(path, bytes, None)
 }
 
-/// Likewise, and what was there goes on under another name in the same folder. One of the two is there at any time.
+/// Writes a file atomically, and keeps the old one under another name in the same folder. One of the two exists at any
+/// time.
 pub(crate) fn replace_keeping(path: &Path, bytes: &[u8], old: &Path) -> Result<(), TrainError> {
     put(path, bytes, Some(old))
 }
@@ -40,7 +42,7 @@ fn put(path: &Path, bytes: &[u8], old: Option<&Path>) -> Result<(), TrainError> 
         file.commit()?;
         failpoint::point(path, "done")
     };
-    write().map_err(|e| failed(path, &e))
+    write().map_err(|e| failed(path, e))
 }
 
 /// Renames a file within its folder, durably.
@@ -51,11 +53,11 @@ pub(crate) fn rename(from: &Path, to: &Path) -> Result<(), TrainError> {
         sync_folder(to)?;
         failpoint::point(to, "done")
     };
-    rename().map_err(|e| failed(to, &e))
+    rename().map_err(|e| failed(to, e))
 }
 
-/// Makes what was renamed or removed in a file's folder last. Where folders cannot be opened (Windows) the file system
-/// sees to it.
+/// Syncs the folder of a file, so that renames survive a power cut. Where folders cannot be opened (Windows), the file
+/// system does so itself.
 fn sync_folder(path: &Path) -> io::Result<()> {
     match path.parent().map(fs::File::open) {
         Some(Ok(folder)) => folder.sync_all(),
@@ -63,47 +65,25 @@ fn sync_folder(path: &Path) -> io::Result<()> {
     }
 }
 
-/// What could not be written, why, and what may help.
-fn failed(path: &Path, error: &io::Error) -> TrainError {
-    let folder = path.parent().unwrap_or(path).display();
-    let hint = match error.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-            "; what was saved before is kept (hint: free some space, then go on with `loc train --resume`)".into()
-        }
-        ErrorKind::FileTooLarge => {
-            "; what was saved before is kept (hint: a limit on the size of files, `ulimit -f`, stands below it)".into()
-        }
-        ErrorKind::NotFound | ErrorKind::NotADirectory => {
-            format!("; the folder {folder} is gone (hint: was it moved or removed?)")
-        }
-        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
-            format!(" (hint: {folder} must be a folder that can be written to; `--project` names another)")
-        }
-        _ => String::new(),
-    };
-    TrainError::Run { path: path.to_owned(), reason: format!("cannot be written: {error}{hint}") }
+fn failed(path: &Path, error: io::Error) -> TrainError {
+    let folder = path.parent().unwrap_or(path).to_owned();
+    TrainError::run(path, RunError::Write { error, folder })
 }
 
-/// What the probe's temporary is named after.
+/// The name in the probe's temporary file.
 const PROBE: &str = "probe";
 
-/// Whether files can be made and removed in a folder; of one that is yet to be made, in the nearest that is there.
+/// Checks that files can be created and removed in a folder, or in the nearest existing one above it.
 pub(crate) fn probe(folder: &Path) -> Result<(), TrainError> {
     let there = folder.ancestors().find(|f| f.exists() || f.as_os_str().is_empty()).unwrap_or(folder);
     let there = if there.as_os_str().is_empty() { Path::new(".") } else { there };
     let file = there.join(PROBE);
     let probe = || AtomicWriteFile::open(&file)?.discard();
-    probe().map_err(|e| {
-        let reason = format!(
-            "no file can be made in {}: {e} (hint: a folder that can be written to is needed; `--project` names it)",
-            there.display()
-        );
-        TrainError::Run { path: folder.to_owned(), reason }
-    })
+    probe().map_err(|error| TrainError::run(folder, RunError::Create { error, folder: there.to_owned() }))
 }
 
-/// Removes the temporaries that a killed process left in a folder: `.NAME.` and six letters or digits, as
-/// atomic-write-file calls them, with a NAME that is ours. Nothing else.
+/// Removes the temporary files that a killed process left in a folder: `.NAME.` and six letters or digits, as
+/// atomic-write-file names them, with a NAME that is a run's file. Nothing else.
 pub(crate) fn sweep(folder: &Path, ours: impl Fn(&str) -> bool) -> Result<(), TrainError> {
     let Ok(entries) = fs::read_dir(folder) else { return Ok(()) };
     for entry in entries {
@@ -116,7 +96,7 @@ pub(crate) fn sweep(folder: &Path, ours: impl Fn(&str) -> bool) -> Result<(), Tr
     Ok(())
 }
 
-/// Whether a file is such a temporary, by its name.
+/// Returns whether a name is that of such a temporary file.
 pub(crate) fn is_temporary(name: &str, ours: impl Fn(&str) -> bool) -> bool {
     let Some((name, random)) = name.strip_prefix('.').and_then(|n| n.rsplit_once('.')) else { return false };
     let drawn = random.len() == 6 && random.bytes().all(|b| b.is_ascii_alphanumeric());
@@ -169,7 +149,8 @@ mod tests {
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "the probe leaves nothing");
         let file = folder.path().join("file");
         fs::write(&file, "").unwrap();
-        let message = probe(&file.join("runs")).unwrap_err().to_string();
-        assert!(message.contains(&file.display().to_string()) && message.contains("hint"), "{message}");
+        let error = probe(&file.join("runs")).unwrap_err();
+        let message = error.to_string();
+        assert!(message.contains(&file.display().to_string()) && error.remedy().is_some(), "{message}");
     }
 }

@@ -1,5 +1,5 @@
-//! `--exist-ok`: which folder may be used again for a new run, and what is removed from it. Only what the record of the
-//! run says is a run of ours, and only the files that a run has; where anything else lies in it, nothing is removed.
+//! Creating the folder of a run, and using an existing one again. An existing folder must hold a run, by its
+//! `run.json`, and nothing but a run's files; then those are removed. Else nothing is removed.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -7,35 +7,42 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 use serde::Deserialize;
 
-use crate::error::TrainError;
+use crate::error::{ConfigError, ReuseError, TrainError};
 use crate::run::dir::{self, Run};
 use crate::run::lock::{self, Lock};
 use crate::run::{atomic_file, manifest};
 
-/// How many of the files that stand in the way an error lists.
+/// The largest number of files that an error lists.
 const SHOWN: usize = 10;
 
-/// What of `run.json` says that a run of ours lies here.
+/// The field of `run.json` that marks a run.
 #[derive(Deserialize)]
 struct Claim {
     schema: String,
+}
+
+/// Where a new run is recorded.
+#[derive(Debug, Clone, Copy)]
+pub struct RunLocation<'a> {
+    /// The folder of runs.
+    pub project: &'a Path,
+    /// The name of the run's folder in it.
+    pub name: &'a str,
+    /// Whether an existing run of that name is removed; else a number is added to the name.
+    pub exist_ok: bool,
 }
 
 impl Run {
     /// The folder `project/name`.
     fn named(project: &Path, name: &str) -> Result<PathBuf, TrainError> {
         if Path::new(name).components().count() != 1 || name.starts_with('.') {
-            return Err(TrainError::Config {
-                origin: format!("--name {name}"),
-                reason: "the name of a run is one folder's name (hint: `--project` takes the folders above)"
-                    .into(),
-            });
+            return Err(TrainError::config("run name", ConfigError::RunName { name: name.to_owned() }));
         }
         Ok(project.join(name))
     }
 
-    /// The files that a new run would remove from the folder `project/name` to use it again; none where it is empty or not
-    /// there. Nothing is written.
+    /// Returns the files that a new run would remove from the folder `project/name` to use it again; none if it is
+    /// empty or absent. Nothing is written.
     ///
     /// # Errors
     ///
@@ -44,7 +51,7 @@ impl Run {
         removable(&Self::named(project, name)?)
     }
 
-    /// Makes the folder `project/name`, or `name2`, `name3`, … where that is taken. With `exist_ok` the folder is used
+    /// Creates the folder `project/name`, or `name2`, `name3`, … if that exists. With `exist_ok` the folder is used
     /// again, and the run in it is removed.
     pub(crate) fn create(project: &Path, name: &str, exist_ok: bool) -> Result<(Self, Lock), TrainError> {
         let first = Self::named(project, name)?;
@@ -66,26 +73,25 @@ impl Run {
     }
 }
 
-/// The files of an earlier run in a folder, in the order in which they are to be removed; none where the folder is empty
-/// or not there. Nothing is written.
+/// Returns the files of an earlier run in a folder, in the order of removal; none if the folder is empty or absent.
+/// Nothing is written.
 ///
 /// # Errors
 ///
 /// [`TrainError::Config`] if it is no folder, or holds anything but one run.
 pub(crate) fn removable(folder: &Path) -> Result<Vec<PathBuf>, TrainError> {
-    let refuse = |reason: String| {
-        let reason = format!("{} {reason}", folder.display());
-        Err(TrainError::Config { origin: "--exist-ok".into(), reason })
+    let refuse = |why| {
+        let kind = ConfigError::Reuse { folder: folder.to_owned(), why };
+        Err(TrainError::config("run folder", kind))
     };
-    let without = "leave --exist-ok out: the run then gets a folder of its own";
     match fs::symlink_metadata(folder) {
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         Err(e) => return Err(e.into()),
         Ok(metadata) if metadata.is_symlink() => {
-            return refuse(format!("is a symbolic link, which is not followed (hint: {without})"));
+            return refuse(ReuseError::Link);
         }
         Ok(metadata) if !metadata.is_dir() => {
-            return refuse(format!("is not a folder (hint: {without})"));
+            return refuse(ReuseError::NotAFolder);
         }
         Ok(_) => {}
     }
@@ -107,30 +113,23 @@ pub(crate) fn removable(folder: &Path) -> Result<Vec<PathBuf>, TrainError> {
             0..=SHOWN => String::new(),
             all => format!("\n  … and {} more", all - SHOWN),
         };
-        return refuse(format!(
-            "contains files that are not part of a run, so nothing was removed:{}{more}\n(hint: move these away, or {without})",
-            list.concat()
-        ));
+        return refuse(ReuseError::OtherFiles { list: list.concat() + &more });
     }
     if files.is_empty() {
         return Ok(files);
     }
     let claim = fs::read(run.json()).ok().and_then(|bytes| serde_json::from_slice::<Claim>(&bytes).ok());
     if claim.is_none_or(|claim| claim.schema != manifest::SCHEMA) {
-        return refuse(format!(
-            "contains files with the names of a run's files, but no run.json of the schema {}, so nothing was removed \
-             (hint: {without})",
-            manifest::SCHEMA
-        ));
+        return refuse(ReuseError::NoRecord { schema: manifest::SCHEMA });
     }
-    // First what makes it a run to go on with, last what says that it was one: wherever this is broken off, nobody
-    // takes the rest for a run, and it can be done again.
+    // `config.toml`, which marks a run as resumable, goes first, and `run.json`, which marks it as a run, last: after
+    // an interruption the rest is no resumable run, and the removal can be repeated.
     let rank = |path: &PathBuf| if *path == run.config() { 0 } else { 1 + usize::from(*path == run.json()) };
     files.sort_by_key(rank);
     Ok(files)
 }
 
-/// Sorts what lies in a folder: regular files with these names, and the rest.
+/// Sorts the entries of a folder: regular files with these names, and all others.
 fn look(
     folder: &Path,
     names: &[&str],
@@ -143,7 +142,7 @@ fn look(
         let (name, is_file) = (entry.file_name(), entry.file_type()?.is_file());
         let ours = |name: &str| names.contains(&name) || or(name);
         match name.to_str() {
-            // The lock stays: it is held meanwhile.
+            // The lock stays: it is held during the removal.
             Some(lock::FILE) => {}
             Some(name) if is_file && atomic_file::is_temporary(name, ours) => {}
             Some(name) if is_file && ours(name) => files.push(entry.path()),
@@ -155,7 +154,7 @@ fn look(
 
 /// Locks a folder for a new run, and removes an earlier run from it.
 pub(crate) fn take(run: &Run) -> Result<Lock, TrainError> {
-    // Before the lock, which is a file too.
+    // Check before the lock file is created.
     removable(run.path())?;
     let lock = Lock::take(run.path())?;
     for file in removable(run.path())? {
@@ -247,7 +246,7 @@ mod tests {
             let before = everything(folder.path());
             let error = take(&Run::at(folder.path())).unwrap_err();
             let text = error.to_string();
-            assert!(error.is_usage() && text.contains("--exist-ok") && text.contains("hint: "), "{text}");
+            assert!(error.is_usage() && text.contains("run folder: ") && error.remedy().is_some(), "{text}");
             assert!(text.contains(word), "no {word} in {text}");
             assert_eq!(everything(folder.path()), before, "{text}");
         }

@@ -1,8 +1,8 @@
-//! The run folder: what lies in it and where. A run folder alone is enough to repeat or to report a run.
+//! The run folder and the paths of its files. A run folder alone is enough to repeat or to report a run.
 
 use std::path::{Path, PathBuf};
 
-use crate::error::TrainError;
+use crate::error::{RunError, TrainError};
 use crate::run::atomic_file;
 
 /// A run folder.
@@ -20,33 +20,33 @@ const LAST: &str = "last.safetensors";
 const STATE: &str = "last.state.safetensors";
 const PREVIOUS: &str = "previous.state.safetensors";
 
-/// The files of a run, in its folder: all that is ever written there, and removed from there, beside the lock.
+/// The files of a run in its folder. No other is written or removed there, except the lock.
 pub(crate) const FILES: &[&str] = &[CONFIG, JSON, SPLIT, RESULTS];
-/// Likewise in `weights`, beside the epochs' model files.
+/// The files in `weights`, besides the epochs' model files.
 pub(crate) const WEIGHTS: &[&str] = &[BEST, LAST, STATE, PREVIOUS];
 
 fn name_of(epoch: usize) -> String {
     format!("epoch-{epoch:03}.safetensors")
 }
 
-/// The epoch of a model file's name.
+/// Returns the epoch of a model file's name.
 fn epoch_of(name: &str) -> Option<usize> {
     let epoch = name.strip_prefix("epoch-")?.strip_suffix(".safetensors")?.parse().ok()?;
     (name_of(epoch) == name).then_some(epoch)
 }
 
-/// Whether a file is called like an epoch's model.
+/// Returns whether a name is that of an epoch's model file.
 pub(crate) fn is_epoch(name: &str) -> bool {
     epoch_of(name).is_some()
 }
 
 impl Run {
-    /// The run that lies, or is to lie, in a folder.
+    /// The run in a folder, which may not exist yet.
     pub(crate) fn at(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into() }
     }
 
-    /// Removes the temporaries that a killed process left.
+    /// Removes the temporary files that a killed process left.
     pub(crate) fn sweep(&self) -> Result<(), TrainError> {
         atomic_file::sweep(&self.path, |name| FILES.contains(&name))?;
         atomic_file::sweep(&self.weights(), |name| WEIGHTS.contains(&name) || is_epoch(name))
@@ -62,12 +62,10 @@ impl Run {
         if run.config().is_file() {
             return Ok(run);
         }
-        let reason =
-            "is not a run folder: it has no config.toml (hint: run folders are in runs/train)".into();
-        Err(TrainError::Run { path: run.path, reason })
+        Err(TrainError::run(run.path, RunError::NotARun))
     }
 
-    /// The run that a path means: its folder, or anything in it or in its `weights`.
+    /// Returns the run of a path: its folder, or a file in it or in its `weights`.
     ///
     /// # Errors
     ///
@@ -138,7 +136,7 @@ impl Run {
         self.weights().join(name_of(epoch))
     }
 
-    /// The files of the run that are there.
+    /// Returns the existing files of the run.
     #[must_use]
     pub fn files(&self) -> Vec<PathBuf> {
         let own = FILES.iter().map(|name| self.path.join(name));
@@ -147,7 +145,7 @@ impl Run {
         own.chain(weights).filter(|path| path.is_file()).chain(epochs).collect()
     }
 
-    /// The epochs' model files that are there, the newest at the end.
+    /// Returns the existing model files of epochs, the newest last.
     pub(crate) fn epochs(&self) -> Result<Vec<(usize, PathBuf)>, TrainError> {
         let mut epochs = Vec::new();
         for entry in fs_err::read_dir(self.weights())? {

@@ -1,7 +1,7 @@
-//! Fault points: where a save can be broken off on purpose. They do nothing without the feature `faults`, and with it
-//! nothing unless `LOC_FAULT` is set; `cargo xtask faults` sets it.
+//! Failpoints: where tests interrupt a save. They do nothing without the feature `faults`, and with it nothing unless
+//! `LOC_FAULT` is set; `cargo xtask faults` sets it.
 
-/// Passes the next fault point of this process.
+/// Passes the next failpoint of this process.
 ///
 /// `LOC_FAULT=kill@N` ends the process with SIGKILL at its N-th point, `full@N` makes that point fail as a full disk
 /// would, and `LOC_FAULT_LOG=FILE` adds a line for each point to a file.
@@ -22,7 +22,7 @@ pub(crate) fn point(file: &std::path::Path, what: &str) -> std::io::Result<()> {
         Some((action, at)) if at.parse() == Ok(number) => match action {
             "full" => Err(std::io::ErrorKind::StorageFull.into()),
             _ => {
-                // Not `abort`: nothing may be left to this process, no handler, no flush.
+                // Not `abort`: the process must run no handler and flush nothing.
                 let _ =
                     std::process::Command::new("kill").args(["-9", &std::process::id().to_string()]).status();
                 loop {

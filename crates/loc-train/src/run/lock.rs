@@ -1,4 +1,4 @@
-//! One trainer a run folder: a lock that the system lets go of when its process ends, however it ends.
+//! One training process per run folder: a lock that the system releases when the process ends.
 
 use std::fs::TryLockError;
 use std::io::{self, ErrorKind, Read, Write};
@@ -6,17 +6,16 @@ use std::path::Path;
 
 use fs_err as fs;
 
-use crate::error::TrainError;
+use crate::error::{RunError, TrainError};
 use crate::run::clock::{now, utc};
 
-/// The lock's file. It stays in the folder: removing it would let two trainers lock two files of one name.
+/// The lock file. It is never removed: otherwise two processes could lock two files of one name.
 pub(crate) const FILE: &str = ".lock";
 
-/// What the file says before the number of the process that holds the lock.
+/// The text before the number of the process that holds the lock.
 const HOLDER: &str = "pid ";
 
-/// Whether a folder's lock is one of ours, or none is there: what is called like it and says something else is left
-/// alone.
+/// Returns whether a folder's lock file is ours, or absent. Another file of that name is left as it is.
 pub(crate) fn is_ours(folder: &Path) -> bool {
     let path = folder.join(FILE);
     match fs::symlink_metadata(&path) {
@@ -26,10 +25,10 @@ pub(crate) fn is_ours(folder: &Path) -> bool {
     }
 }
 
-/// Held as long as it lives.
+/// A lock, held until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Lock {
-    /// Nothing is locked where the file system has no locks.
+    /// Not locked if the file system has no locks.
     _file: fs::File,
     warning: Option<String>,
 }
@@ -40,7 +39,7 @@ impl Lock {
         Self::take_by(folder, std::fs::File::try_lock)
     }
 
-    /// What is to be said where nothing could be locked.
+    /// Returns the warning for a file system without locks.
     pub(crate) fn warning(&self) -> Option<String> {
         self.warning.clone()
     }
@@ -51,8 +50,7 @@ impl Lock {
     ) -> Result<Self, TrainError> {
         let path = folder.join(FILE);
         if !is_ours(folder) {
-            let reason = "is not the lock file of a run, and is left as it is (hint: move it away, or name another folder)";
-            return Err(TrainError::Run { path, reason: reason.into() });
+            return Err(TrainError::run(path, RunError::OtherLock));
         }
         let mut file =
             fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path)?;
@@ -64,30 +62,27 @@ impl Lock {
             }
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();
-                // What it says only explains: that it is locked is certain.
+                // The text only explains; that the folder is locked is certain.
                 let _ = file.read_to_string(&mut holder);
                 let holder = if holder.trim().is_empty() { "another process" } else { holder.trim() };
-                let reason =
-                    format!("locked by {holder} (hint: one process a run; wait, or stop that one first)");
-                Err(TrainError::Run { path: folder.to_owned(), reason })
+                Err(TrainError::run(folder, RunError::Locked { holder: holder.to_owned() }))
             }
             Err(TryLockError::Error(e)) if is_unsupported(&e) => {
                 let warning = format!(
                     "{}: the file system has no locks ({e}): nothing keeps a second process from training this run at \
-                     the same time (hint: start only one)",
+                     the same time: start only one",
                     folder.display()
                 );
                 Ok(Self { _file: file, warning: Some(warning) })
             }
-            Err(TryLockError::Error(e)) => Err(TrainError::Run {
-                path: folder.to_owned(),
-                reason: format!("{FILE} in it cannot be locked: {e}"),
-            }),
+            Err(TryLockError::Error(error)) => {
+                Err(TrainError::run(folder, RunError::Lock { file: FILE, error }))
+            }
         }
     }
 }
 
-/// Whether the file system has no locks, or a server that keeps them does not answer (NFS).
+/// Returns whether the file system has no locks, or its lock server does not answer (NFS).
 fn is_unsupported(error: &io::Error) -> bool {
     // ENOLCK, which has no kind; ENOTSUP and ENOSYS, which had none in earlier versions of Rust.
     const NUMBERS: &[i32] = match () {
@@ -125,7 +120,8 @@ mod tests {
             let place = folder.path().display().to_string();
             assert!(warning.starts_with(&place) && warning.contains("has no locks"), "{name}: {warning}");
         }
-        let message = take(5).unwrap_err().to_string();
+        let error = take(5).unwrap_err();
+        let message = format!("{error}: {}", std::error::Error::source(&error).unwrap());
         assert!(message.contains("cannot be locked") && message.contains("os error 5"), "{message}");
         assert_eq!(Lock::take(folder.path()).unwrap().warning(), None);
     }

@@ -1,4 +1,4 @@
-//! `run.json`: where a run comes from and how far it came; and the order in which runs began.
+//! `run.json`: origin and status of a run; and the order in which runs were started.
 
 use std::path::{Path, PathBuf};
 
@@ -7,30 +7,30 @@ use loc_data::split::SplitSource;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Config, ConfigSource};
-use crate::error::TrainError;
+use crate::error::{RunError, TrainError};
 use crate::run::atomic_file;
 use crate::run::dir::Run;
 
 /// Schema of `run.json`.
 pub(crate) const SCHEMA: &str = "loc.run/1";
 
-/// How far a run came.
+/// The status of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Status {
-    /// It trains, or was killed while it did.
+    /// In training, or killed during it.
     Running,
     /// All epochs are done.
     Finished,
-    /// No better epoch came for as long as it was to wait.
+    /// No better epoch within `patience`.
     EarlyStopped,
-    /// A stop was asked for; it can be resumed.
+    /// Stopped on request; it can be resumed.
     Interrupted,
     /// It ended with an error.
     Failed,
 }
 
-/// Where a run comes from: what only the program that starts it knows.
+/// The origin of a run, as the program that starts it knows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Provenance {
     /// Version of the program.
@@ -55,7 +55,7 @@ pub(crate) struct RunJson {
     pub(crate) classes: Vec<String>,
     /// Seconds since 1970.
     pub(crate) started: u64,
-    /// 1 more than any other run beside it had when it began: clocks can jump back.
+    /// 1 more than that of any other run in the project when it started: unlike the time, it never goes back.
     #[serde(default)]
     pub(crate) number: u64,
 }
@@ -82,12 +82,12 @@ pub(crate) struct DatasetJson {
     /// Where the split comes from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) split: Option<SplitSource>,
-    /// Photos that could not be used.
+    /// Invalid photos that were skipped.
     #[serde(default)]
     pub(crate) left_out: LeftOutJson,
 }
 
-/// What was left out of the data set, and why.
+/// Photos that were skipped, and why.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub(crate) struct LeftOutJson {
     /// How many photos.
@@ -115,7 +115,7 @@ impl Machine {
 }
 
 impl Run {
-    /// The run under `project` that began last, by the numbers that runs get.
+    /// Returns the run under `project` that was started last, by the runs' numbers.
     ///
     /// # Errors
     ///
@@ -123,13 +123,11 @@ impl Run {
     pub fn latest(project: &Path) -> Result<Self, TrainError> {
         match Self::all(project)?.pop() {
             Some((_, run)) => Ok(run),
-            None => {
-                Err(TrainError::Run { path: project.to_owned(), reason: "holds no run to resume".into() })
-            }
+            None => Err(TrainError::run(project, RunError::NoRun)),
         }
     }
 
-    /// The runs under `project`, the one that began last at the end.
+    /// Returns the runs under `project` in the order in which they were started.
     fn all(project: &Path) -> Result<Vec<(RunJson, Self)>, TrainError> {
         let mut all = Vec::new();
         if project.is_dir() {
@@ -147,12 +145,12 @@ impl Run {
         Ok(all)
     }
 
-    /// The number of a run that begins under `project` now.
+    /// Returns the number of the next run under `project`.
     pub(crate) fn next_number(project: &Path) -> Result<u64, TrainError> {
         Ok(Self::all(project)?.last().map_or(0, |(json, _)| json.number) + 1)
     }
 
-    /// How far the run came, as `run.json` says.
+    /// Returns the run's status, from `run.json`.
     ///
     /// # Errors
     ///
@@ -163,31 +161,27 @@ impl Run {
 
     pub(crate) fn read_json(&self) -> Result<RunJson, TrainError> {
         let text = fs_err::read_to_string(self.json())?;
-        let fail = |reason: String| TrainError::Run { path: self.json(), reason };
-        let json: RunJson = serde_json::from_str(&text).map_err(|e| fail(e.to_string()))?;
+        let fail = |kind| TrainError::run(self.json(), kind);
+        let json: RunJson = serde_json::from_str(&text).map_err(|e| fail(RunError::Json(e)))?;
         match json.schema == SCHEMA {
             true => Ok(json),
-            false => Err(fail(format!(
-                "is of the schema {:?}, not {SCHEMA} (hint: which program wrote it?)",
-                json.schema
-            ))),
+            false => Err(fail(RunError::Schema { found: json.schema, expected: SCHEMA })),
         }
     }
 
     pub(crate) fn write_json(&self, json: &RunJson) -> Result<(), TrainError> {
         let text = serde_json::to_string_pretty(json)
-            .map_err(|e| TrainError::Run { path: self.json(), reason: e.to_string() })?;
+            .map_err(|e| TrainError::run(self.json(), RunError::Json(e)))?;
         atomic_file::replace(&self.json(), format!("{text}\n").as_bytes())
     }
 
     pub(crate) fn write_config(&self, config: &Config) -> Result<(), TrainError> {
-        let text = toml::to_string(config)
-            .map_err(|e| TrainError::Run { path: self.config(), reason: e.to_string() })?;
-        let head = "# Every value of this run. `loc train --config` on this file repeats it.\n";
+        let text = toml::to_string(config).map_err(|e| TrainError::run(self.config(), RunError::Toml(e)))?;
+        let head = "# Every value of this run. Given as the configuration, this file repeats the run.\n";
         atomic_file::replace(&self.config(), format!("{head}{text}").as_bytes())
     }
 
-    /// The configuration of the run, with more values over it.
+    /// The configuration of the run, with the values of other sources over it.
     ///
     /// # Errors
     ///
@@ -195,6 +189,6 @@ impl Run {
     pub fn read_config(&self, overrides: &[ConfigSource]) -> Result<Config, TrainError> {
         let mut sources = vec![ConfigSource::file(&self.config())?];
         sources.extend_from_slice(overrides);
-        Config::resolve(None, &sources)
+        Ok(Config::resolve(None, &sources)?.config)
     }
 }

@@ -1,4 +1,4 @@
-//! The run folder: its files, its record, its lock; and the writing of files whole or not at all.
+//! The run folder: its files, its manifest, its lock, and atomic writes.
 
 pub(crate) mod atomic_file;
 mod clock;
@@ -10,6 +10,7 @@ mod manifest;
 mod results_csv;
 
 pub(crate) use self::clock::now;
+pub use self::create::RunLocation;
 pub use self::dir::Run;
 pub(crate) use self::lock::Lock;
 pub(crate) use self::manifest::{DatasetJson, LeftOutJson, Machine, RunJson, SCHEMA, Versions};

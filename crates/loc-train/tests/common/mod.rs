@@ -5,7 +5,9 @@
 
 use std::path::PathBuf;
 
-use loc_train::{Config, ConfigSource, Event, Outcome, Provenance, Run, Stop, TrainError, resume, train};
+use loc_train::{
+    Config, ConfigSource, Event, Outcome, Provenance, Run, RunLocation, Stop, TrainError, resume, train,
+};
 
 /// Photos in the set: few, so that an epoch takes a moment.
 pub(crate) const PHOTOS: usize = 15;
@@ -34,7 +36,7 @@ impl Fixture {
             .chain(overrides)
             .map(|(key, value)| ConfigSource::value(format!("--{key}"), key, value))
             .collect();
-        Config::resolve(None, &layers).unwrap()
+        Config::resolve(None, &layers).unwrap().config
     }
 
     pub(crate) fn train(&self, name: &str, overrides: &[(&str, &str)]) -> Result<Outcome, TrainError> {
@@ -50,8 +52,25 @@ impl Fixture {
     ) -> Result<Outcome, TrainError> {
         let provenance = Provenance { version: "0".into(), arguments: vec!["train".into()], threads: 2 };
         let (stop, project) = (Stop::default(), self.path("runs"));
-        train(&self.config(overrides), (&project, name, false), &provenance, &stop, &mut |e| on(&e, &stop))
+        train(
+            &self.config(overrides),
+            RunLocation { project: &project, name, exist_ok: false },
+            &provenance,
+            &stop,
+            &mut |e| on(&e, &stop),
+        )
     }
+}
+
+/// An error's message, its sources and its remedy.
+pub(crate) fn said(error: &TrainError) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(error) = source {
+        text += &format!(": {error}");
+        source = error.source();
+    }
+    format!("{text} {:?}", error.remedy())
 }
 
 pub(crate) fn last(run: &Run) -> Vec<u8> {
@@ -71,7 +90,7 @@ pub(crate) fn stop_after(fixture: &Fixture, name: &str, overrides: &[(&str, &str
         if matches!(event, Event::Step { .. }) {
             steps += 1;
             if steps == stop_at {
-                stop.ask();
+                stop.request();
             }
         }
     });

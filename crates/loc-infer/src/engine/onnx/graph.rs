@@ -1,6 +1,6 @@
-//! Whether a graph is one that can be run: the operators that loc exports, each with the inputs and attributes it
-//! needs, and no value larger than a network's. candle-onnx takes inputs by index and allocates what a shape asks for,
-//! so a graph from a stranger is walked here first, with shapes alone.
+//! Checks that a graph can be run: it has only operators that loc exports, each with its inputs and attributes, and its
+//! values are not larger than those of a network. candle-onnx indexes inputs and allocates outputs without checks, so the
+//! shapes of an untrusted file are computed here first.
 
 use std::collections::HashMap;
 
@@ -15,7 +15,7 @@ const WINDOW: usize = 256;
 
 type Shape = Vec<usize>;
 
-/// What a node reads: shapes, and the values where they are shapes themselves.
+/// An input of a node: its shape, and its values if they are a shape.
 #[derive(Clone)]
 struct Known {
     shape: Shape,
@@ -26,7 +26,7 @@ struct Known {
 ///
 /// # Errors
 ///
-/// Which node is wrong, with its operator, and why.
+/// The first node that is wrong, with its operator, and the reason.
 pub(super) fn check(graph: &GraphProto, input: (&str, &[usize])) -> Result<(), String> {
     let mut known: HashMap<&str, Known> = HashMap::new();
     known.insert(input.0, Known { shape: input.1.to_vec(), sizes: None });
@@ -91,7 +91,7 @@ fn output_shape(node: &NodeProto, inputs: &[Known]) -> Result<Shape, String> {
         "Add" | "Sub" | "Mul" | "Div" | "MatMul" | "Reshape" => (2..=2, &[]),
         "Concat" => (1..=64, &["axis"]),
         "ReduceMean" | "ReduceMax" => (1..=1, &["axes", "keepdims"]),
-        _ => return Err("the operator is not supported (hint: `loc export` writes a graph that is)".into()),
+        _ => return Err("the operator is not supported: only graphs that loc exported can be run".into()),
     };
     if !node.domain.is_empty() {
         return Err(format!("the domain `{}` is not supported", node.domain.escape_debug()));
@@ -253,7 +253,7 @@ fn axis(node: &NodeProto, shape: &[usize]) -> Result<usize, String> {
         .ok_or_else(|| format!("{shape:?} has no axis {axis}"))
 }
 
-/// Two numbers of a window, each from 1.
+/// Two numbers of a window, each at least 1.
 fn pair(node: &NodeProto, name: &str) -> Result<[usize; 2], String> {
     let found = ints(node, name)?;
     let sizes: Vec<usize> = found.iter().filter_map(|v| usize::try_from(*v).ok()).collect();

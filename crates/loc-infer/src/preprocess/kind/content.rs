@@ -1,16 +1,15 @@
-//! Which kind of file some bytes are, where the first few alone do not tell: containers, RAW photos in the form of a
-//! TIFF, text.
+//! Recognises kinds of files that the first few bytes do not determine: containers, RAW photos in TIFF structures, text.
 
 use super::table::{AVI, AVIF, HEIC, MATROSKA, MP4, PNM, QUICKTIME, RAW, SVG, TIFF, WEBM, WEBP};
 use super::{FileKind, START};
 
-/// The kinds that their first bytes alone do not tell.
+/// The kind of a file that its first few bytes do not determine.
 pub(super) fn container(bytes: &[u8]) -> Option<&'static FileKind> {
     match bytes {
         [b'R', b'I', b'F', b'F', _, _, _, _, form @ ..] if form.starts_with(b"WEBP") => Some(&WEBP),
         [b'R', b'I', b'F', b'F', _, _, _, _, form @ ..] if form.starts_with(b"AVI ") => Some(&AVI),
         [_, _, _, _, b'f', b't', b'y', b'p', ..] => Some(of_brands(bytes)),
-        // QuickTime from before it had brands.
+        // QuickTime files of the time before brands.
         [_, _, _, _, b'm', b'o', b'o', b'v', ..]
         | [_, _, _, _, b'm', b'd', b'a', b't', ..]
         | [_, _, _, _, b'w', b'i', b'd', b'e', ..] => Some(&QUICKTIME),
@@ -83,7 +82,7 @@ fn is_raw(bytes: &[u8]) -> Option<bool> {
     Some(false)
 }
 
-/// Whether text begins as an SVG document; a web page with a drawing in it is none.
+/// Whether text begins as an SVG document; a web page with an SVG drawing in it does not count.
 fn is_svg(bytes: &[u8]) -> bool {
     let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii_start();
     let text = &text[..text.len().min(START)];

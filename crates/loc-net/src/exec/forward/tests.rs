@@ -1,4 +1,4 @@
-//! A photo's answer does not depend on its company; weights that do not fit are named.
+//! Tests that a photo's output does not depend on the rest of the batch, and that unsuitable weights are listed.
 
 use super::*;
 use crate::Weight;
@@ -27,7 +27,7 @@ fn weights(network: &Network) -> Weights {
 }
 
 #[test]
-fn a_photo_has_the_same_answer_alone_in_a_batch_and_again() {
+fn output_of_a_photo_is_the_same_alone_in_a_batch_and_repeated() {
     alone_and_in_a_batch(&forward(188, 190));
     alone_and_in_a_batch(&forward(256, 256));
 }

@@ -1,4 +1,4 @@
-//! The forward pass without a backward pass to come: many photos, each on one thread, or one photo on all.
+//! The forward pass for prediction: many photos, one thread each, or one photo on all threads.
 
 use std::ops::Range;
 
@@ -10,25 +10,25 @@ use crate::kernels::conv_block::tiles::pool;
 use crate::kernels::image_input::{self, ImageBatch};
 use crate::parallel;
 
-/// Pooled rows that the first block computes from one strip of the photo: what is converted stays in the cache.
+/// Pooled rows that the first block computes from one converted strip of the photo; the strip stays in the cache.
 pub(super) const BAND: usize = 3 * rows::STRIP;
 
-/// What a block reads.
+/// The input of a block.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Before<'a> {
     /// The photo: the first block.
     Photo(ImageBatch<'a>),
-    /// The map behind the block before.
+    /// The output map of the block before.
     Map(RowView<'a>),
 }
 
 impl FusedPlan {
-    /// Blocks before the last convolution.
+    /// Returns the number of blocks before the last convolution.
     pub(super) fn blocks(&self) -> usize {
         self.rows.len() + self.tiles.len()
     }
 
-    /// Values in one pooled row behind a block, and pooled rows.
+    /// Returns the number of values in one pooled row of a block's output, and the number of pooled rows.
     pub(super) fn map_rows(&self, block: usize) -> (usize, usize) {
         match self.rows.get(block) {
             Some(form) => (form.out_row(), form.shape().pooled_size().0),
@@ -40,13 +40,13 @@ impl FusedPlan {
         }
     }
 
-    /// Values of the map behind a block.
+    /// Returns the number of values in a block's output map.
     pub(super) fn map_len(&self, block: usize) -> usize {
         let (row, rows) = self.map_rows(block);
         row * rows
     }
 
-    /// Some pooled rows of a block.
+    /// Computes some pooled rows of a block.
     pub(super) fn block(
         &self,
         block: usize,
@@ -66,7 +66,7 @@ impl FusedPlan {
         }
     }
 
-    /// Some pooled rows of the first block, a band at a time.
+    /// Computes some pooled rows of the first block, band by band.
     fn first(
         &self,
         photo: ImageBatch,
@@ -87,7 +87,7 @@ impl FusedPlan {
         }
     }
 
-    /// Cells behind a block, over all channels.
+    /// Returns the number of pooled cells of a block's output, over all channels.
     pub(super) fn cells(&self, block: usize) -> usize {
         let shape = match self.rows.get(block) {
             Some(form) => form.shape(),
@@ -96,18 +96,18 @@ impl FusedPlan {
         shape.pooled_cells() * shape.out_channels
     }
 
-    /// The map behind a block as the next one reads it.
+    /// Returns a block's output map as the next block reads it.
     pub(super) fn view<'a>(&self, block: usize, map: &'a [f32]) -> RowView<'a> {
         match self.rows.get(block).map(WinogradRows::shape) {
             Some(shape) => RowView::rows(map, shape.out_channels, shape.pooled_size().1),
-            // Channels last: the tile forms look at the values alone.
+            // Channels last: the tile forms use the values only.
             None => RowView { values: map, first: 0, row: 0, channel: 0 },
         }
     }
 
-    /// Runs `n` photos into `features`, `n ×` [`FusedPlan::out_len`].
+    /// Computes the features of `n` photos, `n ×` [`FusedPlan::out_len`].
     ///
-    /// Each photo's features do not depend on the others.
+    /// The features of a photo do not depend on the other photos.
     ///
     /// # Panics
     ///

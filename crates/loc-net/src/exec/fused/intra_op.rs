@@ -1,4 +1,4 @@
-//! A single photo spread over the threads: the plan as stages of tasks for [`crate::parallel::run_stages`].
+//! Intra-op parallelism: splits the work of a single photo into stages of tasks for [`crate::parallel::run_stages`].
 
 use std::ops::Range;
 use std::sync::{PoisonError, RwLock};
@@ -11,15 +11,15 @@ use crate::kernels::conv_block::tiles::average;
 use crate::kernels::image_input::ImageBatch;
 use crate::parallel::DisjointSlice;
 
-/// Pooled rows that a task computes of a row form behind the first, and of a tile form.
+/// Pooled rows per task: for row forms after the first one, and for tile forms.
 const ROWS: usize = STRIP;
 const TILE_ROWS: usize = 2;
 
-/// One photo, its maps, and where its features go.
+/// One photo, its maps, and the slice that receives its features.
 pub(super) struct IntraOp<'a> {
     plan: &'a FusedPlan,
     photo: ImageBatch<'a>,
-    /// The map behind each block.
+    /// The output map of each block.
     maps: Vec<DisjointSlice<'a, f32>>,
     input: RwLock<&'a mut average::Input>,
     features: &'a DisjointSlice<'a, f32>,
@@ -48,13 +48,14 @@ impl<'a> IntraOp<'a> {
         }
     }
 
-    /// Tasks of each stage: the blocks, the last convolution's tiles, its channels.
+    /// Returns the number of tasks of each stage: one stage for each block, one for the input transform of the last
+    /// convolution, one for its blocks of output channels.
     pub(super) fn stages(&self) -> Vec<usize> {
         let blocks = (0..self.plan.blocks()).map(|b| self.plan.map_rows(b).1.div_ceil(self.step(b)));
         blocks.chain([1, self.plan.last.tiles().blocks()]).collect()
     }
 
-    /// Pooled rows of a task.
+    /// Returns the number of pooled rows that one task of this block computes.
     fn step(&self, block: usize) -> usize {
         match block {
             0 => BAND,
@@ -63,7 +64,7 @@ impl<'a> IntraOp<'a> {
         }
     }
 
-    /// Does one task of one stage.
+    /// Runs one task of one stage.
     pub(super) fn run(&self, stage: usize, task: usize) {
         let blocks = self.plan.blocks();
         if stage < blocks {

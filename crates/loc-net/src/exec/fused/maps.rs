@@ -1,4 +1,4 @@
-//! Buffers of the fused plan: maps between the blocks, and what the kernels need while they run.
+//! Buffers of the fused plan: the maps between the blocks, and the scratch space of the kernels.
 
 use crate::kernels::conv_block::rows;
 use crate::kernels::conv_block::tiles::{self, average};
@@ -6,18 +6,18 @@ use crate::kernels::conv_block::tiles::{self, average};
 /// Buffers of one thread.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
-    /// A strip of the photo, where it has to be converted.
+    /// A strip of the photo, converted to floats.
     pub(super) photo: Vec<f32>,
     pub(super) rows: rows::Scratch,
     pub(super) tiles: tiles::Scratch,
 }
 
-/// The maps of some photos between the convolutions.
+/// The maps between the convolutions, for a group of photos.
 #[derive(Debug, Default)]
 pub(super) struct Maps {
-    /// One photo's map behind each block but the last.
+    /// One photo's output map of each block except the last.
     pub(super) between: Vec<Vec<f32>>,
-    /// The maps before the last convolution.
+    /// The input maps of the last convolution, for all photos of the group.
     pub(super) before_last: Vec<f32>,
     pub(super) input: average::Input,
     pub(super) scratch: Scratch,

@@ -1,18 +1,18 @@
-//! The convolutions at the beginning of a network as one pass over each photo, in the fused forms.
+//! The first convolutions of a network, computed in the fused forms: one pass over each photo.
 //!
-//! The plan takes as many layers as the fused forms do, or none. A photo goes through all of it while its maps lie in the
-//! second-level cache; photos are spread over the pool. The layouts between the forms stay inside: photos in, features
-//! out.
+//! The plan takes all layers that the fused forms can compute, or none. A photo passes through the whole plan while its
+//! maps are in the level-2 cache; photos are distributed over the threads. The memory layouts between the forms are
+//! internal: the input is photos, the output is features.
 //!
 //! | layers | form |
 //! |---|---|
 //! | `Normalize` | part of reading the photo |
-//! | `Conv2d` 5×5, `MaxPool2d` 2×2, `Relu`; up to 8 input channels, at least 3×8 cells behind the pool | `conv_block::rows` |
+//! | `Conv2d` 5×5, `MaxPool2d` 2×2, `Relu`; up to 8 input channels, at least 3×8 cells after the pool | `conv_block::rows` |
 //! | the same; from 8 input channels (a multiple of 4), output channels a multiple of 8, at least 4×4 outputs | `tiles::pool` |
-//! | `Conv2d` as there, `Relu`, `AvgPool2d` | `tiles::average`, which ends the chain |
+//! | `Conv2d` as there, `Relu`, `AvgPool2d` | `tiles::average`, which ends the plan |
 //!
-//! Forms follow each other in this order. Whatever does not fit, and every processor without AVX2 and FMA, takes the
-//! general kernels, one a layer.
+//! The forms follow each other in this order. Layers that do not fit run with the general kernels, one call per layer; so
+//! do all layers on processors without AVX2 and FMA.
 
 mod infer;
 mod intra_op;
@@ -20,6 +20,7 @@ mod maps;
 mod plan;
 #[cfg(test)]
 mod tests;
+mod train_photo;
 mod training;
 
 pub use plan::FusedPlan;
@@ -27,6 +28,7 @@ pub use training::FusedTraining;
 
 use super::segment::{Segment, TrainingSegment, Work};
 use crate::kernels::image_input::ImageBatch;
+use crate::kernels::parts::Parts;
 use crate::parallel::DisjointSlice;
 use intra_op::IntraOp;
 
@@ -47,10 +49,10 @@ impl Segment for FusedPlan {
         self.infer(photos, n, y);
     }
 
-    fn spread(&self, photo: ImageBatch, y: &DisjointSlice<f32>, run: &mut dyn FnMut(&[usize], &Work)) {
+    fn intra_op(&self, photo: ImageBatch, y: &DisjointSlice<f32>, run: &mut dyn FnMut(&[usize], &Work)) {
         self.maps.with(|maps| {
-            let spread = IntraOp::new(self, photo, maps, y);
-            run(&spread.stages(), &|stage, task| spread.run(stage, task));
+            let intra_op = IntraOp::new(self, photo, maps, y);
+            run(&intra_op.stages(), &|stage, task| intra_op.run(stage, task));
         });
     }
 }
@@ -76,7 +78,7 @@ impl TrainingSegment for FusedTraining {
         self.forward(photos, n, y);
     }
 
-    fn backward(&mut self, photos: ImageBatch, gy: &[f32], params: &mut [f32]) {
-        self.backward(photos, gy, params);
+    fn backward(&mut self, photos: ImageBatch, parts: &Parts, gy: &[f32], params: &mut [f32]) {
+        self.backward(photos, parts, gy, params);
     }
 }

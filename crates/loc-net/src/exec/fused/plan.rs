@@ -1,4 +1,4 @@
-//! From a list of layers to a plan.
+//! Makes a fused plan from a network's list of layers.
 
 use super::maps::Maps;
 use crate::buffers::BufferPool;
@@ -12,7 +12,7 @@ use crate::kernels::image_input::InputNorm;
 use crate::ops::{AvgPool2d, MaxPool2d, Normalize, Pool, Relu};
 use crate::{Layer, Network, Op, Source};
 
-/// Photos that one task takes through the plan, one after the other; the last convolution takes them together.
+/// Photos per task: they pass through the blocks one after the other, and through the last convolution together.
 pub(super) const GROUP: usize = 4;
 
 /// The planned convolutions, with their weights packed.
@@ -24,16 +24,16 @@ pub struct FusedPlan {
     pub(super) rows: Vec<WinogradRows>,
     pub(super) tiles: Vec<WinogradTiles>,
     pub(super) last: Average,
-    /// How many of the network's layers it stands for.
+    /// The number of the network's layers that the plan replaces.
     layers: usize,
-    /// Maps of earlier photos, for the next ones.
+    /// Reusable buffers.
     pub(super) maps: BufferPool<Maps>,
 }
 
 impl FusedPlan {
-    /// Plans the plan of a network, without weights; nothing if its first layers do not all fit.
+    /// Makes the plan of a network, without weights. Returns `None` if its first layers do not fit the fused forms.
     ///
-    /// For training, pack room for the backward pass's weights is made too.
+    /// With `training`, the plan also reserves space for the packed weights of the backward pass.
     #[must_use]
     pub fn of(network: &Network, training: bool) -> Option<Self> {
         let mut plan = Plan { network, next: 0 };
@@ -50,54 +50,55 @@ impl FusedPlan {
         }
         let (block, pool) = plan.averaged()?;
         let last = Average::of(WinogradTiles::of(block, training)?, pool.kernel, pool.stride)?;
-        // Between two row forms the map stays in rows.
+        // Between two row forms the map keeps the row layout.
         let inner = rows.len().checked_sub(1)?;
         rows[..inner].iter_mut().for_each(|form| form.set_layout(Layout::Rows));
         let layers = plan.next;
         Some(Self { norm, size: (height, width), rows, tiles, last, layers, maps: BufferPool::default() })
     }
 
-    /// How many of the network's layers it stands for; the last one's output is [`FusedPlan::out_len`] values a photo.
+    /// Returns the number of the network's layers that the plan replaces; the output of the last of them has
+    /// [`FusedPlan::out_len`] values per photo.
     #[must_use]
     pub fn layers(&self) -> usize {
         self.layers
     }
 
-    /// Values of one photo's output: the last layer's `[channels, height, width]`.
+    /// Returns the number of output values per photo: the last layer's `[channels, height, width]`.
     #[must_use]
     pub fn out_len(&self) -> usize {
         self.last.out_len()
     }
 
-    /// Values of one photo.
+    /// Returns the number of input values per photo.
     #[must_use]
     pub fn photo_len(&self) -> usize {
         3 * self.size.0 * self.size.1
     }
 
-    /// How many convolutions: each has a weight and a bias, the network's first parameters in its order.
+    /// Returns the number of convolutions. Each has a weight and a bias: the network's first parameters, in its order.
     #[must_use]
     pub fn convolutions(&self) -> usize {
         self.blocks() + 1
     }
 
-    /// The convolutions' shapes, in order.
+    /// Iterates over the convolutions' shapes, in order.
     pub(super) fn shapes(&self) -> impl Iterator<Item = &ConvBlock> {
         let rows = self.rows.iter().map(WinogradRows::shape);
         rows.chain(self.tiles.iter().map(WinogradTiles::shape)).chain([self.last.tiles().shape()])
     }
 
-    /// Values of all parameters.
+    /// Returns the total number of parameter values.
     #[must_use]
     pub fn params_len(&self) -> usize {
         self.shapes().map(|shape| shape.weight_len() + shape.out_channels).sum()
     }
 
-    /// Takes over the parameters, each in a slice.
+    /// Packs the parameters, one slice each.
     ///
     /// # Panics
     ///
-    /// If the slices are not those of the network's first parameters.
+    /// If the slices do not have the lengths of the network's first parameters.
     pub fn pack(&mut self, params: &[&[f32]]) {
         let (pairs, rest) = params.as_chunks::<2>();
         assert!(rest.is_empty() && pairs.len() == self.blocks() + 1, "parameters of this plan");
@@ -108,14 +109,15 @@ impl FusedPlan {
     }
 }
 
-/// Reads the layers one after the other.
+/// A cursor over the network's layers.
 struct Plan<'a> {
     network: &'a Network,
     next: usize,
 }
 
 impl<'a> Plan<'a> {
-    /// The layer `ahead` of the next, if it reads just the one before it and nobody else reads that one.
+    /// Returns the layer `ahead` positions after the cursor, if it reads only the layer before it and is that layer's only
+    /// reader.
     fn peek(&self, ahead: usize) -> Option<&'a Layer> {
         let index = self.next + ahead;
         let layers = self.network.layers();
@@ -136,7 +138,7 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// The next layer as a convolution that the fused forms compute.
+    /// Returns the next layer's shape if it is a convolution that the fused forms compute.
     fn conv(&self) -> Option<ConvBlock> {
         let layer = self.peek(0)?;
         let (in_channels, height, width) = self.network.source_shape(layer.inputs[0]).chw()?;
@@ -149,7 +151,7 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// Convolution, max-pool 2×2, relu.
+    /// Takes a convolution, a 2×2 max-pool and a relu.
     fn pooled(&mut self) -> Option<ConvBlock> {
         let shape = self.conv()?;
         match (&self.peek(1)?.op, &self.peek(2)?.op) {
@@ -163,7 +165,7 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// Convolution, relu, average pool.
+    /// Takes a convolution, a relu and an average pool.
     fn averaged(&mut self) -> Option<(ConvBlock, Pool)> {
         let shape = self.conv()?;
         match (&self.peek(1)?.op, &self.peek(2)?.op) {

@@ -1,8 +1,9 @@
-//! The chain against the general kernels, layer by layer in f64.
+//! Compares the fused plan with the general kernels, computed layer by layer in f64.
 
 use super::*;
 use crate::exec::table::{conv_shape, pool_shape};
 use crate::kernels::image_input::ImageBatch;
+use crate::kernels::parts::Parts;
 use crate::kernels::testing::{assert_close, no_fast_forms, numbers, same_for_any_threads, single};
 use crate::kernels::{activation, avgpool, conv2d, maxpool};
 use crate::ops::{AvgPool2d, Conv2d, Flatten, Linear, MaxPool2d, Normalize, Pool, Relu};
@@ -15,9 +16,9 @@ fn network(height: usize, width: usize, normalization: &Normalization) -> Networ
 
 const NORMALIZATION: Normalization = Normalization { mean: [0.5, 0.4, 0.3], std: [0.25, 0.2, 0.3] };
 
-fn params(chain: &FusedPlan) -> Vec<f32> {
+fn params(plan: &FusedPlan) -> Vec<f32> {
     let shapes =
-        chain.shapes().flat_map(|s| [(s.weight_len(), s.in_channels), (s.out_channels, s.in_channels)]);
+        plan.shapes().flat_map(|s| [(s.weight_len(), s.in_channels), (s.out_channels, s.in_channels)]);
     let values = shapes.enumerate().flat_map(|(i, (len, ins))| {
         let bound = 2.0 / ((ins * 25) as f64).sqrt();
         numbers(i as u64, len).into_iter().map(move |v| v * bound)
@@ -26,9 +27,9 @@ fn params(chain: &FusedPlan) -> Vec<f32> {
 }
 
 /// Each parameter in a slice.
-fn slices<'a>(chain: &FusedPlan, params: &'a [f32]) -> Vec<&'a [f32]> {
+fn slices<'a>(plan: &FusedPlan, params: &'a [f32]) -> Vec<&'a [f32]> {
     let mut rest = params;
-    let lens = chain.shapes().flat_map(|s| [s.weight_len(), s.out_channels]);
+    let lens = plan.shapes().flat_map(|s| [s.weight_len(), s.out_channels]);
     let next = |len: usize| {
         let (own, others) = rest.split_at(len);
         rest = others;
@@ -41,10 +42,10 @@ fn bytes(n: usize) -> Vec<u8> {
     numbers(77, n).iter().map(|v| ((v + 1.0) * 127.9) as u8).collect()
 }
 
-/// Features and parameter gradients of some photos by the plain twins in f64; `gy` is the gradient of the features.
+/// Computes features and parameter gradients of one photo with the f64 references; `gy` is the gradient of the features.
 fn reference(
     network: &Network,
-    chain: &FusedPlan,
+    plan: &FusedPlan,
     params: &[f32],
     photo: &[f64],
     gy: &[f64],
@@ -65,7 +66,7 @@ fn reference(
     };
     let mut at = 0;
     let mut places = Vec::new();
-    for i in 0..chain.layers() {
+    for i in 0..plan.layers() {
         let x = if i == 0 { photo } else { &values[i - 1] };
         let mut y = vec![0.0; network.shape(i).len()];
         let mut won = Vec::new();
@@ -89,14 +90,14 @@ fn reference(
             }
             Op::AvgPool2d(AvgPool2d(pool)) => avgpool::reference::forward(&pool_of(i, pool), 1, x, &mut y),
             Op::Relu(Relu) => activation::forward(x, &mut y),
-            op => unreachable!("{op:?} in a chain"),
+            op => unreachable!("{op:?} in a fused plan"),
         }
         values.push(y);
         argmax.push(won);
     }
     let mut gradient = vec![0.0; wide.len()];
     let mut g = gy.to_vec();
-    for i in (0..chain.layers()).rev() {
+    for i in (0..plan.layers()).rev() {
         let x = if i == 0 { photo } else { &values[i - 1] };
         let mut gx = vec![0.0; x.len()];
         match &network.layers()[i].op {
@@ -122,40 +123,41 @@ fn reference(
 fn check(height: usize, width: usize, normalization: &Normalization) {
     const N: usize = 2;
     let network = network(height, width, normalization);
-    let Some(mut chain) = FusedPlan::of(&network, true) else {
+    let Some(mut plan) = FusedPlan::of(&network, true) else {
         assert!(!crate::kernels::gemm::avx2::available());
         return no_fast_forms();
     };
-    let params = params(&chain);
-    let own = slices(&chain, &params);
-    chain.pack(&own);
-    let bytes = bytes(N * chain.photo_len());
-    let (out, len, plane) = (chain.out_len(), chain.photo_len(), chain.photo_len() / 3);
+    let params = params(&plan);
+    let own = slices(&plan, &params);
+    plan.pack(&own);
+    let bytes = bytes(N * plan.photo_len());
+    let (out, len, plane) = (plan.out_len(), plan.photo_len(), plan.photo_len() / 3);
     let gy = numbers(5, N * out);
     let (mut expected, mut expected_gradient) = (Vec::new(), vec![0.0; params.len()]);
     for photo in 0..N {
         let bytes = &bytes[photo * len..][..len];
         let planar: Vec<f64> =
             (0..len).map(|i| f64::from(f32::from(bytes[i % plane * 3 + i / plane]) / 255.0)).collect();
-        let (y, gradient) = reference(&network, &chain, &params, &planar, &gy[photo * out..][..out]);
+        let (y, gradient) = reference(&network, &plan, &params, &planar, &gy[photo * out..][..out]);
         expected.extend(y);
         expected_gradient.iter_mut().zip(gradient).for_each(|(sum, g)| *sum += g);
     }
 
     let mut features = vec![7.0; N * out];
-    chain.infer(ImageBatch::Bytes(&bytes), N, &mut features);
+    plan.infer(ImageBatch::Bytes(&bytes), N, &mut features);
     assert_close("features", &features, &expected, 3e-6);
-    let mut pass = FusedTraining::new(chain);
+    let mut pass = FusedTraining::new(plan);
     pass.pack(&own);
     let mut again = vec![7.0; N * out];
     pass.forward(ImageBatch::Bytes(&bytes), N, &mut again);
     assert_eq!(again, features, "training and inference see the same");
     let mut gradient = vec![7.0; params.len()];
-    pass.backward(ImageBatch::Bytes(&bytes), &single(&gy), &mut gradient);
+    pass.backward(ImageBatch::Bytes(&bytes), &Parts::of(N), &single(&gy), &mut gradient);
     let mut at = 0;
     for (i, len) in own.iter().map(|values| values.len()).enumerate() {
         let name = format!("parameter {i}");
-        // A winner that flips on a near tie moves a gradient by far more than rounding does: seldom, and bounded.
+        // A near tie may give another argmax than f64 does. That changes a gradient by far more than rounding, but it is
+        // rare and bounded.
         let (got, expected) = (&gradient[at..][..len], &expected_gradient[at..][..len]);
         assert_close(&name, got, expected, 5e-3);
         let norm = |v: &mut dyn Iterator<Item = f64>| v.map(|x| x * x).sum::<f64>().sqrt();
@@ -178,9 +180,9 @@ fn odd_sizes_and_a_normalisation() {
 }
 
 #[test]
-fn a_network_that_does_not_fit_has_no_chain() {
+fn a_network_that_does_not_fit_is_not_fused() {
     use crate::NetworkBuilder;
-    // (kernel of the first convolution, pool behind it)
+    // (kernel of the first convolution, pool after it)
     let build = |kernel: usize, pool: usize| {
         let mut net = NetworkBuilder::new(64, 64);
         let mut x = net.add("conv1", Op::Conv2d(Conv2d::square(8, kernel)), Source::Input).unwrap();
@@ -201,23 +203,23 @@ fn a_network_that_does_not_fit_has_no_chain() {
 }
 
 #[test]
-fn bytes_do_not_depend_on_the_threads() {
+fn bytes_do_not_depend_on_the_number_of_threads() {
     let network = network(188, 190, &NORMALIZATION);
-    let Some(chain) = FusedPlan::of(&network, true) else { return no_fast_forms() };
-    let params = params(&chain);
+    let Some(plan) = FusedPlan::of(&network, true) else { return no_fast_forms() };
+    let params = params(&plan);
     const N: usize = 9;
-    let photos = bytes(N * chain.photo_len());
-    let gy = single(&numbers(3, N * chain.out_len()));
+    let photos = bytes(N * plan.photo_len());
+    let gy = single(&numbers(3, N * plan.out_len()));
     same_for_any_threads("a training pass", || {
-        let chain = FusedPlan::of(&network, true).unwrap();
-        let own = slices(&chain, &params);
-        let mut pass = FusedTraining::new(chain);
+        let plan = FusedPlan::of(&network, true).unwrap();
+        let own = slices(&plan, &params);
+        let mut pass = FusedTraining::new(plan);
         pass.pack(&own);
         let (mut features, mut gradient) = (vec![0.0; N * pass.plan().out_len()], vec![0.0; params.len()]);
         pass.forward(ImageBatch::Bytes(&photos), N, &mut features);
-        pass.backward(ImageBatch::Bytes(&photos), &gy, &mut gradient);
+        pass.backward(ImageBatch::Bytes(&photos), &Parts::of(N), &gy, &mut gradient);
         features.extend(&gradient);
-        // Buffers of the pass before do not show.
+        // Buffers left by the larger pass do not change the result of a smaller one.
         pass.forward(ImageBatch::Bytes(&photos[..pass.plan().photo_len()]), 1, &mut features[..gy.len() / N]);
         features
     });

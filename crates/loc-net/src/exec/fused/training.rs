@@ -1,74 +1,51 @@
-//! One training pass: forward with what the backward pass needs, and back. All buffers are kept for the next pass.
+//! Training: the forward pass, which keeps what the backward pass needs, and the backward pass. All buffers are reused.
 
 use rayon::prelude::*;
 
-use super::infer::Before;
 use super::maps::Scratch;
 use super::plan::{FusedPlan, GROUP};
+use super::train_photo::{Group, Part, Saved};
 use crate::buffers::{BufferPool, grow};
 use crate::kernels::conv_block::OVERREAD;
 use crate::kernels::conv_block::rows::{self, InputGradient};
-use crate::kernels::conv_block::tiles::{self, average, pool};
-use crate::kernels::image_input::{self, ImageBatch};
+use crate::kernels::conv_block::tiles::{self, average};
+use crate::kernels::image_input::ImageBatch;
+use crate::kernels::parts::{Parts, SUM_PARTS, tree_sum};
 
-/// The batch's weight gradients are summed over this many parts, whoever computes them: the order of the sum, and so
-/// its bytes, do not depend on the number of threads.
-const PARTS: usize = 8;
-/// Photos whose last convolution goes back together: bounds the buffers of large batches.
+/// About how many photos the last convolution's backward pass takes at once: whole parts, at least one. Bounds the size
+/// of the buffers for large batches.
 const WINDOW: usize = 64;
 
-/// A plan with the activations and gradients of a batch.
+/// A fused plan together with the activations and gradients of a batch.
 #[derive(Debug)]
 pub struct FusedTraining {
     plan: FusedPlan,
-    /// The parameters that are packed.
+    /// The parameters that are currently packed.
     params: Vec<Vec<f32>>,
-    /// Row forms but the first: their kernels for the input gradient.
+    /// Packed kernels for the input gradients, for each row form but the first (the photo needs no gradient).
     kernels: Vec<InputGradient>,
     photos: usize,
-    /// For each block, every photo's map and bytes.
+    /// For each block, the output maps and the argmax bytes of all photos.
     saved: Vec<Saved>,
-    /// For each photo, which cells of the last convolution relu let through.
+    /// For each photo, bits that say where relu of the last convolution was active.
     active: Vec<u8>,
     groups: BufferPool<Group>,
     parts: Vec<Part>,
+    /// The gradients of the blocks' parameters, one part of the batch after the other.
+    sums: Vec<f32>,
     last: Last,
-}
-
-/// Buffers of one thread in the forward pass.
-#[derive(Debug, Default)]
-struct Group {
-    input: average::Input,
-    scratch: Scratch,
-}
-
-/// What a block leaves for the backward pass.
-#[derive(Debug, Default)]
-struct Saved {
-    maps: Vec<f32>,
-    argmax: Vec<u8>,
-}
-
-/// Sums and buffers of one part of the batch.
-#[derive(Debug)]
-struct Part {
-    rows: Vec<rows::WeightGradient>,
-    tiles: Vec<tiles::WeightGradient>,
-    /// The gradient behind a block and the one before it.
-    gradients: [Vec<f32>; 2],
-    list: rows::List,
-    scratch: Scratch,
 }
 
 #[derive(Debug)]
 struct Last {
-    sums: tiles::WeightGradient,
     buffers: average::Gradient,
+    /// Gradients of its weight and bias, one row for each group of parts.
+    sums: Vec<f32>,
     /// Gradients of the maps before the last convolution.
     gx: Vec<f32>,
 }
 
-/// What the last convolution's backward pass reads.
+/// The photos that the last convolution's backward pass reads at once.
 struct Window<'a> {
     first: usize,
     maps: &'a [f32],
@@ -92,7 +69,7 @@ impl average::Batch for Window<'_> {
 }
 
 impl FusedTraining {
-    /// A pass of a plan that was planned for training.
+    /// Returns the training executor of a plan that was made for training.
     #[must_use]
     pub fn new(plan: FusedPlan) -> Self {
         let part = || Part {
@@ -102,11 +79,7 @@ impl FusedTraining {
             list: rows::List::default(),
             scratch: Scratch::default(),
         };
-        let last = Last {
-            sums: tiles::WeightGradient::of(plan.last.tiles()),
-            buffers: average::Gradient::default(),
-            gx: Vec::new(),
-        };
+        let last = Last { buffers: average::Gradient::default(), sums: Vec::new(), gx: Vec::new() };
         Self {
             params: Vec::new(),
             kernels: plan.rows.iter().skip(1).map(InputGradient::of).collect(),
@@ -114,23 +87,24 @@ impl FusedTraining {
             saved: (0..plan.blocks()).map(|_| Saved::default()).collect(),
             active: Vec::new(),
             groups: BufferPool::default(),
-            parts: (0..PARTS).map(|_| part()).collect(),
+            sums: Vec::new(),
+            parts: (0..SUM_PARTS).map(|_| part()).collect(),
             last,
             plan,
         }
     }
 
-    /// The plan.
+    /// Returns the plan.
     #[must_use]
     pub fn plan(&self) -> &FusedPlan {
         &self.plan
     }
 
-    /// Takes over the parameters (the network's first, in its order), each in a slice, unless they are those of before.
+    /// Packs the parameters, one slice each: the network's first ones, in its order. Does nothing if they have not changed.
     ///
     /// # Panics
     ///
-    /// If the slices are not those parameters.
+    /// If the slices do not have these parameters' lengths.
     pub fn pack(&mut self, params: &[&[f32]]) {
         let known = self.params.len() == params.len();
         if known && self.params.iter().zip(params).all(|(known, new)| known == new) {
@@ -147,7 +121,7 @@ impl FusedTraining {
         }
     }
 
-    /// Runs `n` photos into `features`, `n ×` [`FusedPlan::out_len`], and keeps what [`FusedTraining::backward`] needs.
+    /// Computes the features of `n` photos, `n ×` [`FusedPlan::out_len`], and keeps what [`FusedTraining::backward`] needs.
     ///
     /// # Panics
     ///
@@ -165,7 +139,7 @@ impl FusedTraining {
         }
         grow(active, n * byte_len);
 
-        // A group's share of every block's maps and bytes.
+        // The slices of every block's maps and bytes that belong to one group of photos.
         let mut shares: Vec<Vec<(&mut [f32], &mut [u8])>> =
             (0..n.div_ceil(GROUP)).map(|_| Vec::new()).collect();
         for (block, saved) in saved.iter_mut().enumerate() {
@@ -184,25 +158,34 @@ impl FusedTraining {
         });
     }
 
-    /// The gradient of the parameters (the network's first, in its order) from that of the features; `photos` are those of the forward
-    /// pass.
+    /// Computes the gradients of the parameters (the network's first, in its order) from the gradient of the features.
+    /// `photos` are the photos of the last forward pass.
     ///
     /// # Panics
     ///
     /// If a slice has another length.
-    pub fn backward(&mut self, photos: ImageBatch, gradient: &[f32], params: &mut [f32]) {
+    pub fn backward(&mut self, photos: ImageBatch, all: &Parts, gradient: &[f32], params: &mut [f32]) {
         let n = self.photos;
-        let Self { plan, kernels, saved, active, parts, last, .. } = self;
+        assert_eq!(all.photos(), n, "parts of the forward pass's photos");
+        let Self { plan, kernels, saved, active, parts, sums, last, .. } = self;
         let (len, out) = (plan.photo_len(), plan.out_len());
         assert!(photos.len() == n * len && gradient.len() == n * out, "photos and gradient");
+        assert_eq!(params.len(), plan.params_len(), "gradients of the parameters");
         let map_len = plan.map_len(plan.blocks() - 1);
         let gx_len = map_len + OVERREAD;
-        last.sums.clear();
         grow(&mut last.gx, n * gx_len);
-        for first in (0..n).step_by(WINDOW) {
-            let count = WINDOW.min(n - first);
+        let shape = plan.last.tiles().shape();
+        let (of_blocks, of_last) =
+            params.split_at_mut(params.len() - shape.weight_len() - shape.out_channels);
+        // The largest number of parts that is a subtree of the sum and fits the window.
+        let fits = |count: &usize| *count <= all.count() && all.subtree(0, *count).photos() <= WINDOW;
+        let at_once = [SUM_PARTS, 4, 2].into_iter().find(fits).unwrap_or(1);
+        grow(&mut last.sums, all.count() / at_once * of_last.len());
+        for (first, sums) in (0..all.count()).step_by(at_once).zip(last.sums.chunks_exact_mut(of_last.len()))
+        {
+            let (some, start) = (all.subtree(first, at_once), all.part(first).start);
             let window = Window {
-                first,
+                first: start,
                 maps: &saved[plan.blocks() - 1].maps,
                 map_len,
                 active,
@@ -210,147 +193,23 @@ impl FusedTraining {
                 gradient,
                 out_len: out,
             };
-            let gx = &mut last.gx[first * gx_len..][..count * gx_len];
-            plan.last.backward(count, &window, &mut last.buffers, &mut last.sums, gx);
+            let gx = &mut last.gx[start * gx_len..][..some.photos() * gx_len];
+            plan.last.backward(&some, &window, &mut last.buffers, sums.split_at_mut(shape.weight_len()), gx);
         }
-        let used = n.min(PARTS);
-        parts[..used].par_iter_mut().enumerate().for_each(|(index, part)| {
+        tree_sum(&last.sums, of_last.len(), all.count() / at_once, of_last);
+
+        grow(sums, all.count() * of_blocks.len());
+        let tasks = parts[..all.count()].par_iter_mut().zip(sums.par_chunks_exact_mut(of_blocks.len()));
+        tasks.enumerate().for_each(|(index, (part, sums))| {
             part.rows.iter_mut().for_each(rows::WeightGradient::clear);
             part.tiles.iter_mut().for_each(tiles::WeightGradient::clear);
-            for photo in index * n / used..(index + 1) * n / used {
+            for photo in all.part(index) {
                 let gy = &last.gx[photo * gx_len..][..gx_len];
                 let image = photos.slice(photo, 1, len);
-                plan.backward_photo((photo, image), saved, kernels, gy, part);
+                plan.backward_photo(photo, image, saved, kernels, gy, part);
             }
+            plan.write(part, sums);
         });
-        if let Some((sum, others)) = parts[..used].split_first_mut() {
-            let tiles = sum.tiles.par_iter_mut().enumerate();
-            tiles.for_each(|(i, sum)| others.iter().for_each(|part| sum.merge(&part.tiles[i])));
-            for (i, sum) in sum.rows.iter_mut().enumerate() {
-                others.iter().for_each(|part| sum.merge(&part.rows[i]));
-            }
-        }
-        self.write(params, used > 0);
-    }
-
-    /// The sums as gradients, in the order of the parameters.
-    fn write(&self, params: &mut [f32], any: bool) {
-        let Self { plan, parts, last, .. } = self;
-        params.fill(0.0);
-        if !any {
-            return;
-        }
-        let mut rest = params;
-        let mut next = |weights: usize, bias: usize| {
-            let (w, others) = std::mem::take(&mut rest).split_at_mut(weights);
-            let (b, others) = others.split_at_mut(bias);
-            rest = others;
-            (w, b)
-        };
-        for (form, sums) in plan.rows.iter().zip(&parts[0].rows) {
-            let (w, b) = next(form.shape().weight_len(), form.shape().out_channels);
-            sums.add_to(w, b);
-        }
-        for (form, sums) in plan.tiles.iter().zip(&parts[0].tiles) {
-            let (w, b) = next(form.shape().weight_len(), form.shape().out_channels);
-            sums.write(w, b);
-        }
-        let shape = plan.last.tiles().shape();
-        let (w, b) = next(shape.weight_len(), shape.out_channels);
-        last.sums.write(w, b);
-    }
-}
-
-impl FusedPlan {
-    fn forward_group(
-        &self,
-        photos: ImageBatch,
-        n: usize,
-        buffers: &mut Group,
-        mut share: Vec<(&mut [f32], &mut [u8])>,
-        (features, active): (&mut [f32], &mut [u8]),
-    ) {
-        let Group { input, scratch } = buffers;
-        for i in 0..n {
-            let photo = photos.slice(i, 1, self.photo_len());
-            for block in 0..self.blocks() {
-                let (done, rest) = share.split_at_mut(block);
-                let before = match done.last() {
-                    Some((maps, _)) => {
-                        let len = self.map_len(block - 1);
-                        Before::Map(self.view(block - 1, &maps[i * len..][..len]))
-                    }
-                    None => Before::Photo(photo),
-                };
-                let (maps, argmax) = &mut rest[0];
-                let (len, bytes) = (self.map_len(block), self.cells(block) + OVERREAD);
-                let (y, argmax) = (&mut maps[i * len..][..len], &mut argmax[i * bytes..][..bytes]);
-                self.block(block, before, 0..self.map_rows(block).1, scratch, y, argmax);
-            }
-        }
-        let last = self.blocks() - 1;
-        let len = self.map_len(last);
-        self.last.input(n, |i| &share[last].0[i * len..], input);
-        for block in 0..self.last.tiles().blocks() {
-            let y = &mut features[self.last.block_start(block)..];
-            self.last.forward(input, block, &mut scratch.tiles, (y, self.out_len()), active);
-        }
-    }
-
-    /// One photo back through the blocks, from the gradient `gy` behind the last of them.
-    fn backward_photo(
-        &self,
-        (index, photo): (usize, ImageBatch),
-        saved: &[Saved],
-        kernels: &[InputGradient],
-        gy: &[f32],
-        part: &mut Part,
-    ) {
-        let map = |block: usize| {
-            let len = self.map_len(block);
-            &saved[block].maps[index * len..][..len]
-        };
-        let argmax = |block: usize| {
-            let len = self.cells(block) + OVERREAD;
-            &saved[block].argmax[index * len..][..len]
-        };
-        let Part { rows, tiles, gradients: [above, below], list, scratch } = part;
-        // The gradient behind the block at hand lies in `above`, but for the first in `gy`.
-        let mut first = true;
-        for (i, form) in self.tiles.iter().enumerate().rev() {
-            let block = self.rows.len() + i;
-            let shape = form.shape();
-            below.resize(shape.in_size.0 * shape.in_size.1 * shape.in_channels + OVERREAD, 0.0);
-            let g: &[f32] = if first { gy } else { above };
-            let before = map(block - 1);
-            pool::backward(form, before, (g, argmax(block)), &mut scratch.tiles, &mut tiles[i], below);
-            std::mem::swap(above, below);
-            first = false;
-        }
-        for (block, form) in self.rows.iter().enumerate().rev() {
-            let shape = form.shape();
-            let (height, width) = shape.in_size;
-            let g: &[f32] = if first { gy } else { above };
-            match block.checked_sub(1) {
-                Some(before) => {
-                    let map = self.view(before, map(before));
-                    let fill = |rows, out: &mut [f32]| form.spread(map, rows, out);
-                    rows[block].add(fill, g, argmax(block));
-                }
-                None => {
-                    let fill = |rows, out: &mut [f32]| {
-                        image_input::to_pixels(photo, &self.norm, width, rows, out);
-                    };
-                    rows[block].add(fill, g, argmax(block));
-                }
-            }
-            if let Some(before) = block.checked_sub(1) {
-                below.clear();
-                below.resize(height * width * shape.in_channels + OVERREAD, 0.0);
-                kernels[before].add(g, argmax(block), list, below);
-                std::mem::swap(above, below);
-                first = false;
-            }
-        }
+        tree_sum(sums, of_blocks.len(), all.count(), of_blocks);
     }
 }

@@ -1,6 +1,7 @@
-//! The way back: from the gradients of the outputs to those of the trained parameters.
+//! The backward pass: from the gradients of the outputs to the gradients of the trained parameters.
 
-use super::{Images, Training};
+use super::Training;
+use super::setup::Images;
 use crate::Source;
 use crate::buffers::grow;
 use crate::kernels::join::add_to;
@@ -8,15 +9,24 @@ use crate::kernels::layer::{Gradients, Pass};
 use crate::kernels::parts::Parts;
 
 impl Training {
-    /// The gradients of the trained parameters ([`Training::trained`]), one behind the other, from that of the outputs of
-    /// the last [`Training::forward`], whose images and parameters are given again. Sums over the batch run as
-    /// [`crate::kernels::parts`] says.
+    /// Computes the gradients of the trained parameters ([`Training::trained`]), one after the other, from the gradient of
+    /// the outputs of the last [`Training::forward`]. `images` and `params` are the arguments of that call. `parts` gives
+    /// the order of the sums over the batch: [`Parts::of`] the photos, or the parts of a larger batch that this process
+    /// computes.
     ///
     /// # Panics
     ///
-    /// If a slice has another length than that pass.
-    pub fn backward(&mut self, images: Images, params: &[&[f32]], gradient: &[f32], of_params: &mut [f32]) {
+    /// If a slice does not have the length that the forward pass implies.
+    pub fn backward(
+        &mut self,
+        images: Images,
+        params: &[&[f32]],
+        parts: &Parts,
+        gradient: &[f32],
+        of_params: &mut [f32],
+    ) {
         let (n, out_len) = (self.photos, self.out_len());
+        assert_eq!(parts.photos(), n, "parts of the forward pass's photos");
         self.check(images, n, params, gradient.len());
         let trained: usize = params[self.trained.clone()].iter().map(|values| values.len()).sum();
         assert_eq!(of_params.len(), trained, "gradients of the trained parameters");
@@ -26,10 +36,10 @@ impl Training {
             let mut own = self.take(n * len);
             let each = own.chunks_exact_mut(len).zip(gradient.chunks_exact(out_len.max(1)));
             each.for_each(|(own, all)| own.copy_from_slice(&all[from..from + len]));
-            self.hand_on(Source::Layer(layer), own, n * len);
+            self.add_gradient(Source::Layer(layer), own, n * len);
             from += len;
         }
-        // The gradients of the parameters of each step end where those of the step behind it begin.
+        // In `of_params` the gradients of a step's parameters end where those of the next step begin.
         let mut rest = of_params;
         for i in (0..self.steps.len()).rev() {
             let step = &self.steps[i];
@@ -48,20 +58,20 @@ impl Training {
                 own
             });
             let of_step = of_step.collect();
-            self.step_back(i, images, params, gy, of_step);
+            self.step_back(i, images, parts, params, gy, of_step);
         }
         let Some(last) = self.fused.as_ref().map(|fused| fused.layers() - 1) else { return };
         let gy = self.gradient_of(last, n);
         if let (Some(fused), Images::Photos(photos), false) = (&mut self.fused, images, rest.is_empty()) {
             match &gy {
-                Some(gy) => fused.backward(photos, &gy[..n * self.network.shape(last).len()], rest),
+                Some(gy) => fused.backward(photos, parts, &gy[..n * self.network.shape(last).len()], rest),
                 None => rest.fill(0.0),
             }
         }
         self.spare.extend(gy);
     }
 
-    /// The gradient of a layer's own output: behind a dropout times its factors.
+    /// Takes the gradient of a layer's output before dropout: the stored gradient times the dropout factors.
     fn gradient_of(&mut self, layer: usize, n: usize) -> Option<Vec<f32>> {
         let mut gradient = self.gradients[layer].take()?;
         if let Some(dropped) = &self.dropped[layer] {
@@ -74,11 +84,12 @@ impl Training {
         Some(gradient)
     }
 
-    /// One step back, from the gradient of its output.
+    /// Runs the backward pass of one step, from the gradient of its output.
     fn step_back(
         &mut self,
         i: usize,
         images: Images,
+        parts: &Parts,
         params: &[&[f32]],
         mut gy: Vec<f32>,
         mut of_params: Vec<&mut [f32]>,
@@ -91,10 +102,10 @@ impl Training {
             for source in learning.iter().skip(1) {
                 let mut copy = self.take(len);
                 copy[..len].copy_from_slice(&gy[..len]);
-                self.hand_on(*source, copy, len);
+                self.add_gradient(*source, copy, len);
             }
             match learning.first() {
-                Some(source) => self.hand_on(*source, gy, len),
+                Some(source) => self.add_gradient(*source, gy, len),
                 None => self.spare.push(gy),
             }
             return;
@@ -119,30 +130,30 @@ impl Training {
             .map(|(buffer, len)| buffer.as_mut().zip(*len).map(|(buffer, len)| &mut buffer[..len]))
             .collect();
         let gradients = Gradients { output: &mut gy[..len], inputs: &mut of_inputs, params: &mut of_params };
-        step.kernel.backward(&Parts::of(n), &pass, gradients);
+        step.kernel.backward(parts, &pass, gradients);
         self.spare.push(gy);
         for ((source, buffer), len) in sources.into_iter().zip(buffers).zip(wanted) {
             if let (Some(buffer), Some(len)) = (buffer, len) {
-                self.hand_on(source, buffer, len);
+                self.add_gradient(source, buffer, len);
             }
         }
     }
 
-    /// Whether anything learns from the gradient of what is read here.
+    /// Returns whether any trained parameter needs the gradient of this source.
     fn wanted(&self, source: Source) -> bool {
         matches!(source, Source::Layer(layer) if self.learns[layer])
     }
 
-    /// A gradient for what a layer read.
-    fn hand_on(&mut self, source: Source, gradient: Vec<f32>, len: usize) {
+    /// Adds `gradient` to the gradient of a source, or frees the buffer if nothing needs that gradient.
+    fn add_gradient(&mut self, source: Source, gradient: Vec<f32>, len: usize) {
         match source {
-            Source::Layer(layer) if self.learns[layer] => self.receive(layer, gradient, len),
+            Source::Layer(layer) if self.learns[layer] => self.accumulate(layer, gradient, len),
             _ => self.spare.push(gradient),
         }
     }
 
-    /// A gradient of a layer's output; those of several readers are added.
-    fn receive(&mut self, layer: usize, gradient: Vec<f32>, len: usize) {
+    /// Adds `gradient` to the gradient of a layer's output; a layer may have several readers.
+    fn accumulate(&mut self, layer: usize, gradient: Vec<f32>, len: usize) {
         match &mut self.gradients[layer] {
             Some(sum) => {
                 add_to(&mut sum[..len], &gradient[..len]);
@@ -152,7 +163,7 @@ impl Training {
         }
     }
 
-    /// A buffer of at least `len` values, whatever they are.
+    /// Takes a free buffer of at least `len` values, with arbitrary content.
     fn take(&mut self, len: usize) -> Vec<f32> {
         let fitting = self.spare.iter().enumerate().filter(|(_, buffer)| buffer.len() >= len);
         let smallest = fitting.min_by_key(|(_, buffer)| buffer.len()).map(|(i, _)| i);

@@ -1,7 +1,8 @@
-//! Training: a network's outputs for a batch with everything kept for the backward pass, in buffers that stay for the next
-//! batch. No graph: the steps backwards are the steps forwards from the last on.
+//! Training: computes a network's outputs for a batch and keeps what the backward pass needs, in buffers that are reused
+//! for the next batch. There is no autograd graph: the backward pass visits the steps of the forward pass in reverse order.
 
 mod backward;
+mod setup;
 #[cfg(test)]
 mod tests;
 
@@ -14,61 +15,38 @@ use super::segment::{TrainingSegment, training_segment};
 use crate::buffers::grow;
 use crate::kernels::image_input::{self, ImageBatch};
 use crate::{Layer, Network, Shape, Source};
+pub use setup::{DropoutMask, Images, TrainingSetup};
 
-/// Photos that run together without a backward pass to come, where every layer's output is kept all the same.
+/// Photos that [`Training::infer`] runs at once without fused blocks: every layer's output is kept, so this bounds memory.
 const AT_ONCE: usize = 4;
 
-/// What is trained, and which outputs a pass gives.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TrainingSetup {
-    /// Whether a pass begins behind the backbone, with the outputs of [`Network::taps`] in place of photos.
-    pub from_features: bool,
-    /// Whether the parameters of the backbone stay as they are.
-    pub frozen_backbone: bool,
-    /// The layers whose outputs a pass gives, one behind the other for each photo.
-    pub outputs: Vec<usize>,
-}
-
-/// What a pass reads.
-#[derive(Debug, Clone, Copy)]
-pub enum Images<'a> {
-    /// Photos.
-    Photos(ImageBatch<'a>),
-    /// The outputs of the layers [`Network::taps`], in that order.
-    Features(&'a [&'a [f32]]),
-}
-
-/// What a pass drops: given a layer's name, it fills the factors of the layer's channels (of a vector: of its values),
-/// photo by photo. A factor is 0 or the scale of what stays.
-pub type DropoutMask<'a> = &'a (dyn Fn(&str, &mut [f32]) + Sync);
-
-/// A network on the CPU, for one batch after the other.
+/// A network on the CPU that is trained batch by batch.
 #[derive(Debug)]
 pub struct Training {
     network: Network,
     setup: TrainingSetup,
     taps: Vec<usize>,
-    /// The first layers, where fused blocks take them.
+    /// The fused segment of the first layers, if there is one.
     fused: Option<Box<dyn TrainingSegment>>,
     steps: Vec<Step>,
-    /// For each layer, whether a trained parameter lies in it or before it.
+    /// For each layer, whether its output depends on a trained parameter.
     learns: Vec<bool>,
-    /// The trained parameters among the network's.
+    /// The range of the trained parameters among the network's parameters.
     trained: Range<usize>,
     photos: usize,
     planar: Vec<f32>,
-    /// Each layer's output; none between the layers of a step.
+    /// Each layer's output; empty for layers inside a step.
     values: Vec<Vec<f32>>,
-    /// What kernels save beside it.
+    /// For each layer, what its kernel saves for the backward pass besides the output.
     saved: Vec<Vec<u8>>,
-    /// Where the last pass dropped something: the factors and the output times these.
+    /// For each layer to which the last pass applied dropout, the factors and the scaled output.
     dropped: Vec<Option<Dropped>>,
     gradients: Vec<Option<Vec<f32>>>,
-    /// Buffers of gradients that are free.
+    /// Free gradient buffers.
     spare: Vec<Vec<f32>>,
 }
 
-/// The output of a layer of which a part was dropped.
+/// The output of a layer after dropout.
 #[derive(Debug, Default)]
 struct Dropped {
     factors: Vec<f32>,
@@ -76,11 +54,11 @@ struct Dropped {
 }
 
 impl Training {
-    /// Plans the passes of a network.
+    /// Plans the training of a network.
     ///
     /// # Panics
     ///
-    /// If an output is no layer of the network.
+    /// If an output is not a layer of the network.
     #[must_use]
     pub fn new(network: &Network, setup: TrainingSetup) -> Self {
         let count = network.layers().len();
@@ -118,24 +96,24 @@ impl Training {
         }
     }
 
-    /// Values of one photo's outputs, one behind the other.
+    /// Returns the number of output values per photo; the outputs follow each other.
     #[must_use]
     pub fn out_len(&self) -> usize {
         self.setup.outputs.iter().map(|layer| self.network.shape(*layer).len()).sum()
     }
 
-    /// The trained parameters among the network's: what [`Training::backward`] gives the gradients of.
+    /// Returns the range of the trained parameters among the network's: [`Training::backward`] computes their gradients.
     #[must_use]
     pub fn trained(&self) -> Range<usize> {
         self.trained.clone()
     }
 
-    /// Runs `n` photos and keeps what [`Training::backward`] needs. `params` are the values of all of the network's
-    /// parameters in its order, `y` is `[n, out_len]`.
+    /// Runs `n` photos and keeps what [`Training::backward`] needs. `params` holds the values of all parameters in the
+    /// network's order; `y` has shape `[n, out_len]`.
     ///
     /// # Panics
     ///
-    /// If a slice has another length than the network and `n` give it.
+    /// If a slice does not have the length that the network and `n` require.
     pub fn forward(
         &mut self,
         images: Images,
@@ -156,14 +134,14 @@ impl Training {
         self.write_outputs(images, n, y);
     }
 
-    /// Runs `n` photos without a backward pass to come; the values are those of [`Training::forward`].
+    /// Runs `n` photos without preparing a backward pass. Computes the same values as [`Training::forward`].
     ///
     /// # Panics
     ///
     /// As [`Training::forward`].
     pub fn infer(&mut self, images: Images, n: usize, params: &[&[f32]], y: &mut [f32]) {
         self.check(images, n, params, y.len());
-        // Behind the fused blocks maps are small; without them photos take turns.
+        // After the fused blocks the maps are small. Without them, few photos at a time bound the memory.
         let at_once = if self.fused.is_some() || self.setup.from_features { n } else { AT_ONCE };
         let out_len = self.out_len();
         for first in (0..n).step_by(at_once.max(1)) {
@@ -189,11 +167,11 @@ impl Training {
     fn check(&self, images: Images, n: usize, params: &[&[f32]], y: usize) {
         match images {
             Images::Photos(photos) => {
-                assert!(!self.setup.from_features, "features where the pass begins behind the backbone");
+                assert!(!self.setup.from_features, "this pass reads features, not photos");
                 assert_eq!(photos.len(), n * self.network.input().len(), "photos");
             }
             Images::Features(features) => {
-                assert!(self.setup.from_features, "photos where the pass begins with them");
+                assert!(self.setup.from_features, "this pass reads photos, not features");
                 let lens = self.taps.iter().map(|tap| n * self.network.shape(*tap).len());
                 assert!(
                     lens.eq(features.iter().map(|f| f.len())),
@@ -206,7 +184,7 @@ impl Training {
         assert_eq!(y, n * self.out_len(), "outputs");
     }
 
-    /// Makes the photos and parameters ready.
+    /// Packs the parameters and converts the photos.
     fn begin(&mut self, images: Images, n: usize, params: &[&[f32]]) {
         self.photos = n;
         if let Some(fused) = &mut self.fused {
@@ -219,7 +197,7 @@ impl Training {
         }
     }
 
-    /// Runs the steps; what exists before them may be dropped from, too.
+    /// Runs the steps. Dropout applies to their outputs and to the outputs that exist before the first step.
     fn run_steps(
         &mut self,
         images: Images,
@@ -260,7 +238,7 @@ impl Training {
         }
     }
 
-    /// Multiplies a layer's output with the factors of a dropout, if the layer has one.
+    /// Multiplies a layer's output by dropout factors, if the layer has dropout.
     fn drop_from(&mut self, layer: usize, images: Images, n: usize, dropout: Option<DropoutMask>) {
         let (Some(mask), Layer { name, dropout: true, .. }) = (dropout, &self.network.layers()[layer]) else {
             return;
@@ -279,7 +257,7 @@ impl Training {
         self.dropped[layer] = Some(dropped);
     }
 
-    /// What a layer reads: after a dropout what is left.
+    /// Returns the values that a layer reads from `source`, after dropout.
     fn read<'a>(&'a self, images: Images<'a>, n: usize, source: Source) -> &'a [f32] {
         let len = n * self.network.source_shape(source).len();
         match (source, images) {

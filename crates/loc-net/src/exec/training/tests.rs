@@ -1,11 +1,12 @@
-//! Training against prediction, its gradients against difference quotients, its bytes against the number of threads: every
-//! backbone with every head. Against Candle's own gradients: loc-model's tests.
+//! Tests training for every backbone with every head: outputs against prediction, gradients against difference quotients,
+//! equal bytes for any number of threads. The comparison with Candle's gradients is in loc-model's tests.
 
 use super::*;
+use crate::kernels::parts::{Parts, SUM_PARTS, tree_sum};
 use crate::kernels::testing::{numbers, same_for_any_threads, single};
 use crate::{Backbone, Forward, Head, InputShape, NetworkConfig, Normalization, Weight, Weights};
 
-/// The smallest inputs that each backbone admits, or nearly.
+/// For each backbone an input side close to the smallest valid one.
 const BACKBONES: [(Backbone, usize); 3] =
     [(Backbone::FiveConv, 189), (Backbone::Compact, 126), (Backbone::Lite0, 65)];
 const HEADS: [Head; 3] = [Head::Mlp, Head::Edges, Head::Edges4];
@@ -20,7 +21,7 @@ fn all() -> impl Iterator<Item = Network> {
     BACKBONES.into_iter().flat_map(|(b, side)| HEADS.into_iter().map(move |head| network(b, side, head)))
 }
 
-/// Small numbers, so large that half of the activations are above zero.
+/// Random parameters, scaled so that about half of the activations are above zero.
 fn params(network: &Network) -> Vec<Vec<f32>> {
     let values = |(i, param): (usize, &crate::Param)| {
         let len = param.shape.iter().product();
@@ -45,7 +46,7 @@ fn photos(network: &Network, n: usize) -> Vec<u8> {
     numbers(9, n * network.input().len()).iter().map(|v| (127.0 + 120.0 * v) as u8).collect()
 }
 
-/// Both outputs, and nothing frozen.
+/// Both outputs, nothing frozen.
 fn setup(network: &Network) -> TrainingSetup {
     TrainingSetup {
         from_features: false,
@@ -55,8 +56,8 @@ fn setup(network: &Network) -> TrainingSetup {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "takes it many minutes")]
-fn outputs_are_those_of_prediction_batch_after_batch() {
+#[cfg_attr(miri, ignore = "takes many minutes under Miri")]
+fn outputs_equal_prediction_for_every_batch() {
     for network in all() {
         let params = params(&network);
         let (predict, mut training) = (forward(&network, &params), Training::new(&network, setup(&network)));
@@ -79,8 +80,8 @@ fn outputs_are_those_of_prediction_batch_after_batch() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "takes it many minutes")]
-fn heads_on_features_and_inner_outputs_are_those_of_the_whole() {
+#[cfg_attr(miri, ignore = "takes many minutes under Miri")]
+fn heads_on_cached_features_compute_the_same_as_the_whole_network() {
     const N: usize = 3;
     for network in all() {
         let params = params(&network);
@@ -111,7 +112,7 @@ fn heads_on_features_and_inner_outputs_are_those_of_the_whole() {
             let lens = params[training.trained()].iter().map(Vec::len);
             let mut gradients = vec![7.0; lens.sum()];
             let gy = single(&numbers(4, y.len()));
-            training.backward(images, &slices(&params), &gy, &mut gradients);
+            training.backward(images, &slices(&params), &Parts::of(N), &gy, &mut gradients);
             (y, gradients)
         };
         let (y, gradients) = run(setup(&network), Images::Photos(photos));
@@ -126,8 +127,8 @@ fn heads_on_features_and_inner_outputs_are_those_of_the_whole() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "takes it many minutes")]
-fn the_gradient_is_the_difference_quotient_along_it() {
+#[cfg_attr(miri, ignore = "takes many minutes under Miri")]
+fn gradients_match_difference_quotients() {
     const N: usize = 2;
     for network in all() {
         let params = params(&network);
@@ -138,7 +139,7 @@ fn the_gradient_is_the_difference_quotient_along_it() {
         let mut y = vec![0.0; gy.len()];
         training.forward(images, N, &slices(&params), None, &mut y);
         let mut gradients = vec![7.0; network.parameter_count()];
-        training.backward(images, &slices(&params), &gy, &mut gradients);
+        training.backward(images, &slices(&params), &Parts::of(N), &gy, &mut gradients);
 
         let square = gradients.iter().map(|g| f64::from(*g) * f64::from(*g)).sum::<f64>();
         let mut moved = |step: f64| {
@@ -154,7 +155,7 @@ fn the_gradient_is_the_difference_quotient_along_it() {
             training.forward(images, N, &slices(&moved), None, &mut y);
             y.iter().zip(&gy).map(|(y, g)| f64::from(*y) * f64::from(*g)).sum::<f64>()
         };
-        // Far enough for numbers of 24 bits, near enough that few activations pass a kink.
+        // Large enough for the 24-bit precision of f32, small enough that few activations change sign.
         let step = 1e-4 / square.sqrt();
         let quotient = (moved(step) - moved(-step)) / (2.0 * step);
         assert!((quotient / square - 1.0).abs() < 0.03, "{quotient} where {square} is right");
@@ -162,8 +163,8 @@ fn the_gradient_is_the_difference_quotient_along_it() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "takes it many minutes")]
-fn bytes_do_not_depend_on_the_threads() {
+#[cfg_attr(miri, ignore = "takes many minutes under Miri")]
+fn bytes_do_not_depend_on_the_number_of_threads() {
     const N: usize = 5;
     for network in all() {
         let params = params(&network);
@@ -174,16 +175,53 @@ fn bytes_do_not_depend_on_the_threads() {
             let mut y = vec![0.0; N * training.out_len()];
             training.forward(images, N, &slices(&params), None, &mut y);
             let mut all = vec![0.0; network.parameter_count()];
-            training.backward(images, &slices(&params), &single(&numbers(4, y.len())), &mut all);
+            let gy = single(&numbers(4, y.len()));
+            training.backward(images, &slices(&params), &Parts::of(N), &gy, &mut all);
             all.extend(y);
             all
         });
     }
 }
 
+/// Simulates 2, 4 and 8 processes: each computes the gradients of its parts, and the tree sum adds them.
 #[test]
-#[cfg_attr(miri, ignore = "takes it many minutes")]
-fn every_layers_output_can_be_asked_for() {
+#[cfg_attr(miri, ignore = "takes many minutes under Miri")]
+fn gradients_of_parts_add_up_to_the_same_bytes_as_the_whole_batch() {
+    for network in all() {
+        let params = params(&network);
+        let mut training = Training::new(&network, setup(&network));
+        let (photo, out) = (network.input().len(), training.out_len());
+        for n in [13, 3] {
+            let bytes = photos(&network, n);
+            let gy = single(&numbers(4, n * out));
+            let mut run = |parts: &Parts, first: usize, gradients: &mut [f32]| {
+                let n = parts.photos();
+                let images = Images::Photos(ImageBatch::Bytes(&bytes[first * photo..][..n * photo]));
+                let mut y = vec![0.0; n * out];
+                training.forward(images, n, &slices(&params), None, &mut y);
+                training.backward(images, &slices(&params), parts, &gy[first * out..][..n * out], gradients);
+            };
+            let (all, len) = (Parts::of(n), network.parameter_count());
+            let mut whole = vec![7.0; len];
+            run(&all, 0, &mut whole);
+            for count in [1, 2, 4] {
+                let mut sums = vec![7.0; SUM_PARTS / count * len];
+                for (first, sums) in (0..SUM_PARTS).step_by(count).zip(sums.chunks_exact_mut(len)) {
+                    run(&all.subtree(first, count), all.part(first).start, sums);
+                }
+                let mut added = vec![7.0; len];
+                tree_sum(&sums, len, SUM_PARTS / count, &mut added);
+                let differing =
+                    added.iter().zip(&whole).position(|(a, b)| a.to_bits() != b.to_bits() && a + b != 0.0);
+                assert_eq!(differing, None, "{count} parts per process, {n} photos");
+            }
+        }
+    }
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "takes many minutes under Miri")]
+fn every_layer_can_be_an_output() {
     let network = network(Backbone::Compact, 126, Head::Edges);
     let params = params(&network);
     let outputs: Vec<usize> = (0..network.layers().len()).collect();

@@ -2,30 +2,35 @@
 
 use crate::graph::heads::Features;
 use crate::ops::{AvgPool2d, Conv2d, Flatten, MaxPool2d, Pool, Relu};
-use crate::{NetError, NetworkBuilder, Source};
+use crate::{ConfigError, NetError, NetworkBuilder, Source};
 
 /// Channels of the five convolutions.
 const CHANNELS: [usize; 5] = [6, 12, 24, 48, 192];
-/// The smallest side that leaves the last 4×4 average pool one window: 1→4→8→16→20→40→44→88→92→184→188, backwards.
+/// The smallest side for which the last 4×4 average pool has one window; computed backwards:
+/// 1→4→8→16→20→40→44→88→92→184→188.
 const SMALLEST_SIDE: usize = 188;
-/// A side beyond this is no single-object photo but a mistake; at 2,048 one activation is already 100 MB.
+/// The largest accepted side; at 2,048 one activation already has 100 MB.
 const LARGEST_SIDE: usize = 2048;
 
-/// The tutorial's convolutions with PyTorch's parameter names, for any input size they admit.
+/// Adds the tutorial's convolutions with PyTorch's parameter names, for any valid input size.
 ///
-/// Max-pooling stands before relu: they commute, values and gradients, and a quarter of the work is left.
+/// Max-pooling comes before relu: the two commute, in values and gradients, and relu then has a quarter of the work.
 ///
 /// # Errors
 ///
-/// [`NetError::Config`] for an input size that the convolutions do not admit; it says which sizes they do.
+/// [`NetError::Config`] for an input size that is too small or too large; the message gives the limits.
 pub(crate) fn five_conv(net: &mut NetworkBuilder, mut x: Source) -> Result<Features, NetError> {
     let (_, height, width) = net.shape(x).chw().unwrap_or_default(); // [3, 256, 256]
-    let admitted = SMALLEST_SIDE..=LARGEST_SIDE;
-    if !admitted.contains(&height) || !admitted.contains(&width) {
-        return Err(NetError::Config(format!(
-            "five_conv does not admit an input of {height}×{width}: each side must be {SMALLEST_SIDE} to \
-             {LARGEST_SIDE} pixels (hint: the tutorial uses 256)"
-        )));
+    let sides = SMALLEST_SIDE..=LARGEST_SIDE;
+    if !sides.contains(&height) || !sides.contains(&width) {
+        let hint = "the tutorial uses 256";
+        return Err(NetError::Config(ConfigError::InputSize {
+            backbone: "five_conv",
+            height,
+            width,
+            sides,
+            hint,
+        }));
     }
     let mut fine = x;
     for (i, channels) in CHANNELS.into_iter().enumerate() {
@@ -67,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn admits_the_sizes_it_says() {
+    fn accepts_exactly_the_sizes_in_its_message() {
         for side in [188, 189, 224, 256, 300] {
             build(side, 3).unwrap();
         }
@@ -78,8 +83,8 @@ mod tests {
     }
 
     #[test]
-    fn smallest_side_is_the_smallest_the_layers_take() {
-        // Without the check in front, the layers themselves refuse 187: the constant is theirs, not a guess.
+    fn smallest_side_is_the_smallest_that_the_layers_accept() {
+        // Without the check of the constant, the layers themselves reject 187.
         let mut net = NetworkBuilder::new(187, 187);
         let mut x = Source::Input;
         for n in 0..5 {

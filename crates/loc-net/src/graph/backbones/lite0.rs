@@ -1,59 +1,74 @@
-//! EfficientNet-Lite0 (Tan and Le 2019, in the form made for small devices: relu6, no squeeze-and-excitation), its
-//! batch normalisation folded into the convolutions.
+//! EfficientNet-Lite0 (Tan and Le 2019; the variant for small devices, with relu6 and without squeeze-and-excitation). Its
+//! batch normalisation is folded into the convolutions.
 
 use crate::graph::heads::{Features, mean};
 use crate::ops::{Add, ChannelAffine, Conv2d, Relu6};
-use crate::{NetError, NetworkBuilder, Source};
+use crate::{ConfigError, NetError, NetworkBuilder, Source};
 
-/// Blocks of a kind: how many, kernel, stride of the first, factor of the width within, channels.
-const STAGES: [(usize, usize, usize, usize, usize); 7] = [
-    (1, 3, 1, 1, 16),
-    (2, 3, 2, 6, 24),
-    (2, 5, 2, 6, 40),
-    (3, 3, 2, 6, 80),
-    (3, 5, 1, 6, 112),
-    (4, 5, 2, 6, 192),
-    (1, 3, 1, 6, 320),
+/// Some inverted-residual blocks with the same kernel, expansion and output channels.
+struct Stage {
+    blocks: usize,
+    kernel: usize,
+    /// Stride of the first block; the others have stride 1.
+    stride: usize,
+    /// Ratio of the channels inside a block to its input channels.
+    expansion: usize,
+    channels: usize,
+}
+
+const STAGES: [Stage; 7] = [
+    Stage { blocks: 1, kernel: 3, stride: 1, expansion: 1, channels: 16 },
+    Stage { blocks: 2, kernel: 3, stride: 2, expansion: 6, channels: 24 },
+    Stage { blocks: 2, kernel: 5, stride: 2, expansion: 6, channels: 40 },
+    Stage { blocks: 3, kernel: 3, stride: 2, expansion: 6, channels: 80 },
+    Stage { blocks: 3, kernel: 5, stride: 1, expansion: 6, channels: 112 },
+    Stage { blocks: 4, kernel: 5, stride: 2, expansion: 6, channels: 192 },
+    Stage { blocks: 1, kernel: 3, stride: 1, expansion: 6, channels: 320 },
 ];
-/// Channels before the first block, and behind the last.
+/// Channels before the first block, and after the last.
 const STEM: usize = 32;
 const TOP: usize = 1280;
-/// The block whose output, a sixteenth of the photo's size, says where things are.
+/// The block whose output, a sixteenth of the photo's size, gives positions.
 const FINE: usize = 10;
-/// Standardised features beyond this are cut: a few outliers would rule a head.
+/// Standardised features are clipped at this value: otherwise a few outliers would dominate a head.
 const LIMIT: f32 = 6.0;
-/// The smallest side: the last map has then 2×2 cells.
+/// The smallest accepted side: the last map then has 2×2 cells.
 const SMALLEST_SIDE: usize = 64;
-/// A side beyond this is no single-object photo but a mistake.
+/// The largest accepted side; a photo of a single object does not need a larger one.
 const LARGEST_SIDE: usize = 2048;
 
-/// The layers for any input size they admit. Photos are expected as `(v − 127) / 128` of their bytes.
+/// Adds the layers, for any valid input size. The input is `(v − 127) / 128` for a byte `v`.
 ///
 /// # Errors
 ///
-/// [`NetError::Config`] for an input size that is not admitted; it says which are.
+/// [`NetError::Config`] for an input size that is too small or too large; the message gives the limits.
 pub(crate) fn lite0(net: &mut NetworkBuilder, x: Source) -> Result<Features, NetError> {
     let (_, height, width) = net.shape(x).chw().unwrap_or_default(); // [3, 224, 224]
-    let admitted = SMALLEST_SIDE..=LARGEST_SIDE;
-    if !admitted.contains(&height) || !admitted.contains(&width) {
-        return Err(NetError::Config(format!(
-            "lite0 does not admit an input of {height}×{width}: each side must be {SMALLEST_SIDE} to {LARGEST_SIDE} \
-             pixels (hint: it was trained with 224)"
-        )));
+    let sides = SMALLEST_SIDE..=LARGEST_SIDE;
+    if !sides.contains(&height) || !sides.contains(&width) {
+        let hint = "it was trained with 224";
+        return Err(NetError::Config(ConfigError::InputSize {
+            backbone: "lite0",
+            height,
+            width,
+            sides,
+            hint,
+        }));
     }
-    let mut x = conv(net, "stem", (STEM, 3, 2, 1), true, x)?; // [32, 112, 112]
+    let mut x = conv(net, "stem", Conv2d { stride: (2, 2), ..Conv2d::square(STEM, 3) }, true, x)?; // [32, 112, 112]
     let (mut fine, mut channels, mut block) = (x, STEM, 0);
-    for (count, kernel, stride, factor, out) in STAGES {
-        for i in 0..count {
+    for Stage { blocks, kernel, stride, expansion, channels: out } in STAGES {
+        for i in 0..blocks {
             let stride = if i == 0 { stride } else { 1 };
             let name = format!("block{block}");
             let mut h = x;
-            if factor > 1 {
-                h = conv(net, &format!("{name}.expand"), (factor * channels, 1, 1, 1), true, h)?;
+            let wide = expansion * channels;
+            if expansion > 1 {
+                h = conv(net, &format!("{name}.expand"), Conv2d::square(wide, 1), true, h)?;
             }
-            let wide = factor * channels;
-            h = conv(net, &format!("{name}.depthwise"), (wide, kernel, stride, wide), true, h)?;
-            h = conv(net, &format!("{name}.project"), (out, 1, 1, 1), false, h)?;
+            let depthwise = Conv2d { stride: (stride, stride), groups: wide, ..Conv2d::square(wide, kernel) };
+            h = conv(net, &format!("{name}.depthwise"), depthwise, true, h)?;
+            h = conv(net, &format!("{name}.project"), Conv2d::square(out, 1), false, h)?;
             if stride == 1 && out == channels {
                 h = net.join(&format!("{name}.sum"), Add, &[h, x])?;
             }
@@ -65,7 +80,7 @@ pub(crate) fn lite0(net: &mut NetworkBuilder, x: Source) -> Result<Features, Net
         }
         // 16×112², 24×56², 40×28², 80×14², 112×14², 192×7², 320×7²
     }
-    let top = conv(net, "top", (TOP, 1, 1, 1), true, x)?; // [1280, 7, 7]
+    let top = conv(net, "top", Conv2d::square(TOP, 1), true, x)?; // [1280, 7, 7]
     let whole = mean(net, "whole", top)?; // [1280]
     let mut standard = |name: &str, x: Source| net.add(name, ChannelAffine { limit: LIMIT }, x);
     Ok(Features {
@@ -75,17 +90,16 @@ pub(crate) fn lite0(net: &mut NetworkBuilder, x: Source) -> Result<Features, Net
     })
 }
 
-/// A convolution `(channels, kernel, stride, groups)` with TensorFlow's padding, and relu6.
+/// Adds a convolution with TensorFlow's SAME padding and, with `relu`, relu6.
 fn conv(
     net: &mut NetworkBuilder,
     name: &str,
-    (channels, kernel, stride, groups): (usize, usize, usize, usize),
+    conv: Conv2d,
     relu: bool,
     x: Source,
 ) -> Result<Source, NetError> {
     let size = net.shape(x).chw().map(|(_, h, w)| (h, w)).unwrap_or_default();
-    let conv = Conv2d { stride: (stride, stride), groups, ..Conv2d::square(channels, kernel) }.same(size);
-    let x = net.add(name, conv, x)?;
+    let x = net.add(name, conv.same(size), x)?;
     if relu { net.add(&format!("{name}.relu"), Relu6, x) } else { Ok(x) }
 }
 
@@ -104,8 +118,8 @@ mod tests {
         let net = config(224).build(&Normalization::IDENTITY).unwrap();
         let own =
             net.params().iter().filter(|p| p.layer < net.backbone_layers() && !p.name.contains("_standard"));
-        // 4,652,008 of EfficientNet-Lite0, less 1,281,000 of its classifier, less a scale for each of the 21,008
-        // channels that batch normalisation is folded into.
+        // 4,652,008 parameters of EfficientNet-Lite0, minus 1,281,000 of its classifier, minus the 21,008 scales of the
+        // batch normalisation, which are folded into the convolutions.
         assert_eq!(
             own.map(|p| p.shape.iter().product::<usize>()).sum::<usize>(),
             4_652_008 - 1_281_000 - 21_008

@@ -9,20 +9,20 @@ use serde::{Deserialize, Serialize};
 use super::heads::Features;
 use crate::{NetError, NetworkBuilder, Source};
 
-/// Which backbone.
+/// The kind of backbone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Backbone {
     /// The tutorial's five convolutions.
     FiveConv,
-    /// Our own: four convolutions of the tutorial's kind, three smaller ones on two scales.
+    /// Four convolutions like the tutorial's, then three smaller ones on two scales.
     Compact,
-    /// EfficientNet-Lite0, made to begin from pretrained weights.
+    /// EfficientNet-Lite0, meant to start from pretrained weights.
     Lite0,
 }
 
-/// Adds a backbone; where its features can be read comes back.
+/// Adds a backbone and returns the layers at which its features are read.
 pub(super) fn add(backbone: Backbone, net: &mut NetworkBuilder, x: Source) -> Result<Features, NetError> {
     match backbone {
         Backbone::FiveConv => five_conv::five_conv(net, x),

@@ -1,9 +1,9 @@
-//! The sum of two inputs of one shape.
+//! The sum of two inputs of the same shape.
 
 use super::Operation;
 use crate::Shape;
 
-/// The sum of its two inputs, which have one shape.
+/// The sum of two inputs of the same shape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Add;
 
@@ -11,7 +11,7 @@ impl Operation for Add {
     fn output(&self, inputs: &[&Shape]) -> Result<Shape, String> {
         match inputs {
             [a, b] if a == b => Ok((*a).clone()),
-            [a, b, ..] => Err(format!("needs two inputs of one shape, got {a} and {b}")),
+            [a, b, ..] => Err(format!("needs two inputs of the same shape, got {a} and {b}")),
             _ => Err("needs two inputs".into()),
         }
     }

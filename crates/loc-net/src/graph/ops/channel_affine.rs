@@ -7,7 +7,7 @@ use crate::{ParamKind, Shape};
 /// `NAME.bias [c]`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ChannelAffine {
-    /// The largest value that is left, above 0.
+    /// Outputs are clipped to `-limit..=limit`; above 0.
     pub limit: f32,
 }
 

@@ -1,9 +1,9 @@
-//! Vectors, one behind the other.
+//! Concatenation of vectors.
 
 use super::Operation;
 use crate::Shape;
 
-/// Vectors, one behind the other.
+/// The concatenation of vectors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Concat;
 

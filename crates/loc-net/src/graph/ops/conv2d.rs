@@ -15,7 +15,7 @@ pub struct Conv2d {
     pub stride: (usize, usize),
     /// Zeros added above and below, left and right.
     pub padding: (usize, usize),
-    /// Zeros added below and right beyond those: TensorFlow's SAME padding is not the same on both sides.
+    /// Additional zeros below and on the right: TensorFlow's SAME padding can differ between the two sides.
     pub extra: (usize, usize),
     /// Number of groups; the channel counts are multiples of it.
     pub groups: usize,
@@ -35,15 +35,15 @@ impl Conv2d {
         }
     }
 
-    /// The same with TensorFlow's SAME padding for an input of `(height, width)`: `⌈size / stride⌉` cells a side, an odd
-    /// zero below and right.
+    /// Returns the same convolution with TensorFlow's SAME padding for an input of `(height, width)`: `⌈size / stride⌉`
+    /// output cells per axis; if the number of zeros is odd, the additional one is below or on the right.
     #[must_use]
     pub fn same(self, size: (usize, usize)) -> Self {
         let (padding, extra) = window::same_padding(size, self.kernel, self.stride);
         Self { padding, extra, ..self }
     }
 
-    /// Output height and width for an input of `(height, width)`, or `None` where the kernel does not fit.
+    /// Returns output height and width for an input of `(height, width)`, or `None` if the kernel does not fit.
     #[must_use]
     pub fn output(&self, size: (usize, usize)) -> Option<(usize, usize)> {
         window::conv_output(size, self.kernel, self.stride, (self.padding, self.extra))
@@ -59,7 +59,7 @@ impl Operation for Conv2d {
         let (c, h, w) = map(inputs[0])?;
         let (g, out, (kh, kw)) = (self.groups, self.out_channels, self.kernel);
         if g == 0 || out == 0 || c % g != 0 || out % g != 0 {
-            return Err(format!("{c} channels in and {out} out do not divide into {g} groups"));
+            return Err(format!("{c} input and {out} output channels cannot be divided into {g} groups"));
         }
         let (oh, ow) = self.output((h, w)).ok_or_else(|| {
             format!("a {kh}×{kw} kernel does not fit {h}×{w} with padding {:?}", self.padding)

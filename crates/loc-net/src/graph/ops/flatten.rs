@@ -1,9 +1,9 @@
-//! A feature map as one vector.
+//! Flattens a feature map to a vector.
 
 use super::Operation;
 use crate::Shape;
 
-/// A feature map as one vector, channel by channel, row by row.
+/// Flattens a feature map to a vector: channel by channel, row by row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Flatten;
 

@@ -1,9 +1,9 @@
-//! The mean of the parts of a vector.
+//! The mean of equal parts of a vector.
 
 use super::Operation;
 use crate::Shape;
 
-/// The mean of the parts of a vector, which lie one behind the other: of `[parts·n]` it makes `[n]`.
+/// The element-wise mean of `parts` equal parts of a vector: `[parts·n]` becomes `[n]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GroupMean {
     /// Number of parts, 1 or more.
@@ -14,7 +14,7 @@ impl Operation for GroupMean {
     fn output(&self, inputs: &[&Shape]) -> Result<Shape, String> {
         match inputs[0].0[..] {
             [n] if self.parts > 0 && n > 0 && n.is_multiple_of(self.parts) => Ok(Shape(vec![n / self.parts])),
-            _ => Err(format!("{} does not have {} equal parts", inputs[0], self.parts)),
+            _ => Err(format!("{} cannot be divided into {} equal parts", inputs[0], self.parts)),
         }
     }
 

@@ -3,7 +3,7 @@
 use super::{Operation, map};
 use crate::Shape;
 
-/// A direction over a feature map.
+/// The axis that a pool keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Axis {
     /// Each row becomes one value.
@@ -12,10 +12,10 @@ pub enum Axis {
     Columns,
 }
 
-/// The mean of each channel, and behind all those the maximum, of each row `[2·c, h, 1]` or column `[2·c, 1, w]`.
+/// The mean over each row (`[2·c, h, 1]`) or each column (`[2·c, 1, w]`) of every channel, followed by the maxima.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MeanMaxPool(
-    /// What becomes one value.
+    /// Which lines are reduced to one value.
     pub Axis,
 );
 

@@ -1,7 +1,7 @@
-//! The operations: one file each, with its fields, the shape of its output, its parameters, its cost and its description.
+//! The operations, one file each: fields, output shape, parameters, cost and description.
 //!
-//! To add one: its file here and its line in the list below, its kernel's line in `exec::kernel_of`, and its file in
-//! loc-model's `layers`.
+//! To add an operation: add its file here and its line to the list below, a line for its kernel in `exec::kernel_of`, and
+//! its file in loc-model's `layers`.
 
 mod add;
 mod avg_pool2d;
@@ -42,42 +42,43 @@ pub use upsample::Upsample;
 
 use super::shape::{ParamKind, Shape};
 
-/// What a network needs to know of an operation. Shapes are those of one photo, without the batch.
+/// The properties of an operation that a network needs. Shapes are those of one photo, without the batch dimension.
 pub(crate) trait Operation {
-    /// The shape of the output, or why the inputs do not fit. There is at least one input.
+    /// Returns the shape of the output, or why the inputs do not fit. There is at least one input.
     fn output(&self, inputs: &[&Shape]) -> Result<Shape, String>;
 
-    /// Whether the operation reads so many inputs.
+    /// Returns whether the operation accepts this number of inputs.
     fn takes(&self, inputs: usize) -> bool {
         inputs == 1
     }
 
-    /// The parameters, in the order of PyTorch's `state_dict`. Called with shapes that [`Operation::output`] accepts.
+    /// Returns the parameters in the order of PyTorch's `state_dict`. Called only with shapes that [`Operation::output`]
+    /// accepts.
     fn params(&self, _inputs: &[&Shape]) -> Vec<ParamSpec> {
         Vec::new()
     }
 
-    /// Multiply-adds for one photo: of the operations that are products.
+    /// Returns the number of multiply-adds for one photo; 0 for operations without products.
     fn multiply_adds(&self, _inputs: &[&Shape], _output: &Shape) -> usize {
         0
     }
 
-    /// A few words for a person: what `loc info` prints.
+    /// Returns a short description, as printed by `loc info`.
     fn describe(&self) -> String;
 }
 
 /// A parameter of an operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ParamSpec {
-    /// The name behind the layer's: `weight` or `bias`.
+    /// The suffix of the parameter's name, after the layer's name: `weight` or `bias`.
     pub(crate) suffix: &'static str,
     pub(crate) shape: Vec<usize>,
     pub(crate) kind: ParamKind,
-    /// Inputs that one output value sees.
+    /// Number of inputs that contribute to one output value.
     pub(crate) fan_in: usize,
 }
 
-/// `weight` and `bias[bias]`.
+/// Returns the parameters `weight` and `bias`; `bias` is the bias's length.
 fn weight_and_bias(weight: Vec<usize>, bias: usize, kind: ParamKind, fan_in: usize) -> Vec<ParamSpec> {
     vec![
         ParamSpec { suffix: "weight", shape: weight, kind, fan_in },
@@ -85,15 +86,15 @@ fn weight_and_bias(weight: Vec<usize>, bias: usize, kind: ParamKind, fan_in: usi
     ]
 }
 
-/// `(channels, height, width)`, or why there are none.
+/// Returns `(channels, height, width)`, or an error if the shape is not a feature map.
 fn map(shape: &Shape) -> Result<(usize, usize, usize), String> {
     shape.chw().ok_or_else(|| format!("needs channels×height×width, got {shape}"))
 }
 
-/// Declares [`Op`]: one line an operation.
+/// Declares [`Op`], with one line for each operation.
 macro_rules! operations {
     ($($(#[$doc:meta])* $name:ident,)*) => {
-        /// What a layer computes.
+        /// The operation of a layer.
         #[derive(Debug, Clone, PartialEq)]
         pub enum Op {
             $($(#[$doc])* $name($name),)*
@@ -126,7 +127,7 @@ operations! {
     AvgPool2d,
     /// `max(x, 0)`.
     Relu,
-    /// A feature map as one vector.
+    /// Flattens a feature map to a vector.
     Flatten,
     /// `x · weightᵀ + bias`.
     Linear,
@@ -138,20 +139,20 @@ operations! {
     ChannelAffine,
     /// The sum of two inputs.
     Add,
-    /// Vectors, one behind the other.
+    /// The concatenation of vectors.
     Concat,
-    /// A map enlarged.
+    /// Bilinear upsampling of a map.
     Upsample,
     /// Mean and maximum of each row or column.
     MeanMaxPool,
-    /// Places as the means of distributions.
+    /// Positions as expected values of softmax distributions.
     SoftmaxExpectation,
-    /// The mean of the parts of a vector.
+    /// The mean of equal parts of a vector.
     GroupMean,
 }
 
 impl Op {
-    /// A few words for a person, such as `convolution 5×5 → 6`.
+    /// Returns a short description, such as `convolution 5×5 → 6`.
     #[must_use]
     pub fn describe(&self) -> String {
         self.operation().describe()

@@ -16,7 +16,10 @@ impl Operation for Normalize {
     fn output(&self, inputs: &[&Shape]) -> Result<Shape, String> {
         let (c, ..) = map(inputs[0])?;
         if c != 3 || self.std.iter().any(|s| !s.is_finite() || *s <= 0.0) {
-            return Err(format!("needs 3 channels and deviations above 0, got {c} and {:?}", self.std));
+            return Err(format!(
+                "needs 3 channels and standard deviations above 0, got {c} and {:?}",
+                self.std
+            ));
         }
         Ok(inputs[0].clone())
     }

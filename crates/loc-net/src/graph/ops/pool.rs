@@ -3,8 +3,8 @@
 use super::map;
 use crate::{Shape, window};
 
-/// A pooling window; pairs are (vertical, horizontal). Cells that the last window does not reach are ignored, as PyTorch
-/// does without `ceil_mode`.
+/// A pooling window; pairs are (vertical, horizontal). Cells that the last window does not reach are ignored, as in
+/// PyTorch without `ceil_mode`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pool {
     /// Window height and width.
@@ -20,13 +20,13 @@ impl Pool {
         Self { kernel: (kernel, kernel), stride: (stride, stride) }
     }
 
-    /// Output height and width for an input of `(height, width)`, or `None` where the window does not fit.
+    /// Returns output height and width for an input of `(height, width)`, or `None` if the window does not fit.
     #[must_use]
     pub fn output(&self, size: (usize, usize)) -> Option<(usize, usize)> {
         window::output(size, self.kernel, self.stride)
     }
 
-    /// The shape of a pooled map.
+    /// Returns the shape of the pooled map.
     pub(super) fn pooled(&self, input: &Shape) -> Result<Shape, String> {
         let (c, h, w) = map(input)?;
         let (kh, kw) = self.kernel;
@@ -35,7 +35,7 @@ impl Pool {
         Ok(Shape(vec![c, oh, ow]))
     }
 
-    /// The size in words.
+    /// Returns a description such as `max-pool 2×2, stride 2`.
     pub(super) fn describe(&self, what: &str) -> String {
         format!("{what} {}×{}, stride {}", self.kernel.0, self.kernel.1, self.stride.0)
     }

@@ -1,12 +1,12 @@
-//! A map enlarged.
+//! Bilinear upsampling of a map.
 
 use super::{Operation, map};
 use crate::Shape;
 
-/// A map enlarged to `size`, bilinear between the centres of its cells; outside of them the edge's value.
+/// Enlarges a map to `size`, bilinear between the centres of its cells; outside of the centres the edge value is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Upsample {
-    /// Height and width of the result, no smaller than the map's.
+    /// Height and width of the result, at least those of the input.
     pub size: (usize, usize),
 }
 

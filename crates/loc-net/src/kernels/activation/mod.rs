@@ -1,4 +1,4 @@
-//! `max(x, 0)`, and `min(max(x, 0), 6)`; the gradient at the kinks is 0, as in PyTorch. A NaN stays one.
+//! `max(x, 0)` and `min(max(x, 0), 6)`. The gradient at the kinks is 0, as in PyTorch. A NaN stays NaN.
 
 #[cfg(test)]
 mod tests;
@@ -10,7 +10,7 @@ use super::parts::Parts;
 use super::{Activation, Float};
 use crate::parallel;
 
-/// Values a task takes: enough to be worth handing out.
+/// Values per task: enough that starting a task pays off.
 const CHUNK: usize = 64 * 1024;
 
 /// `y = max(x, 0)`.
@@ -28,7 +28,7 @@ pub fn forward<F: Float + Send + Sync>(x: &[F], y: &mut [F]) {
 }
 
 impl Activation {
-    /// Clears the gradient where the activation has none, from its output `y`.
+    /// Sets the gradient to 0 where the activation's gradient is 0, given the activation's output `y`.
     ///
     /// # Panics
     ///
@@ -41,7 +41,7 @@ impl Activation {
         }
     }
 
-    /// Changes values where they lie, on this thread.
+    /// Applies the activation in place, on this thread.
     pub fn apply<F: Float>(self, y: &mut [F]) {
         let six = F::from(6u16);
         let above = |y: F| if y < F::default() { F::default() } else { y };
@@ -76,7 +76,7 @@ pub fn forward6<F: Float + Send + Sync>(x: &[F], y: &mut [F]) {
 /// If the slices differ in length.
 pub fn backward6<F: Float + Send + Sync>(y: &[F], gy: &[F], gx: &mut [F]) {
     let six = F::from(6u16);
-    // Not `&&`: a branch a value keeps vectors out, and which way it goes cannot be foreseen.
+    // Not `&&`: a branch for each value prevents vectorisation, and it cannot be predicted.
     chosen(y, gy, gx, |y| (y > F::default()) & (y < six));
 }
 
@@ -89,7 +89,7 @@ pub fn backward<F: Float + Send + Sync>(y: &[F], gy: &[F], gx: &mut [F]) {
     chosen(y, gy, gx, |y| y > F::default());
 }
 
-/// [`backward6`], where the gradient lies.
+/// [`backward6`], in place.
 ///
 /// # Panics
 ///
@@ -99,7 +99,7 @@ pub fn backward6_in_place<F: Float + Send + Sync>(y: &[F], g: &mut [F]) {
     cleared(y, g, |y| (y > F::default()) & (y < six));
 }
 
-/// [`backward`], where the gradient lies.
+/// [`backward`], in place.
 ///
 /// # Panics
 ///
@@ -129,7 +129,7 @@ fn cleared<F: Float + Send + Sync>(y: &[F], g: &mut [F], active: impl Fn(F) -> b
     });
 }
 
-/// The activation as a layer of its own.
+/// An activation that is a layer of its own.
 impl LayerKernel for Activation {
     fn forward(&self, _: usize, inputs: &[&[f32]], _: &[&[f32]], y: &mut [f32], _: Option<&mut Vec<u8>>) {
         match self {

@@ -1,4 +1,5 @@
-//! Relu: its values, its gradient beside and at the kink. The form is its own plain twin.
+//! Tests the values of relu and its gradient next to and at the kinks. It is generic over f32 and f64, so it needs no
+//! separate reference.
 
 use super::{backward, backward_in_place, backward6, backward6_in_place, forward, forward6};
 use crate::kernels::Activation;

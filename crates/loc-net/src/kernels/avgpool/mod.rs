@@ -1,4 +1,4 @@
-//! Average pooling: the mean of each window, any kernel and stride. Its backward spreads each gradient evenly.
+//! Average pooling: the mean of each window, for any kernel and stride. The backward pass distributes each gradient evenly.
 
 pub mod reference;
 #[cfg(test)]
@@ -11,22 +11,22 @@ use super::layer::{Gradients, LayerKernel, Pass};
 use super::parts::Parts;
 use crate::parallel;
 
-/// `y[n, c, oh, ow]` of `x[n, c, h, w]`.
+/// Computes `y[n, c, oh, ow]` from `x[n, c, h, w]`.
 ///
 /// # Panics
 ///
-/// If a slice has not the length its shape says.
+/// If a slice does not have the length of its shape.
 pub fn forward(shape: &PoolShape, n: usize, x: &[f32], y: &mut [f32]) {
     let (in_len, out_len) = (shape.in_len(), shape.out_len());
     assert_eq!((x.len(), y.len()), (n * in_len, n * out_len), "input and output");
     parallel::chunks(y, out_len, |photo, y| reference::forward(shape, 1, &x[photo * in_len..][..in_len], y));
 }
 
-/// `gx[n, c, h, w]` from the output's gradient `gy[n, c, oh, ow]`.
+/// Computes `gx[n, c, h, w]` from the output gradient `gy[n, c, oh, ow]`.
 ///
 /// # Panics
 ///
-/// If a slice has not the length its shape says.
+/// If a slice does not have the length of its shape.
 pub fn backward(shape: &PoolShape, n: usize, gy: &[f32], gx: &mut [f32]) {
     let (in_len, out_len) = (shape.in_len(), shape.out_len());
     assert_eq!((gx.len(), gy.len()), (n * in_len, n * out_len), "gradients");
@@ -34,7 +34,7 @@ pub fn backward(shape: &PoolShape, n: usize, gy: &[f32], gx: &mut [f32]) {
     photos.for_each(|(gx, gy)| reference::backward(shape, 1, gy, gx));
 }
 
-/// The layer.
+/// Average pooling as a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AvgPool(
     /// Map and window.

@@ -1,8 +1,8 @@
-//! The plain twin of average pooling, generic over f32 and f64.
+//! Reference implementation of average pooling, generic over f32 and f64.
 
 use crate::kernels::{Float, PoolShape};
 
-/// One over the number of cells in a window.
+/// Returns one over the number of cells in a window.
 fn share<F: Float>(shape: &PoolShape) -> F {
     let mut cells = F::default();
     for _ in 0..shape.kernel.0 * shape.kernel.1 {
@@ -22,7 +22,7 @@ fn for_each_row(shape: &PoolShape, n: usize, mut f: impl FnMut(usize, usize)) {
     }
 }
 
-/// Plain form of [`super::forward`].
+/// Reference of [`super::forward`].
 pub fn forward<F: Float>(shape: &PoolShape, n: usize, x: &[F], y: &mut [F]) {
     y.fill(F::default());
     for_each_row(shape, n, |at, from| {
@@ -34,7 +34,7 @@ pub fn forward<F: Float>(shape: &PoolShape, n: usize, x: &[F], y: &mut [F]) {
     y.iter_mut().for_each(|y| *y = *y * share);
 }
 
-/// Plain form of [`super::backward`].
+/// Reference of [`super::backward`].
 pub fn backward<F: Float>(shape: &PoolShape, n: usize, gy: &[F], gx: &mut [F]) {
     let share = share(shape);
     gx.fill(F::default());

@@ -1,4 +1,4 @@
-//! Average pooling: known means, difference quotients, and the batch equal to its photos.
+//! Tests average pooling: known means, the reference, and difference quotients.
 
 use super::{backward, forward, reference};
 use crate::kernels::PoolShape;
@@ -10,12 +10,12 @@ fn means_of_windows() {
     let x: Vec<f32> = (0u8..12).map(f32::from).collect();
     let mut y = [7.0; 4];
     forward(&shape, 1, &x, &mut y);
-    // (0+1+2+4+5+6)/6 = 3, then one more a step right, four more a step down.
+    // (0+1+2+4+5+6)/6 = 3; one step to the right adds 1, one step down adds 4.
     assert_close("y", &y, &[3.0, 4.0, 7.0, 8.0], 1e-6);
 }
 
 #[test]
-fn equals_the_plain_twin_and_the_difference_quotients() {
+fn equals_the_reference_and_the_difference_quotients() {
     for (kernel, stride, size) in
         [(4, 2, (8, 8)), (2, 2, (5, 7)), (3, 1, (4, 5)), (2, 3, (8, 5)), (1, 1, (1, 1))]
     {

@@ -1,12 +1,12 @@
-//! The inner loops of the row form: sums of shifted input rows, and dot products with shifted input rows. On AVX2 and
-//! FMA where they are there, plain otherwise.
+//! The inner loops of the direct form: sums of shifted input rows, and dot products with shifted input rows. They use AVX2
+//! and FMA if available, else plain code.
 
-/// Columns of an output that a block covers; a narrower map has nothing to fill it with.
+/// Output columns of a block; a narrower map cannot fill it.
 pub(super) const COLS: usize = 16;
-/// Channels of an output that a block covers.
+/// Output channels of a block.
 pub(super) const CHANNELS: usize = 6;
 
-/// Some rows of a group's output gradient beside the input rows they touch.
+/// Some rows of a group's output gradient and the input rows they depend on.
 pub(super) struct GradientTile<'a> {
     pub(super) x: &'a [f32],
     pub(super) x_row: usize,
@@ -30,11 +30,11 @@ pub(super) fn multiply(
         "a block's weights"
     );
     let reach = offsets.last().copied().unwrap_or(0) + COLS;
-    assert!(x.len() >= reach, "the input holds what the last kernel position reads");
+    assert!(x.len() >= reach, "the input is too short for the last kernel position");
     #[cfg(target_arch = "x86_64")]
     if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
         #[expect(unsafe_code, reason = "calls the AVX2 form after checking for it")]
-        // SAFETY: AVX2 and FMA are there; offsets ascend, so all reads lie below `reach`, checked above.
+        // SAFETY: AVX2 and FMA are available; offsets ascend, so all reads are below `reach`, which was checked above.
         unsafe {
             match channels {
                 1 => avx2::multiply::<1>(weights, offsets, x, sums),
@@ -54,17 +54,17 @@ pub(super) fn multiply(
     }
 }
 
-/// `gw[o][k] += Σ_{rows, columns} gy[o][row][column] · x[offsets[k] + row · x_row + column]`, for `channels` o.
+/// `gw[o][k] += Σ_{rows, columns} gy[o][row][column] · x[offsets[k] + row · x_row + column]`, for `channels` values of o.
 pub(super) fn add_dots(tile: &GradientTile, channels: usize, gw: &mut [f32]) {
     let fan_in = tile.offsets.len();
     let reach = tile.offsets.last().copied().unwrap_or(0) + (tile.rows - 1) * tile.x_row + tile.gy_row;
-    assert!(tile.x.len() >= reach, "the input holds what the last kernel position reads");
+    assert!(tile.x.len() >= reach, "the input is too short for the last kernel position");
     let reach = (channels - 1) * tile.gy_plane + tile.rows * tile.gy_row;
     assert!(tile.gy.len() >= reach && gw.len() == channels * fan_in, "gradients hold all channels");
     #[cfg(target_arch = "x86_64")]
     if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
         #[expect(unsafe_code, reason = "calls the AVX2 form after checking for it")]
-        // SAFETY: AVX2 and FMA are there; offsets ascend, so all reads lie inside, checked above.
+        // SAFETY: AVX2 and FMA are available; offsets ascend, so all reads are inside, which was checked above.
         unsafe {
             avx2::add_dots(tile, channels, gw);
         }
@@ -98,7 +98,7 @@ mod avx2 {
 
     /// # Safety
     ///
-    /// AVX2 and FMA are available; `weights` holds R for each offset; `x` holds 16 values from each offset on.
+    /// AVX2 and FMA are available; `weights` holds R values for each offset; `x` holds 16 values from each offset on.
     #[target_feature(enable = "avx2,fma")]
     pub(super) unsafe fn multiply<const R: usize>(
         weights: &[f32],
@@ -135,7 +135,7 @@ mod avx2 {
         let fan_in = tile.offsets.len();
         for o in (0..channels).step_by(3) {
             for k in (0..fan_in).step_by(4) {
-                // SAFETY: as this function's own.
+                // SAFETY: as promised by the caller.
                 unsafe {
                     match (channels - o, fan_in - k) {
                         (1, 1..4) => dots::<1, 1>(tile, o, k, 3.min(fan_in - k), gw),
@@ -150,11 +150,11 @@ mod avx2 {
         }
     }
 
-    /// `times` blocks of R channels and S kernel positions, beginning at channel `o` and position `k`.
+    /// Computes `times` blocks of R channels and S kernel positions, starting at channel `o` and position `k`.
     ///
     /// # Safety
     ///
-    /// As [`add_dots`]; R channels from `o` and S · `times` positions from `k` exist.
+    /// As for [`add_dots`]; R channels from `o` and S · `times` positions from `k` exist.
     #[target_feature(enable = "avx2,fma")]
     unsafe fn dots<const R: usize, const S: usize>(
         tile: &GradientTile,
@@ -168,7 +168,7 @@ mod avx2 {
         let mask = lanes(tile.gy_row - whole);
         for k in (k..k + S * times).step_by(S) {
             let mut sums = [[_mm256_setzero_ps(); S]; R];
-            // SAFETY: whole vectors inside each row, the rest under a mask.
+            // SAFETY: whole vectors inside each row, the rest with a mask.
             unsafe {
                 let gy = tile.gy.as_ptr().add(o * tile.gy_plane);
                 let x: [*const f32; S] = std::array::from_fn(|s| tile.x.as_ptr().add(tile.offsets[k + s]));

@@ -1,39 +1,39 @@
-//! The form for wide maps with stride 1 and no padding: output rows straight from input rows, nothing gathered.
+//! The form for wide maps with stride 1 and no padding: computes output rows directly from input rows.
 //!
-//! Under kernel position (c, u, v) the cells of an output row read a contiguous piece of an input row, so a patch
-//! matrix would only be a copy. Which maps are wide enough is decided here ([`fits`], [`fits_input_gradient`]).
+//! For each kernel position (c, u, v) the cells of an output row read a contiguous part of an input row, so a patch matrix
+//! would only be a copy. [`fits`] and [`fits_input_gradient`] decide which maps are wide enough.
 
 use std::ops::Range;
 
 use super::block::{CHANNELS, COLS, GradientTile};
 use crate::kernels::ConvShape;
 
-/// Output rows whose weight gradient is summed in registers before it is added to memory.
+/// Output rows whose weight gradient is summed in registers before the sum is added to memory.
 const GRADIENT_ROWS: usize = 16;
 
-/// Whether this form computes the output and the weight gradient faster than patches do.
+/// Returns whether this form computes the output and the weight gradient faster than im2col.
 pub(super) fn fits(shape: &ConvShape) -> bool {
     let conv = shape;
     conv.stride == (1, 1) && (conv.padding, conv.extra) == ((0, 0), (0, 0)) && shape.out_size().1 >= 3 * COLS
 }
 
-/// Whether this form computes the input gradient faster: as a convolution of the padded output gradient, whose border
-/// is work that patches do not have.
+/// Returns whether this form computes the input gradient faster than im2col. It is a convolution of the padded output
+/// gradient; the padding is extra work that im2col does not have.
 pub(super) fn fits_input_gradient(shape: &ConvShape) -> bool {
     let ((h, w), (oh, ow)) = (shape.in_size, shape.out_size());
     fits(shape) && 5 * h * w <= 6 * oh * ow
 }
 
-/// A convolution's weights in the order the blocks read them, and where each reads in the input.
+/// A convolution's weights in the order in which the blocks read them, and their offsets in the input.
 pub(super) struct Packed {
     /// For each group and block of channels, for each kernel position, the block's weights.
     weights: Vec<f32>,
-    /// For each kernel position of a group, the distance from a cell's place in the input.
+    /// For each kernel position of a group, the offset of the input value it reads from that of the output cell.
     offsets: Vec<usize>,
     group_out: usize,
 }
 
-/// Distance from a cell's own place in its group's input to each kernel position, in the weights' order.
+/// Returns the offset of each kernel position from the cell's own position in its group's input, in the weights' order.
 fn offsets(shape: &ConvShape) -> Vec<usize> {
     let (h, w) = shape.in_size;
     let (kh, kw) = shape.kernel;
@@ -55,7 +55,7 @@ impl Packed {
         Self { weights, offsets: offsets(shape), group_out }
     }
 
-    /// The channels `o..` of a group at one output row: `emit(channel of the group, values)`.
+    /// Computes one output row of the group's channels from `o` on, and calls `emit(channel of the group, values)`.
     pub(super) fn row(
         &self,
         shape: &ConvShape,
@@ -73,7 +73,7 @@ impl Packed {
             let channels = weights.len() / fan_in;
             let mut column = 0;
             while column < width {
-                // The last block overlaps the one before it: the same cells get the same values again.
+                // The last block overlaps the one before it; the common cells get the same values again.
                 let at = column.min(width - COLS);
                 let mut sums = [[0.0; COLS]; CHANNELS];
                 super::block::multiply(channels, weights, &self.offsets, &x[at..], &mut sums);
@@ -112,8 +112,8 @@ pub(super) fn add_weight_gradient(shape: &ConvShape, x: &[f32], gy: &[f32], gw: 
     }
 }
 
-/// The convolution whose output is the input gradient: of the padded output gradient, with the kernels turned around
-/// and channels in and out exchanged.
+/// Returns the convolution whose output is the input gradient: it reads the padded output gradient, with the kernels rotated
+/// by 180° and input and output channels exchanged.
 pub(super) fn adjoint(shape: &ConvShape, w: &[f32]) -> (ConvShape, Vec<f32>) {
     let conv = shape;
     let ((kh, kw), (oh, ow)) = (conv.kernel, shape.out_size());
@@ -134,7 +134,8 @@ pub(super) fn adjoint(shape: &ConvShape, w: &[f32]) -> (ConvShape, Vec<f32>) {
     (adjoint, turned)
 }
 
-/// Copies the planes of `gy[out, oh, ow]` into the middle of zeros, `padded[out, oh + 2(kh−1), ow + 2(kw−1)]`.
+/// Copies the planes of `gy[out, oh, ow]` into the middle of a zero-padded map,
+/// `padded[out, oh + 2(kh−1), ow + 2(kw−1)]`.
 pub(super) fn pad(shape: &ConvShape, gy: &[f32], padded: &mut [f32]) {
     let ((kh, kw), (oh, ow)) = (shape.kernel, shape.out_size());
     let (height, width) = (oh + 2 * (kh - 1), ow + 2 * (kw - 1));
@@ -146,7 +147,7 @@ pub(super) fn pad(shape: &ConvShape, gy: &[f32], padded: &mut [f32]) {
     }
 }
 
-/// The rows of a photo's output that one task computes.
+/// Returns the ranges of output rows of a photo, one for each task.
 pub(super) fn tasks(shape: &ConvShape) -> Vec<Range<usize>> {
     let height = shape.out_size().0;
     (0..height).step_by(GRADIENT_ROWS).map(|first| first..(first + GRADIENT_ROWS).min(height)).collect()

@@ -1,11 +1,11 @@
-//! Two-dimensional convolution (cross-correlation, as in PyTorch) with bias: any kernel, stride, padding, groups.
+//! Two-dimensional convolution (cross-correlation, as in PyTorch) with bias, for any kernel, stride, padding and groups.
 //!
 //! `y[o, i, j] = b[o] + Σ_{c,u,v} w[o, c, u, v] · x[c, i·s + u − p, j·s + v − p]`, zero outside x.
 //!
-//! Four forms. A kernel a channel, 3×3 or 5×5: `depthwise`. 1×1: a matrix product on the map itself (`pointwise`). Wide
-//! maps with stride 1 and no padding: output rows straight from input rows (`direct`). All others: a tile of output rows
-//! at a time, its patches gathered as a matrix that fits the second-level cache (`im2col`), then a small matrix
-//! product. Photos and tiles are spread over the pool. The plain twin is `reference`.
+//! There are four forms. `depthwise`: 3×3 or 5×5 with one kernel per channel. `pointwise`: 1×1, a matrix product on the map
+//! itself. `direct`: wide maps with stride 1 and no padding, output rows computed directly from input rows. `im2col`: all
+//! others; for each tile of output rows the patches are gathered as a matrix that fits the level-2 cache, then multiplied
+//! by the weights. Photos and tiles are distributed over the threads. The reference implementation is `reference`.
 
 mod block;
 mod depthwise;
@@ -20,30 +20,28 @@ use rayon::prelude::*;
 
 use super::Activation;
 use super::ConvShape;
-use super::gemm::{self, Mode, RowMajor, Strided};
 use super::layer::{Gradients, LayerKernel, Pass};
 use super::parts::{Parts, tree_sum};
 use crate::parallel;
 use crate::parallel::DisjointSlice;
-use im2col::{Tile, with_buffers};
 
-/// Values of a weight gradient whose parts a task adds.
+/// Values of a weight gradient per task when the parts are summed.
 const CHUNK: usize = 1 << 14;
 
-/// `y[n, out, oh, ow]` of `x[n, in, h, w]`, `w[out, in/groups, kh, kw]` and `b[out]`.
+/// Computes `y[n, out, oh, ow]` from `x[n, in, h, w]`, `w[out, in/groups, kh, kw]` and `b[out]`.
 ///
 /// # Panics
 ///
-/// If a slice has not the length its shape says.
+/// If a slice does not have the length of its shape.
 pub fn forward(shape: &ConvShape, n: usize, x: &[f32], w: &[f32], b: &[f32], y: &mut [f32]) {
     activated(shape, Activation::None, n, x, w, b, y);
 }
 
-/// [`forward`], and what is done with each output while it is in the cache.
+/// Same as [`forward`], followed by an activation, which is applied while the outputs are in the cache.
 ///
 /// # Panics
 ///
-/// If a slice has not the length its shape says.
+/// If a slice does not have the length of its shape.
 pub fn activated(
     shape: &ConvShape,
     activation: Activation,
@@ -68,42 +66,10 @@ pub fn activated(
         parallel::chunks(y, out_len, |_, y| activation.apply(y));
         return;
     }
-    let tiles = Tile::all(shape);
-    let plane = shape.out_size().0 * shape.out_size().1;
-    let (group_out, fan_in) = (shape.out_channels / shape.groups, shape.fan_in());
-    let y = DisjointSlice::new(y);
-    parallel::each(n * tiles.len(), |task| {
-        let (photo, tile) = (task / tiles.len(), &tiles[task % tiles.len()]);
-        let x = &x[photo * in_len..][..in_len];
-        with_buffers([fan_in * tile.row(), group_out * tile.row()], |[patches, product]| {
-            for group in 0..shape.groups {
-                tile.gather(shape, group, x, patches);
-                let w = &w[group * group_out * fan_in..][..group_out * fan_in];
-                gemm::gemm_nn(
-                    (group_out, tile.cells(), fan_in),
-                    Strided { values: w, row: fan_in, col: 1 },
-                    RowMajor { values: patches, row: tile.row() },
-                    product,
-                    tile.row(),
-                    Mode::Replace,
-                );
-                for (o, row) in product.chunks_exact(tile.row()).enumerate() {
-                    let channel = group * group_out + o;
-                    let at = photo * out_len + channel * plane + tile.first_cell();
-                    #[expect(unsafe_code, reason = "tiles of one photo interleave in memory")]
-                    // SAFETY: each task writes the cells of its own tile of its own photo: no two overlap.
-                    let out = unsafe { y.range(at, tile.cells()) };
-                    for (out, v) in out.iter_mut().zip(row) {
-                        *out = v + b[channel];
-                    }
-                    activation.apply(out);
-                }
-            }
-        });
-    });
+    im2col::forward(shape, activation, n, x, (w, b), y);
 }
 
-/// The row form of the output.
+/// Computes the output with the direct form.
 fn forward_rows(
     shape: &ConvShape,
     n: usize,
@@ -124,7 +90,7 @@ fn forward_rows(
                 let channel = group * group_out + channel;
                 let at = photo * out_len + (channel * height + row) * width + column;
                 #[expect(unsafe_code, reason = "tasks of one photo interleave in memory")]
-                // SAFETY: each task writes its own rows of its own photo, and no other range is active here.
+                // SAFETY: each task writes its own rows of its own photo, and no other range is in use here.
                 let out = unsafe { y.range(at, block::COLS) };
                 let bias = bias(channel);
                 out.iter_mut().zip(sums).for_each(|(out, sum)| *out = sum + bias);
@@ -133,12 +99,12 @@ fn forward_rows(
     });
 }
 
-/// `gw` (as w) and `gb[out]` from `x[n, in, h, w]` and the output's gradient `gy[n, out, oh, ow]`, summed as
-/// [`super::parts`] says.
+/// Computes `gw` (shape of w) and `gb[out]` from `x[n, in, h, w]` and the output gradient `gy[n, out, oh, ow]`, summed in the
+/// order of [`super::parts`].
 ///
 /// # Panics
 ///
-/// If a slice has not the length its shape says.
+/// If a slice does not have the length of its shape.
 pub fn backward_weights(
     shape: &ConvShape,
     parts: &Parts,
@@ -157,20 +123,21 @@ pub fn backward_weights(
     if pointwise::fits(shape) {
         return pointwise::weights(shape, parts, x, gy, gw, gb);
     }
-    let tiles = Tile::all(shape);
     let plane = shape.out_size().0 * shape.out_size().1;
     let mut sums = vec![0.0; parts.count() * (weights + outs)];
     sums.par_chunks_exact_mut(weights + outs).enumerate().for_each(|(part, sums)| {
         let (gw, gb) = sums.split_at_mut(weights);
-        for photo in parts.part(part) {
-            let x = &x[photo * in_len..][..in_len];
-            let gy = &gy[photo * out_len..][..out_len];
+        let photos = parts.part(part);
+        for gy in gy[photos.start * out_len..photos.end * out_len].chunks_exact(out_len) {
             gb.iter_mut().zip(gy.chunks_exact(plane)).for_each(|(gb, plane)| *gb += sum(plane));
-            if direct::fits(shape) {
+        }
+        if direct::fits(shape) {
+            for photo in photos {
+                let (x, gy) = (&x[photo * in_len..][..in_len], &gy[photo * out_len..][..out_len]);
                 direct::add_weight_gradient(shape, x, gy, gw);
-            } else {
-                tiles.iter().for_each(|tile| add_weight_gradient(shape, tile, x, gy, gw));
             }
+        } else {
+            im2col::add_weight_gradient(shape, photos, x, gy, gw);
         }
     });
     gw.par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, gw)| {
@@ -179,31 +146,11 @@ pub fn backward_weights(
     tree_sum(&sums[weights..], weights + outs, parts.count(), gb);
 }
 
-/// Adds what the cells of a tile of one photo give to the weight gradient, by a matrix product with their patches.
-fn add_weight_gradient(shape: &ConvShape, tile: &Tile, x: &[f32], gy: &[f32], gw: &mut [f32]) {
-    let plane = shape.out_size().0 * shape.out_size().1;
-    let (group_out, fan_in) = (shape.out_channels / shape.groups, shape.fan_in());
-    for group in 0..shape.groups {
-        with_buffers([fan_in * tile.row()], |[patches]| {
-            tile.gather(shape, group, x, patches);
-            let first = group * group_out * plane + tile.first_cell();
-            gemm::gemm_nt(
-                (group_out, fan_in, tile.cells()),
-                RowMajor { values: &gy[first..], row: plane },
-                RowMajor { values: patches, row: tile.row() },
-                &mut gw[group * group_out * fan_in..],
-                fan_in,
-                Mode::Add,
-            );
-        });
-    }
-}
-
-/// `gx[n, in, h, w]` from the weights and the output's gradient `gy[n, out, oh, ow]`.
+/// Computes `gx[n, in, h, w]` from the weights and the output gradient `gy[n, out, oh, ow]`.
 ///
 /// # Panics
 ///
-/// If a slice has not the length its shape says.
+/// If a slice does not have the length of its shape.
 pub fn backward_input(shape: &ConvShape, n: usize, w: &[f32], gy: &[f32], gx: &mut [f32]) {
     let (in_len, out_len) = (shape.in_len(), shape.out_len());
     assert_eq!(gx.len(), n * in_len, "input gradient");
@@ -223,28 +170,10 @@ pub fn backward_input(shape: &ConvShape, n: usize, w: &[f32], gy: &[f32], gx: &m
         forward_rows(&adjoint, n, &padded, &turned, |_| 0.0, gx);
         return;
     }
-    let tiles = Tile::all(shape);
-    let plane = shape.out_size().0 * shape.out_size().1;
-    let (group_out, fan_in) = (shape.out_channels / shape.groups, shape.fan_in());
-    gx.par_chunks_exact_mut(in_len).zip(gy.par_chunks_exact(out_len)).for_each(|(gx, gy)| {
-        gx.fill(0.0);
-        for (tile, group) in tiles.iter().flat_map(|t| (0..shape.groups).map(move |g| (t, g))) {
-            with_buffers([fan_in * tile.row()], |[patches]| {
-                gemm::gemm_nn(
-                    (fan_in, tile.cells(), group_out),
-                    Strided { values: &w[group * group_out * fan_in..], row: 1, col: fan_in },
-                    RowMajor { values: &gy[group * group_out * plane + tile.first_cell()..], row: plane },
-                    patches,
-                    tile.row(),
-                    Mode::Replace,
-                );
-                tile.scatter(shape, group, patches, gx);
-            });
-        }
-    });
+    im2col::input(shape, n, w, gy, gx);
 }
 
-/// A sum over eight lanes: fixed in order, and quick.
+/// Returns the sum of the values over eight lanes: a fixed order that the compiler can vectorise.
 fn sum(values: &[f32]) -> f32 {
     let mut lanes = [0.0f32; 8];
     let mut chunks = values.chunks_exact(8);
@@ -254,7 +183,7 @@ fn sum(values: &[f32]) -> f32 {
     lanes.iter().sum::<f32>() + chunks.remainder().iter().sum::<f32>()
 }
 
-/// The layer: a convolution and the activation of its outputs.
+/// A convolution as a layer, with the activation of its outputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Conv {
     /// The convolution.

@@ -1,8 +1,8 @@
-//! Convolution 1×1: the map is the matrix of patches already, so that the products read and write it where it lies.
+//! 1×1 convolution: the map already is the patch matrix, so the matrix products read and write it in place.
 
 use rayon::prelude::*;
 
-use super::with_buffers;
+use crate::buffers::with_buffers;
 use crate::kernels::Activation;
 use crate::kernels::ConvShape;
 use crate::kernels::gemm::{self, Mode, RowMajor, Strided};
@@ -10,16 +10,16 @@ use crate::kernels::parts::{Parts, tree_sum};
 use crate::parallel;
 use crate::parallel::DisjointSlice;
 
-/// Output channels of a task: enough to be worth handing out, a multiple of the product's tile.
+/// Output channels per task: enough that starting a task pays off, and a multiple of the product's tile.
 const CHANNELS: usize = 48;
-/// Cells of a map that are finished before the next ones.
+/// Cells of a map that are finished before the next ones are started.
 const BLOCK: usize = 1024;
-/// Tasks that the gradient of few weights is parted into, whoever computes them.
+/// Number of tasks that the gradient of few weights is split into; it does not depend on the number of threads.
 const TASKS: usize = 4;
-/// Cells of the maps whose products are summed before the next ones: as much of them as the second-level cache holds.
+/// Cells of the maps whose products are summed before the next ones: as many as fit the level-2 cache.
 const DEPTH: usize = 512;
 
-/// Whether the form takes a convolution.
+/// Returns whether this form computes the convolution.
 pub(super) fn fits(shape: &ConvShape) -> bool {
     let c = shape;
     (c.kernel, c.stride) == ((1, 1), (1, 1)) && (c.padding, c.extra) == ((0, 0), (0, 0)) && c.groups == 1
@@ -44,7 +44,7 @@ pub(super) fn forward(
         let y = unsafe { y.range((photo * outs + first) * cells, count * cells) };
         let x = &x[photo * ins * cells..][..ins * cells];
         let w = Strided { values: &w[first * ins..], row: ins, col: 1 };
-        // A block of outputs is begun, summed and activated while it is in the cache.
+        // A block of outputs is initialised, summed and activated while it is in the cache.
         for from in (0..cells).step_by(BLOCK) {
             let len = BLOCK.min(cells - from);
             let rows = |y: &mut [f32], f: &dyn Fn(usize, &mut [f32])| {
@@ -58,7 +58,7 @@ pub(super) fn forward(
     });
 }
 
-/// The gradients of weights and biases. A task has some of their rows, for which it goes through all photos.
+/// Computes the gradients of weights and biases. A task computes some of their rows, over all photos.
 pub(super) fn weights(
     shape: &ConvShape,
     parts: &Parts,

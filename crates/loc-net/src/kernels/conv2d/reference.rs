@@ -1,4 +1,4 @@
-//! The plain twin of the convolution, generic over f32 and f64.
+//! Reference implementation of the convolution, generic over f32 and f64.
 
 use crate::kernels::Activation;
 use crate::kernels::{ConvShape, Float};
@@ -10,7 +10,7 @@ struct Term {
     weight: usize,
 }
 
-/// Calls `f` for every product `w · x` that adds to an output cell.
+/// Calls `f` for every product `w · x` that contributes to an output cell.
 fn for_each_term(shape: &ConvShape, mut f: impl FnMut(Term)) {
     let ((h, w), (oh, ow)) = (shape.in_size, shape.out_size());
     let conv = shape;
@@ -37,7 +37,7 @@ fn for_each_term(shape: &ConvShape, mut f: impl FnMut(Term)) {
     }
 }
 
-/// Plain form of [`super::activated`].
+/// Reference of [`super::activated`].
 pub fn activated<F: Float>(
     shape: &ConvShape,
     activation: Activation,
@@ -51,7 +51,7 @@ pub fn activated<F: Float>(
     activation.apply(y);
 }
 
-/// Plain form of [`super::forward`].
+/// Reference of [`super::forward`].
 pub fn forward<F: Float>(shape: &ConvShape, n: usize, x: &[F], w: &[F], b: &[F], y: &mut [F]) {
     let (in_len, out_len) = (shape.in_len(), shape.out_len());
     let plane = shape.out_size().0 * shape.out_size().1;
@@ -64,7 +64,7 @@ pub fn forward<F: Float>(shape: &ConvShape, n: usize, x: &[F], w: &[F], b: &[F],
     }
 }
 
-/// Plain form of [`super::backward_weights`].
+/// Reference of [`super::backward_weights`].
 pub fn backward_weights<F: Float>(
     shape: &ConvShape,
     n: usize,
@@ -86,7 +86,7 @@ pub fn backward_weights<F: Float>(
     }
 }
 
-/// Plain form of [`super::backward_input`].
+/// Reference of [`super::backward_input`].
 pub fn backward_input<F: Float>(shape: &ConvShape, n: usize, w: &[F], gy: &[F], gx: &mut [F]) {
     let (in_len, out_len) = (shape.in_len(), shape.out_len());
     gx.fill(F::default());

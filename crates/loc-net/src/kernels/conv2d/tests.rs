@@ -1,4 +1,4 @@
-//! The convolution against its plain twin in f64, and the twin's gradients against difference quotients.
+//! Compares the convolution with the f64 reference, and the reference's gradients with difference quotients.
 
 use proptest::prelude::*;
 
@@ -75,13 +75,13 @@ fn compare(shape: &ConvShape, n: usize) {
 
 proptest! {
     #[test]
-    fn equals_the_plain_twin((shape, n) in shapes()) {
+    fn equals_the_reference((shape, n) in shapes()) {
         compare(&shape, n);
     }
 
     #[test]
-    #[cfg_attr(miri, ignore = "takes it many minutes")]
-    fn depthwise_and_pointwise_equal_the_plain_twin(
+    #[cfg_attr(miri, ignore = "takes many minutes under Miri")]
+    fn depthwise_and_pointwise_equal_the_reference(
         kernel in prop_oneof![Just(1), Just(3), Just(5)], stride in 1usize..=3, same in any::<bool>(),
         channels in 2usize..=20, out in 1usize..=70, h in 5usize..=23, w in 5usize..=23, n in 1usize..=3,
     ) {
@@ -96,9 +96,9 @@ proptest! {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "takes it many minutes")]
-fn equals_the_plain_twin_over_several_tiles() {
-    // conv2 of the tutorial at a fifth of its width, conv5 with more channels than one block, a depthwise one.
+#[cfg_attr(miri, ignore = "takes many minutes under Miri")]
+fn equals_the_reference_over_several_tiles() {
+    // conv2 of the tutorial at a fifth of its width; conv5 with more channels than one block; a depthwise convolution.
     for shape in [
         ConvShape::square(6, (130, 40), 12, 5),
         ConvShape::square(48, (12, 12), 40, 5),
@@ -135,8 +135,8 @@ fn gradients_are_the_difference_quotients() {
 }
 
 #[test]
-fn same_padding_is_tensorflows() {
-    // tf.nn.conv2d(..., padding="SAME"): the output has ⌈size / stride⌉ cells, the odd zero stands behind.
+fn same_padding_equals_tensorflow() {
+    // tf.nn.conv2d(..., padding="SAME"): the output has ⌈size / stride⌉ cells; an odd zero is added at the end.
     let of = |kernel, stride, size| {
         let square = ConvShape::square(1, (size, size), 1, kernel);
         let shape = ConvShape { stride: (stride, stride), ..square }.same();
@@ -150,8 +150,8 @@ fn same_padding_is_tensorflows() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "takes it many minutes")]
-fn bytes_do_not_depend_on_the_threads() {
+#[cfg_attr(miri, ignore = "takes many minutes under Miri")]
+fn bytes_do_not_depend_on_the_number_of_threads() {
     let shape = ConvShape::square(3, (60, 60), 6, 5);
     let n = 11;
     let v = inputs(&shape, n);

@@ -1,7 +1,7 @@
-//! What the fused convolutions have in common: their shape, their layouts, the byte that says which cell won.
+//! The common parts of the fused convolutions: their shape, their layouts, and the argmax byte.
 //!
-//! A fused block is a 5×5 convolution (stride 1, no padding, one group), bias, 2×2 max-pool and relu. Only what comes
-//! out is written to memory: the pooled map and, for a backward pass, one byte a cell.
+//! A fused block is a 5×5 convolution (stride 1, no padding, one group), bias, 2×2 max-pool and relu. It writes only its
+//! results to memory: the pooled map and, for a backward pass, one byte per pooled cell.
 
 pub mod reference;
 #[cfg(target_arch = "x86_64")]
@@ -11,20 +11,20 @@ pub mod tiles;
 
 use super::{ConvShape, PoolShape};
 
-/// The kernel's side.
+/// Height and width of the kernel.
 pub const KERNEL: usize = 5;
 
-/// The byte of a cell that relu set to zero. Otherwise the byte is 0 to 3: which cell of the window won, in row order.
-/// The byte of a dead cell also has the winner in its two lowest bits.
+/// The bit of a cell's argmax byte that is set if relu made the cell zero. The two lowest bits are the argmax, 0 to 3: the
+/// index in row order of the largest cell of the window. They are set in both cases.
 pub const RELU_OFF: u8 = 4;
 
-/// What vectors may read or write behind the last value that counts.
+/// The number of values that vectors may read or write after the last used value.
 pub const OVERREAD: usize = 16;
 
-/// Side and step of the window of a fused block.
+/// Window size and stride of the pool.
 pub const POOL: usize = 2;
 
-/// A fused block: channels and the input's size.
+/// A fused block: its channels and the size of its input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConvBlock {
     /// Channels of the input.
@@ -36,7 +36,7 @@ pub struct ConvBlock {
 }
 
 impl ConvBlock {
-    /// The block of a convolution, or nothing where it is not a 5×5 one with stride 1, no padding and one group.
+    /// Returns the block of a convolution, or `None` unless it is 5×5 with stride 1, no padding and one group.
     #[must_use]
     pub fn of(conv: &ConvShape) -> Option<Self> {
         let c = conv;
@@ -53,34 +53,34 @@ impl ConvBlock {
         })
     }
 
-    /// Height and width of the convolution's output.
+    /// Returns height and width of the convolution's output.
     #[must_use]
     pub fn conv_size(&self) -> (usize, usize) {
         (self.in_size.0 + 1 - KERNEL, self.in_size.1 + 1 - KERNEL)
     }
 
-    /// Height and width behind the 2×2 pool.
+    /// Returns height and width after the 2×2 pool.
     #[must_use]
     pub fn pooled_size(&self) -> (usize, usize) {
         let (h, w) = self.conv_size();
         (h / 2, w / 2)
     }
 
-    /// Cells of one channel behind the 2×2 pool.
+    /// Returns the number of cells of one channel after the 2×2 pool.
     #[must_use]
     pub fn pooled_cells(&self) -> usize {
         let (h, w) = self.pooled_size();
         h * w
     }
 
-    /// The same block as the separate operations see it.
+    /// Returns the block's convolution and pool as separate operations.
     #[must_use]
     pub fn parts(&self) -> (ConvShape, PoolShape) {
         let conv = ConvShape::square(self.in_channels, self.in_size, self.out_channels, KERNEL);
         (conv, PoolShape::square(self.out_channels, self.conv_size(), POOL, POOL))
     }
 
-    /// Values of the weight tensor `[out, in, 5, 5]`.
+    /// Returns the number of values of the weight tensor `[out, in, 5, 5]`.
     #[must_use]
     pub fn weight_len(&self) -> usize {
         self.out_channels * self.in_channels * KERNEL * KERNEL
@@ -89,13 +89,13 @@ impl ConvBlock {
 
 /// A map whose rows hold all channels, one after the other: `values[(y − first) · row + c · channel + x]`.
 ///
-/// With `row = width` and `channel = height · width` it is the usual planar order; with `row = channels · channel`
-/// all that a strip of rows needs lies together.
+/// With `row = width` and `channel = height · width` this is the usual planar order; with `row = channels · channel` a strip
+/// of rows is contiguous.
 #[derive(Debug, Clone, Copy)]
 pub struct RowView<'a> {
     /// The values.
     pub values: &'a [f32],
-    /// The row that the values begin with.
+    /// The first row that the values hold.
     pub first: usize,
     /// Distance from one row to the next.
     pub row: usize,
@@ -104,26 +104,26 @@ pub struct RowView<'a> {
 }
 
 impl<'a> RowView<'a> {
-    /// A planar map `[channels, height, width]`.
+    /// Returns the view of a planar map `[channels, height, width]`.
     #[must_use]
     pub fn planar(values: &'a [f32], (height, width): (usize, usize)) -> Self {
         Self { values, first: 0, row: width, channel: height * width }
     }
 
-    /// A map of rows of `channels` runs of [`run`] values each.
+    /// Returns the view of a map of rows, each of `channels` runs of [`run`] values.
     #[must_use]
     pub fn rows(values: &'a [f32], channels: usize, width: usize) -> Self {
         Self { values, first: 0, row: channels * run(width), channel: run(width) }
     }
 
-    /// Where a row begins among the values.
+    /// Returns the index of the value at which a row starts.
     #[must_use]
     pub fn start(&self, y: usize) -> usize {
         (y - self.first) * self.row
     }
 }
 
-/// Length of a run of one channel in one row: the width, up to whole vectors of eight.
+/// Returns the length of a run, one channel of one row: the width rounded up to a multiple of eight.
 #[must_use]
 pub fn run(width: usize) -> usize {
     width.next_multiple_of(8)

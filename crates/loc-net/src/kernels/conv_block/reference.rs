@@ -1,9 +1,9 @@
-//! The plain twin of the fused blocks: the separate operations, one after the other, on planar maps.
+//! Reference implementation of the fused blocks: the separate operations, one after the other, on planar maps.
 
 use super::{ConvBlock, RELU_OFF};
 use crate::kernels::{Float, conv2d, maxpool};
 
-/// `y[out, ph, pw]` of one photo `x[in, h, w]`, and the byte of each cell.
+/// Computes `y[out, ph, pw]` and the argmax byte of each cell from one photo `x[in, h, w]`.
 pub fn forward<F: Float>(shape: &ConvBlock, x: &[F], w: &[F], b: &[F], y: &mut [F], argmax: &mut [u8]) {
     let (conv, pool) = shape.parts();
     let mut map = vec![F::default(); conv.out_len()];
@@ -20,7 +20,7 @@ pub fn forward<F: Float>(shape: &ConvBlock, x: &[F], w: &[F], b: &[F], y: &mut [
     }
 }
 
-/// `gw`, `gb` and `gx` of one photo from the gradient `gy[out, ph, pw]` and the cells' bytes.
+/// Computes `gw`, `gb` and `gx` of one photo from the gradient `gy[out, ph, pw]` and the argmax bytes.
 pub fn backward<F: Float>(
     shape: &ConvBlock,
     (x, w): (&[F], &[F]),

@@ -10,14 +10,14 @@ use std::arch::x86_64::{
 use super::{Mode, RowMajor, Strided};
 use crate::kernels::simd::vectors;
 
-/// Inner length of a pass: a panel of B of two vectors this long (32 KB) stays in the first-level cache.
+/// Inner length of one pass: a panel of B of two vectors this long (32 KB) stays in the level-1 cache.
 const DEPTH: usize = 512;
 
 pub(crate) fn available() -> bool {
     is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")
 }
 
-/// Lanes `0..n` on, for n up to 8.
+/// Returns the mask that enables lanes `0..n`, for n up to 8.
 #[target_feature(enable = "avx2,fma")]
 pub(crate) fn lanes(n: usize) -> __m256i {
     const TABLE: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
@@ -48,7 +48,7 @@ pub(super) unsafe fn gemm_nn(
     unsafe { product.run((m, n, k)) };
 }
 
-/// `C = A · B` through pointers, or `+=`: entry (i, p) of A at `a.0[i · a.1 + p · a.2]`, rows of B and C contiguous.
+/// `C = A · B` (or `+=`) through pointers: entry (i, p) of A is at `a.0[i · a.1 + p · a.2]`; rows of B and C are contiguous.
 #[derive(Clone, Copy)]
 pub(crate) struct GemmTile {
     pub(crate) a: (*const f32, usize, usize),
@@ -60,7 +60,7 @@ pub(crate) struct GemmTile {
 impl GemmTile {
     /// # Safety
     ///
-    /// AVX2 and FMA are available; m rows of A and C, n columns of B and C, k steps can be accessed. With k = 0 neither
+    /// AVX2 and FMA are available; m rows of A and C, n columns of B and C, and k steps are accessible. With k = 0 neither
     /// A nor B is read.
     #[target_feature(enable = "avx2,fma")]
     pub(crate) unsafe fn run(self, (m, n, k): (usize, usize, usize)) {
@@ -84,7 +84,7 @@ impl GemmTile {
 
     /// # Safety
     ///
-    /// As [`GemmTile::run`].
+    /// As for [`GemmTile::run`].
     #[target_feature(enable = "avx2,fma")]
     unsafe fn columns(self, (m, n, k): (usize, usize, usize)) {
         let mut j = 0;
@@ -94,10 +94,10 @@ impl GemmTile {
                 c: (self.c.0.wrapping_add(j), self.c.1),
                 ..self
             };
-            // SAFETY: columns j.. below n; the masks switch off the lanes beyond.
+            // SAFETY: columns j.. below n; the masks disable the lanes beyond.
             unsafe {
                 j += match n - j {
-                    // Three vectors at once, where two would leave one that cannot keep the multipliers busy.
+                    // Three vectors at once: after two, a single one would remain, which cannot keep the multipliers busy.
                     24 => panel.rows::<3, true>((m, k), [lanes(8); 3]),
                     16.. => panel.rows::<2, true>((m, k), [lanes(8); 2]),
                     8 => panel.rows::<1, true>((m, k), [lanes(8); 1]),
@@ -108,11 +108,12 @@ impl GemmTile {
         }
     }
 
-    /// V vectors of columns, nine to twelve sums in registers where there are rows enough; how many columns comes back.
+    /// Computes V vectors of columns, with nine to twelve sums in registers if there are enough rows. Returns the number of
+    /// columns.
     ///
     /// # Safety
     ///
-    /// As [`GemmTile::run`], for the columns that the masks leave on.
+    /// As for [`GemmTile::run`], for the columns that the masks enable.
     #[inline]
     #[target_feature(enable = "avx2,fma")]
     unsafe fn rows<const V: usize, const FULL: bool>(
@@ -144,11 +145,11 @@ impl GemmTile {
         8 * V
     }
 
-    /// R rows of V vectors, in registers over all k; R comes back.
+    /// Computes R rows of V vectors, in registers over all k. Returns R.
     ///
     /// # Safety
     ///
-    /// As [`GemmTile::run`], for R rows and the columns that the masks leave on; FULL only where all are on.
+    /// As for [`GemmTile::run`], for R rows and the columns that the masks enable; FULL only if all are enabled.
     #[inline]
     #[target_feature(enable = "avx2,fma")]
     unsafe fn block<const R: usize, const V: usize, const FULL: bool>(
@@ -193,7 +194,7 @@ impl GemmTile {
 
 /// # Safety
 ///
-/// AVX2 and FMA are available; the lanes that are on, or all with FULL, can be read.
+/// AVX2 and FMA are available; the enabled lanes, or with FULL all lanes, can be read.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 unsafe fn load<const FULL: bool>(p: *const f32, mask: __m256i) -> __m256 {
@@ -258,7 +259,7 @@ impl DotTile {
     unsafe fn run<const R: usize, const S: usize>(&self) {
         let mut sums = [[_mm256_setzero_ps(); S]; R];
         let whole = self.k / 8 * 8;
-        // SAFETY: whole vectors below k, then the rest under a mask, of rows that exist.
+        // SAFETY: whole vectors below k, then the rest with a mask, of rows that exist.
         unsafe {
             for p in (0..whole).step_by(8) {
                 let b: [__m256; S] = vectors!(|s| _mm256_loadu_ps(self.b.0.add(s * self.b.1 + p)));
@@ -289,7 +290,7 @@ impl DotTile {
     }
 }
 
-/// The sum of the eight lanes.
+/// Returns the sum of the eight lanes.
 #[target_feature(enable = "avx2,fma")]
 pub(crate) fn total(v: __m256) -> f32 {
     let four = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps::<1>(v));

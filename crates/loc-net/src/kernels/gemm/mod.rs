@@ -1,9 +1,8 @@
-//! Two small matrix products that the convolution and the linear layer are made of.
+//! Two small matrix products, used by the convolution and the linear layer.
 //!
-//! [`gemm_nn`]: `C = A · B`, B and C with contiguous rows, A with any strides. [`gemm_nt`]: `C = A · Bᵀ`, all rows
-//! contiguous. Both run on the calling thread: their callers spread tiles over the pool. Each entry of C is one
-//! sum in a fixed order that depends on the inner length alone, so callers may cut C as they like without changing
-//! a bit.
+//! [`gemm_nn`]: `C = A · B`, where B and C have contiguous rows and A any strides. [`gemm_nt`]: `C = A · Bᵀ`, where all
+//! rows are contiguous. Both run on the calling thread; their callers distribute tiles over the threads. Each entry of C is
+//! one sum in a fixed order that depends only on the inner length, so callers may split C in any way and get the same bits.
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
@@ -22,7 +21,7 @@ pub struct Strided<'a> {
     pub col: usize,
 }
 
-/// A matrix with contiguous rows: row i begins at `values[i · row]`.
+/// A matrix with contiguous rows: row i starts at `values[i · row]`.
 #[derive(Debug, Clone, Copy)]
 pub struct RowMajor<'a> {
     /// The values.
@@ -31,7 +30,7 @@ pub struct RowMajor<'a> {
     pub row: usize,
 }
 
-/// Whether a product replaces what is in C or is added to it.
+/// Whether a product replaces C or is added to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     /// `C = …`
@@ -40,7 +39,7 @@ pub enum Mode {
     Add,
 }
 
-/// `C[m×n] = A[m×k] · B[k×n]` (or `+=`); row i of C begins at `c[i · c_row]`.
+/// `C[m×n] = A[m×k] · B[k×n]` (or `+=`); row i of C starts at `c[i · c_row]`.
 ///
 /// # Panics
 ///
@@ -64,7 +63,7 @@ pub fn gemm_nn(
     #[cfg(target_arch = "x86_64")]
     if avx2::available() {
         #[expect(unsafe_code, reason = "calls the AVX2 form after checking for it")]
-        // SAFETY: AVX2 and FMA are there, and the lengths were checked above.
+        // SAFETY: AVX2 and FMA are available, and the lengths were checked above.
         unsafe {
             avx2::gemm_nn((m, n, k), a, b, c, c_row, mode);
         }
@@ -73,7 +72,7 @@ pub fn gemm_nn(
     reference::gemm_nn((m, n, k), a, b, c, c_row, mode);
 }
 
-/// `C[m×n] = A[m×k] · B[n×k]ᵀ` (or `+=`); row i of C begins at `c[i · c_row]`.
+/// `C[m×n] = A[m×k] · B[n×k]ᵀ` (or `+=`); row i of C starts at `c[i · c_row]`.
 ///
 /// # Panics
 ///
@@ -95,7 +94,7 @@ pub fn gemm_nt(
     #[cfg(target_arch = "x86_64")]
     if avx2::available() {
         #[expect(unsafe_code, reason = "calls the AVX2 form after checking for it")]
-        // SAFETY: AVX2 and FMA are there, and the lengths were checked above.
+        // SAFETY: AVX2 and FMA are available, and the lengths were checked above.
         unsafe {
             avx2::gemm_nt((m, n, k), a, b, c, c_row, mode);
         }

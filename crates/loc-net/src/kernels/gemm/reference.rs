@@ -1,8 +1,8 @@
-//! The plain twins of the matrix products.
+//! Reference implementations of the matrix products.
 
 use super::{Mode, RowMajor, Strided};
 
-/// Plain form of [`super::gemm_nn`].
+/// Reference of [`super::gemm_nn`].
 pub fn gemm_nn(
     (m, n, k): (usize, usize, usize),
     a: Strided,
@@ -25,7 +25,7 @@ pub fn gemm_nn(
     }
 }
 
-/// Plain form of [`super::gemm_nt`].
+/// Reference of [`super::gemm_nt`].
 pub fn gemm_nt(
     (m, n, k): (usize, usize, usize),
     a: RowMajor,

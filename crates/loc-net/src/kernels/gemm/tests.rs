@@ -1,4 +1,4 @@
-//! The matrix products against plain sums in f64, all block remainders and strides included.
+//! Compares the matrix products with sums in f64, for all sizes of remainder blocks and for strides.
 
 use proptest::prelude::*;
 
@@ -78,20 +78,20 @@ fn check_dots(case: &Case, f: DotTile) {
 
 proptest! {
     #[test]
-    fn multiply_equals_the_sums(case in cases()) {
+    fn gemm_nn_equals_the_reference(case in cases()) {
         check_multiply(&case, gemm_nn);
         check_multiply(&case, reference::gemm_nn);
     }
 
     #[test]
-    fn dots_equals_the_sums(case in cases()) {
+    fn gemm_nt_equals_the_reference(case in cases()) {
         check_dots(&case, gemm_nt);
         check_dots(&case, reference::gemm_nt);
     }
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "takes it many minutes")]
+#[cfg_attr(miri, ignore = "takes many minutes under Miri")]
 fn long_inner_lengths_take_several_passes() {
     let case = Case { size: (7, 19, 1200), transposed: false, pad: 3, mode: Mode::Replace };
     check_multiply(&case, gemm_nn);

@@ -14,18 +14,18 @@ use super::parts::{Parts, SUM_PARTS, tree_sum};
 use crate::parallel;
 use crate::parallel::DisjointSlice;
 
-/// RowMajor of the weight gradient that one task computes.
+/// Rows of the weight gradient that one task computes.
 const ROWS: usize = 12;
-/// Columns of the weight gradient whose products are added before the next ones.
+/// Columns of the weight gradient that are computed at once for all parts, then summed.
 const COLUMNS: usize = 64;
-/// Weights that a task reads where a single photo is spread over the threads: 64 KB.
+/// Weights per task when a single photo is split over the threads: 64 KB.
 const TASK_WEIGHTS: usize = 1 << 14;
-/// Output features of a task in the forward pass.
+/// Output features per task in the forward pass.
 const OUTPUTS: usize = 32;
-/// Input features of a task in the input gradient: whole vectors.
+/// Input features per task in the input gradient: a multiple of the vector length.
 const INPUTS: usize = 128;
 
-/// How many features go in and come out.
+/// The numbers of input and output features.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Features {
     /// Input features.
@@ -34,11 +34,11 @@ pub struct Features {
     pub output: usize,
 }
 
-/// `y[n, out]` of `x[n, in]`, `w[out, in]` and `b[out]`.
+/// Computes `y[n, out]` from `x[n, in]`, `w[out, in]` and `b[out]`.
 ///
 /// # Panics
 ///
-/// If a slice has not the length its shape says.
+/// If a slice does not have the length of its shape.
 pub fn forward(f: Features, n: usize, x: &[f32], w: &[f32], b: &[f32], y: &mut [f32]) {
     let (fi, fo) = (f.input, f.output);
     assert_eq!((x.len(), y.len()), (n * fi, n * fo), "input and output");
@@ -46,7 +46,7 @@ pub fn forward(f: Features, n: usize, x: &[f32], w: &[f32], b: &[f32], y: &mut [
     if n == 0 {
         return;
     }
-    // A task reads its own weights, once; rows of y interleave.
+    // Each task reads its own weights once; rows of y interleave.
     let y = DisjointSlice::new(y);
     parallel::each(fo.div_ceil(OUTPUTS), |task| {
         let first = task * OUTPUTS;
@@ -66,12 +66,12 @@ pub fn forward(f: Features, n: usize, x: &[f32], w: &[f32], b: &[f32], y: &mut [
     });
 }
 
-/// Some output features of one photo, on the calling thread: `y[out]` of `x[in]`, `w[out, in]` and `b[out]`. The bytes
-/// are those of [`forward`].
+/// Computes some output features of one photo on the calling thread: `y[out]` from `x[in]`, `w[out, in]` and `b[out]`. The
+/// bytes are the same as those of [`forward`].
 ///
 /// # Panics
 ///
-/// If a slice has not the length the others say.
+/// If the lengths of the slices do not match.
 pub fn forward_one(x: &[f32], w: &[f32], b: &[f32], y: &mut [f32]) {
     assert_eq!((w.len(), b.len()), (y.len() * x.len(), y.len()), "weight and bias");
     y.copy_from_slice(b);
@@ -80,18 +80,19 @@ pub fn forward_one(x: &[f32], w: &[f32], b: &[f32], y: &mut [f32]) {
     gemm::gemm_nt((1, b.len(), row), x, w, y, b.len(), Mode::Add);
 }
 
-/// `gw[out, in]` and `gb[out]` from `x[n, in]` and the output's gradient `gy[n, out]`, summed as [`super::parts`] says.
+/// Computes `gw[out, in]` and `gb[out]` from `x[n, in]` and the output gradient `gy[n, out]`, summed in the order of
+/// [`super::parts`].
 ///
 /// # Panics
 ///
-/// If a slice has not the length its shape says.
+/// If a slice does not have the length of its shape.
 pub fn backward_weights(f: Features, parts: &Parts, x: &[f32], gy: &[f32], gw: &mut [f32], gb: &mut [f32]) {
     let (fi, fo, n) = (f.input, f.output, parts.photos());
     assert_eq!((x.len(), gy.len()), (n * fi, n * fo), "input and output gradient");
     assert_eq!((gw.len(), gb.len()), (fo * fi, fo), "weight and bias gradient");
     gw.par_chunks_mut(ROWS * fi).enumerate().for_each(|(task, gw)| {
         let rows = gw.len() / fi;
-        // The products of all parts for some columns, which stay in the first-level cache until they are added.
+        // The products of all parts for some columns; they stay in the level-1 cache until they are summed.
         let mut products = [0.0; SUM_PARTS * ROWS * COLUMNS];
         for left in (0..fi).step_by(COLUMNS) {
             let columns = COLUMNS.min(fi - left);
@@ -122,11 +123,11 @@ pub fn backward_weights(f: Features, parts: &Parts, x: &[f32], gy: &[f32], gw: &
     }
 }
 
-/// `gx[n, in]` from the weights and the output's gradient `gy[n, out]`.
+/// Computes `gx[n, in]` from the weights and the output gradient `gy[n, out]`.
 ///
 /// # Panics
 ///
-/// If a slice has not the length its shape says.
+/// If a slice does not have the length of its shape.
 pub fn backward_input(f: Features, n: usize, w: &[f32], gy: &[f32], gx: &mut [f32]) {
     let (fi, fo) = (f.input, f.output);
     assert_eq!((gx.len(), gy.len()), (n * fi, n * fo), "gradients");
@@ -134,7 +135,7 @@ pub fn backward_input(f: Features, n: usize, w: &[f32], gy: &[f32], gx: &mut [f3
     if n == 0 {
         return;
     }
-    // A task reads its own columns of the weights, once.
+    // Each task reads its own columns of the weights once.
     let tasks = fi.div_ceil(INPUTS);
     let gx = DisjointSlice::new(gx);
     (0..tasks).into_par_iter().for_each(|task| {
@@ -156,7 +157,7 @@ pub fn backward_input(f: Features, n: usize, w: &[f32], gy: &[f32], gx: &mut [f3
 }
 
 impl Features {
-    /// Output features of a task where a single photo is spread over the threads.
+    /// Returns the number of output features per task when a single photo is split over the threads.
     fn of_task(&self) -> usize {
         (TASK_WEIGHTS / self.input.max(1)).max(1)
     }

@@ -1,9 +1,9 @@
-//! The plain twin of the linear layer, generic over f32 and f64.
+//! Reference implementation of the linear layer, generic over f32 and f64.
 
 use super::Features;
 use crate::kernels::Float;
 
-/// Plain form of [`super::forward`].
+/// Reference of [`super::forward`].
 pub fn forward<F: Float>(f: Features, n: usize, x: &[F], w: &[F], b: &[F], y: &mut [F]) {
     for (i, o) in (0..n).flat_map(|i| (0..f.output).map(move |o| (i, o))) {
         let mut sum = b[o];
@@ -14,7 +14,7 @@ pub fn forward<F: Float>(f: Features, n: usize, x: &[F], w: &[F], b: &[F], y: &m
     }
 }
 
-/// Plain form of [`super::backward_weights`].
+/// Reference of [`super::backward_weights`].
 pub fn backward_weights<F: Float>(f: Features, n: usize, x: &[F], gy: &[F], gw: &mut [F], gb: &mut [F]) {
     gw.fill(F::default());
     gb.fill(F::default());
@@ -27,7 +27,7 @@ pub fn backward_weights<F: Float>(f: Features, n: usize, x: &[F], gy: &[F], gw: 
     }
 }
 
-/// Plain form of [`super::backward_input`].
+/// Reference of [`super::backward_input`].
 pub fn backward_input<F: Float>(f: Features, n: usize, w: &[F], gy: &[F], gx: &mut [F]) {
     gx.fill(F::default());
     for (i, o) in (0..n).flat_map(|i| (0..f.output).map(move |o| (i, o))) {

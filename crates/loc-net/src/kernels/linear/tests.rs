@@ -1,4 +1,4 @@
-//! The linear layer against its plain twin in f64, and the twin against difference quotients.
+//! Compares the linear layer with the f64 reference, and the reference's gradients with difference quotients.
 
 use proptest::prelude::*;
 
@@ -10,7 +10,7 @@ use crate::kernels::testing::{
 
 proptest! {
     #[test]
-    fn equals_the_plain_twin(input in 1usize..60, output in 1usize..60, n in 1usize..40) {
+    fn equals_the_reference(input in 1usize..60, output in 1usize..60, n in 1usize..40) {
         let f = Features { input, output };
         let (x, w, b) = (numbers(1, n * input), numbers(2, output * input), numbers(3, output));
         let gy = numbers(4, n * output);
@@ -23,7 +23,7 @@ proptest! {
         for (x, y) in sx.chunks_exact(input).zip(y.chunks_exact(output)) {
             let mut alone = vec![7.0; output];
             forward_one(x, &sw, &sb, &mut alone);
-            assert_eq!(alone, y, "one photo alone");
+            assert_eq!(alone, y, "a single photo");
         }
 
         let (mut gw, mut gb) = (vec![7.0; w.len()], vec![7.0; b.len()]);
@@ -60,8 +60,8 @@ fn gradients_are_the_difference_quotients() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "takes it many minutes")]
-fn bytes_do_not_depend_on_the_threads() {
+#[cfg_attr(miri, ignore = "takes many minutes under Miri")]
+fn bytes_do_not_depend_on_the_number_of_threads() {
     let f = Features { input: 130, output: 70 };
     let (x, w, b) = (single(&numbers(1, 33 * 130)), single(&numbers(2, 70 * 130)), single(&numbers(3, 70)));
     same_for_any_threads("y", || {

@@ -1,7 +1,7 @@
-//! Max-pooling that keeps which cell won: one byte an output, row by row inside the window.
+//! Max-pooling that stores the argmax: one byte per output, the cell's index in the window in row order.
 //!
-//! On a tie the first cell in row order wins, and the whole gradient goes to it, as in PyTorch. A NaN wins over
-//! every number. Cells that no window reaches get no gradient. Windows may overlap.
+//! On a tie the first cell in row order is the argmax and gets the whole gradient, as in PyTorch. A NaN counts as larger
+//! than every number. Cells that no window reaches get no gradient. Windows may overlap.
 
 pub mod reference;
 #[cfg(test)]
@@ -16,11 +16,11 @@ use crate::buffers::grow;
 use crate::parallel;
 use crate::parallel::DisjointSlice;
 
-/// `y[n, c, oh, ow]` and the argmax (same shape) of `x[n, c, h, w]`.
+/// Computes `y[n, c, oh, ow]` and the argmax (same shape) from `x[n, c, h, w]`.
 ///
 /// # Panics
 ///
-/// If a slice has not the length its shape says, or the window has more than 256 cells.
+/// If a slice does not have the length of its shape, or the window has more than 256 cells.
 pub fn forward(shape: &PoolShape, n: usize, x: &[f32], y: &mut [f32], argmax: &mut [u8]) {
     let (in_len, out_len) = (shape.in_len(), shape.out_len());
     assert_eq!(x.len(), n * in_len, "input");
@@ -39,11 +39,11 @@ pub fn forward(shape: &PoolShape, n: usize, x: &[f32], y: &mut [f32], argmax: &m
     });
 }
 
-/// `gx[n, c, h, w]` from the argmax and the output's gradient `gy[n, c, oh, ow]`.
+/// Computes `gx[n, c, h, w]` from the argmax and the output gradient `gy[n, c, oh, ow]`.
 ///
 /// # Panics
 ///
-/// If a slice has not the length its shape says.
+/// If a slice does not have the length of its shape.
 pub fn backward(shape: &PoolShape, n: usize, argmax: &[u8], gy: &[f32], gx: &mut [f32]) {
     let (in_len, out_len) = (shape.in_len(), shape.out_len());
     assert_eq!((gy.len(), argmax.len()), (n * out_len, n * out_len), "output gradient and argmax");
@@ -54,7 +54,7 @@ pub fn backward(shape: &PoolShape, n: usize, argmax: &[u8], gy: &[f32], gx: &mut
     });
 }
 
-/// The 2×2 window with stride 2 without branches, so that the compiler makes vectors of it.
+/// The 2×2 window with stride 2, without branches, so that the compiler vectorises it.
 fn halve(shape: &PoolShape, x: &[f32], y: &mut [f32], argmax: &mut [u8]) {
     let ((h, w), (oh, ow)) = (shape.in_size, shape.out_size());
     for row in 0..shape.channels * oh {
@@ -62,20 +62,20 @@ fn halve(shape: &PoolShape, x: &[f32], y: &mut [f32], argmax: &mut [u8]) {
         let (upper, lower) =
             (x[from..][..2 * ow].as_chunks::<2>().0, x[from + w..][..2 * ow].as_chunks::<2>().0);
         let out = y[row * ow..][..ow].iter_mut().zip(&mut argmax[row * ow..][..ow]);
-        for (([a, b], [c, d]), (y, winner)) in upper.iter().zip(lower).zip(out) {
-            let (top, top_at) = if wins(*b, *a) { (*b, 1) } else { (*a, 0) };
-            let (bottom, bottom_at) = if wins(*d, *c) { (*d, 3) } else { (*c, 2) };
-            (*y, *winner) = if wins(bottom, top) { (bottom, bottom_at) } else { (top, top_at) };
+        for (([a, b], [c, d]), (y, index)) in upper.iter().zip(lower).zip(out) {
+            let (top, top_at) = if replaces(*b, *a) { (*b, 1) } else { (*a, 0) };
+            let (bottom, bottom_at) = if replaces(*d, *c) { (*d, 3) } else { (*c, 2) };
+            (*y, *index) = if replaces(bottom, top) { (bottom, bottom_at) } else { (top, top_at) };
         }
     }
 }
 
-/// Whether a later cell takes the window from an earlier one.
-fn wins(later: f32, earlier: f32) -> bool {
+/// Returns whether a later cell of the window replaces an earlier one as the maximum.
+fn replaces(later: f32, earlier: f32) -> bool {
     later > earlier || (later.is_nan() && !earlier.is_nan())
 }
 
-/// The layer.
+/// Max-pooling as a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MaxPool(
     /// Map and window.

@@ -1,4 +1,4 @@
-//! Max-pooling against its plain twin and difference quotients; ties, NaN and odd sizes.
+//! Compares max-pooling with the reference and with difference quotients, including ties, NaN and odd sizes.
 
 use proptest::prelude::*;
 
@@ -14,18 +14,18 @@ fn pool(shape: &PoolShape, n: usize, x: &[f32]) -> (Vec<f32>, Vec<u8>) {
 
 proptest! {
     #[test]
-    fn equals_the_plain_twin(
+    fn equals_the_reference(
         channels in 1usize..4, h in 3usize..12, w in 3usize..12, n in 1usize..4,
         kernel in 1usize..4, stride in 1usize..4, coarse in any::<bool>(),
     ) {
         let shape = PoolShape::square(channels, (h, w), kernel, stride);
-        // Coarse values make ties.
+        // Coarsely rounded values produce ties.
         let x: Vec<f64> = numbers(1, n * shape.in_len())
             .iter().map(|v| if coarse { (v * 2.0).round() } else { f64::from(*v as f32) }).collect();
         let (y, argmax) = pool(&shape, n, &single(&x));
-        let (mut expected, mut expected_winners) = (vec![0.0; y.len()], vec![0; y.len()]);
-        reference::forward(&shape, n, &x, &mut expected, &mut expected_winners);
-        prop_assert_eq!(&argmax, &expected_winners);
+        let (mut expected, mut expected_argmax) = (vec![0.0; y.len()], vec![0; y.len()]);
+        reference::forward(&shape, n, &x, &mut expected, &mut expected_argmax);
+        prop_assert_eq!(&argmax, &expected_argmax);
         assert_close("y", &y, &expected, 0.0);
         let gy = numbers(2, y.len());
         let (mut gx, mut expected_x) = (vec![7.0; x.len()], vec![7.0; x.len()]);
@@ -36,7 +36,7 @@ proptest! {
 }
 
 #[test]
-fn first_cell_wins_a_tie_and_gets_the_whole_gradient() {
+fn on_a_tie_the_first_cell_gets_the_whole_gradient() {
     let shape = PoolShape::square(1, (3, 5), 2, 2);
     let x = [1.0, 1.0, 0.0, 2.0, 9.0, 1.0, 1.0, 2.0, 2.0, 9.0, 9.0, 9.0, 9.0, 9.0, 9.0];
     let (y, argmax) = pool(&shape, 1, &x);
@@ -48,7 +48,7 @@ fn first_cell_wins_a_tie_and_gets_the_whole_gradient() {
 }
 
 #[test]
-fn a_nan_is_not_hidden() {
+fn nan_is_propagated() {
     for at in 0..4 {
         let mut x = [1.0f32, 2.0, 3.0, 4.0];
         x[at] = f32::NAN;
@@ -61,7 +61,7 @@ fn a_nan_is_not_hidden() {
 
 #[test]
 fn gradient_is_the_difference_quotient() {
-    // Overlapping windows and an odd remainder.
+    // Overlapping windows, and sizes that the windows do not cover exactly.
     for (kernel, stride, size) in [(2, 2, (5, 7)), (3, 2, (7, 6)), (2, 1, (4, 4)), (2, 3, (8, 5))] {
         let shape = PoolShape::square(2, size, kernel, stride);
         let n = 2;

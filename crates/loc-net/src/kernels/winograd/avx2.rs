@@ -1,4 +1,4 @@
-//! The transforms on vectors: each lane is a tile (or a channel of one) of its own.
+//! The transforms on vectors: each lane holds its own tile (or its own channel of a tile).
 
 use std::arch::x86_64::{
     __m256, _mm256_add_ps, _mm256_fmadd_ps, _mm256_mul_ps, _mm256_set1_ps, _mm256_sub_ps,
@@ -33,7 +33,7 @@ fn fma(k: f32, a: Vector, b: Vector) -> Vector {
     _mm256_fmadd_ps(_mm256_set1_ps(k), a, b)
 }
 
-/// `Bᵀ · d`. Rows of opposite points share their even and odd halves.
+/// `Bᵀ · d`. The rows of opposite points share their even and odd halves.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 pub(crate) fn input(d: [Vector; INPUTS]) -> [Vector; INPUTS] {
@@ -117,7 +117,7 @@ pub(crate) fn f65_input(d: [Vector; f65::INPUTS]) -> [Vector; f65::INPUTS] {
         let [a, b, c, e, _] = f65::ALL;
         fma(a, d[first], fma(b, d[first + 2], fma(c, d[first + 4], fma(e, d[first + 6], d[first + 8]))))
     };
-    // Even and odd coefficients have the same factors.
+    // The even and the odd coefficients have the same factors.
     let half = |point: usize, first: usize| {
         let [a, b, c, _] = f65::OTHERS[point];
         fma(a, d[first], fma(b, d[first + 2], fma(c, d[first + 4], d[first + 6])))

@@ -1,18 +1,18 @@
-//! F(6, 5): 6 outputs of a 5-tap kernel from 10 inputs by 10 products, for one dimension alone.
+//! F(6, 5): 6 outputs of a 5-tap kernel from 10 inputs with 10 products; used in one dimension only.
 //!
-//! The points are those of F(4, 5) and ±¾, the pair that costs least accuracy: its powers are exact and near one.
+//! The points are those of F(4, 5) and ±¾, the pair that costs the least accuracy: its powers are exact and close to one.
 
 use super::TAPS;
 
-/// Inputs of a tile, and products.
+/// Inputs of a tile, which is also the number of products.
 pub const INPUTS: usize = 10;
 /// Outputs of a tile.
 pub const OUTPUTS: usize = 6;
 
-/// The points, each together with its opposite, beside 0 and ∞.
+/// The points besides 0 and ∞; the opposite of each is a point, too.
 const POINTS: [f64; 4] = [1.0, 2.0, 0.5, 0.75];
 
-/// For each of [`POINTS`] `Π (x² − q²)` over the three others: coefficients of 1, x², x⁴ and x⁶, exact in f32.
+/// For each of [`POINTS`], `Π (x² − q²)` over the other three: coefficients of 1, x², x⁴ and x⁶, exact in f32.
 pub(super) const OTHERS: [[f32; 4]; 4] = [
     [-0.5625, 3.390_625, -4.8125, 1.0],
     [-0.140_625, 0.953_125, -1.8125, 1.0],
@@ -23,7 +23,8 @@ pub(super) const OTHERS: [[f32; 4]; 4] = [
 /// `Π (x² − q²)` over all four.
 pub(super) const ALL: [f32; 5] = [0.5625, -3.953_125, 8.203_125, -5.8125, 1.0];
 
-/// `G`: the kernel as a polynomial, evaluated at the points 0, ±1, ±2, ±½, ±¾ and ∞, over what `Bᵀ` makes of x there.
+/// `G`: the kernel as a polynomial, evaluated at the points 0, ±1, ±2, ±½, ±¾ and ∞, divided by the value of `Bᵀ`'s
+/// polynomial at that point.
 pub const KERNEL: [[f64; TAPS]; INPUTS] = {
     let mut matrix = [[0.0; TAPS]; INPUTS];
     matrix[0][0] = 1.0 / ALL[0] as f64;
@@ -44,8 +45,8 @@ pub const KERNEL: [[f64; TAPS]; INPUTS] = {
     matrix
 };
 
-/// `Bᵀ`: the row of p holds the coefficients of x (x + p) · Π (x² − q²) over the other points, the first those of
-/// Π (x² − q²) over all, the last the same times x.
+/// `Bᵀ`: the row of point p holds the coefficients of x (x + p) · Π (x² − q²) over the other points; the first row those of
+/// Π (x² − q²) over all points, the last row those of x times that.
 pub const INPUT: [[f64; INPUTS]; INPUTS] = {
     let mut matrix = [[0.0; INPUTS]; INPUTS];
     let mut k = 0;
@@ -68,7 +69,7 @@ pub const INPUT: [[f64; INPUTS]; INPUTS] = {
     matrix
 };
 
-/// `Aᵀ`: column of p is (1, p, … p⁵).
+/// `Aᵀ`: the column of point p is (1, p, … p⁵).
 pub const OUTPUT: [[f64; INPUTS]; OUTPUTS] = {
     let mut matrix = [[0.0; INPUTS]; OUTPUTS];
     matrix[0][0] = 1.0;

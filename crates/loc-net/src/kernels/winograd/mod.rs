@@ -1,14 +1,14 @@
-//! Winograd's (Toom–Cook's) short correlation F(4, 5): 4 outputs of a 5-tap kernel from 8 inputs by 8 products.
+//! Winograd's (Toom–Cook's) short correlation F(4, 5): 4 outputs of a 5-tap kernel from 8 inputs with 8 products.
 //!
 //! With the points 0, ±1, ±2, ±½ and ∞, `y = Aᵀ · ((G · g) ∘ (Bᵀ · d))`, where `d` are 8 adjacent inputs, `g` the
 //! kernel, and `y[i] = Σ_k g[k] · d[i + k]`. In two dimensions both transforms are applied along the columns and along
-//! the rows: F(4×4, 5×5), 64 products where a direct sum takes 400. `docs/kernels.md` derives the matrices and says
-//! what they cost in accuracy.
+//! the rows: F(4×4, 5×5), 64 products instead of the 400 of a direct sum. `docs/kernels.md` derives the matrices and gives
+//! their cost in accuracy.
 //!
 //! [`f65`] is the longer F(6, 5), for one dimension.
 //!
-//! The matrices here are exact in f64, and the plain twin: `avx2` applies them to vectors by hand-written chains that
-//! share terms, and the tests compare the two.
+//! The matrices here are exact in f64 and serve as the reference. `avx2` applies them to vectors with hand-written
+//! sequences that share terms; the tests compare the two.
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
@@ -16,14 +16,14 @@ pub mod f65;
 #[cfg(test)]
 mod tests;
 
-/// Inputs of a tile along one axis, and products.
+/// Inputs of a tile along one axis, which is also the number of products.
 pub const INPUTS: usize = 8;
 /// Outputs of a tile along one axis.
 pub const OUTPUTS: usize = 4;
 /// Taps of the kernel along one axis.
 pub const TAPS: usize = 5;
 
-/// `G`: the kernel as a polynomial, evaluated at the points; scaled so that `Bᵀ` holds short numbers.
+/// `G`: the kernel as a polynomial, evaluated at the points; scaled so that the entries of `Bᵀ` have few digits.
 pub const KERNEL: [[f64; TAPS]; INPUTS] = {
     const POINTS: [f64; 7] = [0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5];
     const SCALES: [f64; 7] = [1.0, -2.0 / 9.0, -2.0 / 9.0, 1.0 / 90.0, 1.0 / 90.0, 32.0 / 45.0, 32.0 / 45.0];
@@ -42,7 +42,7 @@ pub const KERNEL: [[f64; TAPS]; INPUTS] = {
     matrix
 };
 
-/// `Bᵀ`: what turns 8 inputs into the factors of the products.
+/// `Bᵀ`: transforms 8 inputs to the factors of the products.
 pub const INPUT: [[f64; INPUTS]; INPUTS] = [
     [1.0, 0.0, -5.25, 0.0, 5.25, 0.0, -1.0, 0.0],
     [0.0, 1.0, 1.0, -4.25, -4.25, 1.0, 1.0, 0.0],
@@ -54,7 +54,7 @@ pub const INPUT: [[f64; INPUTS]; INPUTS] = [
     [0.0, -1.0, 0.0, 5.25, 0.0, -5.25, 0.0, 1.0],
 ];
 
-/// `Aᵀ`: what turns the 8 products into 4 outputs.
+/// `Aᵀ`: transforms the 8 products to 4 outputs.
 pub const OUTPUT: [[f64; INPUTS]; OUTPUTS] = [
     [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.0],
     [0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5, 0.0],
@@ -62,7 +62,7 @@ pub const OUTPUT: [[f64; INPUTS]; OUTPUTS] = [
     [0.0, 1.0, -1.0, 8.0, -8.0, 0.125, -0.125, 1.0],
 ];
 
-/// A 5×5 kernel, row-major, in the transformed domain: `G · g · Gᵀ`, 8×8.
+/// Returns a 5×5 kernel, row-major, in the transformed domain: `G · g · Gᵀ`, 8×8.
 #[must_use]
 pub fn kernel(g: &[f32; TAPS * TAPS]) -> [[f64; INPUTS]; INPUTS] {
     let columns: [[f64; TAPS]; INPUTS] = std::array::from_fn(|i| {

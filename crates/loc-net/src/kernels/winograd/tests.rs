@@ -1,4 +1,4 @@
-//! The matrices make a correlation, and the vector forms are the matrices.
+//! Tests that the matrices compute a correlation, and that the vector code applies these matrices.
 
 use super::*;
 use crate::kernels::testing::{no_fast_forms, numbers};
@@ -23,14 +23,14 @@ fn assert_correlation<const N: usize, const M: usize>(
 }
 
 #[test]
-fn the_matrices_make_a_correlation() {
+fn the_matrices_compute_a_correlation() {
     assert_correlation(&KERNEL, &INPUT, &OUTPUT);
     assert_correlation(&f65::KERNEL, &f65::INPUT, &f65::OUTPUT);
 }
 
 #[test]
 fn a_kernel_is_transformed_along_both_axes() {
-    // A kernel that is an outer product has the outer product of the transforms.
+    // The transform of an outer product is the outer product of the transforms.
     let (a, b) = ([1.0, -0.5, 0.25, 2.0, -1.0], [0.5, 0.0, -2.0, 1.0, 4.0]);
     let g: [f32; 25] = std::array::from_fn(|i| (a[i / 5] * b[i % 5]) as f32);
     let (ga, gb) = (apply(&KERNEL, &a), apply(&KERNEL, &b));
@@ -43,7 +43,7 @@ fn a_kernel_is_transformed_along_both_axes() {
 
 #[cfg(target_arch = "x86_64")]
 #[test]
-fn the_vector_forms_are_the_matrices_and_their_transposes() {
+fn the_vector_code_equals_the_matrices_and_their_transposes() {
     use std::arch::x86_64::{__m256, _mm256_loadu_ps, _mm256_storeu_ps};
 
     #[expect(unsafe_code, reason = "calls the AVX2 form after checking for it")]
@@ -55,14 +55,14 @@ fn the_vector_forms_are_the_matrices_and_their_transposes() {
         // Lane l holds the input times l + 1.
         let vectors = std::array::from_fn(|i| {
             let lanes: [f32; 8] = std::array::from_fn(|l| x[i] as f32 * (l + 1) as f32);
-            // SAFETY: eight numbers.
+            // SAFETY: eight values.
             unsafe { _mm256_loadu_ps(lanes.as_ptr()) }
         });
-        // SAFETY: the features of `f` are this function's own.
+        // SAFETY: this function has the target features of `f`.
         let out = unsafe { f(vectors) };
         let stored = |v: &__m256| {
             let mut lanes = [0.0; 8];
-            // SAFETY: eight numbers.
+            // SAFETY: eight values.
             unsafe { _mm256_storeu_ps(lanes.as_mut_ptr(), *v) };
             lanes
         };
@@ -87,7 +87,7 @@ fn the_vector_forms_are_the_matrices_and_their_transposes() {
     };
     let (eight, four) = (numbers(1, INPUTS), numbers(2, OUTPUTS));
     #[expect(unsafe_code, reason = "calls the AVX2 form after checking for it")]
-    // SAFETY: AVX2 and FMA are there.
+    // SAFETY: AVX2 and FMA are available.
     unsafe {
         check("input", run(&eight, avx2::input), apply(&INPUT, &eight));
         check("input_adjoint", run(&eight, avx2::input_adjoint), apply(&transposed(&INPUT), &eight));

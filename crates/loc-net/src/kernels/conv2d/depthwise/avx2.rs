@@ -1,5 +1,6 @@
-//! The loops over a plane in AVX2 and FMA. The compiler, left alone with them, takes vectors apart for their weights.
-#![expect(unsafe_code, reason = "vector loads through pointers whose ranges the frame makes sure of")]
+//! The loops over a plane in AVX2 and FMA. The compiler's own vectorisation loads the weights as vectors and takes these
+//! apart lane by lane.
+#![expect(unsafe_code, reason = "vector loads through pointers whose ranges the frame guarantees")]
 
 use std::arch::x86_64::{
     _mm256_broadcast_ss, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_maskload_ps, _mm256_maskstore_ps,
@@ -9,11 +10,11 @@ use std::arch::x86_64::{
 use super::{Frame, LANES};
 use crate::kernels::gemm::avx2::lanes;
 
-/// A plane's outputs; the plane is laid into the buffer.
+/// Computes a plane's outputs from the padded plane in the buffer.
 ///
 /// # Safety
 ///
-/// AVX2 and FMA are available; the buffer has the frame's length, w K·K numbers, y the frame's outputs.
+/// AVX2 and FMA are available; the buffer has the frame's length, w has K·K values, y the frame's outputs.
 #[target_feature(enable = "avx2,fma")]
 pub(super) unsafe fn forward<const K: usize>(
     frame: &Frame,
@@ -25,7 +26,7 @@ pub(super) unsafe fn forward<const K: usize>(
     let width = frame.out.1;
     for (row, y) in y.chunks_exact_mut(width).enumerate() {
         let mut column = 0;
-        // SAFETY: a row of the buffer holds whole vectors for all outputs under each tap, and a vector beyond.
+        // SAFETY: for each kernel position a row of the buffer holds whole vectors for all outputs, and one vector more.
         unsafe {
             while column < width {
                 let mut sums = [_mm256_set1_ps(b); 2];
@@ -51,11 +52,11 @@ pub(super) unsafe fn forward<const K: usize>(
     }
 }
 
-/// Adds a plane's weight gradient; the plane is laid into the buffer.
+/// Adds a plane's weight gradient; the padded plane is in the buffer.
 ///
 /// # Safety
 ///
-/// AVX2 and FMA are available; the buffer has the frame's length, gw K·K numbers, gy the frame's outputs.
+/// AVX2 and FMA are available; the buffer has the frame's length, gw has K·K values, gy the frame's outputs.
 #[target_feature(enable = "avx2,fma")]
 pub(super) unsafe fn weights<const K: usize>(frame: &Frame, gy: &[f32], buffer: &[f32], gw: &mut [f32]) {
     let width = frame.out.1;
@@ -64,7 +65,7 @@ pub(super) unsafe fn weights<const K: usize>(frame: &Frame, gy: &[f32], buffer: 
         for (row, gy) in gy.chunks_exact(width).enumerate() {
             let at: [usize; K] = std::array::from_fn(|kx| frame.seen(row, (ky, kx)));
             for column in (0..width).step_by(LANES) {
-                // SAFETY: as above; the last vector of gy is masked.
+                // SAFETY: as above; the last vector of gy is loaded with a mask.
                 unsafe {
                     let gy = gy.as_ptr().add(column);
                     let gy = match width - column {
@@ -79,24 +80,24 @@ pub(super) unsafe fn weights<const K: usize>(frame: &Frame, gy: &[f32], buffer: 
         }
         for (gw, sum) in gw[ky * K..].iter_mut().zip(sums) {
             let mut numbers = [0.0; LANES];
-            // SAFETY: eight numbers.
+            // SAFETY: eight values.
             unsafe { _mm256_storeu_ps(numbers.as_mut_ptr(), sum) };
             *gw += numbers.iter().sum::<f32>();
         }
     }
 }
 
-/// What each output of a row gives back to what it saw: `buffer += w · gy` under every tap.
+/// Adds the input gradient of each output row to the buffer: `buffer += w · gy` for every kernel position.
 ///
 /// # Safety
 ///
-/// As of [`weights`].
+/// As for [`weights`].
 #[target_feature(enable = "avx2,fma")]
 pub(super) unsafe fn scatter<const K: usize>(frame: &Frame, w: &[f32], gy: &[f32], buffer: &mut [f32]) {
     let width = frame.out.1;
     for (row, gy) in gy.chunks_exact(width).enumerate() {
         for column in (0..width).step_by(LANES) {
-            // SAFETY: as above; what lies behind the row's last output gets zeros added.
+            // SAFETY: as above; zeros are added to the values after the row's last output.
             unsafe {
                 let gy = gy.as_ptr().add(column);
                 let gy = match width - column {

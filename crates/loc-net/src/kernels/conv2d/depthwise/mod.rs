@@ -1,37 +1,37 @@
-//! Depthwise convolution, 3×3 or 5×5: each channel has a kernel of its own, so that there is no matrix product in it.
+//! Depthwise convolution, 3×3 or 5×5: each channel has its own kernel, so there is no matrix product.
 //!
-//! A plane is laid into a buffer with its padding, each row parted by the stride: column `s·j + r` stands at place j of
-//! part r. Under every tap the outputs of a row then read adjacent numbers.
+//! A plane is copied into a buffer with its padding. Each row is split into phases by the stride s: column `s·j + r` is
+//! stored at index j of phase r. So for every kernel position the outputs of a row read adjacent values.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 
 use rayon::prelude::*;
 
-use super::with_buffers;
+use crate::buffers::with_buffers;
 use crate::kernels::Activation;
 use crate::kernels::ConvShape;
 use crate::kernels::parts::{Parts, SUM_PARTS, tree_sum};
 use crate::parallel;
 
-/// Whether the form takes a convolution.
+/// Returns whether this form computes the convolution.
 pub(super) fn fits(shape: &ConvShape) -> bool {
     let conv = shape;
     let alike = conv.groups == shape.in_channels && conv.out_channels == conv.groups;
     alike && shape.in_channels > 1 && matches!(conv.kernel, (3, 3) | (5, 5)) && conv.stride.0 == conv.stride.1
 }
 
-/// How a plane lies in the buffer.
+/// The layout of a padded plane in the buffer.
 #[derive(Debug, Clone, Copy)]
 struct Frame {
-    /// Of the input.
+    /// Height and width of the input.
     size: (usize, usize),
-    /// Of the output.
+    /// Height and width of the output.
     out: (usize, usize),
-    /// Before the first row and column.
+    /// Zeros before the first row and column.
     padding: (usize, usize),
     stride: usize,
-    /// Rows of the buffer, and numbers in each part of a row.
+    /// Rows of the buffer, and values in each phase of a row.
     rows: usize,
     part: usize,
 }
@@ -40,7 +40,7 @@ impl Frame {
     fn of(shape: &ConvShape) -> Self {
         let (out, k, s) = (shape.out_size(), shape.kernel.0, shape.stride.0);
         let part = (out.1 - 1 + (k - 1) / s + 1).max((shape.in_size.1 + shape.padding.1).div_ceil(s));
-        // Two whole vectors may be read behind the last output.
+        // Up to two whole vectors after the last output may be read.
         let part = part + 2 * LANES;
         let rows = ((out.0 - 1) * s + k).max(shape.in_size.0 + shape.padding.0);
         Self { size: shape.in_size, out, padding: shape.padding, stride: s, rows, part }
@@ -50,13 +50,13 @@ impl Frame {
         self.rows * self.stride * self.part
     }
 
-    /// Where a column of the input lies in a row of the buffer.
+    /// Returns the index of an input column in a row of the buffer.
     fn place(&self, column: usize) -> usize {
         let column = column + self.padding.1;
         column % self.stride * self.part + column / self.stride
     }
 
-    /// Lays a plane into a buffer that is zero around it.
+    /// Copies a plane into the buffer, with zeros around it.
     fn lay_in(&self, plane: &[f32], buffer: &mut [f32]) {
         let row = self.stride * self.part;
         let rows = buffer.chunks_exact_mut(row).skip(self.padding.0).zip(plane.chunks_exact(self.size.1));
@@ -72,7 +72,7 @@ impl Frame {
         }
     }
 
-    /// Writes what stands where [`Frame::lay_in`] would put a plane.
+    /// Copies a plane from the buffer, without its padding: the inverse of [`Frame::lay_in`].
     fn take_out(&self, buffer: &[f32], plane: &mut [f32]) {
         let row = self.stride * self.part;
         let rows = buffer.chunks_exact(row).skip(self.padding.0).zip(plane.chunks_exact_mut(self.size.1));
@@ -84,23 +84,23 @@ impl Frame {
         }
     }
 
-    /// Where the outputs of a row see their first number under a tap.
+    /// Returns the index of the value that the first output of a row reads for a kernel position.
     #[inline]
     fn seen(&self, row: usize, (ky, kx): (usize, usize)) -> usize {
         (row * self.stride + ky) * self.stride * self.part + kx % self.stride * self.part + kx / self.stride
     }
 }
 
-/// Numbers of a vector.
+/// Values per vector.
 const LANES: usize = 8;
 
-/// A plane's outputs; the plane is laid into the buffer.
+/// Computes a plane's outputs from the padded plane in the buffer.
 fn forward_plane(k: usize, frame: &Frame, w: &[f32], b: f32, buffer: &[f32], y: &mut [f32]) {
     #[cfg(target_arch = "x86_64")]
     if crate::kernels::gemm::avx2::available() {
         assert!(buffer.len() >= frame.len() && w.len() >= k * k && y.len() >= frame.out.0 * frame.out.1);
         #[expect(unsafe_code, reason = "calls the AVX2 form after checking for it")]
-        // SAFETY: AVX2 and FMA are there, the lengths were checked above.
+        // SAFETY: AVX2 and FMA are available, the lengths were checked above.
         unsafe {
             match k {
                 3 => avx2::forward::<3>(frame, w, b, buffer, y),
@@ -118,13 +118,13 @@ fn forward_plane(k: usize, frame: &Frame, w: &[f32], b: f32, buffer: &[f32], y: 
     }
 }
 
-/// Adds a plane's weight gradient; the plane is laid into the buffer.
+/// Adds a plane's weight gradient; the padded plane is in the buffer.
 fn weights_plane(k: usize, frame: &Frame, gy: &[f32], buffer: &[f32], gw: &mut [f32]) {
     #[cfg(target_arch = "x86_64")]
     if crate::kernels::gemm::avx2::available() {
         assert!(buffer.len() >= frame.len() && gw.len() >= k * k && gy.len() >= frame.out.0 * frame.out.1);
         #[expect(unsafe_code, reason = "calls the AVX2 form after checking for it")]
-        // SAFETY: AVX2 and FMA are there, the lengths were checked above.
+        // SAFETY: AVX2 and FMA are available, the lengths were checked above.
         unsafe {
             match k {
                 3 => avx2::weights::<3>(frame, gy, buffer, gw),
@@ -141,14 +141,14 @@ fn weights_plane(k: usize, frame: &Frame, gy: &[f32], buffer: &[f32], gw: &mut [
     }
 }
 
-/// The gradient of a plane, in the buffer.
+/// Adds the input gradient of a plane to the buffer.
 fn scatter_plane(k: usize, frame: &Frame, w: &[f32], gy: &[f32], buffer: &mut [f32]) {
     buffer.fill(0.0);
     #[cfg(target_arch = "x86_64")]
     if crate::kernels::gemm::avx2::available() {
         assert!(buffer.len() >= frame.len() && w.len() >= k * k && gy.len() >= frame.out.0 * frame.out.1);
         #[expect(unsafe_code, reason = "calls the AVX2 form after checking for it")]
-        // SAFETY: AVX2 and FMA are there, the lengths were checked above.
+        // SAFETY: AVX2 and FMA are available, the lengths were checked above.
         unsafe {
             match k {
                 3 => avx2::scatter::<3>(frame, w, gy, buffer),
@@ -165,9 +165,9 @@ fn scatter_plane(k: usize, frame: &Frame, w: &[f32], gy: &[f32], buffer: &mut [f
     }
 }
 
-/// Planes a task takes.
+/// Planes per task.
 const PLANES: usize = 8;
-/// Weights of the largest kernel.
+/// Number of weights of the largest kernel.
 const MOST_TAPS: usize = 25;
 
 pub(super) fn forward(
@@ -194,7 +194,7 @@ pub(super) fn forward(
     });
 }
 
-/// The gradients of weights and biases. A task has some channels, for which it goes through all photos.
+/// Computes the gradients of weights and biases. A task computes some channels, over all photos.
 pub(super) fn weights(
     shape: &ConvShape,
     parts: &Parts,
@@ -207,7 +207,7 @@ pub(super) fn weights(
     let (from, to) = (frame.size.0 * frame.size.1, frame.out.0 * frame.out.1);
     let tasks = gw.par_chunks_mut(PLANES * k * k).zip(gb.par_chunks_mut(PLANES)).enumerate();
     tasks.for_each(|(task, (gw, gb))| {
-        // Of each part the weights of all planes, and behind them the biases.
+        // For each part: the weights of all planes, then the biases.
         let stride = PLANES * (k * k + 1);
         let mut sums = [0.0; SUM_PARTS * PLANES * (MOST_TAPS + 1)];
         with_buffers([frame.len()], |[buffer]| {
@@ -231,8 +231,8 @@ pub(super) fn weights(
     });
 }
 
-/// Of stride 1 and one padding on all sides the convolution whose output is the input's gradient: the kernel turned
-/// around, its padding the rest of the kernel.
+/// Returns the convolution whose output is the input gradient, for stride 1 and the same padding on all sides: the kernel is
+/// rotated by 180°, and its padding is the kernel size minus 1 minus the padding.
 fn adjoint(shape: &ConvShape) -> Option<ConvShape> {
     let conv = shape;
     let rest = |padding: usize| (conv.kernel.0 - 1).checked_sub(padding);

@@ -1,7 +1,8 @@
-//! The cells that won and whose relu was on: eight at a time, the active ones brought to the front of a list.
+//! Active cells: those whose relu is not off, so that they pass a gradient. Eight cells are tested at a time, and the active
+//! ones are appended to a list.
 #![expect(
     unsafe_code,
-    reason = "vector loads and stores through pointers whose ranges are checked at the doors"
+    reason = "vector loads and stores through pointers whose ranges the public functions check"
 )]
 
 use std::arch::x86_64::{
@@ -12,7 +13,7 @@ use std::arch::x86_64::{
 
 use crate::kernels::conv_block::RELU_OFF;
 
-/// For each set of lanes, the order that brings them to the front.
+/// For each set of lanes, the permutation that moves them to the front.
 static PACK: [[i32; 8]; 256] = {
     let mut table = [[0; 8]; 256];
     let mut set = 0;
@@ -30,14 +31,14 @@ static PACK: [[i32; 8]; 256] = {
     table
 };
 
-/// Which of eight cells are active, by their bytes, among those that are `wanted`.
+/// Returns which of eight cells are active according to their argmax bytes, among the `wanted` ones.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 pub(super) fn active(bytes: __m256i, wanted: __m256i) -> __m256i {
     _mm256_and_si256(_mm256_cmpgt_epi32(_mm256_set1_epi32(i32::from(RELU_OFF)), bytes), wanted)
 }
 
-/// Writes offset and value of the active lanes, the first one first; how many they are comes back.
+/// Writes offset and value of the active lanes, in the order of the lanes. Returns their number.
 ///
 /// # Safety
 ///
@@ -50,7 +51,7 @@ pub(super) unsafe fn append(
     (value, values): (__m256, *mut f32),
 ) -> usize {
     let set = _mm256_movemask_ps(_mm256_castsi256_ps(active)).cast_unsigned() as usize & 255;
-    // SAFETY: eight numbers of the table; eight of each list, the caller's promise.
+    // SAFETY: eight values of the table; eight of each list, the caller's promise.
     unsafe {
         let order = _mm256_loadu_si256(PACK[set].as_ptr().cast());
         _mm256_storeu_si256(offsets.cast(), _mm256_permutevar8x32_epi32(offset, order));

@@ -15,7 +15,7 @@ use crate::kernels::simd::{self, vectors};
 use crate::kernels::winograd::avx2 as transform;
 use crate::kernels::winograd::f65::INPUTS;
 
-/// Some pooled rows of one photo.
+/// The forward pass over some pooled rows of one photo.
 pub(super) struct Forward<'a> {
     pub(super) block: &'a WinogradRows,
     pub(super) x: RowView<'a>,
@@ -35,7 +35,7 @@ impl Forward<'_> {
     ) {
         let (height, width) = self.block.shape.pooled_size();
         for first in self.rows.clone().step_by(STRIP) {
-            // The last strip may begin earlier and write its last rows only.
+            // The last strip may start earlier; then only its last rows are written.
             let top = first.min(height - STRIP);
             // SAFETY: input rows 2·top to 2·top + 9 are among `WinogradRows::input_rows`.
             unsafe { self.transform_input(2 * top, scratch) };
@@ -43,14 +43,16 @@ impl Forward<'_> {
                 let left = (block * COLUMNS / 2).min(width - COLUMNS / 2);
                 for tile in 0..self.block.bias.len() / CHANNELS {
                     let out = Out {
-                        rows: (first..self.rows.end.min(top + STRIP), top, self.rows.start),
+                        rows: first..self.rows.end.min(top + STRIP),
+                        top,
+                        origin: self.rows.start,
                         tile,
                         left,
                         channels: self.block.shape.out_channels,
                         width,
                     };
-                    // SAFETY: columns 2·left to 2·left + 19 are inside the width; the padded bias has six numbers from
-                    // the tile's first; the outputs hold these rows.
+                    // SAFETY: columns 2·left to 2·left + 19 are inside the width; the padded bias has six values from the
+                    // tile's first; the outputs hold these rows.
                     unsafe {
                         self.multiply(scratch, tile, 2 * left);
                         let bias = self.block.bias.as_ptr().add(tile * CHANNELS);
@@ -62,7 +64,7 @@ impl Forward<'_> {
         }
     }
 
-    /// Ten input rows from `top`, all channels, through `Bᵀ` along y.
+    /// Applies `Bᵀ` along y to ten input rows from `top`, for all channels.
     ///
     /// # Safety
     ///
@@ -87,7 +89,7 @@ impl Forward<'_> {
         }
     }
 
-    /// The ten products of a tile of six channels, sixteen columns from `left`, into the buffer.
+    /// Computes the ten products of a tile of six channels and sixteen columns from `left`, into the buffer.
     ///
     /// # Safety
     ///
@@ -122,23 +124,27 @@ impl Forward<'_> {
     }
 }
 
-/// Where a tile's eight pooled columns go.
+/// The destination of a tile's eight pooled columns.
 struct Out {
-    /// The pooled rows to write; the strip's first; the first that the outputs hold.
-    rows: (Range<usize>, usize, usize),
+    /// The pooled rows to write.
+    rows: Range<usize>,
+    /// The first pooled row of the strip.
+    top: usize,
+    /// The first pooled row that the outputs hold.
+    origin: usize,
     tile: usize,
     left: usize,
-    /// Output channels in all, and columns.
+    /// Total number of output channels, and the width.
     channels: usize,
     width: usize,
 }
 
 impl Out {
-    /// Six output rows out of the products, pooled to three and written.
+    /// Transforms the products to six output rows, pools these to three rows and writes them.
     ///
     /// # Safety
     ///
-    /// AVX2 and FMA are available; `bias` points to six numbers; the outputs hold the rows.
+    /// AVX2 and FMA are available; `bias` points to six values; the outputs hold the rows.
     #[inline]
     #[target_feature(enable = "avx2,fma")]
     unsafe fn pool<const LAST: bool, const ARGMAX: bool>(
@@ -148,13 +154,13 @@ impl Out {
         y: *mut f32,
         argmax: *mut u8,
     ) {
-        let (wanted, top, held) = &self.rows;
+        let Self { rows, top, origin, .. } = self;
         let first = self.tile * CHANNELS;
         let channels = CHANNELS.min(self.channels - first);
         let mut values = [[_mm256_setzero_ps(); 8]; STRIP];
         let mut bytes = [[0u64; CHANNELS]; STRIP];
         for o in 0..channels {
-            // SAFETY: sixteen numbers a product; one of six numbers of the bias.
+            // SAFETY: sixteen values of each product; one of the six values of the bias.
             let (a, b, bias) = unsafe {
                 (
                     transform::f65_output(vectors!(|i| _mm256_loadu_ps(products[i][o].as_ptr()))),
@@ -170,23 +176,23 @@ impl Out {
                 let value = _mm256_castps_pd(simd::pool(cells, bias));
                 let value = _mm256_castpd_ps(_mm256_permute4x64_pd::<0xD8>(value));
                 if ARGMAX {
-                    let byte = simd::winner(cells, bias);
+                    let byte = simd::argmax_byte(cells, bias);
                     bytes[row][o] = simd::bytes(_mm256_permute4x64_epi64::<0xD8>(byte));
                 }
                 if LAST {
                     values[row][o] = value;
-                } else if wanted.contains(&(top + row)) {
-                    let at = (top + row - held) * self.channels + first + o;
+                } else if rows.contains(&(top + row)) {
+                    let at = (top + row - origin) * self.channels + first + o;
                     // SAFETY: eight columns of a row the outputs hold.
                     unsafe { _mm256_storeu_ps(y.add(at * run(self.width) + self.left), value) };
                 }
             }
         }
         for row in 0..STRIP {
-            if !wanted.contains(&(top + row)) {
+            if !rows.contains(&(top + row)) {
                 continue;
             }
-            let at = ((top + row - held) * self.width + self.left) * self.channels + first;
+            let at = ((top + row - origin) * self.width + self.left) * self.channels + first;
             // SAFETY: `channels` channels of eight pixels of a row the outputs hold.
             unsafe {
                 if LAST {
@@ -206,7 +212,7 @@ impl Out {
     }
 }
 
-/// A pixel's channels; six, the usual number, as four and two.
+/// Copies a pixel's channels. Six, the most frequent number, are copied as four and two.
 ///
 /// # Safety
 ///
@@ -224,7 +230,7 @@ unsafe fn copy<T: Copy>(from: &[T; 8], to: *mut T, channels: usize) {
     }
 }
 
-/// The bytes of eight columns, each with its channels together.
+/// Transposes the bytes of eight columns, so that each column's channels are adjacent.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 fn pixels(bytes: &[u64; CHANNELS]) -> [[u8; 8]; 8] {

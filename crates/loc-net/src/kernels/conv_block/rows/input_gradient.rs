@@ -1,8 +1,8 @@
-//! The input gradient: every active cell adds its gradient times the kernel, `Σ g · w`, the kernels lying ready for each
-//! place of a winner. Gradients and bytes lie channels last.
+//! The input gradient: every active cell adds its gradient times the kernel, `Σ g · w`. The kernels are stored shifted for
+//! each of the four argmax positions. Gradients and argmax bytes are channels last.
 #![expect(
     unsafe_code,
-    reason = "vector loads and stores through pointers whose ranges are checked at the doors"
+    reason = "vector loads and stores through pointers whose ranges the public functions check"
 )]
 
 use std::arch::x86_64::{
@@ -19,13 +19,13 @@ use crate::kernels::conv_block::{ConvBlock, OVERREAD};
 #[derive(Debug)]
 pub struct InputGradient {
     shape: ConvBlock,
-    /// `[3][out][4][2][vectors · 8]`: two of the six rows of a window's patch, output channel, winner, row, six columns ×
-    /// channels: the kernel moved to where the winner is, zeros around it.
+    /// `[3][out][4][2][vectors · 8]`: pair of rows of a window's patch (six rows), output channel, argmax, row of the pair,
+    /// six columns × channels. Each is the kernel shifted to the argmax position, with zeros around it.
     kernels: Vec<f32>,
 }
 
 impl InputGradient {
-    /// Without weights yet.
+    /// Makes the form without weights.
     #[must_use]
     pub fn of(form: &WinogradRows) -> Self {
         let shape = form.shape;
@@ -33,46 +33,47 @@ impl InputGradient {
         Self { shape, kernels }
     }
 
-    /// Vectors that hold a row of a window's patch: six pixels.
+    /// Returns the number of vectors that hold a row of a window's patch, which is six pixels.
     fn vectors(shape: &ConvBlock) -> usize {
         (6 * shape.in_channels).div_ceil(8)
     }
 
-    /// Takes over `w[out, in, 5, 5]`.
+    /// Packs the weights `w[out, in, 5, 5]`.
     ///
     /// # Panics
     ///
-    /// If the slice has not the length its shape says.
+    /// If the slice does not have the length of its shape.
     pub fn pack(&mut self, w: &[f32]) {
         let ConvBlock { in_channels: ins, out_channels: outs, .. } = self.shape;
         assert_eq!(w.len(), self.shape.weight_len(), "weight");
         let row_len = 8 * Self::vectors(&self.shape);
         for (at, w) in w.iter().enumerate() {
             let (o, c, y, x) = (at / (25 * ins), at / 25 % ins, at / 5 % 5, at % 5);
-            for winner in 0..4 {
-                let (row, column) = (y + winner / 2, x + winner % 2);
-                let kernel = ((row / 2 * outs + o) * 4 + winner) * 2 + row % 2;
+            for position in 0..4 {
+                let (row, column) = (y + position / 2, x + position % 2);
+                let kernel = ((row / 2 * outs + o) * 4 + position) * 2 + row % 2;
                 self.kernels[kernel * row_len + column * ins + c] = *w;
             }
         }
     }
 
-    /// Adds to `gx[h][w][in]` from the gradient `gy[ph][pw][out]` and the cells' bytes in the same order.
+    /// Adds to `gx[h][w][in]` the input gradient, from the gradient `gy[ph][pw][out]` and the argmax bytes in the same
+    /// order.
     ///
     /// # Panics
     ///
-    /// If a slice is shorter than its map and [`OVERREAD`].
+    /// If a slice is shorter than its map plus [`OVERREAD`].
     pub fn add(&self, gy: &[f32], argmax: &[u8], list: &mut List, gx: &mut [f32]) {
         let ConvBlock { in_channels, out_channels, in_size: (height, width) } = self.shape;
         let cells = self.shape.pooled_cells() * out_channels + OVERREAD;
-        assert!(gy.len() >= cells && argmax.len() >= cells, "gradient, bytes and slack");
-        assert!(gx.len() >= height * width * in_channels + OVERREAD, "input gradient and slack");
+        assert!(gy.len() >= cells && argmax.len() >= cells, "gradient, bytes and overread");
+        assert!(gx.len() >= height * width * in_channels + OVERREAD, "input gradient and overread");
         let pooled_width = self.shape.pooled_size().1;
         let room = pooled_width * out_channels + 8;
         list.offsets.resize(room.max(list.offsets.len()), 0);
         list.values.resize(room.max(list.values.len()), 0.0);
         list.starts.resize((pooled_width + 1).max(list.starts.len()), 0);
-        // SAFETY: `WinogradRows::of` has seen AVX2 and FMA, and the lengths were checked above.
+        // SAFETY: `WinogradRows::of` checked for AVX2 and FMA, and the lengths were checked above.
         unsafe {
             match Self::vectors(&self.shape) {
                 1 => self.photo::<1>(gy, argmax, list, gx),
@@ -96,11 +97,11 @@ impl InputGradient {
         let kernel = 2 * 8 * V;
         let row = in_width * ins;
         for y in 0..rows {
-            // SAFETY: a row of the map, the last one with slack behind it; the list has room for it.
+            // SAFETY: a row of the map, the last one with the overread after it; the list has room for it.
             unsafe { self.list(&gy[y * width * outs..], &argmax[y * width * outs..], as_i32(kernel), list) };
             for part in 0..3 {
-                // SAFETY: kernels of this part; two rows of the patch of each window, which lies inside the input: only
-                // zeros are added beyond its last column.
+                // SAFETY: kernels of this pair of rows; two rows of each window's patch, which is inside the input: only
+                // zeros are added after its last column.
                 unsafe {
                     let kernels = self.kernels.as_ptr().add(part * outs * 4 * kernel);
                     let to = gx.as_mut_ptr().add((2 * y + 2 * part) * row);
@@ -127,7 +128,7 @@ impl InputGradient {
         }
     }
 
-    /// Lists the active cells of a pooled row, pixel by pixel: which kernel, and how much of it.
+    /// Lists the active cells of a pooled row, pixel by pixel: the kernel's offset and the factor.
     ///
     /// # Safety
     ///
@@ -143,8 +144,8 @@ impl InputGradient {
             list.starts[x] = n;
             for group in (0..outs).step_by(8) {
                 let channels = _mm256_cmpgt_epi32(_mm256_set1_epi32(as_i32(outs - group)), lanes);
-                // SAFETY: eight channels from `group`, the last ones beyond the pixel where there are fewer; the list has
-                // room for eight.
+                // SAFETY: eight channels from `group`; for the last group some may be beyond the pixel; the list has room
+                // for eight.
                 unsafe {
                     let at = x * outs + group;
                     let bytes = argmax.as_ptr().add(at).cast::<i64>().read_unaligned();
@@ -161,11 +162,11 @@ impl InputGradient {
     }
 }
 
-/// The active cells of a row: buffers of [`InputGradient::add`].
+/// The active cells of a row: the buffers of [`InputGradient::add`].
 #[derive(Debug, Default)]
 pub struct List {
     offsets: Vec<u32>,
     values: Vec<f32>,
-    /// Where each pixel's cells begin, and where the last one's end.
+    /// The index at which each pixel's cells start, and the end of the last pixel's cells.
     starts: Vec<usize>,
 }

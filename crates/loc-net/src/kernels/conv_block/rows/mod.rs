@@ -1,13 +1,13 @@
-//! Convolution 5×5, bias, max-pool 2×2 and relu on rows, for few channels: lanes are adjacent columns.
+//! The row form: 5×5 convolution, bias, 2×2 max-pool and relu for few channels. Lanes are adjacent columns.
 //!
-//! Along y the convolution is Winograd's F(6, 5): ten input rows are transformed once and give six output rows, three
-//! after the pool, for a third of the products of a direct sum. Six output channels by sixteen columns stay in registers;
-//! the last block of columns, and the last strip of rows, overlap their neighbours instead of being masked.
+//! Along y the convolution is Winograd's F(6, 5): ten input rows are transformed once and give six output rows, three after
+//! the pool, with a third of the products of a direct sum. Six output channels × sixteen columns stay in registers; the
+//! last block of columns and the last strip of rows overlap their neighbours instead of being masked.
 //!
-//! Backward, three of four cells of each window have no gradient, and none has where relu was off: [`WeightGradient`] and
-//! [`InputGradient`] list the others (`active`) and walk them alone.
+//! In the backward pass three of four cells of each window have no gradient, and none has one where relu was off:
+//! [`WeightGradient`] and [`InputGradient`] list the other cells (`active`) and visit only these.
 //!
-//! AVX2 and FMA only ([`WinogradRows::of`] says where it fits); the plain twin is [`super::conv_block::reference`].
+//! AVX2 and FMA only ([`WinogradRows::of`] gives the conditions); the reference is [`super::conv_block::reference`].
 
 mod active;
 mod avx2;
@@ -30,20 +30,20 @@ const CHANNELS: usize = 6;
 const COLUMNS: usize = 16;
 /// Pooled rows of a strip.
 pub const STRIP: usize = f65::OUTPUTS / 2;
-/// Input channels at most: beyond these the gradients' patches do not fit the registers.
+/// The largest number of input channels: with more, the patches of the gradients do not fit the registers.
 const MOST_CHANNELS: usize = 8;
 
-/// How the pooled map is laid out.
+/// The layout of the pooled map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Layout {
-    /// WinogradRows of `channels` runs: [`RowView::rows`].
+    /// Rows of `channels` runs: [`RowView::rows`].
     Rows,
     /// Cell by cell, channels last: `values[(y · width + x) · channels + c]`.
     ChannelsLast,
 }
 
 impl Layout {
-    /// Values in one row of a map.
+    /// Returns the number of values in one row of a map.
     #[must_use]
     pub fn row(self, channels: usize, width: usize) -> usize {
         match self {
@@ -58,9 +58,9 @@ impl Layout {
 pub struct WinogradRows {
     shape: ConvBlock,
     layout: Layout,
-    /// `[⌈out / 6⌉][10][in][5][6]`: tile, product, input channel, column of the kernel, output channel.
+    /// `[⌈out / 6⌉][10][in][5][6]`: tile, product, input channel, kernel column, output channel.
     weights: Vec<f32>,
-    /// Whole tiles.
+    /// The bias, padded to whole tiles.
     bias: Vec<f32>,
 }
 
@@ -75,13 +75,13 @@ pub struct Scratch {
 /// The products of a tile.
 type Products = [[[f32; COLUMNS]; CHANNELS]; f65::INPUTS];
 
-/// From one run of a strip to the next. Not a power of two: runs side by side would fall into the same few sets of the
-/// first-level cache.
+/// Returns the distance between the runs of a strip. Not a power of two: else neighbouring runs would map to the same few
+/// sets of the level-1 cache.
 fn stride(width: usize) -> usize {
     run(width) + 16
 }
 
-/// Whether the form is made for a block: few input channels, at least 3 pooled rows and 8 pooled columns.
+/// Returns whether the form is made for a block: few input channels, at least 3 pooled rows and 8 pooled columns.
 #[must_use]
 pub fn takes(shape: &ConvBlock) -> bool {
     let (height, width) = shape.pooled_size();
@@ -89,8 +89,8 @@ pub fn takes(shape: &ConvBlock) -> bool {
 }
 
 impl WinogradRows {
-    /// The form for a block, still without weights; or nothing where it does not fit ([`takes`]) or AVX2 and FMA are
-    /// not there.
+    /// Makes the form for a block, without weights. Returns `None` if the block does not fit ([`takes`]) or AVX2 and FMA
+    /// are not available.
     #[must_use]
     pub fn of(shape: ConvBlock, layout: Layout) -> Option<Self> {
         if !takes(&shape) || !crate::kernels::gemm::avx2::available() {
@@ -101,28 +101,28 @@ impl WinogradRows {
         Some(Self { shape, layout, weights, bias: vec![0.0; tiles * CHANNELS] })
     }
 
-    /// The block.
+    /// Returns the block.
     #[must_use]
     pub fn shape(&self) -> &ConvBlock {
         &self.shape
     }
 
-    /// Lays its output out another way.
+    /// Sets the layout of the output.
     pub fn set_layout(&mut self, layout: Layout) {
         self.layout = layout;
     }
 
-    /// Values in one pooled row of the output.
+    /// Returns the number of values in one pooled row of the output.
     #[must_use]
     pub fn out_row(&self) -> usize {
         self.layout.row(self.shape.out_channels, self.shape.pooled_size().1)
     }
 
-    /// Takes over `w[out, in, 5, 5]` and `b[out]`.
+    /// Packs the parameters `w[out, in, 5, 5]` and `b[out]`.
     ///
     /// # Panics
     ///
-    /// If a slice has not the length its shape says.
+    /// If a slice does not have the length of its shape.
     pub fn pack(&mut self, w: &[f32], b: &[f32]) {
         let (ins, outs) = (self.shape.in_channels, self.shape.out_channels);
         assert_eq!((w.len(), b.len()), (self.shape.weight_len(), outs), "weight and bias");
@@ -139,23 +139,24 @@ impl WinogradRows {
         }
     }
 
-    /// The rows of the input that some pooled rows are computed from, as [`WinogradRows::forward`] takes them.
+    /// Returns the input rows that [`WinogradRows::forward`] reads for some pooled rows.
     #[must_use]
     pub fn input_rows(&self, rows: &Range<usize>) -> Range<usize> {
-        // The last strip may begin earlier, so that it ends with the map.
+        // The last strip may start earlier, so that it ends with the map.
         let top = |first: usize| 2 * first.min(self.shape.pooled_size().0 - STRIP);
         top(rows.start)..top(rows.end.saturating_sub(1) / STRIP * STRIP) + f65::INPUTS
     }
 
-    /// The pooled rows `rows` of one photo into `y`; into `argmax`, unless it is empty, the byte of each cell.
+    /// Computes the pooled rows `rows` of one photo into `y`, and the argmax byte of each cell into `argmax` unless it is
+    /// empty.
     ///
-    /// `y` and `argmax` hold just these rows. Bytes lie channels last, whatever the layout of `y`; columns of a run
-    /// behind the width are left alone. Strips begin at multiples of [`STRIP`], so that a map cut in pieces has the same
+    /// `y` and `argmax` hold only these rows. The bytes are channels last for every layout of `y`; columns of a run beyond
+    /// the width are not written. Strips start at multiples of [`STRIP`], so that a map computed in pieces has the same
     /// bytes as a whole one.
     ///
     /// # Panics
     ///
-    /// If a slice is too short, `rows` begins at no multiple of [`STRIP`] or ends beyond the map.
+    /// If a slice is too short, or `rows` does not start at a multiple of [`STRIP`] or ends beyond the map.
     pub fn forward(
         &self,
         x: RowView,
@@ -176,8 +177,8 @@ impl WinogradRows {
         assert!(x.values.len() >= reach, "input");
         scratch.input.resize(f65::INPUTS * in_channels * stride(width), 0.0);
         let task = avx2::Forward { block: self, x, rows };
-        #[expect(unsafe_code, reason = "calls the AVX2 form, whose presence `of` made sure of")]
-        // SAFETY: AVX2 and FMA are there, and the lengths were checked above.
+        #[expect(unsafe_code, reason = "calls the AVX2 form, whose availability `of` has checked")]
+        // SAFETY: AVX2 and FMA are available, and the lengths were checked above.
         unsafe {
             match (self.layout, argmax.is_empty()) {
                 (Layout::Rows, true) => task.run::<false, false>(scratch, y, argmax),

@@ -1,7 +1,7 @@
-//! Pixel by pixel: how the weight gradient reads a map that lies in rows.
+//! Converts a map from rows to pixels, the layout that the weight gradient reads.
 #![expect(
     unsafe_code,
-    reason = "vector loads and stores through pointers whose ranges are checked at the doors"
+    reason = "vector loads and stores through pointers whose ranges the public functions check"
 )]
 
 use std::arch::x86_64::{_mm256_loadu_ps, _mm256_setzero_ps, _mm256_storeu_ps};
@@ -11,34 +11,34 @@ use super::WinogradRows;
 use crate::kernels::conv_block::{ConvBlock, OVERREAD, RowView};
 use crate::kernels::simd::{transpose, vectors};
 
-/// Values from one pixel to the next where an input of few channels lies channels last: packed, or whole vectors.
+/// Returns the number of values per pixel of a channels-last input with few channels: packed, or padded to whole vectors.
 pub(super) fn pixel(channels: usize) -> usize {
     if channels <= 4 { channels } else { 8 }
 }
 
 impl WinogradRows {
-    /// Writes some rows of the input pixel by pixel, `[rows][w][pixel]`, zeros behind the channels: what
-    /// [`super::WeightGradient::add`] asks for.
+    /// Writes some input rows pixel by pixel, `[rows][w][pixel]`, with zeros after the channels: the layout that
+    /// [`super::WeightGradient::add`] reads.
     ///
     /// # Panics
     ///
     /// If a slice is too short.
-    pub fn spread(&self, x: RowView, rows: Range<usize>, out: &mut [f32]) {
+    pub fn to_pixels(&self, x: RowView, rows: Range<usize>, out: &mut [f32]) {
         let ConvBlock { in_channels, in_size: (height, width), .. } = self.shape;
         let step = pixel(in_channels);
         assert!(x.first <= rows.start && rows.end <= height, "rows of the map");
         assert!(x.values.len() >= x.start(height - 1) + (in_channels - 1) * x.channel + width, "input");
-        assert!(out.len() >= rows.len() * width * step + OVERREAD, "output and slack");
-        // SAFETY: `WinogradRows::of` has seen AVX2 and FMA; the lengths were checked above, and a row has eight columns.
-        unsafe { spread_rows(x, rows, (width, in_channels), step, out.as_mut_ptr()) };
+        assert!(out.len() >= rows.len() * width * step + OVERREAD, "output and overread");
+        // SAFETY: `WinogradRows::of` checked for AVX2 and FMA; the lengths were checked above; a row has eight columns or more.
+        unsafe { rows_to_pixels(x, rows, (width, in_channels), step, out.as_mut_ptr()) };
     }
 }
 
 /// # Safety
 ///
-/// AVX2 and FMA are available; input and output are as long as [`WinogradRows::spread`] checks.
+/// AVX2 and FMA are available; input and output are as long as [`WinogradRows::to_pixels`] checks.
 #[target_feature(enable = "avx2,fma")]
-unsafe fn spread_rows(
+unsafe fn rows_to_pixels(
     x: RowView,
     rows: Range<usize>,
     (width, channels): (usize, usize),
@@ -49,8 +49,8 @@ unsafe fn spread_rows(
     for y in rows {
         for block in 0..width.div_ceil(8) {
             let left = (8 * block).min(width - 8);
-            // SAFETY: eight columns of a row; eight pixels, written first to last: what is written behind the channels of
-            // one is overwritten by the next, behind the last of all by slack.
+            // SAFETY: eight columns of a row; eight pixels, written first to last: values written after the channels of one
+            // pixel are overwritten by the next; after the last pixel they are in the overread.
             unsafe {
                 let from = x.values.as_ptr().add(x.start(y) + left);
                 let lanes = vectors!(|c| if c < channels {

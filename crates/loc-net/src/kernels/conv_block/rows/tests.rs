@@ -1,4 +1,4 @@
-//! The row form against the plain twin in f64, on random shapes.
+//! Compares the row form with the f64 reference, on random shapes.
 
 use proptest::prelude::*;
 
@@ -6,8 +6,8 @@ use super::*;
 use crate::kernels::conv_block::{OVERREAD, RELU_OFF, reference};
 use crate::kernels::testing::{assert_close, assert_within, no_fast_forms, numbers, single};
 
-/// What the twin says of a block: output, bytes, and gradients of a random output gradient.
-struct Twin {
+/// The reference's results for a block: output, argmax bytes, and gradients for a random output gradient.
+struct Expected {
     shape: ConvBlock,
     x: Vec<f64>,
     w: Vec<f64>,
@@ -20,7 +20,7 @@ struct Twin {
     gx: Vec<f64>,
 }
 
-impl Twin {
+impl Expected {
     fn new(shape: ConvBlock) -> Self {
         let rounded = |seed, n| numbers(seed, n).iter().map(|v| f64::from(*v as f32)).collect::<Vec<_>>();
         let (conv, pool) = shape.parts();
@@ -34,7 +34,7 @@ impl Twin {
         Self { shape, x, w, b, y, argmax, gy, gw, gb, gx }
     }
 
-    /// A planar map of outputs, channels last, with slack.
+    /// Converts a planar map of outputs to channels last, with the overread.
     fn last<T: Copy + Default>(&self, planar: &[T]) -> Vec<T> {
         let (cells, outs) = (self.shape.pooled_cells(), self.shape.out_channels);
         let mut last: Vec<T> = (0..cells * outs).map(|i| planar[i % outs * cells + i / outs]).collect();
@@ -43,93 +43,91 @@ impl Twin {
     }
 }
 
-fn check_forward(twin: &Twin, layout: Layout, cut: usize) {
-    let Some(mut rows) = WinogradRows::of(twin.shape, layout) else { return no_fast_forms() };
-    rows.pack(&single(&twin.w), &single(&twin.b));
-    let ((height, width), outs) = (twin.shape.pooled_size(), twin.shape.out_channels);
-    let x = single(&twin.x);
+fn check_forward(expected: &Expected, layout: Layout, cut: usize) {
+    let Some(mut rows) = WinogradRows::of(expected.shape, layout) else { return no_fast_forms() };
+    rows.pack(&single(&expected.w), &single(&expected.b));
+    let ((height, width), outs) = (expected.shape.pooled_size(), expected.shape.out_channels);
+    let x = single(&expected.x);
     let (mut y, mut argmax) = (vec![7.0; height * rows.out_row()], vec![7; height * outs * width]);
     let mut scratch = Scratch::default();
-    // In two parts, as threads would.
+    // In two parts, as two threads would compute it.
     let cut = (STRIP * cut).min(height / STRIP * STRIP);
     for part in [0..cut, cut..height] {
         let (from, w_from) = (part.start * rows.out_row(), part.start * outs * width);
-        let x = RowView::planar(&x, twin.shape.in_size);
+        let x = RowView::planar(&x, expected.shape.in_size);
         rows.forward(x, part, &mut scratch, &mut y[from..], &mut argmax[w_from..]);
     }
     let at = |o: usize, row: usize, column: usize| match layout {
         Layout::Rows => (row * outs + o) * run(width) + column,
         Layout::ChannelsLast => (row * width + column) * outs + o,
     };
-    let cells = || (0..twin.y.len()).map(|i| (i / (height * width), i / width % height, i % width));
+    let cells = || (0..expected.y.len()).map(|i| (i / (height * width), i / width % height, i % width));
     let got: Vec<f32> = cells().map(|(o, row, column)| y[at(o, row, column)]).collect();
-    assert_close("y", &got, &twin.y, 1e-5);
-    // Where two cells are as good as equal, rounding may choose the other.
+    assert_close("y", &got, &expected.y, 1e-5);
+    // If two cells are almost equal, rounding may choose the other one.
     let argmax = cells().map(|(o, row, column)| argmax[(row * width + column) * outs + o]);
-    let differing = argmax.zip(&twin.argmax).filter(|(a, b)| a != *b).count();
-    assert!(differing * 2000 <= twin.y.len() + 2000, "{differing} of {} argmax differ", twin.y.len());
-    // Without bytes the values are the same.
+    let differing = argmax.zip(&expected.argmax).filter(|(a, b)| a != *b).count();
+    assert!(differing * 2000 <= expected.y.len() + 2000, "{differing} of {} argmax differ", expected.y.len());
+    // Without argmax bytes the values are the same.
     let mut plain = vec![7.0; y.len()];
-    rows.forward(RowView::planar(&x, twin.shape.in_size), 0..height, &mut scratch, &mut plain, &mut []);
+    rows.forward(RowView::planar(&x, expected.shape.in_size), 0..height, &mut scratch, &mut plain, &mut []);
     assert_eq!(plain, y);
 }
 
-fn check_gradients(twin: &Twin) {
-    let Some(form) = WinogradRows::of(twin.shape, Layout::Rows) else { return no_fast_forms() };
-    let ConvBlock { in_channels: ins, in_size: (height, width), .. } = twin.shape;
-    let (gy, argmax) = (twin.last(&single(&twin.gy)), twin.last(&twin.argmax));
+fn check_gradients(expected: &Expected) {
+    let Some(form) = WinogradRows::of(expected.shape, Layout::Rows) else { return no_fast_forms() };
+    let ConvBlock { in_channels: ins, in_size: (height, width), .. } = expected.shape;
+    let (gy, argmax) = (expected.last(&single(&expected.gy)), expected.last(&expected.argmax));
     let step = pixels::pixel(ins);
     let mut x = vec![7.0f32; height * width * step + OVERREAD];
-    let planar = single(&twin.x);
-    let map = RowView::planar(&planar, twin.shape.in_size);
-    form.spread(map, 0..height, &mut x);
-    for (i, v) in twin.x.iter().enumerate() {
+    let planar = single(&expected.x);
+    let map = RowView::planar(&planar, expected.shape.in_size);
+    form.to_pixels(map, 0..height, &mut x);
+    for (i, v) in expected.x.iter().enumerate() {
         assert_eq!(x[i % (height * width) * step + i / (height * width)], *v as f32);
     }
     let mut sums = WeightGradient::of(&form);
-    sums.add(|rows, out| form.spread(map, rows, out), &gy, &argmax);
-    let (mut gw, mut gb) = (vec![0.0; twin.gw.len()], vec![0.0; twin.gb.len()]);
-    sums.add_to(&mut gw, &mut gb);
-    assert_close("gw", &gw, &twin.gw, 3e-6);
-    // Numbers of either sign: their sum is as large as the root of how many there are, or much smaller.
-    assert_within("gb", &gb, &twin.gb, 3e-6 * (twin.shape.pooled_cells() as f64).sqrt());
-    // A second photo doubles the sums, and `clear` forgets both.
-    sums.add(|rows, out| form.spread(map, rows, out), &gy, &argmax);
-    let twice: Vec<f64> = twin.gw.iter().map(|g| 2.0 * g).collect();
-    gw.fill(0.0);
-    sums.add_to(&mut gw, &mut gb);
+    sums.add(|rows, out| form.to_pixels(map, rows, out), &gy, &argmax);
+    let (mut gw, mut gb) = (vec![0.0; expected.gw.len()], vec![0.0; expected.gb.len()]);
+    sums.write(&mut gw, &mut gb);
+    assert_close("gw", &gw, &expected.gw, 3e-6);
+    // Terms of either sign: their sum is of the order of the square root of their number, or much smaller.
+    assert_within("gb", &gb, &expected.gb, 3e-6 * (expected.shape.pooled_cells() as f64).sqrt());
+    // A second photo doubles the sums; `clear` resets them.
+    sums.add(|rows, out| form.to_pixels(map, rows, out), &gy, &argmax);
+    let twice: Vec<f64> = expected.gw.iter().map(|g| 2.0 * g).collect();
+    sums.write(&mut gw, &mut gb);
     assert_close("gw twice", &gw, &twice, 3e-6);
     sums.clear();
-    gw.fill(0.0);
-    sums.add_to(&mut gw, &mut gb);
+    sums.write(&mut gw, &mut gb);
     assert!(gw.iter().all(|g| *g == 0.0));
 
     let mut kernels = InputGradient::of(&form);
-    kernels.pack(&single(&twin.w));
+    kernels.pack(&single(&expected.w));
     let mut gx = vec![0.0f32; height * width * ins + OVERREAD];
     kernels.add(&gy, &argmax, &mut List::default(), &mut gx);
     let planar: Vec<f32> =
-        (0..twin.gx.len()).map(|i| gx[i % (height * width) * ins + i / (height * width)]).collect();
-    assert_close("gx", &planar, &twin.gx, 3e-6);
-    assert!(gx[height * width * ins..].iter().all(|g| *g == 0.0), "nothing is added behind the map");
+        (0..expected.gx.len()).map(|i| gx[i % (height * width) * ins + i / (height * width)]).collect();
+    assert_close("gx", &planar, &expected.gx, 3e-6);
+    assert!(gx[height * width * ins..].iter().all(|g| *g == 0.0), "nothing is added after the map");
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
     #[test]
     #[cfg_attr(miri, ignore = "the fast form needs AVX2, which Miri does not claim to have")]
-    fn equals_the_plain_twin(
+    fn equals_the_reference(
         in_channels in 1usize..9, out_channels in 1usize..14,
         h in 10usize..40, w in 20usize..60, last in any::<bool>(), cut in 0usize..6,
     ) {
-        let twin = Twin::new(ConvBlock { in_channels, out_channels, in_size: (h, w) });
-        check_forward(&twin, if last { Layout::ChannelsLast } else { Layout::Rows }, cut);
-        check_gradients(&twin);
+        let expected = Expected::new(ConvBlock { in_channels, out_channels, in_size: (h, w) });
+        check_forward(&expected, if last { Layout::ChannelsLast } else { Layout::Rows }, cut);
+        check_gradients(&expected);
     }
 }
 
 #[test]
-fn takes_what_it_says_and_nothing_else() {
+fn accepts_exactly_the_blocks_it_is_made_for() {
     let of = |in_channels, in_size| {
         WinogradRows::of(ConvBlock { in_channels, out_channels: 6, in_size }, Layout::Rows)
     };
@@ -140,7 +138,7 @@ fn takes_what_it_says_and_nothing_else() {
 }
 
 #[test]
-fn a_tie_goes_to_the_first_cell_and_zero_is_dead() {
+fn on_a_tie_the_first_cell_is_the_argmax_and_zero_is_off() {
     let shape = ConvBlock { in_channels: 1, out_channels: 1, in_size: (10, 20) };
     let Some(mut rows) = WinogradRows::of(shape, Layout::Rows) else { return no_fast_forms() };
     for (bias, byte) in [(0.5, 0), (0.0, RELU_OFF), (-0.5, RELU_OFF)] {
@@ -153,7 +151,7 @@ fn a_tie_goes_to_the_first_cell_and_zero_is_dead() {
 }
 
 #[test]
-fn a_broken_weight_is_not_hidden() {
+fn a_nan_weight_gives_nan_outputs() {
     let shape = ConvBlock { in_channels: 1, out_channels: 1, in_size: (10, 20) };
     let Some(mut rows) = WinogradRows::of(shape, Layout::ChannelsLast) else { return no_fast_forms() };
     rows.pack(&[f32::NAN; 25], &[0.0]);
@@ -163,13 +161,13 @@ fn a_broken_weight_is_not_hidden() {
 }
 
 #[test]
-fn a_strip_that_begins_below_the_rows_is_refused() {
+fn a_view_that_starts_below_the_rows_panics() {
     let shape = ConvBlock { in_channels: 1, out_channels: 1, in_size: (12, 20) };
     let Some(rows) = WinogradRows::of(shape, Layout::Rows) else { return no_fast_forms() };
     let values = [0.0; 240];
     let strip = RowView { first: 1, ..RowView::planar(&values, (12, 20)) };
     let forward = || rows.forward(strip, 0..3, &mut Scratch::default(), &mut [0.0; 24], &mut []);
     assert!(std::panic::catch_unwind(forward).is_err(), "forward");
-    let spread = || rows.spread(strip, 0..2, &mut [0.0; 40 + OVERREAD]);
-    assert!(std::panic::catch_unwind(spread).is_err(), "spread");
+    let to_pixels = || rows.to_pixels(strip, 0..2, &mut [0.0; 40 + OVERREAD]);
+    assert!(std::panic::catch_unwind(to_pixels).is_err(), "to_pixels");
 }

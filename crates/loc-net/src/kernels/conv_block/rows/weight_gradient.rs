@@ -1,8 +1,8 @@
-//! The weight gradient: every active cell adds its gradient times the patch of the input around it, `Σ g · patch(x)`,
-//! a patch as whole vectors in registers. Gradients and bytes lie channels last.
+//! The weight gradient: every active cell adds its gradient times the input patch around it, `Σ g · patch(x)`, with the
+//! patch as whole vectors in registers. Gradients and argmax bytes are channels last.
 #![expect(
     unsafe_code,
-    reason = "vector loads and stores through pointers whose ranges are checked at the doors"
+    reason = "vector loads and stores through pointers whose ranges the public functions check"
 )]
 
 use std::arch::x86_64::{
@@ -20,27 +20,27 @@ use crate::kernels::conv_block::{ConvBlock, KERNEL, OVERREAD};
 use crate::kernels::gemm::avx2::total;
 use crate::kernels::simd::{transpose, vectors};
 
-/// Pooled rows whose argmax are listed before their patches are added: lists and input stay in the second-level cache.
+/// Pooled rows whose active cells are listed before their patches are added: lists and input stay in the level-2 cache.
 const STRIP: usize = 8;
 
-/// The sums of a block's weight and bias gradient over some photos.
+/// The sums of a block's weight and bias gradients over some photos.
 #[derive(Debug)]
 pub struct WeightGradient {
     shape: ConvBlock,
-    /// `[out][5][vectors · 8]`: output channel, kernel row, kernel columns × channels as they lie in the input.
+    /// `[out][5][vectors · 8]`: output channel, kernel row, kernel columns × channels in the order of the input.
     weights: Vec<f32>,
     /// `[out][8]`: partial sums.
     bias: Vec<f32>,
     /// The input rows of a strip, pixel by pixel.
     pixels: Vec<f32>,
-    /// The argmax of a strip, channel by channel: where their patch begins, and their gradient.
+    /// The active cells of a strip, channel by channel: the offsets of their patches, and their gradients.
     offsets: Vec<u32>,
     values: Vec<f32>,
     counts: Vec<usize>,
 }
 
 impl WeightGradient {
-    /// Zeros.
+    /// Makes sums of zero.
     #[must_use]
     pub fn of(form: &WinogradRows) -> Self {
         let shape = form.shape;
@@ -62,41 +62,42 @@ impl WeightGradient {
         STRIP * shape.pooled_size().1 + 8
     }
 
-    /// Vectors that hold a row of a patch.
+    /// Returns the number of vectors that hold a row of a patch.
     fn vectors(shape: &ConvBlock) -> usize {
         (KERNEL * pixel(shape.in_channels)).div_ceil(8)
     }
 
-    /// Back to zeros.
+    /// Resets the sums to zero.
     pub fn clear(&mut self) {
         self.weights.fill(0.0);
         self.bias.fill(0.0);
     }
 
-    /// Adds one photo: the gradient `gy[ph][pw][out]`, the cells' bytes in the same order, and its input: `fill` writes the
-    /// rows it is asked for pixel by pixel, `[rows][w][pixel]` and [`OVERREAD`]; it is asked for each row once, in order.
+    /// Adds one photo: its gradient `gy[ph][pw][out]`, its argmax bytes in the same order, and its input. `fill` is called
+    /// with ranges of input rows, each row once and in order; it writes them pixel by pixel, `[rows][w][pixel]`, into a
+    /// slice with [`OVERREAD`] more values.
     ///
     /// # Panics
     ///
-    /// If a slice is shorter than its map and [`OVERREAD`].
+    /// If a slice is shorter than its map plus [`OVERREAD`].
     pub fn add(&mut self, mut fill: impl FnMut(Range<usize>, &mut [f32]), gy: &[f32], argmax: &[u8]) {
         let ConvBlock { in_channels, out_channels, in_size: (_, width) } = self.shape;
         let cells = self.shape.pooled_cells() * out_channels;
         assert!(
             gy.len() >= cells + OVERREAD && argmax.len() >= cells + OVERREAD,
-            "gradient, bytes and slack"
+            "gradient, bytes and overread"
         );
         let (rows, row) = (self.shape.pooled_size().0, width * pixel(in_channels));
         for top in (0..rows).step_by(STRIP) {
             let strip = top..rows.min(top + STRIP);
-            // Four rows are left of the strip before, under its last windows' kernels.
+            // Four rows remain from the strip before: the last windows' kernels reached them.
             let known = if top == 0 { 0 } else { 4 };
             if known > 0 {
                 self.pixels.copy_within(2 * STRIP * row..(2 * STRIP + 4) * row, 0);
             }
             fill(2 * strip.start + known..2 * strip.end + 4, &mut self.pixels[known * row..]);
-            // SAFETY: `WinogradRows::of` has seen AVX2 and FMA; the lengths were checked above, the lists have room for the argmax
-            // of a strip, the pixels for its input.
+            // SAFETY: `WinogradRows::of` checked for AVX2 and FMA; the lengths were checked above; the lists have room for
+            // the active cells of a strip, the pixels for its input.
             unsafe {
                 match Self::vectors(&self.shape) {
                     1 => self.strip::<1>(strip, gy, argmax),
@@ -110,12 +111,12 @@ impl WeightGradient {
 
     /// # Safety
     ///
-    /// AVX2 and FMA are available; the slices are as long as [`WeightGradient::add`] checks, `V` as
-    /// [`WeightGradient::vectors`] says, the strip's input is there.
+    /// AVX2 and FMA are available; the slices are as long as [`WeightGradient::add`] checks, `V` is
+    /// [`WeightGradient::vectors`], and the pixels hold the strip's input.
     #[target_feature(enable = "avx2,fma")]
     unsafe fn strip<const V: usize>(&mut self, rows: Range<usize>, gy: &[f32], argmax: &[u8]) {
         let row = self.shape.in_size.1 * pixel(self.shape.in_channels);
-        // SAFETY: rows of the map; every offset leads to a patch inside the strip's input.
+        // SAFETY: rows of the map; the patch at every offset is inside the strip's input.
         unsafe {
             self.list(rows.start, rows.len(), gy, argmax);
             let base = self.pixels.as_ptr();
@@ -138,11 +139,11 @@ impl WeightGradient {
         }
     }
 
-    /// Lists the argmax of some pooled rows.
+    /// Lists the active cells of some pooled rows.
     ///
     /// # Safety
     ///
-    /// AVX2 and FMA are available; gradient and bytes hold the rows and the slack.
+    /// AVX2 and FMA are available; gradient and bytes hold the rows and the overread.
     #[target_feature(enable = "avx2,fma")]
     unsafe fn list(&mut self, top: usize, rows: usize, gy: &[f32], argmax: &[u8]) {
         let ConvBlock { in_channels, out_channels: outs, in_size: (_, in_width) } = self.shape;
@@ -150,21 +151,21 @@ impl WeightGradient {
         let step = as_i32(pixel(in_channels));
         let row = as_i32(in_width) * step;
         let lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-        // Where in its window the winner is, by the byte; the same again for dead cells.
+        // The offset of the argmax in its window, by the byte; repeated for cells whose relu is off.
         let places = _mm256_setr_epi32(0, step, row, row + step, 0, step, row, row + step);
         let columns = _mm256_mullo_epi32(lanes, _mm256_set1_epi32(2 * step));
         self.counts.fill(0);
         for y in 0..rows {
             for block in 0..width.div_ceil(8) {
                 let left = (8 * block).min(width - 8);
-                // The last block overlaps the one before: its first lanes were listed there.
+                // The last block overlaps the one before: its first lanes are already listed.
                 let listed = _mm256_set1_epi32(as_i32(8 * block - left) - 1);
                 let fresh = _mm256_cmpgt_epi32(lanes, listed);
                 let first = as_i32(2 * y) * row + as_i32(2 * left) * step;
                 let start = _mm256_add_epi32(columns, _mm256_set1_epi32(first));
                 for group in (0..outs).step_by(8) {
                     let at = ((top + y) * width + left) * outs + group;
-                    // SAFETY: eight pixels of a row that exists; the last reads into the slack.
+                    // SAFETY: eight pixels of a row that exists; the last read may reach into the overread.
                     let (values, cells) = unsafe {
                         let mut pixels = [0; 8];
                         for (i, pixel) in pixels.iter_mut().enumerate() {
@@ -179,7 +180,7 @@ impl WeightGradient {
                         let value = _mm256_and_ps(values[o - group], _mm256_castsi256_ps(active));
                         let offset = _mm256_add_epi32(start, _mm256_permutevar8x32_epi32(places, id));
                         let at = o * Self::capacity(&self.shape) + self.counts[o];
-                        // SAFETY: channel o's list has room for eight more; its sums are eight numbers.
+                        // SAFETY: channel o's list has room for eight more; its sums are eight values.
                         unsafe {
                             let offsets = self.offsets.as_mut_ptr().add(at);
                             let values = self.values.as_mut_ptr().add(at);
@@ -193,28 +194,22 @@ impl WeightGradient {
         }
     }
 
-    /// Adds another one's sums.
-    pub fn merge(&mut self, other: &Self) {
-        self.weights.iter_mut().zip(&other.weights).for_each(|(a, b)| *a += b);
-        self.bias.iter_mut().zip(&other.bias).for_each(|(a, b)| *a += b);
-    }
-
-    /// Adds the sums to `gw[out, in, 5, 5]` and `gb[out]`.
+    /// Writes the sums as `gw[out, in, 5, 5]` and `gb[out]`.
     ///
     /// # Panics
     ///
-    /// If a slice has not the length its shape says.
-    pub fn add_to(&self, gw: &mut [f32], gb: &mut [f32]) {
+    /// If a slice does not have the length of its shape.
+    pub fn write(&self, gw: &mut [f32], gb: &mut [f32]) {
         let ConvBlock { in_channels: ins, out_channels: outs, .. } = self.shape;
         assert_eq!((gw.len(), gb.len()), (self.shape.weight_len(), outs), "weight and bias gradient");
         let (pixel, row) = (pixel(ins), 8 * Self::vectors(&self.shape));
         for (at, g) in gw.iter_mut().enumerate() {
             let (o, c, y, x) = (at / (25 * ins), at / 25 % ins, at / 5 % 5, at % 5);
-            *g += self.weights[(o * KERNEL + y) * row + x * pixel + c];
+            *g = self.weights[(o * KERNEL + y) * row + x * pixel + c];
         }
         for (g, sums) in gb.iter_mut().zip(self.bias.chunks_exact(8)) {
-            // SAFETY: eight numbers; `WinogradRows::of` has seen AVX2.
-            *g += unsafe { total(_mm256_loadu_ps(sums.as_ptr())) };
+            // SAFETY: eight values; `WinogradRows::of` checked for AVX2.
+            *g = unsafe { total(_mm256_loadu_ps(sums.as_ptr())) };
         }
     }
 }
@@ -229,18 +224,18 @@ struct Patches {
 }
 
 impl Patches {
-    /// R rows of V vectors each. Not inlined: its R · V sums need all registers.
+    /// Adds R rows of V vectors each. Not inlined: its R · V sums need all registers.
     ///
     /// # Safety
     ///
-    /// AVX2 and FMA are available; `n` offsets and values exist, all patches from `x` lie inside the input and its
-    /// slack, and `sums` holds R · V vectors.
+    /// AVX2 and FMA are available; `n` offsets and values exist, all patches from `x` are inside the input and its
+    /// overread, and `sums` holds R · V vectors.
     #[inline(never)]
     #[target_feature(enable = "avx2,fma")]
     unsafe fn add<const R: usize, const V: usize>(&self, x: *const f32, sums: *mut f32) {
         // SAFETY: the caller's promise.
         unsafe {
-            // From zero, not from the sums: rounding stays that of one strip's terms.
+            // Starts from zero, not from the sums, so that the rounding error is only that of one strip's terms.
             let mut acc = [[_mm256_setzero_ps(); V]; R];
             for e in 0..self.n {
                 let g = _mm256_broadcast_ss(&*self.values.add(e));
@@ -261,7 +256,7 @@ impl Patches {
     }
 }
 
-/// Eight pixels of eight bytes as eight channels of eight bytes.
+/// Transposes eight pixels of eight bytes to eight channels of eight bytes.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 fn turned(pixels: [u64; 8]) -> [u64; 8] {

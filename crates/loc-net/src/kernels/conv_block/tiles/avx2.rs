@@ -1,22 +1,21 @@
-//! Transforms of tiles and the small matrix products, on AVX2 and FMA.
+//! The transforms of tiles and the small matrix products, on AVX2 and FMA.
 #![expect(unsafe_code, reason = "vector loads and stores through pointers whose ranges the callers checked")]
 #![expect(clippy::needless_range_loop, reason = "matrices are read by row and by column, with both indices")]
 
 use std::arch::x86_64::{
-    __m256, _mm_add_ps, _mm_loadu_ps, _mm_storeu_ps, _mm256_add_ps, _mm256_castps256_ps128, _mm256_fmadd_ps,
-    _mm256_loadu_ps, _mm256_mul_ps, _mm256_set1_ps, _mm256_setzero_ps, _mm256_storeu_ps,
+    __m256, _mm_add_ps, _mm_loadu_ps, _mm_storeu_ps, _mm256_add_ps, _mm256_castps256_ps128, _mm256_loadu_ps,
+    _mm256_storeu_ps,
 };
 use std::ops::Range;
 
-use super::{BLOCK, ConvBlock, Grid, PRODUCTS, WinogradTiles};
+use super::{ConvBlock, Grid, PRODUCTS, WinogradTiles};
 use crate::kernels::gemm::avx2::GemmTile;
-use crate::kernels::simd::{arrays, transpose, vectors};
+use crate::kernels::simd::{arrays, vectors};
 use crate::kernels::winograd::avx2 as transform;
-use crate::kernels::winograd::{INPUTS, KERNEL, OUTPUTS, TAPS};
-use crate::parallel::DisjointSlice;
+use crate::kernels::winograd::{INPUTS, OUTPUTS};
 
-/// `Bᵀ · d · B` of the tile at `x` (a map with `row` values a row) for all `channels`, into `to`, whose 64 planes lie
-/// `plane` apart.
+/// Transforms the tile at `x` (a map with `row` values per row) to `Bᵀ · d · B`, for all `channels`. Writes it to `to`,
+/// whose 64 planes are `plane` apart.
 ///
 /// # Safety
 ///
@@ -25,7 +24,7 @@ use crate::parallel::DisjointSlice;
 #[target_feature(enable = "avx2,fma")]
 unsafe fn input(x: *const f32, row: usize, channels: usize, to: *mut f32, plane: usize) {
     for vector in 0..channels.div_ceil(8) {
-        // The last vector overlaps the one before where channels are no multiple of eight.
+        // The last vector overlaps the one before if `channels` is not a multiple of eight.
         let at = (8 * vector).min(channels - 8);
         // SAFETY: the caller's promise.
         unsafe {
@@ -43,7 +42,7 @@ unsafe fn input(x: *const f32, row: usize, channels: usize, to: *mut f32, plane:
     }
 }
 
-/// [`input`] of some tiles of the photo `x`, the first one's numbers at `to`, each next one's behind them.
+/// Applies [`input`] to some tiles of the photo `x`: the values of the first go to `to`, those of the others follow.
 ///
 /// # Safety
 ///
@@ -59,16 +58,16 @@ pub(super) unsafe fn inputs(
     let (ins, width) = (shape.in_channels, shape.in_size.1);
     for (i, tile) in tiles.enumerate() {
         let (top, left) = grid.start(tile);
-        // SAFETY: a tile of 8×8 pixels ends with the map at most.
+        // SAFETY: a tile of 8×8 pixels is inside the map.
         unsafe { input(x.add((top * width + left) * ins), width * ins, ins, to.add(i * ins), plane) };
     }
 }
 
-/// The adjoint of [`inputs`]: adds to the photo's gradient `gx`.
+/// The adjoint of [`inputs`]: adds to the photo's input gradient `gx`.
 ///
 /// # Safety
 ///
-/// As [`inputs`]; each plane of `gv` holds whole vectors of the tiles' channels.
+/// As for [`inputs`]; each plane of `gv` holds whole vectors of the tiles' channels.
 #[target_feature(enable = "avx2,fma")]
 pub(super) unsafe fn inputs_adjoint(
     (shape, grid): (&ConvBlock, Grid),
@@ -80,7 +79,7 @@ pub(super) unsafe fn inputs_adjoint(
     let (ins, width) = (shape.in_channels, shape.in_size.1);
     for (i, tile) in tiles.enumerate() {
         let (top, left) = grid.start(tile);
-        // SAFETY: a tile of 8×8 pixels ends with the map at most.
+        // SAFETY: a tile of 8×8 pixels is inside the map.
         unsafe {
             let to = gx.add((top * width + left) * ins);
             input_adjoint(gv.add(i * ins.next_multiple_of(8)), plane, to, width * ins, ins);
@@ -88,17 +87,17 @@ pub(super) unsafe fn inputs_adjoint(
     }
 }
 
-/// Adds `B · gv · Bᵀ` to the tile at `gx`: the adjoint of [`input`]. The planes at `gv` have whole vectors.
+/// Adds `B · gv · Bᵀ` to the tile at `gx`: the adjoint of [`input`]. The planes at `gv` hold whole vectors.
 ///
 /// # Safety
 ///
-/// As [`input`], with reading and writing exchanged.
+/// As for [`input`], with reading and writing exchanged.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 unsafe fn input_adjoint(gv: *const f32, plane: usize, gx: *mut f32, row: usize, channels: usize) {
     for vector in 0..channels.div_ceil(8) {
         let at = 8 * vector;
-        // SAFETY: the caller's promise; where only four channels are left, four are written.
+        // SAFETY: the caller's promise; if only four channels remain, four are written.
         unsafe {
             arrays!(columns: [[__m256; INPUTS]; INPUTS] = |c| transform::input_adjoint(vectors!(|r| _mm256_loadu_ps(
                 gv.add((r * INPUTS + c) * plane + at)
@@ -118,11 +117,11 @@ unsafe fn input_adjoint(gv: *const f32, plane: usize, gx: *mut f32, row: usize, 
     }
 }
 
-/// `Aᵀ · m · A` of eight channels: 4×4 outputs.
+/// Computes `Aᵀ · m · A` for eight channels: 4×4 outputs.
 ///
 /// # Safety
 ///
-/// AVX2 and FMA are available; eight numbers of each of the 64 planes can be read.
+/// AVX2 and FMA are available; eight values of each of the 64 planes can be read.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 pub(super) unsafe fn output(m: *const f32, plane: usize) -> [[__m256; OUTPUTS]; OUTPUTS] {
@@ -134,11 +133,11 @@ pub(super) unsafe fn output(m: *const f32, plane: usize) -> [[__m256; OUTPUTS]; 
     [row(0), row(1), row(2), row(3)]
 }
 
-/// `A · gy · Aᵀ` of eight channels: the adjoint of [`output`].
+/// Computes `A · gy · Aᵀ` for eight channels: the adjoint of [`output`].
 ///
 /// # Safety
 ///
-/// As [`output`], with reading and writing exchanged.
+/// As for [`output`], with reading and writing exchanged.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 pub(super) unsafe fn output_adjoint(gy: &[[__m256; OUTPUTS]; OUTPUTS], gm: *mut f32, plane: usize) {
@@ -152,7 +151,7 @@ pub(super) unsafe fn output_adjoint(gy: &[[__m256; OUTPUTS]; OUTPUTS], gm: *mut 
     }
 }
 
-/// `M[p] = V[p] · U[p]` for all 64 products: n tiles at `v`, one block of output channels, to `m`.
+/// Computes `M[p] = V[p] · U[p]` for all 64 products: n tiles at `v`, one block of output channels, into `m`.
 ///
 /// # Safety
 ///
@@ -175,132 +174,37 @@ pub(super) unsafe fn products(form: &WinogradTiles, block: usize, n: usize, v: *
     }
 }
 
-/// `gV = gM · Uᵀ` and `gU += Vᵀ · gM` of product `p`, n tiles.
+/// Computes `gV = gM · Uᵀ` of product `p`, for n tiles.
 ///
 /// # Safety
 ///
-/// AVX2 and FMA are available; `v` is `[n][in]`, `gm` is `[n][out]`, `gv` is `[n][in up to whole vectors]` and `gu` is
-/// `[in][out]`.
+/// AVX2 and FMA are available; `gm` is `[n][out]` and `gv` is `[n][in up to whole vectors]`.
 #[target_feature(enable = "avx2,fma")]
-pub(super) unsafe fn product_adjoint(
-    form: &WinogradTiles,
-    p: usize,
-    n: usize,
-    (v, gm): (*const f32, *const f32),
-    (gv, gu): (*mut f32, *mut f32),
-) {
-    let (ins, outs) = (form.shape.in_channels, form.shape.out_channels);
-    let padded = ins.next_multiple_of(8);
+pub(super) unsafe fn input_product(form: &WinogradTiles, p: usize, n: usize, gm: *const f32, gv: *mut f32) {
+    let outs = form.shape.out_channels;
+    let padded = form.shape.in_channels.next_multiple_of(8);
     // SAFETY: the caller's promise; the adjoint weights of product p.
     unsafe {
         let ut = (form.adjoint.as_ptr().add(p * outs * padded), padded);
-        let of_v = GemmTile { a: (gm, outs, 1), b: ut, c: (gv, padded), add: false };
-        of_v.run((n, padded, outs));
-        let of_u = GemmTile { a: (v, 1, ins), b: (gm, outs), c: (gu, outs), add: true };
-        of_u.run((ins, outs, n));
+        GemmTile { a: (gm, outs, 1), b: ut, c: (gv, padded), add: false }.run((n, padded, outs));
     }
 }
 
-/// `G` in f32.
-fn kernel() -> [[f32; TAPS]; INPUTS] {
-    KERNEL.map(|row| row.map(|v| v as f32))
-}
-
-/// `Σ_k row[k] · v[k]`.
-#[inline]
-#[target_feature(enable = "avx2,fma")]
-fn combine<const N: usize>(row: [f32; N], v: [__m256; N]) -> __m256 {
-    let mut sum = _mm256_mul_ps(_mm256_set1_ps(row[0]), v[0]);
-    for k in 1..N {
-        sum = _mm256_fmadd_ps(_mm256_set1_ps(row[k]), v[k], sum);
-    }
-    sum
-}
-
-/// `U = G · w · Gᵀ` of eight output channels from `first`, as [`super::WinogradTiles`] keeps it; the adjoint too, unless it is
-/// empty.
+/// Computes `gU = Vᵀ · gM` (or `+=`) of one product, for n tiles and `width` output channels.
 ///
 /// # Safety
 ///
-/// AVX2 and FMA are available; the slices are as long as the shape says, and nobody else writes these channels.
+/// AVX2 and FMA are available; `v` is `[n][in]`, `gm` is `[n][out]` from the first of these channels on, and `gu` is
+/// `[in][width]`.
 #[target_feature(enable = "avx2,fma")]
-pub(super) unsafe fn pack(
+pub(super) unsafe fn weight_product(
     shape: &ConvBlock,
-    first: usize,
-    w: &[f32],
-    weights: &DisjointSlice<f32>,
-    adjoint: &DisjointSlice<f32>,
+    n: usize,
+    (v, gm): (*const f32, *const f32),
+    (gu, width): (*mut f32, usize),
+    add: bool,
 ) {
     let (ins, outs) = (shape.in_channels, shape.out_channels);
-    let (g, padded) = (kernel(), ins.next_multiple_of(8));
-    let (block, width) = (first / BLOCK, BLOCK.min(outs - first / BLOCK * BLOCK));
-    let to = block * BLOCK * PRODUCTS * ins + first % BLOCK;
-    for c in 0..ins {
-        // Eight output channels a vector.
-        let mut taps = [[0.0f32; 8]; TAPS * TAPS];
-        for lane in 0..8 {
-            let from = &w[((first + lane) * ins + c) * 25..][..25];
-            taps.iter_mut().zip(from).for_each(|(t, w)| t[lane] = *w);
-        }
-        // SAFETY: eight numbers each.
-        let taps: [__m256; TAPS * TAPS] = vectors!(|i| unsafe { _mm256_loadu_ps(taps[i].as_ptr()) });
-        for i in 0..INPUTS {
-            let along: [__m256; TAPS] = vectors!(|x| combine(g[i], vectors!(|y| taps[y * TAPS + x])));
-            for j in 0..INPUTS {
-                let (v, p) = (combine(g[j], along), i * INPUTS + j);
-                // SAFETY: eight channels of the block, whose row has `width`.
-                unsafe { _mm256_storeu_ps(weights.from(to + (p * ins + c) * width), v) };
-            }
-        }
-    }
-    if adjoint.is_empty() {
-        return;
-    }
-    for p in 0..PRODUCTS {
-        for c in (0..ins).step_by(8) {
-            // SAFETY: eight channels in and out; rows beyond the last input channel are zeros.
-            unsafe {
-                let from = weights.from(to + (p * ins + c) * width).cast_const();
-                let rows = vectors!(|i| {
-                    if c + i < ins { _mm256_loadu_ps(from.add(i * width)) } else { _mm256_setzero_ps() }
-                });
-                let to = adjoint.from((p * outs + first) * padded + c);
-                for (o, v) in transpose(rows).into_iter().enumerate() {
-                    _mm256_storeu_ps(to.add(o * padded), v);
-                }
-            }
-        }
-    }
-}
-
-/// `gW = Gᵀ · gU · G` of eight output channels from `first`: `gw[8, in, 5, 5]`.
-///
-/// # Safety
-///
-/// AVX2 and FMA are available; `sums` is `[64][in][out]`, `gw` as long as said.
-#[target_feature(enable = "avx2,fma")]
-pub(super) unsafe fn unpack(shape: &ConvBlock, sums: &[f32], first: usize, gw: &mut [f32]) {
-    let (ins, outs, g) = (shape.in_channels, shape.out_channels, kernel());
-    let adjoint: [[f32; INPUTS]; TAPS] = std::array::from_fn(|tap| std::array::from_fn(|i| g[i][tap]));
-    for c in 0..ins {
-        arrays!(columns: [[__m256; TAPS]; INPUTS] = |j| {
-            let column: [__m256; INPUTS] = vectors!(|i| {
-                let at = ((i * INPUTS + j) * ins + c) * outs + first;
-                // SAFETY: eight output channels of product (i, j) and input channel c.
-                unsafe { _mm256_loadu_ps(sums.as_ptr().add(at)) }
-            });
-            vectors!(|y| combine(adjoint[y], column))
-        });
-        for y in 0..TAPS {
-            let row: [__m256; INPUTS] = vectors!(|j| columns[j][y]);
-            for x in 0..TAPS {
-                let mut lanes = [0.0f32; 8];
-                // SAFETY: eight numbers.
-                unsafe { _mm256_storeu_ps(lanes.as_mut_ptr(), combine(adjoint[x], row)) };
-                for (lane, v) in lanes.into_iter().enumerate() {
-                    gw[(lane * ins + c) * 25 + y * TAPS + x] = v;
-                }
-            }
-        }
-    }
+    // SAFETY: the caller's promise.
+    unsafe { GemmTile { a: (v, 1, ins), b: (gm, outs), c: (gu, width), add }.run((ins, width, n)) };
 }

@@ -1,21 +1,22 @@
-//! Convolution 5×5 with bias and what follows it, channels last, for many channels: lanes are channels.
+//! The tile form: 5×5 convolution with bias for many channels, channels last, and the pool after it. Lanes are channels.
 //!
-//! Winograd's F(4×4, 5×5): a tile of 8×8 inputs becomes 64 numbers a channel (`Bᵀ · d · B`), each of the 64 is a small
-//! matrix product over the channels of many tiles, and `Aᵀ · m · A` gives a tile of 4×4 outputs: 64 products where a
-//! direct sum takes 400. WinogradTiles come in strips whose products stay in the second-level cache. Where the map is no
-//! multiple of a tile, the last tile overlaps the one before.
+//! Winograd's F(4×4, 5×5): a tile of 8×8 inputs is transformed to 64 values per channel (`Bᵀ · d · B`); for each of the 64
+//! there is a small matrix product over the channels of many tiles; `Aᵀ · m · A` gives a tile of 4×4 outputs. That is 64
+//! products instead of the 400 of a direct sum. Tiles are computed in strips whose products stay in the level-2 cache. If
+//! the size of the map is not a multiple of a tile, the last tile overlaps the one before.
 //!
-//! [`WinogradTiles`] has the transformed weights; [`pool`] ends in a 2×2 max-pool and relu, [`average`] in relu and an average
-//! pool. The backward pass is the adjoint of the same transforms: `gM = A · gY · Aᵀ`, `gV = gM · Uᵀ`, `gU += Vᵀ · gM`,
-//! `gX = B · gV · Bᵀ`, and once a step `gW = Gᵀ · gU · G`.
+//! [`WinogradTiles`] holds the transformed weights. [`pool`] ends with a 2×2 max-pool and relu, [`average`] with relu and an
+//! average pool. The backward pass is the adjoint of the same transforms: `gM = A · gY · Aᵀ`, `gV = gM · Uᵀ`,
+//! `gU += Vᵀ · gM`, `gX = B · gV · Bᵀ`, and `gW = Gᵀ · gU · G` once per step.
 //!
-//! AVX2 and FMA only ([`WinogradTiles::of`] says where it fits); the plain twin is [`super::conv_block::reference`].
+//! AVX2 and FMA only ([`WinogradTiles::of`] gives the conditions); the reference is [`super::conv_block::reference`].
 
 pub mod average;
 mod avx2;
 pub mod pool;
 #[cfg(test)]
 mod tests;
+mod weights_avx2;
 
 use rayon::prelude::*;
 
@@ -24,16 +25,16 @@ use crate::kernels::winograd::INPUTS;
 use crate::parallel;
 use crate::parallel::DisjointSlice;
 
-/// Products of a tile for one channel: 8 × 8.
+/// Products of a tile for each channel: 8 × 8.
 pub const PRODUCTS: usize = INPUTS * INPUTS;
-/// Output channels of a block of weights: three vectors.
+/// Output channels of a block of weights: six vectors.
 pub const BLOCK: usize = 48;
 
-/// A convolution with its weights transformed.
+/// A convolution with its transformed weights.
 #[derive(Debug, Clone)]
 pub struct WinogradTiles {
     shape: ConvBlock,
-    /// `U`, `[⌈out / 24⌉][64][in][24 or fewer]`.
+    /// `U`, `[⌈out / 48⌉][64][in][48 or fewer]`.
     weights: Vec<f32>,
     /// `Uᵀ`, `[64][out][in up to whole vectors]`; empty for inference.
     adjoint: Vec<f32>,
@@ -45,15 +46,16 @@ pub struct WinogradTiles {
 pub struct Scratch {
     /// Transformed inputs of a strip, `[64][tiles][in]`.
     input: Vec<f32>,
-    /// Products of a strip, `[64][tiles][24]`, or their gradients, `[64][tiles][out]`.
+    /// Products of a strip, `[64][tiles][48]`, or their gradients, `[64][tiles][out]`.
     products: Vec<f32>,
     /// Gradients of the transformed inputs, `[64][tiles][in up to whole vectors]`.
     gradient: Vec<f32>,
 }
 
 impl WinogradTiles {
-    /// The form for a convolution, still without weights; or nothing where it does not fit: input channels a multiple of
-    /// 4 from 8, output channels a multiple of 8, at least 4×4 outputs, AVX2 and FMA.
+    /// Makes the form for a convolution, without weights. Returns `None` unless the number of input channels is a multiple
+    /// of 4 and at least 8, the number of output channels is a multiple of 8, there are at least 4×4 outputs, and AVX2 and
+    /// FMA are available.
     #[must_use]
     pub fn of(shape: ConvBlock, training: bool) -> Option<Self> {
         let (height, width) = shape.conv_size();
@@ -70,39 +72,39 @@ impl WinogradTiles {
         })
     }
 
-    /// The convolution.
+    /// Returns the convolution.
     #[must_use]
     pub fn shape(&self) -> &ConvBlock {
         &self.shape
     }
 
-    /// Blocks of output channels, the unit in which work can be divided.
+    /// Returns the number of blocks of output channels, the unit by which work can be split.
     #[must_use]
     pub fn blocks(&self) -> usize {
         self.shape.out_channels.div_ceil(BLOCK)
     }
 
-    /// Takes over `w[out, in, 5, 5]` and `b[out]`.
+    /// Packs the parameters `w[out, in, 5, 5]` and `b[out]`.
     ///
     /// # Panics
     ///
-    /// If a slice has not the length its shape says.
+    /// If a slice does not have the length of its shape.
     pub fn pack(&mut self, w: &[f32], b: &[f32]) {
         assert_eq!((w.len(), b.len()), (self.shape.weight_len(), self.bias.len()), "weight and bias");
         self.bias.copy_from_slice(b);
         let (weights, adjoint) =
             (DisjointSlice::new(&mut self.weights), DisjointSlice::new(&mut self.adjoint));
         parallel::each(self.bias.len() / 8, |group| {
-            #[expect(unsafe_code, reason = "calls the AVX2 form, whose presence `of` made sure of")]
-            // SAFETY: AVX2 and FMA are there; the lengths were checked above and in `of`; each task writes what belongs to
-            // its own eight output channels.
+            #[expect(unsafe_code, reason = "calls the AVX2 form, whose availability `of` has checked")]
+            // SAFETY: AVX2 and FMA are available; the lengths were checked above and in `of`; each task writes only the
+            // values of its own eight output channels.
             unsafe {
-                avx2::pack(&self.shape, 8 * group, w, &weights, &adjoint);
+                weights_avx2::pack(&self.shape, 8 * group, w, &weights, &adjoint);
             }
         });
     }
 
-    /// The weights of a block of output channels, `[64][in][width]`, and its width.
+    /// Returns the weights of a block of output channels, `[64][in][width]`, and the block's width.
     fn block(&self, block: usize) -> (&[f32], usize) {
         let each = PRODUCTS * self.shape.in_channels;
         let width = BLOCK.min(self.shape.out_channels - block * BLOCK);
@@ -110,27 +112,27 @@ impl WinogradTiles {
     }
 }
 
-/// Where tiles lie along one axis: at every fourth output, the last pushed back to end with the map.
+/// The positions of the tiles along one axis: at every fourth output; the last tile is moved back to end with the map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Axis {
-    /// WinogradTiles.
+    /// Number of tiles.
     tiles: usize,
     /// First output of the last tile.
     last: usize,
 }
 
 impl Axis {
-    /// WinogradTiles over `outputs` outputs, at least four.
+    /// Returns the tiles over `outputs` outputs, at least four.
     fn over(outputs: usize) -> Self {
         Self { tiles: outputs.div_ceil(4), last: outputs - 4 }
     }
 
-    /// First output of tile `i`.
+    /// Returns the first output of tile `i`.
     fn start(self, i: usize) -> usize {
         (4 * i).min(self.last)
     }
 
-    /// First output that only tile `i` gives, not the one before.
+    /// Returns the first output of tile `i` that the tile before does not contain.
     fn fresh(i: usize) -> usize {
         4 * i
     }
@@ -144,22 +146,22 @@ struct Grid {
 }
 
 impl Grid {
-    /// WinogradTiles over a map of outputs.
+    /// Returns the tiles over a map of outputs.
     fn over((height, width): (usize, usize)) -> Self {
         Self { down: Axis::over(height), across: Axis::over(width) }
     }
 
-    /// WinogradTiles in all.
+    /// Returns the number of tiles.
     fn count(self) -> usize {
         self.down.tiles * self.across.tiles
     }
 
-    /// First output of a tile, (row, column).
+    /// Returns the first output of a tile, (row, column).
     fn start(self, tile: usize) -> (usize, usize) {
         (self.down.start(tile / self.across.tiles), self.across.start(tile % self.across.tiles))
     }
 
-    /// First output that only this tile gives, not the one above or to the left, (row, column).
+    /// Returns the first output of a tile that neither the tile above nor the one to the left contains, (row, column).
     fn fresh(self, tile: usize) -> (usize, usize) {
         (Axis::fresh(tile / self.across.tiles), Axis::fresh(tile % self.across.tiles))
     }
@@ -174,7 +176,7 @@ pub struct WeightGradient {
 }
 
 impl WeightGradient {
-    /// Zeros.
+    /// Makes sums of zero.
     #[must_use]
     pub fn of(form: &WinogradTiles) -> Self {
         let shape = form.shape;
@@ -182,23 +184,17 @@ impl WeightGradient {
         Self { shape, sums, bias: vec![0.0; shape.out_channels] }
     }
 
-    /// Back to zeros.
+    /// Resets the sums to zero.
     pub fn clear(&mut self) {
         self.sums.fill(0.0);
         self.bias.fill(0.0);
     }
 
-    /// Adds another one's sums.
-    pub fn merge(&mut self, other: &Self) {
-        self.sums.iter_mut().zip(&other.sums).for_each(|(a, b)| *a += b);
-        self.bias.iter_mut().zip(&other.bias).for_each(|(a, b)| *a += b);
-    }
-
-    /// The gradients of `w[out, in, 5, 5]` and `b[out]`.
+    /// Writes the gradients of `w[out, in, 5, 5]` and `b[out]`.
     ///
     /// # Panics
     ///
-    /// If a slice has not the length its shape says.
+    /// If a slice does not have the length of its shape.
     pub fn write(&self, gw: &mut [f32], gb: &mut [f32]) {
         assert_eq!((gw.len(), gb.len()), (self.shape.weight_len(), self.bias.len()), "gradients");
         gb.copy_from_slice(&self.bias);
@@ -206,11 +202,11 @@ impl WeightGradient {
         gw.par_chunks_mut(each).enumerate().for_each(|(group, gw)| {
             #[expect(
                 unsafe_code,
-                reason = "calls the AVX2 form, whose presence `WinogradTiles::of` made sure of"
+                reason = "calls the AVX2 form, whose availability `WinogradTiles::of` has checked"
             )]
-            // SAFETY: AVX2 and FMA are there; a group is eight output channels.
+            // SAFETY: AVX2 and FMA are available; a group is eight output channels.
             unsafe {
-                avx2::unpack(&self.shape, &self.sums, 8 * group, gw);
+                weights_avx2::unpack(&self.shape, &self.sums[8 * group..], self.shape.out_channels, gw);
             }
         });
     }

@@ -1,5 +1,5 @@
-//! Ends in max-pool 2×2 and relu: forward, and both gradients.
-#![expect(unsafe_code, reason = "calls the AVX2 forms, whose presence `WinogradTiles::of` made sure of")]
+//! The tile form that ends with a 2×2 max-pool and relu: forward pass and both gradients.
+#![expect(unsafe_code, reason = "calls the AVX2 forms, whose availability `WinogradTiles::of` has checked")]
 
 use std::arch::x86_64::{
     _mm_loadl_epi64, _mm256_add_ps, _mm256_and_ps, _mm256_castsi256_ps, _mm256_cmpeq_epi32,
@@ -13,32 +13,32 @@ use crate::buffers::grow;
 use crate::kernels::conv_block::OVERREAD;
 use crate::kernels::simd;
 
-/// WinogradTiles of a strip, about: so many that the products' rows pay, so few that they stay in the second-level cache.
+/// About how many tiles a strip has: enough to make the matrix products efficient, few enough for the level-2 cache.
 const STRIP: usize = 28;
 
 impl WinogradTiles {
-    /// The tiles whose outputs are pooled.
+    /// Returns the tiles whose outputs are pooled.
     fn pooled_grid(&self) -> Grid {
         let (height, width) = self.shape.pooled_size();
         Grid::over((2 * height, 2 * width))
     }
 }
 
-/// The strips of some rows of tiles, as tiles.
+/// Iterates over the strips of some rows of tiles, as ranges of tiles.
 fn strips(grid: Grid, rows: Range<usize>) -> impl Iterator<Item = Range<usize>> {
     let each = (STRIP / grid.across.tiles).max(1);
     let end = rows.end;
     rows.step_by(each).map(move |row| row * grid.across.tiles..end.min(row + each) * grid.across.tiles)
 }
 
-/// The pooled rows `rows` of one photo `x[h][w][in]` into `y[rows][pw][out]`; into `argmax`, unless it is empty, the
-/// byte of each cell in the same order.
+/// Computes the pooled rows `rows` of one photo `x[h][w][in]` into `y[rows][pw][out]`, and the argmax byte of each cell into
+/// `argmax`, in the same order, unless it is empty.
 ///
-/// Rows begin at an even row, so that a map cut in pieces has the same bytes as a whole one.
+/// `rows` starts at an even row, so that a map computed in pieces has the same bytes as a whole one.
 ///
 /// # Panics
 ///
-/// If a slice is too short, `rows` begins at an odd row or ends beyond the map.
+/// If a slice is too short, or `rows` starts at an odd row or ends beyond the map.
 pub fn forward(
     tiles: &WinogradTiles,
     x: &[f32],
@@ -54,7 +54,7 @@ pub fn forward(
     assert!(y.len() >= len && (argmax.is_empty() || argmax.len() >= len), "output");
     assert!(x.len() >= shape.in_size.0 * shape.in_size.1 * shape.in_channels, "input");
     for strip in strips(tiles.pooled_grid(), rows.start / 2..rows.end.div_ceil(2)) {
-        // SAFETY: AVX2 and FMA are there, and the lengths were checked above.
+        // SAFETY: AVX2 and FMA are available, and the lengths were checked above.
         unsafe { forward_strip(tiles, x, strip, rows.clone(), scratch, (y, argmax)) };
     }
 }
@@ -92,7 +92,8 @@ unsafe fn forward_strip(
                     let bias = _mm256_loadu_ps(form.bias.as_ptr().add(channel));
                     for (a, b) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
                         let row = top / 2 + a;
-                        // A row that the tile above has too is left to it, so that where a map is cut does not show.
+                        // Rows that the tile above also contains are written by that tile, so that the result does not
+                        // depend on how the map is split.
                         if row < fresh / 2 || row >= rows.end {
                             continue;
                         }
@@ -105,7 +106,7 @@ unsafe fn forward_strip(
                         let at = ((row - rows.start) * width + left / 2 + b) * outs + channel;
                         _mm256_storeu_ps(y.as_mut_ptr().add(at), simd::pool(window, bias));
                         if !argmax.is_empty() {
-                            let bytes = simd::bytes(simd::winner(window, bias));
+                            let bytes = simd::bytes(simd::argmax_byte(window, bias));
                             argmax.as_mut_ptr().add(at).cast::<u64>().write_unaligned(bytes);
                         }
                     }
@@ -115,9 +116,9 @@ unsafe fn forward_strip(
     }
 }
 
-/// Adds one photo to the weight gradient, and writes the gradient of its input to `gx[h][w][in]` (with [`OVERREAD`]).
+/// Adds one photo to the weight gradient, and writes its input gradient to `gx[h][w][in]` (plus [`OVERREAD`]).
 ///
-/// `gy` and the bytes are `[ph][pw][out]`.
+/// `gy` and the argmax bytes are `[ph][pw][out]`.
 ///
 /// # Panics
 ///
@@ -134,12 +135,12 @@ pub fn backward(
     let cells = shape.pooled_cells() * shape.out_channels;
     let len = shape.in_size.0 * shape.in_size.1 * shape.in_channels;
     assert!(gy.len() >= cells && argmax.len() >= cells, "gradient and bytes");
-    assert!(x.len() >= len && gx.len() >= len + OVERREAD, "input, and its gradient with slack");
+    assert!(x.len() >= len && gx.len() >= len + OVERREAD, "input, and its gradient with overread");
     assert!(sums.shape == shape && !tiles.adjoint.is_empty(), "sums and adjoint weights of this block");
     gx[..len].fill(0.0);
     let grid = tiles.pooled_grid();
     for strip in strips(grid, 0..grid.down.tiles) {
-        // SAFETY: AVX2 and FMA are there, and the lengths were checked above.
+        // SAFETY: AVX2 and FMA are available, and the lengths were checked above.
         unsafe { backward_strip(tiles, x, (gy, argmax), strip, scratch, sums, gx) };
     }
 }
@@ -174,7 +175,7 @@ unsafe fn backward_strip(
             let mut bias = _mm256_setzero_ps();
             for (a, b) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
                 let (row, column) = (top / 2 + a, left / 2 + b);
-                // A cell that the tile before has too is left to it.
+                // A cell that the tile before also contains is left to that tile.
                 if row < fresh_row / 2 || column < fresh_column / 2 {
                     continue;
                 }
@@ -203,9 +204,10 @@ unsafe fn backward_strip(
     // SAFETY: buffers of n tiles, sums of this form, tiles of the map.
     unsafe {
         for p in 0..PRODUCTS {
-            let read = (v.add(p * n * ins).cast_const(), gm.add(p * n * outs).cast_const());
+            let (v, gm) = (v.add(p * n * ins).cast_const(), gm.add(p * n * outs).cast_const());
+            avx2::input_product(form, p, n, gm, gv.add(p * n * padded));
             let gu = sums.sums.as_mut_ptr().add(p * ins * outs);
-            avx2::product_adjoint(form, p, n, read, (gv.add(p * n * padded), gu));
+            avx2::weight_product(&form.shape, n, (v, gm), (gu, outs), true);
         }
         avx2::inputs_adjoint((&form.shape, grid), gv, n * padded, strip, gx.as_mut_ptr());
     }

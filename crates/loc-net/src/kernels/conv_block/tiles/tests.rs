@@ -1,24 +1,25 @@
-//! The tile form against the plain twins in f64, on random shapes.
+//! Compares the tile form with the f64 reference, on random shapes.
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::kernels::conv_block::{OVERREAD, reference};
+use crate::kernels::parts::Parts;
 use crate::kernels::testing::{assert_close, no_fast_forms, numbers, single};
 use crate::kernels::{PoolShape, activation, avgpool, conv2d};
 
-/// Of the largest value. One random shape among some hundred reached 1.1e-5; none of 4000 reached this.
+/// Tolerance relative to the largest value. One of some hundred random shapes reached 1.1e-5; none of 4000 reached this.
 const ROUNDING: f64 = 4e-5;
 
 fn rounded(seed: u64, n: usize) -> Vec<f64> {
     numbers(seed, n).iter().map(|v| f64::from(*v as f32)).collect()
 }
 
-/// Planar to channels last, with `slack` zeros behind.
-fn last<T: Copy + Default>(planar: &[T], channels: usize, slack: usize) -> Vec<T> {
+/// Converts planar values to channels last, with `overread` zeros after them.
+fn last<T: Copy + Default>(planar: &[T], channels: usize, overread: usize) -> Vec<T> {
     let cells = planar.len() / channels;
     let mut out: Vec<T> = (0..planar.len()).map(|i| planar[i % channels * cells + i / channels]).collect();
-    out.resize(planar.len() + slack, T::default());
+    out.resize(planar.len() + overread, T::default());
     out
 }
 
@@ -70,15 +71,9 @@ fn check_pool(shape: ConvBlock, cut: usize) {
         let cells = v.len() / shape.out_channels;
         (0..v.len()).map(|i| v[i % cells * shape.out_channels + i / cells]).collect()
     };
-    let planar_winners: Vec<u8> =
+    let planar_argmax: Vec<u8> =
         planar(argmax.iter().map(|b| f64::from(*b)).collect()).iter().map(|b| *b as u8).collect();
-    reference::backward(
-        &shape,
-        (&x, &w),
-        (&planar(gy.clone()), &planar_winners),
-        (&mut gw, &mut gb),
-        &mut gx,
-    );
+    reference::backward(&shape, (&x, &w), (&planar(gy.clone()), &planar_argmax), (&mut gw, &mut gb), &mut gx);
     let mut sums = WeightGradient::of(&tiles);
     let mut got_x = vec![7.0; x.len() + OVERREAD];
     pool::backward(&tiles, &x_last, (&single(&gy), &argmax), &mut scratch, &mut sums, &mut got_x);
@@ -87,9 +82,8 @@ fn check_pool(shape: ConvBlock, cut: usize) {
     assert_close("gw", &got_w, &gw, ROUNDING);
     assert_close("gb", &got_b, &gb, ROUNDING);
     assert_close("gx", &got_x[..x.len()], &last(&gx, shape.in_channels, 0), ROUNDING);
-    // Merged with itself the sums are twice as large; cleared, nothing.
-    let twin = WeightGradient { shape, sums: sums.sums.clone(), bias: sums.bias.clone() };
-    sums.merge(&twin);
+    // A second photo doubles the sums; `clear` resets them to zero.
+    pool::backward(&tiles, &x_last, (&single(&gy), &argmax), &mut scratch, &mut sums, &mut got_x);
     sums.write(&mut got_w, &mut got_b);
     assert_close("gb twice", &got_b, &gb.iter().map(|g| 2.0 * g).collect::<Vec<_>>(), ROUNDING);
     sums.clear();
@@ -97,7 +91,7 @@ fn check_pool(shape: ConvBlock, cut: usize) {
     assert!(got_w.iter().chain(&got_b).all(|g| *g == 0.0));
 }
 
-/// Two photos, for [`average`].
+/// A batch of two photos, for [`average`].
 struct ImageBatch {
     x: Vec<Vec<f32>>,
     active: Vec<u8>,
@@ -150,7 +144,7 @@ fn check_average(shape: ConvBlock, (kernel, stride): (usize, usize)) {
         }
     }
 
-    // The twin's own bytes, so that rounding at zero does not count.
+    // The reference's own bytes, so that rounding near zero makes no difference.
     let active: Vec<u8> = map
         .chunks(conv.out_len())
         .flat_map(|m| last(m, shape.out_channels, 0))
@@ -164,11 +158,10 @@ fn check_average(shape: ConvBlock, (kernel, stride): (usize, usize)) {
     conv2d::reference::backward_weights(&conv, N, &x, &g_map, &mut gw, &mut gb);
     conv2d::reference::backward_input(&conv, N, &w, &g_map, &mut gx);
     let batch = ImageBatch { x: photos, active, gy: single(&gy) };
-    let mut sums = WeightGradient::of(form.tiles());
     let mut got_x = vec![7.0; N * (conv.in_len() + OVERREAD)];
-    form.backward(N, &batch, &mut average::Gradient::default(), &mut sums, &mut got_x);
     let (mut got_w, mut got_b) = (vec![7.0; w.len()], vec![7.0; b.len()]);
-    sums.write(&mut got_w, &mut got_b);
+    let params = (&mut got_w[..], &mut got_b[..]);
+    form.backward(&Parts::of(N), &batch, &mut average::Gradient::default(), params, &mut got_x);
     assert_close("gw", &got_w, &gw, ROUNDING);
     assert_close("gb", &got_b, &gb, ROUNDING);
     for (got, gx) in got_x.chunks(conv.in_len() + OVERREAD).zip(gx.chunks(conv.in_len())) {
@@ -180,19 +173,19 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
     #[test]
     #[cfg_attr(miri, ignore = "the fast form needs AVX2, which Miri does not claim to have")]
-    fn pooled_equals_the_plain_twin(shape in shapes(), cut in 0usize..6) {
+    fn pooled_equals_the_reference(shape in shapes(), cut in 0usize..6) {
         check_pool(shape, cut);
     }
 
     #[test]
     #[cfg_attr(miri, ignore = "the fast form needs AVX2, which Miri does not claim to have")]
-    fn averaged_equals_the_plain_twin(shape in shapes(), kernel in 1usize..5, stride in 1usize..4) {
+    fn averaged_equals_the_reference(shape in shapes(), kernel in 1usize..5, stride in 1usize..4) {
         check_average(shape, (kernel, stride));
     }
 }
 
 #[test]
-fn takes_what_it_says_and_nothing_else() {
+fn accepts_exactly_the_blocks_it_is_made_for() {
     let of = |in_channels, out_channels, side| {
         WinogradTiles::of(ConvBlock { in_channels, out_channels, in_size: (side, side) }, false).is_some()
     };

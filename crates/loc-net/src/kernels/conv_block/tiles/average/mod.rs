@@ -1,5 +1,5 @@
-//! Ends in relu and an average pool: forward by blocks of channels; `backward` over a batch.
-#![expect(unsafe_code, reason = "calls the AVX2 forms, whose presence `WinogradTiles::of` made sure of")]
+//! The tile form that ends with relu and an average pool: forward pass by blocks of channels; `backward` over a batch.
+#![expect(unsafe_code, reason = "calls the AVX2 forms, whose availability `WinogradTiles::of` has checked")]
 
 mod backward;
 
@@ -15,14 +15,14 @@ use crate::kernels::{PoolShape, simd};
 use crate::window;
 pub use backward::{Batch, Gradient};
 
-/// A convolution that ends in relu and an average pool.
+/// A convolution followed by relu and an average pool.
 #[derive(Debug, Clone)]
 pub struct Average {
     tiles: WinogradTiles,
     pool: PoolShape,
 }
 
-/// Some photos on their way through: their tiles, transformed.
+/// The transformed tiles of some photos.
 #[derive(Debug, Default)]
 pub struct Input {
     /// `[64][photos · tiles][in]`.
@@ -31,7 +31,7 @@ pub struct Input {
 }
 
 impl Average {
-    /// The form, or nothing where [`WinogradTiles::of`] does not fit or the pool does not.
+    /// Makes the form, or returns `None` if the pool does not fit.
     #[must_use]
     pub fn of(tiles: WinogradTiles, kernel: (usize, usize), stride: (usize, usize)) -> Option<Self> {
         let in_size = tiles.shape.conv_size();
@@ -40,30 +40,30 @@ impl Average {
         Some(Self { tiles, pool })
     }
 
-    /// The convolution.
+    /// Returns the convolution.
     #[must_use]
     pub fn tiles(&self) -> &WinogradTiles {
         &self.tiles
     }
 
-    /// The convolution, to pack weights.
+    /// Returns the convolution, to pack weights.
     pub fn tiles_mut(&mut self) -> &mut WinogradTiles {
         &mut self.tiles
     }
 
-    /// Values of one photo's output, `[out, oh, ow]`.
+    /// Returns the number of output values per photo, `[out, oh, ow]`.
     #[must_use]
     pub fn out_len(&self) -> usize {
         self.pool.out_len()
     }
 
-    /// Values of one photo's output from the first channel of a block of weights on.
+    /// Returns the index in one photo's output at which a block of channels starts.
     #[must_use]
     pub fn block_start(&self, block: usize) -> usize {
         (block * BLOCK * self.out_cells()).min(self.out_len())
     }
 
-    /// Bytes of one photo: which cells of the convolution relu let through, `[h][w][out]`.
+    /// Returns the number of bytes per photo, `[h][w][out]`: 1 where relu of the convolution was active.
     #[must_use]
     pub fn byte_len(&self) -> usize {
         self.pool.in_len()
@@ -77,7 +77,7 @@ impl Average {
         Grid::over(self.pool.in_size)
     }
 
-    /// Transforms one photo `x[h][w][in]` into its place among the tiles of `n` photos at `to`.
+    /// Transforms one photo `x[h][w][in]` to its place among the tiles of `n` photos at `to`.
     ///
     /// # Safety
     ///
@@ -93,7 +93,7 @@ impl Average {
         }
     }
 
-    /// Transforms `n` photos, given by their number, each `[h][w][in]`.
+    /// Transforms `n` photos, each `[h][w][in]`; `x` returns a photo by its number.
     ///
     /// # Panics
     ///
@@ -105,13 +105,14 @@ impl Average {
         for photo in 0..n {
             let x = x(photo);
             assert!(x.len() >= shape.in_size.0 * shape.in_size.1 * shape.in_channels, "input");
-            // SAFETY: AVX2 and FMA are there; the lengths were just made sure of.
+            // SAFETY: AVX2 and FMA are available; `x` was checked and the buffer resized above.
             unsafe { self.transform(x, photo, n, input.values.as_mut_ptr()) };
         }
     }
 
-    /// One block of channels of the transformed photos. Photo i's output begins at `y[i · stride]`, with the block's
-    /// first channel; its bytes, unless `active` is empty, at `active[i · byte_len()]`, with the map's first channel.
+    /// Computes one block of output channels for all transformed photos. Photo i's output starts at `y[i · stride]`, with
+    /// the block's first channel; its bytes start at `active[i · byte_len()]`, with the map's first channel, unless `active`
+    /// is empty.
     ///
     /// # Panics
     ///
@@ -129,9 +130,14 @@ impl Average {
         let (_, width) = self.tiles.block(block);
         assert!(n > 0 && y.len() >= (n - 1) * stride + width * cells, "output");
         assert!(active.is_empty() || active.len() >= n * self.byte_len(), "bytes");
+        let ins = self.tiles.shape.in_channels;
+        assert!(
+            input.values.len() >= PRODUCTS * n * self.grid().count() * ins,
+            "photos that this form has transformed"
+        );
         grow(&mut scratch.products, PRODUCTS * n * self.grid().count() * width);
         grow(&mut scratch.gradient, map * width);
-        // SAFETY: AVX2 and FMA are there, and the lengths were checked above.
+        // SAFETY: AVX2 and FMA are available, and the lengths were checked above.
         unsafe { self.block(input, block, scratch, (y, stride), active) };
     }
 
@@ -167,7 +173,7 @@ impl Average {
                         for (i, row) in avx2::output(m, n * width).into_iter().enumerate() {
                             for (j, cell) in row.into_iter().enumerate() {
                                 let at = (top + i) * map_width + left + j;
-                                // In this order a NaN stays one.
+                                // With this order of arguments a NaN stays NaN.
                                 let value = _mm256_max_ps(_mm256_setzero_ps(), _mm256_add_ps(cell, bias));
                                 let to = scratch.gradient.as_mut_ptr().add(at * width + 8 * vector);
                                 _mm256_storeu_ps(to, value);
@@ -182,7 +188,7 @@ impl Average {
                     }
                 }
             }
-            // SAFETY: the photo's map was just filled; its output begins at the stride.
+            // SAFETY: the photo's map was just filled; its output starts at the stride.
             unsafe { self.average(scratch.gradient.as_ptr(), width, &mut y[photo * stride..]) };
         }
     }
@@ -208,7 +214,7 @@ impl Average {
                     sum = _mm256_add_ps(sum, unsafe { _mm256_loadu_ps(map.add(at * width + vector)) });
                 }
                 let mut lanes = [0.0f32; 8];
-                // SAFETY: eight numbers.
+                // SAFETY: eight values.
                 unsafe { _mm256_storeu_ps(lanes.as_mut_ptr(), _mm256_mul_ps(sum, share)) };
                 for (lane, v) in lanes.into_iter().enumerate() {
                     y[(vector + lane) * cells + cell] = v;

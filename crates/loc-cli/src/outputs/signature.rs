@@ -1,10 +1,10 @@
-//! The mark that a picture, a plot or an annotation of ours bears: which command wrote it, and a checksum of the rest.
-//! A file that was changed since, by whatever program, is no longer taken for ours.
+//! The signature in pictures, plots and annotations written by loc: the command, and a checksum of the rest of the file. A
+//! file that was changed afterwards is no longer recognised as loc's output.
 
 /// Length of the PNG signature and the header's chunk, behind which other chunks may begin.
 const PNG_HEADER: usize = 8 + 25;
 
-/// Formats that have room for a mark.
+/// Formats that can hold a signature.
 enum Format {
     /// A `tEXt` chunk behind the header.
     Png,
@@ -24,7 +24,7 @@ impl Format {
         }
     }
 
-    /// Where the mark begins in a file that has none; `length` is the mark's.
+    /// The position of the signature in a file without one.
     fn place(&self, bytes: &[u8]) -> usize {
         match self {
             Self::Png => PNG_HEADER,
@@ -40,7 +40,7 @@ impl Format {
         }
     }
 
-    /// The mark of a file whose other bytes are `rest`; of one length whatever they are.
+    /// The signature of a file whose other bytes are `rest`; its length does not depend on them.
     fn mark(&self, by: &str, rest: &[u8]) -> Vec<u8> {
         let text = format!("{by}, CRC-32 {:08x}", crc32fast::hash(rest));
         let length = |of: &[u8]| u16::try_from(of.len()).unwrap_or_default();
@@ -59,8 +59,8 @@ impl Format {
     }
 }
 
-/// The file with its mark; as it is where its format has no room for one.
-pub(super) fn marked(mut bytes: Vec<u8>, by: &str) -> Vec<u8> {
+/// Adds the signature; unchanged if the format cannot hold one.
+pub(super) fn signed(mut bytes: Vec<u8>, by: &str) -> Vec<u8> {
     if let Some(format) = Format::of(&bytes) {
         let (place, mark) = (format.place(&bytes), format.mark(by, &bytes));
         bytes.splice(place..place, mark);
@@ -68,8 +68,8 @@ pub(super) fn marked(mut bytes: Vec<u8>, by: &str) -> Vec<u8> {
     bytes
 }
 
-/// Whether the file is as [`marked`] left it.
-pub(super) fn is_marked(bytes: &[u8], by: &str) -> bool {
+/// Whether the file is as [`signed`] returned it.
+pub(super) fn is_signed(bytes: &[u8], by: &str) -> bool {
     let Some(format) = Format::of(bytes) else { return false };
     let length = format.mark(by, &[]).len();
     let place = match format {
@@ -99,13 +99,13 @@ mod tests {
     fn marked_files_are_known_again_and_read_as_before() {
         for format in [ImageFormat::Png, ImageFormat::Jpeg] {
             let plain = picture(format);
-            let ours = marked(plain.clone(), "loc predict");
-            assert!(!is_marked(&plain, "loc predict") && is_marked(&ours, "loc predict"), "{format:?}");
+            let ours = signed(plain.clone(), "loc predict");
+            assert!(!is_signed(&plain, "loc predict") && is_signed(&ours, "loc predict"), "{format:?}");
             let pixels = |bytes: &[u8]| image::load_from_memory_with_format(bytes, format).unwrap();
             assert_eq!(pixels(&plain), pixels(&ours), "{format:?}");
         }
-        let ours = marked(b"<svg xmlns=\"http://www.w3.org/2000/svg\"/>\n".to_vec(), "loc lr-find");
-        assert!(is_marked(&ours, "loc lr-find"));
+        let ours = signed(b"<svg xmlns=\"http://www.w3.org/2000/svg\"/>\n".to_vec(), "loc lr-find");
+        assert!(is_signed(&ours, "loc lr-find"));
         assert!(String::from_utf8(ours).unwrap().contains("<!-- loc lr-find, CRC-32 "));
     }
 
@@ -117,18 +117,18 @@ mod tests {
             b"<annotation>\n</annotation>\n".to_vec(),
         ];
         for plain in files {
-            let ours = marked(plain, "loc predict");
-            assert!(!is_marked(&ours, "loc data show"));
+            let ours = signed(plain, "loc predict");
+            assert!(!is_signed(&ours, "loc data show"));
             for at in 0..ours.len() {
                 let mut changed = ours.clone();
                 changed[at] ^= 1;
-                assert!(!is_marked(&changed, "loc predict"), "byte {at}");
-                assert!(!is_marked(&ours[..at], "loc predict"), "cut at {at}");
+                assert!(!is_signed(&changed, "loc predict"), "byte {at}");
+                assert!(!is_signed(&ours[..at], "loc predict"), "cut at {at}");
             }
         }
         for odd in [&b""[..], b"<", b"\xff\xd8", b"\xff\xd8\xff\xe0\xff\xff", b"\x89PNG", b"text"] {
-            assert!(!is_marked(odd, "loc predict"));
-            assert!(marked(odd.to_vec(), "x").starts_with(odd));
+            assert!(!is_signed(odd, "loc predict"));
+            assert!(signed(odd.to_vec(), "x").starts_with(odd));
         }
     }
 }

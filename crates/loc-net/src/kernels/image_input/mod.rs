@@ -1,20 +1,23 @@
-//! Photos on their way into a network: bytes or numbers, normalised, in the layout a kernel reads.
+//! The input photos of a network: bytes or floats, normalised and converted to the layout that a kernel reads.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
 
 use std::ops::Range;
 
-use super::conv_block::{RowView, run};
+use crate::kernels::conv_block::{RowView, run};
 
-/// Photos of one size.
+/// A batch of photos of one size.
 #[derive(Debug, Clone, Copy)]
 pub enum ImageBatch<'a> {
-    /// `[n, height, width, 3]`: RGB bytes, pixel by pixel, as decoders give them. A byte `v` stands for `v / 255`.
+    /// `[n, height, width, 3]`: RGB bytes, pixel by pixel, as decoders return them. A byte `v` means `v / 255`.
     Bytes(&'a [u8]),
     /// `[n, 3, height, width]`: RGB in 0..1, planar.
     Floats(&'a [f32]),
 }
 
 impl<'a> ImageBatch<'a> {
-    /// Values in all.
+    /// Returns the total number of values.
     #[must_use]
     pub fn len(&self) -> usize {
         match self {
@@ -23,17 +26,17 @@ impl<'a> ImageBatch<'a> {
         }
     }
 
-    /// Whether there is none.
+    /// Returns whether there is no value.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The photos from `first` on, `n` of them, each of `len` values.
+    /// Returns `n` photos from `first` on, each of `len` values.
     ///
     /// # Panics
     ///
-    /// If there are fewer.
+    /// If there are fewer photos.
     #[must_use]
     pub fn slice(&self, first: usize, n: usize, len: usize) -> Self {
         match self {
@@ -43,7 +46,7 @@ impl<'a> ImageBatch<'a> {
     }
 }
 
-/// `(x − mean) / std` for each colour, in 0..1.
+/// The normalisation `(x − mean) / std` of each colour, for x in 0..1.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct InputNorm {
     mean: [f32; 3],
@@ -51,7 +54,7 @@ pub struct InputNorm {
 }
 
 impl InputNorm {
-    /// From mean and standard deviation. The division becomes a multiplication by the reciprocal.
+    /// Makes a normalisation from mean and standard deviation. The division becomes a product with the reciprocal.
     #[must_use]
     pub fn new(mean: [f32; 3], std: [f32; 3]) -> Self {
         Self { mean, scale: std.map(|s| 1.0 / s) }
@@ -65,19 +68,19 @@ impl InputNorm {
         (x - self.mean[colour]) * self.scale[colour]
     }
 
-    /// What each byte becomes, for each colour.
+    /// Returns the normalised value of each byte, for each colour.
     fn table(&self) -> [[f32; 256]; 3] {
         let byte = |colour, v: usize| self.apply(colour, v as f32 / 255.0);
         std::array::from_fn(|colour| std::array::from_fn(|v| byte(colour, v)))
     }
 }
 
-/// Some rows of a photo as the fused kernels read them: a view of planar numbers where nothing is to be done, else rows
-/// of three runs ([`RowView::rows`]) written to the buffer.
+/// Returns some rows of a photo in the layout of the fused kernels: a view of planar floats if no conversion is needed, else
+/// rows of three runs ([`RowView::rows`]) written to the buffer.
 ///
 /// # Panics
 ///
-/// If the photo has fewer rows.
+/// If the photo has fewer rows, or a row has fewer than eight pixels.
 pub fn strip<'a>(
     photo: ImageBatch<'a>,
     norm: &InputNorm,
@@ -85,6 +88,7 @@ pub fn strip<'a>(
     rows: Range<usize>,
     buffer: &'a mut Vec<f32>,
 ) -> RowView<'a> {
+    assert!(width >= 8, "rows of eight pixels or more");
     match photo {
         ImageBatch::Floats(values) if norm.is_identity() => {
             RowView { values, first: 0, row: width, channel: values.len() / 3 }
@@ -97,17 +101,17 @@ pub fn strip<'a>(
     }
 }
 
-/// Writes some rows of a photo as rows of three runs; `out` holds just these rows.
+/// Writes some rows of a photo as rows of three runs; `out` holds only these rows.
 fn to_rows(photo: ImageBatch, norm: &InputNorm, width: usize, rows: Range<usize>, out: &mut [f32]) {
     let stride = run(width);
     match photo {
         ImageBatch::Bytes(bytes) => {
             let pixels = &bytes[3 * width * rows.start..3 * width * rows.end];
             #[cfg(target_arch = "x86_64")]
-            if super::gemm::avx2::available() {
+            if crate::kernels::gemm::avx2::available() {
                 for (row, out) in pixels.chunks_exact(3 * width).zip(out.chunks_exact_mut(3 * stride)) {
                     #[expect(unsafe_code, reason = "calls the AVX2 form after checking for it")]
-                    // SAFETY: AVX2 is there; a row has 3 · width bytes, its runs have room.
+                    // SAFETY: AVX2 is available; a row has 3 · width bytes, its runs have room.
                     unsafe {
                         avx2::split(row, norm, out, stride);
                     }
@@ -137,7 +141,7 @@ fn to_rows(photo: ImageBatch, norm: &InputNorm, width: usize, rows: Range<usize>
     }
 }
 
-/// Writes bytes, pixel by pixel, as planes of numbers in 0..1: what the general kernels read.
+/// Converts bytes, pixel by pixel, to planes of floats in 0..1, the layout of the general kernels.
 pub fn to_planar(bytes: &[u8], out: &mut [f32]) {
     let plane = (bytes.len() / 3).max(1);
     for (colour, out) in out.chunks_exact_mut(plane).enumerate() {
@@ -147,7 +151,7 @@ pub fn to_planar(bytes: &[u8], out: &mut [f32]) {
     }
 }
 
-/// Writes some rows of a photo pixel by pixel, `[rows, width, 3]`.
+/// Writes some rows of a photo pixel by pixel: `[rows, width, 3]`.
 ///
 /// # Panics
 ///
@@ -157,9 +161,9 @@ pub fn to_pixels(photo: ImageBatch, norm: &InputNorm, width: usize, rows: Range<
         ImageBatch::Bytes(bytes) => {
             let bytes = &bytes[3 * width * rows.start..3 * width * rows.end];
             #[cfg(target_arch = "x86_64")]
-            if super::gemm::avx2::available() {
+            if crate::kernels::gemm::avx2::available() {
                 #[expect(unsafe_code, reason = "calls the AVX2 form after checking for it")]
-                // SAFETY: AVX2 is there.
+                // SAFETY: AVX2 is available.
                 unsafe {
                     avx2::widen(bytes, norm, out);
                 }
@@ -183,99 +187,6 @@ pub fn to_pixels(photo: ImageBatch, norm: &InputNorm, width: usize, rows: Range<
     }
 }
 
-#[cfg(target_arch = "x86_64")]
-mod avx2 {
-    #![expect(unsafe_code, reason = "vector loads and stores through pointers whose ranges were checked")]
-
-    use std::arch::x86_64::{
-        __m256, __m256i, _mm_loadl_epi64, _mm_loadu_si128, _mm_or_si128, _mm_setr_epi8, _mm_shuffle_epi8,
-        _mm256_cvtepi32_ps, _mm256_cvtepu8_epi32, _mm256_fmadd_ps, _mm256_fnmadd_ps, _mm256_loadu_ps,
-        _mm256_mul_ps, _mm256_set1_ps, _mm256_storeu_ps, _mm256_sub_ps,
-    };
-
-    use super::InputNorm;
-
-    /// Eight bytes as numbers in 0..1: `v / 255`, correctly rounded (the quotient by the reciprocal, and one step that
-    /// takes its error away).
-    #[inline]
-    #[target_feature(enable = "avx2,fma")]
-    fn fraction(bytes: __m256i) -> __m256 {
-        let v = _mm256_cvtepi32_ps(bytes);
-        let (divisor, reciprocal) = (_mm256_set1_ps(255.0), _mm256_set1_ps(1.0 / 255.0));
-        let q = _mm256_mul_ps(v, reciprocal);
-        _mm256_fmadd_ps(_mm256_fnmadd_ps(q, divisor, v), reciprocal, q)
-    }
-
-    /// A row of pixels to three runs `stride` apart.
-    ///
-    /// # Safety
-    ///
-    /// AVX2 and FMA are available; three runs of a third of the row's bytes can be written.
-    #[target_feature(enable = "avx2,fma")]
-    pub(super) unsafe fn split(row: &[u8], norm: &InputNorm, out: &mut [f32], stride: usize) {
-        const N: i8 = -1;
-        // Which bytes of the first sixteen, and of the sixteen from the eighth on, belong to a colour.
-        let masks = [
-            (
-                _mm_setr_epi8(0, 3, 6, 9, 12, 15, N, N, N, N, N, N, N, N, N, N),
-                _mm_setr_epi8(N, N, N, N, N, N, 10, 13, N, N, N, N, N, N, N, N),
-            ),
-            (
-                _mm_setr_epi8(1, 4, 7, 10, 13, N, N, N, N, N, N, N, N, N, N, N),
-                _mm_setr_epi8(N, N, N, N, N, 8, 11, 14, N, N, N, N, N, N, N, N),
-            ),
-            (
-                _mm_setr_epi8(2, 5, 8, 11, 14, N, N, N, N, N, N, N, N, N, N, N),
-                _mm_setr_epi8(N, N, N, N, N, 9, 12, 15, N, N, N, N, N, N, N, N),
-            ),
-        ];
-        let width = row.len() / 3;
-        for block in 0..width.div_ceil(8) {
-            // The last block overlaps the one before; rows have at least eight pixels.
-            let left = (8 * block).min(width - 8);
-            // SAFETY: 24 bytes of the row from pixel `left`, eight numbers of each run.
-            unsafe {
-                let from = row.as_ptr().add(3 * left);
-                let (low, high) = (_mm_loadu_si128(from.cast()), _mm_loadu_si128(from.add(8).cast()));
-                for (colour, (of_low, of_high)) in masks.into_iter().enumerate() {
-                    let bytes = _mm_or_si128(_mm_shuffle_epi8(low, of_low), _mm_shuffle_epi8(high, of_high));
-                    let x = fraction(_mm256_cvtepu8_epi32(bytes));
-                    let x = _mm256_sub_ps(x, _mm256_set1_ps(norm.mean[colour]));
-                    let x = _mm256_mul_ps(x, _mm256_set1_ps(norm.scale[colour]));
-                    _mm256_storeu_ps(out.as_mut_ptr().add(colour * stride + left), x);
-                }
-            }
-        }
-    }
-
-    /// Bytes to numbers, in place order.
-    ///
-    /// # Safety
-    ///
-    /// AVX2 and FMA are available.
-    #[target_feature(enable = "avx2,fma")]
-    pub(super) unsafe fn widen(bytes: &[u8], norm: &InputNorm, out: &mut [f32]) {
-        let mean: [f32; 24] = std::array::from_fn(|i| norm.mean[i % 3]);
-        let scale: [f32; 24] = std::array::from_fn(|i| norm.scale[i % 3]);
-        let n = bytes.len().min(out.len());
-        for from in (0..n / 24 * 24).step_by(24) {
-            for part in [0, 8, 16] {
-                // SAFETY: eight of 24 values that both slices hold.
-                unsafe {
-                    let eight = _mm_loadl_epi64(bytes.as_ptr().add(from + part).cast());
-                    let x = fraction(_mm256_cvtepu8_epi32(eight));
-                    let x = _mm256_sub_ps(x, _mm256_loadu_ps(mean.as_ptr().add(part)));
-                    let x = _mm256_mul_ps(x, _mm256_loadu_ps(scale.as_ptr().add(part)));
-                    _mm256_storeu_ps(out.as_mut_ptr().add(from + part), x);
-                }
-            }
-        }
-        for i in n / 24 * 24..n {
-            out[i] = norm.apply(i % 3, f32::from(bytes[i]) / 255.0);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -284,9 +195,9 @@ mod tests {
         (0..n).map(|i| (i * 7 % 256) as u8).collect()
     }
 
-    /// Every form gives what a plain division gives, to the bit.
+    /// Every conversion gives the same bits as a division.
     #[test]
-    fn bytes_and_numbers_are_the_same_photo() {
+    fn bytes_and_floats_give_the_same_values() {
         for (width, height) in [(8, 5), (13, 4), (40, 7), (256, 4)] {
             let bytes = bytes(3 * width * height);
             let at = |x: usize, y: usize, c: usize| f32::from(bytes[(y * width + x) * 3 + c]) / 255.0;
@@ -321,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn slices_are_photos() {
+    fn a_slice_holds_whole_photos() {
         let values = bytes(30);
         let ImageBatch::Bytes(second) = ImageBatch::Bytes(&values).slice(1, 1, 15) else { panic!("bytes") };
         assert_eq!(second, &values[15..]);

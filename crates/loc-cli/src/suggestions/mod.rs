@@ -1,27 +1,27 @@
-//! A command line written by the habits of other tools, and what was probably meant: `epochs=50`, `--batch-size`, a
-//! folder without `--data`, dashes of a word processor. The words: `words`.
+//! Suggestions for command lines in the style of other tools: `epochs=50`, `--batch-size`, a folder without `--data`, dashes
+//! inserted by a word processor. The table of names is in `synonyms`.
 
+mod synonyms;
 #[cfg(test)]
 mod tests;
-mod words;
 
 use std::path::Path;
 
 use clap::{Arg, Command};
 
-use self::words::Ours;
+use self::synonyms::Meaning;
 
-/// What is odd about a command line, and what to type instead.
+/// The first error in a command line, and corrections.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Advice {
-    /// What is wrong with the first odd word, for a line that clap takes.
+pub(crate) struct Suggestion {
+    /// The error, for a line that clap accepts.
     pub(crate) reason: String,
-    /// A line each.
+    /// The corrections, one line each.
     pub(crate) hints: Vec<String>,
 }
 
-/// What was probably meant by these arguments, those after the program's name; nothing where they are as they should be.
-pub(crate) fn advise(args: &[String], root: &Command) -> Option<Advice> {
+/// Suggests corrections for the arguments after the program's name; `None` if there is nothing to correct.
+pub(crate) fn suggest(args: &[String], root: &Command) -> Option<Suggestion> {
     let end = args.iter().position(|arg| arg == "--").unwrap_or(args.len());
     let (flags, others) = args.split_at(end);
     let right = flags.iter().map(|arg| hyphens(arg)).chain(others.iter().cloned()).collect();
@@ -32,10 +32,10 @@ pub(crate) fn advise(args: &[String], root: &Command) -> Option<Advice> {
     }
     let (path, command) = line.command(root)?;
     line.rest(&path, command);
-    line.advice()
+    line.suggestion()
 }
 
-/// A word whose dash is a word processor's, with hyphens; unless a file is called so.
+/// Replaces a word processor's dashes at the start of a word by hyphens, unless a file of that name exists.
 fn hyphens(arg: &str) -> String {
     let rest = arg.trim_start_matches(['–', '—', '−', '‐', '‑', '-']);
     let dashes = &arg[..arg.len() - rest.len()];
@@ -52,16 +52,16 @@ fn hyphens(arg: &str) -> String {
 #[derive(Default)]
 struct Line {
     args: Vec<String>,
-    /// The words that were probably meant.
+    /// The corrected words.
     meant: Vec<String>,
     reason: String,
-    /// Parts that stand in for single words.
+    /// Corrections of single words.
     parts: Vec<String>,
-    /// Whether the line as a whole is another.
+    /// Whether the corrected line is to be shown as a whole.
     whole: bool,
     /// Whether a data set is named.
     has_data: bool,
-    /// What has no part in it, and why.
+    /// Words to leave out, and why.
     remarks: Vec<String>,
 }
 
@@ -72,12 +72,12 @@ impl Line {
         }
     }
 
-    /// Notes words that stand in for one.
+    /// Notes synonyms that stand in for one.
     fn replaced(&mut self, part: &str) {
         self.parts.push(part.to_owned());
     }
 
-    /// Takes the words that name the command from the line, and finds the command.
+    /// Takes the synonyms that name the command from the line, and finds the command.
     fn command<'a>(&mut self, root: &'a Command) -> Option<(String, &'a Command)> {
         let (mut command, mut path) = (root, Vec::new());
         while command.has_subcommands() {
@@ -100,7 +100,7 @@ impl Line {
                 command = found;
                 continue;
             }
-            let ours = if path.is_empty() { words::command(&bare.to_lowercase())? } else { return None };
+            let ours = if path.is_empty() { synonyms::command(&bare.to_lowercase())? } else { return None };
             self.reason(format!("'{word}' is not a command"));
             self.args.splice(..1, ours.iter().map(|word| (*word).to_owned()));
             self.whole = true;
@@ -108,7 +108,7 @@ impl Line {
         Some((path.join(" "), command))
     }
 
-    /// Goes through the words behind the command.
+    /// Goes through the synonyms behind the command.
     fn rest(&mut self, path: &str, command: &Command) {
         let bare =
             |arg: &String| arg.split('=').next().unwrap_or_default().trim_start_matches('-').to_owned();
@@ -182,8 +182,8 @@ impl Line {
     fn named(&mut self, path: &str, command: &Command, word: &str, value: Option<&str>, arg: &str) -> bool {
         let own = format!("--{word}");
         let ours = match flag(command, &own) {
-            Some(_) => Ours::Flag(""),
-            None => match words::ours(path, word) {
+            Some(_) => Meaning::Flag(""),
+            None => match synonyms::meaning(path, word) {
                 Some(ours) => ours,
                 None => return false,
             },
@@ -191,12 +191,12 @@ impl Line {
         self.reason(format!("unexpected argument '{arg}'"));
         let value = value.map(|value| value.trim_matches(['\'', '"']));
         match ours {
-            Ours::Nothing(why) => self.remarks.push(format!("leave `{arg}` out: {why}")),
-            Ours::Argument => {
+            Meaning::Nothing(why) => self.remarks.push(format!("leave `{arg}` out: {why}")),
+            Meaning::Argument => {
                 self.whole = true;
                 self.meant.extend(value.map(str::to_owned));
             }
-            Ours::Flag(flag_of_ours) => {
+            Meaning::Flag(flag_of_ours) => {
                 let name = if flag_of_ours.is_empty() { &own } else { flag_of_ours };
                 self.flagged(name, flag(command, name), value);
             }
@@ -258,7 +258,7 @@ impl Line {
         true
     }
 
-    fn advice(self) -> Option<Advice> {
+    fn suggestion(self) -> Option<Suggestion> {
         if self.parts.is_empty() && self.remarks.is_empty() && !self.whole {
             return None;
         }
@@ -277,7 +277,7 @@ impl Line {
             });
         }
         hints.extend(self.remarks);
-        Some(Advice { reason: self.reason, hints })
+        Some(Suggestion { reason: self.reason, hints })
     }
 }
 

@@ -1,10 +1,8 @@
-//! Tiles of output rows, and the matrix of patches that a tile's cells see (`im2col`) with its adjoint.
-
-use std::cell::RefCell;
+//! Tiles of output rows, the matrix of patches that a tile's cells read, and its adjoint.
 
 use crate::kernels::ConvShape;
 
-/// A tile's patches should take no more than this many values: with the weights they share the second-level cache.
+/// The largest number of values in a tile's patches: they share the level-2 cache with the weights.
 const PATCH_VALUES: usize = 64 * 1024;
 
 /// Some rows of one photo's output.
@@ -15,7 +13,7 @@ pub(super) struct Tile {
 }
 
 impl Tile {
-    /// The tiles of a photo's output, top to bottom.
+    /// Returns the tiles of a photo's output, from top to bottom.
     pub(super) fn all(shape: &ConvShape) -> Vec<Self> {
         let (height, width) = shape.out_size();
         let rows = (PATCH_VALUES / (shape.fan_in() * width)).clamp(1, height);
@@ -25,24 +23,20 @@ impl Tile {
             .collect()
     }
 
-    /// Number of output cells.
+    /// Returns the number of output cells.
     pub(super) fn cells(&self) -> usize {
         self.rows * self.width
     }
 
-    /// Length of a row of the patch matrix: the cells, rounded up to whole vectors.
-    pub(super) fn row(&self) -> usize {
-        self.cells().next_multiple_of(8)
-    }
-
-    /// Index of the first cell in a plane of the output.
+    /// Returns the index of the first cell in a plane of the output.
     pub(super) fn first_cell(&self) -> usize {
         self.first_row * self.width
     }
 
-    /// Fills `patches[channel·ky·kx][cell]` with what each output cell sees in `x[in, h, w]`.
-    pub(super) fn gather(&self, shape: &ConvShape, group: usize, x: &[f32], patches: &mut [f32]) {
-        self.visit(shape, group, |at, span, from, step| {
+    /// Fills `patches[channel·ky·kx][cell]` with the values of `x[in, h, w]` that each output cell reads; `row` is the row
+    /// stride of the patches.
+    pub(super) fn gather(&self, shape: &ConvShape, group: usize, x: &[f32], patches: &mut [f32], row: usize) {
+        self.visit(shape, group, row, |at, span, from, step| {
             let out = &mut patches[at..at + self.width];
             out[..span.start].fill(0.0);
             out[span.end..].fill(0.0);
@@ -55,9 +49,17 @@ impl Tile {
         });
     }
 
-    /// Adds `patches[channel·ky·kx][cell]` back where each came from, into `gx[in, h, w]`.
-    pub(super) fn scatter(&self, shape: &ConvShape, group: usize, patches: &[f32], gx: &mut [f32]) {
-        self.visit(shape, group, |at, span, from, step| {
+    /// Adds `patches[channel·ky·kx][cell]` to the cells of `gx[in, h, w]` that they were gathered from; `row` is the row
+    /// stride of the patches.
+    pub(super) fn scatter(
+        &self,
+        shape: &ConvShape,
+        group: usize,
+        patches: &[f32],
+        gx: &mut [f32],
+        row: usize,
+    ) {
+        self.visit(shape, group, row, |at, span, from, step| {
             let values = &patches[at..at + self.width][span];
             if step == 1 {
                 gx[from..from + values.len()].iter_mut().zip(values).for_each(|(g, v)| *g += v);
@@ -67,12 +69,13 @@ impl Tile {
         });
     }
 
-    /// Visits each output row under each kernel position: where it begins in the patches, which of its cells see
-    /// the input and not the padding, where the first of those reads, and the step to the next.
+    /// Calls `f` for each output row and kernel position, with the row's start in the patches, the range of its cells that
+    /// read the input and not the padding, the input index that the first of these reads, and the step to the next.
     fn visit(
         &self,
         shape: &ConvShape,
         group: usize,
+        stride: usize,
         mut each: impl FnMut(usize, std::ops::Range<usize>, usize, usize),
     ) {
         let (h, w) = shape.in_size;
@@ -82,12 +85,12 @@ impl Tile {
         for channel in group * channels..(group + 1) * channels {
             for ky in 0..conv.kernel.0 {
                 for kx in 0..conv.kernel.1 {
-                    // Cell j reads column j·stride + kx − padding: inside for j in span.
+                    // Cell j reads column j·stride + kx − padding, which is inside the input for j in span.
                     let start = conv.padding.1.saturating_sub(kx).div_ceil(conv.stride.1).min(self.width);
                     let end = (w + conv.padding.1).saturating_sub(kx).div_ceil(conv.stride.1);
                     let end = end.clamp(start, self.width);
                     for row in 0..self.rows {
-                        let at = matrix_row * self.row() + row * self.width;
+                        let at = matrix_row * stride + row * self.width;
                         let y = (self.first_row + row) * conv.stride.0 + ky;
                         let inside = y >= conv.padding.0 && y - conv.padding.0 < h && start < end;
                         if inside {
@@ -103,23 +106,4 @@ impl Tile {
             }
         }
     }
-}
-
-/// Lends buffers of this thread, as long as asked for; their contents are whatever the last user left.
-pub(super) fn with_buffers<const N: usize, R>(lens: [usize; N], f: impl FnOnce([&mut [f32]; N]) -> R) -> R {
-    thread_local! {
-        static BUFFER: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
-    }
-    BUFFER.with_borrow_mut(|buffer| {
-        let total = lens.iter().sum();
-        if buffer.len() < total {
-            buffer.resize(total, 0.0);
-        }
-        let mut rest = &mut buffer[..];
-        f(lens.map(|len| {
-            let (head, tail) = std::mem::take(&mut rest).split_at_mut(len);
-            rest = tail;
-            head
-        }))
-    })
 }

@@ -13,13 +13,13 @@ fn root() -> Command {
 
 fn hints(line: &str) -> String {
     let args: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
-    advise(&args, &root()).map(|advice| advice.hints.join(" | ")).unwrap_or_default()
+    suggest(&args, &root()).map(|suggestion| suggestion.hints.join(" | ")).unwrap_or_default()
 }
 
 #[test]
 fn the_table_names_flags_that_there_are() {
     let root = root();
-    for (path, name) in words::flags() {
+    for (path, name) in synonyms::flags() {
         let command = path.split(' ').fold(&root, |command, word| command.find_subcommand(word).unwrap());
         assert!(flag(command, name).is_some(), "loc {path} has no {name}");
     }

@@ -1,27 +1,27 @@
-//! What other tools call things, and what they are called here. One table for all commands.
+//! The names that other tools use for commands and flags, and loc's names. One table for all commands.
 
-/// What a word of another tool stands for.
+/// The meaning of another tool's word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ours {
-    /// This flag, with the value.
+pub(super) enum Meaning {
+    /// This flag with the value.
     Flag(&'static str),
-    /// The value alone, as an argument without a flag.
+    /// The value as a positional argument.
     Argument,
-    /// Nothing: why it is not needed.
+    /// Not needed, for this reason.
     Nothing(&'static str),
 }
 
-use Ours::{Argument, Flag, Nothing};
+use Meaning::{Argument, Flag, Nothing};
 
 const TRAINING: &[&str] = &["train", "lr-find"];
 const OF_A_MODEL: &[&str] = &["val", "predict", "export"];
 const OF_A_SET: &[&str] = &["data check", "data stats", "data show", "data split"];
 const WITH_OUTPUT: &[&str] = &["data show", "data split", "lr-find", "export", "import"];
 
-const THE_MODELS_SIZE: Ours = Nothing("a model knows the size of its input");
+const THE_MODELS_SIZE: Meaning = Nothing("a model knows the size of its input");
 
-/// Commands, the words of others there (with `-` for `_`, without `-` in front), and ours.
-const WORDS: &[(&[&str], &[&str], Ours)] = &[
+/// Commands, the synonyms of others there (with `-` for `_`, without `-` in front), and ours.
+const WORDS: &[(&[&str], &[&str], Meaning)] = &[
     (
         TRAINING,
         &[
@@ -108,7 +108,7 @@ const WORDS: &[(&[&str], &[&str], Ours)] = &[
     ),
 ];
 
-/// What others call the commands.
+/// Other tools' names for the commands.
 const COMMANDS: &[(&str, &[&str])] = &[
     ("detect", &["predict"]),
     ("inference", &["predict"]),
@@ -131,21 +131,21 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ("onnx", &["export"]),
 ];
 
-/// What a word stands for in a command.
-pub(super) fn ours(command: &str, word: &str) -> Option<Ours> {
+/// The meaning of a word in a command.
+pub(super) fn meaning(command: &str, word: &str) -> Option<Meaning> {
     let row = WORDS.iter().find(|(commands, words, _)| commands.contains(&command) && words.contains(&word));
     row.map(|(_, _, ours)| *ours)
 }
 
-/// The command, and flags, that a word stands for.
+/// The command and flags that a word stands for.
 pub(super) fn command(word: &str) -> Option<&'static [&'static str]> {
     COMMANDS.iter().find(|(known, _)| *known == word).map(|(_, ours)| *ours)
 }
 
-/// Every flag that the table names, with its commands.
+/// All flags in the table with their commands.
 #[cfg(test)]
 pub(super) fn flags() -> Vec<(&'static str, &'static str)> {
-    let of = |(commands, _, ours): &(&[&'static str], _, Ours)| match ours {
+    let of = |(commands, _, ours): &(&[&'static str], _, Meaning)| match ours {
         Flag(flag) => commands.iter().map(|command| (*command, *flag)).collect(),
         _ => Vec::new(),
     };

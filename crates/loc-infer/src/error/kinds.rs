@@ -1,0 +1,141 @@
+//! The kinds of errors that an application may want to tell apart: metadata, files, output of an engine.
+
+use super::{BoxError, Remedy};
+use crate::{FORMAT, ImageSize, InputSpec};
+
+/// What is wrong with a value of the metadata. Its text includes that of its cause, as that of [`Error`](crate::Error).
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MetadataError {
+    /// The format has a number that was never used.
+    #[error("{found} is none; the first is {FORMAT}")]
+    Format {
+        /// The number in the file.
+        found: u32,
+    },
+    /// The names of the classes are not valid.
+    #[error("{0}")]
+    ClassNames(#[source] ClassNamesError),
+    /// There are not as many names as the network has classes.
+    #[error("{} names ({}), but the network has {network}", names.len(), names.join(", "))]
+    ClassCount {
+        /// Names of the classes.
+        names: Vec<String>,
+        /// Number of classes of the network.
+        network: usize,
+    },
+    /// The input size is out of range.
+    #[error("{0} is not within 1×1 and {max}×{max}", max = InputSpec::MAX_SIDE)]
+    InputSize(ImageSize),
+    /// The input size is not that of the network.
+    #[error("{size}, but the network takes {width}×{height}")]
+    InputMismatch {
+        /// The input size.
+        size: ImageSize,
+        /// Width of the network's input, in pixels.
+        width: usize,
+        /// Height of the network's input, in pixels.
+        height: usize,
+    },
+    /// A mean is not finite.
+    #[error("{0:?} is not finite")]
+    Mean([f32; 3]),
+    /// A standard deviation is not above 0 and finite.
+    #[error("{0:?} is not above 0 and finite")]
+    Std([f32; 3]),
+}
+
+impl MetadataError {
+    /// The key with the wrong value.
+    #[must_use]
+    pub fn field(&self) -> &'static str {
+        match self {
+            Self::Format { .. } => "format",
+            Self::ClassNames(_) | Self::ClassCount { .. } => "classes",
+            Self::InputSize(_) | Self::InputMismatch { .. } => "input",
+            Self::Mean(_) => "input.mean",
+            Self::Std(_) => "input.std",
+        }
+    }
+}
+
+/// What is wrong with a list of class names.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClassNamesError {
+    /// The list is empty.
+    #[error("names no class")]
+    NoClass,
+    /// A name is empty or blank.
+    #[error("{names:?} has an empty name")]
+    EmptyName {
+        /// The list.
+        names: Vec<String>,
+    },
+    /// Two classes have the same name.
+    #[error("{name:?} stands twice")]
+    Duplicate {
+        /// The name.
+        name: String,
+    },
+}
+
+/// Why a file is not a model. Its text includes that of its cause, as that of [`Error`](crate::Error).
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotAModelError {
+    /// It is a zip archive or a pickle, as PyTorch writes.
+    #[error("looks like PyTorch's own format")]
+    PyTorch,
+    /// It starts as an ONNX file, but is not valid.
+    #[error("ONNX cannot be read: {0}")]
+    Onnx(#[source] BoxError),
+    /// It is none of the known types.
+    #[error("starts with \"{start}\"")]
+    Unknown {
+        /// The first bytes, escaped.
+        start: String,
+    },
+}
+
+impl NotAModelError {
+    /// What to do about it.
+    #[must_use]
+    pub fn remedy(&self) -> Remedy {
+        match self {
+            Self::PyTorch => Remedy::ImportWeights,
+            Self::Onnx(_) => Remedy::ExportAgain,
+            Self::Unknown { .. } => Remedy::UseModelFile,
+        }
+    }
+}
+
+/// What is wrong with the output of an engine.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OutputError {
+    /// The number of values is not that of the photos.
+    #[error("{found} values where {photos} × {each} are needed")]
+    Length {
+        /// Number of values.
+        found: usize,
+        /// Number of photos.
+        photos: usize,
+        /// Number of values of each photo.
+        each: usize,
+    },
+    /// The number of logits of a photo is not that of the classes.
+    #[error("{found} where the model names {classes} classes")]
+    ClassCount {
+        /// Number of logits.
+        found: usize,
+        /// Number of classes.
+        classes: usize,
+    },
+    /// A logit is NaN or +∞, or all are −∞.
+    #[error("{0:?} are not finite")]
+    Logits(Vec<f32>),
+    /// An edge of the box is infinite or NaN.
+    #[error("{0:?} is not finite")]
+    Box([f32; 4]),
+}
