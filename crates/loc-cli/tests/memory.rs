@@ -144,7 +144,7 @@ fn model_files_that_claim_gigabytes_are_refused() {
     };
     for (name, claim) in [("max.safetensors", u64::MAX), ("large.safetensors", 4_000_000_000)] {
         write(&desk, name, &[&claim.to_le_bytes()[..], b"{}"].concat());
-        all_refuse(name, &[&format!("its header would be {claim} bytes")]);
+        all_refuse(name, &[&format!("its header would have {claim} bytes")]);
     }
     let deep = format!("{{\"a\":{}", "[".repeat(3_000_000));
     write(&desk, "deep.safetensors", &[&(deep.len() as u64).to_le_bytes()[..], deep.as_bytes()].concat());
@@ -164,9 +164,9 @@ fn model_files_that_claim_gigabytes_are_refused() {
         &desk,
         &["predict", "-m", "hole.safetensors", "good.jpg"],
         1,
-        &["its header would be 3999000000"],
+        &["its header would have 3999000000"],
     );
-    refused(&desk, &["export", "-m", "hole.safetensors"], 1, &["its header would be 3999000000"]);
+    refused(&desk, &["export", "-m", "hole.safetensors"], 1, &["its header would have 3999000000"]);
 }
 
 /// A PyTorch archive around a pickle, with one storage `0` of four values.

@@ -43,5 +43,5 @@ pub use graph::{
     ParamKind, Shape, Source, ops,
 };
 pub use kernels::image_input::ImageBatch;
-pub use kernels::parts::{Parts, SUM_PARTS, part_of, tree_sum};
+pub use kernels::parts::{Parts, SUM_PARTS, part_of, tree_fold, tree_sum};
 pub use weights::{METADATA_KEY, Number, Weight, WeightFile, Weights};

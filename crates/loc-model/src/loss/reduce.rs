@@ -3,7 +3,7 @@
 
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp1, Device, Error, Layout, Result, Shape, Tensor, WithDType};
-use loc_net::Parts;
+use loc_net::{Parts, tree_fold};
 
 /// Returns the sum of all values, which belong to `photos` photos and are stored photo by photo.
 pub(super) fn batch_sum(values: &Tensor, photos: usize) -> Result<Tensor> {
@@ -35,7 +35,7 @@ impl CustomOp1 for BatchSum {
                 .iter()
                 .map(|photos| values[photos.start * each..photos.end * each].iter().copied().sum())
                 .collect();
-            T::to_cpu_storage_owned(vec![tree(&sums)])
+            T::to_cpu_storage_owned(vec![tree_fold(&sums, |a, b| a + b)])
         }
         let (start, end) =
             layout.contiguous_offsets().ok_or(Error::RequiresContiguous { op: self.name() })?;
@@ -49,17 +49,6 @@ impl CustomOp1 for BatchSum {
 
     fn bwd(&self, x: &Tensor, _y: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
         gradient.broadcast_as(x.shape()).map(Some)
-    }
-}
-
-/// Returns the sum of the parts, in the fixed tree.
-fn tree<T: WithDType>(sums: &[T]) -> T {
-    match sums {
-        [one] => *one,
-        _ => {
-            let (a, b) = sums.split_at(sums.len() / 2);
-            tree(a) + tree(b)
-        }
     }
 }
 

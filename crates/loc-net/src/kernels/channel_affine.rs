@@ -2,7 +2,7 @@
 
 use super::Float;
 use super::layer::{Gradients, LayerKernel, Pass};
-use super::parts::{Parts, SUM_PARTS};
+use super::parts::{Parts, SUM_PARTS, tree_fold};
 
 /// The number of channels, the cells per channel, and the limit.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -78,19 +78,7 @@ pub fn backward<F: Float>(
                 }
             }
         }
-        [gw[channel], gb[channel]] = tree(&sums[..parts.count()]);
-    }
-}
-
-/// Returns the sum of the pairs, in the fixed tree.
-fn tree<F: Float>(sums: &[[F; 2]]) -> [F; 2] {
-    match sums {
-        [one] => *one,
-        _ => {
-            let (a, b) = sums.split_at(sums.len() / 2);
-            let (a, b) = (tree(a), tree(b));
-            [a[0] + b[0], a[1] + b[1]]
-        }
+        [gw[channel], gb[channel]] = tree_fold(&sums[..parts.count()], |a, b| [a[0] + b[0], a[1] + b[1]]);
     }
 }
 

@@ -109,6 +109,23 @@ pub fn tree_sum(values: &[f32], stride: usize, count: usize, out: &mut [f32]) {
     }
 }
 
+/// Returns the sum of one value per part, in the fixed tree.
+///
+/// # Panics
+///
+/// If there are not 1, 2, 4 or 8 values.
+pub fn tree_fold<T: Copy>(sums: &[T], add: fn(T, T) -> T) -> T {
+    match *sums {
+        [a] => a,
+        [a, b] => add(a, b),
+        [_, _, _, _] | [_, _, _, _, _, _, _, _] => {
+            let (first, second) = sums.split_at(sums.len() / 2);
+            add(tree_fold(first, add), tree_fold(second, add))
+        }
+        _ => panic!("{} parts are not a subtree", sums.len()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -140,6 +157,10 @@ mod tests {
         let values = single(&numbers(1, 8 * 13));
         let mut whole = [0.0; 13];
         tree_sum(&values, 13, 8, &mut whole);
+        for (j, whole) in whole.iter().enumerate() {
+            let sums: Vec<f32> = (0..8).map(|part| values[part * 13 + j]).collect();
+            assert_eq!(tree_fold(&sums, |a, b| a + b).to_bits(), whole.to_bits());
+        }
         for count in [1, 2, 4] {
             let mut sums = vec![0.0; 13 * 8 / count];
             for (values, sum) in values.chunks(13 * count).zip(sums.chunks_mut(13)) {

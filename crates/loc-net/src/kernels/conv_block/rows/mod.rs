@@ -7,7 +7,7 @@
 //! In the backward pass three of four cells of each window have no gradient, and none has one where relu was off:
 //! [`WeightGradient`] and [`InputGradient`] list the other cells (`active`) and visit only these.
 //!
-//! AVX2 and FMA only ([`WinogradRows::of`] gives the conditions); the reference is [`super::conv_block::reference`].
+//! AVX2 and FMA only ([`WinogradRows::of`] gives the conditions); the reference is [`super::reference`].
 
 mod active;
 mod avx2;

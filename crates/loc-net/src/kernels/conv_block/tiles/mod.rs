@@ -9,7 +9,7 @@
 //! average pool. The backward pass is the adjoint of the same transforms: `gM = A · gY · Aᵀ`, `gV = gM · Uᵀ`,
 //! `gU += Vᵀ · gM`, `gX = B · gV · Bᵀ`, and `gW = Gᵀ · gU · G` once per step.
 //!
-//! AVX2 and FMA only ([`WinogradTiles::of`] gives the conditions); the reference is [`super::conv_block::reference`].
+//! AVX2 and FMA only ([`WinogradTiles::of`] gives the conditions); the reference is [`super::reference`].
 
 pub mod average;
 mod avx2;
