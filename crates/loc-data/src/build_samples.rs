@@ -20,7 +20,7 @@ use crate::file_index::{FileIndex, name_of, photo_folders_beside};
 use crate::formats::number::{self, quoted};
 use crate::formats::{self, Annotation, Annotations, Object, Request, Unit, text};
 use crate::photo::{self, Photo};
-use crate::split::Subset;
+use crate::split::{DeclaredSplit, Subset};
 use crate::{
     BBox, DataError, Diagnostic, DiagnosticKind, Format, Hint, MultiObjectPolicy, NoDataSetError,
     ReadOptions, Sample,
@@ -28,7 +28,7 @@ use crate::{
 
 /// A data set as far as it could be read. All commands see the same samples: `check` counts them, training and validation
 /// use them, and no error concerns one of their photos.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct LoadedSet {
     pub(crate) root: PathBuf,
     pub(crate) format: Format,
@@ -43,6 +43,8 @@ pub(crate) struct LoadedSet {
     pub(crate) unusable: usize,
     /// Whether a file with the annotations of several photos could not be read completely.
     pub(crate) incomplete: bool,
+    /// The annotation files, one for each photo.
+    pub(crate) sources: Vec<PathBuf>,
     /// Files of the photos that the annotations name, valid or not.
     pub(crate) files: Vec<PathBuf>,
     /// The decoded photos' properties.
@@ -80,6 +82,7 @@ pub(crate) fn read(path: &Path, options: &ReadOptions, with_hash: bool) -> Resul
     } else {
         match ContentType::of_file(path) {
             Some(ContentType::Xml) => return Err(no_data(formats::voc::not_a_data_set(path))),
+            None if formats::yolo::is_description(path) => FileIndex::of_description(path)?,
             Some(ContentType::Json) | None => FileIndex::of_file(path)?,
             Some(content) => {
                 return Err(no_data(NoDataSetError::Foreign(content)));
@@ -87,7 +90,8 @@ pub(crate) fn read(path: &Path, options: &ReadOptions, with_hash: bool) -> Resul
         }
     };
     let format = match options.format {
-        Some(format) if request.single_file && format.is_file_a_photo() => {
+        None if !files.listings.is_empty() && request.single_file => Format::Yolo,
+        Some(format) if request.single_file && files.listings.is_empty() && format.is_file_a_photo() => {
             return Err(no_data(NoDataSetError::FileForFolderFormat { format }));
         }
         Some(format) => format,
@@ -95,9 +99,17 @@ pub(crate) fn read(path: &Path, options: &ReadOptions, with_hash: bool) -> Resul
         None if request.single_file && !files.csvs.is_empty() => Format::Csv,
         None => formats::recognise(&files, &request)?,
     };
+    let table_only = [("list of columns", options.columns.as_ref().map(|c| c.join(","))), ("class", options.class.clone())];
+    for (what, value) in table_only {
+        if let Some(value) = value.filter(|_| format != Format::Csv) {
+            let range = format!("it is for tables (CSV), and the annotations are {format}");
+            return Err(DataError::Argument { what, value, range });
+        }
+    }
     let annotations = formats::read(&files, format, &request);
     if annotations.photos.is_empty() && annotations.diagnostics.is_empty() && annotations.broken.is_empty() {
-        return Err(no_data(NoDataSetError::NoneOfFormat { format }));
+        let given = options.format.is_some();
+        return Err(no_data(NoDataSetError::NoneOfFormat { format, given }));
     }
     let mut diagnostics = Diagnostics::default();
     diagnostics.extend(std::mem::take(&mut files.diagnostics));
@@ -125,9 +137,9 @@ pub(crate) fn read(path: &Path, options: &ReadOptions, with_hash: bool) -> Resul
     diagnostics.extend(annotations.diagnostics);
     diagnostics.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
     let named_samples = samples.iter_mut().map(|s| (s.image.as_path(), &mut s.file, &mut s.subset));
-    set_names(named_samples, &files, &annotations.subsets);
+    set_names(named_samples, &files, &annotations.split);
     let named_photos = labelled.iter_mut().map(|p| (p.image.as_path(), &mut p.file, &mut p.subset));
-    set_names(named_photos, &files, &annotations.subsets);
+    set_names(named_photos, &files, &annotations.split);
     labelled.sort_by(|a, b| a.file.cmp(&b.file));
     samples.sort_by(|a, b| a.file.cmp(&b.file));
     let named_files: Vec<PathBuf> = found.into_iter().map(|(path, _)| path).collect();
@@ -137,6 +149,7 @@ pub(crate) fn read(path: &Path, options: &ReadOptions, with_hash: bool) -> Resul
     grouping.group(&mut samples, &photos);
     let root = files.root.clone();
     let incomplete = annotations.incomplete;
+    let sources = annotations.photos.into_iter().map(|annotation| annotation.source).collect();
     Ok(LoadedSet {
         root,
         format,
@@ -146,6 +159,7 @@ pub(crate) fn read(path: &Path, options: &ReadOptions, with_hash: bool) -> Resul
         named,
         unusable,
         incomplete,
+        sources,
         files: named_files,
         photos,
         labelled,
@@ -178,11 +192,11 @@ fn no_photos(files: &FileIndex, path: &Path) -> Diagnostic {
 }
 
 /// Names each photo after its file, or by the path below the root if another of these photos has the same file name; and
-/// sets the subset that the photo's folder stands for, unless the annotation has said one.
+/// sets the subset: that of the annotation, or what the data set declares, or what the photo's folder stands for.
 fn set_names<'a>(
     photos: impl Iterator<Item = (&'a Path, &'a mut String, &'a mut Option<Subset>)>,
     files: &FileIndex,
-    declared: &[(Subset, PathBuf)],
+    declared: &DeclaredSplit,
 ) {
     let photos: Vec<_> = photos.collect();
     let mut times: HashMap<String, usize> = HashMap::new();
@@ -199,10 +213,9 @@ fn set_names<'a>(
         };
         let parts: Vec<String> = below.iter().map(|part| part.to_string_lossy().into_owned()).collect();
         let folders = parts.split_last().map_or(&[][..], |(_, folders)| folders);
-        let declared = declared.iter().find(|(_, folder)| image.starts_with(folder));
         *subset = subset
-            .or_else(|| folders.iter().find_map(|folder| Subset::of_folder(folder)))
-            .or(declared.map(|(subset, _)| *subset));
+            .or_else(|| declared.of(image))
+            .or_else(|| folders.iter().find_map(|folder| Subset::of_folder(folder)));
         *file = if once { name.to_owned() } else { parts.join("/") };
     }
 }
@@ -290,6 +303,7 @@ impl SampleBuilder<'_> {
                 labelled.push(LabelledPhoto {
                     image: path.clone(),
                     file: String::new(),
+                    ending: photo.other_ending(path),
                     size: photo.size,
                     objects,
                     subset: annotation.subset,

@@ -93,6 +93,8 @@ kinds! {
     BoxOutside: "box outside its photo", "boxes outside their photos";
     /// A box that exceeded its photo by less than a pixel and was clipped.
     BoxClipped: "box clipped to its photo", "boxes clipped to their photos";
+    /// A box that was wrong and was corrected, as asked.
+    BoxRepaired: "box repaired", "boxes repaired";
     /// A box that is not given as the pixels of two corners.
     BoxUnits: "box in other units", "boxes in other units";
     /// A box that was computed from an outline or a rotated box.

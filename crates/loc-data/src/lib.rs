@@ -33,6 +33,7 @@ pub mod loader;
 mod memory;
 #[cfg(feature = "draw")]
 pub mod mosaic;
+mod new_folder;
 mod photo;
 mod photo_lookup;
 mod photo_matching;

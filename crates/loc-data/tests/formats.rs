@@ -7,7 +7,7 @@ mod common;
 use std::path::Path;
 
 use common::{Folder, voc};
-use loc_data::convert::{self, LabelledSet, Target};
+use loc_data::convert::{LabelledSet, PhotoFiles, Target, WriteOptions};
 use loc_data::{BBox, Dataset, DiagnosticKind, Format, ReadOptions, Subset};
 
 /// Photos with boxes at odd places; `b.jpg` has two objects, `c.jpg` none.
@@ -27,25 +27,22 @@ fn set() -> Folder {
 }
 
 fn read(path: &Path) -> LabelledSet {
-    LabelledSet::read(path, &ReadOptions::default()).unwrap()
+    LabelledSet::open(path, &ReadOptions::default()).unwrap().0
 }
 
 /// Writes a set as another format into a new folder.
 fn converted(set: &LabelledSet, target: Target) -> Folder {
     let folder = Folder::new();
-    for photo in &set.photos {
-        folder.write(&convert::photo_path(photo), std::fs::read(&photo.image).unwrap());
-    }
-    for (name, content) in convert::files(&set.photos, &set.classes, target) {
-        folder.write(&name, content);
-    }
+    let options = WriteOptions { target, photos: PhotoFiles::Link, mend_endings: false };
+    let written = set.write(folder.path(), options).unwrap();
+    assert_eq!((written.photos, &written.renamed[..]), (set.photos.len(), &[][..]));
     folder
 }
 
-/// Names, sizes, classes and boxes, for comparison; photos without an object do not stand in a CSV.
+/// Names, sizes, classes and boxes, for comparison.
 fn described(set: &LabelledSet, subsets: bool) -> Vec<String> {
-    let photos = set.photos.iter().filter(|photo| !photo.objects.is_empty());
-    photos
+    set.photos
+        .iter()
         .map(|p| {
             let objects: Vec<String> = p
                 .objects
@@ -323,7 +320,10 @@ fn a_table_without_a_header_is_read_by_its_given_columns() {
     assert_eq!(samples, [("a.jpg".into(), "cats".into(), A), ("b.jpg".into(), "cats".into(), B)]);
     let options = ReadOptions { class: Some("cat".into()), ..options };
     assert_eq!(opened(&folder, &options).1[0].1, "cat");
-    let options = ReadOptions { columns: columns("filename,xmin,ymin,xmax,ymax,class"), ..options };
+    let both = ReadOptions { columns: columns("filename,xmin,ymin,xmax,ymax,class"), ..options };
+    let error = Dataset::open(folder.path(), &both).unwrap_err().to_string();
+    assert!(error.contains("the column `class` is the class, and the class `cat` is given"), "{error}");
+    let options = ReadOptions { class: None, ..both };
     assert_eq!(opened(&folder, &options).1[0].1, "x");
     for wrong in ["filename,xmin,ymin,xmax", "filename,xmin,ymin,xmax,ymax,color"] {
         let options = ReadOptions { columns: columns(wrong), ..ReadOptions::default() };

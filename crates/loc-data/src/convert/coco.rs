@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{Placed, by_subset};
+use super::place::{Placed, by_subset};
 
 #[derive(Serialize)]
 struct Document<'a> {

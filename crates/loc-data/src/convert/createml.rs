@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::Placed;
+use super::place::Placed;
 
 #[derive(Serialize)]
 struct Photo<'a> {

@@ -1,22 +1,29 @@
-//! A data set written in another format. Each writer makes the annotation files in memory; placing photos and writing
-//! the folder happen here, once for all formats.
+//! A data set written in another format. Each writer makes the annotation files in memory; `place` and `write` do the rest
+//! once for all formats.
 
 mod coco;
 mod createml;
 mod csv;
+mod place;
 mod voc;
+mod write;
 mod yolo;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use serde::{Serialize, Serializer};
+
+use self::place::Placed;
+pub use self::voc::document as voc_document;
+pub use self::write::{PhotoFiles, WriteOptions, Written};
+use crate::build_samples::LoadedSet;
 use crate::split::Subset;
 use crate::{
-    BBox, DataError, Diagnostic, DiagnosticKind, ImageSize, MultiObjectPolicy, ReadOptions, build_samples,
+    BBox, DataError, Diagnostic, DiagnosticKind, Format, ImageSize, MultiObjectPolicy, ReadOptions, SkippedPhotos,
+    build_samples,
 };
-
-pub use voc::document as voc_document;
 
 /// A photo with everything that its annotation says.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,6 +33,8 @@ pub struct LabelledPhoto {
     /// The photo's name within the set: its file's name, or where two photos share one, the path below the set's root
     /// with `/` between the folders.
     pub file: String,
+    /// The ending of its format, if its file has another one or none.
+    pub ending: Option<&'static str>,
     /// Size of the upright photo, in pixels.
     pub size: ImageSize,
     /// The objects, in the annotation's order.
@@ -72,6 +81,26 @@ impl Target {
     ];
 }
 
+impl Target {
+    /// The same format, if it can be written.
+    #[must_use]
+    pub fn of(format: Format) -> Option<Self> {
+        format.to_string().parse().ok()
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(_, target)| *target == self).map_or("", |(name, _)| name)
+    }
+}
+
+impl Serialize for Target {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
 impl FromStr for Target {
     type Err = DataError;
 
@@ -88,30 +117,45 @@ impl FromStr for Target {
 pub struct LabelledSet {
     /// The folder it was read from.
     pub root: PathBuf,
+    /// Whether that folder was given, and not a file in it.
+    pub is_folder: bool,
+    /// The format it was read from.
+    pub format: Format,
     /// Names of the classes, in the set's order.
     pub classes: Vec<String>,
     /// The valid photos, sorted by name; those without an object too.
     pub photos: Vec<LabelledPhoto>,
-    /// Errors and warnings: an error keeps its photo out.
+    /// Warnings; errors, which keep a photo out, are in [`SkippedPhotos`].
     pub diagnostics: Vec<Diagnostic>,
 }
 
 impl LabelledSet {
-    /// Reads a data set. Of photos with several objects all are read, whatever the options say of them.
+    /// Opens a data set as [`Dataset::open_with_report`](crate::Dataset::open_with_report) does, and returns what was skipped.
+    /// Of photos with several objects all are read, whatever the options say of them.
     ///
     /// # Errors
     ///
-    /// [`DataError::NoDataSet`] if there is nothing to read, [`DataError::Argument`] for invalid options.
-    pub fn read(path: &Path, options: &ReadOptions) -> Result<Self, DataError> {
+    /// As [`Dataset::open`](crate::Dataset::open).
+    pub fn open(path: &Path, options: &ReadOptions) -> Result<(Self, SkippedPhotos), DataError> {
         let options = ReadOptions { objects: MultiObjectPolicy::Largest, ..options.clone() };
-        let set = build_samples::read(path, &options, false)?;
-        let several = |d: &Diagnostic| d.kind == DiagnosticKind::ObjectsSeveral;
-        let diagnostics = set.diagnostics.into_iter().filter(|d| !several(d)).collect();
+        let mut loaded = build_samples::read(path, &options, false)?;
+        let has_any = !loaded.labelled.is_empty();
+        let (warnings, skipped) = loaded.admit(path, options.invalid_photos, has_any)?;
+        let set = Self::of(LoadedSet { diagnostics: warnings, ..loaded }, path.is_dir(), options.classes.is_some());
+        Ok((set, skipped))
+    }
+
+    /// The set with all objects of what was read. Classes without an object are kept if they were `given`.
+    pub(crate) fn of(set: LoadedSet, is_folder: bool, given: bool) -> Self {
+        // All objects are kept, and photos without any.
+        let concerns_samples =
+            |d: &Diagnostic| matches!(d.kind, DiagnosticKind::ObjectsSeveral | DiagnosticKind::ObjectMissing);
+        let diagnostics = set.diagnostics.into_iter().filter(|d| !concerns_samples(d)).collect();
         let (mut classes, mut photos) = (set.labelled_classes, set.labelled);
-        if options.classes.is_none() {
+        if !given {
             keep_used(&mut classes, &mut photos);
         }
-        Ok(Self { root: set.root, classes, photos, diagnostics })
+        Self { root: set.root, is_folder, format: set.format, classes, photos, diagnostics }
     }
 }
 
@@ -125,68 +169,18 @@ fn keep_used(classes: &mut Vec<String>, photos: &mut [LabelledPhoto]) {
     }
 }
 
-/// A photo with its place in the new folder.
-struct Placed<'a> {
-    photo: &'a LabelledPhoto,
-    /// Path below the folder, with `/`: `images/train/a.jpg`.
-    path: String,
-    /// The same without `images/`.
-    below: String,
-}
-
 /// The annotation files of a set in a format: path below the folder, with `/`, and content.
-#[must_use]
-pub fn files(photos: &[LabelledPhoto], classes: &[String], target: Target) -> BTreeMap<String, Vec<u8>> {
-    let placed: Vec<Placed<'_>> = photos
-        .iter()
-        .map(|photo| {
-            let below = below_images(photo);
-            Placed { photo, path: format!("images/{below}"), below }
-        })
-        .collect();
+fn annotation_files(placed: &[Placed<'_>], classes: &[String], target: Target) -> BTreeMap<String, Vec<u8>> {
     let mut files = match target {
-        Target::Voc => voc::files(&placed, classes),
-        Target::Coco => coco::files(&placed, classes),
-        Target::Yolo => yolo::files(&placed, classes),
-        Target::Csv => csv::files(&placed, classes),
-        Target::CreateMl => createml::files(&placed, classes),
+        Target::Voc => voc::files(placed, classes),
+        Target::Coco => coco::files(placed, classes),
+        Target::Yolo => yolo::files(placed, classes),
+        Target::Csv => csv::files(placed, classes),
+        Target::CreateMl => createml::files(placed, classes),
     };
     if !matches!(target, Target::Coco | Target::Yolo) {
         // These formats have no place for the order of the classes.
         files.insert(CLASS_FILE.to_owned(), (classes.join("\n") + "\n").into_bytes());
     }
     files
-}
-
-/// Where a photo is placed: path below the new folder, with `/`.
-#[must_use]
-pub fn photo_path(photo: &LabelledPhoto) -> String {
-    format!("images/{}", below_images(photo))
-}
-
-fn below_images(photo: &LabelledPhoto) -> String {
-    match photo.subset {
-        Some(subset) => {
-            let folder = subset.folder();
-            // A name with folders may begin with the split's own.
-            let rest = photo.file.split('/').filter(|p| Subset::of_folder(p) != Some(subset)).collect::<Vec<_>>();
-            format!("{folder}/{}", rest.join("/"))
-        }
-        None => photo.file.clone(),
-    }
-}
-
-/// The path with another ending, and in another folder.
-fn beside(below: &str, folder: &str, ending: &str) -> String {
-    let path = Path::new(below).with_extension(ending);
-    format!("{folder}/{}", path.to_string_lossy())
-}
-
-/// The photos by the split they belong to.
-fn by_subset<'a, 'b>(placed: &'a [Placed<'b>]) -> BTreeMap<Option<&'static str>, Vec<&'a Placed<'b>>> {
-    let mut parts: BTreeMap<Option<&'static str>, Vec<&Placed<'_>>> = BTreeMap::new();
-    for photo in placed {
-        parts.entry(photo.photo.subset.map(Subset::folder)).or_default().push(photo);
-    }
-    parts
 }

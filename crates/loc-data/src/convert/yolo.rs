@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::{Placed, beside, by_subset};
+use super::place::{Placed, by_subset};
 
 pub(super) fn files(photos: &[Placed<'_>], classes: &[String]) -> BTreeMap<String, Vec<u8>> {
     let mut files: BTreeMap<String, Vec<u8>> = photos
@@ -20,7 +20,7 @@ pub(super) fn files(photos: &[Placed<'_>], classes: &[String]) -> BTreeMap<Strin
                 // Ten digits: a billionth of the photo. Writing to a string cannot fail.
                 let _ = writeln!(text, "{} {x:.10} {y:.10} {w:.10} {h:.10}", object.class);
             }
-            (beside(&placed.below, "labels", "txt"), text.into_bytes())
+            (placed.annotation("labels", "txt"), text.into_bytes())
         })
         .collect();
     files.insert("data.yaml".to_owned(), listing(photos, classes).into_bytes());
@@ -30,14 +30,13 @@ pub(super) fn files(photos: &[Placed<'_>], classes: &[String]) -> BTreeMap<Strin
 /// Ultralytics' description of the set: where the photos of each split lie, and the classes by number.
 fn listing(photos: &[Placed<'_>], classes: &[String]) -> String {
     let parts = by_subset(photos);
-    let mut text = String::from("path: .\n");
-    for subset in ["train", "val", "test"] {
-        if parts.contains_key(&Some(subset)) {
-            let _ = writeln!(text, "{subset}: images/{subset}");
-        }
-    }
-    if parts.contains_key(&None) {
-        text += "train: images\nval: images\n";
+    let folder = |subset| parts.contains_key(&Some(subset)).then(|| format!("images/{subset}"));
+    let [train, val, test] = ["train", "val", "test"].map(folder);
+    // Both keys are obligatory: without a split, the two are the same.
+    let train = train.filter(|_| !parts.contains_key(&None)).unwrap_or_else(|| "images".into());
+    let mut text = format!("train: {train}\nval: {}\n", val.as_ref().unwrap_or(&train));
+    if let Some(test) = test {
+        let _ = writeln!(text, "test: {test}");
     }
     text += "names:\n";
     for (number, name) in classes.iter().enumerate() {

@@ -93,11 +93,13 @@ pub enum NoDataSetError {
         /// A folder for annotations that is empty.
         empty: Option<PathBuf>,
     },
-    /// There are no annotations of the given format.
-    #[error("no {format} annotations found (hint: leave the format out to have it recognised)")]
+    /// There are no annotations of a format.
+    #[error("no {format} annotations found{}", recognise(*given))]
     NoneOfFormat {
         /// The format.
         format: Format,
+        /// Whether it was given, and not recognised.
+        given: bool,
     },
     /// The annotations name no photo, or none of the photos is a sample.
     #[error("{}", NoSample(warnings))]
@@ -105,6 +107,10 @@ pub enum NoDataSetError {
         /// What is wrong with the photos.
         warnings: Vec<Diagnostic>,
     },
+}
+
+fn recognise(given: bool) -> &'static str {
+    if given { " (hint: leave the format out to have it recognised)" } else { ": the file holds no photo" }
 }
 
 fn hinted(hint: Option<&Hint>) -> String {

@@ -15,7 +15,7 @@ use crate::{BBox, DiagnosticKind};
 
 /// Whether a file's outermost keys are COCO's.
 pub(super) fn fits(top: &Top<'_>) -> bool {
-    matches!(top, Top::Object(fields) if fields.has(&["images"]) && (fields.has(&["annotations"]) || fields.has(&["categories"])))
+    matches!(top, Top::Object(fields) if fields.has(&["images", "categories"]))
 }
 
 #[derive(Deserialize)]

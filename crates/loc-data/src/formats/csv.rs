@@ -13,19 +13,27 @@ use super::{
     ANOTHER_FILE, Annotation, Annotations, Label, NUMBER_HINT, Object, Request, class_name, read_limited,
 };
 use crate::content_type::ContentType;
+use crate::csv_escape::unescape_formula;
 use crate::diagnostics::{Diagnostics, MOST};
-use crate::{BBox, Diagnostic, DiagnosticKind, Hint, ImageSize, NoDataSetError};
+use crate::file_index::{name_of, stem_of};
+use crate::{BBox, Diagnostic, DiagnosticKind, Hint, ImageSize, NoDataSetError, Subset};
 
 /// Longest CSV file that is read, in bytes: a million rows.
 const SIZE_LIMIT: u64 = 256 << 20;
 
 /// Whether the file's first line is a header of annotations.
-pub(crate) fn looks_like(path: &Path) -> bool {
-    beginning(path).is_ok_and(|text| match header::of(text.as_bytes()) {
+pub(crate) fn looks_like(path: &Path, one_class: Option<&str>) -> bool {
+    let header = |text: String| header::of(text.as_bytes(), one_class);
+    beginning(path).is_ok_and(|text| match header(text) {
         Ok(_) => true,
         // A header of annotations with an error, which must be reported.
         Err(wrong) => wrong.kind == DiagnosticKind::FieldDoubled,
     })
+}
+
+/// Whether the file's first row has the given columns; others lie among annotations, such as lists of classes.
+pub(crate) fn fits(path: &Path, columns: &[String]) -> bool {
+    beginning(path).is_ok_and(|text| header::fits(text.as_bytes(), columns))
 }
 
 /// Why a file is not a table of annotations.
@@ -33,12 +41,12 @@ pub(crate) fn looks_like(path: &Path) -> bool {
 /// # Errors
 ///
 /// The reason, if it is not one.
-pub(crate) fn check_header(path: &Path) -> Result<(), NoDataSetError> {
+pub(crate) fn check_header(path: &Path, one_class: Option<&str>) -> Result<(), NoDataSetError> {
     let csv = path.to_owned();
     if let Some(content) = ContentType::of_file(path) {
         return Err(NoDataSetError::ForeignCsv { csv, content });
     }
-    match beginning(path).map(|text| header::of(text.as_bytes())) {
+    match beginning(path).map(|text| header::of(text.as_bytes(), one_class)) {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(HeaderError { message, hint, .. })) => Err(NoDataSetError::CsvHeader { csv, message, hint }),
         Err(error) => Err(NoDataSetError::UnreadableCsv { csv, error }),
@@ -63,8 +71,10 @@ pub(crate) fn read_all(paths: &[PathBuf], request: &Request<'_>) -> Annotations 
     let mut all = Annotations::default();
     let mut seen: HashMap<String, usize> = HashMap::new();
     let mut doubled = Diagnostics::default();
-    let wanted = request.single_file || request.columns.is_some();
-    for path in paths.iter().filter(|path| wanted || looks_like(path)) {
+    let wanted = |path: &&PathBuf| {
+        request.single_file || request.columns.map_or_else(|| looks_like(path, request.class), |columns| fits(path, columns))
+    };
+    for path in paths.iter().filter(wanted) {
         let read = match read_limited(path, SIZE_LIMIT) {
             Ok(bytes) => parse(path, &bytes, request),
             Err(why) => {
@@ -106,6 +116,20 @@ pub(crate) fn read_all(paths: &[PathBuf], request: &Request<'_>) -> Annotations 
     }
     all.diagnostics.extend(doubled.into_vec());
     all
+}
+
+/// The class of all objects of a table that has no column for it: the file's name, or where that says nothing, the folder's.
+fn class_of(path: &Path) -> String {
+    const SAY_NOTHING: [&str; 12] = [
+        "annotation", "annotations", "box", "boxes", "bboxes", "csv", "data", "dataset", "label", "labels", "export",
+        "images",
+    ];
+    let says = |name: &&str| {
+        let name = name.trim_matches('_').to_lowercase();
+        !name.is_empty() && !SAY_NOTHING.contains(&&*name) && Subset::of_file(&name).is_none()
+    };
+    let above = path.ancestors().skip(1).map(name_of);
+    std::iter::once(stem_of(path)).chain(above).find(says).unwrap_or_else(|| stem_of(path)).to_owned()
 }
 
 /// Parses the bytes of one file; `path` is for messages.
@@ -199,8 +223,8 @@ impl Table<'_> {
     /// The header, or what the user gives instead.
     fn header(&self, bytes: &[u8]) -> Result<Header, HeaderError> {
         match self.request.columns {
-            Some(columns) => header::given(bytes, columns),
-            None => header::of(bytes),
+            Some(columns) => header::given(bytes, columns, self.request.class),
+            None => header::of(bytes, self.request.class),
         }
     }
 
@@ -305,11 +329,11 @@ impl Table<'_> {
     }
 
     fn object(&mut self, row: Row, record: &StringRecord, columns: &Columns) -> Option<Object> {
-        let stem = || self.path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-        let one = columns.class.is_none().then(|| self.request.class.map_or_else(stem, str::to_owned));
+        let by_name = || class_of(self.path);
+        let one = columns.class.is_none().then(|| self.request.class.map_or_else(by_name, str::to_owned));
         let text = match (&one, columns.class) {
             (Some(class), _) => class.as_str(),
-            (None, Some(i)) => &record[i],
+            (None, Some(i)) => unescape_formula(&record[i]),
             (None, None) => "",
         };
         let label = if columns.names {

@@ -6,14 +6,15 @@ use std::collections::HashSet;
 use std::fmt;
 use std::path::Path;
 
+use encoding_rs::Encoding;
 use rayon::prelude::*;
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde::{Deserialize, de};
 use serde_json::value::RawValue;
 
 use super::number::quoted;
-use super::text::{self, newlines};
-use super::{ANOTHER_FILE, Annotation, Annotations, Format, coco, createml, label_studio, labelme, read_limited, vott};
+use super::text;
+use super::{ANOTHER_FILE, Annotation, Annotations, Format, Request, coco, createml, label_studio, labelme, read_limited, vott};
 use crate::diagnostics::MOST;
 use crate::{Diagnostic, DiagnosticKind, ImageSize, Severity};
 use crate::file_index::FileIndex;
@@ -42,17 +43,20 @@ const FORMATS: [JsonFormat; 5] = [
 ];
 
 /// What is recognised and not read: keys of the outermost object, its name, and the way out.
-const NOT_READ: [(&[&str], &str, &str); 4] = [
+const NOT_READ: [(&[&str], &str, &str); 7] = [
     (&["_via_img_metadata"], "a project of the VGG Image Annotator", "export it from VIA as COCO"),
+    (&["images", "annotations"], "COCO without `categories`, as for captions", "boxes stand in the file of instances"),
+    (&["categories", "items"], "a file of Datumaro", "convert it with `datum convert -f coco`"),
+    (&["label", "image", "line_color"], "a file of an old labelme", "open and save it with labelme"),
     (&["objects", "size", "tags"], "an annotation of Supervisely", "export it from Supervisely as COCO or YOLO"),
     (&["media_attributes"], "a file of Labelbox", "export it from Labelbox as COCO"),
     (&["data_row", "projects"], "a row of Labelbox", "convert it to COCO or CSV"),
 ];
 
 /// Whether the JSON files of a folder are of a format: the first of them that is of any decides.
-pub(super) fn is(files: &FileIndex, format: Format) -> bool {
+pub(super) fn is(files: &FileIndex, request: &Request<'_>, format: Format) -> bool {
     let mut formats = files.jsons.iter().take(MOST_TRIED).filter_map(|path| {
-        let text = text_of(path).ok()?;
+        let text = text_of(path, request.encoding).ok()?;
         let top = top(path, &text).ok()?;
         FORMATS.iter().find(|row| (row.fits)(&top)).map(|row| row.format)
     });
@@ -60,9 +64,9 @@ pub(super) fn is(files: &FileIndex, format: Format) -> bool {
 }
 
 /// What a JSON file is that is in no format that is read.
-pub(super) fn describe(path: &Path) -> String {
+pub(super) fn describe(path: &Path, request: &Request<'_>) -> String {
     let place = path.display();
-    let text = match text_of(path) {
+    let text = match text_of(path, request.encoding) {
         Ok(text) => text,
         Err(diagnostic) => return diagnostic.to_string(),
     };
@@ -80,14 +84,14 @@ pub(super) fn describe(path: &Path) -> String {
 }
 
 /// Reads all files of the format, in their order; others are passed over.
-pub(super) fn read_all(files: &FileIndex, format: Format) -> Annotations {
+pub(super) fn read_all(files: &FileIndex, request: &Request<'_>, format: Format) -> Annotations {
     let row = FORMATS.iter().find(|row| row.format == format);
     let read: Vec<Annotations> = files
         .jsons
         .par_iter()
         .filter_map(|path| {
             let row = row?;
-            let text = match text_of(path) {
+            let text = match text_of(path, request.encoding) {
                 Ok(text) => text,
                 Err(why) => return Some(Annotations::broken(path, why)),
             };
@@ -101,6 +105,13 @@ pub(super) fn read_all(files: &FileIndex, format: Format) -> Annotations {
     let mut all = Annotations::default();
     read.into_iter().for_each(|one| all.append(one));
     all
+}
+
+/// Reads bytes as the first format that fits; `path` is for messages.
+pub(crate) fn parse(path: &Path, bytes: Vec<u8>) -> Option<Annotations> {
+    let text = text::of_plain(path, bytes, None).ok()?;
+    let top = top(path, &text).ok()?;
+    FORMATS.iter().find(|row| (row.fits)(&top)).map(|row| (row.read)(path, &text, &top))
 }
 
 /// The keys and values of an object, in their order; the values are not parsed yet.
@@ -155,36 +166,15 @@ pub(super) enum Top<'a> {
     Array(Vec<&'a RawValue>),
 }
 
-/// A file's text and its outermost values.
+/// A file's text.
 ///
 /// # Errors
 ///
 /// A finding: why it cannot be read.
-pub(super) fn text_of(path: &Path) -> Result<String, Diagnostic> {
+pub(super) fn text_of(path: &Path, given: Option<&'static Encoding>) -> Result<String, Diagnostic> {
     let bytes = read_limited(path, SIZE_LIMIT)
         .map_err(|why| Diagnostic::error(DiagnosticKind::Unreadable, path, None, why).hint(ANOTHER_FILE))?;
-    decode(path, bytes)
-}
-
-/// Bytes as text: JSON is UTF-8, with or without a byte order mark, or UTF-16 with one.
-///
-/// # Errors
-///
-/// A finding with the line of the first byte that is not in the encoding.
-pub(super) fn decode(path: &Path, bytes: Vec<u8>) -> Result<String, Diagnostic> {
-    let decoded = text::of_table(&bytes, None)
-        .map_err(|e| Diagnostic::error(DiagnosticKind::Encoding, path, Some(e.line), e.message).hint(e.hint))?;
-    match decoded {
-        Some(decoded) => Ok(decoded.text.into_owned()),
-        None => {
-            let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).map(<[u8]>::to_vec).unwrap_or(bytes);
-            String::from_utf8(bytes).map_err(|e| {
-                let line = newlines(&e.as_bytes()[..e.utf8_error().valid_up_to()]) + 1;
-                Diagnostic::error(DiagnosticKind::Encoding, path, Some(line), "is not UTF-8")
-                    .hint(text::SAVE_HINT)
-            })
-        }
-    }
+    text::of_plain(path, bytes, given)
 }
 
 /// Parses the outermost brackets; none for text that is no JSON object or array.

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use super::json::{self, Fields, Reader, Top};
 use super::number::{self, quoted};
-use super::{Annotation, Annotations, Format, Object, class_name};
+use super::{Annotation, Annotations, Format, Object, Request, class_name};
 use crate::file_index::FileIndex;
 use crate::DiagnosticKind;
 
@@ -87,10 +87,10 @@ pub(super) fn looks_like_csv(path: &Path) -> bool {
 }
 
 /// Reads the JSON exports of a folder, and the CSV exports.
-pub(super) fn read_all(files: &FileIndex) -> Annotations {
-    let mut all = json::read_all(files, Format::LabelStudio);
+pub(super) fn read_all(files: &FileIndex, request: &Request<'_>) -> Annotations {
+    let mut all = json::read_all(files, request, Format::LabelStudio);
     for path in files.csvs.iter().filter(|path| looks_like_csv(path)) {
-        all.append(match json::text_of(path) {
+        all.append(match json::text_of(path, request.encoding) {
             Ok(text) => read_csv(path, &text),
             Err(why) => Annotations { diagnostics: vec![why], incomplete: true, ..Annotations::default() },
         });

@@ -6,7 +6,7 @@ mod coco;
 mod createml;
 pub(crate) mod csv;
 mod header;
-mod json;
+pub(crate) mod json;
 mod label_studio;
 mod labelme;
 pub(crate) mod number;
@@ -26,6 +26,7 @@ use loc_infer::read_file;
 
 pub(crate) use self::header::HEADER;
 use self::number::quoted;
+use crate::split::DeclaredSplit;
 use crate::{BBox, Diagnostic, ImageSize, Subset};
 
 /// The annotation of one photo, not yet compared with the photo.
@@ -161,8 +162,8 @@ pub(crate) struct Annotations {
     pub(crate) incomplete: bool,
     /// Class names in the data set's own order, if it has one.
     pub(crate) classes: Vec<String>,
-    /// Folders of photos that are subsets, as the data set declares them.
-    pub(crate) subsets: Vec<(Subset, PathBuf)>,
+    /// The split that the data set declares, if it does.
+    pub(crate) split: DeclaredSplit,
 }
 
 impl Annotations {
@@ -178,7 +179,6 @@ impl Annotations {
         self.broken.extend(other.broken);
         self.lost += other.lost;
         self.incomplete |= other.incomplete;
-        self.subsets.extend(other.subsets);
         for class in other.classes {
             if !self.classes.contains(&class) {
                 self.classes.push(class);

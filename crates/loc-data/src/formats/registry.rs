@@ -1,15 +1,16 @@
 //! The annotation formats, one row each: name, how a folder of it is recognised, what reads it.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use encoding_rs::Encoding;
 use serde::{Serialize, Serializer};
 
-use super::{Annotations, csv, json, label_studio, voc, yolo};
-use crate::file_index::FileIndex;
-use crate::{DataError, NoDataSetError};
+use super::{Annotation, Annotations, csv, json, label_studio, text, voc, yolo};
 use crate::convert::CLASS_FILE;
+use crate::file_index::{FileIndex, name_of, stem_of};
+use crate::{DataError, NoDataSetError, Subset};
 
 /// An annotation format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -71,8 +72,11 @@ const FORMATS: [Row; 8] = [
         name: "csv",
         file_a_photo: false,
         recognise: |files, request| {
-            request.columns.is_some() && !files.csvs.is_empty()
-                || files.csvs.iter().any(|path| csv::looks_like(path))
+            let is_table = |path: &PathBuf| match request.columns {
+                Some(columns) => csv::fits(path, columns),
+                None => csv::looks_like(path, request.class),
+            };
+            files.csvs.iter().any(is_table)
         },
         read: |files, request| csv::read_all(&files.csvs, request),
     },
@@ -80,45 +84,46 @@ const FORMATS: [Row; 8] = [
         format: Format::Coco,
         name: "coco",
         file_a_photo: false,
-        recognise: |files, _| json::is(files, Format::Coco),
-        read: |files, _| json::read_all(files, Format::Coco),
+        recognise: |files, request| json::is(files, request, Format::Coco),
+        read: |files, request| json::read_all(files, request, Format::Coco),
     },
     Row {
         format: Format::LabelStudio,
         name: "label-studio",
         file_a_photo: false,
-        recognise: |files, _| {
-            json::is(files, Format::LabelStudio) || files.csvs.iter().any(|path| label_studio::looks_like_csv(path))
+        recognise: |files, request| {
+            json::is(files, request, Format::LabelStudio)
+                || files.csvs.iter().any(|path| label_studio::looks_like_csv(path))
         },
-        read: |files, _| label_studio::read_all(files),
+        read: label_studio::read_all,
     },
     Row {
         format: Format::CreateMl,
         name: "createml",
         file_a_photo: false,
-        recognise: |files, _| json::is(files, Format::CreateMl),
-        read: |files, _| json::read_all(files, Format::CreateMl),
+        recognise: |files, request| json::is(files, request, Format::CreateMl),
+        read: |files, request| json::read_all(files, request, Format::CreateMl),
     },
     Row {
         format: Format::Labelme,
         name: "labelme",
         file_a_photo: true,
-        recognise: |files, _| json::is(files, Format::Labelme),
-        read: |files, _| json::read_all(files, Format::Labelme),
+        recognise: |files, request| json::is(files, request, Format::Labelme),
+        read: |files, request| json::read_all(files, request, Format::Labelme),
     },
     Row {
         format: Format::Vott,
         name: "vott",
         file_a_photo: false,
-        recognise: |files, _| json::is(files, Format::Vott),
-        read: |files, _| json::read_all(files, Format::Vott),
+        recognise: |files, request| json::is(files, request, Format::Vott),
+        read: |files, request| json::read_all(files, request, Format::Vott),
     },
     Row {
         format: Format::Yolo,
         name: "yolo",
         file_a_photo: true,
         recognise: |files, _| files.texts.iter().any(|path| yolo::looks_like(path)),
-        read: |files, _| yolo::read_all(files),
+        read: yolo::read_all,
     },
 ];
 
@@ -169,14 +174,33 @@ impl FromStr for Format {
 /// Reads the annotations of a format.
 pub(crate) fn read(files: &FileIndex, format: Format, request: &Request<'_>) -> Annotations {
     let mut annotations = (format.row().read)(files, request);
-    let list = files.root.join(CLASS_FILE);
-    if annotations.classes.is_empty() && files.listings.iter().any(|path| path.file_name() == list.file_name())
-        && let Ok(bytes) = super::read_limited(&list, 1 << 20)
+    let lists = files.listings.iter().filter(|path| name_of(path) == CLASS_FILE);
+    if annotations.classes.is_empty()
+        && let Some(list) = lists.min_by_key(|path| path.components().count())
+        && let Ok(bytes) = super::read_limited(list, 1 << 20)
     {
-        annotations.classes =
-            String::from_utf8_lossy(&bytes).lines().map(|name| name.trim_end().to_owned()).collect();
+        match text::of_plain(list, bytes, request.encoding) {
+            Ok(text) => annotations.classes = text.lines().map(|name| name.trim_end().to_owned()).collect(),
+            Err(why) => annotations.diagnostics.push(why),
+        }
+    }
+    if !format.is_file_a_photo() {
+        subsets_by_file(&mut annotations);
     }
     annotations
+}
+
+/// Sets the subsets that files of many photos stand for by their names, if they stand for different ones.
+fn subsets_by_file(annotations: &mut Annotations) {
+    let of = |photo: &Annotation| Subset::of_file(stem_of(&photo.source));
+    let mut found = annotations.photos.iter().map(of);
+    let first = found.next().flatten();
+    if first.is_none() || found.all(|other| other == first) {
+        return;
+    }
+    for photo in &mut annotations.photos {
+        photo.subset = of(photo);
+    }
 }
 
 /// Recognises the format of a folder by the content of its files: the first of the list that fits.
@@ -193,13 +217,13 @@ pub(crate) fn recognise(files: &FileIndex, request: &Request<'_>) -> Result<Form
         return Ok(Format::Voc);
     }
     let error = if let Some(path) = files.csvs.first() {
-        match csv::check_header(path) {
+        match csv::check_header(path, request.class) {
             // The file has changed since it was looked at above.
             Ok(()) => return Ok(Format::Csv),
             Err(error) => error,
         }
     } else if let Some(path) = files.jsons.first() {
-        NoDataSetError::Json(json::describe(path))
+        NoDataSetError::Json(json::describe(path, request))
     } else {
         let (photos, others) = (files.readable(), files.other_files());
         NoDataSetError::NoAnnotations { photos, others, empty: files.empty_annotations.clone() }

@@ -16,7 +16,10 @@ use crate::{BBox, DiagnosticKind};
 /// Whether a file's outermost keys are VoTT's.
 pub(super) fn fits(top: &Top<'_>) -> bool {
     let Top::Object(fields) = top else { return false };
-    fields.has(&["asset", "regions"]) || fields.has(&["frames"]) || fields.get("assets").is_some_and(is_object)
+    let is_first_version = ["inputTags", "visitedFrames", "framerate"].iter().any(|key| fields.has(&[key]));
+    fields.has(&["asset", "regions"])
+        || (is_first_version && fields.get("frames").is_some_and(is_object))
+        || (fields.has(&["tags"]) && fields.get("assets").is_some_and(is_object))
 }
 
 fn is_object(value: &RawValue) -> bool {

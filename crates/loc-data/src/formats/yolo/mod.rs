@@ -2,25 +2,31 @@
 //! the photo. The names and the split: `names`.
 
 mod names;
+pub(crate) mod yaml;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use encoding_rs::Encoding;
 use rayon::prelude::*;
 
 use super::coco::bounds;
 use super::number::{self, decimal, quoted, whole};
-use super::text::newlines;
-use super::{Annotation, Annotations, Label, Object, Scope, Unit, class_name, read_limited};
+use super::{
+    Annotation, Annotations, Label, Object, Request, Scope, Unit, class_name, read_limited, text,
+};
 use crate::file_index::{FileIndex, is_annotation_folder, stem_of};
 use crate::diagnostics::MOST;
 use crate::{BBox, Diagnostic, DiagnosticKind};
 
-use self::names::{Listing, is_listing};
+use self::names::Listing;
 
 /// Longest label file that is read, in bytes.
 const SIZE_LIMIT: u64 = 1 << 20;
 /// What to try with a line that is no label.
 const LINE_HINT: &str = "a label is `class x_center y_center width height`, in fractions of the photo";
+
+/// A number above this is no fraction of a photo, however badly a box was clipped.
+const PIXELS_FROM: f64 = 4.0;
 
 /// Files in text that lie beside labels and are none.
 const NO_LABELS: [&str; 12] = [
@@ -48,22 +54,38 @@ pub(crate) fn may_be_labels(path: &Path) -> bool {
 pub(crate) fn looks_like(path: &Path) -> bool {
     let mut head = [0; 4096];
     let read = fs_err::File::open(path).and_then(|mut file| std::io::Read::read(&mut file, &mut head));
-    let head = String::from_utf8_lossy(&head[..read.unwrap_or(0)]);
-    let first = head.lines().map(str::trim).find(|line| !line.is_empty());
-    may_be_labels(path) && first.is_some_and(|line| line_of(line).is_ok())
+    let head = text::head(&head[..read.unwrap_or(0)]);
+    let first = head.trim_start_matches('\u{feff}').lines().map(str::trim).find(|line| !line.is_empty());
+    let is_label = |line| match line_of(line) {
+        Ok(_) => true,
+        Err((kind, _)) => kind == DiagnosticKind::BoxUnits,
+    };
+    may_be_labels(path) && first.is_some_and(is_label)
 }
 
-/// Reads the label files of a folder, in their order: text files that lie in a folder of labels or are named like a photo.
-pub(crate) fn read_all(files: &FileIndex) -> Annotations {
-    let listings: Vec<_> = files.listings.iter().filter(|path| is_listing(path)).cloned().collect();
-    let listing = Listing::of(&listings, &files.root);
-    let is_labels = |path: &&std::path::PathBuf| {
+/// Whether a file is a `data.yaml`, which describes a set and is given in its place.
+pub(crate) fn is_description(path: &Path) -> bool {
+    let is_yaml = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("yaml") || e.eq_ignore_ascii_case("yml"));
+    is_yaml && names::Kind::of(path, None).is_some()
+}
+
+/// Reads the label files of a folder, in their order: text files that lie in a folder of labels, are named like a photo, or
+/// begin like a label.
+pub(crate) fn read_all(files: &FileIndex, request: &Request<'_>) -> Annotations {
+    let listing = Listing::of(files, request.encoding);
+    let is_labels = |path: &&PathBuf| {
+        let is_named_like_a_photo = || files.find_by_annotation_name(path).is_some();
         may_be_labels(path)
-            && (path.parent().is_some_and(is_annotation_folder) || files.find_by_annotation_name(path).is_some())
+            && (path.parent().is_some_and(is_annotation_folder) || is_named_like_a_photo() || looks_like(path))
     };
-    let labels: Vec<_> = files.texts.iter().filter(is_labels).collect();
-    let read: Vec<Annotations> = labels.par_iter().map(|path| read(path)).collect();
-    let mut all = Annotations { subsets: listing.subsets, diagnostics: listing.diagnostics, ..Annotations::default() };
+    let labels: Vec<_> = files.texts.par_iter().filter(is_labels).collect();
+    let read: Vec<Annotations> = labels.par_iter().map(|path| read(path, request.encoding)).collect();
+    let mut all = Annotations {
+        split: listing.split,
+        diagnostics: listing.diagnostics,
+        incomplete: listing.doubtful,
+        ..Annotations::default()
+    };
     read.into_iter().for_each(|one| all.append(one));
     if !listing.names.is_empty() {
         name_classes(&mut all, &listing.names, listing.source.as_deref());
@@ -95,23 +117,18 @@ fn name_classes(all: &mut Annotations, names: &[String], source: Option<&Path>) 
     all.classes = names.to_vec();
 }
 
-fn read(path: &Path) -> Annotations {
-    let bytes = match read_limited(path, SIZE_LIMIT) {
-        Ok(bytes) => bytes,
-        Err(why) => return Annotations::broken(path, Diagnostic::error(DiagnosticKind::Unreadable, path, None, why)),
-    };
-    parse(path, &bytes)
+fn read(path: &Path, given: Option<&'static Encoding>) -> Annotations {
+    match read_limited(path, SIZE_LIMIT) {
+        Ok(bytes) => parse(path, bytes, given),
+        Err(why) => Annotations::broken(path, Diagnostic::error(DiagnosticKind::Unreadable, path, None, why)),
+    }
 }
 
 /// Parses the bytes of one label file; `path` is for messages and names the photo.
-pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Annotations {
-    let text = match std::str::from_utf8(bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes)) {
+pub(crate) fn parse(path: &Path, bytes: Vec<u8>, given: Option<&'static Encoding>) -> Annotations {
+    let text = match text::of_plain(path, bytes, given) {
         Ok(text) => text,
-        Err(e) => {
-            let line = newlines(&bytes[..e.valid_up_to()]) + 1;
-            let finding = Diagnostic::error(DiagnosticKind::Encoding, path, Some(line), "is not UTF-8");
-            return Annotations::broken(path, finding.hint(LINE_HINT));
-        }
+        Err(why) => return Annotations::broken(path, why),
     };
     let mut read = Annotations::default();
     let mut photo = Annotation {
@@ -190,6 +207,9 @@ fn line_of(line: &str) -> Result<(u32, Shape), (DiagnosticKind, String)> {
         .collect::<Result<Vec<f64>, String>>()
         .map_err(|why| (DiagnosticKind::Number, why))?;
     match numbers[..] {
+        [x, y, w, h] | [x, y, w, h, _] if x.max(y).max(w).max(h) > PIXELS_FROM => {
+            Err((DiagnosticKind::BoxUnits, format!("{} is in pixels, it seems", quoted(line))))
+        }
         [x, y, w, h] | [x, y, w, h, _] => Ok((class, Shape::Box([x, y, w, h]))),
         _ if numbers.len() == 8 => Ok((class, Shape::Corners(numbers))),
         _ if numbers.len() >= 6 && numbers.len().is_multiple_of(2) => Ok((class, Shape::Outline(numbers))),

@@ -1,17 +1,21 @@
-//! The class names and the split of a YOLO set: `data.yaml` (Ultralytics), `obj.names` and `obj.data` (darknet),
-//! `classes.txt` (LabelImg), `_darknet.labels` (Roboflow).
+//! The class names and the split of a YOLO set: `data.yaml` (Ultralytics), `obj.names` (darknet), `classes.txt` (LabelImg),
+//! `_darknet.labels` (Roboflow), and lists of photos (`train.txt`).
 
 use std::path::{Path, PathBuf};
 
-use saphyr::{LoadableYamlNode, MarkedYaml, YamlData};
+use encoding_rs::Encoding;
+use loc_infer::preprocess::FileKind;
 
-use super::super::read_limited;
-use crate::file_index::normalize;
-use crate::split::Subset;
+use super::super::{read_limited, text};
+use super::yaml;
+use crate::file_index::{FileIndex, name_of, normalize, stem_of};
+use crate::split::{DeclaredSplit, Subset};
 use crate::{Diagnostic, DiagnosticKind};
 
 /// Longest file of names that is read, in bytes.
 const SIZE_LIMIT: u64 = 4 << 20;
+/// Longest list of photos that is read, in bytes.
+const LIST_LIMIT: u64 = 256 << 20;
 
 /// What such files say.
 #[derive(Debug, Default)]
@@ -20,159 +24,146 @@ pub(crate) struct Listing {
     pub(crate) source: Option<PathBuf>,
     /// Class names by their numbers.
     pub(crate) names: Vec<String>,
-    /// Folders of photos, each with the subset it stands for.
-    pub(crate) subsets: Vec<(Subset, PathBuf)>,
+    pub(crate) split: DeclaredSplit,
     pub(crate) diagnostics: Vec<Diagnostic>,
+    /// Whether a list of names is missing or contradicts another one, so that no number has a certain meaning.
+    pub(crate) doubtful: bool,
 }
 
-/// Whether a file lists class names, or a split, by its name or its content.
-pub(crate) fn is_listing(path: &Path) -> bool {
-    let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
-    let is_yaml = name.ends_with(".yaml") || name.ends_with(".yml");
-    let is_names = name.ends_with(".names") || name == "_darknet.labels";
-    let is_classes = ["classes.txt", "predefined_classes.txt", "class.txt", "names.txt"].contains(&&*name);
-    is_names || is_classes || (is_yaml && text_of(path).is_ok_and(|text| has_names(&text)))
+/// The kinds of files that list names, the best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Kind {
+    Yaml,
+    Names,
+    Classes,
+    Predefined,
 }
 
-/// Whether a YAML file has the key that lists classes.
-fn has_names(text: &str) -> bool {
-    text.lines().any(|line| line.starts_with("names:") || line.starts_with("nc:"))
+impl Kind {
+    /// The kind of a file by its name, and for YAML by its keys.
+    pub(super) fn of(path: &Path, given: Option<&'static Encoding>) -> Option<Self> {
+        let name = name_of(path).to_lowercase();
+        match name.as_str() {
+            "classes.txt" | "class.txt" | "names.txt" => Some(Self::Classes),
+            "predefined_classes.txt" => Some(Self::Predefined),
+            "_darknet.labels" => Some(Self::Names),
+            name if name.ends_with(".names") => Some(Self::Names),
+            name if is_yaml(name) => text_of(path, given).is_ok_and(|text| yaml::has_names(&text)).then_some(Self::Yaml),
+            _ => None,
+        }
+    }
 }
 
-fn text_of(path: &Path) -> Result<String, String> {
-    let bytes = read_limited(path, SIZE_LIMIT)?;
-    let text = String::from_utf8(bytes).map_err(|_| "is not UTF-8".to_owned())?;
-    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+/// Whether a file has the ending of YAML.
+fn is_yaml(name: &str) -> bool {
+    name.ends_with(".yaml") || name.ends_with(".yml")
+}
+
+fn text_of(path: &Path, given: Option<&'static Encoding>) -> Result<String, Diagnostic> {
+    let bytes = read_limited(path, SIZE_LIMIT)
+        .map_err(|why| Diagnostic::error(DiagnosticKind::Unreadable, path, None, why))?;
+    text::of_plain(path, bytes, given)
 }
 
 impl Listing {
-    /// Reads the best of the files that list names: a `data.yaml` before lists of names, one nearer to the root first.
-    pub(crate) fn of(paths: &[PathBuf], root: &Path) -> Self {
-        let is_yaml = |path: &Path| {
-            path.extension().is_some_and(|e| e.eq_ignore_ascii_case("yaml") || e.eq_ignore_ascii_case("yml"))
-        };
-        let rank = |path: &&PathBuf| (!is_yaml(path), path.components().count());
-        let Some(path) = paths.iter().min_by_key(rank) else { return Self::default() };
-        let mut listing = Self { source: Some(path.clone()), ..Self::default() };
-        match text_of(path) {
-            Ok(text) if is_yaml(path) => listing.yaml(path, &text, root),
-            Ok(text) => listing.names = lines(&text),
-            Err(why) => listing.diagnostics.push(Diagnostic::error(DiagnosticKind::Unreadable, path, None, why)),
+    /// Reads the best of the files that list names: YAML before lists, one nearer to the root first. Others of its kind
+    /// must say the same.
+    pub(crate) fn of(files: &FileIndex, given: Option<&'static Encoding>) -> Self {
+        let kind = |path: &PathBuf| Some((Kind::of(path, given)?, path.components().count(), path.clone()));
+        let mut found: Vec<_> = files.listings.iter().filter_map(kind).collect();
+        found.extend(Self::above(files, given).map(|path| (Kind::Yaml, 0, path)).filter(|_| found.is_empty()));
+        found.sort();
+        let mut listing = Self::default();
+        if let Some((kind, _, path)) = found.first() {
+            listing = Self::read(path, files, given);
+            for (_, _, other) in found[1..].iter().filter(|(other, ..)| other == kind) {
+                let read = Self::read(other, files, given);
+                if read.names != listing.names && !read.names.is_empty() {
+                    let message = format!("lists other class names than {}", path.display());
+                    let hint = "remove the one that is wrong: the numbers in the labels mean their lines";
+                    listing.diagnostics.push(
+                        Diagnostic::error(DiagnosticKind::ClassUnknown, other, Some(1), message).hint(hint),
+                    );
+                    listing.doubtful = true;
+                }
+            }
+        }
+        if listing.source.as_ref().is_none_or(|path| !is_yaml(&name_of(path).to_lowercase())) {
+            for list in &files.listings {
+                if let Some(subset) = Subset::of_folder(stem_of(list)) {
+                    listing.list(subset, list, files, given);
+                }
+            }
+        }
+        let doubled = listing.split.doubled();
+        if doubled > 0 {
+            let source = listing.source.as_deref().unwrap_or(&files.root);
+            let photos = crate::error::count(doubled, "photo");
+            let message = format!("{photos} in the lists of two parts of the split: the lists are not used");
+            listing.diagnostics.push(Diagnostic::warning(DiagnosticKind::CopiesTorn, source, None, message));
         }
         listing
     }
 
-    fn yaml(&mut self, path: &Path, text: &str, root: &Path) {
-        let document = match MarkedYaml::load_from_str(text) {
-            Ok(documents) => documents.into_iter().next(),
-            Err(e) => {
-                let line = u32::try_from(e.marker().line()).ok();
-                let message = format!("is not well-formed YAML: {}", e.info());
-                self.diagnostics.push(Diagnostic::error(DiagnosticKind::Syntax, path, line, message));
-                return;
+    /// A YAML file beside the root that describes a folder in the root.
+    fn above(files: &FileIndex, given: Option<&'static Encoding>) -> Option<PathBuf> {
+        let above = normalize(&files.base.join(".."));
+        let folder = if above.as_os_str().is_empty() { Path::new(".") } else { &above };
+        let entries = fs_err::read_dir(folder).ok()?;
+        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        let mut yamls: Vec<PathBuf> = names.filter(|name| is_yaml(name)).map(|name| above.join(name)).collect();
+        yamls.sort();
+        yamls.into_iter().find(|path| {
+            Kind::of(path, given).is_some() && {
+                let read = Self::read(path, files, given);
+                !read.names.is_empty() && read.split.has_folders()
+            }
+        })
+    }
+
+    fn read(path: &Path, files: &FileIndex, given: Option<&'static Encoding>) -> Self {
+        let mut listing = Self { source: Some(path.to_owned()), ..Self::default() };
+        let text = match text_of(path, given) {
+            Ok(text) => text,
+            Err(why) => {
+                listing.diagnostics.push(why);
+                listing.doubtful = true;
+                return listing;
             }
         };
-        let Some(document) = document else { return };
-        let YamlData::Mapping(fields) = &document.data else {
-            let message = "is no mapping of `names`, `train` and `val`";
-            self.diagnostics.push(Diagnostic::error(DiagnosticKind::Syntax, path, Some(1), message));
+        if !is_yaml(&name_of(path).to_lowercase()) {
+            listing.names = lines(&text);
+            return listing;
+        }
+        let description = yaml::parse(path, &text);
+        listing.doubtful = !description.diagnostics.is_empty();
+        listing.diagnostics.extend(description.diagnostics);
+        listing.names = description.names;
+        for (subset, written) in description.parts {
+            let place = yaml::Place { yaml: path.parent().unwrap_or(Path::new("")), base: description.base.as_deref() };
+            match place.find(&written, files) {
+                Some(found) if found.is_dir() => listing.split.folder(subset, found),
+                Some(found) => listing.list(subset, &found, files, given),
+                None => {}
+            }
+        }
+        listing
+    }
+
+    /// Adds the photos of a list, one a line; a file of something else adds none.
+    fn list(&mut self, subset: Subset, path: &Path, files: &FileIndex, given: Option<&'static Encoding>) {
+        let Ok(text) = read_limited(path, LIST_LIMIT)
+            .map_err(drop)
+            .and_then(|bytes| text::of_plain(path, bytes, given).map_err(drop))
+        else {
             return;
         };
-        let base = fields
-            .iter()
-            .find(|(key, _)| text_in(key) == Some("path".into()))
-            .and_then(|(_, value)| text_in(value))
-            .map(PathBuf::from);
-        let folders = Folders { yaml: path.parent().unwrap_or(Path::new("")), root, base: base.as_deref() };
-        for (key, value) in fields {
-            let Some(key) = text_in(key) else { continue };
-            match key.as_str() {
-                "names" => self.names_of(path, value),
-                "train" => self.subset(Subset::Train, &folders, value),
-                "val" | "valid" => self.subset(Subset::Val, &folders, value),
-                "test" => self.subset(Subset::Test, &folders, value),
-                _ => {}
+        let is_photo = |line: &&str| FileKind::of_ending(Path::new(line)).is_some_and(FileKind::is_photo);
+        for line in text.lines().map(str::trim).filter(is_photo) {
+            if let Ok(found) = files.find(path, line) {
+                self.split.photo(subset, found.path);
             }
         }
-    }
-
-    /// A list of names, or a map from numbers to names.
-    fn names_of(&mut self, path: &Path, value: &MarkedYaml<'_>) {
-        let mut wrong = |at: &MarkedYaml<'_>, why: String| {
-            let line = u32::try_from(at.span.start.line()).ok();
-            self.diagnostics.push(
-                Diagnostic::error(DiagnosticKind::ClassUnknown, path, line, why)
-                    .hint("`names` is a list of class names, or a map from 0, 1, … to names"),
-            );
-        };
-        match &value.data {
-            YamlData::Sequence(names) => {
-                let named = names.iter().map(|name| text_in(name).unwrap_or_default()).collect();
-                self.names = named;
-            }
-            YamlData::Mapping(names) => {
-                let mut by_number: Vec<(usize, String)> = Vec::new();
-                for (number, name) in names {
-                    match (text_in(number).and_then(|n| n.parse().ok()), text_in(name)) {
-                        (Some(number), Some(name)) => by_number.push((number, name)),
-                        _ => wrong(number, "a class has no number or no name".into()),
-                    }
-                }
-                by_number.sort();
-                for (i, (number, name)) in by_number.into_iter().enumerate() {
-                    if number == i {
-                        self.names.push(name);
-                    } else {
-                        wrong(value, format!("names have the number {number} and no number {i}"));
-                        break;
-                    }
-                }
-            }
-            _ => wrong(value, "`names` is neither a list nor a map".into()),
-        }
-    }
-
-    /// A folder, or several. A list of photos in a text file says nothing that their folders do not, as a rule.
-    fn subset(&mut self, subset: Subset, folders: &Folders<'_>, value: &MarkedYaml<'_>) {
-        let written: Vec<String> = match &value.data {
-            YamlData::Sequence(paths) => paths.iter().filter_map(text_in).collect(),
-            _ => text_in(value).into_iter().collect(),
-        };
-        self.subsets.extend(written.iter().filter_map(|path| Some((subset, folders.find(path)?))));
-    }
-}
-
-/// Where a folder that a YAML file names may be: such files are moved, and their paths are of another machine.
-struct Folders<'a> {
-    yaml: &'a Path,
-    root: &'a Path,
-    base: Option<&'a Path>,
-}
-
-impl Folders<'_> {
-    /// The folder, if there is one.
-    fn find(&self, written: &str) -> Option<PathBuf> {
-        let below = written.trim_start_matches("../").trim_start_matches("./");
-        let base = self.base.map(|base| base.join(written));
-        let candidates = [
-            base.as_ref().map(|path| self.yaml.join(path)),
-            Some(self.yaml.join(written)),
-            Some(self.yaml.join(below)),
-            Some(self.root.join(below)),
-        ];
-        candidates.into_iter().flatten().map(|path| normalize(&path)).find(|path| path.is_dir())
-    }
-}
-
-/// A scalar as text.
-fn text_in(value: &MarkedYaml<'_>) -> Option<String> {
-    match &value.data {
-        YamlData::Value(saphyr::Scalar::String(text)) => Some(text.to_string()),
-        YamlData::Value(saphyr::Scalar::Integer(n)) => Some(n.to_string()),
-        YamlData::Value(saphyr::Scalar::Boolean(b)) => Some(b.to_string()),
-        YamlData::Value(saphyr::Scalar::FloatingPoint(x)) => Some(x.to_string()),
-        YamlData::Representation(text, ..) => Some(text.to_string()),
-        _ => None,
     }
 }
 
