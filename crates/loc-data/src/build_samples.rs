@@ -99,7 +99,10 @@ pub(crate) fn read(path: &Path, options: &ReadOptions, with_hash: bool) -> Resul
         None if request.single_file && !files.csvs.is_empty() => Format::Csv,
         None => formats::recognise(&files, &request)?,
     };
-    let table_only = [("list of columns", options.columns.as_ref().map(|c| c.join(","))), ("class", options.class.clone())];
+    let table_only = [
+        ("list of columns", options.columns.as_ref().map(|c| c.join(","))),
+        ("class", options.class.clone()),
+    ];
     for (what, value) in table_only {
         if let Some(value) = value.filter(|_| format != Format::Csv) {
             let range = format!("it is for tables (CSV), and the annotations are {format}");
@@ -127,7 +130,8 @@ pub(crate) fn read(path: &Path, options: &ReadOptions, with_hash: bool) -> Resul
     }
     let photos: Vec<Result<Photo, String>> =
         found.par_iter().map(|(path, _)| photo::read(path, with_hash)).collect();
-    let Built { mut samples, classes, mut labelled, labelled_classes } = builder.samples(&annotations, &found, &photos, format)?;
+    let Built { mut samples, classes, mut labelled, labelled_classes } =
+        builder.samples(&annotations, &found, &photos, format)?;
     if !request.single_file {
         builder.unannotated(&annotations, &found);
     }
@@ -249,7 +253,8 @@ impl SampleBuilder<'_> {
         format: Format,
     ) -> Result<Built, DataError> {
         let labels = annotations.photos.iter().flat_map(|a| &a.objects).map(|o| &o.label);
-        let mut classes = Classes::from_labels(labels, self.options.classes.as_deref(), &annotations.classes)?;
+        let mut classes =
+            Classes::from_labels(labels, self.options.classes.as_deref(), &annotations.classes)?;
         let pixels = self.in_pixels(found, photos);
         let found: Vec<(&PathBuf, &Annotation)> =
             found.iter().zip(&pixels).map(|((path, _), annotation)| (path, &**annotation)).collect();

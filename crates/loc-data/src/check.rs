@@ -9,8 +9,8 @@ use crate::build_samples::{LoadedSet, read};
 use crate::convert::{LabelledSet, PhotoFiles, Target, WriteOptions, Written};
 use crate::formats::text;
 use crate::{
-    DataError, Dataset, Diagnostic, DiagnosticKind, Format, NoDataSetError, ReadOptions, Severity, duplicates,
-    new_folder, split,
+    DataError, Dataset, Diagnostic, DiagnosticKind, Format, NoDataSetError, ReadOptions, Severity,
+    duplicates, new_folder, split,
 };
 
 /// The result of [`check`].
@@ -106,7 +106,8 @@ pub fn fix(
     }
     let target = Target::of(report.format).unwrap_or(Target::Coco);
     let written = set.write(out, WriteOptions { target, photos: PhotoFiles::Copy, mend_endings: true })?;
-    let fixed = Fixed { path: out.to_string_lossy().into_owned(), format: target, left_out: named - valid, written };
+    let fixed =
+        Fixed { path: out.to_string_lossy().into_owned(), format: target, left_out: named - valid, written };
     Ok((report, fixed))
 }
 

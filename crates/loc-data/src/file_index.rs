@@ -129,8 +129,7 @@ impl FileIndex {
             walk.folder(&beside, 0)?;
         }
         let mut index = walk.finish();
-        let all =
-            [&mut index.xmls, &mut index.csvs, &mut index.jsons, &mut index.texts, &mut index.listings];
+        let all = [&mut index.xmls, &mut index.csvs, &mut index.jsons, &mut index.texts, &mut index.listings];
         all.into_iter().for_each(Vec::clear);
         let is_json = ContentType::of_file(path) == Some(ContentType::Json);
         if is_json { &mut index.jsons } else { &mut index.csvs }.push(path.to_owned());

@@ -29,7 +29,7 @@ pub fn yolo(bytes: &[u8]) -> bool {
 /// Ultralytics' `data.yaml`.
 #[must_use]
 pub fn yaml(bytes: &[u8]) -> bool {
-    std::str::from_utf8(bytes).is_ok_and(|text| yolo::yaml::is_valid(text))
+    std::str::from_utf8(bytes).is_ok_and(yolo::yaml::is_valid)
 }
 
 /// JSON of any annotation format.

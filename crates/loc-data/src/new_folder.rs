@@ -10,23 +10,23 @@ use crate::DataError;
 ///
 /// [`DataError::NotEmpty`] if `out` holds anything or is no folder, [`DataError::Io`] if it cannot be written, and those of
 /// `fill`.
-pub(crate) fn create(
-    out: &Path,
-    fill: impl FnOnce(&Path) -> Result<(), DataError>,
-) -> Result<(), DataError> {
+pub(crate) fn create(out: &Path, fill: impl FnOnce(&Path) -> Result<(), DataError>) -> Result<(), DataError> {
     let exists = is_free(out)?;
     let partial = if exists { out.join(partial("")) } else { out.with_file_name(partial(&name(out))) };
-    let written = fs_err::create_dir_all(&partial).map_err(DataError::from).and_then(|()| fill(&partial)).and_then(|()| {
-        if !exists {
-            return Ok(fs_err::rename(&partial, out)?);
-        }
-        // The folder itself stays: it may be a current directory or a mount point.
-        for entry in fs_err::read_dir(&partial)? {
-            let entry = entry?;
-            fs_err::rename(entry.path(), out.join(entry.file_name()))?;
-        }
-        Ok(fs_err::remove_dir(&partial)?)
-    });
+    let written = fs_err::create_dir_all(&partial)
+        .map_err(DataError::from)
+        .and_then(|()| fill(&partial))
+        .and_then(|()| {
+            if !exists {
+                return Ok(fs_err::rename(&partial, out)?);
+            }
+            // The folder itself stays: it may be a current directory or a mount point.
+            for entry in fs_err::read_dir(&partial)? {
+                let entry = entry?;
+                fs_err::rename(entry.path(), out.join(entry.file_name()))?;
+            }
+            Ok(fs_err::remove_dir(&partial)?)
+        });
     if written.is_err() {
         // The first error is the one to report.
         let _ = fs_err::remove_dir_all(&partial);

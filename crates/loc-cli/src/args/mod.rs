@@ -9,7 +9,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use self::data::{
-    PhotoChoice, TargetFormat,    CheckArgs, ConvertArgs, DataArgs, DataCommand, OpenArgs, SampleArgs, ShowArgs, SplitArgs, StatsArgs,
+    CheckArgs, ConvertArgs, DataArgs, DataCommand, OpenArgs, PhotoChoice, SampleArgs, ShowArgs, SplitArgs,
+    StatsArgs, TargetFormat,
 };
 pub(crate) use self::train::{ConfigArgs, LrFindArgs, TrainArgs};
 use crate::output::Color;

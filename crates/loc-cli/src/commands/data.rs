@@ -201,7 +201,12 @@ pub(crate) fn convert(args: &ConvertArgs, output: &Output) -> Result<Exit> {
     for line in renamed(&written) {
         output.note(&line);
     }
-    output.note(&format!("{} photos with {} objects, {}", written.photos, written.objects, set.classes.join(", ")));
+    output.note(&format!(
+        "{} photos with {} objects, {}",
+        written.photos,
+        written.objects,
+        set.classes.join(", ")
+    ));
     output.data(&args.output.display().to_string())?;
     Ok(if by_skip_any { Exit::Partly } else { Exit::Ok })
 }

@@ -89,7 +89,9 @@ pub(crate) fn of(target: &str) -> Vec<Vec<u8>> {
             [coco, labelme, task, createml, vott].map(|text| text.as_bytes().to_vec()).into()
         }
         "yolo" => text("0 0.5 0.5 0.25 0.125\n1 0.1 0.2 0.05 1e-2 0.93\n"),
-        "yaml" => text("path: ../x\ntrain: images/train\nval: [images/val, \"images/more\"]\nnames:\n  0: cat\n  1: no\n"),
+        "yaml" => text(
+            "path: ../x\ntrain: images/train\nval: [images/val, \"images/more\"]\nnames:\n  0: cat\n  1: no\n",
+        ),
         "split" => text("filename,split\na.jpg,train\n\"b.jpg\",val\n'-c.jpg,none\n"),
         "model" => {
             let (_, weights, json) = parts();

@@ -159,7 +159,10 @@ fn checked(bbox: BBox, size: Option<ImageSize>, repair: bool) -> Result<(BBox, F
     let axes = [("xmin", "xmax", &mut x1, &mut x2, "width"), ("ymin", "ymax", &mut y1, &mut y2, "height")];
     for (low, high, a, b, what) in axes {
         if b < a && repair {
-            changed.push((DiagnosticKind::BoxRepaired, format!("repaired: {low} {a} and {high} {b} are swapped")));
+            changed.push((
+                DiagnosticKind::BoxRepaired,
+                format!("repaired: {low} {a} and {high} {b} are swapped"),
+            ));
             std::mem::swap(a, b);
         } else if b < a {
             wrong.push((DiagnosticKind::BoxEmpty, format!("{high} {b} is less than {low} {a}")));

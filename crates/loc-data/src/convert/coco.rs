@@ -73,7 +73,10 @@ pub(super) fn files(photos: &[Placed<'_>], classes: &[String]) -> BTreeMap<Strin
                 });
             }
         }
-        let name = subset.map_or_else(|| "annotations.json".to_owned(), |subset| format!("annotations/instances_{subset}.json"));
+        let name = subset.map_or_else(
+            || "annotations.json".to_owned(),
+            |subset| format!("annotations/instances_{subset}.json"),
+        );
         // Numbers and text alone: nothing in it can fail to be JSON.
         files.insert(name, serde_json::to_vec_pretty(&document).unwrap_or_default());
     }

@@ -20,7 +20,8 @@ pub(super) fn files(photos: &[Placed<'_>], classes: &[String]) -> BTreeMap<Strin
             let size = [photo.size.width, photo.size.height].map(|side| side.to_string());
             let [width, height] = size;
             let empty = || String::new();
-            let row = [escape_formula(&placed.path), width, height, empty(), empty(), empty(), empty(), empty()];
+            let row =
+                [escape_formula(&placed.path), width, height, empty(), empty(), empty(), empty(), empty()];
             let _ = writer.write_record(row);
         }
         for object in &photo.objects {

@@ -21,8 +21,8 @@ pub use self::write::{PhotoFiles, WriteOptions, Written};
 use crate::build_samples::LoadedSet;
 use crate::split::Subset;
 use crate::{
-    BBox, DataError, Diagnostic, DiagnosticKind, Format, ImageSize, MultiObjectPolicy, ReadOptions, SkippedPhotos,
-    build_samples,
+    BBox, DataError, Diagnostic, DiagnosticKind, Format, ImageSize, MultiObjectPolicy, ReadOptions,
+    SkippedPhotos, build_samples,
 };
 
 /// A photo with everything that its annotation says.
@@ -85,7 +85,7 @@ impl Target {
     /// The same format, if it can be written.
     #[must_use]
     pub fn of(format: Format) -> Option<Self> {
-        format.to_string().parse().ok()
+        format.name().parse().ok()
     }
 
     /// Its name.
@@ -107,7 +107,11 @@ impl FromStr for Target {
     fn from_str(text: &str) -> Result<Self, DataError> {
         Self::ALL.into_iter().find(|(name, _)| *name == text).map(|(_, target)| target).ok_or_else(|| {
             let names = Self::ALL.map(|(name, _)| name).join(", ");
-            DataError::Argument { what: "format", value: text.to_owned(), range: format!("{names} can be written") }
+            DataError::Argument {
+                what: "format",
+                value: text.to_owned(),
+                range: format!("{names} can be written"),
+            }
         })
     }
 }
@@ -141,7 +145,8 @@ impl LabelledSet {
         let mut loaded = build_samples::read(path, &options, false)?;
         let has_any = !loaded.labelled.is_empty();
         let (warnings, skipped) = loaded.admit(path, options.invalid_photos, has_any)?;
-        let set = Self::of(LoadedSet { diagnostics: warnings, ..loaded }, path.is_dir(), options.classes.is_some());
+        let set =
+            Self::of(LoadedSet { diagnostics: warnings, ..loaded }, path.is_dir(), options.classes.is_some());
         Ok((set, skipped))
     }
 
@@ -162,7 +167,8 @@ impl LabelledSet {
 /// Removes the classes of no object.
 fn keep_used(classes: &mut Vec<String>, photos: &mut [LabelledPhoto]) {
     let used: BTreeSet<usize> = photos.iter().flat_map(|photo| &photo.objects).map(|o| o.class).collect();
-    let places: BTreeMap<usize, usize> = used.iter().enumerate().map(|(place, class)| (*class, place)).collect();
+    let places: BTreeMap<usize, usize> =
+        used.iter().enumerate().map(|(place, class)| (*class, place)).collect();
     *classes = used.iter().map(|class| classes[*class].clone()).collect();
     for object in photos.iter_mut().flat_map(|photo| &mut photo.objects) {
         object.class = places[&object.class];

@@ -66,7 +66,9 @@ fn below(photo: &LabelledPhoto, mend_endings: bool) -> String {
 }
 
 /// The photos by the part of the split that they belong to.
-pub(super) fn by_subset<'a, 'b>(placed: &'a [Placed<'b>]) -> BTreeMap<Option<&'static str>, Vec<&'a Placed<'b>>> {
+pub(super) fn by_subset<'a, 'b>(
+    placed: &'a [Placed<'b>],
+) -> BTreeMap<Option<&'static str>, Vec<&'a Placed<'b>>> {
     let mut parts: BTreeMap<Option<&'static str>, Vec<&Placed<'_>>> = BTreeMap::new();
     for photo in placed {
         parts.entry(photo.photo.subset.map(Subset::folder)).or_default().push(photo);

@@ -40,7 +40,11 @@ fn text(text: &str) -> BytesText<'static> {
 
 /// One photo's annotation: `file` is the photo's name, boxes are in pixels.
 #[must_use]
-pub fn document<'a>(file: &str, size: ImageSize, objects: impl IntoIterator<Item = (&'a str, BBox)>) -> String {
+pub fn document<'a>(
+    file: &str,
+    size: ImageSize,
+    objects: impl IntoIterator<Item = (&'a str, BBox)>,
+) -> String {
     let mut writer = Writer::new_with_indent(Vec::new(), b' ', 2);
     let written = writer.create_element("annotation").write_inner_content(|w| {
         w.create_element("filename").write_text_content(text(file))?;

@@ -76,11 +76,13 @@ impl LabelledSet {
             if options.photos != PhotoFiles::None {
                 placed.par_iter().try_for_each(|placed| put(placed, folder, options.photos))?;
             }
-            annotation_files(&placed, &self.classes, options.target).par_iter().try_for_each(|(name, content)| {
-                let path = folder.join(name);
-                fs_err::create_dir_all(path.parent().unwrap_or(folder))?;
-                Ok(fs_err::write(path, content)?)
-            })
+            annotation_files(&placed, &self.classes, options.target).par_iter().try_for_each(
+                |(name, content)| {
+                    let path = folder.join(name);
+                    fs_err::create_dir_all(path.parent().unwrap_or(folder))?;
+                    Ok(fs_err::write(path, content)?)
+                },
+            )
         })?;
         let renamed = placed.iter().filter(|placed| placed.is_renamed());
         Ok(Written {
@@ -99,7 +101,7 @@ impl LabelledSet {
             return Err(DataError::Argument {
                 what: "new folder",
                 value: out.display().to_string(),
-                range: format!("it lies in the data set {}: name one outside", root.display()),
+                range: format!("it lies in the data set {} (hint: name one outside)", root.display()),
             });
         }
         Ok(())

@@ -8,13 +8,17 @@ use std::path::Path;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::json::{Fields, Id, Reader, Top};
+use super::json::{Fields, Id, Parser, Top};
 use super::number::{self, quoted};
+use super::registry::{JsonReader, Reader};
 use super::{Annotation, Annotations, Label, Object, class_name};
 use crate::{BBox, DiagnosticKind};
 
+pub(super) const READER: Reader =
+    Reader { file_a_photo: false, json: Some(JsonReader { fits, read }), files: None };
+
 /// Whether a file's outermost keys are COCO's.
-pub(super) fn fits(top: &Top<'_>) -> bool {
+fn fits(top: &Top<'_>) -> bool {
     matches!(top, Top::Object(fields) if fields.has(&["images", "categories"]))
 }
 
@@ -44,9 +48,9 @@ struct Instance<'a> {
 }
 
 /// Reads a parsed file.
-pub(super) fn read<'a>(path: &'a Path, text: &'a str, top: &Top<'a>) -> Annotations {
+fn read<'a>(path: &'a Path, text: &'a str, top: &Top<'a>) -> Annotations {
     let Top::Object(fields) = top else { return Annotations::default() };
-    let mut reader = Reader::new(path, text);
+    let mut reader = Parser::new(path, text);
     let names = categories(&mut reader, fields);
     let mut photos: Vec<Annotation> = Vec::new();
     let mut by_id: HashMap<Id, usize> = HashMap::new();
@@ -85,7 +89,7 @@ pub(super) fn read<'a>(path: &'a Path, text: &'a str, top: &Top<'a>) -> Annotati
 }
 
 /// The categories' names by id; their order in the file is that of the classes.
-fn categories<'a>(reader: &mut Reader<'a>, fields: &Fields<'a>) -> HashMap<Id, Label> {
+fn categories<'a>(reader: &mut Parser<'a>, fields: &Fields<'a>) -> HashMap<Id, Label> {
     let mut names = HashMap::new();
     let mut order: Vec<String> = Vec::new();
     for value in reader.list(fields, "categories") {
@@ -94,10 +98,17 @@ fn categories<'a>(reader: &mut Reader<'a>, fields: &Fields<'a>) -> HashMap<Id, L
             Ok(label) => {
                 if names.insert(category.id.clone(), label).is_some() {
                     let message = format!("the category id {} is given twice", category.id);
-                    reader.error(DiagnosticKind::FieldDoubled, value, message, "give each category its own id");
+                    reader.error(
+                        DiagnosticKind::FieldDoubled,
+                        value,
+                        message,
+                        "give each category its own id",
+                    );
                 }
             }
-            Err(why) => reader.error(DiagnosticKind::Syntax, value, format!("name {why}"), "it names the class"),
+            Err(why) => {
+                reader.error(DiagnosticKind::Syntax, value, format!("name {why}"), "it names the class")
+            }
         }
         if !order.contains(&category.name) {
             order.push(category.name);
@@ -108,7 +119,7 @@ fn categories<'a>(reader: &mut Reader<'a>, fields: &Fields<'a>) -> HashMap<Id, L
 }
 
 fn instance<'a>(
-    reader: &mut Reader<'a>,
+    reader: &mut Parser<'a>,
     value: &'a RawValue,
     names: &HashMap<Id, Label>,
     by_id: &HashMap<Id, usize>,
@@ -146,11 +157,9 @@ fn instance<'a>(
 }
 
 /// The box, or the bounds of an outline where there is no box.
-fn bbox(reader: &mut Reader<'_>, value: &RawValue, instance: &Instance<'_>) -> Option<BBox> {
+fn bbox(reader: &mut Parser<'_>, value: &RawValue, instance: &Instance<'_>) -> Option<BBox> {
     match instance.bbox.as_deref() {
-        Some([x, y, width, height]) => {
-            Some(number::bbox([*x, *y, x + width, y + height]))
-        }
+        Some([x, y, width, height]) => Some(number::bbox([*x, *y, x + width, y + height])),
         Some(other) if !other.is_empty() => {
             let message = format!("bbox has {} numbers", other.len());
             reader.error(DiagnosticKind::Syntax, value, message, "it is [x, y, width, height]");

@@ -7,12 +7,16 @@ use std::path::Path;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::json::{Reader, Top};
+use super::json::{Parser, Top};
+use super::registry::{JsonReader, Reader};
 use super::{Annotations, Object, class_name, number};
 use crate::DiagnosticKind;
 
+pub(super) const READER: Reader =
+    Reader { file_a_photo: false, json: Some(JsonReader { fits, read }), files: None };
+
 /// Whether a file's first element is Create ML's.
-pub(super) fn fits(top: &Top<'_>) -> bool {
+fn fits(top: &Top<'_>) -> bool {
     let Top::Array(photos) = top else { return false };
     photos.first().is_some_and(|first| {
         serde_json::from_str::<Photo<'_>>(first.get()).is_ok_and(|photo| {
@@ -46,9 +50,9 @@ struct Coordinates {
 }
 
 /// Reads a parsed file.
-pub(super) fn read<'a>(path: &'a Path, text: &'a str, top: &Top<'a>) -> Annotations {
+fn read<'a>(path: &'a Path, text: &'a str, top: &Top<'a>) -> Annotations {
     let Top::Array(photos) = top else { return Annotations::default() };
-    let mut reader = Reader::new(path, text);
+    let mut reader = Parser::new(path, text);
     for value in photos {
         if reader.is_full() {
             break;
@@ -69,8 +73,9 @@ pub(super) fn read<'a>(path: &'a Path, text: &'a str, top: &Top<'a>) -> Annotati
     reader.read
 }
 
-fn object<'a>(reader: &mut Reader<'a>, value: &'a RawValue) -> Option<Object> {
-    let Marked { label, coordinates: Coordinates { x, y, width, height } } = reader.parse(value, "annotation")?;
+fn object<'a>(reader: &mut Parser<'a>, value: &'a RawValue) -> Option<Object> {
+    let Marked { label, coordinates: Coordinates { x, y, width, height } } =
+        reader.parse(value, "annotation")?;
     let line = reader.line(value);
     match class_name(label) {
         Ok(label) => {

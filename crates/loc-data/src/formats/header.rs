@@ -107,7 +107,15 @@ pub(super) fn of(bytes: &[u8], one_class: Option<&str>) -> Result<Header, Header
                 let width = names.iter().rposition(|name| !name.is_empty()).map_or(0, |last| last + 1);
                 let lines = u32::from(line > 0);
                 let whole = names.len();
-                return Ok(Header { delimiter: *delimiter, skip, lines, width, whole, has_line: true, columns });
+                return Ok(Header {
+                    delimiter: *delimiter,
+                    skip,
+                    lines,
+                    width,
+                    whole,
+                    has_line: true,
+                    columns,
+                });
             }
             // The delimiter with the most fields is probably the right one.
             Err(wrong) if nearest.as_ref().is_none_or(|(most, _)| names.len() > *most) => {
@@ -132,14 +140,18 @@ pub(super) fn given(bytes: &[u8], given: &[String], one_class: Option<&str>) -> 
     let wrong = |message: String| HeaderError {
         kind: DiagnosticKind::Syntax,
         message,
-        hint: "columns are filename, xmin, ymin, xmax, ymax, class, width, height, and - for one to pass over".into(),
+        hint:
+            "columns are filename, xmin, ymin, xmax, ymax, class, width, height, and - for one to pass over"
+                .into(),
     };
     let find = |name: &str| given.iter().position(|column| column.trim() == name);
     let known = ["filename", "class", "class_num", "width", "height", "-"];
     if let Some(other) = given.iter().map(|c| c.trim()).find(|c| !known.contains(c) && !EDGES.contains(c)) {
         return Err(wrong(format!("the given column {} is not known", quoted(other))));
     }
-    let twice = |column: &&String| column.trim() != "-" && given.iter().filter(|c| c.trim() == column.trim()).count() > 1;
+    let twice = |column: &&String| {
+        column.trim() != "-" && given.iter().filter(|c| c.trim() == column.trim()).count() > 1
+    };
     if let Some(twice) = given.iter().find(twice) {
         return Err(wrong(format!("the column {} is given twice", quoted(twice))));
     }
@@ -155,7 +167,13 @@ pub(super) fn given(bytes: &[u8], given: &[String], one_class: Option<&str>) -> 
         return Err(two_classes(&given[column], given_class));
     }
     let size = find("width").zip(find("height")).map(|(w, h)| [w, h]);
-    let columns = Columns { filename, size, class: class.or(numbers), names: class.is_some() || numbers.is_none(), edges };
+    let columns = Columns {
+        filename,
+        size,
+        class: class.or(numbers),
+        names: class.is_some() || numbers.is_none(),
+        edges,
+    };
     let width = given.len();
     Ok(Header { delimiter, skip, lines: 0, width, whole: width, has_line: false, columns })
 }
@@ -246,7 +264,11 @@ fn columns(written: &[String], delimiter: u8, one_class: Option<&str>) -> Result
     }
     let (Some(filename), true) = (find("filename"), lacks.is_empty()) else {
         let message = format!("the header {} has no column {}", shown(), lacks.join(", "));
-        return Err(HeaderError { kind: DiagnosticKind::Syntax, message, hint: hint(written, &names, &lacks) });
+        return Err(HeaderError {
+            kind: DiagnosticKind::Syntax,
+            message,
+            hint: hint(written, &names, &lacks),
+        });
     };
     let edges = EDGES.map(|name| find(name).unwrap_or_default());
     let size = find("width").zip(find("height")).map(|(w, h)| [w, h]);
@@ -257,8 +279,7 @@ fn columns(written: &[String], delimiter: u8, one_class: Option<&str>) -> Result
 /// box, and in which order, nobody can tell: the usual order is an example.
 fn guessed(first: &[String]) -> Option<&'static str> {
     let is_number = |text: &String| number::decimal(text).is_ok();
-    let is_photo =
-        |text: &String| FileKind::of_ending(Path::new(text)).is_some_and(FileKind::is_photo);
+    let is_photo = |text: &String| FileKind::of_ending(Path::new(text)).is_some_and(FileKind::is_photo);
     if first.iter().filter(|text| is_number(text)).count() < 4 {
         return None;
     }
@@ -267,7 +288,9 @@ fn guessed(first: &[String]) -> Option<&'static str> {
         [photo, _, _, third, ..] if is_photo(photo) && first.len() == 8 && !is_number(third) => {
             "filename,width,height,class,xmin,ymin,xmax,ymax"
         }
-        [photo, ..] if is_photo(photo) && first.len() == 8 => "filename,width,height,class_num,xmin,ymin,xmax,ymax",
+        [photo, ..] if is_photo(photo) && first.len() == 8 => {
+            "filename,width,height,class_num,xmin,ymin,xmax,ymax"
+        }
         _ => "filename,xmin,ymin,xmax,ymax,class",
     })
 }
@@ -276,7 +299,11 @@ fn guessed(first: &[String]) -> Option<&'static str> {
 fn two_classes(column: &str, given: &str) -> HeaderError {
     HeaderError {
         kind: DiagnosticKind::FieldDoubled,
-        message: format!("the column {} is the class, and the class {} is given", quoted(column), quoted(given)),
+        message: format!(
+            "the column {} is the class, and the class {} is given",
+            quoted(column),
+            quoted(given)
+        ),
         hint: "leave one of them out".into(),
     }
 }

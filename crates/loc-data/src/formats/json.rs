@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use encoding_rs::Encoding;
 use rayon::prelude::*;
@@ -13,11 +13,12 @@ use serde::{Deserialize, de};
 use serde_json::value::RawValue;
 
 use super::number::quoted;
+use super::registry::JsonReader;
 use super::text;
-use super::{ANOTHER_FILE, Annotation, Annotations, Format, Request, coco, createml, label_studio, labelme, read_limited, vott};
+use super::{ANOTHER_FILE, Annotation, Annotations, Format, Request, read_limited};
 use crate::diagnostics::MOST;
-use crate::{Diagnostic, DiagnosticKind, ImageSize, Severity};
 use crate::file_index::FileIndex;
+use crate::{Diagnostic, DiagnosticKind, ImageSize, Severity};
 
 /// Longest JSON file that is read, in bytes: a million boxes.
 const SIZE_LIMIT: u64 = 512 << 20;
@@ -25,30 +26,21 @@ const SIZE_LIMIT: u64 = 512 << 20;
 /// Most JSON files that are looked into to find out what they are: others lie among annotations, too.
 const MOST_TRIED: usize = 200;
 
-/// A format of JSON files.
-struct JsonFormat {
-    format: Format,
-    /// Whether a file's outermost values are of the format.
-    fits: fn(&Top<'_>) -> bool,
-    read: for<'a> fn(&'a Path, &'a str, &Top<'a>) -> Annotations,
-}
-
-/// The formats of JSON files; none fits a file of another.
-const FORMATS: [JsonFormat; 5] = [
-    JsonFormat { format: Format::Coco, fits: coco::fits, read: coco::read },
-    JsonFormat { format: Format::Labelme, fits: labelme::fits, read: labelme::read },
-    JsonFormat { format: Format::Vott, fits: vott::fits, read: vott::read },
-    JsonFormat { format: Format::LabelStudio, fits: label_studio::fits, read: label_studio::read },
-    JsonFormat { format: Format::CreateMl, fits: createml::fits, read: createml::read },
-];
-
 /// What is recognised and not read: keys of the outermost object, its name, and the way out.
 const NOT_READ: [(&[&str], &str, &str); 7] = [
     (&["_via_img_metadata"], "a project of the VGG Image Annotator", "export it from VIA as COCO"),
-    (&["images", "annotations"], "COCO without `categories`, as for captions", "boxes stand in the file of instances"),
+    (
+        &["images", "annotations"],
+        "COCO without `categories`, as for captions",
+        "boxes stand in the file of instances",
+    ),
     (&["categories", "items"], "a file of Datumaro", "convert it with `datum convert -f coco`"),
     (&["label", "image", "line_color"], "a file of an old labelme", "open and save it with labelme"),
-    (&["objects", "size", "tags"], "an annotation of Supervisely", "export it from Supervisely as COCO or YOLO"),
+    (
+        &["objects", "size", "tags"],
+        "an annotation of Supervisely",
+        "export it from Supervisely as COCO or YOLO",
+    ),
     (&["media_attributes"], "a file of Labelbox", "export it from Labelbox as COCO"),
     (&["data_row", "projects"], "a row of Labelbox", "convert it to COCO or CSV"),
 ];
@@ -57,8 +49,7 @@ const NOT_READ: [(&[&str], &str, &str); 7] = [
 pub(super) fn is(files: &FileIndex, request: &Request<'_>, format: Format) -> bool {
     let mut formats = files.jsons.iter().take(MOST_TRIED).filter_map(|path| {
         let text = text_of(path, request.encoding).ok()?;
-        let top = top(path, &text).ok()?;
-        FORMATS.iter().find(|row| (row.fits)(&top)).map(|row| row.format)
+        of(&top(path, &text).ok()?)
     });
     formats.next() == Some(format)
 }
@@ -83,25 +74,25 @@ pub(super) fn describe(path: &Path, request: &Request<'_>) -> String {
     }
 }
 
-/// Reads all files of the format, in their order; others are passed over.
-pub(super) fn read_all(files: &FileIndex, request: &Request<'_>, format: Format) -> Annotations {
-    let row = FORMATS.iter().find(|row| row.format == format);
-    let read: Vec<Annotations> = files
-        .jsons
-        .par_iter()
-        .filter_map(|path| {
-            let row = row?;
-            let text = match text_of(path, request.encoding) {
-                Ok(text) => text,
-                Err(why) => return Some(Annotations::broken(path, why)),
-            };
-            match top(path, &text) {
-                Ok(top) if (row.fits)(&top) => Some((row.read)(path, &text, &top)),
-                Ok(_) => None,
-                Err(why) => Some(Annotations::broken(path, why)),
-            }
-        })
-        .collect();
+/// The format of a file by its outermost values; none fits a file of another.
+fn of(top: &Top<'_>) -> Option<Format> {
+    let fits = |format: &&Format| format.reader().json.is_some_and(|reader| (reader.fits)(top));
+    Format::ALL.iter().find(fits).copied()
+}
+
+/// Reads all files that fit, in their order; others are passed over.
+pub(super) fn read_all(files: &FileIndex, request: &Request<'_>, reader: JsonReader) -> Annotations {
+    let read = |path: &PathBuf| {
+        let text = match text_of(path, request.encoding) {
+            Ok(text) => text,
+            Err(why) => return Some(Annotations::broken(path, why)),
+        };
+        match top(path, &text) {
+            Ok(top) => (reader.fits)(&top).then(|| (reader.read)(path, &text, &top)),
+            Err(why) => Some(Annotations::broken(path, why)),
+        }
+    };
+    let read: Vec<Annotations> = files.jsons.par_iter().filter_map(read).collect();
     let mut all = Annotations::default();
     read.into_iter().for_each(|one| all.append(one));
     all
@@ -111,7 +102,8 @@ pub(super) fn read_all(files: &FileIndex, request: &Request<'_>, format: Format)
 pub(crate) fn parse(path: &Path, bytes: Vec<u8>) -> Option<Annotations> {
     let text = text::of_plain(path, bytes, None).ok()?;
     let top = top(path, &text).ok()?;
-    FORMATS.iter().find(|row| (row.fits)(&top)).map(|row| (row.read)(path, &text, &top))
+    let reader = of(&top)?.reader().json?;
+    Some((reader.read)(path, &text, &top))
 }
 
 /// The keys and values of an object, in their order; the values are not parsed yet.
@@ -225,7 +217,7 @@ fn kind_of(error: &serde_json::Error) -> DiagnosticKind {
 }
 
 /// Reads one file and collects what it says, with the diagnostics.
-pub(super) struct Reader<'a> {
+pub(super) struct Parser<'a> {
     pub(super) path: &'a Path,
     text: &'a str,
     /// The byte at which each line begins.
@@ -233,7 +225,7 @@ pub(super) struct Reader<'a> {
     pub(super) read: Annotations,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> Parser<'a> {
     pub(super) fn new(path: &'a Path, text: &'a str) -> Self {
         let newlines = text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(at, _)| at + 1);
         let starts = std::iter::once(0).chain(newlines).collect();
@@ -265,7 +257,13 @@ impl<'a> Reader<'a> {
         fields.get(key).and_then(|list| self.parse(list, key)).unwrap_or_default()
     }
 
-    pub(super) fn error(&mut self, kind: DiagnosticKind, at: &RawValue, message: impl Into<String>, hint: &str) {
+    pub(super) fn error(
+        &mut self,
+        kind: DiagnosticKind,
+        at: &RawValue,
+        message: impl Into<String>,
+        hint: &str,
+    ) {
         self.push(Diagnostic::error(kind, self.path, Some(self.line(at)), message).hint(hint));
     }
 
@@ -290,7 +288,9 @@ impl<'a> Reader<'a> {
         if !self.read.incomplete {
             self.read.incomplete = true;
             let message = format!("{MOST} diagnostics up to here: the rest is not read");
-            self.push(Diagnostic::error(DiagnosticKind::TooMany, self.path, None, message).hint(ANOTHER_FILE));
+            self.push(
+                Diagnostic::error(DiagnosticKind::TooMany, self.path, None, message).hint(ANOTHER_FILE),
+            );
         }
         true
     }
@@ -301,7 +301,12 @@ impl<'a> Reader<'a> {
     }
 
     /// Width and height as a size, if both are whole numbers from 0.
-    pub(super) fn size(&mut self, width: Option<f64>, height: Option<f64>, at: &RawValue) -> Option<(ImageSize, u32)> {
+    pub(super) fn size(
+        &mut self,
+        width: Option<f64>,
+        height: Option<f64>,
+        at: &RawValue,
+    ) -> Option<(ImageSize, u32)> {
         let (width, height) = width.zip(height)?;
         // A whole number is written like one: `640` or `640.0`.
         let whole = |v: f64| super::number::whole(&v.to_string()).ok();
@@ -343,7 +348,10 @@ impl<'de> Deserialize<'de> for Id {
 
             fn visit_f64<E: de::Error>(self, n: f64) -> Result<Id, E> {
                 // `12.0` is written `12`.
-                n.to_string().parse().map(Id::Number).map_err(|_| E::custom(format!("{n} is no whole number")))
+                n.to_string()
+                    .parse()
+                    .map(Id::Number)
+                    .map_err(|_| E::custom(format!("{n} is no whole number")))
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Id, E> {

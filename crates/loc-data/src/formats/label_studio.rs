@@ -9,14 +9,24 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::json::{self, Fields, Reader, Top};
+use super::json::{self, Fields, Parser, Top};
 use super::number::{self, quoted};
-use super::{Annotation, Annotations, Format, Object, Request, class_name};
+use super::registry::{FilesReader, JsonReader, Reader};
+use super::{Annotation, Annotations, Object, Request, class_name};
 use crate::file_index::FileIndex;
-use crate::DiagnosticKind;
+use crate::{Diagnostic, DiagnosticKind};
+
+pub(super) const READER: Reader = Reader {
+    file_a_photo: false,
+    json: Some(JsonReader { fits, read }),
+    files: Some(FilesReader {
+        recognise: |files, _| files.csvs.iter().any(|path| looks_like_csv(path)),
+        read: read_tables,
+    }),
+};
 
 /// Whether a file's first element is a task of Label Studio.
-pub(super) fn fits(top: &Top<'_>) -> bool {
+fn fits(top: &Top<'_>) -> bool {
     let Top::Array(tasks) = top else { return false };
     tasks.first().and_then(|first| serde_json::from_str::<Fields<'_>>(first.get()).ok()).is_some_and(|task| {
         task.has(&["annotations", "data"])
@@ -78,17 +88,25 @@ struct Rectangle {
     original_height: Option<f64>,
 }
 
-/// Whether a CSV is an export: columns for the photo and the labels, and JSON with a photo's size in the first row.
-pub(super) fn looks_like_csv(path: &Path) -> bool {
-    let rows = || csv::Reader::from_path(path).ok().map(|mut rows| (rows.headers().cloned(), rows.into_records().next()));
-    let Some((Ok(header), Some(Ok(first)))) = path.is_file().then(rows).flatten() else { return false };
-    header.iter().any(|name| name == "annotator" || name == "annotation_id" || name == "id")
-        && first.iter().any(|cell| cell.starts_with("[{") && cell.contains("original_width"))
+/// Whether a CSV is an export: columns for the photo and the labels, and JSON with a photo's size in one of its first rows.
+fn looks_like_csv(path: &Path) -> bool {
+    const ROWS: usize = 100;
+    if !path.is_file() {
+        return false;
+    }
+    let Ok(mut rows) = csv::ReaderBuilder::new().flexible(true).from_path(path) else { return false };
+    let has_column =
+        |name: &str| matches!(name.trim_start_matches('\u{feff}'), "annotator" | "annotation_id" | "id");
+    let has_columns = rows.headers().is_ok_and(|header| header.iter().any(has_column));
+    let has_labels = |row: csv::Result<csv::StringRecord>| {
+        row.is_ok_and(|row| row.iter().any(|cell| cell.starts_with("[{") && cell.contains("original_width")))
+    };
+    has_columns && rows.records().take(ROWS).any(has_labels)
 }
 
-/// Reads the JSON exports of a folder, and the CSV exports.
-pub(super) fn read_all(files: &FileIndex, request: &Request<'_>) -> Annotations {
-    let mut all = json::read_all(files, request, Format::LabelStudio);
+/// Reads the CSV exports.
+fn read_tables(files: &FileIndex, request: &Request<'_>) -> Annotations {
+    let mut all = Annotations::default();
     for path in files.csvs.iter().filter(|path| looks_like_csv(path)) {
         all.append(match json::text_of(path, request.encoding) {
             Ok(text) => read_csv(path, &text),
@@ -102,24 +120,43 @@ pub(super) fn read_all(files: &FileIndex, request: &Request<'_>) -> Annotations 
 fn read_csv(path: &Path, text: &str) -> Annotations {
     let mut all = Annotations::default();
     let mut rows = csv::ReaderBuilder::new().flexible(true).from_reader(text.as_bytes());
-    let names: Vec<String> = rows.headers().map(|h| h.iter().map(str::to_owned).collect()).unwrap_or_default();
+    let names: Vec<String> =
+        rows.headers().map(|h| h.iter().map(str::to_owned).collect()).unwrap_or_default();
     for row in rows.records() {
         let Ok(row) = row else { continue };
         let line = row.position().map_or(1, csv::Position::line);
+        let line = u32::try_from(line).unwrap_or(u32::MAX);
         // The row as a JSON object: cells that are JSON lists stay what they are.
-        let fields: serde_json::Map<String, Value> = names
-            .iter()
-            .zip(row.iter())
-            .map(|(name, cell)| {
-                let list = cell.starts_with('[').then(|| serde_json::from_str(cell).ok()).flatten();
-                (name.clone(), list.unwrap_or_else(|| Value::from(cell)))
-            })
-            .collect();
+        let cells = names.iter().zip(row.iter());
+        let value = |cell: &str| match cell.starts_with("[{") {
+            true => serde_json::from_str(cell),
+            false => Ok(Value::from(cell)),
+        };
+        let fields: Result<serde_json::Map<String, Value>, _> =
+            cells.map(|(name, cell)| Ok((name.clone(), value(cell)?))).collect();
+        let fields = match fields {
+            Ok(fields) if row.len() == names.len() => fields,
+            wrong => {
+                let why = wrong.err().map_or_else(
+                    || {
+                        format!(
+                            "{} where the header has {}",
+                            crate::error::count(row.len(), "field"),
+                            names.len()
+                        )
+                    },
+                    |e: serde_json::Error| format!("the labels are not well-formed JSON: {e}"),
+                );
+                let finding = Diagnostic::error(DiagnosticKind::Syntax, path, Some(line), why);
+                all.diagnostics.push(finding.hint("export it again"));
+                all.lost += 1;
+                continue;
+            }
+        };
         let task = Value::Array(vec![Value::Object(fields)]).to_string();
         let Ok(top) = json::top(path, &task) else { continue };
         let mut read = read(path, &task, &top);
         // The task is one line; in the file it stands on the row's.
-        let line = u32::try_from(line).unwrap_or(u32::MAX);
         for photo in &mut read.photos {
             photo.line = line;
             photo.size = photo.size.map(|(size, _)| (size, line));
@@ -132,9 +169,9 @@ fn read_csv(path: &Path, text: &str) -> Annotations {
 }
 
 /// Reads a parsed file.
-pub(super) fn read<'a>(path: &'a Path, text: &'a str, top: &Top<'a>) -> Annotations {
+fn read<'a>(path: &'a Path, text: &'a str, top: &Top<'a>) -> Annotations {
     let Top::Array(tasks) = top else { return Annotations::default() };
-    let mut reader = Reader::new(path, text);
+    let mut reader = Parser::new(path, text);
     for value in tasks {
         if reader.is_full() {
             break;
@@ -154,7 +191,7 @@ pub(super) fn read<'a>(path: &'a Path, text: &'a str, top: &Top<'a>) -> Annotati
 }
 
 /// A task of the full export.
-fn task<'a>(reader: &mut Reader<'a>, value: &'a RawValue) -> Option<Annotation> {
+fn task<'a>(reader: &mut Parser<'a>, value: &'a RawValue) -> Option<Annotation> {
     let task = reader.parse::<Task<'a>>(value, "task")?;
     let name = photo_in(&task.data);
     let Some(name) = name else {
@@ -165,7 +202,8 @@ fn task<'a>(reader: &mut Reader<'a>, value: &'a RawValue) -> Option<Annotation> 
     let mut works = task.annotations.iter().filter(|work| !work.was_cancelled);
     let (first, second) = (works.next(), works.next());
     if second.is_some() {
-        let message = format!("{} was annotated more than once, the first annotation is used", quoted(&photo.photo));
+        let message =
+            format!("{} was annotated more than once, the first annotation is used", quoted(&photo.photo));
         reader.warning(DiagnosticKind::PhotoDoubled, value, message);
     }
     for result in first.iter().flat_map(|work| &work.result) {
@@ -189,7 +227,7 @@ fn task<'a>(reader: &mut Reader<'a>, value: &'a RawValue) -> Option<Annotation> 
 }
 
 /// A task of the short export: its labels are a field beside the photo.
-fn short<'a>(reader: &mut Reader<'a>, fields: &Fields<'a>, value: &'a RawValue) -> Option<Annotation> {
+fn short<'a>(reader: &mut Parser<'a>, fields: &Fields<'a>, value: &'a RawValue) -> Option<Annotation> {
     let Some(name) = photo_in(fields) else {
         reader.error(DiagnosticKind::FieldMissing, value, "names no photo", "it is a task of images");
         return None;
@@ -205,7 +243,7 @@ fn short<'a>(reader: &mut Reader<'a>, fields: &Fields<'a>, value: &'a RawValue) 
 
 /// Adds a rectangle: from percent to pixels by the size that stands beside it.
 fn rectangle_of<'a>(
-    reader: &mut Reader<'a>,
+    reader: &mut Parser<'a>,
     photo: &mut Annotation,
     value: &'a RawValue,
     (width, height): (Option<f64>, Option<f64>),
@@ -247,7 +285,11 @@ fn rectangle_of<'a>(
     let bbox = if rectangle.rotation == 0.0 {
         number::bbox([x, y, x + w, y + h])
     } else {
-        reader.warning(DiagnosticKind::BoxDerived, value, "is a rotated box: the upright box around it is used");
+        reader.warning(
+            DiagnosticKind::BoxDerived,
+            value,
+            "is a rotated box: the upright box around it is used",
+        );
         // Turned clockwise about its upper left corner.
         let (sin, cos) = rectangle.rotation.to_radians().sin_cos();
         let corners = [(0.0, 0.0), (w, 0.0), (0.0, h), (w, h)];
@@ -263,15 +305,13 @@ fn rectangle_of<'a>(
 /// The photo that a task names: the field `image`, or the first text with the ending of a photo.
 fn photo_in(fields: &Fields<'_>) -> Option<String> {
     let text = |value: &&RawValue| serde_json::from_str::<String>(value.get()).ok();
-    let is_photo = |name: &String| {
-        FileKind::of_ending(Path::new(name)).is_some_and(FileKind::is_photo)
-    };
+    let is_photo = |name: &String| FileKind::of_ending(Path::new(name)).is_some_and(FileKind::is_photo);
     let named = ["image", "img", "photo"].iter().find_map(|key| fields.get(key).as_ref().and_then(text));
     named.or_else(|| fields.0.iter().filter_map(|(_, value)| text(value)).find(is_photo))
 }
 
 /// An annotation of the photo at this address.
-fn named<'a>(reader: &Reader<'a>, address: &str, at: &RawValue) -> Annotation {
+fn named<'a>(reader: &Parser<'a>, address: &str, at: &RawValue) -> Annotation {
     let name = photo_name(address);
     let other_name = without_prefix(&name).map(str::to_owned);
     Annotation { other_name, ..reader.photo(&name, at) }
@@ -282,7 +322,10 @@ fn photo_name(address: &str) -> String {
     // Local files: `/data/local-files/?d=folder/a.jpg`.
     let path = match address.split_once("?d=") {
         Some((_, path)) => path,
-        None => address.split_once("://").map_or(address, |(_, path)| path),
+        None => match address.split_once("://") {
+            Some((_, path)) => path.split('?').next().unwrap_or(path),
+            None => address,
+        },
     };
     let path = percent_encoding::percent_decode_str(path).decode_utf8_lossy().into_owned();
     match path.strip_prefix("/data/upload/") {

@@ -8,12 +8,16 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::coco::bounds;
-use super::json::{Reader, Top};
+use super::json::{Parser, Top};
+use super::registry::{JsonReader, Reader};
 use super::{Annotations, Label, Object, Scope, class_name};
 use crate::DiagnosticKind;
 
+pub(super) const READER: Reader =
+    Reader { file_a_photo: true, json: Some(JsonReader { fits, read }), files: None };
+
 /// Whether a file's outermost keys are labelme's.
-pub(super) fn fits(top: &Top<'_>) -> bool {
+fn fits(top: &Top<'_>) -> bool {
     matches!(top, Top::Object(fields) if fields.has(&["shapes", "imagePath"]))
 }
 
@@ -26,9 +30,9 @@ struct Shape<'a> {
 }
 
 /// Reads a parsed file.
-pub(super) fn read<'a>(path: &'a Path, text: &'a str, top: &Top<'a>) -> Annotations {
+fn read<'a>(path: &'a Path, text: &'a str, top: &Top<'a>) -> Annotations {
     let Top::Object(fields) = top else { return Annotations::default() };
-    let mut reader = Reader::new(path, text);
+    let mut reader = Parser::new(path, text);
     let Some(named) = fields.get("imagePath") else { return reader.read };
     let Some(name) = reader.parse::<Cow<'a, str>>(named, "imagePath") else {
         reader.read.lost = 1;
@@ -36,7 +40,7 @@ pub(super) fn read<'a>(path: &'a Path, text: &'a str, top: &Top<'a>) -> Annotati
     };
     let mut photo = reader.photo(&name, named);
     photo.scope = Scope::One;
-    let number = |reader: &mut Reader<'a>, key: &str| {
+    let number = |reader: &mut Parser<'a>, key: &str| {
         let value = fields.get(key).filter(|value| value.get() != "null")?;
         reader.parse::<f64>(value, key)
     };
@@ -54,7 +58,7 @@ pub(super) fn read<'a>(path: &'a Path, text: &'a str, top: &Top<'a>) -> Annotati
     reader.read
 }
 
-fn shape<'a>(reader: &mut Reader<'a>, value: &'a RawValue) -> Option<Object> {
+fn shape<'a>(reader: &mut Parser<'a>, value: &'a RawValue) -> Option<Object> {
     let shape = reader.parse::<Shape<'a>>(value, "shape")?;
     let label: Label = match class_name(shape.label) {
         Ok(label) => label,
@@ -81,7 +85,12 @@ fn shape<'a>(reader: &mut Reader<'a>, value: &'a RawValue) -> Option<Object> {
         _ => {}
     }
     let Some(bbox) = bounds(points.into_iter()) else {
-        reader.error(DiagnosticKind::FieldMissing, value, "has no points", "draw the object's box, or remove the shape");
+        reader.error(
+            DiagnosticKind::FieldMissing,
+            value,
+            "has no points",
+            "draw the object's box, or remove the shape",
+        );
         return None;
     };
     if kind != "rectangle" {

@@ -172,8 +172,11 @@ impl Annotations {
         Self { diagnostics: vec![why], broken: vec![path.to_owned()], lost: 1, ..Self::default() }
     }
 
-    /// Adds those of another file; its new classes come last.
+    /// Adds those of another file; its new classes come last. Only one of the two declares a split.
     pub(crate) fn append(&mut self, other: Self) {
+        if other.split.says_something() {
+            self.split = other.split;
+        }
         self.photos.extend(other.photos);
         self.diagnostics.extend(other.diagnostics);
         self.broken.extend(other.broken);

@@ -1,37 +1,95 @@
-//! The annotation formats, one row each: name, how a folder of it is recognised, what reads it.
+//! The annotation formats, one row each: name and reader. A reader knows how files of its format are recognised, and reads
+//! them.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::Path;
 use std::str::FromStr;
 
 use encoding_rs::Encoding;
 use serde::{Serialize, Serializer};
 
-use super::{Annotation, Annotations, csv, json, label_studio, text, voc, yolo};
+use super::json::{self, Top};
+use super::{Annotation, Annotations, coco, createml, csv, label_studio, labelme, text, voc, vott, yolo};
 use crate::convert::CLASS_FILE;
 use crate::file_index::{FileIndex, name_of, stem_of};
 use crate::{DataError, NoDataSetError, Subset};
 
-/// An annotation format.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum Format {
+/// Declares the formats: the names that users give, and the readers.
+macro_rules! formats {
+    ($($(#[doc = $doc:literal])+ $format:ident, $name:literal, $reader:expr;)+) => {
+        /// An annotation format.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[non_exhaustive]
+        pub enum Format {
+            $($(#[doc = $doc])+ $format,)+
+        }
+
+        impl Format {
+            /// Every format that is read, in the order in which they are looked for: the first that fits is read.
+            pub const ALL: &[Self] = &[$(Self::$format),+];
+
+            /// Their names.
+            pub const NAMES: &[&str] = &[$($name),+];
+
+            /// Its name.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$format => $name,)+
+                }
+            }
+
+            pub(super) const fn reader(self) -> Reader {
+                match self {
+                    $(Self::$format => $reader,)+
+                }
+            }
+        }
+    };
+}
+
+formats! {
     /// Pascal VOC: one XML file a photo (LabelImg, VoTT, CVAT, Roboflow).
-    Voc,
+    Voc, "voc", voc::READER;
     /// CSV: one row an object.
-    Csv,
+    Csv, "csv", csv::READER;
     /// COCO JSON: one file for all photos, or for each subset.
-    Coco,
-    /// YOLO: one text file a photo, with class numbers and fractions.
-    Yolo,
-    /// labelme JSON: one file a photo.
-    Labelme,
+    Coco, "coco", coco::READER;
     /// Label Studio's JSON, JSON-MIN and CSV exports.
-    LabelStudio,
+    LabelStudio, "label-studio", label_studio::READER;
     /// Create ML JSON.
-    CreateMl,
+    CreateMl, "createml", createml::READER;
+    /// labelme JSON: one file a photo.
+    Labelme, "labelme", labelme::READER;
     /// VoTT JSON.
-    Vott,
+    Vott, "vott", vott::READER;
+    /// YOLO: one text file a photo, with class numbers and fractions.
+    Yolo, "yolo", yolo::READER;
+}
+
+/// How a format is recognised and read.
+#[derive(Clone, Copy)]
+pub(super) struct Reader {
+    /// Whether each annotation file is of one photo.
+    pub(super) file_a_photo: bool,
+    /// If it has JSON files: whether one is of this format by its outermost values, and what reads it.
+    pub(super) json: Option<JsonReader>,
+    /// If it has other files: whether any file of a folder is of it, and what reads them.
+    pub(super) files: Option<FilesReader>,
+}
+
+/// Recognises and reads a JSON file, which is parsed as far as its outermost brackets.
+#[derive(Clone, Copy)]
+pub(super) struct JsonReader {
+    pub(super) fits: fn(&Top<'_>) -> bool,
+    pub(super) read: for<'a> fn(&'a Path, &'a str, &Top<'a>) -> Annotations,
+}
+
+/// Recognises and reads the files of a folder.
+#[derive(Clone, Copy)]
+pub(super) struct FilesReader {
+    pub(super) recognise: fn(&FileIndex, &Request<'_>) -> bool,
+    pub(super) read: fn(&FileIndex, &Request<'_>) -> Annotations,
 }
 
 /// What a reader is told besides the files.
@@ -47,112 +105,29 @@ pub(crate) struct Request<'a> {
     pub(crate) class: Option<&'a str>,
 }
 
-/// What the registry knows of a format.
-struct Row {
-    format: Format,
-    name: &'static str,
-    /// Whether each annotation file is of one photo.
-    file_a_photo: bool,
-    /// Whether the folder's files are of this format.
-    recognise: fn(&FileIndex, &Request<'_>) -> bool,
-    read: fn(&FileIndex, &Request<'_>) -> Annotations,
-}
-
-/// The formats in the order in which they are looked for: the first that fits is read.
-const FORMATS: [Row; 8] = [
-    Row {
-        format: Format::Voc,
-        name: "voc",
-        file_a_photo: true,
-        recognise: |files, _| files.xmls.iter().any(|path| voc::looks_like(path)),
-        read: |files, request| voc::read_all(&files.xmls, request.encoding),
-    },
-    Row {
-        format: Format::Csv,
-        name: "csv",
-        file_a_photo: false,
-        recognise: |files, request| {
-            let is_table = |path: &PathBuf| match request.columns {
-                Some(columns) => csv::fits(path, columns),
-                None => csv::looks_like(path, request.class),
-            };
-            files.csvs.iter().any(is_table)
-        },
-        read: |files, request| csv::read_all(&files.csvs, request),
-    },
-    Row {
-        format: Format::Coco,
-        name: "coco",
-        file_a_photo: false,
-        recognise: |files, request| json::is(files, request, Format::Coco),
-        read: |files, request| json::read_all(files, request, Format::Coco),
-    },
-    Row {
-        format: Format::LabelStudio,
-        name: "label-studio",
-        file_a_photo: false,
-        recognise: |files, request| {
-            json::is(files, request, Format::LabelStudio)
-                || files.csvs.iter().any(|path| label_studio::looks_like_csv(path))
-        },
-        read: label_studio::read_all,
-    },
-    Row {
-        format: Format::CreateMl,
-        name: "createml",
-        file_a_photo: false,
-        recognise: |files, request| json::is(files, request, Format::CreateMl),
-        read: |files, request| json::read_all(files, request, Format::CreateMl),
-    },
-    Row {
-        format: Format::Labelme,
-        name: "labelme",
-        file_a_photo: true,
-        recognise: |files, request| json::is(files, request, Format::Labelme),
-        read: |files, request| json::read_all(files, request, Format::Labelme),
-    },
-    Row {
-        format: Format::Vott,
-        name: "vott",
-        file_a_photo: false,
-        recognise: |files, request| json::is(files, request, Format::Vott),
-        read: |files, request| json::read_all(files, request, Format::Vott),
-    },
-    Row {
-        format: Format::Yolo,
-        name: "yolo",
-        file_a_photo: true,
-        recognise: |files, _| files.texts.iter().any(|path| yolo::looks_like(path)),
-        read: yolo::read_all,
-    },
-];
-
 impl Format {
-    /// Every format that is read.
-    pub fn all() -> impl Iterator<Item = Self> {
-        FORMATS.iter().map(|row| row.format)
-    }
-
-    fn row(self) -> &'static Row {
-        // Each format has its row: a test goes through all.
-        FORMATS.iter().find(|row| row.format == self).unwrap_or(&FORMATS[0])
-    }
-
     /// Whether each annotation file is of one photo.
     pub(crate) fn is_file_a_photo(self) -> bool {
-        self.row().file_a_photo
+        self.reader().file_a_photo
+    }
+
+    /// Whether files of a folder are of this format.
+    fn is_of(self, files: &FileIndex, request: &Request<'_>) -> bool {
+        let reader = self.reader();
+        (reader.json.is_some() && json::is(files, request, self))
+            || reader.files.is_some_and(|reader| (reader.recognise)(files, request))
     }
 }
 
 impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.row().name)
+        f.write_str(self.name())
     }
 }
 
 impl Serialize for Format {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.row().name)
+        serializer.serialize_str(self.name())
     }
 }
 
@@ -160,8 +135,8 @@ impl FromStr for Format {
     type Err = DataError;
 
     fn from_str(text: &str) -> Result<Self, DataError> {
-        FORMATS.iter().find(|row| row.name == text).map(|row| row.format).ok_or_else(|| {
-            let names: Vec<String> = FORMATS.iter().map(|row| format!("`{}`", row.name)).collect();
+        Self::ALL.iter().copied().find(|format| format.name() == text).ok_or_else(|| {
+            let names: Vec<String> = Self::NAMES.iter().map(|name| format!("`{name}`")).collect();
             DataError::Argument {
                 what: "data format",
                 value: text.to_owned(),
@@ -173,7 +148,12 @@ impl FromStr for Format {
 
 /// Reads the annotations of a format.
 pub(crate) fn read(files: &FileIndex, format: Format, request: &Request<'_>) -> Annotations {
-    let mut annotations = (format.row().read)(files, request);
+    let reader = format.reader();
+    let mut annotations =
+        reader.json.map_or_else(Annotations::default, |reader| json::read_all(files, request, reader));
+    if let Some(reader) = reader.files {
+        annotations.append((reader.read)(files, request));
+    }
     let lists = files.listings.iter().filter(|path| name_of(path) == CLASS_FILE);
     if annotations.classes.is_empty()
         && let Some(list) = lists.min_by_key(|path| path.components().count())
@@ -209,8 +189,8 @@ fn subsets_by_file(annotations: &mut Annotations) {
 ///
 /// [`DataError::NoDataSet`] if none does, with what was found instead.
 pub(crate) fn recognise(files: &FileIndex, request: &Request<'_>) -> Result<Format, DataError> {
-    if let Some(row) = FORMATS.iter().find(|row| (row.recognise)(files, request)) {
-        return Ok(row.format);
+    if let Some(format) = Format::ALL.iter().find(|format| format.is_of(files, request)) {
+        return Ok(*format);
     }
     if !files.xmls.is_empty() {
         // None of them is an annotation; reading them says why.
@@ -236,21 +216,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_format_has_one_row_and_a_name() {
-        let formats = [
-            Format::Voc,
-            Format::Csv,
-            Format::Coco,
-            Format::Yolo,
-            Format::Labelme,
-            Format::LabelStudio,
-            Format::CreateMl,
-            Format::Vott,
-        ];
-        assert_eq!(formats.len(), FORMATS.len());
-        for format in formats {
-            assert_eq!(format.row().format, format);
-            assert_eq!(format.to_string().parse::<Format>().unwrap(), format);
+    fn each_format_has_a_name_and_reads_something() {
+        for (format, name) in Format::ALL.iter().zip(Format::NAMES) {
+            assert_eq!((format.to_string().as_str(), name.parse::<Format>().unwrap()), (*name, *format));
+            assert!(format.reader().json.is_some() || format.reader().files.is_some(), "{name}");
         }
         assert!("pascal".parse::<Format>().unwrap_err().to_string().contains("`yolo`"));
     }

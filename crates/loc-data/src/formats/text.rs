@@ -196,7 +196,9 @@ pub(crate) fn of_plain(
 pub(crate) fn normalised(path: &Path) -> Option<Diagnostic> {
     let bytes = fs_err::read(path).ok()?;
     let what = match detect_encoding(&bytes) {
-        Some(EncodingHint::Known(encoding, _)) if encoding == UTF_8 => "begins with a byte order mark".to_owned(),
+        Some(EncodingHint::Known(encoding, _)) if encoding == UTF_8 => {
+            "begins with a byte order mark".to_owned()
+        }
         Some(EncodingHint::Known(encoding, _)) => format!("is {}", encoding.name()),
         Some(EncodingHint::Unknown(_)) => return None,
         None if std::str::from_utf8(&bytes).is_err() => "is not UTF-8".to_owned(),

@@ -8,8 +8,11 @@ use rayon::prelude::*;
 use roxmltree::{Document, Node, ParsingOptions};
 
 use super::number::{coordinate, whole};
+use super::registry::{self, FilesReader};
 use super::text::{self, newlines, position};
-use super::{ANOTHER_FILE, Annotation, Annotations, Label, NUMBER_HINT, Object, Scope, class_name, read_limited};
+use super::{
+    ANOTHER_FILE, Annotation, Annotations, Label, NUMBER_HINT, Object, Scope, class_name, read_limited,
+};
 use crate::content_type::ContentType;
 use crate::diagnostics::Diagnostics;
 use crate::{BBox, Diagnostic, DiagnosticKind, ImageSize, NoDataSetError};
@@ -20,6 +23,15 @@ pub(crate) const SIZE_LIMIT: u64 = 1 << 20;
 const NODES_LIMIT: u32 = 10_000;
 /// Hint for an element that occurs twice.
 const TWICE_HINT: &str = "keep the one that is right";
+
+pub(super) const READER: registry::Reader = registry::Reader {
+    file_a_photo: true,
+    json: None,
+    files: Some(FilesReader {
+        recognise: |files, _| files.xmls.iter().any(|path| looks_like(path)),
+        read: |files, request| read_all(&files.xmls, request.encoding),
+    }),
+};
 
 /// The result of parsing one file.
 #[derive(Debug)]

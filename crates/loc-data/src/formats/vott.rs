@@ -8,13 +8,17 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::coco::bounds;
-use super::json::{Fields, Reader, Top};
+use super::json::{Fields, Parser, Top};
 use super::number::{self, quoted};
+use super::registry::{JsonReader, Reader};
 use super::{Annotation, Annotations, Object, Scope, class_name};
 use crate::{BBox, DiagnosticKind};
 
+pub(super) const READER: Reader =
+    Reader { file_a_photo: false, json: Some(JsonReader { fits, read }), files: None };
+
 /// Whether a file's outermost keys are VoTT's.
-pub(super) fn fits(top: &Top<'_>) -> bool {
+fn fits(top: &Top<'_>) -> bool {
     let Top::Object(fields) = top else { return false };
     let is_first_version = ["inputTags", "visitedFrames", "framerate"].iter().any(|key| fields.has(&[key]));
     fields.has(&["asset", "regions"])
@@ -88,9 +92,9 @@ struct Tag {
 }
 
 /// Reads a parsed file.
-pub(super) fn read<'a>(path: &'a Path, text: &'a str, top: &Top<'a>) -> Annotations {
+fn read<'a>(path: &'a Path, text: &'a str, top: &Top<'a>) -> Annotations {
     let Top::Object(fields) = top else { return Annotations::default() };
-    let mut reader = Reader::new(path, text);
+    let mut reader = Parser::new(path, text);
     for value in reader.list(fields, "tags") {
         if let Ok(tag) = serde_json::from_str::<Tag>(value.get()) {
             reader.read.classes.push(tag.name);
@@ -99,7 +103,9 @@ pub(super) fn read<'a>(path: &'a Path, text: &'a str, top: &Top<'a>) -> Annotati
     if let Some(frames) = fields.get("frames") {
         self::frames(&mut reader, frames);
     } else if let Some(assets) = fields.get("assets") {
-        for (_, value) in reader.parse::<Fields<'a>>(assets, "assets").map(|assets| assets.0).unwrap_or_default() {
+        for (_, value) in
+            reader.parse::<Fields<'a>>(assets, "assets").map(|assets| assets.0).unwrap_or_default()
+        {
             if reader.is_full() {
                 break;
             }
@@ -121,7 +127,7 @@ pub(super) fn read<'a>(path: &'a Path, text: &'a str, top: &Top<'a>) -> Annotati
     reader.read
 }
 
-fn item<'a>(reader: &mut Reader<'a>, item: Item<'a>, at: &'a RawValue) {
+fn item<'a>(reader: &mut Parser<'a>, item: Item<'a>, at: &'a RawValue) {
     let mut photo = reader.photo(&item.asset.name, at);
     photo.size = reader.size(item.asset.size.map(|s| s.width), item.asset.size.map(|s| s.height), at);
     for value in item.regions {
@@ -130,7 +136,9 @@ fn item<'a>(reader: &mut Reader<'a>, item: Item<'a>, at: &'a RawValue) {
             continue;
         };
         let bbox = match region.bounding_box {
-            Some(Bounding { left, top, width, height }) => Some(number::bbox([left, top, left + width, top + height])),
+            Some(Bounding { left, top, width, height }) => {
+                Some(number::bbox([left, top, left + width, top + height]))
+            }
             None => bounds(region.points.iter().map(|p| (p.x, p.y))),
         };
         object(reader, &mut photo, value, region.tags, bbox);
@@ -138,7 +146,7 @@ fn item<'a>(reader: &mut Reader<'a>, item: Item<'a>, at: &'a RawValue) {
     reader.read.photos.push(photo);
 }
 
-fn frames<'a>(reader: &mut Reader<'a>, frames: &'a RawValue) {
+fn frames<'a>(reader: &mut Parser<'a>, frames: &'a RawValue) {
     for (name, boxes) in reader.parse::<Fields<'a>>(frames, "frames").map(|f| f.0).unwrap_or_default() {
         let mut photo = reader.photo(&name, boxes);
         for value in reader.parse::<Vec<&'a RawValue>>(boxes, "frame").unwrap_or_default() {
@@ -158,7 +166,13 @@ fn frames<'a>(reader: &mut Reader<'a>, frames: &'a RawValue) {
 }
 
 /// Adds an object with the class of its one tag.
-fn object<'a>(reader: &mut Reader<'a>, photo: &mut Annotation, value: &'a RawValue, tags: Vec<String>, bbox: Option<BBox>) {
+fn object<'a>(
+    reader: &mut Parser<'a>,
+    photo: &mut Annotation,
+    value: &'a RawValue,
+    tags: Vec<String>,
+    bbox: Option<BBox>,
+) {
     let line = reader.line(value);
     let mut tags = tags.into_iter();
     let label = match (tags.next(), tags.next()) {
@@ -175,7 +189,12 @@ fn object<'a>(reader: &mut Reader<'a>, photo: &mut Annotation, value: &'a RawVal
             photo.defective = true;
         }
         (Ok(_), None) => {
-            reader.error(DiagnosticKind::FieldMissing, value, "has neither a bounding box nor points", "draw the object's box");
+            reader.error(
+                DiagnosticKind::FieldMissing,
+                value,
+                "has neither a bounding box nor points",
+                "draw the object's box",
+            );
             photo.defective = true;
         }
     }

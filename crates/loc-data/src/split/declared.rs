@@ -31,6 +31,11 @@ impl DeclaredSplit {
         self.doubled
     }
 
+    /// Whether anything is declared.
+    pub(crate) fn says_something(&self) -> bool {
+        !self.folders.is_empty() || !self.photos.is_empty()
+    }
+
     /// Whether a folder is declared.
     pub(crate) fn has_folders(&self) -> bool {
         !self.folders.is_empty()

@@ -3,8 +3,8 @@
 
 use std::path::PathBuf;
 
-use loc_data::Augment;
 use loc_data::keys::Key;
+use loc_data::{Augment, Format};
 use loc_infer::{Filter, Fit};
 use loc_model::loss::{BoxLoss, ClassLoss, OverlapLoss};
 use loc_net::{Backbone, Head};
@@ -27,7 +27,7 @@ loc_data::keys! {
         #[serde(skip_serializing_if = "Option::is_none")]
         data_format: Option<String> = None
             => flag("FORMAT"),
-               one_of(&["voc", "csv", "coco", "label-studio", "createml", "labelme", "vott", "yolo"]),
+               one_of(Format::NAMES),
                absent("detected from the content"), no_effect();
         /// Columns of CSV files without a header: filename, xmin, ymin, xmax, ymax, and class or class_num, width, height, or -
         /// for one to pass over.

@@ -11,14 +11,22 @@ use rayon::prelude::*;
 
 use super::coco::bounds;
 use super::number::{self, decimal, quoted, whole};
-use super::{
-    Annotation, Annotations, Label, Object, Request, Scope, Unit, class_name, read_limited, text,
-};
-use crate::file_index::{FileIndex, is_annotation_folder, stem_of};
+use super::registry::{FilesReader, Reader};
+use super::{Annotation, Annotations, Label, Object, Request, Scope, Unit, class_name, read_limited, text};
 use crate::diagnostics::MOST;
+use crate::file_index::{FileIndex, is_annotation_folder, stem_of};
 use crate::{BBox, Diagnostic, DiagnosticKind};
 
 use self::names::Listing;
+
+pub(super) const READER: Reader = Reader {
+    file_a_photo: true,
+    json: None,
+    files: Some(FilesReader {
+        recognise: |files, _| files.texts.iter().any(|path| looks_like(path)),
+        read: read_all,
+    }),
+};
 
 /// Longest label file that is read, in bytes.
 const SIZE_LIMIT: u64 = 1 << 20;
@@ -45,13 +53,13 @@ const NO_LABELS: [&str; 12] = [
 ];
 
 /// Whether a text file may be a label file by its name.
-pub(crate) fn may_be_labels(path: &Path) -> bool {
+fn may_be_labels(path: &Path) -> bool {
     let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
     !NO_LABELS.contains(&&*name) && !name.starts_with("readme") && !name.ends_with(".labels")
 }
 
 /// Whether a text file's first line is a label.
-pub(crate) fn looks_like(path: &Path) -> bool {
+fn looks_like(path: &Path) -> bool {
     let mut head = [0; 4096];
     let read = fs_err::File::open(path).and_then(|mut file| std::io::Read::read(&mut file, &mut head));
     let head = text::head(&head[..read.unwrap_or(0)]);
@@ -65,18 +73,21 @@ pub(crate) fn looks_like(path: &Path) -> bool {
 
 /// Whether a file is a `data.yaml`, which describes a set and is given in its place.
 pub(crate) fn is_description(path: &Path) -> bool {
-    let is_yaml = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("yaml") || e.eq_ignore_ascii_case("yml"));
+    let is_yaml =
+        path.extension().is_some_and(|e| e.eq_ignore_ascii_case("yaml") || e.eq_ignore_ascii_case("yml"));
     is_yaml && names::Kind::of(path, None).is_some()
 }
 
 /// Reads the label files of a folder, in their order: text files that lie in a folder of labels, are named like a photo, or
 /// begin like a label.
-pub(crate) fn read_all(files: &FileIndex, request: &Request<'_>) -> Annotations {
+fn read_all(files: &FileIndex, request: &Request<'_>) -> Annotations {
     let listing = Listing::of(files, request.encoding);
     let is_labels = |path: &&PathBuf| {
         let is_named_like_a_photo = || files.find_by_annotation_name(path).is_some();
         may_be_labels(path)
-            && (path.parent().is_some_and(is_annotation_folder) || is_named_like_a_photo() || looks_like(path))
+            && (path.parent().is_some_and(is_annotation_folder)
+                || is_named_like_a_photo()
+                || looks_like(path))
     };
     let labels: Vec<_> = files.texts.par_iter().filter(is_labels).collect();
     let read: Vec<Annotations> = labels.par_iter().map(|path| read(path, request.encoding)).collect();
@@ -99,12 +110,16 @@ fn name_classes(all: &mut Annotations, names: &[String], source: Option<&Path>) 
     for photo in &mut all.photos {
         for object in &mut photo.objects {
             let Label::Number(number) = object.label else { continue };
-            let name = usize::try_from(number).ok().and_then(|i| names.get(i)).filter(|name| !name.trim().is_empty());
+            let name = usize::try_from(number)
+                .ok()
+                .and_then(|i| names.get(i))
+                .filter(|name| !name.trim().is_empty());
             match name.map(|name| class_name(name.clone())) {
                 Some(Ok(label)) => object.label = label,
                 _ => {
                     photo.defective = true;
-                    let message = format!("class number {number}, but {} names are listed in {source}", names.len());
+                    let message =
+                        format!("class number {number}, but {} names are listed in {source}", names.len());
                     let line = Some(object.label_line);
                     all.diagnostics.push(
                         Diagnostic::error(DiagnosticKind::ClassUnknown, &photo.source, line, message)
@@ -188,7 +203,9 @@ enum Shape {
 impl Shape {
     fn bbox(&self) -> Option<BBox> {
         match self {
-            Self::Box([x, y, w, h]) => Some(number::bbox([x - w / 2.0, y - h / 2.0, x + w / 2.0, y + h / 2.0])),
+            Self::Box([x, y, w, h]) => {
+                Some(number::bbox([x - w / 2.0, y - h / 2.0, x + w / 2.0, y + h / 2.0]))
+            }
             Self::Corners(points) | Self::Outline(points) => {
                 bounds(points.chunks_exact(2).map(|point| (point[0], point[1])))
             }

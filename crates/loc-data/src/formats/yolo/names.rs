@@ -48,7 +48,9 @@ impl Kind {
             "predefined_classes.txt" => Some(Self::Predefined),
             "_darknet.labels" => Some(Self::Names),
             name if name.ends_with(".names") => Some(Self::Names),
-            name if is_yaml(name) => text_of(path, given).is_ok_and(|text| yaml::has_names(&text)).then_some(Self::Yaml),
+            name if is_yaml(name) => {
+                text_of(path, given).is_ok_and(|text| yaml::has_names(&text)).then_some(Self::Yaml)
+            }
             _ => None,
         }
     }
@@ -71,7 +73,8 @@ impl Listing {
     pub(crate) fn of(files: &FileIndex, given: Option<&'static Encoding>) -> Self {
         let kind = |path: &PathBuf| Some((Kind::of(path, given)?, path.components().count(), path.clone()));
         let mut found: Vec<_> = files.listings.iter().filter_map(kind).collect();
-        found.extend(Self::above(files, given).map(|path| (Kind::Yaml, 0, path)).filter(|_| found.is_empty()));
+        found
+            .extend(Self::above(files, given).map(|path| (Kind::Yaml, 0, path)).filter(|_| found.is_empty()));
         found.sort();
         let mut listing = Self::default();
         if let Some((kind, _, path)) = found.first() {
@@ -111,7 +114,8 @@ impl Listing {
         let folder = if above.as_os_str().is_empty() { Path::new(".") } else { &above };
         let entries = fs_err::read_dir(folder).ok()?;
         let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-        let mut yamls: Vec<PathBuf> = names.filter(|name| is_yaml(name)).map(|name| above.join(name)).collect();
+        let mut yamls: Vec<PathBuf> =
+            names.filter(|name| is_yaml(name)).map(|name| above.join(name)).collect();
         yamls.sort();
         yamls.into_iter().find(|path| {
             Kind::of(path, given).is_some() && {
@@ -140,7 +144,10 @@ impl Listing {
         listing.diagnostics.extend(description.diagnostics);
         listing.names = description.names;
         for (subset, written) in description.parts {
-            let place = yaml::Place { yaml: path.parent().unwrap_or(Path::new("")), base: description.base.as_deref() };
+            let place = yaml::Place {
+                yaml: path.parent().unwrap_or(Path::new("")),
+                base: description.base.as_deref(),
+            };
             match place.find(&written, files) {
                 Some(found) if found.is_dir() => listing.split.folder(subset, found),
                 Some(found) => listing.list(subset, &found, files, given),

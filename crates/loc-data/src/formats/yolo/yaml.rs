@@ -39,13 +39,21 @@ pub(super) fn parse(path: &Path, text: &str) -> Description {
         all.diagnostics.push(Diagnostic::error(DiagnosticKind::Syntax, path, line, message).hint(hint));
     };
     if !is_plain(text) {
-        wrong(1, "is nested too deeply, or has too many aliases".into(), "is it the description of a data set?");
+        wrong(
+            1,
+            "is nested too deeply, or has too many aliases".into(),
+            "is it the description of a data set?",
+        );
         return all;
     }
     let document = match MarkedYaml::load_from_str(text) {
         Ok(documents) => documents.into_iter().next(),
         Err(e) => {
-            wrong(e.marker().line(), format!("is not well-formed YAML: {}", e.info()), "correct it, or export it again");
+            wrong(
+                e.marker().line(),
+                format!("is not well-formed YAML: {}", e.info()),
+                "correct it, or export it again",
+            );
             return all;
         }
     };
@@ -88,7 +96,9 @@ fn is_plain(text: &str) -> bool {
         text.as_bytes().windows(2).filter(|pair| pair[0] == mark && pair[1].is_ascii_alphanumeric()).count()
     };
     let brackets = text.bytes().filter(|b| matches!(b, b'[' | b'{')).count();
-    let dashes = |line: &str| line.split(' ').take_while(|part| matches!(*part, "" | "-" | "?")).filter(|p| !p.is_empty()).count();
+    let dashes = |line: &str| {
+        line.split(' ').take_while(|part| matches!(*part, "" | "-" | "?")).filter(|p| !p.is_empty()).count()
+    };
     (followed(b'&') == 0 || followed(b'*') <= ALIASES)
         && brackets <= BRACKETS
         && text.lines().all(|line| dashes(line) <= DASHES)

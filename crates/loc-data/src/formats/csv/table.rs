@@ -1,157 +1,19 @@
-//! CSV with one row per object: `class_num` with numbers (the tutorial's header) or `class` with names (Roboflow's).
-//! Columns are found by name, other columns are ignored; the rows of a photo are its objects. `header` parses the first line.
+//! The rows of a CSV file.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use csv::{ByteRecord, StringRecord};
 
-use super::header::{self, Columns, EDGES, HEADER, Header, HeaderError};
-use super::number::{coordinate, quoted, whole};
-use super::text::{self, encoding_hint};
-use super::{
-    ANOTHER_FILE, Annotation, Annotations, Label, NUMBER_HINT, Object, Request, class_name, read_limited,
-};
-use crate::content_type::ContentType;
+use super::super::header::{self, Columns, EDGES, HEADER, Header, HeaderError};
+use super::super::number::{coordinate, quoted, whole};
+use super::super::text::encoding_hint;
+use super::super::{Annotation, Annotations, Label, NUMBER_HINT, Object, Request, class_name};
+use super::unified;
 use crate::csv_escape::unescape_formula;
-use crate::diagnostics::{Diagnostics, MOST};
+use crate::diagnostics::MOST;
 use crate::file_index::{name_of, stem_of};
-use crate::{BBox, Diagnostic, DiagnosticKind, Hint, ImageSize, NoDataSetError, Subset};
-
-/// Longest CSV file that is read, in bytes: a million rows.
-const SIZE_LIMIT: u64 = 256 << 20;
-
-/// Whether the file's first line is a header of annotations.
-pub(crate) fn looks_like(path: &Path, one_class: Option<&str>) -> bool {
-    let header = |text: String| header::of(text.as_bytes(), one_class);
-    beginning(path).is_ok_and(|text| match header(text) {
-        Ok(_) => true,
-        // A header of annotations with an error, which must be reported.
-        Err(wrong) => wrong.kind == DiagnosticKind::FieldDoubled,
-    })
-}
-
-/// Whether the file's first row has the given columns; others lie among annotations, such as lists of classes.
-pub(crate) fn fits(path: &Path, columns: &[String]) -> bool {
-    beginning(path).is_ok_and(|text| header::fits(text.as_bytes(), columns))
-}
-
-/// Why a file is not a table of annotations.
-///
-/// # Errors
-///
-/// The reason, if it is not one.
-pub(crate) fn check_header(path: &Path, one_class: Option<&str>) -> Result<(), NoDataSetError> {
-    let csv = path.to_owned();
-    if let Some(content) = ContentType::of_file(path) {
-        return Err(NoDataSetError::ForeignCsv { csv, content });
-    }
-    match beginning(path).map(|text| header::of(text.as_bytes(), one_class)) {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(HeaderError { message, hint, .. })) => Err(NoDataSetError::CsvHeader { csv, message, hint }),
-        Err(error) => Err(NoDataSetError::UnreadableCsv { csv, error }),
-    }
-}
-
-/// The beginning of a file as text, in any encoding.
-fn beginning(path: &Path) -> std::io::Result<String> {
-    let mut head = [0; 8192];
-    let mut file = fs_err::File::open(path)?;
-    let read = std::io::Read::read(&mut file, &mut head)?;
-    Ok(unified(&text::head(&head[..read])).into_owned())
-}
-
-/// Replaces the carriage returns of old Mac files, which have no line feeds, by line feeds.
-fn unified(text: &str) -> std::borrow::Cow<'_, str> {
-    if text.contains('\r') && !text.contains('\n') { text.replace('\r', "\n").into() } else { text.into() }
-}
-
-/// Reads all files, in their order. A photo that stands in two of them is an error.
-pub(crate) fn read_all(paths: &[PathBuf], request: &Request<'_>) -> Annotations {
-    let mut all = Annotations::default();
-    let mut seen: HashMap<String, usize> = HashMap::new();
-    let mut doubled = Diagnostics::default();
-    let wanted = |path: &&PathBuf| {
-        request.single_file || request.columns.map_or_else(|| looks_like(path, request.class), |columns| fits(path, columns))
-    };
-    for path in paths.iter().filter(wanted) {
-        let read = match read_limited(path, SIZE_LIMIT) {
-            Ok(bytes) => parse(path, &bytes, request),
-            Err(why) => {
-                all.diagnostics
-                    .push(Diagnostic::error(DiagnosticKind::Unreadable, path, None, why).hint(ANOTHER_FILE));
-                all.incomplete = true;
-                continue;
-            }
-        };
-        all.diagnostics.extend(read.diagnostics);
-        all.lost += read.lost;
-        all.incomplete |= read.incomplete;
-        // The rows of a photo within a file are grouped already.
-        if all.photos.is_empty() {
-            all.photos = read.photos;
-            continue;
-        }
-        if seen.is_empty() {
-            seen.extend(all.photos.iter().enumerate().map(|(i, photo)| (photo.photo.clone(), i)));
-        }
-        for photo in read.photos {
-            match seen.get(&photo.photo) {
-                Some(first) => {
-                    // Either annotation may be wrong: the photo is not used.
-                    let first = &mut all.photos[*first];
-                    first.defective = true;
-                    let message =
-                        format!("{} is also annotated in {}", quoted(&photo.photo), first.source.display());
-                    let diagnostic =
-                        Diagnostic::error(DiagnosticKind::PhotoDoubled, path, Some(photo.line), message);
-                    doubled.push(diagnostic.hint("give the CSV file to use as the data set"));
-                }
-                None => {
-                    seen.insert(photo.photo.clone(), all.photos.len());
-                    all.photos.push(photo);
-                }
-            }
-        }
-    }
-    all.diagnostics.extend(doubled.into_vec());
-    all
-}
-
-/// The class of all objects of a table that has no column for it: the file's name, or where that says nothing, the folder's.
-fn class_of(path: &Path) -> String {
-    const SAY_NOTHING: [&str; 12] = [
-        "annotation", "annotations", "box", "boxes", "bboxes", "csv", "data", "dataset", "label", "labels", "export",
-        "images",
-    ];
-    let says = |name: &&str| {
-        let name = name.trim_matches('_').to_lowercase();
-        !name.is_empty() && !SAY_NOTHING.contains(&&*name) && Subset::of_file(&name).is_none()
-    };
-    let above = path.ancestors().skip(1).map(name_of);
-    std::iter::once(stem_of(path)).chain(above).find(says).unwrap_or_else(|| stem_of(path)).to_owned()
-}
-
-/// Parses the bytes of one file; `path` is for messages.
-pub(crate) fn parse(path: &Path, bytes: &[u8], request: &Request<'_>) -> Annotations {
-    let mut table = Table { path, request, by_name: HashMap::new(), read: Annotations::default() };
-    if let Some(content) = ContentType::of(bytes) {
-        let message = format!("is {content}, not CSV");
-        return table.refused(
-            Diagnostic::error(DiagnosticKind::Foreign, path, None, message).hint(content.data_set_hint()),
-        );
-    }
-    match text::of_table(bytes, request.encoding) {
-        Ok(None) => table.rows(bytes),
-        Ok(Some(text::Text { text, doubt })) => {
-            let doubt = doubt.map(|doubt| Diagnostic::warning(DiagnosticKind::Encoding, path, None, doubt));
-            table.read.diagnostics.extend(doubt);
-            table.rows(text.as_bytes())
-        }
-        Err(e) => table
-            .refused(Diagnostic::error(DiagnosticKind::Encoding, path, Some(e.line), e.message).hint(e.hint)),
-    }
-}
+use crate::{BBox, Diagnostic, DiagnosticKind, Hint, ImageSize, Subset};
 
 /// The position of a record: its number, from 1 after the header, and its first line.
 #[derive(Clone, Copy)]
@@ -161,16 +23,16 @@ struct Row {
 }
 
 /// The content of one file: photos in the order of their first rows.
-struct Table<'a> {
-    path: &'a Path,
-    request: &'a Request<'a>,
-    by_name: HashMap<String, usize>,
-    read: Annotations,
+pub(super) struct Table<'a> {
+    pub(super) path: &'a Path,
+    pub(super) request: &'a Request<'a>,
+    pub(super) by_name: HashMap<String, usize>,
+    pub(super) read: Annotations,
 }
 
 impl Table<'_> {
     /// Reads the header and all rows. A row that is not UTF-8 is an error of that row.
-    fn rows(mut self, bytes: &[u8]) -> Annotations {
+    pub(super) fn rows(mut self, bytes: &[u8]) -> Annotations {
         let unified = match std::str::from_utf8(bytes) {
             Ok(text) => unified(text),
             Err(_) => "".into(),
@@ -271,7 +133,7 @@ impl Table<'_> {
     }
 
     /// The result for a file that could not be read.
-    fn refused(mut self, why: Diagnostic) -> Annotations {
+    pub(super) fn refused(mut self, why: Diagnostic) -> Annotations {
         self.read.diagnostics.push(why);
         self.read.incomplete = true;
         self.read
@@ -409,4 +271,28 @@ impl Table<'_> {
         }
         &mut self.read.photos[at]
     }
+}
+
+/// The class of all objects of a table that has no column for it: the file's name, or where that says nothing, the folder's.
+fn class_of(path: &Path) -> String {
+    const SAY_NOTHING: [&str; 12] = [
+        "annotation",
+        "annotations",
+        "box",
+        "boxes",
+        "bboxes",
+        "csv",
+        "data",
+        "dataset",
+        "label",
+        "labels",
+        "export",
+        "images",
+    ];
+    let says = |name: &&str| {
+        let name = name.trim_matches('_').to_lowercase();
+        !name.is_empty() && !SAY_NOTHING.contains(&&*name) && Subset::of_file(&name).is_none()
+    };
+    let above = path.ancestors().skip(1).map(name_of);
+    std::iter::once(stem_of(path)).chain(above).find(says).unwrap_or_else(|| stem_of(path)).to_owned()
 }

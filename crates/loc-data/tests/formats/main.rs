@@ -2,20 +2,28 @@
 
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
+#[path = "../common/mod.rs"]
 mod common;
+mod fixtures;
 
 use std::path::Path;
 
 use common::{Folder, voc};
+use fixtures::{A, B, as_tools_write_it};
 use loc_data::convert::{LabelledSet, PhotoFiles, Target, WriteOptions};
 use loc_data::{BBox, Dataset, DiagnosticKind, Format, ReadOptions, Subset};
 
 /// Photos with boxes at odd places; `b.jpg` has two objects, `c.jpg` none.
 fn set() -> Folder {
     let folder = Folder::new();
-    let photos: [(&str, (u32, u32), &[(&str, [f32; 4])]); 3] = [
+    type Photo<'a> = (&'a str, (u32, u32), &'a [(&'a str, [f32; 4])]);
+    let photos: [Photo; 3] = [
         ("a.jpg", (64, 48), &[("dog", [1.25, 2.5, 30.125, 40.0])]),
-        ("sub/b.jpg", (101, 67), &[("cat", [0.0, 0.0, 100.9, 66.7]), ("a, \"b\" &lt;é>", [13.37, 7.0, 77.7, 8.1])]),
+        (
+            "sub/b.jpg",
+            (101, 67),
+            &[("cat", [0.0, 0.0, 100.9, 66.7]), ("a, \"b\" &lt;é>", [13.37, 7.0, 77.7, 8.1])],
+        ),
         ("c.jpg", (33, 99), &[]),
     ];
     for (name, size, objects) in photos {
@@ -114,187 +122,13 @@ fn photos() -> Folder {
     folder
 }
 
-const A: BBox = BBox { x1: 10.0, y1: 20.0, x2: 110.0, y2: 70.0 };
-const B: BBox = BBox { x1: 0.5, y1: 0.0, x2: 100.5, y2: 50.0 };
-
-/// The files that tools write for `a.jpg` with a cat at [`A`] and `b.jpg` with a dog at [`B`].
-fn as_tools_write_it() -> Vec<(&'static str, Format, Vec<(&'static str, String)>)> {
-    let coco = |images: &str| {
-        format!(
-            "{{\"info\": {{}}, \"categories\": [{{\"id\": 0, \"name\": \"animals\"}}, {{\"id\": 7, \"name\": \"dog\"}}, \
-             {{\"id\": 3, \"name\": \"cat\"}}],\n\"images\": [{images}],\n\"annotations\": [\
-             {{\"id\": 1, \"image_id\": 11, \"category_id\": 3, \"bbox\": [10, 20.0, 100, 50], \"iscrowd\": 0}},\
-             {{\"id\": 2, \"image_id\": 12, \"category_id\": 7, \"bbox\": [0.5, 0, 100, 50]}}]}}"
-        )
-    };
-    let image = |id: u32, name: &str| format!("{{\"id\": {id}, \"file_name\": \"{name}\", \"width\": 200, \"height\": 100}}");
-    let labelme = |name: &str, label: &str, b: BBox| {
-        format!(
-            "{{\"version\": \"5.4\", \"flags\": {{}}, \"shapes\": [{{\"label\": \"{label}\", \"points\": [[{}, {}], [{}, {}]], \
-             \"group_id\": null, \"shape_type\": \"rectangle\", \"flags\": {{}}}}], \"imagePath\": \"../images/{name}\", \
-             \"imageData\": null, \"imageHeight\": 100, \"imageWidth\": 200}}",
-            b.x2, b.y2, b.x1, b.y1
-        )
-    };
-    let task = |name: &str, label: &str, [x, y, w, h]: [f64; 4]| {
-        format!(
-            "{{\"id\": 1, \"annotations\": [{{\"id\": 1, \"was_cancelled\": false, \"result\": [{{\"original_width\": 200, \
-             \"original_height\": 100, \"value\": {{\"x\": {x}, \"y\": {y}, \"width\": {w}, \"height\": {h}, \"rotation\": 0, \
-             \"rectanglelabels\": [\"{label}\"]}}, \"from_name\": \"label\", \"to_name\": \"image\", \"type\": \
-             \"rectanglelabels\"}}]}}], \"data\": {{\"image\": \"/data/upload/3/0a1b2c3d-{name}\"}}}}"
-        )
-    };
-    let min = |label: &str, [x, y, w, h]: [f64; 4]| {
-        format!(
-            "[{{\"x\": {x}, \"y\": {y}, \"width\": {w}, \"height\": {h}, \"rotation\": 0, \"rectanglelabels\": [\"{label}\"], \
-             \"original_width\": 200, \"original_height\": 100}}]"
-        )
-    };
-    let (in_a, in_b) = ([5.0, 20.0, 50.0, 50.0], [0.25, 0.0, 50.0, 50.0]);
-    let quoted = |json: String| format!("\"{}\"", json.replace('"', "\"\""));
-    let vott = |name: &str, tag: &str, b: BBox| {
-        format!(
-            "{{\"asset\": {{\"format\": \"jpg\", \"id\": \"x\", \"name\": \"{name}\", \"path\": \"file:C:/{name}\", \"size\": \
-             {{\"width\": 200, \"height\": 100}}}}, \"regions\": [{{\"id\": \"r\", \"type\": \"RECTANGLE\", \"tags\": [\"{tag}\"], \
-             \"boundingBox\": {{\"height\": {}, \"width\": {}, \"left\": {}, \"top\": {}}}}}], \"version\": \"2.2.0\"}}",
-            b.y2 - b.y1,
-            b.x2 - b.x1,
-            b.x1,
-            b.y1
-        )
-    };
-    vec![
-        ("COCO", Format::Coco, vec![("annotations/instances.json", coco(&[image(11, "a.jpg"), image(12, "b.jpg")].join(",")))]),
-        (
-            "COCO with folders in its names, as CVAT writes it",
-            Format::Coco,
-            vec![("annotations/instances_default.json", coco(&[image(11, "images/a.jpg"), image(12, "images/b.jpg")].join(",")))],
-        ),
-        (
-            "YOLO, Ultralytics",
-            Format::Yolo,
-            vec![
-                ("labels/a.txt", "1 0.3 0.45 0.5 0.5\n".into()),
-                ("labels/b.txt", "0 0.2525 0.25 0.5 0.5".into()),
-                ("data.yaml", "path: ../datasets/x\ntrain: images\nval: images\n\nnames:\n  0: dog\n  1: cat\n".into()),
-            ],
-        ),
-        (
-            "YOLO, Roboflow",
-            Format::Yolo,
-            vec![
-                ("labels/a.txt", "1 0.3 0.45 0.5 0.5".into()),
-                ("labels/b.txt", "0 0.2525 0.25 0.5 0.5".into()),
-                ("data.yaml", "train: ../train/images\nval: ../valid/images\nnc: 2\nnames: ['dog', 'cat']\n".into()),
-                ("README.dataset.txt", "1 2 3 4 5".into()),
-            ],
-        ),
-        (
-            "YOLO, darknet, labels beside the photos",
-            Format::Yolo,
-            vec![
-                ("images/a.txt", "1 0.3 0.45 0.5 0.5".into()),
-                ("images/b.txt", "0 0.2525 0.25 0.5 0.5".into()),
-                ("obj.names", "dog\ncat\n".into()),
-                ("train.txt", "images/a.jpg\nimages/b.jpg\n".into()),
-            ],
-        ),
-        (
-            "labelme",
-            Format::Labelme,
-            vec![("json/a.json", labelme("a.jpg", "cat", A)), ("json/b.json", labelme("b.jpg", "dog", B))],
-        ),
-        (
-            "Label Studio",
-            Format::LabelStudio,
-            vec![("project-1.json", format!("[{},{}]", task("a.jpg", "cat", in_a), task("b.jpg", "dog", in_b)))],
-        ),
-        (
-            "Label Studio, JSON-MIN",
-            Format::LabelStudio,
-            vec![(
-                "min.json",
-                format!(
-                    "[{{\"image\": \"/data/upload/3/0a1b2c3d-a.jpg\", \"id\": 1, \"label\": {}, \"annotator\": 1}}, \
-                     {{\"image\": \"/data/local-files/?d=images%2Fb.jpg\", \"id\": 2, \"label\": {}, \"annotator\": 1}}]",
-                    min("cat", in_a),
-                    min("dog", in_b)
-                ),
-            )],
-        ),
-        (
-            "Label Studio, CSV",
-            Format::LabelStudio,
-            vec![(
-                "export.csv",
-                format!(
-                    "image,id,label,annotator\n/data/upload/3/0a1b2c3d-a.jpg,1,{},1\nimages/b.jpg,2,{},1\n",
-                    quoted(min("cat", in_a)),
-                    quoted(min("dog", in_b))
-                ),
-            )],
-        ),
-        (
-            "Create ML",
-            Format::CreateMl,
-            vec![(
-                "_annotations.createml.json",
-                "[{\"image\": \"a.jpg\", \"annotations\": [{\"label\": \"cat\", \"coordinates\": {\"x\": 60, \"y\": 45, \"width\": \
-                 100, \"height\": 50}}]}, {\"imagefilename\": \"b.jpg\", \"annotation\": [{\"label\": \"dog\", \"coordinates\": \
-                 {\"x\": 50.5, \"y\": 25, \"width\": 100, \"height\": 50}}]}]"
-                    .into(),
-            )],
-        ),
-        (
-            "VoTT, a project",
-            Format::Vott,
-            vec![(
-                "vott-json-export/x-export.json",
-                format!(
-                    "{{\"name\": \"x\", \"tags\": [{{\"name\": \"dog\", \"color\": \"#fff\"}}, {{\"name\": \"cat\"}}], \"assets\": \
-                     {{\"1\": {}, \"2\": {}}}}}",
-                    vott("a.jpg", "cat", A),
-                    vott("b.jpg", "dog", B)
-                ),
-            )],
-        ),
-        (
-            "VoTT, a file a photo",
-            Format::Vott,
-            vec![("1-asset.json", vott("a.jpg", "cat", A)), ("2-asset.json", vott("b.jpg", "dog", B))],
-        ),
-        (
-            "VoTT, first version",
-            Format::Vott,
-            vec![(
-                "x.json",
-                "{\"frames\": {\"a.jpg\": [{\"x1\": 10, \"y1\": 20, \"x2\": 110, \"y2\": 70, \"width\": 200, \"height\": 100, \
-                 \"tags\": [\"cat\"]}], \"b.jpg\": [{\"x1\": 0.5, \"y1\": 0, \"x2\": 100.5, \"y2\": 50, \"width\": 200, \"height\": \
-                 100, \"tags\": [\"dog\"]}]}, \"framerate\": \"1\", \"inputTags\": \"dog,cat\"}"
-                    .into(),
-            )],
-        ),
-        (
-            "CSV, VoTT",
-            Format::Csv,
-            vec![("x.csv", "\"image\",\"xmin\",\"ymin\",\"xmax\",\"ymax\",\"label\"\n\"a.jpg\",10,20,110,70,\"cat\"\n\"b.jpg\",0.5,0,100.5,50,\"dog\"\n".into())],
-        ),
-        (
-            "CSV, luminoth",
-            Format::Csv,
-            vec![("x.csv", "image_id,xmin,ymin,xmax,ymax,label\na,10,20,110,70,cat\nb,0.5,0,100.5,50,dog\n".into())],
-        ),
-        (
-            "CSV, keras-retinanet with a header",
-            Format::Csv,
-            vec![("x.csv", "path,x1,y1,x2,y2,class_name\nimages/a.jpg,10,20,110,70,cat\nimages/b.jpg,0.5,0,100.5,50,dog\n".into())],
-        ),
-    ]
-}
-
 #[test]
 fn each_format_is_recognised_and_read_as_tools_write_it() {
-    for (what, format, files) in as_tools_write_it() {
+    let fixtures = as_tools_write_it();
+    for format in Format::ALL {
+        assert!(fixtures.iter().any(|(_, fixture, _)| fixture == format), "{format} has no fixture");
+    }
+    for (what, format, files) in fixtures {
         let folder = photos();
         files.iter().for_each(|(name, content)| drop(folder.write(name, content)));
         let (read_as, samples) = opened(&folder, &ReadOptions::default());
@@ -303,7 +137,12 @@ fn each_format_is_recognised_and_read_as_tools_write_it() {
         assert_eq!(samples.len(), 2, "{what}: {samples:?}");
         for ((file, class, bbox), expected) in samples.iter().zip(expected) {
             assert_eq!((file.as_str(), class.as_str()), (expected.0, expected.1), "{what}");
-            let apart = [bbox.x1 - expected.2.x1, bbox.y1 - expected.2.y1, bbox.x2 - expected.2.x2, bbox.y2 - expected.2.y2];
+            let apart = [
+                bbox.x1 - expected.2.x1,
+                bbox.y1 - expected.2.y1,
+                bbox.x2 - expected.2.x2,
+                bbox.y2 - expected.2.y2,
+            ];
             assert!(apart.iter().all(|d| d.abs() < 1e-3), "{what}: {bbox:?}");
         }
     }
@@ -314,7 +153,8 @@ fn a_table_without_a_header_is_read_by_its_given_columns() {
     let folder = photos();
     folder.write("cats.csv", "images/a.jpg,10,20,110,70,x\nimages/b.jpg,0.5,0,100.5,50,x\n");
     let columns = |text: &str| Some(text.split(',').map(str::to_owned).collect());
-    let options = ReadOptions { columns: columns("filename,xmin,ymin,xmax,ymax,-"), ..ReadOptions::default() };
+    let options =
+        ReadOptions { columns: columns("filename,xmin,ymin,xmax,ymax,-"), ..ReadOptions::default() };
     let (format, samples) = opened(&folder, &options);
     assert_eq!(format, Format::Csv);
     assert_eq!(samples, [("a.jpg".into(), "cats".into(), A), ("b.jpg".into(), "cats".into(), B)]);
@@ -344,22 +184,36 @@ fn said(files: &[(&str, &str)]) -> Vec<String> {
 #[test]
 fn defects_of_coco_are_named_with_their_lines() {
     let document = |images: &str, annotations: &str| {
-        format!("{{\"categories\": [{{\"id\": 1, \"name\": \"cat\"}}],\n\"images\": [\n{images}],\n\"annotations\": [\n{annotations}]}}")
+        format!(
+            "{{\"categories\": [{{\"id\": 1, \"name\": \"cat\"}}],\n\"images\": [\n{images}],\n\"annotations\": [\n{annotations}]}}"
+        )
     };
     let a = "{\"id\": 1, \"file_name\": \"a.jpg\"}";
     let good = "{\"image_id\": 1, \"category_id\": 1, \"bbox\": [10, 20, 100, 50]}";
     for (annotation, expected) in [
-        ("{\"image_id\": 9, \"category_id\": 1, \"bbox\": [1, 2, 3, 4]}", "c.json:5: image_id 9 is not among the images"),
-        ("{\"image_id\": 1, \"category_id\": 9, \"bbox\": [1, 2, 3, 4]}", "c.json:5: category_id 9 is not among the categories"),
+        (
+            "{\"image_id\": 9, \"category_id\": 1, \"bbox\": [1, 2, 3, 4]}",
+            "c.json:5: image_id 9 is not among the images",
+        ),
+        (
+            "{\"image_id\": 1, \"category_id\": 9, \"bbox\": [1, 2, 3, 4]}",
+            "c.json:5: category_id 9 is not among the categories",
+        ),
         ("{\"image_id\": 1, \"category_id\": 1, \"bbox\": [1, 2, 3]}", "c.json:5: bbox has 3 numbers"),
-        ("{\"image_id\": 1, \"category_id\": 1, \"bbox\": [1, 2, \"x\", 4]}", "c.json:5: annotation: invalid type: string"),
+        (
+            "{\"image_id\": 1, \"category_id\": 1, \"bbox\": [1, 2, \"x\", 4]}",
+            "c.json:5: annotation: invalid type: string",
+        ),
         ("{\"image_id\": 1,\n\"bbox\": [1, 2, 3, 4]}", "c.json:6: annotation: missing field `category_id`"),
         ("{\"image_id\": 1, \"category_id\": 1}", "c.json:5: has no bbox"),
         (
             "{\"image_id\": 1, \"category_id\": 1, \"segmentation\": {\"counts\": \"abc\", \"size\": [1, 2]}, \"iscrowd\": 0}",
             "c.json:5: has a mask (RLE) and no bbox",
         ),
-        ("{\"image_id\": 1, \"category_id\": 1, \"bbox\": [1, 2, 3, 4], \"iscrowd\": 1}", "c.json:5: `a.jpg`: a crowd"),
+        (
+            "{\"image_id\": 1, \"category_id\": 1, \"bbox\": [1, 2, 3, 4], \"iscrowd\": 1}",
+            "c.json:5: `a.jpg`: a crowd",
+        ),
     ] {
         let said = said(&[("c.json", &document(a, annotation))]);
         assert!(said.iter().any(|line| line.starts_with(expected)), "{expected}\n{said:?}");
@@ -369,7 +223,10 @@ fn defects_of_coco_are_named_with_their_lines() {
     folder.write("c.json", document(a, polygon));
     assert_eq!(opened(&folder, &ReadOptions::default()).1, [("a.jpg".into(), "cat".into(), A)]);
     let doubled = said(&[("c.json", &document(&format!("{a},\n{a}"), good))]);
-    assert!(doubled.iter().any(|line| line.starts_with("c.json:4: the image id 1 is given twice")), "{doubled:?}");
+    assert!(
+        doubled.iter().any(|line| line.starts_with("c.json:4: the image id 1 is given twice")),
+        "{doubled:?}"
+    );
     let (whole, folder) = (document(a, good), photos());
     folder.write("c.json", &whole[..whole.len() - 20]);
     let error = Dataset::open(folder.path(), &ReadOptions::default()).unwrap_err().to_string();
@@ -398,7 +255,10 @@ fn defects_of_yolo_are_named_with_their_lines() {
 fn what_is_recognised_and_not_read_is_named_with_the_way_out() {
     for (json, expected) in [
         ("{\"_via_settings\": {}, \"_via_img_metadata\": {}}", "VGG Image Annotator"),
-        ("{\"description\": \"\", \"tags\": [], \"size\": {\"height\": 1, \"width\": 1}, \"objects\": []}", "Supervisely"),
+        (
+            "{\"description\": \"\", \"tags\": [], \"size\": {\"height\": 1, \"width\": 1}, \"objects\": []}",
+            "Supervisely",
+        ),
         ("{\"a\": 1}", "JSON of no known annotation format: its keys are `a`"),
         ("[1, 2]", "a JSON list of no known annotation format"),
     ] {
@@ -416,5 +276,9 @@ fn photos_without_an_object_are_a_warning() {
     folder.write("labels/b.txt", "");
     let report = loc_data::check::check(folder.path(), &ReadOptions::default(), None).unwrap();
     assert_eq!((report.errors(), report.samples), (0, 1));
-    assert!(report.diagnostics.iter().any(|d| d.kind == DiagnosticKind::ObjectMissing), "{:?}", report.diagnostics);
+    assert!(
+        report.diagnostics.iter().any(|d| d.kind == DiagnosticKind::ObjectMissing),
+        "{:?}",
+        report.diagnostics
+    );
 }
