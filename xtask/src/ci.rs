@@ -10,7 +10,7 @@ use clap::Args;
 use crate::command::Call;
 use crate::stages::Stages;
 use crate::workspace::{Workspace, protoc};
-use crate::{check_cuda, faults, fuzz, pipeline, recipes, test};
+use crate::{check_cuda, faults, fuzz, judges, pipeline, recipes, test};
 
 /// The flags of `cargo xtask ci`.
 #[derive(Args)]
@@ -71,6 +71,12 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     match fuzz::missing(workspace) {
         None => stages.run("readers fuzzed", || fuzz::run(workspace, &fuzz::Options::quick())),
         Some(missing) => stages.skip("readers fuzzed", missing),
+    }
+    match judges::install(workspace) {
+        Ok(python) => stages.run("formats, judged by others", || judges::judge(workspace, &python)),
+        Err(error) => {
+            stages.skip("formats, judged by others", &format!("the judges cannot be installed: {error:#}"))
+        }
     }
     stages.run("benches, built", || test::build_benches(workspace, &metadata));
     stages.run("pipeline --quick", || pipeline::run(workspace, &pipeline::Options::quick()));
