@@ -11,6 +11,8 @@ fn data_flag(remedy: loc_data::Remedy) -> String {
         loc_data::Remedy::ListClasses => "`--classes`".into(),
         loc_data::Remedy::SkipInvalidPhotos => "`--skip-bad`".into(),
         loc_data::Remedy::Encoding(example) => format!("`--encoding {example}`"),
+        loc_data::Remedy::Columns(example) => format!("`--columns {example}`"),
+        loc_data::Remedy::Class => "`--class NAME`".into(),
         loc_data::Remedy::Exif(Exif::Upright) => "`--exif upright`".into(),
         loc_data::Remedy::Exif(Exif::AsStored) => "`--exif as-stored`".into(),
         loc_data::Remedy::Exif(_) => "`--exif upright` or `--exif as-stored`".into(),

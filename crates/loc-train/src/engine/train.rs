@@ -64,6 +64,7 @@ pub fn train(
         dataset: DatasetJson {
             path: config.data.clone().unwrap_or_default(),
             digest: prepared.digest.clone(),
+            format: Some(prepared.format.to_string()),
             train: prepared.split.train.len(),
             val: prepared.split.val.len(),
             split: Some(prepared.split_origin),
@@ -75,8 +76,9 @@ pub fn train(
     };
     run.write_json(&json)?;
     loc_data::split::write_csv(&run.split(), &prepared.dataset, &prepared.split)?;
-    // Written last: its presence marks the run as resumable.
-    run.write_config(config)?;
+    // Written last: its presence marks the run as resumable. The recognised format is recorded: files that are added to the
+    // folder later do not change how it is read.
+    run.write_config(&Config { data_format: Some(prepared.format.to_string()), ..config.clone() })?;
     Training {
         optimizer: Optimizer::new(config),
         ema: Ema::of(&prepared.model, config.ema_decay)?,
