@@ -19,8 +19,8 @@ pub mod weights_cache;
 
 pub use checkpoint::{Metrics, ModelFile};
 pub use config::{
-    CheckpointRetention, Config, ConfigSource, HeadWarmup, Initialisation, Normalize, OptimizerKind, RECIPES,
-    RenamedKeys, Resolved, Schedule, SplitBy,
+    AUTO, AutoChoice, AutoReason, CheckpointRetention, Config, ConfigSource, HeadWarmup, Initialisation,
+    Normalize, OptimizerKind, RECIPES, RenamedKeys, Resolved, Schedule, SplitBy,
 };
 pub use engine::{LrFind, LrRange, Outcome, Tried, lr_find, resume, train};
 pub use error::{

@@ -86,7 +86,8 @@ impl Fixture {
             .map(|(key, value)| ConfigSource::value(format!("--{key}"), key, value))
             .collect();
         let config = Config::resolve(Some(recipe), &layers)?.config;
-        let provenance = Provenance { version: "0".into(), arguments: Vec::new(), threads: 2 };
+        let provenance =
+            Provenance { version: "0".into(), arguments: Vec::new(), threads: 2, ..Default::default() };
         let (stop, project) = (Stop::default(), self.path("runs"));
         train(
             &config,

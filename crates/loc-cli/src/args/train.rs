@@ -16,7 +16,8 @@ fn any_path() -> impl TypedValueParser<Value = PathBuf> {
 /// The flags that become a configuration.
 #[derive(Debug, Args)]
 pub(crate) struct ConfigArgs {
-    /// Recipe: tutorial, scratch, compact, transfer, finetune, or a TOML file NAME.toml [default: scratch]
+    /// Recipe: tutorial, scratch, compact, transfer, finetune, or a TOML file NAME.toml; auto takes transfer if its
+    /// pretrained weights are there, else compact [default: auto]
     #[arg(long, value_name = "RECIPE")]
     pub(crate) recipe: Option<String>,
 
@@ -39,7 +40,7 @@ saves the state and exits with code 130.
 Examples:
   loc train --data photos/
   loc train --data photos/ --recipe tutorial --epochs 50
-  loc train --data photos/ --recipe transfer
+  loc train --data photos/ --recipe compact
   loc train --data photos/ --seeds 0,1,2             mean and spread of three runs
   loc train --resume runs/train/exp                  continue a run
   loc train --resume runs/train/exp --epochs 60      extend a finished run

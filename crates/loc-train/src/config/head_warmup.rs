@@ -51,7 +51,7 @@ pub(crate) fn read(config: &mut Config) -> Result<Vec<RenamedKeys>, TrainError> 
     if recipes::built_in(&file).is_some() {
         return Ok(Vec::new());
     }
-    let Resolved { config: first, renamed } = single(config, &ConfigSource::recipe(&file)?)?;
+    let Resolved { config: first, renamed, .. } = single(config, &ConfigSource::recipe(&file)?)?;
     let values = toml::Table::try_from(Config { recipe: file.clone(), ..first });
     let values = values.map_err(|e| TrainError::config(file, ConfigError::Unwritable(e)))?;
     config.head_warmup = Some(HeadWarmup::Values(values));

@@ -94,7 +94,7 @@ pub fn resume(
         let kind = ResumeError::Finished { epochs: config.epochs };
         return Err(TrainError::resume(training.run.path(), kind));
     }
-    training.run.write_config(&config)?;
+    training.run.write_config(&config, training.json.recipe_choice.as_deref())?;
     training.run()
 }
 

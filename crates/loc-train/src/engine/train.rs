@@ -60,6 +60,7 @@ pub fn train(
         machine: Machine::this(),
         threads: provenance.threads,
         arguments: provenance.arguments.clone(),
+        recipe_choice: provenance.recipe_choice.clone(),
         seed: config.seed,
         dataset: DatasetJson {
             path: config.data.clone().unwrap_or_default(),
@@ -76,7 +77,7 @@ pub fn train(
     run.write_json(&json)?;
     loc_data::split::write_csv(&run.split(), &prepared.dataset, &prepared.split)?;
     // Written last: its presence marks the run as resumable.
-    run.write_config(config)?;
+    run.write_config(config, json.recipe_choice.as_deref())?;
     Training {
         optimizer: Optimizer::new(config),
         ema: Ema::of(&prepared.model, config.ema_decay)?,
