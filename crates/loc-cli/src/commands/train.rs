@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 use loc_train::{
     AutoChoice, AutoReason, Comparison, Config, Evaluation, Outcome, Provenance, Run, RunLocation, Status,
-    Stop,
+    Stop, TrainOptions,
 };
 
 use super::configuration::{Settings, configuration};
@@ -39,11 +39,12 @@ fn train(args: &TrainArgs, (stop, signals): (&Stop, &Signals), output: &Output) 
             let version = env!("CARGO_PKG_VERSION").into();
             let recipe_choice = auto.as_ref().map(ToString::to_string);
             let provenance = Provenance { version, arguments, threads, recipe_choice };
+            let options = TrainOptions { time: args.time, ..TrainOptions::default() };
             if !args.seeds.is_empty() {
-                return seeds(args, &config, &provenance, (stop, signals), output);
+                return seeds(args, &config, &options, &provenance, (stop, signals), output);
             }
             let location = RunLocation { project: &args.project, name: &args.name, exist_ok: args.exist_ok };
-            loc_train::train(&config, location, &provenance, stop, &mut |e| progress.show(e))?
+            loc_train::train_with(&config, &options, location, &provenance, stop, &mut |e| progress.show(e))?
         }
         Some(path) => {
             let run = match path.as_os_str().is_empty() {
@@ -104,6 +105,7 @@ fn exit(outcome: &Outcome, signals: &Signals, partly: bool) -> Exit {
 fn seeds(
     args: &TrainArgs,
     config: &Config,
+    options: &TrainOptions,
     provenance: &Provenance,
     (stop, signals): (&Stop, &Signals),
     output: &Output,
@@ -114,7 +116,8 @@ fn seeds(
         let name = seed_name(args, *seed);
         let mut progress = Progress::new(output);
         let location = RunLocation { project: &args.project, name: &name, exist_ok: args.exist_ok };
-        let outcome = loc_train::train(&config, location, provenance, stop, &mut |e| progress.show(e))?;
+        let outcome =
+            loc_train::train_with(&config, options, location, provenance, stop, &mut |e| progress.show(e))?;
         progress.end();
         conclude(&outcome, output)?;
         partly = progress.partly;

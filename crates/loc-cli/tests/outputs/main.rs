@@ -68,6 +68,7 @@ const VALUES: &[&str] = &[
     "--split-by",
     "--steps",
     "--threads",
+    "--time",
     "--val",
     "--workers",
 ];
