@@ -39,7 +39,7 @@ impl Contents {
         for (path, sha256) in &self.0 {
             hasher.update(format!("{sha256}  {path}\n"));
         }
-        hex(&hasher.finalize())
+        hex::encode(hasher.finalize())
     }
 
     /// Reads the files under `folders` of a data set that is unpacked in `root`.
@@ -81,17 +81,13 @@ pub(super) fn copy_hashed(from: &mut dyn Read, to: &mut dyn Write) -> io::Result
     let mut buffer = vec![0; 64 << 10];
     loop {
         match from.read(&mut buffer)? {
-            0 => return Ok(hex(&hasher.finalize())),
+            0 => return Ok(hex::encode(hasher.finalize())),
             n => {
                 hasher.update(&buffer[..n]);
                 to.write_all(&buffer[..n])?;
             }
         }
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

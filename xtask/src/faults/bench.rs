@@ -178,8 +178,7 @@ fn models(run: &Path) -> Result<Vec<PathBuf>> {
 
 fn digests(run: &Path) -> Result<BTreeMap<String, String>> {
     let digest = |path: PathBuf| {
-        let sha256: String =
-            Sha256::digest(fs::read(&path)?).iter().take(8).map(|b| format!("{b:02x}")).collect();
+        let sha256 = hex::encode(&Sha256::digest(fs::read(&path)?)[..8]);
         let name = path.file_name().context("a file has a name")?.to_string_lossy().into_owned();
         Ok((name, sha256))
     };
