@@ -72,6 +72,7 @@ const VALUES: &[&str] = &[
     "--split-by",
     "--steps",
     "--threads",
+    "--time",
     "--to",
     "--val",
     "--workers",
