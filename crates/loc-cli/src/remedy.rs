@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use loc_data::{DataError, Diagnostic, Exif, Hint, NoDataSetError};
-use loc_train::{RECIPES, Remedy, TrainError};
+use loc_train::{AUTO, RECIPES, Remedy, TrainError};
 
 /// The flag for an option of reading a data set.
 fn data_flag(remedy: loc_data::Remedy) -> String {
@@ -44,7 +44,7 @@ fn training(remedy: &Remedy) -> String {
         Remedy::GiveSettings => "a run folder's `config.toml` is one".into(),
         Remedy::NameRecipe => {
             let known: Vec<&str> = RECIPES.iter().map(|(name, _)| *name).collect();
-            format!("{}, or a file NAME.toml", known.join(", "))
+            format!("{AUTO}, {}, or a file NAME.toml", known.join(", "))
         }
         Remedy::CheckFile => "does the file exist, and may you read it?".into(),
         Remedy::RecipeWithoutHeadWarmup => "a recipe without `head_warmup` is needed".into(),

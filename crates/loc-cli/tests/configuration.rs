@@ -91,7 +91,16 @@ fn any_key_is_set_by_its_name_over_flags_environment_and_files() {
         .unwrap();
     let train =
         ["train", "--data", "shapes", "--lr", "0.02", "--set", "lr=0.03", "--set", "augment.flip=0.5"];
-    let more = ["--set", "augment.window=[0.9, 1.1]", "--set", "device=cpu", "--set", "box_loss=smooth_l1"];
+    let more = [
+        "--recipe",
+        "scratch",
+        "--set",
+        "augment.window=[0.9, 1.1]",
+        "--set",
+        "device=cpu",
+        "--set",
+        "box_loss=smooth_l1",
+    ];
     let mut command = desk.command(&[&train[..], &more].concat());
     command.env("LOC_MOMENTUM", "0.2").env("LOC_BATCH", "6").env("LOC_AVERAGE", "0.5");
     let ran = common::Ran::of(command.output().unwrap());

@@ -8,7 +8,7 @@ use common::Desk;
 use fs_err as fs;
 use serde_json::Value;
 
-const TRAIN: [&str; 7] = ["train", "--imgsz", "188", "--epochs", "1", "--batch", "8"];
+const TRAIN: [&str; 9] = ["train", "--recipe", "scratch", "--imgsz", "188", "--epochs", "1", "--batch", "8"];
 const MODEL: &str = "runs/train/exp/weights/best.safetensors";
 
 /// Forty photos; the annotation of the first has another size than its photo.

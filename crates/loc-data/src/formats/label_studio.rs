@@ -29,8 +29,9 @@ pub(super) const READER: Reader = Reader {
 fn fits(top: &Top<'_>) -> bool {
     const TRIED: usize = 100;
     let Top::Array(tasks) = top else { return false };
-    let fields = |task: &&RawValue| serde_json::from_str::<Fields<'_>>(task.get()).ok();
-    tasks.iter().take(TRIED).filter_map(fields).any(|task| {
+    let mut first =
+        tasks.iter().take(TRIED).filter_map(|task| serde_json::from_str::<Fields<'_>>(task.get()).ok());
+    first.any(|task| {
         task.has(&["annotations", "data"])
             || task.has(&["completions", "data"])
             || task.has(&["image", "id", "annotator"])

@@ -10,7 +10,7 @@ use loc_model::loss::{BoxLoss, ClassLoss, OverlapLoss};
 use loc_net::{Backbone, Head};
 
 use crate::config::choices::{
-    CheckpointRetention, HeadWarmup, Initialisation, Normalize, OptimizerKind, Schedule, SplitBy,
+    AUTO, CheckpointRetention, HeadWarmup, Initialisation, Normalize, OptimizerKind, Schedule, SplitBy,
 };
 
 loc_data::keys! {
@@ -18,8 +18,9 @@ loc_data::keys! {
     pub struct Config {
         /// Recipe whose values lie under all others.
         ///
-        /// `tutorial`, `scratch`, `compact`, `transfer`, `finetune`, or one in a file.
-        recipe: String = "scratch".into() => takes("a name, or a path that ends in `.toml`");
+        /// `tutorial`, `scratch`, `compact`, `transfer`, `finetune`, or one in a file. `auto` takes `transfer` if its
+        /// pretrained weights are there, else `compact`; a run's `config.toml` has the name of the recipe it took.
+        recipe: String = AUTO.into() => takes("a name, or a path that ends in `.toml`");
         /// Folder with photos and annotations, or a CSV, JSON or YOLO's YAML file.
         #[serde(skip_serializing_if = "Option::is_none")]
         data: Option<PathBuf> = None => takes("a path"), flag("DATA"), no_effect();

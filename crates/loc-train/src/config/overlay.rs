@@ -4,6 +4,7 @@ use std::fmt;
 
 use loc_data::keys::{Key, Kind};
 
+use crate::config::auto::AutoChoice;
 use crate::config::keys::Config;
 use crate::config::nearest::nearest;
 use crate::config::sources::ConfigSource;
@@ -20,6 +21,8 @@ pub struct Resolved {
     pub config: Config,
     /// For each source with old names, these.
     pub renamed: Vec<RenamedKeys>,
+    /// The recipe that `auto` took, if it was to choose one.
+    pub auto: Option<AutoChoice>,
 }
 
 /// Keys that a source has under their names in the release before. They are read until the next release.
@@ -73,7 +76,7 @@ impl Config {
             merge(&mut all, table);
         }
         let config = all.try_into().map_err(|e| TrainError::config("configuration", explain(&e)))?;
-        Ok(Resolved { config, renamed })
+        Ok(Resolved { config, renamed, auto: None })
     }
 }
 
