@@ -9,7 +9,7 @@ use std::path::Path;
 
 use common::Desk;
 
-const COMMANDS: [&[&str]; 18] = [
+const COMMANDS: [&[&str]; 19] = [
     &[],
     &["data"],
     &["data", "check"],
@@ -24,6 +24,7 @@ const COMMANDS: [&[&str]; 18] = [
     &["export"],
     &["import"],
     &["info"],
+    &["report"],
     &["weights"],
     &["weights", "list"],
     &["weights", "add"],

@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+mod conclusion;
 mod configuration;
 pub(crate) mod data;
 pub(crate) mod export;
@@ -9,6 +10,7 @@ mod labels;
 pub(crate) mod lr_find;
 mod model;
 pub(crate) mod predict;
+pub(crate) mod report;
 mod saver;
 mod shared;
 mod sources;

@@ -6,13 +6,14 @@ use anyhow::Result;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use loc_data::summary;
 use loc_train::{
-    Comparison, Config, Evaluation, Event, Outcome, Provenance, Row, Run, RunLocation, Status, Stop,
+    Config, Evaluation, Event, Outcome, Provenance, Row, Run, RunLocation, Status, Stop,
 };
 
+use super::conclusion::conclude;
 use super::configuration::{Settings, configuration};
 use super::shared::{or_stopped, use_threads, warn_skipped};
 use crate::args::TrainArgs;
-use crate::output::{Exit, Output, escape};
+use crate::output::{Exit, Output, escape, quoted};
 use crate::outputs::Inputs;
 use crate::remedy::with_flags;
 use crate::signals::{self, Signals};
@@ -62,7 +63,7 @@ fn train(args: &TrainArgs, (stop, signals): (&Stop, &Signals), output: &Output) 
         }
     };
     progress.end();
-    conclude(&outcome, output)?;
+    conclude(&outcome, !args.no_report, output)?;
     Ok(exit(&outcome, signals, progress.partly))
 }
 
@@ -102,7 +103,7 @@ fn seeds(
     (stop, signals): (&Stop, &Signals),
     output: &Output,
 ) -> Result<Exit> {
-    let (mut reached, mut partly) = (Vec::new(), false);
+    let (mut reached, mut runs, mut partly) = (Vec::new(), Vec::new(), false);
     for seed in &args.seeds {
         let config = Config { seed: *seed, ..config.clone() };
         let name = seed_name(args, *seed);
@@ -110,7 +111,8 @@ fn seeds(
         let location = RunLocation { project: &args.project, name: &name, exist_ok: args.exist_ok };
         let outcome = loc_train::train(&config, location, provenance, stop, &mut |e| progress.show(e))?;
         progress.end();
-        conclude(&outcome, output)?;
+        conclude(&outcome, !args.no_report, output)?;
+        runs.push(quoted(&outcome.run.path().to_string_lossy()));
         partly = progress.partly;
         if outcome.status == Status::Interrupted {
             return Ok(exit(&outcome, signals, partly));
@@ -118,6 +120,7 @@ fn seeds(
         reached.extend(outcome.evaluation);
     }
     output.note(&spread(&reached));
+    output.note(&format!("compare them: loc report {} -o report.html", runs.join(" ")));
     Ok(if partly { Exit::Partly } else { Exit::Ok })
 }
 
@@ -141,40 +144,6 @@ fn spread(all: &[Evaluation]) -> String {
         text += &format!("\n{name:<22} {mean:>8.3} {low:>9.3} {high:>8.3}");
     }
     text
-}
-
-/// The last words: what the model reached, whether it learnt anything, and how to go on.
-fn conclude(outcome: &Outcome, output: &Output) -> Result<()> {
-    let run = outcome.run.path().display();
-    if let Some(evaluation) = &outcome.evaluation {
-        output.note(&verdict(evaluation));
-    }
-    if outcome.status == Status::Interrupted {
-        output.note(&format!("stopped, the state is saved; continue with: loc train --resume {run}"));
-    }
-    if outcome.status == Status::EarlyStopped {
-        output.note("stopped early: no improvement");
-    }
-    output.data(&run.to_string())?;
-    Ok(())
-}
-
-/// One line: whether the model beats the constant answer, by the 95 % interval of the difference.
-pub(crate) fn verdict(e: &Evaluation) -> String {
-    let (Some(accuracy), Some(iou), Some(baseline)) = (e.accuracy, e.mean_iou, e.baseline) else {
-        return "no photo to compare with a constant answer".into();
-    };
-    let constant = format!(
-        "the constant answer (always the majority class and the median box): accuracy {:.3}, mean IoU {:.3}",
-        baseline.majority_accuracy, baseline.median_box.mean_iou
-    );
-    let how = match e.against_constant() {
-        Some(Comparison::Beats) => "beats",
-        Some(Comparison::DoesNotBeat) => "does not beat",
-        _ => "cannot be told apart from",
-    };
-    let photos = if e.samples == 1 { "1 photo".into() } else { format!("{} photos", e.samples) };
-    format!("accuracy {accuracy:.3}, mean IoU {iou:.3}: {how} {constant} ({photos})")
 }
 
 /// Shows events: a bar on a terminal, a line an epoch elsewhere.

@@ -69,6 +69,16 @@ impl Run {
         Err(TrainError::run(run.path, RunError::NotARun))
     }
 
+    /// A folder with the record of a run, which may have failed before it could be resumed.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::Run`] if there is neither `run.json` nor `config.toml` in it.
+    pub fn recorded(path: impl Into<PathBuf>) -> Result<Self, TrainError> {
+        let run = Self { path: path.into() };
+        if run.json().is_file() { Ok(run) } else { Self::open(run.path) }
+    }
+
     /// Returns the run of a path: its folder, or a file in it or in its `weights`.
     ///
     /// # Errors
