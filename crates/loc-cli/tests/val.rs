@@ -45,13 +45,17 @@ fn the_tables_agree_with_each_other() {
         assert_eq!(Some(all), val["per_class"][class]["samples"].as_u64(), "{class}");
         assert_eq!(row.keys().collect::<Vec<_>>(), ["box"], "the model always says box");
     }
-    let list = |key: &str| val[key].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect::<Vec<_>>();
+    let list =
+        |key: &str| val[key].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect::<Vec<_>>();
     assert_eq!((list("iou_histogram").len(), list("iou_histogram").iter().sum::<f64>()), (20, 20.0));
     let curve = list("success_curve");
     assert_eq!((curve.len(), curve[0]), (21, 1.0));
     assert_eq!((Some(curve[10]), Some(curve[15])), (val["iou50"].as_f64(), val["iou75"].as_f64()));
     let calibration = &val["calibration"];
-    assert_eq!((calibration["temperature"].as_f64(), calibration["bins"].as_array().unwrap().len()), (Some(1.0), 10));
+    assert_eq!(
+        (calibration["temperature"].as_f64(), calibration["bins"].as_array().unwrap().len()),
+        (Some(1.0), 10)
+    );
     // Its confidence is that of the logits 3, 0, −3 for every photo.
     let sure = 1.0 / (1.0 + (-3.0f64).exp() + (-6.0f64).exp());
     assert!((calibration["confidence"].as_f64().unwrap() - sure).abs() < 1e-6);
@@ -102,7 +106,9 @@ fn a_stored_temperature_is_used_and_nothing_else_changes() {
     assert!(confidence(&cold) > 0.95 && confidence(&warm) < 0.5, "{cold} {warm}");
     let val = json(&desk.ok(&[&OF_A[..], &["--format", "json"]].concat()));
     let c = &val["calibration"];
-    assert!(c["ece"].as_f64().unwrap() < 0.1 && (c["temperature"].as_f64().unwrap() - temperature).abs() < 1e-6);
+    assert!(
+        c["ece"].as_f64().unwrap() < 0.1 && (c["temperature"].as_f64().unwrap() - temperature).abs() < 1e-6
+    );
     // Once more gives the same file.
     desk.ok(&args);
     assert!(fs::read(desk.path("a.safetensors")).unwrap() == after);
@@ -116,7 +122,11 @@ fn a_temperature_that_the_photos_do_not_decide_is_not_stored() {
     let calibrate = ["val", "-m", "w.safetensors", "--data", "shapes", "--split", "all", "--calibrate"];
     desk.fails(&calibrate, 1, &["do not decide a temperature", "no better than chance", "hint: "]);
     assert!(fs::read(desk.path("w.safetensors")).unwrap() == wrong);
-    desk.fails(&[&calibrate[..4], &["shapes", "--split", "train", "--calibrate"]].concat(), 2, &["has learned", "hint: "]);
+    desk.fails(
+        &[&calibrate[..4], &["shapes", "--split", "train", "--calibrate"]].concat(),
+        2,
+        &["has learned", "hint: "],
+    );
     let two = ["val", "-m", "w.safetensors", "-m", "b.safetensors", "--data", "shapes"];
     desk.fails(&[&two[..], &["--calibrate"]].concat(), 2, &["one model", "hint: "]);
     desk.fails(&[&two[..], &["--fail-under", "acc=0.1"]].concat(), 2, &["one model"]);
@@ -136,7 +146,10 @@ fn two_models_are_compared_photo_by_photo() {
     assert_eq!((both["schema"].as_str(), both["samples"].as_u64()), (Some("loc.compare/1"), Some(20)));
     let models = both["models"].as_array().unwrap();
     let difference = &both["differences"][0];
-    assert_eq!((&difference["model"], &difference["from"]), (&Value::from("b.safetensors"), &Value::from("a.safetensors")));
+    assert_eq!(
+        (&difference["model"], &difference["from"]),
+        (&Value::from("b.safetensors"), &Value::from("a.safetensors"))
+    );
     for metric in ["accuracy", "mean_iou", "iou50", "iou75", "localization_accuracy"] {
         let of = |model: &Value| model[metric].as_f64().unwrap();
         let mean = difference[metric]["mean"].as_f64().unwrap();
@@ -144,13 +157,19 @@ fn two_models_are_compared_photo_by_photo() {
         let end = |i: usize| difference[metric]["interval"][i].as_f64().unwrap();
         assert!(end(0) <= mean && mean <= end(1), "{metric}: {difference}");
     }
-    assert_eq!(json(&desk.ok(&[&two[..], &["--format", "json"]].concat()))["differences"], both["differences"]);
+    assert_eq!(
+        json(&desk.ok(&[&two[..], &["--format", "json"]].concat()))["differences"],
+        both["differences"]
+    );
     let text = desk.ok(&two);
-    for part in ["b.safetensors minus a.safetensors, on the same 20 photos", "95 % interval", "localization accuracy"] {
+    for part in
+        ["b.safetensors minus a.safetensors, on the same 20 photos", "95 % interval", "localization accuracy"]
+    {
         assert!(text.contains(part), "no {part:?} in\n{text}");
     }
     // A model compared with itself differs in nothing.
-    let same = desk.ok(&["val", "-m", "a.safetensors", "-m", "a.safetensors", "--data", "shapes", "--split", "all"]);
+    let same =
+        desk.ok(&["val", "-m", "a.safetensors", "-m", "a.safetensors", "--data", "shapes", "--split", "all"]);
     assert!(same.contains("+0.000  +0.000 to +0.000  may be chance"), "{same}");
     fs::write(desk.path("c.safetensors"), model_file(&["box", "disc"], 2)).unwrap();
     let other = ["val", "-m", "a.safetensors", "-m", "c.safetensors", "--data", "shapes", "--split", "all"];
@@ -168,7 +187,15 @@ fn runs_with_different_splits_share_the_photos_that_both_validate_on() {
         fs::copy(desk.path("s.csv"), folder.join("split.csv")).unwrap();
         fs::copy(desk.path("a.safetensors"), folder.join("weights/best.safetensors")).unwrap();
     }
-    let args = ["val", "-m", "one/weights/best.safetensors", "-m", "two/weights/best.safetensors", "--data", "shapes"];
+    let args = [
+        "val",
+        "-m",
+        "one/weights/best.safetensors",
+        "-m",
+        "two/weights/best.safetensors",
+        "--data",
+        "shapes",
+    ];
     let ran = desk.run(&[&args[..], &["--format", "json"]].concat());
     assert!(ran.code == 0 && ran.stderr.contains("different splits"), "{ran:?}");
     let val = |run: &str| -> Vec<String> {

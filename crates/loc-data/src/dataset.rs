@@ -256,6 +256,6 @@ impl Dataset {
                 all.update(edge.to_le_bytes());
             }
         }
-        Ok(all.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+        Ok(hex::encode(all.finalize()))
     }
 }

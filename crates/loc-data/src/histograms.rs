@@ -33,11 +33,8 @@ impl Histograms {
         reason = "bins are few, and values within them"
     )]
     pub fn of<'a>(samples: impl IntoIterator<Item = &'a Sample>) -> Self {
-        let mut all = Self {
-            side: vec![0; SIDE_BINS],
-            aspect: vec![0; ASPECT_BINS],
-            position: vec![0; CELLS * CELLS],
-        };
+        let mut all =
+            Self { side: vec![0; SIDE_BINS], aspect: vec![0; ASPECT_BINS], position: vec![0; CELLS * CELLS] };
         // The bin of a fraction; what is outside of 0..1 is in the outer bins.
         let bin = |fraction: f64, bins: usize| ((fraction * bins as f64).max(0.0) as usize).min(bins - 1);
         for sample in samples {

@@ -9,6 +9,7 @@
 
 #![warn(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
 
+pub mod atomic_file;
 pub mod augment;
 mod box_units;
 mod build_samples;

@@ -54,7 +54,7 @@ fn the_bytes_are_the_recorded_ones() {
             digest.update(fs_err::read(folder.path().join("shapes").join(file)).unwrap());
         }
     }
-    let hex: String = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = hex::encode(digest.finalize());
     assert_eq!(hex, "90b7061301942c612793b483f32518e0bfc2c5a9d207eadbe1d3e1784e8537f5");
 }
 

@@ -2,9 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
-
-use crate::digest::hex;
+use crate::digest::sha256;
 use crate::error::{ConfigError, TrainError};
 
 /// A known set of pretrained weights.
@@ -28,7 +26,7 @@ impl Pretrained {
     /// Returns the SHA-256 of a file if it is not this set's.
     #[must_use]
     pub fn other(&self, bytes: &[u8]) -> Option<String> {
-        let found = hex(&Sha256::digest(bytes));
+        let found = sha256(bytes);
         (found != self.sha256).then_some(found)
     }
 }

@@ -44,7 +44,7 @@ fn age_state(run: &Run) {
         part(format!("{:?}", weight.shape).as_bytes(), &mut digest);
         weight.data.iter().for_each(|v| digest.update(v.to_le_bytes()));
     }
-    let digest: String = digest.finalize().iter().map(|b| format!("{b:02x}")).collect();
+    let digest = hex::encode(digest.finalize());
     envelope["saved"] = saved.into();
     envelope["sha256"] = digest.into();
     let bytes = loc_model::weights::to_bytes(&weights, Some(&envelope.to_string())).unwrap();

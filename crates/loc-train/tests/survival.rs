@@ -14,7 +14,7 @@ use loc_train::{Config, ConfigSource, Event, Provenance, Run, RunLocation, Statu
 use sha2::{Digest, Sha256};
 
 fn sha256(path: &Path) -> String {
-    Sha256::digest(fs::read(path).unwrap()).iter().map(|b| format!("{b:02x}")).collect()
+    hex::encode(Sha256::digest(fs::read(path).unwrap()))
 }
 
 /// Changes a byte in the middle of a file.

@@ -1,4 +1,4 @@
-//! The digest of a data set. Archive formats are elsewhere.
+//! The digest of a data set. It knows no archive formats.
 //!
 //! It is the SHA-256 of the output of `sha256sum` for the files of the data set (`<hex>  <path>\n`, two spaces). The
 //! paths use `/`, are relative to the folder of the data set, and are sorted by their bytes. So it can be checked with
@@ -39,7 +39,7 @@ impl Contents {
         for (path, sha256) in &self.0 {
             hasher.update(format!("{sha256}  {path}\n"));
         }
-        hex(&hasher.finalize())
+        hex::encode(hasher.finalize())
     }
 
     /// Reads the files under `folders` of a data set that is unpacked in `root`.
@@ -81,7 +81,7 @@ pub(super) fn copy_hashed(from: &mut dyn Read, to: &mut dyn Write) -> io::Result
     let mut buffer = vec![0; 64 << 10];
     loop {
         match from.read(&mut buffer)? {
-            0 => return Ok(hex(&hasher.finalize())),
+            0 => return Ok(hex::encode(hasher.finalize())),
             n => {
                 hasher.update(&buffer[..n]);
                 to.write_all(&buffer[..n])?;
@@ -90,16 +90,12 @@ pub(super) fn copy_hashed(from: &mut dyn Read, to: &mut dyn Write) -> io::Result
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn it_is_what_the_standard_tools_print() {
+    fn the_digest_is_that_of_the_standard_tools() {
         let root = tempfile::tempdir().unwrap();
         for (path, text) in
             [("a/b/2", "two"), ("a/b.txt", "dot"), ("a/B", ""), ("c/1", "one"), ("ignored", "x")]

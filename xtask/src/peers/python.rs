@@ -40,8 +40,8 @@ impl Python {
 
     /// The command line that runs one of the scripts.
     pub(super) fn script(&self, name: &str, args: &[OsString]) -> Vec<OsString> {
-        let mut words = vec![self.program.clone().into(), self.scripts.join(name).into()];
-        words.extend_from_slice(args);
-        words
+        let mut command_line = vec![self.program.clone().into(), self.scripts.join(name).into()];
+        command_line.extend_from_slice(args);
+        command_line
     }
 }

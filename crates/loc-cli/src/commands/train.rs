@@ -5,9 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use loc_data::summary;
-use loc_train::{
-    Config, Evaluation, Event, Outcome, Provenance, Row, Run, RunLocation, Status, Stop,
-};
+use loc_train::{Config, Evaluation, Event, Outcome, Provenance, Row, Run, RunLocation, Status, Stop};
 
 use super::conclusion::conclude;
 use super::configuration::{Settings, configuration};

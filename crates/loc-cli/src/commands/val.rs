@@ -222,7 +222,11 @@ fn compare(all: &[Found], split: &'static str, format: TextFormat, output: &Outp
         });
     }
     for found in all {
-        output.data(&format!("{}\n{}\n", crate::output::escape_name(&found.model), text::describe(found, split)))?;
+        output.data(&format!(
+            "{}\n{}\n",
+            crate::output::escape_name(&found.model),
+            text::describe(found, split)
+        ))?;
     }
     for other in others {
         if let Some(d) = from_first(other) {
@@ -243,7 +247,9 @@ fn calibrate(named: &Named, found: &Found, output: &Output) -> Result<()> {
             }
             _ => "the model's classes are no better than chance on these photos",
         };
-        bail!("{given}: these photos do not decide a temperature: {why} (hint: use more photos that were not trained on)");
+        bail!(
+            "{given}: these photos do not decide a temperature: {why} (hint: use more photos that were not trained on)"
+        );
     };
     let error = |judged: &[loc_train::Judged]| calibration(judged).map_or(0.0, |c| c.ece);
     let (before, after) = (error(&found.judged), error(&at_temperature(&found.judged, temperature)));

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use anyhow::{Context, Result, anyhow, bail};
+use loc_data::atomic_file::{self, NotWritable};
 
 use self::inputs::Identity;
 pub(crate) use self::inputs::Inputs;
@@ -250,7 +251,7 @@ impl Target {
         if self.kind.makes_its_folder() {
             fs_err::create_dir_all(folder_of(&self.path))?;
         }
-        write_whole(&self.path, &bytes).with_context(|| format!("cannot write {shown}"))
+        atomic_file::replace(&self.path, &bytes).with_context(|| format!("cannot write {shown}"))
     }
 }
 
@@ -270,22 +271,14 @@ fn is_stream(metadata: &Metadata) -> bool {
 
 /// Checks that files can be created in a folder, or in its nearest existing ancestor.
 fn probe(folder: &Path) -> Result<()> {
-    let there = folder.ancestors().find(|above| above.exists()).unwrap_or(Path::new("."));
-    let made = atomic_write_file::AtomicWriteFile::open(there.join("probe")).and_then(|file| file.discard());
-    made.map_err(|e| {
+    atomic_file::probe(folder).map_err(|NotWritable { folder, error }| {
         anyhow!(
-            "{}: cannot create files in this folder: {e} (hint: a folder that can be written to is needed)",
-            there.display()
+            "{}: cannot create files in this folder: {error} (hint: a folder that can be written to is needed)",
+            folder.display()
         )
     })
 }
 
 fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let mut file = atomic_write_file::AtomicWriteFile::open(path)?;
-    file.write_all(bytes)?;
-    file.commit()
 }

@@ -58,7 +58,8 @@ fn all_differences(runs: &[Gathered]) -> (Vec<DifferenceRow>, Vec<String>) {
             continue;
         }
         let pairs = run.answers.iter().zip(&run.judged);
-        let pairs = pairs.filter_map(|(answer, own)| Some(((*at.get(answer.file.as_str())?).clone(), own.clone())));
+        let pairs =
+            pairs.filter_map(|(answer, own)| Some(((*at.get(answer.file.as_str())?).clone(), own.clone())));
         let (a, b): (Vec<Judged>, Vec<Judged>) = pairs.unzip();
         let Some(d) = differences(&a, &b) else {
             notes.push(format!("{name} has no validation photo in common with the first run."));
@@ -80,10 +81,7 @@ fn settings(runs: &[Gathered]) -> Vec<SettingRow> {
     let keys: BTreeSet<&String> = runs.iter().flat_map(|run| run.config.keys()).collect();
     let value = |run: &Gathered, key: &str| run.configured(key).map_or_else(|| "–".into(), |v| shown(&v));
     keys.into_iter()
-        .map(|key| SettingRow {
-            key: shown(key),
-            values: runs.iter().map(|run| value(run, key)).collect(),
-        })
+        .map(|key| SettingRow { key: shown(key), values: runs.iter().map(|run| value(run, key)).collect() })
         .filter(|row| row.values.iter().any(|value| *value != row.values[0]))
         .collect()
 }

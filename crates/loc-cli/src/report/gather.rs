@@ -58,7 +58,20 @@ impl Gathered {
         let classes = classes(&record, data.as_ref(), &answers);
         let judged = answers.iter().enumerate().map(|(i, answer)| answer.judged(i)).collect();
         let config_text = config_text.trim_end().to_owned();
-        Ok(Self { run, name, record, config, config_text, rows, answers, judged, classes, data, audit, notes })
+        Ok(Self {
+            run,
+            name,
+            record,
+            config,
+            config_text,
+            rows,
+            answers,
+            judged,
+            classes,
+            data,
+            audit,
+            notes,
+        })
     }
 
     /// The metrics of the best epoch, from its answers; without answers from the best row of `results.csv`.
@@ -145,9 +158,7 @@ fn classes(record: &Value, data: Option<&DataSummary>, answers: &[Prediction]) -
     if let Some(data) = data {
         return data.classes.iter().map(|class| class.name.clone()).collect();
     }
-    let pairs = || {
-        answers.iter().flat_map(|a| [(a.class, &a.name), (a.truth.class, &a.truth.name)])
-    };
+    let pairs = || answers.iter().flat_map(|a| [(a.class, &a.name), (a.truth.class, &a.truth.name)]);
     // A damaged file may name any index.
     let most = pairs().map(|(class, _)| class).filter(|class| *class < 10_000).max();
     let name = |class: usize| pairs().find(|(c, _)| *c == class).map_or("?", |(_, name)| name).to_owned();

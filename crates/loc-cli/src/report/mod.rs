@@ -54,7 +54,10 @@ impl Report {
     /// A folder that is no run's, too many of them, an audit that cannot be read.
     pub(crate) fn gather(folders: &[PathBuf], audit: Option<&Path>) -> Result<Self> {
         let most = folders.len() <= MOST_RUNS;
-        ensure!(most, crate::output::Usage(format!("a page shows at most {MOST_RUNS} runs, not {}", folders.len())));
+        ensure!(
+            most,
+            crate::output::Usage(format!("a page shows at most {MOST_RUNS} runs, not {}", folders.len()))
+        );
         let runs = folders.iter().map(|folder| Gathered::of(folder, audit)).collect::<Result<Vec<_>>>()?;
         Ok(Self { runs })
     }

@@ -66,7 +66,8 @@ fn summary(run: &Gathered) -> String {
         Some("running") => "in training, or killed during it",
         _ => "of unknown status",
     };
-    let recipe = run.configured("recipe").map_or_else(String::new, |recipe| format!("Recipe {}, ", shown(&recipe)));
+    let recipe =
+        run.configured("recipe").map_or_else(String::new, |recipe| format!("Recipe {}, ", shown(&recipe)));
     let best = run.best_row().map_or_else(String::new, |row| format!(", the best was epoch {}", row.epoch));
     let time = run.rows.last().map_or_else(String::new, |row| format!(" in {}", duration(row.time)));
     let epochs = counted(run.rows.len(), "epoch", "epochs");
@@ -121,7 +122,11 @@ fn curves(rows: &[Row]) -> Result<Vec<Plot>> {
     ];
     let axes = |y: &'static str| Axes { x: "epoch", y, ..Axes::default() };
     let unit = Axes { y_range: Some(0.0..1.0), ..axes("validation photos") };
-    let losses = format!("Loss; at the end {} in training and {} on the validation photos.", end(|r| r.train_loss), end(|r| r.val_loss));
+    let losses = format!(
+        "Loss; at the end {} in training and {} on the validation photos.",
+        end(|r| r.train_loss),
+        end(|r| r.val_loss)
+    );
     let reached = format!(
         "Metrics on the validation photos; at the end accuracy {}, mean IoU {}, localization accuracy {}.",
         end(|r| r.val_acc),
@@ -155,13 +160,21 @@ fn answer_plots(run: &Gathered) -> Result<Vec<Plot>> {
     let counts: Vec<f64> = iou_histogram(judged, BINS).into_iter().map(|n| n as f64).collect();
     let curve = success_curve(judged, STEPS);
     let at = |percent: usize| figure(curve.get(percent).copied());
-    let overlaps = format!("Photos with at least this IoU: {} of them 0.5, {} 0.75, {} 0.9.", at(50), at(75), at(90));
+    let overlaps =
+        format!("Photos with at least this IoU: {} of them 0.5, {} 0.75, {} 0.9.", at(50), at(75), at(90));
     let points = curve.iter().enumerate().map(|(i, y)| (i as f64 / STEPS as f64, *y)).collect();
     let photos = Axes { x: "IoU", y: "photos", x_range: Some(0.0..1.0), y_range: None };
     let mut all = vec![
-        plot(plots::bars(&photos, &counts)?, "Photos by IoU", "Photos by the IoU of predicted and annotated box.".into()),
         plot(
-            plots::lines(&unit("IoU", "photos with at least it"), &[Series { name: "photos".into(), points }])?,
+            plots::bars(&photos, &counts)?,
+            "Photos by IoU",
+            "Photos by the IoU of predicted and annotated box.".into(),
+        ),
+        plot(
+            plots::lines(
+                &unit("IoU", "photos with at least it"),
+                &[Series { name: "photos".into(), points }],
+            )?,
             "Success curve",
             overlaps,
         ),
@@ -177,7 +190,11 @@ fn answer_plots(run: &Gathered) -> Result<Vec<Plot>> {
             "Fraction of right classes by confidence. Mean confidence {:.3}; expected calibration error {:.3}.",
             c.confidence, c.ece
         );
-        all.push(plot(plots::lines(&unit("confidence", "accuracy"), &series)?, "Reliability diagram", caption));
+        all.push(plot(
+            plots::lines(&unit("confidence", "accuracy"), &series)?,
+            "Reliability diagram",
+            caption,
+        ));
     }
     Ok(all)
 }
@@ -205,7 +222,12 @@ fn data_facts(run: &Gathered) -> Vec<Fact> {
 fn data_plots(data: &DataSummary) -> Result<Vec<Plot>> {
     let counts = |of: &[usize]| of.iter().map(|n| *n as f64).collect::<Vec<_>>();
     let h = &data.histograms;
-    let side = Axes { x: "side of the box / side of the photo", y: "photos", x_range: Some(0.0..1.0), y_range: None };
+    let side = Axes {
+        x: "side of the box / side of the photo",
+        y: "photos",
+        x_range: Some(0.0..1.0),
+        y_range: None,
+    };
     let aspect =
         Axes { x: "width / height, as a power of two", y: "photos", x_range: Some(-2.0..2.0), y_range: None };
     let photos = counted(data.photos, "photo", "photos");

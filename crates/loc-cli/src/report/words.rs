@@ -20,7 +20,8 @@ pub(super) fn shown_lines(text: &str) -> String {
 }
 
 fn visible(c: char) -> String {
-    let directs = matches!(c, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let directs =
+        matches!(c, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let separates = matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}');
     if c.is_control() || directs || separates { c.escape_default().to_string() } else { c.to_string() }
 }

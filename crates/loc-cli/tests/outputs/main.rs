@@ -163,7 +163,13 @@ const FILES: &[Row] = &[
         command: "report",
         output: "--output",
         args: &["report", "run", "--audit", "a.json", "-o", "OUT"],
-        inputs: &["run/run.json", "run/config.toml", "run/predictions.jsonl", "a.json", "shapes/images/shape-00000.jpg"],
+        inputs: &[
+            "run/run.json",
+            "run/config.toml",
+            "run/predictions.jsonl",
+            "a.json",
+            "shapes/images/shape-00000.jpg",
+        ],
     },
 ];
 
@@ -273,11 +279,12 @@ fn every_argument_is_known_to_read_or_to_write_and_every_output_is_tested() {
 /// What a command writes goes through `src/outputs`, save for a run folder and a sample set, which their crates write.
 #[test]
 fn nothing_but_the_outputs_writes_files() {
-    const WRITERS: [&str; 8] = [
+    const WRITERS: [&str; 9] = [
         "fs_err::write",
         "File::create",
         "OpenOptions",
         "AtomicWriteFile",
+        "atomic_file",
         "write_csv",
         "create_dir",
         "rename(",

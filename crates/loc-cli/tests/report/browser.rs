@@ -23,7 +23,13 @@ fn browser() -> Option<&'static str> {
 fn open(browser: &str, desk: &Desk, page: &Path) -> (String, String) {
     let profile = format!("--user-data-dir={}", desk.path("profile").display());
     let output = Command::new(browser)
-        .args(["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"])
+        .args([
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+            "--no-first-run",
+        ])
         .args(["--enable-logging=stderr", "--v=0", "--virtual-time-budget=5000", "--dump-dom", &profile])
         .arg(format!("file://{}", page.display()))
         .stdin(Stdio::null())
@@ -36,7 +42,10 @@ fn open(browser: &str, desk: &Desk, page: &Path) -> (String, String) {
 #[test]
 fn a_browser_has_nothing_to_say_about_the_page() {
     let Some(browser) = browser() else {
-        skip::say(Reason::Program("chromium"), "no Chromium is installed: the report is not opened in a browser");
+        skip::say(
+            Reason::Program("chromium"),
+            "no Chromium is installed: the report is not opened in a browser",
+        );
         return;
     };
     let desk = Desk::new();

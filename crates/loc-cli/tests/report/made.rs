@@ -46,7 +46,8 @@ impl Made {
     /// So many answers, each with this IoU.
     pub(crate) fn answers(self, n: usize, iou: f64) -> Self {
         let line = |i: usize| {
-            record(&format!("{i:02}.png"), 600, ["cat", "cat"], 0.9, iou).replace("\"path\":\"", "\"path\":\"photos/")
+            record(&format!("{i:02}.png"), 600, ["cat", "cat"], 0.9, iou)
+                .replace("\"path\":\"", "\"path\":\"photos/")
         };
         self.write_one("predictions.jsonl", &(0..n).map(line).collect::<String>());
         self
@@ -89,8 +90,11 @@ pub(crate) fn hostile(desk: &Desk, name: &str) {
     // Not every file system takes such a name: then the photo is only named.
     let file = if fs::rename(desk.path("plain.png"), desk.path(photo)).is_ok() { photo } else { "plain.png" };
     let classes = serde_json::json!([script, "a\"b'c&d\u{202e}", "קוף"]);
-    let json = RECORD.replace("[\"cat\",\"dog\"]", &classes.to_string()).replace("a b", "</code><script>x()</script>");
-    let line = record(file, 20, ["cat", "x"], 0.5, 0.3).replace("\"name\":\"cat\"", &format!("\"name\":{:?}", script));
+    let json = RECORD
+        .replace("[\"cat\",\"dog\"]", &classes.to_string())
+        .replace("a b", "</code><script>x()</script>");
+    let line = record(file, 20, ["cat", "x"], 0.5, 0.3)
+        .replace("\"name\":\"cat\"", &format!("\"name\":{:?}", script));
     made.write(&[
         ("run.json", &json),
         ("predictions.jsonl", &line),

@@ -20,12 +20,26 @@ use sha2::{Digest, Sha256};
 fn is_self_contained(html: &str) {
     assert!(html.len() <= 2_000_000, "{} bytes", html.len());
     let lower = html.to_lowercase();
-    for tag in ["<script", "<img", "<iframe", "<object", "<form", "<base", "<link rel=\"stylesheet", "@import", "url("] {
+    for tag in [
+        "<script",
+        "<img",
+        "<iframe",
+        "<object",
+        "<form",
+        "<base",
+        "<link rel=\"stylesheet",
+        "@import",
+        "url(",
+    ] {
         assert!(!lower.contains(tag), "the page has {tag}");
     }
     for (at, _) in html.match_indices("href=\"") {
         let target = &html[at + 6..];
-        assert!(target.starts_with('#') || target.starts_with("data:"), "a link to {:?}", &target[..40.min(target.len())]);
+        assert!(
+            target.starts_with('#') || target.starts_with("data:"),
+            "a link to {:?}",
+            &target[..40.min(target.len())]
+        );
     }
     for attribute in [" src=\"", " style=\"", " onload=\"", " onclick=\""] {
         assert!(!html.contains(attribute), "an attribute{attribute}");
@@ -47,7 +61,10 @@ fn a_training_ends_with_a_page_and_three_lines() {
     let last: Vec<&str> = ran.stderr.lines().rev().take(3).collect();
     assert!(last[0].starts_with("export:  loc export -m runs/train/exp"), "{last:?}");
     assert!(last[1].starts_with("predict: loc predict -m runs/train/exp"), "{last:?}");
-    assert!(last[2].starts_with("report:  runs/train/exp/report.html (the worst photos: shape-0"), "{last:?}");
+    assert!(
+        last[2].starts_with("report:  runs/train/exp/report.html (the worst photos: shape-0"),
+        "{last:?}"
+    );
 
     let page = fs::read_to_string(desk.path("runs/train/exp/report.html")).unwrap();
     is_self_contained(&page);
@@ -131,10 +148,16 @@ fn any_run_has_a_page() {
     let header = "epoch,time,lr,train/loss,train/cls_loss,train/box_loss,val/loss,val/cls_loss,val/box_loss,val/acc,\
                   val/iou,val/acc_iou50,val/acc_iou75";
     let nan = row.replace("0.5,0.25", "NaN,inf");
-    let results = |rows: &[&str]| std::iter::once(header).chain(rows.iter().copied()).collect::<Vec<_>>().join("\n");
+    let results =
+        |rows: &[&str]| std::iter::once(header).chain(rows.iter().copied()).collect::<Vec<_>>().join("\n");
     type Change<'a> = (&'a str, &'a dyn Fn(Made), &'a [&'a str], bool);
     let cases: &[Change] = &[
-        ("failed before its first epoch", &|made| made.status("failed").write(&[]), &["failed;", "no results yet"], false),
+        (
+            "failed before its first epoch",
+            &|made| made.status("failed").write(&[]),
+            &["failed;", "no results yet"],
+            false,
+        ),
         (
             "interrupted, of an earlier version",
             &|made| made.status("interrupted").write(&[("results.csv", &results(&[row]))]),
@@ -148,7 +171,12 @@ fn any_run_has_a_page() {
             false,
         ),
         ("an empty table", &|made| made.write(&[("results.csv", "")]), &["no results yet"], false),
-        ("a table of fewer columns", &|made| made.write(&[("results.csv", "epoch,lr\n1,0.1\n")]), &["results.csv"], true),
+        (
+            "a table of fewer columns",
+            &|made| made.write(&[("results.csv", "epoch,lr\n1,0.1\n")]),
+            &["results.csv"],
+            true,
+        ),
         (
             "predictions without annotations",
             &|made| made.write(&[("predictions.jsonl", "{\"path\":\"a.jpg\",\"class\":0}\n")]),
@@ -161,7 +189,12 @@ fn any_run_has_a_page() {
         ("another record", &|made| made.write(&[("run.json", "[1, 2]")]), &["of unknown status"], false),
         ("half a configuration", &|made| made.write(&[("config.toml", "lr = ")]), &["config.toml"], true),
         ("half a summary", &|made| made.write(&[("data.json", "{}")]), &["data.json"], true),
-        ("an audit that is none", &|made| made.write(&[("audit.json", "{\"schema\":\"x\"}")]), &["audit.json"], true),
+        (
+            "an audit that is none",
+            &|made| made.write(&[("audit.json", "{\"schema\":\"x\"}")]),
+            &["audit.json"],
+            true,
+        ),
         (
             "an audit",
             &|made| {
@@ -199,8 +232,12 @@ fn any_run_has_a_page() {
 fn several_runs_are_side_by_side() {
     let desk = Desk::new();
     // The second has each box better by the same; the third is of other data.
-    for (run, iou, lr, digest) in [("one", 0.5, 0.1, "d"), ("two", 0.6, 0.2, "d"), ("three", 0.6, 0.2, "other")] {
-        Made::new(&desk, run).answers(10, iou).write(&[("config.toml", &format!("recipe = \"x\"\nlr = {lr}\n"))]);
+    for (run, iou, lr, digest) in
+        [("one", 0.5, 0.1, "d"), ("two", 0.6, 0.2, "d"), ("three", 0.6, 0.2, "other")]
+    {
+        Made::new(&desk, run)
+            .answers(10, iou)
+            .write(&[("config.toml", &format!("recipe = \"x\"\nlr = {lr}\n"))]);
         let record = fs::read_to_string(desk.path(run).join("run.json")).unwrap();
         fs::write(desk.path(run).join("run.json"), record.replace("DIGEST", digest)).unwrap();
     }

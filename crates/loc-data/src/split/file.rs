@@ -1,12 +1,12 @@
 //! The split file `split.csv`: columns `filename` and `split`.
 
 use std::collections::HashMap;
-use std::io::Write;
 use std::path::Path;
 
 use csv::{ReaderBuilder, StringRecord, WriterBuilder};
 
 use super::{Split, Subset};
+use crate::atomic_file;
 use crate::content_type::ContentType;
 use crate::csv_escape::{escape_formula, unescape_formula};
 use crate::diagnostics::MOST;
@@ -52,9 +52,7 @@ pub fn to_csv(dataset: &Dataset, split: &Split) -> Result<Vec<u8>, DataError> {
 pub fn write_csv(path: &Path, dataset: &Dataset, split: &Split) -> Result<(), DataError> {
     let bytes = to_csv(dataset, split)?;
     let named = |error| DataError::Write { path: path.to_owned(), error };
-    let mut file = atomic_write_file::AtomicWriteFile::open(path).map_err(named)?;
-    file.write_all(&bytes).map_err(named)?;
-    file.commit().map_err(named)
+    atomic_file::replace(path, &bytes).map_err(named)
 }
 
 /// Reads a split file.

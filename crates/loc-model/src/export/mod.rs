@@ -92,7 +92,11 @@ fn temperature(json: &Value) -> Result<f32, ModelError> {
     }
 }
 
-fn properties(network: &Network, metadata: &str, json: &Value) -> Result<Vec<messages::Property>, ModelError> {
+fn properties(
+    network: &Network,
+    metadata: &str,
+    json: &Value,
+) -> Result<Vec<messages::Property>, ModelError> {
     let mut properties = vec![property(METADATA_KEY, metadata.to_owned())];
     if let Some(classes) = json["classes"].as_array() {
         if classes.len() != network.classes() {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::checkpoint::model_file::Metrics;
-use crate::digest::hex;
+use crate::digest::sha256;
 use crate::error::{MetadataError, RunError, TrainError};
 use crate::event::Row;
 
@@ -193,9 +193,7 @@ pub(crate) enum StateError {
 
 /// Reads a state file and verifies its checksum.
 pub(crate) fn parse(bytes: &[u8]) -> Result<VerifiedState, StateError> {
-    let damaged = |reason: String| {
-        StateError::Damaged(format!("{reason}; its SHA-256 is {}", hex(&Sha256::digest(bytes))))
-    };
+    let damaged = |reason: String| StateError::Damaged(format!("{reason}; its SHA-256 is {}", sha256(bytes)));
     let WeightFile { weights, metadata } = WeightFile::parse(bytes).map_err(|e| damaged(e.to_string()))?;
     let metadata = metadata.ok_or_else(|| damaged("holds no training state".into()))?;
     let Format { format, loc } = serde_json::from_str(&metadata).map_err(|e| damaged(e.to_string()))?;
@@ -238,7 +236,7 @@ fn digest(saved: &str, tensors: &Weights) -> String {
             all.update(&bytes);
         }
     }
-    hex(&all.finalize())
+    hex::encode(all.finalize())
 }
 
 #[cfg(test)]

@@ -106,7 +106,8 @@ fn predict_batches(
         let logits: Vec<Vec<f32>> = output.logits.to_vec2()?;
         let boxes: Vec<Vec<f32>> = output.boxes.to_vec2()?;
         let truths = tensors.boxes.to_vec2::<f32>()?;
-        for (((logits, bbox), truth), sample) in logits.into_iter().zip(&boxes).zip(&truths).zip(tensors.indices)
+        for (((logits, bbox), truth), sample) in
+            logits.into_iter().zip(&boxes).zip(&truths).zip(tensors.indices)
         {
             let iou = f64::from(norm_box(bbox).ordered().clip().iou(&norm_box(truth)));
             let answer = Answer { logits, bbox: norm_box(bbox), iou };

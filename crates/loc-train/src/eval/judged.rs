@@ -120,7 +120,10 @@ pub fn worst_first(judged: &[Judged]) -> Vec<usize> {
             true => one.confidence.total_cmp(&two.confidence),
             false => two.confidence.total_cmp(&one.confidence),
         };
-        (one.is_right().cmp(&two.is_right())).then(one.iou.total_cmp(&two.iou)).then(confidence).then(a.cmp(b))
+        (one.is_right().cmp(&two.is_right()))
+            .then(one.iou.total_cmp(&two.iou))
+            .then(confidence)
+            .then(a.cmp(b))
     });
     order
 }

@@ -196,7 +196,8 @@ impl Evaluation {
     /// The metrics of these answers, without loss and intervals.
     #[must_use]
     pub fn of(judged: &[Judged], classes: &[String], baseline: Option<Baseline>) -> Self {
-        let share = |is: &dyn Fn(&Judged) -> bool| mean(judged.iter().map(|one| f64::from(u8::from(is(one)))));
+        let share =
+            |is: &dyn Fn(&Judged) -> bool| mean(judged.iter().map(|one| f64::from(u8::from(is(one)))));
         Self {
             samples: judged.len(),
             accuracy: share(&Judged::is_right),

@@ -17,5 +17,5 @@ pub use self::evaluate::{EvaluateOptions, Reference, baseline_only, evaluate};
 pub use self::judged::{Confusion, Judged, confusion, iou_histogram, success_curve, worst_first};
 pub use self::metrics::{Baseline, ClassMetrics, Comparison, Evaluation, Intervals, Loss, MedianBox};
 pub use self::paired::{Difference, Differences, differences};
-pub use self::predictions::{Prediction, Truth};
 pub(crate) use self::predictions::{KEPT_CLASSES, write_predictions};
+pub use self::predictions::{Prediction, Truth};

@@ -1,11 +1,12 @@
-//! Atomic writes: a file is complete or absent, even if the process is killed; and the removal of temporary files that
-//! killed processes left.
+//! A run's atomic writes: as `loc_data::atomic_file`, with a second name for the old file, and with the points at which the
+//! fault tests stop the process; and the removal of temporary files that killed processes left.
 
 use std::io::{self, Write};
 use std::path::Path;
 
 use atomic_write_file::AtomicWriteFile;
 use fs_err as fs;
+use loc_data::atomic_file::{self, NotWritable, PROBE};
 
 use crate::error::{RunError, TrainError};
 use crate::run::failpoint;
@@ -70,16 +71,11 @@ fn failed(path: &Path, error: io::Error) -> TrainError {
     TrainError::run(path, RunError::Write { error, folder })
 }
 
-/// The name in the probe's temporary file.
-const PROBE: &str = "probe";
-
 /// Checks that files can be created and removed in a folder, or in the nearest existing one above it.
 pub(crate) fn probe(folder: &Path) -> Result<(), TrainError> {
-    let there = folder.ancestors().find(|f| f.exists() || f.as_os_str().is_empty()).unwrap_or(folder);
-    let there = if there.as_os_str().is_empty() { Path::new(".") } else { there };
-    let file = there.join(PROBE);
-    let probe = || AtomicWriteFile::open(&file)?.discard();
-    probe().map_err(|error| TrainError::run(folder, RunError::Create { error, folder: there.to_owned() }))
+    atomic_file::probe(folder).map_err(|NotWritable { folder: there, error }| {
+        TrainError::run(folder, RunError::Create { error, folder: there })
+    })
 }
 
 /// Removes the temporary files that a killed process left in a folder: `.NAME.` and six letters or digits, as

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use loc_train::{Calibration, Confusion, Evaluation, Judged, calibration, confusion, iou_histogram, success_curve};
+use loc_train::{
+    Calibration, Confusion, Evaluation, Judged, calibration, confusion, iou_histogram, success_curve,
+};
 use serde::Serialize;
 
 /// Parts of the IoU histogram.

@@ -140,9 +140,13 @@ pub fn backward_weights(
             im2col::add_weight_gradient(shape, photos, x, gy, gw);
         }
     });
-    gw.par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, gw)| {
-        tree_sum(&sums[chunk * CHUNK..], weights + outs, parts.count(), gw);
-    });
+    if direct::fits(shape) {
+        gw.par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, gw)| {
+            tree_sum(&sums[chunk * CHUNK..], weights + outs, parts.count(), gw);
+        });
+    } else {
+        im2col::write_weight_gradient(shape, parts.count(), (&sums, weights + outs), gw);
+    }
     tree_sum(&sums[weights..], weights + outs, parts.count(), gb);
 }
 

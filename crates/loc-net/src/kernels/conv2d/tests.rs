@@ -80,6 +80,14 @@ proptest! {
     }
 
     #[test]
+    fn convolutions_that_keep_the_width_equal_the_reference(
+        kernel in (1usize..=6, 1usize..=6), size in (1usize..=9, 1usize..=9), groups in 1usize..=2, n in 1usize..=6,
+    ) {
+        let square = ConvShape::square(2 * groups, size, 3 * groups, 1);
+        compare(&ConvShape { kernel, groups, ..square }.same(), n);
+    }
+
+    #[test]
     #[cfg_attr(miri, ignore = "takes many minutes under Miri")]
     fn depthwise_and_pointwise_equal_the_reference(
         kernel in prop_oneof![Just(1), Just(3), Just(5)], stride in 1usize..=3, same in any::<bool>(),
@@ -102,6 +110,7 @@ fn equals_the_reference_over_several_tiles() {
     for shape in [
         ConvShape::square(6, (130, 40), 12, 5),
         ConvShape::square(48, (12, 12), 40, 5),
+        ConvShape { padding: (1, 1), ..ConvShape::square(64, (14, 40), 20, 3) },
         ConvShape { padding: (2, 2), groups: 8, ..ConvShape::square(8, (90, 70), 8, 5) },
         // The direct form: an odd width with one channel, several groups, more channels than one block.
         ConvShape::square(1, (9, 53), 1, 5),

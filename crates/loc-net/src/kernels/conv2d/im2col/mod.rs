@@ -12,6 +12,7 @@ use rayon::prelude::*;
 
 use crate::buffers::with_buffers;
 use crate::kernels::gemm::{self, Mode, RowMajor, Strided};
+use crate::kernels::parts::tree_sum;
 use crate::kernels::{Activation, ConvShape};
 use crate::parallel::{self, DisjointSlice};
 use tile::Tile;
@@ -20,6 +21,8 @@ use tile::Tile;
 const GROUP_VALUES: usize = 120 * 1024;
 /// The largest number of photos in one matrix: one part of the sum for a batch of 32, and enough tasks for eight threads.
 const MOST_PHOTOS: usize = 4;
+/// Output channels per task when the parts of the weight gradient are summed.
+const OUTPUTS: usize = 16;
 
 /// A tile of some photos, which are side by side in the matrix.
 struct Chunk<'a> {
@@ -75,6 +78,17 @@ impl<'a> Chunk<'a> {
             }
         }
     }
+
+    /// Copies a group's channels of `gy[n, out, oh, ow]` as `matrix[cell, out/groups]`.
+    fn channels_last(&self, shape: &ConvShape, group: usize, gy: &[f32], matrix: &mut [f32]) {
+        let (outs, plane) = (shape.out_channels / shape.groups, shape.out_size().0 * shape.out_size().1);
+        for (photo, column) in self.columns() {
+            let first = photo * shape.out_len() + group * outs * plane + self.tile.first_cell();
+            for (cell, row) in matrix[column * outs..].chunks_exact_mut(outs).take(self.cells).enumerate() {
+                row.iter_mut().zip(gy[first + cell..].iter().step_by(plane)).for_each(|(m, g)| *m = *g);
+            }
+        }
+    }
 }
 
 /// Computes the outputs `y[n, out, oh, ow]`.
@@ -120,32 +134,52 @@ pub(super) fn forward(
     });
 }
 
-/// Adds the weight gradient of some photos to `gw`.
+/// Adds the weight gradient of some photos to `turned[in/groups·kh·kw, out]`: the weight's gradient with its output channels
+/// last, so that they fill the vectors.
 pub(super) fn add_weight_gradient(
     shape: &ConvShape,
     photos: Range<usize>,
     x: &[f32],
     gy: &[f32],
-    gw: &mut [f32],
+    turned: &mut [f32],
 ) {
     let tiles = Tile::all(shape);
-    let (group_out, fan_in) = (shape.out_channels / shape.groups, shape.fan_in());
+    let (outs, group_out, fan_in) = (shape.out_channels, shape.out_channels / shape.groups, shape.fan_in());
     for chunk in Chunk::all(shape, &tiles, photos) {
         with_buffers([fan_in * chunk.row, group_out * chunk.row], |[patches, matrix]| {
-            for (group, gw) in gw.chunks_exact_mut(group_out * fan_in).enumerate() {
+            for group in 0..shape.groups {
                 chunk.gather(shape, group, x, patches);
-                chunk.side_by_side(shape, group, gy, matrix);
-                gemm::gemm_nt(
-                    (group_out, fan_in, chunk.all_cells()),
-                    RowMajor { values: matrix, row: chunk.row },
-                    RowMajor { values: patches, row: chunk.row },
-                    gw,
-                    fan_in,
+                chunk.channels_last(shape, group, gy, matrix);
+                gemm::gemm_nn(
+                    (fan_in, group_out, chunk.all_cells()),
+                    Strided { values: patches, row: chunk.row, col: 1 },
+                    RowMajor { values: matrix, row: group_out },
+                    &mut turned[group * group_out..],
+                    outs,
                     Mode::Add,
                 );
             }
         });
     }
+}
+
+/// Sums what [`add_weight_gradient`] added for each part, and writes it as `gw[out, in/groups, kh, kw]`. In `sums` the parts
+/// are `stride` values apart.
+pub(super) fn write_weight_gradient(
+    shape: &ConvShape,
+    parts: usize,
+    (sums, stride): (&[f32], usize),
+    gw: &mut [f32],
+) {
+    let (outs, fan_in) = (shape.out_channels, shape.fan_in());
+    gw.par_chunks_mut(OUTPUTS * fan_in).enumerate().for_each(|(task, gw)| {
+        let mut row = [0.0; OUTPUTS];
+        let row = &mut row[..gw.len() / fan_in];
+        for at in 0..fan_in {
+            tree_sum(&sums[at * outs + task * OUTPUTS..], stride, parts, row);
+            gw[at..].iter_mut().step_by(fan_in).zip(&*row).for_each(|(gw, sum)| *gw = *sum);
+        }
+    });
 }
 
 /// Computes the input gradient `gx[n, in, h, w]`.
@@ -171,7 +205,7 @@ pub(super) fn input(shape: &ConvShape, n: usize, w: &[f32], gy: &[f32], gx: &mut
                     );
                     for (photo, column) in chunk.columns() {
                         let gx = &mut gx[(photo - first) * len..][..len];
-                        chunk.tile.scatter(shape, group, &patches[column..], gx, chunk.row);
+                        chunk.tile.scatter(shape, group, &mut patches[column..], gx, chunk.row);
                     }
                 }
             });
