@@ -9,7 +9,7 @@ use std::path::Path;
 
 use common::Desk;
 
-const COMMANDS: [&[&str]; 19] = [
+const COMMANDS: [&[&str]; 20] = [
     &[],
     &["data"],
     &["data", "check"],
@@ -25,6 +25,7 @@ const COMMANDS: [&[&str]; 19] = [
     &["export"],
     &["import"],
     &["info"],
+    &["report"],
     &["weights"],
     &["weights", "list"],
     &["weights", "add"],
