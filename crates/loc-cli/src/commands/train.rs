@@ -1,6 +1,5 @@
 //! `loc train`: flags to a configuration, events to a person.
 
-
 use anyhow::Result;
 use loc_train::{
     AutoChoice, AutoReason, Config, Evaluation, Outcome, Provenance, Run, RunLocation, Status, Stop,
