@@ -305,6 +305,12 @@ fn labels_and_photos_that_do_not_find_each_other_are_said() {
         .collect();
     assert_eq!(missing, ["the photo `lost` does not exist", "the photo `gone` does not exist"]);
 
+    // A damaged photo has one error: nothing is said about the box.
+    folder.write("images/p0.jpg", b"\xff\xd8\xff");
+    let report = check(folder.path(), &ReadOptions::default(), None).unwrap();
+    let of_photo = |d: &&loc_data::Diagnostic| d.file.ends_with("p0.jpg") || d.file.ends_with("p0.txt");
+    assert_eq!(report.diagnostics.iter().filter(of_photo).count(), 1, "{:?}", report.diagnostics);
+
     // labelme stores the photo in the annotation, too.
     let folder = Folder::new();
     let embedded = "{\"shapes\": [{\"label\": \"a\", \"points\": [[1, 2], [30, 40]], \"shape_type\": \"rectangle\"}], \
