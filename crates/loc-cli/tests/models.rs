@@ -84,7 +84,7 @@ fn every_command_names_the_kind_of_a_file_that_is_not_a_model() {
 #[test]
 fn a_run_selects_its_best_model_and_a_file_in_it_selects_the_run() {
     let desk = desk();
-    let small = ["train", "--data", "shapes", "--imgsz", "188", "--batch", "4"];
+    let small = ["train", "--data", "shapes", "--imgsz", "188", "--batch", "4", "--recipe", "scratch"];
     let run = desk.ok(&[&small[..], &["--epochs", "2"]].concat()).trim().to_owned();
     let best = format!("{run}/weights/best.safetensors");
     let same = |args: &dyn Fn(&str) -> Vec<String>| {

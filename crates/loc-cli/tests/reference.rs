@@ -10,13 +10,14 @@ use std::path::Path;
 
 use common::Desk;
 
-const COMMANDS: [&[&str]; 18] = [
+const COMMANDS: [&[&str]; 19] = [
     &[],
     &["data"],
     &["data", "check"],
     &["data", "stats"],
     &["data", "show"],
     &["data", "split"],
+    &["data", "convert"],
     &["data", "sample"],
     &["train"],
     &["lr-find"],

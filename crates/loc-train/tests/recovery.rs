@@ -250,7 +250,8 @@ fn a_run_is_resumed_without_the_file_of_its_recipe() {
         flags.iter().map(|(key, value)| ConfigSource::value("flag", key, value)).collect();
     let config = Config::resolve(Some(&name), &layers).unwrap().config;
     assert_eq!((config.batch, &config.recipe), (5, &name));
-    let provenance = Provenance { version: "0".into(), arguments: Vec::new(), threads: 2 };
+    let provenance =
+        Provenance { version: "0".into(), arguments: Vec::new(), threads: 2, ..Default::default() };
     let mut runs = ["uninterrupted", "stopped"].map(|run| {
         let (stop, mut steps) = (Stop::default(), 0);
         let outcome = train(
@@ -287,7 +288,12 @@ fn the_error_of_a_second_training_names_the_process_that_has_the_run() {
         if let loc_train::Event::Step { step: 1, .. } = event {
             let run = Run::open(project.join("exp")).unwrap();
             messages.push(go_on(&run, &[]).unwrap_err().to_string());
-            let provenance = loc_train::Provenance { version: "0".into(), arguments: Vec::new(), threads: 1 };
+            let provenance = loc_train::Provenance {
+                version: "0".into(),
+                arguments: Vec::new(),
+                threads: 1,
+                ..Default::default()
+            };
             let (config, place) =
                 (fixture.config(&[]), RunLocation { project: &project, name: "exp", exist_ok: true });
             let again = loc_train::train(&config, place, &provenance, &Stop::default(), &mut |_| {});

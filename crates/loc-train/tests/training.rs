@@ -57,7 +57,7 @@ fn a_run_writes_the_documented_files() {
     // A second run of the same name gets its own folder. Its configuration is that of the first run.
     let layer = ConfigSource::toml("config.toml", fs_err::read_to_string(run.config()).unwrap());
     let config = Config::resolve(None, &[layer]).unwrap().config;
-    let provenance = Provenance { version: "0".into(), arguments: vec![], threads: 2 };
+    let provenance = Provenance { version: "0".into(), arguments: vec![], threads: 2, ..Default::default() };
     let again = train(
         &config,
         RunLocation { project: &fixture.path("runs"), name: "exp", exist_ok: false },

@@ -9,6 +9,7 @@ mod labels;
 pub(crate) mod lr_find;
 mod model;
 pub(crate) mod predict;
+mod progress;
 mod saver;
 mod shared;
 mod sources;

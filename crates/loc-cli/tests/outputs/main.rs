@@ -7,6 +7,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod files;
+mod folders;
 mod runs;
 mod saved;
 mod weights;
@@ -18,7 +19,7 @@ use common::{Desk, Ran, commands, model_file, model_parts};
 use fs_err as fs;
 
 /// Arguments that name an output.
-const OUTPUTS: &[&str] = &["--output", "--save", "--project", "--name", "OUT"];
+const OUTPUTS: &[&str] = &["--output", "--fix", "--save", "--project", "--name", "OUT"];
 /// Arguments that name an input.
 const INPUTS: &[&str] = &[
     "DATA",
@@ -40,8 +41,10 @@ const VALUES: &[&str] = &[
     "--set",
     "-n",
     "--batch",
+    "--class",
     "--classes",
     "--color",
+    "--columns",
     "--conf",
     "--data-format",
     "--device",
@@ -62,6 +65,7 @@ const VALUES: &[&str] = &[
     "--objects",
     "--opset",
     "--patience",
+    "--photos",
     "--save-labels",
     "--seed",
     "--seeds",
@@ -69,6 +73,8 @@ const VALUES: &[&str] = &[
     "--split-by",
     "--steps",
     "--threads",
+    "--time",
+    "--to",
     "--val",
     "--workers",
 ];
@@ -245,7 +251,14 @@ fn every_argument_is_classified_and_every_output_is_tested() {
     }
     let rows = FILES.iter().map(|row| (row.command, row.output));
     // Outputs that are not a single file have their own tests.
-    let others = [("predict", "--save"), ("train", "--project"), ("train", "--name"), ("data sample", "OUT")];
+    let others = [
+        ("predict", "--save"),
+        ("train", "--project"),
+        ("train", "--name"),
+        ("data sample", "OUT"),
+        ("data convert", "--output"),
+        ("data check", "--fix"),
+    ];
     let tested: Vec<(&str, &str)> = rows.chain(others).collect();
     for (command, output) in &outputs {
         assert!(tested.contains(&(command, output)), "loc {command}: its output {output} is not tested here");

@@ -38,16 +38,9 @@ pub(super) unsafe fn gemm_nn(
     c_row: usize,
     mode: Mode,
 ) {
-    let product = GemmTile {
-        a: a.values.as_ptr(),
-        a_row: a.row,
-        a_col: a.col,
-        b: b.values.as_ptr(),
-        b_row: b.row,
-        c: c.as_mut_ptr(),
-        c_row,
-        add: mode == Mode::Add,
-    };
+    let (a, a_row, a_col) = (a.values.as_ptr(), a.row, a.col);
+    let (b, b_row, c) = (b.values.as_ptr(), b.row, c.as_mut_ptr());
+    let product = GemmTile { a, a_row, a_col, b, b_row, c, c_row, add: mode == Mode::Add };
     // SAFETY: guaranteed by the caller.
     unsafe { product.run((m, n, k)) };
 }
