@@ -168,7 +168,7 @@ fn every_format_trains_and_the_run_knows_how_its_data_were_read() {
     desk.ok(&["train", "--resume", run, "--epochs", "2"]);
     let again = desk.ok(&["train", "--config", &format!("{run}/config.toml"), "--epochs", "1"]);
     assert_eq!(digest(again.trim()), digest(run));
-    // Of other data nothing is known: their format is recognised anew.
+    // The recorded format does not apply to other data: theirs is detected.
     for format in formats {
         let data = if format == "voc" { "shapes".to_owned() } else { format!("as-{format}") };
         let other =

@@ -104,8 +104,8 @@ fn without_pretrained_weights_the_error_has_a_hint_how_to_get_them() {
     assert!(ran.code == 1 && ran.stderr.contains("no.pth") && ran.stderr.contains("hint"), "{ran:?}");
 }
 
-/// Without a terminal and without pretrained weights, `auto` selects `compact`, reports it, and is reproducible from its
-/// `config.toml`. With weights it selects `transfer`.
+/// Without a terminal and without pretrained weights, `auto` selects `compact`, reports it, and is reproducible from
+/// its `config.toml`. With weights it selects `transfer`.
 #[test]
 fn auto_reports_its_recipe_with_the_reason_and_what_a_better_one_needs() {
     let desk = Desk::new();

@@ -6,7 +6,7 @@ mod common;
 
 use std::path::Path;
 
-use common::{Fixture, go_on, last, said};
+use common::{Fixture, full_message, last, resume_run};
 use fs_err as fs;
 use loc_train::{Run, Status, TrainError};
 
@@ -39,7 +39,7 @@ fn a_loss_that_is_not_finite_stops_before_the_step_and_keeps_the_last_checkpoint
     };
     // The loss is not finite from the second step on.
     let error = sgd("unstable", "1e18").unwrap_err();
-    let message = said(&error);
+    let message = full_message(&error);
     assert!(
         message.contains("shape-0") && message.contains("LowerLearningRate") && message.contains("step 2"),
         "{message}"
@@ -61,7 +61,7 @@ fn a_loss_that_is_not_finite_stops_before_the_step_and_keeps_the_last_checkpoint
     assert!(last(&run) == fs::read(run.epoch(epoch - 1)).unwrap(), "the last good checkpoint is kept");
     assert_all_finite(&run);
     // Resuming from that checkpoint fails at the same epoch.
-    let again = go_on(&run, &[]).unwrap_err();
+    let again = resume_run(&run, &[]).unwrap_err();
     assert!(matches!(again, TrainError::NotFinite { epoch: e, .. } if e == epoch), "{again}");
 }
 
@@ -101,7 +101,7 @@ fn a_class_without_validation_photos_has_null_metrics_and_no_nan() {
 fn an_empty_validation_set_is_an_error_before_any_folder_is_created() {
     let fixture = Fixture::new();
     let split = split_by(&fixture, |_| false);
-    let message = said(&fixture.train("exp", &[("split_file", &split)]).unwrap_err());
+    let message = full_message(&fixture.train("exp", &[("split_file", &split)]).unwrap_err());
     assert!(message.contains("val"), "{message}");
     assert!(!fixture.path("runs").exists());
 }
@@ -160,6 +160,6 @@ fn a_folder_that_is_removed_during_training_is_named() {
             fs::remove_dir_all(removed).unwrap();
         }
     });
-    let message = said(&error.unwrap_err());
+    let message = full_message(&error.unwrap_err());
     assert!(message.contains(&format!("FindFolder({removed:?})")), "{message}");
 }

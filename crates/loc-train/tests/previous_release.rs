@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{Fixture, go_on, last, stop_after};
+use common::{Fixture, last, resume_run, stop_after};
 use loc_net::WeightFile;
 use loc_train::{Config, Run};
 use sha2::{Digest, Sha256};
@@ -69,7 +69,7 @@ fn a_run_of_the_previous_release_is_resumed_to_the_same_bytes() {
     }
     fs_err::write(run.config(), config).unwrap();
     convert_state_to_previous_release(&run);
-    go_on(&run, &[]).unwrap();
+    resume_run(&run, &[]).unwrap();
     assert!(last(&run) == last(&uninterrupted), "the resumed run has other weights");
     let config = fs_err::read_to_string(run.config()).unwrap();
     assert!(config.contains("ema_decay = 0.9") && !config.contains("average ="), "{config}");

@@ -8,7 +8,7 @@ mod skip;
 
 use std::path::{Path, PathBuf};
 
-use common::{Fixture, go_on, go_on_warned, last, said, stop_after};
+use common::{Fixture, full_message, last, resume_run, resume_with_warnings, stop_after};
 use fs_err as fs;
 use loc_train::{Config, ConfigSource, Event, Provenance, Run, RunLocation, Status, Stop, resume, train};
 use sha2::{Digest, Sha256};
@@ -43,7 +43,7 @@ fn after_a_damaged_state_the_previous_one_is_used_and_the_bytes_are_the_same() {
     // Saves: after epoch 1, and after step 5, in epoch 2.
     let run = stop_after(&fixture, "damaged", &[], 5);
     damage(&run.state());
-    let (outcome, warnings) = go_on_warned(&run).unwrap();
+    let (outcome, warnings) = resume_with_warnings(&run).unwrap();
     let text = warnings.join("\n");
     assert!(
         text.contains("last.state.safetensors: is damaged") && text.contains("after epoch 1, step 0"),
@@ -53,7 +53,7 @@ fn after_a_damaged_state_the_previous_one_is_used_and_the_bytes_are_the_same() {
     assert_eq!(hashes, 2, "both hashes: {text}");
     assert!(last(&outcome.run) == last(&uninterrupted), "from the previous state the model has other bytes");
     assert_eq!(fs::read(run.best()).unwrap(), fs::read(uninterrupted.best()).unwrap());
-    let (done, warnings) = (go_on(&run, &[]).unwrap_err().to_string(), run.status().unwrap());
+    let (done, warnings) = (resume_run(&run, &[]).unwrap_err().to_string(), run.status().unwrap());
     assert!(done.contains("all 2 epochs are done"), "{done}");
     assert_eq!(warnings, Status::Finished);
 }
@@ -133,7 +133,7 @@ fn a_run_killed_before_its_first_save_restarts_with_the_same_bytes() {
     fs::remove_dir_all(run.weights()).unwrap();
     fs::create_dir(run.weights()).unwrap();
     fs::remove_file(run.results()).unwrap();
-    let again = go_on(&run, &[]).unwrap();
+    let again = resume_run(&run, &[]).unwrap();
     assert!(last(&again.run) == bytes, "restarted, the model has other bytes");
 }
 
@@ -144,7 +144,7 @@ fn if_all_states_are_damaged_the_error_lists_the_remaining_models() {
     damage(&run.state());
     damage(&run.previous_state());
     let before = names(&run);
-    let message = said(&go_on(&run, &[("epochs", "3")]).unwrap_err());
+    let message = full_message(&resume_run(&run, &[("epochs", "3")]).unwrap_err());
     for part in
         ["last.state.safetensors", "previous.state.safetensors", "StartFrom(", "epoch-002.safetensors"]
     {
@@ -153,7 +153,7 @@ fn if_all_states_are_damaged_the_error_lists_the_remaining_models() {
     assert_eq!(names(&run), before);
     fs::remove_file(run.state()).unwrap();
     fs::remove_file(run.previous_state()).unwrap();
-    let message = said(&go_on(&run, &[("epochs", "3")]).unwrap_err());
+    let message = full_message(&resume_run(&run, &[("epochs", "3")]).unwrap_err());
     assert!(message.contains("is not there") && message.contains("StartFrom("), "{message}");
 }
 
@@ -180,8 +180,8 @@ fn a_state_that_cannot_be_read_is_an_error_and_is_kept() {
             None => fs::create_dir(&state).unwrap(),
             Some(to) => std::os::unix::fs::symlink(to, &state).unwrap(),
         }
-        let error = go_on(&run, &[]).unwrap_err();
-        let message = said(&error);
+        let error = resume_run(&run, &[]).unwrap_err();
+        let message = full_message(&error);
         for part in ["last.state.safetensors: cannot be read", "nothing was changed", "MakeReadable"] {
             assert!(message.contains(part), "{what}: no {part:?} in {message}");
         }
@@ -196,7 +196,7 @@ fn a_state_that_cannot_be_read_is_an_error_and_is_kept() {
         .unwrap();
         fs::rename(&moved_state, &state).unwrap();
     }
-    let outcome = go_on(&run, &[]).unwrap();
+    let outcome = resume_run(&run, &[]).unwrap();
     assert!(last(&outcome.run) == last(&uninterrupted), "the model has other bytes");
 }
 
@@ -220,7 +220,7 @@ fn invalid_json_in_a_state_is_damage() {
         assert_ne!(changed, metadata, "{from}");
         let bytes = loc_model::weights::to_bytes(&state.weights, Some(&changed)).unwrap();
         fs::write(run.state(), &bytes).unwrap();
-        let (outcome, warnings) = go_on_warned(&run).unwrap();
+        let (outcome, warnings) = resume_with_warnings(&run).unwrap();
         assert!(warnings.concat().contains("it goes on from the save before"), "{warnings:?}");
         assert!(
             last(&outcome.run) == last(&uninterrupted),
@@ -229,7 +229,7 @@ fn invalid_json_in_a_state_is_damage() {
         // With both states damaged it is an error, but not a usage error.
         fs::write(run.state(), &bytes).unwrap();
         fs::write(run.previous_state(), &bytes).unwrap();
-        let error = go_on(&run, &[("epochs", "3")]).unwrap_err();
+        let error = resume_run(&run, &[("epochs", "3")]).unwrap_err();
         assert!(error.to_string().contains("no state of it is intact") && !error.is_usage(), "{error}");
     }
 }
@@ -269,7 +269,7 @@ fn a_run_is_resumed_without_the_file_of_its_recipe() {
         outcome.unwrap().run
     });
     fs::remove_file(&recipe).unwrap();
-    runs[1] = go_on(&runs[1], &[]).unwrap().run;
+    runs[1] = resume_run(&runs[1], &[]).unwrap().run;
     assert!(last(&runs[0]) == last(&runs[1]), "the model has other bytes");
     // `--config` with the run's file repeats the run.
     let text = fs::read_to_string(runs[0].config()).unwrap();
@@ -287,7 +287,7 @@ fn the_error_of_a_second_training_names_the_process_that_has_the_run() {
     let outcome = fixture.train_until("exp", &[("epochs", "1")], &mut |event, _| {
         if let loc_train::Event::Step { step: 1, .. } = event {
             let run = Run::open(project.join("exp")).unwrap();
-            messages.push(go_on(&run, &[]).unwrap_err().to_string());
+            messages.push(resume_run(&run, &[]).unwrap_err().to_string());
             let provenance = loc_train::Provenance {
                 version: "0".into(),
                 arguments: Vec::new(),
@@ -323,7 +323,7 @@ fn only_temporary_files_of_a_stopped_run_are_removed() {
         fs::write(run.weights().join(name), "").unwrap();
     }
     fs::write(run.path().join(".results.csv.Q1w2E3"), "").unwrap();
-    go_on(&run, &[]).unwrap();
+    resume_run(&run, &[]).unwrap();
     let names = names(&run);
     assert!(others.iter().all(|name| names.contains(&(*name).to_owned())), "{names:?}");
     assert!(!temporaries.iter().any(|name| names.contains(&(*name).to_owned())), "{names:?}");
@@ -355,6 +355,6 @@ fn the_error_for_a_state_of_a_newer_loc_names_the_version() {
     let metadata = state.metadata.unwrap().replace("\"format\":2", "\"format\":3").replace("0.1.0", "7.0.0");
     let bytes = loc_model::weights::to_bytes(&state.weights, Some(&metadata)).unwrap();
     fs::write(run.state(), bytes).unwrap();
-    let message = said(&go_on(&run, &[("epochs", "2")]).unwrap_err());
+    let message = full_message(&resume_run(&run, &[("epochs", "2")]).unwrap_err());
     assert!(message.contains("needs loc >= 7.0.0"), "{message}");
 }

@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::{Fixture, PHOTOS, go_on, last, said, stop_after};
+use common::{Fixture, PHOTOS, full_message, last, resume_run, stop_after};
 use fs_err as fs;
 use loc_train::{ConfigSource, Outcome, Run, Status, Stop, TrainError, resume};
 
@@ -15,7 +15,7 @@ fn a_run_stopped_at_any_step_and_resumed_has_the_same_bytes() {
     let uninterrupted = fixture.train("uninterrupted", &[]).unwrap();
     for stop_at in 1..=5 {
         let stopped = stop_after(&fixture, "stopped", &[], stop_at);
-        let resumed = go_on(&stopped, &[]).unwrap();
+        let resumed = resume_run(&stopped, &[]).unwrap();
         assert_eq!(resumed.status, Status::Finished);
         assert!(
             last(&resumed.run) == last(&uninterrupted.run),
@@ -64,7 +64,7 @@ fn in_every_configuration_a_resumed_run_has_the_same_bytes() {
         let uninterrupted = fixture.train("uninterrupted", overrides).unwrap().run;
         for stop_at in [2, 3, 4] {
             let run = stop_after(&fixture, "stopped", overrides, stop_at);
-            let resumed = go_on(&run, &[]).unwrap();
+            let resumed = resume_run(&run, &[]).unwrap();
             assert!(
                 last(&resumed.run) == last(&uninterrupted),
                 "{name}: stopped at step {stop_at}, the model has other bytes"
@@ -82,7 +82,7 @@ fn a_fold_is_resumed_to_the_same_bytes() {
     let fixture = Fixture::new();
     let uninterrupted = fixture.train("uninterrupted", &[("fold", "1/3")]).unwrap().run;
     let run = stop_after(&fixture, "stopped", &[("fold", "1/3")], 1);
-    assert!(last(&go_on(&run, &[]).unwrap().run) == last(&uninterrupted));
+    assert!(last(&resume_run(&run, &[]).unwrap().run) == last(&uninterrupted));
 }
 
 #[test]
@@ -91,9 +91,9 @@ fn an_extended_run_equals_a_run_with_more_epochs() {
     let long = fixture.train("long", &[("epochs", "3")]).unwrap();
     let short = fixture.train("short", &[("epochs", "1"), ("keep", "best")]).unwrap();
     assert!(!short.run.epoch(1).exists(), "--keep best keeps no epoch");
-    let message = said(&go_on(&short.run, &[]).unwrap_err());
+    let message = full_message(&resume_run(&short.run, &[]).unwrap_err());
     assert!(message.contains("ExtendTo("), "{message}");
-    let extended = go_on(&short.run, &[("epochs", "3")]).unwrap();
+    let extended = resume_run(&short.run, &[("epochs", "3")]).unwrap();
     let weights = |run: &Run| loc_model::weights::load(&run.last()).unwrap().weights;
     assert!(weights(&extended.run) == weights(&long.run), "the extended run has other weights");
 }
@@ -113,10 +113,10 @@ fn a_finished_cosine_run_is_extended_with_a_new_schedule_on_request() {
     let fixture = Fixture::new();
     let cosine = [("schedule", "cosine"), ("epochs", "1"), ("warmup", "0.0")];
     let run = fixture.train("exp", &cosine).unwrap().run;
-    let error = go_on(&run, &[("epochs", "3")]).unwrap_err();
-    let message = said(&error);
+    let error = resume_run(&run, &[("epochs", "3")]).unwrap_err();
+    let message = full_message(&error);
     assert!(error.is_usage() && message.contains("NewSchedule") && message.contains("epoch 1"), "{message}");
-    let message = said(&extend(&run, "1").unwrap_err());
+    let message = full_message(&extend(&run, "1").unwrap_err());
     assert!(message.contains("1 of 1 epochs are done"), "{message}");
 
     let uninterrupted = extend(&run, "3").unwrap();
@@ -129,8 +129,8 @@ fn a_finished_cosine_run_is_extended_with_a_new_schedule_on_request() {
     let again = fixture.train("again", &at_once).unwrap().run;
     assert!(last(&again) == last(&run), "the configuration does not repeat the extended run");
     let stopped = stop_after(&fixture, "stopped", &at_once, 5);
-    assert!(last(&go_on(&stopped, &[]).unwrap().run) == last(&run), "stopped after the restart");
-    let message = said(&extend(&stopped, "3").unwrap_err());
+    assert!(last(&resume_run(&stopped, &[]).unwrap().run) == last(&run), "stopped after the restart");
+    let message = full_message(&extend(&stopped, "3").unwrap_err());
     assert!(message.contains("3 of 3 epochs are done"), "{message}");
     extend(&stopped, "4").unwrap();
     assert!(fs::read_to_string(stopped.config()).unwrap().contains("restarts = [1, 3]"));
@@ -142,7 +142,7 @@ fn epochs_without_augmentation_fix_the_end_of_a_run_as_a_cosine_does() {
     let no_augment =
         [("schedule", "constant"), ("warmup", "0.0"), ("epochs", "1"), ("no_augment_epochs", "1")];
     let run = fixture.train("exp", &no_augment).unwrap().run;
-    let message = said(&go_on(&run, &[("epochs", "3")]).unwrap_err());
+    let message = full_message(&resume_run(&run, &[("epochs", "3")]).unwrap_err());
     assert!(message.contains("ends with epoch 1") && message.contains("NewSchedule"), "{message}");
     extend(&run, "3").unwrap();
 }
@@ -151,23 +151,24 @@ fn epochs_without_augmentation_fix_the_end_of_a_run_as_a_cosine_does() {
 fn an_unfinished_run_cannot_get_a_new_schedule() {
     let fixture = Fixture::new();
     let run = stop_after(&fixture, "exp", &[("schedule", "cosine")], 2);
-    let message = said(&extend(&run, "5").unwrap_err());
+    let message = full_message(&extend(&run, "5").unwrap_err());
     assert!(message.contains("0 of 2 epochs are done"), "{message}");
-    let message = said(&go_on(&run, &[("epochs", "5")]).unwrap_err());
+    let message = full_message(&resume_run(&run, &[("epochs", "5")]).unwrap_err());
     assert!(message.contains("epochs: 2 → 5"), "{message}");
-    assert_eq!(go_on(&run, &[]).unwrap().status, Status::Finished, "the errors changed nothing");
+    assert_eq!(resume_run(&run, &[]).unwrap().status, Status::Finished, "the errors changed nothing");
 }
 
 #[test]
 fn changes_that_affect_the_result_are_errors_on_resume() {
     let fixture = Fixture::new();
     let run = fixture.train("exp", &[("epochs", "1")]).unwrap().run;
-    let message = said(&go_on(&run, &[("epochs", "2"), ("lr", "0.5"), ("seed", "7")]).unwrap_err());
+    let message =
+        full_message(&resume_run(&run, &[("epochs", "2"), ("lr", "0.5"), ("seed", "7")]).unwrap_err());
     assert!(message.contains("lr: 0.001 → 0.5") && message.contains("seed: 0 → 7"), "{message}");
     // One photo is replaced by another.
     let photo = fixture.path("shapes/images/shape-00003.jpg");
     fs_err::copy(fixture.path("shapes/images/shape-00004.jpg"), photo).unwrap();
-    let message = said(&go_on(&run, &[("epochs", "2")]).unwrap_err());
+    let message = full_message(&resume_run(&run, &[("epochs", "2")]).unwrap_err());
     assert!(message.contains("data set has changed"), "{message}");
 }
 
@@ -178,18 +179,18 @@ fn changed_files_in_the_run_folder_are_errors_on_resume() {
     let config = fs::read_to_string(run.config()).unwrap();
     fs::write(run.config(), config.replace("batch = 4", "batch = 5").replace("seed = 0", "seed = 3"))
         .unwrap();
-    let message = said(&go_on(&run, &[]).unwrap_err());
+    let message = full_message(&resume_run(&run, &[]).unwrap_err());
     assert!(message.contains("batch: 4 → 5, seed: 0 → 3"), "{message}");
     fs::write(run.config(), &config[..config.len() / 2]).unwrap();
-    let message = said(&go_on(&run, &[]).unwrap_err());
+    let message = full_message(&resume_run(&run, &[]).unwrap_err());
     assert!(message.contains("config.toml") || message.contains("→"), "{message}");
     fs::write(run.config(), config).unwrap();
     let split = fs::read_to_string(run.split()).unwrap();
     fs::write(run.split(), split.replacen(",val", ",train", 1)).unwrap();
-    let message = said(&go_on(&run, &[]).unwrap_err());
+    let message = full_message(&resume_run(&run, &[]).unwrap_err());
     assert!(message.contains("split.csv: has the SHA-256"), "{message}");
     fs::write(run.split(), split).unwrap();
-    go_on(&run, &[]).unwrap();
+    resume_run(&run, &[]).unwrap();
 }
 
 #[test]
@@ -210,6 +211,6 @@ fn the_error_on_resume_counts_added_and_removed_photos() {
         }
         fs::remove_file(file(PHOTOS - 1)).unwrap();
     }
-    let message = said(&go_on(&run, &[]).unwrap_err());
+    let message = full_message(&resume_run(&run, &[]).unwrap_err());
     assert!(message.contains("2 photos were added, 1 removed"), "{message}");
 }

@@ -332,12 +332,13 @@ fn without_weights_the_error_has_a_remedy() {
     assert!(!fixture.path("runs/none").exists(), "a run with an error leaves no folder");
 }
 
-/// Within a given time fewer copies of photos have features, in the head warm-up too; the run repeats without the limit.
+/// With a time limit fewer copies of photos have features, also in the head warm-up. The run can be repeated without
+/// the limit.
 #[test]
-fn a_bounded_run_on_a_frozen_backbone_repeats_with_the_copies_that_fitted() {
+fn a_run_with_a_time_limit_on_a_frozen_backbone_is_reproducible() {
     let fixture = Fixture::new();
     for (recipe, millis) in [("transfer", 700), ("finetune", 1500)] {
-        // It advances by 20 ms whenever it is looked at, and by 40 ms with each batch of photos.
+        // The clock advances by 20 ms each time it is read, and by 40 ms with each batch of photos.
         let time = Arc::new(AtomicU64::new(0));
         let shown = Arc::clone(&time);
         let clock = Clock::of(move || Duration::from_millis(shown.fetch_add(20, Ordering::SeqCst)));

@@ -53,8 +53,8 @@ impl Network {
     }
 }
 
-/// Candle has no gradient of an average pool whose stride is not its kernel, so kernel 4 stride 2 in two steps: kernel 2
-/// stride 2, then the mean of four neighbours. The map is only 3x3 afterwards, so the cost is not measurable.
+/// Candle has no gradient of an average pool whose stride is not its kernel, so kernel 4 stride 2 in two steps: kernel
+/// 2 stride 2, then the mean of four neighbours. The map is only 3x3 afterwards, so the cost is not measurable.
 fn avg_pool_with_gradient(x: &Tensor) -> candle_core::Result<Tensor> {
     let x = x.avg_pool2d(2)?;
     let (_, _, h, w) = x.dims4()?;

@@ -161,7 +161,7 @@ fn damaged(format: ImageFormat, error: ImageError) -> Error {
     Error::Decode { format: FileKind::of_format(format).map_or("photo", FileKind::format_name), error }
 }
 
-/// The name of the format that a file's extension stands for.
+/// The name of the format of a file extension.
 fn format_by_extension(path: &Path) -> &'static str {
     FileKind::of_ending(path).filter(|kind| kind.is_read()).map_or(READ, FileKind::format_name)
 }

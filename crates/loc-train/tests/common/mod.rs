@@ -68,7 +68,7 @@ impl Fixture {
 }
 
 /// Returns an error's message with its sources and its remedy.
-pub(crate) fn said(error: &TrainError) -> String {
+pub(crate) fn full_message(error: &TrainError) -> String {
     let mut text = error.to_string();
     let mut source = std::error::Error::source(error);
     while let Some(error) = source {
@@ -82,7 +82,7 @@ pub(crate) fn last(run: &Run) -> Vec<u8> {
     fs_err::read(run.last()).unwrap()
 }
 
-pub(crate) fn go_on(run: &Run, overrides: &[(&str, &str)]) -> Result<Outcome, TrainError> {
+pub(crate) fn resume_run(run: &Run, overrides: &[(&str, &str)]) -> Result<Outcome, TrainError> {
     let layers: Vec<ConfigSource> =
         overrides.iter().map(|(key, value)| ConfigSource::value(format!("--{key}"), key, value)).collect();
     resume(run.clone(), &layers, false, &Stop::default(), &mut |_| {})
@@ -105,7 +105,7 @@ pub(crate) fn stop_after(fixture: &Fixture, name: &str, overrides: &[(&str, &str
 }
 
 /// Resumes a run and returns the warnings, too.
-pub(crate) fn go_on_warned(run: &Run) -> Result<(Outcome, Vec<String>), TrainError> {
+pub(crate) fn resume_with_warnings(run: &Run) -> Result<(Outcome, Vec<String>), TrainError> {
     let mut warnings = Vec::new();
     let outcome = resume(run.clone(), &[], false, &Stop::default(), &mut |event| {
         if let Event::Warning(text) = event {

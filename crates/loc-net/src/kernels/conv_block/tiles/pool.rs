@@ -204,7 +204,7 @@ unsafe fn backward_strip(
             }
         }
     }
-    // SAFETY: buffers of n tiles, sums of this form, tiles of the map.
+    // SAFETY: buffers of n tiles, sums of this layout, tiles of the map.
     unsafe {
         for p in 0..PRODUCTS {
             let (v, gm) = (v.add(p * n * ins).cast_const(), gm.add(p * n * outs).cast_const());
