@@ -10,7 +10,7 @@ use std::path::Path;
 
 use common::Desk;
 
-const COMMANDS: [&[&str]; 19] = [
+const COMMANDS: [&[&str]; 20] = [
     &[],
     &["data"],
     &["data", "check"],
@@ -26,6 +26,7 @@ const COMMANDS: [&[&str]; 19] = [
     &["export"],
     &["import"],
     &["info"],
+    &["report"],
     &["weights"],
     &["weights", "list"],
     &["weights", "add"],

@@ -206,7 +206,7 @@ impl Pipeline<'_> {
         let list = run.join("val.txt");
         let lines: Vec<String> = photos.iter().map(|path| self.shown(path) + "\n").collect();
         fs::write(&list, lines.concat())?;
-        let records = run.join("predictions.jsonl");
+        let records = run.join("val.jsonl");
         let predict = self.loc(["predict", "-m"]).arg(model).arg("-").args(["--format", "jsonl", "--save"]);
         predict.arg(drawings).input(&list).output(&records).run()?;
         let records = fs::read_to_string(&records)?.lines().count();
@@ -262,7 +262,7 @@ fn add_files(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
 /// Builds the release binary with ONNX (for `export --check`), and returns its path, which cargo reports.
 ///
 /// The features are those of the workspace's tests, so that the two commands of the README build Candle only once.
-fn build_loc(workspace: &Workspace) -> Result<PathBuf> {
+pub(crate) fn build_loc(workspace: &Workspace) -> Result<PathBuf> {
     #[derive(Deserialize)]
     struct Message {
         executable: Option<PathBuf>,

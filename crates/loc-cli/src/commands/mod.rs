@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+mod conclusion;
 mod configuration;
 pub(crate) mod data;
 pub(crate) mod export;
@@ -10,6 +11,7 @@ pub(crate) mod lr_find;
 mod model;
 pub(crate) mod predict;
 mod progress;
+pub(crate) mod report;
 mod saver;
 mod shared;
 mod sources;

@@ -16,6 +16,8 @@ pub(crate) enum Kind {
     Label,
     /// The plot of `loc lr-find`.
     Plot,
+    /// The page of `loc report`.
+    Report,
     /// The ONNX file of `loc export`.
     Onnx,
     /// The model of `loc import`.
@@ -33,6 +35,7 @@ impl Kind {
             Self::Mosaic => "loc data show",
             Self::Drawing | Self::Label => "loc predict",
             Self::Plot => "loc lr-find",
+            Self::Report => "loc report",
             Self::Onnx => "loc export",
             Self::Model => "loc import",
             Self::Split => "loc data split",
@@ -52,7 +55,9 @@ impl Kind {
     /// Whether a file is an unchanged output of this kind.
     pub(super) fn wrote(self, bytes: &[u8]) -> bool {
         match self {
-            Self::Mosaic | Self::Drawing | Self::Label | Self::Plot => signature::is_signed(bytes, self.by()),
+            Self::Mosaic | Self::Drawing | Self::Label | Self::Plot | Self::Report => {
+                signature::is_signed(bytes, self.by())
+            }
             Self::Onnx => loc_model::export::summary(bytes).is_ok_and(|summary| {
                 summary.producer == "loc"
                     && summary.metadata.iter().any(|(key, _)| key == loc_net::METADATA_KEY)
@@ -80,7 +85,9 @@ impl Kind {
     /// The bytes as they go to disk.
     pub(super) fn signed(self, bytes: Vec<u8>) -> Vec<u8> {
         match self {
-            Self::Mosaic | Self::Drawing | Self::Label | Self::Plot => signature::signed(bytes, self.by()),
+            Self::Mosaic | Self::Drawing | Self::Label | Self::Plot | Self::Report => {
+                signature::signed(bytes, self.by())
+            }
             _ => bytes,
         }
     }
