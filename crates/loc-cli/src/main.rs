@@ -38,6 +38,7 @@ fn main() -> ExitCode {
             DataCommand::Stats(args) => commands::data::stats(&args, &output),
             DataCommand::Show(args) => commands::data::show(&args, &output),
             DataCommand::Split(args) => commands::data::split(&args, &output),
+            DataCommand::Convert(args) => commands::data::convert(&args, &output),
             DataCommand::Sample(args) => commands::data::sample(&args, &output),
         },
         Command::Train(args) => commands::train::run(&args, &output),

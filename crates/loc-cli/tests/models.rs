@@ -82,7 +82,7 @@ fn what_is_no_model_is_told_what_it_is_by_every_command() {
 #[test]
 fn a_run_is_its_best_model_and_a_file_in_it_is_the_run() {
     let desk = desk();
-    let small = ["train", "--data", "shapes", "--imgsz", "188", "--batch", "4"];
+    let small = ["train", "--data", "shapes", "--imgsz", "188", "--batch", "4", "--recipe", "scratch"];
     let run = desk.ok(&[&small[..], &["--epochs", "2"]].concat()).trim().to_owned();
     let best = format!("{run}/weights/best.safetensors");
     let same = |args: &dyn Fn(&str) -> Vec<String>| {

@@ -16,6 +16,7 @@ const COMMANDS: [&[&str]; 19] = [
     &["data", "stats"],
     &["data", "show"],
     &["data", "split"],
+    &["data", "convert"],
     &["data", "sample"],
     &["train"],
     &["lr-find"],

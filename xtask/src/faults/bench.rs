@@ -10,7 +10,9 @@ use fs_err as fs;
 use sha2::{Digest, Sha256};
 
 /// Few photos and a small input: an epoch has three steps, and saving takes a large part of its time.
-const TRAIN: [&str; 12] = [
+const TRAIN: [&str; 14] = [
+    "--recipe",
+    "scratch",
     "--data",
     "shapes",
     "--imgsz",

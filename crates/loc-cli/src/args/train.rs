@@ -1,6 +1,7 @@
 //! The flags of training.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 use clap::builder::{OsStringValueParser, TypedValueParser};
@@ -13,10 +14,20 @@ fn any_path() -> impl TypedValueParser<Value = PathBuf> {
     OsStringValueParser::new().map(PathBuf::from)
 }
 
+/// A time above 0.
+fn time(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(time) if time.is_zero() => Err("a time above 0 is needed, such as 10m".into()),
+        Ok(time) => Ok(time),
+        Err(e) => Err(format!("{e}; a time such as 90s, 10m or \"1h 30m\" is needed")),
+    }
+}
+
 /// The flags that become a configuration.
 #[derive(Debug, Args)]
 pub(crate) struct ConfigArgs {
-    /// Recipe: tutorial, scratch, compact, transfer, finetune, or a TOML file NAME.toml [default: scratch]
+    /// Recipe: tutorial, scratch, compact, transfer, finetune, or a TOML file NAME.toml; auto takes transfer if its
+    /// pretrained weights are there, else compact [default: auto]
     #[arg(long, value_name = "RECIPE")]
     pub(crate) recipe: Option<String>,
 
@@ -39,7 +50,8 @@ saves the state and exits with code 130.
 Examples:
   loc train --data photos/
   loc train --data photos/ --recipe tutorial --epochs 50
-  loc train --data photos/ --recipe transfer
+  loc train --data photos/ --recipe compact
+  loc train --data photos/ --time 10m                as many epochs as fit
   loc train --data photos/ --seeds 0,1,2             mean and spread of three runs
   loc train --resume runs/train/exp                  continue a run
   loc train --resume runs/train/exp --epochs 60      extend a finished run
@@ -54,6 +66,11 @@ pub(crate) struct TrainArgs {
     /// Train one run with each of these seeds, and print mean and spread
     #[arg(long, value_name = "N,N,…", value_delimiter = ',', conflicts_with_all = ["seed", "resume"])]
     pub(crate) seeds: Vec<u64>,
+
+    /// Time that the training may take, such as 90s, 10m or "1h 30m": the number of epochs, at most the recipe's, is chosen
+    /// from the measured speed and written to the run's config.toml
+    #[arg(long, value_name = "TIME", value_parser = time, conflicts_with = "resume")]
+    pub(crate) time: Option<Duration>,
 
     /// Folder that contains the run folders
     #[arg(long, value_name = "DIR", default_value = "runs/train")]

@@ -4,9 +4,9 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use loc_train::{Config, ConfigSource};
+use loc_train::{AutoChoice, AutoReason, Config, ConfigSource};
 
-use super::model;
+use super::{model, weights};
 use crate::args::ConfigArgs;
 use crate::output::Output;
 
@@ -17,6 +17,8 @@ const LOCAL_CONFIG: &str = "loc.toml";
 pub(super) struct Settings {
     pub(super) config: Config,
     pub(super) file: Option<PathBuf>,
+    /// The recipe that `auto` took.
+    pub(super) auto: Option<AutoChoice>,
 }
 
 /// Resolves the configuration of the recipe, the file, the environment and the flags, the later over the earlier.
@@ -34,9 +36,17 @@ pub(super) fn configuration(args: &ConfigArgs, output: &Output) -> Result<Settin
         |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
     sources.extend(ConfigSource::environment(std::env::vars_os().filter_map(text))?);
     sources.extend(args.keys.sources()?);
-    let resolved = Config::resolve(args.recipe.as_deref(), &sources)?;
+    let mut resolved = Config::resolve(args.recipe.as_deref(), &sources)?;
     for renamed in &resolved.renamed {
         output.warn(&renamed.to_string());
+    }
+    if let Some(AutoChoice { reason: AutoReason::WeightsMissing, .. }) = resolved.auto
+        && weights::offer(output)
+    {
+        resolved = Config::resolve(args.recipe.as_deref(), &sources)?;
+    }
+    if let Some(choice) = &resolved.auto {
+        output.note(&choice.to_string());
     }
     let mut config = resolved.config;
     if let Some(init) = config.init.take() {
@@ -45,5 +55,5 @@ pub(super) fn configuration(args: &ConfigArgs, output: &Output) -> Result<Settin
     if let Some(weights) = &config.backbone_weights {
         model::check_backbone(weights).context("--backbone-weights")?;
     }
-    Ok(Settings { config, file })
+    Ok(Settings { config, file, auto: resolved.auto })
 }

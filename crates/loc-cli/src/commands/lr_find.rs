@@ -6,8 +6,8 @@ use anyhow::Result;
 use loc_train::{LrFind, LrRange, Stop, Tried};
 
 use super::configuration::{Settings, configuration};
+use super::progress::Progress;
 use super::shared::{or_stopped, use_threads};
-use super::train::Progress;
 use crate::args::LrFindArgs;
 use crate::output::{Exit, Output};
 use crate::outputs::{Inputs, Kind, Target};
@@ -20,7 +20,7 @@ pub(crate) fn run(args: &LrFindArgs, output: &Output) -> Result<Exit> {
 }
 
 fn find(args: &LrFindArgs, (stop, signals): (&Stop, &Signals), output: &Output) -> Result<Exit> {
-    let Settings { config, file } = configuration(&args.config, output)?;
+    let Settings { config, file, .. } = configuration(&args.config, output)?;
     use_threads(config.threads)?;
     let inputs = Inputs::of(&config, file.as_deref())?;
     let force = args.overwrite.force;

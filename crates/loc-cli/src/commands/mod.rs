@@ -10,6 +10,7 @@ mod labels;
 pub(crate) mod lr_find;
 mod model;
 pub(crate) mod predict;
+mod progress;
 pub(crate) mod report;
 mod saver;
 mod shared;

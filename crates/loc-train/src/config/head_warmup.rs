@@ -36,6 +36,13 @@ impl Config {
 }
 
 impl HeadWarmup {
+    /// The head warm-up with every value of a configuration.
+    pub(crate) fn of(config: &Config) -> Result<Self, TrainError> {
+        let values = toml::Table::try_from(config);
+        let fail = |e| TrainError::config(&*config.recipe, ConfigError::Unwritable(e));
+        Ok(Self::Values(values.map_err(fail)?))
+    }
+
     /// The recipe's name.
     pub(crate) fn name(&self) -> &str {
         match self {
@@ -51,10 +58,8 @@ pub(crate) fn read(config: &mut Config) -> Result<Vec<RenamedKeys>, TrainError> 
     if recipes::built_in(&file).is_some() {
         return Ok(Vec::new());
     }
-    let Resolved { config: first, renamed } = single(config, &ConfigSource::recipe(&file)?)?;
-    let values = toml::Table::try_from(Config { recipe: file.clone(), ..first });
-    let values = values.map_err(|e| TrainError::config(file, ConfigError::Unwritable(e)))?;
-    config.head_warmup = Some(HeadWarmup::Values(values));
+    let Resolved { config: first, renamed, .. } = single(config, &ConfigSource::recipe(&file)?)?;
+    config.head_warmup = Some(HeadWarmup::of(&Config { recipe: file, ..first })?);
     Ok(renamed)
 }
 

@@ -1,5 +1,6 @@
 //! The configuration of a training: its keys, where their values come from, and what they may be.
 
+mod auto;
 mod choices;
 mod derived;
 mod head_warmup;
@@ -13,8 +14,9 @@ mod sources;
 mod tests;
 mod validate;
 
+pub use self::auto::{AutoChoice, AutoReason};
 pub use self::choices::{
-    CheckpointRetention, HeadWarmup, Initialisation, Normalize, OptimizerKind, Schedule, SplitBy,
+    AUTO, CheckpointRetention, HeadWarmup, Initialisation, Normalize, OptimizerKind, Schedule, SplitBy,
 };
 pub use self::keys::Config;
 pub use self::overlay::{RenamedKeys, Resolved};

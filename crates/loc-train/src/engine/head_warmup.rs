@@ -5,10 +5,11 @@
 
 use candle_core::Device;
 use loc_data::{Dataset, Loader};
-use loc_model::Model;
+use loc_model::{Model, init};
 use loc_net::{Forward, Network, Weights};
 
 use crate::config::Config;
+use crate::engine::budget::Budget;
 use crate::engine::step::{Learner, StepPosition};
 use crate::error::TrainError;
 use crate::event::{Event, Progress};
@@ -22,31 +23,60 @@ pub(crate) fn with_frozen_backbone<const N: usize>(
     layers: &Network,
     initial: &Weights,
     loaders: [(&Loader, usize); N],
-    device: &Device,
+    (device, budget): (&Device, &Budget),
     progress: &mut Progress,
 ) -> Result<(Model, [BatchSource; N]), TrainError> {
     let forward = Forward::new(layers.clone(), initial.clone())?;
     let backbone = FrozenBackbone { forward: &forward, augment: &config.augment, seed: config.seed };
     let mut feeds = Vec::with_capacity(N);
     for (loader, copies) in loaders {
-        feeds.push(BatchSource::FeatureCache(FeatureCache::of(&backbone, loader, copies, device, progress)?));
+        let began = budget.clock().now();
+        let limit = |wanted| budget.copies(wanted, began);
+        let cache = FeatureCache::of(&backbone, loader, copies, &limit, device, progress)?;
+        feeds.push(BatchSource::FeatureCache(cache));
     }
     let feeds = feeds.try_into().unwrap_or_else(|_| unreachable!("a feed for each loader"));
     Ok((Model::with_frozen_backbone(layers.clone(), initial, device)?, feeds))
 }
 
-/// Returns the initial weights after the head warm-up with this configuration ([`Config::head_warmup`]).
+/// Reports what is to be done on a frozen backbone with this configuration, for so many training photos: `features` and
+/// `end_to_end` are the photos that also go through the backbone, and are trained on with it.
+pub(crate) fn report_workload(
+    config: &Config,
+    layers: &Network,
+    dataset: &Dataset,
+    [train, features, end_to_end]: [usize; 3],
+    device: &Device,
+    progress: &mut Progress,
+) -> Result<(), TrainError> {
+    let weights = init::weights(layers, config.scheme(), config.seed);
+    let model = Model::with_frozen_backbone(layers.clone(), &weights, device)?;
+    let blank = BatchSource::FeatureCache(FeatureCache::blank(layers, config.batch.min(train), device)?);
+    let step_seconds = Budget::unlimited().step(config, dataset, &model, &blank, progress.stop)?;
+    let steps = train.div_ceil(config.batch).max(1);
+    progress.report(Event::Workload {
+        features: train * config.copies_of(train) + features,
+        head_steps: config.epochs * steps * config.min_steps.div_ceil(steps),
+        step_seconds,
+        end_to_end,
+    })
+}
+
+/// Returns the initial weights after the head warm-up with this configuration ([`Config::head_warmup`]), and the
+/// configuration with the copies and epochs that fitted into the time.
 pub(crate) fn run(
     config: &Config,
     layers: &Network,
     initial: &Weights,
     dataset: &Dataset,
     loader: &Loader,
-    device: &Device,
+    (device, budget): (&Device, &Budget),
     progress: &mut Progress,
-) -> Result<Weights, TrainError> {
+) -> Result<(Weights, Config), TrainError> {
     let loaders = [(loader, config.copies_of(loader.len()))];
-    let (model, [feed]) = with_frozen_backbone(config, layers, initial, loaders, device, progress)?;
+    let budget = &budget.of_warmup();
+    let (model, [feed]) = with_frozen_backbone(config, layers, initial, loaders, (device, budget), progress)?;
+    let config = &budget.plan_warmup(config, dataset, &model, &feed, progress.stop)?;
     let ema = Ema::of(&model, config.ema_decay)?;
     let mut optimizer = Optimizer::new(config);
     let mut learner = Learner {
@@ -67,5 +97,5 @@ pub(crate) fn run(
         }
         progress.report(Event::Heads { epoch, epochs: config.epochs })?;
     }
-    Ok(ema.as_ref().map_or(&model, |ema| &ema.model).weights()?)
+    Ok((ema.as_ref().map_or(&model, |ema| &ema.model).weights()?, config.clone()))
 }

@@ -2,6 +2,7 @@
 //! constant factor per step, and the loss at each rate. Nothing is written to disk.
 
 use crate::config::Config;
+use crate::engine::budget::Budget;
 use crate::engine::setup::Prepared;
 use crate::error::{ConfigError, TrainError};
 use crate::event::{Event, Progress, Stop};
@@ -59,7 +60,8 @@ pub fn lr_find(
     if !(low > 0.0 && high > low && high.is_finite()) || steps < 2 {
         return Err(TrainError::config("learning rates", ConfigError::LrRange { low, high, steps }));
     }
-    let Prepared { train, model, .. } = Prepared::new(config, None, &mut Progress { on, stop })?;
+    let Prepared { train, model, .. } =
+        Prepared::new(config, None, &Budget::unlimited(), &mut Progress { on, stop })?;
     let (mut optimizer, loss) = (Optimizer::new(config), config.loss());
     let mut tried: Vec<Tried> = Vec::new();
     let (mut average, mut least) = (0.0, f64::INFINITY);

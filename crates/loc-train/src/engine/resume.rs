@@ -3,7 +3,9 @@
 use crate::checkpoint::{self, Found, RunFingerprint, State};
 use crate::config::{Config, ConfigSource};
 use crate::digest::sha256;
+use crate::engine::budget::Budget;
 use crate::engine::setup::{Prepared, ResumeContext, fingerprint};
+use crate::engine::time_left::TimeLeft;
 use crate::engine::train::{Outcome, Training};
 use crate::error::{ResumeError, RunError, TrainError};
 use crate::event::{Event, Progress, Stop};
@@ -55,7 +57,8 @@ pub fn resume(
     }
     let weights = found.as_ref().map(|found| found.whole.parameters());
     let going = ResumeContext { run: &run, weights, dataset: &fingerprint_before.dataset };
-    let mut prepared = Prepared::new(&frozen, Some(going), &mut Progress { on, stop })?;
+    let budget = Budget::unlimited();
+    let mut prepared = Prepared::new(&frozen, Some(going), &budget, &mut Progress { on, stop })?;
     // Repaired files carry the digest of the configuration that made them.
     prepared.file.recipe = Some(sha256(fingerprint_before.config.as_bytes()));
     let ema = Ema::of(&prepared.model, config.ema_decay)?;
@@ -80,6 +83,7 @@ pub fn resume(
         state,
         on,
         stop,
+        time_left: TimeLeft::new(budget.clock()),
         _lock: lock,
     };
     if let Some(found) = &found {
@@ -94,7 +98,7 @@ pub fn resume(
         let kind = ResumeError::Finished { epochs: config.epochs };
         return Err(TrainError::resume(training.run.path(), kind));
     }
-    training.run.write_config(&config)?;
+    training.run.write_config(&config, training.json.recipe_choice.as_deref())?;
     training.run()
 }
 

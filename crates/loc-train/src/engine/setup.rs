@@ -3,14 +3,15 @@
 use std::collections::BTreeSet;
 
 use loc_data::split::{self, SplitSource};
-use loc_data::{Dataset, Loader, OpenedDataset, SkippedPhotos, Split, summary};
+use loc_data::{Dataset, Format, Loader, OpenedDataset, SkippedPhotos, Split, summary};
 use loc_infer::{ImageSize, InputSpec, ModelMeta};
 use loc_model::{Model, device};
 use loc_net::{NetworkConfig, Weights};
 
 use crate::checkpoint::{ModelFile, RunFingerprint, input_shape};
-use crate::config::{Config, Normalize};
+use crate::config::{Config, HeadWarmup, Normalize};
 use crate::digest::sha256;
+use crate::engine::budget::Budget;
 use crate::engine::{head_warmup, init_weights, memory};
 use crate::error::{ConfigError, ResumeError, TrainError};
 use crate::event::{Event, Progress};
@@ -21,6 +22,8 @@ use crate::weights_cache;
 /// Data and model of a run before its first step.
 pub(crate) struct Prepared {
     pub(crate) dataset: Dataset,
+    /// The annotations' format.
+    pub(crate) format: Format,
     pub(crate) split: Split,
     pub(crate) split_origin: SplitSource,
     /// Invalid photos that were skipped.
@@ -32,6 +35,8 @@ pub(crate) struct Prepared {
     pub(crate) file: ModelFile,
     /// The data set's digest.
     pub(crate) digest: String,
+    /// The head warm-up with the copies and epochs that fitted into the time, if it has fewer than it should.
+    pub(crate) head_warmup: Option<HeadWarmup>,
 }
 
 /// What a resumed run brings along.
@@ -48,6 +53,7 @@ impl Prepared {
     pub(crate) fn new(
         config: &Config,
         going: Option<ResumeContext>,
+        budget: &Budget,
         progress: &mut Progress,
     ) -> Result<Self, TrainError> {
         let device = device::parse(&config.device)
@@ -56,7 +62,7 @@ impl Prepared {
             return Err(TrainError::config("data", ConfigError::NoData));
         };
         let options = read_options(config)?;
-        let OpenedDataset { dataset, warnings, skipped: left_out } =
+        let OpenedDataset { dataset, format, warnings, skipped: left_out } =
             Dataset::open_with_report(data, &options)?;
         if !warnings.is_empty() {
             progress.report(Event::DataWarnings(warnings))?;
@@ -137,6 +143,18 @@ impl Prepared {
         let mut file = ModelFile::new(meta, network);
         file.recipe = Some(config.digest());
         let layers = file.build()?;
+        if frozen || begin.is_some() {
+            let standardised = if trained.is_none() && config.init.is_none() { train.len() } else { 0 };
+            let more = match begin {
+                Some(_) => [standardised, config.epochs * train.len()],
+                None => [standardised + val.len(), 0],
+            };
+            let photos = [train.len(), more[0], more[1]];
+            let heads = begin.as_ref().unwrap_or(config);
+            head_warmup::report_workload(heads, &layers, &dataset, photos, &device, progress)?;
+        }
+        let limits = (&device, budget);
+        let mut head_warmup = None;
         let initial = match trained {
             Some(weights) => weights,
             None => {
@@ -145,7 +163,10 @@ impl Prepared {
                 match begin {
                     None => initial,
                     Some(begin) => {
-                        head_warmup::run(&begin, &layers, &initial, &dataset, &train, &device, progress)?
+                        let (weights, done) =
+                            head_warmup::run(&begin, &layers, &initial, &dataset, &train, limits, progress)?;
+                        head_warmup = (done != begin).then(|| HeadWarmup::of(&done)).transpose()?;
+                        weights
                     }
                 }
             }
@@ -153,13 +174,25 @@ impl Prepared {
         let (model, train, val) = if frozen {
             let loaders = [(&train, config.copies_of(train.len())), (&val, 1)];
             let (model, [train, val]) =
-                head_warmup::with_frozen_backbone(config, &layers, &initial, loaders, &device, progress)?;
+                head_warmup::with_frozen_backbone(config, &layers, &initial, loaders, limits, progress)?;
             (model, train, val)
         } else {
             let model = Model::new(layers, &initial, &device)?;
             (model, BatchSource::Photos(train, device.clone()), BatchSource::Photos(val, device))
         };
-        Ok(Self { dataset, split, split_origin, left_out, train, val, model, file, digest })
+        Ok(Self {
+            dataset,
+            format,
+            split,
+            split_origin,
+            left_out,
+            train,
+            val,
+            model,
+            file,
+            digest,
+            head_warmup,
+        })
     }
 }
 

@@ -8,16 +8,14 @@ use loc_model::Model;
 use crate::checkpoint::{self, Best, Metrics, RunFingerprint, Saved, State};
 use crate::config::Config;
 use crate::digest::sha256;
-use crate::engine::setup::{Prepared, fingerprint};
+use crate::engine::setup::Prepared;
 use crate::engine::step::{Learner, StepPosition};
+use crate::engine::time_left::TimeLeft;
 use crate::error::TrainError;
 use crate::eval::{self, Baseline, DataSummary, Evaluation, Judged, Loss, Reference};
-use crate::event::{Event, Progress, Row, Stop};
+use crate::event::{Event, Row, Stop};
 use crate::optim::{Ema, Optimizer, PretrainedPrior};
-use crate::run::{
-    self, DatasetJson, LeftOutJson, Lock, Machine, Provenance, Run, RunJson, RunLocation, Status, Versions,
-    atomic_file,
-};
+use crate::run::{Lock, Run, RunJson, Status};
 
 /// How a training ended.
 #[derive(Debug, Clone)]
@@ -28,70 +26,6 @@ pub struct Outcome {
     pub status: Status,
     /// The evaluation after the last finished epoch, if there is one.
     pub evaluation: Option<Evaluation>,
-}
-
-/// Trains a new run.
-///
-/// # Errors
-///
-/// [`TrainError`]: of the configuration and the data before any folder is made; afterwards the run's status says
-/// `failed`, and its last checkpoint stays.
-pub fn train(
-    config: &Config,
-    location: RunLocation,
-    provenance: &Provenance,
-    stop: &Stop,
-    on: &mut dyn FnMut(Event),
-) -> Result<Outcome, TrainError> {
-    let RunLocation { project, name, exist_ok } = location;
-    // Check that the run can be written before photos are decoded.
-    if exist_ok {
-        Run::removable(project, name)?;
-    }
-    atomic_file::probe(project)?;
-    let prepared = Prepared::new(config, None, &mut Progress { on, stop })?;
-    let number = Run::next_number(project)?;
-    let (run, lock) = Run::create(project, name, exist_ok)?;
-    lock.warning().into_iter().for_each(|warning| on(Event::Warning(warning)));
-    let json = RunJson {
-        schema: run::SCHEMA.into(),
-        status: Status::Running,
-        versions: Versions { loc: provenance.version.clone(), model_format: loc_infer::FORMAT },
-        machine: Machine::this(),
-        threads: provenance.threads,
-        arguments: provenance.arguments.clone(),
-        seed: config.seed,
-        dataset: DatasetJson {
-            path: config.data.clone().unwrap_or_default(),
-            digest: prepared.digest.clone(),
-            train: prepared.split.train.len(),
-            val: prepared.split.val.len(),
-            split: Some(prepared.split_origin),
-            left_out: LeftOutJson::of(&prepared.left_out),
-        },
-        classes: prepared.dataset.classes.clone(),
-        started: run::now(),
-        number,
-    };
-    run.write_json(&json)?;
-    loc_data::split::write_csv(&run.split(), &prepared.dataset, &prepared.split)?;
-    // Written last: its presence marks the run as resumable.
-    run.write_config(config)?;
-    Training {
-        optimizer: Optimizer::new(config),
-        ema: Ema::of(&prepared.model, config.ema_decay)?,
-        prior: PretrainedPrior::of(&prepared.model, None, config)?,
-        fingerprint: fingerprint(config, &run, &prepared)?,
-        state: State::begin(),
-        config,
-        run,
-        json,
-        prepared,
-        on,
-        stop,
-        _lock: lock,
-    }
-    .run()
 }
 
 /// A run in progress.
@@ -107,6 +41,7 @@ pub(crate) struct Training<'a> {
     pub(crate) state: State,
     pub(crate) on: &'a mut dyn FnMut(Event),
     pub(crate) stop: &'a Stop,
+    pub(crate) time_left: TimeLeft,
     pub(crate) _lock: Lock,
 }
 
@@ -190,6 +125,11 @@ impl Training<'_> {
             self.state.metrics = None;
             let loss = f64::from(losses.total.to_scalar::<f32>()?);
             (self.on)(Event::Step { epoch, step: step + 1, steps, loss });
+            // An evaluation takes as long as a third of the steps for as many photos.
+            let evaluation = self.prepared.val.len() as f64 / (3 * self.config.batch) as f64;
+            let epochs = (self.config.epochs - epoch) as f64;
+            let further = (steps - step - 1) as f64 + evaluation + epochs * (steps as f64 + evaluation);
+            self.time_left.after_step(further).into_iter().for_each(|left| (self.on)(Event::TimeLeft(left)));
             if self.stop.is_requested() && step + 1 < steps {
                 self.state.time += began.elapsed().as_secs_f64();
                 self.save(&[])?;
@@ -208,7 +148,7 @@ impl Training<'_> {
         let keep_logits = dataset.classes.len() <= eval::KEPT_CLASSES;
         let batches = val.in_order(self.config.batch);
         let (evaluation, answers) = eval::evaluate_batches(model, batches, &reference, keep_logits)?;
-        let epoch = self.state.epoch;
+        let (epoch, steps) = (self.state.epoch, self.state.step);
         let numbers = evaluation.loss.map(|loss| loss.total).into_iter().chain(evaluation.mean_iou);
         if let Some(value) = numbers.into_iter().find(|value| !value.is_finite()) {
             let what = format!("the loss of the validation photos is {value}");
@@ -253,6 +193,11 @@ impl Training<'_> {
             self.state.best = best;
         }
         (self.on)(Event::Epoch { row, epochs: self.config.epochs, best: is_best });
+        let further = (self.config.epochs - epoch) * steps;
+        self.time_left
+            .after_epoch(further as f64)
+            .into_iter()
+            .for_each(|left| (self.on)(Event::TimeLeft(left)));
         Ok(evaluation)
     }
 

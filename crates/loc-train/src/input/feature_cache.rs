@@ -39,17 +39,19 @@ pub(crate) struct FrozenBackbone<'a> {
 }
 
 impl FeatureCache {
-    /// Computes the features of a loader's photos: the unchanged photo as the first copy, then augmented ones.
+    /// Computes the features of a loader's photos: the unchanged photo as the first copy, then augmented ones. After the
+    /// first copy `limit` may reduce the number of copies.
     pub(crate) fn of(
         backbone: &FrozenBackbone,
         loader: &Loader,
-        copies: usize,
+        wanted: usize,
+        limit: &dyn Fn(usize) -> usize,
         device: &Device,
         progress: &mut Progress,
     ) -> Result<Self, TrainError> {
         let network = backbone.forward.network();
         let taps = network.taps();
-        let rows = copies * loader.len();
+        let (mut copies, mut rows) = (wanted, wanted * loader.len());
         // Allocated at once and written in place, so that the features are never in memory twice.
         let mut layers: Vec<Vec<f16>> = Vec::with_capacity(taps.len());
         for tap in &taps {
@@ -59,7 +61,14 @@ impl FeatureCache {
             layers.push(values);
         }
         let (mut boxes, mut labels, mut indices) = (Vec::new(), Vec::new(), Vec::new());
-        for copy in 0..copies {
+        for copy in 0..wanted {
+            if copy == 1 {
+                copies = limit(wanted).clamp(1, wanted);
+                rows = copies * loader.len();
+            }
+            if copy == copies {
+                break;
+            }
             let batches = match copy {
                 0 => loader.in_order(AT_ONCE),
                 _ => loader.in_order_augmented(backbone.seed, copy as u64, AT_ONCE, backbone.augment),
@@ -89,6 +98,28 @@ impl FeatureCache {
         let layers = layers.into_iter().zip(&taps).map(tensor).collect::<Result<_, _>>()?;
         let samples = labels.len();
         Ok(Self { layers, boxes, labels, indices, samples, copies, device: device.clone() })
+    }
+
+    /// A cache of so many samples without content, on which steps take as long as on any other.
+    pub(crate) fn blank(network: &Network, samples: usize, device: &Device) -> Result<Self, TrainError> {
+        let zeros = |tap: &usize| {
+            let dims = [&[samples][..], &network.shape(*tap).0].concat();
+            Tensor::zeros(dims, DType::F16, &Device::Cpu)
+        };
+        Ok(Self {
+            layers: network.taps().iter().map(zeros).collect::<Result<_, _>>()?,
+            boxes: vec![[0.25, 0.25, 0.75, 0.75]; samples],
+            labels: vec![0; samples],
+            indices: (0..samples).collect(),
+            samples,
+            copies: 1,
+            device: device.clone(),
+        })
+    }
+
+    /// The number of copies of each sample.
+    pub(crate) fn copies(&self) -> usize {
+        self.copies
     }
 
     /// The number of samples, copies not counted.

@@ -1,6 +1,40 @@
-//! The time of day, as seconds and as text.
+//! The time of day, as seconds and as text; and the time that passes.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// The time since some moment. Clones show the same time. A test gives a clock of its own.
+#[derive(Clone)]
+pub struct Clock(Arc<dyn Fn() -> Duration + Send + Sync>);
+
+impl Clock {
+    /// The clock that a function is.
+    #[must_use]
+    pub fn of(now: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
+        Self(Arc::new(now))
+    }
+
+    /// Returns the time since the clock's first moment.
+    #[must_use]
+    pub fn now(&self) -> Duration {
+        (self.0)()
+    }
+}
+
+impl Default for Clock {
+    /// The machine's clock, from now on.
+    fn default() -> Self {
+        let start = Instant::now();
+        Self::of(move || start.elapsed())
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.debug_tuple("Clock").field(&self.now()).finish()
+    }
+}
 
 /// Returns the seconds since 1970; 0 if the clock is set before that.
 pub(crate) fn now() -> u64 {

@@ -31,7 +31,7 @@ pub enum Status {
 }
 
 /// The origin of a run, as the program that starts it knows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Provenance {
     /// Version of the program.
     pub version: String,
@@ -39,6 +39,8 @@ pub struct Provenance {
     pub arguments: Vec<String>,
     /// Threads that compute.
     pub threads: usize,
+    /// Which recipe `auto` took and why, if it was to choose one.
+    pub recipe_choice: Option<String>,
 }
 
 /// `run.json`.
@@ -50,6 +52,9 @@ pub(crate) struct RunJson {
     pub(crate) machine: Machine,
     pub(crate) threads: usize,
     pub(crate) arguments: Vec<String>,
+    /// Which recipe `auto` took and why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) recipe_choice: Option<String>,
     pub(crate) seed: u64,
     pub(crate) dataset: DatasetJson,
     pub(crate) classes: Vec<String>,
@@ -77,6 +82,9 @@ pub(crate) struct Machine {
 pub(crate) struct DatasetJson {
     pub(crate) path: PathBuf,
     pub(crate) digest: String,
+    /// The annotations' format.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) format: Option<String>,
     pub(crate) train: usize,
     pub(crate) val: usize,
     /// Where the split comes from.
@@ -175,9 +183,13 @@ impl Run {
         atomic_file::replace(&self.json(), format!("{text}\n").as_bytes())
     }
 
-    pub(crate) fn write_config(&self, config: &Config) -> Result<(), TrainError> {
+    pub(crate) fn write_config(&self, config: &Config, choice: Option<&str>) -> Result<(), TrainError> {
         let text = toml::to_string(config).map_err(|e| TrainError::run(self.config(), RunError::Toml(e)))?;
-        let head = "# Every value of this run. Given as the configuration, this file repeats the run.\n";
+        let mut head =
+            "# Every value of this run. Given as the configuration, this file repeats the run.\n".to_owned();
+        for line in choice.into_iter().flat_map(str::lines) {
+            head += &format!("# {line}\n");
+        }
         atomic_file::replace(&self.config(), format!("{head}{text}").as_bytes())
     }
 

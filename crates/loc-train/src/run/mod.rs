@@ -9,6 +9,7 @@ mod lock;
 mod manifest;
 mod results_csv;
 
+pub use self::clock::Clock;
 pub(crate) use self::clock::now;
 pub use self::create::RunLocation;
 pub use self::dir::Run;

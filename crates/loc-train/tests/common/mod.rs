@@ -36,7 +36,7 @@ impl Fixture {
             .chain(overrides)
             .map(|(key, value)| ConfigSource::value(format!("--{key}"), key, value))
             .collect();
-        Config::resolve(None, &layers).unwrap().config
+        Config::resolve(Some("scratch"), &layers).unwrap().config
     }
 
     pub(crate) fn train(&self, name: &str, overrides: &[(&str, &str)]) -> Result<Outcome, TrainError> {
@@ -50,7 +50,12 @@ impl Fixture {
         overrides: &[(&str, &str)],
         on: &mut dyn FnMut(&Event, &Stop),
     ) -> Result<Outcome, TrainError> {
-        let provenance = Provenance { version: "0".into(), arguments: vec!["train".into()], threads: 2 };
+        let provenance = Provenance {
+            version: "0".into(),
+            arguments: vec!["train".into()],
+            threads: 2,
+            ..Default::default()
+        };
         let (stop, project) = (Stop::default(), self.path("runs"));
         train(
             &self.config(overrides),

@@ -1,0 +1,79 @@
+//! A training within a given time: fewer epochs with their own schedule, in a run like any other. The clock is the tests'.
+
+#![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+
+mod common;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use common::{Fixture, go_on, last};
+use loc_train::{
+    Clock, Config, ConfigSource, Event, Outcome, Provenance, RunLocation, Status, Stop, TrainOptions,
+    train_with,
+};
+
+/// A clock that advances by 20 ms whenever it is looked at.
+fn clock() -> Clock {
+    let looks = AtomicU64::new(0);
+    Clock::of(move || Duration::from_millis(20 * looks.fetch_add(1, Ordering::SeqCst)))
+}
+
+fn train(
+    fixture: &Fixture,
+    name: &str,
+    config: &Config,
+    time: Option<u64>,
+    on: &mut dyn FnMut(&Event, &Stop),
+) -> Outcome {
+    let options = TrainOptions { time: time.map(Duration::from_millis), clock: clock() };
+    let provenance = Provenance { version: "0".into(), threads: 2, ..Provenance::default() };
+    let (stop, project) = (Stop::default(), fixture.path("runs"));
+    let location = RunLocation { project: &project, name, exist_ok: false };
+    train_with(config, &options, location, &provenance, &stop, &mut |e| on(&e, &stop)).unwrap()
+}
+
+#[test]
+fn a_bounded_run_is_an_ordinary_run_of_the_epochs_that_fit() {
+    let fixture = Fixture::new();
+    let keys = [("epochs", "60"), ("schedule", "cosine"), ("warmup", "3"), ("ema_decay", "0.9")];
+    let config = fixture.config(&keys);
+    let mut notes = Vec::new();
+    let bounded = train(&fixture, "bounded", &config, Some(1500), &mut |event, _| {
+        if let Event::Note(text) = event {
+            notes.push(text.clone());
+        }
+    });
+    let source = ConfigSource::file(&bounded.run.config()).unwrap();
+    let written = Config::resolve(None, &[source]).unwrap().config;
+    assert!((2..20).contains(&written.epochs), "{} epochs", written.epochs);
+    assert!(written.warmup <= written.epochs as f64 / 4.0, "{written:?}");
+    assert_eq!(bounded.run.rows().unwrap().len(), written.epochs);
+    assert!(bounded.run.rows().unwrap().last().unwrap().lr < 0.2 * config.lr, "the schedule has ended");
+    assert!(notes.iter().any(|note| note.contains(&format!("{} of 60 epochs", written.epochs))), "{notes:?}");
+
+    let again = train(&fixture, "again", &written, None, &mut |_, _| {});
+    assert!(last(&again.run) == last(&bounded.run), "repeated from its config.toml it has other bytes");
+
+    let cut = train(&fixture, "cut", &config, Some(1500), &mut |event, stop| {
+        if matches!(event, Event::Step { epoch: 2, step: 2, .. }) {
+            stop.request();
+        }
+    });
+    assert_eq!(cut.status, Status::Interrupted);
+    go_on(&cut.run, &[]).unwrap();
+    assert!(last(&cut.run) == last(&bounded.run), "resumed it has other bytes");
+
+    let enough = train(&fixture, "enough", &fixture.config(&[]), Some(3_600_000), &mut |_, _| {});
+    assert_eq!(enough.run.rows().unwrap().len(), 2, "no more epochs than the recipe's");
+}
+
+#[test]
+fn the_time_that_is_left_is_told_once() {
+    let fixture = Fixture::new();
+    let mut told = 0;
+    train(&fixture, "told", &fixture.config(&[("epochs", "4")]), None, &mut |event, _| {
+        told += usize::from(matches!(event, Event::TimeLeft(_)));
+    });
+    assert_eq!(told, 1);
+}
