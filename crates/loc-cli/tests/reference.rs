@@ -9,7 +9,7 @@ use std::path::Path;
 
 use common::Desk;
 
-const COMMANDS: [&[&str]; 19] = [
+const COMMANDS: [&[&str]; 20] = [
     &[],
     &["data"],
     &["data", "check"],
