@@ -1,7 +1,7 @@
 //! `cargo xtask ci`: the stages of CI, the cheapest first, with the time of each.
 //!
-//! Lints, docs, tests, benches and the pipeline all use the release profile, so that each stage reuses what earlier stages
-//! built.
+//! Lints, docs, tests, benches and the pipeline all use the release profile, so that each stage reuses what earlier
+//! stages built.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ use clap::Args;
 use crate::command::Call;
 use crate::stages::Stages;
 use crate::workspace::{Workspace, protoc};
-use crate::{check_cuda, faults, fuzz, pipeline, recipes, test};
+use crate::{check_cuda, faults, fuzz, judges, pipeline, recipes, test};
 
 /// The flags of `cargo xtask ci`.
 #[derive(Args)]
@@ -72,6 +72,15 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     match fuzz::missing(workspace) {
         None => stages.run("fuzzing of the readers", || fuzz::run(workspace, &fuzz::Options::quick())),
         Some(missing) => stages.skip("fuzzing of the readers", missing),
+    }
+    match judges::install(workspace) {
+        Ok(python) => {
+            stages.run("annotation formats, by other programs", || judges::judge(workspace, &python))
+        }
+        Err(error) => stages.skip(
+            "annotation formats, by other programs",
+            &format!("the judges cannot be installed: {error:#}"),
+        ),
     }
     stages.run("build of the benches", || test::build_benches(workspace, &metadata));
     stages.run("pipeline --quick", || pipeline::run(workspace, &pipeline::Options::quick()));

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use loc_data::{DataError, Diagnostic, Exif, Hint};
+use loc_data::{DataError, Diagnostic, Exif, Hint, NoDataSetError};
 use loc_train::{AUTO, RECIPES, Remedy, TrainError};
 
 /// The flag for an option of reading a data set.
@@ -152,6 +152,12 @@ fn listed_with_flags(error: &DataError) -> Option<DataError> {
         DataError::Changed { path, diagnostics } => {
             let diagnostics = with_flags(diagnostics.clone());
             Some(DataError::Changed { path: path.clone(), diagnostics })
+        }
+        DataError::NoDataSet { path, error } => {
+            let NoDataSetError::CsvHeader { csv, message, hint } = &**error else { return None };
+            let (csv, message, hint) = (csv.clone(), message.clone(), hint.render(data_flag).into());
+            let error = Box::new(NoDataSetError::CsvHeader { csv, message, hint });
+            Some(DataError::NoDataSet { path: path.clone(), error })
         }
         _ => None,
     }

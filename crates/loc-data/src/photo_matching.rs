@@ -11,6 +11,9 @@ use crate::formats::{Annotation, Annotations, Scope};
 use crate::photo_lookup::{FoundPhoto, LookupError, MatchRule};
 use crate::{Diagnostic, DiagnosticKind, Hint};
 
+/// Hint for a photo that exists in its annotation only.
+const EMBEDDED: &str = "the annotation holds it as `imageData`: `labelme_export_json` writes it as a file, to be put beside the annotation";
+
 /// An annotation with the photo that was found for it.
 struct PhotoMatch<'a> {
     /// Index of the annotation.
@@ -162,7 +165,8 @@ impl SampleBuilder<'_> {
                     let (path, source) = (owner.found.path.display(), owner.annotation.source.display());
                     format!("{path}, named like this annotation, is annotated in {source}")
                 });
-                (DiagnosticKind::PhotoMissing, reason, hint.or(owner).map(Hint::from))
+                let embedded = annotation.embedded.then(|| EMBEDDED.to_owned());
+                (DiagnosticKind::PhotoMissing, reason, hint.or(owner).or(embedded).map(Hint::from))
             }
         };
         let message = format!("the photo {} {why}", quoted(&annotation.photo));

@@ -3,7 +3,6 @@
 //! Each side runs in its own process. Rounds alternate between the two, so that other load on the machine affects both.
 //! The result is the median over the rounds of the ratio of the two medians of a round.
 
-mod python;
 mod report;
 mod sides;
 
@@ -13,11 +12,11 @@ use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum};
 use fs_err as fs;
 
-use self::python::Python;
 use self::report::{Report, Row};
 use self::sides::{Side, measured};
 use crate::command::Call;
 use crate::dataset;
+use crate::python::Python;
 use crate::workspace::{Workspace, protoc};
 
 /// The flags of `cargo xtask peers`.
@@ -114,7 +113,7 @@ struct Bench<'a> {
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let dir = workspace.root.join("target/peers");
     fs::create_dir_all(&dir)?;
-    let python = Python::install(workspace, &options.python, &dir)?;
+    let python = Python::install(workspace, &options.python, &dir, "benches/peers")?;
     let build = |args: &[&str]| Call::cargo(workspace).env("PROTOC", protoc()?).args(args).run();
     build(&["build", "--release", "--package", "loc-cli", "--features", "onnx"])?;
     build(&["build", "--release", "--package", "loc-train", "--example", "peer"])?;

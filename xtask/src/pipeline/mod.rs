@@ -262,7 +262,7 @@ fn add_files(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
 /// Builds the release binary with ONNX (for `export --check`), and returns its path, which cargo reports.
 ///
 /// The features are those of the workspace's tests, so that the two commands of the README build Candle only once.
-fn build_loc(workspace: &Workspace) -> Result<PathBuf> {
+pub(crate) fn build_loc(workspace: &Workspace) -> Result<PathBuf> {
     #[derive(Deserialize)]
     struct Message {
         executable: Option<PathBuf>,

@@ -141,7 +141,7 @@ pub(crate) struct SplitArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 All objects of a photo are written, and photos without an object too; the order of the classes and the parts of a split
-are kept. Photos lie in `images/`, with a folder for each part of a split.
+are kept. Photos lie in `images/` (voc: `JPEGImages/`), with a folder for each part of a split.
 
 Examples:
   loc data convert photos/ --to yolo -o photos-yolo

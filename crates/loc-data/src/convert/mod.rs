@@ -88,6 +88,11 @@ impl Target {
         format.name().parse().ok()
     }
 
+    /// The folder of the photos. Pascal VOC has names of its own, which its readers expect.
+    pub(crate) fn photo_folder(self) -> &'static str {
+        if self == Self::Voc { "JPEGImages" } else { "images" }
+    }
+
     /// Its name.
     #[must_use]
     pub fn name(self) -> &'static str {

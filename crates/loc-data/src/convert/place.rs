@@ -1,9 +1,10 @@
-//! Where the photos of a set lie in the new folder: `images/`, and below it a folder for each part of a split.
+//! Where the photos of a set lie in the new folder: below the format's folder of photos, in a folder for each part of a
+//! split.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use super::LabelledPhoto;
+use super::{LabelledPhoto, Target};
 use crate::split::Subset;
 
 /// A photo with its place in the new folder.
@@ -11,7 +12,7 @@ pub(super) struct Placed<'a> {
     pub(super) photo: &'a LabelledPhoto,
     /// Path below the folder, with `/`: `images/train/a.jpg`.
     pub(super) path: String,
-    /// The same without `images/`.
+    /// The same without the folder of photos.
     pub(super) below: String,
 }
 
@@ -30,7 +31,7 @@ impl Placed<'_> {
 
 /// The place of each photo. No two photos differ only in case or in their endings: formats with a file a photo name it like
 /// the photo.
-pub(super) fn places(photos: &[LabelledPhoto], mend_endings: bool) -> Vec<Placed<'_>> {
+pub(super) fn places(photos: &[LabelledPhoto], target: Target, mend_endings: bool) -> Vec<Placed<'_>> {
     let mut taken: HashSet<String> = HashSet::new();
     photos
         .iter()
@@ -45,7 +46,7 @@ pub(super) fn places(photos: &[LabelledPhoto], mend_endings: bool) -> Vec<Placed
                 .find(|stem| taken.insert(stem.to_lowercase()))
                 .unwrap_or_default();
             let below = if stem == bare { wanted } else { format!("{stem}.{ending}") };
-            Placed { photo, path: format!("images/{below}"), below }
+            Placed { photo, path: format!("{}/{below}", target.photo_folder()), below }
         })
         .collect()
 }

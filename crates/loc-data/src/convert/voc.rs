@@ -15,7 +15,7 @@ pub(super) fn files(photos: &[Placed<'_>], classes: &[String]) -> BTreeMap<Strin
             let photo = placed.photo;
             let name = placed.below.rsplit('/').next().unwrap_or_default();
             let objects = photo.objects.iter().map(|o| (classes[o.class].as_str(), o.bbox));
-            (placed.annotation("annotations", "xml"), document(name, photo.size, objects).into_bytes())
+            (placed.annotation("Annotations", "xml"), document(name, photo.size, objects).into_bytes())
         })
         .collect()
 }

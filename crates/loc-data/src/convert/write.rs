@@ -71,7 +71,7 @@ impl LabelledSet {
     pub fn write(&self, out: &Path, options: WriteOptions) -> Result<Written, DataError> {
         new_folder::is_free(out)?;
         self.is_outside(out)?;
-        let placed = places(&self.photos, options.mend_endings);
+        let placed = places(&self.photos, options.target, options.mend_endings);
         new_folder::create(out, |folder| {
             if options.photos != PhotoFiles::None {
                 placed.par_iter().try_for_each(|placed| put(placed, folder, options.photos))?;

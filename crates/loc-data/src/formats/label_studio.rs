@@ -25,14 +25,17 @@ pub(super) const READER: Reader = Reader {
     }),
 };
 
-/// Whether a file's first element is a task of Label Studio.
+/// Whether one of a file's first elements is an annotated task of Label Studio.
 fn fits(top: &Top<'_>) -> bool {
+    const TRIED: usize = 100;
     let Top::Array(tasks) = top else { return false };
-    tasks.first().and_then(|first| serde_json::from_str::<Fields<'_>>(first.get()).ok()).is_some_and(|task| {
+    let mut first =
+        tasks.iter().take(TRIED).filter_map(|task| serde_json::from_str::<Fields<'_>>(task.get()).ok());
+    first.any(|task| {
         task.has(&["annotations", "data"])
             || task.has(&["completions", "data"])
+            || task.has(&["image", "id", "annotator"])
             || task.0.iter().any(|(_, value)| is_labels(value))
-            || (task.has(&["image", "id", "annotator"]))
     })
 }
 
@@ -50,7 +53,7 @@ fn is_labels(value: &RawValue) -> bool {
 struct Task<'a> {
     #[serde(borrow)]
     data: Fields<'a>,
-    #[serde(borrow, alias = "completions")]
+    #[serde(borrow, alias = "completions", default)]
     annotations: Vec<Work<'a>>,
 }
 

@@ -40,6 +40,7 @@ fn read<'a>(path: &'a Path, text: &'a str, top: &Top<'a>) -> Annotations {
     };
     let mut photo = reader.photo(&name, named);
     photo.scope = Scope::One;
+    photo.embedded = fields.get("imageData").is_some_and(|data| data.get() != "null");
     let number = |reader: &mut Parser<'a>, key: &str| {
         let value = fields.get(key).filter(|value| value.get() != "null")?;
         reader.parse::<f64>(value, key)

@@ -50,6 +50,8 @@ pub(crate) struct Annotation {
     pub(crate) unit: Unit,
     /// Another name that the photo may have, if it has not the written one.
     pub(crate) other_name: Option<String>,
+    /// Whether the annotation file holds the photo itself, which must be a file of its own.
+    pub(crate) embedded: bool,
     /// The subset that the annotation file stands for, if it does.
     pub(crate) subset: Option<Subset>,
 }
@@ -67,6 +69,7 @@ impl Annotation {
             scope: Scope::Many,
             unit: Unit::Pixels,
             other_name: None,
+            embedded: false,
             subset: None,
         }
     }
