@@ -271,7 +271,7 @@ fn tables() {
         let folder = Folder::new();
         photos(&folder, |i| format!("imgs/{}.jpg", name(i)));
         folder.write(file, rows(&[0, 3], |i| format!("imgs/{}.jpg", name(i))));
-        let set = Dataset::open(folder.path(), &columns("filename,xmin,ymin,xmax,ymax")).unwrap();
+        let set = Dataset::open(folder.path(), &columns("filename,xmin,ymin,xmax,ymax,-")).unwrap();
         assert_eq!(set.classes, [class], "{file}");
     }
     let folder = Folder::new();

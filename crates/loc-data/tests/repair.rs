@@ -54,7 +54,7 @@ fn a_repaired_copy_has_no_error_and_the_source_stays() {
     let (folder, new) = (faulty(), Folder::new());
     let before = everything(folder.path());
     let options = ReadOptions::default();
-    assert_eq!(check(folder.path(), &options, None).unwrap().errors(), 3);
+    assert_eq!(check(folder.path(), &options, None).unwrap().errors(), 6);
     let out = new.path().join("repaired");
     let (report, fixed) = fix(folder.path(), &options, None, &out).unwrap();
     assert_eq!(everything(folder.path()), before);
