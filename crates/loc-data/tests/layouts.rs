@@ -82,7 +82,7 @@ fn opens(what: &str, path: &std::path::Path, options: &ReadOptions, (format, spl
     let choice = SplitOptions { file: None, folders: true, val: 0.5, seed: 0 };
     let (found, source) = choose(&set, &choice).unwrap();
     let found =
-        (source == SplitSource::Folders).then(|| (found.train.len(), found.val.len(), found.test.len()));
+        (source == SplitSource::Folders).then_some((found.train.len(), found.val.len(), found.test.len()));
     assert_eq!(found, split, "{what}");
 }
 
