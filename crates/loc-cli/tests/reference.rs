@@ -9,12 +9,13 @@ use std::path::Path;
 
 use common::Desk;
 
-const COMMANDS: [&[&str]; 18] = [
+const COMMANDS: [&[&str]; 19] = [
     &[],
     &["data"],
     &["data", "check"],
     &["data", "stats"],
     &["data", "show"],
+    &["data", "audit"],
     &["data", "split"],
     &["data", "sample"],
     &["train"],

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-
 use crate::digest::sha256;
 use crate::error::{ConfigError, TrainError};
 

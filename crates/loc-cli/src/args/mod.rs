@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use self::data::{
-    CheckArgs, DataArgs, DataCommand, OpenArgs, SampleArgs, ShowArgs, SplitArgs, StatsArgs,
+    AuditArgs, CheckArgs, DataArgs, DataCommand, OpenArgs, SampleArgs, ShowArgs, SplitArgs, StatsArgs,
 };
 pub(crate) use self::train::{ConfigArgs, LrFindArgs, TrainArgs};
 use crate::output::Color;
@@ -32,7 +32,7 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Inspect a data set (check, stats, show, split) or generate one (sample)
+    /// Inspect a data set (check, stats, show, audit, split) or generate one (sample)
     Data {
         #[command(subcommand)]
         command: DataCommand,

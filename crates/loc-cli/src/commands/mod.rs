@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+pub(crate) mod audit;
 mod configuration;
 pub(crate) mod data;
 pub(crate) mod export;
@@ -11,6 +12,7 @@ mod model;
 pub(crate) mod predict;
 mod progress;
 mod saver;
+mod second_run;
 mod shared;
 mod sources;
 pub(crate) mod train;

@@ -12,6 +12,8 @@ pub(crate) enum Kind {
     Mosaic,
     /// A photo that `loc predict` draws on.
     Drawing,
+    /// A doubtful photo that `loc data audit` draws on.
+    Doubt,
     /// An annotation that `loc predict` writes.
     Label,
     /// The plot of `loc lr-find`.
@@ -31,6 +33,7 @@ impl Kind {
     pub(super) fn by(self) -> &'static str {
         match self {
             Self::Mosaic => "loc data show",
+            Self::Doubt => "loc data audit",
             Self::Drawing | Self::Label => "loc predict",
             Self::Plot => "loc lr-find",
             Self::Onnx => "loc export",
@@ -43,7 +46,7 @@ impl Kind {
     /// The file or folder that its flag names.
     pub(super) fn place(self) -> &'static str {
         match self {
-            Self::Drawing | Self::Label => "folder with `--save`",
+            Self::Doubt | Self::Drawing | Self::Label => "folder with `--save`",
             Self::Pretrained => "folder of weights with LOC_WEIGHTS",
             _ => "file with `-o`",
         }
@@ -52,7 +55,9 @@ impl Kind {
     /// Whether a file is an unchanged output of this kind.
     pub(super) fn wrote(self, bytes: &[u8]) -> bool {
         match self {
-            Self::Mosaic | Self::Drawing | Self::Label | Self::Plot => signature::is_signed(bytes, self.by()),
+            Self::Mosaic | Self::Doubt | Self::Drawing | Self::Label | Self::Plot => {
+                signature::is_signed(bytes, self.by())
+            }
             Self::Onnx => loc_model::export::summary(bytes).is_ok_and(|summary| {
                 summary.producer == "loc"
                     && summary.metadata.iter().any(|(key, _)| key == loc_net::METADATA_KEY)
@@ -74,13 +79,15 @@ impl Kind {
 
     /// Whether its folder is created: the cache, and the folder of `--save`.
     pub(super) fn makes_its_folder(self) -> bool {
-        matches!(self, Self::Drawing | Self::Label | Self::Pretrained)
+        matches!(self, Self::Doubt | Self::Drawing | Self::Label | Self::Pretrained)
     }
 
     /// The bytes as they go to disk.
     pub(super) fn signed(self, bytes: Vec<u8>) -> Vec<u8> {
         match self {
-            Self::Mosaic | Self::Drawing | Self::Label | Self::Plot => signature::signed(bytes, self.by()),
+            Self::Mosaic | Self::Doubt | Self::Drawing | Self::Label | Self::Plot => {
+                signature::signed(bytes, self.by())
+            }
             _ => bytes,
         }
     }

@@ -49,6 +49,7 @@ const VALUES: &[&str] = &[
     "--exif",
     "--fail-under",
     "--fold",
+    "--folds",
     "--format",
     "--group-by",
     "--high",
@@ -245,7 +246,13 @@ fn every_argument_is_known_to_read_or_to_write_and_every_output_is_tested() {
     }
     let rows = FILES.iter().map(|row| (row.command, row.output));
     // Those that are no single file have tests of their own below.
-    let others = [("predict", "--save"), ("train", "--project"), ("train", "--name"), ("data sample", "OUT")];
+    let others = [
+        ("predict", "--save"),
+        ("train", "--project"),
+        ("train", "--name"),
+        ("data sample", "OUT"),
+        ("data audit", "--save"),
+    ];
     let tested: Vec<(&str, &str)> = rows.chain(others).collect();
     for (command, output) in &outputs {
         assert!(tested.contains(&(command, output)), "loc {command}: its output {output} is not tested here");
