@@ -13,13 +13,13 @@ use crate::workspace::{Workspace, protoc};
 
 /// The stub of `nvcc`. It supports the four calls that build scripts make: print the version, compile `.cu` files to
 /// `.ptx`, compile one `.cu` file to an object, combine objects to a library.
-const STAND_IN: &str = r#"#!/bin/sh
-# Not a compiler: `cargo xtask check-cuda` puts it where build scripts look for nvcc. Its output is empty files.
+const STUB: &str = r#"#!/bin/sh
+# Not a compiler: a stub of nvcc for `cargo xtask check-cuda`. It writes empty files.
 set -eu
 makes=object into=. result= sources=
 while [ $# -gt 0 ]; do
     case $1 in
-        --version) echo 'stand-in for nvcc, release 13.0, V13.0.0'; exit ;;
+        --version) echo 'stub of nvcc, release 13.0, V13.0.0'; exit ;;
         --list-gpu-code) echo sm_80; exit ;;
         --ptx) makes=ptx ;;
         --lib) makes=library ;;
@@ -36,10 +36,10 @@ case $makes in
 esac
 "#;
 
-const PROVES: &str = "\
-check-cuda proves: every line behind `--features cuda`, ours and Candle's, passes the Rust type checker.
-check-cuda does not prove: that CUDA kernels compile, that a binary links or starts, or that a GPU computes the
-right numbers. nvcc was a stand-in that writes empty files; nothing was linked and nothing was run.";
+const RESULT: &str = "\
+checked: all Rust code behind `--features cuda`, in loc and in Candle, passes the type checker.
+not checked: whether CUDA kernels compile, whether a binary links or starts, or whether a GPU computes the right
+numbers. nvcc was replaced by a stub that writes empty files; nothing was linked and nothing was run.";
 
 /// Runs the check in a separate target folder, so that a real build does not use its empty kernels.
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
@@ -48,8 +48,8 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     }
     let metadata = workspace.metadata()?;
     let target = metadata.target_directory.join("check-cuda");
-    let toolkit = target.join("stand-in");
-    write_stand_in(&toolkit)?;
+    let toolkit = target.join("stub");
+    write_stub(&toolkit)?;
     let with_cuda = metadata.packages.iter().filter(|package| package.features.contains_key("cuda"));
     let features: Vec<String> = with_cuda.map(|package| format!("{}/cuda", package.name)).collect();
     Call::cargo(workspace)
@@ -69,17 +69,17 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
             &features.join(","),
         ])
         .run()?;
-    println!("{PROVES}");
+    println!("{RESULT}");
     Ok(())
 }
 
-fn write_stand_in(toolkit: &Path) -> Result<()> {
+fn write_stub(toolkit: &Path) -> Result<()> {
     let nvcc = toolkit.join("bin/nvcc");
     fs::create_dir_all(toolkit.join("bin"))?;
     // Build scripts look for the folders of the toolkit's headers and libraries; empty folders are enough.
     fs::create_dir_all(toolkit.join("include"))?;
     fs::create_dir_all(toolkit.join("lib64"))?;
-    fs::write(&nvcc, STAND_IN)?;
+    fs::write(&nvcc, STUB)?;
     #[cfg(unix)]
     fs::set_permissions(&nvcc, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
     Ok(())
@@ -90,9 +90,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_stand_in_answers_the_calls_that_build_scripts_make() {
+    fn the_stub_supports_the_calls_that_build_scripts_make() {
         let folder = tempfile::tempdir().unwrap();
-        write_stand_in(folder.path()).unwrap();
+        write_stub(folder.path()).unwrap();
         let workspace = Workspace { root: folder.path().to_owned() };
         // With `sh`: a file that this process has just written cannot be executed while a child process of another
         // test, forked in between, still has it open.

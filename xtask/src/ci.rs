@@ -1,6 +1,7 @@
 //! `cargo xtask ci`: the stages of CI, the cheapest first, with the time of each.
 //!
-//! Lints, docs, tests, benches and the pipeline all use the release profile, so that each reuses what was built before.
+//! Lints, docs, tests, benches and the pipeline all use the release profile, so that each stage reuses what earlier stages
+//! built.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +11,7 @@ use clap::Args;
 use crate::command::Call;
 use crate::stages::Stages;
 use crate::workspace::{Workspace, protoc};
-use crate::{check_cuda, faults, fuzz, pipeline, recipes, test};
+use crate::{check_cuda, faults, fuzz, judges, pipeline, recipes, test};
 
 /// The flags of `cargo xtask ci`.
 #[derive(Args)]
@@ -40,7 +41,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         check
             .args(["licenses", "bans", "sources"])
             .run()
-            .context("(hint: `.ci/run` says how to install cargo-deny)")
+            .context("(hint: `.ci/run` shows how to install cargo-deny)")
     });
     if let Some(database) = &options.advisories {
         stages.run("advisories", || advisories(workspace, &metadata.target_directory, database));
@@ -67,12 +68,21 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     } else {
         stages.skip("reference kernels and threads under Miri", "no nightly toolchain with Miri");
     }
-    stages.run("faults --quick", || faults::run(workspace, &faults::Options::quick()));
+    stages.run("fault injection", || faults::run(workspace, &faults::Options::quick()));
     match fuzz::missing(workspace) {
-        None => stages.run("readers fuzzed", || fuzz::run(workspace, &fuzz::Options::quick())),
-        Some(missing) => stages.skip("readers fuzzed", missing),
+        None => stages.run("fuzzing of the readers", || fuzz::run(workspace, &fuzz::Options::quick())),
+        Some(missing) => stages.skip("fuzzing of the readers", missing),
     }
-    stages.run("benches, built", || test::build_benches(workspace, &metadata));
+    match judges::install(workspace) {
+        Ok(python) => {
+            stages.run("annotation formats, by other programs", || judges::judge(workspace, &python))
+        }
+        Err(error) => stages.skip(
+            "annotation formats, by other programs",
+            &format!("the judges cannot be installed: {error:#}"),
+        ),
+    }
+    stages.run("build of the benches", || test::build_benches(workspace, &metadata));
     stages.run("pipeline --quick", || pipeline::run(workspace, &pipeline::Options::quick()));
     stages.run("results of the recipes on shapes", || {
         let shapes = recipes::Options { check: true, dataset: Some("shapes".into()), ..Default::default() };
@@ -86,9 +96,9 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
 const MIRI: [&str; 8] =
     ["test", "--package", "loc-net", "--lib", "--", "kernels::", "parallel::", "buffers::"];
 
-/// A call of Miri, the interpreter that checks every read and write. Tree borrows are needed for the thread pool, and
+/// A call of Miri, an interpreter that detects undefined behaviour. Tree borrows are needed for the thread pool, and
 /// leaks are ignored because it keeps its threads until the end. Isolation is disabled so that proptest can read its
-/// file of old failures.
+/// file of earlier failures.
 fn miri(workspace: &Workspace) -> Call {
     Call::new(workspace, "rustup")
         .env("MIRIFLAGS", "-Zmiri-disable-isolation -Zmiri-tree-borrows -Zmiri-ignore-leaks")

@@ -1,4 +1,5 @@
-//! A command that runs in the workspace's root. It is printed as a user would type it, and its error names it.
+//! A command that runs in the workspace's root. It is printed as a user would type it, and an error
+//! contains the command line.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -18,7 +19,7 @@ pub(crate) struct Call {
     input: Option<PathBuf>,
     output: Option<PathBuf>,
     /// An exit code that does not count as a failure.
-    admitted: Option<i32>,
+    accepted: Option<i32>,
 }
 
 impl Call {
@@ -31,7 +32,7 @@ impl Call {
             env: Vec::new(),
             input: None,
             output: None,
-            admitted: None,
+            accepted: None,
         }
     }
 
@@ -71,13 +72,13 @@ impl Call {
     }
 
     /// Also accepts this exit code as a success.
-    pub(crate) fn admit(mut self, code: i32) -> Self {
-        self.admitted = Some(code);
+    pub(crate) fn accept(mut self, code: i32) -> Self {
+        self.accepted = Some(code);
         self
     }
 
     /// Program and arguments.
-    pub(crate) fn words(&self) -> Vec<OsString> {
+    pub(crate) fn command_line(&self) -> Vec<OsString> {
         std::iter::once(&self.program).chain(&self.args).cloned().collect()
     }
 
@@ -109,7 +110,7 @@ impl Call {
     }
 
     fn check(&self, status: std::process::ExitStatus) -> Result<()> {
-        if !status.success() && (status.code().is_none() || status.code() != self.admitted) {
+        if !status.success() && (status.code().is_none() || status.code() != self.accepted) {
             bail!("`{self}` failed: {status}");
         }
         Ok(())
@@ -132,12 +133,12 @@ impl Call {
         Ok(command)
     }
 
-    fn show(&self, word: &OsStr) -> String {
+    fn display_word(&self, word: &OsStr) -> String {
         let path = Path::new(word);
         if path == self.root {
             return ".".to_owned();
         }
-        quoted(&path.strip_prefix(&self.root).unwrap_or(path).to_string_lossy())
+        shell_quoted(&path.strip_prefix(&self.root).unwrap_or(path).to_string_lossy())
     }
 }
 
@@ -145,22 +146,22 @@ impl Call {
 impl std::fmt::Display for Call {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         for (name, value) in &self.env {
-            write!(f, "{name}={} ", self.show(value))?;
+            write!(f, "{name}={} ", self.display_word(value))?;
         }
         let program = Path::new(&self.program);
         if program.file_stem().is_some_and(|name| name == "cargo") {
             f.write_str("cargo")?;
         } else {
-            f.write_str(&self.show(&self.program))?;
+            f.write_str(&self.display_word(&self.program))?;
         }
         for arg in &self.args {
-            write!(f, " {}", self.show(arg))?;
+            write!(f, " {}", self.display_word(arg))?;
         }
         if let Some(path) = &self.input {
-            write!(f, " < {}", self.show(path.as_os_str()))?;
+            write!(f, " < {}", self.display_word(path.as_os_str()))?;
         }
         if let Some(path) = &self.output {
-            write!(f, " > {}", self.show(path.as_os_str()))?;
+            write!(f, " > {}", self.display_word(path.as_os_str()))?;
         }
         Ok(())
     }
@@ -173,7 +174,7 @@ fn set_by_cargo_run(name: &str) -> bool {
 }
 
 /// Quotes a word for a POSIX shell.
-fn quoted(word: &str) -> String {
+fn shell_quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:=,+@%".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         word.to_owned()
@@ -187,7 +188,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_call_is_shown_as_one_would_type_it() {
+    fn a_call_is_printed_as_a_user_would_type_it() {
         let workspace = Workspace { root: PathBuf::from("/home/me/loc") };
         let call = Call::new(&workspace, "/home/me/loc/target/release/loc")
             .env("PROTOC", "/home/me/loc/protoc")
@@ -204,18 +205,18 @@ mod tests {
     }
 
     #[test]
-    fn a_failing_command_is_named_with_its_exit_code() {
+    fn the_error_of_a_command_contains_its_command_line_and_exit_code() {
         let workspace = Workspace { root: PathBuf::from(".") };
         let error = Call::new(&workspace, "sh").args(["-c", "exit 3"]).run().unwrap_err();
         assert_eq!(error.to_string(), "`sh -c 'exit 3'` failed: exit status: 3");
-        Call::new(&workspace, "sh").args(["-c", "exit 3"]).admit(3).run().unwrap();
-        assert!(Call::new(&workspace, "sh").args(["-c", "exit 3"]).admit(4).run().is_err());
+        Call::new(&workspace, "sh").args(["-c", "exit 3"]).accept(3).run().unwrap();
+        assert!(Call::new(&workspace, "sh").args(["-c", "exit 3"]).accept(4).run().is_err());
         let error = Call::new(&workspace, "no-such-program").run().unwrap_err();
         assert!(format!("{error:#}").starts_with("starting `no-such-program`: "), "{error:#}");
     }
 
     #[test]
-    fn output_is_captured_and_input_read_from_a_file() {
+    fn output_is_captured_and_input_is_read_from_a_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("in");
         fs::write(&path, "hello").unwrap();

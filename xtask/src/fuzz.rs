@@ -10,7 +10,7 @@ use clap::Args;
 use fs_err as fs;
 
 use crate::command::Call;
-use crate::skips::is_there;
+use crate::skips::is_installed;
 use crate::test;
 use crate::workspace::{Workspace, protoc};
 
@@ -32,12 +32,13 @@ impl Options {
     }
 }
 
-/// The compiler flags of cargo-fuzz: counters on every edge, traced comparisons, the sanitizer, overflow checks.
+/// The compiler flags of cargo-fuzz: coverage counters on every edge, traced comparisons, the address
+/// sanitizer, overflow checks.
 const FLAGS: &str = "--cfg fuzzing -Zsanitizer=address -Cdebug-assertions -Cpasses=sancov-module \
     -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
     -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares";
 
-/// Targets that start from seeds of other names, and these names.
+/// Targets whose seeds have other names, and these names.
 const SEEDS: [(&str, &[&str]); 1] = [("published", &["pth_legacy", "wheel"])];
 
 /// Returns why the targets cannot be built on this machine; `None` if they can.
@@ -45,7 +46,7 @@ pub(crate) fn missing(workspace: &Workspace) -> Option<&'static str> {
     if nightly(workspace, "rustc").arg("--version").capture().is_err() {
         return Some("no nightly toolchain (hint: `rustup toolchain install nightly --profile minimal`)");
     }
-    if !cfg!(unix) || !is_there("c++") {
+    if !cfg!(unix) || !is_installed("c++") {
         return Some("no C++ compiler to build libFuzzer with");
     }
     None
@@ -78,37 +79,41 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         .arg(manifest)
         .run()?;
 
-    let programs = folder.join(&host).join("release");
-    let found: Vec<&String> = targets
+    let folders = Folders { root: &folder, programs: &folder.join(&host).join("release"), seeds: &seeds };
+    let failed: Vec<&String> = targets
         .iter()
         .filter(wanted)
         .filter(|name| {
-            let ran = fuzz(workspace, (&folder, &programs, &seeds), name, options.seconds);
-            ran.inspect_err(|error| eprintln!("error: {name}: {error:#}")).is_err()
+            let result = fuzz(workspace, &folders, name, options.seconds);
+            result.inspect_err(|error| eprintln!("error: {name}: {error:#}")).is_err()
         })
         .collect();
-    ensure!(found.is_empty(), "failing inputs for {found:?}; see {}", folder.join("found").display());
+    ensure!(failed.is_empty(), "failing inputs for {failed:?}; see {}", folder.join("found").display());
     Ok(())
 }
 
+/// The folders of one run of `cargo xtask fuzz`.
+struct Folders<'a> {
+    /// The folder with the corpus and the failing inputs.
+    root: &'a Path,
+    /// The folder with the built targets.
+    programs: &'a Path,
+    seeds: &'a Path,
+}
+
 /// Runs one target, starting from its seeds and its corpus of earlier runs.
-fn fuzz(
-    workspace: &Workspace,
-    (folder, programs, seeds): (&Path, &Path, &Path),
-    name: &str,
-    seconds: u32,
-) -> Result<()> {
-    let (corpus, found) = (folder.join("corpus").join(name), folder.join("found"));
+fn fuzz(workspace: &Workspace, folders: &Folders<'_>, name: &str, seconds: u32) -> Result<()> {
+    let (corpus, found) = (folders.root.join("corpus").join(name), folders.root.join("found"));
     fs::create_dir_all(&corpus)?;
     fs::create_dir_all(&found)?;
-    let own =
-        SEEDS.iter().find(|(target, _)| *target == name).map_or([name].to_vec(), |(_, own)| own.to_vec());
-    let own = own.iter().map(|seed| seeds.join(seed)).filter(|folder| folder.is_dir());
+    let seeds =
+        SEEDS.iter().find(|(target, _)| *target == name).map_or([name].to_vec(), |(_, seeds)| seeds.to_vec());
+    let seeds = seeds.iter().map(|seed| folders.seeds.join(seed)).filter(|folder| folder.is_dir());
     let mut prefix = found.join(name).into_os_string();
     prefix.push("-");
-    Call::new(workspace, programs.join(name))
+    Call::new(workspace, folders.programs.join(name))
         .arg(&corpus)
-        .args(own)
+        .args(seeds)
         .arg(format!("-max_total_time={seconds}"))
         // A fixed seed: the same code gets the same inputs in every run, as far as the time limit allows.
         .args(["-seed=1", "-rss_limit_mb=1024", "-timeout=20", "-verbosity=0", "-print_final_stats=1"])
@@ -127,9 +132,9 @@ fn targets(workspace: &Workspace) -> Result<Vec<String>> {
 
 /// The platform of the nightly toolchain: with a sanitizer it must be passed explicitly.
 fn host(workspace: &Workspace) -> Result<String> {
-    let said = nightly(workspace, "rustc").arg("-vV").capture()?;
-    let host = said.lines().find_map(|line| line.strip_prefix("host: "));
-    Ok(host.context("rustc does not say its host")?.to_owned())
+    let version = nightly(workspace, "rustc").arg("-vV").capture()?;
+    let host = version.lines().find_map(|line| line.strip_prefix("host: "));
+    Ok(host.context("`rustc -vV` prints no host")?.to_owned())
 }
 
 fn nightly(workspace: &Workspace, program: &str) -> Call {
@@ -141,7 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_target_has_its_file() {
+    fn every_target_has_a_file() {
         let workspace = Workspace::locate().unwrap();
         let targets = targets(&workspace).unwrap();
         let files = fs::read_dir(workspace.root.join("fuzz/fuzz_targets")).unwrap();

@@ -9,8 +9,10 @@ mod command;
 mod dataset;
 mod faults;
 mod fuzz;
+mod judges;
 mod peers;
 mod pipeline;
+mod python;
 mod recipes;
 mod skip;
 mod skips;
@@ -52,6 +54,8 @@ enum Task {
     Faults(faults::Options),
     /// Fuzz every reader of untrusted input with libFuzzer and the address sanitizer; needs the nightly toolchain
     Fuzz(fuzz::Options),
+    /// Compare the annotations that `loc data convert` writes and reads with other programs; needs Python and a package index
+    Judges,
     /// Type-check the workspace with CUDA on a machine that has none
     CheckCuda,
 }
@@ -101,6 +105,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Peers(options) => peers::run(&workspace, &options),
         Task::Faults(options) => faults::run(&workspace, &options),
         Task::Fuzz(options) => fuzz::run(&workspace, &options),
+        Task::Judges => judges::run(&workspace),
         Task::CheckCuda => check_cuda::run(&workspace),
     }
 }

@@ -33,23 +33,23 @@ pub(crate) struct Options {
 /// Lists the expected results, or checks them.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let wanted = |name: &str, only: &Option<String>| only.as_deref().is_none_or(|only| only == name);
-    let mut promises = pipeline::promises(workspace)?;
-    promises.retain(|p| wanted(&p.recipe, &options.recipe) && wanted(&p.dataset, &options.dataset));
+    let mut expected = pipeline::expected_results(workspace)?;
+    expected.retain(|p| wanted(&p.recipe, &options.recipe) && wanted(&p.dataset, &options.dataset));
     ensure!(
-        !promises.is_empty(),
+        !expected.is_empty(),
         "no recipe has expected results for this selection (hint: `cargo xtask recipes` lists all)"
     );
     if !options.check {
-        for promise in promises {
-            println!("{:10}{:11}{}", promise.recipe, promise.dataset, promise.least.join(", "));
+        for result in expected {
+            println!("{:10}{:11}{}", result.recipe, result.dataset, result.minimums.join(", "));
         }
         return Ok(());
     }
     let mut stages = Stages::new(true);
-    for pipeline::Promise { recipe, dataset, .. } in promises {
+    for pipeline::ExpectedResult { recipe, dataset, .. } in expected {
         let archive = options.archive.clone();
         stages.run(&format!("{recipe} on {dataset}"), || {
-            pipeline::run(workspace, &pipeline::Options::of(recipe, dataset, archive))
+            pipeline::run(workspace, &pipeline::Options::for_recipe(recipe, dataset, archive))
         });
     }
     stages.finish()

@@ -17,7 +17,7 @@ pub(crate) enum Reason {
     Shared,
     /// No file system can be mounted: that needs root and the permission.
     Mount,
-    /// The test expects a refusal, but root may do everything.
+    /// The test expects a permission error, but root has every permission.
     Root,
     /// A program is not installed.
     Program(&'static str),
@@ -31,7 +31,7 @@ pub(crate) enum Reason {
 
 impl Reason {
     /// The name of the reason in the file.
-    pub(crate) fn word(self) -> String {
+    pub(crate) fn name(self) -> String {
         match self {
             Self::Shared => "shared".into(),
             Self::Mount => "mount".into(),
@@ -44,14 +44,14 @@ impl Reason {
     }
 }
 
-/// Reports that the calling test does not run, or stops here, and what is missing.
+/// Reports that the calling test does not run, or ends here, and what is missing.
 pub(crate) fn say(reason: Reason, what: &str) {
     let thread = std::thread::current();
     let test = thread.name().unwrap_or("a test");
     eprintln!("skipped: {what}");
     if let Some(path) = std::env::var_os(FILE) {
         let what = what.replace(['\n', '\t'], " ");
-        let line = format!("{}\t{}\t{test}\t{what}\n", reason.word(), env!("CARGO_PKG_NAME"));
+        let line = format!("{}\t{}\t{test}\t{what}\n", reason.name(), env!("CARGO_PKG_NAME"));
         let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
         let written = file.and_then(|mut file| file.write_all(line.as_bytes()));
         assert!(written.is_ok(), "cannot write the skip to the file: {written:?}");

@@ -15,12 +15,19 @@ pub(crate) struct Skips {
     file: PathBuf,
 }
 
-/// One line of the file: name of the reason, crate, test, and what is missing.
-type Line<'a> = (&'a str, &'a str, &'a str, &'a str);
+/// One line of the file.
+struct Line<'a> {
+    /// The name of the reason ([`skip::Reason::name`]).
+    reason: &'a str,
+    krate: &'a str,
+    test: &'a str,
+    /// What is missing.
+    what: &'a str,
+}
 
 impl Skips {
     /// Creates an empty file in the target folder.
-    pub(crate) fn begin(workspace: &Workspace) -> Result<Self> {
+    pub(crate) fn create(workspace: &Workspace) -> Result<Self> {
         let folder = workspace.metadata()?.target_directory;
         fs::create_dir_all(&folder)?;
         let file = folder.join("skips.txt");
@@ -36,7 +43,7 @@ impl Skips {
     /// Prints the skipped tests with reasons. If `strict`, fails if a reason does not apply to this machine.
     pub(crate) fn finish(&self, workspace: &Workspace, strict: bool) -> Result<()> {
         let text = fs::read_to_string(&self.file)?;
-        let (summary, unexpected) = summary(&text, &|word| holds(workspace, word))?;
+        let (summary, unexpected) = summary(&text, &|reason| applies(workspace, reason))?;
         println!("\n{summary}");
         if strict && !unexpected.is_empty() {
             bail!("skipped for a reason that does not apply here: {}", unexpected.join(", "));
@@ -46,11 +53,12 @@ impl Skips {
 }
 
 /// Returns a summary by reason, and the tests whose reason does not apply.
-fn summary(text: &str, holds: &dyn Fn(&str) -> Option<bool>) -> Result<(String, Vec<String>)> {
+fn summary(text: &str, applies: &dyn Fn(&str) -> Option<bool>) -> Result<(String, Vec<String>)> {
     let mut by_reason: BTreeMap<&str, (BTreeSet<String>, &str)> = BTreeMap::new();
     for line in text.lines() {
-        let (word, krate, test, what) = fields(line).with_context(|| format!("`{line}` is not a skip"))?;
-        let (tests, _) = by_reason.entry(word).or_insert_with(|| (BTreeSet::new(), what));
+        let Line { reason, krate, test, what } =
+            parse(line).with_context(|| format!("`{line}` is not a skip"))?;
+        let (tests, _) = by_reason.entry(reason).or_insert_with(|| (BTreeSet::new(), what));
         tests.insert(format!("{krate} {test}"));
     }
     let all: usize = by_reason.values().map(|(tests, _)| tests.len()).sum();
@@ -60,10 +68,10 @@ fn summary(text: &str, holds: &dyn Fn(&str) -> Option<bool>) -> Result<(String, 
         n => format!("{n} tests were skipped or cut short"),
     }];
     let mut unexpected = Vec::new();
-    for (word, (tests, what)) in by_reason {
-        let expected = holds(word).with_context(|| format!("there is no reason `{word}`"))?;
+    for (reason, (tests, what)) in by_reason {
+        let expected = applies(reason).with_context(|| format!("unknown reason `{reason}`"))?;
         let note = if expected { "" } else { ", NOT EXPECTED HERE" };
-        lines.push(format!("{:4}  {word}: {what}{note}", tests.len()));
+        lines.push(format!("{:4}  {reason}: {what}{note}", tests.len()));
         lines.extend(tests.iter().map(|test| format!("      {test}")));
         if !expected {
             unexpected.extend(tests);
@@ -72,14 +80,14 @@ fn summary(text: &str, holds: &dyn Fn(&str) -> Option<bool>) -> Result<(String, 
     Ok((lines.join("\n"), unexpected))
 }
 
-fn fields(line: &str) -> Option<Line<'_>> {
+fn parse(line: &str) -> Option<Line<'_>> {
     let mut fields = line.splitn(4, '\t');
-    Some((fields.next()?, fields.next()?, fields.next()?, fields.next()?))
+    Some(Line { reason: fields.next()?, krate: fields.next()?, test: fields.next()?, what: fields.next()? })
 }
 
 /// Returns whether a reason applies to this machine, checked independently of the tests; `None` for an unknown reason.
-fn holds(workspace: &Workspace, word: &str) -> Option<bool> {
-    Some(match word {
+fn applies(workspace: &Workspace, reason: &str) -> Option<bool> {
+    Some(match reason {
         "shared" => !workspace.shared().is_dir(),
         "mount" => !can_mount(workspace),
         "root" => is_root(),
@@ -87,12 +95,12 @@ fn holds(workspace: &Workspace, word: &str) -> Option<bool> {
         "proc" => !std::path::Path::new("/proc/self").is_dir(),
         // `cargo test` builds it.
         "binary" => false,
-        _ => !is_there(word.strip_prefix("program ")?),
+        _ => !is_installed(reason.strip_prefix("program ")?),
     })
 }
 
 /// Returns whether a program of this name can be started.
-pub(crate) fn is_there(program: &str) -> bool {
+pub(crate) fn is_installed(program: &str) -> bool {
     let mut command = Command::new(program);
     let started = command.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     started.status().is_ok()
@@ -126,10 +134,10 @@ mod tests {
     use crate::skip::Reason;
 
     #[test]
-    fn tests_are_counted_once_per_reason_and_unexpected_ones_are_named() {
+    fn tests_are_counted_once_per_reason_and_unexpected_skips_are_listed() {
         let text = "shared\tloc-data\traccoons\tx is not there\nshared\tloc-data\traccoons\ty is not there\n\
                     shared\tloc-model\tgolden\tx is not there\nroot\tloc-cli\tsecrets\troot may read everything\n";
-        let (shown, unexpected) = summary(text, &|word| Some(word == "root")).unwrap();
+        let (shown, unexpected) = summary(text, &|reason| Some(reason == "root")).unwrap();
         assert_eq!(
             shown,
             "3 tests were skipped or cut short\n   1  root: root may read everything\n      loc-cli secrets\n   \
@@ -141,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn every_reason_is_in_the_table() {
+    fn every_reason_can_be_checked() {
         let workspace = Workspace::locate().unwrap();
         for reason in [
             Reason::Shared,
@@ -152,15 +160,15 @@ mod tests {
             Reason::Proc,
             Reason::Binary,
         ] {
-            // A new reason does not compile here until it is added, and fails below if `holds` does not know it.
+            // A new reason does not compile here until it is added, and fails below until `applies` has a case for it.
             match reason {
                 Reason::Shared | Reason::Mount | Reason::Root | Reason::Program(_) => {}
                 Reason::Processor | Reason::Proc | Reason::Binary => {}
             }
-            assert!(holds(&workspace, &reason.word()).is_some(), "{reason:?}");
+            assert!(applies(&workspace, &reason.name()).is_some(), "{reason:?}");
         }
-        assert_eq!(holds(&workspace, "program sh"), Some(false));
-        assert_eq!(holds(&workspace, "program no-such-program"), Some(true));
-        assert_eq!(holds(&workspace, "unknown"), None);
+        assert_eq!(applies(&workspace, "program sh"), Some(false));
+        assert_eq!(applies(&workspace, "program no-such-program"), Some(true));
+        assert_eq!(applies(&workspace, "unknown"), None);
     }
 }

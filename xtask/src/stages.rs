@@ -13,7 +13,7 @@ pub(crate) struct Stages {
 struct Stage {
     name: String,
     outcome: Outcome,
-    /// Skipped, with the reason.
+    /// Why it was skipped; else empty.
     why: String,
     time: Duration,
 }

@@ -11,7 +11,7 @@ use crate::skips::Skips;
 use crate::stages::Stages;
 use crate::workspace::{Metadata, Package, Workspace, protoc};
 
-/// Features that need a GPU's toolkit to build.
+/// Features that cannot be built without the toolkit of a GPU.
 const NEEDS_GPU: &[&str] = &["cuda"];
 
 /// The flags of `cargo xtask test`.
@@ -32,7 +32,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
 /// Adds two stages: the tests, and the report of skipped tests.
 pub(crate) fn add_stages(workspace: &Workspace, stages: &mut Stages, options: &Options) -> Result<()> {
     let (protoc, features) = (protoc()?, workspace_features(&workspace.metadata()?));
-    let skips = Skips::begin(workspace)?;
+    let skips = Skips::create(workspace)?;
     stages.run("tests", || {
         let (name, file) = skips.variable();
         let call = Call::cargo(workspace).env("PROTOC", &protoc).env(name, file);
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_feature_but_the_gpus_is_tested() {
+    fn every_feature_that_needs_no_gpu_is_tested() {
         let workspace = Workspace::locate().unwrap();
         let packages = workspace.metadata().unwrap().packages;
         let infer = packages.iter().find(|package| package.name == "loc-infer").unwrap();

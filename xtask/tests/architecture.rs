@@ -1,6 +1,6 @@
 //! The allowed dependencies between the crates, and the libraries that each crate may use, checked with the manifests.
 //!
-//! `docs/architecture.md` describes the same in words. Edges that are not in the tables here are not allowed.
+//! `docs/architecture.md` describes the same in prose. Edges that are not in the tables here are not allowed.
 #![expect(clippy::unwrap_used, reason = "a test that cannot read the project fails")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -112,7 +112,7 @@ fn tests_use_no_crate_above_their_own() {
     // A crate may use itself in tests, with a feature that exports more.
     for dependency in dependencies().iter().filter(|d| d.dev && is_ours(&d.on) && d.of != d.on) {
         let below = below(&dependency.of);
-        assert!(below.contains(&dependency.on), "{} tests with {}", dependency.of, dependency.on);
+        assert!(below.contains(&dependency.on), "the tests of {} use {}", dependency.of, dependency.on);
     }
 }
 
@@ -141,7 +141,7 @@ fn reserved_libraries_are_used_only_by_the_listed_crates() {
 }
 
 #[test]
-fn every_crate_takes_lints_versions_and_licence_from_the_workspace() {
+fn every_crate_inherits_lints_versions_and_licence_from_the_workspace() {
     for package in packages() {
         let name = package["name"].as_str().unwrap();
         let manifest = package["manifest_path"].as_str().unwrap();

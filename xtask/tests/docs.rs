@@ -1,4 +1,4 @@
-//! Checks the documentation: relative links lead to files, and the commands that it shows exist.
+//! Checks the documentation: relative links point to existing files, and the commands in examples exist.
 #![expect(clippy::unwrap_used, reason = "a test that cannot read the project fails")]
 
 #[path = "../src/skip.rs"]
@@ -66,11 +66,11 @@ fn links(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn relative_links_lead_to_files() {
+fn relative_links_point_to_files() {
     for (path, page) in pages() {
         for link in links(&text_and_commands(&page).0) {
             let target = path.parent().unwrap().join(&link);
-            assert!(target.exists(), "{}: `{link}` leads nowhere", path.display());
+            assert!(target.exists(), "{}: `{link}` does not exist", path.display());
         }
     }
 }
@@ -102,7 +102,7 @@ fn check(program: &Path, line: &str, words: &[&str]) {
 }
 
 #[test]
-fn the_commands_shown_exist() {
+fn the_commands_in_examples_exist() {
     let xtask = Path::new(env!("CARGO_BIN_EXE_xtask"));
     // Built by the tests of loc-cli and by the pipeline; xtask itself does not depend on it.
     let loc = xtask.with_file_name("loc");

@@ -122,9 +122,15 @@ fn a_configuration_key_is_declared_in_one_file() {
 
 #[test]
 fn a_format_has_a_line_and_a_subcommand_a_section_of_the_reference() {
-    let formats = text("crates/loc-data/src/formats/mod.rs");
-    for name in names("crates/loc-data/src/formats", &["header", "number", "text"]) {
-        assert!(formats.contains(&camel(&name)), "the format {name} has no line");
+    let [_, table, fixtures] = &row("an annotation format")[..] else { panic!("a reader, a row, a fixture") };
+    let (table, fixtures) = (text(table), text(fixtures));
+    // What readers share is in the others.
+    for name in names("crates/loc-data/src/formats", &["header", "json", "number", "registry", "text"]) {
+        let reader = format!(", {name}::READER;");
+        let row = table.lines().find(|line| line.contains(&reader));
+        let row = row.unwrap_or_else(|| panic!("the format {name} has no row"));
+        let format = format!("Format::{},", row.trim().split(',').next().unwrap());
+        assert!(fixtures.contains(&format), "the format {name} has no fixture");
     }
     let reference = text("docs/cli.md");
     for command in ["data", "export", "import", "info", "lr-find", "predict", "train", "val", "weights"] {

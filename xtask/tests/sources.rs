@@ -32,9 +32,9 @@ fn add(folder: &Path, files: &mut Vec<(PathBuf, String)>) {
 
 #[test]
 fn files_begin_with_a_description() {
-    let silent: Vec<PathBuf> =
+    let without: Vec<PathBuf> =
         sources().into_iter().filter(|(_, t)| !t.starts_with("//! ")).map(|(p, _)| p).collect();
-    assert!(silent.is_empty(), "these do not start with `//!`: {silent:#?}");
+    assert!(without.is_empty(), "these do not start with `//!`: {without:#?}");
 }
 
 /// Files of more than 300 lines, not counting their tests, and the reason why each is not split.
@@ -73,14 +73,14 @@ fn files_are_short() {
 fn only_loc_net_has_unsafe_code() {
     let found: Vec<PathBuf> = sources()
         .into_iter()
-        .filter(|(path, text)| !path.starts_with("crates/loc-net") && has_unchecked_code(text))
+        .filter(|(path, text)| !path.starts_with("crates/loc-net") && contains_the_keyword(text))
         .map(|(path, _)| path)
         .collect();
     assert!(found.is_empty(), "only loc-net may use `{}`: {found:#?}", concat!("un", "safe"));
 }
 
 /// Returns whether the keyword occurs outside comments and longer names.
-fn has_unchecked_code(text: &str) -> bool {
+fn contains_the_keyword(text: &str) -> bool {
     let keyword = concat!("un", "safe");
     let part_of_name = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
     text.lines().map(|line| line.split("//").next().unwrap_or_default()).any(|line| {
@@ -95,10 +95,10 @@ fn has_unchecked_code(text: &str) -> bool {
 fn the_search_for_the_keyword_finds_it_and_nothing_else() {
     let keyword = concat!("un", "safe");
     for code in ["KEY fn f() {}", "let x = KEY{ f() };", "(KEY impl Send for X {})"] {
-        assert!(has_unchecked_code(&code.replace("KEY", keyword)), "{code}");
+        assert!(contains_the_keyword(&code.replace("KEY", keyword)), "{code}");
     }
     for code in ["// KEY", "let KEYd = 1;", "#[allow(KEY_code)]", "let x_KEY = 1; // KEY"] {
-        assert!(!has_unchecked_code(&code.replace("KEY", keyword)), "{code}");
+        assert!(!contains_the_keyword(&code.replace("KEY", keyword)), "{code}");
     }
 }
 

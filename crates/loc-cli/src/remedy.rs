@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use loc_data::{DataError, Diagnostic, Exif, Hint};
+use loc_data::{DataError, Diagnostic, Exif, Hint, NoDataSetError};
 use loc_train::{AUTO, RECIPES, Remedy, TrainError};
 
 /// The flag for an option of reading a data set.
@@ -11,6 +11,8 @@ fn data_flag(remedy: loc_data::Remedy) -> String {
         loc_data::Remedy::ListClasses => "`--classes`".into(),
         loc_data::Remedy::SkipInvalidPhotos => "`--skip-bad`".into(),
         loc_data::Remedy::Encoding(example) => format!("`--encoding {example}`"),
+        loc_data::Remedy::Columns(example) => format!("`--columns {example}`"),
+        loc_data::Remedy::Class => "`--class NAME`".into(),
         loc_data::Remedy::Exif(Exif::Upright) => "`--exif upright`".into(),
         loc_data::Remedy::Exif(Exif::AsStored) => "`--exif as-stored`".into(),
         loc_data::Remedy::Exif(_) => "`--exif upright` or `--exif as-stored`".into(),
@@ -151,6 +153,12 @@ fn listed_with_flags(error: &DataError) -> Option<DataError> {
         DataError::Changed { path, diagnostics } => {
             let diagnostics = with_flags(diagnostics.clone());
             Some(DataError::Changed { path: path.clone(), diagnostics })
+        }
+        DataError::NoDataSet { path, error } => {
+            let NoDataSetError::CsvHeader { csv, message, hint } = &**error else { return None };
+            let (csv, message, hint) = (csv.clone(), message.clone(), hint.render(data_flag).into());
+            let error = Box::new(NoDataSetError::CsvHeader { csv, message, hint });
+            Some(DataError::NoDataSet { path: path.clone(), error })
         }
         _ => None,
     }

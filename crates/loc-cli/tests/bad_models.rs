@@ -188,8 +188,8 @@ fn paths_that_are_no_file_are_errors_with_their_reason() {
     {
         let made = std::process::Command::new("mkfifo").arg(desk.path("pipe.safetensors")).status();
         assert!(made.unwrap().success());
-        refused(&desk, "pipe.safetensors", &["is no regular file"]);
-        refused(&desk, "/dev/zero", &["is no regular file"]);
+        refused(&desk, "pipe.safetensors", &["is not a regular file"]);
+        refused(&desk, "/dev/zero", &["is not a regular file"]);
         use std::os::unix::fs::PermissionsExt;
         fs::write(desk.path("secret.safetensors"), model_file(&["box", "disc", "star"], 1)).unwrap();
         fs::set_permissions(desk.path("secret.safetensors"), std::fs::Permissions::from_mode(0o000)).unwrap();

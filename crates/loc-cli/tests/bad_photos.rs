@@ -212,7 +212,7 @@ fn what_is_no_file_is_skipped_with_its_reason_and_never_waited_for() {
     // Named by itself it is an error, and so is one among the photos of training or as a split.
     let named = ["predict", "-m", "m.safetensors", "odd/fifo.jpg", "good.jpg"];
     let ran = desk.fails(&named, 3, &["1 of 2 photos"]);
-    assert!(ran.stdout.contains("is no regular file"), "{ran:?}");
+    assert!(ran.stdout.contains("is not a regular file"), "{ran:?}");
     let train = ["train", "--data", "shapes", "--imgsz", "188", "--split-file", "odd/fifo.jpg"];
     desk.fails(&train, 1, &["odd/fifo.jpg", "is not a regular file"]);
 }

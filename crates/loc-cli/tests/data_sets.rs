@@ -131,3 +131,48 @@ fn folders_and_copies_decide_the_split_and_are_said() {
         &["the split has no such photos"],
     );
 }
+
+/// One set in each format, and a run that repeats and resumes without the flags that it was read with.
+#[test]
+fn every_format_trains_and_the_run_knows_how_its_data_were_read() {
+    let desk = Desk::new();
+    desk.shapes(24);
+    desk.ok(&["data", "check", "shapes"]);
+    let digest = |run: &str| {
+        let json: Value =
+            serde_json::from_slice(&fs::read(desk.path(run).join("run.json")).unwrap()).unwrap();
+        (json["dataset"]["digest"].clone(), json["dataset"]["format"].clone())
+    };
+    let mut formats = vec!["voc"];
+    for to in ["coco", "yolo", "csv", "createml"] {
+        let folder = format!("as-{to}");
+        desk.ok(&["data", "convert", "shapes", "--to", to, "-o", &folder]);
+        desk.ok(&["data", "check", &folder]);
+        formats.push(to);
+    }
+    let yaml: &[&str] = &["data", "stats", "as-yolo/data.yaml"];
+    assert_eq!(desk.ok(yaml), desk.ok(&["data", "stats", "as-yolo"]));
+    // The headerless table needs its columns, once.
+    let table = fs::read_to_string(desk.path("as-csv/annotations.csv")).unwrap();
+    let rows: String = table.lines().skip(1).map(|line| format!("as-csv/{line}\n")).collect();
+    fs::write(desk.path("plain.csv"), rows).unwrap();
+    desk.fails(
+        &[&TRAIN[..], &["--data", "plain.csv"]].concat(),
+        1,
+        &["--columns filename,width,height,class,xmin"],
+    );
+    let columns = "filename,width,height,class,xmin,ymin,xmax,ymax";
+    let run = desk.ok(&[&TRAIN[..], &["--data", "plain.csv", "--columns", columns]].concat());
+    let run = run.trim();
+    assert_eq!(digest(run).1, "csv");
+    desk.ok(&["train", "--resume", run, "--epochs", "2"]);
+    let again = desk.ok(&["train", "--config", &format!("{run}/config.toml"), "--epochs", "1"]);
+    assert_eq!(digest(again.trim()), digest(run));
+    // Of other data nothing is known: their format is recognised anew.
+    for format in formats {
+        let data = if format == "voc" { "shapes".to_owned() } else { format!("as-{format}") };
+        let other =
+            desk.ok(&["train", "--config", &format!("{run}/config.toml"), "--data", &data, "--epochs", "1"]);
+        assert_eq!(digest(other.trim()).1, format);
+    }
+}

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use common::Desk;
 
-const COMMANDS: [&[&str]; 19] = [
+const COMMANDS: [&[&str]; 20] = [
     &[],
     &["data"],
     &["data", "check"],
@@ -17,6 +17,7 @@ const COMMANDS: [&[&str]; 19] = [
     &["data", "show"],
     &["data", "audit"],
     &["data", "split"],
+    &["data", "convert"],
     &["data", "sample"],
     &["train"],
     &["lr-find"],

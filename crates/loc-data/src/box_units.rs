@@ -222,14 +222,8 @@ mod tests {
     fn checked(file_a_photo: bool, boxes: &[[f32; 4]]) -> (usize, String) {
         let annotation = |(i, bbox): (u32, &[f32; 4])| {
             let object = Object { label: Label::Number(0), label_line: i, bbox: BBox::from(*bbox), line: i };
-            Annotation {
-                source: if file_a_photo { format!("{i}.xml") } else { "a.csv".into() }.into(),
-                line: i,
-                photo: format!("{i}.jpg"),
-                size: None,
-                objects: vec![object],
-                defective: false,
-            }
+            let source = if file_a_photo { format!("{i}.xml") } else { "a.csv".into() };
+            Annotation { objects: vec![object], ..Annotation::new(source.as_ref(), i, format!("{i}.jpg")) }
         };
         let annotations: Vec<Annotation> = (2..).zip(boxes).map(annotation).collect();
         let size = Some(ImageSize { width: 640, height: 480 });

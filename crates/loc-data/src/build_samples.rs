@@ -3,6 +3,7 @@
 
 mod validate;
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
@@ -12,13 +13,14 @@ use rayon::prelude::*;
 use crate::box_units::{SizedAnnotation, check_units};
 use crate::classes::Classes;
 use crate::content_type::ContentType;
+use crate::convert::{LabelledObject, LabelledPhoto};
 use crate::copy_groups::Grouping;
 use crate::diagnostics::Diagnostics;
 use crate::file_index::{FileIndex, name_of, photo_folders_beside};
-use crate::formats::number::quoted;
-use crate::formats::{self, Annotation, Annotations, Object, text};
+use crate::formats::number::{self, quoted};
+use crate::formats::{self, Annotation, Annotations, Object, Request, Unit, text};
 use crate::photo::{self, Photo};
-use crate::split::Subset;
+use crate::split::{DeclaredSplit, Subset};
 use crate::{
     BBox, DataError, Diagnostic, DiagnosticKind, Format, Hint, MultiObjectPolicy, NoDataSetError,
     ReadOptions, Sample,
@@ -26,7 +28,7 @@ use crate::{
 
 /// A data set as far as it could be read. All commands see the same samples: `check` counts them, training and validation
 /// use them, and no error concerns one of their photos.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct LoadedSet {
     pub(crate) root: PathBuf,
     pub(crate) format: Format,
@@ -41,10 +43,16 @@ pub(crate) struct LoadedSet {
     pub(crate) unusable: usize,
     /// Whether a file with the annotations of several photos could not be read completely.
     pub(crate) incomplete: bool,
+    /// The annotation files, one for each photo.
+    pub(crate) sources: Vec<PathBuf>,
     /// Files of the photos that the annotations name, valid or not.
     pub(crate) files: Vec<PathBuf>,
     /// The decoded photos' properties.
     pub(crate) photos: Vec<(PathBuf, Photo)>,
+    /// Valid photos with all their objects, those without any included; sorted by name.
+    pub(crate) labelled: Vec<LabelledPhoto>,
+    /// The classes of these objects, those of no object included.
+    pub(crate) labelled_classes: Vec<String>,
 }
 
 /// Reads a folder or a CSV file, and decodes every photo that an annotation names; with `with_hash` also computes the
@@ -61,30 +69,50 @@ pub(crate) fn read(path: &Path, options: &ReadOptions, with_hash: bool) -> Resul
         std::io::ErrorKind::NotFound => no_data(NoDataSetError::Missing),
         _ => DataError::Io(e),
     })?;
-    let (mut files, format, whole_folder) = if metadata.is_dir() {
-        let files = FileIndex::of_folder(path)?;
-        let format = options.format.map_or_else(|| formats::recognise(&files), Ok)?;
-        (files, format, true)
+    let request = Request {
+        single_file: !metadata.is_dir(),
+        encoding,
+        columns: options.columns.as_deref(),
+        class: options.class.as_deref(),
+    };
+    let mut files = if metadata.is_dir() {
+        FileIndex::of_folder(path)?
     } else if !metadata.is_file() {
         return Err(no_data(NoDataSetError::NotAFileOrFolder));
-    } else if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("xml")) {
-        return Err(no_data(formats::voc::not_a_data_set(path)));
-    } else if options.format == Some(Format::Voc) {
-        return Err(no_data(NoDataSetError::FileForVoc));
-    } else if let Some(content) = ContentType::of_file(path) {
-        if content == ContentType::Xml {
-            return Err(no_data(formats::voc::not_a_data_set(path)));
-        }
-        return Err(no_data(NoDataSetError::Foreign(content)));
     } else {
-        (FileIndex::of_csv(path)?, Format::Csv, false)
+        match ContentType::of_file(path) {
+            Some(ContentType::Xml) => return Err(no_data(formats::voc::not_a_data_set(path))),
+            None if formats::yolo::is_description(path) => FileIndex::of_description(path)?,
+            Some(ContentType::Json) | None => FileIndex::of_file(path)?,
+            Some(content) => {
+                return Err(no_data(NoDataSetError::Foreign(content)));
+            }
+        }
     };
-    let annotations = match format {
-        Format::Voc => formats::voc::read_all(&files.xmls, encoding),
-        Format::Csv => formats::csv::read_all(&files.csvs, !whole_folder, encoding),
+    let format = match options.format {
+        None if !files.listings.is_empty() && request.single_file => Format::Yolo,
+        Some(format) if request.single_file && files.listings.is_empty() && format.is_file_a_photo() => {
+            return Err(no_data(NoDataSetError::FileForFolderFormat { format }));
+        }
+        Some(format) => format,
+        // What is wrong with the one file is said by its reader.
+        None if request.single_file && !files.csvs.is_empty() => Format::Csv,
+        None => formats::recognise(&files, &request)?,
     };
+    let table_only = [
+        ("list of columns", options.columns.as_ref().map(|c| c.join(","))),
+        ("class", options.class.clone()),
+    ];
+    for (what, value) in table_only {
+        if let Some(value) = value.filter(|_| format != Format::Csv) {
+            let range = format!("it is for tables (CSV), and the annotations are {format}");
+            return Err(DataError::Argument { what, value, range });
+        }
+    }
+    let annotations = formats::read(&files, format, &request);
     if annotations.photos.is_empty() && annotations.diagnostics.is_empty() && annotations.broken.is_empty() {
-        return Err(no_data(NoDataSetError::NoneOfFormat { format }));
+        let given = options.format.is_some();
+        return Err(no_data(NoDataSetError::NoneOfFormat { format, given }));
     }
     let mut diagnostics = Diagnostics::default();
     diagnostics.extend(std::mem::take(&mut files.diagnostics));
@@ -102,8 +130,9 @@ pub(crate) fn read(path: &Path, options: &ReadOptions, with_hash: bool) -> Resul
     }
     let photos: Vec<Result<Photo, String>> =
         found.par_iter().map(|(path, _)| photo::read(path, with_hash)).collect();
-    let (mut samples, classes) = builder.samples(&annotations, &found, &photos, format)?;
-    if whole_folder {
+    let Built { mut samples, classes, mut labelled, labelled_classes } =
+        builder.samples(&annotations, &found, &photos, format)?;
+    if !request.single_file {
         builder.unannotated(&annotations, &found);
     }
     let mut diagnostics = builder.diagnostics.into_vec();
@@ -111,7 +140,11 @@ pub(crate) fn read(path: &Path, options: &ReadOptions, with_hash: bool) -> Resul
     let unusable = named - samples.len() - builder.skipped;
     diagnostics.extend(annotations.diagnostics);
     diagnostics.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
-    set_names(&mut samples, &files);
+    let named_samples = samples.iter_mut().map(|s| (s.image.as_path(), &mut s.file, &mut s.subset));
+    set_names(named_samples, &files, &annotations.split);
+    let named_photos = labelled.iter_mut().map(|p| (p.image.as_path(), &mut p.file, &mut p.subset));
+    set_names(named_photos, &files, &annotations.split);
+    labelled.sort_by(|a, b| a.file.cmp(&b.file));
     samples.sort_by(|a, b| a.file.cmp(&b.file));
     let named_files: Vec<PathBuf> = found.into_iter().map(|(path, _)| path).collect();
     let paths = named_files.iter().cloned();
@@ -120,6 +153,7 @@ pub(crate) fn read(path: &Path, options: &ReadOptions, with_hash: bool) -> Resul
     grouping.group(&mut samples, &photos);
     let root = files.root.clone();
     let incomplete = annotations.incomplete;
+    let sources = annotations.photos.into_iter().map(|annotation| annotation.source).collect();
     Ok(LoadedSet {
         root,
         format,
@@ -129,8 +163,11 @@ pub(crate) fn read(path: &Path, options: &ReadOptions, with_hash: bool) -> Resul
         named,
         unusable,
         incomplete,
+        sources,
         files: named_files,
         photos,
+        labelled,
+        labelled_classes,
     })
 }
 
@@ -158,26 +195,41 @@ fn no_photos(files: &FileIndex, path: &Path) -> Diagnostic {
     }
 }
 
-/// Names each sample after its photo's file, or by the path below the root if another photo has the same file name; and sets
-/// the subset that the photo's folder stands for.
-fn set_names(samples: &mut [Sample], files: &FileIndex) {
+/// Names each photo after its file, or by the path below the root if another of these photos has the same file name; and
+/// sets the subset: that of the annotation, or what the data set declares, or what the photo's folder stands for.
+fn set_names<'a>(
+    photos: impl Iterator<Item = (&'a Path, &'a mut String, &'a mut Option<Subset>)>,
+    files: &FileIndex,
+    declared: &DeclaredSplit,
+) {
+    let photos: Vec<_> = photos.collect();
     let mut times: HashMap<String, usize> = HashMap::new();
-    for sample in &*samples {
-        *times.entry(name_of(&sample.image).to_owned()).or_default() += 1;
+    for (image, ..) in &photos {
+        *times.entry(name_of(image).to_owned()).or_default() += 1;
     }
-    for sample in samples {
-        let name = name_of(&sample.image);
+    for (image, file, subset) in photos {
+        let name = name_of(image);
         let once = times[name] == 1;
         // The folders of a photo outside the root have no meaning here.
-        let Some(below) = files.below(&sample.image) else {
-            sample.file = if once { name.to_owned() } else { sample.image.to_string_lossy().into_owned() };
+        let Some(below) = files.below(image) else {
+            *file = if once { name.to_owned() } else { image.to_string_lossy().into_owned() };
             continue;
         };
         let parts: Vec<String> = below.iter().map(|part| part.to_string_lossy().into_owned()).collect();
         let folders = parts.split_last().map_or(&[][..], |(_, folders)| folders);
-        sample.subset = folders.iter().find_map(|folder| Subset::of_folder(folder));
-        sample.file = if once { name.to_owned() } else { parts.join("/") };
+        *subset = subset
+            .or_else(|| declared.of(image))
+            .or_else(|| folders.iter().find_map(|folder| Subset::of_folder(folder)));
+        *file = if once { name.to_owned() } else { parts.join("/") };
     }
+}
+
+/// What [`SampleBuilder::samples`] makes of the annotations.
+struct Built {
+    samples: Vec<Sample>,
+    classes: Vec<String>,
+    labelled: Vec<LabelledPhoto>,
+    labelled_classes: Vec<String>,
 }
 
 pub(crate) struct SampleBuilder<'a> {
@@ -199,9 +251,13 @@ impl SampleBuilder<'_> {
         found: &[(PathBuf, &Annotation)],
         photos: &[Result<Photo, String>],
         format: Format,
-    ) -> Result<(Vec<Sample>, Vec<String>), DataError> {
+    ) -> Result<Built, DataError> {
         let labels = annotations.photos.iter().flat_map(|a| &a.objects).map(|o| &o.label);
-        let mut classes = Classes::from_labels(labels, self.options.classes.as_deref())?;
+        let mut classes =
+            Classes::from_labels(labels, self.options.classes.as_deref(), &annotations.classes)?;
+        let pixels = self.in_pixels(found, photos);
+        let found: Vec<(&PathBuf, &Annotation)> =
+            found.iter().zip(&pixels).map(|((path, _), annotation)| (path, &**annotation)).collect();
         let annotated: Vec<SizedAnnotation> = found
             .iter()
             .zip(photos)
@@ -213,7 +269,9 @@ impl SampleBuilder<'_> {
         let units = check_units(&annotated, format.is_file_a_photo());
         self.diagnostics.extend(units.diagnostics);
         let mut samples: Vec<(Sample, &Object)> = Vec::new();
+        let mut labelled: Vec<LabelledPhoto> = Vec::new();
         for (i, ((path, annotation), photo)) in found.iter().zip(photos).enumerate() {
+            let (path, annotation) = (*path, *annotation);
             let before = self.diagnostics.errors();
             match photo {
                 Ok(photo) => self.compare(annotation, path, photo),
@@ -225,12 +283,37 @@ impl SampleBuilder<'_> {
             // Boxes in other units get no further errors.
             let other_units = units.other_units.contains(&i);
             let boxes = if other_units { Vec::new() } else { self.objects(annotation, photo, &classes) };
+            if annotation.objects.is_empty() && !annotation.defective {
+                self.diagnostics.push(Diagnostic::warning(
+                    DiagnosticKind::ObjectMissing,
+                    &annotation.source,
+                    Some(annotation.line),
+                    format!("{} has no object: skipped", quoted(&annotation.photo)),
+                ));
+            }
+            let objects: Vec<LabelledObject> = boxes
+                .iter()
+                .map(|(object, bbox)| LabelledObject {
+                    class: classes.index(&object.label).unwrap_or_default(),
+                    bbox: *bbox,
+                })
+                .collect();
             let chosen = self.select(annotation, boxes);
             // A photo with any error, in itself or its annotation, is not a sample.
             let wrong = annotation.defective
                 || other_units
                 || self.conflicting.contains(path)
                 || self.diagnostics.errors() > before;
+            if let Some(photo) = photo.filter(|_| !wrong) {
+                labelled.push(LabelledPhoto {
+                    image: path.clone(),
+                    file: String::new(),
+                    ending: photo.other_ending(path),
+                    size: photo.size,
+                    objects,
+                    subset: annotation.subset,
+                });
+            }
             match (chosen, photo) {
                 (Some((object, bbox)), Some(photo)) if !wrong => {
                     let class = classes.index(&object.label).unwrap_or_default();
@@ -240,7 +323,7 @@ impl SampleBuilder<'_> {
                         size: photo.size,
                         class,
                         bbox,
-                        subset: None,
+                        subset: annotation.subset,
                         group: None,
                     };
                     samples.push((sample, object));
@@ -248,8 +331,35 @@ impl SampleBuilder<'_> {
                 _ => self.skipped += usize::from(!wrong),
             }
         }
+        let all = classes.names.clone();
         self.remove_unused_classes(&mut classes, &mut samples);
-        Ok((samples.into_iter().map(|(sample, _)| sample).collect(), classes.names))
+        let samples = samples.into_iter().map(|(sample, _)| sample).collect();
+        Ok(Built { samples, classes: classes.names, labelled, labelled_classes: all })
+    }
+
+    /// The annotations with boxes in pixels: fractions need the photo's size.
+    fn in_pixels<'b>(
+        &self,
+        found: &[(PathBuf, &'b Annotation)],
+        photos: &[Result<Photo, String>],
+    ) -> Vec<Cow<'b, Annotation>> {
+        let scaled = |((_, annotation), photo): (&(PathBuf, &'b Annotation), &Result<Photo, String>)| {
+            let size = photo.as_ref().ok().map(|photo| self.annotated(photo));
+            match (annotation.unit, size) {
+                (Unit::Fraction, Some(size)) => {
+                    let (w, h) = (f64::from(size.width), f64::from(size.height));
+                    let mut own = (*annotation).clone();
+                    for object in &mut own.objects {
+                        let b = object.bbox;
+                        let [x1, y1, x2, y2] = [b.x1, b.y1, b.x2, b.y2].map(f64::from);
+                        object.bbox = number::bbox([x1 * w, y1 * h, x2 * w, y2 * h]);
+                    }
+                    Cow::Owned(own)
+                }
+                _ => Cow::Borrowed(*annotation),
+            }
+        };
+        found.iter().zip(photos).map(scaled).collect()
     }
 
     /// Selects the object that the photo contributes.

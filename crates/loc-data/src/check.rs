@@ -1,13 +1,16 @@
-//! Checks a data set: all errors and warnings in one pass, each with its file and line.
+//! Checks a data set: all errors and warnings in one pass, each with its file and line. Repairs a copy of it.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use crate::build_samples::{LoadedSet, read};
+use crate::convert::{LabelledSet, PhotoFiles, Target, WriteOptions, Written};
+use crate::formats::text;
 use crate::{
-    DataError, Dataset, Diagnostic, DiagnosticKind, Format, ReadOptions, Severity, duplicates, split,
+    DataError, Dataset, Diagnostic, DiagnosticKind, Format, NoDataSetError, ReadOptions, Severity,
+    duplicates, new_folder, split,
 };
 
 /// The result of [`check`].
@@ -26,6 +29,20 @@ pub struct Report {
     /// All diagnostics, sorted by file and line.
     #[serde(rename = "findings")]
     pub diagnostics: Vec<Diagnostic>,
+}
+
+/// The result of [`fix`].
+#[derive(Debug, Clone, Serialize)]
+pub struct Fixed {
+    /// The new folder.
+    pub path: String,
+    /// Its format.
+    pub format: Target,
+    /// Number of photos that are left out, because an error remains.
+    pub left_out: usize,
+    /// What was written.
+    #[serde(flatten)]
+    pub written: Written,
 }
 
 impl Report {
@@ -59,8 +76,43 @@ impl Report {
 /// [`DataError`] only if there is nothing to check: the path does not exist or holds no annotations, or the options are
 /// invalid.
 pub fn check(path: &Path, options: &ReadOptions, split_file: Option<&Path>) -> Result<Report, DataError> {
-    let LoadedSet { root, format, classes, samples, mut diagnostics, photos, .. } =
-        read(path, options, true)?;
+    report(read(path, options, true)?, split_file)
+}
+
+/// Reads a data set as [`check`] does, with what can be repaired repaired, and writes it into a new folder: in its own format,
+/// or in COCO if that cannot be written. Photos with errors that remain are left out; the data set itself stays as it is.
+///
+/// # Errors
+///
+/// As [`check`] and [`LabelledSet::write`]; also if no photo is left.
+pub fn fix(
+    path: &Path,
+    options: &ReadOptions,
+    split_file: Option<&Path>,
+    out: &Path,
+) -> Result<(Report, Fixed), DataError> {
+    new_folder::is_free(out)?;
+    let options = ReadOptions { repair: true, ..options.clone() };
+    let loaded = read(path, &options, true)?;
+    let sources: BTreeSet<PathBuf> = loaded.sources.iter().cloned().collect();
+    let (named, valid) = (loaded.named, loaded.labelled.len());
+    let mut report = report(loaded.clone(), split_file)?;
+    report.diagnostics.extend(sources.iter().filter_map(|source| text::normalised(source)));
+    report.diagnostics.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
+    let set = LabelledSet::of(loaded, path.is_dir(), options.classes.is_some());
+    if set.photos.is_empty() {
+        let error = NoDataSetError::NoSample { warnings: report.diagnostics };
+        return Err(DataError::NoDataSet { path: path.to_owned(), error: Box::new(error) });
+    }
+    let target = Target::of(report.format).unwrap_or(Target::Coco);
+    let written = set.write(out, WriteOptions { target, photos: PhotoFiles::Copy, mend_endings: true })?;
+    let fixed =
+        Fixed { path: out.to_string_lossy().into_owned(), format: target, left_out: named - valid, written };
+    Ok((report, fixed))
+}
+
+fn report(loaded: LoadedSet, split_file: Option<&Path>) -> Result<Report, DataError> {
+    let LoadedSet { root, format, classes, samples, mut diagnostics, photos, .. } = loaded;
     let dataset = Dataset { root, classes, samples };
     let split = match split_file {
         Some(file) => Some(split::read_csv(file, &dataset)?),

@@ -32,7 +32,8 @@ pub(crate) struct Classes {
 }
 
 impl Classes {
-    /// Determines the classes from all labels of the data set and the list of names, if given.
+    /// Settles the classes from every label of the data set and, if given, the list of names. `own` is the data set's own
+    /// list, which gives the order where the user gives none; it may be empty.
     ///
     /// Without a list, names are ordered bytewise, numbers by value. With a list, a number is an index into it,
     /// or, if there are as many different numbers as names, the numbers are named in ascending order.
@@ -44,6 +45,7 @@ impl Classes {
     pub(crate) fn from_labels<'a>(
         labels: impl Iterator<Item = &'a Label>,
         given: Option<&[String]>,
+        own: &[String],
     ) -> Result<Self, DataError> {
         let mut counts: BTreeMap<Label, usize> = BTreeMap::new();
         for label in labels {
@@ -54,7 +56,10 @@ impl Classes {
         if given.is_none() {
             check_found(&counts)?;
         }
-        // Numbers, if all labels are numbers.
+        if given.is_none() && !own.is_empty() && counts.keys().all(|label| own.contains(&label.to_string())) {
+            return Ok(Self::listed(&counts, own));
+        }
+        // Numbers, unless a single label is none.
         let numbers: Option<BTreeMap<u32, Vec<&Label>>> =
             counts.keys().try_fold(BTreeMap::new(), |mut map, l| {
                 map.entry(number(l)?).or_insert_with(Vec::new).push(l);
@@ -254,7 +259,7 @@ mod tests {
 
     fn from_labels(labels: &[Label], given: Option<&[&str]>) -> Classes {
         let given: Option<Vec<String>> = given.map(|g| g.iter().map(|n| (*n).to_owned()).collect());
-        Classes::from_labels(labels.iter(), given.as_deref()).unwrap()
+        Classes::from_labels(labels.iter(), given.as_deref(), &[]).unwrap()
     }
 
     /// The class of each label by name; the message where there is none.
@@ -345,7 +350,7 @@ mod tests {
     #[test]
     fn a_column_of_something_else_is_no_class_column() {
         let ids = |n: u32| (0..n).map(|i| Label::Name(format!("img-{i:06}"))).collect::<Vec<_>>();
-        let message = |labels: &[Label]| match Classes::from_labels(labels.iter(), None) {
+        let message = |labels: &[Label]| match Classes::from_labels(labels.iter(), None, &[]) {
             Err(error) => error.to_string(),
             Ok(_) => "taken".into(),
         };
@@ -368,14 +373,14 @@ mod tests {
     fn a_hundred_thousand_labels_are_settled_at_once() {
         let names: Vec<String> = (0..100_000).map(|i| format!("breed {i:06}")).collect();
         let labels: Vec<Label> = names.iter().map(|n| Label::Name(n.clone())).collect();
-        let mut classes = Classes::from_labels(labels.iter(), Some(&names)).unwrap();
+        let mut classes = Classes::from_labels(labels.iter(), Some(&names), &[]).unwrap();
         assert_eq!(classes.index(&labels[77_777]), Ok(77_777));
         let used: Vec<bool> = (0..names.len()).map(|i| i % 2 == 1).collect();
         classes.keep(&used);
         assert_eq!((classes.names.len(), classes.index(&labels[77_777])), (50_000, Ok(38_888)));
         // Not one of them is known: the first get a suggestion.
         let unknown: Vec<Label> = (0..100_000).map(|i| Label::Name(format!("breed {i:06}x"))).collect();
-        let classes = Classes::from_labels(unknown.iter(), Some(&names[..1000])).unwrap();
+        let classes = Classes::from_labels(unknown.iter(), Some(&names[..1000]), &[]).unwrap();
         let hint = |label| classes.index(label).unwrap_err().hint.unwrap();
         assert_eq!(hint(&unknown[5]).to_string(), "did you mean `breed 000005`?");
         assert!(hint(&unknown[99_999]).remedy == Some(Remedy::ListClasses));
@@ -385,7 +390,7 @@ mod tests {
     fn bad_lists_are_refused() {
         for list in [vec![], vec!["a", "a"], vec!["a", " "], vec![""], vec!["a", " a"]] {
             let list: Vec<String> = list.into_iter().map(str::to_owned).collect();
-            assert!(Classes::from_labels([].iter(), Some(&list)).is_err(), "{list:?}");
+            assert!(Classes::from_labels([].iter(), Some(&list), &[]).is_err(), "{list:?}");
         }
     }
 

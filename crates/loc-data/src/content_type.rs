@@ -119,7 +119,7 @@ impl ContentType {
             Self::Archive(_) => "unpack it, and name the folder",
             Self::Spreadsheet(_) => "save the sheet as CSV with the encoding UTF-8",
             Self::Model(_) => "name a data set: a folder, or a CSV file",
-            Self::Json => "COCO and other JSON are not read: convert them to Pascal VOC XML or CSV",
+            Self::Json => "JSON is read if it is COCO, labelme, Label Studio, Create ML or VoTT",
             Self::Html => "a web page was saved under this name: download the file itself",
             Self::Xml => "name the folder that the XML files lie in",
             Self::Other(_) | Self::Binary => "name a folder with photos and annotations, or a CSV file",

@@ -111,6 +111,14 @@ pub struct ReadOptions {
     pub encoding: Option<String>,
     /// Which pixels the annotations refer to where EXIF rotates a photo.
     pub exif: Exif,
+    /// The columns of CSV files without a header: `filename`, `xmin`, `ymin`, `xmax`, `ymax`, and `class`, `class_num`,
+    /// `width`, `height`, or `-` for a column to pass over.
+    pub columns: Option<Vec<String>>,
+    /// The class of all objects of CSV files without a column for it; by default the file's name without its extension.
+    pub class: Option<String>,
+    /// Correct what has one certain correction, with a warning for each: swap the corners of a box that are in the wrong
+    /// order, clip a box to its photo however far it exceeds it.
+    pub repair: bool,
 }
 
 /// A data set with the warnings and the skipped photos of its reading.
@@ -118,6 +126,8 @@ pub struct ReadOptions {
 pub struct OpenedDataset {
     /// The valid photos.
     pub dataset: Dataset,
+    /// The format that was given or recognised.
+    pub format: Format,
     /// Warnings: photos with several objects, without an annotation, found under another name.
     pub warnings: Vec<Diagnostic>,
     /// The photos that were skipped.
@@ -159,6 +169,37 @@ impl SkippedPhotos {
     }
 }
 
+impl LoadedSet {
+    /// Applies the policy for invalid photos; the diagnostics go to the result: warnings, and skipped photos with errors.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Defects`] if too many photos are invalid, [`DataError::NoDataSet`] if none is left.
+    pub(crate) fn admit(
+        &mut self,
+        path: &Path,
+        policy: InvalidPhotoPolicy,
+        has_any: bool,
+    ) -> Result<(Vec<Diagnostic>, SkippedPhotos), DataError> {
+        let diagnostics = std::mem::take(&mut self.diagnostics);
+        let (errors, warnings): (Vec<_>, Vec<_>) =
+            diagnostics.into_iter().partition(|f| f.severity == Severity::Error);
+        let admitted = policy.admits(self.unusable, self.named)
+            && (!self.incomplete || policy == InvalidPhotoPolicy::SkipAny)
+            && (errors.is_empty() || policy != InvalidPhotoPolicy::Refuse);
+        let refused = !errors.is_empty() && (!has_any || !admitted);
+        let skipped = SkippedPhotos { photos: self.unusable, total: self.named, diagnostics: errors, policy };
+        if refused {
+            return Err(DataError::Defects { path: path.to_owned(), skipped });
+        }
+        if !has_any {
+            let error = NoDataSetError::NoSample { warnings };
+            return Err(DataError::NoDataSet { path: path.to_owned(), error: Box::new(error) });
+        }
+        Ok((warnings, skipped))
+    }
+}
+
 /// Photos with one object each, sorted by file name.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Dataset {
@@ -187,28 +228,11 @@ impl Dataset {
     ///
     /// As [`Dataset::open`].
     pub fn open_with_report(path: &Path, options: &ReadOptions) -> Result<OpenedDataset, DataError> {
-        let LoadedSet { root, classes, samples, diagnostics, named, unusable, incomplete, .. } =
-            read(path, options, false)?;
-        let (errors, warnings): (Vec<_>, Vec<_>) =
-            diagnostics.into_iter().partition(|f| f.severity == Severity::Error);
-        let admitted = options.invalid_photos.admits(unusable, named)
-            && (!incomplete || options.invalid_photos == InvalidPhotoPolicy::SkipAny)
-            && (errors.is_empty() || options.invalid_photos != InvalidPhotoPolicy::Refuse);
-        let refused = !errors.is_empty() && (samples.is_empty() || !admitted);
-        let skipped = SkippedPhotos {
-            photos: unusable,
-            total: named,
-            diagnostics: errors,
-            policy: options.invalid_photos,
-        };
-        if refused {
-            return Err(DataError::Defects { path: path.to_owned(), skipped });
-        }
-        if samples.is_empty() {
-            let error = NoDataSetError::NoSample { warnings };
-            return Err(DataError::NoDataSet { path: path.to_owned(), error: Box::new(error) });
-        }
-        Ok(OpenedDataset { dataset: Self { root, classes, samples }, warnings, skipped })
+        let mut loaded = read(path, options, false)?;
+        let has_any = !loaded.samples.is_empty();
+        let (warnings, skipped) = loaded.admit(path, options.invalid_photos, has_any)?;
+        let LoadedSet { root, format, classes, samples, .. } = loaded;
+        Ok(OpenedDataset { dataset: Self { root, classes, samples }, format, warnings, skipped })
     }
 
     /// The files of all photos that the annotations of a data set name, valid or not.

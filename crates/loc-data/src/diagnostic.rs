@@ -93,8 +93,14 @@ kinds! {
     BoxOutside: "box outside its photo", "boxes outside their photos";
     /// A box that exceeded its photo by less than a pixel and was clipped.
     BoxClipped: "box clipped to its photo", "boxes clipped to their photos";
+    /// A box that was wrong and was corrected, as asked.
+    BoxRepaired: "box repaired", "boxes repaired";
     /// A box that is not given as the pixels of two corners.
     BoxUnits: "box in other units", "boxes in other units";
+    /// A box that was computed from an outline or a rotated box.
+    BoxDerived: "box derived from an outline", "boxes derived from outlines";
+    /// A marking that is no single object with a box: a point, a line, a crowd.
+    ObjectIgnored: "marking that is no box", "markings that are no boxes";
     /// A photo without objects.
     ObjectMissing: "photo without an object", "photos without an object";
     /// A photo with several objects.

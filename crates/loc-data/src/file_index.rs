@@ -10,8 +10,10 @@ use std::sync::Arc;
 use loc_infer::preprocess::FileKind;
 
 use self::walk::Walk;
+use crate::content_type::ContentType;
 use crate::error::count;
 use crate::extension_counts::ExtensionCounts;
+use crate::formats::yolo::yaml;
 use crate::{DataError, Diagnostic};
 
 /// Names of annotation folders, whose sibling holds the photos. All names here are compared case-insensitively.
@@ -56,13 +58,16 @@ pub(crate) struct FileIndex {
     /// The folder as given.
     pub(crate) root: PathBuf,
     /// The same, normalised: the prefix of all paths here.
-    pub(super) base: PathBuf,
+    pub(crate) base: PathBuf,
     /// Files with a photo's extension, of supported formats or not.
     pub(crate) photos: BTreeSet<Arc<Path>>,
     pub(crate) xmls: Vec<PathBuf>,
     pub(crate) csvs: Vec<PathBuf>,
-    /// A JSON file, if there is one, for a hint.
-    pub(crate) json: Option<PathBuf>,
+    pub(crate) jsons: Vec<PathBuf>,
+    /// Text files, which may be labels.
+    pub(crate) texts: Vec<PathBuf>,
+    /// Files that may list class names or a split: `.yaml`, `.yml`, `.names`, `.labels`, and text files.
+    pub(crate) listings: Vec<PathBuf>,
     /// Warnings about skipped files.
     pub(crate) diagnostics: Vec<Diagnostic>,
     /// Files that are neither photos nor annotations, by extension.
@@ -107,21 +112,39 @@ impl FileIndex {
         Ok(walk.finish())
     }
 
-    /// Indexes the folder of a CSV file and the photo folders beside it; the file itself is the only CSV.
+    /// Indexes the folder of an annotation file and the photo folders beside it, or the folder that it lies in, if it is one
+    /// of annotations without any; the file itself is the only one.
     ///
     /// # Errors
     ///
     /// As [`FileIndex::of_folder`].
-    pub(crate) fn of_csv(path: &Path) -> Result<Self, DataError> {
-        let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    pub(crate) fn of_file(path: &Path) -> Result<Self, DataError> {
+        let own = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let beside = photo_folders_beside(own);
+        let above = own.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder = if beside.is_empty() && is_annotation_folder(own) { above } else { own };
         let mut walk = Walk::new(folder);
         walk.folder(&normalize(folder), 0)?;
-        for beside in photo_folders_beside(folder) {
+        for beside in beside {
             walk.folder(&beside, 0)?;
         }
-        walk.index.csvs = vec![path.to_owned()];
-        walk.index.xmls.clear();
-        Ok(walk.finish())
+        let mut index = walk.finish();
+        let all = [&mut index.xmls, &mut index.csvs, &mut index.jsons, &mut index.texts, &mut index.listings];
+        all.into_iter().for_each(Vec::clear);
+        let is_json = ContentType::of_file(path) == Some(ContentType::Json);
+        if is_json { &mut index.jsons } else { &mut index.csvs }.push(path.to_owned());
+        Ok(index)
+    }
+
+    /// Indexes the folder of a set that a file describes; the file is the only description.
+    ///
+    /// # Errors
+    ///
+    /// As [`FileIndex::of_folder`].
+    pub(crate) fn of_description(path: &Path) -> Result<Self, DataError> {
+        let mut index = Self::of_folder(&yaml::root(path))?;
+        index.listings = vec![path.to_owned()];
+        Ok(index)
     }
 
     /// The number of photos with supported formats, by extension.
@@ -146,6 +169,13 @@ impl FileIndex {
         let below = path.strip_prefix(&self.base).ok()?;
         // Every path begins with an empty root.
         (below.is_relative() && !below.starts_with("..")).then_some(below)
+    }
+
+    /// An existing path, however it is written, as this index has it; `None` outside the root.
+    pub(crate) fn path_of(&self, path: &Path) -> Option<PathBuf> {
+        let real = fs_err::canonicalize(path).ok()?;
+        let root = fs_err::canonicalize(self.base.join(".")).ok()?;
+        real.strip_prefix(root).ok().map(|below| normalize(&self.base.join(below)))
     }
 
     /// The components of a folder's relative path without the names of photo and annotation folders, in lower case: equal for

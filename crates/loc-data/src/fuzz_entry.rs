@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::formats::{csv, voc};
+use crate::formats::{Request, csv, json, voc, yolo};
 use crate::{BBox, Dataset, ImageSize, Sample, split};
 
 /// A Pascal VOC file.
@@ -15,8 +15,28 @@ pub fn voc(bytes: &[u8]) -> bool {
 /// A CSV of annotations.
 #[must_use]
 pub fn csv(bytes: &[u8]) -> bool {
-    let read = csv::parse(Path::new("a.csv"), bytes, None);
+    let read = csv::parse(Path::new("a.csv"), bytes, &Request::default());
     read.diagnostics.is_empty() && !read.photos.is_empty()
+}
+
+/// A YOLO label file.
+#[must_use]
+pub fn yolo(bytes: &[u8]) -> bool {
+    let read = yolo::parse(Path::new("a.txt"), bytes.to_vec(), None);
+    read.diagnostics.is_empty() && !read.photos.is_empty()
+}
+
+/// Ultralytics' `data.yaml`.
+#[must_use]
+pub fn yaml(bytes: &[u8]) -> bool {
+    std::str::from_utf8(bytes).is_ok_and(yolo::yaml::is_valid)
+}
+
+/// JSON of any annotation format.
+#[must_use]
+pub fn json(bytes: &[u8]) -> bool {
+    json::parse(Path::new("a.json"), bytes.to_vec())
+        .is_some_and(|read| read.diagnostics.is_empty() && !read.photos.is_empty())
 }
 
 /// A split file of the photos `a.jpg`, `b.jpg` and `-c.jpg`.

@@ -16,6 +16,7 @@ mod build_samples;
 pub mod check;
 mod classes;
 pub mod content_type;
+pub mod convert;
 mod copy_groups;
 pub mod csv_escape;
 mod dataset;
@@ -33,6 +34,7 @@ pub mod loader;
 mod memory;
 #[cfg(feature = "draw")]
 pub mod mosaic;
+mod new_folder;
 mod photo;
 mod photo_lookup;
 mod photo_matching;

@@ -66,6 +66,12 @@ impl Photo {
         FileKind::of_ending(path).is_some_and(|kind| Some(kind) != FileKind::of_format(self.format))
     }
 
+    /// The usual ending of the format, if the file has one of another format, or none of a photo.
+    pub(crate) fn other_ending(&self, path: &Path) -> Option<&'static str> {
+        let is_photo = FileKind::of_ending(path).is_some_and(FileKind::is_photo);
+        (!is_photo || self.misnamed(path)).then(|| self.format.extensions_str().first().copied()).flatten()
+    }
+
     /// Whether EXIF rotates or flips the stored pixels.
     pub(crate) fn is_rotated(&self) -> bool {
         self.orientation != Orientation::NoTransforms

@@ -7,9 +7,12 @@ use std::path::{Path, PathBuf};
 use crate::build_samples::SampleBuilder;
 use crate::file_index::{is_derived, is_read, name_of, stem_of};
 use crate::formats::number::quoted;
-use crate::formats::{Annotation, Annotations};
+use crate::formats::{Annotation, Annotations, Scope};
 use crate::photo_lookup::{FoundPhoto, LookupError, MatchRule};
 use crate::{Diagnostic, DiagnosticKind, Hint};
+
+/// Hint for a photo that exists in its annotation only.
+const EMBEDDED: &str = "the annotation holds it as `imageData`: `labelme_export_json` writes it as a file, to be put beside the annotation";
 
 /// An annotation with the photo that was found for it.
 struct PhotoMatch<'a> {
@@ -26,7 +29,7 @@ impl PhotoMatch<'_> {
     fn rank(&self) -> (MatchRule, bool, bool) {
         let (source, path) = (stem_of(&self.annotation.source), &self.found.path);
         let same_name =
-            is_xml(&self.annotation.source) && (source == stem_of(path) || source == name_of(path));
+            self.annotation.has_own_file() && (source == stem_of(path) || source == name_of(path));
         (self.found.rule, !same_name, !self.found.in_expected_folder)
     }
 
@@ -71,11 +74,11 @@ impl SampleBuilder<'_> {
     ) -> Vec<(PathBuf, &'b Annotation)> {
         let (mut matches, mut unmatched) = (Vec::new(), Vec::new());
         for (index, annotation) in annotations.iter().enumerate() {
-            match self.files.find(&annotation.source, &annotation.photo) {
+            match self.find(annotation) {
                 Ok(found) => matches.push(PhotoMatch { index, annotation, found, reason: String::new() }),
                 // Only a file with a single annotation may be named like its photo. Tables are reported at once: they may
                 // name millions of missing photos.
-                Err(why) if !is_xml(&annotation.source) => {
+                Err(why) if !annotation.has_own_file() => {
                     self.report_missing(annotation, why, &HashMap::new());
                 }
                 Err(why) => unmatched.push((index, annotation, why)),
@@ -86,7 +89,7 @@ impl SampleBuilder<'_> {
         // files name the same photo.
         let unassigned = |annotation: &Annotation| {
             let found = self.files.find_by_annotation_name(&annotation.source);
-            found.filter(|found| is_xml(&annotation.source) && !best.contains_key(&found.path))
+            found.filter(|found| annotation.has_own_file() && !best.contains_key(&found.path))
         };
         let (mut by_name, mut conflicts, mut missing) = (Vec::new(), Vec::new(), Vec::new());
         for new in rejected {
@@ -123,6 +126,25 @@ impl SampleBuilder<'_> {
         matches.into_iter().map(|m| (m.found.path, m.annotation)).collect()
     }
 
+    /// The photo that an annotation names, or that has the name of its file.
+    fn find(&self, annotation: &Annotation) -> Result<FoundPhoto, LookupError> {
+        if annotation.scope == Scope::OneOfSameName {
+            let found = self.files.find_by_annotation_name(&annotation.source);
+            let rule = MatchRule::Exact;
+            return found.map(|found| FoundPhoto { rule, ..found }).ok_or_else(|| LookupError::NotFound {
+                reason: "does not exist".into(),
+                hint: Some("a label file has the name of its photo".into()),
+            });
+        }
+        let found = self.files.find(&annotation.source, &annotation.photo);
+        match (found, &annotation.other_name) {
+            (Err(LookupError::NotFound { reason, hint }), Some(name)) => {
+                self.files.find(&annotation.source, name).map_err(|_| LookupError::NotFound { reason, hint })
+            }
+            (found, _) => found,
+        }
+    }
+
     /// Reports an annotation without a photo.
     fn report_missing(
         &mut self,
@@ -138,12 +160,13 @@ impl SampleBuilder<'_> {
             }
             LookupError::NotFound { reason, hint } => {
                 let found = self.files.find_by_annotation_name(&annotation.source);
-                let found = found.filter(|_| is_xml(&annotation.source));
+                let found = found.filter(|_| annotation.has_own_file());
                 let owner = found.and_then(|found| best.get(&found.path)).map(|owner| {
                     let (path, source) = (owner.found.path.display(), owner.annotation.source.display());
                     format!("{path}, named like this annotation, is annotated in {source}")
                 });
-                (DiagnosticKind::PhotoMissing, reason, hint.or(owner).map(Hint::from))
+                let embedded = annotation.embedded.then(|| EMBEDDED.to_owned());
+                (DiagnosticKind::PhotoMissing, reason, hint.or(owner).or(embedded).map(Hint::from))
             }
         };
         let message = format!("the photo {} {why}", quoted(&annotation.photo));
@@ -215,7 +238,7 @@ impl SampleBuilder<'_> {
         let folders: HashSet<Option<&Path>> = photos.iter().map(|p| p.parent()).collect();
         let stems: HashSet<String> = photos.iter().map(|path| stem_of(path).to_lowercase()).collect();
         let broken: HashSet<&str> = annotations.broken.iter().map(|p| stem_of(p)).collect();
-        let sources = annotations.photos.iter().filter(|a| is_xml(&a.source));
+        let sources = annotations.photos.iter().filter(|a| a.has_own_file());
         let by_stem: HashMap<&str, &Annotation> = sources.map(|a| (stem_of(&a.source), a)).collect();
         for path in &self.files.photos {
             let folder = path.parent().unwrap_or(Path::new(""));
@@ -239,8 +262,4 @@ impl SampleBuilder<'_> {
             ));
         }
     }
-}
-
-fn is_xml(source: &Path) -> bool {
-    source.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("xml"))
 }

@@ -20,6 +20,10 @@ pub enum Remedy {
     /// Say which pixels the annotations refer to: [`ReadOptions::exif`](crate::ReadOptions::exif). With
     /// [`Exif::Undecided`], one of the other two values.
     Exif(Exif),
+    /// Give the columns of a CSV file without a header, for example these: [`ReadOptions::columns`](crate::ReadOptions::columns).
+    Columns(&'static str),
+    /// Give the class of all objects: [`ReadOptions::class`](crate::ReadOptions::class).
+    Class,
 }
 
 impl fmt::Display for Remedy {
@@ -29,6 +33,8 @@ impl fmt::Display for Remedy {
             Self::SkipInvalidPhotos => f.write_str("`ReadOptions::invalid_photos`"),
             Self::Encoding(example) => write!(f, "`ReadOptions::encoding`, for example `{example}`"),
             Self::Exif(Exif::Undecided) => f.write_str("`ReadOptions::exif`"),
+            Self::Columns(example) => write!(f, "`ReadOptions::columns`, for example `{example}`"),
+            Self::Class => f.write_str("`ReadOptions::class`"),
             Self::Exif(exif) => write!(f, "`ReadOptions::exif`: `{exif:?}`"),
         }
     }

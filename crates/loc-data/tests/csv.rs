@@ -224,15 +224,22 @@ fn a_wrong_header_says_what_a_right_one_is() {
             "the header `filename;class;xmin;ymin;xmax` has no column ymax (hint",
         ),
         (
-            "image,label,x1,y1,x2,y2\n",
-            "(hint: rename the columns: `image` to `filename`, `x1` to `xmin`, `y1` to `ymin`, `x2` to `xmax`, `y2` to `ymax`, `label` to `class`)",
+            "image,photo,label,x1,y1,x2,y2\n",
+            "has no column filename (hint: rename the columns: `image` to `filename`)",
         ),
         (
             "filename,class,x,y,w,h\n",
             "(hint: boxes as x, y, width, height are not read: write xmax = x + width, ymax = y + height)",
         ),
         ("filename,class,xmin,ymin,width,height\n", "(hint: boxes as x, y, width, height are not read"),
-        ("a.jpg,64,48,cat,1,2,3,4\n", "(hint: the file seems to have no header: put filename,"),
+        (
+            "a.jpg,64,48,cat,1,2,3,4\n",
+            "(hint: the file seems to have no header: give its columns (`ReadOptions::columns`, for example \
+             `filename,width,height,class,xmin,ymin,xmax,ymax`))",
+        ),
+        ("a.jpg,1,2,3,4,cat\n", "for example `filename,xmin,ymin,xmax,ymax,class`))"),
+        ("a.jpg,1,2,3,4\n", "for example `filename,xmin,ymin,xmax,ymax`))"),
+        ("filename,region_shape_attributes,region_attributes\n", "export it from VIA as COCO"),
         (
             "filename,class,xmin,ymin,xmax,ymax,xmin\n",
             "labels.csv:1: the header `filename,class,xmin,ymin,xmax,ymax,xmin` has the column xmin twice (hint: remove the one that is wrong)",
@@ -240,7 +247,10 @@ fn a_wrong_header_says_what_a_right_one_is() {
         ("filename,class,xmin,ymin,xmax,ymax, Class\n", "has the column class twice"),
         ("Filename,class,xmin,ymin,xmax,ymax,filename\n", "has the column filename twice"),
         ("filename;class;xmin;ymin;xmax;ymax;YMAX \n", "has the column ymax twice"),
-        ("filename,xmin,ymin,xmax,ymax\n", "has no column class (hint"),
+        (
+            "filename,xmin,ymin,xmax,ymax\n",
+            "has no column class (hint: add the column; or, if all objects have one class, give it (`ReadOptions::class`))",
+        ),
         ("", "labels.csv: is empty"),
         (" \n\n", "labels.csv: is empty"),
         (

@@ -72,7 +72,6 @@ fn voc_faults() -> Vec<Fault> {
         (DiagnosticKind::SizeMismatch, |f| bad(f, voc("bad.jpg", (640, 480), &[("cat", BOX)]))),
         (DiagnosticKind::BoxEmpty, |f| bad(f, boxed(["10", "12", "10", "40"]))),
         (DiagnosticKind::BoxOutside, |f| bad(f, boxed(["10", "12", "100", "40"]))),
-        (DiagnosticKind::ObjectMissing, |f| bad(f, voc("bad.jpg", (64, 48), &[]))),
         (DiagnosticKind::ClassUnknown, |f| bad(f, voc("bad.jpg", (64, 48), &[("Cat", BOX)]))),
         (DiagnosticKind::ObjectsSeveral, |f| {
             bad(f, voc("bad.jpg", (64, 48), &[("cat", BOX), ("cat", [1.0, 2.0, 9.0, 8.0])]))
@@ -157,6 +156,10 @@ fn every_kind_of_error_is_tried_here_or_concerns_no_single_photo() {
         DiagnosticKind::SizeUnknown,
         DiagnosticKind::Orientation,
         DiagnosticKind::BoxClipped,
+        DiagnosticKind::BoxDerived,
+        DiagnosticKind::BoxRepaired,
+        DiagnosticKind::ObjectIgnored,
+        DiagnosticKind::ObjectMissing,
         DiagnosticKind::ClassUnused,
         DiagnosticKind::CopiesTorn,
         DiagnosticKind::Copies,

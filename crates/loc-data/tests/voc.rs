@@ -273,7 +273,7 @@ fn paths_that_hold_no_data_set() {
     let cases = [
         ("missing", "does not exist"),
         ("empty", "no annotations found among 0 photos"),
-        ("coco", "may be COCO"),
+        ("coco", "JSON of no known annotation format"),
         ("table", "the header `a,b,c` has no column filename, xmin, ymin, xmax, ymax, class"),
         ("one.xml", "is one annotation of many"),
     ];

@@ -71,11 +71,6 @@ fn missing_elements() {
     let boxed = object("cat", ["1", "2", "30", "40"].map(str::to_owned));
     let whole = format!("<annotation>\n<filename>a.jpg</filename>\n{boxed}</annotation>\n");
     let cases = [
-        (
-            boxed.as_str(),
-            "",
-            "a.xml:1: has no <object> (hint: each photo needs one box; remove the photo, or annotate it)",
-        ),
         ("<name>cat</name>", "", "a.xml:3: <object> has no <name> (hint: it names the class)"),
         ("<name>cat</name>", "<name> </name>", "a.xml:4: <name> is empty (hint: it names the class)"),
         (
@@ -223,7 +218,7 @@ fn hostile_files_are_refused_at_once() {
 fn deep_nesting_within_the_limit_does_not_overflow() {
     let nested = format!("{}{}", "<a>".repeat(9_000), "</a>".repeat(9_000));
     let errors = errors_of(format!("<annotation><filename>a.jpg</filename>{nested}</annotation>"));
-    assert!(errors[0].contains("has no <object>"), "{errors:?}");
+    assert!(errors.is_empty(), "{errors:?}");
 }
 
 #[test]

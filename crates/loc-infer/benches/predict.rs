@@ -1,7 +1,7 @@
-//! A photo to a box. Unit: photos a second (criterion's `elem/s`), one photo at a time on one thread, except that the
-//! engine uses all of them. Input: a 256×256 JPEG made here (quality 92, about 30 kB), which needs no resize, and a
-//! 1600×1200 one, which does. Floors stand beside: the decoder alone, the network alone; what is left between them and
-//! the whole is ours to lose. Each result is checked before it is timed.
+//! From a photo to a box. Unit: photos per second (criterion's `elem/s`). Photos are decoded one at a time on one thread;
+//! the engine uses all threads. Input: a generated 256×256 JPEG (quality 92, about 30 kB), which needs no resize, and one of
+//! 1600×1200, which does. The benches named `floor` measure the decoder alone and the network alone: the difference to the
+//! total is the cost of the other steps. Each result is checked before it is timed.
 
 #![allow(clippy::expect_used, reason = "a bench that fails must stop")]
 #![allow(missing_docs, reason = "criterion's macros make undocumented functions")]
@@ -28,7 +28,7 @@ fn preprocess(criterion: &mut Criterion) {
         let source = photo(width, height, 1);
         let jpeg = jpeg_of(&source);
         let mut prepare = |bytes: &[u8]| {
-            let photo = decode(bytes, &Limits::default()).expect("a good photo");
+            let photo = decode(bytes, &Limits::default()).expect("a valid photo");
             let (fitted, frame) = fit(Cow::Owned(photo.rgb), &spec);
             to_planar(fitted.as_raw(), &mut input);
             (frame, input[input.len() / 2])
@@ -36,10 +36,13 @@ fn preprocess(criterion: &mut Criterion) {
         let (frame, green) = prepare(&jpeg);
         let expected = fit(Cow::Borrowed(&source), &spec).0.as_raw()[3 * (spec.values() / 6) + 1];
         assert_eq!((frame.original.width, frame.original.height), (width, height));
-        assert!((green * 255.0 - f32::from(expected)).abs() < 24.0, "the pixel in the middle is the photo's");
+        assert!(
+            (green * 255.0 - f32::from(expected)).abs() < 24.0,
+            "the pixel in the middle is that of the photo"
+        );
         group.bench_function(name, |b| b.iter(|| prepare(black_box(&jpeg))));
         group.bench_function(format!("floor: {name}, the decoder alone"), |b| {
-            b.iter(|| image::load_from_memory(black_box(&jpeg)).expect("a good photo"));
+            b.iter(|| image::load_from_memory(black_box(&jpeg)).expect("a valid photo"));
         });
     }
     group.finish();
@@ -47,17 +50,17 @@ fn preprocess(criterion: &mut Criterion) {
 
 fn predict(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("predict");
-    let localizer = Localizer::from_bytes(&Model::new(1).file()).expect("a good model");
+    let localizer = Localizer::from_bytes(&Model::new(1).file()).expect("a valid model");
     let jpeg = jpeg_of(&photo(256, 256, 1));
-    let expected = localizer.predict_encoded(&jpeg).expect("an answer");
+    let expected = localizer.predict_encoded(&jpeg).expect("a prediction");
     assert!(expected.bbox.area() > 0.0 && expected.confidence >= 0.5);
     group.throughput(Throughput::Elements(1));
     group.bench_function("jpeg 256x256, one", |b| {
-        b.iter(|| localizer.predict_encoded(black_box(&jpeg)).expect("an answer"));
+        b.iter(|| localizer.predict_encoded(black_box(&jpeg)).expect("a prediction"));
     });
-    let decoded = decode(&jpeg, &Limits::default()).expect("a good photo").rgb;
+    let decoded = decode(&jpeg, &Limits::default()).expect("a valid photo").rgb;
     group.bench_function("floor: the network alone, one", |b| {
-        b.iter(|| localizer.predict(black_box(&decoded)).expect("an answer"));
+        b.iter(|| localizer.predict(black_box(&decoded)).expect("a prediction"));
     });
     let batch: Vec<&[u8]> = vec![&jpeg; 32];
     assert!(localizer.predict_batch(&batch).into_iter().all(|a| a.is_ok_and(|a| a == expected)));
@@ -73,7 +76,7 @@ fn predict(criterion: &mut Criterion) {
     callers(criterion, &localizer, &photos[0]);
 }
 
-/// One photo at a time on each of several threads: they share the cores, and none should wait for another.
+/// One photo at a time on each of several threads: they share the cores, and none should have to wait for another.
 fn callers(criterion: &mut Criterion, localizer: &Localizer, photo: &RgbImage) {
     const EACH: u64 = 16;
     let mut group = criterion.benchmark_group("callers");
@@ -83,7 +86,7 @@ fn callers(criterion: &mut Criterion, localizer: &Localizer, photo: &RgbImage) {
             b.iter(|| {
                 std::thread::scope(|scope| {
                     for _ in 0..callers {
-                        let one = || drop(localizer.predict(black_box(photo)).expect("an answer"));
+                        let one = || drop(localizer.predict(black_box(photo)).expect("a prediction"));
                         scope.spawn(move || (0..EACH).for_each(|_| one()));
                     }
                 });

@@ -1,5 +1,5 @@
 //! Boxes and sizes: pixels of the upright photo and fractions of it, and the operations on them.
-//! How a box travels through a resize is not here: see [`Frame`](crate::Frame).
+//! [`Frame`](crate::Frame) maps a box through a resize.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +13,7 @@ pub struct ImageSize {
 }
 
 impl ImageSize {
-    /// Whether there is no pixel.
+    /// Returns whether the image has no pixels.
     #[must_use]
     pub fn is_empty(self) -> bool {
         self.width == 0 || self.height == 0
@@ -84,19 +84,19 @@ impl BBox {
         Self::from(clip(self.xyxy(), f64::from(size.width), f64::from(size.height)))
     }
 
-    /// Area in square pixels; 0 where the edges are out of order.
+    /// Area in square pixels; 0 if the edges are out of order.
     #[must_use]
     pub fn area(&self) -> f32 {
         narrow(area(self.xyxy()))
     }
 
-    /// Intersection over union, in 0..1; 0 where neither box has an area.
+    /// Intersection over union, in 0..1; 0 if neither box has an area.
     #[must_use]
     pub fn iou(&self, other: &Self) -> f32 {
         iou(self.xyxy(), other.xyxy())
     }
 
-    /// In fractions of an image that is not empty.
+    /// Converts pixels to fractions of the image's width and height.
     #[must_use]
     pub fn to_norm(self, size: ImageSize) -> NormBox {
         let (w, h) = (f64::from(size.width.max(1)), f64::from(size.height.max(1)));
@@ -129,20 +129,20 @@ impl NormBox {
         Self::from(clip(self.xyxy(), 1.0, 1.0))
     }
 
-    /// Area as a fraction of the image; 0 where the edges are out of order.
+    /// Area as a fraction of the image; 0 if the edges are out of order.
     #[must_use]
     pub fn area(&self) -> f32 {
         narrow(area(self.xyxy()))
     }
 
-    /// Intersection over union, in 0..1; 0 where neither box has an area. The same as in pixels: a stretch
-    /// scales all areas alike.
+    /// Intersection over union, in 0..1; 0 if neither box has an area. It equals the IoU in
+    /// pixels, because scaling an axis scales all areas by the same factor.
     #[must_use]
     pub fn iou(&self, other: &Self) -> f32 {
         iou(self.xyxy(), other.xyxy())
     }
 
-    /// In pixels of an image.
+    /// Converts fractions to pixels of an image.
     #[must_use]
     pub fn to_pixels(self, size: ImageSize) -> BBox {
         BBox::from(scale(self.xyxy(), f64::from(size.width), f64::from(size.height)))
@@ -162,7 +162,7 @@ impl From<[f32; 4]> for NormBox {
 }
 
 /// The nearest f32: geometry is computed in f64 and stored in f32.
-#[expect(clippy::cast_possible_truncation, reason = "rounding to the nearest f32 is what is wanted")]
+#[expect(clippy::cast_possible_truncation, reason = "rounding to the nearest f32 is intended")]
 pub(crate) fn narrow(value: f64) -> f32 {
     value as f32
 }
@@ -172,7 +172,7 @@ fn ordered([x1, y1, x2, y2]: [f32; 4]) -> [f32; 4] {
 }
 
 fn clip([x1, y1, x2, y2]: [f32; 4], width: f64, height: f64) -> [f32; 4] {
-    // Sizes above 2^24 have no f32 of their own: the neighbour below keeps the box inside.
+    // Some sizes above 2^24 are not exact in f32: the next smaller f32 keeps the box inside.
     let inside = |size: f64| {
         let limit = narrow(size);
         if f64::from(limit) > size { limit.next_down() } else { limit }
@@ -190,11 +190,11 @@ fn area([x1, y1, x2, y2]: [f32; 4]) -> f64 {
     (f64::from(x2) - f64::from(x1)).max(0.0) * (f64::from(y2) - f64::from(y1)).max(0.0)
 }
 
-/// Jaccard index of two boxes, |A ∩ B| / |A ∪ B|, in f64 so that the quotient never leaves 0..1.
+/// Jaccard index of two boxes, |A ∩ B| / |A ∪ B|, in f64 so that the quotient stays in 0..1.
 fn iou(a: [f32; 4], b: [f32; 4]) -> f32 {
-    let common = area([a[0].max(b[0]), a[1].max(b[1]), a[2].min(b[2]), a[3].min(b[3])]);
-    let union = area(a) + area(b) - common;
-    if union > 0.0 { narrow((common / union).clamp(0.0, 1.0)) } else { 0.0 }
+    let intersection = area([a[0].max(b[0]), a[1].max(b[1]), a[2].min(b[2]), a[3].min(b[3])]);
+    let union = area(a) + area(b) - intersection;
+    if union > 0.0 { narrow((intersection / union).clamp(0.0, 1.0)) } else { 0.0 }
 }
 
 #[cfg(test)]
@@ -222,9 +222,9 @@ mod tests {
 
     #[test]
     fn order_and_clip() {
-        let messy = BBox::new(250.0, -3.0, -10.0, 40.0);
-        assert_eq!(messy.ordered(), BBox::new(-10.0, -3.0, 250.0, 40.0));
-        assert_eq!(messy.ordered().clip(SIZE), BBox::new(0.0, 0.0, 200.0, 40.0));
+        let unordered = BBox::new(250.0, -3.0, -10.0, 40.0);
+        assert_eq!(unordered.ordered(), BBox::new(-10.0, -3.0, 250.0, 40.0));
+        assert_eq!(unordered.ordered().clip(SIZE), BBox::new(0.0, 0.0, 200.0, 40.0));
         assert_eq!(NormBox::new(-0.5, 0.25, 1.5, 2.0).clip(), NormBox::new(0.0, 0.25, 1.0, 1.0));
         let outside = BBox::new(300.0, 0.0, 400.0, 50.0).clip(SIZE);
         assert_eq!((outside.x1, outside.x2, outside.area()), (200.0, 200.0, 0.0));

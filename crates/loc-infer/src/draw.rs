@@ -1,6 +1,6 @@
-//! Draws what was found onto the photo: box, class, confidence. Line width and text grow with the photo.
+//! Draws predictions onto a photo: box, class, confidence. Line width and text size grow with the photo.
 //!
-//! Sizes, places and colours are decided here; imageproc draws. No window, no file.
+//! This file computes sizes, positions and colours; imageproc draws. It opens no window and writes no file.
 
 use ab_glyph::{FontRef, PxScale};
 use image::{Rgb, RgbImage};
@@ -12,16 +12,16 @@ use crate::{BBox, ImageSize, Localization};
 /// One box to draw, with its label.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LabeledBox {
-    /// Box in pixels of the photo; what lies outside is not drawn.
+    /// Box in pixels of the photo; the part outside is not drawn.
     pub bbox: BBox,
-    /// Text on a background of the box's colour; nothing where it is empty. Letters that the built-in font lacks
+    /// Text on a background of the box's colour; no background if it is empty. Letters that the built-in font lacks
     /// (Chinese, for example) become empty rectangles.
     pub label: String,
     /// Red, green, blue.
     pub color: [u8; 3],
 }
 
-/// Colours that stay apart from each other and from most photos.
+/// Colours that differ clearly from each other and from most photos.
 const PALETTE: [[u8; 3]; 10] = [
     [230, 57, 70],
     [30, 121, 219],
@@ -35,14 +35,14 @@ const PALETTE: [[u8; 3]; 10] = [
     [88, 108, 138],
 ];
 
-/// The colour of a class: always the same; they repeat after ten.
+/// The colour of a class, which never changes; colours repeat after ten classes.
 #[must_use]
 pub fn color(class: usize) -> [u8; 3] {
     PALETTE[class % PALETTE.len()]
 }
 
 impl LabeledBox {
-    /// The mark of an answer: its box, labelled like `cat 0.93`, in the colour of its class.
+    /// The labelled box of a prediction: with a label like `cat 0.93`, in the colour of its class.
     #[must_use]
     pub fn of(found: &Localization) -> Self {
         Self {
@@ -53,11 +53,11 @@ impl LabeledBox {
     }
 }
 
-/// Draws marks onto a photo of any size: all boxes, then all labels above them.
+/// Draws labelled boxes onto a photo of any size: first all boxes, then all labels.
 ///
-/// A label stands on its box; where there is no room above, inside it. It is never outside the photo: too wide, it is
-/// made smaller, then shortened. On photos too small for letters only the boxes are drawn. A box with a coordinate
-/// that is not finite is left out.
+/// A label is directly above its box, or inside the box if there is no space above. It is always inside the photo: a
+/// label that is too wide is made smaller, then shortened. On photos too small for letters only the boxes are drawn. A
+/// box with a coordinate that is not finite is skipped.
 ///
 /// ```no_run
 /// use loc_infer::Localizer;
@@ -71,21 +71,21 @@ impl LabeledBox {
 /// photo.save("found.png")?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub fn draw(photo: &mut RgbImage, marks: &[LabeledBox]) {
+pub fn draw(photo: &mut RgbImage, boxes: &[LabeledBox]) {
     let size = ImageSize::of(photo);
     if size.is_empty() {
         return;
     }
     let style = Style::of(size);
-    let boxes: Vec<(&LabeledBox, Rect)> =
-        marks.iter().filter_map(|mark| Some((mark, style.outline(mark.bbox, size)?))).collect();
-    for (mark, outer) in &boxes {
-        style.draw_box(photo, *outer, mark.color);
+    let outlines: Vec<(&LabeledBox, Rect)> =
+        boxes.iter().filter_map(|labeled| Some((labeled, style.outline(labeled.bbox, size)?))).collect();
+    for (labeled, outer) in &outlines {
+        style.draw_box(photo, *outer, labeled.color);
     }
-    // Hack: upright, clear at small sizes, free. The crate that ships it holds its licence.
+    // The font Hack is legible at small sizes and has a free licence, which is in the crate that contains it.
     let Ok(font) = FontRef::try_from_slice(epaint_default_fonts::HACK_REGULAR) else { return };
-    for (mark, outer) in &boxes {
-        style.draw_label(photo, &font, *outer, mark);
+    for (labeled, outer) in &outlines {
+        style.draw_label(photo, &font, *outer, labeled);
     }
 }
 
@@ -94,7 +94,7 @@ pub fn draw(photo: &mut RgbImage, marks: &[LabeledBox]) {
 struct Style {
     /// Width of the box's line.
     stroke: i32,
-    /// Width of the dark rim on both sides of the line, which sets it off from a background of its own colour.
+    /// Width of the dark rim on both sides of the line, which keeps it visible on a background of the same colour.
     rim: i32,
     /// Height of the text.
     text: i32,
@@ -121,7 +121,7 @@ impl Style {
         }
         let b = bbox.ordered().clip(size);
         let first =
-            |edge: f32, end: i32| (whole(edge) - self.stroke / 2).clamp(0, (end - self.stroke).max(0));
+            |edge: f32, end: i32| (round(edge) - self.stroke / 2).clamp(0, (end - self.stroke).max(0));
         let (left, top) = (first(b.x1, self.width), first(b.y1, self.height));
         let (right, bottom) = (first(b.x2, self.width), first(b.y2, self.height));
         let side = |first: i32, last: i32| (last - first + self.stroke).unsigned_abs().max(1);
@@ -141,40 +141,41 @@ impl Style {
         }
     }
 
-    /// Draws the label above its box, or inside where there is no room above. It reaches over the box's line, so that
-    /// line and label are one shape.
-    fn draw_label(&self, photo: &mut RgbImage, font: &FontRef<'_>, outer: Rect, mark: &LabeledBox) {
-        let Some(Label { text, size, width: text_width }) = self.fit(font, &mark.label) else { return };
+    /// Draws the label above its box, or inside the box if there is no space above. It also covers the box's line, so that
+    /// line and label form one shape.
+    fn draw_label(&self, photo: &mut RgbImage, font: &FontRef<'_>, outer: Rect, labeled: &LabeledBox) {
+        let Some(Label { text, size, width: text_width }) = self.fit(font, &labeled.label) else { return };
         let pad = padding(size);
         let (width, height) = (text_width + 2 * pad, size + 2);
         let left = outer.left().min(self.width - width).max(0);
         let above = outer.top() - height;
         let top = if above >= 0 { above } else { outer.top().min(self.height - height).max(0) };
         let bottom = if above >= 0 { outer.top() + self.stroke } else { top + height };
-        let plate = Rect::at(left, top).of_size(width.unsigned_abs(), (bottom - top).unsigned_abs());
-        draw_filled_rect_mut(photo, plate, Rgb(mark.color));
-        draw_text_mut(photo, Rgb(ink_on(mark.color)), left + pad, top + 1, scale(size), font, &text);
+        let background = Rect::at(left, top).of_size(width.unsigned_abs(), (bottom - top).unsigned_abs());
+        draw_filled_rect_mut(photo, background, Rgb(labeled.color));
+        draw_text_mut(photo, Rgb(text_color(labeled.color)), left + pad, top + 1, scale(size), font, &text);
     }
 
-    /// The label at the size of this photo, smaller or shorter where it would not fit; `None` if no letter fits.
+    /// The label at the size of this photo, smaller or shorter if it would not fit; `None` if no letter fits.
     fn fit(&self, font: &FontRef<'_>, label: &str) -> Option<Label> {
         let width =
             |text: &str, size: i32| i32::try_from(text_size(scale(size), font, text).0).unwrap_or(i32::MAX);
-        let room = |size: i32| self.width - 2 * padding(size);
+        let available = |size: i32| self.width - 2 * padding(size);
         // No letter is narrower than a pixel.
         let letters = label.trim().chars().filter(|c| !c.is_control());
         let mut text: String = letters.take(usize::try_from(self.width).unwrap_or(0)).collect();
         let mut size = self.text;
-        if text.is_empty() || size < SMALLEST_TEXT || room(SMALLEST_TEXT) < SMALLEST_TEXT {
+        if text.is_empty() || size < SMALLEST_TEXT || available(SMALLEST_TEXT) < SMALLEST_TEXT {
             return None;
         }
-        if width(&text, size) > room(size) {
-            size = (size * room(size) / width(&text, size)).clamp(SMALLEST_TEXT, size);
+        if width(&text, size) > available(size) {
+            size = (size * available(size) / width(&text, size)).clamp(SMALLEST_TEXT, size);
         }
         // All letters are equally wide.
-        let (count, wide) = (text.chars().count(), width(&text, size));
-        if wide > room(size) {
-            let fitting = count * room(size).unsigned_abs() as usize / wide.unsigned_abs() as usize;
+        let (count, text_width) = (text.chars().count(), width(&text, size));
+        if text_width > available(size) {
+            let fitting =
+                count * available(size).unsigned_abs() as usize / text_width.unsigned_abs() as usize;
             text = text.chars().take(fitting.saturating_sub(1)).chain(['…']).collect();
         }
         Some(Label { width: width(&text, size), text, size })
@@ -199,12 +200,12 @@ fn scale(size: i32) -> PxScale {
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "rounds; the length is clipped to a photo")]
-fn whole(length: f32) -> i32 {
+fn round(length: f32) -> i32 {
     length.round() as i32
 }
 
 /// White on dark colours, near-black on light ones, by luma (ITU-R BT.601).
-fn ink_on(color: [u8; 3]) -> [u8; 3] {
+fn text_color(color: [u8; 3]) -> [u8; 3] {
     let [r, g, b] = color.map(u32::from);
     if 299 * r + 587 * g + 114 * b < 140_000 { [255; 3] } else { [20; 3] }
 }

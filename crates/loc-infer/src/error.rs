@@ -23,7 +23,7 @@ pub enum Error {
     At {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The error.
         #[source]
         error: Box<Error>,
     },
@@ -37,7 +37,7 @@ pub enum Error {
         what: &'static str,
     },
     /// The file is larger than the limit.
-    #[error("holds {bytes} bytes, more than the limit of {limit} (hint: is it the file that was meant?)")]
+    #[error("has {bytes} bytes, more than the limit of {limit} (hint: is it the right file?)")]
     FileTooLarge {
         /// Its size.
         bytes: u64,
@@ -96,12 +96,12 @@ pub enum Error {
     Decode {
         /// Name of the format.
         format: &'static str,
-        /// What the decoder says.
+        /// The error of the decoder.
         #[source]
         error: image::ImageError,
     },
 
-    /// The model file holds weights without loc's metadata.
+    /// The model file has weights without loc's metadata.
     #[error("no metadata under the key `loc`: plain weights, without classes and input size")]
     NoMetadata,
     /// The metadata is not valid JSON of the expected form.
@@ -110,7 +110,7 @@ pub enum Error {
     /// A value of the metadata is out of its range.
     #[error("metadata `loc`, `{field}`: {0} (hint: was it edited by hand, or is the file damaged?)", field = .0.field())]
     Metadata(#[source] MetadataError),
-    /// A later loc wrote the model file.
+    /// The model file was written by a newer version of loc.
     #[error(
         "model file of format {found}: needs loc >= {} (hint: this is loc {}, which reads format {})",
         next_version(), env!("CARGO_PKG_VERSION"), crate::FORMAT
@@ -129,7 +129,7 @@ pub enum Error {
     #[error("{0}")]
     NonFiniteWeights(#[source] BoxError),
 
-    /// The system cannot start as many threads as [`LoadOptions::threads`](crate::LoadOptions::threads) asks for.
+    /// The system cannot start as many threads as [`LoadOptions::threads`](crate::LoadOptions::threads) requests.
     #[error("{0}")]
     Threads(#[source] BoxError),
 
@@ -144,9 +144,9 @@ pub enum Error {
     /// The engine failed.
     #[error("engine `{engine}`: {error}")]
     Engine {
-        /// Which.
+        /// Its name.
         engine: &'static str,
-        /// What it says.
+        /// Its own error.
         #[source]
         error: BoxError,
     },
@@ -172,8 +172,8 @@ pub enum Error {
     },
 }
 
-/// What to do about an error, where it takes another tool or option than this library's functions. Applications show it in
-/// their own terms; it is not part of the error's text.
+/// How to solve an error with another tool or option, if functions of this library are not enough. Applications show it in
+/// their own words; it is not part of the error's text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Remedy {
@@ -188,7 +188,7 @@ pub enum Remedy {
 }
 
 impl Error {
-    /// What to do about it, where that is not advice about a file.
+    /// How to solve it with another tool or option, if that is possible.
     #[must_use]
     pub fn remedy(&self) -> Option<Remedy> {
         match self {
@@ -250,7 +250,7 @@ pub(crate) fn start_of(bytes: &[u8]) -> String {
 fn unreadable(error: &std::io::Error) -> String {
     match error.kind() {
         std::io::ErrorKind::NotFound => "does not exist (hint: is the path right?)".into(),
-        _ => format!("{error} (hint: may you read it?)"),
+        _ => format!("{error} (hint: do you have permission to read it?)"),
     }
 }
 
@@ -265,7 +265,7 @@ fn hint_for_start(start: &str) -> &'static str {
     if start.trim_start_matches("\\n").trim_start().starts_with('<') {
         " (hint: looks like HTML, a web page saved under a photo's name)"
     } else {
-        " (hint: is it a photo, and whole?)"
+        " (hint: is it a photo, and complete?)"
     }
 }
 

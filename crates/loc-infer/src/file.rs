@@ -26,14 +26,14 @@ pub(crate) fn open(path: &Path, limit: u64) -> Result<(File, u64), Error> {
     open_unnamed(path, limit).map_err(|error| error.at(path))
 }
 
-#[expect(clippy::disallowed_methods, reason = "the caller adds the path, which is why fs-err is asked for")]
+#[expect(clippy::disallowed_methods, reason = "the caller adds the path, as fs-err would")]
 fn open_unnamed(path: &Path, limit: u64) -> Result<(File, u64), Error> {
     let metadata = std::fs::metadata(path).map_err(Error::Read)?;
     if metadata.is_dir() {
         return Err(Error::NotAFile { what: "a folder" });
     }
     if !metadata.is_file() {
-        return Err(Error::NotAFile { what: "no regular file" });
+        return Err(Error::NotAFile { what: "not a regular file" });
     }
     if metadata.len() > limit {
         return Err(Error::FileTooLarge { bytes: metadata.len(), limit });
@@ -43,11 +43,11 @@ fn open_unnamed(path: &Path, limit: u64) -> Result<(File, u64), Error> {
 
 /// Reads the rest of a file of `length` bytes, of which `bytes` were read already.
 pub(crate) fn read_rest(mut bytes: Vec<u8>, file: File, length: u64, limit: u64) -> Result<Vec<u8>, Error> {
-    let room = usize::try_from(length).unwrap_or(usize::MAX).saturating_sub(bytes.len());
-    bytes.try_reserve_exact(room).map_err(|error| Error::Read(error.into()))?;
-    // One byte more than allowed, in case the file grows meanwhile.
-    let left = limit.saturating_add(1).saturating_sub(bytes.len() as u64);
-    file.take(left).read_to_end(&mut bytes).map_err(Error::Read)?;
+    let remaining = usize::try_from(length).unwrap_or(usize::MAX).saturating_sub(bytes.len());
+    bytes.try_reserve_exact(remaining).map_err(|error| Error::Read(error.into()))?;
+    // One byte more than allowed, in case the file has grown.
+    let at_most = limit.saturating_add(1).saturating_sub(bytes.len() as u64);
+    file.take(at_most).read_to_end(&mut bytes).map_err(Error::Read)?;
     let read = bytes.len() as u64;
     if read > limit { Err(Error::FileTooLarge { bytes: read, limit }) } else { Ok(bytes) }
 }

@@ -133,7 +133,7 @@ fn parse(bytes: &[u8], options: &LoadOptions) -> Result<Localizer, Error> {
         FileType::Safetensors => native(bytes, bytes.len() as u64, options),
         FileType::Onnx => onnx(bytes, options),
         FileType::PyTorch => Err(Error::NotAModel(NotAModelError::PyTorch)),
-        // Too short for a header: the safetensors reader's error says by how much.
+        // Too short for a header: the error of the safetensors reader contains the length.
         FileType::Other if bytes.len() < 9 => native(bytes, bytes.len() as u64, options),
         FileType::Other => Err(Error::NotAModel(NotAModelError::Unknown { start: start_of(bytes) })),
     }
@@ -179,7 +179,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn kinds_by_content() {
+    fn file_types_are_detected_by_content() {
         for (bytes, kind) in [
             (&b"\x40\0\0\0\0\0\0\0{\"a\":{}}"[..], FileType::Safetensors),
             (b"\x08\x08\0\0\0\0\0\0{\"a\":{}}", FileType::Safetensors),
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn other_files_are_errors() {
+    fn other_files_are_refused() {
         for (bytes, expected) in [
             (&b"PK\x03\x04 and so on"[..], "PyTorch's own format"),
             (b"<html><body>not found", "starts with \"<html><body>not found\""),

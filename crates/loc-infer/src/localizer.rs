@@ -11,9 +11,9 @@ use crate::postprocess::{Localization, localize};
 use crate::preprocess::{self, Frame, Limits, decode, decode_path};
 use crate::{Engine, Error, ModelMeta, OutputError, RawOutput};
 
-/// Most photos in one call of the engine, and most bytes of their inputs.
-const BATCH: usize = 32;
-const BATCH_BYTES: usize = 64 << 20;
+/// Maximum number of photos in one call of the engine, and maximum size of their inputs in bytes.
+const MAX_BATCH: usize = 32;
+const MAX_BATCH_BYTES: usize = 64 << 20;
 
 /// A model, ready to predict.
 ///
@@ -43,12 +43,12 @@ pub enum Source<'a> {
 struct Prepared {
     /// The frame of each photo, or its error, in order.
     frames: Vec<Result<Frame, Error>>,
-    /// `[good, height, width, 3]`: the photos without an error.
+    /// `[valid, height, width, 3]`: the photos without an error.
     inputs: Vec<u8>,
-    good: usize,
+    valid: usize,
 }
 
-// A localizer can be shared between threads; checked at compile time.
+// Checks at compile time that a localizer can be shared between threads.
 const _: () = {
     const fn shared<T: Send + Sync>() {}
     shared::<Localizer>();
@@ -128,7 +128,7 @@ impl Localizer {
 
     fn predict_fitted(&self, fitted: &RgbImage, frame: &Frame) -> Result<Localization, Error> {
         let output = self.run(fitted.as_raw(), 1)?;
-        self.answer(&output, 0, frame)
+        self.localization(&output, 0, frame)
     }
 
     /// Predicts a photo that is decoded and upright.
@@ -159,67 +159,71 @@ impl Localizer {
     }
 
     fn predict_sources(&self, sources: Vec<Source<'_>>) -> Vec<Result<Localization, Error>> {
-        let at_once = (BATCH_BYTES / self.meta.input.values().max(1)).clamp(1, BATCH);
-        let mut answers = Vec::with_capacity(sources.len());
-        let mut ready = Prepared::default();
+        let batch_size = (MAX_BATCH_BYTES / self.meta.input.values().max(1)).clamp(1, MAX_BATCH);
+        let mut results = Vec::with_capacity(sources.len());
+        let mut prepared = Prepared::default();
         // One more round than chunks: the first round only decodes, the last one only predicts.
-        let chunks = sources.chunks(at_once).chain([&[][..]]);
+        let chunks = sources.chunks(batch_size).chain([&[][..]]);
         for chunk in chunks {
-            let (next, done) = self.prepare(chunk, || self.answers(ready));
-            answers.extend(done);
-            ready = next;
+            let (next, done) = self.prepare(chunk, || self.predict_prepared(prepared));
+            results.extend(done);
+            prepared = next;
         }
-        answers
+        results
     }
 
-    /// Decodes and resizes all photos in parallel, while `own` runs on this thread.
-    fn prepare<R>(&self, photos: &[Source<'_>], own: impl FnOnce() -> R) -> (Prepared, R) {
+    /// Decodes and resizes all photos in parallel, while `meanwhile` runs on this thread.
+    fn prepare<R>(&self, photos: &[Source<'_>], meanwhile: impl FnOnce() -> R) -> (Prepared, R) {
         let values = self.meta.input.values();
         let mut inputs = vec![0; photos.len() * values];
         let mut frames: Vec<Result<Frame, Error>> = photos.iter().map(|_| Err(Error::Empty)).collect();
         let jobs = photos.iter().zip(&mut frames).zip(inputs.chunks_exact_mut(values.max(1)));
-        let lay_out = |((photo, frame), input): ((&Source<'_>, &mut _), &mut [u8])| {
-            *frame = self.lay_out(*photo, input);
+        let prepare_one = |((photo, frame), input): ((&Source<'_>, &mut _), &mut [u8])| {
+            *frame = self.prepare_one(*photo, input);
         };
-        let result = share(jobs.collect(), lay_out, own);
-        // Close the gaps of photos with errors.
-        let mut good = 0;
+        let result = share(jobs.collect(), prepare_one, meanwhile);
+        // Remove the inputs of photos with errors.
+        let mut valid = 0;
         for (i, frame) in frames.iter().enumerate() {
             if frame.is_ok() {
-                inputs.copy_within(i * values..(i + 1) * values, good * values);
-                good += 1;
+                inputs.copy_within(i * values..(i + 1) * values, valid * values);
+                valid += 1;
             }
         }
-        inputs.truncate(good * values);
-        (Prepared { frames, inputs, good }, result)
+        inputs.truncate(valid * values);
+        (Prepared { frames, inputs, valid }, result)
     }
 
     /// Predicts prepared photos.
-    fn answers(&self, Prepared { frames, inputs, good }: Prepared) -> Vec<Result<Localization, Error>> {
+    fn predict_prepared(
+        &self,
+        Prepared { frames, inputs, valid }: Prepared,
+    ) -> Vec<Result<Localization, Error>> {
         let values = self.meta.input.values();
-        let output = if good > 0 { Some(self.run(&inputs, good)) } else { None };
+        let output = if valid > 0 { Some(self.run(&inputs, valid)) } else { None };
         let mut row = 0;
-        let answer = |frame: Result<Frame, Error>| {
+        let localize_photo = |frame: Result<Frame, Error>| {
             let frame = frame?;
             let at = row;
             row += 1;
             match &output {
-                Some(Ok(output)) => self.answer(output, at, &frame),
+                Some(Ok(output)) => self.localization(output, at, &frame),
                 // A panic is a bug in the engine: it is not called again.
                 Some(Err(Error::Panic { what, message })) => {
                     Err(Error::Panic { what, message: message.clone() })
                 }
-                // Each photo alone, so that only the photos at fault get an error.
+                // Run each photo alone, so that only the photos that cause the error get it.
                 _ => {
                     let output = self.run(&inputs[at * values..(at + 1) * values], 1)?;
-                    self.answer(&output, 0, &frame)
+                    self.localization(&output, 0, &frame)
                 }
             }
         };
-        frames.into_iter().map(answer).collect()
+        frames.into_iter().map(localize_photo).collect()
     }
 
-    fn lay_out(&self, photo: Source<'_>, input: &mut [u8]) -> Result<Frame, Error> {
+    /// Decodes one photo and writes its pixels to `input`.
+    fn prepare_one(&self, photo: Source<'_>, input: &mut [u8]) -> Result<Frame, Error> {
         let (fitted, frame) = match photo {
             Source::Path(path) => self.fit(Cow::Owned(decode_path(path, &self.limits)?.rgb))?,
             Source::Encoded(bytes) => self.fit(Cow::Owned(decode(bytes, &self.limits)?.rgb))?,
@@ -251,7 +255,8 @@ impl Localizer {
         Ok(output)
     }
 
-    fn answer(&self, output: &RawOutput, row: usize, frame: &Frame) -> Result<Localization, Error> {
+    /// Makes the prediction from row `row` of the output.
+    fn localization(&self, output: &RawOutput, row: usize, frame: &Frame) -> Result<Localization, Error> {
         let classes = self.meta.classes.len();
         let logits = &output.logits[row * classes..(row + 1) * classes];
         let b = &output.boxes[row * 4..(row + 1) * 4];

@@ -41,7 +41,7 @@ pub struct InputSpec {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fit {
-    /// Each side is scaled by itself; the aspect ratio changes.
+    /// Each side is scaled independently; the aspect ratio changes.
     #[default]
     Stretch,
     /// Both sides are scaled by the same factor; the rest is filled with grey 114, half on each side.
@@ -53,14 +53,14 @@ pub enum Fit {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Filter {
-    /// The pixel below the centre; nothing is averaged.
+    /// The source pixel at the centre; nothing is averaged.
     Nearest,
-    /// Triangle, reach 1.
+    /// Triangle with radius 1.
     #[default]
     Bilinear,
-    /// Cubic convolution with a = −1/2, reach 2 (Keys 1981, equation 15).
+    /// Cubic convolution with a = −1/2, radius 2 (Keys 1981, equation 15).
     CatmullRom,
-    /// Windowed sinc, reach 3.
+    /// Windowed sinc with radius 3.
     Lanczos3,
 }
 
@@ -91,7 +91,7 @@ struct FormatJson {
 }
 
 impl Default for InputSpec {
-    /// The tutorial's: 256×256, stretched, bilinear, not normalised.
+    /// The input of the tutorial: 256×256, stretched, bilinear, not normalised.
     fn default() -> Self {
         Self {
             size: ImageSize { width: 256, height: 256 },
@@ -114,7 +114,7 @@ impl InputSpec {
         (3 * u64::from(self.size.width) * u64::from(self.size.height)) as usize
     }
 
-    /// Checks the ranges written at the fields.
+    /// Checks the ranges that the fields document.
     ///
     /// # Errors
     ///
@@ -154,7 +154,7 @@ impl ModelMeta {
     ///
     /// # Errors
     ///
-    /// [`Error::NewerFormat`] if a later loc wrote it, [`Error::MetadataJson`] if it is not such JSON,
+    /// [`Error::NewerFormat`] if a newer loc wrote it, [`Error::MetadataJson`] if it is not such JSON,
     /// [`Error::Metadata`] if a value is out of its range.
     pub fn from_json(json: &str) -> Result<Self, Error> {
         // The format first: everything else may differ in a later format.
@@ -169,7 +169,7 @@ impl ModelMeta {
         Self::new(classes, input)
     }
 
-    /// Checks the ranges written at the fields.
+    /// Checks the ranges that the fields document.
     ///
     /// # Errors
     ///
@@ -216,7 +216,7 @@ impl TryFrom<InputJson> for InputSpec {
     fn try_from(json: InputJson) -> Result<Self, String> {
         let InputJson { width, height, fit, filter, mean, std } = json;
         let spec = Self { size: ImageSize { width, height }, fit, filter, mean, std };
-        // serde adds line and column, the caller that this is the metadata.
+        // serde adds line and column to the message; the caller adds that it is about the metadata.
         spec.check_ranges().map_err(|error| format!("`{}`: {error}", error.field()))?;
         Ok(spec)
     }
@@ -239,7 +239,7 @@ mod tests {
         "network":{"backbone":"five_conv"},"recipe":null,"epoch":30,"metrics":{"iou":0.5}}"#;
 
     #[test]
-    fn reads_its_own_keys_and_passes_over_others() {
+    fn reads_its_own_keys_and_ignores_others() {
         let meta = ModelMeta::from_json(FULL).unwrap();
         assert_eq!(meta.classes, ["cat", "dog"]);
         let input = InputSpec {
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn written_and_read_again() {
+    fn json_can_be_read_back() {
         let meta = ModelMeta::from_json(FULL).unwrap();
         let json = serde_json::to_string(&meta).unwrap();
         assert!(
@@ -264,15 +264,15 @@ mod tests {
     }
 
     #[test]
-    fn each_wrong_value_is_named() {
+    fn each_invalid_value_is_an_error_with_its_key() {
         let meta = ModelMeta::new(vec!["a".into()], InputSpec::default()).unwrap();
         let good = serde_json::to_string(&meta).unwrap();
         for (from, to, expected) in [
             (r#""format":1"#, r#""format":2"#, "needs loc >= 0.2.0"),
             (r#""format":1"#, r#""format":0"#, "`format`: 0"),
             (r#""format":1"#, r#""other":1"#, "missing field `format`"),
-            (r#"["a"]"#, "[]", "`classes`: names no class"),
-            (r#"["a"]"#, r#"["a","b","a"]"#, "`classes`: \"a\" stands twice"),
+            (r#"["a"]"#, "[]", "`classes`: the list of class names is empty"),
+            (r#"["a"]"#, r#"["a","b","a"]"#, "`classes`: \"a\" occurs twice"),
             (r#"["a"]"#, r#"["a",""]"#, "empty name"),
             (r#""width":256"#, r#""width":0"#, "`input`: 0×256 is not within 1×1 and 4096×4096"),
             (r#""height":256"#, r#""height":60000"#, "`input`: 256×60000"),
@@ -291,7 +291,7 @@ mod tests {
             let bad = good.replacen(from, to, 1);
             assert_ne!(bad, good, "{from} is not in {good}");
             let message = ModelMeta::from_json(&bad).unwrap_err().to_string();
-            assert!(message.contains(expected), "{bad}\ngave: {message}\nnot: {expected}");
+            assert!(message.contains(expected), "{bad}\nerror: {message}\nexpected: {expected}");
             assert!(message.contains("metadata `loc`") || message.contains("format 2"), "{message}");
         }
     }

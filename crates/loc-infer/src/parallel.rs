@@ -57,7 +57,7 @@ mod plain {
         };
         std::thread::scope(|scope| {
             for _ in 0..helpers {
-                // A thread that cannot be started is not needed.
+                // If a thread cannot be started, the others do its work.
                 let _ = std::thread::Builder::new().spawn_scoped(scope, worker);
             }
             let result = own();

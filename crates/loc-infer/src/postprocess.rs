@@ -22,12 +22,12 @@ pub struct Localization {
     pub height: u32,
 }
 
-/// Makes the prediction for one photo from a logit per class and a box in fractions of the input.
+/// Computes the prediction for one photo from a logit per class and a box in fractions of the input.
 ///
 /// # Errors
 ///
 /// [`Error::Output`] if the number of logits is not the number of classes, or a value is not finite. A logit of −∞
-/// is one of probability 0 and allowed, unless all are.
+/// means probability 0 and is allowed, unless all logits are −∞.
 pub fn localize(
     meta: &ModelMeta,
     frame: &Frame,
@@ -60,7 +60,7 @@ pub fn localize(
 
 /// `exp(xᵢ) / Σⱼ exp(xⱼ)`, in f64 and relative to the largest value, so that nothing overflows.
 ///
-/// Logits that are logarithms of probabilities give the probabilities back.
+/// If the logits are logarithms of probabilities, the result is these probabilities.
 #[must_use]
 pub fn softmax(logits: &[f32]) -> Vec<f32> {
     let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
@@ -89,7 +89,7 @@ mod tests {
     fn close(got: &[f32], expected: &[f32]) {
         assert_eq!(got.len(), expected.len());
         for (g, e) in got.iter().zip(expected) {
-            assert!((g - e).abs() < 1e-6, "{got:?} is not {expected:?}");
+            assert!((g - e).abs() < 1e-6, "{got:?}, expected {expected:?}");
         }
     }
 
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn first_of_equals() {
+    fn argmax_is_the_first_of_equal_values() {
         assert_eq!(argmax(&[0.3, 0.4, 0.4]), 1);
         assert_eq!(argmax(&[0.5, 0.5]), 0);
         assert_eq!(argmax(&[]), 0);
@@ -121,21 +121,21 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_ordered_clipped_and_named() {
-        let answer = localize(&meta(), &frame(), &[0.0, 3.0_f32.ln()], [0.8, -0.1, 0.2, 1.5]).unwrap();
-        assert_eq!((answer.class, answer.name.as_str()), (1, "dog"));
-        close(&answer.probs, &[0.25, 0.75]);
-        assert_eq!(answer.confidence, answer.probs[1]);
-        close(&answer.bbox.xyxy(), &[100.0, 0.0, 400.0, 375.0]);
-        assert_eq!((answer.width, answer.height), (500, 375));
+    fn a_prediction_has_an_ordered_clipped_box_and_a_class_name() {
+        let found = localize(&meta(), &frame(), &[0.0, 3.0_f32.ln()], [0.8, -0.1, 0.2, 1.5]).unwrap();
+        assert_eq!((found.class, found.name.as_str()), (1, "dog"));
+        close(&found.probs, &[0.25, 0.75]);
+        assert_eq!(found.confidence, found.probs[1]);
+        close(&found.bbox.xyxy(), &[100.0, 0.0, 400.0, 375.0]);
+        assert_eq!((found.width, found.height), (500, 375));
     }
 
     #[test]
-    fn nonsense_is_refused() {
+    fn invalid_output_is_refused() {
         let inf = f32::INFINITY;
         let unit = [0.0, 0.0, 1.0, 1.0];
         for (logits, bbox, expected) in [
-            (&[0.0][..], unit, "logits: 1 where the model names 2 classes"),
+            (&[0.0][..], unit, "logits: 1 values, but the model has 2 classes"),
             (&[f32::NAN, 0.0], unit, "not finite"),
             (&[inf, 0.0], unit, "not finite"),
             (&[-inf, -inf], unit, "not finite"),

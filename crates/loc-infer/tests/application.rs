@@ -1,4 +1,4 @@
-//! An application outside the workspace with nothing but loc-infer: it builds, it predicts, and it is small.
+//! An application outside the workspace that depends only on loc-infer: it builds, predicts, and has few dependencies.
 
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 #![cfg(feature = "native")]
@@ -54,7 +54,7 @@ fn cargo(folder: &Path, args: &[&str]) -> String {
             .output()
             .unwrap()
     };
-    // All its crates are here already, as this test needed them itself; if not, the registry has them.
+    // The crates were already downloaded to build this test; if not, the registry is used.
     let mut output = run(true);
     if !output.status.success() {
         output = run(false);
@@ -64,7 +64,7 @@ fn cargo(folder: &Path, args: &[&str]) -> String {
     stdout.into_owned()
 }
 
-/// The packages an application takes home, itself not counted.
+/// The packages on which an application depends, without itself.
 fn packages(features: &str, edges: &str) -> Vec<String> {
     let folder = application(features);
     let tree = cargo(folder.path(), &["tree", "--edges", edges, "--prefix", "none", "--format", "{p}"]);
@@ -89,12 +89,12 @@ fn dependencies_stay_within_their_budget() {
             assert!(packages.iter().any(|p| p.starts_with("loc-infer ")), "{packages:?}");
             assert!(
                 packages.len() <= budget,
-                "{what}, edges {edges}: {} packages, {budget} are allowed:\n{}",
+                "{what}, edges {edges}: {} packages, the limit is {budget}:\n{}",
                 packages.len(),
                 packages.join("\n")
             );
             for framework in ["candle", "ndarray", "tokio", "loc-model", "loc-data"] {
-                assert!(!packages.iter().any(|p| p.starts_with(framework)), "{what} takes {framework} home");
+                assert!(!packages.iter().any(|p| p.starts_with(framework)), "{what} depends on {framework}");
             }
         }
     }
@@ -116,7 +116,7 @@ fn an_application_predicts_what_the_workspace_predicts() {
     let args =
         ["run", "--quiet", "--profile", profile, "--", &model.to_string_lossy(), &photo.to_string_lossy()];
     let printed = cargo(folder.path(), &args);
-    // Not byte by byte: the two are compiled with other options.
+    // Not bit by bit: the two are compiled with different options.
     let numbers = |text: &str| -> Vec<f32> {
         text.split(|c: char| !(c.is_ascii_digit() || c == '.')).filter_map(|n| n.parse().ok()).collect()
     };

@@ -1,5 +1,5 @@
-//! Damaged photos: cut at every 64 bytes, or with bytes changed. An error or a picture, never a panic; and a cut photo
-//! never a wrong picture.
+//! Damaged photos: truncated at every 64 bytes, or with changed bytes. Decoding returns an error or an image and never
+//! panics; a truncated photo never gives a wrong image.
 
 mod common;
 
@@ -30,12 +30,12 @@ static ENCODINGS: LazyLock<Vec<(&str, Vec<u8>)>> = LazyLock::new(|| {
 });
 
 #[test]
-fn every_cut_is_an_error_or_the_right_picture() {
+fn a_truncated_photo_is_an_error_or_the_right_image() {
     for (what, bytes) in ENCODINGS.iter() {
         let whole = decode(bytes, &Limits::default()).unwrap().rgb;
         for cut in (0..bytes.len()).step_by(64).chain(bytes.len() - 8..bytes.len()) {
             if let Ok(photo) = decode(&bytes[..cut], &Limits::default()) {
-                assert!(photo.rgb == whole, "{what} cut to {cut} of {} bytes: a wrong picture", bytes.len());
+                assert!(photo.rgb == whole, "{what} cut to {cut} of {} bytes: a wrong image", bytes.len());
             }
         }
     }
@@ -48,7 +48,7 @@ proptest! {
     fn changed_bytes_never_panic(
         which in any::<prop::sample::Index>(),
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..12),
-        // Headers are short and matter most.
+        // Most errors are in the header, which is short.
         near_the_start in any::<bool>(),
     ) {
         let mut bytes = which.get(&ENCODINGS).1.clone();
@@ -56,7 +56,7 @@ proptest! {
         for (at, value) in changes {
             bytes[at.index(range)] = value;
         }
-        // A changed header may ask for much: bounded, so that the test is quick.
+        // A changed header may claim a large image: a low limit keeps the test fast.
         let limits = Limits { max_alloc: 4 << 20, ..Limits::default() };
         if let Ok(photo) = decode(&bytes, &limits) {
             prop_assert!(!photo.size().is_empty());
@@ -64,13 +64,13 @@ proptest! {
     }
 
     #[test]
-    fn noise_behind_a_known_beginning_never_panics(
+    fn noise_after_a_valid_start_never_panics(
         which in any::<prop::sample::Index>(),
-        kept in 0usize..64,
+        start_len in 0usize..64,
         noise in prop::collection::vec(any::<u8>(), 0..512),
     ) {
-        let beginning = &which.get(&ENCODINGS).1;
-        let bytes = [&beginning[..kept.min(beginning.len())], &noise[..]].concat();
+        let start = &which.get(&ENCODINGS).1;
+        let bytes = [&start[..start_len.min(start.len())], &noise[..]].concat();
         let _ = decode(&bytes, &Limits { max_alloc: 4 << 20, ..Limits::default() });
     }
 }

@@ -1,4 +1,4 @@
-//! Photos as they come: every colour type, every orientation, every limit, cut, mutated, or no photo at all.
+//! Decoding: every colour type, every orientation, every limit, truncated files, and files that are not photos.
 
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
@@ -18,7 +18,7 @@ fn decoded(bytes: &[u8]) -> RgbImage {
 }
 
 #[test]
-fn every_colour_type_by_one_rule() {
+fn every_colour_type_becomes_rgb8() {
     let wide = |v: u16| v * 257;
     let png = |image: DynamicImage| encode(image, ImageFormat::Png);
     let one = |p: [u8; 3]| vec![p];
@@ -67,7 +67,7 @@ fn every_colour_type_by_one_rule() {
         ("jpeg grey", jpeg::flat(1, 1, &[77], None), one([77; 3])),
         ("jpeg YCbCr", jpeg::flat(1, 1, &[90, 128, 128], None), one([90; 3])),
         ("jpeg RGB", jpeg::flat(1, 1, &[10, 200, 30], Some(0)), one([10, 200, 30])),
-        // Adobe stores the complement: 255 is no ink.
+        // Adobe stores the complement: 255 means no ink.
         ("jpeg CMYK", jpeg::flat(1, 1, &[255, 102, 0, 255], Some(0)), one([255, 102, 0])),
         ("jpeg CMYK, half black", jpeg::flat(1, 1, &[255, 102, 0, 128], Some(0)), one([128, 51, 0])),
         ("jpeg YCCK", jpeg::flat(1, 1, &[55, 128, 128, 255], Some(2)), one([200; 3])),
@@ -104,14 +104,14 @@ fn tiff() {
     assert_eq!(decoded(&encode(DynamicImage::ImageRgb16(wide.to_rgb16()), ImageFormat::Tiff)), source);
     let clear = ImageBuffer::from_pixel(1, 1, Rgba([255u8, 0, 100, 51]));
     assert_eq!(decoded(&encode(clear, ImageFormat::Tiff)).get_pixel(0, 0), &Rgb([255, 204, 224]));
-    // What the numbers of a float mean, nobody knows.
+    // The range of floating-point values is not defined.
     let floats = encode(DynamicImage::ImageRgb32F(wide.to_rgb32f()), ImageFormat::Tiff);
     assert_error(
         decode(&floats, &Limits::default()),
         "is a TIFF photo of floating-point numbers, which loc does not read",
     );
 
-    // Its directory stands at the end: whatever is cut off, it is no photo.
+    // Its directory is at the end: any truncated TIFF is invalid.
     for percent in [90, 50, 10] {
         assert!(decode(&bytes[..bytes.len() * percent / 100], &Limits::default()).is_err(), "{percent} %");
     }
@@ -121,7 +121,7 @@ fn tiff() {
 
 #[cfg(not(feature = "formats"))]
 #[test]
-fn gif_and_tiff_ask_for_their_feature() {
+fn the_errors_of_gif_and_tiff_contain_their_feature() {
     let limits = Limits::default();
     assert_error(
         decode(b"GIF89a\x01\0\x01\0\0\0\0;", &limits),
@@ -131,7 +131,7 @@ fn gif_and_tiff_ask_for_their_feature() {
 }
 
 #[test]
-fn what_is_known_and_not_read_is_called_by_its_name() {
+fn the_error_for_an_unsupported_format_names_it() {
     let folder = tempfile::tempdir().unwrap();
     for (bytes, expected) in [
         (
@@ -170,13 +170,13 @@ fn what_is_known_and_not_read_is_called_by_its_name() {
     }
 }
 
-/// A red corner, upper left of the upright photo, ends up where each orientation's definition says it was stored.
+/// The upper left corner of the upright photo is red; it is stored where the definition of each orientation puts it.
 #[test]
 fn exif_orientations_turn_the_photo_upright() {
     let upright =
         RgbImage::from_fn(32, 16, |x, y| if x < 8 && y < 8 { Rgb([250, 5, 5]) } else { Rgb([10, 60, 200]) });
     use image::imageops::{flip_horizontal, flip_vertical, rotate90, rotate180, rotate270};
-    // EXIF 2.32, tag 274: row 0 and column 0 of what is stored are the … of what is seen.
+    // EXIF 2.32, tag 274: which sides of the upright photo are row 0 and column 0 of the stored one.
     let stored: [(u8, RgbImage); 8] = [
         (1, upright.clone()),
         (2, flip_horizontal(&upright)),
@@ -207,7 +207,7 @@ fn exif_orientations_turn_the_photo_upright() {
             assert_eq!(r > b, red, "orientation {orientation} at {x}, {y}: {:?}", got.get_pixel(x, y));
         }
     }
-    // An orientation that does not exist is none.
+    // An undefined orientation is ignored.
     assert_eq!(decoded(&jpeg::with_exif(&jpeg_of(&upright), 9, b"")), decoded(&jpeg_of(&upright)));
 }
 
@@ -219,7 +219,7 @@ fn exif_block(kind: u8) -> Vec<u8> {
 }
 
 #[test]
-fn exif_is_found_where_each_format_keeps_it() {
+fn exif_is_read_from_every_format() {
     let pixels = photo(32, 16, 1);
     let turned = ImageSize { width: 16, height: 32 };
     for kind in [1, 3, 4, 6, 8, 9] {
@@ -228,15 +228,15 @@ fn exif_is_found_where_each_format_keeps_it() {
         let png = encode(pixels.clone(), ImageFormat::Png);
         let cases = [
             ("JPEG", jpeg::with_app1(&jpeg_of(&pixels), &prefixed)),
-            // XMP stands in a segment of the same marker.
+            // XMP is in a segment with the same marker.
             ("JPEG with XMP", {
                 let xmp = b"http://ns.adobe.com/xap/1.0/\0<x:xmpmeta/>";
                 jpeg::with_app1(&jpeg::with_app1(&jpeg_of(&pixels), &prefixed), xmp)
             }),
-            // The first block counts.
+            // The first block is used.
             ("JPEG with two", jpeg::with_app1(&jpeg::with_exif(&jpeg_of(&pixels), 1, b""), &prefixed)),
             ("PNG", png::with_chunk(&png, b"eXIf", &block, false)),
-            ("PNG, behind the pixels", png::with_chunk(&png, b"eXIf", &block, true)),
+            ("PNG, after the pixels", png::with_chunk(&png, b"eXIf", &block, true)),
             ("PNG with a prefix", png::with_chunk(&png, b"eXIf", &prefixed, false)),
         ];
         for (what, bytes) in cases {
@@ -257,31 +257,31 @@ fn exif_is_found_where_each_format_keeps_it() {
 }
 
 #[test]
-fn a_cut_jpeg_is_refused_and_its_thumbnail_fools_nobody() {
-    let whole = jpeg_of(&photo(64, 48, 3));
-    let with_thumbnail = jpeg::with_exif(&whole, 1, &jpeg::flat(16, 16, &[128], None));
-    assert_eq!(decoded(&with_thumbnail), decoded(&whole));
+fn a_truncated_jpeg_is_refused_even_with_a_complete_thumbnail() {
+    let complete = jpeg_of(&photo(64, 48, 3));
+    let with_thumbnail = jpeg::with_exif(&complete, 1, &jpeg::flat(16, 16, &[128], None));
+    assert_eq!(decoded(&with_thumbnail), decoded(&complete));
     for percent in [90, 50, 10] {
         let cut = &with_thumbnail[..with_thumbnail.len() * percent / 100];
         assert_error(decode(cut, &Limits::default()), "JPEG cut short");
     }
-    assert_error(decode(&whole[..2], &Limits::default()), "starts with \"\\xff\\xd8\"");
+    assert_error(decode(&complete[..2], &Limits::default()), "starts with \"\\xff\\xd8\"");
     assert_error(
-        decode(&whole[..4], &Limits::default()),
+        decode(&complete[..4], &Limits::default()),
         "JPEG cut short: no end-of-image marker in 4 bytes",
     );
 }
 
 #[test]
-fn garbage_after_the_end_is_passed_over() {
-    let whole = jpeg_of(&photo(64, 48, 3));
+fn garbage_after_the_end_is_ignored() {
+    let complete = jpeg_of(&photo(64, 48, 3));
     for tail in [&b"\0\0\0 made by a camera"[..], b"\xff\xd9", b"\xff\xd8\xff", b"\xff"] {
-        assert_eq!(decoded(&[&whole, tail].concat()), decoded(&whole));
+        assert_eq!(decoded(&[&complete, tail].concat()), decoded(&complete));
     }
 }
 
 #[test]
-fn what_is_no_photo_shows_its_first_bytes() {
+fn the_error_for_other_bytes_shows_the_first_of_them() {
     let folder = tempfile::tempdir().unwrap();
     let page = folder.path().join("saved.jpg");
     fs_err::write(&page, "<html>").unwrap();
@@ -301,7 +301,7 @@ fn what_is_no_photo_shows_its_first_bytes() {
 }
 
 #[test]
-fn the_content_says_the_format() {
+fn the_content_determines_the_format() {
     let folder = tempfile::tempdir().unwrap();
     let source = photo(20, 10, 5);
     let path = folder.path().join("really a png.jpg");
@@ -311,18 +311,18 @@ fn the_content_says_the_format() {
 }
 
 #[test]
-fn limits_are_checked_against_the_header() {
+fn limits_are_checked_with_the_header() {
     let limits = Limits::default();
     assert_error(
-        decode(&png::promising(60_000, 60_000), &limits),
+        decode(&png::with_claimed_size(60_000, 60_000), &limits),
         "60000×60000 photo is beyond the limits of 20000×20000",
     );
-    // 507 MB: under image's own limit of 512 MiB, over ours.
-    assert_error(decode(&png::promising(13_000, 13_000), &limits), "256 MiB");
-    assert_error(upright_size(&png::promising(13_000, 13_000), &limits), "256 MiB");
+    // 507 MB: below the limit of the crate `image`, 512 MiB, and above loc's.
+    assert_error(decode(&png::with_claimed_size(13_000, 13_000), &limits), "256 MiB");
+    assert_error(upright_size(&png::with_claimed_size(13_000, 13_000), &limits), "256 MiB");
     let jpeg = jpeg_of(&photo(16, 16, 0));
     assert_error(decode(&jpeg::with_size(&jpeg, 65_500, 65_500), &limits), "65500×65500");
-    // Grey takes a byte a pixel as stored, three as RGB.
+    // Grey has one byte per pixel as stored, three as RGB.
     let grey = encode(image::GrayImage::new(64, 64), ImageFormat::Png);
     assert_error(decode(&grey, &Limits { max_alloc: 64 * 64, ..limits }), "beyond the limits");
     for (max_width, max_height, fits) in [(16, 16, true), (15, 16, false), (16, 15, false)] {
@@ -339,7 +339,7 @@ fn a_photo_without_pixels_is_refused() {
     for (what, bytes) in [
         ("JPEG without width", jpeg::with_size(&jpeg, 0, 16)),
         ("JPEG without height", jpeg::with_size(&jpeg, 16, 0)),
-        ("PNG", png::promising(0, 5)),
+        ("PNG", png::with_claimed_size(0, 5)),
         ("BMP", bmp),
     ] {
         assert!(decode(&bytes, &Limits::default()).is_err(), "{what}");
@@ -347,7 +347,7 @@ fn a_photo_without_pixels_is_refused() {
 }
 
 #[test]
-fn paths_that_are_no_file_are_named() {
+fn errors_about_paths_contain_the_path() {
     let folder = tempfile::tempdir().unwrap();
     let limits = Limits::default();
     assert_error(decode_path(folder.path(), &limits), "is a folder where a file is needed");
@@ -359,7 +359,7 @@ fn paths_that_are_no_file_are_named() {
     fs_err::write(&large, [0; 100]).unwrap();
     assert_error(
         decode_path(&large, &Limits { max_alloc: 99, ..limits }),
-        "holds 100 bytes, more than the limit of 99",
+        "has 100 bytes, more than the limit of 99",
     );
 }
 
@@ -372,6 +372,6 @@ fn a_pipe_is_refused_without_waiting() {
     if !made.is_ok_and(|status| status.success()) {
         return skip::say(skip::Reason::Program("mkfifo"), "there is no `mkfifo` to make a pipe");
     }
-    assert_error(decode_path(&pipe, &Limits::default()), "is no regular file");
-    assert_error(decode_path("/dev/zero", &Limits::default()), "is no regular file");
+    assert_error(decode_path(&pipe, &Limits::default()), "is not a regular file");
+    assert_error(decode_path("/dev/zero", &Limits::default()), "is not a regular file");
 }

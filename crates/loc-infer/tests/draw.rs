@@ -10,7 +10,7 @@ use loc_infer::draw::{LabeledBox, color, draw};
 use loc_infer::{BBox, Localization};
 use proptest::prelude::*;
 
-fn mark(bbox: BBox, label: &str) -> LabeledBox {
+fn labeled(bbox: BBox, label: &str) -> LabeledBox {
     LabeledBox { bbox, label: label.into(), color: [230, 57, 70] }
 }
 
@@ -24,10 +24,10 @@ fn changed(before: &RgbImage, after: &RgbImage) -> Option<(u32, u32, u32, u32)> 
 }
 
 #[test]
-fn the_line_lies_on_the_box() {
+fn the_line_is_on_the_edges_of_the_box() {
     let before = RgbImage::from_pixel(400, 300, Rgb([90; 3]));
     let mut after = before.clone();
-    draw(&mut after, &[mark(BBox::new(100.0, 50.0, 300.0, 250.0), "")]);
+    draw(&mut after, &[labeled(BBox::new(100.0, 50.0, 300.0, 250.0), "")]);
     let red = Rgb([230, 57, 70]);
     for (x, y) in [(100, 150), (299, 150), (200, 50), (200, 249), (100, 50), (299, 249)] {
         assert_eq!(*after.get_pixel(x, y), red, "at {x}, {y}");
@@ -46,7 +46,7 @@ fn line_and_label_grow_with_the_photo() {
         let before = RgbImage::from_pixel(250 * scale, 200 * scale, Rgb([90; 3]));
         let mut after = before.clone();
         let s = scale as f32;
-        draw(&mut after, &[mark(BBox::new(50.0 * s, 100.0 * s, 200.0 * s, 180.0 * s), "cat 0.93")]);
+        draw(&mut after, &[labeled(BBox::new(50.0 * s, 100.0 * s, 200.0 * s, 180.0 * s), "cat 0.93")]);
         let (_, top, _, _) = changed(&before, &after).unwrap();
         let line =
             (0..before.width()).filter(|x| *after.get_pixel(*x, 140 * scale) == Rgb([230, 57, 70])).count();
@@ -58,7 +58,7 @@ fn line_and_label_grow_with_the_photo() {
     );
 }
 
-/// A label is as wide as its text, and whole: in a corner it moves, it is not cut.
+/// A label is as wide as its text and complete: near an edge it is moved, not cut.
 #[test]
 fn labels_stay_inside() {
     let size = (256.0, 256.0);
@@ -75,7 +75,7 @@ fn labels_stay_inside() {
         let mut image = RgbImage::from_pixel(256, 256, Rgb([90; 3]));
         let blue = LabeledBox { bbox, label: "dog 0.88".into(), color: [1, 2, 250] };
         draw(&mut image, &[blue]);
-        // The row with the most of the label's colour runs through its padding.
+        // The row with the most pixels of the label's colour is in its padding.
         let row = |y: u32| (0..256).filter(|x| image.get_pixel(*x, y).0 == [1, 2, 250]).collect::<Vec<u32>>();
         let white = image.pixels().filter(|p| p.0.iter().all(|c| *c > 180)).count();
         assert!(white > 20, "{bbox:?}: there is text");
@@ -86,8 +86,8 @@ fn labels_stay_inside() {
 }
 
 #[test]
-fn text_is_dark_on_light_and_light_on_dark() {
-    for (colour, ink) in
+fn text_is_dark_on_light_colours_and_light_on_dark_ones() {
+    for (colour, text) in
         [([246, 173, 34], [20; 3]), ([30, 121, 219], [255; 3]), ([255; 3], [20; 3]), ([0; 3], [255; 3])]
     {
         let mut image = RgbImage::from_pixel(512, 512, Rgb([90; 3]));
@@ -99,12 +99,12 @@ fn text_is_dark_on_light_and_light_on_dark() {
                 color: colour,
             }],
         );
-        assert!(image.pixels().any(|p| p.0 == ink), "ink on {colour:?}");
+        assert!(image.pixels().any(|p| p.0 == text), "text colour on {colour:?}");
     }
 }
 
 #[test]
-fn an_answer_becomes_its_mark() {
+fn a_prediction_becomes_a_labelled_box() {
     let found = Localization {
         class: 1,
         name: "dog".into(),
@@ -127,10 +127,10 @@ fn nothing_to_draw_changes_nothing() {
     let before = photo(40, 30, 0);
     let mut after = before.clone();
     draw(&mut after, &[]);
-    draw(&mut after, &[mark(BBox::new(f32::NAN, 0.0, 10.0, 10.0), "cat")]);
-    draw(&mut after, &[mark(BBox::new(0.0, 0.0, f32::INFINITY, 10.0), "cat")]);
+    draw(&mut after, &[labeled(BBox::new(f32::NAN, 0.0, 10.0, 10.0), "cat")]);
+    draw(&mut after, &[labeled(BBox::new(0.0, 0.0, f32::INFINITY, 10.0), "cat")]);
     assert_eq!(after, before);
-    draw(&mut RgbImage::new(0, 0), &[mark(BBox::new(0.0, 0.0, 1.0, 1.0), "cat")]);
+    draw(&mut RgbImage::new(0, 0), &[labeled(BBox::new(0.0, 0.0, 1.0, 1.0), "cat")]);
 }
 
 #[test]
@@ -149,7 +149,7 @@ fn labels_in_any_script() {
     ] {
         for side in [8, 64, 300] {
             let mut image = photo(side, side, 0);
-            draw(&mut image, &[mark(BBox::new(1.0, 1.0, 7.0, 7.0), label)]);
+            draw(&mut image, &[labeled(BBox::new(1.0, 1.0, 7.0, 7.0), label)]);
         }
     }
 }
@@ -164,7 +164,7 @@ proptest! {
         label in prop_oneof!["[a-z]{0,12} 0\\.[0-9]{2}", any::<String>()],
     ) {
         let mut image = photo(width, height, 3);
-        draw(&mut image, &[mark(BBox::from(edges), &label)]);
+        draw(&mut image, &[labeled(BBox::from(edges), &label)]);
         prop_assert_eq!(image.dimensions(), (width, height));
     }
 }

@@ -1,4 +1,4 @@
-//! The three engines give the same answers for the same weights.
+//! The three engines give the same predictions for the same weights.
 
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 #![cfg(all(feature = "native", feature = "candle", feature = "onnx"))]
@@ -11,21 +11,21 @@ use common::{assert_error, photo};
 use loc_infer::engine::{candle::Candle, native::Native, onnx::Onnx};
 use loc_infer::{Engine, Error, ImageSize, Localizer};
 
-/// Absolute, on probabilities and on boxes, both in 0..1: sums of a few thousand f32 products in another order.
+/// Absolute, for probabilities and boxes, both in 0..1: the engines sum a few thousand f32 products in different orders.
 const TOLERANCE: f32 = 1e-5;
 
 fn exported(model: &Model) -> Vec<u8> {
     loc_model::export::onnx(&model.network(), &model.weights, &model.json(), 13).unwrap()
 }
 
-fn farthest(a: &[f32], b: &[f32]) -> f32 {
+fn max_difference(a: &[f32], b: &[f32]) -> f32 {
     assert_eq!(a.len(), b.len());
     assert!(a.iter().chain(b).all(|v| v.is_finite()));
     a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
 }
 
 #[test]
-fn three_engines_one_answer() {
+fn the_three_engines_agree() {
     for (size, classes, seed) in [
         (ImageSize { width: 256, height: 256 }, &["cat", "dog"][..], 11),
         (ImageSize { width: 210, height: 190 }, &["a", "b", "c"], 12),
@@ -44,22 +44,22 @@ fn three_engines_one_answer() {
         let photos: Vec<_> = (0..4).map(|i| photo(180 + 60 * i, 240, i)).collect();
         let [native, onnx, candle] = localizers.map(|localizer| {
             assert_eq!(localizer.meta(), &model.meta);
-            let answers = localizer.predict_batch(&photos);
-            answers.into_iter().map(Result::unwrap).collect::<Vec<_>>()
+            let predictions = localizer.predict_batch(&photos);
+            predictions.into_iter().map(Result::unwrap).collect::<Vec<_>>()
         });
         for ((native, onnx), candle) in native.iter().zip(&onnx).zip(&candle) {
             for other in [onnx, candle] {
-                assert!(farthest(&native.probs, &other.probs) <= TOLERANCE, "{native:?}\n{other:?}");
+                assert!(max_difference(&native.probs, &other.probs) <= TOLERANCE, "{native:?}\n{other:?}");
                 let size = ImageSize { width: native.width, height: native.height };
                 let (a, b) = (native.bbox.to_norm(size), other.bbox.to_norm(size));
-                assert!(farthest(&a.xyxy(), &b.xyxy()) <= TOLERANCE, "{native:?}\n{other:?}");
+                assert!(max_difference(&a.xyxy(), &b.xyxy()) <= TOLERANCE, "{native:?}\n{other:?}");
                 assert_eq!(native.class, other.class);
             }
         }
     }
 }
 
-/// Before softmax and ordering, which could hide something.
+/// Compares before softmax and ordering, which could hide a difference.
 #[test]
 fn raw_outputs_agree() {
     let model = Model::new(13);
@@ -68,10 +68,10 @@ fn raw_outputs_agree() {
     let (_, onnx) = Onnx::read(&exported(&model)).unwrap();
     let images: Vec<f32> = (0..2 * 3 * 256 * 256).map(|i| (i * 7919 % 1000) as f32 / 1000.0).collect();
     let [native, candle, onnx] = [&native as &dyn Engine, &candle, &onnx].map(|e| e.run(&images, 2).unwrap());
-    assert!(farthest(&native.logits, &candle.logits) <= TOLERANCE);
-    assert!(farthest(&native.boxes, &candle.boxes) <= TOLERANCE);
-    assert!(farthest(&native.boxes, &onnx.boxes) <= TOLERANCE);
-    // ONNX gives logarithms of probabilities: logits up to a constant.
+    assert!(max_difference(&native.logits, &candle.logits) <= TOLERANCE);
+    assert!(max_difference(&native.boxes, &candle.boxes) <= TOLERANCE);
+    assert!(max_difference(&native.boxes, &onnx.boxes) <= TOLERANCE);
+    // ONNX returns logarithms of probabilities, which are logits up to a constant.
     for (a, b) in native.logits.chunks(2).zip(onnx.logits.chunks(2)) {
         assert!(((a[0] - a[1]) - (b[0] - b[1])).abs() <= TOLERANCE, "{a:?} and {b:?}");
     }
@@ -87,7 +87,7 @@ fn onnx_files_by_path_and_damaged() {
     assert_eq!(Localizer::load(&path).unwrap().meta(), &model.meta);
     fs_err::write(&path, &good[..good.len() / 2]).unwrap();
     assert_error(Localizer::load(&path), "model.onnx: not a model file: ONNX cannot be read");
-    // A file cut in any place, or with a byte changed, is an error or a model, never a panic of this crate.
+    // A file with a changed bit is an error or a model, and this crate never panics.
     for i in 0..40 {
         let mut bytes = good.clone();
         bytes[i * 13 % 600] ^= 1 << (i % 8);
@@ -99,11 +99,11 @@ fn onnx_files_by_path_and_damaged() {
 }
 
 #[test]
-fn candle_loads_by_path_and_names_it() {
+fn candle_loads_by_path_and_its_errors_contain_the_path() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.safetensors");
     assert_error(Localizer::load_candle(&path, &Device::Cpu), "model.safetensors: does not exist");
     fs_err::write(&path, Model::new(2).file()).unwrap();
-    let answer = Localizer::load_candle(&path, &Device::Cpu).unwrap().predict(&photo(50, 40, 0)).unwrap();
-    assert_eq!((answer.width, answer.height), (50, 40));
+    let prediction = Localizer::load_candle(&path, &Device::Cpu).unwrap().predict(&photo(50, 40, 0)).unwrap();
+    assert_eq!((prediction.width, prediction.height), (50, 40));
 }

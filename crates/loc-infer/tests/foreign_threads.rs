@@ -1,5 +1,5 @@
-//! In a program whose threads are busy, wait for the answer, hold locks, or have something borrowed. What is claimed is
-//! an order of events, never a time.
+//! Predictions in a program whose threads are busy, wait for the result, hold locks, or have a value borrowed. The tests
+//! check an order of events, never a time.
 
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 #![cfg(feature = "native")]
@@ -11,25 +11,25 @@ use std::sync::mpsc::channel;
 use std::sync::{Mutex, RwLock};
 
 use common::model::Model;
-use common::threads::{Case, ends, told};
+use common::threads::{Case, exact, must_end};
 use common::{jpeg_of, photo};
 use loc_infer::{ImageSize, LoadOptions, Localizer};
 use rayon::prelude::*;
 
-/// While `f` runs, so many tasks of a pool wait for its end.
+/// Runs `f` while this number of tasks of a pool wait for its end.
 fn blocking(pool: &rayon::ThreadPool, tasks: usize, f: impl FnOnce()) {
-    let (begin, begun) = channel();
-    let answer = RwLock::new(false);
-    let mut held = answer.write().unwrap();
+    let (started, all_started) = channel();
+    let result = RwLock::new(false);
+    let mut held = result.write().unwrap();
     pool.in_place_scope(|scope| {
         for _ in 0..tasks {
-            let (begin, answer) = (begin.clone(), &answer);
+            let (started, result) = (started.clone(), &result);
             scope.spawn(move |_| {
-                begin.send(()).unwrap();
-                assert!(*answer.read().unwrap());
+                started.send(()).unwrap();
+                assert!(*result.read().unwrap());
             });
         }
-        (0..tasks).for_each(|_| begun.recv().unwrap());
+        (0..tasks).for_each(|_| all_started.recv().unwrap());
         f();
         *held = true;
         drop(held);
@@ -41,10 +41,10 @@ fn pool(threads: usize) -> rayon::ThreadPool {
 }
 
 #[test]
-fn threads_that_wait_for_the_answer_get_it() {
-    ends(|| {
+fn a_prediction_ends_while_all_other_threads_wait_for_it() {
+    must_end(|| {
         for case in Case::both() {
-            // From a thread of the pool, all others of which wait.
+            // On a thread of the pool whose other threads all wait.
             for threads in [2, 5] {
                 let pool = pool(threads);
                 blocking(&pool, threads - 1, || pool.install(|| case.check()));
@@ -53,24 +53,24 @@ fn threads_that_wait_for_the_answer_get_it() {
     });
 }
 
-/// The global pool is what threads outside of any pool are helped by.
+/// The global pool helps threads outside of any pool.
 #[test]
-fn a_busy_global_pool_delays_nobody() {
-    ends(|| {
+fn a_busy_global_pool_does_not_block_predictions() {
+    must_end(|| {
         let cases = Case::both();
         let threads = rayon::current_num_threads();
-        let (begin, begun) = channel();
+        let (started, all_started) = channel();
         let (release, released) = channel::<()>();
         let released = std::sync::Arc::new(Mutex::new(released));
         for _ in 0..threads {
-            let (begin, released) = (begin.clone(), std::sync::Arc::clone(&released));
+            let (started, released) = (started.clone(), std::sync::Arc::clone(&released));
             rayon::spawn(move || {
-                begin.send(()).unwrap();
+                started.send(()).unwrap();
                 let _ = released.lock().unwrap().recv();
             });
         }
-        (0..threads).for_each(|_| begun.recv().unwrap());
-        // Its queue does not grow either: a thousand predictions leave a handful of jobs behind, which are gone at once.
+        (0..threads).for_each(|_| all_started.recv().unwrap());
+        // The queue of the pool does not grow either: predictions leave only a few jobs, which end at once.
         for case in &cases {
             case.check();
         }
@@ -79,7 +79,7 @@ fn a_busy_global_pool_delays_nobody() {
             localizer.predict(&cases[0].photos[0]).unwrap();
         }
         drop(release);
-        // The pool works on.
+        // The pool still runs tasks.
         let (done, all) = channel();
         for _ in 0..threads {
             let done = done.clone();
@@ -90,14 +90,14 @@ fn a_busy_global_pool_delays_nobody() {
     });
 }
 
-/// In the caller's own tasks nothing else of the pool runs on top while a photo waits.
+/// While a task of the pool waits for its prediction, its thread runs no other task.
 #[test]
-fn what_a_task_has_borrowed_stays_its_own() {
+fn a_waiting_prediction_runs_no_other_task_of_the_pool() {
     thread_local! {
         static BORROWED: RefCell<usize> = const { RefCell::new(0) };
         static DEPTH: Cell<usize> = const { Cell::new(0) };
     }
-    ends(|| {
+    must_end(|| {
         for case in Case::both() {
             for threads in [3, 8, 16] {
                 let localizer = Localizer::from_bytes(&case.model).unwrap();
@@ -105,14 +105,14 @@ fn what_a_task_has_borrowed_stays_its_own() {
                     (0..4 * threads).into_par_iter().for_each(|i| {
                         BORROWED.with_borrow_mut(|times| {
                             DEPTH.set(DEPTH.get() + 1);
-                            assert_eq!(DEPTH.get(), 1, "a task on top of a task");
+                            assert_eq!(DEPTH.get(), 1, "a task runs inside another task");
                             let i = i % case.photos.len();
-                            let answer = match *times % 3 {
+                            let result = match *times % 3 {
                                 0 => localizer.predict(&case.photos[i]),
                                 1 => localizer.predict_encoded(&case.encoded[i]),
                                 _ => localizer.predict_batch(&case.photos[i..=i]).remove(0),
                             };
-                            assert_eq!(told(answer), case.alone[i]);
+                            assert_eq!(exact(result), case.expected[i]);
                             *times += 1;
                             DEPTH.set(0);
                         });
@@ -124,16 +124,16 @@ fn what_a_task_has_borrowed_stays_its_own() {
 }
 
 #[test]
-fn a_lock_may_be_held_over_a_prediction() {
-    ends(|| {
+fn a_lock_may_be_held_during_a_prediction() {
+    must_end(|| {
         for case in Case::both() {
             for threads in [3, 8, 16] {
                 let localizer = Mutex::new(Localizer::from_bytes(&case.model).unwrap());
                 pool(threads).install(|| {
                     (0..4 * threads).into_par_iter().for_each(|i| {
                         let i = i % case.photos.len();
-                        let answer = localizer.lock().unwrap().predict(&case.photos[i]);
-                        assert_eq!(told(answer), case.alone[i]);
+                        let result = localizer.lock().unwrap().predict(&case.photos[i]);
+                        assert_eq!(exact(result), case.expected[i]);
                     });
                 });
             }
@@ -142,14 +142,14 @@ fn a_lock_may_be_held_over_a_prediction() {
 }
 
 #[test]
-fn threads_of_its_own_give_the_same_answers_and_end_with_it() {
-    ends(|| {
+fn own_threads_give_the_same_results_without_a_pool() {
+    must_end(|| {
         for case in Case::both() {
             for threads in [0, 1, 2, 5] {
                 let options = LoadOptions::default().threads(threads);
                 let localizer = Localizer::load_with(case.path("model.safetensors"), &options).unwrap();
                 case.check_with(&localizer);
-                // From a foreign pool's thread, all others of which are blocked.
+                // On a thread of another pool whose other threads are all blocked.
                 let pool = pool(3);
                 blocking(&pool, 2, || pool.install(|| case.check_with(&localizer)));
                 std::thread::scope(|scope| {
@@ -161,12 +161,12 @@ fn threads_of_its_own_give_the_same_answers_and_end_with_it() {
 }
 
 #[test]
-fn a_jpeg_is_told_the_same_by_every_number_of_threads() {
+fn the_prediction_does_not_depend_on_the_number_of_threads() {
     let model = Model::of(ImageSize { width: 188, height: 188 }, &["cat", "dog"], 4).file();
     let jpeg = jpeg_of(&photo(700, 500, 3));
-    let told_by = |threads: usize| {
+    let exact_with = |threads: usize| {
         let localizer = Localizer::from_bytes(&model).unwrap();
-        pool(threads).install(|| told(localizer.predict_encoded(&jpeg)))
+        pool(threads).install(|| exact(localizer.predict_encoded(&jpeg)))
     };
-    assert!((2..6).all(|threads| told_by(threads) == told_by(1)));
+    assert!((2..6).all(|threads| exact_with(threads) == exact_with(1)));
 }

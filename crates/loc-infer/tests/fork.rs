@@ -1,5 +1,5 @@
-//! Children made by `fork`, which have none of their parent's threads, and whatever those had locked stays locked: each
-//! predicts all the same, on the thread that it has. One test: others beside it would fork with it.
+//! Child processes made by `fork` have none of their parent's threads, and locks of these threads stay locked. Predictions
+//! in the child still work, on its one thread. This file has only one test, because others would be forked with it.
 
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 #![cfg(all(unix, feature = "native"))]
@@ -14,12 +14,12 @@ use common::threads::Case;
 use fork::{Fork, ProcessId, Signal, fork, signal_process, waitpid_nohang};
 use loc_infer::{LoadOptions, Localizer};
 
-/// Runs `f` in a child, and says whether it came back from it.
+/// Runs `f` in a child process; returns whether it ended without a panic.
 fn in_a_child(f: impl FnOnce()) -> bool {
     match fork().unwrap() {
         Fork::Child => {
-            let ended = catch_unwind(AssertUnwindSafe(f));
-            std::process::exit(i32::from(ended.is_err()));
+            let result = catch_unwind(AssertUnwindSafe(f));
+            std::process::exit(i32::from(result.is_err()));
         }
         Fork::Parent(child) => {
             let since = Instant::now();
@@ -42,7 +42,7 @@ fn a_forked_child_predicts() {
         let file = case.path("model.safetensors");
         let load = |threads| Localizer::load_with(&file, &LoadOptions::default().threads(threads)).unwrap();
         let (shared, own) = (load(0), load(3));
-        // Before anything was asked of the parent's threads, and after.
+        // Before the parent's threads have run a prediction, and after.
         for _ in 0..2 {
             assert!(in_a_child(|| case.check_with(&shared)), "loaded in the parent");
             assert!(in_a_child(|| case.check_with(&own)), "with threads of the parent");
@@ -53,26 +53,26 @@ fn a_forked_child_predicts() {
             case.check_with(&shared);
             case.check_with(&own);
         }
-        // The parent's threads end in the parent alone.
+        // Dropping the localizer in the child does not end the parent's threads.
         let own = std::sync::Mutex::new(Some(own));
         assert!(in_a_child(|| drop(own.lock().unwrap().take())));
         case.check_with(own.lock().unwrap().as_ref().unwrap());
     }
-    // While other threads of the parent are in the middle of predictions, with buffers in their hands.
-    let (case, over) = (&cases[0], AtomicBool::new(false));
+    // While other threads of the parent are running predictions and use buffers.
+    let (case, stop) = (&cases[0], AtomicBool::new(false));
     let localizer = Localizer::from_bytes(&case.model).unwrap();
     std::thread::scope(|scope| {
         for _ in 0..3 {
             scope.spawn(|| {
-                while !over.load(Ordering::Relaxed) {
+                while !stop.load(Ordering::Relaxed) {
                     localizer.predict(&case.photos[0]).unwrap();
                 }
             });
         }
-        let ended = catch_unwind(AssertUnwindSafe(|| {
+        let result = catch_unwind(AssertUnwindSafe(|| {
             (0..20).for_each(|_| assert!(in_a_child(|| case.check_with(&localizer))));
         }));
-        over.store(true, Ordering::Relaxed);
-        ended.unwrap();
+        stop.store(true, Ordering::Relaxed);
+        result.unwrap();
     });
 }

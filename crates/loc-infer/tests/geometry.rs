@@ -1,4 +1,4 @@
-//! Geometry for any size and any box.
+//! Properties of the geometry, for any size and any box.
 
 mod common;
 
@@ -6,7 +6,7 @@ use loc_infer::{BBox, Fit, Frame, ImageSize, NormBox};
 use proptest::prelude::*;
 
 fn size(limit: u32) -> impl Strategy<Value = ImageSize> {
-    // Small and large alike, and very long shapes.
+    // Small and large sizes, and very long shapes.
     let side = move || prop_oneof![1..=16u32, 1..=600u32, 1..=limit];
     (side(), side()).prop_map(|(width, height)| ImageSize { width, height })
 }
@@ -16,7 +16,7 @@ fn frame() -> impl Strategy<Value = Frame> {
         .prop_map(|(original, input, fit)| Frame { original, input, fit })
 }
 
-/// Four fractions, a few of them on the edges.
+/// Four fractions; some of them are 0 or 1.
 fn fractions() -> impl Strategy<Value = [f32; 4]> {
     let fraction = || prop_oneof![4 => 0.0..=1.0f32, 1 => Just(0.0), 1 => Just(1.0)];
     [fraction(), fraction(), fraction(), fraction()]
@@ -31,8 +31,8 @@ fn distance(a: BBox, b: BBox) -> f32 {
     a.xyxy().iter().zip(b.xyxy()).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
 }
 
-/// A thousandth of a pixel. Letterboxed into an input of another shape, the photo takes only a part of 0..1, whose
-/// steps in f32 are then that much coarser.
+/// A thousandth of a pixel. A letterboxed photo of another shape covers only a part of 0..1, where one step of f32 is more
+/// pixels.
 fn tolerance(frame: &Frame) -> f32 {
     let (w, h) = (frame.input.width as f32, frame.input.height as f32);
     if frame.fit == Fit::Letterbox { 1e-3 * (w / h).max(h / w) } else { 1e-3 }
@@ -42,7 +42,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 4000, ..ProptestConfig::default() })]
 
     #[test]
-    fn there_and_back_is_the_same_box(frame in frame(), fractions in fractions()) {
+    fn mapping_to_the_input_and_back_returns_the_same_box(frame in frame(), fractions in fractions()) {
         let bbox = NormBox::from(fractions).to_pixels(frame.original);
         let input = frame.to_input(bbox);
         let back = frame.to_original(input);
@@ -50,7 +50,7 @@ proptest! {
     }
 
     #[test]
-    fn the_photo_lies_inside_the_input(frame in frame()) {
+    fn the_photo_is_inside_the_input(frame in frame()) {
         let ImageSize { width, height } = frame.original;
         let whole = BBox::new(0.0, 0.0, width as f32, height as f32);
         let inside = frame.to_input(whole);
@@ -77,7 +77,7 @@ proptest! {
     }
 
     #[test]
-    fn order_and_clip_hold_and_are_idempotent(bbox in any_box(), size in size(500)) {
+    fn order_and_clip_are_idempotent(bbox in any_box(), size in size(500)) {
         let ordered = bbox.ordered();
         prop_assert!(ordered.x1 <= ordered.x2 && ordered.y1 <= ordered.y2);
         prop_assert_eq!(ordered.ordered(), ordered);
@@ -105,7 +105,7 @@ proptest! {
     fn iou_does_not_depend_on_the_unit(a in fractions(), b in fractions(), size in size(2_000)) {
         let (a, b) = (NormBox::from(a).ordered(), NormBox::from(b).ordered());
         let in_pixels = a.to_pixels(size).iou(&b.to_pixels(size));
-        // Tiny boxes lose digits on the way.
+        // Tiny boxes lose precision in the conversion.
         let tolerance = if a.area().min(b.area()) > 1e-4 { 1e-2 } else { 1.0 };
         prop_assert!((in_pixels - a.iou(&b)).abs() <= tolerance, "{in_pixels} and {}", a.iou(&b));
     }

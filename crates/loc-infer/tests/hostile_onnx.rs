@@ -1,4 +1,4 @@
-//! ONNX files from strangers: garbage, tensors in other files, operators nobody exports, shapes of gigabytes.
+//! Malicious ONNX files: garbage, tensors in other files, unsupported operators, shapes of gigabytes.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a helper that fails is a test that fails")]
 #![cfg(all(feature = "native", feature = "candle", feature = "onnx"))]
@@ -40,14 +40,14 @@ fn attribute<'a>(model: &'a mut ModelProto, op: &str, name: &str) -> &'a mut Att
 fn refused(what: &str, bytes: &[u8], parts: &[&str]) {
     let message = Localizer::from_bytes(bytes).expect_err(what).to_string();
     for part in parts {
-        assert!(message.contains(part), "{what}: {message}\nwithout {part}");
+        assert!(message.contains(part), "{what}: {message}\nmissing: {part}");
     }
 }
 
 #[test]
-fn garbage_is_no_model() {
+fn garbage_is_refused() {
     refused("garbage", b"\x08\x07\x12\xff\xff\xff\xff", &["not a model file: ONNX cannot be read"]);
-    refused("no graph", &with(|m| m.graph = None), &["there is no graph"]);
+    refused("no graph", &with(|m| m.graph = None), &["the file has no graph"]);
     refused("no metadata", &with(|m| m.metadata_props.clear()), &["no metadata under the key `loc`"]);
 }
 
@@ -65,7 +65,7 @@ fn a_tensor_in_another_file_is_refused() {
         &with(outside),
         &["tensor `conv2.weight` is in another file, which is never read", "hint"],
     );
-    // Without the flag, the data named all the same.
+    // Without the flag, but with the entries that name the file.
     let unflagged = |m: &mut ModelProto| {
         outside(m);
         tensor(m, "conv2.weight").data_location = DataLocation::Default as i32;
@@ -74,7 +74,7 @@ fn a_tensor_in_another_file_is_refused() {
 }
 
 #[test]
-fn an_operator_that_is_not_supported_is_named_with_its_node() {
+fn the_error_names_an_unsupported_operator_and_its_node() {
     for op in ["FancyOp", "ConstantOfShape", "Loop", "If", "Expand"] {
         let bytes = with(|m| {
             let node = node(m, "Relu");
@@ -88,7 +88,7 @@ fn an_operator_that_is_not_supported_is_named_with_its_node() {
 }
 
 #[test]
-fn tensors_that_claim_what_they_do_not_hold() {
+fn shapes_that_do_not_match_the_values_are_refused() {
     let claim = |dims: Vec<i64>| with(|m| tensor(m, "conv1.weight").dims = dims.clone());
     refused(
         "2 GB",
@@ -101,14 +101,14 @@ fn tensors_that_claim_what_they_do_not_hold() {
     refused(
         "F16",
         &kind(DataType::Float16),
-        &["tensor `conv1.weight` is FLOAT16 where FLOAT or INT64 is needed"],
+        &["tensor `conv1.weight` is FLOAT16, but only FLOAT and INT64 are supported"],
     );
     refused("I32", &kind(DataType::Int32), &["tensor `conv1.weight` is INT32"]);
     refused("I64", &kind(DataType::Int64), &["tensor `conv1.weight` has the shape"]);
 }
 
 #[test]
-fn graphs_that_would_panic_or_fill_the_memory_are_refused_by_their_node() {
+fn graphs_that_would_panic_or_exhaust_memory_are_refused() {
     let ints = |op: &'static str, name: &'static str, values: Vec<i64>| {
         with(|m| attribute(m, op, name).ints = values.clone())
     };
@@ -118,19 +118,23 @@ fn graphs_that_would_panic_or_fill_the_memory_are_refused_by_their_node() {
         (
             "no attribute",
             with(|m| node(m, "Conv").attribute.clear()),
-            "(operator `Conv`): has no number `group`",
+            "(operator `Conv`): has no integer attribute `group`",
         ),
         (
             "unknown input",
             with(|m| node(m, "Conv").input[0] = "x\x1b".into()),
-            "reads `x\\u{1b}`, which nothing",
+            "reads `x\\u{1b}`, which no earlier node",
         ),
-        ("no groups", with(|m| attribute(m, "Conv", "group").i = 0), "(operator `Conv`): no group"),
+        (
+            "no groups",
+            with(|m| attribute(m, "Conv", "group").i = 0),
+            "(operator `Conv`): the number of groups is invalid",
+        ),
         ("seven groups", with(|m| attribute(m, "Conv", "group").i = 7), "do not divide into 7 groups"),
         (
             "a text",
             with(|m| attribute(m, "Conv", "group").r#type = AttributeType::String as i32),
-            "no number `group`",
+            "no integer attribute `group`",
         ),
         ("a stride of 0", ints("Conv", "strides", vec![0, 1]), "`strides` is [0, 1]"),
         ("padding for terabytes", ints("Conv", "pads", vec![0, 0, 1 << 40, 1 << 40]), "the padding is"),
@@ -179,14 +183,14 @@ fn non_finite_weights_are_refused_unless_allowed() {
         with(|m| tensor(m, "class_out.weight").raw_data[..4].copy_from_slice(&f32::INFINITY.to_le_bytes()));
     fs_err::write(&path, bytes).unwrap();
     let message = Localizer::load(&path).unwrap_err().to_string();
-    assert!(message.contains("tensor `class_out.weight` holds 1 non-finite values"), "{message}");
+    assert!(message.contains("tensor `class_out.weight` has 1 non-finite values"), "{message}");
     let allowed = LoadOptions::default().allow_nonfinite(true);
     assert!(Localizer::load_with(&path, &allowed).is_ok());
 }
 
-/// Every sound export passes the walk over its shapes: all backbones, both operator sets.
+/// The check of shapes accepts every export: all backbones and heads, both operator sets.
 #[test]
-fn what_loc_exports_is_run() {
+fn every_export_of_loc_can_be_run() {
     use loc_net::{Backbone, Head, InputShape, NetworkConfig};
     for (backbone, head) in [
         (Backbone::FiveConv, Head::Mlp),

@@ -1,4 +1,4 @@
-//! The localizer around an engine that answers with the colours it sees: order, threads, geometry, errors.
+//! The localizer with engines whose output is known: order, threads, geometry, errors.
 
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
@@ -34,104 +34,104 @@ fn a_localizer_is_shared_between_threads() {
     shared::<Localizer>();
     let localizer = localizer();
     let photo = photo(30, 20, 1);
-    let alone = localizer.predict(&photo).unwrap();
+    let expected = localizer.predict(&photo).unwrap();
     std::thread::scope(|scope| {
         for _ in 0..4 {
-            scope.spawn(|| assert_eq!(localizer.predict(&photo).unwrap(), alone));
+            scope.spawn(|| assert_eq!(localizer.predict(&photo).unwrap(), expected));
         }
     });
 }
 
 #[test]
-fn one_answer_whatever_the_door() {
+fn all_predict_functions_give_the_same_result() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a photo.png");
     let photo = RgbImage::from_pixel(500, 375, Rgb([51, 102, 204]));
     let bytes = encode(photo.clone(), ImageFormat::Png);
     fs_err::write(&path, &bytes).unwrap();
     let localizer = localizer();
-    let answer = localizer.predict(&photo).unwrap();
-    assert_eq!((answer.class, answer.name.as_str()), (1, "blue"));
-    assert_eq!((answer.width, answer.height), (500, 375));
+    let result = localizer.predict(&photo).unwrap();
+    assert_eq!((result.class, result.name.as_str()), (1, "blue"));
+    assert_eq!((result.width, result.height), (500, 375));
     let expected = BBox::new(0.2 * 500.0, 0.4 * 375.0, 0.9 * 500.0, 0.8 * 375.0);
-    for (got, expected) in answer.bbox.xyxy().iter().zip(expected.xyxy()) {
-        assert!((got - expected).abs() < 1e-3, "{:?}", answer.bbox);
+    for (got, expected) in result.bbox.xyxy().iter().zip(expected.xyxy()) {
+        assert!((got - expected).abs() < 1e-3, "{:?}", result.bbox);
     }
     let odds = (0.8_f32 - 0.2).exp();
-    assert!((answer.confidence - odds / (1.0 + odds)).abs() < 1e-6);
-    assert_eq!(localizer.predict_encoded(&bytes).unwrap(), answer);
-    assert_eq!(localizer.predict_path(&path).unwrap(), answer);
+    assert!((result.confidence - odds / (1.0 + odds)).abs() < 1e-6);
+    assert_eq!(localizer.predict_encoded(&bytes).unwrap(), result);
+    assert_eq!(localizer.predict_path(&path).unwrap(), result);
     let sources = [Source::Path(&path), Source::Encoded(&bytes), Source::Photo(&photo)];
     for from_batch in localizer.predict_batch(&sources) {
-        assert_eq!(from_batch.unwrap(), answer);
+        assert_eq!(from_batch.unwrap(), result);
     }
 }
 
 #[test]
-fn exif_turns_the_answer_too() {
-    // Stored lying, seen standing: 16 wide and 32 high.
+fn the_box_is_on_the_photo_rotated_by_exif() {
+    // Stored in landscape, shown in portrait: 16 wide and 32 high.
     let bytes = jpeg::with_exif(&jpeg_of(&RgbImage::from_pixel(32, 16, Rgb([51, 102, 204]))), 6, b"");
-    let answer = localizer().predict_encoded(&bytes).unwrap();
-    assert_eq!((answer.width, answer.height), (16, 32));
-    assert!((answer.bbox.x2 - 0.9 * 16.0).abs() < 1e-3 && (answer.bbox.y2 - 0.8 * 32.0).abs() < 1e-3);
+    let result = localizer().predict_encoded(&bytes).unwrap();
+    assert_eq!((result.width, result.height), (16, 32));
+    assert!((result.bbox.x2 - 0.9 * 16.0).abs() < 1e-3 && (result.bbox.y2 - 0.8 * 32.0).abs() < 1e-3);
 }
 
 #[test]
-fn a_batch_keeps_the_order_and_a_bad_photo_harms_no_other() {
+fn a_batch_keeps_the_order_and_an_invalid_photo_affects_no_other() {
     let localizer = localizer();
-    // More than one chunk, bad ones first, last and in between.
+    // More than one chunk, with invalid photos first, last and between.
     let photos: Vec<Vec<u8>> = (0..75)
         .map(|i| if i % 7 == 0 || i == 74 { b"<html>".to_vec() } else { jpeg_of(&photo(20 + i, 30, i)) })
         .collect();
     for threads in [0, 1, 3] {
-        let answers = self::localizer().with_threads(threads).unwrap().predict_batch(&photos);
-        assert_eq!(answers.len(), photos.len());
-        for (i, (answer, bytes)) in answers.into_iter().zip(&photos).enumerate() {
+        let results = self::localizer().with_threads(threads).unwrap().predict_batch(&photos);
+        assert_eq!(results.len(), photos.len());
+        for (i, (result, bytes)) in results.into_iter().zip(&photos).enumerate() {
             if i % 7 == 0 || i == 74 {
-                assert_error(answer, "starts with \"<html>\"");
+                assert_error(result, "starts with \"<html>\"");
             } else {
-                assert_eq!(answer.unwrap(), localizer.predict_encoded(bytes).unwrap(), "photo {i}");
+                assert_eq!(result.unwrap(), localizer.predict_encoded(bytes).unwrap(), "photo {i}");
             }
         }
     }
     assert!(localizer.predict_batch::<Vec<u8>>(&[]).is_empty());
     let missing =
         localizer.predict_batch(&[PathBuf::from("/nowhere/a.jpg"), PathBuf::from("/nowhere/b.jpg")]);
-    for (answer, name) in missing.into_iter().zip(["a.jpg", "b.jpg"]) {
-        assert_error(answer, &format!("/nowhere/{name}: "));
+    for (result, name) in missing.into_iter().zip(["a.jpg", "b.jpg"]) {
+        assert_error(result, &format!("/nowhere/{name}: "));
     }
 }
 
-/// Fails on every batch that holds a photo of this red.
-struct Picky {
+/// Fails on every batch with a photo that is too red.
+struct FailsOnRed {
     calls: AtomicUsize,
 }
 
-impl Engine for Picky {
+impl Engine for FailsOnRed {
     fn run(&self, images: &[f32], n: usize) -> Result<RawOutput, Error> {
         self.calls.fetch_add(1, Ordering::Relaxed);
         if images.chunks_exact(images.len() / n).any(|photo| photo[0] > 0.9) {
-            return Err(Error::Engine { engine: "picky", error: "too red".into() });
+            return Err(Error::Engine { engine: "fails-on-red", error: "too red".into() });
         }
         Ok(RawOutput { logits: vec![0.0; 2 * n], boxes: vec![0.5; 4 * n] })
     }
 }
 
 #[test]
-fn an_engine_that_fails_on_a_batch_gets_the_photos_one_by_one() {
-    let localizer = with(Picky { calls: AtomicUsize::new(0) });
+fn after_a_failed_batch_the_photos_are_run_one_by_one() {
+    let localizer = with(FailsOnRed { calls: AtomicUsize::new(0) });
     let photos: Vec<RgbImage> =
         [10, 255, 20].map(|red| RgbImage::from_pixel(9, 9, Rgb([red, 0, 0]))).to_vec();
-    let mut answers = localizer.predict_batch(&photos).into_iter();
-    assert!(answers.next().unwrap().is_ok());
-    assert_error(answers.next().unwrap(), "engine `picky`: too red");
-    assert!(answers.next().unwrap().is_ok());
+    let mut results = localizer.predict_batch(&photos).into_iter();
+    assert!(results.next().unwrap().is_ok());
+    assert_error(results.next().unwrap(), "engine `fails-on-red`: too red");
+    assert!(results.next().unwrap().is_ok());
 }
 
-/// Panics when it is called with a photo of this red.
-struct Faulty;
+/// Panics on every batch with a photo that is too red.
+struct PanicsOnRed;
 
-impl Engine for Faulty {
+impl Engine for PanicsOnRed {
     fn run(&self, images: &[f32], n: usize) -> Result<RawOutput, Error> {
         let red = images.chunks_exact(images.len() / n).position(|photo| photo[0] > 0.9);
         assert!(red.is_none(), "photo {} of {n}", red.unwrap_or_default());
@@ -140,30 +140,30 @@ impl Engine for Faulty {
 }
 
 #[test]
-fn an_engine_that_panics_takes_only_the_photos_of_that_call_with_it() {
-    let localizer = with(Faulty);
+fn a_panic_of_the_engine_affects_only_the_photos_of_that_call() {
+    let localizer = with(PanicsOnRed);
     // Calls of 32, 32 and 11.
     let one = |i| RgbImage::from_pixel(9, 9, Rgb([if i == 40 { 255 } else { 10 }, 0, 0]));
     let mut photos: Vec<Source<'_>> = Vec::new();
     let pixels: Vec<RgbImage> = (0..75).map(one).collect();
     photos.extend(pixels.iter().map(Source::Photo));
     photos[35] = Source::Encoded(b"no photo");
-    let answers = localizer.predict_batch(&photos);
-    assert_eq!(answers.len(), 75);
-    for (i, answer) in answers.into_iter().enumerate() {
+    let results = localizer.predict_batch(&photos);
+    assert_eq!(results.len(), 75);
+    for (i, result) in results.into_iter().enumerate() {
         match i {
-            35 => assert_error(answer, "starts with \"no photo\""),
-            // One of the 32 is no photo, the red one is the ninth of the others but one.
-            32..64 => assert_error(answer, "the engine panicked: photo 7 of 31 (hint: "),
-            _ => assert!(answer.is_ok(), "photo {i}"),
+            35 => assert_error(result, "starts with \"no photo\""),
+            // Photo 35 is invalid, so 31 are left; photo 40 is at index 7 of them.
+            32..64 => assert_error(result, "the engine panicked: photo 7 of 31 (hint: "),
+            _ => assert!(result.is_ok(), "photo {i}"),
         }
     }
-    // One photo alone is no different, and the localizer goes on.
+    // The same for a single photo; the localizer still works after it.
     assert_error(localizer.predict(&pixels[40]), "the engine panicked: photo 0 of 1");
     assert!(localizer.predict(&pixels[41]).is_ok());
 }
 
-/// Always gives this output.
+/// Always returns this output.
 struct Fixed(RawOutput);
 
 impl Engine for Fixed {
@@ -173,7 +173,7 @@ impl Engine for Fixed {
 }
 
 #[test]
-fn what_an_engine_gives_is_checked() {
+fn the_output_of_an_engine_is_checked() {
     let photo = photo(9, 9, 0);
     for (logits, boxes, expected) in [
         (vec![0.0; 3], vec![0.5; 4], "logits: 3 values where 1 × 2 are needed"),
@@ -187,7 +187,7 @@ fn what_an_engine_gives_is_checked() {
 }
 
 #[test]
-fn boxes_are_ordered_and_inside_whatever_the_engine_says() {
+fn boxes_are_ordered_and_inside_the_photo_for_any_output() {
     let photo = photo(50, 40, 0);
     for fit in [Fit::Stretch, Fit::Letterbox] {
         let meta = meta(&["a", "b"], InputSpec { fit, ..spec() });

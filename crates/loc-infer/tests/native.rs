@@ -24,14 +24,14 @@ fn with_json(edit: impl Fn(&mut serde_json::Value)) -> Vec<u8> {
 }
 
 #[test]
-fn a_model_file_predicts_what_its_network_says() {
+fn the_prediction_is_that_of_the_network() {
     let model = Model::new(3);
     let localizer = Localizer::from_bytes(&model.file()).unwrap();
     assert_eq!(localizer.meta(), &model.meta);
     let photo = photo(256, 256, 2);
-    let answer = localizer.predict(&photo).unwrap();
+    let result = localizer.predict(&photo).unwrap();
 
-    // The same by hand: planar, 0..1, no resize, softmax, box times the photo's size.
+    // The expected result, computed step by step: planar, 0..1, no resize, softmax, box times the photo's size.
     let mut input = vec![0.0; 3 * 256 * 256];
     for (i, pixel) in photo.pixels().enumerate() {
         for c in 0..3 {
@@ -43,18 +43,18 @@ fn a_model_file_predicts_what_its_network_says() {
         .run(ImageBatch::Floats(&input), 1)
         .unwrap();
     let e = [raw.logits[0].exp(), raw.logits[1].exp()];
-    for (got, e) in answer.probs.iter().zip(e.iter().map(|v| v / (e[0] + e[1]))) {
-        assert!((got - e).abs() < 1e-6, "{:?}", answer.probs);
+    for (got, e) in result.probs.iter().zip(e.iter().map(|v| v / (e[0] + e[1]))) {
+        assert!((got - e).abs() < 1e-6, "{:?}", result.probs);
     }
-    let (b, [x1, y1, x2, y2]) = (answer.bbox, [0, 1, 2, 3].map(|i| raw.boxes[i] * 256.0));
+    let (b, [x1, y1, x2, y2]) = (result.bbox, [0, 1, 2, 3].map(|i| raw.boxes[i] * 256.0));
     for (got, expected) in [(b.x1, x1.min(x2)), (b.y1, y1.min(y2)), (b.x2, x1.max(x2)), (b.y2, y1.max(y2))] {
         assert!((got - expected).abs() < 1e-3, "{b:?} and {:?}", raw.boxes);
     }
-    assert_eq!(answer.name, ["cat", "dog"][answer.class]);
+    assert_eq!(result.name, ["cat", "dog"][result.class]);
 }
 
 #[test]
-fn a_file_and_its_bytes_are_the_same_model_and_other_sizes_work() {
+fn loading_by_path_and_from_bytes_agree_for_any_size() {
     let folder = tempfile::tempdir().unwrap();
     let size = ImageSize { width: 210, height: 190 };
     let model = Model::of(size, &["one"], 5);
@@ -62,13 +62,13 @@ fn a_file_and_its_bytes_are_the_same_model_and_other_sizes_work() {
     fs_err::write(&path, model.file()).unwrap();
     let (loaded, read) = (Localizer::load(&path).unwrap(), Localizer::from_bytes(&model.file()).unwrap());
     let bytes = encode(photo(300, 123, 1), ImageFormat::Png);
-    let answer = loaded.predict_encoded(&bytes).unwrap();
-    assert_eq!(answer, read.predict_encoded(&bytes).unwrap());
-    assert_eq!((answer.confidence, answer.width, answer.height), (1.0, 300, 123));
+    let result = loaded.predict_encoded(&bytes).unwrap();
+    assert_eq!(result, read.predict_encoded(&bytes).unwrap());
+    assert_eq!((result.confidence, result.width, result.height), (1.0, 300, 123));
 }
 
 #[test]
-fn a_photo_gets_the_same_answer_alone_and_in_a_batch() {
+fn a_photo_gets_the_same_result_alone_and_in_a_batch() {
     let localizer = Localizer::from_bytes(&Model::new(9).file()).unwrap();
     let photos: Vec<Vec<u8>> = (0..5).map(|i| jpeg_of(&photo(64 + i * 30, 100, i))).collect();
     for (batch, bytes) in localizer.predict_batch(&photos).into_iter().zip(&photos) {
@@ -77,7 +77,7 @@ fn a_photo_gets_the_same_answer_alone_and_in_a_batch() {
 }
 
 #[test]
-fn parts_that_do_not_fit_together_are_named() {
+fn errors_name_the_parts_that_do_not_fit_together() {
     let model = Model::new(1);
     let mut extra = model.weights.clone();
     extra.0.insert("class_fc9.bias".into(), extra.0["class_fc1.bias"].clone());
@@ -96,7 +96,7 @@ fn parts_that_do_not_fit_together_are_named() {
         (
             "other size",
             with_json(|j| j["input"]["width"] = 320.into()),
-            vec!["`input`: 320×256, but the network takes 256×256"],
+            vec!["`input`: 320×256, but the network needs 256×256"],
         ),
         ("no network", with_json(|j| j["network"] = serde_json::Value::Null), vec!["metadata `loc`"]),
         (
@@ -125,7 +125,7 @@ fn parts_that_do_not_fit_together_are_named() {
     ] {
         for part in expected {
             let error = Localizer::from_bytes(&bytes).expect_err(what).to_string();
-            assert!(error.contains(part), "{what}: {error}\nwithout: {part}");
+            assert!(error.contains(part), "{what}: {error}\nmissing: {part}");
         }
     }
 }
@@ -144,7 +144,7 @@ fn errors_name_the_file() {
 }
 
 #[test]
-fn the_network_part_is_loc_nets_own() {
+fn the_key_network_is_parsed_by_loc_net() {
     let json: serde_json::Value = serde_json::from_str(&Model::new(1).json()).unwrap();
     let config: loc_net::NetworkConfig = serde_json::from_value(json["network"].clone()).unwrap();
     assert_eq!(config, loc_net::NetworkConfig::five_conv(InputShape { height: 256, width: 256 }, 2));

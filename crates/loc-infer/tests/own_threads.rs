@@ -1,17 +1,18 @@
-//! `LoadOptions::threads`: which threads there are in the process. One test: others beside it would be counted, too.
+//! `LoadOptions::threads`: the threads of the process. This file has only one test, because threads of others would be
+//! counted, too.
 
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 #![cfg(feature = "native")]
 
 mod common;
 
-use common::threads::{Case, ends};
+use common::threads::{Case, must_end};
 use loc_infer::{LoadOptions, Localizer};
 
 /// The names of this process's threads, where Linux shows them.
 fn names() -> Option<Vec<String>> {
     let tasks = fs_err::read_dir("/proc/self/task").ok()?;
-    // One that ends meanwhile has no name any more.
+    // A thread that has just ended has no name any more.
     Some(tasks.filter_map(|task| fs_err::read_to_string(task.ok()?.path().join("comm")).ok()).collect())
 }
 
@@ -20,8 +21,8 @@ fn ours() -> usize {
 }
 
 #[test]
-fn a_localizer_has_the_threads_it_was_given() {
-    ends(|| {
+fn a_localizer_has_the_requested_number_of_threads() {
+    must_end(|| {
         let load = |case: &Case, threads| {
             Localizer::load_with(case.path("model.safetensors"), &LoadOptions::default().threads(threads))
         };
@@ -37,11 +38,11 @@ fn a_localizer_has_the_threads_it_was_given() {
             assert_eq!(ours(), 2);
         }
         drop(three);
-        // They end soon.
+        // The threads end after the drop.
         while ours() > 0 {
             std::thread::yield_now();
         }
-        // No prediction has begun the global pool: it is still to be had.
+        // No prediction has started the global pool: it can still be configured.
         rayon::ThreadPoolBuilder::new().num_threads(2).build_global().unwrap();
         cases[0].check();
     });

@@ -16,13 +16,13 @@ pub(crate) fn open(path: &Path) -> Result<(File, u64)> {
         Err(e) if e.kind() == ErrorKind::NotFound => {
             return fail(e.kind(), "does not exist (hint: is the path right?)");
         }
-        Err(e) => return fail(e.kind(), &format!("{e} (hint: may you read it?)")),
+        Err(e) => return fail(e.kind(), &format!("{e} (hint: do you have permission to read it?)")),
     };
     if metadata.is_dir() {
         return refuse("a folder");
     }
     if !metadata.is_file() {
-        return refuse("no regular file");
+        return refuse("not a regular file");
     }
     Ok((File::open(path)?, metadata.len()))
 }

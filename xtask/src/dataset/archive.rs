@@ -17,7 +17,7 @@ use super::digest::{Contents, copy_hashed};
 /// Maximum ratio of unpacked to packed size. Photos hardly compress; zeros compress by a factor of a thousand.
 const RATIO: u64 = 100;
 /// The unpacked size that is allowed for any archive, in bytes, even a very small one.
-const SMALL: u64 = 1 << 20;
+const ALWAYS_ALLOWED: u64 = 1 << 20;
 
 /// An archive that should contain a data set.
 pub(super) struct Archive<'a> {
@@ -29,7 +29,7 @@ impl Archive<'_> {
     /// Returns the files of the data set and their hashes.
     pub(super) fn contents(&self) -> Result<Contents> {
         let mut contents = Contents::default();
-        self.each(|path, data| {
+        self.for_each_file(|path, data| {
             let sha256 = copy_hashed(data, &mut io::sink()).map_err(|error| self.damaged(path, error))?;
             contents.insert(path.to_owned(), sha256);
             Ok(())
@@ -40,7 +40,7 @@ impl Archive<'_> {
     /// Writes the files of the data set into the new folder `into`. Returns an error if they differ from `contents`.
     pub(super) fn unpack(&self, contents: &Contents, into: &Path) -> Result<()> {
         fs::create_dir(into)?;
-        self.each(|path, data| {
+        self.for_each_file(|path, data| {
             let target = into.join(path);
             if let Some(folder) = target.parent() {
                 fs::create_dir_all(folder)?;
@@ -55,11 +55,11 @@ impl Archive<'_> {
     }
 
     /// Calls `visit` with the path (within the data set) and the data of each of its files.
-    fn each(&self, mut visit: impl FnMut(&str, &mut dyn Read) -> Result<()>) -> Result<()> {
+    fn for_each_file(&self, mut visit: impl FnMut(&str, &mut dyn Read) -> Result<()>) -> Result<()> {
         let file = self.open()?;
         let packed = file.metadata()?.len();
         let limit = self.set.max_bytes();
-        let mut tar = tar::Archive::new(Limited { inner: GzDecoder::new(file), left: limit });
+        let mut tar = tar::Archive::new(Limited { inner: GzDecoder::new(file), remaining: limit });
         let mut seen = HashSet::new();
         let mut bytes = 0_u64;
         let entries = tar.entries().map_err(|error| self.damaged("its start", error))?;
@@ -79,7 +79,7 @@ impl Archive<'_> {
             if bytes > limit {
                 bail!("{}: unpacks to more than {} MiB", self.path.display(), self.set.max_mib);
             }
-            if bytes > SMALL.max(packed.saturating_mul(RATIO)) {
+            if bytes > ALWAYS_ALLOWED.max(packed.saturating_mul(RATIO)) {
                 bail!("{}: unpacks to more than {RATIO} times its size", self.path.display());
             }
             match kind {
@@ -129,16 +129,16 @@ impl Archive<'_> {
         let Ok(name) = std::str::from_utf8(name) else {
             bail!("{}: the name `{shown}` is not UTF-8", self.path.display());
         };
-        let trouble = if name.starts_with('/') || name.as_bytes().get(1) == Some(&b':') {
+        let problem = if name.starts_with('/') || name.as_bytes().get(1) == Some(&b':') {
             "is an absolute path"
         } else if name.split('/').any(|part| part == "..") {
-            "leaves the folder"
+            "points outside the folder"
         } else if name.contains('\\') || name.chars().any(char::is_control) {
             "has a backslash or a control character"
         } else {
             return Ok(name.to_owned());
         };
-        bail!("{}: the name `{shown}` {trouble}", self.path.display());
+        bail!("{}: the name `{shown}` {problem}", self.path.display());
     }
 
     /// The part of a name within the data set: `loc-1.0/dataset/images/a.jpg` → `dataset/images/a.jpg`.
@@ -170,14 +170,14 @@ pub(super) fn looks_like_html(start: &[u8]) -> bool {
 /// A stream that fails after a number of bytes, independent of the sizes in the headers.
 struct Limited<R> {
     inner: R,
-    left: u64,
+    remaining: u64,
 }
 
 impl<R: Read> Read for Limited<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let n = self.inner.read(buffer)?;
-        self.left = self
-            .left
+        self.remaining = self
+            .remaining
             .checked_sub(n as u64)
             .ok_or_else(|| io::Error::other("it unpacks to too many bytes"))?;
         Ok(n)

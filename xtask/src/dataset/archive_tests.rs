@@ -82,7 +82,7 @@ fn error_of(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn the_prefix_goes_and_other_files_are_ignored() {
+fn the_prefix_is_removed_and_other_files_are_ignored() {
     let set = good_set();
     with_archive(&tar_gz(&good_items()), &set, |archive| {
         let contents = archive.contents().unwrap();
@@ -110,8 +110,11 @@ fn a_set_without_a_prefix_is_the_same_set() {
 #[test]
 fn malicious_entries_are_refused_by_name() {
     let cases: &[(Item, &str)] = &[
-        (file("../dataset/images/x", b""), "the name `../dataset/images/x` leaves the folder"),
-        (file("dataset/images/../../../x", b""), "the name `dataset/images/../../../x` leaves the folder"),
+        (file("../dataset/images/x", b""), "the name `../dataset/images/x` points outside the folder"),
+        (
+            file("dataset/images/../../../x", b""),
+            "the name `dataset/images/../../../x` points outside the folder",
+        ),
         (file("/dataset/images/x", b""), "the name `/dataset/images/x` is an absolute path"),
         (file("C:/dataset/images/x", b""), "the name `C:/dataset/images/x` is an absolute path"),
         (
@@ -130,9 +133,9 @@ fn malicious_entries_are_refused_by_name() {
         (Item("elsewhere", EntryType::Link, b""), "`elsewhere` is a link; links are refused"),
         (Item("dataset/images/x", EntryType::Fifo, b""), "`dataset/images/x` is neither a file nor a folder"),
     ];
-    for (evil, expected) in cases {
+    for (malicious, expected) in cases {
         let mut items = good_items();
-        items.push(Item(evil.0, evil.1, evil.2));
+        items.push(Item(malicious.0, malicious.1, malicious.2));
         assert_eq!(error_of(&tar_gz(&items)), *expected);
     }
 }

@@ -1,4 +1,4 @@
-//! The digest of a data set. Archive formats are elsewhere.
+//! The digest of a data set. It knows no archive formats.
 //!
 //! It is the SHA-256 of the output of `sha256sum` for the files of the data set (`<hex>  <path>\n`, two spaces). The
 //! paths use `/`, are relative to the folder of the data set, and are sorted by their bytes. So it can be checked with
@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_what_the_standard_tools_print() {
+    fn the_digest_is_that_of_the_standard_tools() {
         let root = tempfile::tempdir().unwrap();
         for (path, text) in
             [("a/b/2", "two"), ("a/b.txt", "dot"), ("a/B", ""), ("c/1", "one"), ("ignored", "x")]

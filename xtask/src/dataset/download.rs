@@ -1,7 +1,7 @@
-//! Downloads one URL to a `.part` file over HTTP(S), and resumes earlier downloads. Archives are handled elsewhere.
+//! Downloads one URL to a `.part` file over HTTP(S), and resumes earlier downloads. It knows no archives.
 //!
 //! The server's metadata of the file (ETag, date, size) is stored next to the part. A part is continued only if this
-//! metadata does not contradict the server's current answer. The caller must check the bytes.
+//! metadata does not contradict the server's current response. The caller must check the bytes.
 
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -18,10 +18,10 @@ use super::progress::Progress;
 
 /// The number of attempts without a new byte before the download fails.
 const TRIES: u32 = 4;
-/// Timeout: an attempt fails if the server sends nothing for this long.
-const SILENCE: Duration = Duration::from_secs(60);
+/// An attempt fails if the server sends nothing for this long.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-const ELSEWHERE: &str = "(hint: `--url` takes a mirror, `--archive` a local file)";
+const OTHER_SOURCES: &str = "(hint: `--url` takes a mirror, `--archive` a local file)";
 
 /// A download and its target.
 pub(super) struct Download<'a> {
@@ -33,7 +33,7 @@ pub(super) struct Download<'a> {
     pub(super) pause: Duration,
 }
 
-/// A complete part file, as far as HTTP can tell.
+/// A part file that is complete according to the HTTP headers.
 #[derive(Debug)]
 pub(super) struct Finished {
     /// Whether its bytes come from more than one response.
@@ -52,28 +52,28 @@ struct Version {
 /// Why an attempt ended without the complete file.
 enum Stop {
     /// Another attempt may succeed.
-    Again(anyhow::Error),
+    Retry(anyhow::Error),
     /// No further attempt can succeed.
-    Final(anyhow::Error),
+    Fatal(anyhow::Error),
 }
 
 impl Download<'_> {
-    /// Downloads until the file is complete, the server refuses, or several attempts bring no new bytes.
+    /// Downloads until the file is complete, the server refuses the request, or several attempts receive no new bytes.
     pub(super) fn run(&self, name: &str) -> Result<Finished> {
         let agent = agent(self.url);
         let mut failures = 0;
-        let mut most = self.have()?;
+        let mut most = self.received()?;
         loop {
             let error = match self.attempt(&agent, name) {
                 Ok(finished) => return Ok(finished),
-                Err(Stop::Final(error)) => return Err(error),
-                Err(Stop::Again(error)) => error,
+                Err(Stop::Fatal(error)) => return Err(error),
+                Err(Stop::Retry(error)) => error,
             };
-            let have = self.have()?;
-            failures = if have > most { 1 } else { failures + 1 };
-            most = most.max(have);
+            let received = self.received()?;
+            failures = if received > most { 1 } else { failures + 1 };
+            most = most.max(received);
             if failures >= TRIES {
-                let hint = format!("(hint: the same command continues from byte {have})");
+                let hint = format!("(hint: the same command continues from byte {received})");
                 return Err(anyhow!("downloading {}: {error:#} {hint}", self.url));
             }
             let pause = self.pause * 2_u32.pow(failures - 1);
@@ -84,7 +84,7 @@ impl Download<'_> {
 
     /// Removes the part and its metadata.
     pub(super) fn discard(&self) -> Result<()> {
-        for path in [self.part, &self.note()] {
+        for path in [self.part, &self.metadata_file()] {
             match fs::remove_file(path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
                 _ => {}
@@ -93,7 +93,7 @@ impl Download<'_> {
         Ok(())
     }
 
-    fn have(&self) -> Result<u64> {
+    fn received(&self) -> Result<u64> {
         match fs::metadata(self.part) {
             Ok(metadata) => Ok(metadata.len()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
@@ -103,12 +103,12 @@ impl Download<'_> {
 
     /// One request.
     fn attempt(&self, agent: &Agent, name: &str) -> Result<Finished, Stop> {
-        let have = self.have().map_err(Stop::Final)?;
+        let received = self.received().map_err(Stop::Fatal)?;
         let known = self.known_version();
         let mut request = agent.get(self.url).header("Accept-Encoding", "identity");
-        if have > 0 {
-            request = request.header("Range", format!("bytes={have}-"));
-            // A weak ETag is not allowed here; the response's is compared below.
+        if received > 0 {
+            request = request.header("Range", format!("bytes={received}-"));
+            // A weak ETag is not allowed in this header; the ETag of the response is compared below.
             if let Some(etag) =
                 known.as_ref().and_then(|v| v.etag.as_ref()).filter(|tag| tag.starts_with('"'))
             {
@@ -122,13 +122,13 @@ impl Download<'_> {
             StatusCode::PARTIAL_CONTENT => {
                 let start = content_range(&response).and_then(|range| range.start);
                 let same = known.is_none_or(|known| known.agrees_with(&now));
-                if start != Some(have) || !same {
+                if start != Some(received) || !same {
                     return Err(self.start_again("the file on the server has changed"));
                 }
-                have
+                received
             }
             StatusCode::RANGE_NOT_SATISFIABLE => {
-                let whole = content_range(&response).and_then(|range| range.total) == Some(have);
+                let whole = content_range(&response).and_then(|range| range.total) == Some(received);
                 if whole && known.is_none_or(|known| known.agrees_with(&now)) {
                     return Ok(Finished { resumed: true });
                 }
@@ -136,7 +136,7 @@ impl Download<'_> {
             }
             status => return Err(self.bad_status(status)),
         };
-        if have > 0 && start == 0 {
+        if received > 0 && start == 0 {
             eprintln!("{name}: the server sends the file from the start");
         }
         self.receive(response, start, &now, name)?;
@@ -152,7 +152,7 @@ impl Download<'_> {
         if now.size.is_some_and(|size| size > self.max_bytes) {
             return Err(self.too_large());
         }
-        self.write_note(now).map_err(Stop::Final)?;
+        self.write_metadata(now).map_err(Stop::Fatal)?;
         let mut file = self.open(start).map_err(|error| self.unwritable(error, start))?;
         let mut body = response.into_body().into_reader();
         let mut progress = Progress::new(name, start, now.size);
@@ -162,25 +162,25 @@ impl Download<'_> {
             let n = match body.read(&mut buffer) {
                 Ok(n) => n,
                 Err(error) => {
-                    return Err(Stop::Again(anyhow!(error).context(format!("cut off at byte {at}"))));
+                    return Err(Stop::Retry(anyhow!(error).context(format!("cut off at byte {at}"))));
                 }
             };
             if n == 0 {
                 break;
             }
             if at == 0 && looks_like_html(&buffer[..n]) {
-                return Err(self.discard().map_or_else(Stop::Final, |()| self.html()));
+                return Err(self.discard().map_or_else(Stop::Fatal, |()| self.html()));
             }
             file.write_all(&buffer[..n]).map_err(|error| self.unwritable(error, at))?;
             at += n as u64;
             if at > self.max_bytes {
-                return Err(self.discard().map_or_else(Stop::Final, |()| self.too_large()));
+                return Err(self.discard().map_or_else(Stop::Fatal, |()| self.too_large()));
             }
             progress.at(at);
         }
         match now.size {
-            Some(size) if at < size => Err(Stop::Again(anyhow!("cut off at byte {at} of {size}"))),
-            Some(size) if at > size => Err(self.start_again("the server sent more than it announced")),
+            Some(size) if at < size => Err(Stop::Retry(anyhow!("cut off at byte {at} of {size}"))),
+            Some(size) if at > size => Err(self.start_again("the server sent more bytes than it announced")),
             _ => Ok(()),
         }
     }
@@ -193,19 +193,19 @@ impl Download<'_> {
         }
     }
 
-    fn note(&self) -> PathBuf {
+    fn metadata_file(&self) -> PathBuf {
         self.part.with_added_extension("json")
     }
 
     /// The server's metadata from the start of this part; `None` if unknown, or if it was for another URL.
     fn known_version(&self) -> Option<Version> {
-        let text = fs::read(self.note()).ok()?;
+        let text = fs::read(self.metadata_file()).ok()?;
         serde_json::from_slice(&text).ok().filter(|known: &Version| known.url == self.url)
     }
 
-    fn write_note(&self, version: &Version) -> Result<()> {
+    fn write_metadata(&self, version: &Version) -> Result<()> {
         let text = serde_json::to_vec(version)?;
-        Ok(fs::write(self.note(), text)?)
+        Ok(fs::write(self.metadata_file(), text)?)
     }
 
     fn version_of(&self, response: &Response<Body>) -> Version {
@@ -220,18 +220,18 @@ impl Download<'_> {
 
     fn start_again(&self, why: &str) -> Stop {
         match self.discard() {
-            Ok(()) => Stop::Again(anyhow!("{why}; downloading from the start")),
-            Err(error) => Stop::Final(error),
+            Ok(()) => Stop::Retry(anyhow!("{why}; downloading from the start")),
+            Err(error) => Stop::Fatal(error),
         }
     }
 
     fn bad_status(&self, status: StatusCode) -> Stop {
-        let error = anyhow!("the server answers {status}");
+        let error = anyhow!("the server responded with {status}");
         let later = matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS);
         if later || status.is_server_error() {
-            return Stop::Again(error);
+            return Stop::Retry(error);
         }
-        Stop::Final(anyhow!("downloading {}: {error} {ELSEWHERE}", self.url))
+        Stop::Fatal(anyhow!("downloading {}: {error} {OTHER_SOURCES}", self.url))
     }
 
     fn refused(&self, error: ureq::Error) -> Stop {
@@ -244,18 +244,18 @@ impl Download<'_> {
                 | ureq::Error::InvalidProxyUrl
         );
         if unusable {
-            Stop::Final(anyhow!(error).context(format!("downloading {}", self.url)))
+            Stop::Fatal(anyhow!(error).context(format!("downloading {}", self.url)))
         } else {
-            Stop::Again(anyhow!(error))
+            Stop::Retry(anyhow!(error))
         }
     }
 
     fn html(&self) -> Stop {
-        Stop::Final(anyhow!("{}: the server sent an HTML page, not the file {ELSEWHERE}", self.url))
+        Stop::Fatal(anyhow!("{}: the server sent an HTML page, not the file {OTHER_SOURCES}", self.url))
     }
 
     fn too_large(&self) -> Stop {
-        Stop::Final(anyhow!("{}: larger than {} bytes, so it is not the file", self.url, self.max_bytes))
+        Stop::Fatal(anyhow!("{}: larger than {} bytes, so it is not the file", self.url, self.max_bytes))
     }
 
     /// An error of writing, usually a full disk: the part is kept, so that the download can be resumed.
@@ -263,12 +263,12 @@ impl Download<'_> {
         let full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
         let hint = if full { " (hint: free disk space, then run the same command to continue)" } else { "" };
         let place = format!("writing {} at byte {at}{hint}", self.part.display());
-        Stop::Final(anyhow!(error).context(place))
+        Stop::Fatal(anyhow!(error).context(place))
     }
 }
 
 impl Version {
-    /// Returns whether all values that both have are equal.
+    /// Returns whether all values that both versions have are equal.
     fn agrees_with(&self, other: &Self) -> bool {
         fn same<T: PartialEq>(a: Option<T>, b: Option<T>) -> bool {
             a.is_none() || b.is_none() || a == b
@@ -297,9 +297,9 @@ fn agent(url: &str) -> Agent {
     Agent::config_builder()
         .https_only(!url.starts_with("http://"))
         .http_status_as_error(false)
-        .timeout_connect(Some(SILENCE))
-        .timeout_recv_response(Some(SILENCE))
-        .timeout_per_read(Some(SILENCE))
+        .timeout_connect(Some(TIMEOUT))
+        .timeout_recv_response(Some(TIMEOUT))
+        .timeout_per_read(Some(TIMEOUT))
         .user_agent(concat!("loc-xtask/", env!("CARGO_PKG_VERSION")))
         .build()
         .new_agent()

@@ -6,7 +6,7 @@ use std::time::Duration;
 use fs_err as fs;
 
 use super::archive_tests::{file, good_items, good_set, tar_gz};
-use super::test_server::{Answer, Asked, Server};
+use super::test_server::{Request, Response, Server};
 use super::{DataSet, Fetch, Source};
 
 /// A separate data folder for each test.
@@ -42,84 +42,82 @@ impl Data {
     fn assert_only_the_set(&self) {
         assert_eq!(self.names(), ["set"]);
         assert_eq!(fs::read(self.path().join("set/dataset/images/a.jpg")).unwrap(), [7; 3000]);
-        assert!(
-            self.fetch(Source::Archive("not looked at".into())).is_ok(),
-            "the existing data set is accepted"
-        );
+        assert!(self.fetch(Source::Archive("not read".into())).is_ok(), "the existing data set is accepted");
     }
 }
 
-fn from(byte: usize) -> Asked {
-    Asked { from: Some(byte), if_range: None }
+fn range_from(byte: usize) -> Request {
+    Request { from: Some(byte), if_range: None }
 }
 
 #[test]
-fn a_whole_download_is_checked_unpacked_and_not_repeated() {
+fn a_complete_download_is_checked_unpacked_and_not_repeated() {
     let archive = tar_gz(&good_items());
-    let server = Server::start(move |_, asked| Answer::file(&archive, asked));
+    let server = Server::start(move |_, request| Response::file(&archive, request));
     let data = Data::new();
     assert_eq!(data.fetch_url(&server).unwrap(), data.path().join("set"));
     data.assert_only_the_set();
     data.fetch_url(&server).unwrap();
-    assert_eq!(server.asked(), [Asked::default()]);
+    assert_eq!(server.requests(), [Request::default()]);
 }
 
 #[test]
 fn an_interrupted_download_is_resumed() {
     let archive = tar_gz(&good_items());
-    let server = Server::start(move |i, asked| {
-        let answer = Answer::file(&archive, asked).header("ETag: \"v1\"");
-        if i == 0 { answer.cut(100) } else { answer }
+    let server = Server::start(move |i, request| {
+        let response = Response::file(&archive, request).header("ETag: \"v1\"");
+        if i == 0 { response.cut(100) } else { response }
     });
     let data = Data::new();
     data.fetch_url(&server).unwrap();
     data.assert_only_the_set();
-    let resumed = Asked { from: Some(100), if_range: Some("\"v1\"".into()) };
-    assert_eq!(server.asked(), [Asked::default(), resumed]);
+    let resumed = Request { from: Some(100), if_range: Some("\"v1\"".into()) };
+    assert_eq!(server.requests(), [Request::default(), resumed]);
 }
 
 #[test]
-fn a_later_run_resumes_what_an_earlier_one_left() {
+fn a_later_run_resumes_an_earlier_download() {
     let archive = tar_gz(&good_items());
     let good = archive.clone();
-    // The responses bring no new bytes: the first run fails and keeps its 100 bytes.
-    let bad = Server::start(move |i, asked| Answer::file(&archive, asked).cut(if i == 0 { 100 } else { 0 }));
+    // The responses contain no new bytes: the first run fails and keeps its 100 bytes.
+    let bad =
+        Server::start(move |i, request| Response::file(&archive, request).cut(if i == 0 { 100 } else { 0 }));
     let data = Data::new();
     let error = format!("{:#}", data.fetch_url(&bad).unwrap_err());
     assert!(error.contains("cut off at byte 100"), "{error}");
     assert!(error.ends_with("(hint: the same command continues from byte 100)"), "{error}");
-    assert_eq!(bad.asked().len(), 4);
+    assert_eq!(bad.requests().len(), 4);
     assert_eq!(data.names(), ["set.tar.gz.part", "set.tar.gz.part.json"]);
 
-    let server = Server::start(move |_, asked| Answer::file(&good, asked));
+    let server = Server::start(move |_, request| Response::file(&good, request));
     data.fetch_url(&server).unwrap();
     data.assert_only_the_set();
-    assert_eq!(server.asked(), [from(100)]);
+    assert_eq!(server.requests(), [range_from(100)]);
 }
 
 #[test]
-fn a_part_that_is_already_whole_is_used_as_it_is() {
+fn a_part_that_is_already_complete_is_used() {
     let archive = tar_gz(&good_items());
     let data = Data::new();
     fs::write(data.path().join("set.tar.gz.part"), &archive).unwrap();
     let n = archive.len();
-    let server = Server::start(move |_, asked| Answer::file(&archive, asked));
+    let server = Server::start(move |_, request| Response::file(&archive, request));
     data.fetch_url(&server).unwrap();
     data.assert_only_the_set();
-    assert_eq!(server.asked(), [from(n)]);
+    assert_eq!(server.requests(), [range_from(n)]);
 }
 
 #[test]
 fn a_server_without_ranges_is_read_from_the_start() {
     let archive = tar_gz(&good_items());
     let server = Server::start(move |i, _| {
-        let answer = Answer::new("200 OK", &archive);
-        if i == 0 { answer.cut(100) } else { answer }
+        let response = Response::new("200 OK", &archive);
+        if i == 0 { response.cut(100) } else { response }
     });
     let data = Data::new();
     data.fetch_url(&server).unwrap();
     data.assert_only_the_set();
-    assert_eq!(server.asked(), [Asked::default(), from(100)]);
+    assert_eq!(server.requests(), [Request::default(), range_from(100)]);
 }
 
 #[test]
@@ -127,17 +125,17 @@ fn a_file_that_changed_on_the_server_is_read_from_the_start() {
     let archive = tar_gz(&good_items());
     for changed in ["ETag: W/\"v2\"", "Last-Modified: Tue, 02 Jan 2024 00:00:00 GMT"] {
         let archive = archive.clone();
-        let server = Server::start(move |i, asked| match i {
-            0 => Answer::file(&archive, asked)
+        let server = Server::start(move |i, request| match i {
+            0 => Response::file(&archive, request)
                 .header("ETag: W/\"v1\"")
                 .header("Last-Modified: Mon, 01 Jan 2024 00:00:00 GMT")
                 .cut(100),
-            _ => Answer::file(&archive, asked).header(changed),
+            _ => Response::file(&archive, request).header(changed),
         });
         let data = Data::new();
         data.fetch_url(&server).unwrap();
         data.assert_only_the_set();
-        assert_eq!(server.asked(), [Asked::default(), from(100), Asked::default()], "{changed}");
+        assert_eq!(server.requests(), [Request::default(), range_from(100), Request::default()], "{changed}");
     }
 }
 
@@ -147,33 +145,33 @@ fn a_part_of_another_version_is_detected_by_the_digest() {
     let data = Data::new();
     // As if left by another tool: without metadata, and with wrong bytes.
     fs::write(data.path().join("set.tar.gz.part"), [0; 100]).unwrap();
-    let server = Server::start(move |_, asked| Answer::file(&archive, asked));
+    let server = Server::start(move |_, request| Response::file(&archive, request));
     data.fetch_url(&server).unwrap();
     data.assert_only_the_set();
-    assert_eq!(server.asked(), [from(100), Asked::default()]);
+    assert_eq!(server.requests(), [range_from(100), Request::default()]);
 }
 
 #[test]
-fn a_part_longer_than_the_file_is_thrown_away() {
+fn a_part_longer_than_the_file_is_discarded() {
     let archive = tar_gz(&good_items());
     let data = Data::new();
     let too_long = archive.len() + 1;
     fs::write(data.path().join("set.tar.gz.part"), vec![0; too_long]).unwrap();
-    let server = Server::start(move |_, asked| Answer::file(&archive, asked));
+    let server = Server::start(move |_, request| Response::file(&archive, request));
     data.fetch_url(&server).unwrap();
     data.assert_only_the_set();
-    assert_eq!(server.asked(), [from(too_long), Asked::default()]);
+    assert_eq!(server.requests(), [range_from(too_long), Request::default()]);
 }
 
 #[test]
-fn a_wrong_digest_is_refused_with_both_and_leaves_nothing() {
+fn a_wrong_digest_is_refused_and_nothing_is_left() {
     let mut items = good_items();
     items[3] = file("repo-372ebf/dataset/annot/a.xml", b"<A/>");
     let archive = tar_gz(&items);
     let data = Data::new();
     let path = data.path().join("elsewhere.tar.gz");
     fs::write(&path, &archive).unwrap();
-    let server = Server::start(move |_, asked| Answer::file(&archive, asked));
+    let server = Server::start(move |_, request| Response::file(&archive, request));
     let sources = [Source::Mirror(server.url.clone()), Source::Archive(path)];
     for source in sources {
         let error = data.fetch(source).unwrap_err().to_string();
@@ -185,9 +183,9 @@ fn a_wrong_digest_is_refused_with_both_and_leaves_nothing() {
 }
 
 #[test]
-fn a_folder_that_is_not_the_set_is_left_alone() {
+fn a_folder_that_is_not_the_set_is_not_changed() {
     let archive = tar_gz(&good_items());
-    let server = Server::start(move |_, asked| Answer::file(&archive, asked));
+    let server = Server::start(move |_, request| Response::file(&archive, request));
     let data = Data::new();
     data.fetch_url(&server).unwrap();
     let photo = data.path().join("set/dataset/images/a.jpg");
@@ -199,29 +197,32 @@ fn a_folder_that_is_not_the_set_is_left_alone() {
 }
 
 #[test]
-fn a_web_page_is_not_taken_for_the_file() {
+fn a_web_page_instead_of_the_file_is_refused() {
     let page = b"<!doctype html><title>Sign in</title>";
     for header in ["Content-Type: text/html; charset=utf-8", "Content-Type: application/gzip"] {
-        let server = Server::start(move |_, _| Answer::new("200 OK", page).header(header));
+        let server = Server::start(move |_, _| Response::new("200 OK", page).header(header));
         let data = Data::new();
         let error = data.fetch_url(&server).unwrap_err().to_string();
         assert!(error.contains("the server sent an HTML page, not the file"), "{error}");
-        assert_eq!((server.asked().len(), data.names().len()), (1, 0), "{header}");
+        assert_eq!((server.requests().len(), data.names().len()), (1, 0), "{header}");
     }
 }
 
 #[test]
 fn a_permanent_error_ends_at_once_and_a_temporary_one_is_retried() {
-    let server = Server::start(|_, _| Answer::new("404 Not Found", b""));
+    let server = Server::start(|_, _| Response::new("404 Not Found", b""));
     let error = Data::new().fetch_url(&server).unwrap_err().to_string();
-    assert!(error.contains("the server answers 404 Not Found (hint: `--url` takes a mirror"), "{error}");
-    assert_eq!(server.asked().len(), 1);
+    assert!(
+        error.contains("the server responded with 404 Not Found (hint: `--url` takes a mirror"),
+        "{error}"
+    );
+    assert_eq!(server.requests().len(), 1);
 
     let archive = tar_gz(&good_items());
-    let server = Server::start(move |i, asked| match i {
-        0 => Answer::new("503 Service Unavailable", b""),
-        1 => Answer::new("429 Too Many Requests", b""),
-        _ => Answer::file(&archive, asked),
+    let server = Server::start(move |i, request| match i {
+        0 => Response::new("503 Service Unavailable", b""),
+        1 => Response::new("429 Too Many Requests", b""),
+        _ => Response::file(&archive, request),
     });
     let data = Data::new();
     data.fetch_url(&server).unwrap();
@@ -230,8 +231,8 @@ fn a_permanent_error_ends_at_once_and_a_temporary_one_is_retried() {
 
 #[test]
 fn a_file_that_is_far_too_large_is_refused() {
-    let announced = Server::start(|_, _| Answer::new("200 OK", &vec![0; (1 << 20) + 1]));
-    let unannounced = Server::start(|_, _| Answer::new("200 OK", &vec![0; 2 << 20]).without_length());
+    let announced = Server::start(|_, _| Response::new("200 OK", &vec![0; (1 << 20) + 1]));
+    let unannounced = Server::start(|_, _| Response::new("200 OK", &vec![0; 2 << 20]).without_length());
     for server in [announced, unannounced] {
         let data = Data::new();
         let error = data.fetch_url(&server).unwrap_err().to_string();
@@ -243,7 +244,7 @@ fn a_file_that_is_far_too_large_is_refused() {
 #[test]
 fn a_download_without_a_length_ends_with_the_connection() {
     let archive = tar_gz(&good_items());
-    let server = Server::start(move |_, _| Answer::new("200 OK", &archive).without_length());
+    let server = Server::start(move |_, _| Response::new("200 OK", &archive).without_length());
     let data = Data::new();
     data.fetch_url(&server).unwrap();
     data.assert_only_the_set();
@@ -253,7 +254,7 @@ fn a_download_without_a_length_ends_with_the_connection() {
 #[test]
 fn a_full_disk_is_an_error_with_the_file_and_is_not_retried() {
     let archive = tar_gz(&good_items());
-    let server = Server::start(move |_, asked| Answer::file(&archive, asked));
+    let server = Server::start(move |_, request| Response::file(&archive, request));
     let data = Data::new();
     std::os::unix::fs::symlink("/dev/full", data.path().join("set.tar.gz.part")).unwrap();
     let error = format!("{:#}", data.fetch_url(&server).unwrap_err());
@@ -264,15 +265,15 @@ fn a_full_disk_is_an_error_with_the_file_and_is_not_retried() {
         "{error}"
     );
     assert!(error.contains("No space left on device"), "{error}");
-    assert_eq!(server.asked().len(), 1);
+    assert_eq!(server.requests().len(), 1);
 }
 
 #[test]
 fn plain_http_is_only_for_urls_that_were_typed() {
     let archive = tar_gz(&good_items());
-    let server = Server::start(move |_, asked| Answer::file(&archive, asked));
+    let server = Server::start(move |_, request| Response::file(&archive, request));
     let to_http = format!("Location: {}", server.url);
-    let redirect = Server::start(move |_, _| Answer::new("302 Found", b"").header(to_http.clone()));
+    let redirect = Server::start(move |_, _| Response::new("302 Found", b"").header(to_http.clone()));
     let data = Data::new();
     data.fetch_url(&redirect).unwrap();
     data.assert_only_the_set();

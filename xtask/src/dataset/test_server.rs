@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// The parts of a request that the tests check.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Asked {
+pub(super) struct Request {
     /// N of `Range: bytes=N-`.
     pub(super) from: Option<usize>,
     /// `If-Range`.
@@ -14,28 +14,28 @@ pub(super) struct Asked {
 }
 
 /// A response.
-pub(super) struct Answer {
+pub(super) struct Response {
     status: &'static str,
     headers: Vec<String>,
     body: Vec<u8>,
     /// Send at most this many bytes of the body, then close the connection.
-    cut: Option<usize>,
+    cut_at: Option<usize>,
 }
 
-impl Answer {
+impl Response {
     /// Creates a response with a `Content-Length`.
     pub(super) fn new(status: &'static str, body: &[u8]) -> Self {
         Self {
             status,
             headers: vec![format!("Content-Length: {}", body.len())],
             body: body.to_vec(),
-            cut: None,
+            cut_at: None,
         }
     }
 
     /// Creates the response of a correct server: the complete file, or the requested part.
-    pub(super) fn file(file: &[u8], asked: &Asked) -> Self {
-        match asked.from {
+    pub(super) fn file(file: &[u8], request: &Request) -> Self {
+        match request.from {
             None => Self::new("200 OK", file),
             Some(from) if from >= file.len() => Self::new("416 Range Not Satisfiable", b"")
                 .header(format!("Content-Range: bytes */{}", file.len())),
@@ -60,7 +60,7 @@ impl Answer {
 
     /// Closes the connection after `n` bytes of the body.
     pub(super) fn cut(mut self, n: usize) -> Self {
-        self.cut = Some(n);
+        self.cut_at = Some(n);
         self
     }
 }
@@ -69,36 +69,36 @@ impl Answer {
 pub(super) struct Server {
     /// Its address with a file name.
     pub(super) url: String,
-    asked: Arc<Mutex<Vec<Asked>>>,
+    requests: Arc<Mutex<Vec<Request>>>,
 }
 
 impl Server {
-    /// Responds to each request with `answer(number of the request from 0, request)`.
-    pub(super) fn start(answer: impl Fn(usize, &Asked) -> Answer + Send + 'static) -> Self {
+    /// Responds to each request with `response(number of the request from 0, request)`.
+    pub(super) fn start(response: impl Fn(usize, &Request) -> Response + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/set.tar.gz", listener.local_addr().unwrap());
-        let asked = Arc::new(Mutex::new(Vec::new()));
-        let log = Arc::clone(&asked);
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let log = Arc::clone(&requests);
         std::thread::spawn(move || {
             for (i, stream) in listener.incoming().enumerate() {
                 let stream = stream.unwrap();
                 let request = read_request(&stream);
                 log.lock().unwrap_or_else(PoisonError::into_inner).push(request.clone());
                 // The client may close the connection first; this is not an error of the server.
-                let _ = send(&stream, &answer(i, &request));
+                let _ = send(&stream, &response(i, &request));
             }
         });
-        Self { url, asked }
+        Self { url, requests }
     }
 
     /// The requests so far.
-    pub(super) fn asked(&self) -> Vec<Asked> {
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub(super) fn requests(&self) -> Vec<Request> {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-fn read_request(stream: &TcpStream) -> Asked {
-    let mut asked = Asked::default();
+fn read_request(stream: &TcpStream) -> Request {
+    let mut request = Request::default();
     for line in BufReader::new(stream).lines() {
         let line = line.unwrap();
         let Some((name, value)) = line.split_once(": ") else {
@@ -107,22 +107,22 @@ fn read_request(stream: &TcpStream) -> Asked {
         match name.to_ascii_lowercase().as_str() {
             "range" => {
                 let from = value.strip_prefix("bytes=").and_then(|range| range.strip_suffix('-')).unwrap();
-                asked.from = Some(from.parse().unwrap());
+                request.from = Some(from.parse().unwrap());
             }
-            "if-range" => asked.if_range = Some(value.to_owned()),
+            "if-range" => request.if_range = Some(value.to_owned()),
             _ => {}
         }
     }
-    asked
+    request
 }
 
-fn send(mut stream: &TcpStream, answer: &Answer) -> std::io::Result<()> {
-    write!(stream, "HTTP/1.1 {}\r\n", answer.status)?;
-    for line in &answer.headers {
+fn send(mut stream: &TcpStream, response: &Response) -> std::io::Result<()> {
+    write!(stream, "HTTP/1.1 {}\r\n", response.status)?;
+    for line in &response.headers {
         write!(stream, "{line}\r\n")?;
     }
     write!(stream, "Connection: close\r\n\r\n")?;
-    let n = answer.cut.unwrap_or(answer.body.len());
-    stream.write_all(&answer.body[..n])?;
+    let n = response.cut_at.unwrap_or(response.body.len());
+    stream.write_all(&response.body[..n])?;
     stream.flush()
 }

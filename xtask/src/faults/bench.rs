@@ -1,4 +1,4 @@
-//! The training run into which faults are injected, and the check that nothing was lost.
+//! The training run into which faults are injected, and the checks after a fault.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -31,7 +31,8 @@ const TRAIN: [&str; 14] = [
 pub(super) struct Bench {
     folder: PathBuf,
     program: PathBuf,
-    whole: BTreeMap<String, String>,
+    /// The digests of the model files of the run without faults, by name.
+    reference: BTreeMap<String, String>,
     /// The failpoints that the run without faults passed, in order.
     pub(super) points: Vec<String>,
     /// The time of the run without faults.
@@ -43,26 +44,26 @@ impl Bench {
         let mut bench = Self {
             folder: folder.to_owned(),
             program: program.to_owned(),
-            whole: BTreeMap::new(),
+            reference: BTreeMap::new(),
             points: Vec::new(),
             time: Duration::ZERO,
         };
         let drawn = bench.command(&["data", "sample", "shapes", "--n", "14"], &[]).output()?;
-        ensure!(drawn.status.success(), "generating photos: {}", text(&drawn));
+        ensure!(drawn.status.success(), "generating photos: {}", stderr(&drawn));
         let log = folder.join("points");
         let start = Instant::now();
-        let ran = bench.train("whole", &[("LOC_FAULT_LOG", &log.display().to_string())])?;
-        ensure!(ran.status.success(), "the run without faults: {}", text(&ran));
+        let output = bench.train("reference", &[("LOC_FAULT_LOG", &log.display().to_string())])?;
+        ensure!(output.status.success(), "the run without faults: {}", stderr(&output));
         bench.time = start.elapsed();
         bench.points = fs::read_to_string(&log)?.lines().map(str::to_owned).collect();
-        bench.whole = digests(&bench.run("whole"))?;
+        bench.reference = digests(&bench.run("reference"))?;
         eprintln!(
             "the run without faults: {:.2} s, {} failpoints, {} model files",
             bench.time.as_secs_f64(),
             bench.points.len(),
-            bench.whole.len()
+            bench.reference.len()
         );
-        ensure!(bench.points.len() > 30 && bench.whole.len() == 4, "too few failpoints or model files");
+        ensure!(bench.points.len() > 30 && bench.reference.len() == 4, "too few failpoints or model files");
         Ok(bench)
     }
 
@@ -86,7 +87,7 @@ impl Bench {
         Ok(self.command(&Self::train_args("runs", name), env).output()?)
     }
 
-    /// The same with limits: `ulimit` is the arguments of that command.
+    /// The same with limits: `ulimit` has the arguments of the command of that name.
     pub(super) fn train_limited(&self, name: &str, ulimit: &str) -> Result<Output> {
         let script = format!("ulimit {ulimit} && exec \"$0\" \"$@\"");
         let mut command = Command::new("sh");
@@ -106,8 +107,8 @@ impl Bench {
         Ok(command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?)
     }
 
-    /// Resumes a run. A folder that did not become a run, or a run that was already finished, counts as resumed.
-    pub(super) fn go_on(&self, name: &str, env: &[(&str, &str)]) -> Result<Output> {
+    /// Resumes a run. If the folder is not yet a run, trains a new one.
+    pub(super) fn resume(&self, name: &str, env: &[(&str, &str)]) -> Result<Output> {
         let run = self.run(name);
         if !run.join("config.toml").is_file() {
             return self.train(name, env);
@@ -116,38 +117,38 @@ impl Bench {
     }
 
     /// Checks that the model files load.
-    pub(super) fn loads(&self, name: &str) -> Result<()> {
+    pub(super) fn check_models_load(&self, name: &str) -> Result<()> {
         for file in models(&self.run(name))? {
-            let ran = self.command(&["info", &file.display().to_string()], &[]).output()?;
-            ensure!(ran.status.success(), "{} does not load: {}", file.display(), text(&ran));
+            let output = self.command(&["info", &file.display().to_string()], &[]).output()?;
+            ensure!(output.status.success(), "{} does not load: {}", file.display(), stderr(&output));
         }
         Ok(())
     }
 
-    /// Checks that the run survived: its files load, it can be resumed, it ends with the same bytes, and no temporary
-    /// file is left.
-    pub(super) fn survived(&self, name: &str) -> Result<()> {
-        self.loads(name)?;
-        let ran = self.go_on(name, &[])?;
-        let done = text(&ran).contains("epochs are done");
-        ensure!(ran.status.success() || done, "it cannot be resumed: {}", text(&ran));
-        ensure!(!text(&ran).contains("warning"), "it warns of damage: {}", text(&ran));
-        self.is_whole(name)
+    /// Checks that the run recovers: its model files load, it can be resumed (or is finished), it ends with the same
+    /// bytes, and no temporary file is left.
+    pub(super) fn check_recovery(&self, name: &str) -> Result<()> {
+        self.check_models_load(name)?;
+        let output = self.resume(name, &[])?;
+        let done = stderr(&output).contains("epochs are done");
+        ensure!(output.status.success() || done, "it cannot be resumed: {}", stderr(&output));
+        ensure!(!stderr(&output).contains("warning"), "it prints a warning: {}", stderr(&output));
+        self.check_complete(name)
     }
 
     /// Checks that a finished run has the right bytes and no temporary files.
-    pub(super) fn is_whole(&self, name: &str) -> Result<()> {
+    pub(super) fn check_complete(&self, name: &str) -> Result<()> {
         let run = self.run(name);
         let found = digests(&run)?;
-        ensure!(found == self.whole, "the files differ: {found:?}, expected {:?}", self.whole);
+        ensure!(found == self.reference, "the files differ: {found:?}, expected {:?}", self.reference);
         let rows = fs::read_to_string(run.join("results.csv"))?.lines().count();
         ensure!(rows == 4, "results.csv has {rows} lines");
-        temporaries_are_gone(&run)
+        check_no_temporary_files(&run)
     }
 }
 
 /// Checks that no temporary file is left in a run.
-pub(super) fn temporaries_are_gone(run: &Path) -> Result<()> {
+pub(super) fn check_no_temporary_files(run: &Path) -> Result<()> {
     for folder in [run.to_owned(), run.join("weights")].iter().filter(|folder| folder.is_dir()) {
         for entry in fs::read_dir(folder)? {
             let name = entry?.file_name();
@@ -185,7 +186,7 @@ fn digests(run: &Path) -> Result<BTreeMap<String, String>> {
     models(run)?.into_iter().map(digest).collect()
 }
 
-/// The output of a program.
-pub(super) fn text(ran: &Output) -> String {
-    String::from_utf8_lossy(&ran.stderr).into_owned()
+/// The standard error of a program.
+pub(super) fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
 }

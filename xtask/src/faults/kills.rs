@@ -7,28 +7,31 @@ use anyhow::{Result, ensure};
 use fs_err as fs;
 
 use super::Outcome;
-use super::bench::{Bench, temporaries_are_gone, text};
+use super::bench::{Bench, check_no_temporary_files, stderr};
 
 /// Kills a run at every failpoint of its saves, or at every `stride`-th, and resumes it.
 pub(super) fn at_points(bench: &Bench, stride: usize) -> Result<Outcome> {
     let mut outcome = Outcome::new("kill -9 at a failpoint of a save");
     for (index, point) in bench.points.iter().enumerate().step_by(stride) {
-        let ran = bench.train("point", &[("LOC_FAULT", &format!("kill@{}", index + 1))])?;
-        ensure!(ran.status.code().is_none(), "it was not killed at {point}: {}", text(&ran));
-        outcome.count(&format!("{point} ({})", index + 1), bench.survived("point"));
+        let output = bench.train("point", &[("LOC_FAULT", &format!("kill@{}", index + 1))])?;
+        ensure!(output.status.code().is_none(), "it was not killed at {point}: {}", stderr(&output));
+        outcome.count(&format!("{point} ({})", index + 1), bench.check_recovery("point"));
     }
     Ok(outcome)
 }
 
-/// Kills a run, and then kills the resume while it completes the interrupted save.
+/// Kills a run, then resumes it and kills the resumed run while it completes the interrupted save.
 pub(super) fn in_resume(bench: &Bench, stride: usize) -> Result<Outcome> {
-    let mut outcome = Outcome::new("kill -9 in the resume after such a kill");
+    let mut outcome = Outcome::new("kill -9 in the resume after a kill");
     for (index, point) in bench.points.iter().enumerate().step_by(stride) {
         bench.train("twice", &[("LOC_FAULT", &format!("kill@{}", index + 1))])?;
         let second = 1 + index % 12;
-        let ran = bench.go_on("twice", &[("LOC_FAULT", &format!("kill@{second}"))])?;
-        if ran.status.code().is_none() {
-            outcome.count(&format!("{point} ({}), then point {second}", index + 1), bench.survived("twice"));
+        let output = bench.resume("twice", &[("LOC_FAULT", &format!("kill@{second}"))])?;
+        if output.status.code().is_none() {
+            outcome.count(
+                &format!("{point} ({}), then point {second}", index + 1),
+                bench.check_recovery("twice"),
+            );
         }
     }
     Ok(outcome)
@@ -38,46 +41,55 @@ pub(super) fn in_resume(bench: &Bench, stride: usize) -> Result<Outcome> {
 pub(super) fn full_at_points(bench: &Bench, stride: usize) -> Result<Outcome> {
     let mut outcome = Outcome::new("no space at a failpoint of a save");
     for (index, point) in bench.points.iter().enumerate().step_by(stride) {
-        let ran = bench.train("full", &[("LOC_FAULT", &format!("full@{}", index + 1))])?;
+        let output = bench.train("full", &[("LOC_FAULT", &format!("full@{}", index + 1))])?;
         let file = point.split(' ').next().unwrap_or_default();
-        let said = || -> Result<()> {
-            ensure!(ran.status.code() == Some(1), "exit {:?} at {point}: {}", ran.status, text(&ran));
-            ensure!(text(&ran).contains(file), "{file} is not named: {}", text(&ran));
-            temporaries_are_gone(&bench.run("full"))?;
-            bench.survived("full")
+        let check = || -> Result<()> {
+            ensure!(
+                output.status.code() == Some(1),
+                "exit {:?} at {point}: {}",
+                output.status,
+                stderr(&output)
+            );
+            ensure!(
+                stderr(&output).contains(file),
+                "the message does not contain {file}: {}",
+                stderr(&output)
+            );
+            check_no_temporary_files(&bench.run("full"))?;
+            bench.check_recovery("full")
         };
-        outcome.count(&format!("{point} ({})", index + 1), said());
+        outcome.count(&format!("{point} ({})", index + 1), check());
     }
     Ok(outcome)
 }
 
-/// Kills runs at random moments until the given number of kills has hit one. Each run is resumed until it ends.
+/// Kills runs at random moments until `kills` runs have been killed. Each run is resumed until it ends.
 pub(super) fn at_random(bench: &Bench, kills: usize, seed: u64) -> Result<Outcome> {
     let mut outcome = Outcome::new("kill -9 at a random moment");
-    let (mut random, mut lives) = (seed, 0);
+    let (mut random, mut attempts) = (seed, 0);
     while outcome.injected < kills {
         let moment = bench.time.mul_f64(uniform(&mut random));
         let mut child = bench.start("random")?;
         sleep(moment.max(Duration::from_millis(1)));
         child.kill()?;
-        let ran = child.wait_with_output()?;
-        lives += 1;
-        if ran.status.code().is_none() {
-            outcome.count(&format!("life {lives}"), bench.loads("random"));
-            // If a run is always killed too early, nothing is tested.
+        let output = child.wait_with_output()?;
+        attempts += 1;
+        if output.status.code().is_none() {
+            outcome.count(&format!("attempt {attempts}"), bench.check_models_load("random"));
+            // Let every twelfth killed run finish: otherwise no run would reach its end and be checked.
             if !outcome.injected.is_multiple_of(12) && outcome.injected < kills {
                 continue;
             }
-        } else if !ran.status.success() && !text(&ran).contains("epochs are done") {
+        } else if !output.status.success() && !stderr(&output).contains("epochs are done") {
             outcome.count(
-                &format!("life {lives}"),
-                Err(anyhow::anyhow!("it cannot be resumed: {}", text(&ran))),
+                &format!("attempt {attempts}"),
+                Err(anyhow::anyhow!("it cannot be resumed: {}", stderr(&output))),
             );
         }
-        let ended = bench.survived("random");
-        if ended.is_err() {
+        let recovered = bench.check_recovery("random");
+        if recovered.is_err() {
             outcome.injected -= 1;
-            outcome.count(&format!("life {lives}"), ended);
+            outcome.count(&format!("attempt {attempts}"), recovered);
         }
         fs::remove_dir_all(bench.run("random"))?;
     }

@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use fs_err as fs;
 
 use super::Outcome;
-use super::bench::{Bench, temporaries_are_gone, text};
+use super::bench::{Bench, check_no_temporary_files, stderr};
 
 /// A separate file system of a given size in megabytes; unmounted when dropped.
 struct Tmpfs(std::path::PathBuf);
@@ -15,7 +15,7 @@ impl Tmpfs {
     fn mount(at: &std::path::Path, options: &str) -> bool {
         let mut command = Command::new("mount");
         command.args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(at);
-        command.output().is_ok_and(|ran| ran.status.success())
+        command.output().is_ok_and(|output| output.status.success())
     }
 }
 
@@ -36,26 +36,26 @@ pub(super) fn full_disk(bench: &Bench) -> Result<Outcome> {
             return Ok(outcome);
         }
         let disk = Tmpfs(run.clone());
-        let ran = bench.train("small-disk", &[])?;
-        if ran.status.success() {
+        let output = bench.train("small-disk", &[])?;
+        if output.status.success() {
             continue;
         }
-        let survived = || -> Result<()> {
-            let said = text(&ran);
-            ensure!(ran.status.code() == Some(1), "exit {:?}: {said}", ran.status);
+        let check = || -> Result<()> {
+            let message = stderr(&output);
+            ensure!(output.status.code() == Some(1), "exit {:?}: {message}", output.status);
             ensure!(
-                said.contains("No space left on device") && said.contains("small-disk/"),
-                "it says: {said}"
+                message.contains("No space left on device") && message.contains("small-disk/"),
+                "another message: {message}"
             );
-            temporaries_are_gone(&run)?;
-            bench.loads("small-disk")?;
+            check_no_temporary_files(&run)?;
+            bench.check_models_load("small-disk")?;
             ensure!(Tmpfs::mount(&run, "remount,size=64m"), "the disk cannot be enlarged");
-            bench.survived("small-disk")
+            bench.check_recovery("small-disk")
         };
-        outcome.count(&format!("a disk of {size}"), survived());
+        outcome.count(&format!("a disk of {size}"), check());
         drop(disk);
     }
-    ensure!(outcome.injected > 0, "no disk was too small");
+    ensure!(outcome.injected > 0, "no disk was small enough to fail");
     Ok(outcome)
 }
 
@@ -64,32 +64,32 @@ pub(super) fn file_size(bench: &Bench) -> Result<Outcome> {
     let mut outcome = Outcome::new("a limit on the size of files");
     // Blocks of 512 bytes, or of 1,024 if sh is bash: in both cases too small for a training state.
     for blocks in [1, 8, 64, 256, 512, 1024, 2048] {
-        let ran = bench.train_limited("small-files", &format!("-f {blocks}"))?;
-        if ran.status.success() {
+        let output = bench.train_limited("small-files", &format!("-f {blocks}"))?;
+        if output.status.success() {
             continue;
         }
-        let survived = || -> Result<()> {
-            let said = text(&ran);
-            ensure!(ran.status.code() == Some(1), "exit {:?}: {said}", ran.status);
-            ensure!(said.contains("File too large"), "it says: {said}");
-            temporaries_are_gone(&bench.run("small-files"))?;
-            bench.survived("small-files")
+        let check = || -> Result<()> {
+            let message = stderr(&output);
+            ensure!(output.status.code() == Some(1), "exit {:?}: {message}", output.status);
+            ensure!(message.contains("File too large"), "another message: {message}");
+            check_no_temporary_files(&bench.run("small-files"))?;
+            bench.check_recovery("small-files")
         };
-        outcome.count(&format!("files of {blocks} blocks"), survived());
+        outcome.count(&format!("files of {blocks} blocks"), check());
     }
-    ensure!(outcome.injected > 0, "no limit was too low");
+    ensure!(outcome.injected > 0, "no limit was low enough to fail");
     Ok(outcome)
 }
 
-/// Trains in address spaces that are too small, from far too small to almost enough; nothing may be lost.
+/// Trains with a limited address space, from far too small to almost enough; no checkpoint may be lost.
 pub(super) fn address_space(bench: &Bench, stride: usize) -> Result<Outcome> {
     let mut outcome = Outcome::new("a limit on the address space");
     for megabytes in (80..=1600).step_by(10 * stride) {
-        let ran = bench.train_limited("small-memory", &format!("-v {}", megabytes * 1024))?;
-        if ran.status.success() {
+        let output = bench.train_limited("small-memory", &format!("-v {}", megabytes * 1024))?;
+        if output.status.success() {
             break;
         }
-        outcome.count(&format!("{megabytes} MB"), bench.survived("small-memory"));
+        outcome.count(&format!("{megabytes} MB"), bench.check_recovery("small-memory"));
     }
     Ok(outcome)
 }

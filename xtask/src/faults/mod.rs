@@ -1,6 +1,7 @@
-//! `cargo xtask faults`: injects kills, full disks and limits into small training runs; saved checkpoints must survive.
+//! `cargo xtask faults`: injects kills, full disks and limits into small training runs; no saved checkpoint may be
+//! lost.
 //!
-//! This file has the options, the order and the table. `bench` runs the training and checks for losses; the faults are
+//! This file has the options, the order and the table. `bench` runs the training and checks the result; the faults are
 //! in `kills` and `limits`.
 
 mod bench;
@@ -17,11 +18,9 @@ use crate::test;
 use crate::workspace::{Workspace, protoc};
 
 #[derive(Args)]
-#[command(
-    after_help = "The program is built with the feature `faults` of loc-train. A run has survived a fault if every \
+#[command(after_help = "The program is built with the feature `faults` of loc-train. A run passes if every \
 model file loads, the run can be resumed, it ends with the same bytes as a run without faults, and no temporary \
-file is left."
-)]
+file is left.")]
 pub(crate) struct Options {
     /// Number of kills at random moments
     #[arg(long, value_name = "N", default_value_t = 200)]
@@ -46,7 +45,7 @@ pub(super) struct Outcome {
     name: String,
     /// Number of faults that occurred in a run.
     injected: usize,
-    /// The losses, one line each.
+    /// The failed checks, one line each.
     lost: Vec<String>,
     /// Why this kind of fault could not be injected.
     skipped: Option<String>,
@@ -57,10 +56,10 @@ impl Outcome {
         Self { name: name.to_owned(), injected: 0, lost: Vec::new(), skipped: None }
     }
 
-    /// Counts a fault, and the loss if there was one.
-    fn count(&mut self, what: &str, survived: Result<()>) {
+    /// Counts a fault and the result of the check after it.
+    fn count(&mut self, what: &str, result: Result<()>) {
         self.injected += 1;
-        if let Err(error) = survived {
+        if let Err(error) = result {
             eprintln!("LOST after {what}: {error:#}");
             self.lost.push(format!("{what}: {error:#}"));
         }
@@ -98,7 +97,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let lost: usize = outcomes.iter().map(|outcome| outcome.lost.len()).sum();
     if lost > 0 {
         // The folder is kept for inspection.
-        bail!("{lost} faults lost something; see {}", folder.display());
+        bail!("after {lost} faults a check failed; see {}", folder.display());
     }
     fs::remove_dir_all(&folder)?;
     Ok(())
@@ -120,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_counts_losses_and_lists_skipped_faults() {
+    fn the_table_counts_failed_checks_and_lists_skipped_faults() {
         let mut kill = Outcome::new("kill -9");
         kill.count("point 1", Ok(()));
         kill.count("point 2", Err(anyhow::anyhow!("other bytes")));

@@ -1,9 +1,8 @@
 //! `cargo xtask peers`: compares the speed of loc with that of other frameworks.
 //!
-//! Each side runs in its own process. Rounds alternate between the two, so that other load on the machine slows both.
+//! Each side runs in its own process. Rounds alternate between the two, so that other load on the machine affects both.
 //! The result is the median over the rounds of the ratio of the two medians of a round.
 
-mod python;
 mod report;
 mod sides;
 
@@ -13,11 +12,11 @@ use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum};
 use fs_err as fs;
 
-use self::python::Python;
 use self::report::{Report, Row};
 use self::sides::{Side, measured};
 use crate::command::Call;
 use crate::dataset;
+use crate::python::Python;
 use crate::workspace::{Workspace, protoc};
 
 /// The flags of `cargo xtask peers`.
@@ -55,9 +54,25 @@ const PHOTOS: &str = "1200";
 /// Makes glibc keep freed memory: otherwise page faults take a third of PyTorch's training step.
 const TUNED_MALLOC: [(&str, &str); 2] = [("MALLOC_MMAP_MAX_", "0"), ("MALLOC_TRIM_THRESHOLD_", "8589934592")];
 
-/// A task, the number of runs per round, the number of rounds, and the peers.
-const WORKS: &[(&str, usize, usize, &[&str])] = &[
-    (
+/// A task that loc and some peers run.
+struct Task {
+    name: &'static str,
+    runs_per_round: usize,
+    rounds: usize,
+    peers: &'static [&'static str],
+}
+
+const fn task(
+    name: &'static str,
+    runs_per_round: usize,
+    rounds: usize,
+    peers: &'static [&'static str],
+) -> Task {
+    Task { name, runs_per_round, rounds, peers }
+}
+
+const TASKS: &[Task] = &[
+    task(
         "train_step_32",
         5,
         7,
@@ -70,19 +85,19 @@ const WORKS: &[(&str, usize, usize, &[&str])] = &[
         ],
     ),
     // A step takes seconds, so a round is one run.
-    ("train_step_32", 1, 3, &["candle"]),
-    ("infer_1", 60, 7, &["onnxruntime", "openvino", "pytorch-channels-last+malloc"]),
-    ("infer_1", 20, 5, &["tract", "candle", "burn"]),
-    ("infer_32", 10, 7, &["onnxruntime", "openvino", "pytorch-channels-last+malloc"]),
-    ("infer_32", 2, 3, &["tract", "candle", "burn"]),
-    ("jpeg_to_box", 60, 7, &["cv2+onnxruntime"]),
-    ("prepare_1200", 1, 7, &["cv2-2-threads"]),
-    ("epoch", 1, 3, &["pytorch-eager+malloc", "pytorch-channels-last+malloc"]),
-    ("cold_start", 1, 9, &["python+onnxruntime"]),
-    ("run_30_epochs", 1, 1, &["tutorial-pytorch"]),
+    task("train_step_32", 1, 3, &["candle"]),
+    task("infer_1", 60, 7, &["onnxruntime", "openvino", "pytorch-channels-last+malloc"]),
+    task("infer_1", 20, 5, &["tract", "candle", "burn"]),
+    task("infer_32", 10, 7, &["onnxruntime", "openvino", "pytorch-channels-last+malloc"]),
+    task("infer_32", 2, 3, &["tract", "candle", "burn"]),
+    task("jpeg_to_box", 60, 7, &["cv2+onnxruntime"]),
+    task("prepare_1200", 1, 7, &["cv2-2-threads"]),
+    task("epoch", 1, 3, &["pytorch-eager+malloc", "pytorch-channels-last+malloc"]),
+    task("cold_start", 1, 9, &["python+onnxruntime"]),
+    task("run_30_epochs", 1, 1, &["tutorial-pytorch"]),
 ];
 
-/// The inputs and programs that all measurements use.
+/// The inputs and programs of all measurements.
 struct Bench<'a> {
     workspace: &'a Workspace,
     python: Python,
@@ -98,7 +113,7 @@ struct Bench<'a> {
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let dir = workspace.root.join("target/peers");
     fs::create_dir_all(&dir)?;
-    let python = Python::install(workspace, &options.python, &dir)?;
+    let python = Python::install(workspace, &options.python, &dir, "benches/peers")?;
     let build = |args: &[&str]| Call::cargo(workspace).env("PROTOC", protoc()?).args(args).run();
     build(&["build", "--release", "--package", "loc-cli", "--features", "onnx"])?;
     build(&["build", "--release", "--package", "loc-train", "--example", "peer"])?;
@@ -110,16 +125,16 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let bench = Bench { workspace, python, dir, data, loc, peer, rust };
     bench.prepare()?;
     let mut report = Report::new()?;
-    for (work, count, rounds, peers) in WORKS {
-        if !work.contains(&options.only) {
+    for task in TASKS {
+        if !task.name.contains(&options.only) {
             continue;
         }
-        for peer in *peers {
-            let rows = match *work {
-                "epoch" => vec![bench.epoch(peer, *rounds)?],
-                "cold_start" => vec![bench.cold_start(peer, *rounds)?],
-                "run_30_epochs" => bench.whole_run(peer)?,
-                _ => vec![bench.alternate(work, peer, *count, *rounds)?],
+        for peer in task.peers {
+            let rows = match task.name {
+                "epoch" => vec![bench.epoch(peer, task.rounds)?],
+                "cold_start" => vec![bench.cold_start(peer, task.rounds)?],
+                "run_30_epochs" => bench.complete_run(peer)?,
+                _ => vec![bench.alternate(task, peer)?],
             };
             for row in rows {
                 eprintln!("{row}");
@@ -128,7 +143,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         }
     }
     if let Some(out) = &options.out {
-        report.keep(&workspace.root.join(out))?;
+        report.write_to(&workspace.root.join(out))?;
     }
     report.print(options.format == Format::Json)
 }
@@ -152,22 +167,22 @@ fn build_rust_peers(workspace: &Workspace, dir: &Path) -> Result<PathBuf> {
     Ok(program)
 }
 
-/// Returns the folder of photos: the given one, else the tutorial's if available, else generated photos.
+/// Returns the folder of photos: that of `--data`, else the tutorial's if available, else generated photos.
 fn data(workspace: &Workspace, options: &Options, dir: &Path, loc: &Path) -> Result<PathBuf> {
     if let Some(data) = &options.data {
         return Ok(fs::canonicalize(data)?);
     }
     let archive = workspace.shared().join("datasets/cats-dogs.tar.gz");
-    let fetched = workspace.data().join("cats-dogs");
-    if fetched.exists() || archive.exists() {
-        let archive = (!fetched.exists()).then_some(archive);
+    let unpacked = workspace.data().join("cats-dogs");
+    if unpacked.exists() || archive.exists() {
+        let archive = (!unpacked.exists()).then_some(archive);
         return dataset::fetch(workspace, "cats-dogs", &dataset::Source::new(archive, None));
     }
-    let drawn = dir.join("shapes");
-    if !drawn.exists() {
-        Call::new(workspace, loc).args(["data", "sample"]).arg(&drawn).args(["--n", PHOTOS]).run()?;
+    let generated = dir.join("shapes");
+    if !generated.exists() {
+        Call::new(workspace, loc).args(["data", "sample"]).arg(&generated).args(["--n", PHOTOS]).run()?;
     }
-    Ok(drawn)
+    Ok(generated)
 }
 
 impl Bench<'_> {
@@ -188,7 +203,7 @@ impl Bench<'_> {
         Ok(())
     }
 
-    /// A training call like the tutorial's: its recipe, with a checkpoint in each epoch and all records.
+    /// A training run like the tutorial's: with its recipe, with a checkpoint in each epoch and all records.
     fn train(&self, name: &str, epochs: &str) -> Call {
         let _ = fs::remove_dir_all(self.dir.join("runs").join(name));
         Call::new(self.workspace, &self.loc)
@@ -203,11 +218,12 @@ impl Bench<'_> {
             .output(&self.dir.join("train.log"))
     }
 
-    fn alternate(&self, work: &str, peer: &str, count: usize, rounds: usize) -> Result<Row> {
+    fn alternate(&self, task: &Task, peer: &str) -> Result<Row> {
         let mut ours = Side::ours(self)?;
         let mut theirs = Side::peer(self, peer)?;
-        let pairs = (0..rounds).map(|_| Ok((ours.time(work, count)?, theirs.time(work, count)?)));
-        Ok(Row::new(work, peer, "ms", &pairs.collect::<Result<Vec<_>>>()?))
+        let (name, runs) = (task.name, task.runs_per_round);
+        let pairs = (0..task.rounds).map(|_| Ok((ours.time(name, runs)?, theirs.time(name, runs)?)));
+        Ok(Row::new(name, peer, "ms", &pairs.collect::<Result<Vec<_>>>()?))
     }
 
     /// Measures an epoch; for loc from the records of a run of three epochs, checkpoints included.
@@ -244,20 +260,20 @@ impl Bench<'_> {
     }
 
     /// Thirty epochs of loc; three of the tutorial, whose mean is used for the other 27.
-    fn whole_run(&self, peer: &str) -> Result<Vec<Row>> {
+    fn complete_run(&self, peer: &str) -> Result<Vec<Row>> {
         const MEASURED: f64 = 3.0;
-        let ours = measured(self, &self.train("whole", "30").words())?;
+        let ours = measured(self, &self.train("complete", "30").command_line())?;
         let args = [self.dir.join("dataset.csv").into(), self.dir.join("split.csv").into(), "3".into()];
         let theirs = measured(self, &self.python.script("tutorial.py", &args))?;
         let epochs: Vec<f64> = theirs.output.lines().filter_map(|line| line.parse().ok()).collect();
         ensure!(epochs.len() == 3, "the tutorial trained {} epochs, not 3", epochs.len());
-        let whole = theirs.seconds + (30.0 - MEASURED) * epochs.iter().sum::<f64>() / MEASURED;
+        let total = theirs.seconds + (30.0 - MEASURED) * epochs.iter().sum::<f64>() / MEASURED;
         eprintln!(
             "tutorial-pytorch: 3 of its 30 epochs measured ({:.1} s in all), the rest extrapolated",
             theirs.seconds
         );
         Ok(vec![
-            Row::new("run_30_epochs", peer, "s", &[(ours.seconds, whole)]),
+            Row::new("run_30_epochs", peer, "s", &[(ours.seconds, total)]),
             Row::new("run_peak_memory", peer, "MiB", &[(ours.mib, theirs.mib)]),
         ])
     }

@@ -89,7 +89,7 @@ impl Report {
     }
 
     /// Writes the table and the raw data.
-    pub(super) fn keep(&self, dir: &Path) -> Result<()> {
+    pub(super) fn write_to(&self, dir: &Path) -> Result<()> {
         fs::create_dir_all(dir)?;
         fs::write(dir.join("peers.json"), serde_json::to_string_pretty(self)? + "\n")?;
         let summary = format!("# Peers\n\n{}, two threads, f32.\n\n{}", self.machine, self.table());
@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_report_is_what_the_formats_page_says() {
+    fn a_report_has_the_format_of_docs_formats() {
         let mut report = Report::new().unwrap();
         report.machine = "AMD EPYC, 2 cores".into();
         report.rows.push(Row::new("train_step_32", "pytorch-eager", "ms", &[(10.0, 40.0), (30.0, 40.0)]));

@@ -1,4 +1,5 @@
-//! One side of a comparison: a process that runs tasks on demand, or a command that is measured as a whole.
+//! One side of a comparison: a process that runs tasks on request, or a command of which time and memory are
+//! measured.
 
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Write};
@@ -23,7 +24,7 @@ pub(super) struct Side {
 }
 
 #[derive(Deserialize)]
-struct Answer {
+struct Response {
     ready: Option<Vec<String>>,
     ms: Option<Vec<f64>>,
     error: Option<String>,
@@ -39,16 +40,16 @@ impl Side {
             Some(base) => (base, &TUNED_MALLOC),
             None => (peer, &[]),
         };
-        let words = match base {
+        let command_line = match base {
             "tract" | "candle" | "burn" => vec![bench.rust.clone().into(), base.into()],
             "cv2+onnxruntime" | "cv2-2-threads" => bench.python.script("worker.py", &["opencv".into()]),
             _ => bench.python.script("worker.py", &[base.into()]),
         };
-        Self::start(peer, bench, &words, env)
+        Self::start(peer, bench, &command_line, env)
     }
 
-    fn start(name: &str, bench: &Bench, words: &[OsString], env: &[(&str, &str)]) -> Result<Self> {
-        let mut child = command(bench, words, env)
+    fn start(name: &str, bench: &Bench, command_line: &[OsString], env: &[(&str, &str)]) -> Result<Self> {
+        let mut child = command(bench, command_line, env)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -56,7 +57,7 @@ impl Side {
         let (input, output) = (child.stdin.take(), child.stdout.take());
         let output = BufReader::new(output.context("no standard output")?);
         let mut side = Self { name: name.to_owned(), child, input, output };
-        side.answer()?.ready.with_context(|| format!("{name} is not ready"))?;
+        side.response()?.ready.with_context(|| format!("{name} is not ready"))?;
         Ok(side)
     }
 
@@ -66,16 +67,16 @@ impl Side {
         // Busy-waiting threads, as in ONNX Runtime, would take a core from the side that is measured next.
         std::thread::sleep(PAUSE);
         writeln!(input, "{work} {count}").with_context(|| format!("{} has ended", self.name))?;
-        match self.answer()? {
-            Answer { ms: Some(times), .. } if !times.is_empty() => Ok(median(&times)),
-            Answer { error, .. } => bail!("{}: {}", self.name, error.unwrap_or_default()),
+        match self.response()? {
+            Response { ms: Some(times), .. } if !times.is_empty() => Ok(median(&times)),
+            Response { error, .. } => bail!("{}: {}", self.name, error.unwrap_or_default()),
         }
     }
 
-    fn answer(&mut self) -> Result<Answer> {
+    fn response(&mut self) -> Result<Response> {
         let mut line = String::new();
         self.output.read_line(&mut line)?;
-        serde_json::from_str(&line).with_context(|| format!("{} says {line:?}", self.name))
+        serde_json::from_str(&line).with_context(|| format!("unexpected output of {}: {line:?}", self.name))
     }
 }
 
@@ -95,18 +96,18 @@ pub(super) struct Measured {
     pub(super) output: String,
 }
 
-pub(super) fn measured(bench: &Bench, words: &[OsString]) -> Result<Measured> {
-    let words = bench.python.script("measure.py", words);
-    let output = command(bench, &words, &[]).stderr(Stdio::inherit()).output()?;
+pub(super) fn measured(bench: &Bench, command_line: &[OsString]) -> Result<Measured> {
+    let command_line = bench.python.script("measure.py", command_line);
+    let output = command(bench, &command_line, &[]).stderr(Stdio::inherit()).output()?;
     if !output.status.success() {
         bail!("measuring failed: {}", output.status);
     }
     serde_json::from_slice(&output.stdout).context("reading the output of measure.py")
 }
 
-fn command(bench: &Bench, words: &[OsString], env: &[(&str, &str)]) -> Command {
-    let mut command = Command::new(&words[0]);
-    command.args(&words[1..]).current_dir(&bench.workspace.root);
+fn command(bench: &Bench, command_line: &[OsString], env: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(&command_line[0]);
+    command.args(&command_line[1..]).current_dir(&bench.workspace.root);
     command.env("PEERS_DIR", &bench.dir).env("RAYON_NUM_THREADS", "2").env("OMP_NUM_THREADS", "2");
     command.envs(env.iter().copied());
     command

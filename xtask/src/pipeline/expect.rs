@@ -19,13 +19,13 @@ use crate::workspace::Workspace;
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Expectation {
     #[serde(default)]
-    expect: BTreeMap<String, Least>,
+    expect: BTreeMap<String, Minimums>,
 }
 
-/// The minimum of each metric; gains are differences to the constant answer.
+/// The minimum of each metric; a gain is the difference to the constant answer.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Least {
+struct Minimums {
     acc_gain: Option<f64>,
     iou_gain: Option<f64>,
     accuracy: Option<f64>,
@@ -36,30 +36,31 @@ struct Least {
 }
 
 /// The expected results of a built-in recipe on one data set.
-pub(crate) struct Promise {
+pub(crate) struct ExpectedResult {
     pub(crate) recipe: String,
     pub(crate) dataset: String,
-    /// `mean IoU ≥ 0.720`, and so on.
-    pub(crate) least: Vec<String>,
+    /// For example `mean IoU ≥ 0.720`.
+    pub(crate) minimums: Vec<String>,
 }
 
 /// The `[expect]` tables of all built-in recipes, by name.
-pub(crate) fn promises(workspace: &Workspace) -> Result<Vec<Promise>> {
+pub(crate) fn expected_results(workspace: &Workspace) -> Result<Vec<ExpectedResult>> {
     let mut names = Vec::new();
     for entry in fs::read_dir(workspace.root.join("crates/loc-train/recipes"))? {
         let path = entry?.path();
         names.extend(path.file_stem().map(|name| name.to_string_lossy().into_owned()));
     }
     names.sort();
-    let mut promises = Vec::new();
+    let mut expected_results = Vec::new();
     for recipe in names {
-        for (dataset, least) in Expectation::of_recipe(workspace, &recipe)?.expect {
-            let rows = least.rows().into_iter();
-            let least = rows.filter_map(|(name, least)| Some(format!("{name} ≥ {:.3}", least?))).collect();
-            promises.push(Promise { recipe: recipe.clone(), dataset, least });
+        for (dataset, minimums) in Expectation::of_recipe(workspace, &recipe)?.expect {
+            let rows = minimums.rows().into_iter();
+            let minimums =
+                rows.filter_map(|(name, minimum)| Some(format!("{name} ≥ {:.3}", minimum?))).collect();
+            expected_results.push(ExpectedResult { recipe: recipe.clone(), dataset, minimums });
         }
     }
-    Ok(promises)
+    Ok(expected_results)
 }
 
 impl Expectation {
@@ -79,11 +80,11 @@ impl Expectation {
 
     /// Prints one line per expectation; returns those that are not met.
     pub(super) fn report(&self, data: &str, got: &Validation) -> Vec<String> {
-        let Some(least) = self.expect.get(data) else {
+        let Some(minimums) = self.expect.get(data) else {
             println!("the recipe has no expected results for {data}");
             return Vec::new();
         };
-        let checked = least.check(got);
+        let checked = minimums.check(got);
         for (line, met) in &checked {
             println!("expected {line}: {}", if *met { "met" } else { "NOT met" });
         }
@@ -91,7 +92,7 @@ impl Expectation {
     }
 }
 
-impl Least {
+impl Minimums {
     /// The name and the minimum of each metric.
     fn rows(&self) -> [(&'static str, Option<f64>); 7] {
         [
@@ -115,10 +116,13 @@ impl Least {
             got.iou75,
             got.localization_accuracy,
         ];
-        let check = |((name, least), got): ((&str, Option<f64>), Option<f64>)| {
-            let least = least?;
+        let check = |((name, minimum), got): ((&str, Option<f64>), Option<f64>)| {
+            let minimum = minimum?;
             let shown = got.map_or_else(|| "n/a".to_owned(), |got| format!("{got:.3}"));
-            Some((format!("{name} at least {least:.3}, got {shown}"), got.is_some_and(|got| got >= least)))
+            Some((
+                format!("{name} at least {minimum:.3}, got {shown}"),
+                got.is_some_and(|got| got >= minimum),
+            ))
         };
         self.rows().into_iter().zip(values).filter_map(check).collect()
     }
@@ -150,14 +154,14 @@ mod tests {
     }
 
     #[test]
-    fn every_recipe_has_a_table_that_can_be_read() {
+    fn every_recipe_has_a_valid_table_of_expected_results() {
         let workspace = Workspace::locate().unwrap();
-        let promises = promises(&workspace).unwrap();
+        let expected_results = expected_results(&workspace).unwrap();
         for entry in fs::read_dir(workspace.root.join("crates/loc-train/recipes")).unwrap() {
             let name = entry.unwrap().file_name().into_string().unwrap();
             let recipe = name.trim_end_matches(".toml");
-            let promised = promises.iter().any(|p| p.recipe == recipe && !p.least.is_empty());
-            assert!(promised, "{name} has no [expect] table");
+            let has_table = expected_results.iter().any(|p| p.recipe == recipe && !p.minimums.is_empty());
+            assert!(has_table, "{name} has no [expect] table");
         }
     }
 }

@@ -16,7 +16,7 @@ use fs_err as fs;
 use serde::Deserialize;
 
 use self::expect::Expectation;
-pub(crate) use self::expect::{Promise, promises};
+pub(crate) use self::expect::{ExpectedResult, expected_results};
 use self::results::Validation;
 use crate::command::Call;
 use crate::dataset;
@@ -52,11 +52,11 @@ pub(crate) struct Options {
 impl Options {
     /// The options with only `--quick`.
     pub(crate) fn quick() -> Self {
-        Self { quick: true, ..Self::of("scratch".into(), "shapes".into(), None) }
+        Self { quick: true, ..Self::for_recipe("scratch".into(), "shapes".into(), None) }
     }
 
     /// The options for an unchanged recipe on a data set of data/datasets.toml or `shapes`.
-    pub(crate) fn of(recipe: String, dataset: String, archive: Option<PathBuf>) -> Self {
+    pub(crate) fn for_recipe(recipe: String, dataset: String, archive: Option<PathBuf>) -> Self {
         Self { dataset, archive, quick: false, recipe, epochs: None, seed: None }
     }
 }
@@ -73,7 +73,7 @@ struct Pipeline<'a> {
     loc: &'a Path,
 }
 
-/// Name and path of a data set, and the split file if loc does not draw the split.
+/// Name and path of a data set, and the split file if loc does not make the split itself.
 struct Data {
     name: String,
     path: PathBuf,
@@ -86,7 +86,7 @@ impl Pipeline<'_> {
         let data = stage("data", || self.data())?;
         let picture = self.workspace.data().join(format!("{}-mosaic.jpg", data.name));
         // Exit code 4 means errors in the data; `loc train` decides whether too many photos are invalid.
-        stage("check", || self.loc(["data", "check"]).arg(&data.path).admit(4).run())?;
+        stage("check", || self.loc(["data", "check"]).arg(&data.path).accept(4).run())?;
         // The pipeline owns this image, so it may be overwritten even if another version of loc wrote it.
         let show = || self.loc(["data", "show"]).arg(&data.path).arg("-o").arg(&picture);
         stage("picture", || show().arg("--force").run())?;
@@ -103,7 +103,7 @@ impl Pipeline<'_> {
 
         println!("\n{} on {}, {} validation photos", self.options.recipe, data.name, validation.samples);
         print!("{}", validation.table());
-        let gaps = expectation.report(&data.name, &validation);
+        let missed = expectation.report(&data.name, &validation);
         println!("photos with their boxes  {}", self.shown(&picture));
         println!("predictions, drawn       {}", self.shown(&drawings));
         println!("model                    {}, {}", self.shown(&model), self.shown(&onnx));
@@ -112,11 +112,11 @@ impl Pipeline<'_> {
             return Ok(());
         }
         ensure!(
-            gaps.is_empty(),
+            missed.is_empty(),
             "stage `results`: recipe {} misses its expected results on {}: {}",
             self.options.recipe,
             data.name,
-            gaps.join(", ")
+            missed.join(", ")
         );
         Ok(())
     }
@@ -164,7 +164,7 @@ impl Pipeline<'_> {
             eprintln!("split: the published one, {}", path.display());
             Some(path)
         } else {
-            eprintln!("split: drawn by loc, because {} does not exist", path.display());
+            eprintln!("split: made by loc, because {} does not exist", path.display());
             None
         }
     }
@@ -262,7 +262,7 @@ fn add_files(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
 /// Builds the release binary with ONNX (for `export --check`), and returns its path, which cargo reports.
 ///
 /// The features are those of the workspace's tests, so that the two commands of the README build Candle only once.
-fn build_loc(workspace: &Workspace) -> Result<PathBuf> {
+pub(crate) fn build_loc(workspace: &Workspace) -> Result<PathBuf> {
     #[derive(Deserialize)]
     struct Message {
         executable: Option<PathBuf>,

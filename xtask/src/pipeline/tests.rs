@@ -1,4 +1,4 @@
-//! Tests of the pipeline with a shell script in place of `loc`: the calls, and the error when a stage fails.
+//! Tests of the pipeline with a shell script in fixture of `loc`: the calls, and the error when a stage fails.
 #![cfg(unix)]
 
 use std::path::PathBuf;
@@ -24,13 +24,13 @@ case "$1 $2" in
 esac
 "#;
 
-struct Place {
+struct Fixture {
     folder: tempfile::TempDir,
     workspace: Workspace,
     loc: PathBuf,
 }
 
-impl Place {
+impl Fixture {
     fn new(expect: &str, fail: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().to_owned();
@@ -66,8 +66,8 @@ fn options() -> Options {
 
 #[test]
 fn the_pipeline_runs_the_commands_of_a_user() {
-    let place = Place::new("[expect]\nshapes = { iou_gain = 0.2, acc_gain = 0.4 }", "");
-    place.run(&Options { seed: Some(7), epochs: Some(9), ..options() }).unwrap();
+    let fixture = Fixture::new("[expect]\nshapes = { iou_gain = 0.2, acc_gain = 0.4 }", "");
+    fixture.run(&Options { seed: Some(7), epochs: Some(9), ..options() }).unwrap();
     let expected = "\
 data sample data/shapes
 data check data/shapes
@@ -77,13 +77,13 @@ val -m runs/train/exp/weights/last.safetensors --data data/shapes --split-file r
 predict -m runs/train/exp/weights/last.safetensors - --format jsonl --save runs/train/exp/samples
 export -m runs/train/exp/weights/last.safetensors --format onnx -o runs/train/exp/weights/last.onnx --check
 ";
-    assert_eq!(place.calls(), expected);
-    let list = fs::read_to_string(place.folder.path().join("runs/train/exp/val.txt")).unwrap();
+    assert_eq!(fixture.calls(), expected);
+    let list = fs::read_to_string(fixture.folder.path().join("runs/train/exp/val.txt")).unwrap();
     assert_eq!(list, "data/shapes/images/2.jpg\ndata/shapes/images/3.jpg\n");
 }
 
 #[test]
-fn a_failing_stage_is_named_with_its_command_and_ends_the_run() {
+fn a_failed_stage_ends_the_run_and_the_error_contains_its_command() {
     for (command, stage) in [
         ("data sample", "data"),
         ("data check", "check"),
@@ -93,28 +93,28 @@ fn a_failing_stage_is_named_with_its_command_and_ends_the_run() {
         ("predict -m", "predict"),
         ("export -m", "export"),
     ] {
-        let place = Place::new("", command);
-        let error = format!("{:#}", place.run(&options()).unwrap_err());
+        let fixture = Fixture::new("", command);
+        let error = format!("{:#}", fixture.run(&options()).unwrap_err());
         assert!(error.starts_with(&format!("stage `{stage}` of the pipeline: `loc {command} ")), "{error}");
         assert!(error.ends_with("failed: exit status: 5"), "{error}");
-        assert!(place.calls().lines().last().unwrap().starts_with(command));
+        assert!(fixture.calls().lines().last().unwrap().starts_with(command));
     }
 }
 
 #[test]
-fn expectations_are_enforced_only_on_the_recipe_as_it_stands() {
-    let place = || Place::new("[expect]\nshapes = { acc_gain = 0.6 }", "");
-    let error = place().run(&options()).unwrap_err().to_string();
+fn expected_results_are_enforced_only_for_the_unchanged_recipe() {
+    let fixture = || Fixture::new("[expect]\nshapes = { acc_gain = 0.6 }", "");
+    let error = fixture().run(&options()).unwrap_err().to_string();
     assert_eq!(
         error,
         "stage `results`: recipe scratch misses its expected results on shapes: accuracy gain at least 0.600, got 0.500"
     );
-    place().run(&Options { quick: true, ..options() }).unwrap();
-    place().run(&Options { epochs: Some(3), ..options() }).unwrap();
+    fixture().run(&Options { quick: true, ..options() }).unwrap();
+    fixture().run(&Options { epochs: Some(3), ..options() }).unwrap();
 }
 
 #[test]
-fn an_unknown_set_an_unknown_recipe_and_a_useless_archive_are_named() {
+fn errors_contain_the_unknown_data_set_or_recipe_and_the_archive_that_does_not_apply() {
     let cases: [(Options, &str); 3] = [
         (
             Options { dataset: "no-such".into(), ..options() },
@@ -127,7 +127,7 @@ fn an_unknown_set_an_unknown_recipe_and_a_useless_archive_are_named() {
         (Options { recipe: "scrach".into(), ..options() }, "stage `recipe` of the pipeline: "),
     ];
     for (options, expected) in cases {
-        let error = format!("{:#}", Place::new("", "").run(&options).unwrap_err());
+        let error = format!("{:#}", Fixture::new("", "").run(&options).unwrap_err());
         assert!(error.starts_with(expected), "{error}");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 use super::{OverwriteArgs, ReadingArgs, TextFormat, ToleranceArgs};
 
@@ -18,6 +18,8 @@ pub(crate) enum DataCommand {
     Audit(AuditArgs),
     /// Split a data set into train and val
     Split(SplitArgs),
+    /// Write a data set in another annotation format
+    Convert(ConvertArgs),
     /// Generate the sample data set `shapes`: photos of boxes, discs and stars, without a download
     Sample(SampleArgs),
 }
@@ -25,7 +27,7 @@ pub(crate) enum DataCommand {
 /// Which data set and how it is read.
 #[derive(Debug, Args)]
 pub(crate) struct DataArgs {
-    /// Folder with photos and annotations, or a CSV file
+    /// Folder with photos and annotations, or a CSV, JSON or YOLO's YAML file
     #[arg(value_name = "DATA")]
     pub(crate) data: PathBuf,
 
@@ -44,7 +46,18 @@ pub(crate) struct OpenArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  loc data check photos/\n  loc data check annotations.csv --format json")]
+#[command(after_help = "\
+Each finding has its file and line, what is wrong, and how to correct it; at the end they are counted by kind.
+
+With --fix the findings are those that remain and what was repaired: corners of boxes in the wrong order, boxes that
+exceed their photo, photos with the ending of another format, files that are not UTF-8. Photos with errors that remain
+are left out.
+
+Examples:
+  loc data check photos/
+  loc data check annotations.csv --format json
+  loc data check labels.csv --columns filename,xmin,ymin,xmax,ymax,class
+  loc data check photos/ --fix repaired")]
 pub(crate) struct CheckArgs {
     #[command(flatten)]
     pub(crate) data: DataArgs,
@@ -52,6 +65,10 @@ pub(crate) struct CheckArgs {
     /// A filename,split file: also report photos that have copies on the other side of this split
     #[arg(long, value_name = "FILE")]
     pub(crate) split_file: Option<PathBuf>,
+
+    /// Write a repaired copy of the data set into this new folder; the data set stays as it is
+    #[arg(long, value_name = "OUT")]
+    pub(crate) fix: Option<PathBuf>,
 
     /// Output format
     #[arg(long, value_enum, default_value_t = TextFormat::Text)]
@@ -119,6 +136,10 @@ pub(crate) struct AuditArgs {
     #[arg(long, default_value_t = 5, value_name = "K")]
     pub(crate) folds: usize,
 
+    /// Epochs that the heads of each fold are trained for [default: 30]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) epochs: Option<u32>,
+
     /// Output format
     #[arg(long, value_enum, default_value_t = TextFormat::Text)]
     pub(crate) format: TextFormat,
@@ -169,6 +190,56 @@ pub(crate) struct SplitArgs {
     /// Seed of the random split
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+All objects of a photo are written, and photos without an object too; the order of the classes and the parts of a split
+are kept. Photos lie in `images/` (voc: `JPEGImages/`), with a folder for each part of a split.
+
+Examples:
+  loc data convert photos/ --to yolo -o photos-yolo
+  loc data convert instances.json --to voc -o photos-voc --photos copy")]
+pub(crate) struct ConvertArgs {
+    #[command(flatten)]
+    pub(crate) data: OpenArgs,
+
+    /// Format to write
+    #[arg(long, value_enum)]
+    pub(crate) to: TargetFormat,
+
+    /// Folder to create; if it exists, it must be empty
+    #[arg(short, long, value_name = "DIR")]
+    pub(crate) output: PathBuf,
+
+    /// How photos come into the folder
+    #[arg(long, value_enum, default_value_t = PhotoChoice::Link)]
+    pub(crate) photos: PhotoChoice,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TargetFormat {
+    /// Pascal VOC: an XML file per photo
+    Voc,
+    /// COCO JSON: one file for each part of the split
+    Coco,
+    /// YOLO: a text file per photo, and `data.yaml`
+    Yolo,
+    /// CSV: a row per object
+    Csv,
+    /// Create ML JSON
+    #[value(name = "createml")]
+    CreateMl,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PhotoChoice {
+    /// As hard links, or on another file system as symbolic links
+    Link,
+    /// As copies
+    Copy,
+    /// Not at all
+    None,
 }
 
 #[derive(Debug, Args)]

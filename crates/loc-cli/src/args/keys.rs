@@ -33,9 +33,19 @@ fn keys() -> impl Iterator<Item = &'static Key> {
     Config::KEYS.iter().filter(|key| !key.flag.is_empty())
 }
 
-/// The help of a key's flag: the summary of its doc, and its default.
+/// Whether an argument may request the help.
+static HELP_REQUESTED: LazyLock<bool> = LazyLock::new(|| {
+    let requests = |arg: &str| match arg.strip_prefix('-') {
+        Some(rest) => rest.starts_with("-h") || (!rest.starts_with('-') && rest.contains('h')),
+        None => arg == "help",
+    };
+    std::env::args_os().skip(1).any(|arg| arg.to_str().is_some_and(requests))
+});
+
+/// The help of a key's flag: the summary of its doc, and its default. Empty if no help is requested: the texts of all keys
+/// take a tenth of the time of a prediction.
 pub(crate) fn help(name: &str) -> String {
-    let Some(key) = Config::key(name) else { return String::new() };
+    let Some(key) = Config::key(name).filter(|_| *HELP_REQUESTED) else { return String::new() };
     let summary = key.summary();
     let summary = summary.strip_suffix('.').unwrap_or(&summary);
     // Few texts, as they are typed.

@@ -9,7 +9,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use self::data::{
-    AuditArgs, CheckArgs, DataArgs, DataCommand, OpenArgs, SampleArgs, ShowArgs, SplitArgs, StatsArgs,
+    AuditArgs, CheckArgs, ConvertArgs, DataArgs, DataCommand, OpenArgs, PhotoChoice, SampleArgs, ShowArgs,
+    SplitArgs, StatsArgs, TargetFormat,
 };
 pub(crate) use self::train::{ConfigArgs, LrFindArgs, TrainArgs};
 use crate::output::Color;
@@ -32,7 +33,7 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Inspect a data set (check, stats, show, audit, split) or generate one (sample)
+    /// Inspect, audit, split or convert a data set, or generate one
     Data {
         #[command(subcommand)]
         command: DataCommand,
@@ -81,6 +82,12 @@ pub(crate) struct ReadingArgs {
     #[arg(long, value_name = "FORMAT", help = keys::help("data_format"))]
     pub(crate) data_format: Option<String>,
 
+    #[arg(long, value_delimiter = ',', value_name = "filename,xmin,…", help = keys::help("columns"))]
+    pub(crate) columns: Option<Vec<String>>,
+
+    #[arg(long, value_name = "NAME", help = keys::help("class"))]
+    pub(crate) class: Option<String>,
+
     #[arg(long, value_delimiter = ',', value_name = "A,B,…", help = keys::help("classes"))]
     pub(crate) classes: Option<Vec<String>>,
 
@@ -122,7 +129,7 @@ pub(crate) struct ValArgs {
     #[arg(short, long, value_name = "MODEL|RUN")]
     pub(crate) model: PathBuf,
 
-    /// Folder with photos and annotations, or a CSV file
+    /// Folder with photos and annotations, or a CSV, JSON or YOLO's YAML file
     #[arg(long, value_name = "DATA")]
     pub(crate) data: PathBuf,
 

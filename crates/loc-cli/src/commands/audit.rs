@@ -66,7 +66,10 @@ fn audit(args: &AuditArgs, (stop, _): (&Stop, &Signals), output: &Output) -> Res
         bail!(Usage(format!("--folds {}: at least 2 are needed", args.folds)));
     }
     let data = &args.data;
-    let settings = Config::resolve(Some("transfer"), &[audit_settings(), seed(args)])?.config;
+    let epochs = args.epochs.map(|epochs| ConfigSource::value("--epochs", "epochs", &epochs.to_string()));
+    let seed = ConfigSource::value("--seed", "seed", &args.seed.to_string());
+    let sources: Vec<ConfigSource> = [audit_settings(), seed].into_iter().chain(epochs).collect();
+    let settings = Config::resolve(Some("transfer"), &sources)?.config;
     let config = Config {
         data: Some(data.data.data.clone()),
         backbone_weights: args.backbone_weights.clone(),
@@ -114,10 +117,6 @@ fn audit(args: &AuditArgs, (stop, _): (&Stop, &Signals), output: &Output) -> Res
         save(folder, &audit, &listed, &inputs, force, output)?;
     }
     Ok(if progress.partly { Exit::Partly } else { Exit::Ok })
-}
-
-fn seed(args: &AuditArgs) -> ConfigSource {
-    ConfigSource::value("--seed", "seed", &args.seed.to_string())
 }
 
 fn reason(photo: &AuditedPhoto) -> &'static str {

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use anyhow::{Context, Result, bail};
+use loc_data::convert::{self, LabelledSet, PhotoFiles, WriteOptions, Written};
 use loc_data::{
     Dataset, check as checking, mosaic, shapes, split as splitting, stats as statistics, summary,
 };
@@ -10,7 +11,8 @@ use serde::Serialize;
 
 use super::shared::{self, read_options};
 use crate::args::{
-    CheckArgs, DataArgs, OpenArgs, SampleArgs, ShowArgs, SplitArgs, StatsArgs, TextFormat, ToleranceArgs,
+    CheckArgs, ConvertArgs, DataArgs, OpenArgs, PhotoChoice, SampleArgs, ShowArgs, SplitArgs, StatsArgs,
+    TargetFormat, TextFormat, ToleranceArgs,
 };
 use crate::output::{Exit, Output, Usage, escape};
 use crate::outputs::{Inputs, Kind, Target};
@@ -28,13 +30,32 @@ struct Record<T> {
     value: T,
 }
 
+/// What `loc data check` reports as JSON.
+#[derive(Serialize)]
+struct Checked<'a> {
+    #[serde(flatten)]
+    report: &'a checking::Report,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fixed: Option<&'a checking::Fixed>,
+}
+
 pub(crate) fn check(args: &CheckArgs, output: &Output) -> Result<Exit> {
     let options = read_options(&args.data.reading, ToleranceArgs { skip_bad: false, strict: false })?;
-    let mut report = checking::check(&args.data.data, &options, args.split_file.as_deref())?;
+    let (data, split_file) = (&args.data.data, args.split_file.as_deref());
+    let (mut report, fixed) = match &args.fix {
+        Some(out) => {
+            let (report, fixed) = checking::fix(data, &options, split_file, out)?;
+            (report, Some(fixed))
+        }
+        None => (checking::check(data, &options, split_file)?, None),
+    };
     report.diagnostics = with_flags(report.diagnostics);
     let (errors, warnings) = (report.errors(), report.warnings());
     match args.format {
-        TextFormat::Json => output.json(&Record { schema: "loc.check/1", value: &report })?,
+        TextFormat::Json => {
+            let value = Checked { report: &report, fixed: fixed.as_ref() };
+            output.json(&Record { schema: "loc.check/1", value })?;
+        }
         TextFormat::Text => {
             for diagnostic in &report.diagnostics {
                 output.data(&escape(&diagnostic.to_string()))?;
@@ -45,6 +66,21 @@ pub(crate) fn check(args: &CheckArgs, output: &Output) -> Result<Exit> {
             ));
             for (kind, count) in report.kinds() {
                 output.note(&format!("  {}", kind.counted(count)));
+            }
+            if let Some(fixed) = &fixed {
+                for line in renamed(&fixed.written) {
+                    output.note(&line);
+                }
+                output.note(&format!(
+                    "{}: a repaired copy of {} photos with {} objects, in the format {}; {} photos are left out",
+                    fixed.path,
+                    fixed.written.photos,
+                    fixed.written.objects,
+                    fixed.format.name(),
+                    fixed.left_out
+                ));
+            } else if errors > 0 {
+                output.note("`--fix OUT` writes a copy in which what can be repaired is repaired");
             }
         }
     }
@@ -139,6 +175,46 @@ pub(crate) fn split(args: &SplitArgs, output: &Output) -> Result<Exit> {
     output.note(&format!("{} train, {} val", split.train.len(), split.val.len()));
     output.made(&target)?;
     Ok(exit)
+}
+
+pub(crate) fn convert(args: &ConvertArgs, output: &Output) -> Result<Exit> {
+    let OpenArgs { data: DataArgs { data, reading }, tolerance } = &args.data;
+    let (set, skipped) = LabelledSet::open(data, &read_options(reading, *tolerance)?)?;
+    for line in summary(&with_flags(set.diagnostics.clone())) {
+        output.warn(&line);
+    }
+    let by_skip_any = skipped.by_skip_any();
+    shared::warn_skipped(skipped, output);
+    let target = match args.to {
+        TargetFormat::Voc => convert::Target::Voc,
+        TargetFormat::Coco => convert::Target::Coco,
+        TargetFormat::Yolo => convert::Target::Yolo,
+        TargetFormat::Csv => convert::Target::Csv,
+        TargetFormat::CreateMl => convert::Target::CreateMl,
+    };
+    let photos = match args.photos {
+        PhotoChoice::Link => PhotoFiles::Link,
+        PhotoChoice::Copy => PhotoFiles::Copy,
+        PhotoChoice::None => PhotoFiles::None,
+    };
+    let written = set.write(&args.output, WriteOptions { target, photos, mend_endings: false })?;
+    for line in renamed(&written) {
+        output.note(&line);
+    }
+    output.note(&format!(
+        "{} photos with {} objects, {}",
+        written.photos,
+        written.objects,
+        set.classes.join(", ")
+    ));
+    output.data(&args.output.display().to_string())?;
+    Ok(if by_skip_any { Exit::Partly } else { Exit::Ok })
+}
+
+/// Photos that got another name, a line each.
+fn renamed(written: &Written) -> Vec<String> {
+    let line = |(old, new): &(String, String)| format!("{old} is {new}: another name was needed");
+    written.renamed.iter().map(line).collect()
 }
 
 pub(crate) fn sample(args: &SampleArgs, output: &Output) -> Result<Exit> {

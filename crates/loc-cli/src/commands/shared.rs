@@ -35,13 +35,15 @@ pub(super) fn reading(mut config: Config, args: &ReadingArgs, tolerance: Toleran
     config.group_by.clone_from(&args.group_by);
     config.encoding.clone_from(&args.encoding);
     config.exif.clone_from(&args.exif);
+    config.columns.clone_from(&args.columns);
+    config.class.clone_from(&args.class);
     (config.skip_bad, config.strict) = (tolerance.skip_bad, tolerance.strict);
     config
 }
 
 /// Opens a data set with the options of the flags, and prints warnings. Also returns the exit code for success.
 pub(super) fn open(data: &Path, options: &ReadOptions, output: &Output) -> Result<(Dataset, Exit)> {
-    let OpenedDataset { dataset, warnings, skipped } = Dataset::open_with_report(data, options)?;
+    let OpenedDataset { dataset, warnings, skipped, .. } = Dataset::open_with_report(data, options)?;
     for line in summary(&with_flags(warnings)) {
         output.warn(&line);
     }

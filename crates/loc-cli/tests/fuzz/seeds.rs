@@ -73,6 +73,25 @@ pub(crate) fn of(target: &str) -> Vec<Vec<u8>> {
             let semicolons = format!("sep=;\n{}", commas.replace(',', ";"));
             vec![commas.as_bytes().to_vec(), semicolons.into_bytes()]
         }
+        "json" => {
+            let coco = "{\"images\": [{\"id\": 1, \"file_name\": \"a.jpg\", \"width\": 64, \"height\": 48.0}],\n\"categories\": \
+                        [{\"id\": 3, \"name\": \"cat\"}],\n\"annotations\": [{\"image_id\": 1, \"category_id\": 3, \"bbox\": \
+                        [1, 2.5, 30, 4e1], \"iscrowd\": 0}]}";
+            let labelme = "{\"shapes\": [{\"label\": \"cat\", \"points\": [[1, 2], [30, 40.5]], \"shape_type\": \
+                           \"rectangle\"}],\n\"imagePath\": \"..\\\\a.jpg\", \"imageWidth\": 64, \"imageHeight\": 48}";
+            let task = "[{\"id\": 1, \"annotations\": [{\"result\": [{\"type\": \"rectanglelabels\", \"original_width\": 64, \
+                        \"original_height\": 48, \"value\": {\"x\": 5, \"y\": 6.5, \"width\": 50, \"height\": 20, \"rotation\": 0, \
+                        \"rectanglelabels\": [\"cat\"]}}]}],\n\"data\": {\"image\": \"/data/upload/1/0a1b2c3d-a%20b.jpg\"}}]";
+            let createml = "[{\"image\": \"a.jpg\", \"annotations\": [{\"label\": \"cat\", \"coordinates\": {\"x\": 20, \"y\": 20, \
+                            \"width\": 10, \"height\": 8}}]}]";
+            let vott = "{\"asset\": {\"name\": \"a.jpg\", \"size\": {\"width\": 64, \"height\": 48}}, \"regions\": [{\"tags\": \
+                        [\"cat\"], \"boundingBox\": {\"left\": 1, \"top\": 2, \"width\": 30, \"height\": 20}}]}";
+            [coco, labelme, task, createml, vott].map(|text| text.as_bytes().to_vec()).into()
+        }
+        "yolo" => text("0 0.5 0.5 0.25 0.125\n1 0.1 0.2 0.05 1e-2 0.93\n"),
+        "yaml" => text(
+            "path: ../x\ntrain: images/train\nval: [images/val, \"images/more\"]\nnames:\n  0: cat\n  1: no\n",
+        ),
         "split" => text("filename,split\na.jpg,train\n\"b.jpg\",val\n'-c.jpg,none\n"),
         "model" => {
             let (_, weights, json) = parts();

@@ -9,7 +9,7 @@
 
 use std::path::Path;
 
-pub use loc_data::fuzz_entry::{csv, split, voc};
+pub use loc_data::fuzz_entry::{csv, json, split, voc, yaml, yolo};
 use loc_infer::preprocess::{decode, fit, to_planar, upright_size};
 use loc_infer::{Filter, Fit, ImageSize, InputSpec, Limits, Localizer};
 
@@ -17,10 +17,13 @@ use loc_infer::{Filter, Fit, ImageSize, InputSpec, Limits, Localizer};
 pub type Target = fn(&[u8]) -> bool;
 
 /// All targets by name.
-pub const TARGETS: [(&str, Target); 10] = [
+pub const TARGETS: [(&str, Target); 13] = [
     ("image", image),
     ("voc", voc),
     ("csv", csv),
+    ("json", json),
+    ("yolo", yolo),
+    ("yaml", yaml),
     ("split", split),
     ("model", model),
     ("pth", pth),

@@ -6,6 +6,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod files;
+mod folders;
 mod runs;
 mod saved;
 mod weights;
@@ -17,7 +18,7 @@ use common::{Desk, Ran, commands, model_file, model_parts};
 use fs_err as fs;
 
 /// Arguments that name what a command writes.
-const OUTPUTS: &[&str] = &["--output", "--save", "--project", "--name", "OUT"];
+const OUTPUTS: &[&str] = &["--output", "--fix", "--save", "--project", "--name", "OUT"];
 /// Arguments that name what a command reads.
 const INPUTS: &[&str] = &[
     "DATA",
@@ -39,8 +40,10 @@ const VALUES: &[&str] = &[
     "--set",
     "-n",
     "--batch",
+    "--class",
     "--classes",
     "--color",
+    "--columns",
     "--conf",
     "--data-format",
     "--device",
@@ -62,6 +65,7 @@ const VALUES: &[&str] = &[
     "--objects",
     "--opset",
     "--patience",
+    "--photos",
     "--save-labels",
     "--seed",
     "--seeds",
@@ -70,6 +74,7 @@ const VALUES: &[&str] = &[
     "--steps",
     "--threads",
     "--time",
+    "--to",
     "--val",
     "--workers",
 ];
@@ -252,6 +257,8 @@ fn every_argument_is_known_to_read_or_to_write_and_every_output_is_tested() {
         ("train", "--name"),
         ("data sample", "OUT"),
         ("data audit", "--save"),
+        ("data convert", "--output"),
+        ("data check", "--fix"),
     ];
     let tested: Vec<(&str, &str)> = rows.chain(others).collect();
     for (command, output) in &outputs {

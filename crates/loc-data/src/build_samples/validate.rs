@@ -108,14 +108,13 @@ impl SampleBuilder<'_> {
             if let Err(ClassError { message, hint }) = classes.index(&object.label) {
                 self.error_at(DiagnosticKind::ClassUnknown, annotation, object.label_line, message, hint);
             }
-            match checked(object.bbox, size) {
-                Ok((bbox, clipped)) => {
-                    if let Some(message) = clipped {
-                        let at = (&annotation.source, Some(object.line));
+            match checked(object.bbox, size, self.options.repair) {
+                Ok((bbox, warnings)) => {
+                    for (kind, message) in warnings {
                         self.diagnostics.push(Diagnostic::warning(
-                            DiagnosticKind::BoxClipped,
-                            at.0,
-                            at.1,
+                            kind,
+                            &annotation.source,
+                            Some(object.line),
                             message,
                         ));
                     }
@@ -144,36 +143,47 @@ impl SampleBuilder<'_> {
     }
 }
 
-/// The errors of a box.
+/// Errors or warnings about a box.
 type Faults = Vec<(DiagnosticKind, String)>;
 
-/// Returns the box clipped to its photo, and a message if it was clipped.
+/// Returns the box clipped to its photo, with warnings about what was changed. With `repair`, also one that exceeds its photo
+/// by more than rounding, or whose corners are in the wrong order.
 ///
 /// # Errors
 ///
 /// All errors of the box.
-fn checked(bbox: BBox, size: Option<ImageSize>) -> Result<(BBox, Option<String>), Faults> {
-    let mut wrong = Faults::new();
+fn checked(bbox: BBox, size: Option<ImageSize>, repair: bool) -> Result<(BBox, Faults), Faults> {
+    let (mut wrong, mut changed) = (Faults::new(), Faults::new());
     let mut clipped = Vec::new();
-    let BBox { x1, y1, x2, y2 } = bbox;
-    for (low, high, a, b, what) in [("xmin", "xmax", x1, x2, "width"), ("ymin", "ymax", y1, y2, "height")] {
-        if b < a {
+    let BBox { mut x1, mut y1, mut x2, mut y2 } = bbox;
+    let axes = [("xmin", "xmax", &mut x1, &mut x2, "width"), ("ymin", "ymax", &mut y1, &mut y2, "height")];
+    for (low, high, a, b, what) in axes {
+        if b < a && repair {
+            changed.push((
+                DiagnosticKind::BoxRepaired,
+                format!("repaired: {low} {a} and {high} {b} are swapped"),
+            ));
+            std::mem::swap(a, b);
+        } else if b < a {
             wrong.push((DiagnosticKind::BoxEmpty, format!("{high} {b} is less than {low} {a}")));
         } else if a == b {
             wrong
                 .push((DiagnosticKind::BoxEmpty, format!("the box has no {what}: {low} and {high} are {a}")));
         }
     }
+    let bbox = BBox { x1, y1, x2, y2 };
     let Some(size) = size else {
-        return if wrong.is_empty() { Ok((bbox, None)) } else { Err(wrong) };
+        return if wrong.is_empty() { Ok((bbox, changed)) } else { Err(wrong) };
     };
     #[expect(clippy::cast_precision_loss, reason = "sides beyond 2^24 pixels are refused when decoded")]
     let (w, h) = (size.width as f32, size.height as f32);
+    let mut most = 0.0f32;
     for (field, value, side, what) in
         [("xmin", x1, w, "wide"), ("ymin", y1, h, "high"), ("xmax", x2, w, "wide"), ("ymax", y2, h, "high")]
     {
         let beyond = (-value).max(value - side);
-        if beyond >= MAX_CLIPPED {
+        most = most.max(beyond);
+        if beyond >= MAX_CLIPPED && !repair {
             let message = format!("{field} {value} lies outside the photo, which is {side} {what}");
             wrong.push((DiagnosticKind::BoxOutside, message));
         } else if beyond > 0.0 {
@@ -185,10 +195,15 @@ fn checked(bbox: BBox, size: Option<ImageSize>) -> Result<(BBox, Option<String>)
     if wrong.is_empty() && inside.area() <= 0.0 {
         wrong.push((DiagnosticKind::BoxOutside, "the box has no area inside the photo".into()));
     }
-    if wrong.is_empty() {
-        let message = (!clipped.is_empty()).then(|| format!("clipped: {}", clipped.join(", ")));
-        Ok((inside, message))
-    } else {
-        Err(wrong)
+    if !wrong.is_empty() {
+        return Err(wrong);
     }
+    if !clipped.is_empty() {
+        let clipped = clipped.join(", ");
+        changed.push(match most >= MAX_CLIPPED {
+            true => (DiagnosticKind::BoxRepaired, format!("repaired: clipped: {clipped}")),
+            false => (DiagnosticKind::BoxClipped, format!("clipped: {clipped}")),
+        });
+    }
+    Ok((inside, changed))
 }

@@ -26,9 +26,12 @@ pub enum NoDataSetError {
         /// The largest number allowed.
         limit: usize,
     },
-    /// The path is a file, and the format `voc` was given.
-    #[error("is a file, and the format `voc` is a folder of XML files")]
-    FileForVoc,
+    /// The path is a file, and the given format has one file per photo.
+    #[error("is a file, and the format `{format}` is a folder of files")]
+    FileForFolderFormat {
+        /// The given format.
+        format: Format,
+    },
     /// The path is a file that is no table: a photo, an archive, a model.
     #[error("is {0}, not a data set (hint: {hint})", hint = .0.data_set_hint())]
     Foreign(ContentType),
@@ -73,18 +76,13 @@ pub enum NoDataSetError {
         #[source]
         error: std::io::Error,
     },
-    /// The folder holds no annotations, but a JSON file.
-    #[error(
-        "no annotations found; {} may be COCO, which is not read (hint: convert it to Pascal VOC XML or CSV)",
-        json.display()
-    )]
-    Json {
-        /// The JSON file.
-        json: PathBuf,
-    },
+    /// The folder holds no annotations, but a JSON file of another kind: its path, and what it is.
+    #[error("no annotations found; {0}")]
+    Json(String),
     /// The folder holds no annotations.
     #[error(
-        "no annotations found among {}{} (hint: Pascal VOC XML files, or a CSV file with the header {HEADER})",
+        "no annotations found among {}{} (hint: Pascal VOC, COCO, YOLO, labelme, Label Studio, Create ML and VoTT are read, and CSV with the header \
+         {HEADER})",
         describe_files(*photos, others), EmptyFolder(empty.as_ref())
     )]
     NoAnnotations {
@@ -95,11 +93,13 @@ pub enum NoDataSetError {
         /// A folder for annotations that is empty.
         empty: Option<PathBuf>,
     },
-    /// There are no annotations of the given format.
-    #[error("no {format} annotations found (hint: leave the format out to have it recognised)")]
+    /// There are no annotations of a format.
+    #[error("no {format} annotations found{}", recognise(*given))]
     NoneOfFormat {
         /// The format.
         format: Format,
+        /// Whether it was given, and not recognised.
+        given: bool,
     },
     /// The annotations name no photo, or none of the photos is a sample.
     #[error("{}", NoSample(warnings))]
@@ -107,6 +107,10 @@ pub enum NoDataSetError {
         /// What is wrong with the photos.
         warnings: Vec<Diagnostic>,
     },
+}
+
+fn recognise(given: bool) -> &'static str {
+    if given { " (hint: leave the format out to have it recognised)" } else { ": the file holds no photo" }
 }
 
 fn hinted(hint: Option<&Hint>) -> String {

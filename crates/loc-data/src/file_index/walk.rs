@@ -35,7 +35,9 @@ impl Walk {
             photos: BTreeSet::new(),
             xmls: vec![],
             csvs: vec![],
-            json: None,
+            jsons: vec![],
+            texts: vec![],
+            listings: vec![],
             diagnostics: vec![],
             ignored: ExtensionCounts::default(),
             empty_annotations: None,
@@ -132,9 +134,17 @@ impl Walk {
             return Ok(());
         }
         match extension.as_str() {
+            "txt" => {
+                self.index.texts.push(path.to_owned());
+                self.index.listings.push(path.to_owned());
+            }
+            "yaml" | "yml" | "names" | "labels" => self.index.listings.push(path.to_owned()),
+            _ => {}
+        }
+        match extension.as_str() {
             "xml" => self.index.xmls.push(path.to_owned()),
             "csv" => self.index.csvs.push(path.to_owned()),
-            "json" => self.index.json = self.index.json.take().or_else(|| Some(path.to_owned())),
+            "json" => self.index.jsons.push(path.to_owned()),
             _ if name_of(path).is_empty() => {
                 if photo {
                     self.skip(path, "its name is not UTF-8, no annotation can name it");
@@ -171,8 +181,12 @@ impl Walk {
     }
 
     pub(super) fn finish(mut self) -> FileIndex {
-        self.index.xmls.sort_unstable();
-        self.index.csvs.sort_unstable();
+        let index = &mut self.index;
+        for files in
+            [&mut index.xmls, &mut index.csvs, &mut index.jsons, &mut index.texts, &mut index.listings]
+        {
+            files.sort_unstable();
+        }
         self.index
     }
 }

@@ -2,69 +2,32 @@
 //!
 //! Readers only parse. Whether a photo exists and its boxes are valid is checked in `build_samples`, equally for all formats.
 
+mod coco;
+mod createml;
 pub(crate) mod csv;
 mod header;
+pub(crate) mod json;
+mod label_studio;
+mod labelme;
 pub(crate) mod number;
+mod registry;
 pub(crate) mod text;
 pub(crate) mod voc;
+mod vott;
+pub(crate) mod yolo;
+
+pub use self::registry::Format;
+pub(crate) use self::registry::{Request, read, recognise};
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
 use loc_infer::read_file;
-use serde::Serialize;
 
 pub(crate) use self::header::HEADER;
 use self::number::quoted;
-use crate::file_index::FileIndex;
-use crate::{BBox, DataError, Diagnostic, ImageSize, NoDataSetError};
-
-/// An annotation format.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum Format {
-    /// Pascal VOC: one XML file a photo (as LabelImg, VoTT and Roboflow write it).
-    Voc,
-    /// One row an object: `filename,width,height,class_num,xmin,ymin,xmax,ymax`, or `class` with names.
-    Csv,
-}
-
-impl Format {
-    /// Whether there is one annotation file per photo.
-    pub(crate) fn is_file_a_photo(self) -> bool {
-        match self {
-            Self::Voc => true,
-            Self::Csv => false,
-        }
-    }
-}
-
-impl fmt::Display for Format {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Voc => "voc",
-            Self::Csv => "csv",
-        })
-    }
-}
-
-impl FromStr for Format {
-    type Err = DataError;
-
-    fn from_str(text: &str) -> Result<Self, DataError> {
-        match text {
-            "voc" => Ok(Self::Voc),
-            "csv" => Ok(Self::Csv),
-            _ => Err(DataError::Argument {
-                what: "data format",
-                value: text.to_owned(),
-                range: "`voc` and `csv` are known".into(),
-            }),
-        }
-    }
-}
+use crate::split::DeclaredSplit;
+use crate::{BBox, Diagnostic, ImageSize, Subset};
 
 /// The annotation of one photo, not yet compared with the photo.
 #[derive(Debug, Clone, PartialEq)]
@@ -81,6 +44,60 @@ pub(crate) struct Annotation {
     pub(crate) objects: Vec<Object>,
     /// Whether a part of it could not be parsed (there is a diagnostic): the photo is annotated, but not a sample.
     pub(crate) defective: bool,
+    /// What else the file that it was read from holds.
+    pub(crate) scope: Scope,
+    /// What the boxes are measured in.
+    pub(crate) unit: Unit,
+    /// Another name that the photo may have, if it has not the written one.
+    pub(crate) other_name: Option<String>,
+    /// Whether the annotation file holds the photo itself, which must be a file of its own.
+    pub(crate) embedded: bool,
+    /// The subset that the annotation file stands for, if it does.
+    pub(crate) subset: Option<Subset>,
+}
+
+impl Annotation {
+    /// An annotation without objects, of a file with the annotations of many photos.
+    pub(crate) fn new(source: &Path, line: u32, photo: String) -> Self {
+        Self {
+            source: source.to_owned(),
+            line,
+            photo,
+            size: None,
+            objects: Vec::new(),
+            defective: false,
+            scope: Scope::Many,
+            unit: Unit::Pixels,
+            other_name: None,
+            embedded: false,
+            subset: None,
+        }
+    }
+
+    /// Whether its file is of this photo alone, and so may be named like it.
+    pub(crate) fn has_own_file(&self) -> bool {
+        self.scope != Scope::Many
+    }
+}
+
+/// Whose annotations a file holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// Those of many photos.
+    Many,
+    /// One photo's, which it names.
+    One,
+    /// One photo's, which has the file's name.
+    OneOfSameName,
+}
+
+/// What boxes are measured in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unit {
+    /// Pixels of the photo.
+    Pixels,
+    /// Fractions of the photo's width and height.
+    Fraction,
 }
 
 /// One object of an annotation.
@@ -146,37 +163,34 @@ pub(crate) struct Annotations {
     pub(crate) lost: usize,
     /// Whether a file with several annotations could not be read completely.
     pub(crate) incomplete: bool,
+    /// Class names in the data set's own order, if it has one.
+    pub(crate) classes: Vec<String>,
+    /// The split that the data set declares, if it does.
+    pub(crate) split: DeclaredSplit,
 }
 
-/// Detects the format by content; VOC has precedence over a CSV beside it.
-///
-/// # Errors
-///
-/// [`DataError::NoDataSet`] if there is neither, with what was found instead.
-pub(crate) fn recognise(tree: &FileIndex) -> Result<Format, DataError> {
-    if tree.xmls.iter().any(|path| voc::looks_like(path)) {
-        return Ok(Format::Voc);
+impl Annotations {
+    /// Those of a file that cannot be read.
+    pub(crate) fn broken(path: &Path, why: Diagnostic) -> Self {
+        Self { diagnostics: vec![why], broken: vec![path.to_owned()], lost: 1, ..Self::default() }
     }
-    if tree.csvs.iter().any(|path| csv::looks_like(path)) {
-        return Ok(Format::Csv);
-    }
-    if !tree.xmls.is_empty() {
-        // None of them is an annotation; reading them reports why.
-        return Ok(Format::Voc);
-    }
-    let error = if let Some(path) = tree.csvs.first() {
-        match csv::check_header(path) {
-            // The file has changed since it was looked at above.
-            Ok(()) => return Ok(Format::Csv),
-            Err(error) => error,
+
+    /// Adds those of another file; its new classes come last. Only one of the two declares a split.
+    pub(crate) fn append(&mut self, other: Self) {
+        if other.split.says_something() {
+            self.split = other.split;
         }
-    } else if let Some(json) = &tree.json {
-        NoDataSetError::Json { json: json.clone() }
-    } else {
-        let (photos, others) = (tree.readable(), tree.other_files());
-        NoDataSetError::NoAnnotations { photos, others, empty: tree.empty_annotations.clone() }
-    };
-    Err(DataError::NoDataSet { path: tree.root.clone(), error: Box::new(error) })
+        self.photos.extend(other.photos);
+        self.diagnostics.extend(other.diagnostics);
+        self.broken.extend(other.broken);
+        self.lost += other.lost;
+        self.incomplete |= other.incomplete;
+        for class in other.classes {
+            if !self.classes.contains(&class) {
+                self.classes.push(class);
+            }
+        }
+    }
 }
 
 /// Reads a regular file of at most `limit` bytes.

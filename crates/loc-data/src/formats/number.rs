@@ -1,11 +1,23 @@
 //! Parses numbers in annotations: ASCII digits, a decimal point, finite. Stricter than `str::parse`.
 
+use crate::BBox;
+
 /// A coordinate in pixels.
 ///
 /// # Errors
 ///
-/// Why the text is not a valid coordinate: also `NaN`, `inf` and `1e999`, which `str::parse` accepts.
+/// As [`decimal`].
 pub(crate) fn coordinate(text: &str) -> Result<f32, String> {
+    let value = bbox([decimal(text)?; 4]).x1;
+    if value.is_finite() { Ok(value) } else { Err(format!("{} is too large", quoted(text))) }
+}
+
+/// A decimal number.
+///
+/// # Errors
+///
+/// Why the text is no such number. `str::parse` takes `NaN` and `inf`, and makes infinity of `1e999`; here they fail.
+pub(crate) fn decimal(text: &str) -> Result<f64, String> {
     let trimmed = text.trim_ascii();
     let fail = |why: &str| Err(format!("{} {why}", quoted(text)));
     if trimmed.is_empty() {
@@ -17,14 +29,21 @@ pub(crate) fn coordinate(text: &str) -> Result<f32, String> {
     if !trimmed.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'+' | b'-' | b'.' | b'e' | b'E')) {
         return fail("is not a number");
     }
-    match trimmed.parse::<f32>() {
+    match trimmed.parse::<f64>() {
         Ok(value) if value.is_finite() => Ok(value),
         Ok(_) => fail("is too large"),
         Err(_) => fail("is not a number"),
     }
 }
 
-/// A width, a height or a class number: an integer of 0 or more, also written `256.0`.
+/// A box from coordinates in f64, as JSON has them; a pixel's coordinate in f32 is exact to a thousandth up to 16,384.
+pub(crate) fn bbox([x1, y1, x2, y2]: [f64; 4]) -> BBox {
+    #[expect(clippy::cast_possible_truncation, reason = "rounding to the nearest f32 is meant")]
+    let narrow = |v: f64| v as f32;
+    BBox { x1: narrow(x1), y1: narrow(y1), x2: narrow(x2), y2: narrow(y2) }
+}
+
+/// A width, a height or a class number: a whole number from 0, also written `256.0`.
 ///
 /// # Errors
 ///

@@ -2,11 +2,12 @@
 //! are an error with their position, never replaced.
 
 use std::borrow::Cow;
+use std::path::Path;
 
 use encoding_rs::{DecoderResult, Encoding, UTF_8, UTF_16BE, UTF_16LE};
 
 use super::number::quoted;
-use crate::{DataError, Hint, Remedy};
+use crate::{DataError, Diagnostic, DiagnosticKind, Hint, Remedy};
 
 /// Hint for text that is not UTF-8.
 pub(crate) fn encoding_hint(example: &'static str) -> Hint {
@@ -135,12 +136,12 @@ pub(crate) fn of_xml<'a>(bytes: &'a [u8], given: Option<&'static Encoding>) -> R
     }
 }
 
-/// A table's text where it is not to be read as UTF-8, row by row: in the given encoding, unless a byte order mark says
-/// UTF-8. Nothing where it is.
+/// A table's text where it is not to be read as UTF-8, row by row: in UTF-16 if a byte order mark says so, or in the given
+/// encoding, unless a byte order mark says UTF-8. Nothing where it is.
 ///
 /// # Errors
 ///
-/// As [`of_xml`]; also UTF-16 that is not given: no table says so itself.
+/// As [`of_xml`]; also UTF-16 that is neither given nor marked.
 pub(crate) fn of_table<'a>(
     bytes: &'a [u8],
     given: Option<&'static Encoding>,
@@ -148,6 +149,9 @@ pub(crate) fn of_table<'a>(
     let wide = |encoding: &'static Encoding| encoding == UTF_16LE || encoding == UTF_16BE;
     match (detect_encoding(bytes), given) {
         (Some(EncodingHint::Unknown(name)), _) => Err(not_read(format!("is {name}, which is not read"))),
+        (Some(EncodingHint::Known(found, length @ 1..)), None) if wide(found) => {
+            strict(found, None, &bytes[length..]).map(Some)
+        }
         (Some(EncodingHint::Known(found, _)), None) if wide(found) => Err(Undecodable {
             hint: encoding_hint("utf-16"),
             ..not_read(format!("is {}, not UTF-8", found.name()))
@@ -161,6 +165,47 @@ pub(crate) fn of_table<'a>(
         (None, Some(given)) if given != UTF_8 => strict(given, None, bytes).map(Some),
         _ => Ok(None),
     }
+}
+
+/// The text of a file that is read as a whole: JSON, YAML, label files. Encodings as [`of_table`].
+///
+/// # Errors
+///
+/// A diagnostic with the line of the first bytes that are not in the encoding.
+pub(crate) fn of_plain(
+    path: &Path,
+    bytes: Vec<u8>,
+    given: Option<&'static Encoding>,
+) -> Result<String, Diagnostic> {
+    let wrong = |line, message: String, hint: Hint| {
+        Diagnostic::error(DiagnosticKind::Encoding, path, Some(line), message).hint(hint)
+    };
+    match of_table(&bytes, given).map_err(|e| wrong(e.line, e.message, e.hint))? {
+        Some(decoded) => Ok(decoded.text.into_owned()),
+        None => {
+            let marked = bytes.strip_prefix("\u{feff}".as_bytes()).map(<[u8]>::to_vec);
+            String::from_utf8(marked.unwrap_or(bytes)).map_err(|e| {
+                let line = newlines(&e.as_bytes()[..e.utf8_error().valid_up_to()]) + 1;
+                wrong(line, "is not UTF-8".into(), encoding_hint("gbk"))
+            })
+        }
+    }
+}
+
+/// What is changed where a file's text is written again as UTF-8; nothing if it is UTF-8 without a byte order mark.
+pub(crate) fn normalised(path: &Path) -> Option<Diagnostic> {
+    let bytes = fs_err::read(path).ok()?;
+    let what = match detect_encoding(&bytes) {
+        Some(EncodingHint::Known(encoding, _)) if encoding == UTF_8 => {
+            "begins with a byte order mark".to_owned()
+        }
+        Some(EncodingHint::Known(encoding, _)) => format!("is {}", encoding.name()),
+        Some(EncodingHint::Unknown(_)) => return None,
+        None if std::str::from_utf8(&bytes).is_err() => "is not UTF-8".to_owned(),
+        None => return None,
+    };
+    let message = format!("repaired: {what}: written as UTF-8");
+    Some(Diagnostic::warning(DiagnosticKind::Encoding, path, None, message))
 }
 
 fn not_read(message: String) -> Undecodable {

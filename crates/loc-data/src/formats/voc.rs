@@ -8,8 +8,11 @@ use rayon::prelude::*;
 use roxmltree::{Document, Node, ParsingOptions};
 
 use super::number::{coordinate, whole};
+use super::registry::{self, FilesReader};
 use super::text::{self, newlines, position};
-use super::{ANOTHER_FILE, Annotation, Annotations, Label, NUMBER_HINT, Object, class_name, read_limited};
+use super::{
+    ANOTHER_FILE, Annotation, Annotations, Label, NUMBER_HINT, Object, Scope, class_name, read_limited,
+};
 use crate::content_type::ContentType;
 use crate::diagnostics::Diagnostics;
 use crate::{BBox, Diagnostic, DiagnosticKind, ImageSize, NoDataSetError};
@@ -20,6 +23,15 @@ pub(crate) const SIZE_LIMIT: u64 = 1 << 20;
 const NODES_LIMIT: u32 = 10_000;
 /// Hint for an element that occurs twice.
 const TWICE_HINT: &str = "keep the one that is right";
+
+pub(super) const READER: registry::Reader = registry::Reader {
+    file_a_photo: true,
+    json: None,
+    files: Some(FilesReader {
+        recognise: |files, _| files.xmls.iter().any(|path| looks_like(path)),
+        read: |files, request| read_all(&files.xmls, request.encoding),
+    }),
+};
 
 /// The result of parsing one file.
 #[derive(Debug)]
@@ -226,17 +238,10 @@ impl Reader<'_> {
         };
         let elements: Vec<Node<'_, '_>> =
             root.children().filter(|n| n.tag_name().name() == "object").collect();
-        if elements.is_empty() {
-            self.error(
-                DiagnosticKind::ObjectMissing,
-                root,
-                "has no <object>",
-                "each photo needs one box; remove the photo, or annotate it",
-            );
-        }
         let objects: Vec<Object> = elements.into_iter().filter_map(|node| self.object(node)).collect();
         let defective = self.diagnostics.errors() > 0;
-        Some(Annotation { source: self.path.to_owned(), line, photo, size, objects, defective })
+        let annotation = Annotation::new(self.path, line, photo);
+        Some(Annotation { size, objects, defective, scope: Scope::One, ..annotation })
     }
 
     fn size(&mut self, node: Node<'_, '_>) -> Option<(ImageSize, u32)> {

@@ -9,7 +9,7 @@ use std::path::Path;
 use image::codecs::jpeg::JpegEncoder;
 use rayon::prelude::*;
 
-use crate::DataError;
+use crate::{DataError, new_folder};
 use scene::{CLASSES, Scene};
 
 /// Number of photos unless asked otherwise: 180 of them validate at the usual fifth.
@@ -41,43 +41,7 @@ pub fn generate(out: &Path, n: usize, seed: u64) -> Result<(), DataError> {
             range: format!("1 to {MOST}"),
         });
     }
-    let exists = match fs_err::read_dir(out) {
-        Ok(mut entries) => match entries.next() {
-            Some(_) => return Err(DataError::NotEmpty(out.to_owned())),
-            None => true,
-        },
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => false,
-        // A file where a folder was meant.
-        Err(e) if e.kind() == std::io::ErrorKind::NotADirectory => {
-            return Err(DataError::NotEmpty(out.to_owned()));
-        }
-        Err(e) => return Err(e.into()),
-    };
-    let partial = if exists { out.join(partial("")) } else { out.with_file_name(partial(&name(out))) };
-    let written = write_all(&partial, n, seed).and_then(|()| {
-        if !exists {
-            return Ok(fs_err::rename(&partial, out)?);
-        }
-        // The folder itself stays: it may be a current directory or a mount point.
-        for part in PARTS {
-            fs_err::rename(partial.join(part), out.join(part))?;
-        }
-        Ok(fs_err::remove_dir(&partial)?)
-    });
-    if written.is_err() {
-        // The first error is the one to report.
-        let _ = fs_err::remove_dir_all(&partial);
-    }
-    written
-}
-
-fn name(path: &Path) -> std::borrow::Cow<'_, str> {
-    path.file_name().unwrap_or_default().to_string_lossy()
-}
-
-/// The name of a folder that no other process uses, on the same file system as what it becomes.
-fn partial(of: &str) -> String {
-    format!(".{of}.partial-{}", std::process::id())
+    new_folder::create(out, |folder| write_all(folder, n, seed))
 }
 
 fn write_all(folder: &Path, n: usize, seed: u64) -> Result<(), DataError> {

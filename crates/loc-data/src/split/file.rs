@@ -78,10 +78,11 @@ pub(crate) fn parse_csv(path: &Path, bytes: &[u8], dataset: &Dataset) -> Result<
         let why = format!("is {content}, not a split file (hint: it has the columns filename,split)");
         return Err(DataError::SplitFile { path: path.to_owned(), problems: vec![why] });
     }
-    if let Err(e) = text::of_table(bytes, None) {
+    let decoded = text::of_table(bytes, None).map_err(|e| {
         let why = format!("{} (hint: {SAVE_HINT})", e.message);
-        return Err(DataError::SplitFile { path: path.to_owned(), problems: vec![why] });
-    }
+        DataError::SplitFile { path: path.to_owned(), problems: vec![why] }
+    })?;
+    let bytes = decoded.as_ref().map_or(bytes, |decoded| decoded.text.as_bytes());
     let mut reader = ReaderBuilder::new().flexible(true).from_reader(bytes);
     let header = reader.headers().map(|h| h.iter().map(str::trim).map(str::to_owned).collect::<Vec<_>>());
     match header {

@@ -1,6 +1,7 @@
 //! The split of a data set into train, val and test: from a file, from the data set's folders, or drawn at random.
 //! Drawing: `draw`; the file `split.csv`: `file`.
 
+mod declared;
 mod draw;
 mod file;
 
@@ -9,6 +10,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::declared::DeclaredSplit;
 pub use self::draw::{Fold, fold, stratified};
 pub(crate) use self::file::parse_csv;
 pub use self::file::{read_csv, to_csv, write_csv};
@@ -38,15 +40,32 @@ pub enum Subset {
 }
 
 impl Subset {
-    /// The subset that a folder's name stands for (the names of Roboflow and Ultralytics), in upper or lower case.
+    /// The name of its folder: `train`, `val` or `test`.
+    #[must_use]
+    pub fn folder(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Val => "val",
+            Self::Test => "test",
+        }
+    }
+
+    /// The subset that a folder's name stands for (the names of Roboflow, Ultralytics and COCO: `train2017`), in upper or
+    /// lower case.
     #[must_use]
     pub fn of_folder(name: &str) -> Option<Self> {
-        match &*name.to_ascii_lowercase() {
+        match name.to_ascii_lowercase().trim_end_matches(|c: char| c.is_ascii_digit()) {
             "train" => Some(Self::Train),
             "val" | "valid" | "validation" => Some(Self::Val),
             "test" => Some(Self::Test),
             _ => None,
         }
+    }
+
+    /// The subset that an annotation file's name stands for: `instances_train2017.json`, `val.csv`.
+    pub(crate) fn of_file(stem: &str) -> Option<Self> {
+        let mut parts = stem.split(|c: char| !c.is_alphanumeric()).filter_map(Self::of_folder);
+        parts.next().filter(|first| parts.all(|other| other == *first))
     }
 }
 

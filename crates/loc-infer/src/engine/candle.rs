@@ -1,4 +1,5 @@
-//! Candle as the engine: loc's own model files on a CUDA device. On the CPU it gives what `native` gives, slower.
+//! Candle as the engine: loc's own model files on a CUDA device. On the CPU it is slower than `native`, with the same
+//! results.
 
 use candle_core::{Device, Tensor};
 use loc_model::{Model, ModelError};
@@ -27,7 +28,7 @@ impl Candle {
     ///
     /// # Errors
     ///
-    /// [`Error`] if it is no model file or its parts do not fit together; [`Error::Engine`] if the device fails.
+    /// [`Error`] if it is not a model file or its parts do not fit together; [`Error::Engine`] if the device fails.
     pub fn read(bytes: &[u8], device: &Device) -> Result<(ModelMeta, Self), Error> {
         let ModelFile { meta, network, weights } = ModelFile::parse(bytes)?;
         let model = Model::new(network, &weights, device).map_err(|error| match error {

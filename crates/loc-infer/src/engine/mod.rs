@@ -14,7 +14,7 @@ pub mod onnx;
 /// The output of a network for a batch of `n` photos.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct RawOutput {
-    /// `[n, classes]`, row-major: logits; an engine that has probabilities gives their logarithms.
+    /// `[n, classes]`, row-major: logits; an engine that computes probabilities returns their logarithms.
     pub logits: Vec<f32>,
     /// `[n, 4]`: x1, y1, x2, y2 of each photo's box, in 0..1 of the input.
     pub boxes: Vec<f32>,

@@ -14,8 +14,8 @@ pub struct Native {
     forward: Forward,
 }
 
-/// A model file, its parts checked against each other (the engine checks the weights): what every engine for loc's
-/// own files begins with.
+/// A model file, its parts checked against each other (the engine checks the weights). Every engine for
+/// loc's own files starts from it.
 #[derive(Debug)]
 pub(crate) struct ModelFile {
     pub(crate) meta: ModelMeta,
@@ -40,7 +40,7 @@ impl Native {
         Ok(Self { forward })
     }
 
-    /// As [`Native::new`], with weights that may be infinite or no number.
+    /// As [`Native::new`], with weights that may be infinite or NaN.
     ///
     /// # Errors
     ///
@@ -54,7 +54,7 @@ impl Native {
     ///
     /// # Errors
     ///
-    /// [`Error`] if it is no model file, if its parts do not fit together, or if a weight is not finite.
+    /// [`Error`] if it is not a model file, if its parts do not fit together, or if a weight is not finite.
     pub fn read(bytes: &[u8]) -> Result<(ModelMeta, Self), Error> {
         let ModelFile { meta, network, weights } = ModelFile::parse(bytes)?;
         Ok((meta, Self::new(network, weights)?))
@@ -84,7 +84,7 @@ impl ModelFile {
         Self::of(WeightFile::parse(bytes))
     }
 
-    /// Reads a file of `length` bytes, no more of it than its header describes.
+    /// Reads a file of `length` bytes, but not more than its header describes.
     pub(crate) fn read(source: impl Read, length: u64) -> Result<Self, Error> {
         Self::of(WeightFile::read(source, length))
     }

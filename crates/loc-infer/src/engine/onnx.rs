@@ -1,5 +1,5 @@
-//! Runs an ONNX file that loc exported, with candle-onnx. The file holds its classes and input under the property `loc`, as
-//! a model file does.
+//! Runs an ONNX file that loc exported, with candle-onnx. Its property `loc` has the classes and the input, as in a
+//! model file.
 
 mod graph;
 
@@ -19,7 +19,7 @@ const INPUT: &str = "input";
 const PROBABILITIES: &str = "cls";
 const BOXES: &str = "loc";
 
-/// The property that holds the metadata.
+/// The property with the metadata.
 const PROPERTY: &str = "loc";
 
 /// An ONNX graph.
@@ -58,11 +58,11 @@ impl Onnx {
             check(tensor).map_err(|reason| Error::Weights(format!("tensor `{name}` {reason}").into()))?;
             let bad = if options.allow_nonfinite { 0 } else { nonfinite(tensor) };
             if bad > 0 {
-                let reason = format!("tensor `{name}` holds {bad} non-finite values");
+                let reason = format!("tensor `{name}` has {bad} non-finite values");
                 return Err(Error::NonFiniteWeights(reason.into()));
             }
         }
-        // Weights may be listed as inputs, too; candle-onnx would then require a value for each of them.
+        // Weights may also be listed as inputs; candle-onnx would then require a value for each of them.
         if let Some(graph) = &mut model.graph {
             graph.input.retain(|input| input.name == INPUT);
         }
@@ -70,7 +70,7 @@ impl Onnx {
         let input = [3, side(meta.input.size.height), side(meta.input.size.width)];
         let fail = |reason: String| Error::Engine { engine: "onnx", error: reason.into() };
         let [channels, height, width] = input;
-        let graph = model.graph.as_ref().ok_or_else(|| fail("there is no graph in the file".into()))?;
+        let graph = model.graph.as_ref().ok_or_else(|| fail("the file has no graph".into()))?;
         graph::check(graph, (INPUT, &[1, channels, height, width])).map_err(fail)?;
         let engine = Self { model, input };
         let output = engine.run(&vec![0.0; meta.input.values()], 1)?;
@@ -97,7 +97,7 @@ impl Onnx {
             }
             Ok(tensor.flatten_all()?.to_vec1()?)
         };
-        // The logarithm of a probability is a logit: softmax gives the probability back.
+        // The logarithm of a probability is a logit: softmax returns the probability.
         let logits = values(PROBABILITIES)?.iter().map(|p| p.ln()).collect();
         Ok(RawOutput { logits, boxes: values(BOXES)? })
     }
@@ -109,7 +109,7 @@ impl Engine for Onnx {
     }
 }
 
-/// What is wrong with a stored tensor, if anything.
+/// Checks a stored tensor.
 fn check(tensor: &TensorProto) -> Result<(), String> {
     if tensor.data_location == DataLocation::External as i32 || !tensor.external_data.is_empty() {
         return Err(
@@ -121,11 +121,11 @@ fn check(tensor: &TensorProto) -> Result<(), String> {
     });
     let (listed, size) = match DataType::try_from(tensor.data_type) {
         Ok(DataType::Float) => (tensor.float_data.len(), 4),
-        // A shape.
+        // The shape for a Reshape.
         Ok(DataType::Int64) => (tensor.int64_data.len(), 8),
         other => {
             let found = other.map_or_else(|_| tensor.data_type.to_string(), |t| t.as_str_name().to_owned());
-            return Err(format!("is {found} where FLOAT or INT64 is needed"));
+            return Err(format!("is {found}, but only FLOAT and INT64 are supported"));
         }
     };
     let stored = if listed == 0 { tensor.raw_data.len() / size } else { listed };

@@ -1,4 +1,4 @@
-//! The kinds of errors that an application may want to tell apart: metadata, files, output of an engine.
+//! Kinds of errors that an application may want to distinguish: metadata, files, output of an engine.
 
 use super::{BoxError, Remedy};
 use crate::{FORMAT, ImageSize, InputSpec};
@@ -8,7 +8,7 @@ use crate::{FORMAT, ImageSize, InputSpec};
 #[non_exhaustive]
 pub enum MetadataError {
     /// The format has a number that was never used.
-    #[error("{found} is none; the first is {FORMAT}")]
+    #[error("{found} does not exist; the first format is {FORMAT}")]
     Format {
         /// The number in the file.
         found: u32,
@@ -28,7 +28,7 @@ pub enum MetadataError {
     #[error("{0} is not within 1×1 and {max}×{max}", max = InputSpec::MAX_SIDE)]
     InputSize(ImageSize),
     /// The input size is not that of the network.
-    #[error("{size}, but the network takes {width}×{height}")]
+    #[error("{size}, but the network needs {width}×{height}")]
     InputMismatch {
         /// The input size.
         size: ImageSize,
@@ -64,7 +64,7 @@ impl MetadataError {
 #[non_exhaustive]
 pub enum ClassNamesError {
     /// The list is empty.
-    #[error("names no class")]
+    #[error("the list of class names is empty")]
     NoClass,
     /// A name is empty or blank.
     #[error("{names:?} has an empty name")]
@@ -73,7 +73,7 @@ pub enum ClassNamesError {
         names: Vec<String>,
     },
     /// Two classes have the same name.
-    #[error("{name:?} stands twice")]
+    #[error("{name:?} occurs twice")]
     Duplicate {
         /// The name.
         name: String,
@@ -125,7 +125,7 @@ pub enum OutputError {
         each: usize,
     },
     /// The number of logits of a photo is not that of the classes.
-    #[error("{found} where the model names {classes} classes")]
+    #[error("{found} values, but the model has {classes} classes")]
     ClassCount {
         /// Number of logits.
         found: usize,

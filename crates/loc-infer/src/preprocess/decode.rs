@@ -37,7 +37,7 @@ impl Default for Limits {
 pub struct Photo {
     /// The pixels, upright (EXIF orientation applied). Never empty.
     pub rgb: RgbImage,
-    /// The format of the content; the file's extension may be that of another.
+    /// The format of the content; the file's extension may be that of another format.
     pub format: ImageFormat,
     /// How the stored pixels were rotated or flipped to be upright.
     pub orientation: Orientation,
@@ -59,7 +59,7 @@ impl Photo {
 ///
 /// # Errors
 ///
-/// [`Error`] if the bytes are not such an image, exceed the limits, hold no pixel, or are damaged. A JPEG without its
+/// [`Error`] if the bytes are not such an image, exceed the limits, have no pixels, or are damaged. A JPEG without its
 /// end-of-image marker is an error, although most decoders would fill the missing part with grey; bytes after the marker
 /// are ignored.
 pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Photo, Error> {
@@ -118,7 +118,7 @@ fn open<'a>(
     };
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     reader.limits(image_limits(limits));
-    // A JPEG that is cut in its header gets the same error as one that is cut in its pixels.
+    // A JPEG that is truncated in its header gets the same error as one that is truncated in its pixels.
     let header = |error| match error {
         ImageError::Limits(_) => damaged(format, error),
         _ if format == ImageFormat::Jpeg && !jpeg::is_complete(bytes) => {
@@ -126,7 +126,7 @@ fn open<'a>(
         }
         error => damaged(format, error),
     };
-    // Opened without limits on the size, so that the error can name it.
+    // Opened without limits on the size, so that the error can contain it.
     let mut decoder = reader.into_decoder().map_err(header)?;
     let (width, height) = decoder.dimensions();
     if width == 0 || height == 0 {

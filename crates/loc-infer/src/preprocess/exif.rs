@@ -15,7 +15,7 @@ const PREFIX: &[u8] = b"Exif\0\0";
 /// may be intact.
 pub(super) fn orientation(format: ImageFormat, bytes: &[u8], decoder: &mut impl ImageDecoder) -> Orientation {
     let block = match format {
-        // The first block counts, as in browsers and in PIL; image's decoder would take the last.
+        // The first block is used, as in browsers and in PIL; image's decoder would take the last.
         ImageFormat::Jpeg => jpeg::segment(bytes, 0xE1, PREFIX).map(<[u8]>::to_vec),
         // The chunk may follow the pixels, where image's decoder does not read it.
         ImageFormat::Png => png_chunk(bytes, *b"eXIf").map(<[u8]>::to_vec),
@@ -85,13 +85,13 @@ fn parse(mut block: &[u8]) -> Option<Orientation> {
         }
         let (kind, count) = (number(at + 2, 2)?, number(at + 4, 4)?);
         let length: u32 = match kind {
-            // BYTE and SBYTE, SHORT and SSHORT, LONG and SLONG: 1 to 8 have the same bytes with and without a sign.
+            // BYTE and SBYTE, SHORT and SSHORT, LONG and SLONG: the values 1 to 8 have the same bytes with and without a sign.
             1 | 6 => 1,
             3 | 8 => 2,
             4 | 9 => 4,
             _ => return None,
         };
-        // What does not fit into four bytes stands elsewhere.
+        // Values of more than four bytes are stored elsewhere, and the entry has their offset.
         let at = match count {
             0 => return None,
             _ if count.saturating_mul(length) <= 4 => at + 8,
@@ -122,7 +122,7 @@ fn png_chunk(bytes: &[u8], kind: [u8; 4]) -> Option<&[u8]> {
 mod tests {
     use super::*;
 
-    /// A block with one entry of this type and count, the value's four bytes, and `rest` after the directory.
+    /// An EXIF block with one entry of this type and count, its four bytes of value, and `rest` after the directory.
     fn block(little: bool, (kind, count): (u16, u32), value: [u8; 4], rest: &[u8]) -> Vec<u8> {
         let short = |v: u16| if little { v.to_le_bytes() } else { v.to_be_bytes() };
         let long = |v: u32| if little { v.to_le_bytes() } else { v.to_be_bytes() };
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_orientation_is_none() {
+    fn invalid_values_and_types_give_no_orientation() {
         for value in [[0, 0, 0, 0], [0, 9, 0, 0], [1, 6, 0, 0], [255, 255, 0, 0]] {
             assert_eq!(parse(&block(false, (3, 1), value, b"")), None, "{value:?}");
         }
@@ -172,19 +172,19 @@ mod tests {
         for kind in [(2, 1), (5, 1), (11, 1), (3, 0), (77, 1)] {
             assert_eq!(parse(&block(false, kind, [0, 6, 0, 0], b"")), None, "{kind:?}");
         }
-        let whole = block(true, (3, 1), [6, 0, 0, 0], b"");
+        let complete = block(true, (3, 1), [6, 0, 0, 0], b"");
         for cut in 0..20 {
-            assert_eq!(parse(&whole[..cut]), None, "cut at {cut}");
+            assert_eq!(parse(&complete[..cut]), None, "cut at {cut}");
         }
         for directory in [u32::MAX, u32::MAX - 1, 1_000_000] {
-            let mut lost = whole.clone();
-            lost[4..8].copy_from_slice(&directory.to_le_bytes());
-            assert_eq!(parse(&lost), None, "directory at {directory}");
+            let mut damaged = complete.clone();
+            damaged[4..8].copy_from_slice(&directory.to_le_bytes());
+            assert_eq!(parse(&damaged), None, "directory at {directory}");
         }
     }
 
     #[test]
-    fn chunks_of_a_cut_png_are_none() {
+    fn a_truncated_png_gives_no_chunk() {
         let png = b"\x89PNG\r\n\x1a\n\0\0\0\x02IDATab....\0\0\0\x03eXIfxyz....";
         assert_eq!(png_chunk(png, *b"eXIf"), Some(&b"xyz"[..]));
         for cut in 0..png.len() - 4 {

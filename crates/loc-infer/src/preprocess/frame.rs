@@ -61,7 +61,7 @@ impl Frame {
         )
     }
 
-    /// The photo's size within the input and the place of its upper left corner, in whole pixels of the input.
+    /// The photo's size within the input and the position of its upper left corner, in whole pixels of the input.
     #[must_use]
     pub fn content(&self) -> (ImageSize, (u32, u32)) {
         let (original, input) = (self.original, self.input);
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn letterbox_places_the_photo_in_the_middle() {
+    fn letterbox_centres_the_photo() {
         for (original, content, corner) in [
             (size(200, 100), size(256, 128), (0, 64)),
             (size(100, 200), size(128, 256), (64, 0)),

@@ -8,19 +8,19 @@ const START_OF_SCAN: u8 = 0xDA;
 
 /// Whether the image that begins here reaches its end-of-image marker after at least one scan.
 ///
-/// Segments are skipped by their length, so the end marker of an EXIF thumbnail does not count. What follows the end (a
-/// second image, data of the camera's maker, garbage) is ignored.
+/// Segments are skipped by their length, so the end marker of an EXIF thumbnail does not count. Bytes after the end (a
+/// second image, maker notes, garbage) are ignored.
 pub(super) fn is_complete(bytes: &[u8]) -> bool {
-    walk(bytes).is_some()
+    find_end(bytes).is_some()
 }
 
-/// Walks the markers up to the end of the image (ITU-T T.81, annex B); `None` if the bytes end before.
-fn walk(bytes: &[u8]) -> Option<()> {
+/// Reads the markers up to the end of the image (ITU-T T.81, annex B); `None` if the bytes end before it.
+fn find_end(bytes: &[u8]) -> Option<()> {
     let mut rest = bytes.strip_prefix(&[MARKER, START_OF_IMAGE])?;
     let mut scans = 0;
     loop {
-        let (marker, content);
-        (marker, content, rest) = next_segment(rest)?;
+        let Segment { marker, content, rest: after } = next_segment(rest)?;
+        rest = after;
         match marker {
             END_OF_IMAGE => return (scans > 0).then_some(()),
             START_OF_SCAN if content.is_some() => scans += 1,
@@ -33,8 +33,8 @@ fn walk(bytes: &[u8]) -> Option<()> {
 pub(super) fn segment<'a>(bytes: &'a [u8], marker: u8, prefix: &[u8]) -> Option<&'a [u8]> {
     let mut rest = bytes.strip_prefix(&[MARKER, START_OF_IMAGE])?;
     loop {
-        let (found, content);
-        (found, content, rest) = next_segment(rest)?;
+        let Segment { marker: found, content, rest: after } = next_segment(rest)?;
+        rest = after;
         if found == marker
             && let Some(content) = content.and_then(|content| content.strip_prefix(prefix))
         {
@@ -46,19 +46,25 @@ pub(super) fn segment<'a>(bytes: &'a [u8], marker: u8, prefix: &[u8]) -> Option<
     }
 }
 
-/// A marker, the content of its segment if it has one, and the bytes after it.
-type Segment<'a> = (u8, Option<&'a [u8]>, &'a [u8]);
+/// A marker with its segment.
+struct Segment<'a> {
+    marker: u8,
+    /// The content of the segment; `None` for markers without one.
+    content: Option<&'a [u8]>,
+    /// The bytes after the segment.
+    rest: &'a [u8],
+}
 
 fn next_segment(bytes: &[u8]) -> Option<Segment<'_>> {
     let (marker, rest) = next_marker(bytes)?;
     // TEM, RST0..7, a repeated start of image and the end have no segment.
     if matches!(marker, 0x01 | 0xD0..=END_OF_IMAGE) {
-        return Some((marker, None, rest));
+        return Some(Segment { marker, content: None, rest });
     }
     let length = usize::from(u16::from_be_bytes(*rest.first_chunk()?));
-    // The length counts its own two bytes.
+    // The length includes its own two bytes.
     let (segment, rest) = rest.split_at_checked(length.max(2))?;
-    Some((marker, segment.get(2..), rest))
+    Some(Segment { marker, content: segment.get(2..), rest })
 }
 
 /// The next marker and the bytes after it. Skips entropy-coded data (in which 00 follows each FF) and stray bytes, as
@@ -82,11 +88,11 @@ fn next_marker(bytes: &[u8]) -> Option<(u8, &[u8])> {
 mod tests {
     use super::*;
 
-    /// Start of image, an EXIF-like segment that holds a whole thumbnail, a scan header of two bytes.
+    /// Start of image, an EXIF-like segment with a complete thumbnail, a scan header of two bytes.
     const HEAD: &[u8] = b"\xff\xd8\xff\xe1\x00\x0a\xff\xd8\xff\xda\x00\x02\xff\xd9\xff\xda\x00\x02";
 
     #[test]
-    fn ends_where_its_own_end_marker_stands() {
+    fn the_end_is_the_end_marker_of_the_image_itself() {
         for (what, scan, complete) in [
             ("whole", &b"abc\xff\xd9"[..], true),
             ("stuffed and restarted", b"a\xff\x00b\xff\xd0c\xff\xd9", true),

@@ -27,7 +27,7 @@ pub struct FileKind {
     hint: &'static str,
 }
 
-/// The formats that this build reads, in a sentence.
+/// The formats that this build reads, as text for errors.
 pub(super) const READ: &str =
     if cfg!(feature = "formats") { "JPEG, PNG, BMP, GIF, WebP or TIFF" } else { "JPEG, PNG or BMP" };
 
@@ -35,7 +35,7 @@ pub(super) const READ: &str =
 const START: usize = 4096;
 
 impl FileKind {
-    /// The kind of a file with these bytes; the first 4,096 are enough.
+    /// The kind of a file that starts with these bytes; the first 4,096 are enough.
     #[must_use]
     pub fn of_content(bytes: &[u8]) -> Option<&'static Self> {
         content::container(bytes).or_else(|| {
@@ -43,7 +43,7 @@ impl FileKind {
         })
     }
 
-    /// The kind that a file's extension stands for, in upper or lower case.
+    /// The kind of a file by its extension, in upper or lower case.
     #[must_use]
     pub fn of_ending(path: &Path) -> Option<&'static Self> {
         let ending = path.extension()?.to_str()?.to_ascii_lowercase();
@@ -65,15 +65,15 @@ impl FileKind {
         Self::of_content(&start)
     }
 
-    /// The kind of a file's content if its extension stands for another kind. Such a photo is read nevertheless.
+    /// The kind of a file's content if its extension belongs to another kind. Such a photo is read all the same.
     #[must_use]
     pub fn misnamed(path: &Path) -> Option<&'static Self> {
-        let promised = Self::of_ending(path)?;
-        Self::of_file(path).filter(|kind| *kind != promised)
+        let by_extension = Self::of_ending(path)?;
+        Self::of_file(path).filter(|kind| *kind != by_extension)
     }
 
-    /// The endings of the photos that this build reads, without the dot and in lower case; the usual one of each format
-    /// first.
+    /// The file extensions of the photos that this build reads, without the dot and in lower case; the usual one of each
+    /// format first.
     pub fn read_endings() -> impl Iterator<Item = &'static str> {
         KINDS.into_iter().filter(|kind| kind.is_read()).flat_map(|kind| kind.endings.iter().copied())
     }
@@ -90,7 +90,7 @@ impl FileKind {
         self.what.split_once(' ').map_or(self.what, |(_, name)| name)
     }
 
-    /// Whether it is a photo, of a format that is read or not.
+    /// Whether it is a photo, even if its format is not read.
     #[must_use]
     pub fn is_photo(&self) -> bool {
         self.photo
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn no_ending_stands_for_two_kinds() {
+    fn no_extension_belongs_to_two_kinds() {
         let mut all: Vec<&str> = KINDS.iter().flat_map(|kind| kind.endings.iter().copied()).collect();
         assert!(all.iter().all(|ending| *ending == ending.to_lowercase() && !ending.contains('.')));
         all.sort_unstable();
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn the_sentence_names_the_formats_that_are_read() {
+    fn the_text_lists_the_formats_that_are_read() {
         let names: Vec<&str> =
             KINDS.iter().filter(|kind| kind.is_read()).map(|kind| kind.format_name()).collect();
         assert_eq!(READ.replace(" or ", ", "), names.join(", "));
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn the_documentation_lists_every_ending() {
+    fn the_documentation_lists_every_extension() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/formats.md");
         let page = fs_err::read_to_string(path).unwrap();
         for kind in KINDS.iter().filter(|kind| kind.format.is_some()) {
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn brands_tell_photos_from_videos() {
+    fn brands_distinguish_photos_from_videos() {
         let file = |major: &[u8; 4], compatible: &[[u8; 4]]| {
             let length = u32::try_from(16 + 4 * compatible.len()).unwrap().to_be_bytes();
             [&length, &b"ftyp"[..], major, &[0; 4], compatible.as_flattened(), b"\0\0\0\x08mdat"].concat()
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn raw_photos_are_no_tiffs() {
+    fn raw_photos_are_not_recognised_as_tiff() {
         let tiff = |tag: u16, kind: u16, value: u32| {
             let mut bytes = b"II\x2a\0\x08\0\0\0\x02\0\0\x01\x03\0\x01\0\0\0\x40\0\0\0".to_vec();
             bytes.extend(tag.to_le_bytes());
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn drawings_and_pages() {
+    fn svg_is_distinguished_from_other_markup() {
         for (text, expected) in [
             ("<svg xmlns=\"http://www.w3.org/2000/svg\">", true),
             ("\u{feff}<?xml version=\"1.0\"?>\n<!-- x --><svg>", true),
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_contents_and_endings() {
+    fn kinds_by_content_and_by_extension() {
         for (bytes, ending, expected) in [
             (&b"\xff\xd8\xff\xe0"[..], "JFIF", "a JPEG photo"),
             (b"RIFF\x10\0\0\0WEBPVP8 ", "webp", "a WebP photo"),

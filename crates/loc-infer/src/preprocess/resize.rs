@@ -14,11 +14,10 @@ struct Taps {
     weights: Vec<f32>,
 }
 
-/// Resizes an image; the same size gives the same pixels, an image without pixels a black one.
+/// Resizes an image; with the same size the pixels do not change; an image without pixels becomes black.
 ///
 /// Output pixel `i` is the sum of the source pixels around `(i + 1/2) · ratio`, weighted by the kernel, which is
-/// widened by the ratio where the image shrinks. Sums are in f32 over a fixed order, the result is rounded to
-/// nearest once.
+/// widened by the ratio if the image shrinks. Sums are in f32 in a fixed order, and the result is rounded once.
 pub(super) fn resize(image: &RgbImage, to: ImageSize, filter: Filter) -> RgbImage {
     let from = ImageSize::of(image);
     let mut out = RgbImage::new(to.width, to.height);
@@ -62,9 +61,9 @@ fn taps(from: u32, to: u32, filter: Filter) -> Vec<Taps> {
                 return Taps { start: floor(centre).min(index(from) - 1), weights: vec![1.0] };
             }
             let widen = ratio.max(1.0);
-            let reach = support(filter) * widen;
-            let start = floor(centre - reach);
-            let end = floor((centre + reach).ceil()).min(index(from)).max(start + 1);
+            let radius = support(filter) * widen;
+            let start = floor(centre - radius);
+            let end = floor((centre + radius).ceil()).min(index(from)).max(start + 1);
             let weight = |j: usize| kernel(filter, (f64::from(to_u32(j)) + 0.5 - centre) / widen);
             let weights: Vec<f64> = (start..end).map(weight).collect();
             let sum: f64 = weights.iter().sum();
@@ -73,7 +72,7 @@ fn taps(from: u32, to: u32, filter: Filter) -> Vec<Taps> {
         .collect()
 }
 
-/// The radius of the kernel, in source pixels when nothing shrinks.
+/// The radius of the kernel, in source pixels, if the image does not shrink.
 fn support(filter: Filter) -> f64 {
     match filter {
         Filter::Nearest => 0.0,
@@ -151,9 +150,9 @@ mod tests {
         })
     }
 
-    /// image's own resize computes the same sums in another order.
+    /// The crate `image` computes the same sums in another order.
     #[test]
-    fn agrees_with_image() {
+    fn agrees_with_the_crate_image() {
         for (w, h) in [(1, 1), (7, 5), (40, 30), (33, 64), (200, 3)] {
             let source = texture(w, h);
             for (to_w, to_h) in [(1, 1), (7, 5), (16, 16), (64, 48), (3, 200)] {
@@ -176,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flat_colour_stays_flat() {
+    fn a_uniform_colour_does_not_change() {
         let flat = RgbImage::from_pixel(37, 11, Rgb([3, 128, 255]));
         for (filter, _) in FILTERS {
             for (width, height) in [(5, 90), (90, 5), (36, 10)] {
@@ -191,7 +190,7 @@ mod tests {
         let source =
             RgbImage::from_raw(4, 1, vec![0, 0, 0, 100, 100, 100, 200, 200, 200, 20, 20, 20]).unwrap();
         let out = resize(&source, ImageSize { width: 2, height: 1 }, Filter::Bilinear);
-        // Triangle of reach 2 around 1.0: distances 0.5, 0.5, 1.5 weigh 0.75, 0.75, 0.25.
+        // Triangle of radius 2 around 1.0: distances 0.5, 0.5, 1.5 weigh 0.75, 0.75, 0.25.
         assert_eq!(out.get_pixel(0, 0).0[0], 71, "(0.75·0 + 0.75·100 + 0.25·200) / 1.75");
         assert_eq!(out.get_pixel(1, 0).0[0], 109, "(0.25·100 + 0.75·200 + 0.75·20) / 1.75");
     }

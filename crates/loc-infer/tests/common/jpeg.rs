@@ -1,6 +1,6 @@
-//! JPEGs that image's encoder does not write: flat colours in any number of components, and EXIF segments.
+//! JPEGs that the encoder of `image` cannot write: flat colours in any number of components, and EXIF segments.
 
-/// A baseline JPEG whose components hold one value everywhere (ITU-T T.81). `adobe` is the transform of an APP14
+/// A baseline JPEG whose components have one value everywhere (ITU-T T.81). `adobe` is the transform of an APP14
 /// segment: 0 none, 1 YCbCr, 2 YCCK.
 pub(crate) fn flat(width: u16, height: u16, components: &[u8], adobe: Option<u8>) -> Vec<u8> {
     let n = components.len() as u8;
@@ -61,7 +61,7 @@ fn segment(out: &mut Vec<u8>, marker: u8, content: &[u8]) {
     out.extend(content);
 }
 
-/// The JPEG with an EXIF segment of this orientation and this content after it (a thumbnail, say) put in front.
+/// The JPEG with an EXIF segment inserted at the front: this orientation, followed by this content (for example a thumbnail).
 pub(crate) fn with_exif(jpeg: &[u8], orientation: u8, rest: &[u8]) -> Vec<u8> {
     let mut exif = b"Exif\0\0MM\0\x2a\0\0\0\x08".to_vec();
     // One entry: tag 0x0112, type 3 (short), one value.
@@ -70,7 +70,7 @@ pub(crate) fn with_exif(jpeg: &[u8], orientation: u8, rest: &[u8]) -> Vec<u8> {
     with_app1(jpeg, &exif)
 }
 
-/// The JPEG with this APP1 segment put in front.
+/// The JPEG with this APP1 segment inserted at the front.
 pub(crate) fn with_app1(jpeg: &[u8], content: &[u8]) -> Vec<u8> {
     let mut out = b"\xff\xd8".to_vec();
     segment(&mut out, 0xe1, content);
@@ -78,7 +78,7 @@ pub(crate) fn with_app1(jpeg: &[u8], content: &[u8]) -> Vec<u8> {
     out
 }
 
-/// The JPEG with other numbers in its frame header.
+/// The JPEG with another size in its frame header.
 pub(crate) fn with_size(jpeg: &[u8], width: u16, height: u16) -> Vec<u8> {
     let at = jpeg.windows(2).position(|w| w == b"\xff\xc0").unwrap();
     let mut out = jpeg.to_vec();

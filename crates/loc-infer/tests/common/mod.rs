@@ -1,4 +1,4 @@
-//! What several test files share: photos made by code, their encodings, engines that do not compute.
+//! Helpers of several test files: generated photos, their encodings, an engine without a network.
 
 #![allow(dead_code, reason = "each test file uses its own part")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a helper that fails is a test that fails")]
@@ -40,8 +40,8 @@ pub(crate) fn meta(classes: &[&str], input: InputSpec) -> ModelMeta {
     ModelMeta::new(classes.iter().map(ToString::to_string).collect(), input).unwrap()
 }
 
-/// An engine of two classes that answers with the colours it sees: the logits are the means of red and blue, the box
-/// is `[mean red, mean green, 0.9, 0.8]`. So an answer tells which photo it belongs to.
+/// An engine with two classes whose output depends on the colours: the logits are the means of red and blue, the box is
+/// `[mean red, mean green, 0.9, 0.8]`. So each output can be assigned to its photo.
 pub(crate) struct Colours {
     pub(crate) values: usize,
 }
@@ -60,9 +60,9 @@ impl Engine for Colours {
     }
 }
 
-/// Asserts that an error's text holds a part.
+/// Asserts that the text of an error contains `part`.
 #[track_caller]
 pub(crate) fn assert_error<T: std::fmt::Debug>(result: Result<T, Error>, part: &str) {
     let message = result.expect_err("this must be refused").to_string();
-    assert!(message.contains(part), "the error is: {message}\nwithout: {part}");
+    assert!(message.contains(part), "the error is: {message}\nmissing: {part}");
 }

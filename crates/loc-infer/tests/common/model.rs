@@ -5,7 +5,7 @@ use loc_net::{Backbone, Head, InputShape, Network, NetworkConfig, Normalization,
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 
-/// A whole model, before it becomes a file.
+/// The parts of a model file.
 pub(crate) struct Model {
     pub(crate) config: NetworkConfig,
     pub(crate) meta: ModelMeta,
@@ -23,7 +23,7 @@ impl Model {
         Self::with(NetworkConfig::five_conv(input, classes.len()), size, classes, seed)
     }
 
-    /// As [`Model::of`], with the backbone for which there is no chain of fused forms, and a head with maps.
+    /// As [`Model::of`], with a backbone that has no fused plan, and a head that uses feature maps.
     pub(crate) fn lite0(size: ImageSize, classes: &[&str], seed: u64) -> Self {
         let input = InputShape { height: size.height as usize, width: size.width as usize };
         let config =

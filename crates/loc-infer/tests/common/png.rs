@@ -1,8 +1,8 @@
-//! PNGs that image's encoder does not write: palettes, few bits, headers that promise too much.
+//! PNGs that the encoder of `image` cannot write: palettes, few bits, headers that claim too many pixels.
 
 use png::{BitDepth, ColorType};
 
-/// A PNG of raw rows as the png crate takes them.
+/// A PNG of raw rows, in the form that the crate `png` expects.
 pub(crate) fn raw(
     (width, height): (u32, u32),
     color: ColorType,
@@ -25,8 +25,8 @@ pub(crate) fn raw(
     bytes
 }
 
-/// A PNG of 69 bytes whose header promises this many pixels.
-pub(crate) fn promising(width: u32, height: u32) -> Vec<u8> {
+/// A PNG of 69 bytes whose header claims this many pixels.
+pub(crate) fn with_claimed_size(width: u32, height: u32) -> Vec<u8> {
     let mut out = b"\x89PNG\r\n\x1a\n".to_vec();
     let mut header = Vec::new();
     header.extend(width.to_be_bytes());
@@ -38,10 +38,10 @@ pub(crate) fn promising(width: u32, height: u32) -> Vec<u8> {
     out
 }
 
-/// The PNG with another chunk: before the pixels, or behind them.
-pub(crate) fn with_chunk(png: &[u8], name: &[u8; 4], content: &[u8], behind: bool) -> Vec<u8> {
+/// The PNG with another chunk: before or after the pixels.
+pub(crate) fn with_chunk(png: &[u8], name: &[u8; 4], content: &[u8], after_pixels: bool) -> Vec<u8> {
     // Signature and IHDR are 33 bytes, IEND is 12.
-    let at = if behind { png.len() - 12 } else { 33 };
+    let at = if after_pixels { png.len() - 12 } else { 33 };
     let mut out = png[..at].to_vec();
     chunk(&mut out, name, content);
     out.extend(&png[at..]);

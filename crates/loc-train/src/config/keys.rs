@@ -3,8 +3,8 @@
 
 use std::path::PathBuf;
 
-use loc_data::Augment;
 use loc_data::keys::Key;
+use loc_data::{Augment, Format};
 use loc_infer::{Filter, Fit};
 use loc_model::loss::{BoxLoss, ClassLoss, OverlapLoss};
 use loc_net::{Backbone, Head};
@@ -21,14 +21,25 @@ loc_data::keys! {
         /// `tutorial`, `scratch`, `compact`, `transfer`, `finetune`, or one in a file. `auto` takes `transfer` if its
         /// pretrained weights are there, else `compact`; a run's `config.toml` has the name of the recipe it took.
         recipe: String = AUTO.into() => takes("a name, or a path that ends in `.toml`");
-        /// Folder with photos and annotations, or a CSV file.
+        /// Folder with photos and annotations, or a CSV, JSON or YOLO's YAML file.
         #[serde(skip_serializing_if = "Option::is_none")]
         data: Option<PathBuf> = None => takes("a path"), flag("DATA"), no_effect();
         /// Format of the annotations.
         #[serde(skip_serializing_if = "Option::is_none")]
         data_format: Option<String> = None
-            => flag("FORMAT"), one_of(&["voc", "csv"]), absent("detected from the content"), no_effect();
-        /// Encoding of a CSV, and of XML that declares none, such as gbk or windows-1252.
+            => flag("FORMAT"),
+               one_of(Format::NAMES),
+               absent("detected from the content"), no_effect();
+        /// Columns of CSV files without a header: filename, xmin, ymin, xmax, ymax, and class or class_num, width, height, or -
+        /// for one to pass over.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        columns: Option<Vec<String>> = None
+            => flag("filename,xmin,…"), absent("those of the header"), no_effect();
+        /// Class of all objects of CSV files without a column for it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        class: Option<String> = None
+            => takes("a name"), flag("NAME"), absent("with `columns`, the file's or the folder's name"), no_effect();
+        /// Encoding of text files, and of XML that declares none, such as gbk or windows-1252.
         #[serde(skip_serializing_if = "Option::is_none")]
         encoding: Option<String> = None => takes("a name"), flag("NAME"), absent("utf-8"), no_effect();
         /// What the annotations are of where EXIF turns a photo: the upright photo, or the pixels as stored (boxes are then

@@ -10,6 +10,9 @@ use crate::config::nearest::nearest;
 use crate::config::sources::ConfigSource;
 use crate::error::{ConfigError, TrainError};
 
+/// Keys that say how the `data` of the same source are read.
+const OF_DATA: [&str; 3] = ["data_format", "columns", "class"];
+
 /// A configuration, and the old names that its sources used.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
@@ -52,6 +55,7 @@ impl Config {
         sources: impl Iterator<Item = &'a ConfigSource>,
     ) -> Result<Resolved, TrainError> {
         let (mut all, mut renamed) = (toml::Table::new(), Vec::new());
+        let mut of_its_data: Vec<&str> = Vec::new();
         for source in sources {
             let fail = |kind| TrainError::config(&*source.origin, kind);
             // Read as a whole configuration first: errors then know their line.
@@ -61,6 +65,13 @@ impl Config {
             let names = rename(&mut table);
             if !names.is_empty() {
                 renamed.push(RenamedKeys { origin: source.origin.clone(), names });
+            }
+            if table.get("data").is_some_and(|data| all.get("data") != Some(data)) {
+                // What an earlier source says of its own data is not said of these.
+                of_its_data.drain(..).for_each(|key| drop(all.remove(key)));
+            }
+            if table.contains_key("data") {
+                of_its_data.extend(OF_DATA.into_iter().filter(|key| table.contains_key(*key)));
             }
             merge(&mut all, table);
         }

@@ -69,6 +69,23 @@ fn later_layers_win() {
     assert_eq!(config.class_loss, ClassLoss::CrossEntropyOnProbabilities);
 }
 
+#[test]
+fn what_is_said_of_other_data_is_not_said_of_these() {
+    let recorded = "data = \"a.csv\"\ndata_format = \"csv\"\ncolumns = [\"filename\"]\nclass = \"cat\"";
+    let read = |layers: &[ConfigSource]| {
+        let config = Config::resolve(Some("tutorial"), layers).unwrap().config;
+        (config.data_format, config.columns.map(|c| c.len()), config.class)
+    };
+    let data = |path: &str| ConfigSource::value("--data", "data", path);
+    let all = (Some("csv".into()), Some(1), Some("cat".into()));
+    assert_eq!(read(&[file(recorded)]), all);
+    assert_eq!(read(&[file(recorded), data("a.csv")]), all);
+    assert_eq!(read(&[file(recorded), data("b")]), (None, None, None));
+    let class = ConfigSource::value("--class", "class", "dog");
+    assert_eq!(read(&[file(recorded), data("b"), class]), (None, None, Some("dog".into())));
+    assert_eq!(read(&[file("class = \"cat\""), data("b")]), (None, None, Some("cat".into())));
+}
+
 fn environment(name: &str, value: &str) -> Result<Vec<ConfigSource>, TrainError> {
     let others = [("PATH", "/bin"), ("LOC_SHARED", "../shared"), (name, value)];
     ConfigSource::environment(others.map(|(name, value)| (name.to_owned(), value.to_owned())))

@@ -97,7 +97,7 @@ pub fn audit(
         Some(_) => None,
         None => Some(weights_cache::find(config.backbone_weights.as_deref())?),
     };
-    let OpenedDataset { dataset, warnings, skipped } =
+    let OpenedDataset { dataset, warnings, skipped, .. } =
         Dataset::open_with_report(data, &read_options(config)?)?;
     if !warnings.is_empty() {
         progress.report(Event::DataWarnings(warnings))?;

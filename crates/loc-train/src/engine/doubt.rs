@@ -1,4 +1,4 @@
-//! How much answers doubt the annotations: of the class by confident learning, of the box by its overlap.
+//! How much answers doubt the annotations: of the class by confident learning, of the box by its distance.
 
 use crate::engine::heads::Answer;
 
@@ -26,17 +26,20 @@ pub(crate) struct Doubt {
 /// has for photos annotated with it, and a larger one than the annotated class. The score is 1 minus the probability of the
 /// annotated class.
 ///
-/// A box is suspect if its IoU with the predicted one is an outlier by Tukey's rule: below the first quartile by more than
-/// 1.5 times the distance of the quartiles, d. The score is z / (1 + z), where z is its distance below the quartile over d.
+/// A box is suspect if its distance from the predicted one is an outlier by Tukey's rule: above the third quartile by more
+/// than 1.5 times the distance of the quartiles, d. The distance is counted in the standard deviations that the heads predict
+/// for each edge, so a photo that is hard for them is not suspect for that alone; without such predictions it is 1 − IoU. The
+/// score is z / (1 + z), where z is the excess over the quartile in units of d.
 pub(crate) fn of(answers: &[Answer], classes: usize) -> Vec<Doubt> {
     let thresholds = class_thresholds(answers, classes);
-    let mut ious: Vec<f64> = answers.iter().map(|answer| answer.iou).collect();
-    ious.sort_by(f64::total_cmp);
-    let quartile = |k: usize| ious.get(ious.len() * k / 4).copied().unwrap_or_default();
-    let (q1, spread) = (quartile(1), (quartile(3) - quartile(1)).max(1e-3));
+    let distance = |answer: &Answer| answer.deviation.unwrap_or(1.0 - answer.iou);
+    let mut distances: Vec<f64> = answers.iter().map(distance).collect();
+    distances.sort_by(f64::total_cmp);
+    let quartile = |k: usize| distances.get(distances.len() * k / 4).copied().unwrap_or_default();
+    let (q3, spread) = (quartile(3), (quartile(3) - quartile(1)).max(1e-3));
     let doubt = |answer: &Answer| {
         let class = class_doubt(answer, &thresholds);
-        let z = ((q1 - answer.iou) / spread).max(0.0);
+        let z = ((distance(answer) - q3) / spread).max(0.0);
         let bbox = Doubt { reason: DoubtReason::Box, score: z / (1.0 + z), is_suspect: z > 1.5 };
         // What is suspect is named, and of two the stronger.
         let order = |doubt: &Doubt| (doubt.is_suspect, doubt.score);

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use loc_data::split::{self, SplitSource};
-use loc_data::{Dataset, Loader, OpenedDataset, SkippedPhotos, Split, summary};
+use loc_data::{Dataset, Format, Loader, OpenedDataset, SkippedPhotos, Split, summary};
 use loc_infer::{ImageSize, InputSpec, ModelMeta};
 use loc_model::{Model, device};
 use loc_net::{NetworkConfig, Weights};
@@ -22,6 +22,8 @@ use crate::weights_cache;
 /// Data and model of a run before its first step.
 pub(crate) struct Prepared {
     pub(crate) dataset: Dataset,
+    /// The annotations' format.
+    pub(crate) format: Format,
     pub(crate) split: Split,
     pub(crate) split_origin: SplitSource,
     /// Invalid photos that were skipped.
@@ -60,7 +62,7 @@ impl Prepared {
             return Err(TrainError::config("data", ConfigError::NoData));
         };
         let options = read_options(config)?;
-        let OpenedDataset { dataset, warnings, skipped: left_out } =
+        let OpenedDataset { dataset, format, warnings, skipped: left_out } =
             Dataset::open_with_report(data, &options)?;
         if !warnings.is_empty() {
             progress.report(Event::DataWarnings(warnings))?;
@@ -178,7 +180,19 @@ impl Prepared {
             let model = Model::new(layers, &initial, &device)?;
             (model, BatchSource::Photos(train, device.clone()), BatchSource::Photos(val, device))
         };
-        Ok(Self { dataset, split, split_origin, left_out, train, val, model, file, digest, head_warmup })
+        Ok(Self {
+            dataset,
+            format,
+            split,
+            split_origin,
+            left_out,
+            train,
+            val,
+            model,
+            file,
+            digest,
+            head_warmup,
+        })
     }
 }
 

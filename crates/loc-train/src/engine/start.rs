@@ -89,6 +89,7 @@ pub fn train_with(
         dataset: DatasetJson {
             path: config.data.clone().unwrap_or_default(),
             digest: prepared.digest.clone(),
+            format: Some(prepared.format.to_string()),
             train: prepared.split.train.len(),
             val: prepared.split.val.len(),
             split: Some(prepared.split_origin),
@@ -107,8 +108,10 @@ pub fn train_with(
     let planned = plan(config, &budget, &mut prepared, &run, stop, on)?;
     let config = planned.as_ref().unwrap_or(config);
     let curve = options.curve.then(|| Curve::begin(config, &prepared, stop, on)).transpose()?;
-    // Written last: its presence marks the run as resumable.
-    run.write_config(config, json.recipe_choice.as_deref())?;
+    // Written last: its presence marks the run as resumable. The recognised format is recorded: files that are added to the
+    // folder later do not change how it is read.
+    let recorded = Config { data_format: Some(prepared.format.to_string()), ..config.clone() };
+    run.write_config(&recorded, json.recipe_choice.as_deref())?;
     let training = Training {
         optimizer: Optimizer::new(config),
         ema: Ema::of(&prepared.model, config.ema_decay)?,

@@ -27,6 +27,9 @@ pub fn read_options(config: &Config) -> Result<ReadOptions, TrainError> {
         group_by: config.group_by.clone(),
         encoding: config.encoding.clone(),
         exif: config.exif.as_deref().map(str::parse).transpose()?.unwrap_or_default(),
+        columns: config.columns.clone(),
+        class: config.class.clone(),
+        repair: false,
     })
 }
 

@@ -82,6 +82,9 @@ pub(crate) struct Machine {
 pub(crate) struct DatasetJson {
     pub(crate) path: PathBuf,
     pub(crate) digest: String,
+    /// The annotations' format.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) format: Option<String>,
     pub(crate) train: usize,
     pub(crate) val: usize,
     /// Where the split comes from.

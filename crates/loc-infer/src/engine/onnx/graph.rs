@@ -8,16 +8,16 @@ use candle_onnx::onnx::attribute_proto::AttributeType;
 use candle_onnx::onnx::tensor_proto::DataType;
 use candle_onnx::onnx::{GraphProto, NodeProto, TensorProto};
 
-/// Most values of all nodes together for one photo: 1 GiB as f32.
-const MOST: usize = 1 << 28;
+/// Maximum number of values of all nodes together for one photo: 1 GiB as f32.
+const MAX_VALUES: usize = 1 << 28;
 /// Largest kernel, stride and padding.
-const WINDOW: usize = 256;
+const MAX_WINDOW: usize = 256;
 
 type Shape = Vec<usize>;
 
-/// An input of a node: its shape, and its values if they are a shape.
+/// An input of a node: its shape, and its values if it is a constant of integers, which is a shape.
 #[derive(Clone)]
-struct Known {
+struct Input {
     shape: Shape,
     sizes: Option<Vec<i64>>,
 }
@@ -28,12 +28,12 @@ struct Known {
 ///
 /// The first node that is wrong, with its operator, and the reason.
 pub(super) fn check(graph: &GraphProto, input: (&str, &[usize])) -> Result<(), String> {
-    let mut known: HashMap<&str, Known> = HashMap::new();
-    known.insert(input.0, Known { shape: input.1.to_vec(), sizes: None });
+    let mut known: HashMap<&str, Input> = HashMap::new();
+    known.insert(input.0, Input { shape: input.1.to_vec(), sizes: None });
     for tensor in &graph.initializer {
         known.insert(&tensor.name, of_tensor(tensor)?);
     }
-    let mut left = MOST;
+    let mut remaining = MAX_VALUES;
     for node in &graph.node {
         let fail = |reason: String| {
             format!(
@@ -43,25 +43,25 @@ pub(super) fn check(graph: &GraphProto, input: (&str, &[usize])) -> Result<(), S
             )
         };
         let [output] = &node.output[..] else {
-            return Err(fail(format!("{} outputs where one is needed", node.output.len())));
+            return Err(fail(format!("{} outputs, but one is needed", node.output.len())));
         };
         let find = |name: &String| {
             known.get(name.as_str()).cloned().ok_or_else(|| {
-                fail(format!("reads `{}`, which nothing before it gives", name.escape_debug()))
+                fail(format!("reads `{}`, which no earlier node produces", name.escape_debug()))
             })
         };
-        let inputs: Vec<Known> = node.input.iter().map(find).collect::<Result<_, _>>()?;
+        let inputs: Vec<Input> = node.input.iter().map(find).collect::<Result<_, _>>()?;
         let shape = output_shape(node, &inputs).map_err(fail)?;
         let values = shape.iter().try_fold(1_usize, |n, d| n.checked_mul(*d));
-        left = values.and_then(|n| left.checked_sub(n)).ok_or_else(|| {
-            fail(format!("the shape {shape:?} and those before it are more than {MOST} values"))
+        remaining = values.and_then(|n| remaining.checked_sub(n)).ok_or_else(|| {
+            fail(format!("the shape {shape:?} and the earlier ones have more than {MAX_VALUES} values"))
         })?;
-        known.insert(output, Known { shape, sizes: None });
+        known.insert(output, Input { shape, sizes: None });
     }
     Ok(())
 }
 
-fn of_tensor(tensor: &TensorProto) -> Result<Known, String> {
+fn of_tensor(tensor: &TensorProto) -> Result<Input, String> {
     let dims = tensor.dims.iter().map(|d| usize::try_from(*d));
     let shape = dims
         .collect::<Result<Shape, _>>()
@@ -77,10 +77,10 @@ fn of_tensor(tensor: &TensorProto) -> Result<Known, String> {
             tensor.int64_data.clone()
         }
     });
-    Ok(Known { shape, sizes })
+    Ok(Input { shape, sizes })
 }
 
-fn output_shape(node: &NodeProto, inputs: &[Known]) -> Result<Shape, String> {
+fn output_shape(node: &NodeProto, inputs: &[Input]) -> Result<Shape, String> {
     let allowed: (std::ops::RangeInclusive<usize>, &[&str]) = match node.op_type.as_str() {
         "Conv" => (2..=3, &["kernel_shape", "strides", "pads", "group"]),
         "MaxPool" | "AveragePool" => (1..=1, &["kernel_shape", "strides"]),
@@ -106,12 +106,12 @@ fn output_shape(node: &NodeProto, inputs: &[Known]) -> Result<Shape, String> {
     match node.op_type.as_str() {
         "Conv" => convolution(node, inputs),
         "MaxPool" | "AveragePool" => {
-            let [n, c, h, w] = four(x)?;
+            let [n, c, h, w] = four_dims(x)?;
             let (kernel, stride) = (pair(node, "kernel_shape")?, pair(node, "strides")?);
-            Ok(vec![n, c, cells(h, kernel[0], stride[0])?, cells(w, kernel[1], stride[1])?])
+            Ok(vec![n, c, output_size(h, kernel[0], stride[0])?, output_size(w, kernel[1], stride[1])?])
         }
         "Clip" if inputs[1..].iter().any(|limit| limit.shape.iter().product::<usize>() != 1) => {
-            Err("its limits are no single numbers".into())
+            Err("its limits are not scalars".into())
         }
         "Softmax" => axis(node, x).map(|_| x.clone()),
         "Flatten" if int(node, "axis")? != 1 || x.is_empty() || x[0] == 0 => {
@@ -119,7 +119,7 @@ fn output_shape(node: &NodeProto, inputs: &[Known]) -> Result<Shape, String> {
         }
         "Flatten" => Ok(vec![x[0], x[1..].iter().product()]),
         "Gemm" => {
-            let ([rows, k], [columns, other]) = (two(x)?, two(&inputs[1].shape)?);
+            let ([rows, k], [columns, other]) = (two_dims(x)?, two_dims(&inputs[1].shape)?);
             if k != other || int(node, "transB")? != 1 {
                 return Err(format!("cannot multiply {x:?} by {:?}", inputs[1].shape));
             }
@@ -129,19 +129,19 @@ fn output_shape(node: &NodeProto, inputs: &[Known]) -> Result<Shape, String> {
         }
         "Add" | "Sub" | "Mul" | "Div" => broadcast(x, &inputs[1].shape),
         "MatMul" => product(x, &inputs[1].shape),
-        "Reshape" => reshape(x, inputs[1].sizes.as_deref().ok_or("its shape is no constant")?),
+        "Reshape" => reshape(x, inputs[1].sizes.as_deref().ok_or("its shape is not a constant")?),
         "Concat" => {
             let along = axis(node, x)?;
-            let mut joined = x.clone();
+            let mut concatenated = x.clone();
             for other in &inputs[1..] {
-                let alike = other.shape.len() == x.len()
+                let compatible = other.shape.len() == x.len()
                     && (0..x.len()).all(|d| d == along || other.shape[d] == x[d]);
-                if !alike {
-                    return Err(format!("cannot join {x:?} and {:?}", other.shape));
+                if !compatible {
+                    return Err(format!("cannot concatenate {x:?} and {:?}", other.shape));
                 }
-                joined[along] = joined[along].saturating_add(other.shape[along]);
+                concatenated[along] = concatenated[along].saturating_add(other.shape[along]);
             }
-            Ok(joined)
+            Ok(concatenated)
         }
         "ReduceMean" | "ReduceMax" => {
             let [along] = ints(node, "axes")?[..] else { return Err("one axis is needed".into()) };
@@ -161,14 +161,18 @@ fn output_shape(node: &NodeProto, inputs: &[Known]) -> Result<Shape, String> {
     }
 }
 
-fn convolution(node: &NodeProto, inputs: &[Known]) -> Result<Shape, String> {
-    let ([n, c, h, w], [out, each, kh, kw]) = (four(&inputs[0].shape)?, four(&inputs[1].shape)?);
-    let groups = usize::try_from(int(node, "group")?).ok().filter(|g| *g > 0).ok_or("no group")?;
+fn convolution(node: &NodeProto, inputs: &[Input]) -> Result<Shape, String> {
+    let ([n, c, h, w], [out, group_channels, kh, kw]) =
+        (four_dims(&inputs[0].shape)?, four_dims(&inputs[1].shape)?);
+    let groups = usize::try_from(int(node, "group")?)
+        .ok()
+        .filter(|g| *g > 0)
+        .ok_or("the number of groups is invalid")?;
     let stride = pair(node, "strides")?;
     if pair(node, "kernel_shape")? != [kh, kw] {
         return Err(format!("the weight's shape is {:?}", inputs[1].shape));
     }
-    if each.checked_mul(groups) != Some(c) || out == 0 || !out.is_multiple_of(groups) {
+    if group_channels.checked_mul(groups) != Some(c) || out == 0 || !out.is_multiple_of(groups) {
         return Err(format!("{c} channels in and {out} out do not divide into {groups} groups"));
     }
     if inputs.get(2).is_some_and(|bias| bias.shape != [out]) {
@@ -177,16 +181,16 @@ fn convolution(node: &NodeProto, inputs: &[Known]) -> Result<Shape, String> {
     let pads = ints(node, "pads")?;
     let [top, left, bottom, right] = pads[..] else { return Err(format!("the padding is {pads:?}")) };
     let all = |a: i64, b: i64| match (usize::try_from(a), usize::try_from(b)) {
-        (Ok(a), Ok(b)) if a <= WINDOW && b <= WINDOW => Ok(a + b),
+        (Ok(a), Ok(b)) if a <= MAX_WINDOW && b <= MAX_WINDOW => Ok(a + b),
         _ => Err(format!("the padding is {pads:?}")),
     };
     let (h, w) = (h.saturating_add(all(top, bottom)?), w.saturating_add(all(left, right)?));
-    Ok(vec![n, out, cells(h, kh, stride[0])?, cells(w, kw, stride[1])?])
+    Ok(vec![n, out, output_size(h, kh, stride[0])?, output_size(w, kw, stride[1])?])
 }
 
-fn cells(size: usize, kernel: usize, stride: usize) -> Result<usize, String> {
+fn output_size(size: usize, kernel: usize, stride: usize) -> Result<usize, String> {
     if size < kernel {
-        return Err(format!("a window of {kernel} does not fit {size}"));
+        return Err(format!("a window of {kernel} does not fit into {size}"));
     }
     Ok((size - kernel) / stride + 1)
 }
@@ -208,7 +212,7 @@ fn broadcast(a: &[usize], b: &[usize]) -> Result<Shape, String> {
     let dims = (0..rank).map(|d| match (at(a, d), at(b, d)) {
         (x, y) if x == y || y == 1 => Ok(x),
         (1, y) => Ok(y),
-        _ => Err(format!("{a:?} and {b:?} do not go together")),
+        _ => Err(format!("{a:?} and {b:?} cannot be broadcast")),
     });
     dims.collect()
 }
@@ -229,19 +233,19 @@ fn reshape(x: &[usize], sizes: &[i64]) -> Result<Shape, String> {
     match sizes.iter().filter(|size| **size == -1).count() {
         0 if rest == all => {}
         1 if all.is_multiple_of(rest) => {
-            let open = sizes.iter().position(|size| *size == -1).ok_or_else(fail)?;
-            shape[open] = all / rest;
+            let inferred = sizes.iter().position(|size| *size == -1).ok_or_else(fail)?;
+            shape[inferred] = all / rest;
         }
         _ => return Err(fail()),
     }
     Ok(shape)
 }
 
-fn four(shape: &[usize]) -> Result<[usize; 4], String> {
+fn four_dims(shape: &[usize]) -> Result<[usize; 4], String> {
     shape.try_into().map_err(|_| format!("needs four dimensions, got {shape:?}"))
 }
 
-fn two(shape: &[usize]) -> Result<[usize; 2], String> {
+fn two_dims(shape: &[usize]) -> Result<[usize; 2], String> {
     shape.try_into().map_err(|_| format!("needs two dimensions, got {shape:?}"))
 }
 
@@ -253,24 +257,24 @@ fn axis(node: &NodeProto, shape: &[usize]) -> Result<usize, String> {
         .ok_or_else(|| format!("{shape:?} has no axis {axis}"))
 }
 
-/// Two numbers of a window, each at least 1.
+/// Two sizes of a window, each at least 1.
 fn pair(node: &NodeProto, name: &str) -> Result<[usize; 2], String> {
     let found = ints(node, name)?;
     let sizes: Vec<usize> = found.iter().filter_map(|v| usize::try_from(*v).ok()).collect();
     match sizes[..] {
-        [a @ 1..=WINDOW, b @ 1..=WINDOW] if found.len() == 2 => Ok([a, b]),
-        _ => Err(format!("`{name}` is {found:?}, two numbers of 1 to {WINDOW} are needed")),
+        [a @ 1..=MAX_WINDOW, b @ 1..=MAX_WINDOW] if found.len() == 2 => Ok([a, b]),
+        _ => Err(format!("`{name}` is {found:?}, two numbers of 1 to {MAX_WINDOW} are needed")),
     }
 }
 
 fn int(node: &NodeProto, name: &str) -> Result<i64, String> {
     let found = node.attribute.iter().find(|a| a.name == name);
     let found = found.filter(|a| a.r#type == AttributeType::Int as i32);
-    found.map(|a| a.i).ok_or_else(|| format!("has no number `{name}`"))
+    found.map(|a| a.i).ok_or_else(|| format!("has no integer attribute `{name}`"))
 }
 
 fn ints<'a>(node: &'a NodeProto, name: &str) -> Result<&'a [i64], String> {
     let found = node.attribute.iter().find(|a| a.name == name);
     let found = found.filter(|a| a.r#type == AttributeType::Ints as i32);
-    found.map(|a| &a.ints[..]).ok_or_else(|| format!("has no numbers `{name}`"))
+    found.map(|a| &a.ints[..]).ok_or_else(|| format!("has no attribute `{name}` with integers"))
 }

@@ -9,7 +9,7 @@ pub(super) fn container(bytes: &[u8]) -> Option<&'static FileKind> {
         [b'R', b'I', b'F', b'F', _, _, _, _, form @ ..] if form.starts_with(b"WEBP") => Some(&WEBP),
         [b'R', b'I', b'F', b'F', _, _, _, _, form @ ..] if form.starts_with(b"AVI ") => Some(&AVI),
         [_, _, _, _, b'f', b't', b'y', b'p', ..] => Some(of_brands(bytes)),
-        // QuickTime files of the time before brands.
+        // Old QuickTime files, which have no brands.
         [_, _, _, _, b'm', b'o', b'o', b'v', ..]
         | [_, _, _, _, b'm', b'd', b'a', b't', ..]
         | [_, _, _, _, b'w', b'i', b'd', b'e', ..] => Some(&QUICKTIME),
@@ -30,9 +30,9 @@ fn contains(bytes: &[u8], part: &[u8]) -> bool {
 
 /// The brands of an ISO base media file (ISO/IEC 14496-12): the major one, then those it is compatible with.
 fn of_brands(bytes: &[u8]) -> &'static FileKind {
-    const MOST: usize = 64;
+    const MAX_BRANDS: usize = 64;
     let length = bytes.first_chunk().map_or(0, |length| u32::from_be_bytes(*length) as usize);
-    let end = length.min(bytes.len()).min(4 * MOST);
+    let end = length.min(bytes.len()).min(4 * MAX_BRANDS);
     let brands = || bytes.get(8..end.max(8)).unwrap_or_default().as_chunks::<4>().0.iter();
     let has = |wanted: &[&[u8; 4]]| brands().any(|brand| wanted.contains(&brand));
     match brands().next() {
@@ -44,10 +44,10 @@ fn of_brands(bytes: &[u8]) -> &'static FileKind {
     }
 }
 
-/// Whether a TIFF is a camera's RAW file, or begins with a thumbnail as most of them do: its first image would be taken
-/// for the photo. Tags are those of TIFF 6.0, TIFF/EP and DNG.
+/// Whether a TIFF is a camera's RAW file, or begins with a thumbnail as most of them do: a decoder would return the
+/// thumbnail as the photo. Tags are those of TIFF 6.0, TIFF/EP and DNG.
 fn is_raw(bytes: &[u8]) -> Option<bool> {
-    const MOST_TAGS: u16 = 512;
+    const MAX_TAGS: u16 = 512;
     let big = bytes.first()? == &b'M';
     let short = |at: usize| {
         let two = *bytes.get(at..)?.first_chunk()?;
@@ -61,7 +61,7 @@ fn is_raw(bytes: &[u8]) -> Option<bool> {
         return Some(true);
     }
     let directory = usize::try_from(long(4)?).ok()?;
-    for i in 0..usize::from(short(directory)?.min(MOST_TAGS)) {
+    for i in 0..usize::from(short(directory)?.min(MAX_TAGS)) {
         let entry = directory.checked_add(2 + 12 * i)?;
         let value = entry.checked_add(8)?;
         let raw = match short(entry)? {

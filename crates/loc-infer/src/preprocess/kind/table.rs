@@ -1,4 +1,4 @@
-//! The table of kinds of files: what each is called, its endings, what it starts with, and what to do with it.
+//! The table of kinds of files: name, file extensions, first bytes, and a hint.
 
 use image::ImageFormat;
 

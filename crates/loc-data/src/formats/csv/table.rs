@@ -1,131 +1,19 @@
-//! CSV with one row per object: `class_num` with numbers (the tutorial's header) or `class` with names (Roboflow's).
-//! Columns are found by name, other columns are ignored; the rows of a photo are its objects. `header` parses the first line.
+//! The rows of a CSV file.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use csv::{ByteRecord, StringRecord};
-use encoding_rs::Encoding;
 
-use super::header::{self, Columns, EDGES, HEADER, Header, HeaderError};
-use super::number::{coordinate, quoted, whole};
-use super::text::{self, encoding_hint};
-use super::{ANOTHER_FILE, Annotation, Annotations, Label, NUMBER_HINT, Object, class_name, read_limited};
-use crate::content_type::ContentType;
-use crate::diagnostics::{Diagnostics, MOST};
-use crate::{BBox, Diagnostic, DiagnosticKind, Hint, ImageSize, NoDataSetError};
-
-/// Longest CSV file that is read, in bytes: a million rows.
-const SIZE_LIMIT: u64 = 256 << 20;
-
-/// Whether the file's first line is a header of annotations.
-pub(crate) fn looks_like(path: &Path) -> bool {
-    beginning(path).is_ok_and(|text| match header::of(text.as_bytes()) {
-        Ok(_) => true,
-        // A header of annotations with an error, which must be reported.
-        Err(wrong) => wrong.kind == DiagnosticKind::FieldDoubled,
-    })
-}
-
-/// Why a file is not a table of annotations.
-///
-/// # Errors
-///
-/// The reason, if it is not one.
-pub(crate) fn check_header(path: &Path) -> Result<(), NoDataSetError> {
-    let csv = path.to_owned();
-    if let Some(content) = ContentType::of_file(path) {
-        return Err(NoDataSetError::ForeignCsv { csv, content });
-    }
-    match beginning(path).map(|text| header::of(text.as_bytes())) {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(HeaderError { message, hint, .. })) => Err(NoDataSetError::CsvHeader { csv, message, hint }),
-        Err(error) => Err(NoDataSetError::UnreadableCsv { csv, error }),
-    }
-}
-
-/// The beginning of a file as text, in any encoding.
-fn beginning(path: &Path) -> std::io::Result<String> {
-    let mut head = [0; 8192];
-    let mut file = fs_err::File::open(path)?;
-    let read = std::io::Read::read(&mut file, &mut head)?;
-    Ok(unified(&text::head(&head[..read])).into_owned())
-}
-
-/// Replaces the carriage returns of old Mac files, which have no line feeds, by line feeds.
-fn unified(text: &str) -> std::borrow::Cow<'_, str> {
-    if text.contains('\r') && !text.contains('\n') { text.replace('\r', "\n").into() } else { text.into() }
-}
-
-/// Reads all files in order. A photo that occurs in two of them is an error.
-pub(crate) fn read_all(paths: &[PathBuf], given: bool, encoding: Option<&'static Encoding>) -> Annotations {
-    let mut all = Annotations::default();
-    let mut seen: HashMap<String, usize> = HashMap::new();
-    let mut doubled = Diagnostics::default();
-    for path in paths.iter().filter(|path| given || looks_like(path)) {
-        let read = match read_limited(path, SIZE_LIMIT) {
-            Ok(bytes) => parse(path, &bytes, encoding),
-            Err(why) => {
-                all.diagnostics
-                    .push(Diagnostic::error(DiagnosticKind::Unreadable, path, None, why).hint(ANOTHER_FILE));
-                all.incomplete = true;
-                continue;
-            }
-        };
-        all.diagnostics.extend(read.diagnostics);
-        all.lost += read.lost;
-        all.incomplete |= read.incomplete;
-        // The rows of a photo within a file are grouped already.
-        if all.photos.is_empty() {
-            all.photos = read.photos;
-            continue;
-        }
-        if seen.is_empty() {
-            seen.extend(all.photos.iter().enumerate().map(|(i, photo)| (photo.photo.clone(), i)));
-        }
-        for photo in read.photos {
-            match seen.get(&photo.photo) {
-                Some(first) => {
-                    // Either annotation may be wrong: the photo is not used.
-                    let first = &mut all.photos[*first];
-                    first.defective = true;
-                    let message =
-                        format!("{} is also annotated in {}", quoted(&photo.photo), first.source.display());
-                    let diagnostic =
-                        Diagnostic::error(DiagnosticKind::PhotoDoubled, path, Some(photo.line), message);
-                    doubled.push(diagnostic.hint("give the CSV file to use as the data set"));
-                }
-                None => {
-                    seen.insert(photo.photo.clone(), all.photos.len());
-                    all.photos.push(photo);
-                }
-            }
-        }
-    }
-    all.diagnostics.extend(doubled.into_vec());
-    all
-}
-
-/// Parses the bytes of one file; `path` is for messages.
-pub(crate) fn parse(path: &Path, bytes: &[u8], encoding: Option<&'static Encoding>) -> Annotations {
-    let mut table = Table { path, by_name: HashMap::new(), read: Annotations::default() };
-    if let Some(content) = ContentType::of(bytes) {
-        let message = format!("is {content}, not CSV");
-        return table.refused(
-            Diagnostic::error(DiagnosticKind::Foreign, path, None, message).hint(content.data_set_hint()),
-        );
-    }
-    match text::of_table(bytes, encoding) {
-        Ok(None) => table.rows(bytes),
-        Ok(Some(text::Text { text, doubt })) => {
-            let doubt = doubt.map(|doubt| Diagnostic::warning(DiagnosticKind::Encoding, path, None, doubt));
-            table.read.diagnostics.extend(doubt);
-            table.rows(text.as_bytes())
-        }
-        Err(e) => table
-            .refused(Diagnostic::error(DiagnosticKind::Encoding, path, Some(e.line), e.message).hint(e.hint)),
-    }
-}
+use super::super::header::{self, Columns, EDGES, HEADER, Header, HeaderError};
+use super::super::number::{coordinate, quoted, whole};
+use super::super::text::encoding_hint;
+use super::super::{Annotation, Annotations, Label, NUMBER_HINT, Object, Request, class_name};
+use super::unified;
+use crate::csv_escape::unescape_formula;
+use crate::diagnostics::MOST;
+use crate::file_index::{name_of, stem_of};
+use crate::{BBox, Diagnostic, DiagnosticKind, Hint, ImageSize, Subset};
 
 /// The position of a record: its number, from 1 after the header, and its first line.
 #[derive(Clone, Copy)]
@@ -135,15 +23,16 @@ struct Row {
 }
 
 /// The content of one file: photos in the order of their first rows.
-struct Table<'a> {
-    path: &'a Path,
-    by_name: HashMap<String, usize>,
-    read: Annotations,
+pub(super) struct Table<'a> {
+    pub(super) path: &'a Path,
+    pub(super) request: &'a Request<'a>,
+    pub(super) by_name: HashMap<String, usize>,
+    pub(super) read: Annotations,
 }
 
 impl Table<'_> {
     /// Reads the header and all rows. A row that is not UTF-8 is an error of that row.
-    fn rows(mut self, bytes: &[u8]) -> Annotations {
+    pub(super) fn rows(mut self, bytes: &[u8]) -> Annotations {
         let unified = match std::str::from_utf8(bytes) {
             Ok(text) => unified(text),
             Err(_) => "".into(),
@@ -153,7 +42,7 @@ impl Table<'_> {
             let diagnostic = Diagnostic::error(DiagnosticKind::Syntax, self.path, None, "is empty");
             return self.refused(diagnostic);
         }
-        let header = match header::of(bytes) {
+        let header = match self.header(bytes) {
             Ok(header) => header,
             Err(HeaderError { kind, message, hint }) => {
                 let diagnostic = Diagnostic::error(kind, self.path, Some(1), message).hint(hint);
@@ -165,7 +54,9 @@ impl Table<'_> {
         let mut row = Row { number: 0, line: 0 };
         // Reading from memory cannot fail.
         let mut next = |record: &mut ByteRecord| reader.read_byte_record(record).unwrap_or(false);
-        next(&mut record);
+        if header.has_line {
+            next(&mut record);
+        }
         while next(&mut record) {
             if record.iter().all(|field| field.trim_ascii().is_empty()) {
                 continue;
@@ -189,6 +80,14 @@ impl Table<'_> {
             return self.refused(diagnostic);
         }
         self.read
+    }
+
+    /// The header, or what the user gives instead.
+    fn header(&self, bytes: &[u8]) -> Result<Header, HeaderError> {
+        match self.request.columns {
+            Some(columns) => header::given(bytes, columns, self.request.class),
+            None => header::of(bytes, self.request.class),
+        }
     }
 
     fn record(&mut self, row: Row, record: &ByteRecord, header: &Header) {
@@ -234,7 +133,7 @@ impl Table<'_> {
     }
 
     /// The result for a file that could not be read.
-    fn refused(mut self, why: Diagnostic) -> Annotations {
+    pub(super) fn refused(mut self, why: Diagnostic) -> Annotations {
         self.read.diagnostics.push(why);
         self.read.incomplete = true;
         self.read
@@ -255,6 +154,13 @@ impl Table<'_> {
         if photo.trim().is_empty() {
             self.error(DiagnosticKind::FieldMissing, row, "filename is empty", "it names the photo");
             self.read.lost += 1;
+            return;
+        }
+        let class = columns.class.map(|i| &record[i]);
+        let is_blank = |text: &str| text.trim().is_empty();
+        if class.is_none_or(is_blank) && columns.edges.iter().all(|i| is_blank(&record[*i])) {
+            // The row of a photo without an object, as keras-retinanet has them.
+            self.annotation(photo, row.line);
             return;
         }
         let object = self.object(row, record, columns);
@@ -285,7 +191,13 @@ impl Table<'_> {
     }
 
     fn object(&mut self, row: Row, record: &StringRecord, columns: &Columns) -> Option<Object> {
-        let text = &record[columns.class];
+        let by_name = || class_of(self.path);
+        let one = columns.class.is_none().then(|| self.request.class.map_or_else(by_name, str::to_owned));
+        let text = match (&one, columns.class) {
+            (Some(class), _) => class.as_str(),
+            (None, Some(i)) => unescape_formula(&record[i]),
+            (None, None) => "",
+        };
         let label = if columns.names {
             if text.trim().is_empty() {
                 self.error(DiagnosticKind::FieldMissing, row, "class is empty", "it names the class");
@@ -355,15 +267,32 @@ impl Table<'_> {
         let next = self.read.photos.len();
         let at = *self.by_name.entry(photo.to_owned()).or_insert(next);
         if at == next {
-            self.read.photos.push(Annotation {
-                source: self.path.to_owned(),
-                line,
-                photo: photo.to_owned(),
-                size: None,
-                objects: Vec::new(),
-                defective: false,
-            });
+            self.read.photos.push(Annotation::new(self.path, line, photo.to_owned()));
         }
         &mut self.read.photos[at]
     }
+}
+
+/// The class of all objects of a table that has no column for it: the file's name, or where that says nothing, the folder's.
+fn class_of(path: &Path) -> String {
+    const SAY_NOTHING: [&str; 12] = [
+        "annotation",
+        "annotations",
+        "box",
+        "boxes",
+        "bboxes",
+        "csv",
+        "data",
+        "dataset",
+        "label",
+        "labels",
+        "export",
+        "images",
+    ];
+    let says = |name: &&str| {
+        let name = name.trim_matches('_').to_lowercase();
+        !name.is_empty() && !SAY_NOTHING.contains(&&*name) && Subset::of_file(&name).is_none()
+    };
+    let above = path.ancestors().skip(1).map(name_of);
+    std::iter::once(stem_of(path)).chain(above).find(says).unwrap_or_else(|| stem_of(path)).to_owned()
 }

@@ -1,4 +1,4 @@
-//! The Python environment of the peers: created once, with pinned versions; the packages are printed first.
+//! A Python environment with scripts: created once, with pinned versions; the packages are printed first.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -9,15 +9,16 @@ use fs_err as fs;
 use crate::command::Call;
 use crate::workspace::Workspace;
 
-pub(super) struct Python {
-    pub(super) program: PathBuf,
+pub(crate) struct Python {
+    pub(crate) program: PathBuf,
     scripts: PathBuf,
 }
 
 impl Python {
-    /// Creates the environment, unless it exists with the same requirements.
-    pub(super) fn install(workspace: &Workspace, python: &str, dir: &Path) -> Result<Self> {
-        let scripts = workspace.root.join("benches/peers");
+    /// Creates the environment in `dir` for the folder `scripts` of the workspace, which has its `requirements.txt`; unless it
+    /// exists with the same requirements.
+    pub(crate) fn install(workspace: &Workspace, python: &str, dir: &Path, scripts: &str) -> Result<Self> {
+        let scripts = workspace.root.join(scripts);
         let wanted = fs::read_to_string(scripts.join("requirements.txt"))?;
         let (venv, mark) = (dir.join("venv"), dir.join("venv/installed.txt"));
         let program = venv.join("bin/python");
@@ -39,9 +40,9 @@ impl Python {
     }
 
     /// The command line that runs one of the scripts.
-    pub(super) fn script(&self, name: &str, args: &[OsString]) -> Vec<OsString> {
-        let mut words = vec![self.program.clone().into(), self.scripts.join(name).into()];
-        words.extend_from_slice(args);
-        words
+    pub(crate) fn script(&self, name: &str, args: &[OsString]) -> Vec<OsString> {
+        let mut command_line = vec![self.program.clone().into(), self.scripts.join(name).into()];
+        command_line.extend_from_slice(args);
+        command_line
     }
 }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 
 /// A crate and its top-level modules, layer by layer from the top. A module may use only modules in lower layers.
-const PLANS: &[(&str, &[&[&str]])] = &[
+const LAYERS: &[(&str, &[&[&str]])] = &[
     (
         "loc-train",
         &[
@@ -41,7 +41,7 @@ impl Modules {
         Self(all)
     }
 
-    /// The module to which a path leads, through re-exports: `config::Config` may be `config::keys`.
+    /// The module that a path refers to, through re-exports: `config::Config` may be `config::keys`.
     fn target(&self, path: &[String]) -> Option<String> {
         let mut module = String::new();
         for (at, name) in path.iter().enumerate() {
@@ -140,8 +140,8 @@ fn expand(prefix: &str, tree: &str, all: &mut Vec<Vec<String>>) {
         let path = format!("{prefix}{tree}");
         // For a renamed import, the original name counts.
         let parts: Vec<String> = path.split("::").map(str::to_owned).collect();
-        let itself = parts.len() > 1 && parts[parts.len() - 1] == "self";
-        all.push(if itself { parts[..parts.len() - 1].to_vec() } else { parts });
+        let ends_in_self = parts.len() > 1 && parts[parts.len() - 1] == "self";
+        all.push(if ends_in_self { parts[..parts.len() - 1].to_vec() } else { parts });
         return;
     };
     let (mut depth, mut begin) = (0, 0);
@@ -178,35 +178,35 @@ fn inline(text: &str) -> Vec<Vec<String>> {
     all
 }
 
-fn room(module: &str) -> &str {
+fn top_level(module: &str) -> &str {
     module.split("::").next().unwrap()
 }
 
 #[test]
 fn modules_use_lower_layers_only() {
-    for (krate, floors) in PLANS {
+    for (krate, layers) in LAYERS {
         let modules = Modules::of(krate);
-        let floor = |room: &str| floors.iter().position(|rooms| rooms.contains(&room));
+        let layer_of = |top_level: &str| layers.iter().position(|modules| modules.contains(&top_level));
         for module in modules.0.keys().filter(|module| !module.is_empty()) {
-            let own = floor(room(module))
-                .unwrap_or_else(|| panic!("{krate}: the plan has no room {}", room(module)));
+            let own = layer_of(top_level(module))
+                .unwrap_or_else(|| panic!("{krate}: LAYERS does not contain {}", top_level(module)));
             for used in modules.used_by(module) {
-                let below = floor(room(&used)).is_some_and(|other| other > own);
+                let below = layer_of(top_level(&used)).is_some_and(|other| other > own);
                 assert!(
-                    room(&used) == room(module) || below,
-                    "{krate}: {module} uses {used}, which is not below it"
+                    top_level(&used) == top_level(module) || below,
+                    "{krate}: {module} uses {used}, which is not in a lower layer"
                 );
             }
         }
-        for planned in floors.iter().flat_map(|rooms| rooms.iter()) {
-            assert!(modules.0.contains_key(*planned), "{krate}: there is no room {planned}");
+        for listed in layers.iter().flat_map(|modules| modules.iter()) {
+            assert!(modules.0.contains_key(*listed), "{krate}: there is no module {listed}");
         }
     }
 }
 
 #[test]
 fn files_of_a_module_do_not_use_each_other_in_cycles() {
-    for (krate, _) in PLANS {
+    for (krate, _) in LAYERS {
         let modules = Modules::of(krate);
         let mut done = BTreeSet::new();
         for module in modules.0.keys().filter(|module| !module.is_empty()) {
@@ -217,11 +217,11 @@ fn files_of_a_module_do_not_use_each_other_in_cycles() {
 
 /// Follows the uses of a module within its top-level module, depth first.
 fn visit(krate: &str, modules: &Modules, module: &str, above: &mut Vec<String>, done: &mut BTreeSet<String>) {
-    let circle = above.iter().position(|other| other == module);
-    assert!(circle.is_none(), "{krate}: {} → {module}", above[circle.unwrap_or(0)..].join(" → "));
+    let cycle = above.iter().position(|other| other == module);
+    assert!(cycle.is_none(), "{krate}: {} → {module}", above[cycle.unwrap_or(0)..].join(" → "));
     if !done.contains(module) {
         above.push(module.to_owned());
-        for used in modules.used_by(module).iter().filter(|used| room(used) == room(module)) {
+        for used in modules.used_by(module).iter().filter(|used| top_level(used) == top_level(module)) {
             visit(krate, modules, used, above, done);
         }
         above.pop();
@@ -230,7 +230,7 @@ fn visit(krate: &str, modules: &Modules, module: &str, above: &mut Vec<String>, 
 }
 
 #[test]
-fn uses_are_found_in_every_form() {
+fn every_form_of_use_is_found() {
     let of = |files: &[(&str, &str)]| {
         Modules(files.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect())
     };

@@ -1,0 +1,7 @@
+//! Runs `loc_fuzz::targets::yaml` on inputs from libFuzzer.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    loc_fuzz::targets::yaml(bytes);
+});
