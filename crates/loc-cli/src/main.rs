@@ -4,7 +4,9 @@ mod args;
 mod commands;
 mod output;
 mod outputs;
+mod plots;
 mod remedy;
+mod report;
 mod signals;
 mod suggestions;
 
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
         Command::Export(args) => commands::export::run(&args, &output),
         Command::Import(args) => commands::import::run(&args, &output),
         Command::Info(args) => commands::info::run(&args, &output),
+        Command::Report(args) => commands::report::run(&args, &output),
         Command::Weights { command } => match command {
             WeightsCommand::List => commands::weights::list(&output),
             WeightsCommand::Add(args) => commands::weights::add(&args, &output),

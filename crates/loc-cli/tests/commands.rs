@@ -46,8 +46,11 @@ fn from_photos_to_a_box() {
         [
             "accuracy",
             "baseline",
+            "calibration",
+            "confusion",
             "iou50",
             "iou75",
+            "iou_histogram",
             "localization_accuracy",
             "loss",
             "mean_iou",
@@ -55,7 +58,9 @@ fn from_photos_to_a_box() {
             "per_class",
             "samples",
             "schema",
-            "split"
+            "speed",
+            "split",
+            "success_curve"
         ]
     );
     assert_eq!(val["schema"], "loc.val/1");
@@ -64,6 +69,9 @@ fn from_photos_to_a_box() {
     assert_eq!(keys(&val["baseline"]), ["majority_accuracy", "median_box"]);
     assert_eq!(keys(&val["baseline"]["median_box"]), ["iou50", "iou75", "mean_iou"]);
     assert_eq!(keys(&val["per_class"]["star"]), ["accuracy", "mean_iou", "samples"]);
+    assert_eq!(keys(&val["calibration"]), ["bins", "confidence", "ece", "temperature"]);
+    assert_eq!(keys(&val["calibration"]["bins"][0]), ["accuracy", "confidence", "samples"]);
+    assert_eq!(keys(&val["speed"]), ["batch", "predict_ms", "prepare_ms", "threads"]);
     let all =
         json(&desk.ok(&["val", "-m", &model, "--data", "shapes", "--format", "json", "--split", "all"]));
     assert_eq!(all["samples"], 20);

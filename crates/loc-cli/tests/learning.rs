@@ -115,7 +115,7 @@ fn auto_says_which_recipe_it_took_and_why_and_what_the_better_one_needs() {
     for words in [
         "recipe compact, chosen by `auto`: there are no pretrained weights",
         "17 MB, Apache-2.0",
-        "next: loc val",
+        "export:  loc export -m",
     ] {
         assert!(ran.stderr.contains(words), "no {words:?} in {}", ran.stderr);
     }

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use common::Desk;
 
-const COMMANDS: [&[&str]; 20] = [
+const COMMANDS: [&[&str]; 21] = [
     &[],
     &["data"],
     &["data", "check"],
@@ -26,6 +26,7 @@ const COMMANDS: [&[&str]; 20] = [
     &["export"],
     &["import"],
     &["info"],
+    &["report"],
     &["weights"],
     &["weights", "list"],
     &["weights", "add"],

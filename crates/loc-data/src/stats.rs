@@ -1,6 +1,6 @@
 //! Statistics of a data set, and the score of the constant answer (majority class and median box).
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{Dataset, ImageSize, NormBox};
 
@@ -33,7 +33,7 @@ pub struct ClassCount {
 }
 
 /// A photo size and the number of photos that have it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SizeCount {
     /// Width and height.
     #[serde(flatten)]

@@ -11,14 +11,17 @@ use crate::{ClassNamesError, Error, ImageSize, MetadataError};
 /// Version of the model file's metadata that this build writes, and the newest that it reads.
 pub const FORMAT: u32 = 1;
 
-/// What prediction needs besides the network. Serialises to the keys `format`, `classes` and `input` of the
-/// model file's JSON.
+/// What prediction needs besides the network. Serialises to the keys `format`, `classes`, `input` and, unless it is 1,
+/// `temperature` of the model file's JSON.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelMeta {
     /// Names of the classes; the index is the class. At least one, all different, none empty.
     pub classes: Vec<String>,
     /// How a photo becomes the network's input.
     pub input: InputSpec,
+    /// The logits are divided by this before the softmax, within [`ModelMeta::TEMPERATURES`]: calibration (Guo et al. 2017,
+    /// On calibration of modern neural networks). It changes the probabilities, never the predicted class.
+    pub temperature: f32,
 }
 
 /// How a photo becomes the network's input.
@@ -82,6 +85,7 @@ struct InputJson {
 struct MetaJson {
     classes: Vec<String>,
     input: InputSpec,
+    temperature: Option<f32>,
 }
 
 #[derive(Deserialize)]
@@ -139,13 +143,16 @@ impl InputSpec {
 }
 
 impl ModelMeta {
-    /// Classes and input, checked.
+    /// The temperatures that a model may have.
+    pub const TEMPERATURES: std::ops::RangeInclusive<f32> = 0.01..=100.0;
+
+    /// Classes and input, checked; the temperature is 1.
     ///
     /// # Errors
     ///
     /// As [`ModelMeta::check`].
     pub fn new(classes: Vec<String>, input: InputSpec) -> Result<Self, Error> {
-        let meta = Self { classes, input };
+        let meta = Self { classes, input, temperature: 1.0 };
         meta.check()?;
         Ok(meta)
     }
@@ -165,8 +172,11 @@ impl ModelMeta {
         if format != FORMAT {
             return Err(Error::Metadata(MetadataError::Format { found: format }));
         }
-        let MetaJson { classes, input } = serde_json::from_str(json).map_err(Error::MetadataJson)?;
-        Self::new(classes, input)
+        let MetaJson { classes, input, temperature } =
+            serde_json::from_str(json).map_err(Error::MetadataJson)?;
+        let meta = Self { classes, input, temperature: temperature.unwrap_or(1.0) };
+        meta.check()?;
+        Ok(meta)
     }
 
     /// Checks the ranges that the fields document.
@@ -177,6 +187,9 @@ impl ModelMeta {
     pub fn check(&self) -> Result<(), Error> {
         check_class_names(&self.classes)
             .map_err(|error| Error::Metadata(MetadataError::ClassNames(error)))?;
+        if !Self::TEMPERATURES.contains(&self.temperature) {
+            return Err(Error::Metadata(MetadataError::Temperature(self.temperature)));
+        }
         self.input.check()
     }
 }
@@ -202,10 +215,16 @@ pub fn check_class_names(names: &[String]) -> Result<(), ClassNamesError> {
 
 impl Serialize for ModelMeta {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut json = serializer.serialize_struct("ModelMeta", 3)?;
+        let mut json = serializer.serialize_struct("ModelMeta", 4)?;
         json.serialize_field("format", &FORMAT)?;
         json.serialize_field("classes", &self.classes)?;
         json.serialize_field("input", &self.input)?;
+        // A model that was never calibrated has the bytes that it always had.
+        if self.temperature == 1.0 {
+            json.skip_field("temperature")?;
+        } else {
+            json.serialize_field("temperature", &self.temperature)?;
+        }
         json.end()
     }
 }
@@ -255,11 +274,17 @@ mod tests {
 
     #[test]
     fn json_can_be_read_back() {
-        let meta = ModelMeta::from_json(FULL).unwrap();
+        let mut meta = ModelMeta::from_json(FULL).unwrap();
+        assert_eq!(meta.temperature, 1.0);
         let json = serde_json::to_string(&meta).unwrap();
+        assert!(!json.contains("temperature"), "{json}");
         assert!(
             json.starts_with(r#"{"format":1,"classes":["cat","dog"],"input":{"width":320,"height":256,"#)
         );
+        assert_eq!(ModelMeta::from_json(&json).unwrap(), meta);
+        meta.temperature = 1.7;
+        let json = serde_json::to_string(&meta).unwrap();
+        assert!(json.ends_with(r#""temperature":1.7}"#), "{json}");
         assert_eq!(ModelMeta::from_json(&json).unwrap(), meta);
     }
 
@@ -286,6 +311,9 @@ mod tests {
             (r#""std":[1.0,1.0,1.0]"#, r#""std":[1.0,1.0]"#, "length 2"),
             (r#""mean":[0.0,0.0,0.0]"#, r#""mean":[0.0,1e99,0.0]"#, "number out of range"),
             (r#""fit":"#, r#""blur":2,"fit":"#, "unknown field `blur`"),
+            (r#""format":1"#, r#""format":1,"temperature":0"#, "`temperature`: 0 is not within 0.01 and 100"),
+            (r#""format":1"#, r#""format":1,"temperature":1e9"#, "`temperature`: 1000000000"),
+            (r#""format":1"#, r#""format":1,"temperature":"warm""#, "invalid type"),
             ("{", "", "expected a JSON object"),
         ] {
             let bad = good.replacen(from, to, 1);

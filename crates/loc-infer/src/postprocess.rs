@@ -45,7 +45,7 @@ pub fn localize(
     if bbox.iter().any(|v| !v.is_finite()) {
         return Err(Error::Output { what: "box", error: OutputError::Box(bbox) });
     }
-    let probs = softmax(logits);
+    let probs = probabilities(logits, meta.temperature);
     let class = argmax(&probs);
     Ok(Localization {
         class,
@@ -56,6 +56,16 @@ pub fn localize(
         width: frame.original.width,
         height: frame.original.height,
     })
+}
+
+/// The softmax of the logits divided by a temperature above 0.
+#[must_use]
+pub fn probabilities(logits: &[f32], temperature: f32) -> Vec<f32> {
+    // The class on a tie, and every bit of a model without a temperature, stay as they are.
+    if temperature == 1.0 {
+        return softmax(logits);
+    }
+    softmax(&logits.iter().map(|logit| logit / temperature).collect::<Vec<f32>>())
 }
 
 /// `exp(xᵢ) / Σⱼ exp(xⱼ)`, in f64 and relative to the largest value, so that nothing overflows.
@@ -128,6 +138,18 @@ mod tests {
         assert_eq!(found.confidence, found.probs[1]);
         close(&found.bbox.xyxy(), &[100.0, 0.0, 400.0, 375.0]);
         assert_eq!((found.width, found.height), (500, 375));
+    }
+
+    #[test]
+    fn a_temperature_changes_probabilities_only() {
+        // Logits of (0, ln 9) at temperature 2: odds of √9 to 1.
+        let logits = [0.0, 9.0_f32.ln()];
+        let warm = ModelMeta { temperature: 2.0, ..meta() };
+        let unit = [0.0, 0.0, 1.0, 1.0];
+        let [cold, warm] = [meta(), warm].map(|meta| localize(&meta, &frame(), &logits, unit).unwrap());
+        close(&cold.probs, &[0.1, 0.9]);
+        close(&warm.probs, &[0.25, 0.75]);
+        assert_eq!((warm.class, warm.bbox), (cold.class, cold.bbox));
     }
 
     #[test]

@@ -26,11 +26,13 @@ fn max_difference(a: &[f32], b: &[f32]) -> f32 {
 
 #[test]
 fn the_three_engines_agree() {
-    for (size, classes, seed) in [
-        (ImageSize { width: 256, height: 256 }, &["cat", "dog"][..], 11),
-        (ImageSize { width: 210, height: 190 }, &["a", "b", "c"], 12),
+    for (size, classes, seed, temperature) in [
+        (ImageSize { width: 256, height: 256 }, &["cat", "dog"][..], 11, 1.0),
+        (ImageSize { width: 210, height: 190 }, &["a", "b", "c"], 12, 1.0),
+        (ImageSize { width: 210, height: 190 }, &["a", "b", "c"], 12, 0.05),
     ] {
-        let model = Model::of(size, classes, seed);
+        let mut model = Model::of(size, classes, seed);
+        model.meta.temperature = temperature;
         let (file, onnx) = (model.file(), exported(&model));
         let localizers = [
             Localizer::from_bytes(&file).unwrap(),
@@ -42,8 +44,13 @@ fn the_three_engines_agree() {
             .unwrap(),
         ];
         let photos: Vec<_> = (0..4).map(|i| photo(180 + 60 * i, 240, i)).collect();
+        // The exported graph divides by the temperature itself.
+        assert_eq!(localizers.each_ref().map(|l| l.meta().temperature), [temperature, 1.0, temperature]);
         let [native, onnx, candle] = localizers.map(|localizer| {
-            assert_eq!(localizer.meta(), &model.meta);
+            assert_eq!(
+                (&localizer.meta().classes, localizer.meta().input),
+                (&model.meta.classes, model.meta.input)
+            );
             let predictions = localizer.predict_batch(&photos);
             predictions.into_iter().map(Result::unwrap).collect::<Vec<_>>()
         });

@@ -187,9 +187,11 @@ fn both_backends_drop_the_same_values() {
 fn every_export_runs_in_another_engine() {
     for (network, weights) in all() {
         for opset in loc_model::export::opsets() {
-            let bytes = loc_model::export::onnx(&network, &weights, "{}", opset).unwrap();
-            let difference = loc_model::export::check(&bytes, &network, &weights).unwrap();
-            assert!(difference.max() <= 1e-5, "{difference:?}");
+            for metadata in ["{}", r#"{"temperature":0.3}"#] {
+                let bytes = loc_model::export::onnx(&network, &weights, metadata, opset).unwrap();
+                let difference = loc_model::export::check(&bytes, &network, &weights).unwrap();
+                assert!(difference.max() <= 1e-5, "{difference:?}");
+            }
         }
     }
 }

@@ -31,8 +31,10 @@ pub use error::{
     ConfigError, MetadataError, ModelFileError, Remedy, ResumeError, ReuseError, RunError, TrainError,
 };
 pub use eval::{
-    Baseline, ClassMetrics, Comparison, EvaluateOptions, Evaluation, Intervals, Loss, MedianBox,
-    baseline_only, evaluate,
+    Baseline, Calibration, ClassMetrics, ClassPhotos, Comparison, Confusion, Constant, DataSummary,
+    Difference, Differences, EvaluateOptions, Evaluation, Intervals, Judged, Loss, MedianBox, Prediction,
+    Reference, ReliabilityBin, Truth, at_temperature, baseline_only, best_temperature, calibration,
+    confusion, differences, evaluate, iou_histogram, success_curve, worst_first,
 };
 pub use event::{Event, Row, Stop};
 pub use input::{choose_split, read_options};

@@ -23,6 +23,10 @@ fn a_run_stopped_at_any_step_and_resumed_has_the_same_bytes() {
         let losses =
             |run: &Run| run.rows().unwrap().iter().map(|r| (r.train_loss, r.val_loss)).collect::<Vec<_>>();
         assert_eq!(losses(&resumed.run), losses(&whole.run), "stopped at step {stop_at}");
+        let answers = |run: &Run| fs::read_to_string(run.predictions()).unwrap();
+        assert_eq!(answers(&resumed.run), answers(&whole.run), "stopped at step {stop_at}");
+        let data = |run: &Run| fs::read_to_string(run.data()).unwrap();
+        assert_eq!(data(&resumed.run), data(&whole.run));
     }
 }
 

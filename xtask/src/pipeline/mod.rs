@@ -206,7 +206,7 @@ impl Pipeline<'_> {
         let list = run.join("val.txt");
         let lines: Vec<String> = photos.iter().map(|path| self.shown(path) + "\n").collect();
         fs::write(&list, lines.concat())?;
-        let records = run.join("predictions.jsonl");
+        let records = run.join("val.jsonl");
         let predict = self.loc(["predict", "-m"]).arg(model).arg("-").args(["--format", "jsonl", "--save"]);
         predict.arg(drawings).input(&list).output(&records).run()?;
         let records = fs::read_to_string(&records)?.lines().count();

@@ -54,6 +54,8 @@ pub(crate) enum Command {
     Import(ImportArgs),
     /// Show what a model, an ONNX file or a run contains
     Info(InfoArgs),
+    /// Write a page about a run, or about several side by side
+    Report(ReportArgs),
     /// Manage pretrained weights of backbones: list, add, fetch
     Weights {
         #[command(subcommand)]
@@ -122,12 +124,14 @@ seed 0.
 Examples:
   loc val -m runs/train/exp/weights/best.safetensors --data photos/
   loc val -m model.safetensors --data photos/ --format json
+  loc val -m runs/train/exp -m runs/train/exp2 --data photos/     difference of two models, with its 95 % interval
+  loc val -m runs/train/exp --data photos/ --calibrate            make the confidences those of the photos
   loc val -m model.safetensors --data photos/ --fail-under iou=0.7,acc=0.9     exit code 4 if below"
 )]
 pub(crate) struct ValArgs {
-    /// Model file, or a run folder: its best model
-    #[arg(short, long, value_name = "MODEL|RUN")]
-    pub(crate) model: PathBuf,
+    /// Model file, or a run folder: its best model. Given several times, the models are compared on the same photos
+    #[arg(short, long, required = true, value_name = "MODEL|RUN")]
+    pub(crate) model: Vec<PathBuf>,
 
     /// Folder with photos and annotations, or a CSV, JSON or YOLO's YAML file
     #[arg(long, value_name = "DATA")]
@@ -158,6 +162,10 @@ pub(crate) struct ValArgs {
     /// With --format json: add the 95 % intervals of the metrics
     #[arg(long)]
     pub(crate) intervals: bool,
+
+    /// Store in the model file the temperature at which confidence fits the fraction of right classes on these photos
+    #[arg(long)]
+    pub(crate) calibrate: bool,
 
     /// Exit with code 4 if a metric is below X; metrics: acc, iou, iou50, iou75, loc_acc
     #[arg(long, value_delimiter = ',', value_name = "METRIC=X,…")]
@@ -368,6 +376,33 @@ pub(crate) struct AddArgs {
 
     #[command(flatten)]
     pub(crate) overwrite: OverwriteArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The page is one HTML file of at most 2 MB that needs no network: results with their uncertainty, the worst and \
+the best photos, curves, the data set, configuration and environment. It is made from the run folder and the photos; \
+`loc train` writes it at its end.
+
+Examples:
+  loc report runs/train/exp                                  writes runs/train/exp/report.html
+  loc report runs/train/exp runs/train/exp2 -o report.html   two runs and their differences"
+)]
+pub(crate) struct ReportArgs {
+    /// Run folders
+    #[arg(value_name = "RUN", required = true)]
+    pub(crate) runs: Vec<PathBuf>,
+
+    /// File to write [default: report.html in the folder of a single run, else in the current folder]
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) overwrite: OverwriteArgs,
+
+    /// JSON of `loc data audit` [default: audit.json in the run folder, if it exists]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) audit: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

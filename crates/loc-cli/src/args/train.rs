@@ -88,6 +88,10 @@ pub(crate) struct TrainArgs {
     #[arg(long)]
     pub(crate) exist_ok: bool,
 
+    /// Do not write report.html into the run folder at the end
+    #[arg(long)]
+    pub(crate) no_report: bool,
+
     /// Continue a run: this run folder, or without RUN the run that was started last
     #[arg(long, value_name = "RUN", num_args = 0..=1, default_missing_value = "", value_parser = any_path(), conflicts_with_all = ["recipe", "config", "exist_ok"])]
     pub(crate) resume: Option<PathBuf>,

@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 pub(crate) mod audit;
+mod conclusion;
 mod configuration;
 pub(crate) mod data;
 pub(crate) mod export;
@@ -11,6 +12,7 @@ pub(crate) mod lr_find;
 mod model;
 pub(crate) mod predict;
 mod progress;
+pub(crate) mod report;
 mod saver;
 mod second_run;
 mod shared;

@@ -5,17 +5,17 @@ use std::time::Instant;
 
 use anyhow::Result;
 use loc_train::{
-    AutoReason, Comparison, Config, Evaluation, Outcome, Provenance, Run, RunLocation, Status, Stop,
-    TrainOptions,
+    AutoReason, Config, Evaluation, Outcome, Provenance, Run, RunLocation, Status, Stop, TrainOptions,
 };
 
+use super::conclusion::conclude;
 use super::configuration::{Settings, configuration};
 use super::progress::Progress;
 use super::second_run::{self, SecondRun};
 use super::shared::{or_stopped, use_threads};
 use super::weights;
 use crate::args::TrainArgs;
-use crate::output::{Exit, Output};
+use crate::output::{Exit, Output, quoted};
 use crate::outputs::Inputs;
 use crate::signals::{self, Signals};
 
@@ -56,7 +56,7 @@ fn train_new(args: &TrainArgs, (stop, signals): (&Stop, &Signals), output: &Outp
     let mut outcome =
         loc_train::train_with(&config, &options, location, &provenance, stop, &mut |e| progress.show(e))?;
     progress.end();
-    conclude(&outcome, output)?;
+    conclude(&outcome, !args.no_report, output)?;
     let time = (began.elapsed(), args.time);
     match second_run::after(&outcome, &config, &sources, time)? {
         SecondRun::None => {}
@@ -74,7 +74,7 @@ fn train_new(args: &TrainArgs, (stop, signals): (&Stop, &Signals), output: &Outp
             let show = &mut |e| progress.show(e);
             outcome = loc_train::train_with(&config, &options, location, &provenance, stop, show)?;
             progress.end();
-            conclude(&outcome, output)?;
+            conclude(&outcome, !args.no_report, output)?;
         }
     }
     if reason == Some(AutoReason::WeightsMissing) {
@@ -105,7 +105,7 @@ fn resume(
     let show = &mut |e| progress.show(e);
     let outcome = loc_train::resume(run, &overrides, args.schedule_from_here, stop, show)?;
     progress.end();
-    conclude(&outcome, output)?;
+    conclude(&outcome, !args.no_report, output)?;
     Ok(exit(&outcome, signals, progress.partly))
 }
 
@@ -151,7 +151,7 @@ fn seeds(
     (stop, signals): (&Stop, &Signals),
     output: &Output,
 ) -> Result<Exit> {
-    let (mut reached, mut partly) = (Vec::new(), false);
+    let (mut reached, mut runs, mut partly) = (Vec::new(), Vec::new(), false);
     for seed in &args.seeds {
         let config = Config { seed: *seed, ..config.clone() };
         let name = seed_name(args, *seed);
@@ -160,7 +160,8 @@ fn seeds(
         let outcome =
             loc_train::train_with(&config, options, location, provenance, stop, &mut |e| progress.show(e))?;
         progress.end();
-        conclude(&outcome, output)?;
+        conclude(&outcome, !args.no_report, output)?;
+        runs.push(quoted(&outcome.run.path().to_string_lossy()));
         partly = progress.partly;
         if outcome.status == Status::Interrupted {
             return Ok(exit(&outcome, signals, partly));
@@ -168,6 +169,7 @@ fn seeds(
         reached.extend(outcome.evaluation);
     }
     output.note(&spread(&reached));
+    output.note(&format!("compare them: loc report {} -o report.html", runs.join(" ")));
     Ok(if partly { Exit::Partly } else { Exit::Ok })
 }
 
@@ -191,60 +193,4 @@ fn spread(all: &[Evaluation]) -> String {
         text += &format!("\n{name:<22} {mean:>8.3} {low:>9.3} {high:>8.3}");
     }
     text
-}
-
-/// The last words: what the model reached, whether it learnt anything, and how to go on.
-fn conclude(outcome: &Outcome, output: &Output) -> Result<()> {
-    let run = outcome.run.path().display();
-    if let Some(evaluation) = &outcome.evaluation {
-        output.note(&verdict(evaluation));
-    }
-    if let Some(curve) = &outcome.curve {
-        output.note(&curve.to_string());
-    }
-    if outcome.status == Status::Interrupted {
-        output.note(&format!("stopped, the state is saved; continue with: loc train --resume {run}"));
-    }
-    if outcome.status == Status::EarlyStopped {
-        output.note("stopped early: no improvement");
-    }
-    if matches!(outcome.status, Status::Finished | Status::EarlyStopped) {
-        output.note(&next_steps(&outcome.run));
-    }
-    output.data(&run.to_string())?;
-    Ok(())
-}
-
-/// What to do with a finished run, in three lines.
-fn next_steps(run: &Run) -> String {
-    let quoted = |path: &Path| {
-        let text = path.display().to_string();
-        if text.contains(char::is_whitespace) { format!("\"{text}\"") } else { text }
-    };
-    let model = quoted(run.path());
-    let data = run.read_config(&[]).ok().and_then(|config| config.data);
-    let data = data.map_or_else(|| "DATA".into(), |data| quoted(&data));
-    format!(
-        "next: loc val -m {model} --data {data}   the metrics of each class\n      \
-         loc predict -m {model} PHOTO... --save drawn   boxes of new photos\n      \
-         loc export -m {model}   an ONNX file"
-    )
-}
-
-/// One line: whether the model beats the constant answer, by the 95 % interval of the difference.
-pub(crate) fn verdict(e: &Evaluation) -> String {
-    let (Some(accuracy), Some(iou), Some(baseline)) = (e.accuracy, e.mean_iou, e.baseline) else {
-        return "no photo to compare with a constant answer".into();
-    };
-    let constant = format!(
-        "the constant answer (always the majority class and the median box): accuracy {:.3}, mean IoU {:.3}",
-        baseline.majority_accuracy, baseline.median_box.mean_iou
-    );
-    let how = match e.against_constant() {
-        Some(Comparison::Beats) => "beats",
-        Some(Comparison::DoesNotBeat) => "does not beat",
-        _ => "cannot be told apart from",
-    };
-    let photos = if e.samples == 1 { "1 photo".into() } else { format!("{} photos", e.samples) };
-    format!("accuracy {accuracy:.3}, mean IoU {iou:.3}: {how} {constant} ({photos})")
 }

@@ -18,6 +18,8 @@ pub(crate) enum Kind {
     Label,
     /// The plot of `loc lr-find`.
     Plot,
+    /// The page of `loc report`.
+    Report,
     /// The ONNX file of `loc export`.
     Onnx,
     /// The model of `loc import`.
@@ -36,6 +38,7 @@ impl Kind {
             Self::Doubt => "loc data audit",
             Self::Drawing | Self::Label => "loc predict",
             Self::Plot => "loc lr-find",
+            Self::Report => "loc report",
             Self::Onnx => "loc export",
             Self::Model => "loc import",
             Self::Split => "loc data split",
@@ -55,7 +58,7 @@ impl Kind {
     /// Whether a file is an unchanged output of this kind.
     pub(super) fn wrote(self, bytes: &[u8]) -> bool {
         match self {
-            Self::Mosaic | Self::Doubt | Self::Drawing | Self::Label | Self::Plot => {
+            Self::Mosaic | Self::Doubt | Self::Drawing | Self::Label | Self::Plot | Self::Report => {
                 signature::is_signed(bytes, self.by())
             }
             Self::Onnx => loc_model::export::summary(bytes).is_ok_and(|summary| {
@@ -85,7 +88,7 @@ impl Kind {
     /// The bytes as they go to disk.
     pub(super) fn signed(self, bytes: Vec<u8>) -> Vec<u8> {
         match self {
-            Self::Mosaic | Self::Doubt | Self::Drawing | Self::Label | Self::Plot => {
+            Self::Mosaic | Self::Doubt | Self::Drawing | Self::Label | Self::Plot | Self::Report => {
                 signature::signed(bytes, self.by())
             }
             _ => bytes,

@@ -10,6 +10,7 @@ use std::path::Path;
 use clap::{Arg, Command};
 
 use self::synonyms::Meaning;
+use crate::output::quoted;
 
 /// The first error in a command line, and corrections.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -304,14 +305,4 @@ fn first_of_two(text: &str) -> Option<String> {
     let sides: Vec<&str> = sides.into_iter().map(str::trim).filter(|side| !side.is_empty()).collect();
     let numbers = sides.len() == 2 && sides.iter().all(|side| side.parse::<u32>().is_ok());
     numbers.then(|| sides[0].to_owned())
-}
-
-/// A word as a shell takes it.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_alphanumeric() || "-_./:=,+@%\\".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', "'\\''"))
-    }
 }

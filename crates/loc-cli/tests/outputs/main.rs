@@ -24,7 +24,9 @@ const INPUTS: &[&str] = &[
     "DATA",
     "FILE",
     "MODEL|RUN|ONNX",
+    "RUN",
     "SOURCE",
+    "--audit",
     "--backbone-weights",
     "--config",
     "--data",
@@ -164,7 +166,24 @@ const FILES: &[Row] = &[
         args: &["import", "p.safetensors", "--classes", "box,disc,star", "--imgsz", "188", "-o", "OUT"],
         inputs: &["p.safetensors"],
     },
+    Row {
+        command: "report",
+        output: "--output",
+        args: &["report", "run", "--audit", "a.json", "-o", "OUT"],
+        inputs: &[
+            "run/run.json",
+            "run/config.toml",
+            "run/predictions.jsonl",
+            "a.json",
+            "shapes/images/shape-00000.jpg",
+        ],
+    },
 ];
+
+/// A record of a run's validation photo.
+const ANSWER: &str = r#"{"epoch":1,"path":"shapes/images/shape-00000.jpg","file":"shape-00000.jpg","width":1,"height":1,
+"name":"box","class":0,"confidence":0.5,"box":{"x1":0,"y1":0,"x2":1,"y2":1},
+"truth":{"name":"box","class":0,"box":{"x1":0,"y1":0,"x2":1,"y2":1}},"iou":1}"#;
 
 /// A folder with one of everything that commands read.
 fn desk() -> Desk {
@@ -180,6 +199,11 @@ fn desk() -> Desk {
     desk.ok(&["data", "split", "shapes", "-o", "s.csv"]);
     write("c.toml", b"lr = 0.01\n");
     write("r.toml", b"batch = 4\n");
+    fs::create_dir(desk.path("run")).unwrap();
+    write("run/run.json", b"{\"schema\":\"loc.run/1\"}");
+    write("run/config.toml", b"lr = 0.01\n");
+    write("run/predictions.jsonl", ANSWER.replace('\n', "").as_bytes());
+    write("a.json", b"{\"schema\":\"loc.audit/1\",\"photos\":[]}");
     let row = |i: usize| format!("shapes/images/shape-0000{i}.jpg,{},1,1,20,20\n", classes[i % 2]);
     let rows: Vec<String> = (0..4).map(row).collect();
     write("a.csv", format!("filename,class,xmin,ymin,xmax,ymax\n{}", rows.concat()).as_bytes());

@@ -52,7 +52,8 @@ impl Onnx {
         let mut model = ModelProto::decode(bytes)
             .map_err(|error| Error::NotAModel(NotAModelError::Onnx(error.into())))?;
         let json = model.metadata_props.iter().find(|p| p.key == PROPERTY).ok_or(Error::NoMetadata)?;
-        let meta = ModelMeta::from_json(&json.value)?;
+        // The graph's probabilities are those at the model's temperature: it is not applied again.
+        let meta = ModelMeta { temperature: 1.0, ..ModelMeta::from_json(&json.value)? };
         for tensor in model.graph.iter().flat_map(|graph| &graph.initializer) {
             let name = tensor.name.escape_debug();
             check(tensor).map_err(|reason| Error::Weights(format!("tensor `{name}` {reason}").into()))?;

@@ -1,7 +1,7 @@
 //! Kinds of errors that an application may want to distinguish: metadata, files, output of an engine.
 
 use super::{BoxError, Remedy};
-use crate::{FORMAT, ImageSize, InputSpec};
+use crate::{FORMAT, ImageSize, InputSpec, ModelMeta};
 
 /// What is wrong with a value of the metadata. Its text includes that of its cause, as that of [`Error`](crate::Error).
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -43,6 +43,9 @@ pub enum MetadataError {
     /// A standard deviation is not above 0 and finite.
     #[error("{0:?} is not above 0 and finite")]
     Std([f32; 3]),
+    /// A temperature is out of range.
+    #[error("{0} is not within {low} and {high}", low = ModelMeta::TEMPERATURES.start(), high = ModelMeta::TEMPERATURES.end())]
+    Temperature(f32),
 }
 
 impl MetadataError {
@@ -55,6 +58,7 @@ impl MetadataError {
             Self::InputSize(_) | Self::InputMismatch { .. } => "input",
             Self::Mean(_) => "input.mean",
             Self::Std(_) => "input.std",
+            Self::Temperature(_) => "temperature",
         }
     }
 }

@@ -4,12 +4,12 @@
 use std::collections::HashMap;
 
 use candle_core::{Device, Tensor};
-use loc_net::{Forward, ImageBatch, Network, Weights};
+use loc_net::{Forward, ImageBatch, METADATA_KEY, Network, Weights};
 use prost::Message;
 use rand_xoshiro::SplitMix64;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
-use super::{BOXES, INPUT, PROBABILITIES};
+use super::{BOXES, INPUT, PROBABILITIES, temperature};
 use crate::ModelError;
 
 /// The largest absolute differences between an exported file and its network; infinite if a value is NaN.
@@ -42,6 +42,8 @@ pub fn check(onnx: &[u8], network: &Network, weights: &Weights) -> Result<Differ
     let fail = |reason: String| ModelError::Export(reason);
     let model =
         candle_onnx::onnx::ModelProto::decode(onnx).map_err(|e| fail(format!("not an ONNX file: {e}")))?;
+    let metadata = model.metadata_props.iter().find(|p| p.key == METADATA_KEY).map_or("null", |p| &p.value);
+    let temperature = serde_json::from_str(metadata).map_or(Ok(1.0), |json| temperature(&json))?;
     let forward = Forward::new(network.clone(), weights.clone())?;
     let mut difference = Difference { cls: 0.0, loc: 0.0 };
     let mut noise = noise(0);
@@ -64,7 +66,8 @@ pub fn check(onnx: &[u8], network: &Network, weights: &Weights) -> Result<Differ
             Ok(tensor.flatten_all()?.to_vec1()?)
         };
         let classes = network.classes();
-        let probabilities: Vec<f32> = ours.logits.chunks_exact(classes).flat_map(softmax).collect();
+        let scaled: Vec<f32> = ours.logits.iter().map(|logit| logit / temperature).collect();
+        let probabilities: Vec<f32> = scaled.chunks_exact(classes).flat_map(softmax).collect();
         difference.cls = difference.cls.max(farthest(&probabilities, &theirs(PROBABILITIES, classes)?));
         difference.loc = difference.loc.max(farthest(&ours.boxes, &theirs(BOXES, 4)?));
     }

@@ -17,7 +17,7 @@ use crate::weights::little_endian;
 ///
 /// Uses only operators that ONNX Runtime, tract, rten and candle-onnx support, in the form that operator sets 11 and 13
 /// have in common.
-pub(super) fn graph(network: &Network, weights: &Weights) -> Result<Graph, ModelError> {
+pub(super) fn graph(network: &Network, weights: &Weights, temperature: f32) -> Result<Graph, ModelError> {
     let mut builder = Builder::new(network);
     for param in network.params() {
         if let Some(weight) = weights.0.get(&param.name) {
@@ -27,7 +27,7 @@ pub(super) fn graph(network: &Network, weights: &Weights) -> Result<Graph, Model
     for (index, layer) in network.layers().iter().enumerate() {
         builder.layer(index, layer)?;
     }
-    builder.softmax();
+    builder.softmax(temperature);
 
     let mut input = vec![batch()];
     for &size in &network.input().0 {
@@ -94,10 +94,22 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
-    /// Adds the probabilities: softmax over the logits.
-    fn softmax(&mut self) {
-        let logits = self.outputs[self.network.logits()].clone();
+    /// Adds the probabilities: softmax over the logits, divided by a temperature other than 1.
+    fn softmax(&mut self, temperature: f32) {
+        let mut logits = self.outputs[self.network.logits()].clone();
         let name = self.unique("softmax");
+        if temperature != 1.0 {
+            let divisor = self.unique("softmax.temperature");
+            self.initializer.push(Tensor {
+                dims: vec![1],
+                data_type: Some(FLOAT),
+                name: divisor.clone(),
+                raw_data: little_endian(&[temperature]),
+            });
+            let scaled = self.unique("softmax.scaled");
+            self.push("Div", &scaled, vec![logits, divisor], scaled.clone(), vec![]);
+            logits = scaled;
+        }
         self.push("Softmax", &name, vec![logits], PROBABILITIES.into(), vec![int("axis", 1)]);
     }
 

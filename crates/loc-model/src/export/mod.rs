@@ -46,12 +46,14 @@ const MAX_BYTES: usize = i32::MAX as usize;
 /// Returns the network as an ONNX file. The same arguments always give the same bytes.
 ///
 /// `metadata` is the JSON of the model file. It is stored in the properties as `loc`; two more properties are easier to read:
-/// `classes` (a JSON list of names, in the order of the probabilities) and `input` (one sentence).
+/// `classes` (a JSON list of names, in the order of the probabilities) and `input` (one sentence). Its `temperature`, if it
+/// has one, divides the logits before the softmax: the graph's probabilities are those that prediction gives.
 ///
 /// # Errors
 ///
 /// [`ModelError::Net`] if the weights are not those of the network; [`ModelError::Export`] for an operator set other than 11
-/// and 13, for metadata that is not JSON or has another number of classes, and for a file above 2 GiB.
+/// and 13, for metadata that is not JSON, has another number of classes or a temperature that is not above 0, and for a file
+/// above 2 GiB.
 pub fn onnx(network: &Network, weights: &Weights, metadata: &str, opset: i64) -> Result<Vec<u8>, ModelError> {
     let Some((_, ir_version)) = OPSETS.into_iter().find(|(version, _)| *version == opset) else {
         let known: Vec<String> = OPSETS.iter().map(|(version, _)| version.to_string()).collect();
@@ -61,12 +63,14 @@ pub fn onnx(network: &Network, weights: &Weights, metadata: &str, opset: i64) ->
         )));
     };
     weights.check(network)?;
-    let metadata_props = properties(network, metadata)?;
+    let json: Value = serde_json::from_str(metadata)
+        .map_err(|e| ModelError::Export(format!("the model's metadata is not JSON: {e}")))?;
+    let metadata_props = properties(network, metadata, &json)?;
     let model = messages::Model {
         ir_version: Some(ir_version),
         producer_name: "loc".into(),
         producer_version: env!("CARGO_PKG_VERSION").into(),
-        graph: Some(graph::graph(network, weights)?),
+        graph: Some(graph::graph(network, weights, temperature(&json)?)?),
         opset_import: vec![messages::OperatorSet { domain: Some(String::new()), version: Some(opset) }],
         metadata_props,
     };
@@ -79,9 +83,20 @@ pub fn onnx(network: &Network, weights: &Weights, metadata: &str, opset: i64) ->
     Ok(model.encode_to_vec())
 }
 
-fn properties(network: &Network, metadata: &str) -> Result<Vec<messages::Property>, ModelError> {
-    let json: Value = serde_json::from_str(metadata)
-        .map_err(|e| ModelError::Export(format!("the model's metadata is not JSON: {e}")))?;
+/// The temperature in a model's metadata; 1 if there is none.
+fn temperature(json: &Value) -> Result<f32, ModelError> {
+    match &json["temperature"] {
+        Value::Null => Ok(1.0),
+        value => (value.as_f64().map(|t| t as f32).filter(|t| *t > 0.0 && t.is_finite()))
+            .ok_or_else(|| ModelError::Export(format!("the model's temperature {value} is not above 0"))),
+    }
+}
+
+fn properties(
+    network: &Network,
+    metadata: &str,
+    json: &Value,
+) -> Result<Vec<messages::Property>, ModelError> {
     let mut properties = vec![property(METADATA_KEY, metadata.to_owned())];
     if let Some(classes) = json["classes"].as_array() {
         if classes.len() != network.classes() {
@@ -187,6 +202,12 @@ mod tests {
                 "Softmax(class_out) -> cls",
             ]
         );
+        let scaled = decode(r#"{"temperature":2.5}"#, DEFAULT_OPSET).graph.unwrap();
+        let last: Vec<&str> = scaled.node.iter().rev().take(2).map(|n| n.op_type.as_str()).collect();
+        assert_eq!(last, ["Softmax", "Div"]);
+        assert_eq!(scaled.node.len(), graph.node.len() + 1);
+        let divisor = scaled.initializer.iter().find(|t| t.name == "softmax.temperature").unwrap();
+        assert_eq!(divisor.raw_data, 2.5f32.to_le_bytes());
         let initializers: Vec<(&str, &[i64])> =
             graph.initializer.iter().map(|t| (t.name.as_str(), &t.dims[..])).collect();
         assert_eq!(

@@ -1,10 +1,14 @@
 //! The metadata of a model file: the parts that loc-infer, loc-net and training each define.
 
+use std::io::ErrorKind;
+use std::path::Path;
+
 use loc_infer::{InputSpec, ModelMeta};
-use loc_net::{InputShape, Network, NetworkConfig, Normalization};
+use loc_net::{InputShape, Network, NetworkConfig, Normalization, WeightFile};
 use serde::{Deserialize, Serialize};
 
-use crate::error::{MetadataError, TrainError};
+use crate::error::{MetadataError, RunError, TrainError};
+use crate::run::atomic_file;
 
 /// The metadata of a model file: the value of its key `loc`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -66,6 +70,26 @@ impl ModelFile {
     /// [`TrainError::Metadata`] if a number is not finite.
     pub fn to_json(&self) -> Result<String, TrainError> {
         Ok(serde_json::to_string(self).map_err(MetadataError::from)?)
+    }
+
+    /// Stores a temperature in a model file, which is replaced atomically. Nothing else in it changes.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError`] if it is no model file, cannot be written, or the temperature is out of range.
+    pub fn set_temperature(path: &Path, temperature: f32) -> Result<(), TrainError> {
+        // A link stays a link.
+        let path = fs_err::canonicalize(path)?;
+        if fs_err::metadata(&path)?.permissions().readonly() {
+            let error = std::io::Error::new(ErrorKind::PermissionDenied, "it is read-only");
+            let folder = path.parent().unwrap_or(&path).to_owned();
+            return Err(TrainError::run(path, RunError::Write { error, folder }));
+        }
+        let WeightFile { weights, metadata } = WeightFile::parse(&fs_err::read(&path)?)?;
+        let mut file = Self::from_json(&metadata.unwrap_or_default())?;
+        file.meta.temperature = temperature;
+        file.meta.check().map_err(MetadataError::from)?;
+        atomic_file::replace(&path, &loc_model::weights::to_bytes(&weights, Some(&file.to_json()?))?)
     }
 
     /// Builds the network, with the input's normalization.

@@ -14,7 +14,7 @@ use crate::engine::step::{Learner, StepPosition};
 use crate::engine::time_left::TimeLeft;
 use crate::engine::verdict::FeatureVerdict;
 use crate::error::TrainError;
-use crate::eval::{self, Baseline, Evaluation, Loss};
+use crate::eval::{self, Baseline, DataSummary, Evaluation, Judged, Loss, Reference};
 use crate::event::{Event, Row, Stop};
 use crate::optim::{Ema, Optimizer, PretrainedPrior};
 use crate::run::{Lock, Run, RunJson, Status};
@@ -77,6 +77,10 @@ impl Training<'_> {
         });
         let Prepared { dataset, split, .. } = &self.prepared;
         let constant = eval::baseline_only(dataset, &split.train, &split.val);
+        // Earlier versions did not write it.
+        if !self.run.data().is_file() {
+            DataSummary::of(dataset, split, constant.as_ref()).write(&self.run)?;
+        }
         let mut evaluation = None;
         while self.state.epoch <= self.config.epochs {
             let began = Instant::now();
@@ -134,7 +138,7 @@ impl Training<'_> {
             self.time_left.after_step(further).into_iter().for_each(|left| (self.on)(Event::TimeLeft(left)));
             if self.stop.is_requested() && step + 1 < steps {
                 self.state.time += began.elapsed().as_secs_f64();
-                self.save()?;
+                self.save(&[])?;
                 return Ok(false);
             }
         }
@@ -143,14 +147,16 @@ impl Training<'_> {
 
     /// Evaluates, records and saves an epoch after its last step.
     fn finish_epoch(&mut self, began: Instant, constant: Option<Baseline>) -> Result<Evaluation, TrainError> {
-        let Prepared { dataset, val, .. } = &self.prepared;
+        let Prepared { dataset, val, file, .. } = &self.prepared;
         let model = self.evaluated_model()?;
         let loss = self.config.loss();
+        let reference = Reference { dataset, meta: &file.meta, loss: &loss, baseline: constant };
+        let keep_logits = dataset.classes.len() <= eval::KEPT_CLASSES;
         let batches = val.in_order(self.config.batch);
-        let evaluation = eval::evaluate_batches(model, batches, &loss, &dataset.classes, constant)?;
+        let (evaluation, answers) = eval::evaluate_batches(model, batches, &reference, keep_logits)?;
         let (epoch, steps) = (self.state.epoch, self.state.step);
-        let judged = evaluation.loss.map(|loss| loss.total).into_iter().chain(evaluation.mean_iou);
-        if let Some(value) = judged.into_iter().find(|value| !value.is_finite()) {
+        let numbers = evaluation.loss.map(|loss| loss.total).into_iter().chain(evaluation.mean_iou);
+        if let Some(value) = numbers.into_iter().find(|value| !value.is_finite()) {
             let what = format!("the loss of the validation photos is {value}");
             return Err(TrainError::NotFinite { what, epoch, step: self.state.step, photos: Vec::new() });
         }
@@ -187,7 +193,7 @@ impl Training<'_> {
             metrics: Some(figures),
             ..State::begin()
         };
-        let best = self.save()?;
+        let best = self.save(&answers)?;
         let is_best = best.is_some();
         if is_best {
             self.state.best = best;
@@ -207,8 +213,9 @@ impl Training<'_> {
         self.prior.as_ref().map_or(Ok(model), |prior| prior.interpolated_with(model))
     }
 
-    /// Saves a checkpoint. Returns the epoch that has just ended if it is the best so far.
-    fn save(&self) -> Result<Option<Best>, TrainError> {
+    /// Saves a checkpoint, and the answers to the validation photos if an epoch has just ended that is the best so far, which
+    /// is returned.
+    fn save(&self, answers: &[Judged]) -> Result<Option<Best>, TrainError> {
         let model = self.model_file()?;
         let digest = sha256(&model);
         let best = self.state.metrics.map(|figures| Best {
@@ -235,6 +242,11 @@ impl Training<'_> {
             let what = format!("`{name}` is not finite");
             let (epoch, step) = (self.state.epoch, self.state.step);
             return Err(TrainError::NotFinite { what, epoch, step, photos: Vec::new() });
+        }
+        // Before the state: after a kill in between, the resumed run writes the same answers again.
+        if let Some(best) = &best {
+            let Prepared { dataset, file, .. } = &self.prepared;
+            eval::write_predictions(&self.run, answers, dataset, &file.meta, best.epoch)?;
         }
         checkpoint::save(&self.run, &saved, &tensors, &model, self.config.keep)?;
         Ok(best)

@@ -84,6 +84,15 @@ pub enum RunError {
     /// JSON is wrong.
     #[error("is not the JSON of a run")]
     Json(#[source] serde_json::Error),
+    /// A line is wrong.
+    #[error("line {line} is not a record of a validation photo")]
+    Line {
+        /// Its number, from 1.
+        line: usize,
+        /// What is wrong.
+        #[source]
+        error: serde_json::Error,
+    },
     /// The configuration cannot be written.
     #[error("cannot be written as TOML")]
     Toml(#[source] toml::ser::Error),

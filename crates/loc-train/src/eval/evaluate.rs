@@ -1,20 +1,20 @@
 //! Evaluation of a model on samples.
 
-use std::collections::BTreeMap;
-
 use candle_core::Tensor;
-use loc_data::Loader;
-use loc_infer::NormBox;
+use loc_data::{Dataset, Loader};
+use loc_infer::postprocess::{argmax, probabilities};
+use loc_infer::{Frame, ModelMeta, NormBox};
 use loc_model::loss::LossConfig;
 use loc_model::{Input, Model, ModelOutput};
 
 use crate::error::TrainError;
-use crate::eval::metrics::{Baseline, ClassMetrics, Evaluation, Gain, Intervals, Loss, MedianBox, Seen};
+use crate::eval::judged::Judged;
+use crate::eval::metrics::{Baseline, Evaluation, Intervals, Loss, MedianBox};
 use crate::input::TensorBatch;
 
 /// Returns the baseline: the constant answer of the samples `from`, evaluated on the samples `on`.
 #[must_use]
-pub fn baseline_only(dataset: &loc_data::Dataset, from: &[usize], on: &[usize]) -> Option<Baseline> {
+pub fn baseline_only(dataset: &Dataset, from: &[usize], on: &[usize]) -> Option<Baseline> {
     let b = loc_data::stats::baseline(dataset, from, on)?;
     let loc_data::stats::MedianBox { bbox, mean_iou, iou50, iou75 } = b.median_box;
     let median_box = MedianBox { bbox, mean_iou, iou50, iou75 };
@@ -31,8 +31,21 @@ pub struct EvaluateOptions {
     pub flip: bool,
 }
 
+/// What a model is evaluated against.
+#[derive(Debug, Clone, Copy)]
+pub struct Reference<'a> {
+    /// The data set that the samples are of.
+    pub dataset: &'a Dataset,
+    /// The model's classes, input and temperature.
+    pub meta: &'a ModelMeta,
+    /// The losses.
+    pub loss: &'a LossConfig,
+    /// The constant answer on the samples.
+    pub baseline: Option<Baseline>,
+}
+
 /// Evaluates a model on all samples of a loader. With `flip` each photo is also predicted mirrored, and the two
-/// predictions are averaged.
+/// predictions are averaged. Also returns the answer to each sample, in order.
 ///
 /// # Errors
 ///
@@ -40,16 +53,14 @@ pub struct EvaluateOptions {
 pub fn evaluate(
     model: &Model,
     loader: &Loader,
-    loss: &LossConfig,
-    classes: &[String],
+    reference: &Reference,
     options: EvaluateOptions,
-    baseline: Option<Baseline>,
-) -> Result<Evaluation, TrainError> {
+) -> Result<(Evaluation, Vec<Judged>), TrainError> {
     let batches = loader.in_order(options.batch).map(|batch| TensorBatch::of(batch?, model.device()));
     let answer =
         |input: &Input| if options.flip { both_ways(model, input) } else { Ok(model.evaluate(input)?) };
-    let (evaluation, seen) = predict_batches(answer, batches, loss, classes, baseline)?;
-    Ok(Evaluation { intervals: Intervals::of(&seen), ..evaluation })
+    let (evaluation, judged) = predict_batches(answer, batches, reference, true)?;
+    Ok((Evaluation { intervals: Intervals::of(&judged), ..evaluation }, judged))
 }
 
 /// Returns the mean of the predictions for photos and their mirror images.
@@ -68,112 +79,78 @@ fn both_ways(model: &Model, input: &Input) -> Result<ModelOutput, TrainError> {
     })
 }
 
-/// As [`evaluate`], on batches, without intervals.
+/// As [`evaluate`], on batches, without intervals. The answers keep their logits if `keep_logits`.
 pub(crate) fn evaluate_batches(
     model: &Model,
     batches: impl Iterator<Item = Result<TensorBatch, TrainError>>,
-    loss: &LossConfig,
-    classes: &[String],
-    baseline: Option<Baseline>,
-) -> Result<Evaluation, TrainError> {
-    Ok(predict_batches(|input| Ok(model.evaluate(input)?), batches, loss, classes, baseline)?.0)
+    reference: &Reference,
+    keep_logits: bool,
+) -> Result<(Evaluation, Vec<Judged>), TrainError> {
+    predict_batches(|input| Ok(model.evaluate(input)?), batches, reference, keep_logits)
 }
 
 /// Collects the predictions of each batch and computes the metrics.
 fn predict_batches(
     answer: impl Fn(&Input) -> Result<ModelOutput, TrainError>,
     batches: impl Iterator<Item = Result<TensorBatch, TrainError>>,
-    loss: &LossConfig,
-    classes: &[String],
-    baseline: Option<Baseline>,
-) -> Result<(Evaluation, Vec<Seen>), TrainError> {
-    let (mut seen, mut gains) = (Vec::new(), Vec::new());
+    reference: &Reference,
+    keep_logits: bool,
+) -> Result<(Evaluation, Vec<Judged>), TrainError> {
+    let mut judged = Vec::new();
     let mut sum = Loss::default();
     for tensors in batches {
         let tensors = tensors?;
         let output = answer(&tensors.input)?;
-        let losses = loss.compute(&output, &tensors.labels, &tensors.boxes)?;
+        let losses = reference.loss.compute(&output, &tensors.labels, &tensors.boxes)?;
         sum.add(&losses, tensors.n)?;
         let logits: Vec<Vec<f32>> = output.logits.to_vec2()?;
         let boxes: Vec<Vec<f32>> = output.boxes.to_vec2()?;
-        let (labels, truth) = (tensors.labels.to_vec1::<u32>()?, tensors.boxes.to_vec2::<f32>()?);
-        for (((logits, bbox), label), truth) in logits.iter().zip(&boxes).zip(labels).zip(&truth) {
-            let (label, truth) = (label as usize, norm_box(truth));
-            let iou = f64::from(norm_box(bbox).ordered().clip().iou(&truth));
-            let own = Seen { label, right: arg_max(logits) == label, iou };
-            gains.extend(baseline.map(|constant| Gain::of(&own, &constant, &truth)));
-            seen.push(own);
+        let truths = tensors.boxes.to_vec2::<f32>()?;
+        for (((logits, bbox), truth), sample) in
+            logits.into_iter().zip(&boxes).zip(&truths).zip(tensors.indices)
+        {
+            let iou = f64::from(norm_box(bbox).ordered().clip().iou(&norm_box(truth)));
+            let answer = Answer { logits, bbox: norm_box(bbox), iou };
+            judged.push(reference.judge(sample, answer, keep_logits));
         }
     }
-    let all = || seen.iter();
     let evaluation = Evaluation {
-        samples: seen.len(),
-        accuracy: share(all(), |s| s.right),
-        mean_iou: mean(all().map(|s| s.iou)),
-        iou50: share(all(), |s| s.iou >= 0.5),
-        iou75: share(all(), |s| s.iou >= 0.75),
-        localization_accuracy: share(all(), |s| s.right && s.iou >= 0.5),
-        localization_accuracy75: share(all(), |s| s.right && s.iou >= 0.75),
-        loss: (!seen.is_empty()).then(|| sum.over(seen.len())),
-        baseline,
-        per_class: per_class(classes, &seen),
-        intervals: None,
-        gains,
+        loss: (!judged.is_empty()).then(|| sum.over(judged.len())),
+        ..Evaluation::of(&judged, &reference.meta.classes, reference.baseline)
     };
-    Ok((evaluation, seen))
+    Ok((evaluation, judged))
 }
 
-/// Returns the metrics of each class, in one pass over the samples.
-fn per_class(classes: &[String], seen: &[Seen]) -> BTreeMap<String, ClassMetrics> {
-    let mut sums = vec![(0usize, 0usize, 0.0); classes.len()];
-    for Seen { label, right, iou } in seen {
-        if let Some((samples, rights, ious)) = sums.get_mut(*label) {
-            *samples += 1;
-            *rights += usize::from(*right);
-            *ious += iou;
+/// The network's output for a sample: the box in fractions of the input, and its IoU with the annotated one.
+struct Answer {
+    logits: Vec<f32>,
+    bbox: NormBox,
+    iou: f64,
+}
+
+impl Reference<'_> {
+    /// The answer to a sample as prediction returns it.
+    fn judge(&self, sample: usize, answer: Answer, keep_logits: bool) -> Judged {
+        let Answer { logits, bbox, iou } = answer;
+        let of = &self.dataset.samples[sample];
+        let input = &self.meta.input;
+        let frame = Frame { original: of.size, input: input.size, fit: input.fit };
+        let probs = probabilities(&logits, self.meta.temperature);
+        let class = argmax(&logits);
+        Judged {
+            sample,
+            label: of.class,
+            class,
+            confidence: probs.get(class).copied().map_or(0.0, f64::from),
+            truth: of.bbox,
+            bbox: frame.to_original(bbox).ordered().clip(of.size),
+            size: of.size,
+            iou,
+            logits: if keep_logits { logits } else { Vec::new() },
         }
     }
-    let metrics = |(samples, rights, ious): (usize, usize, f64)| ClassMetrics {
-        samples,
-        accuracy: (samples > 0).then(|| rights as f64 / samples as f64),
-        mean_iou: (samples > 0).then(|| ious / samples as f64),
-    };
-    classes.iter().cloned().zip(sums.into_iter().map(metrics)).collect()
 }
 
 fn norm_box(edges: &[f32]) -> NormBox {
     NormBox::new(edges[0], edges[1], edges[2], edges[3])
-}
-
-/// Returns the index of the largest value; the first on a tie.
-fn arg_max(values: &[f32]) -> usize {
-    (0..values.len()).reduce(|best, i| if values[i] > values[best] { i } else { best }).unwrap_or(0)
-}
-
-fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
-    let (n, sum) = values.fold((0usize, 0.0), |(n, sum), v| (n + 1, sum + v));
-    (n > 0).then(|| sum / n as f64)
-}
-
-fn share<'a>(samples: impl Iterator<Item = &'a Seen>, is: impl Fn(&Seen) -> bool) -> Option<f64> {
-    mean(samples.map(|s| f64::from(u8::from(is(s)))))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A size at which a step for each class and sample would take minutes.
-    #[test]
-    fn many_classes_are_judged_in_one_go() {
-        const CLASSES: usize = 100_000;
-        let classes: Vec<String> = (0..=CLASSES).map(|i| i.to_string()).collect();
-        let seen = |i: usize| Seen { label: i % CLASSES, right: i < CLASSES, iou: 0.5 };
-        let seen: Vec<Seen> = (0..4 * CLASSES).map(seen).collect();
-        let all = per_class(&classes, &seen);
-        let expected = ClassMetrics { samples: 4, accuracy: Some(0.25), mean_iou: Some(0.5) };
-        assert_eq!(all["777"], expected);
-        let none = ClassMetrics { samples: 0, accuracy: None, mean_iou: None };
-        assert_eq!(all[&CLASSES.to_string()], none, "a class without photos");
-    }
 }

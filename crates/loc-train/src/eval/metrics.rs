@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::error::TrainError;
 use crate::eval::bootstrap::bootstrap;
+use crate::eval::judged::Judged;
 
 /// Mean losses over samples.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
@@ -92,6 +93,21 @@ pub struct ClassMetrics {
     pub mean_iou: Option<f64>,
 }
 
+impl Baseline {
+    /// The constant answer of this class and box (in fractions of the photo) to the photos that were judged; none without
+    /// photos.
+    #[must_use]
+    pub fn of(majority_class: usize, bbox: NormBox, judged: &[Judged]) -> Option<Self> {
+        let overlap = |one: &Judged| f64::from(bbox.iou(&one.truth.to_norm(one.size)));
+        let ious: Vec<f64> = judged.iter().map(overlap).collect();
+        let share = |least: f64| mean(ious.iter().map(|iou| f64::from(u8::from(*iou >= least))));
+        let right = judged.iter().map(|one| f64::from(u8::from(one.label == majority_class)));
+        let mean_iou = mean(ious.iter().copied())?;
+        let median_box = MedianBox { bbox, mean_iou, iou50: share(0.5)?, iou75: share(0.75)? };
+        Some(Self { majority_class, majority_accuracy: mean(right)?, median_box })
+    }
+}
+
 impl Loss {
     /// From the sums of total, class and box loss in a state.
     pub(crate) fn of_sums([total, class, bbox]: [f64; 3]) -> Self {
@@ -114,14 +130,6 @@ impl Loss {
     }
 }
 
-/// The result for one sample.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Seen {
-    pub(crate) label: usize,
-    pub(crate) right: bool,
-    pub(crate) iou: f64,
-}
-
 /// 95 % intervals by the bootstrap (Efron 1979): the 2.5th and 97.5th percentile of a metric over 2,000 resamples with
 /// replacement. They cover the choice of photos, not the randomness of training.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -139,13 +147,11 @@ pub struct Intervals {
 }
 
 impl Intervals {
-    pub(crate) fn of(seen: &[Seen]) -> Option<Self> {
-        let is = |yes: bool| f64::from(u8::from(yes));
-        let figures = seen.iter().map(|Seen { right, iou, .. }| {
-            [is(*right), *iou, is(*iou >= 0.5), is(*iou >= 0.75), is(*right && *iou >= 0.5)]
-        });
-        let [accuracy, mean_iou, iou50, iou75, localization_accuracy] =
-            bootstrap(&figures.collect::<Vec<_>>())?;
+    /// The intervals over these photos; none without any.
+    #[must_use]
+    pub fn of(judged: &[Judged]) -> Option<Self> {
+        let figures: Vec<[f64; 5]> = judged.iter().map(Judged::figures).collect();
+        let [accuracy, mean_iou, iou50, iou75, localization_accuracy] = bootstrap(&figures)?;
         Some(Self { accuracy, mean_iou, iou50, iou75, localization_accuracy })
     }
 }
@@ -160,12 +166,13 @@ pub(crate) struct Gain {
 }
 
 impl Gain {
-    /// From the model's result and the annotated box.
-    pub(crate) fn of(seen: &Seen, constant: &Baseline, truth: &NormBox) -> Self {
+    /// The constant answer's box is in fractions of the photo, as the annotated one here.
+    fn of(one: &Judged, constant: &Baseline) -> Self {
         let is = |yes: bool| f64::from(u8::from(yes));
+        let truth = one.truth.to_norm(one.size);
         Self {
-            class: is(seen.right) - is(seen.label == constant.majority_class),
-            iou: seen.iou - f64::from(constant.median_box.bbox.iou(truth)),
+            class: is(one.is_right()) - is(one.label == constant.majority_class),
+            iou: one.iou - f64::from(constant.median_box.bbox.iou(&truth)),
         }
     }
 }
@@ -186,6 +193,27 @@ pub enum Comparison {
 const FEWEST: usize = 6;
 
 impl Evaluation {
+    /// The metrics of these answers, without loss and intervals.
+    #[must_use]
+    pub fn of(judged: &[Judged], classes: &[String], baseline: Option<Baseline>) -> Self {
+        let share =
+            |is: &dyn Fn(&Judged) -> bool| mean(judged.iter().map(|one| f64::from(u8::from(is(one)))));
+        Self {
+            samples: judged.len(),
+            accuracy: share(&Judged::is_right),
+            mean_iou: mean(judged.iter().map(|one| one.iou)),
+            iou50: share(&|one| one.iou >= 0.5),
+            iou75: share(&|one| one.iou >= 0.75),
+            localization_accuracy: share(&|one| one.is_localized(0.5)),
+            localization_accuracy75: share(&|one| one.is_localized(0.75)),
+            loss: None,
+            baseline,
+            per_class: per_class(classes, judged),
+            intervals: None,
+            gains: baseline.iter().flat_map(|b| judged.iter().map(|one| Gain::of(one, b))).collect(),
+        }
+    }
+
     /// Returns whether the model beats the constant answer in boxes and, with two classes or more, in classes: by the
     /// 95 % interval of the difference on the same photos; none without photos.
     #[must_use]
@@ -201,11 +229,35 @@ impl Evaluation {
     }
 }
 
+/// The metrics of each class, in one pass over the samples.
+fn per_class(classes: &[String], judged: &[Judged]) -> BTreeMap<String, ClassMetrics> {
+    let mut sums = vec![(0usize, 0usize, 0.0); classes.len()];
+    for one in judged {
+        if let Some((samples, rights, ious)) = sums.get_mut(one.label) {
+            *samples += 1;
+            *rights += usize::from(one.is_right());
+            *ious += one.iou;
+        }
+    }
+    let metrics = |(samples, rights, ious): (usize, usize, f64)| ClassMetrics {
+        samples,
+        accuracy: (samples > 0).then(|| rights as f64 / samples as f64),
+        mean_iou: (samples > 0).then(|| ious / samples as f64),
+    };
+    classes.iter().cloned().zip(sums.into_iter().map(metrics)).collect()
+}
+
+fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let (n, sum) = values.fold((0usize, 0.0), |(n, sum), v| (n + 1, sum + v));
+    (n > 0).then(|| sum / n as f64)
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::eval::judged::judged;
 
     /// An evaluation of so many classes with these gains.
     fn evaluation(classes: usize, gains: Vec<Gain>) -> Evaluation {
@@ -258,10 +310,46 @@ mod tests {
         let bbox = NormBox::new(0.0, 0.0, 0.5, 1.0);
         let median_box = MedianBox { bbox, mean_iou: 0.0, iou50: 0.0, iou75: 0.0 };
         let constant = Baseline { majority_class: 1, majority_accuracy: 0.5, median_box };
-        let truth = NormBox::new(0.0, 0.0, 1.0, 1.0);
         for (label, right, expected) in [(0, true, 1.0), (0, false, 0.0), (1, true, 0.0), (1, false, -1.0)] {
-            let gain = Gain::of(&Seen { label, right, iou: 0.75 }, &constant, &truth);
+            let logits = if (label == 0) == right { [1.0, 0.0] } else { [0.0, 1.0] };
+            // The annotated box is the whole photo.
+            let gain = Gain::of(&judged(0, label, &logits, 0.75), &constant);
             assert_eq!(gain, Gain { class: expected, iou: 0.25 }, "label {label}, right: {right}");
         }
+    }
+
+    #[test]
+    fn the_metrics_by_hand() {
+        let all = [
+            judged(0, 0, &[1.0, 0.0], 0.9),
+            judged(1, 0, &[0.0, 1.0], 0.6),
+            judged(2, 1, &[0.0, 1.0], 0.4),
+            judged(3, 1, &[0.0, 1.0], 0.5),
+        ];
+        let e = Evaluation::of(&all, &["a".into(), "b".into(), "c".into()], None);
+        assert_eq!((e.samples, e.accuracy, e.mean_iou), (4, Some(0.75), Some(0.6)));
+        assert_eq!((e.iou50, e.iou75), (Some(0.75), Some(0.25)));
+        assert_eq!((e.localization_accuracy, e.localization_accuracy75), (Some(0.5), Some(0.25)));
+        assert_eq!(e.per_class["a"], ClassMetrics { samples: 2, accuracy: Some(0.5), mean_iou: Some(0.75) });
+        assert_eq!(e.per_class["c"], ClassMetrics { samples: 0, accuracy: None, mean_iou: None });
+        let none = Evaluation::of(&[], &[], None);
+        assert_eq!((none.samples, none.accuracy, none.mean_iou, none.iou50), (0, None, None, None));
+    }
+
+    /// A size at which a step for each class and sample would take minutes.
+    #[test]
+    fn many_classes_are_judged_in_one_go() {
+        const CLASSES: usize = 100_000;
+        let classes: Vec<String> = (0..=CLASSES).map(|i| i.to_string()).collect();
+        let seen = |i: usize| {
+            let label = i % CLASSES;
+            Judged { class: if i < CLASSES { label } else { CLASSES }, ..judged(i, label, &[], 0.5) }
+        };
+        let all: Vec<Judged> = (0..4 * CLASSES).map(seen).collect();
+        let all = per_class(&classes, &all);
+        let expected = ClassMetrics { samples: 4, accuracy: Some(0.25), mean_iou: Some(0.5) };
+        assert_eq!(all["777"], expected);
+        let none = ClassMetrics { samples: 0, accuracy: None, mean_iou: None };
+        assert_eq!(all[&CLASSES.to_string()], none, "a class without photos");
     }
 }

@@ -1,10 +1,22 @@
-//! Evaluation: metrics over samples, their intervals, and the constant answer as a baseline.
+//! Evaluation: a model's answers to samples, their metrics and intervals, the constant answer as a baseline, calibration,
+//! differences between two models, and the answers as records of a run.
 
 mod bootstrap;
+mod calibration;
+mod data_summary;
 mod evaluate;
+mod judged;
 mod metrics;
+mod paired;
+mod predictions;
 
 pub(crate) use self::bootstrap::bootstrap;
+pub use self::calibration::{Calibration, ReliabilityBin, at_temperature, best_temperature, calibration};
+pub use self::data_summary::{ClassPhotos, Constant, DataSummary};
 pub(crate) use self::evaluate::evaluate_batches;
-pub use self::evaluate::{EvaluateOptions, baseline_only, evaluate};
+pub use self::evaluate::{EvaluateOptions, Reference, baseline_only, evaluate};
+pub use self::judged::{Confusion, Judged, confusion, iou_histogram, success_curve, worst_first};
 pub use self::metrics::{Baseline, ClassMetrics, Comparison, Evaluation, Intervals, Loss, MedianBox};
+pub use self::paired::{Difference, Differences, differences};
+pub(crate) use self::predictions::{KEPT_CLASSES, write_predictions};
+pub use self::predictions::{Prediction, Truth};

@@ -15,13 +15,17 @@ const CONFIG: &str = "config.toml";
 const JSON: &str = "run.json";
 const SPLIT: &str = "split.csv";
 const RESULTS: &str = "results.csv";
+const DATA: &str = "data.json";
+const PREDICTIONS: &str = "predictions.jsonl";
+const AUDIT: &str = "audit.json";
+const REPORT: &str = "report.html";
 const BEST: &str = "best.safetensors";
 const LAST: &str = "last.safetensors";
 const STATE: &str = "last.state.safetensors";
 const PREVIOUS: &str = "previous.state.safetensors";
 
 /// The files of a run in its folder. No other is written or removed there, except the lock.
-pub(crate) const FILES: &[&str] = &[CONFIG, JSON, SPLIT, RESULTS];
+pub(crate) const FILES: &[&str] = &[CONFIG, JSON, SPLIT, RESULTS, DATA, PREDICTIONS, AUDIT, REPORT];
 /// The files in `weights`, besides the epochs' model files.
 pub(crate) const WEIGHTS: &[&str] = &[BEST, LAST, STATE, PREVIOUS];
 
@@ -63,6 +67,16 @@ impl Run {
             return Ok(run);
         }
         Err(TrainError::run(run.path, RunError::NotARun))
+    }
+
+    /// A folder with the record of a run, which may have failed before it could be resumed.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::Run`] if there is neither `run.json` nor `config.toml` in it.
+    pub fn recorded(path: impl Into<PathBuf>) -> Result<Self, TrainError> {
+        let run = Self { path: path.into() };
+        if run.json().is_file() { Ok(run) } else { Self::open(run.path) }
     }
 
     /// Returns the run of a path: its folder, or a file in it or in its `weights`.
@@ -112,6 +126,30 @@ impl Run {
         self.path.join(RESULTS)
     }
 
+    /// `data.json`
+    #[must_use]
+    pub fn data(&self) -> PathBuf {
+        self.path.join(DATA)
+    }
+
+    /// `predictions.jsonl`
+    #[must_use]
+    pub fn predictions(&self) -> PathBuf {
+        self.path.join(PREDICTIONS)
+    }
+
+    /// `audit.json`, an audit of the data set that the report shows
+    #[must_use]
+    pub fn audit(&self) -> PathBuf {
+        self.path.join(AUDIT)
+    }
+
+    /// `report.html`
+    #[must_use]
+    pub fn report(&self) -> PathBuf {
+        self.path.join(REPORT)
+    }
+
     /// `weights`
     #[must_use]
     pub fn weights(&self) -> PathBuf {
@@ -136,10 +174,10 @@ impl Run {
         self.weights().join(name_of(epoch))
     }
 
-    /// Returns the existing files of the run.
+    /// Returns the existing files of the run, without the report, which is made from the others.
     #[must_use]
     pub fn files(&self) -> Vec<PathBuf> {
-        let own = FILES.iter().map(|name| self.path.join(name));
+        let own = FILES.iter().filter(|name| **name != REPORT).map(|name| self.path.join(name));
         let weights = WEIGHTS.iter().map(|name| self.weights().join(name));
         let epochs = self.epochs().unwrap_or_default().into_iter().map(|(_, path)| path);
         own.chain(weights).filter(|path| path.is_file()).chain(epochs).collect()
