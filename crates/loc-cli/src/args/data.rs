@@ -77,7 +77,7 @@ pub(crate) struct CheckArgs {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  loc data stats photos/\n  loc data stats photos/ --format json | jq .boxes"
+    after_help = "Examples:\n  loc data stats photos/\n  loc data stats photos/ --save plots\n  loc data stats photos/ --format json | jq .boxes"
 )]
 pub(crate) struct StatsArgs {
     #[command(flatten)]
@@ -86,6 +86,13 @@ pub(crate) struct StatsArgs {
     /// Output format
     #[arg(long, value_enum, default_value_t = TextFormat::Text)]
     pub(crate) format: TextFormat,
+
+    /// Folder for plots as SVG: classes, photo sizes, box sizes, box shapes, box positions
+    #[arg(long, value_name = "DIR")]
+    pub(crate) save: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) overwrite: OverwriteArgs,
 }
 
 #[derive(Debug, Args)]

@@ -17,6 +17,7 @@ mod saver;
 mod second_run;
 mod shared;
 mod sources;
+mod stats_plots;
 pub(crate) mod train;
 pub(crate) mod val;
 pub(crate) mod weights;

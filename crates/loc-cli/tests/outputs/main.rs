@@ -281,6 +281,7 @@ fn every_argument_is_known_to_read_or_to_write_and_every_output_is_tested() {
         ("train", "--name"),
         ("data sample", "OUT"),
         ("data audit", "--save"),
+        ("data stats", "--save"),
         ("data convert", "--output"),
         ("data check", "--fix"),
     ];
