@@ -10,6 +10,7 @@ use loc_data::{
 use serde::Serialize;
 
 use super::shared::{self, read_options};
+use super::stats_plots;
 use crate::args::{
     CheckArgs, ConvertArgs, DataArgs, OpenArgs, PhotoChoice, SampleArgs, ShowArgs, SplitArgs, StatsArgs,
     TargetFormat, TextFormat, ToleranceArgs,
@@ -92,11 +93,18 @@ pub(crate) fn check(args: &CheckArgs, output: &Output) -> Result<Exit> {
 }
 
 pub(crate) fn stats(args: &StatsArgs, output: &Output) -> Result<Exit> {
+    let targets = match &args.save {
+        Some(folder) => stats_plots::targets(folder, &inputs(&args.data)?, args.overwrite.force)?,
+        None => Vec::new(),
+    };
     let (dataset, exit) = open(&args.data, output)?;
     let stats = statistics::Stats::of(&dataset);
     match args.format {
         TextFormat::Json => output.json(&Record { schema: "loc.stats/1", value: &stats })?,
         TextFormat::Text => output.data(describe(&stats).trim_end())?,
+    }
+    if !targets.is_empty() {
+        stats_plots::write(&dataset, &stats, &targets, output)?;
     }
     Ok(exit)
 }
