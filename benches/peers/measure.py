@@ -6,9 +6,9 @@ import subprocess
 import sys
 import time
 
-began = time.perf_counter()
+start = time.perf_counter()
 done = subprocess.run(sys.argv[1:], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-seconds = time.perf_counter() - began
+seconds = time.perf_counter() - start
 if done.returncode != 0:
     sys.exit(f"{sys.argv[1]} failed with {done.returncode}: {done.stderr[-2000:]}")
 peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024

@@ -66,7 +66,7 @@ model = Network()
 optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
 with tempfile.TemporaryDirectory() as folder:
     for epoch in range(int(EPOCHS)):
-        began = time.perf_counter()
+        start = time.perf_counter()
         model.train()
         for x, y, z in train_loader:
             optimizer.zero_grad()
@@ -80,4 +80,4 @@ with tempfile.TemporaryDirectory() as folder:
                 y_pred, z_pred = model(x)
                 loss = F.cross_entropy(y_pred, y) + F.mse_loss(z_pred, z)
         torch.save(model.state_dict(), os.path.join(folder, f"model_ep{epoch + 1}.pth"))
-        print(f"{time.perf_counter() - began:.3f}", flush=True)
+        print(f"{time.perf_counter() - start:.3f}", flush=True)

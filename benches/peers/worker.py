@@ -1,6 +1,6 @@
 """Runs one peer in a separate process: `worker.py PEER`.
 
-Prints the tasks that it supports (a line of JSON), then responds to each line `WORK COUNT` with the wall times of COUNT
+Prints the tasks that it supports (a line of JSON), then responds to each line `TASK COUNT` with the wall times of COUNT
 runs of the task in milliseconds. Everything runs on two threads, in f32. PEERS_DIR is the folder with model and photos.
 """
 
@@ -79,15 +79,15 @@ def onnx():
 def openvino():
     import openvino
 
-    core, batch, works = openvino.Core(), photos(), {}
+    core, batch, tasks = openvino.Core(), photos(), {}
     for n in (1, 32):
         # f32 as for the other peers: on some processors the default is bfloat16.
         hints = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": THREADS, "PERFORMANCE_HINT": "LATENCY"}
         model = core.read_model(os.path.join(HERE, "model.onnx"))
         model.reshape({"input": [n, 3, 256, 256]})
         request = core.compile_model(model, "CPU", hints).create_infer_request()
-        works[f"infer_{n}"] = lambda request=request, x=batch[:n]: request.infer({0: x})
-    return works
+        tasks[f"infer_{n}"] = lambda request=request, x=batch[:n]: request.infer({0: x})
+    return tasks
 
 
 def opencv():
@@ -126,25 +126,25 @@ def opencv():
 def main(peer):
     kind, _, name = peer.partition("-")
     if kind == "pytorch":
-        works = pytorch(name)
+        tasks = pytorch(name)
     else:
-        works = {"onnxruntime": onnx, "openvino": openvino, "opencv": opencv}[peer]()
-    print(json.dumps({"ready": list(works)}), flush=True)
+        tasks = {"onnxruntime": onnx, "openvino": openvino, "opencv": opencv}[peer]()
+    print(json.dumps({"ready": list(tasks)}), flush=True)
     warm = set()
     for line in sys.stdin:
-        work, count = line.split()
-        run = works.get(work)
+        task, count = line.split()
+        run = tasks.get(task)
         if run is None:
-            print(json.dumps({"error": f"no work {work}"}), flush=True)
+            print(json.dumps({"error": f"no task {task}"}), flush=True)
             continue
-        if work not in warm:
+        if task not in warm:
             run()
-            warm.add(work)
+            warm.add(task)
         times = []
         for _ in range(int(count)):
-            began = time.perf_counter()
+            start = time.perf_counter()
             run()
-            times.append((time.perf_counter() - began) * 1e3)
+            times.append((time.perf_counter() - start) * 1e3)
         print(json.dumps({"ms": times}), flush=True)
 
 

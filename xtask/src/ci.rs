@@ -1,7 +1,7 @@
 //! `cargo xtask ci`: the stages of CI, the cheapest first, with the time of each.
 //!
-//! Lints, docs, tests, benches and the pipeline all use the release profile, so that each stage reuses what earlier stages
-//! built.
+//! Lints, docs, tests, benches and the pipeline all use the release profile, so that each stage reuses what earlier
+//! stages built.
 
 use std::path::{Path, PathBuf};
 

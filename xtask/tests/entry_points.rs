@@ -68,7 +68,7 @@ fn the_files_and_folders_of_the_table_exist() {
 fn a_layer_is_a_file_in_two_crates_and_a_line_in_the_table_of_kernels() {
     let paths = row("a layer");
     assert_eq!(paths.len(), 4, "{paths:?}");
-    // `pool`: a window and its stride, which two operations share; `windows`: its Candle form.
+    // `pool`: a window and its stride, which two operations share; `windows`: its Candle implementation.
     let operations = names("crates/loc-net/src/graph/ops", &["pool"]);
     assert_eq!(names("crates/loc-model/src/layers", &["windows"]), operations);
     let table = text("crates/loc-net/src/exec/table.rs");

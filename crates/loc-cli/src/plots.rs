@@ -9,11 +9,13 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 /// Width and height of a plot, in units of its view box.
-const SIZE: (u32, u32) = (460, 250);
+const SIZE: (u32, u32) = (360, 230);
 /// Room above the axes for the legend.
 const LEGEND: u32 = 22;
 /// Most points of a line: more cannot be told apart.
 const POINTS: usize = 300;
+/// A line of at most so many points has a dot at each.
+const MARKED: usize = 12;
 /// Text and axes.
 const INK: RGBColor = RGBColor(1, 2, 3);
 /// Grid lines.
@@ -61,8 +63,8 @@ pub(crate) fn lines(axes: &Axes, series: &[Series]) -> Result<String> {
             .margin(6)
             .margin_top(6 + top)
             .margin_right(14)
-            .x_label_area_size(36)
-            .y_label_area_size(48)
+            .x_label_area_size(38)
+            .y_label_area_size(54)
             .build_cartesian_2d(x, y)?;
         chart
             .configure_mesh()
@@ -82,9 +84,9 @@ pub(crate) fn lines(axes: &Axes, series: &[Series]) -> Result<String> {
             let points = thinned(&series.points);
             for part in points.split(|(x, y)| !x.is_finite() || !y.is_finite()) {
                 chart.draw_series(LineSeries::new(part.iter().copied(), color.stroke_width(2)))?;
-                // One point is no line.
-                if let [(x, y)] = part {
-                    chart.draw_series([Circle::new((*x, *y), 3, color.filled())])?;
+                // Few points are seen as such, and one is no line.
+                if part.len() <= MARKED {
+                    chart.draw_series(part.iter().map(|point| Circle::new(*point, 3, color.filled())))?;
                 }
             }
         }
@@ -95,14 +97,14 @@ pub(crate) fn lines(axes: &Axes, series: &[Series]) -> Result<String> {
 /// Names beside short lines, from the left above the axes.
 fn legend(area: &Area<'_>, series: &[Series]) -> Result<()> {
     /// Most letters of a name.
-    const LETTERS: usize = 22;
+    const LETTERS: usize = 24;
     if series.len() < 2 {
         return Ok(());
     }
-    let mut x = 54;
+    let mut x = 60;
     for (series, color) in series.iter().zip(SERIES) {
         let name: String = series.name.chars().take(LETTERS).collect();
-        let width = 7 * i32::try_from(name.chars().count()).unwrap_or(0);
+        let width = 6 * i32::try_from(name.chars().count()).unwrap_or(0);
         area.draw(&PathElement::new([(x, 14), (x + 18, 14)], color.stroke_width(2)))?;
         area.draw(&Text::new(name, (x + 23, 14), text(12).pos(Pos::new(HPos::Left, VPos::Center))))?;
         x += 23 + width + 12;
@@ -121,8 +123,8 @@ pub(crate) fn bars(axes: &Axes, values: &[f64]) -> Result<String> {
         let mut chart = ChartBuilder::on(area)
             .margin(6)
             .margin_right(14)
-            .x_label_area_size(36)
-            .y_label_area_size(48)
+            .x_label_area_size(38)
+            .y_label_area_size(54)
             .build_cartesian_2d(x.clone(), y.clone())?;
         chart
             .configure_mesh()
@@ -198,10 +200,10 @@ fn number(value: f64) -> String {
     match size {
         _ if size < 1e-12 => "0".into(),
         _ if (1e-3..1e5).contains(&size) => {
-            let text = format!("{value:.3}");
+            let text = format!("{value:.*}", if size < 0.1 { 4 } else { 3 });
             text.trim_end_matches('0').trim_end_matches('.').to_owned()
         }
-        _ => format!("{value:.0e}"),
+        _ => format!("{value:.1e}").replace(".0e", "e"),
     }
 }
 
@@ -312,7 +314,7 @@ mod tests {
         let points: Vec<(f64, f64)> = (0..10_000).map(|i| (f64::from(i), 1.0)).collect();
         let thin = thinned(&points);
         assert_eq!((thin.len(), thin[0].0, thin[POINTS - 1].0), (POINTS, 0.0, 9999.0));
-        let shown = [0.0, 0.5, 1.0, 20.0, 0.001, 1e-5, 123_456.0, -0.25].map(number);
-        assert_eq!(shown, ["0", "0.5", "1", "20", "0.001", "1e-5", "1e5", "-0.25"]);
+        let shown = [0.0, 0.5, 1.0, 20.0, 0.0015, 1e-5, 123_456.0, -0.25].map(number);
+        assert_eq!(shown, ["0", "0.5", "1", "20", "0.0015", "1e-5", "1.2e5", "-0.25"]);
     }
 }

@@ -1,5 +1,5 @@
-//! Model files that are not what they should be, through every command that reads one: exit 1, the path, the reason, a
-//! hint, and nothing written.
+//! Tests invalid model files with every command that reads one: exit code 1, the path, the reason, a hint, and no
+//! output file.
 
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
@@ -21,14 +21,14 @@ const READERS: [&[&str]; 5] = [
     &["train", "--data", "shapes", "--imgsz", "188", "--init", "MODEL"],
 ];
 
-/// Each command refuses the file, with these words.
+/// Asserts that each command fails on the file with these words.
 #[track_caller]
-fn refused(desk: &Desk, model: &str, words: &[&str]) {
-    refused_by(&READERS, desk, model, words);
+fn assert_error(desk: &Desk, model: &str, words: &[&str]) {
+    assert_error_of(&READERS, desk, model, words);
 }
 
 #[track_caller]
-fn refused_by(readers: &[&[&str]], desk: &Desk, model: &str, words: &[&str]) {
+fn assert_error_of(readers: &[&[&str]], desk: &Desk, model: &str, words: &[&str]) {
     for reader in readers {
         let args: Vec<&str> = reader.iter().map(|arg| if *arg == "MODEL" { model } else { arg }).collect();
         let ran = desk.fails(&args, 1, words);
@@ -44,47 +44,47 @@ fn desk() -> Desk {
     desk
 }
 
-/// Rows 1 to 9, where `loc-net/tests/model_files.rs` has each case; here that every command gives the answer.
+/// Rows 1 to 9. `loc-net/tests/model_files.rs` has each case; this test checks that every command reports the error.
 #[test]
-fn damaged_files_are_refused_by_every_command() {
+fn damaged_files_are_errors_of_every_command() {
     let desk = desk();
-    let whole = model_file(&["box", "disc", "star"], 1);
+    let bytes = model_file(&["box", "disc", "star"], 1);
     let write = |bytes: &[u8]| fs::write(desk.path("m.safetensors"), bytes).unwrap();
     write(b"1234567");
-    refused(&desk, "m.safetensors", &["m.safetensors: ", "header too small (7 bytes)"]);
-    write(&whole[..whole.len() - 3]);
-    let numbers = format!("file is {} bytes, header describes {}", whole.len() - 3, whole.len());
-    refused(&desk, "m.safetensors", &[&numbers]);
-    let cut = String::from_utf8_lossy(&whole).find("\"F32\"").unwrap();
-    let mut other = whole.clone();
+    assert_error(&desk, "m.safetensors", &["m.safetensors: ", "header too small (7 bytes)"]);
+    write(&bytes[..bytes.len() - 3]);
+    let numbers = format!("file is {} bytes, header describes {}", bytes.len() - 3, bytes.len());
+    assert_error(&desk, "m.safetensors", &[&numbers]);
+    let cut = String::from_utf8_lossy(&bytes).find("\"F32\"").unwrap();
+    let mut other = bytes.clone();
     other[cut..cut + 5].copy_from_slice(b"\"F64\"");
     write(&other);
-    // Weights to begin with may be of another type: there it is the size that is wrong.
+    // Initial weights may have another type; then the size is the error.
     let (init, readers) = READERS.split_last().unwrap();
     for (readers, words) in
         [(readers, "has type F64, but must be F32"), (&[*init][..], "the header gives it")]
     {
-        refused_by(readers, &desk, "m.safetensors", &["tensor `", words]);
+        assert_error_of(readers, &desk, "m.safetensors", &["tensor `", words]);
     }
 }
 
 /// Row 10.
 #[test]
-fn weights_that_are_no_numbers_are_refused_unless_allowed() {
+fn weights_that_are_not_finite_are_an_error_unless_allowed() {
     let desk = desk();
     let (mut weights, json) = model_parts(&["box", "disc", "star"], 1);
     let conv3 = weights.0.get_mut("conv3.weight").unwrap();
     (conv3.data[3], conv3.data[7]) = (f32::NAN, f32::INFINITY);
     fs::write(desk.path("m.safetensors"), to_bytes(&weights, Some(&json)).unwrap()).unwrap();
-    refused(&desk, "m.safetensors", &["conv3.weight holds 2 non-finite values"]);
+    assert_error(&desk, "m.safetensors", &["conv3.weight holds 2 non-finite values"]);
     let args = ["predict", "-m", "m.safetensors", "photo.jpg"];
     assert!(desk.run(&args).stderr.contains("--allow-nonfinite"));
-    // The answer is then no number, which is an error of the photo, not of the model.
+    // The prediction is then not finite, which is an error of the photo, not of the model.
     let ran = desk.fails(&[&args[..], &["--allow-nonfinite"]].concat(), 3, &["1 of 1 photos"]);
     assert!(ran.stdout.contains("not finite"), "{ran:?}");
 }
 
-/// Row 11: the whole list in one error.
+/// Row 11: all differences are in one error.
 #[test]
 fn another_architecture_is_one_error_with_every_difference() {
     let desk = desk();
@@ -100,7 +100,7 @@ fn another_architecture_is_one_error_with_every_difference() {
         "extra `extra.weight` [2]",
         "`conv2.bias` has the shape [3], but must have",
     ];
-    refused(&desk, "m.safetensors", &all);
+    assert_error(&desk, "m.safetensors", &all);
 }
 
 /// Row 12: names in another order, and another number of them.
@@ -118,13 +118,13 @@ fn another_list_of_classes_is_an_error_with_both_lists() {
             desk.fails(args, 1, &[&path, &model, data, "hint: "]);
         }
     }
-    // The hint helps.
+    // The command in the hint works.
     desk.ok(&["val", "-m", "order.safetensors", "--data", "shapes", "--classes", "star,disc,box"]);
 }
 
-/// Rows 13 and 14, of which `loc-model/tests/import.rs` has every case.
+/// Rows 13 and 14; `loc-model/tests/import.rs` has every case.
 #[test]
-fn pickles_are_never_executed_and_kinds_of_files_are_named() {
+fn pickles_are_never_executed_and_the_kind_of_file_is_named() {
     let desk = desk();
     let golden = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../loc-model/tests/golden/pth");
     for (file, words) in [
@@ -144,38 +144,38 @@ fn pickles_are_never_executed_and_kinds_of_files_are_named() {
 
 /// Row 16.
 #[test]
-fn a_later_format_says_which_loc_it_needs() {
+fn the_error_for_a_newer_format_names_the_required_version() {
     let desk = desk();
     let (weights, json) = model_parts(&["box", "disc", "star"], 1);
     let later = json.replace(r#""format":1"#, r#""format":2"#);
     assert_ne!(later, json);
     fs::write(desk.path("m.safetensors"), to_bytes(&weights, Some(&later)).unwrap()).unwrap();
-    refused(&desk, "m.safetensors", &["model file of format 2: needs loc >= "]);
+    assert_error(&desk, "m.safetensors", &["model file of format 2: needs loc >= "]);
 }
 
-/// Metadata whose parts do not agree: the network's shape is not believed before the file's own words are.
+/// Metadata whose parts contradict each other: the network must agree with the list of classes and the input.
 #[test]
-fn metadata_that_contradicts_itself_is_refused() {
+fn metadata_that_contradicts_itself_is_an_error() {
     let desk = desk();
     let (weights, json) = model_parts(&["box", "disc", "star"], 1);
     for (from, to) in [
         (r#""classes":3"#, r#""classes":4"#),
         (r#"{"height":188,"width":188}"#, r#"{"height":188,"width":18446744073709551615}"#),
     ] {
-        let wrong = json.replacen(from, to, 1);
-        assert_ne!(wrong, json, "{from}");
-        fs::write(desk.path("m.safetensors"), to_bytes(&weights, Some(&wrong)).unwrap()).unwrap();
+        let changed = json.replacen(from, to, 1);
+        assert_ne!(changed, json, "{from}");
+        fs::write(desk.path("m.safetensors"), to_bytes(&weights, Some(&changed)).unwrap()).unwrap();
         let args = ["predict", "-m", "m.safetensors", "photo.jpg"];
         desk.fails(&args, 1, &["m.safetensors", "but the network "]);
         desk.fails(&["val", "-m", "m.safetensors", "--data", "shapes"], 1, &["m.safetensors", "the network"]);
     }
 }
 
-/// Row 17, and what would block or never end.
+/// Row 17, and files whose reading would block or never end.
 #[test]
-fn paths_that_are_no_file_are_errors_with_their_reason() {
+fn paths_without_a_regular_file_are_errors_with_their_reason() {
     let desk = desk();
-    refused(
+    assert_error(
         &desk,
         "missing.safetensors",
         &["missing.safetensors: does not exist (hint: is the path right?)"],
@@ -188,21 +188,21 @@ fn paths_that_are_no_file_are_errors_with_their_reason() {
     {
         let made = std::process::Command::new("mkfifo").arg(desk.path("pipe.safetensors")).status();
         assert!(made.unwrap().success());
-        refused(&desk, "pipe.safetensors", &["is not a regular file"]);
-        refused(&desk, "/dev/zero", &["is not a regular file"]);
+        assert_error(&desk, "pipe.safetensors", &["is not a regular file"]);
+        assert_error(&desk, "/dev/zero", &["is not a regular file"]);
         use std::os::unix::fs::PermissionsExt;
         fs::write(desk.path("secret.safetensors"), model_file(&["box", "disc", "star"], 1)).unwrap();
         fs::set_permissions(desk.path("secret.safetensors"), std::fs::Permissions::from_mode(0o000)).unwrap();
         if fs::File::open(desk.path("secret.safetensors")).is_ok() {
-            return skip::say(skip::Reason::Root, "root may read what is forbidden");
+            return skip::say(skip::Reason::Root, "root can read every file");
         }
-        refused(&desk, "secret.safetensors", &["ermission denied"]);
+        assert_error(&desk, "secret.safetensors", &["ermission denied"]);
     }
 }
 
-/// Row 18: whoever changes the file while it is read changes an answer into an error at most.
+/// Row 18: a change of the file during reading gives an error at worst.
 #[test]
-fn a_file_that_is_replaced_while_it_is_read_is_one_of_both_or_an_error() {
+fn a_file_that_changes_while_it_is_read_is_one_version_or_an_error() {
     use std::sync::atomic::{AtomicBool, Ordering};
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("m.safetensors");
@@ -216,7 +216,7 @@ fn a_file_that_is_replaced_while_it_is_read_is_one_of_both_or_an_error() {
                 turn += 1;
                 let bytes = &files[turn % 2];
                 match turn % 3 {
-                    // By another file, in its place, and cut to nothing in between.
+                    // Replaced by another file, overwritten, or truncated.
                     0 => {
                         fs::write(folder.path().join("new"), bytes).unwrap();
                         fs::rename(folder.path().join("new"), &path).unwrap();

@@ -1,5 +1,5 @@
-//! Photos, annotations and names as strangers bring them, through the binary: the others go on, what is wrong is named,
-//! and no name steers the terminal or a spreadsheet.
+//! Tests bad photos, annotations and file names through the binary: they are named, the other photos are processed, and
+//! no name controls the terminal or a spreadsheet.
 
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
@@ -30,9 +30,10 @@ fn change(path: &Path, change: impl Fn(Vec<u8>) -> Vec<u8>) {
     fs::write(path, change(fs::read(path).unwrap())).unwrap();
 }
 
-/// Rows 38, 41, 51 and 52: refused as a whole, named one and all; with `--skip-bad` left out, exit 3 and a count.
+/// Rows 38, 41, 51 and 52: the command fails and names all of them. With `--skip-bad` they are skipped and counted, and
+/// the exit code is 3.
 #[test]
-fn bad_photos_and_annotations_are_refused_or_left_out() {
+fn bad_photos_and_annotations_are_errors_or_skipped() {
     let desk = desk();
     let at = |name: &str| desk.path(&format!("shapes/{name}"));
     change(&at("images/shape-00000.jpg"), |bytes| bytes[..bytes.len() * 9 / 10].to_vec());
@@ -52,23 +53,23 @@ fn bad_photos_and_annotations_are_refused_or_left_out() {
     let train = ["train", "--data", "shapes", "--imgsz", "188", "--epochs", "1", "--batch", "4"];
     let ran = desk.fails(&train, 1, &names);
     assert!(ran.stderr.contains("(hint: ") && ran.stderr.contains("--skip-bad"), "{}", ran.stderr);
-    let place = ran.stderr.lines().find(|line| line.contains("shape-00004.xml:")).unwrap();
-    let place: Vec<&str> = place.split("shape-00004.xml:").nth(1).unwrap().split(':').take(2).collect();
-    assert!(place.iter().all(|number| number.parse::<u32>().is_ok()), "line and column: {place:?}");
-    assert!(!desk.path("runs").exists(), "no run folder for a set that is refused");
+    let position = ran.stderr.lines().find(|line| line.contains("shape-00004.xml:")).unwrap();
+    let position: Vec<&str> = position.split("shape-00004.xml:").nth(1).unwrap().split(':').take(2).collect();
+    assert!(position.iter().all(|number| number.parse::<u32>().is_ok()), "line and column: {position:?}");
+    assert!(!desk.path("runs").exists(), "no run folder is created");
     let check = desk.run(&["data", "check", "shapes"]);
     assert_eq!(check.code, 4);
     for name in &names[1..] {
         assert!(check.stdout.contains(name), "no {name} in {}", check.stdout);
     }
 
-    let left_out = [
+    let skipped = [
         "skipped 5 of 12 photos",
         "3 photos that cannot be decoded: shapes/images/shape-00000.jpg, shapes/images/shape-00001.jpg, ",
         "the photo `shape-00003.jpg` does not exist",
         "is not well-formed: the file ends inside an element",
     ];
-    desk.fails(&[&train[..], &["--skip-bad"]].concat(), 3, &left_out);
+    desk.fails(&[&train[..], &["--skip-bad"]].concat(), 3, &skipped);
     let run = fs::read_to_string(desk.path("runs/train/exp/run.json")).unwrap();
     let run: Value = serde_json::from_str(&run).unwrap();
     assert_eq!(run["dataset"]["left_out"]["photos"], 5, "{run}");
@@ -78,25 +79,25 @@ fn bad_photos_and_annotations_are_refused_or_left_out() {
     let model = "runs/train/exp/weights/last.safetensors";
     desk.fails(&["val", "-m", model, "--data", "shapes"], 1, &names);
     let val = ["val", "-m", model, "--data", "shapes", "--skip-bad", "--format", "json", "--split", "all"];
-    let ran = desk.fails(&val, 3, &left_out);
+    let ran = desk.fails(&val, 3, &skipped);
     assert_eq!(records(&ran.stdout)[0]["samples"], 7);
-    // A set without a fault is as good with the flag as without.
-    desk.ok(&["data", "sample", "sound", "--n", "6"]);
-    desk.ok(&["val", "-m", model, "--data", "sound", "--skip-bad", "--split", "all"]);
+    // Without bad photos the flag changes nothing.
+    desk.ok(&["data", "sample", "valid", "--n", "6"]);
+    desk.ok(&["val", "-m", model, "--data", "valid", "--skip-bad", "--split", "all"]);
 }
 
-/// Rows 38 to 41, 45, 50 and 51 in prediction: a record each, in order, exit 3 and a count.
+/// Rows 38 to 41, 45, 50 and 51 in prediction: there is a record for each file, in order, a count, and exit code 3.
 #[test]
-fn prediction_goes_on_past_what_is_no_photo() {
+fn prediction_continues_after_bad_photos() {
     let desk = desk();
-    let whole = fs::read(desk.path("good.jpg")).unwrap();
+    let bytes = fs::read(desk.path("good.jpg")).unwrap();
     for (name, percent) in [("90.jpg", 90), ("50.jpg", 50), ("10.jpg", 10)] {
-        fs::write(desk.path(name), &whole[..whole.len() * percent / 100]).unwrap();
+        fs::write(desk.path(name), &bytes[..bytes.len() * percent / 100]).unwrap();
     }
     fs::write(desk.path("empty.jpg"), b"").unwrap();
     fs::write(desk.path("page.jpg"), b"<html>").unwrap();
     fs::write(desk.path("soi.jpg"), b"\xff\xd8").unwrap();
-    fs::write(desk.path("tail.jpg"), [&whole[..], b"garbage behind the end"].concat()).unwrap();
+    fs::write(desk.path("tail.jpg"), [&bytes[..], b"garbage behind the end"].concat()).unwrap();
     image::open(desk.path("good.jpg")).unwrap().save(desk.path("real.png")).unwrap();
     fs::rename(desk.path("real.png"), desk.path("png.jpg")).unwrap();
     let names = [
@@ -135,13 +136,13 @@ fn prediction_goes_on_past_what_is_no_photo() {
         let found = record["error"].as_str().unwrap_or_default();
         assert!(found.contains(error) && found.is_empty() == error.is_empty(), "{record}");
     }
-    assert_eq!(records[1]["box"], records[8]["box"], "what follows the end changes nothing");
+    assert_eq!(records[1]["box"], records[8]["box"], "bytes after the end of the photo change nothing");
 }
 
-/// Row 49: names of every kind, one by one and in a folder, in every format of output.
+/// Row 49: file names of every kind, in every output format.
 #[cfg(target_os = "linux")]
 #[test]
-fn names_of_any_kind_are_read_and_written_whole() {
+fn file_names_of_any_kind_are_read_and_written_unchanged() {
     use std::os::unix::ffi::OsStrExt;
     let desk = desk();
     let long = format!("{}.jpg", "n".repeat(251));
@@ -156,7 +157,7 @@ fn names_of_any_kind_are_read_and_written_whole() {
     assert_eq!(found.len(), names.len());
     for (record, name) in found.iter().zip(names) {
         assert_eq!(record["path"], format!("names/{name}"));
-        // A name that leaves no room for a temporary one is cut.
+        // A name that is too long for a temporary file is shortened.
         let saved = if name.len() > 250 { format!("{}.jpg", &name[..200]) } else { (*name).to_owned() };
         assert!(desk.path("out").join(&saved).is_file(), "{name:?}");
     }
@@ -164,15 +165,15 @@ fn names_of_any_kind_are_read_and_written_whole() {
     let mut reader = csv::Reader::from_reader(csv.as_bytes());
     let cells: Vec<String> = reader.records().map(|row| row.unwrap()[0].to_owned()).collect();
     assert_eq!(cells, names.map(|name| format!("names/{name}")));
-    let people = desk.ok(&["predict", "-m", "m.safetensors", "names", "--format", "text"]);
-    assert_eq!(people.lines().count(), names.len(), "a line each: {people}");
-    // What was written reads back as a data set.
+    let text_format = desk.ok(&["predict", "-m", "m.safetensors", "names", "--format", "text"]);
+    assert_eq!(text_format.lines().count(), names.len(), "one line per photo: {text_format}");
+    // The written labels are a valid data set.
     for name in names {
         fs::copy(desk.path("names").join(name), desk.path("out/labels").join(name)).unwrap();
     }
     desk.ok(&["data", "check", "out/labels"]);
 
-    // Not UTF-8: on the command line, in a folder, in a list.
+    // A name that is not UTF-8, on the command line and in a list.
     let bad = std::ffi::OsStr::from_bytes(b"names/b\xff.jpg");
     fs::copy(desk.path("good.jpg"), desk.path("").join(bad)).unwrap();
     let mut command = desk.command(&["predict", "-m", "m.safetensors"]);
@@ -193,7 +194,7 @@ fn names_of_any_kind_are_read_and_written_whole() {
 /// Row 50.
 #[cfg(unix)]
 #[test]
-fn what_is_no_file_is_skipped_with_its_reason_and_never_waited_for() {
+fn special_files_are_skipped_with_a_reason_and_never_block() {
     let desk = desk();
     fs::create_dir(desk.path("odd")).unwrap();
     let at = |name: &str| desk.path("odd").join(name);
@@ -209,7 +210,7 @@ fn what_is_no_file_is_skipped_with_its_reason_and_never_waited_for() {
             assert!(ran.stderr.contains(&format!("odd/{name}: skipped: ")), "{name}: {}", ran.stderr);
         }
     }
-    // Named by itself it is an error, and so is one among the photos of training or as a split.
+    // If it is named on the command line, it is an error; a split file, too.
     let named = ["predict", "-m", "m.safetensors", "odd/fifo.jpg", "good.jpg"];
     let ran = desk.fails(&named, 3, &["1 of 2 photos"]);
     assert!(ran.stdout.contains("is not a regular file"), "{ran:?}");
@@ -217,10 +218,10 @@ fn what_is_no_file_is_skipped_with_its_reason_and_never_waited_for() {
     desk.fails(&train, 1, &["odd/fifo.jpg", "is not a regular file"]);
 }
 
-/// Row 67: what a spreadsheet would take for a formula.
+/// Row 67: names that a spreadsheet would read as a formula.
 #[cfg(unix)]
 #[test]
-fn names_that_begin_like_formulas_are_guarded_and_read_back() {
+fn names_like_formulas_are_escaped_and_read_back() {
     let desk = desk();
     for (i, name) in ["=1+1", "+1", "-rf", "@SUM(A1)"].iter().enumerate() {
         let old = format!("shape-0000{i}");
@@ -246,15 +247,15 @@ fn names_that_begin_like_formulas_are_guarded_and_read_back() {
     let ran = common::Ran::of(command.output().unwrap());
     assert_eq!(ran.code, 0, "{ran:?}");
     assert!(ran.stdout.contains("\n'=1+1.jpg,") && !ran.stdout.lines().any(formula), "{}", ran.stdout);
-    // The answers, taken as annotations.
-    fs::write(desk.path("shapes/images/answers.csv"), &ran.stdout).unwrap();
-    desk.ok(&["data", "stats", "shapes/images/answers.csv", "--classes", "box,disc,star"]);
+    // The predictions, read as annotations.
+    fs::write(desk.path("shapes/images/predictions.csv"), &ran.stdout).unwrap();
+    desk.ok(&["data", "stats", "shapes/images/predictions.csv", "--classes", "box,disc,star"]);
 }
 
-/// Row 68: a name may not clear the screen, whichever way it comes.
+/// Row 68: control characters in a name must not reach the terminal.
 #[cfg(unix)]
 #[test]
-fn escapes_in_names_are_shown_and_not_sent() {
+fn control_characters_in_names_are_printed_escaped() {
     let desk = desk();
     let class = "st\x1b[2J\u{9b}31mar";
     fs::write(desk.path("esc.safetensors"), model_file(&["box", "disc", class], 1)).unwrap();
@@ -263,34 +264,34 @@ fn escapes_in_names_are_shown_and_not_sent() {
     {
         fs::write(desk.path(name), bytes).unwrap();
     }
-    let all = |args: &[&str]| {
+    let printed = |args: &[&str]| {
         let ran = desk.run(args);
-        let both = ran.stdout + &ran.stderr;
-        assert!(!both.contains(['\x1b', '\u{9b}']), "{args:?}: {both:?}");
-        both
+        let output = ran.stdout + &ran.stderr;
+        assert!(!output.contains(['\x1b', '\u{9b}']), "{args:?}: {output:?}");
+        output
     };
-    let text = all(&["predict", "-m", "esc.safetensors", "--format", "text", "b\x1b[2J.jpg", "g\x1b[2J.jpg"]);
+    let text =
+        printed(&["predict", "-m", "esc.safetensors", "--format", "text", "b\x1b[2J.jpg", "g\x1b[2J.jpg"]);
     assert!(text.contains("b\\u{1b}[2J.jpg: not a ") && text.contains("g\\u{1b}[2J.jpg: "), "{text}");
-    assert!(all(&["info", "esc.safetensors"]).contains("st\\u{1b}[2J\\u{9b}31mar"));
-    all(&["val", "-m", "esc.safetensors", "--data", "shapes"]);
-    all(&["info", "no\x1b[2J.safetensors"]);
+    assert!(printed(&["info", "esc.safetensors"]).contains("st\\u{1b}[2J\\u{9b}31mar"));
+    printed(&["val", "-m", "esc.safetensors", "--data", "shapes"]);
+    printed(&["info", "no\x1b[2J.safetensors"]);
     let json = desk.run(&["predict", "-m", "esc.safetensors", "g\x1b[2J.jpg"]).stdout;
     assert!(json.contains("\\u001b[2J") && !json.contains('\x1b'), "{json}");
-    // In annotations and in what training prints.
+    // In annotations, and in the output of a training.
     for entry in fs::read_dir(desk.path("shapes/annotations")).unwrap() {
         let path = entry.unwrap().path();
         let text = fs::read_to_string(&path).unwrap();
         fs::write(&path, text.replace("<name>star<", "<name>st\u{9b}31mar<")).unwrap();
     }
-    assert!(all(&["data", "stats", "shapes"]).contains("st\\u{9b}31mar"));
+    assert!(printed(&["data", "stats", "shapes"]).contains("st\\u{9b}31mar"));
     let train = ["train", "--data", "shapes", "--imgsz", "188", "--epochs", "1", "--batch", "8"];
-    assert!(all(&train).contains("st\\u{9b}31mar"));
-    all(&["val", "-m", "runs/train/exp/weights/last.safetensors", "--data", "shapes"]);
-    all(&["data", "check", "shapes"]);
+    assert!(printed(&train).contains("st\\u{9b}31mar"));
+    printed(&["val", "-m", "runs/train/exp/weights/last.safetensors", "--data", "shapes"]);
+    printed(&["data", "check", "shapes"]);
 }
 
-/// `--encoding` and `--exif` reach the readers, from the command line, the environment and a file; what they do there is
-/// tested in loc-data.
+/// `--encoding` and `--exif` have an effect as flags and as keys of a file. The effect itself is tested in loc-data.
 #[test]
 fn encoding_and_exif_are_flags_and_keys() {
     let desk = desk();

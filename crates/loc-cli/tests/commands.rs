@@ -1,4 +1,4 @@
-//! The commands from outside: what they print, write and answer to bad input.
+//! Tests the commands through the binary: output, written files, and errors for bad input.
 
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
@@ -22,7 +22,7 @@ fn keys(value: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn from_photos_to_a_box() {
+fn the_workflow_from_photos_to_boxes_and_onnx() {
     let desk = Desk::new();
     desk.shapes(20);
     assert_eq!(desk.ok(&["data", "check", "shapes"]), "");
@@ -39,7 +39,7 @@ fn from_photos_to_a_box() {
     let model = desk.model();
     assert_eq!(model, "runs/train/exp/weights/last.safetensors", "the run folder is the last line on stdout");
 
-    // One JSON object for a model, exactly the documented keys.
+    // One JSON object per model, with exactly the documented keys.
     let val = json(&desk.ok(&["val", "-m", &model, "--data", "shapes", "--format", "json"]));
     assert_eq!(
         keys(&val),
@@ -86,7 +86,7 @@ fn from_photos_to_a_box() {
         &["acc, iou, iou50"],
     );
 
-    // A record a photo, exactly the documented keys; the piped format is jsonl.
+    // One record per photo, with exactly the documented keys. If stdout is a pipe, the format is jsonl.
     let photos = ["shapes/images/shape-00001.jpg", "shapes/images/shape-00000.jpg"];
     let text =
         desk.ok(&["predict", "-m", &model, photos[0], photos[1], "--save", "out", "--save-labels", "voc"]);
@@ -103,7 +103,7 @@ fn from_photos_to_a_box() {
         let (w, h) = (record["width"].as_u64().unwrap(), record["height"].as_u64().unwrap());
         assert_eq!((u64::from(drawn.width()), u64::from(drawn.height())), (w, h));
     }
-    // What it saved as labels reads back as a data set.
+    // The saved labels are a valid data set.
     fs::create_dir(desk.path("labelled")).unwrap();
     for entry in fs::read_dir(desk.path("out/labels")).unwrap().chain(fs::read_dir(desk.path("out")).unwrap())
     {
@@ -114,7 +114,7 @@ fn from_photos_to_a_box() {
     }
     desk.ok(&["data", "check", "labelled"]);
 
-    // Folder, glob and list give the same answers, in their order.
+    // A folder, a glob and a list give the same results, in the same order.
     let folder = desk.ok(&["predict", "-m", &model, "shapes/images"]);
     assert_eq!(folder.lines().count(), 20);
     assert_eq!(desk.ok(&["predict", "-m", &model, "shapes/images/*.jpg"]), folder);
@@ -131,7 +131,7 @@ fn from_photos_to_a_box() {
     assert!(lines.next().unwrap().starts_with(photos[0]));
     assert_eq!(lines.count(), 1);
 
-    // Export, and what it is.
+    // Export, and `loc info` of the exported file.
     assert_eq!(desk.ok(&["export", "-m", &model, "-o", "m.onnx"]), "m.onnx\n");
     let onnx = json(&desk.ok(&["info", "m.onnx", "--format", "json"]));
     assert_eq!((onnx["kind"].as_str(), onnx["opset"].as_i64()), (Some("onnx"), Some(13)));
@@ -143,13 +143,13 @@ fn from_photos_to_a_box() {
 }
 
 #[test]
-fn bad_photos_are_named_and_the_others_go_on() {
+fn bad_photos_are_named_and_the_others_are_predicted() {
     let desk = Desk::new();
     desk.shapes(8);
     let model = desk.model();
     let photo = first(&desk.path("shapes/images"), "jpg");
-    let whole = fs::read(&photo).unwrap();
-    fs::write(desk.path("half.jpg"), &whole[..whole.len() / 2]).unwrap();
+    let bytes = fs::read(&photo).unwrap();
+    fs::write(desk.path("half.jpg"), &bytes[..bytes.len() / 2]).unwrap();
     fs::write(desk.path("page.jpg"), "<html><body>no photo</body></html>").unwrap();
     fs::copy(&photo, desk.path("good.jpg")).unwrap();
     let args = ["predict", "-m", &model, "half.jpg", "good.jpg", "page.jpg", "gone.jpg"];
@@ -173,7 +173,7 @@ fn bad_photos_are_named_and_the_others_go_on() {
 }
 
 #[test]
-fn broken_annotations_are_errors_with_their_place() {
+fn broken_annotations_are_errors_with_file_and_line() {
     let desk = Desk::new();
     desk.shapes(8);
     let xml = first(&desk.path("shapes/annotations"), "xml");
@@ -192,7 +192,7 @@ fn broken_annotations_are_errors_with_their_place() {
 }
 
 #[test]
-fn a_model_of_other_classes_is_refused() {
+fn a_model_with_other_classes_is_an_error() {
     let desk = Desk::new();
     desk.shapes(8);
     let model = desk.model();
@@ -213,7 +213,7 @@ fn a_model_of_other_classes_is_refused() {
 }
 
 #[test]
-fn usage_is_answered_with_code_2_and_a_hint() {
+fn usage_errors_have_exit_code_2_and_a_hint() {
     let desk = Desk::new();
     desk.shapes(8);
     desk.fails(&["train", "--data", "shapes", "epochs=50"], 2, &["did you mean `--epochs 50`?"]);
@@ -234,14 +234,14 @@ fn usage_is_answered_with_code_2_and_a_hint() {
     assert_eq!(ran.code, 2, "{ran:?}");
     assert!(ran.stderr.contains("LOC_EPOCHS"), "{ran:?}");
     desk.fails(&["predict", "-m", "m.safetensors"], 2, &["SOURCE"]);
-    assert!(!desk.path("runs").exists(), "no run folder was made");
+    assert!(!desk.path("runs").exists(), "no run folder was created");
     assert!(desk.ok(&["--help"]).contains("Examples:"));
 }
 
-/// A stop asked for while it trains: the step is finished, the state saved, the command that goes on printed.
+/// After a signal during training, the step is finished, the state is saved, and the command for resuming is printed.
 #[cfg(unix)]
 #[test]
-fn a_signal_saves_and_says_how_to_go_on() {
+fn a_signal_saves_the_state_and_prints_the_command_for_resuming() {
     let desk = Desk::new();
     desk.shapes(24);
     for (signal, code) in [("INT", 130), ("TERM", 143)] {
@@ -260,13 +260,13 @@ fn a_signal_saves_and_says_how_to_go_on() {
         assert!(sent.unwrap().success());
         let ran = Ran::of(child.wait_with_output().unwrap());
         assert_eq!(ran.code, code, "{ran:?}");
-        let go_on = format!("loc train --resume runs/train/{signal}");
-        assert!(ran.stderr.contains(&go_on), "{ran:?}");
+        let resume_command = format!("loc train --resume runs/train/{signal}");
+        assert!(ran.stderr.contains(&resume_command), "{ran:?}");
         let rows = fs::read_to_string(&results).unwrap().lines().count();
         let epochs = rows.to_string();
         let run = format!("runs/train/{signal}");
         desk.fails(&["train", "--resume", &run, "--lr", "9"], 2, &["lr: 0.001 → 9"]);
-        // `rows` counts the header: one epoch more than are done.
+        // `rows` includes the header, so it is one more than the number of finished epochs.
         let config = fs::read_to_string(desk.path(&run).join("config.toml")).unwrap();
         fs::write(
             desk.path(&run).join("config.toml"),

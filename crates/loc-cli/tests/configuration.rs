@@ -1,4 +1,4 @@
-//! Where settings come from, through the binary: flags, environment, files; and runs whose files changed since.
+//! Tests the sources of settings through the binary (flags, environment, files), and runs whose files have changed.
 
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
@@ -49,19 +49,19 @@ fn desk() -> Desk {
     desk
 }
 
-/// The settings of a run, as its file says.
+/// Returns the settings in a run's `config.toml`.
 fn settings(desk: &Desk, run: &str) -> toml::Table {
     fs::read_to_string(desk.path(run.trim()).join("config.toml")).unwrap().parse().unwrap()
 }
 
 #[test]
-fn every_flag_of_train_sets_its_key_as_the_environment_does() {
+fn every_flag_of_train_sets_the_same_key_as_its_environment_variable() {
     let desk = desk();
     let help = desk.ok(&["train", "--help"]);
     let shown: Vec<&str> = help.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').collect();
     for (key, _) in loc_train::Config::keys() {
         let flag = format!("--{}", key.replace('_', "-"));
-        // `--strict` does not go with `--skip-bad`.
+        // `--strict` conflicts with `--skip-bad`.
         let in_table = flag == "--strict" || FLAGS.iter().any(|(known, _)| *known == flag);
         assert_eq!(shown.contains(&&*flag), in_table, "{flag}: help and table differ");
     }
@@ -85,7 +85,7 @@ fn every_flag_of_train_sets_its_key_as_the_environment_does() {
 }
 
 #[test]
-fn any_key_is_set_by_its_name_over_flags_environment_and_files() {
+fn set_overrides_flags_environment_and_files() {
     let desk = desk();
     fs::write(desk.path("loc.toml"), "epochs = 1\nbatch = 5\nimgsz = 188\nclip = 1.5\nmomentum = 0.1\n")
         .unwrap();
@@ -113,7 +113,7 @@ fn any_key_is_set_by_its_name_over_flags_environment_and_files() {
     assert_eq!(settings["augment"]["flip"].as_float(), Some(0.5));
     assert_eq!(settings["box_loss"].as_str(), Some("smooth_l1"));
     assert!(settings["augment"]["window"].to_string().contains("1.1"), "{settings}");
-    // The names of the release before are read, with a warning.
+    // The names of the previous release are read, with a warning.
     for words in ["loc.toml: `clip` is now `clip_grad_norm`", "LOC_AVERAGE: `average` is now `ema_decay`"] {
         assert!(ran.stderr.contains(words), "{}", ran.stderr);
     }
@@ -126,7 +126,7 @@ fn any_key_is_set_by_its_name_over_flags_environment_and_files() {
     ] {
         desk.fails(&["train", "--data", "shapes", "--set", setting], 2, words);
     }
-    // A run goes on with what changes no result, and refuses the rest.
+    // A run can be resumed with changes that do not affect the result, but not with others.
     let run = ran.stdout.trim();
     desk.ok(&["train", "--resume", run, "--epochs", "2", "--set", "keep=best"]);
     let refused = ["train", "--resume", run, "--epochs", "3", "--set", "momentum=0.5"];
@@ -134,7 +134,7 @@ fn any_key_is_set_by_its_name_over_flags_environment_and_files() {
 }
 
 #[test]
-fn recipes_that_begin_with_themselves_are_an_error_of_usage() {
+fn a_cycle_of_head_warmups_is_a_usage_error() {
     let desk = desk();
     fs::write(desk.path("mine.toml"), "backbone_lr = 0.0\nhead_warmup = \"mine.toml\"\n").unwrap();
     let train = ["train", "--data", "shapes", "--recipe", "mine.toml"];
@@ -146,7 +146,7 @@ fn recipes_that_begin_with_themselves_are_an_error_of_usage() {
 }
 
 #[test]
-fn a_run_goes_on_without_its_recipes_file_and_damage_is_no_usage() {
+fn a_run_is_resumed_without_its_recipe_file_and_damage_is_not_a_usage_error() {
     let desk = desk();
     fs::write(desk.path("mine.toml"), "imgsz = 188\nbatch = 4\n[expect.shapes]\naccuracy = 0.1\n").unwrap();
     let train = ["train", "--data", "shapes", "--recipe", "mine.toml", "--epochs", "1"];
@@ -154,10 +154,10 @@ fn a_run_goes_on_without_its_recipes_file_and_damage_is_no_usage() {
     fs::remove_file(desk.path("mine.toml")).unwrap();
     desk.ok(&["train", "--resume", &run, "--epochs", "2"]);
     assert_eq!(fs::read_to_string(desk.path(&run).join("results.csv")).unwrap().lines().count(), 3);
-    // And `--config` on its file trains the same again.
+    // `--config` with the run's file trains the same model again.
     let again = desk.ok(&["train", "--config", &format!("{run}/config.toml")]);
     let model = |run: &str| fs::read(desk.path(run.trim()).join("weights/last.safetensors")).unwrap();
-    assert!(model(&again) == model(&run), "the same settings made another model");
+    assert!(model(&again) == model(&run), "the same settings gave another model");
     for state in ["last.state.safetensors", "previous.state.safetensors"] {
         fs::write(desk.path(&run).join("weights").join(state), "{}").unwrap();
     }
@@ -165,9 +165,9 @@ fn a_run_goes_on_without_its_recipes_file_and_damage_is_no_usage() {
     desk.fails(&resume, 1, &["no state of it is intact", "hint: "]);
 }
 
-/// The last words of a training on a handful of photos claim nothing that chance may have done.
+/// With a few validation photos, the last line of a training must not claim more than the number of photos supports.
 #[test]
-fn a_few_photos_do_not_tell_a_model_from_the_constant_answer() {
+fn a_few_photos_cannot_show_that_a_model_beats_the_constant_answer() {
     let desk = desk();
     let args = ["train", "--data", "shapes", "--imgsz", "188", "--epochs", "1", "--batch", "4"];
     let ran = desk.run(&args);

@@ -1,4 +1,4 @@
-//! Which photos of a data set are used, and how they are split, through the binary.
+//! Tests which photos of a data set are used and how they are split, through the binary.
 
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
@@ -11,7 +11,7 @@ use serde_json::Value;
 const TRAIN: [&str; 9] = ["train", "--recipe", "scratch", "--imgsz", "188", "--epochs", "1", "--batch", "8"];
 const MODEL: &str = "runs/train/exp/weights/best.safetensors";
 
-/// Forty photos; the annotation of the first has another size than its photo.
+/// Creates forty photos; the annotation of the first has another size than its photo.
 fn one_in_forty() -> Desk {
     let desk = Desk::new();
     desk.shapes(40);
@@ -22,7 +22,7 @@ fn one_in_forty() -> Desk {
 }
 
 #[test]
-fn few_unusable_photos_are_left_out_and_said() {
+fn a_few_unusable_photos_are_skipped_and_reported() {
     let desk = one_in_forty();
     let train = [&TRAIN[..], &["--data", "shapes"]].concat();
     let ran = desk.run(&train);
@@ -39,7 +39,7 @@ fn few_unusable_photos_are_left_out_and_said() {
         (&1.into(), &"drawn".into())
     );
 
-    // The same photos for everybody; the gate stays one.
+    // Every command uses the same photos, and `loc data check` still fails.
     desk.ok(&["val", "-m", MODEL, "--data", "shapes"]);
     let check = desk.run(&["data", "check", "shapes"]);
     assert_eq!(check.code, 4);
@@ -61,7 +61,7 @@ fn few_unusable_photos_are_left_out_and_said() {
 }
 
 #[test]
-fn a_recorded_split_that_does_not_fit_is_refused() {
+fn a_recorded_split_of_other_photos_is_an_error() {
     let desk = Desk::new();
     desk.shapes(16);
     desk.ok(&[&TRAIN[..], &["--data", "shapes"]].concat());
@@ -78,7 +78,7 @@ fn a_recorded_split_that_does_not_fit_is_refused() {
 }
 
 #[test]
-fn folders_and_copies_decide_the_split_and_are_said() {
+fn folders_and_copies_determine_the_split_and_are_reported() {
     let desk = Desk::new();
     desk.shapes(24);
     for i in 0..24 {
@@ -93,7 +93,7 @@ fn folders_and_copies_decide_the_split_and_are_said() {
             .unwrap();
         }
     }
-    // A copy of one that trains, under another name, in `valid`.
+    // A copy of a training photo under another name, in `valid`.
     fs::copy(desk.path("parts/train/shape-00000.jpg"), desk.path("parts/valid/again.jpg")).unwrap();
     let xml = fs::read_to_string(desk.path("parts/train/shape-00000.xml")).unwrap();
     fs::write(desk.path("parts/valid/again.xml"), xml.replace("shape-00000", "again")).unwrap();
@@ -168,7 +168,7 @@ fn every_format_trains_and_the_run_knows_how_its_data_were_read() {
     desk.ok(&["train", "--resume", run, "--epochs", "2"]);
     let again = desk.ok(&["train", "--config", &format!("{run}/config.toml"), "--epochs", "1"]);
     assert_eq!(digest(again.trim()), digest(run));
-    // Of other data nothing is known: their format is recognised anew.
+    // The recorded format does not apply to other data: theirs is detected.
     for format in formats {
         let data = if format == "voc" { "shapes".to_owned() } else { format!("as-{format}") };
         let other =

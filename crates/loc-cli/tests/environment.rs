@@ -1,4 +1,4 @@
-//! Training where the machine does not play along: disks, limits, signals, terminals, other trainers.
+//! Tests training in a difficult environment: full disks, limits, signals, terminals, concurrent trainings.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
@@ -19,7 +19,7 @@ use fs_err as fs;
 const TRAIN: [&str; 11] =
     ["train", "--recipe", "scratch", "--data", "shapes", "--imgsz", "188", "--batch", "4", "--epochs", "3"];
 
-/// Runs `loc` within limits: `ulimit` and its arguments.
+/// Runs `loc` under a limit; `ulimit` are the arguments of that command.
 fn limited(desk: &Desk, ulimit: &str, args: &[&str]) -> Ran {
     let mut command = Command::new("sh");
     command.arg("-c").arg(format!("ulimit {ulimit} && exec \"$0\" \"$@\"")).arg(env!("CARGO_BIN_EXE_loc"));
@@ -31,8 +31,9 @@ fn temporaries(folder: &Path) -> Vec<String> {
     entries.filter(|name| name.starts_with('.') && name != ".lock").collect()
 }
 
-/// The error of a save that failed, that nothing was lost by it, and that the run goes on.
-fn survived(desk: &Desk, ran: &Ran, reason: &str, whole: &str) {
+/// Asserts that a failed save was an error that names its reason, left no temporary files, and that the run can be
+/// resumed.
+fn assert_resumable_after_failed_save(desk: &Desk, ran: &Ran, reason: &str, uninterrupted: &str) {
     assert_eq!(ran.code, 1, "{ran:?}");
     for part in [reason, "runs/train/exp", "hint", "cannot be written"] {
         assert!(ran.stderr.contains(part), "no {part:?}: {ran:?}");
@@ -46,7 +47,7 @@ fn survived(desk: &Desk, ran: &Ran, reason: &str, whole: &str) {
         }
         desk.ok(&["train", "--resume", "runs/train/exp"]);
         let last = |run: &str| fs::read(desk.path(run).join("weights/last.safetensors")).unwrap();
-        assert!(last("runs/train/exp") == last(whole), "the run ends in other bytes");
+        assert!(last("runs/train/exp") == last(uninterrupted), "the model has other bytes");
     }
 }
 
@@ -54,7 +55,7 @@ fn survived(desk: &Desk, ran: &Ran, reason: &str, whole: &str) {
 fn a_disk_that_is_full_while_saving_keeps_the_old_checkpoint() {
     let desk = Desk::new();
     desk.shapes(15);
-    let whole = desk.ok(&[&TRAIN[..], &["--name", "whole"]].concat());
+    let uninterrupted = desk.ok(&[&TRAIN[..], &["--name", "uninterrupted"]].concat());
     let disk = desk.path("runs/train/exp");
     fs::create_dir_all(&disk).unwrap();
     let mount = |options: &str| {
@@ -62,28 +63,28 @@ fn a_disk_that_is_full_while_saving_keeps_the_old_checkpoint() {
         command.args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(&disk).stderr(Stdio::null());
         command.status().is_ok_and(|status| status.success())
     };
-    // The first save fits (two files of 1.7 MB, and a state of 6.7), the second does not.
+    // The disk has space for the first save (two files of 1.7 MB, and a state of 6.7 MB), but not for the second.
     if !mount("size=16m") {
-        return skip::say(skip::Reason::Mount, "a small disk of one's own cannot be mounted");
+        return skip::say(skip::Reason::Mount, "a small disk cannot be mounted");
     }
     let ran = desk.run(&[&TRAIN[..], &["--exist-ok"]].concat());
     let unmounted = std::panic::catch_unwind(|| {
         assert!(disk.join("weights/last.safetensors").is_file(), "the first save: {ran:?}");
         assert!(mount("remount,size=64m"));
-        survived(&desk, &ran, "No space left on device", whole.trim());
+        assert_resumable_after_failed_save(&desk, &ran, "No space left on device", uninterrupted.trim());
     });
     assert!(Command::new("umount").arg(&disk).status().unwrap().success());
     unmounted.unwrap();
 }
 
 #[test]
-fn a_limit_of_file_sizes_is_an_error_and_no_death() {
+fn a_limit_on_file_sizes_is_an_error_and_does_not_kill_the_process() {
     let desk = Desk::new();
     desk.shapes(15);
-    let whole = desk.ok(&[&TRAIN[..], &["--name", "whole"]].concat());
+    let uninterrupted = desk.ok(&[&TRAIN[..], &["--name", "uninterrupted"]].concat());
     for blocks in ["1", "1000"] {
         let ran = limited(&desk, &format!("-f {blocks}"), &[&TRAIN[..], &["--exist-ok"]].concat());
-        survived(&desk, &ran, "File too large", whole.trim());
+        assert_resumable_after_failed_save(&desk, &ran, "File too large", uninterrupted.trim());
     }
 }
 
@@ -93,29 +94,29 @@ fn a_folder_that_cannot_be_written_is_an_error_at_the_start() {
     desk.shapes(15);
     fs::write(desk.path("file"), "").unwrap();
     desk.fails(&[&TRAIN[..], &["--project", "file/runs"]].concat(), 1, &["file/runs", "hint", "--project"]);
-    // Permissions bind everyone but root, who takes another user for it.
-    let closed = desk.path("closed");
-    fs::create_dir(&closed).unwrap();
+    // Root ignores permissions, so the test then runs the command as another user.
+    let unwritable = desk.path("closed");
+    fs::create_dir(&unwritable).unwrap();
     let mut command = desk.command(&[&TRAIN[..], &["--project", "closed/runs"]].concat());
     let root = Command::new("id").arg("-u").output().unwrap().stdout == b"0\n";
     if root {
         fs::set_permissions(desk.path(""), Permissions::from_mode(0o755)).unwrap();
         command.uid(65534).gid(65534);
     } else {
-        fs::set_permissions(&closed, Permissions::from_mode(0o555)).unwrap();
+        fs::set_permissions(&unwritable, Permissions::from_mode(0o555)).unwrap();
     }
     let ran = Ran::of(command.output().unwrap());
     assert_eq!(ran.code, 1, "{ran:?}");
     for part in ["closed", "ermission denied", "hint"] {
         assert!(ran.stderr.contains(part), "no {part:?}: {ran:?}");
     }
-    assert!(!ran.stderr.contains("epochs\n"), "it is said before training: {ran:?}");
+    assert!(!ran.stderr.contains("epochs\n"), "the error comes before training: {ran:?}");
 }
 
 #[test]
-fn a_batch_that_cannot_fit_is_refused_before_it_is_allocated() {
+fn a_batch_that_does_not_fit_in_memory_is_an_error_before_allocation() {
     if !Path::new("/proc/self/limits").is_file() {
-        return skip::say(skip::Reason::Proc, "the limits of a process are not in /proc");
+        return skip::say(skip::Reason::Proc, "/proc has no limits of the process");
     }
     let desk = Desk::new();
     desk.shapes(40);
@@ -127,7 +128,7 @@ fn a_batch_that_cannot_fit_is_refused_before_it_is_allocated() {
         assert!(ran.stderr.contains(part), "no {part:?}: {ran:?}");
     }
     assert!(!desk.path("runs").exists());
-    // More than the photos there are, and not too many.
+    // A batch larger than the data set that fits in memory is accepted.
     desk.ok(&["train", "--data", "shapes", "--imgsz", "188", "--batch", "64", "--epochs", "1"]);
 }
 
@@ -155,15 +156,16 @@ fn a_second_ctrl_c_ends_at_once() {
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let args = [&TRAIN[..], &["--config", "pipe.toml"]].concat();
     let mut child = desk.command(&args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    // OpenedDataset for writing, it is being read: signals are listened to, and nothing goes on between them.
+    // As soon as the pipe is open for writing, `loc` is reading it: the signal handler is installed, and the process
+    // waits.
     let (opened, wait) = std::sync::mpsc::channel();
     std::thread::spawn(move || opened.send(fs::OpenOptions::new().write(true).open(pipe).unwrap()));
     let writer = wait.recv_timeout(Duration::from_secs(60)).unwrap();
     send("TERM", &child);
-    // Sent at the same time, two signals may both be taken for the first.
+    // Two signals at the same time may both count as the first one, so the second is repeated.
     let sent = std::time::Instant::now();
     while child.try_wait().unwrap().is_none() {
-        assert!(sent.elapsed() < Duration::from_secs(60), "it goes on after the second signal");
+        assert!(sent.elapsed() < Duration::from_secs(60), "it continues after the second signal");
         std::thread::sleep(Duration::from_millis(50));
         send("INT", &child);
     }
@@ -174,7 +176,7 @@ fn a_second_ctrl_c_ends_at_once() {
 }
 
 #[test]
-fn a_second_trainer_is_told_who_has_the_run() {
+fn the_error_of_a_second_training_names_the_process_that_has_the_run() {
     let desk = Desk::new();
     desk.shapes(15);
     let mut child = endless(&desk, "exp");
@@ -183,12 +185,12 @@ fn a_second_trainer_is_told_who_has_the_run() {
     desk.fails(&[&TRAIN[..], &["--exist-ok"]].concat(), 1, &[&holder]);
     child.kill().unwrap();
     child.wait().unwrap();
-    // The lock dies with its holder.
+    // The lock ends with the process that holds it.
     desk.fails(&["train", "--resume", "runs/train/exp", "--lr", "9"], 2, &["lr: 0.001 → 9"]);
 }
 
 #[test]
-fn whoever_reads_no_further_ends_nothing_with_a_panic() {
+fn a_closed_output_pipe_causes_no_panic() {
     let desk = Desk::new();
     desk.shapes(15);
     let model = desk.model();
@@ -198,7 +200,7 @@ fn whoever_reads_no_further_ends_nothing_with_a_panic() {
     let ran = Ran::of(command.output().unwrap());
     assert_eq!(ran.stdout.lines().count(), 2, "{ran:?}");
     assert!(!ran.stderr.contains("panicked") && !ran.stderr.contains("error"), "{ran:?}");
-    // stderr that nobody reads, and a stdout that is closed, are no reason to stop training either.
+    // A closed stdout or stderr does not stop a training either.
     let script = format!("\"$0\" {} --name quiet 2>&1 | head -n 1 > first; cat first", TRAIN.join(" "));
     let mut command = Command::new("sh");
     command.args(["-c", &script, env!("CARGO_BIN_EXE_loc")]).current_dir(desk.path(""));
@@ -207,7 +209,7 @@ fn whoever_reads_no_further_ends_nothing_with_a_panic() {
 }
 
 #[test]
-fn without_a_terminal_or_in_a_strange_one_progress_is_plain_lines() {
+fn without_a_suitable_terminal_progress_is_printed_as_plain_lines() {
     let desk = Desk::new();
     desk.shapes(15);
     let plain = |text: &str| !text.contains('\u{1b}') && !text.contains('█') && !text.contains('\r');
@@ -215,14 +217,17 @@ fn without_a_terminal_or_in_a_strange_one_progress_is_plain_lines() {
     let ran = Ran::of(command.env("LC_ALL", "C").env("COLUMNS", "1").output().unwrap());
     assert_eq!(ran.code, 0, "{ran:?}");
     assert!(plain(&ran.stderr) && ran.stderr.contains("3/3"), "{ran:?}");
-    // A terminal of its own, by `script`, where there is that program.
+    // In a terminal made by `script`, if that program is available.
     let call = format!("{} {}", env!("CARGO_BIN_EXE_loc"), TRAIN.join(" "));
     for (locale, bars) in [("C", false), ("C.UTF-8", true)] {
         let mut command = Command::new("script");
         command.args(["-qec", &call, "/dev/null"]).current_dir(desk.path("")).stdin(Stdio::null());
         command.env("LC_ALL", locale).env("TERM", "xterm").env("COLUMNS", "1").env("NO_COLOR", "1");
         let Ok(output) = command.output() else {
-            return skip::say(skip::Reason::Program("script"), "there is no `script` to make a terminal");
+            return skip::say(
+                skip::Reason::Program("script"),
+                "there is no program `script`, which makes a terminal",
+            );
         };
         let ran = Ran::of(output);
         assert_eq!(ran.code, 0, "{locale}: {ran:?}");
@@ -232,7 +237,7 @@ fn without_a_terminal_or_in_a_strange_one_progress_is_plain_lines() {
 }
 
 #[test]
-fn every_wrong_value_is_answered_with_key_value_and_range() {
+fn the_error_for_an_invalid_value_names_key_value_and_range() {
     let desk = Desk::new();
     desk.shapes(6);
     let cases: [(&str, &[&str]); 22] = [
@@ -269,5 +274,5 @@ fn every_wrong_value_is_answered_with_key_value_and_range() {
         2,
         &["c.toml", "line 2", "duplicate key"],
     );
-    assert!(!desk.path("runs").exists(), "no run folder was made");
+    assert!(!desk.path("runs").exists(), "no run folder was created");
 }

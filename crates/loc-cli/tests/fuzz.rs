@@ -1,8 +1,9 @@
-//! Fuzzes every reader: valid bytes cut at each 64th length and changed at random, with a fixed seed, first through
-//! the library functions that the commands call, then some of them through `loc` itself. Nothing may panic.
+//! Fuzzes every reader with valid bytes that are truncated at every 64th byte or changed at random with a fixed seed:
+//! first through the library functions that the commands call, then some of them through the binary. Nothing may panic.
 //!
-//! `LOC_MUTATIONS=10000` sets how many changes each target gets (1,000 by default; a tenth of it for those that load a
-//! network). `LOC_CORPUS=DIR` also writes the valid bytes there, for the fuzzers. A failure names the target and the number of the change, which the same seed makes again.
+//! `LOC_MUTATIONS=10000` sets the number of changes for each target (1,000 by default; a tenth of it for targets that
+//! run a network). `LOC_CORPUS=DIR` also writes the valid bytes there, for the fuzzers. A failure names the target and
+//! the number of the change; the same number gives the same change again.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a helper that fails is a test that fails")]
 
@@ -17,7 +18,7 @@ use std::panic::catch_unwind;
 use common::{Desk, Ran};
 use targets::TARGETS;
 
-/// Knuth's MMIX generator; its high bits.
+/// Knuth's MMIX generator, of which the high bits are used.
 struct Random(u64);
 
 impl Random {
@@ -27,7 +28,7 @@ impl Random {
     }
 }
 
-/// Bytes that stand for something in one format or another.
+/// Bytes with a meaning in one of the formats.
 const PIECES: [&[u8]; 20] = [
     b"\xff\xff\xff\xff",
     b"\0\0\0\0",
@@ -51,12 +52,13 @@ const PIECES: [&[u8]; 20] = [
     b"18446744073709551615",
 ];
 
-/// The `number`-th change of these bytes: one to six of bytes, pieces, cuts, repeats.
+/// Returns the bytes after change `number`: one to six times, a byte is changed, a piece inserted, removed or repeated,
+/// or the end cut off.
 fn changed(bytes: &[u8], number: u64) -> Vec<u8> {
     let mut random = Random(number.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x006c_6f63);
     let mut bytes = bytes.to_vec();
     for _ in 0..1 + random.below(6) {
-        // Headers are short and matter most.
+        // Headers are short and the most important part.
         let near = if random.below(2) == 0 { bytes.len().min(600) } else { bytes.len() };
         let at = random.below(near + 1).min(bytes.len());
         match random.below(8) {
@@ -84,8 +86,8 @@ fn mutations() -> u64 {
     std::env::var("LOC_MUTATIONS").map_or(1_000, |n| n.parse().unwrap())
 }
 
-/// A target on every truncation and every change of its valid bytes.
-fn fuzz_target(name: &str, share: u64) {
+/// Runs a target on every truncation and every change of its valid bytes.
+fn fuzz_target(name: &str, divisor: u64) {
     let (_, target) = TARGETS.into_iter().find(|(known, _)| *known == name).unwrap();
     let seeds = seeds::of(name);
     if let Some(corpus) = std::env::var_os("LOC_CORPUS") {
@@ -95,68 +97,68 @@ fn fuzz_target(name: &str, share: u64) {
             fs_err::write(folder.join(format!("seed-{i}")), seed).unwrap();
         }
     }
-    let (mut runs, mut taken) = (0_u64, 0_u64);
-    let mut run = |what: String, bytes: &[u8]| {
+    let (mut runs, mut accepted) = (0_u64, 0_u64);
+    let mut run = |case: String, bytes: &[u8]| {
         runs += 1;
         match catch_unwind(|| target(bytes)) {
-            Ok(true) => taken += 1,
+            Ok(true) => accepted += 1,
             Ok(false) => {}
-            Err(_) => panic!("{name}, {what}: panicked"),
+            Err(_) => panic!("{name}, {case}: panicked"),
         }
     };
     for (i, seed) in seeds.iter().enumerate() {
         assert!(target(seed), "{name}: seed {i} is valid");
-        // Of a long file the header lies in the first part; the rest is values.
+        // The header of a long file is in the first part; the rest is values.
         let step = 64 * (seed.len() / 64 / 3_000 + 1);
         for cut in (0..seed.len().min(64 << 10)).step_by(64).chain((0..seed.len()).step_by(step)) {
             run(format!("seed {i} cut to {cut}"), &seed[..cut]);
         }
     }
-    for number in 0..mutations().div_ceil(share) {
+    for number in 0..mutations().div_ceil(divisor) {
         let seed = &seeds[number as usize % seeds.len()];
         run(format!("change {number}"), &changed(seed, number));
     }
-    println!("{name}: {runs} runs, {taken} taken, no panic");
+    println!("{name}: {runs} runs, {accepted} accepted, no panic");
 }
 
 #[test]
-fn photos_survive_fuzzing() {
+fn fuzzed_photos_cause_no_panic() {
     fuzz_target("image", 1);
 }
 
 #[test]
-fn annotations_survive_fuzzing() {
+fn fuzzed_annotations_cause_no_panic() {
     for name in ["voc", "csv", "split"] {
         fuzz_target(name, 1);
     }
 }
 
 #[test]
-fn model_files_survive_fuzzing() {
+fn fuzzed_model_files_cause_no_panic() {
     fuzz_target("model", 1);
 }
 
 #[test]
-fn pytorch_files_survive_fuzzing() {
+fn fuzzed_pytorch_files_cause_no_panic() {
     for name in ["pth", "pth_legacy", "wheel"] {
         fuzz_target(name, 1);
     }
 }
 
 #[test]
-fn onnx_files_survive_fuzzing() {
-    // With the feature `onnx` every file that is sound is run by an engine that takes its time.
+fn fuzzed_onnx_files_cause_no_panic() {
+    // With the feature `onnx` every valid file is run by an engine that is slow.
     fuzz_target("onnx", if cfg!(feature = "onnx") && mutations() < 10_000 { 10 } else { 1 });
 }
 
 #[test]
-fn configurations_survive_fuzzing() {
+fn fuzzed_configurations_cause_no_panic() {
     fuzz_target("config", 1);
 }
 
-/// The same through the binary: an exit code that is documented, no panic on stderr.
+/// The same through the binary: the exit code is a documented one, and there is no panic on stderr.
 #[test]
-fn the_binary_survives_fuzzing() {
+fn the_binary_does_not_panic_on_fuzzed_files() {
     const EACH: u64 = 24;
     let desk = Desk::new();
     desk.shapes(4);
@@ -192,7 +194,7 @@ fn the_binary_survives_fuzzing() {
     ];
     fs_err::create_dir(desk.path("set")).unwrap();
     fs_err::write(desk.path("set/a.jpg"), &photo).unwrap();
-    for (what, seed, path, args) in cases {
+    for (case, seed, path, args) in cases {
         for number in 0..EACH {
             // Every third is a truncation.
             let bytes = match number % 3 {
@@ -201,11 +203,11 @@ fn the_binary_survives_fuzzing() {
             };
             fs_err::write(desk.path(path), bytes).unwrap();
             let ran = Ran::of(desk.command(args).output().unwrap());
-            assert!((0..=4).contains(&ran.code), "{what}, change {number}: {ran:?}");
-            assert!(!ran.stderr.contains("panicked"), "{what}, change {number}: {ran:?}");
+            assert!((0..=4).contains(&ran.code), "{case}, change {number}: {ran:?}");
+            assert!(!ran.stderr.contains("panicked"), "{case}, change {number}: {ran:?}");
             assert!(
                 ran.code == 0 || !ran.stderr.is_empty() || !ran.stdout.is_empty(),
-                "{what}, change {number}"
+                "{case}, change {number}"
             );
         }
     }

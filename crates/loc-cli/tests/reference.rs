@@ -1,4 +1,5 @@
-//! `docs/cli.md` is what `--help` says. `LOC_BLESS=1 cargo test -p loc-cli --test reference` writes it anew.
+//! Tests that `docs/cli.md` equals the output of `--help`. `LOC_BLESS=1 cargo test -p loc-cli --test reference` updates
+//! it.
 
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
@@ -41,7 +42,7 @@ fn help(desk: &Desk, command: &[&str]) -> String {
 }
 
 #[test]
-fn the_reference_is_what_help_says() {
+fn the_reference_equals_the_help() {
     let desk = Desk::new();
     let mut text = String::from(
         "# The commands of `loc`\n\nGenerated from `loc --help` by a test; edit `crates/loc-cli/src/args/` instead.\n",

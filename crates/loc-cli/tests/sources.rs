@@ -1,5 +1,5 @@
-//! What `loc predict` is pointed at, and photos whose names are not those of their annotations: what is there is found, what
-//! is passed over is said.
+//! Tests the sources of `loc predict`, and photos whose names differ from those in their annotations: photos are found,
+//! and skipped files are reported.
 
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
@@ -54,7 +54,7 @@ fn paths(ran: &common::Ran) -> Vec<String> {
 }
 
 #[test]
-fn prediction_says_what_it_passes_over_in_a_folder() {
+fn prediction_reports_the_skipped_files_of_a_folder() {
     let desk = desk();
     mixed(&desk);
     let ran = desk.run(&["predict", "-m", "m.safetensors", "mixed"]);
@@ -67,7 +67,8 @@ fn prediction_says_what_it_passes_over_in_a_folder() {
     let words = "mixed: 2 photos in folders below it are not read (hint: `--recursive`)\n";
     assert!(ran.stderr.contains(words), "{}", ran.stderr);
 
-    // All below it, in the order of their paths; each folder once, however many links lead there.
+    // With --recursive, all photos below the folder in the order of their paths. Each folder is read once, even with
+    // links to it.
     #[cfg(unix)]
     for (link, target) in [("mixed/again", "deep"), ("mixed/deep/loop", "..")] {
         std::os::unix::fs::symlink(target, desk.path(link)).unwrap();
@@ -92,12 +93,12 @@ fn prediction_says_what_it_passes_over_in_a_folder() {
             ran.stderr
         );
     }
-    // What was drawn is no photo to look at.
+    // The drawn photos are not read as photos.
     let again = ["predict", "-m", "m.safetensors", "mixed", "--recursive", "--save", "mixed/drawn"];
     let ran = desk.run(&again);
     assert!(ran.stderr.contains("mixed/drawn: skipped: it is the folder of --save"), "{}", ran.stderr);
 
-    // Nothing but other files.
+    // A folder without photos.
     fs::create_dir_all(desk.path("none/below")).unwrap();
     fs::write(desk.path("none/a.heic"), b"\0\0\0\x18ftypheic").unwrap();
     fs::write(desk.path("none/b.txt"), b"x").unwrap();
@@ -109,7 +110,7 @@ fn prediction_says_what_it_passes_over_in_a_folder() {
     desk.fails(&predict("none"), 2, &words);
     fs::copy(desk.path("good.jpg"), desk.path("none/below/c.jpg")).unwrap();
     desk.fails(&predict("none"), 2, &["(hint: 1 photo lie in folders below it: `--recursive` reads them)"]);
-    // Photos that somebody would miss are a warning.
+    // A photo that loc cannot read gives a warning.
     fs::copy(desk.path("good.jpg"), desk.path("none/c.jpg")).unwrap();
     let ran = desk.run(&predict("none"));
     assert_eq!(ran.code, 0);
@@ -120,7 +121,7 @@ fn prediction_says_what_it_passes_over_in_a_folder() {
 }
 
 #[test]
-fn globs_say_what_they_matched() {
+fn globs_report_the_matched_files() {
     let desk = desk();
     mixed(&desk);
     let predict = |source| ["predict", "-m", "m.safetensors", source];
@@ -138,11 +139,11 @@ fn globs_say_what_they_matched() {
 }
 
 #[test]
-fn lists_on_standard_input_are_forgiving() {
+fn lists_on_standard_input_may_have_blank_lines_and_home_paths() {
     let desk = desk();
     fs::create_dir(desk.path("home")).unwrap();
     fs::copy(desk.path("good.jpg"), desk.path("home/at home.jpg")).unwrap();
-    let given = |list: &str| {
+    let predict_list = |list: &str| {
         let mut command = desk.command(&["predict", "-m", "m.safetensors", "-"]);
         command.env("HOME", desk.path("home"));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -150,11 +151,11 @@ fn lists_on_standard_input_are_forgiving() {
         child.stdin.take().unwrap().write_all(list.as_bytes()).unwrap();
         common::Ran::of(child.wait_with_output().unwrap())
     };
-    let ran = given("\u{feff}good.jpg\r\n\r\n  \n~/at home.jpg\ngood.jpg\n");
+    let ran = predict_list("\u{feff}good.jpg\r\n\r\n  \n~/at home.jpg\ngood.jpg\n");
     assert_eq!(ran.code, 0, "{ran:?}");
     assert_eq!(paths(&ran).len(), 3);
     for empty in ["", "\n", "\r\n \r\n"] {
-        let ran = given(empty);
+        let ran = predict_list(empty);
         assert_eq!((ran.code, ran.stdout.as_str()), (0, ""), "{ran:?}");
         assert!(
             ran.stderr.contains("the list on standard input is empty: there is nothing to predict"),
@@ -163,9 +164,9 @@ fn lists_on_standard_input_are_forgiving() {
     }
 }
 
-/// What is known and not read is called by its name, in prediction as in a data set.
+/// File types that loc knows but does not read are named, in prediction and in a data set.
 #[test]
-fn kinds_of_files_that_are_not_read_are_named() {
+fn unsupported_file_types_are_named() {
     let desk = desk();
     let heic: &[u8] = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic";
     let video: &[u8] = b"\0\0\0\x18ftypmp42\0\0\0\0";
@@ -193,7 +194,7 @@ fn kinds_of_files_that_are_not_read_are_named() {
     assert_eq!(ran.stdout.matches("is a HEIC photo, which loc does not read").count(), 12, "{ran:?}");
 }
 
-/// Photos whose ending changed on the way: one line says how many.
+/// Photos whose file extension has changed are reported in one line with their number.
 #[test]
 fn photos_found_under_another_name_are_counted_in_one_line() {
     let desk = desk();

@@ -1,5 +1,5 @@
-//! The habits of other tools, through the binary: exit 2, a hint with our words, and nothing done. The table of all:
-//! `src/habits/tests.rs`.
+//! Tests command lines in the style of other tools, through the binary: exit code 2, a hint with loc's own flags, and
+//! nothing is written. The complete table is tested in `src/suggestions/tests.rs`.
 
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
@@ -9,12 +9,12 @@ use common::{Desk, model_file};
 use fs_err as fs;
 
 #[test]
-fn lines_of_other_tools_are_answered_before_anything_is_done() {
+fn command_lines_of_other_tools_are_errors_with_a_hint() {
     let desk = Desk::new();
     desk.shapes(6);
     fs::write(desk.path("m.safetensors"), model_file(&["box", "disc", "star"], 1)).unwrap();
     for (line, words) in [
-        // Lines that clap refuses, and lines that it would take.
+        // Lines that clap rejects, and lines that it would accept.
         ("train shapes/", &["hint: did you mean `loc train --data shapes/`?"][..]),
         (
             "train model=m.safetensors data=shapes",
@@ -47,7 +47,7 @@ fn lines_of_other_tools_are_answered_before_anything_is_done() {
 }
 
 #[test]
-fn a_value_that_is_none_is_answered_without_toml() {
+fn the_error_for_an_invalid_value_does_not_mention_toml() {
     let desk = Desk::new();
     for (flag, value, words) in [
         ("--epochs", "many", "--epochs: many: a whole number, 0 or more, is needed"),
@@ -73,19 +73,19 @@ fn a_value_that_is_none_is_answered_without_toml() {
 }
 
 #[test]
-fn a_file_that_is_read_unasked_is_named() {
+fn a_configuration_file_that_is_read_by_default_is_named() {
     let desk = Desk::new();
     desk.shapes(6);
     fs::write(desk.path("loc.toml"), "epochs = 1\nbatch = 4\nimgsz = 188\n").unwrap();
     let ran = desk.run(&["train", "--data", "shapes"]);
     assert!(ran.code == 0 && ran.stderr.matches("loc.toml").count() == 1, "{ran:?}");
-    // Named by itself, it needs no word.
+    // If the command line names it, it is not mentioned.
     let ran = desk.run(&["train", "--data", "shapes", "--config", "loc.toml"]);
     assert!(ran.code == 0 && !ran.stderr.contains("loc.toml"), "{ran:?}");
 }
 
 #[test]
-fn blanks_in_a_list_of_classes_are_no_part_of_a_name() {
+fn blanks_in_a_list_of_classes_are_not_part_of_the_names() {
     let desk = Desk::new();
     desk.shapes(6);
     fs::write(desk.path("m.safetensors"), model_file(&["box", "disc", "star"], 1)).unwrap();

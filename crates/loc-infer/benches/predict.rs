@@ -1,7 +1,7 @@
-//! From a photo to a box. Unit: photos per second (criterion's `elem/s`). Photos are decoded one at a time on one thread;
-//! the engine uses all threads. Input: a generated 256×256 JPEG (quality 92, about 30 kB), which needs no resize, and one of
-//! 1600×1200, which does. The benches named `floor` measure the decoder alone and the network alone: the difference to the
-//! total is the cost of the other steps. Each result is checked before it is timed.
+//! From a photo to a box. Unit: photos per second (criterion's `elem/s`). Photos are decoded one at a time on one
+//! thread; the engine uses all threads. Input: a generated 256×256 JPEG (quality 92, about 30 kB), which needs no
+//! resize, and one of 1600×1200, which does. The benches named `floor` measure the decoder alone and the network alone:
+//! the difference to the total is the cost of the other steps. Each result is checked before it is timed.
 
 #![allow(clippy::expect_used, reason = "a bench that fails must stop")]
 #![allow(missing_docs, reason = "criterion's macros make undocumented functions")]

@@ -141,8 +141,8 @@ impl Style {
         }
     }
 
-    /// Draws the label above its box, or inside the box if there is no space above. It also covers the box's line, so that
-    /// line and label form one shape.
+    /// Draws the label above its box, or inside the box if there is no space above. It also covers the box's line, so
+    /// that line and label form one shape.
     fn draw_label(&self, photo: &mut RgbImage, font: &FontRef<'_>, outer: Rect, labeled: &LabeledBox) {
         let Some(Label { text, size, width: text_width }) = self.fit(font, &labeled.label) else { return };
         let pad = padding(size);

@@ -13,8 +13,9 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The errors from loading a model to predicting a box.
 ///
-/// The text of an error includes that of its cause, so that printing the error alone prints everything. `source` returns
-/// the cause, for callers that look for a kind; code that prints a chain of errors should skip a cause whose text was already printed.
+/// The text of an error includes that of its cause, so that printing the error alone prints everything. `source`
+/// returns the cause, for callers that look for a kind; code that prints a chain of errors should skip a cause whose
+/// text was already printed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -150,8 +151,8 @@ pub enum Error {
         #[source]
         error: BoxError,
     },
-    /// The engine or the decoder panicked: a bug, whose message was also passed to the panic hook. The photos of that call get
-    /// this error, other photos their predictions.
+    /// The engine or the decoder panicked: a bug, whose message was also passed to the panic hook. The photos of that
+    /// call get this error, other photos their predictions.
     #[error(
         "{what} panicked: {message} (hint: this is a fault in its code; report it with the photo and the model)"
     )]
@@ -172,8 +173,8 @@ pub enum Error {
     },
 }
 
-/// How to solve an error with another tool or option, if functions of this library are not enough. Applications show it in
-/// their own words; it is not part of the error's text.
+/// How to solve an error with another tool or option, if functions of this library are not enough. Applications show it
+/// in their own words; it is not part of the error's text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Remedy {

@@ -7,8 +7,8 @@ use std::path::Path;
 
 use crate::Error;
 
-/// Reads a regular file of at most `limit` bytes. Pipes, devices and sockets are refused without opening them, which might
-/// block forever.
+/// Reads a regular file of at most `limit` bytes. Pipes, devices and sockets are refused without opening them, which
+/// might block forever.
 ///
 /// # Errors
 ///

@@ -16,7 +16,8 @@ const HEAD_BYTES: u64 = 16;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct LoadOptions {
-    /// Load a model even if some of its weights are infinite or NaN. A photo whose prediction is then not finite is an error.
+    /// Load a model even if some of its weights are infinite or NaN. A photo whose prediction is then not finite is an
+    /// error.
     pub allow_nonfinite: bool,
     /// Number of threads of the localizer, including the calling one; 0 for rayon's current pool. See
     /// [`LoadOptions::threads`].
@@ -33,10 +34,10 @@ impl LoadOptions {
 
     /// Sets the number of threads.
     ///
-    /// The calling thread always computes. `n - 1` further threads, named `loc-…`, help all callers of this localizer, do
-    /// nothing else, and end with it. With 1 everything runs on the calling thread and no pool is used: for programs whose
-    /// own threads fill the cores. With 0, the default, rayon's current pool helps: that of the calling thread, or else the
-    /// global one.
+    /// The calling thread always computes. `n - 1` further threads, named `loc-…`, help all callers of this localizer,
+    /// do nothing else, and end with it. With 1 everything runs on the calling thread and no pool is used: for programs
+    /// whose own threads fill the cores. With 0, the default, rayon's current pool helps: that of the calling thread,
+    /// or else the global one.
     ///
     /// The results are the same, bit for bit. Engines with their own threads (`onnx`, yours) keep using them.
     #[must_use]
@@ -71,13 +72,13 @@ impl FileType {
 }
 
 impl Localizer {
-    /// Loads a model: loc's `.safetensors` with the engine `native`, or an exported ONNX file with the engine `onnx`, if the
-    /// feature is enabled. The type is detected from the content.
+    /// Loads a model: loc's `.safetensors` with the engine `native`, or an exported ONNX file with the engine `onnx`,
+    /// if the feature is enabled. The type is detected from the content.
     ///
     /// # Errors
     ///
-    /// [`Error::At`] with the path: the file cannot be read, is not a model, needs a newer loc or an engine that this build
-    /// lacks, or its parts (classes, input, network, weights) do not fit together.
+    /// [`Error::At`] with the path: the file cannot be read, is not a model, needs a newer loc or an engine that this
+    /// build lacks, or its parts (classes, input, network, weights) do not fit together.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, Error> {
         Self::load_with(path, &LoadOptions::default())
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use image::RgbImage;
 
 use crate::error::catch_panic;
-use crate::parallel::{Threads, share};
+use crate::parallel::{Threads, run_jobs};
 use crate::postprocess::{Localization, localize};
 use crate::preprocess::{self, Frame, Limits, decode, decode_path};
 use crate::{Engine, Error, ModelMeta, OutputError, RawOutput};
@@ -81,8 +81,8 @@ impl Localizer {
     }
 
     /// The same localizer with `n` threads of its own for decoding batches, as with
-    /// [`LoadOptions::threads`](crate::LoadOptions::threads); for custom engines. The engine is called on the calling thread,
-    /// and may use others.
+    /// [`LoadOptions::threads`](crate::LoadOptions::threads); for custom engines. The engine is called on the calling
+    /// thread, and may use others.
     ///
     /// # Errors
     ///
@@ -144,11 +144,12 @@ impl Localizer {
         })
     }
 
-    /// Predicts many photos, up to 32 per call of the engine. Results are in the photos' order; a failing photo does not affect
-    /// the others.
+    /// Predicts many photos, up to 32 per call of the engine. Results are in the photos' order; a failing photo does
+    /// not affect the others.
     ///
-    /// Takes a slice of anything that converts to a [`Source`]: paths, bytes, images. While the calling thread runs the engine,
-    /// helping threads decode the next photos. Without the feature `native`, threads are started for each batch.
+    /// Takes a slice of anything that converts to a [`Source`]: paths, bytes, images. While the calling thread runs the
+    /// engine, helping threads decode the next photos. Without the feature `native`, threads are started for each
+    /// batch.
     ///
     /// If the engine panics, the photos of that call (up to 32) get [`Error::Panic`]; they are not tried again.
     pub fn predict_batch<'a, S>(&self, photos: &'a [S]) -> Vec<Result<Localization, Error>>
@@ -181,7 +182,7 @@ impl Localizer {
         let prepare_one = |((photo, frame), input): ((&Source<'_>, &mut _), &mut [u8])| {
             *frame = self.prepare_one(*photo, input);
         };
-        let result = share(jobs.collect(), prepare_one, meanwhile);
+        let result = run_jobs(jobs.collect(), prepare_one, meanwhile);
         // Remove the inputs of photos with errors.
         let mut valid = 0;
         for (i, frame) in frames.iter().enumerate() {

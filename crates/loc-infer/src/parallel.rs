@@ -1,10 +1,10 @@
-//! Parallel work. With the engine `native`, on the threads of [`loc_net::parallel`], as that engine; without it (and without
-//! rayon), on threads that are started for each batch.
+//! Parallel work. With the engine `native`, on the threads of [`loc_net::parallel`], as that engine; without it (and
+//! without rayon), on threads that are started for each batch.
 
 #[cfg(feature = "native")]
-pub(crate) use loc_net::parallel::{Threads, share};
+pub(crate) use loc_net::parallel::{Threads, run_jobs};
 #[cfg(not(feature = "native"))]
-pub(crate) use plain::{Threads, share};
+pub(crate) use plain::{Threads, run_jobs};
 
 #[cfg(not(feature = "native"))]
 mod plain {
@@ -30,7 +30,7 @@ mod plain {
             Ok(Self(count))
         }
 
-        /// Runs `f`; [`share`] uses these threads in it.
+        /// Runs `f`; [`run_jobs`] uses these threads in it.
         pub(crate) fn run<R>(&self, f: impl FnOnce() -> R) -> R {
             struct Before(usize);
             impl Drop for Before {
@@ -43,8 +43,12 @@ mod plain {
         }
     }
 
-    /// Runs `own` on this thread, and all jobs in parallel with it and after it.
-    pub(crate) fn share<J: Send, R>(jobs: Vec<J>, work: impl Fn(J) + Sync, own: impl FnOnce() -> R) -> R {
+    /// Runs `meanwhile` on this thread, and all jobs in parallel with it and after it.
+    pub(crate) fn run_jobs<J: Send, R>(
+        jobs: Vec<J>,
+        work: impl Fn(J) + Sync,
+        meanwhile: impl FnOnce() -> R,
+    ) -> R {
         let helpers = (COUNT.get() - 1).min(jobs.len());
         let jobs = Mutex::new(jobs.into_iter());
         let worker = || {
@@ -60,7 +64,7 @@ mod plain {
                 // If a thread cannot be started, the others do its work.
                 let _ = std::thread::Builder::new().spawn_scoped(scope, worker);
             }
-            let result = own();
+            let result = meanwhile();
             worker();
             result
         })

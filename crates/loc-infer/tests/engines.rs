@@ -11,7 +11,8 @@ use common::{assert_error, photo};
 use loc_infer::engine::{candle::Candle, native::Native, onnx::Onnx};
 use loc_infer::{Engine, Error, ImageSize, Localizer};
 
-/// Absolute, for probabilities and boxes, both in 0..1: the engines sum a few thousand f32 products in different orders.
+/// Absolute, for probabilities and boxes, both in 0..1: the engines sum a few thousand f32 products in different
+/// orders.
 const TOLERANCE: f32 = 1e-5;
 
 fn exported(model: &Model) -> Vec<u8> {

@@ -1,5 +1,5 @@
-//! Predictions in a program whose threads are busy, wait for the result, hold locks, or have a value borrowed. The tests
-//! check an order of events, never a time.
+//! Predictions in a program whose threads are busy, wait for the result, hold locks, or have a value borrowed. The
+//! tests check an order of events, never a time.
 
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 #![cfg(feature = "native")]

@@ -1,5 +1,6 @@
-//! Child processes made by `fork` have none of their parent's threads, and locks of these threads stay locked. Predictions
-//! in the child still work, on its one thread. This file has only one test, because others would be forked with it.
+//! Child processes made by `fork` have none of their parent's threads, and locks of these threads stay locked.
+//! Predictions in the child still work, on its one thread. This file has only one test, because others would be forked
+//! with it.
 
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 #![cfg(all(unix, feature = "native"))]

@@ -31,8 +31,8 @@ fn distance(a: BBox, b: BBox) -> f32 {
     a.xyxy().iter().zip(b.xyxy()).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
 }
 
-/// A thousandth of a pixel. A letterboxed photo of another shape covers only a part of 0..1, where one step of f32 is more
-/// pixels.
+/// A thousandth of a pixel. A letterboxed photo of another shape covers only a part of 0..1, where one step of f32 is
+/// more pixels.
 fn tolerance(frame: &Frame) -> f32 {
     let (w, h) = (frame.input.width as f32, frame.input.height as f32);
     if frame.fit == Fit::Letterbox { 1e-3 * (w / h).max(h / w) } else { 1e-3 }

@@ -8,8 +8,8 @@ use crate::ModelError;
 ///
 /// # Errors
 ///
-/// [`ModelError::Device`] for any other name; for `cuda:N` in a build without the feature `cuda`, with a hint how to build
-/// with it; and if the GPU or its driver is not available.
+/// [`ModelError::Device`] for any other name; for `cuda:N` in a build without the feature `cuda`, with a hint how to
+/// build with it; and if the GPU or its driver is not available.
 pub fn parse(name: &str) -> Result<Device, ModelError> {
     let fail = |reason: String| ModelError::Device { name: name.to_owned(), reason };
     if name == "cpu" {
@@ -27,7 +27,7 @@ pub fn parse(name: &str) -> Result<Device, ModelError> {
         ));
     }
     Device::new_cuda(ordinal).map_err(|e| {
-        // Candle's message has several lines; the first says what happened.
+        // Candle's message has several lines; the first one describes the failure.
         let message = e.to_string();
         let first = message.lines().next().unwrap_or_default().trim();
         fail(format!("no such GPU, or no driver for it: {first} (hint: `nvidia-smi` lists the GPUs)"))
@@ -61,7 +61,7 @@ mod tests {
 
     #[test]
     #[cfg(not(feature = "cuda"))]
-    fn without_cuda_the_error_says_how_to_build_with_it() {
+    fn without_cuda_the_hint_is_how_to_build_with_it() {
         assert!(message("cuda:0").contains("cargo build --release --features cuda"));
     }
 

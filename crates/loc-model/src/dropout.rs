@@ -1,19 +1,20 @@
-//! Dropout as a function of a key: every backend drops the same values.
+//! Dropout as a function of a key: every backend sets the same values to zero.
 
 use candle_core::{Result, Tensor};
 
-/// Dropout of one training step. Each value is dropped with a probability, depending on a key; values that stay are scaled
-/// up so that the mean is kept. In maps whole channels are dropped.
+/// Dropout of one training step. Each value is set to zero with a given probability, and the other values are
+/// scaled up so that the mean stays the same. In maps whole channels are set to zero.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Dropout {
     /// Probability, at least 0 and below 1.
     pub rate: f64,
-    /// Seed, epoch and step; together with the layer's name and the value's index they decide what is dropped.
+    /// Seed, epoch and step; together with the layer's name and the value's index they determine which values are set
+    /// to zero.
     pub key: [u64; 3],
 }
 
 impl Dropout {
-    /// Fills the factors of a layer's channels (of a vector: its values), photo by photo.
+    /// Fills in the factor of each channel of a layer, or of each value of a vector, photo by photo.
     pub(crate) fn factors(&self, layer: &str, factors: &mut [f32]) {
         let [seed, epoch, step] = self.key;
         let stream = crate::init::Stream::new(seed, &format!("dropout {layer} {epoch} {step}"));
@@ -23,7 +24,7 @@ impl Dropout {
         }
     }
 
-    /// Applies dropout to a layer's output. In maps, `[N, C, h, w]`, whole channels are dropped.
+    /// Applies dropout to a layer's output. In maps, `[N, C, h, w]`, whole channels are set to zero.
     ///
     /// # Errors
     ///

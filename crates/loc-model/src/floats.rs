@@ -1,4 +1,5 @@
-//! The float types of weights from other programs, and their conversion to f32. The readers know where the values are.
+//! The float types of weights from other programs, and their conversion to f32. The readers of the file formats locate
+//! the values.
 
 use half::{bf16, f16};
 use loc_net::Number;

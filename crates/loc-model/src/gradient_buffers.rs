@@ -1,10 +1,17 @@
-//! Buffers for the parameter gradients that the kernels compute. Not Candle's gradient store, which would allocate zeros and
-//! a sum for each parameter and start threads of its own for it.
+//! Buffers for the parameter gradients that the kernels compute. Candle's gradient store is not used for them: it would
+//! allocate zeros and a sum for each parameter, and start its own threads for the sums.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Parameters whose gradients are in one buffer: each one's name and start index.
-pub(crate) type Names = Arc<[(String, usize)]>;
+/// The place of a parameter's gradient in a buffer: it ends where the next one starts.
+#[derive(Debug)]
+pub(crate) struct ParamRange {
+    pub(crate) name: String,
+    pub(crate) start: usize,
+}
+
+/// The parameters whose gradients are in one buffer.
+pub(crate) type ParamRanges = Arc<[ParamRange]>;
 
 /// Receives gradients from backward passes, and reuses their buffers.
 #[derive(Debug, Clone, Default)]
@@ -12,16 +19,16 @@ pub(crate) struct GradientBuffers(Arc<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// While gradients are collected, those received so far.
+    /// The gradients received so far, while they are collected.
     gradients: Mutex<Option<Vec<Gradient>>>,
-    spare: Mutex<Vec<Gradient>>,
-    /// Locked while gradients are collected, by one backward pass at a time.
-    alone: Mutex<()>,
+    unused: Mutex<Vec<Gradient>>,
+    /// Locked while gradients are collected: one backward pass at a time.
+    collecting: Mutex<()>,
 }
 
 #[derive(Debug)]
 struct Gradient {
-    names: Names,
+    params: ParamRanges,
     values: Vec<f32>,
 }
 
@@ -30,34 +37,34 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl GradientBuffers {
-    /// Calls `write` to fill a buffer of `len` values with the gradients of these parameters. Discards it if no `collect` is
-    /// running.
-    pub(crate) fn put(&self, names: &Names, len: usize, write: impl FnOnce(&mut [f32])) {
-        let spare = {
-            let mut spare = lock(&self.0.spare);
-            let known = spare.iter().position(|g| Arc::ptr_eq(&g.names, names) && g.values.len() == len);
-            known.map(|i| spare.swap_remove(i))
+    /// Calls `write` to fill a buffer of `len` values with the gradients of these parameters. Discards it if no
+    /// `collect` is running.
+    pub(crate) fn put(&self, params: &ParamRanges, len: usize, write: impl FnOnce(&mut [f32])) {
+        let unused = {
+            let mut unused = lock(&self.0.unused);
+            let known = unused.iter().position(|g| Arc::ptr_eq(&g.params, params) && g.values.len() == len);
+            known.map(|i| unused.swap_remove(i))
         };
         let mut gradient =
-            spare.unwrap_or_else(|| Gradient { names: Arc::clone(names), values: vec![0.0; len] });
+            unused.unwrap_or_else(|| Gradient { params: Arc::clone(params), values: vec![0.0; len] });
         write(&mut gradient.values);
         let mut gradients = lock(&self.0.gradients);
         match &mut *gradients {
-            None => lock(&self.0.spare).push(gradient),
-            Some(gradients) => match gradients.iter_mut().find(|g| Arc::ptr_eq(&g.names, names)) {
-                // The same layer, used in several passes of one loss.
+            None => lock(&self.0.unused).push(gradient),
+            Some(gradients) => match gradients.iter_mut().find(|g| Arc::ptr_eq(&g.params, params)) {
+                // The loss has several passes through these parameters: the gradients are summed.
                 Some(sum) => {
                     sum.values.iter_mut().zip(&gradient.values).for_each(|(a, b)| *a += b);
-                    lock(&self.0.spare).push(gradient);
+                    lock(&self.0.unused).push(gradient);
                 }
                 None => gradients.push(gradient),
             },
         }
     }
 
-    /// Runs a backward pass and returns its result with the gradients that it put here.
+    /// Runs a backward pass and returns its result, with the gradients that it passed to `put`.
     pub(crate) fn collect<R, E>(&self, backward: impl FnOnce() -> Result<R, E>) -> Result<(R, Collected), E> {
-        let _alone = lock(&self.0.alone);
+        let _guard = lock(&self.0.collecting);
         *lock(&self.0.gradients) = Some(Vec::new());
         let result = backward();
         let gradients = lock(&self.0.gradients).take().unwrap_or_default();
@@ -76,17 +83,17 @@ pub(crate) struct Collected {
 impl Collected {
     /// Returns the gradient of a parameter, row-major.
     pub(crate) fn get(&self, name: &str) -> Option<&[f32]> {
-        self.gradients.iter().find_map(|Gradient { names, values }| {
-            let index = names.iter().position(|(known, _)| known == name)?;
-            let end = names.get(index + 1).map_or(values.len(), |(_, start)| *start);
-            values.get(names[index].1..end)
+        self.gradients.iter().find_map(|Gradient { params, values }| {
+            let index = params.iter().position(|param| param.name == name)?;
+            let end = params.get(index + 1).map_or(values.len(), |next| next.start);
+            values.get(params[index].start..end)
         })
     }
 }
 
 impl Drop for Collected {
     fn drop(&mut self) {
-        lock(&self.buffers.0.spare).append(&mut self.gradients);
+        lock(&self.buffers.0.unused).append(&mut self.gradients);
     }
 }
 
@@ -97,8 +104,9 @@ mod tests {
     #[test]
     fn gradients_are_collected_summed_and_reset() {
         let buffers = GradientBuffers::default();
-        let names: Names = Arc::from([("w".to_owned(), 0), ("b".to_owned(), 2)]);
-        let put = |v: f32| buffers.put(&names, 3, |values| values.copy_from_slice(&[v, 2.0 * v, 3.0 * v]));
+        let params: ParamRanges =
+            Arc::from([("w", 0), ("b", 2)].map(|(name, start)| ParamRange { name: name.to_owned(), start }));
+        let put = |v: f32| buffers.put(&params, 3, |values| values.copy_from_slice(&[v, 2.0 * v, 3.0 * v]));
         put(100.0);
         let run = || -> Result<(), String> {
             put(1.0);
@@ -111,6 +119,6 @@ mod tests {
             assert_eq!(collected.get("b").unwrap(), [33.0]);
             assert!(collected.get("v").is_none());
         }
-        assert!(buffers.collect(|| Err::<(), _>("no luck")).is_err());
+        assert!(buffers.collect(|| Err::<(), _>("failed")).is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! The gradients of a model's parameters: those of Candle and those of the kernels.
+//! The gradients of a model's parameters: some are computed by Candle, the others by the kernels.
 
 use std::collections::BTreeMap;
 
@@ -31,8 +31,8 @@ impl Gradients {
         Ok(self.store.get(var).cloned())
     }
 
-    /// Computes `target ← scale · target + rate · gradient` in place, for a tensor of the parameter's shape: the basic step
-    /// of optimizers. Returns false if there is no gradient.
+    /// Computes `target ← scale · target + rate · gradient` in place, for a tensor of the parameter's shape: the basic
+    /// step of optimizers. Returns false if there is no gradient.
     ///
     /// # Errors
     ///

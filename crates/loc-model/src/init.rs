@@ -1,7 +1,8 @@
 //! Seeded initial weights: each value is a pure function of the seed, the tensor's name and the index in the tensor.
 //!
-//! There is no generator state, so the order of drawing has no effect, and two networks that share a layer's name and shape
-//! share its values. Candle's own CPU generator cannot be seeded, and its schemes differ from PyTorch's.
+//! There is no generator state, so the order in which values are drawn has no effect, and two networks that share a
+//! layer's name and shape share its values. Candle's own CPU generator cannot be seeded, and its schemes differ from
+//! PyTorch's.
 
 use std::collections::BTreeMap;
 use std::f64::consts::TAU;
@@ -14,12 +15,13 @@ use rand_xoshiro::rand_core::{Rng, SeedableRng};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Scheme {
-    /// PyTorch's initialisation of `Conv2d` and `Linear` (`kaiming_uniform_(a=√5)`): weight and bias uniform in ±1/√fan_in.
-    /// The variance of a weight is 1/(3·fan_in): relu layers reduce the signal's variance by a factor of six per layer.
+    /// PyTorch's initialisation of `Conv2d` and `Linear` (`kaiming_uniform_(a=√5)`): weight and bias uniform in
+    /// ±1/√fan_in. The variance of a weight is 1/(3·fan_in): relu layers reduce the signal's variance by a factor of
+    /// six per layer.
     PyTorch,
-    /// He et al. 2015, equation 10: weights normal with standard deviation √(2/fan_in), which keeps the signal's variance
-    /// through relu; biases 0. The last layer of each head is normal with standard deviation 0.01, so that training starts
-    /// from equal class probabilities and a centred box.
+    /// He et al. 2015, equation 10: weights normal with standard deviation √(2/fan_in), which keeps the signal's
+    /// variance through relu; biases 0. The last layer of each head is normal with standard deviation 0.01, so that
+    /// training starts from equal class probabilities and a centred box.
     He,
 }
 
@@ -72,8 +74,7 @@ fn last_with_parameters(network: &Network, index: usize) -> Vec<usize> {
 
 /// Random numbers by index: `mix(key + (i + 1)·γ)`, which is SplitMix64 (Steele, Lea, Flood 2014) started at `key`.
 ///
-/// The key is a hash of seed and name, so that neither equal names under two seeds nor two names under one
-/// seed share a sequence.
+/// The key is a hash of seed and name, so that each pair of seed and name has its own sequence.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Stream {
     key: u64,
@@ -98,7 +99,7 @@ impl Stream {
         (self.bits(index) >> 11) as f64 * (1.0 / (1u64 << 53) as f64)
     }
 
-    /// Returns a standard normal number: Box and Muller's transform of the numbers 2i and 2i + 1.
+    /// Returns a standard normal number: the Box–Muller transform of the numbers 2i and 2i + 1.
     fn normal(self, index: u64) -> f64 {
         let radius = 1.0 - self.uniform(2 * index); // (0, 1]: its logarithm is finite
         let angle = self.uniform(2 * index + 1);
@@ -138,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn fits_the_network_and_repeats() {
+    fn shapes_are_those_of_the_network_and_values_are_reproducible() {
         for scheme in [Scheme::PyTorch, Scheme::He] {
             for classes in [1, 2, 7] {
                 let net = network(classes);
@@ -157,12 +158,16 @@ mod tests {
             let data = all.values(&param.name);
             let bound = 1.0 / (param.fan_in as f64).sqrt();
             let largest = data.iter().fold(0.0f32, |m, v| m.max(v.abs()));
-            assert!(largest <= bound as f32, "{}: {largest} beyond {bound}", param.name);
+            assert!(largest <= bound as f32, "{}: {largest} is above the bound {bound}", param.name);
             let n = data.len() as f64;
             if n < 400.0 {
                 continue;
             }
-            assert!(f64::from(largest) > bound * (1.0 - 10.0 / n), "{}: only up to {largest}", param.name);
+            assert!(
+                f64::from(largest) > bound * (1.0 - 10.0 / n),
+                "{}: the largest value is only {largest}",
+                param.name
+            );
             let [mean, var, skew, kurtosis] = moments(data);
             let expected = bound * bound / 3.0;
             assert!(mean.abs() < 5.0 * (expected / n).sqrt(), "{}: mean {mean}", param.name);
@@ -200,14 +205,14 @@ mod tests {
             let (a, b) = (weights(&net, scheme, 0), weights(&net, scheme, 1));
             let class = a.values("class_fc1.weight");
             let limit = 5.0 / (class.len() as f64).sqrt();
-            for (what, other) in [
+            for (name, other) in [
                 ("another tensor", a.values("box_fc1.weight")),
                 ("another seed", b.values("class_fc1.weight")),
                 ("its neighbour", &class[1..]),
                 ("the next row", &class[1728..]),
             ] {
                 let r = correlation(&class[..other.len()], other);
-                assert!(r.abs() < limit, "{scheme:?}: {what} correlates by {r}");
+                assert!(r.abs() < limit, "{scheme:?}: the correlation with {name} is {r}");
             }
         }
     }

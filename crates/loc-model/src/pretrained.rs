@@ -14,8 +14,8 @@ const EPSILON: f64 = 1e-3;
 /// w ← w · γ / √(var + ε)      b ← β − μ · γ / √(var + ε)
 /// ```
 ///
-/// The standardisation after the backbone becomes the identity: its values are computed from photos later. Tensors that the
-/// backbone does not need, those of the classifier, are ignored.
+/// The standardisation after the backbone becomes the identity: its values are computed from photos later. Tensors that
+/// the backbone does not need, those of the classifier, are ignored.
 ///
 /// # Errors
 ///
@@ -81,18 +81,18 @@ pub fn lite0(network: &Network, state_dict: &Weights) -> Result<Weights, ModelEr
     if problems.is_empty() {
         return Ok(folded);
     }
-    let (shown, all) = (problems.iter().take(10).cloned().collect::<Vec<_>>().join(", "), problems.len());
+    let (shown, count) = (problems.iter().take(10).cloned().collect::<Vec<_>>().join(", "), problems.len());
     Err(ModelError::Pretrained(format!(
-        "these are not the weights of EfficientNet-Lite0 ({all} differences): {shown}"
+        "these are not the weights of EfficientNet-Lite0 ({count} differences): {shown}"
     )))
 }
 
 /// Returns the names in the state dict of a convolution and of its batch normalisation.
 fn names(layer: &str) -> Option<(String, String)> {
-    let whole = |conv: &str, norm: &str| Some((conv.to_owned(), norm.to_owned()));
+    let pair = |conv: &str, norm: &str| Some((conv.to_owned(), norm.to_owned()));
     match layer {
-        "stem" => return whole("_conv_stem", "_bn0"),
-        "top" => return whole("_conv_head", "_bn1"),
+        "stem" => return pair("_conv_stem", "_bn0"),
+        "top" => return pair("_conv_head", "_bn1"),
         _ => {}
     }
     let (block, part) = layer.strip_prefix("block")?.split_once('.')?;

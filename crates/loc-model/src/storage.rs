@@ -8,7 +8,7 @@ use candle_core::{CpuStorage, Error, Layout, Result, Storage, WithDType};
 ///
 /// # Errors
 ///
-/// If the tensor has another type, or is not contiguous: the callers make their arguments contiguous first, so that the
+/// If the tensor has another type, or is not contiguous. The callers make their arguments contiguous first, so that the
 /// copy is visible in their code.
 pub(crate) fn values<'a, T: WithDType>(
     op: &'static str,
@@ -19,8 +19,8 @@ pub(crate) fn values<'a, T: WithDType>(
     Ok(&storage.as_slice::<T>()?[start..end])
 }
 
-/// Same as [`values`], for what `Tensor::storage_and_layout` returns: a backward pass gets tensors, not storages.
-pub(crate) fn lent<'a, T: WithDType>(
+/// Same as [`values`], from the result of `Tensor::storage_and_layout`: a backward pass gets tensors, not storages.
+pub(crate) fn tensor_values<'a, T: WithDType>(
     op: &'static str,
     (storage, layout): &'a (impl Deref<Target = Storage>, &Layout),
 ) -> Result<&'a [T]> {

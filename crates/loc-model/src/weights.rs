@@ -1,5 +1,5 @@
-//! Writes weights to safetensors bytes and reads them: the same weights always give the same bytes, and a file is read as a
-//! whole or rejected. Nothing is written to disk here; the caller saves the bytes.
+//! Writes weights to safetensors bytes and reads them: the same weights always give the same bytes, and a file is read
+//! completely or rejected. Nothing is written to disk here; the caller saves the bytes.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -12,8 +12,8 @@ use crate::{ModelError, file};
 
 /// Returns a safetensors file with these weights, and with `metadata` (JSON) under the only key `loc`.
 ///
-/// Identical weights and metadata give identical bytes: tensors are sorted by name, the header ends at a multiple of eight
-/// bytes, and the metadata, whose order the format does not define, has a single key.
+/// Identical weights and metadata give identical bytes: tensors are sorted by name, the header ends at a multiple of
+/// eight bytes, and the metadata, whose order the format does not define, has a single key.
 ///
 /// # Errors
 ///
@@ -29,14 +29,15 @@ pub fn to_bytes(weights: &Weights, metadata: Option<&str>) -> Result<Vec<u8>, Mo
         }
     }
     let tensors = weights.0.iter().map(|(name, weight)| (name.as_str(), LittleEndian(weight)));
-    // The type of the crate's map depends on its `std` feature: the standard library's or hashbrown's. `collect` fits both.
+    // The type of the crate's map depends on its `std` feature: the standard library's or hashbrown's. `collect` builds
+    // either.
     let metadata = metadata.map(|json| std::iter::once((METADATA_KEY.to_owned(), json.to_owned())).collect());
     safetensors::serialize(tensors, metadata).map_err(|e| ModelError::Serialize(e.to_string()))
 }
 
-/// Reads a model file, as a whole.
+/// Reads a model file completely.
 ///
-/// [`Weights::check`] tells whether the weights are those of a network; its error lists every missing, extra and misshapen
+/// [`Weights::check`] compares the weights with a network; its error lists every missing, extra and misshapen
 /// tensor.
 ///
 /// # Errors

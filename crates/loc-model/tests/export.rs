@@ -1,4 +1,4 @@
-//! Tests the ONNX export: an independent engine computes the same outputs, and errors say what cannot be exported.
+//! Tests the ONNX export: an independent engine computes the same outputs, and the error names what cannot be exported.
 #![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
 use loc_model::export::onnx;
@@ -40,15 +40,15 @@ fn five_conv(classes: usize, normalization: &Normalization) -> Network {
     NetworkConfig::five_conv(InputShape { height: 188, width: 196 }, classes).build(normalization).unwrap()
 }
 
-/// Every operation, in forms that five_conv does not have: groups, padding, windows that are not square, odd sizes, two
-/// readers of one layer, and names that the export itself uses.
+/// Every operation, with settings that five_conv does not have: groups, padding, windows that are not square, odd
+/// sizes, a layer that two others read, and names that the export itself uses.
 fn every_op(classes: usize) -> Network {
     let mut net = NetworkBuilder::new(21, 26);
     let Normalization { mean, std } = NORMALIZATION;
     let x = net.add("input", Op::Normalize(Normalize { mean, std }), Source::Input).unwrap();
-    let wide =
+    let grouped =
         Conv2d { out_channels: 6, kernel: (3, 5), stride: (2, 2), padding: (1, 2), extra: (0, 0), groups: 3 };
-    let x = net.add("conv1", Op::Conv2d(wide), x).unwrap(); // [6, 11, 13]
+    let x = net.add("conv1", Op::Conv2d(grouped), x).unwrap(); // [6, 11, 13]
     let x = net.add("cls", Op::Relu(Relu), x).unwrap();
     let x = net.add("pool1", Op::MaxPool2d(MaxPool2d(Pool { kernel: (3, 2), stride: (2, 1) })), x).unwrap(); // [6, 5, 12]
     let depthwise = Conv2d { padding: (1, 1), groups: 6, ..Conv2d::square(6, 3) };
@@ -107,18 +107,18 @@ fn rten_computes_the_same_outputs() {
                 let what = format!("{name}, operator set {opset}, batch {batch}");
                 let images = numbers(99, batch * network.input().len());
                 let images: Vec<f32> = images.iter().map(|v| v.abs()).collect();
-                let ours = forward.run(ImageBatch::Floats(&images), batch).unwrap();
+                let expected = forward.run(ImageBatch::Floats(&images), batch).unwrap();
                 let probabilities: Vec<f32> =
-                    ours.logits.chunks(network.classes()).flat_map(softmax).collect();
+                    expected.logits.chunks(network.classes()).flat_map(softmax).collect();
                 let [cls, loc] = run_rten(&model, images, [batch, channels, height, width]);
                 assert_close(&format!("{what}: cls"), &cls, &probabilities);
-                assert_close(&format!("{what}: loc"), &loc, &ours.boxes);
+                assert_close(&format!("{what}: loc"), &loc, &expected.boxes);
             }
         }
     }
 }
 
-/// The comparison is meaningful only if the outputs differ between photos.
+/// If all photos had the same outputs, the comparisons would prove nothing.
 #[test]
 fn outputs_of_the_test_networks_differ_between_photos() {
     for network in [five_conv(2, &NORMALIZATION), every_op(2)] {
@@ -129,8 +129,8 @@ fn outputs_of_the_test_networks_differ_between_photos() {
             forward.run(ImageBatch::Floats(&photo(1)), 1).unwrap(),
             forward.run(ImageBatch::Floats(&photo(2)), 1).unwrap(),
         );
-        let far = a.boxes.iter().zip(&b.boxes).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-        assert!(far > 100.0 * TOLERANCE, "{far}");
+        let difference = a.boxes.iter().zip(&b.boxes).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(difference > 100.0 * TOLERANCE, "{difference}");
     }
 }
 
@@ -144,16 +144,16 @@ fn the_same_network_gives_the_same_file() {
 }
 
 #[test]
-fn errors_say_what_cannot_be_exported() {
+fn the_error_names_what_cannot_be_exported() {
     let network = every_op(2);
     let good = weights(&network);
     let mut missing = good.clone();
     missing.0.remove("box_out.bias");
     let cases = [
-        (&good, METADATA, 12, "operator set 12 is not among those an export can use: 11, 13 (hint:"),
+        (&good, METADATA, 12, "operator set 12 is not supported; supported are 11, 13 (hint:"),
         (&good, METADATA, -1, "operator set -1"),
         (&good, "", 13, "metadata is not JSON"),
-        (&good, r#"{"classes":["cat"]}"#, 13, "names 1 classes, its network has 2"),
+        (&good, r#"{"classes":["cat"]}"#, 13, "has 1 classes, but its network has 2"),
         (&missing, METADATA, 13, "missing `box_out.bias` [4]"),
     ];
     for (weights, metadata, opset, part) in cases {

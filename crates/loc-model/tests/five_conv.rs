@@ -1,4 +1,5 @@
-//! Compares the tutorial's network with PyTorch in f64 (`golden/five_conv.py`): masks, outputs, losses, gradients, steps.
+//! Compares the tutorial's network with PyTorch in f64 (`golden/five_conv.py`): masks, outputs, losses, gradients,
+//! updates.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a helper that fails is a test that fails")]
 
@@ -16,16 +17,17 @@ const BATCH: usize = 4;
 const SIDE: usize = 256;
 /// Learning rate of the steps in the script.
 const RATE: f64 = 0.1;
-/// Tolerance relative to a tensor's norm: the difference between sums in f32 and f64, if no argmax and no relu differs. The
-/// documented promise is 1e-4.
+/// Tolerance relative to a tensor's norm: the difference between sums in f32 and f64, if no argmax and no relu differs.
+/// Documented is 1e-4.
 const GRADIENT: f64 = 1e-5;
-/// Tolerance of the composed form: Candle sums a bias gradient, of up to a million values, one value after the other.
+/// Tolerance of `Backend::Composed`: Candle sums the gradient of a bias, up to a million values, one value after the
+/// other.
 const GRADIENT_COMPOSED: f64 = 1e-4;
-/// Tolerance relative to the norm of the update after one step. The weights are a thousand times as large as the update, and
-/// their rounding alone makes PyTorch's own f32 differ from f64 by 1.6e-3; the estimate from eight random sums is accurate
-/// to a quarter.
+/// Tolerance relative to the norm of the update after one step. The weights are a thousand times as large as the
+/// update, so their rounding alone makes PyTorch's own f32 differ from f64 by 1.6e-3. The estimate from eight random
+/// sums is accurate to a quarter of its value.
 const UPDATE: f64 = 2.5e-3;
-/// The same after three steps: at the third step a near tie is decided differently in PyTorch's f32, too.
+/// The same after three steps: at the third step a near tie has another argmax in PyTorch's f32, too.
 const UPDATE_OF_THREE: f64 = 2e-2;
 
 struct Golden {
@@ -113,10 +115,10 @@ fn network() -> Network {
     NetworkConfig::five_conv(input, 2).build(&Normalization::IDENTITY).unwrap()
 }
 
-fn model(golden: &Golden, form: Backend) -> Model {
+fn model(golden: &Golden, backend: Backend) -> Model {
     let network = network();
     let weights = golden.weights(&network);
-    Model::with_backend(network, &weights, &Device::Cpu, form).unwrap()
+    Model::with_backend(network, &weights, &Device::Cpu, backend).unwrap()
 }
 
 fn loss(kind: &str) -> LossConfig {
@@ -158,20 +160,21 @@ fn assert_masks(golden: &Golden, model: &Model, photos: &Tensor) {
         let layer = model.network().layers().iter().position(|l| l.name == name).unwrap();
         let hashes = mask_hashes(&activations[layer], i < 5);
         let stored = golden.stored[&format!("mask/{name}")].flatten_all().unwrap().to_vec1::<i64>().unwrap();
-        let flipped = hashes.iter().zip(&stored).filter(|(a, b)| a != b).count();
+        let different = hashes.iter().zip(&stored).filter(|(a, b)| a != b).count();
         assert_eq!(
-            flipped,
+            different,
             0,
-            "{name}: an argmax or a relu differs in {flipped} of {} channels",
+            "{name}: an argmax or a relu differs in {different} of {} channels",
             stored.len()
         );
     }
 }
 
-/// Runs `steps` of SGD. Compares outputs, gradients and update of the first step, every loss, and the update of all steps.
-fn follow(form: Backend, kind: &str, steps: usize) {
+/// Runs `steps` of SGD. Compares outputs, gradients and update of the first step, every loss, and the update of all
+/// steps.
+fn compare_steps(backend: Backend, kind: &str, steps: usize) {
     let golden = Golden::load();
-    let model = model(&golden, form);
+    let model = model(&golden, backend);
     let (photos, labels, boxes) = (golden.photos(), golden.labels(), golden.boxes());
     assert_masks(&golden, &model, &photos);
     let start = model.weights().unwrap();
@@ -192,7 +195,7 @@ fn follow(form: Backend, kind: &str, steps: usize) {
         }
         let grads = model.backward(&losses.total).unwrap();
         if step == 0 {
-            let tolerance = if form == Backend::Kernels { GRADIENT } else { GRADIENT_COMPOSED };
+            let tolerance = if backend == Backend::Kernels { GRADIENT } else { GRADIENT_COMPOSED };
             let gradient = |name: &str| numbers(&grads.get(name).unwrap().unwrap());
             compare_all(&golden, &model, &format!("{kind}/gradient"), tolerance, gradient);
         }
@@ -206,9 +209,9 @@ fn follow(form: Backend, kind: &str, steps: usize) {
         };
         match step {
             0 => {
-                // The update is the gradient times the rate, downhill.
-                let uphill = |name: &str| moved(name).iter().map(|m| m / -RATE).collect();
-                compare_all(&golden, &model, &format!("{kind}/gradient"), UPDATE, uphill);
+                // The update is minus the rate times the gradient.
+                let gradient_of = |name: &str| moved(name).iter().map(|m| m / -RATE).collect();
+                compare_all(&golden, &model, &format!("{kind}/gradient"), UPDATE, gradient_of);
             }
             2 => compare_all(&golden, &model, &format!("{kind}/update"), UPDATE_OF_THREE, moved),
             _ => {}
@@ -216,35 +219,41 @@ fn follow(form: Backend, kind: &str, steps: usize) {
     }
 }
 
-/// Compares a tensor of each parameter with the stored one: all 22 must be within the tolerance, relative to their norms. (A
-/// distance below 1e-4 means a cosine above 0.9999.)
-fn compare_all(golden: &Golden, model: &Model, what: &str, tolerance: f64, of: impl Fn(&str) -> Vec<f64>) {
+/// Compares a tensor of each parameter with the stored one: all 22 must be within the tolerance, relative to their
+/// norms. (A distance below 1e-4 means a cosine above 0.9999.)
+fn compare_all(
+    golden: &Golden,
+    model: &Model,
+    what: &str,
+    tolerance: f64,
+    values_of: impl Fn(&str) -> Vec<f64>,
+) {
     let distances = model.network().params().iter().enumerate().map(|(number, param)| {
         let prefix = format!("{what}/{}", param.name);
-        (golden.distance(&prefix, number, &of(&param.name)), prefix)
+        (golden.distance(&prefix, number, &values_of(&param.name)), prefix)
     });
-    let mut all: Vec<(f64, String)> = distances.collect();
-    assert_eq!(all.len(), 22);
-    all.sort_by(|a, b| b.0.total_cmp(&a.0));
-    println!("{what}: the farthest is {} by {:.1e}", all[0].1, all[0].0);
-    let far: Vec<_> =
-        all.iter().filter(|(distance, _)| distance.is_nan() || *distance >= tolerance).collect();
-    assert!(far.is_empty(), "beyond {tolerance:e} of the norm: {far:?}");
+    let mut by_distance: Vec<(f64, String)> = distances.collect();
+    assert_eq!(by_distance.len(), 22);
+    by_distance.sort_by(|a, b| b.0.total_cmp(&a.0));
+    println!("{what}: the largest difference is that of {}, {:.1e}", by_distance[0].1, by_distance[0].0);
+    let failed: Vec<_> =
+        by_distance.iter().filter(|(distance, _)| distance.is_nan() || *distance >= tolerance).collect();
+    assert!(failed.is_empty(), "more than {tolerance:e} of the norm: {failed:?}");
 }
 
 #[test]
 fn three_steps_with_the_tutorials_loss_equal_pytorch() {
-    follow(Backend::Kernels, "tutorial", 3);
+    compare_steps(Backend::Kernels, "tutorial", 3);
 }
 
 #[test]
 fn a_step_with_cross_entropy_equals_pytorch() {
-    follow(Backend::Kernels, "logits", 1);
+    compare_steps(Backend::Kernels, "logits", 1);
 }
 
 #[test]
-fn a_step_of_the_composed_form_equals_pytorch() {
-    follow(Backend::Composed, "tutorial", 1);
+fn a_step_with_candles_operations_equals_pytorch() {
+    compare_steps(Backend::Composed, "tutorial", 1);
 }
 
 #[test]
@@ -260,9 +269,12 @@ fn inference_equals_training_and_loc_net_and_has_no_gradient() {
     let forward = loc_net::Forward::new(model.network().clone(), model.weights().unwrap()).unwrap();
     let native =
         forward.run(ImageBatch::Floats(&photos.flatten_all().unwrap().to_vec1::<f32>().unwrap()), 2).unwrap();
-    for (ours, theirs) in [(&infer.logits, &native.logits), (&infer.boxes, &native.boxes)] {
-        let pairs = numbers(ours).into_iter().zip(theirs);
-        assert!(pairs.fold(0.0f64, |m, (a, b)| m.max((a - f64::from(*b)).abs())) < 1e-6, "{ours} {theirs:?}");
+    for (got, expected) in [(&infer.logits, &native.logits), (&infer.boxes, &native.boxes)] {
+        let pairs = numbers(got).into_iter().zip(expected);
+        assert!(
+            pairs.fold(0.0f64, |m, (a, b)| m.max((a - f64::from(*b)).abs())) < 1e-6,
+            "{got} {expected:?}"
+        );
     }
 
     let activations = model.activations(&photos).unwrap();

@@ -1,5 +1,5 @@
-//! Tests the import of PyTorch files: every valid kind gives the same weights, every invalid kind has its own error, and no
-//! file causes a panic or needs more memory than its size. The files are made by `golden/make_pth.py`.
+//! Tests the import of PyTorch files: every valid kind gives the same weights, every invalid kind has its own error,
+//! and no file causes a panic or needs more memory than its size. `golden/make_pth.py` writes the files.
 #![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
 use std::collections::BTreeSet;
@@ -55,7 +55,7 @@ fn every_valid_file_gives_the_same_weights() {
 }
 
 #[test]
-fn published_weights_can_have_any_format_and_be_in_a_wheel() {
+fn published_weights_are_read_in_every_format_and_from_a_wheel() {
     let folder = tempfile::tempdir().unwrap();
     for name in ["bad-legacy", "ok-state-dict"] {
         assert_eq!(read_published(&golden(name)).unwrap(), expected(), "{name}");
@@ -76,10 +76,10 @@ fn published_weights_can_have_any_format_and_be_in_a_wheel() {
 #[test]
 fn a_truncated_legacy_file_is_an_error_and_never_a_panic() {
     let folder = tempfile::tempdir().unwrap();
-    let (path, bytes) = (folder.path().join("cut.pth"), fs_err::read(golden("bad-legacy")).unwrap());
+    let (path, bytes) = (folder.path().join("truncated.pth"), fs_err::read(golden("bad-legacy")).unwrap());
     for end in (0..bytes.len()).step_by(7) {
         fs_err::write(&path, &bytes[..end]).unwrap();
-        assert!(read_published(&path).is_err(), "cut at {end}");
+        assert!(read_published(&path).is_err(), "truncated at {end}");
     }
     // With one byte changed the result is an error or some weights, but never a panic.
     for at in (0..bytes.len()).step_by(3) {
@@ -92,27 +92,27 @@ fn a_truncated_legacy_file_is_an_error_and_never_a_panic() {
 
 /// Compares with an independent reader, on the files that it can read.
 #[test]
-fn agrees_with_candles_reader() {
+fn weights_equal_those_of_candles_reader() {
     for name in ["ok-state-dict", "ok-plain-dict", "ok-f64", "ok-parameters"] {
         let path = golden(name);
-        let ours = read_pth(&path).unwrap();
-        let theirs = candle_core::pickle::read_all(&path).unwrap();
-        assert_eq!(theirs.len(), ours.0.len(), "{name}");
-        for (tensor, values) in theirs {
+        let weights = read_pth(&path).unwrap();
+        let reference = candle_core::pickle::read_all(&path).unwrap();
+        assert_eq!(reference.len(), weights.0.len(), "{name}");
+        for (tensor, values) in reference {
             let values = values.to_dtype(candle_core::DType::F32).unwrap();
-            assert_eq!(values.dims(), ours.0[&tensor].shape, "{name}: {tensor}");
+            assert_eq!(values.dims(), weights.0[&tensor].shape, "{name}: {tensor}");
             let values: Vec<f32> = values.flatten_all().unwrap().to_vec1().unwrap();
-            assert_eq!(values, ours.values(&tensor), "{name}: {tensor}");
+            assert_eq!(values, weights.values(&tensor), "{name}: {tensor}");
         }
     }
 }
 
 #[test]
 fn every_invalid_file_has_its_own_error() {
-    let attack = "the result of calling `posix.system`, which is never called";
+    let call = "the result of calling `posix.system`, which is never called";
     let cases = [
-        ("bad-attack", vec!["not a state dict of tensors", attack, "(hint:"]),
-        ("bad-attack-inside", vec!["`extra` is the result", attack]),
+        ("bad-attack", vec!["not a state dict of tensors", call, "(hint:"]),
+        ("bad-attack-inside", vec!["`extra` is the result", call]),
         ("bad-big-endian", vec!["big-endian", "(hint:"]),
         ("bad-complex", vec!["tensor `spectrum`: has a ComplexFloatStorage"]),
         ("bad-empty", vec!["an empty dict"]),
@@ -143,7 +143,7 @@ fn every_invalid_file_has_its_own_error() {
         let message = read_pth(&path).unwrap_err().to_string();
         assert!(message.starts_with(&format!("{}: ", path.display())), "{message}");
         for part in parts {
-            assert!(message.contains(part), "{name} without \"{part}\": {message}");
+            assert!(message.contains(part), "{name}: \"{part}\" is missing in: {message}");
         }
     }
     assert!(!Path::new("/tmp/loc-was-here").exists(), "a pickle was executed");
@@ -189,7 +189,7 @@ fn the_format_is_detected_by_the_content() {
 }
 
 /// A safetensors file of one number type, with the values 1, −2.5 and 65504, which every type can represent.
-fn of_type(name: &str, values: &[u8]) -> Vec<u8> {
+fn safetensors_of(name: &str, values: &[u8]) -> Vec<u8> {
     let header =
         format!(r#"{{"module.w":{{"dtype":"{name}","shape":[3],"data_offsets":[0,{}]}}}}"#, values.len());
     [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), values].concat()
@@ -207,25 +207,25 @@ fn safetensors_of_every_float_type_are_accepted_as_initial_weights() {
         ("BF16", vec![0x80, 0x3f, 0x20, 0xc0, 0x7f, 0x47]),
         ("F64", f64s(values)),
     ] {
-        fs_err::write(&path, of_type(name, &bytes)).unwrap();
+        fs_err::write(&path, safetensors_of(name, &bytes)).unwrap();
         let expected = [1.0f32, -2.5, 65280.0];
         assert_eq!(read(&path).unwrap().weights.values("w"), expected, "{name}");
         assert_eq!(read_published(&path).unwrap().values("w"), expected, "{name}");
         assert_eq!(load_floats(&path).unwrap().weights.values("module.w"), expected, "{name}");
         assert_eq!(load(&path).is_ok(), name == "F32", "a model file is f32");
     }
-    for (name, bytes, words) in [
+    for (name, bytes, parts) in [
         ("F64", f64s([1.0, 1e39, 0.0]), ["tensor `module.w`: holds 1", "too large for f32"]),
         ("I64", f64s([0.0; 3]), ["tensor `module.w`: has type I64", "must be F32 or F16 or BF16 or F64"]),
         ("F8_E4M3", vec![0; 3], ["has type F8_E4M3", "must be F32 or F16 or BF16 or F64"]),
         ("F16", vec![0; 12], ["the shape [3], which needs 6 bytes", "the header gives it 12"]),
     ] {
-        fs_err::write(&path, of_type(name, &bytes)).unwrap();
+        fs_err::write(&path, safetensors_of(name, &bytes)).unwrap();
         let messages =
             [read(&path).unwrap_err(), read_published(&path).unwrap_err(), load_floats(&path).unwrap_err()];
         for message in messages.map(|e| e.to_string()) {
             assert!(message.contains("w.safetensors"), "{message}");
-            assert!(words.iter().all(|word| message.contains(word)), "{message}");
+            assert!(parts.iter().all(|word| message.contains(word)), "{message}");
         }
     }
 }

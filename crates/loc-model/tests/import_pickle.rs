@@ -19,7 +19,8 @@ fn archive(pickle: &[u8]) -> Vec<u8> {
     zip.finish().unwrap().into_inner()
 }
 
-/// Returns the pickle of `{"w": tensor}` in protocols 0 and 2: a tensor that `_rebuild_tensor_v2` builds from `arguments`.
+/// Returns the pickle of `{"w": tensor}` in protocols 0 and 2: a tensor that `_rebuild_tensor_v2` builds from
+/// `arguments`.
 fn one_tensor(arguments: &[u8]) -> Vec<u8> {
     [b"}X\x01\0\0\0wctorch._utils\n_rebuild_tensor_v2\n(", arguments, b"tRs."].concat()
 }
@@ -36,10 +37,10 @@ fn a_hand_written_pickle_is_read() {
 }
 
 #[test]
-fn a_malicious_pickle_does_no_harm() {
+fn a_malicious_pickle_gives_an_error_only() {
     let storage = |rest: &[u8]| one_tensor(&[STORAGE, rest].concat());
     // A tuple that holds the previous tuple twice, sixty times: 2⁶⁰ objects if they were copied.
-    let laughs = [b"K\x01".to_vec(), b"2\x86".repeat(60), b".".to_vec()].concat();
+    let nested = [b"K\x01".to_vec(), b"2\x86".repeat(60), b".".to_vec()].concat();
     let cases = [
         ("empty", vec![], "ends in the middle"),
         (
@@ -52,22 +53,26 @@ fn a_malicious_pickle_does_no_harm() {
         ("the class of an attack", b"cos\nsystem\n.".to_vec(), "the class or function `os.system`"),
         ("an unknown instruction", b"\xff.".to_vec(), "byte 0: an instruction (0xff)"),
         ("no object", b".".to_vec(), "pops an object from an empty stack"),
-        ("no group", b"K\x01t.".to_vec(), "byte 2: ends a group that was not started"),
+        ("no open group", b"K\x01t.".to_vec(), "byte 2: ends a group that was not started"),
         ("an object below the group", b"K\x01(\x85.".to_vec(), "pops an object from an empty stack"),
-        ("no memory", b"h\x07.".to_vec(), "uses memo entry 7"),
+        ("an empty memo", b"h\x07.".to_vec(), "uses memo entry 7"),
         ("a text of 4 GB", b"X\xff\xff\xff\xffabc.".to_vec(), "ends in the middle"),
-        ("bytes beyond all numbers", b"\x8e\xff\xff\xff\xff\xff\xff\xff\xff.".to_vec(), "ends in the middle"),
-        ("text that is none", b"U\x02\xc3\x28.".to_vec(), "not UTF-8"),
+        ("2⁶⁴ − 1 bytes", b"\x8e\xff\xff\xff\xff\xff\xff\xff\xff.".to_vec(), "ends in the middle"),
+        ("text that is not UTF-8", b"U\x02\xc3\x28.".to_vec(), "not UTF-8"),
         ("a number of 255 bytes", [&b"\x8a\xff"[..], &[1; 255], b"."].concat(), "a large number"),
         ("a key without a value", b"}(K\x01u.".to_vec(), "a key without a value"),
         ("an item of a number", b"K\x01K\x02K\x03s.".to_vec(), "that is not a dict"),
         ("an item appended to a number", b"K\x01K\x02a.".to_vec(), "that is not a list"),
-        ("2⁶⁰ objects", laughs, "a tuple of 2"),
-        ("very deep", [b"K\x01".to_vec(), b"\x85".repeat(900_000), b".".to_vec()].concat(), "a tuple of 1"),
-        ("very many", [b"N0".repeat(1_000_001), b".".to_vec()].concat(), "more than 1000000 objects"),
-        ("a very high stack", [b"N".to_vec(), b"2".repeat(1_000_001)].concat(), "objects at one time"),
-        ("very many groups", b"(".repeat(1_000_001), "objects at one time"),
-        ("a very large memory", [b"N".to_vec(), b"\x94".repeat(1_000_001)].concat(), "objects at one time"),
+        ("2⁶⁰ objects", nested, "a tuple of 2"),
+        (
+            "deeply nested tuples",
+            [b"K\x01".to_vec(), b"\x85".repeat(900_000), b".".to_vec()].concat(),
+            "a tuple of 1",
+        ),
+        ("many objects", [b"N0".repeat(1_000_001), b".".to_vec()].concat(), "more than 1000000 objects"),
+        ("a very large stack", [b"N".to_vec(), b"2".repeat(1_000_001)].concat(), "objects at one time"),
+        ("many groups", b"(".repeat(1_000_001), "objects at one time"),
+        ("a very large memo", [b"N".to_vec(), b"\x94".repeat(1_000_001)].concat(), "objects at one time"),
         (
             "a very long list",
             [
@@ -86,14 +91,18 @@ fn a_malicious_pickle_does_no_harm() {
         ("a negative offset", storage(b"J\xff\xff\xff\xff)K\x01\x85"), "offset of -1"),
         ("an offset after the end", storage(b"K\x04K\x01\x85K\x01\x85"), "exceeds its storage of 4"),
         ("a stride beyond the end", storage(b"K\x00K\x02\x85K\x04\x85"), "exceeds its storage of 4"),
-        ("more values than bytes", storage(b"K\x00J\0\0\0\x40\x85K\x00\x85"), "more than the file can hold"),
         (
-            "a shape beyond all numbers",
-            storage(b"K\x00\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7f2\x86K\x00K\x00\x86"),
-            "more than the file can hold",
+            "more values than bytes",
+            storage(b"K\x00J\0\0\0\x40\x85K\x00\x85"),
+            "have more values than the file",
         ),
         (
-            "a stride beyond all numbers",
+            "a shape of more than 2⁶⁴ values",
+            storage(b"K\x00\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7f2\x86K\x00K\x00\x86"),
+            "have more values than the file",
+        ),
+        (
+            "a stride that overflows",
             storage(b"K\x00K\x02K\x02\x86\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7f2\x86"),
             "exceeds its storage",
         ),
@@ -126,9 +135,9 @@ fn a_malicious_pickle_does_no_harm() {
             "a storage whose name has 1000 bytes",
         ),
     ];
-    for (what, pickle, part) in cases {
+    for (case, pickle, part) in cases {
         let message = parse_pth(&archive(&pickle)).unwrap_err().to_string();
-        assert!(message.contains(part), "{what}: {message}");
+        assert!(message.contains(part), "{case}: {message}");
     }
     // The stride of a dimension of size 1 is never used, so any value is accepted.
     let pickle = storage(b"K\x00K\x01K\x01\x86\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7f2\x86");
@@ -138,7 +147,7 @@ fn a_malicious_pickle_does_no_harm() {
 /// Many entries of one archive that share the same bytes: each is small, but together they exceed the file.
 #[test]
 fn storages_that_share_bytes_are_rejected() {
-    // Stored entries can share a position in the file: here the directory is edited to say so.
+    // Stored entries can have the same position in the file: here the directory is edited that way.
     let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
     let options = SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
     let names: Vec<String> = (0..9).map(|i| i.to_string()).collect();
@@ -165,18 +174,18 @@ fn storages_that_share_bytes_are_rejected() {
         (0..bytes.len() - 4).filter(|at| bytes[*at..*at + 4] == *b"PK\x01\x02").collect();
     let (first, others) = (entries[1], &entries[2..]);
     // Checksum and sizes, and the position of the entry.
-    let [sums, place] =
+    let [sums, position] =
         [16..28, 42..46].map(|r: std::ops::Range<usize>| bytes[first + r.start..first + r.end].to_vec());
     for at in others {
         bytes[at + 16..at + 28].copy_from_slice(&sums);
-        bytes[at + 42..at + 46].copy_from_slice(&place);
+        bytes[at + 42..at + 46].copy_from_slice(&position);
     }
     let message = parse_pth(&bytes).unwrap_err().to_string();
-    assert!(message.contains("and those before it are more than the file"), "{message}");
+    assert!(message.contains("and those before it have more bytes than the file"), "{message}");
 }
 
 #[test]
-fn a_storage_of_another_folder_is_not_found() {
+fn a_storage_outside_the_archives_folder_is_not_found() {
     let outside = b"(X\x07\0\0\0storagectorch\nFloatStorage\nX\x0d\0\0\0../../../../xX\x03\0\0\0cpuK\x04tQ";
     let pickle = one_tensor(&[&outside[..], b"K\x00K\x02\x85K\x01\x85\x89}"].concat());
     let error = parse_pth(&archive(&pickle)).unwrap_err();
@@ -186,7 +195,7 @@ fn a_storage_of_another_folder_is_not_found() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
 
-    /// The archive's checksum is correct, the pickle is not.
+    /// The archive's checksum is correct, but the pickle is damaged.
     #[test]
     fn a_damaged_pickle_causes_no_panic(
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),

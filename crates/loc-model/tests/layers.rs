@@ -1,12 +1,12 @@
-//! Compares the two forms of every layer, composed of Candle operations and loc-net's kernel, with PyTorch, with difference
-//! quotients, and with each other.
+//! Compares the two implementations of every layer, Candle operations and loc-net's kernel, with PyTorch, with
+//! difference quotients, and with each other.
 
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
 mod common;
 
 use candle_core::{DType, Device, Tensor};
-use common::{FORMS, apply, assert_close, both_ways, golden, numbers, random, tied};
+use common::{BACKENDS, apply, assert_close, forward_backward, golden, numbers, random, tied};
 use loc_model::Backend;
 use loc_net::Op;
 use loc_net::ops::{
@@ -15,7 +15,7 @@ use loc_net::ops::{
 };
 use proptest::prelude::*;
 
-/// Tolerance of f32 against f64, relative to the largest value: for sums of up to a few hundred products.
+/// Tolerance of f32 against f64, relative to the largest value: for sums of a few hundred products at most.
 const F32: f64 = 5e-6;
 /// Tolerance of f64 against f64 with another order of sums.
 const F64: f64 = 1e-13;
@@ -58,15 +58,15 @@ fn values_and_gradients_equal_pytorch() {
         let channels = tensor("w").map_or(0, |w| w.dim(0).unwrap());
         let op = op_of(case.split('/').next().unwrap(), &geometry, channels);
         let names: Vec<&str> = ["x", "w", "b"].into_iter().filter(|n| tensor(n).is_some()).collect();
-        let f32_and_f64 = [
+        let types_and_backends = [
             (DType::F64, F64, Backend::Composed),
             (DType::F32, F32, Backend::Composed),
             (DType::F32, F32, Backend::Kernels),
         ];
-        for (dtype, tolerance, backend) in f32_and_f64 {
+        for (dtype, tolerance, backend) in types_and_backends {
             let typed = |name: &str| tensor(name).unwrap().to_dtype(dtype).unwrap();
             let inputs: Vec<Tensor> = names.iter().map(|n| typed(n)).collect();
-            let (y, grads) = both_ways(&op, &inputs, &typed("gy"), backend);
+            let (y, grads) = forward_backward(&op, &inputs, &typed("gy"), backend);
             let what = format!("{case}, {dtype:?}, {backend:?}");
             assert_close(&format!("{what}: y"), &y, tensor("y").unwrap(), tolerance);
             for (name, grad) in names.iter().zip(&grads) {
@@ -86,20 +86,20 @@ fn check_gradient(op: &Op, inputs: &[Tensor]) {
         let y = apply(op, inputs).unwrap();
         (y * &gy).unwrap().sum_all().unwrap().to_scalar().unwrap()
     };
-    let (_, grads) = both_ways(op, inputs, &gy, Backend::Composed);
-    for (which, grad) in grads.iter().enumerate() {
-        let (values, dims) = (numbers(&inputs[which]), inputs[which].dims());
+    let (_, grads) = forward_backward(op, inputs, &gy, Backend::Composed);
+    for (input, grad) in grads.iter().enumerate() {
+        let (values, dims) = (numbers(&inputs[input]), inputs[input].dims());
         for (i, gradient) in numbers(grad).into_iter().enumerate() {
             let at = |step: f64| {
                 let mut moved = values.clone();
                 moved[i] += step;
                 let mut inputs = inputs.to_vec();
-                inputs[which] = Tensor::from_vec(moved, dims, &Device::Cpu).unwrap();
+                inputs[input] = Tensor::from_vec(moved, dims, &Device::Cpu).unwrap();
                 loss(&inputs)
             };
             let quotient = (at(STEP) - at(-STEP)) / (2.0 * STEP);
             let error = (quotient - gradient).abs();
-            assert!(error < 1e-8, "{op:?}, input {which}[{i}]: {gradient}, quotient {quotient}");
+            assert!(error < 1e-8, "{op:?}, input {input}[{i}]: {gradient}, quotient {quotient}");
         }
     }
 }
@@ -145,11 +145,11 @@ fn a_tie_gives_the_whole_gradient_to_the_first_cell() {
     let x = Tensor::ones((1, 1, 5, 5), DType::F32, &Device::Cpu).unwrap();
     let gy = Tensor::new(&[[[[1f32, 2.], [3., 4.]]]], &Device::Cpu).unwrap();
     let op = Op::MaxPool2d(MaxPool2d(Pool::square(2, 2)));
-    for form in FORMS {
-        let (_, grads) = both_ways(&op, std::slice::from_ref(&x), &gy, form);
+    for backend in BACKENDS {
+        let (_, grads) = forward_backward(&op, std::slice::from_ref(&x), &gy, backend);
         let mut expected = vec![0.0; 25];
         (expected[0], expected[2], expected[10], expected[12]) = (1.0, 2.0, 3.0, 4.0);
-        assert_eq!(numbers(&grads[0]), expected, "{form:?}");
+        assert_eq!(numbers(&grads[0]), expected, "{backend:?}");
     }
 }
 
@@ -157,26 +157,27 @@ fn a_tie_gives_the_whole_gradient_to_the_first_cell() {
 fn relu_has_gradient_zero_at_zero_and_keeps_nan() {
     let x = Tensor::new(&[-1f32, -0.0, 0.0, 1.0, f32::INFINITY, f32::NEG_INFINITY], &Device::Cpu).unwrap();
     let nan = Tensor::new(&[f32::NAN], &Device::Cpu).unwrap();
-    for form in FORMS {
-        let (y, grads) = both_ways(&Op::Relu(Relu), std::slice::from_ref(&x), &x.ones_like().unwrap(), form);
-        assert_eq!(numbers(&y), [0.0, 0.0, 0.0, 1.0, f64::INFINITY, 0.0], "{form:?}");
-        assert_eq!(numbers(&grads[0]), [0.0, 0.0, 0.0, 1.0, 1.0, 0.0], "{form:?}");
-        let (y, _) = both_ways(&Op::Relu(Relu), std::slice::from_ref(&nan), &nan, form);
-        assert!(numbers(&y)[0].is_nan(), "{form:?}");
+    for backend in BACKENDS {
+        let (y, grads) =
+            forward_backward(&Op::Relu(Relu), std::slice::from_ref(&x), &x.ones_like().unwrap(), backend);
+        assert_eq!(numbers(&y), [0.0, 0.0, 0.0, 1.0, f64::INFINITY, 0.0], "{backend:?}");
+        assert_eq!(numbers(&grads[0]), [0.0, 0.0, 0.0, 1.0, 1.0, 0.0], "{backend:?}");
+        let (y, _) = forward_backward(&Op::Relu(Relu), std::slice::from_ref(&nan), &nan, backend);
+        assert!(numbers(&y)[0].is_nan(), "{backend:?}");
     }
 }
 
 #[test]
-fn a_nan_is_the_maximum_at_any_place_of_its_window() {
+fn a_nan_in_any_cell_of_a_window_is_the_maximum() {
     for at in 0..4 {
         let mut values = [1f32, 2.0, 3.0, 4.0];
         values[at] = f32::NAN;
         let x = Tensor::from_slice(&values, (1, 1, 2, 2), &Device::Cpu).unwrap();
-        for form in FORMS {
+        for backend in BACKENDS {
             let gy = Tensor::ones((1, 1, 1, 1), DType::F32, &Device::Cpu).unwrap();
             let op = Op::MaxPool2d(MaxPool2d(Pool::square(2, 2)));
-            let (y, _) = both_ways(&op, std::slice::from_ref(&x), &gy, form);
-            assert!(numbers(&y)[0].is_nan(), "{form:?}, cell {at}");
+            let (y, _) = forward_backward(&op, std::slice::from_ref(&x), &gy, backend);
+            assert!(numbers(&y)[0].is_nan(), "{backend:?}, cell {at}");
         }
     }
 }
@@ -206,17 +207,17 @@ fn unsuitable_inputs_are_rejected_and_named() {
     }
 }
 
-/// Compares both forms in f32 with the composed form in f64. With inputs of [`tied`] every sum is exact in any order, so only
-/// quotients can differ.
+/// Compares both backends in f32 with Candle's operations in f64. With inputs of [`tied`] every sum is exact in any
+/// order, so only quotients can differ.
 fn compare(op: &Op, inputs: &[Tensor]) {
     let gy = tied(apply(op, inputs).unwrap().dims(), 8, 8.0, DType::F64);
-    let (y, grads) = both_ways(op, inputs, &gy, Backend::Composed);
-    let single: Vec<Tensor> = inputs.iter().map(|t| t.to_dtype(DType::F32).unwrap()).collect();
-    for form in FORMS {
-        let (y32, grads32) = both_ways(op, &single, &gy.to_dtype(DType::F32).unwrap(), form);
-        assert_close(&format!("{op:?}, {form:?}: y"), &y32, &y, F32);
+    let (y, grads) = forward_backward(op, inputs, &gy, Backend::Composed);
+    let inputs_f32: Vec<Tensor> = inputs.iter().map(|t| t.to_dtype(DType::F32).unwrap()).collect();
+    for backend in BACKENDS {
+        let (y32, grads32) = forward_backward(op, &inputs_f32, &gy.to_dtype(DType::F32).unwrap(), backend);
+        assert_close(&format!("{op:?}, {backend:?}: y"), &y32, &y, F32);
         for (i, (got, expected)) in grads32.iter().zip(&grads).enumerate() {
-            assert_close(&format!("{op:?}, {form:?}: gradient {i}"), got, expected, F32);
+            assert_close(&format!("{op:?}, {backend:?}: gradient {i}"), got, expected, F32);
         }
     }
 }
@@ -229,7 +230,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn forms_agree_on_any_convolution(
+    fn backends_agree_on_any_convolution(
         n in 1usize..=3, groups in 1usize..=3, cin in 1usize..=3, cout in 1usize..=3,
         kernel in pair(1..=5), stride in pair(1..=3), padding in pair(0..=2), extra in pair(0..=7),
     ) {
@@ -240,26 +241,26 @@ proptest! {
     }
 
     #[test]
-    fn forms_agree_on_any_pool_ties_included(
+    fn backends_agree_on_any_pool_even_with_ties(
         n in 1usize..=3, channels in 1usize..=3, kernel in pair(1..=4), stride in pair(1..=4),
         extra in pair(0..=7), steps in 1u32..=4,
     ) {
         let dims = [n, channels, kernel.0 + extra.0, kernel.1 + extra.1];
-        // Quarters and the like: the same number in f32 and f64, so the same ties.
+        // Multiples of a power of two are the same in f32 and f64, so the ties are the same.
         let x = tied(&dims, 4, f64::from(1 << steps), DType::F64);
         compare(&Op::MaxPool2d(MaxPool2d(Pool { kernel, stride })), std::slice::from_ref(&x));
         compare(&Op::AvgPool2d(AvgPool2d(Pool { kernel, stride })), &[x]);
     }
 
     #[test]
-    fn forms_agree_on_any_linear_layer(n in 1usize..=5, input in 1usize..=40, output in 1usize..=20) {
+    fn backends_agree_on_any_linear_layer(n in 1usize..=5, input in 1usize..=40, output in 1usize..=20) {
         let x = tied(&[n, input], 5, 8.0, DType::F64);
         let w = tied(&[output, input], 6, 8.0, DType::F64);
         compare(&Op::Linear(Linear { out_features: output }), &[x, w, tied(&[output], 7, 8.0, DType::F64)]);
     }
 
     #[test]
-    fn forms_agree_on_relu(len in 1usize..=300) {
+    fn backends_agree_on_relu(len in 1usize..=300) {
         compare(&Op::Relu(Relu), &[tied(&[len], 8, 4.0, DType::F64)]);
     }
 }

@@ -1,12 +1,12 @@
-//! Tests every backbone with every head: prediction without a framework, Candle in both forms, heads on cached features, and
-//! the exported graph compute the same.
+//! Tests every backbone with every head. These compute the same: prediction without a framework, both backends of
+//! training, heads on cached features, and the exported graph.
 
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
 mod common;
 
 use candle_core::{DType, Device, Tensor};
-use common::{FORMS, assert_close, random};
+use common::{BACKENDS, assert_close, random};
 use loc_model::init::{self, Scheme};
 use loc_model::{Dropout, Input, Model};
 use loc_net::{
@@ -24,12 +24,13 @@ fn all() -> impl Iterator<Item = (Network, Weights)> {
         let config =
             NetworkConfig { input: InputShape { height: side, width: side }, classes: 3, backbone, head };
         let network = config.build(&Normalization { mean: [0.4; 3], std: [0.3; 3] }).unwrap();
-        // With these values no sum is so close to a kink of relu6 that rounding moves it to the other side.
+        // With this seed no sum is so close to a kink of relu6 that rounding moves it to the other side.
         let mut weights = init::weights(&network, Scheme::He, 5);
-        // A mean of clipped values would equal the standardisation's limit, where conventions for the gradient differ.
-        let standards = weights.0.iter_mut().filter(|(name, _)| name.ends_with("_standard.weight"));
-        standards.for_each(|(_, weight)| weight.data.iter_mut().for_each(|w| *w = 0.9));
-        // The initial last layers are so small that every box would be in the middle.
+        // With a weight of 1 the mean of clipped values could equal the standardisation's limit, where there are
+        // different conventions for the gradient.
+        let standardisations = weights.0.iter_mut().filter(|(name, _)| name.ends_with("_standard.weight"));
+        standardisations.for_each(|(_, weight)| weight.data.iter_mut().for_each(|w| *w = 0.9));
+        // The initial weights of the last layers are so small that every box would be in the middle.
         for (name, weight) in &mut weights.0 {
             let last = ["_out", "_left", "_top", "_right", "_bottom"];
             if last.iter().any(|end| name.strip_suffix(".weight").is_some_and(|layer| layer.ends_with(end))) {
@@ -46,7 +47,7 @@ fn photos(network: &Network, n: usize) -> Tensor {
 }
 
 /// Returns the backbone's features of `n` photos.
-fn kept(forward: &Forward, photos: ImageBatch, n: usize) -> Input {
+fn cached_features(forward: &Forward, photos: ImageBatch, n: usize) -> Input {
     let (network, taps) = (forward.network(), forward.network().taps());
     let features = forward.features(photos, n, &taps).unwrap();
     let features = features.into_iter().zip(&taps).map(|(values, tap)| {
@@ -66,8 +67,8 @@ fn prediction_and_training_compute_the_same() {
         let classes = network.classes();
         let logits = Tensor::from_vec(predicted.logits, (2, classes), &Device::Cpu).unwrap();
         let boxes = Tensor::from_vec(predicted.boxes, (2, 4), &Device::Cpu).unwrap();
-        for form in FORMS {
-            let model = Model::with_backend(network.clone(), &weights, &Device::Cpu, form).unwrap();
+        for backend in BACKENDS {
+            let model = Model::with_backend(network.clone(), &weights, &Device::Cpu, backend).unwrap();
             let output = model.infer(&photos).unwrap();
             assert_close("logits", &output.logits, &logits, 2e-5);
             assert_close("boxes", &output.boxes, &boxes, 2e-5);
@@ -77,20 +78,20 @@ fn prediction_and_training_compute_the_same() {
 }
 
 #[test]
-fn heads_on_cached_features_compute_the_same_as_the_whole_network() {
+fn heads_on_cached_features_compute_the_same_as_the_network_on_photos() {
     for (network, weights) in all() {
         let photos = photos(&network, 2);
         let flat: Vec<f32> = photos.flatten_all().unwrap().to_vec1().unwrap();
         let forward = Forward::new(network.clone(), weights.clone()).unwrap();
-        let input = kept(&forward, ImageBatch::Floats(&flat), 2);
+        let input = cached_features(&forward, ImageBatch::Floats(&flat), 2);
         let model = Model::with_frozen_backbone(network.clone(), &weights, &Device::Cpu).unwrap();
         let heads = network.params().iter().filter(|p| p.layer >= network.backbone_layers());
         assert_eq!(model.vars().len(), heads.count(), "only the heads are trained");
-        let (apart, whole) = (model.evaluate(&input).unwrap(), model.infer(&photos).unwrap());
-        assert_close("logits", &apart.logits, &whole.logits, 2e-5);
-        assert_close("boxes", &apart.boxes, &whole.boxes, 2e-5);
-        assert_eq!(model.weights().unwrap(), weights, "all weights come back");
-        let loss = (apart.logits.sqr().unwrap().sum_all().unwrap()
+        let (from_features, from_photos) = (model.evaluate(&input).unwrap(), model.infer(&photos).unwrap());
+        assert_close("logits", &from_features.logits, &from_photos.logits, 2e-5);
+        assert_close("boxes", &from_features.boxes, &from_photos.boxes, 2e-5);
+        assert_eq!(model.weights().unwrap(), weights, "all weights are returned");
+        let loss = (from_features.logits.sqr().unwrap().sum_all().unwrap()
             + model.train(&input, None).unwrap().boxes.sum_all().unwrap())
         .unwrap();
         assert!(model.backward(&loss).unwrap().norm().unwrap() > 0.0);
@@ -103,13 +104,13 @@ fn norm(x: &Tensor) -> f64 {
     f64::from(x.sqr().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap()).sqrt()
 }
 
-/// Compares the gradient of every parameter with that of Candle's own operations, also if several layers are one operation,
-/// and in a second batch that is smaller than the first.
+/// Compares the gradient of every parameter with that of Candle's own operations, also for fused layers, and in a
+/// second batch that is smaller than the first.
 #[test]
 fn gradients_equal_candles_operations() {
     for (network, weights) in all() {
-        let [kernels, composed] =
-            FORMS.map(|form| Model::with_backend(network.clone(), &weights, &Device::Cpu, form).unwrap());
+        let [kernels, composed] = BACKENDS
+            .map(|backend| Model::with_backend(network.clone(), &weights, &Device::Cpu, backend).unwrap());
         for n in [3, 2] {
             let photos = photos(&network, n);
             let [got, expected] = [&kernels, &composed].map(|model| {
@@ -142,7 +143,7 @@ fn gradients_equal_candles_operations() {
 }
 
 #[test]
-fn dropout_is_a_function_of_its_key_and_keeps_the_mean() {
+fn dropout_depends_on_its_key_only_and_keeps_the_mean() {
     let (network, weights) = all().nth(3).unwrap();
     let photos = photos(&network, 4);
     let model = Model::new(network, &weights, &Device::Cpu).unwrap();
@@ -168,14 +169,15 @@ fn both_backends_drop_the_same_values() {
     for (network, weights) in all() {
         let photos = photos(&network, 3);
         let flat: Vec<f32> = photos.flatten_all().unwrap().to_vec1().unwrap();
-        let [kernels, composed] = FORMS.map(|form| {
-            let model = Model::with_backend(network.clone(), &weights, &Device::Cpu, form).unwrap();
+        let [kernels, composed] = BACKENDS.map(|backend| {
+            let model = Model::with_backend(network.clone(), &weights, &Device::Cpu, backend).unwrap();
             model.train(&Input::Images(photos.clone()), dropout).unwrap()
         });
         let forward = Forward::new(network.clone(), weights.clone()).unwrap();
         let frozen = Model::with_frozen_backbone(network.clone(), &weights, &Device::Cpu).unwrap();
-        let kept = frozen.train(&kept(&forward, ImageBatch::Floats(&flat), 3), dropout).unwrap();
-        for output in [kernels, kept] {
+        let cached_features =
+            frozen.train(&cached_features(&forward, ImageBatch::Floats(&flat), 3), dropout).unwrap();
+        for output in [kernels, cached_features] {
             assert_close("logits", &output.logits, &composed.logits, 5e-5);
             assert_close("boxes", &output.boxes, &composed.boxes, 5e-5);
         }

@@ -1,6 +1,6 @@
-//! Tests EfficientNet-Lite0's weights: batch normalisation is folded correctly; the whole network, in both forms, equals
-//! PyTorch on weights made from hashes (`golden/lite0.py`), and on the published weights if they are available; other
-//! weights are rejected.
+//! Tests EfficientNet-Lite0's weights: batch normalisation is folded correctly; other weights are rejected; the
+//! complete network, with both backends, equals PyTorch on weights made from hashes (`golden/lite0.py`). With the
+//! published weights, if they are available, the features equal PyTorch's.
 
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
@@ -11,7 +11,7 @@ mod skip;
 use std::path::PathBuf;
 
 use candle_core::{Device, Tensor};
-use common::{FORMS, assert_close, golden, hash32, numbers};
+use common::{BACKENDS, assert_close, golden, hash32, numbers};
 use loc_model::{Input, Model, init, pretrained, weights};
 use loc_net::{
     Backbone, Forward, Head, ImageBatch, InputShape, Network, NetworkConfig, Normalization, Weight, Weights,
@@ -34,7 +34,7 @@ fn network(head: Head) -> Network {
     config.build(&Normalization { mean: [127.0 / 255.0; 3], std: [128.0 / 255.0; 3] }).unwrap()
 }
 
-/// The script's photos; they are planar in the script and pixel by pixel here.
+/// The script's photos. They are planar in the script, and interleaved here.
 fn photos(streams: &[u32]) -> Vec<u8> {
     let plane = SIDE * SIDE;
     let value = |i: usize, stream| (hash32(i % 3 * plane + i / 3, stream) % 256) as u8;
@@ -54,28 +54,29 @@ fn features(forward: &Forward, streams: &[u32]) -> Vec<Vec<f32>> {
         .filter(|layer| layer.name.ends_with("_standard"))
         .map(|layer| match layer.inputs[0] {
             loc_net::Source::Layer(before) => before,
-            loc_net::Source::Input => panic!("a tap reads the photo"),
+            loc_net::Source::Input => panic!("the standardisation must not read the photo"),
         })
         .collect();
     forward.features(ImageBatch::Bytes(&photos(streams)), streams.len(), &layers).unwrap()
 }
 
 /// `random` of the script.
-fn random(shape: &[usize], stream: u32, middle: f64, half: f64) -> Weight {
-    let value = |i| (middle + half * (f64::from(hash32(i, stream)) / 2_147_483_648.0 - 1.0)) as f32;
+fn random(shape: &[usize], stream: u32, center: f64, half_range: f64) -> Weight {
+    let value = |i| (center + half_range * (f64::from(hash32(i, stream)) / 2_147_483_648.0 - 1.0)) as f32;
     Weight { shape: shape.to_vec(), data: (0..shape.iter().product()).map(value).collect() }
 }
 
 /// Iterates over the backbone's convolutions in order: name, and shape of the weights.
 fn convolutions(network: &Network) -> impl Iterator<Item = (&str, &[usize])> {
-    let own = network.params().iter().filter(|p| p.layer < network.backbone_layers() && p.shape.len() == 4);
-    own.map(|p| (p.name.strip_suffix(".weight").unwrap(), &p.shape[..]))
+    let params =
+        network.params().iter().filter(|p| p.layer < network.backbone_layers() && p.shape.len() == 4);
+    params.map(|p| (p.name.strip_suffix(".weight").unwrap(), &p.shape[..]))
 }
 
 /// Returns the names of a convolution and of its batch normalisation in the state dict.
-fn names(ours: &str) -> (String, String) {
-    match ours.split_once('.') {
-        None if ours == "stem" => ("_conv_stem".to_owned(), "_bn0".to_owned()),
+fn names(name: &str) -> (String, String) {
+    match name.split_once('.') {
+        None if name == "stem" => ("_conv_stem".to_owned(), "_bn0".to_owned()),
         None => ("_conv_head".to_owned(), "_bn1".to_owned()),
         Some((block, part)) => {
             let block = format!("_blocks.{}", block.strip_prefix("block").unwrap());
@@ -90,14 +91,16 @@ const NORM: [&str; 4] = ["weight", "bias", "running_mean", "running_var"];
 /// The script's `state_dict` as the weights of a network, with its standardisation and heads.
 fn hashed(network: &Network) -> Weights {
     let mut state = Weights::default();
-    for (k, (ours, shape)) in (0u32..).zip(convolutions(network)) {
-        let (conv, norm) = names(ours);
+    for (k, (name, shape)) in (0u32..).zip(convolutions(network)) {
+        let (conv, norm) = names(name);
         let fan_in = shape[1..].iter().product::<usize>() as f64;
-        let half = (if ours.ends_with("project") { 2.0 } else { 6.0 } / fan_in).sqrt();
-        state.0.insert(format!("{conv}.weight"), random(shape, 1000 + 10 * k, 0.0, half));
+        let half_range = (if name.ends_with("project") { 2.0 } else { 6.0 } / fan_in).sqrt();
+        state.0.insert(format!("{conv}.weight"), random(shape, 1000 + 10 * k, 0.0, half_range));
         let numbers = [(1.0, 0.25), (0.2, 0.2), (0.0, 0.1), (1.0, 0.5)];
-        for (j, (what, (middle, half))) in (0u32..).zip(NORM.into_iter().zip(numbers)) {
-            state.0.insert(format!("{norm}.{what}"), random(&shape[..1], 1001 + 10 * k + j, middle, half));
+        for (j, (what, (center, half_range))) in (0u32..).zip(NORM.into_iter().zip(numbers)) {
+            state
+                .0
+                .insert(format!("{norm}.{what}"), random(&shape[..1], 1001 + 10 * k + j, center, half_range));
         }
     }
     let mut all = pretrained::lite0(network, &state).unwrap();
@@ -130,14 +133,14 @@ fn outputs_features_and_gradients_equal_pytorch() {
         assert_close(name, &tensor(values, expected), expected, VALUES);
     }
     let images = Tensor::from_vec(photos(&PHOTOS), (PHOTOS.len(), SIDE, SIDE, 3), &Device::Cpu).unwrap();
-    for form in FORMS {
-        let model = Model::with_backend(network.clone(), &weights, &Device::Cpu, form).unwrap();
+    for backend in BACKENDS {
+        let model = Model::with_backend(network.clone(), &weights, &Device::Cpu, backend).unwrap();
         let output = model.train(&Input::Images(images.clone()), None).unwrap();
         assert_close("logits", &output.logits, &golden["logits"], VALUES);
         assert_close("boxes", &output.boxes, &golden["boxes"], VALUES);
-        let sum = |answer: &Tensor, stream| {
-            let factors = tensor(random(answer.dims(), stream, 0.0, 1.0).data, answer);
-            (answer * factors).unwrap().sum_all().unwrap()
+        let sum = |output_values: &Tensor, stream| {
+            let factors = tensor(random(output_values.dims(), stream, 0.0, 1.0).data, output_values);
+            (output_values * factors).unwrap().sum_all().unwrap()
         };
         let loss = (sum(&output.logits, 300) + sum(&output.boxes, 301)).unwrap();
         let gradients = model.backward(&loss).unwrap();
@@ -152,20 +155,20 @@ fn outputs_features_and_gradients_equal_pytorch() {
             assert!(expected[0] > 0.0, "{name}: no gradient reaches it");
             for (got, expected_one) in [norm, hashed].into_iter().zip(&expected) {
                 let error = (got - expected_one).abs() / expected[0];
-                assert!(error <= GRADIENT, "{form:?}, {name}: {error:e} of the norm");
+                assert!(error <= GRADIENT, "{backend:?}, {name}: {error:e} of the norm");
             }
         }
     }
 }
 
 /// Mean, largest absolute value and the first four numbers of each output.
-fn figures(values: &[f32]) -> [f64; 6] {
+fn statistics(values: &[f32]) -> [f64; 6] {
     let all = values.iter().map(|v| f64::from(*v));
     let mean = all.clone().sum::<f64>() / values.len() as f64;
     let largest = all.clone().fold(0.0f64, |m, v| m.max(v.abs()));
-    let mut figures = [mean, largest, 0.0, 0.0, 0.0, 0.0];
-    figures[2..].iter_mut().zip(all).for_each(|(f, v)| *f = v);
-    figures
+    let mut statistics = [mean, largest, 0.0, 0.0, 0.0, 0.0];
+    statistics[2..].iter_mut().zip(all).for_each(|(f, v)| *f = v);
+    statistics
 }
 
 #[test]
@@ -173,7 +176,7 @@ fn features_of_the_published_weights_equal_pytorch() {
     let shared = std::env::var_os("LOC_SHARED").map_or_else(|| "../../../shared".into(), PathBuf::from);
     let path = shared.join("weights/efficientnet-lite0.safetensors");
     if !path.is_file() {
-        return skip::say(skip::Reason::Shared, "the weights of EfficientNet-Lite0 are not there");
+        return skip::say(skip::Reason::Shared, "the weights of EfficientNet-Lite0 are missing");
     }
     let network = network(Head::Edges);
     let mut all = init::weights(&network, init::Scheme::He, 0);
@@ -186,7 +189,7 @@ fn features_of_the_published_weights_equal_pytorch() {
         [-0.149817, 7.565106, 1.185764, 2.430713, 0.539963, 1.553275],
         [0.091764, 4.53495, 0.747557, 0.0, 0.3519, 0.0],
     ];
-    for (got, expected) in features.iter().map(|f| figures(f)).zip(golden) {
+    for (got, expected) in features.iter().map(|f| statistics(f)).zip(golden) {
         for (g, e) in got.iter().zip(expected) {
             assert!((g - e).abs() < 2e-5 * expected[1], "got {got:?}, expected {expected:?}");
         }
@@ -196,8 +199,8 @@ fn features_of_the_published_weights_equal_pytorch() {
 /// A small state dict with EfficientNet-Lite0's names: all values of a tensor are the same number.
 fn state_dict(network: &Network) -> Weights {
     let mut state = Weights::default();
-    for (ours, shape) in convolutions(network) {
-        let (conv, norm) = names(ours);
+    for (name, shape) in convolutions(network) {
+        let (conv, norm) = names(name);
         let mut put = |name: String, shape: &[usize], value: f32| {
             let len = shape.iter().product();
             state.0.insert(name, Weight { shape: shape.to_vec(), data: vec![value; len] });

@@ -1,5 +1,5 @@
-//! Tests weights on disk: the same weights give the same bytes, a file is read as a whole or rejected, and no invalid file
-//! causes a panic.
+//! Tests weights on disk: the same weights give the same bytes, a file is read completely or rejected, and no invalid
+//! file causes a panic.
 
 use std::collections::BTreeMap;
 
@@ -27,7 +27,7 @@ fn file(header: &str, data: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn the_bytes_are_exactly_these() {
+fn the_file_has_exactly_these_bytes() {
     let header = concat!(
         r#"{"__metadata__":{"loc":"{\"format\":1}"},"#,
         r#""conv1.bias":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"#,
@@ -86,15 +86,15 @@ fn an_unreadable_file_is_named() {
         ("offsets reversed", tensor("[2]", "[8,0]", "F32")),
         ("a hole", tensor("[1]", "[4,8]", "F32")),
         ("a shape that is not the span", tensor("[3]", "[0,8]", "F32")),
-        ("a shape beyond all numbers", tensor("[18446744073709551615,3]", "[0,8]", "F32")),
+        ("a shape that overflows", tensor("[18446744073709551615,3]", "[0,8]", "F32")),
         ("f64", tensor("[1]", "[0,8]", "F64")),
         ("an unknown type", tensor("[1]", "[0,8]", "F33")),
-        ("metadata that is no text", header(r#"{"__metadata__":{"loc":1}}"#)),
+        ("metadata that is not text", header(r#"{"__metadata__":{"loc":1}}"#)),
     ];
-    for (what, bytes) in cases {
+    for (case, bytes) in cases {
         fs_err::write(&path, bytes).unwrap();
         let message = message(&path);
-        assert!(message.starts_with(&path.display().to_string()), "{what}: {message}");
+        assert!(message.starts_with(&path.display().to_string()), "{case}: {message}");
     }
 
     fs_err::write(&path, &good).unwrap();
@@ -145,7 +145,7 @@ proptest! {
             bytes[at] = byte;
         }
         drop(WeightFile::parse(&bytes));
-        // A part of a file is never taken for a whole one.
+        // A truncated file is never accepted.
         prop_assert!(WeightFile::parse(&good[..end.index(good.len())]).is_err());
     }
 }

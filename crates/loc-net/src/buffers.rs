@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, TryLockError};
 
-use crate::parallel::at_once;
+use crate::parallel::max_concurrency;
 
 /// A pool of reusable buffers. It keeps at most as many as threads are expected to use at once: extra buffers that many
 /// simultaneous callers needed are freed after use.
@@ -12,29 +12,29 @@ use crate::parallel::at_once;
 pub(crate) struct BufferPool<T>(Box<[Mutex<Option<Box<T>>>]>);
 
 impl<T> Default for BufferPool<T> {
-    /// Has room for twice as many buffers as threads can run at once: a run may use one besides those of its tasks.
+    /// Can keep twice as many buffers as threads can run at once: a run may use one in addition to those of its tasks.
     fn default() -> Self {
-        Self((0..2 * at_once()).map(|_| Mutex::default()).collect())
+        Self((0..2 * max_concurrency()).map(|_| Mutex::default()).collect())
     }
 }
 
 impl<T: Default> BufferPool<T> {
     /// Calls `f` with buffers: those this thread used last (they may still be in its cache), others, or new ones.
     pub(crate) fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
-        let mut buffers = self.places().find_map(|mut place| place.take()).unwrap_or_default();
+        let mut buffers = self.slots().find_map(|mut slot| slot.take()).unwrap_or_default();
         let result = f(&mut buffers);
-        if let Some(mut place) = self.places().find(|place| place.is_none()) {
-            *place = Some(buffers);
+        if let Some(mut slot) = self.slots().find(|slot| slot.is_none()) {
+            *slot = Some(buffers);
         }
         result
     }
 
-    /// Iterates over the places, starting with the one this thread prefers. Locked places are skipped: another thread is
-    /// using one briefly, or was doing so when this process was forked and will never unlock it.
-    fn places(&self) -> impl Iterator<Item = MutexGuard<'_, Option<Box<T>>>> {
-        let (later, first) = self.0.split_at(place() % self.0.len());
-        first.iter().chain(later).filter_map(|place| match place.try_lock() {
-            Ok(place) => Some(place),
+    /// Iterates over the slots, starting with the one that this thread prefers. Locked slots are skipped: another
+    /// thread is using the slot briefly, or was using it when this process was forked, so that it stays locked forever.
+    fn slots(&self) -> impl Iterator<Item = MutexGuard<'_, Option<Box<T>>>> {
+        let (later, first) = self.0.split_at(thread_index() % self.0.len());
+        first.iter().chain(later).filter_map(|slot| match slot.try_lock() {
+            Ok(slot) => Some(slot),
             Err(TryLockError::Poisoned(error)) => Some(error.into_inner()),
             Err(TryLockError::WouldBlock) => None,
         })
@@ -42,12 +42,12 @@ impl<T: Default> BufferPool<T> {
 }
 
 /// Returns the number of the calling thread: 0 for the first thread that calls this, then 1, and so on.
-fn place() -> usize {
+fn thread_index() -> usize {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     thread_local! {
-        static PLACE: usize = NEXT.fetch_add(1, Ordering::Relaxed);
+        static INDEX: usize = NEXT.fetch_add(1, Ordering::Relaxed);
     }
-    PLACE.with(|place| *place)
+    INDEX.with(|index| *index)
 }
 
 /// Calls `f` with buffers of this thread. Their contents are arbitrary.
@@ -69,21 +69,22 @@ pub(crate) fn with_buffers<const N: usize, R>(lens: [usize; N], f: impl FnOnce([
     })
 }
 
-/// Grows a buffer to at least `len` values. If it has to reallocate, the content is lost. Large buffers request huge pages:
-/// otherwise the kernels' strided accesses would miss the TLB at every step.
+/// Grows a buffer to at least `len` values. If it has to reallocate, the content is lost. Large buffers request huge
+/// pages: otherwise the kernels' strided accesses would miss the TLB at every step.
 pub(crate) fn grow<T: Copy + Default>(buffer: &mut Vec<T>, len: usize) {
     if buffer.capacity() < len {
         *buffer = Vec::with_capacity(len);
-        huge_pages(buffer);
+        advise_huge_pages(buffer);
     }
     if buffer.len() < len {
         buffer.resize(len, T::default());
     }
 }
 
-/// Advises Linux to use huge pages for a buffer that is still untouched. A hint: the buffer works without it.
+/// Advises Linux to use huge pages for a buffer that is still untouched. This is a hint: the buffer also works without
+/// it.
 #[cfg(all(target_os = "linux", not(miri)))]
-fn huge_pages<T>(buffer: &mut Vec<T>) {
+fn advise_huge_pages<T>(buffer: &mut Vec<T>) {
     use std::ffi::{c_int, c_void};
     #[expect(unsafe_code, reason = "one call of the C library, which std links anyway")]
     unsafe extern "C" {
@@ -94,19 +95,19 @@ fn huge_pages<T>(buffer: &mut Vec<T>) {
     let start = buffer.as_mut_ptr().cast::<u8>();
     let end = start.wrapping_add(buffer.capacity() * size_of::<T>());
     let from = start.wrapping_add(start.align_offset(HUGE));
-    let whole = (end as usize).saturating_sub(from as usize) / HUGE * HUGE;
-    if whole > 0 {
+    let len = (end as usize).saturating_sub(from as usize) / HUGE * HUGE;
+    if len > 0 {
         #[expect(unsafe_code, reason = "advice on memory that belongs to the buffer")]
-        // SAFETY: `from..from + whole` is inside the buffer's allocation and starts at a page; the advice changes only the
-        // size of the underlying pages. An error means that there are no huge pages: the buffer works without them.
+        // SAFETY: `from..from + whole` is inside the buffer's allocation and starts at a page; the advice changes only
+        // the size of the underlying pages. An error means that there are no huge pages: the buffer works without them.
         unsafe {
-            madvise(from.cast(), whole, MADV_HUGEPAGE);
+            madvise(from.cast(), len, MADV_HUGEPAGE);
         }
     }
 }
 
 #[cfg(any(not(target_os = "linux"), miri))]
-fn huge_pages<T>(_: &mut Vec<T>) {}
+fn advise_huge_pages<T>(_: &mut Vec<T>) {}
 
 #[cfg(test)]
 mod tests {
@@ -147,16 +148,16 @@ mod tests {
                 });
             }
         });
-        assert_eq!(pool.places().filter(|place| place.is_some()).count(), 3);
-        let places = BufferPool::<Vec<u8>>::default().0.len();
-        assert!((2..=2 * at_once()).contains(&places), "{places} places");
+        assert_eq!(pool.slots().filter(|slot| slot.is_some()).count(), 3);
+        let slots = BufferPool::<Vec<u8>>::default().0.len();
+        assert!((2..=2 * max_concurrency()).contains(&slots), "{slots} places");
     }
 
     /// Simulates a forked child: another thread held the lock when the process was forked.
     #[test]
-    fn a_place_that_stays_locked_is_skipped() {
+    fn a_slot_that_stays_locked_is_skipped() {
         let pool = BufferPool::<Vec<u8>>((0..2).map(|_| Mutex::default()).collect());
-        let _held: Vec<_> = pool.0.iter().map(|place| place.lock().unwrap()).collect();
+        let _held: Vec<_> = pool.0.iter().map(|slot| slot.lock().unwrap()).collect();
         assert_eq!(pool.with(|buffer| buffer.len()), 0);
     }
 }

@@ -2,8 +2,8 @@
 
 type Pair = (usize, usize);
 
-/// Returns the number of windows down and across, or `None` if no window fits. Cells that the last window does not reach
-/// are ignored, as in PyTorch without `ceil_mode`.
+/// Returns the number of windows down and across, or `None` if no window fits. Cells that the last window does not
+/// reach are ignored, as in PyTorch without `ceil_mode`.
 pub(crate) fn output(size: Pair, kernel: Pair, stride: Pair) -> Option<Pair> {
     let count = |size: usize, kernel: usize, stride: usize| {
         (kernel > 0 && stride > 0 && size >= kernel).then(|| (size - kernel) / stride + 1)
@@ -21,19 +21,19 @@ pub(crate) fn conv_output(
     output((size.0 + 2 * padding.0 + extra.0, size.1 + 2 * padding.1 + extra.1), kernel, stride)
 }
 
-/// Returns TensorFlow's SAME padding as `(padding, extra)`: `⌈size / stride⌉` windows per axis; if the number of zeros is
-/// odd, the additional one is below or to the right.
+/// Returns TensorFlow's SAME padding as `(padding, extra)`: `⌈size / stride⌉` windows per axis; if the number of zeros
+/// is odd, the additional one is below or to the right.
 pub(crate) fn same_padding(size: Pair, kernel: Pair, stride: Pair) -> (Pair, Pair) {
-    let all = |size: usize, kernel: usize, stride: usize| {
+    let zeros = |size: usize, kernel: usize, stride: usize| {
         ((size.div_ceil(stride) - 1) * stride + kernel).saturating_sub(size)
     };
-    let (v, u) = (all(size.0, kernel.0, stride.0), all(size.1, kernel.1, stride.1));
+    let (v, u) = (zeros(size.0, kernel.0, stride.0), zeros(size.1, kernel.1, stride.1));
     ((v / 2, u / 2), (v % 2, u % 2))
 }
 
-/// The two input cells that an output cell lies between, along one axis, and the weight of the second.
+/// The two input cells that give an output cell by linear interpolation along one axis, and the weight of the second.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Between {
+pub struct Interpolation {
     /// The first cell.
     pub first: usize,
     /// The second cell; equal to the first at the edge.
@@ -42,13 +42,13 @@ pub struct Between {
     pub weight: f64,
 }
 
-/// Returns, for each cell of an axis resized from `from` to `to` cells, the input cells it lies between.
+/// Returns, for each cell of an axis resized from `from` to `to` cells, the input cells to interpolate.
 #[must_use]
-pub fn between(from: usize, to: usize) -> Vec<Between> {
-    let place = |i: usize| {
-        let place = ((i as f64 + 0.5) * from as f64 / to as f64 - 0.5).clamp(0.0, (from - 1) as f64);
-        let first = place as usize;
-        Between { first, second: (first + 1).min(from - 1), weight: place - first as f64 }
+pub fn interpolation(from: usize, to: usize) -> Vec<Interpolation> {
+    let position = |i: usize| {
+        let position = ((i as f64 + 0.5) * from as f64 / to as f64 - 0.5).clamp(0.0, (from - 1) as f64);
+        let first = position as usize;
+        Interpolation { first, second: (first + 1).min(from - 1), weight: position - first as f64 }
     };
-    (0..to).map(place).collect()
+    (0..to).map(position).collect()
 }

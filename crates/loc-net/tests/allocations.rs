@@ -1,5 +1,5 @@
-//! Tests memory use in the steady state: training passes and predictions reuse their buffers and allocate almost nothing,
-//! and the buffers of many simultaneous callers are freed.
+//! Tests memory use in the steady state: training passes and predictions reuse their buffers and allocate almost
+//! nothing, and the buffers of many simultaneous callers are freed.
 
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
@@ -23,13 +23,13 @@ static FREED: AtomicUsize = AtomicUsize::new(0);
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         BYTES.fetch_add(layout.size(), Ordering::Relaxed);
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
         FREED.fetch_add(layout.size(), Ordering::Relaxed);
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         unsafe { System.dealloc(at, layout) }
     }
 }
@@ -45,12 +45,12 @@ fn allocated(f: impl FnOnce()) -> usize {
 }
 
 /// Returns the number of bytes in use.
-fn held() -> usize {
+fn bytes_in_use() -> usize {
     BYTES.load(Ordering::Relaxed) - FREED.load(Ordering::Relaxed)
 }
 
-/// Limit for lists of tasks and for rayon's own needs; the smallest map of a photo has 27 KB.
-const LITTLE: usize = 24 << 10;
+/// Limit for lists of tasks and for rayon itself; the smallest map of a photo has 27 KB.
+const LIMIT: usize = 24 << 10;
 const N: usize = 9;
 
 fn network() -> Network {
@@ -66,7 +66,7 @@ fn weights(network: &Network) -> Weights {
     Weights(network.params().iter().map(param).collect())
 }
 
-// A single test: the allocations of other tests running beside it would be counted, too.
+// A single test, because the allocations of other tests in the same process would be counted, too.
 #[test]
 fn training_and_prediction_reuse_their_buffers() {
     let network = network();
@@ -87,11 +87,12 @@ fn training_and_prediction_reuse_their_buffers() {
             training.backward(images, &params, &Parts::of(N), &gy, &mut gradient);
         };
         let first = allocated(&mut step);
-        // Which thread takes which task is random, and each thread keeps its own buffers: a few rounds until all have them.
+        // Which thread takes which task is random, and each thread keeps its own buffers: a few rounds until all have
+        // them.
         (0..4).for_each(|_| step());
         let later = (0..3).map(|_| allocated(&mut step)).min().unwrap();
         assert!(first > 8 << 20, "the first pass allocates its buffers: {first} bytes");
-        assert!(later < LITTLE || !fused, "a later pass allocates {later} bytes");
+        assert!(later < LIMIT || !fused, "a later pass allocates {later} bytes");
     }
     let forward = Forward::new(network, all).unwrap();
     for n in [1, N] {
@@ -99,19 +100,19 @@ fn training_and_prediction_reuse_their_buffers() {
         let run = || drop(forward.run(ImageBatch::Bytes(photos), n).unwrap());
         (0..5).for_each(|_| run());
         let later = (0..3).map(|_| allocated(run)).min().unwrap();
-        assert!(later < LITTLE || !fused, "a later prediction of {n} photos allocates {later} bytes");
+        assert!(later < LIMIT || !fused, "a later prediction of {n} photos allocates {later} bytes");
     }
 
-    // Each of the simultaneous callers has its own buffers while all run. Afterwards no more remain than can be in use at
-    // once: two sets per thread, each for one photo. A single caller leaves at least one set.
+    // Each of the simultaneous callers has its own buffers while all run. Afterwards no more remain than can be in use
+    // at once: two sets per thread, each for one photo. A single caller leaves at least one set.
     const BURST: usize = 64;
     let network = self::network();
     let forward = Forward::new(network.clone(), weights(&network)).unwrap();
     let photo = &photos[..3 * 256 * 256];
     let run = || drop(forward.run(ImageBatch::Bytes(photo), 1).unwrap());
-    let before = held();
+    let before = bytes_in_use();
     run();
-    let one = held() - before;
+    let one = bytes_in_use() - before;
     let all = Barrier::new(BURST);
     std::thread::scope(|scope| {
         for _ in 0..BURST {
@@ -121,13 +122,13 @@ fn training_and_prediction_reuse_their_buffers() {
             });
         }
     });
-    let left = held() - before;
+    let remaining = bytes_in_use() - before;
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let most = 2 * cores.max(rayon::current_num_threads()).min(BURST);
-    println!("one caller leaves {one} bytes, {BURST} leave {left}, the limit is {most} times");
-    // Twice that, for what the system keeps for threads.
+    let max_sets = 2 * cores.max(rayon::current_num_threads()).min(BURST);
+    println!("one caller leaves {one} bytes, {BURST} leave {remaining}, the limit is {max_sets} times");
+    // One set more, for memory that the system keeps for threads.
     assert!(
-        left <= (most + 1) * one,
-        "{left} bytes are left, one caller leaves {one}, {most} times are allowed"
+        remaining <= (max_sets + 1) * one,
+        "{remaining} bytes are left, one caller leaves {one}, {max_sets} times are allowed"
     );
 }

@@ -70,23 +70,23 @@ fn invalid_headers_are_rejected() {
 
 /// Row 4: missing bytes, and additional bytes.
 #[test]
-fn files_longer_or_shorter_than_their_header_says() {
-    let whole = file(header(&good()), 24);
-    let n = whole.len();
+fn files_longer_or_shorter_than_their_header_describes() {
+    let complete = file(header(&good()), 24);
+    let n = complete.len();
     for length in [n - 24, n - 5, n - 1] {
         let numbers = format!("file is {length} bytes, header describes {n}");
-        refused("cut", &whole[..length], &[&numbers]);
+        refused("cut", &complete[..length], &[&numbers]);
     }
-    let polyglot = [&whole[..], b"PK\x03\x04"].concat();
+    let polyglot = [&complete[..], b"PK\x03\x04"].concat();
     refused("trailing bytes", &polyglot, &[&format!("file is {} bytes, header describes {n}", n + 4)]);
     for length in 0..n {
-        assert!(WeightFile::parse(&whole[..length]).is_err(), "cut at {length}");
+        assert!(WeightFile::parse(&complete[..length]).is_err(), "cut at {length}");
     }
 }
 
 /// Rows 5 to 7: tensors with a wrong position, type or shape.
 #[test]
-fn an_invalid_tensor_is_named_with_both_numbers() {
+fn the_error_names_the_invalid_tensor_and_both_numbers() {
     let [weight, bias] = good();
     let with = |tensor: String| file(header(&[weight.clone(), tensor]), 24);
     let cases = [
@@ -111,7 +111,7 @@ fn an_invalid_tensor_is_named_with_both_numbers() {
             vec!["tensor `a.bias`: has the shape [3], which needs 12 bytes, but the header gives it 8"],
         ),
         (
-            "a product beyond all numbers",
+            "a product that overflows",
             with(entry("a.bias", "[4294967296,4294967296,2]", 16, 24)),
             vec![
                 "tensor `a.bias`: has the shape [4294967296, 4294967296, 2], which needs more than",
@@ -141,7 +141,7 @@ fn a_repeated_name_is_rejected() {
     refused("different", &file(header(&[weight, bias.clone(), other]), 28), &twice);
     let fields = bias.replace(r#""dtype":"F32""#, r#""dtype":"F64","dtype":"F32""#).replace("16,24", "0,8");
     refused("a field of a tensor", &file(header(&[fields]), 8), &["duplicate field `dtype`"]);
-    // An escaped spelling of the same name is found, too.
+    // The same name in escaped form is also found.
     let escaped = bias.replace("a.bias", r"\u0061.bias").replace("16,24", "0,8");
     refused("escaped", &file(header(&[bias.replace("16,24", "0,8"), escaped]), 8), &twice);
 }
@@ -166,7 +166,7 @@ fn values_are_not_read_if_the_header_is_invalid() {
     struct Once(Vec<u8>);
     impl Read for Once {
         fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-            assert!(!self.0.is_empty(), "read on");
+            assert!(!self.0.is_empty(), "reading continues");
             let n = buffer.len().min(self.0.len());
             buffer[..n].copy_from_slice(&self.0[..n]);
             self.0.drain(..n);
@@ -191,15 +191,18 @@ fn a_reader_that_fails_or_ends_early_is_an_error() {
     struct Broken;
     impl Read for Broken {
         fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
-            Err(std::io::Error::other("the disk is gone"))
+            Err(std::io::Error::other("the disk was removed"))
         }
     }
     let error = WeightFile::read(Broken, 100).unwrap_err();
-    assert!(matches!(error, NetError::Read(_)) && error.to_string().contains("the disk is gone"), "{error}");
-    let whole = file(header(&good()), 24);
-    let n = whole.len();
-    let error = WeightFile::read(&whole[..n - 3], n as u64).unwrap_err().to_string();
+    assert!(
+        matches!(error, NetError::Read(_)) && error.to_string().contains("the disk was removed"),
+        "{error}"
+    );
+    let complete = file(header(&good()), 24);
+    let n = complete.len();
+    let error = WeightFile::read(&complete[..n - 3], n as u64).unwrap_err().to_string();
     assert!(error.contains(&format!("file is {} bytes, header describes {n}", n - 3)), "{error}");
-    let grown = [&whole[..], b"more"].concat();
+    let grown = [&complete[..], b"more"].concat();
     assert!(WeightFile::read(&grown[..], n as u64).is_err(), "a file that grew");
 }

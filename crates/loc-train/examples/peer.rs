@@ -1,14 +1,14 @@
-//! Our side of `cargo xtask peers`: the works that are measured, in a process of their own.
+//! The part of `cargo xtask peers` that measures loc, in a separate process.
 //!
-//! `peer prepare DIR DATA` writes what all sides read: 32 photos, one JPEG, the list of all photos, a table, a split.
-//! `peer expect DIR` writes what the model there says of the first of them, for the other sides to be checked with.
-//! `peer run` says which works it can do, then answers each line `WORK COUNT` with the wall times of COUNT runs in
-//! milliseconds; PEERS_DIR names the folder.
+//! `peer prepare DIR DATA` writes the inputs of all peers: 32 photos, one JPEG, the list of all photos, a table, a
+//! split. `peer expect DIR` writes the outputs of the model in that folder for the first photos; the other peers are
+//! checked against them. `peer run` prints the tasks that it supports, then responds to each line `TASK COUNT` with the
+//! wall times of COUNT runs in milliseconds; PEERS_DIR is the folder.
 
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
-    reason = "a bench that fails must stop, and says what it measured"
+    reason = "a bench that fails must stop, and it prints its results"
 )]
 
 use std::collections::BTreeMap;
@@ -27,7 +27,7 @@ use loc_net::{Forward, ImageBatch, InputShape, Network, NetworkConfig, Normaliza
 const BATCH: usize = 32;
 const LEARNING_RATE: f64 = 0.01;
 
-/// The command's allocator.
+/// The allocator of the command `loc`.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -47,13 +47,13 @@ fn dataset(path: &Path) -> Dataset {
 
 fn prepare(dir: &Path, data: &Path) {
     let set = dataset(data);
-    let every = set.samples.len() / BATCH;
-    let some: Vec<usize> = (0..BATCH).map(|i| i * every).collect();
-    let loader = Loader::new(&set, &some, InputSpec::default(), 0).unwrap();
+    let stride = set.samples.len() / BATCH;
+    let indices: Vec<usize> = (0..BATCH).map(|i| i * stride).collect();
+    let loader = Loader::new(&set, &indices, InputSpec::default(), 0).unwrap();
     let batch = loader.in_order(BATCH).next().unwrap().unwrap();
     fs_err::write(dir.join("photos.u8"), batch.images.as_slice().unwrap()).unwrap();
-    fs_err::copy(&set.samples[some[0]].image, dir.join("photo.jpg")).unwrap();
-    // The tutorial's table, in pixels of 256×256, and one split for all.
+    fs_err::copy(&set.samples[indices[0]].image, dir.join("photo.jpg")).unwrap();
+    // The tutorial's table, in pixels of 256×256, and the split that all peers use.
     let mut table = "filename,path,class_num,xmin,ymin,xmax,ymax\n".to_owned();
     for s in &set.samples {
         let (w, h) = (s.size.width as f32 / 256.0, s.size.height as f32 / 256.0);
@@ -68,7 +68,7 @@ fn prepare(dir: &Path, data: &Path) {
     fs_err::write(dir.join("data.txt"), data.display().to_string()).unwrap();
 }
 
-/// What loc says of the first photos. Its own answers are compared with PyTorch's in the tests of loc-model.
+/// Writes loc's outputs for the first photos. The tests of loc-model compare such outputs with PyTorch's.
 fn expect(dir: &Path) {
     const PHOTOS: usize = 2;
     let (network, weights) = model(dir);
@@ -89,10 +89,10 @@ fn model(dir: &Path) -> (Network, Weights) {
     (config.build(&Normalization::IDENTITY).unwrap(), WeightFile::parse(&file).unwrap().weights)
 }
 
-type Work = Box<dyn FnMut()>;
+type Task = Box<dyn FnMut()>;
 
-fn works(dir: &Path) -> BTreeMap<&'static str, Work> {
-    let mut works: BTreeMap<&'static str, Work> = BTreeMap::new();
+fn tasks(dir: &Path) -> BTreeMap<&'static str, Task> {
+    let mut tasks: BTreeMap<&'static str, Task> = BTreeMap::new();
     let bytes = fs_err::read(dir.join("photos.u8")).unwrap();
 
     let (network, weights) = model(dir);
@@ -102,7 +102,7 @@ fn works(dir: &Path) -> BTreeMap<&'static str, Work> {
     let labels = Tensor::from_iter((0..BATCH).map(|i| u32::from(i % 2 == 1)), &Device::Cpu).unwrap();
     let boxes = Tensor::arange(0f32, 128.0, &Device::Cpu).unwrap().reshape((BATCH, 4)).unwrap();
     let boxes = (boxes / 127.0).unwrap();
-    works.insert(
+    tasks.insert(
         "train_step_32",
         Box::new(move || {
             let output = model.forward(&photos).unwrap();
@@ -118,7 +118,7 @@ fn works(dir: &Path) -> BTreeMap<&'static str, Work> {
     for (name, n) in [("infer_1", 1), ("infer_32", BATCH)] {
         let forward = Forward::new(network.clone(), weights.clone()).unwrap();
         let photos = bytes[..n * 3 * 256 * 256].to_vec();
-        works.insert(
+        tasks.insert(
             name,
             Box::new(move || {
                 let output = forward.run(ImageBatch::Bytes(&photos), n).unwrap();
@@ -129,7 +129,7 @@ fn works(dir: &Path) -> BTreeMap<&'static str, Work> {
 
     let localizer = Localizer::load(dir.join("model.safetensors")).unwrap();
     let jpeg = fs_err::read(dir.join("photo.jpg")).unwrap();
-    works.insert(
+    tasks.insert(
         "jpeg_to_box",
         Box::new(move || {
             assert!(localizer.predict_encoded(&jpeg).unwrap().confidence > 0.0);
@@ -137,39 +137,39 @@ fn works(dir: &Path) -> BTreeMap<&'static str, Work> {
     );
 
     let set = dataset(&PathBuf::from(fs_err::read_to_string(dir.join("data.txt")).unwrap()));
-    works.insert(
+    tasks.insert(
         "prepare_1200",
         Box::new(move || {
             let all: Vec<usize> = (0..set.samples.len()).collect();
             assert_eq!(Loader::new(&set, &all, InputSpec::default(), 2).unwrap().len(), all.len());
         }),
     );
-    works
+    tasks
 }
 
 fn serve() {
-    // As the command does: this thread is one of the pool's.
+    // As in the command `loc`: this thread is part of the pool.
     rayon::ThreadPoolBuilder::new().use_current_thread().build_global().unwrap();
     let dir = PathBuf::from(std::env::var_os("PEERS_DIR").unwrap());
-    let mut works = works(&dir);
+    let mut tasks = tasks(&dir);
     let mut out = std::io::stdout();
-    writeln!(out, "{}", serde_json::json!({ "ready": works.keys().collect::<Vec<_>>() })).unwrap();
+    writeln!(out, "{}", serde_json::json!({ "ready": tasks.keys().collect::<Vec<_>>() })).unwrap();
     let mut warm: Vec<String> = Vec::new();
     for line in std::io::stdin().lock().lines() {
         let line = line.unwrap();
-        let (work, count) = line.split_once(' ').unwrap();
-        let Some(run) = works.get_mut(work) else {
-            writeln!(out, "{}", serde_json::json!({ "error": format!("no work {work}") })).unwrap();
+        let (task, count) = line.split_once(' ').unwrap();
+        let Some(run) = tasks.get_mut(task) else {
+            writeln!(out, "{}", serde_json::json!({ "error": format!("no task {task}") })).unwrap();
             continue;
         };
-        if !warm.iter().any(|w| w == work) {
+        if !warm.iter().any(|w| w == task) {
             run();
-            warm.push(work.to_owned());
+            warm.push(task.to_owned());
         }
         let times = (0..count.parse::<usize>().unwrap()).map(|_| {
-            let began = Instant::now();
+            let start = Instant::now();
             run();
-            began.elapsed().as_secs_f64() * 1e3
+            start.elapsed().as_secs_f64() * 1e3
         });
         writeln!(out, "{}", serde_json::json!({ "ms": times.collect::<Vec<_>>() })).unwrap();
     }

@@ -7,7 +7,7 @@ mod common;
 
 use std::collections::BTreeSet;
 
-use common::{Fixture, said, state_dict};
+use common::{Fixture, full_message, state_dict};
 use loc_train::{
     AuditOptions, Config, ConfigSource, Event, Outcome, Provenance, RunLocation, Stop, TrainError,
     TrainOptions, audit, audit_settings, train_with,
@@ -129,6 +129,6 @@ fn features_are_judged_by_training_photos_and_a_curve_has_three_points() {
     let on: &mut dyn FnMut(Event) = &mut |event| seen.push(event);
     let error =
         train_with(&config, &options, location, &Provenance::default(), &Stop::default(), on).unwrap_err();
-    assert!(error.is_usage() && said(&error).contains("FreezeBackbone"), "{}", said(&error));
+    assert!(error.is_usage() && full_message(&error).contains("FreezeBackbone"), "{}", full_message(&error));
     assert!(seen.is_empty() && !project.join("none").exists(), "said before any work");
 }

@@ -1,5 +1,5 @@
-//! The tables of keys in `docs/formats.md` are the keys' declarations.
-//! `LOC_BLESS=1 cargo test -p loc-train --test keys` writes them anew.
+//! Tests that the tables of keys in `docs/formats.md` equal the declarations of the keys.
+//! `LOC_BLESS=1 cargo test -p loc-train --test keys` updates the tables.
 
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
@@ -31,7 +31,7 @@ fn table(keys: &[Key], defaults: &toml::Table) -> String {
 }
 
 #[test]
-fn the_tables_of_the_documentation_are_the_declarations() {
+fn the_documented_tables_equal_the_declarations() {
     let defaults = toml::Table::try_from(Config::default()).unwrap();
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/formats.md");
     let mut page = fs_err::read_to_string(&path).unwrap();
@@ -54,9 +54,9 @@ fn the_tables_of_the_documentation_are_the_declarations() {
 }
 
 #[test]
-fn every_key_says_what_it_is() {
+fn every_key_has_a_summary_and_a_kind() {
     for (name, key) in Config::keys() {
         assert!(key.summary().ends_with('.'), "{name}: {}", key.summary());
-        assert!(!matches!((key.kind)(), Kind::Any) || name == "head_warmup", "{name}: of what kind?");
+        assert!(!matches!((key.kind)(), Kind::Any) || name == "head_warmup", "{name} has no kind");
     }
 }

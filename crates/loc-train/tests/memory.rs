@@ -1,4 +1,5 @@
-//! What a training keeps in memory, seen from the system. A process of its own, with this one test.
+//! Measures the memory of a training from outside. The process has only this test, since the peak belongs to the
+//! process.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
@@ -9,30 +10,30 @@ use common::{Fixture, PHOTOS};
 use loc_net::{Backbone, Head, InputShape, NetworkConfig, Normalization};
 use loc_train::{Event, TrainError};
 
-/// Bytes that the process has held at most so far.
+/// Returns the largest memory of the process so far, in bytes.
 fn peak() -> u64 {
     let status = fs_err::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     1024 * line.trim().trim_end_matches("kB").trim().parse::<u64>().unwrap()
 }
 
-/// Bytes that are kept of a photo.
-fn of_a_photo() -> u64 {
+/// Returns the size of a photo's features in bytes.
+fn features_of_a_photo() -> u64 {
     let input = InputShape { height: SIDE, width: SIDE };
     let config = NetworkConfig { input, classes: 3, backbone: Backbone::FiveConv, head: Head::Edges };
     let network = config.build(&Normalization::IDENTITY).unwrap();
     network.taps().iter().map(|tap| 2 * network.shape(*tap).len() as u64).sum()
 }
 
-/// Side of the photos: their features are then much, and nothing else is.
+/// Side of the photos: large, so that the features take much more memory than everything else.
 const SIDE: usize = 1020;
 
-/// The features of a frozen backbone are kept once: nothing is as large a second time, not even while they are made.
+/// The features of a frozen backbone are stored once. There is no second copy, not even while they are computed.
 #[test]
-fn kept_features_are_in_memory_once() {
+fn cached_features_are_in_memory_once() {
     let fixture = Fixture::new();
     let side = SIDE.to_string();
-    // Until so many batches have been through the backbone.
+    // Returns the peak after the backbone has computed this many batches.
     let peak_after = |copies: &str, batches: usize| {
         let values = [
             ("backbone_lr", "0.0"),
@@ -53,11 +54,12 @@ fn kept_features_are_in_memory_once() {
     };
     let copies = 4;
     let before = peak_after("1", 1);
-    // Each copy of the few photos is a batch; then come those that validate: the others are whole by then.
+    // Each copy of the few photos is one batch. The validation photos follow, so by then all training features are
+    // computed.
     let after = peak_after(&copies.to_string(), copies + 1);
-    let features = (copies * (PHOTOS - PHOTOS / 5)) as u64 * of_a_photo();
-    assert!(features > 64 << 20, "too little to tell: {features}");
+    let features = (copies * (PHOTOS - PHOTOS / 5)) as u64 * features_of_a_photo();
+    assert!(features > 64 << 20, "{features} bytes are too few for a measurement");
     let more = after - before;
-    assert!(more > features / 2, "{more} bytes for features of {features}: are they kept?");
-    assert!(more < features * 3 / 2, "{more} bytes for features of {features}");
+    assert!(more > features / 2, "only {more} bytes for {features} bytes of features");
+    assert!(more < features * 3 / 2, "{more} bytes for {features} bytes of features");
 }

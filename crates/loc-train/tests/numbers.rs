@@ -1,4 +1,4 @@
-//! Numbers that are none, and data sets that are nearly none.
+//! Training with losses that are not finite, and on very small data sets.
 
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
@@ -6,12 +6,12 @@ mod common;
 
 use std::path::Path;
 
-use common::{Fixture, go_on, last, said};
+use common::{Fixture, full_message, last, resume_run};
 use fs_err as fs;
 use loc_train::{Run, Status, TrainError};
 
-/// No number in a run's files is a NaN or an infinity, as CSV writes it or as JSON hides it.
-fn all_is_finite(run: &Run) {
+/// Asserts that no number in a run's files is NaN or infinite. CSV writes such a number as a word, JSON as null.
+fn assert_all_finite(run: &Run) {
     for row in run.rows().unwrap() {
         let text = format!("{row:?}");
         assert!(!text.contains("NaN") && !text.contains("inf"), "{text}");
@@ -28,25 +28,25 @@ fn all_is_finite(run: &Run) {
 fn a_loss_that_is_not_finite_stops_before_the_step_and_keeps_the_last_checkpoint() {
     let fixture = Fixture::new();
     let sgd = |name: &str, lr: &str| {
-        let wild = [
+        let unstable = [
             ("optimizer", "sgd"),
             ("momentum", "0.9"),
             ("clip_grad_norm", "0.0"),
             ("warmup", "0.0"),
             ("lr", lr),
         ];
-        fixture.train(name, &[&wild[..], &[("epochs", "40"), ("ema_decay", "0.0")]].concat())
+        fixture.train(name, &[&unstable[..], &[("epochs", "40"), ("ema_decay", "0.0")]].concat())
     };
-    // At once.
-    let error = sgd("wild", "1e18").unwrap_err();
-    let message = said(&error);
+    // The loss is not finite from the second step on.
+    let error = sgd("unstable", "1e18").unwrap_err();
+    let message = full_message(&error);
     assert!(
         message.contains("shape-0") && message.contains("LowerLearningRate") && message.contains("step 2"),
         "{message}"
     );
-    assert_eq!(Run::open(fixture.path("runs/wild")).unwrap().status().unwrap(), Status::Failed);
+    assert_eq!(Run::open(fixture.path("runs/unstable")).unwrap().status().unwrap(), Status::Failed);
 
-    // After an epoch or more: which rate does that is found by trying.
+    // The loss is not finite after an epoch or more: several rates are tried until one does this.
     let found = [0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0].into_iter().find_map(|lr| {
         let name = format!("lr-{lr}");
         match sgd(&name, &lr.to_string()) {
@@ -59,13 +59,13 @@ fn a_loss_that_is_not_finite_stops_before_the_step_and_keeps_the_last_checkpoint
     let (run, epoch) = found.expect("some rate diverges after the first epoch");
     assert_eq!(run.rows().unwrap().len(), epoch - 1);
     assert!(last(&run) == fs::read(run.epoch(epoch - 1)).unwrap(), "the last good checkpoint is kept");
-    all_is_finite(&run);
-    // From it the same numbers come again.
-    let again = go_on(&run, &[]).unwrap_err();
+    assert_all_finite(&run);
+    // Resuming from that checkpoint fails at the same epoch.
+    let again = resume_run(&run, &[]).unwrap_err();
     assert!(matches!(again, TrainError::NotFinite { epoch: e, .. } if e == epoch), "{again}");
 }
 
-/// Writes a split of the fixture's photos by the class in their annotation.
+/// Writes a split file: the photos of the classes for which `val` is true are validation photos.
 fn split_by(fixture: &Fixture, val: impl Fn(&str) -> bool) -> String {
     let mut text = String::from("filename,split\n");
     let mut photos: Vec<_> =
@@ -83,7 +83,7 @@ fn split_by(fixture: &Fixture, val: impl Fn(&str) -> bool) -> String {
 }
 
 #[test]
-fn a_class_that_is_not_in_val_has_no_figure_and_no_nan() {
+fn a_class_without_validation_photos_has_null_metrics_and_no_nan() {
     let fixture = Fixture::new();
     let split = split_by(&fixture, |class| class == "star");
     let outcome = fixture.train("exp", &[("split_file", &split)]).unwrap();
@@ -94,20 +94,20 @@ fn a_class_that_is_not_in_val_has_no_figure_and_no_nan() {
         "{json}"
     );
     assert!(json["per_class"]["star"]["accuracy"].is_f64() && json["loss"]["total"].is_f64(), "{json}");
-    all_is_finite(&outcome.run);
+    assert_all_finite(&outcome.run);
 }
 
 #[test]
-fn a_val_without_photos_is_an_error_before_any_folder_is_made() {
+fn an_empty_validation_set_is_an_error_before_any_folder_is_created() {
     let fixture = Fixture::new();
     let split = split_by(&fixture, |_| false);
-    let message = said(&fixture.train("exp", &[("split_file", &split)]).unwrap_err());
+    let message = full_message(&fixture.train("exp", &[("split_file", &split)]).unwrap_err());
     assert!(message.contains("val"), "{message}");
     assert!(!fixture.path("runs").exists());
 }
 
 #[test]
-fn one_class_in_all_trains_the_box_alone() {
+fn with_one_class_only_the_box_is_trained() {
     let fixture = Fixture::new();
     for entry in fs::read_dir(fixture.path("shapes/annotations")).unwrap() {
         let path = entry.unwrap().path();
@@ -122,13 +122,13 @@ fn one_class_in_all_trains_the_box_alone() {
         assert_eq!((row.train_cls_loss, row.val_cls_loss, row.val_acc), (0.0, 0.0, 1.0));
         assert!(row.train_box_loss > 0.0);
     }
-    all_is_finite(&run);
+    assert_all_finite(&run);
 }
 
 #[test]
 fn a_last_batch_of_one_and_a_batch_larger_than_the_data_set_train() {
     let fixture = Fixture::new();
-    // Twelve photos train: eleven and one, all at once, and one by one.
+    // There are twelve training photos. The batches have eleven and one photo, all twelve, or one each.
     let split = {
         let mut count = 0;
         let counter = std::cell::RefCell::new(&mut count);
@@ -145,7 +145,7 @@ fn a_last_batch_of_one_and_a_batch_larger_than_the_data_set_train() {
             });
         let run = outcome.unwrap().run;
         assert_eq!(seen, steps, "batch {batch}");
-        all_is_finite(&run);
+        assert_all_finite(&run);
     }
 }
 
@@ -154,12 +154,12 @@ fn a_last_batch_of_one_and_a_batch_larger_than_the_data_set_train() {
 fn a_folder_that_is_removed_during_training_is_named() {
     let fixture = Fixture::new();
     let weights = fixture.path("runs/exp/weights");
-    let gone: &Path = &weights;
+    let removed: &Path = &weights;
     let error = fixture.train_until("exp", &[], &mut |event, _| {
         if let loc_train::Event::Step { epoch: 2, step: 1, .. } = event {
-            fs::remove_dir_all(gone).unwrap();
+            fs::remove_dir_all(removed).unwrap();
         }
     });
-    let message = said(&error.unwrap_err());
-    assert!(message.contains(&format!("FindFolder({gone:?})")), "{message}");
+    let message = full_message(&error.unwrap_err());
+    assert!(message.contains(&format!("FindFolder({removed:?})")), "{message}");
 }

@@ -1,16 +1,16 @@
-//! A run of the release before goes on: its `config.toml` and its state have the old names of keys.
+//! Tests that a run of the previous release can be resumed: its `config.toml` and its state have the old names of keys.
 
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
 mod common;
 
-use common::{Fixture, go_on, last, stop_after};
+use common::{Fixture, last, resume_run, stop_after};
 use loc_net::WeightFile;
 use loc_train::{Config, Run};
 use sha2::{Digest, Sha256};
 
-/// A configuration as the release before wrote it: with the old names, without keys that are new.
-fn in_old_names(text: &str) -> String {
+/// Returns a configuration as the previous release wrote it: with the old names, without new keys.
+fn with_old_names(text: &str) -> String {
     let mut table: toml::Table = text.parse().unwrap();
     for key in Config::KEYS {
         if key.is_new {
@@ -24,14 +24,14 @@ fn in_old_names(text: &str) -> String {
     table.to_string()
 }
 
-/// Rewrites the state of a run as the release before would have written it.
-fn age_state(run: &Run) {
+/// Rewrites the state of a run as the previous release wrote it.
+fn convert_state_to_previous_release(run: &Run) {
     let WeightFile { weights, metadata } = WeightFile::parse(&fs_err::read(run.state()).unwrap()).unwrap();
     let mut envelope: serde_json::Value = serde_json::from_str(&metadata.unwrap()).unwrap();
     let mut saved: serde_json::Value = serde_json::from_str(envelope["saved"].as_str().unwrap()).unwrap();
     let config = saved["origin"]["config"].as_str().unwrap();
     assert!(config.contains("ema_decay"), "{config}");
-    saved["origin"]["config"] = in_old_names(config).into();
+    saved["origin"]["config"] = with_old_names(config).into();
     let saved = saved.to_string();
     let mut digest = Sha256::new();
     let part = |bytes: &[u8], digest: &mut Sha256| {
@@ -52,7 +52,7 @@ fn age_state(run: &Run) {
 }
 
 #[test]
-fn a_run_of_the_release_before_goes_on_to_the_same_bytes() {
+fn a_run_of_the_previous_release_is_resumed_to_the_same_bytes() {
     let fixture = Fixture::new();
     let keys = [
         ("ema_decay", "0.9"),
@@ -61,16 +61,16 @@ fn a_run_of_the_release_before_goes_on_to_the_same_bytes() {
         ("min_steps", "4"),
         ("epochs", "2"),
     ];
-    let whole = fixture.train("whole", &keys).unwrap().run;
+    let uninterrupted = fixture.train("uninterrupted", &keys).unwrap().run;
     let run = stop_after(&fixture, "stopped", &keys, 2);
-    let config = in_old_names(&fs_err::read_to_string(run.config()).unwrap());
+    let config = with_old_names(&fs_err::read_to_string(run.config()).unwrap());
     for old in ["average = 0.9", "begin_share = 0.25", "clip = 1.0", "least_steps = 4"] {
         assert!(config.contains(old), "{config}");
     }
     fs_err::write(run.config(), config).unwrap();
-    age_state(&run);
-    go_on(&run, &[]).unwrap();
-    assert!(last(&run) == last(&whole), "it went on to other weights");
+    convert_state_to_previous_release(&run);
+    resume_run(&run, &[]).unwrap();
+    assert!(last(&run) == last(&uninterrupted), "the resumed run has other weights");
     let config = fs_err::read_to_string(run.config()).unwrap();
     assert!(config.contains("ema_decay = 0.9") && !config.contains("average ="), "{config}");
 }

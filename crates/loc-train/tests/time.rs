@@ -1,4 +1,5 @@
-//! A training within a given time: fewer epochs with their own schedule, in a run like any other. The clock is the tests'.
+//! Tests training within a time limit: fewer epochs with their own schedule, in an ordinary run. The tests have their
+//! own clock.
 
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
@@ -7,16 +8,16 @@ mod common;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use common::{Fixture, go_on, last};
+use common::{Fixture, last, resume_run};
 use loc_train::{
     Clock, Config, ConfigSource, Event, Outcome, Provenance, RunLocation, Status, Stop, TrainOptions,
     train_with,
 };
 
-/// A clock that advances by 20 ms whenever it is looked at.
+/// Returns a clock that advances by 20 ms each time it is read.
 fn clock() -> Clock {
-    let looks = AtomicU64::new(0);
-    Clock::of(move || Duration::from_millis(20 * looks.fetch_add(1, Ordering::SeqCst)))
+    let reads = AtomicU64::new(0);
+    Clock::of(move || Duration::from_millis(20 * reads.fetch_add(1, Ordering::SeqCst)))
 }
 
 fn train(
@@ -35,7 +36,7 @@ fn train(
 }
 
 #[test]
-fn a_bounded_run_is_an_ordinary_run_of_the_epochs_that_fit() {
+fn a_run_with_a_time_limit_is_an_ordinary_run_of_fewer_epochs() {
     let fixture = Fixture::new();
     let keys = [("epochs", "60"), ("schedule", "cosine"), ("warmup", "3"), ("ema_decay", "0.9")];
     let config = fixture.config(&keys);
@@ -54,27 +55,27 @@ fn a_bounded_run_is_an_ordinary_run_of_the_epochs_that_fit() {
     assert!(notes.iter().any(|note| note.contains(&format!("{} of 60 epochs", written.epochs))), "{notes:?}");
 
     let again = train(&fixture, "again", &written, None, &mut |_, _| {});
-    assert!(last(&again.run) == last(&bounded.run), "repeated from its config.toml it has other bytes");
+    assert!(last(&again.run) == last(&bounded.run), "a run repeated from its config.toml has other bytes");
 
-    let cut = train(&fixture, "cut", &config, Some(1500), &mut |event, stop| {
+    let stopped = train(&fixture, "stopped", &config, Some(1500), &mut |event, stop| {
         if matches!(event, Event::Step { epoch: 2, step: 2, .. }) {
             stop.request();
         }
     });
-    assert_eq!(cut.status, Status::Interrupted);
-    go_on(&cut.run, &[]).unwrap();
-    assert!(last(&cut.run) == last(&bounded.run), "resumed it has other bytes");
+    assert_eq!(stopped.status, Status::Interrupted);
+    resume_run(&stopped.run, &[]).unwrap();
+    assert!(last(&stopped.run) == last(&bounded.run), "the resumed run has other bytes");
 
     let enough = train(&fixture, "enough", &fixture.config(&[]), Some(3_600_000), &mut |_, _| {});
     assert_eq!(enough.run.rows().unwrap().len(), 2, "no more epochs than the recipe's");
 }
 
 #[test]
-fn the_time_that_is_left_is_told_once() {
+fn the_remaining_time_is_reported_once() {
     let fixture = Fixture::new();
-    let mut told = 0;
-    train(&fixture, "told", &fixture.config(&[("epochs", "4")]), None, &mut |event, _| {
-        told += usize::from(matches!(event, Event::TimeLeft(_)));
+    let mut events = 0;
+    train(&fixture, "events", &fixture.config(&[("epochs", "4")]), None, &mut |event, _| {
+        events += usize::from(matches!(event, Event::TimeLeft(_)));
     });
-    assert_eq!(told, 1);
+    assert_eq!(events, 1);
 }

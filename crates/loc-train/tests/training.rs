@@ -1,5 +1,4 @@
-//! Training on a few drawn photos: what a run leaves behind, that it repeats, resumes and extends to the bit, and what
-//! it refuses.
+//! Tests training on a few drawn photos: the files of a run, equal bytes in a second run, and errors.
 
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
@@ -12,13 +11,13 @@ use loc_net::Forward;
 use loc_net::ImageBatch;
 use loc_train::{Config, ConfigSource, Event, ModelFile, Provenance, RunLocation, Status, Stop, train};
 
-/// Runs `f` on a pool of its own.
+/// Runs `f` on a separate thread pool.
 fn with_threads<R: Send>(threads: usize, f: impl FnOnce() -> R + Send) -> R {
     rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(f)
 }
 
 #[test]
-fn a_run_leaves_what_the_documentation_says() {
+fn a_run_writes_the_documented_files() {
     let fixture = Fixture::new();
     let (mut steps, mut epochs) = (0, 0);
     let outcome = fixture
@@ -52,10 +51,10 @@ fn a_run_leaves_what_the_documentation_says() {
          val/acc_iou50,val/acc_iou75"
     );
     assert_eq!(run.rows().unwrap().len(), 2);
-    // The model predicts by itself.
+    // The model file alone is enough for prediction.
     let localizer = loc_infer::Localizer::load(run.last()).unwrap();
     assert_eq!(localizer.meta().classes, ["box", "disc", "star"]);
-    // A second run of the same name gets a folder of its own; its config repeats the first.
+    // A second run of the same name gets its own folder. Its configuration is that of the first run.
     let layer = ConfigSource::toml("config.toml", fs_err::read_to_string(run.config()).unwrap());
     let config = Config::resolve(None, &[layer]).unwrap().config;
     let provenance = Provenance { version: "0".into(), arguments: vec![], threads: 2, ..Default::default() };
@@ -72,7 +71,7 @@ fn a_run_leaves_what_the_documentation_says() {
 }
 
 #[test]
-fn a_small_set_is_gone_through_until_an_epoch_has_its_steps() {
+fn a_small_data_set_is_repeated_until_an_epoch_has_min_steps() {
     let fixture = Fixture::new();
     let mut seen = Vec::new();
     let mut run = |name: &str, overrides: &[(&str, &str)]| {
@@ -87,7 +86,7 @@ fn a_small_set_is_gone_through_until_an_epoch_has_its_steps() {
     };
     let (steps, twice) = run("twice", &[("min_steps", "4"), ("epochs", "1")]);
     assert_eq!(steps, (1..=6).map(|step| (1, step, 6)).collect::<Vec<_>>(), "three steps a pass, two passes");
-    // Where nothing else counts epochs, two passes are two epochs.
+    // If nothing else depends on the number of epochs, two passes equal two epochs.
     let plain = [("schedule", "constant"), ("warmup", "0.0"), ("dropout", "0.0")];
     let (_, as_epochs) = run("epochs", &[&plain[..], &[("epochs", "2")]].concat());
     let (_, as_passes) = run("passes", &[&plain[..], &[("epochs", "1"), ("min_steps", "6")]].concat());
@@ -97,25 +96,31 @@ fn a_small_set_is_gone_through_until_an_epoch_has_its_steps() {
 }
 
 #[test]
-fn still_epochs_move_no_photo() {
+fn epochs_without_augmentation_keep_photos_in_place() {
     let fixture = Fixture::new();
     let moved = "{ flip = 0.5, window = [0.5, 1.2], aspect = 0.2, cutout = 0.9, mix = 0.9, tint = 0.2 }";
-    let weights = |name: &str, augment: &str, still: &str| {
-        let run = fixture.train(name, &[("augment", augment), ("no_augment_epochs", still)]).unwrap().run;
+    let weights = |name: &str, augment: &str, no_augment_epochs: &str| {
+        let run = fixture
+            .train(name, &[("augment", augment), ("no_augment_epochs", no_augment_epochs)])
+            .unwrap()
+            .run;
         loc_model::weights::load(&run.last()).unwrap().weights
     };
     let all = weights("all", moved, "2");
     let never = "{ flip = 0.5, window = [1.0, 1.0], aspect = 0.0, cutout = 0.0, mix = 0.0, tint = 0.2 }";
-    assert!(all == weights("never", never, "0"), "mirrored and coloured alone");
+    assert!(
+        all == weights("never", never, "0"),
+        "without augmentation photos are still mirrored and coloured"
+    );
     let end = weights("end", moved, "1");
     assert!(end != all && end != weights("moved", moved, "0"));
 }
 
 #[test]
-fn features_are_held_where_they_were() {
+fn feature_distillation_keeps_features_close_to_the_initial_ones() {
     let fixture = Fixture::new();
-    let began = fixture.train("began", &[("epochs", "1")]).unwrap().run.last();
-    // What the class reads of a photo.
+    let initial = fixture.train("initial", &[("epochs", "1")]).unwrap().run.last();
+    // The features of a photo that the heads read.
     let features = |model: &Path| {
         let found = loc_model::weights::load(model).unwrap();
         let network = ModelFile::from_json(&found.metadata.unwrap()).unwrap().build().unwrap();
@@ -124,15 +129,15 @@ fn features_are_held_where_they_were() {
         let forward = Forward::new(network, found.weights).unwrap();
         forward.features(ImageBatch::Bytes(&photo), 1, &taps).unwrap().concat()
     };
-    let before = features(&began);
-    let init = began.display().to_string();
-    let moved_by = |name: &str, weight: &str| -> f32 {
+    let before = features(&initial);
+    let init = initial.display().to_string();
+    let squared_change = |name: &str, weight: &str| -> f32 {
         let overrides = [("init", &*init), ("feature_distill_weight", weight), ("ema_decay", "0.0")];
         let after = features(&fixture.train(name, &overrides).unwrap().run.last());
         before.iter().zip(after).map(|(before, after)| (before - after).powi(2)).sum()
     };
-    let (free, held) = (moved_by("free", "0"), moved_by("held", "100"));
-    assert!(held < 0.5 * free, "{held} of {free}");
+    let (free, distilled) = (squared_change("free", "0"), squared_change("distilled", "100"));
+    assert!(distilled < 0.5 * free, "{distilled} instead of {free}");
 }
 
 #[test]
@@ -151,19 +156,19 @@ fn initial_weights_must_be_for_the_same_classes_and_network() {
     let model = fixture.train("exp", &[("epochs", "1")]).unwrap().run.last();
     let init = model.display().to_string();
     fixture.train("again", &[("init", &init), ("epochs", "1")]).unwrap();
-    let refused = |name: &str, file: &Path| {
+    let error_with = |name: &str, file: &Path| {
         fixture.train(name, &[("init", &file.display().to_string())]).unwrap_err().to_string()
     };
     let found = loc_model::weights::load(&model).unwrap();
     let other = fixture.path("other.safetensors");
     let metadata = found.metadata.unwrap().replace("\"star\"", "\"moon\"");
     fs_err::write(&other, loc_model::weights::to_bytes(&found.weights, Some(&metadata)).unwrap()).unwrap();
-    let message = refused("classes", &other);
+    let message = error_with("classes", &other);
     assert!(message.contains("moon") && message.contains("star"), "{message}");
     let mut weights = found.weights;
     weights.0.remove("conv1.bias");
     fs_err::write(&other, loc_model::weights::to_bytes(&weights, None).unwrap()).unwrap();
-    let message = refused("tensors", &other);
+    let message = error_with("tensors", &other);
     assert!(message.contains("other.safetensors") && message.contains("missing `conv1.bias`"), "{message}");
-    assert!(!fixture.path("runs/classes").exists(), "a refused run leaves no folder");
+    assert!(!fixture.path("runs/classes").exists(), "a run with an error leaves no folder");
 }

@@ -1,4 +1,4 @@
-//! Training heads on a frozen backbone, and a backbone end to end, on a few drawn photos and random weights.
+//! Tests training of heads on a frozen backbone, and of a complete network, on a few drawn photos with random weights.
 
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
@@ -81,10 +81,10 @@ impl Fixture {
 }
 
 #[test]
-fn a_frozen_backbone_stays_and_its_run_resumes_to_the_bit() {
+fn a_frozen_backbone_is_unchanged_and_its_run_is_resumed_to_the_same_bytes() {
     let fixture = Fixture::new();
-    let whole = fixture.train("whole", "transfer", "", &mut |_, _| {}).unwrap();
-    let weights = loc_model::weights::load(&whole.run.last()).unwrap().weights;
+    let uninterrupted = fixture.train("uninterrupted", "transfer", "", &mut |_, _| {}).unwrap();
+    let weights = loc_model::weights::load(&uninterrupted.run.last()).unwrap().weights;
     let conv = &state_dict().0["_blocks.3._depthwise_conv.weight"].data;
     let kept = weights.values("block3.depthwise.weight");
     assert!(
@@ -108,12 +108,15 @@ fn a_frozen_backbone_stays_and_its_run_resumes_to_the_bit() {
         assert_eq!(stopped.status, Status::Interrupted, "stopped at step {stop_at}");
         let resumed = resume(stopped.run, &[], false, &Stop::default(), &mut |_| {}).unwrap();
         let bytes = |outcome: &Outcome| fs_err::read(outcome.run.last()).unwrap();
-        assert!(bytes(&resumed) == bytes(&whole), "stopped at step {stop_at}, the model has other bytes");
+        assert!(
+            bytes(&resumed) == bytes(&uninterrupted),
+            "stopped at step {stop_at}, the model has other bytes"
+        );
     }
 }
 
 #[test]
-fn end_to_end_the_backbone_moves_too() {
+fn finetune_trains_the_backbone_too() {
     let fixture = Fixture::new();
     let run = fixture.train("tuned", "finetune", "", &mut |_, _| {}).unwrap().run;
     let weights = loc_model::weights::load(&run.last()).unwrap().weights;
@@ -121,10 +124,10 @@ fn end_to_end_the_backbone_moves_too() {
     assert!(weights.values("block3.depthwise.weight").iter().zip(before).any(|(a, b)| (a - b).abs() > 1e-6));
 }
 
-/// Heads first, then everything, is the same as two runs, the second begun with the first one's weights; and it goes on
-/// after a stop as any run.
+/// Training the heads first, then the complete network, equals two runs, the second with the weights of the first. Such
+/// a run can be resumed like any other.
 #[test]
-fn a_run_that_begins_with_the_heads_is_two_runs_in_one() {
+fn a_head_warmup_and_its_run_equal_two_runs() {
     let fixture = Fixture::new();
     let weights = |outcome: &Outcome| loc_model::weights::load(&outcome.run.last()).unwrap().weights;
     let first = fixture.train_with("first", "transfer", "", &[("head", "edges4")], &mut |_, _| {}).unwrap();
@@ -138,39 +141,39 @@ fn a_run_that_begins_with_the_heads_is_two_runs_in_one() {
             heads += usize::from(matches!(event, Event::Heads { .. }));
         })
         .unwrap();
-    assert_eq!(heads, 60, "every epoch of `transfer` is told");
+    assert_eq!(heads, 60, "there is an event for every epoch of `transfer`");
     assert!(weights(&both) == weights(&second));
-    let mut asked = false;
+    let mut is_stopped = false;
     let stopped = fixture
         .train_with("stopped", "finetune", "", &short, &mut |event, stop| {
-            if matches!(event, Event::Step { .. }) && !std::mem::replace(&mut asked, true) {
+            if matches!(event, Event::Step { .. }) && !std::mem::replace(&mut is_stopped, true) {
                 stop.request();
             }
         })
         .unwrap();
     assert_eq!(stopped.status, Status::Interrupted);
     let resumed = resume(stopped.run, &[], false, &Stop::default(), &mut |event| {
-        assert!(!matches!(event, Event::Heads { .. }), "the heads have learned already");
+        assert!(!matches!(event, Event::Heads { .. }), "the heads are trained already");
     })
     .unwrap();
     assert!(weights(&resumed) == weights(&both));
 }
 
 #[test]
-fn still_epochs_see_of_a_frozen_backbones_copies_those_as_they_are() {
+fn epochs_without_augmentation_use_the_unchanged_copies_of_a_frozen_backbone() {
     let fixture = Fixture::new();
     let weights = |name: &str, more: &[(&str, &str)]| {
         let all = [&[("epochs", "2"), ("batch", "4"), ("views", "0")], more].concat();
         let run = fixture.train_with(name, "transfer", "", &all, &mut |_, _| {}).unwrap().run;
         loc_model::weights::load(&run.last()).unwrap().weights
     };
-    let still = weights("still", &[("copies", "3"), ("no_augment_epochs", "2")]);
-    assert!(still == weights("alone", &[("copies", "1")]));
-    assert!(still != weights("moved", &[("copies", "3")]));
+    let no_augment = weights("still", &[("copies", "3"), ("no_augment_epochs", "2")]);
+    assert!(no_augment == weights("alone", &[("copies", "1")]));
+    assert!(no_augment != weights("moved", &[("copies", "3")]));
 }
 
 #[test]
-fn a_stop_before_the_first_step_ends_at_once_and_leaves_nothing() {
+fn a_stop_before_the_first_step_ends_at_once_and_leaves_no_files() {
     let fixture = Fixture::new();
     let mut seen = Vec::new();
     let error = fixture.train("early", "transfer", "", &mut |event, stop| {
@@ -180,12 +183,12 @@ fn a_stop_before_the_first_step_ends_at_once_and_leaves_nothing() {
         }
     });
     assert!(matches!(error, Err(TrainError::Stopped)), "{error:?}");
-    assert_eq!(seen.len(), 1, "not one batch more: {seen:?}");
+    assert_eq!(seen.len(), 1, "more batches were computed: {seen:?}");
     assert!(!fixture.path("runs/early").exists());
 }
 
 #[test]
-fn a_beginning_that_does_not_fit_is_refused() {
+fn an_unsuitable_head_warmup_is_an_error() {
     for (recipe, begin, word) in [
         ("finetune", "scratch", "freeze"),
         ("compact", "transfer", "another backbone"),
@@ -194,13 +197,13 @@ fn a_beginning_that_does_not_fit_is_refused() {
         let message =
             Config::resolve(Some(recipe), &[ConfigSource::value("--set head_warmup", "head_warmup", begin)])
                 .unwrap_err();
-        assert!(message.to_string().contains(word), "{recipe} beginning with {begin}: {message}");
+        assert!(message.to_string().contains(word), "{recipe} with the head warm-up {begin}: {message}");
     }
 }
 
-/// What would read one another for ever, by whatever way.
+/// Recipes that would read each other in an endless loop, directly or through other files.
 #[test]
-fn recipes_that_begin_with_each_other_are_an_error_that_names_them() {
+fn the_error_for_a_cycle_of_head_warmups_names_the_recipes() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).display().to_string();
     let write = |name: &str, begin: &str| {
@@ -222,7 +225,7 @@ fn recipes_that_begin_with_each_other_are_an_error_that_names_them() {
         let error = Config::resolve(Some(&path(recipe)), &[]).unwrap_err();
         assert!(error.is_usage() && error.to_string().contains(&chain(&names)), "{recipe}: {error}");
     }
-    // A built-in recipe that is given itself, and one that is given another with a beginning.
+    // A built-in recipe with itself as head warm-up, and one with a recipe that has a head warm-up.
     for (recipe, begin, chain) in [
         ("finetune", "finetune", "finetune → finetune → transfer"),
         ("transfer", "finetune", "transfer → finetune → transfer"),
@@ -234,9 +237,9 @@ fn recipes_that_begin_with_each_other_are_an_error_that_names_them() {
     }
 }
 
-/// The values of a beginning that is a file go into the run: it can be repeated, and begun anew, without the file.
+/// The values of a head warm-up from a file are stored in the run: it can be repeated and restarted without the file.
 #[test]
-fn a_beginning_from_a_file_stays_with_the_run() {
+fn a_head_warmup_from_a_file_is_stored_in_the_run() {
     let fixture = Fixture::new();
     let file = fixture.path("first.toml");
     fs_err::write(&file, "backbone = \"lite0\"\nbackbone_lr = 0.0\nepochs = 2\ncopies = 1\nbatch = 4\n")
@@ -250,24 +253,24 @@ fn a_beginning_from_a_file_stays_with_the_run() {
         })
         .unwrap()
         .run;
-    assert_eq!(heads, 2, "every epoch of the file's training is told");
+    assert_eq!(heads, 2, "there is an event for every epoch of the file's training");
     fs_err::remove_file(&file).unwrap();
     let bytes = |run: &loc_train::Run| fs_err::read(run.last()).unwrap();
-    let whole = bytes(&run);
+    let uninterrupted = bytes(&run);
     fs_err::remove_dir_all(run.weights()).unwrap();
     fs_err::create_dir(run.weights()).unwrap();
     fs_err::remove_file(run.results()).unwrap();
     let again = resume(run, &[], false, &Stop::default(), &mut |_| {}).unwrap();
-    assert!(bytes(&again.run) == whole, "begun anew it ends in other bytes");
+    assert!(bytes(&again.run) == uninterrupted, "restarted, the model has other bytes");
 }
 
 #[test]
-fn weights_to_begin_with_may_be_of_any_float_type() {
+fn initial_weights_can_have_any_float_type() {
     let fixture = Fixture::new();
-    // In f64, which holds every f32, and under the names of the file in f32.
-    let whole = fs_err::read(fixture.path("efficientnet-lite0.safetensors")).unwrap();
-    let header = u64::from_le_bytes(whole[..8].try_into().unwrap()) as usize;
-    let text = std::str::from_utf8(&whole[8..8 + header]).unwrap();
+    // The same file in f64, which represents every f32 exactly.
+    let uninterrupted = fs_err::read(fixture.path("efficientnet-lite0.safetensors")).unwrap();
+    let header = u64::from_le_bytes(uninterrupted[..8].try_into().unwrap()) as usize;
+    let text = std::str::from_utf8(&uninterrupted[8..8 + header]).unwrap();
     let mut json: serde_json::Value = serde_json::from_str(text).unwrap();
     for (_, tensor) in json.as_object_mut().unwrap() {
         tensor["dtype"] = "F64".into();
@@ -276,7 +279,8 @@ fn weights_to_begin_with_may_be_of_any_float_type() {
         }
     }
     let json = json.to_string();
-    let values = whole[8 + header..].chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap()));
+    let values =
+        uninterrupted[8 + header..].chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap()));
     let mut wide = (json.len() as u64).to_le_bytes().to_vec();
     wide.extend(json.bytes());
     wide.extend(values.flat_map(|v| f64::from(v).to_le_bytes()));
@@ -285,24 +289,25 @@ fn weights_to_begin_with_may_be_of_any_float_type() {
         let run = fixture.train(file, "transfer", file, &mut |_, _| {}).unwrap().run;
         loc_model::weights::load(&run.last()).unwrap().weights
     });
-    assert!(narrow == wide, "the same numbers are another model");
+    assert!(narrow == wide, "the same values in f64 give another model");
 }
 
 #[test]
-fn without_weights_the_error_says_how_to_get_them() {
+fn without_weights_the_error_has_a_remedy() {
     let fixture = Fixture::new();
     let error = fixture.train("none", "transfer", "nowhere", &mut |_, _| {}).unwrap_err();
     let message = format!("{error} {:?}", error.remedy());
     assert!(message.contains("nowhere") && message.contains("GiveWeights"), "{message}");
-    assert!(!fixture.path("runs/none").exists(), "a refused run leaves no folder");
+    assert!(!fixture.path("runs/none").exists(), "a run with an error leaves no folder");
 }
 
-/// Within a given time fewer copies of photos have features, in the head warm-up too; the run repeats without the limit.
+/// With a time limit fewer copies of photos have features, also in the head warm-up. The run can be repeated without
+/// the limit.
 #[test]
-fn a_bounded_run_on_a_frozen_backbone_repeats_with_the_copies_that_fitted() {
+fn a_run_with_a_time_limit_on_a_frozen_backbone_is_reproducible() {
     let fixture = Fixture::new();
     for (recipe, millis) in [("transfer", 700), ("finetune", 1500)] {
-        // It advances by 20 ms whenever it is looked at, and by 40 ms with each batch of photos.
+        // The clock advances by 20 ms each time it is read, and by 40 ms with each batch of photos.
         let time = Arc::new(AtomicU64::new(0));
         let shown = Arc::clone(&time);
         let clock = Clock::of(move || Duration::from_millis(shown.fetch_add(20, Ordering::SeqCst)));

@@ -1,4 +1,4 @@
-//! The digest of a data set. It knows no archive formats.
+//! The digest of a data set. Archives are handled elsewhere.
 //!
 //! It is the SHA-256 of the output of `sha256sum` for the files of the data set (`<hex>  <path>\n`, two spaces). The
 //! paths use `/`, are relative to the folder of the data set, and are sorted by their bytes. So it can be checked with

@@ -1,4 +1,4 @@
-//! Downloads one URL to a `.part` file over HTTP(S), and resumes earlier downloads. It knows no archives.
+//! Downloads one URL to a `.part` file over HTTP(S), and resumes earlier downloads. Archives are handled elsewhere.
 //!
 //! The server's metadata of the file (ETag, date, size) is stored next to the part. A part is continued only if this
 //! metadata does not contradict the server's current response. The caller must check the bytes.

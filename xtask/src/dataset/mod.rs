@@ -172,7 +172,8 @@ impl Fetch<'_> {
         if let Err(error) = &checked
             && finished.resumed
         {
-            // The first bytes may be of another version than the rest: HTTP cannot exclude this, but the digest detects it.
+            // The first bytes may be of another version than the rest: HTTP cannot exclude this, but the digest detects
+            // it.
             eprintln!("{}: the resumed download is invalid ({error:#}); starting again", self.name);
             download.discard()?;
             download.run(self.name)?;

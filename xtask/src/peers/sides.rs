@@ -15,7 +15,7 @@ use super::{Bench, TUNED_MALLOC};
 /// The pause until the threads of the other side sleep.
 const PAUSE: Duration = Duration::from_millis(300);
 
-/// A process that responds to `WORK COUNT` with the times of COUNT runs.
+/// A process that responds to `TASK COUNT` with the times of COUNT runs.
 pub(super) struct Side {
     name: String,
     child: Child,

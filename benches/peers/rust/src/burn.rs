@@ -14,8 +14,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 use fs_err as fs;
 use safetensors::{Dtype, SafeTensors};
 
-use crate::Works;
-use crate::inputs::{Answers, Inputs, PHOTOS, SHAPE};
+use crate::Tasks;
+use crate::inputs::{Inputs, Outputs, PHOTOS, SHAPE};
 
 struct Layer<const D: usize> {
     weight: Tensor<D>,
@@ -45,7 +45,7 @@ impl Network {
         })
     }
 
-    fn infer(&self, photos: &Tensor<4>) -> Result<Answers> {
+    fn infer(&self, photos: &Tensor<4>) -> Result<Outputs> {
         let mut x = photos.clone();
         for layer in &self.pooled {
             x = relu(max_pool2d(convolve(x, layer), MaxPoolOptions::new([2, 2])));
@@ -58,11 +58,11 @@ impl Network {
             full(relu(full(relu(full(x.clone(), fc1)), fc2)), out)
         };
         let values = |output: Tensor<2>| output.into_data().try_into_vec::<f32>();
-        Ok(Answers { cls: values(softmax(head(&self.class), 1))?, loc: values(sigmoid(head(&self.bbox)))? })
+        Ok(Outputs { cls: values(softmax(head(&self.class), 1))?, loc: values(sigmoid(head(&self.bbox)))? })
     }
 }
 
-pub fn works(inputs: &Inputs) -> Result<Works> {
+pub fn tasks(inputs: &Inputs) -> Result<Tasks> {
     let device = Device::flex();
     let weights = fs::read(inputs.file("model.safetensors"))?;
     let batch = |n: usize| {
@@ -70,10 +70,10 @@ pub fn works(inputs: &Inputs) -> Result<Works> {
         Tensor::<4>::from_data(TensorData::new(inputs.batch(n).to_vec(), shape), &device)
     };
     inputs.check(&Network::load(&weights, &device)?.infer(&batch(2))?)?;
-    let mut works: Works = Vec::new();
+    let mut tasks: Tasks = Vec::new();
     for (name, n) in [("infer_1", 1), ("infer_32", PHOTOS)] {
         let (network, batch) = (Network::load(&weights, &device)?, batch(n));
-        works.push((
+        tasks.push((
             name,
             Box::new(move || {
                 black_box(network.infer(&batch)?);
@@ -81,7 +81,7 @@ pub fn works(inputs: &Inputs) -> Result<Works> {
             }),
         ));
     }
-    Ok(works)
+    Ok(tasks)
 }
 
 fn convolve(x: Tensor<4>, layer: &Layer<4>) -> Tensor<4> {
@@ -106,8 +106,8 @@ fn fully_connected(file: &SafeTensors, name: &str, device: &Device) -> Result<La
 
 fn tensor<const D: usize>(file: &SafeTensors, name: &str, device: &Device) -> Result<Tensor<D>> {
     let view = file.tensor(name)?;
-    let fits = view.dtype() == Dtype::F32 && view.shape().len() == D;
-    ensure!(fits, "{name}: {:?} {:?}", view.dtype(), view.shape());
+    let is_valid = view.dtype() == Dtype::F32 && view.shape().len() == D;
+    ensure!(is_valid, "{name}: {:?} {:?}", view.dtype(), view.shape());
     let values: Vec<f32> =
         view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
     Ok(Tensor::from_data(TensorData::new(values, view.shape().to_vec()), device))

@@ -7,8 +7,8 @@ use anyhow::Result;
 use candle_core::{DType, Device, Tensor, Var};
 use candle_nn::{Conv2d, Linear, Module, Optimizer, SGD, VarBuilder, conv2d, linear, loss, ops};
 
-use crate::inputs::{Answers, Inputs, PHOTOS, SHAPE};
-use crate::{Work, Works};
+use crate::inputs::{Inputs, Outputs, PHOTOS, SHAPE};
+use crate::{Task, Tasks};
 
 const LEARNING_RATE: f64 = 0.01;
 
@@ -53,8 +53,8 @@ impl Network {
     }
 }
 
-/// Candle has no gradient of an average pool whose stride is not its kernel, so kernel 4 stride 2 in two steps: kernel 2
-/// stride 2, then the mean of four neighbours. The map is only 3x3 afterwards, so the cost is not measurable.
+/// Candle has no gradient of an average pool whose stride is not its kernel, so kernel 4 stride 2 in two steps: kernel
+/// 2 stride 2, then the mean of four neighbours. The map is only 3x3 afterwards, so the cost is not measurable.
 fn avg_pool_with_gradient(x: &Tensor) -> candle_core::Result<Tensor> {
     let x = x.avg_pool2d(2)?;
     let (_, _, h, w) = x.dims4()?;
@@ -63,29 +63,29 @@ fn avg_pool_with_gradient(x: &Tensor) -> candle_core::Result<Tensor> {
     x * 0.25
 }
 
-pub fn works(inputs: &Inputs) -> Result<Works> {
+pub fn tasks(inputs: &Inputs) -> Result<Tasks> {
     let weights = candle_core::safetensors::load(inputs.file("model.safetensors"), &Device::Cpu)?;
-    let mut works = vec![train_step(inputs, &weights)?];
-    let check = Network::new(weights.clone())?;
-    inputs.check(&answers(check.forward(&batch(inputs, 2)?, false)?)?)?;
+    let mut tasks = vec![train_step(inputs, &weights)?];
+    let reference = Network::new(weights.clone())?;
+    inputs.check(&outputs_of(reference.forward(&batch(inputs, 2)?, false)?)?)?;
     for (name, n) in [("infer_1", 1), ("infer_32", PHOTOS)] {
         let (network, batch) = (Network::new(weights.clone())?, batch(inputs, n)?);
-        works.push((
+        tasks.push((
             name,
             Box::new(move || {
-                black_box(answers(network.forward(&batch, false)?)?);
+                black_box(outputs_of(network.forward(&batch, false)?)?);
                 Ok(())
             }),
         ));
     }
-    Ok(works)
+    Ok(tasks)
 }
 
 /// A training step of the tutorial: cross-entropy on the output of softmax, plus the mean squared error of the boxes.
 ///
 /// Only its speed is meaningful: the gradient of Candle's max pool is wrong (a quarter of the true one, and shifted if
 /// the map has an odd size), so its weights differ from those of the other peers.
-fn train_step(inputs: &Inputs, weights: &HashMap<String, Tensor>) -> Result<Work> {
+fn train_step(inputs: &Inputs, weights: &HashMap<String, Tensor>) -> Result<Task> {
     let vars: HashMap<String, Var> = weights
         .iter()
         .map(|(name, weight)| Ok((name.clone(), Var::from_tensor(weight)?)))
@@ -94,7 +94,7 @@ fn train_step(inputs: &Inputs, weights: &HashMap<String, Tensor>) -> Result<Work
         Network::new(vars.iter().map(|(name, var)| (name.clone(), var.as_tensor().clone())).collect())?;
     let mut optimizer = SGD::new(vars.into_values().collect(), LEARNING_RATE)?;
     let batch = batch(inputs, PHOTOS)?;
-    inputs.check(&answers(network.forward(&batch.narrow(0, 0, 2)?, true)?)?)?;
+    inputs.check(&outputs_of(network.forward(&batch.narrow(0, 0, 2)?, true)?)?)?;
     let labels: Vec<u32> = (0..PHOTOS as u32).map(|i| i % 2).collect();
     let labels = Tensor::from_vec(labels, PHOTOS, &Device::Cpu)?;
     let boxes: Vec<f32> = (0..PHOTOS * 4).map(|i| i as f32 / (PHOTOS * 4 - 1) as f32).collect();
@@ -116,6 +116,6 @@ fn batch(inputs: &Inputs, n: usize) -> Result<Tensor> {
     Ok(Tensor::from_slice(inputs.batch(n), (n, channels, height, width), &Device::Cpu)?)
 }
 
-fn answers((cls, loc): (Tensor, Tensor)) -> Result<Answers> {
-    Ok(Answers { cls: cls.flatten_all()?.to_vec1()?, loc: loc.flatten_all()?.to_vec1()? })
+fn outputs_of((cls, loc): (Tensor, Tensor)) -> Result<Outputs> {
+    Ok(Outputs { cls: cls.flatten_all()?.to_vec1()?, loc: loc.flatten_all()?.to_vec1()? })
 }

@@ -30,7 +30,7 @@ struct Expected {
 }
 
 /// The outputs of a peer for a batch, row by row: class probabilities, and boxes in 0..1.
-pub struct Answers {
+pub struct Outputs {
     pub cls: Vec<f32>,
     pub loc: Vec<f32>,
 }
@@ -58,9 +58,9 @@ impl Inputs {
     }
 
     /// Compares the outputs for the first photos, at least one, with the expected ones.
-    pub fn check(&self, answers: &Answers) -> Result<()> {
+    pub fn check(&self, outputs: &Outputs) -> Result<()> {
         for (output, rows, got) in
-            [("cls", &self.expected.cls, &answers.cls), ("loc", &self.expected.loc, &answers.loc)]
+            [("cls", &self.expected.cls, &outputs.cls), ("loc", &self.expected.loc, &outputs.loc)]
         {
             let width = rows.first().map_or(0, Vec::len);
             ensure!(width > 0 && got.len() >= width && got.len() % width == 0, "{output} has a wrong shape");

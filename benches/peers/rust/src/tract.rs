@@ -7,15 +7,15 @@ use anyhow::Result;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::dims;
 
-use crate::inputs::{Answers, Inputs, PHOTOS, SHAPE};
-use crate::{THREADS, Works};
+use crate::inputs::{Inputs, Outputs, PHOTOS, SHAPE};
+use crate::{THREADS, Tasks};
 
 type Plan = Arc<TypedRunnableModel>;
 
-pub fn works(inputs: &Inputs) -> Result<Works> {
+pub fn tasks(inputs: &Inputs) -> Result<Tasks> {
     // By default tract uses one thread.
     let executor = tract_linalg::multithread::Executor::multithread(THREADS);
-    let mut works: Works = Vec::new();
+    let mut tasks: Tasks = Vec::new();
     for (name, n) in [("infer_1", 1), ("infer_32", PHOTOS)] {
         let options = RunOptions { executor: Some(executor.clone()), ..Default::default() };
         let plan = tract_onnx::onnx()
@@ -25,7 +25,7 @@ pub fn works(inputs: &Inputs) -> Result<Works> {
             .into_runnable_with_options(&options)?;
         let batch: TValue = Tensor::from_shape(&[&[n], &SHAPE[..]].concat(), inputs.batch(n))?.into();
         inputs.check(&infer(&plan, &batch)?)?;
-        works.push((
+        tasks.push((
             name,
             Box::new(move || {
                 black_box(infer(&plan, &batch)?);
@@ -33,11 +33,11 @@ pub fn works(inputs: &Inputs) -> Result<Works> {
             }),
         ));
     }
-    Ok(works)
+    Ok(tasks)
 }
 
-fn infer(plan: &Plan, batch: &TValue) -> Result<Answers> {
+fn infer(plan: &Plan, batch: &TValue) -> Result<Outputs> {
     let outputs = plan.run(tvec![batch.clone()])?;
     let values = |i: usize| -> Result<Vec<f32>> { Ok(outputs[i].try_as_plain_ram()?.as_slice()?.to_vec()) };
-    Ok(Answers { cls: values(0)?, loc: values(1)? })
+    Ok(Outputs { cls: values(0)?, loc: values(1)? })
 }

@@ -34,7 +34,7 @@ pub(super) fn conclude(outcome: &Outcome, with_report: bool, output: &Output) ->
             })
             .is_ok();
     output.data(&run.display().to_string())?;
-    if outcome.run.best().is_file() {
+    if matches!(outcome.status, Status::Finished | Status::EarlyStopped) {
         output.note(&look_at(&outcome.run, written));
         output.note(&format!("predict: loc predict -m {shown} PHOTO --save drawn"));
         output.note(&format!("export:  loc export -m {shown} -o model.onnx"));

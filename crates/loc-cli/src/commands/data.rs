@@ -51,6 +51,9 @@ pub(crate) fn check(args: &CheckArgs, output: &Output) -> Result<Exit> {
         None => (checking::check(data, &options, split_file)?, None),
     };
     report.diagnostics = with_flags(report.diagnostics);
+    for diagnostic in &mut report.diagnostics {
+        diagnostic.hint.get_or_insert_with(|| diagnostic.kind.advice().into());
+    }
     let (errors, warnings) = (report.errors(), report.warnings());
     match args.format {
         TextFormat::Json => {
@@ -63,7 +66,8 @@ pub(crate) fn check(args: &CheckArgs, output: &Output) -> Result<Exit> {
             }
             let (samples, photos) = (report.samples, report.photos);
             output.note(&format!(
-                "{samples} usable photos of {photos} decoded; {errors} errors, {warnings} warnings"
+                "read as {}: {samples} usable photos of {photos} decoded; {errors} errors, {warnings} warnings",
+                report.format
             ));
             for (kind, count) in report.kinds() {
                 output.note(&format!("  {}", kind.counted(count)));

@@ -187,7 +187,8 @@ fn answer_plots(run: &Gathered) -> Result<Vec<Plot>> {
             Series { name: "confidence = accuracy".into(), points: vec![(0.0, 0.0), (1.0, 1.0)] },
         ];
         let caption = format!(
-            "Fraction of right classes by confidence. Mean confidence {:.3}; expected calibration error {:.3}.",
+            "Fraction of right classes by confidence; parts of the scale with few photos are uncertain. Mean confidence {:.3}; \
+             expected calibration error {:.3}.",
             c.confidence, c.ece
         );
         all.push(plot(
@@ -266,6 +267,7 @@ fn environment(run: &Gathered) -> Vec<Fact> {
         _ => None,
     };
     let facts = [
+        ("recipe", recorded(&["recipe_choice"])),
         ("loc", recorded(&["versions", "loc"])),
         ("machine", machine),
         ("cores", recorded(&["machine", "cores"])),

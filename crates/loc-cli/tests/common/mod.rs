@@ -1,17 +1,17 @@
-//! Runs `loc` in a folder of its own, and makes small models and data sets.
+//! Runs `loc` in a temporary folder, and creates small models and data sets.
 
-#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(dead_code, reason = "each test file uses only some of it")]
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-/// A folder and the binary.
+/// A temporary folder in which the binary runs.
 pub(crate) struct Desk {
     folder: tempfile::TempDir,
 }
 
-/// What a call printed and how it ended.
+/// The output and the exit code of a call.
 #[derive(Debug)]
 pub(crate) struct Ran {
     pub(crate) code: i32,
@@ -34,7 +34,7 @@ impl Desk {
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("LOC_")) {
             command.env_remove(name);
         }
-        // Not the weights of whoever runs the tests: the recipe `auto` depends on them.
+        // Not the cached weights of the user: the recipe `auto` depends on them.
         command.env("LOC_WEIGHTS", self.path("no-weights"));
         command
     }
@@ -43,7 +43,7 @@ impl Desk {
         Ran::of(self.command(args).output().unwrap())
     }
 
-    /// Runs and demands success; stdout comes back.
+    /// Runs `loc`, asserts success, and returns stdout.
     #[track_caller]
     pub(crate) fn ok(&self, args: &[&str]) -> String {
         let ran = self.run(args);
@@ -51,7 +51,7 @@ impl Desk {
         ran.stdout
     }
 
-    /// Runs and demands this exit code and these words on stderr.
+    /// Runs `loc`, and asserts this exit code and these words on stderr.
     #[track_caller]
     pub(crate) fn fails(&self, args: &[&str], code: i32, words: &[&str]) -> Ran {
         let ran = self.run(args);
@@ -68,7 +68,7 @@ impl Desk {
         self.ok(&["data", "sample", "shapes", "--n", &n.to_string()]);
     }
 
-    /// Trains a small model for an epoch; its path.
+    /// Trains a small model for one epoch and returns its path.
     pub(crate) fn model(&self) -> String {
         let run = self.ok(&["train", "--data", "shapes", "--imgsz", "188", "--epochs", "1", "--batch", "8"]);
         let model = format!("{}/weights/last.safetensors", run.trim());
@@ -87,10 +87,11 @@ impl Ran {
     }
 }
 
-/// Every command, and the arguments of it that take a value: flags by their long name, others by what stands for them.
+/// Returns every command with its arguments that take a value: the long name of a flag, the placeholder of another
+/// argument.
 pub(crate) fn commands(desk: &Desk) -> Vec<(String, Vec<String>)> {
-    let (mut open, mut all) = (vec![Vec::new()], Vec::new());
-    while let Some(words) = open.pop() {
+    let (mut pending, mut all) = (vec![Vec::new()], Vec::new());
+    while let Some(words) = pending.pop() {
         let help = desk.ok(&words.iter().map(String::as_str).chain(["--help"]).collect::<Vec<_>>());
         let lines = |section: &str| -> Vec<String> {
             let of = help.split(&format!("\n{section}:\n")).nth(1).unwrap_or_default();
@@ -99,10 +100,10 @@ pub(crate) fn commands(desk: &Desk) -> Vec<(String, Vec<String>)> {
                 .map(str::to_owned)
                 .collect()
         };
-        // What a command does may take several lines, further in.
+        // The description of a command may have several lines, indented further.
         for line in lines("Commands").into_iter().filter(|line| !line.starts_with("   ")) {
             if let Some(name) = line.split_whitespace().next().filter(|name| *name != "help") {
-                open.push([&words[..], &[name.to_owned()]].concat());
+                pending.push([&words[..], &[name.to_owned()]].concat());
             }
         }
         let entry = |line: &str| line.starts_with("  ") && !line.starts_with("        ");
@@ -117,7 +118,7 @@ pub(crate) fn commands(desk: &Desk) -> Vec<(String, Vec<String>)> {
     all
 }
 
-/// The only file of a folder with this ending, by order of name.
+/// Returns the first file in a folder with this extension, by name.
 pub(crate) fn first(folder: &Path, ending: &str) -> PathBuf {
     let mut files: Vec<PathBuf> = fs_err::read_dir(folder).unwrap().map(|e| e.unwrap().path()).collect();
     files.retain(|f| f.extension().is_some_and(|e| e == ending));
@@ -125,7 +126,7 @@ pub(crate) fn first(folder: &Path, ending: &str) -> PathBuf {
     files.remove(0)
 }
 
-/// The weights of a model of the tutorial's network at 188×188, the same for the same seed, and its JSON.
+/// Returns the weights of a model with the tutorial's network at 188×188, which depend on the seed only, and its JSON.
 pub(crate) fn model_parts(classes: &[&str], seed: u64) -> (loc_net::Weights, String) {
     let side = 188;
     let size = loc_infer::ImageSize { width: side, height: side };
@@ -139,7 +140,7 @@ pub(crate) fn model_parts(classes: &[&str], seed: u64) -> (loc_net::Weights, Str
     (weights, file.to_json().unwrap())
 }
 
-/// Such a model as a file.
+/// Returns such a model as a file.
 pub(crate) fn model_file(classes: &[&str], seed: u64) -> Vec<u8> {
     let (weights, json) = model_parts(classes, seed);
     loc_model::weights::to_bytes(&weights, Some(&json)).unwrap()

@@ -8,7 +8,7 @@ use loc_infer::{ImageSize, InputSpec, ModelMeta};
 use loc_net::{InputShape, Network, NetworkConfig};
 use loc_train::ModelFile;
 
-/// A small photo with detail, as JPEG, PNG, BMP and TIFF.
+/// Returns a small photo with detail, as JPEG, PNG, BMP and TIFF.
 pub(crate) fn images() -> Vec<Vec<u8>> {
     let photo = image::RgbImage::from_fn(61, 47, |x, y| {
         let noise = (x ^ (y << 1)).wrapping_mul(2_654_435_761) >> 27;
@@ -24,7 +24,7 @@ pub(crate) fn images() -> Vec<Vec<u8>> {
     formats.map(encode).into()
 }
 
-/// A model of a small input, so that its weights are few, with the tutorial's names.
+/// Returns a model with the tutorial's names and a small input, so that it has few weights.
 fn parts() -> (Network, loc_net::Weights, String) {
     let size = ImageSize { width: 188, height: 188 };
     let meta =
@@ -50,7 +50,7 @@ fn wheel() -> Vec<u8> {
     zip.finish().unwrap().into_inner()
 }
 
-/// Valid bytes for a target; the target takes each of them.
+/// Returns valid bytes for a target, which accepts each of them.
 pub(crate) fn of(target: &str) -> Vec<Vec<u8>> {
     let text = |text: &str| vec![text.as_bytes().to_vec()];
     match target {

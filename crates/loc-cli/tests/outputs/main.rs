@@ -1,5 +1,6 @@
-//! No command destroys what it was given: every output of every command, pointed at each of its inputs and at files of
-//! others. The commands and their arguments come from `loc --help`: one that is new is in these tables, or fails here.
+//! Tests that no command destroys its inputs or files of other programs: every output of every command is directed at
+//! each of them. The commands and their arguments are read from `loc --help`, so a new one must be added to these
+//! tables.
 
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
@@ -17,9 +18,9 @@ use std::path::{Path, PathBuf};
 use common::{Desk, Ran, commands, model_file, model_parts};
 use fs_err as fs;
 
-/// Arguments that name what a command writes.
+/// Arguments that name an output.
 const OUTPUTS: &[&str] = &["--output", "--fix", "--save", "--project", "--name", "OUT"];
-/// Arguments that name what a command reads.
+/// Arguments that name an input.
 const INPUTS: &[&str] = &[
     "DATA",
     "FILE",
@@ -81,12 +82,12 @@ const VALUES: &[&str] = &[
     "--workers",
 ];
 
-/// A way to call a command: `OUT` stands for the output that is tested.
+/// A command line; `OUT` is the output to be tested.
 struct Row {
     command: &'static str,
     output: &'static str,
     args: &'static [&'static str],
-    /// What it reads, by this call.
+    /// The files that this command line reads.
     inputs: &'static [&'static str],
 }
 
@@ -180,12 +181,12 @@ const FILES: &[Row] = &[
     },
 ];
 
-/// A record of a run's validation photo.
+/// A line of `predictions.jsonl`, for one validation photo.
 const ANSWER: &str = r#"{"epoch":1,"path":"shapes/images/shape-00000.jpg","file":"shape-00000.jpg","width":1,"height":1,
 "name":"box","class":0,"confidence":0.5,"box":{"x1":0,"y1":0,"x2":1,"y2":1},
 "truth":{"name":"box","class":0,"box":{"x1":0,"y1":0,"x2":1,"y2":1}},"iou":1}"#;
 
-/// A folder with one of everything that commands read.
+/// Creates a folder with one input of every kind.
 fn desk() -> Desk {
     let desk = Desk::new();
     desk.shapes(8);
@@ -210,7 +211,7 @@ fn desk() -> Desk {
     desk
 }
 
-/// Everything below a folder: links as what they lead to, files as their bytes.
+/// Returns everything below a folder: files with their bytes, links with their targets.
 fn everything(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut all = BTreeMap::new();
     for entry in fs::read_dir(folder).unwrap() {
@@ -227,7 +228,7 @@ fn everything(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     all
 }
 
-/// Runs, and demands that it is refused with these words and changes nothing.
+/// Runs `loc`, and asserts that it fails with these words and changes nothing.
 #[track_caller]
 fn refused(desk: &Desk, args: &[&str], words: &[&str]) {
     refused_with(desk, args, &[], words);
@@ -250,7 +251,7 @@ fn refused_with(desk: &Desk, args: &[&str], env: &[(&str, &Path)], words: &[&str
             "{args:?}: {path:?} was changed"
         );
     }
-    assert_eq!(before.len(), everything(&desk.path("")).len(), "loc {args:?}: something came or went");
+    assert_eq!(before.len(), everything(&desk.path("")).len(), "loc {args:?}: a file was added or removed");
 }
 
 fn with_out<'a>(args: &[&'a str], out: &'a str) -> Vec<&'a str> {
@@ -258,7 +259,7 @@ fn with_out<'a>(args: &[&'a str], out: &'a str) -> Vec<&'a str> {
 }
 
 #[test]
-fn every_argument_is_known_to_read_or_to_write_and_every_output_is_tested() {
+fn every_argument_is_classified_and_every_output_is_tested() {
     let desk = Desk::new();
     let mut outputs = Vec::new();
     for (command, arguments) in commands(&desk) {
@@ -266,7 +267,7 @@ fn every_argument_is_known_to_read_or_to_write_and_every_output_is_tested() {
             let is = |list: &[&str]| list.contains(&argument.as_str());
             assert!(
                 is(OUTPUTS) || is(INPUTS) || is(VALUES),
-                "loc {command}: say in tests/outputs.rs whether {argument} reads or writes"
+                "loc {command}: add {argument} to one of the lists in tests/outputs/main.rs"
             );
             if is(OUTPUTS) {
                 outputs.push((command.clone(), argument));
@@ -274,7 +275,7 @@ fn every_argument_is_known_to_read_or_to_write_and_every_output_is_tested() {
         }
     }
     let rows = FILES.iter().map(|row| (row.command, row.output));
-    // Those that are no single file have tests of their own below.
+    // Outputs that are not a single file have their own tests.
     let others = [
         ("predict", "--save"),
         ("train", "--project"),
@@ -292,9 +293,9 @@ fn every_argument_is_known_to_read_or_to_write_and_every_output_is_tested() {
     assert!(outputs.len() > 8, "{outputs:?}");
 }
 
-/// What a command writes goes through `src/outputs`, save for a run folder and a sample set, which their crates write.
+/// All output goes through `src/outputs`, except for run folders and sample data sets, which their crates write.
 #[test]
-fn nothing_but_the_outputs_writes_files() {
+fn only_the_module_outputs_writes_files() {
     const WRITERS: [&str; 9] = [
         "fs_err::write",
         "File::create",
@@ -316,7 +317,7 @@ fn nothing_but_the_outputs_writes_files() {
             }
             let text = fs::read_to_string(&path).unwrap();
             let found: Vec<&str> = WRITERS.into_iter().filter(|writer| text.contains(writer)).collect();
-            assert!(found.is_empty(), "{} writes by itself: {found:?}", path.display());
+            assert!(found.is_empty(), "{} writes files: {found:?}", path.display());
         }
     }
 }

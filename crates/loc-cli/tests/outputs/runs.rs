@@ -1,13 +1,13 @@
-//! Folders: those of runs, and that of the sample set.
+//! Outputs that are folders: runs, and the sample data set.
 
 use fs_err as fs;
 
 use crate::common::Ran;
 use crate::{desk, everything, refused};
 
-/// `loc train`: a run folder is made anew, or with --exist-ok a run of ours is removed, and nothing else ever is.
+/// `loc train` creates a new run folder. With --exist-ok it replaces a run of loc, but never anything else.
 #[test]
-fn a_run_folder_takes_the_place_of_a_run_only() {
+fn a_run_folder_replaces_only_a_run() {
     let desk = desk();
     let train = |project: &str, name: &str, more: &[&str]| {
         let small = ["train", "--data", "shapes", "--imgsz", "188", "--epochs", "1", "--batch", "8"];
@@ -18,13 +18,13 @@ fn a_run_folder_takes_the_place_of_a_run_only() {
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
         refused(&desk, &args, words);
     };
-    // The data set, the folder with everything in it, files.
+    // The data set, the folder that contains everything, and files.
     for (project, name) in [(".", "shapes"), ("shapes", "images"), ("shapes", "annotations")] {
         refused(train(project, name, &["--exist-ok"]), &["--exist-ok", name]);
     }
     refused(train(".", "m.safetensors", &["--exist-ok"]), &["is not a folder"]);
     refused(train(".", "../x", &["--exist-ok"]), &["--name", "the name of one folder"]);
-    // Another program's run: names like ours, and its own.
+    // A run of another program, with file names like those of loc, or others.
     for (name, text) in [
         ("weights/best.pt", "precious"),
         ("weights/best.safetensors", "precious"),
@@ -39,16 +39,19 @@ fn a_run_folder_takes_the_place_of_a_run_only() {
         refused(train("theirs", "exp", &["--exist-ok"]), &["--exist-ok", "theirs/exp"]);
         fs::remove_dir_all(desk.path("theirs")).unwrap();
     }
-    // A run of ours: removed as a whole, but not with anything of others in it, nor with what this training reads.
-    let ours = |more: &[&str]| train("runs", "exp", &[&["--exist-ok"], more].concat());
+    // A run of loc is replaced, unless it contains other files or an input of this training.
+    let retrain = |more: &[&str]| train("runs", "exp", &[&["--exist-ok"], more].concat());
     let ok = |args: Vec<String>| desk.ok(&args.iter().map(String::as_str).collect::<Vec<_>>());
-    ok(ours(&[]));
+    ok(retrain(&[]));
     let first = fs::read(desk.path("runs/exp/run.json")).unwrap();
     for name in ["notes.txt", "weights/best.onnx", "weights/deep/last.safetensors"] {
         let path = desk.path("runs/exp").join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, "precious").unwrap();
-        refused(ours(&[]), &["runs/exp", name.rsplit('/').nth(1).filter(|d| *d == "deep").unwrap_or(name)]);
+        refused(
+            retrain(&[]),
+            &["runs/exp", name.rsplit('/').nth(1).filter(|d| *d == "deep").unwrap_or(name)],
+        );
         fs::remove_file(&path).unwrap();
     }
     fs::remove_dir(desk.path("runs/exp/weights/deep")).unwrap();
@@ -59,7 +62,7 @@ fn a_run_folder_takes_the_place_of_a_run_only() {
         ("--split-file", "split.csv"),
     ] {
         let file = format!("runs/exp/{file}");
-        refused(ours(&[flag, file.trim_end_matches('/')]), &["--exist-ok", "is an input of this command"]);
+        refused(retrain(&[flag, file.trim_end_matches('/')]), &["--exist-ok", "is an input of this command"]);
     }
     #[cfg(unix)]
     {
@@ -68,22 +71,22 @@ fn a_run_folder_takes_the_place_of_a_run_only() {
         fs::hard_link(desk.path("m.safetensors"), desk.path("runs/exp-seed4/x")).unwrap();
         std::os::unix::fs::symlink("runs/exp/weights/best.safetensors", desk.path("link.safetensors"))
             .unwrap();
-        refused(ours(&["--init", "link.safetensors"]), &["weights/best.safetensors", "is an input"]);
+        refused(retrain(&["--init", "link.safetensors"]), &["weights/best.safetensors", "is an input"]);
         refused(seeds, &["runs/exp-seed4/x"]);
     }
-    ok(ours(&["--seed", "1"]));
-    assert_ne!(fs::read(desk.path("runs/exp/run.json")).unwrap(), first, "the run is a new one");
+    ok(retrain(&["--seed", "1"]));
+    assert_ne!(fs::read(desk.path("runs/exp/run.json")).unwrap(), first, "the run was not replaced");
     // Without the flag nothing is ever removed.
     assert_eq!(ok(train("runs", "exp", &[])), "runs/exp2\n");
 }
 
 #[test]
-fn a_sample_set_is_drawn_only_where_nothing_is() {
+fn a_sample_data_set_is_written_only_to_a_new_or_empty_folder() {
     let desk = desk();
     for out in ["shapes", "m.safetensors", "shapes/images/../images", "c.toml/x"] {
         refused(&desk, &["data", "sample", out, "--n", "3"], &[out]);
     }
-    // An empty folder stays the one it is.
+    // An empty folder is used as it is.
     fs::create_dir(desk.path("empty")).unwrap();
     let mut command = desk.command(&["data", "sample", ".", "--n", "3"]);
     let ran = Ran::of(command.current_dir(desk.path("empty")).output().unwrap());

@@ -1,4 +1,5 @@
-//! What `loc predict --save` writes: photos, the model, annotations; by any name, and all or none.
+//! Tests `loc predict --save`: it overwrites no photo, model or annotation under any name, and writes all files or
+//! none.
 
 #![cfg(unix)]
 
@@ -9,9 +10,8 @@ use fs_err as fs;
 use crate::common::Ran;
 use crate::{desk, everything, refused};
 
-/// `loc predict --save`: photos, the model, annotations; by any name, and all or none.
 #[test]
-fn saved_predictions_destroy_nothing() {
+fn saved_predictions_overwrite_no_input_and_no_foreign_file() {
     let desk = desk();
     let predict = |sources: &[&'static str], folder: &'static str, more: &[&'static str]| {
         [&["predict", "-m", "m.safetensors"], sources, &["--save", folder, "--save-labels", "voc"], more]
@@ -37,7 +37,7 @@ fn saved_predictions_destroy_nothing() {
     let before = everything(&desk.path(""));
     let ran = Ran::of(command.stdin(list.unwrap().into_file()).output().unwrap());
     assert!(ran.code == 2 && everything(&desk.path("")) == before, "{ran:?}");
-    // Links in the folder, to each input, as drawing and as annotation.
+    // Links to each input, under the names of a drawn photo and of an annotation.
     for input in ["m.safetensors", photo, "shapes/images/shape-00004.jpg"] {
         for name in ["shape-00003.jpg", "labels/shape-00003.xml"] {
             for hard in [false, true] {
@@ -53,21 +53,21 @@ fn saved_predictions_destroy_nothing() {
             }
         }
     }
-    // What others wrote, in one place of many: nothing is written.
+    // One file of another program among many names: nothing is written.
     for name in ["shape-00003.jpg", "labels/shape-00005.xml"] {
         fs::create_dir_all(desk.path("out/labels")).unwrap();
         fs::write(desk.path("out").join(name), "precious").unwrap();
         refused(&desk, &predict(&["shapes/images"], "out", &[]), &[name, "--force"]);
         desk.ok(&predict(&["shapes/images"], "out", &["--force"]));
         desk.ok(&predict(&["shapes/images"], "out", &[]));
-        // A label that was corrected by hand is no longer loc's.
+        // A label that was corrected by hand is not overwritten.
         let label = desk.path("out/labels/shape-00000.xml");
         let text = fs::read_to_string(&label).unwrap();
         fs::write(&label, text.replacen("<xmin>", "<xmin>1", 1)).unwrap();
         refused(&desk, &predict(&["shapes/images"], "out", &[]), &["labels/shape-00000.xml"]);
         fs::remove_dir_all(desk.path("out")).unwrap();
     }
-    // No folder, or no place for one.
+    // The output folder cannot be created.
     refused(&desk, &predict(&[photo], "c.toml", &["--force"]), &["c.toml", "is a file where a folder"]);
     fs::create_dir(desk.path("out")).unwrap();
     fs::write(desk.path("out/labels"), "precious").unwrap();

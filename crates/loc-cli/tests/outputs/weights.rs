@@ -7,7 +7,7 @@ use fs_err as fs;
 use crate::common::{Desk, Ran};
 use crate::refused_with;
 
-/// A state dict with the names and shapes of EfficientNet-Lite0.
+/// Returns a state dict with the names and shapes of EfficientNet-Lite0.
 fn lite0(value: f32) -> Vec<u8> {
     use loc_net::{Backbone, Head, InputShape, NetworkConfig, Normalization, Weight, Weights};
     let input = InputShape { height: 224, width: 224 };
@@ -38,21 +38,21 @@ fn lite0(value: f32) -> Vec<u8> {
     loc_model::weights::to_bytes(&state, None).unwrap()
 }
 
-/// `loc weights add` and `fetch`, whose output is a file of the cache.
+/// The output of `loc weights add` and `fetch` is a file in the cache.
 #[test]
-fn the_cache_of_weights_is_not_overwritten_unasked() {
+fn cached_weights_are_overwritten_only_with_force() {
     let desk = Desk::new();
     fs::write(desk.path("w.safetensors"), lite0(0.5)).unwrap();
     fs::write(desk.path("v.safetensors"), lite0(0.25)).unwrap();
     let cache = desk.path("cache");
     let env = [("LOC_WEIGHTS", cache.as_path())];
-    let kept = cache.join("efficientnet-lite0.safetensors");
+    let cached = cache.join("efficientnet-lite0.safetensors");
     let add = |file: &str, force: &[&str]| {
         let args = [&["weights", "add", file], force].concat();
         Ran::of(desk.command(&args).envs(env).output().unwrap())
     };
     assert_eq!(add("w.safetensors", &[]).code, 0);
-    assert_eq!(add("w.safetensors", &[]).code, 0, "the same is there already");
+    assert_eq!(add("w.safetensors", &[]).code, 0, "the same file is there already");
     refused_with(
         &desk,
         &["weights", "add", "v.safetensors"],
@@ -66,12 +66,12 @@ fn the_cache_of_weights_is_not_overwritten_unasked() {
         &["already exists with other content", "--force"],
     );
     assert_eq!(add("v.safetensors", &["--force"]).code, 0);
-    assert!(fs::read(&kept).unwrap() == lite0(0.25));
+    assert!(fs::read(&cached).unwrap() == lite0(0.25));
     for link in [false, true] {
-        fs::remove_file(&kept).unwrap();
+        fs::remove_file(&cached).unwrap();
         match link {
-            true => std::os::unix::fs::symlink(desk.path("w.safetensors"), &kept).unwrap(),
-            false => fs::hard_link(desk.path("w.safetensors"), &kept).unwrap(),
+            true => std::os::unix::fs::symlink(desk.path("w.safetensors"), &cached).unwrap(),
+            false => fs::hard_link(desk.path("w.safetensors"), &cached).unwrap(),
         }
         for file in ["w.safetensors", "cache/efficientnet-lite0.safetensors"] {
             refused_with(&desk, &["weights", "add", file, "--force"], &env, &["is an input of this command"]);

@@ -1,5 +1,6 @@
-//! The page in a browser: no message on the console, no request, nothing serious for axe-core. Skipped, and counted, where
-//! there is no browser.
+//! The page in a browser: no message on the console, and nothing serious for axe-core. The page's security policy forbids
+//! every request, so one would be a message. Skipped, and counted, where there is no browser or no axe-core
+//! (`npm install -g axe-core`).
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -65,4 +66,42 @@ fn a_browser_has_nothing_to_say_about_the_page() {
     let spoilt = desk.path("spoilt.html");
     fs::write(&spoilt, page.replace("<main", "<script>1</script><main")).unwrap();
     assert!(open(browser, &desk, &spoilt).1.contains("CONSOLE"), "a forbidden script is not reported");
+
+    let Some(axe) = axe() else {
+        skip::say(Reason::Program("axe-core"), "axe-core is not installed: accessibility is not checked");
+        return;
+    };
+    for run in ["hostile", "plain"] {
+        let page = fs::read_to_string(desk.path(run).join("report.html")).unwrap();
+        let found = audit(browser, &desk, &page, &axe);
+        assert_eq!(found, "nothing serious", "{run}");
+    }
+    // A picture without a text is found: the check above can fail.
+    let spoilt = page.replace("</main>", "<img src=\"data:,\"></main>");
+    assert!(audit(browser, &desk, &spoilt, &axe).contains("image-alt"));
+}
+
+/// The script of axe-core, where npm installs it for all.
+fn axe() -> Option<String> {
+    let output = Command::new("npm").args(["root", "-g"]).stdin(Stdio::null()).output().ok()?;
+    let root = String::from_utf8(output.stdout).ok()?;
+    fs::read_to_string(Path::new(root.trim()).join("axe-core/axe.min.js")).ok()
+}
+
+/// What axe-core finds in a page that is serious or critical. The page's policy would forbid the script.
+fn audit(browser: &str, desk: &Desk, page: &str, axe: &str) -> String {
+    const RUN: &str = "axe.run().then(found => {
+        const serious = found.violations.filter(v => ['serious', 'critical'].includes(v.impact));
+        const text = serious.map(v => v.id + ': ' + v.nodes[0].html).join('\\n') || 'nothing serious';
+        document.title = 'axe says: ' + text;
+    })";
+    let (before, rest) = page.split_once("<meta http-equiv=").unwrap();
+    let (_, after) = rest.split_once('>').unwrap();
+    // In front of the scripts: what they hold must not be taken for the page's end.
+    let scripts = format!("<script>{axe}</script><script>addEventListener('load', () => {RUN})</script>");
+    let path = desk.path("axe.html");
+    fs::write(&path, format!("{before}{scripts}{after}")).unwrap();
+    let (document, log) = open(browser, desk, &path);
+    let found = document.split("<title>axe says: ").nth(1).and_then(|rest| rest.split("</title>").next());
+    found.unwrap_or_else(|| panic!("axe did not run: {log}")).to_owned()
 }

@@ -55,7 +55,8 @@ fn is_self_contained(html: &str) {
 fn a_training_ends_with_a_page_and_three_lines() {
     let desk = Desk::new();
     desk.shapes(40);
-    let train = ["train", "--data", "shapes", "--imgsz", "188", "--epochs", "2", "--batch", "8"];
+    let small = ["--imgsz", "188", "--epochs", "2", "--batch", "8"];
+    let train = [&["train", "--data", "shapes", "--recipe", "scratch"][..], &small].concat();
     let ran = desk.run(&train);
     assert_eq!((ran.code, ran.stdout.as_str()), (0, "runs/train/exp\n"), "{ran:?}");
     let last: Vec<&str> = ran.stderr.lines().rev().take(3).collect();
@@ -108,7 +109,7 @@ fn a_training_ends_with_a_page_and_three_lines() {
 fn a_page_that_cannot_be_written_does_not_fail_the_training() {
     let desk = Desk::new();
     desk.shapes(20);
-    let small = ["--imgsz", "188", "--batch", "8", "--set", "schedule=constant"];
+    let small = ["--recipe", "scratch", "--imgsz", "188", "--batch", "8", "--set", "schedule=constant"];
     let train = [&["train", "--data", "shapes", "--epochs", "1", "--no-report"][..], &small].concat();
     let ran = desk.run(&train);
     assert_eq!(ran.code, 0, "{ran:?}");

@@ -20,8 +20,9 @@ pub struct RawOutput {
     pub boxes: Vec<f32>,
 }
 
-/// Runs a network on photos of the input's size. Called from several threads at once, each time on the thread that requested
-/// the prediction. A panic becomes [`Error::Panic`]; the engine must remain usable after it, or return errors.
+/// Runs a network on photos of the input's size. Called from several threads at once, each time on the thread that
+/// requested the prediction. A panic becomes [`Error::Panic`]; the engine must remain usable after it, or return
+/// errors.
 pub trait Engine: Send + Sync {
     /// Runs `n` photos: `images` is `[n, 3, height, width]`, RGB in 0..1, not normalised.
     ///

@@ -34,7 +34,8 @@ impl Native {
     ///
     /// # Errors
     ///
-    /// [`Error::Weights`] if they are not exactly the network's, [`Error::NonFiniteWeights`] if they are infinite or NaN.
+    /// [`Error::Weights`] if they are not exactly the network's, [`Error::NonFiniteWeights`] if they are infinite or
+    /// NaN.
     pub fn new(network: Network, weights: Weights) -> Result<Self, Error> {
         let forward = Forward::new(network, weights).map_err(weights_error)?;
         Ok(Self { forward })

@@ -31,14 +31,15 @@ pub struct Onnx {
 }
 
 impl Onnx {
-    /// Reads an ONNX file's bytes and runs it once, so that an operator that candle-onnx does not support is an error here and
-    /// not at the first photo.
+    /// Reads an ONNX file's bytes and runs it once, so that an operator that candle-onnx does not support is an error
+    /// here and not at the first photo.
     ///
     /// # Errors
     ///
     /// [`Error::NotAModel`] if the bytes are not ONNX, [`Error::NoMetadata`] if loc did not export them,
     /// [`Error::Weights`] for a tensor that is stored in another file or whose number of values does not fit its shape,
-    /// [`Error::NonFiniteWeights`] for values that are not finite, [`Error::Engine`] with the node if the graph cannot be run.
+    /// [`Error::NonFiniteWeights`] for values that are not finite, [`Error::Engine`] with the node if the graph cannot
+    /// be run.
     pub fn read(bytes: &[u8]) -> Result<(ModelMeta, Self), Error> {
         Self::read_with(bytes, &LoadOptions::default())
     }

@@ -94,7 +94,7 @@ pub enum NotAModelError {
     /// It starts as an ONNX file, but is not valid.
     #[error("ONNX cannot be read: {0}")]
     Onnx(#[source] BoxError),
-    /// It is none of the known types.
+    /// None of the known types.
     #[error("starts with \"{start}\"")]
     Unknown {
         /// The first bytes, escaped.

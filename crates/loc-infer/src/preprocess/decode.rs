@@ -54,14 +54,14 @@ impl Photo {
 /// Decodes a photo: JPEG, PNG or BMP, with the feature `formats` also GIF (first frame), WebP and TIFF (first page).
 ///
 /// The pixels are converted to RGB8 ([`to_rgb8`](super::to_rgb8)), and the EXIF orientation is applied. Colour profiles
-/// and gamma are not applied: the stored values are used as they are, as in PIL and OpenCV. CMYK and YCCK JPEGs are read as
-/// Adobe writes them (inverted): red = C·K/255, and so on.
+/// and gamma are not applied: the stored values are used as they are, as in PIL and OpenCV. CMYK and YCCK JPEGs are
+/// read as Adobe writes them (inverted): red = C·K/255, and so on.
 ///
 /// # Errors
 ///
 /// [`Error`] if the bytes are not such an image, exceed the limits, have no pixels, or are damaged. A JPEG without its
-/// end-of-image marker is an error, although most decoders would fill the missing part with grey; bytes after the marker
-/// are ignored.
+/// end-of-image marker is an error, although most decoders would fill the missing part with grey; bytes after the
+/// marker are ignored.
 pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Photo, Error> {
     catch_panic("the decoder", || decode_as(bytes, limits, READ))
 }
@@ -161,7 +161,7 @@ fn damaged(format: ImageFormat, error: ImageError) -> Error {
     Error::Decode { format: FileKind::of_format(format).map_or("photo", FileKind::format_name), error }
 }
 
-/// The name of the format that a file's extension stands for.
+/// The name of the format of a file extension.
 fn format_by_extension(path: &Path) -> &'static str {
     FileKind::of_ending(path).filter(|kind| kind.is_read()).map_or(READ, FileKind::format_name)
 }

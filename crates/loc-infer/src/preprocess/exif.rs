@@ -11,8 +11,8 @@ const ORIENTATION: u16 = 0x0112;
 /// The prefix of the block in JPEG; some programs write it in PNG and WebP, too.
 const PREFIX: &[u8] = b"Exif\0\0";
 
-/// The orientation in the photo's EXIF block; `NoTransforms` if there is no block or it is damaged, because the photo itself
-/// may be intact.
+/// The orientation in the photo's EXIF block; `NoTransforms` if there is no block or it is damaged, because the photo
+/// itself may be intact.
 pub(super) fn orientation(format: ImageFormat, bytes: &[u8], decoder: &mut impl ImageDecoder) -> Orientation {
     let block = match format {
         // The first block is used, as in browsers and in PIL; image's decoder would take the last.
@@ -85,7 +85,8 @@ fn parse(mut block: &[u8]) -> Option<Orientation> {
         }
         let (kind, count) = (number(at + 2, 2)?, number(at + 4, 4)?);
         let length: u32 = match kind {
-            // BYTE and SBYTE, SHORT and SSHORT, LONG and SLONG: the values 1 to 8 have the same bytes with and without a sign.
+            // BYTE and SBYTE, SHORT and SSHORT, LONG and SLONG: the values 1 to 8 have the same bytes with and without
+            // a sign.
             1 | 6 => 1,
             3 | 8 => 2,
             4 | 9 => 4,

@@ -11,7 +11,8 @@ use crate::{BBox, Fit, ImageSize, InputSpec, NormBox};
 /// The colour around a letterboxed photo.
 const PADDING: Rgb<u8> = Rgb([114; 3]);
 
-/// The position and scale of a photo in the input. Maps boxes to the input and back; each is the exact inverse of the other.
+/// The position and scale of a photo in the input. Maps boxes to the input and back; each is the exact inverse of the
+/// other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Frame {
     /// Size of the upright photo.
@@ -101,8 +102,8 @@ fn rounded(side: u32, numerator: u32, denominator: u32) -> u32 {
     u32::try_from((n + d / 2) / d).unwrap_or(u32::MAX).max(1)
 }
 
-/// Fits a photo into the input. A photo of the input's size is returned unchanged, without a copy; a photo without pixels
-/// gives an input of padding.
+/// Fits a photo into the input. A photo of the input's size is returned unchanged, without a copy; a photo without
+/// pixels gives an input of padding.
 #[must_use]
 pub fn fit<'a>(photo: Cow<'a, RgbImage>, spec: &InputSpec) -> (Cow<'a, RgbImage>, Frame) {
     let frame = Frame { original: ImageSize::of(&photo), input: spec.size, fit: spec.fit };

@@ -72,8 +72,8 @@ impl FileKind {
         Self::of_file(path).filter(|kind| *kind != by_extension)
     }
 
-    /// The file extensions of the photos that this build reads, without the dot and in lower case; the usual one of each
-    /// format first.
+    /// The file extensions of the photos that this build reads, without the dot and in lower case; the usual one of
+    /// each format first.
     pub fn read_endings() -> impl Iterator<Item = &'static str> {
         KINDS.into_iter().filter(|kind| kind.is_read()).flat_map(|kind| kind.endings.iter().copied())
     }

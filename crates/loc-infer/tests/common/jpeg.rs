@@ -61,7 +61,8 @@ fn segment(out: &mut Vec<u8>, marker: u8, content: &[u8]) {
     out.extend(content);
 }
 
-/// The JPEG with an EXIF segment inserted at the front: this orientation, followed by this content (for example a thumbnail).
+/// The JPEG with an EXIF segment inserted at the front: this orientation, followed by this content (for example a
+/// thumbnail).
 pub(crate) fn with_exif(jpeg: &[u8], orientation: u8, rest: &[u8]) -> Vec<u8> {
     let mut exif = b"Exif\0\0MM\0\x2a\0\0\0\x08".to_vec();
     // One entry: tag 0x0112, type 3 (short), one value.

@@ -29,15 +29,15 @@ impl Difference {
     }
 }
 
-/// The batch sizes that are run: one photo and several, since the batch axis is dynamic.
+/// The batch sizes of the comparison: one photo and several, since the batch axis is dynamic.
 const BATCHES: [usize; 2] = [1, 3];
 
 /// Runs an exported file on random photos, one at a time and in a batch, and compares with [`Forward`].
 ///
 /// # Errors
 ///
-/// [`ModelError::Net`] if the weights are not those of the network; [`ModelError::Export`] if the file does not run or does
-/// not have the outputs of an export.
+/// [`ModelError::Net`] if the weights are not those of the network; [`ModelError::Export`] if the file does not run or
+/// does not have the outputs of an export.
 pub fn check(onnx: &[u8], network: &Network, weights: &Weights) -> Result<Difference, ModelError> {
     let fail = |reason: String| ModelError::Export(reason);
     let model =
@@ -49,13 +49,13 @@ pub fn check(onnx: &[u8], network: &Network, weights: &Weights) -> Result<Differ
     let mut noise = noise(0);
     for batch in BATCHES {
         let images: Vec<f32> = noise.by_ref().take(batch * network.input().len()).collect();
-        let ours = forward.run(ImageBatch::Floats(&images), batch)?;
+        let expected = forward.run(ImageBatch::Floats(&images), batch)?;
         let mut shape = vec![batch];
         shape.extend(&network.input().0);
         let input = Tensor::from_vec(images, shape, &Device::Cpu)?;
         let outputs = candle_onnx::simple_eval(&model, HashMap::from([(INPUT.to_owned(), input)]))
             .map_err(|e| fail(format!("candle-onnx cannot run the file: {e}")))?;
-        let theirs = |name: &str, features: usize| -> Result<Vec<f32>, ModelError> {
+        let output_of = |name: &str, features: usize| -> Result<Vec<f32>, ModelError> {
             let tensor = outputs.get(name).ok_or_else(|| fail(format!("the file has no output `{name}`")))?;
             if tensor.dims() != [batch, features] {
                 return Err(fail(format!(
@@ -66,10 +66,11 @@ pub fn check(onnx: &[u8], network: &Network, weights: &Weights) -> Result<Differ
             Ok(tensor.flatten_all()?.to_vec1()?)
         };
         let classes = network.classes();
-        let scaled: Vec<f32> = ours.logits.iter().map(|logit| logit / temperature).collect();
+        let scaled: Vec<f32> = expected.logits.iter().map(|logit| logit / temperature).collect();
         let probabilities: Vec<f32> = scaled.chunks_exact(classes).flat_map(softmax).collect();
-        difference.cls = difference.cls.max(farthest(&probabilities, &theirs(PROBABILITIES, classes)?));
-        difference.loc = difference.loc.max(farthest(&ours.boxes, &theirs(BOXES, 4)?));
+        difference.cls =
+            difference.cls.max(max_difference(&probabilities, &output_of(PROBABILITIES, classes)?));
+        difference.loc = difference.loc.max(max_difference(&expected.boxes, &output_of(BOXES, 4)?));
     }
     Ok(difference)
 }
@@ -81,7 +82,7 @@ fn softmax(logits: &[f32]) -> Vec<f32> {
     powers.iter().map(|p| (p / sum) as f32).collect()
 }
 
-fn farthest(a: &[f32], b: &[f32]) -> f32 {
+fn max_difference(a: &[f32], b: &[f32]) -> f32 {
     if a.len() != b.len() {
         return f32::INFINITY;
     }
@@ -102,10 +103,10 @@ mod tests {
 
     #[test]
     fn nan_is_an_infinite_difference() {
-        assert_eq!(farthest(&[0.0, f32::NAN], &[0.0, 0.0]), f32::INFINITY);
-        assert_eq!(farthest(&[f32::NAN, 0.0], &[0.0, 0.5]), f32::INFINITY);
-        assert_eq!(farthest(&[0.0], &[0.0, 0.0]), f32::INFINITY);
-        assert_eq!(farthest(&[0.25, 0.5], &[0.5, 0.5]), 0.25);
+        assert_eq!(max_difference(&[0.0, f32::NAN], &[0.0, 0.0]), f32::INFINITY);
+        assert_eq!(max_difference(&[f32::NAN, 0.0], &[0.0, 0.5]), f32::INFINITY);
+        assert_eq!(max_difference(&[0.0], &[0.0, 0.0]), f32::INFINITY);
+        assert_eq!(max_difference(&[0.25, 0.5], &[0.5, 0.5]), 0.25);
     }
 
     #[test]

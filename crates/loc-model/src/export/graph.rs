@@ -1,5 +1,5 @@
-//! Converts the list of layers to an ONNX graph. Each layer becomes one or several nodes, as defined in its file in `layers`;
-//! the final softmax, which computes the probabilities, is not a layer.
+//! Converts the list of layers to an ONNX graph. Each layer becomes one or several nodes, as defined in its file in
+//! `layers`; the final softmax, which computes the probabilities, is not a layer.
 
 use std::collections::BTreeSet;
 
@@ -10,13 +10,13 @@ use super::messages::{
 };
 use super::{BOXES, INPUT, PROBABILITIES};
 use crate::ModelError;
-use crate::layers::form;
+use crate::layers::layer_impl;
 use crate::weights::little_endian;
 
 /// Returns the graph of a network whose weights have been checked.
 ///
-/// Uses only operators that ONNX Runtime, tract, rten and candle-onnx support, in the form that operator sets 11 and 13
-/// have in common.
+/// Uses only operators that ONNX Runtime, tract, rten and candle-onnx support, and that are the same in the operator
+/// sets 11 and 13.
 pub(super) fn graph(network: &Network, weights: &Weights, temperature: f32) -> Result<Graph, ModelError> {
     let mut builder = Builder::new(network);
     for param in network.params() {
@@ -50,22 +50,22 @@ pub(crate) struct Builder<'a> {
     node: Vec<Node>,
     initializer: Vec<Tensor>,
     /// The names in use, of values and of nodes.
-    taken: BTreeSet<String>,
-    /// The name of each layer's output so far.
+    used_names: BTreeSet<String>,
+    /// The name of the output of each layer added so far.
     outputs: Vec<String>,
 }
 
 impl<'a> Builder<'a> {
     fn new(network: &'a Network) -> Self {
         let params = network.params().iter().map(|p| p.name.clone());
-        let taken = params.chain([INPUT, PROBABILITIES, BOXES].map(str::to_owned)).collect();
-        Self { network, node: vec![], initializer: vec![], taken, outputs: vec![] }
+        let used_names = params.chain([INPUT, PROBABILITIES, BOXES].map(str::to_owned)).collect();
+        Self { network, node: vec![], initializer: vec![], used_names, outputs: vec![] }
     }
 
-    /// Returns an unused name that starts with `wanted`.
-    fn unique(&mut self, wanted: &str) -> String {
-        let mut name = wanted.to_owned();
-        while !self.taken.insert(name.clone()) {
+    /// Returns an unused name that starts with `prefix`.
+    fn unique(&mut self, prefix: &str) -> String {
+        let mut name = prefix.to_owned();
+        while !self.used_names.insert(name.clone()) {
             name.push('_');
         }
         name
@@ -88,7 +88,7 @@ impl<'a> Builder<'a> {
             name: name.clone(),
             builder: self,
         };
-        let LastNode { op, inputs, attributes } = form(&layer.op).onnx(&mut nodes)?;
+        let LastNode { op, inputs, attributes } = layer_impl(&layer.op).onnx(&mut nodes)?;
         self.push(op, &name, inputs, output.clone(), attributes);
         self.outputs.push(output);
         Ok(())
@@ -124,9 +124,9 @@ impl<'a> Builder<'a> {
     }
 }
 
-/// The nodes of a layer while its form adds them.
+/// The nodes of a layer, while its implementation adds them.
 pub(crate) struct LayerNodes<'a, 'b> {
-    /// The names of the values that the layer reads.
+    /// The names of the layer's inputs.
     pub(crate) inputs: Vec<String>,
     /// The shape of the first input, for one photo.
     pub(crate) input_shape: &'a Shape,
@@ -159,8 +159,8 @@ impl LayerNodes<'_, '_> {
     }
 
     /// Returns the name of a parameter.
-    pub(crate) fn param(&self, what: &str) -> String {
-        format!("{}.{what}", self.layer)
+    pub(crate) fn param(&self, name: &str) -> String {
+        format!("{}.{name}", self.layer)
     }
 
     /// Returns the first input, the weight and the bias.
@@ -171,11 +171,11 @@ impl LayerNodes<'_, '_> {
     /// Adds a constant and returns its name.
     pub(crate) fn constant(
         &mut self,
-        what: &str,
+        suffix: &str,
         dims: &[usize],
         values: &[f32],
     ) -> Result<String, ModelError> {
-        let name = self.builder.unique(&format!("{}.{what}", self.name));
+        let name = self.builder.unique(&format!("{}.{suffix}", self.name));
         self.builder.initializer.push(Tensor {
             dims: dims.iter().map(|&d| size(d)).collect::<Result<_, _>>()?,
             data_type: Some(FLOAT),
@@ -186,8 +186,8 @@ impl LayerNodes<'_, '_> {
     }
 
     /// Adds the target shape of a reshape and returns its name.
-    pub(crate) fn sizes(&mut self, what: &str, values: &[i64]) -> String {
-        let name = self.builder.unique(&format!("{}.{what}", self.name));
+    pub(crate) fn sizes(&mut self, suffix: &str, values: &[i64]) -> String {
+        let name = self.builder.unique(&format!("{}.{suffix}", self.name));
         self.builder.initializer.push(Tensor {
             dims: vec![values.len() as i64],
             data_type: Some(INT64),
@@ -201,11 +201,11 @@ impl LayerNodes<'_, '_> {
     pub(crate) fn step(
         &mut self,
         op: &str,
-        what: &str,
+        suffix: &str,
         inputs: Vec<String>,
         attributes: Vec<Attribute>,
     ) -> String {
-        let name = self.builder.unique(&format!("{}.{what}", self.name));
+        let name = self.builder.unique(&format!("{}.{suffix}", self.name));
         self.builder.push(op, &name, inputs, name.clone(), attributes);
         name
     }

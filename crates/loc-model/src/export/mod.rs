@@ -1,9 +1,9 @@
 //! ONNX export: writes a network and its weights as one file that other runtimes can run.
 //!
-//! The input is `input`, `[batch, 3, height, width]`, RGB in 0..1; the normalisation is part of the graph. The outputs are
-//! `cls`, `[batch, classes]`, the probabilities, and `loc`, `[batch, 4]`, the box x1, y1, x2, y2 in 0..1 of the input.
-//! Weights keep PyTorch's names. The protobuf messages are defined in `messages`, so `protoc` is not needed; with the
-//! feature `onnx` a file can be run and compared (`check`).
+//! The input is `input`, `[batch, 3, height, width]`, RGB in 0..1; the normalisation is part of the graph. The outputs
+//! are `cls`, `[batch, classes]`, the probabilities, and `loc`, `[batch, 4]`, the box x1, y1, x2, y2 in 0..1 of the
+//! input. Weights keep PyTorch's names. The protobuf messages are defined in `messages`, so `protoc` is not needed;
+//! with the feature `onnx` a file can be run and compared (`check`).
 
 #[cfg(feature = "onnx")]
 mod check;
@@ -31,7 +31,7 @@ pub const BOXES: &str = "loc";
 
 /// The default operator set of an export.
 pub const DEFAULT_OPSET: i64 = 13;
-/// The supported operator sets, each with the file format version of its time.
+/// The supported operator sets, each with the version of the file format that was current with it.
 const OPSETS: [(i64, i64); 2] = [(11, 6), (DEFAULT_OPSET, 7)];
 
 /// Returns the supported operator sets.
@@ -40,25 +40,25 @@ pub fn opsets() -> [i64; 2] {
     OPSETS.map(|(version, _)| version)
 }
 
-/// The largest file: protobuf's own limit.
+/// The largest file, in bytes: the limit of protobuf.
 const MAX_BYTES: usize = i32::MAX as usize;
 
 /// Returns the network as an ONNX file. The same arguments always give the same bytes.
 ///
-/// `metadata` is the JSON of the model file. It is stored in the properties as `loc`; two more properties are easier to read:
-/// `classes` (a JSON list of names, in the order of the probabilities) and `input` (one sentence). Its `temperature`, if it
-/// has one, divides the logits before the softmax: the graph's probabilities are those that prediction gives.
+/// `metadata` is the JSON of the model file. It is stored in the properties as `loc`; two more properties hold parts of
+/// it in a form that is easier to read: `classes` (a JSON list of names, in the order of the probabilities) and `input`
+/// (one sentence). If it has a `temperature`, the graph divides the logits by it before the softmax, as prediction does.
 ///
 /// # Errors
 ///
-/// [`ModelError::Net`] if the weights are not those of the network; [`ModelError::Export`] for an operator set other than 11
-/// and 13, for metadata that is not JSON, has another number of classes or a temperature that is not above 0, and for a file
-/// above 2 GiB.
+/// [`ModelError::Net`] if the weights are not those of the network; [`ModelError::Export`] for an operator set other
+/// than 11 and 13, for metadata that is not JSON, has another number of classes or a temperature that is not above 0, and
+/// for a file of more than 2 GiB.
 pub fn onnx(network: &Network, weights: &Weights, metadata: &str, opset: i64) -> Result<Vec<u8>, ModelError> {
     let Some((_, ir_version)) = OPSETS.into_iter().find(|(version, _)| *version == opset) else {
         let known: Vec<String> = OPSETS.iter().map(|(version, _)| version.to_string()).collect();
         return Err(ModelError::Export(format!(
-            "operator set {opset} is not among those an export can use: {} (hint: leave it out for {DEFAULT_OPSET})",
+            "operator set {opset} is not supported; supported are {} (hint: the default is {DEFAULT_OPSET})",
             known.join(", ")
         )));
     };
@@ -77,7 +77,7 @@ pub fn onnx(network: &Network, weights: &Weights, metadata: &str, opset: i64) ->
     let size = model.encoded_len();
     if size > MAX_BYTES {
         return Err(ModelError::Export(format!(
-            "{size} bytes, where a file of one piece has at most {MAX_BYTES}"
+            "the file would have {size} bytes, but at most {MAX_BYTES} are possible"
         )));
     }
     Ok(model.encode_to_vec())
@@ -101,7 +101,7 @@ fn properties(
     if let Some(classes) = json["classes"].as_array() {
         if classes.len() != network.classes() {
             return Err(ModelError::Export(format!(
-                "the model's metadata names {} classes, its network has {}",
+                "the model's metadata has {} classes, but its network has {}",
                 classes.len(),
                 network.classes()
             )));

@@ -8,13 +8,13 @@ use crate::ModelError;
 /// The summary of an ONNX file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Summary {
-    /// The program that wrote it.
+    /// The program that wrote the file.
     pub producer: String,
     /// That program's version.
     pub producer_version: String,
     /// Version of ONNX's own operator set; 0 if the file has none.
     pub opset: i64,
-    /// Names and dimensions of the inputs; a dimension is a number, or the name of a dynamic one.
+    /// Names and dimensions of the inputs. A dimension is a number, or a name if it is dynamic.
     pub inputs: Vec<(String, Vec<String>)>,
     /// Names and dimensions of the outputs.
     pub outputs: Vec<(String, Vec<String>)>,
@@ -26,8 +26,8 @@ pub struct Summary {
     pub metadata: Vec<(String, String)>,
 }
 
-/// The fields that are read: the operator of a node and the dimensions of a tensor. A message of either kind can be as small
-/// as two bytes, so complete messages in memory could take a hundred times the file's size.
+/// The part of a model that is decoded: the operator of each node and the dimensions of each tensor. Such a message can
+/// be as small as two bytes, so decoding complete messages could take a hundred times the file's size in memory.
 #[derive(Clone, PartialEq, Message)]
 struct Outline {
     #[prost(string, tag = "2")]
@@ -74,12 +74,13 @@ struct Dimensions {
 pub fn summary(bytes: &[u8]) -> Result<Summary, ModelError> {
     let fail = |reason: String| ModelError::Export(format!("not an ONNX file: {reason}"));
     let model = Outline::decode(bytes).map_err(|e| fail(e.to_string()))?;
-    let graph = model.graph.ok_or_else(|| fail("there is no graph in it".into()))?;
-    let own = |set: &&messages::OperatorSet| set.domain.as_deref().unwrap_or_default().is_empty();
+    let graph = model.graph.ok_or_else(|| fail("the file has no graph".into()))?;
+    let is_default_domain =
+        |set: &&messages::OperatorSet| set.domain.as_deref().unwrap_or_default().is_empty();
     Ok(Summary {
         producer: model.producer_name,
         producer_version: model.producer_version,
-        opset: model.opset_import.iter().find(own).and_then(|set| set.version).unwrap_or(0),
+        opset: model.opset_import.iter().find(is_default_domain).and_then(|set| set.version).unwrap_or(0),
         inputs: graph.input.iter().map(value).collect(),
         outputs: graph.output.iter().map(value).collect(),
         nodes: graph.node.into_iter().map(|n| n.op_type).collect(),

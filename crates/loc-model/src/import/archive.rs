@@ -1,4 +1,4 @@
-//! The zip archive around a PyTorch pickle: detects its kind and reads its entries. The pickle is not parsed here.
+//! The zip archive of a PyTorch file: detects its kind and reads its entries. The pickle in it is parsed in `pickle`.
 
 use std::io::{Cursor, Read};
 
@@ -28,14 +28,14 @@ impl<'a> Archive<'a> {
         // The archive's own pickle is one folder deep.
         let root = roots.find(|root| root.len() > 1 && root.find('/') == Some(root.len() - 1));
         let root = root.ok_or(ImportError::NoPickle)?.to_owned();
-        let holds =
+        let has_entry =
             |name: &str| names.iter().any(|n| n.strip_prefix(&root).is_some_and(|n| n.starts_with(name)));
-        if holds("constants.pkl") || holds("code/") {
+        if has_entry("constants.pkl") || has_entry("code/") {
             return Err(ImportError::TorchScript);
         }
-        let says_byte_order = holds("byteorder");
+        let has_byte_order = has_entry("byteorder");
         let mut archive = Self { zip, root, size: bytes.len() };
-        if says_byte_order && archive.entry("byteorder", MAX_PICKLE)? == b"big" {
+        if has_byte_order && archive.entry("byteorder", MAX_PICKLE)? == b"big" {
             return Err(ImportError::BigEndian);
         }
         Ok(archive)
@@ -62,7 +62,7 @@ impl<'a> Archive<'a> {
         let mut bytes = Vec::new();
         file.take(limit + 1).read_to_end(&mut bytes).map_err(|e| fail(e.to_string()))?;
         if bytes.len() as u64 != size {
-            return Err(fail(format!("{} bytes, but the archive says {size}", bytes.len())));
+            return Err(fail(format!("{} bytes, but the archive's directory has {size}", bytes.len())));
         }
         Ok(bytes)
     }

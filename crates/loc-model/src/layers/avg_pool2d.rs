@@ -3,12 +3,12 @@
 use candle_core::{Error, Result, Tensor};
 use loc_net::ops::{AvgPool2d, Pool};
 
-use super::LayerForm;
+use super::LayerImpl;
 use crate::ModelError;
 use crate::export::{LastNode, LayerNodes, pair};
 
-impl LayerForm for AvgPool2d {
-    /// x `[N, C, h, w]`; the result is `[N, C, oh, ow]`. Cells that no window reaches get no gradient.
+impl LayerImpl for AvgPool2d {
+    /// x `[N, C, h, w]`; the result is `[N, C, oh, ow]`. Cells outside all windows get no gradient.
     fn compose(&self, inputs: &[&Tensor], _: &[Tensor]) -> Result<Tensor> {
         let (_, _, height, width) = inputs[0].dims4()?;
         let Some(size) = self.0.output((height, width)) else {
@@ -24,18 +24,18 @@ impl LayerForm for AvgPool2d {
     }
 }
 
-/// A mean over rows after a mean over columns: two products with constant matrices.
+/// The mean along each row, then along each column: two products with constant matrices.
 fn composed(x: &Tensor, pool: Pool, (oh, ow): (usize, usize)) -> Result<Tensor> {
     let Pool { kernel, stride } = pool;
     let (n, c, h, w) = x.dims4()?;
-    let across = means(x, w, kernel.1, stride.1, ow)?;
-    let down = means(x, h, kernel.0, stride.0, oh)?;
-    let y = x.reshape((n * c * h, w))?.matmul(&across)?; // [n·c·h, ow]
-    let y = y.reshape((n * c, h, ow))?.transpose(1, 2)?.reshape((n * c * ow, h))?.matmul(&down)?; // [n·c·ow, oh]
+    let row_means = means(x, w, kernel.1, stride.1, ow)?;
+    let column_means = means(x, h, kernel.0, stride.0, oh)?;
+    let y = x.reshape((n * c * h, w))?.matmul(&row_means)?; // [n·c·h, ow]
+    let y = y.reshape((n * c, h, ow))?.transpose(1, 2)?.reshape((n * c * ow, h))?.matmul(&column_means)?; // [n·c·ow, oh]
     y.reshape((n * c, ow, oh))?.transpose(1, 2)?.reshape((n, c, oh, ow))
 }
 
-/// The matrix `[size, count]` whose column j holds 1/kernel where window j lies.
+/// The matrix `[size, count]` whose column j holds 1/kernel at the cells of window j.
 fn means(like: &Tensor, size: usize, kernel: usize, stride: usize, count: usize) -> Result<Tensor> {
     let mut matrix = vec![0.0f64; size * count];
     for window in 0..count {

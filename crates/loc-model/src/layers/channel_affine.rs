@@ -3,11 +3,11 @@
 use candle_core::{Result, Tensor};
 use loc_net::ops::ChannelAffine;
 
-use super::{LayerForm, weight_and_bias};
+use super::{LayerImpl, weight_and_bias};
 use crate::ModelError;
 use crate::export::{LastNode, LayerNodes, size};
 
-impl LayerForm for ChannelAffine {
+impl LayerImpl for ChannelAffine {
     /// x `[N, C, …]`, weight and bias `[C]`; the result has the shape of x.
     fn compose(&self, inputs: &[&Tensor], params: &[Tensor]) -> Result<Tensor> {
         let (weight, bias) = weight_and_bias(params)?;

@@ -3,11 +3,11 @@
 use candle_core::{Result, Tensor};
 use loc_net::ops::Concat;
 
-use super::LayerForm;
+use super::LayerImpl;
 use crate::ModelError;
 use crate::export::{LastNode, LayerNodes, int};
 
-impl LayerForm for Concat {
+impl LayerImpl for Concat {
     fn compose(&self, inputs: &[&Tensor], _: &[Tensor]) -> Result<Tensor> {
         Tensor::cat(inputs, 1)
     }

@@ -3,11 +3,11 @@
 use candle_core::{Result, Tensor};
 use loc_net::ops::Linear;
 
-use super::{LayerForm, expect, weight_and_bias};
+use super::{LayerImpl, expect, weight_and_bias};
 use crate::ModelError;
 use crate::export::{LastNode, LayerNodes, int};
 
-impl LayerForm for Linear {
+impl LayerImpl for Linear {
     /// x `[N, in]`, weight `[out, in]`, bias `[out]`; the result is `[N, out]`.
     fn compose(&self, inputs: &[&Tensor], params: &[Tensor]) -> Result<Tensor> {
         let (w, b) = weight_and_bias(params)?;

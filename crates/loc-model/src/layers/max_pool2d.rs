@@ -3,14 +3,14 @@
 use candle_core::{Error, Result, Tensor};
 use loc_net::ops::{MaxPool2d, Pool};
 
-use super::LayerForm;
-use super::windows::every;
+use super::LayerImpl;
+use super::windows::strided;
 use crate::ModelError;
 use crate::export::{LastNode, LayerNodes, pair};
 
-impl LayerForm for MaxPool2d {
-    /// x `[N, C, h, w]`; the result is `[N, C, oh, ow]`. A NaN counts as larger than every number; cells that no window
-    /// reaches get no gradient.
+impl LayerImpl for MaxPool2d {
+    /// x `[N, C, h, w]`; the result is `[N, C, oh, ow]`. A NaN counts as larger than every number; cells outside all
+    /// windows get no gradient.
     fn compose(&self, inputs: &[&Tensor], _: &[Tensor]) -> Result<Tensor> {
         let (_, _, height, width) = inputs[0].dims4()?;
         let (kh, kw) = self.0.kernel;
@@ -31,15 +31,15 @@ impl LayerForm for MaxPool2d {
 }
 
 /// Visits the window's cells in row order and keeps the maximum so far. Each choice is a `where_cond`, which passes the
-/// gradient to the chosen side only. This is exact at ties, and works for any kernel and stride; with `max` over a reshaped
-/// window every cell of a tie would get the whole gradient.
+/// gradient to the chosen side only. This is exact at ties, and works for any kernel and stride; with `max` over a
+/// reshaped window every cell of a tie would get the whole gradient.
 fn composed(x: &Tensor, pool: Pool, (oh, ow): (usize, usize)) -> Result<Tensor> {
     let Pool { kernel, stride } = pool;
     let mut best: Option<Tensor> = None;
     for u in 0..kernel.0 {
-        let rows = every(x, 2, u, stride.0, oh)?;
+        let rows = strided(x, 2, u, stride.0, oh)?;
         for v in 0..kernel.1 {
-            let cell = every(&rows, 3, v, stride.1, ow)?.contiguous()?;
+            let cell = strided(&rows, 3, v, stride.1, ow)?.contiguous()?;
             best = Some(match best {
                 None => cell,
                 Some(best) => {

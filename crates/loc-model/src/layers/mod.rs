@@ -1,10 +1,10 @@
-//! The layers, one file each, in two forms: composed of Candle operations, and as nodes of an ONNX graph.
+//! The layers, one file each. Each layer is implemented twice: with Candle operations, and as nodes of an ONNX graph.
 //!
-//! The composed form runs on every device and has PyTorch's gradients; the tests compare loc-net's CPU kernels with it.
-//! Candle's own pooling and relu are not used: the gradient of its `max_pool2d` is wrong, its `avg_pool2d` has no gradient
-//! unless the kernel equals the stride, and its relu passes the gradient at 0.
+//! The Candle operations run on every device and have PyTorch's gradients; the tests compare loc-net's CPU kernels with
+//! them. Candle's own pooling and relu are not used: the gradient of its `max_pool2d` is wrong, its `avg_pool2d` has no
+//! gradient unless the kernel equals the stride, and its relu passes the gradient at 0.
 //!
-//! Each layer has a line in `form`.
+//! Each layer has a line in `layer_impl`.
 
 mod add;
 mod avg_pool2d;
@@ -30,8 +30,8 @@ use loc_net::Op;
 use crate::ModelError;
 use crate::export::{LastNode, LayerNodes};
 
-/// The two forms of a layer.
-pub(crate) trait LayerForm {
+/// The two implementations of a layer.
+pub(crate) trait LayerImpl {
     /// Computes the output of a batch with Candle operations.
     fn compose(&self, inputs: &[&Tensor], params: &[Tensor]) -> Result<Tensor>;
 
@@ -39,7 +39,7 @@ pub(crate) trait LayerForm {
     fn onnx(&self, nodes: &mut LayerNodes) -> std::result::Result<LastNode, ModelError>;
 }
 
-pub(crate) fn form(op: &Op) -> &dyn LayerForm {
+pub(crate) fn layer_impl(op: &Op) -> &dyn LayerImpl {
     match op {
         Op::Normalize(op) => op,
         Op::Conv2d(op) => op,
@@ -66,7 +66,7 @@ pub(crate) fn form(op: &Op) -> &dyn LayerForm {
 ///
 /// A Candle error if the shapes of inputs and parameters do not fit each other, or the device fails.
 pub fn compose(op: &Op, inputs: &[&Tensor], params: &[Tensor]) -> Result<Tensor> {
-    form(op).compose(inputs, params)
+    layer_impl(op).compose(inputs, params)
 }
 
 /// Returns a layer's weight and bias.

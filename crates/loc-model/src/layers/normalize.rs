@@ -3,11 +3,11 @@
 use candle_core::{Result, Tensor};
 use loc_net::ops::Normalize;
 
-use super::LayerForm;
+use super::LayerImpl;
 use crate::ModelError;
 use crate::export::{LastNode, LayerNodes};
 
-impl LayerForm for Normalize {
+impl LayerImpl for Normalize {
     /// x `[N, 3, h, w]`; the result has the same shape.
     fn compose(&self, inputs: &[&Tensor], _: &[Tensor]) -> Result<Tensor> {
         let x = inputs[0];

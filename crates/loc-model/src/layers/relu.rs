@@ -3,11 +3,11 @@
 use candle_core::{Result, Tensor};
 use loc_net::ops::Relu;
 
-use super::LayerForm;
+use super::LayerImpl;
 use crate::ModelError;
 use crate::export::{LastNode, LayerNodes};
 
-impl LayerForm for Relu {
+impl LayerImpl for Relu {
     /// Selects values instead of multiplying by a mask: 0 · ∞ would be NaN.
     fn compose(&self, inputs: &[&Tensor], _: &[Tensor]) -> Result<Tensor> {
         let zeros = inputs[0].zeros_like()?;

@@ -3,11 +3,11 @@
 use candle_core::{Result, Tensor};
 use loc_net::ops::Relu6;
 
-use super::LayerForm;
+use super::LayerImpl;
 use crate::ModelError;
 use crate::export::{LastNode, LayerNodes};
 
-impl LayerForm for Relu6 {
+impl LayerImpl for Relu6 {
     fn compose(&self, inputs: &[&Tensor], _: &[Tensor]) -> Result<Tensor> {
         let x = inputs[0];
         let (zeros, sixes) = (x.zeros_like()?, (x.zeros_like()? + 6.0)?);

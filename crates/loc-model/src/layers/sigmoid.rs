@@ -3,11 +3,11 @@
 use candle_core::{Result, Tensor};
 use loc_net::ops::Sigmoid;
 
-use super::LayerForm;
+use super::LayerImpl;
 use crate::ModelError;
 use crate::export::{LastNode, LayerNodes};
 
-impl LayerForm for Sigmoid {
+impl LayerImpl for Sigmoid {
     fn compose(&self, inputs: &[&Tensor], _: &[Tensor]) -> Result<Tensor> {
         candle_nn::ops::sigmoid(inputs[0])
     }

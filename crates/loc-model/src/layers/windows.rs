@@ -1,12 +1,12 @@
-//! Strided cells of a tensor, with operations whose gradients are correct in Candle.
+//! Strided slices of a tensor, built from operations whose gradients are correct in Candle.
 
 use candle_core::{Result, Tensor};
 
 /// Returns `count` entries along `dim`: `start, start + step, …`.
 ///
-/// Candle has no strided narrow: the axis is cut to `count × step` entries (padded with zeros, which are not selected) and
-/// split in two, and the first entry of each step is kept.
-pub(super) fn every(x: &Tensor, dim: usize, start: usize, step: usize, count: usize) -> Result<Tensor> {
+/// Candle has no strided narrow: the axis is cut to `count × step` entries (padded with zeros, which are not selected)
+/// and split in two, and the first entry of each step is kept.
+pub(super) fn strided(x: &Tensor, dim: usize, start: usize, step: usize, count: usize) -> Result<Tensor> {
     if step == 1 {
         return x.narrow(dim, start, count);
     }

@@ -12,8 +12,8 @@ use super::{ClassBatch, LossConfig, expect, rows};
 /// ∂L/∂z[n, k] = (p[n, k] − [k = y_n]) / N
 /// ```
 ///
-/// z are the logits, **not** the output of softmax. With uniform probabilities the loss is ln K; its minimum is 0. With one
-/// class, loss and gradient are 0.
+/// z are the logits, **not** the output of softmax. With uniform probabilities the loss is ln K; its minimum is 0. With
+/// one class, loss and gradient are 0.
 ///
 /// # Shapes
 ///
@@ -61,11 +61,11 @@ pub fn weighted_cross_entropy(
     let ones = [1.0].repeat(classes);
     let weights = if weights.is_empty() { &ones } else { weights };
     let weights = Tensor::from_slice(weights, classes, logits.device())?.to_dtype(logits.dtype())?;
-    let own = weights.index_select(labels, 0)?; // [N]
-    let sharp = (picked.squeeze(1)? * &own)?;
-    let even = logs.broadcast_mul(&weights)?.sum(D::Minus1)?;
-    let each = ((sharp * (1.0 - smoothing))? + (even * (smoothing / classes as f64))?)?;
-    (batch_sum(&each, n)? / batch_sum(&own, n)?)?.neg()
+    let label_weights = weights.index_select(labels, 0)?; // [N]
+    let label_terms = (picked.squeeze(1)? * &label_weights)?;
+    let uniform_terms = logs.broadcast_mul(&weights)?.sum(D::Minus1)?;
+    let per_photo = ((label_terms * (1.0 - smoothing))? + (uniform_terms * (smoothing / classes as f64))?)?;
+    (batch_sum(&per_photo, n)? / batch_sum(&label_weights, n)?)?.neg()
 }
 
 /// The tutorial's loss: [`cross_entropy`] of probabilities. This applies softmax twice, which is a mistake.
@@ -75,12 +75,12 @@ pub fn weighted_cross_entropy(
 /// ∂L/∂z = J(p)ᵀ · (q − one-hot(y)) / N      J(p)[i, k] = p_i · ([i = k] − p_k)
 /// ```
 ///
-/// PyTorch's `F.cross_entropy` expects logits; the tutorial passes the output of `F.softmax`. Since p is in 0..1, q is between
-/// 1/(1 + (K−1)·e) and 1/(1 + (K−1)/e). So the loss cannot fall below ln(1 + (K−1)/e), 0.313 for two classes, even if every
-/// prediction is certain and correct. The factor J also flattens the gradient: at equal probabilities of two classes it is
-/// half of the gradient of [`cross_entropy`], and it goes to 0 as the network becomes certain, also if it is wrong (there
-/// the gradient of [`cross_entropy`] has its maximum). This is why the tutorial's loss stays at ln 2. The function exists to
-/// reproduce the tutorial; train with [`cross_entropy`].
+/// PyTorch's `F.cross_entropy` expects logits; the tutorial passes the output of `F.softmax`. Since p is in 0..1, q is
+/// between 1/(1 + (K−1)·e) and 1/(1 + (K−1)/e). So the loss cannot fall below ln(1 + (K−1)/e), 0.313 for two classes,
+/// even if every prediction is certain and correct. The factor J also flattens the gradient: at equal probabilities of
+/// two classes it is half of the gradient of [`cross_entropy`], and it goes to 0 as the network becomes certain, also
+/// if it is wrong (there the gradient of [`cross_entropy`] has its maximum). This is why the tutorial's loss stays at
+/// ln 2. The function exists to reproduce the tutorial; train with [`cross_entropy`].
 ///
 /// # Shapes
 ///
@@ -146,10 +146,10 @@ mod tests {
         assert!(
             (value(cross_entropy_on_probabilities, &logits, &[0, 0]) - 0.772_165_721_436_010_9).abs() < 1e-12
         );
-        let even = [[0.7, 0.7]; 3];
+        let equal_logits = [[0.7, 0.7]; 3];
         let ln2 = std::f64::consts::LN_2;
-        assert!((value(cross_entropy, &even, &[0, 1, 1]) - ln2).abs() < 1e-12);
-        assert!((value(cross_entropy_on_probabilities, &even, &[0, 1, 1]) - ln2).abs() < 1e-12);
+        assert!((value(cross_entropy, &equal_logits, &[0, 1, 1]) - ln2).abs() < 1e-12);
+        assert!((value(cross_entropy_on_probabilities, &equal_logits, &[0, 1, 1]) - ln2).abs() < 1e-12);
     }
 
     #[test]
@@ -194,9 +194,9 @@ mod tests {
     #[test]
     fn on_probabilities_the_loss_has_the_documented_minimum_and_a_flat_gradient() {
         for classes in [2usize, 5] {
-            let mut sure = vec![0.0; classes];
-            sure[1] = 500.0;
-            let z = Tensor::from_vec(sure, (1, classes), &Device::Cpu).unwrap();
+            let mut certain = vec![0.0; classes];
+            certain[1] = 500.0;
+            let z = Tensor::from_vec(certain, (1, classes), &Device::Cpu).unwrap();
             let loss: f64 = cross_entropy_on_probabilities(&z, &labels(&[1])).unwrap().to_scalar().unwrap();
             assert!((loss - (1.0 + (classes as f64 - 1.0) / std::f64::consts::E).ln()).abs() < 1e-12);
         }
@@ -207,8 +207,8 @@ mod tests {
         };
         assert!((gradient(cross_entropy, [0.0, 0.0], 1) - 0.5).abs() < 1e-12);
         assert!((gradient(cross_entropy_on_probabilities, [0.0, 0.0], 1) - 0.25).abs() < 1e-12);
-        assert!(gradient(cross_entropy, [9.0, -9.0], 1) > 0.999, "sure and wrong");
-        assert!(gradient(cross_entropy_on_probabilities, [9.0, -9.0], 1) < 1e-7, "sure and wrong");
+        assert!(gradient(cross_entropy, [9.0, -9.0], 1) > 0.999, "certain and wrong");
+        assert!(gradient(cross_entropy_on_probabilities, [9.0, -9.0], 1) < 1e-7, "certain and wrong");
     }
 
     #[test]

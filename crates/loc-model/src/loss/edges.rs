@@ -39,13 +39,15 @@ pub(super) fn entropies(logits: &Tensor, boxes: &Tensor) -> Result<Tensor, Error
     }
     expect("boxes", boxes, &[n, 4], logits.dtype())?;
     let last = (bins - 1) as f64;
-    let place = (boxes.detach().clamp(0.0, 1.0)? * last)?;
-    let low = place.floor()?.clamp(0.0, last - 1.0)?;
-    let share = (&place - &low)?;
+    let position = (boxes.detach().clamp(0.0, 1.0)? * last)?;
+    let low = position.floor()?.clamp(0.0, last - 1.0)?;
+    let upper_weight = (&position - &low)?;
     let low = low.to_dtype(DType::U32)?.unsqueeze(2)?;
     let logs = log_softmax(logits)?;
-    let of = |bin: &Tensor| logs.contiguous()?.gather(&bin.contiguous()?, D::Minus1)?.squeeze(2);
-    let sum = (((1.0 - &share)? * of(&low)?)? + (share * of(&(&low + low.ones_like()?)?)?)?)?;
+    let log_probability_of =
+        |bin: &Tensor| logs.contiguous()?.gather(&bin.contiguous()?, D::Minus1)?.squeeze(2);
+    let sum = (((1.0 - &upper_weight)? * log_probability_of(&low)?)?
+        + (upper_weight * log_probability_of(&(&low + low.ones_like()?)?)?)?)?;
     sum.neg()
 }
 
@@ -63,15 +65,16 @@ mod tests {
     #[test]
     fn is_the_cross_entropy_of_the_two_nearest_bins() {
         // Equal probabilities of three bins: ln 3 for every edge.
-        let even = Tensor::zeros((1, 4, 3), DType::F64, &Device::Cpu).unwrap();
-        let loss = |y: &[f64]| distribution_focal(&even, &boxes(y)).unwrap().to_scalar::<f64>().unwrap();
+        let uniform = Tensor::zeros((1, 4, 3), DType::F64, &Device::Cpu).unwrap();
+        let loss = |y: &[f64]| distribution_focal(&uniform, &boxes(y)).unwrap().to_scalar::<f64>().unwrap();
         for y in [[0.0, 0.25, 0.5, 1.0], [-1.0, 0.1, 0.9, 2.0]] {
             assert!((loss(&y) - 3f64.ln()).abs() < 1e-12);
         }
         // All probability on the middle bin: the loss is 0 at 0.5, and the largest at 1.
-        let sure: Vec<f64> = [0.0, 50.0, 0.0].repeat(4);
-        let sure = Tensor::from_vec(sure, (1, 4, 3), &Device::Cpu).unwrap();
-        let loss = |y: f64| distribution_focal(&sure, &boxes(&[y; 4])).unwrap().to_scalar::<f64>().unwrap();
+        let certain: Vec<f64> = [0.0, 50.0, 0.0].repeat(4);
+        let certain = Tensor::from_vec(certain, (1, 4, 3), &Device::Cpu).unwrap();
+        let loss =
+            |y: f64| distribution_focal(&certain, &boxes(&[y; 4])).unwrap().to_scalar::<f64>().unwrap();
         assert!(loss(0.5) < 1e-12 && (loss(1.0) - 50.0).abs() < 1e-9 && (loss(0.75) - 25.0).abs() < 1e-9);
     }
 

@@ -58,7 +58,7 @@ losses! {
         /// [`class::weighted_cross_entropy`] of the logits.
         #[default]
         CrossEntropy => class::of_logits,
-        /// [`class::cross_entropy_on_probabilities`]: the tutorial's mistake, to reproduce it.
+        /// [`class::cross_entropy_on_probabilities`]: the mistake of the tutorial, for reproducing it.
         CrossEntropyOnProbabilities => class::of_probabilities,
     }
 }

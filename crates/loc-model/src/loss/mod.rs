@@ -1,7 +1,7 @@
 //! The training loss: the weighted sum of a class loss and a box loss. The metrics are in loc-train.
 //!
-//! Each loss is a function in its own file ([`class`], [`boxes`], [`l1`], [`overlap`], …), with a line in `kinds` that gives
-//! its name in configurations.
+//! Each loss is a function in its own file ([`class`], [`boxes`], [`l1`], [`overlap`], …), with a line in `kinds` that
+//! gives its name in configurations.
 
 pub mod boxes;
 pub mod class;
@@ -23,8 +23,8 @@ use crate::layers::compose;
 use crate::{ModelError, ModelOutput};
 use reduce::batch_mean;
 
-/// The losses that are summed, and their weights. If the predicted box is the mean of several boxes, the box loss is the mean
-/// of their losses.
+/// The losses that are summed, and their weights. If the predicted box is the mean of several boxes, the box loss is
+/// the mean of their losses.
 ///
 /// ```text
 /// boxes = coordinates + overlap_weight · overlap + edges_weight · distribution focal loss
@@ -95,8 +95,8 @@ impl LossConfig {
     ///
     /// # Errors
     ///
-    /// A Candle error that names both shapes if they do not fit, if the batch is empty, or if a label is not below K (checked
-    /// on the CPU only: reading labels back from another device would block until it is idle).
+    /// A Candle error that names both shapes if they do not fit, if the batch is empty, or if a label is not below K
+    /// (checked on the CPU only: reading labels back from another device would block until it is idle).
     pub fn compute(
         &self,
         output: &ModelOutput,
@@ -112,10 +112,11 @@ impl LossConfig {
         Ok(Losses { total, class, boxes })
     }
 
-    /// Computes the mean of the losses of several boxes whose mean is the predicted box, from the logits of their edges,
-    /// `[N, boxes·4, B]`.
+    /// Computes the mean of the losses of several boxes whose mean is the predicted box, from the logits of their
+    /// edges, `[N, boxes·4, B]`.
     ///
-    /// With a loss of the mean box only, the errors of the boxes would learn to cancel, and no single box would be right.
+    /// With a loss of the mean box only, the network would learn boxes whose errors cancel in the mean, each of them
+    /// wrong.
     fn each_box_loss(&self, logits: &Tensor, boxes: &Tensor) -> Result<Tensor, ModelError> {
         let (n, edges, bins) = logits.dims3()?;
         let each = edges / 4;

@@ -1,7 +1,7 @@
 //! Losses of the overlap of two boxes: GIoU, DIoU, CIoU.
 //!
-//! The predicted edges are sorted first, as in prediction: so a box whose edges are swapped still has an overlap and a useful
-//! gradient. Boxes are x1, y1, x2, y2 in 0..1.
+//! The predicted edges are sorted first, as in prediction, so a box with swapped edges still has an overlap and a
+//! useful gradient. Boxes are x1, y1, x2, y2 in 0..1.
 
 use std::f64::consts::PI;
 
@@ -11,15 +11,15 @@ use super::reduce::batch_mean;
 use super::{BoxBatch, LossConfig, expect, rows};
 
 /// Keeps quotients of empty boxes finite.
-const TINY: f64 = 1e-9;
+const EPSILON: f64 = 1e-9;
 /// Added to both sides in the aspect ratio: without it the gradient of a very small box is unbounded.
-const SIDE: f64 = 1e-4;
+const SIDE_EPSILON: f64 = 1e-4;
 
 /// `1 − GIoU`, the mean over the batch: 0 for equal boxes, at most 2.
 ///
-/// Generalized IoU (Rezatofighi et al. 2019) is `IoU − (C − U)/C`, where C is the area of the smallest box that contains
-/// both, and U the area of their union. It has a gradient also if the boxes do not touch; a point inside the other box has
-/// none.
+/// Generalized IoU (Rezatofighi et al. 2019) is `IoU − (C − U)/C`, where C is the area of the smallest box that
+/// contains both, and U the area of their union. It has a gradient also if the boxes do not touch. Only for a point
+/// inside the other box the gradient is 0.
 ///
 /// # Shapes
 ///
@@ -35,8 +35,8 @@ pub fn giou(predicted: &Tensor, target: &Tensor) -> Result<Tensor, Error> {
 /// Returns `1 − GIoU` of each box, `[N]`.
 fn giou_of_each(predicted: &Tensor, target: &Tensor) -> Result<Tensor, Error> {
     let pair = Pair::of(predicted, target)?;
-    let hull = area(&pair.around)?;
-    1.0 - (&pair.iou - ((&hull - &pair.union)? / (&hull + TINY)?)?)?
+    let enclosing_area = area(&pair.enclosing)?;
+    1.0 - (&pair.iou - ((&enclosing_area - &pair.union)? / (&enclosing_area + EPSILON)?)?)?
 }
 
 /// `1 − DIoU`, the mean over the batch: 0 for equal boxes, at most 2.
@@ -94,12 +94,12 @@ pub(super) fn of_ciou(batch: &BoxBatch, _: &LossConfig) -> Result<Tensor, Error>
     batch_mean(&ciou_of_each(batch.predicted, batch.target)?, batch.photos)
 }
 
-/// Predicted and true box of each sample, and measures that the losses have in common.
+/// Predicted and true box of each sample, and the measures that several losses use.
 struct Pair {
     a: Edges,
     b: Edges,
     /// The sides of the smallest box that contains both, `[N, 2]`.
-    around: Tensor,
+    enclosing: Tensor,
     /// The area of the union, `[N]`.
     union: Tensor,
     /// `[N]`
@@ -112,18 +112,18 @@ impl Pair {
         expect("predicted boxes", predicted, &[n, 4], predicted.dtype())?;
         expect("boxes", target, &[n, 4], predicted.dtype())?;
         let (a, b) = (Edges::ordered(predicted)?, Edges::ordered(target)?);
-        let common = (smaller(&a.high, &b.high)? - larger(&a.low, &b.low)?)?;
-        let common = larger(&common, &common.zeros_like()?)?;
-        let around = (larger(&a.high, &b.high)? - smaller(&a.low, &b.low)?)?;
-        let intersection = area(&common)?;
+        let overlap_sides = (smaller(&a.high, &b.high)? - larger(&a.low, &b.low)?)?;
+        let overlap_sides = larger(&overlap_sides, &overlap_sides.zeros_like()?)?;
+        let enclosing = (larger(&a.high, &b.high)? - smaller(&a.low, &b.low)?)?;
+        let intersection = area(&overlap_sides)?;
         let union = ((area(&a.sides()?)? + area(&b.sides()?)?)? - &intersection)?;
-        let iou = (&intersection / (&union + TINY)?)?;
-        Ok(Self { a, b, around, union, iou })
+        let iou = (&intersection / (&union + EPSILON)?)?;
+        Ok(Self { a, b, enclosing, union, iou })
     }
 
     fn diou(&self) -> Result<Tensor, Error> {
         let distance = ((self.a.centre()? - self.b.centre()?)?.sqr()?.sum(D::Minus1)?
-            / (self.around.sqr()?.sum(D::Minus1)? + TINY)?)?;
+            / (self.enclosing.sqr()?.sum(D::Minus1)? + EPSILON)?)?;
         &self.iou - distance
     }
 }
@@ -136,11 +136,11 @@ fn area(sides: &Tensor) -> Result<Tensor, Error> {
 /// Returns `α · v` of CIoU.
 fn aspect(a: &Edges, b: &Edges, iou: &Tensor) -> Result<Tensor, Error> {
     let angle = |edges: &Edges| {
-        let sides = (edges.sides()? + SIDE)?;
+        let sides = (edges.sides()? + SIDE_EPSILON)?;
         arctan(&(sides.narrow(1, 0, 1)? / sides.narrow(1, 1, 1)?)?.squeeze(1)?)
     };
     let v = ((angle(a)? - angle(b)?)?.sqr()? * (4.0 / (PI * PI)))?;
-    let alpha = (v.detach() / (((1.0 - iou.detach())? + v.detach())? + TINY)?)?;
+    let alpha = (v.detach() / (((1.0 - iou.detach())? + v.detach())? + EPSILON)?)?;
     alpha * v
 }
 
@@ -165,7 +165,8 @@ impl Edges {
     }
 }
 
-/// Returns the element-wise minimum; on a tie the first value gets the whole gradient (Candle's own minimum gives it to both).
+/// Returns the element-wise minimum; on a tie the first value gets the whole gradient (Candle's own minimum gives it to
+/// both).
 fn smaller(a: &Tensor, b: &Tensor) -> Result<Tensor, Error> {
     a.le(b)?.where_cond(a, b)
 }
@@ -223,7 +224,7 @@ mod tests {
         close(value(a, b, giou), 1.0 - (iou - 0.2 / 0.75));
         let distance_iou = iou - (0.25f64.powi(2) + 0.4f64.powi(2)) / (0.75f64.powi(2) + 1.0);
         close(value(a, b, diou), 1.0 - distance_iou);
-        let angle = |w: f64, h: f64| ((w + SIDE) / (h + SIDE)).atan();
+        let angle = |w: f64, h: f64| ((w + SIDE_EPSILON) / (h + SIDE_EPSILON)).atan();
         let v = 4.0 / (PI * PI) * (angle(0.5, 0.4) - angle(0.5, 0.8)).powi(2);
         close(value(a, b, ciou), 1.0 - distance_iou + v * v / (1.0 - iou + v));
         for (_, loss) in ALL {
@@ -237,24 +238,27 @@ mod tests {
         let target = [0.2, 0.2, 0.6, 0.7];
         let boxes =
             [[0.8, 0.8, 0.9, 0.9], [0.3, 0.3, 0.3, 0.3], [0.4, 0.1, 0.4, 0.9], target, [0.0, 0.0, 1.0, 1.0]];
-        for (kind, measure) in ALL {
+        for (name, loss_of) in ALL {
             for b in boxes {
                 let var = candle_core::Var::from_tensor(&tensor(&[b])).unwrap();
-                let loss = measure(&var, &tensor(&[target])).unwrap();
+                let loss = loss_of(&var, &tensor(&[target])).unwrap();
                 let grads = loss.backward().unwrap();
                 let g = grads.get(&var).unwrap().flatten_all().unwrap().to_vec1::<f64>().unwrap();
                 assert!(
                     loss.to_scalar::<f64>().unwrap().is_finite() && g.iter().all(|v| v.is_finite()),
-                    "{kind} {b:?} {g:?}"
+                    "{name} {b:?} {g:?}"
                 );
-                // A step against the gradient reduces the loss, unless the box is already right.
+                // A step against the gradient reduces the loss, unless the box is already correct.
                 let moved: Vec<f64> = b.iter().zip(&g).map(|(b, g)| b - 1e-4 * g).collect();
-                let after = value([moved[0], moved[1], moved[2], moved[3]], target, measure);
-                let stuck = kind == "GIoU" && b == [0.3; 4];
-                assert!(b == target || stuck || after < value(b, target, measure), "{kind} {b:?} {g:?}");
+                let after = value([moved[0], moved[1], moved[2], moved[3]], target, loss_of);
+                let has_no_gradient = name == "GIoU" && b == [0.3; 4];
+                assert!(
+                    b == target || has_no_gradient || after < value(b, target, loss_of),
+                    "{name} {b:?} {g:?}"
+                );
             }
-            let empty = value([0.5; 4], [0.5; 4], measure);
-            assert!(empty.is_finite(), "{kind} of two points: {empty}");
+            let empty = value([0.5; 4], [0.5; 4], loss_of);
+            assert!(empty.is_finite(), "{name} of two points: {empty}");
         }
     }
 
@@ -269,7 +273,7 @@ mod tests {
         let at = Tensor::from_slice(&predicted, (3, 4), &Device::Cpu).unwrap();
         let iou = |b: &Tensor| {
             let (a, t) = (Edges::ordered(b).unwrap(), Edges::ordered(&target).unwrap());
-            let common = (smaller(&a.high, &t.high).unwrap() - larger(&a.low, &t.low).unwrap())
+            let overlap_sides = (smaller(&a.high, &t.high).unwrap() - larger(&a.low, &t.low).unwrap())
                 .unwrap()
                 .relu()
                 .unwrap();
@@ -277,12 +281,12 @@ mod tests {
                 (s.narrow(1, 0, 1).unwrap() * s.narrow(1, 1, 1).unwrap()).unwrap().squeeze(1).unwrap()
             };
             let (i, sides) =
-                (area(&common), (area(&a.sides().unwrap()) + area(&t.sides().unwrap())).unwrap());
-            (&i / ((sides - &i).unwrap() + TINY).unwrap()).unwrap()
+                (area(&overlap_sides), (area(&a.sides().unwrap()) + area(&t.sides().unwrap())).unwrap());
+            (&i / ((sides - &i).unwrap() + EPSILON).unwrap()).unwrap()
         };
         let v = |b: &Tensor| {
             let angle = |e: &Edges| {
-                let s = (e.sides().unwrap() + SIDE).unwrap();
+                let s = (e.sides().unwrap() + SIDE_EPSILON).unwrap();
                 arctan(
                     &(s.narrow(1, 0, 1).unwrap() / s.narrow(1, 1, 1).unwrap()).unwrap().squeeze(1).unwrap(),
                 )
@@ -292,14 +296,14 @@ mod tests {
             (d.sqr().unwrap() * (4.0 / (PI * PI))).unwrap()
         };
         let alpha = (v(&at) / ((1.0 - iou(&at)).unwrap() + v(&at)).unwrap()).unwrap();
-        let held = |b: &Tensor| diou(b, &target)? + (&alpha * v(b))?.mean_all()?;
-        check_gradient(&predicted, &[3, 4], held);
+        let with_constant_alpha = |b: &Tensor| diou(b, &target)? + (&alpha * v(b))?.mean_all()?;
+        check_gradient(&predicted, &[3, 4], with_constant_alpha);
         let gradient = |loss: &dyn Fn(&Tensor) -> Result<Tensor, Error>| {
             let var = candle_core::Var::from_tensor(&at).unwrap();
             let grads = loss(&var).unwrap().backward().unwrap();
             grads.get(&var).unwrap().flatten_all().unwrap().to_vec1::<f64>().unwrap()
         };
-        let (a, b) = (gradient(&held), gradient(&|b| ciou(b, &target)));
+        let (a, b) = (gradient(&with_constant_alpha), gradient(&|b| ciou(b, &target)));
         assert!(a.iter().zip(&b).all(|(a, b)| (a - b).abs() < 1e-6), "{a:?} {b:?}");
     }
 

@@ -1,8 +1,8 @@
 //! The whole network as one Candle operation on the CPU: [`loc_net::exec::Training`] under Candle's autograd.
 //!
-//! One operation, because the maps between fused convolutions have their own layouts, and because a training step then
-//! allocates nothing larger than the cache: Candle's autograd would zero and add a tensor for each gradient. Candle
-//! computes the losses of the outputs; the gradients of the parameters go to [`GradientBuffers`].
+//! There are two reasons for one operation: the maps between fused convolutions have their own layouts, and a training
+//! step then allocates nothing larger than the cache. Candle's autograd would zero and add a tensor for each gradient.
+//! Candle computes the losses of the outputs; the gradients of the parameters go to [`GradientBuffers`].
 
 use std::sync::{Arc, Mutex};
 
@@ -12,8 +12,8 @@ use loc_net::{ImageBatch, Network, Parts};
 
 use super::Input;
 use crate::Dropout;
-use crate::gradient_buffers::{GradientBuffers, Names, lock};
-use crate::storage::lent;
+use crate::gradient_buffers::{GradientBuffers, ParamRange, ParamRanges, lock};
+use crate::storage::tensor_values;
 
 /// The executor of a network on the CPU.
 #[derive(Debug, Clone)]
@@ -28,17 +28,17 @@ struct Shared {
     /// The parameters that get gradients: all, or those of the heads.
     all: Params,
     heads: Params,
-    /// A variable that stands for all parameters, so that Candle calls the backward pass.
+    /// A variable in place of all parameters, so that Candle calls the backward pass.
     anchor: Var,
-    /// Idle training passes, to be reused for the next batch.
-    idle: Mutex<Vec<(TrainingSetup, Training)>>,
+    /// Training passes that are not in use, with their buffers; the next batch reuses them.
+    unused: Mutex<Vec<(TrainingSetup, Training)>>,
     buffers: GradientBuffers,
 }
 
 /// Some parameters whose gradients are in one buffer.
 #[derive(Debug)]
 struct Params {
-    names: Names,
+    ranges: ParamRanges,
     len: usize,
 }
 
@@ -46,13 +46,13 @@ impl Params {
     /// Returns the parameters of the layers from `first` on.
     fn of(network: &Network, first: usize) -> Self {
         let mut len = 0;
-        let own = network.params().iter().filter(|param| param.layer >= first);
-        let names = own.map(|param| {
+        let trained = network.params().iter().filter(|param| param.layer >= first);
+        let ranges = trained.map(|param| {
             let start = len;
             len += param.shape.iter().product::<usize>();
-            (param.name.clone(), start)
+            ParamRange { name: param.name.clone(), start }
         });
-        Self { names: names.collect(), len }
+        Self { ranges: ranges.collect(), len }
     }
 }
 
@@ -73,18 +73,18 @@ impl CpuNetwork {
             network: network.clone(),
             frozen,
             anchor: Var::new(0f32, &Device::Cpu)?,
-            idle: Mutex::default(),
+            unused: Mutex::default(),
             buffers: buffers.clone(),
         };
         Ok(Self { shared: Arc::new(shared) })
     }
 
-    /// Runs a batch; `params` are all of the network's parameters, in its order.
+    /// Runs a batch; `params` are all parameters of the network, in its order.
     ///
     /// # Shapes
     ///
-    /// Photos `[N, 3, h, w]` in f32 or `[N, h, w, 3]` in u8, or features of the taps in f32. Returns the requested outputs,
-    /// each `[N, …]`.
+    /// Photos `[N, 3, h, w]` in f32 or `[N, h, w, 3]` in u8, or features of the taps in f32. Returns the requested
+    /// outputs, each `[N, …]`.
     pub(super) fn run(&self, input: &Input, params: Vec<Tensor>, run: &Run) -> Result<Vec<Tensor>> {
         let network = &self.shared.network;
         let (n, input) = match input {
@@ -111,15 +111,15 @@ impl CpuNetwork {
             dropout: run.dropout,
             pass: Mutex::default(),
         };
-        let all = anchor.apply_op1(op)?;
+        let outputs = anchor.apply_op1(op)?;
         let mut from = 0;
-        let part = |layer: &usize| {
+        let output_of = |layer: &usize| {
             let shape = network.shape(*layer);
             from += shape.len();
             let dims = [&[n][..], &shape.0].concat();
-            all.narrow(1, from - shape.len(), shape.len())?.reshape(dims)
+            outputs.narrow(1, from - shape.len(), shape.len())?.reshape(dims)
         };
-        run.outputs.iter().map(part).collect()
+        run.outputs.iter().map(output_of).collect()
     }
 }
 
@@ -132,34 +132,34 @@ struct NetworkOp {
     n: usize,
     keep: bool,
     dropout: Option<Dropout>,
-    /// The pass that the backward pass needs.
+    /// The forward pass, with the values that the backward pass needs.
     pass: Mutex<Option<Training>>,
 }
 
 impl Drop for NetworkOp {
     fn drop(&mut self) {
         if let Some(pass) = lock(&self.pass).take() {
-            self.give_back(pass);
+            self.recycle(pass);
         }
     }
 }
 
 impl NetworkOp {
-    /// Returns an idle pass or a new one.
+    /// Returns a pass that is not in use, or a new one.
     fn pass(&self) -> Training {
         let shared = &self.cpu.shared;
-        let mut idle = lock(&shared.idle);
-        match idle.iter().position(|(setup, _)| *setup == self.setup) {
-            Some(i) => idle.swap_remove(i).1,
+        let mut unused = lock(&shared.unused);
+        match unused.iter().position(|(setup, _)| *setup == self.setup) {
+            Some(i) => unused.swap_remove(i).1,
             None => Training::new(&shared.network, self.setup.clone()),
         }
     }
 
-    /// Keeps a pass with its buffers for the next batch, unless it has many outputs: such a pass is not used regularly.
-    fn give_back(&self, pass: Training) {
-        const USUAL: usize = 4;
-        if self.setup.outputs.len() <= USUAL {
-            lock(&self.cpu.shared.idle).push((self.setup.clone(), pass));
+    /// Keeps a pass with its buffers for the next batch, unless it has many outputs: such passes are rare.
+    fn recycle(&self, pass: Training) {
+        const MAX_OUTPUTS: usize = 4;
+        if self.setup.outputs.len() <= MAX_OUTPUTS {
+            lock(&self.cpu.shared.unused).push((self.setup.clone(), pass));
         }
     }
 
@@ -167,21 +167,24 @@ impl NetworkOp {
     fn with_values<R>(&self, f: impl FnOnce(Images, &[&[f32]]) -> R) -> Result<R> {
         let op = self.name();
         let storages: Vec<_> = self.params.iter().map(Tensor::storage_and_layout).collect();
-        let params = storages.iter().map(|storage| lent(op, storage)).collect::<Result<Vec<&[f32]>>>()?;
+        let params =
+            storages.iter().map(|storage| tensor_values(op, storage)).collect::<Result<Vec<&[f32]>>>()?;
         match &self.input {
             Input::Images(images) => {
                 let storage = images.storage_and_layout();
                 let photos = match images.dtype() {
-                    DType::U8 => ImageBatch::Bytes(lent(op, &storage)?),
-                    DType::F32 => ImageBatch::Floats(lent(op, &storage)?),
+                    DType::U8 => ImageBatch::Bytes(tensor_values(op, &storage)?),
+                    DType::F32 => ImageBatch::Floats(tensor_values(op, &storage)?),
                     dtype => return Err(Error::UnsupportedDTypeForOp(dtype, op)),
                 };
                 Ok(f(Images::Photos(photos), &params))
             }
             Input::Features(features) => {
                 let storages: Vec<_> = features.iter().map(Tensor::storage_and_layout).collect();
-                let features =
-                    storages.iter().map(|storage| lent(op, storage)).collect::<Result<Vec<&[f32]>>>()?;
+                let features = storages
+                    .iter()
+                    .map(|storage| tensor_values(op, storage))
+                    .collect::<Result<Vec<&[f32]>>>()?;
                 Ok(f(Images::Features(&features), &params))
             }
         }
@@ -211,7 +214,7 @@ impl CustomOp1 for NetworkOp {
         if self.keep {
             *lock(&self.pass) = Some(pass);
         } else {
-            self.give_back(pass);
+            self.recycle(pass);
         }
         Ok((CpuStorage::F32(y), shape))
     }
@@ -219,15 +222,15 @@ impl CustomOp1 for NetworkOp {
     fn bwd(&self, anchor: &Tensor, _y: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
         let (op, shared) = (self.name(), &self.cpu.shared);
         let gradient = gradient.contiguous()?;
-        let lent_gradient = gradient.storage_and_layout();
-        let gradient: &[f32] = lent(op, &lent_gradient)?;
+        let gradient_storage = gradient.storage_and_layout();
+        let gradient: &[f32] = tensor_values(op, &gradient_storage)?;
         let mut pass = lock(&self.pass);
         let pass = pass.as_mut().ok_or_else(|| Error::Msg(format!("{op}: backward before forward")))?;
         let heads_only = self.setup.from_features || self.setup.frozen_backbone;
-        let own = if heads_only { &shared.heads } else { &shared.all };
+        let trained = if heads_only { &shared.heads } else { &shared.all };
         self.with_values(|images, params| {
-            shared.buffers.put(&own.names, own.len, |of_params| {
-                pass.backward(images, params, &Parts::of(self.n), gradient, of_params);
+            shared.buffers.put(&trained.ranges, trained.len, |param_gradients| {
+                pass.backward(images, params, &Parts::of(self.n), gradient, param_gradients);
             });
         })?;
         Ok(Some(anchor.zeros_like()?))

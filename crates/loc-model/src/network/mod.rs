@@ -1,4 +1,4 @@
-//! The list of layers on Candle: a forward pass that keeps what the backward pass needs. The losses are in `loss`.
+//! A network on Candle: its forward pass stores what the backward pass needs. The losses are in `loss`.
 
 mod backend;
 mod cpu;
@@ -14,7 +14,7 @@ use crate::{Dropout, Gradients, ModelError};
 pub use backend::Backend;
 use cpu::{CpuNetwork, Run};
 
-/// A network whose weights are Candle variables on a device, for training.
+/// A network for training: its weights are Candle variables on a device.
 ///
 /// The outputs of the tutorial's network for a batch of 256×256 photos, layer by layer:
 ///
@@ -60,13 +60,13 @@ pub struct ModelOutput {
     pub logits: Tensor,
     /// `[N, 4]`: x1, y1, x2, y2 of each box, in 0..1 of the input.
     pub boxes: Tensor,
-    /// `[N, 4, B]`: the logits of each edge's distribution over B bins, if the box head has them. If the box is the mean of
-    /// several boxes, `[N, E, B]` with four edges per box.
+    /// `[N, 4, B]`: the logits of each edge's distribution over B bins, if the box head has them. If the box is the
+    /// mean of several boxes, `[N, E, B]` with four edges per box.
     pub edges: Option<Tensor>,
 }
 
 impl Model {
-    /// Makes a network with these weights on a device.
+    /// Creates a network with these weights on a device.
     ///
     /// # Errors
     ///
@@ -76,8 +76,8 @@ impl Model {
         Self::with_backend(network, weights, device, Backend::of(device))
     }
 
-    /// Same as [`Model::new`], with a backend chosen by the caller. [`Backend::Composed`], which other devices use, also
-    /// runs on the CPU.
+    /// Same as [`Model::new`], with a backend chosen by the caller. [`Backend::Composed`], which other devices use,
+    /// also runs on the CPU.
     ///
     /// # Errors
     ///
@@ -178,7 +178,7 @@ impl Model {
         Ok(Weights(weights))
     }
 
-    /// Replaces all weights, or none if they do not fit. A frozen backbone keeps its weights.
+    /// Replaces all weights, or none if they are not those of the network. A frozen backbone keeps its weights.
     ///
     /// # Errors
     ///
@@ -192,13 +192,14 @@ impl Model {
         Ok(())
     }
 
-    /// Runs a batch and keeps every activation for the backward pass, as long as the output exists. Use [`Model::backward`]
-    /// for the gradients: on the CPU, Candle's own `backward` does not return those of all parameters.
+    /// Runs a batch. The activations are kept for the backward pass as long as the output exists. Use
+    /// [`Model::backward`] for the gradients: on the CPU, Candle's own `backward` does not return those of all
+    /// parameters.
     ///
     /// # Shapes
     ///
-    /// images `[N, 3, H, W]` in f32, RGB in 0..1, or `[N, H, W, 3]` in u8, RGB bytes where `v` means `v / 255`; with the
-    /// network's height and width.
+    /// images `[N, 3, H, W]` in f32, RGB in 0..1, or `[N, H, W, 3]` in u8, RGB bytes where `v` means `v / 255`; with
+    /// the network's height and width.
     ///
     /// # Errors
     ///
@@ -227,12 +228,12 @@ impl Model {
         dropout: Option<Dropout>,
         layer: usize,
     ) -> Result<(ModelOutput, Tensor), ModelError> {
-        let (output, kept) = self.outputs(input, true, dropout, Some(layer))?;
-        Ok((output, kept.ok_or_else(|| Error::Msg("an output is missing".into()))?))
+        let (output, extra) = self.outputs(input, true, dropout, Some(layer))?;
+        Ok((output, extra.ok_or_else(|| Error::Msg("an output is missing".into()))?))
     }
 
-    /// Runs a batch without preparing a backward pass: activations are freed after their last use, and the output has no
-    /// gradient. The values are those of [`Model::forward`].
+    /// Runs a batch without preparing a backward pass: activations are freed after their last use, and the output has
+    /// no gradient. The values are those of [`Model::forward`].
     ///
     /// # Errors
     ///

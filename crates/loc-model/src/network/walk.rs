@@ -1,4 +1,5 @@
-//! Runs the layers one after the other with Candle operations, on any device. An output is freed after its last reader.
+//! Runs the layers one after the other with Candle operations, on any device. An output is freed after the last layer
+//! that reads it.
 
 use candle_core::{DType, Error, Result as CandleResult, Shape, Tensor};
 use loc_net::Source;
@@ -20,11 +21,11 @@ impl Model {
                 let params = self.network.params().iter().map(|param| self.param(&param.name, true));
                 Ok(cpu.run(input, params.collect(), run)?)
             }
-            None => self.walk(input, run),
+            None => self.run_layers(input, run),
         }
     }
 
-    /// Returns a parameter; it gets a gradient if it is trained and `tracked`.
+    /// Returns a parameter. It gets a gradient if it is trained and `tracked` is set.
     fn param(&self, name: &str, tracked: bool) -> Tensor {
         match self.vars.get(name) {
             None => self.constants[name].clone(),
@@ -33,15 +34,15 @@ impl Model {
         }
     }
 
-    fn walk(&self, input: &Input, run: &Run) -> Result<Vec<Tensor>, ModelError> {
+    fn run_layers(&self, input: &Input, run: &Run) -> Result<Vec<Tensor>, ModelError> {
         let layers = self.network.layers();
-        let readers_of = |index: usize| {
+        let count_readers = |index: usize| {
             let reads = layers.iter().flat_map(|l| &l.inputs).filter(|s| **s == Source::Layer(index)).count();
             reads + run.outputs.iter().filter(|output| **output == index).count()
         };
-        let mut readers: Vec<usize> = (0..layers.len()).map(readers_of).collect();
+        let mut readers: Vec<usize> = (0..layers.len()).map(count_readers).collect();
         let mut values: Vec<Option<Tensor>> = vec![None; layers.len()];
-        let dropped = |index: usize, y: Tensor| match run.dropout {
+        let with_dropout = |index: usize, y: Tensor| match run.dropout {
             Some(dropout) if layers[index].dropout => dropout.apply(&y, &layers[index].name),
             _ => Ok(y),
         };
@@ -50,7 +51,7 @@ impl Model {
             Input::Images(images) => (Some(images.clone()), 0),
             Input::Features(features) => {
                 for (tap, features) in self.network.taps().into_iter().zip(features) {
-                    values[tap] = Some(dropped(tap, features.clone())?);
+                    values[tap] = Some(with_dropout(tap, features.clone())?);
                 }
                 (None, self.network.backbone_layers())
             }
@@ -64,9 +65,9 @@ impl Model {
                 x.ok_or_else(|| Error::Msg(format!("layer `{}` reads an output that was freed", layer.name)))
             };
             let inputs = layer.inputs.iter().map(read).collect::<CandleResult<Vec<_>>>()?;
-            let own = self.network.params().iter().filter(|param| param.layer == index);
-            let params: Vec<Tensor> = own.map(|param| self.param(&param.name, run.keep)).collect();
-            let y = dropped(index, compose(&layer.op, &inputs, &params)?)?;
+            let layer_params = self.network.params().iter().filter(|param| param.layer == index);
+            let params: Vec<Tensor> = layer_params.map(|param| self.param(&param.name, run.keep)).collect();
+            let y = with_dropout(index, compose(&layer.op, &inputs, &params)?)?;
             if readers[index] > 0 {
                 values[index] = Some(y);
             }
@@ -81,7 +82,7 @@ impl Model {
         }
         let output = |index: &usize| values[*index].clone();
         let outputs: Option<Vec<Tensor>> = run.outputs.iter().map(output).collect();
-        Ok(outputs.ok_or_else(|| Error::Msg("an output was dropped".into()))?)
+        Ok(outputs.ok_or_else(|| Error::Msg("an output was freed".into()))?)
     }
 
     /// Returns an error unless the features are those of the taps.
@@ -89,8 +90,9 @@ impl Model {
         let taps = self.network.taps();
         let n = features.first().map_or(0, |f| f.dims().first().copied().unwrap_or(0));
         let shapes = taps.iter().map(|tap| [&[n][..], &self.network.shape(*tap).0].concat());
-        let fits = taps.len() == features.len() && shapes.zip(features).all(|(shape, f)| f.dims() == shape);
-        if fits {
+        let is_valid =
+            taps.len() == features.len() && shapes.zip(features).all(|(shape, f)| f.dims() == shape);
+        if is_valid {
             return Ok(());
         }
         let got: Vec<&[usize]> = features.iter().map(Tensor::dims).collect();
@@ -109,12 +111,13 @@ impl Model {
         if images.dims() == expected {
             return Ok(());
         }
-        let msg = format!("the network takes photos of {layout}");
+        let msg = format!("the network needs photos of {layout}");
         Err(Error::UnexpectedShape { msg, expected: Shape::from(&expected), got: images.shape().clone() })
     }
 }
 
-/// Converts photos from bytes, `[N, h, w, 3]` in u8, to the layers' input, `[N, 3, h, w]` in f32: a byte `v` to `v / 255`.
+/// Converts photos from bytes, `[N, h, w, 3]` in u8, to the layers' input, `[N, 3, h, w]` in f32: a byte `v` to `v /
+/// 255`.
 fn planar(photos: &Tensor) -> CandleResult<Tensor> {
     photos.permute((0, 3, 1, 2))?.contiguous()?.to_dtype(DType::F32)? / 255.0
 }

@@ -1,6 +1,6 @@
 //! Helpers of the golden tests: files written by the PyTorch scripts, comparison, one operation forward and backward.
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
-#![allow(dead_code, reason = "each test binary uses its part")]
+#![allow(dead_code, reason = "each test binary uses only some of it")]
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -10,11 +10,11 @@ use loc_model::Backend;
 use loc_model::layers::compose;
 use loc_net::exec::table::kernel_of;
 use loc_net::kernels::Activation;
-use loc_net::kernels::layer::{Gradients, Pass};
+use loc_net::kernels::layer::{ForwardPass, Gradients, SavedPass};
 use loc_net::kernels::parts::Parts;
 use loc_net::{Op, Shape};
 
-pub(crate) const FORMS: [Backend; 2] = [Backend::Kernels, Backend::Composed];
+pub(crate) const BACKENDS: [Backend; 2] = [Backend::Kernels, Backend::Composed];
 
 /// Reads `tests/golden/NAME.safetensors`.
 pub(crate) fn golden(name: &str) -> HashMap<String, Tensor> {
@@ -44,13 +44,18 @@ pub(crate) fn assert_close(what: &str, got: &Tensor, reference: &Tensor, toleran
     assert!(error <= tolerance, "{what}: error {error:e} of the largest value, tolerance {tolerance:e}");
 }
 
-/// Computes an operation in the composed form. `inputs` are x, or x, weight and bias.
+/// Computes an operation with Candle. `inputs` are x, or x, weight and bias.
 pub(crate) fn apply(op: &Op, inputs: &[Tensor]) -> Result<Tensor> {
     compose(op, &[&inputs[0]], &inputs[1..])
 }
 
 /// Returns the output, and the gradient of `Σ y · gy` with respect to each input.
-pub(crate) fn both_ways(op: &Op, inputs: &[Tensor], gy: &Tensor, backend: Backend) -> (Tensor, Vec<Tensor>) {
+pub(crate) fn forward_backward(
+    op: &Op,
+    inputs: &[Tensor],
+    gy: &Tensor,
+    backend: Backend,
+) -> (Tensor, Vec<Tensor>) {
     match backend {
         Backend::Kernels => by_kernel(op, inputs, gy),
         Backend::Composed => {
@@ -63,7 +68,7 @@ pub(crate) fn both_ways(op: &Op, inputs: &[Tensor], gy: &Tensor, backend: Backen
     }
 }
 
-/// The same with loc-net's kernel, in f32.
+/// The same computation with loc-net's kernel, in f32.
 fn by_kernel(op: &Op, inputs: &[Tensor], gy: &Tensor) -> (Tensor, Vec<Tensor>) {
     let flat = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
     let shape = |t: &Tensor| Shape(t.dims()[1..].to_vec());
@@ -73,17 +78,17 @@ fn by_kernel(op: &Op, inputs: &[Tensor], gy: &Tensor) -> (Tensor, Vec<Tensor>) {
     let slices: Vec<&[f32]> = values.iter().map(Vec::as_slice).collect();
     let (x, params) = slices.split_at(1);
     let (mut y, mut saved) = (vec![7.0; gy_values.len()], Vec::new());
-    kernel.forward(n, x, params, &mut y, Some(&mut saved));
+    kernel.forward(ForwardPass { n, inputs: x, params, y: &mut y, saved: Some(&mut saved) });
     let mut gradients: Vec<Vec<f32>> = values.iter().map(|values| vec![7.0; values.len()]).collect();
     if kernel.passes_gradient() {
         gradients[0].copy_from_slice(&gy_values);
     } else {
-        let (of_x, of_params) = gradients.split_at_mut(1);
-        let pass = Pass { inputs: x, params, y: &y, saved: &saved };
+        let (x_gradient, param_gradients) = gradients.split_at_mut(1);
+        let pass = SavedPass { inputs: x, params, y: &y, saved: &saved };
         let gradients = Gradients {
             output: &mut gy_values,
-            inputs: &mut [Some(of_x[0].as_mut_slice())],
-            params: &mut of_params.iter_mut().map(Vec::as_mut_slice).collect::<Vec<_>>(),
+            inputs: &mut [Some(x_gradient[0].as_mut_slice())],
+            params: &mut param_gradients.iter_mut().map(Vec::as_mut_slice).collect::<Vec<_>>(),
         };
         kernel.backward(&Parts::of(n), &pass, gradients);
     }

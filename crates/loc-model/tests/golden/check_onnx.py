@@ -1,11 +1,11 @@
-"""Looks at an exported file with the tools its users have: onnx.checker, shape inference, ONNX Runtime.
+"""Checks an exported file with other tools: onnx.checker, shape inference, ONNX Runtime.
 
     python -m venv venv && venv/bin/pip install onnx==1.23.2 onnxruntime==1.32.0 numpy==2.4.6
-    venv/bin/python check_onnx.py model.onnx                   # is it valid, what does it answer
-    venv/bin/python check_onnx.py model.onnx --photo a.npy     # the answers to photos [N, 3, H, W], RGB in 0..1
-    venv/bin/python check_onnx.py model.onnx --photo a.npy --expect b.npz   # and how far `cls` and `loc` are off
+    venv/bin/python check_onnx.py model.onnx                   # is it valid, and what are its outputs
+    venv/bin/python check_onnx.py model.onnx --photo a.npy     # the outputs for photos [N, 3, H, W], RGB in 0..1
+    venv/bin/python check_onnx.py model.onnx --photo a.npy --expect b.npz   # and the differences of `cls` and `loc`
 
-Prints one JSON object; exits 1 where the file is not valid or an answer is farther than 1e-5 from what is expected.
+Prints one JSON object; exits 1 if the file is not valid or an output differs by more than 1e-5 from the expected one.
 """
 
 import argparse

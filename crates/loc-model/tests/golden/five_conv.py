@@ -2,17 +2,17 @@
 
     python -m venv venv && venv/bin/pip install torch==2.15.0 numpy==2.4.6 safetensors==0.8.0
     venv/bin/python five_conv.py            # writes five_conv.safetensors
-    venv/bin/python five_conv.py --search 250   # which seed leaves the widest margins (SEED below)
+    venv/bin/python five_conv.py --search 250   # finds the seed with the largest margins (SEED below)
 
 The 1.16 M weights (4.6 MB) and the four photos are not stored: both languages compute them from a small integer
-hash, bit for bit the same (`tests/common/mod.rs` holds the Rust twin of `hash32`, `parameter` and `photos`).
+hash, with equal bits (in Rust: `hash32` in `tests/common/mod.rs`, `weights` and `photos` in `tests/five_conv.rs`).
 Stored are the outputs, the losses and the gradients of both losses, and the update after three steps of plain SGD
-with the tutorial's loss (after one step it is the gradient times the rate); a tensor of more than FULL values as its norm, SAMPLES of its values, and PROJECTIONS sums
-with random signs, whose differences estimate the norm of the whole difference.
+with the tutorial's loss (after one step it is the gradient times the rate). Of a tensor of more than FULL values, its norm is stored,
+SAMPLES of its values, and PROJECTIONS sums with random signs, whose differences estimate the norm of the difference.
 
-A relu or a pool's winner that flips on a near-tie moves a gradient by 1e-3 and is no mistake. So the seed is the
-one, of those searched, whose smallest margin is the widest against what f32 rounding can move, and a hash of
-the winners of each photo and channel is stored, to be compared first.
+At a near tie, f32 rounding may change the argmax of a pool or the sign at a relu. This changes a gradient by 1e-3 and is
+no error. So of the seeds searched, the one with the largest smallest margin is used, and a hash of the argmax of each
+photo and channel is stored and compared first.
 """
 
 import argparse
@@ -46,7 +46,7 @@ def hash32(index, stream):
 
 
 def parameter(seed, number, shape, fan_in):
-    """Uniform in ±1/sqrt(fan_in), as PyTorch initialises; `number` is the place in the state dict."""
+    """Uniform in ±1/sqrt(fan_in), as PyTorch initialises; `number` is the index in the state dict."""
     h = hash32(np.arange(np.prod(shape)), seed * 1000 + number).astype(np.float64)
     return ((h / 2147483648.0 - 1.0) * (1.0 / np.sqrt(np.float64(fan_in)))).astype(np.float32).reshape(shape)
 
@@ -67,7 +67,7 @@ def parameters(seed):
 
 
 def photos(seed):
-    """Blocks of 32×32 of one colour each, under noise: bytes 0..254 over 255."""
+    """Blocks of 32×32 of one colour each, plus noise: bytes 0..254 divided by 255."""
     index = np.arange(BATCH * 3 * SIDE * SIDE)
     y, x = index // SIDE % SIDE, index % SIDE
     block = (index // (SIDE * SIDE) * 8 + y // 32) * 8 + x // 32
@@ -100,7 +100,7 @@ def forward(p, x):
 
 
 def codes(maps):
-    """For each convolution: which cell of its 2×2 window wins (0..3), or 4 where relu lets nothing through."""
+    """For each convolution: the argmax of its 2×2 window (0..3), or 4 if relu is off."""
     out = []
     for i, m in enumerate(maps[:5]):
         if i == 4:
@@ -114,7 +114,7 @@ def codes(maps):
 
 
 def mask_hash(code):
-    """Horner's sum modulo 2^64 of each photo's and channel's codes."""
+    """A hash of the codes of each photo and channel: Horner's sum modulo 2^64."""
     flat = code.flatten(2).numpy().astype(np.uint64)
     powers = np.ones(flat.shape[2], dtype=np.uint64)
     powers[1:] = np.uint64(0x9E3779B97F4A7C15)
@@ -123,7 +123,7 @@ def mask_hash(code):
 
 
 def margins(maps):
-    """The smallest distance to another winner, and of a relu's input to 0, over each map's deviation."""
+    """The smallest distance to another argmax, and of a relu's input to 0, divided by each map's standard deviation."""
     out = []
     for i, m in enumerate(maps):
         if i < 4:
@@ -140,7 +140,7 @@ def margins(maps):
 
 
 def loss_of(kind, logits, bbox, labels, target):
-    """The tutorial hands probabilities to cross_entropy, which takes logits; `logits` is as it should be."""
+    """The tutorial passes probabilities to cross_entropy, which expects logits; `logits` is the correct way."""
     first = F.softmax(logits, dim=1) if kind == "tutorial" else logits
     cls, box = F.cross_entropy(first, labels), F.mse_loss(bbox, target)
     return cls + box, cls, box
@@ -173,7 +173,7 @@ def write(path):
                 out["logits"], out["boxes"] = logits.detach().numpy(), bbox.detach().numpy()
                 for i, code in enumerate(codes(maps)):
                     out[f"mask/conv{i + 1}"] = mask_hash(code)
-                print(kind, "smallest margins over deviation:", " ".join(f"{m:.1e}" for m in margins(maps)))
+                print(kind, "smallest margins / standard deviation:", " ".join(f"{m:.1e}" for m in margins(maps)))
                 out["margins"] = np.array(margins(maps))
             grads = torch.autograd.grad(parts[0], list(p.values()))
             for number, (name, grad) in enumerate(zip(p, grads)):

@@ -1,15 +1,15 @@
-"""EfficientNet-Lite0 in PyTorch, f64, on photos of hashes: what `pretrained.rs` compares with.
+"""EfficientNet-Lite0 in PyTorch, f64, on photos made from hashes: the reference of `pretrained.rs`.
 
     python -m venv venv && venv/bin/pip install torch==2.15.0 numpy==2.4.6 safetensors==0.8.0
-    venv/bin/python lite0.py                                # writes lite0.safetensors, of weights that are hashes too
-    venv/bin/python lite0.py --search 300                   # which photos leave the widest margins (PHOTOS below)
-    venv/bin/python lite0.py efficientnet-lite0.safetensors # prints figures of the features by the published weights
+    venv/bin/python lite0.py                                # writes lite0.safetensors, with weights made from hashes, too
+    venv/bin/python lite0.py --search 300                   # finds the photos with the largest margins (PHOTOS below)
+    venv/bin/python lite0.py efficientnet-lite0.safetensors # prints statistics of the features with the published weights
 
-The hashed weights are not stored: both languages compute them, bit for bit the same (`state_dict` here and there).
-Stored are the features, the tutorial's heads' answers on two small photos, and of the gradient of a sum over the answers
-with respect to each convolution, its batch normalisation folded, the norm and a sum with hashes. A relu6 that rounding
-moves over one of its kinks changes gradients by 1e-3 and is no mistake: so the photos are those, of many, whose nearest
-value to a kink is the farthest.
+The hashed weights are not stored: both languages compute them, with equal bits (`state_dict` here, `hashed` in Rust).
+Stored are the features and the outputs of the tutorial's heads on two small photos, and the gradient of a sum over the
+outputs with respect to each convolution with its batch normalisation folded: the norm and a sum with hashes. If rounding
+moves a value over a kink of relu6, gradients change by 1e-3, which is no error. So of many photos, those are used whose
+values are farthest from the kinks.
 """
 
 import sys
@@ -43,7 +43,7 @@ def random(shape, stream, middle=0.0, half=1.0):
 
 
 def convolutions():
-    """Of each: our name, its names in the state dict, channels, inputs of a cell, kernel, whether relu6 follows."""
+    """Each convolution: its name in loc, its names in the state dict, channels, inputs of a cell, kernel, and whether relu6 follows."""
     yield "stem", "_conv_stem", "_bn0", 32, 3, 3, True
     block, channels = 0, 32
     for count, kernel, _, factor, out in STAGES:
@@ -58,7 +58,7 @@ def convolutions():
 
 
 def state_dict():
-    """Weights of hashes: signals stay about as large as they are."""
+    """Weights made from hashes; the signal keeps about the same size from layer to layer."""
     state = {}
     for k, (_, conv, norm, out, inputs, kernel, relu) in enumerate(convolutions()):
         half = np.sqrt(np.float64(6.0 if relu else 2.0) / (inputs * kernel * kernel))
@@ -69,7 +69,7 @@ def state_dict():
 
 
 def standards():
-    """Scale and shift of what the heads read, as loc has them behind the backbone."""
+    """Scale and shift of the heads' inputs, which loc has after the backbone."""
     return {name: (random((n,), 100 + 2 * i, 0.8, 0.2), random((n,), 101 + 2 * i, 0.0, 0.1)) for i, (name, n) in enumerate([("fine", 112), ("coarse", 320), ("whole", 1280)])}
 
 
@@ -83,7 +83,7 @@ def photos(streams):
 
 
 def features(conv, photos):
-    """The three maps and vectors that the heads read, as they are before they are standardised."""
+    """The three inputs of the heads, before standardisation."""
     x = conv((photos - 127) / 128, "stem", 2)
     block, channels = 0, 32
     for count, _, stride, factor, out in STAGES:
@@ -109,7 +109,7 @@ def padded(x, w, stride):
 
 
 def normalised(state):
-    """The convolutions as they are trained: each before its batch normalisation."""
+    """The convolutions as in training: each followed by its batch normalisation."""
     names = {ours: (conv, norm) for ours, conv, norm, *_ in convolutions()}
 
     def conv(x, name, stride=1, relu=True, depthwise=False):
@@ -124,7 +124,7 @@ def normalised(state):
 
 
 def folded(state):
-    """Those of one convolution each, and their leaves."""
+    """The convolutions with their batch normalisation folded, and their leaf tensors."""
     leaves = {}
     for ours, conv, norm, *_ in convolutions():
         weight, bias, mean, var = (state[f"{norm}.{n}"] for n in NORM)
@@ -141,11 +141,11 @@ def folded(state):
 
 
 def search(tries):
-    """Of each stream the distance of the nearest value to 0 or 6 before a relu6."""
+    """For each stream, the smallest distance of a relu6's input to 0 or 6."""
     conv, _ = folded(state_dict())
     nearest = []
 
-    def watched(x, name, stride=1, relu=True, depthwise=False):
+    def with_margins(x, name, stride=1, relu=True, depthwise=False):
         x = conv(x, name, stride, False, depthwise)
         if relu:
             nearest.append(torch.minimum(x.abs(), (x - 6).abs()).flatten(1).min(1).values)
@@ -155,12 +155,12 @@ def search(tries):
     with torch.no_grad():
         for stream in range(tries):
             nearest.clear()
-            features(watched, photos([stream]))
+            features(with_margins, photos([stream]))
             margins.append((torch.stack(nearest).min().item(), stream))
     print(sorted(margins)[-4:])
 
 
-def answers(whole):
+def outputs(whole):
     w, b = standards()["whole"]
     x, layers, out = (whole * w + b).clamp(-LIMIT, LIMIT), heads(), []
     for head in ("class", "box"):
@@ -177,7 +177,7 @@ def write(path):
     trained, ours = features(normalised(state), x), features(conv, x)
     for a, b in zip(trained, ours):
         assert (a - b).abs().max() <= 1e-12 * a.abs().max()
-    logits, boxes = answers(ours[2])
+    logits, boxes = outputs(ours[2])
     ((logits * random(logits.shape, 300)).sum() + (boxes * random(boxes.shape, 301)).sum()).backward()
     stored = {"logits": logits, "boxes": boxes} | {f"features.{n}": t for n, t in zip(("fine", "coarse", "whole"), trained)}
     for k, (name, leaf) in enumerate(leaves.items()):
@@ -189,7 +189,7 @@ def write(path):
     print("logits", logits.tolist(), "boxes", boxes.tolist())
 
 
-def figures(path):
+def statistics(path):
     state = {k: v.double() for k, v in load_file(path).items()}
     for name, t in zip(("fine", "coarse", "whole"), features(normalised(state), photos(PUBLISHED))):
         t = t.flatten()
@@ -203,4 +203,4 @@ if __name__ == "__main__":
         case ["--search", tries]:
             search(int(tries))
         case [path]:
-            figures(path)
+            statistics(path)

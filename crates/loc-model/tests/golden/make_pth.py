@@ -3,9 +3,9 @@
     python -m venv venv && venv/bin/pip install torch==2.15.0 numpy==2.4.6
     venv/bin/python make_pth.py             # writes pth/*.pth
 
-A file called `ok-*` holds the weights of one small network, whose values `tests/import.rs` computes by itself:
+A file `ok-*` holds the weights of one small network. `tests/import.rs` computes the same values:
 value i of the tensor t (both from 0, in row-major order) is ((31 t + 7 i) mod 64 − 32) / 64, which every float type
-holds exactly. A file called `bad-*` is not a state dict of float tensors, each in its own way.
+represents exactly. Each file `bad-*` is invalid in another way: it is not a state dict of float tensors.
 """
 
 import collections
@@ -52,7 +52,7 @@ class Small(torch.nn.Module):
 
 
 class Attack:
-    """Unpickled, it would run a command."""
+    """Unpickling it would run a command."""
 
     def __reduce__(self):
         return os.system, ("touch /tmp/loc-was-here",)
@@ -63,7 +63,7 @@ def save(name, content, **options):
 
 
 def rewrite(source, target, change):
-    """A copy of a zip archive; `change(name, bytes)` gives the new bytes, or nothing to leave the entry out."""
+    """A copy of a zip archive; `change(name, bytes)` returns the new bytes, or None to leave the entry out."""
     with zipfile.ZipFile(OUT / f"{source}.pth") as old, zipfile.ZipFile(OUT / f"{target}.pth", "w") as new:
         for entry in old.infolist():
             content = change(entry.filename, old.read(entry))
@@ -72,7 +72,7 @@ def rewrite(source, target, change):
 
 
 def good(model):
-    save("ok-state-dict", model.state_dict())  # with the attribute `_metadata`, which is no item
+    save("ok-state-dict", model.state_dict())  # with the attribute `_metadata`, which is not an item
     save("ok-plain-dict", dict(state()))
     save("ok-protocol-4", model.state_dict(), pickle_protocol=4)
     save("ok-parameters", {n: torch.nn.Parameter(v) for n, v in state().items()})
@@ -95,7 +95,7 @@ def good(model):
     for name, dtype in {"f64": torch.float64, "f16": torch.float16, "bf16": torch.bfloat16}.items():
         save(f"ok-{name}", state(dtype))
 
-    # A transposed matrix, a channels-last kernel, a slice of a larger tensor, a broadcast one is not among SHAPES.
+    # A transposed matrix, a channels-last kernel, a slice of a larger tensor. SHAPES has no tensor that could be broadcast.
     strided = state()
     strided["class_out.weight"] = strided["class_out.weight"].t().contiguous().t()
     strided["conv1.weight"] = strided["conv1.weight"].contiguous(memory_format=torch.channels_last)

@@ -3,9 +3,10 @@
     python -m venv venv && venv/bin/pip install torch==2.15.0 numpy==2.4.6 safetensors==0.8.0
     venv/bin/python ops.py            # writes ops.safetensors
 
-A case `OP/CASE` holds its inputs (x, w, b), the gradient that comes in (gy), what PyTorch makes of them (y, gx, gw,
-gb) and `geometry`: for a convolution kernel, stride, padding (vertical, horizontal), groups and, where there is any, what
-is added below and right beyond the padding; for a pool kernel and stride. Pools get numbers rounded to quarters, so that windows are full of ties; relu gets zeros.
+A case `OP/CASE` holds its inputs (x, w, b), the gradient of its output (gy), PyTorch's results (y, gx, gw, gb) and
+`geometry`. For a convolution this is kernel, stride, padding (vertical, horizontal), groups and, if there is any, the extra
+padding below and right; for a pool, kernel and stride. The inputs of pools are rounded to quarters, so that windows have many
+ties; relu gets zeros.
 """
 
 import torch
@@ -38,7 +39,7 @@ POOLS = [
     ("not_square",         2, 1, (6, 9),  (3, 2), (1, 4)),
     ("whole_map",          2, 2, (3, 4),  (3, 4), (1, 1)),
 ]
-#        name         size     kernel  stride  pad left, right, above, below, as TensorFlow's SAME has it
+#        name         size     kernel  stride  pad left, right, above, below, as in TensorFlow's SAME
 SAMES = [
     ("same_3_by_2",    (8, 8), (3, 3), (2, 2), (0, 1, 0, 1)),
     ("same_5_by_2",    (8, 9), (5, 5), (2, 2), (2, 2, 1, 2)),
@@ -48,7 +49,7 @@ LINEARS = [("wide", 3, 17, 5), ("one_sample", 1, 9, 4), ("one_output", 4, 6, 1),
 
 
 def record(out, case, f, inputs, geometry):
-    """Runs `f` over leaves of the inputs and stores everything that went in and came out."""
+    """Runs `f` on leaf tensors with the values of the inputs, and stores inputs, outputs and gradients."""
     leaves = {k: v.clone().requires_grad_() for k, v in inputs.items()}
     y = f(**leaves)
     gy = torch.randn_like(y)

@@ -9,6 +9,7 @@ use super::plan::{Step, levels, steps};
 use super::segment::{Segment, segment};
 use crate::buffers::BufferPool;
 use crate::kernels::image_input::{self, ImageBatch};
+use crate::kernels::layer::ForwardPass;
 use crate::parallel::{self, DisjointSlice, run_stages};
 use crate::{ConfigError, NetError, Network, Source, Weights};
 
@@ -45,7 +46,7 @@ struct Activations {
 }
 
 impl Forward {
-    /// Makes a network with these weights.
+    /// Prepares a network with these weights.
     ///
     /// # Errors
     ///
@@ -62,8 +63,8 @@ impl Forward {
     /// [`NetError::Mismatch`] if the weights are not exactly those of the network.
     pub fn with_nonfinite(network: Network, mut weights: Weights) -> Result<Self, NetError> {
         weights.check_shapes(&network)?;
-        let taken = |param: &crate::Param| weights.0.remove(&param.name).map(|weight| weight.data);
-        let mut params: Vec<Vec<f32>> = network.params().iter().filter_map(taken).collect();
+        let take_values = |param: &crate::Param| weights.0.remove(&param.name).map(|weight| weight.data);
+        let mut params: Vec<Vec<f32>> = network.params().iter().filter_map(take_values).collect();
         let fused = segment(&network).map(|mut fused| {
             let own = &mut params[..fused.params()];
             fused.pack(&own.iter().map(Vec::as_slice).collect::<Vec<_>>());
@@ -125,7 +126,7 @@ impl Forward {
                     self.run_one(photos.slice(i, 1, self.network.input().len()), logits, boxes);
                 };
                 if many {
-                    parallel::share(outputs.enumerate().collect(), run, || ());
+                    parallel::run_jobs(outputs.enumerate().collect(), run, || ());
                 } else {
                     outputs.enumerate().for_each(run);
                 }
@@ -145,13 +146,13 @@ impl Forward {
         });
     }
 
-    /// Computes the outputs of some layers for `n` photos: for each of `layers`, in that order, the outputs of all photos.
-    /// The layers after the last of them do not run.
+    /// Computes the outputs of some layers for `n` photos: for each of `layers`, in that order, the outputs of all
+    /// photos. The layers after the last of them do not run.
     ///
     /// # Errors
     ///
-    /// [`NetError::Length`] if there are not `n` photos; [`NetError::Config`] for a layer inside the fused blocks, whose
-    /// output is never stored.
+    /// [`NetError::Length`] if there are not `n` photos; [`NetError::Config`] for a layer inside the fused blocks,
+    /// whose output is never stored.
     pub fn features(
         &self,
         photos: ImageBatch,
@@ -227,7 +228,8 @@ impl Forward {
             };
             let inputs: Vec<&[f32]> = step.inputs.iter().map(read).collect();
             let y = &mut rest[0][..n * self.network.shape(step.output).len()];
-            step.kernel.forward(n, &inputs, &self.params_of(step), y, None);
+            let params = self.params_of(step);
+            step.kernel.forward(ForwardPass { n, inputs: &inputs, params: &params, y, saved: None });
         }
     }
 
@@ -250,10 +252,10 @@ impl Forward {
         let outputs: Vec<DisjointSlice<f32>> =
             activations.layers.iter_mut().map(|y| DisjointSlice::new(y)).collect();
         let tasks = |step: &usize| self.steps[*step].kernel.tasks();
-        fused.intra_op(photo, &outputs[fused.layers() - 1], &mut |own, work| {
+        fused.intra_op(photo, &outputs[fused.layers() - 1], &mut |fused_stages, work| {
             let levels = self.levels.iter().map(|level| level.iter().map(tasks).sum());
-            run_stages(own.iter().copied().chain(levels), &|stage, mut task| match stage
-                .checked_sub(own.len())
+            run_stages(fused_stages.iter().copied().chain(levels), &|stage, mut task| match stage
+                .checked_sub(fused_stages.len())
             {
                 None => work(stage, task),
                 Some(level) => {

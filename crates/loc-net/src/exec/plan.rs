@@ -19,9 +19,9 @@ pub(super) struct Step {
     pub(super) output: usize,
 }
 
-/// Returns the steps of a range of layers. The output between the two layers of a step is never stored, so a convolution
-/// in `kept` is not joined with its activation.
-pub(super) fn steps(network: &Network, layers: Range<usize>, kept: &[usize]) -> Vec<Step> {
+/// Returns the steps of a range of layers. The output between the two layers of a step is never stored, so a
+/// convolution in `stored` is not combined with its activation.
+pub(super) fn steps(network: &Network, layers: Range<usize>, stored: &[usize]) -> Vec<Step> {
     let mut steps = Vec::new();
     let end = layers.end;
     let mut layers = layers;
@@ -29,7 +29,7 @@ pub(super) fn steps(network: &Network, layers: Range<usize>, kept: &[usize]) -> 
         let layer = &network.layers()[index];
         let inputs: Vec<&Shape> = layer.inputs.iter().map(|source| network.source_shape(*source)).collect();
         let activation =
-            activation_behind(network, index).filter(|_| index + 1 < end && !kept.contains(&index));
+            activation_after(network, index).filter(|_| index + 1 < end && !stored.contains(&index));
         let output = index + usize::from(activation.is_some());
         steps.push(Step {
             kernel: kernel_of(
@@ -57,7 +57,7 @@ fn params_of(network: &Network, layer: usize) -> Range<usize> {
 }
 
 /// Returns the activation directly after convolution `index`, if it is the only reader of the convolution's output.
-fn activation_behind(network: &Network, index: usize) -> Option<Activation> {
+fn activation_after(network: &Network, index: usize) -> Option<Activation> {
     let [Layer { op: Op::Conv2d(_), dropout: false, .. }, next] = network.layers().get(index..index + 2)?
     else {
         return None;
@@ -74,8 +74,8 @@ fn activation_behind(network: &Network, index: usize) -> Option<Activation> {
     (next.inputs == [source] && readers == 1 && !output).then_some(activation)
 }
 
-/// Groups the steps into levels: a step is one level after the last of the steps it reads, so the steps of one level do not
-/// depend on each other.
+/// Groups the steps into levels: a step is one level after the last of the steps it reads, so the steps of one level do
+/// not depend on each other.
 pub(super) fn levels(network: &Network, steps: &[Step]) -> Vec<Vec<usize>> {
     let mut depths = vec![None; network.layers().len()];
     let mut levels: Vec<Vec<usize>> = Vec::new();

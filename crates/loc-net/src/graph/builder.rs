@@ -74,7 +74,7 @@ impl NetworkBuilder {
             return Err(fail("reads a layer that does not come before it".into()));
         }
         let operation = op.operation();
-        if !operation.takes(from.len()) {
+        if !operation.accepts(from.len()) {
             return Err(fail(format!("does not accept {} inputs", from.len())));
         }
         let inputs: Vec<&Shape> = from.iter().map(|source| self.shape(*source)).collect();

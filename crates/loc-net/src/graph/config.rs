@@ -52,7 +52,7 @@ impl NetworkConfig {
         Self { input, classes, backbone: Backbone::FiveConv, head: Head::Mlp }
     }
 
-    /// Builds the list of layers. The normalisation comes first; it is left out if it changes nothing.
+    /// Builds the list of layers. The normalisation comes first; it is omitted if it changes nothing.
     ///
     /// # Errors
     ///

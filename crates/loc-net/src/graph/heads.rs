@@ -35,7 +35,7 @@ pub(crate) struct Features {
 /// Hidden features of the tutorial's head, per branch.
 const HIDDEN: [usize; 2] = [240, 120];
 /// Channels of the box branch.
-const WIDTH: usize = 32;
+const BOX_CHANNELS: usize = 32;
 /// Bins of an edge's distribution: positions at sixteenths of the photo; the expected value gives positions in between.
 pub(crate) const BINS: usize = 17;
 
@@ -70,8 +70,9 @@ fn mlp(net: &mut NetworkBuilder, x: Source, classes: usize) -> Result<(Source, S
 }
 
 /// Adds the head with edges as distributions over positions (Li et al. 2020, Generalized Focal Loss). They are computed
-/// from the row and column profiles of a map made from two scales: rows give top and bottom, columns left and right. With
-/// several box branches the box is the mean of their boxes. The classes are one linear layer on the whole photo's features.
+/// from the row and column profiles of a map made from two scales: rows give top and bottom, columns left and right.
+/// With several box branches the box is the mean of their boxes. The classes are one linear layer on the whole photo's
+/// features.
 fn edges(
     net: &mut NetworkBuilder,
     features: Features,
@@ -100,16 +101,16 @@ fn box_branch(
     at: &str,
 ) -> Result<[Source; 4], NetError> {
     let size = net.shape(fine).chw().map(|(_, h, w)| (h, w)).unwrap_or_default();
-    let mut x = net.add(&format!("{at}_fine"), Conv2d::square(WIDTH, 1), fine)?;
+    let mut x = net.add(&format!("{at}_fine"), Conv2d::square(BOX_CHANNELS, 1), fine)?;
     if coarse != fine {
-        let narrow = net.add(&format!("{at}_coarse"), Conv2d::square(WIDTH, 1), coarse)?;
+        let narrow = net.add(&format!("{at}_coarse"), Conv2d::square(BOX_CHANNELS, 1), coarse)?;
         let large = net.add(&format!("{at}_enlarged"), Upsample { size }, narrow)?;
         x = net.join(&format!("{at}_sum"), Add, &[x, large])?;
     }
     x = net.add(&format!("{at}_relu1"), Relu, x)?;
     net.dropout(x);
-    let around = Conv2d { padding: (1, 1), ..Conv2d::square(WIDTH, 3) };
-    x = net.add(&format!("{at}_mix"), around, x)?;
+    let conv3x3 = Conv2d { padding: (1, 1), ..Conv2d::square(BOX_CHANNELS, 3) };
+    x = net.add(&format!("{at}_mix"), conv3x3, x)?;
     x = net.add(&format!("{at}_relu2"), Relu, x)?; // [32, h, w]
 
     let mut profile = |name: &str, axis: Axis| {
@@ -118,8 +119,8 @@ fn box_branch(
             Axis::Columns => ((1, 3), (0, 1)),
         };
         let mut x = net.add(&format!("{at}_{name}_profile"), MeanMaxPool(axis), x)?; // [64, h, 1] or [64, 1, w]
-        let along = Conv2d { kernel, padding, ..Conv2d::square(WIDTH, 1) };
-        x = net.add(&format!("{at}_{name}"), along, x)?;
+        let conv = Conv2d { kernel, padding, ..Conv2d::square(BOX_CHANNELS, 1) };
+        x = net.add(&format!("{at}_{name}"), conv, x)?;
         x = net.add(&format!("{at}_{name}_relu"), Relu, x)?;
         x = net.add(&format!("{at}_{name}_flat"), Flatten, x)?; // [32·h] or [32·w]
         net.dropout(x);

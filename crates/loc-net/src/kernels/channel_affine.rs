@@ -1,7 +1,7 @@
 //! `x · weight + bias` for each channel, clipped to ± a limit.
 
 use super::Float;
-use super::layer::{Gradients, LayerKernel, Pass};
+use super::layer::{ForwardPass, Gradients, LayerKernel, SavedPass};
 use super::parts::{Parts, SUM_PARTS, tree_fold};
 
 /// The number of channels, the cells per channel, and the limit.
@@ -20,26 +20,37 @@ pub struct ChannelAffineShape {
 /// # Panics
 ///
 /// If a slice does not have the length of its shape.
-pub fn forward<F: Float>(shape: &ChannelAffineShape, n: usize, x: &[F], (w, b): (&[F], &[F]), y: &mut [F]) {
+pub fn forward<F: Float>(shape: &ChannelAffineShape, n: usize, x: &[F], w: &[F], b: &[F], y: &mut [F]) {
     let len = n * shape.channels * shape.cells;
     assert_eq!((x.len(), y.len()), (len, len), "input and output");
     assert_eq!((w.len(), b.len()), (shape.channels, shape.channels), "weight and bias");
     let limit = F::from_f64(f64::from(shape.limit));
-    let least = F::default() - limit;
+    let min = F::default() - limit;
     let planes = y.chunks_exact_mut(shape.cells).zip(x.chunks_exact(shape.cells));
     for ((y, x), (w, b)) in planes.zip(w.iter().zip(b).cycle()) {
         for (y, x) in y.iter_mut().zip(x) {
             let v = *x * *w + *b;
             // With this order of comparisons a NaN stays NaN.
-            let v = if v < least { least } else { v };
+            let v = if v < min { min } else { v };
             *y = if v > limit { limit } else { v };
         }
     }
 }
 
-/// Computes the gradients of the input (if a slice is given for it), the weight and the bias. A clipped value has gradient
-/// 0; a value at the limit itself is not clipped, as in PyTorch. Weight and bias gradients are summed over the batch in the
-/// order of [`super::parts`].
+/// The input and the parameters of a forward pass.
+#[derive(Debug, Clone, Copy)]
+pub struct AffinePass<'a, F> {
+    /// The input.
+    pub x: &'a [F],
+    /// The weight.
+    pub w: &'a [F],
+    /// The bias.
+    pub b: &'a [F],
+}
+
+/// Computes the gradients of the input (if a slice is given for it), the weight and the bias. A clipped value has
+/// gradient 0; a value at the limit itself is not clipped, as in PyTorch. Weight and bias gradients are summed over the
+/// batch in the order of [`super::parts`].
 ///
 /// # Panics
 ///
@@ -47,11 +58,13 @@ pub fn forward<F: Float>(shape: &ChannelAffineShape, n: usize, x: &[F], (w, b): 
 pub fn backward<F: Float>(
     shape: &ChannelAffineShape,
     parts: &Parts,
-    (x, w, b): (&[F], &[F], &[F]),
+    pass: AffinePass<F>,
     gy: &[F],
     mut gx: Option<&mut [F]>,
-    (gw, gb): (&mut [F], &mut [F]),
+    gw: &mut [F],
+    gb: &mut [F],
 ) {
+    let AffinePass { x, w, b } = pass;
     let ChannelAffineShape { channels, cells, .. } = *shape;
     let len = parts.photos() * channels * cells;
     assert_eq!(
@@ -61,7 +74,7 @@ pub fn backward<F: Float>(
     );
     assert_eq!((gw.len(), gb.len()), (channels, channels), "weight and bias gradient");
     let limit = F::from_f64(f64::from(shape.limit));
-    let least = F::default() - limit;
+    let min = F::default() - limit;
     for channel in 0..channels {
         let mut sums = [[F::default(); 2]; SUM_PARTS];
         for (sum, photos) in sums.iter_mut().zip(parts.iter()) {
@@ -69,7 +82,7 @@ pub fn backward<F: Float>(
                 let plane = (photo * channels + channel) * cells;
                 for at in plane..plane + cells {
                     let v = x[at] * w[channel] + b[channel];
-                    let g = if v >= least && v <= limit { gy[at] } else { F::default() };
+                    let g = if v >= min && v <= limit { gy[at] } else { F::default() };
                     sum[0] += g * x[at];
                     sum[1] += g;
                     if let Some(gx) = &mut gx {
@@ -83,26 +96,20 @@ pub fn backward<F: Float>(
 }
 
 impl LayerKernel for ChannelAffineShape {
-    fn forward(
-        &self,
-        n: usize,
-        inputs: &[&[f32]],
-        params: &[&[f32]],
-        y: &mut [f32],
-        _: Option<&mut Vec<u8>>,
-    ) {
-        forward(self, n, inputs[0], (params[0], params[1]), y);
+    fn forward(&self, pass: ForwardPass) {
+        let ForwardPass { n, inputs, params, y, .. } = pass;
+        forward(self, n, inputs[0], params[0], params[1], y);
     }
 
-    fn backward(&self, parts: &Parts, pass: &Pass, gradients: Gradients) {
+    fn backward(&self, parts: &Parts, pass: &SavedPass, gradients: Gradients) {
         let [gx] = gradients.inputs else { return };
         let gx = gx.as_deref_mut();
-        let read = (pass.inputs[0], pass.params[0], pass.params[1]);
+        let values = AffinePass { x: pass.inputs[0], w: pass.params[0], b: pass.params[1] };
         match gradients.params {
-            [gw, gb] => backward(self, parts, read, gradients.output, gx, (gw, gb)),
+            [gw, gb] => backward(self, parts, values, gradients.output, gx, gw, gb),
             _ => {
                 let (mut gw, mut gb) = (vec![0.0; self.channels], vec![0.0; self.channels]);
-                backward(self, parts, read, gradients.output, gx, (&mut gw, &mut gb));
+                backward(self, parts, values, gradients.output, gx, &mut gw, &mut gb);
             }
         }
     }
@@ -117,7 +124,7 @@ mod tests {
     fn scales_shifts_and_clips() {
         let mut y = [7.0f32; 4];
         let shape = ChannelAffineShape { channels: 2, cells: 2, limit: 6.0 };
-        forward(&shape, 1, &[1.0, 2.0, -1.0, f32::NAN], (&[3.0, 0.5], &[1.0, -9.0]), &mut y);
+        forward(&shape, 1, &[1.0, 2.0, -1.0, f32::NAN], &[3.0, 0.5], &[1.0, -9.0], &mut y);
         assert_eq!(y[..3], [4.0, 6.0, -6.0]);
         assert!(y[3].is_nan());
     }
@@ -128,11 +135,12 @@ mod tests {
         let (x, w, b, gy) = (numbers(1, 24), numbers(2, 3), numbers(3, 3), numbers(4, 24));
         let loss = |x: &[f64], w: &[f64], b: &[f64]| {
             let mut y = vec![0.0; 24];
-            forward(&shape, 2, x, (w, b), &mut y);
+            forward(&shape, 2, x, w, b, &mut y);
             weighted(&y, &gy)
         };
         let (mut gx, mut gw, mut gb) = (vec![7.0; 24], vec![7.0; 3], vec![7.0; 3]);
-        backward(&shape, &Parts::of(2), (&x, &w, &b), &gy, Some(&mut gx), (&mut gw, &mut gb));
+        let pass = AffinePass { x: &x, w: &w, b: &b };
+        backward(&shape, &Parts::of(2), pass, &gy, Some(&mut gx), &mut gw, &mut gb);
         check_gradient("gx", &x, &gx, |x| loss(x, &w, &b));
         check_gradient("gw", &w, &gw, |w| loss(&x, w, &b));
         check_gradient("gb", &b, &gb, |b| loss(&x, &w, b));

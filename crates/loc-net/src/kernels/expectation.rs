@@ -2,7 +2,7 @@
 //! `b / (bins − 1)`.
 
 use super::Float;
-use super::layer::{Gradients, LayerKernel, Pass};
+use super::layer::{ForwardPass, Gradients, LayerKernel, SavedPass};
 use super::parts::Parts;
 
 /// Computes the expected position of each distribution of `bins` logits; the first bin is at 0, the last at 1.
@@ -10,9 +10,9 @@ use super::parts::Parts;
 /// # Panics
 ///
 /// If there are not `bins` logits for each position.
-pub fn forward<F: Float>(bins: usize, logits: &[F], places: &mut [F]) {
-    assert_eq!(logits.len(), bins * places.len(), "logits");
-    for (place, logits) in places.iter_mut().zip(logits.chunks_exact(bins)) {
+pub fn forward<F: Float>(bins: usize, logits: &[F], positions: &mut [F]) {
+    assert_eq!(logits.len(), bins * positions.len(), "logits");
+    for (position, logits) in positions.iter_mut().zip(logits.chunks_exact(bins)) {
         let largest = largest(logits);
         let (mut sum, mut moment) = (F::default(), F::default());
         for (bin, logit) in logits.iter().enumerate() {
@@ -20,19 +20,24 @@ pub fn forward<F: Float>(bins: usize, logits: &[F], places: &mut [F]) {
             sum += weight;
             moment += weight * F::from_f64(bin as f64) / F::from_f64((bins - 1) as f64);
         }
-        *place = moment / sum;
+        *position = moment / sum;
     }
 }
 
-/// Computes the gradient of the logits: for logit b, `p_b · (position_b − expected position)` times the output gradient.
+/// Computes the gradient of the logits: for logit b, `p_b · (position_b − expected position)` times the output
+/// gradient.
 ///
 /// # Panics
 ///
 /// If there are not `bins` logits for each position.
-pub fn backward<F: Float>(bins: usize, (logits, places): (&[F], &[F]), gy: &[F], gx: &mut [F]) {
-    assert_eq!((logits.len(), gx.len()), (bins * places.len(), bins * gy.len()), "logits and their gradient");
+pub fn backward<F: Float>(bins: usize, logits: &[F], positions: &[F], gy: &[F], gx: &mut [F]) {
+    assert_eq!(
+        (logits.len(), gx.len()),
+        (bins * positions.len(), bins * gy.len()),
+        "logits and their gradient"
+    );
     let each = logits.chunks_exact(bins).zip(gx.chunks_exact_mut(bins));
-    for ((logits, gx), (place, gy)) in each.zip(places.iter().zip(gy)) {
+    for ((logits, gx), (position, gy)) in each.zip(positions.iter().zip(gy)) {
         let largest = largest(logits);
         let mut sum = F::default();
         for (gx, logit) in gx.iter_mut().zip(logits) {
@@ -41,13 +46,13 @@ pub fn backward<F: Float>(bins: usize, (logits, places): (&[F], &[F]), gy: &[F],
         }
         for (bin, gx) in gx.iter_mut().enumerate() {
             let value = F::from_f64(bin as f64) / F::from_f64((bins - 1) as f64);
-            *gx = *gx / sum * (value - *place) * *gy;
+            *gx = *gx / sum * (value - *position) * *gy;
         }
     }
 }
 
 fn largest<F: Float>(logits: &[F]) -> F {
-    logits.iter().skip(1).fold(logits[0], |most, v| if *v > most { *v } else { most })
+    logits.iter().skip(1).fold(logits[0], |max, v| if *v > max { *v } else { max })
 }
 
 /// The expected values as a layer.
@@ -58,13 +63,14 @@ pub struct Expectation {
 }
 
 impl LayerKernel for Expectation {
-    fn forward(&self, _: usize, inputs: &[&[f32]], _: &[&[f32]], y: &mut [f32], _: Option<&mut Vec<u8>>) {
+    fn forward(&self, pass: ForwardPass) {
+        let ForwardPass { inputs, y, .. } = pass;
         forward(self.bins, inputs[0], y);
     }
 
-    fn backward(&self, _: &Parts, pass: &Pass, gradients: Gradients) {
+    fn backward(&self, _: &Parts, pass: &SavedPass, gradients: Gradients) {
         if let [Some(gx)] = gradients.inputs {
-            backward(self.bins, (pass.inputs[0], pass.y), gradients.output, gx);
+            backward(self.bins, pass.inputs[0], pass.y, gradients.output, gx);
         }
     }
 }
@@ -76,11 +82,11 @@ mod tests {
 
     #[test]
     fn expected_positions_follow_the_probabilities() {
-        let mut places = [7.0f32; 4];
-        let far = [0.0, 0.0, 0.0, 1000.0, 0.0, 0.0, 0.0, 50.0, 50.0, -9.0, -9.0, -9.0];
-        forward(3, &far, &mut places);
-        for (got, expected) in places.into_iter().zip([0.5f32, 0.0, 0.75, 0.5]) {
-            assert!((got - expected).abs() < 1e-6, "{places:?}");
+        let mut positions = [7.0f32; 4];
+        let logits = [0.0, 0.0, 0.0, 1000.0, 0.0, 0.0, 0.0, 50.0, 50.0, -9.0, -9.0, -9.0];
+        forward(3, &logits, &mut positions);
+        for (got, expected) in positions.into_iter().zip([0.5f32, 0.0, 0.75, 0.5]) {
+            assert!((got - expected).abs() < 1e-6, "{positions:?}");
         }
     }
 
@@ -93,7 +99,7 @@ mod tests {
             y
         };
         let mut gx = vec![7.0; 20];
-        backward(5, (&x, &run(&x)), &gy, &mut gx);
+        backward(5, &x, &run(&x), &gy, &mut gx);
         check_gradient("gx", &x, &gx, |x| weighted(&run(x), &gy));
     }
 }

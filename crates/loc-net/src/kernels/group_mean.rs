@@ -1,7 +1,7 @@
 //! The mean of equal parts of a vector.
 
 use super::Float;
-use super::layer::{Gradients, LayerKernel, Pass};
+use super::layer::{ForwardPass, Gradients, LayerKernel, SavedPass};
 use super::parts::Parts;
 
 /// Computes `y[n, len]` from `x[n, parts·len]`.
@@ -46,11 +46,12 @@ pub struct GroupMean {
 }
 
 impl LayerKernel for GroupMean {
-    fn forward(&self, n: usize, inputs: &[&[f32]], _: &[&[f32]], y: &mut [f32], _: Option<&mut Vec<u8>>) {
+    fn forward(&self, pass: ForwardPass) {
+        let ForwardPass { n, inputs, y, .. } = pass;
         forward(self.parts, n, inputs[0], y);
     }
 
-    fn backward(&self, parts: &Parts, _: &Pass, gradients: Gradients) {
+    fn backward(&self, parts: &Parts, _: &SavedPass, gradients: Gradients) {
         if let [Some(gx)] = gradients.inputs {
             backward(self.parts, parts.photos(), gradients.output, gx);
         }

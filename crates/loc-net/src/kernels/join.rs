@@ -1,10 +1,10 @@
 //! Layers that mainly move values: copy, sum and concatenation.
 
-use super::layer::{Gradients, LayerKernel, Pass};
+use super::layer::{ForwardPass, Gradients, LayerKernel, SavedPass};
 use super::parts::Parts;
 use crate::parallel;
 
-/// Values per task: enough that starting a task pays off.
+/// Values per task: so many that the cost of starting a task is negligible.
 const CHUNK: usize = 64 * 1024;
 
 /// Copies its input: a map seen as a vector.
@@ -12,7 +12,8 @@ const CHUNK: usize = 64 * 1024;
 pub struct Copy;
 
 impl LayerKernel for Copy {
-    fn forward(&self, _: usize, inputs: &[&[f32]], _: &[&[f32]], y: &mut [f32], _: Option<&mut Vec<u8>>) {
+    fn forward(&self, pass: ForwardPass) {
+        let ForwardPass { inputs, y, .. } = pass;
         y.copy_from_slice(inputs[0]);
     }
 
@@ -26,7 +27,8 @@ impl LayerKernel for Copy {
 pub struct Add;
 
 impl LayerKernel for Add {
-    fn forward(&self, _: usize, inputs: &[&[f32]], _: &[&[f32]], y: &mut [f32], _: Option<&mut Vec<u8>>) {
+    fn forward(&self, pass: ForwardPass) {
+        let ForwardPass { inputs, y, .. } = pass;
         let (a, b) = (inputs[0], inputs[1]);
         assert_eq!((a.len(), b.len()), (y.len(), y.len()), "inputs and output");
         parallel::chunks(y, CHUNK, |i, y| {
@@ -60,7 +62,8 @@ pub struct Concat {
 }
 
 impl LayerKernel for Concat {
-    fn forward(&self, n: usize, inputs: &[&[f32]], _: &[&[f32]], y: &mut [f32], _: Option<&mut Vec<u8>>) {
+    fn forward(&self, pass: ForwardPass) {
+        let ForwardPass { n, inputs, y, .. } = pass;
         let all: usize = self.lens.iter().sum();
         assert_eq!((inputs.len(), y.len()), (self.lens.len(), n * all), "inputs and output");
         for (photo, y) in y.chunks_exact_mut(all).enumerate() {
@@ -72,7 +75,7 @@ impl LayerKernel for Concat {
         }
     }
 
-    fn backward(&self, _: &Parts, _: &Pass, gradients: Gradients) {
+    fn backward(&self, _: &Parts, _: &SavedPass, gradients: Gradients) {
         let all: usize = self.lens.iter().sum();
         let mut from = 0;
         for (len, gx) in self.lens.iter().zip(gradients.inputs) {
@@ -93,10 +96,16 @@ mod tests {
     fn concat_and_its_gradient() {
         let kernel = Concat { lens: vec![2, 1] };
         let mut y = [0.0; 6];
-        kernel.forward(2, &[&[1.0, 2.0, 3.0, 4.0], &[5.0, 6.0]], &[], &mut y, None);
+        kernel.forward(ForwardPass {
+            n: 2,
+            inputs: &[&[1.0, 2.0, 3.0, 4.0], &[5.0, 6.0]],
+            params: &[],
+            y: &mut y,
+            saved: None,
+        });
         assert_eq!(y, [1.0, 2.0, 5.0, 3.0, 4.0, 6.0]);
         let mut gx = [7.0; 2];
-        let pass = Pass { inputs: &[], params: &[], y: &[], saved: &[] };
+        let pass = SavedPass { inputs: &[], params: &[], y: &[], saved: &[] };
         let gradients = Gradients { output: &mut y, inputs: &mut [None, Some(&mut gx)], params: &mut [] };
         kernel.backward(&Parts::of(2), &pass, gradients);
         assert_eq!(gx, [5.0, 6.0]);
@@ -106,7 +115,7 @@ mod tests {
     fn add_sums_all_values() {
         let (a, b) = (vec![1.0; 2 * CHUNK + 3], vec![2.0; 2 * CHUNK + 3]);
         let mut y = vec![0.0; a.len()];
-        Add.forward(1, &[&a, &b], &[], &mut y, None);
+        Add.forward(ForwardPass { n: 1, inputs: &[&a, &b], params: &[], y: &mut y, saved: None });
         assert!(y.iter().all(|v| *v == 3.0));
         add_to(&mut y, &a);
         assert!(y.iter().all(|v| *v == 4.0));

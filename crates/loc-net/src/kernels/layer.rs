@@ -7,25 +7,17 @@ use super::parts::Parts;
 
 /// The computation of a layer. The implementation holds the shapes; slices of another length panic.
 pub trait LayerKernel: Debug + Send + Sync {
-    /// Computes the output of `n` photos. Stores in `saved` what the backward pass needs besides inputs and output; with
-    /// `None` no backward pass follows.
-    fn forward(
-        &self,
-        n: usize,
-        inputs: &[&[f32]],
-        params: &[&[f32]],
-        y: &mut [f32],
-        saved: Option<&mut Vec<u8>>,
-    );
+    /// Computes the output of a batch.
+    fn forward(&self, pass: ForwardPass);
 
     /// Computes the gradients. The default copies the output gradient to each input.
-    fn backward(&self, _parts: &Parts, _pass: &Pass, gradients: Gradients) {
+    fn backward(&self, _parts: &Parts, _pass: &SavedPass, gradients: Gradients) {
         for gx in gradients.inputs.iter_mut().flatten() {
             gx.copy_from_slice(gradients.output);
         }
     }
 
-    /// Returns whether the gradient of each input equals the output gradient, so that nothing need be computed.
+    /// Returns whether the gradient of each input equals the output gradient, so that it need not be computed.
     fn passes_gradient(&self) -> bool {
         false
     }
@@ -42,13 +34,28 @@ pub trait LayerKernel: Debug + Send + Sync {
 
     /// Runs one task of a photo; `y` holds only this task's values.
     fn forward_task(&self, _task: usize, inputs: &[&[f32]], params: &[&[f32]], y: &mut [f32]) {
-        self.forward(1, inputs, params, y, None);
+        self.forward(ForwardPass { n: 1, inputs, params, y, saved: None });
     }
+}
+
+/// The arguments of a layer's forward pass over a batch.
+#[derive(Debug)]
+pub struct ForwardPass<'a> {
+    /// The number of photos.
+    pub n: usize,
+    /// The inputs.
+    pub inputs: &'a [&'a [f32]],
+    /// The parameters.
+    pub params: &'a [&'a [f32]],
+    /// The output, overwritten.
+    pub y: &'a mut [f32],
+    /// Receives what the backward pass needs besides inputs and output; `None` if no backward pass follows.
+    pub saved: Option<&'a mut Vec<u8>>,
 }
 
 /// The values of a forward pass that the backward pass reads.
 #[derive(Debug)]
-pub struct Pass<'a> {
+pub struct SavedPass<'a> {
     /// The inputs.
     pub inputs: &'a [&'a [f32]],
     /// The parameters.

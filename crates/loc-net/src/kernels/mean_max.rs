@@ -1,10 +1,10 @@
-//! Mean and maximum of each row or each column of a map: `[2·channels, places]`, the means first.
+//! Mean and maximum of each row or each column of a map: `[2·channels, lines]`, the means first.
 //!
-//! If several cells are the maximum, each of them gets the maximum's whole gradient. After a relu, where such ties are
-//! common (zeros), the relu's gradient is 0 there.
+//! If several cells are the maximum, each of them gets the whole gradient of the maximum. Such
+//! ties are common after relu (zeros), but there the gradient of relu is 0.
 
 use super::Float;
-use super::layer::{Gradients, LayerKernel, Pass};
+use super::layer::{ForwardPass, Gradients, LayerKernel, SavedPass};
 use super::parts::Parts;
 
 /// The map that is reduced.
@@ -28,49 +28,49 @@ impl MeanMaxShape {
     /// Returns the number of output values per photo.
     #[must_use]
     pub fn out_len(&self) -> usize {
-        2 * self.channels * self.walk().places
+        2 * self.channels * self.lines().count
     }
 
-    fn walk(&self) -> Walk {
+    fn lines(&self) -> Lines {
         let (h, w) = self.in_size;
         match self.of_rows {
-            true => Walk { places: h, place_step: w, along: w, along_step: 1 },
-            false => Walk { places: w, place_step: 1, along: h, along_step: w },
+            true => Lines { count: h, step: w, len: w, cell_step: 1 },
+            false => Lines { count: w, step: 1, len: h, cell_step: w },
         }
     }
 }
 
-/// The order in which the cells of a channel are visited.
-struct Walk {
-    places: usize,
-    place_step: usize,
-    along: usize,
-    along_step: usize,
+/// The lines of a channel, which are its rows or its columns.
+struct Lines {
+    count: usize,
+    step: usize,
+    len: usize,
+    cell_step: usize,
 }
 
-/// Computes `y[n, 2·channels, places]` from `x[n, channels, h, w]`.
+/// Computes `y[n, 2·channels, lines]` from `x[n, channels, h, w]`.
 ///
 /// # Panics
 ///
 /// If a slice does not have the length of its shape.
 pub fn forward<F: Float>(shape: &MeanMaxShape, n: usize, x: &[F], y: &mut [F]) {
     assert_eq!((x.len(), y.len()), (n * shape.in_len(), n * shape.out_len()), "input and output");
-    let walk = shape.walk();
+    let lines = shape.lines();
     let plane = shape.in_size.0 * shape.in_size.1;
-    let count = F::from_f64(walk.along as f64);
+    let count = F::from_f64(lines.len as f64);
     for (x, y) in x.chunks_exact(shape.in_len()).zip(y.chunks_exact_mut(shape.out_len())) {
-        let (means, largest) = y.split_at_mut(shape.channels * walk.places);
+        let (means, largest) = y.split_at_mut(shape.channels * lines.count);
         for (i, (mean, largest)) in means.iter_mut().zip(largest).enumerate() {
-            let first = i / walk.places * plane + i % walk.places * walk.place_step;
-            let (mut sum, mut most) = (F::default(), x[first]);
-            for j in 0..walk.along {
-                let v = x[first + j * walk.along_step];
+            let first = i / lines.count * plane + i % lines.count * lines.step;
+            let (mut sum, mut max) = (F::default(), x[first]);
+            for j in 0..lines.len {
+                let v = x[first + j * lines.cell_step];
                 sum += v;
-                if v > most {
-                    most = v;
+                if v > max {
+                    max = v;
                 }
             }
-            (*mean, *largest) = (sum / count, most);
+            (*mean, *largest) = (sum / count, max);
         }
     }
 }
@@ -80,36 +80,37 @@ pub fn forward<F: Float>(shape: &MeanMaxShape, n: usize, x: &[F], y: &mut [F]) {
 /// # Panics
 ///
 /// If a slice does not have the length of its shape.
-pub fn backward<F: Float>(shape: &MeanMaxShape, n: usize, (x, y): (&[F], &[F]), gy: &[F], gx: &mut [F]) {
+pub fn backward<F: Float>(shape: &MeanMaxShape, n: usize, x: &[F], y: &[F], gy: &[F], gx: &mut [F]) {
     let (in_len, out_len) = (shape.in_len(), shape.out_len());
     assert_eq!((x.len(), gx.len()), (n * in_len, n * in_len), "input and its gradient");
     assert_eq!((y.len(), gy.len()), (n * out_len, n * out_len), "output and its gradient");
-    let walk = shape.walk();
+    let lines = shape.lines();
     let plane = shape.in_size.0 * shape.in_size.1;
-    let count = F::from_f64(walk.along as f64);
-    let half = shape.channels * walk.places;
+    let count = F::from_f64(lines.len as f64);
+    let half = shape.channels * lines.count;
     for photo in 0..n {
         let (x, gx) = (&x[photo * in_len..][..in_len], &mut gx[photo * in_len..][..in_len]);
         let (y, gy) = (&y[photo * out_len..][..out_len], &gy[photo * out_len..][..out_len]);
         for i in 0..half {
-            let first = i / walk.places * plane + i % walk.places * walk.place_step;
-            let (of_mean, of_largest, largest) = (gy[i] / count, gy[half + i], y[half + i]);
-            for j in 0..walk.along {
-                let at = first + j * walk.along_step;
-                gx[at] = if x[at] == largest { of_mean + of_largest } else { of_mean };
+            let first = i / lines.count * plane + i % lines.count * lines.step;
+            let (mean_gradient, max_gradient, largest) = (gy[i] / count, gy[half + i], y[half + i]);
+            for j in 0..lines.len {
+                let at = first + j * lines.cell_step;
+                gx[at] = if x[at] == largest { mean_gradient + max_gradient } else { mean_gradient };
             }
         }
     }
 }
 
 impl LayerKernel for MeanMaxShape {
-    fn forward(&self, n: usize, inputs: &[&[f32]], _: &[&[f32]], y: &mut [f32], _: Option<&mut Vec<u8>>) {
+    fn forward(&self, pass: ForwardPass) {
+        let ForwardPass { n, inputs, y, .. } = pass;
         forward(self, n, inputs[0], y);
     }
 
-    fn backward(&self, parts: &Parts, pass: &Pass, gradients: Gradients) {
+    fn backward(&self, parts: &Parts, pass: &SavedPass, gradients: Gradients) {
         if let [Some(gx)] = gradients.inputs {
-            backward(self, parts.photos(), (pass.inputs[0], pass.y), gradients.output, gx);
+            backward(self, parts.photos(), pass.inputs[0], pass.y, gradients.output, gx);
         }
     }
 }
@@ -144,7 +145,7 @@ mod tests {
                 y
             };
             let mut gx = vec![7.0; x.len()];
-            backward(&shape, 2, (&x, &run(&x)), &gy, &mut gx);
+            backward(&shape, 2, &x, &run(&x), &gy, &mut gx);
             check_gradient("gx", &x, &gx, |x| weighted(&run(x), &gy));
         }
     }
@@ -153,7 +154,7 @@ mod tests {
     fn every_maximum_of_a_tie_gets_the_gradient() {
         let shape = MeanMaxShape { channels: 1, in_size: (1, 3), of_rows: true };
         let mut gx = [7.0; 3];
-        backward(&shape, 1, (&[2.0, 1.0, 2.0], &[5.0 / 3.0, 2.0]), &[3.0, 10.0], &mut gx);
+        backward(&shape, 1, &[2.0, 1.0, 2.0], &[5.0 / 3.0, 2.0], &[3.0, 10.0], &mut gx);
         assert_eq!(gx, [11.0, 1.0, 11.0]);
     }
 }

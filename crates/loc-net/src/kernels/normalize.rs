@@ -1,6 +1,6 @@
 //! `(x − mean) / std` for each colour channel.
 
-use super::layer::{Gradients, LayerKernel, Pass};
+use super::layer::{ForwardPass, Gradients, LayerKernel, SavedPass};
 use super::parts::Parts;
 
 /// The normalisation of photos `[n, 3, cells]`.
@@ -15,7 +15,8 @@ pub struct Normalize {
 }
 
 impl LayerKernel for Normalize {
-    fn forward(&self, _: usize, inputs: &[&[f32]], _: &[&[f32]], y: &mut [f32], _: Option<&mut Vec<u8>>) {
+    fn forward(&self, pass: ForwardPass) {
+        let ForwardPass { inputs, y, .. } = pass;
         assert_eq!(inputs[0].len(), y.len(), "input and output");
         let planes = y.chunks_exact_mut(self.cells).zip(inputs[0].chunks_exact(self.cells));
         for ((y, x), (mean, std)) in planes.zip(self.mean.iter().zip(&self.std).cycle()) {
@@ -23,7 +24,7 @@ impl LayerKernel for Normalize {
         }
     }
 
-    fn backward(&self, _: &Parts, _: &Pass, gradients: Gradients) {
+    fn backward(&self, _: &Parts, _: &SavedPass, gradients: Gradients) {
         let [Some(gx)] = gradients.inputs else { return };
         let planes = gx.chunks_exact_mut(self.cells).zip(gradients.output.chunks_exact(self.cells));
         for ((gx, gy), std) in planes.zip(self.std.iter().cycle()) {

@@ -1,7 +1,7 @@
 //! The logistic function `1 / (1 + e^−x)`.
 
 use super::Float;
-use super::layer::{Gradients, LayerKernel, Pass};
+use super::layer::{ForwardPass, Gradients, LayerKernel, SavedPass};
 use super::parts::Parts;
 
 /// Computes `y = 1 / (1 + e^−x)`.
@@ -31,11 +31,12 @@ pub fn backward<F: Float>(y: &[F], gy: &[F], gx: &mut [F]) {
 pub struct Sigmoid;
 
 impl LayerKernel for Sigmoid {
-    fn forward(&self, _: usize, inputs: &[&[f32]], _: &[&[f32]], y: &mut [f32], _: Option<&mut Vec<u8>>) {
+    fn forward(&self, pass: ForwardPass) {
+        let ForwardPass { inputs, y, .. } = pass;
         forward(inputs[0], y);
     }
 
-    fn backward(&self, _: &Parts, pass: &Pass, gradients: Gradients) {
+    fn backward(&self, _: &Parts, pass: &SavedPass, gradients: Gradients) {
         if let [Some(gx)] = gradients.inputs {
             backward(pass.y, gradients.output, gx);
         }

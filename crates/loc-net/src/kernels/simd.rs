@@ -7,8 +7,8 @@ use std::arch::x86_64::{
     _mm256_set1_epi32, _mm256_setzero_ps, _mm256_shuffle_ps, _mm256_unpackhi_ps, _mm256_unpacklo_ps,
 };
 
-/// Makes an array of vectors, each computed from its index. A macro, since a closure passed to `array::from_fn` is compiled
-/// without the caller's instruction set and is not inlined.
+/// Makes an array of vectors, each computed from its index. A macro, since a closure passed to `array::from_fn` is
+/// compiled without the caller's instruction set and is not inlined.
 macro_rules! vectors {
     (|$i:ident| $value:expr) => {{
         let mut all = [std::arch::x86_64::_mm256_setzero_ps(); _];
@@ -19,8 +19,8 @@ macro_rules! vectors {
     }};
 }
 
-/// `arrays!(all: [T; N] = |i| value)` declares the array `all`, each element computed from its index and written directly to
-/// its place: an array of zeros would be filled first, and an array literal would be copied.
+/// `arrays!(all: [T; N] = |i| value)` declares the array `all`, each element computed from its index and written
+/// directly to its place: otherwise the array would first be filled with zeros, or copied.
 macro_rules! arrays {
     ($all:ident: $type:ty = |$i:ident| $value:expr) => {
         let mut place = std::mem::MaybeUninit::<$type>::uninit();
@@ -52,7 +52,7 @@ pub(crate) const fn len<T, const N: usize>(_: &std::mem::MaybeUninit<[T; N]>) ->
 #[inline(always)]
 #[expect(unsafe_code, reason = "an element of an array that is being filled")]
 pub(crate) unsafe fn put<T, const N: usize>(all: &mut std::mem::MaybeUninit<[T; N]>, i: usize, value: T) {
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     unsafe { all.as_mut_ptr().cast::<T>().add(i).write(value) }
 }
 

@@ -14,10 +14,10 @@ pub(crate) fn numbers(seed: u64, n: usize) -> Vec<f64> {
         .collect()
 }
 
-/// Prints that a test is skipped, because the fast forms do not run on this processor.
-pub(crate) fn no_fast_forms() {
+/// Reports that a test is skipped because the processor lacks AVX2 and FMA.
+pub(crate) fn skip_without_avx2() {
     use crate::skip::{Reason, say};
-    say(Reason::Processor, "the fast forms need AVX2 and FMA");
+    say(Reason::Processor, "the fused kernels need AVX2 and FMA");
 }
 
 pub(crate) fn single(values: &[f64]) -> Vec<f32> {
@@ -31,8 +31,8 @@ pub(crate) fn assert_close(what: &str, got: &[f32], reference: &[f64], tolerance
     assert_within(what, got, reference, tolerance * largest);
 }
 
-/// Asserts that no value differs from its reference by more than `tolerance`. For sums whose terms may cancel, so that the
-/// result does not show the size of the terms.
+/// Asserts that no value differs from its reference by more than `tolerance`. For sums whose terms may cancel, so that
+/// the result does not show the size of the terms.
 #[track_caller]
 pub(crate) fn assert_within(what: &str, got: &[f32], reference: &[f64], tolerance: f64) {
     assert_eq!(got.len(), reference.len(), "{what}: length");

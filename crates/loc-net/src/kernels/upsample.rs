@@ -1,10 +1,10 @@
 //! Bilinear upsampling between the centres of the cells: PyTorch's `interpolate` with `align_corners=False`.
 
 use super::Float;
-use super::layer::{Gradients, LayerKernel, Pass};
+use super::layer::{ForwardPass, Gradients, LayerKernel, SavedPass};
 use super::parts::Parts;
 use crate::parallel;
-use crate::window::between;
+use crate::window::interpolation;
 
 /// The input map and the output size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,18 +26,19 @@ pub fn forward<F: Float + Send + Sync>(shape: &UpsampleShape, n: usize, x: &[F],
     let ((h, w), (height, width)) = (shape.in_size, shape.out_size);
     let planes = n * shape.channels;
     assert_eq!((x.len(), y.len()), (planes * h * w, planes * height * width), "input and output");
-    let (rows, columns) = (between(h, height), between(w, width));
+    let (rows, columns) = (interpolation(h, height), interpolation(w, width));
     parallel::chunks(y, shape.channels * height * width, |photo, y| {
         let x = &x[photo * shape.channels * h * w..];
         for (x, y) in x.chunks_exact(h * w).zip(y.chunks_exact_mut(height * width)) {
-            for (row, down) in y.chunks_exact_mut(width).zip(&rows) {
+            for (row, vertical) in y.chunks_exact_mut(width).zip(&rows) {
                 let row_of = |y: usize| &x[y * w..][..w];
-                for (cell, across) in row.iter_mut().zip(&columns) {
-                    let weight = F::from_f64(across.weight);
-                    let at =
-                        |row: &[F]| row[across.first] + weight * (row[across.second] - row[across.first]);
-                    let (above, below) = (at(row_of(down.first)), at(row_of(down.second)));
-                    *cell = above + F::from_f64(down.weight) * (below - above);
+                for (cell, horizontal) in row.iter_mut().zip(&columns) {
+                    let weight = F::from_f64(horizontal.weight);
+                    let at = |row: &[F]| {
+                        row[horizontal.first] + weight * (row[horizontal.second] - row[horizontal.first])
+                    };
+                    let (above, below) = (at(row_of(vertical.first)), at(row_of(vertical.second)));
+                    *cell = above + F::from_f64(vertical.weight) * (below - above);
                 }
             }
         }
@@ -53,21 +54,21 @@ pub fn backward<F: Float + Send + Sync>(shape: &UpsampleShape, n: usize, gy: &[F
     let ((h, w), (height, width)) = (shape.in_size, shape.out_size);
     let planes = n * shape.channels;
     assert_eq!((gx.len(), gy.len()), (planes * h * w, planes * height * width), "gradients");
-    let (rows, columns) = (between(h, height), between(w, width));
+    let (rows, columns) = (interpolation(h, height), interpolation(w, width));
     let one = F::from_f64(1.0);
     parallel::chunks(gx, shape.channels * h * w, |photo, gx| {
         let gy = &gy[photo * shape.channels * height * width..];
         for (gx, gy) in gx.chunks_exact_mut(h * w).zip(gy.chunks_exact(height * width)) {
             gx.fill(F::default());
-            for (gy, down) in gy.chunks_exact(width).zip(&rows) {
-                for (g, across) in gy.iter().zip(&columns) {
-                    for (row, of_row) in [
-                        (down.first, one - F::from_f64(down.weight)),
-                        (down.second, F::from_f64(down.weight)),
+            for (gy, vertical) in gy.chunks_exact(width).zip(&rows) {
+                for (g, horizontal) in gy.iter().zip(&columns) {
+                    for (row, row_weight) in [
+                        (vertical.first, one - F::from_f64(vertical.weight)),
+                        (vertical.second, F::from_f64(vertical.weight)),
                     ] {
-                        let weight = F::from_f64(across.weight);
-                        gx[row * w + across.first] += *g * of_row * (one - weight);
-                        gx[row * w + across.second] += *g * of_row * weight;
+                        let weight = F::from_f64(horizontal.weight);
+                        gx[row * w + horizontal.first] += *g * row_weight * (one - weight);
+                        gx[row * w + horizontal.second] += *g * row_weight * weight;
                     }
                 }
             }
@@ -76,11 +77,12 @@ pub fn backward<F: Float + Send + Sync>(shape: &UpsampleShape, n: usize, gy: &[F
 }
 
 impl LayerKernel for UpsampleShape {
-    fn forward(&self, n: usize, inputs: &[&[f32]], _: &[&[f32]], y: &mut [f32], _: Option<&mut Vec<u8>>) {
+    fn forward(&self, pass: ForwardPass) {
+        let ForwardPass { n, inputs, y, .. } = pass;
         forward(self, n, inputs[0], y);
     }
 
-    fn backward(&self, parts: &Parts, _: &Pass, gradients: Gradients) {
+    fn backward(&self, parts: &Parts, _: &SavedPass, gradients: Gradients) {
         if let [Some(gx)] = gradients.inputs {
             backward(self, parts.photos(), gradients.output, gx);
         }

@@ -22,7 +22,7 @@ impl<'a, T> DisjointSlice<'a, T> {
     #[expect(unsafe_code, clippy::mut_from_ref, reason = "the callers promise disjoint ranges")]
     pub(crate) unsafe fn range(&self, from: usize, len: usize) -> &mut [T] {
         assert!(from + len <= self.len, "range inside the slice");
-        // SAFETY: inside the slice (checked), and not aliased (the caller's promise).
+        // SAFETY: inside the slice (checked), and not aliased (guaranteed by the caller).
         unsafe { std::slice::from_raw_parts_mut(self.start.add(from), len) }
     }
 
@@ -32,7 +32,7 @@ impl<'a, T> DisjointSlice<'a, T> {
     #[expect(unsafe_code, reason = "the callers promise that no task writes the range")]
     pub(crate) unsafe fn read(&self, from: usize, len: usize) -> &[T] {
         assert!(from + len <= self.len, "range inside the slice");
-        // SAFETY: inside the slice (checked), and not written (the caller's promise).
+        // SAFETY: inside the slice (checked), and not written (guaranteed by the caller).
         unsafe { std::slice::from_raw_parts(self.start.add(from), len) }
     }
 

@@ -1,5 +1,5 @@
-//! A gate between a caller and its helpers: it lets helpers use a run on the caller's stack while it is open. The caller
-//! closes it, waits until every helper that has entered has left, and returns; it waits for no other helper.
+//! A gate between a caller and its helpers: it lets helpers use a run on the caller's stack while it is open. The
+//! caller closes it, waits until every helper that has entered has left, and returns; it waits for no other helper.
 
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
@@ -12,9 +12,9 @@ const CLOSED: usize = 1 << (usize::BITS - 1);
 
 /// Closed, or open to one run.
 ///
-/// A helper never sees a run that has ended: entering, leaving, opening and closing are read-modify-writes of one atomic,
-/// `state`, so all of them have one order. A helper that adds itself before the caller sets `CLOSED` is in the count that
-/// the caller waits for; one that adds itself afterwards sees `CLOSED` and does not touch the run.
+/// A helper never sees a run that has ended: entering, leaving, opening and closing are read-modify-writes of one
+/// atomic, `state`, so all of them have one order. A helper that adds itself before the caller sets `CLOSED` is in the
+/// count that the caller waits for; one that adds itself afterwards sees `CLOSED` and does not touch the run.
 #[derive(Debug)]
 pub(super) struct Gate {
     state: AtomicUsize,
@@ -29,12 +29,12 @@ impl Gate {
 
     /// Lets helpers enter `run` while `f` runs on this thread. Only the caller calls this, for one run at a time.
     pub(super) fn open<R>(&self, run: &Run<'_>, f: impl FnOnce() -> R) -> R {
-        assert!(self.state.load(Ordering::Relaxed) & CLOSED != 0, "one run at a time behind a gate");
+        assert!(self.state.load(Ordering::Relaxed) & CLOSED != 0, "a gate is open to one run at a time");
         self.run.store(ptr::from_ref(run).cast_mut().cast(), Ordering::Relaxed);
         // Closes also if `f` panics, and `f` cannot prevent the drop.
         let _close = Close(self);
-        // Release: a helper that enters (acquire) reads the address of this run and the run as it was made. Not a store:
-        // a helper that was rejected earlier may still be counted.
+        // Release: a helper that enters (acquire) reads the address of this run and the run as it was made. Not a
+        // store: a helper that was rejected earlier may still be counted.
         self.state.fetch_and(!CLOSED, Ordering::Release);
         f()
     }
@@ -51,11 +51,12 @@ impl Gate {
             return None;
         }
         #[expect(unsafe_code, reason = "the run is on the stack of another thread")]
-        // SAFETY: the gate was open when this thread was added to the count, so `run` was stored before (the acquire above
-        // reads from the release sequence that `open` began, since all writes after it are read-modify-writes), and a later
-        // `open` cannot have replaced it: `Close` waits until the count is zero before `open` returns. Until then the
-        // borrow that `open` holds is active, although its lifetime is erased here; `f` takes any lifetime and cannot keep
-        // the reference. All threads have shared references only, and `Run` is `Sync` (asserted below).
+        // SAFETY: the gate was open when this thread was added to the count, so `run` was stored before (the acquire
+        // above reads from the release sequence that `open` began, since all writes after it are read-modify-writes),
+        // and a later `open` cannot have replaced it: `Close` waits until the count is zero before `open` returns.
+        // Until then the borrow that `open` holds is active, although its lifetime is erased here; `f` takes any
+        // lifetime and cannot keep the reference. All threads have shared references only, and `Run` is `Sync`
+        // (asserted below).
         let run = unsafe { &*self.run.load(Ordering::Relaxed) };
         Some(f(run))
     }

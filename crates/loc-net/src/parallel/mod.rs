@@ -1,13 +1,15 @@
 //! Parallel work on threads that belong to the application: the caller computes, free threads help.
 //!
-//! A library runs on its application's threads. They may be busy for seconds, wait for the very result that is computed
+//! A library runs on the threads of its application. They may be busy for seconds, wait for the result that is computed
 //! here, or not exist any more after a `fork`; the calling thread may hold a lock or a borrow that the pool's next task
-//! also needs. So a caller never waits for a thread that has not started to help, and a waiting thread runs no other tasks.
+//! also needs. So a caller never waits for a thread that has not started to help, and a waiting thread runs no other
+//! tasks.
 //!
-//! [`Threads`] names the threads that may help. [`Threads::run`] makes the calling thread a *caller*; the threads that help
-//! it are its *helpers*, and together they are a *team*. A *run* is work in *stages* of *tasks*. The data it borrows is on
-//! the caller's stack; a *gate* lets helpers use it and is closed before the caller returns. Within a task all work is
-//! sequential. Outside of [`Threads::run`] (in training) the same kernels distribute their tasks with rayon.
+//! [`Threads`] names the threads that may help. [`Threads::run`] makes the calling thread a *caller*; the threads that
+//! help it are its *helpers*, and together they are a *team*. A *run* is work in *stages* of *tasks*. The data it
+//! borrows is on the caller's stack; a *gate* lets helpers use it and is closed before the caller returns. Within a
+//! task all work is sequential. Outside of [`Threads::run`] (in training) the same kernels distribute their tasks with
+//! rayon.
 
 mod disjoint;
 mod gate;
@@ -33,7 +35,7 @@ pub use threads::Threads;
 enum Role {
     /// Neither caller nor helper.
     Free,
-    /// The caller of a team, with the number of runs it is inside of.
+    /// The caller of a team, with the number of nested runs.
     Caller(Arc<Team>, usize),
     /// A thread, caller or helper, that runs a task.
     Task,
@@ -48,7 +50,7 @@ fn role() -> Role {
 }
 
 /// Runs `f` in a role and restores the previous role afterwards, also after a panic.
-fn acting<R>(role: Role, f: impl FnOnce() -> R) -> R {
+fn with_role<R>(role: Role, f: impl FnOnce() -> R) -> R {
     struct Before(Role);
     impl Drop for Before {
         fn drop(&mut self) {
@@ -90,8 +92,8 @@ pub(crate) fn chunks<T: Send + Sync>(
     });
 }
 
-/// Runs all tasks with `work(stage, task)`; `stages` gives the number of tasks of each stage. A stage starts when the one
-/// before it is done, and its tasks see everything that earlier stages wrote.
+/// Runs all tasks with `work(stage, task)`; `stages` gives the number of tasks of each stage. A stage starts when the
+/// one before it is done, and its tasks see everything that earlier stages wrote.
 pub(crate) fn run_stages(stages: impl IntoIterator<Item = usize>, work: &(dyn Fn(usize, usize) + Sync)) {
     match role() {
         Role::Caller(team, depth) => {
@@ -107,9 +109,10 @@ pub(crate) fn run_stages(stages: impl IntoIterator<Item = usize>, work: &(dyn Fn
     }
 }
 
-/// Runs `own` on this thread and `work` for every job, in parallel and afterwards. A panic in any of them is resumed in the
-/// caller when no thread works on the jobs any more. Outside of [`Threads::run`] this thread does everything.
-pub fn share<J: Send, R>(jobs: Vec<J>, work: impl Fn(J) + Sync, own: impl FnOnce() -> R) -> R {
+/// Runs `meanwhile` on this thread and `work` for every job, in parallel to it and after it. A panic in any of them is
+/// resumed in the caller when no thread works on the jobs any more. Outside of [`Threads::run`] everything runs on this
+/// thread.
+pub fn run_jobs<J: Send, R>(jobs: Vec<J>, work: impl Fn(J) + Sync, meanwhile: impl FnOnce() -> R) -> R {
     let jobs: Vec<Mutex<Option<J>>> = jobs.into_iter().map(|job| Mutex::new(Some(job))).collect();
     let work = |i: usize| {
         if let Some(job) = jobs[i].lock().unwrap_or_else(PoisonError::into_inner).take() {
@@ -117,9 +120,11 @@ pub fn share<J: Send, R>(jobs: Vec<J>, work: impl Fn(J) + Sync, own: impl FnOnce
         }
     };
     match role() {
-        Role::Caller(team, depth) => team.run(depth, &[Stage::of(jobs.len())], &|_, task| work(task), own),
+        Role::Caller(team, depth) => {
+            team.run(depth, &[Stage::of(jobs.len())], &|_, task| work(task), meanwhile)
+        }
         Role::Free | Role::Task => {
-            let result = own();
+            let result = meanwhile();
             (0..jobs.len()).for_each(work);
             result
         }
@@ -143,9 +148,9 @@ pub(crate) fn available() -> usize {
     }
 }
 
-/// Returns the largest number of threads that are expected to compute at once: the size of the pool or, if callers bring
-/// their own threads, at least the number of cores.
-pub(crate) fn at_once() -> usize {
+/// Returns the largest number of threads that are expected to compute at once: the size of the pool or, if callers
+/// bring their own threads, at least the number of cores.
+pub(crate) fn max_concurrency() -> usize {
     // Not a `OnceLock`: a forked child could find it locked forever.
     static CORES: AtomicUsize = AtomicUsize::new(0);
     if CORES.load(Ordering::Relaxed) == 0 {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use super::{Role, acting};
+use super::{Role, with_role};
 
 /// The payload of a panic.
 pub(super) type Payload = Box<dyn Any + Send>;
@@ -24,8 +24,8 @@ impl Stage {
         Self { tasks, taken: AtomicUsize::new(0), done: AtomicUsize::new(0) }
     }
 
-    /// Takes a task that no other thread has taken, if one is left. Relaxed: a single atomic returns each number once; the
-    /// data that a task reads is ordered by `done` and by the gate.
+    /// Takes a task that no other thread has taken, if one is left. Relaxed: a single atomic returns each number once;
+    /// the data that a task reads is ordered by `done` and by the gate.
     fn take(&self) -> Option<usize> {
         let task = self.taken.fetch_add(1, Ordering::Relaxed);
         (task < self.tasks).then_some(task)
@@ -47,30 +47,30 @@ pub(super) struct Run<'a> {
     stages: &'a [Stage],
     /// Called with the index of the stage and the index of the task in it.
     work: &'a (dyn Fn(usize, usize) + Sync),
-    /// Set when a task has panicked: no further task is started.
-    broken: AtomicBool,
+    /// Set when a task has panicked: no further task starts.
+    stopped: AtomicBool,
     panic: Mutex<Option<Payload>>,
 }
 
 impl<'a> Run<'a> {
     pub(super) fn new(stages: &'a [Stage], work: &'a (dyn Fn(usize, usize) + Sync)) -> Self {
-        Self { stages, work, broken: AtomicBool::new(false), panic: Mutex::new(None) }
+        Self { stages, work, stopped: AtomicBool::new(false), panic: Mutex::new(None) }
     }
 
     /// Returns the largest number of tasks in one stage.
-    pub(super) fn widest(&self) -> usize {
+    pub(super) fn max_tasks(&self) -> usize {
         self.stages.iter().map(|stage| stage.tasks).max().unwrap_or(0)
     }
 
-    /// Takes and runs tasks until the last stage has none left. Returns whether it ran any. Does not wait for tasks that
-    /// other threads are still running. A panic is kept for the caller and stops the run on all threads.
+    /// Takes and runs tasks until the last stage has none left. Returns whether it ran any. Does not wait for tasks
+    /// that other threads are still running. A panic is kept for the caller and stops the run on all threads.
     pub(super) fn work(&self) -> bool {
         // Helpers call this repeatedly. Without this check each call would increment `taken`, until it overflows.
-        if self.stages.last().is_none_or(Stage::is_taken) || self.broken.load(Ordering::Relaxed) {
+        if self.stages.last().is_none_or(Stage::is_taken) || self.stopped.load(Ordering::Relaxed) {
             return false;
         }
-        match catch_unwind(AssertUnwindSafe(|| acting(Role::Task, || self.tasks()))) {
-            Ok(any) => any,
+        match catch_unwind(AssertUnwindSafe(|| with_role(Role::Task, || self.tasks()))) {
+            Ok(ran_any) => ran_any,
             Err(payload) => {
                 self.panic.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(payload);
                 self.stop();
@@ -80,34 +80,34 @@ impl<'a> Run<'a> {
     }
 
     fn tasks(&self) -> bool {
-        let mut any = false;
+        let mut ran_any = false;
         for (index, stage) in self.stages.iter().enumerate() {
             if index > 0 {
                 let mut wait = Wait::default();
                 while !self.stages[index - 1].is_done() {
-                    if self.broken.load(Ordering::Relaxed) {
-                        return any;
+                    if self.stopped.load(Ordering::Relaxed) {
+                        return ran_any;
                     }
                     wait.again();
                 }
             }
             while let Some(task) = stage.take() {
-                if self.broken.load(Ordering::Relaxed) {
-                    return any;
+                if self.stopped.load(Ordering::Relaxed) {
+                    return ran_any;
                 }
-                any = true;
+                ran_any = true;
                 (self.work)(index, task);
                 // Release: the next stage sees what this task wrote.
                 stage.done.fetch_add(1, Ordering::Release);
             }
         }
-        any
+        ran_any
     }
 
-    /// Stops the run: no further task is started. Relaxed here and where it is read: the flag only saves work. The caller
-    /// sees the panic itself because it reads it after the gate is closed.
+    /// Stops the run: no further task is started. Relaxed here and where it is read: the flag only saves work. The
+    /// caller sees the panic itself because it reads it after the gate is closed.
     pub(super) fn stop(&self) {
-        self.broken.store(true, Ordering::Relaxed);
+        self.stopped.store(true, Ordering::Relaxed);
     }
 
     /// Returns the first panic of a task. Called when no thread works on the run any more.
@@ -116,8 +116,9 @@ impl<'a> Run<'a> {
     }
 }
 
-/// Waits for another thread without running other tasks of the pool, which must not run on top of the current one. Spins at
-/// first, since most waits are shorter than a wake-up; then yields to other threads of the system; then sleeps briefly.
+/// Waits for another thread without running other tasks of the pool, which must not run inside the current one. Spins
+/// at first, since most waits are shorter than a wake-up; then yields to other threads of the system; then sleeps
+/// briefly.
 #[derive(Debug, Default)]
 pub(super) struct Wait {
     turns: u32,

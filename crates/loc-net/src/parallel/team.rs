@@ -8,56 +8,57 @@ use std::time::{Duration, Instant};
 use super::gate::Gate;
 use super::stages::{Run, Stage, Wait};
 use super::threads::Threads;
-use super::{Role, acting};
+use super::{Role, with_role};
 
 /// Levels of nested runs that get helpers: two, since photos are decoded while a network runs.
 const DEPTH: usize = 2;
 
-/// How long an idle helper waits for the caller's next run without sleeping, counted from its start. This is about twice
-/// the time of one photo of the input's size; a helper that slept in between would cost the network a tenth of its time
-/// (`docs/kernels.md`). Counted from the start because the threads belong to the application: during a long series of runs
-/// other tasks of the pool get a turn in between.
-const STAY: Duration = Duration::from_millis(2);
+/// How long an idle helper waits for the caller's next run without sleeping, counted from its start. This is about
+/// twice the time of one photo of the input's size; waking a sleeping helper would take a tenth of the time of the
+/// network (`docs/kernels.md`). Counted from the start because the threads belong to the application: during a long
+/// series of runs other tasks of the pool run in between.
+const IDLE_WAIT: Duration = Duration::from_millis(2);
 
 /// Returns the number of useful helpers for one of `runs` that share `count` threads, each with its own caller.
 fn helpers(count: usize, runs: usize) -> usize {
     (count / runs.max(1)).saturating_sub(1)
 }
 
-/// The state that a caller and its helpers share. A helper that starts late sees `over` and returns.
+/// The state that a caller and its helpers share. A helper that starts late finds `finished` set and returns.
 #[derive(Debug)]
 pub(super) struct Team {
     threads: Threads,
     count: usize,
     /// Helpers that were requested and have not left.
     helpers: AtomicUsize,
-    over: AtomicBool,
+    finished: AtomicBool,
     gates: [Gate; DEPTH],
 }
 
 impl Threads {
-    /// Runs `f` on this thread. Helpers take part in its parallel parts: in this crate and in [`share`](super::share).
+    /// Runs `f` on this thread. Helpers take part in its parallel parts: in this crate and in
+    /// [`run_jobs`](super::run_jobs).
     pub fn run<R>(&self, f: impl FnOnce() -> R) -> R {
-        Team::lead(self, f)
+        Team::run_as_caller(self, f)
     }
 }
 
 impl Team {
     /// Runs `f` as the caller of a new team.
-    pub(super) fn lead<R>(threads: &Threads, f: impl FnOnce() -> R) -> R {
+    pub(super) fn run_as_caller<R>(threads: &Threads, f: impl FnOnce() -> R) -> R {
         let count = threads.count();
         let _in_flight = threads.begin();
         let team = Arc::new(Self {
             threads: threads.clone(),
             count,
             helpers: AtomicUsize::new(0),
-            over: AtomicBool::new(false),
+            finished: AtomicBool::new(false),
             gates: [const { Gate::new() }; DEPTH],
         });
         // One helper is woken while this thread still prepares, the others once there are tasks.
         team.request(1);
-        let _over = Over(&team);
-        acting(Role::Caller(Arc::clone(&team), 0), f)
+        let _over = Finish(&team);
+        with_role(Role::Caller(Arc::clone(&team), 0), f)
     }
 
     /// Returns the number of threads of the pool, including the caller's.
@@ -84,23 +85,24 @@ impl Team {
         }
     }
 
-    /// Runs `own` on this thread and all tasks of all stages, and returns when all are done. Called by the caller, at the
-    /// depth of its role. A panic in any of them is resumed in the caller, once no helper works on the run any more.
+    /// Runs `meanwhile` on this thread and all tasks of all stages, and returns when all are done. Called by the
+    /// caller, at the depth of its role. A panic in any of them is resumed in the caller, once no helper works on the
+    /// run any more.
     pub(super) fn run<R>(
         self: &Arc<Self>,
         depth: usize,
         stages: &[Stage],
         work: &(dyn Fn(usize, usize) + Sync),
-        own: impl FnOnce() -> R,
+        meanwhile: impl FnOnce() -> R,
     ) -> R {
         let run = Run::new(stages, work);
-        self.request(run.widest());
+        self.request(run.max_tasks());
         let inner = match depth + 1 {
             DEPTH.. => Role::Task,
             depth => Role::Caller(Arc::clone(self), depth),
         };
         let result = self.gates[depth].open(&run, || {
-            let result = catch_unwind(AssertUnwindSafe(|| acting(inner, own)));
+            let result = catch_unwind(AssertUnwindSafe(|| with_role(inner, meanwhile)));
             if result.is_err() {
                 run.stop();
             }
@@ -117,15 +119,15 @@ impl Team {
     fn help(&self) {
         let (since, mut wait) = (Instant::now(), Wait::default());
         // Relaxed: only the gates decide what a helper may use.
-        while !self.over.load(Ordering::Relaxed) {
+        while !self.finished.load(Ordering::Relaxed) {
             let allowed = self.allowed();
-            let less = |helpers: usize| (helpers > allowed).then(|| helpers - 1);
-            if self.helpers.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok() {
+            let decrement = |helpers: usize| (helpers > allowed).then(|| helpers - 1);
+            if self.helpers.fetch_update(Ordering::Relaxed, Ordering::Relaxed, decrement).is_ok() {
                 return;
             }
             if self.gates.iter().any(|gate| gate.enter(|run| run.work()) == Some(true)) {
                 wait = Wait::default();
-            } else if since.elapsed() < STAY {
+            } else if since.elapsed() < IDLE_WAIT {
                 wait.again();
             } else {
                 break;
@@ -135,11 +137,11 @@ impl Team {
     }
 }
 
-/// Marks the team as over when dropped.
-struct Over<'a>(&'a Team);
+/// Marks the team as finished when dropped.
+struct Finish<'a>(&'a Team);
 
-impl Drop for Over<'_> {
+impl Drop for Finish<'_> {
     fn drop(&mut self) {
-        self.0.over.store(true, Ordering::Relaxed);
+        self.0.finished.store(true, Ordering::Relaxed);
     }
 }

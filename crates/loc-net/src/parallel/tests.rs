@@ -21,7 +21,7 @@ fn add(sum: &AtomicUsize, more: usize) {
 }
 
 /// Fails instead of hanging forever if `f` does not return.
-fn finishes(f: impl FnOnce() + Send + 'static) {
+fn must_finish(f: impl FnOnce() + Send + 'static) {
     let (end, ended) = channel();
     let test = std::thread::spawn(move || {
         f();
@@ -54,7 +54,7 @@ fn every_task_runs_once_and_after_all_earlier_stages() {
             run_stages(TASKS, &|stage, task| {
                 // Relaxed is enough: the stages guarantee that these writes are visible.
                 let done: usize = seen[..BEFORE[stage]].iter().map(|s| s.load(Ordering::Relaxed)).sum();
-                assert_eq!(done, BEFORE[stage], "stage {stage} began early");
+                assert_eq!(done, BEFORE[stage], "stage {stage} started early");
                 seen[BEFORE[stage] + task].fetch_add(1, Ordering::Relaxed);
             });
             assert!(seen.iter().all(|s| s.load(Ordering::Relaxed) == 1));
@@ -70,7 +70,7 @@ fn every_chunk_and_job_is_processed_once() {
             chunks(&mut values, 4, |i, chunk| chunk.fill(i + 1));
             assert_eq!(values, [1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3]);
             let jobs: Vec<(usize, &mut usize)> = values.iter_mut().enumerate().collect();
-            let own = share(jobs, |(i, value)| *value = i, || 7);
+            let own = run_jobs(jobs, |(i, value)| *value = i, || 7);
             assert_eq!((own, values), (7, (0..11).collect()));
         }
     });
@@ -83,7 +83,7 @@ fn runs_can_be_nested() {
         for _ in 0..ROUNDS {
             let sum = AtomicUsize::new(0);
             let inner = || (0..3).for_each(|_| each(5, |i| add(&sum, i)));
-            share(vec![1, 2, 3], |i| each(i, |_| add(&sum, 1)), inner);
+            run_jobs(vec![1, 2, 3], |i| each(i, |_| add(&sum, 1)), inner);
             assert_eq!(sum.into_inner(), 6 + 3 * 10);
         }
     });
@@ -103,8 +103,8 @@ fn a_panic_reaches_the_caller_and_the_threads_stay_usable() {
                 }
             };
             assert_eq!(panics(&|| run_stages([4, 4, 4], &broken)), "in a task");
-            let own = || std::panic::panic_any("in its own");
-            assert_eq!(panics(&|| share(vec![1, 2, 3], drop, own)), "in its own");
+            let own = || std::panic::panic_any("in the caller");
+            assert_eq!(panics(&|| run_jobs(vec![1, 2, 3], drop, own)), "in the caller");
             let sum = AtomicUsize::new(0);
             each(9, |i| add(&sum, i));
             assert_eq!(sum.into_inner(), 36);
@@ -115,19 +115,21 @@ fn a_panic_reaches_the_caller_and_the_threads_stay_usable() {
 /// Helpers start at any time: until one does, the caller waits a little inside its own task.
 #[test]
 fn a_panic_of_a_helper_reaches_the_caller() {
-    finishes(|| {
+    must_finish(|| {
         let threads = Threads::new(2).unwrap();
         let caller = std::thread::current().id();
         let one = || {
             threads.run(|| {
-                let come = AtomicBool::new(false);
+                let helper_started = AtomicBool::new(false);
                 each(2, |_| {
                     if std::thread::current().id() != caller {
-                        come.store(true, Ordering::Relaxed);
+                        helper_started.store(true, Ordering::Relaxed);
                         std::panic::panic_any(7);
                     }
                     let since = Instant::now();
-                    while !come.load(Ordering::Relaxed) && since.elapsed() < Duration::from_millis(20) {
+                    while !helper_started.load(Ordering::Relaxed)
+                        && since.elapsed() < Duration::from_millis(20)
+                    {
                         std::thread::yield_now();
                     }
                 });
@@ -145,21 +147,21 @@ fn a_panic_of_a_helper_reaches_the_caller() {
 /// All other threads of the pool wait for the result that one of them computes.
 #[test]
 fn a_run_finishes_while_its_pool_is_blocked() {
-    finishes(|| {
+    must_finish(|| {
         let pool = pool(3);
-        let (begin, begun) = channel();
-        let answer = RwLock::new(0);
-        let mut held = answer.write().unwrap();
+        let (started, all_started) = channel();
+        let result = RwLock::new(0);
+        let mut held = result.write().unwrap();
         pool.in_place_scope(|scope| {
             for _ in 0..2 {
-                let begin = begin.clone();
-                let answer = &answer;
+                let started = started.clone();
+                let result = &result;
                 scope.spawn(move |_| {
-                    begin.send(()).unwrap();
-                    assert_eq!(*answer.read().unwrap(), 10);
+                    started.send(()).unwrap();
+                    assert_eq!(*result.read().unwrap(), 10);
                 });
             }
-            (0..2).for_each(|_| begun.recv().unwrap());
+            (0..2).for_each(|_| all_started.recv().unwrap());
             let sum = AtomicUsize::new(0);
             pool.install(|| Threads::current().run(|| each(5, |i| add(&sum, i))));
             *held = sum.into_inner();
@@ -207,22 +209,22 @@ fn concurrent_runs_share_the_helpers() {
 /// A caller does not request more and more helpers that cannot start.
 #[test]
 fn the_queue_of_a_blocked_pool_stays_short() {
-    finishes(|| {
+    must_finish(|| {
         let threads = Threads::new(2).unwrap();
-        let (begin, begun) = channel();
+        let (started, all_started) = channel();
         let (release, released) = channel::<()>();
         let blocks = move || {
-            begin.send(()).unwrap();
+            started.send(()).unwrap();
             assert!(released.recv().is_err(), "the sender is dropped, nothing is sent");
         };
         assert!(threads.request(2, blocks));
-        begun.recv().unwrap();
+        all_started.recv().unwrap();
         let request = || threads.request(2, || ());
         assert_eq!(
             [request(), request(), request(), request(), request(), request()],
             [true, true, true, true, false, false]
         );
-        // Runs finish nevertheless.
+        // Runs still finish.
         let sum = AtomicUsize::new(0);
         threads.run(|| (0..10).for_each(|_| each(5, |i| add(&sum, i))));
         assert_eq!((sum.into_inner(), request()), (100, false));
@@ -239,7 +241,7 @@ fn own_threads_end_with_the_last_clone() {
     thread_local! {
         static HELD: RefCell<Option<Sender<()>>> = const { RefCell::new(None) };
     }
-    finishes(|| {
+    must_finish(|| {
         let (active, ended) = channel();
         let threads = Threads::new(3).unwrap();
         let clone = threads.clone();

@@ -8,15 +8,16 @@ use crate::NetError;
 /// Threads that help callers with their runs.
 ///
 /// The calling thread computes the run. Helpers take over tasks if they are free, and the caller waits only for helpers
-/// that have started a task. So a run finishes even if all other threads are busy, and while it waits, its thread runs no
-/// unrelated tasks. After `fork` the child has none of its parent's threads: there the calling thread computes alone.
+/// that have started a task. So a run finishes even if all other threads are busy, and while it waits, its thread runs
+/// no unrelated tasks. After `fork` the child has none of its parent's threads: there the calling thread computes
+/// alone.
 #[derive(Debug, Clone)]
 pub struct Threads(Handle);
 
 #[derive(Debug, Clone)]
 enum Handle {
     Current,
-    Own(Arc<Source>),
+    Own(Arc<PoolState>),
 }
 
 #[derive(Debug)]
@@ -30,22 +31,27 @@ enum Pool {
 }
 
 #[derive(Debug)]
-struct Source {
+struct PoolState {
     pool: Pool,
     /// The number of runs in flight.
     runs: AtomicUsize,
     /// The number of requested helpers that have not started.
-    asked: AtomicUsize,
+    requested: AtomicUsize,
     /// The id of the process that has the threads; 0 until it is first needed.
     process: AtomicU32,
 }
 
 /// The counts of rayon's current pool. All pools share them, because all pools share the cores.
-static CURRENT: Source = Source::new(Pool::Current, 0);
+static CURRENT: PoolState = PoolState::new(Pool::Current, 0);
 
-impl Source {
+impl PoolState {
     const fn new(pool: Pool, process: u32) -> Self {
-        Self { pool, runs: AtomicUsize::new(0), asked: AtomicUsize::new(0), process: AtomicU32::new(process) }
+        Self {
+            pool,
+            runs: AtomicUsize::new(0),
+            requested: AtomicUsize::new(0),
+            process: AtomicU32::new(process),
+        }
     }
 
     /// Returns whether this process was forked from the one that has the threads.
@@ -56,7 +62,7 @@ impl Source {
     }
 }
 
-impl Drop for Source {
+impl Drop for PoolState {
     fn drop(&mut self) {
         if let Pool::Own(pool) = &mut self.pool
             && *self.process.get_mut() != std::process::id()
@@ -68,15 +74,16 @@ impl Drop for Source {
 }
 
 impl Threads {
-    /// Uses rayon's current pool: the pool of the calling thread, or else the global pool, which is started on first use.
+    /// Uses rayon's current pool: the pool of the calling thread, or else the global pool, which is started on first
+    /// use.
     #[must_use]
     pub fn current() -> Self {
         Self(Handle::Current)
     }
 
     /// Uses `count` threads, including the caller's. The others are started here, have names that start with `loc-`, do
-    /// nothing else, and end when the last clone is dropped. With a count of 1 or 0 the calling thread does everything and
-    /// no pool is used.
+    /// nothing else, and end when the last clone is dropped. With a count of 1 or 0 the calling thread does everything
+    /// and no pool is used.
     ///
     /// # Errors
     ///
@@ -90,23 +97,23 @@ impl Threads {
                 Pool::Own(Some(pool.map_err(|error| NetError::Threads { count, error: error.into() })?))
             }
         };
-        Ok(Self(Handle::Own(Arc::new(Source::new(pool, std::process::id())))))
+        Ok(Self(Handle::Own(Arc::new(PoolState::new(pool, std::process::id())))))
     }
 
-    fn source(&self) -> &Source {
+    fn state(&self) -> &PoolState {
         match &self.0 {
             Handle::Current => &CURRENT,
-            Handle::Own(source) => source,
+            Handle::Own(state) => state,
         }
     }
 
     /// Returns the number of threads that may work on a run if it is the only one, including the caller's thread.
     pub(super) fn count(&self) -> usize {
-        let source = self.source();
-        match &source.pool {
+        let state = self.state();
+        match &state.pool {
             Pool::None => 1,
             // Checked first: the pool itself must not be used in a forked process.
-            _ if source.is_forked() => 1,
+            _ if state.is_forked() => 1,
             Pool::Current => rayon::current_num_threads(),
             Pool::Own(pool) => 1 + pool.as_ref().map_or(0, rayon::ThreadPool::current_num_threads),
         }
@@ -115,30 +122,30 @@ impl Threads {
     /// Returns the number of runs in flight.
     pub(super) fn runs(&self) -> usize {
         // Relaxed, here and below: these numbers only decide how much help to request; nothing depends on them.
-        self.source().runs.load(Ordering::Relaxed)
+        self.state().runs.load(Ordering::Relaxed)
     }
 
     /// Counts a run as in flight until the result is dropped.
     pub(super) fn begin(&self) -> InFlight<'_> {
-        let source = self.source();
-        source.runs.fetch_add(1, Ordering::Relaxed);
-        InFlight(source)
+        let state = self.state();
+        state.runs.fetch_add(1, Ordering::Relaxed);
+        InFlight(state)
     }
 
-    /// Requests a helper, which calls `help` when a thread is free, or never. Returns whether it made the request: it makes
-    /// none if so many helpers have not started that the threads must be busy, so that the queue stays short.
+    /// Requests a helper, which calls `help` when a thread is free, or never. Returns whether it made the request: it
+    /// makes none if so many helpers have not started that the threads must be busy, so that the queue stays short.
     pub(super) fn request(&self, count: usize, help: impl FnOnce() + Send + 'static) -> bool {
-        let source = self.source();
-        if source.asked.load(Ordering::Relaxed) >= 2 * count {
+        let state = self.state();
+        if state.requested.load(Ordering::Relaxed) >= 2 * count {
             return false;
         }
-        source.asked.fetch_add(1, Ordering::Relaxed);
+        state.requested.fetch_add(1, Ordering::Relaxed);
         let threads = self.clone();
         let job = move || {
-            threads.source().asked.fetch_sub(1, Ordering::Relaxed);
+            threads.state().requested.fetch_sub(1, Ordering::Relaxed);
             help();
         };
-        match &source.pool {
+        match &state.pool {
             Pool::Current => rayon::spawn(job),
             // Not `install`: it waits, and on a thread of another pool it runs that pool's tasks meanwhile.
             Pool::Own(Some(pool)) => pool.spawn(job),
@@ -149,7 +156,7 @@ impl Threads {
 }
 
 /// A run in flight.
-pub(super) struct InFlight<'a>(&'a Source);
+pub(super) struct InFlight<'a>(&'a PoolState);
 
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {

@@ -1,6 +1,6 @@
 //! Checks the header of a safetensors file before any value is read. The format's own reader rejects nearly the same
-//! files; this module reports the tensor, the byte and the numbers, and finds a name that occurs twice, which a map would
-//! hide.
+//! files; this module reports the tensor, the byte and the numbers, and finds a name that occurs twice, which a map
+//! would not show.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -14,9 +14,9 @@ use crate::{FormatError, NetError, TensorError, weights};
 /// Number of bytes that hold the header's length.
 pub(crate) const PREFIX: usize = 8;
 /// The largest accepted header: 4 MiB are enough for about 30,000 tensors.
-const LARGEST: u64 = 4 << 20;
+const MAX_HEADER: u64 = 4 << 20;
 /// The largest accepted number of dimensions: more than any layer's parameters have.
-const DIMENSIONS: usize = 8;
+const MAX_DIMENSIONS: usize = 8;
 
 /// The header's entries in file order, including repeated names.
 struct Entries(Vec<(String, Value)>);
@@ -44,7 +44,7 @@ impl<'de> Deserialize<'de> for Entries {
 }
 
 /// The position of one tensor according to the header.
-struct Place {
+struct TensorRange {
     name: String,
     begin: u64,
     end: u64,
@@ -60,8 +60,8 @@ pub(crate) fn end(start: &[u8], length: u64) -> Result<usize, NetError> {
         return Err(NetError::Format(FormatError::NoHeader { length }));
     };
     let header = u64::from_le_bytes(*prefix);
-    if header > LARGEST {
-        return Err(NetError::Format(FormatError::HeaderTooLong { header, limit: LARGEST }));
+    if header > MAX_HEADER {
+        return Err(NetError::Format(FormatError::HeaderTooLong { header, limit: MAX_HEADER }));
     }
     let header_end = PREFIX as u64 + header;
     if header_end > length {
@@ -89,7 +89,7 @@ pub(crate) fn check(start: &[u8], length: u64, numbers: &[Number]) -> Result<(),
         .map_err(|error| FormatError::Json { offset: PREFIX + offset(text, &error), error })
         .map_err(NetError::Format)?;
     let mut names = BTreeSet::new();
-    let mut places = Vec::with_capacity(entries.len());
+    let mut ranges = Vec::with_capacity(entries.len());
     for (name, value) in entries {
         if !names.insert(name.clone()) {
             return Err(tensor(name, TensorError::Duplicate));
@@ -97,10 +97,10 @@ pub(crate) fn check(start: &[u8], length: u64, numbers: &[Number]) -> Result<(),
         if name == "__metadata__" {
             check_metadata(&value)?;
         } else {
-            places.push(place(name, &value, numbers)?);
+            ranges.push(tensor_range(name, &value, numbers)?);
         }
     }
-    let described = end as u64 + contiguous(places)?;
+    let described = end as u64 + contiguous(ranges)?;
     if described != length {
         return Err(NetError::Format(FormatError::Length { length, described }));
     }
@@ -125,16 +125,16 @@ fn check_metadata(value: &Value) -> Result<(), NetError> {
     }
 }
 
-fn place(name: String, value: &Value, numbers: &[Number]) -> Result<Place, NetError> {
+fn tensor_range(name: String, value: &Value, numbers: &[Number]) -> Result<TensorRange, NetError> {
     let read = || {
         let dtype = value["dtype"].as_str().ok_or(TensorError::Missing("`dtype`"))?;
         let number = weights::number(numbers, dtype)?;
-        let shape = whole(&value["shape"]).ok_or(TensorError::Missing("`shape` of whole numbers"))?;
-        if shape.len() > DIMENSIONS {
-            return Err(TensorError::Dimensions { count: shape.len(), limit: DIMENSIONS });
+        let shape = integers(&value["shape"]).ok_or(TensorError::Missing("`shape` of whole numbers"))?;
+        if shape.len() > MAX_DIMENSIONS {
+            return Err(TensorError::Dimensions { count: shape.len(), limit: MAX_DIMENSIONS });
         }
-        let offsets =
-            whole(&value["data_offsets"]).ok_or(TensorError::Missing("`data_offsets` of whole numbers"))?;
+        let offsets = integers(&value["data_offsets"])
+            .ok_or(TensorError::Missing("`data_offsets` of whole numbers"))?;
         let [begin, end] = offsets[..] else {
             return Err(TensorError::Offsets { count: offsets.len() });
         };
@@ -146,16 +146,16 @@ fn place(name: String, value: &Value, numbers: &[Number]) -> Result<Place, NetEr
         }
     };
     match read() {
-        Ok((begin, end)) => Ok(Place { name, begin, end }),
+        Ok((begin, end)) => Ok(TensorRange { name, begin, end }),
         Err(error) => Err(tensor(name, error)),
     }
 }
 
-/// Checks that the tensors follow each other without holes, and returns their total number of bytes.
-fn contiguous(mut places: Vec<Place>) -> Result<u64, NetError> {
-    places.sort_by_key(|place| (place.begin, place.end));
+/// Checks that the tensors follow each other without gaps, and returns their total number of bytes.
+fn contiguous(mut ranges: Vec<TensorRange>) -> Result<u64, NetError> {
+    ranges.sort_by_key(|tensor_range| (tensor_range.begin, tensor_range.end));
     let (mut at, mut previous) = (0, None);
-    for Place { name, begin, end } in places {
+    for TensorRange { name, begin, end } in ranges {
         if begin != at {
             return Err(tensor(name, TensorError::Gap { begin, previous, end: at }));
         }
@@ -164,7 +164,7 @@ fn contiguous(mut places: Vec<Place>) -> Result<u64, NetError> {
     Ok(at)
 }
 
-fn whole(value: &Value) -> Option<Vec<u64>> {
+fn integers(value: &Value) -> Option<Vec<u64>> {
     value.as_array()?.iter().map(Value::as_u64).collect()
 }
 

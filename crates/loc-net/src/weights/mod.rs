@@ -1,4 +1,4 @@
-//! Parameters by name, and reading them from a safetensors file. A file is read and checked as a whole, or rejected.
+//! Parameters by name, and reading them from a safetensors file. A file is read and checked completely, or rejected.
 
 mod header;
 
@@ -123,8 +123,8 @@ impl WeightFile {
     ///
     /// # Errors
     ///
-    /// [`NetError::Format`] if the bytes are not a safetensors file, [`NetError::Tensor`] if a tensor is not f32, is not at
-    /// the place that the header gives, or has the name of another tensor.
+    /// [`NetError::Format`] if the bytes are not a safetensors file, [`NetError::Tensor`] if a tensor is not f32, is
+    /// not at the position in the header, or has the name of another tensor.
     pub fn parse(bytes: &[u8]) -> Result<Self, NetError> {
         Self::parse_numbers(bytes, &[Number::F32])
     }
@@ -171,8 +171,8 @@ impl WeightFile {
         source.by_ref().take(left as u64).read_to_end(&mut bytes).map_err(NetError::Read)?;
         header::check(&bytes, length, numbers)?;
         let left = length - bytes.len() as u64;
-        let room = usize::try_from(left).unwrap_or(usize::MAX);
-        bytes.try_reserve_exact(room).map_err(|e| NetError::Read(e.into()))?;
+        let rest_len = usize::try_from(left).unwrap_or(usize::MAX);
+        bytes.try_reserve_exact(rest_len).map_err(|e| NetError::Read(e.into()))?;
         // One byte more than the header describes, to detect a file that has grown.
         source.take(left + 1).read_to_end(&mut bytes).map_err(NetError::Read)?;
         Self::parse_numbers(&bytes, numbers)

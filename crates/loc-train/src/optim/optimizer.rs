@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use candle_core::{Tensor, Var};
-use loc_model::inplace::{AdamMove, adam_move, scale_add};
+use loc_model::inplace::{AdamUpdate, adam_update, scale_add};
 use loc_model::{Gradients, Model};
 use loc_net::{Weight, Weights};
 
@@ -129,13 +129,13 @@ impl Optimizer {
         if gradients.add_to(name, mean, beta1, (1.0 - beta1) * scale)? {
             gradients.add_square_to(name, square, beta2, (1.0 - beta2) * scale * scale)?;
             let t = i32::try_from(self.steps).unwrap_or(i32::MAX);
-            let by = AdamMove {
+            let by = AdamUpdate {
                 lr,
                 decay,
                 mean_correction: 1.0 - beta1.powi(t),
                 square_correction: 1.0 - beta2.powi(t),
             };
-            adam_move(var, mean, square, by)?;
+            adam_update(var, mean, square, by)?;
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
-//! A few drawn photos and short trainings on them.
+//! A few drawn photos, and short trainings on them.
 
-#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(dead_code, reason = "each test file uses only some of it")]
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use loc_train::{
     Config, ConfigSource, Event, Outcome, Provenance, Run, RunLocation, Stop, TrainError, resume, train,
 };
 
-/// Photos in the set: few, so that an epoch takes a moment.
+/// The number of photos in the data set: few, so that an epoch is short.
 pub(crate) const PHOTOS: usize = 15;
 
 pub(crate) struct Fixture {
@@ -29,7 +29,7 @@ impl Fixture {
         self.folder.path().join(name)
     }
 
-    /// Two epochs of three steps, with momentum so that the optimizer has a state.
+    /// Returns a configuration with two epochs of three steps, and an optimizer with a state.
     pub(crate) fn config(&self, overrides: &[(&str, &str)]) -> Config {
         let data = self.path("shapes").display().to_string();
         let base = [("data", data.as_str()), ("imgsz", "188"), ("epochs", "2"), ("batch", "4")];
@@ -45,7 +45,7 @@ impl Fixture {
         self.train_until(name, overrides, &mut |_, _| {})
     }
 
-    /// Trains, showing each event and the stop flag to `on`.
+    /// Trains, and calls `on` with each event and the stop flag.
     pub(crate) fn train_until(
         &self,
         name: &str,
@@ -69,7 +69,7 @@ impl Fixture {
     }
 }
 
-/// EfficientNet-Lite0's names for random weights, its batch normalisation doing nothing.
+/// Returns random weights under EfficientNet-Lite0's names; the batch normalisation is the identity.
 pub(crate) fn state_dict() -> Weights {
     let config = NetworkConfig {
         input: InputShape { height: 64, width: 64 },
@@ -101,8 +101,8 @@ pub(crate) fn state_dict() -> Weights {
     state
 }
 
-/// An error's message, its sources and its remedy.
-pub(crate) fn said(error: &TrainError) -> String {
+/// Returns an error's message with its sources and its remedy.
+pub(crate) fn full_message(error: &TrainError) -> String {
     let mut text = error.to_string();
     let mut source = std::error::Error::source(error);
     while let Some(error) = source {
@@ -116,13 +116,13 @@ pub(crate) fn last(run: &Run) -> Vec<u8> {
     fs_err::read(run.last()).unwrap()
 }
 
-pub(crate) fn go_on(run: &Run, overrides: &[(&str, &str)]) -> Result<Outcome, TrainError> {
+pub(crate) fn resume_run(run: &Run, overrides: &[(&str, &str)]) -> Result<Outcome, TrainError> {
     let layers: Vec<ConfigSource> =
         overrides.iter().map(|(key, value)| ConfigSource::value(format!("--{key}"), key, value)).collect();
     resume(run.clone(), &layers, false, &Stop::default(), &mut |_| {})
 }
 
-/// Trains and stops after so many steps.
+/// Trains, and stops after `stop_at` steps.
 pub(crate) fn stop_after(fixture: &Fixture, name: &str, overrides: &[(&str, &str)], stop_at: usize) -> Run {
     let mut steps = 0;
     let stopped = fixture.train_until(name, overrides, &mut |event, stop| {
@@ -138,8 +138,8 @@ pub(crate) fn stop_after(fixture: &Fixture, name: &str, overrides: &[(&str, &str
     stopped.run
 }
 
-/// Goes on with a run; the warnings come back.
-pub(crate) fn go_on_warned(run: &Run) -> Result<(Outcome, Vec<String>), TrainError> {
+/// Resumes a run and returns the warnings, too.
+pub(crate) fn resume_with_warnings(run: &Run) -> Result<(Outcome, Vec<String>), TrainError> {
     let mut warnings = Vec::new();
     let outcome = resume(run.clone(), &[], false, &Stop::default(), &mut |event| {
         if let Event::Warning(text) = event {

@@ -1,6 +1,6 @@
 //! Checks that a graph can be run: it has only operators that loc exports, each with its inputs and attributes, and its
-//! values are not larger than those of a network. candle-onnx indexes inputs and allocates outputs without checks, so the
-//! shapes of an untrusted file are computed here first.
+//! values are not larger than those of a network. candle-onnx indexes inputs and allocates outputs without checks, so
+//! the shapes of an untrusted file are computed here first.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,5 @@
-//! Recognises kinds of files that the first few bytes do not determine: containers, RAW photos in TIFF structures, text.
+//! Recognises kinds of files that the first few bytes do not determine: containers, RAW photos in TIFF structures,
+//! text.
 
 use super::table::{AVI, AVIF, HEIC, MATROSKA, MP4, PNM, QUICKTIME, RAW, SVG, TIFF, WEBM, WEBP};
 use super::{FileKind, START};

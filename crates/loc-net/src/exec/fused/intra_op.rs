@@ -4,16 +4,16 @@ use std::ops::Range;
 use std::sync::{PoisonError, RwLock};
 
 use super::FusedPlan;
-use super::infer::{BAND, Before};
+use super::infer::{BAND, BlockInput};
 use super::maps::Maps;
 use crate::kernels::conv_block::rows::STRIP;
 use crate::kernels::conv_block::tiles::average;
 use crate::kernels::image_input::ImageBatch;
 use crate::parallel::DisjointSlice;
 
-/// Pooled rows per task: for row forms after the first one, and for tile forms.
-const ROWS: usize = STRIP;
-const TILE_ROWS: usize = 2;
+/// Pooled rows per task: for row kernels after the first one, and for tile kernels.
+const ROWS_PER_TASK: usize = STRIP;
+const TILE_ROWS_PER_TASK: usize = 2;
 
 /// One photo, its maps, and the slice that receives its features.
 pub(super) struct IntraOp<'a> {
@@ -33,16 +33,16 @@ impl<'a> IntraOp<'a> {
         features: &'a DisjointSlice<'a, f32>,
     ) -> Self {
         let last = plan.blocks() - 1;
-        maps.between.resize_with(last, Vec::new);
-        for (block, map) in maps.between.iter_mut().enumerate() {
+        maps.block_outputs.resize_with(last, Vec::new);
+        for (block, map) in maps.block_outputs.iter_mut().enumerate() {
             map.resize(plan.map_len(block), 0.0);
         }
-        maps.before_last.resize(plan.map_len(last).max(maps.before_last.len()), 0.0);
-        let between = maps.between.iter_mut().map(|map| DisjointSlice::new(map));
+        maps.last_input.resize(plan.map_len(last).max(maps.last_input.len()), 0.0);
+        let block_outputs = maps.block_outputs.iter_mut().map(|map| DisjointSlice::new(map));
         Self {
             plan,
             photo,
-            maps: between.chain([DisjointSlice::new(&mut maps.before_last)]).collect(),
+            maps: block_outputs.chain([DisjointSlice::new(&mut maps.last_input)]).collect(),
             input: RwLock::new(&mut maps.input),
             features,
         }
@@ -51,7 +51,7 @@ impl<'a> IntraOp<'a> {
     /// Returns the number of tasks of each stage: one stage for each block, one for the input transform of the last
     /// convolution, one for its blocks of output channels.
     pub(super) fn stages(&self) -> Vec<usize> {
-        let blocks = (0..self.plan.blocks()).map(|b| self.plan.map_rows(b).1.div_ceil(self.step(b)));
+        let blocks = (0..self.plan.blocks()).map(|b| self.plan.row_count(b).div_ceil(self.step(b)));
         blocks.chain([1, self.plan.last.tiles().blocks()]).collect()
     }
 
@@ -59,8 +59,8 @@ impl<'a> IntraOp<'a> {
     fn step(&self, block: usize) -> usize {
         match block {
             0 => BAND,
-            block if block < self.plan.rows.len() => ROWS,
-            _ => TILE_ROWS,
+            block if block < self.plan.rows.len() => ROWS_PER_TASK,
+            _ => TILE_ROWS_PER_TASK,
         }
     }
 
@@ -68,7 +68,7 @@ impl<'a> IntraOp<'a> {
     pub(super) fn run(&self, stage: usize, task: usize) {
         let blocks = self.plan.blocks();
         if stage < blocks {
-            let (step, all) = (self.step(stage), self.plan.map_rows(stage).1);
+            let (step, all) = (self.step(stage), self.plan.row_count(stage));
             self.block(stage, task * step..all.min((task + 1) * step));
         } else if stage == blocks {
             self.transform();
@@ -78,7 +78,7 @@ impl<'a> IntraOp<'a> {
     }
 
     fn block(&self, block: usize, rows: Range<usize>) {
-        let row = self.plan.map_rows(block).0;
+        let row = self.plan.row_len(block);
         #[expect(unsafe_code, reason = "tasks write rows of one map and read the map before it")]
         // SAFETY: each task writes its own rows; the map before was written by an earlier stage and is only read.
         let (y, before) = unsafe {
@@ -86,9 +86,9 @@ impl<'a> IntraOp<'a> {
             let before = match block.checked_sub(1) {
                 Some(before) => {
                     let map = self.maps[before].read(0, self.plan.map_len(before));
-                    Before::Map(self.plan.view(before, map))
+                    BlockInput::Map(self.plan.view(before, map))
                 }
-                None => Before::Photo(self.photo),
+                None => BlockInput::Photo(self.photo),
             };
             (y, before)
         };
@@ -105,14 +105,14 @@ impl<'a> IntraOp<'a> {
     }
 
     fn last(&self, block: usize) {
-        let form = &self.plan.last;
-        let channels = form.block_start(block)..form.block_start(block + 1);
+        let conv = &self.plan.last;
+        let channels = conv.block_start(block)..conv.block_start(block + 1);
         #[expect(unsafe_code, reason = "tasks write blocks of channels")]
         // SAFETY: each task writes its own block of channels.
         let y = unsafe { self.features.range(channels.start, channels.len()) };
         let input = self.input.read().unwrap_or_else(PoisonError::into_inner);
         self.plan.maps.with(|maps| {
-            form.forward(&input, block, &mut maps.scratch.tiles, (y, form.out_len()), &mut []);
+            conv.forward(&input, block, &mut maps.scratch.tiles, y, conv.out_len(), &mut []);
         });
     }
 }

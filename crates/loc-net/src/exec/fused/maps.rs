@@ -12,13 +12,13 @@ pub(super) struct Scratch {
     pub(super) tiles: tiles::Scratch,
 }
 
-/// The maps between the convolutions, for a group of photos.
+/// The maps of a group of photos: outputs of the blocks and inputs of the last convolution.
 #[derive(Debug, Default)]
 pub(super) struct Maps {
     /// One photo's output map of each block except the last.
-    pub(super) between: Vec<Vec<f32>>,
-    /// The input maps of the last convolution, for all photos of the group.
-    pub(super) before_last: Vec<f32>,
+    pub(super) block_outputs: Vec<Vec<f32>>,
+    /// The input maps of the last convolution, for all photos of a group.
+    pub(super) last_input: Vec<f32>,
     pub(super) input: average::Input,
     pub(super) scratch: Scratch,
 }

@@ -1,18 +1,18 @@
-//! The first convolutions of a network, computed in the fused forms: one pass over each photo.
+//! The first convolutions of a network, computed by the fused kernels in one pass over each photo.
 //!
-//! The plan takes all layers that the fused forms can compute, or none. A photo passes through the whole plan while its
-//! maps are in the level-2 cache; photos are distributed over the threads. The memory layouts between the forms are
-//! internal: the input is photos, the output is features.
+//! The plan takes all layers that the fused kernels can compute, or none. A photo passes through the whole plan while
+//! its maps are in the level-2 cache; photos are distributed over the threads. The memory layouts between the kernels
+//! are internal: the input is photos, the output is features.
 //!
-//! | layers | form |
+//! | layers | kernel |
 //! |---|---|
 //! | `Normalize` | part of reading the photo |
 //! | `Conv2d` 5×5, `MaxPool2d` 2×2, `Relu`; up to 8 input channels, at least 3×8 cells after the pool | `conv_block::rows` |
-//! | the same; from 8 input channels (a multiple of 4), output channels a multiple of 8, at least 4×4 outputs | `tiles::pool` |
-//! | `Conv2d` as there, `Relu`, `AvgPool2d` | `tiles::average`, which ends the plan |
+//! | the same; at least 8 input channels (a multiple of 4), output channels a multiple of 8, at least 4×4 outputs | `tiles::pool` |
+//! | `Conv2d` as above, `Relu`, `AvgPool2d` | `tiles::average`, which ends the plan |
 //!
-//! The forms follow each other in this order. Layers that do not fit run with the general kernels, one call per layer; so
-//! do all layers on processors without AVX2 and FMA.
+//! The kernels follow each other in this order. Layers that do not fit run with the general kernels, one call per
+//! layer; so do all layers on processors without AVX2 and FMA.
 
 mod infer;
 mod intra_op;

@@ -3,7 +3,7 @@
 use super::maps::Maps;
 use crate::buffers::BufferPool;
 use crate::exec::table::conv_shape;
-use crate::kernels::conv_block::rows::{Layout, WinogradRows, takes};
+use crate::kernels::conv_block::rows::{Layout, WinogradRows, supports};
 use crate::kernels::conv_block::tiles::WinogradTiles;
 use crate::kernels::conv_block::tiles::average::Average;
 use crate::kernels::conv_block::{self, ConvBlock};
@@ -31,29 +31,29 @@ pub struct FusedPlan {
 }
 
 impl FusedPlan {
-    /// Makes the plan of a network, without weights. Returns `None` if its first layers do not fit the fused forms.
+    /// Makes the plan of a network, without weights. Returns `None` if its first layers do not fit the fused kernels.
     ///
     /// With `training`, the plan also reserves space for the packed weights of the backward pass.
     #[must_use]
     pub fn of(network: &Network, training: bool) -> Option<Self> {
-        let mut plan = Plan { network, next: 0 };
+        let mut cursor = Cursor { network, next: 0 };
         let (_, height, width) = network.input().chw()?;
-        let norm = plan.normalize();
+        let norm = cursor.normalize();
         let (mut rows, mut tiles) = (Vec::new(), Vec::new());
-        while let Some(block) = plan.pooled() {
-            let form = if tiles.is_empty() && takes(&block) {
-                WinogradRows::of(block, Layout::ChannelsLast).map(|form| rows.push(form))
+        while let Some(block) = cursor.take_max_pooled() {
+            let conv = if tiles.is_empty() && supports(&block) {
+                WinogradRows::of(block, Layout::ChannelsLast).map(|conv| rows.push(conv))
             } else {
-                WinogradTiles::of(block, training).map(|form| tiles.push(form))
+                WinogradTiles::of(block, training).map(|conv| tiles.push(conv))
             };
-            form?;
+            conv?;
         }
-        let (block, pool) = plan.averaged()?;
+        let (block, pool) = cursor.take_average_pooled()?;
         let last = Average::of(WinogradTiles::of(block, training)?, pool.kernel, pool.stride)?;
-        // Between two row forms the map keeps the row layout.
+        // Between two row kernels the map keeps the row layout.
         let inner = rows.len().checked_sub(1)?;
-        rows[..inner].iter_mut().for_each(|form| form.set_layout(Layout::Rows));
-        let layers = plan.next;
+        rows[..inner].iter_mut().for_each(|conv| conv.set_layout(Layout::Rows));
+        let layers = cursor.next;
         Some(Self { norm, size: (height, width), rows, tiles, last, layers, maps: BufferPool::default() })
     }
 
@@ -103,29 +103,29 @@ impl FusedPlan {
         let (pairs, rest) = params.as_chunks::<2>();
         assert!(rest.is_empty() && pairs.len() == self.blocks() + 1, "parameters of this plan");
         let tiles = self.tiles.iter_mut().chain([self.last.tiles_mut()]);
-        let (of_rows, of_tiles) = pairs.split_at(self.rows.len());
-        self.rows.iter_mut().zip(of_rows).for_each(|(form, [w, b])| form.pack(w, b));
-        tiles.zip(of_tiles).for_each(|(form, [w, b])| form.pack(w, b));
+        let (row_params, tile_params) = pairs.split_at(self.rows.len());
+        self.rows.iter_mut().zip(row_params).for_each(|(conv, [w, b])| conv.pack(w, b));
+        tiles.zip(tile_params).for_each(|(conv, [w, b])| conv.pack(w, b));
     }
 }
 
 /// A cursor over the network's layers.
-struct Plan<'a> {
+struct Cursor<'a> {
     network: &'a Network,
     next: usize,
 }
 
-impl<'a> Plan<'a> {
-    /// Returns the layer `ahead` positions after the cursor, if it reads only the layer before it and is that layer's only
-    /// reader.
+impl<'a> Cursor<'a> {
+    /// Returns the layer `ahead` positions after the cursor, if it reads only the layer before it and is that layer's
+    /// only reader.
     fn peek(&self, ahead: usize) -> Option<&'a Layer> {
         let index = self.next + ahead;
         let layers = self.network.layers();
         let before = index.checked_sub(1).map_or(Source::Input, Source::Layer);
         let readers = layers.iter().flat_map(|l| &l.inputs).filter(|source| **source == before).count();
         let output = [self.network.logits(), self.network.boxes()];
-        let alone = readers == 1 && !index.checked_sub(1).is_some_and(|i| output.contains(&i));
-        layers.get(index).filter(|layer| layer.inputs == [before] && alone)
+        let only_reader = readers == 1 && !index.checked_sub(1).is_some_and(|i| output.contains(&i));
+        layers.get(index).filter(|layer| layer.inputs == [before] && only_reader)
     }
 
     fn normalize(&mut self) -> InputNorm {
@@ -138,7 +138,7 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// Returns the next layer's shape if it is a convolution that the fused forms compute.
+    /// Returns the next layer's shape if it is a convolution that the fused kernels compute.
     fn conv(&self) -> Option<ConvBlock> {
         let layer = self.peek(0)?;
         let (in_channels, height, width) = self.network.source_shape(layer.inputs[0]).chw()?;
@@ -152,7 +152,7 @@ impl<'a> Plan<'a> {
     }
 
     /// Takes a convolution, a 2×2 max-pool and a relu.
-    fn pooled(&mut self) -> Option<ConvBlock> {
+    fn take_max_pooled(&mut self) -> Option<ConvBlock> {
         let shape = self.conv()?;
         match (&self.peek(1)?.op, &self.peek(2)?.op) {
             (Op::MaxPool2d(MaxPool2d(pool)), Op::Relu(Relu))
@@ -166,7 +166,7 @@ impl<'a> Plan<'a> {
     }
 
     /// Takes a convolution, a relu and an average pool.
-    fn averaged(&mut self) -> Option<(ConvBlock, Pool)> {
+    fn take_average_pooled(&mut self) -> Option<(ConvBlock, Pool)> {
         let shape = self.conv()?;
         match (&self.peek(1)?.op, &self.peek(2)?.op) {
             (Op::Relu(Relu), Op::AvgPool2d(AvgPool2d(pool))) => {

@@ -4,7 +4,7 @@ use super::*;
 use crate::exec::table::{conv_shape, pool_shape};
 use crate::kernels::image_input::ImageBatch;
 use crate::kernels::parts::Parts;
-use crate::kernels::testing::{assert_close, no_fast_forms, numbers, same_for_any_threads, single};
+use crate::kernels::testing::{assert_close, numbers, same_for_any_threads, single, skip_without_avx2};
 use crate::kernels::{activation, avgpool, conv2d, maxpool};
 use crate::ops::{AvgPool2d, Conv2d, Flatten, Linear, MaxPool2d, Normalize, Pool, Relu};
 use crate::{InputShape, NetworkConfig, Normalization};
@@ -42,7 +42,8 @@ fn bytes(n: usize) -> Vec<u8> {
     numbers(77, n).iter().map(|v| ((v + 1.0) * 127.9) as u8).collect()
 }
 
-/// Computes features and parameter gradients of one photo with the f64 references; `gy` is the gradient of the features.
+/// Computes features and parameter gradients of one photo with the f64 references; `gy` is the gradient of the
+/// features.
 fn reference(
     network: &Network,
     plan: &FusedPlan,
@@ -52,7 +53,7 @@ fn reference(
 ) -> (Vec<f64>, Vec<f64>) {
     let mut values: Vec<Vec<f64>> = Vec::new();
     let mut argmax: Vec<Vec<u8>> = Vec::new();
-    let wide: Vec<f64> = params.iter().map(|v| f64::from(*v)).collect();
+    let params64: Vec<f64> = params.iter().map(|v| f64::from(*v)).collect();
     let conv_of = |i: usize| match &network.layers()[i].op {
         Op::Conv2d(conv) => {
             let (in_channels, h, w) = network.source_shape(network.layers()[i].inputs[0]).chw().unwrap();
@@ -65,12 +66,12 @@ fn reference(
         pool_shape(*pool, channels, (h, w))
     };
     let mut at = 0;
-    let mut places = Vec::new();
+    let mut offsets = Vec::new();
     for i in 0..plan.layers() {
         let x = if i == 0 { photo } else { &values[i - 1] };
         let mut y = vec![0.0; network.shape(i).len()];
-        let mut won = Vec::new();
-        places.push(at);
+        let mut argmax_bytes = Vec::new();
+        offsets.push(at);
         match &network.layers()[i].op {
             Op::Normalize(Normalize { mean, std }) => {
                 let plane = y.len() / 3;
@@ -80,22 +81,22 @@ fn reference(
             }
             Op::Conv2d(_) => {
                 let shape = conv_of(i);
-                let (w, b) = wide[at..].split_at(shape.weight_len());
+                let (w, b) = params64[at..].split_at(shape.weight_len());
                 conv2d::reference::forward(&shape, 1, x, w, b, &mut y);
                 at += shape.weight_len() + shape.out_channels;
             }
             Op::MaxPool2d(MaxPool2d(pool)) => {
-                won = vec![0; y.len()];
-                maxpool::reference::forward(&pool_of(i, pool), 1, x, &mut y, &mut won);
+                argmax_bytes = vec![0; y.len()];
+                maxpool::reference::forward(&pool_of(i, pool), 1, x, &mut y, &mut argmax_bytes);
             }
             Op::AvgPool2d(AvgPool2d(pool)) => avgpool::reference::forward(&pool_of(i, pool), 1, x, &mut y),
             Op::Relu(Relu) => activation::forward(x, &mut y),
             op => unreachable!("{op:?} in a fused plan"),
         }
         values.push(y);
-        argmax.push(won);
+        argmax.push(argmax_bytes);
     }
-    let mut gradient = vec![0.0; wide.len()];
+    let mut gradient = vec![0.0; params64.len()];
     let mut g = gy.to_vec();
     for i in (0..plan.layers()).rev() {
         let x = if i == 0 { photo } else { &values[i - 1] };
@@ -104,9 +105,9 @@ fn reference(
             Op::Conv2d(_) => {
                 let shape = conv_of(i);
                 let (w_len, b_len) = (shape.weight_len(), shape.out_channels);
-                let (gw, gb) = gradient[places[i]..][..w_len + b_len].split_at_mut(w_len);
+                let (gw, gb) = gradient[offsets[i]..][..w_len + b_len].split_at_mut(w_len);
                 conv2d::reference::backward_weights(&shape, 1, x, &g, gw, gb);
-                conv2d::reference::backward_input(&shape, 1, &wide[places[i]..][..w_len], &g, &mut gx);
+                conv2d::reference::backward_input(&shape, 1, &params64[offsets[i]..][..w_len], &g, &mut gx);
             }
             Op::MaxPool2d(MaxPool2d(pool)) => {
                 maxpool::reference::backward(&pool_of(i, pool), 1, &argmax[i], &g, &mut gx)
@@ -125,7 +126,7 @@ fn check(height: usize, width: usize, normalization: &Normalization) {
     let network = network(height, width, normalization);
     let Some(mut plan) = FusedPlan::of(&network, true) else {
         assert!(!crate::kernels::gemm::avx2::available());
-        return no_fast_forms();
+        return skip_without_avx2();
     };
     let params = params(&plan);
     let own = slices(&plan, &params);
@@ -150,26 +151,26 @@ fn check(height: usize, width: usize, normalization: &Normalization) {
     pass.pack(&own);
     let mut again = vec![7.0; N * out];
     pass.forward(ImageBatch::Bytes(&bytes), N, &mut again);
-    assert_eq!(again, features, "training and inference see the same");
+    assert_eq!(again, features, "training and inference compute the same");
     let mut gradient = vec![7.0; params.len()];
     pass.backward(ImageBatch::Bytes(&bytes), &Parts::of(N), &single(&gy), &mut gradient);
     let mut at = 0;
     for (i, len) in own.iter().map(|values| values.len()).enumerate() {
         let name = format!("parameter {i}");
-        // A near tie may give another argmax than f64 does. That changes a gradient by far more than rounding, but it is
-        // rare and bounded.
+        // A near tie may give another argmax than f64 does. That changes a gradient by far more than rounding, but it
+        // is rare and bounded.
         let (got, expected) = (&gradient[at..][..len], &expected_gradient[at..][..len]);
         assert_close(&name, got, expected, 5e-3);
         let norm = |v: &mut dyn Iterator<Item = f64>| v.map(|x| x * x).sum::<f64>().sqrt();
         let error = norm(&mut got.iter().zip(expected).map(|(a, b)| f64::from(*a) - b));
         let relative = error / norm(&mut expected.iter().copied());
-        assert!(relative < 1e-3, "{name}: off by {relative:e} in norm");
+        assert!(relative < 1e-3, "{name}: relative error {relative:e} in norm");
         at += len;
     }
 }
 
 #[test]
-fn the_tutorials_network_at_its_own_size() {
+fn the_tutorials_network_at_its_input_size() {
     check(256, 256, &Normalization::IDENTITY);
 }
 
@@ -205,7 +206,7 @@ fn a_network_that_does_not_fit_is_not_fused() {
 #[test]
 fn bytes_do_not_depend_on_the_number_of_threads() {
     let network = network(188, 190, &NORMALIZATION);
-    let Some(plan) = FusedPlan::of(&network, true) else { return no_fast_forms() };
+    let Some(plan) = FusedPlan::of(&network, true) else { return skip_without_avx2() };
     let params = params(&plan);
     const N: usize = 9;
     let photos = bytes(N * plan.photo_len());

@@ -1,10 +1,11 @@
-//! Training: the forward pass, which keeps what the backward pass needs, and the backward pass. All buffers are reused.
+//! Training: the forward pass, which keeps the values that the backward pass needs, and the backward pass. Buffers are
+//! reused.
 
 use rayon::prelude::*;
 
 use super::maps::Scratch;
 use super::plan::{FusedPlan, GROUP};
-use super::train_photo::{Group, Part, Saved};
+use super::train_photo::{BlockOutput, Group, Part, Saved};
 use crate::buffers::{BufferPool, grow};
 use crate::kernels::conv_block::OVERREAD;
 use crate::kernels::conv_block::rows::{self, InputGradient};
@@ -12,9 +13,9 @@ use crate::kernels::conv_block::tiles::{self, average};
 use crate::kernels::image_input::ImageBatch;
 use crate::kernels::parts::{Parts, SUM_PARTS, tree_sum};
 
-/// About how many photos the last convolution's backward pass takes at once: whole parts, at least one. Bounds the size
-/// of the buffers for large batches.
-const WINDOW: usize = 64;
+/// Maximum number of photos that the backward pass of the last convolution processes at once, which bounds its buffers.
+/// It processes complete parts of the batch, and at least one.
+const CHUNK_PHOTOS: usize = 64;
 
 /// A fused plan together with the activations and gradients of a batch.
 #[derive(Debug)]
@@ -22,22 +23,22 @@ pub struct FusedTraining {
     plan: FusedPlan,
     /// The parameters that are currently packed.
     params: Vec<Vec<f32>>,
-    /// Packed kernels for the input gradients, for each row form but the first (the photo needs no gradient).
+    /// Packed kernels for the input gradients, for each row kernel but the first (the photo needs no gradient).
     kernels: Vec<InputGradient>,
     photos: usize,
     /// For each block, the output maps and the argmax bytes of all photos.
     saved: Vec<Saved>,
-    /// For each photo, bits that say where relu of the last convolution was active.
+    /// For each photo, bytes that record where relu of the last convolution was active.
     active: Vec<u8>,
     groups: BufferPool<Group>,
     parts: Vec<Part>,
     /// The gradients of the blocks' parameters, one part of the batch after the other.
     sums: Vec<f32>,
-    last: Last,
+    last: LastGradient,
 }
 
 #[derive(Debug)]
-struct Last {
+struct LastGradient {
     buffers: average::Gradient,
     /// Gradients of its weight and bias, one row for each group of parts.
     sums: Vec<f32>,
@@ -45,8 +46,8 @@ struct Last {
     gx: Vec<f32>,
 }
 
-/// The photos that the last convolution's backward pass reads at once.
-struct Window<'a> {
+/// The photos that the backward pass of the last convolution processes at once.
+struct Chunk<'a> {
     first: usize,
     maps: &'a [f32],
     map_len: usize,
@@ -56,7 +57,7 @@ struct Window<'a> {
     out_len: usize,
 }
 
-impl average::Batch for Window<'_> {
+impl average::Batch for Chunk<'_> {
     fn input(&self, photo: usize) -> &[f32] {
         &self.maps[(self.first + photo) * self.map_len..][..self.map_len]
     }
@@ -76,10 +77,10 @@ impl FusedTraining {
             rows: plan.rows.iter().map(rows::WeightGradient::of).collect(),
             tiles: plan.tiles.iter().map(tiles::WeightGradient::of).collect(),
             gradients: Default::default(),
-            list: rows::List::default(),
+            list: rows::ActiveList::default(),
             scratch: Scratch::default(),
         };
-        let last = Last { buffers: average::Gradient::default(), sums: Vec::new(), gx: Vec::new() };
+        let last = LastGradient { buffers: average::Gradient::default(), sums: Vec::new(), gx: Vec::new() };
         Self {
             params: Vec::new(),
             kernels: plan.rows.iter().skip(1).map(InputGradient::of).collect(),
@@ -100,7 +101,8 @@ impl FusedTraining {
         &self.plan
     }
 
-    /// Packs the parameters, one slice each: the network's first ones, in its order. Does nothing if they have not changed.
+    /// Packs the parameters, one slice each: the network's first ones, in its order. Does nothing if they have not
+    /// changed.
     ///
     /// # Panics
     ///
@@ -121,7 +123,8 @@ impl FusedTraining {
         }
     }
 
-    /// Computes the features of `n` photos, `n ×` [`FusedPlan::out_len`], and keeps what [`FusedTraining::backward`] needs.
+    /// Computes the features of `n` photos, `n ×` [`FusedPlan::out_len`], and keeps what [`FusedTraining::backward`]
+    /// needs.
     ///
     /// # Panics
     ///
@@ -139,22 +142,21 @@ impl FusedTraining {
         }
         grow(active, n * byte_len);
 
-        // The slices of every block's maps and bytes that belong to one group of photos.
-        let mut shares: Vec<Vec<(&mut [f32], &mut [u8])>> =
-            (0..n.div_ceil(GROUP)).map(|_| Vec::new()).collect();
+        // For each group of photos, the outputs of every block.
+        let mut outputs: Vec<Vec<BlockOutput>> = (0..n.div_ceil(GROUP)).map(|_| Vec::new()).collect();
         for (block, saved) in saved.iter_mut().enumerate() {
             let maps = saved.maps.chunks_mut(GROUP * plan.map_len(block));
             let argmax = saved.argmax.chunks_mut(GROUP * (plan.cells(block) + OVERREAD));
-            for (share, chunk) in shares.iter_mut().zip(maps.zip(argmax)) {
-                share.push(chunk);
+            for (outputs, (maps, argmax)) in outputs.iter_mut().zip(maps.zip(argmax)) {
+                outputs.push(BlockOutput { maps, argmax });
             }
         }
         let features = features.par_chunks_mut(GROUP * out);
-        let tasks = features.zip(active.par_chunks_mut(GROUP * byte_len)).zip(shares);
-        tasks.enumerate().for_each(|(group, ((features, active), share))| {
+        let tasks = features.zip(active.par_chunks_mut(GROUP * byte_len)).zip(outputs);
+        tasks.enumerate().for_each(|(group, ((features, active), outputs))| {
             let count = GROUP.min(n - group * GROUP);
             let photos = photos.slice(group * GROUP, count, len);
-            groups.with(|buffers| plan.forward_group(photos, count, buffers, share, (features, active)));
+            groups.with(|buffers| plan.forward_group(photos, count, buffers, outputs, features, active));
         });
     }
 
@@ -175,16 +177,17 @@ impl FusedTraining {
         let gx_len = map_len + OVERREAD;
         grow(&mut last.gx, n * gx_len);
         let shape = plan.last.tiles().shape();
-        let (of_blocks, of_last) =
+        let (block_gradients, last_gradients) =
             params.split_at_mut(params.len() - shape.weight_len() - shape.out_channels);
-        // The largest number of parts that is a subtree of the sum and fits the window.
-        let fits = |count: &usize| *count <= all.count() && all.subtree(0, *count).photos() <= WINDOW;
-        let at_once = [SUM_PARTS, 4, 2].into_iter().find(fits).unwrap_or(1);
-        grow(&mut last.sums, all.count() / at_once * of_last.len());
-        for (first, sums) in (0..all.count()).step_by(at_once).zip(last.sums.chunks_exact_mut(of_last.len()))
+        // The largest number of parts that is a subtree of the sum and has no more photos than the maximum.
+        let fits = |count: &usize| *count <= all.count() && all.subtree(0, *count).photos() <= CHUNK_PHOTOS;
+        let parts_per_chunk = [SUM_PARTS, 4, 2].into_iter().find(fits).unwrap_or(1);
+        grow(&mut last.sums, all.count() / parts_per_chunk * last_gradients.len());
+        for (first, sums) in
+            (0..all.count()).step_by(parts_per_chunk).zip(last.sums.chunks_exact_mut(last_gradients.len()))
         {
-            let (some, start) = (all.subtree(first, at_once), all.part(first).start);
-            let window = Window {
+            let (chunk_parts, start) = (all.subtree(first, parts_per_chunk), all.part(first).start);
+            let chunk = Chunk {
                 first: start,
                 maps: &saved[plan.blocks() - 1].maps,
                 map_len,
@@ -193,13 +196,14 @@ impl FusedTraining {
                 gradient,
                 out_len: out,
             };
-            let gx = &mut last.gx[start * gx_len..][..some.photos() * gx_len];
-            plan.last.backward(&some, &window, &mut last.buffers, sums.split_at_mut(shape.weight_len()), gx);
+            let gx = &mut last.gx[start * gx_len..][..chunk_parts.photos() * gx_len];
+            let (gw, gb) = sums.split_at_mut(shape.weight_len());
+            plan.last.backward(&chunk_parts, &chunk, &mut last.buffers, gw, gb, gx);
         }
-        tree_sum(&last.sums, of_last.len(), all.count() / at_once, of_last);
+        tree_sum(&last.sums, last_gradients.len(), all.count() / parts_per_chunk, last_gradients);
 
-        grow(sums, all.count() * of_blocks.len());
-        let tasks = parts[..all.count()].par_iter_mut().zip(sums.par_chunks_exact_mut(of_blocks.len()));
+        grow(sums, all.count() * block_gradients.len());
+        let tasks = parts[..all.count()].par_iter_mut().zip(sums.par_chunks_exact_mut(block_gradients.len()));
         tasks.enumerate().for_each(|(index, (part, sums))| {
             part.rows.iter_mut().for_each(rows::WeightGradient::clear);
             part.tiles.iter_mut().for_each(tiles::WeightGradient::clear);
@@ -210,6 +214,6 @@ impl FusedTraining {
             }
             plan.write(part, sums);
         });
-        tree_sum(sums, of_blocks.len(), all.count(), of_blocks);
+        tree_sum(sums, block_gradients.len(), all.count(), block_gradients);
     }
 }

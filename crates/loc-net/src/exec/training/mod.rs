@@ -1,5 +1,6 @@
-//! Training: computes a network's outputs for a batch and keeps what the backward pass needs, in buffers that are reused
-//! for the next batch. There is no autograd graph: the backward pass visits the steps of the forward pass in reverse order.
+//! Training: computes a network's outputs for a batch and keeps what the backward pass needs, in buffers that are
+//! reused for the next batch. There is no autograd graph: the backward pass visits the steps of the forward pass in
+//! reverse order.
 
 mod backward;
 mod setup;
@@ -14,11 +15,13 @@ use super::plan::{Step, steps};
 use super::segment::{TrainingSegment, training_segment};
 use crate::buffers::grow;
 use crate::kernels::image_input::{self, ImageBatch};
+use crate::kernels::layer::ForwardPass;
 use crate::{Layer, Network, Shape, Source};
 pub use setup::{DropoutMask, Images, TrainingSetup};
 
-/// Photos that [`Training::infer`] runs at once without fused blocks: every layer's output is kept, so this bounds memory.
-const AT_ONCE: usize = 4;
+/// Photos that [`Training::infer`] runs at once without fused blocks: every layer's output is kept, so this bounds
+/// memory.
+const INFER_BATCH: usize = 4;
 
 /// A network on the CPU that is trained batch by batch.
 #[derive(Debug)]
@@ -30,7 +33,7 @@ pub struct Training {
     fused: Option<Box<dyn TrainingSegment>>,
     steps: Vec<Step>,
     /// For each layer, whether its output depends on a trained parameter.
-    learns: Vec<bool>,
+    requires_grad: Vec<bool>,
     /// The range of the trained parameters among the network's parameters.
     trained: Range<usize>,
     photos: usize,
@@ -43,7 +46,7 @@ pub struct Training {
     dropped: Vec<Option<Dropped>>,
     gradients: Vec<Option<Vec<f32>>>,
     /// Free gradient buffers.
-    spare: Vec<Vec<f32>>,
+    free_buffers: Vec<Vec<f32>>,
 }
 
 /// The output of a layer after dropout.
@@ -65,34 +68,34 @@ impl Training {
         assert!(setup.outputs.iter().all(|layer| *layer < count), "outputs are layers");
         let segment = if setup.from_features { None } else { training_segment(network) };
         let fused = segment.filter(|fused| setup.outputs.iter().all(|output| output + 1 >= fused.layers()));
-        let begin = match &fused {
+        let first_layer = match &fused {
             Some(fused) => fused.layers(),
             None if setup.from_features => network.backbone_layers(),
             None => 0,
         };
         let frozen = if setup.from_features || setup.frozen_backbone { network.backbone_layers() } else { 0 };
         let untrained = network.params().iter().filter(|param| param.layer < frozen).count();
-        let mut learns = vec![false; count];
+        let mut requires_grad = vec![false; count];
         for (i, layer) in network.layers().iter().enumerate() {
             let own = network.params()[untrained..].iter().any(|param| param.layer == i);
-            let before = |source: &Source| matches!(source, Source::Layer(j) if learns[*j]);
-            learns[i] = own || layer.inputs.iter().any(before);
+            let before = |source: &Source| matches!(source, Source::Layer(j) if requires_grad[*j]);
+            requires_grad[i] = own || layer.inputs.iter().any(before);
         }
         Self {
             taps: network.taps(),
-            steps: steps(network, begin..count, &setup.outputs),
+            steps: steps(network, first_layer..count, &setup.outputs),
             trained: untrained..network.params().len(),
             network: network.clone(),
             setup,
             fused,
-            learns,
+            requires_grad,
             photos: 0,
             planar: Vec::new(),
             values: vec![Vec::new(); count],
             saved: vec![Vec::new(); count],
             dropped: (0..count).map(|_| None).collect(),
             gradients: vec![None; count],
-            spare: Vec::new(),
+            free_buffers: Vec::new(),
         }
     }
 
@@ -102,7 +105,8 @@ impl Training {
         self.setup.outputs.iter().map(|layer| self.network.shape(*layer).len()).sum()
     }
 
-    /// Returns the range of the trained parameters among the network's: [`Training::backward`] computes their gradients.
+    /// Returns the range of the trained parameters among the network's: [`Training::backward`] computes their
+    /// gradients.
     #[must_use]
     pub fn trained(&self) -> Range<usize> {
         self.trained.clone()
@@ -123,7 +127,7 @@ impl Training {
         y: &mut [f32],
     ) {
         self.check(images, n, params, y.len());
-        self.begin(images, n, params);
+        self.prepare(images, n, params);
         if let Some(fused) = &mut self.fused {
             let (Images::Photos(photos), last) = (images, fused.layers() - 1) else { return };
             let len = n * self.network.shape(last).len();
@@ -141,18 +145,19 @@ impl Training {
     /// As [`Training::forward`].
     pub fn infer(&mut self, images: Images, n: usize, params: &[&[f32]], y: &mut [f32]) {
         self.check(images, n, params, y.len());
-        // After the fused blocks the maps are small. Without them, few photos at a time bound the memory.
-        let at_once = if self.fused.is_some() || self.setup.from_features { n } else { AT_ONCE };
+        // After the fused blocks the maps are small. Without them, only a few photos run at a time, to bound the
+        // memory.
+        let batch = if self.fused.is_some() || self.setup.from_features { n } else { INFER_BATCH };
         let out_len = self.out_len();
-        for first in (0..n).step_by(at_once.max(1)) {
-            let count = at_once.min(n - first);
+        for first in (0..n).step_by(batch.max(1)) {
+            let count = batch.min(n - first);
             let photos = match images {
                 Images::Photos(photos) => {
                     Images::Photos(photos.slice(first, count, self.network.input().len()))
                 }
                 features @ Images::Features(_) => features,
             };
-            self.begin(photos, count, params);
+            self.prepare(photos, count, params);
             if let (Some(fused), Images::Photos(photos)) = (&self.fused, photos) {
                 let last = fused.layers() - 1;
                 let len = count * self.network.shape(last).len();
@@ -185,7 +190,7 @@ impl Training {
     }
 
     /// Packs the parameters and converts the photos.
-    fn begin(&mut self, images: Images, n: usize, params: &[&[f32]]) {
+    fn prepare(&mut self, images: Images, n: usize, params: &[&[f32]]) {
         self.photos = n;
         if let Some(fused) = &mut self.fused {
             fused.pack(&params[..fused.params()]);
@@ -211,12 +216,12 @@ impl Training {
                 *dropped = None;
             }
         });
-        let given = match &self.fused {
+        let existing = match &self.fused {
             Some(fused) => vec![fused.layers() - 1],
             None if self.setup.from_features => self.taps.clone(),
             None => Vec::new(),
         };
-        given.into_iter().for_each(|layer| self.drop_from(layer, images, n, dropout));
+        existing.into_iter().for_each(|layer| self.apply_dropout(layer, images, n, dropout));
         for i in 0..self.steps.len() {
             let (output, mut saved) = (self.steps[i].output, Vec::new());
             let mut y = std::mem::take(&mut self.values[output]);
@@ -228,18 +233,24 @@ impl Training {
             let step = &self.steps[i];
             let inputs: Vec<&[f32]> =
                 step.inputs.iter().map(|source| self.read(images, n, *source)).collect();
-            let saved_here = if keep { Some(&mut saved) } else { None };
-            step.kernel.forward(n, &inputs, &params[step.params.clone()], &mut y[..len], saved_here);
+            let pass = ForwardPass {
+                n,
+                inputs: &inputs,
+                params: &params[step.params.clone()],
+                y: &mut y[..len],
+                saved: if keep { Some(&mut saved) } else { None },
+            };
+            step.kernel.forward(pass);
             self.values[output] = y;
             if keep {
                 self.saved[output] = saved;
             }
-            self.drop_from(output, images, n, dropout);
+            self.apply_dropout(output, images, n, dropout);
         }
     }
 
     /// Multiplies a layer's output by dropout factors, if the layer has dropout.
-    fn drop_from(&mut self, layer: usize, images: Images, n: usize, dropout: Option<DropoutMask>) {
+    fn apply_dropout(&mut self, layer: usize, images: Images, n: usize, dropout: Option<DropoutMask>) {
         let (Some(mask), Layer { name, dropout: true, .. }) = (dropout, &self.network.layers()[layer]) else {
             return;
         };

@@ -1,5 +1,5 @@
-//! Tests training for every backbone with every head: outputs against prediction, gradients against difference quotients,
-//! equal bytes for any number of threads. The comparison with Candle's gradients is in loc-model's tests.
+//! Tests training for every backbone with every head: outputs against prediction, gradients against difference
+//! quotients, equal bytes for any number of threads. The comparison with Candle's gradients is in loc-model's tests.
 
 use super::*;
 use crate::kernels::parts::{Parts, SUM_PARTS, tree_sum};
@@ -81,7 +81,7 @@ fn outputs_equal_prediction_for_every_batch() {
 
 #[test]
 #[cfg_attr(miri, ignore = "takes many minutes under Miri")]
-fn heads_on_cached_features_compute_the_same_as_the_whole_network() {
+fn heads_on_cached_features_compute_the_same_as_the_complete_network() {
     const N: usize = 3;
     for network in all() {
         let params = params(&network);
@@ -158,7 +158,7 @@ fn gradients_match_difference_quotients() {
         // Large enough for the 24-bit precision of f32, small enough that few activations change sign.
         let step = 1e-4 / square.sqrt();
         let quotient = (moved(step) - moved(-step)) / (2.0 * step);
-        assert!((quotient / square - 1.0).abs() < 0.03, "{quotient} where {square} is right");
+        assert!((quotient / square - 1.0).abs() < 0.03, "{quotient}, expected {square}");
     }
 }
 

@@ -7,7 +7,7 @@ use crate::{ConfigError, NetError, NetworkBuilder, Source};
 /// Channels of the 5×5 convolutions.
 const CHANNELS: [usize; 4] = [8, 16, 32, 64];
 /// Channels of the 3×3 convolutions.
-const WIDE: [usize; 3] = [96, 128, 128];
+const CHANNELS_3X3: [usize; 3] = [96, 128, 128];
 /// The smallest side for which the last pool has one output cell; computed backwards: 2→4→8→12→24→28→56→60→120→124.
 const SMALLEST_SIDE: usize = 124;
 /// The largest accepted side; a photo of a single object does not need a larger one.
@@ -41,10 +41,10 @@ pub(crate) fn compact(net: &mut NetworkBuilder, mut x: Source) -> Result<Feature
         // [8, 110, 110], [16, 53, 53], [32, 24, 24], [64, 20, 20]
     }
     x = net.add("pool4", AvgPool2d(Pool::square(2, 2)), x)?; // [64, 10, 10]
-    let fine = conv_same(net, 5, WIDE[0], x)?; // [96, 10, 10]
+    let fine = conv_same(net, 5, CHANNELS_3X3[0], x)?; // [96, 10, 10]
     x = net.add("pool5", MaxPool2d(Pool::square(2, 2)), fine)?; // [96, 5, 5]
-    x = conv_same(net, 6, WIDE[1], x)?;
-    let coarse = conv_same(net, 7, WIDE[2], x)?; // [128, 5, 5]
+    x = conv_same(net, 6, CHANNELS_3X3[1], x)?;
+    let coarse = conv_same(net, 7, CHANNELS_3X3[2], x)?; // [128, 5, 5]
     let whole = mean(net, "whole", coarse)?; // [128]
     Ok(Features { fine, coarse, whole })
 }

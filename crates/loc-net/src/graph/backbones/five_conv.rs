@@ -14,7 +14,8 @@ const LARGEST_SIDE: usize = 2048;
 
 /// Adds the tutorial's convolutions with PyTorch's parameter names, for any valid input size.
 ///
-/// Max-pooling comes before relu: the two commute, in values and gradients, and relu then has a quarter of the work.
+/// Max-pooling comes before relu: the two commute, in values and gradients, and relu then runs on a quarter of the
+/// values.
 ///
 /// # Errors
 ///

@@ -16,7 +16,7 @@ impl Operation for Add {
         }
     }
 
-    fn takes(&self, inputs: usize) -> bool {
+    fn accepts(&self, inputs: usize) -> bool {
         inputs == 2
     }
 

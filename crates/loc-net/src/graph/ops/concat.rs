@@ -15,7 +15,7 @@ impl Operation for Concat {
         Ok(Shape(vec![inputs.iter().map(|shape| shape.len()).sum()]))
     }
 
-    fn takes(&self, inputs: usize) -> bool {
+    fn accepts(&self, inputs: usize) -> bool {
         inputs > 0
     }
 

@@ -1,7 +1,7 @@
 //! The operations, one file each: fields, output shape, parameters, cost and description.
 //!
-//! To add an operation: add its file here and its line to the list below, a line for its kernel in `exec::kernel_of`, and
-//! its file in loc-model's `layers`.
+//! To add an operation: add its file here and its line to the list below, a line for its kernel in `exec::kernel_of`,
+//! and its file in loc-model's `layers`.
 
 mod add;
 mod avg_pool2d;
@@ -21,7 +21,7 @@ mod sigmoid;
 mod softmax_expectation;
 mod upsample;
 
-pub use crate::window::{Between, between};
+pub use crate::window::{Interpolation, interpolation};
 pub use add::Add;
 pub use avg_pool2d::AvgPool2d;
 pub use channel_affine::ChannelAffine;
@@ -48,12 +48,12 @@ pub(crate) trait Operation {
     fn output(&self, inputs: &[&Shape]) -> Result<Shape, String>;
 
     /// Returns whether the operation accepts this number of inputs.
-    fn takes(&self, inputs: usize) -> bool {
+    fn accepts(&self, inputs: usize) -> bool {
         inputs == 1
     }
 
-    /// Returns the parameters in the order of PyTorch's `state_dict`. Called only with shapes that [`Operation::output`]
-    /// accepts.
+    /// Returns the parameters in the order of PyTorch's `state_dict`. Called only with shapes that
+    /// [`Operation::output`] accepts.
     fn params(&self, _inputs: &[&Shape]) -> Vec<ParamSpec> {
         Vec::new()
     }

@@ -5,12 +5,12 @@ mod tests;
 
 use rayon::prelude::*;
 
-use super::layer::{Gradients, LayerKernel, Pass};
+use super::layer::{ForwardPass, Gradients, LayerKernel, SavedPass};
 use super::parts::Parts;
 use super::{Activation, Float};
 use crate::parallel;
 
-/// Values per task: enough that starting a task pays off.
+/// Values per task: so many that the cost of starting a task is negligible.
 const CHUNK: usize = 64 * 1024;
 
 /// `y = max(x, 0)`.
@@ -44,11 +44,13 @@ impl Activation {
     /// Applies the activation in place, on this thread.
     pub fn apply<F: Float>(self, y: &mut [F]) {
         let six = F::from(6u16);
-        let above = |y: F| if y < F::default() { F::default() } else { y };
+        let non_negative = |y: F| if y < F::default() { F::default() } else { y };
         match self {
             Self::None => {}
-            Self::Relu => y.iter_mut().for_each(|y| *y = above(*y)),
-            Self::Relu6 => y.iter_mut().for_each(|y| *y = if above(*y) > six { six } else { above(*y) }),
+            Self::Relu => y.iter_mut().for_each(|y| *y = non_negative(*y)),
+            Self::Relu6 => {
+                y.iter_mut().for_each(|y| *y = if non_negative(*y) > six { six } else { non_negative(*y) })
+            }
         }
     }
 }
@@ -63,8 +65,8 @@ pub fn forward6<F: Float + Send + Sync>(x: &[F], y: &mut [F]) {
     let six = F::from(6u16);
     parallel::chunks(y, CHUNK, |i, y| {
         for (y, x) in y.iter_mut().zip(&x[i * CHUNK..]) {
-            let above = if *x < F::default() { F::default() } else { *x };
-            *y = if above > six { six } else { above };
+            let non_negative = if *x < F::default() { F::default() } else { *x };
+            *y = if non_negative > six { six } else { non_negative };
         }
     });
 }
@@ -77,7 +79,7 @@ pub fn forward6<F: Float + Send + Sync>(x: &[F], y: &mut [F]) {
 pub fn backward6<F: Float + Send + Sync>(y: &[F], gy: &[F], gx: &mut [F]) {
     let six = F::from(6u16);
     // Not `&&`: a branch for each value prevents vectorisation, and it cannot be predicted.
-    chosen(y, gy, gx, |y| (y > F::default()) & (y < six));
+    backward_where(y, gy, gx, |y| (y > F::default()) & (y < six));
 }
 
 /// `gx = gy where y > 0, else 0`, from the output `y`.
@@ -86,7 +88,7 @@ pub fn backward6<F: Float + Send + Sync>(y: &[F], gy: &[F], gx: &mut [F]) {
 ///
 /// If the slices differ in length.
 pub fn backward<F: Float + Send + Sync>(y: &[F], gy: &[F], gx: &mut [F]) {
-    chosen(y, gy, gx, |y| y > F::default());
+    backward_where(y, gy, gx, |y| y > F::default());
 }
 
 /// [`backward6`], in place.
@@ -96,7 +98,7 @@ pub fn backward<F: Float + Send + Sync>(y: &[F], gy: &[F], gx: &mut [F]) {
 /// If the slices differ in length.
 pub fn backward6_in_place<F: Float + Send + Sync>(y: &[F], g: &mut [F]) {
     let six = F::from(6u16);
-    cleared(y, g, |y| (y > F::default()) & (y < six));
+    backward_where_in_place(y, g, |y| (y > F::default()) & (y < six));
 }
 
 /// [`backward`], in place.
@@ -105,10 +107,15 @@ pub fn backward6_in_place<F: Float + Send + Sync>(y: &[F], g: &mut [F]) {
 ///
 /// If the slices differ in length.
 pub fn backward_in_place<F: Float + Send + Sync>(y: &[F], g: &mut [F]) {
-    cleared(y, g, |y| y > F::default());
+    backward_where_in_place(y, g, |y| y > F::default());
 }
 
-fn chosen<F: Float + Send + Sync>(y: &[F], gy: &[F], gx: &mut [F], active: impl Fn(F) -> bool + Sync) {
+fn backward_where<F: Float + Send + Sync>(
+    y: &[F],
+    gy: &[F],
+    gx: &mut [F],
+    active: impl Fn(F) -> bool + Sync,
+) {
     assert_eq!((y.len(), gy.len()), (gx.len(), gx.len()), "output and gradients");
     let chunks = gx.par_chunks_mut(CHUNK).zip(gy.par_chunks(CHUNK)).zip(y.par_chunks(CHUNK));
     chunks.for_each(|((gx, gy), y)| {
@@ -119,19 +126,20 @@ fn chosen<F: Float + Send + Sync>(y: &[F], gy: &[F], gx: &mut [F], active: impl 
     });
 }
 
-fn cleared<F: Float + Send + Sync>(y: &[F], g: &mut [F], active: impl Fn(F) -> bool + Sync) {
+fn backward_where_in_place<F: Float + Send + Sync>(y: &[F], g: &mut [F], active: impl Fn(F) -> bool + Sync) {
     assert_eq!(y.len(), g.len(), "output and gradient");
     g.par_chunks_mut(CHUNK).zip(y.par_chunks(CHUNK)).for_each(|(g, y)| {
         for (g, y) in g.iter_mut().zip(y) {
-            let kept = *g;
-            *g = if active(*y) { kept } else { F::default() };
+            let gradient = *g;
+            *g = if active(*y) { gradient } else { F::default() };
         }
     });
 }
 
 /// An activation that is a layer of its own.
 impl LayerKernel for Activation {
-    fn forward(&self, _: usize, inputs: &[&[f32]], _: &[&[f32]], y: &mut [f32], _: Option<&mut Vec<u8>>) {
+    fn forward(&self, pass: ForwardPass) {
+        let ForwardPass { inputs, y, .. } = pass;
         match self {
             Self::None => y.copy_from_slice(inputs[0]),
             Self::Relu => forward(inputs[0], y),
@@ -139,7 +147,7 @@ impl LayerKernel for Activation {
         }
     }
 
-    fn backward(&self, _: &Parts, pass: &Pass, gradients: Gradients) {
+    fn backward(&self, _: &Parts, pass: &SavedPass, gradients: Gradients) {
         let [Some(gx)] = gradients.inputs else { return };
         match self {
             Self::None => gx.copy_from_slice(gradients.output),

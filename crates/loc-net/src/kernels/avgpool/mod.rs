@@ -1,4 +1,5 @@
-//! Average pooling: the mean of each window, for any kernel and stride. The backward pass distributes each gradient evenly.
+//! Average pooling: the mean of each window, for any kernel and stride. The backward pass distributes each gradient
+//! evenly.
 
 pub mod reference;
 #[cfg(test)]
@@ -7,7 +8,7 @@ mod tests;
 use rayon::prelude::*;
 
 use super::PoolShape;
-use super::layer::{Gradients, LayerKernel, Pass};
+use super::layer::{ForwardPass, Gradients, LayerKernel, SavedPass};
 use super::parts::Parts;
 use crate::parallel;
 
@@ -42,11 +43,12 @@ pub struct AvgPool(
 );
 
 impl LayerKernel for AvgPool {
-    fn forward(&self, n: usize, inputs: &[&[f32]], _: &[&[f32]], y: &mut [f32], _: Option<&mut Vec<u8>>) {
+    fn forward(&self, pass: ForwardPass) {
+        let ForwardPass { n, inputs, y, .. } = pass;
         forward(&self.0, n, inputs[0], y);
     }
 
-    fn backward(&self, parts: &Parts, _: &Pass, gradients: Gradients) {
+    fn backward(&self, parts: &Parts, _: &SavedPass, gradients: Gradients) {
         if let [Some(gx)] = gradients.inputs {
             backward(&self.0, parts.photos(), gradients.output, gx);
         }

@@ -2,8 +2,8 @@
 
 use crate::kernels::{Float, PoolShape};
 
-/// Returns one over the number of cells in a window.
-fn share<F: Float>(shape: &PoolShape) -> F {
+/// Returns 1 / (number of cells in a window).
+fn weight<F: Float>(shape: &PoolShape) -> F {
     let mut cells = F::default();
     for _ in 0..shape.kernel.0 * shape.kernel.1 {
         cells += F::from(1);
@@ -30,16 +30,16 @@ pub fn forward<F: Float>(shape: &PoolShape, n: usize, x: &[F], y: &mut [F]) {
             y[at] += *v;
         }
     });
-    let share = share(shape);
-    y.iter_mut().for_each(|y| *y = *y * share);
+    let weight = weight(shape);
+    y.iter_mut().for_each(|y| *y = *y * weight);
 }
 
 /// Reference of [`super::backward`].
 pub fn backward<F: Float>(shape: &PoolShape, n: usize, gy: &[F], gx: &mut [F]) {
-    let share = share(shape);
+    let weight = weight(shape);
     gx.fill(F::default());
     for_each_row(shape, n, |at, from| {
-        let g = gy[at] * share;
+        let g = gy[at] * weight;
         gx[from..from + shape.kernel.1].iter_mut().for_each(|gx| *gx += g);
     });
 }

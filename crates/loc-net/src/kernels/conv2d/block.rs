@@ -1,7 +1,7 @@
-//! The inner loops of the direct form: sums of shifted input rows, and dot products with shifted input rows. They use AVX2
-//! and FMA if available, else plain code.
+//! The inner loops of the direct kernel: sums of shifted input rows, and dot products with shifted input rows. They use
+//! AVX2 and FMA if available, else portable code.
 
-/// Output columns of a block; a narrower map cannot fill it.
+/// Output columns of a block; a narrower map has fewer.
 pub(super) const COLS: usize = 16;
 /// Output channels of a block.
 pub(super) const CHANNELS: usize = 6;
@@ -18,7 +18,7 @@ pub(super) struct GradientTile<'a> {
 }
 
 /// `sums[c][j] = Σ_k weights[k][c] · x[offsets[k] + j]` for `channels` of the block (1 to 6) and 16 columns.
-pub(super) fn multiply(
+pub(super) fn weighted_sums(
     channels: usize,
     weights: &[f32],
     offsets: &[usize],
@@ -29,20 +29,20 @@ pub(super) fn multiply(
         (1..=CHANNELS).contains(&channels) && weights.len() == channels * offsets.len(),
         "a block's weights"
     );
-    let reach = offsets.last().copied().unwrap_or(0) + COLS;
-    assert!(x.len() >= reach, "the input is too short for the last kernel position");
+    let needed = offsets.last().copied().unwrap_or(0) + COLS;
+    assert!(x.len() >= needed, "the input is too short for the last kernel position");
     #[cfg(target_arch = "x86_64")]
     if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-        #[expect(unsafe_code, reason = "calls the AVX2 form after checking for it")]
-        // SAFETY: AVX2 and FMA are available; offsets ascend, so all reads are below `reach`, which was checked above.
+        #[expect(unsafe_code, reason = "calls the AVX2 kernel after checking for AVX2")]
+        // SAFETY: AVX2 and FMA are available; offsets ascend, so all reads are below `needed`, which was checked above.
         unsafe {
             match channels {
-                1 => avx2::multiply::<1>(weights, offsets, x, sums),
-                2 => avx2::multiply::<2>(weights, offsets, x, sums),
-                3 => avx2::multiply::<3>(weights, offsets, x, sums),
-                4 => avx2::multiply::<4>(weights, offsets, x, sums),
-                5 => avx2::multiply::<5>(weights, offsets, x, sums),
-                _ => avx2::multiply::<CHANNELS>(weights, offsets, x, sums),
+                1 => avx2::weighted_sums::<1>(weights, offsets, x, sums),
+                2 => avx2::weighted_sums::<2>(weights, offsets, x, sums),
+                3 => avx2::weighted_sums::<3>(weights, offsets, x, sums),
+                4 => avx2::weighted_sums::<4>(weights, offsets, x, sums),
+                5 => avx2::weighted_sums::<5>(weights, offsets, x, sums),
+                _ => avx2::weighted_sums::<CHANNELS>(weights, offsets, x, sums),
             }
         }
         return;
@@ -54,19 +54,20 @@ pub(super) fn multiply(
     }
 }
 
-/// `gw[o][k] += Σ_{rows, columns} gy[o][row][column] · x[offsets[k] + row · x_row + column]`, for `channels` values of o.
-pub(super) fn add_dots(tile: &GradientTile, channels: usize, gw: &mut [f32]) {
+/// `gw[o][k] += Σ_{rows, columns} gy[o][row][column] · x[offsets[k] + row · x_row + column]`, for `channels` values of
+/// o.
+pub(super) fn add_dot_products(tile: &GradientTile, channels: usize, gw: &mut [f32]) {
     let fan_in = tile.offsets.len();
-    let reach = tile.offsets.last().copied().unwrap_or(0) + (tile.rows - 1) * tile.x_row + tile.gy_row;
-    assert!(tile.x.len() >= reach, "the input is too short for the last kernel position");
-    let reach = (channels - 1) * tile.gy_plane + tile.rows * tile.gy_row;
-    assert!(tile.gy.len() >= reach && gw.len() == channels * fan_in, "gradients hold all channels");
+    let needed = tile.offsets.last().copied().unwrap_or(0) + (tile.rows - 1) * tile.x_row + tile.gy_row;
+    assert!(tile.x.len() >= needed, "the input is too short for the last kernel position");
+    let needed = (channels - 1) * tile.gy_plane + tile.rows * tile.gy_row;
+    assert!(tile.gy.len() >= needed && gw.len() == channels * fan_in, "gradients hold all channels");
     #[cfg(target_arch = "x86_64")]
     if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-        #[expect(unsafe_code, reason = "calls the AVX2 form after checking for it")]
+        #[expect(unsafe_code, reason = "calls the AVX2 kernel after checking for AVX2")]
         // SAFETY: AVX2 and FMA are available; offsets ascend, so all reads are inside, which was checked above.
         unsafe {
-            avx2::add_dots(tile, channels, gw);
+            avx2::add_dot_products(tile, channels, gw);
         }
         return;
     }
@@ -94,13 +95,13 @@ mod avx2 {
     };
 
     use super::{CHANNELS, COLS, GradientTile};
-    use crate::kernels::gemm::avx2::{lanes, total};
+    use crate::kernels::gemm::avx2::{horizontal_sum, lanes};
 
     /// # Safety
     ///
     /// AVX2 and FMA are available; `weights` holds R values for each offset; `x` holds 16 values from each offset on.
     #[target_feature(enable = "avx2,fma")]
-    pub(super) unsafe fn multiply<const R: usize>(
+    pub(super) unsafe fn weighted_sums<const R: usize>(
         weights: &[f32],
         offsets: &[usize],
         x: &[f32],
@@ -108,7 +109,7 @@ mod avx2 {
     ) {
         let mut acc = [[_mm256_setzero_ps(); 2]; R];
         let (x, mut w) = (x.as_ptr(), weights.as_ptr());
-        // SAFETY: reads of x and of the weights as promised; writes fill whole rows of `sums`.
+        // SAFETY: reads of x and of the weights are guaranteed by the caller; writes fill whole rows of `sums`.
         unsafe {
             for offset in offsets {
                 let at = x.add(*offset);
@@ -131,19 +132,19 @@ mod avx2 {
     ///
     /// AVX2 and FMA are available; the tile's slices hold what its rows, channels and offsets read.
     #[target_feature(enable = "avx2,fma")]
-    pub(super) unsafe fn add_dots(tile: &GradientTile, channels: usize, gw: &mut [f32]) {
+    pub(super) unsafe fn add_dot_products(tile: &GradientTile, channels: usize, gw: &mut [f32]) {
         let fan_in = tile.offsets.len();
         for o in (0..channels).step_by(3) {
             for k in (0..fan_in).step_by(4) {
-                // SAFETY: as promised by the caller.
+                // SAFETY: guaranteed by the caller.
                 unsafe {
                     match (channels - o, fan_in - k) {
-                        (1, 1..4) => dots::<1, 1>(tile, o, k, 3.min(fan_in - k), gw),
-                        (1, _) => dots::<1, 4>(tile, o, k, 1, gw),
-                        (2, 1..4) => dots::<2, 1>(tile, o, k, 3.min(fan_in - k), gw),
-                        (2, _) => dots::<2, 4>(tile, o, k, 1, gw),
-                        (_, 1..4) => dots::<3, 1>(tile, o, k, 3.min(fan_in - k), gw),
-                        (_, _) => dots::<3, 4>(tile, o, k, 1, gw),
+                        (1, 1..4) => dot_block::<1, 1>(tile, o, k, 3.min(fan_in - k), gw),
+                        (1, _) => dot_block::<1, 4>(tile, o, k, 1, gw),
+                        (2, 1..4) => dot_block::<2, 1>(tile, o, k, 3.min(fan_in - k), gw),
+                        (2, _) => dot_block::<2, 4>(tile, o, k, 1, gw),
+                        (_, 1..4) => dot_block::<3, 1>(tile, o, k, 3.min(fan_in - k), gw),
+                        (_, _) => dot_block::<3, 4>(tile, o, k, 1, gw),
                     }
                 }
             }
@@ -154,9 +155,9 @@ mod avx2 {
     ///
     /// # Safety
     ///
-    /// As for [`add_dots`]; R channels from `o` and S · `times` positions from `k` exist.
+    /// As for [`add_dot_products`]; R channels from `o` and S · `times` positions from `k` exist.
     #[target_feature(enable = "avx2,fma")]
-    unsafe fn dots<const R: usize, const S: usize>(
+    unsafe fn dot_block<const R: usize, const S: usize>(
         tile: &GradientTile,
         o: usize,
         k: usize,
@@ -164,8 +165,8 @@ mod avx2 {
         gw: &mut [f32],
     ) {
         let fan_in = tile.offsets.len();
-        let whole = tile.gy_row / 8 * 8;
-        let mask = lanes(tile.gy_row - whole);
+        let vector_end = tile.gy_row / 8 * 8;
+        let mask = lanes(tile.gy_row - vector_end);
         for k in (k..k + S * times).step_by(S) {
             let mut sums = [[_mm256_setzero_ps(); S]; R];
             // SAFETY: whole vectors inside each row, the rest with a mask.
@@ -174,7 +175,7 @@ mod avx2 {
                 let x: [*const f32; S] = std::array::from_fn(|s| tile.x.as_ptr().add(tile.offsets[k + s]));
                 for row in 0..tile.rows {
                     let (gy, x_row) = (gy.add(row * tile.gy_row), row * tile.x_row);
-                    for j in (0..whole).step_by(8) {
+                    for j in (0..vector_end).step_by(8) {
                         let x: [__m256; S] = std::array::from_fn(|s| _mm256_loadu_ps(x[s].add(x_row + j)));
                         for (r, sums) in sums.iter_mut().enumerate() {
                             let g = _mm256_loadu_ps(gy.add(r * tile.gy_plane + j));
@@ -183,11 +184,11 @@ mod avx2 {
                             }
                         }
                     }
-                    if whole < tile.gy_row {
+                    if vector_end < tile.gy_row {
                         let x: [__m256; S] =
-                            std::array::from_fn(|s| _mm256_maskload_ps(x[s].add(x_row + whole), mask));
+                            std::array::from_fn(|s| _mm256_maskload_ps(x[s].add(x_row + vector_end), mask));
                         for (r, sums) in sums.iter_mut().enumerate() {
-                            let g = _mm256_maskload_ps(gy.add(r * tile.gy_plane + whole), mask);
+                            let g = _mm256_maskload_ps(gy.add(r * tile.gy_plane + vector_end), mask);
                             for s in 0..S {
                                 sums[s] = _mm256_fmadd_ps(g, x[s], sums[s]);
                             }
@@ -197,7 +198,7 @@ mod avx2 {
             }
             for (r, sums) in sums.iter().enumerate() {
                 for (s, sum) in sums.iter().enumerate() {
-                    gw[(o + r) * fan_in + k + s] += total(*sum);
+                    gw[(o + r) * fan_in + k + s] += horizontal_sum(*sum);
                 }
             }
         }

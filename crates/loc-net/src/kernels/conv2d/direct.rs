@@ -1,7 +1,7 @@
-//! The form for wide maps with stride 1 and no padding: computes output rows directly from input rows.
+//! The kernel for wide maps with stride 1 and no padding: computes output rows directly from input rows.
 //!
-//! For each kernel position (c, u, v) the cells of an output row read a contiguous part of an input row, so a patch matrix
-//! would only be a copy. [`fits`] and [`fits_input_gradient`] decide which maps are wide enough.
+//! For each kernel position (c, u, v) the cells of an output row read a contiguous part of an input row, so a patch
+//! matrix would only be a copy. [`supports`] and [`supports_input_gradient`] decide which maps are wide enough.
 
 use std::ops::Range;
 
@@ -11,17 +11,17 @@ use crate::kernels::ConvShape;
 /// Output rows whose weight gradient is summed in registers before the sum is added to memory.
 const GRADIENT_ROWS: usize = 16;
 
-/// Returns whether this form computes the output and the weight gradient faster than im2col.
-pub(super) fn fits(shape: &ConvShape) -> bool {
+/// Returns whether the output and the weight gradient are computed faster than with im2col.
+pub(super) fn supports(shape: &ConvShape) -> bool {
     let conv = shape;
     conv.stride == (1, 1) && (conv.padding, conv.extra) == ((0, 0), (0, 0)) && shape.out_size().1 >= 3 * COLS
 }
 
-/// Returns whether this form computes the input gradient faster than im2col. It is a convolution of the padded output
+/// Returns whether the input gradient is computed faster than with im2col. It is a convolution of the padded output
 /// gradient; the padding is extra work that im2col does not have.
-pub(super) fn fits_input_gradient(shape: &ConvShape) -> bool {
+pub(super) fn supports_input_gradient(shape: &ConvShape) -> bool {
     let ((h, w), (oh, ow)) = (shape.in_size, shape.out_size());
-    fits(shape) && 5 * h * w <= 6 * oh * ow
+    supports(shape) && 5 * h * w <= 6 * oh * ow
 }
 
 /// A convolution's weights in the order in which the blocks read them, and their offsets in the input.
@@ -68,15 +68,15 @@ impl Packed {
         let fan_in = self.offsets.len();
         let (h, w) = shape.in_size;
         let x = &x[group * (shape.in_channels / shape.groups) * h * w + row * w..];
-        let of_group = &self.weights[group * self.group_out * fan_in..][..self.group_out * fan_in];
-        for (block, weights) in of_group.chunks(CHANNELS * fan_in).enumerate() {
+        let group_weights = &self.weights[group * self.group_out * fan_in..][..self.group_out * fan_in];
+        for (block, weights) in group_weights.chunks(CHANNELS * fan_in).enumerate() {
             let channels = weights.len() / fan_in;
             let mut column = 0;
             while column < width {
-                // The last block overlaps the one before it; the common cells get the same values again.
+                // The last block overlaps the one before it; the cells in both get the same values again.
                 let at = column.min(width - COLS);
                 let mut sums = [[0.0; COLS]; CHANNELS];
-                super::block::multiply(channels, weights, &self.offsets, &x[at..], &mut sums);
+                super::block::weighted_sums(channels, weights, &self.offsets, &x[at..], &mut sums);
                 for (c, sums) in sums.iter().take(channels).enumerate() {
                     emit(block * CHANNELS + c, at, sums);
                 }
@@ -107,22 +107,22 @@ pub(super) fn add_weight_gradient(shape: &ConvShape, x: &[f32], gy: &[f32], gw: 
                 gy_plane: oh * ow,
                 rows,
             };
-            super::block::add_dots(&tile, group_out, gw);
+            super::block::add_dot_products(&tile, group_out, gw);
         }
     }
 }
 
-/// Returns the convolution whose output is the input gradient: it reads the padded output gradient, with the kernels rotated
-/// by 180° and input and output channels exchanged.
+/// Returns the convolution whose output is the input gradient: it reads the padded output gradient, with the kernels
+/// rotated by 180° and input and output channels exchanged.
 pub(super) fn adjoint(shape: &ConvShape, w: &[f32]) -> (ConvShape, Vec<f32>) {
     let conv = shape;
     let ((kh, kw), (oh, ow)) = (conv.kernel, shape.out_size());
     let (group_in, group_out) = (shape.in_channels / conv.groups, conv.out_channels / conv.groups);
     let area = kh * kw;
-    let mut turned = Vec::with_capacity(w.len());
+    let mut rotated = Vec::with_capacity(w.len());
     for group in w.chunks_exact(group_out * group_in * area) {
         for (c, o) in (0..group_in).flat_map(|c| (0..group_out).map(move |o| (c, o))) {
-            turned.extend(group[(o * group_in + c) * area..][..area].iter().rev());
+            rotated.extend(group[(o * group_in + c) * area..][..area].iter().rev());
         }
     }
     let adjoint = ConvShape {
@@ -131,7 +131,7 @@ pub(super) fn adjoint(shape: &ConvShape, w: &[f32]) -> (ConvShape, Vec<f32>) {
         out_channels: shape.in_channels,
         ..*shape
     };
-    (adjoint, turned)
+    (adjoint, rotated)
 }
 
 /// Copies the planes of `gy[out, oh, ow]` into the middle of a zero-padded map,

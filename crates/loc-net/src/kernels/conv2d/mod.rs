@@ -1,11 +1,13 @@
-//! Two-dimensional convolution (cross-correlation, as in PyTorch) with bias, for any kernel, stride, padding and groups.
+//! Two-dimensional convolution (cross-correlation, as in PyTorch) with bias, for any kernel, stride, padding and
+//! groups.
 //!
 //! `y[o, i, j] = b[o] + Σ_{c,u,v} w[o, c, u, v] · x[c, i·s + u − p, j·s + v − p]`, zero outside x.
 //!
-//! There are four forms. `depthwise`: 3×3 or 5×5 with one kernel per channel. `pointwise`: 1×1, a matrix product on the map
-//! itself. `direct`: wide maps with stride 1 and no padding, output rows computed directly from input rows. `im2col`: all
-//! others; for each tile of output rows the patches are gathered as a matrix that fits the level-2 cache, then multiplied
-//! by the weights. Photos and tiles are distributed over the threads. The reference implementation is `reference`.
+//! There are four kernels. `depthwise`: 3×3 or 5×5 with one kernel per channel. `pointwise`: 1×1, a matrix product on
+//! the map itself. `direct`: wide maps with stride 1 and no padding, output rows computed directly from input rows.
+//! `im2col`: all others; for each tile of output rows the patches are gathered as a matrix that fits the level-2 cache,
+//! then multiplied by the weights. Photos and tiles are distributed over the threads. The reference implementation is
+//! `reference`.
 
 mod block;
 mod depthwise;
@@ -20,7 +22,7 @@ use rayon::prelude::*;
 
 use super::Activation;
 use super::ConvShape;
-use super::layer::{Gradients, LayerKernel, Pass};
+use super::layer::{ForwardPass, Gradients, LayerKernel, SavedPass};
 use super::parts::{Parts, tree_sum};
 use crate::parallel;
 use crate::parallel::DisjointSlice;
@@ -55,21 +57,21 @@ pub fn activated(
     assert_eq!(x.len(), n * in_len, "input");
     assert_eq!(y.len(), n * out_len, "output");
     assert_eq!((w.len(), b.len()), (shape.weight_len(), shape.out_channels), "weight and bias");
-    if depthwise::fits(shape) {
+    if depthwise::supports(shape) {
         return depthwise::forward(shape, activation, x, w, b, y);
     }
-    if pointwise::fits(shape) {
+    if pointwise::supports(shape) {
         return pointwise::forward(shape, activation, x, w, b, y);
     }
-    if direct::fits(shape) {
+    if direct::supports(shape) {
         forward_rows(shape, n, x, w, |channel| b[channel], y);
         parallel::chunks(y, out_len, |_, y| activation.apply(y));
         return;
     }
-    im2col::forward(shape, activation, n, x, (w, b), y);
+    im2col::forward(shape, activation, n, x, w, b, y);
 }
 
-/// Computes the output with the direct form.
+/// Computes the output with the direct kernel.
 fn forward_rows(
     shape: &ConvShape,
     n: usize,
@@ -99,8 +101,8 @@ fn forward_rows(
     });
 }
 
-/// Computes `gw` (shape of w) and `gb[out]` from `x[n, in, h, w]` and the output gradient `gy[n, out, oh, ow]`, summed in the
-/// order of [`super::parts`].
+/// Computes `gw` (shape of w) and `gb[out]` from `x[n, in, h, w]` and the output gradient `gy[n, out, oh, ow]`, summed
+/// in the order of [`super::parts`].
 ///
 /// # Panics
 ///
@@ -117,10 +119,10 @@ pub fn backward_weights(
     let (weights, outs) = (shape.weight_len(), shape.out_channels);
     assert_eq!((x.len(), gy.len()), (n * in_len, n * out_len), "input and output gradient");
     assert_eq!((gw.len(), gb.len()), (weights, outs), "weight and bias gradient");
-    if depthwise::fits(shape) {
+    if depthwise::supports(shape) {
         return depthwise::weights(shape, parts, x, gy, gw, gb);
     }
-    if pointwise::fits(shape) {
+    if pointwise::supports(shape) {
         return pointwise::weights(shape, parts, x, gy, gw, gb);
     }
     let plane = shape.out_size().0 * shape.out_size().1;
@@ -131,7 +133,7 @@ pub fn backward_weights(
         for gy in gy[photos.start * out_len..photos.end * out_len].chunks_exact(out_len) {
             gb.iter_mut().zip(gy.chunks_exact(plane)).for_each(|(gb, plane)| *gb += sum(plane));
         }
-        if direct::fits(shape) {
+        if direct::supports(shape) {
             for photo in photos {
                 let (x, gy) = (&x[photo * in_len..][..in_len], &gy[photo * out_len..][..out_len]);
                 direct::add_weight_gradient(shape, x, gy, gw);
@@ -140,12 +142,12 @@ pub fn backward_weights(
             im2col::add_weight_gradient(shape, photos, x, gy, gw);
         }
     });
-    if direct::fits(shape) {
+    if direct::supports(shape) {
         gw.par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, gw)| {
             tree_sum(&sums[chunk * CHUNK..], weights + outs, parts.count(), gw);
         });
     } else {
-        im2col::write_weight_gradient(shape, parts.count(), (&sums, weights + outs), gw);
+        im2col::write_weight_gradient(shape, parts.count(), &sums, weights + outs, gw);
     }
     tree_sum(&sums[weights..], weights + outs, parts.count(), gb);
 }
@@ -160,18 +162,18 @@ pub fn backward_input(shape: &ConvShape, n: usize, w: &[f32], gy: &[f32], gx: &m
     assert_eq!(gx.len(), n * in_len, "input gradient");
     assert_eq!(gy.len(), n * out_len, "output gradient");
     assert_eq!(w.len(), shape.weight_len(), "weight");
-    if depthwise::fits(shape) {
+    if depthwise::supports(shape) {
         return depthwise::input(shape, w, gy, gx);
     }
-    if pointwise::fits(shape) {
+    if pointwise::supports(shape) {
         return pointwise::input(shape, w, gy, gx);
     }
-    if direct::fits_input_gradient(shape) {
-        let (adjoint, turned) = direct::adjoint(shape, w);
+    if direct::supports_input_gradient(shape) {
+        let (adjoint, rotated) = direct::adjoint(shape, w);
         let mut padded = vec![0.0; n * adjoint.in_len()];
         let photos = padded.par_chunks_exact_mut(adjoint.in_len()).zip(gy.par_chunks_exact(out_len));
         photos.for_each(|(padded, gy)| direct::pad(shape, gy, padded));
-        forward_rows(&adjoint, n, &padded, &turned, |_| 0.0, gx);
+        forward_rows(&adjoint, n, &padded, &rotated, |_| 0.0, gx);
         return;
     }
     im2col::input(shape, n, w, gy, gx);
@@ -197,18 +199,12 @@ pub struct Conv {
 }
 
 impl LayerKernel for Conv {
-    fn forward(
-        &self,
-        n: usize,
-        inputs: &[&[f32]],
-        params: &[&[f32]],
-        y: &mut [f32],
-        _: Option<&mut Vec<u8>>,
-    ) {
+    fn forward(&self, pass: ForwardPass) {
+        let ForwardPass { n, inputs, params, y, .. } = pass;
         activated(&self.shape, self.activation, n, inputs[0], params[0], params[1], y);
     }
 
-    fn backward(&self, parts: &Parts, pass: &Pass, gradients: Gradients) {
+    fn backward(&self, parts: &Parts, pass: &SavedPass, gradients: Gradients) {
         let gy = gradients.output;
         self.activation.backward_in_place(pass.y, gy);
         if let [gw, gb] = gradients.params {

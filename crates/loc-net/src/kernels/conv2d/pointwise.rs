@@ -10,7 +10,8 @@ use crate::kernels::parts::{Parts, tree_sum};
 use crate::parallel;
 use crate::parallel::DisjointSlice;
 
-/// Output channels per task: enough that starting a task pays off, and a multiple of the product's tile.
+/// Output channels per task: so many that the cost of starting a task is negligible, and a multiple of the product's
+/// tile.
 const CHANNELS: usize = 48;
 /// Cells of a map that are finished before the next ones are started.
 const BLOCK: usize = 1024;
@@ -19,8 +20,8 @@ const TASKS: usize = 4;
 /// Cells of the maps whose products are summed before the next ones: as many as fit the level-2 cache.
 const DEPTH: usize = 512;
 
-/// Returns whether this form computes the convolution.
-pub(super) fn fits(shape: &ConvShape) -> bool {
+/// Returns whether this kernel supports the convolution.
+pub(super) fn supports(shape: &ConvShape) -> bool {
     let c = shape;
     (c.kernel, c.stride) == ((1, 1), (1, 1)) && (c.padding, c.extra) == ((0, 0), (0, 0)) && c.groups == 1
 }
@@ -72,10 +73,10 @@ pub(super) fn weights(
     let tasks = gw.par_chunks_mut(rows * ins).zip(gb.par_chunks_mut(rows)).enumerate();
     tasks.for_each(|(task, (gw, gb))| {
         let count = parts.count();
-        with_buffers([count * gw.len(), count * gb.len()], |[of_w, of_b]| {
-            of_w.fill(0.0);
-            of_b.fill(0.0);
-            let sums = of_w.chunks_exact_mut(gw.len()).zip(of_b.chunks_exact_mut(gb.len()));
+        with_buffers([count * gw.len(), count * gb.len()], |[weight_sums, bias_sums]| {
+            weight_sums.fill(0.0);
+            bias_sums.fill(0.0);
+            let sums = weight_sums.chunks_exact_mut(gw.len()).zip(bias_sums.chunks_exact_mut(gb.len()));
             for ((sum_w, sum_b), photos) in sums.zip(parts.iter()) {
                 for photo in photos {
                     let x = &x[photo * ins * cells..][..ins * cells];
@@ -92,8 +93,8 @@ pub(super) fn weights(
                     }
                 }
             }
-            tree_sum(of_w, gw.len(), count, gw);
-            tree_sum(of_b, gb.len(), count, gb);
+            tree_sum(weight_sums, gw.len(), count, gw);
+            tree_sum(bias_sums, gb.len(), count, gb);
         });
     });
 }
@@ -103,9 +104,9 @@ pub(super) fn input(shape: &ConvShape, w: &[f32], gy: &[f32], gx: &mut [f32]) {
     let photos = gx.par_chunks_exact_mut(ins * cells).zip(gy.par_chunks_exact(outs * cells));
     photos.for_each(|(gx, gy)| {
         gx.par_chunks_mut(CHANNELS * cells).enumerate().for_each(|(task, gx)| {
-            let turned = Strided { values: &w[task * CHANNELS..], row: 1, col: ins };
+            let transposed = Strided { values: &w[task * CHANNELS..], row: 1, col: ins };
             let size = (gx.len() / cells, cells, outs);
-            gemm::gemm_nn(size, turned, RowMajor { values: gy, row: cells }, gx, cells, Mode::Replace);
+            gemm::gemm_nn(size, transposed, RowMajor { values: gy, row: cells }, gx, cells, Mode::Replace);
         });
     });
 }

@@ -55,9 +55,9 @@ fn compare(shape: &ConvShape, n: usize) {
     for activation in [Activation::Relu, Activation::Relu6] {
         let mut activated = vec![7.0; gy.len()];
         super::activated(shape, activation, n, &x, &w, &b, &mut activated);
-        let mut by_itself = y.clone();
-        activation.apply(&mut by_itself);
-        assert_eq!(activated, by_itself, "{activation:?}");
+        let mut separate = y.clone();
+        activation.apply(&mut separate);
+        assert_eq!(activated, separate, "{activation:?}");
     }
 
     let (mut gw, mut gb) = (vec![7.0; w.len()], vec![7.0; b.len()]);
@@ -112,7 +112,7 @@ fn equals_the_reference_over_several_tiles() {
         ConvShape::square(48, (12, 12), 40, 5),
         ConvShape { padding: (1, 1), ..ConvShape::square(64, (14, 40), 20, 3) },
         ConvShape { padding: (2, 2), groups: 8, ..ConvShape::square(8, (90, 70), 8, 5) },
-        // The direct form: an odd width with one channel, several groups, more channels than one block.
+        // The direct kernel: an odd width with one channel, several groups, more channels than one block.
         ConvShape::square(1, (9, 53), 1, 5),
         ConvShape { groups: 2, kernel: (3, 4), ..ConvShape::square(4, (70, 66), 14, 3) },
         ConvShape::square(3, (64, 64), 9, 5),

@@ -1,7 +1,7 @@
 //! The common parts of the fused convolutions: their shape, their layouts, and the argmax byte.
 //!
-//! A fused block is a 5×5 convolution (stride 1, no padding, one group), bias, 2×2 max-pool and relu. It writes only its
-//! results to memory: the pooled map and, for a backward pass, one byte per pooled cell.
+//! A fused block is a 5×5 convolution (stride 1, no padding, one group), bias, 2×2 max-pool and relu. It writes only
+//! its results to memory: the pooled map and, for a backward pass, one byte per pooled cell.
 
 pub mod reference;
 #[cfg(target_arch = "x86_64")]
@@ -14,8 +14,8 @@ use super::{ConvShape, PoolShape};
 /// Height and width of the kernel.
 pub const KERNEL: usize = 5;
 
-/// The bit of a cell's argmax byte that is set if relu made the cell zero. The two lowest bits are the argmax, 0 to 3: the
-/// index in row order of the largest cell of the window. They are set in both cases.
+/// The bit of a cell's argmax byte that is set if relu made the cell zero. The two lowest bits are the argmax, 0 to 3:
+/// the index in row order of the largest cell of the window. They are set in both cases.
 pub const RELU_OFF: u8 = 4;
 
 /// The number of values that vectors may read or write after the last used value.
@@ -87,10 +87,19 @@ impl ConvBlock {
     }
 }
 
+/// The gradient of a fused block's output, and the argmax bytes of its forward pass in the same layout.
+#[derive(Debug, Clone, Copy)]
+pub struct PooledGradient<'a, F> {
+    /// The gradient of the output.
+    pub gy: &'a [F],
+    /// The argmax bytes.
+    pub argmax: &'a [u8],
+}
+
 /// A map whose rows hold all channels, one after the other: `values[(y − first) · row + c · channel + x]`.
 ///
-/// With `row = width` and `channel = height · width` this is the usual planar order; with `row = channels · channel` a strip
-/// of rows is contiguous.
+/// With `row = width` and `channel = height · width` this is the usual planar order; with `row = channels · channel` a
+/// strip of rows is contiguous.
 #[derive(Debug, Clone, Copy)]
 pub struct RowView<'a> {
     /// The values.
@@ -110,10 +119,10 @@ impl<'a> RowView<'a> {
         Self { values, first: 0, row: width, channel: height * width }
     }
 
-    /// Returns the view of a map of rows, each of `channels` runs of [`run`] values.
+    /// Returns the view of a map of rows, each of `channels` runs of [`run_len`] values.
     #[must_use]
     pub fn rows(values: &'a [f32], channels: usize, width: usize) -> Self {
-        Self { values, first: 0, row: channels * run(width), channel: run(width) }
+        Self { values, first: 0, row: channels * run_len(width), channel: run_len(width) }
     }
 
     /// Returns the index of the value at which a row starts.
@@ -125,6 +134,6 @@ impl<'a> RowView<'a> {
 
 /// Returns the length of a run, one channel of one row: the width rounded up to a multiple of eight.
 #[must_use]
-pub fn run(width: usize) -> usize {
+pub fn run_len(width: usize) -> usize {
     width.next_multiple_of(8)
 }

@@ -1,6 +1,6 @@
-//! Reference implementation of the fused blocks: the separate operations, one after the other, on planar maps.
+//! Reference implementation of the fused blocks: the operations one after the other, on planar maps.
 
-use super::{ConvBlock, RELU_OFF};
+use super::{ConvBlock, PooledGradient, RELU_OFF};
 use crate::kernels::{Float, conv2d, maxpool};
 
 /// Computes `y[out, ph, pw]` and the argmax byte of each cell from one photo `x[in, h, w]`.
@@ -23,11 +23,14 @@ pub fn forward<F: Float>(shape: &ConvBlock, x: &[F], w: &[F], b: &[F], y: &mut [
 /// Computes `gw`, `gb` and `gx` of one photo from the gradient `gy[out, ph, pw]` and the argmax bytes.
 pub fn backward<F: Float>(
     shape: &ConvBlock,
-    (x, w): (&[F], &[F]),
-    (gy, argmax): (&[F], &[u8]),
-    (gw, gb): (&mut [F], &mut [F]),
+    x: &[F],
+    w: &[F],
+    pooled: PooledGradient<F>,
+    gw: &mut [F],
+    gb: &mut [F],
     gx: &mut [F],
 ) {
+    let PooledGradient { gy, argmax } = pooled;
     let (conv, pool) = shape.parts();
     let active: Vec<F> =
         gy.iter().zip(argmax).map(|(g, byte)| if *byte < RELU_OFF { *g } else { F::default() }).collect();

@@ -38,38 +38,40 @@ pub(super) unsafe fn gemm_nn(
     c_row: usize,
     mode: Mode,
 ) {
-    let product = GemmTile {
-        a: (a.values.as_ptr(), a.row, a.col),
-        b: (b.values.as_ptr(), b.row),
-        c: (c.as_mut_ptr(), c_row),
-        add: mode == Mode::Add,
-    };
-    // SAFETY: the caller's promise.
+    let (a, a_row, a_col) = (a.values.as_ptr(), a.row, a.col);
+    let (b, b_row, c) = (b.values.as_ptr(), b.row, c.as_mut_ptr());
+    let product = GemmTile { a, a_row, a_col, b, b_row, c, c_row, add: mode == Mode::Add };
+    // SAFETY: guaranteed by the caller.
     unsafe { product.run((m, n, k)) };
 }
 
-/// `C = A · B` (or `+=`) through pointers: entry (i, p) of A is at `a.0[i · a.1 + p · a.2]`; rows of B and C are contiguous.
+/// `C = A · B` (or `+=`) through pointers: entry (i, p) of A is at `a[i · a_row + p · a_col]`; rows of B and C are
+/// contiguous.
 #[derive(Clone, Copy)]
 pub(crate) struct GemmTile {
-    pub(crate) a: (*const f32, usize, usize),
-    pub(crate) b: (*const f32, usize),
-    pub(crate) c: (*mut f32, usize),
+    pub(crate) a: *const f32,
+    pub(crate) a_row: usize,
+    pub(crate) a_col: usize,
+    pub(crate) b: *const f32,
+    pub(crate) b_row: usize,
+    pub(crate) c: *mut f32,
+    pub(crate) c_row: usize,
     pub(crate) add: bool,
 }
 
 impl GemmTile {
     /// # Safety
     ///
-    /// AVX2 and FMA are available; m rows of A and C, n columns of B and C, and k steps are accessible. With k = 0 neither
-    /// A nor B is read.
+    /// AVX2 and FMA are available; m rows of A and C, n columns of B and C, and k steps are accessible. With k = 0
+    /// neither A nor B is read.
     #[target_feature(enable = "avx2,fma")]
     pub(crate) unsafe fn run(self, (m, n, k): (usize, usize, usize)) {
         let mut from = 0;
         loop {
             let depth = DEPTH.min(k - from);
             let pass = Self {
-                a: (self.a.0.wrapping_add(from * self.a.2), self.a.1, self.a.2),
-                b: (self.b.0.wrapping_add(from * self.b.1), self.b.1),
+                a: self.a.wrapping_add(from * self.a_col),
+                b: self.b.wrapping_add(from * self.b_row),
                 add: self.add || from > 0,
                 ..self
             };
@@ -89,15 +91,11 @@ impl GemmTile {
     unsafe fn columns(self, (m, n, k): (usize, usize, usize)) {
         let mut j = 0;
         while j < n {
-            let panel = Self {
-                b: (self.b.0.wrapping_add(j), self.b.1),
-                c: (self.c.0.wrapping_add(j), self.c.1),
-                ..self
-            };
+            let panel = Self { b: self.b.wrapping_add(j), c: self.c.wrapping_add(j), ..self };
             // SAFETY: columns j.. below n; the masks disable the lanes beyond.
             unsafe {
                 j += match n - j {
-                    // Three vectors at once: after two, a single one would remain, which cannot keep the multipliers busy.
+                    // Three vectors at once: after two, a single one would remain, which cannot use all multipliers.
                     24 => panel.rows::<3, true>((m, k), [lanes(8); 3]),
                     16.. => panel.rows::<2, true>((m, k), [lanes(8); 2]),
                     8 => panel.rows::<1, true>((m, k), [lanes(8); 1]),
@@ -108,8 +106,8 @@ impl GemmTile {
         }
     }
 
-    /// Computes V vectors of columns, with nine to twelve sums in registers if there are enough rows. Returns the number of
-    /// columns.
+    /// Computes V vectors of columns, with nine to twelve sums in registers if there are enough rows. Returns the
+    /// number of columns.
     ///
     /// # Safety
     ///
@@ -124,8 +122,8 @@ impl GemmTile {
         let mut i = 0;
         while i < m {
             let block = Self {
-                a: (self.a.0.wrapping_add(i * self.a.1), self.a.1, self.a.2),
-                c: (self.c.0.wrapping_add(i * self.c.1), self.c.1),
+                a: self.a.wrapping_add(i * self.a_row),
+                c: self.c.wrapping_add(i * self.c_row),
                 ..self
             };
             // SAFETY: rows i.. below m.
@@ -157,9 +155,7 @@ impl GemmTile {
         k: usize,
         masks: [__m256i; V],
     ) -> usize {
-        let (mut left, a_row, a_col) = self.a;
-        let (mut right, b_row) = self.b;
-        let (c, c_row) = self.c;
+        let Self { a: mut left, a_row, a_col, b: mut right, b_row, c, c_row, .. } = self;
         // SAFETY: every pointer stays inside the matrices; masked lanes are not accessed.
         unsafe {
             let mut sums = [[_mm256_setzero_ps(); V]; R];
@@ -198,7 +194,7 @@ impl GemmTile {
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 unsafe fn load<const FULL: bool>(p: *const f32, mask: __m256i) -> __m256 {
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     unsafe { if FULL { _mm256_loadu_ps(p) } else { _mm256_maskload_ps(p, mask) } }
 }
 
@@ -222,7 +218,7 @@ pub(super) unsafe fn gemm_nt(
                 let pb = b.values.as_ptr().add(j * b.row);
                 let out = c.as_mut_ptr().add(i * c_row + j);
                 let add = mode == Mode::Add;
-                let block = DotTile { a: (pa, a.row), b: (pb, b.row), c: (out, c_row), k, add };
+                let block = DotTile { a: pa, a_row: a.row, b: pb, b_row: b.row, c: out, c_row, k, add };
                 match (m - i, n - j) {
                     (1, 1) => block.run::<1, 1>(),
                     (1, 2) => block.run::<1, 2>(),
@@ -244,9 +240,12 @@ pub(super) unsafe fn gemm_nt(
 
 /// A block of up to 3×4 dot products.
 struct DotTile {
-    a: (*const f32, usize),
-    b: (*const f32, usize),
-    c: (*mut f32, usize),
+    a: *const f32,
+    a_row: usize,
+    b: *const f32,
+    b_row: usize,
+    c: *mut f32,
+    c_row: usize,
     k: usize,
     add: bool,
 }
@@ -262,9 +261,9 @@ impl DotTile {
         // SAFETY: whole vectors below k, then the rest with a mask, of rows that exist.
         unsafe {
             for p in (0..whole).step_by(8) {
-                let b: [__m256; S] = vectors!(|s| _mm256_loadu_ps(self.b.0.add(s * self.b.1 + p)));
+                let b: [__m256; S] = vectors!(|s| _mm256_loadu_ps(self.b.add(s * self.b_row + p)));
                 for (r, row) in sums.iter_mut().enumerate() {
-                    let a = _mm256_loadu_ps(self.a.0.add(r * self.a.1 + p));
+                    let a = _mm256_loadu_ps(self.a.add(r * self.a_row + p));
                     for s in 0..S {
                         row[s] = _mm256_fmadd_ps(a, b[s], row[s]);
                     }
@@ -273,17 +272,17 @@ impl DotTile {
             if whole < self.k {
                 let mask = lanes(self.k - whole);
                 for (r, row) in sums.iter_mut().enumerate() {
-                    let a = _mm256_maskload_ps(self.a.0.add(r * self.a.1 + whole), mask);
+                    let a = _mm256_maskload_ps(self.a.add(r * self.a_row + whole), mask);
                     for (s, sum) in row.iter_mut().enumerate() {
-                        let b = _mm256_maskload_ps(self.b.0.add(s * self.b.1 + whole), mask);
+                        let b = _mm256_maskload_ps(self.b.add(s * self.b_row + whole), mask);
                         *sum = _mm256_fmadd_ps(a, b, *sum);
                     }
                 }
             }
             for (r, row) in sums.iter().enumerate() {
                 for (s, sum) in row.iter().enumerate() {
-                    let out = self.c.0.add(r * self.c.1 + s);
-                    *out = if self.add { *out + total(*sum) } else { total(*sum) };
+                    let out = self.c.add(r * self.c_row + s);
+                    *out = if self.add { *out + horizontal_sum(*sum) } else { horizontal_sum(*sum) };
                 }
             }
         }
@@ -292,7 +291,7 @@ impl DotTile {
 
 /// Returns the sum of the eight lanes.
 #[target_feature(enable = "avx2,fma")]
-pub(crate) fn total(v: __m256) -> f32 {
+pub(crate) fn horizontal_sum(v: __m256) -> f32 {
     let four = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps::<1>(v));
     let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
     _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)))

@@ -1,8 +1,9 @@
 //! Two small matrix products, used by the convolution and the linear layer.
 //!
 //! [`gemm_nn`]: `C = A · B`, where B and C have contiguous rows and A any strides. [`gemm_nt`]: `C = A · Bᵀ`, where all
-//! rows are contiguous. Both run on the calling thread; their callers distribute tiles over the threads. Each entry of C is
-//! one sum in a fixed order that depends only on the inner length, so callers may split C in any way and get the same bits.
+//! rows are contiguous. Both run on the calling thread; their callers distribute tiles over the threads. Each entry of
+//! C is one sum in a fixed order that depends only on the inner length, so callers may split C in any way and get the
+//! same bits.
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
@@ -62,7 +63,7 @@ pub fn gemm_nn(
     }
     #[cfg(target_arch = "x86_64")]
     if avx2::available() {
-        #[expect(unsafe_code, reason = "calls the AVX2 form after checking for it")]
+        #[expect(unsafe_code, reason = "calls the AVX2 kernel after checking for AVX2")]
         // SAFETY: AVX2 and FMA are available, and the lengths were checked above.
         unsafe {
             avx2::gemm_nn((m, n, k), a, b, c, c_row, mode);
@@ -93,7 +94,7 @@ pub fn gemm_nt(
     assert!(b.row >= k && b.values.len() >= (n - 1) * b.row + k, "B holds n rows of k");
     #[cfg(target_arch = "x86_64")]
     if avx2::available() {
-        #[expect(unsafe_code, reason = "calls the AVX2 form after checking for it")]
+        #[expect(unsafe_code, reason = "calls the AVX2 kernel after checking for AVX2")]
         // SAFETY: AVX2 and FMA are available, and the lengths were checked above.
         unsafe {
             avx2::gemm_nt((m, n, k), a, b, c, c_row, mode);

@@ -24,9 +24,9 @@ fn cases() -> impl Strategy<Value = Case> {
     )
 }
 
-type Multiply = fn((usize, usize, usize), Strided, RowMajor, &mut [f32], usize, Mode);
+type GemmNn = fn((usize, usize, usize), Strided, RowMajor, &mut [f32], usize, Mode);
 
-fn check_multiply(case: &Case, f: Multiply) {
+fn check_nn(case: &Case, f: GemmNn) {
     let (m, n, k) = case.size;
     let (a_row, a_col) = if case.transposed { (1, m + case.pad) } else { (k + case.pad, 1) };
     let (b_row, c_row) = (n + case.pad, n + case.pad);
@@ -54,9 +54,9 @@ fn check_multiply(case: &Case, f: Multiply) {
     assert_close("gemm_nn", &c, &expected, 1e-5);
 }
 
-type DotTile = fn((usize, usize, usize), RowMajor, RowMajor, &mut [f32], usize, Mode);
+type GemmNt = fn((usize, usize, usize), RowMajor, RowMajor, &mut [f32], usize, Mode);
 
-fn check_dots(case: &Case, f: DotTile) {
+fn check_nt(case: &Case, f: GemmNt) {
     let (m, n, k) = case.size;
     let (row, c_row) = (k + case.pad, n + case.pad);
     let a = numbers(1, m * row);
@@ -79,21 +79,21 @@ fn check_dots(case: &Case, f: DotTile) {
 proptest! {
     #[test]
     fn gemm_nn_equals_the_reference(case in cases()) {
-        check_multiply(&case, gemm_nn);
-        check_multiply(&case, reference::gemm_nn);
+        check_nn(&case, gemm_nn);
+        check_nn(&case, reference::gemm_nn);
     }
 
     #[test]
     fn gemm_nt_equals_the_reference(case in cases()) {
-        check_dots(&case, gemm_nt);
-        check_dots(&case, reference::gemm_nt);
+        check_nt(&case, gemm_nt);
+        check_nt(&case, reference::gemm_nt);
     }
 }
 
 #[test]
 #[cfg_attr(miri, ignore = "takes many minutes under Miri")]
-fn long_inner_lengths_take_several_passes() {
+fn long_inner_lengths_need_several_passes() {
     let case = Case { size: (7, 19, 1200), transposed: false, pad: 3, mode: Mode::Replace };
-    check_multiply(&case, gemm_nn);
-    check_multiply(&Case { mode: Mode::Add, transposed: true, ..case }, gemm_nn);
+    check_nn(&case, gemm_nn);
+    check_nn(&Case { mode: Mode::Add, transposed: true, ..case }, gemm_nn);
 }

@@ -26,7 +26,7 @@ fn fraction(bytes: __m256i) -> __m256 {
 ///
 /// AVX2 and FMA are available; three runs of a third of the row's bytes can be written.
 #[target_feature(enable = "avx2,fma")]
-pub(super) unsafe fn split(row: &[u8], norm: &InputNorm, out: &mut [f32], stride: usize) {
+pub(super) unsafe fn deinterleave(row: &[u8], norm: &InputNorm, out: &mut [f32], stride: usize) {
     const N: i8 = -1;
     // The bytes of each colour among the first sixteen, and among the sixteen from the eighth on.
     let masks = [
@@ -51,8 +51,8 @@ pub(super) unsafe fn split(row: &[u8], norm: &InputNorm, out: &mut [f32], stride
         unsafe {
             let from = row.as_ptr().add(3 * left);
             let (low, high) = (_mm_loadu_si128(from.cast()), _mm_loadu_si128(from.add(8).cast()));
-            for (colour, (of_low, of_high)) in masks.into_iter().enumerate() {
-                let bytes = _mm_or_si128(_mm_shuffle_epi8(low, of_low), _mm_shuffle_epi8(high, of_high));
+            for (colour, (low_mask, high_mask)) in masks.into_iter().enumerate() {
+                let bytes = _mm_or_si128(_mm_shuffle_epi8(low, low_mask), _mm_shuffle_epi8(high, high_mask));
                 let x = fraction(_mm256_cvtepu8_epi32(bytes));
                 let x = _mm256_sub_ps(x, _mm256_set1_ps(norm.mean[colour]));
                 let x = _mm256_mul_ps(x, _mm256_set1_ps(norm.scale[colour]));
@@ -68,7 +68,7 @@ pub(super) unsafe fn split(row: &[u8], norm: &InputNorm, out: &mut [f32], stride
 ///
 /// AVX2 and FMA are available.
 #[target_feature(enable = "avx2,fma")]
-pub(super) unsafe fn widen(bytes: &[u8], norm: &InputNorm, out: &mut [f32]) {
+pub(super) unsafe fn bytes_to_floats(bytes: &[u8], norm: &InputNorm, out: &mut [f32]) {
     let mean: [f32; 24] = std::array::from_fn(|i| norm.mean[i % 3]);
     let scale: [f32; 24] = std::array::from_fn(|i| norm.scale[i % 3]);
     let n = bytes.len().min(out.len());

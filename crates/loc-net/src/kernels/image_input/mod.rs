@@ -5,7 +5,7 @@ mod avx2;
 
 use std::ops::Range;
 
-use crate::kernels::conv_block::{RowView, run};
+use crate::kernels::conv_block::{RowView, run_len};
 
 /// A batch of photos of one size.
 #[derive(Debug, Clone, Copy)]
@@ -75,8 +75,8 @@ impl InputNorm {
     }
 }
 
-/// Returns some rows of a photo in the layout of the fused kernels: a view of planar floats if no conversion is needed, else
-/// rows of three runs ([`RowView::rows`]) written to the buffer.
+/// Returns some rows of a photo in the layout of the fused kernels: a view of planar floats if no conversion is needed,
+/// else rows of three runs ([`RowView::rows`]) written to the buffer.
 ///
 /// # Panics
 ///
@@ -94,7 +94,7 @@ pub fn strip<'a>(
             RowView { values, first: 0, row: width, channel: values.len() / 3 }
         }
         _ => {
-            buffer.resize(3 * run(width) * rows.len(), 0.0);
+            buffer.resize(3 * run_len(width) * rows.len(), 0.0);
             to_rows(photo, norm, width, rows.clone(), buffer);
             RowView { first: rows.start, ..RowView::rows(buffer, 3, width) }
         }
@@ -103,17 +103,17 @@ pub fn strip<'a>(
 
 /// Writes some rows of a photo as rows of three runs; `out` holds only these rows.
 fn to_rows(photo: ImageBatch, norm: &InputNorm, width: usize, rows: Range<usize>, out: &mut [f32]) {
-    let stride = run(width);
+    let stride = run_len(width);
     match photo {
         ImageBatch::Bytes(bytes) => {
             let pixels = &bytes[3 * width * rows.start..3 * width * rows.end];
             #[cfg(target_arch = "x86_64")]
             if crate::kernels::gemm::avx2::available() {
                 for (row, out) in pixels.chunks_exact(3 * width).zip(out.chunks_exact_mut(3 * stride)) {
-                    #[expect(unsafe_code, reason = "calls the AVX2 form after checking for it")]
-                    // SAFETY: AVX2 is available; a row has 3 · width bytes, its runs have room.
+                    #[expect(unsafe_code, reason = "calls the AVX2 kernel after checking for AVX2")]
+                    // SAFETY: AVX2 is available; a row has 3 · width bytes, and its runs are long enough.
                     unsafe {
-                        avx2::split(row, norm, out, stride);
+                        avx2::deinterleave(row, norm, out, stride);
                     }
                 }
                 return;
@@ -162,10 +162,10 @@ pub fn to_pixels(photo: ImageBatch, norm: &InputNorm, width: usize, rows: Range<
             let bytes = &bytes[3 * width * rows.start..3 * width * rows.end];
             #[cfg(target_arch = "x86_64")]
             if crate::kernels::gemm::avx2::available() {
-                #[expect(unsafe_code, reason = "calls the AVX2 form after checking for it")]
+                #[expect(unsafe_code, reason = "calls the AVX2 kernel after checking for AVX2")]
                 // SAFETY: AVX2 is available.
                 unsafe {
-                    avx2::widen(bytes, norm, out);
+                    avx2::bytes_to_floats(bytes, norm, out);
                 }
                 return;
             }
@@ -195,7 +195,7 @@ mod tests {
         (0..n).map(|i| (i * 7 % 256) as u8).collect()
     }
 
-    /// Every conversion gives the same bits as a division.
+    /// Every conversion has the same bits as a division.
     #[test]
     fn bytes_and_floats_give_the_same_values() {
         for (width, height) in [(8, 5), (13, 4), (40, 7), (256, 4)] {
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slice_holds_whole_photos() {
+    fn a_slice_consists_of_complete_photos() {
         let values = bytes(30);
         let ImageBatch::Bytes(second) = ImageBatch::Bytes(&values).slice(1, 1, 15) else { panic!("bytes") };
         assert_eq!(second, &values[15..]);

@@ -9,7 +9,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::gemm::{self, Mode, RowMajor, Strided};
-use super::layer::{Gradients, LayerKernel, Pass};
+use super::layer::{ForwardPass, Gradients, LayerKernel, SavedPass};
 use super::parts::{Parts, SUM_PARTS, tree_sum};
 use crate::parallel;
 use crate::parallel::DisjointSlice;
@@ -66,8 +66,8 @@ pub fn forward(f: Features, n: usize, x: &[f32], w: &[f32], b: &[f32], y: &mut [
     });
 }
 
-/// Computes some output features of one photo on the calling thread: `y[out]` from `x[in]`, `w[out, in]` and `b[out]`. The
-/// bytes are the same as those of [`forward`].
+/// Computes some output features of one photo on the calling thread: `y[out]` from `x[in]`, `w[out, in]` and `b[out]`.
+/// The bytes are the same as those of [`forward`].
 ///
 /// # Panics
 ///
@@ -158,24 +158,18 @@ pub fn backward_input(f: Features, n: usize, w: &[f32], gy: &[f32], gx: &mut [f3
 
 impl Features {
     /// Returns the number of output features per task when a single photo is split over the threads.
-    fn of_task(&self) -> usize {
+    fn task_outputs(&self) -> usize {
         (TASK_WEIGHTS / self.input.max(1)).max(1)
     }
 }
 
 impl LayerKernel for Features {
-    fn forward(
-        &self,
-        n: usize,
-        inputs: &[&[f32]],
-        params: &[&[f32]],
-        y: &mut [f32],
-        _: Option<&mut Vec<u8>>,
-    ) {
+    fn forward(&self, pass: ForwardPass) {
+        let ForwardPass { n, inputs, params, y, .. } = pass;
         forward(*self, n, inputs[0], params[0], params[1], y);
     }
 
-    fn backward(&self, parts: &Parts, pass: &Pass, gradients: Gradients) {
+    fn backward(&self, parts: &Parts, pass: &SavedPass, gradients: Gradients) {
         if let [Some(gx)] = gradients.inputs {
             backward_input(*self, parts.photos(), pass.params[0], gradients.output, gx);
         }
@@ -185,11 +179,11 @@ impl LayerKernel for Features {
     }
 
     fn tasks(&self) -> usize {
-        self.output.div_ceil(self.of_task())
+        self.output.div_ceil(self.task_outputs())
     }
 
     fn task(&self, task: usize, len: usize) -> Range<usize> {
-        task * self.of_task()..((task + 1) * self.of_task()).min(len)
+        task * self.task_outputs()..((task + 1) * self.task_outputs()).min(len)
     }
 
     fn forward_task(&self, task: usize, inputs: &[&[f32]], params: &[&[f32]], y: &mut [f32]) {

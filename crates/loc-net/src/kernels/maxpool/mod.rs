@@ -1,7 +1,7 @@
 //! Max-pooling that stores the argmax: one byte per output, the cell's index in the window in row order.
 //!
-//! On a tie the first cell in row order is the argmax and gets the whole gradient, as in PyTorch. A NaN counts as larger
-//! than every number. Cells that no window reaches get no gradient. Windows may overlap.
+//! On a tie the first cell in row order is the argmax and gets the whole gradient, as in PyTorch. A NaN counts as
+//! larger than every number. Cells that no window reaches get no gradient. Windows may overlap.
 
 pub mod reference;
 #[cfg(test)]
@@ -10,7 +10,7 @@ mod tests;
 use rayon::prelude::*;
 
 use super::PoolShape;
-use super::layer::{Gradients, LayerKernel, Pass};
+use super::layer::{ForwardPass, Gradients, LayerKernel, SavedPass};
 use super::parts::Parts;
 use crate::buffers::grow;
 use crate::parallel;
@@ -32,7 +32,7 @@ pub fn forward(shape: &PoolShape, n: usize, x: &[f32], y: &mut [f32], argmax: &m
         // SAFETY: each task writes the argmax of its own photo.
         let argmax = unsafe { argmax.range(photo * out_len, out_len) };
         if shape.kernel == (2, 2) && shape.stride == (2, 2) {
-            halve(shape, x, y, argmax);
+            pool_2x2(shape, x, y, argmax);
         } else {
             reference::forward(shape, 1, x, y, argmax);
         }
@@ -55,7 +55,7 @@ pub fn backward(shape: &PoolShape, n: usize, argmax: &[u8], gy: &[f32], gx: &mut
 }
 
 /// The 2×2 window with stride 2, without branches, so that the compiler vectorises it.
-fn halve(shape: &PoolShape, x: &[f32], y: &mut [f32], argmax: &mut [u8]) {
+fn pool_2x2(shape: &PoolShape, x: &[f32], y: &mut [f32], argmax: &mut [u8]) {
     let ((h, w), (oh, ow)) = (shape.in_size, shape.out_size());
     for row in 0..shape.channels * oh {
         let from = (row / oh * h + row % oh * 2) * w;
@@ -83,7 +83,8 @@ pub struct MaxPool(
 );
 
 impl LayerKernel for MaxPool {
-    fn forward(&self, n: usize, inputs: &[&[f32]], _: &[&[f32]], y: &mut [f32], saved: Option<&mut Vec<u8>>) {
+    fn forward(&self, pass: ForwardPass) {
+        let ForwardPass { n, inputs, y, saved, .. } = pass;
         let mut unused = Vec::new();
         let argmax = saved.unwrap_or(&mut unused);
         grow(argmax, y.len());
@@ -91,7 +92,7 @@ impl LayerKernel for MaxPool {
         forward(&self.0, n, inputs[0], y, argmax);
     }
 
-    fn backward(&self, parts: &Parts, pass: &Pass, gradients: Gradients) {
+    fn backward(&self, parts: &Parts, pass: &SavedPass, gradients: Gradients) {
         if let [Some(gx)] = gradients.inputs {
             let argmax = &pass.saved[..gradients.output.len()];
             backward(&self.0, parts.photos(), argmax, gradients.output, gx);

@@ -114,12 +114,12 @@ pub(crate) fn output_adjoint(y: [Vector; OUTPUTS]) -> [Vector; INPUTS] {
 #[target_feature(enable = "avx2,fma")]
 pub(crate) fn f65_input(d: [Vector; f65::INPUTS]) -> [Vector; f65::INPUTS] {
     let ends = |first: usize| {
-        let [a, b, c, e, _] = f65::ALL;
+        let [a, b, c, e, _] = f65::FULL_PRODUCT;
         fma(a, d[first], fma(b, d[first + 2], fma(c, d[first + 4], fma(e, d[first + 6], d[first + 8]))))
     };
     // The even and the odd coefficients have the same factors.
     let half = |point: usize, first: usize| {
-        let [a, b, c, _] = f65::OTHERS[point];
+        let [a, b, c, _] = f65::PARTIAL_PRODUCTS[point];
         fma(a, d[first], fma(b, d[first + 2], fma(c, d[first + 4], d[first + 6])))
     };
     let (even1, odd1) = (half(0, 2), half(0, 1));

@@ -2,8 +2,8 @@
 //!
 //! With the points 0, ±1, ±2, ±½ and ∞, `y = Aᵀ · ((G · g) ∘ (Bᵀ · d))`, where `d` are 8 adjacent inputs, `g` the
 //! kernel, and `y[i] = Σ_k g[k] · d[i + k]`. In two dimensions both transforms are applied along the columns and along
-//! the rows: F(4×4, 5×5), 64 products instead of the 400 of a direct sum. `docs/kernels.md` derives the matrices and gives
-//! their cost in accuracy.
+//! the rows: F(4×4, 5×5), 64 products instead of the 400 of a direct convolution. `docs/kernels.md` derives the
+//! matrices and gives their cost in accuracy.
 //!
 //! [`f65`] is the longer F(6, 5), for one dimension.
 //!

@@ -1,7 +1,7 @@
 //! Tests that the matrices compute a correlation, and that the vector code applies these matrices.
 
 use super::*;
-use crate::kernels::testing::{no_fast_forms, numbers};
+use crate::kernels::testing::{numbers, skip_without_avx2};
 
 fn apply<const R: usize, const C: usize>(matrix: &[[f64; C]; R], x: &[f64]) -> Vec<f64> {
     matrix.iter().map(|row| row.iter().zip(x).map(|(a, b)| a * b).sum()).collect()
@@ -17,7 +17,7 @@ fn assert_correlation<const N: usize, const M: usize>(
         let products: Vec<f64> = apply(input, &d).iter().zip(apply(kernel, &g)).map(|(a, b)| a * b).collect();
         for (i, y) in apply(output, &products).iter().enumerate() {
             let expected: f64 = (0..TAPS).map(|k| g[k] * d[i + k]).sum();
-            assert!((y - expected).abs() < 1e-12, "output {i}: {y} where {expected} is right");
+            assert!((y - expected).abs() < 1e-12, "output {i}: {y}, expected {expected}");
         }
     }
 }
@@ -46,7 +46,7 @@ fn a_kernel_is_transformed_along_both_axes() {
 fn the_vector_code_equals_the_matrices_and_their_transposes() {
     use std::arch::x86_64::{__m256, _mm256_loadu_ps, _mm256_storeu_ps};
 
-    #[expect(unsafe_code, reason = "calls the AVX2 form after checking for it")]
+    #[expect(unsafe_code, reason = "calls the AVX2 kernel after checking for AVX2")]
     #[target_feature(enable = "avx2,fma")]
     fn run<const N: usize, const M: usize>(
         x: &[f64],
@@ -74,19 +74,19 @@ fn the_vector_code_equals_the_matrices_and_their_transposes() {
     }
 
     if !crate::kernels::gemm::avx2::available() {
-        return no_fast_forms();
+        return skip_without_avx2();
     }
     let check = |what: &str, got: Vec<[f32; 8]>, expected: Vec<f64>| {
         assert_eq!(got.len(), expected.len(), "{what}");
         for (i, (lanes, e)) in got.iter().zip(&expected).enumerate() {
             for (l, v) in lanes.iter().enumerate() {
                 let e = e * (l + 1) as f64;
-                assert!((f64::from(*v) - e).abs() < 2e-5, "{what}[{i}] lane {l}: {v} where {e} is right");
+                assert!((f64::from(*v) - e).abs() < 2e-5, "{what}[{i}] lane {l}: {v}, expected {e}");
             }
         }
     };
     let (eight, four) = (numbers(1, INPUTS), numbers(2, OUTPUTS));
-    #[expect(unsafe_code, reason = "calls the AVX2 form after checking for it")]
+    #[expect(unsafe_code, reason = "calls the AVX2 kernel after checking for AVX2")]
     // SAFETY: AVX2 and FMA are available.
     unsafe {
         check("input", run(&eight, avx2::input), apply(&INPUT, &eight));

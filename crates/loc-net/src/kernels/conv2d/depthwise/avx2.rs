@@ -1,38 +1,39 @@
-//! The loops over a plane in AVX2 and FMA. The compiler's own vectorisation loads the weights as vectors and takes these
-//! apart lane by lane.
-#![expect(unsafe_code, reason = "vector loads through pointers whose ranges the frame guarantees")]
+//! The loops over a plane in AVX2 and FMA. The compiler's own vectorisation loads the weights as vectors and then
+//! extracts single lanes.
+#![expect(unsafe_code, reason = "vector loads through pointers whose ranges the padded plane guarantees")]
 
 use std::arch::x86_64::{
     _mm256_broadcast_ss, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_maskload_ps, _mm256_maskstore_ps,
     _mm256_set1_ps, _mm256_setzero_ps, _mm256_storeu_ps,
 };
 
-use super::{Frame, LANES};
+use super::{LANES, PaddedPlane};
 use crate::kernels::gemm::avx2::lanes;
 
 /// Computes a plane's outputs from the padded plane in the buffer.
 ///
 /// # Safety
 ///
-/// AVX2 and FMA are available; the buffer has the frame's length, w has K·K values, y the frame's outputs.
+/// AVX2 and FMA are available; the buffer has the length of the padded plane, w has K·K values, y the outputs.
 #[target_feature(enable = "avx2,fma")]
 pub(super) unsafe fn forward<const K: usize>(
-    frame: &Frame,
+    plane: &PaddedPlane,
     w: &[f32],
     b: f32,
     buffer: &[f32],
     y: &mut [f32],
 ) {
-    let width = frame.out.1;
+    let width = plane.out.1;
     for (row, y) in y.chunks_exact_mut(width).enumerate() {
         let mut column = 0;
-        // SAFETY: for each kernel position a row of the buffer holds whole vectors for all outputs, and one vector more.
+        // SAFETY: for each kernel position a row of the buffer holds whole vectors for all outputs, and one vector
+        // more.
         unsafe {
             while column < width {
                 let mut sums = [_mm256_set1_ps(b); 2];
                 for ky in 0..K {
                     for kx in 0..K {
-                        let x = buffer.as_ptr().add(frame.seen(row, (ky, kx)) + column);
+                        let x = buffer.as_ptr().add(plane.input_index(row, (ky, kx)) + column);
                         let w = _mm256_broadcast_ss(&*w.as_ptr().add(ky * K + kx));
                         sums[0] = _mm256_fmadd_ps(w, _mm256_loadu_ps(x), sums[0]);
                         sums[1] = _mm256_fmadd_ps(w, _mm256_loadu_ps(x.add(LANES)), sums[1]);
@@ -56,14 +57,19 @@ pub(super) unsafe fn forward<const K: usize>(
 ///
 /// # Safety
 ///
-/// AVX2 and FMA are available; the buffer has the frame's length, gw has K·K values, gy the frame's outputs.
+/// AVX2 and FMA are available; the buffer has the length of the padded plane, gw has K·K values, gy the outputs.
 #[target_feature(enable = "avx2,fma")]
-pub(super) unsafe fn weights<const K: usize>(frame: &Frame, gy: &[f32], buffer: &[f32], gw: &mut [f32]) {
-    let width = frame.out.1;
+pub(super) unsafe fn weights<const K: usize>(
+    plane: &PaddedPlane,
+    gy: &[f32],
+    buffer: &[f32],
+    gw: &mut [f32],
+) {
+    let width = plane.out.1;
     for ky in 0..K {
         let mut sums = [_mm256_setzero_ps(); K];
         for (row, gy) in gy.chunks_exact(width).enumerate() {
-            let at: [usize; K] = std::array::from_fn(|kx| frame.seen(row, (ky, kx)));
+            let at: [usize; K] = std::array::from_fn(|kx| plane.input_index(row, (ky, kx)));
             for column in (0..width).step_by(LANES) {
                 // SAFETY: as above; the last vector of gy is loaded with a mask.
                 unsafe {
@@ -93,8 +99,8 @@ pub(super) unsafe fn weights<const K: usize>(frame: &Frame, gy: &[f32], buffer: 
 ///
 /// As for [`weights`].
 #[target_feature(enable = "avx2,fma")]
-pub(super) unsafe fn scatter<const K: usize>(frame: &Frame, w: &[f32], gy: &[f32], buffer: &mut [f32]) {
-    let width = frame.out.1;
+pub(super) unsafe fn scatter<const K: usize>(plane: &PaddedPlane, w: &[f32], gy: &[f32], buffer: &mut [f32]) {
+    let width = plane.out.1;
     for (row, gy) in gy.chunks_exact(width).enumerate() {
         for column in (0..width).step_by(LANES) {
             // SAFETY: as above; zeros are added to the values after the row's last output.
@@ -105,7 +111,7 @@ pub(super) unsafe fn scatter<const K: usize>(frame: &Frame, w: &[f32], gy: &[f32
                     _ => _mm256_loadu_ps(gy),
                 };
                 for (i, w) in w.iter().enumerate().take(K * K) {
-                    let x = buffer.as_mut_ptr().add(frame.seen(row, (i / K, i % K)) + column);
+                    let x = buffer.as_mut_ptr().add(plane.input_index(row, (i / K, i % K)) + column);
                     _mm256_storeu_ps(x, _mm256_fmadd_ps(_mm256_set1_ps(*w), gy, _mm256_loadu_ps(x)));
                 }
             }

@@ -14,16 +14,19 @@ use crate::kernels::ConvShape;
 use crate::kernels::parts::{Parts, SUM_PARTS, tree_sum};
 use crate::parallel;
 
-/// Returns whether this form computes the convolution.
-pub(super) fn fits(shape: &ConvShape) -> bool {
+/// Returns whether this kernel supports the convolution.
+pub(super) fn supports(shape: &ConvShape) -> bool {
     let conv = shape;
-    let alike = conv.groups == shape.in_channels && conv.out_channels == conv.groups;
-    alike && shape.in_channels > 1 && matches!(conv.kernel, (3, 3) | (5, 5)) && conv.stride.0 == conv.stride.1
+    let depthwise = conv.groups == shape.in_channels && conv.out_channels == conv.groups;
+    depthwise
+        && shape.in_channels > 1
+        && matches!(conv.kernel, (3, 3) | (5, 5))
+        && conv.stride.0 == conv.stride.1
 }
 
 /// The layout of a padded plane in the buffer.
 #[derive(Debug, Clone, Copy)]
-struct Frame {
+struct PaddedPlane {
     /// Height and width of the input.
     size: (usize, usize),
     /// Height and width of the output.
@@ -31,34 +34,34 @@ struct Frame {
     /// Zeros before the first row and column.
     padding: (usize, usize),
     stride: usize,
-    /// Rows of the buffer, and values in each phase of a row.
+    /// Rows of the buffer, and number of values of one phase of a row.
     rows: usize,
-    part: usize,
+    phase_len: usize,
 }
 
-impl Frame {
+impl PaddedPlane {
     fn of(shape: &ConvShape) -> Self {
         let (out, k, s) = (shape.out_size(), shape.kernel.0, shape.stride.0);
-        let part = (out.1 - 1 + (k - 1) / s + 1).max((shape.in_size.1 + shape.padding.1).div_ceil(s));
+        let phase_len = (out.1 - 1 + (k - 1) / s + 1).max((shape.in_size.1 + shape.padding.1).div_ceil(s));
         // Up to two whole vectors after the last output may be read.
-        let part = part + 2 * LANES;
+        let phase_len = phase_len + 2 * LANES;
         let rows = ((out.0 - 1) * s + k).max(shape.in_size.0 + shape.padding.0);
-        Self { size: shape.in_size, out, padding: shape.padding, stride: s, rows, part }
+        Self { size: shape.in_size, out, padding: shape.padding, stride: s, rows, phase_len }
     }
 
     fn len(&self) -> usize {
-        self.rows * self.stride * self.part
+        self.rows * self.stride * self.phase_len
     }
 
     /// Returns the index of an input column in a row of the buffer.
-    fn place(&self, column: usize) -> usize {
+    fn column_index(&self, column: usize) -> usize {
         let column = column + self.padding.1;
-        column % self.stride * self.part + column / self.stride
+        column % self.stride * self.phase_len + column / self.stride
     }
 
     /// Copies a plane into the buffer, with zeros around it.
-    fn lay_in(&self, plane: &[f32], buffer: &mut [f32]) {
-        let row = self.stride * self.part;
+    fn copy_in(&self, plane: &[f32], buffer: &mut [f32]) {
+        let row = self.stride * self.phase_len;
         let rows = buffer.chunks_exact_mut(row).skip(self.padding.0).zip(plane.chunks_exact(self.size.1));
         for (to, from) in rows {
             if self.stride == 1 {
@@ -66,19 +69,19 @@ impl Frame {
                 continue;
             }
             for first in 0..self.stride.min(from.len()) {
-                let to = &mut to[self.place(first)..];
+                let to = &mut to[self.column_index(first)..];
                 to.iter_mut().zip(from[first..].iter().step_by(self.stride)).for_each(|(to, v)| *to = *v);
             }
         }
     }
 
-    /// Copies a plane from the buffer, without its padding: the inverse of [`Frame::lay_in`].
-    fn take_out(&self, buffer: &[f32], plane: &mut [f32]) {
-        let row = self.stride * self.part;
+    /// Copies a plane from the buffer, without its padding: the inverse of [`PaddedPlane::copy_in`].
+    fn copy_out(&self, buffer: &[f32], plane: &mut [f32]) {
+        let row = self.stride * self.phase_len;
         let rows = buffer.chunks_exact(row).skip(self.padding.0).zip(plane.chunks_exact_mut(self.size.1));
         for (from, to) in rows {
             for first in 0..self.stride.min(to.len()) {
-                let from = &from[self.place(first)..];
+                let from = &from[self.column_index(first)..];
                 to[first..].iter_mut().step_by(self.stride).zip(from).for_each(|(g, v)| *g = *v);
             }
         }
@@ -86,8 +89,10 @@ impl Frame {
 
     /// Returns the index of the value that the first output of a row reads for a kernel position.
     #[inline]
-    fn seen(&self, row: usize, (ky, kx): (usize, usize)) -> usize {
-        (row * self.stride + ky) * self.stride * self.part + kx % self.stride * self.part + kx / self.stride
+    fn input_index(&self, row: usize, (ky, kx): (usize, usize)) -> usize {
+        (row * self.stride + ky) * self.stride * self.phase_len
+            + kx % self.stride * self.phase_len
+            + kx / self.stride
     }
 }
 
@@ -95,72 +100,72 @@ impl Frame {
 const LANES: usize = 8;
 
 /// Computes a plane's outputs from the padded plane in the buffer.
-fn forward_plane(k: usize, frame: &Frame, w: &[f32], b: f32, buffer: &[f32], y: &mut [f32]) {
+fn forward_plane(k: usize, padded: &PaddedPlane, w: &[f32], b: f32, buffer: &[f32], y: &mut [f32]) {
     #[cfg(target_arch = "x86_64")]
     if crate::kernels::gemm::avx2::available() {
-        assert!(buffer.len() >= frame.len() && w.len() >= k * k && y.len() >= frame.out.0 * frame.out.1);
-        #[expect(unsafe_code, reason = "calls the AVX2 form after checking for it")]
+        assert!(buffer.len() >= padded.len() && w.len() >= k * k && y.len() >= padded.out.0 * padded.out.1);
+        #[expect(unsafe_code, reason = "calls the AVX2 kernel after checking for AVX2")]
         // SAFETY: AVX2 and FMA are available, the lengths were checked above.
         unsafe {
             match k {
-                3 => avx2::forward::<3>(frame, w, b, buffer, y),
-                _ => avx2::forward::<5>(frame, w, b, buffer, y),
+                3 => avx2::forward::<3>(padded, w, b, buffer, y),
+                _ => avx2::forward::<5>(padded, w, b, buffer, y),
             }
         }
         return;
     }
-    for (row, y) in y.chunks_exact_mut(frame.out.1).enumerate() {
+    for (row, y) in y.chunks_exact_mut(padded.out.1).enumerate() {
         y.fill(b);
         for (tap, w) in w.iter().enumerate() {
-            let seen = &buffer[frame.seen(row, (tap / k, tap % k))..];
-            y.iter_mut().zip(seen).for_each(|(y, x)| *y += w * x);
+            let input_index = &buffer[padded.input_index(row, (tap / k, tap % k))..];
+            y.iter_mut().zip(input_index).for_each(|(y, x)| *y += w * x);
         }
     }
 }
 
 /// Adds a plane's weight gradient; the padded plane is in the buffer.
-fn weights_plane(k: usize, frame: &Frame, gy: &[f32], buffer: &[f32], gw: &mut [f32]) {
+fn weights_plane(k: usize, padded: &PaddedPlane, gy: &[f32], buffer: &[f32], gw: &mut [f32]) {
     #[cfg(target_arch = "x86_64")]
     if crate::kernels::gemm::avx2::available() {
-        assert!(buffer.len() >= frame.len() && gw.len() >= k * k && gy.len() >= frame.out.0 * frame.out.1);
-        #[expect(unsafe_code, reason = "calls the AVX2 form after checking for it")]
+        assert!(buffer.len() >= padded.len() && gw.len() >= k * k && gy.len() >= padded.out.0 * padded.out.1);
+        #[expect(unsafe_code, reason = "calls the AVX2 kernel after checking for AVX2")]
         // SAFETY: AVX2 and FMA are available, the lengths were checked above.
         unsafe {
             match k {
-                3 => avx2::weights::<3>(frame, gy, buffer, gw),
-                _ => avx2::weights::<5>(frame, gy, buffer, gw),
+                3 => avx2::weights::<3>(padded, gy, buffer, gw),
+                _ => avx2::weights::<5>(padded, gy, buffer, gw),
             }
         }
         return;
     }
-    for (row, gy) in gy.chunks_exact(frame.out.1).enumerate() {
+    for (row, gy) in gy.chunks_exact(padded.out.1).enumerate() {
         for (tap, gw) in gw.iter_mut().enumerate() {
-            let seen = &buffer[frame.seen(row, (tap / k, tap % k))..];
-            *gw += gy.iter().zip(seen).map(|(gy, x)| gy * x).sum::<f32>();
+            let input_index = &buffer[padded.input_index(row, (tap / k, tap % k))..];
+            *gw += gy.iter().zip(input_index).map(|(gy, x)| gy * x).sum::<f32>();
         }
     }
 }
 
 /// Adds the input gradient of a plane to the buffer.
-fn scatter_plane(k: usize, frame: &Frame, w: &[f32], gy: &[f32], buffer: &mut [f32]) {
+fn scatter_plane(k: usize, padded: &PaddedPlane, w: &[f32], gy: &[f32], buffer: &mut [f32]) {
     buffer.fill(0.0);
     #[cfg(target_arch = "x86_64")]
     if crate::kernels::gemm::avx2::available() {
-        assert!(buffer.len() >= frame.len() && w.len() >= k * k && gy.len() >= frame.out.0 * frame.out.1);
-        #[expect(unsafe_code, reason = "calls the AVX2 form after checking for it")]
+        assert!(buffer.len() >= padded.len() && w.len() >= k * k && gy.len() >= padded.out.0 * padded.out.1);
+        #[expect(unsafe_code, reason = "calls the AVX2 kernel after checking for AVX2")]
         // SAFETY: AVX2 and FMA are available, the lengths were checked above.
         unsafe {
             match k {
-                3 => avx2::scatter::<3>(frame, w, gy, buffer),
-                _ => avx2::scatter::<5>(frame, w, gy, buffer),
+                3 => avx2::scatter::<3>(padded, w, gy, buffer),
+                _ => avx2::scatter::<5>(padded, w, gy, buffer),
             }
         }
         return;
     }
-    for (row, gy) in gy.chunks_exact(frame.out.1).enumerate() {
+    for (row, gy) in gy.chunks_exact(padded.out.1).enumerate() {
         for (tap, w) in w.iter().enumerate() {
-            let seen = &mut buffer[frame.seen(row, (tap / k, tap % k))..];
-            seen.iter_mut().zip(gy).for_each(|(g, gy)| *g += w * gy);
+            let input_index = &mut buffer[padded.input_index(row, (tap / k, tap % k))..];
+            input_index.iter_mut().zip(gy).for_each(|(g, gy)| *g += w * gy);
         }
     }
 }
@@ -168,7 +173,7 @@ fn scatter_plane(k: usize, frame: &Frame, w: &[f32], gy: &[f32], buffer: &mut [f
 /// Planes per task.
 const PLANES: usize = 8;
 /// Number of weights of the largest kernel.
-const MOST_TAPS: usize = 25;
+const MAX_TAPS: usize = 25;
 
 pub(super) fn forward(
     shape: &ConvShape,
@@ -178,16 +183,16 @@ pub(super) fn forward(
     b: &[f32],
     y: &mut [f32],
 ) {
-    let (frame, k, channels) = (Frame::of(shape), shape.kernel.0, shape.in_channels);
-    let (from, to) = (frame.size.0 * frame.size.1, frame.out.0 * frame.out.1);
+    let (padded, k, channels) = (PaddedPlane::of(shape), shape.kernel.0, shape.in_channels);
+    let (from, to) = (padded.size.0 * padded.size.1, padded.out.0 * padded.out.1);
     parallel::chunks(y, PLANES * to, |task, y| {
         let x = &x[task * PLANES * from..];
-        with_buffers([frame.len()], |[buffer]| {
+        with_buffers([padded.len()], |[buffer]| {
             buffer.fill(0.0);
             for (i, (y, x)) in y.chunks_exact_mut(to).zip(x.chunks_exact(from)).enumerate() {
                 let channel = (task * PLANES + i) % channels;
-                frame.lay_in(x, buffer);
-                forward_plane(k, &frame, &w[channel * k * k..][..k * k], b[channel], buffer, y);
+                padded.copy_in(x, buffer);
+                forward_plane(k, &padded, &w[channel * k * k..][..k * k], b[channel], buffer, y);
                 activation.apply(y);
             }
         });
@@ -203,14 +208,14 @@ pub(super) fn weights(
     gw: &mut [f32],
     gb: &mut [f32],
 ) {
-    let (frame, k, channels) = (Frame::of(shape), shape.kernel.0, shape.in_channels);
-    let (from, to) = (frame.size.0 * frame.size.1, frame.out.0 * frame.out.1);
+    let (padded, k, channels) = (PaddedPlane::of(shape), shape.kernel.0, shape.in_channels);
+    let (from, to) = (padded.size.0 * padded.size.1, padded.out.0 * padded.out.1);
     let tasks = gw.par_chunks_mut(PLANES * k * k).zip(gb.par_chunks_mut(PLANES)).enumerate();
     tasks.for_each(|(task, (gw, gb))| {
         // For each part: the weights of all planes, then the biases.
         let stride = PLANES * (k * k + 1);
-        let mut sums = [0.0; SUM_PARTS * PLANES * (MOST_TAPS + 1)];
-        with_buffers([frame.len()], |[buffer]| {
+        let mut sums = [0.0; SUM_PARTS * PLANES * (MAX_TAPS + 1)];
+        with_buffers([padded.len()], |[buffer]| {
             buffer.fill(0.0);
             for (sums, photos) in sums.chunks_exact_mut(stride).zip(parts.iter()) {
                 let (sum_w, sum_b) = sums.split_at_mut(PLANES * k * k);
@@ -219,8 +224,8 @@ pub(super) fn weights(
                     for (i, (gw, gb)) in sums.enumerate() {
                         let plane = photo * channels + task * PLANES + i;
                         let gy = &gy[plane * to..][..to];
-                        frame.lay_in(&x[plane * from..][..from], buffer);
-                        weights_plane(k, &frame, gy, buffer, gw);
+                        padded.copy_in(&x[plane * from..][..from], buffer);
+                        weights_plane(k, &padded, gy, buffer, gw);
                         *gb += super::sum(gy);
                     }
                 }
@@ -231,8 +236,8 @@ pub(super) fn weights(
     });
 }
 
-/// Returns the convolution whose output is the input gradient, for stride 1 and the same padding on all sides: the kernel is
-/// rotated by 180°, and its padding is the kernel size minus 1 minus the padding.
+/// Returns the convolution whose output is the input gradient, for stride 1 and the same padding on all sides: the
+/// kernel is rotated by 180°, and its padding is the kernel size minus 1 minus the padding.
 fn adjoint(shape: &ConvShape) -> Option<ConvShape> {
     let conv = shape;
     let rest = |padding: usize| (conv.kernel.0 - 1).checked_sub(padding);
@@ -244,18 +249,18 @@ fn adjoint(shape: &ConvShape) -> Option<ConvShape> {
 pub(super) fn input(shape: &ConvShape, w: &[f32], gy: &[f32], gx: &mut [f32]) {
     if let Some(adjoint) = adjoint(shape) {
         let k = shape.kernel.0;
-        let turned: Vec<f32> = w.chunks_exact(k * k).flat_map(|w| w.iter().rev().copied()).collect();
-        return forward(&adjoint, Activation::None, gy, &turned, &vec![0.0; shape.in_channels], gx);
+        let rotated: Vec<f32> = w.chunks_exact(k * k).flat_map(|w| w.iter().rev().copied()).collect();
+        return forward(&adjoint, Activation::None, gy, &rotated, &vec![0.0; shape.in_channels], gx);
     }
-    let (frame, k, channels) = (Frame::of(shape), shape.kernel.0, shape.in_channels);
-    let (from, to) = (frame.size.0 * frame.size.1, frame.out.0 * frame.out.1);
+    let (padded, k, channels) = (PaddedPlane::of(shape), shape.kernel.0, shape.in_channels);
+    let (from, to) = (padded.size.0 * padded.size.1, padded.out.0 * padded.out.1);
     let tasks = gx.par_chunks_mut(PLANES * from).zip(gy.par_chunks(PLANES * to)).enumerate();
     tasks.for_each(|(task, (gx, gy))| {
-        with_buffers([frame.len()], |[buffer]| {
+        with_buffers([padded.len()], |[buffer]| {
             for (i, (gx, gy)) in gx.chunks_exact_mut(from).zip(gy.chunks_exact(to)).enumerate() {
                 let channel = (task * PLANES + i) % channels;
-                scatter_plane(k, &frame, &w[channel * k * k..][..k * k], gy, buffer);
-                frame.take_out(buffer, gx);
+                scatter_plane(k, &padded, &w[channel * k * k..][..k * k], gy, buffer);
+                padded.copy_out(buffer, gx);
             }
         });
     });

@@ -1,8 +1,8 @@
-//! The general form (im2col): the patches that output cells read are gathered as a matrix that fits the level-2 cache, then
-//! multiplied by the weights.
+//! The general kernel (im2col): the patches that output cells read are gathered as a matrix that fits the level-2
+//! cache, then multiplied by the weights.
 //!
 //! A large map is split into tiles of rows. For small maps the patches of several photos are placed side by side in one
-//! matrix: its rows get longer, and the weights are read once for all of these photos.
+//! matrix: its rows become longer, and the weights are read once for all of these photos.
 
 mod tile;
 
@@ -19,8 +19,9 @@ use tile::Tile;
 
 /// The largest number of values in the patches of several photos together.
 const GROUP_VALUES: usize = 120 * 1024;
-/// The largest number of photos in one matrix: one part of the sum for a batch of 32, and enough tasks for eight threads.
-const MOST_PHOTOS: usize = 4;
+/// The largest number of photos in one matrix: one part of the sum for a batch of 32, and enough tasks for eight
+/// threads.
+const MAX_PHOTOS: usize = 4;
 /// Output channels per task when the parts of the weight gradient are summed.
 const OUTPUTS: usize = 16;
 
@@ -42,7 +43,7 @@ impl<'a> Chunk<'a> {
     /// Returns the chunks of some photos.
     fn all(shape: &ConvShape, tiles: &'a [Tile], photos: Range<usize>) -> Vec<Self> {
         let each = match tiles {
-            [one] => (GROUP_VALUES / (shape.fan_in() * one.cells())).clamp(1, MOST_PHOTOS),
+            [one] => (GROUP_VALUES / (shape.fan_in() * one.cells())).clamp(1, MAX_PHOTOS),
             _ => 1,
         };
         let end = photos.end;
@@ -69,7 +70,7 @@ impl<'a> Chunk<'a> {
     }
 
     /// Copies a group's channels of `gy[n, out, oh, ow]` side by side.
-    fn side_by_side(&self, shape: &ConvShape, group: usize, gy: &[f32], matrix: &mut [f32]) {
+    fn gather_columns(&self, shape: &ConvShape, group: usize, gy: &[f32], matrix: &mut [f32]) {
         let (outs, plane) = (shape.out_channels / shape.groups, shape.out_size().0 * shape.out_size().1);
         for (photo, column) in self.columns() {
             let first = photo * shape.out_len() + group * outs * plane + self.tile.first_cell();
@@ -80,7 +81,7 @@ impl<'a> Chunk<'a> {
     }
 
     /// Copies a group's channels of `gy[n, out, oh, ow]` as `matrix[cell, out/groups]`.
-    fn channels_last(&self, shape: &ConvShape, group: usize, gy: &[f32], matrix: &mut [f32]) {
+    fn gather_channels_last(&self, shape: &ConvShape, group: usize, gy: &[f32], matrix: &mut [f32]) {
         let (outs, plane) = (shape.out_channels / shape.groups, shape.out_size().0 * shape.out_size().1);
         for (photo, column) in self.columns() {
             let first = photo * shape.out_len() + group * outs * plane + self.tile.first_cell();
@@ -97,7 +98,8 @@ pub(super) fn forward(
     activation: Activation,
     n: usize,
     x: &[f32],
-    (w, b): (&[f32], &[f32]),
+    w: &[f32],
+    b: &[f32],
     y: &mut [f32],
 ) {
     let tiles = Tile::all(shape);
@@ -134,14 +136,14 @@ pub(super) fn forward(
     });
 }
 
-/// Adds the weight gradient of some photos to `turned[in/groups·kh·kw, out]`: the weight's gradient with its output channels
-/// last, so that they fill the vectors.
+/// Adds the weight gradient of some photos to `transposed[in/groups·kh·kw, out]`: the gradient of the weight with the
+/// output channels last, so that vectors consist of output channels.
 pub(super) fn add_weight_gradient(
     shape: &ConvShape,
     photos: Range<usize>,
     x: &[f32],
     gy: &[f32],
-    turned: &mut [f32],
+    transposed: &mut [f32],
 ) {
     let tiles = Tile::all(shape);
     let (outs, group_out, fan_in) = (shape.out_channels, shape.out_channels / shape.groups, shape.fan_in());
@@ -149,12 +151,12 @@ pub(super) fn add_weight_gradient(
         with_buffers([fan_in * chunk.row, group_out * chunk.row], |[patches, matrix]| {
             for group in 0..shape.groups {
                 chunk.gather(shape, group, x, patches);
-                chunk.channels_last(shape, group, gy, matrix);
+                chunk.gather_channels_last(shape, group, gy, matrix);
                 gemm::gemm_nn(
                     (fan_in, group_out, chunk.all_cells()),
                     Strided { values: patches, row: chunk.row, col: 1 },
                     RowMajor { values: matrix, row: group_out },
-                    &mut turned[group * group_out..],
+                    &mut transposed[group * group_out..],
                     outs,
                     Mode::Add,
                 );
@@ -163,12 +165,13 @@ pub(super) fn add_weight_gradient(
     }
 }
 
-/// Sums what [`add_weight_gradient`] added for each part, and writes it as `gw[out, in/groups, kh, kw]`. In `sums` the parts
-/// are `stride` values apart.
+/// Sums what [`add_weight_gradient`] added for each part, and writes it as `gw[out, in/groups, kh, kw]`. In `sums` the
+/// parts are `stride` values apart.
 pub(super) fn write_weight_gradient(
     shape: &ConvShape,
     parts: usize,
-    (sums, stride): (&[f32], usize),
+    sums: &[f32],
+    stride: usize,
     gw: &mut [f32],
 ) {
     let (outs, fan_in) = (shape.out_channels, shape.fan_in());
@@ -194,7 +197,7 @@ pub(super) fn input(shape: &ConvShape, n: usize, w: &[f32], gy: &[f32], gx: &mut
         for chunk in Chunk::all(shape, &tiles, first..first + gx.len() / len) {
             with_buffers([fan_in * chunk.row, group_out * chunk.row], |[patches, matrix]| {
                 for group in 0..shape.groups {
-                    chunk.side_by_side(shape, group, gy, matrix);
+                    chunk.gather_columns(shape, group, gy, matrix);
                     gemm::gemm_nn(
                         (fan_in, chunk.all_cells(), group_out),
                         Strided { values: &w[group * group_out * fan_in..], row: 1, col: fan_in },

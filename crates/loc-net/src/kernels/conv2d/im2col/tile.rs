@@ -35,8 +35,8 @@ impl Tile {
         self.first_row * self.width
     }
 
-    /// Fills `patches[channel·ky·kx][cell]` with the values of `x[in, h, w]` that each output cell reads; `row` is the row
-    /// stride of the patches.
+    /// Fills `patches[channel·ky·kx][cell]` with the values of `x[in, h, w]` that each output cell reads; `row` is the
+    /// row stride of the patches.
     pub(super) fn gather(&self, shape: &ConvShape, group: usize, x: &[f32], patches: &mut [f32], row: usize) {
         if self.keeps_width(shape) {
             return self.visit_shifts(shape, group, row, |at, shift| {
@@ -56,8 +56,8 @@ impl Tile {
         });
     }
 
-    /// Adds `patches[channel·ky·kx][cell]` to the cells of `gx[in, h, w]` that they were gathered from; `row` is the row
-    /// stride of the patches. Patches that were read from the padding are cleared.
+    /// Adds `patches[channel·ky·kx][cell]` to the cells of `gx[in, h, w]` that they were gathered from; `row` is the
+    /// row stride of the patches. Patches that were read from the padding are cleared.
     pub(super) fn scatter(
         &self,
         shape: &ConvShape,
@@ -79,13 +79,14 @@ impl Tile {
         });
     }
 
-    /// Returns whether each output row is as long as an input row and begins at its start: then the cells of all rows read
-    /// one contiguous part of the input plane, shifted by the kernel position.
+    /// Returns whether each output row is as long as an input row and begins at its start: then the cells of all rows
+    /// read one contiguous part of the input plane, shifted by the kernel position.
     fn keeps_width(&self, shape: &ConvShape) -> bool {
         shape.stride == (1, 1) && self.width == shape.in_size.1 && shape.padding.1 < self.width
     }
 
-    /// Calls `each` for each kernel position of a convolution that keeps the width, with the start of its row of patches.
+    /// Calls `each` for each kernel position of a convolution that keeps the width, with the start of its row of
+    /// patches.
     fn visit_shifts(&self, shape: &ConvShape, group: usize, row: usize, mut each: impl FnMut(usize, Shift)) {
         let ((h, w), (top, left)) = (shape.in_size, shape.padding);
         let channels = shape.in_channels / shape.groups;
@@ -121,8 +122,9 @@ impl Tile {
         }
     }
 
-    /// Calls `f` for each output row and kernel position, with the row's start in the patches, the range of its cells that
-    /// read the input and not the padding, the input index that the first of these reads, and the step to the next.
+    /// Calls `f` for each output row and kernel position, with the row's start in the patches, the range of its cells
+    /// that read the input and not the padding, the input index that the first of these reads, and the step to the
+    /// next.
     fn visit(
         &self,
         shape: &ConvShape,
@@ -160,7 +162,7 @@ impl Tile {
     }
 }
 
-/// What the cells of a tile read at one kernel position, if the convolution keeps the width.
+/// The input cells that a tile reads at one kernel position, if the convolution keeps the width.
 struct Shift {
     /// The cells from the first to the last that reads the input; those at the border of a row between them do not.
     cells: Range<usize>,
@@ -172,8 +174,8 @@ struct Shift {
     border: (usize, usize),
 }
 
-/// Copies the first values of `x` to `y`: a few vectors, of which the last two may overlap. For the short rows of small maps
-/// a call of `memcpy` takes longer.
+/// Copies the first values of `x` to `y`: a few vectors, of which the last two may overlap. For the short rows of small
+/// maps a call of `memcpy` takes longer.
 #[inline]
 fn copy(x: &[f32], y: &mut [f32]) {
     let x = &x[..y.len()];

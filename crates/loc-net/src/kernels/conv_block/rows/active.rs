@@ -1,5 +1,5 @@
-//! Active cells: those whose relu is not off, so that they pass a gradient. Eight cells are tested at a time, and the active
-//! ones are appended to a list.
+//! Active cells: those where relu is active, so that the gradient passes. Eight cells are tested at a time, and the
+//! active ones are appended to a list.
 #![expect(
     unsafe_code,
     reason = "vector loads and stores through pointers whose ranges the public functions check"
@@ -47,11 +47,13 @@ pub(super) fn active(bytes: __m256i, wanted: __m256i) -> __m256i {
 #[target_feature(enable = "avx2,fma")]
 pub(super) unsafe fn append(
     active: __m256i,
-    (offset, offsets): (__m256i, *mut u32),
-    (value, values): (__m256, *mut f32),
+    offset: __m256i,
+    offsets: *mut u32,
+    value: __m256,
+    values: *mut f32,
 ) -> usize {
     let set = _mm256_movemask_ps(_mm256_castsi256_ps(active)).cast_unsigned() as usize & 255;
-    // SAFETY: eight values of the table; eight of each list, the caller's promise.
+    // SAFETY: eight values of the table; eight of each list, guaranteed by the caller.
     unsafe {
         let order = _mm256_loadu_si256(PACK[set].as_ptr().cast());
         _mm256_storeu_si256(offsets.cast(), _mm256_permutevar8x32_epi32(offset, order));

@@ -10,7 +10,7 @@ use std::arch::x86_64::{
 use std::ops::Range;
 
 use super::{CHANNELS, COLUMNS, Products, STRIP, Scratch, WinogradRows, stride};
-use crate::kernels::conv_block::{RowView, run};
+use crate::kernels::conv_block::{RowView, run_len};
 use crate::kernels::simd::{self, vectors};
 use crate::kernels::winograd::avx2 as transform;
 use crate::kernels::winograd::f65::INPUTS;
@@ -51,8 +51,8 @@ impl Forward<'_> {
                         channels: self.block.shape.out_channels,
                         width,
                     };
-                    // SAFETY: columns 2·left to 2·left + 19 are inside the width; the padded bias has six values from the
-                    // tile's first; the outputs hold these rows.
+                    // SAFETY: columns 2·left to 2·left + 19 are inside the width; the padded bias has six values from
+                    // the tile's first; the outputs hold these rows.
                     unsafe {
                         self.multiply(scratch, tile, 2 * left);
                         let bias = self.block.bias.as_ptr().add(tile * CHANNELS);
@@ -99,7 +99,8 @@ impl Forward<'_> {
     unsafe fn multiply(&self, scratch: &mut Scratch, tile: usize, left: usize) {
         let channels = self.block.shape.in_channels;
         let stride = stride(self.block.shape.in_size.1);
-        // SAFETY: the weights hold a tile's 10 · in · 5 · 6 numbers, the strip 10 · in runs of which 20 columns are read.
+        // SAFETY: the weights hold a tile's 10 · in · 5 · 6 numbers, the strip 10 · in runs of which 20 columns are
+        // read.
         unsafe {
             let mut w = self.block.weights.as_ptr().add(tile * INPUTS * channels * 5 * CHANNELS);
             for (i, product) in scratch.products.iter_mut().enumerate() {
@@ -184,7 +185,7 @@ impl Out {
                 } else if rows.contains(&(top + row)) {
                     let at = (top + row - origin) * self.channels + first + o;
                     // SAFETY: eight columns of a row the outputs hold.
-                    unsafe { _mm256_storeu_ps(y.add(at * run(self.width) + self.left), value) };
+                    unsafe { _mm256_storeu_ps(y.add(at * run_len(self.width) + self.left), value) };
                 }
             }
         }
@@ -216,10 +217,10 @@ impl Out {
 ///
 /// # Safety
 ///
-/// `to` has room for `channels`, at most six.
+/// `to` can hold `channels`, at most six.
 #[inline]
 unsafe fn copy<T: Copy>(from: &[T; 8], to: *mut T, channels: usize) {
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     unsafe {
         if channels == CHANNELS {
             to.cast::<[T; 4]>().write_unaligned([from[0], from[1], from[2], from[3]]);

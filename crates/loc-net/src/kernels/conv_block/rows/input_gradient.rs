@@ -1,5 +1,5 @@
-//! The input gradient: every active cell adds its gradient times the kernel, `Σ g · w`. The kernels are stored shifted for
-//! each of the four argmax positions. Gradients and argmax bytes are channels last.
+//! The input gradient: every active cell adds its gradient times the kernel, `Σ g · w`. The kernels are stored shifted
+//! for each of the four argmax positions. Gradients and argmax bytes are channels last.
 #![expect(
     unsafe_code,
     reason = "vector loads and stores through pointers whose ranges the public functions check"
@@ -19,16 +19,16 @@ use crate::kernels::conv_block::{ConvBlock, OVERREAD};
 #[derive(Debug)]
 pub struct InputGradient {
     shape: ConvBlock,
-    /// `[3][out][4][2][vectors · 8]`: pair of rows of a window's patch (six rows), output channel, argmax, row of the pair,
-    /// six columns × channels. Each is the kernel shifted to the argmax position, with zeros around it.
+    /// `[3][out][4][2][vectors · 8]`: pair of rows of a window's patch (six rows), output channel, argmax, row of the
+    /// pair, six columns × channels. Each is the kernel shifted to the argmax position, with zeros around it.
     kernels: Vec<f32>,
 }
 
 impl InputGradient {
-    /// Makes the form without weights.
+    /// Creates it without weights.
     #[must_use]
-    pub fn of(form: &WinogradRows) -> Self {
-        let shape = form.shape;
+    pub fn of(conv: &WinogradRows) -> Self {
+        let shape = conv.shape;
         let kernels = vec![0.0; 3 * shape.out_channels * 4 * 2 * 8 * Self::vectors(&shape)];
         Self { shape, kernels }
     }
@@ -63,15 +63,15 @@ impl InputGradient {
     /// # Panics
     ///
     /// If a slice is shorter than its map plus [`OVERREAD`].
-    pub fn add(&self, gy: &[f32], argmax: &[u8], list: &mut List, gx: &mut [f32]) {
+    pub fn add(&self, gy: &[f32], argmax: &[u8], list: &mut ActiveList, gx: &mut [f32]) {
         let ConvBlock { in_channels, out_channels, in_size: (height, width) } = self.shape;
         let cells = self.shape.pooled_cells() * out_channels + OVERREAD;
         assert!(gy.len() >= cells && argmax.len() >= cells, "gradient, bytes and overread");
         assert!(gx.len() >= height * width * in_channels + OVERREAD, "input gradient and overread");
         let pooled_width = self.shape.pooled_size().1;
-        let room = pooled_width * out_channels + 8;
-        list.offsets.resize(room.max(list.offsets.len()), 0);
-        list.values.resize(room.max(list.values.len()), 0.0);
+        let capacity = pooled_width * out_channels + 8;
+        list.offsets.resize(capacity.max(list.offsets.len()), 0);
+        list.values.resize(capacity.max(list.values.len()), 0.0);
         list.starts.resize((pooled_width + 1).max(list.starts.len()), 0);
         // SAFETY: `WinogradRows::of` checked for AVX2 and FMA, and the lengths were checked above.
         unsafe {
@@ -88,20 +88,20 @@ impl InputGradient {
 
     /// # Safety
     ///
-    /// AVX2 and FMA are available; the slices are as long as [`InputGradient::add`] checks, `V` as
-    /// [`InputGradient::vectors`] says.
+    /// AVX2 and FMA are available; the slices are as long as [`InputGradient::add`] checks, `V` is
+    /// [`InputGradient::vectors`].
     #[target_feature(enable = "avx2,fma")]
-    unsafe fn photo<const V: usize>(&self, gy: &[f32], argmax: &[u8], list: &mut List, gx: &mut [f32]) {
+    unsafe fn photo<const V: usize>(&self, gy: &[f32], argmax: &[u8], list: &mut ActiveList, gx: &mut [f32]) {
         let ConvBlock { in_channels: ins, out_channels: outs, in_size: (_, in_width) } = self.shape;
         let (rows, width) = self.shape.pooled_size();
         let kernel = 2 * 8 * V;
         let row = in_width * ins;
         for y in 0..rows {
-            // SAFETY: a row of the map, the last one with the overread after it; the list has room for it.
+            // SAFETY: a row of the map, the last one with the overread after it; the list is long enough for it.
             unsafe { self.list(&gy[y * width * outs..], &argmax[y * width * outs..], as_i32(kernel), list) };
             for part in 0..3 {
-                // SAFETY: kernels of this pair of rows; two rows of each window's patch, which is inside the input: only
-                // zeros are added after its last column.
+                // SAFETY: kernels of this pair of rows; two rows of each window's patch, which is inside the input:
+                // only zeros are added after its last column.
                 unsafe {
                     let kernels = self.kernels.as_ptr().add(part * outs * 4 * kernel);
                     let to = gx.as_mut_ptr().add((2 * y + 2 * part) * row);
@@ -134,27 +134,30 @@ impl InputGradient {
     ///
     /// AVX2 and FMA are available; gradient and bytes hold a row and eight more, the list has room for a row and eight.
     #[target_feature(enable = "avx2,fma")]
-    unsafe fn list(&self, gy: &[f32], argmax: &[u8], kernel: i32, list: &mut List) {
+    unsafe fn list(&self, gy: &[f32], argmax: &[u8], kernel: i32, list: &mut ActiveList) {
         let (outs, width) = (self.shape.out_channels, self.shape.pooled_size().1);
         let lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
         let each = _mm256_mullo_epi32(lanes, _mm256_set1_epi32(4 * kernel));
-        let places = _mm256_setr_epi32(0, kernel, 2 * kernel, 3 * kernel, 0, kernel, 2 * kernel, 3 * kernel);
+        let positions =
+            _mm256_setr_epi32(0, kernel, 2 * kernel, 3 * kernel, 0, kernel, 2 * kernel, 3 * kernel);
         let mut n = 0;
         for x in 0..width {
             list.starts[x] = n;
             for group in (0..outs).step_by(8) {
                 let channels = _mm256_cmpgt_epi32(_mm256_set1_epi32(as_i32(outs - group)), lanes);
-                // SAFETY: eight channels from `group`; for the last group some may be beyond the pixel; the list has room
-                // for eight.
+                // SAFETY: eight channels from `group`; for the last group some may be beyond the pixel; the list has
+                // room for eight.
                 unsafe {
                     let at = x * outs + group;
                     let bytes = argmax.as_ptr().add(at).cast::<i64>().read_unaligned();
                     let id = _mm256_cvtepu8_epi32(_mm_cvtsi64_si128(bytes));
                     let first = _mm256_set1_epi32(as_i32(group) * 4 * kernel);
-                    let offset = _mm256_add_epi32(each, _mm256_permutevar8x32_epi32(places, id));
-                    let offset = (_mm256_add_epi32(first, offset), list.offsets.as_mut_ptr().add(n));
-                    let value = (_mm256_loadu_ps(gy.as_ptr().add(at)), list.values.as_mut_ptr().add(n));
-                    n += append(active(id, channels), offset, value);
+                    let offset = _mm256_add_epi32(each, _mm256_permutevar8x32_epi32(positions, id));
+                    let offset = _mm256_add_epi32(first, offset);
+                    let value = _mm256_loadu_ps(gy.as_ptr().add(at));
+                    let offsets = list.offsets.as_mut_ptr().add(n);
+                    let values = list.values.as_mut_ptr().add(n);
+                    n += append(active(id, channels), offset, offsets, value, values);
                 }
             }
         }
@@ -164,7 +167,7 @@ impl InputGradient {
 
 /// The active cells of a row: the buffers of [`InputGradient::add`].
 #[derive(Debug, Default)]
-pub struct List {
+pub struct ActiveList {
     offsets: Vec<u32>,
     values: Vec<f32>,
     /// The index at which each pixel's cells start, and the end of the last pixel's cells.

@@ -1,10 +1,10 @@
-//! The row form: 5×5 convolution, bias, 2×2 max-pool and relu for few channels. Lanes are adjacent columns.
+//! The row kernel: 5×5 convolution, bias, 2×2 max-pool and relu for few channels. Lanes are adjacent columns.
 //!
-//! Along y the convolution is Winograd's F(6, 5): ten input rows are transformed once and give six output rows, three after
-//! the pool, with a third of the products of a direct sum. Six output channels × sixteen columns stay in registers; the
-//! last block of columns and the last strip of rows overlap their neighbours instead of being masked.
+//! Along y the convolution is Winograd's F(6, 5): ten input rows are transformed once and give six output rows, three
+//! after the pool, with a third of the products of a direct convolution. Six output channels × sixteen columns stay in
+//! registers; the last block of columns and the last strip of rows overlap their neighbours instead of using masks.
 //!
-//! In the backward pass three of four cells of each window have no gradient, and none has one where relu was off:
+//! In the backward pass three of four cells of each window have no gradient, and none has one if relu was off:
 //! [`WeightGradient`] and [`InputGradient`] list the other cells (`active`) and visit only these.
 //!
 //! AVX2 and FMA only ([`WinogradRows::of`] gives the conditions); the reference is [`super::reference`].
@@ -19,9 +19,9 @@ mod weight_gradient;
 
 use std::ops::Range;
 
-use super::{ConvBlock, RowView, run};
+use super::{ConvBlock, RowView, run_len};
 use crate::kernels::winograd::f65;
-pub use input_gradient::{InputGradient, List};
+pub use input_gradient::{ActiveList, InputGradient};
 pub use weight_gradient::WeightGradient;
 
 /// Output channels of a tile.
@@ -31,7 +31,7 @@ const COLUMNS: usize = 16;
 /// Pooled rows of a strip.
 pub const STRIP: usize = f65::OUTPUTS / 2;
 /// The largest number of input channels: with more, the patches of the gradients do not fit the registers.
-const MOST_CHANNELS: usize = 8;
+const MAX_CHANNELS: usize = 8;
 
 /// The layout of the pooled map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +47,7 @@ impl Layout {
     #[must_use]
     pub fn row(self, channels: usize, width: usize) -> usize {
         match self {
-            Self::Rows => channels * run(width),
+            Self::Rows => channels * run_len(width),
             Self::ChannelsLast => channels * width,
         }
     }
@@ -75,25 +75,25 @@ pub struct Scratch {
 /// The products of a tile.
 type Products = [[[f32; COLUMNS]; CHANNELS]; f65::INPUTS];
 
-/// Returns the distance between the runs of a strip. Not a power of two: else neighbouring runs would map to the same few
-/// sets of the level-1 cache.
+/// Returns the distance between the runs of a strip. Not a power of two: else neighbouring runs would map to the same
+/// few sets of the level-1 cache.
 fn stride(width: usize) -> usize {
-    run(width) + 16
+    run_len(width) + 16
 }
 
-/// Returns whether the form is made for a block: few input channels, at least 3 pooled rows and 8 pooled columns.
+/// Returns whether the kernel supports a block: few input channels, at least 3 pooled rows and 8 pooled columns.
 #[must_use]
-pub fn takes(shape: &ConvBlock) -> bool {
+pub fn supports(shape: &ConvBlock) -> bool {
     let (height, width) = shape.pooled_size();
-    shape.in_channels <= MOST_CHANNELS && height >= STRIP && width >= COLUMNS / 2
+    shape.in_channels <= MAX_CHANNELS && height >= STRIP && width >= COLUMNS / 2
 }
 
 impl WinogradRows {
-    /// Makes the form for a block, without weights. Returns `None` if the block does not fit ([`takes`]) or AVX2 and FMA
-    /// are not available.
+    /// Creates the kernel of a block, without weights. Returns `None` if the block does not fit ([`supports`]) or AVX2
+    /// and FMA are not available.
     #[must_use]
     pub fn of(shape: ConvBlock, layout: Layout) -> Option<Self> {
-        if !takes(&shape) || !crate::kernels::gemm::avx2::available() {
+        if !supports(&shape) || !crate::kernels::gemm::avx2::available() {
             return None;
         }
         let tiles = shape.out_channels.div_ceil(CHANNELS);
@@ -147,12 +147,12 @@ impl WinogradRows {
         top(rows.start)..top(rows.end.saturating_sub(1) / STRIP * STRIP) + f65::INPUTS
     }
 
-    /// Computes the pooled rows `rows` of one photo into `y`, and the argmax byte of each cell into `argmax` unless it is
-    /// empty.
+    /// Computes the pooled rows `rows` of one photo into `y`, and the argmax byte of each cell into `argmax` unless it
+    /// is empty.
     ///
-    /// `y` and `argmax` hold only these rows. The bytes are channels last for every layout of `y`; columns of a run beyond
-    /// the width are not written. Strips start at multiples of [`STRIP`], so that a map computed in pieces has the same
-    /// bytes as a whole one.
+    /// `y` and `argmax` hold only these rows. The bytes are channels last for every layout of `y`; columns of a run
+    /// beyond the width are not written. Strips start at multiples of [`STRIP`], so that a map computed in pieces has
+    /// the same bytes as a whole one.
     ///
     /// # Panics
     ///
@@ -173,11 +173,11 @@ impl WinogradRows {
         assert!(argmax.is_empty() || argmax.len() >= bytes, "bytes");
         let Range { start, end } = self.input_rows(&rows);
         assert!(start >= x.first, "first row of the input");
-        let reach = x.start(end - 1) + (in_channels - 1) * x.channel + width;
-        assert!(x.values.len() >= reach, "input");
+        let needed = x.start(end - 1) + (in_channels - 1) * x.channel + width;
+        assert!(x.values.len() >= needed, "input");
         scratch.input.resize(f65::INPUTS * in_channels * stride(width), 0.0);
         let task = avx2::Forward { block: self, x, rows };
-        #[expect(unsafe_code, reason = "calls the AVX2 form, whose availability `of` has checked")]
+        #[expect(unsafe_code, reason = "calls the AVX2 kernel, whose availability `of` has checked")]
         // SAFETY: AVX2 and FMA are available, and the lengths were checked above.
         unsafe {
             match (self.layout, argmax.is_empty()) {

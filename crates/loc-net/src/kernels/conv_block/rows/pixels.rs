@@ -11,7 +11,8 @@ use super::WinogradRows;
 use crate::kernels::conv_block::{ConvBlock, OVERREAD, RowView};
 use crate::kernels::simd::{transpose, vectors};
 
-/// Returns the number of values per pixel of a channels-last input with few channels: packed, or padded to whole vectors.
+/// Returns the number of values per pixel of a channels-last input with few channels: packed, or padded to whole
+/// vectors.
 pub(super) fn pixel(channels: usize) -> usize {
     if channels <= 4 { channels } else { 8 }
 }
@@ -29,8 +30,9 @@ impl WinogradRows {
         assert!(x.first <= rows.start && rows.end <= height, "rows of the map");
         assert!(x.values.len() >= x.start(height - 1) + (in_channels - 1) * x.channel + width, "input");
         assert!(out.len() >= rows.len() * width * step + OVERREAD, "output and overread");
-        // SAFETY: `WinogradRows::of` checked for AVX2 and FMA; the lengths were checked above; a row has eight columns or more.
-        unsafe { rows_to_pixels(x, rows, (width, in_channels), step, out.as_mut_ptr()) };
+        // SAFETY: `WinogradRows::of` checked for AVX2 and FMA; the lengths were checked above; a row has eight columns
+        // or more.
+        unsafe { rows_to_pixels(x, rows, width, in_channels, step, out.as_mut_ptr()) };
     }
 }
 
@@ -41,7 +43,8 @@ impl WinogradRows {
 unsafe fn rows_to_pixels(
     x: RowView,
     rows: Range<usize>,
-    (width, channels): (usize, usize),
+    width: usize,
+    channels: usize,
     step: usize,
     out: *mut f32,
 ) {
@@ -49,8 +52,8 @@ unsafe fn rows_to_pixels(
     for y in rows {
         for block in 0..width.div_ceil(8) {
             let left = (8 * block).min(width - 8);
-            // SAFETY: eight columns of a row; eight pixels, written first to last: values written after the channels of one
-            // pixel are overwritten by the next; after the last pixel they are in the overread.
+            // SAFETY: eight columns of a row; eight pixels, written first to last: values written after the channels of
+            // one pixel are overwritten by the next; after the last pixel they are in the overread.
             unsafe {
                 let from = x.values.as_ptr().add(x.start(y) + left);
                 let lanes = vectors!(|c| if c < channels {

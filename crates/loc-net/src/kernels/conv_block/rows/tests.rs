@@ -1,10 +1,10 @@
-//! Compares the row form with the f64 reference, on random shapes.
+//! Compares the row kernel with the f64 reference, on random shapes.
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::kernels::conv_block::{OVERREAD, RELU_OFF, reference};
-use crate::kernels::testing::{assert_close, assert_within, no_fast_forms, numbers, single};
+use crate::kernels::conv_block::{OVERREAD, PooledGradient, RELU_OFF, reference};
+use crate::kernels::testing::{assert_close, assert_within, numbers, single, skip_without_avx2};
 
 /// The reference's results for a block: output, argmax bytes, and gradients for a random output gradient.
 struct Expected {
@@ -30,21 +30,23 @@ impl Expected {
         let (mut y, mut argmax) = (vec![0.0; gy.len()], vec![0; gy.len()]);
         reference::forward(&shape, &x, &w, &b, &mut y, &mut argmax);
         let (mut gw, mut gb, mut gx) = (vec![0.0; w.len()], vec![0.0; b.len()], vec![0.0; x.len()]);
-        reference::backward(&shape, (&x, &w), (&gy, &argmax), (&mut gw, &mut gb), &mut gx);
+        let pooled = PooledGradient { gy: &gy, argmax: &argmax };
+        reference::backward(&shape, &x, &w, pooled, &mut gw, &mut gb, &mut gx);
         Self { shape, x, w, b, y, argmax, gy, gw, gb, gx }
     }
 
     /// Converts a planar map of outputs to channels last, with the overread.
-    fn last<T: Copy + Default>(&self, planar: &[T]) -> Vec<T> {
+    fn channels_last<T: Copy + Default>(&self, planar: &[T]) -> Vec<T> {
         let (cells, outs) = (self.shape.pooled_cells(), self.shape.out_channels);
-        let mut last: Vec<T> = (0..cells * outs).map(|i| planar[i % outs * cells + i / outs]).collect();
-        last.resize(cells * outs + OVERREAD, T::default());
-        last
+        let mut channels_last: Vec<T> =
+            (0..cells * outs).map(|i| planar[i % outs * cells + i / outs]).collect();
+        channels_last.resize(cells * outs + OVERREAD, T::default());
+        channels_last
     }
 }
 
 fn check_forward(expected: &Expected, layout: Layout, cut: usize) {
-    let Some(mut rows) = WinogradRows::of(expected.shape, layout) else { return no_fast_forms() };
+    let Some(mut rows) = WinogradRows::of(expected.shape, layout) else { return skip_without_avx2() };
     rows.pack(&single(&expected.w), &single(&expected.b));
     let ((height, width), outs) = (expected.shape.pooled_size(), expected.shape.out_channels);
     let x = single(&expected.x);
@@ -58,7 +60,7 @@ fn check_forward(expected: &Expected, layout: Layout, cut: usize) {
         rows.forward(x, part, &mut scratch, &mut y[from..], &mut argmax[w_from..]);
     }
     let at = |o: usize, row: usize, column: usize| match layout {
-        Layout::Rows => (row * outs + o) * run(width) + column,
+        Layout::Rows => (row * outs + o) * run_len(width) + column,
         Layout::ChannelsLast => (row * width + column) * outs + o,
     };
     let cells = || (0..expected.y.len()).map(|i| (i / (height * width), i / width % height, i % width));
@@ -75,26 +77,27 @@ fn check_forward(expected: &Expected, layout: Layout, cut: usize) {
 }
 
 fn check_gradients(expected: &Expected) {
-    let Some(form) = WinogradRows::of(expected.shape, Layout::Rows) else { return no_fast_forms() };
+    let Some(conv) = WinogradRows::of(expected.shape, Layout::Rows) else { return skip_without_avx2() };
     let ConvBlock { in_channels: ins, in_size: (height, width), .. } = expected.shape;
-    let (gy, argmax) = (expected.last(&single(&expected.gy)), expected.last(&expected.argmax));
+    let (gy, argmax) =
+        (expected.channels_last(&single(&expected.gy)), expected.channels_last(&expected.argmax));
     let step = pixels::pixel(ins);
     let mut x = vec![7.0f32; height * width * step + OVERREAD];
     let planar = single(&expected.x);
     let map = RowView::planar(&planar, expected.shape.in_size);
-    form.to_pixels(map, 0..height, &mut x);
+    conv.to_pixels(map, 0..height, &mut x);
     for (i, v) in expected.x.iter().enumerate() {
         assert_eq!(x[i % (height * width) * step + i / (height * width)], *v as f32);
     }
-    let mut sums = WeightGradient::of(&form);
-    sums.add(|rows, out| form.to_pixels(map, rows, out), &gy, &argmax);
+    let mut sums = WeightGradient::of(&conv);
+    sums.add(|rows, out| conv.to_pixels(map, rows, out), &gy, &argmax);
     let (mut gw, mut gb) = (vec![0.0; expected.gw.len()], vec![0.0; expected.gb.len()]);
     sums.write(&mut gw, &mut gb);
     assert_close("gw", &gw, &expected.gw, 3e-6);
     // Terms of either sign: their sum is of the order of the square root of their number, or much smaller.
     assert_within("gb", &gb, &expected.gb, 3e-6 * (expected.shape.pooled_cells() as f64).sqrt());
     // A second photo doubles the sums; `clear` resets them.
-    sums.add(|rows, out| form.to_pixels(map, rows, out), &gy, &argmax);
+    sums.add(|rows, out| conv.to_pixels(map, rows, out), &gy, &argmax);
     let twice: Vec<f64> = expected.gw.iter().map(|g| 2.0 * g).collect();
     sums.write(&mut gw, &mut gb);
     assert_close("gw twice", &gw, &twice, 3e-6);
@@ -102,10 +105,10 @@ fn check_gradients(expected: &Expected) {
     sums.write(&mut gw, &mut gb);
     assert!(gw.iter().all(|g| *g == 0.0));
 
-    let mut kernels = InputGradient::of(&form);
+    let mut kernels = InputGradient::of(&conv);
     kernels.pack(&single(&expected.w));
     let mut gx = vec![0.0f32; height * width * ins + OVERREAD];
-    kernels.add(&gy, &argmax, &mut List::default(), &mut gx);
+    kernels.add(&gy, &argmax, &mut ActiveList::default(), &mut gx);
     let planar: Vec<f32> =
         (0..expected.gx.len()).map(|i| gx[i % (height * width) * ins + i / (height * width)]).collect();
     assert_close("gx", &planar, &expected.gx, 3e-6);
@@ -115,19 +118,19 @@ fn check_gradients(expected: &Expected) {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
     #[test]
-    #[cfg_attr(miri, ignore = "the fast form needs AVX2, which Miri does not claim to have")]
+    #[cfg_attr(miri, ignore = "the fused kernels need AVX2, which Miri does not support")]
     fn equals_the_reference(
         in_channels in 1usize..9, out_channels in 1usize..14,
-        h in 10usize..40, w in 20usize..60, last in any::<bool>(), cut in 0usize..6,
+        h in 10usize..40, w in 20usize..60, channels_last in any::<bool>(), cut in 0usize..6,
     ) {
         let expected = Expected::new(ConvBlock { in_channels, out_channels, in_size: (h, w) });
-        check_forward(&expected, if last { Layout::ChannelsLast } else { Layout::Rows }, cut);
+        check_forward(&expected, if channels_last { Layout::ChannelsLast } else { Layout::Rows }, cut);
         check_gradients(&expected);
     }
 }
 
 #[test]
-fn accepts_exactly_the_blocks_it_is_made_for() {
+fn supports_exactly_the_documented_blocks() {
     let of = |in_channels, in_size| {
         WinogradRows::of(ConvBlock { in_channels, out_channels: 6, in_size }, Layout::Rows)
     };
@@ -138,9 +141,9 @@ fn accepts_exactly_the_blocks_it_is_made_for() {
 }
 
 #[test]
-fn on_a_tie_the_first_cell_is_the_argmax_and_zero_is_off() {
+fn on_a_tie_the_first_cell_is_the_argmax_and_relu_is_off_at_zero() {
     let shape = ConvBlock { in_channels: 1, out_channels: 1, in_size: (10, 20) };
-    let Some(mut rows) = WinogradRows::of(shape, Layout::Rows) else { return no_fast_forms() };
+    let Some(mut rows) = WinogradRows::of(shape, Layout::Rows) else { return skip_without_avx2() };
     for (bias, byte) in [(0.5, 0), (0.0, RELU_OFF), (-0.5, RELU_OFF)] {
         rows.pack(&[0.0; 25], &[bias]);
         let (mut y, mut argmax) = ([7.0; 24], [7; 24]);
@@ -153,7 +156,7 @@ fn on_a_tie_the_first_cell_is_the_argmax_and_zero_is_off() {
 #[test]
 fn a_nan_weight_gives_nan_outputs() {
     let shape = ConvBlock { in_channels: 1, out_channels: 1, in_size: (10, 20) };
-    let Some(mut rows) = WinogradRows::of(shape, Layout::ChannelsLast) else { return no_fast_forms() };
+    let Some(mut rows) = WinogradRows::of(shape, Layout::ChannelsLast) else { return skip_without_avx2() };
     rows.pack(&[f32::NAN; 25], &[0.0]);
     let (mut y, x) = ([7.0; 24], [1.0; 200]);
     rows.forward(RowView::planar(&x, (10, 20)), 0..3, &mut Scratch::default(), &mut y, &mut []);
@@ -163,7 +166,7 @@ fn a_nan_weight_gives_nan_outputs() {
 #[test]
 fn a_view_that_starts_below_the_rows_panics() {
     let shape = ConvBlock { in_channels: 1, out_channels: 1, in_size: (12, 20) };
-    let Some(rows) = WinogradRows::of(shape, Layout::Rows) else { return no_fast_forms() };
+    let Some(rows) = WinogradRows::of(shape, Layout::Rows) else { return skip_without_avx2() };
     let values = [0.0; 240];
     let strip = RowView { first: 1, ..RowView::planar(&values, (12, 20)) };
     let forward = || rows.forward(strip, 0..3, &mut Scratch::default(), &mut [0.0; 24], &mut []);

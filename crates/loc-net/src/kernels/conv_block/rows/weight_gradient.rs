@@ -17,7 +17,7 @@ use super::WinogradRows;
 use super::active::{active, append, as_i32};
 use super::pixels::pixel;
 use crate::kernels::conv_block::{ConvBlock, KERNEL, OVERREAD};
-use crate::kernels::gemm::avx2::total;
+use crate::kernels::gemm::avx2::horizontal_sum;
 use crate::kernels::simd::{transpose, vectors};
 
 /// Pooled rows whose active cells are listed before their patches are added: lists and input stay in the level-2 cache.
@@ -40,10 +40,10 @@ pub struct WeightGradient {
 }
 
 impl WeightGradient {
-    /// Makes sums of zero.
+    /// Creates sums of zero.
     #[must_use]
-    pub fn of(form: &WinogradRows) -> Self {
-        let shape = form.shape;
+    pub fn of(conv: &WinogradRows) -> Self {
+        let shape = conv.shape;
         let outs = shape.out_channels;
         let list = outs * Self::capacity(&shape);
         let pixels = (2 * STRIP + 4) * shape.in_size.1 * pixel(shape.in_channels) + OVERREAD;
@@ -73,9 +73,9 @@ impl WeightGradient {
         self.bias.fill(0.0);
     }
 
-    /// Adds one photo: its gradient `gy[ph][pw][out]`, its argmax bytes in the same order, and its input. `fill` is called
-    /// with ranges of input rows, each row once and in order; it writes them pixel by pixel, `[rows][w][pixel]`, into a
-    /// slice with [`OVERREAD`] more values.
+    /// Adds one photo: its gradient `gy[ph][pw][out]`, its argmax bytes in the same order, and its input. `fill` is
+    /// called with ranges of input rows, each row once and in order; it writes them pixel by pixel, `[rows][w][pixel]`,
+    /// into a slice with [`OVERREAD`] more values.
     ///
     /// # Panics
     ///
@@ -90,14 +90,14 @@ impl WeightGradient {
         let (rows, row) = (self.shape.pooled_size().0, width * pixel(in_channels));
         for top in (0..rows).step_by(STRIP) {
             let strip = top..rows.min(top + STRIP);
-            // Four rows remain from the strip before: the last windows' kernels reached them.
-            let known = if top == 0 { 0 } else { 4 };
-            if known > 0 {
+            // The last four rows of the strip before are kept: the kernels of this strip read them, too.
+            let kept_rows = if top == 0 { 0 } else { 4 };
+            if kept_rows > 0 {
                 self.pixels.copy_within(2 * STRIP * row..(2 * STRIP + 4) * row, 0);
             }
-            fill(2 * strip.start + known..2 * strip.end + 4, &mut self.pixels[known * row..]);
-            // SAFETY: `WinogradRows::of` checked for AVX2 and FMA; the lengths were checked above; the lists have room for
-            // the active cells of a strip, the pixels for its input.
+            fill(2 * strip.start + kept_rows..2 * strip.end + 4, &mut self.pixels[kept_rows * row..]);
+            // SAFETY: `WinogradRows::of` checked for AVX2 and FMA; the lengths were checked above; the lists have room
+            // for the active cells of a strip, the pixels for its input.
             unsafe {
                 match Self::vectors(&self.shape) {
                     1 => self.strip::<1>(strip, gy, argmax),
@@ -152,7 +152,7 @@ impl WeightGradient {
         let row = as_i32(in_width) * step;
         let lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
         // The offset of the argmax in its window, by the byte; repeated for cells whose relu is off.
-        let places = _mm256_setr_epi32(0, step, row, row + step, 0, step, row, row + step);
+        let positions = _mm256_setr_epi32(0, step, row, row + step, 0, step, row, row + step);
         let columns = _mm256_mullo_epi32(lanes, _mm256_set1_epi32(2 * step));
         self.counts.fill(0);
         for y in 0..rows {
@@ -160,7 +160,7 @@ impl WeightGradient {
                 let left = (8 * block).min(width - 8);
                 // The last block overlaps the one before: its first lanes are already listed.
                 let listed = _mm256_set1_epi32(as_i32(8 * block - left) - 1);
-                let fresh = _mm256_cmpgt_epi32(lanes, listed);
+                let new_lanes = _mm256_cmpgt_epi32(lanes, listed);
                 let first = as_i32(2 * y) * row + as_i32(2 * left) * step;
                 let start = _mm256_add_epi32(columns, _mm256_set1_epi32(first));
                 for group in (0..outs).step_by(8) {
@@ -172,19 +172,19 @@ impl WeightGradient {
                             *pixel = argmax.as_ptr().add(at + i * outs).cast::<u64>().read_unaligned();
                         }
                         let values = vectors!(|i| _mm256_loadu_ps(gy.as_ptr().add(at + i * outs)));
-                        (transpose(values), turned(pixels))
+                        (transpose(values), transposed_bytes(pixels))
                     };
                     for o in group..outs.min(group + 8) {
                         let id = _mm256_cvtepu8_epi32(_mm_cvtsi64_si128(cells[o - group].cast_signed()));
-                        let active = active(id, fresh);
+                        let active = active(id, new_lanes);
                         let value = _mm256_and_ps(values[o - group], _mm256_castsi256_ps(active));
-                        let offset = _mm256_add_epi32(start, _mm256_permutevar8x32_epi32(places, id));
+                        let offset = _mm256_add_epi32(start, _mm256_permutevar8x32_epi32(positions, id));
                         let at = o * Self::capacity(&self.shape) + self.counts[o];
                         // SAFETY: channel o's list has room for eight more; its sums are eight values.
                         unsafe {
                             let offsets = self.offsets.as_mut_ptr().add(at);
                             let values = self.values.as_mut_ptr().add(at);
-                            self.counts[o] += append(active, (offset, offsets), (value, values));
+                            self.counts[o] += append(active, offset, offsets, value, values);
                             let sums = self.bias.as_mut_ptr().add(8 * o);
                             _mm256_storeu_ps(sums, _mm256_add_ps(_mm256_loadu_ps(sums), value));
                         }
@@ -209,7 +209,7 @@ impl WeightGradient {
         }
         for (g, sums) in gb.iter_mut().zip(self.bias.chunks_exact(8)) {
             // SAFETY: eight values; `WinogradRows::of` checked for AVX2.
-            *g = unsafe { total(_mm256_loadu_ps(sums.as_ptr())) };
+            *g = unsafe { horizontal_sum(_mm256_loadu_ps(sums.as_ptr())) };
         }
     }
 }
@@ -233,7 +233,7 @@ impl Patches {
     #[inline(never)]
     #[target_feature(enable = "avx2,fma")]
     unsafe fn add<const R: usize, const V: usize>(&self, x: *const f32, sums: *mut f32) {
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         unsafe {
             // Starts from zero, not from the sums, so that the rounding error is only that of one strip's terms.
             let mut acc = [[_mm256_setzero_ps(); V]; R];
@@ -259,7 +259,7 @@ impl Patches {
 /// Transposes eight pixels of eight bytes to eight channels of eight bytes.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-fn turned(pixels: [u64; 8]) -> [u64; 8] {
+fn transposed_bytes(pixels: [u64; 8]) -> [u64; 8] {
     use std::arch::x86_64::{
         _mm_cvtsi128_si64, _mm_unpackhi_epi16, _mm_unpackhi_epi32, _mm_unpackhi_epi64, _mm_unpacklo_epi8,
         _mm_unpacklo_epi16, _mm_unpacklo_epi32,

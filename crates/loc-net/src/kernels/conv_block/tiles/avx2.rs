@@ -26,7 +26,7 @@ unsafe fn input(x: *const f32, row: usize, channels: usize, to: *mut f32, plane:
     for vector in 0..channels.div_ceil(8) {
         // The last vector overlaps the one before if `channels` is not a multiple of eight.
         let at = (8 * vector).min(channels - 8);
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         unsafe {
             arrays!(columns: [[__m256; INPUTS]; INPUTS] = |c| {
                 let p = x.add(c * channels + at);
@@ -49,7 +49,8 @@ unsafe fn input(x: *const f32, row: usize, channels: usize, to: *mut f32, plane:
 /// AVX2 and FMA are available; `x` holds the photo, each plane of `to` the tiles' channels.
 #[target_feature(enable = "avx2,fma")]
 pub(super) unsafe fn inputs(
-    (shape, grid): (&ConvBlock, Grid),
+    shape: &ConvBlock,
+    grid: Grid,
     x: *const f32,
     tiles: Range<usize>,
     to: *mut f32,
@@ -70,7 +71,8 @@ pub(super) unsafe fn inputs(
 /// As for [`inputs`]; each plane of `gv` holds whole vectors of the tiles' channels.
 #[target_feature(enable = "avx2,fma")]
 pub(super) unsafe fn inputs_adjoint(
-    (shape, grid): (&ConvBlock, Grid),
+    shape: &ConvBlock,
+    grid: Grid,
     gv: *const f32,
     plane: usize,
     tiles: Range<usize>,
@@ -97,7 +99,7 @@ pub(super) unsafe fn inputs_adjoint(
 unsafe fn input_adjoint(gv: *const f32, plane: usize, gx: *mut f32, row: usize, channels: usize) {
     for vector in 0..channels.div_ceil(8) {
         let at = 8 * vector;
-        // SAFETY: the caller's promise; if only four channels remain, four are written.
+        // SAFETY: guaranteed by the caller; if only four channels remain, four are written.
         unsafe {
             arrays!(columns: [[__m256; INPUTS]; INPUTS] = |c| transform::input_adjoint(vectors!(|r| _mm256_loadu_ps(
                 gv.add((r * INPUTS + c) * plane + at)
@@ -125,7 +127,7 @@ unsafe fn input_adjoint(gv: *const f32, plane: usize, gx: *mut f32, row: usize, 
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 pub(super) unsafe fn output(m: *const f32, plane: usize) -> [[__m256; OUTPUTS]; OUTPUTS] {
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     arrays!(columns: [[__m256; OUTPUTS]; INPUTS] = |c| transform::output(vectors!(|r| unsafe {
         _mm256_loadu_ps(m.add((r * INPUTS + c) * plane))
     })));
@@ -145,7 +147,7 @@ pub(super) unsafe fn output_adjoint(gy: &[[__m256; OUTPUTS]; OUTPUTS], gm: *mut 
     for r in 0..INPUTS {
         let q = transform::output_adjoint(vectors!(|c| columns[c][r]));
         for (c, v) in q.into_iter().enumerate() {
-            // SAFETY: the caller's promise.
+            // SAFETY: guaranteed by the caller.
             unsafe { _mm256_storeu_ps(gm.add((r * INPUTS + c) * plane), v) };
         }
     }
@@ -157,16 +159,20 @@ pub(super) unsafe fn output_adjoint(gy: &[[__m256; OUTPUTS]; OUTPUTS], gm: *mut 
 ///
 /// AVX2 and FMA are available; `v` is `[64][n][in]`, `m` is `[64][n][width of the block]`.
 #[target_feature(enable = "avx2,fma")]
-pub(super) unsafe fn products(form: &WinogradTiles, block: usize, n: usize, v: *const f32, m: *mut f32) {
-    let ins = form.shape.in_channels;
-    let (u, width) = form.block(block);
+pub(super) unsafe fn products(conv: &WinogradTiles, block: usize, n: usize, v: *const f32, m: *mut f32) {
+    let ins = conv.shape.in_channels;
+    let (u, width) = conv.block(block);
     for p in 0..PRODUCTS {
         // SAFETY: the matrices of product p.
         unsafe {
             let product = GemmTile {
-                a: (v.add(p * n * ins), ins, 1),
-                b: (u.as_ptr().add(p * ins * width), width),
-                c: (m.add(p * n * width), width),
+                a: v.add(p * n * ins),
+                a_row: ins,
+                a_col: 1,
+                b: u.as_ptr().add(p * ins * width),
+                b_row: width,
+                c: m.add(p * n * width),
+                c_row: width,
                 add: false,
             };
             product.run((n, width, ins));
@@ -180,13 +186,22 @@ pub(super) unsafe fn products(form: &WinogradTiles, block: usize, n: usize, v: *
 ///
 /// AVX2 and FMA are available; `gm` is `[n][out]` and `gv` is `[n][in up to whole vectors]`.
 #[target_feature(enable = "avx2,fma")]
-pub(super) unsafe fn input_product(form: &WinogradTiles, p: usize, n: usize, gm: *const f32, gv: *mut f32) {
-    let outs = form.shape.out_channels;
-    let padded = form.shape.in_channels.next_multiple_of(8);
-    // SAFETY: the caller's promise; the adjoint weights of product p.
+pub(super) unsafe fn input_product(conv: &WinogradTiles, p: usize, n: usize, gm: *const f32, gv: *mut f32) {
+    let outs = conv.shape.out_channels;
+    let padded = conv.shape.in_channels.next_multiple_of(8);
+    // SAFETY: guaranteed by the caller; the adjoint weights of product p.
     unsafe {
-        let ut = (form.adjoint.as_ptr().add(p * outs * padded), padded);
-        GemmTile { a: (gm, outs, 1), b: ut, c: (gv, padded), add: false }.run((n, padded, outs));
+        let product = GemmTile {
+            a: gm,
+            a_row: outs,
+            a_col: 1,
+            b: conv.adjoint.as_ptr().add(p * outs * padded),
+            b_row: padded,
+            c: gv,
+            c_row: padded,
+            add: false,
+        };
+        product.run((n, padded, outs));
     }
 }
 
@@ -200,11 +215,16 @@ pub(super) unsafe fn input_product(form: &WinogradTiles, p: usize, n: usize, gm:
 pub(super) unsafe fn weight_product(
     shape: &ConvBlock,
     n: usize,
-    (v, gm): (*const f32, *const f32),
-    (gu, width): (*mut f32, usize),
+    v: *const f32,
+    gm: *const f32,
+    gu: *mut f32,
+    width: usize,
     add: bool,
 ) {
     let (ins, outs) = (shape.in_channels, shape.out_channels);
-    // SAFETY: the caller's promise.
-    unsafe { GemmTile { a: (v, 1, ins), b: (gm, outs), c: (gu, width), add }.run((ins, width, n)) };
+    // SAFETY: guaranteed by the caller.
+    unsafe {
+        let product = GemmTile { a: v, a_row: 1, a_col: ins, b: gm, b_row: outs, c: gu, c_row: width, add };
+        product.run((ins, width, n));
+    }
 }

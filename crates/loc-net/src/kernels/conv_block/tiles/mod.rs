@@ -1,12 +1,13 @@
-//! The tile form: 5×5 convolution with bias for many channels, channels last, and the pool after it. Lanes are channels.
+//! The tile kernel: 5×5 convolution with bias for many channels, channels last, and the pool after it. Lanes are
+//! channels.
 //!
-//! Winograd's F(4×4, 5×5): a tile of 8×8 inputs is transformed to 64 values per channel (`Bᵀ · d · B`); for each of the 64
-//! there is a small matrix product over the channels of many tiles; `Aᵀ · m · A` gives a tile of 4×4 outputs. That is 64
-//! products instead of the 400 of a direct sum. Tiles are computed in strips whose products stay in the level-2 cache. If
-//! the size of the map is not a multiple of a tile, the last tile overlaps the one before.
+//! Winograd's F(4×4, 5×5): a tile of 8×8 inputs is transformed to 64 values per channel (`Bᵀ · d · B`); for each of the
+//! 64 there is a small matrix product over the channels of many tiles; `Aᵀ · m · A` gives a tile of 4×4 outputs. That
+//! is 64 products instead of the 400 of a direct sum. Tiles are computed in strips whose products stay in the level-2
+//! cache. If the size of the map is not a multiple of a tile, the last tile overlaps the one before.
 //!
-//! [`WinogradTiles`] holds the transformed weights. [`pool`] ends with a 2×2 max-pool and relu, [`average`] with relu and an
-//! average pool. The backward pass is the adjoint of the same transforms: `gM = A · gY · Aᵀ`, `gV = gM · Uᵀ`,
+//! [`WinogradTiles`] holds the transformed weights. [`pool`] ends with a 2×2 max-pool and relu, [`average`] with relu
+//! and an average pool. The backward pass is the adjoint of the same transforms: `gM = A · gY · Aᵀ`, `gV = gM · Uᵀ`,
 //! `gU += Vᵀ · gM`, `gX = B · gV · Bᵀ`, and `gW = Gᵀ · gU · G` once per step.
 //!
 //! AVX2 and FMA only ([`WinogradTiles::of`] gives the conditions); the reference is [`super::reference`].
@@ -53,9 +54,9 @@ pub struct Scratch {
 }
 
 impl WinogradTiles {
-    /// Makes the form for a convolution, without weights. Returns `None` unless the number of input channels is a multiple
-    /// of 4 and at least 8, the number of output channels is a multiple of 8, there are at least 4×4 outputs, and AVX2 and
-    /// FMA are available.
+    /// Creates the kernel of a convolution, without weights. Returns `None` unless the number of input channels is a
+    /// multiple of 4 and at least 8, the number of output channels is a multiple of 8, there are at least 4×4 outputs,
+    /// and AVX2 and FMA are available.
     #[must_use]
     pub fn of(shape: ConvBlock, training: bool) -> Option<Self> {
         let (height, width) = shape.conv_size();
@@ -78,7 +79,7 @@ impl WinogradTiles {
         &self.shape
     }
 
-    /// Returns the number of blocks of output channels, the unit by which work can be split.
+    /// Returns the number of blocks of output channels, the unit in which work can be split.
     #[must_use]
     pub fn blocks(&self) -> usize {
         self.shape.out_channels.div_ceil(BLOCK)
@@ -95,7 +96,7 @@ impl WinogradTiles {
         let (weights, adjoint) =
             (DisjointSlice::new(&mut self.weights), DisjointSlice::new(&mut self.adjoint));
         parallel::each(self.bias.len() / 8, |group| {
-            #[expect(unsafe_code, reason = "calls the AVX2 form, whose availability `of` has checked")]
+            #[expect(unsafe_code, reason = "calls the AVX2 kernel, whose availability `of` has checked")]
             // SAFETY: AVX2 and FMA are available; the lengths were checked above and in `of`; each task writes only the
             // values of its own eight output channels.
             unsafe {
@@ -112,7 +113,7 @@ impl WinogradTiles {
     }
 }
 
-/// The positions of the tiles along one axis: at every fourth output; the last tile is moved back to end with the map.
+/// The positions of the tiles along one axis: at every fourth output, except that the last tile ends with the map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Axis {
     /// Number of tiles.
@@ -132,8 +133,8 @@ impl Axis {
         (4 * i).min(self.last)
     }
 
-    /// Returns the first output of tile `i` that the tile before does not contain.
-    fn fresh(i: usize) -> usize {
+    /// Returns the first output of tile `i` that is not in the tile before.
+    fn first_new(i: usize) -> usize {
         4 * i
     }
 }
@@ -141,29 +142,29 @@ impl Axis {
 /// The tiles of a map, numbered row by row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Grid {
-    down: Axis,
-    across: Axis,
+    rows: Axis,
+    columns: Axis,
 }
 
 impl Grid {
     /// Returns the tiles over a map of outputs.
     fn over((height, width): (usize, usize)) -> Self {
-        Self { down: Axis::over(height), across: Axis::over(width) }
+        Self { rows: Axis::over(height), columns: Axis::over(width) }
     }
 
     /// Returns the number of tiles.
     fn count(self) -> usize {
-        self.down.tiles * self.across.tiles
+        self.rows.tiles * self.columns.tiles
     }
 
     /// Returns the first output of a tile, (row, column).
     fn start(self, tile: usize) -> (usize, usize) {
-        (self.down.start(tile / self.across.tiles), self.across.start(tile % self.across.tiles))
+        (self.rows.start(tile / self.columns.tiles), self.columns.start(tile % self.columns.tiles))
     }
 
-    /// Returns the first output of a tile that neither the tile above nor the one to the left contains, (row, column).
-    fn fresh(self, tile: usize) -> (usize, usize) {
-        (Axis::fresh(tile / self.across.tiles), Axis::fresh(tile % self.across.tiles))
+    /// Returns the first output of a tile that is neither in the tile above nor in the one to the left, (row, column).
+    fn first_new(self, tile: usize) -> (usize, usize) {
+        (Axis::first_new(tile / self.columns.tiles), Axis::first_new(tile % self.columns.tiles))
     }
 }
 
@@ -176,10 +177,10 @@ pub struct WeightGradient {
 }
 
 impl WeightGradient {
-    /// Makes sums of zero.
+    /// Creates sums of zero.
     #[must_use]
-    pub fn of(form: &WinogradTiles) -> Self {
-        let shape = form.shape;
+    pub fn of(conv: &WinogradTiles) -> Self {
+        let shape = conv.shape;
         let sums = vec![0.0; PRODUCTS * shape.in_channels * shape.out_channels];
         Self { shape, sums, bias: vec![0.0; shape.out_channels] }
     }
@@ -202,7 +203,7 @@ impl WeightGradient {
         gw.par_chunks_mut(each).enumerate().for_each(|(group, gw)| {
             #[expect(
                 unsafe_code,
-                reason = "calls the AVX2 form, whose availability `WinogradTiles::of` has checked"
+                reason = "calls the AVX2 kernel, whose availability `WinogradTiles::of` has checked"
             )]
             // SAFETY: AVX2 and FMA are available; a group is eight output channels.
             unsafe {

@@ -1,5 +1,5 @@
-//! The tile form that ends with a 2×2 max-pool and relu: forward pass and both gradients.
-#![expect(unsafe_code, reason = "calls the AVX2 forms, whose availability `WinogradTiles::of` has checked")]
+//! The tile kernel that ends with a 2×2 max-pool and relu: forward pass and both gradients.
+#![expect(unsafe_code, reason = "calls the AVX2 kernels, whose availability `WinogradTiles::of` has checked")]
 
 use std::arch::x86_64::{
     _mm_loadl_epi64, _mm256_add_ps, _mm256_and_ps, _mm256_castsi256_ps, _mm256_cmpeq_epi32,
@@ -10,10 +10,11 @@ use std::ops::Range;
 use super::avx2;
 use super::{BLOCK, Grid, PRODUCTS, Scratch, WeightGradient, WinogradTiles};
 use crate::buffers::grow;
-use crate::kernels::conv_block::OVERREAD;
+use crate::kernels::conv_block::{OVERREAD, PooledGradient};
 use crate::kernels::simd;
 
-/// About how many tiles a strip has: enough to make the matrix products efficient, few enough for the level-2 cache.
+/// Approximate number of tiles of a strip: enough to make the matrix products efficient, few enough for the level-2
+/// cache.
 const STRIP: usize = 28;
 
 impl WinogradTiles {
@@ -26,13 +27,13 @@ impl WinogradTiles {
 
 /// Iterates over the strips of some rows of tiles, as ranges of tiles.
 fn strips(grid: Grid, rows: Range<usize>) -> impl Iterator<Item = Range<usize>> {
-    let each = (STRIP / grid.across.tiles).max(1);
+    let each = (STRIP / grid.columns.tiles).max(1);
     let end = rows.end;
-    rows.step_by(each).map(move |row| row * grid.across.tiles..end.min(row + each) * grid.across.tiles)
+    rows.step_by(each).map(move |row| row * grid.columns.tiles..end.min(row + each) * grid.columns.tiles)
 }
 
-/// Computes the pooled rows `rows` of one photo `x[h][w][in]` into `y[rows][pw][out]`, and the argmax byte of each cell into
-/// `argmax`, in the same order, unless it is empty.
+/// Computes the pooled rows `rows` of one photo `x[h][w][in]` into `y[rows][pw][out]`, and the argmax byte of each cell
+/// into `argmax`, in the same order, unless it is empty.
 ///
 /// `rows` starts at an even row, so that a map computed in pieces has the same bytes as a whole one.
 ///
@@ -55,7 +56,7 @@ pub fn forward(
     assert!(x.len() >= shape.in_size.0 * shape.in_size.1 * shape.in_channels, "input");
     for strip in strips(tiles.pooled_grid(), rows.start / 2..rows.end.div_ceil(2)) {
         // SAFETY: AVX2 and FMA are available, and the lengths were checked above.
-        unsafe { forward_strip(tiles, x, strip, rows.clone(), scratch, (y, argmax)) };
+        unsafe { forward_strip(tiles, x, strip, rows.clone(), scratch, y, argmax) };
     }
 }
 
@@ -64,37 +65,38 @@ pub fn forward(
 /// AVX2 and FMA are available; the slices are as long as [`forward`] checks.
 #[target_feature(enable = "avx2,fma")]
 unsafe fn forward_strip(
-    form: &WinogradTiles,
+    conv: &WinogradTiles,
     x: &[f32],
     strip: Range<usize>,
     rows: Range<usize>,
     scratch: &mut Scratch,
-    (y, argmax): (&mut [f32], &mut [u8]),
+    y: &mut [f32],
+    argmax: &mut [u8],
 ) {
-    let (ins, outs) = (form.shape.in_channels, form.shape.out_channels);
-    let (width, grid, n) = (form.shape.pooled_size().1, form.pooled_grid(), strip.len());
+    let (ins, outs) = (conv.shape.in_channels, conv.shape.out_channels);
+    let (width, grid, n) = (conv.shape.pooled_size().1, conv.pooled_grid(), strip.len());
     grow(&mut scratch.input, PRODUCTS * n * ins);
     grow(&mut scratch.products, PRODUCTS * n * BLOCK);
     let (v, m) = (scratch.input.as_mut_ptr(), scratch.products.as_mut_ptr());
     // SAFETY: tiles of the map, buffers of n tiles.
-    unsafe { avx2::inputs((&form.shape, grid), x.as_ptr(), strip.clone(), v, n * ins) };
-    for block in 0..form.blocks() {
-        let block_width = form.block(block).1;
+    unsafe { avx2::inputs(&conv.shape, grid, x.as_ptr(), strip.clone(), v, n * ins) };
+    for block in 0..conv.blocks() {
+        let block_width = conv.block(block).1;
         // SAFETY: buffers of n tiles.
-        unsafe { avx2::products(form, block, n, v, m) };
+        unsafe { avx2::products(conv, block, n, v, m) };
         for (i, tile) in strip.clone().enumerate() {
-            let ((top, left), (fresh, _)) = (grid.start(tile), grid.fresh(tile));
+            let ((top, left), (first_new, _)) = (grid.start(tile), grid.first_new(tile));
             for vector in 0..block_width / 8 {
                 let channel = block * BLOCK + 8 * vector;
                 // SAFETY: eight channels of a tile's products; cells of rows the outputs hold.
                 unsafe {
                     let cells = avx2::output(m.add(i * block_width + 8 * vector), n * block_width);
-                    let bias = _mm256_loadu_ps(form.bias.as_ptr().add(channel));
+                    let bias = _mm256_loadu_ps(conv.bias.as_ptr().add(channel));
                     for (a, b) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
                         let row = top / 2 + a;
-                        // Rows that the tile above also contains are written by that tile, so that the result does not
+                        // Rows that are also in the tile above are written with that tile, so that the result does not
                         // depend on how the map is split.
-                        if row < fresh / 2 || row >= rows.end {
+                        if row < first_new / 2 || row >= rows.end {
                             continue;
                         }
                         let window = [
@@ -118,7 +120,7 @@ unsafe fn forward_strip(
 
 /// Adds one photo to the weight gradient, and writes its input gradient to `gx[h][w][in]` (plus [`OVERREAD`]).
 ///
-/// `gy` and the argmax bytes are `[ph][pw][out]`.
+/// The gradient and the argmax bytes are `[ph][pw][out]`.
 ///
 /// # Panics
 ///
@@ -126,7 +128,7 @@ unsafe fn forward_strip(
 pub fn backward(
     tiles: &WinogradTiles,
     x: &[f32],
-    (gy, argmax): (&[f32], &[u8]),
+    pooled: PooledGradient<f32>,
     scratch: &mut Scratch,
     sums: &mut WeightGradient,
     gx: &mut [f32],
@@ -134,14 +136,14 @@ pub fn backward(
     let shape = tiles.shape;
     let cells = shape.pooled_cells() * shape.out_channels;
     let len = shape.in_size.0 * shape.in_size.1 * shape.in_channels;
-    assert!(gy.len() >= cells && argmax.len() >= cells, "gradient and bytes");
+    assert!(pooled.gy.len() >= cells && pooled.argmax.len() >= cells, "gradient and bytes");
     assert!(x.len() >= len && gx.len() >= len + OVERREAD, "input, and its gradient with overread");
     assert!(sums.shape == shape && !tiles.adjoint.is_empty(), "sums and adjoint weights of this block");
     gx[..len].fill(0.0);
     let grid = tiles.pooled_grid();
-    for strip in strips(grid, 0..grid.down.tiles) {
+    for strip in strips(grid, 0..grid.rows.tiles) {
         // SAFETY: AVX2 and FMA are available, and the lengths were checked above.
-        unsafe { backward_strip(tiles, x, (gy, argmax), strip, scratch, sums, gx) };
+        unsafe { backward_strip(tiles, x, pooled, strip, scratch, sums, gx) };
     }
 }
 
@@ -150,33 +152,34 @@ pub fn backward(
 /// AVX2 and FMA are available; the slices are as long as [`backward`] checks.
 #[target_feature(enable = "avx2,fma")]
 unsafe fn backward_strip(
-    form: &WinogradTiles,
+    conv: &WinogradTiles,
     x: &[f32],
-    (gy, argmax): (&[f32], &[u8]),
+    pooled: PooledGradient<f32>,
     strip: Range<usize>,
     scratch: &mut Scratch,
     sums: &mut WeightGradient,
     gx: &mut [f32],
 ) {
-    let (ins, outs) = (form.shape.in_channels, form.shape.out_channels);
+    let PooledGradient { gy, argmax } = pooled;
+    let (ins, outs) = (conv.shape.in_channels, conv.shape.out_channels);
     let padded = ins.next_multiple_of(8);
-    let (width, grid, n) = (form.shape.pooled_size().1, form.pooled_grid(), strip.len());
+    let (width, grid, n) = (conv.shape.pooled_size().1, conv.pooled_grid(), strip.len());
     grow(&mut scratch.input, PRODUCTS * n * ins);
     grow(&mut scratch.products, PRODUCTS * n * outs);
     grow(&mut scratch.gradient, PRODUCTS * n * padded);
     let (v, gm) = (scratch.input.as_mut_ptr(), scratch.products.as_mut_ptr());
     let gv = scratch.gradient.as_mut_ptr();
     // SAFETY: tiles of the map, buffers of n tiles.
-    unsafe { avx2::inputs((&form.shape, grid), x.as_ptr(), strip.clone(), v, n * ins) };
+    unsafe { avx2::inputs(&conv.shape, grid, x.as_ptr(), strip.clone(), v, n * ins) };
     for (i, tile) in strip.clone().enumerate() {
-        let ((top, left), (fresh_row, fresh_column)) = (grid.start(tile), grid.fresh(tile));
+        let ((top, left), (new_row, new_column)) = (grid.start(tile), grid.first_new(tile));
         for channel in (0..outs).step_by(8) {
             let mut cells = [[_mm256_setzero_ps(); 4]; 4];
             let mut bias = _mm256_setzero_ps();
             for (a, b) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
                 let (row, column) = (top / 2 + a, left / 2 + b);
-                // A cell that the tile before also contains is left to that tile.
-                if row < fresh_row / 2 || column < fresh_column / 2 {
+                // A cell that is also in an earlier tile is computed with that tile.
+                if row < new_row / 2 || column < new_column / 2 {
                     continue;
                 }
                 let at = (row * width + column) * outs + channel;
@@ -186,8 +189,8 @@ unsafe fn backward_strip(
                     (_mm256_loadu_ps(gy.as_ptr().add(at)), _mm256_cvtepu8_epi32(byte))
                 };
                 for q in 0..4 {
-                    let won = _mm256_cmpeq_epi32(byte, _mm256_set1_epi32(q));
-                    let g = _mm256_and_ps(g, _mm256_castsi256_ps(won));
+                    let is_argmax = _mm256_cmpeq_epi32(byte, _mm256_set1_epi32(q));
+                    let g = _mm256_and_ps(g, _mm256_castsi256_ps(is_argmax));
                     let q = q.cast_unsigned() as usize;
                     cells[2 * a + q / 2][2 * b + q % 2] = g;
                     bias = _mm256_add_ps(bias, g);
@@ -201,14 +204,14 @@ unsafe fn backward_strip(
             }
         }
     }
-    // SAFETY: buffers of n tiles, sums of this form, tiles of the map.
+    // SAFETY: buffers of n tiles, sums of this layout, tiles of the map.
     unsafe {
         for p in 0..PRODUCTS {
             let (v, gm) = (v.add(p * n * ins).cast_const(), gm.add(p * n * outs).cast_const());
-            avx2::input_product(form, p, n, gm, gv.add(p * n * padded));
+            avx2::input_product(conv, p, n, gm, gv.add(p * n * padded));
             let gu = sums.sums.as_mut_ptr().add(p * ins * outs);
-            avx2::weight_product(&form.shape, n, (v, gm), (gu, outs), true);
+            avx2::weight_product(&conv.shape, n, v, gm, gu, outs, true);
         }
-        avx2::inputs_adjoint((&form.shape, grid), gv, n * padded, strip, gx.as_mut_ptr());
+        avx2::inputs_adjoint(&conv.shape, grid, gv, n * padded, strip, gx.as_mut_ptr());
     }
 }

@@ -1,14 +1,15 @@
-//! Compares the tile form with the f64 reference, on random shapes.
+//! Compares the tile kernel with the f64 reference, on random shapes.
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::kernels::conv_block::{OVERREAD, reference};
+use crate::kernels::conv_block::{OVERREAD, PooledGradient, reference};
 use crate::kernels::parts::Parts;
-use crate::kernels::testing::{assert_close, no_fast_forms, numbers, single};
+use crate::kernels::testing::{assert_close, numbers, single, skip_without_avx2};
 use crate::kernels::{PoolShape, activation, avgpool, conv2d};
 
-/// Tolerance relative to the largest value. One of some hundred random shapes reached 1.1e-5; none of 4000 reached this.
+/// Tolerance relative to the largest value. One of a few hundred random shapes reached 1.1e-5; none of 4000 reached
+/// this value.
 const ROUNDING: f64 = 4e-5;
 
 fn rounded(seed: u64, n: usize) -> Vec<f64> {
@@ -16,7 +17,7 @@ fn rounded(seed: u64, n: usize) -> Vec<f64> {
 }
 
 /// Converts planar values to channels last, with `overread` zeros after them.
-fn last<T: Copy + Default>(planar: &[T], channels: usize, overread: usize) -> Vec<T> {
+fn channels_last<T: Copy + Default>(planar: &[T], channels: usize, overread: usize) -> Vec<T> {
     let cells = planar.len() / channels;
     let mut out: Vec<T> = (0..planar.len()).map(|i| planar[i % channels * cells + i / channels]).collect();
     out.resize(planar.len() + overread, T::default());
@@ -43,12 +44,13 @@ fn check_pool(shape: ConvBlock, cut: usize) {
     let (conv, pool_shape) = shape.parts();
     let (x, w, b) =
         (rounded(1, conv.in_len()), rounded(2, shape.weight_len()), rounded(3, shape.out_channels));
-    let Some(tiles) = packed(shape, &w, &b) else { return no_fast_forms() };
+    let Some(tiles) = packed(shape, &w, &b) else { return skip_without_avx2() };
     let (mut y, mut argmax) = (vec![0.0; pool_shape.out_len()], vec![0; pool_shape.out_len()]);
     reference::forward(&shape, &x, &w, &b, &mut y, &mut argmax);
-    let (y, argmax) = (last(&y, shape.out_channels, 0), last(&argmax, shape.out_channels, 0));
+    let (y, argmax) =
+        (channels_last(&y, shape.out_channels, 0), channels_last(&argmax, shape.out_channels, 0));
 
-    let x_last = last(&single(&x), shape.in_channels, 0);
+    let x_last = channels_last(&single(&x), shape.in_channels, 0);
     let (height, width) = shape.pooled_size();
     let row = width * shape.out_channels;
     let (mut got, mut bytes) = (vec![7.0; y.len()], vec![7; y.len()]);
@@ -73,17 +75,21 @@ fn check_pool(shape: ConvBlock, cut: usize) {
     };
     let planar_argmax: Vec<u8> =
         planar(argmax.iter().map(|b| f64::from(*b)).collect()).iter().map(|b| *b as u8).collect();
-    reference::backward(&shape, (&x, &w), (&planar(gy.clone()), &planar_argmax), (&mut gw, &mut gb), &mut gx);
+    let planar_gy = planar(gy.clone());
+    let pooled = PooledGradient { gy: &planar_gy, argmax: &planar_argmax };
+    reference::backward(&shape, &x, &w, pooled, &mut gw, &mut gb, &mut gx);
     let mut sums = WeightGradient::of(&tiles);
     let mut got_x = vec![7.0; x.len() + OVERREAD];
-    pool::backward(&tiles, &x_last, (&single(&gy), &argmax), &mut scratch, &mut sums, &mut got_x);
+    let single_gy = single(&gy);
+    let pooled = PooledGradient { gy: &single_gy, argmax: &argmax };
+    pool::backward(&tiles, &x_last, pooled, &mut scratch, &mut sums, &mut got_x);
     let (mut got_w, mut got_b) = (vec![7.0; w.len()], vec![7.0; b.len()]);
     sums.write(&mut got_w, &mut got_b);
     assert_close("gw", &got_w, &gw, ROUNDING);
     assert_close("gb", &got_b, &gb, ROUNDING);
-    assert_close("gx", &got_x[..x.len()], &last(&gx, shape.in_channels, 0), ROUNDING);
+    assert_close("gx", &got_x[..x.len()], &channels_last(&gx, shape.in_channels, 0), ROUNDING);
     // A second photo doubles the sums; `clear` resets them to zero.
-    pool::backward(&tiles, &x_last, (&single(&gy), &argmax), &mut scratch, &mut sums, &mut got_x);
+    pool::backward(&tiles, &x_last, pooled, &mut scratch, &mut sums, &mut got_x);
     sums.write(&mut got_w, &mut got_b);
     assert_close("gb twice", &got_b, &gb.iter().map(|g| 2.0 * g).collect::<Vec<_>>(), ROUNDING);
     sums.clear();
@@ -115,9 +121,9 @@ fn check_average(shape: ConvBlock, (kernel, stride): (usize, usize)) {
     let (conv, _) = shape.parts();
     let (x, w, b) =
         (rounded(1, N * conv.in_len()), rounded(2, shape.weight_len()), rounded(3, shape.out_channels));
-    let Some(tiles) = packed(shape, &w, &b) else { return no_fast_forms() };
-    let Some(form) = average::Average::of(tiles, (kernel, kernel), (stride, stride)) else {
-        return no_fast_forms();
+    let Some(tiles) = packed(shape, &w, &b) else { return skip_without_avx2() };
+    let Some(conv_average) = average::Average::of(tiles, (kernel, kernel), (stride, stride)) else {
+        return skip_without_avx2();
     };
     let pool = PoolShape::square(shape.out_channels, shape.conv_size(), kernel, stride);
     let (mut map, mut on) = (vec![0.0; N * conv.out_len()], vec![0.0; N * conv.out_len()]);
@@ -127,18 +133,25 @@ fn check_average(shape: ConvBlock, (kernel, stride): (usize, usize)) {
     avgpool::reference::forward(&pool, N, &on, &mut y);
 
     let photos: Vec<Vec<f32>> =
-        x.chunks(conv.in_len()).map(|x| last(&single(x), shape.in_channels, 0)).collect();
+        x.chunks(conv.in_len()).map(|x| channels_last(&single(x), shape.in_channels, 0)).collect();
     let mut input = average::Input::default();
-    form.input(N, |i| &photos[i], &mut input);
-    let (mut got, mut active) = (vec![7.0; y.len()], vec![7; N * form.byte_len()]);
+    conv_average.input(N, |i| &photos[i], &mut input);
+    let (mut got, mut active) = (vec![7.0; y.len()], vec![7; N * conv_average.byte_len()]);
     let mut scratch = Scratch::default();
-    for block in 0..form.tiles().blocks() {
-        let from = form.block_start(block);
-        form.forward(&input, block, &mut scratch, (&mut got[from..], form.out_len()), &mut active);
+    for block in 0..conv_average.tiles().blocks() {
+        let from = conv_average.block_start(block);
+        conv_average.forward(
+            &input,
+            block,
+            &mut scratch,
+            &mut got[from..],
+            conv_average.out_len(),
+            &mut active,
+        );
     }
     assert_close("y", &got, &y, ROUNDING);
-    for (photo, bytes) in active.chunks(form.byte_len()).enumerate() {
-        let expected = last(&map[photo * conv.out_len()..][..conv.out_len()], shape.out_channels, 0);
+    for (photo, bytes) in active.chunks(conv_average.byte_len()).enumerate() {
+        let expected = channels_last(&map[photo * conv.out_len()..][..conv.out_len()], shape.out_channels, 0);
         for (byte, v) in bytes.iter().zip(expected) {
             assert!(*byte == u8::from(v > 0.0) || v.abs() < 1e-4, "{byte} for {v}");
         }
@@ -147,7 +160,7 @@ fn check_average(shape: ConvBlock, (kernel, stride): (usize, usize)) {
     // The reference's own bytes, so that rounding near zero makes no difference.
     let active: Vec<u8> = map
         .chunks(conv.out_len())
-        .flat_map(|m| last(m, shape.out_channels, 0))
+        .flat_map(|m| channels_last(m, shape.out_channels, 0))
         .map(|v| u8::from(v > 0.0))
         .collect();
     let gy = rounded(4, y.len());
@@ -160,32 +173,38 @@ fn check_average(shape: ConvBlock, (kernel, stride): (usize, usize)) {
     let batch = ImageBatch { x: photos, active, gy: single(&gy) };
     let mut got_x = vec![7.0; N * (conv.in_len() + OVERREAD)];
     let (mut got_w, mut got_b) = (vec![7.0; w.len()], vec![7.0; b.len()]);
-    let params = (&mut got_w[..], &mut got_b[..]);
-    form.backward(&Parts::of(N), &batch, &mut average::Gradient::default(), params, &mut got_x);
+    conv_average.backward(
+        &Parts::of(N),
+        &batch,
+        &mut average::Gradient::default(),
+        &mut got_w,
+        &mut got_b,
+        &mut got_x,
+    );
     assert_close("gw", &got_w, &gw, ROUNDING);
     assert_close("gb", &got_b, &gb, ROUNDING);
     for (got, gx) in got_x.chunks(conv.in_len() + OVERREAD).zip(gx.chunks(conv.in_len())) {
-        assert_close("gx", &got[..conv.in_len()], &last(gx, shape.in_channels, 0), ROUNDING);
+        assert_close("gx", &got[..conv.in_len()], &channels_last(gx, shape.in_channels, 0), ROUNDING);
     }
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
     #[test]
-    #[cfg_attr(miri, ignore = "the fast form needs AVX2, which Miri does not claim to have")]
+    #[cfg_attr(miri, ignore = "the fused kernels need AVX2, which Miri does not support")]
     fn pooled_equals_the_reference(shape in shapes(), cut in 0usize..6) {
         check_pool(shape, cut);
     }
 
     #[test]
-    #[cfg_attr(miri, ignore = "the fast form needs AVX2, which Miri does not claim to have")]
+    #[cfg_attr(miri, ignore = "the fused kernels need AVX2, which Miri does not support")]
     fn averaged_equals_the_reference(shape in shapes(), kernel in 1usize..5, stride in 1usize..4) {
         check_average(shape, (kernel, stride));
     }
 }
 
 #[test]
-fn accepts_exactly_the_blocks_it_is_made_for() {
+fn supports_exactly_the_documented_blocks() {
     let of = |in_channels, out_channels, side| {
         WinogradTiles::of(ConvBlock { in_channels, out_channels, in_size: (side, side) }, false).is_some()
     };

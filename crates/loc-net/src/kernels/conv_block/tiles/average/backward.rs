@@ -1,5 +1,5 @@
 //! The backward pass over a batch: each of the 64 matrix products takes all photos at once.
-#![expect(unsafe_code, reason = "calls the AVX2 forms, whose availability `WinogradTiles::of` has checked")]
+#![expect(unsafe_code, reason = "calls the AVX2 kernels, whose availability `WinogradTiles::of` has checked")]
 
 use std::arch::x86_64::{
     __m256, _mm_loadl_epi64, _mm256_add_ps, _mm256_and_ps, _mm256_castsi256_ps, _mm256_cvtepi8_epi32,
@@ -44,12 +44,13 @@ pub trait Batch: Sync {
 }
 
 impl Average {
-    /// Computes the gradients of the weight `[out, in, 5, 5]` and the bias `[out]`, summed over the photos in the order of
-    /// [`crate::kernels::parts`], and each photo's input gradient, into `gx[n][h · w · in + OVERREAD]`.
+    /// Computes the gradients of the weight `[out, in, 5, 5]` and the bias `[out]`, summed over the photos in the order
+    /// of [`crate::kernels::parts`], and each photo's input gradient, into `gx[n][h · w · in + OVERREAD]`.
     ///
-    /// There are four passes, each over rayon's current pool: (1) transform every photo's output gradient by `A`; (2) compute
-    /// the 64 products of the input gradient, each over all photos at once; (3) transform these by `B`; (4) for a few output
-    /// channels at a time, compute the 64 products of the weight gradient, part by part, and transform them by `G`.
+    /// There are four passes, each over rayon's current pool: (1) transform every photo's output gradient by `A`; (2)
+    /// compute the 64 products of the input gradient, each over all photos at once; (3) transform these by `B`; (4) for
+    /// a few output channels at a time, compute the 64 products of the weight gradient, part by part, and transform
+    /// them by `G`.
     ///
     /// # Panics
     ///
@@ -59,7 +60,8 @@ impl Average {
         parts: &Parts,
         photos: &impl Batch,
         buffers: &mut Gradient,
-        (gw, gb): (&mut [f32], &mut [f32]),
+        gw: &mut [f32],
+        gb: &mut [f32],
         gx: &mut [f32],
     ) {
         let (shape, n) = (self.tiles.shape, parts.photos());
@@ -80,15 +82,15 @@ impl Average {
         let windows = &mut buffers.windows[..n * self.out_len()];
 
         let (v, gm) = (DisjointSlice::new(&mut buffers.input), DisjointSlice::new(&mut buffers.products));
-        let own = bias.par_chunks_exact_mut(outs).zip(windows.par_chunks_exact_mut(self.out_len()));
-        own.enumerate().for_each(|(photo, (bias, windows))| {
+        let photo_buffers = bias.par_chunks_exact_mut(outs).zip(windows.par_chunks_exact_mut(self.out_len()));
+        photo_buffers.enumerate().for_each(|(photo, (bias, windows))| {
             let (x, active, gy) = (photos.input(photo), photos.active(photo), photos.gradient(photo));
             assert!(x.len() >= in_len && active.len() >= self.byte_len() && gy.len() >= self.out_len());
             // SAFETY: AVX2 and FMA are available; each photo writes its own tiles.
             unsafe {
                 self.transform(x, photo, n, v.from(0));
                 self.window_gradients(gy, windows);
-                self.transform_gradient(windows, active, (photo, n), gm.from(0), bias);
+                self.transform_gradient(windows, active, photo, n, gm.from(0), bias);
             }
         });
         let part_bias = &mut buffers.part_bias;
@@ -109,7 +111,7 @@ impl Average {
                 unsafe { avx2::input_product(&self.tiles, p, tiles, gm.as_ptr(), gv.as_mut_ptr()) };
             },
         );
-        self.weight_gradient(parts, (&buffers.input, &buffers.products), gw);
+        self.weight_gradient(parts, &buffers.input, &buffers.products, gw);
 
         gx.par_chunks_exact_mut(in_len + OVERREAD).enumerate().for_each(|(photo, gx)| {
             gx.fill(0.0);
@@ -117,34 +119,35 @@ impl Average {
             unsafe {
                 let gv = buffers.gradient.as_ptr().add(photo * grid.count() * padded);
                 let photo = 0..grid.count();
-                avx2::inputs_adjoint((&shape, grid), gv, tiles * padded, photo, gx.as_mut_ptr());
+                avx2::inputs_adjoint(&shape, grid, gv, tiles * padded, photo, gx.as_mut_ptr());
             }
         });
     }
 
     /// Computes the weight gradient of all photos from their transformed inputs `v` and gradients `gm`.
-    fn weight_gradient(&self, parts: &Parts, (v, gm): (&[f32], &[f32]), gw: &mut [f32]) {
+    fn weight_gradient(&self, parts: &Parts, v: &[f32], gm: &[f32], gw: &mut [f32]) {
         let (shape, tiles) = (self.tiles.shape, self.grid().count());
         let (ins, outs, all) = (shape.in_channels, shape.out_channels, parts.photos() * tiles);
         gw.par_chunks_mut(CHANNELS * ins * TAPS).enumerate().for_each(|(task, gw)| {
             let (first, width) = (task * CHANNELS, gw.len() / (ins * TAPS));
-            with_buffers([PRODUCTS * ins * width, parts.count() * gw.len()], |[gu, of_parts]| {
-                for (of_part, photos) in of_parts.chunks_exact_mut(gw.len()).zip(parts.iter()) {
+            with_buffers([PRODUCTS * ins * width, parts.count() * gw.len()], |[gu, part_gradients]| {
+                for (part_gradient, photos) in part_gradients.chunks_exact_mut(gw.len()).zip(parts.iter()) {
                     for (p, gu) in gu.chunks_exact_mut(ins * width).enumerate() {
                         let at = p * all + photos.start * tiles;
-                        // SAFETY: AVX2 and FMA are available; the part's tiles of product p, and these channels of them.
+                        // SAFETY: AVX2 and FMA are available; the part's tiles of product p, and these channels of
+                        // them.
                         unsafe {
-                            let read = (v.as_ptr().add(at * ins), gm.as_ptr().add(at * outs + first));
-                            let written = (gu.as_mut_ptr(), width);
-                            avx2::weight_product(&shape, photos.len() * tiles, read, written, false);
+                            let (v, gm) = (v.as_ptr().add(at * ins), gm.as_ptr().add(at * outs + first));
+                            let n = photos.len() * tiles;
+                            avx2::weight_product(&shape, n, v, gm, gu.as_mut_ptr(), width, false);
                         }
                     }
-                    for (eight, gw) in of_part.chunks_exact_mut(8 * ins * TAPS).enumerate() {
+                    for (group, gw) in part_gradient.chunks_exact_mut(8 * ins * TAPS).enumerate() {
                         // SAFETY: AVX2 and FMA are available; eight of these channels.
-                        unsafe { weights_avx2::unpack(&shape, &gu[8 * eight..], width, gw) };
+                        unsafe { weights_avx2::unpack(&shape, &gu[8 * group..], width, gw) };
                     }
                 }
-                tree_sum(of_parts, gw.len(), parts.count(), gw);
+                tree_sum(part_gradients, gw.len(), parts.count(), gw);
             });
         });
     }
@@ -152,9 +155,9 @@ impl Average {
     /// Writes one photo's output gradient `gy[out, oh, ow]`, divided by the number of cells in a window, channels last.
     fn window_gradients(&self, gy: &[f32], windows: &mut [f32]) {
         let (cells, outs) = (self.out_cells(), self.tiles.shape.out_channels);
-        let share = 1.0 / (self.pool.kernel.0 * self.pool.kernel.1) as f32;
+        let scale = 1.0 / (self.pool.kernel.0 * self.pool.kernel.1) as f32;
         for (channel, gy) in gy.chunks_exact(cells).enumerate().take(outs) {
-            gy.iter().enumerate().for_each(|(cell, g)| windows[cell * outs + channel] = g * share);
+            gy.iter().enumerate().for_each(|(cell, g)| windows[cell * outs + channel] = g * scale);
         }
     }
 
@@ -168,7 +171,8 @@ impl Average {
         &self,
         windows: &[f32],
         active: &[u8],
-        (photo, n): (usize, usize),
+        photo: usize,
+        n: usize,
         gm: *mut f32,
         bias: &mut [f32],
     ) {
@@ -180,7 +184,7 @@ impl Average {
         for channel in (0..outs).step_by(8) {
             let mut sum = _mm256_setzero_ps();
             for tile in 0..count {
-                let ((top, left), (fresh_row, fresh_column)) = (grid.start(tile), grid.fresh(tile));
+                let ((top, left), (new_row, new_column)) = (grid.start(tile), grid.first_new(tile));
                 let mut tile_cells: [[__m256; 4]; 4] = [[_mm256_setzero_ps(); 4]; 4];
                 // Every window adds its gradient to the cells of this tile that it covers.
                 for cell in 0..cells {
@@ -203,13 +207,14 @@ impl Average {
                 }
                 for (y, row) in tile_cells.iter_mut().enumerate() {
                     for (x, c) in row.iter_mut().enumerate() {
-                        // A cell that the tile before also contains is left to that tile.
-                        if top + y < fresh_row || left + x < fresh_column {
+                        // A cell that is also in an earlier tile is computed with that tile.
+                        if top + y < new_row || left + x < new_column {
                             *c = _mm256_setzero_ps();
                             continue;
                         }
                         let at = ((top + y) * map_width + left + x) * outs + channel;
-                        // SAFETY: eight bytes of the map. A byte of 1 is turned into 255, which sets all bits of the lane.
+                        // SAFETY: eight bytes of the map. A byte of 1 is turned into 255, which sets all bits of the
+                        // lane.
                         let on = unsafe {
                             let on = active.as_ptr().add(at).cast::<u64>().read_unaligned().wrapping_mul(255);
                             _mm256_cvtepi8_epi32(_mm_loadl_epi64((&raw const on).cast()))

@@ -1,5 +1,6 @@
-//! The tile form that ends with relu and an average pool: forward pass by blocks of channels; `backward` over a batch.
-#![expect(unsafe_code, reason = "calls the AVX2 forms, whose availability `WinogradTiles::of` has checked")]
+//! The tile kernel that ends with relu and an average pool: forward pass by blocks of channels; `backward` over a
+//! batch.
+#![expect(unsafe_code, reason = "calls the AVX2 kernels, whose availability `WinogradTiles::of` has checked")]
 
 mod backward;
 
@@ -31,7 +32,7 @@ pub struct Input {
 }
 
 impl Average {
-    /// Makes the form, or returns `None` if the pool does not fit.
+    /// Creates the kernel, or returns `None` if the pool does not fit.
     #[must_use]
     pub fn of(tiles: WinogradTiles, kernel: (usize, usize), stride: (usize, usize)) -> Option<Self> {
         let in_size = tiles.shape.conv_size();
@@ -77,7 +78,7 @@ impl Average {
         Grid::over(self.pool.in_size)
     }
 
-    /// Transforms one photo `x[h][w][in]` to its place among the tiles of `n` photos at `to`.
+    /// Transforms one photo `x[h][w][in]` and writes its tiles among those of `n` photos at `to`.
     ///
     /// # Safety
     ///
@@ -86,10 +87,10 @@ impl Average {
     unsafe fn transform(&self, x: &[f32], photo: usize, n: usize, to: *mut f32) {
         let (ins, grid) = (self.tiles.shape.in_channels, self.grid());
         let count = grid.count();
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         unsafe {
             let to = to.add(photo * count * ins);
-            avx2::inputs((&self.tiles.shape, grid), x.as_ptr(), 0..count, to, n * count * ins);
+            avx2::inputs(&self.tiles.shape, grid, x.as_ptr(), 0..count, to, n * count * ins);
         }
     }
 
@@ -110,9 +111,9 @@ impl Average {
         }
     }
 
-    /// Computes one block of output channels for all transformed photos. Photo i's output starts at `y[i · stride]`, with
-    /// the block's first channel; its bytes start at `active[i · byte_len()]`, with the map's first channel, unless `active`
-    /// is empty.
+    /// Computes one block of output channels for all transformed photos. Photo i's output starts at `y[i · stride]`,
+    /// with the block's first channel; its bytes start at `active[i · byte_len()]`, with the map's first channel,
+    /// unless `active` is empty.
     ///
     /// # Panics
     ///
@@ -122,7 +123,8 @@ impl Average {
         input: &Input,
         block: usize,
         scratch: &mut Scratch,
-        (y, stride): (&mut [f32], usize),
+        y: &mut [f32],
+        stride: usize,
         active: &mut [u8],
     ) {
         let n = input.photos;
@@ -133,12 +135,12 @@ impl Average {
         let ins = self.tiles.shape.in_channels;
         assert!(
             input.values.len() >= PRODUCTS * n * self.grid().count() * ins,
-            "photos that this form has transformed"
+            "photos that this kernel has transformed"
         );
         grow(&mut scratch.products, PRODUCTS * n * self.grid().count() * width);
         grow(&mut scratch.gradient, map * width);
         // SAFETY: AVX2 and FMA are available, and the lengths were checked above.
-        unsafe { self.block(input, block, scratch, (y, stride), active) };
+        unsafe { self.block(input, block, scratch, y, stride, active) };
     }
 
     /// # Safety
@@ -150,7 +152,8 @@ impl Average {
         input: &Input,
         block: usize,
         scratch: &mut Scratch,
-        (y, stride): (&mut [f32], usize),
+        y: &mut [f32],
+        stride: usize,
         active: &mut [u8],
     ) {
         let outs = self.tiles.shape.out_channels;
@@ -203,7 +206,7 @@ impl Average {
         let (kernel, step) = (self.pool.kernel, self.pool.stride);
         let (map_width, out_width) = (self.pool.in_size.1, self.pool.out_size().1);
         let cells = self.out_cells();
-        let share = _mm256_set1_ps(1.0 / (kernel.0 * kernel.1) as f32);
+        let scale = _mm256_set1_ps(1.0 / (kernel.0 * kernel.1) as f32);
         for cell in 0..cells {
             let (top, left) = (cell / out_width * step.0, cell % out_width * step.1);
             for vector in (0..width).step_by(8) {
@@ -215,7 +218,7 @@ impl Average {
                 }
                 let mut lanes = [0.0f32; 8];
                 // SAFETY: eight values.
-                unsafe { _mm256_storeu_ps(lanes.as_mut_ptr(), _mm256_mul_ps(sum, share)) };
+                unsafe { _mm256_storeu_ps(lanes.as_mut_ptr(), _mm256_mul_ps(sum, scale)) };
                 for (lane, v) in lanes.into_iter().enumerate() {
                     y[(vector + lane) * cells + cell] = v;
                 }

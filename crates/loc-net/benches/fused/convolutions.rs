@@ -1,4 +1,4 @@
-//! Measures each fused form, and a training pass of the fused plan.
+//! Measures each fused kernel, and a training pass of the fused plan.
 
 use std::hint::black_box;
 
@@ -6,7 +6,7 @@ use criterion::{Criterion, Throughput, criterion_group};
 use loc_net::exec::fused::{FusedPlan, FusedTraining};
 use loc_net::kernels::conv_block::rows::{self, InputGradient, Layout, WinogradRows};
 use loc_net::kernels::conv_block::tiles::{self, WinogradTiles, average, pool};
-use loc_net::kernels::conv_block::{ConvBlock, OVERREAD, RowView};
+use loc_net::kernels::conv_block::{ConvBlock, OVERREAD, PooledGradient, RowView};
 use loc_net::kernels::parts::Parts;
 use loc_net::{ImageBatch, InputShape, NetworkConfig, Normalization};
 use rayon::prelude::*;
@@ -32,19 +32,19 @@ fn rows(c: &mut Criterion) {
         [("conv1", Layout::Rows, 3, 256, 6), ("conv2", Layout::ChannelsLast, 6, 126, 12)]
     {
         let shape = ConvBlock { in_channels, out_channels, in_size: (side, side) };
-        let Some(mut form) = WinogradRows::of(shape, layout) else { return };
+        let Some(mut conv) = WinogradRows::of(shape, layout) else { return };
         let (w, b) = (numbers(shape.weight_len()), numbers(out_channels));
-        form.pack(&w, &b);
+        conv.pack(&w, &b);
         let height = shape.pooled_size().0;
         let x = numbers(in_channels * side * side);
         let cells = shape.pooled_cells() * out_channels + OVERREAD;
-        let (mut y, mut argmax) = (vec![0.0; height * form.out_row()], vec![0; cells]);
+        let (mut y, mut argmax) = (vec![0.0; height * conv.out_row()], vec![0; cells]);
         let mut scratch = rows::Scratch::default();
         let mut group = c.benchmark_group(name);
         group.throughput(direct(&shape));
         group.bench_function("forward", |bench| {
             bench.iter(|| {
-                form.forward(
+                conv.forward(
                     RowView::planar(black_box(&x), shape.in_size),
                     0..height,
                     &mut scratch,
@@ -53,23 +53,23 @@ fn rows(c: &mut Criterion) {
                 );
             });
         });
-        group.bench_function("forward with bytes", |bench| {
+        group.bench_function("forward with argmax", |bench| {
             bench.iter(|| {
                 let x = RowView::planar(black_box(&x), shape.in_size);
-                form.forward(x, 0..height, &mut scratch, &mut y, &mut argmax);
+                conv.forward(x, 0..height, &mut scratch, &mut y, &mut argmax);
             });
         });
         group.throughput(sparse(&shape));
         let (gy, argmax) = (numbers(cells), bytes(cells));
-        let mut sums = rows::WeightGradient::of(&form);
+        let mut sums = rows::WeightGradient::of(&conv);
         group.bench_function("weight gradient", |bench| {
             let map = RowView::planar(black_box(&x), shape.in_size);
-            bench.iter(|| sums.add(|rows, out| form.to_pixels(map, rows, out), &gy, &argmax));
+            bench.iter(|| sums.add(|rows, out| conv.to_pixels(map, rows, out), &gy, &argmax));
         });
-        let mut kernels = InputGradient::of(&form);
+        let mut kernels = InputGradient::of(&conv);
         kernels.pack(&w);
         let mut gx = vec![0.0; side * side * in_channels + OVERREAD];
-        let mut list = rows::List::default();
+        let mut list = rows::ActiveList::default();
         group.bench_function("input gradient", |bench| {
             bench.iter(|| kernels.add(black_box(&gy), &argmax, &mut list, &mut gx))
         });
@@ -80,9 +80,9 @@ fn rows(c: &mut Criterion) {
 fn tiles(c: &mut Criterion) {
     for (name, in_channels, side, out_channels) in [("conv3", 12, 61, 24), ("conv4", 24, 28, 48)] {
         let shape = ConvBlock { in_channels, out_channels, in_size: (side, side) };
-        let Some(mut form) = WinogradTiles::of(shape, true) else { return };
+        let Some(mut conv) = WinogradTiles::of(shape, true) else { return };
         let (w, b) = (numbers(shape.weight_len()), numbers(out_channels));
-        form.pack(&w, &b);
+        conv.pack(&w, &b);
         let height = shape.pooled_size().0;
         let x = numbers(in_channels * side * side);
         let cells = shape.pooled_cells() * out_channels;
@@ -91,24 +91,25 @@ fn tiles(c: &mut Criterion) {
         let mut group = c.benchmark_group(name);
         group.throughput(direct(&shape));
         group.bench_function("forward", |bench| {
-            bench.iter(|| pool::forward(&form, black_box(&x), 0..height, &mut scratch, &mut y, &mut []));
+            bench.iter(|| pool::forward(&conv, black_box(&x), 0..height, &mut scratch, &mut y, &mut []));
         });
-        group.bench_function("forward with bytes", |bench| {
-            bench.iter(|| pool::forward(&form, black_box(&x), 0..height, &mut scratch, &mut y, &mut argmax));
+        group.bench_function("forward with argmax", |bench| {
+            bench.iter(|| pool::forward(&conv, black_box(&x), 0..height, &mut scratch, &mut y, &mut argmax));
         });
         let (gy, argmax) = (numbers(cells), bytes(cells));
-        let mut sums = tiles::WeightGradient::of(&form);
+        let mut sums = tiles::WeightGradient::of(&conv);
         let mut gx = vec![0.0; x.len() + OVERREAD];
         group.throughput(sparse(&shape));
         group.bench_function("both gradients", |bench| {
             bench.iter(|| {
-                pool::backward(&form, black_box(&x), (&gy, &argmax), &mut scratch, &mut sums, &mut gx)
+                let pooled = PooledGradient { gy: &gy, argmax: &argmax };
+                pool::backward(&conv, black_box(&x), pooled, &mut scratch, &mut sums, &mut gx)
             });
         });
         let (mut gw, mut gb) = (vec![0.0; w.len()], vec![0.0; b.len()]);
         group.bench_function("once a step", |bench| {
             bench.iter(|| {
-                form.pack(black_box(&w), &b);
+                conv.pack(black_box(&w), &b);
                 sums.write(&mut gw, &mut gb);
             });
         });
@@ -141,7 +142,7 @@ fn last(c: &mut Criterion) {
     let Some(mut tiles) = WinogradTiles::of(shape, true) else { return };
     let (w, b) = (numbers(shape.weight_len()), numbers(192));
     tiles.pack(&w, &b);
-    let Some(mut form) = average::Average::of(tiles, (4, 4), (2, 2)) else { return };
+    let Some(mut conv) = average::Average::of(tiles, (4, 4), (2, 2)) else { return };
     let x = numbers(12 * 12 * 48);
     let mut group = c.benchmark_group("conv5");
     let mut scratch = tiles::Scratch::default();
@@ -149,29 +150,29 @@ fn last(c: &mut Criterion) {
         let Throughput::Elements(flop) = direct(&shape) else { return };
         group.throughput(Throughput::Elements(flop * n as u64));
         let mut input = average::Input::default();
-        let mut y = vec![0.0; n * form.out_len()];
+        let mut y = vec![0.0; n * conv.out_len()];
         group.bench_function(format!("forward {n}"), |bench| {
             bench.iter(|| {
-                form.input(n, |_| black_box(&x), &mut input);
-                for block in 0..form.tiles().blocks() {
-                    let from = form.block_start(block);
-                    form.forward(&input, block, &mut scratch, (&mut y[from..], 1728), &mut []);
+                conv.input(n, |_| black_box(&x), &mut input);
+                for block in 0..conv.tiles().blocks() {
+                    let from = conv.block_start(block);
+                    conv.forward(&input, block, &mut scratch, &mut y[from..], 1728, &mut []);
                 }
             });
         });
     }
     let Throughput::Elements(flop) = direct(&shape) else { return };
     group.throughput(Throughput::Elements(2 * flop * N as u64));
-    let batch = Photo { x, active: vec![1; form.byte_len()], gy: numbers(form.out_len()) };
+    let batch = Photo { x, active: vec![1; conv.byte_len()], gy: numbers(conv.out_len()) };
     let (mut gw, mut gb) = (vec![0.0; w.len()], vec![0.0; b.len()]);
     let (mut buffers, mut gx) = (average::Gradient::default(), vec![0.0; N * (12 * 12 * 48 + OVERREAD)]);
     group.bench_function(format!("both gradients {N}"), |bench| {
         bench.iter(|| {
-            form.backward(&Parts::of(N), black_box(&batch), &mut buffers, (&mut gw, &mut gb), &mut gx);
+            conv.backward(&Parts::of(N), black_box(&batch), &mut buffers, &mut gw, &mut gb, &mut gx);
         });
     });
     group.bench_function("once a step", |bench| {
-        bench.iter(|| form.tiles_mut().pack(black_box(&w), &b));
+        bench.iter(|| conv.tiles_mut().pack(black_box(&w), &b));
     });
     group.finish();
 }
@@ -211,9 +212,9 @@ fn training_pass(c: &mut Criterion) {
     group.finish();
 }
 
-/// The same convolutions as five operations over the batch, each on all threads, in their own layouts. The difference from
-/// the training pass is what the fused plan gains by taking each photo through all of them; the additional cost of tensors
-/// between the operations is not included.
+/// The same convolutions as five operations over the batch, each on all threads, in their own layouts. The difference
+/// to the training pass is the gain of the fused plan, which runs each photo through all of them; the additional cost
+/// of tensors between the operations is not included.
 fn one_op_per_layer(c: &mut Criterion) {
     const N: usize = 32;
     const GROUP: usize = 4;
@@ -223,27 +224,27 @@ fn one_op_per_layer(c: &mut Criterion) {
     let rows = [(shape(3, 6, 256), Layout::Rows), (shape(6, 12, 126), Layout::ChannelsLast)].map(
         |(shape, layout)| {
             let (w, b) = packed(&shape);
-            WinogradRows::of(shape, layout).map(|mut form| {
-                form.pack(&w, &b);
-                form
+            WinogradRows::of(shape, layout).map(|mut conv| {
+                conv.pack(&w, &b);
+                conv
             })
         },
     );
     let tiles = [shape(12, 24, 61), shape(24, 48, 28), shape(48, 192, 12)].map(|shape| {
         let (w, b) = packed(&shape);
-        WinogradTiles::of(shape, false).map(|mut form| {
-            form.pack(&w, &b);
-            form
+        WinogradTiles::of(shape, false).map(|mut conv| {
+            conv.pack(&w, &b);
+            conv
         })
     });
     let ([Some(conv1), Some(conv2)], [Some(conv3), Some(conv4), Some(conv5)]) = (rows, tiles) else { return };
     let Some(conv5) = average::Average::of(conv5, (4, 4), (2, 2)) else { return };
-    let len = |form: &WinogradRows| form.shape().pooled_size().0 * form.out_row();
-    let cells = |form: &WinogradTiles| form.shape().pooled_cells() * form.shape().out_channels;
-    let pooled = |form: &WinogradTiles, map: &mut [f32], x: &[f32], x_len: usize| {
-        let each = map.par_chunks_mut(cells(form)).zip(x.par_chunks(x_len));
+    let len = |conv: &WinogradRows| conv.shape().pooled_size().0 * conv.out_row();
+    let cells = |conv: &WinogradTiles| conv.shape().pooled_cells() * conv.shape().out_channels;
+    let pooled = |conv: &WinogradTiles, map: &mut [f32], x: &[f32], x_len: usize| {
+        let each = map.par_chunks_mut(cells(conv)).zip(x.par_chunks(x_len));
         each.for_each_init(tiles::Scratch::default, |scratch, (y, x)| {
-            pool::forward(form, x, 0..form.shape().pooled_size().0, scratch, y, &mut []);
+            pool::forward(conv, x, 0..conv.shape().pooled_size().0, scratch, y, &mut []);
         });
     };
     let photos = numbers(N * 3 * 65_536);
@@ -272,7 +273,7 @@ fn one_op_per_layer(c: &mut Criterion) {
                 conv5.input(GROUP, |i| &x[i * cells(&conv4)..], input);
                 for block in 0..conv5.tiles().blocks() {
                     let y = &mut y[conv5.block_start(block)..];
-                    conv5.forward(input, block, scratch, (y, conv5.out_len()), &mut []);
+                    conv5.forward(input, block, scratch, y, conv5.out_len(), &mut []);
                 }
             });
         });
