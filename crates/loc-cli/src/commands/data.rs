@@ -89,7 +89,7 @@ pub(crate) fn check(args: &CheckArgs, output: &Output) -> Result<Exit> {
             }
         }
     }
-    Ok(if errors > 0 { Exit::Gate } else { Exit::Ok })
+    Ok(if errors > 0 || report.samples == 0 { Exit::Gate } else { Exit::Ok })
 }
 
 pub(crate) fn stats(args: &StatsArgs, output: &Output) -> Result<Exit> {
