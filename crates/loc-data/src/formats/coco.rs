@@ -131,7 +131,8 @@ fn instance<'a>(
         return;
     };
     let Some(photo) = by_id.get(&instance.image_id).map(|at| &mut photos[*at]) else {
-        let message = format!("image_id {} is not among the images: the annotation is not used", instance.image_id);
+        let message =
+            format!("image_id {} is not among the images: the annotation is not used", instance.image_id);
         return reader.warning(DiagnosticKind::PhotoMissing, value, message);
     };
     if instance.iscrowd.is_some_and(|crowd| crowd != 0.0) {
