@@ -143,7 +143,9 @@ def judge_theirs(loc, folder, truth):
         ("labelme", lambda place: annotations.save_labelme(place / "annotations")),
     ]:
         place = folder / f"by-globox-{name}"
-        place.mkdir()
+        # Names of photos have a folder, which globox does not make.
+        for annotation_folder in ("annotations", "labels"):
+            (place / annotation_folder / "images").mkdir(parents=True)
         save(place)
         if name == "yolo":
             (place / "classes.txt").write_text("".join(f"{label}\n" for label in NUMBERS))
