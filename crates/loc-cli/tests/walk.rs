@@ -36,7 +36,8 @@ fn steps(page: &str) -> Vec<Step> {
 /// The photos of the sample set as three people labelled theirs.
 fn label(desk: &Desk) {
     desk.ok(&["data", "sample", "shapes", "--n", "90"]);
-    for (i, from) in fs::read_dir(desk.path("shapes/images")).unwrap().map(|e| e.unwrap().path()).enumerate() {
+    for (i, from) in fs::read_dir(desk.path("shapes/images")).unwrap().map(|e| e.unwrap().path()).enumerate()
+    {
         let _ = i;
         let name = from.file_name().unwrap().to_str().unwrap().to_owned();
         let stem = name.trim_end_matches(".jpg");
@@ -50,7 +51,10 @@ fn label(desk: &Desk) {
         let [x1, y1, x2, y2] = ["xmin", "ymin", "xmax", "ymax"].map(number);
         let class = field("name");
         // LabelImg: whole pixels, and the path of the machine it ran on.
-        let rounded = xml.replace("<folder>images</folder>", &format!("<folder>photos</folder>\n\t<path>C:\\photos\\{name}</path>"));
+        let rounded = xml.replace(
+            "<folder>images</folder>",
+            &format!("<folder>photos</folder>\n\t<path>C:\\photos\\{name}</path>"),
+        );
         desk_write(desk, &format!("labelimg/{name}"), &fs::read(&from).unwrap());
         desk_write(desk, &format!("labelimg/{stem}.xml"), rounded.as_bytes());
         let number = ["box", "disc", "star"].iter().position(|known| *known == class).unwrap();
