@@ -37,6 +37,7 @@ fn main() -> ExitCode {
             DataCommand::Check(args) => commands::data::check(&args, &output),
             DataCommand::Stats(args) => commands::data::stats(&args, &output),
             DataCommand::Show(args) => commands::data::show(&args, &output),
+            DataCommand::Audit(args) => commands::audit::run(&args, &output),
             DataCommand::Split(args) => commands::data::split(&args, &output),
             DataCommand::Convert(args) => commands::data::convert(&args, &output),
             DataCommand::Sample(args) => commands::data::sample(&args, &output),

@@ -235,6 +235,19 @@ pub(crate) fn for_page(svg: &str, title: &str, description: &str) -> String {
     format!("{start}{label}{}", svg[head..].replace('\n', ""))
 }
 
+/// The plot as a file of its own: dark ink and colours on white.
+pub(crate) fn for_file(svg: &str, title: &str) -> String {
+    const FIXED: [&str; 8] =
+        ["#1F6FD0", "#D03030", "#269A54", "#B07A00", "#864ED2", "#008A94", "#C23A80", "#586C8A"];
+    let mut svg = svg.replace(&hex(INK), "#333333").replace(&hex(GRID), "#DDDDDD");
+    for (color, fixed) in SERIES.into_iter().zip(FIXED) {
+        svg = svg.replace(&hex(color), fixed);
+    }
+    let head = svg.find('>').map_or(0, |end| end + 1);
+    let ground = "<rect width=\"100%\" height=\"100%\" fill=\"#FFFFFF\"/>";
+    format!("{}<title>{}</title>{ground}{}", &svg[..head], xml(title), &svg[head..])
+}
+
 fn hex(color: RGBColor) -> String {
     format!("#{:02X}{:02X}{:02X}", color.0, color.1, color.2)
 }
@@ -286,6 +299,14 @@ mod tests {
         assert!(page.contains("fill=\"var(--series-1)\"") && page.contains("currentColor"), "{page}");
         assert!(!page.contains("#0"), "no placeholder is left: {page}");
         assert!(!page.contains("style="), "the security policy forbids inline styles: {page}");
+    }
+
+    #[test]
+    fn a_file_has_its_own_colours_on_white() {
+        let svg = bars(&Axes { x: "x", y: "y", ..Axes::default() }, &[1.0]).unwrap();
+        let file = for_file(&svg, "a < b");
+        assert!(file.starts_with("<svg ") && file.contains("<title>a &lt; b</title>"), "{file}");
+        assert!(file.contains("#1F6FD0") && file.contains("#FFFFFF") && !file.contains("#0"), "{file}");
     }
 
     #[test]

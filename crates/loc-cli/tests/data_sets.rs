@@ -176,3 +176,18 @@ fn every_format_trains_and_the_run_knows_how_its_data_were_read() {
         assert_eq!(digest(other.trim()).1, format);
     }
 }
+
+#[test]
+fn statistics_have_plots_in_a_folder() {
+    let desk = Desk::new();
+    desk.shapes(12);
+    desk.ok(&["data", "stats", "shapes", "--save", "plots"]);
+    for name in ["classes", "photo-sizes", "box-sizes", "box-shapes", "box-positions"] {
+        let svg = fs::read_to_string(desk.path(&format!("plots/{name}.svg"))).unwrap();
+        assert!(svg.starts_with("<svg ") && svg.contains("<title>") && !svg.contains("NaN"), "{name}: {svg}");
+    }
+    // Written again, unless somebody changed one.
+    desk.ok(&["data", "stats", "shapes", "--save", "plots"]);
+    fs::write(desk.path("plots/classes.svg"), "mine").unwrap();
+    desk.fails(&["data", "stats", "shapes", "--save", "plots"], 2, &["classes.svg", "--force", "hint: "]);
+}

@@ -115,7 +115,7 @@ fn auto_reports_its_recipe_with_the_reason_and_what_a_better_one_needs() {
     for words in [
         "recipe compact, chosen by `auto`: there are no pretrained weights",
         "17 MB, Apache-2.0",
-        "report:  runs",
+        "export:  loc export -m",
     ] {
         assert!(ran.stderr.contains(words), "no {words:?} in {}", ran.stderr);
     }

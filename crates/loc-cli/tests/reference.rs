@@ -10,12 +10,13 @@ use std::path::Path;
 
 use common::Desk;
 
-const COMMANDS: [&[&str]; 20] = [
+const COMMANDS: [&[&str]; 21] = [
     &[],
     &["data"],
     &["data", "check"],
     &["data", "stats"],
     &["data", "show"],
+    &["data", "audit"],
     &["data", "split"],
     &["data", "convert"],
     &["data", "sample"],

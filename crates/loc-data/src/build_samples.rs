@@ -304,7 +304,11 @@ impl SampleBuilder<'_> {
                     }
                     Cow::Owned(own)
                 }
-                _ => Cow::Borrowed(*annotation),
+                // Without its photo a fraction is no number of pixels; the photo's own error keeps it out.
+                (Unit::Fraction, None) => {
+                    Cow::Owned(Annotation { objects: Vec::new(), defective: true, ..(*annotation).clone() })
+                }
+                (Unit::Pixels, _) => Cow::Borrowed(*annotation),
             }
         };
         found.iter().zip(photos).map(scaled).collect()

@@ -21,9 +21,9 @@ pub enum Severity {
     Warning,
 }
 
-/// Declares the kinds, each with its documentation and its name in singular and plural.
+/// Declares the kinds, each with its documentation, its name in singular and plural, and how to mend it.
 macro_rules! kinds {
-    ($($(#[doc = $doc:literal])+ $kind:ident: $one:literal, $many:literal;)+) => {
+    ($($(#[doc = $doc:literal])+ $kind:ident: $one:literal, $many:literal, $advice:literal;)+) => {
         /// The kind of a diagnostic.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
         #[serde(rename_all = "kebab-case")]
@@ -35,6 +35,14 @@ macro_rules! kinds {
         impl DiagnosticKind {
             /// Every kind.
             pub const ALL: &[Self] = &[$(Self::$kind),+];
+
+            /// How such a problem is mended, for diagnostics without a hint of their own.
+            #[must_use]
+            pub fn advice(self) -> &'static str {
+                match self {
+                    $(Self::$kind => $advice,)+
+                }
+            }
 
             /// A count of this kind in words: "2 boxes without an area".
             #[must_use]
@@ -50,71 +58,104 @@ macro_rules! kinds {
 
 kinds! {
     /// A file of the set that cannot be opened or read.
-    Unreadable: "unreadable file", "unreadable files";
+    Unreadable: "unreadable file", "unreadable files",
+        "make the file readable, or remove it";
     /// A file or folder that was skipped: not a regular file, a broken link, too deep.
-    Skipped: "skipped file or folder", "skipped files or folders";
+    Skipped: "skipped file or folder", "skipped files or folders",
+        "name it otherwise, or move it, if it belongs to the set";
     /// A file that is not an annotation despite its extension.
-    Foreign: "file that is not an annotation", "files that are not annotations";
+    Foreign: "file that is not an annotation", "files that are not annotations",
+        "move files that are no annotations elsewhere";
     /// An annotation file, or a row of one, that does not follow its format.
-    Syntax: "malformed annotation", "malformed annotations";
+    Syntax: "malformed annotation", "malformed annotations",
+        "export it again with the annotation tool, or correct the line";
     /// Text in an encoding that is not the declared or expected one.
-    Encoding: "annotation in another encoding", "annotations in another encoding";
+    Encoding: "annotation in another encoding", "annotations in another encoding",
+        "save the file as UTF-8";
     /// A required field that is missing or empty.
-    FieldMissing: "missing field", "missing fields";
+    FieldMissing: "missing field", "missing fields",
+        "add the value with the annotation tool";
     /// A field that occurs twice but is allowed once.
-    FieldDoubled: "field given twice", "fields given twice";
+    FieldDoubled: "field given twice", "fields given twice",
+        "keep the one that is right";
     /// A value that is not a number, or out of range.
-    Number: "invalid number", "invalid numbers";
+    Number: "invalid number", "invalid numbers",
+        "write it with ASCII digits and a point, such as 12.5";
     /// A photo that an annotation names and that does not exist.
-    PhotoMissing: "missing photo", "missing photos";
+    PhotoMissing: "missing photo", "missing photos",
+        "add the photo to the set, or remove its annotation";
     /// A name that matches several photos.
-    PhotoAmbiguous: "ambiguous photo name", "ambiguous photo names";
+    PhotoAmbiguous: "ambiguous photo name", "ambiguous photo names",
+        "rename all but one of the photos";
     /// A photo that was found under another name than the annotation gives.
-    PhotoRenamed: "photo found under another name", "photos found under another name";
+    PhotoRenamed: "photo found under another name", "photos found under another name",
+        "write the photo's own name into the annotation";
     /// A photo outside the data set's folder.
-    PhotoOutside: "photo outside the data set's folder", "photos outside the data set's folder";
+    PhotoOutside: "photo outside the data set's folder", "photos outside the data set's folder",
+        "move the photo into the set's folder";
     /// A photo that is truncated, damaged, too large, or not a photo.
-    PhotoDamaged: "photo that cannot be decoded", "photos that cannot be decoded";
+    PhotoDamaged: "photo that cannot be decoded", "photos that cannot be decoded",
+        "replace the photo by a good copy, or remove its annotation";
     /// A photo whose content has another format than its extension says.
-    PhotoMisnamed: "photo with the ending of another format", "photos with the ending of another format";
+    PhotoMisnamed: "photo with the ending of another format", "photos with the ending of another format",
+        "rename the file to the ending of its format";
     /// A photo without an annotation.
-    PhotoUnannotated: "photo without an annotation", "photos without an annotation";
+    PhotoUnannotated: "photo without an annotation", "photos without an annotation",
+        "annotate the photo, or remove it";
     /// A photo that is annotated more than once.
-    PhotoDoubled: "photo annotated more than once", "photos annotated more than once";
+    PhotoDoubled: "photo annotated more than once", "photos annotated more than once",
+        "keep one of the annotations";
     /// The annotation gives another size than the photo has.
-    SizeMismatch: "annotation with another size than its photo", "annotations with another size than their photos";
+    SizeMismatch: "annotation with another size than its photo", "annotations with another size than their photos",
+        "annotate the photo again, or put back the one that was annotated";
     /// The annotation gives a size of zero, which is ignored.
-    SizeUnknown: "annotation without a size", "annotations without a size";
+    SizeUnknown: "annotation without a size", "annotations without a size",
+        "write the photo's size, or leave it out";
     /// A photo that EXIF rotates, where the annotation may refer to the stored pixels.
-    Orientation: "photo turned by EXIF", "photos turned by EXIF";
+    Orientation: "photo turned by EXIF", "photos turned by EXIF",
+        "say which pixels the boxes refer to";
     /// A box whose edges are equal or in the wrong order.
-    BoxEmpty: "box without an area", "boxes without an area";
+    BoxEmpty: "box without an area", "boxes without an area",
+        "correct the box with the annotation tool";
     /// A box that exceeds its photo.
-    BoxOutside: "box outside its photo", "boxes outside their photos";
+    BoxOutside: "box outside its photo", "boxes outside their photos",
+        "correct the box with the annotation tool";
     /// A box that exceeded its photo by less than a pixel and was clipped.
-    BoxClipped: "box clipped to its photo", "boxes clipped to their photos";
+    BoxClipped: "box clipped to its photo", "boxes clipped to their photos",
+        "nothing need be done: it is rounding";
     /// A box that was wrong and was corrected, as asked.
-    BoxRepaired: "box repaired", "boxes repaired";
+    BoxRepaired: "box repaired", "boxes repaired",
+        "look whether the box is right now";
     /// A box that is not given as the pixels of two corners.
-    BoxUnits: "box in other units", "boxes in other units";
+    BoxUnits: "box in other units", "boxes in other units",
+        "write the corners in pixels";
     /// A box that was computed from an outline or a rotated box.
-    BoxDerived: "box derived from an outline", "boxes derived from outlines";
+    BoxDerived: "box derived from an outline", "boxes derived from outlines",
+        "nothing need be done, if the whole object is meant";
     /// A marking that is no single object with a box: a point, a line, a crowd.
-    ObjectIgnored: "marking that is no box", "markings that are no boxes";
+    ObjectIgnored: "marking that is no box", "markings that are no boxes",
+        "draw a box, if the object is to count";
     /// A photo without objects.
-    ObjectMissing: "photo without an object", "photos without an object";
+    ObjectMissing: "photo without an object", "photos without an object",
+        "annotate the photo, or remove it";
     /// A photo with several objects.
-    ObjectsSeveral: "photo with several objects", "photos with several objects";
+    ObjectsSeveral: "photo with several objects", "photos with several objects",
+        "crop the photo to one object, if another one is meant";
     /// A class that is not in the list, or almost equal to another.
-    ClassUnknown: "unknown class", "unknown classes";
+    ClassUnknown: "unknown class", "unknown classes",
+        "correct the class, or add it to the list";
     /// A class of the list without photos.
-    ClassUnused: "class without a photo", "classes without a photo";
+    ClassUnused: "class without a photo", "classes without a photo",
+        "remove the class from the list, or add photos of it";
     /// Copies of one photo on both sides of a split.
-    CopiesTorn: "photo with a copy on the other side of the split", "photos with a copy on the other side of the split";
+    CopiesTorn: "photo with a copy on the other side of the split", "photos with a copy on the other side of the split",
+        "put all copies of a photo on one side of the split";
     /// Copies of one photo.
-    Copies: "photo that is a copy of another", "photos that are copies of others";
+    Copies: "photo that is a copy of another", "photos that are copies of others",
+        "remove the copies: they add nothing";
     /// A file with too many diagnostics, the rest of which is not listed or not read.
-    TooMany: "file with too many errors", "files with too many errors";
+    TooMany: "file with too many errors", "files with too many errors",
+        "correct the first ones, and check again";
 }
 
 /// One diagnostic. Its `Display` is one line: `file:line:column: message (hint: …)`, of which `line` and `column` may be absent.

@@ -1,7 +1,7 @@
 //! Annotations to samples, samples to splits, splits to batches: the data side of loc.
 //!
-//! [`Dataset::open`] reads a folder of photos with Pascal VOC XML or CSV annotations into [`Sample`]s, or returns one error
-//! with all problems; [`check`](mod@check) lists all problems in any case. [`stats`] and [`histograms`] compute statistics,
+//! [`Dataset::open`] reads a folder of annotated photos, in any [`Format`], into [`Sample`]s, or returns one error with all
+//! problems; [`check`](mod@check) lists all problems in any case, and repairs a copy; [`convert`] writes other formats. [`stats`] and [`histograms`] compute statistics,
 //! [`split`] splits the data set, [`loader`] makes batches, [`augment`] augments photos, [`shapes`] draws an embedded sample set.
 //!
 //! loc-infer decodes and resizes the photos, so training sees the same pixels as prediction. This crate uses no tensor

@@ -152,8 +152,16 @@ impl SampleBuilder<'_> {
         why: LookupError,
         best: &HashMap<PathBuf, PhotoMatch<'_>>,
     ) {
-        self.missing += 1;
         let (kind, why, hint): (_, _, Option<Hint>) = match why {
+            LookupError::NotFound { reason, .. } if annotation.listed => {
+                let message = format!("the photo {} {reason}: it is left out", quoted(&annotation.photo));
+                return self.diagnostics.push(Diagnostic::warning(
+                    DiagnosticKind::PhotoMissing,
+                    &annotation.source,
+                    Some(annotation.line),
+                    message,
+                ));
+            }
             LookupError::Ambiguous(why) => {
                 let hint = "rename all but one of them: the name must identify one photo";
                 (DiagnosticKind::PhotoAmbiguous, why, Some(hint.into()))
@@ -169,6 +177,7 @@ impl SampleBuilder<'_> {
                 (DiagnosticKind::PhotoMissing, reason, hint.or(owner).or(embedded).map(Hint::from))
             }
         };
+        self.missing += 1;
         let message = format!("the photo {} {why}", quoted(&annotation.photo));
         self.error_at(kind, annotation, annotation.line, message, hint);
     }

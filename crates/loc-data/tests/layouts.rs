@@ -82,7 +82,7 @@ fn opens(what: &str, path: &std::path::Path, options: &ReadOptions, (format, spl
     let choice = SplitOptions { file: None, folders: true, val: 0.5, seed: 0 };
     let (found, source) = choose(&set, &choice).unwrap();
     let found =
-        (source == SplitSource::Folders).then(|| (found.train.len(), found.val.len(), found.test.len()));
+        (source == SplitSource::Folders).then_some((found.train.len(), found.val.len(), found.test.len()));
     assert_eq!(found, split, "{what}");
 }
 
@@ -271,7 +271,7 @@ fn tables() {
         let folder = Folder::new();
         photos(&folder, |i| format!("imgs/{}.jpg", name(i)));
         folder.write(file, rows(&[0, 3], |i| format!("imgs/{}.jpg", name(i))));
-        let set = Dataset::open(folder.path(), &columns("filename,xmin,ymin,xmax,ymax")).unwrap();
+        let set = Dataset::open(folder.path(), &columns("filename,xmin,ymin,xmax,ymax,-")).unwrap();
         assert_eq!(set.classes, [class], "{file}");
     }
     let folder = Folder::new();
@@ -304,6 +304,12 @@ fn labels_and_photos_that_do_not_find_each_other_are_said() {
         .map(|d| d.message.clone())
         .collect();
     assert_eq!(missing, ["the photo `lost` does not exist", "the photo `gone` does not exist"]);
+
+    // A damaged photo has one error: nothing is said about the box.
+    folder.write("images/p0.jpg", b"\xff\xd8\xff");
+    let report = check(folder.path(), &ReadOptions::default(), None).unwrap();
+    let of_photo = |d: &&loc_data::Diagnostic| d.file.ends_with("p0.jpg") || d.file.ends_with("p0.txt");
+    assert_eq!(report.diagnostics.iter().filter(of_photo).count(), 1, "{:?}", report.diagnostics);
 
     // labelme stores the photo in the annotation, too.
     let folder = Folder::new();

@@ -54,7 +54,7 @@ fn a_repaired_copy_has_no_error_and_the_source_stays() {
     let (folder, new) = (faulty(), Folder::new());
     let before = everything(folder.path());
     let options = ReadOptions::default();
-    assert_eq!(check(folder.path(), &options, None).unwrap().errors(), 3);
+    assert_eq!(check(folder.path(), &options, None).unwrap().errors(), 6);
     let out = new.path().join("repaired");
     let (report, fixed) = fix(folder.path(), &options, None, &out).unwrap();
     assert_eq!(everything(folder.path()), before);
@@ -62,12 +62,12 @@ fn a_repaired_copy_has_no_error_and_the_source_stays() {
     let prefix = format!("{}/", folder.path().display());
     let said: Vec<String> = report.diagnostics.iter().map(|d| d.to_string().replace(&prefix, "")).collect();
     for expected in [
-        "swapped.xml:11: repaired: xmin 40 and xmax 10 are swapped",
-        "swapped.xml:11: repaired: ymin 36 and ymax 12 are swapped",
-        "outside.xml:11: repaired: clipped: xmin -30 lies 30 px outside the photo, which is 64 wide, xmax 100 lies",
+        "swapped.xml:12: repaired: xmin 40 and xmax 10 are swapped",
+        "swapped.xml:12: repaired: ymin 36 and ymax 12 are swapped",
+        "outside.xml:12: repaired: clipped: xmin -30 lies 30 px outside the photo, which is 64 wide, xmax 100 lies",
         "misnamed.jpg: is a PNG despite its extension",
         "wide.xml: repaired: is UTF-16LE: written as UTF-8",
-        "nowhere.xml:11: the box has no area inside the photo",
+        "nowhere.xml:12: the box has no area inside the photo",
     ] {
         assert!(said.iter().any(|line| line.starts_with(expected)), "no {expected:?} in {said:#?}");
     }

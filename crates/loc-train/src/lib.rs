@@ -22,7 +22,11 @@ pub use config::{
     AUTO, AutoChoice, AutoReason, CheckpointRetention, Config, ConfigSource, HeadWarmup, Initialisation,
     Normalize, OptimizerKind, RECIPES, RenamedKeys, Resolved, Schedule, SplitBy,
 };
-pub use engine::{LrFind, LrRange, Outcome, TrainOptions, Tried, lr_find, resume, train, train_with};
+pub use engine::{
+    Audit, AuditOptions, AuditedPhoto, CurvePoint, DoubtReason, FeatureVerdict, LearningCurve, LrFind,
+    LrRange, MorePhotos, Outcome, TrainOptions, Tried, audit, audit_settings, lr_find, resume, train,
+    train_with,
+};
 pub use error::{
     ConfigError, MetadataError, ModelFileError, Remedy, ResumeError, ReuseError, RunError, TrainError,
 };

@@ -27,7 +27,8 @@ fn train(
     time: Option<u64>,
     on: &mut dyn FnMut(&Event, &Stop),
 ) -> Outcome {
-    let options = TrainOptions { time: time.map(Duration::from_millis), clock: clock() };
+    let options =
+        TrainOptions { time: time.map(Duration::from_millis), clock: clock(), ..Default::default() };
     let provenance = Provenance { version: "0".into(), threads: 2, ..Provenance::default() };
     let (stop, project) = (Stop::default(), fixture.path("runs"));
     let location = RunLocation { project: &project, name, exist_ok: false };

@@ -2,49 +2,18 @@
 
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
+mod common;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use loc_model::init::{self, Scheme};
-use loc_net::{Backbone, Head, InputShape, NetworkConfig, Normalization, Weight, Weights};
+use common::state_dict;
 use loc_train::{
     Clock, Config, ConfigSource, Event, Outcome, Provenance, RunLocation, Status, Stop, TrainError,
     TrainOptions, resume, train_with,
 };
-
-/// Returns random weights under EfficientNet-Lite0's names; the batch normalisation is the identity.
-fn state_dict() -> Weights {
-    let config = NetworkConfig {
-        input: InputShape { height: 64, width: 64 },
-        classes: 2,
-        backbone: Backbone::Lite0,
-        head: Head::Edges,
-    };
-    let network = config.build(&Normalization::IDENTITY).unwrap();
-    let mut state = Weights::default();
-    for (name, weight) in init::weights(&network, Scheme::He, 5).0 {
-        let Some(name) = name.strip_suffix(".weight").filter(|_| weight.shape.len() == 4) else { continue };
-        let (conv, norm) = match name.split_once('.') {
-            None if name == "stem" => ("_conv_stem".to_owned(), "_bn0".to_owned()),
-            None if name == "top" => ("_conv_head".to_owned(), "_bn1".to_owned()),
-            None => continue,
-            Some((block, part)) => {
-                let block = format!("_blocks.{}", block.strip_prefix("block").unwrap());
-                let n = ["expand", "depthwise", "project"].iter().position(|p| *p == part).unwrap();
-                (format!("{block}._{part}_conv"), format!("{block}._bn{n}"))
-            }
-        };
-        let channels = weight.shape[0];
-        for (what, value) in [("weight", 1.0), ("bias", 0.0), ("running_mean", 0.0), ("running_var", 0.999)] {
-            let data = vec![value; channels];
-            state.0.insert(format!("{norm}.{what}"), Weight { shape: vec![channels], data });
-        }
-        state.0.insert(format!("{conv}.weight"), weight);
-    }
-    state
-}
 
 struct Fixture {
     folder: tempfile::TempDir,
@@ -342,7 +311,7 @@ fn a_run_with_a_time_limit_on_a_frozen_backbone_is_reproducible() {
         let time = Arc::new(AtomicU64::new(0));
         let shown = Arc::clone(&time);
         let clock = Clock::of(move || Duration::from_millis(shown.fetch_add(20, Ordering::SeqCst)));
-        let options = TrainOptions { time: Some(Duration::from_millis(millis)), clock };
+        let options = TrainOptions { time: Some(Duration::from_millis(millis)), clock, ..Default::default() };
         let config = fixture.config(recipe, "", &[("batch", "4"), ("min_steps", "1")]).unwrap();
         let name = format!("{recipe}-bounded");
         let bounded = fixture.train_as(&name, &config, &options, &mut |event, _| {

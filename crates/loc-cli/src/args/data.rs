@@ -14,6 +14,8 @@ pub(crate) enum DataCommand {
     Stats(StatsArgs),
     /// Draw samples with their boxes in one picture
     Show(ShowArgs),
+    /// Find wrong classes and boxes: photos whose annotation is doubted by models that have not seen them
+    Audit(AuditArgs),
     /// Split a data set into train and val
     Split(SplitArgs),
     /// Write a data set in another annotation format
@@ -75,7 +77,7 @@ pub(crate) struct CheckArgs {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  loc data stats photos/\n  loc data stats photos/ --format json | jq .boxes"
+    after_help = "Examples:\n  loc data stats photos/\n  loc data stats photos/ --save plots\n  loc data stats photos/ --format json | jq .boxes"
 )]
 pub(crate) struct StatsArgs {
     #[command(flatten)]
@@ -84,6 +86,13 @@ pub(crate) struct StatsArgs {
     /// Output format
     #[arg(long, value_enum, default_value_t = TextFormat::Text)]
     pub(crate) format: TextFormat,
+
+    /// Folder for plots as SVG: classes, photo sizes, box sizes, box shapes, box positions
+    #[arg(long, value_name = "DIR")]
+    pub(crate) save: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) overwrite: OverwriteArgs,
 }
 
 #[derive(Debug, Args)]
@@ -108,6 +117,58 @@ pub(crate) struct ShowArgs {
     /// Seed of the random choice of samples
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Heads are trained on the features of a frozen backbone, on all folds but one, and judge the photos of that \
+one. It needs the pretrained weights of the recipe transfer, or a model.
+
+Examples:
+  loc data audit photos/ --save doubts               draw the doubtful photos, the worst first
+  loc data audit photos/ --format json | jq -r '.photos[] | [.score, .reason, .path] | @tsv'"
+)]
+pub(crate) struct AuditArgs {
+    #[command(flatten)]
+    pub(crate) data: OpenArgs,
+
+    /// Use the features of this model's backbone, a model file or a run folder [default: the pretrained backbone]
+    #[arg(short, long, value_name = "MODEL|RUN", conflicts_with = "backbone_weights")]
+    pub(crate) model: Option<PathBuf>,
+
+    #[arg(long, value_name = "FILE|DIR", help = super::keys::help("backbone_weights"))]
+    pub(crate) backbone_weights: Option<PathBuf>,
+
+    /// Number of folds
+    #[arg(long, default_value_t = 5, value_name = "K")]
+    pub(crate) folds: usize,
+
+    /// Epochs that the heads of each fold are trained for [default: 30]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) epochs: Option<u32>,
+
+    /// Output format
+    #[arg(long, value_enum, default_value_t = TextFormat::Text)]
+    pub(crate) format: TextFormat,
+
+    /// List all photos, not only those with a strong doubt
+    #[arg(long)]
+    pub(crate) all: bool,
+
+    /// Folder for drawings of the listed photos: the annotated and the predicted box
+    #[arg(long, value_name = "DIR")]
+    pub(crate) save: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) overwrite: OverwriteArgs,
+
+    /// Seed of the folds and the heads
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
+
+    /// Threads that compute [default: one per core]
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    pub(crate) threads: usize,
 }
 
 #[derive(Debug, Args)]

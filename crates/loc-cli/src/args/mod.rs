@@ -10,8 +10,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use self::data::{
-    CheckArgs, ConvertArgs, DataArgs, DataCommand, OpenArgs, PhotoChoice, SampleArgs, ShowArgs, SplitArgs,
-    StatsArgs, TargetFormat,
+    AuditArgs, CheckArgs, ConvertArgs, DataArgs, DataCommand, OpenArgs, PhotoChoice, SampleArgs, ShowArgs,
+    SplitArgs, StatsArgs, TargetFormat,
 };
 pub(crate) use self::results::{Part, ReportArgs, ValArgs};
 pub(crate) use self::train::{ConfigArgs, LrFindArgs, TrainArgs};
@@ -35,7 +35,7 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Inspect, split or convert a data set, or generate one
+    /// Inspect, audit, split or convert a data set, or generate one
     Data {
         #[command(subcommand)]
         command: DataCommand,

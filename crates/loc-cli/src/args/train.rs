@@ -72,6 +72,10 @@ pub(crate) struct TrainArgs {
     #[arg(long, value_name = "TIME", value_parser = time, conflicts_with = "resume")]
     pub(crate) time: Option<Duration>,
 
+    /// Also train heads on a quarter and on half of the photos, and tell whether more photos would help (recipe transfer)
+    #[arg(long, conflicts_with_all = ["resume", "seeds"])]
+    pub(crate) curve: bool,
+
     /// Folder that contains the run folders
     #[arg(long, value_name = "DIR", default_value = "runs/train")]
     pub(crate) project: PathBuf,

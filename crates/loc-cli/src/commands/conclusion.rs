@@ -16,6 +16,9 @@ pub(super) fn conclude(outcome: &Outcome, with_report: bool, output: &Output) ->
     if let Some(evaluation) = &outcome.evaluation {
         output.note(&verdict(evaluation));
     }
+    if let Some(curve) = &outcome.curve {
+        output.note(&curve.to_string());
+    }
     let shown = quoted(&run.to_string_lossy());
     if outcome.status == Status::Interrupted {
         output.note(&format!("stopped, the state is saved; continue with: loc train --resume {shown}"));

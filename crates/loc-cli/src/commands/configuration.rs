@@ -19,6 +19,8 @@ pub(super) struct Settings {
     pub(super) file: Option<PathBuf>,
     /// The recipe that `auto` took.
     pub(super) auto: Option<AutoChoice>,
+    /// The file, the environment and the flags, the later over the earlier.
+    pub(super) sources: Vec<ConfigSource>,
 }
 
 /// Resolves the configuration of the recipe, the file, the environment and the flags, the later over the earlier.
@@ -55,5 +57,5 @@ pub(super) fn configuration(args: &ConfigArgs, output: &Output) -> Result<Settin
     if let Some(weights) = &config.backbone_weights {
         model::check_backbone(weights).context("--backbone-weights")?;
     }
-    Ok(Settings { config, file, auto: resolved.auto })
+    Ok(Settings { config, file, auto: resolved.auto, sources })
 }

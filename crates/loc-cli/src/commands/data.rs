@@ -10,6 +10,7 @@ use loc_data::{
 use serde::Serialize;
 
 use super::shared::{self, read_options};
+use super::stats_plots;
 use crate::args::{
     CheckArgs, ConvertArgs, DataArgs, OpenArgs, PhotoChoice, SampleArgs, ShowArgs, SplitArgs, StatsArgs,
     TargetFormat, TextFormat, ToleranceArgs,
@@ -50,6 +51,9 @@ pub(crate) fn check(args: &CheckArgs, output: &Output) -> Result<Exit> {
         None => (checking::check(data, &options, split_file)?, None),
     };
     report.diagnostics = with_flags(report.diagnostics);
+    for diagnostic in &mut report.diagnostics {
+        diagnostic.hint.get_or_insert_with(|| diagnostic.kind.advice().into());
+    }
     let (errors, warnings) = (report.errors(), report.warnings());
     match args.format {
         TextFormat::Json => {
@@ -62,7 +66,8 @@ pub(crate) fn check(args: &CheckArgs, output: &Output) -> Result<Exit> {
             }
             let (samples, photos) = (report.samples, report.photos);
             output.note(&format!(
-                "{samples} usable photos of {photos} decoded; {errors} errors, {warnings} warnings"
+                "read as {}: {samples} usable photos of {photos} decoded; {errors} errors, {warnings} warnings",
+                report.format
             ));
             for (kind, count) in report.kinds() {
                 output.note(&format!("  {}", kind.counted(count)));
@@ -84,15 +89,22 @@ pub(crate) fn check(args: &CheckArgs, output: &Output) -> Result<Exit> {
             }
         }
     }
-    Ok(if errors > 0 { Exit::Gate } else { Exit::Ok })
+    Ok(if errors > 0 || report.samples == 0 { Exit::Gate } else { Exit::Ok })
 }
 
 pub(crate) fn stats(args: &StatsArgs, output: &Output) -> Result<Exit> {
+    let targets = match &args.save {
+        Some(folder) => stats_plots::targets(folder, &inputs(&args.data)?, args.overwrite.force)?,
+        None => Vec::new(),
+    };
     let (dataset, exit) = open(&args.data, output)?;
     let stats = statistics::Stats::of(&dataset);
     match args.format {
         TextFormat::Json => output.json(&Record { schema: "loc.stats/1", value: &stats })?,
         TextFormat::Text => output.data(describe(&stats).trim_end())?,
+    }
+    if !targets.is_empty() {
+        stats_plots::write(&dataset, &stats, &targets, output)?;
     }
     Ok(exit)
 }

@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+pub(crate) mod audit;
 mod conclusion;
 mod configuration;
 pub(crate) mod data;
@@ -13,8 +14,10 @@ pub(crate) mod predict;
 mod progress;
 pub(crate) mod report;
 mod saver;
+mod second_run;
 mod shared;
 mod sources;
+mod stats_plots;
 pub(crate) mod train;
 pub(crate) mod val;
 pub(crate) mod weights;

@@ -4,8 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use image::ImageEncoder;
 use image::codecs::{jpeg::JpegEncoder, png::PngEncoder};
+use image::{ImageEncoder, RgbImage};
 use loc_infer::draw::{LabeledBox, draw};
 use loc_infer::preprocess::decode_path;
 use loc_infer::{Limits, Localization};
@@ -15,7 +15,7 @@ use crate::args::{LabelFormat, PredictArgs};
 use crate::outputs::{Inputs, Kind, Target};
 
 /// Longest name of a drawn photo without its extension, in bytes; file systems allow 255 in all.
-const LONGEST: usize = 200;
+pub(super) const LONGEST: usize = 200;
 /// JPEG quality of drawn photos.
 const QUALITY: u8 = 92;
 
@@ -54,17 +54,7 @@ impl Saver {
     pub(super) fn save(&self, place: usize, path: &Path, found: &Localization) -> Result<()> {
         let mut photo = decode_path(path, &Limits::default())?.rgb;
         draw(&mut photo, &[LabeledBox::of(found)]);
-        let (bytes, size, color) =
-            (photo.as_raw(), (photo.width(), photo.height()), image::ExtendedColorType::Rgb8);
-        let mut encoded = Vec::new();
-        match ending(path) {
-            "png" => PngEncoder::new(&mut encoded).write_image(bytes, size.0, size.1, color),
-            _ => {
-                JpegEncoder::new_with_quality(&mut encoded, QUALITY).write_image(bytes, size.0, size.1, color)
-            }
-        }
-        .with_context(|| format!("encoding the drawing of {}", path.display()))?;
-        self.drawings[place].write(encoded)?;
+        self.drawings[place].write(encoded(&photo, path)?)?;
         match self.labels.get(place) {
             Some(label) => label.write(labels::voc(path, found).into_bytes()),
             None => Ok(()),
@@ -72,8 +62,21 @@ impl Saver {
     }
 }
 
+/// The drawing of a photo as a file, in the format of [`ending`].
+pub(super) fn encoded(drawing: &RgbImage, path: &Path) -> Result<Vec<u8>> {
+    let (bytes, size) = (drawing.as_raw(), (drawing.width(), drawing.height()));
+    let color = image::ExtendedColorType::Rgb8;
+    let mut encoded = Vec::new();
+    match ending(path) {
+        "png" => PngEncoder::new(&mut encoded).write_image(bytes, size.0, size.1, color),
+        _ => JpegEncoder::new_with_quality(&mut encoded, QUALITY).write_image(bytes, size.0, size.1, color),
+    }
+    .with_context(|| format!("encoding the drawing of {}", path.display()))?;
+    Ok(encoded)
+}
+
 /// The file extension of a photo's drawing.
-fn ending(path: &Path) -> &'static str {
+pub(super) fn ending(path: &Path) -> &'static str {
     if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("png")) { "png" } else { "jpg" }
 }
 

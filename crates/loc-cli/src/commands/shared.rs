@@ -22,8 +22,13 @@ pub(super) fn use_threads(threads: usize) -> Result<()> {
 
 /// The options for reading a data set from the flags.
 pub(super) fn read_options(args: &ReadingArgs, tolerance: ToleranceArgs) -> Result<ReadOptions> {
-    let mut config =
-        Config { classes: args.classes.clone(), data_format: args.data_format.clone(), ..Config::default() };
+    Ok(loc_train::read_options(&reading(Config::default(), args, tolerance))?)
+}
+
+/// A configuration that reads a data set as the flags say.
+pub(super) fn reading(mut config: Config, args: &ReadingArgs, tolerance: ToleranceArgs) -> Config {
+    config.classes.clone_from(&args.classes);
+    config.data_format.clone_from(&args.data_format);
     if let Some(objects) = &args.objects {
         config.objects.clone_from(objects);
     }
@@ -33,7 +38,7 @@ pub(super) fn read_options(args: &ReadingArgs, tolerance: ToleranceArgs) -> Resu
     config.columns.clone_from(&args.columns);
     config.class.clone_from(&args.class);
     (config.skip_bad, config.strict) = (tolerance.skip_bad, tolerance.strict);
-    Ok(loc_train::read_options(&config)?)
+    config
 }
 
 /// Opens a data set with the options of the flags, and prints warnings. Also returns the exit code for success.

@@ -1,14 +1,17 @@
 //! `loc train`: flags to a configuration, events to a person.
 
+use std::path::Path;
+use std::time::Instant;
+
 use anyhow::Result;
 use loc_train::{
-    AutoChoice, AutoReason, Config, Evaluation, Outcome, Provenance, Run, RunLocation, Status, Stop,
-    TrainOptions,
+    AutoReason, Config, Evaluation, Outcome, Provenance, Run, RunLocation, Status, Stop, TrainOptions,
 };
 
 use super::conclusion::conclude;
 use super::configuration::{Settings, configuration};
 use super::progress::Progress;
+use super::second_run::{self, SecondRun};
 use super::shared::{or_stopped, use_threads};
 use super::weights;
 use crate::args::TrainArgs;
@@ -23,59 +26,93 @@ pub(crate) fn run(args: &TrainArgs, output: &Output) -> Result<Exit> {
 }
 
 fn train(args: &TrainArgs, (stop, signals): (&Stop, &Signals), output: &Output) -> Result<Exit> {
-    let mut progress = Progress::new(output);
-    let mut auto = None;
-    let outcome = match &args.resume {
-        None => {
-            let Settings { config, file, auto: choice } = configuration(&args.config, output)?;
-            auto = choice;
-            use_threads(config.threads)?;
-            if args.exist_ok {
-                keep_inputs(args, &Inputs::of(&config, file.as_deref())?)?;
-            }
-            let arguments = std::env::args().skip(1).collect();
-            let threads = rayon::current_num_threads();
-            let version = env!("CARGO_PKG_VERSION").into();
-            let recipe_choice = auto.as_ref().map(ToString::to_string);
-            let provenance = Provenance { version, arguments, threads, recipe_choice };
-            let options = TrainOptions { time: args.time, ..TrainOptions::default() };
-            if !args.seeds.is_empty() {
-                return seeds(args, &config, &options, &provenance, (stop, signals), output);
-            }
-            let location = RunLocation { project: &args.project, name: &args.name, exist_ok: args.exist_ok };
-            loc_train::train_with(&config, &options, location, &provenance, stop, &mut |e| progress.show(e))?
-        }
-        Some(path) => {
-            let run = match path.as_os_str().is_empty() {
-                true => Run::latest(&args.project)?,
-                false => Run::containing(path)?,
-            };
-            if path.is_file()
-                && ![run.last(), run.state()].iter().any(|file| file.file_name() == path.file_name())
-            {
-                output.note(&format!(
-                    "{}: the run continues from its newest state, not from this file (hint: `--init {0}` starts a new run \
-                     from it)",
-                    path.display()
-                ));
-            }
-            let overrides = args.config.keys.sources()?;
-            use_threads(run.read_config(&overrides)?.threads)?;
-            loc_train::resume(run, &overrides, args.schedule_from_here, stop, &mut |e| progress.show(e))?
-        }
+    match &args.resume {
+        None => train_new(args, (stop, signals), output),
+        Some(path) => resume(args, path, (stop, signals), output),
+    }
+}
+
+fn train_new(args: &TrainArgs, (stop, signals): (&Stop, &Signals), output: &Output) -> Result<Exit> {
+    let Settings { config, file, auto, sources } = configuration(&args.config, output)?;
+    use_threads(config.threads)?;
+    if args.exist_ok {
+        keep_inputs(args, &Inputs::of(&config, file.as_deref())?)?;
+    }
+    let provenance = Provenance {
+        version: env!("CARGO_PKG_VERSION").into(),
+        arguments: std::env::args().skip(1).collect(),
+        threads: rayon::current_num_threads(),
+        recipe_choice: auto.as_ref().map(ToString::to_string),
     };
+    let mut options = TrainOptions { time: args.time, curve: args.curve, ..TrainOptions::default() };
+    if !args.seeds.is_empty() {
+        return seeds(args, &config, &options, &provenance, (stop, signals), output);
+    }
+    let reason = auto.map(|choice| choice.reason);
+    options.judge_features = matches!(reason, Some(AutoReason::WeightsFound(_)));
+    let mut progress = Progress::new(output);
+    let began = Instant::now();
+    let location = RunLocation { project: &args.project, name: &args.name, exist_ok: args.exist_ok };
+    let mut outcome =
+        loc_train::train_with(&config, &options, location, &provenance, stop, &mut |e| progress.show(e))?;
     progress.end();
     conclude(&outcome, !args.no_report, output)?;
-    if let Some(AutoChoice { reason: AutoReason::WeightsMissing, .. }) = auto {
+    let time = (began.elapsed(), args.time);
+    match second_run::after(&outcome, &config, &sources, time)? {
+        SecondRun::None => {}
+        SecondRun::Advice(command) => output.note(&format!(
+            "training backbone and head together may tell the classes apart, but too little time is left; this would do it: \
+             {command}"
+        )),
+        SecondRun::Train(config, time) => {
+            let choice = "recipe finetune, chosen by `auto`: frozen features do not tell the classes apart";
+            output.note(&format!("{choice}; it starts from {}", outcome.run.path().display()));
+            let provenance = Provenance { recipe_choice: Some(choice.into()), ..provenance };
+            let options = TrainOptions { time, ..TrainOptions::default() };
+            let name = second_name(args);
+            let location = RunLocation { name: &name, ..location };
+            let show = &mut |e| progress.show(e);
+            outcome = loc_train::train_with(&config, &options, location, &provenance, stop, show)?;
+            progress.end();
+            conclude(&outcome, !args.no_report, output)?;
+        }
+    }
+    if reason == Some(AutoReason::WeightsMissing) {
         output.note(&weights::advice());
     }
+    Ok(exit(&outcome, signals, progress.partly))
+}
+
+fn resume(
+    args: &TrainArgs,
+    path: &Path,
+    (stop, signals): (&Stop, &Signals),
+    output: &Output,
+) -> Result<Exit> {
+    let run = match path.as_os_str().is_empty() {
+        true => Run::latest(&args.project)?,
+        false => Run::containing(path)?,
+    };
+    if path.is_file() && ![run.last(), run.state()].iter().any(|file| file.file_name() == path.file_name()) {
+        output.note(&format!(
+            "{}: the run continues from its newest state, not from this file (hint: `--init {0}` starts a new run from it)",
+            path.display()
+        ));
+    }
+    let overrides = args.config.keys.sources()?;
+    use_threads(run.read_config(&overrides)?.threads)?;
+    let mut progress = Progress::new(output);
+    let show = &mut |e| progress.show(e);
+    let outcome = loc_train::resume(run, &overrides, args.schedule_from_here, stop, show)?;
+    progress.end();
+    conclude(&outcome, !args.no_report, output)?;
     Ok(exit(&outcome, signals, progress.partly))
 }
 
 /// Refuses to use a run folder again whose files are inputs of this training.
 fn keep_inputs(args: &TrainArgs, inputs: &Inputs) -> Result<()> {
     let names = match args.seeds.is_empty() {
-        true => vec![args.name.clone()],
+        true => vec![args.name.clone(), second_name(args)],
         false => args.seeds.iter().map(|seed| seed_name(args, *seed)).collect(),
     };
     for name in names {
@@ -84,6 +121,11 @@ fn keep_inputs(args: &TrainArgs, inputs: &Inputs) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The name of the second run of the recipe `auto`.
+fn second_name(args: &TrainArgs) -> String {
+    format!("{}-finetune", args.name)
 }
 
 /// The name of the run of one of several seeds.

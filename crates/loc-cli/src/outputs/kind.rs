@@ -12,8 +12,12 @@ pub(crate) enum Kind {
     Mosaic,
     /// A photo that `loc predict` draws on.
     Drawing,
+    /// A doubtful photo that `loc data audit` draws on.
+    Doubt,
     /// An annotation that `loc predict` writes.
     Label,
+    /// A plot of `loc data stats`.
+    StatsPlot,
     /// The plot of `loc lr-find`.
     Plot,
     /// The page of `loc report`.
@@ -33,7 +37,9 @@ impl Kind {
     pub(super) fn by(self) -> &'static str {
         match self {
             Self::Mosaic => "loc data show",
+            Self::Doubt => "loc data audit",
             Self::Drawing | Self::Label => "loc predict",
+            Self::StatsPlot => "loc data stats",
             Self::Plot => "loc lr-find",
             Self::Report => "loc report",
             Self::Onnx => "loc export",
@@ -46,7 +52,7 @@ impl Kind {
     /// The file or folder that its flag names.
     pub(super) fn place(self) -> &'static str {
         match self {
-            Self::Drawing | Self::Label => "folder with `--save`",
+            Self::Doubt | Self::Drawing | Self::Label | Self::StatsPlot => "folder with `--save`",
             Self::Pretrained => "folder of weights with LOC_WEIGHTS",
             _ => "file with `-o`",
         }
@@ -55,9 +61,13 @@ impl Kind {
     /// Whether a file is an unchanged output of this kind.
     pub(super) fn wrote(self, bytes: &[u8]) -> bool {
         match self {
-            Self::Mosaic | Self::Drawing | Self::Label | Self::Plot | Self::Report => {
-                signature::is_signed(bytes, self.by())
-            }
+            Self::Mosaic
+            | Self::Doubt
+            | Self::Drawing
+            | Self::Label
+            | Self::StatsPlot
+            | Self::Plot
+            | Self::Report => signature::is_signed(bytes, self.by()),
             Self::Onnx => loc_model::export::summary(bytes).is_ok_and(|summary| {
                 summary.producer == "loc"
                     && summary.metadata.iter().any(|(key, _)| key == loc_net::METADATA_KEY)
@@ -79,15 +89,19 @@ impl Kind {
 
     /// Whether its folder is created: the cache, and the folder of `--save`.
     pub(super) fn makes_its_folder(self) -> bool {
-        matches!(self, Self::Drawing | Self::Label | Self::Pretrained)
+        matches!(self, Self::Doubt | Self::Drawing | Self::Label | Self::StatsPlot | Self::Pretrained)
     }
 
     /// The bytes as they go to disk.
     pub(super) fn signed(self, bytes: Vec<u8>) -> Vec<u8> {
         match self {
-            Self::Mosaic | Self::Drawing | Self::Label | Self::Plot | Self::Report => {
-                signature::signed(bytes, self.by())
-            }
+            Self::Mosaic
+            | Self::Doubt
+            | Self::Drawing
+            | Self::Label
+            | Self::StatsPlot
+            | Self::Plot
+            | Self::Report => signature::signed(bytes, self.by()),
             _ => bytes,
         }
     }

@@ -55,6 +55,7 @@ const VALUES: &[&str] = &[
     "--exif",
     "--fail-under",
     "--fold",
+    "--folds",
     "--format",
     "--group-by",
     "--high",
@@ -280,6 +281,8 @@ fn every_argument_is_classified_and_every_output_is_tested() {
         ("train", "--project"),
         ("train", "--name"),
         ("data sample", "OUT"),
+        ("data audit", "--save"),
+        ("data stats", "--save"),
         ("data convert", "--output"),
         ("data check", "--fix"),
     ];

@@ -69,6 +69,7 @@ fn read<'a>(path: &'a Path, text: &'a str, top: &Top<'a>) -> Annotations {
             reader.read.lost += 1;
             continue;
         }
+        photo.listed = true;
         photo.size = reader.size(image.width, image.height, value);
         photo.defective = reader.read.diagnostics.len() > errors;
         if by_id.insert(image.id.clone(), photos.len()).is_some() {
@@ -130,10 +131,9 @@ fn instance<'a>(
         return;
     };
     let Some(photo) = by_id.get(&instance.image_id).map(|at| &mut photos[*at]) else {
-        let message = format!("image_id {} is not among the images", instance.image_id);
-        reader.error(DiagnosticKind::PhotoMissing, value, message, "remove the annotation, or add its image");
-        reader.read.lost += 1;
-        return;
+        let message =
+            format!("image_id {} is not among the images: the annotation is not used", instance.image_id);
+        return reader.warning(DiagnosticKind::PhotoMissing, value, message);
     };
     if instance.iscrowd.is_some_and(|crowd| crowd != 0.0) {
         reader.warning(

@@ -52,6 +52,8 @@ pub(crate) struct Annotation {
     pub(crate) other_name: Option<String>,
     /// Whether the annotation file holds the photo itself, which must be a file of its own.
     pub(crate) embedded: bool,
+    /// Whether the photo may be absent: the file lists the photos of a larger set, of which often only some are copied.
+    pub(crate) listed: bool,
     /// The subset that the annotation file stands for, if it does.
     pub(crate) subset: Option<Subset>,
 }
@@ -70,6 +72,7 @@ impl Annotation {
             unit: Unit::Pixels,
             other_name: None,
             embedded: false,
+            listed: false,
             subset: None,
         }
     }

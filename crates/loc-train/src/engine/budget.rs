@@ -204,7 +204,7 @@ fn fitting(seconds: f64, each: f64) -> usize {
 }
 
 /// The configuration with the number of copies that were made.
-fn with_copies(config: &Config, feed: &BatchSource) -> Config {
+pub(crate) fn with_copies(config: &Config, feed: &BatchSource) -> Config {
     match feed {
         BatchSource::FeatureCache(cache) if cache.copies() < config.copies_of(cache.len()) => {
             Config { copies: cache.copies(), views: 0, ..config.clone() }

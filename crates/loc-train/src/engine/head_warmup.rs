@@ -10,11 +10,10 @@ use loc_net::{Forward, Network, Weights};
 
 use crate::config::Config;
 use crate::engine::budget::Budget;
-use crate::engine::step::{Learner, StepPosition};
+use crate::engine::heads;
 use crate::error::TrainError;
 use crate::event::{Event, Progress};
 use crate::input::{BatchSource, FeatureCache, FrozenBackbone};
-use crate::optim::{Ema, Optimizer};
 
 /// Returns a model with a frozen backbone, and for each loader the backbone's features of its photos and of so many
 /// copies.
@@ -77,25 +76,7 @@ pub(crate) fn run(
     let budget = &budget.of_warmup();
     let (model, [feed]) = with_frozen_backbone(config, layers, initial, loaders, (device, budget), progress)?;
     let config = &budget.plan_warmup(config, dataset, &model, &feed, progress.stop)?;
-    let ema = Ema::of(&model, config.ema_decay)?;
-    let mut optimizer = Optimizer::new(config);
-    let mut learner = Learner {
-        config,
-        dataset,
-        model: &model,
-        optimizer: &mut optimizer,
-        ema: ema.as_ref(),
-        distillation: None,
-    };
-    let mut taken = 0;
-    for epoch in 1..=config.epochs {
-        let batches = feed.epoch(config, epoch);
-        let steps = batches.len();
-        for (step, batch) in batches.enumerate() {
-            learner.step(&batch?, StepPosition { epoch, step, steps, taken })?;
-            taken += 1;
-        }
-        progress.report(Event::Heads { epoch, epochs: config.epochs })?;
-    }
-    Ok((ema.as_ref().map_or(&model, |ema| &ema.model).weights()?, config.clone()))
+    let mut tell = |epoch| progress.report(Event::Heads { epoch, epochs: config.epochs });
+    let model = heads::train(config, dataset, model, &feed, &mut tell)?;
+    Ok((model.weights()?, config.clone()))
 }

@@ -1,7 +1,11 @@
 //! The training itself: setup, head warm-up, steps, epochs, resume, and the learning-rate range test.
 
+mod audit;
 mod budget;
+mod curve;
+mod doubt;
 mod head_warmup;
+mod heads;
 mod init_weights;
 mod lr_find;
 mod memory;
@@ -11,8 +15,13 @@ mod start;
 mod step;
 mod time_left;
 mod train;
+mod verdict;
 
+pub use self::audit::{Audit, AuditOptions, AuditedPhoto, audit, audit_settings};
+pub use self::curve::{CurvePoint, LearningCurve, MorePhotos};
+pub use self::doubt::DoubtReason;
 pub use self::lr_find::{LrFind, LrRange, Tried, lr_find};
 pub use self::resume::resume;
 pub use self::start::{TrainOptions, train, train_with};
 pub use self::train::Outcome;
+pub use self::verdict::FeatureVerdict;

@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use crate::checkpoint::State;
 use crate::config::Config;
-use crate::engine::budget::{Budget, Work};
+use crate::engine::budget::{Budget, Work, with_copies};
+use crate::engine::curve::Curve;
 use crate::engine::setup::{Prepared, fingerprint};
 use crate::engine::time_left::TimeLeft;
 use crate::engine::train::{Outcome, Training};
+use crate::engine::verdict::{self, FeatureVerdict};
 use crate::error::TrainError;
 use crate::event::{Event, Progress, Stop};
 use crate::optim::{Ema, Optimizer, PretrainedPrior};
@@ -23,6 +25,11 @@ pub struct TrainOptions {
     /// the number of epochs is chosen, at most the configuration's, and likewise the copies of photos whose features a
     /// frozen backbone computes. The run's `config.toml` has the numbers that were chosen.
     pub time: Option<Duration>,
+    /// Whether folds of the training photos judge the features of a frozen backbone ([`Outcome::features`]).
+    pub judge_features: bool,
+    /// Whether heads are also trained on a quarter and on half of the photos ([`Outcome::curve`]). The backbone must be
+    /// frozen.
+    pub curve: bool,
     /// The clock that the time is measured with.
     pub clock: Clock,
 }
@@ -56,6 +63,9 @@ pub fn train_with(
     stop: &Stop,
     on: &mut dyn FnMut(Event),
 ) -> Result<Outcome, TrainError> {
+    if options.curve {
+        Curve::check(config)?;
+    }
     let budget = Budget::new(&options.clock, options.time);
     let RunLocation { project, name, exist_ok } = location;
     // Check that the run can be written before photos are decoded.
@@ -91,13 +101,18 @@ pub fn train_with(
     };
     run.write_json(&json)?;
     loc_data::split::write_csv(&run.split(), &prepared.dataset, &prepared.split)?;
+    let features = match options.judge_features {
+        true => judge(config, &prepared, stop, on)?,
+        false => None,
+    };
     let planned = plan(config, &budget, &mut prepared, &run, stop, on)?;
     let config = planned.as_ref().unwrap_or(config);
+    let curve = options.curve.then(|| Curve::begin(config, &prepared, stop, on)).transpose()?;
     // Written last: its presence marks the run as resumable. The recognised format is recorded: files that are added to the
     // folder later do not change how it is read.
     let recorded = Config { data_format: Some(prepared.format.to_string()), ..config.clone() };
     run.write_config(&recorded, json.recipe_choice.as_deref())?;
-    Training {
+    let training = Training {
         optimizer: Optimizer::new(config),
         ema: Ema::of(&prepared.model, config.ema_decay)?,
         prior: PretrainedPrior::of(&prepared.model, None, config)?,
@@ -111,8 +126,29 @@ pub fn train_with(
         stop,
         time_left: TimeLeft::new(budget.clock()),
         _lock: lock,
+    };
+    let mut outcome = training.run()?;
+    outcome.features = features;
+    if let Some(curve) = curve.filter(|_| outcome.status != Status::Interrupted) {
+        outcome.curve = curve.end(&outcome.run)?;
     }
-    .run()
+    Ok(outcome)
+}
+
+/// Judges the features of a frozen backbone, and tells the result.
+fn judge(
+    config: &Config,
+    prepared: &Prepared,
+    stop: &Stop,
+    on: &mut dyn FnMut(Event),
+) -> Result<Option<FeatureVerdict>, TrainError> {
+    let Prepared { dataset, split, model, train, .. } = prepared;
+    let config = &with_copies(config, train);
+    let verdict = verdict::judge(config, dataset, model, train, &split.train, stop)?;
+    if let Some(verdict) = &verdict {
+        on(Event::Note(verdict.to_string()));
+    }
+    Ok(verdict)
 }
 
 /// The configuration with what fits into the time; none without a limit.

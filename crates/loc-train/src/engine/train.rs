@@ -8,9 +8,11 @@ use loc_model::Model;
 use crate::checkpoint::{self, Best, Metrics, RunFingerprint, Saved, State};
 use crate::config::Config;
 use crate::digest::sha256;
+use crate::engine::curve::LearningCurve;
 use crate::engine::setup::Prepared;
 use crate::engine::step::{Learner, StepPosition};
 use crate::engine::time_left::TimeLeft;
+use crate::engine::verdict::FeatureVerdict;
 use crate::error::TrainError;
 use crate::eval::{self, Baseline, DataSummary, Evaluation, Judged, Loss, Reference};
 use crate::event::{Event, Row, Stop};
@@ -26,6 +28,10 @@ pub struct Outcome {
     pub status: Status,
     /// The evaluation after the last finished epoch, if there is one.
     pub evaluation: Option<Evaluation>,
+    /// Whether the frozen features tell the classes apart, if that was to be judged.
+    pub features: Option<FeatureVerdict>,
+    /// The learning curve, if there was to be one.
+    pub curve: Option<LearningCurve>,
 }
 
 /// A run in progress.
@@ -56,7 +62,7 @@ impl Training<'_> {
         let recorded = self.run.write_json(&self.json);
         let (status, evaluation) = result?;
         recorded?;
-        Ok(Outcome { run: self.run, status, evaluation })
+        Ok(Outcome { run: self.run, status, evaluation, features: None, curve: None })
     }
 
     fn epochs(&mut self) -> Result<(Status, Option<Evaluation>), TrainError> {

@@ -67,6 +67,11 @@ pub enum ConfigError {
     /// A head warm-up cannot be written into the configuration.
     #[error("cannot be written as TOML")]
     Unwritable(#[source] toml::ser::Error),
+    /// A learning curve is asked for where the backbone is trained too.
+    #[error(
+        "a learning curve needs a frozen backbone: this recipe trains it, for each number of photos anew"
+    )]
+    CurveNeedsFrozen,
     /// There is no data set.
     #[error("no data set is given")]
     NoData,

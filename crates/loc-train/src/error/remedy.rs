@@ -23,6 +23,8 @@ pub enum Remedy {
     CheckFile,
     /// Warm the head up with a recipe that has no head warm-up.
     RecipeWithoutHeadWarmup,
+    /// Use a recipe that freezes the backbone.
+    FreezeBackbone,
     /// Give a data set, or generate one.
     GiveData,
     /// Order the classes as the model has them.
@@ -115,6 +117,7 @@ fn of_config(kind: &ConfigError) -> Option<Remedy> {
         ConfigError::UnknownRecipe { .. } => Remedy::NameRecipe,
         ConfigError::UnreadableRecipe(_) => Remedy::CheckFile,
         ConfigError::NestedHeadWarmup { .. } => Remedy::RecipeWithoutHeadWarmup,
+        ConfigError::CurveNeedsFrozen => Remedy::FreezeBackbone,
         ConfigError::NoData => Remedy::GiveData,
         ConfigError::BatchMemory { most, .. } => Remedy::SmallerBatch { most: *most },
         ConfigError::FeatureMemory { most, .. } => Remedy::FewerFeatures { most: Some(*most) },

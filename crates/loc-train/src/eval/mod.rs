@@ -10,6 +10,7 @@ mod metrics;
 mod paired;
 mod predictions;
 
+pub(crate) use self::bootstrap::bootstrap;
 pub use self::calibration::{Calibration, ReliabilityBin, at_temperature, best_temperature, calibration};
 pub use self::data_summary::{ClassPhotos, Constant, DataSummary};
 pub(crate) use self::evaluate::evaluate_batches;

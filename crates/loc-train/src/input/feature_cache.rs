@@ -1,5 +1,7 @@
 //! The cached features of a frozen backbone, computed once, on which the head is trained.
 
+use std::collections::HashSet;
+
 use candle_core::{DType, Device, Tensor};
 use half::f16;
 use half::slice::HalfFloatSliceExt;
@@ -25,7 +27,10 @@ pub(crate) struct FeatureCache {
     boxes: Vec<[f32; 4]>,
     labels: Vec<u32>,
     indices: Vec<usize>,
+    /// Samples whose features there are.
     samples: usize,
+    /// Those that batches are made of.
+    members: Vec<usize>,
     copies: usize,
     /// The device of the batches; the features stay in main memory.
     device: Device,
@@ -97,7 +102,8 @@ impl FeatureCache {
         };
         let layers = layers.into_iter().zip(&taps).map(tensor).collect::<Result<_, _>>()?;
         let samples = labels.len();
-        Ok(Self { layers, boxes, labels, indices, samples, copies, device: device.clone() })
+        let members = (0..samples).collect();
+        Ok(Self { layers, boxes, labels, indices, samples, members, copies, device: device.clone() })
     }
 
     /// A cache of so many samples without content, on which steps take as long as on any other.
@@ -112,6 +118,7 @@ impl FeatureCache {
             labels: vec![0; samples],
             indices: (0..samples).collect(),
             samples,
+            members: (0..samples).collect(),
             copies: 1,
             device: device.clone(),
         })
@@ -124,19 +131,40 @@ impl FeatureCache {
 
     /// The number of samples, copies not counted.
     pub(crate) fn len(&self) -> usize {
-        self.samples
+        self.members.len()
+    }
+
+    /// The same features, of the samples with these indices in the data set only.
+    pub(crate) fn part(&self, indices: &[usize]) -> Self {
+        let wanted: HashSet<usize> = indices.iter().copied().collect();
+        let members = self.members.iter().copied().filter(|member| wanted.contains(&self.indices[*member]));
+        Self {
+            // A tensor's clone shares its memory.
+            layers: self.layers.clone(),
+            members: members.collect(),
+            boxes: self.boxes.clone(),
+            labels: self.labels.clone(),
+            indices: self.indices.clone(),
+            device: self.device.clone(),
+            ..*self
+        }
     }
 
     /// Iterates over all samples in order, unchanged.
     pub(crate) fn in_order(&self, batch: usize) -> Batches<'_> {
-        self.batches_of((0..self.samples).collect(), batch)
+        self.batches_of(self.members.clone(), batch)
+    }
+
+    /// Iterates over all samples in order, one of the copies of each.
+    pub(crate) fn copy_in_order(&self, copy: usize, batch: usize) -> Batches<'_> {
+        self.batches_of(self.members.iter().map(|member| copy * self.samples + member).collect(), batch)
     }
 
     /// Iterates over each sample once, in an order drawn from (seed, pass): another copy in each pass if `moved`, else
     /// the unchanged photo.
     pub(crate) fn shuffled(&self, seed: u64, pass: u64, batch: usize, moved: bool) -> Batches<'_> {
         let copy = |sample: usize| (pass as usize + sample) % self.copies * self.samples + sample;
-        let order = loader::order(self.samples, seed, pass).into_iter();
+        let order = loader::order(self.members.len(), seed, pass).into_iter().map(|at| self.members[at]);
         let rows = order.map(|sample| if moved { copy(sample) } else { sample });
         self.batches_of(rows.collect(), batch)
     }

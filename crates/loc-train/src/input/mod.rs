@@ -5,7 +5,7 @@ mod dataset;
 mod feature_cache;
 mod source;
 
-pub(crate) use self::batch::TensorBatch;
+pub(crate) use self::batch::{Batches, TensorBatch};
 pub use self::dataset::{choose_split, read_options};
 pub(crate) use self::feature_cache::{AT_ONCE, FeatureCache, FrozenBackbone, feature_bytes};
 pub(crate) use self::source::BatchSource;

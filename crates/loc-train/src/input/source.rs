@@ -23,6 +23,14 @@ impl BatchSource {
         }
     }
 
+    /// The samples with these indices in the data set only, where their features are cached.
+    pub(crate) fn part(&self, indices: &[usize]) -> Option<Self> {
+        match self {
+            Self::Photos(..) => None,
+            Self::FeatureCache(cache) => Some(Self::FeatureCache(cache.part(indices))),
+        }
+    }
+
     /// Iterates over the batches of an epoch, from 1, in orders drawn from (seed, pass); a small set is passed over
     /// until there are `min_steps`.
     pub(crate) fn epoch<'a>(&'a self, config: &'a Config, epoch: usize) -> Batches<'a> {
@@ -53,6 +61,18 @@ impl BatchSource {
                 Box::new(loader.in_order(batch).map(move |batch| TensorBatch::of(batch?, device)))
             }
             Self::FeatureCache(features) => features.in_order(batch),
+        }
+    }
+}
+
+impl BatchSource {
+    /// Passes over all samples in order: unchanged photos, and cached features of each of their copies.
+    pub(crate) fn every_copy(&self, batch: usize) -> Vec<Batches<'_>> {
+        match self {
+            Self::Photos(..) => vec![self.in_order(batch)],
+            Self::FeatureCache(cache) => {
+                (0..cache.copies()).map(|copy| cache.copy_in_order(copy, batch)).collect()
+            }
         }
     }
 }

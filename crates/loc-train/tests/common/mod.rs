@@ -5,6 +5,8 @@
 
 use std::path::PathBuf;
 
+use loc_model::init::{self, Scheme};
+use loc_net::{Backbone, Head, InputShape, NetworkConfig, Normalization, Weight, Weights};
 use loc_train::{
     Config, ConfigSource, Event, Outcome, Provenance, Run, RunLocation, Stop, TrainError, resume, train,
 };
@@ -65,6 +67,38 @@ impl Fixture {
             &mut |e| on(&e, &stop),
         )
     }
+}
+
+/// Returns random weights under EfficientNet-Lite0's names; the batch normalisation is the identity.
+pub(crate) fn state_dict() -> Weights {
+    let config = NetworkConfig {
+        input: InputShape { height: 64, width: 64 },
+        classes: 2,
+        backbone: Backbone::Lite0,
+        head: Head::Edges,
+    };
+    let network = config.build(&Normalization::IDENTITY).unwrap();
+    let mut state = Weights::default();
+    for (name, weight) in init::weights(&network, Scheme::He, 5).0 {
+        let Some(name) = name.strip_suffix(".weight").filter(|_| weight.shape.len() == 4) else { continue };
+        let (conv, norm) = match name.split_once('.') {
+            None if name == "stem" => ("_conv_stem".to_owned(), "_bn0".to_owned()),
+            None if name == "top" => ("_conv_head".to_owned(), "_bn1".to_owned()),
+            None => continue,
+            Some((block, part)) => {
+                let block = format!("_blocks.{}", block.strip_prefix("block").unwrap());
+                let n = ["expand", "depthwise", "project"].iter().position(|p| *p == part).unwrap();
+                (format!("{block}._{part}_conv"), format!("{block}._bn{n}"))
+            }
+        };
+        let channels = weight.shape[0];
+        for (what, value) in [("weight", 1.0), ("bias", 0.0), ("running_mean", 0.0), ("running_var", 0.999)] {
+            let data = vec![value; channels];
+            state.0.insert(format!("{norm}.{what}"), Weight { shape: vec![channels], data });
+        }
+        state.0.insert(format!("{conv}.weight"), weight);
+    }
+    state
 }
 
 /// Returns an error's message with its sources and its remedy.

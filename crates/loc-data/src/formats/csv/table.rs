@@ -275,19 +275,18 @@ impl Table<'_> {
 
 /// The class of all objects of a table that has no column for it: the file's name, or where that says nothing, the folder's.
 fn class_of(path: &Path) -> String {
-    const SAY_NOTHING: [&str; 12] = [
+    const SAY_NOTHING: [&str; 11] = [
         "annotation",
         "annotations",
-        "box",
-        "boxes",
         "bboxes",
+        "boxes",
         "csv",
         "data",
         "dataset",
-        "label",
-        "labels",
         "export",
         "images",
+        "label",
+        "labels",
     ];
     let says = |name: &&str| {
         let name = name.trim_matches('_').to_lowercase();
