@@ -36,6 +36,8 @@ fn a_run_writes_the_documented_files() {
         run.json(),
         run.split(),
         run.results(),
+        run.data(),
+        run.predictions(),
         run.best(),
         run.last(),
         run.epoch(1),
@@ -50,7 +52,16 @@ fn a_run_writes_the_documented_files() {
         "epoch,time,lr,train/loss,train/cls_loss,train/box_loss,val/loss,val/cls_loss,val/box_loss,val/acc,val/iou,\
          val/acc_iou50,val/acc_iou75"
     );
-    assert_eq!(run.rows().unwrap().len(), 2);
+    let rows = run.rows().unwrap();
+    assert_eq!(rows.len(), 2);
+    // The recorded predictions are those of an epoch, with the metrics of its row.
+    let predictions = loc_train::Prediction::read(&run).unwrap();
+    let judged: Vec<_> = predictions.iter().enumerate().map(|(i, record)| record.judged(i)).collect();
+    let found = loc_train::Evaluation::of(&judged, &["box".into(), "disc".into(), "star".into()], None);
+    let row = rows.iter().find(|row| row.epoch == predictions[0].epoch).unwrap();
+    assert_eq!((found.accuracy, found.mean_iou), (Some(row.val_acc), Some(row.val_iou)));
+    let data = loc_train::DataSummary::read(&run).unwrap().unwrap();
+    assert_eq!((data.photos, data.classes.iter().map(|c| c.val).sum::<usize>()), (15, predictions.len()));
     // The model file alone is enough for prediction.
     let localizer = loc_infer::Localizer::load(run.last()).unwrap();
     assert_eq!(localizer.meta().classes, ["box", "disc", "star"]);
