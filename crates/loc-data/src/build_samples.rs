@@ -19,6 +19,7 @@ use crate::convert::{LabelledObject, LabelledPhoto};
 use crate::copy_groups::Grouping;
 use crate::diagnostics::Diagnostics;
 use crate::file_index::FileIndex;
+use crate::findings::PhotoFindings;
 use crate::formats::number::{self, quoted};
 use crate::formats::{self, Annotation, Annotations, Object, Request, Unit, text};
 use crate::photo::{self, Photo};
@@ -54,6 +55,8 @@ pub(crate) struct LoadedSet {
     pub(crate) labelled: Vec<LabelledPhoto>,
     /// The classes of these objects, those of no object included.
     pub(crate) labelled_classes: Vec<String>,
+    /// The photos with diagnostics about themselves or their annotation.
+    pub(crate) findings: Vec<PhotoFindings>,
 }
 
 /// Reads a folder or a CSV file, and decodes every photo that an annotation names; with `with_hash` also computes the
@@ -131,7 +134,7 @@ pub(crate) fn read(path: &Path, options: &ReadOptions, with_hash: bool) -> Resul
     }
     let photos: Vec<Result<Photo, String>> =
         found.par_iter().map(|(path, _)| photo::read(path, with_hash)).collect();
-    let Built { mut samples, classes, mut labelled, labelled_classes } =
+    let Built { mut samples, classes, mut labelled, labelled_classes, findings } =
         builder.samples(&annotations, &found, &photos, format)?;
     if !request.single_file {
         builder.unannotated(&annotations, &found);
@@ -169,6 +172,7 @@ pub(crate) fn read(path: &Path, options: &ReadOptions, with_hash: bool) -> Resul
         photos,
         labelled,
         labelled_classes,
+        findings,
     })
 }
 
@@ -178,6 +182,7 @@ struct Built {
     classes: Vec<String>,
     labelled: Vec<LabelledPhoto>,
     labelled_classes: Vec<String>,
+    findings: Vec<PhotoFindings>,
 }
 
 pub(crate) struct SampleBuilder<'a> {
@@ -218,9 +223,11 @@ impl SampleBuilder<'_> {
         self.diagnostics.extend(units.diagnostics);
         let mut samples: Vec<(Sample, &Object)> = Vec::new();
         let mut labelled: Vec<LabelledPhoto> = Vec::new();
+        let mut findings = Vec::new();
         for (i, ((path, annotation), photo)) in found.iter().zip(photos).enumerate() {
             let (path, annotation) = (*path, *annotation);
             let before = self.diagnostics.errors();
+            self.diagnostics.take_kinds();
             match photo {
                 Ok(photo) => self.compare(annotation, path, photo),
                 Err(why) => {
@@ -247,6 +254,9 @@ impl SampleBuilder<'_> {
                 })
                 .collect();
             let chosen = self.select(annotation, boxes);
+            let mut kinds = self.diagnostics.take_kinds();
+            kinds.extend(other_units.then_some(DiagnosticKind::BoxUnits));
+            findings.extend(PhotoFindings::of(path, annotation, kinds));
             // A photo with any error, in itself or its annotation, is not a sample.
             let wrong = annotation.defective
                 || other_units
@@ -282,7 +292,7 @@ impl SampleBuilder<'_> {
         let all = classes.names.clone();
         self.remove_unused_classes(&mut classes, &mut samples);
         let samples = samples.into_iter().map(|(sample, _)| sample).collect();
-        Ok(Built { samples, classes: classes.names, labelled, labelled_classes: all })
+        Ok(Built { samples, classes: classes.names, labelled, labelled_classes: all, findings })
     }
 
     /// The annotations with boxes in pixels: fractions need the photo's size.
@@ -324,24 +334,15 @@ impl SampleBuilder<'_> {
             let count = format!("{} has {} objects", quoted(&annotation.photo), boxes.len());
             let at = (&annotation.source, Some(annotation.line));
             match self.options.objects {
-                MultiObjectPolicy::Largest => {
-                    let message = format!("{count}: the largest is used");
-                    self.diagnostics.push(Diagnostic::warning(
-                        DiagnosticKind::ObjectsSeveral,
-                        at.0,
-                        at.1,
-                        message,
-                    ));
-                }
-                MultiObjectPolicy::Skip => {
-                    let message = format!("{count}: skipped");
-                    self.diagnostics.push(Diagnostic::warning(
-                        DiagnosticKind::ObjectsSeveral,
-                        at.0,
-                        at.1,
-                        message,
-                    ));
-                    return None;
+                policy @ (MultiObjectPolicy::Largest | MultiObjectPolicy::Skip) => {
+                    let skipped = policy == MultiObjectPolicy::Skip;
+                    let message =
+                        format!("{count}: {}", if skipped { "skipped" } else { "the largest is used" });
+                    let kind = DiagnosticKind::ObjectsSeveral;
+                    self.diagnostics.push(Diagnostic::warning(kind, at.0, at.1, message));
+                    if skipped {
+                        return None;
+                    }
                 }
                 MultiObjectPolicy::Error => {
                     let hint = "the largest can be used instead, or such photos be skipped";

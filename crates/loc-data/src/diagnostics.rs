@@ -1,6 +1,6 @@
 //! A list of diagnostics with a bound per file, so that a million wrong rows do not fill the memory.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use crate::{Diagnostic, DiagnosticKind, Severity};
 
@@ -15,6 +15,8 @@ pub(crate) struct Diagnostics {
     kept: Vec<Diagnostic>,
     errors: usize,
     of_file: HashMap<String, Counts>,
+    /// The kinds since the last [`Diagnostics::take_kinds`].
+    kinds: BTreeSet<DiagnosticKind>,
 }
 
 /// How many errors and warnings a file has.
@@ -30,6 +32,7 @@ impl Diagnostics {
             self.of_file.insert(diagnostic.file.clone(), Counts::default());
         }
         let Some(counts) = self.of_file.get_mut(&diagnostic.file) else { return };
+        self.kinds.insert(diagnostic.kind);
         let keep = match diagnostic.severity {
             Severity::Error => {
                 self.errors += 1;
@@ -44,6 +47,11 @@ impl Diagnostics {
         if keep {
             self.kept.push(diagnostic);
         }
+    }
+
+    /// The kinds of the diagnostics since the last call, kept or not.
+    pub(crate) fn take_kinds(&mut self) -> BTreeSet<DiagnosticKind> {
+        std::mem::take(&mut self.kinds)
     }
 
     /// The number of errors, kept or not.

@@ -26,6 +26,7 @@ mod duplicates;
 mod error;
 mod extension_counts;
 mod file_index;
+mod findings;
 mod formats;
 #[doc(hidden)]
 pub mod fuzz_entry;
@@ -55,6 +56,7 @@ pub use dataset::{
 pub use diagnostic::{Diagnostic, DiagnosticKind, Severity, summary};
 pub use error::{DataError, LoaderError, NoDataSetError, SplitError};
 pub use extension_counts::ExtensionCounts;
+pub use findings::{PhotoFindings, findings};
 pub use formats::Format;
 pub use loader::{Batch, Batches, Loader};
 pub use loc_infer::{BBox, ImageSize, NormBox};

@@ -114,9 +114,18 @@ pub(crate) struct ShowArgs {
     #[arg(short, default_value_t = 20, value_name = "N")]
     pub(crate) n: usize,
 
-    /// Seed of the random choice of samples
+    /// Seed of the random choice of samples, and of their augmentation
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,
+
+    /// Show the photos as a training with this recipe sees them: resized and augmented
+    #[arg(long, value_name = "NAME|FILE.toml")]
+    pub(crate) augmented: Option<String>,
+
+    /// Show only photos with findings of `loc data check`, with the kinds of the findings; their boxes are magenta, as
+    /// written
+    #[arg(long, conflicts_with = "augmented")]
+    pub(crate) findings: bool,
 }
 
 #[derive(Debug, Args)]

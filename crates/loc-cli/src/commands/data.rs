@@ -3,10 +3,12 @@
 use std::fmt::Write;
 
 use anyhow::{Context, Result, bail};
+use image::RgbImage;
 use loc_data::convert::{self, LabelledSet, PhotoFiles, WriteOptions, Written};
 use loc_data::{
     Dataset, check as checking, mosaic, shapes, split as splitting, stats as statistics, summary,
 };
+use loc_train::{Config, Resolved};
 use serde::Serialize;
 
 use super::shared::{self, read_options};
@@ -19,9 +21,8 @@ use crate::output::{Exit, Output, Usage, escape};
 use crate::outputs::{Inputs, Kind, Target};
 use crate::remedy::with_flags;
 
-/// Tiles in a row of the picture, and the side of a tile in pixels.
-const COLUMNS: u32 = 5;
-const TILE: u32 = 256;
+/// The grid of `loc data show`.
+const GRID: mosaic::Grid = mosaic::Grid { columns: 5, tile: 256 };
 
 /// A record with the schema it follows.
 #[derive(Serialize)]
@@ -160,15 +161,45 @@ pub(crate) fn show(args: &ShowArgs, output: &Output) -> Result<Exit> {
     };
     let inputs = inputs(&args.data)?;
     let target = Target::file(&args.output, Kind::Mosaic, &inputs, args.overwrite.force)?;
-    let (dataset, exit) = open(&args.data, output)?;
-    let picture =
-        mosaic::mosaic(&dataset, &mosaic::random_samples(&dataset, args.n, args.seed), COLUMNS, TILE)?;
+    let (picture, exit) = match args.findings {
+        true => show_findings(args, output)?,
+        false => show_samples(args, output)?,
+    };
     let mut bytes = std::io::Cursor::new(Vec::new());
     picture.write_to(&mut bytes, format).context("encoding the picture")?;
     target.write(bytes.into_inner())?;
-    output.note(&format!("{} samples drawn", args.n.min(dataset.samples.len())));
     output.made(&target)?;
     Ok(exit)
+}
+
+/// Draws random samples, as they are or augmented.
+fn show_samples(args: &ShowArgs, output: &Output) -> Result<(RgbImage, Exit)> {
+    let (dataset, exit) = open(&args.data, output)?;
+    let samples = mosaic::random_samples(&dataset, args.n, args.seed);
+    let picture = match &args.augmented {
+        Some(recipe) => {
+            let Resolved { config, .. } = Config::resolve(Some(recipe), &[])?;
+            mosaic::augmented(&dataset, &samples, config.input(), &config.augment, args.seed, GRID)?
+        }
+        None => mosaic::mosaic(&dataset, &samples, GRID)?,
+    };
+    output.note(&format!("{} samples drawn", samples.len()));
+    Ok((picture, exit))
+}
+
+/// Draws the first photos with findings.
+fn show_findings(args: &ShowArgs, output: &Output) -> Result<(RgbImage, Exit)> {
+    let OpenArgs { data: DataArgs { data, reading }, tolerance } = &args.data;
+    let found = loc_data::findings(data, &read_options(reading, *tolerance)?)?;
+    if found.is_empty() {
+        bail!(
+            "{}: no photo with findings (hint: `loc data check` lists findings about files)",
+            data.display()
+        );
+    }
+    let shown = &found[..args.n.min(found.len())];
+    output.note(&format!("{} of {} photos with findings drawn", shown.len(), found.len()));
+    Ok((mosaic::findings(shown, GRID)?, Exit::Ok))
 }
 
 pub(crate) fn split(args: &SplitArgs, output: &Output) -> Result<Exit> {

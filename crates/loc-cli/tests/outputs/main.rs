@@ -42,6 +42,7 @@ const VALUES: &[&str] = &[
     "COMMAND",
     "--set",
     "-n",
+    "--augmented",
     "--batch",
     "--class",
     "--classes",

@@ -1,6 +1,7 @@
 //! Values that follow from several keys: folds, copies, losses, and the part of a configuration that affects the
 //! result.
 
+use loc_infer::{ImageSize, InputSpec};
 use loc_model::init::Scheme;
 use loc_model::loss::LossConfig;
 
@@ -9,6 +10,13 @@ use crate::config::keys::Config;
 use crate::digest::sha256;
 
 impl Config {
+    /// How photos become the network's input; without its normalization, which may depend on the photos.
+    #[must_use]
+    pub fn input(&self) -> InputSpec {
+        let size = ImageSize { width: self.imgsz, height: self.imgsz };
+        InputSpec { size, fit: self.fit, filter: self.filter, ..InputSpec::default() }
+    }
+
     /// Returns the fold as (I, K), if there is a valid one.
     #[must_use]
     pub fn fold_of(&self) -> Option<(usize, usize)> {

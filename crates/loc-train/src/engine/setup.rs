@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use loc_data::split::{self, SplitSource};
 use loc_data::{Dataset, Format, Loader, OpenedDataset, SkippedPhotos, Split, summary};
-use loc_infer::{ImageSize, InputSpec, ModelMeta};
+use loc_infer::ModelMeta;
 use loc_model::{Model, device};
 use loc_net::{NetworkConfig, Weights};
 
@@ -88,8 +88,7 @@ impl Prepared {
             let (train, val) = (split.train.len(), split.val.len());
             return Err(TrainError::EmptySplit { train, val });
         }
-        let size = ImageSize { width: config.imgsz, height: config.imgsz };
-        let mut input = InputSpec { size, fit: config.fit, filter: config.filter, ..InputSpec::default() };
+        let mut input = config.input();
         // Check size and memory before photos are decoded.
         let plan = NetworkConfig {
             input: input_shape(&input),
