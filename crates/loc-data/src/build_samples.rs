@@ -2,9 +2,9 @@
 //! numbers the classes. Every problem becomes a diagnostic; reading does not stop at the first.
 
 mod names;
+mod pixels;
 mod validate;
 
-use std::borrow::Cow;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
@@ -20,8 +20,8 @@ use crate::copy_groups::Grouping;
 use crate::diagnostics::Diagnostics;
 use crate::file_index::FileIndex;
 use crate::findings::PhotoFindings;
-use crate::formats::number::{self, quoted};
-use crate::formats::{self, Annotation, Annotations, Object, Request, Unit, text};
+use crate::formats::number::quoted;
+use crate::formats::{self, Annotation, Annotations, Object, Request, text};
 use crate::photo::{self, Photo};
 use crate::{
     BBox, DataError, Diagnostic, DiagnosticKind, Format, Hint, MultiObjectPolicy, NoDataSetError,
@@ -293,35 +293,6 @@ impl SampleBuilder<'_> {
         self.remove_unused_classes(&mut classes, &mut samples);
         let samples = samples.into_iter().map(|(sample, _)| sample).collect();
         Ok(Built { samples, classes: classes.names, labelled, labelled_classes: all, findings })
-    }
-
-    /// The annotations with boxes in pixels: fractions need the photo's size.
-    fn in_pixels<'b>(
-        &self,
-        found: &[(PathBuf, &'b Annotation)],
-        photos: &[Result<Photo, String>],
-    ) -> Vec<Cow<'b, Annotation>> {
-        let scaled = |((_, annotation), photo): (&(PathBuf, &'b Annotation), &Result<Photo, String>)| {
-            let size = photo.as_ref().ok().map(|photo| self.annotated(photo));
-            match (annotation.unit, size) {
-                (Unit::Fraction, Some(size)) => {
-                    let (w, h) = (f64::from(size.width), f64::from(size.height));
-                    let mut own = (*annotation).clone();
-                    for object in &mut own.objects {
-                        let b = object.bbox;
-                        let [x1, y1, x2, y2] = [b.x1, b.y1, b.x2, b.y2].map(f64::from);
-                        object.bbox = number::bbox([x1 * w, y1 * h, x2 * w, y2 * h]);
-                    }
-                    Cow::Owned(own)
-                }
-                // Without its photo a fraction is no number of pixels; the photo's own error keeps it out.
-                (Unit::Fraction, None) => {
-                    Cow::Owned(Annotation { objects: Vec::new(), defective: true, ..(*annotation).clone() })
-                }
-                (Unit::Pixels, _) => Cow::Borrowed(*annotation),
-            }
-        };
-        found.iter().zip(photos).map(scaled).collect()
     }
 
     /// Selects the object that the photo contributes.
