@@ -26,9 +26,13 @@ const SIZE_LIMIT: u64 = 512 << 20;
 /// Most JSON files that are looked into to find out what they are: others lie among annotations, too.
 const MOST_TRIED: usize = 200;
 
+/// The VGG Image Annotator: a project; its JSON export has a key for each photo instead.
+const VIA: (&[&str], &str, &str) =
+    (&["_via_img_metadata"], "a file of the VGG Image Annotator", "export it from VIA as COCO");
+
 /// What is recognised and not read: keys of the outermost object, its name, and the way out.
 const NOT_READ: [(&[&str], &str, &str); 7] = [
-    (&["_via_img_metadata"], "a project of the VGG Image Annotator", "export it from VIA as COCO"),
+    VIA,
     (
         &["images", "annotations"],
         "COCO without `categories`, as for captions",
@@ -54,6 +58,12 @@ pub(super) fn is(files: &FileIndex, request: &Request<'_>, format: Format) -> bo
     formats.next() == Some(format)
 }
 
+/// Whether the values of an object describe photos, as in the JSON export of the VGG Image Annotator.
+fn annotates_photos_by_key(fields: &Fields<'_>) -> bool {
+    let first = fields.0.first().and_then(|(_, value)| serde_json::from_str::<Fields<'_>>(value.get()).ok());
+    first.is_some_and(|photo| photo.has(&["filename", "regions"]))
+}
+
 /// What a JSON file is that is in no format that is read.
 pub(super) fn describe(path: &Path, request: &Request<'_>) -> String {
     let place = path.display();
@@ -65,6 +75,10 @@ pub(super) fn describe(path: &Path, request: &Request<'_>) -> String {
         Err(diagnostic) => diagnostic.to_string(),
         Ok(Top::Object(fields)) => match NOT_READ.iter().find(|(keys, ..)| fields.has(keys)) {
             Some((_, what, way)) => format!("{place} is {what}, which is not read (hint: {way})"),
+            None if annotates_photos_by_key(&fields) => {
+                let (_, what, way) = VIA;
+                format!("{place} is {what}, which is not read (hint: {way})")
+            }
             None => {
                 let keys: Vec<String> = fields.0.iter().take(5).map(|(key, _)| quoted(key)).collect();
                 format!("{place} is JSON of no known annotation format: its keys are {}", keys.join(", "))

@@ -255,6 +255,7 @@ fn defects_of_yolo_are_named_with_their_lines() {
 fn what_is_recognised_and_not_read_is_named_with_the_way_out() {
     for (json, expected) in [
         ("{\"_via_settings\": {}, \"_via_img_metadata\": {}}", "VGG Image Annotator"),
+        ("{\"a.jpg123\": {\"filename\": \"a.jpg\", \"size\": 123, \"regions\": []}}", "VGG Image Annotator"),
         (
             "{\"description\": \"\", \"tags\": [], \"size\": {\"height\": 1, \"width\": 1}, \"objects\": []}",
             "Supervisely",

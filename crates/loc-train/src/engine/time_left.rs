@@ -31,10 +31,24 @@ impl TimeLeft {
             .filter(|_| !std::mem::replace(&mut self.is_told, true))
     }
 
-    /// After an epoch of so many steps: the time for as many steps more.
+    /// After an epoch: the time for `further` steps; none after the last epoch.
     pub(crate) fn after_epoch(&mut self, further: f64) -> Option<Duration> {
         let passed = self.clock.now().saturating_sub(self.began);
-        (self.steps > 0 && !std::mem::replace(&mut self.is_told, true))
+        (self.steps > 0 && further > 0.0 && !std::mem::replace(&mut self.is_told, true))
             .then(|| passed.mul_f64(further / f64::from(self.steps)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_told_after_the_last_epoch() {
+        let mut left = TimeLeft::new(&Clock::default());
+        assert_eq!(left.after_step(0.0), None);
+        assert_eq!(left.after_epoch(0.0), None);
+        assert!(left.after_epoch(1.0).is_some());
+        assert_eq!(left.after_epoch(1.0), None);
     }
 }
