@@ -217,13 +217,22 @@ fn separator(bytes: &[u8]) -> (Option<u8>, usize) {
 
 /// The trimmed names of the columns.
 fn names(bytes: &[u8], delimiter: u8) -> Result<Vec<String>, HeaderError> {
+    let too_many = |fields: usize| {
+        Err(HeaderError {
+            kind: DiagnosticKind::Syntax,
+            message: format!("the first line has {fields} fields, more than {MOST_COLUMNS}"),
+            hint: ANOTHER_FILE.into(),
+        })
+    };
+    // The reader keeps several copies of the header. So many delimiters are not those of a quoted name.
+    let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let delimiters = line.iter().filter(|byte| **byte == delimiter).count();
+    if delimiters > 10 * MOST_COLUMNS {
+        return too_many(delimiters + 1);
+    }
     let mut record = StringRecord::new();
     match reader(bytes, delimiter).read_record(&mut record) {
-        Ok(_) if record.len() > MOST_COLUMNS => Err(HeaderError {
-            kind: DiagnosticKind::Syntax,
-            message: format!("the first line has {} fields, more than {MOST_COLUMNS}", record.len()),
-            hint: ANOTHER_FILE.into(),
-        }),
+        Ok(_) if record.len() > MOST_COLUMNS => too_many(record.len()),
         Ok(_) => Ok(record.iter().map(|name| name.trim().to_owned()).collect()),
         Err(_) => Err(HeaderError {
             kind: DiagnosticKind::Encoding,
