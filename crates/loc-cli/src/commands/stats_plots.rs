@@ -11,7 +11,7 @@ use crate::output::Output;
 use crate::outputs::{Inputs, Kind, Target};
 use crate::plots::{self, Axes, Series};
 
-/// The files, in the order of [`write`].
+/// The files, in the order of [`write()`].
 const NAMES: [&str; 5] =
     ["classes.svg", "photo-sizes.svg", "box-sizes.svg", "box-shapes.svg", "box-positions.svg"];
 /// Parts of the range of photo sizes.
