@@ -3,5 +3,5 @@
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    loc_fuzz::targets::voc(bytes);
+    let _accepted = loc_fuzz::targets::voc(bytes);
 });

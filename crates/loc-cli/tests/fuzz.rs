@@ -128,7 +128,7 @@ fn fuzzed_photos_cause_no_panic() {
 
 #[test]
 fn fuzzed_annotations_cause_no_panic() {
-    for name in ["voc", "csv", "split"] {
+    for name in ["voc", "csv", "json", "yolo", "yaml", "split"] {
         fuzz_target(name, 1);
     }
 }
