@@ -122,8 +122,8 @@ pub fn findings(found: &[PhotoFindings], grid: Grid) -> Result<RgbImage, DataErr
             label: class.clone(),
             color: FINDING,
         });
-        // The kinds stand in the corner, where every photo has space for a line.
-        let corner = NormBox::new(0.0, 0.0, 0.0, 0.0);
+        // The kinds stand in the lower corner: the name of a class stands above its box.
+        let corner = NormBox::new(0.0, 1.0, 0.0, 1.0);
         let title = Labelled { bbox: corner, label: kinds.join(", "), color: FINDING };
         draw_tile(&image, &boxes.chain([title]).collect::<Vec<_>>(), grid.tile)
     };
