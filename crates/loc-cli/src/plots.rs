@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use anyhow::{Result, anyhow};
 use plotters::coord::Shift;
+use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
@@ -52,6 +53,50 @@ pub(crate) struct Axes {
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
+/// A plot with axes from numbers to numbers.
+type Chart<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
+
+/// What differs between the frames of plots.
+struct Frame {
+    /// Additional space above the axes.
+    top: u32,
+    /// Whether the grid has vertical lines.
+    vertical_lines: bool,
+}
+
+/// Draws axes and grid.
+fn chart<'a, 'b>(
+    area: &Area<'b>,
+    axes: &Axes,
+    (x, y): (Range<f64>, Range<f64>),
+    frame: Frame,
+) -> Result<Chart<'a, 'b>> {
+    let mut chart = ChartBuilder::on(area)
+        .margin(6)
+        .margin_top(6 + frame.top)
+        .margin_right(14)
+        .x_label_area_size(38)
+        .y_label_area_size(54)
+        .build_cartesian_2d(x, y)?;
+    let mut mesh = chart.configure_mesh();
+    if !frame.vertical_lines {
+        mesh.disable_x_mesh();
+    }
+    mesh.axis_style(INK.stroke_width(1))
+        .bold_line_style(GRID.stroke_width(1))
+        .light_line_style(TRANSPARENT)
+        .x_labels(6)
+        .y_labels(5)
+        .x_label_formatter(&|v| number(*v))
+        .y_label_formatter(&|v| number(*v))
+        .x_desc(axes.x)
+        .y_desc(axes.y)
+        .label_style(text(12))
+        .axis_desc_style(text(12))
+        .draw()?;
+    Ok(chart)
+}
+
 /// Lines over a common axis. Values that are not finite interrupt a line.
 pub(crate) fn lines(axes: &Axes, series: &[Series]) -> Result<String> {
     let finite = || series.iter().flat_map(|s| &s.points).filter(|(x, y)| x.is_finite() && y.is_finite());
@@ -59,27 +104,7 @@ pub(crate) fn lines(axes: &Axes, series: &[Series]) -> Result<String> {
     let y = axes.y_range.clone().unwrap_or_else(|| range(finite().map(|p| p.1), 0.05));
     draw(|area| {
         let top = if series.len() > 1 { LEGEND } else { 0 };
-        let mut chart = ChartBuilder::on(area)
-            .margin(6)
-            .margin_top(6 + top)
-            .margin_right(14)
-            .x_label_area_size(38)
-            .y_label_area_size(54)
-            .build_cartesian_2d(x, y)?;
-        chart
-            .configure_mesh()
-            .axis_style(INK.stroke_width(1))
-            .bold_line_style(GRID.stroke_width(1))
-            .light_line_style(TRANSPARENT)
-            .x_labels(6)
-            .y_labels(5)
-            .x_label_formatter(&|v| number(*v))
-            .y_label_formatter(&|v| number(*v))
-            .x_desc(axes.x)
-            .y_desc(axes.y)
-            .label_style(text(12))
-            .axis_desc_style(text(12))
-            .draw()?;
+        let mut chart = chart(area, axes, (x, y), Frame { top, vertical_lines: true })?;
         for (series, color) in series.iter().zip(SERIES) {
             let points = thinned(&series.points);
             for part in points.split(|(x, y)| !x.is_finite() || !y.is_finite()) {
@@ -120,27 +145,7 @@ pub(crate) fn bars(axes: &Axes, values: &[f64]) -> Result<String> {
     let width = (x.end - x.start) / values.len().max(1) as f64;
     draw(|area| {
         let start = x.start;
-        let mut chart = ChartBuilder::on(area)
-            .margin(6)
-            .margin_right(14)
-            .x_label_area_size(38)
-            .y_label_area_size(54)
-            .build_cartesian_2d(x.clone(), y.clone())?;
-        chart
-            .configure_mesh()
-            .disable_x_mesh()
-            .axis_style(INK.stroke_width(1))
-            .bold_line_style(GRID.stroke_width(1))
-            .light_line_style(TRANSPARENT)
-            .x_labels(6)
-            .y_labels(5)
-            .x_label_formatter(&|v| number(*v))
-            .y_label_formatter(&|v| number(*v))
-            .x_desc(axes.x)
-            .y_desc(axes.y)
-            .label_style(text(12))
-            .axis_desc_style(text(12))
-            .draw()?;
+        let mut chart = chart(area, axes, (x, y), Frame { top: 0, vertical_lines: false })?;
         let filled = values.iter().enumerate().filter(|(_, value)| **value > 0.0);
         chart.draw_series(filled.map(|(i, value)| {
             let left = start + width * i as f64;

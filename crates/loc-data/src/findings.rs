@@ -45,10 +45,10 @@ pub fn findings(path: &Path, options: &ReadOptions) -> Result<Vec<PhotoFindings>
     let objects: HashMap<&Path, _> =
         loaded.labelled.iter().map(|p| (p.image.as_path(), &p.objects)).collect();
     let dataset = Dataset { root: loaded.root, classes: loaded.classes, samples: loaded.samples };
+    let images: HashMap<_, &PathBuf> =
+        loaded.files.iter().map(|file| (file.to_string_lossy(), file)).collect();
     for copy in duplicates::within(&dataset, &loaded.photos) {
-        let Some(image) = loaded.files.iter().find(|file| file.to_string_lossy() == copy.file) else {
-            continue;
-        };
+        let Some(image) = images.get(copy.file.as_str()).copied() else { continue };
         let photo = found.entry(image.clone()).or_insert_with(|| {
             let objects = objects.get(image.as_path()).into_iter().flat_map(|objects| objects.iter());
             let class = |class: usize| loaded.labelled_classes.get(class).cloned().unwrap_or_default();

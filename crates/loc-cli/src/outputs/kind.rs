@@ -61,13 +61,7 @@ impl Kind {
     /// Whether a file is an unchanged output of this kind.
     pub(super) fn wrote(self, bytes: &[u8]) -> bool {
         match self {
-            Self::Mosaic
-            | Self::Doubt
-            | Self::Drawing
-            | Self::Label
-            | Self::StatsPlot
-            | Self::Plot
-            | Self::Report => signature::is_signed(bytes, self.by()),
+            _ if self.has_signature() => signature::is_signed(bytes, self.by()),
             Self::Onnx => loc_model::export::summary(bytes).is_ok_and(|summary| {
                 summary.producer == "loc"
                     && summary.metadata.iter().any(|(key, _)| key == loc_net::METADATA_KEY)
@@ -78,7 +72,7 @@ impl Kind {
                 let file = file.and_then(|json| ModelFile::from_json(&json).ok());
                 file.is_some_and(|file| file.epoch.is_none() && file.recipe.is_none())
             }
-            Self::Split | Self::Pretrained => false,
+            _ => false,
         }
     }
 
@@ -92,8 +86,8 @@ impl Kind {
         matches!(self, Self::Doubt | Self::Drawing | Self::Label | Self::StatsPlot | Self::Pretrained)
     }
 
-    /// The bytes as they go to disk.
-    pub(super) fn signed(self, bytes: Vec<u8>) -> Vec<u8> {
+    /// Whether files of this kind are recognised by a signature.
+    fn has_signature(self) -> bool {
         match self {
             Self::Mosaic
             | Self::Doubt
@@ -101,8 +95,13 @@ impl Kind {
             | Self::Label
             | Self::StatsPlot
             | Self::Plot
-            | Self::Report => signature::signed(bytes, self.by()),
-            _ => bytes,
+            | Self::Report => true,
+            Self::Onnx | Self::Model | Self::Split | Self::Pretrained => false,
         }
+    }
+
+    /// The bytes as they go to disk.
+    pub(super) fn signed(self, bytes: Vec<u8>) -> Vec<u8> {
+        if self.has_signature() { signature::signed(bytes, self.by()) } else { bytes }
     }
 }

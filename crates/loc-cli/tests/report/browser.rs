@@ -41,7 +41,7 @@ fn open(browser: &str, desk: &Desk, page: &Path) -> (String, String) {
 }
 
 #[test]
-fn a_browser_has_nothing_to_say_about_the_page() {
+fn a_browser_reports_no_problem_of_the_page() {
     let Some(browser) = browser() else {
         skip::say(
             Reason::Program("chromium"),
