@@ -23,16 +23,18 @@ mod meta;
 mod parallel;
 pub mod postprocess;
 pub mod preprocess;
+mod source;
 
 pub use bbox::{BBox, ImageSize, NormBox};
 pub use engine::{Engine, RawOutput};
 pub use error::{BoxError, ClassNamesError, Error, MetadataError, NotAModelError, OutputError, Remedy};
 pub use file::read_file;
 pub use load::LoadOptions;
-pub use localizer::{Localizer, Source};
-pub use meta::{FORMAT, Filter, Fit, InputSpec, ModelMeta, check_class_names};
+pub use localizer::Localizer;
+pub use meta::{FORMAT, Filter, Fit, InputSpec, ModelMeta, SecondLook, check_class_names};
 pub use postprocess::Localization;
-pub use preprocess::{Frame, Limits, Photo};
+pub use preprocess::{Frame, Limits, Photo, Window};
+pub use source::Source;
 
 /// The README's code is compiled and run as a test.
 #[cfg(doctest)]

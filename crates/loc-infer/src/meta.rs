@@ -11,8 +11,8 @@ use crate::{ClassNamesError, Error, ImageSize, MetadataError};
 /// Version of the model file's metadata that this build writes, and the newest that it reads.
 pub const FORMAT: u32 = 1;
 
-/// What prediction needs besides the network. Serialises to the keys `format`, `classes`, `input` and, unless it is 1,
-/// `temperature` of the model file's JSON.
+/// What prediction needs besides the network. Serialises to the keys `format`, `classes`, `input` and, if they are not
+/// the default, `temperature` and `second_look` of the model file's JSON.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelMeta {
     /// Names of the classes; the index is the class. At least one, all different, none empty.
@@ -22,6 +22,31 @@ pub struct ModelMeta {
     /// The logits are divided by this before the softmax, within [`ModelMeta::TEMPERATURES`]: calibration (Guo et al. 2017,
     /// On calibration of modern neural networks). It changes the probabilities, never the predicted class.
     pub temperature: f32,
+    /// The second look, if there is one.
+    pub second_look: Option<SecondLook>,
+}
+
+/// The second look: a second network reads the part of the photo around the first one's box; its answer is the prediction.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SecondLook {
+    /// Width of its input, in pixels.
+    pub width: u32,
+    /// Height of its input, in pixels.
+    pub height: u32,
+    /// The sides of the part of the photo, in sides of the first box; within [`SecondLook::MARGINS`].
+    pub margin: f32,
+}
+
+impl SecondLook {
+    /// The margins that a second look may have.
+    pub const MARGINS: std::ops::RangeInclusive<f32> = 1.0..=4.0;
+
+    /// How the part of the photo becomes the input of the second look; `first` is the first look's.
+    #[must_use]
+    pub fn input(&self, first: &InputSpec) -> InputSpec {
+        InputSpec { size: ImageSize { width: self.width, height: self.height }, ..*first }
+    }
 }
 
 /// How a photo becomes the network's input.
@@ -86,6 +111,7 @@ struct MetaJson {
     classes: Vec<String>,
     input: InputSpec,
     temperature: Option<f32>,
+    second_look: Option<SecondLook>,
 }
 
 #[derive(Deserialize)]
@@ -152,7 +178,7 @@ impl ModelMeta {
     ///
     /// As [`ModelMeta::check`].
     pub fn new(classes: Vec<String>, input: InputSpec) -> Result<Self, Error> {
-        let meta = Self { classes, input, temperature: 1.0 };
+        let meta = Self { classes, input, temperature: 1.0, second_look: None };
         meta.check()?;
         Ok(meta)
     }
@@ -172,9 +198,9 @@ impl ModelMeta {
         if format != FORMAT {
             return Err(Error::Metadata(MetadataError::Format { found: format }));
         }
-        let MetaJson { classes, input, temperature } =
+        let MetaJson { classes, input, temperature, second_look } =
             serde_json::from_str(json).map_err(Error::MetadataJson)?;
-        let meta = Self { classes, input, temperature: temperature.unwrap_or(1.0) };
+        let meta = Self { classes, input, temperature: temperature.unwrap_or(1.0), second_look };
         meta.check()?;
         Ok(meta)
     }
@@ -189,6 +215,12 @@ impl ModelMeta {
             .map_err(|error| Error::Metadata(MetadataError::ClassNames(error)))?;
         if !Self::TEMPERATURES.contains(&self.temperature) {
             return Err(Error::Metadata(MetadataError::Temperature(self.temperature)));
+        }
+        if let Some(second) = &self.second_look {
+            if !SecondLook::MARGINS.contains(&second.margin) {
+                return Err(Error::Metadata(MetadataError::Margin(second.margin)));
+            }
+            second.input(&self.input).check()?;
         }
         self.input.check()
     }
@@ -215,7 +247,7 @@ pub fn check_class_names(names: &[String]) -> Result<(), ClassNamesError> {
 
 impl Serialize for ModelMeta {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut json = serializer.serialize_struct("ModelMeta", 4)?;
+        let mut json = serializer.serialize_struct("ModelMeta", 5)?;
         json.serialize_field("format", &FORMAT)?;
         json.serialize_field("classes", &self.classes)?;
         json.serialize_field("input", &self.input)?;
@@ -224,6 +256,10 @@ impl Serialize for ModelMeta {
             json.skip_field("temperature")?;
         } else {
             json.serialize_field("temperature", &self.temperature)?;
+        }
+        match &self.second_look {
+            None => json.skip_field("second_look")?,
+            Some(second) => json.serialize_field("second_look", second)?,
         }
         json.end()
     }

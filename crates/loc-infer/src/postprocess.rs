@@ -94,7 +94,7 @@ pub fn argmax(values: &[f32]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Fit, ImageSize, InputSpec};
+    use crate::{ImageSize, InputSpec};
 
     fn close(got: &[f32], expected: &[f32]) {
         assert_eq!(got.len(), expected.len());
@@ -127,7 +127,7 @@ mod tests {
 
     fn frame() -> Frame {
         let original = ImageSize { width: 500, height: 375 };
-        Frame { original, input: InputSpec::default().size, fit: Fit::Stretch }
+        Frame::of(original, &InputSpec::default())
     }
 
     #[test]

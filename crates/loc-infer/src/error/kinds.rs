@@ -1,7 +1,7 @@
 //! Kinds of errors that an application may want to distinguish: metadata, files, output of an engine.
 
 use super::{BoxError, Remedy};
-use crate::{FORMAT, ImageSize, InputSpec, ModelMeta};
+use crate::{FORMAT, ImageSize, InputSpec, ModelMeta, SecondLook};
 
 /// What is wrong with a value of the metadata. Its text includes that of its cause, as that of [`Error`](crate::Error).
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -37,6 +37,25 @@ pub enum MetadataError {
         /// Height of the network's input, in pixels.
         height: usize,
     },
+    /// The margin of the second look is out of range.
+    #[error("a margin of {0} is not within {min} and {max}", min = SecondLook::MARGINS.start(), max = SecondLook::MARGINS.end())]
+    Margin(f32),
+    /// The second look of the metadata is not that of the network.
+    #[error("{metadata:?}, but the network's second look has an input of {network:?} (width, height)")]
+    SecondLook {
+        /// In the metadata.
+        metadata: Option<SecondLook>,
+        /// Of the network.
+        network: Option<(usize, usize)>,
+    },
+    /// The number of engines is not that of the looks.
+    #[error("{engines} engines, but the model has {} look(s)", if *second { 2 } else { 1 })]
+    Looks {
+        /// Whether the model has a second look.
+        second: bool,
+        /// The number of engines.
+        engines: usize,
+    },
     /// A mean is not finite.
     #[error("{0:?} is not finite")]
     Mean([f32; 3]),
@@ -59,6 +78,7 @@ impl MetadataError {
             Self::Mean(_) => "input.mean",
             Self::Std(_) => "input.std",
             Self::Temperature(_) => "temperature",
+            Self::Margin(_) | Self::SecondLook { .. } | Self::Looks { .. } => "second_look",
         }
     }
 }

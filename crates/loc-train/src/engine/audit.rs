@@ -178,7 +178,7 @@ fn ranked(dataset: &Dataset, answers: &[Answer], input: &InputSpec) -> Vec<Audit
     let doubts = doubt::of(answers, dataset.classes.len());
     let photo = |(answer, doubt): (&Answer, Doubt)| {
         let original = dataset.samples[answer.sample].size;
-        let frame = Frame { original, input: input.size, fit: input.fit };
+        let frame = Frame::of(original, &input);
         AuditedPhoto {
             sample: answer.sample,
             reason: doubt.reason,
