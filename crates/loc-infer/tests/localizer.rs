@@ -113,7 +113,7 @@ impl Engine for FailsOnRed {
         if images.chunks_exact(images.len() / n).any(|photo| photo[0] > 0.9) {
             return Err(Error::Engine { engine: "fails-on-red", error: "too red".into() });
         }
-        Ok(RawOutput { logits: vec![0.0; 2 * n], boxes: vec![0.5; 4 * n] })
+        Ok(RawOutput { logits: vec![0.0; 2 * n], boxes: vec![0.5; 4 * n], ..RawOutput::default() })
     }
 }
 
@@ -135,7 +135,7 @@ impl Engine for PanicsOnRed {
     fn run(&self, images: &[f32], n: usize) -> Result<RawOutput, Error> {
         let red = images.chunks_exact(images.len() / n).position(|photo| photo[0] > 0.9);
         assert!(red.is_none(), "photo {} of {n}", red.unwrap_or_default());
-        Ok(RawOutput { logits: vec![0.0; 2 * n], boxes: vec![0.5; 4 * n] })
+        Ok(RawOutput { logits: vec![0.0; 2 * n], boxes: vec![0.5; 4 * n], ..RawOutput::default() })
     }
 }
 
@@ -182,7 +182,10 @@ fn the_output_of_an_engine_is_checked() {
         (vec![f32::NAN, 0.0], vec![0.5; 4], "not finite"),
         (vec![0.0; 2], vec![f32::INFINITY; 4], "not finite"),
     ] {
-        assert_error(with(Fixed(RawOutput { logits, boxes })).predict(&photo), expected);
+        assert_error(
+            with(Fixed(RawOutput { logits, boxes, ..RawOutput::default() })).predict(&photo),
+            expected,
+        );
     }
 }
 
@@ -191,7 +194,8 @@ fn boxes_are_ordered_and_inside_the_photo_for_any_output() {
     let photo = photo(50, 40, 0);
     for fit in [Fit::Stretch, Fit::Letterbox] {
         let meta = meta(&["a", "b"], InputSpec { fit, ..spec() });
-        let output = RawOutput { logits: vec![0.0; 2], boxes: vec![1.7, 0.9, -0.4, 0.1] };
+        let output =
+            RawOutput { logits: vec![0.0; 2], boxes: vec![1.7, 0.9, -0.4, 0.1], ..RawOutput::default() };
         let localizer = Localizer::with_engine(meta, Box::new(Fixed(output))).unwrap();
         let Localization { bbox, .. } = localizer.predict(&photo).unwrap();
         assert_eq!((bbox.x1, bbox.x2), (0.0, 50.0), "{fit:?}");

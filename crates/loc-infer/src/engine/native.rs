@@ -62,11 +62,11 @@ impl Native {
     }
 
     fn run_photos(&self, photos: ImageBatch, n: usize) -> Result<RawOutput, Error> {
-        let output = self
+        let loc_net::Output { logits, boxes, edges } = self
             .forward
             .run(photos, n)
             .map_err(|error| Error::Engine { engine: "native", error: error.into() })?;
-        Ok(RawOutput { logits: output.logits, boxes: output.boxes })
+        Ok(RawOutput { logits, boxes, edges })
     }
 }
 

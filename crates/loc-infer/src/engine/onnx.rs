@@ -101,7 +101,7 @@ impl Onnx {
         };
         // The logarithm of a probability is a logit: softmax returns the probability.
         let logits = values(PROBABILITIES)?.iter().map(|p| p.ln()).collect();
-        Ok(RawOutput { logits, boxes: values(BOXES)? })
+        Ok(RawOutput { logits, boxes: values(BOXES)?, ..RawOutput::default() })
     }
 }
 

@@ -20,6 +20,24 @@ pub struct Output {
     pub logits: Vec<f32>,
     /// `n × 4`: x1, y1, x2, y2 of each photo's box, in 0..1 of the input.
     pub boxes: Vec<f32>,
+    /// `n ×` the length of [`Network::edges`]: the logits of the edges' distributions, empty if the head has none.
+    pub edges: Vec<f32>,
+}
+
+impl Output {
+    /// Takes the outputs of `n` photos apart; `rows` holds those of [`Network::outputs`] photo by photo.
+    fn of(network: &Network, rows: &[f32], n: usize) -> Self {
+        let width = rows.len() / n.max(1);
+        let mut from = 0;
+        let mut next = |len: usize| {
+            let columns = from..from + len;
+            from += len;
+            rows.chunks_exact(width.max(1)).flat_map(|row| &row[columns.clone()]).copied().collect()
+        };
+        let (logits, boxes) = (next(network.classes()), next(4));
+        let edges = network.edges().map_or_else(Vec::new, |(layer, _)| next(network.shape(layer).len()));
+        Self { logits, boxes, edges }
+    }
 }
 
 /// A network with its weights, ready to run. Several threads may share it.
@@ -34,6 +52,8 @@ pub struct Forward {
     steps: Vec<Step>,
     /// The indices of the steps in levels: steps of one level do not depend on each other.
     levels: Vec<Vec<usize>>,
+    /// The layers of [`Network::outputs`].
+    outputs: Vec<usize>,
     /// Reusable buffers.
     activations: BufferPool<Activations>,
 }
@@ -74,7 +94,8 @@ impl Forward {
         let first = fused.as_ref().map_or(0, |fused| fused.layers());
         let steps = steps(&network, first..network.layers().len(), &[]);
         let levels = levels(&network, &steps);
-        Ok(Self { network, params, fused, steps, levels, activations: BufferPool::default() })
+        let outputs = network.outputs();
+        Ok(Self { network, params, fused, steps, levels, outputs, activations: BufferPool::default() })
     }
 
     /// Returns the network.
@@ -94,9 +115,10 @@ impl Forward {
     /// [`NetError::Length`] if there are not `n` photos.
     pub fn run(&self, photos: ImageBatch, n: usize) -> Result<Output, NetError> {
         self.check(photos, n)?;
-        let mut output = Output { logits: vec![0.0; n * self.network.classes()], boxes: vec![0.0; n * 4] };
-        parallel::in_team(|| self.run_in_team(photos, n, &mut output));
-        Ok(output)
+        let width: usize = self.outputs.iter().map(|layer| self.network.shape(*layer).len()).sum();
+        let mut rows = vec![0.0; n * width];
+        parallel::in_team(|| self.run_in_team(photos, n, width, &mut rows));
+        Ok(Output::of(&self.network, &rows, n))
     }
 
     fn check(&self, photos: ImageBatch, n: usize) -> Result<(), NetError> {
@@ -107,7 +129,8 @@ impl Forward {
         }
     }
 
-    fn run_in_team(&self, photos: ImageBatch, n: usize, output: &mut Output) {
+    /// Writes the outputs of each photo to its row.
+    fn run_in_team(&self, photos: ImageBatch, n: usize, width: usize, rows: &mut [f32]) {
         // A single photo is split into tasks even with one thread; the tasks then run on this thread.
         let many = n > 1 && n >= parallel::available();
         match &self.fused {
@@ -117,32 +140,33 @@ impl Forward {
                 let y = &mut activations.layers[last][..n * self.network.shape(last).len()];
                 fused.infer(photos, n, y);
                 self.run_steps(&self.steps, n, &[], activations);
-                self.write_outputs(activations, n, &mut output.logits, &mut output.boxes);
+                for (i, row) in rows.chunks_exact_mut(width).enumerate() {
+                    self.write_outputs(activations, i, row);
+                }
             }),
             _ => {
-                let classes = self.network.classes();
-                let outputs = output.logits.chunks_exact_mut(classes).zip(output.boxes.chunks_exact_mut(4));
-                let run = |(i, (logits, boxes)): (usize, (&mut [f32], &mut [f32]))| {
-                    self.run_one(photos.slice(i, 1, self.network.input().len()), logits, boxes);
+                let rows = rows.chunks_exact_mut(width).enumerate();
+                let run = |(i, row): (usize, &mut [f32])| {
+                    self.run_one(photos.slice(i, 1, self.network.input().len()), row);
                 };
                 if many {
-                    parallel::run_jobs(outputs.enumerate().collect(), run, || ());
+                    parallel::run_jobs(rows.collect(), run, || ());
                 } else {
-                    outputs.enumerate().for_each(run);
+                    rows.for_each(run);
                 }
             }
         }
     }
 
     /// Runs one photo, split over the threads unless this is already a task.
-    fn run_one(&self, photo: ImageBatch, logits: &mut [f32], boxes: &mut [f32]) {
+    fn run_one(&self, photo: ImageBatch, row: &mut [f32]) {
         self.activations.with(|activations| {
             self.reserve(&self.steps, 1, activations);
             match &self.fused {
                 Some(fused) => self.intra_op(fused.as_ref(), photo, activations),
                 None => self.run_photo(&self.steps, photo, activations),
             }
-            self.write_outputs(activations, 1, logits, boxes);
+            self.write_outputs(activations, 0, row);
         });
     }
 
@@ -195,9 +219,14 @@ impl Forward {
         Ok(features)
     }
 
-    fn write_outputs(&self, activations: &Activations, n: usize, logits: &mut [f32], boxes: &mut [f32]) {
-        logits.copy_from_slice(&activations.layers[self.network.logits()][..n * self.network.classes()]);
-        boxes.copy_from_slice(&activations.layers[self.network.boxes()][..n * 4]);
+    /// Writes the outputs of photo `i` to its row.
+    fn write_outputs(&self, activations: &Activations, i: usize, row: &mut [f32]) {
+        let mut from = 0;
+        for layer in &self.outputs {
+            let len = self.network.shape(*layer).len();
+            row[from..from + len].copy_from_slice(&activations.layers[*layer][i * len..][..len]);
+            from += len;
+        }
     }
 
     /// Grows the output buffers of the steps to the size of `n` photos.

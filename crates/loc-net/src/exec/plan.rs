@@ -70,7 +70,7 @@ fn activation_after(network: &Network, index: usize) -> Option<Activation> {
     let source = Source::Layer(index);
     let readers =
         network.layers().iter().flat_map(|layer| &layer.inputs).filter(|read| **read == source).count();
-    let output = [network.logits(), network.boxes()].contains(&index);
+    let output = network.outputs().contains(&index);
     (next.inputs == [source] && readers == 1 && !output).then_some(activation)
 }
 

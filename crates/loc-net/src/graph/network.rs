@@ -141,6 +141,13 @@ impl Network {
         }
     }
 
+    /// Returns the layers that make up a prediction: logits, box, and the logits of the edges if there are any.
+    #[must_use]
+    pub fn outputs(&self) -> Vec<usize> {
+        let edges = self.edges().map(|(layer, _)| layer);
+        [self.logits, self.boxes].into_iter().chain(edges).collect()
+    }
+
     /// Returns the number of trainable values.
     #[must_use]
     pub fn parameter_count(&self) -> usize {

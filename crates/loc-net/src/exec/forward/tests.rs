@@ -3,7 +3,7 @@
 use super::*;
 use crate::Weight;
 use crate::kernels::testing::{numbers, single};
-use crate::{InputShape, NetworkConfig, Normalization};
+use crate::{Backbone, Head, InputShape, NetworkConfig, Normalization};
 
 fn forward(height: usize, width: usize) -> Forward {
     let network = network(height, width);
@@ -46,6 +46,31 @@ fn alone_and_in_a_batch(forward: &Forward) {
     }
     assert_eq!(forward.run(ImageBatch::Floats(&[]), 0).unwrap(), Output::default());
     assert!(matches!(forward.run(ImageBatch::Floats(&images[1..]), 3), Err(NetError::Length { .. })));
+}
+
+#[test]
+fn edges_are_the_distributions_whose_expectations_are_the_box() {
+    let input = InputShape { height: 124, width: 130 };
+    let config = NetworkConfig { input, classes: 3, backbone: Backbone::Compact, head: Head::Edges };
+    let network = config.build(&Normalization::IDENTITY).unwrap();
+    let weights = weights(&network);
+    let forward = Forward::new(network, weights).unwrap();
+    let images = single(&numbers(98, 2 * forward.network().input().len()));
+    let output = forward.run(ImageBatch::Floats(&images), 2).unwrap();
+    let bins = forward.network().edges().unwrap().1;
+    let expected = output.edges.chunks_exact(bins).map(|logits| {
+        let powers: Vec<f64> = logits.iter().map(|z| f64::from(*z).exp()).collect();
+        let moment: f64 = powers.iter().enumerate().map(|(bin, p)| p * bin as f64).sum();
+        moment / powers.iter().sum::<f64>() / (bins - 1) as f64
+    });
+    let expected: Vec<f64> = expected.collect();
+    assert_eq!((output.boxes.len(), expected.len()), (8, 8));
+    for (got, expected) in output.boxes.iter().zip(expected) {
+        assert!((f64::from(*got) - expected).abs() < 1e-5, "{got} {expected}");
+    }
+    let mlp = self::forward(188, 190);
+    let images = single(&numbers(97, mlp.network().input().len()));
+    assert!(mlp.run(ImageBatch::Floats(&images), 1).unwrap().edges.is_empty());
 }
 
 #[test]
