@@ -9,7 +9,7 @@ use std::hint::black_box;
 
 use candle_core::{DType, Device, Tensor};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use loc_model::loss::LossConfig;
+use loc_model::loss::{LossConfig, Truth};
 use loc_model::{Model, init};
 use loc_net::{Backbone, Head, InputShape, NetworkConfig, Normalization};
 
@@ -36,7 +36,7 @@ fn networks(c: &mut Criterion) {
         devices().into_iter().flat_map(|device| NETWORKS.map(|network| (device.clone(), network)))
     {
         let input = InputShape { height: side, width: side };
-        let config = NetworkConfig { input, classes: 2, backbone, head };
+        let config = NetworkConfig { input, classes: 2, backbone, head, presence: false };
         let net = config.build(&Normalization { mean: [0.5; 3], std: [0.25; 3] }).unwrap();
         let model = Model::new(net.clone(), &init::weights(&net, init::Scheme::He, 0), &device).unwrap();
         let mut group = c.benchmark_group(name);
@@ -62,7 +62,7 @@ fn networks(c: &mut Criterion) {
         let boxes = Tensor::rand(0f32, 1.0, &[BATCH, 4], &device).unwrap();
         let step = || {
             let output = model.forward(&photos).unwrap();
-            let losses = LossConfig::default().compute(&output, &labels, &boxes).unwrap();
+            let losses = LossConfig::default().compute(&output, &Truth::all(&labels, &boxes)).unwrap();
             let gradients = model.backward(&losses.total).unwrap();
             for (name, var) in model.vars() {
                 assert!(gradients.add_to(name, var, 1.0, -RATE).unwrap());

@@ -30,6 +30,7 @@ fn network(head: Head) -> Network {
         classes: 2,
         backbone: Backbone::Lite0,
         head,
+        presence: false,
     };
     config.build(&Normalization { mean: [127.0 / 255.0; 3], std: [128.0 / 255.0; 3] }).unwrap()
 }

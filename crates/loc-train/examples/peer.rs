@@ -20,7 +20,7 @@ use candle_core::{Device, Tensor};
 use loc_data::{Dataset, Loader, ReadOptions, split};
 use loc_infer::postprocess::softmax;
 use loc_infer::{InputSpec, Localizer};
-use loc_model::loss::LossConfig;
+use loc_model::loss::{LossConfig, Truth};
 use loc_model::{Model, init};
 use loc_net::{Forward, ImageBatch, InputShape, Network, NetworkConfig, Normalization, WeightFile, Weights};
 
@@ -106,7 +106,7 @@ fn tasks(dir: &Path) -> BTreeMap<&'static str, Task> {
         "train_step_32",
         Box::new(move || {
             let output = model.forward(&photos).unwrap();
-            let losses = LossConfig::default().compute(&output, &labels, &boxes).unwrap();
+            let losses = LossConfig::default().compute(&output, &Truth::all(&labels, &boxes)).unwrap();
             assert!(losses.total.to_scalar::<f32>().unwrap().is_finite());
             let gradients = model.backward(&losses.total).unwrap();
             for (name, var) in model.vars() {

@@ -193,6 +193,7 @@ fn read(path: &Path) -> Result<Vec<u8>> {
         classes: 1,
         backbone: Backbone::Lite0,
         head: Head::Edges,
+        presence: false,
     };
     let network = config.build(&Normalization::IDENTITY)?;
     loc_model::pretrained::lite0(&network, &weights).with_context(|| path.display().to_string())?;

@@ -19,6 +19,9 @@ pub struct NetworkConfig {
     pub backbone: Backbone,
     /// The layers that turn features into logits and a box.
     pub head: Head,
+    /// Whether there is also a logit that an object is present at all.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub presence: bool,
 }
 
 /// Height and width of the input photos, in pixels.
@@ -49,7 +52,7 @@ impl NetworkConfig {
     /// The tutorial's network.
     #[must_use]
     pub fn five_conv(input: InputShape, classes: usize) -> Self {
-        Self { input, classes, backbone: Backbone::FiveConv, head: Head::Mlp }
+        Self { input, classes, backbone: Backbone::FiveConv, head: Head::Mlp, presence: false }
     }
 
     /// Builds the list of layers. The normalisation comes first; it is omitted if it changes nothing.
@@ -70,6 +73,9 @@ impl NetworkConfig {
         let features = backbones::add(self.backbone, &mut net, x)?;
         net.end_backbone();
         let (logits, boxes) = heads::add(self.head, &mut net, features, self.classes)?;
+        if self.presence {
+            heads::presence(self.head, &mut net, features, logits)?;
+        }
         net.finish(logits, boxes)
     }
 }

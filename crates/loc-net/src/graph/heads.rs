@@ -53,6 +53,23 @@ pub(crate) fn add(
     }
 }
 
+/// Adds the logit `[1]` that an object is present: one linear layer on the features of the whole photo, or where the class
+/// has hidden layers of its own, on the last of them.
+pub(crate) fn presence(
+    head: Head,
+    net: &mut NetworkBuilder,
+    features: Features,
+    logits: Source,
+) -> Result<(), NetError> {
+    let from = match head {
+        Head::Mlp => net.input_of(logits),
+        Head::Edges | Head::Edges4 => features.whole,
+    };
+    let presence = net.add("presence_out", Linear { out_features: 1 }, from)?;
+    net.presence(presence);
+    Ok(())
+}
+
 /// Adds the tutorial's head: three linear layers for the classes, three for the box.
 fn mlp(net: &mut NetworkBuilder, x: Source, classes: usize) -> Result<(Source, Source), NetError> {
     net.dropout(x);

@@ -40,7 +40,7 @@ pub struct Param {
     pub layer: usize,
 }
 
-/// A list of layers in topological order, with checked shapes and two outputs.
+/// A list of layers in topological order, with checked shapes and two outputs or three.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Network {
     pub(crate) input: Shape,
@@ -49,6 +49,7 @@ pub struct Network {
     pub(crate) params: Vec<Param>,
     pub(crate) logits: usize,
     pub(crate) boxes: usize,
+    pub(crate) presence: Option<usize>,
     pub(crate) backbone: usize,
 }
 
@@ -141,11 +142,19 @@ impl Network {
         }
     }
 
-    /// Returns the layers that make up a prediction: logits, box, and the logits of the edges if there are any.
+    /// Returns the index of the layer whose output is the logit `[1]` that an object is present. `None` if the network always
+    /// answers.
+    #[must_use]
+    pub fn presence(&self) -> Option<usize> {
+        self.presence
+    }
+
+    /// Returns the layers that make up a prediction: logits, box, and where there are any the logits of the edges and that
+    /// of presence.
     #[must_use]
     pub fn outputs(&self) -> Vec<usize> {
         let edges = self.edges().map(|(layer, _)| layer);
-        [self.logits, self.boxes].into_iter().chain(edges).collect()
+        [self.logits, self.boxes].into_iter().chain(edges).chain(self.presence).collect()
     }
 
     /// Returns the number of trainable values.

@@ -76,6 +76,7 @@ pub(crate) fn state_dict() -> Weights {
         classes: 2,
         backbone: Backbone::Lite0,
         head: Head::Edges,
+        presence: false,
     };
     let network = config.build(&Normalization::IDENTITY).unwrap();
     let mut state = Weights::default();

@@ -13,7 +13,7 @@ const HEADS: [Head; 3] = [Head::Mlp, Head::Edges, Head::Edges4];
 
 fn network(backbone: Backbone, side: usize, head: Head) -> Network {
     let input = InputShape { height: side, width: side };
-    let config = NetworkConfig { input, classes: 2, backbone, head };
+    let config = NetworkConfig { input, classes: 2, backbone, head, presence: false };
     config.build(&Normalization { mean: [0.4; 3], std: [0.3; 3] }).unwrap()
 }
 

@@ -114,6 +114,7 @@ mod tests {
             classes: 2,
             backbone: Backbone::Lite0,
             head: Head::Edges,
+            presence: false,
         };
         let net = config(224).build(&Normalization::IDENTITY).unwrap();
         let own =
