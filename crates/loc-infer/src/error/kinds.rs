@@ -46,6 +46,9 @@ pub enum MetadataError {
     /// A temperature is out of range.
     #[error("{0} is not within {low} and {high}", low = ModelMeta::TEMPERATURES.start(), high = ModelMeta::TEMPERATURES.end())]
     Temperature(f32),
+    /// A threshold of presence is no probability.
+    #[error("{0} is not within 0 and 1")]
+    PresenceThreshold(f32),
 }
 
 impl MetadataError {
@@ -59,6 +62,7 @@ impl MetadataError {
             Self::Mean(_) => "input.mean",
             Self::Std(_) => "input.std",
             Self::Temperature(_) => "temperature",
+            Self::PresenceThreshold(_) => "presence_threshold",
         }
     }
 }

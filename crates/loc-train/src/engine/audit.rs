@@ -43,7 +43,7 @@ pub fn audit_settings() -> ConfigSource {
 pub struct Audit {
     /// The data set.
     pub dataset: Dataset,
-    /// All its usable photos, the most doubtful first.
+    /// All its usable photos with an object, the most doubtful first.
     pub photos: Vec<AuditedPhoto>,
 }
 
@@ -72,7 +72,7 @@ pub struct AuditedPhoto {
     pub deviation: Option<f64>,
 }
 
-/// Audits all photos of the configuration's data set.
+/// Audits all photos of the configuration's data set that have an object.
 ///
 /// Copies of a photo are in the same fold: none is judged by heads that have seen another. The means and deviations that
 /// features are standardised with are those of all photos.
@@ -110,11 +110,11 @@ pub fn audit(
     let mut network = config.network(&input, dataset.classes.len());
     if let Some((file, _)) = &given {
         (input, network) = (file.meta.input, file.network.clone());
-        network.classes = dataset.classes.len();
+        (network.classes, network.presence) = (dataset.classes.len(), false);
         // Heads without distributions of edges learn boxes slowly.
         network.head = if network.head == Head::Mlp { Head::Mlp } else { Head::Edges };
     }
-    let photos: Vec<usize> = (0..dataset.samples.len()).collect();
+    let photos = dataset.positives(&(0..dataset.samples.len()).collect::<Vec<_>>());
     let plan = network
         .build(&loc_net::Normalization::IDENTITY)
         .map_err(|e| TrainError::config("imgsz", ConfigError::Network(e)))?;
