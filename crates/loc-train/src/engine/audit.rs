@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use loc_data::{Dataset, Loader, OpenedDataset};
+use loc_data::{Dataset, LabelledObject, Loader, OpenedDataset};
 use loc_infer::preprocess::Frame;
 use loc_infer::{BBox, ImageSize, InputSpec, ModelMeta};
 use loc_model::{device, init, weights};
@@ -53,6 +53,8 @@ pub struct Audit {
 pub struct AuditedPhoto {
     /// Index in the data set.
     pub sample: usize,
+    /// The annotation.
+    pub given: LabelledObject,
     /// What is doubted most.
     pub reason: DoubtReason,
     /// How strong the doubt is, 0..1.
@@ -177,10 +179,12 @@ fn load(path: &PathBuf) -> Result<(ModelFile, Weights), TrainError> {
 fn ranked(dataset: &Dataset, answers: &[Answer], input: &InputSpec) -> Vec<AuditedPhoto> {
     let doubts = doubt::of(answers, dataset.classes.len());
     let photo = |(answer, doubt): (&Answer, Doubt)| {
-        let original = dataset.samples[answer.sample].size;
+        let sample = &dataset.samples[answer.sample];
+        let original = sample.size;
         let frame = Frame { original, input: input.size, fit: input.fit };
-        AuditedPhoto {
+        Some(AuditedPhoto {
             sample: answer.sample,
+            given: sample.object?,
             reason: doubt.reason,
             score: doubt.score,
             is_suspect: doubt.is_suspect,
@@ -189,9 +193,9 @@ fn ranked(dataset: &Dataset, answers: &[Answer], input: &InputSpec) -> Vec<Audit
             bbox: frame.to_original(answer.bbox).ordered().clip(original),
             iou: answer.iou,
             deviation: answer.deviation,
-        }
+        })
     };
-    let mut all: Vec<AuditedPhoto> = answers.iter().zip(doubts).map(photo).collect();
+    let mut all: Vec<AuditedPhoto> = answers.iter().zip(doubts).filter_map(photo).collect();
     all.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.sample.cmp(&b.sample)));
     all
 }
