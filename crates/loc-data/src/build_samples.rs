@@ -15,17 +15,17 @@ use self::names::{no_photos, set_names};
 use crate::box_units::{SizedAnnotation, check_units};
 use crate::classes::Classes;
 use crate::content_type::ContentType;
-use crate::convert::{LabelledObject, LabelledPhoto};
+use crate::convert::LabelledPhoto;
 use crate::copy_groups::Grouping;
 use crate::diagnostics::Diagnostics;
 use crate::file_index::FileIndex;
 use crate::findings::PhotoFindings;
 use crate::formats::number::quoted;
-use crate::formats::{self, Annotation, Annotations, Object, Request, text};
+use crate::formats::{self, Annotation, Annotations, Empty, Object, Request, text};
 use crate::photo::{self, Photo};
 use crate::{
-    BBox, DataError, Diagnostic, DiagnosticKind, Format, Hint, MultiObjectPolicy, NoDataSetError,
-    ReadOptions, Sample,
+    BBox, DataError, Diagnostic, DiagnosticKind, Format, Hint, LabelledObject, MultiObjectPolicy,
+    NoDataSetError, ReadOptions, Sample, UnlabelledPolicy,
 };
 
 /// A data set as far as it could be read. All commands see the same samples: `check` counts them, training and validation
@@ -128,7 +128,12 @@ pub(crate) fn read(path: &Path, options: &ReadOptions, with_hash: bool) -> Resul
         missing: 0,
         skipped: 0,
     };
-    let found = builder.find_photos(&annotations.photos);
+    let mut found = builder.find_photos(&annotations.photos);
+    let unlabelled = match options.unlabelled {
+        UnlabelledPolicy::Negative => builder.unlabelled(&annotations, &found),
+        UnlabelledPolicy::Skip => Vec::new(),
+    };
+    found.extend(unlabelled.iter().map(|annotation| (annotation.source.clone(), annotation)));
     if found.is_empty() && (files.readable() == 0 || !annotations.photos.is_empty()) {
         builder.diagnostics.push(no_photos(&files, path));
     }
@@ -137,7 +142,7 @@ pub(crate) fn read(path: &Path, options: &ReadOptions, with_hash: bool) -> Resul
     let Built { mut samples, classes, mut labelled, labelled_classes, findings } =
         builder.samples(&annotations, &found, &photos, format)?;
     if !request.single_file {
-        builder.unannotated(&annotations, &found);
+        builder.report_unannotated(&annotations, &found);
     }
     let mut diagnostics = builder.diagnostics.into_vec();
     let named = found.len() + builder.missing + annotations.lost;
@@ -221,7 +226,7 @@ impl SampleBuilder<'_> {
             .collect();
         let units = check_units(&annotated, format.is_file_a_photo());
         self.diagnostics.extend(units.diagnostics);
-        let mut samples: Vec<(Sample, &Object)> = Vec::new();
+        let mut samples: Vec<(Sample, Option<&Object>)> = Vec::new();
         let mut labelled: Vec<LabelledPhoto> = Vec::new();
         let mut findings = Vec::new();
         for (i, ((path, annotation), photo)) in found.iter().zip(photos).enumerate() {
@@ -238,14 +243,8 @@ impl SampleBuilder<'_> {
             // Boxes in other units get no further errors.
             let other_units = units.other_units.contains(&i);
             let boxes = if other_units { Vec::new() } else { self.objects(annotation, photo, &classes) };
-            if annotation.objects.is_empty() && !annotation.defective {
-                self.diagnostics.push(Diagnostic::warning(
-                    DiagnosticKind::ObjectMissing,
-                    &annotation.source,
-                    Some(annotation.line),
-                    format!("{} has no object: skipped", quoted(&annotation.photo)),
-                ));
-            }
+            let is_empty = annotation.objects.is_empty() && !annotation.defective;
+            let is_negative = is_empty && self.is_negative(annotation, annotations.incomplete);
             let objects: Vec<LabelledObject> = boxes
                 .iter()
                 .map(|(object, bbox)| LabelledObject {
@@ -262,7 +261,9 @@ impl SampleBuilder<'_> {
                 || other_units
                 || self.conflicting.contains(path)
                 || self.diagnostics.errors() > before;
-            if let Some(photo) = photo.filter(|_| !wrong) {
+            // Written without objects it would be a negative, which nobody has said.
+            let is_unclear = is_empty && !is_negative;
+            if let Some(photo) = photo.filter(|_| !wrong && !is_unclear) {
                 labelled.push(LabelledPhoto {
                     image: path.clone(),
                     file: String::new(),
@@ -272,27 +273,48 @@ impl SampleBuilder<'_> {
                     subset: annotation.subset,
                 });
             }
-            match (chosen, photo) {
-                (Some((object, bbox)), Some(photo)) if !wrong => {
-                    let class = classes.index(&object.label).unwrap_or_default();
+            let usable = chosen.is_some() || is_negative;
+            match photo.filter(|_| usable && !wrong) {
+                Some(photo) => {
+                    let object = chosen.map(|(object, bbox)| LabelledObject {
+                        class: classes.index(&object.label).unwrap_or_default(),
+                        bbox,
+                    });
                     let sample = Sample {
                         image: path.clone(),
                         file: String::new(),
                         size: photo.size,
-                        class,
-                        bbox,
+                        object,
                         subset: annotation.subset,
                         group: None,
                     };
-                    samples.push((sample, object));
+                    samples.push((sample, chosen.map(|(object, _)| object)));
                 }
-                _ => self.skipped += usize::from(!wrong),
+                None => self.skipped += usize::from(!wrong),
             }
         }
         let all = classes.names.clone();
         self.remove_unused_classes(&mut classes, &mut samples);
         let samples = samples.into_iter().map(|(sample, _)| sample).collect();
         Ok(Built { samples, classes: classes.names, labelled, labelled_classes: all, findings })
+    }
+
+    /// Whether an annotation without objects makes its photo a negative; if not, a warning says that it is skipped.
+    fn is_negative(&mut self, annotation: &Annotation, incomplete: bool) -> bool {
+        let name = quoted(&annotation.photo);
+        let (kind, message) = match annotation.empty {
+            Empty::Negative if incomplete && !annotation.has_own_file() => (
+                DiagnosticKind::ObjectMissing,
+                format!("{name} has no object, as far as the file could be read: skipped"),
+            ),
+            Empty::Negative => return true,
+            Empty::Open if self.options.unlabelled == UnlabelledPolicy::Negative => return true,
+            Empty::Open => (DiagnosticKind::PhotoUnannotated, format!("{name} is not annotated: skipped")),
+            Empty::Unclear => (DiagnosticKind::ObjectMissing, format!("{name} has no object: skipped")),
+        };
+        let (source, line) = (&annotation.source, Some(annotation.line));
+        self.diagnostics.push(Diagnostic::warning(kind, source, line, message));
+        false
     }
 
     /// Selects the object that the photo contributes.
@@ -332,10 +354,10 @@ impl SampleBuilder<'_> {
     }
 
     /// Removes classes without samples; a class of a given list is kept, with a warning.
-    fn remove_unused_classes(&mut self, classes: &mut Classes, samples: &mut [(Sample, &Object)]) {
+    fn remove_unused_classes(&mut self, classes: &mut Classes, samples: &mut [(Sample, Option<&Object>)]) {
         let mut used = vec![false; classes.names.len()];
-        for (sample, _) in &*samples {
-            if let Some(used) = used.get_mut(sample.class) {
+        for class in samples.iter().filter_map(|(sample, _)| sample.class()) {
+            if let Some(used) = used.get_mut(class) {
                 *used = true;
             }
         }
@@ -352,7 +374,9 @@ impl SampleBuilder<'_> {
         } else {
             classes.keep(&used);
             for (sample, object) in samples {
-                sample.class = classes.index(&object.label).unwrap_or_default();
+                if let Some((chosen, object)) = sample.object.as_mut().zip(*object) {
+                    chosen.class = classes.index(&object.label).unwrap_or_default();
+                }
             }
         }
     }

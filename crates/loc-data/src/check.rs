@@ -24,6 +24,9 @@ pub struct Report {
     pub classes: Vec<String>,
     /// Number of valid samples.
     pub samples: usize,
+    /// Number of those that are negatives, photos without an object.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub negatives: usize,
     /// Number of photos decoded.
     pub photos: usize,
     /// All diagnostics, sorted by file and line.
@@ -111,6 +114,11 @@ pub fn fix(
     Ok((report, fixed))
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
 fn report(loaded: LoadedSet, split_file: Option<&Path>) -> Result<Report, DataError> {
     let LoadedSet { root, format, classes, samples, mut diagnostics, photos, .. } = loaded;
     let dataset = Dataset { root, classes, samples };
@@ -127,6 +135,7 @@ fn report(loaded: LoadedSet, split_file: Option<&Path>) -> Result<Report, DataEr
         root: dataset.root.to_string_lossy().into_owned(),
         format,
         samples: dataset.samples.len(),
+        negatives: dataset.samples.iter().filter(|sample| sample.is_negative()).count(),
         classes: dataset.classes,
         photos: photos.len(),
         diagnostics,

@@ -112,7 +112,7 @@ impl DisjointSets {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{BBox, ImageSize};
+    use crate::{BBox, ImageSize, LabelledObject};
 
     /// Of each photo the group; 9 where it has none.
     fn groups(pattern: Option<&str>, names: &[&str]) -> Vec<usize> {
@@ -120,8 +120,7 @@ mod tests {
             image: name.into(),
             file: (*name).to_owned(),
             size: ImageSize { width: 8, height: 8 },
-            class: 0,
-            bbox: BBox { x1: 1.0, y1: 1.0, x2: 7.0, y2: 7.0 },
+            object: Some(LabelledObject { class: 0, bbox: BBox { x1: 1.0, y1: 1.0, x2: 7.0, y2: 7.0 } }),
             subset: None,
             group: None,
         };

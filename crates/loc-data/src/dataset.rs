@@ -1,4 +1,4 @@
-//! A data set: classes and valid samples. Problems of other photos are returned beside it, or, if there are too many, as
+//! A data set: classes and valid samples, negatives among them. Problems of other photos are returned beside it, or, if there are too many, as
 //! an error that lists all of them.
 
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::build_samples::{LoadedSet, read};
 use crate::diagnostic::summary;
-use crate::{DataError, Diagnostic, Format, NoDataSetError, Sample, Severity};
+use crate::{DataError, Diagnostic, DiagnosticKind, Format, NoDataSetError, Sample, Severity};
 
 /// Which object a photo with several contributes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
@@ -93,6 +93,32 @@ impl InvalidPhotoPolicy {
     }
 }
 
+/// What a photo without an annotation is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+pub enum UnlabelledPolicy {
+    /// Nothing: it is skipped, with a warning.
+    #[default]
+    Skip,
+    /// A negative, a photo without an object.
+    Negative,
+}
+
+impl FromStr for UnlabelledPolicy {
+    type Err = DataError;
+
+    fn from_str(text: &str) -> Result<Self, DataError> {
+        match text {
+            "skip" => Ok(Self::Skip),
+            "negative" => Ok(Self::Negative),
+            _ => Err(DataError::Argument {
+                what: "`unlabelled`",
+                value: text.to_owned(),
+                range: "`skip` and `negative` are known".into(),
+            }),
+        }
+    }
+}
+
 /// How a data set is read.
 #[derive(Debug, Clone, Default)]
 pub struct ReadOptions {
@@ -102,6 +128,8 @@ pub struct ReadOptions {
     pub classes: Option<Vec<String>>,
     /// Which object a photo with several contributes.
     pub objects: MultiObjectPolicy,
+    /// What photos without an annotation are, in the folders that hold annotated ones.
+    pub unlabelled: UnlabelledPolicy,
     /// How many invalid photos are skipped before the data set is refused.
     pub invalid_photos: InvalidPhotoPolicy,
     /// A regular expression on the photos' names: photos with the same first group, or the same match, are copies of one
@@ -193,6 +221,12 @@ impl LoadedSet {
             return Err(DataError::Defects { path: path.to_owned(), skipped });
         }
         if !has_any {
+            let mut warnings = warnings;
+            if !self.samples.is_empty() {
+                let negatives = DiagnosticKind::ObjectMissing.counted(self.samples.len());
+                let message = format!("{negatives}, and none with one: there is no class to learn");
+                warnings.push(Diagnostic::warning(DiagnosticKind::ObjectMissing, path, None, message));
+            }
             let error = NoDataSetError::NoSample { warnings };
             return Err(DataError::NoDataSet { path: path.to_owned(), error: Box::new(error) });
         }
@@ -200,7 +234,7 @@ impl LoadedSet {
     }
 }
 
-/// Photos with one object each, sorted by file name.
+/// Photos with one object each, and negatives, sorted by file name.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Dataset {
     /// The folder it was read from.
@@ -229,7 +263,8 @@ impl Dataset {
     /// As [`Dataset::open`].
     pub fn open_with_report(path: &Path, options: &ReadOptions) -> Result<OpenedDataset, DataError> {
         let mut loaded = read(path, options, false)?;
-        let has_any = !loaded.samples.is_empty();
+        // Negatives alone have no class to learn.
+        let has_any = loaded.samples.iter().any(|sample| !sample.is_negative());
         let (warnings, skipped) = loaded.admit(path, options.invalid_photos, has_any)?;
         let LoadedSet { root, format, classes, samples, .. } = loaded;
         Ok(OpenedDataset { dataset: Self { root, classes, samples }, format, warnings, skipped })
@@ -244,8 +279,14 @@ impl Dataset {
         read(path, options, false).map(|reading| reading.files)
     }
 
+    /// The indices among these of samples with an object.
+    #[must_use]
+    pub fn positives(&self, among: &[usize]) -> Vec<usize> {
+        among.iter().copied().filter(|index| !self.samples[*index].is_negative()).collect()
+    }
+
     /// SHA-256 over everything that training sees of the data: the classes in order, and of each sample, sorted by file
-    /// name, the photo's bytes, the class and the box; 64 hex digits. The location of the files and the format of the
+    /// name, the photo's bytes, the class and the box (a negative has neither); 64 hex digits. The location of the files and the format of the
     /// annotations make no difference.
     ///
     /// # Errors
@@ -274,9 +315,10 @@ impl Dataset {
                 all.update(s);
             };
             text(&sample.file);
-            text(self.classes.get(sample.class).map_or("", String::as_str));
+            // No class has an empty name.
+            text(sample.class().and_then(|class| self.classes.get(class)).map_or("", String::as_str));
             all.update(photos[i]);
-            for edge in sample.bbox.xyxy() {
+            for edge in sample.object.iter().flat_map(|object| object.bbox.xyxy()) {
                 all.update(edge.to_le_bytes());
             }
         }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::formats::{Request, csv, json, voc, yolo};
-use crate::{BBox, Dataset, ImageSize, Sample, split};
+use crate::{BBox, Dataset, ImageSize, LabelledObject, Sample, split};
 
 /// A Pascal VOC file.
 #[must_use]
@@ -46,8 +46,7 @@ pub fn split(bytes: &[u8]) -> bool {
         image: file.into(),
         file: file.into(),
         size: ImageSize { width: 8, height: 8 },
-        class: 0,
-        bbox: BBox { x1: 1.0, y1: 1.0, x2: 7.0, y2: 7.0 },
+        object: Some(LabelledObject { class: 0, bbox: BBox { x1: 1.0, y1: 1.0, x2: 7.0, y2: 7.0 } }),
         subset: None,
         group: None,
     };

@@ -11,7 +11,7 @@ pub const ASPECT_BINS: usize = 16;
 /// Cells of [`Histograms::position`] along each side.
 pub const CELLS: usize = 16;
 
-/// Numbers of samples by size, shape and position of their boxes.
+/// Numbers of objects by size, shape and position of their boxes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Histograms {
     /// By relative side, the square root of (box area / photo area): 20 equal parts of 0..1.
@@ -24,7 +24,7 @@ pub struct Histograms {
 }
 
 impl Histograms {
-    /// The histograms of these samples.
+    /// The histograms of these samples' boxes.
     #[must_use]
     #[expect(
         clippy::cast_precision_loss,
@@ -37,11 +37,10 @@ impl Histograms {
             Self { side: vec![0; SIDE_BINS], aspect: vec![0; ASPECT_BINS], position: vec![0; CELLS * CELLS] };
         // The bin of a fraction; what is outside of 0..1 is in the outer bins.
         let bin = |fraction: f64, bins: usize| ((fraction * bins as f64).max(0.0) as usize).min(bins - 1);
-        for sample in samples {
-            let b = sample.bbox.to_norm(sample.size);
+        for (bbox, size) in samples.into_iter().filter_map(|s| Some((s.object?.bbox, s.size))) {
+            let b = bbox.to_norm(size);
             all.side[bin(f64::from(b.area()).sqrt(), SIDE_BINS)] += 1;
-            let aspect =
-                f64::from(sample.bbox.x2 - sample.bbox.x1) / f64::from(sample.bbox.y2 - sample.bbox.y1);
+            let aspect = f64::from(bbox.x2 - bbox.x1) / f64::from(bbox.y2 - bbox.y1);
             all.aspect[bin((aspect.log2() + 2.0) / 4.0, ASPECT_BINS)] += 1;
             let centre = |cell: usize| (cell as f32 + 0.5) / CELLS as f32;
             for row in (0..CELLS).filter(|row| (b.y1..b.y2).contains(&centre(*row))) {
@@ -57,7 +56,7 @@ impl Histograms {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{BBox, ImageSize};
+    use crate::{BBox, ImageSize, LabelledObject};
 
     #[test]
     fn boxes_are_counted_where_they_are() {
@@ -65,8 +64,7 @@ mod tests {
             image: "a.jpg".into(),
             file: "a.jpg".into(),
             size: ImageSize { width: 160, height: 160 },
-            class: 0,
-            bbox: BBox { x1, y1, x2, y2 },
+            object: Some(LabelledObject { class: 0, bbox: BBox { x1, y1, x2, y2 } }),
             subset: None,
             group: None,
         };

@@ -52,6 +52,7 @@ pub use augment::Augment;
 pub use classes::class_list;
 pub use dataset::{
     Dataset, Exif, InvalidPhotoPolicy, MultiObjectPolicy, OpenedDataset, ReadOptions, SkippedPhotos,
+    UnlabelledPolicy,
 };
 pub use diagnostic::{Diagnostic, DiagnosticKind, Severity, summary};
 pub use error::{DataError, LoaderError, NoDataSetError, SplitError};
@@ -62,6 +63,6 @@ pub use loader::{Batch, Batches, Loader};
 pub use loc_infer::{BBox, ImageSize, NormBox};
 pub use memory::available as available_memory;
 pub use remedy::{Hint, Remedy};
-pub use sample::Sample;
+pub use sample::{LabelledObject, Sample};
 pub use split::{Split, Subset};
 pub use stats::Stats;

@@ -17,6 +17,9 @@ use crate::memory;
 use crate::random::Random;
 use crate::{Augment, DataError, Dataset, Diagnostic, DiagnosticKind, LoaderError, NormBox};
 
+/// What stands for the box of a negative: a box with an area, so that every loss of it is finite.
+pub const NO_BOX: [f32; 4] = [0.25, 0.25, 0.75, 0.75];
+
 /// Prepared batches in the queue, besides the one in preparation and the one in use.
 const PREFETCH: usize = 2;
 
@@ -25,10 +28,12 @@ const PREFETCH: usize = 2;
 pub struct Batch {
     /// Photos `[N, H, W, 3]`: RGB bytes. The network scales them to 0..1; as bytes they take a quarter of the memory.
     pub images: Array4<u8>,
-    /// Boxes `[N, 4]`: x1, y1, x2, y2 in 0..1 of the network's input.
+    /// Boxes `[N, 4]`: x1, y1, x2, y2 in 0..1 of the network's input; of a negative [`NO_BOX`], which means nothing.
     pub boxes: Array2<f32>,
-    /// Class indices `[N]`.
+    /// Class indices `[N]`; of a negative 0, which means nothing.
     pub labels: Vec<u32>,
+    /// Whether there is an object `[N]`.
+    pub present: Vec<bool>,
     /// The samples' indices in [`Dataset::samples`] `[N]`.
     pub indices: Vec<usize>,
 }
@@ -52,7 +57,8 @@ struct EpochAugment {
 struct DecodedSamples {
     input: InputSpec,
     images: Vec<RgbImage>,
-    boxes: Vec<[f32; 4]>,
+    /// The boxes; none of negatives.
+    boxes: Vec<Option<NormBox>>,
     labels: Vec<u32>,
     indices: Vec<usize>,
 }
@@ -93,9 +99,9 @@ impl Loader {
                 return Err(wrong(format!("is {found}, was {} when the data set was read", sample.size)));
             }
             let (image, frame) = fit(Cow::Owned(photo.rgb), &input);
-            Ok((image.into_owned(), frame.to_input(sample.bbox).xyxy()))
+            Ok((image.into_owned(), sample.object.map(|object| frame.to_input(object.bbox))))
         };
-        let decoded: Vec<Result<(RgbImage, [f32; 4]), Diagnostic>> =
+        let decoded: Vec<Result<(RgbImage, Option<NormBox>), Diagnostic>> =
             pool.install(|| indices.par_iter().map(decode).collect());
         let (mut images, mut boxes, mut diagnostics) = (Vec::new(), Vec::new(), Vec::new());
         for photo in decoded {
@@ -110,7 +116,7 @@ impl Loader {
         if !diagnostics.is_empty() {
             return Err(DataError::Changed { path: dataset.root.clone(), diagnostics });
         }
-        let label = |i: &usize| u32::try_from(dataset.samples[*i].class).unwrap_or(u32::MAX);
+        let label = |i: &usize| u32::try_from(dataset.samples[*i].class().unwrap_or(0)).unwrap_or(u32::MAX);
         let labels = indices.iter().map(label).collect();
         let store = DecodedSamples { input, images, boxes, labels, indices: indices.to_vec() };
         Ok(Self { store: Arc::new(store), pool: Arc::new(pool) })
@@ -253,7 +259,8 @@ impl DecodedSamples {
                 out.copy_from_slice(self.images[*position].as_raw());
             }
         }
-        let boxes = Array2::from_shape_fn((positions.len(), 4), |(i, edge)| self.boxes[positions[i]][edge]);
+        let boxes: Vec<[f32; 4]> = positions.iter().map(|position| edges_of(self.boxes[*position])).collect();
+        let boxes = Array2::from_shape_fn((positions.len(), 4), |(i, edge)| boxes[i][edge]);
         self.labelled(positions, images, boxes)
     }
 
@@ -266,14 +273,13 @@ impl DecodedSamples {
         let pixels = images.as_slice_mut().unwrap_or_default();
         let places = pixels.par_chunks_exact_mut(3 * w * h).zip(&mut boxes).zip(positions);
         places.for_each(|((out, augmented), position)| {
-            let [x1, y1, x2, y2] = self.boxes[*position];
-            let bbox = NormBox::new(x1, y1, x2, y2);
+            let bbox = self.boxes[*position];
             let drawn = augment.augment.draw(augment.seed, augment.epoch, self.indices[*position], bbox);
             drawn.apply(self.images[*position].as_raw(), w, h, out);
             if let Some(mix) = drawn.mix {
                 mix.apply(self.images[mix.other(*position, self.images.len())].as_raw(), out);
             }
-            *augmented = drawn.bbox(bbox).xyxy();
+            *augmented = edges_of(bbox.map(|bbox| drawn.bbox(bbox)));
         });
         let boxes = Array2::from_shape_fn((positions.len(), 4), |(i, edge)| boxes[i][edge]);
         self.labelled(positions, images, boxes)
@@ -282,8 +288,14 @@ impl DecodedSamples {
     fn labelled(&self, positions: &[usize], images: Array4<u8>, boxes: Array2<f32>) -> Batch {
         let labels = positions.iter().map(|p| self.labels[*p]).collect();
         let indices = positions.iter().map(|p| self.indices[*p]).collect();
-        Batch { images, boxes, labels, indices }
+        let present = positions.iter().map(|p| self.boxes[*p].is_some()).collect();
+        Batch { images, boxes, labels, present, indices }
     }
+}
+
+/// The edges of a box, or what stands for it.
+fn edges_of(bbox: Option<NormBox>) -> [f32; 4] {
+    bbox.map_or(NO_BOX, |bbox| bbox.xyxy())
 }
 
 /// The batches of one epoch, prepared on a separate thread that ends when this is dropped.

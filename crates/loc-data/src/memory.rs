@@ -67,15 +67,14 @@ fn kilobytes(text: &str, key: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{BBox, Sample};
+    use crate::{BBox, LabelledObject, Sample};
 
     fn dataset(sizes: &[(u32, u32)]) -> Dataset {
         let sample = |(width, height): &(u32, u32)| Sample {
             image: "a.jpg".into(),
             file: "a.jpg".into(),
             size: ImageSize { width: *width, height: *height },
-            class: 0,
-            bbox: BBox { x1: 0.0, y1: 0.0, x2: 1.0, y2: 1.0 },
+            object: Some(LabelledObject { class: 0, bbox: BBox { x1: 0.0, y1: 0.0, x2: 1.0, y2: 1.0 } }),
             subset: None,
             group: None,
         };

@@ -17,6 +17,8 @@ const GAP: u32 = 4;
 const BACKGROUND: image::Rgb<u8> = image::Rgb([32, 32, 32]);
 /// Colour of boxes with findings, which no class has.
 pub const FINDING: [u8; 3] = [255, 0, 255];
+/// Colour of the note on photos without an object.
+const NEGATIVE: [u8; 3] = [128, 128, 128];
 /// Colour of a photo that cannot be decoded.
 const DAMAGED: image::Rgb<u8> = image::Rgb([64, 0, 64]);
 /// Longest side of the picture, in pixels.
@@ -59,11 +61,11 @@ pub fn mosaic(dataset: &Dataset, indices: &[usize], grid: Grid) -> Result<RgbIma
     let draw = |i: &usize| {
         let sample = &dataset.samples[*i];
         let photo = decode_path(&sample.image, &Limits::default())?.rgb;
-        Ok(draw_tile(
-            &photo,
-            &[class_box(dataset, sample.class, sample.bbox.to_norm(sample.size))],
-            grid.tile,
-        ))
+        let label = match sample.object {
+            Some(object) => class_box(dataset, object.class, object.bbox.to_norm(sample.size)),
+            None => no_object(),
+        };
+        Ok(draw_tile(&photo, &[label], grid.tile))
     };
     let tiles: Result<Vec<RgbImage>, DataError> = indices.par_iter().map(draw).collect();
     Ok(grid.arrange(&tiles?))
@@ -96,8 +98,9 @@ pub fn augmented(
             let photo = RgbImage::from_raw(input.size.width, input.size.height, bytes).unwrap_or_default();
             let edge = |at: usize| batch.boxes[[i, at]];
             let bbox = NormBox::new(edge(0), edge(1), edge(2), edge(3));
-            let class = dataset.samples[batch.indices[i]].class;
-            tiles.push(draw_tile(&photo, &[class_box(dataset, class, bbox)], grid.tile));
+            let class = dataset.samples[batch.indices[i]].class();
+            let label = class.map_or_else(no_object, |class| class_box(dataset, class, bbox));
+            tiles.push(draw_tile(&photo, &[label], grid.tile));
         }
     }
     Ok(grid.arrange(&tiles))
@@ -122,9 +125,7 @@ pub fn findings(found: &[PhotoFindings], grid: Grid) -> Result<RgbImage, DataErr
             label: class.clone(),
             color: FINDING,
         });
-        // The kinds stand in the lower corner: the name of a class stands above its box.
-        let corner = NormBox::new(0.0, 1.0, 0.0, 1.0);
-        let title = Labelled { bbox: corner, label: kinds.join(", "), color: FINDING };
+        let title = note(kinds.join(", "), FINDING);
         draw_tile(&image, &boxes.chain([title]).collect::<Vec<_>>(), grid.tile)
     };
     let tiles: Vec<RgbImage> = found.par_iter().map(draw).collect();
@@ -178,6 +179,16 @@ struct Labelled {
     bbox: NormBox,
     label: String,
     color: [u8; 3],
+}
+
+/// A text in the lower corner: the name of a class stands above its box.
+fn note(label: String, color: [u8; 3]) -> Labelled {
+    Labelled { bbox: NormBox::new(0.0, 1.0, 0.0, 1.0), label, color }
+}
+
+/// What a negative has in place of a box.
+fn no_object() -> Labelled {
+    note("no object".to_owned(), NEGATIVE)
 }
 
 fn class_box(dataset: &Dataset, class: usize, bbox: NormBox) -> Labelled {

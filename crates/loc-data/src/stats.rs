@@ -2,13 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Dataset, ImageSize, NormBox};
+use crate::{BBox, Dataset, ImageSize, LabelledObject, NormBox, Sample};
 
 /// Counts, sizes and boxes of a data set.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Stats {
     /// Number of samples.
     pub samples: usize,
+    /// Number of negatives among them, photos without an object.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub negatives: usize,
     /// Samples of each class, in the classes' order.
     pub classes: Vec<ClassCount>,
     /// Widths of the upright photos, in pixels.
@@ -42,7 +45,7 @@ pub struct SizeCount {
     pub photos: usize,
 }
 
-/// Distribution of the boxes.
+/// Distribution of the boxes, those of negatives not being there.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct BoxStats {
     /// Relative side of the box: the square root of (box area / photo area), 0..1.
@@ -103,25 +106,26 @@ impl Stats {
     /// Computes the statistics of a data set.
     #[must_use]
     pub fn of(dataset: &Dataset) -> Self {
-        let counts = class_counts(dataset, dataset.samples.iter());
+        let objects: Vec<(LabelledObject, ImageSize)> =
+            dataset.samples.iter().filter_map(|sample| Some((sample.object?, sample.size))).collect();
+        let counts = class_counts(dataset, objects.iter().map(|(object, _)| object.class));
         let classes = dataset.classes.iter().zip(counts);
         let classes = classes.map(|(name, samples)| ClassCount { name: name.clone(), samples }).collect();
-        let over = |value: &dyn Fn(&crate::Sample) -> f64| Summary::of(dataset.samples.iter().map(value));
+        let over = |value: &dyn Fn(&Sample) -> f64| Summary::of(dataset.samples.iter().map(value));
+        let of_boxes = |value: &dyn Fn(NormBox) -> f64| {
+            Summary::of(objects.iter().map(|(object, size)| value(object.bbox.to_norm(*size))))
+        };
+        let aspect = |b: &BBox| f64::from(b.x2 - b.x1) / f64::from(b.y2 - b.y1);
         let boxes = BoxStats {
-            side: over(&|s| f64::from(s.bbox.to_norm(s.size).area()).sqrt()),
-            centre_x: over(&|s| {
-                let b = s.bbox.to_norm(s.size);
-                f64::midpoint(f64::from(b.x1), f64::from(b.x2))
-            }),
-            centre_y: over(&|s| {
-                let b = s.bbox.to_norm(s.size);
-                f64::midpoint(f64::from(b.y1), f64::from(b.y2))
-            }),
-            aspect: over(&|s| f64::from(s.bbox.x2 - s.bbox.x1) / f64::from(s.bbox.y2 - s.bbox.y1)),
+            side: of_boxes(&|b| f64::from(b.area()).sqrt()),
+            centre_x: of_boxes(&|b| f64::midpoint(f64::from(b.x1), f64::from(b.x2))),
+            centre_y: of_boxes(&|b| f64::midpoint(f64::from(b.y1), f64::from(b.y2))),
+            aspect: Summary::of(objects.iter().map(|(object, _)| aspect(&object.bbox))),
         };
         let all: Vec<usize> = (0..dataset.samples.len()).collect();
         Self {
             samples: dataset.samples.len(),
+            negatives: dataset.samples.len() - objects.len(),
             classes,
             width: over(&|s| f64::from(s.size.width)),
             height: over(&|s| f64::from(s.size.height)),
@@ -130,6 +134,11 @@ impl Stats {
             baseline: baseline(dataset, &all, &all),
         }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 fn sizes(dataset: &Dataset) -> Vec<SizeCount> {
@@ -146,28 +155,36 @@ fn sizes(dataset: &Dataset) -> Vec<SizeCount> {
     sizes
 }
 
-/// Computes the constant answer from the samples `from` and evaluates it on the samples `on`; `None` if either list is
-/// empty. Both are indices into [`Dataset::samples`].
+/// Computes the constant answer from the samples `from` and evaluates it on the samples `on`; `None` if there is no object
+/// in either list. Both are indices into [`Dataset::samples`]; negatives do not count.
 #[must_use]
 pub fn baseline(dataset: &Dataset, from: &[usize], on: &[usize]) -> Option<Baseline> {
+    let objects = |among: &[usize]| -> Vec<(usize, NormBox)> {
+        let object = |i: &usize| {
+            let sample = &dataset.samples[*i];
+            sample.object.map(|object| (object.class, object.bbox.to_norm(sample.size)))
+        };
+        among.iter().filter_map(object).collect()
+    };
+    let (from, on) = (objects(from), objects(on));
     if from.is_empty() || on.is_empty() {
         return None;
     }
-    let norm = |i: &usize| dataset.samples[*i].bbox.to_norm(dataset.samples[*i].size);
-    let edges: Vec<[f32; 4]> = from.iter().map(|i| norm(i).xyxy()).collect();
+    let edges: Vec<[f32; 4]> = from.iter().map(|(_, bbox)| bbox.xyxy()).collect();
     let bbox = NormBox::from([0, 1, 2, 3].map(|edge| median(edges.iter().map(|e| e[edge]))));
-    let counts = class_counts(dataset, from.iter().map(|i| &dataset.samples[*i]));
+    let counts = class_counts(dataset, from.iter().map(|(class, _)| *class));
     let majority_class =
         (0..counts.len()).reduce(|best, c| if counts[c] > counts[best] { c } else { best })?;
 
-    let right = |i: &usize| dataset.samples[*i].class == majority_class;
-    let ious: Vec<f64> = on.iter().map(|i| f64::from(bbox.iou(&norm(i)))).collect();
+    let ious: Vec<f64> = on.iter().map(|(_, truth)| f64::from(bbox.iou(truth))).collect();
     let at_least = |least: f64| mean(ious.iter().map(|iou| f64::from(u8::from(*iou >= least))));
     Some(Baseline {
         majority_class,
-        majority_accuracy: mean(on.iter().map(|i| f64::from(u8::from(right(i))))),
+        majority_accuracy: mean(on.iter().map(|(class, _)| f64::from(u8::from(*class == majority_class)))),
         localization_accuracy: mean(
-            on.iter().zip(&ious).map(|(i, iou)| f64::from(u8::from(right(i) && *iou >= 0.5))),
+            on.iter()
+                .zip(&ious)
+                .map(|((class, _), iou)| f64::from(u8::from(*class == majority_class && *iou >= 0.5))),
         ),
         median_box: MedianBox {
             bbox,
@@ -178,11 +195,11 @@ pub fn baseline(dataset: &Dataset, from: &[usize], on: &[usize]) -> Option<Basel
     })
 }
 
-/// The number of samples of each class; at least one entry.
-fn class_counts<'a>(dataset: &Dataset, samples: impl Iterator<Item = &'a crate::Sample>) -> Vec<usize> {
+/// The number of objects of each class; at least one entry.
+fn class_counts(dataset: &Dataset, objects: impl Iterator<Item = usize>) -> Vec<usize> {
     let mut counts = vec![0; dataset.classes.len().max(1)];
-    for sample in samples {
-        if let Some(count) = counts.get_mut(sample.class) {
+    for class in objects {
+        if let Some(count) = counts.get_mut(class) {
             *count += 1;
         }
     }
@@ -234,7 +251,6 @@ fn quantile(sorted: &[f64], fraction: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{BBox, Sample};
 
     /// Quadratic time would take minutes at this size.
     #[test]
@@ -245,8 +261,10 @@ mod tests {
             file: "a.jpg".into(),
             size: ImageSize { width: 10, height: 10 },
             // Class 7 once more than each other.
-            class: if i == 3 * CLASSES { 7 } else { i % CLASSES },
-            bbox: BBox { x1: 1.0, y1: 2.0, x2: 8.0, y2: 9.0 },
+            object: Some(LabelledObject {
+                class: if i == 3 * CLASSES { 7 } else { i % CLASSES },
+                bbox: BBox { x1: 1.0, y1: 2.0, x2: 8.0, y2: 9.0 },
+            }),
             subset: None,
             group: None,
         };

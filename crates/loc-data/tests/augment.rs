@@ -60,7 +60,7 @@ proptest! {
     ) {
         let side = SIDE as f32;
         let bbox = NormBox::new(x as f32 / side, y as f32 / side, (x + w) as f32 / side, (y + h) as f32 / side);
-        let drawn = strong().draw(seed, 3, sample, bbox);
+        let drawn = strong().draw(seed, 3, sample, Some(bbox));
         let expected = drawn.bbox(bbox).xyxy();
         // White is 255; the outside is 127, and so is half of an edge.
         let got = found(&moved(&drawn, bbox), 127).unwrap();
@@ -81,7 +81,7 @@ proptest! {
         let side = SIDE as f32;
         let bbox = NormBox::new(x as f32 / side, y as f32 / side, (x + 30) as f32 / side, (y + 30) as f32 / side);
         // Windows that stay within the photo, so that there is no grey beside black and white.
-        let drawn = Augment { mix: 1.0, window: [0.5, 0.7], ..strong() }.draw(seed, 0, sample, bbox);
+        let drawn = Augment { mix: 1.0, window: [0.5, 0.7], ..strong() }.draw(seed, 0, sample, Some(bbox));
         let mut photo = moved(&drawn, bbox);
         let noise: Vec<u8> = (0..photo.len()).map(|i| (i * 31 % 256) as u8).collect();
         let mix = drawn.mix.unwrap();
@@ -101,7 +101,7 @@ proptest! {
     fn a_cutout_leaves_half_of_the_object(seed in 0u64..1000, x in 0usize..60, y in 0usize..60) {
         let side = SIDE as f32;
         let bbox = NormBox::new(x as f32 / side, y as f32 / side, (x + 30) as f32 / side, (y + 30) as f32 / side);
-        let drawn = Augment { cutout: 1.0, ..Augment::default() }.draw(seed, 0, 0, bbox);
+        let drawn = Augment { cutout: 1.0, ..Augment::default() }.draw(seed, 0, 0, Some(bbox));
         prop_assert!(drawn.cutout.is_some());
         let white = moved(&drawn, bbox).chunks(3).filter(|p| p[0] == 255).count();
         prop_assert!((420..=900).contains(&white), "{white} of 900 pixels");
@@ -111,7 +111,7 @@ proptest! {
 #[test]
 fn what_is_drawn_is_a_function_of_seed_epoch_and_sample() {
     let bbox = NormBox::new(0.2, 0.2, 0.8, 0.8);
-    let draw = |seed, epoch, sample| strong().draw(seed, epoch, sample, bbox);
+    let draw = |seed, epoch, sample| strong().draw(seed, epoch, sample, Some(bbox));
     assert_eq!(draw(1, 2, 3), draw(1, 2, 3));
     for other in [draw(2, 2, 3), draw(1, 3, 3), draw(1, 2, 4)] {
         assert_ne!(draw(1, 2, 3), other);
@@ -123,7 +123,7 @@ fn nothing_changes_where_nothing_is_asked_for() {
     let augment = Augment::default();
     assert!(augment.is_off() && !strong().is_off());
     let bbox = NormBox::new(0.1, 0.2, 0.7, 0.9);
-    let drawn = augment.draw(1, 2, 3, bbox);
+    let drawn = augment.draw(1, 2, 3, Some(bbox));
     let photo: Vec<u8> = (0..3 * SIDE * SIDE).map(|i| (i * 31 % 251) as u8).collect();
     let mut out = vec![0; photo.len()];
     drawn.apply(&photo, SIDE, SIDE, &mut out);
@@ -142,7 +142,7 @@ fn colours_change_as_asked() {
     let photo = [200, 100, 50].repeat(SIDE * SIDE);
     let of = |augment: Augment| {
         let mut out = vec![0; photo.len()];
-        augment.draw(5, 0, 0, NormBox::new(0.0, 0.0, 1.0, 1.0)).apply(&photo, SIDE, SIDE, &mut out);
+        augment.draw(5, 0, 0, None).apply(&photo, SIDE, SIDE, &mut out);
         [out[0], out[1], out[2]]
     };
     let grey = of(Augment { grayscale: 1.0, ..Augment::default() });

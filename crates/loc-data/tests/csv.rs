@@ -72,8 +72,8 @@ fn headers_and_encodings() {
         let set =
             Dataset::open(folder.path(), &ReadOptions::default()).unwrap_or_else(|e| panic!("{csv}: {e}"));
         assert_eq!(set.classes, classes, "{csv}");
-        assert_eq!(set.samples[0].bbox, BBox::new(1.5, 2.0, 30.0, 40.0), "{csv}");
-        assert_eq!(set.samples[1].class, 1, "{csv}");
+        assert_eq!(set.samples[0].object.unwrap().bbox, BBox::new(1.5, 2.0, 30.0, 40.0), "{csv}");
+        assert_eq!(set.samples[1].object.unwrap().class, 1, "{csv}");
     }
 }
 
@@ -84,7 +84,7 @@ fn numbers_are_named_by_the_list() {
     let options = ReadOptions { classes: classes(&["cat", "dog"]), ..ReadOptions::default() };
     let set = Dataset::open(folder.path(), &options).unwrap();
     assert_eq!(
-        (set.classes.as_slice(), set.samples[0].class),
+        (set.classes.as_slice(), set.samples[0].object.unwrap().class),
         (&["cat".to_owned(), "dog".to_owned()][..], 1)
     );
     let options = ReadOptions { classes: classes(&["cat"]), ..ReadOptions::default() };
@@ -129,7 +129,7 @@ fn rows_of_one_photo_are_its_objects() {
     let loc_data::OpenedDataset { dataset: set, warnings, .. } =
         Dataset::open_with_report(folder.path(), &ReadOptions::default()).unwrap();
     assert_eq!(set.samples.len(), 2);
-    assert_eq!(set.samples[0].class, 1);
+    assert_eq!(set.samples[0].object.unwrap().class, 1);
     assert_eq!(warnings[0].message, "`a.jpg` has 2 objects: the largest is used");
 }
 

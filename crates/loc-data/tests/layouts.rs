@@ -75,8 +75,8 @@ fn opens(what: &str, path: &std::path::Path, options: &ReadOptions, (format, spl
     for sample in &set.samples {
         let digit = sample.file.bytes().rev().find(u8::is_ascii_digit).unwrap();
         let class = CLASSES[CLASS[usize::from(digit - b'0')]];
-        assert_eq!(set.classes[sample.class], class, "{what}: {}", sample.file);
-        let b = sample.bbox.xyxy();
+        assert_eq!(set.classes[sample.object.unwrap().class], class, "{what}: {}", sample.file);
+        let b = sample.object.unwrap().bbox.xyxy();
         assert!(b.iter().zip(BOX).all(|(a, b)| (a - b).abs() < 1e-3), "{what}: {b:?}");
     }
     let choice = SplitOptions { file: None, folders: true, val: 0.5, seed: 0 };

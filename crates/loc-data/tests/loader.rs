@@ -62,8 +62,8 @@ fn a_batch_is_what_prediction_would_see() {
                 let (image, frame) = fit(std::borrow::Cow::Owned(photo.rgb), &spec);
                 let row_image = batch.images.index_axis(ndarray::Axis(0), row);
                 assert!(row_image.iter().eq(image.as_raw()), "{}", sample.file);
-                assert_eq!(batch.boxes.row(row).to_vec(), frame.to_input(sample.bbox).xyxy());
-                assert_eq!(batch.labels[row] as usize, sample.class);
+                assert_eq!(batch.boxes.row(row).to_vec(), frame.to_input(sample.object.unwrap().bbox).xyxy());
+                assert_eq!(batch.labels[row] as usize, sample.object.unwrap().class);
             }
         }
     }

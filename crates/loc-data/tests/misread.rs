@@ -67,7 +67,7 @@ fn fractions_are_refused_by_file() {
 fn a_small_box_among_others_is_a_small_box() {
     for folder in &both(&[[0.0, 0.0, 1.0, 1.0], [1.0, 2.0, 30.0, 40.0], [0.0, 0.0, 64.0, 48.0]]) {
         let set = Dataset::open(folder.path(), &ReadOptions::default()).unwrap();
-        assert_eq!(set.samples[0].bbox, BBox::new(0.0, 0.0, 1.0, 1.0));
+        assert_eq!(set.samples[0].object.unwrap().bbox, BBox::new(0.0, 0.0, 1.0, 1.0));
         assert_eq!(set.samples.len(), 3);
     }
 }
@@ -122,7 +122,11 @@ fn boxes_of_stored_pixels_are_turned_with_them() {
                     Dataset::open_with_report(folder.path(), &options).unwrap();
                 let sample = &dataset.samples[0];
                 assert_eq!((sample.size.width, sample.size.height), (64, 48), "{orientation}");
-                assert_eq!(sample.bbox, BBox::new(8.0, 0.0, 24.0, 16.0), "{orientation} {format}");
+                assert_eq!(
+                    sample.object.unwrap().bbox,
+                    BBox::new(8.0, 0.0, 24.0, 16.0),
+                    "{orientation} {format}"
+                );
                 assert!(warnings.iter().all(|f| f.kind != DiagnosticKind::Orientation), "{warnings:?}");
             }
         }
@@ -166,7 +170,7 @@ fn where_exif_turns_a_photo_and_nothing_says_of_what_the_boxes_are() {
             let options = ReadOptions { exif, ..ReadOptions::default() };
             let OpenedDataset { dataset, warnings, .. } =
                 Dataset::open_with_report(folder.path(), &options).unwrap();
-            assert_eq!(dataset.samples[0].bbox, BBox::new(1.0, 2.0, 30.0, 40.0));
+            assert_eq!(dataset.samples[0].object.unwrap().bbox, BBox::new(1.0, 2.0, 30.0, 40.0));
             let found = warnings.iter().filter(|f| f.kind == DiagnosticKind::Orientation).count();
             assert_eq!(found, usize::from(asked), "{orientation} {declared:?} {exif:?}: {warnings:?}");
         }
@@ -211,7 +215,7 @@ fn a_size_of_zero_is_none() {
         for folder in [&xmls, &table] {
             let OpenedDataset { dataset, warnings, .. } =
                 Dataset::open_with_report(folder.path(), &ReadOptions::default()).unwrap();
-            assert_eq!(dataset.samples[0].bbox, BBox::from(bbox));
+            assert_eq!(dataset.samples[0].object.unwrap().bbox, BBox::from(bbox));
             let said: Vec<&str> = warnings
                 .iter()
                 .filter(|f| f.kind == DiagnosticKind::SizeUnknown)

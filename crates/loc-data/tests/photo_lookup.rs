@@ -266,7 +266,7 @@ fn paths_of_other_machines_keep_their_folders_apart() {
         folder.write("labels.csv", format!("{HEADER}\n{rows}"));
         assert_eq!(samples(&folder), photos, "{base}");
         let set = Dataset::open(folder.path(), &ReadOptions::default()).unwrap();
-        let classes: Vec<usize> = set.samples.iter().map(|s| s.class).collect();
+        let classes: Vec<usize> = set.samples.iter().map(|s| s.object.unwrap().class).collect();
         assert_eq!(classes, [0, 1], "{base}");
     }
 }

@@ -19,11 +19,14 @@ fn the_tutorials_photos() {
         (1200, &["cat".to_owned(), "dog".to_owned()][..])
     );
     for class in 0..2 {
-        assert_eq!(set.samples.iter().filter(|s| s.class == class).count(), 600);
+        assert_eq!(set.samples.iter().filter(|s| s.class() == Some(class)).count(), 600);
     }
     // The same from the folder within.
     let inner = Dataset::open(&folder.path().join("dataset"), &options).unwrap();
-    assert_eq!((&inner.samples[0].file, inner.samples[0].bbox), (&set.samples[0].file, set.samples[0].bbox));
+    assert_eq!(
+        (&inner.samples[0].file, inner.samples[0].object),
+        (&set.samples[0].file, set.samples[0].object)
+    );
     assert_eq!(inner.digest().unwrap(), set.digest().unwrap());
 
     // The same from the CSV, its numbers named.
@@ -47,7 +50,7 @@ fn the_tutorials_photos() {
     // Our own split of them: a fifth of each class.
     let own = split::stratified(&set, 0.2, 0).unwrap();
     assert_eq!((own.train.len(), own.val.len()), (960, 240));
-    assert_eq!(own.val.iter().filter(|i| set.samples[**i].class == 0).count(), 120);
+    assert_eq!(own.val.iter().filter(|i| set.samples[**i].class() == Some(0)).count(), 120);
 }
 
 #[test]
@@ -71,7 +74,7 @@ fn raccoons() {
     let csv = Dataset::open(&csv, &ReadOptions::default()).unwrap();
     assert_eq!(csv.samples.len(), 200);
     for (a, b) in voc.samples.iter().zip(&csv.samples) {
-        assert_eq!((&a.file, a.bbox, a.size), (&b.file, b.bbox, b.size));
+        assert_eq!((&a.file, a.object, a.size), (&b.file, b.object, b.size));
     }
     // All three files at once name photos twice.
     let all = ReadOptions { format: Some(Format::Csv), ..ReadOptions::default() };
@@ -90,7 +93,7 @@ fn boards() {
     let from_csv = Dataset::open(folder.path(), &csv).unwrap();
     assert_eq!(from_csv.classes, set.classes);
     for (a, b) in set.samples.iter().zip(&from_csv.samples) {
-        assert_eq!((&a.file, a.bbox, a.class), (&b.file, b.bbox, b.class));
+        assert_eq!((&a.file, a.object), (&b.file, b.object));
     }
 }
 

@@ -82,7 +82,8 @@ fn a_repaired_copy_has_no_error_and_the_source_stays() {
         again.diagnostics
     );
     let set = Dataset::open(&out, &options).unwrap();
-    let boxes: BTreeMap<&str, BBox> = set.samples.iter().map(|s| (s.file.as_str(), s.bbox)).collect();
+    let boxes: BTreeMap<&str, BBox> =
+        set.samples.iter().map(|s| (s.file.as_str(), s.object.unwrap().bbox)).collect();
     let expected = BBox { x1: 10.0, y1: 12.0, x2: 40.0, y2: 36.0 };
     assert_eq!((boxes["good.jpg"], boxes["swapped.jpg"]), (expected, expected));
     assert_eq!(boxes["outside.jpg"], BBox { x1: 0.0, y1: 12.0, x2: 64.0, y2: 36.0 });

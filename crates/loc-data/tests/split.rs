@@ -4,7 +4,7 @@ mod common;
 
 use common::Folder;
 use loc_data::split::{Fold, fold, read_csv, stratified, write_csv};
-use loc_data::{BBox, Dataset, ImageSize, Sample, Split};
+use loc_data::{BBox, Dataset, ImageSize, LabelledObject, Sample, Split};
 use proptest::prelude::*;
 
 /// A set without files: `counts[c]` samples of class `c`.
@@ -18,8 +18,7 @@ fn set(counts: &[usize]) -> Dataset {
                 image: file.clone().into(),
                 file,
                 size,
-                class,
-                bbox: BBox::new(1.0, 1.0, 5.0, 5.0),
+                object: Some(LabelledObject { class, bbox: BBox::new(1.0, 1.0, 5.0, 5.0) }),
                 subset: None,
                 group: None,
             });
@@ -31,7 +30,7 @@ fn set(counts: &[usize]) -> Dataset {
 }
 
 fn val_counts(set: &Dataset, split: &Split) -> Vec<usize> {
-    let count = |c| split.val.iter().filter(|i| set.samples[**i].class == c).count();
+    let count = |c| split.val.iter().filter(|i| set.samples[**i].class() == Some(c)).count();
     (0..set.classes.len()).map(count).collect()
 }
 
@@ -84,7 +83,7 @@ fn membership_is_a_function_of_seed_and_name() {
     assert_eq!(names(&all, 7), other);
     // Nor do other classes: class 0 alone validates the same photos.
     let mut alone = all.clone();
-    alone.samples.retain(|s| s.class == 0);
+    alone.samples.retain(|s| s.class() == Some(0));
     let of_class_0: Vec<String> = names(&all, 7).into_iter().filter(|n| n.starts_with("0-")).collect();
     assert_eq!(names(&alone, 7), of_class_0);
 }

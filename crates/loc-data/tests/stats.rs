@@ -1,15 +1,14 @@
 //! Statistics against numbers worked out by hand.
 
 use loc_data::stats::{Stats, Summary, baseline};
-use loc_data::{BBox, Dataset, ImageSize, NormBox, Sample};
+use loc_data::{BBox, Dataset, ImageSize, LabelledObject, NormBox, Sample};
 
 fn set(samples: &[(usize, (u32, u32), [f32; 4])]) -> Dataset {
     let samples = (0..).zip(samples).map(|(i, (class, (width, height), bbox))| Sample {
         image: format!("{i}.jpg").into(),
         file: format!("{i}.jpg"),
         size: ImageSize { width: *width, height: *height },
-        class: *class,
-        bbox: BBox::from(*bbox),
+        object: Some(LabelledObject { class: *class, bbox: BBox::from(*bbox) }),
         subset: None,
         group: None,
     });

@@ -6,7 +6,9 @@ mod common;
 
 use common::{Folder, encoded, jpeg_with_orientation, object, voc};
 use image::ImageFormat;
-use loc_data::{BBox, DataError, Dataset, Format, ImageSize, MultiObjectPolicy, ReadOptions, split};
+use loc_data::{
+    BBox, DataError, Dataset, Format, ImageSize, LabelledObject, MultiObjectPolicy, ReadOptions, split,
+};
 
 fn open(folder: &Folder) -> Result<Dataset, DataError> {
     Dataset::open(folder.path(), &ReadOptions::default())
@@ -39,7 +41,7 @@ fn finds_photos_in_every_layout() {
         assert_eq!(sample.image, folder.path().join(photo));
         assert_eq!(sample.file, photo.rsplit('/').next().unwrap());
         assert_eq!(sample.size, ImageSize { width: 64, height: 48 });
-        assert_eq!(sample.bbox, BBox::new(10.0, 12.0, 40.0, 36.0));
+        assert_eq!(sample.object.unwrap().bbox, BBox::new(10.0, 12.0, 40.0, 36.0));
         assert_eq!(set.classes, ["cat"]);
     }
 }
@@ -74,7 +76,10 @@ fn coordinates_are_taken_as_written() {
     folder.photo("a.jpg", 64, 48);
     let xml = voc("a.jpg", (64, 48), &[("cat", [23.828_247, 0.0, 64.0, 48.0])]);
     folder.write("a.xml", xml.replace("\n", "\r\n"));
-    assert_eq!(open(&folder).unwrap().samples[0].bbox, BBox::new(23.828_247, 0.0, 64.0, 48.0));
+    assert_eq!(
+        open(&folder).unwrap().samples[0].object.unwrap().bbox,
+        BBox::new(23.828_247, 0.0, 64.0, 48.0)
+    );
 }
 
 #[test]
@@ -106,7 +111,7 @@ fn flavours() {
         folder.photo("a.jpg", 64, 48);
         folder.write("a.xml", &xml);
         let set = open(&folder).unwrap_or_else(|e| panic!("{xml}: {e}"));
-        assert_eq!(set.samples[0].bbox, BBox::new(1.0, 2.0, 30.0, 40.0), "{xml}");
+        assert_eq!(set.samples[0].object.unwrap().bbox, BBox::new(1.0, 2.0, 30.0, 40.0), "{xml}");
         assert_eq!(set.classes, ["cat"], "{xml}");
     }
 }
@@ -118,7 +123,7 @@ fn a_box_less_than_a_pixel_outside_is_clipped_with_a_warning() {
     folder.write("a.xml", voc("a.jpg", (64, 48), &[("cat", [-0.25, 0.0, 64.5, 40.0])]));
     let loc_data::OpenedDataset { dataset: set, warnings, .. } =
         Dataset::open_with_report(folder.path(), &ReadOptions::default()).unwrap();
-    assert_eq!(set.samples[0].bbox, BBox::new(0.0, 0.0, 64.0, 40.0));
+    assert_eq!(set.samples[0].object.unwrap().bbox, BBox::new(0.0, 0.0, 64.0, 40.0));
     assert_eq!(warnings.len(), 1);
     let message = &warnings[0].message;
     assert!(message.starts_with("clipped: xmin -0.25 lies 0.25 px outside the photo"), "{message}");
@@ -159,7 +164,7 @@ fn several_objects() {
 
     let (set, warnings) = open(MultiObjectPolicy::Largest).unwrap();
     assert_eq!(set.samples.len(), 2);
-    assert_eq!((set.samples[0].bbox, set.samples[0].class), (BBox::from(large.1), 1));
+    assert_eq!(set.samples[0].object, Some(LabelledObject { class: 1, bbox: BBox::from(large.1) }));
     assert_eq!(warnings[0].message, "`a.jpg` has 2 objects: the largest is used");
 
     let (set, warnings) = open(MultiObjectPolicy::Skip).unwrap();

@@ -11,8 +11,8 @@ use crate::{ClassNamesError, Error, ImageSize, MetadataError};
 /// Version of the model file's metadata that this build writes, and the newest that it reads.
 pub const FORMAT: u32 = 1;
 
-/// What prediction needs besides the network. Serialises to the keys `format`, `classes`, `input` and, if they are not
-/// the default, `temperature` and `second_look` of the model file's JSON.
+/// What prediction needs besides the network. Serialises to the keys `format`, `classes`, `input` and, where they are not
+/// the default, `temperature`, `presence_threshold` and `second_look` of the model file's JSON.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelMeta {
     /// Names of the classes; the index is the class. At least one, all different, none empty.
@@ -22,6 +22,9 @@ pub struct ModelMeta {
     /// The logits are divided by this before the softmax, within [`ModelMeta::TEMPERATURES`]: calibration (Guo et al. 2017,
     /// On calibration of modern neural networks). It changes the probabilities, never the predicted class.
     pub temperature: f32,
+    /// From this probability on, 0..=1, a model that says whether there is an object takes one to be there; none for a model that
+    /// does not, or was never evaluated ([`ModelMeta::NEUTRAL`]).
+    pub presence_threshold: Option<f32>,
     /// The second look, if there is one.
     pub second_look: Option<SecondLook>,
 }
@@ -111,6 +114,7 @@ struct MetaJson {
     classes: Vec<String>,
     input: InputSpec,
     temperature: Option<f32>,
+    presence_threshold: Option<f32>,
     second_look: Option<SecondLook>,
 }
 
@@ -172,13 +176,16 @@ impl ModelMeta {
     /// The temperatures that a model may have.
     pub const TEMPERATURES: std::ops::RangeInclusive<f32> = 0.01..=100.0;
 
-    /// Classes and input, checked; the temperature is 1.
+    /// The threshold of presence of a model that has none of its own.
+    pub const NEUTRAL: f32 = 0.5;
+
+    /// Classes and input, checked; the temperature is 1, there is no threshold.
     ///
     /// # Errors
     ///
     /// As [`ModelMeta::check`].
     pub fn new(classes: Vec<String>, input: InputSpec) -> Result<Self, Error> {
-        let meta = Self { classes, input, temperature: 1.0, second_look: None };
+        let meta = Self { classes, input, temperature: 1.0, presence_threshold: None, second_look: None };
         meta.check()?;
         Ok(meta)
     }
@@ -198,9 +205,10 @@ impl ModelMeta {
         if format != FORMAT {
             return Err(Error::Metadata(MetadataError::Format { found: format }));
         }
-        let MetaJson { classes, input, temperature, second_look } =
+        let MetaJson { classes, input, temperature, presence_threshold, second_look } =
             serde_json::from_str(json).map_err(Error::MetadataJson)?;
-        let meta = Self { classes, input, temperature: temperature.unwrap_or(1.0), second_look };
+        let temperature = temperature.unwrap_or(1.0);
+        let meta = Self { classes, input, temperature, presence_threshold, second_look };
         meta.check()?;
         Ok(meta)
     }
@@ -215,6 +223,9 @@ impl ModelMeta {
             .map_err(|error| Error::Metadata(MetadataError::ClassNames(error)))?;
         if !Self::TEMPERATURES.contains(&self.temperature) {
             return Err(Error::Metadata(MetadataError::Temperature(self.temperature)));
+        }
+        if let Some(threshold) = self.presence_threshold.filter(|t| !(0.0..=1.0).contains(t)) {
+            return Err(Error::Metadata(MetadataError::PresenceThreshold(threshold)));
         }
         if let Some(second) = &self.second_look {
             if !SecondLook::MARGINS.contains(&second.margin) {
@@ -247,7 +258,7 @@ pub fn check_class_names(names: &[String]) -> Result<(), ClassNamesError> {
 
 impl Serialize for ModelMeta {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut json = serializer.serialize_struct("ModelMeta", 5)?;
+        let mut json = serializer.serialize_struct("ModelMeta", 6)?;
         json.serialize_field("format", &FORMAT)?;
         json.serialize_field("classes", &self.classes)?;
         json.serialize_field("input", &self.input)?;
@@ -256,6 +267,10 @@ impl Serialize for ModelMeta {
             json.skip_field("temperature")?;
         } else {
             json.serialize_field("temperature", &self.temperature)?;
+        }
+        match self.presence_threshold {
+            Some(threshold) => json.serialize_field("presence_threshold", &threshold)?,
+            None => json.skip_field("presence_threshold")?,
         }
         match &self.second_look {
             None => json.skip_field("second_look")?,
@@ -321,6 +336,9 @@ mod tests {
         meta.temperature = 1.7;
         let json = serde_json::to_string(&meta).unwrap();
         assert!(json.ends_with(r#""temperature":1.7}"#), "{json}");
+        meta.presence_threshold = Some(0.25);
+        let json = serde_json::to_string(&meta).unwrap();
+        assert!(json.ends_with(r#""temperature":1.7,"presence_threshold":0.25}"#), "{json}");
         assert_eq!(ModelMeta::from_json(&json).unwrap(), meta);
     }
 
@@ -350,6 +368,11 @@ mod tests {
             (r#""format":1"#, r#""format":1,"temperature":0"#, "`temperature`: 0 is not within 0.01 and 100"),
             (r#""format":1"#, r#""format":1,"temperature":1e9"#, "`temperature`: 1000000000"),
             (r#""format":1"#, r#""format":1,"temperature":"warm""#, "invalid type"),
+            (
+                r#""format":1"#,
+                r#""format":1,"presence_threshold":1.5"#,
+                "`presence_threshold`: 1.5 is not within 0 and 1",
+            ),
             ("{", "", "expected a JSON object"),
         ] {
             let bad = good.replacen(from, to, 1);

@@ -68,6 +68,12 @@ pub fn probabilities(logits: &[f32], temperature: f32) -> Vec<f32> {
     softmax(&logits.iter().map(|logit| logit / temperature).collect::<Vec<f32>>())
 }
 
+/// The probability of presence of a logit, `1 / (1 + exp(−logit))`.
+#[must_use]
+pub fn presence(logit: f32) -> f32 {
+    narrow(1.0 / (1.0 + (-f64::from(logit)).exp()))
+}
+
 /// `exp(xᵢ) / Σⱼ exp(xⱼ)`, in f64 and relative to the largest value, so that nothing overflows.
 ///
 /// If the logits are logarithms of probabilities, the result is these probabilities.

@@ -212,7 +212,7 @@ fn limits_and_empty_photos() {
     assert!(localizer.predict(&photo(1, 1, 0)).is_ok());
     assert!(
         Localizer::with_engine(
-            loc_infer::ModelMeta { classes: vec![], input: spec(), temperature: 1.0 },
+            loc_infer::ModelMeta { classes: vec![], ..meta(&["a"], spec()) },
             Box::new(Fixed(RawOutput::default()))
         )
         .is_err()

@@ -9,7 +9,7 @@ use std::hint::black_box;
 
 use candle_core::{DType, Device, Tensor};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use loc_model::loss::LossConfig;
+use loc_model::loss::{LossConfig, Truth};
 use loc_model::{Model, init};
 use loc_net::{Backbone, Head, InputShape, NetworkConfig, Normalization};
 
@@ -62,7 +62,7 @@ fn networks(c: &mut Criterion) {
         let boxes = Tensor::rand(0f32, 1.0, &[BATCH, 4], &device).unwrap();
         let step = || {
             let output = model.forward(&photos).unwrap();
-            let losses = LossConfig::default().compute(&output, &labels, &boxes).unwrap();
+            let losses = LossConfig::default().compute(&output, &Truth::all(&labels, &boxes)).unwrap();
             let gradients = model.backward(&losses.total).unwrap();
             for (name, var) in model.vars() {
                 assert!(gradients.add_to(name, var, 1.0, -RATE).unwrap());

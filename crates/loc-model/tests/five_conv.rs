@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use candle_core::{Device, Tensor};
 use common::{golden, hash32, numbers};
-use loc_model::loss::{ClassLoss, LossConfig};
+use loc_model::loss::{ClassLoss, LossConfig, Truth};
 use loc_model::{Backend, Model, init};
 use loc_net::{ImageBatch, InputShape, Network, NetworkConfig, Normalization, Weight, Weights};
 
@@ -187,7 +187,7 @@ fn compare_steps(backend: Backend, kind: &str, steps: usize) {
                 assert!(error < 1e-6, "{name}: {error:e}");
             }
         }
-        let losses = loss(kind).compute(&output, &labels, &boxes).unwrap();
+        let losses = loss(kind).compute(&output, &Truth::all(&labels, &boxes)).unwrap();
         let stored = numbers(&golden.stored[&format!("{kind}/losses/{step}")]);
         for (got, expected) in [&losses.total, &losses.class, &losses.boxes].into_iter().zip(stored) {
             let got = numbers(got)[0];

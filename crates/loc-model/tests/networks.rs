@@ -27,8 +27,9 @@ const HEADS: [(Head, ClassFeatures); 4] = [
 fn all() -> impl Iterator<Item = (Network, Weights)> {
     let pairs = BACKBONES.into_iter().flat_map(|b| HEADS.into_iter().map(move |h| (b, h)));
     pairs.map(|((backbone, side), (head, class_features))| {
-        let input = InputShape { height: side, width: side };
-        let config = NetworkConfig { class_features, ..NetworkConfig::new(input, 3, backbone, head) };
+        let (input, presence) = (InputShape { height: side, width: side }, head != Head::Edges4);
+        let config =
+            NetworkConfig { class_features, presence, ..NetworkConfig::new(input, 3, backbone, head) };
         let network = config.build(&Normalization { mean: [0.4; 3], std: [0.3; 3] }).unwrap();
         // With this seed no sum is so close to a kink of relu6 that rounding moves it to the other side.
         let mut weights = init::weights(&network, Scheme::He, 5);
@@ -83,6 +84,11 @@ fn prediction_and_training_compute_the_same() {
             assert_close("logits", &output.logits, &logits, 2e-5);
             assert_close("boxes", &output.boxes, &boxes, 2e-5);
             assert_eq!(output.edges.is_some(), network.edges().is_some());
+            assert_eq!(output.presence.is_some(), network.presence().is_some());
+            if let Some(presence) = &output.presence {
+                let predicted = Tensor::from_slice(&predicted.presence, 2, &Device::Cpu).unwrap();
+                assert_close("presence", presence, &predicted, 2e-5);
+            }
         }
     }
 }
@@ -100,6 +106,9 @@ fn heads_on_cached_features_compute_the_same_as_the_network_on_photos() {
         let (from_features, from_photos) = (model.evaluate(&input).unwrap(), model.infer(&photos).unwrap());
         assert_close("logits", &from_features.logits, &from_photos.logits, 2e-5);
         assert_close("boxes", &from_features.boxes, &from_photos.boxes, 2e-5);
+        if let (Some(one), Some(other)) = (&from_features.presence, &from_photos.presence) {
+            assert_close("presence", one, other, 2e-5);
+        }
         assert_eq!(model.weights().unwrap(), weights, "all weights are returned");
         let loss = (from_features.logits.sqr().unwrap().sum_all().unwrap()
             + model.train(&input, &Conditions::default()).unwrap().boxes.sum_all().unwrap())
@@ -131,8 +140,8 @@ fn gradients_equal_candles_operations() {
                 let output = model.train(&Input::Images(photos.clone()), &conditions).unwrap();
                 let squares = |x: &Tensor| x.sqr().unwrap().sum_all().unwrap();
                 let mut loss = (squares(&output.logits) + output.boxes.sum_all().unwrap()).unwrap();
-                if let Some(edges) = &output.edges {
-                    loss = (loss + squares(edges)).unwrap();
+                for further in output.edges.iter().chain(&output.presence) {
+                    loss = (loss + squares(further)).unwrap();
                 }
                 model.backward(&loss).unwrap()
             });

@@ -13,7 +13,7 @@ use candle_core::{Device, Tensor};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use loc_data::{Augment, Batch, Dataset, Loader, ReadOptions, shapes};
 use loc_infer::InputSpec;
-use loc_model::loss::LossConfig;
+use loc_model::loss::{LossConfig, Truth};
 use loc_model::{Model, init};
 use loc_net::{InputShape, NetworkConfig, Normalization};
 
@@ -29,7 +29,7 @@ fn step(model: &Model, batch: &Batch) {
     let labels = Tensor::from_vec(batch.labels.clone(), n, &Device::Cpu).expect("labels");
     let boxes = tensor(&[n, 4], batch.boxes.iter().copied().collect()).expect("boxes");
     let output = model.forward(&images).expect("outputs");
-    let losses = LossConfig::default().compute(&output, &labels, &boxes).expect("losses");
+    let losses = LossConfig::default().compute(&output, &Truth::all(&labels, &boxes)).expect("losses");
     assert!(losses.total.to_scalar::<f32>().expect("a number").is_finite(), "the loss is finite");
     let gradients = model.backward(&losses.total).expect("gradients");
     for (name, var) in model.vars() {

@@ -17,10 +17,10 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use candle_core::{Device, Tensor};
-use loc_data::{Dataset, Loader, ReadOptions, split};
+use loc_data::{Dataset, LabelledObject, Loader, ReadOptions, split};
 use loc_infer::postprocess::softmax;
 use loc_infer::{InputSpec, Localizer};
-use loc_model::loss::LossConfig;
+use loc_model::loss::{LossConfig, Truth};
 use loc_model::{Model, init};
 use loc_net::{Forward, ImageBatch, InputShape, Network, NetworkConfig, Normalization, WeightFile, Weights};
 
@@ -57,9 +57,9 @@ fn prepare(dir: &Path, data: &Path) {
     let mut table = "filename,path,class_num,xmin,ymin,xmax,ymax\n".to_owned();
     for s in &set.samples {
         let (w, h) = (s.size.width as f32 / 256.0, s.size.height as f32 / 256.0);
-        let b = s.bbox;
+        let Some(LabelledObject { class, bbox: b }) = s.object else { continue };
         let edges = [b.x1 / w, b.y1 / h, b.x2 / w, b.y2 / h].map(|v| v.to_string()).join(",");
-        table += &format!("{},{},{},{edges}\n", s.file, s.image.display(), s.class);
+        table += &format!("{},{},{},{edges}\n", s.file, s.image.display(), class);
     }
     fs_err::write(dir.join("dataset.csv"), table).unwrap();
     split::write_csv(&dir.join("split.csv"), &set, &split::stratified(&set, 0.2, 0).unwrap()).unwrap();
@@ -106,7 +106,7 @@ fn tasks(dir: &Path) -> BTreeMap<&'static str, Task> {
         "train_step_32",
         Box::new(move || {
             let output = model.forward(&photos).unwrap();
-            let losses = LossConfig::default().compute(&output, &labels, &boxes).unwrap();
+            let losses = LossConfig::default().compute(&output, &Truth::all(&labels, &boxes)).unwrap();
             assert!(losses.total.to_scalar::<f32>().unwrap().is_finite());
             let gradients = model.backward(&losses.total).unwrap();
             for (name, var) in model.vars() {

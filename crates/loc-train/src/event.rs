@@ -127,6 +127,15 @@ pub struct Row {
     /// Share with the right class and an IoU of 0.75 or more.
     #[serde(rename = "val/acc_iou75")]
     pub val_acc_iou75: f64,
+    /// Training loss of presence; this and the next two only of models with a logit of presence.
+    #[serde(rename = "train/presence_loss", default, skip_serializing_if = "Option::is_none")]
+    pub train_presence_loss: Option<f64>,
+    /// Validation loss of presence.
+    #[serde(rename = "val/presence_loss", default, skip_serializing_if = "Option::is_none")]
+    pub val_presence_loss: Option<f64>,
+    /// Area under the ROC curve of presence; 0 without photos of both kinds.
+    #[serde(rename = "val/auroc", default, skip_serializing_if = "Option::is_none")]
+    pub val_auroc: Option<f64>,
 }
 
 /// A flag that requests a training to finish its step, save and return. Clones share it.

@@ -32,9 +32,10 @@ pub use error::{
 };
 pub use eval::{
     Baseline, Calibration, ClassMetrics, ClassPhotos, Comparison, Confusion, Constant, DataSummary,
-    Difference, Differences, EvaluateOptions, Evaluation, Intervals, Judged, Loss, MedianBox, Prediction,
-    Reference, ReliabilityBin, Truth, at_temperature, baseline_only, best_temperature, calibration,
-    confusion, differences, evaluate, iou_histogram, success_curve, worst_first,
+    Difference, Differences, EvaluateOptions, Evaluation, Intervals, Judged, Loss, MedianBox, NegativePhotos,
+    NegativePrediction, Prediction, Presence, Reference, ReliabilityBin, Seen, Truth, at_temperature, auroc,
+    baseline_only, best_temperature, calibration, confusion, differences, equal_error_threshold, evaluate,
+    iou_histogram, roc, success_curve, worst_first,
 };
 pub use event::{Event, Row, Stop};
 pub use input::{choose_split, read_options};

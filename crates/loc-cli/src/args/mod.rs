@@ -98,6 +98,9 @@ pub(crate) struct ReadingArgs {
     #[arg(long, value_name = "WHICH", help = keys::help("objects"))]
     pub(crate) objects: Option<String>,
 
+    #[arg(long, value_name = "WHICH", help = keys::help("unlabelled"))]
+    pub(crate) unlabelled: Option<String>,
+
     #[arg(long, value_name = "REGEX", help = keys::help("group_by"))]
     pub(crate) group_by: Option<String>,
 

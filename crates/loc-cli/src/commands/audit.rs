@@ -144,10 +144,10 @@ fn record<'a>(audit: &'a Audit, photo: &AuditedPhoto, rank: usize) -> Photo<'a> 
         iou: photo.iou,
         deviation: photo.deviation,
         given: Answer {
-            name: &classes[sample.class],
-            class: sample.class,
+            name: &classes[photo.given.class],
+            class: photo.given.class,
             confidence: None,
-            bbox: sample.bbox,
+            bbox: photo.given.bbox,
             probs: BTreeMap::new(),
         },
         predicted: Answer {
@@ -166,10 +166,15 @@ fn line(audit: &Audit, photo: &AuditedPhoto, rank: usize) -> String {
     let of = |b: BBox| format!("{:.0},{:.0} to {:.0},{:.0}", b.x1, b.y1, b.x2, b.y2);
     let what = match photo.reason {
         DoubtReason::Class => {
-            format!("given {}, predicted {} {:.2}", name(sample.class), name(photo.class), confidence(photo))
+            format!(
+                "given {}, predicted {} {:.2}",
+                name(photo.given.class),
+                name(photo.class),
+                confidence(photo)
+            )
         }
         DoubtReason::Box => {
-            format!("given {}, predicted {}, IoU {:.2}", of(sample.bbox), of(photo.bbox), photo.iou)
+            format!("given {}, predicted {}, IoU {:.2}", of(photo.given.bbox), of(photo.bbox), photo.iou)
         }
     };
     format!("{rank:>4} {:.2} {:<5} {}: {what}", photo.score, reason(photo), escape_name(&sample.file))
@@ -197,7 +202,7 @@ fn save(
         let sample = sample(photo);
         let mut drawing = decode_path(&sample.image, &Limits::default())?.rgb;
         let class = |class: usize| escape(&audit.dataset.classes[class]);
-        let given = LabeledBox { bbox: sample.bbox, label: class(sample.class), color: GIVEN };
+        let given = LabeledBox { bbox: photo.given.bbox, label: class(photo.given.class), color: GIVEN };
         let label = format!("{} {:.2}", class(photo.class), confidence(photo));
         draw(&mut drawing, &[given, LabeledBox { bbox: photo.bbox, label, color: PREDICTED }]);
         target.write(saver::encoded(&drawing, &sample.image)?)?;

@@ -15,6 +15,7 @@ pub(super) fn conclude(outcome: &Outcome, with_report: bool, output: &Output) ->
     let run = outcome.run.path();
     if let Some(evaluation) = &outcome.evaluation {
         output.note(&verdict(evaluation));
+        output.note(&presence(evaluation));
     }
     if let Some(curve) = &outcome.curve {
         output.note(&curve.to_string());
@@ -58,6 +59,23 @@ fn write_report(run: &Run) -> Result<()> {
     let target = Target::file(&run.report(), Kind::Report, &Inputs::default(), false)?;
     let folders = [run.path().to_owned()];
     target.write(report::Report::gather(&folders, None)?.html()?.into_bytes())
+}
+
+/// One line: whether the model can say that nothing is there.
+fn presence(e: &Evaluation) -> String {
+    let Some(found) = &e.presence else {
+        return "the model always answers: no training photo is without an object".into();
+    };
+    let number = |value: Option<f64>| value.map_or("n/a".into(), |value| format!("{value:.3}"));
+    format!(
+        "presence: AUROC {}, precision {} and recall {} from probability {:.3} on ({} photos, {} without an object)",
+        number(found.auroc),
+        number(found.precision),
+        number(found.recall),
+        found.threshold,
+        found.samples,
+        found.negatives
+    )
 }
 
 /// One line: whether the model beats the constant answer, by the 95 % interval of the difference.

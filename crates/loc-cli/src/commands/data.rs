@@ -66,8 +66,12 @@ pub(crate) fn check(args: &CheckArgs, output: &Output) -> Result<Exit> {
                 output.data(&escape(&diagnostic.to_string()))?;
             }
             let (samples, photos) = (report.samples, report.photos);
+            let negatives = match report.negatives {
+                0 => String::new(),
+                n => format!(", {n} of them negatives (without an object)"),
+            };
             output.note(&format!(
-                "read as {}: {samples} usable photos of {photos} decoded; {errors} errors, {warnings} warnings",
+                "read as {}: {samples} usable photos of {photos} decoded{negatives}; {errors} errors, {warnings} warnings",
                 report.format
             ));
             for (kind, count) in report.kinds() {
@@ -90,7 +94,7 @@ pub(crate) fn check(args: &CheckArgs, output: &Output) -> Result<Exit> {
             }
         }
     }
-    Ok(if errors > 0 || report.samples == 0 { Exit::Gate } else { Exit::Ok })
+    Ok(if errors > 0 || report.samples == report.negatives { Exit::Gate } else { Exit::Ok })
 }
 
 pub(crate) fn stats(args: &StatsArgs, output: &Output) -> Result<Exit> {
@@ -119,6 +123,10 @@ fn describe(stats: &statistics::Stats) -> String {
     for class in &stats.classes {
         let share = 100.0 * class.samples as f64 / stats.samples.max(1) as f64;
         line("class", format!("{} {} ({share:.0} %)", escape(&class.name), class.samples));
+    }
+    if stats.negatives > 0 {
+        let share = 100.0 * stats.negatives as f64 / stats.samples as f64;
+        line("negative", format!("{} without an object ({share:.0} %)", stats.negatives));
     }
     for (name, s) in [("width", stats.width), ("height", stats.height)] {
         line(name, format!("{} to {}, median {}", s.min, s.max, s.median));

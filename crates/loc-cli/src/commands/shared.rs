@@ -32,6 +32,7 @@ pub(super) fn reading(mut config: Config, args: &ReadingArgs, tolerance: Toleran
     if let Some(objects) = &args.objects {
         config.objects.clone_from(objects);
     }
+    config.unlabelled.clone_from(&args.unlabelled);
     config.group_by.clone_from(&args.group_by);
     config.encoding.clone_from(&args.encoding);
     config.exif.clone_from(&args.exif);

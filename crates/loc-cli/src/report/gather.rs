@@ -78,7 +78,7 @@ impl Gathered {
     pub(super) fn evaluation(&self) -> Option<Evaluation> {
         if !self.judged.is_empty() {
             let constant = self.data.as_ref().and_then(|data| data.constant);
-            let baseline = constant.and_then(|c| Baseline::of(c.class, c.bbox, &self.judged));
+            let baseline = constant.and_then(|c| Baseline::of(c.class, c.bbox, c.present, &self.judged));
             let mut evaluation = Evaluation::of(&self.judged, &self.classes, baseline);
             evaluation.intervals = Intervals::of(&self.judged);
             return Some(evaluation);

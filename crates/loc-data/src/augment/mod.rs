@@ -130,20 +130,24 @@ impl Augment {
         Err(KeyError { key: "window".into(), value: format!("[{low}, {high}]"), allowed })
     }
 
-    /// Draws the augmentation of a sample in an epoch; `bbox` is its object's box.
+    /// Draws the augmentation of a sample in an epoch; `bbox` is its object's box. A negative has none to keep: every window
+    /// of it shows no object.
     #[must_use]
-    pub fn draw(&self, seed: u64, epoch: u64, sample: usize, bbox: NormBox) -> Transform {
+    pub fn draw(&self, seed: u64, epoch: u64, sample: usize, bbox: Option<NormBox>) -> Transform {
         let mut random = Random::keyed(&[AUGMENT, seed, epoch, sample as u64]);
         let mirrored = random.chance(self.flip);
-        let window = (0..TRIES).map(|_| self.window(&mut random)).find(|w| kept(*w, bbox) >= self.keep);
+        let keeps = |w: &[f32; 4]| bbox.is_none_or(|bbox| kept(*w, bbox) >= self.keep);
+        let window = (0..TRIES).map(|_| self.window(&mut random)).find(keeps);
         let window = window.unwrap_or([0.0, 0.0, 1.0, 1.0]);
         let mut drawn = Transform { window, mirrored, colour: None, cutout: None, mix: None };
         drawn.colour = self.colour(&mut random);
         if random.chance(self.cutout) {
-            let object = drawn.bbox(bbox);
-            drawn.cutout = (0..TRIES).map(|_| rectangle(&mut random)).find(|r| covered(*r, object) <= 0.5);
+            let object = bbox.map(|bbox| drawn.bbox(bbox));
+            let shows = |r: &NormBox| object.is_none_or(|object| covered(*r, object) <= 0.5);
+            drawn.cutout = (0..TRIES).map(|_| rectangle(&mut random)).find(shows);
         }
-        if random.chance(self.mix) {
+        // Another photo may show an object, which a negative must not.
+        if bbox.is_some() && random.chance(self.mix) {
             let (low, high) = WEIGHTS;
             let weight = low + u16::try_from(random.below(usize::from(high - low))).unwrap_or(0);
             drawn.mix = Some(Mixup { key: random.bits(), weight });

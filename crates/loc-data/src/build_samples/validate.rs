@@ -68,6 +68,7 @@ impl SampleBuilder<'_> {
             };
             self.error_at(DiagnosticKind::SizeMismatch, annotation, line, message, Some(hint));
         } else if photo.is_rotated()
+            && !annotation.objects.is_empty()
             && self.options.exif == Exif::Undecided
             && (declared.is_none() || photo.stored() == photo.size)
         {

@@ -21,7 +21,7 @@ pub use self::write::{PhotoFiles, WriteOptions, Written};
 use crate::build_samples::LoadedSet;
 use crate::split::Subset;
 use crate::{
-    BBox, DataError, Diagnostic, DiagnosticKind, Format, ImageSize, MultiObjectPolicy, ReadOptions,
+    DataError, Diagnostic, DiagnosticKind, Format, ImageSize, LabelledObject, MultiObjectPolicy, ReadOptions,
     SkippedPhotos, build_samples,
 };
 
@@ -41,15 +41,6 @@ pub struct LabelledPhoto {
     pub objects: Vec<LabelledObject>,
     /// The split that the photo belongs to, if the set has one.
     pub subset: Option<Subset>,
-}
-
-/// An object of a photo.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct LabelledObject {
-    /// Index of its class.
-    pub class: usize,
-    /// Its box in pixels of the upright photo.
-    pub bbox: BBox,
 }
 
 /// A file with a class name a line, in the classes' order, beside formats that have no place for it.
@@ -132,7 +123,7 @@ pub struct LabelledSet {
     pub format: Format,
     /// Names of the classes, in the set's order.
     pub classes: Vec<String>,
-    /// The valid photos, sorted by name; those without an object too.
+    /// The valid photos, sorted by name; negatives have no objects.
     pub photos: Vec<LabelledPhoto>,
     /// Warnings; errors, which keep a photo out, are in [`SkippedPhotos`].
     pub diagnostics: Vec<Diagnostic>,
@@ -157,9 +148,8 @@ impl LabelledSet {
 
     /// The set with all objects of what was read. Classes without an object are kept if they were `given`.
     pub(crate) fn of(set: LoadedSet, is_folder: bool, given: bool) -> Self {
-        // All objects are kept, and photos without any.
-        let concerns_samples =
-            |d: &Diagnostic| matches!(d.kind, DiagnosticKind::ObjectsSeveral | DiagnosticKind::ObjectMissing);
+        // All objects are kept.
+        let concerns_samples = |d: &Diagnostic| d.kind == DiagnosticKind::ObjectsSeveral;
         let diagnostics = set.diagnostics.into_iter().filter(|d| !concerns_samples(d)).collect();
         let (mut classes, mut photos) = (set.labelled_classes, set.labelled);
         if !given {

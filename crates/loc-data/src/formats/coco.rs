@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use super::json::{Fields, Id, Parser, Top};
 use super::number::{self, quoted};
 use super::registry::{JsonReader, Reader};
-use super::{Annotation, Annotations, Label, Object, class_name};
+use super::{Annotation, Annotations, Empty, Label, Object, class_name};
 use crate::{BBox, DiagnosticKind};
 
 pub(super) const READER: Reader =
@@ -79,11 +79,20 @@ fn read<'a>(path: &'a Path, text: &'a str, top: &Top<'a>) -> Annotations {
         }
         photos.push(photo);
     }
-    for value in reader.list(fields, "annotations") {
+    let before = reader.read.diagnostics.len();
+    let instances = reader.list(fields, "annotations");
+    let mut all_assigned = !reader.errors_since(before);
+    for value in instances {
         if reader.is_full() {
             break;
         }
-        instance(&mut reader, value, &names, &by_id, &mut photos);
+        all_assigned &= instance(&mut reader, value, &names, &by_id, &mut photos);
+    }
+    if !fields.has(&["annotations"]) {
+        photos.iter_mut().for_each(|photo| photo.empty = Empty::Open);
+    } else if !all_assigned {
+        // An object that no image got may be of any image without one.
+        photos.iter_mut().for_each(|photo| photo.empty = Empty::Unclear);
     }
     reader.read.photos = photos;
     reader.read
@@ -119,41 +128,45 @@ fn categories<'a>(reader: &mut Parser<'a>, fields: &Fields<'a>) -> HashMap<Id, L
     names
 }
 
+/// Adds an annotation to its image; returns whether it has one.
 fn instance<'a>(
     reader: &mut Parser<'a>,
     value: &'a RawValue,
     names: &HashMap<Id, Label>,
     by_id: &HashMap<Id, usize>,
     photos: &mut [Annotation],
-) {
+) -> bool {
     let Some(instance) = reader.parse::<Instance<'a>>(value, "annotation") else {
         reader.read.lost += 1;
-        return;
+        return false;
     };
     let Some(photo) = by_id.get(&instance.image_id).map(|at| &mut photos[*at]) else {
         let message =
             format!("image_id {} is not among the images: the annotation is not used", instance.image_id);
-        return reader.warning(DiagnosticKind::PhotoMissing, value, message);
+        reader.warning(DiagnosticKind::PhotoMissing, value, message);
+        return false;
     };
     if instance.iscrowd.is_some_and(|crowd| crowd != 0.0) {
+        photo.empty = Empty::Unclear;
         reader.warning(
             DiagnosticKind::ObjectIgnored,
             value,
             format!("{}: a crowd (iscrowd 1) is no single object, it is not used", quoted(&photo.photo)),
         );
-        return;
+        return true;
     }
     let Some(label) = names.get(&instance.category_id).cloned() else {
         let message = format!("category_id {} is not among the categories", instance.category_id);
         reader.error(DiagnosticKind::ClassUnknown, value, message, "correct it, or add its category");
         photo.defective = true;
-        return;
+        return true;
     };
     let line = reader.line(value);
     match bbox(reader, value, &instance) {
         Some(bbox) => photo.objects.push(Object { label, label_line: line, bbox, line }),
         None => photo.defective = true,
     }
+    true
 }
 
 /// The box, or the bounds of an outline where there is no box.

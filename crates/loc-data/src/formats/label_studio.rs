@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use super::json::{self, Fields, Parser, Top};
 use super::number::{self, quoted};
 use super::registry::{FilesReader, JsonReader, Reader};
-use super::{Annotation, Annotations, Object, Request, class_name};
+use super::{Annotation, Annotations, Empty, Object, Request, class_name};
 use crate::file_index::FileIndex;
 use crate::{Diagnostic, DiagnosticKind};
 
@@ -47,6 +47,11 @@ fn is_labels(value: &RawValue) -> bool {
                 .is_ok_and(|fields| fields.has(&["original_width", "original_height"]))
         })
     })
+}
+
+/// Whether a value is a list of objects, with at least one.
+fn is_objects(value: &RawValue) -> bool {
+    serde_json::from_str::<Vec<Fields<'_>>>(value.get()).is_ok_and(|list| !list.is_empty())
 }
 
 #[derive(Deserialize)]
@@ -204,6 +209,9 @@ fn task<'a>(reader: &mut Parser<'a>, value: &'a RawValue) -> Option<Annotation> 
     let mut photo = named(reader, &name, value);
     let mut works = task.annotations.iter().filter(|work| !work.was_cancelled);
     let (first, second) = (works.next(), works.next());
+    if first.is_none() {
+        photo.empty = Empty::Open;
+    }
     if second.is_some() {
         let message =
             format!("{} was annotated more than once, the first annotation is used", quoted(&photo.photo));
@@ -220,10 +228,11 @@ fn task<'a>(reader: &mut Parser<'a>, value: &'a RawValue) -> Option<Annotation> 
                 rectangle_of(reader, &mut photo, rectangle, size);
             }
             (Some(kind), _) => {
+                photo.empty = Empty::Unclear;
                 let message = format!("a result of the type {kind} is no box, it is not used");
                 reader.warning(DiagnosticKind::ObjectIgnored, result, message);
             }
-            (None, None) => {}
+            (None, None) => photo.empty = Empty::Unclear,
         }
     }
     Some(photo)
@@ -236,6 +245,11 @@ fn short<'a>(reader: &mut Parser<'a>, fields: &Fields<'a>, value: &'a RawValue) 
         return None;
     };
     let mut photo = named(reader, &name, value);
+    let has_work = ["annotator", "annotation_id"].iter().any(|key| fields.has(&[key]));
+    // A list in another field may hold the labels of a form that is not known here.
+    if !has_work || fields.0.iter().any(|(_, value)| is_objects(value)) {
+        photo.empty = if has_work { Empty::Unclear } else { Empty::Open };
+    }
     for (_, labels) in fields.0.iter().filter(|(_, value)| is_labels(value)) {
         for rectangle in reader.parse::<Vec<&'a RawValue>>(labels, "labels").unwrap_or_default() {
             rectangle_of(reader, &mut photo, rectangle, (None, None));
@@ -299,7 +313,10 @@ fn rectangle_of<'a>(
         let turned = corners.map(|(u, v)| (x + u * cos - v * sin, y + u * sin + v * cos));
         match super::coco::bounds(turned.into_iter()) {
             Some(bbox) => bbox,
-            None => return,
+            None => {
+                photo.empty = Empty::Unclear;
+                return;
+            }
         }
     };
     photo.objects.push(Object { label, label_line: line, bbox, line });

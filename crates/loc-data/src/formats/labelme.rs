@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use super::coco::bounds;
 use super::json::{Parser, Top};
 use super::registry::{JsonReader, Reader};
-use super::{Annotations, Label, Object, Scope, class_name};
+use super::{Annotations, Empty, Label, Object, Scope, class_name};
 use crate::DiagnosticKind;
 
 pub(super) const READER: Reader =
@@ -51,7 +51,11 @@ fn read<'a>(path: &'a Path, text: &'a str, top: &Top<'a>) -> Annotations {
         let before = reader.read.diagnostics.len();
         match shape(&mut reader, value) {
             Some(object) => photo.objects.push(object),
-            None => photo.defective |= reader.errors_since(before),
+            None => {
+                // A point or a line shows that something is there.
+                photo.empty = Empty::Unclear;
+                photo.defective |= reader.errors_since(before);
+            }
         }
     }
     photo.defective |= reader.errors_since(0);

@@ -44,6 +44,8 @@ pub(crate) struct Annotation {
     pub(crate) objects: Vec<Object>,
     /// Whether a part of it could not be parsed (there is a diagnostic): the photo is annotated, but not a sample.
     pub(crate) defective: bool,
+    /// What it says if it has no objects.
+    pub(crate) empty: Empty,
     /// What else the file that it was read from holds.
     pub(crate) scope: Scope,
     /// What the boxes are measured in.
@@ -68,6 +70,7 @@ impl Annotation {
             size: None,
             objects: Vec::new(),
             defective: false,
+            empty: Empty::Negative,
             scope: Scope::Many,
             unit: Unit::Pixels,
             other_name: None,
@@ -81,6 +84,17 @@ impl Annotation {
     pub(crate) fn has_own_file(&self) -> bool {
         self.scope != Scope::Many
     }
+}
+
+/// What an annotation without objects says of its photo.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Empty {
+    /// That it shows no object.
+    Negative,
+    /// Nothing: the file lists the photo, but nobody has annotated it yet.
+    Open,
+    /// That something is there which is no box, or could not be assigned to a photo: neither an object nor a negative.
+    Unclear,
 }
 
 /// Whose annotations a file holds.

@@ -11,7 +11,7 @@ use super::number::{coordinate, whole};
 use super::registry::{self, FilesReader};
 use super::text::{self, newlines, position};
 use super::{
-    ANOTHER_FILE, Annotation, Annotations, Label, NUMBER_HINT, Object, Scope, class_name, read_limited,
+    ANOTHER_FILE, Annotation, Annotations, Empty, Label, NUMBER_HINT, Object, Scope, class_name, read_limited,
 };
 use crate::content_type::ContentType;
 use crate::diagnostics::Diagnostics;
@@ -240,8 +240,12 @@ impl Reader<'_> {
             root.children().filter(|n| n.tag_name().name() == "object").collect();
         let objects: Vec<Object> = elements.into_iter().filter_map(|node| self.object(node)).collect();
         let defective = self.diagnostics.errors() > 0;
+        // Objects where no reader looks for them, such as in a list of their own.
+        let named = |n: Node<'_, '_>, name| n.tag_name().name().eq_ignore_ascii_case(name);
+        let is_elsewhere = root.descendants().any(|n| named(n, "object") || named(n, "bndbox"));
+        let empty = if is_elsewhere { Empty::Unclear } else { Empty::Negative };
         let annotation = Annotation::new(self.path, line, photo);
-        Some(Annotation { size, objects, defective, scope: Scope::One, ..annotation })
+        Some(Annotation { size, objects, defective, empty, scope: Scope::One, ..annotation })
     }
 
     fn size(&mut self, node: Node<'_, '_>) -> Option<(ImageSize, u32)> {

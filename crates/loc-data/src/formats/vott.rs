@@ -11,7 +11,7 @@ use super::coco::bounds;
 use super::json::{Fields, Parser, Top};
 use super::number::{self, quoted};
 use super::registry::{JsonReader, Reader};
-use super::{Annotation, Annotations, Object, Scope, class_name};
+use super::{Annotation, Annotations, Empty, Object, Scope, class_name};
 use crate::{BBox, DiagnosticKind};
 
 pub(super) const READER: Reader =
@@ -43,6 +43,8 @@ struct Asset<'a> {
     #[serde(borrow)]
     name: Cow<'a, str>,
     size: Option<Size>,
+    /// 0: not visited yet.
+    state: Option<f64>,
 }
 
 #[derive(Deserialize, Clone, Copy)]
@@ -130,6 +132,9 @@ fn read<'a>(path: &'a Path, text: &'a str, top: &Top<'a>) -> Annotations {
 fn item<'a>(reader: &mut Parser<'a>, item: Item<'a>, at: &'a RawValue) {
     let mut photo = reader.photo(&item.asset.name, at);
     photo.size = reader.size(item.asset.size.map(|s| s.width), item.asset.size.map(|s| s.height), at);
+    if item.asset.state == Some(0.0) {
+        photo.empty = Empty::Open;
+    }
     for value in item.regions {
         let Some(region) = reader.parse::<Region>(value, "region") else {
             photo.defective = true;

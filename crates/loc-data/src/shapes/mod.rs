@@ -101,7 +101,7 @@ fn xml(scene: &Scene, name: &str) -> String {
 mod tests {
     use super::*;
     use crate::stats::baseline;
-    use crate::{BBox, Dataset, ImageSize, Sample, split};
+    use crate::{BBox, Dataset, ImageSize, LabelledObject, NormBox, Sample, split};
 
     /// What the annotations of the first `n` photos say; that files say the same is tested from outside.
     fn set(n: usize, seed: u64) -> Dataset {
@@ -114,14 +114,17 @@ mod tests {
                 image: file.clone().into(),
                 file,
                 size,
-                class: scene.class,
-                bbox,
+                object: Some(LabelledObject { class: scene.class, bbox }),
                 subset: None,
                 group: None,
             }
         };
         let classes = CLASSES.map(str::to_owned).to_vec();
         Dataset { root: "shapes".into(), classes, samples: (0..n as u64).map(sample).collect() }
+    }
+
+    fn norm(sample: &Sample) -> NormBox {
+        sample.object.unwrap().bbox.to_norm(sample.size)
     }
 
     #[test]
@@ -142,11 +145,10 @@ mod tests {
     fn neither_size_nor_place_tells_the_class() {
         let set = set(6_000, 3);
         let means = |class: usize| {
-            let boxes: Vec<_> = set.samples.iter().filter(|s| s.class == class).collect();
+            let boxes: Vec<_> = set.samples.iter().filter(|s| s.class() == Some(class)).collect();
             let mean = |value: &dyn Fn(&Sample) -> f32| {
                 boxes.iter().map(|s| value(s)).sum::<f32>() / f32::from(u16::try_from(boxes.len()).unwrap())
             };
-            let norm = |s: &Sample| s.bbox.to_norm(s.size);
             [
                 mean(&|s| norm(s).area().sqrt()),
                 mean(&|s| (norm(s).x1 + norm(s).x2) / 2.0),
@@ -166,8 +168,9 @@ mod tests {
     #[test]
     fn boxes_lie_inside_and_vary() {
         let set = set(2_000, 1);
-        let sides: Vec<f32> = set.samples.iter().map(|s| s.bbox.to_norm(s.size).area().sqrt()).collect();
-        assert!(set.samples.iter().all(|s| s.bbox == s.bbox.clip(s.size)));
+        let sides: Vec<f32> = set.samples.iter().map(|s| norm(s).area().sqrt()).collect();
+        let inside = |s: &Sample| s.object.is_some_and(|o| o.bbox == o.bbox.clip(s.size));
+        assert!(set.samples.iter().all(inside));
         assert!(sides.iter().copied().fold(f32::MAX, f32::min) < 0.25);
         assert!(sides.iter().copied().fold(0.0, f32::max) > 0.55);
     }

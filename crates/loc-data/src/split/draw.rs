@@ -1,13 +1,14 @@
-//! Random splits: stratified by class, copies of one photo kept together, and folds for cross-validation.
+//! Random splits: stratified by class, negatives like one more class, copies of one photo kept together, and folds for cross-validation.
 
 use std::collections::{BTreeMap, HashMap};
 
 use sha2::{Digest, Sha256};
 
 use super::Split;
-use crate::{DataError, Dataset, SplitError};
+use crate::{DataError, Dataset, Sample, SplitError};
 
-/// Draws a stratified random split: about the fraction `val` of each class is used for validation.
+/// Draws a stratified random split: about the fraction `val` of each class is used for validation. Negatives are a class
+/// of their own here.
 ///
 /// The order of the draw is a function of (`seed`, file name): it depends neither on a generator's state nor on the other
 /// samples. In all, `val` × (number of samples), rounded and at least one, are drawn; classes share them by the largest
@@ -53,19 +54,20 @@ pub(super) fn draw(dataset: &Dataset, among: &[usize], val: f64, seed: u64) -> R
 }
 
 /// The units of a draw by class, in drawing order: a unit is a sample, or all copies of one photo. Copies count for the
-/// class of the first of them.
+/// class of the first of them. Negatives come last.
 fn draw_units(dataset: &Dataset, among: &[usize], seed: u64) -> BTreeMap<usize, Vec<Vec<usize>>> {
     let mut groups: HashMap<usize, Vec<usize>> = HashMap::new();
     let mut by_class: BTreeMap<usize, Vec<Vec<usize>>> = BTreeMap::new();
+    let class = |sample: &Sample| sample.class().unwrap_or(usize::MAX);
     for index in among {
         let sample = &dataset.samples[*index];
         match sample.group {
             Some(group) => groups.entry(group).or_default().push(*index),
-            None => by_class.entry(sample.class).or_default().push(vec![*index]),
+            None => by_class.entry(class(sample)).or_default().push(vec![*index]),
         }
     }
     for group in groups.into_values() {
-        by_class.entry(dataset.samples[group[0]].class).or_default().push(group);
+        by_class.entry(class(&dataset.samples[group[0]])).or_default().push(group);
     }
     for units in by_class.values_mut() {
         units.sort_by_cached_key(|unit| (draw_key(seed, &dataset.samples[unit[0]].file), unit[0]));

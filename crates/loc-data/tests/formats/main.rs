@@ -11,7 +11,7 @@ use std::path::Path;
 use common::{Folder, voc};
 use fixtures::{A, B, as_tools_write_it};
 use loc_data::convert::{LabelledSet, PhotoFiles, Target, WriteOptions};
-use loc_data::{BBox, Dataset, DiagnosticKind, Format, ReadOptions, Subset};
+use loc_data::{BBox, Dataset, Format, ReadOptions, Subset};
 
 /// Photos with boxes at odd places; `b.jpg` has two objects, `c.jpg` none.
 fn set() -> Folder {
@@ -110,7 +110,10 @@ fn an_order_of_classes_and_a_split_are_kept() {
 fn opened(folder: &Folder, options: &ReadOptions) -> (Format, Vec<(String, String, BBox)>) {
     let report = loc_data::check::check(folder.path(), options, None).unwrap();
     let set = Dataset::open(folder.path(), options).unwrap_or_else(|e| panic!("{e}"));
-    let samples = set.samples.iter().map(|s| (s.file.clone(), set.classes[s.class].clone(), s.bbox));
+    let samples = set.samples.iter().map(|s| {
+        let object = s.object.unwrap();
+        (s.file.clone(), set.classes[object.class].clone(), object.bbox)
+    });
     (report.format, samples.collect())
 }
 
@@ -243,7 +246,6 @@ fn defects_of_yolo_are_named_with_their_lines() {
         ("0 0.5 x 0.1 0.1", "labels/a.txt:1: `x` is not a number"),
         ("0 0.1 0.1 0.9 0.1 0.5 0.9", "labels/a.txt: 1 segmentation outline: the box around each is used"),
         ("0 0.1 0.1 0.9 0.1 0.9 0.9 0.1 0.9", "labels/a.txt: 1 oriented box: the box around each is used"),
-        ("", "labels/a.txt:1: `a` has no object: skipped"),
         ("0 0.5 0.5 1.5 0.1", "labels/a.txt:1: "),
     ] {
         let said = said(&[names, ("labels/b.txt", "1 0.5 0.5 0.5 0.5"), ("labels/a.txt", label)]);
@@ -268,18 +270,4 @@ fn what_is_recognised_and_not_read_is_named_with_the_way_out() {
         let error = Dataset::open(folder.path(), &ReadOptions::default()).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
     }
-}
-
-#[test]
-fn photos_without_an_object_are_a_warning() {
-    let folder = photos();
-    folder.write("labels/a.txt", "0 0.3 0.45 0.5 0.5");
-    folder.write("labels/b.txt", "");
-    let report = loc_data::check::check(folder.path(), &ReadOptions::default(), None).unwrap();
-    assert_eq!((report.errors(), report.samples), (0, 1));
-    assert!(
-        report.diagnostics.iter().any(|d| d.kind == DiagnosticKind::ObjectMissing),
-        "{:?}",
-        report.diagnostics
-    );
 }

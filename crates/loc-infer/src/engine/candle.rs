@@ -52,6 +52,7 @@ impl Engine for Candle {
         Ok(RawOutput {
             logits: values(&output.logits).map_err(failed)?, // [n, classes]
             boxes: values(&output.boxes).map_err(failed)?,   // [n, 4]
+            presence: output.presence.as_ref().map_or(Ok(Vec::new()), values).map_err(failed)?, // [n]
             edges: output.edges.as_ref().map_or(Ok(Vec::new()), values).map_err(failed)?,
         })
     }

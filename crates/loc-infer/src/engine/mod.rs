@@ -22,6 +22,8 @@ pub struct RawOutput {
     /// four edges (x1, y1, x2, y2), or a multiple of four where the box is the mean of several. Empty if the head or the
     /// engine does not give them.
     pub edges: Vec<f32>,
+    /// `[n]`: the logit that an object is present. Empty if the network has none: it always answers.
+    pub presence: Vec<f32>,
 }
 
 /// Runs a network on photos of the input's size. Called from several threads at once, each time on the thread that

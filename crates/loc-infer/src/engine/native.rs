@@ -63,11 +63,11 @@ impl Native {
     }
 
     fn run_photos(&self, photos: ImageBatch, n: usize) -> Result<RawOutput, Error> {
-        let loc_net::Output { logits, boxes, edges } = self
+        let loc_net::Output { logits, boxes, edges, presence } = self
             .forward
             .run(photos, n)
             .map_err(|error| Error::Engine { engine: "native", error: error.into() })?;
-        Ok(RawOutput { logits, boxes, edges })
+        Ok(RawOutput { logits, boxes, edges, presence })
     }
 }
 

@@ -65,6 +65,9 @@ pub enum MetadataError {
     /// A temperature is out of range.
     #[error("{0} is not within {low} and {high}", low = ModelMeta::TEMPERATURES.start(), high = ModelMeta::TEMPERATURES.end())]
     Temperature(f32),
+    /// A threshold of presence is no probability.
+    #[error("{0} is not within 0 and 1")]
+    PresenceThreshold(f32),
 }
 
 impl MetadataError {
@@ -79,6 +82,7 @@ impl MetadataError {
             Self::Std(_) => "input.std",
             Self::Temperature(_) => "temperature",
             Self::Margin(_) | Self::SecondLook { .. } | Self::Looks { .. } => "second_look",
+            Self::PresenceThreshold(_) => "presence_threshold",
         }
     }
 }

@@ -69,11 +69,11 @@ fn smooth_distances(predicted: &Tensor, target: &Tensor, beta: f64) -> Result<Te
 }
 
 pub(super) fn of_squares(batch: &BoxBatch, _: &LossConfig) -> Result<Tensor, Error> {
-    batch_mean(&squares(batch.predicted, batch.target)?, batch.photos)
+    batch.photos.mean(&squares(batch.predicted, batch.target)?)
 }
 
 pub(super) fn of_smooth_l1(batch: &BoxBatch, config: &LossConfig) -> Result<Tensor, Error> {
-    batch_mean(&smooth_distances(batch.predicted, batch.target, config.beta)?, batch.photos)
+    batch.photos.mean(&smooth_distances(batch.predicted, batch.target, config.beta)?)
 }
 
 #[cfg(test)]

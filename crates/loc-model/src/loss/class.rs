@@ -2,8 +2,8 @@
 
 use candle_core::{D, DType, Device, Error, Tensor};
 
-use super::reduce::{batch_mean, batch_sum};
-use super::{ClassBatch, LossConfig, expect, rows};
+use super::reduce::or_one;
+use super::{ClassBatch, LossConfig, Photos, expect, rows};
 
 /// Cross-entropy of logits, the mean over the batch.
 ///
@@ -47,6 +47,17 @@ pub fn weighted_cross_entropy(
     smoothing: f64,
     weights: &[f64],
 ) -> Result<Tensor, Error> {
+    entropy(Photos::all(logits.dims().first().copied().unwrap_or(0)), logits, labels, smoothing, weights)
+}
+
+/// [`weighted_cross_entropy`] over the photos with an object.
+fn entropy(
+    photos: Photos,
+    logits: &Tensor,
+    labels: &Tensor,
+    smoothing: f64,
+    weights: &[f64],
+) -> Result<Tensor, Error> {
     let (n, classes) = rows("logits", logits)?;
     expect("labels", labels, &[n], DType::U32)?;
     check_labels(labels, classes)?;
@@ -56,7 +67,7 @@ pub fn weighted_cross_entropy(
     let logs = log_softmax(logits)?;
     let picked = logs.gather(&labels.unsqueeze(1)?.contiguous()?, 1)?; // [N, 1]
     if smoothing == 0.0 && weights.is_empty() {
-        return batch_mean(&picked, n)?.neg();
+        return photos.mean(&picked)?.neg();
     }
     let ones = [1.0].repeat(classes);
     let weights = if weights.is_empty() { &ones } else { weights };
@@ -65,7 +76,7 @@ pub fn weighted_cross_entropy(
     let label_terms = (picked.squeeze(1)? * &label_weights)?;
     let uniform_terms = logs.broadcast_mul(&weights)?.sum(D::Minus1)?;
     let per_photo = ((label_terms * (1.0 - smoothing))? + (uniform_terms * (smoothing / classes as f64))?)?;
-    (batch_sum(&per_photo, n)? / batch_sum(&label_weights, n)?)?.neg()
+    (photos.sum(&per_photo)? / or_one(&photos.sum(&label_weights)?)?)?.neg()
 }
 
 /// The tutorial's loss: [`cross_entropy`] of probabilities. This applies softmax twice, which is a mistake.
@@ -95,11 +106,13 @@ pub fn cross_entropy_on_probabilities(logits: &Tensor, labels: &Tensor) -> Resul
 }
 
 pub(super) fn of_logits(batch: &ClassBatch, config: &LossConfig) -> Result<Tensor, Error> {
-    weighted_cross_entropy(batch.logits, batch.labels, config.label_smoothing, &config.class_weights)
+    let (smoothing, weights) = (config.label_smoothing, &config.class_weights);
+    entropy(batch.photos, batch.logits, batch.labels, smoothing, weights)
 }
 
 pub(super) fn of_probabilities(batch: &ClassBatch, _: &LossConfig) -> Result<Tensor, Error> {
-    cross_entropy_on_probabilities(batch.logits, batch.labels)
+    rows("logits", batch.logits)?;
+    entropy(batch.photos, &log_softmax(batch.logits)?.exp()?, batch.labels, 0.0, &[])
 }
 
 /// Returns `z − max z − ln Σ e^(z − max z)`, which does not overflow for any logits.

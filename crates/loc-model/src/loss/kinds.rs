@@ -3,10 +3,12 @@
 use candle_core::{Error, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::{LossConfig, boxes, class, l1, overlap};
+use super::{LossConfig, Photos, boxes, class, l1, overlap};
 
 /// A batch's logits `[N, K]` and labels `[N]`, u32.
 pub struct ClassBatch<'a> {
+    /// The photos that count.
+    pub photos: Photos<'a>,
     /// The predicted logits.
     pub logits: &'a Tensor,
     /// The true classes.
@@ -15,8 +17,8 @@ pub struct ClassBatch<'a> {
 
 /// A batch's boxes, both `[N, 4]`: x1, y1, x2, y2 in 0..1; one or more for each photo, photo by photo.
 pub struct BoxBatch<'a> {
-    /// The number of photos.
-    pub photos: usize,
+    /// The photos that count.
+    pub photos: Photos<'a>,
     /// The predicted boxes.
     pub predicted: &'a Tensor,
     /// The true boxes.

@@ -34,7 +34,7 @@ fn distances(predicted: &Tensor, target: &Tensor) -> Result<Tensor, Error> {
 }
 
 pub(super) fn of_boxes(batch: &BoxBatch, _: &LossConfig) -> Result<Tensor, Error> {
-    batch_mean(&distances(batch.predicted, batch.target)?, batch.photos)
+    batch.photos.mean(&distances(batch.predicted, batch.target)?)
 }
 
 #[cfg(test)]

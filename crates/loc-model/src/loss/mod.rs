@@ -10,26 +10,32 @@ pub mod features;
 mod kinds;
 pub mod l1;
 pub mod overlap;
+pub mod presence;
 mod reduce;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 
 use candle_core::{DType, Error, Shape, Tensor};
 
 pub use self::kinds::{BoxBatch, BoxLoss, ClassBatch, ClassLoss, OverlapLoss};
+pub use self::reduce::Photos;
 use loc_net::ops::SoftmaxExpectation;
 
 use crate::layers::compose;
 use crate::{ModelError, ModelOutput};
-use reduce::batch_mean;
 
 /// The losses that are summed, and their weights. If the predicted box is the mean of several boxes, the box loss is
 /// the mean of their losses.
 ///
 /// ```text
 /// boxes = coordinates + overlap_weight · overlap + edges_weight · distribution focal loss
-/// total = class_weight · class + box_weight · boxes
+/// total = class_weight · class + box_weight · boxes + presence_weight · presence
 /// ```
+///
+/// Class and box losses are means over the photos with an object; that of presence, of networks that have its logit, over
+/// all photos.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LossConfig {
     /// The loss of the class.
@@ -53,6 +59,8 @@ pub struct LossConfig {
     pub class_weight: f64,
     /// Weight of the box loss.
     pub box_weight: f64,
+    /// Weight of [`presence::binary_cross_entropy`]; ignored if the network has no logit of presence.
+    pub presence_weight: f64,
 }
 
 impl Default for LossConfig {
@@ -69,7 +77,27 @@ impl Default for LossConfig {
             edges_weight: 0.0,
             class_weight: 1.0,
             box_weight: 1.0,
+            presence_weight: 1.0,
         }
+    }
+}
+
+/// What the photos of a batch show.
+#[derive(Debug, Clone, Copy)]
+pub struct Truth<'a> {
+    /// `[N]`, u32, each below the number of classes: the class; any where there is no object.
+    pub labels: &'a Tensor,
+    /// `[N, 4]`, x1, y1, x2, y2 in 0..1: the box; where there is no object any with an area.
+    pub boxes: &'a Tensor,
+    /// `[N]`, in the type of the outputs: 1 where there is an object, 0 where there is none. Without it every photo has one.
+    pub present: Option<&'a Tensor>,
+}
+
+impl<'a> Truth<'a> {
+    /// Photos that all show an object.
+    #[must_use]
+    pub fn all(labels: &'a Tensor, boxes: &'a Tensor) -> Self {
+        Self { labels, boxes, present: None }
     }
 }
 
@@ -82,34 +110,47 @@ pub struct Losses {
     pub class: Tensor,
     /// The box loss, unweighted.
     pub boxes: Tensor,
+    /// The loss of presence, unweighted, if the network has its logit.
+    pub presence: Option<Tensor>,
 }
 
 impl LossConfig {
-    /// Computes the losses of a batch against its labels.
+    /// Computes the losses of a batch against what its photos show.
+    ///
+    /// A batch without any object has the class and box loss 0, with gradients 0.
     ///
     /// # Shapes
     ///
-    /// - output: logits `[N, K]`, boxes `[N, 4]` (x1, y1, x2, y2 in 0..1)
-    /// - labels: `[N]`, u32, each below K
-    /// - boxes: `[N, 4]`, in the same format as the output's
+    /// - output: logits `[N, K]`, boxes `[N, 4]` (x1, y1, x2, y2 in 0..1), presence `[N]`
+    /// - truth: as [`Truth`] says
     ///
     /// # Errors
     ///
     /// A Candle error that names both shapes if they do not fit, if the batch is empty, or if a label is not below K
     /// (checked on the CPU only: reading labels back from another device would block until it is idle).
-    pub fn compute(
-        &self,
-        output: &ModelOutput,
-        labels: &Tensor,
-        boxes: &Tensor,
-    ) -> Result<Losses, ModelError> {
-        let class = self.class.compute(&ClassBatch { logits: &output.logits, labels }, self)?;
+    pub fn compute(&self, output: &ModelOutput, truth: &Truth) -> Result<Losses, ModelError> {
+        let Truth { labels, boxes, present } = *truth;
+        let photos = Photos { count: output.logits.dim(0)?, present };
+        if let Some(present) = present {
+            expect("present", present, &[photos.count], output.logits.dtype())?;
+        }
+        let class = self.class.compute(&ClassBatch { photos, logits: &output.logits, labels }, self)?;
         let boxes = match &output.edges {
-            Some(logits) if logits.dim(1)? > 4 => self.each_box_loss(logits, boxes)?,
-            edges => self.box_loss(output.boxes.dim(0)?, &output.boxes, edges.as_ref(), boxes)?,
+            Some(logits) if logits.dim(1)? > 4 => self.each_box_loss(photos, logits, boxes)?,
+            edges => self.box_loss(photos, &output.boxes, edges.as_ref(), boxes)?,
         };
-        let total = ((&class * self.class_weight)? + (&boxes * self.box_weight)?)?;
-        Ok(Losses { total, class, boxes })
+        let mut total = ((&class * self.class_weight)? + (&boxes * self.box_weight)?)?;
+        let presence = match &output.presence {
+            Some(logits) => {
+                let present = present.map_or_else(|| logits.ones_like(), |present| Ok(present.clone()))?;
+                Some(presence::binary_cross_entropy(logits, &present)?)
+            }
+            None => None,
+        };
+        if let Some(presence) = &presence {
+            total = (total + (presence * self.presence_weight)?)?;
+        }
+        Ok(Losses { total, class, boxes, presence })
     }
 
     /// Computes the mean of the losses of several boxes whose mean is the predicted box, from the logits of their
@@ -117,31 +158,31 @@ impl LossConfig {
     ///
     /// With a loss of the mean box only, the network would learn boxes whose errors cancel in the mean, each of them
     /// wrong.
-    fn each_box_loss(&self, logits: &Tensor, boxes: &Tensor) -> Result<Tensor, ModelError> {
+    fn each_box_loss(&self, photos: Photos, logits: &Tensor, boxes: &Tensor) -> Result<Tensor, ModelError> {
         let (n, edges, bins) = logits.dims3()?;
         let each = edges / 4;
         let predicted =
             compose(&SoftmaxExpectation { bins }.into(), &[&logits.reshape((n, edges * bins))?], &[])?
                 .reshape((n * each, 4))?;
         let boxes = boxes.unsqueeze(1)?.broadcast_as((n, each, 4))?.reshape((n * each, 4))?;
-        self.box_loss(n, &predicted, Some(&logits.reshape((n * each, 4, bins))?), &boxes)
+        self.box_loss(photos, &predicted, Some(&logits.reshape((n * each, 4, bins))?), &boxes)
     }
 
-    /// Computes the loss of the boxes of `n` photos, with one or more boxes for each.
+    /// Computes the loss of the boxes of some photos, with one or more boxes for each.
     fn box_loss(
         &self,
-        n: usize,
+        photos: Photos,
         predicted: &Tensor,
         edges: Option<&Tensor>,
         boxes: &Tensor,
     ) -> Result<Tensor, ModelError> {
-        let batch = BoxBatch { predicted, target: boxes, photos: n };
+        let batch = BoxBatch { predicted, target: boxes, photos };
         let mut sum = self.boxes.compute(&batch, self)?;
         if self.overlap != OverlapLoss::None {
             sum = (sum + (self.overlap.compute(&batch, self)? * self.overlap_weight)?)?;
         }
         if let Some(logits) = edges.filter(|_| self.edges_weight > 0.0) {
-            sum = (sum + (batch_mean(&edges::entropies(logits, boxes)?, n)? * self.edges_weight)?)?;
+            sum = (sum + (photos.mean(&edges::entropies(logits, boxes)?)? * self.edges_weight)?)?;
         }
         Ok(sum)
     }
@@ -166,100 +207,5 @@ fn rows(what: &str, tensor: &Tensor) -> Result<(usize, usize), Error> {
         dims => Err(Error::Msg(format!(
             "{what}: [N, K] with at least one sample and class is needed, got {dims:?}"
         ))),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use candle_core::{Device, Var};
-
-    use super::*;
-
-    fn output(logits: &[[f64; 3]], boxes: &[[f64; 4]]) -> ModelOutput {
-        ModelOutput {
-            edges: None,
-            logits: Tensor::from_slice(logits.as_flattened(), (logits.len(), 3), &Device::Cpu).unwrap(),
-            boxes: Tensor::from_slice(boxes.as_flattened(), (boxes.len(), 4), &Device::Cpu).unwrap(),
-        }
-    }
-
-    #[test]
-    fn total_is_the_weighted_sum() {
-        let out = output(&[[0.1, 0.2, -0.3], [1.0, 0.0, 0.5]], &[[0.1, 0.2, 0.6, 0.7], [0.0, 0.1, 0.5, 1.0]]);
-        let labels = Tensor::new(&[2u32, 0], &Device::Cpu).unwrap();
-        let boxes = Tensor::new(&[[0.2, 0.2, 0.5, 0.9], [0.0, 0.0, 1.0, 1.0]], &Device::Cpu).unwrap();
-        for class in [ClassLoss::CrossEntropy, ClassLoss::CrossEntropyOnProbabilities] {
-            let config = LossConfig { class, class_weight: 0.5, box_weight: 3.0, ..LossConfig::default() };
-            let losses = config.compute(&out, &labels, &boxes).unwrap();
-            let [total, class, boxes] =
-                [losses.total, losses.class, losses.boxes].map(|t| t.to_scalar::<f64>().unwrap());
-            assert!((total - (0.5 * class + 3.0 * boxes)).abs() < 1e-12);
-        }
-    }
-
-    #[test]
-    fn each_of_several_boxes_has_its_own_loss() {
-        let logits = Tensor::randn(0.0f64, 2.0, (3, 8, 5), &Device::Cpu).unwrap();
-        let each = compose(&SoftmaxExpectation { bins: 5 }.into(), &[&logits.reshape((3, 40)).unwrap()], &[])
-            .unwrap();
-        let labels = Tensor::new(&[0u32, 1, 0], &Device::Cpu).unwrap();
-        let boxes = Tensor::rand(0.0f64, 1.0, (3, 4), &Device::Cpu).unwrap();
-        let config = LossConfig {
-            boxes: BoxLoss::SmoothL1,
-            overlap: OverlapLoss::Giou,
-            edges_weight: 0.5,
-            ..LossConfig::default()
-        };
-        let loss = |boxes_of: Tensor, edges: Tensor| {
-            let logits = Tensor::zeros((3, 2), DType::F64, &Device::Cpu).unwrap();
-            let out = ModelOutput { logits, boxes: boxes_of, edges: Some(edges) };
-            config.compute(&out, &labels, &boxes).unwrap().boxes.to_scalar::<f64>().unwrap()
-        };
-        let of = |i: usize| {
-            loss(each.narrow(1, 4 * i, 4).unwrap(), logits.narrow(1, 4 * i, 4).unwrap().contiguous().unwrap())
-        };
-        let together = loss(
-            compose(&loc_net::ops::GroupMean { parts: 2 }.into(), &[&each], &[]).unwrap(),
-            logits.clone(),
-        );
-        assert!((together - (of(0) + of(1)) / 2.0).abs() < 1e-12, "{together}, {} and {}", of(0), of(1));
-    }
-
-    #[test]
-    fn gradient_reaches_both_heads() {
-        let logits = Var::new(&[[0.3f64, -0.2]], &Device::Cpu).unwrap();
-        let predicted = Var::new(&[[0.3f64, 0.2, 0.9, 0.8]], &Device::Cpu).unwrap();
-        let out = ModelOutput {
-            logits: logits.as_tensor().clone(),
-            boxes: predicted.as_tensor().clone(),
-            edges: None,
-        };
-        let labels = Tensor::new(&[1u32], &Device::Cpu).unwrap();
-        let boxes = Tensor::new(&[[0.0f64, 0.0, 1.0, 1.0]], &Device::Cpu).unwrap();
-        let grads = LossConfig::default().compute(&out, &labels, &boxes).unwrap().total.backward().unwrap();
-        assert!(grads.get(&logits).is_some() && grads.get(&predicted).is_some());
-    }
-
-    #[test]
-    fn unsuitable_shapes_are_rejected_and_named() {
-        let out = output(&[[0.1, 0.2, -0.3], [1.0, 0.0, 0.5]], &[[0.1, 0.2, 0.6, 0.7], [0.0, 0.1, 0.5, 1.0]]);
-        let labels = |v: &[u32]| Tensor::new(v, &Device::Cpu).unwrap();
-        let boxes = |n: usize, k: usize| Tensor::zeros((n, k), DType::F64, &Device::Cpu).unwrap();
-        let floats = Tensor::zeros(2, DType::F64, &Device::Cpu).unwrap();
-        let cases = [
-            (labels(&[0]), boxes(2, 4), "[2]"),
-            (labels(&[0, 3]), boxes(2, 4), "label 3 of sample 1"),
-            (floats, boxes(2, 4), "U32"),
-            (labels(&[0, 1]), boxes(2, 5), "[2, 5]"),
-            (labels(&[0, 1]), boxes(1, 4), "[1, 4]"),
-        ];
-        for (labels, boxes, part) in cases {
-            let error = LossConfig::default().compute(&out, &labels, &boxes).unwrap_err().to_string();
-            assert!(error.contains(part), "`{part}` is missing in: {error}");
-        }
-        let empty = ModelOutput { logits: boxes(0, 3), boxes: boxes(0, 4), edges: None };
-        let error =
-            LossConfig::default().compute(&empty, &labels(&[]), &boxes(0, 4)).unwrap_err().to_string();
-        assert!(error.contains("at least one sample"), "{error}");
     }
 }

@@ -83,15 +83,15 @@ fn ciou_of_each(predicted: &Tensor, target: &Tensor) -> Result<Tensor, Error> {
 }
 
 pub(super) fn of_giou(batch: &BoxBatch, _: &LossConfig) -> Result<Tensor, Error> {
-    batch_mean(&giou_of_each(batch.predicted, batch.target)?, batch.photos)
+    batch.photos.mean(&giou_of_each(batch.predicted, batch.target)?)
 }
 
 pub(super) fn of_diou(batch: &BoxBatch, _: &LossConfig) -> Result<Tensor, Error> {
-    batch_mean(&diou_of_each(batch.predicted, batch.target)?, batch.photos)
+    batch.photos.mean(&diou_of_each(batch.predicted, batch.target)?)
 }
 
 pub(super) fn of_ciou(batch: &BoxBatch, _: &LossConfig) -> Result<Tensor, Error> {
-    batch_mean(&ciou_of_each(batch.predicted, batch.target)?, batch.photos)
+    batch.photos.mean(&ciou_of_each(batch.predicted, batch.target)?)
 }
 
 /// Predicted and true box of each sample, and the measures that several losses use.

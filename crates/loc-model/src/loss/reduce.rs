@@ -18,6 +18,42 @@ pub(super) fn batch_mean(values: &Tensor, photos: usize) -> Result<Tensor> {
     batch_sum(values, photos)? / values.elem_count() as f64
 }
 
+/// The photos of a batch that count in a loss.
+#[derive(Debug, Clone, Copy)]
+pub struct Photos<'a> {
+    /// Number of photos in the batch.
+    pub count: usize,
+    /// `[count]`: 1 for a photo that counts, 0 for one that does not; without it all count.
+    pub present: Option<&'a Tensor>,
+}
+
+impl Photos<'_> {
+    /// Photos that all count.
+    #[must_use]
+    pub fn all(count: usize) -> Self {
+        Self { count, present: None }
+    }
+
+    /// Returns the sum of the values of the photos that count, summed as in [`batch_sum`]; all values must be finite.
+    pub(super) fn sum(&self, values: &Tensor) -> Result<Tensor> {
+        let Some(present) = self.present else { return batch_sum(values, self.count) };
+        let each = values.reshape((self.count, ()))?;
+        batch_sum(&each.broadcast_mul(&present.unsqueeze(1)?)?, self.count)
+    }
+
+    /// Returns the mean of these values; 0 if no photo counts.
+    pub(super) fn mean(&self, values: &Tensor) -> Result<Tensor> {
+        let Some(present) = self.present else { return batch_mean(values, self.count) };
+        let each = values.elem_count() as f64 / self.count as f64;
+        self.sum(values)? / or_one(&(present.sum_all()? * each)?)?
+    }
+}
+
+/// Returns a scalar, or 1 if it is 0.
+pub(super) fn or_one(scalar: &Tensor) -> Result<Tensor> {
+    scalar.eq(0.0)?.where_cond(&scalar.ones_like()?, scalar)
+}
+
 struct BatchSum {
     photos: usize,
 }

@@ -73,6 +73,8 @@ pub struct ModelOutput {
     /// `[N, 4, B]`: the logits of each edge's distribution over B bins, if the box head has them. If the box is the
     /// mean of several boxes, `[N, E, B]` with four edges per box.
     pub edges: Option<Tensor>,
+    /// `[N]`: the logits that an object is present, if the network has them.
+    pub presence: Option<Tensor>,
 }
 
 impl Model {
@@ -290,20 +292,19 @@ impl Model {
         conditions: &Conditions,
         layer: Option<usize>,
     ) -> Result<(ModelOutput, Option<Tensor>), ModelError> {
-        let edges = self.network.edges();
-        let mut outputs = vec![self.network.logits(), self.network.boxes()];
-        outputs.extend(edges.map(|(layer, _)| layer));
+        let mut outputs = self.network.outputs();
         outputs.extend(layer);
         let mut values = self.run(input, &Run { keep, conditions, outputs: &outputs })?.into_iter();
         let mut next = || values.next().ok_or_else(|| Error::Msg("an output is missing".into()));
         let (logits, boxes) = (next()?, next()?);
-        let edges = match edges {
+        let edges = match self.network.edges() {
             Some((layer, bins)) => {
                 Some(next()?.reshape(((), self.network.shape(layer).len() / bins, bins))?)
             }
             None => None,
         };
+        let presence = self.network.presence().map(|_| next()?.flatten_all()).transpose()?;
         let layer = layer.map(|_| next()).transpose()?;
-        Ok((ModelOutput { logits, boxes, edges }, layer))
+        Ok((ModelOutput { logits, boxes, edges, presence }, layer))
     }
 }

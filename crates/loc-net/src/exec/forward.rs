@@ -22,6 +22,8 @@ pub struct Output {
     pub boxes: Vec<f32>,
     /// `n ×` the length of [`Network::edges`]: the logits of the edges' distributions, empty if the head has none.
     pub edges: Vec<f32>,
+    /// `n`: the logit that an object is present, empty if [`Network::presence`] is none.
+    pub presence: Vec<f32>,
 }
 
 impl Output {
@@ -36,7 +38,8 @@ impl Output {
         };
         let (logits, boxes) = (next(network.classes()), next(4));
         let edges = network.edges().map_or_else(Vec::new, |(layer, _)| next(network.shape(layer).len()));
-        Self { logits, boxes, edges }
+        let presence = network.presence().map_or_else(Vec::new, |_| next(1));
+        Self { logits, boxes, edges, presence }
     }
 }
 

@@ -13,6 +13,7 @@ pub struct NetworkBuilder {
     shapes: Vec<Shape>,
     params: Vec<Param>,
     backbone: usize,
+    presence: Option<Source>,
 }
 
 impl NetworkBuilder {
@@ -25,6 +26,7 @@ impl NetworkBuilder {
             shapes: vec![],
             params: vec![],
             backbone: 0,
+            presence: None,
         }
     }
 
@@ -91,6 +93,19 @@ impl NetworkBuilder {
         Ok(Source::Layer(index))
     }
 
+    /// Returns the first input of a layer; of the photo the photo itself.
+    pub(crate) fn input_of(&self, source: Source) -> Source {
+        match source {
+            Source::Input => Source::Input,
+            Source::Layer(layer) => self.layers[layer].inputs[0],
+        }
+    }
+
+    /// Makes a layer the logit `[1]` that an object is present.
+    pub fn presence(&mut self, source: Source) {
+        self.presence = Some(source);
+    }
+
     /// Finishes the network: `logits` is the output of the class head, `boxes` the output of the box head.
     ///
     /// # Errors
@@ -110,6 +125,7 @@ impl NetworkBuilder {
         };
         let logits = output("logits", logits, None)?;
         let boxes = output("boxes", boxes, Some(4))?;
+        let presence = self.presence.map(|source| output("presence", source, Some(1))).transpose()?;
         Ok(Network {
             input: self.input,
             layers: self.layers,
@@ -117,6 +133,7 @@ impl NetworkBuilder {
             params: self.params,
             logits,
             boxes,
+            presence,
             backbone: self.backbone,
         })
     }

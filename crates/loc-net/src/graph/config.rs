@@ -22,6 +22,9 @@ pub struct NetworkConfig {
     /// Where the class is read.
     #[serde(default, skip_serializing_if = "ClassFeatures::is_whole")]
     pub class_features: ClassFeatures,
+    /// Whether there is also a logit that an object is present at all.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub presence: bool,
     /// Size of the input of the second look, if there is one: a network of the same layers reads the part of the photo around
     /// the first look's box.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -53,16 +56,24 @@ impl Normalization {
 }
 
 impl NetworkConfig {
-    /// A network that reads the class from the whole photo.
+    /// A network that reads the class from the whole photo, without presence.
     #[must_use]
     pub fn new(input: InputShape, classes: usize, backbone: Backbone, head: Head) -> Self {
-        Self { input, classes, backbone, head, class_features: ClassFeatures::Whole, second_look: None }
+        Self {
+            input,
+            classes,
+            backbone,
+            head,
+            class_features: ClassFeatures::Whole,
+            presence: false,
+            second_look: None,
+        }
     }
 
     /// Returns the configuration of the second look's network, if there is a second look.
     #[must_use]
     pub fn second(&self) -> Option<Self> {
-        self.second_look.map(|input| Self { input, second_look: None, ..self.clone() })
+        self.second_look.map(|input| Self { input, presence: false, second_look: None, ..self.clone() })
     }
 
     /// The tutorial's network.
@@ -90,6 +101,9 @@ impl NetworkConfig {
         let features = backbones::add(self.backbone, &mut net, x, self.class_features)?;
         net.end_backbone();
         let (logits, boxes) = heads::add(self.head, &mut net, features, self.classes)?;
+        if self.presence {
+            heads::presence(self.head, &mut net, features, logits)?;
+        }
         net.finish(logits, boxes)
     }
 }

@@ -74,6 +74,28 @@ pub(crate) fn add(
     }
 }
 
+/// Adds the logit `[1]` that an object is present: one linear layer on the features of the whole photo. Where the class has
+/// hidden layers of its own it reads the last of them; where the class is read in the box, the mean of its map.
+pub(crate) fn presence(
+    head: Head,
+    net: &mut NetworkBuilder,
+    features: Features,
+    logits: Source,
+) -> Result<(), NetError> {
+    let from = match (head, features.whole) {
+        (Head::Mlp, _) => net.input_of(logits),
+        (Head::Edges | Head::Edges4, Some(whole)) => whole,
+        (Head::Edges | Head::Edges4, None) => {
+            let mean = mean(net, "presence", features.region)?;
+            net.dropout(mean);
+            mean
+        }
+    };
+    let presence = net.add("presence_out", Linear { out_features: 1 }, from)?;
+    net.presence(presence);
+    Ok(())
+}
+
 /// Adds the tutorial's head: three linear layers for the classes, three for the box.
 fn mlp(net: &mut NetworkBuilder, x: Source, classes: usize) -> Result<(Source, Source), NetError> {
     net.dropout(x);

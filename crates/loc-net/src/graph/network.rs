@@ -40,7 +40,7 @@ pub struct Param {
     pub layer: usize,
 }
 
-/// A list of layers in topological order, with checked shapes and two outputs.
+/// A list of layers in topological order, with checked shapes and two outputs or three.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Network {
     pub(crate) input: Shape,
@@ -49,6 +49,7 @@ pub struct Network {
     pub(crate) params: Vec<Param>,
     pub(crate) logits: usize,
     pub(crate) boxes: usize,
+    pub(crate) presence: Option<usize>,
     pub(crate) backbone: usize,
 }
 
@@ -141,6 +142,13 @@ impl Network {
         }
     }
 
+    /// Returns the index of the layer whose output is the logit `[1]` that an object is present. `None` if the network always
+    /// answers.
+    #[must_use]
+    pub fn presence(&self) -> Option<usize> {
+        self.presence
+    }
+
     /// Returns the index of the layer whose output is the box that the class is read in, `[4]`; `None` if the class is
     /// read from the whole photo. Training puts true boxes in its place.
     #[must_use]
@@ -148,11 +156,12 @@ impl Network {
         self.layers.iter().position(|layer| matches!(layer.op, Op::Detach(_)))
     }
 
-    /// Returns the layers that make up a prediction: logits, box, and the logits of the edges if there are any.
+    /// Returns the layers that make up a prediction: logits, box, and where there are any the logits of the edges and that
+    /// of presence.
     #[must_use]
     pub fn outputs(&self) -> Vec<usize> {
         let edges = self.edges().map(|(layer, _)| layer);
-        [self.logits, self.boxes].into_iter().chain(edges).collect()
+        [self.logits, self.boxes].into_iter().chain(edges).chain(self.presence).collect()
     }
 
     /// Returns the number of trainable values.

@@ -8,4 +8,4 @@ mod state;
 pub use self::model_file::{Metrics, ModelFile};
 pub(crate) use self::recover::{Found, find, repair};
 pub(crate) use self::save::{model_bytes, save};
-pub(crate) use self::state::{Best, RunFingerprint, Saved, State, tensors};
+pub(crate) use self::state::{Best, PresenceSums, RunFingerprint, Saved, State, tensors};

@@ -30,6 +30,12 @@ pub(crate) struct State {
     pub(crate) seen: usize,
     /// Sums of their losses: total, class, box.
     pub(crate) sums: [f64; 3],
+    /// The photos without an object among them, and the sum of the losses of presence; none without that loss.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) presence: Option<PresenceSums>,
+    /// The threshold of presence, from the last evaluation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) presence_threshold: Option<f32>,
     /// Seconds trained so far.
     pub(crate) time: f64,
     /// The best epoch so far.
@@ -38,6 +44,15 @@ pub(crate) struct State {
     pub(crate) metrics: Option<Metrics>,
     /// The rows of `results.csv`.
     pub(crate) rows: Vec<Row>,
+}
+
+/// Numbers of presence in the steps of an epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub(crate) struct PresenceSums {
+    /// Photos without an object.
+    pub(crate) negatives: usize,
+    /// The sum of the losses.
+    pub(crate) loss: f64,
 }
 
 /// The best epoch and the metrics that rank it.
@@ -67,6 +82,8 @@ impl State {
             steps: 0,
             seen: 0,
             sums: [0.0; 3],
+            presence: None,
+            presence_threshold: None,
             time: 0.0,
             best: None,
             metrics: None,

@@ -94,6 +94,7 @@ impl Config {
             edges_weight: self.edges_weight,
             class_weight: self.class_weight,
             box_weight: self.box_weight,
+            presence_weight: self.presence_weight,
         }
     }
 

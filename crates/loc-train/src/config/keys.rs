@@ -54,6 +54,11 @@ loc_data::keys! {
             => flag("A,B,…"), absent("those of the annotations, sorted by their bytes");
         /// For a photo with several objects: use the largest, skip the photo, or stop with an error.
         objects: String = "largest".into() => flag("WHICH"), one_of(&["largest", "skip", "error"]);
+        /// What photos without an annotation are, in the folders that hold annotated ones: skipped, or negatives, photos that
+        /// show no object.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        unlabelled: Option<String> = None
+            => flag("WHICH"), one_of(&["skip", "negative"]), absent("skip"), no_effect();
         /// Skip any number of invalid photos.
         ///
         /// Without it the data set is refused if more than 5 % are invalid.
@@ -148,6 +153,8 @@ loc_data::keys! {
         edges_weight: f64 = 0.0, at_least(0.0);
         /// Weight of the box loss.
         box_weight: f64 = 1.0, at_least(0.0);
+        /// Weight of the loss of presence, where the training photos have negatives: binary cross-entropy.
+        presence_weight: f64 = 1.0, at_least(0.0) => added();
         /// Optimizer.
         optimizer: OptimizerKind = OptimizerKind::Sgd;
         /// Learning rate.

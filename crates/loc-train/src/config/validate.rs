@@ -30,7 +30,11 @@ impl Config {
     fn check(&self) -> Result<(), KeyError> {
         self.check_ranges()?;
         self.augment.check().map_err(|e| KeyError { key: format!("augment.{}", e.key), ..e })?;
-        let texts = [("objects", Some(&self.objects)), ("exif", self.exif.as_ref())];
+        let texts = [
+            ("objects", Some(&self.objects)),
+            ("exif", self.exif.as_ref()),
+            ("unlabelled", self.unlabelled.as_ref()),
+        ];
         for (name, text) in texts.into_iter().chain([("data_format", self.data_format.as_ref())]) {
             if let (Some(key), Some(text)) = (Self::key(name), text) {
                 key.check_text(text)?;

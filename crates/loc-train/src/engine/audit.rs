@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use loc_data::{Dataset, Loader, OpenedDataset};
+use loc_data::{Dataset, LabelledObject, Loader, OpenedDataset};
 use loc_infer::preprocess::Frame;
 use loc_infer::{BBox, ImageSize, InputSpec, ModelMeta};
 use loc_model::{device, init, weights};
@@ -43,7 +43,7 @@ pub fn audit_settings() -> ConfigSource {
 pub struct Audit {
     /// The data set.
     pub dataset: Dataset,
-    /// All its usable photos, the most doubtful first.
+    /// All its usable photos with an object, the most doubtful first.
     pub photos: Vec<AuditedPhoto>,
 }
 
@@ -53,6 +53,8 @@ pub struct Audit {
 pub struct AuditedPhoto {
     /// Index in the data set.
     pub sample: usize,
+    /// The annotation.
+    pub given: LabelledObject,
     /// What is doubted most.
     pub reason: DoubtReason,
     /// How strong the doubt is, 0..1.
@@ -72,7 +74,7 @@ pub struct AuditedPhoto {
     pub deviation: Option<f64>,
 }
 
-/// Audits all photos of the configuration's data set.
+/// Audits all photos of the configuration's data set that have an object.
 ///
 /// Copies of a photo are in the same fold: none is judged by heads that have seen another. The means and deviations that
 /// features are standardised with are those of all photos.
@@ -110,11 +112,11 @@ pub fn audit(
     let mut network = config.network(&input, dataset.classes.len());
     if let Some((file, _)) = &given {
         (input, network) = (file.meta.input, file.network.clone());
-        network.classes = dataset.classes.len();
+        (network.classes, network.presence) = (dataset.classes.len(), false);
         // Heads without distributions of edges learn boxes slowly.
         network.head = if network.head == Head::Mlp { Head::Mlp } else { Head::Edges };
     }
-    let photos: Vec<usize> = (0..dataset.samples.len()).collect();
+    let photos = dataset.positives(&(0..dataset.samples.len()).collect::<Vec<_>>());
     let plan = network
         .build(&loc_net::Normalization::IDENTITY)
         .map_err(|e| TrainError::config("imgsz", ConfigError::Network(e)))?;
@@ -177,10 +179,12 @@ fn load(path: &PathBuf) -> Result<(ModelFile, Weights), TrainError> {
 fn ranked(dataset: &Dataset, answers: &[Answer], input: &InputSpec) -> Vec<AuditedPhoto> {
     let doubts = doubt::of(answers, dataset.classes.len());
     let photo = |(answer, doubt): (&Answer, Doubt)| {
-        let original = dataset.samples[answer.sample].size;
-        let frame = Frame::of(original, &input);
-        AuditedPhoto {
+        let sample = &dataset.samples[answer.sample];
+        let original = sample.size;
+        let frame = Frame::of(original, input);
+        Some(AuditedPhoto {
             sample: answer.sample,
+            given: sample.object?,
             reason: doubt.reason,
             score: doubt.score,
             is_suspect: doubt.is_suspect,
@@ -189,9 +193,9 @@ fn ranked(dataset: &Dataset, answers: &[Answer], input: &InputSpec) -> Vec<Audit
             bbox: frame.to_original(answer.bbox).ordered().clip(original),
             iou: answer.iou,
             deviation: answer.deviation,
-        }
+        })
     };
-    let mut all: Vec<AuditedPhoto> = answers.iter().zip(doubts).map(photo).collect();
+    let mut all: Vec<AuditedPhoto> = answers.iter().zip(doubts).filter_map(photo).collect();
     all.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.sample.cmp(&b.sample)));
     all
 }

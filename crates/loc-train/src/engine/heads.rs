@@ -75,7 +75,7 @@ impl Answer {
     }
 }
 
-/// The answers of a model to photos, unchanged, in their order.
+/// The answers of a model to the photos with an object, unchanged, in their order.
 pub(crate) fn answers(model: &Model, feed: &BatchSource, batch: usize) -> Result<Vec<Answer>, TrainError> {
     pass(model, feed.in_order(batch))
 }
@@ -116,7 +116,7 @@ fn pass(model: &Model, batches: Batches) -> Result<Vec<Answer>, TrainError> {
         let (labels, truth) = (batch.labels.to_vec1::<u32>()?, batch.boxes.to_vec2::<f32>()?);
         let edges = output.edges.map(|edges| edges.to_vec3::<f32>()).transpose()?;
         let norm = |edges: &[f32]| NormBox::new(edges[0], edges[1], edges[2], edges[3]);
-        for (at, sample) in batch.indices.iter().enumerate() {
+        for (at, sample) in batch.indices.iter().enumerate().filter(|(at, _)| batch.present[*at]) {
             let bbox = norm(&boxes[at]).ordered().clip();
             let truth = norm(&truth[at]);
             all.push(Answer {

@@ -23,12 +23,13 @@ pub(crate) fn initial(
     progress: &mut Progress,
 ) -> Result<Weights, TrainError> {
     if let Some(path) = &config.init {
-        let found = weights::load_floats(path)?;
+        let mut found = weights::load_floats(path)?;
         let fail = |kind: ModelFileError| TrainError::model(path, kind);
         if let Some(json) = &found.metadata {
             let file = ModelFile::from_json(json).map_err(|e| fail(e.into()))?;
             same_classes(path, &file.meta.classes, classes)?;
         }
+        fit_presence(config, layers, &mut found.weights, progress)?;
         found.weights.check(layers).map_err(|e| fail(ModelFileError::Weights(e)))?;
         return Ok(found.weights);
     }
@@ -41,6 +42,28 @@ pub(crate) fn initial(
     }
     standardise(layers, &mut initial, train, progress)?;
     Ok(initial)
+}
+
+/// Gives a model that always answers the random weights of a logit of presence, where one is to be trained; takes that of
+/// another model away where the training photos have no negatives.
+fn fit_presence(
+    config: &Config,
+    layers: &Network,
+    found: &mut Weights,
+    progress: &mut Progress,
+) -> Result<(), TrainError> {
+    let is_presence = |name: &str| name.starts_with("presence_out.");
+    let has = found.0.keys().any(|name| is_presence(name));
+    if layers.presence().is_some() && !has {
+        let fresh = init::weights(layers, config.scheme(), config.seed).0;
+        found.0.extend(fresh.into_iter().filter(|(name, _)| is_presence(name)));
+    } else if layers.presence().is_none() && has {
+        found.0.retain(|name, _| !is_presence(name));
+        let message = "the initial model says whether there is an object, but no training photo is without one: the new \
+                       model always answers";
+        progress.report(Event::Warning(message.into()))?;
+    }
+    Ok(())
 }
 
 /// Checks that a model was made for the data set's classes.

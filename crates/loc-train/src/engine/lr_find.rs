@@ -77,8 +77,7 @@ pub fn lr_find(
             let lr = low * (high / low).powf(step as f64 / (steps - 1) as f64);
             let region_boxes = model.network().region_box().map(|_| batch.boxes.clone());
             let conditions = Conditions { region_boxes, ..Conditions::default() };
-            let losses =
-                loss.compute(&model.train(&batch.input, &conditions)?, &batch.labels, &batch.boxes)?;
+            let losses = loss.compute(&model.train(&batch.input, &conditions)?, &batch.truth())?;
             let value = f64::from(losses.total.to_scalar::<f32>()?);
             average = MEMORY * average + (1.0 - MEMORY) * value;
             let smoothed = average / (1.0 - MEMORY.powi(i32::try_from(step + 1).unwrap_or(i32::MAX)));

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use loc_data::split::{self, SplitSource};
 use loc_data::{Dataset, Format, Loader, OpenedDataset, SkippedPhotos, Split, summary};
-use loc_infer::ModelMeta;
+use loc_infer::{InputSpec, ModelMeta};
 use loc_model::{Model, device};
-use loc_net::Weights;
+use loc_net::{NetworkConfig, Weights};
 
 use crate::checkpoint::{ModelFile, RunFingerprint};
 use crate::config::{Config, HeadWarmup, Normalize};
@@ -84,14 +84,16 @@ impl Prepared {
         for line in summary(&split::leaks(&dataset, &split)) {
             progress.report(Event::Warning(line))?;
         }
-        if split.train.is_empty() || split.val.is_empty() {
-            let (train, val) = (split.train.len(), split.val.len());
+        let [train, val] = [&split.train, &split.val].map(|part| dataset.positives(part).len());
+        if train == 0 || val == 0 {
             return Err(TrainError::EmptySplit { train, val });
         }
+        let presence = report_negatives([split.train.len() - train, split.val.len() - val], progress)?;
         let mut input = config.input();
         // Check size and memory before photos are decoded.
-        let plan = config
-            .network(&input, dataset.classes.len())
+        let network =
+            |input: &InputSpec| NetworkConfig { presence, ..config.network(input, dataset.classes.len()) };
+        let plan = network(&input)
             .build(&loc_net::Normalization::IDENTITY)
             .map_err(|e| TrainError::config("imgsz", ConfigError::Network(e)))?;
         let frozen = config.backbone_lr == 0.0;
@@ -127,7 +129,7 @@ impl Prepared {
             Normalize::Dataset => (input.mean, input.std) = train.mean_and_std(),
             Normalize::Signed => (input.mean, input.std) = ([127.0 / 255.0; 3], [128.0 / 255.0; 3]),
         }
-        let network = config.network(&input, dataset.classes.len());
+        let network = network(&input);
         let meta = ModelMeta::new(dataset.classes.clone(), input)
             .map_err(|e| TrainError::config("classes", ConfigError::Meta(e)))?;
         let mut file = ModelFile::new(meta, network);
@@ -184,6 +186,27 @@ impl Prepared {
             head_warmup,
         })
     }
+}
+
+/// Reports the negatives of the training and validation photos. Returns whether the model learns presence: the training photos
+/// must show it what the absence of an object looks like.
+fn report_negatives([train, val]: [usize; 2], progress: &mut Progress) -> Result<bool, TrainError> {
+    if train > 0 {
+        progress.report(Event::Note(format!(
+            "{train} training and {val} validation photos have no object: the model also learns whether there is one"
+        )))?;
+    }
+    if train > 0 && val == 0 {
+        let message =
+            "no validation photo is without an object: presence is not measured, its threshold is 0.5";
+        progress.report(Event::Warning(message.into()))?;
+    }
+    if train == 0 && val > 0 {
+        progress.report(Event::Warning(format!(
+            "{val} validation photos have no object, and no training photo: the model always answers, these photos are not used"
+        )))?;
+    }
+    Ok(train > 0)
 }
 
 /// Returns the fingerprint that the run's states carry.

@@ -64,7 +64,7 @@ impl Learner<'_> {
 
     /// Returns the losses of a batch; the total includes feature distillation.
     fn losses(&self, batch: &TensorBatch, conditions: &Conditions) -> Result<Losses, TrainError> {
-        let compute = |output| self.config.loss().compute(&output, &batch.labels, &batch.boxes);
+        let compute = |output| self.config.loss().compute(&output, &batch.truth());
         let Some(distillation) = self.distillation else {
             return Ok(compute(self.model.train(&batch.input, conditions)?)?);
         };

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use loc_model::Model;
 
-use crate::checkpoint::{self, Best, Metrics, RunFingerprint, Saved, State};
+use crate::checkpoint::{self, Best, Metrics, PresenceSums, RunFingerprint, Saved, State};
 use crate::config::Config;
 use crate::digest::sha256;
 use crate::engine::curve::LearningCurve;
@@ -14,7 +14,7 @@ use crate::engine::step::{Learner, StepPosition};
 use crate::engine::time_left::TimeLeft;
 use crate::engine::verdict::FeatureVerdict;
 use crate::error::TrainError;
-use crate::eval::{self, Baseline, DataSummary, Evaluation, Judged, Loss, Reference};
+use crate::eval::{self, Baseline, DataSummary, Evaluation, Judged, Loss, Presence, Reference};
 use crate::event::{Event, Row, Stop};
 use crate::optim::{Ema, Optimizer, PretrainedPrior};
 use crate::run::{Lock, Run, RunJson, Status};
@@ -123,10 +123,15 @@ impl Training<'_> {
                 learner.step(&batch, StepPosition { epoch, step, steps, taken: self.state.steps })?;
             self.state.steps += 1;
 
-            let mut sums = Loss::of_sums(self.state.sums);
-            sums.add(&losses, batch.n)?;
+            let mut sums = loss_sums(&self.state);
+            sums.add(&losses, batch.n, batch.positives())?;
             self.state.sums = [sums.total, sums.class, sums.bbox];
             self.state.seen += batch.n;
+            if let Some(loss) = sums.presence {
+                let before = self.state.presence.unwrap_or_default();
+                let negatives = before.negatives + batch.n - batch.positives();
+                self.state.presence = Some(PresenceSums { negatives, loss });
+            }
             self.state.step = step + 1;
             self.state.metrics = None;
             let loss = f64::from(losses.total.to_scalar::<f32>()?);
@@ -138,7 +143,7 @@ impl Training<'_> {
             self.time_left.after_step(further).into_iter().for_each(|left| (self.on)(Event::TimeLeft(left)));
             if self.stop.is_requested() && step + 1 < steps {
                 self.state.time += began.elapsed().as_secs_f64();
-                self.save(&[])?;
+                self.save(&[], None)?;
                 return Ok(false);
             }
         }
@@ -165,7 +170,10 @@ impl Training<'_> {
             mean_iou: evaluation.mean_iou.unwrap_or(0.0),
             localization_accuracy: evaluation.localization_accuracy.unwrap_or(0.0),
         };
-        let train_loss = Loss::of_sums(self.state.sums).over(self.state.seen.max(1));
+        let negatives = self.state.presence.map_or(0, |presence| presence.negatives);
+        let seen = self.state.seen.max(1);
+        let train_loss = loss_sums(&self.state).over(seen, seen - negatives);
+        let presence = evaluation.presence.as_ref();
         let val_loss = evaluation.loss.unwrap_or_default();
         self.state.time += began.elapsed().as_secs_f64();
         let row = Row {
@@ -182,6 +190,9 @@ impl Training<'_> {
             val_iou: figures.mean_iou,
             val_acc_iou50: figures.localization_accuracy,
             val_acc_iou75: evaluation.localization_accuracy75.unwrap_or(0.0),
+            train_presence_loss: train_loss.presence,
+            val_presence_loss: val_loss.presence,
+            val_auroc: presence.map(|presence| presence.auroc.unwrap_or(0.0)),
         };
         self.state.rows.push(row.clone());
         self.state = State {
@@ -191,9 +202,10 @@ impl Training<'_> {
             best: self.state.best.take(),
             rows: std::mem::take(&mut self.state.rows),
             metrics: Some(figures),
+            presence_threshold: presence.map(|presence| presence.threshold),
             ..State::begin()
         };
-        let best = self.save(&answers)?;
+        let best = self.save(&answers, presence)?;
         let is_best = best.is_some();
         if is_best {
             self.state.best = best;
@@ -215,7 +227,7 @@ impl Training<'_> {
 
     /// Saves a checkpoint, and the answers to the validation photos if an epoch has just ended that is the best so far, which
     /// is returned.
-    fn save(&self, answers: &[Judged]) -> Result<Option<Best>, TrainError> {
+    fn save(&self, answers: &[Judged], presence: Option<&Presence>) -> Result<Option<Best>, TrainError> {
         let model = self.model_file()?;
         let digest = sha256(&model);
         let best = self.state.metrics.map(|figures| Best {
@@ -246,7 +258,8 @@ impl Training<'_> {
         // Before the state: after a kill in between, the resumed run writes the same answers again.
         if let Some(best) = &best {
             let Prepared { dataset, file, .. } = &self.prepared;
-            eval::write_predictions(&self.run, answers, dataset, &file.meta, best.epoch)?;
+            let seen = presence.map_or(&[][..], |presence| &presence.seen);
+            eval::write_predictions(&self.run, (answers, seen), dataset, &file.meta, best.epoch)?;
         }
         checkpoint::save(&self.run, &saved, &tensors, &model, self.config.keep)?;
         Ok(best)
@@ -257,6 +270,13 @@ impl Training<'_> {
         let mut file = self.prepared.file.clone();
         file.epoch = Some(self.state.epoch - 1);
         file.metrics = self.state.metrics;
+        file.meta.presence_threshold = self.state.presence_threshold;
         checkpoint::model_bytes(&self.evaluated_model()?.weights()?, &file)
     }
+}
+
+/// The sums of the losses of the epoch's steps.
+fn loss_sums(state: &State) -> Loss {
+    let [total, class, bbox] = state.sums;
+    Loss { total, class, bbox, presence: state.presence.map(|presence| presence.loss) }
 }

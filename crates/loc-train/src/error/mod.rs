@@ -61,11 +61,11 @@ pub enum TrainError {
     },
     /// A stop was requested before the first step: there is nothing to save.
     Stopped,
-    /// A split leaves a part without photos.
+    /// A split leaves a part without photos that show an object.
     EmptySplit {
-        /// Photos to train on.
+        /// Such photos to train on.
         train: usize,
-        /// Photos to validate on.
+        /// Such photos to validate on.
         val: usize,
     },
     /// The data set.
@@ -126,7 +126,10 @@ impl fmt::Display for TrainError {
             }
             Self::Stopped => f.write_str("stopped before the first step: nothing was saved"),
             Self::EmptySplit { train, val } => {
-                write!(f, "split: {train} photos train and {val} validate: each needs one")
+                write!(
+                    f,
+                    "split: {train} photos with an object train and {val} validate: each part needs one"
+                )
             }
             Self::Data(error) => error.fmt(f),
             Self::Network(error) => error.fmt(f),

@@ -20,6 +20,9 @@ pub struct DataSummary {
     pub photos: usize,
     /// The classes, in their order.
     pub classes: Vec<ClassPhotos>,
+    /// The photos without an object; none if there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub negatives: Option<NegativePhotos>,
     /// The most frequent photo sizes (at most ten), the most frequent first.
     pub sizes: Vec<SizeCount>,
     /// Sizes, shapes and positions of all boxes.
@@ -39,6 +42,15 @@ pub struct ClassPhotos {
     pub val: usize,
 }
 
+/// Photos without an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NegativePhotos {
+    /// Number of training photos.
+    pub train: usize,
+    /// Number of validation photos.
+    pub val: usize,
+}
+
 /// The constant answer: a class and a box.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Constant {
@@ -47,6 +59,13 @@ pub struct Constant {
     /// The median box, in fractions of the photo.
     #[serde(rename = "box")]
     pub bbox: NormBox,
+    /// Whether most of the training photos show an object.
+    #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
+    pub present: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 impl DataSummary {
@@ -54,8 +73,8 @@ impl DataSummary {
     pub(crate) fn of(dataset: &Dataset, split: &Split, baseline: Option<&Baseline>) -> Self {
         let count = |part: &[usize]| {
             let mut counts = vec![0; dataset.classes.len()];
-            for sample in part {
-                if let Some(count) = counts.get_mut(dataset.samples[*sample].class) {
+            for class in part.iter().filter_map(|sample| dataset.samples[*sample].class()) {
+                if let Some(count) = counts.get_mut(class) {
                     *count += 1;
                 }
             }
@@ -63,11 +82,14 @@ impl DataSummary {
         };
         let counts = count(&split.train).into_iter().zip(count(&split.val));
         let classes = dataset.classes.iter().cloned().zip(counts);
-        let constant = |b: &Baseline| Constant { class: b.majority_class, bbox: b.median_box.bbox };
+        let [train, val] = [&split.train, &split.val].map(|part| part.len() - dataset.positives(part).len());
+        let constant =
+            |b: &Baseline| Constant { class: b.majority_class, bbox: b.median_box.bbox, present: b.present };
         Self {
             schema: SCHEMA.into(),
             photos: dataset.samples.len(),
             classes: classes.map(|(name, (train, val))| ClassPhotos { name, train, val }).collect(),
+            negatives: (train + val > 0).then_some(NegativePhotos { train, val }),
             sizes: Stats::of(dataset).sizes,
             histograms: Histograms::of(&dataset.samples),
             constant: baseline.map(constant),

@@ -1,8 +1,8 @@
 //! Evaluation of a model on samples.
 
 use candle_core::Tensor;
-use loc_data::{Dataset, Loader};
-use loc_infer::postprocess::{argmax, probabilities};
+use loc_data::{Dataset, LabelledObject, Loader};
+use loc_infer::postprocess::{argmax, presence as presence_of, probabilities};
 use loc_infer::{Frame, ModelMeta, NormBox};
 use loc_model::loss::LossConfig;
 use loc_model::{Input, Model, ModelOutput};
@@ -10,6 +10,7 @@ use loc_model::{Input, Model, ModelOutput};
 use crate::error::TrainError;
 use crate::eval::judged::Judged;
 use crate::eval::metrics::{Baseline, Evaluation, Intervals, Loss, MedianBox};
+use crate::eval::presence::{Presence, Seen, equal_error_threshold};
 use crate::input::TensorBatch;
 
 /// Returns the baseline: the constant answer of the samples `from`, evaluated on the samples `on`.
@@ -19,7 +20,8 @@ pub fn baseline_only(dataset: &Dataset, from: &[usize], on: &[usize]) -> Option<
     let loc_data::stats::MedianBox { bbox, mean_iou, iou50, iou75 } = b.median_box;
     let median_box = MedianBox { bbox, mean_iou, iou50, iou75 };
     let (majority_class, majority_accuracy) = (b.majority_class, b.majority_accuracy);
-    Some(Baseline { majority_class, majority_accuracy, median_box })
+    let present = 2 * dataset.positives(from).len() >= from.len();
+    Some(Baseline { majority_class, majority_accuracy, median_box, present })
 }
 
 /// How a model is evaluated.
@@ -45,7 +47,7 @@ pub struct Reference<'a> {
 }
 
 /// Evaluates a model on all samples of a loader. With `flip` each photo is also predicted mirrored, and the two
-/// predictions are averaged. Also returns the answer to each sample, in order.
+/// predictions are averaged. Also returns the answer to each sample with an object, in order.
 ///
 /// # Errors
 ///
@@ -76,6 +78,10 @@ fn both_ways(model: &Model, input: &Input) -> Result<ModelOutput, TrainError> {
         logits: ((plain.logits + mirrored.logits)? * 0.5)?,
         boxes: ((plain.boxes + back)? * 0.5)?,
         edges: None,
+        presence: match plain.presence.zip(mirrored.presence) {
+            Some((plain, mirrored)) => Some(((plain + mirrored)? * 0.5)?),
+            None => None,
+        },
     })
 }
 
@@ -96,26 +102,38 @@ fn predict_batches(
     reference: &Reference,
     keep_logits: bool,
 ) -> Result<(Evaluation, Vec<Judged>), TrainError> {
-    let mut judged = Vec::new();
-    let mut sum = Loss::default();
+    let (mut judged, mut seen) = (Vec::new(), Vec::new());
+    let (mut sum, mut samples) = (Loss::default(), 0);
     for tensors in batches {
         let tensors = tensors?;
         let output = answer(&tensors.input)?;
-        let losses = reference.loss.compute(&output, &tensors.labels, &tensors.boxes)?;
-        sum.add(&losses, tensors.n)?;
+        let losses = reference.loss.compute(&output, &tensors.truth())?;
+        sum.add(&losses, tensors.n, tensors.positives())?;
+        samples += tensors.n;
+        if let Some(presence) = &output.presence {
+            let answers = presence.to_vec1::<f32>()?.into_iter().zip(&tensors.present).zip(&tensors.indices);
+            seen.extend(answers.map(|((logit, present), sample)| Seen {
+                sample: *sample,
+                present: *present,
+                probability: presence_of(logit),
+            }));
+        }
         let logits: Vec<Vec<f32>> = output.logits.to_vec2()?;
         let boxes: Vec<Vec<f32>> = output.boxes.to_vec2()?;
         let truths = tensors.boxes.to_vec2::<f32>()?;
-        for (((logits, bbox), truth), sample) in
-            logits.into_iter().zip(&boxes).zip(&truths).zip(tensors.indices)
-        {
+        let answers = logits.into_iter().zip(&boxes).zip(&truths).zip(tensors.indices);
+        for (((logits, bbox), truth), sample) in answers {
+            let Some(object) = reference.dataset.samples[sample].object else { continue };
             let iou = f64::from(norm_box(bbox).ordered().clip().iou(&norm_box(truth)));
             let answer = Answer { logits, bbox: norm_box(bbox), iou };
-            judged.push(reference.judge(sample, answer, keep_logits));
+            judged.push(reference.judge(sample, object, answer, keep_logits));
         }
     }
+    let majority = reference.baseline.map(|baseline| baseline.present);
+    let threshold = reference.meta.presence_threshold.unwrap_or_else(|| equal_error_threshold(&seen));
     let evaluation = Evaluation {
-        loss: (!judged.is_empty()).then(|| sum.over(judged.len())),
+        loss: (samples > 0).then(|| sum.over(samples, judged.len())),
+        presence: (!seen.is_empty()).then(|| Presence::of(seen, threshold, majority)),
         ..Evaluation::of(&judged, &reference.meta.classes, reference.baseline)
     };
     Ok((evaluation, judged))
@@ -130,19 +148,19 @@ struct Answer {
 
 impl Reference<'_> {
     /// The answer to a sample as prediction returns it.
-    fn judge(&self, sample: usize, answer: Answer, keep_logits: bool) -> Judged {
+    fn judge(&self, sample: usize, object: LabelledObject, answer: Answer, keep_logits: bool) -> Judged {
         let Answer { logits, bbox, iou } = answer;
         let of = &self.dataset.samples[sample];
         let input = &self.meta.input;
-        let frame = Frame { original: of.size, input: input.size, fit: input.fit };
+        let frame = Frame::of(of.size, input);
         let probs = probabilities(&logits, self.meta.temperature);
         let class = argmax(&logits);
         Judged {
             sample,
-            label: of.class,
+            label: object.class,
             class,
             confidence: probs.get(class).copied().map_or(0.0, f64::from),
-            truth: of.bbox,
+            truth: object.bbox,
             bbox: frame.to_original(bbox).ordered().clip(of.size),
             size: of.size,
             iou,

@@ -11,8 +11,9 @@ use serde::Serialize;
 use crate::error::TrainError;
 use crate::eval::bootstrap::bootstrap;
 use crate::eval::judged::Judged;
+use crate::eval::presence::Presence;
 
-/// Mean losses over samples.
+/// Mean losses over samples; of class and box over those with an object.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
 pub struct Loss {
     /// The weighted sum.
@@ -22,12 +23,15 @@ pub struct Loss {
     /// Of the box.
     #[serde(rename = "box")]
     pub bbox: f64,
+    /// Of presence; none if the network has no logit of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub presence: Option<f64>,
 }
 
-/// The metrics of a model on samples; a metric without samples is absent (`null`).
+/// The metrics of a model on samples, all but presence on those with an object; a metric without samples is absent (`null`).
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Evaluation {
-    /// Number of samples.
+    /// Number of samples with an object.
     pub samples: usize,
     /// Share with the right class.
     pub accuracy: Option<f64>,
@@ -48,6 +52,9 @@ pub struct Evaluation {
     pub baseline: Option<Baseline>,
     /// Metrics for each class, by name.
     pub per_class: BTreeMap<String, ClassMetrics>,
+    /// Whether the model tells photos with an object from photos without; none if it always answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub presence: Option<Presence>,
     /// The 95 % intervals of the metrics; only from [`evaluate`](crate::evaluate).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub intervals: Option<Intervals>,
@@ -66,6 +73,9 @@ pub struct Baseline {
     pub majority_accuracy: f64,
     /// The median box's figures.
     pub median_box: MedianBox,
+    /// Whether most of the training samples show an object.
+    #[serde(skip)]
+    pub present: bool,
 }
 
 /// The metrics of the median box.
@@ -97,36 +107,44 @@ impl Baseline {
     /// The constant answer of this class and box (in fractions of the photo) to the photos that were judged; none without
     /// photos.
     #[must_use]
-    pub fn of(majority_class: usize, bbox: NormBox, judged: &[Judged]) -> Option<Self> {
+    pub fn of(majority_class: usize, bbox: NormBox, present: bool, judged: &[Judged]) -> Option<Self> {
         let overlap = |one: &Judged| f64::from(bbox.iou(&one.truth.to_norm(one.size)));
         let ious: Vec<f64> = judged.iter().map(overlap).collect();
         let share = |least: f64| mean(ious.iter().map(|iou| f64::from(u8::from(*iou >= least))));
         let right = judged.iter().map(|one| f64::from(u8::from(one.label == majority_class)));
         let mean_iou = mean(ious.iter().copied())?;
         let median_box = MedianBox { bbox, mean_iou, iou50: share(0.5)?, iou75: share(0.75)? };
-        Some(Self { majority_class, majority_accuracy: mean(right)?, median_box })
+        Some(Self { majority_class, majority_accuracy: mean(right)?, median_box, present })
     }
 }
 
 impl Loss {
-    /// From the sums of total, class and box loss in a state.
-    pub(crate) fn of_sums([total, class, bbox]: [f64; 3]) -> Self {
-        Self { total, class, bbox }
-    }
-
-    /// Adds the mean losses of a batch of `n` samples, times `n`.
-    pub(crate) fn add(&mut self, losses: &loc_model::loss::Losses, n: usize) -> Result<(), TrainError> {
-        let n = n as f64;
+    /// Adds the mean losses of a batch of `n` samples, `positives` of them with an object, times these numbers.
+    pub(crate) fn add(
+        &mut self,
+        losses: &loc_model::loss::Losses,
+        n: usize,
+        positives: usize,
+    ) -> Result<(), TrainError> {
+        let (n, positives) = (n as f64, positives as f64);
         self.total += f64::from(losses.total.to_scalar::<f32>()?) * n;
-        self.class += f64::from(losses.class.to_scalar::<f32>()?) * n;
-        self.bbox += f64::from(losses.boxes.to_scalar::<f32>()?) * n;
+        self.class += f64::from(losses.class.to_scalar::<f32>()?) * positives;
+        self.bbox += f64::from(losses.boxes.to_scalar::<f32>()?) * positives;
+        if let Some(presence) = &losses.presence {
+            *self.presence.get_or_insert(0.0) += f64::from(presence.to_scalar::<f32>()?) * n;
+        }
         Ok(())
     }
 
-    /// Returns the means of these sums over `n` samples.
-    pub(crate) fn over(self, n: usize) -> Self {
-        let n = n as f64;
-        Self { total: self.total / n, class: self.class / n, bbox: self.bbox / n }
+    /// Returns the means of these sums over `n` samples, `positives` of them with an object.
+    pub(crate) fn over(self, n: usize, positives: usize) -> Self {
+        let (n, positives) = (n as f64, positives.max(1) as f64);
+        Self {
+            total: self.total / n,
+            class: self.class / positives,
+            bbox: self.bbox / positives,
+            presence: self.presence.map(|sum| sum / n),
+        }
     }
 }
 
@@ -209,6 +227,7 @@ impl Evaluation {
             loss: None,
             baseline,
             per_class: per_class(classes, judged),
+            presence: None,
             intervals: None,
             gains: baseline.iter().flat_map(|b| judged.iter().map(|one| Gain::of(one, b))).collect(),
         }
@@ -275,6 +294,7 @@ mod tests {
             loss: None,
             baseline: None,
             per_class,
+            presence: None,
             intervals: None,
             gains,
         }
@@ -309,7 +329,7 @@ mod tests {
     fn a_gain_is_taken_on_the_same_photo() {
         let bbox = NormBox::new(0.0, 0.0, 0.5, 1.0);
         let median_box = MedianBox { bbox, mean_iou: 0.0, iou50: 0.0, iou75: 0.0 };
-        let constant = Baseline { majority_class: 1, majority_accuracy: 0.5, median_box };
+        let constant = Baseline { majority_class: 1, majority_accuracy: 0.5, median_box, present: true };
         for (label, right, expected) in [(0, true, 1.0), (0, false, 0.0), (1, true, 0.0), (1, false, -1.0)] {
             let logits = if (label == 0) == right { [1.0, 0.0] } else { [0.0, 1.0] };
             // The annotated box is the whole photo.

@@ -9,14 +9,16 @@ mod judged;
 mod metrics;
 mod paired;
 mod predictions;
+mod presence;
 
 pub(crate) use self::bootstrap::bootstrap;
 pub use self::calibration::{Calibration, ReliabilityBin, at_temperature, best_temperature, calibration};
-pub use self::data_summary::{ClassPhotos, Constant, DataSummary};
+pub use self::data_summary::{ClassPhotos, Constant, DataSummary, NegativePhotos};
 pub(crate) use self::evaluate::evaluate_batches;
 pub use self::evaluate::{EvaluateOptions, Reference, baseline_only, evaluate};
 pub use self::judged::{Confusion, Judged, confusion, iou_histogram, success_curve, worst_first};
 pub use self::metrics::{Baseline, ClassMetrics, Comparison, Evaluation, Intervals, Loss, MedianBox};
 pub use self::paired::{Difference, Differences, differences};
 pub(crate) use self::predictions::{KEPT_CLASSES, write_predictions};
-pub use self::predictions::{Prediction, Truth};
+pub use self::predictions::{NegativePrediction, Prediction, Truth};
+pub use self::presence::{Presence, Seen, auroc, equal_error_threshold, roc};

@@ -3,6 +3,7 @@
 use candle_core::{Device, Tensor};
 use loc_data::Batch;
 use loc_model::Input;
+use loc_model::loss::Truth;
 
 use crate::error::TrainError;
 
@@ -14,6 +15,10 @@ pub(crate) struct TensorBatch {
     pub(crate) boxes: Tensor,
     /// `[N]`, u32
     pub(crate) labels: Tensor,
+    /// Of each photo whether it shows an object.
+    pub(crate) present: Vec<bool>,
+    /// The same as `[N]` of 1 and 0 in f32; none where all do.
+    pub(crate) mask: Option<Tensor>,
     pub(crate) n: usize,
     /// Samples' indices in the data set.
     pub(crate) indices: Vec<usize>,
@@ -21,17 +26,38 @@ pub(crate) struct TensorBatch {
 
 impl TensorBatch {
     pub(crate) fn of(batch: Batch, device: &Device) -> Result<Self, TrainError> {
-        let Batch { images, boxes, labels, indices } = batch;
+        let Batch { images, boxes, labels, present, indices } = batch;
         let (n, image_dims, box_dims) = (labels.len(), images.dim(), boxes.dim());
         Ok(Self {
             // The arrays are fresh, so their raw values are in row-major order.
             input: Input::Images(Tensor::from_vec(images.into_raw_vec_and_offset().0, image_dims, device)?),
             boxes: Tensor::from_vec(boxes.into_raw_vec_and_offset().0, box_dims, device)?,
             labels: Tensor::from_vec(labels, n, device)?,
+            mask: mask_of(&present, device)?,
+            present,
             n,
             indices,
         })
     }
+
+    /// What the photos show, for the losses.
+    pub(crate) fn truth(&self) -> Truth<'_> {
+        Truth { labels: &self.labels, boxes: &self.boxes, present: self.mask.as_ref() }
+    }
+
+    /// Number of photos with an object.
+    pub(crate) fn positives(&self) -> usize {
+        self.present.iter().filter(|present| **present).count()
+    }
+}
+
+/// 1 for each photo with an object and 0 for the others; none if all have one.
+pub(crate) fn mask_of(present: &[bool], device: &Device) -> Result<Option<Tensor>, TrainError> {
+    if present.iter().all(|present| *present) {
+        return Ok(None);
+    }
+    let values: Vec<f32> = present.iter().map(|present| f32::from(u8::from(*present))).collect();
+    Ok(Some(Tensor::from_vec(values, present.len(), device)?))
 }
 
 /// An iterator over batches.

@@ -16,6 +16,7 @@ pub fn read_options(config: &Config) -> Result<ReadOptions, TrainError> {
         format: config.data_format.as_deref().map(str::parse).transpose()?,
         classes: config.classes.clone(),
         objects: config.objects.parse()?,
+        unlabelled: config.unlabelled.as_deref().map(str::parse).transpose()?.unwrap_or_default(),
         invalid_photos: match (config.skip_bad, config.strict) {
             (false, false) => InvalidPhotoPolicy::SkipFew,
             (true, false) => InvalidPhotoPolicy::SkipAny,

@@ -12,7 +12,7 @@ use loc_net::{Forward, Network};
 
 use crate::error::{ConfigError, TrainError};
 use crate::event::{Event, Progress};
-use crate::input::batch::{Batches, TensorBatch};
+use crate::input::batch::{Batches, TensorBatch, mask_of};
 
 /// Photos that go through the backbone together.
 pub(crate) const AT_ONCE: usize = 32;
@@ -26,6 +26,7 @@ pub(crate) struct FeatureCache {
     /// Boxes `[copies · samples, 4]`.
     boxes: Vec<[f32; 4]>,
     labels: Vec<u32>,
+    present: Vec<bool>,
     indices: Vec<usize>,
     /// Samples whose features there are.
     samples: usize,
@@ -65,7 +66,8 @@ impl FeatureCache {
             room.map_err(|_| no_room(network, rows))?;
             layers.push(values);
         }
-        let (mut boxes, mut labels, mut indices) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut boxes, mut labels, mut present) = (Vec::new(), Vec::new(), Vec::new());
+        let mut indices = Vec::new();
         for copy in 0..wanted {
             if copy == 1 {
                 copies = limit(wanted).clamp(1, wanted);
@@ -91,6 +93,7 @@ impl FeatureCache {
                 boxes.extend(batch.boxes.rows().into_iter().map(|b| [b[0], b[1], b[2], b[3]]));
                 if copy == 0 {
                     labels.extend(batch.labels);
+                    present.extend(batch.present);
                     indices.extend(batch.indices);
                 }
                 progress.report(Event::Features { done: boxes.len(), of: rows })?;
@@ -103,7 +106,8 @@ impl FeatureCache {
         let layers = layers.into_iter().zip(&taps).map(tensor).collect::<Result<_, _>>()?;
         let samples = labels.len();
         let members = (0..samples).collect();
-        Ok(Self { layers, boxes, labels, indices, samples, members, copies, device: device.clone() })
+        let device = device.clone();
+        Ok(Self { layers, boxes, labels, present, indices, samples, members, copies, device })
     }
 
     /// A cache of so many samples without content, on which steps take as long as on any other.
@@ -116,6 +120,7 @@ impl FeatureCache {
             layers: network.taps().iter().map(zeros).collect::<Result<_, _>>()?,
             boxes: vec![[0.25, 0.25, 0.75, 0.75]; samples],
             labels: vec![0; samples],
+            present: vec![true; samples],
             indices: (0..samples).collect(),
             samples,
             members: (0..samples).collect(),
@@ -144,6 +149,7 @@ impl FeatureCache {
             members: members.collect(),
             boxes: self.boxes.clone(),
             labels: self.labels.clone(),
+            present: self.present.clone(),
             indices: self.indices.clone(),
             device: self.device.clone(),
             ..*self
@@ -182,10 +188,13 @@ impl FeatureCache {
             |layer: &Tensor| layer.index_select(&ids, 0)?.to_dtype(DType::F32)?.to_device(&self.device);
         let boxes: Vec<f32> = rows.iter().flat_map(|row| self.boxes[*row]).collect();
         let samples = rows.iter().map(|row| row % self.samples);
+        let present: Vec<bool> = samples.clone().map(|s| self.present[s]).collect();
         Ok(TensorBatch {
             input: Input::Features(self.layers.iter().map(pick).collect::<Result<_, _>>()?),
             boxes: Tensor::from_vec(boxes, (n, 4), &self.device)?,
             labels: Tensor::from_vec(samples.clone().map(|s| self.labels[s]).collect(), n, &self.device)?,
+            mask: mask_of(&present, &self.device)?,
+            present,
             n,
             indices: samples.map(|s| self.indices[s]).collect(),
         })
