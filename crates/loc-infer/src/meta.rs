@@ -6,13 +6,14 @@ use std::collections::BTreeSet;
 use serde::ser::SerializeStruct;
 use serde::{Deserialize, Serialize, Serializer};
 
+use crate::confidence::{ExpectedIou, Margins};
 use crate::{ClassNamesError, Error, ImageSize, MetadataError};
 
 /// Version of the model file's metadata that this build writes, and the newest that it reads.
 pub const FORMAT: u32 = 1;
 
-/// What prediction needs besides the network. Serialises to the keys `format`, `classes`, `input` and, unless it is 1,
-/// `temperature` of the model file's JSON.
+/// What prediction needs besides the network. Serialises to the keys `format`, `classes`, `input` of the model file's JSON, and
+/// to `temperature`, `margins` and `expected_iou` if it was calibrated.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelMeta {
     /// Names of the classes; the index is the class. At least one, all different, none empty.
@@ -22,6 +23,10 @@ pub struct ModelMeta {
     /// The logits are divided by this before the softmax, within [`ModelMeta::TEMPERATURES`]: calibration (Guo et al. 2017,
     /// On calibration of modern neural networks). It changes the probabilities, never the predicted class.
     pub temperature: f32,
+    /// Margins between which the true box lies; none if they were not fitted.
+    pub margins: Option<Margins>,
+    /// How to compute the expected IoU of a box; none if it was not fitted.
+    pub expected_iou: Option<ExpectedIou>,
 }
 
 /// How a photo becomes the network's input.
@@ -86,6 +91,8 @@ struct MetaJson {
     classes: Vec<String>,
     input: InputSpec,
     temperature: Option<f32>,
+    margins: Option<Margins>,
+    expected_iou: Option<ExpectedIou>,
 }
 
 #[derive(Deserialize)]
@@ -146,13 +153,13 @@ impl ModelMeta {
     /// The temperatures that a model may have.
     pub const TEMPERATURES: std::ops::RangeInclusive<f32> = 0.01..=100.0;
 
-    /// Classes and input, checked; the temperature is 1.
+    /// Classes and input, checked; not calibrated: the temperature is 1.
     ///
     /// # Errors
     ///
     /// As [`ModelMeta::check`].
     pub fn new(classes: Vec<String>, input: InputSpec) -> Result<Self, Error> {
-        let meta = Self { classes, input, temperature: 1.0 };
+        let meta = Self { classes, input, temperature: 1.0, margins: None, expected_iou: None };
         meta.check()?;
         Ok(meta)
     }
@@ -172,9 +179,9 @@ impl ModelMeta {
         if format != FORMAT {
             return Err(Error::Metadata(MetadataError::Format { found: format }));
         }
-        let MetaJson { classes, input, temperature } =
+        let MetaJson { classes, input, temperature, margins, expected_iou } =
             serde_json::from_str(json).map_err(Error::MetadataJson)?;
-        let meta = Self { classes, input, temperature: temperature.unwrap_or(1.0) };
+        let meta = Self { classes, input, temperature: temperature.unwrap_or(1.0), margins, expected_iou };
         meta.check()?;
         Ok(meta)
     }
@@ -189,6 +196,12 @@ impl ModelMeta {
             .map_err(|error| Error::Metadata(MetadataError::ClassNames(error)))?;
         if !Self::TEMPERATURES.contains(&self.temperature) {
             return Err(Error::Metadata(MetadataError::Temperature(self.temperature)));
+        }
+        if let Some(margins) = self.margins.filter(|margins| !margins.is_valid()) {
+            return Err(Error::Metadata(MetadataError::Margins(margins)));
+        }
+        if let Some(model) = self.expected_iou.filter(|model| !model.is_valid()) {
+            return Err(Error::Metadata(MetadataError::ExpectedIou(model)));
         }
         self.input.check()
     }
@@ -215,7 +228,7 @@ pub fn check_class_names(names: &[String]) -> Result<(), ClassNamesError> {
 
 impl Serialize for ModelMeta {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut json = serializer.serialize_struct("ModelMeta", 4)?;
+        let mut json = serializer.serialize_struct("ModelMeta", 6)?;
         json.serialize_field("format", &FORMAT)?;
         json.serialize_field("classes", &self.classes)?;
         json.serialize_field("input", &self.input)?;
@@ -224,6 +237,14 @@ impl Serialize for ModelMeta {
             json.skip_field("temperature")?;
         } else {
             json.serialize_field("temperature", &self.temperature)?;
+        }
+        match &self.margins {
+            Some(margins) => json.serialize_field("margins", margins)?,
+            None => json.skip_field("margins")?,
+        }
+        match &self.expected_iou {
+            Some(model) => json.serialize_field("expected_iou", model)?,
+            None => json.skip_field("expected_iou")?,
         }
         json.end()
     }
@@ -251,6 +272,7 @@ impl From<InputSpec> for InputJson {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::confidence::MarginUnit;
 
     const FULL: &str = r#"{"format":1,"classes":["cat","dog"],
         "input":{"width":320,"height":256,"fit":"letterbox","filter":"catmull_rom",
@@ -286,10 +308,17 @@ mod tests {
         let json = serde_json::to_string(&meta).unwrap();
         assert!(json.ends_with(r#""temperature":1.7}"#), "{json}");
         assert_eq!(ModelMeta::from_json(&json).unwrap(), meta);
+        meta.margins = Some(Margins { coverage: 0.9, photos: 240, unit: MarginUnit::Edges, quantile: 1.25 });
+        meta.expected_iou = Some(ExpectedIou { intercept: 0.5, slope: -0.75 });
+        let json = serde_json::to_string(&meta).unwrap();
+        let added = r#","margins":{"coverage":0.9,"photos":240,"unit":"edges","quantile":1.25},"expected_iou":{"intercept":0.5,"slope":-0.75}}"#;
+        assert!(json.ends_with(added), "{json}");
+        assert_eq!(ModelMeta::from_json(&json).unwrap(), meta);
     }
 
     #[test]
     fn each_invalid_value_is_an_error_with_its_key() {
+        const FORMAT_1: &str = r#""format":1"#;
         let meta = ModelMeta::new(vec!["a".into()], InputSpec::default()).unwrap();
         let good = serde_json::to_string(&meta).unwrap();
         for (from, to, expected) in [
@@ -314,6 +343,26 @@ mod tests {
             (r#""format":1"#, r#""format":1,"temperature":0"#, "`temperature`: 0 is not within 0.01 and 100"),
             (r#""format":1"#, r#""format":1,"temperature":1e9"#, "`temperature`: 1000000000"),
             (r#""format":1"#, r#""format":1,"temperature":"warm""#, "invalid type"),
+            (
+                FORMAT_1,
+                r#""format":1,"margins":{"coverage":1,"photos":9,"unit":"box","quantile":1}"#,
+                "`margins`",
+            ),
+            (
+                FORMAT_1,
+                r#""format":1,"margins":{"coverage":0.9,"photos":9,"unit":"box","quantile":-1}"#,
+                "0 or more",
+            ),
+            (
+                FORMAT_1,
+                r#""format":1,"margins":{"coverage":0.9,"photos":9,"unit":"side","quantile":1}"#,
+                "`edges`",
+            ),
+            (
+                FORMAT_1,
+                r#""format":1,"expected_iou":{"intercept":0,"slope":1,"area":1}"#,
+                "unknown field `area`",
+            ),
             ("{", "", "expected a JSON object"),
         ] {
             let bad = good.replacen(from, to, 1);

@@ -1,6 +1,7 @@
 //! Kinds of errors that an application may want to distinguish: metadata, files, output of an engine.
 
 use super::{BoxError, Remedy};
+use crate::confidence::{ExpectedIou, Margins};
 use crate::{FORMAT, ImageSize, InputSpec, ModelMeta};
 
 /// What is wrong with a value of the metadata. Its text includes that of its cause, as that of [`Error`](crate::Error).
@@ -46,6 +47,12 @@ pub enum MetadataError {
     /// A temperature is out of range.
     #[error("{0} is not within {low} and {high}", low = ModelMeta::TEMPERATURES.start(), high = ModelMeta::TEMPERATURES.end())]
     Temperature(f32),
+    /// The margins are out of range.
+    #[error("{0:?}: the coverage must be above 0 and below 1, the quantile 0 or more")]
+    Margins(Margins),
+    /// A coefficient of the expected IoU is not finite.
+    #[error("{0:?} is not finite")]
+    ExpectedIou(ExpectedIou),
 }
 
 impl MetadataError {
@@ -59,6 +66,8 @@ impl MetadataError {
             Self::Mean(_) => "input.mean",
             Self::Std(_) => "input.std",
             Self::Temperature(_) => "temperature",
+            Self::Margins(_) => "margins",
+            Self::ExpectedIou(_) => "expected_iou",
         }
     }
 }
@@ -139,6 +148,9 @@ pub enum OutputError {
     /// A logit is NaN or +∞, or all are −∞.
     #[error("{0:?} are not finite")]
     Logits(Vec<f32>),
+    /// Values are not those of distributions of edges.
+    #[error("no distribution: a value is not finite, or all are −∞")]
+    Edges,
     /// An edge of the box is infinite or NaN.
     #[error("{0:?} is not finite")]
     Box([f32; 4]),

@@ -2,6 +2,7 @@
 
 use candle_core::Tensor;
 use loc_data::{Dataset, Loader};
+use loc_infer::confidence::EdgeSpread;
 use loc_infer::postprocess::{argmax, probabilities};
 use loc_infer::{Frame, ModelMeta, NormBox};
 use loc_model::loss::LossConfig;
@@ -106,11 +107,13 @@ fn predict_batches(
         let logits: Vec<Vec<f32>> = output.logits.to_vec2()?;
         let boxes: Vec<Vec<f32>> = output.boxes.to_vec2()?;
         let truths = tensors.boxes.to_vec2::<f32>()?;
-        for (((logits, bbox), truth), sample) in
-            logits.into_iter().zip(&boxes).zip(&truths).zip(tensors.indices)
+        let edges = output.edges.map(|edges| edges.flatten_from(1)?.to_vec2::<f32>()).transpose()?;
+        for (i, (((logits, bbox), truth), sample)) in
+            logits.into_iter().zip(&boxes).zip(&truths).zip(tensors.indices).enumerate()
         {
             let iou = f64::from(norm_box(bbox).ordered().clip().iou(&norm_box(truth)));
-            let answer = Answer { logits, bbox: norm_box(bbox), iou };
+            let spread = edges.as_ref().and_then(|edges| EdgeSpread::of(&edges[i]));
+            let answer = Answer { logits, bbox: norm_box(bbox), iou, spread };
             judged.push(reference.judge(sample, answer, keep_logits));
         }
     }
@@ -126,12 +129,13 @@ struct Answer {
     logits: Vec<f32>,
     bbox: NormBox,
     iou: f64,
+    spread: Option<EdgeSpread>,
 }
 
 impl Reference<'_> {
     /// The answer to a sample as prediction returns it.
     fn judge(&self, sample: usize, answer: Answer, keep_logits: bool) -> Judged {
-        let Answer { logits, bbox, iou } = answer;
+        let Answer { logits, bbox, iou, spread } = answer;
         let of = &self.dataset.samples[sample];
         let input = &self.meta.input;
         let frame = Frame { original: of.size, input: input.size, fit: input.fit };
@@ -147,6 +151,7 @@ impl Reference<'_> {
             size: of.size,
             iou,
             logits: if keep_logits { logits } else { Vec::new() },
+            spread,
         }
     }
 }

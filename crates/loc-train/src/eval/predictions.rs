@@ -92,6 +92,7 @@ impl Prediction {
             size: ImageSize { width: self.width, height: self.height },
             iou: self.iou,
             logits: Vec::new(),
+            spread: None,
         }
     }
 
