@@ -2,7 +2,9 @@
 
 use anyhow::Result;
 use loc_data::histograms::CELLS;
-use loc_train::{DataSummary, Judged, Row, calibration, iou_histogram, success_curve, worst_first};
+use loc_train::{
+    BeforeAfter, DataSummary, Judged, Row, calibration, iou_histogram, success_curve, worst_first,
+};
 
 use super::gather::Gathered;
 use super::page::{Fact, Picture, Plot, RunSection};
@@ -188,8 +190,11 @@ fn answer_plots(run: &Gathered) -> Result<Vec<Plot>> {
         ];
         let caption = format!(
             "Fraction of right classes by confidence; parts of the scale with few photos are uncertain. Mean confidence {:.3}; \
-             expected calibration error {:.3}.",
-            c.confidence, c.ece
+             expected calibration error {:.3} ({:.3} by chance).{}",
+            c.confidence,
+            c.ece,
+            c.ece_by_chance,
+            since(run)
         );
         all.push(plot(
             plots::lines(&unit("confidence", "accuracy"), &series)?,
@@ -198,6 +203,23 @@ fn answer_plots(run: &Gathered) -> Result<Vec<Plot>> {
         ));
     }
     Ok(all)
+}
+
+/// What a calibration after the training has gained.
+fn since(run: &Gathered) -> String {
+    let Some(record) = &run.calibrated else { return String::new() };
+    let of = |what: &str, ece: Option<BeforeAfter>| {
+        ece.map(|BeforeAfter { before, after }| format!(" {what} {after:.3}, before it {before:.3}."))
+    };
+    let errors = [
+        of("Error of the confidence:", record.confidence_ece),
+        of("Error of the expected IoU:", record.expected_iou_ece),
+    ];
+    let errors: String = errors.into_iter().flatten().collect();
+    format!(
+        " The model has been calibrated since, on {} photos; on photos that the fit had not seen:{errors}",
+        record.photos
+    )
 }
 
 /// The data set in words.
