@@ -22,7 +22,7 @@ fn with_edges() -> Vec<u8> {
     let input = loc_infer::InputSpec { size, ..loc_infer::InputSpec::default() };
     let meta = loc_infer::ModelMeta::new(CLASSES.map(str::to_owned).to_vec(), input).unwrap();
     let input = InputShape { height: 128, width: 128 };
-    let network = NetworkConfig { input, classes: 3, backbone: Backbone::Compact, head: Head::Edges4 };
+    let network = NetworkConfig::new(input, 3, Backbone::Compact, Head::Edges4);
     let file = loc_train::ModelFile::new(meta, network);
     let weights = loc_model::init::weights(&file.build().unwrap(), loc_model::init::Scheme::He, 1);
     loc_model::weights::to_bytes(&weights, Some(&file.to_json().unwrap())).unwrap()

@@ -199,8 +199,7 @@ fn every_export_of_loc_can_be_run() {
         (Backbone::Lite0, Head::Edges4),
     ] {
         let mut model = Model::of(ImageSize { width: 224, height: 224 }, &["a", "b", "c"], 3);
-        model.config =
-            NetworkConfig { input: InputShape { height: 224, width: 224 }, classes: 3, backbone, head };
+        model.config = NetworkConfig::new(InputShape { height: 224, width: 224 }, 3, backbone, head);
         let network = model.network();
         model.weights = loc_model::init::weights(&network, loc_model::init::Scheme::He, 1);
         for opset in loc_model::export::opsets() {

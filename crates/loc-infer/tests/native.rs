@@ -28,7 +28,7 @@ fn with_json(edit: impl Fn(&mut serde_json::Value)) -> Vec<u8> {
 fn distributions_of_edges_have_as_many_positions_as_the_networks() {
     for (head, boxes) in [(Head::Edges, 1), (Head::Edges4, 4)] {
         let input = InputShape { height: 128, width: 128 };
-        let config = NetworkConfig { input, classes: 2, backbone: Backbone::Compact, head };
+        let config = NetworkConfig::new(input, 2, Backbone::Compact, head);
         let network = config.build(&Normalization::IDENTITY).unwrap();
         let (layer, bins) = network.edges().unwrap();
         assert_eq!((bins, network.shape(layer).len()), (EdgeSpread::BINS, boxes * EdgeSpread::LOGITS));

@@ -36,7 +36,7 @@ fn networks(c: &mut Criterion) {
         devices().into_iter().flat_map(|device| NETWORKS.map(|network| (device.clone(), network)))
     {
         let input = InputShape { height: side, width: side };
-        let config = NetworkConfig { input, classes: 2, backbone, head };
+        let config = NetworkConfig::new(input, 2, backbone, head);
         let net = config.build(&Normalization { mean: [0.5; 3], std: [0.25; 3] }).unwrap();
         let model = Model::new(net.clone(), &init::weights(&net, init::Scheme::He, 0), &device).unwrap();
         let mut group = c.benchmark_group(name);

@@ -100,7 +100,7 @@ impl Stream {
     }
 
     /// Returns a standard normal number: the Box–Muller transform of the numbers 2i and 2i + 1.
-    fn normal(self, index: u64) -> f64 {
+    pub(crate) fn normal(self, index: u64) -> f64 {
         let radius = 1.0 - self.uniform(2 * index); // (0, 1]: its logarithm is finite
         let angle = self.uniform(2 * index + 1);
         (-2.0 * radius.ln()).sqrt() * (TAU * angle).cos()

@@ -18,10 +18,12 @@ pub mod layers;
 pub mod loss;
 mod network;
 pub mod pretrained;
+mod region_jitter;
 mod storage;
 pub mod weights;
 
 pub use dropout::Dropout;
 pub use error::ModelError;
 pub use gradients::Gradients;
-pub use network::{Backend, Input, Model, ModelOutput};
+pub use network::{Backend, Conditions, Input, Model, ModelOutput};
+pub use region_jitter::RegionJitter;

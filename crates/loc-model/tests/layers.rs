@@ -10,8 +10,8 @@ use common::{BACKENDS, apply, assert_close, forward_backward, golden, numbers, r
 use loc_model::Backend;
 use loc_net::Op;
 use loc_net::ops::{
-    AvgPool2d, Axis, ChannelAffine, Conv2d, GroupMean, Linear, MaxPool2d, MeanMaxPool, Normalize, Pool, Relu,
-    Relu6, Sigmoid, SoftmaxExpectation, Upsample,
+    AvgPool2d, Axis, ChannelAffine, Conv2d, GroupMean, Linear, MaxPool2d, MeanMaxPool, Normalize, Pool,
+    RegionPool, Relu, Relu6, Sigmoid, SoftmaxExpectation, Upsample,
 };
 use proptest::prelude::*;
 
@@ -40,6 +40,7 @@ fn op_of(kind: &str, geometry: &[i64], out_channels: usize) -> Op {
         "upsample" => Op::Upsample(Upsample { size: (at(0), at(1)) }),
         "profile" => Op::MeanMaxPool(MeanMaxPool(if at(0) == 3 { Axis::Rows } else { Axis::Columns })),
         "expectation" => Op::SoftmaxExpectation(SoftmaxExpectation { bins: at(0) }),
+        "region" => Op::RegionPool(RegionPool { max: at(0) == 1 }),
         "mean" => Op::GroupMean(GroupMean { parts: at(0) }),
         "sigmoid" => Op::Sigmoid(Sigmoid),
         _ => panic!("unknown operation {kind}"),
@@ -51,13 +52,13 @@ fn values_and_gradients_equal_pytorch() {
     let golden = golden("ops");
     let mut cases: Vec<&str> = golden.keys().filter_map(|k| k.strip_suffix("/geometry")).collect();
     cases.sort_unstable();
-    assert_eq!(cases.len(), 45, "the cases of ops.py");
+    assert_eq!(cases.len(), 47, "the cases of ops.py");
     for case in cases {
         let tensor = |name: &str| golden.get(&format!("{case}/{name}"));
         let geometry: Vec<i64> = tensor("geometry").unwrap().to_vec1().unwrap();
         let channels = tensor("w").map_or(0, |w| w.dim(0).unwrap());
         let op = op_of(case.split('/').next().unwrap(), &geometry, channels);
-        let names: Vec<&str> = ["x", "w", "b"].into_iter().filter(|n| tensor(n).is_some()).collect();
+        let names: Vec<&str> = ["x", "w", "b", "boxes"].into_iter().filter(|n| tensor(n).is_some()).collect();
         let types_and_backends = [
             (DType::F64, F64, Backend::Composed),
             (DType::F32, F32, Backend::Composed),

@@ -8,21 +8,27 @@ mod common;
 use candle_core::{DType, Device, Tensor};
 use common::{BACKENDS, assert_close, random};
 use loc_model::init::{self, Scheme};
-use loc_model::{Dropout, Input, Model};
+use loc_model::{Conditions, Dropout, Input, Model};
 use loc_net::{
-    Backbone, Forward, Head, ImageBatch, InputShape, Network, NetworkConfig, Normalization, Weights,
+    Backbone, ClassFeatures, Forward, Head, ImageBatch, InputShape, Network, NetworkConfig, Normalization,
+    Weights,
 };
 
 /// For each backbone an input side close to the smallest valid one.
 const BACKBONES: [(Backbone, usize); 3] =
     [(Backbone::FiveConv, 190), (Backbone::Compact, 126), (Backbone::Lite0, 65)];
-const HEADS: [Head; 3] = [Head::Mlp, Head::Edges, Head::Edges4];
+const HEADS: [(Head, ClassFeatures); 4] = [
+    (Head::Mlp, ClassFeatures::Whole),
+    (Head::Edges, ClassFeatures::Whole),
+    (Head::Edges4, ClassFeatures::Whole),
+    (Head::Edges, ClassFeatures::Region),
+];
 
 fn all() -> impl Iterator<Item = (Network, Weights)> {
     let pairs = BACKBONES.into_iter().flat_map(|b| HEADS.into_iter().map(move |h| (b, h)));
-    pairs.map(|((backbone, side), head)| {
-        let config =
-            NetworkConfig { input: InputShape { height: side, width: side }, classes: 3, backbone, head };
+    pairs.map(|((backbone, side), (head, class_features))| {
+        let input = InputShape { height: side, width: side };
+        let config = NetworkConfig { class_features, ..NetworkConfig::new(input, 3, backbone, head) };
         let network = config.build(&Normalization { mean: [0.4; 3], std: [0.3; 3] }).unwrap();
         // With this seed no sum is so close to a kink of relu6 that rounding moves it to the other side.
         let mut weights = init::weights(&network, Scheme::He, 5);
@@ -44,6 +50,10 @@ fn all() -> impl Iterator<Item = (Network, Weights)> {
 fn photos(network: &Network, n: usize) -> Tensor {
     let (c, h, w) = network.input().chw().unwrap();
     ((random(&[n, c, h, w], 5, DType::F32) * 0.5).unwrap() + 0.5).unwrap()
+}
+
+fn with(dropout: Dropout) -> Conditions {
+    Conditions { dropout: Some(dropout), ..Conditions::default() }
 }
 
 /// Returns the backbone's features of `n` photos.
@@ -92,7 +102,7 @@ fn heads_on_cached_features_compute_the_same_as_the_network_on_photos() {
         assert_close("boxes", &from_features.boxes, &from_photos.boxes, 2e-5);
         assert_eq!(model.weights().unwrap(), weights, "all weights are returned");
         let loss = (from_features.logits.sqr().unwrap().sum_all().unwrap()
-            + model.train(&input, None).unwrap().boxes.sum_all().unwrap())
+            + model.train(&input, &Conditions::default()).unwrap().boxes.sum_all().unwrap())
         .unwrap();
         assert!(model.backward(&loss).unwrap().norm().unwrap() > 0.0);
         let wrong = Input::Features(vec![photos.clone()]);
@@ -113,8 +123,12 @@ fn gradients_equal_candles_operations() {
             .map(|backend| Model::with_backend(network.clone(), &weights, &Device::Cpu, backend).unwrap());
         for n in [3, 2] {
             let photos = photos(&network, n);
+            // Half of the time in given boxes.
+            let boxes =
+                Tensor::new(&[[0.1f32, 0.2, 0.6, 0.9]], &Device::Cpu).unwrap().repeat((n, 1)).unwrap();
+            let conditions = Conditions { region_boxes: (n == 2).then_some(boxes), ..Conditions::default() };
             let [got, expected] = [&kernels, &composed].map(|model| {
-                let output = model.forward(&photos).unwrap();
+                let output = model.train(&Input::Images(photos.clone()), &conditions).unwrap();
                 let squares = |x: &Tensor| x.sqr().unwrap().sum_all().unwrap();
                 let mut loss = (squares(&output.logits) + output.boxes.sum_all().unwrap()).unwrap();
                 if let Some(edges) = &output.edges {
@@ -149,7 +163,7 @@ fn dropout_depends_on_its_key_only_and_keeps_the_mean() {
     let model = Model::new(network, &weights, &Device::Cpu).unwrap();
     let logits = |key: u64| {
         let input = Input::Images(photos.clone());
-        let output = model.train(&input, Some(Dropout { rate: 0.4, key: [key, 1, 2] })).unwrap();
+        let output = model.train(&input, &with(Dropout { rate: 0.4, key: [key, 1, 2] })).unwrap();
         output.logits.flatten_all().unwrap().to_vec1::<f32>().unwrap()
     };
     assert_eq!(logits(1), logits(1));
@@ -165,18 +179,18 @@ fn dropout_depends_on_its_key_only_and_keeps_the_mean() {
 
 #[test]
 fn both_backends_drop_the_same_values() {
-    let dropout = Some(Dropout { rate: 0.4, key: [3, 1, 2] });
+    let dropout = with(Dropout { rate: 0.4, key: [3, 1, 2] });
     for (network, weights) in all() {
         let photos = photos(&network, 3);
         let flat: Vec<f32> = photos.flatten_all().unwrap().to_vec1().unwrap();
         let [kernels, composed] = BACKENDS.map(|backend| {
             let model = Model::with_backend(network.clone(), &weights, &Device::Cpu, backend).unwrap();
-            model.train(&Input::Images(photos.clone()), dropout).unwrap()
+            model.train(&Input::Images(photos.clone()), &dropout).unwrap()
         });
         let forward = Forward::new(network.clone(), weights.clone()).unwrap();
         let frozen = Model::with_frozen_backbone(network.clone(), &weights, &Device::Cpu).unwrap();
         let cached_features =
-            frozen.train(&cached_features(&forward, ImageBatch::Floats(&flat), 3), dropout).unwrap();
+            frozen.train(&cached_features(&forward, ImageBatch::Floats(&flat), 3), &dropout).unwrap();
         for output in [kernels, cached_features] {
             assert_close("logits", &output.logits, &composed.logits, 5e-5);
             assert_close("boxes", &output.boxes, &composed.boxes, 5e-5);

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 use candle_core::{Device, Tensor};
 use common::{BACKENDS, assert_close, golden, hash32, numbers};
-use loc_model::{Input, Model, init, pretrained, weights};
+use loc_model::{Conditions, Input, Model, init, pretrained, weights};
 use loc_net::{
     Backbone, Forward, Head, ImageBatch, InputShape, Network, NetworkConfig, Normalization, Weight, Weights,
 };
@@ -25,12 +25,7 @@ const VALUES: f64 = 2e-5;
 const GRADIENT: f64 = 1e-5;
 
 fn network(head: Head) -> Network {
-    let config = NetworkConfig {
-        input: InputShape { height: SIDE, width: SIDE },
-        classes: 2,
-        backbone: Backbone::Lite0,
-        head,
-    };
+    let config = NetworkConfig::new(InputShape { height: SIDE, width: SIDE }, 2, Backbone::Lite0, head);
     config.build(&Normalization { mean: [127.0 / 255.0; 3], std: [128.0 / 255.0; 3] }).unwrap()
 }
 
@@ -135,7 +130,7 @@ fn outputs_features_and_gradients_equal_pytorch() {
     let images = Tensor::from_vec(photos(&PHOTOS), (PHOTOS.len(), SIDE, SIDE, 3), &Device::Cpu).unwrap();
     for backend in BACKENDS {
         let model = Model::with_backend(network.clone(), &weights, &Device::Cpu, backend).unwrap();
-        let output = model.train(&Input::Images(images.clone()), None).unwrap();
+        let output = model.train(&Input::Images(images.clone()), &Conditions::default()).unwrap();
         assert_close("logits", &output.logits, &golden["logits"], VALUES);
         assert_close("boxes", &output.boxes, &golden["boxes"], VALUES);
         let sum = |output_values: &Tensor, stream| {

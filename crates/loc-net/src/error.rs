@@ -81,6 +81,11 @@ pub enum ConfigError {
     /// The number of classes is 0.
     #[error("classes is 0, but must be at least 1")]
     NoClass,
+    /// The head has no form that reads the class in the region of the box.
+    #[error(
+        "the head mlp reads the class from the whole photo only (hint: the head edges also reads it in the box)"
+    )]
+    NoRegion,
     /// The backbone does not accept the input size.
     #[error(
         "{backbone} does not accept an input of {height}×{width}: each side must be {} to {} pixels (hint: {hint})",

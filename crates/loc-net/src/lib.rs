@@ -39,8 +39,8 @@ mod window;
 pub use error::{ConfigError, FormatError, NetError, TensorError};
 pub use exec::{Forward, Output};
 pub use graph::{
-    Backbone, Head, InputShape, Layer, Network, NetworkBuilder, NetworkConfig, Normalization, Op, Param,
-    ParamKind, Shape, Source, ops,
+    Backbone, ClassFeatures, Head, InputShape, Layer, Network, NetworkBuilder, NetworkConfig, Normalization,
+    Op, Param, ParamKind, Shape, Source, ops,
 };
 pub use kernels::image_input::ImageBatch;
 pub use kernels::parts::{Parts, SUM_PARTS, part_of, tree_fold, tree_sum};

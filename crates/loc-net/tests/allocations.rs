@@ -8,7 +8,7 @@ use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use loc_net::exec::fused::FusedPlan;
-use loc_net::exec::{Images, Training, TrainingSetup};
+use loc_net::exec::{Conditions, Images, Training, TrainingSetup};
 use loc_net::kernels::parts::Parts;
 use loc_net::{Forward, ImageBatch, InputShape, Network, NetworkConfig, Normalization, Weight, Weights};
 
@@ -83,7 +83,7 @@ fn training_and_prediction_reuse_their_buffers() {
         let (gy, mut gradient) = (y.clone(), vec![0.0; network.parameter_count()]);
         let images = Images::Photos(ImageBatch::Bytes(&photos));
         let mut step = || {
-            training.forward(images, N, &params, None, &mut y);
+            training.forward(images, N, &params, Conditions::default(), &mut y);
             training.backward(images, &params, &Parts::of(N), &gy, &mut gradient);
         };
         let first = allocated(&mut step);

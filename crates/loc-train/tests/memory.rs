@@ -20,7 +20,7 @@ fn peak() -> u64 {
 /// Returns the size of a photo's features in bytes.
 fn features_of_a_photo() -> u64 {
     let input = InputShape { height: SIDE, width: SIDE };
-    let config = NetworkConfig { input, classes: 3, backbone: Backbone::FiveConv, head: Head::Edges };
+    let config = NetworkConfig::new(input, 3, Backbone::FiveConv, Head::Edges);
     let network = config.build(&Normalization::IDENTITY).unwrap();
     network.taps().iter().map(|tap| 2 * network.shape(*tap).len() as u64).sum()
 }

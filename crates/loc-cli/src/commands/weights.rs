@@ -188,12 +188,7 @@ fn agreed() -> Result<bool> {
 fn read(path: &Path) -> Result<Vec<u8>> {
     check_importable(path)?;
     let weights = loc_model::import::read_published(path)?;
-    let config = NetworkConfig {
-        input: InputShape { height: 224, width: 224 },
-        classes: 1,
-        backbone: Backbone::Lite0,
-        head: Head::Edges,
-    };
+    let config = NetworkConfig::new(InputShape { height: 224, width: 224 }, 1, Backbone::Lite0, Head::Edges);
     let network = config.build(&Normalization::IDENTITY)?;
     loc_model::pretrained::lite0(&network, &weights).with_context(|| path.display().to_string())?;
     Ok(loc_model::weights::to_bytes(&weights, None)?)

@@ -11,7 +11,7 @@ use crate::refused_with;
 fn lite0(value: f32) -> Vec<u8> {
     use loc_net::{Backbone, Head, InputShape, NetworkConfig, Normalization, Weight, Weights};
     let input = InputShape { height: 224, width: 224 };
-    let config = NetworkConfig { input, classes: 1, backbone: Backbone::Lite0, head: Head::Edges };
+    let config = NetworkConfig::new(input, 1, Backbone::Lite0, Head::Edges);
     let network = config.build(&Normalization::IDENTITY).unwrap();
     let mut state = Weights::default();
     for param in network.params().iter().filter(|p| p.layer < network.backbone_layers() && p.shape.len() == 4)

@@ -26,8 +26,7 @@ impl Model {
     /// As [`Model::of`], with a backbone that has no fused plan, and a head that uses feature maps.
     pub(crate) fn lite0(size: ImageSize, classes: &[&str], seed: u64) -> Self {
         let input = InputShape { height: size.height as usize, width: size.width as usize };
-        let config =
-            NetworkConfig { input, classes: classes.len(), backbone: Backbone::Lite0, head: Head::Edges };
+        let config = NetworkConfig::new(input, classes.len(), Backbone::Lite0, Head::Edges);
         Self::with(config, size, classes, seed)
     }
 

@@ -11,12 +11,14 @@ mod avg_pool2d;
 mod channel_affine;
 mod concat;
 mod conv2d;
+mod detach;
 mod flatten;
 mod group_mean;
 mod linear;
 mod max_pool2d;
 mod mean_max_pool;
 mod normalize;
+mod region_pool;
 mod relu;
 mod relu6;
 mod sigmoid;
@@ -57,6 +59,8 @@ pub(crate) fn layer_impl(op: &Op) -> &dyn LayerImpl {
         Op::MeanMaxPool(op) => op,
         Op::SoftmaxExpectation(op) => op,
         Op::GroupMean(op) => op,
+        Op::Detach(op) => op,
+        Op::RegionPool(op) => op,
     }
 }
 

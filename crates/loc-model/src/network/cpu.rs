@@ -7,11 +7,10 @@
 use std::sync::{Arc, Mutex};
 
 use candle_core::{CpuStorage, CustomOp1, DType, Device, Error, Layout, Result, Shape, Tensor, Var};
-use loc_net::exec::{Images, Training, TrainingSetup};
+use loc_net::exec::{self, Images, Training, TrainingSetup};
 use loc_net::{ImageBatch, Network, Parts};
 
-use super::Input;
-use crate::Dropout;
+use super::{Conditions, Input};
 use crate::gradient_buffers::{GradientBuffers, ParamRange, ParamRanges, lock};
 use crate::storage::tensor_values;
 
@@ -60,7 +59,7 @@ impl Params {
 pub(super) struct Run<'a> {
     /// Whether a backward pass may follow.
     pub(super) keep: bool,
-    pub(super) dropout: Option<Dropout>,
+    pub(super) conditions: &'a Conditions,
     /// The layers whose outputs are returned.
     pub(super) outputs: &'a [usize],
 }
@@ -108,7 +107,7 @@ impl CpuNetwork {
             params,
             n,
             keep: run.keep,
-            dropout: run.dropout,
+            conditions: run.conditions.clone(),
             pass: Mutex::default(),
         };
         let outputs = anchor.apply_op1(op)?;
@@ -131,7 +130,7 @@ struct NetworkOp {
     params: Vec<Tensor>,
     n: usize,
     keep: bool,
-    dropout: Option<Dropout>,
+    conditions: Conditions,
     /// The forward pass, with the values that the backward pass needs.
     pass: Mutex<Option<Training>>,
 }
@@ -200,15 +199,19 @@ impl CustomOp1 for NetworkOp {
         let mut pass = self.pass();
         let mut y = vec![0.0; self.n * pass.out_len()];
         let mask = |layer: &str, factors: &mut [f32]| {
-            if let Some(dropout) = &self.dropout {
+            if let Some(dropout) = &self.conditions.dropout {
                 dropout.factors(layer, factors);
             }
         };
-        self.with_values(|images, params| match (self.keep, &self.dropout) {
-            (false, None) => pass.infer(images, self.n, params, &mut y),
-            (_, dropout) => {
-                pass.forward(images, self.n, params, dropout.is_some().then_some(&mask), &mut y);
-            }
+        let boxes =
+            self.conditions.region_boxes.as_ref().map(|boxes| boxes.flatten_all()?.to_vec1()).transpose()?;
+        let conditions = exec::Conditions {
+            dropout: if self.conditions.dropout.is_some() { Some(&mask) } else { None },
+            region_boxes: boxes.as_deref(),
+        };
+        self.with_values(|images, params| match self.keep {
+            false => pass.infer(images, self.n, params, &mut y),
+            true => pass.forward(images, self.n, params, conditions, &mut y),
         })?;
         let shape = Shape::from((self.n, pass.out_len()));
         if self.keep {

@@ -53,6 +53,16 @@ pub enum Input {
     Features(Vec<Tensor>),
 }
 
+/// The conditions of a forward pass in training.
+#[derive(Debug, Clone, Default)]
+pub struct Conditions {
+    /// Dropout, if there is any.
+    pub dropout: Option<Dropout>,
+    /// `[N, 4]` in f32: the boxes in which the class is read, if the network reads it in a box
+    /// ([`Network::region_box`]), instead of the predicted boxes.
+    pub region_boxes: Option<Tensor>,
+}
+
 /// The outputs of a network for a batch.
 #[derive(Debug, Clone)]
 pub struct ModelOutput {
@@ -205,16 +215,16 @@ impl Model {
     ///
     /// A Candle error that names the expected and the given shape, or an error of the device.
     pub fn forward(&self, images: &Tensor) -> Result<ModelOutput, ModelError> {
-        self.train(&Input::Images(images.clone()), None)
+        self.train(&Input::Images(images.clone()), &Conditions::default())
     }
 
-    /// Same as [`Model::forward`], for photos or features, with dropout.
+    /// Same as [`Model::forward`], for photos or features, under the conditions of a training step.
     ///
     /// # Errors
     ///
     /// Those of [`Model::forward`].
-    pub fn train(&self, input: &Input, dropout: Option<Dropout>) -> Result<ModelOutput, ModelError> {
-        Ok(self.outputs(input, true, dropout, None)?.0)
+    pub fn train(&self, input: &Input, conditions: &Conditions) -> Result<ModelOutput, ModelError> {
+        Ok(self.outputs(input, true, conditions, None)?.0)
     }
 
     /// Same as [`Model::train`], and also returns the output of one layer: a tap or a layer of the heads.
@@ -225,10 +235,10 @@ impl Model {
     pub fn train_with(
         &self,
         input: &Input,
-        dropout: Option<Dropout>,
+        conditions: &Conditions,
         layer: usize,
     ) -> Result<(ModelOutput, Tensor), ModelError> {
-        let (output, extra) = self.outputs(input, true, dropout, Some(layer))?;
+        let (output, extra) = self.outputs(input, true, conditions, Some(layer))?;
         Ok((output, extra.ok_or_else(|| Error::Msg("an output is missing".into()))?))
     }
 
@@ -248,7 +258,7 @@ impl Model {
     ///
     /// Those of [`Model::forward`].
     pub fn evaluate(&self, input: &Input) -> Result<ModelOutput, ModelError> {
-        Ok(self.outputs(input, false, None, None)?.0)
+        Ok(self.outputs(input, false, &Conditions::default(), None)?.0)
     }
 
     /// Returns every layer's output for a batch, in the order of the layers, without gradients; for inspection.
@@ -258,7 +268,8 @@ impl Model {
     /// Those of [`Model::forward`].
     pub fn activations(&self, images: &Tensor) -> Result<Vec<Tensor>, ModelError> {
         let all: Vec<usize> = (0..self.network.layers().len()).collect();
-        self.run(&Input::Images(images.clone()), &Run { keep: false, dropout: None, outputs: &all })
+        let conditions = &Conditions::default();
+        self.run(&Input::Images(images.clone()), &Run { keep: false, conditions, outputs: &all })
     }
 
     /// Computes the gradients of a scalar, a loss of this model's outputs, with respect to its parameters.
@@ -276,14 +287,14 @@ impl Model {
         &self,
         input: &Input,
         keep: bool,
-        dropout: Option<Dropout>,
+        conditions: &Conditions,
         layer: Option<usize>,
     ) -> Result<(ModelOutput, Option<Tensor>), ModelError> {
         let edges = self.network.edges();
         let mut outputs = vec![self.network.logits(), self.network.boxes()];
         outputs.extend(edges.map(|(layer, _)| layer));
         outputs.extend(layer);
-        let mut values = self.run(input, &Run { keep, dropout, outputs: &outputs })?.into_iter();
+        let mut values = self.run(input, &Run { keep, conditions, outputs: &outputs })?.into_iter();
         let mut next = || values.next().ok_or_else(|| Error::Msg("an output is missing".into()));
         let (logits, boxes) = (next()?, next()?);
         let edges = match edges {

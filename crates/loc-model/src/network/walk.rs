@@ -42,7 +42,7 @@ impl Model {
         };
         let mut readers: Vec<usize> = (0..layers.len()).map(count_readers).collect();
         let mut values: Vec<Option<Tensor>> = vec![None; layers.len()];
-        let with_dropout = |index: usize, y: Tensor| match run.dropout {
+        let with_dropout = |index: usize, y: Tensor| match run.conditions.dropout {
             Some(dropout) if layers[index].dropout => dropout.apply(&y, &layers[index].name),
             _ => Ok(y),
         };
@@ -67,7 +67,11 @@ impl Model {
             let inputs = layer.inputs.iter().map(read).collect::<CandleResult<Vec<_>>>()?;
             let layer_params = self.network.params().iter().filter(|param| param.layer == index);
             let params: Vec<Tensor> = layer_params.map(|param| self.param(&param.name, run.keep)).collect();
-            let y = with_dropout(index, compose(&layer.op, &inputs, &params)?)?;
+            let y = match &run.conditions.region_boxes {
+                Some(boxes) if self.network.region_box() == Some(index) => boxes.clone(),
+                _ => compose(&layer.op, &inputs, &params)?,
+            };
+            let y = with_dropout(index, y)?;
             if readers[index] > 0 {
                 values[index] = Some(y);
             }

@@ -46,7 +46,13 @@ pub(crate) fn assert_close(what: &str, got: &Tensor, reference: &Tensor, toleran
 
 /// Computes an operation with Candle. `inputs` are x, or x, weight and bias.
 pub(crate) fn apply(op: &Op, inputs: &[Tensor]) -> Result<Tensor> {
-    compose(op, &[&inputs[0]], &inputs[1..])
+    let (inputs, params) = inputs.split_at(input_count(op));
+    compose(op, &inputs.iter().collect::<Vec<_>>(), params)
+}
+
+/// Returns how many of the tensors are inputs; the others are parameters.
+fn input_count(op: &Op) -> usize {
+    if matches!(op, Op::RegionPool(_)) { 2 } else { 1 }
 }
 
 /// Returns the output, and the gradient of `Σ y · gy` with respect to each input.
@@ -63,7 +69,9 @@ pub(crate) fn forward_backward(
             let leaves: Vec<Tensor> = vars.iter().map(|v| v.as_tensor().clone()).collect();
             let y = apply(op, &leaves).unwrap();
             let grads = (&y * gy).unwrap().sum_all().unwrap().backward().unwrap();
-            (y, leaves.iter().map(|v| grads.get(v).unwrap().clone()).collect())
+            // Without a gradient: zeros, as the kernel writes.
+            let gradient = |v: &Tensor| grads.get(v).cloned().unwrap_or_else(|| v.zeros_like().unwrap());
+            (y, leaves.iter().map(gradient).collect())
         }
     }
 }
@@ -73,21 +81,23 @@ fn by_kernel(op: &Op, inputs: &[Tensor], gy: &Tensor) -> (Tensor, Vec<Tensor>) {
     let flat = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
     let shape = |t: &Tensor| Shape(t.dims()[1..].to_vec());
     let n = inputs[0].dim(0).unwrap();
-    let kernel = kernel_of(op, &[&shape(&inputs[0])], &shape(gy), Activation::None);
+    let count = input_count(op);
+    let shapes: Vec<Shape> = inputs[..count].iter().map(shape).collect();
+    let kernel = kernel_of(op, &shapes.iter().collect::<Vec<_>>(), &shape(gy), Activation::None);
     let (values, mut gy_values) = (inputs.iter().map(flat).collect::<Vec<_>>(), flat(gy));
     let slices: Vec<&[f32]> = values.iter().map(Vec::as_slice).collect();
-    let (x, params) = slices.split_at(1);
+    let (x, params) = slices.split_at(count);
     let (mut y, mut saved) = (vec![7.0; gy_values.len()], Vec::new());
     kernel.forward(ForwardPass { n, inputs: x, params, y: &mut y, saved: Some(&mut saved) });
     let mut gradients: Vec<Vec<f32>> = values.iter().map(|values| vec![7.0; values.len()]).collect();
     if kernel.passes_gradient() {
         gradients[0].copy_from_slice(&gy_values);
     } else {
-        let (x_gradient, param_gradients) = gradients.split_at_mut(1);
+        let (input_gradients, param_gradients) = gradients.split_at_mut(count);
         let pass = SavedPass { inputs: x, params, y: &y, saved: &saved };
         let gradients = Gradients {
             output: &mut gy_values,
-            inputs: &mut [Some(x_gradient[0].as_mut_slice())],
+            inputs: &mut input_gradients.iter_mut().map(|gx| Some(gx.as_mut_slice())).collect::<Vec<_>>(),
             params: &mut param_gradients.iter_mut().map(Vec::as_mut_slice).collect::<Vec<_>>(),
         };
         kernel.backward(&Parts::of(n), &pass, gradients);

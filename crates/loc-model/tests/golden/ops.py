@@ -60,6 +60,23 @@ def record(out, case, f, inputs, geometry):
     out[f"{case}/y"], out[f"{case}/gy"] = y.detach().contiguous(), gy
 
 
+def region(x, boxes, most):
+    """Mean and, with `most`, maximum of a map inside boxes x1, y1, x2, y2 in 0..1, which get no gradient."""
+
+    def covered(a, b, n):
+        start = torch.arange(n)
+        low, high = n * torch.minimum(a, b)[:, None], n * torch.maximum(a, b)[:, None]
+        return (torch.minimum(high, start + 1) - torch.maximum(low, start)).clamp(min=0) + 1e-6
+
+    fixed = boxes.detach()
+    rows, columns = covered(fixed[:, 1], fixed[:, 3], x.shape[2]), covered(fixed[:, 0], fixed[:, 2], x.shape[3])
+    cover = (rows[:, :, None] * columns[:, None, :])[:, None]
+    means = (x * cover).sum((2, 3)) / cover.sum((2, 3))
+    # The boxes take part with a factor of zero, so that they have a gradient.
+    means = means + 0 * boxes.sum()
+    return torch.cat([means, (x * cover).amax((2, 3))], 1) if most else means
+
+
 def main(path):
     torch.manual_seed(SEED)
     torch.set_default_dtype(torch.float64)
@@ -98,6 +115,10 @@ def main(path):
     mean = lambda x: (x.view(3, 4, 7).softmax(2) * places).sum(2)  # noqa: E731
     record(out, "expectation/seven", mean, {"x": torch.randn(3, 28) * 3}, [7])
     record(out, "mean/three", lambda x: x.view(2, 3, 4).mean(1), {"x": torch.randn(2, 12)}, [3])
+    boxes = torch.tensor([[0.1, 0.2, 0.73, 0.9], [0.5, 0.0, 0.2, 0.31], [0.3, 0.3, 0.3, 0.3], [-0.5, -1.0, 2.0, 2.0]])
+    for name, most in [("mean", False), ("mean_max", True)]:
+        inputs = {"x": torch.randn(4, 3, 5, 4), "boxes": boxes}
+        record(out, f"region/{name}", lambda x, boxes: region(x, boxes, most), inputs, [int(most)])
     save_file(out, path)
 
 

@@ -20,4 +20,4 @@ mod table;
 mod training;
 
 pub use forward::{Forward, Output};
-pub use training::{DropoutMask, Images, Training, TrainingSetup};
+pub use training::{Conditions, DropoutMask, Images, Training, TrainingSetup};

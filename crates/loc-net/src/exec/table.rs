@@ -3,6 +3,7 @@
 use crate::kernels::avgpool::AvgPool;
 use crate::kernels::channel_affine::ChannelAffineShape;
 use crate::kernels::conv2d::Conv;
+use crate::kernels::detach::Detach;
 use crate::kernels::expectation::Expectation;
 use crate::kernels::group_mean::GroupMean;
 use crate::kernels::join::{Add, Concat, Copy};
@@ -11,6 +12,7 @@ use crate::kernels::linear::Features;
 use crate::kernels::maxpool::MaxPool;
 use crate::kernels::mean_max::MeanMaxShape;
 use crate::kernels::normalize::Normalize;
+use crate::kernels::region_pool::RegionShape;
 use crate::kernels::sigmoid::Sigmoid;
 use crate::kernels::upsample::UpsampleShape;
 use crate::kernels::{Activation, ConvShape, PoolShape};
@@ -45,6 +47,8 @@ pub fn kernel_of(op: &Op, inputs: &[&Shape], output: &Shape, activation: Activat
         Op::MeanMaxPool(op) => Box::new(MeanMaxShape { channels, in_size, of_rows: op.0 == Axis::Rows }),
         Op::SoftmaxExpectation(op) => Box::new(Expectation { bins: op.bins }),
         Op::GroupMean(op) => Box::new(GroupMean { parts: op.parts }),
+        Op::Detach(_) => Box::new(Detach),
+        Op::RegionPool(op) => Box::new(RegionShape { channels, in_size, max: op.max }),
     }
 }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::backbones::{self, Backbone};
-use super::heads::{self, Head};
+use super::heads::{self, ClassFeatures, Head};
 use crate::ops::Normalize;
 use crate::{ConfigError, NetError, Network, NetworkBuilder, Source};
 
@@ -19,6 +19,9 @@ pub struct NetworkConfig {
     pub backbone: Backbone,
     /// The layers that turn features into logits and a box.
     pub head: Head,
+    /// Where the class is read.
+    #[serde(default, skip_serializing_if = "ClassFeatures::is_whole")]
+    pub class_features: ClassFeatures,
 }
 
 /// Height and width of the input photos, in pixels.
@@ -46,17 +49,24 @@ impl Normalization {
 }
 
 impl NetworkConfig {
+    /// A network that reads the class from the whole photo.
+    #[must_use]
+    pub fn new(input: InputShape, classes: usize, backbone: Backbone, head: Head) -> Self {
+        Self { input, classes, backbone, head, class_features: ClassFeatures::Whole }
+    }
+
     /// The tutorial's network.
     #[must_use]
     pub fn five_conv(input: InputShape, classes: usize) -> Self {
-        Self { input, classes, backbone: Backbone::FiveConv, head: Head::Mlp }
+        Self::new(input, classes, Backbone::FiveConv, Head::Mlp)
     }
 
     /// Builds the list of layers. The normalisation comes first; it is omitted if it changes nothing.
     ///
     /// # Errors
     ///
-    /// [`NetError`] if the number of classes is 0 or the backbone does not accept the input size.
+    /// [`NetError`] if the number of classes is 0, the backbone does not accept the input size, or the head cannot read the
+    /// class in a region.
     pub fn build(&self, normalization: &Normalization) -> Result<Network, NetError> {
         if self.classes == 0 {
             return Err(NetError::Config(ConfigError::NoClass));
@@ -67,7 +77,7 @@ impl NetworkConfig {
             let Normalization { mean, std } = *normalization;
             x = net.add("normalize", Normalize { mean, std }, x)?;
         }
-        let features = backbones::add(self.backbone, &mut net, x)?;
+        let features = backbones::add(self.backbone, &mut net, x, self.class_features)?;
         net.end_backbone();
         let (logits, boxes) = heads::add(self.head, &mut net, features, self.classes)?;
         net.finish(logits, boxes)

@@ -3,10 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ops::{
-    Add, AvgPool2d, Axis, Concat, Conv2d, Flatten, GroupMean, Linear, MeanMaxPool, Pool, Relu, Sigmoid,
-    SoftmaxExpectation, Upsample,
+    Add, AvgPool2d, Axis, Concat, Conv2d, Detach, Flatten, GroupMean, Linear, MeanMaxPool, Pool, RegionPool,
+    Relu, Sigmoid, SoftmaxExpectation, Upsample,
 };
-use crate::{NetError, NetworkBuilder, Source};
+use crate::{ConfigError, NetError, NetworkBuilder, Source};
 
 /// The kind of head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +21,25 @@ pub enum Head {
     Edges4,
 }
 
+/// Where the class is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ClassFeatures {
+    /// From the features of the whole photo.
+    #[default]
+    Whole,
+    /// From the features inside the predicted box; in training inside the true one.
+    Region,
+}
+
+impl ClassFeatures {
+    /// Returns whether it is [`ClassFeatures::Whole`], which model files do not mention.
+    pub(crate) fn is_whole(&self) -> bool {
+        *self == Self::Whole
+    }
+}
+
 /// The layers at which a backbone's features are read.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Features {
@@ -28,8 +47,10 @@ pub(crate) struct Features {
     pub(crate) fine: Source,
     /// The last map: of all maps the one that separates classes best.
     pub(crate) coarse: Source,
-    /// Features of the whole photo, a vector.
-    pub(crate) whole: Source,
+    /// Features of the whole photo, a vector; not there if the class is read in the box.
+    pub(crate) whole: Option<Source>,
+    /// The map whose mean over a box tells its class.
+    pub(crate) region: Source,
 }
 
 /// Hidden features of the tutorial's head, per branch.
@@ -47,7 +68,7 @@ pub(crate) fn add(
     classes: usize,
 ) -> Result<(Source, Source), NetError> {
     match head {
-        Head::Mlp => mlp(net, features.whole, classes),
+        Head::Mlp => mlp(net, features.whole.ok_or(NetError::Config(ConfigError::NoRegion))?, classes),
         Head::Edges => edges(net, features, classes, &["box"]),
         Head::Edges4 => edges(net, features, classes, &["box1", "box2", "box3", "box4"]),
     }
@@ -71,26 +92,51 @@ fn mlp(net: &mut NetworkBuilder, x: Source, classes: usize) -> Result<(Source, S
 
 /// Adds the head with edges as distributions over positions (Li et al. 2020, Generalized Focal Loss). They are computed
 /// from the row and column profiles of a map made from two scales: rows give top and bottom, columns left and right.
-/// With several box branches the box is the mean of their boxes. The classes are one linear layer on the whole photo's
-/// features.
+/// With several box branches the box is the mean of their boxes. The classes are one linear layer: on the whole photo's
+/// features, or on those inside the box.
 fn edges(
     net: &mut NetworkBuilder,
     features: Features,
     classes: usize,
     branches: &[&str],
 ) -> Result<(Source, Source), NetError> {
-    net.dropout(features.whole);
-    let logits = net.add("class_out", Linear { out_features: classes }, features.whole)?;
+    let class_of = |net: &mut NetworkBuilder, features: Source| {
+        net.dropout(features);
+        net.add("class_out", Linear { out_features: classes }, features)
+    };
+    if let Some(whole) = features.whole {
+        let logits = class_of(net, whole)?;
+        return Ok((logits, box_of(net, features, branches)?));
+    }
+    let bbox = box_of(net, features, branches)?;
+    let inside = inside(net, features, bbox)?;
+    Ok((class_of(net, inside)?, bbox))
+}
+
+/// Adds the box: the mean of the boxes of the branches.
+fn box_of(net: &mut NetworkBuilder, features: Features, branches: &[&str]) -> Result<Source, NetError> {
     let mut logits_of_edges = Vec::new();
     for branch in branches {
         logits_of_edges.extend(box_branch(net, features, branch)?);
     }
     let edges = net.join("box_edges", Concat, &logits_of_edges)?; // [branches·4·17]
     if let [_] = branches {
-        return Ok((logits, net.add("box", SoftmaxExpectation { bins: BINS }, edges)?)); // [4]
+        return net.add("box", SoftmaxExpectation { bins: BINS }, edges); // [4]
     }
     let each = net.add("box_each", SoftmaxExpectation { bins: BINS }, edges)?; // [branches·4]
-    Ok((logits, net.add("box", GroupMean { parts: branches.len() }, each)?)) // [4]
+    net.add("box", GroupMean { parts: branches.len() }, each) // [4]
+}
+
+/// Adds the features inside a box: the means of one map, and means and maxima of the fine one.
+fn inside(
+    net: &mut NetworkBuilder,
+    Features { fine, region, .. }: Features,
+    bbox: Source,
+) -> Result<Source, NetError> {
+    let bbox = net.add("class_box", Detach, bbox)?;
+    let means = net.join("class_region", RegionPool { max: false }, &[region, bbox])?; // [1280]
+    let fine = net.join("class_fine", RegionPool { max: true }, &[fine, bbox])?; // [2·112]
+    net.join("class_features", Concat, &[means, fine])
 }
 
 /// Adds a box branch that reads two maps, and returns the logits of each edge's bins `[17]`. `at` is the prefix of its

@@ -11,7 +11,7 @@ mod shape;
 pub use backbones::Backbone;
 pub use builder::NetworkBuilder;
 pub use config::{InputShape, NetworkConfig, Normalization};
-pub use heads::Head;
+pub use heads::{ClassFeatures, Head};
 pub use network::{Layer, Network, Param, Source};
 pub use ops::Op;
 pub use shape::{ParamKind, Shape};

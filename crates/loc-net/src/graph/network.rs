@@ -141,6 +141,13 @@ impl Network {
         }
     }
 
+    /// Returns the index of the layer whose output is the box that the class is read in, `[4]`; `None` if the class is
+    /// read from the whole photo. Training puts true boxes in its place.
+    #[must_use]
+    pub fn region_box(&self) -> Option<usize> {
+        self.layers.iter().position(|layer| matches!(layer.op, Op::Detach(_)))
+    }
+
     /// Returns the layers that make up a prediction: logits, box, and the logits of the edges if there are any.
     #[must_use]
     pub fn outputs(&self) -> Vec<usize> {

@@ -13,6 +13,7 @@ pub mod avgpool;
 pub mod channel_affine;
 pub mod conv2d;
 pub mod conv_block;
+pub mod detach;
 pub mod expectation;
 pub mod gemm;
 pub mod group_mean;
@@ -24,6 +25,7 @@ pub mod maxpool;
 pub mod mean_max;
 pub mod normalize;
 pub mod parts;
+pub mod region_pool;
 mod shape;
 pub mod sigmoid;
 #[cfg(target_arch = "x86_64")]

@@ -5,7 +5,6 @@ mod recover;
 mod save;
 mod state;
 
-pub(crate) use self::model_file::input_shape;
 pub use self::model_file::{BeforeAfter, CalibrationRecord, Metrics, ModelFile};
 pub(crate) use self::recover::{Found, find, repair};
 pub(crate) use self::save::{model_bytes, save};

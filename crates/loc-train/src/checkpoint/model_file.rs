@@ -7,6 +7,7 @@ use loc_infer::{InputSpec, ModelMeta};
 use loc_net::{InputShape, Network, NetworkConfig, Normalization, WeightFile};
 use serde::{Deserialize, Serialize};
 
+use crate::config::input_shape;
 use crate::error::{MetadataError, RunError, TrainError};
 use crate::run::atomic_file;
 
@@ -157,9 +158,4 @@ impl ModelFile {
         }
         Ok(self.network.build(&Normalization { mean, std })?)
     }
-}
-
-/// Returns the network's input shape.
-pub(crate) fn input_shape(input: &InputSpec) -> InputShape {
-    InputShape { height: input.size.height as usize, width: input.size.width as usize }
 }

@@ -4,6 +4,7 @@
 use loc_infer::{ImageSize, InputSpec};
 use loc_model::init::Scheme;
 use loc_model::loss::LossConfig;
+use loc_net::{InputShape, NetworkConfig};
 
 use crate::config::choices::{Initialisation, Schedule};
 use crate::config::keys::Config;
@@ -15,6 +16,13 @@ impl Config {
     pub fn input(&self) -> InputSpec {
         let size = ImageSize { width: self.imgsz, height: self.imgsz };
         InputSpec { size, fit: self.fit, filter: self.filter, ..InputSpec::default() }
+    }
+
+    /// The network, for photos with this input and so many classes.
+    #[must_use]
+    pub fn network(&self, input: &InputSpec, classes: usize) -> NetworkConfig {
+        let network = NetworkConfig::new(input_shape(input), classes, self.backbone, self.head);
+        NetworkConfig { class_features: self.class_features, ..network }
     }
 
     /// Returns the fold as (I, K), if there is a valid one.
@@ -114,6 +122,11 @@ impl Config {
     pub fn digest(&self) -> String {
         sha256(self.result_affecting().to_string().as_bytes())
     }
+}
+
+/// Returns the network's input shape.
+pub(crate) fn input_shape(input: &InputSpec) -> InputShape {
+    InputShape { height: input.size.height as usize, width: input.size.width as usize }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use loc_data::keys::Key;
 use loc_data::{Augment, Format};
 use loc_infer::{Filter, Fit};
 use loc_model::loss::{BoxLoss, ClassLoss, OverlapLoss};
-use loc_net::{Backbone, Head};
+use loc_net::{Backbone, ClassFeatures, Head};
 
 use crate::config::choices::{
     AUTO, CheckpointRetention, HeadWarmup, Initialisation, Normalize, OptimizerKind, Schedule, SplitBy,
@@ -85,6 +85,11 @@ loc_data::keys! {
         /// `mlp` is the tutorial's; `edges` predicts each edge of the box as a distribution over 17 places; `edges4`
         /// predicts four such boxes, each with its own loss, and returns their mean.
         head: Head = Head::Mlp;
+        /// Where the class is read: in the features of the whole photo, or in those inside the box, for the heads `edges` and
+        /// `edges4`.
+        class_features: ClassFeatures = ClassFeatures::Whole => added();
+        /// Standard deviation of the shifts of the true boxes in which training reads the class, in sides of the box.
+        region_jitter: f64 = 0.08, at_least(0.0) => added();
         /// Pretrained weights of the backbone `lite0`: the file, or the folder it is in.
         #[serde(skip_serializing_if = "Option::is_none")]
         backbone_weights: Option<PathBuf> = None

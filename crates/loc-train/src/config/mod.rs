@@ -18,6 +18,7 @@ pub use self::auto::{AutoChoice, AutoReason};
 pub use self::choices::{
     AUTO, CheckpointRetention, HeadWarmup, Initialisation, Normalize, OptimizerKind, Schedule, SplitBy,
 };
+pub(crate) use self::derived::input_shape;
 pub use self::keys::Config;
 pub use self::overlay::{RenamedKeys, Resolved};
 pub use self::recipes::RECIPES;

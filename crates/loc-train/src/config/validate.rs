@@ -1,6 +1,7 @@
 //! Checks of a configuration's values: the ranges of the keys' declarations, and the values that depend on each other.
 
 use loc_data::keys::KeyError;
+use loc_net::{ClassFeatures, Head};
 
 use crate::config::choices::HeadWarmup;
 use crate::config::keys::Config;
@@ -44,6 +45,16 @@ impl Config {
         }
         if let Some(fold) = self.fold.as_ref().filter(|_| self.fold_of().is_none()) {
             return Err(error("fold", fold, "I/K with K of 2 or more and I from 1 to K is needed"));
+        }
+        if self.class_features == ClassFeatures::Region {
+            let whole =
+                |what| error("class_features", "region", format!("{what} needs features of the whole photo"));
+            if self.head == Head::Mlp {
+                return Err(whole("the head `mlp`"));
+            }
+            if self.feature_distill_weight > 0.0 {
+                return Err(whole("`feature_distill_weight`"));
+            }
         }
         if self.nesterov && self.momentum == 0.0 {
             return Err(error("nesterov", "true", "it needs a momentum above 0"));

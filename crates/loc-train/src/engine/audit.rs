@@ -6,9 +6,9 @@ use loc_data::{Dataset, Loader, OpenedDataset};
 use loc_infer::preprocess::Frame;
 use loc_infer::{BBox, ImageSize, InputSpec, ModelMeta};
 use loc_model::{device, init, weights};
-use loc_net::{Head, NetworkConfig, Weights};
+use loc_net::{Head, Weights};
 
-use crate::checkpoint::{ModelFile, input_shape};
+use crate::checkpoint::ModelFile;
 use crate::config::{Config, ConfigSource, Normalize};
 use crate::engine::budget::Budget;
 use crate::engine::doubt::{self, Doubt, DoubtReason};
@@ -107,12 +107,7 @@ pub fn audit(
     }
     let size = ImageSize { width: config.imgsz, height: config.imgsz };
     let mut input = InputSpec { size, fit: config.fit, filter: config.filter, ..InputSpec::default() };
-    let mut network = NetworkConfig {
-        input: input_shape(&input),
-        classes: dataset.classes.len(),
-        backbone: config.backbone,
-        head: config.head,
-    };
+    let mut network = config.network(&input, dataset.classes.len());
     if let Some((file, _)) = &given {
         (input, network) = (file.meta.input, file.network.clone());
         network.classes = dataset.classes.len();

@@ -1,6 +1,8 @@
 //! The learning-rate range test (Smith 2017, Cyclical learning rates): a short training in which the rate grows by a
 //! constant factor per step, and the loss at each rate. Nothing is written to disk.
 
+use loc_model::Conditions;
+
 use crate::config::Config;
 use crate::engine::budget::Budget;
 use crate::engine::setup::Prepared;
@@ -73,7 +75,10 @@ pub fn lr_find(
             }
             let batch = batch?;
             let lr = low * (high / low).powf(step as f64 / (steps - 1) as f64);
-            let losses = loss.compute(&model.train(&batch.input, None)?, &batch.labels, &batch.boxes)?;
+            let region_boxes = model.network().region_box().map(|_| batch.boxes.clone());
+            let conditions = Conditions { region_boxes, ..Conditions::default() };
+            let losses =
+                loss.compute(&model.train(&batch.input, &conditions)?, &batch.labels, &batch.boxes)?;
             let value = f64::from(losses.total.to_scalar::<f32>()?);
             average = MEMORY * average + (1.0 - MEMORY) * value;
             let smoothed = average / (1.0 - MEMORY.powi(i32::try_from(step + 1).unwrap_or(i32::MAX)));

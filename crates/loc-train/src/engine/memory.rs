@@ -118,12 +118,7 @@ mod tests {
     #[test]
     fn features_that_cannot_fit_are_refused_before_work_with_all_numbers() {
         let input = InputShape { height: 224, width: 224 };
-        let config = NetworkConfig {
-            input,
-            classes: 2,
-            backbone: loc_net::Backbone::Lite0,
-            head: loc_net::Head::Edges,
-        };
+        let config = NetworkConfig::new(input, 2, loc_net::Backbone::Lite0, loc_net::Head::Edges);
         let network = config.build(&Normalization::IDENTITY).unwrap();
         let each = 2 * (112 * 14 * 14 + 320 * 7 * 7 + 1280) + 16;
         assert_eq!(feature_bytes(&network), each);

@@ -6,9 +6,9 @@ use loc_data::split::{self, SplitSource};
 use loc_data::{Dataset, Format, Loader, OpenedDataset, SkippedPhotos, Split, summary};
 use loc_infer::ModelMeta;
 use loc_model::{Model, device};
-use loc_net::{NetworkConfig, Weights};
+use loc_net::Weights;
 
-use crate::checkpoint::{ModelFile, RunFingerprint, input_shape};
+use crate::checkpoint::{ModelFile, RunFingerprint};
 use crate::config::{Config, HeadWarmup, Normalize};
 use crate::digest::sha256;
 use crate::engine::budget::Budget;
@@ -90,14 +90,10 @@ impl Prepared {
         }
         let mut input = config.input();
         // Check size and memory before photos are decoded.
-        let plan = NetworkConfig {
-            input: input_shape(&input),
-            classes: dataset.classes.len(),
-            backbone: config.backbone,
-            head: config.head,
-        }
-        .build(&loc_net::Normalization::IDENTITY)
-        .map_err(|e| TrainError::config("imgsz", ConfigError::Network(e)))?;
+        let plan = config
+            .network(&input, dataset.classes.len())
+            .build(&loc_net::Normalization::IDENTITY)
+            .map_err(|e| TrainError::config("imgsz", ConfigError::Network(e)))?;
         let frozen = config.backbone_lr == 0.0;
         // A given or resumed model is trained already.
         let begin = match trained.is_none() && config.init.is_none() {
@@ -131,12 +127,7 @@ impl Prepared {
             Normalize::Dataset => (input.mean, input.std) = train.mean_and_std(),
             Normalize::Signed => (input.mean, input.std) = ([127.0 / 255.0; 3], [128.0 / 255.0; 3]),
         }
-        let network = NetworkConfig {
-            input: input_shape(&input),
-            classes: dataset.classes.len(),
-            backbone: config.backbone,
-            head: config.head,
-        };
+        let network = config.network(&input, dataset.classes.len());
         let meta = ModelMeta::new(dataset.classes.clone(), input)
             .map_err(|e| TrainError::config("classes", ConfigError::Meta(e)))?;
         let mut file = ModelFile::new(meta, network);

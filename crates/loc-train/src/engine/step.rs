@@ -2,7 +2,7 @@
 
 use loc_data::Dataset;
 use loc_model::loss::Losses;
-use loc_model::{Dropout, Model};
+use loc_model::{Conditions, Dropout, Model, RegionJitter};
 
 use crate::config::Config;
 use crate::error::TrainError;
@@ -41,7 +41,7 @@ impl Learner<'_> {
     /// [`TrainError::NotFinite`] for a loss or a gradient that is not finite: nothing has moved then.
     pub(crate) fn step(&mut self, batch: &TensorBatch, at: StepPosition) -> Result<Losses, TrainError> {
         let Self { config, model, .. } = *self;
-        let losses = self.losses(batch, dropout(config, at))?;
+        let losses = self.losses(batch, &conditions(config, model, batch, at)?)?;
         let value = losses.total.to_scalar::<f32>()?;
         let not_finite = |what: String| {
             let file = |i: &usize| self.dataset.samples[*i].file.clone();
@@ -63,20 +63,30 @@ impl Learner<'_> {
     }
 
     /// Returns the losses of a batch; the total includes feature distillation.
-    fn losses(&self, batch: &TensorBatch, dropout: Option<Dropout>) -> Result<Losses, TrainError> {
+    fn losses(&self, batch: &TensorBatch, conditions: &Conditions) -> Result<Losses, TrainError> {
         let compute = |output| self.config.loss().compute(&output, &batch.labels, &batch.boxes);
         let Some(distillation) = self.distillation else {
-            return Ok(compute(self.model.train(&batch.input, dropout)?)?);
+            return Ok(compute(self.model.train(&batch.input, conditions)?)?);
         };
-        let (output, features) = self.model.train_with(&batch.input, dropout, distillation.layer)?;
+        let (output, features) = self.model.train_with(&batch.input, conditions, distillation.layer)?;
         let losses = compute(output)?;
-        let held = distillation.loss(&batch.input, &features, dropout)?;
+        let held = distillation.loss(&batch.input, &features, conditions.dropout)?;
         Ok(Losses { total: (&losses.total + held)?, ..losses })
     }
 }
 
-/// Returns the dropout of a step.
-fn dropout(config: &Config, at: StepPosition) -> Option<Dropout> {
-    (config.dropout > 0.0)
-        .then_some(Dropout { rate: config.dropout, key: [config.seed, at.epoch as u64, at.step as u64] })
+/// Returns dropout and the boxes in which the class is read: the true ones, shifted.
+fn conditions(
+    config: &Config,
+    model: &Model,
+    batch: &TensorBatch,
+    at: StepPosition,
+) -> Result<Conditions, TrainError> {
+    let key = [config.seed, at.epoch as u64, at.step as u64];
+    let region_boxes = match model.network().region_box() {
+        Some(_) => Some(RegionJitter { amount: config.region_jitter, key }.apply(&batch.boxes)?),
+        None => None,
+    };
+    let dropout = (config.dropout > 0.0).then_some(Dropout { rate: config.dropout, key });
+    Ok(Conditions { dropout, region_boxes })
 }

@@ -104,6 +104,7 @@ impl FeatureDistillation {
 #[cfg(test)]
 mod tests {
     use candle_core::Device;
+    use loc_model::Conditions;
 
     use super::*;
     use crate::testing::{bias, model};
@@ -134,7 +135,9 @@ mod tests {
         let input = Input::Images(photos);
         for dropout in [None, Some(Dropout { rate: 0.5, key: [1, 1, 1] })] {
             let loss = || {
-                let (_, features) = model.train_with(&input, dropout, distillation.layer).unwrap();
+                let (_, features) = model
+                    .train_with(&input, &Conditions { dropout, ..Conditions::default() }, distillation.layer)
+                    .unwrap();
                 distillation.loss(&input, &features, dropout).unwrap()
             };
             let value = |loss: &Tensor| loss.to_scalar::<f32>().unwrap();

@@ -71,12 +71,7 @@ impl Fixture {
 
 /// Returns random weights under EfficientNet-Lite0's names; the batch normalisation is the identity.
 pub(crate) fn state_dict() -> Weights {
-    let config = NetworkConfig {
-        input: InputShape { height: 64, width: 64 },
-        classes: 2,
-        backbone: Backbone::Lite0,
-        head: Head::Edges,
-    };
+    let config = NetworkConfig::new(InputShape { height: 64, width: 64 }, 2, Backbone::Lite0, Head::Edges);
     let network = config.build(&Normalization::IDENTITY).unwrap();
     let mut state = Weights::default();
     for (name, weight) in init::weights(&network, Scheme::He, 5).0 {

@@ -51,7 +51,7 @@ fn alone_and_in_a_batch(forward: &Forward) {
 #[test]
 fn edges_are_the_distributions_whose_expectations_are_the_box() {
     let input = InputShape { height: 124, width: 130 };
-    let config = NetworkConfig { input, classes: 3, backbone: Backbone::Compact, head: Head::Edges };
+    let config = NetworkConfig::new(input, 3, Backbone::Compact, Head::Edges);
     let network = config.build(&Normalization::IDENTITY).unwrap();
     let weights = weights(&network);
     let forward = Forward::new(network, weights).unwrap();

@@ -16,8 +16,8 @@ use super::segment::{TrainingSegment, training_segment};
 use crate::buffers::grow;
 use crate::kernels::image_input::{self, ImageBatch};
 use crate::kernels::layer::ForwardPass;
-use crate::{Layer, Network, Shape, Source};
-pub use setup::{DropoutMask, Images, TrainingSetup};
+use crate::{Layer, Network, Op, Shape, Source};
+pub use setup::{Conditions, DropoutMask, Images, TrainingSetup};
 
 /// Photos that [`Training::infer`] runs at once without fused blocks: every layer's output is kept, so this bounds
 /// memory.
@@ -29,6 +29,7 @@ pub struct Training {
     network: Network,
     setup: TrainingSetup,
     taps: Vec<usize>,
+    region_box: Option<usize>,
     /// The fused segment of the first layers, if there is one.
     fused: Option<Box<dyn TrainingSegment>>,
     steps: Vec<Step>,
@@ -79,10 +80,12 @@ impl Training {
         for (i, layer) in network.layers().iter().enumerate() {
             let own = network.params()[untrained..].iter().any(|param| param.layer == i);
             let before = |source: &Source| matches!(source, Source::Layer(j) if requires_grad[*j]);
-            requires_grad[i] = own || layer.inputs.iter().any(before);
+            let detached = matches!(layer.op, Op::Detach(_));
+            requires_grad[i] = own || (!detached && layer.inputs.iter().any(before));
         }
         Self {
             taps: network.taps(),
+            region_box: network.region_box(),
             steps: steps(network, first_layer..count, &setup.outputs),
             trained: untrained..network.params().len(),
             network: network.clone(),
@@ -123,10 +126,11 @@ impl Training {
         images: Images,
         n: usize,
         params: &[&[f32]],
-        dropout: Option<DropoutMask>,
+        conditions: Conditions,
         y: &mut [f32],
     ) {
         self.check(images, n, params, y.len());
+        assert!(conditions.region_boxes.is_none_or(|boxes| boxes.len() == 4 * n), "a box for each photo");
         self.prepare(images, n, params);
         if let Some(fused) = &mut self.fused {
             let (Images::Photos(photos), last) = (images, fused.layers() - 1) else { return };
@@ -134,7 +138,7 @@ impl Training {
             grow(&mut self.values[last], len);
             fused.forward(photos, n, &mut self.values[last][..len]);
         }
-        self.run_steps(images, n, params, dropout, true);
+        self.run_steps(images, n, params, conditions, true);
         self.write_outputs(images, n, y);
     }
 
@@ -164,7 +168,7 @@ impl Training {
                 grow(&mut self.values[last], len);
                 fused.infer(photos, count, &mut self.values[last][..len]);
             }
-            self.run_steps(photos, count, params, None, false);
+            self.run_steps(photos, count, params, Conditions::default(), false);
             self.write_outputs(photos, count, &mut y[first * out_len..][..count * out_len]);
         }
     }
@@ -208,7 +212,7 @@ impl Training {
         images: Images,
         n: usize,
         params: &[&[f32]],
-        dropout: Option<DropoutMask>,
+        Conditions { dropout, region_boxes }: Conditions,
         keep: bool,
     ) {
         self.dropped.iter_mut().for_each(|dropped| {
@@ -240,7 +244,10 @@ impl Training {
                 y: &mut y[..len],
                 saved: if keep { Some(&mut saved) } else { None },
             };
-            step.kernel.forward(pass);
+            match region_boxes.filter(|_| Some(output) == self.region_box) {
+                Some(boxes) => pass.y.copy_from_slice(boxes),
+                None => step.kernel.forward(pass),
+            }
             self.values[output] = y;
             if keep {
                 self.saved[output] = saved;

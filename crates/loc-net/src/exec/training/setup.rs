@@ -24,6 +24,15 @@ pub enum Images<'a> {
     Features(&'a [&'a [f32]]),
 }
 
+/// The conditions of a forward pass in training.
+#[derive(Clone, Copy, Default)]
+pub struct Conditions<'a> {
+    /// Dropout, if there is any.
+    pub dropout: Option<DropoutMask<'a>>,
+    /// `[n, 4]`: the boxes in which the class is read ([`Network::region_box`]) instead of the predicted ones.
+    pub region_boxes: Option<&'a [f32]>,
+}
+
 /// Fills dropout factors: called with a layer's name and one factor for each photo and channel (for a vector: each photo
 /// and value), photo by photo. A factor is 0 or the scale of the values that are kept.
 pub type DropoutMask<'a> = &'a (dyn Fn(&str, &mut [f32]) + Sync);

@@ -4,16 +4,23 @@
 use super::*;
 use crate::kernels::parts::{Parts, SUM_PARTS, tree_sum};
 use crate::kernels::testing::{numbers, same_for_any_threads, single};
-use crate::{Backbone, Forward, Head, InputShape, NetworkConfig, Normalization, Weight, Weights};
+use crate::{
+    Backbone, ClassFeatures, Forward, Head, InputShape, NetworkConfig, Normalization, Weight, Weights,
+};
 
 /// For each backbone an input side close to the smallest valid one.
 const BACKBONES: [(Backbone, usize); 3] =
     [(Backbone::FiveConv, 189), (Backbone::Compact, 126), (Backbone::Lite0, 65)];
-const HEADS: [Head; 3] = [Head::Mlp, Head::Edges, Head::Edges4];
+const HEADS: [(Head, ClassFeatures); 4] = [
+    (Head::Mlp, ClassFeatures::Whole),
+    (Head::Edges, ClassFeatures::Whole),
+    (Head::Edges4, ClassFeatures::Whole),
+    (Head::Edges, ClassFeatures::Region),
+];
 
-fn network(backbone: Backbone, side: usize, head: Head) -> Network {
+fn network(backbone: Backbone, side: usize, (head, class_features): (Head, ClassFeatures)) -> Network {
     let input = InputShape { height: side, width: side };
-    let config = NetworkConfig { input, classes: 2, backbone, head };
+    let config = NetworkConfig { class_features, ..NetworkConfig::new(input, 2, backbone, head) };
     config.build(&Normalization { mean: [0.4; 3], std: [0.3; 3] }).unwrap()
 }
 
@@ -68,7 +75,13 @@ fn outputs_equal_prediction_for_every_batch() {
             let expected = predict.run(photos, n).unwrap();
             let (mut trained, mut inferred) =
                 (vec![7.0; n * training.out_len()], vec![7.0; n * training.out_len()]);
-            training.forward(Images::Photos(photos), n, &slices(&params), None, &mut trained);
+            training.forward(
+                Images::Photos(photos),
+                n,
+                &slices(&params),
+                Conditions::default(),
+                &mut trained,
+            );
             training.infer(Images::Photos(photos), n, &slices(&params), &mut inferred);
             assert_eq!(trained, inferred);
             for (i, y) in trained.chunks_exact(training.out_len()).enumerate() {
@@ -108,7 +121,13 @@ fn heads_on_cached_features_compute_the_same_as_the_complete_network() {
         let run = |setup: TrainingSetup, images: Images| {
             let mut training = Training::new(&network, setup);
             let mut y = vec![7.0; N * training.out_len()];
-            training.forward(images, N, &slices(&params), Some(dropout), &mut y);
+            training.forward(
+                images,
+                N,
+                &slices(&params),
+                Conditions { dropout: Some(dropout), ..Conditions::default() },
+                &mut y,
+            );
             let lens = params[training.trained()].iter().map(Vec::len);
             let mut gradients = vec![7.0; lens.sum()];
             let gy = single(&numbers(4, y.len()));
@@ -137,7 +156,10 @@ fn gradients_match_difference_quotients() {
         let images = Images::Photos(ImageBatch::Bytes(&bytes));
         let gy = single(&numbers(4, N * training.out_len()));
         let mut y = vec![0.0; gy.len()];
-        training.forward(images, N, &slices(&params), None, &mut y);
+        // The class gives the box no gradient, so the box that it is read in stays where it is.
+        let boxes = [0.1, 0.2, 0.6, 0.9].repeat(N);
+        let conditions = Conditions { region_boxes: Some(&boxes), ..Conditions::default() };
+        training.forward(images, N, &slices(&params), conditions, &mut y);
         let mut gradients = vec![7.0; network.parameter_count()];
         training.backward(images, &slices(&params), &Parts::of(N), &gy, &mut gradients);
 
@@ -152,7 +174,7 @@ fn gradients_match_difference_quotients() {
                     values.iter().zip(own).map(|(w, g)| w + (step * f64::from(*g)) as f32).collect()
                 })
                 .collect();
-            training.forward(images, N, &slices(&moved), None, &mut y);
+            training.forward(images, N, &slices(&moved), conditions, &mut y);
             y.iter().zip(&gy).map(|(y, g)| f64::from(*y) * f64::from(*g)).sum::<f64>()
         };
         // Large enough for the 24-bit precision of f32, small enough that few activations change sign.
@@ -160,6 +182,29 @@ fn gradients_match_difference_quotients() {
         let quotient = (moved(step) - moved(-step)) / (2.0 * step);
         assert!((quotient / square - 1.0).abs() < 0.03, "{quotient}, expected {square}");
     }
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "takes many minutes under Miri")]
+fn the_class_is_read_in_the_predicted_box_or_in_a_given_one() {
+    let network = network(Backbone::Compact, 126, (Head::Edges, ClassFeatures::Region));
+    let (params, bytes) = (params(&network), photos(&network, 2));
+    let mut training = Training::new(&network, setup(&network));
+    let mut run = |region_boxes: Option<&[f32]>| {
+        let mut y = vec![0.0; 2 * training.out_len()];
+        let images = Images::Photos(ImageBatch::Bytes(&bytes));
+        let conditions = Conditions { region_boxes, ..Conditions::default() };
+        training.forward(images, 2, &slices(&params), conditions, &mut y);
+        y
+    };
+    let predicted = run(None);
+    let boxes: Vec<f32> = predicted.chunks_exact(6).flat_map(|y| &y[2..]).copied().collect();
+    assert_eq!(run(Some(&boxes)), predicted);
+    let mut elsewhere = boxes.clone();
+    elsewhere[..4].copy_from_slice(&[0.0, 0.0, 0.2, 0.2]);
+    let moved = run(Some(&elsewhere));
+    assert_ne!(moved[..2], predicted[..2], "the first photo's logits");
+    assert_eq!(moved[2..], predicted[2..], "boxes, and the second photo");
 }
 
 #[test]
@@ -173,7 +218,7 @@ fn bytes_do_not_depend_on_the_number_of_threads() {
         same_for_any_threads("outputs and gradients", || {
             let mut training = Training::new(&network, setup(&network));
             let mut y = vec![0.0; N * training.out_len()];
-            training.forward(images, N, &slices(&params), None, &mut y);
+            training.forward(images, N, &slices(&params), Conditions::default(), &mut y);
             let mut all = vec![0.0; network.parameter_count()];
             let gy = single(&numbers(4, y.len()));
             training.backward(images, &slices(&params), &Parts::of(N), &gy, &mut all);
@@ -198,7 +243,7 @@ fn gradients_of_parts_add_up_to_the_same_bytes_as_the_whole_batch() {
                 let n = parts.photos();
                 let images = Images::Photos(ImageBatch::Bytes(&bytes[first * photo..][..n * photo]));
                 let mut y = vec![0.0; n * out];
-                training.forward(images, n, &slices(&params), None, &mut y);
+                training.forward(images, n, &slices(&params), Conditions::default(), &mut y);
                 training.backward(images, &slices(&params), parts, &gy[first * out..][..n * out], gradients);
             };
             let (all, len) = (Parts::of(n), network.parameter_count());
@@ -222,7 +267,7 @@ fn gradients_of_parts_add_up_to_the_same_bytes_as_the_whole_batch() {
 #[test]
 #[cfg_attr(miri, ignore = "takes many minutes under Miri")]
 fn every_layer_can_be_an_output() {
-    let network = network(Backbone::Compact, 126, Head::Edges);
+    let network = network(Backbone::Compact, 126, (Head::Edges, ClassFeatures::Region));
     let params = params(&network);
     let outputs: Vec<usize> = (0..network.layers().len()).collect();
     let mut training = Training::new(&network, TrainingSetup { outputs, ..setup(&network) });

@@ -1,6 +1,6 @@
 //! A small backbone: four 5×5 convolutions, which the fused kernels compute, then 3×3 convolutions on small maps.
 
-use crate::graph::heads::{Features, mean};
+use crate::graph::heads::{ClassFeatures, Features, mean};
 use crate::ops::{AvgPool2d, Conv2d, MaxPool2d, Pool, Relu};
 use crate::{ConfigError, NetError, NetworkBuilder, Source};
 
@@ -18,7 +18,11 @@ const LARGEST_SIDE: usize = 2048;
 /// # Errors
 ///
 /// [`NetError::Config`] for an input size that is too small or too large; the message gives the limits.
-pub(crate) fn compact(net: &mut NetworkBuilder, mut x: Source) -> Result<Features, NetError> {
+pub(crate) fn compact(
+    net: &mut NetworkBuilder,
+    mut x: Source,
+    class: ClassFeatures,
+) -> Result<Features, NetError> {
     let (_, height, width) = net.shape(x).chw().unwrap_or_default(); // [3, 224, 224]
     let sides = SMALLEST_SIDE..=LARGEST_SIDE;
     if !sides.contains(&height) || !sides.contains(&width) {
@@ -45,8 +49,11 @@ pub(crate) fn compact(net: &mut NetworkBuilder, mut x: Source) -> Result<Feature
     x = net.add("pool5", MaxPool2d(Pool::square(2, 2)), fine)?; // [96, 5, 5]
     x = conv_same(net, 6, CHANNELS_3X3[1], x)?;
     let coarse = conv_same(net, 7, CHANNELS_3X3[2], x)?; // [128, 5, 5]
-    let whole = mean(net, "whole", coarse)?; // [128]
-    Ok(Features { fine, coarse, whole })
+    let whole = match class {
+        ClassFeatures::Whole => Some(mean(net, "whole", coarse)?), // [128]
+        ClassFeatures::Region => None,
+    };
+    Ok(Features { fine, coarse, whole, region: coarse })
 }
 
 /// Adds a 3×3 convolution that keeps the size, and relu.

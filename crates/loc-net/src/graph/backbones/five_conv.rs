@@ -1,6 +1,6 @@
 //! The tutorial's backbone: five 5×5 convolutions.
 
-use crate::graph::heads::Features;
+use crate::graph::heads::{ClassFeatures, Features};
 use crate::ops::{AvgPool2d, Conv2d, Flatten, MaxPool2d, Pool, Relu};
 use crate::{ConfigError, NetError, NetworkBuilder, Source};
 
@@ -20,7 +20,11 @@ const LARGEST_SIDE: usize = 2048;
 /// # Errors
 ///
 /// [`NetError::Config`] for an input size that is too small or too large; the message gives the limits.
-pub(crate) fn five_conv(net: &mut NetworkBuilder, mut x: Source) -> Result<Features, NetError> {
+pub(crate) fn five_conv(
+    net: &mut NetworkBuilder,
+    mut x: Source,
+    class: ClassFeatures,
+) -> Result<Features, NetError> {
     let (_, height, width) = net.shape(x).chw().unwrap_or_default(); // [3, 256, 256]
     let sides = SMALLEST_SIDE..=LARGEST_SIDE;
     if !sides.contains(&height) || !sides.contains(&width) {
@@ -45,9 +49,14 @@ pub(crate) fn five_conv(net: &mut NetworkBuilder, mut x: Source) -> Result<Featu
         // [6, 126, 126], [12, 61, 61], [24, 28, 28], [48, 12, 12], [192, 8, 8]
     }
     let coarse = x;
-    x = net.add("pool5", AvgPool2d(Pool::square(4, 2)), x)?; // [192, 3, 3]
-    let whole = net.add("features", Flatten, x)?; // [1728]
-    Ok(Features { fine, coarse, whole })
+    let whole = match class {
+        ClassFeatures::Whole => {
+            x = net.add("pool5", AvgPool2d(Pool::square(4, 2)), x)?; // [192, 3, 3]
+            Some(net.add("features", Flatten, x)?) // [1728]
+        }
+        ClassFeatures::Region => None,
+    };
+    Ok(Features { fine, coarse, whole, region: coarse })
 }
 
 #[cfg(test)]

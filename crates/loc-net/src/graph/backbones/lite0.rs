@@ -1,7 +1,7 @@
 //! EfficientNet-Lite0 (Tan and Le 2019; the variant for small devices, with relu6 and without squeeze-and-excitation). Its
 //! batch normalisation is folded into the convolutions.
 
-use crate::graph::heads::{Features, mean};
+use crate::graph::heads::{ClassFeatures, Features, mean};
 use crate::ops::{Add, ChannelAffine, Conv2d, Relu6};
 use crate::{ConfigError, NetError, NetworkBuilder, Source};
 
@@ -42,7 +42,7 @@ const LARGEST_SIDE: usize = 2048;
 /// # Errors
 ///
 /// [`NetError::Config`] for an input size that is too small or too large; the message gives the limits.
-pub(crate) fn lite0(net: &mut NetworkBuilder, x: Source) -> Result<Features, NetError> {
+pub(crate) fn lite0(net: &mut NetworkBuilder, x: Source, class: ClassFeatures) -> Result<Features, NetError> {
     let (_, height, width) = net.shape(x).chw().unwrap_or_default(); // [3, 224, 224]
     let sides = SMALLEST_SIDE..=LARGEST_SIDE;
     if !sides.contains(&height) || !sides.contains(&width) {
@@ -81,13 +81,18 @@ pub(crate) fn lite0(net: &mut NetworkBuilder, x: Source) -> Result<Features, Net
         // 16×112², 24×56², 40×28², 80×14², 112×14², 192×7², 320×7²
     }
     let top = conv(net, "top", Conv2d::square(TOP, 1), true, x)?; // [1280, 7, 7]
-    let whole = mean(net, "whole", top)?; // [1280]
-    let mut standard = |name: &str, x: Source| net.add(name, ChannelAffine { limit: LIMIT }, x);
-    Ok(Features {
-        fine: standard("fine_standard", fine)?,
-        coarse: standard("coarse_standard", x)?,
-        whole: standard("whole_standard", whole)?,
-    })
+    let standard =
+        |net: &mut NetworkBuilder, name: &str, x: Source| net.add(name, ChannelAffine { limit: LIMIT }, x);
+    let whole = match class {
+        ClassFeatures::Whole => Some(mean(net, "whole", top)?), // [1280]
+        ClassFeatures::Region => None,
+    };
+    let (fine, coarse) = (standard(net, "fine_standard", fine)?, standard(net, "coarse_standard", x)?);
+    let (whole, region) = match whole {
+        Some(whole) => (Some(standard(net, "whole_standard", whole)?), coarse),
+        None => (None, standard(net, "top_standard", top)?),
+    };
+    Ok(Features { fine, coarse, whole, region })
 }
 
 /// Adds a convolution with TensorFlow's SAME padding and, with `relu`, relu6.
@@ -109,11 +114,8 @@ mod tests {
 
     #[test]
     fn has_lite0s_parameters_and_shapes() {
-        let config = |side| NetworkConfig {
-            input: InputShape { height: side, width: side },
-            classes: 2,
-            backbone: Backbone::Lite0,
-            head: Head::Edges,
+        let config = |side| {
+            NetworkConfig::new(InputShape { height: side, width: side }, 2, Backbone::Lite0, Head::Edges)
         };
         let net = config(224).build(&Normalization::IDENTITY).unwrap();
         let own =

@@ -6,7 +6,7 @@ mod lite0;
 
 use serde::{Deserialize, Serialize};
 
-use super::heads::Features;
+use super::heads::{ClassFeatures, Features};
 use crate::{NetError, NetworkBuilder, Source};
 
 /// The kind of backbone.
@@ -23,10 +23,15 @@ pub enum Backbone {
 }
 
 /// Adds a backbone and returns the layers at which its features are read.
-pub(super) fn add(backbone: Backbone, net: &mut NetworkBuilder, x: Source) -> Result<Features, NetError> {
+pub(super) fn add(
+    backbone: Backbone,
+    net: &mut NetworkBuilder,
+    x: Source,
+    class: ClassFeatures,
+) -> Result<Features, NetError> {
     match backbone {
-        Backbone::FiveConv => five_conv::five_conv(net, x),
-        Backbone::Compact => compact::compact(net, x),
-        Backbone::Lite0 => lite0::lite0(net, x),
+        Backbone::FiveConv => five_conv::five_conv(net, x, class),
+        Backbone::Compact => compact::compact(net, x, class),
+        Backbone::Lite0 => lite0::lite0(net, x, class),
     }
 }

@@ -8,6 +8,7 @@ mod avg_pool2d;
 mod channel_affine;
 mod concat;
 mod conv2d;
+mod detach;
 mod flatten;
 mod group_mean;
 mod linear;
@@ -15,6 +16,7 @@ mod max_pool2d;
 mod mean_max_pool;
 mod normalize;
 mod pool;
+mod region_pool;
 mod relu;
 mod relu6;
 mod sigmoid;
@@ -27,6 +29,7 @@ pub use avg_pool2d::AvgPool2d;
 pub use channel_affine::ChannelAffine;
 pub use concat::Concat;
 pub use conv2d::Conv2d;
+pub use detach::Detach;
 pub use flatten::Flatten;
 pub use group_mean::GroupMean;
 pub use linear::Linear;
@@ -34,6 +37,7 @@ pub use max_pool2d::MaxPool2d;
 pub use mean_max_pool::{Axis, MeanMaxPool};
 pub use normalize::Normalize;
 pub use pool::Pool;
+pub use region_pool::RegionPool;
 pub use relu::Relu;
 pub use relu6::Relu6;
 pub use sigmoid::Sigmoid;
@@ -149,6 +153,10 @@ operations! {
     SoftmaxExpectation,
     /// The mean of equal parts of a vector.
     GroupMean,
+    /// The input without its gradient.
+    Detach,
+    /// Mean and maximum of a map inside a box.
+    RegionPool,
 }
 
 impl Op {
