@@ -90,7 +90,10 @@ fn a_calibrated_model_says_how_far_its_boxes_can_be_trusted() {
     // On the same photos, and with a warning that they are the same.
     let val = ["val", "-m", "e.safetensors", "--data", "shapes", "--split", "all"];
     let ran = desk.run(&[&val[..], &["--format", "json"]].concat());
-    assert!(ran.code == 0 && ran.stderr.contains("calibrated on just these photos"), "{ran:?}");
+    assert!(
+        ran.code == 0 && ran.stderr.contains("fit these photos better than others: calibrated on 40"),
+        "{ran:?}"
+    );
     let record = json(&ran.stdout);
     let margins = &record["margins"];
     assert_eq!(margins["coverage"], 0.9);
@@ -99,9 +102,12 @@ fn a_calibrated_model_says_how_far_its_boxes_can_be_trusted() {
     assert!(record["expected_iou"]["ece"].as_f64().unwrap() < 0.2, "{record}");
     let text = desk.ok(&val);
     assert!(text.contains("margins for a coverage of 0.9") && text.contains("expected IoU "), "{text}");
-    assert!(!desk.run(&[&val[..6], &["val"]].concat()).stderr.contains("just these photos"));
+    assert!(!desk.run(&[&val[..6], &["val"]].concat()).stderr.contains("better than others"));
     let info = desk.ok(&["info", "e.safetensors"]);
-    assert!(info.contains("margins    for a coverage of 0.9, fitted to 40 photos"), "{info}");
+    assert!(
+        info.contains("calibrated on 40 photos; ") && info.contains("margins    for a coverage of 0.9"),
+        "{info}"
+    );
     // An earlier calibration is replaced.
     desk.ok(&calibrate("e.safetensors", &["--coverage", "0.5"]));
     let again = json(&desk.ok(&["predict", "-m", "e.safetensors", PHOTO]));

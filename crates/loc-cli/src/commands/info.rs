@@ -73,10 +73,13 @@ fn of_model(path: &Path) -> Result<Info> {
         );
     }
     if file.meta.temperature != 1.0 {
-        let _ = writeln!(text, "temperature {}", file.meta.temperature);
+        let _ = writeln!(text, "softmax    at temperature {}", file.meta.temperature);
+    }
+    if let Some(record) = &file.calibrated {
+        let _ = writeln!(text, "confidence {record}");
     }
     if let Some(m) = file.meta.margins {
-        let _ = writeln!(text, "margins    for a coverage of {}, fitted to {} photos", m.coverage, m.photos);
+        let _ = writeln!(text, "margins    for a coverage of {}", m.coverage);
     }
     let _ = writeln!(text, "parameters {}", network.parameter_count());
     let _ = writeln!(text, "work       {:.1} million multiply-adds a photo\n", total as f64 / 1e6);

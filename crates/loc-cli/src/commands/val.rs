@@ -10,8 +10,8 @@ use anyhow::{Result, bail};
 use loc_data::Loader;
 use loc_infer::InputSpec;
 use loc_train::{
-    BeforeAfter, Differences, EvaluateOptions, ModelFile, at_temperature, baseline_only, best_temperature,
-    calibration, differences,
+    Differences, EvaluateOptions, ModelFile, at_temperature, baseline_only, best_temperature, calibration,
+    differences,
 };
 use serde::Serialize;
 
@@ -154,28 +154,13 @@ fn compare(all: &[Found], split: &'static str, format: TextFormat, output: &Outp
 
 /// Warns if the model was calibrated on just these photos: it fits them better than others.
 fn warn_of_calibration(named: &Named, found: &Found, names: &[&str], output: &Output) {
-    let Some(record) =
-        named.model.file.calibrated.as_ref().filter(|record| record.is_of(&found.judged, names))
-    else {
-        return;
-    };
-    let of = |what: &str, ece: Option<BeforeAfter>| {
-        ece.map(|BeforeAfter { before, after }| format!("{what} {after:.3}, before it {before:.3}"))
-    };
-    let errors =
-        [of("of the confidence", record.confidence_ece), of("of the expected IoU", record.expected_iou_ece)];
-    let errors: Vec<String> = errors.into_iter().flatten().collect();
-    let cross = match errors.is_empty() {
-        true => String::new(),
-        false => format!(
-            "; on photos that the fit had not seen, the calibration errors were: {}",
-            errors.join("; ")
-        ),
-    };
-    output.warn(&format!(
-        "{}: was calibrated on just these photos, so that its confidences and margins fit them better than others{cross}",
-        named.given.display()
-    ));
+    let record = named.model.file.calibrated.as_ref();
+    if let Some(record) = record.filter(|record| record.is_of(&found.judged, names)) {
+        let shown = named.given.display();
+        output.warn(&format!(
+            "{shown}: its confidences and margins fit these photos better than others: {record}"
+        ));
+    }
 }
 
 /// Stores the best temperature in the model file.

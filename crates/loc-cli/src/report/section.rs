@@ -2,9 +2,7 @@
 
 use anyhow::Result;
 use loc_data::histograms::CELLS;
-use loc_train::{
-    BeforeAfter, DataSummary, Judged, Row, calibration, iou_histogram, success_curve, worst_first,
-};
+use loc_train::{DataSummary, Judged, Row, calibration, iou_histogram, success_curve, worst_first};
 
 use super::gather::Gathered;
 use super::page::{Fact, Picture, Plot, RunSection};
@@ -194,7 +192,9 @@ fn answer_plots(run: &Gathered) -> Result<Vec<Plot>> {
             c.confidence,
             c.ece,
             c.ece_by_chance,
-            since(run)
+            run.calibrated
+                .as_ref()
+                .map_or_else(String::new, |record| format!(" Since then the model was {record}."))
         );
         all.push(plot(
             plots::lines(&unit("confidence", "accuracy"), &series)?,
@@ -203,23 +203,6 @@ fn answer_plots(run: &Gathered) -> Result<Vec<Plot>> {
         ));
     }
     Ok(all)
-}
-
-/// What a calibration after the training has gained.
-fn since(run: &Gathered) -> String {
-    let Some(record) = &run.calibrated else { return String::new() };
-    let of = |what: &str, ece: Option<BeforeAfter>| {
-        ece.map(|BeforeAfter { before, after }| format!(" {what} {after:.3}, before it {before:.3}."))
-    };
-    let errors = [
-        of("Error of the confidence:", record.confidence_ece),
-        of("Error of the expected IoU:", record.expected_iou_ece),
-    ];
-    let errors: String = errors.into_iter().flatten().collect();
-    format!(
-        " The model has been calibrated since, on {} photos; on photos that the fit had not seen:{errors}",
-        record.photos
-    )
 }
 
 /// The data set in words.

@@ -1,5 +1,6 @@
 //! The metadata of a model file: the parts that loc-infer, loc-net and training each define.
 
+use std::fmt;
 use std::io::ErrorKind;
 use std::path::Path;
 
@@ -64,6 +65,20 @@ pub struct BeforeAfter {
     pub before: f64,
     /// After it.
     pub after: f64,
+}
+
+impl fmt::Display for CalibrationRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "calibrated on {} photos", self.photos)?;
+        let mut lead = "; on photos that the fit had not seen, the calibration error";
+        for (what, ece) in [("confidence", self.confidence_ece), ("expected IoU", self.expected_iou_ece)] {
+            if let Some(BeforeAfter { before, after }) = ece {
+                write!(f, "{lead} of the {what} is {after:.3} (before: {before:.3})")?;
+                lead = ",";
+            }
+        }
+        Ok(())
+    }
 }
 
 #[derive(Deserialize)]
