@@ -2,7 +2,7 @@
 //!
 //! [`Localizer`] loads a model once and predicts from many threads; [`draw`](mod@draw) draws predictions. The core needs
 //! no network: geometry ([`BBox`], [`Frame`]), the model's metadata ([`ModelMeta`]), [`preprocess`] (the only
-//! image-to-tensor path of this workspace) and [`postprocess`]. An [`Engine`] runs the network: `native` by default,
+//! image-to-tensor path of this workspace), [`postprocess`] and [`confidence`]. An [`Engine`] runs the network: `native` by default,
 //! `candle` and `onnx` behind features, or your own.
 //!
 //! This crate reads no annotations and prints nothing. A [`Localizer`] shares no state with others, except for threads: it
@@ -12,6 +12,7 @@
 #![warn(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
 
 mod bbox;
+pub mod confidence;
 #[cfg(feature = "draw")]
 pub mod draw;
 pub mod engine;

@@ -5,9 +5,10 @@ use std::path::Path;
 
 use image::RgbImage;
 
+use crate::confidence::EdgeSpread;
 use crate::error::catch_panic;
 use crate::parallel::{Threads, run_jobs};
-use crate::postprocess::{Localization, localize};
+use crate::postprocess::{Localization, PhotoOutput, localize};
 use crate::preprocess::{self, Frame, Limits, Window, decode, decode_path};
 use crate::source::Source;
 use crate::{Engine, Error, MetadataError, ModelMeta, OutputError, RawOutput, SecondLook};
@@ -328,6 +329,11 @@ impl Localizer {
                 return Err(Error::Output { what, error });
             }
         }
+        let (found, each) = (output.edges.len(), EdgeSpread::LOGITS);
+        if !found.is_multiple_of(n * each) {
+            let error = OutputError::Length { found, photos: n, each };
+            return Err(Error::Output { what: "edges", error });
+        }
         Ok(output)
     }
 
@@ -336,7 +342,9 @@ impl Localizer {
         let classes = self.meta.classes.len();
         let logits = &output.logits[row * classes..(row + 1) * classes];
         let b = &output.boxes[row * 4..(row + 1) * 4];
-        localize(&self.meta, frame, logits, [b[0], b[1], b[2], b[3]])
+        let each = output.edges.len() / (output.boxes.len() / 4);
+        let edges = &output.edges[row * each..(row + 1) * each];
+        localize(&self.meta, frame, PhotoOutput { logits, bbox: [b[0], b[1], b[2], b[3]], edges })
     }
 }
 

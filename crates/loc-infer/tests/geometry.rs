@@ -2,7 +2,7 @@
 
 mod common;
 
-use loc_infer::{BBox, Fit, Frame, ImageSize, NormBox};
+use loc_infer::{BBox, Fit, Frame, ImageSize, InputSpec, NormBox};
 use proptest::prelude::*;
 
 fn size(limit: u32) -> impl Strategy<Value = ImageSize> {

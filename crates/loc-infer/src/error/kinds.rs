@@ -1,6 +1,7 @@
 //! Kinds of errors that an application may want to distinguish: metadata, files, output of an engine.
 
 use super::{BoxError, Remedy};
+use crate::confidence::{ExpectedIou, Margins};
 use crate::{FORMAT, ImageSize, InputSpec, ModelMeta, SecondLook};
 
 /// What is wrong with a value of the metadata. Its text includes that of its cause, as that of [`Error`](crate::Error).
@@ -68,6 +69,12 @@ pub enum MetadataError {
     /// A threshold of presence is no probability.
     #[error("{0} is not within 0 and 1")]
     PresenceThreshold(f32),
+    /// The margins are out of range.
+    #[error("{0:?}: the coverage must be above 0 and below 1, the quantile 0 or more")]
+    Margins(Margins),
+    /// A coefficient of the expected IoU is not finite.
+    #[error("{0:?} is not finite")]
+    ExpectedIou(ExpectedIou),
 }
 
 impl MetadataError {
@@ -83,6 +90,8 @@ impl MetadataError {
             Self::Temperature(_) => "temperature",
             Self::Margin(_) | Self::SecondLook { .. } | Self::Looks { .. } => "second_look",
             Self::PresenceThreshold(_) => "presence_threshold",
+            Self::Margins(_) => "margins",
+            Self::ExpectedIou(_) => "expected_iou",
         }
     }
 }
@@ -163,6 +172,9 @@ pub enum OutputError {
     /// A logit is NaN or +∞, or all are −∞.
     #[error("{0:?} are not finite")]
     Logits(Vec<f32>),
+    /// Values are not those of distributions of edges.
+    #[error("no distribution: a value is not finite, or all are −∞")]
+    Edges,
     /// An edge of the box is infinite or NaN.
     #[error("{0:?} is not finite")]
     Box([f32; 4]),

@@ -2,6 +2,7 @@
 
 mod audit;
 mod budget;
+mod calibrate;
 mod curve;
 mod doubt;
 mod head_warmup;
@@ -18,6 +19,7 @@ mod train;
 mod verdict;
 
 pub use self::audit::{Audit, AuditOptions, AuditedPhoto, audit, audit_settings};
+pub use self::calibrate::{Calibrated, calibrate};
 pub use self::curve::{CurvePoint, LearningCurve, MorePhotos};
 pub use self::doubt::DoubtReason;
 pub use self::lr_find::{LrFind, LrRange, Tried, lr_find};

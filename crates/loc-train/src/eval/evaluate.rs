@@ -2,6 +2,7 @@
 
 use candle_core::Tensor;
 use loc_data::{Dataset, LabelledObject, Loader};
+use loc_infer::confidence::EdgeSpread;
 use loc_infer::postprocess::{argmax, presence as presence_of, probabilities};
 use loc_infer::{Frame, ModelMeta, NormBox};
 use loc_model::loss::LossConfig;
@@ -121,11 +122,13 @@ fn predict_batches(
         let logits: Vec<Vec<f32>> = output.logits.to_vec2()?;
         let boxes: Vec<Vec<f32>> = output.boxes.to_vec2()?;
         let truths = tensors.boxes.to_vec2::<f32>()?;
+        let edges = output.edges.map(|edges| edges.flatten_from(1)?.to_vec2::<f32>()).transpose()?;
         let answers = logits.into_iter().zip(&boxes).zip(&truths).zip(tensors.indices);
-        for (((logits, bbox), truth), sample) in answers {
+        for (i, (((logits, bbox), truth), sample)) in answers.enumerate() {
             let Some(object) = reference.dataset.samples[sample].object else { continue };
             let iou = f64::from(norm_box(bbox).ordered().clip().iou(&norm_box(truth)));
-            let answer = Answer { logits, bbox: norm_box(bbox), iou };
+            let spread = edges.as_ref().and_then(|edges| EdgeSpread::of(&edges[i]));
+            let answer = Answer { logits, bbox: norm_box(bbox), iou, spread };
             judged.push(reference.judge(sample, object, answer, keep_logits));
         }
     }
@@ -144,12 +147,13 @@ struct Answer {
     logits: Vec<f32>,
     bbox: NormBox,
     iou: f64,
+    spread: Option<EdgeSpread>,
 }
 
 impl Reference<'_> {
     /// The answer to a sample as prediction returns it.
     fn judge(&self, sample: usize, object: LabelledObject, answer: Answer, keep_logits: bool) -> Judged {
-        let Answer { logits, bbox, iou } = answer;
+        let Answer { logits, bbox, iou, spread } = answer;
         let of = &self.dataset.samples[sample];
         let input = &self.meta.input;
         let frame = Frame::of(of.size, input);
@@ -165,6 +169,7 @@ impl Reference<'_> {
             size: of.size,
             iou,
             logits: if keep_logits { logits } else { Vec::new() },
+            spread,
         }
     }
 }
