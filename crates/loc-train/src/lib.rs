@@ -32,11 +32,11 @@ pub use error::{
 };
 pub use eval::{
     Baseline, Calibration, ClassMetrics, ClassPhotos, Comparison, Confusion, Constant, DataSummary,
-    Difference, Differences, EvaluateOptions, Evaluation, ExpectedIouFigures, Intervals, Judged, Loss,
-    MarginFigures, MedianBox, NegativePhotos, NegativePrediction, Prediction, Presence, Reference,
-    ReliabilityBin, Seen, Truth, at_temperature, auroc, baseline_only, best_temperature, calibration,
-    confusion, differences, equal_error_threshold, evaluate, expected_iou_figures, iou_histogram,
-    margin_figures, photos_needed, roc, success_curve, worst_first,
+    Difference, Differences, EvaluateOptions, Evaluation, ExpectedIouFigures, FirstAnswers, Intervals,
+    Judged, Loss, MarginFigures, MedianBox, NegativePhotos, NegativePrediction, Prediction, Presence,
+    Reference, ReliabilityBin, Seen, Truth, at_temperature, auroc, baseline_only, best_temperature,
+    calibration, confusion, differences, equal_error_threshold, evaluate, expected_iou_figures,
+    iou_histogram, margin_figures, photos_needed, roc, success_curve, worst_first,
 };
 pub use event::{Event, Row, Stop};
 pub use input::{choose_split, read_options};

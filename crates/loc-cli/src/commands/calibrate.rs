@@ -45,7 +45,7 @@ pub(crate) fn run(args: &CalibrateArgs, output: &Output) -> Result<Exit> {
     let loader =
         Loader::new(&photos.dataset, &photos.chosen, named.model.file.meta.input, args.photos.workers)?;
     let options = EvaluateOptions { batch: BATCH, flip: false };
-    let (_, judged) = judge(&named.model, &loader, &photos.dataset, None, options)?;
+    let (_, judged) = judge(&named.model, &loader, &photos.dataset, None, options, args.photos.workers)?;
     let names: Vec<&str> = photos.dataset.samples.iter().map(|sample| sample.file.as_str()).collect();
     let Some(found) = loc_train::calibrate(&judged, args.coverage, &names) else { bail!("{}", too_few()) };
     for line in describe(&found, &photos) {

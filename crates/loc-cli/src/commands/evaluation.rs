@@ -7,7 +7,8 @@ use anyhow::{Result, bail};
 use loc_data::split::{self, SplitSource};
 use loc_data::{Dataset, Loader, Split, summary};
 use loc_model::loss::LossConfig;
-use loc_train::{Baseline, Config, EvaluateOptions, Evaluation, Judged, Reference, evaluate};
+use loc_net::Network;
+use loc_train::{Baseline, Config, EvaluateOptions, Evaluation, FirstAnswers, Judged, Reference, evaluate};
 
 use super::model::{self, Model};
 use super::shared::{open, read_options};
@@ -90,11 +91,20 @@ pub(super) fn judge(
     dataset: &Dataset,
     baseline: Option<Baseline>,
     options: EvaluateOptions,
+    workers: usize,
 ) -> Result<(Evaluation, Vec<Judged>)> {
     let device = loc_model::device::parse("cpu")?;
-    let trained = loc_model::Model::new(model.network.clone(), &model.weights, &device)?;
-    let reference = Reference { dataset, meta: &model.file.meta, loss: &LossConfig::default(), baseline };
-    Ok(evaluate(&trained, loader, &reference, options)?)
+    let on_device = |network: &Network, weights| loc_model::Model::new(network.clone(), weights, &device);
+    let (meta, loss) = (&model.file.meta, &LossConfig::default());
+    let reference = Reference { dataset, meta, loss, baseline, first: None };
+    let first = evaluate(&on_device(&model.network, &model.weights)?, loader, &reference, options)?;
+    let (Some((network, weights)), Some(look)) = (&model.second, meta.second_look) else { return Ok(first) };
+    let (evaluation, judged) = first;
+    let first = &FirstAnswers::of(meta, &judged, evaluation.presence.as_ref());
+    let (samples, windows) = first.windows();
+    let loader = Loader::of_windows(dataset, &samples, &windows, look.input(&meta.input), workers)?;
+    let reference = Reference { first: Some(first), ..reference };
+    Ok(evaluate(&on_device(network, weights)?, &loader, &reference, options)?)
 }
 
 /// The name of the part, the first model's split, and the photos of the part in the splits of all models.

@@ -94,7 +94,7 @@ fn evaluate_all(args: &ValArgs, models: &[Named], photos: &Photos) -> Result<Vec
             }
         };
         let began = Instant::now();
-        let (mut evaluation, judged) = judge(model, loader, dataset, baseline, options)?;
+        let (mut evaluation, judged) = judge(model, loader, dataset, baseline, options, args.photos.workers)?;
         if args.format == TextFormat::Json && !args.intervals {
             evaluation.intervals = None;
         }

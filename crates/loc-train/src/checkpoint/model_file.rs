@@ -173,4 +173,15 @@ impl ModelFile {
         }
         Ok(self.network.build(&Normalization { mean, std })?)
     }
+
+    /// Builds the network of the second look, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::Net`] if the network does not admit the input of the second look.
+    pub fn build_second(&self) -> Result<Option<Network>, TrainError> {
+        let InputSpec { mean, std, .. } = self.meta.input;
+        let build = |config: NetworkConfig| config.build(&Normalization { mean, std });
+        Ok(self.network.second().map(build).transpose()?)
+    }
 }

@@ -11,6 +11,7 @@ mod init_weights;
 mod lr_find;
 mod memory;
 mod resume;
+mod second_look;
 mod setup;
 mod start;
 mod step;

@@ -9,6 +9,7 @@ use loc_model::loss::LossConfig;
 use loc_model::{Input, Model, ModelOutput};
 
 use crate::error::TrainError;
+use crate::eval::first_look::FirstAnswers;
 use crate::eval::judged::Judged;
 use crate::eval::metrics::{Baseline, Evaluation, Intervals, Loss, MedianBox};
 use crate::eval::presence::{Presence, Seen, equal_error_threshold};
@@ -45,6 +46,8 @@ pub struct Reference<'a> {
     pub loss: &'a LossConfig,
     /// The constant answer on the samples.
     pub baseline: Option<Baseline>,
+    /// The first look's answers, if the model that is evaluated is the second look.
+    pub first: Option<&'a FirstAnswers>,
 }
 
 /// Evaluates a model on all samples of a loader. With `flip` each photo is also predicted mirrored, and the two
@@ -132,6 +135,8 @@ fn predict_batches(
             judged.push(reference.judge(sample, object, answer, keep_logits));
         }
     }
+    // Whether there is an object is the first look's answer.
+    seen.extend(reference.first.iter().flat_map(|first| first.seen.iter().cloned()));
     let majority = reference.baseline.map(|baseline| baseline.present);
     let threshold = reference.meta.presence_threshold.unwrap_or_else(|| equal_error_threshold(&seen));
     let evaluation = Evaluation {
@@ -155,8 +160,8 @@ impl Reference<'_> {
     fn judge(&self, sample: usize, object: LabelledObject, answer: Answer, keep_logits: bool) -> Judged {
         let Answer { logits, bbox, iou, spread } = answer;
         let of = &self.dataset.samples[sample];
-        let input = &self.meta.input;
-        let frame = Frame::of(of.size, input);
+        let second = self.first.and_then(|first| first.frame(self.dataset, self.meta, sample));
+        let frame = second.unwrap_or_else(|| Frame::of(of.size, &self.meta.input));
         let probs = probabilities(&logits, self.meta.temperature);
         let class = argmax(&logits);
         Judged {

@@ -7,6 +7,7 @@ mod conformal;
 mod data_summary;
 mod evaluate;
 mod expected_iou;
+mod first_look;
 mod judged;
 mod metrics;
 mod paired;
@@ -22,6 +23,7 @@ pub(crate) use self::evaluate::evaluate_batches;
 pub use self::evaluate::{EvaluateOptions, Reference, baseline_only, evaluate};
 pub use self::expected_iou::{ExpectedIouFigures, expected_iou_figures};
 pub(crate) use self::expected_iou::{figures_of, fit_expected_iou};
+pub use self::first_look::FirstAnswers;
 #[cfg(test)]
 pub(crate) use self::judged::judged;
 pub use self::judged::{Confusion, Judged, confusion, iou_histogram, success_curve, worst_first};
