@@ -278,11 +278,14 @@ impl Localizer {
         photos: &[Cow<'_, RgbImage>],
     ) -> Result<Vec<Result<Localization, Error>>, Error> {
         let first = self.run(self.engine.as_ref(), bytes, frames.len())?;
-        let of_first = frames.iter().enumerate().map(|(i, frame)| self.localization(&first, i, frame));
+        let of_first = frames.iter().enumerate().map(|(i, frame)| {
+            let answer = self.localization(&first, i, frame)?;
+            Ok(Localization { novelty: self.novelty(&first, i), ..answer })
+        });
         let Some((look, engine)) = &self.second else { return Ok(of_first.collect()) };
         let spec = look.input(&self.meta.input);
         let windows: Vec<Result<Window, Error>> =
-            of_first.map(|answer| Ok(Window::around(answer?.bbox, look.margin))).collect();
+            of_first.map(|answer: Result<_, Error>| Ok(Window::around(answer?.bbox, look.margin))).collect();
         let valid: Vec<(&Cow<'_, RgbImage>, Window)> = photos
             .iter()
             .zip(&windows)
@@ -302,12 +305,13 @@ impl Localizer {
             n => self.run(engine.as_ref(), &inputs, n)?,
         };
         let mut frames = frames.into_iter().flatten().enumerate();
-        let answer = |window: Result<Window, Error>| {
+        let answer = |(photo, window): (usize, Result<Window, Error>)| {
             window?;
             let (i, frame) = frames.next().ok_or(Error::Empty)?;
-            self.localization(&second, i, &frame)
+            let answer = self.localization(&second, i, &frame)?;
+            Ok(Localization { novelty: self.novelty(&first, photo), ..answer })
         };
-        Ok(windows.into_iter().map(answer).collect())
+        Ok(windows.into_iter().enumerate().map(answer).collect())
     }
 
     fn fit<'a>(&self, photo: Cow<'a, RgbImage>) -> Result<(Cow<'a, RgbImage>, Frame), Error> {
@@ -335,6 +339,13 @@ impl Localizer {
             return Err(Error::Output { what: "edges", error });
         }
         Ok(output)
+    }
+
+    /// The novelty of the photo in row `row` of the first look's output, if its engine returns features.
+    fn novelty(&self, first: &RawOutput, row: usize) -> Option<f32> {
+        let model = self.meta.novelty.as_ref()?;
+        let features = first.features.get(row * model.features..(row + 1) * model.features)?;
+        Some(model.of(features))
     }
 
     /// Makes the prediction from row `row` of the output.

@@ -6,14 +6,14 @@ use std::collections::BTreeSet;
 use serde::ser::SerializeStruct;
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::confidence::{ExpectedIou, Margins};
+use crate::confidence::{ExpectedIou, Margins, Novelty};
 use crate::{ClassNamesError, Error, ImageSize, MetadataError};
 
 /// Version of the model file's metadata that this build writes, and the newest that it reads.
 pub const FORMAT: u32 = 1;
 
 /// What prediction needs besides the network. Serialises to the keys `format`, `classes`, `input` and, where they are not
-/// the default, `temperature`, `presence_threshold`, `margins`, `expected_iou` and `second_look` of the model file's JSON.
+/// the default, `temperature`, `presence_threshold`, `margins`, `expected_iou`, `novelty` and `second_look` of the model file's JSON.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelMeta {
     /// Names of the classes; the index is the class. At least one, all different, none empty.
@@ -30,6 +30,8 @@ pub struct ModelMeta {
     pub margins: Option<Margins>,
     /// How to compute the expected IoU of a box; none if it was not fitted.
     pub expected_iou: Option<ExpectedIou>,
+    /// What tells photos of the model's kind from others; none if it was not fitted.
+    pub novelty: Option<Novelty>,
     /// The second look, if there is one.
     pub second_look: Option<SecondLook>,
 }
@@ -122,6 +124,7 @@ struct MetaJson {
     presence_threshold: Option<f32>,
     margins: Option<Margins>,
     expected_iou: Option<ExpectedIou>,
+    novelty: Option<Novelty>,
     second_look: Option<SecondLook>,
 }
 
@@ -199,6 +202,7 @@ impl ModelMeta {
             presence_threshold: None,
             margins: None,
             expected_iou: None,
+            novelty: None,
             second_look: None,
         };
         meta.check()?;
@@ -228,6 +232,7 @@ impl ModelMeta {
             presence_threshold: json.presence_threshold,
             margins: json.margins,
             expected_iou: json.expected_iou,
+            novelty: json.novelty,
             second_look: json.second_look,
         };
         meta.check()?;
@@ -250,6 +255,9 @@ impl ModelMeta {
         }
         if let Some(model) = self.expected_iou.filter(|model| !model.is_valid()) {
             return Err(Error::Metadata(MetadataError::ExpectedIou(model)));
+        }
+        if self.novelty.as_ref().is_some_and(|novelty| !novelty.is_valid()) {
+            return Err(Error::Metadata(MetadataError::Novelty));
         }
         if let Some(threshold) = self.presence_threshold.filter(|t| !(0.0..=1.0).contains(t)) {
             return Err(Error::Metadata(MetadataError::PresenceThreshold(threshold)));
@@ -285,7 +293,7 @@ pub fn check_class_names(names: &[String]) -> Result<(), ClassNamesError> {
 
 impl Serialize for ModelMeta {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut json = serializer.serialize_struct("ModelMeta", 8)?;
+        let mut json = serializer.serialize_struct("ModelMeta", 9)?;
         json.serialize_field("format", &FORMAT)?;
         json.serialize_field("classes", &self.classes)?;
         json.serialize_field("input", &self.input)?;
@@ -306,6 +314,10 @@ impl Serialize for ModelMeta {
         match &self.expected_iou {
             Some(model) => json.serialize_field("expected_iou", model)?,
             None => json.skip_field("expected_iou")?,
+        }
+        match &self.novelty {
+            Some(novelty) => json.serialize_field("novelty", novelty)?,
+            None => json.skip_field("novelty")?,
         }
         match &self.second_look {
             None => json.skip_field("second_look")?,
@@ -335,114 +347,4 @@ impl From<InputSpec> for InputJson {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::confidence::MarginUnit;
-
-    const FULL: &str = r#"{"format":1,"classes":["cat","dog"],
-        "input":{"width":320,"height":256,"fit":"letterbox","filter":"catmull_rom",
-                 "mean":[0.5,0.25,0.125],"std":[0.5,1,2]},
-        "network":{"backbone":"five_conv"},"recipe":null,"epoch":30,"metrics":{"iou":0.5}}"#;
-
-    #[test]
-    fn reads_its_own_keys_and_ignores_others() {
-        let meta = ModelMeta::from_json(FULL).unwrap();
-        assert_eq!(meta.classes, ["cat", "dog"]);
-        let input = InputSpec {
-            size: ImageSize { width: 320, height: 256 },
-            fit: Fit::Letterbox,
-            filter: Filter::CatmullRom,
-            mean: [0.5, 0.25, 0.125],
-            std: [0.5, 1.0, 2.0],
-        };
-        assert_eq!(meta.input, input);
-        assert_eq!(input.values(), 3 * 320 * 256);
-    }
-
-    #[test]
-    fn json_can_be_read_back() {
-        let mut meta = ModelMeta::from_json(FULL).unwrap();
-        assert_eq!(meta.temperature, 1.0);
-        let json = serde_json::to_string(&meta).unwrap();
-        assert!(!json.contains("temperature"), "{json}");
-        assert!(
-            json.starts_with(r#"{"format":1,"classes":["cat","dog"],"input":{"width":320,"height":256,"#)
-        );
-        assert_eq!(ModelMeta::from_json(&json).unwrap(), meta);
-        meta.temperature = 1.7;
-        let json = serde_json::to_string(&meta).unwrap();
-        assert!(json.ends_with(r#""temperature":1.7}"#), "{json}");
-        meta.presence_threshold = Some(0.25);
-        let json = serde_json::to_string(&meta).unwrap();
-        assert!(json.ends_with(r#""temperature":1.7,"presence_threshold":0.25}"#), "{json}");
-        assert_eq!(ModelMeta::from_json(&json).unwrap(), meta);
-        meta.margins = Some(Margins { coverage: 0.9, photos: 240, unit: MarginUnit::Edges, quantile: 1.25 });
-        meta.expected_iou = Some(ExpectedIou { intercept: 0.5, slope: -0.75 });
-        let json = serde_json::to_string(&meta).unwrap();
-        let added = r#","margins":{"coverage":0.9,"photos":240,"unit":"edges","quantile":1.25},"expected_iou":{"intercept":0.5,"slope":-0.75}}"#;
-        assert!(json.ends_with(added), "{json}");
-        assert_eq!(ModelMeta::from_json(&json).unwrap(), meta);
-    }
-
-    #[test]
-    fn each_invalid_value_is_an_error_with_its_key() {
-        const FORMAT_1: &str = r#""format":1"#;
-        let meta = ModelMeta::new(vec!["a".into()], InputSpec::default()).unwrap();
-        let good = serde_json::to_string(&meta).unwrap();
-        for (from, to, expected) in [
-            (r#""format":1"#, r#""format":2"#, "needs loc >= 0.2.0"),
-            (r#""format":1"#, r#""format":0"#, "`format`: 0"),
-            (r#""format":1"#, r#""other":1"#, "missing field `format`"),
-            (r#"["a"]"#, "[]", "`classes`: the list of class names is empty"),
-            (r#"["a"]"#, r#"["a","b","a"]"#, "`classes`: \"a\" occurs twice"),
-            (r#"["a"]"#, r#"["a",""]"#, "empty name"),
-            (r#""width":256"#, r#""width":0"#, "`input`: 0×256 is not within 1×1 and 4096×4096"),
-            (r#""height":256"#, r#""height":60000"#, "`input`: 256×60000"),
-            (r#""width":256"#, r#""width":-3"#, "invalid value: integer `-3`"),
-            (
-                r#""fit":"stretch""#,
-                r#""fit":"crop""#,
-                "unknown variant `crop`, expected `stretch` or `letterbox`",
-            ),
-            (r#""std":[1.0,1.0,1.0]"#, r#""std":[1.0,0.0,1.0]"#, "`input.std`"),
-            (r#""std":[1.0,1.0,1.0]"#, r#""std":[1.0,1.0]"#, "length 2"),
-            (r#""mean":[0.0,0.0,0.0]"#, r#""mean":[0.0,1e99,0.0]"#, "number out of range"),
-            (r#""fit":"#, r#""blur":2,"fit":"#, "unknown field `blur`"),
-            (r#""format":1"#, r#""format":1,"temperature":0"#, "`temperature`: 0 is not within 0.01 and 100"),
-            (r#""format":1"#, r#""format":1,"temperature":1e9"#, "`temperature`: 1000000000"),
-            (r#""format":1"#, r#""format":1,"temperature":"warm""#, "invalid type"),
-            (
-                r#""format":1"#,
-                r#""format":1,"presence_threshold":1.5"#,
-                "`presence_threshold`: 1.5 is not within 0 and 1",
-            ),
-            (
-                FORMAT_1,
-                r#""format":1,"margins":{"coverage":1,"photos":9,"unit":"box","quantile":1}"#,
-                "`margins`",
-            ),
-            (
-                FORMAT_1,
-                r#""format":1,"margins":{"coverage":0.9,"photos":9,"unit":"box","quantile":-1}"#,
-                "0 or more",
-            ),
-            (
-                FORMAT_1,
-                r#""format":1,"margins":{"coverage":0.9,"photos":9,"unit":"side","quantile":1}"#,
-                "`edges`",
-            ),
-            (
-                FORMAT_1,
-                r#""format":1,"expected_iou":{"intercept":0,"slope":1,"area":1}"#,
-                "unknown field `area`",
-            ),
-            ("{", "", "expected a JSON object"),
-        ] {
-            let bad = good.replacen(from, to, 1);
-            assert_ne!(bad, good, "{from} is not in {good}");
-            let message = ModelMeta::from_json(&bad).unwrap_err().to_string();
-            assert!(message.contains(expected), "{bad}\nerror: {message}\nexpected: {expected}");
-            assert!(message.contains("metadata `loc`") || message.contains("format 2"), "{message}");
-        }
-    }
-}
+mod tests;

@@ -164,6 +164,19 @@ impl Network {
         [self.logits, self.boxes].into_iter().chain(edges).chain(self.presence).collect()
     }
 
+    /// Returns the index of the layer whose output is the features that the class is read from, a vector: those of the whole
+    /// photo, or of the predicted box.
+    #[must_use]
+    pub fn class_features(&self) -> usize {
+        let mut at = self.logits;
+        while let (Op::Linear(_) | Op::Relu(_), Some(Source::Layer(before))) =
+            (&self.layers[at].op, self.layers[at].inputs.first())
+        {
+            at = *before;
+        }
+        at
+    }
+
     /// Returns the number of trainable values.
     #[must_use]
     pub fn parameter_count(&self) -> usize {

@@ -2,7 +2,7 @@
 //! that the fit has not seen.
 
 use loc_data::random::Random;
-use loc_infer::confidence::{ExpectedIou, Margins};
+use loc_infer::confidence::{ExpectedIou, Margins, Novelty};
 
 use crate::checkpoint::{BeforeAfter, CalibrationRecord, ModelFile};
 use crate::digest::sha256;
@@ -26,6 +26,8 @@ pub struct Calibrated {
     pub expected_iou: Option<ExpectedIou>,
     /// The margins.
     pub margins: Margins,
+    /// What tells photos of the kind from others ([`novelty`](crate::novelty)); not fitted by [`calibrate`].
+    pub novelty: Option<Novelty>,
     /// The mean coverage over random halves of the photos; none if there are too few for halves.
     pub coverage_over_halves: Option<f64>,
     /// What the model file keeps about the calibration.
@@ -46,7 +48,7 @@ pub fn calibrate(judged: &[Judged], coverage: f64, names: &[&str]) -> Option<Cal
         expected_iou_ece: expected_iou.and_then(|_| expected_iou_ece(judged)),
     };
     let coverage_over_halves = coverage_over_halves(judged, coverage, HALVINGS);
-    Some(Calibrated { temperature, expected_iou, margins, coverage_over_halves, record })
+    Some(Calibrated { temperature, expected_iou, margins, novelty: None, coverage_over_halves, record })
 }
 
 impl Calibrated {
@@ -56,6 +58,7 @@ impl Calibrated {
         file.meta.temperature = self.temperature.unwrap_or(file.meta.temperature);
         file.meta.expected_iou = self.expected_iou;
         file.meta.margins = Some(self.margins);
+        file.meta.novelty.clone_from(&self.novelty);
         file.calibrated = Some(self.record.clone());
     }
 }

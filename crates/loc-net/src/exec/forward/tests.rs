@@ -74,6 +74,26 @@ fn edges_are_the_distributions_whose_expectations_are_the_box() {
 }
 
 #[test]
+fn features_that_were_asked_for_are_those_of_the_layer() {
+    let input = InputShape { height: 124, width: 130 };
+    let edges = NetworkConfig::new(input, 3, Backbone::Compact, Head::Edges).build(&Normalization::IDENTITY);
+    for network in [edges.unwrap(), network(188, 190)] {
+        let (weights, layer) = (weights(&network), network.class_features());
+        let plain = Forward::new(network, weights.clone()).unwrap();
+        let images = single(&numbers(99, 2 * plain.network().input().len()));
+        let photos = ImageBatch::Floats(&images);
+        let expected = plain.features(photos, 2, &[layer]).unwrap().remove(0);
+        assert_eq!(plain.network().shape(layer).0.len(), 1, "a vector");
+        let before = plain.run(photos, 2).unwrap();
+        let after = Forward::new(plain.network().clone(), weights).unwrap().with_features().unwrap();
+        let after = after.run(photos, 2).unwrap();
+        assert_eq!(after.features, expected);
+        assert!(before.features.is_empty());
+        assert_eq!(crate::Output { features: Vec::new(), ..after }, before, "all else stays");
+    }
+}
+
+#[test]
 fn weights_that_do_not_fit_are_all_listed() {
     let network = network(188, 190);
     let mut weights = weights(&network);
