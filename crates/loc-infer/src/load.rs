@@ -159,7 +159,7 @@ fn native(source: impl Read, length: u64, options: &LoadOptions) -> Result<Local
     let threads = build_threads(options.threads)?;
     if options.novelty {
         let model = meta.novelty.as_ref().ok_or(Error::NoNovelty)?;
-        let network = looks.first().map(|(network, _)| network.shape(network.class_features()).len());
+        let network = looks.first().map(|(network, _)| network.class_feature_count());
         if network != Some(model.features) {
             return Err(Error::Metadata(MetadataError::Novelty));
         }

@@ -109,8 +109,8 @@ fn describe(found: &Calibrated, named: &Named, photos: &Photos) -> Vec<String> {
     let record = &found.record;
     let temperature = match found.temperature {
         Some(t) => format!("temperature {t:.3}: {}", ece(record.confidence_ece, "without")),
-        None => "no temperature: these photos do not decide one (the class of every photo is right, there is one class, or \
-                 the classes are no better than chance)"
+        None => "no temperature: these photos do not decide one (the class of every photo is right, there is one \
+                 class, the classes are no better than chance, or no temperature fits photos better that it was not fitted to)"
             .into(),
     };
     let expected_iou = match found.expected_iou {

@@ -24,7 +24,8 @@ pub struct Output {
     pub edges: Vec<f32>,
     /// `n`: the logit that an object is present, empty if [`Network::presence`] is none.
     pub presence: Vec<f32>,
-    /// `n ×` the length of [`Network::class_features`]; empty unless [`Forward::with_features`] asked for them.
+    /// `n ×` [`Network::class_feature_count`]: the features of the whole photo, of a map the means of its channels; empty unless
+    /// [`Forward::with_features`] asked for them.
     pub features: Vec<f32>,
 }
 
@@ -42,7 +43,10 @@ impl Output {
         let (logits, boxes) = (next(network.classes()), next(4));
         let edges = network.edges().map_or_else(Vec::new, |(layer, _)| next(network.shape(layer).len()));
         let presence = network.presence().map_or_else(Vec::new, |_| next(1));
-        let features = next(width);
+        let features: Vec<f32> = next(width);
+        let cells = features.len() / (n * network.class_feature_count()).max(1);
+        let mean = |channel: &[f32]| channel.iter().sum::<f32>() / cells as f32;
+        let features = features.chunks_exact(cells.max(1)).map(mean).collect();
         Self { logits, boxes, edges, presence, features }
     }
 }
@@ -105,7 +109,7 @@ impl Forward {
         Ok(Self { network, params, fused, steps, levels, outputs, activations: BufferPool::default() })
     }
 
-    /// The same, but [`Forward::run`] also returns the features that the class is read from.
+    /// The same, but [`Forward::run`] also returns the features of the whole photo that the class is read from.
     ///
     /// # Errors
     ///

@@ -28,10 +28,9 @@ pub fn novelty(
     known: &Loader,
     held_back: &Loader,
 ) -> Result<Option<Novelty>, TrainError> {
-    let forward = Forward::new(network.clone(), weights.clone())?;
-    let each = network.shape(network.class_features()).len();
+    let forward = Forward::new(network.clone(), weights.clone())?.with_features()?;
     let of = |loader: &Loader| features(&forward, loader);
-    Ok(fit_novelty(&of(known)?, &of(held_back)?, each, ACCEPTED))
+    Ok(fit_novelty(&of(known)?, &of(held_back)?, network.class_feature_count(), ACCEPTED))
 }
 
 /// The novelty of each photo of a loader, in its order.
@@ -45,21 +44,19 @@ pub fn novelties(
     model: &Novelty,
     photos: &Loader,
 ) -> Result<Vec<f32>, TrainError> {
-    let all = features(&Forward::new(network.clone(), weights.clone())?, photos)?;
-    let each = network.shape(network.class_features()).len();
-    Ok(all.chunks_exact(each.max(1)).map(|features| model.of(features)).collect())
+    let all = features(&Forward::new(network.clone(), weights.clone())?.with_features()?, photos)?;
+    Ok(all.chunks_exact(network.class_feature_count().max(1)).map(|features| model.of(features)).collect())
 }
 
-/// The features that the class is read from, photo by photo.
+/// The features of the whole photos that the class is read from.
 fn features(forward: &Forward, photos: &Loader) -> Result<Vec<f32>, TrainError> {
-    let layer = forward.network().class_features();
     let mut all = Vec::new();
     for batch in photos.in_order(BATCH) {
         let images = batch?.images;
         let n = images.dim().0;
         // A batch is made in one piece.
         let bytes = images.as_slice().unwrap_or_default();
-        all.extend(forward.features(ImageBatch::Bytes(bytes), n, &[layer])?.into_iter().flatten());
+        all.extend(forward.run(ImageBatch::Bytes(bytes), n)?.features);
     }
     Ok(all)
 }

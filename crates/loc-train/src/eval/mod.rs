@@ -16,6 +16,7 @@ mod predictions;
 mod presence;
 
 pub(crate) use self::bootstrap::bootstrap;
+pub(crate) use self::calibration::log_loss;
 pub use self::calibration::{Calibration, ReliabilityBin, at_temperature, best_temperature, calibration};
 pub use self::conformal::{MarginFigures, margin_figures, photos_needed};
 pub(crate) use self::conformal::{coverage_over_halves, fit_margins};
