@@ -5,7 +5,7 @@ use std::path::Path;
 
 use image::RgbImage;
 
-use crate::confidence::EdgeSpread;
+use crate::confidence::{EdgeSpread, LookBox};
 use crate::error::catch_panic;
 use crate::parallel::{Threads, run_jobs};
 use crate::postprocess::{Localization, PhotoOutput, localize};
@@ -279,17 +279,22 @@ impl Localizer {
     ) -> Result<Vec<Result<Localization, Error>>, Error> {
         let first = self.run(self.engine.as_ref(), bytes, frames.len())?;
         let of_first = frames.iter().enumerate().map(|(i, frame)| {
-            let answer = self.localization(&first, i, frame)?;
+            let answer = self.localization(&first, i, frame, None)?;
             Ok(Localization { novelty: self.novelty(&first, i), ..answer })
         });
         let Some((look, engine)) = &self.second else { return Ok(of_first.collect()) };
         let spec = look.input(&self.meta.input);
-        let windows: Vec<Result<Window, Error>> =
-            of_first.map(|answer: Result<_, Error>| Ok(Window::around(answer?.bbox, look.margin))).collect();
+        let boxes: Vec<Result<LookBox, Error>> = of_first
+            .enumerate()
+            .map(|(i, answer): (usize, Result<_, Error>)| {
+                Ok(LookBox { bbox: answer?.bbox, spread: EdgeSpread::of(edges_of(&first, i)) })
+            })
+            .collect();
+        let window = |first: &LookBox| Window::around(first.bbox, look.margin);
         let valid: Vec<(&Cow<'_, RgbImage>, Window)> = photos
             .iter()
-            .zip(&windows)
-            .filter_map(|(photo, window)| window.as_ref().ok().map(|window| (photo, *window)))
+            .zip(&boxes)
+            .filter_map(|(photo, first)| Some((photo, window(first.as_ref().ok()?))))
             .collect();
         let mut inputs = vec![0; valid.len() * spec.values()];
         let mut frames: Vec<Option<Frame>> = vec![None; valid.len()];
@@ -305,13 +310,13 @@ impl Localizer {
             n => self.run(engine.as_ref(), &inputs, n)?,
         };
         let mut frames = frames.into_iter().flatten().enumerate();
-        let answer = |(photo, window): (usize, Result<Window, Error>)| {
-            window?;
+        let answer = |(photo, of_first): (usize, Result<LookBox, Error>)| {
+            let of_first = of_first?;
             let (i, frame) = frames.next().ok_or(Error::Empty)?;
-            let answer = self.localization(&second, i, &frame)?;
+            let answer = self.localization(&second, i, &frame, Some(of_first))?;
             Ok(Localization { novelty: self.novelty(&first, photo), ..answer })
         };
-        Ok(windows.into_iter().enumerate().map(answer).collect())
+        Ok(boxes.into_iter().enumerate().map(answer).collect())
     }
 
     fn fit<'a>(&self, photo: Cow<'a, RgbImage>) -> Result<(Cow<'a, RgbImage>, Frame), Error> {
@@ -348,15 +353,26 @@ impl Localizer {
         Some(model.of(features))
     }
 
-    /// Makes the prediction from row `row` of the output.
-    fn localization(&self, output: &RawOutput, row: usize, frame: &Frame) -> Result<Localization, Error> {
+    /// Makes the prediction from row `row` of the output; `first` is the first look's box, if this is the second look.
+    fn localization(
+        &self,
+        output: &RawOutput,
+        row: usize,
+        frame: &Frame,
+        first: Option<LookBox>,
+    ) -> Result<Localization, Error> {
         let classes = self.meta.classes.len();
         let logits = &output.logits[row * classes..(row + 1) * classes];
         let b = &output.boxes[row * 4..(row + 1) * 4];
-        let each = output.edges.len() / (output.boxes.len() / 4);
-        let edges = &output.edges[row * each..(row + 1) * each];
-        localize(&self.meta, frame, PhotoOutput { logits, bbox: [b[0], b[1], b[2], b[3]], edges })
+        let (bbox, edges) = ([b[0], b[1], b[2], b[3]], edges_of(output, row));
+        localize(&self.meta, frame, PhotoOutput { logits, bbox, edges, first })
     }
+}
+
+/// The logits of the edges of row `row`; empty if there are none.
+fn edges_of(output: &RawOutput, row: usize) -> &[f32] {
+    let each = output.edges.len() / (output.boxes.len() / 4);
+    &output.edges[row * each..(row + 1) * each]
 }
 
 /// The threads for `LoadOptions::threads`.

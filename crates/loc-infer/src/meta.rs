@@ -7,7 +7,7 @@ use serde::ser::SerializeStruct;
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::confidence::{ExpectedIou, Margins, Novelty};
-use crate::{ClassNamesError, Error, ImageSize, MetadataError};
+use crate::{ClassNamesError, Error, ImageSize, InputSpec, MetadataError};
 
 /// Version of the model file's metadata that this build writes, and the newest that it reads.
 pub const FORMAT: u32 = 1;
@@ -59,62 +59,6 @@ impl SecondLook {
     }
 }
 
-/// How a photo becomes the network's input.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "InputJson", into = "InputJson")]
-pub struct InputSpec {
-    /// Size of the input, each side in 1..=[`InputSpec::MAX_SIDE`].
-    pub size: ImageSize,
-    /// How a photo of another shape is made to fit.
-    pub fit: Fit,
-    /// How pixels are interpolated.
-    pub filter: Filter,
-    /// Mean of red, green and blue in 0..1. The network's first layer subtracts it.
-    pub mean: [f32; 3],
-    /// Standard deviation of red, green and blue, above 0. The network's first layer divides by it.
-    pub std: [f32; 3],
-}
-
-/// How a photo of another shape is made to fit the input.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Fit {
-    /// Each side is scaled independently; the aspect ratio changes.
-    #[default]
-    Stretch,
-    /// Both sides are scaled by the same factor; the rest is filled with grey 114, half on each side.
-    Letterbox,
-}
-
-/// How pixels are interpolated. When a side shrinks, the kernel is widened by the same factor (the picture is
-/// averaged, not sampled): PIL's `resize` does the same, OpenCV's and PyTorch's defaults do not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Filter {
-    /// The source pixel at the centre; nothing is averaged.
-    Nearest,
-    /// Triangle with radius 1.
-    #[default]
-    Bilinear,
-    /// Cubic convolution with a = −1/2, radius 2 (Keys 1981, equation 15).
-    CatmullRom,
-    /// Windowed sinc with radius 3.
-    Lanczos3,
-}
-
-/// The JSON of [`InputSpec`]: width and height are keys beside the others. Unknown keys are refused because they could
-/// change the network's input.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct InputJson {
-    width: u32,
-    height: u32,
-    fit: Fit,
-    filter: Filter,
-    mean: [f32; 3],
-    std: [f32; 3],
-}
-
 /// The keys of the metadata that this crate reads.
 #[derive(Deserialize)]
 struct MetaJson {
@@ -132,54 +76,6 @@ struct MetaJson {
 #[serde(expecting = "a JSON object with the key `format`")]
 struct FormatJson {
     format: u32,
-}
-
-impl Default for InputSpec {
-    /// The input of the tutorial: 256×256, stretched, bilinear, not normalised.
-    fn default() -> Self {
-        Self {
-            size: ImageSize { width: 256, height: 256 },
-            fit: Fit::Stretch,
-            filter: Filter::Bilinear,
-            mean: [0.0; 3],
-            std: [1.0; 3],
-        }
-    }
-}
-
-impl InputSpec {
-    /// The longest side an input may have: 200 MB as f32. The limit protects against untrusted model files.
-    pub const MAX_SIDE: u32 = 4096;
-
-    /// Number of values of one input: 3 × height × width.
-    #[must_use]
-    #[expect(clippy::cast_possible_truncation, reason = "at most 3 · 4096² after `check`, on 64 bits always")]
-    pub fn values(&self) -> usize {
-        (3 * u64::from(self.size.width) * u64::from(self.size.height)) as usize
-    }
-
-    /// Checks the ranges that the fields document.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Metadata`] with the field and the range.
-    pub fn check(&self) -> Result<(), Error> {
-        self.check_ranges().map_err(Error::Metadata)
-    }
-
-    fn check_ranges(&self) -> Result<(), MetadataError> {
-        let (size, mean, std) = (self.size, self.mean, self.std);
-        let sides = 1..=Self::MAX_SIDE;
-        if !sides.contains(&size.width) || !sides.contains(&size.height) {
-            Err(MetadataError::InputSize(size))
-        } else if mean.iter().any(|m| !m.is_finite()) {
-            Err(MetadataError::Mean(mean))
-        } else if std.iter().any(|s| !s.is_finite() || *s <= 0.0) {
-            Err(MetadataError::Std(std))
-        } else {
-            Ok(())
-        }
-    }
 }
 
 impl ModelMeta {
@@ -327,24 +223,116 @@ impl Serialize for ModelMeta {
     }
 }
 
-impl TryFrom<InputJson> for InputSpec {
-    type Error = String;
-
-    fn try_from(json: InputJson) -> Result<Self, String> {
-        let InputJson { width, height, fit, filter, mean, std } = json;
-        let spec = Self { size: ImageSize { width, height }, fit, filter, mean, std };
-        // serde adds line and column to the message; the caller adds that it is about the metadata.
-        spec.check_ranges().map_err(|error| format!("`{}`: {error}", error.field()))?;
-        Ok(spec)
-    }
-}
-
-impl From<InputSpec> for InputJson {
-    fn from(spec: InputSpec) -> Self {
-        let InputSpec { size: ImageSize { width, height }, fit, filter, mean, std } = spec;
-        Self { width, height, fit, filter, mean, std }
-    }
-}
-
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+    use crate::confidence::MarginUnit;
+    use crate::{Filter, Fit};
+
+    const FULL: &str = r#"{"format":1,"classes":["cat","dog"],
+        "input":{"width":320,"height":256,"fit":"letterbox","filter":"catmull_rom",
+                 "mean":[0.5,0.25,0.125],"std":[0.5,1,2]},
+        "network":{"backbone":"five_conv"},"recipe":null,"epoch":30,"metrics":{"iou":0.5}}"#;
+
+    #[test]
+    fn reads_its_own_keys_and_ignores_others() {
+        let meta = ModelMeta::from_json(FULL).unwrap();
+        assert_eq!(meta.classes, ["cat", "dog"]);
+        let input = InputSpec {
+            size: ImageSize { width: 320, height: 256 },
+            fit: Fit::Letterbox,
+            filter: Filter::CatmullRom,
+            mean: [0.5, 0.25, 0.125],
+            std: [0.5, 1.0, 2.0],
+        };
+        assert_eq!(meta.input, input);
+        assert_eq!(input.values(), 3 * 320 * 256);
+    }
+
+    #[test]
+    fn json_can_be_read_back() {
+        let mut meta = ModelMeta::from_json(FULL).unwrap();
+        assert_eq!(meta.temperature, 1.0);
+        let json = serde_json::to_string(&meta).unwrap();
+        assert!(!json.contains("temperature"), "{json}");
+        assert!(
+            json.starts_with(r#"{"format":1,"classes":["cat","dog"],"input":{"width":320,"height":256,"#)
+        );
+        assert_eq!(ModelMeta::from_json(&json).unwrap(), meta);
+        meta.temperature = 1.7;
+        let json = serde_json::to_string(&meta).unwrap();
+        assert!(json.ends_with(r#""temperature":1.7}"#), "{json}");
+        meta.presence_threshold = Some(0.25);
+        let json = serde_json::to_string(&meta).unwrap();
+        assert!(json.ends_with(r#""temperature":1.7,"presence_threshold":0.25}"#), "{json}");
+        assert_eq!(ModelMeta::from_json(&json).unwrap(), meta);
+        meta.margins = Some(Margins { coverage: 0.9, photos: 240, unit: MarginUnit::Edges, quantile: 1.25 });
+        meta.expected_iou = Some(ExpectedIou { intercept: 0.5, slope: -0.75 });
+        let json = serde_json::to_string(&meta).unwrap();
+        let added = r#","margins":{"coverage":0.9,"photos":240,"unit":"edges","quantile":1.25},"expected_iou":{"intercept":0.5,"slope":-0.75}}"#;
+        assert!(json.ends_with(added), "{json}");
+        assert_eq!(ModelMeta::from_json(&json).unwrap(), meta);
+    }
+
+    #[test]
+    fn each_invalid_value_is_an_error_with_its_key() {
+        const FORMAT_1: &str = r#""format":1"#;
+        let meta = ModelMeta::new(vec!["a".into()], InputSpec::default()).unwrap();
+        let good = serde_json::to_string(&meta).unwrap();
+        for (from, to, expected) in [
+            (r#""format":1"#, r#""format":2"#, "needs loc >= 0.2.0"),
+            (r#""format":1"#, r#""format":0"#, "`format`: 0"),
+            (r#""format":1"#, r#""other":1"#, "missing field `format`"),
+            (r#"["a"]"#, "[]", "`classes`: the list of class names is empty"),
+            (r#"["a"]"#, r#"["a","b","a"]"#, "`classes`: \"a\" occurs twice"),
+            (r#"["a"]"#, r#"["a",""]"#, "empty name"),
+            (r#""width":256"#, r#""width":0"#, "`input`: 0×256 is not within 1×1 and 4096×4096"),
+            (r#""height":256"#, r#""height":60000"#, "`input`: 256×60000"),
+            (r#""width":256"#, r#""width":-3"#, "invalid value: integer `-3`"),
+            (
+                r#""fit":"stretch""#,
+                r#""fit":"crop""#,
+                "unknown variant `crop`, expected `stretch` or `letterbox`",
+            ),
+            (r#""std":[1.0,1.0,1.0]"#, r#""std":[1.0,0.0,1.0]"#, "`input.std`"),
+            (r#""std":[1.0,1.0,1.0]"#, r#""std":[1.0,1.0]"#, "length 2"),
+            (r#""mean":[0.0,0.0,0.0]"#, r#""mean":[0.0,1e99,0.0]"#, "number out of range"),
+            (r#""fit":"#, r#""blur":2,"fit":"#, "unknown field `blur`"),
+            (r#""format":1"#, r#""format":1,"temperature":0"#, "`temperature`: 0 is not within 0.01 and 100"),
+            (r#""format":1"#, r#""format":1,"temperature":1e9"#, "`temperature`: 1000000000"),
+            (r#""format":1"#, r#""format":1,"temperature":"warm""#, "invalid type"),
+            (
+                r#""format":1"#,
+                r#""format":1,"presence_threshold":1.5"#,
+                "`presence_threshold`: 1.5 is not within 0 and 1",
+            ),
+            (
+                FORMAT_1,
+                r#""format":1,"margins":{"coverage":1,"photos":9,"unit":"box","quantile":1}"#,
+                "`margins`",
+            ),
+            (
+                FORMAT_1,
+                r#""format":1,"margins":{"coverage":0.9,"photos":9,"unit":"box","quantile":-1}"#,
+                "0 or more",
+            ),
+            (
+                FORMAT_1,
+                r#""format":1,"margins":{"coverage":0.9,"photos":9,"unit":"side","quantile":1}"#,
+                "`edges`",
+            ),
+            (
+                FORMAT_1,
+                r#""format":1,"expected_iou":{"intercept":0,"slope":1,"area":1}"#,
+                "unknown field `area`",
+            ),
+            ("{", "", "expected a JSON object"),
+        ] {
+            let bad = good.replacen(from, to, 1);
+            assert_ne!(bad, good, "{from} is not in {good}");
+            let message = ModelMeta::from_json(&bad).unwrap_err().to_string();
+            assert!(message.contains(expected), "{bad}\nerror: {message}\nexpected: {expected}");
+            assert!(message.contains("metadata `loc`") || message.contains("format 2"), "{message}");
+        }
+    }
+}
