@@ -278,12 +278,15 @@ impl Localizer {
         photos: &[Cow<'_, RgbImage>],
     ) -> Result<Vec<Result<Localization, Error>>, Error> {
         let first = self.run(self.engine.as_ref(), bytes, frames.len())?;
-        let of_first = frames.iter().enumerate().map(|(i, frame)| self.localization(&first, i, frame, None));
+        let of_first = frames.iter().enumerate().map(|(i, frame)| {
+            let answer = self.localization(&first, i, frame, None)?;
+            Ok(Localization { novelty: self.novelty(&first, i), ..answer })
+        });
         let Some((look, engine)) = &self.second else { return Ok(of_first.collect()) };
         let spec = look.input(&self.meta.input);
         let boxes: Vec<Result<LookBox, Error>> = of_first
             .enumerate()
-            .map(|(i, answer)| {
+            .map(|(i, answer): (usize, Result<_, Error>)| {
                 Ok(LookBox { bbox: answer?.bbox, spread: EdgeSpread::of(edges_of(&first, i)) })
             })
             .collect();
@@ -307,12 +310,13 @@ impl Localizer {
             n => self.run(engine.as_ref(), &inputs, n)?,
         };
         let mut frames = frames.into_iter().flatten().enumerate();
-        let answer = |first: Result<LookBox, Error>| {
-            let first = first?;
+        let answer = |(photo, of_first): (usize, Result<LookBox, Error>)| {
+            let of_first = of_first?;
             let (i, frame) = frames.next().ok_or(Error::Empty)?;
-            self.localization(&second, i, &frame, Some(first))
+            let answer = self.localization(&second, i, &frame, Some(of_first))?;
+            Ok(Localization { novelty: self.novelty(&first, photo), ..answer })
         };
-        Ok(boxes.into_iter().map(answer).collect())
+        Ok(boxes.into_iter().enumerate().map(answer).collect())
     }
 
     fn fit<'a>(&self, photo: Cow<'a, RgbImage>) -> Result<(Cow<'a, RgbImage>, Frame), Error> {
@@ -340,6 +344,13 @@ impl Localizer {
             return Err(Error::Output { what: "edges", error });
         }
         Ok(output)
+    }
+
+    /// The novelty of the photo in row `row` of the first look's output, if its engine returns features.
+    fn novelty(&self, first: &RawOutput, row: usize) -> Option<f32> {
+        let model = self.meta.novelty.as_ref()?;
+        let features = first.features.get(row * model.features..(row + 1) * model.features)?;
+        Some(model.of(features))
     }
 
     /// Makes the prediction from row `row` of the output; `first` is the first look's box, if this is the second look.

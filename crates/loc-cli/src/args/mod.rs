@@ -166,6 +166,10 @@ pub(crate) struct PredictArgs {
     #[arg(long, value_name = "X", default_value_t = 0.0, hide_default_value = true)]
     pub(crate) conf: f32,
 
+    /// Leave photos unlike those that the model knows without an answer; the model must have been calibrated
+    #[arg(long)]
+    pub(crate) reject: bool,
+
     /// Stop at the first photo that cannot be read
     #[arg(long)]
     pub(crate) strict: bool,
