@@ -41,7 +41,6 @@ fn files_begin_with_a_description() {
 const LONG: &[(&str, &str)] = &[
     ("crates/loc-cli/src/args/mod.rs", "a table: the flags of every command but `train`"),
     ("crates/loc-cli/src/commands/sources.rs", "one type: the photos of a command line"),
-    ("crates/loc-cli/src/commands/val.rs", "one command with its tables"),
     ("crates/loc-cli/src/suggestions/mod.rs", "one search with its rules"),
     ("crates/loc-data/src/build_samples.rs", "one pass from annotations to samples"),
     ("crates/loc-data/src/formats/header.rs", "one line of a table with its names and hints"),

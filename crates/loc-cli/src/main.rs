@@ -45,6 +45,7 @@ fn main() -> ExitCode {
         Command::Train(args) => commands::train::run(&args, &output),
         Command::LrFind(args) => commands::lr_find::run(&args, &output),
         Command::Val(args) => commands::val::run(&args, &output),
+        Command::Calibrate(args) => commands::calibrate::run(&args, &output),
         Command::Predict(args) => commands::predict::run(&args, &output),
         Command::Export(args) => commands::export::run(&args, &output),
         Command::Import(args) => commands::import::run(&args, &output),

@@ -69,7 +69,7 @@ fn the_workflow_from_photos_to_boxes_and_onnx() {
     assert_eq!(keys(&val["baseline"]), ["majority_accuracy", "median_box"]);
     assert_eq!(keys(&val["baseline"]["median_box"]), ["iou50", "iou75", "mean_iou"]);
     assert_eq!(keys(&val["per_class"]["star"]), ["accuracy", "mean_iou", "samples"]);
-    assert_eq!(keys(&val["calibration"]), ["bins", "confidence", "ece", "temperature"]);
+    assert_eq!(keys(&val["calibration"]), ["bins", "confidence", "ece", "ece_by_chance", "temperature"]);
     assert_eq!(keys(&val["calibration"]["bins"][0]), ["accuracy", "confidence", "samples"]);
     assert_eq!(keys(&val["speed"]), ["batch", "predict_ms", "prepare_ms", "threads"]);
     let all =

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use common::Desk;
 
-const COMMANDS: [&[&str]; 21] = [
+const COMMANDS: [&[&str]; 22] = [
     &[],
     &["data"],
     &["data", "check"],
@@ -23,6 +23,7 @@ const COMMANDS: [&[&str]; 21] = [
     &["train"],
     &["lr-find"],
     &["val"],
+    &["calibrate"],
     &["predict"],
     &["export"],
     &["import"],

@@ -18,6 +18,7 @@ mod classes;
 pub mod content_type;
 pub mod convert;
 mod copy_groups;
+mod crop_jitter;
 pub mod csv_escape;
 mod dataset;
 mod diagnostic;
@@ -50,6 +51,7 @@ pub mod stats;
 
 pub use augment::Augment;
 pub use classes::class_list;
+pub use crop_jitter::CropJitter;
 pub use dataset::{
     Dataset, Exif, InvalidPhotoPolicy, MultiObjectPolicy, OpenedDataset, ReadOptions, SkippedPhotos,
     UnlabelledPolicy,

@@ -7,8 +7,8 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::JoinHandle;
 
 use image::RgbImage;
-use loc_infer::preprocess::{decode_path, fit};
-use loc_infer::{InputSpec, Limits};
+use loc_infer::preprocess::{decode_path, fit, fit_window};
+use loc_infer::{InputSpec, Limits, Window};
 use ndarray::{Array2, Array4, Axis};
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
@@ -38,8 +38,8 @@ pub struct Batch {
     pub indices: Vec<usize>,
 }
 
-/// Decoded samples of a data set, for any number of epochs.
-#[derive(Debug)]
+/// Decoded samples of a data set, for any number of epochs. A clone shares their memory.
+#[derive(Debug, Clone)]
 pub struct Loader {
     store: Arc<DecodedSamples>,
     pool: Arc<ThreadPool>,
@@ -81,6 +81,39 @@ impl Loader {
         input: InputSpec,
         workers: usize,
     ) -> Result<Self, DataError> {
+        let whole: Vec<Option<Window>> = vec![None; indices.len()];
+        Self::decode(dataset, indices, &whole, input, workers)
+    }
+
+    /// As [`Loader::new`], with a window of each photo instead of the whole photo. Boxes are in fractions of the window; of an
+    /// object that reaches beyond it, in unchanged photos, below 0 or above 1.
+    ///
+    /// # Errors
+    ///
+    /// As [`Loader::new`].
+    ///
+    /// # Panics
+    ///
+    /// If an index is not below the number of samples, or there is not a window for each.
+    pub fn of_windows(
+        dataset: &Dataset,
+        indices: &[usize],
+        windows: &[Window],
+        input: InputSpec,
+        workers: usize,
+    ) -> Result<Self, DataError> {
+        assert_eq!(windows.len(), indices.len(), "a window for each sample");
+        let windows: Vec<Option<Window>> = windows.iter().copied().map(Some).collect();
+        Self::decode(dataset, indices, &windows, input, workers)
+    }
+
+    fn decode(
+        dataset: &Dataset,
+        indices: &[usize],
+        windows: &[Option<Window>],
+        input: InputSpec,
+        workers: usize,
+    ) -> Result<Self, DataError> {
         input.check()?;
         let pool = ThreadPoolBuilder::new()
             .num_threads(workers)
@@ -89,7 +122,7 @@ impl Loader {
             .map_err(|error| DataError::Threads(LoaderError::Pool(error)))?;
         memory::ensure_fits(dataset, indices, input.size, pool.current_num_threads())?;
         let limits = Limits::default();
-        let decode = |index: &usize| {
+        let decode = |(index, window): (&usize, &Option<Window>)| {
             let sample = &dataset.samples[*index];
             let wrong =
                 |reason: String| Diagnostic::error(DiagnosticKind::PhotoDamaged, &sample.image, None, reason);
@@ -98,11 +131,17 @@ impl Loader {
             if found != sample.size {
                 return Err(wrong(format!("is {found}, was {} when the data set was read", sample.size)));
             }
-            let (image, frame) = fit(Cow::Owned(photo.rgb), &input);
-            Ok((image.into_owned(), sample.object.map(|object| frame.to_input(object.bbox))))
+            let (image, frame) = match window {
+                None => {
+                    let (image, frame) = fit(Cow::Owned(photo.rgb), &input);
+                    (image.into_owned(), frame)
+                }
+                Some(window) => fit_window(&photo.rgb, *window, &input),
+            };
+            Ok((image, sample.object.map(|object| frame.to_input(object.bbox))))
         };
         let decoded: Vec<Result<(RgbImage, Option<NormBox>), Diagnostic>> =
-            pool.install(|| indices.par_iter().map(decode).collect());
+            pool.install(|| indices.par_iter().zip(windows).map(decode).collect());
         let (mut images, mut boxes, mut diagnostics) = (Vec::new(), Vec::new(), Vec::new());
         for photo in decoded {
             match photo {

@@ -89,6 +89,20 @@ pub fn draw(photo: &mut RgbImage, boxes: &[LabeledBox]) {
     }
 }
 
+/// Draws the outline of a box thinly and without a label: for the margins of a prediction. A box with a coordinate that is not
+/// finite is skipped.
+pub fn draw_outline(photo: &mut RgbImage, bbox: BBox, color: [u8; 3]) {
+    let size = ImageSize::of(photo);
+    if size.is_empty() {
+        return;
+    }
+    let style = Style::of(size);
+    let thin = Style { stroke: (style.stroke / 3).max(1), ..style };
+    if let Some(outer) = thin.outline(bbox, size) {
+        thin.draw_box(photo, outer, color);
+    }
+}
+
 /// Lengths for one photo, in its pixels.
 #[derive(Debug, Clone, Copy)]
 struct Style {

@@ -2,7 +2,7 @@
 //!
 //! [`Localizer`] loads a model once and predicts from many threads; [`draw`](mod@draw) draws predictions. The core needs
 //! no network: geometry ([`BBox`], [`Frame`]), the model's metadata ([`ModelMeta`]), [`preprocess`] (the only
-//! image-to-tensor path of this workspace) and [`postprocess`]. An [`Engine`] runs the network: `native` by default,
+//! image-to-tensor path of this workspace), [`postprocess`] and [`confidence`]. An [`Engine`] runs the network: `native` by default,
 //! `candle` and `onnx` behind features, or your own.
 //!
 //! This crate reads no annotations and prints nothing. A [`Localizer`] shares no state with others, except for threads: it
@@ -12,6 +12,7 @@
 #![warn(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
 
 mod bbox;
+pub mod confidence;
 #[cfg(feature = "draw")]
 pub mod draw;
 pub mod engine;
@@ -23,16 +24,18 @@ mod meta;
 mod parallel;
 pub mod postprocess;
 pub mod preprocess;
+mod source;
 
 pub use bbox::{BBox, ImageSize, NormBox};
 pub use engine::{Engine, RawOutput};
 pub use error::{BoxError, ClassNamesError, Error, MetadataError, NotAModelError, OutputError, Remedy};
 pub use file::read_file;
 pub use load::LoadOptions;
-pub use localizer::{Localizer, Source};
-pub use meta::{FORMAT, Filter, Fit, InputSpec, ModelMeta, check_class_names};
+pub use localizer::Localizer;
+pub use meta::{FORMAT, Filter, Fit, InputSpec, ModelMeta, SecondLook, check_class_names};
 pub use postprocess::Localization;
-pub use preprocess::{Frame, Limits, Photo};
+pub use preprocess::{Frame, Limits, Photo, Window};
+pub use source::Source;
 
 /// The README's code is compiled and run as a test.
 #[cfg(doctest)]

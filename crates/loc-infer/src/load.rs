@@ -121,9 +121,9 @@ impl Localizer {
     pub fn load_candle(path: impl AsRef<Path>, device: &candle_core::Device) -> Result<Self, Error> {
         let path = path.as_ref();
         let read = || {
-            let (meta, engine) =
+            let (meta, engines) =
                 crate::engine::candle::Candle::read(&file::read_file(path, MAX_BYTES)?, device)?;
-            Self::with_engine(meta, Box::new(engine))
+            Self::with_engines(meta, engines.into_iter().map(|engine| Box::new(engine) as _).collect())
         };
         read().map_err(|error| error.at(path))
     }
@@ -144,13 +144,16 @@ fn parse(bytes: &[u8], options: &LoadOptions) -> Result<Localizer, Error> {
 fn native(source: impl Read, length: u64, options: &LoadOptions) -> Result<Localizer, Error> {
     use crate::engine::native::{ModelFile, Native};
     use crate::localizer::build_threads;
-    let ModelFile { meta, network, weights } = ModelFile::read(source, length)?;
+    let ModelFile { meta, looks } = ModelFile::read(source, length)?;
     let threads = build_threads(options.threads)?;
-    let engine = threads.run(|| match options.allow_nonfinite {
-        true => Native::with_nonfinite(network, weights),
-        false => Native::new(network, weights),
-    });
-    Localizer::with_thread_pool(meta, Box::new(engine?), threads)
+    let engine = |(network, weights)| -> Result<Box<dyn crate::Engine>, Error> {
+        Ok(Box::new(match options.allow_nonfinite {
+            true => Native::with_nonfinite(network, weights)?,
+            false => Native::new(network, weights)?,
+        }))
+    };
+    let engines = threads.run(|| looks.into_iter().map(engine).collect::<Result<_, _>>())?;
+    Localizer::with_thread_pool(meta, engines, threads)
 }
 
 #[cfg(not(feature = "native"))]

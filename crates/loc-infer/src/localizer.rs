@@ -1,19 +1,23 @@
 //! [`Localizer`]: a loaded model that predicts photos, from any number of threads.
 
 use std::borrow::Cow;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use image::RgbImage;
 
+use crate::confidence::EdgeSpread;
 use crate::error::catch_panic;
 use crate::parallel::{Threads, run_jobs};
-use crate::postprocess::{Localization, localize};
-use crate::preprocess::{self, Frame, Limits, decode, decode_path};
-use crate::{Engine, Error, ModelMeta, OutputError, RawOutput};
+use crate::postprocess::{Localization, PhotoOutput, localize};
+use crate::preprocess::{self, Frame, Limits, Window, decode, decode_path};
+use crate::source::Source;
+use crate::{Engine, Error, MetadataError, ModelMeta, OutputError, RawOutput, SecondLook};
 
 /// Maximum number of photos in one call of the engine, and maximum size of their inputs in bytes.
 const MAX_BATCH: usize = 32;
 const MAX_BATCH_BYTES: usize = 64 << 20;
+/// Maximum number of photos of a model with two looks: they stay in memory until the first look has answered.
+const MAX_BATCH_OF_TWO_LOOKS: usize = 8;
 
 /// A model, ready to predict.
 ///
@@ -24,29 +28,31 @@ pub struct Localizer {
     limits: Limits,
     threads: Threads,
     engine: Box<dyn Engine>,
-}
-
-/// A photo to predict, in one of three forms.
-#[derive(Debug, Clone, Copy)]
-#[non_exhaustive]
-pub enum Source<'a> {
-    /// A file.
-    Path(&'a Path),
-    /// The content of a file.
-    Encoded(&'a [u8]),
-    /// Upright pixels.
-    Photo(&'a RgbImage),
+    /// The second look and its engine, if there is one.
+    second: Option<(SecondLook, Box<dyn Engine>)>,
 }
 
 /// Photos that are decoded and resized, ready for the engine.
 #[derive(Default)]
-struct Prepared {
-    /// The frame of each photo, or its error, in order.
-    frames: Vec<Result<Frame, Error>>,
-    /// `[valid, height, width, 3]`: the photos without an error.
-    inputs: Vec<u8>,
-    valid: usize,
+struct Prepared<'a> {
+    /// For each photo, in order, its error if it has one.
+    errors: Vec<Option<Error>>,
+    /// The photos without an error.
+    valid: Inputs<'a>,
 }
+
+/// Photos as inputs of the engine.
+#[derive(Default)]
+struct Inputs<'a> {
+    /// `[frames, height, width, 3]`.
+    bytes: Vec<u8>,
+    frames: Vec<Frame>,
+    /// The photos themselves, if a second look needs them.
+    photos: Vec<Cow<'a, RgbImage>>,
+}
+
+/// A photo whose input is written: its frame, and the photo itself if a second look needs it.
+type Ready<'a> = (Frame, Option<Cow<'a, RgbImage>>);
 
 // Checks at compile time that a localizer can be shared between threads.
 const _: () = {
@@ -61,16 +67,35 @@ impl Localizer {
     ///
     /// [`Error::Metadata`] if the metadata is not in its ranges.
     pub fn with_engine(meta: ModelMeta, engine: Box<dyn Engine>) -> Result<Self, Error> {
-        Self::with_thread_pool(meta, engine, Threads::current())
+        Self::with_engines(meta, vec![engine])
+    }
+
+    /// As [`Localizer::with_engine`], with an engine for each look: two if the metadata has a second look, else one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Metadata`] if the metadata is not in its ranges, or there is another number of engines.
+    pub fn with_engines(meta: ModelMeta, engines: Vec<Box<dyn Engine>>) -> Result<Self, Error> {
+        Self::with_thread_pool(meta, engines, Threads::current())
     }
 
     pub(crate) fn with_thread_pool(
         meta: ModelMeta,
-        engine: Box<dyn Engine>,
+        engines: Vec<Box<dyn Engine>>,
         threads: Threads,
     ) -> Result<Self, Error> {
         meta.check()?;
-        Ok(Self { meta, limits: Limits::default(), threads, engine })
+        let count = engines.len();
+        let mut engines = engines.into_iter();
+        let (engine, second) = match (engines.next(), meta.second_look, engines.next(), engines.next()) {
+            (Some(engine), None, None, None) => (engine, None),
+            (Some(engine), Some(look), Some(second), None) => (engine, Some((look, second))),
+            _ => {
+                let second = meta.second_look.is_some();
+                return Err(Error::Metadata(MetadataError::Looks { second, engines: count }));
+            }
+        };
+        Ok(Self { meta, limits: Limits::default(), threads, engine, second })
     }
 
     /// The same localizer with other limits for the photos it decodes.
@@ -120,15 +145,13 @@ impl Localizer {
         &self,
         decode: impl FnOnce() -> Result<preprocess::Photo, Error>,
     ) -> Result<Localization, Error> {
-        self.threads.run(|| {
-            let (fitted, frame) = self.fit(Cow::Owned(decode()?.rgb))?;
-            self.predict_fitted(&fitted, &frame)
-        })
+        self.threads.run(|| self.predict_decoded(&decode()?.rgb))
     }
 
-    fn predict_fitted(&self, fitted: &RgbImage, frame: &Frame) -> Result<Localization, Error> {
-        let output = self.run(fitted.as_raw(), 1)?;
-        self.localization(&output, 0, frame)
+    fn predict_decoded(&self, photo: &RgbImage) -> Result<Localization, Error> {
+        let (fitted, frame) = self.fit(Cow::Borrowed(photo))?;
+        let answers = self.answers(fitted.as_raw(), &[frame], &[Cow::Borrowed(photo)])?;
+        answers.into_iter().next().unwrap_or(Err(Error::Empty))
     }
 
     /// Predicts a photo that is decoded and upright.
@@ -138,13 +161,10 @@ impl Localizer {
     /// [`Error::ZeroSize`] for a photo without pixels, [`Error::Engine`], [`Error::Output`] and [`Error::Panic`] if the
     /// engine fails.
     pub fn predict(&self, photo: &RgbImage) -> Result<Localization, Error> {
-        self.threads.run(|| {
-            let (fitted, frame) = self.fit(Cow::Borrowed(photo))?;
-            self.predict_fitted(&fitted, &frame)
-        })
+        self.threads.run(|| self.predict_decoded(photo))
     }
 
-    /// Predicts many photos, up to 32 per call of the engine. Results are in the photos' order; a failing photo does
+    /// Predicts many photos, up to 32 per call of the engine, or 8 with a second look. Results are in the photos' order; a failing photo does
     /// not affect the others.
     ///
     /// Takes a slice of anything that converts to a [`Source`]: paths, bytes, images. While the calling thread runs the
@@ -160,7 +180,8 @@ impl Localizer {
     }
 
     fn predict_sources(&self, sources: Vec<Source<'_>>) -> Vec<Result<Localization, Error>> {
-        let batch_size = (MAX_BATCH_BYTES / self.meta.input.values().max(1)).clamp(1, MAX_BATCH);
+        let most = if self.second.is_some() { MAX_BATCH_OF_TWO_LOOKS } else { MAX_BATCH };
+        let batch_size = (MAX_BATCH_BYTES / self.meta.input.values().max(1)).clamp(1, most);
         let mut results = Vec::with_capacity(sources.len());
         let mut prepared = Prepared::default();
         // One more round than chunks: the first round only decodes, the last one only predicts.
@@ -174,64 +195,119 @@ impl Localizer {
     }
 
     /// Decodes and resizes all photos in parallel, while `meanwhile` runs on this thread.
-    fn prepare<R>(&self, photos: &[Source<'_>], meanwhile: impl FnOnce() -> R) -> (Prepared, R) {
+    fn prepare<'a, R>(&self, photos: &[Source<'a>], meanwhile: impl FnOnce() -> R) -> (Prepared<'a>, R) {
         let values = self.meta.input.values();
-        let mut inputs = vec![0; photos.len() * values];
-        let mut frames: Vec<Result<Frame, Error>> = photos.iter().map(|_| Err(Error::Empty)).collect();
-        let jobs = photos.iter().zip(&mut frames).zip(inputs.chunks_exact_mut(values.max(1)));
-        let prepare_one = |((photo, frame), input): ((&Source<'_>, &mut _), &mut [u8])| {
-            *frame = self.prepare_one(*photo, input);
+        let mut bytes = vec![0; photos.len() * values];
+        let mut ready: Vec<Result<Ready<'a>, Error>> = photos.iter().map(|_| Err(Error::Empty)).collect();
+        let jobs = photos.iter().zip(&mut ready).zip(bytes.chunks_exact_mut(values.max(1)));
+        let prepare_one = |((photo, ready), input): ((&Source<'a>, &mut _), &mut [u8])| {
+            *ready = self.prepare_one(*photo, input);
         };
         let result = run_jobs(jobs.collect(), prepare_one, meanwhile);
         // Remove the inputs of photos with errors.
-        let mut valid = 0;
-        for (i, frame) in frames.iter().enumerate() {
-            if frame.is_ok() {
-                inputs.copy_within(i * values..(i + 1) * values, valid * values);
-                valid += 1;
+        let (mut errors, mut valid) = (Vec::with_capacity(ready.len()), Inputs::default());
+        for (i, ready) in ready.into_iter().enumerate() {
+            match ready {
+                Ok((frame, photo)) => {
+                    bytes.copy_within(i * values..(i + 1) * values, valid.frames.len() * values);
+                    valid.frames.push(frame);
+                    valid.photos.extend(photo);
+                    errors.push(None);
+                }
+                Err(error) => errors.push(Some(error)),
             }
         }
-        inputs.truncate(valid * values);
-        (Prepared { frames, inputs, valid }, result)
+        bytes.truncate(valid.frames.len() * values);
+        valid.bytes = bytes;
+        (Prepared { errors, valid }, result)
     }
 
     /// Predicts prepared photos.
-    fn predict_prepared(
-        &self,
-        Prepared { frames, inputs, valid }: Prepared,
-    ) -> Vec<Result<Localization, Error>> {
-        let values = self.meta.input.values();
-        let output = if valid > 0 { Some(self.run(&inputs, valid)) } else { None };
-        let mut row = 0;
-        let localize_photo = |frame: Result<Frame, Error>| {
-            let frame = frame?;
-            let at = row;
-            row += 1;
-            match &output {
-                Some(Ok(output)) => self.localization(output, at, &frame),
+    fn predict_prepared(&self, Prepared { errors, valid }: Prepared<'_>) -> Vec<Result<Localization, Error>> {
+        let Inputs { bytes, frames, photos } = valid;
+        let answers = match frames.len() {
+            0 => Vec::new(),
+            _ => match self.answers(&bytes, &frames, &photos) {
+                Ok(answers) => answers,
                 // A panic is a bug in the engine: it is not called again.
-                Some(Err(Error::Panic { what, message })) => {
-                    Err(Error::Panic { what, message: message.clone() })
+                Err(Error::Panic { what, message }) => {
+                    frames.iter().map(|_| Err(Error::Panic { what, message: message.clone() })).collect()
                 }
                 // Run each photo alone, so that only the photos that cause the error get it.
-                _ => {
-                    let output = self.run(&inputs[at * values..(at + 1) * values], 1)?;
-                    self.localization(&output, 0, &frame)
+                Err(_) => {
+                    let values = self.meta.input.values();
+                    let alone = |(i, frame): (usize, &Frame)| {
+                        let photo = photos.get(i..=i).unwrap_or_default();
+                        let answers = self.answers(&bytes[i * values..(i + 1) * values], &[*frame], photo)?;
+                        answers.into_iter().next().unwrap_or(Err(Error::Empty))
+                    };
+                    frames.iter().enumerate().map(alone).collect()
                 }
-            }
+            },
         };
-        frames.into_iter().map(localize_photo).collect()
+        let mut answers = answers.into_iter();
+        let answer = |error| match error {
+            Some(error) => Err(error),
+            None => answers.next().unwrap_or(Err(Error::Empty)),
+        };
+        errors.into_iter().map(answer).collect()
     }
 
     /// Decodes one photo and writes its pixels to `input`.
-    fn prepare_one(&self, photo: Source<'_>, input: &mut [u8]) -> Result<Frame, Error> {
-        let (fitted, frame) = match photo {
-            Source::Path(path) => self.fit(Cow::Owned(decode_path(path, &self.limits)?.rgb))?,
-            Source::Encoded(bytes) => self.fit(Cow::Owned(decode(bytes, &self.limits)?.rgb))?,
-            Source::Photo(photo) => self.fit(Cow::Borrowed(photo))?,
+    fn prepare_one<'a>(&self, photo: Source<'a>, input: &mut [u8]) -> Result<Ready<'a>, Error> {
+        let photo = match photo {
+            Source::Path(path) => Cow::Owned(decode_path(path, &self.limits)?.rgb),
+            Source::Encoded(bytes) => Cow::Owned(decode(bytes, &self.limits)?.rgb),
+            Source::Photo(photo) => Cow::Borrowed(photo),
         };
+        let (fitted, frame) = self.fit(Cow::Borrowed(&photo))?;
         input.copy_from_slice(fitted.as_raw());
-        Ok(frame)
+        drop(fitted);
+        Ok((frame, self.second.is_some().then_some(photo)))
+    }
+
+    /// Predicts photos that are ready for the engine; `photos` is read by a second look only.
+    ///
+    /// # Errors
+    ///
+    /// Errors of an engine. An output that is not finite is the error of its photo alone.
+    fn answers(
+        &self,
+        bytes: &[u8],
+        frames: &[Frame],
+        photos: &[Cow<'_, RgbImage>],
+    ) -> Result<Vec<Result<Localization, Error>>, Error> {
+        let first = self.run(self.engine.as_ref(), bytes, frames.len())?;
+        let of_first = frames.iter().enumerate().map(|(i, frame)| self.localization(&first, i, frame));
+        let Some((look, engine)) = &self.second else { return Ok(of_first.collect()) };
+        let spec = look.input(&self.meta.input);
+        let windows: Vec<Result<Window, Error>> =
+            of_first.map(|answer| Ok(Window::around(answer?.bbox, look.margin))).collect();
+        let valid: Vec<(&Cow<'_, RgbImage>, Window)> = photos
+            .iter()
+            .zip(&windows)
+            .filter_map(|(photo, window)| window.as_ref().ok().map(|window| (photo, *window)))
+            .collect();
+        let mut inputs = vec![0; valid.len() * spec.values()];
+        let mut frames: Vec<Option<Frame>> = vec![None; valid.len()];
+        let jobs = valid.iter().zip(&mut frames).zip(inputs.chunks_exact_mut(spec.values().max(1)));
+        let fit_one = |((photo, frame), input): ((&(&Cow<'_, RgbImage>, Window), &mut _), &mut [u8])| {
+            let (fitted, of_window) = preprocess::fit_window(photo.0, photo.1, &spec);
+            input.copy_from_slice(fitted.as_raw());
+            *frame = Some(of_window);
+        };
+        run_jobs(jobs.collect(), fit_one, || ());
+        let second = match valid.len() {
+            0 => RawOutput::default(),
+            n => self.run(engine.as_ref(), &inputs, n)?,
+        };
+        let mut frames = frames.into_iter().flatten().enumerate();
+        let answer = |window: Result<Window, Error>| {
+            window?;
+            let (i, frame) = frames.next().ok_or(Error::Empty)?;
+            self.localization(&second, i, &frame)
+        };
+        Ok(windows.into_iter().map(answer).collect())
     }
 
     fn fit<'a>(&self, photo: Cow<'a, RgbImage>) -> Result<(Cow<'a, RgbImage>, Frame), Error> {
@@ -242,9 +318,9 @@ impl Localizer {
         Ok(preprocess::fit(photo, &self.meta.input))
     }
 
-    /// Runs the engine and checks the lengths of its output.
-    fn run(&self, images: &[u8], n: usize) -> Result<RawOutput, Error> {
-        let output = catch_panic("the engine", || self.engine.run_bytes(images, n))?;
+    /// Runs an engine and checks the lengths of its output.
+    fn run(&self, engine: &dyn Engine, images: &[u8], n: usize) -> Result<RawOutput, Error> {
+        let output = catch_panic("the engine", || engine.run_bytes(images, n))?;
         let expected =
             [("logits", output.logits.len(), self.meta.classes.len()), ("boxes", output.boxes.len(), 4)];
         for (what, got, each) in expected {
@@ -252,6 +328,11 @@ impl Localizer {
                 let error = OutputError::Length { found: got, photos: n, each };
                 return Err(Error::Output { what, error });
             }
+        }
+        let (found, each) = (output.edges.len(), EdgeSpread::LOGITS);
+        if !found.is_multiple_of(n * each) {
+            let error = OutputError::Length { found, photos: n, each };
+            return Err(Error::Output { what: "edges", error });
         }
         Ok(output)
     }
@@ -261,7 +342,9 @@ impl Localizer {
         let classes = self.meta.classes.len();
         let logits = &output.logits[row * classes..(row + 1) * classes];
         let b = &output.boxes[row * 4..(row + 1) * 4];
-        localize(&self.meta, frame, logits, [b[0], b[1], b[2], b[3]])
+        let each = output.edges.len() / (output.boxes.len() / 4);
+        let edges = &output.edges[row * each..(row + 1) * each];
+        localize(&self.meta, frame, PhotoOutput { logits, bbox: [b[0], b[1], b[2], b[3]], edges })
     }
 }
 
@@ -279,41 +362,5 @@ impl std::fmt::Debug for Localizer {
             .field("meta", &self.meta)
             .field("limits", &self.limits)
             .finish_non_exhaustive()
-    }
-}
-
-impl<'a> From<&'a PathBuf> for Source<'a> {
-    fn from(path: &'a PathBuf) -> Self {
-        Self::Path(path)
-    }
-}
-
-impl<'a> From<&'a &Path> for Source<'a> {
-    fn from(path: &'a &Path) -> Self {
-        Self::Path(path)
-    }
-}
-
-impl<'a> From<&'a Vec<u8>> for Source<'a> {
-    fn from(bytes: &'a Vec<u8>) -> Self {
-        Self::Encoded(bytes)
-    }
-}
-
-impl<'a> From<&'a &[u8]> for Source<'a> {
-    fn from(bytes: &'a &[u8]) -> Self {
-        Self::Encoded(bytes)
-    }
-}
-
-impl<'a> From<&'a RgbImage> for Source<'a> {
-    fn from(photo: &'a RgbImage) -> Self {
-        Self::Photo(photo)
-    }
-}
-
-impl<'a> From<&'a Source<'_>> for Source<'a> {
-    fn from(source: &'a Source<'_>) -> Self {
-        *source
     }
 }

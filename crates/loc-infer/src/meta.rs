@@ -6,13 +6,14 @@ use std::collections::BTreeSet;
 use serde::ser::SerializeStruct;
 use serde::{Deserialize, Serialize, Serializer};
 
+use crate::confidence::{ExpectedIou, Margins};
 use crate::{ClassNamesError, Error, ImageSize, MetadataError};
 
 /// Version of the model file's metadata that this build writes, and the newest that it reads.
 pub const FORMAT: u32 = 1;
 
-/// What prediction needs besides the network. Serialises to the keys `format`, `classes`, `input`, and unless they are 1
-/// and none, `temperature` and `presence_threshold`, of the model file's JSON.
+/// What prediction needs besides the network. Serialises to the keys `format`, `classes`, `input` and, where they are not
+/// the default, `temperature`, `presence_threshold`, `margins`, `expected_iou` and `second_look` of the model file's JSON.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelMeta {
     /// Names of the classes; the index is the class. At least one, all different, none empty.
@@ -25,6 +26,35 @@ pub struct ModelMeta {
     /// From this probability on, 0..=1, a model that says whether there is an object takes one to be there; none for a model that
     /// does not, or was never evaluated ([`ModelMeta::NEUTRAL`]).
     pub presence_threshold: Option<f32>,
+    /// Margins between which the true box lies; none if they were not fitted.
+    pub margins: Option<Margins>,
+    /// How to compute the expected IoU of a box; none if it was not fitted.
+    pub expected_iou: Option<ExpectedIou>,
+    /// The second look, if there is one.
+    pub second_look: Option<SecondLook>,
+}
+
+/// The second look: a second network reads the part of the photo around the first one's box; its answer is the prediction.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SecondLook {
+    /// Width of its input, in pixels.
+    pub width: u32,
+    /// Height of its input, in pixels.
+    pub height: u32,
+    /// The sides of the part of the photo, in sides of the first box; within [`SecondLook::MARGINS`].
+    pub margin: f32,
+}
+
+impl SecondLook {
+    /// The margins that a second look may have.
+    pub const MARGINS: std::ops::RangeInclusive<f32> = 1.0..=4.0;
+
+    /// How the part of the photo becomes the input of the second look; `first` is the first look's.
+    #[must_use]
+    pub fn input(&self, first: &InputSpec) -> InputSpec {
+        InputSpec { size: ImageSize { width: self.width, height: self.height }, ..*first }
+    }
 }
 
 /// How a photo becomes the network's input.
@@ -90,6 +120,9 @@ struct MetaJson {
     input: InputSpec,
     temperature: Option<f32>,
     presence_threshold: Option<f32>,
+    margins: Option<Margins>,
+    expected_iou: Option<ExpectedIou>,
+    second_look: Option<SecondLook>,
 }
 
 #[derive(Deserialize)]
@@ -153,13 +186,21 @@ impl ModelMeta {
     /// The threshold of presence of a model that has none of its own.
     pub const NEUTRAL: f32 = 0.5;
 
-    /// Classes and input, checked; the temperature is 1, there is no threshold.
+    /// Classes and input, checked; not calibrated: the temperature is 1.
     ///
     /// # Errors
     ///
     /// As [`ModelMeta::check`].
     pub fn new(classes: Vec<String>, input: InputSpec) -> Result<Self, Error> {
-        let meta = Self { classes, input, temperature: 1.0, presence_threshold: None };
+        let meta = Self {
+            classes,
+            input,
+            temperature: 1.0,
+            presence_threshold: None,
+            margins: None,
+            expected_iou: None,
+            second_look: None,
+        };
         meta.check()?;
         Ok(meta)
     }
@@ -179,10 +220,16 @@ impl ModelMeta {
         if format != FORMAT {
             return Err(Error::Metadata(MetadataError::Format { found: format }));
         }
-        let MetaJson { classes, input, temperature, presence_threshold } =
-            serde_json::from_str(json).map_err(Error::MetadataJson)?;
-        let temperature = temperature.unwrap_or(1.0);
-        let meta = Self { classes, input, temperature, presence_threshold };
+        let json: MetaJson = serde_json::from_str(json).map_err(Error::MetadataJson)?;
+        let meta = Self {
+            classes: json.classes,
+            input: json.input,
+            temperature: json.temperature.unwrap_or(1.0),
+            presence_threshold: json.presence_threshold,
+            margins: json.margins,
+            expected_iou: json.expected_iou,
+            second_look: json.second_look,
+        };
         meta.check()?;
         Ok(meta)
     }
@@ -198,8 +245,20 @@ impl ModelMeta {
         if !Self::TEMPERATURES.contains(&self.temperature) {
             return Err(Error::Metadata(MetadataError::Temperature(self.temperature)));
         }
+        if let Some(margins) = self.margins.filter(|margins| !margins.is_valid()) {
+            return Err(Error::Metadata(MetadataError::Margins(margins)));
+        }
+        if let Some(model) = self.expected_iou.filter(|model| !model.is_valid()) {
+            return Err(Error::Metadata(MetadataError::ExpectedIou(model)));
+        }
         if let Some(threshold) = self.presence_threshold.filter(|t| !(0.0..=1.0).contains(t)) {
             return Err(Error::Metadata(MetadataError::PresenceThreshold(threshold)));
+        }
+        if let Some(second) = &self.second_look {
+            if !SecondLook::MARGINS.contains(&second.margin) {
+                return Err(Error::Metadata(MetadataError::Margin(second.margin)));
+            }
+            second.input(&self.input).check()?;
         }
         self.input.check()
     }
@@ -226,7 +285,7 @@ pub fn check_class_names(names: &[String]) -> Result<(), ClassNamesError> {
 
 impl Serialize for ModelMeta {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut json = serializer.serialize_struct("ModelMeta", 5)?;
+        let mut json = serializer.serialize_struct("ModelMeta", 8)?;
         json.serialize_field("format", &FORMAT)?;
         json.serialize_field("classes", &self.classes)?;
         json.serialize_field("input", &self.input)?;
@@ -239,6 +298,18 @@ impl Serialize for ModelMeta {
         match self.presence_threshold {
             Some(threshold) => json.serialize_field("presence_threshold", &threshold)?,
             None => json.skip_field("presence_threshold")?,
+        }
+        match &self.margins {
+            Some(margins) => json.serialize_field("margins", margins)?,
+            None => json.skip_field("margins")?,
+        }
+        match &self.expected_iou {
+            Some(model) => json.serialize_field("expected_iou", model)?,
+            None => json.skip_field("expected_iou")?,
+        }
+        match &self.second_look {
+            None => json.skip_field("second_look")?,
+            Some(second) => json.serialize_field("second_look", second)?,
         }
         json.end()
     }
@@ -266,6 +337,7 @@ impl From<InputSpec> for InputJson {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::confidence::MarginUnit;
 
     const FULL: &str = r#"{"format":1,"classes":["cat","dog"],
         "input":{"width":320,"height":256,"fit":"letterbox","filter":"catmull_rom",
@@ -304,10 +376,17 @@ mod tests {
         let json = serde_json::to_string(&meta).unwrap();
         assert!(json.ends_with(r#""temperature":1.7,"presence_threshold":0.25}"#), "{json}");
         assert_eq!(ModelMeta::from_json(&json).unwrap(), meta);
+        meta.margins = Some(Margins { coverage: 0.9, photos: 240, unit: MarginUnit::Edges, quantile: 1.25 });
+        meta.expected_iou = Some(ExpectedIou { intercept: 0.5, slope: -0.75 });
+        let json = serde_json::to_string(&meta).unwrap();
+        let added = r#","margins":{"coverage":0.9,"photos":240,"unit":"edges","quantile":1.25},"expected_iou":{"intercept":0.5,"slope":-0.75}}"#;
+        assert!(json.ends_with(added), "{json}");
+        assert_eq!(ModelMeta::from_json(&json).unwrap(), meta);
     }
 
     #[test]
     fn each_invalid_value_is_an_error_with_its_key() {
+        const FORMAT_1: &str = r#""format":1"#;
         let meta = ModelMeta::new(vec!["a".into()], InputSpec::default()).unwrap();
         let good = serde_json::to_string(&meta).unwrap();
         for (from, to, expected) in [
@@ -336,6 +415,26 @@ mod tests {
                 r#""format":1"#,
                 r#""format":1,"presence_threshold":1.5"#,
                 "`presence_threshold`: 1.5 is not within 0 and 1",
+            ),
+            (
+                FORMAT_1,
+                r#""format":1,"margins":{"coverage":1,"photos":9,"unit":"box","quantile":1}"#,
+                "`margins`",
+            ),
+            (
+                FORMAT_1,
+                r#""format":1,"margins":{"coverage":0.9,"photos":9,"unit":"box","quantile":-1}"#,
+                "0 or more",
+            ),
+            (
+                FORMAT_1,
+                r#""format":1,"margins":{"coverage":0.9,"photos":9,"unit":"side","quantile":1}"#,
+                "`edges`",
+            ),
+            (
+                FORMAT_1,
+                r#""format":1,"expected_iou":{"intercept":0,"slope":1,"area":1}"#,
+                "unknown field `area`",
             ),
             ("{", "", "expected a JSON object"),
         ] {

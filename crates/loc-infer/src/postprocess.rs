@@ -1,7 +1,20 @@
-//! From the network's output to a prediction: probabilities, the most probable class, the box in pixels of the photo.
+//! From the network's output to a prediction: probabilities, the most probable class, the box in pixels of the photo, and how
+//! far the box can be trusted.
 
 use crate::bbox::narrow;
+use crate::confidence::{Bounds, EdgeSpread};
 use crate::{BBox, Error, Frame, ModelMeta, NormBox, OutputError};
+
+/// The output of the network for one photo.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct PhotoOutput<'a> {
+    /// A logit per class.
+    pub logits: &'a [f32],
+    /// x1, y1, x2, y2 in fractions of the input.
+    pub bbox: [f32; 4],
+    /// The logits of the edges' distributions, as in [`RawOutput::edges`](crate::RawOutput::edges); may be empty.
+    pub edges: &'a [f32],
+}
 
 /// The prediction for a photo.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,6 +27,14 @@ pub struct Localization {
     pub confidence: f32,
     /// Box in pixels of the upright photo: x1 ≤ x2, y1 ≤ y2, inside the photo.
     pub bbox: BBox,
+    /// The IoU that the box can be expected to have with the true one, 0..=1. None if the model has not been calibrated, or
+    /// its head or the engine does not give distributions of the edges; so are `outer` and `inner`.
+    pub expected_iou: Option<f32>,
+    /// Contains the true box with the probability in [`ModelMeta::margins`], while `inner` lies in it. In pixels of the
+    /// upright photo, inside the photo.
+    pub outer: Option<BBox>,
+    /// None also if the margins are so wide that no box is certain to lie in the true one.
+    pub inner: Option<BBox>,
     /// Probability of each class, in the model's order; they add up to 1.
     pub probs: Vec<f32>,
     /// Width of the upright photo, in pixels.
@@ -22,18 +43,14 @@ pub struct Localization {
     pub height: u32,
 }
 
-/// Computes the prediction for one photo from a logit per class and a box in fractions of the input.
+/// Computes the prediction for one photo from the network's output.
 ///
 /// # Errors
 ///
 /// [`Error::Output`] if the number of logits is not the number of classes, or a value is not finite. A logit of −∞
 /// means probability 0 and is allowed, unless all logits are −∞.
-pub fn localize(
-    meta: &ModelMeta,
-    frame: &Frame,
-    logits: &[f32],
-    bbox: [f32; 4],
-) -> Result<Localization, Error> {
+pub fn localize(meta: &ModelMeta, frame: &Frame, output: PhotoOutput) -> Result<Localization, Error> {
+    let PhotoOutput { logits, bbox, edges } = output;
     if logits.len() != meta.classes.len() {
         let error = OutputError::ClassCount { found: logits.len(), classes: meta.classes.len() };
         return Err(Error::Output { what: "logits", error });
@@ -45,13 +62,22 @@ pub fn localize(
     if bbox.iter().any(|v| !v.is_finite()) {
         return Err(Error::Output { what: "box", error: OutputError::Box(bbox) });
     }
+    let spread = EdgeSpread::of(edges);
+    if spread.is_none() && !edges.is_empty() {
+        return Err(Error::Output { what: "edges", error: OutputError::Edges });
+    }
     let probs = probabilities(logits, meta.temperature);
     let class = argmax(&probs);
+    let bbox = frame.to_original(NormBox::from(bbox)).ordered().clip(frame.original);
+    let bounds = meta.margins.and_then(|margins| margins.bounds(bbox, frame.original, spread.as_ref()));
     Ok(Localization {
         class,
         name: meta.classes[class].clone(),
         confidence: probs[class],
-        bbox: frame.to_original(NormBox::from(bbox)).ordered().clip(frame.original),
+        bbox,
+        expected_iou: meta.expected_iou.zip(spread).map(|(model, spread)| model.of(&spread)),
+        outer: bounds.map(|Bounds { outer, .. }| outer),
+        inner: bounds.and_then(|Bounds { inner, .. }| inner),
         probs,
         width: frame.original.width,
         height: frame.original.height,
@@ -100,7 +126,8 @@ pub fn argmax(values: &[f32]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Fit, ImageSize, InputSpec};
+    use crate::confidence::{ExpectedIou, MarginUnit, Margins};
+    use crate::{ImageSize, InputSpec};
 
     fn close(got: &[f32], expected: &[f32]) {
         assert_eq!(got.len(), expected.len());
@@ -131,14 +158,18 @@ mod tests {
         ModelMeta::new(vec!["cat".into(), "dog".into()], InputSpec::default()).unwrap()
     }
 
+    fn output(logits: &[f32], bbox: [f32; 4]) -> PhotoOutput<'_> {
+        PhotoOutput { logits, bbox, ..PhotoOutput::default() }
+    }
+
     fn frame() -> Frame {
         let original = ImageSize { width: 500, height: 375 };
-        Frame { original, input: InputSpec::default().size, fit: Fit::Stretch }
+        Frame::of(original, &InputSpec::default())
     }
 
     #[test]
     fn a_prediction_has_an_ordered_clipped_box_and_a_class_name() {
-        let found = localize(&meta(), &frame(), &[0.0, 3.0_f32.ln()], [0.8, -0.1, 0.2, 1.5]).unwrap();
+        let found = localize(&meta(), &frame(), output(&[0.0, 3.0_f32.ln()], [0.8, -0.1, 0.2, 1.5])).unwrap();
         assert_eq!((found.class, found.name.as_str()), (1, "dog"));
         close(&found.probs, &[0.25, 0.75]);
         assert_eq!(found.confidence, found.probs[1]);
@@ -152,7 +183,8 @@ mod tests {
         let logits = [0.0, 9.0_f32.ln()];
         let warm = ModelMeta { temperature: 2.0, ..meta() };
         let unit = [0.0, 0.0, 1.0, 1.0];
-        let [cold, warm] = [meta(), warm].map(|meta| localize(&meta, &frame(), &logits, unit).unwrap());
+        let [cold, warm] =
+            [meta(), warm].map(|meta| localize(&meta, &frame(), output(&logits, unit)).unwrap());
         close(&cold.probs, &[0.1, 0.9]);
         close(&warm.probs, &[0.25, 0.75]);
         assert_eq!((warm.class, warm.bbox), (cold.class, cold.bbox));
@@ -170,9 +202,34 @@ mod tests {
             (&[0.0, 0.0], [0.0, f32::NAN, 1.0, 1.0], "box"),
             (&[0.0, 0.0], [0.0, 0.0, inf, 1.0], "box"),
         ] {
-            let message = localize(&meta(), &frame(), logits, bbox).unwrap_err().to_string();
+            let message = localize(&meta(), &frame(), output(logits, bbox)).unwrap_err().to_string();
             assert!(message.contains(expected), "{message}");
         }
-        assert!(localize(&meta(), &frame(), &[-inf, 0.0], unit).is_ok(), "a probability of 0");
+        assert!(localize(&meta(), &frame(), output(&[-inf, 0.0], unit)).is_ok(), "a probability of 0");
+    }
+
+    #[test]
+    fn a_calibrated_model_says_how_far_its_box_can_be_trusted() {
+        let margins = Margins { coverage: 0.9, photos: 9, unit: MarginUnit::Edges, quantile: 1.0 };
+        let expected_iou = ExpectedIou { intercept: 0.0, slope: -1.0 };
+        let calibrated = ModelMeta { margins: Some(margins), expected_iou: Some(expected_iou), ..meta() };
+        let edges = vec![0.0; EdgeSpread::LOGITS];
+        let given = PhotoOutput { edges: &edges, ..output(&[0.0, 1.0], [0.25, 0.25, 0.75, 0.75]) };
+        let found = localize(&calibrated, &frame(), given).unwrap();
+        let size = frame().original;
+        let spread = EdgeSpread::of(&edges);
+        assert_eq!(found.expected_iou, spread.map(|spread| expected_iou.of(&spread)));
+        let bounds = margins.bounds(found.bbox, size, spread.as_ref()).unwrap();
+        assert_eq!((found.outer, found.inner), (Some(bounds.outer), bounds.inner));
+        // An engine without distributions: what needs them is left out.
+        let plain = localize(&calibrated, &frame(), PhotoOutput { edges: &[], ..given }).unwrap();
+        assert_eq!((plain.expected_iou, plain.outer, plain.inner), (None, None, None));
+        let of_box = Margins { unit: MarginUnit::Box, ..margins };
+        let of_box = ModelMeta { margins: Some(of_box), ..calibrated.clone() };
+        assert!(localize(&of_box, &frame(), PhotoOutput { edges: &[], ..given }).unwrap().outer.is_some());
+        for edges in [&edges[1..], &[f32::NAN; EdgeSpread::LOGITS]] {
+            let error = localize(&calibrated, &frame(), PhotoOutput { edges, ..given }).unwrap_err();
+            assert!(error.to_string().contains("edges"), "{error}");
+        }
     }
 }

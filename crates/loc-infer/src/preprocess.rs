@@ -11,12 +11,14 @@ mod jpeg;
 mod kind;
 mod resize;
 mod rgb;
+mod window;
 
 pub use decode::{Limits, Photo, decode, decode_path, upright_size};
 pub use exif::{orient_box, orient_size};
 pub use frame::{Frame, fit};
 pub use kind::FileKind;
 pub use rgb::to_rgb8;
+pub use window::{Window, fit_window};
 
 /// Converts RGB bytes in the order `[height, width, 3]` (the raw bytes of an image) to f32 in the order
 /// `[3, height, width]`; the byte `v` becomes `v / 255`.

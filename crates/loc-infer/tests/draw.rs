@@ -6,7 +6,7 @@ mod common;
 
 use common::photo;
 use image::{Rgb, RgbImage};
-use loc_infer::draw::{LabeledBox, color, draw};
+use loc_infer::draw::{LabeledBox, color, draw, draw_outline};
 use loc_infer::{BBox, Localization};
 use proptest::prelude::*;
 
@@ -104,12 +104,32 @@ fn text_is_dark_on_light_colours_and_light_on_dark_ones() {
 }
 
 #[test]
+fn a_thin_outline_is_narrower_than_a_box() {
+    let painted = |draw: &dyn Fn(&mut RgbImage)| {
+        let mut image = RgbImage::from_pixel(400, 400, Rgb([128; 3]));
+        draw(&mut image);
+        image.pixels().filter(|p| p.0 != [128; 3]).count()
+    };
+    let bbox = BBox::new(50.0, 50.0, 300.0, 300.0);
+    let thin = painted(&|image| draw_outline(image, bbox, color(0)));
+    let thick = painted(&|image| {
+        draw(image, &[LabeledBox { bbox, label: String::new(), color: color(0) }]);
+    });
+    assert!((4 * 250..=thick / 2).contains(&thin), "{thin} {thick}");
+    let nan = BBox::new(f32::NAN, 0.0, 1.0, 1.0);
+    assert_eq!(painted(&|image| draw_outline(image, nan, color(0))), 0);
+}
+
+#[test]
 fn a_prediction_becomes_a_labelled_box() {
     let found = Localization {
         class: 1,
         name: "dog".into(),
         confidence: 0.876,
         bbox: BBox::new(1.0, 2.0, 3.0, 4.0),
+        expected_iou: None,
+        outer: None,
+        inner: None,
         probs: vec![0.124, 0.876],
         width: 10,
         height: 10,

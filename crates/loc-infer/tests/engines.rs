@@ -40,7 +40,7 @@ fn the_three_engines_agree() {
             Localizer::from_bytes(&onnx).unwrap(),
             Localizer::with_engine(
                 model.meta.clone(),
-                Box::new(Candle::read(&file, &Device::Cpu).unwrap().1),
+                Box::new(Candle::read(&file, &Device::Cpu).unwrap().1.remove(0)),
             )
             .unwrap(),
         ];
@@ -72,7 +72,7 @@ fn the_three_engines_agree() {
 fn raw_outputs_agree() {
     let model = Model::new(13);
     let (_, native) = Native::read(&model.file()).unwrap();
-    let (_, candle) = Candle::read(&model.file(), &Device::Cpu).unwrap();
+    let candle = Candle::read(&model.file(), &Device::Cpu).unwrap().1.remove(0);
     let (_, onnx) = Onnx::read(&exported(&model)).unwrap();
     let images: Vec<f32> = (0..2 * 3 * 256 * 256).map(|i| (i * 7919 % 1000) as f32 / 1000.0).collect();
     let [native, candle, onnx] = [&native as &dyn Engine, &candle, &onnx].map(|e| e.run(&images, 2).unwrap());

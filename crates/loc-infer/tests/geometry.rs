@@ -2,7 +2,7 @@
 
 mod common;
 
-use loc_infer::{BBox, Fit, Frame, ImageSize, NormBox};
+use loc_infer::{BBox, Fit, Frame, ImageSize, InputSpec, NormBox};
 use proptest::prelude::*;
 
 fn size(limit: u32) -> impl Strategy<Value = ImageSize> {
@@ -12,8 +12,9 @@ fn size(limit: u32) -> impl Strategy<Value = ImageSize> {
 }
 
 fn frame() -> impl Strategy<Value = Frame> {
-    (size(20_000), size(1_024), prop_oneof![Just(Fit::Stretch), Just(Fit::Letterbox)])
-        .prop_map(|(original, input, fit)| Frame { original, input, fit })
+    (size(20_000), size(1_024), prop_oneof![Just(Fit::Stretch), Just(Fit::Letterbox)]).prop_map(
+        |(original, size, fit)| Frame::of(original, &InputSpec { size, fit, ..InputSpec::default() }),
+    )
 }
 
 /// Four fractions; some of them are 0 or 1.

@@ -190,6 +190,18 @@ fn the_output_of_an_engine_is_checked() {
 }
 
 #[test]
+fn distributions_of_edges_are_checked() {
+    let photo = photo(9, 9, 0);
+    let found = |edges: Vec<f32>| {
+        let output = RawOutput { logits: vec![0.0; 2], boxes: vec![0.5; 4], edges, ..RawOutput::default() };
+        with(Fixed(output)).predict(&photo)
+    };
+    assert!(found(vec![0.0; 68]).is_ok() && found(vec![0.0; 4 * 68]).is_ok());
+    assert_error(found(vec![0.0; 67]), "edges: 67 values where 1 × 68 are needed");
+    assert_error(found(vec![f32::NAN; 68]), "edges: no distribution");
+}
+
+#[test]
 fn boxes_are_ordered_and_inside_the_photo_for_any_output() {
     let photo = photo(50, 40, 0);
     for fit in [Fit::Stretch, Fit::Letterbox] {
@@ -212,7 +224,7 @@ fn limits_and_empty_photos() {
     assert!(localizer.predict(&photo(1, 1, 0)).is_ok());
     assert!(
         Localizer::with_engine(
-            loc_infer::ModelMeta { classes: vec![], input: spec(), temperature: 1.0 },
+            loc_infer::ModelMeta { classes: vec![], ..meta(&["a"], spec()) },
             Box::new(Fixed(RawOutput::default()))
         )
         .is_err()

@@ -8,8 +8,9 @@ mod common;
 use common::model::{Model, file};
 use common::{assert_error, encode, jpeg_of, photo};
 use image::ImageFormat;
+use loc_infer::confidence::EdgeSpread;
 use loc_infer::{ImageSize, Localizer};
-use loc_net::{Forward, ImageBatch, InputShape};
+use loc_net::{Backbone, Forward, Head, ImageBatch, InputShape, NetworkConfig, Normalization};
 
 /// A header's length, a header, and these bytes.
 fn raw_file(header: &str, data: &[u8]) -> Vec<u8> {
@@ -21,6 +22,17 @@ fn with_json(edit: impl Fn(&mut serde_json::Value)) -> Vec<u8> {
     let mut json = serde_json::from_str(&model.json()).unwrap();
     edit(&mut json);
     file(&model.weights, Some(&json.to_string()))
+}
+
+#[test]
+fn distributions_of_edges_have_as_many_positions_as_the_networks() {
+    for (head, boxes) in [(Head::Edges, 1), (Head::Edges4, 4)] {
+        let input = InputShape { height: 128, width: 128 };
+        let config = NetworkConfig::new(input, 2, Backbone::Compact, head);
+        let network = config.build(&Normalization::IDENTITY).unwrap();
+        let (layer, bins) = network.edges().unwrap();
+        assert_eq!((bins, network.shape(layer).len()), (EdgeSpread::BINS, boxes * EdgeSpread::LOGITS));
+    }
 }
 
 #[test]

@@ -17,25 +17,26 @@ mod run;
 mod testing;
 pub mod weights_cache;
 
-pub use checkpoint::{Metrics, ModelFile};
+pub use checkpoint::{BeforeAfter, CalibrationRecord, Metrics, ModelFile};
 pub use config::{
     AUTO, AutoChoice, AutoReason, CheckpointRetention, Config, ConfigSource, HeadWarmup, Initialisation,
     Normalize, OptimizerKind, RECIPES, RenamedKeys, Resolved, Schedule, SplitBy,
 };
 pub use engine::{
-    Audit, AuditOptions, AuditedPhoto, CurvePoint, DoubtReason, FeatureVerdict, LearningCurve, LrFind,
-    LrRange, MorePhotos, Outcome, TrainOptions, Tried, audit, audit_settings, lr_find, resume, train,
-    train_with,
+    Audit, AuditOptions, AuditedPhoto, Calibrated, CurvePoint, DoubtReason, FeatureVerdict, LearningCurve,
+    LrFind, LrRange, MorePhotos, Outcome, TrainOptions, Tried, audit, audit_settings, calibrate, lr_find,
+    resume, train, train_with,
 };
 pub use error::{
     ConfigError, MetadataError, ModelFileError, Remedy, ResumeError, ReuseError, RunError, TrainError,
 };
 pub use eval::{
     Baseline, Calibration, ClassMetrics, ClassPhotos, Comparison, Confusion, Constant, DataSummary,
-    Difference, Differences, EvaluateOptions, Evaluation, Intervals, Judged, Loss, MedianBox, NegativePhotos,
-    NegativePrediction, Prediction, Presence, Reference, ReliabilityBin, Seen, Truth, at_temperature, auroc,
-    baseline_only, best_temperature, calibration, confusion, differences, equal_error_threshold, evaluate,
-    iou_histogram, roc, success_curve, worst_first,
+    Difference, Differences, EvaluateOptions, Evaluation, ExpectedIouFigures, FirstAnswers, Intervals,
+    Judged, Loss, MarginFigures, MedianBox, NegativePhotos, NegativePrediction, Prediction, Presence,
+    Reference, ReliabilityBin, Seen, Truth, at_temperature, auroc, baseline_only, best_temperature,
+    calibration, confusion, differences, equal_error_threshold, evaluate, expected_iou_figures,
+    iou_histogram, margin_figures, photos_needed, roc, success_curve, worst_first,
 };
 pub use event::{Event, Row, Stop};
 pub use input::{choose_split, read_options};

@@ -13,7 +13,7 @@ pub(crate) use self::data::{
     AuditArgs, CheckArgs, ConvertArgs, DataArgs, DataCommand, OpenArgs, PhotoChoice, SampleArgs, ShowArgs,
     SplitArgs, StatsArgs, TargetFormat,
 };
-pub(crate) use self::results::{Part, ReportArgs, ValArgs};
+pub(crate) use self::results::{CalibrateArgs, Part, PhotosArgs, ReportArgs, ValArgs};
 pub(crate) use self::train::{ConfigArgs, LrFindArgs, TrainArgs};
 use crate::output::Color;
 
@@ -47,6 +47,8 @@ pub(crate) enum Command {
     /// Evaluate a model on annotated photos
     #[command(visible_alias = "eval")]
     Val(ValArgs),
+    /// Fit confidence, expected IoU and margins of a model to photos that it was not trained on
+    Calibrate(CalibrateArgs),
     /// Predict class and box of the object in photos
     #[command(visible_alias = "infer")]
     Predict(PredictArgs),

@@ -1,4 +1,4 @@
-//! The flags of the commands that show results: `loc val` and `loc report`.
+//! The flags of the commands about results: `loc val`, `loc calibrate` and `loc report`.
 
 use std::path::PathBuf;
 
@@ -23,6 +23,34 @@ pub(crate) struct ValArgs {
     #[arg(short, long, required = true, value_name = "MODEL|RUN")]
     pub(crate) model: Vec<PathBuf>,
 
+    #[command(flatten)]
+    pub(crate) photos: PhotosArgs,
+
+    /// Output format
+    #[arg(long, value_enum, default_value_t = TextFormat::Text)]
+    pub(crate) format: TextFormat,
+
+    /// Also predict each photo mirrored, and average the two predictions
+    #[arg(long)]
+    pub(crate) flip: bool,
+
+    /// With --format json: add the 95 % intervals of the metrics
+    #[arg(long)]
+    pub(crate) intervals: bool,
+
+    /// Store in the model file the temperature at which confidence fits the fraction of right classes on these photos;
+    /// `loc calibrate` does more
+    #[arg(long)]
+    pub(crate) calibrate: bool,
+
+    /// Exit with code 4 if a metric is below X; metrics: acc, iou, iou50, iou75, loc_acc
+    #[arg(long, value_delimiter = ',', value_name = "METRIC=X,…")]
+    pub(crate) fail_under: Vec<String>,
+}
+
+/// Annotated photos that models are judged on.
+#[derive(Debug, Args)]
+pub(crate) struct PhotosArgs {
     /// Folder with photos and annotations, or a CSV, JSON or YOLO's YAML file
     #[arg(long, value_name = "DATA")]
     pub(crate) data: PathBuf,
@@ -41,26 +69,6 @@ pub(crate) struct ValArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) split_file: Option<PathBuf>,
 
-    /// Output format
-    #[arg(long, value_enum, default_value_t = TextFormat::Text)]
-    pub(crate) format: TextFormat,
-
-    /// Also predict each photo mirrored, and average the two predictions
-    #[arg(long)]
-    pub(crate) flip: bool,
-
-    /// With --format json: add the 95 % intervals of the metrics
-    #[arg(long)]
-    pub(crate) intervals: bool,
-
-    /// Store in the model file the temperature at which confidence fits the fraction of right classes on these photos
-    #[arg(long)]
-    pub(crate) calibrate: bool,
-
-    /// Exit with code 4 if a metric is below X; metrics: acc, iou, iou50, iou75, loc_acc
-    #[arg(long, value_delimiter = ',', value_name = "METRIC=X,…")]
-    pub(crate) fail_under: Vec<String>,
-
     /// Threads that decode photos [default: one per core]
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     pub(crate) workers: usize,
@@ -68,6 +76,38 @@ pub(crate) struct ValArgs {
     /// Threads that compute [default: one per core]
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     pub(crate) threads: usize,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Three things are fitted to photos that the model was not trained on, and stored in the model file: the \
+temperature, at which `confidence` is the fraction of right classes; `expected_iou`, from the spread of the predicted edges (not \
+for the head `mlp`); and margins: with the probability of --coverage, the true box contains the box `inner` and lies in `outer`. \
+Nothing else in the file changes.
+
+Examples:
+  loc calibrate -m runs/train/exp --data photos/
+  loc calibrate -m runs/train/exp --data photos/ --coverage 0.95 -o calibrated.safetensors
+  loc calibrate -m model.safetensors --data others/ --split all"
+)]
+pub(crate) struct CalibrateArgs {
+    /// Model file, or a run folder: its best model
+    #[arg(short, long, value_name = "MODEL|RUN")]
+    pub(crate) model: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) photos: PhotosArgs,
+
+    /// Probability that the true box lies between the two boxes of the margins, above 0 and below 1
+    #[arg(long, value_name = "X", default_value_t = 0.9)]
+    pub(crate) coverage: f64,
+
+    /// File to write [default: the model file, which is replaced]
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) overwrite: OverwriteArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -72,6 +72,15 @@ fn of_model(path: &Path) -> Result<Info> {
             m.accuracy, m.mean_iou, m.localization_accuracy
         );
     }
+    if file.meta.temperature != 1.0 {
+        let _ = writeln!(text, "softmax    at temperature {}", file.meta.temperature);
+    }
+    if let Some(record) = &file.calibrated {
+        let _ = writeln!(text, "confidence {record}");
+    }
+    if let Some(m) = file.meta.margins {
+        let _ = writeln!(text, "margins    for a coverage of {}", m.coverage);
+    }
     let _ = writeln!(text, "parameters {}", network.parameter_count());
     let _ = writeln!(text, "work       {:.1} million multiply-adds a photo\n", total as f64 / 1e6);
     let _ = writeln!(

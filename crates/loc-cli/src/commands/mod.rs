@@ -1,9 +1,11 @@
 //! The commands, one file each.
 
 pub(crate) mod audit;
+pub(crate) mod calibrate;
 mod conclusion;
 mod configuration;
 pub(crate) mod data;
+mod evaluation;
 pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod info;

@@ -22,6 +22,8 @@ pub(super) struct Model {
     pub(super) file: ModelFile,
     pub(super) network: Network,
     pub(super) weights: Weights,
+    /// The second look, if there is one.
+    pub(super) second: Option<(Network, Weights)>,
     /// The metadata as stored in the file.
     pub(super) json: String,
 }
@@ -34,8 +36,16 @@ impl Model {
         let json = found.metadata.ok_or_else(|| anyhow!("{}: {}", at(), plain(path)))?;
         let file = ModelFile::from_json(&json).with_context(at)?;
         let network = file.build().with_context(at)?;
-        found.weights.check(&network).with_context(at)?;
-        Ok(Self { file, network, weights: found.weights, json })
+        let (weights, second) = match file.build_second().with_context(at)? {
+            None => (found.weights, None),
+            Some(second) => {
+                let (weights, of_second) = found.weights.split_looks(&second);
+                of_second.check(&second).with_context(at)?;
+                (weights, Some((second, of_second)))
+            }
+        };
+        weights.check(&network).with_context(at)?;
+        Ok(Self { file, network, weights, second, json })
     }
 }
 

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use indicatif::{ProgressBar, ProgressDrawTarget};
 use loc_data::csv_escape::escape_formula;
 use loc_infer::preprocess::FileKind;
-use loc_infer::{LoadOptions, Localization, Localizer, Source};
+use loc_infer::{BBox, LoadOptions, Localization, Localizer, Source};
 use serde::{Serialize, Serializer};
 
 use super::model;
@@ -34,7 +34,14 @@ enum Record<'a> {
         class: usize,
         confidence: f32,
         #[serde(rename = "box")]
-        bbox: loc_infer::BBox,
+        bbox: BBox,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        expected_iou: Option<f32>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        outer: Option<BBox>,
+        /// `null` if there are margins, but no box is certain to lie in the true one.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        inner: Option<Option<BBox>>,
         #[serde(serialize_with = "as_map")]
         probs: Vec<(&'a str, f32)>,
     },
@@ -141,6 +148,9 @@ fn print_found(
                 class: found.class,
                 confidence: found.confidence,
                 bbox: b,
+                expected_iou: found.expected_iou,
+                outer: found.outer,
+                inner: found.outer.map(|_| found.inner),
                 probs: probs.collect(),
             })
         }
@@ -155,18 +165,29 @@ fn print_found(
             csv_line(fields.iter().chain(&numbers), output)
         }
         RecordFormat::Text => Ok(output.data(&format!(
-            "{}: {} {:.2} at {:.0},{:.0} to {:.0},{:.0} of {}×{}",
+            "{}: {} {:.2} at {} of {}×{}{}",
             escape_name(&shown),
             escape_name(&found.name),
             found.confidence,
-            b.x1,
-            b.y1,
-            b.x2,
-            b.y2,
+            corners(b),
             found.width,
-            found.height
+            found.height,
+            trust(found, localizer)
         ))?),
     }
+}
+
+fn corners(b: BBox) -> String {
+    format!("{:.0},{:.0} to {:.0},{:.0}", b.x1, b.y1, b.x2, b.y2)
+}
+
+/// What a calibrated model says about its box, for a person.
+fn trust(found: &Localization, localizer: &Localizer) -> String {
+    let expected = found.expected_iou.map_or_else(String::new, |iou| format!(", expected IoU {iou:.2}"));
+    let (Some(outer), Some(margins)) = (found.outer, localizer.meta().margins) else { return expected };
+    let percent = 100.0 * margins.coverage;
+    let inner = found.inner.map_or_else(String::new, |inner| format!(" and contains {}", corners(inner)));
+    format!("{expected}; with {percent} % it lies in {}{inner}", corners(outer))
 }
 
 fn print_error(path: &Path, error: &str, format: RecordFormat, output: &Output) -> Result<()> {

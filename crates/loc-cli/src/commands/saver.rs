@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use image::codecs::{jpeg::JpegEncoder, png::PngEncoder};
 use image::{ImageEncoder, RgbImage};
-use loc_infer::draw::{LabeledBox, draw};
+use loc_infer::draw::{LabeledBox, color, draw, draw_outline};
 use loc_infer::preprocess::decode_path;
 use loc_infer::{Limits, Localization};
 
@@ -53,6 +53,9 @@ impl Saver {
     /// Writes the prediction of the photo at this place in the list.
     pub(super) fn save(&self, place: usize, path: &Path, found: &Localization) -> Result<()> {
         let mut photo = decode_path(path, &Limits::default())?.rgb;
+        for margin in [found.outer, found.inner].into_iter().flatten() {
+            draw_outline(&mut photo, margin, color(found.class));
+        }
         draw(&mut photo, &[LabeledBox::of(found)]);
         self.drawings[place].write(encoded(&photo, path)?)?;
         match self.labels.get(place) {

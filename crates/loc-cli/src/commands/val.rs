@@ -4,38 +4,23 @@ mod gates;
 mod record;
 mod text;
 
-use std::collections::HashSet;
-use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Result, bail};
-use loc_data::split::{self, SplitSource};
-use loc_data::{Dataset, Loader, Split, summary};
+use loc_data::Loader;
 use loc_infer::InputSpec;
-use loc_model::loss::LossConfig;
 use loc_train::{
-    Config, Differences, EvaluateOptions, ModelFile, Reference, at_temperature, baseline_only,
-    best_temperature, calibration, differences, evaluate,
+    Differences, EvaluateOptions, ModelFile, at_temperature, baseline_only, best_temperature, calibration,
+    differences,
 };
 use serde::Serialize;
 
 use self::gates::Gate;
 use self::record::{Found, Record, Speed};
-use super::model::{self, Model};
-use super::shared::{open, read_options, use_threads};
+use super::evaluation::{BATCH, Named, Photos, judge};
+use super::shared::use_threads;
 use crate::args::{Part, TextFormat, ValArgs};
 use crate::output::{Exit, Output, Usage};
-
-/// Photos per batch.
-const BATCH: usize = 32;
-
-/// A model, and where it was found.
-struct Named {
-    /// As it was given.
-    given: PathBuf,
-    path: PathBuf,
-    model: Model,
-}
 
 /// `loc.compare/1`: several models on the same photos.
 #[derive(Serialize)]
@@ -61,35 +46,19 @@ pub(crate) fn run(args: &ValArgs, output: &Output) -> Result<Exit> {
     if args.model.len() > 1 && (args.calibrate || !gates.is_empty()) {
         bail!(Usage("--calibrate and --fail-under are for one model (hint: give `-m` once)".into()));
     }
-    if args.calibrate && args.split == Part::Train {
+    if args.calibrate && args.photos.split == Part::Train {
         let why = "the model has learned these photos, and is more confident about them than about others";
         bail!(Usage(format!("--calibrate --split train: {why} (hint: leave --split out)")));
     }
-    use_threads(args.threads)?;
-    let load = |given: &PathBuf| -> Result<Named> {
-        let path = model::locate(given)?;
-        Ok(Named { given: given.clone(), model: Model::load(&path)?, path })
-    };
-    let models = args.model.iter().map(load).collect::<Result<Vec<_>>>()?;
-    let Some(first) = models.first() else { bail!(Usage("-m is needed".into())) };
-    let classes = &first.model.file.meta.classes;
-    let mut options = read_options(&args.reading, args.tolerance)?;
-    if options.classes.is_none() && numbered(&args.data, &options, classes)? {
-        options.classes = Some(classes.clone());
+    use_threads(args.photos.threads)?;
+    let models = args.model.iter().map(|given| Named::load(given)).collect::<Result<Vec<_>>>()?;
+    let photos = Photos::of(&args.photos, &models, output)?;
+    let (name, exit) = (photos.part, photos.exit);
+    let found = evaluate_all(args, &models, &photos)?;
+    let names: Vec<&str> = photos.dataset.samples.iter().map(|sample| sample.file.as_str()).collect();
+    for (named, found) in models.iter().zip(&found) {
+        warn_of_calibration(named, found, &names, output);
     }
-    let (dataset, exit) = open(&args.data, &options, output)?;
-    for named in &models {
-        if dataset.classes != named.model.file.meta.classes {
-            bail!(
-                "{}: was made for the classes {:?}, the data set has {:?} (hint: `--classes` sets their order)",
-                named.given.display(),
-                named.model.file.meta.classes,
-                dataset.classes
-            );
-        }
-    }
-    let (name, split, chosen) = common_photos(args, &models, &dataset, output)?;
-    let found = evaluate_all(args, &models, &dataset, (&split, &chosen))?;
     let failed = match &found[..] {
         [one] => {
             report(one, name, args.format, output)?;
@@ -106,58 +75,8 @@ pub(crate) fn run(args: &ValArgs, output: &Output) -> Result<Exit> {
     Ok(if failed.is_empty() { exit } else { Exit::Gate })
 }
 
-/// The name of the part, the first model's split, and the photos of the part in the splits of all models.
-fn common_photos(
-    args: &ValArgs,
-    models: &[Named],
-    dataset: &Dataset,
-    output: &Output,
-) -> Result<(&'static str, Split, Vec<usize>)> {
-    let mut splits = Vec::new();
-    for named in models {
-        splits.push(find_split(args, &named.path, dataset, output)?);
-        if args.split_file.is_some() {
-            break;
-        }
-    }
-    let part = |split: &Split| match args.split {
-        Part::Train => ("train", split.train.clone()),
-        Part::Val => ("val", split.val.clone()),
-        Part::Test => ("test", split.test.clone()),
-        Part::All => ("all", (0..dataset.samples.len()).collect()),
-    };
-    let (name, mut chosen) = part(&splits[0]);
-    if chosen.is_empty() {
-        let hint = "a folder `test` of the data set, or `test` in the file of --split-file, makes it one";
-        bail!(Usage(format!("--split {name}: the split has no such photos (hint: {hint})")));
-    }
-    let all = chosen.len();
-    for split in &splits[1..] {
-        let others: HashSet<usize> = part(split).1.into_iter().collect();
-        chosen.retain(|sample| others.contains(sample));
-    }
-    if chosen.is_empty() {
-        bail!(
-            "--split {name}: the runs of these models have no such photo in common (hint: --split-file names a split for \
-             all of them)"
-        );
-    }
-    if chosen.len() < all {
-        output.warn(&format!(
-            "the runs of these models have different splits: only the {} photos that are in `{name}` of all of them are \
-             used",
-            chosen.len()
-        ));
-    }
-    Ok((name, splits.swap_remove(0), chosen))
-}
-
-fn evaluate_all(
-    args: &ValArgs,
-    models: &[Named],
-    dataset: &Dataset,
-    (split, chosen): (&Split, &[usize]),
-) -> Result<Vec<Found>> {
+fn evaluate_all(args: &ValArgs, models: &[Named], photos: &Photos) -> Result<Vec<Found>> {
+    let Photos { dataset, split, chosen, .. } = photos;
     let baseline = baseline_only(dataset, &split.train, chosen);
     let options = EvaluateOptions { batch: BATCH, flip: args.flip };
     let mut loaded: Option<(InputSpec, Loader, f64)> = None;
@@ -170,15 +89,12 @@ fn evaluate_all(
             Some(same) => loaded.insert(same),
             None => {
                 let began = Instant::now();
-                let loader = Loader::new(dataset, chosen, meta.input, args.workers)?;
+                let loader = Loader::new(dataset, chosen, meta.input, args.photos.workers)?;
                 loaded.insert((meta.input, loader, each(began)))
             }
         };
-        let device = loc_model::device::parse("cpu")?;
-        let trained = loc_model::Model::new(model.network.clone(), &model.weights, &device)?;
-        let reference = Reference { dataset, meta, loss: &LossConfig::default(), baseline };
         let began = Instant::now();
-        let (mut evaluation, judged) = evaluate(&trained, loader, &reference, options)?;
+        let (mut evaluation, judged) = judge(model, loader, dataset, baseline, options, args.photos.workers)?;
         if args.format == TextFormat::Json && !args.intervals {
             evaluation.intervals = None;
         }
@@ -188,8 +104,8 @@ fn evaluate_all(
             batch: BATCH,
             threads: rayon::current_num_threads(),
         };
-        let (model, classes) = (given.display().to_string(), meta.classes.clone());
-        all.push(Found { model, classes, temperature: meta.temperature, evaluation, judged, speed });
+        let (model, meta) = (given.display().to_string(), meta.clone());
+        all.push(Found { model, meta, evaluation, judged, speed });
     }
     Ok(all)
 }
@@ -236,11 +152,22 @@ fn compare(all: &[Found], split: &'static str, format: TextFormat, output: &Outp
     Ok(())
 }
 
+/// Warns if the model was calibrated on just these photos: it fits them better than others.
+fn warn_of_calibration(named: &Named, found: &Found, names: &[&str], output: &Output) {
+    let record = named.model.file.calibrated.as_ref();
+    if let Some(record) = record.filter(|record| record.is_of(&found.judged, names)) {
+        let shown = named.given.display();
+        output.warn(&format!(
+            "{shown}: its confidences and margins fit these photos better than others: {record}"
+        ));
+    }
+}
+
 /// Stores the best temperature in the model file.
 fn calibrate(named: &Named, found: &Found, output: &Output) -> Result<()> {
     let given = named.given.display();
     let Some(temperature) = best_temperature(&found.judged) else {
-        let why = match found.classes.len() {
+        let why = match found.meta.classes.len() {
             0 | 1 => "with one class the confidence is always 1",
             _ if found.judged.iter().all(loc_train::Judged::is_right) => {
                 "the class of every photo is right, so that no confidence is too high"
@@ -260,53 +187,4 @@ fn calibrate(named: &Named, found: &Found, output: &Output) -> Result<()> {
         named.path.display()
     ));
     Ok(())
-}
-
-/// Whether the data set's classes are numbers and the model's are names.
-fn numbered(data: &Path, options: &loc_data::ReadOptions, classes: &[String]) -> Result<bool> {
-    let all_numbers = |names: &[String]| names.iter().all(|n| n.parse::<u32>().is_ok());
-    if all_numbers(classes) {
-        return Ok(false);
-    }
-    let found = Dataset::open(data, options)?.classes;
-    Ok(all_numbers(&found))
-}
-
-/// The split of the flag; else the one recorded in the model's run folder, which must fit; else that of the data set's
-/// folders, or one drawn by seed 0.
-fn find_split(args: &ValArgs, model: &Path, dataset: &Dataset, output: &Output) -> Result<Split> {
-    let recorded = || model.parent().and_then(Path::parent).map(|run| run.join("split.csv"));
-    if args.split_file.is_none()
-        && let Some(file) = recorded().filter(|file| file.is_file())
-    {
-        return match split::read_csv(&file, dataset) {
-            Ok(split) => Ok(split),
-            // The split then matters only for the constant answer.
-            Err(_) if args.split == Part::All => Ok(everything(dataset)),
-            Err(error) => bail!(
-                "{error}\n(hint: it says which photos the model has learned from. Give the data set it was trained on, a \
-                 split of this one with --split-file, or judge all photos with --split all if it has seen none of them)"
-            ),
-        };
-    }
-    let config = Config { split_file: args.split_file.clone(), ..Config::default() };
-    let (split, origin) = match loc_train::choose_split(&config, dataset) {
-        Err(_) if args.split == Part::All && args.split_file.is_none() => return Ok(everything(dataset)),
-        chosen => chosen?,
-    };
-    if origin == SplitSource::Drawn && args.split != Part::All {
-        output.note("the split is drawn by seed 0: the model lies in no run folder (hint: --split-file)");
-    }
-    for line in split::describe(dataset, &split, origin) {
-        output.note(&line);
-    }
-    for line in summary(&split::leaks(dataset, &split)) {
-        output.warn(&line);
-    }
-    Ok(split)
-}
-
-/// A split for a model that has seen none of the photos: the constant answer is computed from all of them.
-fn everything(dataset: &Dataset) -> Split {
-    Split { train: (0..dataset.samples.len()).collect(), ..Split::default() }
 }

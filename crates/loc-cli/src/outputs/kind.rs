@@ -26,6 +26,8 @@ pub(crate) enum Kind {
     Onnx,
     /// The model of `loc import`.
     Model,
+    /// The model of `loc calibrate`. It cannot be told from one that was trained and then calibrated.
+    Calibrated,
     /// The split of `loc data split`. Later edits cannot be recognised.
     Split,
     /// The pretrained weights of `loc weights`. Likewise.
@@ -44,6 +46,7 @@ impl Kind {
             Self::Report => "loc report",
             Self::Onnx => "loc export",
             Self::Model => "loc import",
+            Self::Calibrated => "loc calibrate",
             Self::Split => "loc data split",
             Self::Pretrained => "loc weights",
         }
@@ -78,7 +81,7 @@ impl Kind {
 
     /// Whether an existing file is kept if it has the same bytes: for kinds that cannot be recognised.
     pub(super) fn may_be_same(self) -> bool {
-        matches!(self, Self::Split | Self::Pretrained)
+        matches!(self, Self::Split | Self::Pretrained | Self::Calibrated)
     }
 
     /// Whether its folder is created: the cache, and the folder of `--save`.
@@ -96,7 +99,7 @@ impl Kind {
             | Self::StatsPlot
             | Self::Plot
             | Self::Report => true,
-            Self::Onnx | Self::Model | Self::Split | Self::Pretrained => false,
+            Self::Onnx | Self::Model | Self::Calibrated | Self::Split | Self::Pretrained => false,
         }
     }
 

@@ -4,7 +4,10 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use loc_train::{Baseline, DataSummary, Evaluation, Intervals, Judged, Prediction, Row, Run};
+use loc_net::WeightFile;
+use loc_train::{
+    Baseline, CalibrationRecord, DataSummary, Evaluation, Intervals, Judged, ModelFile, Prediction, Row, Run,
+};
 use serde_json::Value;
 
 /// A run as its folder has it.
@@ -21,6 +24,8 @@ pub(super) struct Gathered {
     pub(super) judged: Vec<Judged>,
     pub(super) classes: Vec<String>,
     pub(super) data: Option<DataSummary>,
+    /// The calibration of the best model, if it has one.
+    pub(super) calibrated: Option<CalibrationRecord>,
     /// The rows of an audit, if there is one.
     pub(super) audit: Option<Vec<Value>>,
     /// What could not be read.
@@ -53,6 +58,7 @@ impl Gathered {
             }
             None => None,
         };
+        let calibrated = calibrated(&run.best());
         let absolute = fs_err::canonicalize(folder)?;
         let name = absolute.file_name().unwrap_or(absolute.as_os_str()).to_string_lossy().into_owned();
         let classes = classes(&record, data.as_ref(), &answers);
@@ -69,6 +75,7 @@ impl Gathered {
             judged,
             classes,
             data,
+            calibrated,
             audit,
             notes,
         })
@@ -147,6 +154,12 @@ fn with_causes(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     text
+}
+
+/// The calibration of a model file. A file that is missing or damaged has none: the page needs no model.
+fn calibrated(model: &Path) -> Option<CalibrationRecord> {
+    let file = WeightFile::parse(&fs_err::read(model).ok()?).ok()?;
+    ModelFile::from_json(&file.metadata?).ok()?.calibrated
 }
 
 /// The class names, from the first place that has them.

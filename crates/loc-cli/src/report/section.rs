@@ -188,8 +188,13 @@ fn answer_plots(run: &Gathered) -> Result<Vec<Plot>> {
         ];
         let caption = format!(
             "Fraction of right classes by confidence; parts of the scale with few photos are uncertain. Mean confidence {:.3}; \
-             expected calibration error {:.3}.",
-            c.confidence, c.ece
+             expected calibration error {:.3} ({:.3} by chance).{}",
+            c.confidence,
+            c.ece,
+            c.ece_by_chance,
+            run.calibrated
+                .as_ref()
+                .map_or_else(String::new, |record| format!(" Since then the model was {record}."))
         );
         all.push(plot(
             plots::lines(&unit("confidence", "accuracy"), &series)?,

@@ -49,6 +49,7 @@ const VALUES: &[&str] = &[
     "--color",
     "--columns",
     "--conf",
+    "--coverage",
     "--data-format",
     "--device",
     "--encoding",
@@ -113,6 +114,21 @@ const LR_FIND: &[&str] = &[
     "-o",
     "OUT",
 ];
+const CALIBRATE: &[&str] = &[
+    "calibrate",
+    "-m",
+    "m.safetensors",
+    "--data",
+    "shapes",
+    "--split-file",
+    "s.csv",
+    "--split",
+    "all",
+    "--coverage",
+    "0.5",
+    "-o",
+    "OUT",
+];
 const OF_THE_SET: &[&str] =
     &["shapes/images/shape-00000.jpg", "shapes/annotations/shape-00005.xml", "shapes/images/spare.jpg"];
 
@@ -167,6 +183,17 @@ const FILES: &[Row] = &[
         output: "--output",
         args: &["import", "p.safetensors", "--classes", "box,disc,star", "--imgsz", "188", "-o", "OUT"],
         inputs: &["p.safetensors"],
+    },
+    Row {
+        command: "calibrate",
+        output: "--output",
+        args: CALIBRATE,
+        inputs: &[
+            "m.safetensors",
+            "s.csv",
+            "shapes/images/shape-00000.jpg",
+            "shapes/annotations/shape-00005.xml",
+        ],
     },
     Row {
         command: "report",

@@ -92,6 +92,9 @@ fn a_training_ends_with_a_page_and_three_lines() {
     assert_eq!(desk.ok(&["report", "runs/train/exp", "-o", "again.html"]), "again.html\n");
     let again = || fs::read_to_string(desk.path("again.html")).unwrap();
     assert!(again() == page, "the page at the end of the training is another one");
+    desk.ok(&["calibrate", "-m", "runs/train/exp", "--data", "shapes", "--coverage", "0.5"]);
+    desk.ok(&["report", "runs/train/exp", "-o", "again.html"]);
+    assert!(again().contains("model was calibrated on 8 photos") && !page.contains("model was calibrated"));
     fs::remove_dir_all(desk.path("runs/train/exp/weights")).unwrap();
     let there = desk.path("runs/train");
     let ran = desk.command(&["report", "exp", "-o", "../../again.html"]).current_dir(there).output().unwrap();

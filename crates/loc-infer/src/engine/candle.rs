@@ -24,18 +24,22 @@ impl Candle {
         Self { model, input }
     }
 
-    /// Reads a model file's bytes and puts the weights on a device.
+    /// Reads a model file's bytes and puts the weights of each look on a device.
     ///
     /// # Errors
     ///
     /// [`Error`] if it is not a model file or its parts do not fit together; [`Error::Engine`] if the device fails.
-    pub fn read(bytes: &[u8], device: &Device) -> Result<(ModelMeta, Self), Error> {
-        let ModelFile { meta, network, weights } = ModelFile::parse(bytes)?;
-        let model = Model::new(network, &weights, device).map_err(|error| match error {
-            ModelError::Net(error) => Error::Weights(error.into()),
-            error => failed(error),
-        })?;
-        Ok((meta, Self::new(model)))
+    pub fn read(bytes: &[u8], device: &Device) -> Result<(ModelMeta, Vec<Self>), Error> {
+        let ModelFile { meta, looks } = ModelFile::parse(bytes)?;
+        let mut engines = Vec::with_capacity(looks.len());
+        for (network, weights) in looks {
+            let model = Model::new(network, &weights, device).map_err(|error| match error {
+                ModelError::Net(error) => Error::Weights(error.into()),
+                error => failed(error),
+            })?;
+            engines.push(Self::new(model));
+        }
+        Ok((meta, engines))
     }
 }
 

@@ -18,8 +18,8 @@ pub struct RawOutput {
     pub logits: Vec<f32>,
     /// `[n, 4]`: x1, y1, x2, y2 of each photo's box, in 0..1 of the input.
     pub boxes: Vec<f32>,
-    /// `[n, edges · bins]`: logits of the distribution of each edge of the box over equally spaced positions from 0 to 1;
-    /// four edges (x1, y1, x2, y2), or a multiple of four where the box is the mean of several. Empty if the head or the
+    /// `[n, edges · bins]`: logits of the distribution of each edge of the box over
+    /// [`EdgeSpread::BINS`](crate::confidence::EdgeSpread::BINS) equally spaced positions from 0 to 1; four edges (x1, y1, x2, y2), or a multiple of four where the box is the mean of several. Empty if the head or the
     /// engine does not give them.
     pub edges: Vec<f32>,
     /// `[n]`: the logit that an object is present. Empty if the network has none: it always answers.

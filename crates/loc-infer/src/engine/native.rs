@@ -19,8 +19,8 @@ pub struct Native {
 #[derive(Debug)]
 pub(crate) struct ModelFile {
     pub(crate) meta: ModelMeta,
-    pub(crate) network: Network,
-    pub(crate) weights: Weights,
+    /// The network and the weights of each look, one or two.
+    pub(crate) looks: Vec<(Network, Weights)>,
 }
 
 /// The part of the metadata that belongs to loc-net.
@@ -51,14 +51,15 @@ impl Native {
         Ok(Self { forward })
     }
 
-    /// Reads a model file's bytes.
+    /// Reads a model file's bytes; of a model with two looks the first.
     ///
     /// # Errors
     ///
     /// [`Error`] if it is not a model file, if its parts do not fit together, or if a weight is not finite.
     pub fn read(bytes: &[u8]) -> Result<(ModelMeta, Self), Error> {
-        let ModelFile { meta, network, weights } = ModelFile::parse(bytes)?;
-        Ok((meta, Self::new(network, weights)?))
+        let ModelFile { meta, mut looks } = ModelFile::parse(bytes)?;
+        let (network, weights) = looks.swap_remove(0);
+        Ok((ModelMeta { second_look: None, ..meta }, Self::new(network, weights)?))
     }
 
     fn run_photos(&self, photos: ImageBatch, n: usize) -> Result<RawOutput, Error> {
@@ -97,8 +98,19 @@ impl ModelFile {
         let NetworkJson { network } = serde_json::from_str(&json).map_err(Error::MetadataJson)?;
         check_agreement(&meta, &network)?;
         let normalization = Normalization { mean: meta.input.mean, std: meta.input.std };
-        let network = network.build(&normalization).map_err(|error| Error::Weights(error.into()))?;
-        Ok(Self { meta, network, weights })
+        let build = |config: &NetworkConfig| {
+            config.build(&normalization).map_err(|error| Error::Weights(error.into()))
+        };
+        let first = build(&network)?;
+        let looks = match network.second() {
+            None => vec![(first, weights)],
+            Some(second) => {
+                let second = build(&second)?;
+                let (of_first, of_second) = weights.split_looks(&second);
+                vec![(first, of_first), (second, of_second)]
+            }
+        };
+        Ok(Self { meta, looks })
     }
 }
 
@@ -118,6 +130,13 @@ fn check_agreement(meta: &ModelMeta, network: &NetworkConfig) -> Result<(), Erro
     let (size, input) = (meta.input.size, network.input);
     if usize::try_from(size.width) != Ok(input.width) || usize::try_from(size.height) != Ok(input.height) {
         let error = MetadataError::InputMismatch { size, width: input.width, height: input.height };
+        return Err(Error::Metadata(error));
+    }
+    let sides = |look: crate::SecondLook| (usize::try_from(look.width), usize::try_from(look.height));
+    let named = meta.second_look.map(sides);
+    let built = network.second_look.map(|input| (input.width, input.height));
+    if named != built.map(|(width, height)| (Ok(width), Ok(height))) {
+        let error = MetadataError::SecondLook { metadata: meta.second_look, network: built };
         return Err(Error::Metadata(error));
     }
     Ok(())

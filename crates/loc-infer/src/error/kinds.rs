@@ -1,7 +1,8 @@
 //! Kinds of errors that an application may want to distinguish: metadata, files, output of an engine.
 
 use super::{BoxError, Remedy};
-use crate::{FORMAT, ImageSize, InputSpec, ModelMeta};
+use crate::confidence::{ExpectedIou, Margins};
+use crate::{FORMAT, ImageSize, InputSpec, ModelMeta, SecondLook};
 
 /// What is wrong with a value of the metadata. Its text includes that of its cause, as that of [`Error`](crate::Error).
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -37,6 +38,25 @@ pub enum MetadataError {
         /// Height of the network's input, in pixels.
         height: usize,
     },
+    /// The margin of the second look is out of range.
+    #[error("a margin of {0} is not within {min} and {max}", min = SecondLook::MARGINS.start(), max = SecondLook::MARGINS.end())]
+    Margin(f32),
+    /// The second look of the metadata is not that of the network.
+    #[error("{metadata:?}, but the network's second look has an input of {network:?} (width, height)")]
+    SecondLook {
+        /// In the metadata.
+        metadata: Option<SecondLook>,
+        /// Of the network.
+        network: Option<(usize, usize)>,
+    },
+    /// The number of engines is not that of the looks.
+    #[error("{engines} engines, but the model has {} look(s)", if *second { 2 } else { 1 })]
+    Looks {
+        /// Whether the model has a second look.
+        second: bool,
+        /// The number of engines.
+        engines: usize,
+    },
     /// A mean is not finite.
     #[error("{0:?} is not finite")]
     Mean([f32; 3]),
@@ -49,6 +69,12 @@ pub enum MetadataError {
     /// A threshold of presence is no probability.
     #[error("{0} is not within 0 and 1")]
     PresenceThreshold(f32),
+    /// The margins are out of range.
+    #[error("{0:?}: the coverage must be above 0 and below 1, the quantile 0 or more")]
+    Margins(Margins),
+    /// A coefficient of the expected IoU is not finite.
+    #[error("{0:?} is not finite")]
+    ExpectedIou(ExpectedIou),
 }
 
 impl MetadataError {
@@ -62,7 +88,10 @@ impl MetadataError {
             Self::Mean(_) => "input.mean",
             Self::Std(_) => "input.std",
             Self::Temperature(_) => "temperature",
+            Self::Margin(_) | Self::SecondLook { .. } | Self::Looks { .. } => "second_look",
             Self::PresenceThreshold(_) => "presence_threshold",
+            Self::Margins(_) => "margins",
+            Self::ExpectedIou(_) => "expected_iou",
         }
     }
 }
@@ -143,6 +172,9 @@ pub enum OutputError {
     /// A logit is NaN or +∞, or all are −∞.
     #[error("{0:?} are not finite")]
     Logits(Vec<f32>),
+    /// Values are not those of distributions of edges.
+    #[error("no distribution: a value is not finite, or all are −∞")]
+    Edges,
     /// An edge of the box is infinite or NaN.
     #[error("{0:?} is not finite")]
     Box([f32; 4]),

@@ -5,11 +5,12 @@ use std::borrow::Cow;
 use image::{Rgb, RgbImage};
 
 use super::resize::resize;
+use super::window::Window;
 use crate::bbox::narrow;
 use crate::{BBox, Fit, ImageSize, InputSpec, NormBox};
 
 /// The colour around a letterboxed photo.
-const PADDING: Rgb<u8> = Rgb([114; 3]);
+pub(super) const PADDING: Rgb<u8> = Rgb([114; 3]);
 
 /// The position and scale of a photo in the input. Maps boxes to the input and back; each is the exact inverse of the
 /// other.
@@ -21,6 +22,8 @@ pub struct Frame {
     pub input: ImageSize,
     /// How the photo was fitted.
     pub fit: Fit,
+    /// The part of the photo that was fitted; none for the whole photo.
+    pub window: Option<Window>,
 }
 
 /// The position of the photo in the input along one axis: `input = offset + scale · original`.
@@ -43,6 +46,17 @@ impl Axis {
 }
 
 impl Frame {
+    /// The frame of a whole photo.
+    #[must_use]
+    pub fn of(original: ImageSize, spec: &InputSpec) -> Self {
+        Self { original, input: spec.size, fit: spec.fit, window: None }
+    }
+
+    /// The size of the part that was fitted.
+    fn part(&self) -> ImageSize {
+        self.window.map_or(self.original, |window| window.size)
+    }
+
     /// Maps a box in pixels of the photo to fractions of the input.
     #[must_use]
     pub fn to_input(&self, bbox: BBox) -> NormBox {
@@ -62,10 +76,10 @@ impl Frame {
         )
     }
 
-    /// The photo's size within the input and the position of its upper left corner, in whole pixels of the input.
+    /// The fitted part's size within the input and the position of its upper left corner, in whole pixels of the input.
     #[must_use]
     pub fn content(&self) -> (ImageSize, (u32, u32)) {
-        let (original, input) = (self.original, self.input);
+        let (original, input) = (self.part(), self.input);
         if self.fit == Fit::Stretch || original.is_empty() {
             return (input, (0, 0));
         }
@@ -84,14 +98,16 @@ impl Frame {
 
     fn axes(&self) -> (Axis, Axis) {
         let (size, (left, top)) = self.content();
-        let axis = |content: u32, original: u32, offset: u32, input: u32| Axis {
-            scale: f64::from(content.max(1)) / f64::from(original.max(1)),
-            offset: f64::from(offset),
-            input: f64::from(input.max(1)),
+        let axis = |content: u32, (start, part): (i32, u32), offset: u32, input: u32| {
+            let scale = f64::from(content.max(1)) / f64::from(part.max(1));
+            let offset = f64::from(offset) - scale * f64::from(start);
+            Axis { scale, offset, input: f64::from(input.max(1)) }
         };
+        let (x, y) = self.window.map_or((0, 0), |window| (window.left, window.top));
+        let part = self.part();
         (
-            axis(size.width, self.original.width, left, self.input.width),
-            axis(size.height, self.original.height, top, self.input.height),
+            axis(size.width, (x, part.width), left, self.input.width),
+            axis(size.height, (y, part.height), top, self.input.height),
         )
     }
 }
@@ -106,7 +122,7 @@ fn rounded(side: u32, numerator: u32, denominator: u32) -> u32 {
 /// pixels gives an input of padding.
 #[must_use]
 pub fn fit<'a>(photo: Cow<'a, RgbImage>, spec: &InputSpec) -> (Cow<'a, RgbImage>, Frame) {
-    let frame = Frame { original: ImageSize::of(&photo), input: spec.size, fit: spec.fit };
+    let frame = Frame::of(ImageSize::of(&photo), spec);
     if frame.original == spec.size {
         return (photo, frame);
     }
@@ -129,7 +145,7 @@ mod tests {
     }
 
     fn frame(original: ImageSize, input: ImageSize, fit: Fit) -> Frame {
-        Frame { original, input, fit }
+        Frame::of(original, &InputSpec { size: input, fit, ..InputSpec::default() })
     }
 
     #[test]

@@ -25,6 +25,10 @@ pub struct NetworkConfig {
     /// Whether there is also a logit that an object is present at all.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub presence: bool,
+    /// Size of the input of the second look, if there is one: a network of the same layers reads the part of the photo around
+    /// the first look's box.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub second_look: Option<InputShape>,
 }
 
 /// Height and width of the input photos, in pixels.
@@ -55,7 +59,21 @@ impl NetworkConfig {
     /// A network that reads the class from the whole photo, without presence.
     #[must_use]
     pub fn new(input: InputShape, classes: usize, backbone: Backbone, head: Head) -> Self {
-        Self { input, classes, backbone, head, class_features: ClassFeatures::Whole, presence: false }
+        Self {
+            input,
+            classes,
+            backbone,
+            head,
+            class_features: ClassFeatures::Whole,
+            presence: false,
+            second_look: None,
+        }
+    }
+
+    /// Returns the configuration of the second look's network, if there is a second look.
+    #[must_use]
+    pub fn second(&self) -> Option<Self> {
+        self.second_look.map(|input| Self { input, presence: false, second_look: None, ..self.clone() })
     }
 
     /// The tutorial's network.
@@ -64,7 +82,7 @@ impl NetworkConfig {
         Self::new(input, classes, Backbone::FiveConv, Head::Mlp)
     }
 
-    /// Builds the list of layers. The normalisation comes first; it is omitted if it changes nothing.
+    /// Builds the list of layers, those of the first look. The normalisation comes first; it is omitted if it changes nothing.
     ///
     /// # Errors
     ///

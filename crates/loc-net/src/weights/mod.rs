@@ -1,6 +1,7 @@
 //! Parameters by name, and reading them from a safetensors file. A file is read and checked completely, or rejected.
 
 mod header;
+mod looks;
 
 use std::collections::BTreeMap;
 use std::io::Read;

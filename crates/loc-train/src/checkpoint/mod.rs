@@ -5,7 +5,7 @@ mod recover;
 mod save;
 mod state;
 
-pub use self::model_file::{Metrics, ModelFile};
+pub use self::model_file::{BeforeAfter, CalibrationRecord, Metrics, ModelFile};
 pub(crate) use self::recover::{Found, find, repair};
 pub(crate) use self::save::{model_bytes, save};
 pub(crate) use self::state::{Best, PresenceSums, RunFingerprint, Saved, State, tensors};

@@ -25,6 +25,7 @@ impl Config {
         let recipe = single(self, &source)?.config;
         Ok(Some(Self {
             head: self.head,
+            class_features: self.class_features,
             imgsz: self.imgsz,
             fit: self.fit,
             filter: self.filter,

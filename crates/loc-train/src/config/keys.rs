@@ -95,6 +95,20 @@ loc_data::keys! {
         class_features: ClassFeatures = ClassFeatures::Whole => added();
         /// Standard deviation of the shifts of the true boxes in which training reads the class, in sides of the box.
         region_jitter: f64 = 0.08, at_least(0.0) => added();
+        /// Number of looks, 1 or 2: a second network of the same layers reads the part of the photo around the first one's box, and
+        /// its answer is the prediction.
+        ///
+        /// The first look is trained first: by `head_warmup`, or on a frozen backbone with this configuration; with `init` it is
+        /// that model.
+        looks: usize = 1, from_to(1.0, 2.0) => added();
+        /// Side of the second look's square input, in pixels.
+        crop_imgsz: u32 = 224 => added();
+        /// Sides of the part of the photo that the second look reads, in sides of the first box.
+        crop_margin: f32 = 1.2, from_to(1.0, 4.0) => added();
+        /// Standard deviation of the shift of that part in training, in sides of the true box.
+        crop_shift: f32 = 0.07, from_to(0.0, 1.0) => added();
+        /// Standard deviation of the logarithm of its sides in training.
+        crop_scale: f32 = 0.15, from_to(0.0, 1.0) => added();
         /// Pretrained weights of the backbone `lite0`: the file, or the folder it is in.
         #[serde(skip_serializing_if = "Option::is_none")]
         backbone_weights: Option<PathBuf> = None

@@ -16,7 +16,7 @@ use crate::engine::heads::{self, Answer};
 use crate::engine::{head_warmup, init_weights, memory};
 use crate::error::{ConfigError, ModelFileError, TrainError};
 use crate::event::{Event, Progress, Stop};
-use crate::input::read_options;
+use crate::input::{Photos, read_options};
 use crate::weights_cache;
 
 /// What differs from the recipe `transfer`: fewer copies and epochs, for heads of several folds.
@@ -151,7 +151,7 @@ pub fn audit(
         }
         None => init_weights::initial(config, pretrained, &layers, &dataset.classes, &loader, progress)?,
     };
-    let loaders = [(&loader, config.copies_of(photos.len()))];
+    let loaders = [(Photos::Whole(&loader), config.copies_of(photos.len()))];
     let limits = (&device, &Budget::unlimited());
     let (model, [feed]) =
         head_warmup::with_frozen_backbone(config, &layers, &initial, loaders, limits, progress)?;
@@ -181,7 +181,7 @@ fn ranked(dataset: &Dataset, answers: &[Answer], input: &InputSpec) -> Vec<Audit
     let photo = |(answer, doubt): (&Answer, Doubt)| {
         let sample = &dataset.samples[answer.sample];
         let original = sample.size;
-        let frame = Frame { original, input: input.size, fit: input.fit };
+        let frame = Frame::of(original, input);
         Some(AuditedPhoto {
             sample: answer.sample,
             given: sample.object?,

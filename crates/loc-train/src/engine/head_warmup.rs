@@ -4,7 +4,7 @@
 //! the time of a few epochs end to end.
 
 use candle_core::Device;
-use loc_data::{Dataset, Loader};
+use loc_data::Dataset;
 use loc_model::{Model, init};
 use loc_net::{Forward, Network, Weights};
 
@@ -13,25 +13,24 @@ use crate::engine::budget::Budget;
 use crate::engine::heads;
 use crate::error::TrainError;
 use crate::event::{Event, Progress};
-use crate::input::{BatchSource, FeatureCache, FrozenBackbone};
+use crate::input::{BatchSource, FeatureCache, FrozenBackbone, Photos};
 
-/// Returns a model with a frozen backbone, and for each loader the backbone's features of its photos and of so many
-/// copies.
+/// Returns a model with a frozen backbone, and the backbone's features of photos and of so many copies of each.
 pub(crate) fn with_frozen_backbone<const N: usize>(
     config: &Config,
     layers: &Network,
     initial: &Weights,
-    loaders: [(&Loader, usize); N],
+    photos: [(Photos, usize); N],
     (device, budget): (&Device, &Budget),
     progress: &mut Progress,
 ) -> Result<(Model, [BatchSource; N]), TrainError> {
     let forward = Forward::new(layers.clone(), initial.clone())?;
-    let backbone = FrozenBackbone { forward: &forward, augment: &config.augment, seed: config.seed };
+    let backbone = FrozenBackbone { forward: &forward, config };
     let mut feeds = Vec::with_capacity(N);
-    for (loader, copies) in loaders {
+    for (photos, copies) in photos {
         let began = budget.clock().now();
         let limit = |wanted| budget.copies(wanted, began);
-        let cache = FeatureCache::of(&backbone, loader, copies, &limit, device, progress)?;
+        let cache = FeatureCache::of(&backbone, photos, copies, &limit, device, progress)?;
         feeds.push(BatchSource::FeatureCache(cache));
     }
     let feeds = feeds.try_into().unwrap_or_else(|_| unreachable!("a feed for each loader"));
@@ -68,13 +67,13 @@ pub(crate) fn run(
     layers: &Network,
     initial: &Weights,
     dataset: &Dataset,
-    loader: &Loader,
+    photos: Photos,
     (device, budget): (&Device, &Budget),
     progress: &mut Progress,
 ) -> Result<(Weights, Config), TrainError> {
-    let loaders = [(loader, config.copies_of(loader.len()))];
+    let photos = [(photos, config.copies_of(photos.len()))];
     let budget = &budget.of_warmup();
-    let (model, [feed]) = with_frozen_backbone(config, layers, initial, loaders, (device, budget), progress)?;
+    let (model, [feed]) = with_frozen_backbone(config, layers, initial, photos, (device, budget), progress)?;
     let config = &budget.plan_warmup(config, dataset, &model, &feed, progress.stop)?;
     let mut tell = |epoch| progress.report(Event::Heads { epoch, epochs: config.epochs });
     let model = heads::train(config, dataset, model, &feed, &mut tell)?;

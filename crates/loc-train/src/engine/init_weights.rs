@@ -77,7 +77,7 @@ fn same_classes(path: &std::path::Path, model: &[String], data: &[String]) -> Re
 
 /// Sets the layers that standardise the backbone's features, so that each channel has mean 0 and standard deviation 1
 /// over the loader's photos.
-fn standardise(
+pub(crate) fn standardise(
     network: &Network,
     weights: &mut Weights,
     loader: &Loader,

@@ -2,6 +2,7 @@
 
 mod audit;
 mod budget;
+mod calibrate;
 mod curve;
 mod doubt;
 mod head_warmup;
@@ -10,6 +11,7 @@ mod init_weights;
 mod lr_find;
 mod memory;
 mod resume;
+mod second_look;
 mod setup;
 mod start;
 mod step;
@@ -18,6 +20,7 @@ mod train;
 mod verdict;
 
 pub use self::audit::{Audit, AuditOptions, AuditedPhoto, audit, audit_settings};
+pub use self::calibrate::{Calibrated, calibrate};
 pub use self::curve::{CurvePoint, LearningCurve, MorePhotos};
 pub use self::doubt::DoubtReason;
 pub use self::lr_find::{LrFind, LrRange, Tried, lr_find};

@@ -6,16 +6,17 @@ use loc_data::split::{self, SplitSource};
 use loc_data::{Dataset, Format, Loader, OpenedDataset, SkippedPhotos, Split, summary};
 use loc_infer::{InputSpec, ModelMeta};
 use loc_model::{Model, device};
-use loc_net::{NetworkConfig, Weights};
+use loc_net::{InputShape, NetworkConfig, Weights};
 
 use crate::checkpoint::{ModelFile, RunFingerprint};
 use crate::config::{Config, HeadWarmup, Normalize};
 use crate::digest::sha256;
 use crate::engine::budget::Budget;
-use crate::engine::{head_warmup, init_weights, memory};
+use crate::engine::second_look::{Context, FirstLook};
+use crate::engine::{head_warmup, init_weights, memory, second_look};
 use crate::error::{ConfigError, ResumeError, TrainError};
 use crate::event::{Event, Progress};
-use crate::input::{BatchSource, choose_split, read_options};
+use crate::input::{BatchSource, Photos, choose_split, read_options};
 use crate::run::Run;
 use crate::weights_cache;
 
@@ -30,7 +31,10 @@ pub(crate) struct Prepared {
     pub(crate) left_out: SkippedPhotos,
     pub(crate) train: BatchSource,
     pub(crate) val: BatchSource,
+    /// The network that is trained: the second look, if there is one.
     pub(crate) model: Model,
+    /// The first of two looks.
+    pub(crate) first: Option<FirstLook>,
     /// Metadata of the run's model files, without epoch and metrics.
     pub(crate) file: ModelFile,
     /// The data set's digest.
@@ -91,16 +95,22 @@ impl Prepared {
         let presence = report_negatives([split.train.len() - train, split.val.len() - val], progress)?;
         let mut input = config.input();
         // Check size and memory before photos are decoded.
-        let network =
-            |input: &InputSpec| NetworkConfig { presence, ..config.network(input, dataset.classes.len()) };
+        let second = second_look::spec(config)
+            .map(|look| InputShape { width: look.width as usize, height: look.height as usize });
+        let network = |input: &InputSpec| NetworkConfig {
+            presence,
+            second_look: second,
+            ..config.network(input, dataset.classes.len())
+        };
         let plan = network(&input)
             .build(&loc_net::Normalization::IDENTITY)
             .map_err(|e| TrainError::config("imgsz", ConfigError::Network(e)))?;
         let frozen = config.backbone_lr == 0.0;
         // A given or resumed model is trained already.
-        let begin = match trained.is_none() && config.init.is_none() {
-            true => config.head_warmup()?,
-            false => None,
+        let begin = match (trained.is_none() && config.init.is_none(), config.looks) {
+            (true, 2) => Some(second_look::first_config(config)?),
+            (true, _) => config.head_warmup()?,
+            (false, _) => None,
         };
         let seen = |config: &Config| split.train.len() * config.copies_of(split.train.len());
         let photos = memory::Photos {
@@ -130,8 +140,9 @@ impl Prepared {
             Normalize::Signed => (input.mean, input.std) = ([127.0 / 255.0; 3], [128.0 / 255.0; 3]),
         }
         let network = network(&input);
-        let meta = ModelMeta::new(dataset.classes.clone(), input)
+        let mut meta = ModelMeta::new(dataset.classes.clone(), input)
             .map_err(|e| TrainError::config("classes", ConfigError::Meta(e)))?;
+        meta.second_look = second_look::spec(config);
         let mut file = ModelFile::new(meta, network);
         file.recipe = Some(config.digest());
         let layers = file.build()?;
@@ -147,6 +158,13 @@ impl Prepared {
         }
         let limits = (&device, budget);
         let mut head_warmup = None;
+        let (trained, second) = match (trained, file.build_second()?) {
+            (Some(weights), Some(second)) => {
+                let (first, second) = weights.split_looks(&second);
+                (Some(first), Some(second))
+            }
+            (trained, _) => (trained, None),
+        };
         let initial = match trained {
             Some(weights) => weights,
             None => {
@@ -155,22 +173,36 @@ impl Prepared {
                 match begin {
                     None => initial,
                     Some(begin) => {
-                        let (weights, done) =
-                            head_warmup::run(&begin, &layers, &initial, &dataset, &train, limits, progress)?;
+                        let (weights, done) = head_warmup::run(
+                            &begin,
+                            &layers,
+                            &initial,
+                            &dataset,
+                            Photos::Whole(&train),
+                            limits,
+                            progress,
+                        )?;
                         head_warmup = (done != begin).then(|| HeadWarmup::of(&done)).transpose()?;
                         weights
                     }
                 }
             }
         };
-        let (model, train, val) = if frozen {
-            let loaders = [(&train, config.copies_of(train.len())), (&val, 1)];
-            let (model, [train, val]) =
-                head_warmup::with_frozen_backbone(config, &layers, &initial, loaders, limits, progress)?;
-            (model, train, val)
+        let mut first = None;
+        let (model, [train, val]) = if config.looks == 2 {
+            drop(train);
+            let (split, device) = (&split, &device);
+            let context = Context { config, dataset: &dataset, split, file: &file, device, budget };
+            let (model, feeds, look) =
+                second_look::prepare(&context, &layers, initial, second, &val, progress)?;
+            first = Some(look);
+            (model, feeds)
+        } else if frozen {
+            let photos = [(Photos::Whole(&train), config.copies_of(train.len())), (Photos::Whole(&val), 1)];
+            head_warmup::with_frozen_backbone(config, &layers, &initial, photos, limits, progress)?
         } else {
-            let model = Model::new(layers, &initial, &device)?;
-            (model, BatchSource::Photos(train, device.clone()), BatchSource::Photos(val, device))
+            let feeds = [train, val].map(|photos| BatchSource::Photos(photos, device.clone()));
+            (Model::new(layers, &initial, &device)?, feeds)
         };
         Ok(Self {
             dataset,
@@ -181,6 +213,7 @@ impl Prepared {
             train,
             val,
             model,
+            first,
             file,
             digest,
             head_warmup,
@@ -207,6 +240,16 @@ fn report_negatives([train, val]: [usize; 2], progress: &mut Progress) -> Result
         )))?;
     }
     Ok(train > 0)
+}
+
+impl Prepared {
+    /// The weights of the model file: those of the network that is trained, and of the first of two looks.
+    pub(crate) fn with_first_look(&self, weights: Weights) -> Weights {
+        match &self.first {
+            Some(first) => first.weights.clone().join_looks(weights),
+            None => weights,
+        }
+    }
 }
 
 /// Returns the fingerprint that the run's states carry.

@@ -152,10 +152,11 @@ impl Training<'_> {
 
     /// Evaluates, records and saves an epoch after its last step.
     fn finish_epoch(&mut self, began: Instant, constant: Option<Baseline>) -> Result<Evaluation, TrainError> {
-        let Prepared { dataset, val, file, .. } = &self.prepared;
+        let Prepared { dataset, val, file, first, .. } = &self.prepared;
         let model = self.evaluated_model()?;
         let loss = self.config.loss();
-        let reference = Reference { dataset, meta: &file.meta, loss: &loss, baseline: constant };
+        let first = first.as_ref().map(|first| &first.answers);
+        let reference = Reference { dataset, meta: &file.meta, loss: &loss, baseline: constant, first };
         let keep_logits = dataset.classes.len() <= eval::KEPT_CLASSES;
         let batches = val.in_order(self.config.batch);
         let (evaluation, answers) = eval::evaluate_batches(model, batches, &reference, keep_logits)?;
@@ -245,7 +246,7 @@ impl Training<'_> {
         let average = self.ema.as_ref().map(|ema| ema.model.weights()).transpose()?;
         let beginning = self.prior.as_ref().map(|prior| prior.weights.clone());
         let tensors = checkpoint::tensors(
-            self.prepared.model.weights()?,
+            self.prepared.with_first_look(self.prepared.model.weights()?),
             [average, beginning],
             self.optimizer.state()?,
         );
@@ -271,7 +272,8 @@ impl Training<'_> {
         file.epoch = Some(self.state.epoch - 1);
         file.metrics = self.state.metrics;
         file.meta.presence_threshold = self.state.presence_threshold;
-        checkpoint::model_bytes(&self.evaluated_model()?.weights()?, &file)
+        let weights = self.prepared.with_first_look(self.evaluated_model()?.weights()?);
+        checkpoint::model_bytes(&weights, &file)
     }
 }
 

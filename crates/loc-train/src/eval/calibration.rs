@@ -1,6 +1,7 @@
 //! Whether confidence is the fraction of right classes, and the temperature that makes it so (Guo et al. 2017, On calibration
 //! of modern neural networks).
 
+use loc_data::random::Random;
 use loc_infer::ModelMeta;
 use loc_infer::postprocess::probabilities;
 use serde::Serialize;
@@ -26,6 +27,9 @@ pub struct ReliabilityBin {
 pub struct Calibration {
     /// Expected calibration error: the mean over photos of |accuracy − confidence| of their bin (equation 3).
     pub ece: f64,
+    /// The error that remains by chance with so few photos, even if the confidences are exactly right: the mean over random
+    /// draws.
+    pub ece_by_chance: f64,
     /// Mean confidence of all photos.
     pub confidence: f64,
     /// Ten bins of equal width, 0 to 0.1, …, 0.9 to 1; a bound belongs to the bin above it, 1 to the last.
@@ -38,23 +42,53 @@ pub fn calibration(judged: &[Judged]) -> Option<Calibration> {
     if judged.is_empty() {
         return None;
     }
-    let mut sums = [(0usize, 0.0, 0usize); BINS];
-    for one in judged {
-        // The confidence is rounded to f32: 0.3 must not fall below its bound.
-        let bin = (one.confidence as f32 * BINS as f32) as usize;
-        let (samples, confidence, right) = &mut sums[bin.min(BINS - 1)];
-        *samples += 1;
-        *confidence += one.confidence;
-        *right += usize::from(one.is_right());
-    }
     let n = judged.len() as f64;
-    let ece = sums.iter().map(|(_, confidence, right)| (*right as f64 - confidence).abs()).sum::<f64>() / n;
-    let bins = sums.map(|(samples, confidence, right)| {
+    let pairs = || judged.iter().map(|one| (one.confidence, f64::from(u8::from(one.is_right()))));
+    let bins = binned(pairs()).map(|Bin { samples, stated, came }| {
         let mean = |sum: f64| (samples > 0).then(|| sum / samples as f64);
-        ReliabilityBin { samples, confidence: mean(confidence), accuracy: mean(right as f64) }
+        ReliabilityBin { samples, confidence: mean(stated), accuracy: mean(came) }
     });
     let confidence = judged.iter().map(|one| one.confidence).sum::<f64>() / n;
-    Some(Calibration { ece, confidence, bins: bins.to_vec() })
+    let ece_by_chance = by_chance(judged);
+    Some(Calibration { ece: calibration_error(pairs()), ece_by_chance, confidence, bins: bins.to_vec() })
+}
+
+/// The photos of a bin, and the sums of what was stated about them and of what came.
+#[derive(Debug, Clone, Copy, Default)]
+struct Bin {
+    samples: usize,
+    stated: f64,
+    came: f64,
+}
+
+/// Pairs of a stated and an observed value, both in 0..1, by the bin of the stated one.
+fn binned(pairs: impl Iterator<Item = (f64, f64)>) -> [Bin; BINS] {
+    let mut bins = [Bin::default(); BINS];
+    for (stated, came) in pairs {
+        // Rounded to f32: 0.3 must not fall below its bound.
+        let bin = (stated as f32 * BINS as f32) as usize;
+        let bin = &mut bins[bin.min(BINS - 1)];
+        *bin = Bin { samples: bin.samples + 1, stated: bin.stated + stated, came: bin.came + came };
+    }
+    bins
+}
+
+/// The expected calibration error of pairs of a stated and an observed value, both in 0..1; 0 without pairs.
+pub(super) fn calibration_error(pairs: impl Iterator<Item = (f64, f64)>) -> f64 {
+    let bins = binned(pairs);
+    let n = bins.iter().map(|bin| bin.samples).sum::<usize>().max(1);
+    bins.iter().map(|bin| (bin.came - bin.stated).abs()).sum::<f64>() / n as f64
+}
+
+/// The mean error of answers with these confidences that are right exactly as often as the confidences say.
+fn by_chance(judged: &[Judged]) -> f64 {
+    const DRAWS: usize = 200;
+    let mut random = Random::keyed(&[0x6563_6521, judged.len() as u64]);
+    let mut draw = || {
+        let right = |one: &Judged, unit: f64| f64::from(u8::from(unit < one.confidence));
+        calibration_error(judged.iter().map(|one| (one.confidence, right(one, f64::from(random.unit())))))
+    };
+    (0..DRAWS).map(|_| draw()).sum::<f64>() / DRAWS as f64
 }
 
 /// The answers with the confidence that they have at a temperature. Those without logits stay as they are.
@@ -139,6 +173,18 @@ mod tests {
         let sure = calibration(&answers(&[(1.0, true), (1.0, false)])).unwrap();
         assert!((sure.ece - 0.5).abs() < 1e-12, "half as often right as sure");
         assert_eq!(calibration(&[]), None);
+    }
+
+    #[test]
+    fn the_error_by_chance_falls_with_the_number_of_photos() {
+        // n photos of confidence ½ in one bin: the mean of |binomial/n − ½| is √(1/(2πn)).
+        for n in [100, 2500] {
+            let c = calibration(&answers(&vec![(0.5, true); n])).unwrap();
+            let expected = (1.0 / (2.0 * std::f64::consts::PI * n as f64)).sqrt();
+            assert!((c.ece_by_chance / expected - 1.0).abs() < 0.2, "{n}: {} {expected}", c.ece_by_chance);
+        }
+        let sure = calibration(&answers(&[(1.0, true), (1.0, true)])).unwrap();
+        assert_eq!((sure.ece, sure.ece_by_chance), (0.0, 0.0));
     }
 
     /// Photos whose logits (a, 0) are right exactly as often as their softmax says, times a scale.

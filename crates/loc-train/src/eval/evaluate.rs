@@ -2,12 +2,14 @@
 
 use candle_core::Tensor;
 use loc_data::{Dataset, LabelledObject, Loader};
+use loc_infer::confidence::EdgeSpread;
 use loc_infer::postprocess::{argmax, presence as presence_of, probabilities};
 use loc_infer::{Frame, ModelMeta, NormBox};
 use loc_model::loss::LossConfig;
 use loc_model::{Input, Model, ModelOutput};
 
 use crate::error::TrainError;
+use crate::eval::first_look::FirstAnswers;
 use crate::eval::judged::Judged;
 use crate::eval::metrics::{Baseline, Evaluation, Intervals, Loss, MedianBox};
 use crate::eval::presence::{Presence, Seen, equal_error_threshold};
@@ -44,6 +46,8 @@ pub struct Reference<'a> {
     pub loss: &'a LossConfig,
     /// The constant answer on the samples.
     pub baseline: Option<Baseline>,
+    /// The first look's answers, if the model that is evaluated is the second look.
+    pub first: Option<&'a FirstAnswers>,
 }
 
 /// Evaluates a model on all samples of a loader. With `flip` each photo is also predicted mirrored, and the two
@@ -121,14 +125,18 @@ fn predict_batches(
         let logits: Vec<Vec<f32>> = output.logits.to_vec2()?;
         let boxes: Vec<Vec<f32>> = output.boxes.to_vec2()?;
         let truths = tensors.boxes.to_vec2::<f32>()?;
+        let edges = output.edges.map(|edges| edges.flatten_from(1)?.to_vec2::<f32>()).transpose()?;
         let answers = logits.into_iter().zip(&boxes).zip(&truths).zip(tensors.indices);
-        for (((logits, bbox), truth), sample) in answers {
+        for (i, (((logits, bbox), truth), sample)) in answers.enumerate() {
             let Some(object) = reference.dataset.samples[sample].object else { continue };
             let iou = f64::from(norm_box(bbox).ordered().clip().iou(&norm_box(truth)));
-            let answer = Answer { logits, bbox: norm_box(bbox), iou };
+            let spread = edges.as_ref().and_then(|edges| EdgeSpread::of(&edges[i]));
+            let answer = Answer { logits, bbox: norm_box(bbox), iou, spread };
             judged.push(reference.judge(sample, object, answer, keep_logits));
         }
     }
+    // Whether there is an object is the first look's answer.
+    seen.extend(reference.first.iter().flat_map(|first| first.seen.iter().cloned()));
     let majority = reference.baseline.map(|baseline| baseline.present);
     let threshold = reference.meta.presence_threshold.unwrap_or_else(|| equal_error_threshold(&seen));
     let evaluation = Evaluation {
@@ -144,15 +152,16 @@ struct Answer {
     logits: Vec<f32>,
     bbox: NormBox,
     iou: f64,
+    spread: Option<EdgeSpread>,
 }
 
 impl Reference<'_> {
     /// The answer to a sample as prediction returns it.
     fn judge(&self, sample: usize, object: LabelledObject, answer: Answer, keep_logits: bool) -> Judged {
-        let Answer { logits, bbox, iou } = answer;
+        let Answer { logits, bbox, iou, spread } = answer;
         let of = &self.dataset.samples[sample];
-        let input = &self.meta.input;
-        let frame = Frame { original: of.size, input: input.size, fit: input.fit };
+        let second = self.first.and_then(|first| first.frame(self.dataset, self.meta, sample));
+        let frame = second.unwrap_or_else(|| Frame::of(of.size, &self.meta.input));
         let probs = probabilities(&logits, self.meta.temperature);
         let class = argmax(&logits);
         Judged {
@@ -165,6 +174,7 @@ impl Reference<'_> {
             size: of.size,
             iou,
             logits: if keep_logits { logits } else { Vec::new() },
+            spread,
         }
     }
 }

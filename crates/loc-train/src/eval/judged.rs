@@ -1,5 +1,6 @@
 //! A model's answer to one annotated photo, and what many of them show: confusion and overlap.
 
+use loc_infer::confidence::EdgeSpread;
 use loc_infer::{BBox, ImageSize};
 
 /// A model's answer to one annotated photo.
@@ -23,6 +24,8 @@ pub struct Judged {
     pub iou: f64,
     /// The class logits; empty where they are not kept.
     pub logits: Vec<f32>,
+    /// How far the distributions of the edges are spread out; none if the head has none, or where they are not kept.
+    pub spread: Option<EdgeSpread>,
 }
 
 impl Judged {
@@ -129,7 +132,7 @@ pub fn worst_first(judged: &[Judged]) -> Vec<usize> {
 }
 
 #[cfg(test)]
-pub(super) fn judged(sample: usize, label: usize, logits: &[f32], iou: f64) -> Judged {
+pub(crate) fn judged(sample: usize, label: usize, logits: &[f32], iou: f64) -> Judged {
     let bbox = BBox::new(0.0, 0.0, 10.0, 10.0);
     let probs = loc_infer::postprocess::softmax(logits);
     let class = loc_infer::postprocess::argmax(&probs);
@@ -143,6 +146,7 @@ pub(super) fn judged(sample: usize, label: usize, logits: &[f32], iou: f64) -> J
         size: ImageSize { width: 10, height: 10 },
         iou,
         logits: logits.to_vec(),
+        spread: None,
     }
 }
 

@@ -133,6 +133,7 @@ impl Prediction {
             size: ImageSize { width: self.width, height: self.height },
             iou: self.iou,
             logits: Vec::new(),
+            spread: None,
         }
     }
 

@@ -5,14 +5,16 @@ use std::collections::HashSet;
 use candle_core::{DType, Device, Tensor};
 use half::f16;
 use half::slice::HalfFloatSliceExt;
-use loc_data::{Augment, Loader, loader};
+use loc_data::loader;
 use loc_model::Input;
 use loc_net::ImageBatch;
 use loc_net::{Forward, Network};
 
+use crate::config::Config;
 use crate::error::{ConfigError, TrainError};
 use crate::event::{Event, Progress};
 use crate::input::batch::{Batches, TensorBatch, mask_of};
+use crate::input::crops::Photos;
 
 /// Photos that go through the backbone together.
 pub(crate) const AT_ONCE: usize = 32;
@@ -40,16 +42,15 @@ pub(crate) struct FeatureCache {
 /// The network that computes the features, and how copies are augmented.
 pub(crate) struct FrozenBackbone<'a> {
     pub(crate) forward: &'a Forward,
-    pub(crate) augment: &'a Augment,
-    pub(crate) seed: u64,
+    pub(crate) config: &'a Config,
 }
 
 impl FeatureCache {
-    /// Computes the features of a loader's photos: the unchanged photo as the first copy, then augmented ones. After the
+    /// Computes the features of photos: the unchanged photos as the first copy, then augmented ones. After the
     /// first copy `limit` may reduce the number of copies.
     pub(crate) fn of(
         backbone: &FrozenBackbone,
-        loader: &Loader,
+        photos: Photos,
         wanted: usize,
         limit: &dyn Fn(usize) -> usize,
         device: &Device,
@@ -57,7 +58,7 @@ impl FeatureCache {
     ) -> Result<Self, TrainError> {
         let network = backbone.forward.network();
         let taps = network.taps();
-        let (mut copies, mut rows) = (wanted, wanted * loader.len());
+        let (mut copies, mut rows) = (wanted, wanted * photos.len());
         // Allocated at once and written in place, so that the features are never in memory twice.
         let mut layers: Vec<Vec<f16>> = Vec::with_capacity(taps.len());
         for tap in &taps {
@@ -71,16 +72,12 @@ impl FeatureCache {
         for copy in 0..wanted {
             if copy == 1 {
                 copies = limit(wanted).clamp(1, wanted);
-                rows = copies * loader.len();
+                rows = copies * photos.len();
             }
             if copy == copies {
                 break;
             }
-            let batches = match copy {
-                0 => loader.in_order(AT_ONCE),
-                _ => loader.in_order_augmented(backbone.seed, copy as u64, AT_ONCE, backbone.augment),
-            };
-            for batch in batches {
+            for batch in photos.copy(backbone.config, copy as u64, AT_ONCE)? {
                 let batch = batch?;
                 let n = batch.labels.len();
                 let bytes = batch.images.as_slice().unwrap_or_default();

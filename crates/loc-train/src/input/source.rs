@@ -6,6 +6,7 @@ use loc_data::Loader;
 use crate::config::Config;
 use crate::error::TrainError;
 use crate::input::batch::{Batches, TensorBatch};
+use crate::input::crops::Crops;
 use crate::input::feature_cache::FeatureCache;
 
 /// Samples ready for any number of epochs.
@@ -13,6 +14,8 @@ use crate::input::feature_cache::FeatureCache;
 pub(crate) enum BatchSource {
     Photos(Loader, Device),
     FeatureCache(FeatureCache),
+    /// Parts of photos around their objects.
+    Crops(Crops, Device),
 }
 
 impl BatchSource {
@@ -20,13 +23,14 @@ impl BatchSource {
         match self {
             Self::Photos(loader, _) => loader.len(),
             Self::FeatureCache(features) => features.len(),
+            Self::Crops(crops, _) => crops.len(),
         }
     }
 
     /// The samples with these indices in the data set only, where their features are cached.
     pub(crate) fn part(&self, indices: &[usize]) -> Option<Self> {
         match self {
-            Self::Photos(..) => None,
+            Self::Photos(..) | Self::Crops(..) => None,
             Self::FeatureCache(cache) => Some(Self::FeatureCache(cache.part(indices))),
         }
     }
@@ -51,6 +55,12 @@ impl BatchSource {
                 Box::new(batches.map(move |batch| TensorBatch::of(batch?, device)))
             }
             Self::FeatureCache(features) => features.shuffled(config.seed, pass, config.batch, !still),
+            Self::Crops(crops, device) => {
+                let augment = config.augment.flips_and_colours();
+                of_crops(crops.pass(pass), device, |loader| {
+                    loader.epoch(config.seed, pass, config.batch, &augment)
+                })
+            }
         }
     }
 
@@ -61,6 +71,7 @@ impl BatchSource {
                 Box::new(loader.in_order(batch).map(move |batch| TensorBatch::of(batch?, device)))
             }
             Self::FeatureCache(features) => features.in_order(batch),
+            Self::Crops(crops, device) => of_crops(crops.pass(0), device, |loader| loader.in_order(batch)),
         }
     }
 }
@@ -69,11 +80,23 @@ impl BatchSource {
     /// Passes over all samples in order: unchanged photos, and cached features of each of their copies.
     pub(crate) fn every_copy(&self, batch: usize) -> Vec<Batches<'_>> {
         match self {
-            Self::Photos(..) => vec![self.in_order(batch)],
+            Self::Photos(..) | Self::Crops(..) => vec![self.in_order(batch)],
             Self::FeatureCache(cache) => {
                 (0..cache.copies()).map(|copy| cache.copy_in_order(copy, batch)).collect()
             }
         }
+    }
+}
+
+/// The batches of decoded parts of photos, or the error of decoding them.
+fn of_crops<'a>(
+    loader: Result<Loader, TrainError>,
+    device: &'a Device,
+    batches: impl FnOnce(&Loader) -> loc_data::Batches,
+) -> Batches<'a> {
+    match loader {
+        Ok(loader) => Box::new(batches(&loader).map(move |batch| TensorBatch::of(batch?, device))),
+        Err(error) => Box::new(std::iter::once(Err(error))),
     }
 }
 

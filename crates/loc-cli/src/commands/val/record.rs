@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use loc_infer::ModelMeta;
 use loc_train::{
-    Calibration, Confusion, Evaluation, Judged, calibration, confusion, iou_histogram, success_curve,
+    Calibration, Confusion, Evaluation, ExpectedIouFigures, Judged, MarginFigures, at_temperature,
+    calibration, confusion, expected_iou_figures, iou_histogram, margin_figures, success_curve,
 };
 use serde::Serialize;
 
@@ -16,9 +18,7 @@ pub(super) const CURVE: usize = 20;
 pub(super) struct Found {
     /// The model as it was named.
     pub(super) model: String,
-    pub(super) classes: Vec<String>,
-    /// The temperature in its file.
-    pub(super) temperature: f32,
+    pub(super) meta: ModelMeta,
     pub(super) evaluation: Evaluation,
     pub(super) judged: Vec<Judged>,
     pub(super) speed: Speed,
@@ -49,23 +49,44 @@ pub(super) struct Record<'a> {
     iou_histogram: Vec<usize>,
     success_curve: Vec<f64>,
     calibration: Option<WithTemperature>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expected_iou: Option<ExpectedIouFigures>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    margins: Option<MarginFigures>,
     speed: Speed,
 }
 
 #[derive(Serialize)]
 struct WithTemperature {
     temperature: f32,
+    /// The error at temperature 1, if the model has another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ece_uncalibrated: Option<f64>,
     #[serde(flatten)]
     calibration: Calibration,
 }
 
 impl Found {
     pub(super) fn confusion(&self) -> Confusion {
-        confusion(&self.judged, self.classes.len())
+        confusion(&self.judged, self.meta.classes.len())
+    }
+
+    /// The calibration error at temperature 1, if the model has another.
+    pub(super) fn ece_uncalibrated(&self) -> Option<f64> {
+        let is_calibrated = self.meta.temperature != 1.0;
+        is_calibrated.then(|| calibration(&at_temperature(&self.judged, 1.0)).map(|c| c.ece)).flatten()
+    }
+
+    pub(super) fn expected_iou(&self) -> Option<ExpectedIouFigures> {
+        expected_iou_figures(self.meta.expected_iou.as_ref()?, &self.judged)
+    }
+
+    pub(super) fn margins(&self) -> Option<MarginFigures> {
+        margin_figures(self.meta.margins.as_ref()?, &self.judged)
     }
 
     pub(super) fn record(&self, split: &'static str) -> Record<'_> {
-        let (counts, names) = (self.confusion(), &self.classes);
+        let (counts, names) = (self.confusion(), &self.meta.classes);
         let row = |label: usize| -> BTreeMap<&str, usize> {
             counts.row(label).filter_map(|(class, n)| Some((names.get(class)?.as_str(), n))).collect()
         };
@@ -77,8 +98,13 @@ impl Found {
             confusion: names.iter().enumerate().map(|(label, name)| (name.as_str(), row(label))).collect(),
             iou_histogram: iou_histogram(&self.judged, HISTOGRAM),
             success_curve: success_curve(&self.judged, CURVE),
-            calibration: calibration(&self.judged)
-                .map(|calibration| WithTemperature { temperature: self.temperature, calibration }),
+            calibration: calibration(&self.judged).map(|calibration| WithTemperature {
+                temperature: self.meta.temperature,
+                ece_uncalibrated: self.ece_uncalibrated(),
+                calibration,
+            }),
+            expected_iou: self.expected_iou(),
+            margins: self.margins(),
             speed: self.speed,
         }
     }

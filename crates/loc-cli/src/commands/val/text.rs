@@ -21,6 +21,7 @@ pub(super) fn describe(found: &Found, split: &str) -> String {
         confusion(found),
         overlap(found),
         confidence(found),
+        boxes(found),
         speed(found),
         verdict(&found.evaluation),
     ];
@@ -77,7 +78,7 @@ fn metrics(found: &Found, split: &str) -> String {
 
 fn classes(found: &Found) -> String {
     let mut rows = vec![texts(["class", "photos", "accuracy", "mean IoU"])];
-    for name in &found.classes {
+    for name in &found.meta.classes {
         if let Some(class) = found.evaluation.per_class.get(name) {
             let photos = class.samples.to_string();
             rows.push(vec![escape_name(name), photos, show(class.accuracy), show(class.mean_iou)]);
@@ -87,11 +88,12 @@ fn classes(found: &Found) -> String {
 }
 
 fn confusion(found: &Found) -> String {
-    let (counts, n) = (found.confusion(), found.classes.len());
+    let (counts, n) = (found.confusion(), found.meta.classes.len());
     if n < 2 || found.judged.is_empty() {
         return String::new();
     }
-    let name = |class: usize| found.classes.get(class).map_or_else(|| "?".into(), |name| escape_name(name));
+    let name =
+        |class: usize| found.meta.classes.get(class).map_or_else(|| "?".into(), |name| escape_name(name));
     if n > MATRIX {
         let mistakes = counts.mistakes();
         let lines = mistakes.iter().take(MISTAKES).map(|(label, class, count)| {
@@ -127,7 +129,7 @@ fn overlap(found: &Found) -> String {
 
 fn confidence(found: &Found) -> String {
     let Some(c) = calibration(&found.judged) else { return String::new() };
-    if found.classes.len() < 2 {
+    if found.meta.classes.len() < 2 {
         return String::new();
     }
     let mut rows = vec![texts(["confidence", "photos", "mean", "accuracy"])];
@@ -135,14 +137,36 @@ fn confidence(found: &Found) -> String {
         let bounds = format!("{:.1} to {:.1}", i as f64 / 10.0, (i + 1) as f64 / 10.0);
         rows.push(vec![bounds, bin.samples.to_string(), show(bin.confidence), show(bin.accuracy)]);
     }
+    let before =
+        found.ece_uncalibrated().map_or_else(String::new, |ece| format!("{ece:.3} at temperature 1, "));
     format!(
-        "{}\nmean confidence {:.3}, accuracy {}; expected calibration error {:.3}; temperature {}",
+        "{}\nmean confidence {:.3}, accuracy {}; expected calibration error {:.3} ({before}{:.3} by chance); temperature {}",
         table(&rows),
         c.confidence,
         show(found.evaluation.accuracy),
         c.ece,
-        found.temperature
+        c.ece_by_chance,
+        found.meta.temperature
     )
+}
+
+/// How far the boxes can be trusted, of a calibrated model.
+fn boxes(found: &Found) -> String {
+    let expected = found.expected_iou().map(|f| {
+        format!(
+            "expected IoU {:.3} on average; expected calibration error {:.3} ({:.3} of the confidence, taken for it); off by \
+             {:.3} a photo, the mean IoU by {:.3}",
+            f.mean, f.ece, f.ece_of_confidence, f.error, f.error_of_constant
+        )
+    });
+    let margins = found.margins().map(|f| {
+        format!(
+            "margins for a coverage of {}: {:.3} of the boxes lie between them; outer and inner edge are {:.3} of the box's \
+             side apart; {:.3} have no inner box",
+            f.coverage, f.covered, f.width, f.without_inner
+        )
+    });
+    expected.into_iter().chain(margins).collect::<Vec<_>>().join("\n")
 }
 
 fn speed(found: &Found) -> String {

@@ -1,0 +1,10 @@
+//! How far a box can be trusted, by what `loc calibrate` stored in its model: margins around it, and its expected IoU. Fitting
+//! them is not done here but in loc-train.
+
+mod edges;
+mod expected_iou;
+mod margins;
+
+pub use self::edges::EdgeSpread;
+pub use self::expected_iou::ExpectedIou;
+pub use self::margins::{Bounds, MarginUnit, Margins};

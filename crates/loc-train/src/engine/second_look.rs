@@ -1,0 +1,116 @@
+//! Training a second look: the first look is trained already; the second learns from the parts of the photos around their
+//! objects, and is evaluated on the parts around the first look's boxes.
+
+use candle_core::Device;
+use loc_data::{Dataset, Loader, Split};
+use loc_infer::SecondLook;
+use loc_model::{Model, init};
+use loc_net::{Network, Weights};
+
+use crate::checkpoint::ModelFile;
+use crate::config::Config;
+use crate::engine::budget::Budget;
+use crate::engine::{head_warmup, init_weights};
+use crate::error::{ConfigError, TrainError};
+use crate::eval::{FirstAnswers, Reference, evaluate_batches};
+use crate::event::{Event, Progress};
+use crate::input::{BatchSource, Crops, Photos};
+
+/// The trained first look.
+#[derive(Debug)]
+pub(crate) struct FirstLook {
+    pub(crate) weights: Weights,
+    /// Its answers to the validation photos.
+    pub(crate) answers: FirstAnswers,
+}
+
+/// What a second look is prepared from.
+pub(crate) struct Context<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) dataset: &'a Dataset,
+    pub(crate) split: &'a Split,
+    pub(crate) file: &'a ModelFile,
+    pub(crate) device: &'a Device,
+    pub(crate) budget: &'a Budget,
+}
+
+/// The second look of a configuration, if it has one.
+pub(crate) fn spec(config: &Config) -> Option<SecondLook> {
+    (config.looks == 2).then_some(SecondLook {
+        width: config.crop_imgsz,
+        height: config.crop_imgsz,
+        margin: config.crop_margin,
+    })
+}
+
+/// The configuration that the first look's heads are trained with: the head warm-up, or on a frozen backbone the configuration
+/// itself.
+pub(crate) fn first_config(config: &Config) -> Result<Config, TrainError> {
+    match config.head_warmup()? {
+        Some(first) => Ok(first),
+        None if config.backbone_lr == 0.0 => Ok(Config { looks: 1, ..config.clone() }),
+        None => Err(TrainError::config("looks", ConfigError::NoFirstLook)),
+    }
+}
+
+/// Prepares the training of the second look: its model, training and validation parts. `trained` are the weights of a resumed
+/// run's second look.
+pub(crate) fn prepare(
+    context: &Context,
+    layers: &Network,
+    first: Weights,
+    trained: Option<Weights>,
+    val: &Loader,
+    progress: &mut Progress,
+) -> Result<(Model, [BatchSource; 2], FirstLook), TrainError> {
+    let Context { config, dataset, split, file, device, budget } = *context;
+    let meta = &file.meta;
+    let (Some(second), Some(look)) = (file.build_second()?, meta.second_look) else {
+        return Err(TrainError::config("looks", ConfigError::NoFirstLook));
+    };
+    let answers = {
+        let model = Model::new(layers.clone(), &first, device)?;
+        let val = BatchSource::Photos(val.clone(), device.clone());
+        let reference = Reference { dataset, meta, loss: &config.loss(), baseline: None, first: None };
+        let (evaluation, judged) = evaluate_batches(&model, val.in_order(config.batch), &reference, false)?;
+        progress.report(Event::Note(format!(
+            "the first look: accuracy {:.3}, mean IoU {:.3}; now the second",
+            evaluation.accuracy.unwrap_or(0.0),
+            evaluation.mean_iou.unwrap_or(0.0)
+        )))?;
+        FirstAnswers::of(meta, &judged, evaluation.presence.as_ref())
+    };
+    let input = look.input(&meta.input);
+    let crops = Crops::new(config, dataset, &split.train, input);
+    let (samples, windows) = answers.windows();
+    let val = Loader::of_windows(dataset, &samples, &windows, input, config.workers)?;
+    let limits = (device, budget);
+    let initial = match trained {
+        Some(weights) => weights,
+        None => {
+            let mut initial = init::weights(&second, config.scheme(), config.seed);
+            let backbone = second.params().iter().filter(|param| param.layer < second.backbone_layers());
+            for param in backbone {
+                if let (Some(own), Some(first)) = (initial.0.get_mut(&param.name), first.0.get(&param.name)) {
+                    own.clone_from(first);
+                }
+            }
+            init_weights::standardise(&second, &mut initial, &crops.pass(0)?, progress)?;
+            match config.head_warmup()? {
+                None => initial,
+                Some(begin) => {
+                    let photos = Photos::Crops(&crops);
+                    head_warmup::run(&begin, &second, &initial, dataset, photos, limits, progress)?.0
+                }
+            }
+        }
+    };
+    let (model, feeds) = if config.backbone_lr == 0.0 {
+        let photos = [(Photos::Crops(&crops), config.copies_of(crops.len())), (Photos::Whole(&val), 1)];
+        head_warmup::with_frozen_backbone(config, &second, &initial, photos, limits, progress)?
+    } else {
+        let feeds = [BatchSource::Crops(crops, device.clone()), BatchSource::Photos(val, device.clone())];
+        (Model::new(second, &initial, device)?, feeds)
+    };
+    Ok((model, feeds, FirstLook { weights: first, answers }))
+}
