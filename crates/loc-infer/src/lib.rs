@@ -33,7 +33,7 @@ pub use file::read_file;
 pub use load::LoadOptions;
 pub use localizer::Localizer;
 pub use meta::{FORMAT, Filter, Fit, InputSpec, ModelMeta, SecondLook, check_class_names};
-pub use postprocess::Localization;
+pub use postprocess::{Absent, Answer, Localization};
 pub use preprocess::{Frame, Limits, Photo, Window};
 pub use source::Source;
 

@@ -8,7 +8,7 @@ use image::RgbImage;
 use crate::confidence::EdgeSpread;
 use crate::error::catch_panic;
 use crate::parallel::{Threads, run_jobs};
-use crate::postprocess::{Localization, PhotoOutput, localize};
+use crate::postprocess::{Answer, Localization, PhotoOutput, answer, localize};
 use crate::preprocess::{self, Frame, Limits, Window, decode, decode_path};
 use crate::source::Source;
 use crate::{Engine, Error, MetadataError, ModelMeta, OutputError, RawOutput, SecondLook};
@@ -105,6 +105,18 @@ impl Localizer {
         self
     }
 
+    /// The same localizer, with another threshold of presence, 0..=1: an object is taken to be there from this probability on.
+    /// It has no effect on a model that always answers.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Metadata`] if it is out of range.
+    pub fn with_presence_threshold(mut self, threshold: f32) -> Result<Self, Error> {
+        self.meta.presence_threshold = Some(threshold);
+        self.meta.check()?;
+        Ok(self)
+    }
+
     /// The same localizer with `n` threads of its own for decoding batches, as with
     /// [`LoadOptions::threads`](crate::LoadOptions::threads); for custom engines. The engine is called on the calling
     /// thread, and may use others.
@@ -128,7 +140,7 @@ impl Localizer {
     /// # Errors
     ///
     /// [`Error::At`] with the path for errors of the photo; errors of the engine without it.
-    pub fn predict_path(&self, path: impl AsRef<Path>) -> Result<Localization, Error> {
+    pub fn predict_path(&self, path: impl AsRef<Path>) -> Result<Answer, Error> {
         self.decode_and_predict(|| decode_path(path, &self.limits))
     }
 
@@ -137,18 +149,18 @@ impl Localizer {
     /// # Errors
     ///
     /// As of [`decode`] and [`Localizer::predict`].
-    pub fn predict_encoded(&self, bytes: &[u8]) -> Result<Localization, Error> {
+    pub fn predict_encoded(&self, bytes: &[u8]) -> Result<Answer, Error> {
         self.decode_and_predict(|| decode(bytes, &self.limits))
     }
 
     fn decode_and_predict(
         &self,
         decode: impl FnOnce() -> Result<preprocess::Photo, Error>,
-    ) -> Result<Localization, Error> {
+    ) -> Result<Answer, Error> {
         self.threads.run(|| self.predict_decoded(&decode()?.rgb))
     }
 
-    fn predict_decoded(&self, photo: &RgbImage) -> Result<Localization, Error> {
+    fn predict_decoded(&self, photo: &RgbImage) -> Result<Answer, Error> {
         let (fitted, frame) = self.fit(Cow::Borrowed(photo))?;
         let answers = self.answers(fitted.as_raw(), &[frame], &[Cow::Borrowed(photo)])?;
         answers.into_iter().next().unwrap_or(Err(Error::Empty))
@@ -160,7 +172,7 @@ impl Localizer {
     ///
     /// [`Error::ZeroSize`] for a photo without pixels, [`Error::Engine`], [`Error::Output`] and [`Error::Panic`] if the
     /// engine fails.
-    pub fn predict(&self, photo: &RgbImage) -> Result<Localization, Error> {
+    pub fn predict(&self, photo: &RgbImage) -> Result<Answer, Error> {
         self.threads.run(|| self.predict_decoded(photo))
     }
 
@@ -172,14 +184,14 @@ impl Localizer {
     /// batch.
     ///
     /// If the engine panics, the photos of that call (up to 32) get [`Error::Panic`]; they are not tried again.
-    pub fn predict_batch<'a, S>(&self, photos: &'a [S]) -> Vec<Result<Localization, Error>>
+    pub fn predict_batch<'a, S>(&self, photos: &'a [S]) -> Vec<Result<Answer, Error>>
     where
         Source<'a>: From<&'a S>,
     {
         self.threads.run(|| self.predict_sources(photos.iter().map(Source::from).collect()))
     }
 
-    fn predict_sources(&self, sources: Vec<Source<'_>>) -> Vec<Result<Localization, Error>> {
+    fn predict_sources(&self, sources: Vec<Source<'_>>) -> Vec<Result<Answer, Error>> {
         let most = if self.second.is_some() { MAX_BATCH_OF_TWO_LOOKS } else { MAX_BATCH };
         let batch_size = (MAX_BATCH_BYTES / self.meta.input.values().max(1)).clamp(1, most);
         let mut results = Vec::with_capacity(sources.len());
@@ -223,7 +235,7 @@ impl Localizer {
     }
 
     /// Predicts prepared photos.
-    fn predict_prepared(&self, Prepared { errors, valid }: Prepared<'_>) -> Vec<Result<Localization, Error>> {
+    fn predict_prepared(&self, Prepared { errors, valid }: Prepared<'_>) -> Vec<Result<Answer, Error>> {
         let Inputs { bytes, frames, photos } = valid;
         let answers = match frames.len() {
             0 => Vec::new(),
@@ -276,18 +288,22 @@ impl Localizer {
         bytes: &[u8],
         frames: &[Frame],
         photos: &[Cow<'_, RgbImage>],
-    ) -> Result<Vec<Result<Localization, Error>>, Error> {
+    ) -> Result<Vec<Result<Answer, Error>>, Error> {
         let first = self.run(self.engine.as_ref(), bytes, frames.len())?;
-        let of_first = frames.iter().enumerate().map(|(i, frame)| self.localization(&first, i, frame));
-        let Some((look, engine)) = &self.second else { return Ok(of_first.collect()) };
-        let spec = look.input(&self.meta.input);
-        let windows: Vec<Result<Window, Error>> =
-            of_first.map(|answer| Ok(Window::around(answer?.bbox, look.margin))).collect();
-        let valid: Vec<(&Cow<'_, RgbImage>, Window)> = photos
+        let of_first: Vec<Result<Answer, Error>> = frames
             .iter()
-            .zip(&windows)
-            .filter_map(|(photo, window)| window.as_ref().ok().map(|window| (photo, *window)))
+            .enumerate()
+            .map(|(i, frame)| answer(&self.meta, frame, self.row(&first, i)))
             .collect();
+        let Some((look, engine)) = &self.second else { return Ok(of_first) };
+        let spec = look.input(&self.meta.input);
+        let window = |answer: &Result<Answer, Error>| match answer {
+            Ok(Answer::Found(found)) => Some(Window::around(found.bbox, look.margin)),
+            _ => None,
+        };
+        let windows: Vec<Option<Window>> = of_first.iter().map(window).collect();
+        let valid: Vec<(&Cow<'_, RgbImage>, Window)> =
+            photos.iter().zip(&windows).filter_map(|(photo, window)| Some((photo, (*window)?))).collect();
         let mut inputs = vec![0; valid.len() * spec.values()];
         let mut frames: Vec<Option<Frame>> = vec![None; valid.len()];
         let jobs = valid.iter().zip(&mut frames).zip(inputs.chunks_exact_mut(spec.values().max(1)));
@@ -302,12 +318,17 @@ impl Localizer {
             n => self.run(engine.as_ref(), &inputs, n)?,
         };
         let mut frames = frames.into_iter().flatten().enumerate();
-        let answer = |window: Result<Window, Error>| {
-            window?;
+        let second_answer = |of_first: Result<Answer, Error>| {
+            // Whether there is an object is said by the first look, which sees the whole photo.
+            let of_first = of_first?;
+            let Answer::Found(Localization { presence, .. }) = of_first else { return Ok(of_first) };
             let (i, frame) = frames.next().ok_or(Error::Empty)?;
-            self.localization(&second, i, &frame)
+            Ok(Answer::Found(Localization {
+                presence,
+                ..localize(&self.meta, &frame, self.row(&second, i))?
+            }))
         };
-        Ok(windows.into_iter().map(answer).collect())
+        Ok(of_first.into_iter().map(second_answer).collect())
     }
 
     fn fit<'a>(&self, photo: Cow<'a, RgbImage>) -> Result<(Cow<'a, RgbImage>, Frame), Error> {
@@ -329,6 +350,10 @@ impl Localizer {
                 return Err(Error::Output { what, error });
             }
         }
+        if !output.presence.is_empty() && output.presence.len() != n {
+            let error = OutputError::Length { found: output.presence.len(), photos: n, each: 1 };
+            return Err(Error::Output { what: "presence", error });
+        }
         let (found, each) = (output.edges.len(), EdgeSpread::LOGITS);
         if !found.is_multiple_of(n * each) {
             let error = OutputError::Length { found, photos: n, each };
@@ -337,14 +362,19 @@ impl Localizer {
         Ok(output)
     }
 
-    /// Makes the prediction from row `row` of the output.
-    fn localization(&self, output: &RawOutput, row: usize, frame: &Frame) -> Result<Localization, Error> {
+    /// Row `row` of an output.
+    fn row<'o>(&self, output: &'o RawOutput, row: usize) -> PhotoOutput<'o> {
         let classes = self.meta.classes.len();
         let logits = &output.logits[row * classes..(row + 1) * classes];
         let b = &output.boxes[row * 4..(row + 1) * 4];
         let each = output.edges.len() / (output.boxes.len() / 4);
         let edges = &output.edges[row * each..(row + 1) * each];
-        localize(&self.meta, frame, PhotoOutput { logits, bbox: [b[0], b[1], b[2], b[3]], edges })
+        PhotoOutput {
+            logits,
+            bbox: [b[0], b[1], b[2], b[3]],
+            edges,
+            presence: output.presence.get(row).copied(),
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use indicatif::{ProgressBar, ProgressDrawTarget};
 use loc_data::csv_escape::escape_formula;
 use loc_infer::preprocess::FileKind;
-use loc_infer::{BBox, LoadOptions, Localization, Localizer, Source};
+use loc_infer::{Absent, Answer, BBox, LoadOptions, Localization, Localizer, Source};
 use serde::{Serialize, Serializer};
 
 use super::model;
@@ -33,6 +33,8 @@ enum Record<'a> {
         name: &'a str,
         class: usize,
         confidence: f32,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        presence: Option<f32>,
         #[serde(rename = "box")]
         bbox: BBox,
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -44,6 +46,25 @@ enum Record<'a> {
         inner: Option<Option<BBox>>,
         #[serde(serialize_with = "as_map")]
         probs: Vec<(&'a str, f32)>,
+    },
+    /// A photo without an object: the same keys, with `null` for all that only an object has.
+    Absent {
+        path: &'a str,
+        width: u32,
+        height: u32,
+        name: (),
+        class: (),
+        confidence: (),
+        presence: f32,
+        #[serde(rename = "box")]
+        bbox: (),
+        #[serde(skip_serializing_if = "Option::is_none")]
+        expected_iou: Option<()>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        outer: Option<()>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        inner: Option<()>,
+        probs: (),
     },
     Error {
         path: &'a str,
@@ -60,6 +81,9 @@ pub(crate) fn run(args: &PredictArgs, output: &Output) -> Result<Exit> {
     if !(0.0..=1.0).contains(&args.conf) {
         bail!(Usage(format!("--conf {}: must be within 0 and 1", args.conf)));
     }
+    if let Some(presence) = args.presence.filter(|presence| !(0.0..=1.0).contains(presence)) {
+        bail!(Usage(format!("--presence {presence}: must be within 0 and 1")));
+    }
     use_threads(args.threads)?;
     let runs_onnx = cfg!(feature = "onnx") && args.model.extension().is_some_and(|e| e == "onnx");
     let model = if runs_onnx { args.model.clone() } else { model::locate(&args.model)? };
@@ -67,6 +91,7 @@ pub(crate) fn run(args: &PredictArgs, output: &Output) -> Result<Exit> {
     let inputs = Inputs::default().model(&model).files(&photos);
     let saver = args.save.as_deref().map(|dir| Saver::plan(dir, args, &photos, &inputs)).transpose()?;
     let options = LoadOptions::default().allow_nonfinite(args.allow_nonfinite);
+    let options = args.presence.map_or(options, |threshold| options.presence(threshold));
     let localizer = Localizer::load_with(&model, &options)?;
     let format =
         args.format.unwrap_or(if output.data_is_seen { RecordFormat::Text } else { RecordFormat::Jsonl });
@@ -81,17 +106,27 @@ pub(crate) fn run(args: &PredictArgs, output: &Output) -> Result<Exit> {
         let answers = localizer.predict_batch(&sources);
         for (place, (path, result)) in chunk.iter().zip(answers).enumerate() {
             match result {
-                Ok(found) if found.confidence < args.conf => unsure += 1,
-                Ok(found) => {
+                Ok(answer) if args.presence.is_some() && answer.presence().is_none() => {
+                    bail!(Usage(format!(
+                        "--presence: the model {} always answers: it was trained without photos of nothing (hint: \
+                         leave --presence out)",
+                        model.display()
+                    )))
+                }
+                Ok(Answer::Found(found)) if found.confidence < args.conf => unsure += 1,
+                Ok(answer) => {
                     if let Some(format) = FileKind::misnamed(path).map(FileKind::format_name) {
                         let shown = path.to_string_lossy();
                         output.warn(&format!(
                             "{shown}: is a {format} despite its extension: it is read by its content"
                         ));
                     }
-                    print_found(path, &found, &localizer, format, output)?;
+                    match &answer {
+                        Answer::Found(found) => print_found(path, found, &localizer, format, output)?,
+                        Answer::Absent(absent) => print_absent(path, absent, &localizer, format, output)?,
+                    }
                     if let Some(saver) = &saver {
-                        saver.save(at * BATCH + place, path, &found)?;
+                        saver.save(at * BATCH + place, path, &answer)?;
                     }
                 }
                 Err(error) if args.strict => bail!(error),
@@ -147,6 +182,7 @@ fn print_found(
                 name: &found.name,
                 class: found.class,
                 confidence: found.confidence,
+                presence: found.presence,
                 bbox: b,
                 expected_iou: found.expected_iou,
                 outer: found.outer,
@@ -173,6 +209,44 @@ fn print_found(
             found.width,
             found.height,
             trust(found, localizer)
+        ))?),
+    }
+}
+
+fn print_absent(
+    path: &Path,
+    absent: &Absent,
+    localizer: &Localizer,
+    format: RecordFormat,
+    output: &Output,
+) -> Result<()> {
+    let shown = path.to_string_lossy();
+    let &Absent { presence, width, height } = absent;
+    let meta = localizer.meta();
+    let margins = meta.margins.map(|_| ());
+    match format {
+        RecordFormat::Jsonl => output.json(&Record::Absent {
+            path: &shown,
+            width,
+            height,
+            name: (),
+            class: (),
+            confidence: (),
+            presence,
+            bbox: (),
+            expected_iou: meta.expected_iou.map(|_| ()),
+            outer: margins,
+            inner: margins,
+            probs: (),
+        }),
+        RecordFormat::Csv => {
+            let fields = [escape_formula(&shown), width.to_string(), height.to_string()];
+            let empty = vec![String::new(); COLUMNS.split(',').count() - fields.len()];
+            csv_line(fields.iter().chain(&empty), output)
+        }
+        RecordFormat::Text => Ok(output.data(&format!(
+            "{}: no object (presence {presence:.2}) in {width}×{height}",
+            escape_name(&shown)
         ))?),
     }
 }
