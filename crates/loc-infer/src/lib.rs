@@ -30,7 +30,7 @@ pub use bbox::{BBox, ImageSize, NormBox};
 pub use engine::{Engine, RawOutput};
 pub use error::{BoxError, ClassNamesError, Error, MetadataError, NotAModelError, OutputError, Remedy};
 pub use file::read_file;
-pub use load::LoadOptions;
+pub use load::{LoadOptions, SECOND_LOOK_EXTENSION};
 pub use localizer::Localizer;
 pub use meta::{FORMAT, Filter, Fit, InputSpec, ModelMeta, SecondLook, check_class_names};
 pub use postprocess::{Absent, Answer, Localization};

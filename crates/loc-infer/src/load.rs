@@ -12,6 +12,9 @@ const MAX_BYTES: u64 = 4 << 30;
 /// Number of bytes that determine the type of a file.
 const HEAD_BYTES: u64 = 16;
 
+/// The extension of the ONNX file of a second look, beside that of the first, which ends in `.onnx`.
+pub const SECOND_LOOK_EXTENSION: &str = "look2.onnx";
+
 /// Options for loading a model.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 #[non_exhaustive]
@@ -82,7 +85,8 @@ impl FileType {
 
 impl Localizer {
     /// Loads a model: loc's `.safetensors` with the engine `native`, or an exported ONNX file with the engine `onnx`,
-    /// if the feature is enabled. The type is detected from the content.
+    /// if the feature is enabled. The type is detected from the content. The second look of an ONNX model is in a second
+    /// file beside it ([`SECOND_LOOK_EXTENSION`]).
     ///
     /// # Errors
     ///
@@ -106,6 +110,10 @@ impl Localizer {
             match FileType::of(&start) {
                 // The header gives the length of the file; a file with another length is not read further.
                 FileType::Safetensors => native(start.chain(file), length, options),
+                FileType::Onnx => {
+                    let first = file::read_rest(start, file, length, MAX_BYTES)?;
+                    onnx(&first, Some(&path.with_extension(SECOND_LOOK_EXTENSION)), options)
+                }
                 _ => parse(&file::read_rest(start, file, length, MAX_BYTES)?, options),
             }
         };
@@ -145,7 +153,7 @@ impl Localizer {
 fn parse(bytes: &[u8], options: &LoadOptions) -> Result<Localizer, Error> {
     match FileType::of(bytes) {
         FileType::Safetensors => native(bytes, bytes.len() as u64, options),
-        FileType::Onnx => onnx(bytes, options),
+        FileType::Onnx => onnx(bytes, None, options),
         FileType::PyTorch => Err(Error::NotAModel(NotAModelError::PyTorch)),
         // Too short for a header: the error of the safetensors reader contains the length.
         FileType::Other if bytes.len() < 9 => native(bytes, bytes.len() as u64, options),
@@ -178,13 +186,26 @@ fn native(_source: impl Read, _length: u64, _options: &LoadOptions) -> Result<Lo
 }
 
 #[cfg(feature = "onnx")]
-fn onnx(bytes: &[u8], options: &LoadOptions) -> Result<Localizer, Error> {
-    let (meta, engine) = crate::engine::onnx::Onnx::read_with(bytes, options)?;
-    Localizer::with_engine(meta, Box::new(engine))?.with_threads(options.threads)
+fn onnx(bytes: &[u8], second: Option<&Path>, options: &LoadOptions) -> Result<Localizer, Error> {
+    use crate::engine::onnx::Onnx;
+    let (meta, engine) = Onnx::read_with(bytes, options)?;
+    let mut engines: Vec<Box<dyn crate::Engine>> = vec![Box::new(engine)];
+    if let (Some(look), Some(path)) = (meta.second_look, second) {
+        let read = || {
+            let (second, engine) = Onnx::read_with(&file::read_file(path, MAX_BYTES)?, options)?;
+            let (expected, found) = (look.input(&meta.input), second.input);
+            if expected != found || second.classes != meta.classes {
+                return Err(Error::Metadata(crate::MetadataError::OtherSecondLook));
+            }
+            Ok(engine)
+        };
+        engines.push(Box::new(read().map_err(|error| error.at(path))?));
+    }
+    Localizer::with_engines(meta, engines)?.with_threads(options.threads)
 }
 
 #[cfg(not(feature = "onnx"))]
-fn onnx(_bytes: &[u8], _options: &LoadOptions) -> Result<Localizer, Error> {
+fn onnx(_bytes: &[u8], _second: Option<&Path>, _options: &LoadOptions) -> Result<Localizer, Error> {
     Err(Error::NoEngine {
         what: "an ONNX model",
         hint: "build it with the feature `onnx`, which needs `protoc`; or use the .safetensors it was exported from",

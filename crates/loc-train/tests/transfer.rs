@@ -4,85 +4,19 @@
 
 mod common;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use common::lite0::Lite0Fixture;
 use common::state_dict;
 use loc_train::{
-    Clock, Config, ConfigSource, Event, Outcome, Provenance, RunLocation, Status, Stop, TrainError,
-    TrainOptions, resume, train_with,
+    Clock, Config, ConfigSource, Event, Outcome, Status, Stop, TrainError, TrainOptions, resume,
 };
-
-struct Fixture {
-    folder: tempfile::TempDir,
-}
-
-impl Fixture {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        loc_data::shapes::generate(&folder.path().join("shapes"), 15, 1).unwrap();
-        let bytes = loc_model::weights::to_bytes(&state_dict(), None).unwrap();
-        fs_err::write(folder.path().join("efficientnet-lite0.safetensors"), bytes).unwrap();
-        Self { folder }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn train(
-        &self,
-        name: &str,
-        recipe: &str,
-        weights: &str,
-        on: &mut dyn FnMut(&Event, &Stop),
-    ) -> Result<Outcome, TrainError> {
-        self.train_with(name, recipe, weights, &[("epochs", "2"), ("batch", "4"), ("copies", "2")], on)
-    }
-
-    fn train_with(
-        &self,
-        name: &str,
-        recipe: &str,
-        weights: &str,
-        more: &[(&str, &str)],
-        on: &mut dyn FnMut(&Event, &Stop),
-    ) -> Result<Outcome, TrainError> {
-        self.train_as(name, &self.config(recipe, weights, more)?, &TrainOptions::default(), on)
-    }
-
-    fn config(&self, recipe: &str, weights: &str, more: &[(&str, &str)]) -> Result<Config, TrainError> {
-        let (data, weights) =
-            (self.path("shapes").display().to_string(), self.path(weights).display().to_string());
-        let values = [("data", data.as_str()), ("backbone_weights", &weights), ("imgsz", "64")];
-        let layers: Vec<ConfigSource> = values
-            .iter()
-            .chain(more)
-            .map(|(key, value)| ConfigSource::value(format!("--{key}"), key, value))
-            .collect();
-        Ok(Config::resolve(Some(recipe), &layers)?.config)
-    }
-
-    fn train_as(
-        &self,
-        name: &str,
-        config: &Config,
-        options: &TrainOptions,
-        on: &mut dyn FnMut(&Event, &Stop),
-    ) -> Result<Outcome, TrainError> {
-        let provenance =
-            Provenance { version: "0".into(), arguments: Vec::new(), threads: 2, ..Default::default() };
-        let (stop, project) = (Stop::default(), self.path("runs"));
-        let location = RunLocation { project: &project, name, exist_ok: false };
-        train_with(config, options, location, &provenance, &stop, &mut |e| on(&e, &stop))
-    }
-}
 
 #[test]
 fn a_frozen_backbone_is_unchanged_and_its_run_is_resumed_to_the_same_bytes() {
-    let fixture = Fixture::new();
+    let fixture = Lite0Fixture::new();
     let uninterrupted = fixture.train("uninterrupted", "transfer", "", &mut |_, _| {}).unwrap();
     let weights = loc_model::weights::load(&uninterrupted.run.last()).unwrap().weights;
     let conv = &state_dict().0["_blocks.3._depthwise_conv.weight"].data;
@@ -117,7 +51,7 @@ fn a_frozen_backbone_is_unchanged_and_its_run_is_resumed_to_the_same_bytes() {
 
 #[test]
 fn finetune_trains_the_backbone_too() {
-    let fixture = Fixture::new();
+    let fixture = Lite0Fixture::new();
     let run = fixture.train("tuned", "finetune", "", &mut |_, _| {}).unwrap().run;
     let weights = loc_model::weights::load(&run.last()).unwrap().weights;
     let before = &state_dict().0["_blocks.3._depthwise_conv.weight"].data;
@@ -128,7 +62,7 @@ fn finetune_trains_the_backbone_too() {
 /// a run can be resumed like any other.
 #[test]
 fn a_head_warmup_and_its_run_equal_two_runs() {
-    let fixture = Fixture::new();
+    let fixture = Lite0Fixture::new();
     let weights = |outcome: &Outcome| loc_model::weights::load(&outcome.run.last()).unwrap().weights;
     let first = fixture.train_with("first", "transfer", "", &[("head", "edges4")], &mut |_, _| {}).unwrap();
     let init = first.run.last().display().to_string();
@@ -161,7 +95,7 @@ fn a_head_warmup_and_its_run_equal_two_runs() {
 
 #[test]
 fn epochs_without_augmentation_use_the_unchanged_copies_of_a_frozen_backbone() {
-    let fixture = Fixture::new();
+    let fixture = Lite0Fixture::new();
     let weights = |name: &str, more: &[(&str, &str)]| {
         let all = [&[("epochs", "2"), ("batch", "4"), ("views", "0")], more].concat();
         let run = fixture.train_with(name, "transfer", "", &all, &mut |_, _| {}).unwrap().run;
@@ -174,7 +108,7 @@ fn epochs_without_augmentation_use_the_unchanged_copies_of_a_frozen_backbone() {
 
 #[test]
 fn a_stop_before_the_first_step_ends_at_once_and_leaves_no_files() {
-    let fixture = Fixture::new();
+    let fixture = Lite0Fixture::new();
     let mut seen = Vec::new();
     let error = fixture.train("early", "transfer", "", &mut |event, stop| {
         if let Event::Features { done, of } = event {
@@ -240,7 +174,7 @@ fn the_error_for_a_cycle_of_head_warmups_names_the_recipes() {
 /// The values of a head warm-up from a file are stored in the run: it can be repeated and restarted without the file.
 #[test]
 fn a_head_warmup_from_a_file_is_stored_in_the_run() {
-    let fixture = Fixture::new();
+    let fixture = Lite0Fixture::new();
     let file = fixture.path("first.toml");
     fs_err::write(&file, "backbone = \"lite0\"\nbackbone_lr = 0.0\nepochs = 2\ncopies = 1\nbatch = 4\n")
         .unwrap();
@@ -266,7 +200,7 @@ fn a_head_warmup_from_a_file_is_stored_in_the_run() {
 
 #[test]
 fn initial_weights_can_have_any_float_type() {
-    let fixture = Fixture::new();
+    let fixture = Lite0Fixture::new();
     // The same file in f64, which represents every f32 exactly.
     let uninterrupted = fs_err::read(fixture.path("efficientnet-lite0.safetensors")).unwrap();
     let header = u64::from_le_bytes(uninterrupted[..8].try_into().unwrap()) as usize;
@@ -294,7 +228,7 @@ fn initial_weights_can_have_any_float_type() {
 
 #[test]
 fn without_weights_the_error_has_a_remedy() {
-    let fixture = Fixture::new();
+    let fixture = Lite0Fixture::new();
     let error = fixture.train("none", "transfer", "nowhere", &mut |_, _| {}).unwrap_err();
     let message = format!("{error} {:?}", error.remedy());
     assert!(message.contains("nowhere") && message.contains("GiveWeights"), "{message}");
@@ -305,7 +239,7 @@ fn without_weights_the_error_has_a_remedy() {
 /// the limit.
 #[test]
 fn a_run_with_a_time_limit_on_a_frozen_backbone_is_reproducible() {
-    let fixture = Fixture::new();
+    let fixture = Lite0Fixture::new();
     for (recipe, millis) in [("transfer", 700), ("finetune", 1500)] {
         // The clock advances by 20 ms each time it is read, and by 40 ms with each batch of photos.
         let time = Arc::new(AtomicU64::new(0));

@@ -44,11 +44,26 @@ struct LayerInfo<'a> {
     multiply_adds: usize,
 }
 
+/// The second look's network.
+#[derive(Serialize)]
+struct Second {
+    parameters: usize,
+    multiply_adds: usize,
+}
+
+impl Second {
+    fn of(network: &Network) -> Self {
+        let multiply_adds = (0..network.layers().len()).map(|i| network.multiply_adds(i)).sum();
+        Self { parameters: network.parameter_count(), multiply_adds }
+    }
+}
+
 fn of_model(path: &Path) -> Result<Info> {
     let model = Model::load(&model::locate(path)?)?;
     let network = &model.network;
     let layers: Vec<LayerInfo> = (0..network.layers().len()).map(|i| layer(network, i)).collect();
     let total: usize = layers.iter().map(|l| l.multiply_adds).sum();
+    let second = model.second.as_ref().map(|(network, _)| Second::of(network));
     let mut text = format!("model      {}\n", path.display());
     let file = &model.file;
     let (w, h) = (file.meta.input.size.width, file.meta.input.size.height);
@@ -90,7 +105,18 @@ fn of_model(path: &Path) -> Result<Info> {
         let _ = writeln!(text, "margins    for a coverage of {}", m.coverage);
     }
     let _ = writeln!(text, "parameters {}", network.parameter_count());
-    let _ = writeln!(text, "work       {:.1} million multiply-adds a photo\n", total as f64 / 1e6);
+    let _ = writeln!(text, "work       {:.1} million multiply-adds a photo", total as f64 / 1e6);
+    if let (Some(second), Some(look)) = (&second, file.meta.second_look) {
+        let _ = writeln!(
+            text,
+            "looks      2: then the part around the box, {} times its sides, at {}×{}: {:.1} million more",
+            look.margin,
+            look.width,
+            look.height,
+            second.multiply_adds as f64 / 1e6
+        );
+    }
+    text.push('\n');
     let _ = writeln!(
         text,
         "{:<12} {:<28} {:>14} {:>11} {:>14}",
@@ -105,11 +131,14 @@ fn of_model(path: &Path) -> Result<Info> {
             l.name, l.op, l.parameters, l.multiply_adds
         );
     }
-    let record = json!({
+    let mut record = json!({
         "schema": "loc.info/1", "kind": "model", "path": path.display().to_string(),
         "metadata": serde_json::from_str::<Value>(&model.json)?,
         "parameters": network.parameter_count(), "multiply_adds": total, "layers": layers,
     });
+    if let Some(second) = second {
+        record["second_look"] = serde_json::to_value(second)?;
+    }
     Ok(Info { record, text })
 }
 

@@ -49,6 +49,11 @@ pub enum MetadataError {
         /// Of the network.
         network: Option<(usize, usize)>,
     },
+    /// The file of the second look has other classes or another input than the first look's names.
+    #[error(
+        "is the second look of another model: its classes or its input are not those that the first look names"
+    )]
+    OtherSecondLook,
     /// The number of engines is not that of the looks.
     #[error("{engines} engines, but the model has {} look(s)", if *second { 2 } else { 1 })]
     Looks {
@@ -88,7 +93,9 @@ impl MetadataError {
             Self::Mean(_) => "input.mean",
             Self::Std(_) => "input.std",
             Self::Temperature(_) => "temperature",
-            Self::Margin(_) | Self::SecondLook { .. } | Self::Looks { .. } => "second_look",
+            Self::Margin(_) | Self::SecondLook { .. } | Self::OtherSecondLook | Self::Looks { .. } => {
+                "second_look"
+            }
             Self::PresenceThreshold(_) => "presence_threshold",
             Self::Margins(_) => "margins",
             Self::ExpectedIou(_) => "expected_iou",

@@ -174,6 +174,20 @@ impl ModelFile {
         Ok(self.network.build(&Normalization { mean, std })?)
     }
 
+    /// Returns the metadata of the second look as a model of its own, which reads the part of a photo around an object.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::Metadata`] if there is no second look.
+    pub fn second_look_alone(&self) -> Result<Self, TrainError> {
+        let (Some(look), Some(network)) = (self.meta.second_look, self.network.second()) else {
+            return Err(MetadataError::NoSecondLook.into());
+        };
+        let input = look.input(&self.meta.input);
+        let meta = ModelMeta { input, second_look: None, presence_threshold: None, ..self.meta.clone() };
+        Ok(Self { meta, network, ..self.clone() })
+    }
+
     /// Builds the network of the second look, if there is one.
     ///
     /// # Errors

@@ -26,6 +26,7 @@ impl Config {
         Ok(Some(Self {
             head: self.head,
             class_features: self.class_features,
+            looks: 1,
             imgsz: self.imgsz,
             fit: self.fit,
             filter: self.filter,

@@ -60,6 +60,11 @@ impl Config {
                 return Err(whole("`feature_distill_weight`"));
             }
         }
+        let has_first = self.head_warmup.is_some() || self.init.is_some() || self.backbone_lr == 0.0;
+        if self.looks == 2 && !has_first {
+            let allowed = "a second look needs a first: `head_warmup`, `init`, or `backbone_lr = 0`";
+            return Err(error("looks", "2", allowed));
+        }
         if self.nesterov && self.momentum == 0.0 {
             return Err(error("nesterov", "true", "it needs a momentum above 0"));
         }

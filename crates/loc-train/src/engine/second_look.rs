@@ -11,7 +11,7 @@ use crate::checkpoint::ModelFile;
 use crate::config::Config;
 use crate::engine::budget::Budget;
 use crate::engine::{head_warmup, init_weights};
-use crate::error::{ConfigError, TrainError};
+use crate::error::TrainError;
 use crate::eval::{FirstAnswers, Reference, evaluate_batches};
 use crate::event::{Event, Progress};
 use crate::input::{BatchSource, Crops, Photos};
@@ -45,19 +45,19 @@ pub(crate) fn spec(config: &Config) -> Option<SecondLook> {
 
 /// The configuration that the first look's heads are trained with: the head warm-up, or on a frozen backbone the configuration
 /// itself.
+///
+/// # Errors
+///
+/// As [`Config::head_warmup`].
 pub(crate) fn first_config(config: &Config) -> Result<Config, TrainError> {
-    match config.head_warmup()? {
-        Some(first) => Ok(first),
-        None if config.backbone_lr == 0.0 => Ok(Config { looks: 1, ..config.clone() }),
-        None => Err(TrainError::config("looks", ConfigError::NoFirstLook)),
-    }
+    Ok(config.head_warmup()?.unwrap_or_else(|| Config { looks: 1, ..config.clone() }))
 }
 
 /// Prepares the training of the second look: its model, training and validation parts. `trained` are the weights of a resumed
 /// run's second look.
 pub(crate) fn prepare(
     context: &Context,
-    layers: &Network,
+    [layers, second]: [&Network; 2],
     first: Weights,
     trained: Option<Weights>,
     val: &Loader,
@@ -65,9 +65,6 @@ pub(crate) fn prepare(
 ) -> Result<(Model, [BatchSource; 2], FirstLook), TrainError> {
     let Context { config, dataset, split, file, device, budget } = *context;
     let meta = &file.meta;
-    let (Some(second), Some(look)) = (file.build_second()?, meta.second_look) else {
-        return Err(TrainError::config("looks", ConfigError::NoFirstLook));
-    };
     let answers = {
         let model = Model::new(layers.clone(), &first, device)?;
         let val = BatchSource::Photos(val.clone(), device.clone());
@@ -80,7 +77,7 @@ pub(crate) fn prepare(
         )))?;
         FirstAnswers::of(meta, &judged, evaluation.presence.as_ref())
     };
-    let input = look.input(&meta.input);
+    let input = meta.second_look.map_or(meta.input, |look| look.input(&meta.input));
     let crops = Crops::new(config, dataset, &split.train, input);
     let (samples, windows) = answers.windows();
     let val = Loader::of_windows(dataset, &samples, &windows, input, config.workers)?;
@@ -88,29 +85,29 @@ pub(crate) fn prepare(
     let initial = match trained {
         Some(weights) => weights,
         None => {
-            let mut initial = init::weights(&second, config.scheme(), config.seed);
+            let mut initial = init::weights(second, config.scheme(), config.seed);
             let backbone = second.params().iter().filter(|param| param.layer < second.backbone_layers());
             for param in backbone {
                 if let (Some(own), Some(first)) = (initial.0.get_mut(&param.name), first.0.get(&param.name)) {
                     own.clone_from(first);
                 }
             }
-            init_weights::standardise(&second, &mut initial, &crops.pass(0)?, progress)?;
+            init_weights::standardise(second, &mut initial, &crops.pass(0)?, progress)?;
             match config.head_warmup()? {
                 None => initial,
                 Some(begin) => {
                     let photos = Photos::Crops(&crops);
-                    head_warmup::run(&begin, &second, &initial, dataset, photos, limits, progress)?.0
+                    head_warmup::run(&begin, second, &initial, dataset, photos, limits, progress)?.0
                 }
             }
         }
     };
     let (model, feeds) = if config.backbone_lr == 0.0 {
         let photos = [(Photos::Crops(&crops), config.copies_of(crops.len())), (Photos::Whole(&val), 1)];
-        head_warmup::with_frozen_backbone(config, &second, &initial, photos, limits, progress)?
+        head_warmup::with_frozen_backbone(config, second, &initial, photos, limits, progress)?
     } else {
         let feeds = [BatchSource::Crops(crops, device.clone()), BatchSource::Photos(val, device.clone())];
-        (Model::new(second, &initial, device)?, feeds)
+        (Model::new(second.clone(), &initial, device)?, feeds)
     };
     Ok((model, feeds, FirstLook { weights: first, answers }))
 }

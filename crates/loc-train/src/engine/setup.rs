@@ -158,9 +158,10 @@ impl Prepared {
         }
         let limits = (&device, budget);
         let mut head_warmup = None;
-        let (trained, second) = match (trained, file.build_second()?) {
+        let second = file.build_second()?;
+        let (trained, trained_second) = match (trained, &second) {
             (Some(weights), Some(second)) => {
-                let (first, second) = weights.split_looks(&second);
+                let (first, second) = weights.split_looks(second);
                 (Some(first), Some(second))
             }
             (trained, _) => (trained, None),
@@ -189,12 +190,12 @@ impl Prepared {
             }
         };
         let mut first = None;
-        let (model, [train, val]) = if config.looks == 2 {
+        let (model, [train, val]) = if let Some(second) = &second {
             drop(train);
             let (split, device) = (&split, &device);
             let context = Context { config, dataset: &dataset, split, file: &file, device, budget };
             let (model, feeds, look) =
-                second_look::prepare(&context, &layers, initial, second, &val, progress)?;
+                second_look::prepare(&context, [&layers, second], initial, trained_second, &val, progress)?;
             first = Some(look);
             (model, feeds)
         } else if frozen {

@@ -8,11 +8,6 @@ use loc_data::keys::KeyError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// Nothing says how the first of two looks is trained.
-    #[error(
-        "a second look needs a first: set head_warmup to a recipe that trains it, init to a model, or backbone_lr to 0"
-    )]
-    NoFirstLook,
     /// A file has other content than TOML.
     #[error("is {content}, not a configuration in TOML")]
     OtherContent {

@@ -198,6 +198,9 @@ pub enum ModelFileError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum MetadataError {
+    /// The model has one look.
+    #[error("the model has no second look")]
+    NoSecondLook,
     /// It is no JSON, or lacks something.
     #[error(transparent)]
     Json(#[from] serde_json::Error),

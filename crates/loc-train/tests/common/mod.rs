@@ -3,6 +3,8 @@
 #![allow(dead_code, reason = "each test file uses only some of it")]
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
+pub(crate) mod lite0;
+
 use std::path::PathBuf;
 
 use loc_model::init::{self, Scheme};
