@@ -81,8 +81,9 @@ fn a_layer_is_a_file_in_two_crates_and_a_line_in_the_table_of_kernels() {
 fn a_loss_is_a_file_and_a_line() {
     assert_eq!(row("a loss").len(), 2);
     let kinds = text("crates/loc-model/src/loss/kinds.rs");
-    // The losses of edges and features have their own weights instead of a selectable name.
-    for name in names("crates/loc-model/src/loss", &["kinds", "testing", "reduce", "edges", "features"]) {
+    // The losses of edges, features and presence have their own weights instead of a selectable name.
+    let others = ["kinds", "testing", "tests", "reduce", "edges", "features", "presence"];
+    for name in names("crates/loc-model/src/loss", &others) {
         assert!(kinds.contains(&format!("{name}::")), "the loss {name} has no line");
     }
 }
