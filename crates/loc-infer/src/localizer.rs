@@ -5,7 +5,7 @@ use std::path::Path;
 
 use image::RgbImage;
 
-use crate::confidence::EdgeSpread;
+use crate::confidence::{EdgeSpread, LookBox};
 use crate::error::catch_panic;
 use crate::parallel::{Threads, run_jobs};
 use crate::postprocess::{Answer, Localization, PhotoOutput, answer, localize};
@@ -318,17 +318,17 @@ impl Localizer {
             n => self.run(engine.as_ref(), &inputs, n)?,
         };
         let mut frames = frames.into_iter().flatten().enumerate();
-        let second_answer = |of_first: Result<Answer, Error>| {
+        let second_answer = |(i, answer): (usize, Result<Answer, Error>)| {
+            let answer = answer?;
+            let Answer::Found(Localization { bbox, .. }) = answer else { return Ok(answer) };
+            let first_box = Some(LookBox { bbox, spread: EdgeSpread::of(edges_of(&first, i)) });
+            let (row, frame) = frames.next().ok_or(Error::Empty)?;
             // Whether there is an object is said by the first look, which sees the whole photo.
-            let of_first = of_first?;
-            let Answer::Found(Localization { presence, .. }) = of_first else { return Ok(of_first) };
-            let (i, frame) = frames.next().ok_or(Error::Empty)?;
-            Ok(Answer::Found(Localization {
-                presence,
-                ..localize(&self.meta, &frame, self.row(&second, i))?
-            }))
+            let presence = first.presence.get(i).copied();
+            let output = PhotoOutput { first: first_box, presence, ..self.row(&second, row) };
+            localize(&self.meta, &frame, output).map(Answer::Found)
         };
-        Ok(of_first.into_iter().map(second_answer).collect())
+        Ok(of_first.into_iter().enumerate().map(second_answer).collect())
     }
 
     fn fit<'a>(&self, photo: Cow<'a, RgbImage>) -> Result<(Cow<'a, RgbImage>, Frame), Error> {
@@ -367,15 +367,15 @@ impl Localizer {
         let classes = self.meta.classes.len();
         let logits = &output.logits[row * classes..(row + 1) * classes];
         let b = &output.boxes[row * 4..(row + 1) * 4];
-        let each = output.edges.len() / (output.boxes.len() / 4);
-        let edges = &output.edges[row * each..(row + 1) * each];
-        PhotoOutput {
-            logits,
-            bbox: [b[0], b[1], b[2], b[3]],
-            edges,
-            presence: output.presence.get(row).copied(),
-        }
+        let (bbox, edges) = ([b[0], b[1], b[2], b[3]], edges_of(output, row));
+        PhotoOutput { logits, bbox, edges, presence: output.presence.get(row).copied(), first: None }
     }
+}
+
+/// The logits of the edges of row `row`; empty if there are none.
+fn edges_of(output: &RawOutput, row: usize) -> &[f32] {
+    let each = output.edges.len() / (output.boxes.len() / 4);
+    &output.edges[row * each..(row + 1) * each]
 }
 
 /// The threads for `LoadOptions::threads`.

@@ -2,7 +2,7 @@
 //! far the box can be trusted.
 
 use crate::bbox::narrow;
-use crate::confidence::{Bounds, EdgeSpread};
+use crate::confidence::{Bounds, EdgeSpread, LookBox};
 use crate::{BBox, Error, Frame, ImageSize, ModelMeta, NormBox, OutputError};
 
 /// The output of the network for one photo.
@@ -16,6 +16,8 @@ pub struct PhotoOutput<'a> {
     pub edges: &'a [f32],
     /// The logit that there is an object; none if the model always answers.
     pub presence: Option<f32>,
+    /// The first look's box, if this is the output of the second.
+    pub first: Option<LookBox>,
 }
 
 /// The answer to a photo. Only a photo with an object has a class and a box.
@@ -115,7 +117,7 @@ pub fn answer(meta: &ModelMeta, frame: &Frame, output: PhotoOutput) -> Result<An
 /// [`Error::Output`] if the number of logits is not the number of classes, or a value is not finite. A logit of −∞
 /// means probability 0 and is allowed, unless all logits are −∞.
 pub fn localize(meta: &ModelMeta, frame: &Frame, output: PhotoOutput) -> Result<Localization, Error> {
-    let PhotoOutput { logits, bbox, edges, presence: presence_logit } = output;
+    let PhotoOutput { logits, bbox, edges, presence: presence_logit, first } = output;
     if logits.len() != meta.classes.len() {
         let error = OutputError::ClassCount { found: logits.len(), classes: meta.classes.len() };
         return Err(Error::Output { what: "logits", error });
@@ -134,6 +136,7 @@ pub fn localize(meta: &ModelMeta, frame: &Frame, output: PhotoOutput) -> Result<
     let probs = probabilities(logits, meta.temperature);
     let class = argmax(&probs);
     let bbox = frame.to_original(NormBox::from(bbox)).ordered().clip(frame.original);
+    let bbox = first.map_or(bbox, |first| LookBox::combine(&first, &LookBox { bbox, spread }));
     let bounds = meta.margins.and_then(|margins| margins.bounds(bbox, frame.original, spread.as_ref()));
     Ok(Localization {
         class,

@@ -4,7 +4,9 @@
 mod edges;
 mod expected_iou;
 mod margins;
+mod two_looks;
 
 pub use self::edges::EdgeSpread;
 pub use self::expected_iou::ExpectedIou;
 pub use self::margins::{Bounds, MarginUnit, Margins};
+pub use self::two_looks::LookBox;

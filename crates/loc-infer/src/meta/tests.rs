@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::confidence::MarginUnit;
+use crate::{Filter, Fit};
 
 const FULL: &str = r#"{"format":1,"classes":["cat","dog"],
     "input":{"width":320,"height":256,"fit":"letterbox","filter":"catmull_rom",

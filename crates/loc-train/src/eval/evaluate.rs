@@ -2,7 +2,7 @@
 
 use candle_core::Tensor;
 use loc_data::{Dataset, LabelledObject, Loader};
-use loc_infer::confidence::EdgeSpread;
+use loc_infer::confidence::{EdgeSpread, LookBox};
 use loc_infer::postprocess::{argmax, presence as presence_of, probabilities};
 use loc_infer::{Frame, ModelMeta, NormBox};
 use loc_model::loss::LossConfig;
@@ -160,8 +160,15 @@ impl Reference<'_> {
     fn judge(&self, sample: usize, object: LabelledObject, answer: Answer, keep_logits: bool) -> Judged {
         let Answer { logits, bbox, iou, spread } = answer;
         let of = &self.dataset.samples[sample];
-        let second = self.first.and_then(|first| first.frame(self.dataset, self.meta, sample));
-        let frame = second.unwrap_or_else(|| Frame::of(of.size, &self.meta.input));
+        let place = |frame: Frame| frame.to_original(bbox).ordered().clip(of.size);
+        let second = self.first.and_then(|first| first.look(self.dataset, self.meta, sample));
+        let (bbox, iou) = match second {
+            None => (place(Frame::of(of.size, &self.meta.input)), iou),
+            Some((first, frame)) => {
+                let bbox = LookBox::combine(&first, &LookBox { bbox: place(frame), spread });
+                (bbox, f64::from(bbox.iou(&object.bbox)))
+            }
+        };
         let probs = probabilities(&logits, self.meta.temperature);
         let class = argmax(&logits);
         Judged {
@@ -170,7 +177,7 @@ impl Reference<'_> {
             class,
             confidence: probs.get(class).copied().map_or(0.0, f64::from),
             truth: object.bbox,
-            bbox: frame.to_original(bbox).ordered().clip(of.size),
+            bbox,
             size: of.size,
             iou,
             logits: if keep_logits { logits } else { Vec::new() },
