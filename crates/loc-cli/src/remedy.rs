@@ -30,6 +30,9 @@ fn model_command(remedy: loc_infer::Remedy) -> &'static str {
             "name a .safetensors file of `loc train` or `loc import`, or an .onnx file of `loc export`"
         }
         loc_infer::Remedy::ExportAgain => "export the model again with `loc export`",
+        loc_infer::Remedy::Calibrate => {
+            "`loc calibrate -m MODEL --data DATA` fits it, of a .safetensors model"
+        }
         loc_infer::Remedy::AllowNonfinite => "`--allow-nonfinite` uses it anyway",
         _ => "see `loc --help`",
     }

@@ -159,3 +159,58 @@ fn photos_that_the_model_was_trained_on_are_counted() {
     let all = desk.run(&calibrate(model, &[]));
     assert!(all.code == 0 && all.stderr.contains("trained on 20 of these 40 photos"), "{all:?}");
 }
+
+/// Replaces a text in a model's metadata.
+fn edited(desk: &Desk, model: &str, from: &str, to: &str) {
+    let file = WeightFile::parse(&fs::read(desk.path(model)).unwrap()).unwrap();
+    let json = file.metadata.unwrap();
+    assert!(json.contains(from), "no {from} in {json}");
+    let bytes = loc_model::weights::to_bytes(&file.weights, Some(&json.replace(from, to))).unwrap();
+    fs::write(desk.path(model), bytes).unwrap();
+}
+
+#[test]
+fn photos_unlike_the_known_ones_get_no_answer() {
+    let desk = Desk::new();
+    desk.shapes(80);
+    fs::write(desk.path("e.safetensors"), with_edges()).unwrap();
+    let reject = ["predict", "-m", "e.safetensors", PHOTO, "--reject"];
+    desk.fails(&reject, 1, &["cannot tell photos of its kind", "hint: `loc calibrate"]);
+    desk.ok(&["data", "split", "shapes", "--val", "0.5", "-o", "s.csv"]);
+    let calibrate = ["calibrate", "-m", "e.safetensors", "--data", "shapes", "--split-file", "s.csv"];
+    let ran = desk.run(&calibrate);
+    assert!(ran.code == 0 && ran.stderr.contains("--reject: 95 % of photos"), "{ran:?}");
+
+    // Without the flag nothing is computed; with it the answer is the same.
+    let plain = json(&desk.ok(&reject[..4]));
+    let mut found = json(&desk.ok(&reject));
+    let novelty = found.as_object_mut().unwrap().remove("novelty").unwrap().as_f64().unwrap();
+    assert_eq!(found, plain);
+    assert!((0.0..=1.0).contains(&novelty));
+    let val = ["val", "-m", "e.safetensors", "--data", "shapes", "--split-file", "s.csv", "--format", "json"];
+    let figures = json(&desk.ok(&val))["novelty"].clone();
+    assert_eq!(figures["asked"], 0.95);
+    assert!(figures["accepted"].as_f64().unwrap() >= 0.95, "39 of 40: {figures}");
+    assert!(figures.get("auroc").is_none(), "no photo without an object: {figures}");
+
+    // Whatever is above the threshold has no answer, in any format.
+    let stored =
+        json(&WeightFile::parse(&fs::read(desk.path("e.safetensors")).unwrap()).unwrap().metadata.unwrap());
+    let threshold = format!("\"threshold\":{}", stored["novelty"]["threshold"]);
+    edited(&desk, "e.safetensors", &threshold, "\"threshold\":0.0");
+    let ran = desk.run(&[&reject[..], &["--save", "drawn"]].concat());
+    assert!(ran.code == 0 && ran.stderr.contains("1 of 1 photos are unlike"), "{ran:?}");
+    let record = json(&ran.stdout);
+    assert_eq!((&record["box"], &record["name"]), (&Value::Null, &Value::Null), "{record}");
+    assert!((record["novelty"].as_f64().unwrap() - novelty).abs() < 1e-6);
+    let keys: Vec<&String> = record.as_object().unwrap().keys().collect();
+    assert_eq!(keys, ["box", "height", "name", "novelty", "path", "width"]);
+    assert!(!desk.path("drawn/shape-00000.jpg").exists(), "there is no box to draw");
+    let text = desk.ok(&[&reject[..], &["--format", "text"]].concat());
+    assert!(text.contains("no answer, unlike the photos that the model knows"), "{text}");
+    assert_eq!(desk.ok(&[&reject[..], &["--format", "csv"]].concat()).lines().count(), 1, "the header");
+
+    // A file whose numbers do not fit the network is an error.
+    edited(&desk, "e.safetensors", "\"features\":", "\"features\":2, \"x\":");
+    desk.fails(&reject, 1, &["unknown field"]);
+}

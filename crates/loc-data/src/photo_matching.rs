@@ -2,7 +2,7 @@
 //! photo belongs to at most one sample.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::build_samples::SampleBuilder;
 use crate::file_index::{name_of, stem_of};

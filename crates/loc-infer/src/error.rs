@@ -134,6 +134,10 @@ pub enum Error {
     #[error("{0}")]
     Threads(#[source] BoxError),
 
+    /// [`LoadOptions::novelty`](crate::LoadOptions::novelty) was requested of a model that was not calibrated for it, or of an
+    /// ONNX file, which does not return the features.
+    #[error("cannot tell photos of its kind from others: it was not calibrated for that, or is an ONNX file")]
+    NoNovelty,
     /// This build has no engine for the model.
     #[error("this build of loc-infer cannot run {what} (hint: {hint})")]
     NoEngine {
@@ -186,6 +190,8 @@ pub enum Remedy {
     ExportAgain,
     /// Load the model with [`LoadOptions::allow_nonfinite`](crate::LoadOptions::allow_nonfinite).
     AllowNonfinite,
+    /// Calibrate the model on photos that it was not trained on.
+    Calibrate,
 }
 
 impl Error {
@@ -197,6 +203,7 @@ impl Error {
             Self::NoMetadata => Some(Remedy::ImportWeights),
             Self::NotAModel(error) => Some(error.remedy()),
             Self::NonFiniteWeights(_) => Some(Remedy::AllowNonfinite),
+            Self::NoNovelty => Some(Remedy::Calibrate),
             _ => None,
         }
     }

@@ -3,6 +3,8 @@
 use std::io::Read;
 use std::path::Path;
 
+#[cfg(feature = "native")]
+use crate::MetadataError;
 use crate::error::start_of;
 use crate::{Error, Localizer, NotAModelError, file};
 
@@ -22,6 +24,8 @@ pub struct LoadOptions {
     /// Load a model even if some of its weights are infinite or NaN. A photo whose prediction is then not finite is an
     /// error.
     pub allow_nonfinite: bool,
+    /// Compute the novelty of each photo; the model must have been calibrated for it.
+    pub novelty: bool,
     /// Number of threads of the localizer, including the calling one; 0 for rayon's current pool. See
     /// [`LoadOptions::threads`].
     pub threads: usize,
@@ -41,6 +45,13 @@ impl LoadOptions {
     #[must_use]
     pub fn presence(mut self, threshold: f32) -> Self {
         self.presence = Some(threshold);
+        self
+    }
+
+    /// Sets whether the novelty of each photo is computed: [`Localization::novelty`](crate::Localization::novelty).
+    #[must_use]
+    pub fn novelty(mut self, novelty: bool) -> Self {
+        self.novelty = novelty;
         self
     }
 
@@ -164,16 +175,25 @@ fn parse(bytes: &[u8], options: &LoadOptions) -> Result<Localizer, Error> {
 #[cfg(feature = "native")]
 fn native(source: impl Read, length: u64, options: &LoadOptions) -> Result<Localizer, Error> {
     use crate::engine::native::{ModelFile, Native};
-    use crate::localizer::build_threads;
+    use crate::parallel::build_threads;
     let ModelFile { meta, looks } = ModelFile::read(source, length)?;
     let threads = build_threads(options.threads)?;
-    let engine = |(network, weights)| -> Result<Box<dyn crate::Engine>, Error> {
-        Ok(Box::new(match options.allow_nonfinite {
+    if options.novelty {
+        let model = meta.novelty.as_ref().ok_or(Error::NoNovelty)?;
+        let network = looks.first().map(|(network, _)| network.class_feature_count());
+        if network != Some(model.features) {
+            return Err(Error::Metadata(MetadataError::Novelty));
+        }
+    }
+    let engine = |(look, (network, weights))| -> Result<Box<dyn crate::Engine>, Error> {
+        let native = match options.allow_nonfinite {
             true => Native::with_nonfinite(network, weights)?,
             false => Native::new(network, weights)?,
-        }))
+        };
+        // The first look sees the whole photo.
+        Ok(Box::new(if options.novelty && look == 0 { native.with_features()? } else { native }))
     };
-    let engines = threads.run(|| looks.into_iter().map(engine).collect::<Result<_, _>>())?;
+    let engines = threads.run(|| looks.into_iter().enumerate().map(engine).collect::<Result<_, _>>())?;
     Localizer::with_thread_pool(meta, engines, threads)
 }
 
@@ -189,6 +209,9 @@ fn native(_source: impl Read, _length: u64, _options: &LoadOptions) -> Result<Lo
 fn onnx(bytes: &[u8], second: Option<&Path>, options: &LoadOptions) -> Result<Localizer, Error> {
     use crate::engine::onnx::Onnx;
     let (meta, engine) = Onnx::read_with(bytes, options)?;
+    if options.novelty {
+        return Err(Error::NoNovelty);
+    }
     let mut engines: Vec<Box<dyn crate::Engine>> = vec![Box::new(engine)];
     if let (Some(look), Some(path)) = (meta.second_look, second) {
         let read = || {

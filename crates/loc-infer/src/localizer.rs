@@ -7,7 +7,7 @@ use image::RgbImage;
 
 use crate::confidence::{EdgeSpread, LookBox};
 use crate::error::catch_panic;
-use crate::parallel::{Threads, run_jobs};
+use crate::parallel::{Threads, build_threads, run_jobs};
 use crate::postprocess::{Answer, Localization, PhotoOutput, answer, localize};
 use crate::preprocess::{self, Frame, Limits, Window, decode, decode_path};
 use crate::source::Source;
@@ -290,11 +290,12 @@ impl Localizer {
         photos: &[Cow<'_, RgbImage>],
     ) -> Result<Vec<Result<Answer, Error>>, Error> {
         let first = self.run(self.engine.as_ref(), bytes, frames.len())?;
-        let of_first: Vec<Result<Answer, Error>> = frames
-            .iter()
-            .enumerate()
-            .map(|(i, frame)| answer(&self.meta, frame, self.row(&first, i)))
-            .collect();
+        let first_answer = |(i, frame): (usize, &Frame)| {
+            let answer = answer(&self.meta, frame, self.row(&first, i))?;
+            let Answer::Found(found) = answer else { return Ok(answer) };
+            Ok(Answer::Found(Localization { novelty: self.novelty(&first, i), ..found }))
+        };
+        let of_first: Vec<Result<Answer, Error>> = frames.iter().enumerate().map(first_answer).collect();
         let Some((look, engine)) = &self.second else { return Ok(of_first) };
         let spec = look.input(&self.meta.input);
         let window = |answer: &Result<Answer, Error>| match answer {
@@ -320,13 +321,13 @@ impl Localizer {
         let mut frames = frames.into_iter().flatten().enumerate();
         let second_answer = |(i, answer): (usize, Result<Answer, Error>)| {
             let answer = answer?;
-            let Answer::Found(Localization { bbox, .. }) = answer else { return Ok(answer) };
+            let Answer::Found(Localization { bbox, novelty, .. }) = answer else { return Ok(answer) };
             let first_box = Some(LookBox { bbox, spread: EdgeSpread::of(edges_of(&first, i)) });
             let (row, frame) = frames.next().ok_or(Error::Empty)?;
             // Whether there is an object is said by the first look, which sees the whole photo.
             let presence = first.presence.get(i).copied();
             let output = PhotoOutput { first: first_box, presence, ..self.row(&second, row) };
-            localize(&self.meta, &frame, output).map(Answer::Found)
+            Ok(Answer::Found(Localization { novelty, ..localize(&self.meta, &frame, output)? }))
         };
         Ok(of_first.into_iter().enumerate().map(second_answer).collect())
     }
@@ -342,17 +343,16 @@ impl Localizer {
     /// Runs an engine and checks the lengths of its output.
     fn run(&self, engine: &dyn Engine, images: &[u8], n: usize) -> Result<RawOutput, Error> {
         let output = catch_panic("the engine", || engine.run_bytes(images, n))?;
-        let expected =
-            [("logits", output.logits.len(), self.meta.classes.len()), ("boxes", output.boxes.len(), 4)];
+        let expected = [
+            ("logits", output.logits.len(), self.meta.classes.len()),
+            ("boxes", output.boxes.len(), 4),
+            ("presence", output.presence.len(), usize::from(!output.presence.is_empty())),
+        ];
         for (what, got, each) in expected {
             if got != n * each {
                 let error = OutputError::Length { found: got, photos: n, each };
                 return Err(Error::Output { what, error });
             }
-        }
-        if !output.presence.is_empty() && output.presence.len() != n {
-            let error = OutputError::Length { found: output.presence.len(), photos: n, each: 1 };
-            return Err(Error::Output { what: "presence", error });
         }
         let (found, each) = (output.edges.len(), EdgeSpread::LOGITS);
         if !found.is_multiple_of(n * each) {
@@ -360,6 +360,13 @@ impl Localizer {
             return Err(Error::Output { what: "edges", error });
         }
         Ok(output)
+    }
+
+    /// The novelty of the photo in row `row` of the first look's output, if its engine returns features.
+    fn novelty(&self, first: &RawOutput, row: usize) -> Option<f32> {
+        let model = self.meta.novelty.as_ref()?;
+        let features = first.features.get(row * model.features..(row + 1) * model.features)?;
+        Some(model.of(features))
     }
 
     /// Row `row` of an output.
@@ -376,14 +383,6 @@ impl Localizer {
 fn edges_of(output: &RawOutput, row: usize) -> &[f32] {
     let each = output.edges.len() / (output.boxes.len() / 4);
     &output.edges[row * each..(row + 1) * each]
-}
-
-/// The threads for `LoadOptions::threads`.
-pub(crate) fn build_threads(n: usize) -> Result<Threads, Error> {
-    match n {
-        0 => Ok(Threads::current()),
-        n => Threads::new(n).map_err(|error| Error::Threads(error.into())),
-    }
 }
 
 impl std::fmt::Debug for Localizer {

@@ -6,14 +6,14 @@ use std::collections::BTreeSet;
 use serde::ser::SerializeStruct;
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::confidence::{ExpectedIou, Margins};
+use crate::confidence::{ExpectedIou, Margins, Novelty};
 use crate::{ClassNamesError, Error, ImageSize, InputSpec, MetadataError};
 
 /// Version of the model file's metadata that this build writes, and the newest that it reads.
 pub const FORMAT: u32 = 1;
 
 /// What prediction needs besides the network. Serialises to the keys `format`, `classes`, `input` and, where they are not
-/// the default, `temperature`, `presence_threshold`, `margins`, `expected_iou` and `second_look` of the model file's JSON.
+/// the default, `temperature`, `presence_threshold`, `margins`, `expected_iou`, `novelty` and `second_look` of the model file's JSON.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelMeta {
     /// Names of the classes; the index is the class. At least one, all different, none empty.
@@ -30,6 +30,8 @@ pub struct ModelMeta {
     pub margins: Option<Margins>,
     /// How to compute the expected IoU of a box; none if it was not fitted.
     pub expected_iou: Option<ExpectedIou>,
+    /// What tells photos of the model's kind from others; none if it was not fitted.
+    pub novelty: Option<Novelty>,
     /// The second look, if there is one.
     pub second_look: Option<SecondLook>,
 }
@@ -66,6 +68,7 @@ struct MetaJson {
     presence_threshold: Option<f32>,
     margins: Option<Margins>,
     expected_iou: Option<ExpectedIou>,
+    novelty: Option<Novelty>,
     second_look: Option<SecondLook>,
 }
 
@@ -95,6 +98,7 @@ impl ModelMeta {
             presence_threshold: None,
             margins: None,
             expected_iou: None,
+            novelty: None,
             second_look: None,
         };
         meta.check()?;
@@ -124,6 +128,7 @@ impl ModelMeta {
             presence_threshold: json.presence_threshold,
             margins: json.margins,
             expected_iou: json.expected_iou,
+            novelty: json.novelty,
             second_look: json.second_look,
         };
         meta.check()?;
@@ -146,6 +151,9 @@ impl ModelMeta {
         }
         if let Some(model) = self.expected_iou.filter(|model| !model.is_valid()) {
             return Err(Error::Metadata(MetadataError::ExpectedIou(model)));
+        }
+        if self.novelty.as_ref().is_some_and(|novelty| !novelty.is_valid()) {
+            return Err(Error::Metadata(MetadataError::Novelty));
         }
         if let Some(threshold) = self.presence_threshold.filter(|t| !(0.0..=1.0).contains(t)) {
             return Err(Error::Metadata(MetadataError::PresenceThreshold(threshold)));
@@ -181,7 +189,7 @@ pub fn check_class_names(names: &[String]) -> Result<(), ClassNamesError> {
 
 impl Serialize for ModelMeta {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut json = serializer.serialize_struct("ModelMeta", 8)?;
+        let mut json = serializer.serialize_struct("ModelMeta", 9)?;
         json.serialize_field("format", &FORMAT)?;
         json.serialize_field("classes", &self.classes)?;
         json.serialize_field("input", &self.input)?;
@@ -202,6 +210,10 @@ impl Serialize for ModelMeta {
         match &self.expected_iou {
             Some(model) => json.serialize_field("expected_iou", model)?,
             None => json.skip_field("expected_iou")?,
+        }
+        match &self.novelty {
+            Some(novelty) => json.serialize_field("novelty", novelty)?,
+            None => json.skip_field("novelty")?,
         }
         match &self.second_look {
             None => json.skip_field("second_look")?,

@@ -82,6 +82,9 @@ pub struct Localization {
     pub outer: Option<BBox>,
     /// None also if the margins are so wide that no box is certain to lie in the true one.
     pub inner: Option<BBox>,
+    /// How unlike the photos of the model's kind this one is, 0..=1; above the threshold in [`ModelMeta::novelty`] it should be
+    /// rejected. Only with [`LoadOptions::novelty`](crate::LoadOptions::novelty).
+    pub novelty: Option<f32>,
     /// Probability of each class, in the model's order; they add up to 1.
     pub probs: Vec<f32>,
     /// Width of the upright photo, in pixels.
@@ -147,6 +150,7 @@ pub fn localize(meta: &ModelMeta, frame: &Frame, output: PhotoOutput) -> Result<
         expected_iou: meta.expected_iou.zip(spread).map(|(model, spread)| model.of(&spread)),
         outer: bounds.map(|Bounds { outer, .. }| outer),
         inner: bounds.and_then(|Bounds { inner, .. }| inner),
+        novelty: None,
         probs,
         width: frame.original.width,
         height: frame.original.height,

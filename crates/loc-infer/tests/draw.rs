@@ -131,6 +131,7 @@ fn a_prediction_becomes_a_labelled_box() {
         expected_iou: None,
         outer: None,
         inner: None,
+        novelty: None,
         probs: vec![0.124, 0.876],
         width: 10,
         height: 10,

@@ -191,15 +191,18 @@ fn non_finite_weights_are_refused_unless_allowed() {
 /// The check of shapes accepts every export: all backbones and heads, both operator sets.
 #[test]
 fn every_export_of_loc_can_be_run() {
+    use loc_net::ClassFeatures::{Region, Whole};
     use loc_net::{Backbone, Head, InputShape, NetworkConfig};
-    for (backbone, head) in [
-        (Backbone::FiveConv, Head::Mlp),
-        (Backbone::Compact, Head::Edges),
-        (Backbone::Lite0, Head::Edges),
-        (Backbone::Lite0, Head::Edges4),
+    for (backbone, head, class_features) in [
+        (Backbone::FiveConv, Head::Mlp, Whole),
+        (Backbone::Compact, Head::Edges, Whole),
+        (Backbone::Compact, Head::Edges, Region),
+        (Backbone::Lite0, Head::Edges, Region),
+        (Backbone::Lite0, Head::Edges4, Whole),
     ] {
         let mut model = Model::of(ImageSize { width: 224, height: 224 }, &["a", "b", "c"], 3);
-        model.config = NetworkConfig::new(InputShape { height: 224, width: 224 }, 3, backbone, head);
+        let input = InputShape { height: 224, width: 224 };
+        model.config = NetworkConfig { class_features, ..NetworkConfig::new(input, 3, backbone, head) };
         let network = model.network();
         model.weights = loc_model::init::weights(&network, loc_model::init::Scheme::He, 1);
         for opset in loc_model::export::opsets() {

@@ -23,9 +23,9 @@ pub use config::{
     Normalize, OptimizerKind, RECIPES, RenamedKeys, Resolved, Schedule, SplitBy,
 };
 pub use engine::{
-    Audit, AuditOptions, AuditedPhoto, Calibrated, CurvePoint, DoubtReason, FeatureVerdict, LearningCurve,
-    LrFind, LrRange, MorePhotos, Outcome, TrainOptions, Tried, audit, audit_settings, calibrate, lr_find,
-    resume, train, train_with,
+    Audit, AuditOptions, AuditedPhoto, Calibrated, CurvePoint, DoubtReason, FeatureVerdict, KNOWN_PHOTOS,
+    LearningCurve, LrFind, LrRange, MorePhotos, Outcome, TrainOptions, Tried, audit, audit_settings,
+    calibrate, lr_find, novelties, novelty, resume, train, train_with,
 };
 pub use error::{
     ConfigError, MetadataError, ModelFileError, Remedy, ResumeError, ReuseError, RunError, TrainError,
@@ -33,10 +33,10 @@ pub use error::{
 pub use eval::{
     Baseline, Calibration, ClassMetrics, ClassPhotos, Comparison, Confusion, Constant, DataSummary,
     Difference, Differences, EvaluateOptions, Evaluation, ExpectedIouFigures, FirstAnswers, Intervals,
-    Judged, Loss, MarginFigures, MedianBox, NegativePhotos, NegativePrediction, Prediction, Presence,
-    Reference, ReliabilityBin, Seen, Truth, at_temperature, auroc, baseline_only, best_temperature,
+    Judged, Loss, MarginFigures, MedianBox, NegativePhotos, NegativePrediction, NoveltyFigures, Prediction,
+    Presence, Reference, ReliabilityBin, Seen, Truth, at_temperature, auroc, baseline_only, best_temperature,
     calibration, confusion, differences, equal_error_threshold, evaluate, expected_iou_figures,
-    iou_histogram, margin_figures, photos_needed, roc, success_curve, worst_first,
+    iou_histogram, margin_figures, novelty_figures, photos_needed, roc, success_curve, worst_first,
 };
 pub use event::{Event, Row, Stop};
 pub use input::{choose_split, read_options};

@@ -170,6 +170,10 @@ pub(crate) struct PredictArgs {
     #[arg(long, value_name = "P")]
     pub(crate) presence: Option<f32>,
 
+    /// Leave photos unlike those that the model knows without an answer; the model must have been calibrated
+    #[arg(long)]
+    pub(crate) reject: bool,
+
     /// Stop at the first photo that cannot be read
     #[arg(long)]
     pub(crate) strict: bool,

@@ -44,6 +44,8 @@ enum Record<'a> {
         /// `null` if there are margins, but no box is certain to lie in the true one.
         #[serde(skip_serializing_if = "Option::is_none")]
         inner: Option<Option<BBox>>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        novelty: Option<f32>,
         #[serde(serialize_with = "as_map")]
         probs: Vec<(&'a str, f32)>,
     },
@@ -65,6 +67,16 @@ enum Record<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         inner: Option<()>,
         probs: (),
+    },
+    /// No answer: the photo is unlike those that the model knows.
+    Rejected {
+        path: &'a str,
+        width: u32,
+        height: u32,
+        name: (),
+        #[serde(rename = "box")]
+        bbox: (),
+        novelty: f32,
     },
     Error {
         path: &'a str,
@@ -90,7 +102,7 @@ pub(crate) fn run(args: &PredictArgs, output: &Output) -> Result<Exit> {
     let photos = expand(args, output)?;
     let inputs = Inputs::default().model(&model).files(&photos);
     let saver = args.save.as_deref().map(|dir| Saver::plan(dir, args, &photos, &inputs)).transpose()?;
-    let options = LoadOptions::default().allow_nonfinite(args.allow_nonfinite);
+    let options = LoadOptions::default().allow_nonfinite(args.allow_nonfinite).novelty(args.reject);
     let options = args.presence.map_or(options, |threshold| options.presence(threshold));
     let localizer = Localizer::load_with(&model, &options)?;
     let format =
@@ -100,7 +112,7 @@ pub(crate) fn run(args: &PredictArgs, output: &Output) -> Result<Exit> {
     }
     let bar = (output.bars && !output.data_is_seen && photos.len() > BATCH)
         .then(|| ProgressBar::with_draw_target(Some(photos.len() as u64), ProgressDrawTarget::stderr()));
-    let (mut failed, mut unsure) = (0usize, 0usize);
+    let (mut failed, mut unsure, mut rejected) = (0usize, 0usize, 0usize);
     for (at, chunk) in photos.chunks(BATCH).enumerate() {
         let sources: Vec<Photo> = chunk.iter().map(|p| Photo(p)).collect();
         let answers = localizer.predict_batch(&sources);
@@ -112,6 +124,10 @@ pub(crate) fn run(args: &PredictArgs, output: &Output) -> Result<Exit> {
                          leave --presence out)",
                         model.display()
                     )))
+                }
+                Ok(Answer::Found(found)) if is_rejected(&found, &localizer) => {
+                    rejected += 1;
+                    print_rejected(path, &found, format, output)?;
                 }
                 Ok(Answer::Found(found)) if found.confidence < args.conf => unsure += 1,
                 Ok(answer) => {
@@ -145,6 +161,12 @@ pub(crate) fn run(args: &PredictArgs, output: &Output) -> Result<Exit> {
     }
     if unsure > 0 {
         output.note(&format!("{unsure} of {} predictions left out by --conf {}", photos.len(), args.conf));
+    }
+    if rejected > 0 {
+        output.note(&format!(
+            "{rejected} of {} photos are unlike those that the model knows: no answer",
+            photos.len()
+        ));
     }
     if failed > 0 {
         output.warn(&format!("{failed} of {} photos could not be read", photos.len()));
@@ -187,6 +209,7 @@ fn print_found(
                 expected_iou: found.expected_iou,
                 outer: found.outer,
                 inner: found.outer.map(|_| found.inner),
+                novelty: found.novelty,
                 probs: probs.collect(),
             })
         }
@@ -262,6 +285,27 @@ fn trust(found: &Localization, localizer: &Localizer) -> String {
     let percent = 100.0 * margins.coverage;
     let inner = found.inner.map_or_else(String::new, |inner| format!(" and contains {}", corners(inner)));
     format!("{expected}; with {percent} % it lies in {}{inner}", corners(outer))
+}
+
+fn is_rejected(found: &Localization, localizer: &Localizer) -> bool {
+    let threshold = localizer.meta().novelty.as_ref().map(|novelty| novelty.threshold);
+    found.novelty.zip(threshold).is_some_and(|(novelty, threshold)| novelty > threshold)
+}
+
+fn print_rejected(path: &Path, found: &Localization, format: RecordFormat, output: &Output) -> Result<()> {
+    let shown = path.to_string_lossy();
+    let (width, height, novelty) = (found.width, found.height, found.novelty.unwrap_or_default());
+    match format {
+        RecordFormat::Jsonl => {
+            output.json(&Record::Rejected { path: &shown, width, height, name: (), bbox: (), novelty })
+        }
+        // A row needs a box; the rejected photos are counted at the end.
+        RecordFormat::Csv => Ok(()),
+        RecordFormat::Text => Ok(output.data(&format!(
+            "{}: no answer, unlike the photos that the model knows (novelty {novelty:.2}), {width}×{height}",
+            escape_name(&shown)
+        ))?),
+    }
 }
 
 fn print_error(path: &Path, error: &str, format: RecordFormat, output: &Output) -> Result<()> {

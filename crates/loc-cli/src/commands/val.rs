@@ -10,14 +10,15 @@ use anyhow::{Result, bail};
 use loc_data::Loader;
 use loc_infer::InputSpec;
 use loc_train::{
-    Differences, EvaluateOptions, ModelFile, at_temperature, baseline_only, best_temperature, calibration,
-    differences,
+    Differences, EvaluateOptions, ModelFile, NoveltyFigures, at_temperature, baseline_only, best_temperature,
+    calibration, differences, novelty_figures,
 };
 use serde::Serialize;
 
 use self::gates::Gate;
 use self::record::{Found, Record, Speed};
 use super::evaluation::{BATCH, Named, Photos, judge};
+use super::model::Model;
 use super::shared::use_threads;
 use crate::args::{Part, TextFormat, ValArgs};
 use crate::output::{Exit, Output, Usage};
@@ -98,16 +99,26 @@ fn evaluate_all(args: &ValArgs, models: &[Named], photos: &Photos) -> Result<Vec
         if args.format == TextFormat::Json && !args.intervals {
             evaluation.intervals = None;
         }
+        let predict_ms = each(began);
+        let novelty = novelty(model, loader, photos)?;
         let speed = Speed {
             prepare_ms: *prepare_ms,
-            predict_ms: each(began),
+            predict_ms,
             batch: BATCH,
             threads: rayon::current_num_threads(),
         };
         let (model, meta) = (given.display().to_string(), meta.clone());
-        all.push(Found { model, meta, evaluation, judged, speed });
+        all.push(Found { model, meta, evaluation, judged, novelty, speed });
     }
     Ok(all)
+}
+
+/// Whether the photos would be rejected, if the model can tell.
+fn novelty(model: &Model, loader: &Loader, photos: &Photos) -> Result<Option<NoveltyFigures>> {
+    let Some(novelty) = &model.file.meta.novelty else { return Ok(None) };
+    let found = loc_train::novelties(&model.network, &model.weights, novelty, loader)?;
+    let present = photos.chosen.iter().map(|sample| !photos.dataset.samples[*sample].is_negative());
+    Ok(novelty_figures(novelty, &present.zip(found).collect::<Vec<_>>()))
 }
 
 fn report(found: &Found, split: &'static str, format: TextFormat, output: &Output) -> Result<()> {

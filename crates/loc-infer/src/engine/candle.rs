@@ -54,6 +54,7 @@ impl Engine for Candle {
             boxes: values(&output.boxes).map_err(failed)?,   // [n, 4]
             presence: output.presence.as_ref().map_or(Ok(Vec::new()), values).map_err(failed)?, // [n]
             edges: output.edges.as_ref().map_or(Ok(Vec::new()), values).map_err(failed)?,
+            features: Vec::new(),
         })
     }
 }

@@ -24,6 +24,8 @@ pub struct RawOutput {
     pub edges: Vec<f32>,
     /// `[n]`: the logit that an object is present. Empty if the network has none: it always answers.
     pub presence: Vec<f32>,
+    /// `[n, features]`: features of the whole photo that the class is read from; empty unless the engine was made to return them.
+    pub features: Vec<f32>,
 }
 
 /// Runs a network on photos of the input's size. Called from several threads at once, each time on the thread that

@@ -51,6 +51,15 @@ impl Native {
         Ok(Self { forward })
     }
 
+    /// The same engine, which also returns the features that the class is read from.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Weights`] if the network does not store them.
+    pub fn with_features(self) -> Result<Self, Error> {
+        Ok(Self { forward: self.forward.with_features().map_err(weights_error)? })
+    }
+
     /// Reads a model file's bytes; of a model with two looks the first.
     ///
     /// # Errors
@@ -63,11 +72,11 @@ impl Native {
     }
 
     fn run_photos(&self, photos: ImageBatch, n: usize) -> Result<RawOutput, Error> {
-        let loc_net::Output { logits, boxes, edges, presence } = self
+        let loc_net::Output { logits, boxes, edges, presence, features } = self
             .forward
             .run(photos, n)
             .map_err(|error| Error::Engine { engine: "native", error: error.into() })?;
-        Ok(RawOutput { logits, boxes, edges, presence })
+        Ok(RawOutput { logits, boxes, edges, presence, features })
     }
 }
 

@@ -80,6 +80,9 @@ pub enum MetadataError {
     /// A coefficient of the expected IoU is not finite.
     #[error("{0:?} is not finite")]
     ExpectedIou(ExpectedIou),
+    /// The values of the novelty are out of range, or not as many as the network has features.
+    #[error("its numbers are out of range, or do not fit the network")]
+    Novelty,
 }
 
 impl MetadataError {
@@ -99,6 +102,7 @@ impl MetadataError {
             Self::PresenceThreshold(_) => "presence_threshold",
             Self::Margins(_) => "margins",
             Self::ExpectedIou(_) => "expected_iou",
+            Self::Novelty => "novelty",
         }
     }
 }

@@ -24,22 +24,30 @@ pub struct Output {
     pub edges: Vec<f32>,
     /// `n`: the logit that an object is present, empty if [`Network::presence`] is none.
     pub presence: Vec<f32>,
+    /// `n ×` [`Network::class_feature_count`]: the features of the whole photo, of a map the means of its channels; empty unless
+    /// [`Forward::with_features`] asked for them.
+    pub features: Vec<f32>,
 }
 
 impl Output {
-    /// Takes the outputs of `n` photos apart; `rows` holds those of [`Network::outputs`] photo by photo.
+    /// Takes the outputs of `n` photos apart; `rows` holds those of [`Network::outputs`] photo by photo, and the features where
+    /// they were asked for.
     fn of(network: &Network, rows: &[f32], n: usize) -> Self {
         let width = rows.len() / n.max(1);
         let mut from = 0;
         let mut next = |len: usize| {
-            let columns = from..from + len;
-            from += len;
+            let columns = from..(from + len).min(width);
+            from = columns.end;
             rows.chunks_exact(width.max(1)).flat_map(|row| &row[columns.clone()]).copied().collect()
         };
         let (logits, boxes) = (next(network.classes()), next(4));
         let edges = network.edges().map_or_else(Vec::new, |(layer, _)| next(network.shape(layer).len()));
         let presence = network.presence().map_or_else(Vec::new, |_| next(1));
-        Self { logits, boxes, edges, presence }
+        let features: Vec<f32> = next(width);
+        let cells = features.len() / (n * network.class_feature_count()).max(1);
+        let mean = |channel: &[f32]| channel.iter().sum::<f32>() / cells as f32;
+        let features = features.chunks_exact(cells.max(1)).map(mean).collect();
+        Self { logits, boxes, edges, presence, features }
     }
 }
 
@@ -55,7 +63,7 @@ pub struct Forward {
     steps: Vec<Step>,
     /// The indices of the steps in levels: steps of one level do not depend on each other.
     levels: Vec<Vec<usize>>,
-    /// The layers of [`Network::outputs`].
+    /// The layers of [`Network::outputs`], and that of the features where they were asked for.
     outputs: Vec<usize>,
     /// Reusable buffers.
     activations: BufferPool<Activations>,
@@ -99,6 +107,32 @@ impl Forward {
         let levels = levels(&network, &steps);
         let outputs = network.outputs();
         Ok(Self { network, params, fused, steps, levels, outputs, activations: BufferPool::default() })
+    }
+
+    /// The same, but [`Forward::run`] also returns the features of the whole photo that the class is read from.
+    ///
+    /// # Errors
+    ///
+    /// [`NetError::Config`] if they are inside the fused blocks, whose outputs are never stored.
+    pub fn with_features(mut self) -> Result<Self, NetError> {
+        let layer = self.network.class_features();
+        let first = self.unfused(&[layer])?;
+        self.steps = steps(&self.network, first..self.network.layers().len(), &[layer]);
+        self.levels = levels(&self.network, &self.steps);
+        self.outputs = self.network.outputs().into_iter().chain([layer]).collect();
+        Ok(self)
+    }
+
+    /// The index of the first layer after the fused blocks; an error if one of `layers` is inside them.
+    fn unfused(&self, layers: &[usize]) -> Result<usize, NetError> {
+        let first = self.fused.as_ref().map_or(0, |fused| fused.layers());
+        match layers.iter().find(|layer| **layer + 1 < first) {
+            Some(layer) => {
+                let layer = self.network.layers()[*layer].name.clone();
+                Err(NetError::Config(ConfigError::FusedLayer { layer }))
+            }
+            None => Ok(first),
+        }
     }
 
     /// Returns the network.
@@ -187,11 +221,7 @@ impl Forward {
         layers: &[usize],
     ) -> Result<Vec<Vec<f32>>, NetError> {
         self.check(photos, n)?;
-        let first = self.fused.as_ref().map_or(0, |fused| fused.layers());
-        if let Some(layer) = layers.iter().find(|layer| **layer + 1 < first) {
-            let layer = self.network.layers()[*layer].name.clone();
-            return Err(NetError::Config(ConfigError::FusedLayer { layer }));
-        }
+        let first = self.unfused(layers)?;
         let end = layers.iter().max().map_or(0, |last| last + 1);
         let steps = steps(&self.network, first..end.max(first), layers);
         let mut features: Vec<Vec<f32>> =

@@ -164,6 +164,31 @@ impl Network {
         [self.logits, self.boxes].into_iter().chain(edges).chain(self.presence).collect()
     }
 
+    /// Returns the index of the layer with the features of the whole photo that the class is read from: a vector, or a map of
+    /// which the class reads a part.
+    #[must_use]
+    pub fn class_features(&self) -> usize {
+        let mut at = self.logits;
+        loop {
+            let layer = &self.layers[at];
+            let Some(Source::Layer(before)) = layer.inputs.first() else { return at };
+            let pools = |at: usize| matches!(self.layers[at].op, Op::RegionPool(_));
+            match layer.op {
+                Op::Linear(_) | Op::Relu(_) | Op::RegionPool(_) => at = *before,
+                // The features of several maps: those of the first, which are the most.
+                Op::Concat(_) if pools(*before) => at = *before,
+                _ => return at,
+            }
+        }
+    }
+
+    /// Returns the number of these features: the length of the vector, or the channels of the map.
+    #[must_use]
+    pub fn class_feature_count(&self) -> usize {
+        let shape = &self.shapes[self.class_features()];
+        shape.chw().map_or(shape.len(), |(channels, ..)| channels)
+    }
+
     /// Returns the number of trainable values.
     #[must_use]
     pub fn parameter_count(&self) -> usize {

@@ -2,13 +2,13 @@
 //! that the fit has not seen.
 
 use loc_data::random::Random;
-use loc_infer::confidence::{ExpectedIou, Margins};
+use loc_infer::confidence::{ExpectedIou, Margins, Novelty};
 
 use crate::checkpoint::{BeforeAfter, CalibrationRecord, ModelFile};
 use crate::digest::sha256;
 use crate::eval::{
     Judged, at_temperature, best_temperature, calibration, coverage_over_halves, figures_of,
-    fit_expected_iou, fit_margins,
+    fit_expected_iou, fit_margins, log_loss,
 };
 
 /// Folds of the cross-fitting.
@@ -20,12 +20,14 @@ const HALVINGS: usize = 200;
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Calibrated {
-    /// The temperature; none if the photos do not decide one.
+    /// The temperature; none if the photos do not decide one, or it does not fit photos better that it was not fitted to.
     pub temperature: Option<f32>,
     /// The expected IoU; none if the photos do not decide it, or the head has no distributions of edges.
     pub expected_iou: Option<ExpectedIou>,
     /// The margins.
     pub margins: Margins,
+    /// What tells photos of the kind from others ([`novelty`](crate::novelty)); not fitted by [`calibrate`].
+    pub novelty: Option<Novelty>,
     /// The mean coverage over random halves of the photos; none if there are too few for halves.
     pub coverage_over_halves: Option<f64>,
     /// What the model file keeps about the calibration.
@@ -38,7 +40,8 @@ pub struct Calibrated {
 #[must_use]
 pub fn calibrate(judged: &[Judged], coverage: f64, names: &[&str]) -> Option<Calibrated> {
     let margins = fit_margins(judged, coverage)?;
-    let (temperature, expected_iou) = (best_temperature(judged), fit_expected_iou(judged));
+    let temperature = best_temperature(judged).filter(|_| temperature_pays(judged));
+    let expected_iou = fit_expected_iou(judged);
     let record = CalibrationRecord {
         photos: judged.len(),
         sha256: digest(judged, names),
@@ -46,7 +49,7 @@ pub fn calibrate(judged: &[Judged], coverage: f64, names: &[&str]) -> Option<Cal
         expected_iou_ece: expected_iou.and_then(|_| expected_iou_ece(judged)),
     };
     let coverage_over_halves = coverage_over_halves(judged, coverage, HALVINGS);
-    Some(Calibrated { temperature, expected_iou, margins, coverage_over_halves, record })
+    Some(Calibrated { temperature, expected_iou, margins, novelty: None, coverage_over_halves, record })
 }
 
 impl Calibrated {
@@ -56,6 +59,7 @@ impl Calibrated {
         file.meta.temperature = self.temperature.unwrap_or(file.meta.temperature);
         file.meta.expected_iou = self.expected_iou;
         file.meta.margins = Some(self.margins);
+        file.meta.novelty.clone_from(&self.novelty);
         file.calibrated = Some(self.record.clone());
     }
 }
@@ -72,6 +76,16 @@ fn digest(judged: &[Judged], names: &[&str]) -> String {
     let mut own: Vec<&str> = judged.iter().filter_map(|one| names.get(one.sample).copied()).collect();
     own.sort_unstable();
     sha256(own.join("\n").as_bytes())
+}
+
+/// Whether a temperature makes the annotated classes of photos more likely that it was not fitted to: with few mistakes it may
+/// not.
+fn temperature_pays(judged: &[Judged]) -> bool {
+    let gains = cross_fitted(judged, |fitted, others| {
+        let temperature = f64::from(best_temperature(fitted).unwrap_or(1.0));
+        Some(others.iter().map(|one| log_loss(one, 1.0) - log_loss(one, temperature)).collect())
+    });
+    gains.is_some_and(|gains: Vec<f64>| gains.iter().sum::<f64>() > 0.0)
 }
 
 fn confidence_ece(judged: &[Judged]) -> Option<BeforeAfter> {
@@ -151,6 +165,15 @@ mod tests {
         others[7] = "other.jpg";
         assert!(!record.is_of(&all, &others));
         assert_eq!(calibrate(&all[..8], 0.9, &names), None, "too few photos");
+    }
+
+    #[test]
+    fn a_temperature_that_does_not_help_on_other_photos_is_left_out() {
+        // One mistake in 30 at a confidence of 29/30: each fold without it is fitted too warm by the others.
+        let all: Vec<Judged> =
+            (0..30).map(|i| judged(i, usize::from(i == 7), &[29.0_f32.ln(), 0.0], 1.0)).collect();
+        assert!(best_temperature(&all).is_some());
+        assert_eq!(calibrate(&all, 0.9, &[]).unwrap().temperature, None);
     }
 
     #[test]

@@ -101,6 +101,14 @@ pub fn at_temperature(judged: &[Judged], temperature: f32) -> Vec<Judged> {
     judged.iter().map(|one| Judged { confidence: confidence(one), ..one.clone() }).collect()
 }
 
+/// The negative log-likelihood of a photo's annotated class at a temperature; 0 without its logit.
+pub(crate) fn log_loss(one: &Judged, temperature: f64) -> f64 {
+    let scaled = one.logits.iter().map(|logit| f64::from(*logit) / temperature);
+    let highest = scaled.clone().fold(f64::NEG_INFINITY, f64::max);
+    let sum: f64 = scaled.map(|logit| (logit - highest).exp()).sum();
+    one.logits.get(one.label).map_or(0.0, |logit| highest + sum.ln() - f64::from(*logit) / temperature)
+}
+
 /// The temperature with the smallest mean negative log-likelihood of the annotated classes, by golden-section search over its
 /// logarithm, in which the likelihood has one maximum.
 ///
@@ -123,16 +131,7 @@ pub fn best_temperature(judged: &[Judged]) -> Option<f32> {
     if judged.iter().all(Judged::is_right) || judged.iter().map(says).sum::<f64>() <= 0.0 {
         return None;
     }
-    let loss = |log: f64| -> f64 {
-        let t = log.exp();
-        let of = |one: &Judged| {
-            let scaled = one.logits.iter().map(|logit| f64::from(*logit) / t);
-            let highest = scaled.clone().fold(f64::NEG_INFINITY, f64::max);
-            let sum: f64 = scaled.map(|logit| (logit - highest).exp()).sum();
-            highest + sum.ln() - f64::from(one.logits[one.label]) / t
-        };
-        judged.iter().map(of).sum()
-    };
+    let loss = |log: f64| judged.iter().map(|one| log_loss(one, log.exp())).sum::<f64>();
     let (least, most) = (*ModelMeta::TEMPERATURES.start(), *ModelMeta::TEMPERATURES.end());
     let (mut low, mut high) = (f64::from(least).ln(), f64::from(most).ln());
     let ratio = (5f64.sqrt() - 1.0) / 2.0;

@@ -96,7 +96,7 @@ fn scores(judged: &[Judged], unit: MarginUnit) -> Option<Vec<f64>> {
 }
 
 /// The score at rank ⌈(n + 1) · coverage⌉ of n; none if n is smaller. Sorts the scores.
-fn quantile(scores: &mut [f64], coverage: f64) -> Option<f64> {
+pub(super) fn quantile(scores: &mut [f64], coverage: f64) -> Option<f64> {
     if !(coverage > 0.0 && coverage < 1.0) {
         return None;
     }

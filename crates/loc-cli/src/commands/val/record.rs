@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use loc_infer::ModelMeta;
 use loc_train::{
-    Calibration, Confusion, Evaluation, ExpectedIouFigures, Judged, MarginFigures, at_temperature,
-    calibration, confusion, expected_iou_figures, iou_histogram, margin_figures, success_curve,
+    Calibration, Confusion, Evaluation, ExpectedIouFigures, Judged, MarginFigures, NoveltyFigures,
+    at_temperature, calibration, confusion, expected_iou_figures, iou_histogram, margin_figures,
+    success_curve,
 };
 use serde::Serialize;
 
@@ -21,6 +22,8 @@ pub(super) struct Found {
     pub(super) meta: ModelMeta,
     pub(super) evaluation: Evaluation,
     pub(super) judged: Vec<Judged>,
+    /// How the novelty does, if the model has one.
+    pub(super) novelty: Option<NoveltyFigures>,
     pub(super) speed: Speed,
 }
 
@@ -53,6 +56,8 @@ pub(super) struct Record<'a> {
     expected_iou: Option<ExpectedIouFigures>,
     #[serde(skip_serializing_if = "Option::is_none")]
     margins: Option<MarginFigures>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    novelty: Option<NoveltyFigures>,
     speed: Speed,
 }
 
@@ -105,6 +110,7 @@ impl Found {
             }),
             expected_iou: self.expected_iou(),
             margins: self.margins(),
+            novelty: self.novelty,
             speed: self.speed,
         }
     }

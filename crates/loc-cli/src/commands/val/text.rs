@@ -151,7 +151,7 @@ fn confidence(found: &Found) -> String {
     )
 }
 
-/// How far the boxes can be trusted, of a calibrated model.
+/// How far the answers can be trusted, of a calibrated model.
 fn boxes(found: &Found) -> String {
     let expected = found.expected_iou().map(|f| {
         format!(
@@ -167,7 +167,16 @@ fn boxes(found: &Found) -> String {
             f.coverage, f.covered, f.width, f.without_inner
         )
     });
-    expected.into_iter().chain(margins).collect::<Vec<_>>().join("\n")
+    let novelty = found.novelty.map(|f| {
+        let others = f.negatives_rejected.map_or_else(String::new, |rejected| {
+            format!(", and rejects {rejected:.3} of those without; AUROC {}", show(f.auroc))
+        });
+        format!(
+            "--reject accepts {:.3} of the photos with an object (asked: {}){others}",
+            f.accepted, f.asked
+        )
+    });
+    expected.into_iter().chain(margins).chain(novelty).collect::<Vec<_>>().join("\n")
 }
 
 /// Whether the model tells photos with an object from photos without.

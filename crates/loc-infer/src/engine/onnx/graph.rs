@@ -84,11 +84,11 @@ fn output_shape(node: &NodeProto, inputs: &[Input]) -> Result<Shape, String> {
     let allowed: (std::ops::RangeInclusive<usize>, &[&str]) = match node.op_type.as_str() {
         "Conv" => (2..=3, &["kernel_shape", "strides", "pads", "group"]),
         "MaxPool" | "AveragePool" => (1..=1, &["kernel_shape", "strides"]),
-        "Relu" | "Sigmoid" => (1..=1, &[]),
+        "Relu" | "Sigmoid" | "Identity" | "Neg" => (1..=1, &[]),
         "Clip" => (3..=3, &[]),
         "Softmax" | "Flatten" => (1..=1, &["axis"]),
         "Gemm" => (3..=3, &["transB"]),
-        "Add" | "Sub" | "Mul" | "Div" | "MatMul" | "Reshape" => (2..=2, &[]),
+        "Add" | "Sub" | "Mul" | "Div" | "Min" | "MatMul" | "Reshape" => (2..=2, &[]),
         "Concat" => (1..=64, &["axis"]),
         "ReduceMean" | "ReduceMax" => (1..=1, &["axes", "keepdims"]),
         _ => return Err("the operator is not supported: only graphs that loc exported can be run".into()),
@@ -127,7 +127,7 @@ fn output_shape(node: &NodeProto, inputs: &[Input]) -> Result<Shape, String> {
             let sum = broadcast(&product, &inputs[2].shape)?;
             if sum == product { Ok(sum) } else { Err(format!("cannot add {:?}", inputs[2].shape)) }
         }
-        "Add" | "Sub" | "Mul" | "Div" => broadcast(x, &inputs[1].shape),
+        "Add" | "Sub" | "Mul" | "Div" | "Min" => broadcast(x, &inputs[1].shape),
         "MatMul" => product(x, &inputs[1].shape),
         "Reshape" => reshape(x, inputs[1].sizes.as_deref().ok_or("its shape is not a constant")?),
         "Concat" => {

@@ -3,7 +3,7 @@
 use super::*;
 use crate::Weight;
 use crate::kernels::testing::{numbers, single};
-use crate::{Backbone, Head, InputShape, NetworkConfig, Normalization};
+use crate::{Backbone, ClassFeatures, Head, InputShape, NetworkConfig, Normalization};
 
 fn forward(height: usize, width: usize) -> Forward {
     let network = network(height, width);
@@ -71,6 +71,31 @@ fn edges_are_the_distributions_whose_expectations_are_the_box() {
     let mlp = self::forward(188, 190);
     let images = single(&numbers(97, mlp.network().input().len()));
     assert!(mlp.run(ImageBatch::Floats(&images), 1).unwrap().edges.is_empty());
+}
+
+#[test]
+fn features_that_were_asked_for_are_those_of_the_layer() {
+    let input = InputShape { height: 124, width: 130 };
+    let whole = NetworkConfig::new(input, 3, Backbone::Compact, Head::Edges);
+    let region = NetworkConfig { class_features: ClassFeatures::Region, ..whole.clone() };
+    let built = [whole, region].map(|config| config.build(&Normalization::IDENTITY).unwrap());
+    for network in built.into_iter().chain([network(188, 190)]) {
+        let (weights, layer) = (weights(&network), network.class_features());
+        let plain = Forward::new(network, weights.clone()).unwrap();
+        let images = single(&numbers(99, 2 * plain.network().input().len()));
+        let photos = ImageBatch::Floats(&images);
+        let expected = plain.features(photos, 2, &[layer]).unwrap().remove(0);
+        let (n, shape) = (plain.network().class_feature_count(), plain.network().shape(layer));
+        let means = expected.chunks_exact(shape.len() / n).map(|of| of.iter().sum::<f32>() / of.len() as f32);
+        let expected: Vec<f32> = means.collect();
+        assert_eq!((expected.len(), shape.0[0]), (2 * n, n), "of a map the means of its channels");
+        let before = plain.run(photos, 2).unwrap();
+        let after = Forward::new(plain.network().clone(), weights).unwrap().with_features().unwrap();
+        let after = after.run(photos, 2).unwrap();
+        assert_eq!(after.features, expected);
+        assert!(before.features.is_empty());
+        assert_eq!(crate::Output { features: Vec::new(), ..after }, before, "all else stays");
+    }
 }
 
 #[test]
