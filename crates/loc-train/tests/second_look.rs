@@ -50,7 +50,7 @@ fn a_second_look_is_trained_evaluated_as_predicted_and_resumed_to_the_same_bytes
     let split = loc_data::split::read_csv(&whole.run.split(), &dataset).unwrap();
     let (mut right, mut iou) = (0, 0.0);
     for sample in split.val.iter().map(|i| &dataset.samples[*i]) {
-        let found = localizer.predict_path(&sample.image).unwrap();
+        let found = localizer.predict_path(&sample.image).unwrap().found().unwrap();
         let object = sample.object.unwrap();
         right += usize::from(found.class == object.class);
         iou += f64::from(found.bbox.iou(&object.bbox));
