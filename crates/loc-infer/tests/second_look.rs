@@ -121,3 +121,43 @@ fn metadata_and_network_agree_on_the_second_look() {
     let (input, _) = fit(Cow::Borrowed(&photo), &first.meta.input);
     assert_eq!(input.dimensions(), (192, 192));
 }
+
+/// The second look of an ONNX model lies beside the first; both give the answers of the model file.
+#[cfg(all(feature = "onnx", feature = "candle"))]
+#[test]
+fn exported_looks_answer_as_the_model_file() {
+    use loc_infer::SECOND_LOOK_EXTENSION;
+    use loc_net::{Backbone, Head};
+    let folder = tempfile::tempdir().unwrap();
+    let classes = ["cat", "dog"];
+    let size = |side: u32| ImageSize { width: side, height: side };
+    let with_edges = |side: u32, seed| {
+        let mut model = Model::lite0(size(side), &classes, seed);
+        let input = InputShape { width: side as usize, height: side as usize };
+        model.config = NetworkConfig::new(input, 2, Backbone::Lite0, Head::Edges);
+        model
+    };
+    let (first, second) = (with_edges(96, 3), with_edges(64, 4));
+    let look = SecondLook { width: 64, height: 64, margin: 1.3 };
+    let mut both = with_edges(96, 3);
+    both.config.second_look = Some(InputShape { width: 64, height: 64 });
+    both.meta.second_look = Some(look);
+    both.weights = Weights(first.weights.0.clone()).join_looks(Weights(second.weights.0.clone()));
+    let path = folder.path().join("model.onnx");
+    let graph = |model: &Model, json: &str| {
+        loc_model::export::onnx(&model.network(), &model.weights, json, 13).unwrap()
+    };
+    std::fs::write(&path, graph(&first, &both.json())).unwrap();
+    let missing = Localizer::load(&path).unwrap_err().to_string();
+    assert!(missing.contains("model.look2.onnx"), "{missing}");
+    let mut json: serde_json::Value = serde_json::from_str(&second.json()).unwrap();
+    json["look"] = 2.into();
+    std::fs::write(path.with_extension(SECOND_LOOK_EXTENSION), graph(&second, &json.to_string())).unwrap();
+
+    let (onnx, native) = (Localizer::load(&path).unwrap(), Localizer::from_bytes(&both.file()).unwrap());
+    for photo in [photo(150, 120, 1), photo(90, 200, 2)] {
+        let [a, b] = [&onnx, &native].map(|localizer| localizer.predict(&photo).unwrap().found().unwrap());
+        assert!(a.bbox.iou(&b.bbox) > 0.9999, "{:?} and {:?}", a.bbox, b.bbox);
+        assert!(a.class == b.class && (a.confidence - b.confidence).abs() < 1e-5);
+    }
+}

@@ -33,8 +33,9 @@ pub(crate) fn run(args: &ExportArgs, output: &Output) -> Result<Exit> {
         Some((network, weights)) => {
             let file = file.with_extension(SECOND_LOOK_EXTENSION);
             let target = Target::file(&file, Kind::Onnx, &inputs, args.overwrite.force)?;
-            let json = model.file.second_look_alone()?.to_json()?;
-            Some((target, graph(network, weights, &json, args, output)?))
+            let mut json = serde_json::to_value(model.file.second_look_alone()?)?;
+            json["look"] = 2.into();
+            Some((target, graph(network, weights, &json.to_string(), args, output)?))
         }
     };
     for (target, bytes) in [Some((target, bytes)), second].into_iter().flatten() {

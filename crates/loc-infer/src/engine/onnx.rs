@@ -19,6 +19,8 @@ use crate::{BoxError, Error, LoadOptions, MetadataError, ModelMeta, NotAModelErr
 const INPUT: &str = "input";
 const PROBABILITIES: &str = "cls";
 const BOXES: &str = "loc";
+/// Of models with two looks: the logits of the edges.
+const EDGES: &str = "edges";
 const PRESENCE: &str = "presence";
 
 /// The property with the metadata.
@@ -108,7 +110,8 @@ impl Onnx {
             true => values(PRESENCE)?.into_iter().map(logit).collect(),
             false => Vec::new(),
         };
-        Ok(RawOutput { logits, boxes: values(BOXES)?, presence, ..RawOutput::default() })
+        let edges = if outputs.contains_key(EDGES) { values(EDGES)? } else { Vec::new() };
+        Ok(RawOutput { logits, boxes: values(BOXES)?, presence, edges, ..RawOutput::default() })
     }
 }
 

@@ -8,7 +8,7 @@ use loc_net::{Layer, Network, Shape, Source, Weight, Weights};
 use super::messages::{
     Attribute, Dimension, FLOAT, Graph, INT64, Node, Tensor, TensorShape, TensorType, Type, ValueInfo,
 };
-use super::{BOXES, INPUT, PRESENCE, PROBABILITIES};
+use super::{BOXES, EDGES, INPUT, PRESENCE, PROBABILITIES};
 use crate::ModelError;
 use crate::layers::layer_impl;
 use crate::weights::little_endian;
@@ -17,7 +17,14 @@ use crate::weights::little_endian;
 ///
 /// Uses only operators that ONNX Runtime, tract, rten and candle-onnx support, and that are the same in the operator
 /// sets 11 and 13.
-pub(super) fn graph(network: &Network, weights: &Weights, temperature: f32) -> Result<Graph, ModelError> {
+///
+/// With `edges` the logits of the edges' distributions are an output, too.
+pub(super) fn graph(
+    network: &Network,
+    weights: &Weights,
+    temperature: f32,
+    edges: bool,
+) -> Result<Graph, ModelError> {
     let mut builder = Builder::new(network);
     for param in network.params() {
         if let Some(weight) = weights.0.get(&param.name) {
@@ -36,6 +43,11 @@ pub(super) fn graph(network: &Network, weights: &Weights, temperature: f32) -> R
         let (name, logit) = (builder.unique("presence_sigmoid"), builder.outputs[layer].clone());
         builder.push("Sigmoid", &name, vec![logit], PRESENCE.into(), vec![]);
         output.push(value(PRESENCE, vec![batch(), fixed(1)?]));
+    }
+    if let (true, Some((layer, _))) = (edges, network.edges()) {
+        let (name, logits) = (builder.unique("edges_output"), builder.outputs[layer].clone());
+        builder.push("Identity", &name, vec![logits], EDGES.into(), vec![]);
+        output.push(value(EDGES, vec![batch(), fixed(network.shape(layer).len())?]));
     }
 
     let mut input = vec![batch()];
@@ -65,7 +77,8 @@ impl<'a> Builder<'a> {
     fn new(network: &'a Network) -> Self {
         let params = network.params().iter().map(|p| p.name.clone());
         let presence = network.presence().map(|_| PRESENCE.to_owned());
-        let used_names = params.chain([INPUT, PROBABILITIES, BOXES].map(str::to_owned)).chain(presence);
+        let used_names =
+            params.chain([INPUT, PROBABILITIES, BOXES, EDGES].map(str::to_owned)).chain(presence);
         let used_names = used_names.collect();
         Self { network, node: vec![], initializer: vec![], used_names, outputs: vec![] }
     }

@@ -31,6 +31,10 @@ pub const BOXES: &str = "loc";
 /// Name of the output that holds the probability of presence, of networks that have its logit.
 pub const PRESENCE: &str = "presence";
 
+/// Name of the output that holds the logits of the edges' distributions, `[batch, edges · bins]`; of models with two looks only,
+/// whose boxes are weighted by them.
+pub const EDGES: &str = "edges";
+
 /// The default operator set of an export.
 pub const DEFAULT_OPSET: i64 = 13;
 /// The supported operator sets, each with the version of the file format that was current with it.
@@ -49,7 +53,8 @@ const MAX_BYTES: usize = i32::MAX as usize;
 ///
 /// `metadata` is the JSON of the model file. It is stored in the properties as `loc`; two more properties hold parts of
 /// it in a form that is easier to read: `classes` (a JSON list of names, in the order of the probabilities) and `input`
-/// (one sentence). If it has a `temperature`, the graph divides the logits by it before the softmax, as prediction does.
+/// (one sentence). The graphs of a model with two looks also have the output [`EDGES`]: its metadata has `second_look`, that of
+/// the second look `"look": 2`. If it has a `temperature`, the graph divides the logits by it before the softmax, as prediction does.
 ///
 /// # Errors
 ///
@@ -72,7 +77,7 @@ pub fn onnx(network: &Network, weights: &Weights, metadata: &str, opset: i64) ->
         ir_version: Some(ir_version),
         producer_name: "loc".into(),
         producer_version: env!("CARGO_PKG_VERSION").into(),
-        graph: Some(graph::graph(network, weights, temperature(&json)?)?),
+        graph: Some(graph::graph(network, weights, temperature(&json)?, has_two_looks(&json))?),
         opset_import: vec![messages::OperatorSet { domain: Some(String::new()), version: Some(opset) }],
         metadata_props,
     };
@@ -83,6 +88,11 @@ pub fn onnx(network: &Network, weights: &Weights, metadata: &str, opset: i64) ->
         )));
     }
     Ok(model.encode_to_vec())
+}
+
+/// Whether the metadata is that of the first look of a model with two, or of its second (`look`).
+fn has_two_looks(json: &Value) -> bool {
+    json["second_look"].is_object() || json["look"] == 2
 }
 
 /// The temperature in a model's metadata; 1 if there is none.
