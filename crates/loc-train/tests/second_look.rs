@@ -82,7 +82,8 @@ fn a_second_look_is_trained_evaluated_as_predicted_and_resumed_to_the_same_bytes
 fn a_second_look_can_be_added_to_a_model_and_trained_end_to_end() {
     let fixture = Lite0Fixture::new();
     let one = &SHORT[..5];
-    let first = fixture.train_with("first", "transfer", "", one, &mut |_, _| {}).unwrap();
+    let alone = [one, &[("looks", "1")]].concat();
+    let first = fixture.train_with("first", "transfer", "", &alone, &mut |_, _| {}).unwrap();
     let path = first.run.last().display().to_string();
     let added = [one, &[("looks", "2"), ("crop_imgsz", "96"), ("init", &path)]].concat();
     let both = fixture.train_with("both", "transfer", "", &added, &mut |_, _| {}).unwrap();

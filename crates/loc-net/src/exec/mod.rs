@@ -10,6 +10,7 @@ pub mod fused;
 #[cfg(all(target_arch = "x86_64", not(feature = "internals")))]
 #[allow(dead_code, unreachable_pub, reason = "benches use more of it, behind the feature `internals`")]
 mod fused;
+mod output;
 mod plan;
 mod segment;
 #[cfg(feature = "internals")]
@@ -19,5 +20,6 @@ pub mod table;
 mod table;
 mod training;
 
-pub use forward::{Forward, Output};
+pub use forward::Forward;
+pub use output::Output;
 pub use training::{Conditions, DropoutMask, Images, Training, TrainingSetup};
