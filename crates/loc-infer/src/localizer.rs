@@ -330,8 +330,12 @@ impl Localizer {
     /// Runs an engine and checks the lengths of its output.
     fn run(&self, engine: &dyn Engine, images: &[u8], n: usize) -> Result<RawOutput, Error> {
         let output = catch_panic("the engine", || engine.run_bytes(images, n))?;
-        let expected =
-            [("logits", output.logits.len(), self.meta.classes.len()), ("boxes", output.boxes.len(), 4)];
+        let novelty = self.meta.novelty.as_ref().filter(|_| !output.features.is_empty());
+        let expected = [
+            ("logits", output.logits.len(), self.meta.classes.len()),
+            ("boxes", output.boxes.len(), 4),
+            ("features", novelty.map_or(0, |_| output.features.len()), novelty.map_or(0, |n| n.features)),
+        ];
         for (what, got, each) in expected {
             if got != n * each {
                 let error = OutputError::Length { found: got, photos: n, each };
@@ -349,8 +353,7 @@ impl Localizer {
     /// The novelty of the photo in row `row` of the first look's output, if its engine returns features.
     fn novelty(&self, first: &RawOutput, row: usize) -> Option<f32> {
         let model = self.meta.novelty.as_ref()?;
-        let features = first.features.get(row * model.features..(row + 1) * model.features)?;
-        Some(model.of(features))
+        Some(model.of(first.features.chunks_exact(model.features).nth(row)?))
     }
 
     /// Makes the prediction from row `row` of the output; `first` is the first look's box, if this is the second look.
