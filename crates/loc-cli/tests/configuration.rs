@@ -16,6 +16,7 @@ const FLAGS: &[(&str, &str)] = &[
     ("--class", "box"),
     ("--classes", "box,disc,star"),
     ("--objects", "skip"),
+    ("--unlabelled", "negative"),
     ("--skip-bad", ""),
     ("--encoding", "utf-8"),
     ("--exif", "upright"),

@@ -42,20 +42,19 @@ mod photo;
 mod photo_lookup;
 mod photo_matching;
 pub mod random;
+mod read_options;
 mod remedy;
 mod sample;
 pub mod shapes;
 mod similar_names;
 pub mod split;
 pub mod stats;
+mod unannotated;
 
 pub use augment::Augment;
 pub use classes::class_list;
 pub use crop_jitter::CropJitter;
-pub use dataset::{
-    Dataset, Exif, InvalidPhotoPolicy, MultiObjectPolicy, OpenedDataset, ReadOptions, SkippedPhotos,
-    UnlabelledPolicy,
-};
+pub use dataset::{Dataset, OpenedDataset, SkippedPhotos};
 pub use diagnostic::{Diagnostic, DiagnosticKind, Severity, summary};
 pub use error::{DataError, LoaderError, NoDataSetError, SplitError};
 pub use extension_counts::ExtensionCounts;
@@ -64,6 +63,7 @@ pub use formats::Format;
 pub use loader::{Batch, Batches, Loader};
 pub use loc_infer::{BBox, ImageSize, NormBox};
 pub use memory::available as available_memory;
+pub use read_options::{Exif, InvalidPhotoPolicy, MultiObjectPolicy, ReadOptions, UnlabelledPolicy};
 pub use remedy::{Hint, Remedy};
 pub use sample::{LabelledObject, Sample};
 pub use split::{Split, Subset};

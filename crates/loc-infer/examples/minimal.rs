@@ -4,7 +4,7 @@
 
 use std::process::ExitCode;
 
-use loc_infer::Localizer;
+use loc_infer::{Answer, Localizer};
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -13,7 +13,11 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     };
     match Localizer::load(model).and_then(|localizer| localizer.predict_path(photo)) {
-        Ok(found) => {
+        Ok(Answer::Absent(absent)) => {
+            println!("no object {:.3}", absent.presence);
+            ExitCode::SUCCESS
+        }
+        Ok(Answer::Found(found)) => {
             let b = found.bbox;
             println!("{} {:.3}", found.name, found.confidence);
             println!("{:.1} {:.1} {:.1} {:.1} in {}×{}", b.x1, b.y1, b.x2, b.y2, found.width, found.height);

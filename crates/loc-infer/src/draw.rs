@@ -7,7 +7,7 @@ use image::{Rgb, RgbImage};
 use imageproc::drawing::{draw_filled_rect_mut, draw_hollow_rect_mut, draw_text_mut, text_size};
 use imageproc::rect::Rect;
 
-use crate::{BBox, ImageSize, Localization};
+use crate::{Absent, BBox, ImageSize, Localization};
 
 /// One box to draw, with its label.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,6 +35,9 @@ const PALETTE: [[u8; 3]; 10] = [
     [88, 108, 138],
 ];
 
+/// Colour of the note on a photo without an object.
+const NOTE: [u8; 3] = [96, 96, 96];
+
 /// The colour of a class, which never changes; colours repeat after ten classes.
 #[must_use]
 pub fn color(class: usize) -> [u8; 3] {
@@ -51,6 +54,15 @@ impl LabeledBox {
             color: color(found.class),
         }
     }
+
+    /// A note in the lower corner of a photo without an object, in place of a box.
+    #[must_use]
+    pub fn of_absent(absent: &Absent) -> Self {
+        #[expect(clippy::cast_precision_loss, reason = "sides of photos are far below 2^24 pixels")]
+        let bottom = absent.height as f32;
+        let label = format!("no object ({:.2})", absent.presence);
+        Self { bbox: BBox::new(0.0, bottom, 0.0, bottom), label, color: NOTE }
+    }
 }
 
 /// Draws labelled boxes onto a photo of any size: first all boxes, then all labels.
@@ -66,8 +78,9 @@ impl LabeledBox {
 ///
 /// let localizer = Localizer::load("model.safetensors")?;
 /// let mut photo = decode_path("photo.jpg", &Default::default())?.rgb;
-/// let found = localizer.predict(&photo)?;
-/// draw(&mut photo, &[LabeledBox::of(&found)]);
+/// if let Some(found) = localizer.predict(&photo)?.found() {
+///     draw(&mut photo, &[LabeledBox::of(&found)]);
+/// }
 /// photo.save("found.png")?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

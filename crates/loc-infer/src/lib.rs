@@ -35,7 +35,7 @@ pub use input_spec::{Filter, Fit, InputSpec};
 pub use load::{LoadOptions, SECOND_LOOK_EXTENSION};
 pub use localizer::Localizer;
 pub use meta::{FORMAT, ModelMeta, SecondLook, check_class_names};
-pub use postprocess::Localization;
+pub use postprocess::{Absent, Answer, Localization};
 pub use preprocess::{Frame, Limits, Photo, Window};
 pub use source::Source;
 

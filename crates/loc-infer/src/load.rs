@@ -18,7 +18,7 @@ const HEAD_BYTES: u64 = 16;
 pub const SECOND_LOOK_EXTENSION: &str = "look2.onnx";
 
 /// Options for loading a model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 #[non_exhaustive]
 pub struct LoadOptions {
     /// Load a model even if some of its weights are infinite or NaN. A photo whose prediction is then not finite is an
@@ -29,6 +29,8 @@ pub struct LoadOptions {
     /// Number of threads of the localizer, including the calling one; 0 for rayon's current pool. See
     /// [`LoadOptions::threads`].
     pub threads: usize,
+    /// The threshold of presence in place of the model's own ([`Localizer::with_presence_threshold`]).
+    pub presence: Option<f32>,
 }
 
 impl LoadOptions {
@@ -36,6 +38,13 @@ impl LoadOptions {
     #[must_use]
     pub fn allow_nonfinite(mut self, allow: bool) -> Self {
         self.allow_nonfinite = allow;
+        self
+    }
+
+    /// Sets the threshold of presence, 0..=1.
+    #[must_use]
+    pub fn presence(mut self, threshold: f32) -> Self {
+        self.presence = Some(threshold);
         self
     }
 
@@ -119,7 +128,11 @@ impl Localizer {
                 _ => parse(&file::read_rest(start, file, length, MAX_BYTES)?, options),
             }
         };
-        read().map_err(|error| error.at(path))
+        let with_threshold = |localizer: Self| match options.presence {
+            Some(threshold) => localizer.with_presence_threshold(threshold),
+            None => Ok(localizer),
+        };
+        read().and_then(with_threshold).map_err(|error| error.at(path))
     }
 
     /// Loads a model from the content of its file, as [`Localizer::load`] does.
@@ -162,7 +175,7 @@ fn parse(bytes: &[u8], options: &LoadOptions) -> Result<Localizer, Error> {
 #[cfg(feature = "native")]
 fn native(source: impl Read, length: u64, options: &LoadOptions) -> Result<Localizer, Error> {
     use crate::engine::native::{ModelFile, Native};
-    use crate::localizer::build_threads;
+    use crate::parallel::build_threads;
     let ModelFile { meta, looks } = ModelFile::read(source, length)?;
     let threads = build_threads(options.threads)?;
     if options.novelty {

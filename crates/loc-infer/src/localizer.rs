@@ -7,11 +7,11 @@ use image::RgbImage;
 
 use crate::confidence::{EdgeSpread, LookBox};
 use crate::error::catch_panic;
-use crate::parallel::{Threads, run_jobs};
-use crate::postprocess::{Localization, PhotoOutput, localize};
+use crate::parallel::{Threads, build_threads, run_jobs};
+use crate::postprocess::{Answer, Localization, PhotoOutput, answer, localize};
 use crate::preprocess::{self, Frame, Limits, Window, decode, decode_path};
 use crate::source::Source;
-use crate::{Engine, Error, MetadataError, ModelMeta, OutputError, RawOutput, SecondLook};
+use crate::{Engine, Error, MetadataError, ModelMeta, RawOutput, SecondLook};
 
 /// Maximum number of photos in one call of the engine, and maximum size of their inputs in bytes.
 const MAX_BATCH: usize = 32;
@@ -105,6 +105,18 @@ impl Localizer {
         self
     }
 
+    /// The same localizer, with another threshold of presence, 0..=1: an object is taken to be there from this probability on.
+    /// It has no effect on a model that always answers.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Metadata`] if it is out of range.
+    pub fn with_presence_threshold(mut self, threshold: f32) -> Result<Self, Error> {
+        self.meta.presence_threshold = Some(threshold);
+        self.meta.check()?;
+        Ok(self)
+    }
+
     /// The same localizer with `n` threads of its own for decoding batches, as with
     /// [`LoadOptions::threads`](crate::LoadOptions::threads); for custom engines. The engine is called on the calling
     /// thread, and may use others.
@@ -128,7 +140,7 @@ impl Localizer {
     /// # Errors
     ///
     /// [`Error::At`] with the path for errors of the photo; errors of the engine without it.
-    pub fn predict_path(&self, path: impl AsRef<Path>) -> Result<Localization, Error> {
+    pub fn predict_path(&self, path: impl AsRef<Path>) -> Result<Answer, Error> {
         self.decode_and_predict(|| decode_path(path, &self.limits))
     }
 
@@ -137,18 +149,18 @@ impl Localizer {
     /// # Errors
     ///
     /// As of [`decode`] and [`Localizer::predict`].
-    pub fn predict_encoded(&self, bytes: &[u8]) -> Result<Localization, Error> {
+    pub fn predict_encoded(&self, bytes: &[u8]) -> Result<Answer, Error> {
         self.decode_and_predict(|| decode(bytes, &self.limits))
     }
 
     fn decode_and_predict(
         &self,
         decode: impl FnOnce() -> Result<preprocess::Photo, Error>,
-    ) -> Result<Localization, Error> {
+    ) -> Result<Answer, Error> {
         self.threads.run(|| self.predict_decoded(&decode()?.rgb))
     }
 
-    fn predict_decoded(&self, photo: &RgbImage) -> Result<Localization, Error> {
+    fn predict_decoded(&self, photo: &RgbImage) -> Result<Answer, Error> {
         let (fitted, frame) = self.fit(Cow::Borrowed(photo))?;
         let answers = self.answers(fitted.as_raw(), &[frame], &[Cow::Borrowed(photo)])?;
         answers.into_iter().next().unwrap_or(Err(Error::Empty))
@@ -160,7 +172,7 @@ impl Localizer {
     ///
     /// [`Error::ZeroSize`] for a photo without pixels, [`Error::Engine`], [`Error::Output`] and [`Error::Panic`] if the
     /// engine fails.
-    pub fn predict(&self, photo: &RgbImage) -> Result<Localization, Error> {
+    pub fn predict(&self, photo: &RgbImage) -> Result<Answer, Error> {
         self.threads.run(|| self.predict_decoded(photo))
     }
 
@@ -172,14 +184,14 @@ impl Localizer {
     /// batch.
     ///
     /// If the engine panics, the photos of that call (up to 32) get [`Error::Panic`]; they are not tried again.
-    pub fn predict_batch<'a, S>(&self, photos: &'a [S]) -> Vec<Result<Localization, Error>>
+    pub fn predict_batch<'a, S>(&self, photos: &'a [S]) -> Vec<Result<Answer, Error>>
     where
         Source<'a>: From<&'a S>,
     {
         self.threads.run(|| self.predict_sources(photos.iter().map(Source::from).collect()))
     }
 
-    fn predict_sources(&self, sources: Vec<Source<'_>>) -> Vec<Result<Localization, Error>> {
+    fn predict_sources(&self, sources: Vec<Source<'_>>) -> Vec<Result<Answer, Error>> {
         let most = if self.second.is_some() { MAX_BATCH_OF_TWO_LOOKS } else { MAX_BATCH };
         let batch_size = (MAX_BATCH_BYTES / self.meta.input.values().max(1)).clamp(1, most);
         let mut results = Vec::with_capacity(sources.len());
@@ -223,7 +235,7 @@ impl Localizer {
     }
 
     /// Predicts prepared photos.
-    fn predict_prepared(&self, Prepared { errors, valid }: Prepared<'_>) -> Vec<Result<Localization, Error>> {
+    fn predict_prepared(&self, Prepared { errors, valid }: Prepared<'_>) -> Vec<Result<Answer, Error>> {
         let Inputs { bytes, frames, photos } = valid;
         let answers = match frames.len() {
             0 => Vec::new(),
@@ -276,26 +288,23 @@ impl Localizer {
         bytes: &[u8],
         frames: &[Frame],
         photos: &[Cow<'_, RgbImage>],
-    ) -> Result<Vec<Result<Localization, Error>>, Error> {
+    ) -> Result<Vec<Result<Answer, Error>>, Error> {
         let first = self.run(self.engine.as_ref(), bytes, frames.len())?;
-        let of_first = frames.iter().enumerate().map(|(i, frame)| {
-            let answer = self.localization(&first, i, frame, None)?;
-            Ok(Localization { novelty: self.novelty(&first, i), ..answer })
-        });
-        let Some((look, engine)) = &self.second else { return Ok(of_first.collect()) };
+        let first_answer = |(i, frame): (usize, &Frame)| {
+            let answer = answer(&self.meta, frame, self.row(&first, i))?;
+            let Answer::Found(found) = answer else { return Ok(answer) };
+            Ok(Answer::Found(Localization { novelty: self.novelty(&first, i), ..found }))
+        };
+        let of_first: Vec<Result<Answer, Error>> = frames.iter().enumerate().map(first_answer).collect();
+        let Some((look, engine)) = &self.second else { return Ok(of_first) };
         let spec = look.input(&self.meta.input);
-        let boxes: Vec<Result<LookBox, Error>> = of_first
-            .enumerate()
-            .map(|(i, answer): (usize, Result<_, Error>)| {
-                Ok(LookBox { bbox: answer?.bbox, spread: EdgeSpread::of(edges_of(&first, i)) })
-            })
-            .collect();
-        let window = |first: &LookBox| Window::around(first.bbox, look.margin);
-        let valid: Vec<(&Cow<'_, RgbImage>, Window)> = photos
-            .iter()
-            .zip(&boxes)
-            .filter_map(|(photo, first)| Some((photo, window(first.as_ref().ok()?))))
-            .collect();
+        let window = |answer: &Result<Answer, Error>| match answer {
+            Ok(Answer::Found(found)) => Some(Window::around(found.bbox, look.margin)),
+            _ => None,
+        };
+        let windows: Vec<Option<Window>> = of_first.iter().map(window).collect();
+        let valid: Vec<(&Cow<'_, RgbImage>, Window)> =
+            photos.iter().zip(&windows).filter_map(|(photo, window)| Some((photo, (*window)?))).collect();
         let mut inputs = vec![0; valid.len() * spec.values()];
         let mut frames: Vec<Option<Frame>> = vec![None; valid.len()];
         let jobs = valid.iter().zip(&mut frames).zip(inputs.chunks_exact_mut(spec.values().max(1)));
@@ -310,13 +319,17 @@ impl Localizer {
             n => self.run(engine.as_ref(), &inputs, n)?,
         };
         let mut frames = frames.into_iter().flatten().enumerate();
-        let answer = |(photo, of_first): (usize, Result<LookBox, Error>)| {
-            let of_first = of_first?;
-            let (i, frame) = frames.next().ok_or(Error::Empty)?;
-            let answer = self.localization(&second, i, &frame, Some(of_first))?;
-            Ok(Localization { novelty: self.novelty(&first, photo), ..answer })
+        let second_answer = |(i, answer): (usize, Result<Answer, Error>)| {
+            let answer = answer?;
+            let Answer::Found(Localization { bbox, novelty, .. }) = answer else { return Ok(answer) };
+            let first_box = Some(LookBox { bbox, spread: EdgeSpread::of(edges_of(&first, i)) });
+            let (row, frame) = frames.next().ok_or(Error::Empty)?;
+            // Whether there is an object is said by the first look, which sees the whole photo.
+            let presence = first.presence.get(i).copied();
+            let output = PhotoOutput { first: first_box, presence, ..self.row(&second, row) };
+            Ok(Answer::Found(Localization { novelty, ..localize(&self.meta, &frame, output)? }))
         };
-        Ok(boxes.into_iter().enumerate().map(answer).collect())
+        Ok(of_first.into_iter().enumerate().map(second_answer).collect())
     }
 
     fn fit<'a>(&self, photo: Cow<'a, RgbImage>) -> Result<(Cow<'a, RgbImage>, Frame), Error> {
@@ -330,23 +343,7 @@ impl Localizer {
     /// Runs an engine and checks the lengths of its output.
     fn run(&self, engine: &dyn Engine, images: &[u8], n: usize) -> Result<RawOutput, Error> {
         let output = catch_panic("the engine", || engine.run_bytes(images, n))?;
-        let novelty = self.meta.novelty.as_ref().filter(|_| !output.features.is_empty());
-        let expected = [
-            ("logits", output.logits.len(), self.meta.classes.len()),
-            ("boxes", output.boxes.len(), 4),
-            ("features", novelty.map_or(0, |_| output.features.len()), novelty.map_or(0, |n| n.features)),
-        ];
-        for (what, got, each) in expected {
-            if got != n * each {
-                let error = OutputError::Length { found: got, photos: n, each };
-                return Err(Error::Output { what, error });
-            }
-        }
-        let (found, each) = (output.edges.len(), EdgeSpread::LOGITS);
-        if !found.is_multiple_of(n * each) {
-            let error = OutputError::Length { found, photos: n, each };
-            return Err(Error::Output { what: "edges", error });
-        }
+        output.check(&self.meta, n)?;
         Ok(output)
     }
 
@@ -356,19 +353,13 @@ impl Localizer {
         Some(model.of(first.features.chunks_exact(model.features).nth(row)?))
     }
 
-    /// Makes the prediction from row `row` of the output; `first` is the first look's box, if this is the second look.
-    fn localization(
-        &self,
-        output: &RawOutput,
-        row: usize,
-        frame: &Frame,
-        first: Option<LookBox>,
-    ) -> Result<Localization, Error> {
+    /// Row `row` of an output.
+    fn row<'o>(&self, output: &'o RawOutput, row: usize) -> PhotoOutput<'o> {
         let classes = self.meta.classes.len();
         let logits = &output.logits[row * classes..(row + 1) * classes];
         let b = &output.boxes[row * 4..(row + 1) * 4];
         let (bbox, edges) = ([b[0], b[1], b[2], b[3]], edges_of(output, row));
-        localize(&self.meta, frame, PhotoOutput { logits, bbox, edges, first })
+        PhotoOutput { logits, bbox, edges, presence: output.presence.get(row).copied(), first: None }
     }
 }
 
@@ -376,14 +367,6 @@ impl Localizer {
 fn edges_of(output: &RawOutput, row: usize) -> &[f32] {
     let each = output.edges.len() / (output.boxes.len() / 4);
     &output.edges[row * each..(row + 1) * each]
-}
-
-/// The threads for `LoadOptions::threads`.
-pub(crate) fn build_threads(n: usize) -> Result<Threads, Error> {
-    match n {
-        0 => Ok(Threads::current()),
-        n => Threads::new(n).map_err(|error| Error::Threads(error.into())),
-    }
 }
 
 impl std::fmt::Debug for Localizer {

@@ -6,6 +6,16 @@ pub(crate) use loc_net::parallel::{Threads, run_jobs};
 #[cfg(not(feature = "native"))]
 pub(crate) use plain::{Threads, run_jobs};
 
+use crate::Error;
+
+/// The threads for `LoadOptions::threads`.
+pub(crate) fn build_threads(n: usize) -> Result<Threads, Error> {
+    match n {
+        0 => Ok(Threads::current()),
+        n => Threads::new(n).map_err(|error| Error::Threads(error.into())),
+    }
+}
+
 #[cfg(not(feature = "native"))]
 mod plain {
     use std::cell::Cell;

@@ -3,7 +3,7 @@
 
 use crate::bbox::narrow;
 use crate::confidence::{Bounds, EdgeSpread, LookBox};
-use crate::{BBox, Error, Frame, ModelMeta, NormBox, OutputError};
+use crate::{BBox, Error, Frame, ImageSize, ModelMeta, NormBox, OutputError};
 
 /// The output of the network for one photo.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -14,11 +14,53 @@ pub struct PhotoOutput<'a> {
     pub bbox: [f32; 4],
     /// The logits of the edges' distributions, as in [`RawOutput::edges`](crate::RawOutput::edges); may be empty.
     pub edges: &'a [f32],
+    /// The logit that there is an object; none if the model always answers.
+    pub presence: Option<f32>,
     /// The first look's box, if this is the output of the second.
     pub first: Option<LookBox>,
 }
 
-/// The prediction for a photo.
+/// The answer to a photo. Only a photo with an object has a class and a box.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer {
+    /// There is an object.
+    Found(Localization),
+    /// There is none: the probability is below the model's threshold ([`ModelMeta::presence_threshold`]).
+    Absent(Absent),
+}
+
+/// The answer to a photo without an object.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Absent {
+    /// The probability that there is an object after all, 0..=1.
+    pub presence: f32,
+    /// Width of the upright photo, in pixels.
+    pub width: u32,
+    /// Height of the upright photo, in pixels.
+    pub height: u32,
+}
+
+impl Answer {
+    /// The object, if there is one.
+    #[must_use]
+    pub fn found(self) -> Option<Localization> {
+        match self {
+            Self::Found(found) => Some(found),
+            Self::Absent(_) => None,
+        }
+    }
+
+    /// The probability that there is an object; none if the model always answers.
+    #[must_use]
+    pub fn presence(&self) -> Option<f32> {
+        match self {
+            Self::Found(found) => found.presence,
+            Self::Absent(absent) => Some(absent.presence),
+        }
+    }
+}
+
+/// The object in a photo.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Localization {
     /// Index of the most probable class; the first one on a tie.
@@ -27,6 +69,9 @@ pub struct Localization {
     pub name: String,
     /// Its probability, 0..=1.
     pub confidence: f32,
+    /// The probability that there is an object at all, 0..=1, at least the model's threshold; none if the model always
+    /// answers.
+    pub presence: Option<f32>,
     /// Box in pixels of the upright photo: x1 ≤ x2, y1 ≤ y2, inside the photo.
     pub bbox: BBox,
     /// The IoU that the box can be expected to have with the true one, 0..=1. None if the model has not been calibrated, or
@@ -48,14 +93,34 @@ pub struct Localization {
     pub height: u32,
 }
 
-/// Computes the prediction for one photo from the network's output.
+/// Computes the answer to one photo from the network's output: the object, if the probability of presence reaches the model's
+/// threshold, or [`ModelMeta::NEUTRAL`] if it has none.
+///
+/// # Errors
+///
+/// [`Error::Output`] if the logit of presence is not a number; where there is an object also as [`localize`].
+pub fn answer(meta: &ModelMeta, frame: &Frame, output: PhotoOutput) -> Result<Answer, Error> {
+    if output.presence.is_some_and(f32::is_nan) {
+        return Err(Error::Output { what: "presence", error: OutputError::Presence });
+    }
+    let threshold = meta.presence_threshold.unwrap_or(ModelMeta::NEUTRAL);
+    match output.presence.map(presence).filter(|presence| *presence < threshold) {
+        Some(presence) => {
+            let ImageSize { width, height } = frame.original;
+            Ok(Answer::Absent(Absent { presence, width, height }))
+        }
+        None => localize(meta, frame, output).map(Answer::Found),
+    }
+}
+
+/// Computes the prediction for one photo from the network's output, as if there were an object.
 ///
 /// # Errors
 ///
 /// [`Error::Output`] if the number of logits is not the number of classes, or a value is not finite. A logit of −∞
 /// means probability 0 and is allowed, unless all logits are −∞.
 pub fn localize(meta: &ModelMeta, frame: &Frame, output: PhotoOutput) -> Result<Localization, Error> {
-    let PhotoOutput { logits, bbox, edges, first } = output;
+    let PhotoOutput { logits, bbox, edges, presence: presence_logit, first } = output;
     if logits.len() != meta.classes.len() {
         let error = OutputError::ClassCount { found: logits.len(), classes: meta.classes.len() };
         return Err(Error::Output { what: "logits", error });
@@ -80,6 +145,7 @@ pub fn localize(meta: &ModelMeta, frame: &Frame, output: PhotoOutput) -> Result<
         class,
         name: meta.classes[class].clone(),
         confidence: probs[class],
+        presence: presence_logit.map(presence),
         bbox,
         expected_iou: meta.expected_iou.zip(spread).map(|(model, spread)| model.of(&spread)),
         outer: bounds.map(|Bounds { outer, .. }| outer),
@@ -133,8 +199,8 @@ pub fn argmax(values: &[f32]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::InputSpec;
     use crate::confidence::{ExpectedIou, MarginUnit, Margins};
-    use crate::{ImageSize, InputSpec};
 
     fn close(got: &[f32], expected: &[f32]) {
         assert_eq!(got.len(), expected.len());

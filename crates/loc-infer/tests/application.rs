@@ -17,7 +17,7 @@ const MAIN: &str = r#"
 fn main() -> Result<(), loc_infer::Error> {
     let mut args = std::env::args().skip(1);
     let (model, photo) = (args.next().unwrap_or_default(), args.next().unwrap_or_default());
-    let found = loc_infer::Localizer::load(model)?.predict_path(photo)?;
+    let found = loc_infer::Localizer::load(model)?.predict_path(photo)?.found().expect("an object");
     println!("{} {} {:?}", found.name, found.confidence, found.bbox.xyxy());
     Ok(())
 }
@@ -109,7 +109,7 @@ fn an_application_predicts_what_the_workspace_predicts() {
         path
     };
     let (model, photo) = (Model::new(4).file(), jpeg_of(&photo(320, 240, 6)));
-    let found = Localizer::from_bytes(&model).unwrap().predict_encoded(&photo).unwrap();
+    let found = Localizer::from_bytes(&model).unwrap().predict_encoded(&photo).unwrap().found().unwrap();
     let (model, photo) = (file("model.safetensors", &model), file("photo.jpg", &photo));
     // The profile of this test itself.
     let profile = if cfg!(debug_assertions) { "dev" } else { "release" };

@@ -126,6 +126,7 @@ fn a_prediction_becomes_a_labelled_box() {
         class: 1,
         name: "dog".into(),
         confidence: 0.876,
+        presence: None,
         bbox: BBox::new(1.0, 2.0, 3.0, 4.0),
         expected_iou: None,
         outer: None,

@@ -53,7 +53,7 @@ fn the_three_engines_agree() {
                 (&model.meta.classes, model.meta.input)
             );
             let predictions = localizer.predict_batch(&photos);
-            predictions.into_iter().map(Result::unwrap).collect::<Vec<_>>()
+            predictions.into_iter().map(|one| one.unwrap().found().unwrap()).collect::<Vec<_>>()
         });
         for ((native, onnx), candle) in native.iter().zip(&onnx).zip(&candle) {
             for other in [onnx, candle] {
@@ -112,6 +112,7 @@ fn candle_loads_by_path_and_its_errors_contain_the_path() {
     let path = folder.path().join("model.safetensors");
     assert_error(Localizer::load_candle(&path, &Device::Cpu), "model.safetensors: does not exist");
     fs_err::write(&path, Model::new(2).file()).unwrap();
-    let prediction = Localizer::load_candle(&path, &Device::Cpu).unwrap().predict(&photo(50, 40, 0)).unwrap();
+    let answer = Localizer::load_candle(&path, &Device::Cpu).unwrap().predict(&photo(50, 40, 0)).unwrap();
+    let prediction = answer.found().unwrap();
     assert_eq!((prediction.width, prediction.height), (50, 40));
 }

@@ -50,7 +50,8 @@ fn all_predict_functions_give_the_same_result() {
     let bytes = encode(photo.clone(), ImageFormat::Png);
     fs_err::write(&path, &bytes).unwrap();
     let localizer = localizer();
-    let result = localizer.predict(&photo).unwrap();
+    let answer = localizer.predict(&photo).unwrap();
+    let result = answer.clone().found().unwrap();
     assert_eq!((result.class, result.name.as_str()), (1, "blue"));
     assert_eq!((result.width, result.height), (500, 375));
     let expected = BBox::new(0.2 * 500.0, 0.4 * 375.0, 0.9 * 500.0, 0.8 * 375.0);
@@ -59,11 +60,11 @@ fn all_predict_functions_give_the_same_result() {
     }
     let odds = (0.8_f32 - 0.2).exp();
     assert!((result.confidence - odds / (1.0 + odds)).abs() < 1e-6);
-    assert_eq!(localizer.predict_encoded(&bytes).unwrap(), result);
-    assert_eq!(localizer.predict_path(&path).unwrap(), result);
+    assert_eq!(localizer.predict_encoded(&bytes).unwrap(), answer);
+    assert_eq!(localizer.predict_path(&path).unwrap(), answer);
     let sources = [Source::Path(&path), Source::Encoded(&bytes), Source::Photo(&photo)];
     for from_batch in localizer.predict_batch(&sources) {
-        assert_eq!(from_batch.unwrap(), result);
+        assert_eq!(from_batch.unwrap(), answer);
     }
 }
 
@@ -71,7 +72,7 @@ fn all_predict_functions_give_the_same_result() {
 fn the_box_is_on_the_photo_rotated_by_exif() {
     // Stored in landscape, shown in portrait: 16 wide and 32 high.
     let bytes = jpeg::with_exif(&jpeg_of(&RgbImage::from_pixel(32, 16, Rgb([51, 102, 204]))), 6, b"");
-    let result = localizer().predict_encoded(&bytes).unwrap();
+    let result = localizer().predict_encoded(&bytes).unwrap().found().unwrap();
     assert_eq!((result.width, result.height), (16, 32));
     assert!((result.bbox.x2 - 0.9 * 16.0).abs() < 1e-3 && (result.bbox.y2 - 0.8 * 32.0).abs() < 1e-3);
 }
@@ -218,11 +219,11 @@ fn the_novelty_comes_from_the_features_of_the_engine() {
             RawOutput { logits: vec![0.0; 2], boxes: vec![0.5; 4], features, ..RawOutput::default() };
         Localizer::with_engine(meta, Box::new(Fixed(output))).unwrap().predict(&photo)
     };
-    let of = |features: Vec<f32>| found(Some(novelty.clone()), features).unwrap().novelty;
+    let of = |features: Vec<f32>| found(Some(novelty.clone()), features).unwrap().found().unwrap().novelty;
     assert!(of(vec![3.0, 0.0]).unwrap() < 1e-6);
     assert_eq!((of(vec![0.0, 3.0]), of(vec![])), (Some(1.0), None));
     assert_error(found(Some(novelty.clone()), vec![1.0; 3]), "features: 3 values where 1 × 2 are needed");
-    assert_eq!(found(None, vec![1.0; 3]).unwrap().novelty, None);
+    assert_eq!(found(None, vec![1.0; 3]).unwrap().found().unwrap().novelty, None);
 }
 
 #[test]
@@ -233,7 +234,7 @@ fn boxes_are_ordered_and_inside_the_photo_for_any_output() {
         let output =
             RawOutput { logits: vec![0.0; 2], boxes: vec![1.7, 0.9, -0.4, 0.1], ..RawOutput::default() };
         let localizer = Localizer::with_engine(meta, Box::new(Fixed(output))).unwrap();
-        let Localization { bbox, .. } = localizer.predict(&photo).unwrap();
+        let Localization { bbox, .. } = localizer.predict(&photo).unwrap().found().unwrap();
         assert_eq!((bbox.x1, bbox.x2), (0.0, 50.0), "{fit:?}");
         assert!(0.0 <= bbox.y1 && bbox.y1 < bbox.y2 && bbox.y2 <= 40.0, "{fit:?}: {bbox:?}");
     }

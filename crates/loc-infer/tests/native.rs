@@ -41,7 +41,7 @@ fn the_prediction_is_that_of_the_network() {
     let localizer = Localizer::from_bytes(&model.file()).unwrap();
     assert_eq!(localizer.meta(), &model.meta);
     let photo = photo(256, 256, 2);
-    let result = localizer.predict(&photo).unwrap();
+    let result = localizer.predict(&photo).unwrap().found().unwrap();
 
     // The expected result, computed step by step: planar, 0..1, no resize, softmax, box times the photo's size.
     let mut input = vec![0.0; 3 * 256 * 256];
@@ -74,8 +74,9 @@ fn loading_by_path_and_from_bytes_agree_for_any_size() {
     fs_err::write(&path, model.file()).unwrap();
     let (loaded, read) = (Localizer::load(&path).unwrap(), Localizer::from_bytes(&model.file()).unwrap());
     let bytes = encode(photo(300, 123, 1), ImageFormat::Png);
-    let result = loaded.predict_encoded(&bytes).unwrap();
-    assert_eq!(result, read.predict_encoded(&bytes).unwrap());
+    let answer = loaded.predict_encoded(&bytes).unwrap();
+    assert_eq!(answer, read.predict_encoded(&bytes).unwrap());
+    let result = answer.found().unwrap();
     assert_eq!((result.confidence, result.width, result.height), (1.0, 300, 123));
 }
 

@@ -49,7 +49,9 @@ fn the_second_look_reads_the_part_around_the_first_box_and_answers() {
     for (photo, together) in photos.iter().zip(together) {
         let alone = localizer.predict(photo).unwrap();
         assert_eq!(alone, together.unwrap(), "the same alone and in a batch");
-        let window = Window::around(one.predict(photo).unwrap().bbox, LOOK.margin);
+        let alone = alone.found().unwrap();
+        let first = one.predict(photo).unwrap().found().unwrap();
+        let window = Window::around(first.bbox, LOOK.margin);
         let (input, frame) = fit_window(photo, window, &second.meta.input);
         let output = two.run_bytes(input.as_raw(), 1).unwrap();
         let [x1, y1, x2, y2] = output.boxes[..] else { panic!("a box") };

@@ -132,7 +132,7 @@ fn tasks(dir: &Path) -> BTreeMap<&'static str, Task> {
     tasks.insert(
         "jpeg_to_box",
         Box::new(move || {
-            assert!(localizer.predict_encoded(&jpeg).unwrap().confidence > 0.0);
+            assert!(localizer.predict_encoded(&jpeg).unwrap().found().unwrap().confidence > 0.0);
         }),
     );
 

@@ -108,9 +108,11 @@ fn copies_of_a_photo_are_judged_by_heads_that_have_seen_none_of_them() {
 fn features_are_judged_by_training_photos_and_a_curve_has_three_points() {
     let heads = Heads::new();
     let options = TrainOptions { judge_features: true, curve: true, ..TrainOptions::default() };
-    let plain = heads.train("plain", &heads.config("transfer", &[]), &TrainOptions::default()).unwrap();
+    let one_look = [("looks", "1"), ("class_features", "whole")];
+    let config = heads.config("transfer", &one_look);
+    let plain = heads.train("plain", &config, &TrainOptions::default()).unwrap();
     assert!(plain.features.is_none() && plain.curve.is_none());
-    let judged = heads.train("judged", &heads.config("transfer", &[]), &options).unwrap();
+    let judged = heads.train("judged", &config, &options).unwrap();
     let model = |outcome: &Outcome| fs_err::read(outcome.run.last()).unwrap();
     assert!(model(&plain) == model(&judged), "judging changes nothing in the run");
     let features = judged.features.unwrap();
@@ -121,6 +123,11 @@ fn features_are_judged_by_training_photos_and_a_curve_has_three_points() {
     let last = curve.points[2];
     assert!((last.accuracy - evaluation.accuracy.unwrap()).abs() < 1e-9, "{last:?}");
     assert!((last.mean_iou - evaluation.mean_iou.unwrap()).abs() < 1e-6, "{last:?}");
+
+    // Of two looks, the second: its class is the answer's.
+    let judged = heads.train("two", &heads.config("transfer", &[]), &options).unwrap();
+    let (evaluation, curve) = (judged.evaluation.unwrap(), judged.curve.unwrap());
+    assert!((curve.points[2].accuracy - evaluation.accuracy.unwrap()).abs() < 1e-9, "{curve:?}");
 
     let mut seen = Vec::new();
     let config = heads.config("scratch", &[("imgsz", "188")]);

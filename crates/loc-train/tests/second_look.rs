@@ -50,7 +50,7 @@ fn a_second_look_is_trained_evaluated_as_predicted_and_resumed_to_the_same_bytes
     let split = loc_data::split::read_csv(&whole.run.split(), &dataset).unwrap();
     let (mut right, mut iou) = (0, 0.0);
     for sample in split.val.iter().map(|i| &dataset.samples[*i]) {
-        let found = localizer.predict_path(&sample.image).unwrap();
+        let found = localizer.predict_path(&sample.image).unwrap().found().unwrap();
         let object = sample.object.unwrap();
         right += usize::from(found.class == object.class);
         iou += f64::from(found.bbox.iou(&object.bbox));
@@ -82,7 +82,8 @@ fn a_second_look_is_trained_evaluated_as_predicted_and_resumed_to_the_same_bytes
 fn a_second_look_can_be_added_to_a_model_and_trained_end_to_end() {
     let fixture = Lite0Fixture::new();
     let one = &SHORT[..5];
-    let first = fixture.train_with("first", "transfer", "", one, &mut |_, _| {}).unwrap();
+    let alone = [one, &[("looks", "1")]].concat();
+    let first = fixture.train_with("first", "transfer", "", &alone, &mut |_, _| {}).unwrap();
     let path = first.run.last().display().to_string();
     let added = [one, &[("looks", "2"), ("crop_imgsz", "96"), ("init", &path)]].concat();
     let both = fixture.train_with("both", "transfer", "", &added, &mut |_, _| {}).unwrap();

@@ -25,7 +25,7 @@ fn a_frozen_backbone_is_unchanged_and_its_run_is_resumed_to_the_same_bytes() {
         kept.iter().zip(conv).all(|(a, b)| (a - b).abs() < 1e-6),
         "the backbone's weights are the file's"
     );
-    let scales = weights.values("whole_standard.weight");
+    let scales = weights.values("top_standard.weight");
     assert!(scales.iter().any(|s| (s - 1.0).abs() > 0.1), "features are standardised");
     for stop_at in 1..=5 {
         let mut steps = 0;
@@ -64,7 +64,8 @@ fn finetune_trains_the_backbone_too() {
 fn a_head_warmup_and_its_run_equal_two_runs() {
     let fixture = Lite0Fixture::new();
     let weights = |outcome: &Outcome| loc_model::weights::load(&outcome.run.last()).unwrap().weights;
-    let first = fixture.train_with("first", "transfer", "", &[("head", "edges4")], &mut |_, _| {}).unwrap();
+    let of_finetune = [("head", "edges4"), ("looks", "1"), ("class_features", "whole")];
+    let first = fixture.train_with("first", "transfer", "", &of_finetune, &mut |_, _| {}).unwrap();
     let init = first.run.last().display().to_string();
     let short = [("epochs", "1"), ("batch", "4")];
     let from_first = [&short[..], &[("init", &*init)]].concat();

@@ -166,6 +166,10 @@ pub(crate) struct PredictArgs {
     #[arg(long, value_name = "X", default_value_t = 0.0, hide_default_value = true)]
     pub(crate) conf: f32,
 
+    /// Take an object to be there from this probability of presence on [default: the model's threshold]
+    #[arg(long, value_name = "P")]
+    pub(crate) presence: Option<f32>,
+
     /// Leave photos unlike those that the model knows without an answer; the model must have been calibrated
     #[arg(long)]
     pub(crate) reject: bool,
@@ -202,7 +206,8 @@ pub(crate) enum LabelFormat {
 #[derive(Debug, Args)]
 #[command(
     after_help = "The input of the graph is `input` [batch, 3, H, W], RGB in 0..1 (mean and deviation are applied \
-inside). Its outputs are `cls` [batch, classes], probabilities, and `loc` [batch, 4], the box in 0..1.
+inside). Its outputs are `cls` [batch, classes], probabilities, and `loc` [batch, 4], the box in 0..1; of a model trained \
+with photos without an object also `presence` [batch, 1], the probability that there is one.
 
 Examples:
   loc export -m best.safetensors --format onnx -o model.onnx

@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use anyhow::Result;
+use loc_infer::ModelMeta;
 use loc_net::Network;
 use loc_train::{Run, Status};
 use serde::Serialize;
@@ -90,6 +91,13 @@ fn of_model(path: &Path) -> Result<Info> {
     if file.meta.temperature != 1.0 {
         let _ = writeln!(text, "softmax    at temperature {}", file.meta.temperature);
     }
+    let _ = match (network.presence(), file.meta.presence_threshold) {
+        (None, _) => writeln!(text, "presence   always answers: trained without photos without an object"),
+        (Some(_), threshold) => {
+            let threshold = threshold.unwrap_or(ModelMeta::NEUTRAL);
+            writeln!(text, "presence   an object is taken to be there from probability {threshold:.3} on")
+        }
+    };
     if let Some(record) = &file.calibrated {
         let _ = writeln!(text, "confidence {record}");
     }

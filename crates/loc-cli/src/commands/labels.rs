@@ -4,11 +4,17 @@ use std::path::Path;
 
 use loc_data::ImageSize;
 use loc_data::convert::voc_document;
-use loc_infer::Localization;
+use loc_infer::{Absent, Answer, Localization};
 
-/// Pascal VOC XML.
-pub(super) fn voc(photo: &Path, found: &Localization) -> String {
+/// Pascal VOC XML; of a photo without an object one without `<object>`.
+pub(super) fn voc(photo: &Path, answer: &Answer) -> String {
     let name = photo.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-    let size = ImageSize { width: found.width, height: found.height };
-    voc_document(&name, size, [(found.name.as_str(), found.bbox)])
+    let (size, object) = match answer {
+        Answer::Found(found) => {
+            let Localization { width, height, .. } = *found;
+            (ImageSize { width, height }, Some((found.name.as_str(), found.bbox)))
+        }
+        Answer::Absent(Absent { width, height, .. }) => (ImageSize { width: *width, height: *height }, None),
+    };
+    voc_document(&name, size, object)
 }

@@ -8,7 +8,7 @@ use image::codecs::{jpeg::JpegEncoder, png::PngEncoder};
 use image::{ImageEncoder, RgbImage};
 use loc_infer::draw::{LabeledBox, color, draw, draw_outline};
 use loc_infer::preprocess::decode_path;
-use loc_infer::{Limits, Localization};
+use loc_infer::{Answer, Limits};
 
 use super::labels;
 use crate::args::{LabelFormat, PredictArgs};
@@ -51,15 +51,20 @@ impl Saver {
     }
 
     /// Writes the prediction of the photo at this place in the list.
-    pub(super) fn save(&self, place: usize, path: &Path, found: &Localization) -> Result<()> {
+    pub(super) fn save(&self, place: usize, path: &Path, answer: &Answer) -> Result<()> {
         let mut photo = decode_path(path, &Limits::default())?.rgb;
-        for margin in [found.outer, found.inner].into_iter().flatten() {
-            draw_outline(&mut photo, margin, color(found.class));
+        match answer {
+            Answer::Found(found) => {
+                for margin in [found.outer, found.inner].into_iter().flatten() {
+                    draw_outline(&mut photo, margin, color(found.class));
+                }
+                draw(&mut photo, &[LabeledBox::of(found)]);
+            }
+            Answer::Absent(absent) => draw(&mut photo, &[LabeledBox::of_absent(absent)]),
         }
-        draw(&mut photo, &[LabeledBox::of(found)]);
         self.drawings[place].write(encoded(&photo, path)?)?;
         match self.labels.get(place) {
-            Some(label) => label.write(labels::voc(path, found).into_bytes()),
+            Some(label) => label.write(labels::voc(path, answer).into_bytes()),
             None => Ok(()),
         }
     }

@@ -32,20 +32,32 @@ pub(super) fn after(
     if !falls_short || outcome.status == Status::Interrupted {
         return Ok(SecondRun::None);
     }
-    let head = toml::Value::try_from(first.head)?.as_str().unwrap_or_default().to_owned();
-    let imgsz = first.imgsz.to_string();
+    let network = of_network(first)?;
     let left = time.map(|time| time.saturating_sub(took));
     // An epoch end to end takes as long as the features of about three copies.
     if left.is_some_and(|left| left < took) {
         let data = first.data.as_ref().map_or_else(|| "DATA".into(), |data| data.display().to_string());
         return Ok(SecondRun::Advice(format!(
-            "loc train --data {data} --recipe finetune --init {} --imgsz {imgsz} --set head={head}",
-            outcome.run.path().display()
+            "loc train --data {data} --recipe finetune --init {}{}",
+            outcome.run.path().display(),
+            network.iter().map(|(key, value)| format!(" --set {key}={value}")).collect::<String>()
         )));
     }
     let last = outcome.run.last().display().to_string();
-    let of_first = [("init", last.as_str()), ("imgsz", &imgsz), ("head", &head)];
-    let of_first = of_first.map(|(key, value)| ConfigSource::value("auto", key, value));
+    let init = [("init", last)].into_iter().chain(network);
+    let of_first: Vec<ConfigSource> =
+        init.map(|(key, value)| ConfigSource::value("auto", key, &value)).collect();
     let resolved = Config::resolve(Some("finetune"), &[sources, &of_first].concat())?;
     Ok(SecondRun::Train(Box::new(resolved.config), left))
+}
+
+/// The keys that the second run's network has from the first, and their values.
+fn of_network(first: &Config) -> Result<Vec<(&'static str, String)>> {
+    let values = toml::Table::try_from(first)?;
+    let keys = ["imgsz", "head", "class_features", "looks", "crop_imgsz", "crop_margin"];
+    let value = |key: &'static str| {
+        let value = values.get(key)?;
+        Some((key, value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
+    };
+    Ok(keys.into_iter().filter_map(value).collect())
 }

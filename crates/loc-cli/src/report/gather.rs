@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use loc_net::WeightFile;
 use loc_train::{
-    Baseline, CalibrationRecord, DataSummary, Evaluation, Intervals, Judged, ModelFile, Prediction, Row, Run,
+    Baseline, CalibrationRecord, DataSummary, Evaluation, Intervals, Judged, ModelFile, NegativePrediction,
+    Prediction, Presence, Row, Run, Seen, equal_error_threshold,
 };
 use serde_json::Value;
 
@@ -22,6 +23,8 @@ pub(super) struct Gathered {
     pub(super) rows: Vec<Row>,
     pub(super) answers: Vec<Prediction>,
     pub(super) judged: Vec<Judged>,
+    /// Whether the model tells photos with an object from photos without; none if it always answers.
+    pub(super) presence: Option<Presence>,
     pub(super) classes: Vec<String>,
     pub(super) data: Option<DataSummary>,
     /// The calibration of the best model, if it has one.
@@ -50,6 +53,7 @@ impl Gathered {
         let mut or_note = |error: &dyn std::error::Error| notes.push(with_causes(error));
         let rows = run.rows().map_err(|e| or_note(&e)).unwrap_or_default();
         let answers = Prediction::read(&run).map_err(|e| or_note(&e)).unwrap_or_default();
+        let negatives = NegativePrediction::read(&run).map_err(|e| or_note(&e)).unwrap_or_default();
         let data = DataSummary::read(&run).map_err(|e| or_note(&e)).unwrap_or_default();
         let audit = match audit {
             Some(path) => Some(audited(path)?),
@@ -63,6 +67,7 @@ impl Gathered {
         let name = absolute.file_name().unwrap_or(absolute.as_os_str()).to_string_lossy().into_owned();
         let classes = classes(&record, data.as_ref(), &answers);
         let judged = answers.iter().enumerate().map(|(i, answer)| answer.judged(i)).collect();
+        let presence = presence(&answers, &negatives, data.as_ref());
         let config_text = config_text.trim_end().to_owned();
         Ok(Self {
             run,
@@ -73,6 +78,7 @@ impl Gathered {
             rows,
             answers,
             judged,
+            presence,
             classes,
             data,
             calibrated,
@@ -191,4 +197,20 @@ fn audited(path: &Path) -> Result<Vec<Value>> {
 /// A number that is one.
 pub(super) fn finite(value: f64) -> Option<f64> {
     value.is_finite().then_some(value)
+}
+
+/// The figures of presence at the threshold that the validation photos decide, as training does.
+fn presence(
+    answers: &[Prediction],
+    negatives: &[NegativePrediction],
+    data: Option<&DataSummary>,
+) -> Option<Presence> {
+    let of_answers = answers.iter().map(|answer| answer.presence.map(|probability| (true, probability)));
+    let of_negatives = negatives.iter().map(|negative| Some((false, negative.presence)));
+    let seen = of_answers.chain(of_negatives).flatten().enumerate();
+    let seen: Vec<Seen> =
+        seen.map(|(sample, (present, probability))| Seen { sample, present, probability }).collect();
+    let threshold = equal_error_threshold(&seen);
+    let majority = data.and_then(|data| data.constant).map(|constant| constant.present);
+    (!seen.is_empty()).then(|| Presence::of(seen, threshold, majority))
 }

@@ -6,6 +6,7 @@ mod compare;
 mod gather;
 mod page;
 mod photos;
+mod presence;
 mod section;
 mod tables;
 mod words;

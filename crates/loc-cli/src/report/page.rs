@@ -47,6 +47,9 @@ pub(super) struct RunSection {
     pub(super) confusion: Vec<ConfusionRow>,
     pub(super) mistakes: Vec<String>,
     pub(super) plots: Vec<Plot>,
+    /// Whether there is an object; empty for a model that always answers.
+    pub(super) presence: Vec<Fact>,
+    pub(super) presence_plots: Vec<Plot>,
     pub(super) curves: Vec<Plot>,
     pub(super) epochs: Vec<EpochRow>,
     pub(super) data: Vec<Fact>,

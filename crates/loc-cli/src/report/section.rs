@@ -7,6 +7,7 @@ use loc_train::{DataSummary, Judged, Row, calibration, iou_histogram, success_cu
 use super::gather::Gathered;
 use super::page::{Fact, Picture, Plot, RunSection};
 use super::photos::{self, Small};
+use super::presence;
 use super::tables;
 use super::words::{counted, duration, figure, shown, shown_lines};
 use crate::output::quoted;
@@ -44,6 +45,8 @@ pub(super) fn of(run: &Gathered, anchor: &str, photos: Option<Shown>) -> Result<
         confusion,
         mistakes,
         plots: answer_plots(run)?,
+        presence: presence::facts(run),
+        presence_plots: presence::plots(run)?,
         curves: curves(&run.rows)?,
         epochs: tables::epochs(run),
         data: data_facts(run),
@@ -144,7 +147,7 @@ fn curves(rows: &[Row]) -> Result<Vec<Plot>> {
     ])
 }
 
-fn plot(svg: String, title: &str, caption: String) -> Plot {
+pub(super) fn plot(svg: String, title: &str, caption: String) -> Plot {
     Plot { svg: plots::for_page(&svg, title, &caption), caption }
 }
 

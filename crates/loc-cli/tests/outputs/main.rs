@@ -68,6 +68,8 @@ const VALUES: &[&str] = &[
     "--lr",
     "--n",
     "--objects",
+    "--unlabelled",
+    "--presence",
     "--opset",
     "--patience",
     "--photos",

@@ -14,10 +14,12 @@ use prost::Message;
 use super::{Engine, RawOutput};
 use crate::{BoxError, Error, LoadOptions, MetadataError, ModelMeta, NotAModelError};
 
-/// Names in the file: photos `[n, 3, height, width]`, probabilities `[n, classes]`, boxes `[n, 4]`.
+/// Names in the file: photos `[n, 3, height, width]`, probabilities `[n, classes]`, boxes `[n, 4]`, and where the model has it
+/// the probability of presence `[n, 1]`.
 const INPUT: &str = "input";
 const PROBABILITIES: &str = "cls";
 const BOXES: &str = "loc";
+const PRESENCE: &str = "presence";
 
 /// The property with the metadata.
 const PROPERTY: &str = "loc";
@@ -101,7 +103,12 @@ impl Onnx {
         };
         // The logarithm of a probability is a logit: softmax returns the probability.
         let logits = values(PROBABILITIES)?.iter().map(|p| p.ln()).collect();
-        Ok(RawOutput { logits, boxes: values(BOXES)?, ..RawOutput::default() })
+        let presence = match outputs.contains_key(PRESENCE) {
+            // In f64: 1 − p of a p near 1 would lose its digits.
+            true => values(PRESENCE)?.into_iter().map(logit).collect(),
+            false => Vec::new(),
+        };
+        Ok(RawOutput { logits, boxes: values(BOXES)?, presence, ..RawOutput::default() })
     }
 }
 
@@ -109,6 +116,13 @@ impl Engine for Onnx {
     fn run(&self, images: &[f32], n: usize) -> Result<RawOutput, Error> {
         self.eval(images, n).map_err(|error| Error::Engine { engine: "onnx", error })
     }
+}
+
+/// The logit of a probability.
+#[expect(clippy::cast_possible_truncation, reason = "the nearest f32 is wanted")]
+fn logit(probability: f32) -> f32 {
+    let p = f64::from(probability);
+    (p / (1.0 - p)).ln() as f32
 }
 
 /// Checks a stored tensor.

@@ -186,6 +186,9 @@ pub enum OutputError {
     /// Values are not those of distributions of edges.
     #[error("no distribution: a value is not finite, or all are −∞")]
     Edges,
+    /// A logit of presence is not a number.
+    #[error("is not a number")]
+    Presence,
     /// An edge of the box is infinite or NaN.
     #[error("{0:?} is not finite")]
     Box([f32; 4]),

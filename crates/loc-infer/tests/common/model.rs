@@ -30,7 +30,7 @@ impl Model {
         Self::with(config, size, classes, seed)
     }
 
-    fn with(config: NetworkConfig, size: ImageSize, classes: &[&str], seed: u64) -> Self {
+    pub(crate) fn with(config: NetworkConfig, size: ImageSize, classes: &[&str], seed: u64) -> Self {
         let spec = InputSpec { size, mean: [0.5, 0.4, 0.3], std: [0.25, 0.25, 0.5], ..InputSpec::default() };
         let meta = super::meta(classes, spec);
         let mut model = Self { config, meta, weights: Weights::default() };

@@ -5,7 +5,7 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
 use image::{ImageFormat, RgbImage};
-use loc_infer::{Error, ImageSize, LoadOptions, Localization, Localizer};
+use loc_infer::{Answer, Error, ImageSize, LoadOptions, Localizer};
 
 use super::model::Model;
 use super::{encode, photo};
@@ -27,9 +27,10 @@ pub(crate) fn must_end(f: impl FnOnce() + Send + 'static) {
 }
 
 /// A prediction as text with all bits of its numbers, or the text of the error.
-pub(crate) fn exact(result: Result<Localization, Error>) -> String {
+pub(crate) fn exact(result: Result<Answer, Error>) -> String {
     match result {
-        Ok(found) => {
+        Ok(Answer::Absent(absent)) => format!("{absent:?}"),
+        Ok(Answer::Found(found)) => {
             let numbers = found.bbox.xyxy().into_iter().chain(found.probs).chain([found.confidence]);
             let bits: Vec<u32> = numbers.map(f32::to_bits).collect();
             format!("{} {} {}×{} {bits:?}", found.name, found.class, found.width, found.height)

@@ -9,7 +9,7 @@ use prost::Message;
 use rand_xoshiro::SplitMix64;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
-use super::{BOXES, INPUT, PROBABILITIES, temperature};
+use super::{BOXES, INPUT, PRESENCE, PROBABILITIES, temperature};
 use crate::ModelError;
 
 /// The largest absolute differences between an exported file and its network; infinite if a value is NaN.
@@ -19,13 +19,15 @@ pub struct Difference {
     pub cls: f32,
     /// Difference of the box coordinates, in 0..1.
     pub loc: f32,
+    /// Difference of the probability of presence, in 0..1; none if the network has no logit of it.
+    pub presence: Option<f32>,
 }
 
 impl Difference {
-    /// Returns the larger of the two.
+    /// Returns the largest of them.
     #[must_use]
     pub fn max(&self) -> f32 {
-        self.cls.max(self.loc)
+        self.cls.max(self.loc).max(self.presence.unwrap_or(0.0))
     }
 }
 
@@ -45,7 +47,7 @@ pub fn check(onnx: &[u8], network: &Network, weights: &Weights) -> Result<Differ
     let metadata = model.metadata_props.iter().find(|p| p.key == METADATA_KEY).map_or("null", |p| &p.value);
     let temperature = serde_json::from_str(metadata).map_or(Ok(1.0), |json| temperature(&json))?;
     let forward = Forward::new(network.clone(), weights.clone())?;
-    let mut difference = Difference { cls: 0.0, loc: 0.0 };
+    let mut difference = Difference { cls: 0.0, loc: 0.0, presence: network.presence().map(|_| 0.0) };
     let mut noise = noise(0);
     for batch in BATCHES {
         let images: Vec<f32> = noise.by_ref().take(batch * network.input().len()).collect();
@@ -71,6 +73,11 @@ pub fn check(onnx: &[u8], network: &Network, weights: &Weights) -> Result<Differ
         difference.cls =
             difference.cls.max(max_difference(&probabilities, &output_of(PROBABILITIES, classes)?));
         difference.loc = difference.loc.max(max_difference(&expected.boxes, &output_of(BOXES, 4)?));
+        if let Some(presence) = &mut difference.presence {
+            let sigmoid = |logit: &f32| (1.0 / (1.0 + (-f64::from(*logit)).exp())) as f32;
+            let expected: Vec<f32> = expected.presence.iter().map(sigmoid).collect();
+            *presence = presence.max(max_difference(&expected, &output_of(PRESENCE, 1)?));
+        }
     }
     Ok(difference)
 }

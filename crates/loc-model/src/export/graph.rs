@@ -8,7 +8,7 @@ use loc_net::{Layer, Network, Shape, Source, Weight, Weights};
 use super::messages::{
     Attribute, Dimension, FLOAT, Graph, INT64, Node, Tensor, TensorShape, TensorType, Type, ValueInfo,
 };
-use super::{BOXES, INPUT, PROBABILITIES};
+use super::{BOXES, INPUT, PRESENCE, PROBABILITIES};
 use crate::ModelError;
 use crate::layers::layer_impl;
 use crate::weights::little_endian;
@@ -28,6 +28,15 @@ pub(super) fn graph(network: &Network, weights: &Weights, temperature: f32) -> R
         builder.layer(index, layer)?;
     }
     builder.softmax(temperature);
+    let mut output = vec![
+        value(PROBABILITIES, vec![batch(), fixed(network.classes())?]),
+        value(BOXES, vec![batch(), fixed(4)?]),
+    ];
+    if let Some(layer) = network.presence() {
+        let (name, logit) = (builder.unique("presence_sigmoid"), builder.outputs[layer].clone());
+        builder.push("Sigmoid", &name, vec![logit], PRESENCE.into(), vec![]);
+        output.push(value(PRESENCE, vec![batch(), fixed(1)?]));
+    }
 
     let mut input = vec![batch()];
     for &size in &network.input().0 {
@@ -38,10 +47,7 @@ pub(super) fn graph(network: &Network, weights: &Weights, temperature: f32) -> R
         name: "loc".into(),
         initializer: builder.initializer,
         input: vec![value(INPUT, input)],
-        output: vec![
-            value(PROBABILITIES, vec![batch(), fixed(network.classes())?]),
-            value(BOXES, vec![batch(), fixed(4)?]),
-        ],
+        output,
     })
 }
 
@@ -58,7 +64,9 @@ pub(crate) struct Builder<'a> {
 impl<'a> Builder<'a> {
     fn new(network: &'a Network) -> Self {
         let params = network.params().iter().map(|p| p.name.clone());
-        let used_names = params.chain([INPUT, PROBABILITIES, BOXES].map(str::to_owned)).collect();
+        let presence = network.presence().map(|_| PRESENCE.to_owned());
+        let used_names = params.chain([INPUT, PROBABILITIES, BOXES].map(str::to_owned)).chain(presence);
+        let used_names = used_names.collect();
         Self { network, node: vec![], initializer: vec![], used_names, outputs: vec![] }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! The input is `input`, `[batch, 3, height, width]`, RGB in 0..1; the normalisation is part of the graph. The outputs
 //! are `cls`, `[batch, classes]`, the probabilities, and `loc`, `[batch, 4]`, the box x1, y1, x2, y2 in 0..1 of the
-//! input. Weights keep PyTorch's names. The protobuf messages are defined in `messages`, so `protoc` is not needed;
+//! input; of networks with a logit of presence also `presence`, `[batch, 1]`, its sigmoid. Weights keep PyTorch's names. The protobuf messages are defined in `messages`, so `protoc` is not needed;
 //! with the feature `onnx` a file can be run and compared (`check`).
 
 #[cfg(feature = "onnx")]
@@ -28,6 +28,8 @@ pub const INPUT: &str = "input";
 pub const PROBABILITIES: &str = "cls";
 /// Name of the output that holds the box.
 pub const BOXES: &str = "loc";
+/// Name of the output that holds the probability of presence, of networks that have its logit.
+pub const PRESENCE: &str = "presence";
 
 /// The default operator set of an export.
 pub const DEFAULT_OPSET: i64 = 13;

@@ -98,7 +98,8 @@ fn sample(name: &str, key: &Key) -> (String, String) {
         name.split('.').try_fold(&toml::Value::Table(defaults), |value, part| value.get(part)).cloned();
     let quoted = |text: &str| (text.to_owned(), format!("\"{text}\""));
     let in_range = |number: &&f64| key.range.is_none_or(|range| range.contains(**number));
-    let number = *[0.5, 3.0].iter().find(in_range).unwrap();
+    let number = *[0.5, 3.0, 2.0].iter().find(in_range).unwrap();
+    let whole = *[3.0, 2.0].iter().find(in_range).unwrap_or(&3.0);
     let texts = if key.texts.is_empty() { (key.kind)().variants() } else { key.texts };
     if let Some(text) = texts.iter().find(|text| default.as_ref().and_then(toml::Value::as_str) != Some(text))
     {
@@ -106,7 +107,7 @@ fn sample(name: &str, key: &Key) -> (String, String) {
     }
     match (key.kind)() {
         Kind::Bool => ("true".into(), "true".into()),
-        Kind::Whole => ("3".into(), "3".into()),
+        Kind::Whole => (whole.to_string(), whole.to_string()),
         Kind::Number => (number.to_string(), format!("{number:?}")),
         Kind::List(each) if *each == Kind::Whole => ("3, 4".into(), "[3, 4]".into()),
         Kind::List(each) if *each == Kind::Number => (format!("{number}, 1.5"), format!("[{number:?}, 1.5]")),

@@ -112,7 +112,7 @@ pub fn audit(
     let mut network = config.network(&input, dataset.classes.len());
     if let Some((file, _)) = &given {
         (input, network) = (file.meta.input, file.network.clone());
-        (network.classes, network.presence) = (dataset.classes.len(), false);
+        (network.classes, network.presence, network.second_look) = (dataset.classes.len(), false, None);
         // Heads without distributions of edges learn boxes slowly.
         network.head = if network.head == Head::Mlp { Head::Mlp } else { Head::Edges };
     }
@@ -149,7 +149,10 @@ pub fn audit(
             }
             all
         }
-        None => init_weights::initial(config, pretrained, &layers, &dataset.classes, &loader, progress)?,
+        None => {
+            let networks = (&layers, None);
+            init_weights::initial(config, pretrained, networks, &dataset.classes, &loader, progress)?.0
+        }
     };
     let loaders = [(Photos::Whole(&loader), config.copies_of(photos.len()))];
     let limits = (&device, &Budget::unlimited());
@@ -165,14 +168,18 @@ pub fn audit(
     Ok(Audit { dataset, photos })
 }
 
-/// A model file and its weights.
+/// A model file and its weights, of two looks those of the first.
 fn load(path: &PathBuf) -> Result<(ModelFile, Weights), TrainError> {
     let found = weights::load_floats(path)?;
     let fail = |kind: ModelFileError| TrainError::model(path, kind);
     let json = found.metadata.unwrap_or_default();
     let file = ModelFile::from_json(&json).map_err(|e| fail(e.into()))?;
-    found.weights.check(&file.build()?).map_err(|e| fail(ModelFileError::Weights(e)))?;
-    Ok((file, found.weights))
+    let weights = match file.build_second()? {
+        Some(second) => found.weights.split_looks(&second).0,
+        None => found.weights,
+    };
+    weights.check(&file.build()?).map_err(|e| fail(ModelFileError::Weights(e)))?;
+    Ok((file, weights))
 }
 
 /// The photos in the order of their doubts, the strongest first.

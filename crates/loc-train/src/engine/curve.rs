@@ -103,6 +103,8 @@ pub(crate) struct Curve {
     train: usize,
     val: BatchSource,
     model: Model,
+    /// Whether the model is the second look of the run's.
+    is_second: bool,
     batch: usize,
 }
 
@@ -143,13 +145,16 @@ impl Curve {
             train: split.train.len(),
             val: val.part(&split.val).ok_or_else(missing)?,
             model: model.copy()?,
+            is_second: prepared.first.is_some(),
             batch: config.batch,
         })
     }
 
     /// The curve with the finished run's last model as its last point.
     pub(crate) fn end(self, run: &Run) -> Result<Option<LearningCurve>, TrainError> {
-        self.model.set_weights(&loc_model::weights::load(&run.last())?.weights)?;
+        let weights = loc_model::weights::load(&run.last())?.weights;
+        let weights = if self.is_second { weights.split_looks(self.model.network()).1 } else { weights };
+        self.model.set_weights(&weights)?;
         let mut parts = self.parts;
         parts.push((self.train, heads::answers(&self.model, &self.val, self.batch)?));
         Ok(curve_of(&parts))

@@ -13,25 +13,34 @@ use crate::error::{ModelFileError, TrainError};
 use crate::event::{Event, Progress};
 use crate::input::AT_ONCE;
 
-/// Returns the initial weights of a run.
+/// Returns the initial weights of a run's network, and with a second look those of its network, if `init` has them.
 pub(crate) fn initial(
     config: &Config,
     pretrained: Option<PathBuf>,
-    layers: &Network,
+    (layers, second): (&Network, Option<&Network>),
     classes: &[String],
     train: &Loader,
     progress: &mut Progress,
-) -> Result<Weights, TrainError> {
+) -> Result<(Weights, Option<Weights>), TrainError> {
     if let Some(path) = &config.init {
         let mut found = weights::load_floats(path)?;
         let fail = |kind: ModelFileError| TrainError::model(path, kind);
+        let mut of_second = None;
         if let Some(json) = &found.metadata {
             let file = ModelFile::from_json(json).map_err(|e| fail(e.into()))?;
             same_classes(path, &file.meta.classes, classes)?;
+            if let Some(its_second) = file.build_second()? {
+                let (first, weights) = found.weights.split_looks(&its_second);
+                found.weights = first;
+                of_second = Some(weights);
+            }
         }
         fit_presence(config, layers, &mut found.weights, progress)?;
         found.weights.check(layers).map_err(|e| fail(ModelFileError::Weights(e)))?;
-        return Ok(found.weights);
+        if let (Some(weights), Some(second)) = (&of_second, second) {
+            weights.check(second).map_err(|e| fail(ModelFileError::Weights(e)))?;
+        }
+        return Ok((found.weights, of_second.filter(|_| second.is_some())));
     }
     let mut initial = init::weights(layers, config.scheme(), config.seed);
     if let Some(path) = pretrained {
@@ -41,7 +50,7 @@ pub(crate) fn initial(
         initial.0.extend(own.0);
     }
     standardise(layers, &mut initial, train, progress)?;
-    Ok(initial)
+    Ok((initial, None))
 }
 
 /// Gives a model that always answers the random weights of a logit of presence, where one is to be trained; takes that of

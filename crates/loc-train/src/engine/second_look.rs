@@ -53,13 +53,14 @@ pub(crate) fn first_config(config: &Config) -> Result<Config, TrainError> {
     Ok(config.head_warmup()?.unwrap_or_else(|| Config { looks: 1, ..config.clone() }))
 }
 
-/// Prepares the training of the second look: its model, training and validation parts. `trained` are the weights of a resumed
-/// run's second look.
+/// Prepares the training of the second look: its model, training and validation parts. `given` are the weights of a
+/// second look that is trained further, `warmup` the head warm-up of a training end to end.
 pub(crate) fn prepare(
     context: &Context,
     [layers, second]: [&Network; 2],
     first: Weights,
-    trained: Option<Weights>,
+    given: Option<Weights>,
+    warmup: Option<&Config>,
     val: &Loader,
     progress: &mut Progress,
 ) -> Result<(Model, [BatchSource; 2], FirstLook), TrainError> {
@@ -82,7 +83,7 @@ pub(crate) fn prepare(
     let (samples, windows) = answers.windows();
     let val = Loader::of_windows(dataset, &samples, &windows, input, config.workers)?;
     let limits = (device, budget);
-    let initial = match trained {
+    let initial = match given {
         Some(weights) => weights,
         None => {
             let mut initial = init::weights(second, config.scheme(), config.seed);
@@ -93,11 +94,13 @@ pub(crate) fn prepare(
                 }
             }
             init_weights::standardise(second, &mut initial, &crops.pass(0)?, progress)?;
-            match config.head_warmup()? {
+            match warmup.filter(|_| config.backbone_lr > 0.0) {
                 None => initial,
                 Some(begin) => {
+                    // As many copies and epochs as the first look had.
+                    let limits = (device, &Budget::unlimited());
                     let photos = Photos::Crops(&crops);
-                    head_warmup::run(&begin, second, &initial, dataset, photos, limits, progress)?.0
+                    head_warmup::run(begin, second, &initial, dataset, photos, limits, progress)?.0
                 }
             }
         }

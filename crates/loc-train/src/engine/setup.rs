@@ -158,8 +158,9 @@ impl Prepared {
         }
         let limits = (&device, budget);
         let mut head_warmup = None;
+        let mut warmup = config.head_warmup()?;
         let second = file.build_second()?;
-        let (trained, trained_second) = match (trained, &second) {
+        let (trained, mut initial_second) = match (trained, &second) {
             (Some(weights), Some(second)) => {
                 let (first, second) = weights.split_looks(second);
                 (Some(first), Some(second))
@@ -169,8 +170,10 @@ impl Prepared {
         let initial = match trained {
             Some(weights) => weights,
             None => {
-                let initial =
-                    init_weights::initial(config, pretrained, &layers, &dataset.classes, &train, progress)?;
+                let networks = (&layers, second.as_ref());
+                let (initial, of_second) =
+                    init_weights::initial(config, pretrained, networks, &dataset.classes, &train, progress)?;
+                initial_second = of_second;
                 match begin {
                     None => initial,
                     Some(begin) => {
@@ -184,6 +187,7 @@ impl Prepared {
                             progress,
                         )?;
                         head_warmup = (done != begin).then(|| HeadWarmup::of(&done)).transpose()?;
+                        warmup = Some(done);
                         weights
                     }
                 }
@@ -194,8 +198,15 @@ impl Prepared {
             drop(train);
             let (split, device) = (&split, &device);
             let context = Context { config, dataset: &dataset, split, file: &file, device, budget };
-            let (model, feeds, look) =
-                second_look::prepare(&context, [&layers, second], initial, trained_second, &val, progress)?;
+            let (model, feeds, look) = second_look::prepare(
+                &context,
+                [&layers, second],
+                initial,
+                initial_second,
+                warmup.as_ref(),
+                &val,
+                progress,
+            )?;
             first = Some(look);
             (model, feeds)
         } else if frozen {

@@ -58,7 +58,8 @@ impl Lite0Fixture {
     ) -> Result<Config, TrainError> {
         let (data, weights) =
             (self.path("shapes").display().to_string(), self.path(weights).display().to_string());
-        let values = [("data", data.as_str()), ("backbone_weights", &weights), ("imgsz", "64")];
+        let values =
+            [("data", data.as_str()), ("backbone_weights", &weights), ("imgsz", "64"), ("looks", "1")];
         let layers: Vec<ConfigSource> = values
             .iter()
             .chain(more)

@@ -22,7 +22,8 @@ impl Gate {
             "iou50" => |e| e.iou50,
             "iou75" => |e| e.iou75,
             "loc_acc" => |e| e.localization_accuracy,
-            _ => bail!(fail("the metrics are acc, iou, iou50, iou75 and loc_acc")),
+            "auroc" => |e| e.presence.as_ref()?.auroc,
+            _ => bail!(fail("the metrics are acc, iou, iou50, iou75, loc_acc and auroc")),
         };
         match value.parse::<f64>() {
             Ok(least) if (0.0..=1.0).contains(&least) => Ok(Self { name: name.to_owned(), least, metric }),

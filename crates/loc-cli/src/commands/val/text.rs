@@ -22,6 +22,7 @@ pub(super) fn describe(found: &Found, split: &str) -> String {
         overlap(found),
         confidence(found),
         boxes(found),
+        presence(found),
         speed(found),
         verdict(&found.evaluation),
     ];
@@ -176,6 +177,21 @@ fn boxes(found: &Found) -> String {
         )
     });
     expected.into_iter().chain(margins).chain(novelty).collect::<Vec<_>>().join("\n")
+}
+
+/// Whether the model tells photos with an object from photos without.
+fn presence(found: &Found) -> String {
+    let Some(p) = &found.evaluation.presence else { return String::new() };
+    let photos = format!("presence, {} photos, {} without an object", p.samples, p.negatives);
+    let threshold = format!("from probability {:.3} on", p.threshold);
+    let half = p.auroc.map(|_| 0.5);
+    table(&[
+        texts([&photos, "model", "constant answer"]),
+        vec!["AUROC".into(), show(p.auroc), show(half)],
+        vec![format!("right, {threshold}"), show(p.accuracy), show(p.majority_accuracy)],
+        vec!["precision".into(), show(p.precision)],
+        vec!["recall".into(), show(p.recall)],
+    ])
 }
 
 fn speed(found: &Found) -> String {
