@@ -11,7 +11,7 @@ use crate::parallel::{Threads, build_threads, run_jobs};
 use crate::postprocess::{Answer, Localization, PhotoOutput, answer, localize};
 use crate::preprocess::{self, Frame, Limits, Window, decode, decode_path};
 use crate::source::Source;
-use crate::{Engine, Error, MetadataError, ModelMeta, OutputError, RawOutput, SecondLook};
+use crate::{Engine, Error, MetadataError, ModelMeta, RawOutput, SecondLook};
 
 /// Maximum number of photos in one call of the engine, and maximum size of their inputs in bytes.
 const MAX_BATCH: usize = 32;
@@ -343,30 +343,14 @@ impl Localizer {
     /// Runs an engine and checks the lengths of its output.
     fn run(&self, engine: &dyn Engine, images: &[u8], n: usize) -> Result<RawOutput, Error> {
         let output = catch_panic("the engine", || engine.run_bytes(images, n))?;
-        let expected = [
-            ("logits", output.logits.len(), self.meta.classes.len()),
-            ("boxes", output.boxes.len(), 4),
-            ("presence", output.presence.len(), usize::from(!output.presence.is_empty())),
-        ];
-        for (what, got, each) in expected {
-            if got != n * each {
-                let error = OutputError::Length { found: got, photos: n, each };
-                return Err(Error::Output { what, error });
-            }
-        }
-        let (found, each) = (output.edges.len(), EdgeSpread::LOGITS);
-        if !found.is_multiple_of(n * each) {
-            let error = OutputError::Length { found, photos: n, each };
-            return Err(Error::Output { what: "edges", error });
-        }
+        output.check(&self.meta, n)?;
         Ok(output)
     }
 
     /// The novelty of the photo in row `row` of the first look's output, if its engine returns features.
     fn novelty(&self, first: &RawOutput, row: usize) -> Option<f32> {
         let model = self.meta.novelty.as_ref()?;
-        let features = first.features.get(row * model.features..(row + 1) * model.features)?;
-        Some(model.of(features))
+        Some(model.of(first.features.chunks_exact(model.features).nth(row)?))
     }
 
     /// Row `row` of an output.

@@ -203,6 +203,30 @@ fn distributions_of_edges_are_checked() {
 }
 
 #[test]
+fn the_novelty_comes_from_the_features_of_the_engine() {
+    let photo = photo(9, 9, 0);
+    let novelty = loc_infer::confidence::Novelty {
+        accepted: 0.95,
+        threshold: 0.5,
+        photos: 19,
+        features: 2,
+        step: 1.0 / 127.0,
+        directions: vec![127, 0],
+    };
+    let found = |novelty: Option<_>, features: Vec<f32>| {
+        let meta = loc_infer::ModelMeta { novelty, ..meta(&["a", "b"], spec()) };
+        let output =
+            RawOutput { logits: vec![0.0; 2], boxes: vec![0.5; 4], features, ..RawOutput::default() };
+        Localizer::with_engine(meta, Box::new(Fixed(output))).unwrap().predict(&photo)
+    };
+    let of = |features: Vec<f32>| found(Some(novelty.clone()), features).unwrap().found().unwrap().novelty;
+    assert!(of(vec![3.0, 0.0]).unwrap() < 1e-6);
+    assert_eq!((of(vec![0.0, 3.0]), of(vec![])), (Some(1.0), None));
+    assert_error(found(Some(novelty.clone()), vec![1.0; 3]), "features: 3 values where 1 × 2 are needed");
+    assert_eq!(found(None, vec![1.0; 3]).unwrap().found().unwrap().novelty, None);
+}
+
+#[test]
 fn boxes_are_ordered_and_inside_the_photo_for_any_output() {
     let photo = photo(50, 40, 0);
     for fit in [Fit::Stretch, Fit::Letterbox] {

@@ -1,8 +1,9 @@
 //! Engines run networks. `native` (loc-net's kernels) is the default, `candle` and `onnx` are behind features, and
 //! applications add other runtimes by implementing [`Engine`].
 
-use crate::Error;
+use crate::confidence::EdgeSpread;
 use crate::preprocess::to_planar;
+use crate::{Error, ModelMeta, OutputError};
 
 #[cfg(feature = "candle")]
 pub mod candle;
@@ -19,13 +20,46 @@ pub struct RawOutput {
     /// `[n, 4]`: x1, y1, x2, y2 of each photo's box, in 0..1 of the input.
     pub boxes: Vec<f32>,
     /// `[n, edges · bins]`: logits of the distribution of each edge of the box over
-    /// [`EdgeSpread::BINS`](crate::confidence::EdgeSpread::BINS) equally spaced positions from 0 to 1; four edges (x1, y1, x2, y2), or a multiple of four where the box is the mean of several. Empty if the head or the
-    /// engine does not give them.
+    /// [`EdgeSpread::BINS`](crate::confidence::EdgeSpread::BINS) equally spaced positions from 0 to 1; four edges (x1, y1, x2,
+    /// y2), or a multiple of four where the box is the mean of several. Empty if the head or the engine does not give them.
     pub edges: Vec<f32>,
     /// `[n]`: the logit that an object is present. Empty if the network has none: it always answers.
     pub presence: Vec<f32>,
-    /// `[n, features]`: features of the whole photo that the class is read from; empty unless the engine was made to return them.
+    /// `[n, features]`: features of the whole photo that the class is read from; empty unless the engine was made to return
+    /// them.
     pub features: Vec<f32>,
+}
+
+impl RawOutput {
+    /// Checks that there are as many values as `n` photos need.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Output`] with the part and both numbers.
+    pub(crate) fn check(&self, meta: &ModelMeta, n: usize) -> Result<(), Error> {
+        let novelty = meta.novelty.as_ref().filter(|_| !self.features.is_empty());
+        let exact = [
+            ("logits", self.logits.len(), meta.classes.len()),
+            ("boxes", self.boxes.len(), 4),
+            ("presence", self.presence.len(), usize::from(!self.presence.is_empty())),
+            (
+                "features",
+                novelty.map_or(0, |_| self.features.len()),
+                novelty.map_or(0, |model| model.features),
+            ),
+        ];
+        let edges = (self.edges.len(), EdgeSpread::LOGITS);
+        let wrong = exact.into_iter().find(|(_, found, each)| *found != n * each).or_else(|| {
+            // Of one box or of several.
+            (!edges.0.is_multiple_of(n * edges.1)).then_some(("edges", edges.0, edges.1))
+        });
+        match wrong {
+            Some((what, found, each)) => {
+                Err(Error::Output { what, error: OutputError::Length { found, photos: n, each } })
+            }
+            None => Ok(()),
+        }
+    }
 }
 
 /// Runs a network on photos of the input's size. Called from several threads at once, each time on the thread that
