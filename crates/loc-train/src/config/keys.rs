@@ -104,11 +104,11 @@ loc_data::keys! {
         /// Side of the second look's square input, in pixels.
         crop_imgsz: u32 = 224 => added();
         /// Sides of the part of the photo that the second look reads, in sides of the first box.
-        crop_margin: f32 = 1.2, from_to(1.0, 4.0) => added();
+        crop_margin: f64 = 1.2, from_to(1.0, 4.0) => added();
         /// Standard deviation of the shift of that part in training, in sides of the true box.
-        crop_shift: f32 = 0.07, from_to(0.0, 1.0) => added();
+        crop_shift: f64 = 0.07, from_to(0.0, 1.0) => added();
         /// Standard deviation of the logarithm of its sides in training.
-        crop_scale: f32 = 0.15, from_to(0.0, 1.0) => added();
+        crop_scale: f64 = 0.15, from_to(0.0, 1.0) => added();
         /// Pretrained weights of the backbone `lite0`: the file, or the folder it is in.
         #[serde(skip_serializing_if = "Option::is_none")]
         backbone_weights: Option<PathBuf> = None

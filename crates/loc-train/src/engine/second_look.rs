@@ -39,7 +39,7 @@ pub(crate) fn spec(config: &Config) -> Option<SecondLook> {
     (config.looks == 2).then_some(SecondLook {
         width: config.crop_imgsz,
         height: config.crop_imgsz,
-        margin: config.crop_margin,
+        margin: config.crop_margin as f32,
     })
 }
 

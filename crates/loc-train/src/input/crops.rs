@@ -29,8 +29,11 @@ impl Crops {
     /// Those of the samples with an object; `input` is the second look's.
     pub(crate) fn new(config: &Config, dataset: &Dataset, samples: &[usize], input: InputSpec) -> Self {
         let objects = samples.iter().filter_map(|i| Some((*i, dataset.samples[*i].object?.bbox))).collect();
-        let jitter =
-            CropJitter { margin: config.crop_margin, shift: config.crop_shift, scale: config.crop_scale };
+        let jitter = CropJitter {
+            margin: config.crop_margin as f32,
+            shift: config.crop_shift as f32,
+            scale: config.crop_scale as f32,
+        };
         Self { dataset: dataset.clone(), objects, input, jitter, workers: config.workers, seed: config.seed }
     }
 
