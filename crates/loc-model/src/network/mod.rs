@@ -2,6 +2,7 @@
 
 mod backend;
 mod cpu;
+mod types;
 mod walk;
 
 use std::collections::BTreeMap;
@@ -10,9 +11,10 @@ use candle_core::{Device, Error, Tensor, Var};
 use loc_net::{Network, Weight, Weights};
 
 use crate::gradient_buffers::GradientBuffers;
-use crate::{Dropout, Gradients, ModelError};
+use crate::{Gradients, ModelError};
 pub use backend::Backend;
 use cpu::{CpuNetwork, Run};
+pub use types::{Conditions, Input, ModelOutput};
 
 /// A network for training: its weights are Candle variables on a device.
 ///
@@ -42,39 +44,6 @@ pub struct Model {
     cpu: Option<CpuNetwork>,
     /// The buffers of the parameter gradients that the kernels compute.
     buffers: GradientBuffers,
-}
-
-/// The input of a network: photos, or features that its backbone has computed.
-#[derive(Debug, Clone)]
-pub enum Input {
-    /// Photos, as for [`Model::forward`].
-    Images(Tensor),
-    /// The outputs of the layers [`Network::taps`], in that order, each `[N, …]` in f32.
-    Features(Vec<Tensor>),
-}
-
-/// The conditions of a forward pass in training.
-#[derive(Debug, Clone, Default)]
-pub struct Conditions {
-    /// Dropout, if there is any.
-    pub dropout: Option<Dropout>,
-    /// `[N, 4]` in f32: the boxes in which the class is read, if the network reads it in a box
-    /// ([`Network::region_box`]), instead of the predicted boxes.
-    pub region_boxes: Option<Tensor>,
-}
-
-/// The outputs of a network for a batch.
-#[derive(Debug, Clone)]
-pub struct ModelOutput {
-    /// `[N, K]`: the class logits, before softmax.
-    pub logits: Tensor,
-    /// `[N, 4]`: x1, y1, x2, y2 of each box, in 0..1 of the input.
-    pub boxes: Tensor,
-    /// `[N, 4, B]`: the logits of each edge's distribution over B bins, if the box head has them. If the box is the
-    /// mean of several boxes, `[N, E, B]` with four edges per box.
-    pub edges: Option<Tensor>,
-    /// `[N]`: the logits that an object is present, if the network has them.
-    pub presence: Option<Tensor>,
 }
 
 impl Model {

@@ -3,6 +3,7 @@
 //! reverse order.
 
 mod backward;
+mod dropout;
 mod setup;
 #[cfg(test)]
 mod tests;
@@ -16,7 +17,8 @@ use super::segment::{TrainingSegment, training_segment};
 use crate::buffers::grow;
 use crate::kernels::image_input::{self, ImageBatch};
 use crate::kernels::layer::ForwardPass;
-use crate::{Layer, Network, Op, Shape, Source};
+use crate::{Network, Op, Source};
+use dropout::Dropped;
 pub use setup::{Conditions, DropoutMask, Images, TrainingSetup};
 
 /// Photos that [`Training::infer`] runs at once without fused blocks: every layer's output is kept, so this bounds
@@ -48,13 +50,6 @@ pub struct Training {
     gradients: Vec<Option<Vec<f32>>>,
     /// Free gradient buffers.
     free_buffers: Vec<Vec<f32>>,
-}
-
-/// The output of a layer after dropout.
-#[derive(Debug, Default)]
-struct Dropped {
-    factors: Vec<f32>,
-    values: Vec<f32>,
 }
 
 impl Training {
@@ -254,25 +249,6 @@ impl Training {
             }
             self.apply_dropout(output, images, n, dropout);
         }
-    }
-
-    /// Multiplies a layer's output by dropout factors, if the layer has dropout.
-    fn apply_dropout(&mut self, layer: usize, images: Images, n: usize, dropout: Option<DropoutMask>) {
-        let (Some(mask), Layer { name, dropout: true, .. }) = (dropout, &self.network.layers()[layer]) else {
-            return;
-        };
-        let mut dropped = self.dropped[layer].take().unwrap_or_default();
-        let Shape(dims) = self.network.shape(layer);
-        let cells: usize = dims[1..].iter().product();
-        dropped.factors.resize(n * dims[0], 0.0);
-        mask(name, &mut dropped.factors);
-        let x = self.read(images, n, Source::Layer(layer));
-        grow(&mut dropped.values, x.len());
-        let planes = dropped.values[..x.len()].chunks_exact_mut(cells).zip(x.chunks_exact(cells));
-        for ((y, x), factor) in planes.zip(&dropped.factors) {
-            y.iter_mut().zip(x).for_each(|(y, x)| *y = x * factor);
-        }
-        self.dropped[layer] = Some(dropped);
     }
 
     /// Returns the values that a layer reads from `source`, after dropout.
