@@ -147,12 +147,12 @@ fn exported_looks_answer_as_the_model_file() {
     let graph = |model: &Model, json: &str| {
         loc_model::export::onnx(&model.network(), &model.weights, json, 13).unwrap()
     };
-    std::fs::write(&path, graph(&first, &both.json())).unwrap();
+    fs_err::write(&path, graph(&first, &both.json())).unwrap();
     let missing = Localizer::load(&path).unwrap_err().to_string();
     assert!(missing.contains("model.look2.onnx"), "{missing}");
     let mut json: serde_json::Value = serde_json::from_str(&second.json()).unwrap();
     json["look"] = 2.into();
-    std::fs::write(path.with_extension(SECOND_LOOK_EXTENSION), graph(&second, &json.to_string())).unwrap();
+    fs_err::write(path.with_extension(SECOND_LOOK_EXTENSION), graph(&second, &json.to_string())).unwrap();
 
     let (onnx, native) = (Localizer::load(&path).unwrap(), Localizer::from_bytes(&both.file()).unwrap());
     for photo in [photo(150, 120, 1), photo(90, 200, 2)] {

@@ -14,7 +14,7 @@ pub struct Output {
     /// `n`: the logit that an object is present, empty if [`Network::presence`] is none.
     pub presence: Vec<f32>,
     /// `n ×` [`Network::class_feature_count`]: the features of the whole photo, of a map the means of its channels; empty unless
-    /// [`Forward::with_features`] asked for them.
+    /// [`Forward::with_features`](crate::Forward::with_features) asked for them.
     pub features: Vec<f32>,
 }
 
