@@ -27,14 +27,20 @@ fn bytes(outcome: &Outcome) -> Vec<u8> {
 #[test]
 fn a_second_look_is_trained_evaluated_as_predicted_and_resumed_to_the_same_bytes() {
     let fixture = Lite0Fixture::new();
-    let (mut evaluated, mut notes) = (Vec::new(), Vec::new());
+    let (mut evaluated, mut notes, mut work) = (Vec::new(), Vec::new(), Vec::new());
     let whole = fixture
         .train_with("whole", "transfer", "", &SHORT, &mut |event, _| match event {
             Event::Epoch { row, .. } => evaluated.push((row.val_acc, row.val_iou)),
             Event::Note(note) => notes.push(note.clone()),
+            Event::Workload { features, head_steps, end_to_end, .. } => {
+                work.push((*features, *head_steps, *end_to_end));
+            }
             _ => {}
         })
         .unwrap();
+    // 12 photos for standardising and two copies of each, for both looks, and three validation photos; two epochs of three
+    // steps, for both looks.
+    assert_eq!(work, [(2 * (12 + 24) + 3, 2 * 6, 0)]);
     assert!(notes.iter().any(|note| note.contains("the first look")), "{notes:?}");
     let weights = loc_model::weights::load(&whole.run.last()).unwrap().weights;
     assert!(weights.0.contains_key("look2.class_out.bias") && weights.0.contains_key("class_out.bias"));
@@ -121,4 +127,13 @@ fn a_second_look_can_be_added_to_a_model_and_trained_end_to_end() {
 
     let refused = fixture.config("compact", "", &[("looks", "2"), ("imgsz", "188")]);
     assert!(refused.unwrap_err().to_string().contains("a second look needs a first"));
+
+    // A part too small for the backbone is refused before any work.
+    let mut events = 0;
+    let small = [("looks", "2"), ("crop_imgsz", "32")];
+    let refused = fixture.train_with("small", "transfer", "", &small, &mut |event, _| {
+        events += usize::from(matches!(event, Event::Workload { .. } | Event::Features { .. }));
+    });
+    let message = refused.unwrap_err().to_string();
+    assert!(message.contains("crop_imgsz") && message.contains("64 to 2048") && events == 0, "{message}");
 }

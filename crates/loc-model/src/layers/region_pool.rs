@@ -7,9 +7,6 @@ use super::LayerImpl;
 use crate::ModelError;
 use crate::export::{LastNode, LayerNodes, int, ints, size};
 
-/// Added to the covered part of each row and column, as the kernel does.
-const EPSILON: f64 = 1e-6;
-
 /// Returns how much of each of `n` columns or rows lies between the edges `edge` and `edge + 2` of the boxes, `[N, n]`.
 fn covered(boxes: &Tensor, edge: usize, n: usize) -> Result<Tensor> {
     let (a, b) = (boxes.narrow(1, edge, 1)?, boxes.narrow(1, edge + 2, 1)?);
@@ -17,7 +14,7 @@ fn covered(boxes: &Tensor, edge: usize, n: usize) -> Result<Tensor> {
     let cells: Vec<f64> = (0..n).map(|i| i as f64).collect();
     let starts = Tensor::from_vec(cells, (1, n), boxes.device())?.to_dtype(boxes.dtype())?;
     let overlap = to.broadcast_minimum(&(&starts + 1.0)?)? - from.broadcast_maximum(&starts)?;
-    overlap?.maximum(0.0)? + EPSILON
+    overlap?.maximum(0.0)? + RegionPool::EPSILON
 }
 
 impl LayerImpl for RegionPool {
@@ -101,6 +98,6 @@ fn covered_nodes(
         nodes.step("Min", &format!("{what}_minus_start"), vec![minus_from, minus_starts], vec![]);
     let overlap = nodes.step("Add", &format!("{what}_overlap"), vec![end, minus_start], vec![]);
     let overlap = nodes.step("Relu", &format!("{what}_inside"), vec![overlap], vec![]);
-    let epsilon = nodes.constant(&format!("{what}_epsilon"), &[1, 1], &[EPSILON as f32])?;
+    let epsilon = nodes.constant(&format!("{what}_epsilon"), &[1, 1], &[RegionPool::EPSILON as f32])?;
     Ok(nodes.step("Add", &format!("{what}_covered"), vec![overlap, epsilon], vec![]))
 }

@@ -102,9 +102,6 @@ impl Prepared {
             second_look: second,
             ..config.network(input, dataset.classes.len())
         };
-        let plan = network(&input)
-            .build(&loc_net::Normalization::IDENTITY)
-            .map_err(|e| TrainError::config("imgsz", ConfigError::Network(e)))?;
         let frozen = config.backbone_lr == 0.0;
         // A given or resumed model is trained already.
         let begin = match (trained.is_none() && config.init.is_none(), config.looks) {
@@ -122,7 +119,14 @@ impl Prepared {
                 0
             }),
         };
-        memory::check(&plan, frozen, config.batch, photos)?;
+        let whole = network(&input);
+        for (key, network) in [("imgsz", Some(&whole)), ("crop_imgsz", whole.second().as_ref())] {
+            let Some(network) = network else { continue };
+            let plan = network
+                .build(&loc_net::Normalization::IDENTITY)
+                .map_err(|e| TrainError::config(key, ConfigError::Network(e)))?;
+            memory::check(&plan, frozen, config.batch, photos)?;
+        }
 
         // Check for the pretrained weights before photos are decoded.
         let pretrained = match config.backbone {
@@ -148,12 +152,14 @@ impl Prepared {
         let layers = file.build()?;
         if frozen || begin.is_some() {
             let standardised = if trained.is_none() && config.init.is_none() { train.len() } else { 0 };
-            let more = match begin {
-                Some(_) => [standardised, config.epochs * train.len()],
-                None => [standardised + val.len(), 0],
-            };
-            let photos = [train.len(), more[0], more[1]];
             let heads = begin.as_ref().unwrap_or(config);
+            // Heads are trained on cached features once, or for each of two looks that is not given.
+            let rounds = if config.looks == 2 { 1 + usize::from(begin.is_some()) } else { 1 };
+            let copies = (rounds - 1) * train.len() * heads.copies_of(train.len());
+            let features = rounds * standardised + copies + if frozen { val.len() } else { 0 };
+            let end_to_end = if frozen { 0 } else { config.epochs * train.len() };
+            let photos = [train.len(), features, end_to_end];
+            let heads = &Config { epochs: rounds * heads.epochs, ..heads.clone() };
             head_warmup::report_workload(heads, &layers, &dataset, photos, &device, progress)?;
         }
         let limits = (&device, budget);

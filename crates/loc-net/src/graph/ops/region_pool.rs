@@ -12,6 +12,11 @@ pub struct RegionPool {
     pub max: bool,
 }
 
+impl RegionPool {
+    /// Added to the covered part of each row and column, so that a box without an area has a mean.
+    pub const EPSILON: f64 = crate::kernels::region_pool::EPSILON;
+}
+
 impl Operation for RegionPool {
     fn output(&self, inputs: &[&Shape]) -> Result<Shape, String> {
         let (c, ..) = map(inputs[0])?;
