@@ -52,3 +52,6 @@ pub fn interpolation(from: usize, to: usize) -> Vec<Interpolation> {
     };
     (0..to).map(position).collect()
 }
+
+/// Added to the covered part of each row and column of a pooled region, so that a box without an area has a mean.
+pub(crate) const REGION_EPSILON: f64 = 1e-6;

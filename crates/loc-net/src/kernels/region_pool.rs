@@ -15,9 +15,7 @@ use super::Float;
 use super::layer::{ForwardPass, Gradients, LayerKernel, SavedPass};
 use super::parts::Parts;
 use crate::parallel;
-
-/// Added to the covered part of each row and column.
-pub const EPSILON: f64 = 1e-6;
+use crate::window::REGION_EPSILON;
 
 /// The map that is pooled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +58,7 @@ fn covered<F: Float>(from: F, to: F, n: usize) -> Vec<F> {
     let part = |i: usize| {
         let (start, end) = (F::from_f64(i as f64), F::from_f64(i as f64 + 1.0));
         let (start, end) = (if from > start { from } else { start }, if to < end { to } else { end });
-        (if end > start { end - start } else { F::default() }) + F::from_f64(EPSILON)
+        (if end > start { end - start } else { F::default() }) + F::from_f64(REGION_EPSILON)
     };
     (0..n).map(part).collect()
 }

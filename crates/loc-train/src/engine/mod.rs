@@ -3,6 +3,7 @@
 mod audit;
 mod budget;
 mod calibrate;
+mod changed_data;
 mod curve;
 mod doubt;
 mod head_warmup;

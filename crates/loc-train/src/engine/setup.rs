@@ -1,7 +1,5 @@
 //! Setup of a training: data set, split, loaders, network, initial weights.
 
-use std::collections::BTreeSet;
-
 use loc_data::split::{self, SplitSource};
 use loc_data::{Dataset, Format, Loader, OpenedDataset, SkippedPhotos, Split, summary};
 use loc_infer::{InputSpec, ModelMeta};
@@ -13,8 +11,8 @@ use crate::config::{Config, HeadWarmup, Normalize};
 use crate::digest::sha256;
 use crate::engine::budget::Budget;
 use crate::engine::second_look::{Context, FirstLook};
-use crate::engine::{head_warmup, init_weights, memory, second_look};
-use crate::error::{ConfigError, ResumeError, TrainError};
+use crate::engine::{changed_data, head_warmup, init_weights, memory, second_look};
+use crate::error::{ConfigError, TrainError};
 use crate::event::{Event, Progress};
 use crate::input::{BatchSource, Photos, choose_split, read_options};
 use crate::run::Run;
@@ -75,7 +73,7 @@ impl Prepared {
         if let Some(ResumeContext { run, dataset: before, .. }) = &going
             && *before != digest
         {
-            return Err(changed(run, &dataset, &digest, before));
+            return Err(changed_data::error(run, &dataset, &digest, before));
         }
         let trained = going.and_then(|going| going.weights);
         if left_out.photos > 0 {
@@ -281,21 +279,4 @@ pub(crate) fn fingerprint(
         dataset: prepared.digest.clone(),
         split: sha256(&fs_err::read(run.split())?),
     })
-}
-
-/// Returns the error for a data set that differs from the run's: what was added, removed or changed.
-fn changed(run: &Run, dataset: &Dataset, digest: &str, before: &str) -> TrainError {
-    let now: BTreeSet<&str> = dataset.samples.iter().map(|sample| sample.file.as_str()).collect();
-    let mut reader = csv::Reader::from_path(run.split());
-    let rows = reader.iter_mut().flat_map(csv::Reader::records).flatten();
-    let names: BTreeSet<String> = rows.filter_map(|row| row.get(0).map(str::to_owned)).collect();
-    let added = now.iter().filter(|name| !names.contains(**name)).count();
-    let removed = names.iter().filter(|name| !now.contains(name.as_str())).count();
-    let how = match (added, removed) {
-        (0, 0) => "the photos have the same names, but other pixels, boxes or classes".to_owned(),
-        _ => format!("{added} photos were added, {removed} removed"),
-    };
-    let (digest, before) = (digest.to_owned(), before.to_owned());
-    let kind = ResumeError::DataChanged { how, digest, before, model: run.last() };
-    TrainError::resume(run.path(), kind)
 }

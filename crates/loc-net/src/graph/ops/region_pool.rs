@@ -14,7 +14,7 @@ pub struct RegionPool {
 
 impl RegionPool {
     /// Added to the covered part of each row and column, so that a box without an area has a mean.
-    pub const EPSILON: f64 = crate::kernels::region_pool::EPSILON;
+    pub const EPSILON: f64 = crate::window::REGION_EPSILON;
 }
 
 impl Operation for RegionPool {
