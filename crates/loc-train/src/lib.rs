@@ -23,9 +23,9 @@ pub use config::{
     Normalize, OptimizerKind, RECIPES, RenamedKeys, Resolved, Schedule, SplitBy,
 };
 pub use engine::{
-    Audit, AuditOptions, AuditedPhoto, Calibrated, CurvePoint, DoubtReason, FeatureVerdict, KNOWN_PHOTOS,
-    LearningCurve, LrFind, LrRange, MorePhotos, Outcome, TrainOptions, Tried, audit, audit_settings,
-    calibrate, lr_find, novelties, novelty, resume, train, train_with,
+    Audit, AuditOptions, AuditedPhoto, Calibrated, Choices, CurvePoint, DoubtReason, FeatureVerdict,
+    KNOWN_PHOTOS, LearningCurve, LrFind, LrRange, MorePhotos, Outcome, TrainOptions, Tried, audit,
+    audit_settings, calibrate, lr_find, novelties, novelty, resume, train, train_with,
 };
 pub use error::{
     ConfigError, MetadataError, ModelFileError, Remedy, ResumeError, ReuseError, RunError, TrainError,

@@ -50,8 +50,18 @@ impl Budget {
 
     /// Its part for the head warm-up.
     pub(crate) fn of_warmup(&self) -> Self {
-        let time = self.left().map(|left| Duration::from_secs_f64(left * WARMUP));
+        self.part(WARMUP)
+    }
+
+    /// A part of the time that is left.
+    pub(crate) fn part(&self, part: f64) -> Self {
+        let time = self.left().map(|left| Duration::from_secs_f64(left * part));
         Self::new(&self.clock, time)
+    }
+
+    /// Whether so many seconds fit.
+    pub(crate) fn fits(&self, seconds: f64) -> bool {
+        self.left().is_none_or(|left| seconds <= left)
     }
 
     pub(crate) fn clock(&self) -> &Clock {

@@ -4,7 +4,7 @@ use crate::checkpoint::{self, Found, RunFingerprint, State};
 use crate::config::{Config, ConfigSource};
 use crate::digest::sha256;
 use crate::engine::budget::Budget;
-use crate::engine::setup::{Prepared, ResumeContext, fingerprint};
+use crate::engine::setup::{Beginning, Prepared, ResumeContext, fingerprint};
 use crate::engine::time_left::TimeLeft;
 use crate::engine::train::{Outcome, Training};
 use crate::error::{ResumeError, RunError, TrainError};
@@ -58,7 +58,8 @@ pub fn resume(
     let weights = found.as_ref().map(|found| found.whole.parameters());
     let going = ResumeContext { run: &run, weights, dataset: &fingerprint_before.dataset };
     let budget = Budget::unlimited();
-    let mut prepared = Prepared::new(&frozen, Some(going), &budget, &mut Progress { on, stop })?;
+    let mut prepared =
+        Prepared::new(&frozen, Beginning::Resumed(going), &budget, &mut Progress { on, stop })?;
     // Repaired files carry the digest of the configuration that made them.
     prepared.file.recipe = Some(sha256(fingerprint_before.config.as_bytes()));
     let ema = Ema::of(&prepared.model, config.ema_decay)?;

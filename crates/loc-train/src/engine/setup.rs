@@ -13,6 +13,7 @@ use crate::engine::budget::Budget;
 use crate::engine::second_look::{Context, FirstLook};
 use crate::engine::{changed_data, head_warmup, init_weights, memory, second_look};
 use crate::error::{ConfigError, TrainError};
+use crate::eval::Judged;
 use crate::event::{Event, Progress};
 use crate::input::{BatchSource, Photos, choose_split, read_options};
 use crate::run::Run;
@@ -41,6 +42,15 @@ pub(crate) struct Prepared {
     pub(crate) head_warmup: Option<HeadWarmup>,
 }
 
+/// How a run begins.
+pub(crate) enum Beginning<'a> {
+    /// As a new one. `unseen` are a first look's answers to training photos that its heads had not seen: on the parts around
+    /// its boxes a second look is judged.
+    New { unseen: Vec<Judged> },
+    /// From its last save.
+    Resumed(ResumeContext<'a>),
+}
+
 /// What a resumed run brings along.
 pub(crate) struct ResumeContext<'a> {
     pub(crate) run: &'a Run,
@@ -54,10 +64,14 @@ impl Prepared {
     /// Prepares a new run, or a resumed one.
     pub(crate) fn new(
         config: &Config,
-        going: Option<ResumeContext>,
+        beginning: Beginning,
         budget: &Budget,
         progress: &mut Progress,
     ) -> Result<Self, TrainError> {
+        let (going, unseen) = match beginning {
+            Beginning::New { unseen } => (None, unseen),
+            Beginning::Resumed(going) => (Some(going), Vec::new()),
+        };
         let device = device::parse(&config.device)
             .map_err(|e| TrainError::config("device", ConfigError::Device(e)))?;
         let Some(data) = &config.data else {
@@ -208,7 +222,7 @@ impl Prepared {
                 initial,
                 initial_second,
                 warmup.as_ref(),
-                &val,
+                (&val, unseen),
                 progress,
             )?;
             first = Some(look);

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use crate::checkpoint::State;
 use crate::config::Config;
-use crate::engine::budget::{Budget, Work, with_copies};
+use crate::engine::budget::{Budget, Work};
+use crate::engine::choice::{self, Choices, Trials};
 use crate::engine::curve::Curve;
-use crate::engine::setup::{Prepared, fingerprint};
+use crate::engine::setup::{Beginning, Prepared, fingerprint};
 use crate::engine::time_left::TimeLeft;
 use crate::engine::train::{Outcome, Training};
-use crate::engine::verdict::{self, FeatureVerdict};
 use crate::error::TrainError;
 use crate::event::{Event, Progress, Stop};
 use crate::optim::{Ema, Optimizer, PretrainedPrior};
@@ -25,8 +25,8 @@ pub struct TrainOptions {
     /// the number of epochs is chosen, at most the configuration's, and likewise the copies of photos whose features a
     /// frozen backbone computes. The run's `config.toml` has the numbers that were chosen.
     pub time: Option<Duration>,
-    /// Whether folds of the training photos judge the features of a frozen backbone ([`Outcome::features`]).
-    pub judge_features: bool,
+    /// What folds of the training photos choose and judge.
+    pub choices: Choices,
     /// Whether heads are also trained on a quarter and on half of the photos ([`Outcome::curve`]). The backbone must be
     /// frozen.
     pub curve: bool,
@@ -73,7 +73,24 @@ pub fn train_with(
         Run::removable(project, name)?;
     }
     atomic_file::probe(project)?;
-    let mut prepared = Prepared::new(config, None, &budget, &mut Progress { on, stop })?;
+    let mut progress = Progress { on, stop };
+    let trials = choice::try_first_looks(config, options.choices, &budget, &mut progress)?;
+    let (mut chosen, unseen) = match trials {
+        Some(Trials { config, unseen }) => (config, unseen),
+        None => (config.clone(), Vec::new()),
+    };
+    let mut prepared = Prepared::new(&chosen, Beginning::New { unseen }, &budget, &mut progress)?;
+    let mut features = None;
+    if options.choices != Choices::default() {
+        let verdicts = choice::judge(&chosen, &prepared, stop, progress.on)?;
+        features = verdicts.features;
+        if options.choices.looks && verdicts.looks.is_some_and(|looks| !looks.pays()) {
+            chosen.looks = 1;
+            drop(prepared);
+            prepared = Prepared::new(&chosen, Beginning::New { unseen: Vec::new() }, &budget, &mut progress)?;
+        }
+    }
+    let (config, on) = (&chosen, progress.on);
     let number = Run::next_number(project)?;
     let (run, lock) = Run::create(project, name, exist_ok)?;
     lock.warning().into_iter().for_each(|warning| on(Event::Warning(warning)));
@@ -101,10 +118,6 @@ pub fn train_with(
     };
     run.write_json(&json)?;
     loc_data::split::write_csv(&run.split(), &prepared.dataset, &prepared.split)?;
-    let features = match options.judge_features {
-        true => judge(config, &prepared, stop, on)?,
-        false => None,
-    };
     let planned = plan(config, &budget, &mut prepared, &run, stop, on)?;
     let config = planned.as_ref().unwrap_or(config);
     let curve = options.curve.then(|| Curve::begin(config, &prepared, stop, on)).transpose()?;
@@ -133,22 +146,6 @@ pub fn train_with(
         outcome.curve = curve.end(&outcome.run)?;
     }
     Ok(outcome)
-}
-
-/// Judges the features of a frozen backbone, and tells the result.
-fn judge(
-    config: &Config,
-    prepared: &Prepared,
-    stop: &Stop,
-    on: &mut dyn FnMut(Event),
-) -> Result<Option<FeatureVerdict>, TrainError> {
-    let Prepared { dataset, split, model, train, .. } = prepared;
-    let config = &with_copies(config, train);
-    let verdict = verdict::judge(config, dataset, model, train, &split.train, stop)?;
-    if let Some(verdict) = &verdict {
-        on(Event::Note(verdict.to_string()));
-    }
-    Ok(verdict)
 }
 
 /// The configuration with what fits into the time; none without a limit.
