@@ -174,7 +174,7 @@ impl Prepared {
             let heads = &Config { epochs: rounds * heads.epochs, ..heads.clone() };
             head_warmup::report_workload(heads, &layers, &dataset, photos, &device, progress)?;
         }
-        let limits = (&device, budget);
+        let of_warmup = budget.of_warmup(config);
         let mut head_warmup = None;
         let mut warmup = config.head_warmup()?;
         let second = file.build_second()?;
@@ -201,7 +201,7 @@ impl Prepared {
                             &initial,
                             &dataset,
                             Photos::Whole(&train),
-                            limits,
+                            (&device, &of_warmup),
                             progress,
                         )?;
                         head_warmup = (done != begin).then(|| HeadWarmup::of(&done)).transpose()?;
@@ -229,6 +229,7 @@ impl Prepared {
             (model, feeds)
         } else if frozen {
             let photos = [(Photos::Whole(&train), config.copies_of(train.len())), (Photos::Whole(&val), 1)];
+            let limits = (&device, budget);
             head_warmup::with_frozen_backbone(config, &layers, &initial, photos, limits, progress)?
         } else {
             let feeds = [train, val].map(|photos| BatchSource::Photos(photos, device.clone()));
