@@ -15,6 +15,7 @@ mod optim;
 mod run;
 #[cfg(test)]
 mod testing;
+mod user_cache;
 pub mod weights_cache;
 
 pub use checkpoint::{BeforeAfter, CalibrationRecord, Metrics, ModelFile};

@@ -83,7 +83,7 @@ impl Prepared {
         if !warnings.is_empty() {
             progress.report(Event::DataWarnings(warnings))?;
         }
-        let digest = dataset.digest()?;
+        let digest = dataset.digest();
         if let Some(ResumeContext { run, dataset: before, .. }) = &going
             && *before != digest
         {
