@@ -3,6 +3,7 @@
 
 use loc_model::Conditions;
 
+use crate::collective::Processes;
 use crate::config::Config;
 use crate::engine::budget::Budget;
 use crate::engine::setup::Prepared;
@@ -63,7 +64,7 @@ pub fn lr_find(
         return Err(TrainError::config("learning rates", ConfigError::LrRange { low, high, steps }));
     }
     let Prepared { train, model, .. } =
-        Prepared::new(config, None, &Budget::unlimited(), &mut Progress { on, stop })?;
+        Prepared::new(config, None, &Budget::unlimited(), &Processes::default(), &mut Progress { on, stop })?;
     let (mut optimizer, loss) = (Optimizer::new(config), config.loss());
     let mut tried: Vec<Tried> = Vec::new();
     let (mut average, mut least) = (0.0, f64::INFINITY);
