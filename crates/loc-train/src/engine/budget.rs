@@ -176,7 +176,7 @@ impl Budget {
         let (all, most) = (batches.len(), MEASURED * self.left().unwrap_or_default());
         let (began, mut counted) = (self.clock.now(), 0);
         for batch in batches {
-            model.evaluate(&batch?.input)?;
+            batch?.evaluate(model)?;
             counted += 1;
             if self.since(began) > most {
                 break;

@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use crate::collective::Processes;
 use crate::config::Config;
 use crate::engine::budget::{Budget, with_copies};
 use crate::engine::folds::{self, Feeds};
@@ -66,20 +67,20 @@ impl fmt::Display for LargerInput {
 pub(crate) fn try_first_looks(
     config: &Config,
     choices: Choices,
-    budget: &Budget,
+    limits: (&Budget, &Processes),
     progress: &mut Progress,
 ) -> Result<Option<Trials>, TrainError> {
     let wanted = choices.looks || choices.imgsz || choices.features;
     if !wanted || config.looks != 2 || config.backbone_lr > 0.0 || config.init.is_some() {
         return Ok(None);
     }
-    let Some((unseen, train)) = trial(config, budget, progress)? else { return Ok(None) };
+    let Some((unseen, train)) = trial(config, limits, progress)? else { return Ok(None) };
     let is_small = train * config.copies < config.views;
     if !(choices.imgsz && is_small && config.imgsz < LARGER) {
         return Ok(Some(Trials { config: config.clone(), unseen }));
     }
     let larger = Config { imgsz: LARGER, ..config.clone() };
-    let Some((of_larger, _)) = trial(&larger, budget, progress)? else {
+    let Some((of_larger, _)) = trial(&larger, limits, progress)? else {
         return Ok(Some(Trials { config: config.clone(), unseen }));
     };
     let Some(found) = differences(&unseen, &of_larger) else { return Ok(None) };
@@ -101,7 +102,7 @@ pub(crate) fn try_first_looks(
 /// of training photos; none if it does not fit into the time.
 fn trial(
     config: &Config,
-    budget: &Budget,
+    (budget, processes): (&Budget, &Processes),
     progress: &mut Progress,
 ) -> Result<Option<(Vec<Judged>, usize)>, TrainError> {
     let part = |number: usize| number.div_ceil(COPIES);
@@ -115,7 +116,8 @@ fn trial(
     };
     let mut silent = Progress { on: &mut quiet, stop: progress.stop };
     let part = &budget.part(TIME);
-    let prepared = Prepared::new(config, Beginning::New { unseen: Vec::new() }, part, &mut silent)?;
+    let prepared =
+        Prepared::new(config, Beginning::New { unseen: Vec::new() }, part, processes, &mut silent)?;
     let Prepared { dataset, model, train, split, .. } = &prepared;
     let config = &with_copies(config, train);
     let step = part.step(config, dataset, model, train, progress.stop)?;

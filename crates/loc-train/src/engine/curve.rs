@@ -140,7 +140,7 @@ impl Curve {
         Ok(Self {
             parts,
             train: split.train.len(),
-            val: val.part(&split.val).ok_or_else(missing)?,
+            val: val.part(&split.val).ok_or_else(missing)?.alone(),
             model: model.copy()?,
             is_second: prepared.first.is_some(),
             batch: config.batch,

@@ -111,7 +111,7 @@ fn pass(model: &Model, batches: Batches) -> Result<Vec<Answer>, TrainError> {
     let mut all = Vec::new();
     for batch in batches {
         let batch = batch?;
-        let output = model.evaluate(&batch.input)?;
+        let output = batch.evaluate(model)?;
         let (logits, boxes) = (output.logits.to_vec2::<f32>()?, output.boxes.to_vec2::<f32>()?);
         let (labels, truth) = (batch.labels.to_vec1::<u32>()?, batch.boxes.to_vec2::<f32>()?);
         let edges = output.edges.map(|edges| edges.to_vec3::<f32>()).transpose()?;

@@ -3,6 +3,7 @@
 
 use loc_model::Conditions;
 
+use crate::collective::Processes;
 use crate::config::Config;
 use crate::engine::budget::Budget;
 use crate::engine::setup::{Beginning, Prepared};
@@ -66,6 +67,7 @@ pub fn lr_find(
         config,
         Beginning::New { unseen: Vec::new() },
         &Budget::unlimited(),
+        &Processes::default(),
         &mut Progress { on, stop },
     )?;
     let (mut optimizer, loss) = (Optimizer::new(config), config.loss());

@@ -31,7 +31,7 @@ pub use self::curve::{CurvePoint, LearningCurve, MorePhotos};
 pub use self::doubt::DoubtReason;
 pub use self::lr_find::{LrFind, LrRange, Tried, lr_find};
 pub use self::novelty::{KNOWN_PHOTOS, novelties, novelty};
-pub use self::resume::resume;
+pub use self::resume::{resume, resume_with};
 pub use self::start::{TrainOptions, train, train_with};
 pub use self::train::Outcome;
 pub use self::verdict::FeatureVerdict;

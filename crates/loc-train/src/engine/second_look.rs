@@ -1,7 +1,6 @@
 //! Training a second look: the first look is trained already; the second learns from the parts of the photos around their
 //! objects, and is evaluated on the parts around the first look's boxes.
 
-use candle_core::Device;
 use loc_data::{Dataset, Loader, Split};
 use loc_infer::SecondLook;
 use loc_model::{Model, init};
@@ -14,7 +13,7 @@ use crate::engine::{head_warmup, init_weights};
 use crate::error::TrainError;
 use crate::eval::{FirstAnswers, Judged, Reference, evaluate_batches};
 use crate::event::{Event, Progress};
-use crate::input::{BatchSource, Crops, Photos};
+use crate::input::{BatchSource, Crops, Photos, Place};
 
 /// The trained first look.
 #[derive(Debug)]
@@ -40,7 +39,7 @@ pub(crate) struct Context<'a> {
     pub(crate) dataset: &'a Dataset,
     pub(crate) split: &'a Split,
     pub(crate) file: &'a ModelFile,
-    pub(crate) device: &'a Device,
+    pub(crate) place: &'a Place,
     pub(crate) budget: &'a Budget,
 }
 
@@ -75,11 +74,11 @@ pub(crate) fn prepare(
     (val, unseen): (&Loader, Vec<Judged>),
     progress: &mut Progress,
 ) -> Result<(Model, [BatchSource; 2], FirstLook), TrainError> {
-    let Context { config, dataset, split, file, device, budget } = *context;
+    let Context { config, dataset, split, file, place, budget } = *context;
     let meta = &file.meta;
     let answers = {
-        let model = Model::new(layers.clone(), &first, device)?;
-        let val = BatchSource::Photos(val.clone(), device.clone());
+        let model = Model::new(layers.clone(), &first, &place.device)?;
+        let val = BatchSource::photos(val, place);
         let reference = Reference { dataset, meta, loss: &config.loss(), baseline: None, first: None };
         let (evaluation, judged) = evaluate_batches(&model, val.in_order(config.batch), &reference, false)?;
         progress.report(Event::Note(format!(
@@ -96,7 +95,7 @@ pub(crate) fn prepare(
         Loader::of_windows(dataset, &samples, &windows, input, config.workers)
     };
     let val = around(&answers)?;
-    let limits = (device, budget);
+    let limits = (place, budget);
     let initial = match given {
         Some(weights) => weights,
         None => {
@@ -112,7 +111,7 @@ pub(crate) fn prepare(
                 None => initial,
                 Some(begin) => {
                     // As many copies and epochs as the first look had.
-                    let limits = (device, &Budget::unlimited());
+                    let limits = (place, &Budget::unlimited());
                     let photos = Photos::Crops(&crops);
                     head_warmup::run(begin, second, &initial, dataset, photos, limits, progress)?.0
                 }
@@ -120,8 +119,8 @@ pub(crate) fn prepare(
         }
     };
     if config.backbone_lr > 0.0 {
-        let feeds = [BatchSource::Crops(crops, device.clone()), BatchSource::Photos(val, device.clone())];
-        let model = Model::new(second.clone(), &initial, device)?;
+        let feeds = [BatchSource::Crops(crops, place.clone()), BatchSource::photos(&val, place)];
+        let model = Model::new(second.clone(), &initial, &place.device)?;
         return Ok((model, feeds, FirstLook { weights: first, answers, unseen: None }));
     }
     let of_unseen = FirstAnswers::of(meta, &unseen, None);

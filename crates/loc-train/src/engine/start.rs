@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::checkpoint::State;
+use crate::collective::Processes;
 use crate::config::Config;
 use crate::engine::budget::{Budget, Work};
 use crate::engine::choice::{self, Choices, Trials};
@@ -10,7 +11,7 @@ use crate::engine::curve::Curve;
 use crate::engine::setup::{Beginning, Prepared, fingerprint};
 use crate::engine::time_left::TimeLeft;
 use crate::engine::train::{Outcome, Training};
-use crate::error::TrainError;
+use crate::error::{ConfigError, TrainError};
 use crate::event::{Event, Progress, Stop};
 use crate::optim::{Ema, Optimizer, PretrainedPrior};
 use crate::run::{
@@ -30,6 +31,8 @@ pub struct TrainOptions {
     /// Whether heads are also trained on a quarter and on half of the photos ([`Outcome::curve`]). The backbone must be
     /// frozen.
     pub curve: bool,
+    /// The processes that train together; by default this one alone. Not within a given time.
+    pub processes: Processes,
     /// The clock that the time is measured with.
     pub clock: Clock,
 }
@@ -63,23 +66,44 @@ pub fn train_with(
     stop: &Stop,
     on: &mut dyn FnMut(Event),
 ) -> Result<Outcome, TrainError> {
+    let processes = options.processes.begin(stop);
+    processes.end(start(config, options, location, provenance, &processes, on))
+}
+
+/// Trains a new run, on each of the processes.
+fn start(
+    config: &Config,
+    options: &TrainOptions,
+    location: RunLocation,
+    provenance: &Provenance,
+    processes: &Processes,
+    on: &mut dyn FnMut(Event),
+) -> Result<Outcome, TrainError> {
     if options.curve {
         Curve::check(config)?;
     }
-    let budget = Budget::new(&options.clock, options.time);
+    if options.time.is_some() && !processes.is_alone() {
+        return Err(TrainError::config("time", ConfigError::ProcessesInTime));
+    }
+    let (budget, stop) = (Budget::new(&options.clock, options.time), processes.stop());
     let RunLocation { project, name, exist_ok } = location;
     // Check that the run can be written before photos are decoded.
-    if exist_ok {
-        Run::removable(project, name)?;
+    if processes.is_first() {
+        if exist_ok {
+            Run::removable(project, name)?;
+        }
+        atomic_file::probe(project)?;
     }
-    atomic_file::probe(project)?;
     let mut progress = Progress { on, stop };
-    let trials = choice::try_first_looks(config, options.choices, &budget, &mut progress)?;
+    let trials = choice::try_first_looks(config, options.choices, (&budget, processes), &mut progress)?;
     let (mut chosen, unseen) = match trials {
         Some(Trials { config, unseen }) => (config, unseen),
         None => (config.clone(), Vec::new()),
     };
-    let mut prepared = Prepared::new(&chosen, Beginning::New { unseen }, &budget, &mut progress)?;
+    let prepare = |config: &Config, unseen, progress: &mut Progress| {
+        Prepared::new(config, Beginning::New { unseen }, &budget, processes, progress)
+    };
+    let mut prepared = prepare(&chosen, unseen, &mut progress)?;
     let mut features = None;
     if options.choices != Choices::default() {
         let verdicts = choice::judge(&chosen, &prepared, stop, progress.on)?;
@@ -87,13 +111,19 @@ pub fn train_with(
         if options.choices.looks && verdicts.looks.is_some_and(|looks| !looks.pays()) {
             chosen.looks = 1;
             drop(prepared);
-            prepared = Prepared::new(&chosen, Beginning::New { unseen: Vec::new() }, &budget, &mut progress)?;
+            prepared = prepare(&chosen, Vec::new(), &mut progress)?;
         }
     }
     let (config, on) = (&chosen, progress.on);
-    let number = Run::next_number(project)?;
-    let (run, lock) = Run::create(project, name, exist_ok)?;
-    lock.warning().into_iter().for_each(|warning| on(Event::Warning(warning)));
+    report_processes(processes, on);
+    let (mut number, mut lock) = (0, None);
+    let run = Run::at(processes.of_first(|| {
+        number = Run::next_number(project)?;
+        let (run, taken) = Run::create(project, name, exist_ok)?;
+        taken.warning().into_iter().for_each(|warning| on(Event::Warning(warning)));
+        lock = Some(taken);
+        Ok(run.path().to_path_buf())
+    })?);
     let json = RunJson {
         schema: run::SCHEMA.into(),
         status: Status::Running,
@@ -116,36 +146,53 @@ pub fn train_with(
         started: run::now(),
         number,
     };
-    run.write_json(&json)?;
-    loc_data::split::write_csv(&run.split(), &prepared.dataset, &prepared.split)?;
+    if processes.is_first() {
+        run.write_json(&json)?;
+        loc_data::split::write_csv(&run.split(), &prepared.dataset, &prepared.split)?;
+    }
     let planned = plan(config, &budget, &mut prepared, &run, stop, on)?;
     let config = planned.as_ref().unwrap_or(config);
     let curve = options.curve.then(|| Curve::begin(config, &prepared, stop, on)).transpose()?;
     // Written last: its presence marks the run as resumable. The recognised format is recorded: files that are added to the
     // folder later do not change how it is read.
     let recorded = Config { data_format: Some(prepared.format.to_string()), ..config.clone() };
-    run.write_config(&recorded, json.recipe_choice.as_deref())?;
+    if processes.is_first() {
+        run.write_config(&recorded, json.recipe_choice.as_deref())?;
+    }
     let training = Training {
         optimizer: Optimizer::new(config),
         ema: Ema::of(&prepared.model, config.ema_decay)?,
         prior: PretrainedPrior::of(&prepared.model, None, config)?,
-        fingerprint: fingerprint(config, &run, &prepared)?,
+        fingerprint: fingerprint(config, &run, &prepared, processes)?,
         state: State::begin(),
         config,
         run,
         json,
         prepared,
         on,
-        stop,
+        processes: processes.clone(),
         time_left: TimeLeft::new(budget.clock()),
         _lock: lock,
     };
     let mut outcome = training.run()?;
     outcome.features = features;
-    if let Some(curve) = curve.filter(|_| outcome.status != Status::Interrupted) {
+    if let Some(curve) = curve.filter(|_| outcome.status != Status::Interrupted && processes.is_first()) {
         outcome.curve = curve.end(&outcome.run)?;
     }
     Ok(outcome)
+}
+
+/// Tells that several processes train together, and what that means for the result.
+pub(crate) fn report_processes(processes: &Processes, on: &mut dyn FnMut(Event)) {
+    let size = processes.size();
+    match (processes.is_alone(), processes.is_exact()) {
+        (true, _) => {}
+        (false, true) => on(Event::Note(format!("{size} processes train together"))),
+        (false, false) => on(Event::Warning(format!(
+            "{size} processes train together: the sums over a batch are rounded differently than with 1, 2, 4 or 8 processes, \
+             which write the same bytes"
+        ))),
+    }
 }
 
 /// The configuration with what fits into the time; none without a limit.
