@@ -143,6 +143,9 @@ pub(crate) fn read(path: &Path, options: &ReadOptions, with_hash: bool) -> Resul
     // Hashes are not recorded.
     let place = place.filter(|_| !with_hash);
     let records = place.as_ref().map(|place| PhotoRecords::read(place)).unwrap_or_default();
+    if let Some(store) = &options.store {
+        store.begin(path, found.len())?;
+    }
     let photos = read_photos(&found, (&records, options), with_hash);
     let Built { mut samples, classes, mut labelled, labelled_classes, findings } =
         builder.samples(&annotations, &found, &photos, format)?;
@@ -198,7 +201,8 @@ fn read_photos(
 ) -> Vec<Result<Photo, String>> {
     let done = AtomicUsize::new(0);
     let read = |(path, _): &(PathBuf, &Annotation)| {
-        let photo = records.find(path).map_or_else(|| photo::read(path, with_hash), Ok);
+        let photo =
+            records.find(path).map_or_else(|| photo::read(path, with_hash, options.store.as_ref()), Ok);
         options.progress.tell(1 + done.fetch_add(1, Ordering::Relaxed), found.len());
         photo
     };

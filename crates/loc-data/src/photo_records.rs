@@ -192,7 +192,7 @@ mod tests {
         for i in 1..MANY {
             fs_err::hard_link(&first, dir.path().join(format!("{i}.png"))).unwrap();
         }
-        let one = photo::read(&first, false).unwrap();
+        let one = photo::read(&first, false, None).unwrap();
         let all = (0..MANY).map(|i| (dir.path().join(format!("{i}.png")), one.clone())).collect();
         let records = dir.path().join("cache/records.jsonl");
         (dir, all, records)

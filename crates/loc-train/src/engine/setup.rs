@@ -1,7 +1,9 @@
 //! Setup of a training: data set, split, loaders, network, initial weights.
 
 use loc_data::split::{self, SplitSource};
-use loc_data::{Dataset, Format, Loader, OpenedDataset, SkippedPhotos, Split, summary};
+use loc_data::{
+    Dataset, Format, Loader, OpenedDataset, PhotoStore, ReadOptions, SkippedPhotos, Split, summary,
+};
 use loc_infer::{InputSpec, ModelMeta};
 use loc_model::{Model, device};
 use loc_net::{InputShape, NetworkConfig, Weights};
@@ -18,7 +20,7 @@ use crate::eval::Judged;
 use crate::event::{Event, Progress};
 use crate::input::{BatchSource, Photos, Place, choose_split, read_options};
 use crate::run::Run;
-use crate::weights_cache;
+use crate::{user_cache, weights_cache};
 
 /// Data and model of a run before its first step.
 pub(crate) struct Prepared {
@@ -82,7 +84,12 @@ impl Prepared {
         let Some(data) = &config.data else {
             return Err(TrainError::config("data", ConfigError::NoData));
         };
-        let options = read_options(config)?;
+        let mut input = config.input();
+        // Photos are prepared at this size while they are read.
+        let least = config.network(&input, 1).build(&loc_net::Normalization::IDENTITY);
+        least.map_err(|e| TrainError::config("imgsz", ConfigError::Network(e)))?;
+        let store = PhotoStore::new(config.cache.parse()?, input, user_cache::folder("decoded"));
+        let options = ReadOptions { store: Some(store.clone()), ..read_options(config)? };
         let OpenedDataset { dataset, format, warnings, skipped: left_out } =
             Dataset::open_with_report(data, &options)?;
         if !warnings.is_empty() {
@@ -95,6 +102,9 @@ impl Prepared {
             return Err(changed_data::error(run, &dataset, &digest, before));
         }
         let trained = going.and_then(|going| going.weights);
+        if let Some(line) = store.describe() {
+            progress.report(Event::Note(line))?;
+        }
         if left_out.photos > 0 {
             progress.report(Event::LeftOut(left_out.clone()))?;
         }
@@ -110,7 +120,6 @@ impl Prepared {
             return Err(TrainError::EmptySplit { train, val });
         }
         let presence = report_negatives([split.train.len() - train, split.val.len() - val], progress)?;
-        let mut input = config.input();
         // Check size and memory before photos are decoded.
         let second = second_look::spec(config)
             .map(|look| InputShape { width: look.width as usize, height: look.height as usize });
@@ -128,7 +137,7 @@ impl Prepared {
         };
         let seen = |config: &Config| split.train.len() * config.copies_of(split.train.len());
         let photos = memory::Photos {
-            decoded: split.train.len() + split.val.len(),
+            decoded: if store.is_in_ram() { split.train.len() + split.val.len() } else { 0 },
             // The warm-up's features are freed before the run's own are computed.
             featured: begin.as_ref().map_or(0, seen).max(if frozen {
                 seen(config) + split.val.len()
@@ -142,7 +151,7 @@ impl Prepared {
             let plan = network
                 .build(&loc_net::Normalization::IDENTITY)
                 .map_err(|e| TrainError::config(key, ConfigError::Network(e)))?;
-            memory::check(&plan, frozen, (config.batch, processes.size()), photos)?;
+            memory::check(&plan, config, processes.size(), photos)?;
         }
 
         // Check for the pretrained weights before photos are decoded.
@@ -153,11 +162,12 @@ impl Prepared {
             _ => None,
         };
 
-        let train = Loader::new(&dataset, &split.train, input, config.workers)?;
-        let val = Loader::new(&dataset, &split.val, input, config.workers)?;
+        let [train, val] =
+            [&split.train, &split.val].map(|part| Loader::from_store(&dataset, part, &store, config.workers));
+        let (train, val) = (train?, val?);
         match config.normalize {
             Normalize::None => {}
-            Normalize::Dataset => (input.mean, input.std) = train.mean_and_std(),
+            Normalize::Dataset => (input.mean, input.std) = train.mean_and_std()?,
             Normalize::Signed => (input.mean, input.std) = ([127.0 / 255.0; 3], [128.0 / 255.0; 3]),
         }
         let network = network(&input);
@@ -221,7 +231,8 @@ impl Prepared {
         let (model, [train, val]) = if let Some(second) = &second {
             drop(train);
             let (split, place) = (&split, &place);
-            let context = Context { config, dataset: &dataset, split, file: &file, place, budget };
+            let context =
+                Context { config, dataset: &dataset, split, file: &file, place, budget, store: &store };
             let (model, feeds, look) = second_look::prepare(
                 &context,
                 [&layers, second],
