@@ -52,6 +52,7 @@ fn training(remedy: &Remedy) -> String {
         Remedy::CheckFile => "does the file exist, and may you read it?".into(),
         Remedy::RecipeWithoutHeadWarmup => "a recipe without `head_warmup` is needed".into(),
         Remedy::FreezeBackbone => "`--recipe transfer`".into(),
+        Remedy::TrainAlone => "start a single process, or leave the option out".into(),
         Remedy::GiveData => "`--data FOLDER`; `loc data sample shapes` generates a data set".into(),
         Remedy::OrderClasses => "`--classes` sets their order".into(),
         Remedy::SmallerBatch { most } => {

@@ -1,10 +1,13 @@
 //! From samples to batches: each photo is decoded once and kept as bytes at the network's input size; the order is
 //! shuffled in every epoch; the next batches are prepared while the current one is used.
 
+mod batches;
+
 use std::borrow::Cow;
+use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, sync_channel};
-use std::thread::JoinHandle;
+use std::sync::mpsc::sync_channel;
 
 use image::RgbImage;
 use loc_infer::preprocess::{decode_path, fit, fit_window};
@@ -13,9 +16,11 @@ use ndarray::{Array2, Array4, Axis};
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
+use crate::augment::Transform;
 use crate::memory;
 use crate::random::Random;
 use crate::{Augment, DataError, Dataset, Diagnostic, DiagnosticKind, LoaderError, NormBox};
+pub use batches::Batches;
 
 /// What stands for the box of a negative: a box with an area, so that every loss of it is finite.
 pub const NO_BOX: [f32; 4] = [0.25, 0.25, 0.75, 0.75];
@@ -27,6 +32,7 @@ const PREFETCH: usize = 2;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Batch {
     /// Photos `[N, H, W, 3]`: RGB bytes. The network scales them to 0..1; as bytes they take a quarter of the memory.
+    /// Of a loader with [`Loader::with_rows`] only these photos, in their order.
     pub images: Array4<u8>,
     /// Boxes `[N, 4]`: x1, y1, x2, y2 in 0..1 of the network's input; of a negative [`NO_BOX`], which means nothing.
     pub boxes: Array2<f32>,
@@ -43,6 +49,17 @@ pub struct Batch {
 pub struct Loader {
     store: Arc<DecodedSamples>,
     pool: Arc<ThreadPool>,
+    rows: Rows,
+}
+
+/// Which photos of a batch of so many are prepared.
+#[derive(Clone)]
+struct Rows(Arc<dyn Fn(usize) -> Range<usize> + Send + Sync>);
+
+impl fmt::Debug for Rows {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("Rows")
+    }
 }
 
 /// The augmentation of an epoch.
@@ -158,7 +175,14 @@ impl Loader {
         let label = |i: &usize| u32::try_from(dataset.samples[*i].class().unwrap_or(0)).unwrap_or(u32::MAX);
         let labels = indices.iter().map(label).collect();
         let store = DecodedSamples { input, images, boxes, labels, indices: indices.to_vec() };
-        Ok(Self { store: Arc::new(store), pool: Arc::new(pool) })
+        Ok(Self { store: Arc::new(store), pool: Arc::new(pool), rows: Rows(Arc::new(|n| 0..n)) })
+    }
+
+    /// The same samples; of a batch of `n` only the photos `rows(n)` are prepared, as one of several processes needs them.
+    /// Boxes, labels and indices are still those of the whole batch, and no photo depends on `rows`.
+    #[must_use]
+    pub fn with_rows(&self, rows: impl Fn(usize) -> Range<usize> + Send + Sync + 'static) -> Self {
+        Self { rows: Rows(Arc::new(rows)), ..self.clone() }
     }
 
     /// Number of samples.
@@ -238,12 +262,13 @@ impl Loader {
         }
         let left = order.len().div_ceil(batch);
         let (sender, receiver) = sync_channel(PREFETCH);
-        let pool = Arc::clone(&self.pool);
+        let (pool, Rows(rows)) = (Arc::clone(&self.pool), self.rows.clone());
         let prepare = move || {
             for positions in order.chunks(batch) {
+                let rows = rows(positions.len());
                 let ready = match &augment {
-                    None => store.batch(positions),
-                    Some(augment) => pool.install(|| store.augmented(positions, augment)),
+                    None => store.batch(positions, rows),
+                    Some(augment) => pool.install(|| store.augmented(positions, rows, augment)),
                 };
                 // The receiver was dropped: the epoch was abandoned.
                 if sender.send(ready).is_err() {
@@ -252,7 +277,7 @@ impl Loader {
             }
         };
         match std::thread::Builder::new().name("batches".into()).spawn(prepare) {
-            Ok(thread) => Batches { receiver: Some(receiver), thread: Some(thread), left, failure: None },
+            Ok(thread) => Batches::prepared(receiver, thread, left),
             Err(error) => Batches::failed(DataError::Threads(LoaderError::Spawn(error))),
         }
     }
@@ -289,42 +314,51 @@ fn moments(sum: u64, squares: u64, count: u64) -> (f32, f32) {
 }
 
 impl DecodedSamples {
-    fn batch(&self, positions: &[usize]) -> Batch {
-        let (w, h) = (self.input.size.width as usize, self.input.size.height as usize);
-        let mut images = Array4::zeros((positions.len(), h, w, 3));
-        for (mut image, position) in images.axis_iter_mut(Axis(0)).zip(positions) {
+    fn batch(&self, positions: &[usize], rows: Range<usize>) -> Batch {
+        let mut images = self.blank(rows.len());
+        for (mut image, position) in images.axis_iter_mut(Axis(0)).zip(&positions[rows]) {
             // A fresh array is contiguous, and so is each photo in it.
             if let Some(out) = image.as_slice_mut() {
                 out.copy_from_slice(self.images[*position].as_raw());
             }
         }
-        let boxes: Vec<[f32; 4]> = positions.iter().map(|position| edges_of(self.boxes[*position])).collect();
-        let boxes = Array2::from_shape_fn((positions.len(), 4), |(i, edge)| boxes[i][edge]);
+        let boxes = positions.iter().map(|position| edges_of(self.boxes[*position])).collect();
         self.labelled(positions, images, boxes)
     }
 
     /// As [`DecodedSamples::batch`], each photo augmented with its box.
-    fn augmented(&self, positions: &[usize], augment: &EpochAugment) -> Batch {
+    fn augmented(&self, positions: &[usize], rows: Range<usize>, augment: &EpochAugment) -> Batch {
         let (w, h) = (self.input.size.width as usize, self.input.size.height as usize);
-        let mut images = Array4::zeros((positions.len(), h, w, 3));
-        let mut boxes = vec![[0.0; 4]; positions.len()];
+        let draw = |position: &usize| {
+            let EpochAugment { augment, seed, epoch } = augment;
+            augment.draw(*seed, *epoch, self.indices[*position], self.boxes[*position])
+        };
+        let drawn: Vec<Transform> = positions.iter().map(draw).collect();
+        let mut images = self.blank(rows.len());
         // A fresh array is contiguous.
         let pixels = images.as_slice_mut().unwrap_or_default();
-        let places = pixels.par_chunks_exact_mut(3 * w * h).zip(&mut boxes).zip(positions);
-        places.for_each(|((out, augmented), position)| {
-            let bbox = self.boxes[*position];
-            let drawn = augment.augment.draw(augment.seed, augment.epoch, self.indices[*position], bbox);
+        let places = pixels.par_chunks_exact_mut(3 * w * h).zip(&drawn[rows.clone()]).zip(&positions[rows]);
+        places.for_each(|((out, drawn), position)| {
             drawn.apply(self.images[*position].as_raw(), w, h, out);
             if let Some(mix) = drawn.mix {
                 mix.apply(self.images[mix.other(*position, self.images.len())].as_raw(), out);
             }
-            *augmented = edges_of(bbox.map(|bbox| drawn.bbox(bbox)));
         });
-        let boxes = Array2::from_shape_fn((positions.len(), 4), |(i, edge)| boxes[i][edge]);
+        let bbox = |(position, drawn): (&usize, &Transform)| {
+            edges_of(self.boxes[*position].map(|bbox| drawn.bbox(bbox)))
+        };
+        let boxes = positions.iter().zip(&drawn).map(bbox).collect();
         self.labelled(positions, images, boxes)
     }
 
-    fn labelled(&self, positions: &[usize], images: Array4<u8>, boxes: Array2<f32>) -> Batch {
+    /// Black photos.
+    fn blank(&self, count: usize) -> Array4<u8> {
+        let (w, h) = (self.input.size.width as usize, self.input.size.height as usize);
+        Array4::zeros((count, h, w, 3))
+    }
+
+    fn labelled(&self, positions: &[usize], images: Array4<u8>, boxes: Vec<[f32; 4]>) -> Batch {
+        let boxes = Array2::from_shape_fn((positions.len(), 4), |(i, edge)| boxes[i][edge]);
         let labels = positions.iter().map(|p| self.labels[*p]).collect();
         let indices = positions.iter().map(|p| self.indices[*p]).collect();
         let present = positions.iter().map(|p| self.boxes[*p].is_some()).collect();
@@ -335,60 +369,4 @@ impl DecodedSamples {
 /// The edges of a box, or what stands for it.
 fn edges_of(bbox: Option<NormBox>) -> [f32; 4] {
     bbox.map_or(NO_BOX, |bbox| bbox.xyxy())
-}
-
-/// The batches of one epoch, prepared on a separate thread that ends when this is dropped.
-#[derive(Debug)]
-pub struct Batches {
-    receiver: Option<Receiver<Batch>>,
-    thread: Option<JoinHandle<()>>,
-    left: usize,
-    failure: Option<DataError>,
-}
-
-impl Batches {
-    fn failed(failure: DataError) -> Self {
-        Self { receiver: None, thread: None, left: 1, failure: Some(failure) }
-    }
-}
-
-impl Iterator for Batches {
-    type Item = Result<Batch, DataError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.left == 0 {
-            return None;
-        }
-        if let Some(failure) = self.failure.take() {
-            self.left = 0;
-            return Some(Err(failure));
-        }
-        match self.receiver.as_ref().map(Receiver::recv) {
-            Some(Ok(batch)) => {
-                self.left -= 1;
-                Some(Ok(batch))
-            }
-            _ => {
-                self.left = 0;
-                Some(Err(DataError::Threads(LoaderError::Ended)))
-            }
-        }
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.left, Some(self.left))
-    }
-}
-
-impl ExactSizeIterator for Batches {}
-
-impl Drop for Batches {
-    fn drop(&mut self) {
-        // Closing the channel wakes a thread that is blocked in `send`.
-        drop(self.receiver.take());
-        if let Some(thread) = self.thread.take() {
-            // A panic of the thread was already reported as an early end.
-            let _ = thread.join();
-        }
-    }
 }

@@ -103,6 +103,23 @@ fn bytes_do_not_depend_on_the_workers() {
 }
 
 #[test]
+fn rows_of_a_batch_are_those_of_the_whole_one() {
+    let (_folder, set) = set(11);
+    let loader = Loader::new(&set, &all(&set), input(32, Fit::Stretch), 2).unwrap();
+    let moved = Augment { flip: 0.5, window: [0.5, 1.2], mix: 0.5, ..Augment::default() };
+    for augment in [Augment::default(), moved] {
+        let whole = collected(loader.epoch(1, 2, 4, &augment));
+        let middle = collected(loader.with_rows(|n| n / 4..n / 2).epoch(1, 2, 4, &augment));
+        assert_eq!(whole.len(), middle.len());
+        for (whole, part) in whole.into_iter().zip(middle) {
+            let n = whole.labels.len();
+            let rows = whole.images.slice(ndarray::s![n / 4..n / 2, .., .., ..]).to_owned();
+            assert_eq!(part, Batch { images: rows, ..whole }, "a batch of {n}");
+        }
+    }
+}
+
+#[test]
 fn the_order_is_pinned() {
     // A change here changes every training run: it belongs in the changelog.
     let (_folder, set) = set(10);

@@ -11,15 +11,18 @@ pub struct Dropout {
     /// Seed, epoch and step; together with the layer's name and the value's index they determine which values are set
     /// to zero.
     pub key: [u64; 3],
+    /// Number of photos of the batch before the first one here: 0, unless another process computes them.
+    pub before: usize,
 }
 
 impl Dropout {
-    /// Fills in the factor of each channel of a layer, or of each value of a vector, photo by photo.
-    pub(crate) fn factors(&self, layer: &str, factors: &mut [f32]) {
+    /// Fills in the factor of each channel of a layer, or of each value of a vector, photo by photo, of `n` photos.
+    pub(crate) fn factors(&self, layer: &str, n: usize, factors: &mut [f32]) {
         let [seed, epoch, step] = self.key;
         let stream = crate::init::Stream::new(seed, &format!("dropout {layer} {epoch} {step}"));
         let keep = (1.0 / (1.0 - self.rate)) as f32;
-        for (i, factor) in factors.iter_mut().enumerate() {
+        let before = self.before * (factors.len() / n.max(1));
+        for (i, factor) in (before..).zip(factors) {
             *factor = if stream.uniform(i as u64) < self.rate { 0.0 } else { keep };
         }
     }
@@ -33,7 +36,7 @@ impl Dropout {
         let mut dims = x.dims().to_vec();
         dims.iter_mut().skip(2).for_each(|d| *d = 1);
         let mut factors = vec![0.0; dims.iter().product()];
-        self.factors(layer, &mut factors);
+        self.factors(layer, x.dim(0)?, &mut factors);
         x.broadcast_mul(&Tensor::from_vec(factors, dims, x.device())?.to_dtype(x.dtype())?)
     }
 }

@@ -81,6 +81,11 @@ pub(crate) struct Collected {
 }
 
 impl Collected {
+    /// Iterates over the buffers.
+    pub(crate) fn buffers_mut(&mut self) -> impl Iterator<Item = &mut [f32]> {
+        self.gradients.iter_mut().map(|gradient| &mut gradient.values[..])
+    }
+
     /// Returns the gradient of a parameter, row-major.
     pub(crate) fn get(&self, name: &str) -> Option<&[f32]> {
         self.gradients.iter().find_map(|Gradient { params, values }| {

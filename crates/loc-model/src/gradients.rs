@@ -31,6 +31,12 @@ impl Gradients {
         Ok(self.store.get(var).cloned())
     }
 
+    /// Iterates over the buffers of the gradients that loc-net's kernels computed, to add those of other processes. The
+    /// buffers of equal models have the same lengths and order.
+    pub fn buffers_mut(&mut self) -> impl Iterator<Item = &mut [f32]> {
+        self.collected.buffers_mut()
+    }
+
     /// Computes `target ← scale · target + rate · gradient` in place, for a tensor of the parameter's shape: the basic
     /// step of optimizers. Returns false if there is no gradient.
     ///

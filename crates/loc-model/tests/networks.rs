@@ -172,12 +172,12 @@ fn dropout_depends_on_its_key_only_and_keeps_the_mean() {
     let model = Model::new(network, &weights, &Device::Cpu).unwrap();
     let logits = |key: u64| {
         let input = Input::Images(photos.clone());
-        let output = model.train(&input, &with(Dropout { rate: 0.4, key: [key, 1, 2] })).unwrap();
+        let output = model.train(&input, &with(Dropout { rate: 0.4, key: [key, 1, 2], before: 0 })).unwrap();
         output.logits.flatten_all().unwrap().to_vec1::<f32>().unwrap()
     };
     assert_eq!(logits(1), logits(1));
     assert_ne!(logits(1), logits(2));
-    let dropout = Dropout { rate: 0.4, key: [7, 0, 0] };
+    let dropout = Dropout { rate: 0.4, key: [7, 0, 0], before: 0 };
     let ones = Tensor::ones((8, 500, 2, 3), DType::F32, &Device::Cpu).unwrap();
     let dropped = dropout.apply(&ones, "x").unwrap();
     let values: Vec<f32> = dropped.flatten_all().unwrap().to_vec1().unwrap();
@@ -188,7 +188,7 @@ fn dropout_depends_on_its_key_only_and_keeps_the_mean() {
 
 #[test]
 fn both_backends_drop_the_same_values() {
-    let dropout = with(Dropout { rate: 0.4, key: [3, 1, 2] });
+    let dropout = with(Dropout { rate: 0.4, key: [3, 1, 2], before: 0 });
     for (network, weights) in all() {
         let photos = photos(&network, 3);
         let flat: Vec<f32> = photos.flatten_all().unwrap().to_vec1().unwrap();

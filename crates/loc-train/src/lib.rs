@@ -4,6 +4,7 @@
 //! continues it, and [`evaluate`] measures a model. Progress is reported as [`Event`]s; nothing is printed.
 
 mod checkpoint;
+mod collective;
 mod config;
 mod digest;
 mod engine;
@@ -15,17 +16,21 @@ mod optim;
 mod run;
 #[cfg(test)]
 mod testing;
+mod user_cache;
 pub mod weights_cache;
 
 pub use checkpoint::{BeforeAfter, CalibrationRecord, Metrics, ModelFile};
+pub use collective::{Collective, Local, Processes};
+#[cfg(feature = "mpi")]
+pub use collective::{Mpi, MpiSession};
 pub use config::{
     AUTO, AutoChoice, AutoReason, CheckpointRetention, Config, ConfigSource, HeadWarmup, Initialisation,
     Normalize, OptimizerKind, RECIPES, RenamedKeys, Resolved, Schedule, SplitBy,
 };
 pub use engine::{
-    Audit, AuditOptions, AuditedPhoto, Calibrated, CurvePoint, DoubtReason, FeatureVerdict, KNOWN_PHOTOS,
-    LearningCurve, LrFind, LrRange, MorePhotos, Outcome, TrainOptions, Tried, audit, audit_settings,
-    calibrate, lr_find, novelties, novelty, resume, train, train_with,
+    Audit, AuditOptions, AuditedPhoto, Calibrated, Choices, CurvePoint, DoubtReason, FeatureVerdict,
+    KNOWN_PHOTOS, LearningCurve, LrFind, LrRange, MorePhotos, Outcome, TrainOptions, Tried, audit,
+    audit_settings, calibrate, lr_find, novelties, novelty, resume, resume_with, train, train_with,
 };
 pub use error::{
     ConfigError, MetadataError, ModelFileError, Remedy, ResumeError, ReuseError, RunError, TrainError,

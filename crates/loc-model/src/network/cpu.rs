@@ -78,6 +78,13 @@ impl CpuNetwork {
         Ok(Self { shared: Arc::new(shared) })
     }
 
+    /// Adds zeros to the gradients of the trained parameters.
+    pub(super) fn no_gradients(&self) {
+        let shared = &self.shared;
+        let trained = if shared.frozen { &shared.heads } else { &shared.all };
+        shared.buffers.put(&trained.ranges, trained.len, |gradients| gradients.fill(0.0));
+    }
+
     /// Runs a batch; `params` are all parameters of the network, in its order.
     ///
     /// # Shapes
@@ -200,7 +207,7 @@ impl CustomOp1 for NetworkOp {
         let mut y = vec![0.0; self.n * pass.out_len()];
         let mask = |layer: &str, factors: &mut [f32]| {
             if let Some(dropout) = &self.conditions.dropout {
-                dropout.factors(layer, factors);
+                dropout.factors(layer, self.n, factors);
             }
         };
         let boxes =
@@ -231,9 +238,10 @@ impl CustomOp1 for NetworkOp {
         let pass = pass.as_mut().ok_or_else(|| Error::Msg(format!("{op}: backward before forward")))?;
         let heads_only = self.setup.from_features || self.setup.frozen_backbone;
         let trained = if heads_only { &shared.heads } else { &shared.all };
+        let parts = self.conditions.parts.unwrap_or_else(|| Parts::of(self.n));
         self.with_values(|images, params| {
             shared.buffers.put(&trained.ranges, trained.len, |param_gradients| {
-                pass.backward(images, params, &Parts::of(self.n), gradient, param_gradients);
+                pass.backward(images, params, &parts, gradient, param_gradients);
             });
         })?;
         Ok(Some(anchor.zeros_like()?))

@@ -253,6 +253,22 @@ impl Model {
         Ok(Gradients { vars: self.vars.clone(), store, collected })
     }
 
+    /// Returns the gradients of a loss that does not depend on the parameters: zeros, as a process adds to the sum if none
+    /// of the batch's photos are its own. Only of a model that loc-net's kernels compute.
+    ///
+    /// # Errors
+    ///
+    /// A Candle error if the device fails.
+    pub fn no_gradients(&self) -> Result<Gradients, ModelError> {
+        let none = || -> Result<(), Error> {
+            self.cpu.iter().for_each(CpuNetwork::no_gradients);
+            Ok(())
+        };
+        let ((), collected) = self.buffers.collect(none)?;
+        let store = Tensor::zeros((), candle_core::DType::F32, &self.device)?.backward()?;
+        Ok(Gradients { vars: self.vars.clone(), store, collected })
+    }
+
     /// Returns the outputs of the network and, if requested, that of one more layer.
     fn outputs(
         &self,
@@ -263,7 +279,35 @@ impl Model {
     ) -> Result<(ModelOutput, Option<Tensor>), ModelError> {
         let mut outputs = self.network.outputs();
         outputs.extend(layer);
-        let mut values = self.run(input, &Run { keep, conditions, outputs: &outputs })?.into_iter();
+        let values = self.run(input, &Run { keep, conditions, outputs: &outputs })?;
+        self.output_of(values)
+    }
+
+    /// Returns the number of values of each photo in all outputs: the length of a row of [`ModelOutput::to_rows`].
+    #[must_use]
+    pub fn output_len(&self) -> usize {
+        self.network.outputs().into_iter().map(|layer| self.network.shape(layer).len()).sum()
+    }
+
+    /// Returns the outputs whose values are the rows of [`ModelOutput::to_rows`].
+    ///
+    /// # Errors
+    ///
+    /// A Candle error if the rows have another length than [`Model::output_len`], or the device fails.
+    pub fn output_from_rows(&self, rows: &Tensor) -> Result<ModelOutput, ModelError> {
+        let mut from = 0;
+        let of_layer = |layer| {
+            let shape = self.network.shape(layer);
+            from += shape.len();
+            rows.narrow(1, from - shape.len(), shape.len())?.reshape([&[rows.dim(0)?][..], &shape.0].concat())
+        };
+        let values = self.network.outputs().into_iter().map(of_layer).collect::<Result<_, Error>>()?;
+        Ok(self.output_of(values)?.0)
+    }
+
+    /// Takes the outputs apart; one more value is that of another layer.
+    fn output_of(&self, values: Vec<Tensor>) -> Result<(ModelOutput, Option<Tensor>), ModelError> {
+        let mut values = values.into_iter();
         let mut next = || values.next().ok_or_else(|| Error::Msg("an output is missing".into()));
         let (logits, boxes) = (next()?, next()?);
         let edges = match self.network.edges() {
@@ -273,7 +317,6 @@ impl Model {
             None => None,
         };
         let presence = self.network.presence().map(|_| next()?.flatten_all()).transpose()?;
-        let layer = layer.map(|_| next()).transpose()?;
-        Ok((ModelOutput { logits, boxes, edges, presence }, layer))
+        Ok((ModelOutput { logits, boxes, edges, presence }, values.next()))
     }
 }

@@ -1,8 +1,9 @@
 //! What goes into a network, and what comes out.
 
-use candle_core::Tensor;
+use candle_core::{Result, Tensor};
 #[cfg(doc)]
 use loc_net::Network;
+use loc_net::Parts;
 
 use crate::Dropout;
 #[cfg(doc)]
@@ -25,6 +26,9 @@ pub struct Conditions {
     /// `[N, 4]` in f32: the boxes in which the class is read, if the network reads it in a box
     /// ([`Network::region_box`]), instead of the predicted boxes.
     pub region_boxes: Option<Tensor>,
+    /// The parts of a larger batch that these photos are, if other processes compute the rest: the order in which the
+    /// gradients are summed. Without it the photos are a whole batch.
+    pub parts: Option<Parts>,
 }
 
 /// The outputs of a network for a batch.
@@ -39,4 +43,18 @@ pub struct ModelOutput {
     pub edges: Option<Tensor>,
     /// `[N]`: the logits that an object is present, if the network has them.
     pub presence: Option<Tensor>,
+}
+
+impl ModelOutput {
+    /// Returns all values of each photo in one row, `[N, …]`: [`Model::output_from_rows`] is the inverse.
+    ///
+    /// # Errors
+    ///
+    /// A Candle error if the device fails.
+    pub fn to_rows(&self) -> Result<Tensor> {
+        let edges = self.edges.as_ref().map(|edges| edges.flatten_from(1)).transpose()?;
+        let presence = self.presence.as_ref().map(|presence| presence.unsqueeze(1)).transpose()?;
+        let all = [Some(self.logits.clone()), Some(self.boxes.clone()), edges, presence];
+        Tensor::cat(&all.into_iter().flatten().collect::<Vec<_>>(), 1)
+    }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use loc_data::{Dataset, LabelledObject, Loader, OpenedDataset};
 use loc_infer::preprocess::Frame;
 use loc_infer::{BBox, ImageSize, InputSpec, ModelMeta};
-use loc_model::{device, init, weights};
+use loc_model::{Model, device, init, weights};
 use loc_net::{Head, Weights};
 
 use crate::checkpoint::ModelFile;
@@ -16,7 +16,7 @@ use crate::engine::heads::{self, Answer};
 use crate::engine::{head_warmup, init_weights, memory};
 use crate::error::{ConfigError, ModelFileError, TrainError};
 use crate::event::{Event, Progress, Stop};
-use crate::input::{Photos, read_options};
+use crate::input::{Photos, Place, read_options};
 use crate::weights_cache;
 
 /// What differs from the recipe `transfer`: fewer copies and epochs, for heads of several folds.
@@ -121,7 +121,7 @@ pub fn audit(
         .build(&loc_net::Normalization::IDENTITY)
         .map_err(|e| TrainError::config("imgsz", ConfigError::Network(e)))?;
     let featured = photos.len() * config.copies_of(photos.len());
-    memory::check(&plan, true, config.batch, memory::Photos { decoded: photos.len(), featured })?;
+    memory::check(&plan, true, (config.batch, 1), memory::Photos { decoded: photos.len(), featured })?;
     let loader = Loader::new(&dataset, &photos, input, config.workers)?;
     if given.is_none() && config.normalize == Normalize::Signed {
         (input.mean, input.std) = ([127.0 / 255.0; 3], [128.0 / 255.0; 3]);
@@ -155,7 +155,7 @@ pub fn audit(
         }
     };
     let loaders = [(Photos::Whole(&loader), config.copies_of(photos.len()))];
-    let limits = (&device, &Budget::unlimited());
+    let limits = (&Place::alone(&device), &Budget::unlimited());
     let (model, [feed]) =
         head_warmup::with_frozen_backbone(config, &layers, &initial, loaders, limits, progress)?;
     let epochs = options.folds * config.epochs;
@@ -163,7 +163,12 @@ pub fn audit(
         progress.report(Event::Heads { epoch: (fold - 1) * config.epochs + epoch, epochs })
     };
     let folds = (options.folds, options.folds);
-    let answers = heads::cross_validated(config, &dataset, (&model, &feed, &photos), folds, &mut tell)?;
+    let answer = |heads: &Model, unseen: &[usize]| match feed.part(unseen) {
+        Some(unseen) => heads::mean_answers(heads, &unseen, config.batch),
+        None => Ok(Vec::new()),
+    };
+    let photos_of_all = (&model, &feed, &photos[..]);
+    let answers = heads::cross_validated(config, &dataset, photos_of_all, folds, &answer, &mut tell)?;
     let photos = ranked(&dataset, &answers, &input);
     Ok(Audit { dataset, photos })
 }

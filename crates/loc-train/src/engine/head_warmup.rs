@@ -13,7 +13,7 @@ use crate::engine::budget::Budget;
 use crate::engine::heads;
 use crate::error::TrainError;
 use crate::event::{Event, Progress};
-use crate::input::{BatchSource, FeatureCache, FrozenBackbone, Photos};
+use crate::input::{BatchSource, FeatureCache, FrozenBackbone, Photos, Place};
 
 /// Returns a model with a frozen backbone, and the backbone's features of photos and of so many copies of each.
 pub(crate) fn with_frozen_backbone<const N: usize>(
@@ -21,7 +21,7 @@ pub(crate) fn with_frozen_backbone<const N: usize>(
     layers: &Network,
     initial: &Weights,
     photos: [(Photos, usize); N],
-    (device, budget): (&Device, &Budget),
+    (place, budget): (&Place, &Budget),
     progress: &mut Progress,
 ) -> Result<(Model, [BatchSource; N]), TrainError> {
     let forward = Forward::new(layers.clone(), initial.clone())?;
@@ -30,11 +30,11 @@ pub(crate) fn with_frozen_backbone<const N: usize>(
     for (photos, copies) in photos {
         let began = budget.clock().now();
         let limit = |wanted| budget.copies(wanted, began);
-        let cache = FeatureCache::of(&backbone, photos, copies, &limit, device, progress)?;
+        let cache = FeatureCache::of(&backbone, photos, copies, &limit, place, progress)?;
         feeds.push(BatchSource::FeatureCache(cache));
     }
     let feeds = feeds.try_into().unwrap_or_else(|_| unreachable!("a feed for each loader"));
-    Ok((Model::with_frozen_backbone(layers.clone(), initial, device)?, feeds))
+    Ok((Model::with_frozen_backbone(layers.clone(), initial, &place.device)?, feeds))
 }
 
 /// Reports what is to be done on a frozen backbone with this configuration, for so many training photos: `features` and
@@ -68,12 +68,11 @@ pub(crate) fn run(
     initial: &Weights,
     dataset: &Dataset,
     photos: Photos,
-    (device, budget): (&Device, &Budget),
+    (place, budget): (&Place, &Budget),
     progress: &mut Progress,
 ) -> Result<(Weights, Config), TrainError> {
     let photos = [(photos, config.copies_of(photos.len()))];
-    let budget = &budget.of_warmup();
-    let (model, [feed]) = with_frozen_backbone(config, layers, initial, photos, (device, budget), progress)?;
+    let (model, [feed]) = with_frozen_backbone(config, layers, initial, photos, (place, budget), progress)?;
     let config = &budget.plan_warmup(config, dataset, &model, &feed, progress.stop)?;
     let mut tell = |epoch| progress.report(Event::Heads { epoch, epochs: config.epochs });
     let model = heads::train(config, dataset, model, &feed, &mut tell)?;

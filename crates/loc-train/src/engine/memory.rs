@@ -31,12 +31,17 @@ pub(crate) struct Photos {
     pub(crate) featured: usize,
 }
 
-/// Checks that a batch and the cached features fit into the available memory. The full batch size counts, even if the
-/// data set is smaller. Where the memory is unknown, everything passes.
-pub(crate) fn check(network: &Network, frozen: bool, batch: usize, photos: Photos) -> Result<(), TrainError> {
+/// Checks that one process's share of a batch and the cached features fit into the available memory. The full batch size
+/// counts, even if the data set is smaller. Where the memory is unknown, everything passes.
+pub(crate) fn check(
+    network: &Network,
+    frozen: bool,
+    (batch, processes): (usize, usize),
+    photos: Photos,
+) -> Result<(), TrainError> {
     let first = if frozen { network.backbone_layers() } else { 0 };
     let available = loc_data::available_memory();
-    check_within(of_a_photo(network, first), batch, available)?;
+    check_within(of_a_photo(network, first), (batch, processes), available)?;
     check_features(network, photos, available)
 }
 
@@ -64,11 +69,15 @@ fn check_features(network: &Network, photos: Photos, available: Option<u64>) -> 
     }
 }
 
-fn check_within(each: u64, batch: usize, available: Option<u64>) -> Result<(), TrainError> {
-    let needed = each.saturating_mul(batch as u64);
+fn check_within(
+    each: u64,
+    (batch, processes): (usize, usize),
+    available: Option<u64>,
+) -> Result<(), TrainError> {
+    let needed = each.saturating_mul(batch.div_ceil(processes) as u64);
     match available {
         Some(available) if needed > available => {
-            let (needed, most) = (mib(needed), available / each.max(1));
+            let (needed, most) = (mib(needed), available / each.max(1) * processes as u64);
             let kind = ConfigError::BatchMemory { batch, needed, available: available >> 20, most };
             Err(TrainError::config("configuration", kind))
         }

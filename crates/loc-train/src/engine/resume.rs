@@ -1,10 +1,14 @@
 //! Resuming a run that was interrupted or killed, and extending a finished one.
 
+use std::path::PathBuf;
+
 use crate::checkpoint::{self, Found, RunFingerprint, State};
+use crate::collective::Processes;
 use crate::config::{Config, ConfigSource};
 use crate::digest::sha256;
 use crate::engine::budget::Budget;
-use crate::engine::setup::{Prepared, ResumeContext, fingerprint};
+use crate::engine::setup::{Beginning, Prepared, ResumeContext, fingerprint};
+use crate::engine::start::report_processes;
 use crate::engine::time_left::TimeLeft;
 use crate::engine::train::{Outcome, Training};
 use crate::error::{ResumeError, RunError, TrainError};
@@ -31,11 +35,45 @@ pub fn resume(
     stop: &Stop,
     on: &mut dyn FnMut(Event),
 ) -> Result<Outcome, TrainError> {
+    resume_with(run, overrides, schedule_from_here, &Processes::default(), stop, on)
+}
+
+/// As [`resume`], on several processes, as many as the run had or not. All of them read the run folder.
+///
+/// # Errors
+///
+/// As [`resume`].
+pub fn resume_with(
+    run: Run,
+    overrides: &[ConfigSource],
+    schedule_from_here: bool,
+    processes: &Processes,
+    stop: &Stop,
+    on: &mut dyn FnMut(Event),
+) -> Result<Outcome, TrainError> {
+    let processes = processes.begin(stop);
+    processes.end(go_on(run, overrides, schedule_from_here, &processes, on))
+}
+
+/// Resumes a run, on each of the processes.
+fn go_on(
+    run: Run,
+    overrides: &[ConfigSource],
+    schedule_from_here: bool,
+    processes: &Processes,
+    on: &mut dyn FnMut(Event),
+) -> Result<Outcome, TrainError> {
     // Check that it is a run before anything is written.
     run.read_json()?;
-    let lock = Lock::take(run.path())?;
-    lock.warning().into_iter().for_each(|warning| on(Event::Warning(warning)));
-    run.sweep()?;
+    let mut lock = None;
+    // The others read the folder after that.
+    processes.of_first(|| {
+        let taken = Lock::take(run.path())?;
+        taken.warning().into_iter().for_each(|warning| on(Event::Warning(warning)));
+        lock = Some(taken);
+        run.sweep()?;
+        Ok(PathBuf::new())
+    })?;
     let mut config = run.read_config(overrides)?;
     let json = run.read_json()?;
     let found = checkpoint::find(&run)?;
@@ -58,7 +96,9 @@ pub fn resume(
     let weights = found.as_ref().map(|found| found.whole.parameters());
     let going = ResumeContext { run: &run, weights, dataset: &fingerprint_before.dataset };
     let budget = Budget::unlimited();
-    let mut prepared = Prepared::new(&frozen, Some(going), &budget, &mut Progress { on, stop })?;
+    let progress = &mut Progress { on, stop: processes.stop() };
+    let mut prepared = Prepared::new(&frozen, Beginning::Resumed(going), &budget, processes, progress)?;
+    report_processes(processes, on);
     // Repaired files carry the digest of the configuration that made them.
     prepared.file.recipe = Some(sha256(fingerprint_before.config.as_bytes()));
     let ema = Ema::of(&prepared.model, config.ema_decay)?;
@@ -72,7 +112,7 @@ pub fn resume(
         optimizer.restore(&whole.tensors, state.steps, &prepared.model)?;
     }
     let mut training = Training {
-        fingerprint: fingerprint(&config, &run, &prepared)?,
+        fingerprint: fingerprint(&config, &run, &prepared, processes)?,
         json: RunJson { status: Status::Running, ..json },
         config: &config,
         run,
@@ -82,11 +122,11 @@ pub fn resume(
         prior,
         state,
         on,
-        stop,
+        processes: processes.clone(),
         time_left: TimeLeft::new(budget.clock()),
         _lock: lock,
     };
-    if let Some(found) = &found {
+    if let Some(found) = found.as_ref().filter(|_| processes.is_first()) {
         let model = training.model_file()?;
         let mended = checkpoint::repair(&training.run, found, &model, config.keep)?;
         for warning in found.warning.iter().cloned().chain(mended) {
@@ -98,7 +138,9 @@ pub fn resume(
         let kind = ResumeError::Finished { epochs: config.epochs };
         return Err(TrainError::resume(training.run.path(), kind));
     }
-    training.run.write_config(&config, training.json.recipe_choice.as_deref())?;
+    if processes.is_first() {
+        training.run.write_config(&config, training.json.recipe_choice.as_deref())?;
+    }
     training.run()
 }
 

@@ -1,7 +1,6 @@
 //! Training a second look: the first look is trained already; the second learns from the parts of the photos around their
 //! objects, and is evaluated on the parts around the first look's boxes.
 
-use candle_core::Device;
 use loc_data::{Dataset, Loader, Split};
 use loc_infer::SecondLook;
 use loc_model::{Model, init};
@@ -12,9 +11,9 @@ use crate::config::Config;
 use crate::engine::budget::Budget;
 use crate::engine::{head_warmup, init_weights};
 use crate::error::TrainError;
-use crate::eval::{FirstAnswers, Reference, evaluate_batches};
+use crate::eval::{FirstAnswers, Judged, Reference, evaluate_batches};
 use crate::event::{Event, Progress};
-use crate::input::{BatchSource, Crops, Photos};
+use crate::input::{BatchSource, Crops, Photos, Place};
 
 /// The trained first look.
 #[derive(Debug)]
@@ -22,6 +21,16 @@ pub(crate) struct FirstLook {
     pub(crate) weights: Weights,
     /// Its answers to the validation photos.
     pub(crate) answers: FirstAnswers,
+    /// Its answers to training photos, if the second look is to be judged.
+    pub(crate) unseen: Option<Unseen>,
+}
+
+/// The first look's answers to training photos that its heads had not seen, and the features of the parts around its boxes.
+#[derive(Debug)]
+pub(crate) struct Unseen {
+    pub(crate) judged: Vec<Judged>,
+    pub(crate) answers: FirstAnswers,
+    pub(crate) feed: BatchSource,
 }
 
 /// What a second look is prepared from.
@@ -30,7 +39,7 @@ pub(crate) struct Context<'a> {
     pub(crate) dataset: &'a Dataset,
     pub(crate) split: &'a Split,
     pub(crate) file: &'a ModelFile,
-    pub(crate) device: &'a Device,
+    pub(crate) place: &'a Place,
     pub(crate) budget: &'a Budget,
 }
 
@@ -54,21 +63,22 @@ pub(crate) fn first_config(config: &Config) -> Result<Config, TrainError> {
 }
 
 /// Prepares the training of the second look: its model, training and validation parts. `given` are the weights of a
-/// second look that is trained further, `warmup` the head warm-up of a training end to end.
+/// second look that is trained further, `warmup` the head warm-up of a training end to end, `unseen` what a frozen second look is
+/// judged on.
 pub(crate) fn prepare(
     context: &Context,
     [layers, second]: [&Network; 2],
     first: Weights,
     given: Option<Weights>,
     warmup: Option<&Config>,
-    val: &Loader,
+    (val, unseen): (&Loader, Vec<Judged>),
     progress: &mut Progress,
 ) -> Result<(Model, [BatchSource; 2], FirstLook), TrainError> {
-    let Context { config, dataset, split, file, device, budget } = *context;
+    let Context { config, dataset, split, file, place, budget } = *context;
     let meta = &file.meta;
     let answers = {
-        let model = Model::new(layers.clone(), &first, device)?;
-        let val = BatchSource::Photos(val.clone(), device.clone());
+        let model = Model::new(layers.clone(), &first, &place.device)?;
+        let val = BatchSource::photos(val, place);
         let reference = Reference { dataset, meta, loss: &config.loss(), baseline: None, first: None };
         let (evaluation, judged) = evaluate_batches(&model, val.in_order(config.batch), &reference, false)?;
         progress.report(Event::Note(format!(
@@ -80,9 +90,12 @@ pub(crate) fn prepare(
     };
     let input = meta.second_look.map_or(meta.input, |look| look.input(&meta.input));
     let crops = Crops::new(config, dataset, &split.train, input);
-    let (samples, windows) = answers.windows();
-    let val = Loader::of_windows(dataset, &samples, &windows, input, config.workers)?;
-    let limits = (device, budget);
+    let around = |answers: &FirstAnswers| {
+        let (samples, windows) = answers.windows();
+        Loader::of_windows(dataset, &samples, &windows, input, config.workers)
+    };
+    let val = around(&answers)?;
+    let limits = (place, budget);
     let initial = match given {
         Some(weights) => weights,
         None => {
@@ -98,19 +111,27 @@ pub(crate) fn prepare(
                 None => initial,
                 Some(begin) => {
                     // As many copies and epochs as the first look had.
-                    let limits = (device, &Budget::unlimited());
+                    let limits = (place, &Budget::unlimited());
                     let photos = Photos::Crops(&crops);
                     head_warmup::run(begin, second, &initial, dataset, photos, limits, progress)?.0
                 }
             }
         }
     };
-    let (model, feeds) = if config.backbone_lr == 0.0 {
-        let photos = [(Photos::Crops(&crops), config.copies_of(crops.len())), (Photos::Whole(&val), 1)];
-        head_warmup::with_frozen_backbone(config, second, &initial, photos, limits, progress)?
-    } else {
-        let feeds = [BatchSource::Crops(crops, device.clone()), BatchSource::Photos(val, device.clone())];
-        (Model::new(second.clone(), &initial, device)?, feeds)
-    };
-    Ok((model, feeds, FirstLook { weights: first, answers }))
+    if config.backbone_lr > 0.0 {
+        let feeds = [BatchSource::Crops(crops, place.clone()), BatchSource::photos(&val, place)];
+        let model = Model::new(second.clone(), &initial, &place.device)?;
+        return Ok((model, feeds, FirstLook { weights: first, answers, unseen: None }));
+    }
+    let of_unseen = FirstAnswers::of(meta, &unseen, None);
+    let around_unseen = around(&of_unseen)?;
+    let photos = [
+        (Photos::Crops(&crops), config.copies_of(crops.len())),
+        (Photos::Whole(&val), 1),
+        (Photos::Whole(&around_unseen), 1),
+    ];
+    let (model, [train, val, feed]) =
+        head_warmup::with_frozen_backbone(config, second, &initial, photos, limits, progress)?;
+    let unseen = (!unseen.is_empty()).then_some(Unseen { judged: unseen, answers: of_unseen, feed });
+    Ok((model, [train, val], FirstLook { weights: first, answers, unseen }))
 }

@@ -7,14 +7,16 @@ use loc_model::{Model, device};
 use loc_net::{InputShape, NetworkConfig, Weights};
 
 use crate::checkpoint::{ModelFile, RunFingerprint};
+use crate::collective::Processes;
 use crate::config::{Config, HeadWarmup, Normalize};
 use crate::digest::sha256;
 use crate::engine::budget::Budget;
 use crate::engine::second_look::{Context, FirstLook};
 use crate::engine::{changed_data, head_warmup, init_weights, memory, second_look};
 use crate::error::{ConfigError, TrainError};
+use crate::eval::Judged;
 use crate::event::{Event, Progress};
-use crate::input::{BatchSource, Photos, choose_split, read_options};
+use crate::input::{BatchSource, Photos, Place, choose_split, read_options};
 use crate::run::Run;
 use crate::weights_cache;
 
@@ -41,6 +43,15 @@ pub(crate) struct Prepared {
     pub(crate) head_warmup: Option<HeadWarmup>,
 }
 
+/// How a run begins.
+pub(crate) enum Beginning<'a> {
+    /// As a new one. `unseen` are a first look's answers to training photos that its heads had not seen: on the parts around
+    /// its boxes a second look is judged.
+    New { unseen: Vec<Judged> },
+    /// From its last save.
+    Resumed(ResumeContext<'a>),
+}
+
 /// What a resumed run brings along.
 pub(crate) struct ResumeContext<'a> {
     pub(crate) run: &'a Run,
@@ -54,12 +65,20 @@ impl Prepared {
     /// Prepares a new run, or a resumed one.
     pub(crate) fn new(
         config: &Config,
-        going: Option<ResumeContext>,
+        beginning: Beginning,
         budget: &Budget,
+        processes: &Processes,
         progress: &mut Progress,
     ) -> Result<Self, TrainError> {
+        let (going, unseen) = match beginning {
+            Beginning::New { unseen } => (None, unseen),
+            Beginning::Resumed(going) => (Some(going), Vec::new()),
+        };
         let device = device::parse(&config.device)
             .map_err(|e| TrainError::config("device", ConfigError::Device(e)))?;
+        if !processes.is_alone() && !device.is_cpu() {
+            return Err(TrainError::config("device", ConfigError::ProcessesOnCpu));
+        }
         let Some(data) = &config.data else {
             return Err(TrainError::config("data", ConfigError::NoData));
         };
@@ -69,7 +88,7 @@ impl Prepared {
         if !warnings.is_empty() {
             progress.report(Event::DataWarnings(warnings))?;
         }
-        let digest = dataset.digest()?;
+        let digest = dataset.digest();
         if let Some(ResumeContext { run, dataset: before, .. }) = &going
             && *before != digest
         {
@@ -123,7 +142,7 @@ impl Prepared {
             let plan = network
                 .build(&loc_net::Normalization::IDENTITY)
                 .map_err(|e| TrainError::config(key, ConfigError::Network(e)))?;
-            memory::check(&plan, frozen, config.batch, photos)?;
+            memory::check(&plan, frozen, (config.batch, processes.size()), photos)?;
         }
 
         // Check for the pretrained weights before photos are decoded.
@@ -160,7 +179,8 @@ impl Prepared {
             let heads = &Config { epochs: rounds * heads.epochs, ..heads.clone() };
             head_warmup::report_workload(heads, &layers, &dataset, photos, &device, progress)?;
         }
-        let limits = (&device, budget);
+        let of_warmup = budget.of_warmup(config);
+        let place = Place { device, processes: processes.clone() };
         let mut head_warmup = None;
         let mut warmup = config.head_warmup()?;
         let second = file.build_second()?;
@@ -187,7 +207,7 @@ impl Prepared {
                             &initial,
                             &dataset,
                             Photos::Whole(&train),
-                            limits,
+                            (&place, &of_warmup),
                             progress,
                         )?;
                         head_warmup = (done != begin).then(|| HeadWarmup::of(&done)).transpose()?;
@@ -200,25 +220,26 @@ impl Prepared {
         let mut first = None;
         let (model, [train, val]) = if let Some(second) = &second {
             drop(train);
-            let (split, device) = (&split, &device);
-            let context = Context { config, dataset: &dataset, split, file: &file, device, budget };
+            let (split, place) = (&split, &place);
+            let context = Context { config, dataset: &dataset, split, file: &file, place, budget };
             let (model, feeds, look) = second_look::prepare(
                 &context,
                 [&layers, second],
                 initial,
                 initial_second,
                 warmup.as_ref(),
-                &val,
+                (&val, unseen),
                 progress,
             )?;
             first = Some(look);
             (model, feeds)
         } else if frozen {
             let photos = [(Photos::Whole(&train), config.copies_of(train.len())), (Photos::Whole(&val), 1)];
+            let limits = (&place, budget);
             head_warmup::with_frozen_backbone(config, &layers, &initial, photos, limits, progress)?
         } else {
-            let feeds = [train, val].map(|photos| BatchSource::Photos(photos, device.clone()));
-            (Model::new(layers, &initial, &device)?, feeds)
+            let feeds = [&train, &val].map(|photos| BatchSource::photos(photos, &place));
+            (Model::new(layers, &initial, &place.device)?, feeds)
         };
         Ok(Self {
             dataset,
@@ -268,15 +289,22 @@ impl Prepared {
     }
 }
 
-/// Returns the fingerprint that the run's states carry.
+/// Returns the fingerprint that the run's states carry, after a check that all processes train the same.
 pub(crate) fn fingerprint(
     config: &Config,
     run: &Run,
     prepared: &Prepared,
+    processes: &Processes,
 ) -> Result<RunFingerprint, TrainError> {
-    Ok(RunFingerprint {
-        config: config.result_affecting().to_string(),
-        dataset: prepared.digest.clone(),
-        split: sha256(&fs_err::read(run.split())?),
-    })
+    // Only the first process writes it, and saves.
+    let split = if processes.is_first() { sha256(&fs_err::read(run.split())?) } else { String::new() };
+    let config = config.result_affecting().to_string();
+    processes.check_same(&[
+        ("the version of loc", env!("CARGO_PKG_VERSION")),
+        ("the configuration", &config),
+        ("the data set", &prepared.digest),
+        ("the split of the data set", &sha256(format!("{:?}", prepared.split).as_bytes())),
+        ("the network", &sha256(&loc_model::weights::to_bytes(&prepared.model.weights()?, None)?)),
+    ])?;
+    Ok(RunFingerprint { config, dataset: prepared.digest.clone(), split })
 }

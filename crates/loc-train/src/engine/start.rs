@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use crate::checkpoint::State;
+use crate::collective::Processes;
 use crate::config::Config;
-use crate::engine::budget::{Budget, Work, with_copies};
+use crate::engine::budget::{Budget, Work};
+use crate::engine::choice::{self, Choices, Trials};
 use crate::engine::curve::Curve;
-use crate::engine::setup::{Prepared, fingerprint};
+use crate::engine::setup::{Beginning, Prepared, fingerprint};
 use crate::engine::time_left::TimeLeft;
 use crate::engine::train::{Outcome, Training};
-use crate::engine::verdict::{self, FeatureVerdict};
-use crate::error::TrainError;
+use crate::error::{ConfigError, TrainError};
 use crate::event::{Event, Progress, Stop};
 use crate::optim::{Ema, Optimizer, PretrainedPrior};
 use crate::run::{
@@ -25,11 +26,13 @@ pub struct TrainOptions {
     /// the number of epochs is chosen, at most the configuration's, and likewise the copies of photos whose features a
     /// frozen backbone computes. The run's `config.toml` has the numbers that were chosen.
     pub time: Option<Duration>,
-    /// Whether folds of the training photos judge the features of a frozen backbone ([`Outcome::features`]).
-    pub judge_features: bool,
+    /// What folds of the training photos choose and judge.
+    pub choices: Choices,
     /// Whether heads are also trained on a quarter and on half of the photos ([`Outcome::curve`]). The backbone must be
     /// frozen.
     pub curve: bool,
+    /// The processes that train together; by default this one alone. Not within a given time.
+    pub processes: Processes,
     /// The clock that the time is measured with.
     pub clock: Clock,
 }
@@ -63,20 +66,64 @@ pub fn train_with(
     stop: &Stop,
     on: &mut dyn FnMut(Event),
 ) -> Result<Outcome, TrainError> {
+    let processes = options.processes.begin(stop);
+    processes.end(start(config, options, location, provenance, &processes, on))
+}
+
+/// Trains a new run, on each of the processes.
+fn start(
+    config: &Config,
+    options: &TrainOptions,
+    location: RunLocation,
+    provenance: &Provenance,
+    processes: &Processes,
+    on: &mut dyn FnMut(Event),
+) -> Result<Outcome, TrainError> {
     if options.curve {
         Curve::check(config)?;
     }
-    let budget = Budget::new(&options.clock, options.time);
+    if options.time.is_some() && !processes.is_alone() {
+        return Err(TrainError::config("time", ConfigError::ProcessesInTime));
+    }
+    let (budget, stop) = (Budget::new(&options.clock, options.time), processes.stop());
     let RunLocation { project, name, exist_ok } = location;
     // Check that the run can be written before photos are decoded.
-    if exist_ok {
-        Run::removable(project, name)?;
+    if processes.is_first() {
+        if exist_ok {
+            Run::removable(project, name)?;
+        }
+        atomic_file::probe(project)?;
     }
-    atomic_file::probe(project)?;
-    let mut prepared = Prepared::new(config, None, &budget, &mut Progress { on, stop })?;
-    let number = Run::next_number(project)?;
-    let (run, lock) = Run::create(project, name, exist_ok)?;
-    lock.warning().into_iter().for_each(|warning| on(Event::Warning(warning)));
+    let mut progress = Progress { on, stop };
+    let trials = choice::try_first_looks(config, options.choices, (&budget, processes), &mut progress)?;
+    let (mut chosen, unseen) = match trials {
+        Some(Trials { config, unseen }) => (config, unseen),
+        None => (config.clone(), Vec::new()),
+    };
+    let prepare = |config: &Config, unseen, progress: &mut Progress| {
+        Prepared::new(config, Beginning::New { unseen }, &budget, processes, progress)
+    };
+    let mut prepared = prepare(&chosen, unseen, &mut progress)?;
+    let mut features = None;
+    if options.choices != Choices::default() {
+        let verdicts = choice::judge(&chosen, &prepared, stop, progress.on)?;
+        features = verdicts.features;
+        if options.choices.looks && verdicts.looks.is_some_and(|looks| !looks.pays()) {
+            chosen.looks = 1;
+            drop(prepared);
+            prepared = prepare(&chosen, Vec::new(), &mut progress)?;
+        }
+    }
+    let (config, on) = (&chosen, progress.on);
+    report_processes(processes, on);
+    let (mut number, mut lock) = (0, None);
+    let run = Run::at(processes.of_first(|| {
+        number = Run::next_number(project)?;
+        let (run, taken) = Run::create(project, name, exist_ok)?;
+        taken.warning().into_iter().for_each(|warning| on(Event::Warning(warning)));
+        lock = Some(taken);
+        Ok(run.path().to_path_buf())
+    })?);
     let json = RunJson {
         schema: run::SCHEMA.into(),
         status: Status::Running,
@@ -99,56 +146,53 @@ pub fn train_with(
         started: run::now(),
         number,
     };
-    run.write_json(&json)?;
-    loc_data::split::write_csv(&run.split(), &prepared.dataset, &prepared.split)?;
-    let features = match options.judge_features {
-        true => judge(config, &prepared, stop, on)?,
-        false => None,
-    };
+    if processes.is_first() {
+        run.write_json(&json)?;
+        loc_data::split::write_csv(&run.split(), &prepared.dataset, &prepared.split)?;
+    }
     let planned = plan(config, &budget, &mut prepared, &run, stop, on)?;
     let config = planned.as_ref().unwrap_or(config);
     let curve = options.curve.then(|| Curve::begin(config, &prepared, stop, on)).transpose()?;
     // Written last: its presence marks the run as resumable. The recognised format is recorded: files that are added to the
     // folder later do not change how it is read.
     let recorded = Config { data_format: Some(prepared.format.to_string()), ..config.clone() };
-    run.write_config(&recorded, json.recipe_choice.as_deref())?;
+    if processes.is_first() {
+        run.write_config(&recorded, json.recipe_choice.as_deref())?;
+    }
     let training = Training {
         optimizer: Optimizer::new(config),
         ema: Ema::of(&prepared.model, config.ema_decay)?,
         prior: PretrainedPrior::of(&prepared.model, None, config)?,
-        fingerprint: fingerprint(config, &run, &prepared)?,
+        fingerprint: fingerprint(config, &run, &prepared, processes)?,
         state: State::begin(),
         config,
         run,
         json,
         prepared,
         on,
-        stop,
+        processes: processes.clone(),
         time_left: TimeLeft::new(budget.clock()),
         _lock: lock,
     };
     let mut outcome = training.run()?;
     outcome.features = features;
-    if let Some(curve) = curve.filter(|_| outcome.status != Status::Interrupted) {
+    if let Some(curve) = curve.filter(|_| outcome.status != Status::Interrupted && processes.is_first()) {
         outcome.curve = curve.end(&outcome.run)?;
     }
     Ok(outcome)
 }
 
-/// Judges the features of a frozen backbone, and tells the result.
-fn judge(
-    config: &Config,
-    prepared: &Prepared,
-    stop: &Stop,
-    on: &mut dyn FnMut(Event),
-) -> Result<Option<FeatureVerdict>, TrainError> {
-    let Prepared { dataset, split, model, train, .. } = prepared;
-    let config = &with_copies(config, train);
-    let verdict = verdict::judge(config, dataset, model, train, &split.train, stop)?;
-    if let Some(verdict) = &verdict {
-        on(Event::Note(verdict.to_string()));
+/// Tells that several processes train together, and what that means for the result.
+pub(crate) fn report_processes(processes: &Processes, on: &mut dyn FnMut(Event)) {
+    let size = processes.size();
+    match (processes.is_alone(), processes.is_exact()) {
+        (true, _) => {}
+        (false, true) => on(Event::Note(format!("{size} processes train together"))),
+        (false, false) => on(Event::Warning(format!(
+            "{size} processes train together: the sums over a batch are rounded differently than with 1, 2, 4 or 8 processes, \
+             which write the same bytes"
+        ))),
     }
-    Ok(verdict)
 }
 
 /// The configuration with what fits into the time; none without a limit.

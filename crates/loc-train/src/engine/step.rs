@@ -51,7 +51,7 @@ impl Learner<'_> {
         if !value.is_finite() {
             return Err(not_finite(format!("the loss is {value}")));
         }
-        let gradients = model.backward(&losses.total)?;
+        let gradients = batch.backward(model, &losses.total)?;
         let lr = config.lr_at(at.epoch, at.step, at.steps);
         if !self.optimizer.step(model, &gradients, lr)? {
             return Err(not_finite(format!("the loss is {value}, but its gradient is not finite")));
@@ -65,12 +65,12 @@ impl Learner<'_> {
     /// Returns the losses of a batch; the total includes feature distillation.
     fn losses(&self, batch: &TensorBatch, conditions: &Conditions) -> Result<Losses, TrainError> {
         let compute = |output| self.config.loss().compute(&output, &batch.truth());
-        let Some(distillation) = self.distillation else {
-            return Ok(compute(self.model.train(&batch.input, conditions)?)?);
-        };
-        let (output, features) = self.model.train_with(&batch.input, conditions, distillation.layer)?;
+        let (output, features) =
+            batch.train(self.model, conditions, self.distillation.map(|distillation| distillation.layer))?;
         let losses = compute(output)?;
-        let held = distillation.loss(&batch.input, &features, conditions.dropout)?;
+        let Some((distillation, features)) = self.distillation.zip(features) else { return Ok(losses) };
+        let before = distillation.initial(&batch.input, conditions.dropout)?;
+        let held = distillation.loss(&batch.gather(&features)?, &batch.gather(&before)?)?;
         Ok(Losses { total: (&losses.total + held)?, ..losses })
     }
 }
@@ -82,11 +82,15 @@ fn conditions(
     batch: &TensorBatch,
     at: StepPosition,
 ) -> Result<Conditions, TrainError> {
-    let key = [config.seed, at.epoch as u64, at.step as u64];
+    let (key, rows) = ([config.seed, at.epoch as u64, at.step as u64], &batch.share.rows);
     let region_boxes = match model.network().region_box() {
-        Some(_) => Some(RegionJitter { amount: config.region_jitter, key }.apply(&batch.boxes)?),
+        Some(_) => {
+            let boxes = RegionJitter { amount: config.region_jitter, key }.apply(&batch.boxes)?;
+            Some(boxes.narrow(0, rows.start, rows.len())?)
+        }
         None => None,
     };
-    let dropout = (config.dropout > 0.0).then_some(Dropout { rate: config.dropout, key });
-    Ok(Conditions { dropout, region_boxes })
+    let dropout = Dropout { rate: config.dropout, key, before: rows.start };
+    let dropout = (config.dropout > 0.0).then_some(dropout);
+    Ok(Conditions { dropout, region_boxes, parts: Some(batch.share.parts) })
 }

@@ -6,6 +6,7 @@ use std::time::Instant;
 use loc_model::Model;
 
 use crate::checkpoint::{self, Best, Metrics, PresenceSums, RunFingerprint, Saved, State};
+use crate::collective::Processes;
 use crate::config::Config;
 use crate::digest::sha256;
 use crate::engine::curve::LearningCurve;
@@ -15,7 +16,7 @@ use crate::engine::time_left::TimeLeft;
 use crate::engine::verdict::FeatureVerdict;
 use crate::error::TrainError;
 use crate::eval::{self, Baseline, DataSummary, Evaluation, Judged, Loss, Presence, Reference};
-use crate::event::{Event, Row, Stop};
+use crate::event::{Event, Row};
 use crate::optim::{Ema, Optimizer, PretrainedPrior};
 use crate::run::{Lock, Run, RunJson, Status};
 
@@ -46,23 +47,29 @@ pub(crate) struct Training<'a> {
     pub(crate) fingerprint: RunFingerprint,
     pub(crate) state: State,
     pub(crate) on: &'a mut dyn FnMut(Event),
-    pub(crate) stop: &'a Stop,
+    pub(crate) processes: Processes,
     pub(crate) time_left: TimeLeft,
-    pub(crate) _lock: Lock,
+    /// Held by the first process.
+    pub(crate) _lock: Option<Lock>,
 }
 
 impl Training<'_> {
     pub(crate) fn run(mut self) -> Result<Outcome, TrainError> {
-        self.run.write_json(&self.json)?;
+        self.write_json()?;
         let result = self.epochs();
         self.json.status = match &result {
             Ok((status, _)) => *status,
             Err(_) => Status::Failed,
         };
-        let recorded = self.run.write_json(&self.json);
+        let recorded = self.write_json();
         let (status, evaluation) = result?;
         recorded?;
         Ok(Outcome { run: self.run, status, evaluation, features: None, curve: None })
+    }
+
+    /// Only the first process writes.
+    fn write_json(&self) -> Result<(), TrainError> {
+        if self.processes.is_first() { self.run.write_json(&self.json) } else { Ok(()) }
     }
 
     fn epochs(&mut self) -> Result<(Status, Option<Evaluation>), TrainError> {
@@ -78,7 +85,7 @@ impl Training<'_> {
         let Prepared { dataset, split, .. } = &self.prepared;
         let constant = eval::baseline_only(dataset, &split.train, &split.val);
         // Earlier versions did not write it.
-        if !self.run.data().is_file() {
+        if self.processes.is_first() && !self.run.data().is_file() {
             DataSummary::of(dataset, split, constant.as_ref()).write(&self.run)?;
         }
         let mut evaluation = None;
@@ -91,7 +98,7 @@ impl Training<'_> {
             if self.patience_is_over() {
                 return Ok((Status::EarlyStopped, evaluation));
             }
-            if self.stop.is_requested() && self.state.epoch <= self.config.epochs {
+            if self.processes.is_stopping() && self.state.epoch <= self.config.epochs {
                 return Ok((Status::Interrupted, evaluation));
             }
         }
@@ -141,7 +148,7 @@ impl Training<'_> {
             let epochs = (self.config.epochs - epoch) as f64;
             let further = (steps - step - 1) as f64 + evaluation + epochs * (steps as f64 + evaluation);
             self.time_left.after_step(further).into_iter().for_each(|left| (self.on)(Event::TimeLeft(left)));
-            if self.stop.is_requested() && step + 1 < steps {
+            if self.processes.is_stopping() && step + 1 < steps {
                 self.state.time += began.elapsed().as_secs_f64();
                 self.save(&[], None)?;
                 return Ok(false);
@@ -226,11 +233,12 @@ impl Training<'_> {
         self.prior.as_ref().map_or(Ok(model), |prior| prior.interpolated_with(model))
     }
 
-    /// Saves a checkpoint, and the answers to the validation photos if an epoch has just ended that is the best so far, which
+    /// Compares the model of all processes; the first one saves a checkpoint, and the answers to the validation photos if an epoch has just ended that is the best so far, which
     /// is returned.
     fn save(&self, answers: &[Judged], presence: Option<&Presence>) -> Result<Option<Best>, TrainError> {
         let model = self.model_file()?;
         let digest = sha256(&model);
+        self.processes.check_same(&[("the model", &digest)])?;
         let best = self.state.metrics.map(|figures| Best {
             epoch: self.state.epoch - 1,
             localization_accuracy: figures.localization_accuracy,
@@ -238,6 +246,9 @@ impl Training<'_> {
             model: digest.clone(),
         });
         let best = best.filter(|best| best.beats(self.state.best.as_ref()));
+        if !self.processes.is_first() {
+            return Ok(best);
+        }
         let mut state = self.state.clone();
         if best.is_some() {
             state.best.clone_from(&best);

@@ -148,6 +148,12 @@ pub enum ConfigError {
         /// Why not.
         why: ReuseError,
     },
+    /// Several processes train together, but not on this device.
+    #[error("several processes train together on the CPU only")]
+    ProcessesOnCpu,
+    /// Several processes train together, within a given time.
+    #[error("several processes cannot train within a given time: each of them would measure another speed")]
+    ProcessesInTime,
     /// A range of learning rates is empty, or has no steps.
     #[error("{low} to {high} in {steps} steps is no range: 0 < low < high and 2 steps are needed")]
     LrRange {

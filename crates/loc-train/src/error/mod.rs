@@ -59,6 +59,18 @@ pub enum TrainError {
         /// File names of the step's photos; none where it is not theirs.
         photos: Vec<String>,
     },
+    /// Another of the processes that train together has failed, and says why.
+    OtherProcess {
+        /// Its number, from 0.
+        rank: usize,
+    },
+    /// One of the processes that train together has something else than the first one.
+    ProcessDiffers {
+        /// Its number, from 0.
+        rank: usize,
+        /// What differs.
+        what: &'static str,
+    },
     /// A stop was requested before the first step: there is nothing to save.
     Stopped,
     /// A split leaves a part without photos that show an object.
@@ -124,6 +136,10 @@ impl fmt::Display for TrainError {
                     write!(f, ". Photos of the batch: {}", photos.join(", "))
                 }
             }
+            Self::OtherProcess { rank } => write!(f, "process {rank} has failed"),
+            Self::ProcessDiffers { rank, what } => {
+                write!(f, "{what} of process {rank} differs from that of process 0: all must be the same")
+            }
             Self::Stopped => f.write_str("stopped before the first step: nothing was saved"),
             Self::EmptySplit { train, val } => {
                 write!(
@@ -149,7 +165,8 @@ impl Error for TrainError {
             Self::Resume { kind, .. } => kind.source(),
             Self::Run { kind, .. } => kind.source(),
             Self::Model { kind, .. } => kind.source(),
-            Self::NotFinite { .. } | Self::Stopped | Self::EmptySplit { .. } => None,
+            Self::NotFinite { .. } | Self::OtherProcess { .. } | Self::ProcessDiffers { .. } => None,
+            Self::Stopped | Self::EmptySplit { .. } => None,
             Self::Data(error) => error.source(),
             Self::Network(error) => error.source(),
             Self::Net(error) => error.source(),

@@ -71,6 +71,8 @@ pub enum Remedy {
     FindFolder(PathBuf),
     /// Make this folder writable, or use another one.
     MakeWritable(PathBuf),
+    /// Train on a single process.
+    TrainAlone,
     /// Look for runs where they are written by default.
     LookInRunsFolder,
     /// Find out which program wrote the file.
@@ -118,6 +120,7 @@ fn of_config(kind: &ConfigError) -> Option<Remedy> {
         ConfigError::UnreadableRecipe(_) => Remedy::CheckFile,
         ConfigError::NestedHeadWarmup { .. } => Remedy::RecipeWithoutHeadWarmup,
         ConfigError::CurveNeedsFrozen => Remedy::FreezeBackbone,
+        ConfigError::ProcessesOnCpu | ConfigError::ProcessesInTime => Remedy::TrainAlone,
         ConfigError::NoData => Remedy::GiveData,
         ConfigError::BatchMemory { most, .. } => Remedy::SmallerBatch { most: *most },
         ConfigError::FeatureMemory { most, .. } => Remedy::FewerFeatures { most: Some(*most) },

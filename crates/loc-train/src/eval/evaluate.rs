@@ -13,7 +13,7 @@ use crate::eval::first_look::FirstAnswers;
 use crate::eval::judged::Judged;
 use crate::eval::metrics::{Baseline, Evaluation, Intervals, Loss, MedianBox};
 use crate::eval::presence::{Presence, Seen, equal_error_threshold};
-use crate::input::TensorBatch;
+use crate::input::{Place, TensorBatch};
 
 /// Returns the baseline: the constant answer of the samples `from`, evaluated on the samples `on`.
 #[must_use]
@@ -62,9 +62,12 @@ pub fn evaluate(
     reference: &Reference,
     options: EvaluateOptions,
 ) -> Result<(Evaluation, Vec<Judged>), TrainError> {
-    let batches = loader.in_order(options.batch).map(|batch| TensorBatch::of(batch?, model.device()));
-    let answer =
-        |input: &Input| if options.flip { both_ways(model, input) } else { Ok(model.evaluate(input)?) };
+    let place = Place::alone(model.device());
+    let batches = loader.in_order(options.batch).map(|batch| TensorBatch::of(batch?, &place));
+    let answer = |batch: &TensorBatch| match options.flip {
+        true => both_ways(model, &batch.input),
+        false => batch.evaluate(model),
+    };
     let (evaluation, judged) = predict_batches(answer, batches, reference, true)?;
     Ok((Evaluation { intervals: Intervals::of(&judged), ..evaluation }, judged))
 }
@@ -96,12 +99,12 @@ pub(crate) fn evaluate_batches(
     reference: &Reference,
     keep_logits: bool,
 ) -> Result<(Evaluation, Vec<Judged>), TrainError> {
-    predict_batches(|input| Ok(model.evaluate(input)?), batches, reference, keep_logits)
+    predict_batches(|batch| batch.evaluate(model), batches, reference, keep_logits)
 }
 
 /// Collects the predictions of each batch and computes the metrics.
 fn predict_batches(
-    answer: impl Fn(&Input) -> Result<ModelOutput, TrainError>,
+    answer: impl Fn(&TensorBatch) -> Result<ModelOutput, TrainError>,
     batches: impl Iterator<Item = Result<TensorBatch, TrainError>>,
     reference: &Reference,
     keep_logits: bool,
@@ -110,7 +113,7 @@ fn predict_batches(
     let (mut sum, mut samples) = (Loss::default(), 0);
     for tensors in batches {
         let tensors = tensors?;
-        let output = answer(&tensors.input)?;
+        let output = answer(&tensors)?;
         let losses = reference.loss.compute(&output, &tensors.truth())?;
         sum.add(&losses, tensors.n, tensors.positives())?;
         samples += tensors.n;

@@ -5,11 +5,13 @@ use loc_data::Batch;
 use loc_model::Input;
 use loc_model::loss::Truth;
 
+use crate::collective::Share;
 use crate::error::TrainError;
+use crate::input::Place;
 
-/// A batch on the model's device.
+/// A batch on the model's device. The input has the photos of this process's share, all else is of the whole batch.
 pub(crate) struct TensorBatch {
-    /// Photos `[N, H, W, 3]` in u8, or features.
+    /// Photos `[n, H, W, 3]` in u8, or features.
     pub(crate) input: Input,
     /// `[N, 4]`
     pub(crate) boxes: Tensor,
@@ -22,10 +24,14 @@ pub(crate) struct TensorBatch {
     pub(crate) n: usize,
     /// Samples' indices in the data set.
     pub(crate) indices: Vec<usize>,
+    pub(crate) share: Share,
+    pub(crate) place: Place,
 }
 
 impl TensorBatch {
-    pub(crate) fn of(batch: Batch, device: &Device) -> Result<Self, TrainError> {
+    /// A batch of a loader that prepares the rows of this process.
+    pub(crate) fn of(batch: Batch, place: &Place) -> Result<Self, TrainError> {
+        let device = &place.device;
         let Batch { images, boxes, labels, present, indices } = batch;
         let (n, image_dims, box_dims) = (labels.len(), images.dim(), boxes.dim());
         Ok(Self {
@@ -37,6 +43,8 @@ impl TensorBatch {
             present,
             n,
             indices,
+            share: place.processes.share(n),
+            place: place.clone(),
         })
     }
 

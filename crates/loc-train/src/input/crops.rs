@@ -3,6 +3,7 @@
 use loc_data::{BBox, CropJitter, Dataset, Loader};
 use loc_infer::{InputSpec, Window};
 
+use crate::collective::Processes;
 use crate::config::Config;
 use crate::error::TrainError;
 
@@ -58,16 +59,20 @@ impl Photos<'_> {
         }
     }
 
-    /// The batches of a copy of all photos, in order: the first copy is not augmented.
+    /// The batches of a copy of all photos, in order, of which each process prepares its own: the first copy is not augmented.
     pub(crate) fn copy(
         self,
         config: &Config,
         copy: u64,
         batch: usize,
+        processes: &Processes,
     ) -> Result<loc_data::Batches, TrainError> {
-        let augmented = |loader: &Loader, augment| match copy {
-            0 => loader.in_order(batch),
-            _ => loader.in_order_augmented(config.seed, copy, batch, augment),
+        let augmented = |loader: &Loader, augment| {
+            let loader = loader.with_rows(processes.rows());
+            match copy {
+                0 => loader.in_order(batch),
+                _ => loader.in_order_augmented(config.seed, copy, batch, augment),
+            }
         };
         Ok(match self {
             Self::Whole(loader) => augmented(loader, &config.augment),

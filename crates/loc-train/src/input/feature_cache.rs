@@ -10,11 +10,13 @@ use loc_model::Input;
 use loc_net::ImageBatch;
 use loc_net::{Forward, Network};
 
+use crate::collective::Processes;
 use crate::config::Config;
 use crate::error::{ConfigError, TrainError};
 use crate::event::{Event, Progress};
 use crate::input::batch::{Batches, TensorBatch, mask_of};
 use crate::input::crops::Photos;
+use crate::input::place::Place;
 
 /// Photos that go through the backbone together.
 pub(crate) const AT_ONCE: usize = 32;
@@ -35,8 +37,8 @@ pub(crate) struct FeatureCache {
     /// Those that batches are made of.
     members: Vec<usize>,
     copies: usize,
-    /// The device of the batches; the features stay in main memory.
-    device: Device,
+    /// Where batches are computed; the features stay in main memory, all of them in that of each process.
+    place: Place,
 }
 
 /// The network that computes the features, and how copies are augmented.
@@ -53,7 +55,7 @@ impl FeatureCache {
         photos: Photos,
         wanted: usize,
         limit: &dyn Fn(usize) -> usize,
-        device: &Device,
+        place: &Place,
         progress: &mut Progress,
     ) -> Result<Self, TrainError> {
         let network = backbone.forward.network();
@@ -77,16 +79,15 @@ impl FeatureCache {
             if copy == copies {
                 break;
             }
-            for batch in photos.copy(backbone.config, copy as u64, AT_ONCE)? {
+            let at_once = AT_ONCE * place.processes.size();
+            for batch in photos.copy(backbone.config, copy as u64, at_once, &place.processes)? {
                 let batch = batch?;
-                let n = batch.labels.len();
                 let bytes = batch.images.as_slice().unwrap_or_default();
-                let values = backbone.forward.features(ImageBatch::Bytes(bytes), n, &taps)?;
-                for (layer, values) in layers.iter_mut().zip(values) {
-                    let before = layer.len();
-                    layer.resize(before + values.len(), f16::ZERO);
-                    layer[before..].convert_from_f32_slice(&values);
-                }
+                let own = match batch.images.dim().0 {
+                    0 => vec![Vec::new(); taps.len()],
+                    n => backbone.forward.features(ImageBatch::Bytes(bytes), n, &taps)?,
+                };
+                add_features(own, &place.processes, &mut layers)?;
                 boxes.extend(batch.boxes.rows().into_iter().map(|b| [b[0], b[1], b[2], b[3]]));
                 if copy == 0 {
                     labels.extend(batch.labels);
@@ -103,8 +104,8 @@ impl FeatureCache {
         let layers = layers.into_iter().zip(&taps).map(tensor).collect::<Result<_, _>>()?;
         let samples = labels.len();
         let members = (0..samples).collect();
-        let device = device.clone();
-        Ok(Self { layers, boxes, labels, present, indices, samples, members, copies, device })
+        let place = place.clone();
+        Ok(Self { layers, boxes, labels, present, indices, samples, members, copies, place })
     }
 
     /// A cache of so many samples without content, on which steps take as long as on any other.
@@ -122,7 +123,7 @@ impl FeatureCache {
             samples,
             members: (0..samples).collect(),
             copies: 1,
-            device: device.clone(),
+            place: Place::alone(device),
         })
     }
 
@@ -148,9 +149,15 @@ impl FeatureCache {
             labels: self.labels.clone(),
             present: self.present.clone(),
             indices: self.indices.clone(),
-            device: self.device.clone(),
+            place: self.place.clone(),
             ..*self
         }
+    }
+
+    /// The same features, of which this process computes whole batches.
+    pub(crate) fn alone(mut self) -> Self {
+        self.place = Place::alone(&self.place.device);
+        self
     }
 
     /// Iterates over all samples in order, unchanged.
@@ -178,24 +185,54 @@ impl FeatureCache {
     }
 
     fn batch(&self, rows: &[usize]) -> Result<TensorBatch, TrainError> {
-        let n = rows.len();
-        let ids: Vec<u32> = rows.iter().map(|row| u32::try_from(*row).unwrap_or(u32::MAX)).collect();
-        let ids = Tensor::from_vec(ids, n, &Device::Cpu)?;
-        let pick =
-            |layer: &Tensor| layer.index_select(&ids, 0)?.to_dtype(DType::F32)?.to_device(&self.device);
+        let (n, device) = (rows.len(), &self.place.device);
+        let share = self.place.processes.share(n);
+        let own = &rows[share.rows.clone()];
+        let ids: Vec<u32> = own.iter().map(|row| u32::try_from(*row).unwrap_or(u32::MAX)).collect();
+        let ids = Tensor::from_vec(ids, own.len(), &Device::Cpu)?;
+        let pick = |layer: &Tensor| layer.index_select(&ids, 0)?.to_dtype(DType::F32)?.to_device(device);
         let boxes: Vec<f32> = rows.iter().flat_map(|row| self.boxes[*row]).collect();
         let samples = rows.iter().map(|row| row % self.samples);
         let present: Vec<bool> = samples.clone().map(|s| self.present[s]).collect();
         Ok(TensorBatch {
             input: Input::Features(self.layers.iter().map(pick).collect::<Result<_, _>>()?),
-            boxes: Tensor::from_vec(boxes, (n, 4), &self.device)?,
-            labels: Tensor::from_vec(samples.clone().map(|s| self.labels[s]).collect(), n, &self.device)?,
-            mask: mask_of(&present, &self.device)?,
+            boxes: Tensor::from_vec(boxes, (n, 4), device)?,
+            labels: Tensor::from_vec(samples.clone().map(|s| self.labels[s]).collect(), n, device)?,
+            mask: mask_of(&present, device)?,
             present,
             n,
             indices: samples.map(|s| self.indices[s]).collect(),
+            share,
+            place: self.place.clone(),
         })
     }
+}
+
+/// Adds the features of a batch, which the processes computed photo by photo, one after the other for each layer.
+fn add_features(
+    own: Vec<Vec<f32>>,
+    processes: &Processes,
+    layers: &mut [Vec<f16>],
+) -> Result<(), TrainError> {
+    let add = |layer: &mut Vec<f16>, values: &[f32]| {
+        let before = layer.len();
+        layer.resize(before + values.len(), f16::ZERO);
+        layer[before..].convert_from_f32_slice(values);
+    };
+    if processes.is_alone() {
+        layers.iter_mut().zip(&own).for_each(|(layer, values)| add(layer, values));
+        return Ok(());
+    }
+    // Layer by layer, so that the photos of a layer are in their order.
+    for (layer, values) in layers.iter_mut().zip(&own) {
+        let mut halves = Vec::new();
+        add(&mut halves, values);
+        let bytes: Vec<u8> = halves.into_iter().flat_map(f16::to_le_bytes).collect();
+        for bytes in processes.gather(&bytes)? {
+            layer.extend(bytes.chunks_exact(2).map(|b| f16::from_le_bytes([b[0], b[1]])));
+        }
+    }
+    Ok(())
 }
 
 /// Returns the bytes that are cached for each photo: the features in f16, and the box.

@@ -4,10 +4,13 @@ mod batch;
 mod crops;
 mod dataset;
 mod feature_cache;
+mod outputs;
+mod place;
 mod source;
 
 pub(crate) use self::batch::{Batches, TensorBatch};
 pub(crate) use self::crops::{Crops, Photos};
 pub use self::dataset::{choose_split, read_options};
 pub(crate) use self::feature_cache::{AT_ONCE, FeatureCache, FrozenBackbone, feature_bytes};
+pub(crate) use self::place::Place;
 pub(crate) use self::source::BatchSource;

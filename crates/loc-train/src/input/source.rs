@@ -1,6 +1,5 @@
 //! The source of batches: photos, or cached features of a frozen backbone.
 
-use candle_core::Device;
 use loc_data::Loader;
 
 use crate::config::Config;
@@ -8,17 +7,23 @@ use crate::error::TrainError;
 use crate::input::batch::{Batches, TensorBatch};
 use crate::input::crops::Crops;
 use crate::input::feature_cache::FeatureCache;
+use crate::input::place::Place;
 
 /// Samples ready for any number of epochs.
 #[derive(Debug)]
 pub(crate) enum BatchSource {
-    Photos(Loader, Device),
+    Photos(Loader, Place),
     FeatureCache(FeatureCache),
     /// Parts of photos around their objects.
-    Crops(Crops, Device),
+    Crops(Crops, Place),
 }
 
 impl BatchSource {
+    /// Photos, of which each process prepares its own.
+    pub(crate) fn photos(loader: &Loader, place: &Place) -> Self {
+        Self::Photos(loader.with_rows(place.processes.rows()), place.clone())
+    }
+
     pub(crate) fn len(&self) -> usize {
         match self {
             Self::Photos(loader, _) => loader.len(),
@@ -32,6 +37,15 @@ impl BatchSource {
         match self {
             Self::Photos(..) | Self::Crops(..) => None,
             Self::FeatureCache(cache) => Some(Self::FeatureCache(cache.part(indices))),
+        }
+    }
+
+    /// The same samples, of which this process computes whole batches.
+    pub(crate) fn alone(self) -> Self {
+        match self {
+            Self::Photos(loader, place) => Self::photos(&loader, &Place::alone(&place.device)),
+            Self::FeatureCache(cache) => Self::FeatureCache(cache.alone()),
+            Self::Crops(crops, place) => Self::Crops(crops, Place::alone(&place.device)),
         }
     }
 
@@ -49,15 +63,15 @@ impl BatchSource {
     /// Iterates over each sample once, augmented unless `still`.
     fn pass(&self, config: &Config, pass: u64, still: bool) -> Batches<'_> {
         match self {
-            Self::Photos(loader, device) => {
+            Self::Photos(loader, place) => {
                 let augment = if still { config.augment.flips_and_colours() } else { config.augment };
                 let batches = loader.epoch(config.seed, pass, config.batch, &augment);
-                Box::new(batches.map(move |batch| TensorBatch::of(batch?, device)))
+                Box::new(batches.map(move |batch| TensorBatch::of(batch?, place)))
             }
             Self::FeatureCache(features) => features.shuffled(config.seed, pass, config.batch, !still),
-            Self::Crops(crops, device) => {
+            Self::Crops(crops, place) => {
                 let augment = config.augment.flips_and_colours();
-                of_crops(crops.pass(pass), device, |loader| {
+                of_crops(crops.pass(pass), place, |loader| {
                     loader.epoch(config.seed, pass, config.batch, &augment)
                 })
             }
@@ -67,11 +81,11 @@ impl BatchSource {
     /// Iterates over all samples in order, unchanged.
     pub(crate) fn in_order(&self, batch: usize) -> Batches<'_> {
         match self {
-            Self::Photos(loader, device) => {
-                Box::new(loader.in_order(batch).map(move |batch| TensorBatch::of(batch?, device)))
+            Self::Photos(loader, place) => {
+                Box::new(loader.in_order(batch).map(move |batch| TensorBatch::of(batch?, place)))
             }
             Self::FeatureCache(features) => features.in_order(batch),
-            Self::Crops(crops, device) => of_crops(crops.pass(0), device, |loader| loader.in_order(batch)),
+            Self::Crops(crops, place) => of_crops(crops.pass(0), place, |loader| loader.in_order(batch)),
         }
     }
 }
@@ -91,11 +105,14 @@ impl BatchSource {
 /// The batches of decoded parts of photos, or the error of decoding them.
 fn of_crops<'a>(
     loader: Result<Loader, TrainError>,
-    device: &'a Device,
+    place: &'a Place,
     batches: impl FnOnce(&Loader) -> loc_data::Batches,
 ) -> Batches<'a> {
     match loader {
-        Ok(loader) => Box::new(batches(&loader).map(move |batch| TensorBatch::of(batch?, device))),
+        Ok(loader) => Box::new(
+            batches(&loader.with_rows(place.processes.rows()))
+                .map(move |batch| TensorBatch::of(batch?, place)),
+        ),
         Err(error) => Box::new(std::iter::once(Err(error))),
     }
 }

@@ -79,25 +79,30 @@ impl FeatureDistillation {
         Ok(Self { forward: Forward::new(network.clone(), weights.clone())?, layer, weight })
     }
 
-    /// Returns the weighted loss of a batch's features, `[N, C]`, after dropout.
-    pub(crate) fn loss(
-        &self,
-        input: &Input,
-        features: &Tensor,
-        dropout: Option<Dropout>,
-    ) -> Result<Tensor, TrainError> {
+    /// Returns the initial network's features of photos, `[N, C]`, after dropout.
+    pub(crate) fn initial(&self, input: &Input, dropout: Option<Dropout>) -> Result<Tensor, TrainError> {
         let Input::Images(photos) = input else {
             unreachable!("kept features are a frozen backbone's, which has no distillation")
         };
-        let bytes: Vec<u8> = photos.flatten_all()?.to_vec1()?;
-        let before =
-            self.forward.features(ImageBatch::Bytes(&bytes), photos.dim(0)?, &[self.layer])?.concat();
-        let mut before = Tensor::from_vec(before, features.dims(), features.device())?;
-        if let Some(dropout) = dropout {
+        let (n, bytes): (usize, Vec<u8>) = (photos.dim(0)?, photos.flatten_all()?.to_vec1()?);
+        let values = match n {
+            0 => Vec::new(),
+            n => self.forward.features(ImageBatch::Bytes(&bytes), n, &[self.layer])?.concat(),
+        };
+        let len = self.forward.network().shape(self.layer).len();
+        let features = Tensor::from_vec(values, (n, len), photos.device())?;
+        Ok(match dropout {
             // The same features are dropped, so that the rest is compared.
-            before = dropout.apply(&before, &self.forward.network().layers()[self.layer].name)?;
-        }
-        Ok((features::distance(features, &before)? * self.weight)?)
+            Some(dropout) if n > 0 => {
+                dropout.apply(&features, &self.forward.network().layers()[self.layer].name)?
+            }
+            _ => features,
+        })
+    }
+
+    /// Returns the weighted loss of a batch's features and those of the initial network, both `[N, C]`.
+    pub(crate) fn loss(&self, features: &Tensor, initial: &Tensor) -> Result<Tensor, TrainError> {
+        Ok((features::distance(features, initial)? * self.weight)?)
     }
 }
 
@@ -133,12 +138,12 @@ mod tests {
         let bytes: Vec<u8> = (0..2 * height * width * 3).map(|i| (i * 7 % 251) as u8).collect();
         let photos = Tensor::from_vec(bytes, (2, height, width, 3), &Device::Cpu).unwrap();
         let input = Input::Images(photos);
-        for dropout in [None, Some(Dropout { rate: 0.5, key: [1, 1, 1] })] {
+        for dropout in [None, Some(Dropout { rate: 0.5, key: [1, 1, 1], before: 0 })] {
             let loss = || {
                 let (_, features) = model
                     .train_with(&input, &Conditions { dropout, ..Conditions::default() }, distillation.layer)
                     .unwrap();
-                distillation.loss(&input, &features, dropout).unwrap()
+                distillation.loss(&features, &distillation.initial(&input, dropout).unwrap()).unwrap()
             };
             let value = |loss: &Tensor| loss.to_scalar::<f32>().unwrap();
             assert!(value(&loss()) < 1e-8, "nothing has moved");

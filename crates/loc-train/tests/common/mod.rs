@@ -4,13 +4,15 @@
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
 pub(crate) mod lite0;
+pub(crate) mod threads;
 
 use std::path::PathBuf;
 
 use loc_model::init::{self, Scheme};
 use loc_net::{Backbone, Head, InputShape, NetworkConfig, Normalization, Weight, Weights};
 use loc_train::{
-    Config, ConfigSource, Event, Outcome, Provenance, Run, RunLocation, Stop, TrainError, resume, train,
+    Config, ConfigSource, Event, Outcome, Processes, Provenance, Run, RunLocation, Stop, TrainError,
+    TrainOptions, resume, train, train_with,
 };
 
 /// The number of photos in the data set: few, so that an epoch is short.
@@ -61,13 +63,25 @@ impl Fixture {
             ..Default::default()
         };
         let (stop, project) = (Stop::default(), self.path("runs"));
-        train(
-            &self.config(overrides),
-            RunLocation { project: &project, name, exist_ok: false },
-            &provenance,
-            &stop,
-            &mut |e| on(&e, &stop),
-        )
+        let location = RunLocation { project: &project, name, exist_ok: false };
+        train(&self.config(overrides), location, &provenance, &stop, &mut |e| on(&e, &stop))
+    }
+
+    /// Trains on each of some processes.
+    pub(crate) fn train_on(
+        &self,
+        processes: Processes,
+        name: &str,
+        overrides: &[(&str, &str)],
+        on: &mut dyn FnMut(&Event, &Stop),
+    ) -> Result<Outcome, TrainError> {
+        let provenance =
+            Provenance { version: "0".into(), arguments: Vec::new(), threads: 2, ..Default::default() };
+        let (stop, project) = (Stop::default(), self.path("runs"));
+        let options = TrainOptions { processes, ..TrainOptions::default() };
+        let location = RunLocation { project: &project, name, exist_ok: false };
+        let config = self.config(overrides);
+        train_with(&config, &options, location, &provenance, &stop, &mut |e| on(&e, &stop))
     }
 }
 
