@@ -69,7 +69,7 @@ pub(crate) fn check(workspace: &Workspace) -> Result<()> {
         run(&["data", "sample", &at(&format!("set-{model}")), "--n", "16", "--seed", seed])?;
         let args = ["train", "--data", &at(&format!("set-{model}")), "--recipe", "scratch", "--epochs", "1"];
         let path =
-            run(&[&args[..], &["--imgsz", "188", "--project", &at("runs"), "--name", model]].concat())?;
+            run(&[&args[..], &["--project", &at("runs"), "--name", model]].concat())?;
         fs::copy(Path::new(path.trim()).join("weights/last.safetensors"), at(model) + ".safetensors")?;
     }
     let model = at("model.safetensors");
