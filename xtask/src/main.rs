@@ -16,6 +16,7 @@ mod python;
 mod recipes;
 mod skip;
 mod skips;
+mod slurm;
 mod stages;
 mod test;
 mod workspace;
@@ -56,6 +57,8 @@ enum Task {
     Fuzz(fuzz::Options),
     /// Compare the annotations that `loc data convert` writes and reads with other programs; needs Python and a package index
     Judges,
+    /// Predict in shards under a Slurm on this machine, kill a task, and compare the bytes; needs Slurm and munge
+    Slurm(slurm::Options),
     /// Type-check the workspace with CUDA on a machine that has none
     CheckCuda,
 }
@@ -106,6 +109,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Faults(options) => faults::run(&workspace, &options),
         Task::Fuzz(options) => fuzz::run(&workspace, &options),
         Task::Judges => judges::run(&workspace),
+        Task::Slurm(options) => slurm::run(&workspace, &options),
         Task::CheckCuda => check_cuda::run(&workspace),
     }
 }

@@ -105,10 +105,15 @@ fn the_search_for_the_keyword_finds_it_and_nothing_else() {
 }
 
 /// The libraries whose errors and hints must not mention the command line: loc-cli translates hints into flags.
-const LIBRARIES: [&str; 4] =
-    ["crates/loc-net/src", "crates/loc-model/src", "crates/loc-infer/src", "crates/loc-data/src"];
-const COMMANDS: [&str; 10] =
-    ["train", "val", "predict", "export", "import", "info", "data", "weights", "lr-find", "report"];
+const LIBRARIES: [&str; 5] = [
+    "crates/loc-net/src",
+    "crates/loc-model/src",
+    "crates/loc-infer/src",
+    "crates/loc-data/src",
+    "crates/loc-shard/src",
+];
+const COMMANDS: [&str; 11] =
+    ["train", "val", "predict", "shard", "export", "import", "info", "data", "weights", "lr-find", "report"];
 
 /// Returns whether a line of code names a flag or a command of `loc`. Comments may, except in the files of errors.
 fn names_the_command_line(line: &str) -> bool {
