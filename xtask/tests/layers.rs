@@ -19,8 +19,9 @@ const LAYERS: &[(&str, &[&[&str]])] = &[
             &["checkpoint", "eval", "optim"],
             &["input", "run"],
             &["config"],
+            &["collective"],
             &["event", "weights_cache"],
-            &["digest", "error", "testing"],
+            &["digest", "error", "testing", "user_cache"],
         ],
     ),
     (

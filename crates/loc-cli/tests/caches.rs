@@ -13,7 +13,7 @@ fn train(desk: &Desk, recipe: &[&str], cache: &str) -> (Vec<u8>, String) {
         ["train", "--data", "shapes", "--batch", "8", "--no-report", "--name", cache, "--cache", cache];
     let ran = common::Ran::of(
         desk.command(&[&short[..], recipe].concat())
-            .env("LOC_CACHE_DIR", desk.path("kept"))
+            .env("LOC_USER_CACHE", desk.path("kept"))
             .output()
             .unwrap(),
     );

@@ -68,8 +68,7 @@ pub(crate) fn check(workspace: &Workspace) -> Result<()> {
     for (model, seed) in [("model", "0"), ("other", "1")] {
         run(&["data", "sample", &at(&format!("set-{model}")), "--n", "16", "--seed", seed])?;
         let args = ["train", "--data", &at(&format!("set-{model}")), "--recipe", "scratch", "--epochs", "1"];
-        let path =
-            run(&[&args[..], &["--project", &at("runs"), "--name", model]].concat())?;
+        let path = run(&[&args[..], &["--project", &at("runs"), "--name", model]].concat())?;
         fs::copy(Path::new(path.trim()).join("weights/last.safetensors"), at(model) + ".safetensors")?;
     }
     let model = at("model.safetensors");

@@ -1,9 +1,7 @@
 //! Setup of a training: data set, split, loaders, network, initial weights.
 
-use loc_data::split::{self, SplitSource};
-use loc_data::{
-    Dataset, Format, Loader, OpenedDataset, PhotoStore, ReadOptions, SkippedPhotos, Split, summary,
-};
+use loc_data::split::SplitSource;
+use loc_data::{Dataset, Format, Loader, SkippedPhotos, Split};
 use loc_infer::{InputSpec, ModelMeta};
 use loc_model::{Model, device};
 use loc_net::{InputShape, NetworkConfig, Weights};
@@ -14,13 +12,14 @@ use crate::config::{Config, HeadWarmup, Normalize};
 use crate::digest::sha256;
 use crate::engine::budget::Budget;
 use crate::engine::second_look::{Context, FirstLook};
-use crate::engine::{changed_data, head_warmup, init_weights, memory, second_look};
+use crate::engine::training_data::TrainingData;
+use crate::engine::{head_warmup, init_weights, memory, second_look};
 use crate::error::{ConfigError, TrainError};
 use crate::eval::Judged;
-use crate::event::{Event, Progress};
-use crate::input::{BatchSource, Photos, Place, choose_split, read_options};
+use crate::event::Progress;
+use crate::input::{BatchSource, Photos, Place};
 use crate::run::Run;
-use crate::{user_cache, weights_cache};
+use crate::weights_cache;
 
 /// Data and model of a run before its first step.
 pub(crate) struct Prepared {
@@ -81,45 +80,11 @@ impl Prepared {
         if !processes.is_alone() && !device.is_cpu() {
             return Err(TrainError::config("device", ConfigError::ProcessesOnCpu));
         }
-        let Some(data) = &config.data else {
-            return Err(TrainError::config("data", ConfigError::NoData));
-        };
         let mut input = config.input();
-        // Photos are prepared at this size while they are read.
-        let least = config.network(&input, 1).build(&loc_net::Normalization::IDENTITY);
-        least.map_err(|e| TrainError::config("imgsz", ConfigError::Network(e)))?;
-        let store = PhotoStore::new(config.cache.parse()?, input, user_cache::folder("decoded"));
-        let options = ReadOptions { store: Some(store.clone()), ..read_options(config)? };
-        let OpenedDataset { dataset, format, warnings, skipped: left_out } =
-            Dataset::open_with_report(data, &options)?;
-        if !warnings.is_empty() {
-            progress.report(Event::DataWarnings(warnings))?;
-        }
-        let digest = dataset.digest();
-        if let Some(ResumeContext { run, dataset: before, .. }) = &going
-            && *before != digest
-        {
-            return Err(changed_data::error(run, &dataset, &digest, before));
-        }
+        let before = going.as_ref().map(|going| (going.run, going.dataset));
+        let TrainingData { dataset, format, digest, left_out, split, split_origin, store, presence } =
+            TrainingData::open(config, before, progress)?;
         let trained = going.and_then(|going| going.weights);
-        if let Some(line) = store.describe() {
-            progress.report(Event::Note(line))?;
-        }
-        if left_out.photos > 0 {
-            progress.report(Event::LeftOut(left_out.clone()))?;
-        }
-        let (split, split_origin) = choose_split(config, &dataset)?;
-        for line in split::describe(&dataset, &split, split_origin) {
-            progress.report(Event::Note(line))?;
-        }
-        for line in summary(&split::leaks(&dataset, &split)) {
-            progress.report(Event::Warning(line))?;
-        }
-        let [train, val] = [&split.train, &split.val].map(|part| dataset.positives(part).len());
-        if train == 0 || val == 0 {
-            return Err(TrainError::EmptySplit { train, val });
-        }
-        let presence = report_negatives([split.train.len() - train, split.val.len() - val], progress)?;
         // Check size and memory before photos are decoded.
         let second = second_look::spec(config)
             .map(|look| InputShape { width: look.width as usize, height: look.height as usize });
@@ -267,27 +232,6 @@ impl Prepared {
             head_warmup,
         })
     }
-}
-
-/// Reports the negatives of the training and validation photos. Returns whether the model learns presence: the training photos
-/// must show it what the absence of an object looks like.
-fn report_negatives([train, val]: [usize; 2], progress: &mut Progress) -> Result<bool, TrainError> {
-    if train > 0 {
-        progress.report(Event::Note(format!(
-            "{train} training and {val} validation photos have no object: the model also learns whether there is one"
-        )))?;
-    }
-    if train > 0 && val == 0 {
-        let message =
-            "no validation photo is without an object: presence is not measured, its threshold is 0.5";
-        progress.report(Event::Warning(message.into()))?;
-    }
-    if train == 0 && val > 0 {
-        progress.report(Event::Warning(format!(
-            "{val} validation photos have no object, and no training photo: the model always answers, these photos are not used"
-        )))?;
-    }
-    Ok(train > 0)
 }
 
 impl Prepared {
