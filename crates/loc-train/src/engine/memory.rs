@@ -111,9 +111,11 @@ mod tests {
     fn a_batch_that_cannot_fit_is_refused_with_both_numbers() {
         let each = of_a_photo(&network(), 0);
         let available = Some(100 * each);
-        check_within(each, 100, available).unwrap();
-        check_within(each, 100_000, None).unwrap();
-        let error = check_within(each, 100_000, available).unwrap_err();
+        check_within(each, (100, 1), available).unwrap();
+        // Each of many processes has its own memory.
+        check_within(each, (100_000, 1000), available).unwrap();
+        check_within(each, (100_000, 1), None).unwrap();
+        let error = check_within(each, (100_000, 1), available).unwrap_err();
         assert_eq!(error.remedy(), Some(Remedy::SmallerBatch { most: 100 }));
         let message = error.to_string();
         let (needed, there) = ((100_000 * each).div_ceil(1 << 20), (100 * each) >> 20);
