@@ -18,7 +18,7 @@ const LAYERS: &[(&str, &[&[&str]])] = &[
             &["engine"],
             &["checkpoint", "eval", "optim"],
             &["input", "run"],
-            &["config"],
+            &["config", "collective"],
             &["event", "weights_cache"],
             &["digest", "error", "testing"],
         ],

@@ -8,9 +8,9 @@ mod common;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use common::lite0::Lite0Fixture;
-use common::threads::on_processes;
+use common::threads::{Threads, on_processes, on_threads};
 use common::{Fixture, PHOTOS, last};
-use loc_train::{Event, Processes, Run, Status, Stop, TrainError, TrainOptions, resume_with};
+use loc_train::{Collective, Event, Processes, Run, Status, Stop, TrainError, TrainOptions, resume_with};
 
 /// Settings under which everything that depends on the position of a photo in its batch is used. With 12 training photos, a
 /// batch of 5 leaves a last one of 2, so that some of four and eight processes have no photo.
@@ -163,6 +163,48 @@ fn an_error_that_all_processes_have_is_told_once() {
         fixture.train_on(processes, "exploded", &overrides, &mut |_, _| {}).unwrap_err()
     });
     assert!(matches!(errors[0], TrainError::NotFinite { .. }), "{}", errors[0]);
+    assert!(errors[1..].iter().all(|error| matches!(error, TrainError::OtherProcess { rank: 0 })));
+}
+
+/// The second process computes a gradient that is not a number.
+#[derive(Debug)]
+struct Broken(Threads, AtomicUsize);
+
+impl Collective for Broken {
+    fn rank(&self) -> usize {
+        self.0.rank()
+    }
+
+    fn size(&self) -> usize {
+        self.0.size()
+    }
+
+    fn gather(&self, own: &[u8]) -> Vec<Vec<u8>> {
+        self.0.gather(own)
+    }
+
+    fn exchange(&self, partner: usize, own: &[f32], theirs: &mut [f32]) {
+        let mut own = own.to_vec();
+        // Of the first exchange of the fourth step: the step after the first epoch.
+        if self.rank() == 1 && self.1.fetch_add(1, Ordering::SeqCst) == 6 {
+            own[5] = f32::NAN;
+        }
+        self.0.exchange(partner, &own, theirs);
+        if self.rank() == 1 && own[5].is_nan() {
+            theirs[5] = f32::NAN;
+        }
+    }
+}
+
+#[test]
+fn a_gradient_of_one_process_that_is_not_finite_stops_all_before_the_step() {
+    let fixture = Fixture::new();
+    let errors = on_threads(4, |threads| {
+        let processes = Processes::new(Broken(threads, AtomicUsize::new(0)));
+        fixture.train_on(processes, "broken", &[], &mut |_, _| {}).unwrap_err()
+    });
+    let TrainError::NotFinite { what, epoch: 2, step: 1, .. } = &errors[0] else { panic!("{}", errors[0]) };
+    assert!(what.contains("gradient"), "{what}");
     assert!(errors[1..].iter().all(|error| matches!(error, TrainError::OtherProcess { rank: 0 })));
 }
 

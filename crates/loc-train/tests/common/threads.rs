@@ -10,7 +10,7 @@ use loc_train::{Collective, Processes};
 
 /// One of them.
 #[derive(Debug)]
-struct Threads {
+pub(crate) struct Threads {
     rank: usize,
     /// To and from each of them, itself included.
     ends: Vec<Mutex<(Sender<Vec<u8>>, Receiver<Vec<u8>>)>>,
@@ -53,6 +53,11 @@ impl Collective for Threads {
 
 /// Calls `f` as each of so many processes, and returns their results in the order of their ranks.
 pub(crate) fn on_processes<R: Send>(size: usize, f: impl Fn(Processes) -> R + Sync) -> Vec<R> {
+    on_threads(size, |threads| f(Processes::new(threads)))
+}
+
+/// As [`on_processes`], with the messages of each.
+pub(crate) fn on_threads<R: Send>(size: usize, f: impl Fn(Threads) -> R + Sync) -> Vec<R> {
     let mut ends: Vec<Vec<_>> = (0..size).map(|_| (0..size).map(|_| None).collect()).collect();
     for a in 0..size {
         for b in a..size {
@@ -69,7 +74,7 @@ pub(crate) fn on_processes<R: Send>(size: usize, f: impl Fn(Processes) -> R + Sy
         let start = |(rank, ends): (usize, Vec<Option<_>>)| {
             let ends = ends.into_iter().map(|end| Mutex::new(end.unwrap())).collect();
             let f = &f;
-            scope.spawn(move || f(Processes::new(Threads { rank, ends })))
+            scope.spawn(move || f(Threads { rank, ends }))
         };
         let all: Vec<_> = ends.into_iter().enumerate().map(start).collect();
         all.into_iter().map(|thread| thread.join().unwrap()).collect()
