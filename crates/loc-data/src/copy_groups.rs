@@ -122,6 +122,7 @@ mod tests {
             size: ImageSize { width: 8, height: 8 },
             object: Some(LabelledObject { class: 0, bbox: BBox { x1: 1.0, y1: 1.0, x2: 7.0, y2: 7.0 } }),
             subset: None,
+            digest: [0; 32],
             group: None,
         };
         let mut samples: Vec<Sample> = names.iter().map(sample).collect();

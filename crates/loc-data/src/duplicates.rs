@@ -121,6 +121,7 @@ mod tests {
             format: ImageFormat::Png,
             digest: [digest; 32],
             hash: Some(PerceptualHash(bits)),
+            stamp: None,
         }
     }
 

@@ -48,6 +48,7 @@ pub fn split(bytes: &[u8]) -> bool {
         size: ImageSize { width: 8, height: 8 },
         object: Some(LabelledObject { class: 0, bbox: BBox { x1: 1.0, y1: 1.0, x2: 7.0, y2: 7.0 } }),
         subset: None,
+        digest: [0; 32],
         group: None,
     };
     let samples = ["-c.jpg", "a.jpg", "b.jpg"].map(sample).into();

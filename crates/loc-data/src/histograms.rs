@@ -66,6 +66,7 @@ mod tests {
             size: ImageSize { width: 160, height: 160 },
             object: Some(LabelledObject { class: 0, bbox: BBox { x1, y1, x2, y2 } }),
             subset: None,
+            digest: [0; 32],
             group: None,
         };
         // A quarter of the photo at the top left, half a side; and the whole photo.

@@ -41,6 +41,7 @@ mod new_folder;
 mod photo;
 mod photo_lookup;
 mod photo_matching;
+mod photo_records;
 pub mod random;
 mod read_options;
 mod remedy;
@@ -63,7 +64,9 @@ pub use formats::Format;
 pub use loader::{Batch, Batches, Loader};
 pub use loc_infer::{BBox, ImageSize, NormBox};
 pub use memory::available as available_memory;
-pub use read_options::{Exif, InvalidPhotoPolicy, MultiObjectPolicy, ReadOptions, UnlabelledPolicy};
+pub use read_options::{
+    Exif, InvalidPhotoPolicy, MultiObjectPolicy, ReadOptions, ReadProgress, UnlabelledPolicy,
+};
 pub use remedy::{Hint, Remedy};
 pub use sample::{LabelledObject, Sample};
 pub use split::{Split, Subset};

@@ -76,6 +76,7 @@ mod tests {
             size: ImageSize { width: *width, height: *height },
             object: Some(LabelledObject { class: 0, bbox: BBox { x1: 0.0, y1: 0.0, x2: 1.0, y2: 1.0 } }),
             subset: None,
+            digest: [0; 32],
             group: None,
         };
         Dataset { root: ".".into(), classes: vec!["a".into()], samples: sizes.iter().map(sample).collect() }

@@ -10,6 +10,7 @@ use loc_infer::preprocess::{FileKind, decode, orient_box, orient_size};
 use sha2::{Digest, Sha256};
 
 use crate::formats::read_limited;
+use crate::photo_records::Stamp;
 use crate::{BBox, ImageSize};
 
 /// The properties of a photo.
@@ -25,6 +26,8 @@ pub(crate) struct Photo {
     pub(crate) digest: [u8; 32],
     /// The perceptual hash, if requested and if the photo has enough structure.
     pub(crate) hash: Option<PerceptualHash>,
+    /// The stamp of the file before it was read.
+    pub(crate) stamp: Option<Stamp>,
 }
 
 /// A perceptual hash of 256 bits: where the photo becomes brighter from left to right, on a grid of 16×16.
@@ -95,11 +98,19 @@ impl Photo {
 /// The reason why the file is not a valid photo.
 pub(crate) fn read(path: &Path, with_hash: bool) -> Result<Photo, String> {
     let limits = Limits::default();
+    let stamp = Stamp::of(path);
     let bytes = read_limited(path, limits.max_alloc)?;
     let photo = decode(&bytes, &limits).map_err(|e| e.reason().to_string())?;
     let hash = with_hash.then(|| PerceptualHash::of(&photo.rgb)).flatten();
     let digest = Sha256::digest(&bytes).into();
-    Ok(Photo { size: photo.size(), orientation: photo.orientation, format: photo.format, digest, hash })
+    Ok(Photo {
+        size: photo.size(),
+        orientation: photo.orientation,
+        format: photo.format,
+        digest,
+        hash,
+        stamp,
+    })
 }
 
 #[cfg(test)]

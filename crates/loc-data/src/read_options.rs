@@ -1,6 +1,9 @@
 //! How a data set is read: the format, and what is done with photos that have several objects, none, or errors.
 
+use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use crate::{DataError, Format};
 
@@ -140,4 +143,35 @@ pub struct ReadOptions {
     /// Correct what has one certain correction, with a warning for each: swap the corners of a box that are in the wrong
     /// order, clip a box to its photo however far it exceeds it.
     pub repair: bool,
+    /// A folder of the caller's cache for what is known of photos (of sets of 1,000 and more): those that have not changed since
+    /// are not read and decoded again.
+    pub records: Option<PathBuf>,
+    /// Is told how many photos are read.
+    pub progress: ReadProgress,
+}
+
+/// A function that is told how many photos are read, of how many; on any thread, in any order.
+#[derive(Clone, Default)]
+pub struct ReadProgress(Option<Arc<Tell>>);
+
+type Tell = dyn Fn(usize, usize) + Send + Sync;
+
+impl ReadProgress {
+    /// One that calls this function.
+    #[must_use]
+    pub fn new(tell: impl Fn(usize, usize) + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(tell)))
+    }
+
+    pub(crate) fn tell(&self, done: usize, of: usize) {
+        if let Some(tell) = &self.0 {
+            tell(done, of);
+        }
+    }
+}
+
+impl fmt::Debug for ReadProgress {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("ReadProgress")
+    }
 }

@@ -15,6 +15,8 @@ pub struct Sample {
     pub file: String,
     /// Size of the upright photo (EXIF orientation applied), in pixels.
     pub size: ImageSize,
+    /// SHA-256 of the photo's file.
+    pub digest: [u8; 32],
     /// The object; none for a negative, a photo that is known not to show one.
     pub object: Option<LabelledObject>,
     /// The part of a split that the photo's folder stands for (`train/`, `valid/`, `test/`), if it does.

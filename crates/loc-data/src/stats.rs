@@ -266,6 +266,7 @@ mod tests {
                 bbox: BBox { x1: 1.0, y1: 2.0, x2: 8.0, y2: 9.0 },
             }),
             subset: None,
+            digest: [0; 32],
             group: None,
         };
         let dataset = Dataset {

@@ -27,7 +27,7 @@ fn the_tutorials_photos() {
         (&inner.samples[0].file, inner.samples[0].object),
         (&set.samples[0].file, set.samples[0].object)
     );
-    assert_eq!(inner.digest().unwrap(), set.digest().unwrap());
+    assert_eq!(inner.digest(), set.digest());
 
     // The same from the CSV, its numbers named.
     let named = ReadOptions { classes: Some(set.classes.clone()), ..ReadOptions::default() };

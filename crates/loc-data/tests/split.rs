@@ -20,6 +20,7 @@ fn set(counts: &[usize]) -> Dataset {
                 size,
                 object: Some(LabelledObject { class, bbox: BBox::new(1.0, 1.0, 5.0, 5.0) }),
                 subset: None,
+                digest: [0; 32],
                 group: None,
             });
         }

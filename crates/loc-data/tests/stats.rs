@@ -10,6 +10,7 @@ fn set(samples: &[(usize, (u32, u32), [f32; 4])]) -> Dataset {
         size: ImageSize { width: *width, height: *height },
         object: Some(LabelledObject { class: *class, bbox: BBox::from(*bbox) }),
         subset: None,
+        digest: [0; 32],
         group: None,
     });
     Dataset { root: ".".into(), classes: vec!["cat".into(), "dog".into()], samples: samples.collect() }

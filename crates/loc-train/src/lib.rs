@@ -16,6 +16,7 @@ mod optim;
 mod run;
 #[cfg(test)]
 mod testing;
+mod user_cache;
 pub mod weights_cache;
 
 pub use checkpoint::{BeforeAfter, CalibrationRecord, Metrics, ModelFile};
@@ -27,9 +28,9 @@ pub use config::{
     Normalize, OptimizerKind, RECIPES, RenamedKeys, Resolved, Schedule, SplitBy,
 };
 pub use engine::{
-    Audit, AuditOptions, AuditedPhoto, Calibrated, CurvePoint, DoubtReason, FeatureVerdict, KNOWN_PHOTOS,
-    LearningCurve, LrFind, LrRange, MorePhotos, Outcome, TrainOptions, Tried, audit, audit_settings,
-    calibrate, lr_find, novelties, novelty, resume, resume_with, train, train_with,
+    Audit, AuditOptions, AuditedPhoto, Calibrated, Choices, CurvePoint, DoubtReason, FeatureVerdict,
+    KNOWN_PHOTOS, LearningCurve, LrFind, LrRange, MorePhotos, Outcome, TrainOptions, Tried, audit,
+    audit_settings, calibrate, lr_find, novelties, novelty, resume, resume_with, train, train_with,
 };
 pub use error::{
     ConfigError, MetadataError, ModelFileError, Remedy, ResumeError, ReuseError, RunError, TrainError,

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::digest::sha256;
 use crate::error::{ConfigError, TrainError};
+use crate::user_cache;
 
 /// A known set of pretrained weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,15 +45,11 @@ pub const CATALOGUE: [Pretrained; 1] = [Pretrained {
     sha256: "0c677c314df2a69239bef9609a095a957201d5092462c5ace5d8bf3e0201bbd7",
 }];
 
-/// Returns the folder of the cache: `LOC_WEIGHTS`, or `loc/weights` in the user's cache folder.
+/// Returns the folder of the cache: `LOC_WEIGHTS`, or `weights` in the user's cache folder.
 #[must_use]
 pub fn cache() -> Option<PathBuf> {
-    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let within = |base: PathBuf| base.join("loc").join("weights");
-    set("LOC_WEIGHTS")
-        .or_else(|| set("XDG_CACHE_HOME").map(within))
-        .or_else(|| set("HOME").map(|home| within(home.join(".cache"))))
-        .or_else(|| set("LOCALAPPDATA").map(within))
+    let given = std::env::var_os("LOC_WEIGHTS").filter(|value| !value.is_empty()).map(PathBuf::from);
+    given.or_else(|| user_cache::folder("weights"))
 }
 
 /// Returns the path of a set of weights in the cache; the file may not exist.

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use common::{Fixture, full_message, state_dict};
 use loc_train::{
-    AuditOptions, Config, ConfigSource, Event, Outcome, Provenance, RunLocation, Stop, TrainError,
+    AuditOptions, Choices, Config, ConfigSource, Event, Outcome, Provenance, RunLocation, Stop, TrainError,
     TrainOptions, audit, audit_settings, train_with,
 };
 
@@ -36,9 +36,26 @@ impl Heads {
     }
 
     fn train(&self, name: &str, config: &Config, options: &TrainOptions) -> Result<Outcome, TrainError> {
+        self.train_noting(name, config, options).map(|(outcome, _)| outcome)
+    }
+
+    /// Also returns the notes.
+    fn train_noting(
+        &self,
+        name: &str,
+        config: &Config,
+        options: &TrainOptions,
+    ) -> Result<(Outcome, Vec<String>), TrainError> {
         let project = self.0.path("runs");
         let location = RunLocation { project: &project, name, exist_ok: false };
-        train_with(config, options, location, &Provenance::default(), &Stop::default(), &mut |_| {})
+        let mut notes = Vec::new();
+        let on = &mut |event| {
+            if let Event::Note(note) = event {
+                notes.push(note);
+            }
+        };
+        let outcome = train_with(config, options, location, &Provenance::default(), &Stop::default(), on)?;
+        Ok((outcome, notes))
     }
 }
 
@@ -107,7 +124,11 @@ fn copies_of_a_photo_are_judged_by_heads_that_have_seen_none_of_them() {
 #[test]
 fn features_are_judged_by_training_photos_and_a_curve_has_three_points() {
     let heads = Heads::new();
-    let options = TrainOptions { judge_features: true, curve: true, ..TrainOptions::default() };
+    let options = TrainOptions {
+        choices: Choices { features: true, ..Choices::default() },
+        curve: true,
+        ..TrainOptions::default()
+    };
     let one_look = [("looks", "1"), ("class_features", "whole")];
     let config = heads.config("transfer", &one_look);
     let plain = heads.train("plain", &config, &TrainOptions::default()).unwrap();
@@ -138,4 +159,30 @@ fn features_are_judged_by_training_photos_and_a_curve_has_three_points() {
         train_with(&config, &options, location, &Provenance::default(), &Stop::default(), on).unwrap_err();
     assert!(error.is_usage() && full_message(&error).contains("FreezeBackbone"), "{}", full_message(&error));
     assert!(seen.is_empty() && !project.join("none").exists(), "said before any work");
+}
+
+#[test]
+fn folds_choose_the_first_look_and_the_run_repeats_with_what_they_chose() {
+    let heads = Heads::new();
+    let config = heads.config("transfer", &[("views", "90"), ("crop_imgsz", "64")]);
+    let choices = Choices { features: true, imgsz: true, looks: true };
+    let options = TrainOptions { choices, ..TrainOptions::default() };
+    let (chosen, notes) = heads.train_noting("chosen", &config, &options).unwrap();
+    let said = |what: &str| notes.iter().filter(|note| note.contains(what)).count();
+    assert_eq!((said("an input of 320 instead of 64"), said("a second look")), (1, 1), "{notes:?}");
+    assert_eq!(said("training photos that the heads had not seen"), 3, "{notes:?}");
+    let taken = chosen.run.read_config(&[]).unwrap();
+    let larger = said("is better for the first look") == 1;
+    assert_eq!(taken.imgsz, if larger { 320 } else { 64 }, "{notes:?}");
+    assert_eq!(taken.looks, if said("hardly anything") == 1 { 1 } else { 2 }, "{notes:?}");
+    let again = heads.train("again", &taken, &TrainOptions::default()).unwrap();
+    let model = |outcome: &Outcome| fs_err::read(outcome.run.last()).unwrap();
+    assert!(model(&chosen) == model(&again), "the trials change nothing in the run");
+
+    // What is set is not chosen.
+    let options =
+        TrainOptions { choices: Choices { features: true, ..Choices::default() }, ..TrainOptions::default() };
+    let (given, notes) = heads.train_noting("given", &config, &options).unwrap();
+    let taken = given.run.read_config(&[]).unwrap();
+    assert_eq!((taken.imgsz, taken.looks), (64, 2), "{notes:?}");
 }

@@ -10,7 +10,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use common::lite0::Lite0Fixture;
 use common::threads::{Threads, on_processes, on_threads};
 use common::{Fixture, PHOTOS, last};
-use loc_train::{Collective, Event, Processes, Run, Status, Stop, TrainError, TrainOptions, resume_with};
+use loc_train::{
+    Choices, Collective, Event, Processes, Run, Status, Stop, TrainError, TrainOptions, resume_with,
+};
 
 /// Settings under which everything that depends on the position of a photo in its batch is used. With 12 training photos, a
 /// batch of 5 leaves a last one of 2, so that some of four and eight processes have no photo.
@@ -68,7 +70,8 @@ fn every_recipe_writes_the_same_bytes_on_several_processes() {
         let bytes = |size: usize| {
             let name = format!("{name}-{size}");
             let train = |processes| {
-                let options = TrainOptions { processes, judge_features: true, ..TrainOptions::default() };
+                let choices = Choices { features: true, imgsz: true, looks: true };
+                let options = TrainOptions { processes, choices, ..TrainOptions::default() };
                 fixture.train_as(&name, &config, &options, &mut |_, _| {}).unwrap()
             };
             last(&on_processes(size, train)[0].run)

@@ -91,7 +91,8 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     fs::write(folder.join("warmup.toml"), WARMUP)?;
     for (recipe, more) in [("transfer", &[][..]), ("finetune", &["--set", "head_warmup=warmup.toml"])] {
         if weights.is_dir() {
-            let args = [&pretrained(recipe, &weights.to_string_lossy())[..], more].concat();
+            let weights = weights.to_string_lossy();
+            let args = [&pretrained(recipe, &weights)[..], more].concat();
             stages.run(recipe, || bench.same_bytes(recipe, &args));
         } else {
             stages.skip(recipe, "the pretrained weights are not in LOC_SHARED");

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use loc_train::{Config, ConfigSource, Outcome, Status};
+use loc_train::{Config, ConfigSource, Evaluation, Outcome, Status};
 
 /// What follows the first run.
 pub(super) enum SecondRun {
@@ -49,6 +49,20 @@ pub(super) fn after(
         init.map(|(key, value)| ConfigSource::value("auto", key, &value)).collect();
     let resolved = Config::resolve(Some("finetune"), &[sources, &of_first].concat())?;
     Ok(SecondRun::Train(Box::new(resolved.config), left))
+}
+
+/// One line: what the second run gained on the same validation photos.
+pub(super) fn gain(before: &Evaluation, after: &Evaluation) -> String {
+    let of = |name: &str, [before, after]: [Option<f64>; 2]| match before.zip(after) {
+        Some((before, after)) => format!("{name} {before:.3} → {after:.3} ({:+.3})", after - before),
+        None => format!("{name} n/a"),
+    };
+    format!(
+        "what the second run gained over the first: {}, {}, {}",
+        of("accuracy", [before.accuracy, after.accuracy]),
+        of("mean IoU", [before.mean_iou, after.mean_iou]),
+        of("IoU ≥ 0.75", [before.iou75, after.iou75])
+    )
 }
 
 /// The keys that the second run's network has from the first, and their values.

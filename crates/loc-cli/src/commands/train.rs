@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use anyhow::Result;
 use loc_train::{
-    AutoReason, Config, Evaluation, Outcome, Provenance, Run, RunLocation, Status, Stop, TrainOptions,
+    AutoReason, Choices, Config, Evaluation, Outcome, Provenance, Run, RunLocation, Status, Stop,
+    TrainOptions,
 };
 
 use super::conclusion::conclude;
@@ -62,7 +63,10 @@ fn train_new(
         return seeds(args, launch, (&config, &options, &provenance), (stop, signals), output);
     }
     let reason = auto.map(|choice| choice.reason);
-    options.judge_features = matches!(reason, Some(AutoReason::WeightsFound(_)));
+    if matches!(reason, Some(AutoReason::WeightsFound(_))) {
+        let is_free = |key: &str| !sources.iter().any(|source| source.sets(key));
+        options.choices = Choices { features: true, imgsz: is_free("imgsz"), looks: is_free("looks") };
+    }
     let mut progress = Progress::new(output);
     let began = Instant::now();
     let location = RunLocation { project: &args.project, name: &args.name, exist_ok: args.exist_ok };
@@ -81,13 +85,17 @@ fn train_new(
             let choice = "recipe finetune, chosen by `auto`: frozen features do not tell the classes apart";
             output.note(&format!("{choice}; it starts from {}", outcome.run.path().display()));
             let provenance = Provenance { recipe_choice: Some(choice.into()), ..provenance };
-            let options = TrainOptions { time, curve: false, judge_features: false, ..options };
+            let options = TrainOptions { time, curve: false, choices: Choices::default(), ..options };
             let name = second_name(args);
             let location = RunLocation { name: &name, ..location };
             let show = &mut |e| progress.show(e);
+            let before = outcome.evaluation.take();
             outcome = loc_train::train_with(&config, &options, location, &provenance, stop, show)?;
             progress.end();
             conclude_first(&outcome, launch, args, output)?;
+            if let (Some(before), Some(after)) = (before, &outcome.evaluation) {
+                output.note(&second_run::gain(&before, after));
+            }
         }
     }
     if reason == Some(AutoReason::WeightsMissing) {

@@ -114,6 +114,7 @@ mod tests {
                 image: file.clone().into(),
                 file,
                 size,
+                digest: [0; 32],
                 object: Some(LabelledObject { class: scene.class, bbox }),
                 subset: None,
                 group: None,

@@ -44,6 +44,12 @@ impl ConfigSource {
         Self { origin: origin.into(), text: format!("{key} = {form}"), single }
     }
 
+    /// Whether it sets this key.
+    #[must_use]
+    pub fn sets(&self, key: &str) -> bool {
+        self.text.parse::<toml::Table>().is_ok_and(|table| table.contains_key(key))
+    }
+
     /// One setting as `KEY=VALUE`, with the value as in [`ConfigSource::value`].
     ///
     /// # Errors

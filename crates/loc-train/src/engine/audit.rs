@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use loc_data::{Dataset, LabelledObject, Loader, OpenedDataset};
 use loc_infer::preprocess::Frame;
 use loc_infer::{BBox, ImageSize, InputSpec, ModelMeta};
-use loc_model::{device, init, weights};
+use loc_model::{Model, device, init, weights};
 use loc_net::{Head, Weights};
 
 use crate::checkpoint::ModelFile;
@@ -173,7 +173,12 @@ pub fn audit(
         progress.report(Event::Heads { epoch: (fold - 1) * config.epochs + epoch, epochs })
     };
     let folds = (options.folds, options.folds);
-    let answers = heads::cross_validated(config, &dataset, (&model, &feed, &photos), folds, &mut tell)?;
+    let answer = |heads: &Model, unseen: &[usize]| match feed.part(unseen) {
+        Some(unseen) => heads::mean_answers(heads, &unseen, config.batch),
+        None => Ok(Vec::new()),
+    };
+    let photos_of_all = (&model, &feed, &photos[..]);
+    let answers = heads::cross_validated(config, &dataset, photos_of_all, folds, &answer, &mut tell)?;
     let photos = ranked(&dataset, &answers, &input);
     Ok(Audit { dataset, photos })
 }

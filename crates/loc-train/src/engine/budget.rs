@@ -22,6 +22,8 @@ use crate::run::{Clock, Run, atomic_file};
 const FEATURES: f64 = 0.6;
 /// Fraction of the time that a head warm-up may end at.
 const WARMUP: f64 = 0.4;
+/// Likewise for each of two head warm-ups.
+const WARMUP_OF_TWO: f64 = 0.25;
 /// Fraction of the time that is left for which epochs are planned: an epoch may take a little longer than measured.
 const PLANNED: f64 = 0.95;
 /// Fraction of the time that is left which measuring may take.
@@ -48,10 +50,22 @@ impl Budget {
         Self { end: time.map(|time| clock.now() + time), clock: clock.clone() }
     }
 
-    /// Its part for the head warm-up.
-    pub(crate) fn of_warmup(&self) -> Self {
-        let time = self.left().map(|left| Duration::from_secs_f64(left * WARMUP));
+    /// Its part for the first head warm-up of this configuration. Where both looks are trained end to end, the second's
+    /// warm-up then takes as long as the first's.
+    pub(crate) fn of_warmup(&self, config: &Config) -> Self {
+        let both = config.looks == 2 && config.backbone_lr > 0.0;
+        self.part(if both { WARMUP_OF_TWO } else { WARMUP })
+    }
+
+    /// A part of the time that is left.
+    pub(crate) fn part(&self, part: f64) -> Self {
+        let time = self.left().map(|left| Duration::from_secs_f64(left * part));
         Self::new(&self.clock, time)
+    }
+
+    /// Whether so many seconds fit.
+    pub(crate) fn fits(&self, seconds: f64) -> bool {
+        self.left().is_none_or(|left| seconds <= left)
     }
 
     pub(crate) fn clock(&self) -> &Clock {
@@ -240,7 +254,9 @@ mod tests {
         assert_eq!(budget.epochs(&config, 2.0).epochs, 42, "85.5 s of 2 s each");
         assert_eq!(budget.epochs(&config, 0.5).epochs, 60, "no more than the recipe's");
         assert_eq!(budget.epochs(&config, 900.0).epochs, 1, "and at least one");
-        assert_eq!(budget.of_warmup().left(), Some(36.0));
+        assert_eq!(budget.of_warmup(&config).left(), Some(36.0));
+        let both = Config { looks: 2, ..config.clone() };
+        assert_eq!(budget.of_warmup(&both).left(), Some(22.5), "and as much for the second look");
         millis.fetch_add(900_000, Ordering::SeqCst);
         assert_eq!((budget.copies(40, began), budget.epochs(&config, 2.0).epochs), (1, 1));
         let unlimited = Budget::unlimited();

@@ -10,15 +10,13 @@ use crate::config::Config;
 use crate::engine::heads::{self, Answer};
 use crate::engine::setup::Prepared;
 use crate::error::{ConfigError, TrainError};
-use crate::eval::bootstrap;
+use crate::eval::{Gain, bootstrap};
 use crate::event::{Event, Stop};
 use crate::input::BatchSource;
 use crate::run::Run;
 
 /// The parts that the training photos are divided into: one of them is a quarter, two are half.
 const PARTS: usize = 4;
-/// A gain up to this is hardly any.
-const HARDLY: f64 = 0.01;
 
 /// What heads reach with a quarter, half, and all of the training photos.
 #[derive(Debug, Clone, PartialEq)]
@@ -62,11 +60,10 @@ impl LearningCurve {
     /// Whether more photos would help, by the step from half to all.
     #[must_use]
     pub fn more_photos(&self) -> MorePhotos {
-        let gains = [self.accuracy_gain.1, self.iou_gain.1];
-        match () {
-            () if gains.iter().any(|[low, _]| *low > 0.0) => MorePhotos::Help,
-            () if gains.iter().all(|[_, high]| *high <= HARDLY) => MorePhotos::HardlyHelp,
-            () => MorePhotos::Open,
+        match Gain::of(&[self.accuracy_gain.1, self.iou_gain.1]) {
+            Gain::Gain => MorePhotos::Help,
+            Gain::Hardly => MorePhotos::HardlyHelp,
+            Gain::Open => MorePhotos::Open,
         }
     }
 }

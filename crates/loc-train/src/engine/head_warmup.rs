@@ -72,7 +72,6 @@ pub(crate) fn run(
     progress: &mut Progress,
 ) -> Result<(Weights, Config), TrainError> {
     let photos = [(photos, config.copies_of(photos.len()))];
-    let budget = &budget.of_warmup();
     let (model, [feed]) = with_frozen_backbone(config, layers, initial, photos, (place, budget), progress)?;
     let config = &budget.plan_warmup(config, dataset, &model, &feed, progress.stop)?;
     let mut tell = |epoch| progress.report(Event::Heads { epoch, epochs: config.epochs });

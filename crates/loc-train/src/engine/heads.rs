@@ -152,23 +152,24 @@ fn deviation(edges: &[Vec<f32>], truth: NormBox) -> f64 {
     (edges.iter().enumerate().map(|(edge, _)| of(edge)).sum::<f64>() / edges.len().max(1) as f64).sqrt()
 }
 
-/// The first `count` of so many folds: for each photo in one of them the answer of heads that have not seen it. All start
-/// from the same model. `tell` is called after each epoch with the fold, from 1, and the epoch.
-pub(crate) fn cross_validated(
+/// The first `count` of so many folds: what `answer` returns for heads and the photos of a fold, which these heads have not
+/// seen. All start from the same model. `tell` is called after each epoch with the fold, from 1, and the epoch.
+pub(crate) fn cross_validated<T>(
     config: &Config,
     dataset: &Dataset,
     (model, feed, among): (&Model, &BatchSource, &[usize]),
     (count, folds): (usize, usize),
+    answer: &dyn Fn(&Model, &[usize]) -> Result<Vec<T>, TrainError>,
     tell: &mut dyn FnMut(usize, usize) -> Result<(), TrainError>,
-) -> Result<Vec<Answer>, TrainError> {
+) -> Result<Vec<T>, TrainError> {
     let whole = Split { train: among.to_vec(), ..Split::default() };
     let mut all = Vec::with_capacity(among.len());
     for index in 1..=count {
         let fold = split::Fold { index, count: folds };
         let parts = split::fold(dataset, &whole, fold, config.seed)?;
-        let (Some(seen), Some(unseen)) = (feed.part(&parts.train), feed.part(&parts.val)) else { break };
+        let Some(seen) = feed.part(&parts.train) else { break };
         let heads = train(config, dataset, model.copy()?, &seen, &mut |epoch| tell(index, epoch))?;
-        all.extend(mean_answers(&heads, &unseen, config.batch)?);
+        all.extend(answer(&heads, &parts.val)?);
     }
     Ok(all)
 }

@@ -6,7 +6,7 @@ use loc_model::Conditions;
 use crate::collective::Processes;
 use crate::config::Config;
 use crate::engine::budget::Budget;
-use crate::engine::setup::Prepared;
+use crate::engine::setup::{Beginning, Prepared};
 use crate::error::{ConfigError, TrainError};
 use crate::event::{Event, Progress, Stop};
 use crate::optim::Optimizer;
@@ -63,8 +63,13 @@ pub fn lr_find(
     if !(low > 0.0 && high > low && high.is_finite()) || steps < 2 {
         return Err(TrainError::config("learning rates", ConfigError::LrRange { low, high, steps }));
     }
-    let Prepared { train, model, .. } =
-        Prepared::new(config, None, &Budget::unlimited(), &Processes::default(), &mut Progress { on, stop })?;
+    let Prepared { train, model, .. } = Prepared::new(
+        config,
+        Beginning::New { unseen: Vec::new() },
+        &Budget::unlimited(),
+        &Processes::default(),
+        &mut Progress { on, stop },
+    )?;
     let (mut optimizer, loss) = (Optimizer::new(config), config.loss());
     let mut tried: Vec<Tried> = Vec::new();
     let (mut average, mut least) = (0.0, f64::INFINITY);

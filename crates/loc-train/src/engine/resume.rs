@@ -7,7 +7,7 @@ use crate::collective::Processes;
 use crate::config::{Config, ConfigSource};
 use crate::digest::sha256;
 use crate::engine::budget::Budget;
-use crate::engine::setup::{Prepared, ResumeContext, fingerprint};
+use crate::engine::setup::{Beginning, Prepared, ResumeContext, fingerprint};
 use crate::engine::start::report_processes;
 use crate::engine::time_left::TimeLeft;
 use crate::engine::train::{Outcome, Training};
@@ -97,7 +97,7 @@ fn go_on(
     let going = ResumeContext { run: &run, weights, dataset: &fingerprint_before.dataset };
     let budget = Budget::unlimited();
     let progress = &mut Progress { on, stop: processes.stop() };
-    let mut prepared = Prepared::new(&frozen, Some(going), &budget, processes, progress)?;
+    let mut prepared = Prepared::new(&frozen, Beginning::Resumed(going), &budget, processes, progress)?;
     report_processes(processes, on);
     // Repaired files carry the digest of the configuration that made them.
     prepared.file.recipe = Some(sha256(fingerprint_before.config.as_bytes()));

@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::engine::budget::Budget;
 use crate::engine::{head_warmup, init_weights};
 use crate::error::TrainError;
-use crate::eval::{FirstAnswers, Reference, evaluate_batches};
+use crate::eval::{FirstAnswers, Judged, Reference, evaluate_batches};
 use crate::event::{Event, Progress};
 use crate::input::{BatchSource, Crops, Photos, Place};
 
@@ -21,6 +21,16 @@ pub(crate) struct FirstLook {
     pub(crate) weights: Weights,
     /// Its answers to the validation photos.
     pub(crate) answers: FirstAnswers,
+    /// Its answers to training photos, if the second look is to be judged.
+    pub(crate) unseen: Option<Unseen>,
+}
+
+/// The first look's answers to training photos that its heads had not seen, and the features of the parts around its boxes.
+#[derive(Debug)]
+pub(crate) struct Unseen {
+    pub(crate) judged: Vec<Judged>,
+    pub(crate) answers: FirstAnswers,
+    pub(crate) feed: BatchSource,
 }
 
 /// What a second look is prepared from.
@@ -53,14 +63,15 @@ pub(crate) fn first_config(config: &Config) -> Result<Config, TrainError> {
 }
 
 /// Prepares the training of the second look: its model, training and validation parts. `given` are the weights of a
-/// second look that is trained further, `warmup` the head warm-up of a training end to end.
+/// second look that is trained further, `warmup` the head warm-up of a training end to end, `unseen` what a frozen second look is
+/// judged on.
 pub(crate) fn prepare(
     context: &Context,
     [layers, second]: [&Network; 2],
     first: Weights,
     given: Option<Weights>,
     warmup: Option<&Config>,
-    val: &Loader,
+    (val, unseen): (&Loader, Vec<Judged>),
     progress: &mut Progress,
 ) -> Result<(Model, [BatchSource; 2], FirstLook), TrainError> {
     let Context { config, dataset, split, file, place, budget } = *context;
@@ -79,8 +90,11 @@ pub(crate) fn prepare(
     };
     let input = meta.second_look.map_or(meta.input, |look| look.input(&meta.input));
     let crops = Crops::new(config, dataset, &split.train, input);
-    let (samples, windows) = answers.windows();
-    let val = Loader::of_windows(dataset, &samples, &windows, input, config.workers)?;
+    let around = |answers: &FirstAnswers| {
+        let (samples, windows) = answers.windows();
+        Loader::of_windows(dataset, &samples, &windows, input, config.workers)
+    };
+    let val = around(&answers)?;
     let limits = (place, budget);
     let initial = match given {
         Some(weights) => weights,
@@ -104,12 +118,20 @@ pub(crate) fn prepare(
             }
         }
     };
-    let (model, feeds) = if config.backbone_lr == 0.0 {
-        let photos = [(Photos::Crops(&crops), config.copies_of(crops.len())), (Photos::Whole(&val), 1)];
-        head_warmup::with_frozen_backbone(config, second, &initial, photos, limits, progress)?
-    } else {
+    if config.backbone_lr > 0.0 {
         let feeds = [BatchSource::Crops(crops, place.clone()), BatchSource::photos(&val, place)];
-        (Model::new(second.clone(), &initial, &place.device)?, feeds)
-    };
-    Ok((model, feeds, FirstLook { weights: first, answers }))
+        let model = Model::new(second.clone(), &initial, &place.device)?;
+        return Ok((model, feeds, FirstLook { weights: first, answers, unseen: None }));
+    }
+    let of_unseen = FirstAnswers::of(meta, &unseen, None);
+    let around_unseen = around(&of_unseen)?;
+    let photos = [
+        (Photos::Crops(&crops), config.copies_of(crops.len())),
+        (Photos::Whole(&val), 1),
+        (Photos::Whole(&around_unseen), 1),
+    ];
+    let (model, [train, val, feed]) =
+        head_warmup::with_frozen_backbone(config, second, &initial, photos, limits, progress)?;
+    let unseen = (!unseen.is_empty()).then_some(Unseen { judged: unseen, answers: of_unseen, feed });
+    Ok((model, [train, val], FirstLook { weights: first, answers, unseen }))
 }

@@ -14,6 +14,7 @@ use crate::engine::budget::Budget;
 use crate::engine::second_look::{Context, FirstLook};
 use crate::engine::{changed_data, head_warmup, init_weights, memory, second_look};
 use crate::error::{ConfigError, TrainError};
+use crate::eval::Judged;
 use crate::event::{Event, Progress};
 use crate::input::{BatchSource, Photos, Place, choose_split, read_options};
 use crate::run::Run;
@@ -42,6 +43,15 @@ pub(crate) struct Prepared {
     pub(crate) head_warmup: Option<HeadWarmup>,
 }
 
+/// How a run begins.
+pub(crate) enum Beginning<'a> {
+    /// As a new one. `unseen` are a first look's answers to training photos that its heads had not seen: on the parts around
+    /// its boxes a second look is judged.
+    New { unseen: Vec<Judged> },
+    /// From its last save.
+    Resumed(ResumeContext<'a>),
+}
+
 /// What a resumed run brings along.
 pub(crate) struct ResumeContext<'a> {
     pub(crate) run: &'a Run,
@@ -55,11 +65,15 @@ impl Prepared {
     /// Prepares a new run, or a resumed one.
     pub(crate) fn new(
         config: &Config,
-        going: Option<ResumeContext>,
+        beginning: Beginning,
         budget: &Budget,
         processes: &Processes,
         progress: &mut Progress,
     ) -> Result<Self, TrainError> {
+        let (going, unseen) = match beginning {
+            Beginning::New { unseen } => (None, unseen),
+            Beginning::Resumed(going) => (Some(going), Vec::new()),
+        };
         let device = device::parse(&config.device)
             .map_err(|e| TrainError::config("device", ConfigError::Device(e)))?;
         if !processes.is_alone() && !device.is_cpu() {
@@ -74,7 +88,7 @@ impl Prepared {
         if !warnings.is_empty() {
             progress.report(Event::DataWarnings(warnings))?;
         }
-        let digest = dataset.digest()?;
+        let digest = dataset.digest();
         if let Some(ResumeContext { run, dataset: before, .. }) = &going
             && *before != digest
         {
@@ -165,8 +179,8 @@ impl Prepared {
             let heads = &Config { epochs: rounds * heads.epochs, ..heads.clone() };
             head_warmup::report_workload(heads, &layers, &dataset, photos, &device, progress)?;
         }
+        let of_warmup = budget.of_warmup(config);
         let place = Place { device, processes: processes.clone() };
-        let limits = (&place, budget);
         let mut head_warmup = None;
         let mut warmup = config.head_warmup()?;
         let second = file.build_second()?;
@@ -200,7 +214,7 @@ impl Prepared {
                             &initial,
                             &dataset,
                             Photos::Whole(&train),
-                            limits,
+                            (&place, &of_warmup),
                             progress,
                         )?;
                         head_warmup = (done != begin).then(|| HeadWarmup::of(&done)).transpose()?;
@@ -221,13 +235,14 @@ impl Prepared {
                 initial,
                 initial_second,
                 warmup.as_ref(),
-                &val,
+                (&val, unseen),
                 progress,
             )?;
             first = Some(look);
             (model, feeds)
         } else if frozen {
             let photos = [(Photos::Whole(&train), config.copies_of(train.len())), (Photos::Whole(&val), 1)];
+            let limits = (&place, budget);
             head_warmup::with_frozen_backbone(config, &layers, &initial, photos, limits, progress)?
         } else {
             let feeds = [&train, &val].map(|photos| BatchSource::photos(photos, &place));

@@ -5,12 +5,12 @@ use std::time::Duration;
 use crate::checkpoint::State;
 use crate::collective::Processes;
 use crate::config::Config;
-use crate::engine::budget::{Budget, Work, with_copies};
+use crate::engine::budget::{Budget, Work};
+use crate::engine::choice::{self, Choices, Trials};
 use crate::engine::curve::Curve;
-use crate::engine::setup::{Prepared, fingerprint};
+use crate::engine::setup::{Beginning, Prepared, fingerprint};
 use crate::engine::time_left::TimeLeft;
 use crate::engine::train::{Outcome, Training};
-use crate::engine::verdict::{self, FeatureVerdict};
 use crate::error::{ConfigError, TrainError};
 use crate::event::{Event, Progress, Stop};
 use crate::optim::{Ema, Optimizer, PretrainedPrior};
@@ -26,8 +26,8 @@ pub struct TrainOptions {
     /// the number of epochs is chosen, at most the configuration's, and likewise the copies of photos whose features a
     /// frozen backbone computes. The run's `config.toml` has the numbers that were chosen.
     pub time: Option<Duration>,
-    /// Whether folds of the training photos judge the features of a frozen backbone ([`Outcome::features`]).
-    pub judge_features: bool,
+    /// What folds of the training photos choose and judge.
+    pub choices: Choices,
     /// Whether heads are also trained on a quarter and on half of the photos ([`Outcome::curve`]). The backbone must be
     /// frozen.
     pub curve: bool,
@@ -94,7 +94,27 @@ fn start(
         }
         atomic_file::probe(project)?;
     }
-    let mut prepared = Prepared::new(config, None, &budget, processes, &mut Progress { on, stop })?;
+    let mut progress = Progress { on, stop };
+    let trials = choice::try_first_looks(config, options.choices, (&budget, processes), &mut progress)?;
+    let (mut chosen, unseen) = match trials {
+        Some(Trials { config, unseen }) => (config, unseen),
+        None => (config.clone(), Vec::new()),
+    };
+    let prepare = |config: &Config, unseen, progress: &mut Progress| {
+        Prepared::new(config, Beginning::New { unseen }, &budget, processes, progress)
+    };
+    let mut prepared = prepare(&chosen, unseen, &mut progress)?;
+    let mut features = None;
+    if options.choices != Choices::default() {
+        let verdicts = choice::judge(&chosen, &prepared, stop, progress.on)?;
+        features = verdicts.features;
+        if options.choices.looks && verdicts.looks.is_some_and(|looks| !looks.pays()) {
+            chosen.looks = 1;
+            drop(prepared);
+            prepared = prepare(&chosen, Vec::new(), &mut progress)?;
+        }
+    }
+    let (config, on) = (&chosen, progress.on);
     report_processes(processes, on);
     let (mut number, mut lock) = (0, None);
     let run = Run::at(processes.of_first(|| {
@@ -130,10 +150,6 @@ fn start(
         run.write_json(&json)?;
         loc_data::split::write_csv(&run.split(), &prepared.dataset, &prepared.split)?;
     }
-    let features = match options.judge_features {
-        true => judge(config, &prepared, stop, on)?,
-        false => None,
-    };
     let planned = plan(config, &budget, &mut prepared, &run, stop, on)?;
     let config = planned.as_ref().unwrap_or(config);
     let curve = options.curve.then(|| Curve::begin(config, &prepared, stop, on)).transpose()?;
@@ -177,22 +193,6 @@ pub(crate) fn report_processes(processes: &Processes, on: &mut dyn FnMut(Event))
              which write the same bytes"
         ))),
     }
-}
-
-/// Judges the features of a frozen backbone, and tells the result.
-fn judge(
-    config: &Config,
-    prepared: &Prepared,
-    stop: &Stop,
-    on: &mut dyn FnMut(Event),
-) -> Result<Option<FeatureVerdict>, TrainError> {
-    let Prepared { dataset, split, model, train, .. } = prepared;
-    let config = &with_copies(config, train);
-    let verdict = verdict::judge(config, dataset, model, train, &split.train, stop)?;
-    if let Some(verdict) = &verdict {
-        on(Event::Note(verdict.to_string()));
-    }
-    Ok(verdict)
 }
 
 /// The configuration with what fits into the time; none without a limit.

@@ -2,24 +2,10 @@
 
 use std::fmt;
 
-use loc_data::Dataset;
-use loc_model::Model;
+use crate::eval::{Judged, bootstrap};
 
-use crate::config::Config;
-use crate::engine::heads::{self, Answer};
-use crate::error::TrainError;
-use crate::eval::bootstrap;
-use crate::event::Stop;
-use crate::input::BatchSource;
-
-/// Photos that are judged at least, if there are as many in all folds.
-const PHOTOS: usize = 100;
-/// Folds of the training photos; of each the heads see all others.
-const FOLDS: usize = 5;
 /// Part of the distance between the constant answer and no mistakes that features suffice for.
 const CLOSED: f64 = 0.75;
-/// Part of the epochs that the heads of a fold are trained for.
-const EPOCHS: usize = 4;
 
 /// What heads on frozen features reach on training photos that they have not seen.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -55,9 +41,12 @@ impl fmt::Display for FeatureVerdict {
 }
 
 impl FeatureVerdict {
-    /// From answers to photos that the heads have not seen; none without photos.
-    pub(crate) fn of(answers: &[Answer], classes: usize) -> Option<Self> {
-        let mut counts = vec![0_usize; classes.max(1)];
+    /// From answers to photos that the heads have not seen; none without photos, or of one class.
+    pub(crate) fn of(answers: &[Judged], classes: usize) -> Option<Self> {
+        if classes < 2 {
+            return None;
+        }
+        let mut counts = vec![0_usize; classes];
         answers.iter().for_each(|answer| counts[answer.label] += 1);
         let majority = (0..counts.len()).reduce(|best, c| if counts[c] > counts[best] { c } else { best })?;
         let is = |yes: bool| f64::from(u8::from(yes));
@@ -71,10 +60,10 @@ impl FeatureVerdict {
             .collect();
         let [accuracy_interval, [_, closed], [ahead, _]] = bootstrap(&figures)?;
         let n = answers.len() as f64;
-        let share = |of: &dyn Fn(&Answer) -> bool| answers.iter().filter(|a| of(a)).count() as f64 / n;
+        let share = |of: &dyn Fn(&Judged) -> bool| answers.iter().filter(|a| of(a)).count() as f64 / n;
         Some(Self {
             photos: answers.len(),
-            accuracy: share(&Answer::is_right),
+            accuracy: share(&Judged::is_right),
             accuracy_interval,
             constant: share(&|answer| answer.label == majority),
             iou50: share(&|answer| answer.iou >= 0.5),
@@ -83,47 +72,20 @@ impl FeatureVerdict {
     }
 }
 
-/// Judges the features of the training photos; none for one class, or too few photos for folds.
-pub(crate) fn judge(
-    config: &Config,
-    dataset: &Dataset,
-    model: &Model,
-    feed: &BatchSource,
-    train: &[usize],
-    stop: &Stop,
-) -> Result<Option<FeatureVerdict>, TrainError> {
-    if dataset.classes.len() < 2 || train.len() < 2 * FOLDS {
-        return Ok(None);
-    }
-    let count = (PHOTOS * FOLDS).div_ceil(train.len()).clamp(1, FOLDS);
-    let short = config.shortened_to(config.epochs.div_ceil(EPOCHS));
-    let tell = &mut |_, _| if stop.is_requested() { Err(TrainError::Stopped) } else { Ok(()) };
-    let answers = heads::cross_validated(&short, dataset, (model, feed, train), (count, FOLDS), tell)?;
-    Ok(FeatureVerdict::of(&answers, dataset.classes.len()))
-}
-
 #[cfg(test)]
 mod tests {
-    use loc_infer::NormBox;
-
     use super::*;
+    use crate::eval::judged;
 
     /// Answers to `n` photos of six classes in turn: of these fractions the class and the box are right.
-    fn answers(n: usize, classes: f64, boxes: f64) -> Vec<Answer> {
-        let truth = NormBox::new(0.2, 0.2, 0.8, 0.8);
+    fn answers(n: usize, classes: f64, boxes: f64) -> Vec<Judged> {
         (0..n)
             .map(|i| {
                 let part = |share: f64| (i * 7919 % n) as f64 / (n as f64) < share;
                 let label = i % 6;
                 let class = if part(classes) { label } else { (label + 1) % 6 };
-                Answer {
-                    sample: i,
-                    label,
-                    probabilities: (0..6).map(|c| if c == class { 0.5 } else { 0.1 }).collect(),
-                    bbox: truth,
-                    iou: if part(boxes) { 0.9 } else { 0.1 },
-                    deviation: None,
-                }
+                let logits: Vec<f32> = (0..6).map(|c| if c == class { 1.0 } else { 0.0 }).collect();
+                judged(i, label, &logits, if part(boxes) { 0.9 } else { 0.1 })
             })
             .collect()
     }

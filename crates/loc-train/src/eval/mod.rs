@@ -32,6 +32,7 @@ pub use self::judged::{Confusion, Judged, confusion, iou_histogram, success_curv
 pub use self::metrics::{Baseline, ClassMetrics, Comparison, Evaluation, Intervals, Loss, MedianBox};
 pub(crate) use self::novelty::fit_novelty;
 pub use self::novelty::{NoveltyFigures, novelty_figures};
+pub(crate) use self::paired::Gain;
 pub use self::paired::{Difference, Differences, differences};
 pub(crate) use self::predictions::{KEPT_CLASSES, write_predictions};
 pub use self::predictions::{NegativePrediction, Prediction, Truth};

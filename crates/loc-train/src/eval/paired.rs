@@ -5,6 +5,30 @@ use serde::Serialize;
 use crate::eval::bootstrap::bootstrap;
 use crate::eval::judged::Judged;
 
+/// A gain up to this is hardly any.
+const HARDLY: f64 = 0.01;
+
+/// What the 95 % intervals of some differences say together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Gain {
+    /// At least one of them is above 0.
+    Gain,
+    /// All end below 0.01.
+    Hardly,
+    /// The photos do not decide it.
+    Open,
+}
+
+impl Gain {
+    pub(crate) fn of(intervals: &[[f64; 2]]) -> Self {
+        match () {
+            () if intervals.iter().any(|[low, _]| *low > 0.0) => Self::Gain,
+            () if intervals.iter().all(|[_, high]| *high <= HARDLY) => Self::Hardly,
+            () => Self::Open,
+        }
+    }
+}
+
 /// A difference of two models on the same photos.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Difference {

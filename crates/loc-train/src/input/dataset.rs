@@ -1,10 +1,11 @@
 //! How a configuration reads and splits a data set.
 
 use loc_data::split::{self, SplitSource};
-use loc_data::{Dataset, InvalidPhotoPolicy, ReadOptions, Split};
+use loc_data::{Dataset, InvalidPhotoPolicy, ReadOptions, ReadProgress, Split};
 
 use crate::config::{Config, SplitBy};
 use crate::error::{ConfigError, TrainError};
+use crate::user_cache;
 
 /// Returns the options for reading a data set.
 ///
@@ -31,6 +32,8 @@ pub fn read_options(config: &Config) -> Result<ReadOptions, TrainError> {
         columns: config.columns.clone(),
         class: config.class.clone(),
         repair: false,
+        records: user_cache::folder("photos"),
+        progress: ReadProgress::default(),
     })
 }
 
