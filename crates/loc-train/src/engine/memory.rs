@@ -116,6 +116,8 @@ mod tests {
         let each = of_a_photo(&network(), 0);
         let available = Some(100 * each);
         check_within(each, (100, 1), available).unwrap();
+        // Each of many processes has its own memory.
+        check_within(each, (100_000, 1000), available).unwrap();
         check_within(each, (100_000, 1), None).unwrap();
         let error = check_within(each, (100_000, 1), available).unwrap_err();
         assert_eq!(error.remedy(), Some(Remedy::SmallerBatch { most: 100 }));

@@ -108,7 +108,7 @@ pub(crate) fn prepare(
                     own.clone_from(first);
                 }
             }
-            init_weights::standardise(second, &mut initial, &crops.pass(0)?, progress)?;
+            init_weights::standardise(second, &mut initial, &crops.pass(0)?, &place.processes, progress)?;
             match warmup.filter(|_| config.backbone_lr > 0.0) {
                 None => initial,
                 Some(begin) => {

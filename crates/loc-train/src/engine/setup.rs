@@ -170,8 +170,15 @@ impl Prepared {
             Some(weights) => weights,
             None => {
                 let networks = (&layers, second.as_ref());
-                let (initial, of_second) =
-                    init_weights::initial(config, pretrained, networks, &dataset.classes, &train, progress)?;
+                let (initial, of_second) = init_weights::initial(
+                    config,
+                    pretrained,
+                    networks,
+                    &dataset.classes,
+                    &train,
+                    processes,
+                    progress,
+                )?;
                 initial_second = of_second;
                 match begin {
                     None => initial,
