@@ -13,7 +13,7 @@ use super::conclusion::conclude;
 use super::configuration::{Settings, configuration};
 use super::progress::Progress;
 use super::second_run::{self, SecondRun};
-use super::shared::{or_stopped, use_threads};
+use super::shared::{or_stopped, reading_bar, use_threads};
 use super::weights;
 use crate::args::TrainArgs;
 use crate::output::{Exit, Output, quoted};
@@ -57,8 +57,13 @@ fn train_new(
         recipe_choice: auto.as_ref().map(ToString::to_string),
     };
     let processes = launch.processes.clone();
-    let mut options =
-        TrainOptions { time: args.time, curve: args.curve, processes, ..TrainOptions::default() };
+    let mut options = TrainOptions {
+        time: args.time,
+        curve: args.curve,
+        processes,
+        reading: reading_bar(output),
+        ..TrainOptions::default()
+    };
     if !args.seeds.is_empty() {
         return seeds(args, launch, (&config, &options, &provenance), (stop, signals), output);
     }
