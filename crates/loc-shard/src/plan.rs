@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::manifest::{Lines, Manifest, Range, copy, duplicates, first_line, ranges};
+use crate::remote::{SCHEME, Url};
 use crate::{Error, MERGED, Place, SUCCESS, sha256};
 
 /// The name of the plan's file.
@@ -75,11 +76,12 @@ impl Plan {
     /// [`Error::OtherPlan`] if there is another one, or parts without a plan; a list or a model that cannot be used.
     pub fn create(place: &Place, request: Request<'_>) -> Result<(Self, bool), Error> {
         let absolute = |path: &Path| std::path::absolute(path).map_err(Error::at(path));
-        let root = absolute(request.root)?;
-        let root = root.to_str().ok_or_else(|| Error::BadPlan {
-            what: root.display().to_string(),
-            reason: "the folder's name is not UTF-8".into(),
-        })?;
+        let root = match request.root.to_str().and_then(Url::parse) {
+            Some(_) => request.root.to_owned(),
+            None => absolute(request.root)?,
+        };
+        let utf8 = || Error::Argument(format!("{}: the folder's name is not UTF-8", root.display()));
+        let root = root.to_str().ok_or_else(utf8)?;
         let bytes = loc_infer::read_file(request.model, crate::shard::MAX_MODEL).map_err(Error::Model)?;
         crate::shard::load(request.model, &bytes, &request.options)?;
         let model = PlannedModel { path: absolute(request.model)?, sha256: sha256(&bytes) };
@@ -239,14 +241,37 @@ impl Plan {
         found.ok_or(Error::Index { index: shard, shards: self.shards() })
     }
 
-    /// The file of a line of the manifest.
-    pub(crate) fn path(&self, line: &str) -> PathBuf {
-        Path::new(&self.root).join(line)
+    /// The path or the address of a line of the manifest.
+    pub(crate) fn location(&self, line: &str) -> String {
+        match Url::parse(&self.root) {
+            _ if line.starts_with(SCHEME) => line.into(),
+            Some(Ok(root)) => root.join(line).to_string(),
+            // Both are UTF-8.
+            _ => Path::new(&self.root).join(line).to_string_lossy().into_owned(),
+        }
     }
 
     /// The name of a shard's part.
     #[must_use]
     pub fn part_name(&self, shard: u64) -> String {
         format!("part-{shard:05}.parquet")
+    }
+}
+
+#[cfg(test)]
+impl Plan {
+    /// A plan for tests of what reads photos: only its folder counts.
+    pub(crate) fn for_tests(root: &Path) -> Self {
+        let none = String::new;
+        Self {
+            schema: none(),
+            loc: none(),
+            root: root.to_str().unwrap_or_default().into(),
+            model: PlannedModel { path: PathBuf::new(), sha256: none() },
+            options: Options::default(),
+            manifest: Manifest { sha256: none(), lines: 0, bytes: 0 },
+            shards: Vec::new(),
+            digest: none(),
+        }
     }
 }
