@@ -66,7 +66,9 @@ impl Store {
     /// The bytes of an object of the bucket.
     pub(super) fn get(&self, key: &str) -> Result<Vec<u8>> {
         let url = format!("http://127.0.0.1:{}/loc/{key}", self.port);
-        let get = || Ok(ureq::get(&url).call()?.body_mut().read_to_vec()?);
+        // The server wants to know who asks, and does not check it.
+        let get =
+            || Ok(ureq::get(&url).header("Authorization", "AWS loc:loc").call()?.body_mut().read_to_vec()?);
         // The server refuses some requests, but not two in a row.
         get().or_else(|_: anyhow::Error| get()).with_context(|| url.clone())
     }
