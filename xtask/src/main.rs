@@ -10,6 +10,7 @@ mod dataset;
 mod faults;
 mod fuzz;
 mod judges;
+mod mpi;
 mod peers;
 mod pipeline;
 mod python;
@@ -53,6 +54,8 @@ enum Task {
     Peers(peers::Options),
     /// Inject kills, full disks and limits into small training runs, and check that no checkpoint is lost
     Faults(faults::Options),
+    /// Train on several processes that `mpirun` starts, and compare the bytes with those of one process; needs Open MPI
+    Mpi(mpi::Options),
     /// Fuzz every reader of untrusted input with libFuzzer and the address sanitizer; needs the nightly toolchain
     Fuzz(fuzz::Options),
     /// Compare the annotations that `loc data convert` writes and reads with other programs; needs Python and a package index
@@ -107,6 +110,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Ci(options) => ci::run(&workspace, &options),
         Task::Peers(options) => peers::run(&workspace, &options),
         Task::Faults(options) => faults::run(&workspace, &options),
+        Task::Mpi(options) => mpi::run(&workspace, &options),
         Task::Fuzz(options) => fuzz::run(&workspace, &options),
         Task::Judges => judges::run(&workspace),
         Task::Slurm(options) => slurm::run(&workspace, &options),

@@ -7,12 +7,15 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::command::Call;
+use crate::mpi;
 use crate::skips::Skips;
 use crate::stages::Stages;
 use crate::workspace::{Metadata, Package, Workspace, protoc};
 
 /// Features that cannot be built without the toolkit of a GPU.
 const NEEDS_GPU: &[&str] = &["cuda"];
+/// The feature that cannot be built without an MPI library and libclang.
+const NEEDS_MPI: &str = "mpi";
 
 /// The flags of `cargo xtask test`.
 #[derive(Args, Debug, Clone, Copy, Default)]
@@ -48,7 +51,7 @@ pub(crate) fn build_benches(workspace: &Workspace, metadata: &Metadata) -> Resul
     call.args(["bench", "--no-run", "--workspace"]).args(workspace_features(metadata)).run()
 }
 
-/// `--features` with every feature of every crate that needs no GPU, for commands over the whole workspace.
+/// `--features` with every feature of every crate that can be built here and needs no GPU, for commands over the whole workspace.
 pub(crate) fn workspace_features(metadata: &Metadata) -> Vec<String> {
     let all = metadata.packages.iter().flat_map(|package| {
         features(package).into_iter().map(move |feature| format!("{}/{feature}", package.name))
@@ -56,10 +59,12 @@ pub(crate) fn workspace_features(metadata: &Metadata) -> Vec<String> {
     feature_args(&all.collect::<Vec<_>>().join(","))
 }
 
-/// The features of a crate, except those that need a GPU.
+/// The features of a crate, except those that need a GPU, or MPI where there is none.
 fn features(package: &Package) -> Vec<&str> {
     let names = package.features.keys().map(String::as_str);
-    names.filter(|name| *name != "default" && !NEEDS_GPU.contains(name)).collect()
+    let has_mpi = mpi::missing().is_none();
+    let builds = |name: &&str| !NEEDS_GPU.contains(name) && (*name != NEEDS_MPI || has_mpi);
+    names.filter(|name| *name != "default").filter(builds).collect()
 }
 
 fn feature_args(list: &str) -> Vec<String> {
@@ -77,5 +82,7 @@ mod tests {
         let infer = packages.iter().find(|package| package.name == "loc-infer").unwrap();
         assert_eq!(features(infer), ["candle", "draw", "formats", "native", "onnx"]);
         assert!(packages.iter().all(|package| !features(package).contains(&"cuda")));
+        let cli = packages.iter().find(|package| package.name == "loc-cli").unwrap();
+        assert_eq!(features(cli).contains(&NEEDS_MPI), mpi::missing().is_none());
     }
 }

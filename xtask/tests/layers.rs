@@ -18,9 +18,9 @@ const LAYERS: &[(&str, &[&[&str]])] = &[
             &["engine"],
             &["checkpoint", "eval", "optim"],
             &["input", "run"],
-            &["config"],
+            &["config", "collective"],
             &["event", "weights_cache"],
-            &["digest", "error", "testing"],
+            &["digest", "error", "testing", "user_cache"],
         ],
     ),
     (

@@ -47,7 +47,6 @@ const LONG: &[(&str, &str)] = &[
     ("crates/loc-data/src/formats/json.rs", "one parser that knows the lines of its values"),
     ("crates/loc-data/src/formats/label_studio.rs", "one reader of three exports"),
     ("crates/loc-data/src/formats/voc.rs", "one reader with an error for each defect"),
-    ("crates/loc-data/src/loader.rs", "one type with its documentation"),
     ("crates/loc-data/src/photo_lookup/search.rs", "one search with its rules"),
     ("crates/loc-infer/src/localizer.rs", "one type with its documentation"),
     ("crates/loc-model/src/import/pickle.rs", "a table: the instructions of a pickle"),

@@ -5,6 +5,7 @@ mod commands;
 mod output;
 mod outputs;
 mod plots;
+mod processes;
 mod remedy;
 mod report;
 mod signals;

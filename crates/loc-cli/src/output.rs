@@ -88,8 +88,13 @@ pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
 }
 
 /// The output streams and their properties.
+#[derive(Clone)]
 pub(crate) struct Output {
     colored: bool,
+    /// Whether only errors are printed.
+    silent: bool,
+    /// Whether a person may be asked, if there is one.
+    pub(crate) may_ask: bool,
     /// Whether progress bars can be shown.
     pub(crate) bars: bool,
     /// Whether stdout is a terminal.
@@ -106,11 +111,19 @@ impl Output {
         };
         let dumb = std::env::var_os("TERM").is_some_and(|t| t == "dumb");
         let bars = terminal && !dumb && speaks_utf8();
-        Self { colored, bars, data_is_seen: io::stdout().is_terminal() }
+        Self { colored, silent: false, may_ask: true, bars, data_is_seen: io::stdout().is_terminal() }
+    }
+
+    /// The same output, on which only errors are printed.
+    pub(crate) fn silent(&self) -> Self {
+        Self { silent: true, bars: false, ..*self }
     }
 
     /// Writes a line of data to stdout; on a terminal with control characters escaped.
     pub(crate) fn data(&self, line: &str) -> io::Result<()> {
+        if self.silent {
+            return Ok(());
+        }
         let mut out = io::stdout().lock();
         if self.data_is_seen {
             out.write_all(escape(line).as_bytes())?;
@@ -131,13 +144,16 @@ impl Output {
     }
 
     /// Writes a note to stderr.
-    #[expect(clippy::unused_self, reason = "all that is printed goes through an `Output`")]
     pub(crate) fn note(&self, text: &str) {
-        Self::plain(&escape(text));
+        if !self.silent {
+            Self::plain(&escape(text));
+        }
     }
 
     pub(crate) fn warn(&self, text: &str) {
-        self.labelled("warning", "33", text);
+        if !self.silent {
+            self.labelled("warning", "33", text);
+        }
     }
 
     pub(crate) fn error(&self, error: &anyhow::Error) {

@@ -18,36 +18,49 @@ use super::weights;
 use crate::args::TrainArgs;
 use crate::output::{Exit, Output, quoted};
 use crate::outputs::Inputs;
+use crate::processes::Launch;
 use crate::signals::{self, Signals};
 
 pub(crate) fn run(args: &TrainArgs, output: &Output) -> Result<Exit> {
+    let launch = Launch::start()?;
     let stop = Stop::default();
     let signals = signals::listen(&stop)?;
-    or_stopped(train(args, (&stop, &signals), output), &signals, output)
+    let own = &launch.output(output);
+    let result = match &args.resume {
+        None => train_new(args, &launch, (&stop, &signals), own),
+        Some(path) => resume(args, path, &launch, (&stop, &signals), own),
+    };
+    launch.end(or_stopped(result, &signals, own), output)
 }
 
-fn train(args: &TrainArgs, (stop, signals): (&Stop, &Signals), output: &Output) -> Result<Exit> {
-    match &args.resume {
-        None => train_new(args, (stop, signals), output),
-        Some(path) => resume(args, path, (stop, signals), output),
-    }
-}
-
-fn train_new(args: &TrainArgs, (stop, signals): (&Stop, &Signals), output: &Output) -> Result<Exit> {
-    let Settings { config, file, auto, sources } = configuration(&args.config, output)?;
-    use_threads(config.threads)?;
+/// The configuration, which no process may fail to read.
+fn settings(args: &TrainArgs, output: &Output) -> Result<Settings> {
+    let settings = configuration(&args.config, output)?;
     if args.exist_ok {
-        keep_inputs(args, &Inputs::of(&config, file.as_deref())?)?;
+        keep_inputs(args, &Inputs::of(&settings.config, settings.file.as_deref())?)?;
     }
+    Ok(settings)
+}
+
+fn train_new(
+    args: &TrainArgs,
+    launch: &Launch,
+    (stop, signals): (&Stop, &Signals),
+    output: &Output,
+) -> Result<Exit> {
+    let Settings { config, auto, sources, .. } = launch.agreed(settings(args, output))?;
+    use_threads(launch.threads(config.threads)?)?;
     let provenance = Provenance {
         version: env!("CARGO_PKG_VERSION").into(),
         arguments: std::env::args().skip(1).collect(),
         threads: rayon::current_num_threads(),
         recipe_choice: auto.as_ref().map(ToString::to_string),
     };
-    let mut options = TrainOptions { time: args.time, curve: args.curve, ..TrainOptions::default() };
+    let processes = launch.processes.clone();
+    let mut options =
+        TrainOptions { time: args.time, curve: args.curve, processes, ..TrainOptions::default() };
     if !args.seeds.is_empty() {
-        return seeds(args, &config, &options, &provenance, (stop, signals), output);
+        return seeds(args, launch, (&config, &options, &provenance), (stop, signals), output);
     }
     let reason = auto.map(|choice| choice.reason);
     if matches!(reason, Some(AutoReason::WeightsFound(_))) {
@@ -60,7 +73,7 @@ fn train_new(args: &TrainArgs, (stop, signals): (&Stop, &Signals), output: &Outp
     let mut outcome =
         loc_train::train_with(&config, &options, location, &provenance, stop, &mut |e| progress.show(e))?;
     progress.end();
-    conclude(&outcome, !args.no_report, output)?;
+    conclude_first(&outcome, launch, args, output)?;
     let time = (began.elapsed(), args.time);
     match second_run::after(&outcome, &config, &sources, time)? {
         SecondRun::None => {}
@@ -72,14 +85,14 @@ fn train_new(args: &TrainArgs, (stop, signals): (&Stop, &Signals), output: &Outp
             let choice = "recipe finetune, chosen by `auto`: frozen features do not tell the classes apart";
             output.note(&format!("{choice}; it starts from {}", outcome.run.path().display()));
             let provenance = Provenance { recipe_choice: Some(choice.into()), ..provenance };
-            let options = TrainOptions { time, ..TrainOptions::default() };
+            let options = TrainOptions { time, curve: false, choices: Choices::default(), ..options };
             let name = second_name(args);
             let location = RunLocation { name: &name, ..location };
             let show = &mut |e| progress.show(e);
             let before = outcome.evaluation.take();
             outcome = loc_train::train_with(&config, &options, location, &provenance, stop, show)?;
             progress.end();
-            conclude(&outcome, !args.no_report, output)?;
+            conclude_first(&outcome, launch, args, output)?;
             if let (Some(before), Some(after)) = (before, &outcome.evaluation) {
                 output.note(&second_run::gain(&before, after));
             }
@@ -94,13 +107,14 @@ fn train_new(args: &TrainArgs, (stop, signals): (&Stop, &Signals), output: &Outp
 fn resume(
     args: &TrainArgs,
     path: &Path,
+    launch: &Launch,
     (stop, signals): (&Stop, &Signals),
     output: &Output,
 ) -> Result<Exit> {
-    let run = match path.as_os_str().is_empty() {
-        true => Run::latest(&args.project)?,
-        false => Run::containing(path)?,
-    };
+    let run = launch.agreed(match path.as_os_str().is_empty() {
+        true => Run::latest(&args.project).map_err(Into::into),
+        false => Run::containing(path).map_err(Into::into),
+    })?;
     if path.is_file() && ![run.last(), run.state()].iter().any(|file| file.file_name() == path.file_name()) {
         output.note(&format!(
             "{}: the run continues from its newest state, not from this file (hint: `--init {0}` starts a new run from it)",
@@ -108,13 +122,23 @@ fn resume(
         ));
     }
     let overrides = args.config.keys.sources()?;
-    use_threads(run.read_config(&overrides)?.threads)?;
+    let threads = launch.agreed(run.read_config(&overrides).map_err(Into::into))?.threads;
+    use_threads(launch.threads(threads)?)?;
     let mut progress = Progress::new(output);
     let show = &mut |e| progress.show(e);
-    let outcome = loc_train::resume(run, &overrides, args.schedule_from_here, stop, show)?;
+    let outcome =
+        loc_train::resume_with(run, &overrides, args.schedule_from_here, &launch.processes, stop, show)?;
     progress.end();
-    conclude(&outcome, !args.no_report, output)?;
+    conclude_first(&outcome, launch, args, output)?;
     Ok(exit(&outcome, signals, progress.partly))
+}
+
+/// Prints and writes the conclusion, on the first process.
+fn conclude_first(outcome: &Outcome, launch: &Launch, args: &TrainArgs, output: &Output) -> Result<()> {
+    match launch.processes.is_first() {
+        true => conclude(outcome, !args.no_report, output),
+        false => Ok(()),
+    }
 }
 
 /// Refuses to use a run folder again whose files are inputs of this training.
@@ -153,9 +177,8 @@ fn exit(outcome: &Outcome, signals: &Signals, partly: bool) -> Exit {
 /// A run for each seed, then their figures together.
 fn seeds(
     args: &TrainArgs,
-    config: &Config,
-    options: &TrainOptions,
-    provenance: &Provenance,
+    launch: &Launch,
+    (config, options, provenance): (&Config, &TrainOptions, &Provenance),
     (stop, signals): (&Stop, &Signals),
     output: &Output,
 ) -> Result<Exit> {
@@ -168,7 +191,7 @@ fn seeds(
         let outcome =
             loc_train::train_with(&config, options, location, provenance, stop, &mut |e| progress.show(e))?;
         progress.end();
-        conclude(&outcome, !args.no_report, output)?;
+        conclude_first(&outcome, launch, args, output)?;
         runs.push(quoted(&outcome.run.path().to_string_lossy()));
         partly = progress.partly;
         if outcome.status == Status::Interrupted {

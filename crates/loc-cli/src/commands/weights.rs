@@ -69,7 +69,7 @@ pub(crate) fn fetch(args: &FetchArgs, output: &Output) -> Result<Exit> {
 /// now in the cache. What prevents it is a warning: the training then goes on without them.
 pub(super) fn offer(output: &Output) -> bool {
     let known = CATALOGUE[0];
-    let terminals = io::stdin().is_terminal() && io::stderr().is_terminal();
+    let terminals = io::stdin().is_terminal() && io::stderr().is_terminal() && output.may_ask;
     if !may_ask(terminals, std::env::var("CI").ok().as_deref()) {
         return false;
     }

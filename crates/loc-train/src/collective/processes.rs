@@ -103,13 +103,21 @@ impl Processes {
         Ok((available / sharing.max(1)).max(1))
     }
 
-    /// Returns the result of what all processes did, if it succeeded on all of them. With several errors it is that of the
-    /// first process.
+    /// Returns the result of what each process did alone, if it succeeded on all of them; they then go on. With several errors
+    /// only that of the first of these processes is told.
     ///
     /// # Errors
     ///
     /// The process's own error, or [`TrainError::OtherProcess`].
-    pub fn end<T, E: From<TrainError>>(&self, result: Result<T, E>) -> Result<T, E> {
+    pub fn agreed<T, E: From<TrainError>>(&self, result: Result<T, E>) -> Result<T, E> {
+        self.state.ended.store(false, Ordering::SeqCst);
+        let value = self.end(result)?;
+        self.state.ended.store(false, Ordering::SeqCst);
+        Ok(value)
+    }
+
+    /// As [`Processes::agreed`], at the end of a training.
+    pub(crate) fn end<T, E: From<TrainError>>(&self, result: Result<T, E>) -> Result<T, E> {
         if self.is_alone() || self.state.ended.load(Ordering::SeqCst) {
             return result;
         }
@@ -144,6 +152,26 @@ impl Processes {
     /// [`TrainError::OtherProcess`] if another process has failed: then all have ended.
     pub(crate) fn gather(&self, own: &[u8]) -> Result<Vec<Vec<u8>>, TrainError> {
         self.exchange_messages(0, own)
+    }
+
+    /// As [`Processes::gather`], of values, one process's after the other's.
+    ///
+    /// # Errors
+    ///
+    /// As [`Processes::gather`].
+    pub(crate) fn gather_f64(&self, own: &[f64]) -> Result<Vec<f64>, TrainError> {
+        if self.is_alone() {
+            return Ok(own.to_vec());
+        }
+        let bytes: Vec<u8> = own.iter().flat_map(|value| value.to_le_bytes()).collect();
+        Ok(self
+            .gather(&bytes)?
+            .concat()
+            .as_chunks()
+            .0
+            .iter()
+            .map(|bytes| f64::from_le_bytes(*bytes))
+            .collect())
     }
 
     fn exchange_messages(&self, failed: u8, own: &[u8]) -> Result<Vec<Vec<u8>>, TrainError> {

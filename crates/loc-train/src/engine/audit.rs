@@ -121,7 +121,7 @@ pub fn audit(
         .build(&loc_net::Normalization::IDENTITY)
         .map_err(|e| TrainError::config("imgsz", ConfigError::Network(e)))?;
     let featured = photos.len() * config.copies_of(photos.len());
-    memory::check(&plan, true, (config.batch, 1), memory::Photos { decoded: photos.len(), featured })?;
+    memory::check(&plan, config, 1, memory::Photos { decoded: photos.len(), featured })?;
     let loader = Loader::new(&dataset, &photos, input, config.workers)?;
     if given.is_none() && config.normalize == Normalize::Signed {
         (input.mean, input.std) = ([127.0 / 255.0; 3], [128.0 / 255.0; 3]);
@@ -133,6 +133,7 @@ pub fn audit(
     let standardised = if given.is_some() { 0 } else { photos.len() };
     let workload = [photos.len(), standardised, 0];
     head_warmup::report_workload(&all_folds, &layers, &dataset, workload, &device, progress)?;
+    let place = &Place::alone(&device);
     let initial = match given {
         Some((_, found)) => {
             // Fresh heads: those of the model have seen the photos, and may be for other classes.
@@ -151,11 +152,20 @@ pub fn audit(
         }
         None => {
             let networks = (&layers, None);
-            init_weights::initial(config, pretrained, networks, &dataset.classes, &loader, progress)?.0
+            init_weights::initial(
+                config,
+                pretrained,
+                networks,
+                &dataset.classes,
+                &loader,
+                &place.processes,
+                progress,
+            )?
+            .0
         }
     };
     let loaders = [(Photos::Whole(&loader), config.copies_of(photos.len()))];
-    let limits = (&Place::alone(&device), &Budget::unlimited());
+    let limits = (place, &Budget::unlimited());
     let (model, [feed]) =
         head_warmup::with_frozen_backbone(config, &layers, &initial, loaders, limits, progress)?;
     let epochs = options.folds * config.epochs;

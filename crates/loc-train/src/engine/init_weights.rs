@@ -8,6 +8,7 @@ use loc_net::ImageBatch;
 use loc_net::{Forward, Network, Op, Source, Weights};
 
 use crate::checkpoint::ModelFile;
+use crate::collective::Processes;
 use crate::config::Config;
 use crate::error::{ModelFileError, TrainError};
 use crate::event::{Event, Progress};
@@ -20,6 +21,7 @@ pub(crate) fn initial(
     (layers, second): (&Network, Option<&Network>),
     classes: &[String],
     train: &Loader,
+    processes: &Processes,
     progress: &mut Progress,
 ) -> Result<(Weights, Option<Weights>), TrainError> {
     if let Some(path) = &config.init {
@@ -49,7 +51,7 @@ pub(crate) fn initial(
             .map_err(|e| TrainError::model(path, ModelFileError::Pretrained(e)))?;
         initial.0.extend(own.0);
     }
-    standardise(layers, &mut initial, train, progress)?;
+    standardise(layers, &mut initial, train, processes, progress)?;
     Ok((initial, None))
 }
 
@@ -90,6 +92,7 @@ pub(crate) fn standardise(
     network: &Network,
     weights: &mut Weights,
     loader: &Loader,
+    processes: &Processes,
     progress: &mut Progress,
 ) -> Result<(), TrainError> {
     let layers: Vec<(usize, usize)> = network.layers()[..network.backbone_layers()]
@@ -105,23 +108,19 @@ pub(crate) fn standardise(
     }
     let forward = Forward::new(network.clone(), weights.clone())?;
     let read: Vec<usize> = layers.iter().map(|(_, before)| *before).collect();
-    // Sums of values and of squares for each layer and channel, in the order of the photos.
+    // Sums of values and of squares for each layer and channel: of each photo, then over the photos in their order.
     let mut sums: Vec<Vec<[f64; 2]>> = read.iter().map(|l| vec![[0.0; 2]; network.shape(*l).0[0]]).collect();
     let mut done = 0;
-    for batch in loader.in_order(AT_ONCE) {
+    for batch in loader.with_rows(processes.rows()).in_order(AT_ONCE * processes.size()) {
         let batch = batch?;
-        let n = batch.labels.len();
-        let values =
-            forward.features(ImageBatch::Bytes(batch.images.as_slice().unwrap_or_default()), n, &read)?;
-        for (sums, values) in sums.iter_mut().zip(values) {
-            let cells = values.len() / n / sums.len();
-            for photo in values.chunks_exact(cells * sums.len()) {
-                for (sum, plane) in sums.iter_mut().zip(photo.chunks_exact(cells)) {
-                    for v in plane {
-                        sum[0] += f64::from(*v);
-                        sum[1] += f64::from(*v) * f64::from(*v);
-                    }
-                }
+        let (n, own) = (batch.labels.len(), batch.images.dim().0);
+        let bytes = ImageBatch::Bytes(batch.images.as_slice().unwrap_or_default());
+        let values = if own == 0 { Vec::new() } else { forward.features(bytes, own, &read)? };
+        let photos: Vec<f64> = (0..own).flat_map(|photo| sums_of(&values, (photo, own), &sums)).collect();
+        for photo in processes.gather_f64(&photos)?.chunks_exact(2 * sums.iter().map(Vec::len).sum::<usize>())
+        {
+            for (sum, own) in sums.iter_mut().flatten().zip(photo.chunks_exact(2)) {
+                *sum = [sum[0] + own[0], sum[1] + own[1]];
             }
         }
         done += n;
@@ -143,4 +142,23 @@ pub(crate) fn standardise(
         }
     }
     Ok(())
+}
+
+/// The sums of values and of squares of one of `n` photos, for each layer and channel.
+fn sums_of(
+    values: &[Vec<f32>],
+    (photo, n): (usize, usize),
+    channels: &[Vec<[f64; 2]>],
+) -> impl Iterator<Item = f64> {
+    values.iter().zip(channels).flat_map(move |(values, channels)| {
+        let photo = &values[photo * (values.len() / n)..][..values.len() / n];
+        photo.chunks_exact(photo.len() / channels.len()).flat_map(|plane| {
+            let [mut sum, mut squares] = [0.0; 2];
+            for v in plane {
+                sum += f64::from(*v);
+                squares += f64::from(*v) * f64::from(*v);
+            }
+            [sum, squares]
+        })
+    })
 }

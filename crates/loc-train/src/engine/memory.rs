@@ -3,8 +3,9 @@
 use loc_net::ops::{Relu, Relu6};
 use loc_net::{Network, Op, Source};
 
+use crate::config::Config;
 use crate::error::{ConfigError, TrainError};
-use crate::input::feature_bytes;
+use crate::input::{are_on_disk, feature_bytes};
 
 /// Returns the bytes that a step keeps for each photo, at least: the photo, and the f32 output of each layer from
 /// `first` on. An output that only a pooling or a ReLU reads is not counted: the layers may be fused.
@@ -35,13 +36,16 @@ pub(crate) struct Photos {
 /// counts, even if the data set is smaller. Where the memory is unknown, everything passes.
 pub(crate) fn check(
     network: &Network,
-    frozen: bool,
-    (batch, processes): (usize, usize),
+    config: &Config,
+    processes: usize,
     photos: Photos,
 ) -> Result<(), TrainError> {
-    let first = if frozen { network.backbone_layers() } else { 0 };
+    let first = if config.backbone_lr == 0.0 { network.backbone_layers() } else { 0 };
     let available = loc_data::available_memory();
-    check_within(of_a_photo(network, first), (batch, processes), available)?;
+    check_within(of_a_photo(network, first), (config.batch, processes), available)?;
+    if are_on_disk(config, feature_bytes(network).saturating_mul(photos.featured as u64)) {
+        return Ok(());
+    }
     check_features(network, photos, available)
 }
 
@@ -111,9 +115,11 @@ mod tests {
     fn a_batch_that_cannot_fit_is_refused_with_both_numbers() {
         let each = of_a_photo(&network(), 0);
         let available = Some(100 * each);
-        check_within(each, 100, available).unwrap();
-        check_within(each, 100_000, None).unwrap();
-        let error = check_within(each, 100_000, available).unwrap_err();
+        check_within(each, (100, 1), available).unwrap();
+        // Each of many processes has its own memory.
+        check_within(each, (100_000, 1000), available).unwrap();
+        check_within(each, (100_000, 1), None).unwrap();
+        let error = check_within(each, (100_000, 1), available).unwrap_err();
         assert_eq!(error.remedy(), Some(Remedy::SmallerBatch { most: 100 }));
         let message = error.to_string();
         let (needed, there) = ((100_000 * each).div_ceil(1 << 20), (100 * each) >> 20);

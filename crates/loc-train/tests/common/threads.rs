@@ -10,20 +10,21 @@ use loc_train::{Collective, Processes};
 
 /// One of them.
 #[derive(Debug)]
-struct Threads {
+pub(crate) struct Threads {
     rank: usize,
-    /// To and from each of them, itself included.
-    ends: Vec<Mutex<(Sender<Vec<u8>>, Receiver<Vec<u8>>)>>,
+    /// To each of them, itself included, and from each.
+    to: Vec<Sender<Vec<u8>>>,
+    from: Vec<Mutex<Receiver<Vec<u8>>>>,
 }
 
 impl Threads {
     fn send(&self, to: usize, bytes: &[u8]) {
         // A process that has ended needs no message.
-        let _ = self.ends[to].lock().unwrap().0.send(bytes.to_vec());
+        let _ = self.to[to].send(bytes.to_vec());
     }
 
     fn receive(&self, from: usize) -> Vec<u8> {
-        self.ends[from].lock().unwrap().1.recv().expect("the other process has not ended")
+        self.from[from].lock().unwrap().recv().expect("the other process has not ended")
     }
 }
 
@@ -33,7 +34,7 @@ impl Collective for Threads {
     }
 
     fn size(&self) -> usize {
-        self.ends.len()
+        self.to.len()
     }
 
     fn gather(&self, own: &[u8]) -> Vec<Vec<u8>> {
@@ -53,25 +54,24 @@ impl Collective for Threads {
 
 /// Calls `f` as each of so many processes, and returns their results in the order of their ranks.
 pub(crate) fn on_processes<R: Send>(size: usize, f: impl Fn(Processes) -> R + Sync) -> Vec<R> {
-    let mut ends: Vec<Vec<_>> = (0..size).map(|_| (0..size).map(|_| None).collect()).collect();
-    for a in 0..size {
-        for b in a..size {
-            if a == b {
-                ends[a][a] = Some(channel());
-                continue;
-            }
-            let ((to_b, from_a), (to_a, from_b)) = (channel(), channel());
-            ends[a][b] = Some((to_b, from_b));
-            ends[b][a] = Some((to_a, from_a));
-        }
-    }
+    on_threads(size, |threads| f(Processes::new(threads)))
+}
+
+/// As [`on_processes`], with the messages of each.
+pub(crate) fn on_threads<R: Send>(size: usize, f: impl Fn(Threads) -> R + Sync) -> Vec<R> {
+    let mut from: Vec<Vec<_>> = (0..size).map(|_| Vec::new()).collect();
+    let connect = |from: &mut Vec<_>| {
+        let (sender, receiver) = channel();
+        from.push(Mutex::new(receiver));
+        sender
+    };
+    let to: Vec<Vec<_>> = (0..size).map(|_| from.iter_mut().map(connect).collect()).collect();
     std::thread::scope(|scope| {
-        let start = |(rank, ends): (usize, Vec<Option<_>>)| {
-            let ends = ends.into_iter().map(|end| Mutex::new(end.unwrap())).collect();
+        let start = |(rank, (to, from)): (usize, (Vec<_>, Vec<_>))| {
             let f = &f;
-            scope.spawn(move || f(Processes::new(Threads { rank, ends })))
+            scope.spawn(move || f(Threads { rank, to, from }))
         };
-        let all: Vec<_> = ends.into_iter().enumerate().map(start).collect();
+        let all: Vec<_> = to.into_iter().zip(from).enumerate().map(start).collect();
         all.into_iter().map(|thread| thread.join().unwrap()).collect()
     })
 }
