@@ -92,33 +92,15 @@ impl Plan {
         if !(1..=manifest.lines).contains(&request.shards) {
             return Err(Error::Shards { shards: request.shards, photos: manifest.lines });
         }
-        let copied = || -> std::io::Result<_> {
+        let copied = || {
             let mut file = scratch.reopen()?;
             file.rewind()?;
-            Ok(BufReader::new(file))
+            Ok(Lines::new(BufReader::new(file)))
         };
         let failed = |e| Error::io("the copy of the manifest", e);
-        let shards = ranges(copied().map_err(failed)?, request.shards, manifest.lines)?;
-        let each = |take: &mut dyn FnMut(&str)| {
-            let mut lines = Lines::new(copied()?);
-            while let Some(line) = lines.next_line()? {
-                take(line);
-            }
-            Ok(())
-        };
-        if let Some(twice) = duplicates::find(manifest.lines, each).map_err(failed)? {
-            let mut lines = Lines::new(copied().map_err(failed)?);
-            let mut line = 0;
-            for seen in [false, true] {
-                line += 1;
-                while lines.next_line().map_err(failed)?.is_some_and(|path| path != twice) {
-                    line += 1;
-                }
-                if seen {
-                    break;
-                }
-            }
-            let reason = format!("{twice} is listed before");
+        let shards = ranges(copied().map_err(failed)?, request.shards, manifest.lines).map_err(failed)?;
+        if let Some((line, path)) = duplicates::find(manifest.lines, copied).map_err(failed)? {
+            let reason = format!("{path} is listed before");
             return Err(Error::Manifest { manifest: request.name, line, reason });
         }
         let plan = Self {

@@ -101,14 +101,13 @@ fn is_on_unknown_store(line: &str) -> bool {
 }
 
 /// The lines of each of the shards, from the copy.
-pub(crate) fn ranges(copy: impl BufRead, shards: u64, lines: u64) -> Result<Vec<Range>, Error> {
+pub(crate) fn ranges(mut photos: Lines<impl BufRead>, shards: u64, lines: u64) -> io::Result<Vec<Range>> {
     let mut ranges = Vec::new();
-    let mut photos = Lines::new(copy);
     let mut start = 0;
     for shard in 0..shards {
         let count = first_line(shard + 1, shards, lines) - first_line(shard, shards, lines);
         for _ in 0..count {
-            photos.next_line().map_err(|e| Error::io("the copy of the manifest", e))?;
+            photos.next_line()?;
         }
         let (bytes, sha256) = photos.take_digest();
         ranges.push(Range { start, bytes, sha256 });
@@ -186,7 +185,7 @@ mod tests {
     fn the_ranges_cover_the_list_in_order() {
         let text: String = (0..200).map(|i| format!("{i}.jpg\n")).collect();
         for shards in [1, 3, 6, 7, 199, 200] {
-            let ranges = ranges(text.as_bytes(), shards, 200).unwrap();
+            let ranges = ranges(Lines::new(text.as_bytes()), shards, 200).unwrap();
             let mut next = 0;
             for (shard, range) in (0..).zip(&ranges) {
                 assert_eq!(range.start, next);
