@@ -87,7 +87,8 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     }
     match slurm::missing() {
         Some(missing) if !options.strict => stages.skip("shards under Slurm", &missing),
-        _ => stages.run("shards under Slurm", || slurm::check(workspace)),
+        _ => stages
+            .run("shards under Slurm", || slurm::run(workspace, &slurm::Options { strict: options.strict })),
     }
     stages.run("build of the benches", || test::build_benches(workspace, &metadata));
     stages.run("pipeline --quick", || pipeline::run(workspace, &pipeline::Options::quick()));

@@ -31,7 +31,9 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("clap", &["loc-cli", "xtask"]),
     ("image", &["loc-cli", "loc-data", "loc-infer"]),
     ("indicatif", &["loc-cli", "xtask"]),
+    ("object_store", &["loc-shard?"]),
     ("parquet", &["loc-shard"]),
+    ("reqwest", &["loc-shard?"]),
     ("roxmltree", &["loc-data"]),
     ("ureq", &["xtask"]),
 ];

@@ -253,3 +253,47 @@ fn a_folder_is_listed_if_it_is_named() {
     assert!(desk.path("shapes/out/_SUCCESS").is_file());
     assert!(!desk.path("shapes/out/_predictions.parquet").exists());
 }
+
+/// Packs photos of the set, as webdataset does.
+fn tar(desk: &Desk, name: &str, photos: std::ops::Range<usize>) {
+    let mut archive = tar::Builder::new(fs::File::create(desk.path("shapes").join(name)).unwrap());
+    for i in photos {
+        archive.append_path_with_name(desk.path("shapes").join(photo(i)), format!("{i}.jpg")).unwrap();
+        let mut header = tar::Header::new_gnu();
+        header.set_size(3);
+        archive.append_data(&mut header, format!("{i}.cls"), &b"box"[..]).unwrap();
+    }
+    archive.finish().unwrap();
+}
+
+#[test]
+fn the_photos_of_tar_archives_are_rows_of_their_own() {
+    let desk = Desk::new();
+    desk.shapes(30);
+    fs::write(desk.path("m.safetensors"), model_file(&CLASSES, 1)).unwrap();
+    tar(&desk, "a.tar", 0..10);
+    tar(&desk, "b.tar", 10..13);
+    let whole = fs::read(desk.path("shapes/b.tar")).unwrap();
+    fs::write(desk.path("shapes/short.tar"), &whole[..whole.len() / 2]).unwrap();
+    let list = format!("{}\na.tar\nshort.tar\nb.tar\ngone.tar\n{}\n", photo(0), photo(20));
+    fs::write(desk.path("list.txt"), list).unwrap();
+    for (out, shards) in [("one", "1"), ("three", "3"), ("six", "6")] {
+        let plan = ["shard", "plan", "list.txt", "-m", "m.safetensors", "-o", out, "--shards", shards];
+        desk.ok(&[&plan[..], &["--root", "shapes"]].concat());
+        desk.ok(&["shard", "run", out, "--shard", &format!("0..{shards}")]);
+        desk.ok(&["shard", "merge", out]);
+    }
+    let bytes = |out: &str| fs::read(desk.path(out).join("_predictions.parquet")).unwrap();
+    assert!(bytes("one") == bytes("three") && bytes("one") == bytes("six"));
+    let file = fs::File::open(desk.path("one/_predictions.parquet")).unwrap().into_file();
+    let reader = loc_shard::Reader::open(file).unwrap().unwrap();
+    let rows: Vec<loc_shard::Row> = reader.groups().flat_map(Result::unwrap).collect();
+    let numbers = |row: &loc_shard::Row| (row.confidence, row.x1, row.y2, row.name.clone());
+    assert_eq!(rows[1].path, "a.tar/0.jpg");
+    assert_eq!(numbers(&rows[0]), numbers(&rows[1]), "the same photo, as a file and in an archive");
+    let failed: Vec<&str> =
+        rows.iter().filter(|row| row.error.is_some()).map(|row| row.path.as_str()).collect();
+    assert_eq!(failed.last(), Some(&"gone.tar"));
+    assert!(failed.iter().any(|path| path.starts_with("short.tar")), "{failed:?}");
+    assert_eq!(rows.iter().filter(|row| row.path.starts_with("b.tar/")).count(), 3);
+}

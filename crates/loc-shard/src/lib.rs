@@ -7,17 +7,21 @@
 //! merge          plan + all parts  →  OUT/_predictions.parquet, OUT/_SUCCESS once
 //! ```
 //!
+//! The list names files, objects of a store (`s3://`, feature `s3`), and tar archives of photos.
+//!
 //! There is no coordinator, and nothing is shared but the folder: the scheduler starts the tasks and repeats those that failed.
 //! The same shard gives the same bytes each time it is run; a part that is there and valid is left alone.
 //!
 //! This crate reads no annotations, trains nothing and prints nothing.
 
 mod error;
+mod input;
 mod manifest;
 mod merge;
 mod part;
 mod place;
 mod plan;
+mod remote;
 mod row;
 mod shard;
 

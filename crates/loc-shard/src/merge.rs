@@ -4,7 +4,7 @@ use std::io::{BufReader, Write};
 
 use serde::Serialize;
 
-use crate::manifest::Lines;
+use crate::manifest::{Expected, Lines};
 use crate::part::{Label, Reader, Status, Writer};
 use crate::{Error, Place, Plan, status};
 
@@ -67,24 +67,22 @@ pub fn merge(plan: &Plan, place: &Place, join: bool) -> Result<Merged, Error> {
             || Error::Incomplete { place: place.show(""), parts: format!("{name} has changed meanwhile") };
         let part = Reader::open(place.fetch(&name)?.ok_or_else(gone)?);
         let part = part.map_err(|e| Error::io(place.show(&name), e))?.ok_or_else(gone)?;
-        if part.rows() != plan.photos_of(shard) {
-            return Err(bad(format!("has {} rows for {} photos", part.rows(), plan.photos_of(shard))));
-        }
         let mut count = 0;
+        let mut expected = Expected::new(&mut lines, plan.photos_of(shard));
         for group in part.groups() {
             for row in group.map_err(|e| Error::io(place.show(&name), e))? {
-                let line = lines.next_line().map_err(|e| Error::io(place.show(&manifest), e))?;
-                if line != Some(&row.path) {
-                    return Err(bad(format!(
-                        "row {count} is of {}, the manifest has {}",
-                        row.path,
-                        line.unwrap_or("nothing")
-                    )));
+                if let Some(instead) =
+                    expected.take(&row.path).map_err(|e| Error::io(place.show(&manifest), e))?
+                {
+                    return Err(bad(format!("row {count} is of {}, the list has {instead}", row.path)));
                 }
                 count += 1;
                 errors += u64::from(row.error.is_some());
                 writer.as_mut().map_or(Ok(()), |writer| writer.push(row)).map_err(failed)?;
             }
+        }
+        if let Some(line) = expected.finish().map_err(|e| Error::io(place.show(&manifest), e))? {
+            return Err(bad(format!("has no row of {line}")));
         }
         if count != part.rows() {
             return Err(bad(format!("has {count} rows, and says that it has {}", part.rows())));

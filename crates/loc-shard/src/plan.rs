@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::manifest::{Lines, Manifest, Range, copy, duplicates, first_line, ranges};
+use crate::remote::{SCHEME, Url};
 use crate::{Error, MERGED, Place, SUCCESS, sha256};
 
 /// The name of the plan's file.
@@ -75,11 +76,12 @@ impl Plan {
     /// [`Error::OtherPlan`] if there is another one, or parts without a plan; a list or a model that cannot be used.
     pub fn create(place: &Place, request: Request<'_>) -> Result<(Self, bool), Error> {
         let absolute = |path: &Path| std::path::absolute(path).map_err(Error::at(path));
-        let root = absolute(request.root)?;
-        let root = root.to_str().ok_or_else(|| Error::BadPlan {
-            what: root.display().to_string(),
-            reason: "the folder's name is not UTF-8".into(),
-        })?;
+        let root = match request.root.to_str().and_then(Url::parse) {
+            Some(_) => request.root.to_owned(),
+            None => absolute(request.root)?,
+        };
+        let utf8 = || Error::Argument(format!("{}: the folder's name is not UTF-8", root.display()));
+        let root = root.to_str().ok_or_else(utf8)?;
         let bytes = loc_infer::read_file(request.model, crate::shard::MAX_MODEL).map_err(Error::Model)?;
         crate::shard::load(request.model, &bytes, &request.options)?;
         let model = PlannedModel { path: absolute(request.model)?, sha256: sha256(&bytes) };
@@ -90,33 +92,15 @@ impl Plan {
         if !(1..=manifest.lines).contains(&request.shards) {
             return Err(Error::Shards { shards: request.shards, photos: manifest.lines });
         }
-        let copied = || -> std::io::Result<_> {
+        let copied = || {
             let mut file = scratch.reopen()?;
             file.rewind()?;
-            Ok(BufReader::new(file))
+            Ok(Lines::new(BufReader::new(file)))
         };
         let failed = |e| Error::io("the copy of the manifest", e);
-        let shards = ranges(copied().map_err(failed)?, request.shards, manifest.lines)?;
-        let each = |take: &mut dyn FnMut(&str)| {
-            let mut lines = Lines::new(copied()?);
-            while let Some(line) = lines.next_line()? {
-                take(line);
-            }
-            Ok(())
-        };
-        if let Some(twice) = duplicates::find(manifest.lines, each).map_err(failed)? {
-            let mut lines = Lines::new(copied().map_err(failed)?);
-            let mut line = 0;
-            for seen in [false, true] {
-                line += 1;
-                while lines.next_line().map_err(failed)?.is_some_and(|path| path != twice) {
-                    line += 1;
-                }
-                if seen {
-                    break;
-                }
-            }
-            let reason = format!("{twice} is listed before");
+        let shards = ranges(copied().map_err(failed)?, request.shards, manifest.lines).map_err(failed)?;
+        if let Some((line, path)) = duplicates::find(manifest.lines, copied).map_err(failed)? {
+            let reason = format!("{path} is listed before");
             return Err(Error::Manifest { manifest: request.name, line, reason });
         }
         let plan = Self {
@@ -239,14 +223,37 @@ impl Plan {
         found.ok_or(Error::Index { index: shard, shards: self.shards() })
     }
 
-    /// The file of a line of the manifest.
-    pub(crate) fn path(&self, line: &str) -> PathBuf {
-        Path::new(&self.root).join(line)
+    /// The path or the address of a line of the manifest.
+    pub(crate) fn location(&self, line: &str) -> String {
+        match Url::parse(&self.root) {
+            _ if line.starts_with(SCHEME) => line.into(),
+            Some(Ok(root)) => root.join(line).to_string(),
+            // Both are UTF-8.
+            _ => Path::new(&self.root).join(line).to_string_lossy().into_owned(),
+        }
     }
 
     /// The name of a shard's part.
     #[must_use]
     pub fn part_name(&self, shard: u64) -> String {
         format!("part-{shard:05}.parquet")
+    }
+}
+
+#[cfg(test)]
+impl Plan {
+    /// A plan for tests of what reads photos: only its folder counts.
+    pub(crate) fn for_tests(root: &Path) -> Self {
+        let none = String::new;
+        Self {
+            schema: none(),
+            loc: none(),
+            root: root.to_str().unwrap_or_default().into(),
+            model: PlannedModel { path: PathBuf::new(), sha256: none() },
+            options: Options::default(),
+            manifest: Manifest { sha256: none(), lines: 0, bytes: 0 },
+            shards: Vec::new(),
+            digest: none(),
+        }
     }
 }

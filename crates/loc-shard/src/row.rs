@@ -61,7 +61,12 @@ impl Row {
                 presence: Some(absent.presence),
                 ..Self::default()
             },
-            Err(error) => Self { path, error: Some(error.reason().to_string()), ..Self::default() },
+            Err(error) => Self::failed(path, error.reason().to_string()),
         }
+    }
+
+    /// The row of a photo without an answer.
+    pub(crate) fn failed(path: String, reason: String) -> Self {
+        Self { path, error: Some(reason), ..Self::default() }
     }
 }

@@ -1,10 +1,12 @@
 //! Predicts one shard.
 
 use std::io::BufReader;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::mpsc::sync_channel;
 
-use loc_infer::{LoadOptions, Localizer};
+use loc_infer::{LoadOptions, Localizer, Source};
 
+use crate::input::{self, Content, Photo};
 use crate::manifest::Lines;
 use crate::part::{Label, PartLabel, Reader, Status, Writer};
 use crate::plan::{Options, Plan};
@@ -12,9 +14,6 @@ use crate::{Error, Place, Row, sha256};
 
 /// Largest model, in bytes.
 pub(crate) const MAX_MODEL: u64 = 4 << 30;
-/// Photos that are predicted before their rows are written. Several batches of the engine: the next one is decoded while one
-/// is computed.
-const CHUNK: usize = 256;
 const PART_SCHEMA: &str = "loc.part/1";
 
 /// The model of a plan, loaded.
@@ -129,29 +128,27 @@ pub fn run_shard(
     let list = place.fetch_range(&manifest, range.start, range.bytes)?;
     let mut lines = Lines::new(BufReader::new(list.ok_or_else(|| other("it is missing".into()))?));
     let mut first = None;
-    loop {
-        let mut paths = Vec::with_capacity(CHUNK);
-        while paths.len() < CHUNK
-            && let Some(line) = lines.next_line().map_err(|e| Error::io(place.show(&manifest), e))?
-        {
-            paths.push(line.to_owned());
-        }
-        if paths.is_empty() {
-            break;
-        }
-        let files: Vec<PathBuf> = paths.iter().map(|path| plan.path(path)).collect();
-        let count = paths.len() as u64;
-        for (path, result) in paths.into_iter().zip(localizer.predict_batch(&files)) {
-            let row = Row::of(path, passing(result)?);
-            if let (None, Some(error)) = (&first, &row.error) {
-                first = Some(format!("{}: {error}", row.path));
+    std::thread::scope(|scope| {
+        // The next chunk is read while one is predicted.
+        let (send, chunks) = sync_channel(1);
+        let (lines, client) = (&mut lines, place.client());
+        let reader =
+            scope.spawn(move || input::read(plan, client, lines, &mut |chunk| send.send(chunk).is_ok()));
+        for chunk in chunks {
+            let count = chunk.len() as u64;
+            for row in predict(localizer, chunk)? {
+                if let (None, Some(error)) = (&first, &row.error) {
+                    first = Some(format!("{}: {error}", row.path));
+                }
+                writer.push(row).map_err(failed)?;
             }
-            writer.push(row).map_err(failed)?;
+            if progress(count) == Step::Stop {
+                return Err(Error::Stopped);
+            }
         }
-        if progress(count) == Step::Stop {
-            return Err(Error::Stopped);
-        }
-    }
+        let panicked = |_| Error::io("the photos", std::io::Error::other("the reading thread panicked"));
+        reader.join().map_err(panicked)?
+    })?;
     if lines.take_digest() != (range.bytes, range.sha256.clone()) {
         return Err(other("the lines of this shard have changed".into()));
     }
@@ -161,6 +158,28 @@ pub fn run_shard(
     }
     place.publish(scratch, &name)?;
     Ok(Done { kept: false, rows, errors })
+}
+
+fn source(photo: &Photo) -> Option<Source<'_>> {
+    match &photo.content {
+        Content::File(path) => Some(Source::Path(path)),
+        Content::Bytes(bytes) => Some(Source::Encoded(bytes)),
+        Content::Failed(_) => None,
+    }
+}
+
+/// The rows of some photos.
+fn predict(localizer: &Localizer, photos: Vec<Photo>) -> Result<Vec<Row>, Error> {
+    let sources: Vec<Source<'_>> = photos.iter().filter_map(source).collect();
+    let mut answers = localizer.predict_batch(&sources).into_iter();
+    let row = |photo: &Photo| match &photo.content {
+        Content::Failed(reason) => Ok(Row::failed(photo.path.clone(), reason.clone())),
+        _ => {
+            let answer = answers.next().unwrap_or(Err(loc_infer::Error::Empty));
+            Ok(Row::of(photo.path.clone(), passing(answer)?))
+        }
+    };
+    photos.iter().map(row).collect()
 }
 
 /// An answer, or an error of the photo itself. An error that may pass, such as that of a network or of a disk, is not the photo's.

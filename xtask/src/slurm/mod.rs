@@ -1,7 +1,9 @@
-//! `cargo xtask slurm`: prediction in shards under a real Slurm on this machine: an array of tasks, one of which is killed and
-//! requeued, gives the bytes of one unsharded run; a plan with another model is refused.
+//! `cargo xtask slurm`: prediction in shards under a real Slurm on this machine, with files and with an S3 server: an array of
+//! tasks, one of which is killed and requeued, gives the bytes of one unsharded run; a plan with another model is refused.
 
 mod cluster;
+mod inputs;
+mod store;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -11,6 +13,8 @@ use clap::Args;
 use fs_err as fs;
 
 use self::cluster::{Cluster, PROGRAMS, find};
+use self::inputs::Inputs;
+use self::store::Store;
 use crate::command::Call;
 use crate::pipeline::build_loc;
 use crate::workspace::Workspace;
@@ -18,13 +22,11 @@ use crate::workspace::Workspace;
 /// The flags of `cargo xtask slurm`.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Fail if Slurm is not installed, instead of skipping
+    /// Fail if Slurm or the S3 server cannot be had, instead of skipping
     #[arg(long)]
-    strict: bool,
+    pub(crate) strict: bool,
 }
 
-/// Photos of the prediction, and its shards.
-const PHOTOS: usize = 600;
 const SHARDS: u32 = 6;
 /// The shard that is killed.
 const KILLED: u32 = 2;
@@ -41,110 +43,167 @@ pub(crate) fn missing() -> Option<String> {
         .then(|| format!("{} not installed (Debian: {})", list(|(program, _)| program), list(|(_, of)| of)))
 }
 
-/// Runs the check, or skips it with one line.
+/// Runs the check, or skips what is not installed with one line each.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
-    match missing() {
-        None => check(workspace),
-        Some(missing) if options.strict => bail!("{missing}"),
-        Some(missing) => {
-            println!("skipped: {missing}");
-            Ok(())
-        }
+    if let Some(missing) = missing() {
+        ensure!(!options.strict, "{missing}");
+        println!("skipped: {missing}");
+        return Ok(());
     }
-}
-
-/// Runs the check.
-pub(crate) fn check(workspace: &Workspace) -> Result<()> {
     let loc = build_loc(workspace)?;
     let folder = tempfile::Builder::new().prefix("loc-slurm-").tempdir()?;
-    let at = |name: &str| folder.path().join(name).display().to_string();
-    let run = |args: &[&str]| Call::new(workspace, &loc).args(args).run_and_capture();
-    run(&["data", "sample", &at("photos"), "--n", &PHOTOS.to_string()])?;
-    let mut list: Vec<String> = fs::read_dir(folder.path().join("photos/images"))?
-        .map(|entry| Ok(format!("{}\n", entry?.path().display())))
-        .collect::<Result<_>>()?;
-    list.sort();
-    fs::write(at("photos.txt"), list.concat())?;
-    for (model, seed) in [("model", "0"), ("other", "1")] {
-        run(&["data", "sample", &at(&format!("set-{model}")), "--n", "16", "--seed", seed])?;
-        let args = ["train", "--data", &at(&format!("set-{model}")), "--recipe", "scratch", "--epochs", "1"];
-        let path = run(&[&args[..], &["--project", &at("runs"), "--name", model]].concat())?;
-        fs::copy(Path::new(path.trim()).join("weights/last.safetensors"), at(model) + ".safetensors")?;
-    }
-    let model = at("model.safetensors");
-    let plan = |out: &str, shards: u32| {
-        run(&["shard", "plan", &at("photos.txt"), "-m", &model, "-o", out, "--shards", &shards.to_string()])
-    };
-    let (one, out) = (at("one"), at("out"));
-    plan(&one, 1)?;
+    let inputs = Inputs::make(workspace, &loc, folder.path())?;
     let start = Instant::now();
-    run(&["shard", "run", &one, "--shard", "0", "--threads", "1"])?;
-    let unsharded = start.elapsed();
-    run(&["shard", "merge", &one])?;
+    let one = inputs.at("one");
+    let shard = |args: &[&str]| Call::new(workspace, &loc).arg("shard").args(args).run();
+    shard(&[
+        "plan",
+        &inputs.at("photos/list.txt"),
+        "-m",
+        &inputs.at("m.safetensors"),
+        "-o",
+        &one,
+        "--shards",
+        "1",
+    ])?;
+    shard(&["run", &one, "--shard", "0", "--threads", "1"])?;
+    shard(&["merge", &one])?;
+    println!("{} photos in one process: {:.1} s", inputs::PHOTOS, start.elapsed().as_secs_f64());
+    let expected = fs::read(Path::new(&one).join("_predictions.parquet"))?;
 
-    plan(&out, SHARDS)?;
-    fs::create_dir(at("slurm"))?;
+    fs::create_dir(inputs.at("slurm"))?;
     let cluster = Cluster::start(workspace, &folder.path().join("slurm"))?;
-    let submit = |script: &str, array: &[&str]| -> Result<String> {
-        let call =
-            cluster.call("sbatch").env("LOC", &loc).args(["--parsable", "--output", &at("job-%j.txt")]);
-        let script = workspace.root.join("deploy/slurm").join(script);
-        Ok(call.args(array).arg(script).arg(&out).run_and_capture()?.trim().to_owned())
-    };
-    let start = Instant::now();
-    let job = submit("predict.sbatch", &["--array", &format!("0-{}", SHARDS - 1)])?;
-    kill(workspace, &cluster, Path::new(&out), KILLED)?;
-    let after = format!("--dependency=afterok:{job}");
-    let merge = submit("merge.sbatch", &[&after])?;
-    let tasks = cluster.finish(&job)?;
-    for (index, task) in &tasks {
-        let restarts = u32::from(*index == KILLED);
-        ensure!(task.state == "COMPLETED" && task.restarts == restarts, "task {index}: {task:?}");
-    }
-    ensure!(tasks.len() == SHARDS as usize, "{tasks:?}");
-    let merged = cluster.finish(&merge)?;
-    ensure!(merged[&0].state == "COMPLETED", "{merged:?}");
-    let sharded = start.elapsed();
-    let bytes = |out: &str| fs::read(Path::new(out).join("_predictions.parquet"));
-    ensure!(bytes(&one)? == bytes(&out)?, "the merged bytes differ from those of the unsharded run");
+    let check = Check { workspace, loc: &loc, inputs: &inputs, cluster: &cluster };
+    let out = inputs.at("out");
+    let files =
+        Site { root: inputs.at("photos"), scratch: out.clone(), out: out.clone(), variables: Vec::new() };
+    check.run("files", &files)?;
+    ensure!(fs::read(Path::new(&out).join("_predictions.parquet"))? == expected, "files: the bytes differ");
+    check.refuses_another_model(&files)?;
 
-    // Another model than the plan's: the task ends with 64, and is not tried again.
-    fs::copy(at("other.safetensors"), &model)?;
-    let refused = cluster.finish(&submit("predict.sbatch", &["--array", "0"])?)?;
-    ensure!(refused[&0].exit == "64:0" && refused[&0].restarts == 0, "{refused:?}");
-    println!(
-        "{PHOTOS} photos: {:.1} s in one process, {:.1} s as {SHARDS} tasks of Slurm, one of them killed and requeued; the \
-         bytes are equal. Another model: exit code 64, not tried again",
-        unsharded.as_secs_f64(),
-        sharded.as_secs_f64()
-    );
+    let python = match store::install(workspace) {
+        Ok(python) => python,
+        Err(error) if options.strict => bail!("the S3 server cannot be installed: {error:#}"),
+        Err(error) => {
+            println!("skipped: the S3 server cannot be installed: {error:#}");
+            return Ok(());
+        }
+    };
+    let store = Store::start(&python, Path::new(&inputs.at("photos")), Path::new(&inputs.at("s3.log")))?;
+    let scratch = inputs.at("scratch");
+    fs::create_dir(&scratch)?;
+    let mut variables = store.variables().to_vec();
+    variables.push(("TMPDIR", scratch.clone()));
+    let objects = Site { root: "s3://loc/photos".into(), out: "s3://loc/out".into(), scratch, variables };
+    check.run("objects of an S3 server", &objects)?;
+    ensure!(store.get("out/_predictions.parquet")? == expected, "S3: the bytes differ");
+    check.refuses_another_model(&objects)?;
+    let refused = store.refused()?;
+    ensure!(refused > 0, "the S3 server refused no request");
+    println!("{refused} requests were refused with 503 and repeated");
     Ok(())
 }
 
-/// Kills the process of a shard as soon as it writes.
-fn kill(workspace: &Workspace, cluster: &Cluster<'_>, out: &Path, shard: u32) -> Result<()> {
-    let prefix = format!(".part-{shard:05}.");
-    let variable = format!("SLURM_ARRAY_TASK_ID={shard}");
-    cluster.wait("the shard to be killed", || {
+/// Where photos and results are.
+struct Site {
+    root: String,
+    out: String,
+    /// Where temporary files are.
+    scratch: String,
+    variables: Vec<(&'static str, String)>,
+}
+
+struct Check<'a> {
+    workspace: &'a Workspace,
+    loc: &'a Path,
+    inputs: &'a Inputs<'a>,
+    cluster: &'a Cluster<'a>,
+}
+
+impl Check<'_> {
+    /// Runs a plan under Slurm, and kills a task.
+    fn run(&self, name: &str, site: &Site) -> Result<()> {
+        let (list, model) = (self.inputs.at("photos/list.txt"), self.inputs.at("m.safetensors"));
+        let plan =
+            with(Call::new(self.workspace, self.loc), site).args(["shard", "plan", &list, "-m", &model]);
+        plan.args(["-o", &site.out, "--root", &site.root, "--shards", &SHARDS.to_string()]).run()?;
+        let start = Instant::now();
+        let job = self.submit(site, "predict.sbatch", &["--array", &format!("0-{}", SHARDS - 1)])?;
+        self.kill(site)?;
+        let merge = self.submit(site, "merge.sbatch", &[&format!("--dependency=afterok:{job}")])?;
+        let tasks = self.cluster.finish(&job)?;
+        for (index, task) in &tasks {
+            let restarts = u32::from(*index == KILLED);
+            let as_planned = task.state == "COMPLETED" && task.restarts == restarts;
+            ensure!(as_planned, "task {index}: {task:?}\n{}", self.outputs()?);
+        }
+        ensure!(tasks.len() == SHARDS as usize, "{tasks:?}");
+        let merged = self.cluster.finish(&merge)?;
+        ensure!(merged[&0].state == "COMPLETED", "{merged:?}\n{}", self.outputs()?);
+        let seconds = start.elapsed().as_secs_f64();
+        println!("{name}: {seconds:.1} s as {SHARDS} tasks of Slurm, one of them killed and requeued");
+        Ok(())
+    }
+
+    /// With another model than the plan's, a task ends with 64, and is not tried again.
+    fn refuses_another_model(&self, site: &Site) -> Result<()> {
+        let args = ["--array", "0"];
+        let other = self.inputs.at("other.safetensors");
+        let job = self.submit_with(site, "predict.sbatch", &args, &["--model", &other])?;
+        let tasks = self.cluster.finish(&job)?;
+        ensure!(tasks[&0].exit == "64:0" && tasks[&0].restarts == 0, "{tasks:?}\n{}", self.outputs()?);
+        Ok(())
+    }
+
+    fn submit(&self, site: &Site, script: &str, flags: &[&str]) -> Result<String> {
+        self.submit_with(site, script, flags, &[])
+    }
+
+    fn submit_with(&self, site: &Site, script: &str, flags: &[&str], args: &[&str]) -> Result<String> {
+        let call = with(self.cluster.call("sbatch"), site).env("LOC", self.loc);
+        let output = self.inputs.at("job-%j.txt");
+        let script = self.workspace.root.join("deploy/slurm").join(script);
+        let call = call.args(["--parsable", "--output", &output]).args(flags).arg(script).arg(&site.out);
+        Ok(call.args(args).run_and_capture()?.trim().to_owned())
+    }
+
+    /// Kills the process of a shard as soon as it writes.
+    fn kill(&self, site: &Site) -> Result<()> {
+        let prefix = format!(".part-{KILLED:05}.");
+        let variable = format!("SLURM_ARRAY_TASK_ID={KILLED}");
         let begun = || -> Result<bool> {
-            for entry in fs::read_dir(out)? {
-                if entry?.file_name().to_string_lossy().starts_with(&prefix) {
+            let mut names = fs::read_dir(&site.scratch)?;
+            Ok(names.any(|e| e.is_ok_and(|e| e.file_name().to_string_lossy().starts_with(&prefix))))
+        };
+        self.cluster.wait("the shard to be killed", || {
+            // A shard takes a fraction of a second.
+            for _ in 0..50 {
+                if begun()? {
+                    let pid = process(&variable)?.context("the shard has ended before it was killed")?;
+                    Call::new(self.workspace, "kill").args(["-9", &pid]).run()?;
                     return Ok(true);
                 }
+                std::thread::sleep(Duration::from_millis(2));
             }
             Ok(false)
-        };
-        // Faster than the general wait: a shard takes a fraction of a second.
-        for _ in 0..50 {
-            if begun()? {
-                let pid = process(&variable)?.context("the shard has ended before it was killed")?;
-                Call::new(workspace, "kill").args(["-9", &pid]).run()?;
-                return Ok(true);
+        })
+    }
+
+    /// What the tasks printed.
+    fn outputs(&self) -> Result<String> {
+        let mut all = String::new();
+        for entry in fs::read_dir(self.inputs.at(""))? {
+            let path = entry?.path();
+            if path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"job-")) {
+                all += &fs::read_to_string(path)?;
             }
-            std::thread::sleep(Duration::from_millis(2));
         }
-        Ok(false)
-    })
+        Ok(all)
+    }
+}
+
+fn with(call: Call, site: &Site) -> Call {
+    site.variables.iter().fold(call, |call, (name, value)| call.env(name, value))
 }
 
 /// The id of the `loc` with this variable in its environment.
@@ -154,8 +213,8 @@ fn process(variable: &str) -> Result<Option<String>> {
         // Processes of others cannot be read, and any may end meanwhile.
         let read = |name: &str| fs::read(path.join(name)).unwrap_or_default();
         let has =
-            |bytes: Vec<u8>, word: &str| bytes.split(|byte| *byte == 0).any(|found| found == word.as_bytes());
-        if has(read("cmdline"), "shard") && has(read("environ"), variable) && read("comm") == b"loc\n" {
+            |bytes: &[u8], word: &str| bytes.split(|byte| *byte == 0).any(|found| found == word.as_bytes());
+        if read("comm") == b"loc\n" && has(&read("cmdline"), "shard") && has(&read("environ"), variable) {
             return Ok(path.file_name().map(|name| name.to_string_lossy().into_owned()));
         }
     }

@@ -34,7 +34,8 @@ Examples:
   find photos -name '*.jpg' | loc shard plan - -m best.safetensors -o out --shards 100"
 )]
 pub(crate) struct PlanArgs {
-    /// List of photos, one path a line (- for standard input); or a folder, whose photos are listed
+    /// List of photos, one path a line (- for standard input); or a folder, whose photos are listed. A path may also be that of a
+    /// tar archive of photos, or, in a build with the feature `s3`, s3://BUCKET/KEY
     #[arg(value_name = "MANIFEST|DIR")]
     pub(crate) manifest: PathBuf,
 
@@ -42,13 +43,17 @@ pub(crate) struct PlanArgs {
     #[arg(short, long, value_name = "MODEL|RUN")]
     pub(crate) model: PathBuf,
 
-    /// Folder for the plan and the results
+    /// Folder for the plan and the results, or s3://BUCKET/PREFIX
     #[arg(short, long, value_name = "DIR")]
     pub(crate) output: PathBuf,
 
     /// Number of shards
     #[arg(long, value_name = "N")]
     pub(crate) shards: u64,
+
+    /// Folder, or s3://BUCKET/PREFIX, to which the paths in the list are relative [default: the list's folder]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) root: Option<PathBuf>,
 
     /// Of a folder: also read the photos in all folders below it
     #[arg(long)]
@@ -75,7 +80,7 @@ Examples:
   loc shard run out --per-task 10              task 3 of an array runs the shards 30 to 39"
 )]
 pub(crate) struct RunShardArgs {
-    /// Folder of the plan
+    /// Folder of the plan, or s3://BUCKET/PREFIX
     #[arg(value_name = "FOLDER")]
     pub(crate) folder: PathBuf,
 
@@ -110,7 +115,7 @@ Example:
   loc shard merge out"
 )]
 pub(crate) struct MergeShardsArgs {
-    /// Folder of the plan
+    /// Folder of the plan, or s3://BUCKET/PREFIX
     #[arg(value_name = "FOLDER")]
     pub(crate) folder: PathBuf,
 

@@ -24,7 +24,7 @@ const SIGINT: u8 = 2;
 
 pub(crate) fn plan(args: &PlanArgs, output: &Output) -> Result<Exit> {
     check_range("--presence", args.presence.map(f64::from))?;
-    let place = Place::folder(&args.output);
+    let place = Place::new(&args.output)?;
     let model = model::locate(&args.model).map_err(unusable)?;
     let listed;
     let (manifest, root): (Box<dyn BufRead>, &Path) = if args.manifest.as_os_str() == "-" {
@@ -38,6 +38,7 @@ pub(crate) fn plan(args: &PlanArgs, output: &Output) -> Result<Exit> {
             .map_err(|error| Error::Argument(format!("{error} (hint: is the path of the list right?)")))?;
         (Box::new(BufReader::new(file)), parent.unwrap_or(Path::new(".")))
     };
+    let root = args.root.as_deref().unwrap_or(root);
     let options = Options { presence: args.presence, allow_nonfinite: args.allow_nonfinite };
     let name = args.manifest.display().to_string();
     let request = Request { manifest, name, root, model: &model, options, shards: args.shards };
@@ -50,7 +51,7 @@ pub(crate) fn plan(args: &PlanArgs, output: &Output) -> Result<Exit> {
 
 pub(crate) fn run(args: &RunShardArgs, output: &Output) -> Result<Exit> {
     check_range("--max-error-rate", Some(args.max_error_rate))?;
-    let place = Place::folder(&args.folder);
+    let place = Place::new(&args.folder)?;
     let plan = Plan::open(&place)?;
     let shards = shards_to_run(args, plan.shards())?;
     use_threads(args.threads).map_err(unusable)?;
@@ -86,7 +87,7 @@ pub(crate) fn run(args: &RunShardArgs, output: &Output) -> Result<Exit> {
 }
 
 pub(crate) fn merge(args: &MergeShardsArgs, output: &Output) -> Result<Exit> {
-    let place = Place::folder(&args.folder);
+    let place = Place::new(&args.folder)?;
     let plan = Plan::open(&place)?;
     let merged = loc_shard::merge(&plan, &place, !args.keep_parts)?;
     output.note(&format!(

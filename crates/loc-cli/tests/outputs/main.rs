@@ -69,6 +69,7 @@ const VALUES: &[&str] = &[
     "--low",
     "--max-error-rate",
     "--per-task",
+    "--root",
     "--shard",
     "--shards",
     "--lr",

@@ -3,50 +3,54 @@
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io;
+use std::io::{self, BufRead};
+
+use super::Lines;
 
 /// Hashes in memory at once: 512 MiB.
 const MAX_HASHES: u64 = 1 << 26;
 
-/// The first path that was found twice; `None` if all differ. `each` calls the function with each of the `lines` lines.
+/// The first line that is equal to an earlier one, with its number from 1; `None` if all differ. `open` reads the list, of `count`
+/// lines, from its beginning.
 ///
 /// # Errors
 ///
-/// Those of `each`.
-pub(crate) fn find(
-    lines: u64,
-    each: impl Fn(&mut dyn FnMut(&str)) -> io::Result<()>,
-) -> io::Result<Option<String>> {
-    find_in_passes(lines.div_ceil(MAX_HASHES).max(1), each)
+/// The list cannot be read.
+pub(crate) fn find<R: BufRead>(
+    count: u64,
+    open: impl Fn() -> io::Result<Lines<R>>,
+) -> io::Result<Option<(u64, String)>> {
+    find_in_passes(count.div_ceil(MAX_HASHES).max(1), open)
 }
 
-fn find_in_passes(
+fn find_in_passes<R: BufRead>(
     passes: u64,
-    each: impl Fn(&mut dyn FnMut(&str)) -> io::Result<()>,
-) -> io::Result<Option<String>> {
+    open: impl Fn() -> io::Result<Lines<R>>,
+) -> io::Result<Option<(u64, String)>> {
     // Lines whose hashes are equal: copies, and, of a thousand million lines, hardly ever others.
     let mut suspects = HashSet::new();
     for pass in 0..passes {
-        let mut hashes = Vec::new();
-        each(&mut |line| {
+        let (mut lines, mut hashes) = (open()?, Vec::new());
+        while let Some(line) = lines.next_line()? {
             let hash = hash_of(line);
             if hash % passes == pass {
                 hashes.push(hash);
             }
-        })?;
+        }
         hashes.sort_unstable();
         suspects.extend(hashes.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]));
     }
     if suspects.is_empty() {
         return Ok(None);
     }
-    let (mut seen, mut twice) = (HashSet::new(), None);
-    each(&mut |line| {
-        if twice.is_none() && suspects.contains(&hash_of(line)) && !seen.insert(line.to_owned()) {
-            twice = Some(line.to_owned());
+    let (mut lines, mut seen, mut number) = (open()?, HashSet::new(), 0);
+    while let Some(line) = lines.next_line()? {
+        number += 1;
+        if suspects.contains(&hash_of(line)) && !seen.insert(line.to_owned()) {
+            return Ok(Some((number, line.to_owned())));
         }
-    })?;
-    Ok(twice)
+    }
+    Ok(None)
 }
 
 fn hash_of(line: &str) -> u64 {
@@ -61,18 +65,12 @@ mod tests {
 
     #[test]
     fn a_path_that_is_listed_twice_is_found_in_any_number_of_passes() {
-        let names: Vec<String> = (0..500).map(|i| format!("{i}.jpg")).collect();
-        let mut twice = names.clone();
-        twice.push("321.jpg".into());
+        let list: String = (0..500).map(|i| format!("{i}.jpg\n")).collect();
+        let twice = format!("{list}new.jpg\n321.jpg\n");
         for passes in [1, 2, 7] {
-            let find = |names: &[String]| {
-                find_in_passes(passes, |f| {
-                    names.iter().for_each(|name| f(name));
-                    Ok(())
-                })
-            };
-            assert_eq!(find(&names).unwrap(), None);
-            assert_eq!(find(&twice).unwrap().as_deref(), Some("321.jpg"));
+            let find = |list: &str| find_in_passes(passes, || Ok(Lines::new(list.as_bytes()))).unwrap();
+            assert_eq!(find(&list), None);
+            assert_eq!(find(&twice), Some((502, "321.jpg".into())));
         }
     }
 }

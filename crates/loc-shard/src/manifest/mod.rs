@@ -1,6 +1,9 @@
 //! The list of photos: one path a line. It is copied into the place of the plan once; afterwards each shard reads its lines only.
 
 pub(crate) mod duplicates;
+mod expected;
+
+pub(crate) use self::expected::Expected;
 
 use std::io::{self, BufRead, Read, Write};
 
@@ -8,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::Error;
+use crate::remote::SCHEME;
 
 /// Longest line, in bytes: longer than any path or key of an object store.
 const MAX_LINE: u64 = 16 << 10;
@@ -74,6 +78,9 @@ pub(crate) fn copy(name: &str, mut list: impl BufRead, mut into: impl Write) -> 
         if content.contains(&0) || std::str::from_utf8(content).is_err() {
             return Err(bad("is not UTF-8 text; the results hold paths as UTF-8"));
         }
+        if std::str::from_utf8(content).is_ok_and(is_on_unknown_store) {
+            return Err(bad("is on a kind of store that this build does not reach"));
+        }
         for piece in [content, b"\n"] {
             into.write_all(piece).map_err(|e| Error::io("the copy of the manifest", e))?;
             digest.update(piece);
@@ -85,15 +92,22 @@ pub(crate) fn copy(name: &str, mut list: impl BufRead, mut into: impl Write) -> 
     Ok(Manifest { sha256: hex::encode(digest.finalize()), lines, bytes })
 }
 
+/// Whether a line is the address of a store other than those of this build.
+fn is_on_unknown_store(line: &str) -> bool {
+    let scheme = line.split_once("://").map(|(scheme, _)| scheme);
+    let known = cfg!(feature = "s3") && line.starts_with(SCHEME);
+    !known
+        && scheme.is_some_and(|s| !s.is_empty() && s.chars().all(|c| c.is_ascii_alphanumeric() || c == '+'))
+}
+
 /// The lines of each of the shards, from the copy.
-pub(crate) fn ranges(copy: impl BufRead, shards: u64, lines: u64) -> Result<Vec<Range>, Error> {
+pub(crate) fn ranges(mut photos: Lines<impl BufRead>, shards: u64, lines: u64) -> io::Result<Vec<Range>> {
     let mut ranges = Vec::new();
-    let mut photos = Lines::new(copy);
     let mut start = 0;
     for shard in 0..shards {
         let count = first_line(shard + 1, shards, lines) - first_line(shard, shards, lines);
         for _ in 0..count {
-            photos.next_line().map_err(|e| Error::io("the copy of the manifest", e))?;
+            photos.next_line()?;
         }
         let (bytes, sha256) = photos.take_digest();
         ranges.push(Range { start, bytes, sha256 });
@@ -159,7 +173,9 @@ mod tests {
     #[test]
     fn what_is_no_list_is_an_error_with_its_line() {
         let long = vec![b'x'; 20_000];
-        for (list, line) in [(&b"a\n\xff\xd8\n"[..], 2), (b"a\nb\nc\0d\n", 3), (&long, 1)] {
+        for (list, line) in
+            [(&b"a\n\xff\xd8\n"[..], 2), (b"a\nb\nc\0d\n", 3), (&long, 1), (b"a\ngs://b/c\n", 2)]
+        {
             let Err(Error::Manifest { line: found, .. }) = copied(list) else { panic!("{list:?} was taken") };
             assert_eq!(found, line);
         }
@@ -169,7 +185,7 @@ mod tests {
     fn the_ranges_cover_the_list_in_order() {
         let text: String = (0..200).map(|i| format!("{i}.jpg\n")).collect();
         for shards in [1, 3, 6, 7, 199, 200] {
-            let ranges = ranges(text.as_bytes(), shards, 200).unwrap();
+            let ranges = ranges(Lines::new(text.as_bytes()), shards, 200).unwrap();
             let mut next = 0;
             for (shard, range) in (0..).zip(&ranges) {
                 assert_eq!(range.start, next);
