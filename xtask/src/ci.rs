@@ -11,7 +11,7 @@ use clap::Args;
 use crate::command::Call;
 use crate::stages::Stages;
 use crate::workspace::{Workspace, protoc};
-use crate::{check_cuda, faults, fuzz, judges, pipeline, recipes, test};
+use crate::{check_cuda, faults, fuzz, judges, pipeline, recipes, slurm, test};
 
 /// The flags of `cargo xtask ci`.
 #[derive(Args)]
@@ -19,6 +19,9 @@ pub(crate) struct Options {
     /// Skip the tests of the crates, if `cargo xtask test` runs them separately
     #[arg(long)]
     no_test: bool,
+    /// Fail if a stage cannot run because packages are missing that .ci/run installs
+    #[arg(long)]
+    strict: bool,
     /// Continue after a failed stage
     #[arg(long)]
     keep_going: bool,
@@ -81,6 +84,10 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
             "annotation formats, by other programs",
             &format!("the judges cannot be installed: {error:#}"),
         ),
+    }
+    match slurm::missing() {
+        Some(missing) if !options.strict => stages.skip("shards under Slurm", &missing),
+        _ => stages.run("shards under Slurm", || slurm::check(workspace)),
     }
     stages.run("build of the benches", || test::build_benches(workspace, &metadata));
     stages.run("pipeline --quick", || pipeline::run(workspace, &pipeline::Options::quick()));

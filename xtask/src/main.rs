@@ -17,6 +17,7 @@ mod python;
 mod recipes;
 mod skip;
 mod skips;
+mod slurm;
 mod stages;
 mod test;
 mod workspace;
@@ -59,6 +60,8 @@ enum Task {
     Fuzz(fuzz::Options),
     /// Compare the annotations that `loc data convert` writes and reads with other programs; needs Python and a package index
     Judges,
+    /// Predict in shards under a Slurm on this machine, kill a task, and compare the bytes; needs Slurm and munge
+    Slurm(slurm::Options),
     /// Type-check the workspace with CUDA on a machine that has none
     CheckCuda,
 }
@@ -110,6 +113,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Mpi(options) => mpi::run(&workspace, &options),
         Task::Fuzz(options) => fuzz::run(&workspace, &options),
         Task::Judges => judges::run(&workspace),
+        Task::Slurm(options) => slurm::run(&workspace, &options),
         Task::CheckCuda => check_cuda::run(&workspace),
     }
 }

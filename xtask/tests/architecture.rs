@@ -12,11 +12,12 @@ use serde_json::Value;
 
 /// Each crate and the crates of the workspace that it uses; `?` marks optional dependencies (features).
 const EDGES: &[(&str, &[&str])] = &[
-    ("loc-cli", &["loc-data", "loc-infer", "loc-model", "loc-net", "loc-train"]),
+    ("loc-cli", &["loc-data", "loc-infer", "loc-model", "loc-net", "loc-shard", "loc-train"]),
     ("loc-data", &["loc-infer"]),
     ("loc-infer", &["loc-model?", "loc-net?"]),
     ("loc-model", &["loc-net"]),
     ("loc-net", &[]),
+    ("loc-shard", &["loc-infer"]),
     ("loc-train", &["loc-data", "loc-infer", "loc-model", "loc-net"]),
     ("xtask", &[]),
 ];
@@ -30,6 +31,7 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("clap", &["loc-cli", "xtask"]),
     ("image", &["loc-cli", "loc-data", "loc-infer"]),
     ("indicatif", &["loc-cli", "xtask"]),
+    ("parquet", &["loc-shard"]),
     ("roxmltree", &["loc-data"]),
     ("ureq", &["xtask"]),
 ];

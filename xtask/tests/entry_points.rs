@@ -134,7 +134,9 @@ fn a_format_has_a_line_and_a_subcommand_a_section_of_the_reference() {
         assert!(fixtures.contains(&format), "the format {name} has no fixture");
     }
     let reference = text("docs/cli.md");
-    for command in ["data", "export", "import", "info", "lr-find", "predict", "train", "val", "weights"] {
+    for command in
+        ["data", "export", "import", "info", "lr-find", "predict", "shard", "train", "val", "weights"]
+    {
         assert!(names("crates/loc-cli/src/commands", &[]).contains(&command.replace('-', "_")), "{command}");
         assert!(reference.contains(&format!("loc {command}")), "docs/cli.md has no {command}");
     }

@@ -20,7 +20,7 @@ const LAYERS: &[(&str, &[&[&str]])] = &[
             &["input", "run"],
             &["config", "collective"],
             &["event", "weights_cache"],
-            &["digest", "error", "testing"],
+            &["digest", "error", "testing", "user_cache"],
         ],
     ),
     (

@@ -47,7 +47,6 @@ const LONG: &[(&str, &str)] = &[
     ("crates/loc-data/src/formats/json.rs", "one parser that knows the lines of its values"),
     ("crates/loc-data/src/formats/label_studio.rs", "one reader of three exports"),
     ("crates/loc-data/src/formats/voc.rs", "one reader with an error for each defect"),
-    ("crates/loc-data/src/loader.rs", "one type with its documentation"),
     ("crates/loc-data/src/photo_lookup/search.rs", "one search with its rules"),
     ("crates/loc-infer/src/localizer.rs", "one type with its documentation"),
     ("crates/loc-model/src/import/pickle.rs", "a table: the instructions of a pickle"),
@@ -105,10 +104,15 @@ fn the_search_for_the_keyword_finds_it_and_nothing_else() {
 }
 
 /// The libraries whose errors and hints must not mention the command line: loc-cli translates hints into flags.
-const LIBRARIES: [&str; 4] =
-    ["crates/loc-net/src", "crates/loc-model/src", "crates/loc-infer/src", "crates/loc-data/src"];
-const COMMANDS: [&str; 10] =
-    ["train", "val", "predict", "export", "import", "info", "data", "weights", "lr-find", "report"];
+const LIBRARIES: [&str; 5] = [
+    "crates/loc-net/src",
+    "crates/loc-model/src",
+    "crates/loc-infer/src",
+    "crates/loc-data/src",
+    "crates/loc-shard/src",
+];
+const COMMANDS: [&str; 11] =
+    ["train", "val", "predict", "shard", "export", "import", "info", "data", "weights", "lr-find", "report"];
 
 /// Returns whether a line of code names a flag or a command of `loc`. Comments may, except in the files of errors.
 fn names_the_command_line(line: &str) -> bool {

@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 
-use args::{Cli, Command, DataCommand, WeightsCommand};
+use args::{Cli, Command, DataCommand, ShardCommand, WeightsCommand};
 use output::{Exit, Output, Usage};
 use suggestions::Suggestion;
 
@@ -48,6 +48,11 @@ fn main() -> ExitCode {
         Command::Val(args) => commands::val::run(&args, &output),
         Command::Calibrate(args) => commands::calibrate::run(&args, &output),
         Command::Predict(args) => commands::predict::run(&args, &output),
+        Command::Shard { command } => match command {
+            ShardCommand::Plan(args) => commands::shard::plan(&args, &output),
+            ShardCommand::Run(args) => commands::shard::run(&args, &output),
+            ShardCommand::Merge(args) => commands::shard::merge(&args, &output),
+        },
         Command::Export(args) => commands::export::run(&args, &output),
         Command::Import(args) => commands::import::run(&args, &output),
         Command::Info(args) => commands::info::run(&args, &output),

@@ -35,6 +35,8 @@ pub(crate) enum Exit {
     Gate,
     /// Stopped by a signal, state saved: 128 plus its number.
     Signal(u8),
+    /// What a scheduler should do about a shard that failed.
+    Shard(loc_shard::Retry),
 }
 
 impl Exit {
@@ -46,11 +48,18 @@ impl Exit {
             Self::Partly => 3,
             Self::Gate => 4,
             Self::Signal(number) => 128 + number,
+            // EX_TEMPFAIL, EX_USAGE and EX_DATAERR of sysexits.h.
+            Self::Shard(loc_shard::Retry::Again) => 75,
+            Self::Shard(loc_shard::Retry::Mismatch) => 64,
+            Self::Shard(loc_shard::Retry::Data) => 65,
         })
     }
 
     /// The code of an error that ended a command.
     pub(crate) fn of(error: &anyhow::Error) -> Self {
+        if let Some(shard) = error.downcast_ref::<loc_shard::Error>() {
+            return Self::Shard(shard.retry());
+        }
         let usage = error.is::<Usage>()
             || error.downcast_ref::<loc_train::TrainError>().is_some_and(loc_train::TrainError::is_usage)
             || matches!(

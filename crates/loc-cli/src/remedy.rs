@@ -99,6 +99,26 @@ fn training(remedy: &Remedy) -> String {
     }
 }
 
+/// The flags and commands for an error of a prediction in shards.
+fn sharding(remedy: loc_shard::Remedy) -> &'static str {
+    match remedy {
+        loc_shard::Remedy::MakePlan => "`loc shard plan` makes one",
+        loc_shard::Remedy::OtherFolder => {
+            "a plan is never changed: give `loc shard plan` another folder with `-o`"
+        }
+        loc_shard::Remedy::SameModel => {
+            "`-m` names the model of the plan; a new model needs a new plan, in another folder"
+        }
+        loc_shard::Remedy::SameVersion => "run the same loc everywhere, or make a new plan in another folder",
+        loc_shard::Remedy::IndexFromZero => "number the tasks from 0: with Slurm, `--array=0-LAST`",
+        loc_shard::Remedy::FewerShards => "a smaller `--shards`",
+        loc_shard::Remedy::FixManifest => "the list has one photo a line, each once",
+        loc_shard::Remedy::RunShards => "`loc shard run` with `--shard` runs them",
+        loc_shard::Remedy::AllowErrors => "are the photos readable here? `--max-error-rate` allows more",
+        _ => "see docs/scale.md",
+    }
+}
+
 /// Puts the flags of the command line into the hints.
 pub(crate) fn with_flags(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
     for diagnostic in &mut diagnostics {
@@ -129,7 +149,14 @@ pub(crate) fn explain(error: &anyhow::Error) -> String {
         let separator = if text.contains('\n') { '\n' } else { ' ' };
         let _ = write!(text, "{separator}(hint: {})", training(&remedy));
     }
-    if let Some(remedy) = error.downcast_ref::<loc_infer::Error>().and_then(loc_infer::Error::remedy) {
+    if let Some(remedy) = error.downcast_ref::<loc_shard::Error>().and_then(loc_shard::Error::remedy) {
+        let _ = write!(text, " (hint: {})", sharding(remedy));
+    }
+    let prediction = match error.downcast_ref() {
+        Some(loc_shard::Error::Model(model)) => Some(model),
+        _ => error.downcast_ref::<loc_infer::Error>(),
+    };
+    if let Some(remedy) = prediction.and_then(loc_infer::Error::remedy) {
         let _ = write!(text, " (hint: {})", model_command(remedy));
     }
     text

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use common::Desk;
 
-const COMMANDS: [&[&str]; 22] = [
+const COMMANDS: [&[&str]; 26] = [
     &[],
     &["data"],
     &["data", "check"],
@@ -25,6 +25,10 @@ const COMMANDS: [&[&str]; 22] = [
     &["val"],
     &["calibrate"],
     &["predict"],
+    &["shard"],
+    &["shard", "plan"],
+    &["shard", "run"],
+    &["shard", "merge"],
     &["export"],
     &["import"],
     &["info"],
@@ -65,7 +69,7 @@ fn the_reference_equals_the_help() {
 #[test]
 fn every_command_is_in_the_reference() {
     let desk = Desk::new();
-    for (group, depth) in [(&[][..], 0), (&["data"][..], 1), (&["weights"][..], 1)] {
+    for (group, depth) in [(&[][..], 0), (&["data"][..], 1), (&["shard"][..], 1), (&["weights"][..], 1)] {
         let text = help(&desk, group);
         let listed = text.split("Commands:").nth(1).unwrap().split("\n\n").next().unwrap();
         for line in listed.lines().filter(|l| l.starts_with("  ") && !l.starts_with("   ")) {

@@ -2,14 +2,12 @@
 //! numbers the classes. Every problem becomes a diagnostic; reading does not stop at the first.
 
 mod names;
+mod photos;
 mod pixels;
 mod validate;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
-
-use rayon::prelude::*;
 
 use self::names::{no_photos, set_names};
 
@@ -23,8 +21,7 @@ use crate::file_index::FileIndex;
 use crate::findings::PhotoFindings;
 use crate::formats::number::quoted;
 use crate::formats::{self, Annotation, Annotations, Empty, Object, Request, text};
-use crate::photo::{self, Photo};
-use crate::photo_records::PhotoRecords;
+use crate::photo::Photo;
 use crate::{
     BBox, DataError, Diagnostic, DiagnosticKind, Format, Hint, LabelledObject, MultiObjectPolicy,
     NoDataSetError, ReadOptions, Sample, UnlabelledPolicy,
@@ -139,11 +136,7 @@ pub(crate) fn read(path: &Path, options: &ReadOptions, with_hash: bool) -> Resul
     if found.is_empty() && (files.readable() == 0 || !annotations.photos.is_empty()) {
         builder.diagnostics.push(no_photos(&files, path));
     }
-    let place = options.records.as_ref().and_then(|folder| PhotoRecords::place(folder, path));
-    // Hashes are not recorded.
-    let place = place.filter(|_| !with_hash);
-    let records = place.as_ref().map(|place| PhotoRecords::read(place)).unwrap_or_default();
-    let photos = read_photos(&found, (&records, options), with_hash);
+    let photos = photos::read_all(path, &found, options, with_hash)?;
     let Built { mut samples, classes, mut labelled, labelled_classes, findings } =
         builder.samples(&annotations, &found, &photos, format)?;
     if !request.single_file {
@@ -164,10 +157,6 @@ pub(crate) fn read(path: &Path, options: &ReadOptions, with_hash: bool) -> Resul
     let paths = named_files.iter().cloned();
     let photos: Vec<(PathBuf, Photo)> =
         paths.zip(photos).filter_map(|(path, photo)| Some((path, photo.ok()?))).collect();
-    if let Some(place) = &place {
-        // A cache that cannot be written costs time only.
-        let _ = records.write(place, &photos);
-    }
     grouping.group(&mut samples, &photos);
     let root = files.root.clone();
     let incomplete = annotations.incomplete;
@@ -188,21 +177,6 @@ pub(crate) fn read(path: &Path, options: &ReadOptions, with_hash: bool) -> Resul
         labelled_classes,
         findings,
     })
-}
-
-/// Reads the photos, in parallel: those that are recorded and unchanged need not be decoded.
-fn read_photos(
-    found: &[(PathBuf, &Annotation)],
-    (records, options): (&PhotoRecords, &ReadOptions),
-    with_hash: bool,
-) -> Vec<Result<Photo, String>> {
-    let done = AtomicUsize::new(0);
-    let read = |(path, _): &(PathBuf, &Annotation)| {
-        let photo = records.find(path).map_or_else(|| photo::read(path, with_hash), Ok);
-        options.progress.tell(1 + done.fetch_add(1, Ordering::Relaxed), found.len());
-        photo
-    };
-    found.par_iter().map(read).collect()
 }
 
 /// What [`SampleBuilder::samples`] makes of the annotations.

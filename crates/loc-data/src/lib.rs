@@ -42,6 +42,7 @@ mod photo;
 mod photo_lookup;
 mod photo_matching;
 mod photo_records;
+mod photo_store;
 pub mod random;
 mod read_options;
 mod remedy;
@@ -64,6 +65,7 @@ pub use formats::Format;
 pub use loader::{Batch, Batches, Loader};
 pub use loc_infer::{BBox, ImageSize, NormBox};
 pub use memory::available as available_memory;
+pub use photo_store::{PhotoCache, PhotoStore};
 pub use read_options::{
     Exif, InvalidPhotoPolicy, MultiObjectPolicy, ReadOptions, ReadProgress, UnlabelledPolicy,
 };

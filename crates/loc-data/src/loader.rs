@@ -1,26 +1,23 @@
-//! From samples to batches: each photo is decoded once and kept as bytes at the network's input size; the order is
+//! From samples to batches: each photo is prepared as bytes at the network's input size, and kept or not; the order is
 //! shuffled in every epoch; the next batches are prepared while the current one is used.
 
 mod batches;
+mod samples;
 
-use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 
-use image::RgbImage;
-use loc_infer::preprocess::{decode_path, fit, fit_window};
-use loc_infer::{InputSpec, Limits, Window};
-use ndarray::{Array2, Array4, Axis};
-use rayon::prelude::*;
+use loc_infer::{InputSpec, Window};
+use ndarray::{Array2, Array4};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use crate::augment::Transform;
+pub use self::batches::Batches;
+use self::samples::Samples;
 use crate::memory;
 use crate::random::Random;
-use crate::{Augment, DataError, Dataset, Diagnostic, DiagnosticKind, LoaderError, NormBox};
-pub use batches::Batches;
+use crate::{Augment, DataError, Dataset, LoaderError, PhotoStore};
 
 /// What stands for the box of a negative: a box with an area, so that every loss of it is finite.
 pub const NO_BOX: [f32; 4] = [0.25, 0.25, 0.75, 0.75];
@@ -47,7 +44,7 @@ pub struct Batch {
 /// Decoded samples of a data set, for any number of epochs. A clone shares their memory.
 #[derive(Debug, Clone)]
 pub struct Loader {
-    store: Arc<DecodedSamples>,
+    samples: Arc<Samples>,
     pool: Arc<ThreadPool>,
     rows: Rows,
 }
@@ -70,19 +67,9 @@ struct EpochAugment {
     epoch: u64,
 }
 
-#[derive(Debug)]
-struct DecodedSamples {
-    input: InputSpec,
-    images: Vec<RgbImage>,
-    /// The boxes; none of negatives.
-    boxes: Vec<Option<NormBox>>,
-    labels: Vec<u32>,
-    indices: Vec<usize>,
-}
-
 impl Loader {
-    /// Decodes the samples with these `indices` in parallel on `workers` threads (0: one per core), and keeps each as RGB8 at
-    /// the input size, exactly as prediction sees it: 3 × width × height bytes a photo.
+    /// Decodes the samples with these `indices` in parallel on `workers` threads (0: one per core), and keeps each in memory as RGB8
+    /// at the input size, exactly as prediction sees it: 3 × width × height bytes a photo.
     ///
     /// # Errors
     ///
@@ -98,16 +85,35 @@ impl Loader {
         input: InputSpec,
         workers: usize,
     ) -> Result<Self, DataError> {
-        let whole: Vec<Option<Window>> = vec![None; indices.len()];
-        Self::decode(dataset, indices, &whole, input, workers)
+        Self::from_store(dataset, indices, &PhotoStore::in_memory(input), workers)
     }
 
-    /// As [`Loader::new`], with a window of each photo instead of the whole photo. Boxes are in fractions of the window; of an
-    /// object that reaches beyond it, in unchanged photos, below 0 or above 1.
+    /// As [`Loader::new`], with the photos of a store: those that it keeps and lacks are prepared now, those that it does not keep
+    /// whenever a batch needs them.
     ///
     /// # Errors
     ///
+    /// As [`Loader::new`]; of photos that the store does not keep, their batch returns [`DataError::Changed`].
+    ///
+    /// # Panics
+    ///
     /// As [`Loader::new`].
+    pub fn from_store(
+        dataset: &Dataset,
+        indices: &[usize],
+        store: &PhotoStore,
+        workers: usize,
+    ) -> Result<Self, DataError> {
+        let whole: Vec<Option<Window>> = vec![None; indices.len()];
+        Self::of_parts(dataset, indices, &whole, store, workers)
+    }
+
+    /// As [`Loader::from_store`], with a window of each photo instead of the whole photo, kept in memory or not at all. Boxes are
+    /// in fractions of the window; of an object that reaches beyond it, in unchanged photos, below 0 or above 1.
+    ///
+    /// # Errors
+    ///
+    /// As [`Loader::from_store`].
     ///
     /// # Panics
     ///
@@ -116,66 +122,33 @@ impl Loader {
         dataset: &Dataset,
         indices: &[usize],
         windows: &[Window],
-        input: InputSpec,
+        store: &PhotoStore,
         workers: usize,
     ) -> Result<Self, DataError> {
         assert_eq!(windows.len(), indices.len(), "a window for each sample");
         let windows: Vec<Option<Window>> = windows.iter().copied().map(Some).collect();
-        Self::decode(dataset, indices, &windows, input, workers)
+        Self::of_parts(dataset, indices, &windows, store, workers)
     }
 
-    fn decode(
+    fn of_parts(
         dataset: &Dataset,
         indices: &[usize],
         windows: &[Option<Window>],
-        input: InputSpec,
+        store: &PhotoStore,
         workers: usize,
     ) -> Result<Self, DataError> {
-        input.check()?;
+        store.input().check()?;
         let pool = ThreadPoolBuilder::new()
             .num_threads(workers)
             .thread_name(|i| format!("loader-{i}"))
             .build()
             .map_err(|error| DataError::Threads(LoaderError::Pool(error)))?;
-        memory::ensure_fits(dataset, indices, input.size, pool.current_num_threads())?;
-        let limits = Limits::default();
-        let decode = |(index, window): (&usize, &Option<Window>)| {
-            let sample = &dataset.samples[*index];
-            let wrong =
-                |reason: String| Diagnostic::error(DiagnosticKind::PhotoDamaged, &sample.image, None, reason);
-            let photo = decode_path(&sample.image, &limits).map_err(|e| wrong(e.reason().to_string()))?;
-            let found = photo.size();
-            if found != sample.size {
-                return Err(wrong(format!("is {found}, was {} when the data set was read", sample.size)));
-            }
-            let (image, frame) = match window {
-                None => {
-                    let (image, frame) = fit(Cow::Owned(photo.rgb), &input);
-                    (image.into_owned(), frame)
-                }
-                Some(window) => fit_window(&photo.rgb, *window, &input),
-            };
-            Ok((image, sample.object.map(|object| frame.to_input(object.bbox))))
-        };
-        let decoded: Vec<Result<(RgbImage, Option<NormBox>), Diagnostic>> =
-            pool.install(|| indices.par_iter().zip(windows).map(decode).collect());
-        let (mut images, mut boxes, mut diagnostics) = (Vec::new(), Vec::new(), Vec::new());
-        for photo in decoded {
-            match photo {
-                Ok((image, bbox)) => {
-                    images.push(image);
-                    boxes.push(bbox);
-                }
-                Err(diagnostic) => diagnostics.push(diagnostic),
-            }
+        store.begin(&dataset.root, indices.len())?;
+        if store.is_in_ram() {
+            memory::ensure_fits(dataset, indices, store.input().size, pool.current_num_threads())?;
         }
-        if !diagnostics.is_empty() {
-            return Err(DataError::Changed { path: dataset.root.clone(), diagnostics });
-        }
-        let label = |i: &usize| u32::try_from(dataset.samples[*i].class().unwrap_or(0)).unwrap_or(u32::MAX);
-        let labels = indices.iter().map(label).collect();
-        let store = DecodedSamples { input, images, boxes, labels, indices: indices.to_vec() };
-        Ok(Self { store: Arc::new(store), pool: Arc::new(pool), rows: Rows(Arc::new(|n| 0..n)) })
+        let samples = pool.install(|| Samples::new(dataset, indices, windows, store))?;
+        Ok(Self { samples: Arc::new(samples), pool: Arc::new(pool), rows: Rows(Arc::new(|n| 0..n)) })
     }
 
     /// The same samples; of a batch of `n` only the photos `rows(n)` are prepared, as one of several processes needs them.
@@ -188,7 +161,7 @@ impl Loader {
     /// Number of samples.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.store.images.len()
+        self.samples.len()
     }
 
     /// Whether there is no sample.
@@ -200,16 +173,19 @@ impl Loader {
     /// The input specification that the photos were prepared for.
     #[must_use]
     pub fn input(&self) -> &InputSpec {
-        &self.store.input
+        &self.samples.input
     }
 
     /// Mean and standard deviation of red, green and blue over all pixels of all samples, in 0..1. Without samples they are 0
     /// and 1; the deviation of a constant channel is 1.
-    #[must_use]
-    pub fn mean_and_std(&self) -> ([f32; 3], [f32; 3]) {
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Changed`] if a photo that is not kept can no longer be decoded.
+    pub fn mean_and_std(&self) -> Result<([f32; 3], [f32; 3]), DataError> {
         // Integer sums are exact, so their order does not matter.
-        let sums = |image: &RgbImage| {
-            image.as_raw().chunks_exact(3).fold([[0_u64; 2]; 3], |mut sums, pixel| {
+        let sums = |pixels: &[u8]| {
+            pixels.chunks_exact(3).fold([[0_u64; 2]; 3], |mut sums, pixel| {
                 for (sum, value) in sums.iter_mut().zip(pixel) {
                     let value = u64::from(*value);
                     *sum = [sum[0] + value, sum[1] + value * value];
@@ -219,9 +195,9 @@ impl Loader {
         };
         let add =
             |a: [[u64; 2]; 3], b: [[u64; 2]; 3]| [0, 1, 2].map(|c| [a[c][0] + b[c][0], a[c][1] + b[c][1]]);
-        let images = &self.store.images;
-        let totals = self.pool.install(|| images.par_iter().map(sums).reduce(|| [[0; 2]; 3], add));
-        let pixels: u64 = images.iter().map(|i| i.as_raw().len() as u64 / 3).sum();
+        let totals = self.pool.install(|| self.samples.sum_of(sums, add))?;
+        let size = self.input().size;
+        let pixels = self.len() as u64 * u64::from(size.width) * u64::from(size.height);
         let (mut mean, mut std) = ([0.0; 3], [1.0; 3]);
         if pixels > 0 {
             for (channel, [sum, squares]) in totals.into_iter().enumerate() {
@@ -230,7 +206,7 @@ impl Loader {
                 std[channel] = if deviation > 0.0 { deviation } else { 1.0 };
             }
         }
-        (mean, std)
+        Ok((mean, std))
     }
 
     /// The batches of one epoch, the last one possibly smaller. The order is a function of (`seed`, `epoch`) and the number of
@@ -255,7 +231,7 @@ impl Loader {
     }
 
     fn batches(&self, order: Vec<usize>, batch: usize, augment: Option<EpochAugment>) -> Batches {
-        let store = Arc::clone(&self.store);
+        let samples = Arc::clone(&self.samples);
         if batch == 0 {
             let range = "at least one sample is needed".into();
             return Batches::failed(DataError::Argument { what: "batch", value: "0".into(), range });
@@ -266,10 +242,10 @@ impl Loader {
         let prepare = move || {
             for positions in order.chunks(batch) {
                 let rows = rows(positions.len());
-                let ready = match &augment {
-                    None => store.batch(positions, rows),
-                    Some(augment) => pool.install(|| store.augmented(positions, rows, augment)),
-                };
+                let ready = pool.install(|| match &augment {
+                    None => samples.batch(positions, rows),
+                    Some(augment) => samples.augmented(positions, rows, augment),
+                });
                 // The receiver was dropped: the epoch was abandoned.
                 if sender.send(ready).is_err() {
                     return;
@@ -311,62 +287,4 @@ fn moments(sum: u64, squares: u64, count: u64) -> (f32, f32) {
     let mean = sum as f64 / n;
     let variance = (squares as f64 / n - mean * mean).max(0.0);
     ((mean / 255.0) as f32, (variance.sqrt() / 255.0) as f32)
-}
-
-impl DecodedSamples {
-    fn batch(&self, positions: &[usize], rows: Range<usize>) -> Batch {
-        let mut images = self.blank(rows.len());
-        for (mut image, position) in images.axis_iter_mut(Axis(0)).zip(&positions[rows]) {
-            // A fresh array is contiguous, and so is each photo in it.
-            if let Some(out) = image.as_slice_mut() {
-                out.copy_from_slice(self.images[*position].as_raw());
-            }
-        }
-        let boxes = positions.iter().map(|position| edges_of(self.boxes[*position])).collect();
-        self.labelled(positions, images, boxes)
-    }
-
-    /// As [`DecodedSamples::batch`], each photo augmented with its box.
-    fn augmented(&self, positions: &[usize], rows: Range<usize>, augment: &EpochAugment) -> Batch {
-        let (w, h) = (self.input.size.width as usize, self.input.size.height as usize);
-        let draw = |position: &usize| {
-            let EpochAugment { augment, seed, epoch } = augment;
-            augment.draw(*seed, *epoch, self.indices[*position], self.boxes[*position])
-        };
-        let drawn: Vec<Transform> = positions.iter().map(draw).collect();
-        let mut images = self.blank(rows.len());
-        // A fresh array is contiguous.
-        let pixels = images.as_slice_mut().unwrap_or_default();
-        let places = pixels.par_chunks_exact_mut(3 * w * h).zip(&drawn[rows.clone()]).zip(&positions[rows]);
-        places.for_each(|((out, drawn), position)| {
-            drawn.apply(self.images[*position].as_raw(), w, h, out);
-            if let Some(mix) = drawn.mix {
-                mix.apply(self.images[mix.other(*position, self.images.len())].as_raw(), out);
-            }
-        });
-        let bbox = |(position, drawn): (&usize, &Transform)| {
-            edges_of(self.boxes[*position].map(|bbox| drawn.bbox(bbox)))
-        };
-        let boxes = positions.iter().zip(&drawn).map(bbox).collect();
-        self.labelled(positions, images, boxes)
-    }
-
-    /// Black photos.
-    fn blank(&self, count: usize) -> Array4<u8> {
-        let (w, h) = (self.input.size.width as usize, self.input.size.height as usize);
-        Array4::zeros((count, h, w, 3))
-    }
-
-    fn labelled(&self, positions: &[usize], images: Array4<u8>, boxes: Vec<[f32; 4]>) -> Batch {
-        let boxes = Array2::from_shape_fn((positions.len(), 4), |(i, edge)| boxes[i][edge]);
-        let labels = positions.iter().map(|p| self.labels[*p]).collect();
-        let indices = positions.iter().map(|p| self.indices[*p]).collect();
-        let present = positions.iter().map(|p| self.boxes[*p].is_some()).collect();
-        Batch { images, boxes, labels, present, indices }
-    }
-}
-
-/// The edges of a box, or what stands for it.
-fn edges_of(bbox: Option<NormBox>) -> [f32; 4] {
-    bbox.map_or(NO_BOX, |bbox| bbox.xyxy())
 }

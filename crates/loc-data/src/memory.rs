@@ -14,15 +14,19 @@ pub(crate) fn ensure_fits(
     input: ImageSize,
     workers: usize,
 ) -> Result<(), DataError> {
-    let needed = needed(dataset, indices, input, workers);
+    refuse_above(needed(dataset, indices, input, workers), indices.len(), input)
+}
+
+/// Returns an error if so many bytes, needed for so many photos, are not available.
+///
+/// # Errors
+///
+/// [`DataError::Memory`] with both numbers.
+pub(crate) fn refuse_above(needed: u64, photos: usize, input: ImageSize) -> Result<(), DataError> {
     match available() {
-        Some(available) if needed > available => Err(DataError::Memory {
-            photos: indices.len(),
-            width: input.width,
-            height: input.height,
-            needed,
-            available,
-        }),
+        Some(available) if needed > available => {
+            Err(DataError::Memory { photos, width: input.width, height: input.height, needed, available })
+        }
         _ => Ok(()),
     }
 }

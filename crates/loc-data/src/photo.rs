@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 use crate::formats::read_limited;
 use crate::photo_records::Stamp;
+use crate::photo_store::PhotoStore;
 use crate::{BBox, ImageSize};
 
 /// The properties of a photo.
@@ -91,18 +92,21 @@ impl Photo {
     }
 }
 
-/// Reads and decodes a photo; with `with_hash` also computes its perceptual hash.
+/// Reads and decodes a photo; with `with_hash` also computes its perceptual hash. `store` keeps its pixels.
 ///
 /// # Errors
 ///
 /// The reason why the file is not a valid photo.
-pub(crate) fn read(path: &Path, with_hash: bool) -> Result<Photo, String> {
+pub(crate) fn read(path: &Path, with_hash: bool, store: Option<&PhotoStore>) -> Result<Photo, String> {
     let limits = Limits::default();
     let stamp = Stamp::of(path);
     let bytes = read_limited(path, limits.max_alloc)?;
     let photo = decode(&bytes, &limits).map_err(|e| e.reason().to_string())?;
     let hash = with_hash.then(|| PerceptualHash::of(&photo.rgb)).flatten();
     let digest = Sha256::digest(&bytes).into();
+    if let Some(store) = store {
+        store.put(&digest, &photo.rgb);
+    }
     Ok(Photo {
         size: photo.size(),
         orientation: photo.orientation,
@@ -134,7 +138,7 @@ mod tests {
             (b"\x89PNG\r\n\x1a\n", "PNG cannot be decoded"),
         ] {
             let (_dir, path) = written("a.jpg", bytes);
-            let message = read(&path, true).unwrap_err();
+            let message = read(&path, true, None).unwrap_err();
             assert!(message.starts_with(expected), "{message}");
         }
     }
@@ -166,7 +170,7 @@ mod tests {
         let image = image::RgbImage::new(5, 3);
         image.write_to(&mut std::io::Cursor::new(&mut png), ImageFormat::Png).unwrap();
         let (_dir, path) = written("a.jpg", &png);
-        let photo = read(&path, true).unwrap();
+        let photo = read(&path, true, None).unwrap();
         assert_eq!(photo.size, ImageSize { width: 5, height: 3 });
         assert_eq!(photo.format, ImageFormat::Png);
         assert!(photo.misnamed(&path) && !photo.misnamed(Path::new("a.png")));

@@ -139,9 +139,9 @@ impl PhotoRecords {
     }
 
     /// Whether they are of exactly these photos.
-    fn are_of(&self, photos: &[(PathBuf, Photo)]) -> bool {
-        let is_known = |(path, photo): &(PathBuf, Photo)| {
-            self.known.get(path).is_some_and(|known| known.stamp == photo.stamp)
+    fn are_of(&self, photos: &[(&Path, &Photo)]) -> bool {
+        let is_known = |(path, photo): &(&Path, &Photo)| {
+            self.known.get(*path).is_some_and(|known| known.stamp == photo.stamp)
         };
         self.known.len() == photos.len() && photos.iter().all(is_known)
     }
@@ -151,7 +151,7 @@ impl PhotoRecords {
     /// # Errors
     ///
     /// The file or its folder cannot be written.
-    pub(crate) fn write(&self, path: &Path, photos: &[(PathBuf, Photo)]) -> io::Result<()> {
+    pub(crate) fn write(&self, path: &Path, photos: &[(&Path, &Photo)]) -> io::Result<()> {
         if photos.len() < MANY || self.are_of(photos) {
             return Ok(());
         }
@@ -163,7 +163,7 @@ impl PhotoRecords {
             let Some(stamp) = photo.stamp else { continue };
             bytes.push(b'\n');
             let record = Record {
-                path: path.clone(),
+                path: (*path).to_path_buf(),
                 stamp,
                 width: photo.size.width,
                 height: photo.size.height,
@@ -192,10 +192,14 @@ mod tests {
         for i in 1..MANY {
             fs_err::hard_link(&first, dir.path().join(format!("{i}.png"))).unwrap();
         }
-        let one = photo::read(&first, false).unwrap();
+        let one = photo::read(&first, false, None).unwrap();
         let all = (0..MANY).map(|i| (dir.path().join(format!("{i}.png")), one.clone())).collect();
         let records = dir.path().join("cache/records.jsonl");
         (dir, all, records)
+    }
+
+    fn refs(photos: &[(PathBuf, Photo)]) -> Vec<(&Path, &Photo)> {
+        photos.iter().map(|(path, photo)| (&**path, photo)).collect()
     }
 
     /// Makes a file a minute old.
@@ -207,14 +211,14 @@ mod tests {
     #[test]
     fn an_unchanged_photo_is_known_and_a_changed_one_is_not() {
         let (dir, all, path) = photos();
-        PhotoRecords::default().write(&path, &all[..MANY - 1]).unwrap();
+        PhotoRecords::default().write(&path, &refs(&all[..MANY - 1])).unwrap();
         assert!(!path.exists(), "a small set is read as fast without");
-        PhotoRecords::default().write(&path, &all).unwrap();
+        PhotoRecords::default().write(&path, &refs(&all)).unwrap();
         let records = PhotoRecords::read(&path);
         assert_eq!(records.find(&all[7].0).as_ref(), Some(&all[7].1));
         assert_eq!(records.find(&dir.path().join("other.png")), None);
         let written = fs_err::metadata(&path).unwrap().modified().unwrap();
-        records.write(&path, &all).unwrap();
+        records.write(&path, &refs(&all)).unwrap();
         assert_eq!(fs_err::metadata(&path).unwrap().modified().unwrap(), written, "nothing new to write");
 
         // Other pixels under the same name, length and time of change: another inode.
@@ -232,7 +236,7 @@ mod tests {
     #[test]
     fn damaged_records_and_those_of_another_version_are_not_used() {
         let (_dir, all, path) = photos();
-        PhotoRecords::default().write(&path, &all).unwrap();
+        PhotoRecords::default().write(&path, &refs(&all)).unwrap();
         let text = fs_err::read_to_string(&path).unwrap();
         let cut = &text[..text.len() / 2];
         for (what, text, known) in [

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use crate::{DataError, Format};
+use crate::{DataError, Format, PhotoStore};
 
 /// Which object a photo with several contributes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
@@ -146,6 +146,8 @@ pub struct ReadOptions {
     /// A folder of the caller's cache for what is known of photos (of sets of 1,000 and more): those that have not changed since
     /// are not read and decoded again.
     pub records: Option<PathBuf>,
+    /// Keeps the photos at the size of a network's input while they are decoded to be checked.
+    pub store: Option<PhotoStore>,
     /// Is told how many photos are read.
     pub progress: ReadProgress,
 }

@@ -6,9 +6,9 @@ mod common;
 
 use common::{Folder, encoded, jpeg_with_orientation, voc};
 use image::ImageFormat;
-use loc_data::{Augment, Batch, Dataset, Loader, ReadOptions};
+use loc_data::{Augment, Batch, Dataset, Loader, PhotoCache, PhotoStore, ReadOptions};
 use loc_infer::preprocess::{decode, fit};
-use loc_infer::{Fit, ImageSize, InputSpec, Limits};
+use loc_infer::{Fit, ImageSize, InputSpec, Limits, Window};
 
 /// `n` photos of different sizes, two of them turned by EXIF.
 fn set(n: u32) -> (Folder, Dataset) {
@@ -94,7 +94,7 @@ fn bytes_do_not_depend_on_the_workers() {
     let (_folder, set) = set(12);
     let run = |workers| {
         let loader = Loader::new(&set, &all(&set), input(24, Fit::Stretch), workers).unwrap();
-        (collected(loader.epoch(3, 5, 5, &Augment::default())), loader.mean_and_std())
+        (collected(loader.epoch(3, 5, 5, &Augment::default())), loader.mean_and_std().unwrap())
     };
     let one = run(1);
     for workers in [2, 3, 8, 0] {
@@ -139,7 +139,7 @@ fn a_part_of_the_set_keeps_its_indices() {
     let none = Loader::new(&set, &[], input(16, Fit::Stretch), 1).unwrap();
     assert!(none.is_empty());
     assert_eq!(none.epoch(0, 0, 4, &Augment::default()).count(), 0);
-    assert_eq!(none.mean_and_std(), ([0.0; 3], [1.0; 3]));
+    assert_eq!(none.mean_and_std().unwrap(), ([0.0; 3], [1.0; 3]));
 }
 
 #[test]
@@ -161,7 +161,7 @@ fn leaving_an_epoch_early_ends_its_thread() {
 fn mean_and_deviation_are_those_of_the_pixels() {
     let (_folder, set) = set(5);
     let loader = Loader::new(&set, &all(&set), input(16, Fit::Stretch), 2).unwrap();
-    let (mean, std) = loader.mean_and_std();
+    let (mean, std) = loader.mean_and_std().unwrap();
     for channel in 0..3 {
         let values: Vec<f64> = collected(loader.in_order(2))
             .iter()
@@ -204,4 +204,73 @@ fn arguments_out_of_range() {
     assert_eq!(items.len(), 1);
     assert!(items[0].as_ref().unwrap_err().to_string().starts_with("batch is 0"));
     assert!(Loader::new(&set, &all(&set), input(0, Fit::Stretch), 1).is_err());
+}
+
+/// A data set that is read into a store; what its files are in.
+fn stored(folder: &Folder, cache: PhotoCache, input: InputSpec) -> (Dataset, PhotoStore) {
+    let store = PhotoStore::new(cache, input, Some(folder.path().join("cache")));
+    let options = ReadOptions { store: Some(store.clone()), ..ReadOptions::default() };
+    (Dataset::open(folder.path(), &options).unwrap(), store)
+}
+
+#[test]
+fn batches_are_the_same_wherever_photos_are_kept() {
+    let (folder, set) = set(11);
+    let spec = input(24, Fit::Letterbox);
+    let augment = Augment { flip: 0.5, window: [0.7, 1.1], mix: 0.5, cutout: 0.5, ..Augment::default() };
+    let indices: Vec<usize> = (1..11).collect();
+    let batches = |loader: &Loader| {
+        let (mean, std) = loader.mean_and_std().unwrap();
+        let ways =
+            [loader.in_order(4), loader.epoch(3, 5, 4, &augment), loader.epoch(3, 6, 3, &Augment::default())];
+        (ways.map(collected), mean, std)
+    };
+    let expected = batches(&Loader::new(&set, &indices, spec, 2).unwrap());
+    // Twice on the disk: the second time the file is there.
+    for (cache, workers) in [
+        (PhotoCache::Ram, 2),
+        (PhotoCache::Disk, 3),
+        (PhotoCache::Disk, 1),
+        (PhotoCache::None, 2),
+        (PhotoCache::Auto, 1),
+    ] {
+        let (set, store) = stored(&folder, cache, spec);
+        let loader = Loader::from_store(&set, &indices, &store, workers).unwrap();
+        assert!(batches(&loader) == expected, "{cache:?}");
+        assert_eq!(store.is_in_ram(), matches!(cache, PhotoCache::Ram | PhotoCache::Auto), "{cache:?}");
+    }
+    let files: Vec<_> = fs_err::read_dir(folder.path().join("cache")).unwrap().collect();
+    assert_eq!(files.len(), 1, "one file");
+    assert_eq!(
+        fs_err::metadata(files[0].as_ref().unwrap().path()).unwrap().len(),
+        256 + 11 * (36 + 3 * 24 * 24)
+    );
+
+    // Parts of photos.
+    let windows: Vec<Window> =
+        indices.iter().map(|i| Window::around(set.samples[*i].object.unwrap().bbox, 1.3)).collect();
+    let of = |store: PhotoStore| {
+        let loader = Loader::of_windows(&set, &indices, &windows, &store, 2).unwrap();
+        collected(loader.epoch(1, 1, 4, &augment.flips_and_colours()))
+    };
+    assert!(of(PhotoStore::in_memory(spec)) == of(PhotoStore::on_demand(spec)));
+}
+
+#[test]
+fn a_photo_that_is_not_kept_and_has_changed_ends_the_epoch_with_an_error() {
+    let (folder, _) = set(6);
+    let (set, store) = stored(&folder, PhotoCache::None, input(16, Fit::Stretch));
+    let loader = Loader::from_store(&set, &all(&set), &store, 2).unwrap();
+    fs_err::write(folder.path().join("images/04.jpg"), encoded(9, 9, ImageFormat::Jpeg)).unwrap();
+    let batches: Vec<_> = loader.in_order(2).collect();
+    assert_eq!(batches.len(), 3);
+    let message = batches[2].as_ref().unwrap_err().to_string();
+    assert!(batches[1].is_ok() && message.contains("04.jpg: is 9×9, was "), "{message}");
+
+    // A photo that the file has is not needed any more.
+    let (folder, _) = self::set(6);
+    let (set, store) = stored(&folder, PhotoCache::Disk, input(16, Fit::Stretch));
+    fs_err::remove_file(folder.path().join("images/02.jpg")).unwrap();
+    let loader = Loader::from_store(&set, &all(&set), &store, 2).unwrap();
+    assert!(loader.in_order(2).all(|batch| batch.is_ok()));
 }

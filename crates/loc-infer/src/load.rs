@@ -128,11 +128,7 @@ impl Localizer {
                 _ => parse(&file::read_rest(start, file, length, MAX_BYTES)?, options),
             }
         };
-        let with_threshold = |localizer: Self| match options.presence {
-            Some(threshold) => localizer.with_presence_threshold(threshold),
-            None => Ok(localizer),
-        };
-        read().and_then(with_threshold).map_err(|error| error.at(path))
+        read().and_then(|localizer| with_threshold(localizer, options)).map_err(|error| error.at(path))
     }
 
     /// Loads a model from the content of its file, as [`Localizer::load`] does.
@@ -141,7 +137,16 @@ impl Localizer {
     ///
     /// As [`Localizer::load`], without a path.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
-        parse(bytes, &LoadOptions::default())
+        Self::from_bytes_with(bytes, &LoadOptions::default())
+    }
+
+    /// As [`Localizer::from_bytes`], with options.
+    ///
+    /// # Errors
+    ///
+    /// As [`Localizer::load`], without a path.
+    pub fn from_bytes_with(bytes: &[u8], options: &LoadOptions) -> Result<Self, Error> {
+        with_threshold(parse(bytes, options)?, options)
     }
 
     /// Loads loc's `.safetensors` with the engine `candle` on a device, for CUDA.
@@ -158,6 +163,13 @@ impl Localizer {
             Self::with_engines(meta, engines.into_iter().map(|engine| Box::new(engine) as _).collect())
         };
         read().map_err(|error| error.at(path))
+    }
+}
+
+fn with_threshold(localizer: Localizer, options: &LoadOptions) -> Result<Localizer, Error> {
+    match options.presence {
+        Some(threshold) => localizer.with_presence_threshold(threshold),
+        None => Ok(localizer),
     }
 }
 

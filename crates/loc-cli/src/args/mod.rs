@@ -3,6 +3,7 @@
 mod data;
 pub(crate) mod keys;
 mod results;
+mod shard;
 mod train;
 
 use std::path::PathBuf;
@@ -14,6 +15,7 @@ pub(crate) use self::data::{
     SplitArgs, StatsArgs, TargetFormat,
 };
 pub(crate) use self::results::{CalibrateArgs, Part, PhotosArgs, ReportArgs, ValArgs};
+pub(crate) use self::shard::{MergeShardsArgs, PlanArgs, RunShardArgs, ShardCommand};
 pub(crate) use self::train::{ConfigArgs, LrFindArgs, TrainArgs};
 use crate::output::Color;
 
@@ -52,6 +54,11 @@ pub(crate) enum Command {
     /// Predict class and box of the object in photos
     #[command(visible_alias = "infer")]
     Predict(PredictArgs),
+    /// Predict millions of photos in shards, each a task of a batch scheduler
+    Shard {
+        #[command(subcommand)]
+        command: ShardCommand,
+    },
     /// Export a model as ONNX
     Export(ExportArgs),
     /// Make a model from PyTorch weights (.pth) or from a plain safetensors file

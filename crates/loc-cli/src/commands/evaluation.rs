@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use loc_data::split::{self, SplitSource};
-use loc_data::{Dataset, Loader, Split, summary};
+use loc_data::{Dataset, Loader, PhotoStore, Split, summary};
 use loc_model::loss::LossConfig;
 use loc_net::Network;
 use loc_train::{Baseline, Config, EvaluateOptions, Evaluation, FirstAnswers, Judged, Reference, evaluate};
@@ -102,7 +102,8 @@ pub(super) fn judge(
     let (evaluation, judged) = first;
     let first = &FirstAnswers::of(meta, &judged, evaluation.presence.as_ref());
     let (samples, windows) = first.windows();
-    let loader = Loader::of_windows(dataset, &samples, &windows, look.input(&meta.input), workers)?;
+    let parts = PhotoStore::on_demand(look.input(&meta.input));
+    let loader = Loader::of_windows(dataset, &samples, &windows, &parts, workers)?;
     let reference = Reference { first: Some(first), ..reference };
     Ok(evaluate(&on_device(network, weights)?, &loader, &reference, options)?)
 }

@@ -17,6 +17,7 @@ mod progress;
 pub(crate) mod report;
 mod saver;
 mod second_run;
+pub(crate) mod shard;
 mod shared;
 mod sources;
 mod stats_plots;

@@ -13,7 +13,7 @@ use self::records::{COLUMNS, print_absent, print_error, print_found, print_rejec
 use super::model;
 use super::saver::Saver;
 use super::shared::use_threads;
-use super::sources::expand;
+use super::sources::{Sources, expand};
 use crate::args::{PredictArgs, RecordFormat};
 use crate::output::{Exit, Output, Usage};
 use crate::outputs::Inputs;
@@ -31,7 +31,8 @@ pub(crate) fn run(args: &PredictArgs, output: &Output) -> Result<Exit> {
     use_threads(args.threads)?;
     let runs_onnx = cfg!(feature = "onnx") && args.model.extension().is_some_and(|e| e == "onnx");
     let model = if runs_onnx { args.model.clone() } else { model::locate(&args.model)? };
-    let photos = expand(args, output)?;
+    let sources = Sources { sources: &args.sources, recursive: args.recursive, save: args.save.as_deref() };
+    let photos = expand(&sources, output)?;
     let inputs = Inputs::default().model(&model).files(&photos);
     let saver = args.save.as_deref().map(|dir| Saver::plan(dir, args, &photos, &inputs)).transpose()?;
     let options = LoadOptions::default().allow_nonfinite(args.allow_nonfinite).novelty(args.reject);

@@ -9,7 +9,6 @@ use anyhow::{Context, Result, bail};
 use loc_data::ExtensionCounts;
 use loc_infer::preprocess::FileKind;
 
-use crate::args::PredictArgs;
 use crate::output::{Output, Usage, escape_name};
 
 /// Most files and folders that are counted to report photos in folders that are not read.
@@ -17,10 +16,19 @@ const MOST_BELOW: usize = 10_000;
 /// The byte order mark of UTF-8, with which Windows programs begin a text.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
+/// What a command reads.
+pub(super) struct Sources<'a> {
+    pub(super) sources: &'a [PathBuf],
+    /// Whether the folders below a folder are read too.
+    pub(super) recursive: bool,
+    /// The folder for drawn photos, which is not read.
+    pub(super) save: Option<&'a Path>,
+}
+
 /// Returns the photos in the given order; those of a folder or a glob sorted by path.
-pub(super) fn expand(args: &PredictArgs, output: &Output) -> Result<Vec<PathBuf>> {
+pub(super) fn expand(args: &Sources<'_>, output: &Output) -> Result<Vec<PathBuf>> {
     let mut photos = Vec::new();
-    for source in &args.sources {
+    for source in args.sources {
         let source = &at_home(source.clone());
         if source.as_os_str() == "-" {
             photos.extend(of_list(std::io::stdin().lock(), output)?);
@@ -28,7 +36,7 @@ pub(super) fn expand(args: &PredictArgs, output: &Output) -> Result<Vec<PathBuf>
             let mut search = Search::new(args, output);
             search.entered.insert(fs_err::canonicalize(source)?);
             search.folder(source, fs_err::read_dir(source)?)?;
-            photos.extend(search.finish(source, args.recursive)?);
+            photos.extend(search.finish(source)?);
         } else if let Some(pattern) = glob_of(source) {
             // As in a shell, `*` does not match a name that begins with a dot.
             let options =
@@ -65,7 +73,7 @@ fn of_list(list: impl BufRead, output: &Output) -> Result<Vec<PathBuf>> {
 
 /// A search for photos in folders and by patterns.
 struct Search<'a> {
-    args: &'a PredictArgs,
+    recursive: bool,
     output: &'a Output,
     photos: Vec<PathBuf>,
     passed_over: ExtensionCounts,
@@ -79,16 +87,16 @@ struct Search<'a> {
 }
 
 impl<'a> Search<'a> {
-    fn new(args: &'a PredictArgs, output: &'a Output) -> Self {
+    fn new(args: &Sources<'_>, output: &'a Output) -> Self {
         Self {
-            args,
+            recursive: args.recursive,
             output,
             photos: Vec::new(),
             passed_over: ExtensionCounts::default(),
             hidden: 0,
             folders: Vec::new(),
             entered: HashSet::new(),
-            drawn: args.save.as_ref().and_then(|folder| fs_err::canonicalize(folder).ok()),
+            drawn: args.save.and_then(|folder| fs_err::canonicalize(folder).ok()),
         }
     }
 
@@ -114,7 +122,7 @@ impl<'a> Search<'a> {
 
     /// Reads a folder inside another, or skips it.
     fn below(&mut self, folder: PathBuf) -> Result<()> {
-        if !self.args.recursive {
+        if !self.recursive {
             self.folders.push(folder);
             return Ok(());
         }
@@ -165,10 +173,10 @@ impl<'a> Search<'a> {
     }
 
     /// Returns the photos of a folder, and reports the other files.
-    fn finish(mut self, folder: &Path, recursive: bool) -> Result<Vec<PathBuf>> {
+    fn finish(mut self, folder: &Path) -> Result<Vec<PathBuf>> {
         let shown = escape_name(&folder.to_string_lossy());
         let others = self.others();
-        let below = if recursive { None } else { photos_below(&self.folders) };
+        let below = if self.recursive { None } else { photos_below(&self.folders) };
         if self.photos.is_empty() {
             let others = others.map(|others| format!(", only {others}")).unwrap_or_default();
             let hint = match (below, self.passed_over.hint()) {

@@ -35,7 +35,7 @@ impl Desk {
             command.env_remove(name);
         }
         // Not the cached weights of the user: the recipe `auto` depends on them.
-        command.env("LOC_WEIGHTS", self.path("no-weights"));
+        command.env("LOC_WEIGHTS", self.path("no-weights")).env("LOC_USER_CACHE", self.path("user-cache"));
         command
     }
 

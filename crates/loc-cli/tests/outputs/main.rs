@@ -24,6 +24,8 @@ const OUTPUTS: &[&str] = &["--output", "--fix", "--save", "--project", "--name",
 const INPUTS: &[&str] = &[
     "DATA",
     "FILE",
+    "FOLDER",
+    "MANIFEST|DIR",
     "MODEL|RUN|ONNX",
     "RUN",
     "SOURCE",
@@ -65,6 +67,10 @@ const VALUES: &[&str] = &[
     "--index",
     "--keep",
     "--low",
+    "--max-error-rate",
+    "--per-task",
+    "--shard",
+    "--shards",
     "--lr",
     "--n",
     "--objects",
@@ -315,6 +321,8 @@ fn every_argument_is_classified_and_every_output_is_tested() {
         ("data stats", "--save"),
         ("data convert", "--output"),
         ("data check", "--fix"),
+        // A folder that loc-shard writes; tests/shard.rs.
+        ("shard plan", "--output"),
     ];
     let tested: Vec<(&str, &str)> = rows.chain(others).collect();
     for (command, output) in &outputs {

@@ -9,7 +9,7 @@ use crate::{DataError, LoaderError};
 /// The batches of one epoch, prepared on a separate thread that ends when this is dropped.
 #[derive(Debug)]
 pub struct Batches {
-    receiver: Option<Receiver<Batch>>,
+    receiver: Option<Receiver<Result<Batch, DataError>>>,
     thread: Option<JoinHandle<()>>,
     left: usize,
     failure: Option<DataError>,
@@ -17,7 +17,11 @@ pub struct Batches {
 
 impl Batches {
     /// So many batches that a thread prepares.
-    pub(super) fn prepared(receiver: Receiver<Batch>, thread: JoinHandle<()>, left: usize) -> Self {
+    pub(super) fn prepared(
+        receiver: Receiver<Result<Batch, DataError>>,
+        thread: JoinHandle<()>,
+        left: usize,
+    ) -> Self {
         Self { receiver: Some(receiver), thread: Some(thread), left, failure: None }
     }
 
@@ -39,9 +43,13 @@ impl Iterator for Batches {
             return Some(Err(failure));
         }
         match self.receiver.as_ref().map(Receiver::recv) {
-            Some(Ok(batch)) => {
+            Some(Ok(Ok(batch))) => {
                 self.left -= 1;
                 Some(Ok(batch))
+            }
+            Some(Ok(Err(error))) => {
+                self.left = 0;
+                Some(Err(error))
             }
             _ => {
                 self.left = 0;

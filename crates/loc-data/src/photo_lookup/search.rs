@@ -306,6 +306,6 @@ fn is_photo_inside(path: &Path) -> bool {
 
 /// Explains why a regular file is not a photo.
 fn not_a_photo(path: &Path) -> String {
-    let why = photo::read(path, false).err().unwrap_or_else(|| "it is not listed".into());
+    let why = photo::read(path, false, None).err().unwrap_or_else(|| "it is not listed".into());
     format!("is not a photo: {}: {why}", path.display())
 }

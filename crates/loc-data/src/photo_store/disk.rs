@@ -51,14 +51,14 @@ impl Head {
     }
 }
 
-/// The prepared photos in a file that this process alone uses.
+/// The prepared photos in a file, which one process writes. Others that open it meanwhile read what was there.
 #[derive(Debug)]
 pub(crate) struct DiskPhotos {
     path: PathBuf,
     /// Bytes of a photo's pixels.
     pixels: usize,
     file: Mutex<Records>,
-    /// Whether a write has failed: then no more are tried.
+    /// Whether a write has failed, or another process writes: then none is tried.
     is_full: AtomicBool,
 }
 
@@ -76,7 +76,7 @@ impl DiskPhotos {
     ///
     /// # Errors
     ///
-    /// The file cannot be opened, or another process uses it.
+    /// The file cannot be opened.
     pub(crate) fn open(folder: &Path, data: &Path, input: &InputSpec, photos: usize) -> io::Result<Self> {
         fs_err::create_dir_all(folder)?;
         let head = Head::of(input).bytes()?;
@@ -85,11 +85,11 @@ impl DiskPhotos {
         name.update(&head);
         let path = folder.join(format!("{}.rgb8", hex::encode(&name.finalize()[..16])));
         let file = File::options().read(true).write(true).create(true).truncate(false).open(&path)?;
-        file.file().try_lock()?;
+        let is_ours = file.file().try_lock().is_ok();
         let pixels = 3 * input.size.width as usize * input.size.height as usize;
         let mut records = Records { file, places: HashMap::new(), count: 0 };
-        records.index(&head, pixels, photos)?;
-        Ok(Self { path, pixels, file: Mutex::new(records), is_full: AtomicBool::new(false) })
+        records.index(&head, pixels, photos, is_ours)?;
+        Ok(Self { path, pixels, file: Mutex::new(records), is_full: AtomicBool::new(!is_ours) })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -132,13 +132,16 @@ impl DiskPhotos {
 
 impl Records {
     /// Finds the records that the file has; a last one that is incomplete is written over.
-    fn index(&mut self, head: &[u8], pixels: usize, photos: usize) -> io::Result<()> {
+    fn index(&mut self, head: &[u8], pixels: usize, photos: usize, is_ours: bool) -> io::Result<()> {
         let record = (PREFIX + pixels) as u64;
         let length = self.file.metadata()?.len();
         let mut found = vec![0; HEAD];
-        let is_ours = length >= HEAD as u64 && self.file.read_exact(&mut found).is_ok() && found == head;
+        let is_known = length >= HEAD as u64 && self.file.read_exact(&mut found).is_ok() && found == head;
         let count = length.saturating_sub(HEAD as u64) / record;
-        if !is_ours || count > 2 * photos as u64 {
+        if !is_ours && !is_known {
+            return Ok(());
+        }
+        if !is_known || (is_ours && count > 2 * photos as u64) {
             self.file.set_len(0)?;
             self.file.seek(SeekFrom::Start(0))?;
             return self.file.write_all(head);
@@ -196,7 +199,8 @@ mod tests {
             }
             disk.put(&digests[0], &photo(9));
             assert!(disk.read(&digests[0], &mut out) && out == photo(1).into_raw(), "the first stays");
-            assert!(open(6).is_err(), "of one process");
+            let other = open(6).unwrap();
+            assert!(other.read(&digests[1], &mut out) && !other.lacks(&[9; 32]), "another one only reads");
             disk.path().to_owned()
         };
         let bytes = fs_err::read(&path).unwrap();

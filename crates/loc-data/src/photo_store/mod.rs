@@ -90,8 +90,21 @@ impl PhotoStore {
     }
 
     /// Photos in memory.
-    pub(crate) fn in_memory(input: InputSpec) -> Self {
+    #[must_use]
+    pub fn in_memory(input: InputSpec) -> Self {
         Self::new(PhotoCache::Ram, input, None)
+    }
+
+    /// Photos that are not kept: they are prepared whenever they are needed.
+    #[must_use]
+    pub fn on_demand(input: InputSpec) -> Self {
+        Self::new(PhotoCache::None, input, None)
+    }
+
+    /// The store of windows of these photos, for another input: in memory if the photos are, else nowhere.
+    #[must_use]
+    pub fn of_windows(&self, input: InputSpec) -> Self {
+        if self.is_in_ram() { Self::in_memory(input) } else { Self::on_demand(input) }
     }
 
     pub(crate) fn input(&self) -> &InputSpec {
@@ -202,7 +215,8 @@ impl PhotoStore {
     }
 
     /// Whether photos are kept in memory.
-    pub(crate) fn is_in_ram(&self) -> bool {
+    #[must_use]
+    pub fn is_in_ram(&self) -> bool {
         matches!(self.0.kept.get(), Some(Kept::Ram(_)))
     }
 }

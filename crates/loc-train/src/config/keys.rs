@@ -234,6 +234,11 @@ loc_data::keys! {
         workers: usize = 0 => flag("N"), no_effect();
         /// Threads that compute; 0: one per core.
         threads: usize = 0 => flag("N"), no_effect();
+        /// Where decoded photos and the features of a frozen backbone are kept: in memory, in a file of the user's cache folder, or
+        /// nowhere (photos are then decoded whenever they are needed; features stay in memory).
+        ///
+        /// `auto` keeps them in memory if they take at most half of what is available, else in a file if the disk has room.
+        cache: String = "auto".into() => flag("WHERE"), one_of(&["auto", "ram", "disk", "none"]), added(), no_effect();
         /// Epoch checkpoints to keep besides best and last: all, last:N or best.
         keep: CheckpointRetention = CheckpointRetention::All => takes("`all`, `last:N`, `best`"), flag("WHICH"), no_effect();
         /// What the project's own tests expect of a recipe.

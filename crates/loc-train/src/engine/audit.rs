@@ -121,7 +121,7 @@ pub fn audit(
         .build(&loc_net::Normalization::IDENTITY)
         .map_err(|e| TrainError::config("imgsz", ConfigError::Network(e)))?;
     let featured = photos.len() * config.copies_of(photos.len());
-    memory::check(&plan, true, (config.batch, 1), memory::Photos { decoded: photos.len(), featured })?;
+    memory::check(&plan, config, 1, memory::Photos { decoded: photos.len(), featured })?;
     let loader = Loader::new(&dataset, &photos, input, config.workers)?;
     if given.is_none() && config.normalize == Normalize::Signed {
         (input.mean, input.std) = ([127.0 / 255.0; 3], [128.0 / 255.0; 3]);

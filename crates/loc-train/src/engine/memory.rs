@@ -3,8 +3,9 @@
 use loc_net::ops::{Relu, Relu6};
 use loc_net::{Network, Op, Source};
 
+use crate::config::Config;
 use crate::error::{ConfigError, TrainError};
-use crate::input::feature_bytes;
+use crate::input::{are_on_disk, feature_bytes};
 
 /// Returns the bytes that a step keeps for each photo, at least: the photo, and the f32 output of each layer from
 /// `first` on. An output that only a pooling or a ReLU reads is not counted: the layers may be fused.
@@ -35,13 +36,16 @@ pub(crate) struct Photos {
 /// counts, even if the data set is smaller. Where the memory is unknown, everything passes.
 pub(crate) fn check(
     network: &Network,
-    frozen: bool,
-    (batch, processes): (usize, usize),
+    config: &Config,
+    processes: usize,
     photos: Photos,
 ) -> Result<(), TrainError> {
-    let first = if frozen { network.backbone_layers() } else { 0 };
+    let first = if config.backbone_lr == 0.0 { network.backbone_layers() } else { 0 };
     let available = loc_data::available_memory();
-    check_within(of_a_photo(network, first), (batch, processes), available)?;
+    check_within(of_a_photo(network, first), (config.batch, processes), available)?;
+    if are_on_disk(config, feature_bytes(network).saturating_mul(photos.featured as u64)) {
+        return Ok(());
+    }
     check_features(network, photos, available)
 }
 

@@ -22,6 +22,7 @@ mod start;
 mod step;
 mod time_left;
 mod train;
+mod training_data;
 mod verdict;
 
 pub use self::audit::{Audit, AuditOptions, AuditedPhoto, audit, audit_settings};

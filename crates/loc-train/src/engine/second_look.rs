@@ -1,7 +1,7 @@
 //! Training a second look: the first look is trained already; the second learns from the parts of the photos around their
 //! objects, and is evaluated on the parts around the first look's boxes.
 
-use loc_data::{Dataset, Loader, Split};
+use loc_data::{Dataset, Loader, PhotoStore, Split};
 use loc_infer::SecondLook;
 use loc_model::{Model, init};
 use loc_net::{Network, Weights};
@@ -41,6 +41,8 @@ pub(crate) struct Context<'a> {
     pub(crate) file: &'a ModelFile,
     pub(crate) place: &'a Place,
     pub(crate) budget: &'a Budget,
+    /// The whole photos.
+    pub(crate) store: &'a PhotoStore,
 }
 
 /// The second look of a configuration, if it has one.
@@ -74,7 +76,7 @@ pub(crate) fn prepare(
     (val, unseen): (&Loader, Vec<Judged>),
     progress: &mut Progress,
 ) -> Result<(Model, [BatchSource; 2], FirstLook), TrainError> {
-    let Context { config, dataset, split, file, place, budget } = *context;
+    let Context { config, dataset, split, file, place, budget, .. } = *context;
     let meta = &file.meta;
     let answers = {
         let model = Model::new(layers.clone(), &first, &place.device)?;
@@ -92,7 +94,7 @@ pub(crate) fn prepare(
     let crops = Crops::new(config, dataset, &split.train, input);
     let around = |answers: &FirstAnswers| {
         let (samples, windows) = answers.windows();
-        Loader::of_windows(dataset, &samples, &windows, input, config.workers)
+        Loader::of_windows(dataset, &samples, &windows, &context.store.of_windows(input), config.workers)
     };
     let val = around(&answers)?;
     let limits = (place, budget);

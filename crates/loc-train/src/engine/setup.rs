@@ -1,7 +1,7 @@
 //! Setup of a training: data set, split, loaders, network, initial weights.
 
-use loc_data::split::{self, SplitSource};
-use loc_data::{Dataset, Format, Loader, OpenedDataset, SkippedPhotos, Split, summary};
+use loc_data::split::SplitSource;
+use loc_data::{Dataset, Format, Loader, SkippedPhotos, Split};
 use loc_infer::{InputSpec, ModelMeta};
 use loc_model::{Model, device};
 use loc_net::{InputShape, NetworkConfig, Weights};
@@ -12,11 +12,12 @@ use crate::config::{Config, HeadWarmup, Normalize};
 use crate::digest::sha256;
 use crate::engine::budget::Budget;
 use crate::engine::second_look::{Context, FirstLook};
-use crate::engine::{changed_data, head_warmup, init_weights, memory, second_look};
+use crate::engine::training_data::TrainingData;
+use crate::engine::{head_warmup, init_weights, memory, second_look};
 use crate::error::{ConfigError, TrainError};
 use crate::eval::Judged;
-use crate::event::{Event, Progress};
-use crate::input::{BatchSource, Photos, Place, choose_split, read_options};
+use crate::event::Progress;
+use crate::input::{BatchSource, Photos, Place};
 use crate::run::Run;
 use crate::weights_cache;
 
@@ -79,38 +80,11 @@ impl Prepared {
         if !processes.is_alone() && !device.is_cpu() {
             return Err(TrainError::config("device", ConfigError::ProcessesOnCpu));
         }
-        let Some(data) = &config.data else {
-            return Err(TrainError::config("data", ConfigError::NoData));
-        };
-        let options = read_options(config)?;
-        let OpenedDataset { dataset, format, warnings, skipped: left_out } =
-            Dataset::open_with_report(data, &options)?;
-        if !warnings.is_empty() {
-            progress.report(Event::DataWarnings(warnings))?;
-        }
-        let digest = dataset.digest();
-        if let Some(ResumeContext { run, dataset: before, .. }) = &going
-            && *before != digest
-        {
-            return Err(changed_data::error(run, &dataset, &digest, before));
-        }
-        let trained = going.and_then(|going| going.weights);
-        if left_out.photos > 0 {
-            progress.report(Event::LeftOut(left_out.clone()))?;
-        }
-        let (split, split_origin) = choose_split(config, &dataset)?;
-        for line in split::describe(&dataset, &split, split_origin) {
-            progress.report(Event::Note(line))?;
-        }
-        for line in summary(&split::leaks(&dataset, &split)) {
-            progress.report(Event::Warning(line))?;
-        }
-        let [train, val] = [&split.train, &split.val].map(|part| dataset.positives(part).len());
-        if train == 0 || val == 0 {
-            return Err(TrainError::EmptySplit { train, val });
-        }
-        let presence = report_negatives([split.train.len() - train, split.val.len() - val], progress)?;
         let mut input = config.input();
+        let before = going.as_ref().map(|going| (going.run, going.dataset));
+        let TrainingData { dataset, format, digest, left_out, split, split_origin, store, presence } =
+            TrainingData::open(config, before, progress)?;
+        let trained = going.and_then(|going| going.weights);
         // Check size and memory before photos are decoded.
         let second = second_look::spec(config)
             .map(|look| InputShape { width: look.width as usize, height: look.height as usize });
@@ -128,7 +102,7 @@ impl Prepared {
         };
         let seen = |config: &Config| split.train.len() * config.copies_of(split.train.len());
         let photos = memory::Photos {
-            decoded: split.train.len() + split.val.len(),
+            decoded: if store.is_in_ram() { split.train.len() + split.val.len() } else { 0 },
             // The warm-up's features are freed before the run's own are computed.
             featured: begin.as_ref().map_or(0, seen).max(if frozen {
                 seen(config) + split.val.len()
@@ -142,7 +116,7 @@ impl Prepared {
             let plan = network
                 .build(&loc_net::Normalization::IDENTITY)
                 .map_err(|e| TrainError::config(key, ConfigError::Network(e)))?;
-            memory::check(&plan, frozen, (config.batch, processes.size()), photos)?;
+            memory::check(&plan, config, processes.size(), photos)?;
         }
 
         // Check for the pretrained weights before photos are decoded.
@@ -153,11 +127,12 @@ impl Prepared {
             _ => None,
         };
 
-        let train = Loader::new(&dataset, &split.train, input, config.workers)?;
-        let val = Loader::new(&dataset, &split.val, input, config.workers)?;
+        let [train, val] =
+            [&split.train, &split.val].map(|part| Loader::from_store(&dataset, part, &store, config.workers));
+        let (train, val) = (train?, val?);
         match config.normalize {
             Normalize::None => {}
-            Normalize::Dataset => (input.mean, input.std) = train.mean_and_std(),
+            Normalize::Dataset => (input.mean, input.std) = train.mean_and_std()?,
             Normalize::Signed => (input.mean, input.std) = ([127.0 / 255.0; 3], [128.0 / 255.0; 3]),
         }
         let network = network(&input);
@@ -228,7 +203,8 @@ impl Prepared {
         let (model, [train, val]) = if let Some(second) = &second {
             drop(train);
             let (split, place) = (&split, &place);
-            let context = Context { config, dataset: &dataset, split, file: &file, place, budget };
+            let context =
+                Context { config, dataset: &dataset, split, file: &file, place, budget, store: &store };
             let (model, feeds, look) = second_look::prepare(
                 &context,
                 [&layers, second],
@@ -263,27 +239,6 @@ impl Prepared {
             head_warmup,
         })
     }
-}
-
-/// Reports the negatives of the training and validation photos. Returns whether the model learns presence: the training photos
-/// must show it what the absence of an object looks like.
-fn report_negatives([train, val]: [usize; 2], progress: &mut Progress) -> Result<bool, TrainError> {
-    if train > 0 {
-        progress.report(Event::Note(format!(
-            "{train} training and {val} validation photos have no object: the model also learns whether there is one"
-        )))?;
-    }
-    if train > 0 && val == 0 {
-        let message =
-            "no validation photo is without an object: presence is not measured, its threshold is 0.5";
-        progress.report(Event::Warning(message.into()))?;
-    }
-    if train == 0 && val > 0 {
-        progress.report(Event::Warning(format!(
-            "{val} validation photos have no object, and no training photo: the model always answers, these photos are not used"
-        )))?;
-    }
-    Ok(train > 0)
 }
 
 impl Prepared {

@@ -1,6 +1,6 @@
 //! The photos that a training reads: whole, or the parts around their objects for a second look.
 
-use loc_data::{BBox, CropJitter, Dataset, Loader};
+use loc_data::{BBox, CropJitter, Dataset, Loader, PhotoStore};
 use loc_infer::{InputSpec, Window};
 
 use crate::collective::Processes;
@@ -47,7 +47,13 @@ impl Crops {
         let window = |(sample, bbox): &(usize, BBox)| self.jitter.draw(self.seed, pass, *sample, *bbox);
         let windows: Vec<Window> = self.objects.iter().map(window).collect();
         let samples: Vec<usize> = self.objects.iter().map(|(sample, _)| *sample).collect();
-        Ok(Loader::of_windows(&self.dataset, &samples, &windows, self.input, self.workers)?)
+        Ok(Loader::of_windows(
+            &self.dataset,
+            &samples,
+            &windows,
+            &PhotoStore::on_demand(self.input),
+            self.workers,
+        )?)
     }
 }
 

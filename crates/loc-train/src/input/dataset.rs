@@ -33,6 +33,7 @@ pub fn read_options(config: &Config) -> Result<ReadOptions, TrainError> {
         class: config.class.clone(),
         repair: false,
         records: user_cache::folder("photos"),
+        store: None,
         progress: ReadProgress::default(),
     })
 }

@@ -1,8 +1,9 @@
 //! The cached features of a frozen backbone, computed once, on which the head is trained.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{Device, Tensor};
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 use loc_data::loader;
@@ -16,6 +17,7 @@ use crate::error::{ConfigError, TrainError};
 use crate::event::{Event, Progress};
 use crate::input::batch::{Batches, TensorBatch, mask_of};
 use crate::input::crops::Photos;
+use crate::input::feature_rows::{self, FeatureRows};
 use crate::input::place::Place;
 
 /// Photos that go through the backbone together.
@@ -24,9 +26,8 @@ pub(crate) const AT_ONCE: usize = 32;
 /// The features of photos and of augmented copies.
 #[derive(Debug)]
 pub(crate) struct FeatureCache {
-    /// For each layer that the head reads `[copies · samples, …]` in f16: half the memory of f32, and precise enough
-    /// for standardised features. The first copy is the unchanged photo.
-    layers: Vec<Tensor>,
+    /// For each layer that the head reads `[copies · samples, …]`. The first copy is the unchanged photo.
+    layers: Arc<Vec<FeatureRows>>,
     /// Boxes `[copies · samples, 4]`.
     boxes: Vec<[f32; 4]>,
     labels: Vec<u32>,
@@ -61,13 +62,11 @@ impl FeatureCache {
         let network = backbone.forward.network();
         let taps = network.taps();
         let (mut copies, mut rows) = (wanted, wanted * photos.len());
-        // Allocated at once and written in place, so that the features are never in memory twice.
-        let mut layers: Vec<Vec<f16>> = Vec::with_capacity(taps.len());
+        let on_disk = feature_rows::are_on_disk(backbone.config, feature_bytes(network) * rows as u64);
+        let mut layers: Vec<FeatureRows> = Vec::with_capacity(taps.len());
         for tap in &taps {
-            let mut values = Vec::new();
-            let room = values.try_reserve_exact(rows * network.shape(*tap).len());
-            room.map_err(|_| no_room(network, rows))?;
-            layers.push(values);
+            let all = FeatureRows::new(&network.shape(*tap).0, rows, on_disk)?;
+            layers.push(all.ok_or_else(|| no_room(network, rows))?);
         }
         let (mut boxes, mut labels, mut present) = (Vec::new(), Vec::new(), Vec::new());
         let mut indices = Vec::new();
@@ -97,11 +96,7 @@ impl FeatureCache {
                 progress.report(Event::Features { done: boxes.len(), of: rows })?;
             }
         }
-        let tensor = |(values, tap): (Vec<f16>, &usize)| {
-            let dims = [&[rows][..], &network.shape(*tap).0].concat();
-            Tensor::from_vec(values, dims, &Device::Cpu)
-        };
-        let layers = layers.into_iter().zip(&taps).map(tensor).collect::<Result<_, _>>()?;
+        let layers = Arc::new(layers);
         let samples = labels.len();
         let members = (0..samples).collect();
         let place = place.clone();
@@ -110,12 +105,9 @@ impl FeatureCache {
 
     /// A cache of so many samples without content, on which steps take as long as on any other.
     pub(crate) fn blank(network: &Network, samples: usize, device: &Device) -> Result<Self, TrainError> {
-        let zeros = |tap: &usize| {
-            let dims = [&[samples][..], &network.shape(*tap).0].concat();
-            Tensor::zeros(dims, DType::F16, &Device::Cpu)
-        };
+        let zeros = |tap: &usize| FeatureRows::zeros(&network.shape(*tap).0, samples);
         Ok(Self {
-            layers: network.taps().iter().map(zeros).collect::<Result<_, _>>()?,
+            layers: Arc::new(network.taps().iter().map(zeros).collect()),
             boxes: vec![[0.25, 0.25, 0.75, 0.75]; samples],
             labels: vec![0; samples],
             present: vec![true; samples],
@@ -142,8 +134,7 @@ impl FeatureCache {
         let wanted: HashSet<usize> = indices.iter().copied().collect();
         let members = self.members.iter().copied().filter(|member| wanted.contains(&self.indices[*member]));
         Self {
-            // A tensor's clone shares its memory.
-            layers: self.layers.clone(),
+            layers: Arc::clone(&self.layers),
             members: members.collect(),
             boxes: self.boxes.clone(),
             labels: self.labels.clone(),
@@ -188,14 +179,13 @@ impl FeatureCache {
         let (n, device) = (rows.len(), &self.place.device);
         let share = self.place.processes.share(n);
         let own = &rows[share.rows.clone()];
-        let ids: Vec<u32> = own.iter().map(|row| u32::try_from(*row).unwrap_or(u32::MAX)).collect();
-        let ids = Tensor::from_vec(ids, own.len(), &Device::Cpu)?;
-        let pick = |layer: &Tensor| layer.index_select(&ids, 0)?.to_dtype(DType::F32)?.to_device(device);
         let boxes: Vec<f32> = rows.iter().flat_map(|row| self.boxes[*row]).collect();
         let samples = rows.iter().map(|row| row % self.samples);
         let present: Vec<bool> = samples.clone().map(|s| self.present[s]).collect();
         Ok(TensorBatch {
-            input: Input::Features(self.layers.iter().map(pick).collect::<Result<_, _>>()?),
+            input: Input::Features(
+                self.layers.iter().map(|layer| layer.select(own, device)).collect::<Result<_, _>>()?,
+            ),
             boxes: Tensor::from_vec(boxes, (n, 4), device)?,
             labels: Tensor::from_vec(samples.clone().map(|s| self.labels[s]).collect(), n, device)?,
             mask: mask_of(&present, device)?,
@@ -212,24 +202,20 @@ impl FeatureCache {
 fn add_features(
     own: Vec<Vec<f32>>,
     processes: &Processes,
-    layers: &mut [Vec<f16>],
+    layers: &mut [FeatureRows],
 ) -> Result<(), TrainError> {
-    let add = |layer: &mut Vec<f16>, values: &[f32]| {
-        let before = layer.len();
-        layer.resize(before + values.len(), f16::ZERO);
-        layer[before..].convert_from_f32_slice(values);
-    };
-    if processes.is_alone() {
-        layers.iter_mut().zip(&own).for_each(|(layer, values)| add(layer, values));
-        return Ok(());
-    }
     // Layer by layer, so that the photos of a layer are in their order.
     for (layer, values) in layers.iter_mut().zip(&own) {
-        let mut halves = Vec::new();
-        add(&mut halves, values);
+        let mut halves = vec![f16::ZERO; values.len()];
+        halves.convert_from_f32_slice(values);
+        if processes.is_alone() {
+            layer.push(&halves)?;
+            continue;
+        }
         let bytes: Vec<u8> = halves.into_iter().flat_map(f16::to_le_bytes).collect();
         for bytes in processes.gather(&bytes)? {
-            layer.extend(bytes.chunks_exact(2).map(|b| f16::from_le_bytes([b[0], b[1]])));
+            let halves = bytes.chunks_exact(2).map(|b| f16::from_le_bytes([b[0], b[1]]));
+            layer.push(&halves.collect::<Vec<_>>())?;
         }
     }
     Ok(())
