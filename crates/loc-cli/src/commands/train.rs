@@ -11,6 +11,7 @@ use loc_train::{
 
 use super::conclusion::conclude;
 use super::configuration::{Settings, configuration};
+use super::plan;
 use super::progress::Progress;
 use super::second_run::{self, SecondRun};
 use super::shared::{or_stopped, use_threads};
@@ -22,6 +23,9 @@ use crate::processes::Launch;
 use crate::signals::{self, Signals};
 
 pub(crate) fn run(args: &TrainArgs, output: &Output) -> Result<Exit> {
+    if let Some(folder) = &args.plan {
+        return plan::write(args, folder, output);
+    }
     let launch = Launch::start()?;
     let stop = Stop::default();
     let signals = signals::listen(&stop)?;
