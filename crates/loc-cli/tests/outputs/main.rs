@@ -91,6 +91,7 @@ const VALUES: &[&str] = &[
     "--to",
     "--val",
     "--workers",
+    "--cache",
 ];
 
 /// A command line; `OUT` is the output to be tested.
