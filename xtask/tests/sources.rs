@@ -50,6 +50,7 @@ const LONG: &[(&str, &str)] = &[
     ("crates/loc-data/src/photo_lookup/search.rs", "one search with its rules"),
     ("crates/loc-infer/src/localizer.rs", "one type with its documentation"),
     ("crates/loc-model/src/import/pickle.rs", "a table: the instructions of a pickle"),
+    ("crates/loc-model/src/network/mod.rs", "one type with its documentation"),
     ("xtask/src/dataset/download.rs", "one download with its retries"),
 ];
 

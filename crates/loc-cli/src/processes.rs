@@ -89,10 +89,6 @@ impl Launch {
 
     /// Ends the command together with the other processes. If they do not know that this one has failed, the launcher ends
     /// them.
-    #[cfg_attr(
-        not(feature = "mpi"),
-        expect(clippy::unused_self, reason = "a single process has nothing to close")
-    )]
     pub(crate) fn end(self, result: Result<Exit>, output: &Output) -> Result<Exit> {
         let exit = match result {
             // The other process says why.

@@ -31,6 +31,54 @@ fn several_seeds_in_one_command_have_a_mean_and_a_spread() {
     desk.fails(&train(&["--seeds", "1,2", "--seed", "3"]), 2, &["--seed"]);
 }
 
+/// The jobs of a plan are commands; each writes what the same run writes without a plan.
+#[test]
+fn a_plan_has_a_command_for_each_run() {
+    let desk = Desk::new();
+    desk.shapes(30);
+    let planned = |more: &[&str]| {
+        let ran = desk.run(&train(more));
+        assert_eq!((ran.code, ran.stdout.lines().count()), (0, 1), "{ran:?}");
+        assert!(ran.stderr.contains("loc report runs/train/"), "{ran:?}");
+        let commands = fs::read_to_string(desk.path(ran.stdout.trim())).unwrap();
+        let words = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        commands.lines().map(words).collect::<Vec<_>>()
+    };
+    let run = |words: &[String]| {
+        assert_eq!(words[0], "loc");
+        desk.ok(&words[1..].iter().map(String::as_str).collect::<Vec<_>>());
+    };
+    let seeds = planned(&["--seeds", "3,4", "--plan", "jobs/seeds", "--name", "planned", "--no-report"]);
+    assert_eq!(seeds.len(), 2);
+    run(&seeds[1]);
+    desk.ok(&train(&["--seed", "4", "--name", "alone", "--no-report"]));
+    let last =
+        |name: &str| fs::read(desk.path(&format!("runs/train/{name}/weights/last.safetensors"))).unwrap();
+    assert!(last("planned-seed4") == last("alone"), "another model than without a plan");
+
+    assert_eq!(planned(&["--fold", "all", "--plan", "jobs/folds"]).len(), 5);
+    let folds = planned(&["--fold", "all/3", "--plan", "jobs/three", "--no-report"]);
+    run(&folds[2]);
+    let split = fs::read_to_string(desk.path("runs/train/exp-fold3/split.csv")).unwrap();
+    assert_eq!((split.matches(",val").count(), split.matches(",none").count()), (8, 6));
+
+    let curve = planned(&["--curve", "--plan", "jobs/curve", "--no-report"]);
+    curve.iter().for_each(|words| run(words));
+    let photos = |part: &str| {
+        let split = fs::read_to_string(desk.path(&format!("runs/train/exp-{part}/split.csv"))).unwrap();
+        [split.matches(",train").count(), split.matches(",val").count()]
+    };
+    assert_eq!(["quarter", "half", "all"].map(photos), [[6, 6], [12, 6], [24, 6]]);
+    let runs = ["quarter", "half", "all"].map(|part| format!("runs/train/exp-{part}"));
+    desk.ok(&["report", &runs[0], &runs[1], &runs[2], "-o", "report.html"]);
+
+    desk.fails(&train(&["--curve", "--plan", "jobs/curve"]), 2, &["exists", "--name"]);
+    desk.fails(&train(&["--curve", "--plan", "jobs/curve", "--name", "new"]), 2, &["not empty"]);
+    desk.fails(&train(&["--plan", "jobs/none"]), 2, &["--seeds", "--fold all", "--curve"]);
+    desk.fails(&train(&["--fold", "all/1", "--plan", "jobs/none"]), 2, &["all/K"]);
+    assert!(!desk.path("jobs/none").exists());
+}
+
 #[test]
 fn a_fold_leaves_the_validation_photos_alone() {
     let desk = Desk::new();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use loc_data::{Diagnostic, SkippedPhotos};
+use loc_data::{Diagnostic, ReadProgress, SkippedPhotos};
 use serde::{Deserialize, Serialize};
 
 use crate::error::TrainError;
@@ -165,6 +165,8 @@ impl Stop {
 pub(crate) struct Progress<'a> {
     pub(crate) on: &'a mut dyn FnMut(Event),
     pub(crate) stop: &'a Stop,
+    /// Is told how many photos are read.
+    pub(crate) reading: ReadProgress,
 }
 
 impl Progress<'_> {

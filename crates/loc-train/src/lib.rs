@@ -30,7 +30,8 @@ pub use config::{
 pub use engine::{
     Audit, AuditOptions, AuditedPhoto, Calibrated, Choices, CurvePoint, DoubtReason, FeatureVerdict,
     KNOWN_PHOTOS, LearningCurve, LrFind, LrRange, MorePhotos, Outcome, TrainOptions, Tried, audit,
-    audit_settings, calibrate, lr_find, novelties, novelty, resume, resume_with, train, train_with,
+    audit_settings, calibrate, first_quarters, lr_find, novelties, novelty, resume, resume_with, train,
+    train_with,
 };
 pub use error::{
     ConfigError, MetadataError, ModelFileError, Remedy, ResumeError, ReuseError, RunError, TrainError,

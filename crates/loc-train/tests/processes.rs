@@ -188,14 +188,11 @@ impl Collective for Broken {
 
     fn exchange(&self, partner: usize, own: &[f32], theirs: &mut [f32]) {
         let mut own = own.to_vec();
-        // Of the first exchange of the fourth step: the step after the first epoch.
-        if self.rank() == 1 && self.1.fetch_add(1, Ordering::SeqCst) == 6 {
+        // The first of the four exchanges of the fourth step, which is the first of the second epoch.
+        if self.rank() == 1 && self.1.fetch_add(1, Ordering::SeqCst) == 12 {
             own[5] = f32::NAN;
         }
         self.0.exchange(partner, &own, theirs);
-        if self.rank() == 1 && own[5].is_nan() {
-            theirs[5] = f32::NAN;
-        }
     }
 }
 

@@ -16,6 +16,18 @@ pub(crate) struct KeyFlags {
 }
 
 impl KeyFlags {
+    /// The value of a key's own flag, if it was given.
+    pub(crate) fn value(&self, name: &str) -> Option<&str> {
+        self.flags.iter().find(|(key, _)| key.name == name).map(|(_, value)| &**value)
+    }
+
+    /// The same without a key's own flag.
+    pub(crate) fn without(&self, name: &str) -> Self {
+        let mut others = self.clone();
+        others.flags.retain(|(key, _)| key.name != name);
+        others
+    }
+
     /// A source of the configuration for each.
     pub(crate) fn sources(&self) -> Result<Vec<ConfigSource>, loc_train::TrainError> {
         let flags = self.flags.iter().map(|(key, value)| Ok(ConfigSource::value(flag(key), key.name, value)));

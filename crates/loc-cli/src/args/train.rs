@@ -53,6 +53,7 @@ Examples:
   loc train --data photos/ --recipe compact
   loc train --data photos/ --time 10m                as many epochs as fit
   loc train --data photos/ --seeds 0,1,2             mean and spread of three runs
+  loc train --data photos/ --fold all --plan jobs    five jobs, one for each fold, in jobs/jobs.txt
   loc train --resume runs/train/exp                  continue a run
   loc train --resume runs/train/exp --epochs 60      extend a finished run
   loc train --resume runs/train/exp --epochs 90 --schedule-from-here
@@ -75,6 +76,11 @@ pub(crate) struct TrainArgs {
     /// Also train heads on a quarter and on half of the photos, and tell whether more photos would help (recipe transfer)
     #[arg(long, conflicts_with_all = ["resume", "seeds"])]
     pub(crate) curve: bool,
+
+    /// Do not train: write a job for each run of --seeds, --fold all or --curve into this new folder, and jobs.txt with a
+    /// command for each; --fold all/K makes K folds instead of 5, and --curve takes every recipe
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["resume", "time"])]
+    pub(crate) plan: Option<PathBuf>,
 
     /// Folder that contains the run folders
     #[arg(long, value_name = "DIR", default_value = "runs/train")]

@@ -12,6 +12,7 @@ pub(crate) mod info;
 mod labels;
 pub(crate) mod lr_find;
 mod model;
+mod plan;
 pub(crate) mod predict;
 mod progress;
 pub(crate) mod report;

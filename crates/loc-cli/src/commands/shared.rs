@@ -1,9 +1,11 @@
 //! Shared by several commands: the thread pool, reading a data set, stopped trainings.
 
 use std::path::Path;
+use std::sync::OnceLock;
 
 use anyhow::Result;
-use loc_data::{Dataset, OpenedDataset, ReadOptions, SkippedPhotos, summary};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use loc_data::{Dataset, OpenedDataset, ReadOptions, ReadProgress, SkippedPhotos, summary};
 use loc_train::Config;
 
 use crate::args::{ReadingArgs, ToleranceArgs};
@@ -42,8 +44,34 @@ pub(super) fn reading(mut config: Config, args: &ReadingArgs, tolerance: Toleran
     config
 }
 
+/// Shows a bar while a large data set is read, if bars can be shown.
+pub(super) fn reading_bar(output: &Output) -> ReadProgress {
+    const MANY: usize = 1000;
+    if !output.bars {
+        return ReadProgress::default();
+    }
+    let bar = OnceLock::new();
+    ReadProgress::new(move |done, of| {
+        if of < MANY {
+            return;
+        }
+        let bar = bar.get_or_init(|| {
+            let bar = ProgressBar::with_draw_target(Some(of as u64), ProgressDrawTarget::stderr());
+            match ProgressStyle::with_template("reading photos {wide_bar} {pos}/{len} {eta}") {
+                Ok(style) => bar.with_style(style),
+                Err(_) => bar,
+            }
+        });
+        bar.set_position(bar.position().max(done as u64));
+        if done == of {
+            bar.finish_and_clear();
+        }
+    })
+}
+
 /// Opens a data set with the options of the flags, and prints warnings. Also returns the exit code for success.
 pub(super) fn open(data: &Path, options: &ReadOptions, output: &Output) -> Result<(Dataset, Exit)> {
+    let options = &ReadOptions { progress: reading_bar(output), ..options.clone() };
     let OpenedDataset { dataset, warnings, skipped, .. } = Dataset::open_with_report(data, options)?;
     for line in summary(&with_flags(warnings)) {
         output.warn(&line);

@@ -11,9 +11,10 @@ use loc_train::{
 
 use super::conclusion::conclude;
 use super::configuration::{Settings, configuration};
+use super::plan;
 use super::progress::Progress;
 use super::second_run::{self, SecondRun};
-use super::shared::{or_stopped, use_threads};
+use super::shared::{or_stopped, reading_bar, use_threads};
 use super::weights;
 use crate::args::TrainArgs;
 use crate::output::{Exit, Output, quoted};
@@ -22,6 +23,9 @@ use crate::processes::Launch;
 use crate::signals::{self, Signals};
 
 pub(crate) fn run(args: &TrainArgs, output: &Output) -> Result<Exit> {
+    if let Some(folder) = &args.plan {
+        return plan::write(args, folder, output);
+    }
     let launch = Launch::start()?;
     let stop = Stop::default();
     let signals = signals::listen(&stop)?;
@@ -33,23 +37,18 @@ pub(crate) fn run(args: &TrainArgs, output: &Output) -> Result<Exit> {
     launch.end(or_stopped(result, &signals, own), output)
 }
 
-/// The configuration, which no process may fail to read.
-fn settings(args: &TrainArgs, output: &Output) -> Result<Settings> {
-    let settings = configuration(&args.config, output)?;
-    if args.exist_ok {
-        keep_inputs(args, &Inputs::of(&settings.config, settings.file.as_deref())?)?;
-    }
-    Ok(settings)
-}
-
 fn train_new(
     args: &TrainArgs,
     launch: &Launch,
     (stop, signals): (&Stop, &Signals),
     output: &Output,
 ) -> Result<Exit> {
-    let Settings { config, auto, sources, .. } = launch.agreed(settings(args, output))?;
+    let Settings { config, file, auto, sources } = launch.agreed(configuration(&args.config, output))?;
     use_threads(launch.threads(config.threads)?)?;
+    if args.exist_ok {
+        let kept = Inputs::of(&config, file.as_deref()).and_then(|inputs| keep_inputs(args, &inputs));
+        launch.agreed(kept)?;
+    }
     let provenance = Provenance {
         version: env!("CARGO_PKG_VERSION").into(),
         arguments: std::env::args().skip(1).collect(),
@@ -57,8 +56,13 @@ fn train_new(
         recipe_choice: auto.as_ref().map(ToString::to_string),
     };
     let processes = launch.processes.clone();
-    let mut options =
-        TrainOptions { time: args.time, curve: args.curve, processes, ..TrainOptions::default() };
+    let mut options = TrainOptions {
+        time: args.time,
+        curve: args.curve,
+        processes,
+        reading: reading_bar(output),
+        ..TrainOptions::default()
+    };
     if !args.seeds.is_empty() {
         return seeds(args, launch, (&config, &options, &provenance), (stop, signals), output);
     }

@@ -32,6 +32,8 @@ pub(crate) enum Kind {
     Split,
     /// The pretrained weights of `loc weights`. Likewise.
     Pretrained,
+    /// A file of `loc train --plan`, whose folder is new.
+    Plan,
 }
 
 impl Kind {
@@ -49,6 +51,7 @@ impl Kind {
             Self::Calibrated => "loc calibrate",
             Self::Split => "loc data split",
             Self::Pretrained => "loc weights",
+            Self::Plan => "loc train --plan",
         }
     }
 
@@ -57,6 +60,7 @@ impl Kind {
         match self {
             Self::Doubt | Self::Drawing | Self::Label | Self::StatsPlot => "folder with `--save`",
             Self::Pretrained => "folder of weights with LOC_WEIGHTS",
+            Self::Plan => "folder with `--plan`",
             _ => "file with `-o`",
         }
     }
@@ -86,7 +90,10 @@ impl Kind {
 
     /// Whether its folder is created: the cache, and the folder of `--save`.
     pub(super) fn makes_its_folder(self) -> bool {
-        matches!(self, Self::Doubt | Self::Drawing | Self::Label | Self::StatsPlot | Self::Pretrained)
+        matches!(
+            self,
+            Self::Doubt | Self::Drawing | Self::Label | Self::StatsPlot | Self::Pretrained | Self::Plan
+        )
     }
 
     /// Whether files of this kind are recognised by a signature.
@@ -99,7 +106,9 @@ impl Kind {
             | Self::StatsPlot
             | Self::Plot
             | Self::Report => true,
-            Self::Onnx | Self::Model | Self::Calibrated | Self::Split | Self::Pretrained => false,
+            Self::Onnx | Self::Model | Self::Calibrated | Self::Split | Self::Pretrained | Self::Plan => {
+                false
+            }
         }
     }
 

@@ -19,7 +19,7 @@ use common::{Desk, Ran, commands, model_file, model_parts};
 use fs_err as fs;
 
 /// Arguments that name an output.
-const OUTPUTS: &[&str] = &["--output", "--fix", "--save", "--project", "--name", "OUT"];
+const OUTPUTS: &[&str] = &["--output", "--fix", "--save", "--project", "--plan", "--name", "OUT"];
 /// Arguments that name an input.
 const INPUTS: &[&str] = &[
     "DATA",
@@ -91,6 +91,7 @@ const VALUES: &[&str] = &[
     "--to",
     "--val",
     "--workers",
+    "--cache",
 ];
 
 /// A command line; `OUT` is the output to be tested.
@@ -317,6 +318,8 @@ fn every_argument_is_classified_and_every_output_is_tested() {
         ("predict", "--save"),
         ("train", "--project"),
         ("train", "--name"),
+        // A new folder; tests/learning.rs.
+        ("train", "--plan"),
         ("data sample", "OUT"),
         ("data audit", "--save"),
         ("data stats", "--save"),

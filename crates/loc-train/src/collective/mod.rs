@@ -9,6 +9,7 @@
 mod mpi;
 mod processes;
 mod share;
+mod sum;
 
 use std::fmt::Debug;
 
@@ -29,7 +30,7 @@ pub trait Collective: Debug + Send + Sync {
     /// Sends bytes to all processes, and returns those of each, this one included, in the order of their ranks.
     fn gather(&self, own: &[u8]) -> Vec<Vec<u8>>;
 
-    /// Sends values to another process, and receives as many of it.
+    /// Sends values to another process, and receives its values; it fills `theirs`.
     fn exchange(&self, partner: usize, own: &[f32], theirs: &mut [f32]);
 }
 

@@ -100,8 +100,11 @@ impl Collective for Mpi {
     fn exchange(&self, partner: usize, own: &[f32], theirs: &mut [f32]) {
         let world = SimpleCommunicator::world();
         let partner = world.process_at_rank(int(partner));
-        for (own, theirs) in own.chunks(CHUNK).zip(theirs.chunks_mut(CHUNK)) {
-            send_receive_into(own, &partner, theirs, &partner);
+        let rounds = own.len().max(theirs.len()).div_ceil(CHUNK);
+        let (mut own, mut theirs) = (own.chunks(CHUNK), theirs.chunks_mut(CHUNK));
+        for _ in 0..rounds {
+            let theirs = theirs.next().unwrap_or_default();
+            send_receive_into(own.next().unwrap_or_default(), &partner, theirs, &partner);
         }
     }
 }

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::share::is_exact;
+use super::sum::sum;
 use super::{Collective, Local, Share};
 use crate::error::TrainError;
 use crate::event::Stop;
@@ -233,33 +234,9 @@ impl Processes {
 
     /// Adds the values of all processes, in the fixed tree if there are 1, 2, 4 or 8. All get the same sums.
     pub(crate) fn sum(&self, values: &mut [f32]) {
-        let (rank, size) = (self.rank(), self.size());
         let mut buffer = self.state.buffer.lock().unwrap_or_else(PoisonError::into_inner);
         buffer.resize(values.len(), 0.0);
-        let exchange =
-            |partner, own: &[f32], theirs: &mut [f32]| self.collective.exchange(partner, own, theirs);
-        let add =
-            |values: &mut [f32], theirs: &[f32]| values.iter_mut().zip(theirs).for_each(|(a, b)| *a += b);
-        // Processes beyond the largest power of two give their values to another one, and get the sums from it.
-        let pairs = 1 << size.ilog2();
-        if rank >= pairs {
-            exchange(rank - pairs, values, &mut buffer);
-            exchange(rank - pairs, &buffer.clone(), values);
-            return;
-        }
-        let extra = Some(rank + pairs).filter(|extra| *extra < size);
-        if let Some(extra) = extra {
-            exchange(extra, values, &mut buffer);
-            add(values, &buffer);
-        }
-        // f32 additions commute, so both partners get the same bits.
-        for distance in (0..size.ilog2()).map(|level| 1 << level) {
-            exchange(rank ^ distance, values, &mut buffer);
-            add(values, &buffer);
-        }
-        if let Some(extra) = extra {
-            exchange(extra, values, &mut buffer);
-        }
+        sum(&*self.collective, values, &mut buffer);
     }
 
     /// This process's share of a batch of `n` photos.

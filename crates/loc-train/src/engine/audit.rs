@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use loc_data::{Dataset, LabelledObject, Loader, OpenedDataset};
+use loc_data::{Dataset, LabelledObject, Loader, OpenedDataset, ReadProgress};
 use loc_infer::preprocess::Frame;
 use loc_infer::{BBox, ImageSize, InputSpec, ModelMeta};
 use loc_model::{Model, device, init, weights};
@@ -88,7 +88,7 @@ pub fn audit(
     stop: &Stop,
     on: &mut dyn FnMut(Event),
 ) -> Result<Audit, TrainError> {
-    let progress = &mut Progress { on, stop };
+    let progress = &mut Progress { on, stop, reading: ReadProgress::default() };
     let device =
         device::parse(&config.device).map_err(|e| TrainError::config("device", ConfigError::Device(e)))?;
     let Some(data) = &config.data else {

@@ -74,6 +74,7 @@ pub(crate) fn try_first_looks(
     if !wanted || config.looks != 2 || config.backbone_lr > 0.0 || config.init.is_some() {
         return Ok(None);
     }
+    progress.report(Event::Note("trying on folds of the training photos what pays".into()))?;
     let Some((unseen, train)) = trial(config, limits, progress)? else { return Ok(None) };
     let is_small = train * config.copies < config.views;
     if !(choices.imgsz && is_small && config.imgsz < LARGER) {
@@ -109,12 +110,8 @@ fn trial(
     let config =
         &Config { looks: 1, copies: part(config.copies), views: part(config.views), ..config.clone() };
     // What there is to say about the data is said when the run itself is prepared.
-    let mut quiet = |event: Event| {
-        if matches!(event, Event::Features { .. }) {
-            (progress.on)(event);
-        }
-    };
-    let mut silent = Progress { on: &mut quiet, stop: progress.stop };
+    let mut quiet = |_: Event| {};
+    let mut silent = Progress { on: &mut quiet, stop: progress.stop, reading: progress.reading.clone() };
     let part = &budget.part(TIME);
     let prepared =
         Prepared::new(config, Beginning::New { unseen: Vec::new() }, part, processes, &mut silent)?;

@@ -130,7 +130,7 @@ impl Curve {
         let missing = || TrainError::config("curve", ConfigError::CurveNeedsFrozen);
         let mut parts = Vec::new();
         for count in [1, 2] {
-            let photos = first_parts(dataset, &split.train, count, config.seed)?;
+            let photos = first_quarters(dataset, &split.train, count, config.seed)?;
             let feed = train.part(&photos).ok_or_else(missing)?;
             let mut tell = |_| if stop.is_requested() { Err(TrainError::Stopped) } else { Ok(()) };
             let heads = heads::train(config, dataset, model.copy()?, &feed, &mut tell)?;
@@ -158,8 +158,12 @@ impl Curve {
     }
 }
 
-/// The samples in the first `count` of [`PARTS`] parts: copies of a photo stay together, classes keep their proportions.
-fn first_parts(
+/// Returns the samples in the first `count` of four parts: copies of a photo stay together, classes keep their proportions.
+///
+/// # Errors
+///
+/// [`TrainError::Data`] if there are too few photos.
+pub fn first_quarters(
     dataset: &Dataset,
     train: &[usize],
     count: usize,

@@ -3,6 +3,8 @@
 
 use loc_model::Conditions;
 
+use loc_data::ReadProgress;
+
 use crate::collective::Processes;
 use crate::config::Config;
 use crate::engine::budget::Budget;
@@ -68,7 +70,7 @@ pub fn lr_find(
         Beginning::New { unseen: Vec::new() },
         &Budget::unlimited(),
         &Processes::default(),
-        &mut Progress { on, stop },
+        &mut Progress { on, stop, reading: ReadProgress::default() },
     )?;
     let (mut optimizer, loss) = (Optimizer::new(config), config.loss());
     let mut tried: Vec<Tried> = Vec::new();

@@ -28,7 +28,7 @@ mod verdict;
 pub use self::audit::{Audit, AuditOptions, AuditedPhoto, audit, audit_settings};
 pub use self::calibrate::{Calibrated, calibrate};
 pub use self::choice::Choices;
-pub use self::curve::{CurvePoint, LearningCurve, MorePhotos};
+pub use self::curve::{CurvePoint, LearningCurve, MorePhotos, first_quarters};
 pub use self::doubt::DoubtReason;
 pub use self::lr_find::{LrFind, LrRange, Tried, lr_find};
 pub use self::novelty::{KNOWN_PHOTOS, novelties, novelty};

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use loc_data::ReadProgress;
+
 use crate::checkpoint::{self, Found, RunFingerprint, State};
 use crate::collective::Processes;
 use crate::config::{Config, ConfigSource};
@@ -96,7 +98,7 @@ fn go_on(
     let weights = found.as_ref().map(|found| found.whole.parameters());
     let going = ResumeContext { run: &run, weights, dataset: &fingerprint_before.dataset };
     let budget = Budget::unlimited();
-    let progress = &mut Progress { on, stop: processes.stop() };
+    let progress = &mut Progress { on, stop: processes.stop(), reading: ReadProgress::default() };
     let mut prepared = Prepared::new(&frozen, Beginning::Resumed(going), &budget, processes, progress)?;
     report_processes(processes, on);
     // Repaired files carry the digest of the configuration that made them.

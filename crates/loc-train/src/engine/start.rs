@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use loc_data::ReadProgress;
+
 use crate::checkpoint::State;
 use crate::collective::Processes;
 use crate::config::Config;
@@ -33,6 +35,8 @@ pub struct TrainOptions {
     pub curve: bool,
     /// The processes that train together; by default this one alone. Not within a given time.
     pub processes: Processes,
+    /// Is told how many photos of the data set are read.
+    pub reading: ReadProgress,
     /// The clock that the time is measured with.
     pub clock: Clock,
 }
@@ -94,7 +98,7 @@ fn start(
         }
         atomic_file::probe(project)?;
     }
-    let mut progress = Progress { on, stop };
+    let mut progress = Progress { on, stop, reading: options.reading.clone() };
     let trials = choice::try_first_looks(config, options.choices, (&budget, processes), &mut progress)?;
     let (mut chosen, unseen) = match trials {
         Some(Trials { config, unseen }) => (config, unseen),

@@ -49,7 +49,11 @@ impl TrainingData {
         let least = config.network(&input, 1).build(&loc_net::Normalization::IDENTITY);
         least.map_err(|e| TrainError::config("imgsz", ConfigError::Network(e)))?;
         let store = PhotoStore::new(config.cache.parse()?, input, user_cache::folder("decoded"));
-        let options = ReadOptions { store: Some(store.clone()), ..read_options(config)? };
+        let options = ReadOptions {
+            store: Some(store.clone()),
+            progress: progress.reading.clone(),
+            ..read_options(config)?
+        };
         let OpenedDataset { dataset, format, warnings, skipped: left_out } =
             Dataset::open_with_report(data, &options)?;
         if !warnings.is_empty() {

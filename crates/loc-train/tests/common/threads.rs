@@ -45,7 +45,7 @@ impl Collective for Threads {
     fn exchange(&self, partner: usize, own: &[f32], theirs: &mut [f32]) {
         self.send(partner, &own.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>());
         let bytes = self.receive(partner);
-        assert_eq!(bytes.len(), 4 * theirs.len(), "both send as many values");
+        assert_eq!(bytes.len(), 4 * theirs.len(), "the partner sends what is expected");
         for (value, bytes) in theirs.iter_mut().zip(bytes.chunks_exact(4)) {
             *value = f32::from_le_bytes(bytes.try_into().unwrap());
         }
