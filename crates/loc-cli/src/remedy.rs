@@ -114,6 +114,7 @@ fn sharding(remedy: loc_shard::Remedy) -> &'static str {
         loc_shard::Remedy::FewerShards => "a smaller `--shards`",
         loc_shard::Remedy::FixManifest => "the list has one photo a line, each once",
         loc_shard::Remedy::RunShards => "`loc shard run` with `--shard` runs them",
+        loc_shard::Remedy::RunAgain => "give the command again; what is complete is kept",
         loc_shard::Remedy::AllowErrors => "are the photos readable here? `--max-error-rate` allows more",
         _ => "see docs/scale.md",
     }

@@ -174,7 +174,7 @@ fn a_stopped_shard_asks_to_be_run_again_and_leaves_nothing() {
     plan(&desk, "out", 1);
     let ran = interrupted(&desk, 0, "-TERM");
     assert_eq!(ran.code, 75, "{ran:?}");
-    assert!(ran.stderr.contains("stopped"), "{ran:?}");
+    assert!(ran.stderr.contains("stopped") && ran.stderr.contains("hint: "), "{ran:?}");
     assert_eq!(temporary(&desk), 0);
 }
 
@@ -240,6 +240,20 @@ fn the_exit_code_says_whether_to_try_again() {
     desk.fails(&["shard", "run", "out", "--shard", "0"], 64, &["is not the manifest of the plan"]);
     fs::write(desk.path("out/_plan.json"), "{}").unwrap();
     desk.fails(&["shard", "run", "out", "--shard", "0"], 64, &["hint: "]);
+}
+
+#[test]
+fn what_is_no_photo_is_a_row_with_its_error_and_no_failed_shard() {
+    let desk = desk(4);
+    std::os::unix::fs::symlink("loop.jpg", desk.path("shapes/loop.jpg")).unwrap();
+    fs::write(desk.path("shapes/empty.jpg"), "").unwrap();
+    let long = "x".repeat(300);
+    let list = format!("loop.jpg\nempty.jpg\nimages\nempty.jpg/a.jpg\n/dev/null\n{long}.jpg\n{}\n", photo(0));
+    fs::write(desk.path("shapes/list.txt"), list).unwrap();
+    plan(&desk, "out", 1);
+    let ran = desk.run(&["shard", "run", "out", "--shard", "0"]);
+    assert!(ran.code == 0 && ran.stderr.contains("7 photos, 6 errors"), "{ran:?}");
+    desk.ok(&["shard", "merge", "out"]);
 }
 
 #[test]

@@ -35,6 +35,8 @@ pub enum Remedy {
     FixManifest,
     /// Run the shards that are missing.
     RunShards,
+    /// Run the same command again.
+    RunAgain,
     /// Allow more errors, or make the photos readable.
     AllowErrors,
 }
@@ -187,6 +189,7 @@ impl Error {
     pub fn remedy(&self) -> Option<Remedy> {
         match self {
             Self::NoPlan { .. } => Some(Remedy::MakePlan),
+            Self::Io { .. } | Self::Stopped => Some(Remedy::RunAgain),
             Self::OtherPlan { .. } | Self::OtherManifest { .. } => Some(Remedy::OtherFolder),
             Self::OtherModel { .. } => Some(Remedy::SameModel),
             Self::Version { .. } => Some(Remedy::SameVersion),

@@ -184,20 +184,12 @@ fn predict(localizer: &Localizer, photos: Vec<Photo>) -> Result<Vec<Row>, Error>
 
 /// An answer, or an error of the photo itself. An error that may pass, such as that of a network or of a disk, is not the photo's.
 fn passing<T>(result: Result<T, loc_infer::Error>) -> Result<Result<T, loc_infer::Error>, Error> {
-    use std::io::ErrorKind::{
-        InvalidFilename, InvalidInput, IsADirectory, NotADirectory, NotFound, PermissionDenied,
-    };
     let error = match result {
         Ok(answer) => return Ok(Ok(answer)),
         Err(error) => error,
     };
     match error.reason() {
-        loc_infer::Error::Read(cause)
-            if !matches!(
-                cause.kind(),
-                NotFound | PermissionDenied | IsADirectory | NotADirectory | InvalidFilename | InvalidInput
-            ) =>
-        {
+        loc_infer::Error::Read(cause) if !is_own(cause) => {
             let cause = std::io::Error::new(cause.kind(), cause.to_string());
             let what = match &error {
                 loc_infer::Error::At { path, .. } => path.display().to_string(),
@@ -206,5 +198,46 @@ fn passing<T>(result: Result<T, loc_infer::Error>) -> Result<Result<T, loc_infer
             Err(Error::io(what, cause))
         }
         _ => Ok(Err(error)),
+    }
+}
+
+/// Whether a file cannot be read for a reason of its own, which stays.
+fn is_own(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{
+        InvalidFilename, InvalidInput, IsADirectory, NotADirectory, NotFound, PermissionDenied,
+    };
+    // A loop of links: the kind has no stable name yet.
+    #[cfg(target_os = "linux")]
+    const LOOP: Option<i32> = Some(40);
+    #[cfg(not(target_os = "linux"))]
+    const LOOP: Option<i32> = Some(62);
+    let kinds = [NotFound, PermissionDenied, IsADirectory, NotADirectory, InvalidFilename, InvalidInput];
+    kinds.contains(&error.kind()) || error.raw_os_error() == LOOP
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_of_disks_and_networks_are_not_the_photos() {
+        // EIO, EMFILE, ETIMEDOUT, ESTALE of Linux; ENOENT, EACCES, ENOTDIR, ELOOP.
+        for (code, own) in [
+            (5, false),
+            (24, false),
+            (110, false),
+            (116, false),
+            (2, true),
+            (13, true),
+            (20, true),
+            (40, true),
+        ] {
+            if cfg!(target_os = "linux") {
+                let error = std::io::Error::from_raw_os_error(code);
+                let result = passing::<()>(Err(loc_infer::Error::Read(error).at(Path::new("a.jpg"))));
+                assert_eq!(result.is_ok(), own, "{code}");
+                assert!(own || result.is_err_and(|e| e.retry() == crate::Retry::Again));
+            }
+        }
     }
 }

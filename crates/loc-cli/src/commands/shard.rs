@@ -70,8 +70,12 @@ pub(crate) fn run(args: &RunShardArgs, output: &Output) -> Result<Exit> {
         match loc_shard::run_shard(&plan, &place, shard, &model, args.max_error_rate, &mut progress) {
             Ok(done) => {
                 let kept = if done.kept { ", was there" } else { "" };
-                output.note(&format!("shard {shard}: {} photos, {} errors{kept}", done.rows, done.errors));
-                output.data(&place.show(&plan.part_name(shard)))?;
+                let note = format!("shard {shard}: {} photos, {} errors{kept}", done.rows, done.errors);
+                let show = || {
+                    output.note(&note);
+                    output.data(&place.show(&plan.part_name(shard)))
+                };
+                bar.as_ref().map_or_else(show, |bar| bar.suspend(show))?;
             }
             Err(Error::Stopped) if signals.came() == Some(SIGINT) => return Ok(Exit::Signal(SIGINT)),
             // The other shards are not at fault.

@@ -1,17 +1,19 @@
 //! S3 and compatible stores, through `object_store`: it signs requests, and repeats those that fail in passing (503 and other
-//! errors of the server, broken connections) with growing, random delays, ten times within three minutes. Address, region and
+//! errors of the server, broken connections) with growing, random delays. Address, region and
 //! credentials are those of the variables `AWS_…` or of the machine.
 
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use loc_infer::Limits;
 use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::path::Path;
 use object_store::{
-    GetOptions, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, WriteMultipart,
+    BackoffConfig, GetOptions, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, RetryConfig,
+    WriteMultipart,
 };
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
@@ -19,6 +21,9 @@ use tokio::task::JoinHandle;
 use super::Url;
 use crate::Error;
 
+/// A busy store needs more patience than object_store's ten attempts within a few seconds.
+const RETRIES: usize = 12;
+const FIRST_DELAY: Duration = Duration::from_millis(300);
 /// Threads of the runtime: they wait for the network, and sign and decrypt.
 const WORKERS: usize = 2;
 /// Bytes of an archive that one request reads.
@@ -161,7 +166,9 @@ impl Client {
         }
         // Fails if it was called before, which is no error.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let store = AmazonS3Builder::from_env().with_bucket_name(&url.bucket).build();
+        let backoff = BackoffConfig { init_backoff: FIRST_DELAY, ..BackoffConfig::default() };
+        let retry = RetryConfig { backoff, max_retries: RETRIES, ..RetryConfig::default() };
+        let store = AmazonS3Builder::from_env().with_bucket_name(&url.bucket).with_retry(retry).build();
         let store = Arc::new(store.map_err(|error| Error::Argument(format!("{url}: {error}")))?);
         stores.insert(url.bucket.clone(), Arc::clone(&store));
         Ok(store)
