@@ -99,6 +99,8 @@ fn three_processes_agree_with_one_closely() {
         fixture.train_on(processes, "three", &plain, on).unwrap()
     });
     assert_eq!(warned.into_inner(), 3, "each process tells its program");
+    let record = fs_err::read_to_string(outcomes[0].run.json()).unwrap();
+    assert!(record.contains("\"processes\": 3") || record.contains("\"processes\":3"), "{record}");
     let three = weights(&outcomes[0].run);
     for (name, weight) in &alone.0 {
         let difference = weight.data.iter().zip(three.values(name)).map(|(a, b)| (a - b).abs());
@@ -225,4 +227,15 @@ fn a_process_that_would_train_something_else_is_named() {
         Lite0Fixture::new().train_as("timed", &fixture.config(&[]), &options, &mut |_, _| {}).unwrap_err()
     });
     assert!(error.iter().any(|error| error.remedy().is_some() && error.is_usage()));
+}
+
+#[test]
+fn threads_are_divided_among_the_processes_of_a_host() {
+    let of = |available: usize| {
+        on_processes(4, |processes| {
+            let place = if processes.rank() < 3 { "one host" } else { "another" };
+            processes.threads(available, place).unwrap()
+        })
+    };
+    assert_eq!((of(8), of(2)), (vec![2, 2, 2, 8], vec![1, 1, 1, 2]));
 }

@@ -183,7 +183,8 @@ impl Bench {
         let saved = output.text.contains("the state is saved");
         ensure!(saved == (fault == Fault::Term), "{}", output.text);
         let done = fs::read_to_string(self.run(name).join("results.csv"))?.lines().count() - 1;
-        let epochs = (done + 1).to_string();
+        // The state may be one epoch ahead of the table, which is written after it.
+        let epochs = (done + 2).to_string();
         let run = self.run(name).display().to_string();
         let resumed =
             self.start(then, &["train", "--resume", &run, "--epochs", &epochs, "--no-report"], &[])?;

@@ -105,8 +105,11 @@ fn of_folds(config: &Config, count: usize) -> Vec<Job> {
     (1..=count).map(job).collect()
 }
 
+/// Jobs, and the files that they read, by name.
+type JobsAndFiles = (Vec<Job>, Vec<(PathBuf, Vec<u8>)>);
+
 /// A quarter, half and all of the training photos, and their split files by name; the validation photos are the same.
-fn curve(config: &Config, folder: &Path) -> Result<(Vec<Job>, Vec<(PathBuf, Vec<u8>)>)> {
+fn curve(config: &Config, folder: &Path) -> Result<JobsAndFiles> {
     let data = config
         .data
         .as_ref()

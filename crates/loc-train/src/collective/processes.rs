@@ -74,6 +74,11 @@ impl Processes {
         self.size() == 1
     }
 
+    /// The number of processes, if there are several.
+    pub(crate) fn several(&self) -> Option<usize> {
+        (!self.is_alone()).then(|| self.size())
+    }
+
     /// Whether this is the first process, which writes the files.
     #[must_use]
     pub fn is_first(&self) -> bool {

@@ -115,7 +115,7 @@ fn go_on(
     }
     let mut training = Training {
         fingerprint: fingerprint(&config, &run, &prepared, processes)?,
-        json: RunJson { status: Status::Running, ..json },
+        json: RunJson { status: Status::Running, processes: processes.several(), ..json },
         config: &config,
         run,
         prepared,

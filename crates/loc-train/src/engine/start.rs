@@ -134,6 +134,7 @@ fn start(
         versions: Versions { loc: provenance.version.clone(), model_format: loc_infer::FORMAT },
         machine: Machine::this(),
         threads: provenance.threads,
+        processes: processes.several(),
         arguments: provenance.arguments.clone(),
         recipe_choice: provenance.recipe_choice.clone(),
         seed: config.seed,

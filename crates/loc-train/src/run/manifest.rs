@@ -51,6 +51,9 @@ pub(crate) struct RunJson {
     pub(crate) versions: Versions,
     pub(crate) machine: Machine,
     pub(crate) threads: usize,
+    /// The processes that train together, or did so last; none for a single one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) processes: Option<usize>,
     pub(crate) arguments: Vec<String>,
     /// Which recipe `auto` took and why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
