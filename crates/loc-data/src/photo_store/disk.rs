@@ -217,7 +217,7 @@ mod tests {
         assert!(disk.lacks(&digests[2]), "a record that is cut short");
         disk.put(&digests[2], &photo(3));
         drop(disk);
-        assert_eq!(fs_err::metadata(&path).unwrap().len() as usize, bytes.len());
+        assert_eq!(fs_err::metadata(&path).unwrap().len(), bytes.len() as u64);
 
         // Another input has a file of its own; another content begins anew.
         assert_ne!(open(8).unwrap().path(), path);

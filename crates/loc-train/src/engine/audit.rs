@@ -178,7 +178,7 @@ pub fn audit(
         None => Ok(Vec::new()),
     };
     let photos_of_all = (&model, &feed, &photos[..]);
-    let answers = heads::cross_validated(config, &dataset, photos_of_all, folds, &answer, &mut tell)?;
+    let answers = heads::cross_validated(config, &dataset, photos_of_all, folds, answer, &mut tell)?;
     let photos = ranked(&dataset, &answers, &input);
     Ok(Audit { dataset, photos })
 }

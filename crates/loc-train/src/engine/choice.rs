@@ -85,7 +85,7 @@ pub(crate) fn try_first_looks(
         return Ok(Some(Trials { config: config.clone(), unseen }));
     };
     let Some(found) = differences(&unseen, &of_larger) else { return Ok(None) };
-    let is_taken = Gain::of(&[found.mean_iou.interval]) == Gain::Gain;
+    let is_taken = Gain::of(&[found.mean_iou.interval]) == Gain::Certain;
     let mean = |all: &[Judged]| all.iter().map(|one| one.iou).sum::<f64>() / all.len().max(1) as f64;
     let found = LargerInput {
         sizes: [config.imgsz, LARGER],
@@ -126,7 +126,7 @@ fn trial(
         Reference { dataset, meta: &prepared.file.meta, loss: &config.loss(), baseline: None, first: None };
     let feeds = Feeds { train, unseen: train };
     let judged = folds::judged(config, (model, feeds, &split.train), &reference, progress.stop)?;
-    Ok((!judged.is_empty()).then(|| (judged, split.train.len())))
+    Ok((!judged.is_empty()).then_some((judged, split.train.len())))
 }
 
 /// What folds of the training photos say about a run that is prepared.

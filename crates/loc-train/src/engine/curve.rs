@@ -61,7 +61,7 @@ impl LearningCurve {
     #[must_use]
     pub fn more_photos(&self) -> MorePhotos {
         match Gain::of(&[self.accuracy_gain.1, self.iou_gain.1]) {
-            Gain::Gain => MorePhotos::Help,
+            Gain::Certain => MorePhotos::Help,
             Gain::Hardly => MorePhotos::HardlyHelp,
             Gain::Open => MorePhotos::Open,
         }

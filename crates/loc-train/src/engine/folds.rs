@@ -53,7 +53,7 @@ pub(crate) fn judged(
     let tell = &mut |_, _| if stop.is_requested() { Err(TrainError::Stopped) } else { Ok(()) };
     let dataset: &Dataset = reference.dataset;
     let folds = (count(train.len()), FOLDS);
-    let mut all = heads::cross_validated(&short, dataset, (model, feeds.train, train), folds, &answer, tell)?;
+    let mut all = heads::cross_validated(&short, dataset, (model, feeds.train, train), folds, answer, tell)?;
     all.sort_by_key(|one| one.sample);
     Ok(all)
 }

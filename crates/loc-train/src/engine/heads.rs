@@ -159,7 +159,7 @@ pub(crate) fn cross_validated<T>(
     dataset: &Dataset,
     (model, feed, among): (&Model, &BatchSource, &[usize]),
     (count, folds): (usize, usize),
-    answer: &dyn Fn(&Model, &[usize]) -> Result<Vec<T>, TrainError>,
+    answer: impl Fn(&Model, &[usize]) -> Result<Vec<T>, TrainError>,
     tell: &mut dyn FnMut(usize, usize) -> Result<(), TrainError>,
 ) -> Result<Vec<T>, TrainError> {
     let whole = Split { train: among.to_vec(), ..Split::default() };

@@ -12,7 +12,7 @@ const HARDLY: f64 = 0.01;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Gain {
     /// At least one of them is above 0.
-    Gain,
+    Certain,
     /// All end below 0.01.
     Hardly,
     /// The photos do not decide it.
@@ -22,7 +22,7 @@ pub(crate) enum Gain {
 impl Gain {
     pub(crate) fn of(intervals: &[[f64; 2]]) -> Self {
         match () {
-            () if intervals.iter().any(|[low, _]| *low > 0.0) => Self::Gain,
+            () if intervals.iter().any(|[low, _]| *low > 0.0) => Self::Certain,
             () if intervals.iter().all(|[_, high]| *high <= HARDLY) => Self::Hardly,
             () => Self::Open,
         }
