@@ -36,6 +36,7 @@ const FLAGS: &[(&str, &str)] = &[
     ("--workers", "1"),
     ("--threads", "1"),
     ("--keep", "best"),
+    ("--cache", "none"),
     ("--patience", "3"),
 ];
 

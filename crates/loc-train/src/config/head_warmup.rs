@@ -32,6 +32,7 @@ impl Config {
             filter: self.filter,
             normalize: self.normalize,
             seed: self.seed,
+            cache: self.cache.clone(),
             ..recipe
         }))
     }

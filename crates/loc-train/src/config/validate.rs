@@ -32,6 +32,7 @@ impl Config {
         self.augment.check().map_err(|e| KeyError { key: format!("augment.{}", e.key), ..e })?;
         let texts = [
             ("objects", Some(&self.objects)),
+            ("cache", Some(&self.cache)),
             ("exif", self.exif.as_ref()),
             ("unlabelled", self.unlabelled.as_ref()),
         ];
@@ -82,7 +83,7 @@ fn invalid(error: KeyError) -> TrainError {
 
 #[cfg(test)]
 mod tests {
-    use loc_data::{Exif, Format, MultiObjectPolicy};
+    use loc_data::{Exif, Format, MultiObjectPolicy, PhotoCache};
 
     use super::*;
 
@@ -93,6 +94,7 @@ mod tests {
             assert!(!texts.is_empty() && texts.iter().all(|text| known(text)), "{name}: {texts:?}");
         };
         all("objects", &|text| text.parse::<MultiObjectPolicy>().is_ok());
+        all("cache", &|text| text.parse::<PhotoCache>().is_ok());
         all("exif", &|text| text.parse::<Exif>().is_ok());
         all("data_format", &|text| text.parse::<Format>().is_ok());
         for key in Config::KEYS.iter().filter(|key| !key.texts.is_empty()) {
