@@ -109,6 +109,10 @@ impl DiskPhotos {
         let crc = crc32fast::hash(pixels).to_le_bytes();
         let record = [&digest[..], &crc, pixels].concat();
         let mut records = lock(&self.file);
+        // Copies of a photo may be prepared at the same time.
+        if records.places.contains_key(digest) {
+            return;
+        }
         let place = records.count;
         if records.write(place, &record).is_ok() {
             records.places.insert(*digest, place);
