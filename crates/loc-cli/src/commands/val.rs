@@ -7,7 +7,7 @@ mod text;
 use std::time::Instant;
 
 use anyhow::{Result, bail};
-use loc_data::{Loader, PhotoStore};
+use loc_data::{Loader, PhotoCache, PhotoStore};
 use loc_infer::InputSpec;
 use loc_train::{
     Differences, EvaluateOptions, ModelFile, NoveltyFigures, at_temperature, baseline_only, best_temperature,
@@ -90,7 +90,8 @@ fn evaluate_all(args: &ValArgs, models: &[Named], photos: &Photos) -> Result<Vec
             Some(same) => loaded.insert(same),
             None => {
                 let began = Instant::now();
-                let store = PhotoStore::on_demand(meta.input);
+                // In memory, so that the time for preparing photos is not the network's; on demand if they are too many.
+                let store = PhotoStore::new(PhotoCache::Auto, meta.input, None);
                 let loader = Loader::from_store(dataset, chosen, &store, args.photos.workers)?;
                 loaded.insert((meta.input, loader, each(began)))
             }
