@@ -1,6 +1,7 @@
 //! loc-infer as a WebAssembly module: four functions, no generator of bindings. `loc.mjs` calls them.
 //!
-//! The caller writes a file into [`input`], calls [`load`] or [`predict`], and reads JSON from [`output`].
+//! The caller writes a file into [`input`], calls [`load`] or [`predict`], and reads JSON from [`output`]. The attribute of the
+//! exported names is the only `unsafe`: no other library of the module may have these names.
 
 use std::cell::RefCell;
 
