@@ -22,14 +22,14 @@ use loc_infer::postprocess::softmax;
 use loc_infer::{ImageSize, InputSpec, Localizer, ModelMeta};
 use loc_model::loss::{LossConfig, Truth};
 use loc_model::{Model, init, weights};
-use loc_net::{
-    Backbone, Forward, Head, ImageBatch, InputShape, Network, NetworkConfig, Normalization, WeightFile,
-    Weights,
-};
+use loc_net::{Backbone, Forward, Head, ImageBatch, InputShape, Network, NetworkConfig, WeightFile, Weights};
 use loc_train::ModelFile;
 
 const BATCH: usize = 32;
 const LEARNING_RATE: f64 = 0.01;
+/// The model files: the tutorial's network, and Lite0.
+const TUTORIAL: &str = "model.safetensors";
+const LITE0: &str = "lite0.safetensors";
 /// The side of Lite0's input.
 const LITE0_SIDE: usize = 224;
 
@@ -72,7 +72,7 @@ fn prepare(dir: &Path, data: &Path) {
     let files: Vec<String> = set.samples.iter().map(|s| s.image.display().to_string()).collect();
     fs_err::write(dir.join("images.txt"), files.join("\n")).unwrap();
     fs_err::write(dir.join("data.txt"), data.display().to_string()).unwrap();
-    write_lite0(&dir.join("lite0.safetensors"));
+    write_lite0(&dir.join(LITE0));
 }
 
 /// Writes Lite0 with random weights, since only its speed counts: He's initialisation keeps the activations in a normal range.
@@ -90,7 +90,7 @@ fn write_lite0(path: &Path) {
 /// Writes loc's outputs for the first photos. The tests of loc-model compare such outputs with PyTorch's.
 fn expect(dir: &Path) {
     const PHOTOS: usize = 2;
-    let (network, weights) = model(dir);
+    let (network, weights) = model(dir, TUTORIAL);
     let classes = network.classes();
     let forward = Forward::new(network, weights).unwrap();
     let bytes = fs_err::read(dir.join("photos.u8")).unwrap();
@@ -101,16 +101,9 @@ fn expect(dir: &Path) {
         .unwrap();
 }
 
-/// The tutorial's network for two classes, and the weights in the folder.
-fn model(dir: &Path) -> (Network, Weights) {
-    let config = NetworkConfig::five_conv(InputShape { height: 256, width: 256 }, 2);
-    let file = fs_err::read(dir.join("model.safetensors")).unwrap();
-    (config.build(&Normalization::IDENTITY).unwrap(), WeightFile::parse(&file).unwrap().weights)
-}
-
-/// Lite0 with a head, and the weights in the folder.
-fn lite0(dir: &Path) -> (Network, Weights) {
-    let file = WeightFile::parse(&fs_err::read(dir.join("lite0.safetensors")).unwrap()).unwrap();
+/// The network and the weights of a model file in the folder.
+fn model(dir: &Path, name: &str) -> (Network, Weights) {
+    let file = WeightFile::parse(&fs_err::read(dir.join(name)).unwrap()).unwrap();
     let model = ModelFile::from_json(&file.metadata.unwrap()).unwrap();
     (model.build().unwrap(), file.weights)
 }
@@ -127,7 +120,7 @@ fn tasks(dir: &Path) -> BTreeMap<&'static str, Task> {
     let mut tasks: BTreeMap<&'static str, Task> = BTreeMap::new();
     let bytes = fs_err::read(dir.join("photos.u8")).unwrap();
 
-    let (network, weights) = model(dir);
+    let (network, weights) = model(dir, TUTORIAL);
     let initial = init::weights(&network, init::Scheme::PyTorch, 0);
     let model = Model::new(network.clone(), &initial, &Device::Cpu).unwrap();
     let photos = Tensor::from_vec(bytes.clone(), (BATCH, 256, 256, 3), &Device::Cpu).unwrap();
@@ -147,7 +140,7 @@ fn tasks(dir: &Path) -> BTreeMap<&'static str, Task> {
         }),
     );
 
-    let lite0 = lite0(dir);
+    let lite0 = model(dir, LITE0);
     let small = cropped(&bytes, LITE0_SIDE);
     for (name, (network, weights), photos, n) in [
         ("infer_1", (&network, &weights), &bytes, 1),
@@ -167,7 +160,7 @@ fn tasks(dir: &Path) -> BTreeMap<&'static str, Task> {
     }
 
     for (name, file) in [("jpeg_to_box", "photo.jpg"), ("jpeg_12mp_to_box", "photo-12mp.jpg")] {
-        let localizer = Localizer::load(dir.join("model.safetensors")).unwrap();
+        let localizer = Localizer::load(dir.join(TUTORIAL)).unwrap();
         let jpeg = fs_err::read(dir.join(file)).unwrap();
         tasks.insert(
             name,
