@@ -30,6 +30,8 @@ mod shape;
 pub mod sigmoid;
 pub mod simd;
 #[cfg(test)]
+mod soundness_tests;
+#[cfg(test)]
 pub(crate) mod testing;
 pub mod upsample;
 pub mod winograd;
@@ -37,6 +39,7 @@ pub mod winograd;
 use std::fmt::Debug;
 use std::ops::{Add, AddAssign, Div, Mul, Sub};
 
+pub(crate) use shape::product;
 pub use shape::{Activation, ConvShape, PoolShape};
 
 /// The number types of the reference implementations: f32 and f64.

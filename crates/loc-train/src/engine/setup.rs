@@ -4,6 +4,7 @@ use loc_data::split::SplitSource;
 use loc_data::{Dataset, Format, Loader, SkippedPhotos, Split};
 use loc_infer::{InputSpec, ModelMeta};
 use loc_model::{Model, device};
+use loc_net::Level;
 use loc_net::{InputShape, NetworkConfig, Weights};
 
 use crate::checkpoint::{ModelFile, RunFingerprint};
@@ -260,13 +261,17 @@ pub(crate) fn fingerprint(
 ) -> Result<RunFingerprint, TrainError> {
     // Only the first process writes it, and saves.
     let split = if processes.is_first() { sha256(&fs_err::read(run.split())?) } else { String::new() };
+    let isa = device::parse(&config.device)
+        .is_ok_and(|device| device.is_cpu())
+        .then(|| Level::current().name().to_owned());
     let config = config.result_affecting().to_string();
     processes.check_same(&[
         ("the version of loc", env!("CARGO_PKG_VERSION")),
+        ("the instruction set (LOC_ISA chooses one)", isa.as_deref().unwrap_or_default()),
         ("the configuration", &config),
         ("the data set", &prepared.digest),
         ("the split of the data set", &sha256(format!("{:?}", prepared.split).as_bytes())),
         ("the network", &sha256(&loc_model::weights::to_bytes(&prepared.model.weights()?, None)?)),
     ])?;
-    Ok(RunFingerprint { config, dataset: prepared.digest.clone(), split })
+    Ok(RunFingerprint { config, dataset: prepared.digest.clone(), split, isa })
 }

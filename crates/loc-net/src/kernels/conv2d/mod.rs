@@ -24,6 +24,7 @@ use super::Activation;
 use super::ConvShape;
 use super::layer::{ForwardPass, Gradients, LayerKernel, SavedPass};
 use super::parts::{Parts, tree_sum};
+use crate::kernels::product;
 use crate::parallel;
 use crate::parallel::DisjointSlice;
 
@@ -54,8 +55,8 @@ pub fn activated(
     y: &mut [f32],
 ) {
     let (in_len, out_len) = (shape.in_len(), shape.out_len());
-    assert_eq!(x.len(), n * in_len, "input");
-    assert_eq!(y.len(), n * out_len, "output");
+    assert_eq!(x.len(), product(&[n, in_len]), "input");
+    assert_eq!(y.len(), product(&[n, out_len]), "output");
     assert_eq!((w.len(), b.len()), (shape.weight_len(), shape.out_channels), "weight and bias");
     if depthwise::supports(shape) {
         return depthwise::forward(shape, activation, x, w, b, y);
@@ -117,7 +118,11 @@ pub fn backward_weights(
 ) {
     let (in_len, out_len, n) = (shape.in_len(), shape.out_len(), parts.photos());
     let (weights, outs) = (shape.weight_len(), shape.out_channels);
-    assert_eq!((x.len(), gy.len()), (n * in_len, n * out_len), "input and output gradient");
+    assert_eq!(
+        (x.len(), gy.len()),
+        (product(&[n, in_len]), product(&[n, out_len])),
+        "input and output gradient"
+    );
     assert_eq!((gw.len(), gb.len()), (weights, outs), "weight and bias gradient");
     if depthwise::supports(shape) {
         return depthwise::weights(shape, parts, x, gy, gw, gb);
@@ -159,8 +164,8 @@ pub fn backward_weights(
 /// If a slice does not have the length of its shape.
 pub fn backward_input(shape: &ConvShape, n: usize, w: &[f32], gy: &[f32], gx: &mut [f32]) {
     let (in_len, out_len) = (shape.in_len(), shape.out_len());
-    assert_eq!(gx.len(), n * in_len, "input gradient");
-    assert_eq!(gy.len(), n * out_len, "output gradient");
+    assert_eq!(gx.len(), product(&[n, in_len]), "input gradient");
+    assert_eq!(gy.len(), product(&[n, out_len]), "output gradient");
     assert_eq!(w.len(), shape.weight_len(), "weight");
     if depthwise::supports(shape) {
         return depthwise::input(shape, w, gy, gx);

@@ -13,6 +13,7 @@ use super::PoolShape;
 use super::layer::{ForwardPass, Gradients, LayerKernel, SavedPass};
 use super::parts::Parts;
 use crate::buffers::grow;
+use crate::kernels::product;
 use crate::parallel;
 use crate::parallel::DisjointSlice;
 
@@ -23,8 +24,12 @@ use crate::parallel::DisjointSlice;
 /// If a slice does not have the length of its shape, or the window has more than 256 cells.
 pub fn forward(shape: &PoolShape, n: usize, x: &[f32], y: &mut [f32], argmax: &mut [u8]) {
     let (in_len, out_len) = (shape.in_len(), shape.out_len());
-    assert_eq!(x.len(), n * in_len, "input");
-    assert_eq!((y.len(), argmax.len()), (n * out_len, n * out_len), "output and argmax");
+    assert_eq!(x.len(), product(&[n, in_len]), "input");
+    assert_eq!(
+        (y.len(), argmax.len()),
+        (product(&[n, out_len]), product(&[n, out_len])),
+        "output and argmax"
+    );
     let argmax = DisjointSlice::new(argmax);
     parallel::chunks(y, out_len, |photo, y| {
         let x = &x[photo * in_len..][..in_len];
@@ -46,8 +51,12 @@ pub fn forward(shape: &PoolShape, n: usize, x: &[f32], y: &mut [f32], argmax: &m
 /// If a slice does not have the length of its shape.
 pub fn backward(shape: &PoolShape, n: usize, argmax: &[u8], gy: &[f32], gx: &mut [f32]) {
     let (in_len, out_len) = (shape.in_len(), shape.out_len());
-    assert_eq!((gy.len(), argmax.len()), (n * out_len, n * out_len), "output gradient and argmax");
-    assert_eq!(gx.len(), n * in_len, "input gradient");
+    assert_eq!(
+        (gy.len(), argmax.len()),
+        (product(&[n, out_len]), product(&[n, out_len])),
+        "output gradient and argmax"
+    );
+    assert_eq!(gx.len(), product(&[n, in_len]), "input gradient");
     let photos = gy.par_chunks_exact(out_len).zip(argmax.par_chunks_exact(out_len));
     photos.zip(gx.par_chunks_exact_mut(in_len)).for_each(|((gy, argmax), gx)| {
         reference::backward(shape, 1, argmax, gy, gx);

@@ -9,9 +9,9 @@ use rayon::prelude::*;
 
 use crate::buffers::with_buffers;
 use crate::kernels::Activation;
-use crate::kernels::ConvShape;
 use crate::kernels::parts::{Parts, SUM_PARTS, tree_sum};
 use crate::kernels::simd::Level;
+use crate::kernels::{ConvShape, product};
 use crate::parallel;
 
 /// Returns whether this kernel supports the convolution.
@@ -50,7 +50,7 @@ impl PaddedPlane {
     }
 
     fn len(&self) -> usize {
-        self.rows * self.stride * self.phase_len
+        product(&[self.rows, self.stride, self.phase_len])
     }
 
     /// Returns the index of an input column in a row of the buffer.

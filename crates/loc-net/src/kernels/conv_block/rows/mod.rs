@@ -89,7 +89,8 @@ const MIN_WIDTH: usize = 8;
 #[must_use]
 pub fn supports(shape: &ConvBlock) -> bool {
     let (height, width) = shape.pooled_size();
-    shape.in_channels <= MAX_CHANNELS && height >= STRIP && width >= MIN_WIDTH
+    let channels = (1..=MAX_CHANNELS).contains(&shape.in_channels) && shape.out_channels > 0;
+    channels && height >= STRIP && width >= MIN_WIDTH
 }
 
 #[expect(
