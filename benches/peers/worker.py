@@ -16,8 +16,12 @@ HERE = os.environ["PEERS_DIR"]
 THREADS = 2
 
 
-def photos():
-    raw = np.fromfile(os.path.join(HERE, "photos.u8"), "u1").reshape(32, 256, 256, 3)
+# The models, and the sides of their inputs.
+MODELS = {"infer": ("model.onnx", 256), "lite0": ("lite0.onnx", 224)}
+
+
+def photos(side=256):
+    raw = np.fromfile(os.path.join(HERE, "photos.u8"), "u1").reshape(32, 256, 256, 3)[:, :side, :side]
     return np.ascontiguousarray(raw.transpose(0, 3, 1, 2)).astype("f4") / np.float32(255)
 
 
@@ -63,30 +67,36 @@ def pytorch(kind):
     return {"train_step_32": step, "infer_1": infer(1), "infer_32": infer(32), "epoch": epoch}
 
 
-def onnx_session():
+def onnx_session(model="model.onnx"):
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = THREADS
-    return onnxruntime.InferenceSession(os.path.join(HERE, "model.onnx"), options, ["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(os.path.join(HERE, model), options, ["CPUExecutionProvider"])
 
 
 def onnx():
-    session, batch = onnx_session(), photos()
-    return {f"infer_{n}": lambda x=batch[:n]: session.run(None, {"input": x}) for n in (1, 32)}
+    tasks = {}
+    for name, (model, side) in MODELS.items():
+        session, batch = onnx_session(model), photos(side)
+        for n in (1, 32):
+            tasks[f"{name}_{n}"] = lambda session=session, x=batch[:n]: session.run(None, {"input": x})
+    return tasks
 
 
 def openvino():
     import openvino
 
-    core, batch, tasks = openvino.Core(), photos(), {}
-    for n in (1, 32):
-        # f32 as for the other peers: on some processors the default is bfloat16.
-        hints = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": THREADS, "PERFORMANCE_HINT": "LATENCY"}
-        model = core.read_model(os.path.join(HERE, "model.onnx"))
-        model.reshape({"input": [n, 3, 256, 256]})
-        request = core.compile_model(model, "CPU", hints).create_infer_request()
-        tasks[f"infer_{n}"] = lambda request=request, x=batch[:n]: request.infer({0: x})
+    core, tasks = openvino.Core(), {}
+    # f32 as for the other peers: on some processors the default is bfloat16.
+    hints = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": THREADS, "PERFORMANCE_HINT": "LATENCY"}
+    for name, (file, side) in MODELS.items():
+        batch = photos(side)
+        for n in (1, 32):
+            model = core.read_model(os.path.join(HERE, file))
+            model.reshape({"input": [n, 3, side, side]})
+            request = core.compile_model(model, "CPU", hints).create_infer_request()
+            tasks[f"{name}_{n}"] = lambda request=request, x=batch[:n]: request.infer({0: x})
     return tasks
 
 
@@ -95,14 +105,22 @@ def opencv():
 
     cv2.setNumThreads(THREADS)
     session = onnx_session()
-    with open(os.path.join(HERE, "photo.jpg"), "rb") as file:
-        jpeg = np.frombuffer(file.read(), "u1")
 
-    def jpeg_to_box():
-        image = cv2.cvtColor(cv2.imdecode(jpeg, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
-        image = cv2.resize(image, (256, 256)).astype("f4") / np.float32(255)
-        cls, loc = session.run(None, {"input": image.transpose(2, 0, 1)[None]})
-        return int(cls.argmax()), loc[0] * 256
+    def jpeg_to_box(name):
+        with open(os.path.join(HERE, name), "rb") as file:
+            jpeg = np.frombuffer(file.read(), "u1")
+        height, width = cv2.imdecode(jpeg, cv2.IMREAD_COLOR).shape[:2]
+        # The smallest of the decoder's sizes that is not below that of the input.
+        reduced = {2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8}
+        flags = [cv2.IMREAD_COLOR] + [flag for f, flag in reduced.items() if min(height, width) >= 256 * f]
+
+        def run():
+            image = cv2.cvtColor(cv2.imdecode(jpeg, flags[-1]), cv2.COLOR_BGR2RGB)
+            image = cv2.resize(image, (256, 256)).astype("f4") / np.float32(255)
+            cls, loc = session.run(None, {"input": image.transpose(2, 0, 1)[None]})
+            return int(cls.argmax()), loc[0] * 256
+
+        return run
 
     with open(os.path.join(HERE, "images.txt")) as file:
         files = file.read().splitlines()
@@ -120,7 +138,11 @@ def opencv():
         cv2.setNumThreads(THREADS)
         assert len(images) == len(files)
 
-    return {"jpeg_to_box": jpeg_to_box, "prepare_1200": prepare}
+    return {
+        "jpeg_to_box": jpeg_to_box("photo.jpg"),
+        "jpeg_12mp_to_box": jpeg_to_box("photo-12mp.jpg"),
+        "prepare_1200": prepare,
+    }
 
 
 def main(peer):

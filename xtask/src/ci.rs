@@ -11,7 +11,7 @@ use clap::Args;
 use crate::command::Call;
 use crate::stages::Stages;
 use crate::workspace::{Workspace, protoc};
-use crate::{check_cuda, faults, fuzz, judges, pipeline, recipes, slurm, test};
+use crate::{check_cuda, faults, fuzz, judges, kernels, pipeline, recipes, slurm, test};
 
 /// The flags of `cargo xtask ci`.
 #[derive(Args)]
@@ -66,11 +66,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     } else {
         test::add_stages(workspace, &mut stages, &test::Options { strict: true })?;
     }
-    if miri(workspace).arg("--version").capture().is_ok() {
-        stages.run("reference kernels and threads under Miri", || miri(workspace).args(MIRI).run());
-    } else {
-        stages.skip("reference kernels and threads under Miri", "no nightly toolchain with Miri");
-    }
+    kernels::add_checks(workspace, &mut stages, &test::scope(&metadata));
     stages.run("fault injection", || faults::run(workspace, &faults::Options::quick()));
     match fuzz::missing(workspace) {
         None => stages.run("fuzzing of the readers", || fuzz::run(workspace, &fuzz::Options::quick())),
@@ -97,21 +93,6 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         recipes::run(workspace, &shapes)
     });
     stages.finish()
-}
-
-/// The tests that run under Miri: those of the kernels (Miri reports no AVX2, so they test the general and reference
-/// kernels), of the threads, which access each other's stacks, and of the shared buffers.
-const MIRI: [&str; 8] =
-    ["test", "--package", "loc-net", "--lib", "--", "kernels::", "parallel::", "buffers::"];
-
-/// A call of Miri, an interpreter that detects undefined behaviour. Tree borrows are needed for the thread pool, and
-/// leaks are ignored because it keeps its threads until the end. Isolation is disabled so that proptest can read its
-/// file of earlier failures.
-fn miri(workspace: &Workspace) -> Call {
-    Call::new(workspace, "rustup")
-        .env("MIRIFLAGS", "-Zmiri-disable-isolation -Zmiri-tree-borrows -Zmiri-ignore-leaks")
-        .env("PROPTEST_CASES", "3")
-        .args(["run", "nightly", "cargo", "miri"])
 }
 
 /// Runs cargo-deny on a copy of the database, stored under the folder name that cargo-deny expects.

@@ -130,14 +130,15 @@ fn targets(workspace: &Workspace) -> Result<Vec<String>> {
     Ok(bins.iter().filter_map(|bin| Some(bin.get("name")?.as_str()?.to_owned())).collect())
 }
 
-/// The platform of the nightly toolchain: with a sanitizer it must be passed explicitly.
-fn host(workspace: &Workspace) -> Result<String> {
+/// The platform of the nightly toolchain, if there is one: with a sanitizer it must be passed explicitly.
+pub(crate) fn host(workspace: &Workspace) -> Result<String> {
     let version = nightly(workspace, "rustc").arg("-vV").capture()?;
     let host = version.lines().find_map(|line| line.strip_prefix("host: "));
     Ok(host.context("`rustc -vV` prints no host")?.to_owned())
 }
 
-fn nightly(workspace: &Workspace, program: &str) -> Call {
+/// A call of a program of the nightly toolchain.
+pub(crate) fn nightly(workspace: &Workspace, program: &str) -> Call {
     Call::new(workspace, "rustup").args(["run", "nightly", program])
 }
 

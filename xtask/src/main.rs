@@ -6,10 +6,12 @@
 mod check_cuda;
 mod ci;
 mod command;
+mod cross;
 mod dataset;
 mod faults;
 mod fuzz;
 mod judges;
+mod kernels;
 mod mpi;
 mod peers;
 mod pipeline;
@@ -62,6 +64,10 @@ enum Task {
     Judges,
     /// Predict in shards under a Slurm on this machine, kill a task, and compare the bytes; needs Slurm and munge
     Slurm(slurm::Options),
+    /// Check the kernels: every instruction set, no intrinsic as a call, the address sanitizer, Miri
+    Kernels,
+    /// Test on aarch64 under qemu and predict in WebAssembly; needs compilers for these targets
+    Cross(cross::Options),
     /// Type-check the workspace with CUDA on a machine that has none
     CheckCuda,
 }
@@ -114,6 +120,8 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Fuzz(options) => fuzz::run(&workspace, &options),
         Task::Judges => judges::run(&workspace),
         Task::Slurm(options) => slurm::run(&workspace, &options),
+        Task::Kernels => kernels::run(&workspace),
+        Task::Cross(options) => cross::run(&workspace, &options),
         Task::CheckCuda => check_cuda::run(&workspace),
     }
 }

@@ -7,10 +7,10 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::command::Call;
-use crate::mpi;
 use crate::skips::Skips;
 use crate::stages::Stages;
 use crate::workspace::{Metadata, Package, Workspace, protoc};
+use crate::{kernels, mpi};
 
 /// Features that cannot be built without the toolkit of a GPU.
 const NEEDS_GPU: &[&str] = &["cuda"];
@@ -32,16 +32,17 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     stages.finish()
 }
 
-/// Adds two stages: the tests, and the report of skipped tests.
+/// Adds the stages: the tests, the report of skipped tests, and the tests of loc-net with each instruction set.
 pub(crate) fn add_stages(workspace: &Workspace, stages: &mut Stages, options: &Options) -> Result<()> {
-    let (protoc, features) = (protoc()?, workspace_features(&workspace.metadata()?));
+    let (protoc, scope) = (protoc()?, scope(&workspace.metadata()?));
     let skips = Skips::create(workspace)?;
     stages.run("tests", || {
         let (name, file) = skips.variable();
         let call = Call::cargo(workspace).env("PROTOC", &protoc).env(name, file);
-        call.args(["test", "--release", "--workspace", "--no-fail-fast"]).args(&features).run()
+        call.args(["test", "--release", "--no-fail-fast"]).args(&scope).run()
     });
     stages.run("skipped tests", || skips.finish(workspace, options.strict));
+    kernels::add_instruction_sets(workspace, stages, &scope);
     Ok(())
 }
 
@@ -49,6 +50,11 @@ pub(crate) fn add_stages(workspace: &Workspace, stages: &mut Stages, options: &O
 pub(crate) fn build_benches(workspace: &Workspace, metadata: &Metadata) -> Result<()> {
     let call = Call::cargo(workspace).env("PROTOC", protoc()?);
     call.args(["bench", "--no-run", "--workspace"]).args(workspace_features(metadata)).run()
+}
+
+/// The arguments for all crates with the features of the tests, so that a later build uses what the tests have built.
+pub(crate) fn scope(metadata: &Metadata) -> Vec<String> {
+    std::iter::once("--workspace".to_owned()).chain(workspace_features(metadata)).collect()
 }
 
 /// `--features` with every feature of every crate that can be built here and needs no GPU, for commands over the whole workspace.

@@ -13,11 +13,12 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
-/// All pages: those in the root, in `docs/` with its subfolders, and in the folders of the crates.
+/// All pages: those in the root, in `docs/` with its subfolders, in `examples/`, and in the folders of the crates.
 fn pages() -> Vec<(PathBuf, String)> {
     let mut paths = Vec::new();
     add(&root(), false, &mut paths);
     add(&root().join("docs"), true, &mut paths);
+    add(&root().join("examples/wasm"), false, &mut paths);
     for krate in fs::read_dir(root().join("crates")).unwrap() {
         add(&krate.unwrap().path(), false, &mut paths);
     }

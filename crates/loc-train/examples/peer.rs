@@ -23,9 +23,12 @@ use loc_infer::{InputSpec, Localizer};
 use loc_model::loss::{LossConfig, Truth};
 use loc_model::{Model, init};
 use loc_net::{Forward, ImageBatch, InputShape, Network, NetworkConfig, Normalization, WeightFile, Weights};
+use loc_train::ModelFile;
 
 const BATCH: usize = 32;
 const LEARNING_RATE: f64 = 0.01;
+/// The side of Lite0's input.
+const LITE0_SIDE: usize = 224;
 
 /// The allocator of the command `loc`.
 #[global_allocator]
@@ -89,6 +92,19 @@ fn model(dir: &Path) -> (Network, Weights) {
     (config.build(&Normalization::IDENTITY).unwrap(), WeightFile::parse(&file).unwrap().weights)
 }
 
+/// Lite0 with a head, and the weights in the folder.
+fn lite0(dir: &Path) -> (Network, Weights) {
+    let file = WeightFile::parse(&fs_err::read(dir.join("lite0.safetensors")).unwrap()).unwrap();
+    let model = ModelFile::from_json(&file.metadata.unwrap()).unwrap();
+    (model.build().unwrap(), file.weights)
+}
+
+/// The upper left part of photos of 256×256.
+fn cropped(photos: &[u8], side: usize) -> Vec<u8> {
+    let rows = photos.chunks_exact(256 * 3).enumerate().filter(|(row, _)| row % 256 < side);
+    rows.flat_map(|(_, row)| &row[..side * 3]).copied().collect()
+}
+
 type Task = Box<dyn FnMut()>;
 
 fn tasks(dir: &Path) -> BTreeMap<&'static str, Task> {
@@ -115,9 +131,16 @@ fn tasks(dir: &Path) -> BTreeMap<&'static str, Task> {
         }),
     );
 
-    for (name, n) in [("infer_1", 1), ("infer_32", BATCH)] {
+    let lite0 = lite0(dir);
+    let small = cropped(&bytes, LITE0_SIDE);
+    for (name, (network, weights), photos, n) in [
+        ("infer_1", (&network, &weights), &bytes, 1),
+        ("infer_32", (&network, &weights), &bytes, BATCH),
+        ("lite0_1", (&lite0.0, &lite0.1), &small, 1),
+        ("lite0_32", (&lite0.0, &lite0.1), &small, BATCH),
+    ] {
         let forward = Forward::new(network.clone(), weights.clone()).unwrap();
-        let photos = bytes[..n * 3 * 256 * 256].to_vec();
+        let photos = photos[..n * network.input().len()].to_vec();
         tasks.insert(
             name,
             Box::new(move || {
@@ -127,14 +150,16 @@ fn tasks(dir: &Path) -> BTreeMap<&'static str, Task> {
         );
     }
 
-    let localizer = Localizer::load(dir.join("model.safetensors")).unwrap();
-    let jpeg = fs_err::read(dir.join("photo.jpg")).unwrap();
-    tasks.insert(
-        "jpeg_to_box",
-        Box::new(move || {
-            assert!(localizer.predict_encoded(&jpeg).unwrap().found().unwrap().confidence > 0.0);
-        }),
-    );
+    for (name, file) in [("jpeg_to_box", "photo.jpg"), ("jpeg_12mp_to_box", "photo-12mp.jpg")] {
+        let localizer = Localizer::load(dir.join("model.safetensors")).unwrap();
+        let jpeg = fs_err::read(dir.join(file)).unwrap();
+        tasks.insert(
+            name,
+            Box::new(move || {
+                assert!(localizer.predict_encoded(&jpeg).unwrap().found().unwrap().confidence > 0.0);
+            }),
+        );
+    }
 
     let set = dataset(&PathBuf::from(fs_err::read_to_string(dir.join("data.txt")).unwrap()));
     tasks.insert(

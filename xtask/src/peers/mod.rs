@@ -3,6 +3,7 @@
 //! Each side runs in its own process. Rounds alternate between the two, so that other load on the machine affects both.
 //! The result is the median over the rounds of the ratio of the two medians of a round.
 
+mod inputs;
 mod report;
 mod sides;
 
@@ -15,7 +16,6 @@ use fs_err as fs;
 use self::report::{Report, Row};
 use self::sides::{Side, measured};
 use crate::command::Call;
-use crate::dataset;
 use crate::python::Python;
 use crate::workspace::{Workspace, protoc};
 
@@ -49,8 +49,6 @@ enum Format {
     Json,
 }
 
-/// The number of photos to generate.
-const PHOTOS: &str = "1200";
 /// Makes glibc keep freed memory: otherwise page faults take a third of PyTorch's training step.
 const TUNED_MALLOC: [(&str, &str); 2] = [("MALLOC_MMAP_MAX_", "0"), ("MALLOC_TRIM_THRESHOLD_", "8589934592")];
 
@@ -90,12 +88,18 @@ const TASKS: &[Task] = &[
     task("infer_1", 20, 5, &["tract", "candle", "burn"]),
     task("infer_32", 10, 7, &["onnxruntime", "openvino", "pytorch-channels-last+malloc"]),
     task("infer_32", 2, 3, &["tract", "candle", "burn"]),
+    task("lite0_1", 20, 7, &["onnxruntime", "openvino"]),
+    task("lite0_32", 2, 7, &["onnxruntime", "openvino"]),
     task("jpeg_to_box", 60, 7, &["cv2+onnxruntime"]),
+    task("jpeg_12mp_to_box", 10, 7, &["cv2+onnxruntime"]),
     task("prepare_1200", 1, 7, &["cv2-2-threads"]),
     task("epoch", 1, 3, &["pytorch-eager+malloc", "pytorch-channels-last+malloc"]),
     task("cold_start", 1, 9, &["python+onnxruntime"]),
     task("run_30_epochs", 1, 1, &["tutorial-pytorch"]),
 ];
+
+/// Peers in Rust, which take long to build.
+const RUST_PEERS: [&str; 3] = ["tract", "candle", "burn"];
 
 /// The inputs and programs of all measurements.
 struct Bench<'a> {
@@ -106,8 +110,8 @@ struct Bench<'a> {
     data: PathBuf,
     loc: PathBuf,
     peer: PathBuf,
-    /// The program with the Rust peers.
-    rust: PathBuf,
+    /// The program with the Rust peers, if a task needs it.
+    rust: Option<PathBuf>,
 }
 
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
@@ -119,16 +123,16 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     build(&["build", "--release", "--package", "loc-train", "--example", "peer"])?;
     let target = workspace.metadata()?.target_directory;
     let loc = target.join("release/loc");
-    let data = data(workspace, options, &dir, &loc)?;
+    let data = inputs::data(workspace, options.data.as_deref(), &dir, &loc)?;
     let peer = target.join("release/examples/peer");
-    let rust = build_rust_peers(workspace, &dir)?;
+    let tasks: Vec<&Task> = TASKS.iter().filter(|task| task.name.contains(&options.only)).collect();
+    ensure!(!tasks.is_empty(), "no task has `{}` in its name", options.only);
+    let needs_rust = tasks.iter().any(|task| task.peers.iter().any(|peer| RUST_PEERS.contains(peer)));
+    let rust = if needs_rust { Some(build_rust_peers(workspace, &dir)?) } else { None };
     let bench = Bench { workspace, python, dir, data, loc, peer, rust };
     bench.prepare()?;
     let mut report = Report::new()?;
-    for task in TASKS {
-        if !task.name.contains(&options.only) {
-            continue;
-        }
+    for task in tasks {
         for peer in task.peers {
             let rows = match task.name {
                 "epoch" => vec![bench.epoch(peer, task.rounds)?],
@@ -167,57 +171,7 @@ fn build_rust_peers(workspace: &Workspace, dir: &Path) -> Result<PathBuf> {
     Ok(program)
 }
 
-/// Returns the folder of photos: that of `--data`, else the tutorial's if available, else generated photos.
-fn data(workspace: &Workspace, options: &Options, dir: &Path, loc: &Path) -> Result<PathBuf> {
-    if let Some(data) = &options.data {
-        return Ok(fs::canonicalize(data)?);
-    }
-    let archive = workspace.shared().join("datasets/cats-dogs.tar.gz");
-    let unpacked = workspace.data().join("cats-dogs");
-    if unpacked.exists() || archive.exists() {
-        let archive = (!unpacked.exists()).then_some(archive);
-        return dataset::fetch(workspace, "cats-dogs", &dataset::Source::new(archive, None));
-    }
-    let generated = dir.join("shapes");
-    if !generated.exists() {
-        Call::new(workspace, loc).args(["data", "sample"]).arg(&generated).args(["--n", PHOTOS]).run()?;
-    }
-    Ok(generated)
-}
-
 impl Bench<'_> {
-    /// Writes the photos, and trains a model for one epoch, which all sides run.
-    fn prepare(&self) -> Result<()> {
-        Call::new(self.workspace, &self.peer).arg("prepare").arg(&self.dir).arg(&self.data).run()?;
-        let run = self.train("model", "1");
-        run.run()?;
-        let model = self.dir.join("runs/model/weights/last.safetensors");
-        fs::copy(&model, self.dir.join("model.safetensors"))?;
-        Call::new(self.workspace, &self.loc)
-            .args(["export", "-m"])
-            .arg(&model)
-            .args(["--format", "onnx", "-o"])
-            .arg(self.dir.join("model.onnx"))
-            .run_and_capture()?;
-        Call::new(self.workspace, &self.peer).arg("expect").arg(&self.dir).run()?;
-        Ok(())
-    }
-
-    /// A training run like the tutorial's: with its recipe, with a checkpoint in each epoch and all records.
-    fn train(&self, name: &str, epochs: &str) -> Call {
-        let _ = fs::remove_dir_all(self.dir.join("runs").join(name));
-        Call::new(self.workspace, &self.loc)
-            .args(["train", "--recipe", "tutorial", "--threads", "2", "--workers", "2", "--epochs", epochs])
-            .arg("--data")
-            .arg(&self.data)
-            .arg("--split-file")
-            .arg(self.dir.join("split.csv"))
-            .arg("--project")
-            .arg(self.dir.join("runs"))
-            .args(["--name", name])
-            .output(&self.dir.join("train.log"))
-    }
-
     fn alternate(&self, task: &Task, peer: &str) -> Result<Row> {
         let mut ours = Side::ours(self)?;
         let mut theirs = Side::peer(self, peer)?;

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
 use super::report::median;
-use super::{Bench, TUNED_MALLOC};
+use super::{Bench, RUST_PEERS, TUNED_MALLOC};
 
 /// The pause until the threads of the other side sleep.
 const PAUSE: Duration = Duration::from_millis(300);
@@ -41,7 +41,10 @@ impl Side {
             None => (peer, &[]),
         };
         let command_line = match base {
-            "tract" | "candle" | "burn" => vec![bench.rust.clone().into(), base.into()],
+            _ if RUST_PEERS.contains(&base) => {
+                let rust = bench.rust.clone().context("the Rust peers are not built")?;
+                vec![rust.into(), base.into()]
+            }
             "cv2+onnxruntime" | "cv2-2-threads" => bench.python.script("worker.py", &["opencv".into()]),
             _ => bench.python.script("worker.py", &[base.into()]),
         };

@@ -44,6 +44,11 @@ struct PoolState {
 /// The counts of rayon's current pool. All pools share them, because all pools share the cores.
 static CURRENT: PoolState = PoolState::new(Pool::Current, 0);
 
+/// Returns the id of this process. WebAssembly has no processes, and `std` panics there.
+fn process_id() -> u32 {
+    if cfg!(target_family = "wasm") { 1 } else { std::process::id() }
+}
+
 impl PoolState {
     const fn new(pool: Pool, process: u32) -> Self {
         Self {
@@ -56,7 +61,7 @@ impl PoolState {
 
     /// Returns whether this process was forked from the one that has the threads.
     fn is_forked(&self) -> bool {
-        let here = std::process::id();
+        let here = process_id();
         let known = self.process.compare_exchange(0, here, Ordering::Relaxed, Ordering::Relaxed);
         known.is_err_and(|process| process != here)
     }
@@ -65,7 +70,7 @@ impl PoolState {
 impl Drop for PoolState {
     fn drop(&mut self) {
         if let Pool::Own(pool) = &mut self.pool
-            && *self.process.get_mut() != std::process::id()
+            && *self.process.get_mut() != process_id()
         {
             // The threads are not in this process; dropping the pool could wait for one of them forever.
             std::mem::forget(pool.take());
@@ -97,7 +102,7 @@ impl Threads {
                 Pool::Own(Some(pool.map_err(|error| NetError::Threads { count, error: error.into() })?))
             }
         };
-        Ok(Self(Handle::Own(Arc::new(PoolState::new(pool, std::process::id())))))
+        Ok(Self(Handle::Own(Arc::new(PoolState::new(pool, process_id())))))
     }
 
     fn state(&self) -> &PoolState {

@@ -244,3 +244,10 @@ fn every_set_has_a_name_and_the_last_one_is_portable() {
     assert_eq!(names.last(), Some(&"portable"));
     assert!(Level::available().iter().all(|level| [4, 8, 16].contains(&level.lanes())));
 }
+
+/// The tests run once with each set, chosen by the variable: a name that were ignored would test the best set again.
+#[test]
+fn the_environment_chooses_the_set() {
+    let name = std::env::var("LOC_ISA").unwrap_or_default();
+    assert_eq!(Level::current().name(), if name.is_empty() { Level::available()[0].name() } else { &name });
+}
