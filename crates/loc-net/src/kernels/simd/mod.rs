@@ -25,6 +25,29 @@ use std::fmt::Debug;
 pub use dispatch::Level;
 pub(crate) use pointer::{Dst, Src};
 
+/// `vectors!(|i| value)`: an array, each element computed from its index. A macro, since a closure is compiled without
+/// the instruction set. The elements are written directly to their places: an array that is first filled with zeros
+/// would be stored and loaded again.
+macro_rules! vectors {
+    (|$i:ident| $value:expr) => {{
+        let mut place = std::mem::MaybeUninit::uninit();
+        for $i in 0..$crate::kernels::simd::len(&place) {
+            let value = $value;
+            #[allow(unused_unsafe, unsafe_code, reason = "an element of the array that is being filled")]
+            // SAFETY: one of the array's elements.
+            unsafe {
+                $crate::kernels::simd::put(&mut place, $i, value)
+            };
+        }
+        #[allow(unused_unsafe, unsafe_code, reason = "every element was written")]
+        // SAFETY: every element was written.
+        unsafe {
+            place.assume_init()
+        }
+    }};
+}
+pub(crate) use vectors;
+
 /// A computation over an instruction set.
 pub(crate) trait Kernel {
     /// What it returns.
@@ -94,6 +117,19 @@ pub(crate) trait Isa: Copy + Debug + Send + Sync + 'static {
 
     unsafe fn load(self, from: Src<f32>) -> Self::F32;
     unsafe fn store(self, to: Dst<f32>, v: Self::F32);
+    /// Loads R vectors from `from[r · stride + shift]` on. `from` and the stride are at multiples of a vector, and `shift` is
+    /// less than a vector: where loads across lines of the cache are slow, two aligned ones may be faster. May read up to a
+    /// vector more.
+    #[inline(always)]
+    unsafe fn load_shifted<const R: usize>(
+        self,
+        from: Src<f32>,
+        stride: usize,
+        shift: usize,
+    ) -> [Self::F32; R] {
+        // SAFETY: guaranteed by the caller.
+        unsafe { vectors!(|r| self.load(from.add(r * stride + shift))) }
+    }
     /// Lanes that are not enabled are 0.
     unsafe fn load_masked(self, from: Src<f32>, mask: Self::Mask) -> Self::F32;
     unsafe fn store_masked(self, to: Dst<f32>, mask: Self::Mask, v: Self::F32);
@@ -177,29 +213,6 @@ pub(crate) trait Isa: Copy + Debug + Send + Sync + 'static {
         self.splat(unsafe { from.read() })
     }
 }
-
-/// `vectors!(|i| value)`: an array, each element computed from its index. A macro, since a closure is compiled without
-/// the instruction set. The elements are written directly to their places: an array that is first filled with zeros
-/// would be stored and loaded again.
-macro_rules! vectors {
-    (|$i:ident| $value:expr) => {{
-        let mut place = std::mem::MaybeUninit::uninit();
-        for $i in 0..$crate::kernels::simd::len(&place) {
-            let value = $value;
-            #[allow(unused_unsafe, unsafe_code, reason = "an element of the array that is being filled")]
-            // SAFETY: one of the array's elements.
-            unsafe {
-                $crate::kernels::simd::put(&mut place, $i, value)
-            };
-        }
-        #[allow(unused_unsafe, unsafe_code, reason = "every element was written")]
-        // SAFETY: every element was written.
-        unsafe {
-            place.assume_init()
-        }
-    }};
-}
-pub(crate) use vectors;
 
 /// Returns the number of elements of an array.
 #[inline(always)]

@@ -10,13 +10,16 @@ use crate::buffers::Aligned;
 use crate::kernels::conv_block::{ConvBlock, OVERREAD, RELU_OFF};
 use crate::kernels::simd::{Dst, Isa, Kernel, Level, Src};
 
+/// Rows and columns of the input that a window of two by two cells reads.
+const PATCH: usize = 6;
+
 /// A block's kernels, laid out for its input gradient.
 #[derive(Debug)]
 pub struct InputGradient {
     shape: ConvBlock,
     level: Level,
-    /// `[3][out][4][2][row]`: pair of rows of a window's patch (six rows), output channel, argmax, row of the pair, six
-    /// columns × channels. Each is the kernel shifted to the argmax position, with zeros around it.
+    /// `[out][4][6][row]`: output channel, argmax, row of a window's patch, six columns × channels. Each is the kernel
+    /// shifted to the argmax position, with zeros around it.
     kernels: Aligned,
 }
 
@@ -25,13 +28,13 @@ impl InputGradient {
     #[must_use]
     pub fn of(conv: &WinogradRows) -> Self {
         let shape = conv.shape;
-        let kernels = Aligned::zeros(3 * shape.out_channels * 4 * 2 * Self::row_len(&shape));
+        let kernels = Aligned::zeros(shape.out_channels * 4 * PATCH * Self::row_len(&shape));
         Self { shape, level: conv.level, kernels }
     }
 
     /// Returns the length of a row of a window's patch, which is six pixels, in whole vectors of any set.
     fn row_len(shape: &ConvBlock) -> usize {
-        (6 * shape.in_channels).next_multiple_of(MAX_LANES)
+        (PATCH * shape.in_channels).next_multiple_of(MAX_LANES)
     }
 
     /// Packs the weights `w[out, in, 5, 5]`.
@@ -40,15 +43,15 @@ impl InputGradient {
     ///
     /// If the slice does not have the length of its shape.
     pub fn pack(&mut self, w: &[f32]) {
-        let ConvBlock { in_channels: ins, out_channels: outs, .. } = self.shape;
+        let ins = self.shape.in_channels;
         assert_eq!(w.len(), self.shape.weight_len(), "weight");
         let row_len = Self::row_len(&self.shape);
         for (at, w) in w.iter().enumerate() {
             let (o, c, y, x) = (at / (25 * ins), at / 25 % ins, at / 5 % 5, at % 5);
             for position in 0..4 {
                 let (row, column) = (y + position / 2, x + position % 2);
-                let kernel = ((row / 2 * outs + o) * 4 + position) * 2 + row % 2;
-                self.kernels[kernel * row_len + column * ins + c] = *w;
+                let row = (o * 4 + position) * PATCH + row;
+                self.kernels[row * row_len + column * ins + c] = *w;
             }
         }
     }
@@ -92,39 +95,56 @@ impl Kernel for Photo<'_> {
         let ConvBlock { in_channels: ins, out_channels: outs, in_size: (_, in_width) } = of.shape;
         let (rows, width) = of.shape.pooled_size();
         let row_len = InputGradient::row_len(&of.shape);
-        let kernel = 2 * row_len;
+        let kernel = PATCH * row_len;
         for y in 0..rows {
             let at = y * width * outs;
             // SAFETY: a row of the map, the last one with the overread after it; the list is long enough for it.
             unsafe { list.fill(isa, (outs, width), gy.add(at), argmax.add(at), as_i32(kernel)) };
-            for part in 0..3 {
-                let pair = Pair {
-                    list,
-                    kernels: Src::of(&of.kernels).add(part * outs * 4 * kernel),
-                    row_len,
-                    width,
-                    to: gx.add((2 * y + 2 * part) * in_width * ins),
-                    row: in_width * ins,
-                    pixels: 2 * ins,
+            macro_rules! vectors_of {
+                ($($v:literal)+) => {
+                    match (PATCH * ins).div_ceil(I::LANES) {
+                        $($v => sums::<I, $v>(isa, &of.kernels, list, gx.add(2 * y * in_width * ins), &of.shape),)+
+                        _ => sums::<I, 12>(isa, &of.kernels, list, gx.add(2 * y * in_width * ins), &of.shape),
+                    }
                 };
-                macro_rules! vectors_of {
-                    ($($v:literal)+) => {
-                        match (6 * ins).div_ceil(I::LANES) {
-                            $($v => isa.run(Sums::<$v>(pair)),)+
-                            _ => isa.run(Sums::<12>(pair)),
-                        }
-                    };
-                }
-                vectors_of!(1 2 3 4 5 6 8 9 11);
             }
+            vectors_of!(1 2 3 4 5 6 8 9 11);
         }
     }
 }
 
-/// Two rows of the patches of a row of windows. The kernels are those of this pair of rows; the rows are inside the
-/// input: only zeros are added after the last column.
+/// Adds the patches of a row of windows, of V vectors a row, with as many rows at once as fit the registers.
+#[inline(always)]
+fn sums<I: Isa, const V: usize>(
+    isa: I,
+    kernels: &Aligned,
+    list: &ActiveList,
+    to: Dst<f32>,
+    shape: &ConvBlock,
+) {
+    let (ins, in_width) = (shape.in_channels, shape.in_size.1);
+    let all = Windows {
+        list,
+        kernels: Src::of(kernels),
+        row_len: InputGradient::row_len(shape),
+        width: shape.pooled_size().1,
+        to,
+        row: in_width * ins,
+        pixels: 2 * ins,
+    };
+    if PATCH * V + 2 <= I::REGISTERS {
+        return isa.run(Sums::<PATCH, V>(all));
+    }
+    for first in (0..PATCH).step_by(2) {
+        let kernels = all.kernels.add(first * all.row_len);
+        isa.run(Sums::<2, V>(Windows { kernels, to: all.to.add(first * all.row), ..all }));
+    }
+}
+
+/// The patches of a row of windows. The kernels are those of the first of these rows; the rows are inside the input: only
+/// zeros are added after the last column.
 #[derive(Clone, Copy)]
-struct Pair<'a> {
+struct Windows<'a> {
     list: &'a ActiveList,
     kernels: Src<'a, f32>,
     row_len: usize,
@@ -136,32 +156,32 @@ struct Pair<'a> {
     pixels: usize,
 }
 
-/// [`Pair`] with V vectors a row.
-struct Sums<'a, const V: usize>(Pair<'a>);
+/// R rows of V vectors of [`Windows`].
+struct Sums<'a, const R: usize, const V: usize>(Windows<'a>);
 
-impl<const V: usize> Kernel for Sums<'_, V> {
+impl<const R: usize, const V: usize> Kernel for Sums<'_, R, V> {
     type Output = ();
 
     #[inline(always)]
     fn eval<I: Isa>(self, isa: I) {
-        let Pair { list, kernels, row_len, width, to, row, pixels } = self.0;
+        let Windows { list, kernels, row_len, width, to, row, pixels } = self.0;
         let (values, offsets, starts) =
             (Src::of(&list.values), Src::of(&list.offsets), Src::of(&list.starts));
-        // SAFETY: entries of the list; a kernel's two rows; the patch of a window.
+        // SAFETY: entries of the list; a kernel's rows; the patch of a window.
         unsafe {
             for x in 0..width {
-                let mut acc = [[isa.zero(); V]; 2];
+                let mut acc = [[isa.zero(); V]; R];
                 for e in starts.add(x).read()..starts.add(x + 1).read() {
                     let g = isa.load_splat(values.add(e));
                     let w = kernels.add(offsets.add(e).read() as usize);
-                    for r in 0..2 {
+                    for r in 0..R {
                         for v in 0..V {
                             let w = isa.load(w.add(r * row_len + v * I::LANES));
                             acc[r][v] = isa.mul_add(g, w, acc[r][v]);
                         }
                     }
                 }
-                for r in 0..2 {
+                for r in 0..R {
                     for v in 0..V {
                         let at = to.add(r * row + x * pixels + v * I::LANES);
                         isa.store(at, isa.add(isa.load(at.src()), acc[r][v]));

@@ -14,7 +14,7 @@ use crate::kernels::conv_block::{ConvBlock, KERNEL, OVERREAD, RELU_OFF};
 use crate::kernels::simd::{Dst, Isa, Kernel, Level, Src, keep};
 
 /// Pooled rows whose active cells are listed before their patches are added: lists and input stay in the level-2 cache.
-const STRIP: usize = 8;
+const STRIP: usize = 4;
 
 /// The sums of a block's weight and bias gradients over some photos.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ impl WeightGradient {
         let shape = conv.shape;
         let outs = shape.out_channels;
         let list = outs * Self::capacity(&shape);
-        let pixels = (2 * STRIP + 4) * shape.in_size.1 * pixel(shape.in_channels) + OVERREAD;
+        let pixels = (2 * STRIP + 4) * shape.in_size.1 * pixel(shape.in_channels) + 2 * OVERREAD;
         Self {
             shape,
             level: conv.level,
@@ -189,22 +189,28 @@ impl WeightGradient {
                     // SAFETY: a vector of pixels of a row that exists; the last reads may reach into the overread.
                     let (four, bytes) =
                         unsafe { (isa.load_columns(gy.add(at), outs), isa.load_u8x4(argmax.add(at), outs)) };
-                    for c in 0..4.min(outs - quad) {
-                        let id = isa.and_i32(isa.shift_right(bytes, 8 * as_i32(c)), isa.splat_i32(255));
-                        let active = isa.gt_i32(isa.splat_i32(i32::from(RELU_OFF)), id);
-                        let active = isa.and(active, new_lanes);
-                        let value = keep(isa, active, four[c]);
-                        let offset = isa.add_i32(start, isa.offset(id, step, row));
-                        let o = quad + c;
-                        let at = o * capacity + self.counts[o];
-                        // SAFETY: channel o's list has room for a vector more; its sums are a vector.
-                        unsafe {
-                            self.counts[o] +=
-                                isa.compress(active, (value, values.add(at)), (offset, offsets.add(at)));
-                            let sums = bias.add(MAX_LANES * o);
-                            isa.store(sums, isa.add(isa.load(sums.src()), value));
-                        }
+                    // Not a loop: a vector of an array with a variable index would go through memory.
+                    macro_rules! channels {
+                        ($($c:literal)+) => {$(
+                            let o = quad + $c;
+                            if o < outs {
+                                let id = isa.and_i32(isa.shift_right(bytes, 8 * $c), isa.splat_i32(255));
+                                let active = isa.gt_i32(isa.splat_i32(i32::from(RELU_OFF)), id);
+                                let active = isa.and(active, new_lanes);
+                                let value = keep(isa, active, four[$c]);
+                                let offset = isa.add_i32(start, isa.offset(id, step, row));
+                                let at = o * capacity + self.counts[o];
+                                let (sums, values) = (bias.add(MAX_LANES * o), values.add(at));
+                                // SAFETY: channel o's list has room for a vector more; its sums are a vector.
+                                unsafe {
+                                    let listed = isa.compress(active, (value, values), (offset, offsets.add(at)));
+                                    self.counts[o] += listed;
+                                    isa.store(sums, isa.add(isa.load(sums.src()), value));
+                                }
+                            }
+                        )+};
                     }
+                    channels!(0 1 2 3);
                 }
             }
         }
@@ -235,21 +241,20 @@ impl Patches<'_> {
             let rows =
                 Self { x: self.x.add(from * self.row), sums: self.sums.add(from * self.row_len), ..self };
             from += match fits.min(KERNEL - from) {
-                // With five sums only, each would wait for the one before: the patches take turns.
-                5 if V == 1 => isa.run(Rows::<5, V, 2>(rows)),
-                5 => isa.run(Rows::<5, V, 1>(rows)),
-                3 | 4 => isa.run(Rows::<3, V, 1>(rows)),
-                2 => isa.run(Rows::<2, V, 1>(rows)),
-                _ => isa.run(Rows::<1, V, 1>(rows)),
+                5 if V == 1 && self.row.is_multiple_of(I::LANES) => isa.run(Shifted(rows)),
+                5 => isa.run(Rows::<5, V>(rows)),
+                3 | 4 => isa.run(Rows::<3, V>(rows)),
+                2 => isa.run(Rows::<2, V>(rows)),
+                _ => isa.run(Rows::<1, V>(rows)),
             };
         }
     }
 }
 
-/// R rows of V vectors, with U sums of each.
-struct Rows<'a, const R: usize, const V: usize, const U: usize>(Patches<'a>);
+/// R rows of V vectors.
+struct Rows<'a, const R: usize, const V: usize>(Patches<'a>);
 
-impl<const R: usize, const V: usize, const U: usize> Kernel for Rows<'_, R, V, U> {
+impl<const R: usize, const V: usize> Kernel for Rows<'_, R, V> {
     /// R
     type Output = usize;
 
@@ -257,42 +262,67 @@ impl<const R: usize, const V: usize, const U: usize> Kernel for Rows<'_, R, V, U
     fn eval<I: Isa>(self, isa: I) -> usize {
         let Patches { n, offsets, values, x, row, sums, row_len } = self.0;
         // Starts from zero, not from the sums, so that the rounding error is only that of one strip's terms.
-        let mut acc = [[[isa.zero(); V]; R]; U];
+        let mut acc = [[isa.zero(); V]; R];
         // SAFETY: guaranteed by the fields.
         unsafe {
-            for e in 0..n / U {
-                for u in 0..U {
-                    let g = isa.load_splat(values.add(e * U + u));
-                    let patch = x.add(offsets.add(e * U + u).read() as usize);
-                    for r in 0..R {
-                        for v in 0..V {
-                            let x = isa.load(patch.add(r * row + v * I::LANES));
-                            acc[u][r][v] = isa.mul_add(g, x, acc[u][r][v]);
-                        }
-                    }
-                }
-            }
-            for e in n / U * U..n {
+            for e in 0..n {
                 let g = isa.load_splat(values.add(e));
                 let patch = x.add(offsets.add(e).read() as usize);
                 for r in 0..R {
                     for v in 0..V {
                         let x = isa.load(patch.add(r * row + v * I::LANES));
-                        acc[0][r][v] = isa.mul_add(g, x, acc[0][r][v]);
+                        acc[r][v] = isa.mul_add(g, x, acc[r][v]);
                     }
                 }
             }
             for r in 0..R {
                 for v in 0..V {
-                    let mut sum = acc[0][r][v];
-                    for acc in &acc[1..] {
-                        sum = isa.add(sum, acc[r][v]);
-                    }
                     let to = sums.add(r * row_len + v * I::LANES);
-                    isa.store(to, isa.add(isa.load(to.src()), sum));
+                    isa.store(to, isa.add(isa.load(to.src()), acc[r][v]));
                 }
             }
         }
         R
+    }
+}
+
+/// Five rows of one vector; the rows of the input are whole vectors apart.
+struct Shifted<'a>(Patches<'a>);
+
+impl Kernel for Shifted<'_> {
+    /// 5
+    type Output = usize;
+
+    #[inline(always)]
+    fn eval<I: Isa>(self, isa: I) -> usize {
+        let Patches { n, offsets, values, x, row, sums, row_len } = self.0;
+        // With five sums only, each would wait for the one before: the patches take turns.
+        let mut acc = [[isa.zero(); KERNEL]; 2];
+        // SAFETY: guaranteed by the fields.
+        unsafe {
+            for e in 0..n / 2 {
+                for u in 0..2 {
+                    let g = isa.load_splat(values.add(2 * e + u));
+                    let offset = offsets.add(2 * e + u).read() as usize;
+                    let (line, shift) = (offset / I::LANES * I::LANES, offset % I::LANES);
+                    let patch = isa.load_shifted::<KERNEL>(x.add(line), row, shift);
+                    for r in 0..KERNEL {
+                        acc[u][r] = isa.mul_add(g, patch[r], acc[u][r]);
+                    }
+                }
+            }
+            if n % 2 == 1 {
+                let g = isa.load_splat(values.add(n - 1));
+                let patch = x.add(offsets.add(n - 1).read() as usize);
+                for r in 0..KERNEL {
+                    acc[0][r] = isa.mul_add(g, isa.load(patch.add(r * row)), acc[0][r]);
+                }
+            }
+            for r in 0..KERNEL {
+                let (to, sum) = (sums.add(r * row_len), isa.add(acc[0][r], acc[1][r]));
+                isa.store(to, isa.add(isa.load(to.src()), sum));
+            }
+        }
+        KERNEL
     }
 }

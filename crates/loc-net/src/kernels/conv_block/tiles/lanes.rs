@@ -37,12 +37,19 @@ impl Lanes {
         self.split == I::LANES
     }
 
-    /// Returns the parts: for each tile, its number, its first channel, and the lane of that channel.
+    /// Returns the part of the first tile, and that of the next one if there is one.
     #[inline(always)]
-    pub(super) fn parts(self) -> [Option<Part>; 2] {
+    pub(super) fn parts(self) -> (Part, Option<Part>) {
         let first = Part { tile: self.tile, channel: self.channel, from: 0, to: self.split };
         let second = Part { tile: self.tile + 1, channel: 0, from: self.split, to: self.len };
-        [Some(first), (self.split < self.len).then_some(second)]
+        (first, (self.split < self.len).then_some(second))
+    }
+
+    /// Iterates over the parts.
+    #[inline(always)]
+    pub(super) fn each(self) -> impl Iterator<Item = Part> {
+        let (first, second) = self.parts();
+        [Some(first), second].into_iter().flatten()
     }
 }
 

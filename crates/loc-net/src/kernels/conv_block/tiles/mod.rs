@@ -20,6 +20,8 @@ mod tests;
 mod transform;
 mod weights;
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::{ConvBlock, OVERREAD};
@@ -160,6 +162,19 @@ impl Axis {
     /// Returns the first output of tile `i`.
     fn start(self, i: usize) -> usize {
         (4 * i).min(self.last)
+    }
+
+    /// Returns the tiles whose eight inputs include input `at`.
+    fn covering(self, at: usize) -> Range<usize> {
+        let first = at.saturating_sub(INPUTS - 1).div_ceil(4).min(self.tiles - 1);
+        let end = if at >= self.last { self.tiles } else { at / 4 + 1 };
+        if at < self.last + INPUTS { first..end } else { self.tiles..self.tiles }
+    }
+
+    /// Returns the first input after the ones that exactly these tiles cover.
+    fn same_until(self, tiles: &Range<usize>) -> usize {
+        let end = self.start(tiles.start) + INPUTS;
+        if tiles.end < self.tiles { end.min(self.start(tiles.end)) } else { end }
     }
 
     /// Returns the first output of tile `i` that is not in the tile before.

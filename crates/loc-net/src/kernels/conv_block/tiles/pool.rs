@@ -107,7 +107,7 @@ impl Kernel for Forward<'_> {
                 let values: [I::F32; 4] = vectors!(|q| simd::pool(isa, windows[q], bias));
                 let bytes: [I::I32; 4] = vectors!(|q| simd::argmax_byte(isa, windows[q], bias));
                 // Tile by tile: columns that are also in the tile before get the values of the later one.
-                for part in lanes.parts().into_iter().flatten() {
+                for part in lanes.each() {
                     let tile = strip.start + part.tile;
                     let ((top, left), (first_new, _)) = (grid.start(tile), grid.first_new(tile));
                     for q in 0..4 {
@@ -214,7 +214,8 @@ impl Kernel for Backward<'_> {
                 transform::input_product(isa, conv, p, n, gm, gv.add(p * v_plane));
                 transform::weight_product(isa, shape, (n, outs), v, gm, gu.add(p * ins * outs), true);
             }
-            transform::inputs_adjoint(isa, shape, grid, gv.src(), v_plane, strip.clone(), gx);
+            let gv = Planes { at: gv, plane: v_plane };
+            transform::inputs_adjoint(isa, shape, grid, gv, strip.clone(), gx);
         }
     }
 }
@@ -229,17 +230,18 @@ impl Backward<'_> {
     unsafe fn output_gradient<I: Isa>(&self, isa: I, grid: Grid, vector: usize, plane: usize) {
         let outs = self.conv.shape.out_channels;
         let lanes = Lanes::of::<I>(vector, self.strip.len(), outs);
+        let (first, second) = lanes.parts();
+        let places = (self.place(grid, first), second.map(|part| self.place(grid, part)));
         let mut cells = [[isa.zero(); 4]; 4];
         let mut bias = isa.zero();
         for (a, b) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
-            let mut g = isa.zero();
-            let mut byte = isa.splat_i32(0);
-            for part in lanes.parts().into_iter().flatten() {
-                // SAFETY: channels of a cell.
-                let (values, bytes) = unsafe { self.cell(isa, grid, part, (a, b)) };
+            // SAFETY: channels of cells.
+            let (mut g, mut byte) = unsafe { self.cell(isa, first, places.0, (a, b)) };
+            if let (Some(second), Some(place)) = (second, places.1) {
+                // SAFETY: channels of cells.
+                let (values, bytes) = unsafe { self.cell(isa, second, place, (a, b)) };
                 // Lanes of other parts are 0 in each.
-                g = isa.add(g, values);
-                byte = isa.or_i32(byte, bytes);
+                (g, byte) = (isa.add(g, values), isa.or_i32(byte, bytes));
             }
             for q in 0..4u8 {
                 let is_argmax = isa.eq_i32(byte, isa.splat_i32(i32::from(q)));
@@ -249,7 +251,7 @@ impl Backward<'_> {
                 bias = isa.add(bias, g);
             }
         }
-        for part in lanes.parts().into_iter().flatten() {
+        for part in lanes.each() {
             // SAFETY: channels of the bias.
             unsafe { part.add(isa, self.gb.add(part.channel), bias) };
         }
@@ -259,28 +261,35 @@ impl Backward<'_> {
         }
     }
 
-    /// Loads gradient and argmax bytes of a pooled cell of a tile: zeros if the cell is also in an earlier tile, with which
-    /// it is computed.
+    /// Returns where a tile's first pooled cell is, with the part's first channel, and for each axis whether the tile's first
+    /// cells are also in an earlier tile, with which they are computed.
+    #[inline(always)]
+    fn place(&self, grid: Grid, part: Part) -> (usize, (bool, bool)) {
+        let shape = &self.conv.shape;
+        let tile = self.strip.start + part.tile;
+        let ((top, left), (new_row, new_column)) = (grid.start(tile), grid.first_new(tile));
+        let at = (top / 2 * shape.pooled_size().1 + left / 2) * shape.out_channels + part.channel;
+        (at, (top < new_row, left < new_column))
+    }
+
+    /// Loads gradient and argmax bytes of cell (a, b) of a tile; zeros for cells that are in an earlier tile.
     ///
     /// # Safety
     ///
-    /// The tile is one of the strip.
+    /// The place is that of a tile of the strip.
     #[inline(always)]
     unsafe fn cell<I: Isa>(
         &self,
         isa: I,
-        grid: Grid,
         part: Part,
+        (at, known): (usize, (bool, bool)),
         (a, b): (usize, usize),
     ) -> (I::F32, I::I32) {
-        let shape = &self.conv.shape;
-        let tile = self.strip.start + part.tile;
-        let ((top, left), (new_row, new_column)) = (grid.start(tile), grid.first_new(tile));
-        let (row, column) = (top / 2 + a, left / 2 + b);
-        if row < new_row / 2 || column < new_column / 2 {
+        if (known.0 && a == 0) || (known.1 && b == 0) {
             return (isa.zero(), isa.splat_i32(0));
         }
-        let at = (row * shape.pooled_size().1 + column) * shape.out_channels + part.channel;
+        let shape = &self.conv.shape;
+        let at = at + (a * shape.pooled_size().1 + b) * shape.out_channels;
         // SAFETY: channels of a cell.
         unsafe { (part.load(isa, self.gy.add(at)), part.load_u8(isa, self.argmax.add(at))) }
     }

@@ -80,52 +80,134 @@ unsafe fn input<I: Isa, const WHOLE: bool>(
         for r in 0..INPUTS {
             let q = transform::input(isa, vectors!(|c| columns[c][r]));
             for c in 0..INPUTS {
-                let to = to.add((r * INPUTS + c) * plane);
-                if lanes.len == I::LANES {
-                    isa.store(to, q[c]);
-                } else {
-                    isa.store_masked(to, isa.first(lanes.len), q[c]);
-                }
+                store(isa, to.add((r * INPUTS + c) * plane), lanes.len, q[c]);
             }
         }
     }
 }
 
-/// The adjoint of [`inputs`]: adds to the photo's input gradient `gx`.
+/// The adjoint of [`inputs`], for whole rows of tiles: adds to the photo's input gradient `gx`. Overwrites `gv`.
 ///
 /// # Safety
 ///
-/// `gx` holds the photo; each plane of `gv` the tiles' channels, the last one a vector more.
+/// `gx` holds the photo; each plane of `gv` the tiles' channels, the last one a vector more. No other task accesses them.
 #[inline(always)]
 pub(super) unsafe fn inputs_adjoint<I: Isa>(
     isa: I,
     shape: &ConvBlock,
     grid: Grid,
-    gv: Src<f32>,
-    plane: usize,
+    gv: Planes<Dst<f32>>,
     tiles: Range<usize>,
     gx: Dst<f32>,
 ) {
-    let (channels, row, n) = (shape.in_channels, shape.in_size.1 * shape.in_channels, tiles.len());
+    let (channels, n) = (shape.in_channels, tiles.len());
     for vector in 0..Lanes::count::<I>(n, channels) {
-        let lanes = Lanes::of::<I>(vector, n, channels);
-        let gv = gv.add(vector * I::LANES);
-        // SAFETY: guaranteed by the caller; the channels of tiles of 8×8 pixels inside the map.
+        let len = Lanes::of::<I>(vector, n, channels).len;
+        let at = gv.at.add(vector * I::LANES);
+        // SAFETY: guaranteed by the caller.
         unsafe {
             let columns: [[I::F32; INPUTS]; INPUTS] = vectors!(|c| {
-                transform::input_adjoint(isa, vectors!(|r| isa.load(gv.add((r * INPUTS + c) * plane))))
+                let t = vectors!(|r| load(isa, at.src().add((r * INPUTS + c) * gv.plane), len));
+                transform::input_adjoint(isa, t)
             });
             for r in 0..INPUTS {
                 let q = transform::input_adjoint(isa, vectors!(|c| columns[c][r]));
                 for c in 0..INPUTS {
-                    for part in lanes.parts().into_iter().flatten() {
-                        let at = grid.offset(shape, tiles.start + part.tile) + part.channel;
-                        part.add(isa, gx.add(at + r * row + c * channels), q[c]);
-                    }
+                    store(isa, at.add((r * INPUTS + c) * gv.plane), len, q[c]);
                 }
             }
         }
     }
+    // Tiles overlap. Each pixel sums its tiles: adding tile by tile would load what was stored just before.
+    let rows = tiles.start / grid.columns.tiles..tiles.end / grid.columns.tiles;
+    for y in grid.rows.start(rows.start)..grid.rows.start(rows.end - 1) + INPUTS {
+        let covering = grid.rows.covering(y);
+        let tile_rows = covering.start.max(rows.start)..covering.end.min(rows.end);
+        let mut x = 0;
+        loop {
+            let tile_columns = grid.columns.covering(x);
+            let end = grid.columns.same_until(&tile_columns);
+            let (mut from, mut count) = ([gv.at.src(); 9], 0);
+            for row in tile_rows.clone() {
+                for column in tile_columns.clone() {
+                    let tile = (row - rows.start) * grid.columns.tiles + column;
+                    let product = (y - grid.rows.start(row)) * INPUTS + x - grid.columns.start(column);
+                    from[count] = gv.at.src().add(product * gv.plane + tile * channels);
+                    count += 1;
+                }
+            }
+            let to = gx.add((y * shape.in_size.1 + x) * channels);
+            let from = &from[..count];
+            // SAFETY: channels of pixels of the map, and of the tiles that cover them.
+            unsafe {
+                match from {
+                    [a, b, c, d] => add_pixels(isa, end - x, channels, to, [*a, *b, *c, *d], gv.plane),
+                    [a, b] => add_pixels(isa, end - x, channels, to, [*a, *b], gv.plane),
+                    _ => {
+                        for a in from {
+                            add_pixels(isa, end - x, channels, to, [*a], gv.plane);
+                        }
+                    }
+                }
+            }
+            x = end;
+            if x >= grid.columns.start(grid.columns.tiles - 1) + INPUTS {
+                break;
+            }
+        }
+    }
+}
+
+/// Adds N tiles to adjacent pixels; a tile's pixels are `plane` apart.
+///
+/// # Safety
+///
+/// The pixels exist.
+#[inline(always)]
+unsafe fn add_pixels<I: Isa, const N: usize>(
+    isa: I,
+    pixels: usize,
+    channels: usize,
+    to: Dst<f32>,
+    from: [Src<f32>; N],
+    plane: usize,
+) {
+    for channel in (0..channels).step_by(I::LANES) {
+        let len = I::LANES.min(channels - channel);
+        for pixel in 0..pixels {
+            let to = to.add(pixel * channels + channel);
+            // SAFETY: guaranteed by the caller.
+            unsafe {
+                let mut sum = load(isa, to.src(), len);
+                for n in 0..N {
+                    sum = isa.add(sum, load(isa, from[n].add(pixel * plane + channel), len));
+                }
+                store(isa, to, len, sum);
+            }
+        }
+    }
+}
+
+/// Loads the first `len` lanes.
+///
+/// # Safety
+///
+/// They can be read.
+#[inline(always)]
+unsafe fn load<I: Isa>(isa: I, from: Src<f32>, len: usize) -> I::F32 {
+    // SAFETY: guaranteed by the caller.
+    unsafe { if len == I::LANES { isa.load(from) } else { isa.load_masked(from, isa.first(len)) } }
+}
+
+/// Stores the first `len` lanes.
+///
+/// # Safety
+///
+/// They can be written.
+#[inline(always)]
+unsafe fn store<I: Isa>(isa: I, to: Dst<f32>, len: usize, v: I::F32) {
+    // SAFETY: guaranteed by the caller.
+    unsafe { if len == I::LANES { isa.store(to, v) } else { isa.store_masked(to, isa.first(len), v) } }
 }
 
 /// Computes `Aᵀ · m · A` for a vector: 4×4 outputs.
@@ -162,13 +244,7 @@ pub(super) unsafe fn output_adjoint<I: Isa>(
         for c in 0..INPUTS {
             let to = gm.add((r * INPUTS + c) * plane);
             // SAFETY: guaranteed by the caller.
-            unsafe {
-                if len == I::LANES {
-                    isa.store(to, q[c]);
-                } else {
-                    isa.store_masked(to, isa.first(len), q[c]);
-                }
-            }
+            unsafe { store(isa, to, len, q[c]) };
         }
     }
 }

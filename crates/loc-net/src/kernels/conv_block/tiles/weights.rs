@@ -20,6 +20,46 @@ fn combine<I: Isa, const N: usize>(isa: I, row: [f32; N], v: [I::F32; N]) -> I::
     sum
 }
 
+/// Loads the 25 taps of an input channel, each as a vector of output channels, which are `stride` apart: the first `count`
+/// of them, at most a vector.
+///
+/// # Safety
+///
+/// The values exist.
+#[inline(always)]
+unsafe fn load_taps<I: Isa>(
+    isa: I,
+    w: &[f32],
+    from: usize,
+    stride: usize,
+    count: usize,
+) -> [I::F32; TAPS * TAPS] {
+    let w = Src::of(w).add(from);
+    let mut taps = [isa.zero(); TAPS * TAPS];
+    if count >= I::LANES {
+        // The last four overlap the ones before.
+        for tap in [0, 4, 8, 12, 16, 20, 21] {
+            // SAFETY: guaranteed by the caller.
+            let four = unsafe { isa.load_columns(w.add(tap), stride) };
+            for i in 0..4 {
+                taps[tap + i] = four[i];
+            }
+        }
+        return taps;
+    }
+    for (tap, v) in taps.iter_mut().enumerate() {
+        let mut lanes = [0.0f32; GROUP];
+        // SAFETY: guaranteed by the caller; a vector of at most sixteen values.
+        unsafe {
+            for (lane, to) in lanes.iter_mut().enumerate().take(count) {
+                *to = w.add(lane * stride + tap).read();
+            }
+            *v = isa.load(Src::of(&lanes));
+        }
+    }
+    taps
+}
+
 /// Computes `U = G · w · Gᵀ` for up to sixteen output channels from `first`, in the layout of [`super::WinogradTiles`],
 /// and the adjoint weights if there are any. The slices have the lengths of the shape, and no other task writes these
 /// channels.
@@ -43,16 +83,10 @@ impl Kernel for Pack<'_> {
         let to = weights.add(block * BLOCK * PRODUCTS * ins + first % BLOCK);
         let count = GROUP.min(outs - first);
         for c in 0..ins {
-            let mut taps = [[0.0f32; GROUP]; TAPS * TAPS];
-            for lane in 0..count {
-                let from = &w[((first + lane) * ins + c) * 25..][..25];
-                taps.iter_mut().zip(from).for_each(|(t, w)| t[lane] = *w);
-            }
             for at in (0..count).step_by(I::LANES) {
                 let mask = isa.first(count - at);
-                // SAFETY: a vector of sixteen values.
-                let taps: [I::F32; TAPS * TAPS] =
-                    vectors!(|i| unsafe { isa.load(Src::of(&taps[i]).add(at)) });
+                // SAFETY: channels that exist, of which `w` holds 25 numbers for each input channel.
+                let taps = unsafe { load_taps(isa, w, ((first + at) * ins + c) * 25, ins * 25, count - at) };
                 for i in 0..INPUTS {
                     let along: [I::F32; TAPS] =
                         vectors!(|x| combine(isa, g[i], vectors!(|y| taps[y * TAPS + x])));
@@ -123,17 +157,45 @@ impl Kernel for Unpack<'_> {
                     });
                     vectors!(|y| combine(isa, adjoint[y], column))
                 });
-                for y in 0..TAPS {
-                    for x in 0..TAPS {
-                        let mut lanes = [0.0f32; GROUP];
-                        let v = combine(isa, adjoint[x], vectors!(|j| columns[j][y]));
-                        // SAFETY: a vector of sixteen values.
-                        unsafe { isa.store(Dst::of(&mut lanes), v) };
-                        for (lane, v) in lanes.into_iter().enumerate().take(I::LANES.min(count - at)) {
-                            gw[((at + lane) * ins + c) * 25 + y * TAPS + x] = v;
-                        }
-                    }
-                }
+                let taps: [[I::F32; TAPS]; TAPS] =
+                    vectors!(|y| vectors!(|x| combine(isa, adjoint[x], vectors!(|j| columns[j][y]))));
+                let to = &mut gw[(at * ins + c) * 25..];
+                // SAFETY: the taps of these channels.
+                unsafe { store_taps(isa, &taps, to, ins * 25, count - at) };
+            }
+        }
+    }
+}
+
+/// The inverse of [`load_taps`].
+///
+/// # Safety
+///
+/// The places exist.
+#[inline(always)]
+unsafe fn store_taps<I: Isa>(
+    isa: I,
+    taps: &[[I::F32; TAPS]; TAPS],
+    to: &mut [f32],
+    stride: usize,
+    count: usize,
+) {
+    let to = Dst::of(to);
+    if count >= I::LANES {
+        for tap in [0, 4, 8, 12, 16, 20, 21] {
+            let four = vectors!(|i| taps[(tap + i) / TAPS][(tap + i) % TAPS]);
+            // SAFETY: guaranteed by the caller.
+            unsafe { isa.store_columns(four, 4, to.add(tap), stride) };
+        }
+        return;
+    }
+    for tap in 0..TAPS * TAPS {
+        let mut lanes = [0.0f32; GROUP];
+        // SAFETY: a vector of at most sixteen values; guaranteed by the caller.
+        unsafe {
+            isa.store(Dst::of(&mut lanes), taps[tap / TAPS][tap % TAPS]);
+            for (lane, v) in lanes.into_iter().enumerate().take(count) {
+                to.add(lane * stride + tap).write(v);
             }
         }
     }

@@ -6,6 +6,7 @@
 
 use rayon::prelude::*;
 
+use super::super::transform::Planes;
 use super::super::weights::Unpack;
 use super::super::{GROUP, PRODUCTS, plane_len, transform};
 use super::{Average, Transform};
@@ -118,10 +119,12 @@ impl Average {
         );
         self.weight_gradient(parts, &buffers.input, &buffers.products, gw);
 
+        let gv = DisjointSlice::new(&mut buffers.gradient);
         gx.par_chunks_exact_mut(in_len + OVERREAD).enumerate().for_each(|(photo, gx)| {
             gx.fill(0.0);
-            let gv = Src::of(&buffers.gradient).add(photo * grid.count() * ins);
-            self.tiles.level.run(InputGradient { of: self, gv, plane: v_plane, gx: Dst::of(gx) });
+            // Each photo accesses its own tiles.
+            let gv = Planes { at: gv.pointer().add(photo * grid.count() * ins), plane: v_plane };
+            self.tiles.level.run(InputGradient { of: self, gv, gx: Dst::of(gx) });
         });
     }
 
@@ -203,8 +206,7 @@ impl Kernel for WeightProduct<'_> {
 /// A photo's input gradient: `gv` points to its tiles, `gx` holds zeros.
 struct InputGradient<'a> {
     of: &'a Average,
-    gv: Src<'a, f32>,
-    plane: usize,
+    gv: Planes<Dst<'a, f32>>,
     gx: Dst<'a, f32>,
 }
 
@@ -213,10 +215,10 @@ impl Kernel for InputGradient<'_> {
 
     #[inline(always)]
     fn eval<I: Isa>(self, isa: I) {
-        let Self { of, gv, plane, gx } = self;
+        let Self { of, gv, gx } = self;
         let (grid, shape) = (of.grid(), &of.tiles.shape);
-        // SAFETY: the photo's own tiles; the overread follows the last plane.
-        unsafe { transform::inputs_adjoint(isa, shape, grid, gv, plane, 0..grid.count(), gx) };
+        // SAFETY: the photo's own tiles.
+        unsafe { transform::inputs_adjoint(isa, shape, grid, gv, 0..grid.count(), gx) };
     }
 }
 

@@ -197,7 +197,7 @@ impl Kernel for Block<'_> {
                         // With this order of arguments a NaN stays NaN.
                         let value = isa.max(isa.zero(), isa.add(cells[i][j], bias));
                         let on = isa.bits(isa.gt(value, isa.zero()), 1);
-                        for part in lanes.parts().into_iter().flatten() {
+                        for part in lanes.each() {
                             let (top, left) = grid.start(part.tile);
                             let cell = (top + i) * map_width + left + j;
                             // SAFETY: channels of a cell of the map.
