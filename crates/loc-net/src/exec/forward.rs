@@ -7,7 +7,7 @@ mod tests;
 use rayon::prelude::*;
 
 use super::output::Output;
-use super::plan::{Step, levels, steps};
+use super::plan::{Step, levels, pack, steps};
 use super::segment::{Segment, segment};
 use crate::buffers::BufferPool;
 use crate::kernels::image_input::{self, ImageBatch};
@@ -67,7 +67,8 @@ impl Forward {
             fused
         });
         let first = fused.as_ref().map_or(0, |fused| fused.layers());
-        let steps = steps(&network, first..network.layers().len(), &[]);
+        let mut steps = steps(&network, first..network.layers().len(), &[]);
+        pack(&mut steps, &params, false);
         let levels = levels(&network, &steps);
         let outputs = network.outputs();
         Ok(Self { network, params, fused, steps, levels, outputs, activations: BufferPool::default() })
@@ -82,6 +83,7 @@ impl Forward {
         let layer = self.network.class_features();
         let first = self.unfused(&[layer])?;
         self.steps = steps(&self.network, first..self.network.layers().len(), &[layer]);
+        pack(&mut self.steps, &self.params, false);
         self.levels = levels(&self.network, &self.steps);
         self.outputs = self.network.outputs().into_iter().chain([layer]).collect();
         Ok(self)
@@ -187,7 +189,8 @@ impl Forward {
         self.check(photos, n)?;
         let first = self.unfused(layers)?;
         let end = layers.iter().max().map_or(0, |last| last + 1);
-        let steps = steps(&self.network, first..end.max(first), layers);
+        let mut steps = steps(&self.network, first..end.max(first), layers);
+        pack(&mut steps, &self.params, false);
         let mut features: Vec<Vec<f32>> =
             layers.iter().map(|layer| vec![0.0; n * self.network.shape(*layer).len()]).collect();
         let mut parts: Vec<Vec<&mut [f32]>> = (0..n).map(|_| Vec::with_capacity(layers.len())).collect();

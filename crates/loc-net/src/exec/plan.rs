@@ -49,6 +49,14 @@ pub(super) fn steps(network: &Network, layers: Range<usize>, stored: &[usize]) -
     steps
 }
 
+/// Packs the parameters of all steps; `params` holds those of the network.
+pub(super) fn pack(steps: &mut [Step], params: &[impl AsRef<[f32]>], training: bool) {
+    for step in steps {
+        let own: Vec<&[f32]> = params[step.params.clone()].iter().map(AsRef::as_ref).collect();
+        step.kernel.pack(&own, training);
+    }
+}
+
 /// Returns the range of a layer's parameters among the network's.
 fn params_of(network: &Network, layer: usize) -> Range<usize> {
     let before = network.params().iter().filter(|param| param.layer < layer).count();

@@ -12,7 +12,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::plan::{Step, steps};
+use super::plan::{Step, pack, steps};
 use super::segment::{TrainingSegment, training_segment};
 use crate::buffers::grow;
 use crate::kernels::image_input::{self, ImageBatch};
@@ -126,7 +126,7 @@ impl Training {
     ) {
         self.check(images, n, params, y.len());
         assert!(conditions.region_boxes.is_none_or(|boxes| boxes.len() == 4 * n), "a box for each photo");
-        self.prepare(images, n, params);
+        self.prepare(images, n, params, true);
         if let Some(fused) = &mut self.fused {
             let (Images::Photos(photos), last) = (images, fused.layers() - 1) else { return };
             let len = n * self.network.shape(last).len();
@@ -156,7 +156,7 @@ impl Training {
                 }
                 features @ Images::Features(_) => features,
             };
-            self.prepare(photos, count, params);
+            self.prepare(photos, count, params, false);
             if let (Some(fused), Images::Photos(photos)) = (&self.fused, photos) {
                 let last = fused.layers() - 1;
                 let len = count * self.network.shape(last).len();
@@ -189,8 +189,9 @@ impl Training {
     }
 
     /// Packs the parameters and converts the photos.
-    fn prepare(&mut self, images: Images, n: usize, params: &[&[f32]]) {
+    fn prepare(&mut self, images: Images, n: usize, params: &[&[f32]], training: bool) {
         self.photos = n;
+        pack(&mut self.steps, params, training);
         if let Some(fused) = &mut self.fused {
             fused.pack(&params[..fused.params()]);
         } else if let Images::Photos(ImageBatch::Bytes(bytes)) = images {
