@@ -85,6 +85,7 @@ fn go_on(
             config: run.read_config(&[])?.result_affecting().to_string(),
             dataset: json.dataset.digest.clone(),
             split: sha256(&fs_err::read(run.split())?),
+            decode: config.input().decode,
         },
     };
     let state = found.as_ref().map_or_else(State::begin, |found| found.whole.saved.state.clone());
@@ -96,7 +97,8 @@ fn go_on(
         frozen.init = None;
     }
     let weights = found.as_ref().map(|found| found.whole.parameters());
-    let going = ResumeContext { run: &run, weights, dataset: &fingerprint_before.dataset };
+    let RunFingerprint { dataset, decode, .. } = &fingerprint_before;
+    let going = ResumeContext { run: &run, weights, dataset, decode: *decode };
     let budget = Budget::unlimited();
     let progress = &mut Progress { on, stop: processes.stop(), reading: ReadProgress::default() };
     let mut prepared = Prepared::new(&frozen, Beginning::Resumed(going), &budget, processes, progress)?;
