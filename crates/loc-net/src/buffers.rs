@@ -1,6 +1,7 @@
 //! Reusable buffers, and how they grow.
 
 use std::cell::RefCell;
+use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, TryLockError};
 
@@ -50,21 +51,65 @@ fn thread_index() -> usize {
     INDEX.with(|index| *index)
 }
 
+/// Sixteen values, as long as the longest vector and a line of the cache.
+#[derive(Debug, Clone, Copy, Default)]
+#[repr(C, align(64))]
+struct Line([f32; LINE]);
+
+const LINE: usize = 16;
+
+/// A slice of f32 that starts at a multiple of 64 bytes, so that vectors at multiples of their length do not cross lines of
+/// the cache. `len` is rounded up to whole lines.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Aligned(Vec<Line>);
+
+impl Aligned {
+    /// Returns zeros.
+    pub(crate) fn zeros(len: usize) -> Self {
+        Self(vec![Line::default(); len.div_ceil(LINE)])
+    }
+
+    /// Grows to at least `len` values, as [`grow`] does.
+    pub(crate) fn grow(&mut self, len: usize) {
+        grow(&mut self.0, len.div_ceil(LINE));
+    }
+}
+
+impl Deref for Aligned {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        #[expect(unsafe_code, reason = "lines as their values")]
+        // SAFETY: a line is sixteen f32 without padding.
+        unsafe {
+            std::slice::from_raw_parts(self.0.as_ptr().cast(), self.0.len() * LINE)
+        }
+    }
+}
+
+impl DerefMut for Aligned {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        #[expect(unsafe_code, reason = "lines as their values")]
+        // SAFETY: a line is sixteen f32 without padding.
+        unsafe {
+            std::slice::from_raw_parts_mut(self.0.as_mut_ptr().cast(), self.0.len() * LINE)
+        }
+    }
+}
+
 /// Calls `f` with buffers of this thread. Their contents are arbitrary.
 pub(crate) fn with_buffers<const N: usize, R>(lens: [usize; N], f: impl FnOnce([&mut [f32]; N]) -> R) -> R {
     thread_local! {
-        static BUFFER: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+        static BUFFER: RefCell<Aligned> = const { RefCell::new(Aligned(Vec::new())) };
     }
     BUFFER.with_borrow_mut(|buffer| {
-        let total = lens.iter().sum();
-        if buffer.len() < total {
-            buffer.resize(total, 0.0);
-        }
+        let total: usize = lens.iter().map(|len| len.next_multiple_of(LINE)).sum();
+        buffer.0.resize(buffer.0.len().max(total / LINE), Line::default());
         let mut rest = &mut buffer[..];
         f(lens.map(|len| {
-            let (head, tail) = std::mem::take(&mut rest).split_at_mut(len);
+            let (head, tail) = std::mem::take(&mut rest).split_at_mut(len.next_multiple_of(LINE));
             rest = tail;
-            head
+            &mut head[..len]
         }))
     })
 }

@@ -2,6 +2,16 @@
 
 use std::ops::RangeInclusive;
 
+/// `LOC_ISA` names no instruction set of this processor.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("LOC_ISA: no instruction set `{}` here (hint: this processor has {})", .name.escape_debug(), .available.join(", "))]
+pub struct IsaError {
+    /// The name.
+    pub name: String,
+    /// The sets of this processor.
+    pub available: Vec<&'static str>,
+}
+
 /// An error in a network, its configuration or its weights.
 ///
 /// The text of an error includes that of its cause, so that printing the error alone prints everything. `source` returns

@@ -15,7 +15,6 @@
 //! | `kernels` | computations on slices, forward and backward; public with the feature `internals` |
 //! | [`parallel`] | threads |
 
-#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "used by the fused plan only"))]
 mod buffers;
 mod error;
 pub mod exec;
@@ -36,7 +35,7 @@ mod skip;
 mod weights;
 mod window;
 
-pub use error::{ConfigError, FormatError, NetError, TensorError};
+pub use error::{ConfigError, FormatError, IsaError, NetError, TensorError};
 pub use exec::{Forward, Output};
 pub use graph::{
     Backbone, ClassFeatures, Head, InputShape, Layer, Network, NetworkBuilder, NetworkConfig, Normalization,
@@ -44,4 +43,5 @@ pub use graph::{
 };
 pub use kernels::image_input::ImageBatch;
 pub use kernels::parts::{Parts, SUM_PARTS, part_of, tree_fold, tree_sum};
+pub use kernels::simd::Level;
 pub use weights::{METADATA_KEY, Number, Weight, WeightFile, Weights};

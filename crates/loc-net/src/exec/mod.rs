@@ -5,9 +5,9 @@
 //! after it run as one step.
 
 mod forward;
-#[cfg(all(target_arch = "x86_64", feature = "internals"))]
+#[cfg(feature = "internals")]
 pub mod fused;
-#[cfg(all(target_arch = "x86_64", not(feature = "internals")))]
+#[cfg(not(feature = "internals"))]
 #[allow(dead_code, unreachable_pub, reason = "benches use more of it, behind the feature `internals`")]
 mod fused;
 mod output;

@@ -1,9 +1,8 @@
 //! A segment: the first layers of a network, run as one unit by a fused plan in prediction and in training.
-//!
-//! On processors without the fused blocks no network has a segment, and every layer runs with its own kernel.
 
 use std::fmt::Debug;
 
+use super::fused::{FusedPlan, FusedTraining};
 use crate::Network;
 use crate::kernels::image_input::ImageBatch;
 use crate::kernels::parts::Parts;
@@ -53,22 +52,12 @@ pub(crate) trait TrainingSegment: Debug + Send {
     fn backward(&mut self, photos: ImageBatch, parts: &Parts, gy: &[f32], params: &mut [f32]);
 }
 
-/// Returns the segment of a network, or `None` if its first layers or the processor do not fit.
+/// Returns the segment of a network, or `None` if its first layers do not fit.
 pub(crate) fn segment(network: &Network) -> Option<Box<dyn Segment>> {
-    #[cfg(target_arch = "x86_64")]
-    if let Some(plan) = super::fused::FusedPlan::of(network, false) {
-        return Some(Box::new(plan));
-    }
-    let _ = network;
-    None
+    Some(Box::new(FusedPlan::of(network, false)?))
 }
 
 /// Same as [`segment`], for training.
 pub(crate) fn training_segment(network: &Network) -> Option<Box<dyn TrainingSegment>> {
-    #[cfg(target_arch = "x86_64")]
-    if let Some(plan) = super::fused::FusedPlan::of(network, true) {
-        return Some(Box::new(super::fused::FusedTraining::new(plan)));
-    }
-    let _ = network;
-    None
+    Some(Box::new(FusedTraining::new(FusedPlan::of(network, true)?)))
 }

@@ -28,8 +28,7 @@ pub mod parts;
 pub mod region_pool;
 mod shape;
 pub mod sigmoid;
-#[cfg(target_arch = "x86_64")]
-pub(crate) mod simd;
+pub mod simd;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod upsample;

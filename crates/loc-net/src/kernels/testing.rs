@@ -14,12 +14,6 @@ pub(crate) fn numbers(seed: u64, n: usize) -> Vec<f64> {
         .collect()
 }
 
-/// Reports that a test is skipped because the processor lacks AVX2 and FMA.
-pub(crate) fn skip_without_avx2() {
-    use crate::skip::{Reason, say};
-    say(Reason::Processor, "the fused kernels need AVX2 and FMA");
-}
-
 pub(crate) fn single(values: &[f64]) -> Vec<f32> {
     values.iter().map(|v| *v as f32).collect()
 }

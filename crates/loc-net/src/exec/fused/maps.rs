@@ -1,5 +1,6 @@
 //! Buffers of the fused plan: the maps between the blocks, and the scratch space of the kernels.
 
+use crate::buffers::Aligned;
 use crate::kernels::conv_block::rows;
 use crate::kernels::conv_block::tiles::{self, average};
 
@@ -7,7 +8,7 @@ use crate::kernels::conv_block::tiles::{self, average};
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
     /// A strip of the photo, converted to floats.
-    pub(super) photo: Vec<f32>,
+    pub(super) photo: Aligned,
     pub(super) rows: rows::Scratch,
     pub(super) tiles: tiles::Scratch,
 }

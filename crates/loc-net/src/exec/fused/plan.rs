@@ -102,10 +102,11 @@ impl FusedPlan {
     pub fn pack(&mut self, params: &[&[f32]]) {
         let (pairs, rest) = params.as_chunks::<2>();
         assert!(rest.is_empty() && pairs.len() == self.blocks() + 1, "parameters of this plan");
-        let tiles = self.tiles.iter_mut().chain([self.last.tiles_mut()]);
         let (row_params, tile_params) = pairs.split_at(self.rows.len());
+        let (tile_params, last) = tile_params.split_at(self.tiles.len());
         self.rows.iter_mut().zip(row_params).for_each(|(conv, [w, b])| conv.pack(w, b));
-        tiles.zip(tile_params).for_each(|(conv, [w, b])| conv.pack(w, b));
+        self.tiles.iter_mut().zip(tile_params).for_each(|(conv, [w, b])| conv.pack(w, b));
+        self.last.pack(last[0][0], last[0][1]);
     }
 }
 

@@ -4,7 +4,7 @@ use super::*;
 use crate::exec::table::{conv_shape, pool_shape};
 use crate::kernels::image_input::ImageBatch;
 use crate::kernels::parts::Parts;
-use crate::kernels::testing::{assert_close, numbers, same_for_any_threads, single, skip_without_avx2};
+use crate::kernels::testing::{assert_close, numbers, same_for_any_threads, single};
 use crate::kernels::{activation, avgpool, conv2d, maxpool};
 use crate::ops::{AvgPool2d, Conv2d, Flatten, Linear, MaxPool2d, Normalize, Pool, Relu};
 use crate::{InputShape, NetworkConfig, Normalization};
@@ -124,10 +124,7 @@ fn reference(
 fn check(height: usize, width: usize, normalization: &Normalization) {
     const N: usize = 2;
     let network = network(height, width, normalization);
-    let Some(mut plan) = FusedPlan::of(&network, true) else {
-        assert!(!crate::kernels::gemm::avx2::available());
-        return skip_without_avx2();
-    };
+    let mut plan = FusedPlan::of(&network, true).unwrap();
     let params = params(&plan);
     let own = slices(&plan, &params);
     plan.pack(&own);
@@ -198,7 +195,7 @@ fn a_network_that_does_not_fit_is_not_fused() {
         net.finish(logits, boxes).unwrap()
     };
     let planned = |kernel, pool| FusedPlan::of(&build(kernel, pool), false).map(|plan| plan.layers());
-    assert_eq!(planned(5, 2), crate::kernels::gemm::avx2::available().then_some(6));
+    assert_eq!(planned(5, 2), Some(6));
     assert_eq!(planned(3, 2), None, "a 3×3 kernel");
     assert_eq!(planned(5, 3), None, "a 3×3 pool");
 }
@@ -206,7 +203,7 @@ fn a_network_that_does_not_fit_is_not_fused() {
 #[test]
 fn bytes_do_not_depend_on_the_number_of_threads() {
     let network = network(188, 190, &NORMALIZATION);
-    let Some(plan) = FusedPlan::of(&network, true) else { return skip_without_avx2() };
+    let plan = FusedPlan::of(&network, true).unwrap();
     let params = params(&plan);
     const N: usize = 9;
     let photos = bytes(N * plan.photo_len());

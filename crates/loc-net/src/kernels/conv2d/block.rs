@@ -1,5 +1,8 @@
-//! The inner loops of the direct kernel: sums of shifted input rows, and dot products with shifted input rows. They use
-//! AVX2 and FMA if available, else portable code.
+//! The inner loops of the direct kernel: sums of shifted input rows, and dot products with shifted input rows.
+#![expect(unsafe_code, reason = "vector loads and stores through pointers whose ranges the functions check")]
+
+use crate::kernels::gemm::holds;
+use crate::kernels::simd::{Dst, Isa, Kernel, Level, Src, vectors};
 
 /// Output columns of a block; a narrower map has fewer.
 pub(super) const COLS: usize = 16;
@@ -29,27 +32,75 @@ pub(super) fn weighted_sums(
         (1..=CHANNELS).contains(&channels) && weights.len() == channels * offsets.len(),
         "a block's weights"
     );
-    let needed = offsets.last().copied().unwrap_or(0) + COLS;
-    assert!(x.len() >= needed, "the input is too short for the last kernel position");
-    #[cfg(target_arch = "x86_64")]
-    if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-        #[expect(unsafe_code, reason = "calls the AVX2 kernel after checking for AVX2")]
-        // SAFETY: AVX2 and FMA are available; offsets ascend, so all reads are below `needed`, which was checked above.
-        unsafe {
-            match channels {
-                1 => avx2::weighted_sums::<1>(weights, offsets, x, sums),
-                2 => avx2::weighted_sums::<2>(weights, offsets, x, sums),
-                3 => avx2::weighted_sums::<3>(weights, offsets, x, sums),
-                4 => avx2::weighted_sums::<4>(weights, offsets, x, sums),
-                5 => avx2::weighted_sums::<5>(weights, offsets, x, sums),
-                _ => avx2::weighted_sums::<CHANNELS>(weights, offsets, x, sums),
+    let last = offsets.iter().copied().max().unwrap_or(0);
+    assert!(last <= x.len() && x.len() - last >= COLS, "the input is too short for a kernel position");
+    let level = Level::current();
+    macro_rules! rows {
+        ($r:literal) => {
+            level.run(WeightedSums::<$r> { weights, offsets, x, sums })
+        };
+    }
+    match channels {
+        1 => rows!(1),
+        2 => rows!(2),
+        3 => rows!(3),
+        4 => rows!(4),
+        5 => rows!(5),
+        _ => rows!(6),
+    }
+}
+
+/// [`weighted_sums`] of R channels. `x` holds sixteen values from each offset on.
+struct WeightedSums<'a, const R: usize> {
+    weights: &'a [f32],
+    offsets: &'a [usize],
+    x: &'a [f32],
+    sums: &'a mut [[f32; COLS]; CHANNELS],
+}
+
+impl<const R: usize> Kernel for WeightedSums<'_, R> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<I: Isa>(self, isa: I) {
+        match COLS / I::LANES {
+            1 => self.vectors::<I, 1>(isa, 0),
+            _ => {
+                let Self { weights, offsets, x, sums } = self;
+                for column in (0..COLS).step_by(2 * I::LANES) {
+                    WeightedSums::<R> { weights, offsets, x, sums }.vectors::<I, 2>(isa, column);
+                }
             }
         }
-        return;
     }
-    for (weights, offset) in weights.chunks_exact(channels).zip(offsets) {
-        for (sums, weight) in sums.iter_mut().zip(weights) {
-            sums.iter_mut().zip(&x[*offset..]).for_each(|(s, x)| *s += weight * x);
+}
+
+impl<const R: usize> WeightedSums<'_, R> {
+    /// Computes V vectors of columns from `column` on.
+    #[inline(always)]
+    fn vectors<I: Isa, const V: usize>(self, isa: I, column: usize) {
+        let Self { weights, offsets, x, sums } = self;
+        let mut acc = [[isa.zero(); V]; R];
+        let (x, mut w) = (Src::of(x).add(column), Src::of(weights));
+        // SAFETY: the lengths are those of the fields; writes fill columns of `sums`.
+        unsafe {
+            for offset in offsets {
+                let at = x.add(*offset);
+                let x: [I::F32; V] = vectors!(|v| isa.load(at.add(v * I::LANES)));
+                for r in 0..R {
+                    let weight = isa.load_splat(w.add(r));
+                    for v in 0..V {
+                        acc[r][v] = isa.mul_add(weight, x[v], acc[r][v]);
+                    }
+                }
+                w = w.add(R);
+            }
+            for (acc, sums) in acc.iter().zip(sums) {
+                let to = Dst::of(sums).add(column);
+                for v in 0..V {
+                    isa.store(to.add(v * I::LANES), acc[v]);
+                }
+            }
         }
     }
 }
@@ -58,148 +109,104 @@ pub(super) fn weighted_sums(
 /// o.
 pub(super) fn add_dot_products(tile: &GradientTile, channels: usize, gw: &mut [f32]) {
     let fan_in = tile.offsets.len();
-    let needed = tile.offsets.last().copied().unwrap_or(0) + (tile.rows - 1) * tile.x_row + tile.gy_row;
-    assert!(tile.x.len() >= needed, "the input is too short for the last kernel position");
-    let needed = (channels - 1) * tile.gy_plane + tile.rows * tile.gy_row;
-    assert!(tile.gy.len() >= needed && gw.len() == channels * fan_in, "gradients hold all channels");
-    #[cfg(target_arch = "x86_64")]
-    if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-        #[expect(unsafe_code, reason = "calls the AVX2 kernel after checking for AVX2")]
-        // SAFETY: AVX2 and FMA are available; offsets ascend, so all reads are inside, which was checked above.
-        unsafe {
-            avx2::add_dot_products(tile, channels, gw);
-        }
-        return;
-    }
-    for (o, gw) in gw.chunks_exact_mut(fan_in).enumerate() {
-        for (gw, offset) in gw.iter_mut().zip(tile.offsets) {
-            for row in 0..tile.rows {
-                let gy = &tile.gy[o * tile.gy_plane + row * tile.gy_row..][..tile.gy_row];
-                let x = &tile.x[offset + row * tile.x_row..];
-                *gw += gy.iter().zip(x).map(|(g, x)| g * x).sum::<f32>();
+    let last = tile.offsets.iter().copied().max().unwrap_or(0);
+    let rows = |len: usize, row: usize| holds(len, tile.rows, row, tile.gy_row);
+    assert!(last <= tile.x.len() && rows(tile.x.len() - last, tile.x_row), "the input is too short");
+    let plane = tile.rows * tile.gy_row;
+    assert!(holds(tile.gy.len(), channels, tile.gy_plane, plane), "output gradient of all channels");
+    assert!(gw.len() == channels * fan_in, "weight gradient of all channels");
+    Level::current().run(DotProducts { tile, channels, gw });
+}
+
+/// [`add_dot_products`], whose lengths were checked.
+struct DotProducts<'a> {
+    tile: &'a GradientTile<'a>,
+    channels: usize,
+    gw: &'a mut [f32],
+}
+
+impl Kernel for DotProducts<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<I: Isa>(self, isa: I) {
+        let Self { tile, channels, gw } = self;
+        let fan_in = tile.offsets.len();
+        for o in (0..channels).step_by(3) {
+            for k in (0..fan_in).step_by(4) {
+                macro_rules! block {
+                    ($r:literal, $s:literal, $at:expr) => {
+                        isa.run(Dots::<$r, $s> { tile, o, k: $at, gw: &mut *gw })
+                    };
+                }
+                macro_rules! positions {
+                    ($r:literal) => {
+                        if fan_in - k >= 4 {
+                            block!($r, 4, k);
+                        } else {
+                            for k in k..fan_in {
+                                block!($r, 1, k);
+                            }
+                        }
+                    };
+                }
+                match channels - o {
+                    1 => positions!(1),
+                    2 => positions!(2),
+                    _ => positions!(3),
+                }
             }
         }
     }
 }
 
-#[cfg(target_arch = "x86_64")]
-mod avx2 {
-    #![expect(
-        unsafe_code,
-        reason = "vector loads and stores through pointers whose ranges the callers checked"
-    )]
+/// R channels from `o` and S kernel positions from `k`, which exist.
+struct Dots<'a, const R: usize, const S: usize> {
+    tile: &'a GradientTile<'a>,
+    o: usize,
+    k: usize,
+    gw: &'a mut [f32],
+}
 
-    use std::arch::x86_64::{
-        __m256, _mm256_broadcast_ss, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_maskload_ps, _mm256_setzero_ps,
-        _mm256_storeu_ps,
-    };
+impl<const R: usize, const S: usize> Kernel for Dots<'_, R, S> {
+    type Output = ();
 
-    use super::{CHANNELS, COLS, GradientTile};
-    use crate::kernels::gemm::avx2::{horizontal_sum, lanes};
-
-    /// # Safety
-    ///
-    /// AVX2 and FMA are available; `weights` holds R values for each offset; `x` holds 16 values from each offset on.
-    #[target_feature(enable = "avx2,fma")]
-    pub(super) unsafe fn weighted_sums<const R: usize>(
-        weights: &[f32],
-        offsets: &[usize],
-        x: &[f32],
-        sums: &mut [[f32; COLS]; CHANNELS],
-    ) {
-        let mut acc = [[_mm256_setzero_ps(); 2]; R];
-        let (x, mut w) = (x.as_ptr(), weights.as_ptr());
-        // SAFETY: reads of x and of the weights are guaranteed by the caller; writes fill whole rows of `sums`.
+    #[inline(always)]
+    fn eval<I: Isa>(self, isa: I) {
+        let Self { tile, o, k, gw } = self;
+        let fan_in = tile.offsets.len();
+        let whole = tile.gy_row / I::LANES * I::LANES;
+        let mask = isa.first(tile.gy_row - whole);
+        let mut sums = [[isa.zero(); S]; R];
+        let gy = Src::of(tile.gy).add(o * tile.gy_plane);
+        let x: [Src<f32>; S] = vectors!(|s| Src::of(tile.x).add(tile.offsets[k + s]));
+        // SAFETY: whole vectors inside each row, the rest with a mask.
         unsafe {
-            for offset in offsets {
-                let at = x.add(*offset);
-                let (x0, x1) = (_mm256_loadu_ps(at), _mm256_loadu_ps(at.add(8)));
-                for (r, acc) in acc.iter_mut().enumerate() {
-                    let weight = _mm256_broadcast_ss(&*w.add(r));
-                    acc[0] = _mm256_fmadd_ps(weight, x0, acc[0]);
-                    acc[1] = _mm256_fmadd_ps(weight, x1, acc[1]);
-                }
-                w = w.add(R);
-            }
-            for (acc, sums) in acc.iter().zip(sums) {
-                _mm256_storeu_ps(sums.as_mut_ptr(), acc[0]);
-                _mm256_storeu_ps(sums.as_mut_ptr().add(8), acc[1]);
-            }
-        }
-    }
-
-    /// # Safety
-    ///
-    /// AVX2 and FMA are available; the tile's slices hold what its rows, channels and offsets read.
-    #[target_feature(enable = "avx2,fma")]
-    pub(super) unsafe fn add_dot_products(tile: &GradientTile, channels: usize, gw: &mut [f32]) {
-        let fan_in = tile.offsets.len();
-        for o in (0..channels).step_by(3) {
-            for k in (0..fan_in).step_by(4) {
-                // SAFETY: guaranteed by the caller.
-                unsafe {
-                    match (channels - o, fan_in - k) {
-                        (1, 1..4) => dot_block::<1, 1>(tile, o, k, 3.min(fan_in - k), gw),
-                        (1, _) => dot_block::<1, 4>(tile, o, k, 1, gw),
-                        (2, 1..4) => dot_block::<2, 1>(tile, o, k, 3.min(fan_in - k), gw),
-                        (2, _) => dot_block::<2, 4>(tile, o, k, 1, gw),
-                        (_, 1..4) => dot_block::<3, 1>(tile, o, k, 3.min(fan_in - k), gw),
-                        (_, _) => dot_block::<3, 4>(tile, o, k, 1, gw),
-                    }
-                }
-            }
-        }
-    }
-
-    /// Computes `times` blocks of R channels and S kernel positions, starting at channel `o` and position `k`.
-    ///
-    /// # Safety
-    ///
-    /// As for [`add_dot_products`]; R channels from `o` and S · `times` positions from `k` exist.
-    #[target_feature(enable = "avx2,fma")]
-    unsafe fn dot_block<const R: usize, const S: usize>(
-        tile: &GradientTile,
-        o: usize,
-        k: usize,
-        times: usize,
-        gw: &mut [f32],
-    ) {
-        let fan_in = tile.offsets.len();
-        let vector_end = tile.gy_row / 8 * 8;
-        let mask = lanes(tile.gy_row - vector_end);
-        for k in (k..k + S * times).step_by(S) {
-            let mut sums = [[_mm256_setzero_ps(); S]; R];
-            // SAFETY: whole vectors inside each row, the rest with a mask.
-            unsafe {
-                let gy = tile.gy.as_ptr().add(o * tile.gy_plane);
-                let x: [*const f32; S] = std::array::from_fn(|s| tile.x.as_ptr().add(tile.offsets[k + s]));
-                for row in 0..tile.rows {
-                    let (gy, x_row) = (gy.add(row * tile.gy_row), row * tile.x_row);
-                    for j in (0..vector_end).step_by(8) {
-                        let x: [__m256; S] = std::array::from_fn(|s| _mm256_loadu_ps(x[s].add(x_row + j)));
-                        for (r, sums) in sums.iter_mut().enumerate() {
-                            let g = _mm256_loadu_ps(gy.add(r * tile.gy_plane + j));
-                            for s in 0..S {
-                                sums[s] = _mm256_fmadd_ps(g, x[s], sums[s]);
-                            }
+            for row in 0..tile.rows {
+                let (gy, x_row) = (gy.add(row * tile.gy_row), row * tile.x_row);
+                for j in (0..whole).step_by(I::LANES) {
+                    let x: [I::F32; S] = vectors!(|s| isa.load(x[s].add(x_row + j)));
+                    for r in 0..R {
+                        let g = isa.load(gy.add(r * tile.gy_plane + j));
+                        for s in 0..S {
+                            sums[r][s] = isa.mul_add(g, x[s], sums[r][s]);
                         }
                     }
-                    if vector_end < tile.gy_row {
-                        let x: [__m256; S] =
-                            std::array::from_fn(|s| _mm256_maskload_ps(x[s].add(x_row + vector_end), mask));
-                        for (r, sums) in sums.iter_mut().enumerate() {
-                            let g = _mm256_maskload_ps(gy.add(r * tile.gy_plane + vector_end), mask);
-                            for s in 0..S {
-                                sums[s] = _mm256_fmadd_ps(g, x[s], sums[s]);
-                            }
+                }
+                if whole < tile.gy_row {
+                    let x: [I::F32; S] = vectors!(|s| isa.load_masked(x[s].add(x_row + whole), mask));
+                    for r in 0..R {
+                        let g = isa.load_masked(gy.add(r * tile.gy_plane + whole), mask);
+                        for s in 0..S {
+                            sums[r][s] = isa.mul_add(g, x[s], sums[r][s]);
                         }
                     }
                 }
             }
-            for (r, sums) in sums.iter().enumerate() {
-                for (s, sum) in sums.iter().enumerate() {
-                    gw[(o + r) * fan_in + k + s] += horizontal_sum(*sum);
-                }
+        }
+        for r in 0..R {
+            for s in 0..S {
+                gw[(o + r) * fan_in + k + s] += isa.sum(sums[r][s]);
             }
         }
     }

@@ -4,9 +4,7 @@
 //! its results to memory: the pooled map and, for a backward pass, one byte per pooled cell.
 
 pub mod reference;
-#[cfg(target_arch = "x86_64")]
 pub mod rows;
-#[cfg(target_arch = "x86_64")]
 pub mod tiles;
 
 use super::{ConvShape, PoolShape};
@@ -53,10 +51,10 @@ impl ConvBlock {
         })
     }
 
-    /// Returns height and width of the convolution's output.
+    /// Returns height and width of the convolution's output; 0 for an input that is smaller than the kernel.
     #[must_use]
     pub fn conv_size(&self) -> (usize, usize) {
-        (self.in_size.0 + 1 - KERNEL, self.in_size.1 + 1 - KERNEL)
+        ((self.in_size.0 + 1).saturating_sub(KERNEL), (self.in_size.1 + 1).saturating_sub(KERNEL))
     }
 
     /// Returns height and width after the 2×2 pool.
@@ -130,10 +128,19 @@ impl<'a> RowView<'a> {
     pub fn start(&self, y: usize) -> usize {
         (y - self.first) * self.row
     }
+
+    /// Returns whether the values hold all channels of the rows from [`RowView::first`] to `end`, each `width` values.
+    #[must_use]
+    pub(crate) fn holds(&self, end: usize, channels: usize, width: usize) -> bool {
+        let last_row = end.checked_sub(self.first + 1).and_then(|rows| rows.checked_mul(self.row));
+        let last_channel = (channels - 1).checked_mul(self.channel);
+        let needed = last_row.zip(last_channel).and_then(|(a, b)| a.checked_add(b)?.checked_add(width));
+        needed.is_some_and(|needed| needed <= self.values.len())
+    }
 }
 
-/// Returns the length of a run, one channel of one row: the width rounded up to a multiple of eight.
+/// Returns the length of a run, one channel of one row: the width rounded up to a multiple of sixteen.
 #[must_use]
 pub fn run_len(width: usize) -> usize {
-    width.next_multiple_of(8)
+    width.next_multiple_of(16)
 }

@@ -5,11 +5,15 @@
 //! C is one sum in a fixed order that depends only on the inner length, so callers may split C in any way and get the
 //! same bits.
 
-#[cfg(target_arch = "x86_64")]
-pub(crate) mod avx2;
+mod dot;
 pub mod reference;
 #[cfg(test)]
 mod tests;
+mod tile;
+
+use super::simd::{Dst, Level, Src};
+use dot::DotTile;
+pub(crate) use tile::GemmTile;
 
 /// The left matrix of [`gemm_nn`]: entry (i, p) at `values[i · row + p · col]`.
 #[derive(Debug, Clone, Copy)]
@@ -56,21 +60,23 @@ pub fn gemm_nn(
     if m == 0 || n == 0 {
         return;
     }
-    assert!(c_row >= n && c.len() >= (m - 1) * c_row + n, "C holds m rows of n");
+    assert!(c_row >= n && holds(c.len(), m, c_row, n), "C holds m rows of n");
     if k > 0 {
-        assert!(a.values.len() > (m - 1) * a.row + (k - 1) * a.col, "A holds m rows of k");
-        assert!(b.row >= n && b.values.len() >= (k - 1) * b.row + n, "B holds k rows of n");
+        let columns = (k - 1).checked_mul(a.col).and_then(|at| at.checked_add(1));
+        assert!(columns.is_some_and(|n| holds(a.values.len(), m, a.row, n)), "A holds m rows of k");
+        assert!(b.row >= n && holds(b.values.len(), k, b.row, n), "B holds k rows of n");
     }
-    #[cfg(target_arch = "x86_64")]
-    if avx2::available() {
-        #[expect(unsafe_code, reason = "calls the AVX2 kernel after checking for AVX2")]
-        // SAFETY: AVX2 and FMA are available, and the lengths were checked above.
-        unsafe {
-            avx2::gemm_nn((m, n, k), a, b, c, c_row, mode);
-        }
-        return;
-    }
-    reference::gemm_nn((m, n, k), a, b, c, c_row, mode);
+    let tile = GemmTile {
+        a: Src::of(a.values),
+        a_row: a.row,
+        a_col: a.col,
+        b: Src::of(b.values),
+        b_row: b.row,
+        c: Dst::of(c),
+        c_row,
+        add: mode == Mode::Add,
+    };
+    Level::current().run(tile::Passes { tile, size: (m, n, k) });
 }
 
 /// `C[m×n] = A[m×k] · B[n×k]ᵀ` (or `+=`); row i of C starts at `c[i · c_row]`.
@@ -89,17 +95,23 @@ pub fn gemm_nt(
     if m == 0 || n == 0 {
         return;
     }
-    assert!(c_row >= n && c.len() >= (m - 1) * c_row + n, "C holds m rows of n");
-    assert!(a.row >= k && a.values.len() >= (m - 1) * a.row + k, "A holds m rows of k");
-    assert!(b.row >= k && b.values.len() >= (n - 1) * b.row + k, "B holds n rows of k");
-    #[cfg(target_arch = "x86_64")]
-    if avx2::available() {
-        #[expect(unsafe_code, reason = "calls the AVX2 kernel after checking for AVX2")]
-        // SAFETY: AVX2 and FMA are available, and the lengths were checked above.
-        unsafe {
-            avx2::gemm_nt((m, n, k), a, b, c, c_row, mode);
-        }
-        return;
-    }
-    reference::gemm_nt((m, n, k), a, b, c, c_row, mode);
+    assert!(c_row >= n && holds(c.len(), m, c_row, n), "C holds m rows of n");
+    assert!(a.row >= k && holds(a.values.len(), m, a.row, k), "A holds m rows of k");
+    assert!(b.row >= k && holds(b.values.len(), n, b.row, k), "B holds n rows of k");
+    Level::current().run(DotTile {
+        a: Src::of(a.values),
+        a_row: a.row,
+        b: Src::of(b.values),
+        b_row: b.row,
+        c: Dst::of(c),
+        c_row,
+        size: (m, n, k),
+        add: mode == Mode::Add,
+    });
+}
+
+/// Returns whether `len` values hold `rows` rows (at least one) of `n` values that start `row` values apart.
+pub(crate) fn holds(len: usize, rows: usize, row: usize, n: usize) -> bool {
+    let needed = (rows - 1).checked_mul(row).and_then(|start| start.checked_add(n));
+    needed.is_some_and(|needed| needed <= len)
 }

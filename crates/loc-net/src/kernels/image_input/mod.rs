@@ -1,11 +1,13 @@
 //! The input photos of a network: bytes or floats, normalised and converted to the layout that a kernel reads.
 
-#[cfg(target_arch = "x86_64")]
-mod avx2;
+mod convert;
 
 use std::ops::Range;
 
+use crate::buffers::Aligned;
 use crate::kernels::conv_block::{RowView, run_len};
+use crate::kernels::simd::Level;
+use convert::{Deinterleave, InOrder};
 
 /// A batch of photos of one size.
 #[derive(Debug, Clone, Copy)]
@@ -67,12 +69,6 @@ impl InputNorm {
     fn apply(&self, colour: usize, x: f32) -> f32 {
         (x - self.mean[colour]) * self.scale[colour]
     }
-
-    /// Returns the normalised value of each byte, for each colour.
-    fn table(&self) -> [[f32; 256]; 3] {
-        let byte = |colour, v: usize| self.apply(colour, v as f32 / 255.0);
-        std::array::from_fn(|colour| std::array::from_fn(|v| byte(colour, v)))
-    }
 }
 
 /// Returns some rows of a photo in the layout of the fused kernels: a view of planar floats if no conversion is needed,
@@ -80,21 +76,22 @@ impl InputNorm {
 ///
 /// # Panics
 ///
-/// If the photo has fewer rows, or a row has fewer than eight pixels.
-pub fn strip<'a>(
+/// If the photo has fewer rows.
+pub(crate) fn strip<'a>(
     photo: ImageBatch<'a>,
     norm: &InputNorm,
     width: usize,
     rows: Range<usize>,
-    buffer: &'a mut Vec<f32>,
+    buffer: &'a mut Aligned,
 ) -> RowView<'a> {
-    assert!(width >= 8, "rows of eight pixels or more");
     match photo {
         ImageBatch::Floats(values) if norm.is_identity() => {
             RowView { values, first: 0, row: width, channel: values.len() / 3 }
         }
         _ => {
-            buffer.resize(3 * run_len(width) * rows.len(), 0.0);
+            let len = 3 * run_len(width) * rows.len();
+            buffer.grow(len);
+            let buffer = &mut buffer[..len];
             to_rows(photo, norm, width, rows.clone(), buffer);
             RowView { first: rows.start, ..RowView::rows(buffer, 3, width) }
         }
@@ -107,24 +104,9 @@ fn to_rows(photo: ImageBatch, norm: &InputNorm, width: usize, rows: Range<usize>
     match photo {
         ImageBatch::Bytes(bytes) => {
             let pixels = &bytes[3 * width * rows.start..3 * width * rows.end];
-            #[cfg(target_arch = "x86_64")]
-            if crate::kernels::gemm::avx2::available() {
-                for (row, out) in pixels.chunks_exact(3 * width).zip(out.chunks_exact_mut(3 * stride)) {
-                    #[expect(unsafe_code, reason = "calls the AVX2 kernel after checking for AVX2")]
-                    // SAFETY: AVX2 is available; a row has 3 · width bytes, and its runs are long enough.
-                    unsafe {
-                        avx2::deinterleave(row, norm, out, stride);
-                    }
-                }
-                return;
-            }
-            let table = norm.table();
-            for (row, out) in pixels.chunks_exact(3 * width).zip(out.chunks_exact_mut(3 * stride)) {
-                for (x, pixel) in row.chunks_exact(3).enumerate() {
-                    for colour in 0..3 {
-                        out[colour * stride + x] = table[colour][usize::from(pixel[colour])];
-                    }
-                }
+            match Level::current().at_most(width) {
+                Some(level) => level.run(Deinterleave { pixels, width, norm, out, stride }),
+                None => narrow_rows(pixels, width, norm, out, stride),
             }
         }
         ImageBatch::Floats(values) => {
@@ -137,6 +119,15 @@ fn to_rows(photo: ImageBatch, norm: &InputNorm, width: usize, rows: Range<usize>
                     }
                 }
             }
+        }
+    }
+}
+
+/// Splits rows that are narrower than a vector.
+fn narrow_rows(pixels: &[u8], width: usize, norm: &InputNorm, out: &mut [f32], stride: usize) {
+    for (row, out) in pixels.chunks_exact(3 * width).zip(out.chunks_exact_mut(3 * stride)) {
+        for (i, byte) in row.iter().enumerate() {
+            out[i % 3 * stride + i / 3] = norm.apply(i % 3, f32::from(*byte) / 255.0);
         }
     }
 }
@@ -160,21 +151,8 @@ pub fn to_pixels(photo: ImageBatch, norm: &InputNorm, width: usize, rows: Range<
     match photo {
         ImageBatch::Bytes(bytes) => {
             let bytes = &bytes[3 * width * rows.start..3 * width * rows.end];
-            #[cfg(target_arch = "x86_64")]
-            if crate::kernels::gemm::avx2::available() {
-                #[expect(unsafe_code, reason = "calls the AVX2 kernel after checking for AVX2")]
-                // SAFETY: AVX2 is available.
-                unsafe {
-                    avx2::bytes_to_floats(bytes, norm, out);
-                }
-                return;
-            }
-            let table = norm.table();
-            for (out, pixel) in out.chunks_exact_mut(3).zip(bytes.chunks_exact(3)) {
-                for colour in 0..3 {
-                    out[colour] = table[colour][usize::from(pixel[colour])];
-                }
-            }
+            let out = &mut out[..bytes.len()];
+            Level::current().run(InOrder { bytes, norm, out });
         }
         ImageBatch::Floats(values) => {
             let plane = values.len() / 3;
@@ -209,7 +187,7 @@ mod tests {
             {
                 for photo in [ImageBatch::Bytes(&bytes), ImageBatch::Floats(&planar)] {
                     let cut = height / 2;
-                    let mut buffers = [Vec::new(), Vec::new()];
+                    let mut buffers = [Aligned::default(), Aligned::default()];
                     let [above, below] = &mut buffers;
                     let strips = [
                         strip(photo, &norm, width, 0..cut, above),

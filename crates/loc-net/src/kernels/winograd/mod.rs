@@ -7,14 +7,13 @@
 //!
 //! [`f65`] is the longer F(6, 5), for one dimension.
 //!
-//! The matrices here are exact in f64 and serve as the reference. `avx2` applies them to vectors with hand-written
+//! The matrices here are exact in f64 and serve as the reference. `transform` applies them to vectors with hand-written
 //! sequences that share terms; the tests compare the two.
 
-#[cfg(target_arch = "x86_64")]
-pub(crate) mod avx2;
 pub mod f65;
 #[cfg(test)]
 mod tests;
+pub(crate) mod transform;
 
 /// Inputs of a tile along one axis, which is also the number of products.
 pub const INPUTS: usize = 8;

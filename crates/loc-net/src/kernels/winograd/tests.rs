@@ -1,7 +1,9 @@
 //! Tests that the matrices compute a correlation, and that the vector code applies these matrices.
+#![expect(unsafe_code, reason = "loads and stores of vectors")]
 
 use super::*;
-use crate::kernels::testing::{numbers, skip_without_avx2};
+use crate::kernels::simd::{Dst, Isa, Kernel, Level, vectors};
+use crate::kernels::testing::numbers;
 
 fn apply<const R: usize, const C: usize>(matrix: &[[f64; C]; R], x: &[f64]) -> Vec<f64> {
     matrix.iter().map(|row| row.iter().zip(x).map(|(a, b)| a * b).sum()).collect()
@@ -41,60 +43,51 @@ fn a_kernel_is_transformed_along_both_axes() {
     }
 }
 
-#[cfg(target_arch = "x86_64")]
+fn transposed<const R: usize, const C: usize>(m: &[[f64; C]; R]) -> [[f64; R]; C] {
+    std::array::from_fn(|c| std::array::from_fn(|r| m[r][c]))
+}
+
+fn check<I: Isa, const M: usize>(isa: I, what: &str, got: [I::F32; M], expected: &[f64]) {
+    assert_eq!(M, expected.len(), "{what}");
+    for (i, (v, e)) in got.into_iter().zip(expected).enumerate() {
+        let mut lanes = vec![0.0; I::LANES];
+        // SAFETY: a vector.
+        unsafe { isa.store(Dst::of(&mut lanes), v) };
+        for (l, v) in lanes.iter().enumerate() {
+            let e = e * (l + 1) as f64;
+            assert!((f64::from(*v) - e).abs() < 4e-5, "{what}[{i}] lane {l}: {v}, expected {e}");
+        }
+    }
+}
+
+struct Transforms;
+
+impl Kernel for Transforms {
+    type Output = ();
+
+    fn eval<I: Isa>(self, isa: I) {
+        // Lane l holds the input times l + 1.
+        let lanes = isa.add(isa.to_f32(isa.iota()), isa.splat(1.0));
+        macro_rules! vectors_of {
+            ($x:expr) => {
+                vectors!(|i| isa.mul(isa.splat($x[i] as f32), lanes))
+            };
+        }
+        let (eight, four, ten) = (numbers(1, INPUTS), numbers(2, OUTPUTS), numbers(3, f65::INPUTS));
+        check(isa, "input", transform::input(isa, vectors_of!(eight)), &apply(&INPUT, &eight));
+        let adjoint = transform::input_adjoint(isa, vectors_of!(eight));
+        check(isa, "input_adjoint", adjoint, &apply(&transposed(&INPUT), &eight));
+        check(isa, "output", transform::output(isa, vectors_of!(eight)), &apply(&OUTPUT, &eight));
+        let adjoint = transform::output_adjoint(isa, vectors_of!(four));
+        check(isa, "output_adjoint", adjoint, &apply(&transposed(&OUTPUT), &four));
+        check(isa, "f65_input", transform::f65_input(isa, vectors_of!(ten)), &apply(&f65::INPUT, &ten));
+        check(isa, "f65_output", transform::f65_output(isa, vectors_of!(ten)), &apply(&f65::OUTPUT, &ten));
+    }
+}
+
 #[test]
 fn the_vector_code_equals_the_matrices_and_their_transposes() {
-    use std::arch::x86_64::{__m256, _mm256_loadu_ps, _mm256_storeu_ps};
-
-    #[expect(unsafe_code, reason = "calls the AVX2 kernel after checking for AVX2")]
-    #[target_feature(enable = "avx2,fma")]
-    fn run<const N: usize, const M: usize>(
-        x: &[f64],
-        f: unsafe fn([__m256; N]) -> [__m256; M],
-    ) -> Vec<[f32; 8]> {
-        // Lane l holds the input times l + 1.
-        let vectors = std::array::from_fn(|i| {
-            let lanes: [f32; 8] = std::array::from_fn(|l| x[i] as f32 * (l + 1) as f32);
-            // SAFETY: eight values.
-            unsafe { _mm256_loadu_ps(lanes.as_ptr()) }
-        });
-        // SAFETY: this function has the target features of `f`.
-        let out = unsafe { f(vectors) };
-        let stored = |v: &__m256| {
-            let mut lanes = [0.0; 8];
-            // SAFETY: eight values.
-            unsafe { _mm256_storeu_ps(lanes.as_mut_ptr(), *v) };
-            lanes
-        };
-        out.iter().map(stored).collect()
-    }
-
-    fn transposed<const R: usize, const C: usize>(m: &[[f64; C]; R]) -> [[f64; R]; C] {
-        std::array::from_fn(|c| std::array::from_fn(|r| m[r][c]))
-    }
-
-    if !crate::kernels::gemm::avx2::available() {
-        return skip_without_avx2();
-    }
-    let check = |what: &str, got: Vec<[f32; 8]>, expected: Vec<f64>| {
-        assert_eq!(got.len(), expected.len(), "{what}");
-        for (i, (lanes, e)) in got.iter().zip(&expected).enumerate() {
-            for (l, v) in lanes.iter().enumerate() {
-                let e = e * (l + 1) as f64;
-                assert!((f64::from(*v) - e).abs() < 2e-5, "{what}[{i}] lane {l}: {v}, expected {e}");
-            }
-        }
-    };
-    let (eight, four) = (numbers(1, INPUTS), numbers(2, OUTPUTS));
-    #[expect(unsafe_code, reason = "calls the AVX2 kernel after checking for AVX2")]
-    // SAFETY: AVX2 and FMA are available.
-    unsafe {
-        check("input", run(&eight, avx2::input), apply(&INPUT, &eight));
-        check("input_adjoint", run(&eight, avx2::input_adjoint), apply(&transposed(&INPUT), &eight));
-        check("output", run(&eight, avx2::output), apply(&OUTPUT, &eight));
-        let ten = numbers(3, f65::INPUTS);
-        check("f65_input", run(&ten, avx2::f65_input), apply(&f65::INPUT, &ten));
-        check("f65_output", run(&ten, avx2::f65_output), apply(&f65::OUTPUT, &ten));
-        check("output_adjoint", run(&four, avx2::output_adjoint), apply(&transposed(&OUTPUT), &four));
+    for level in Level::available() {
+        level.run(Transforms);
     }
 }

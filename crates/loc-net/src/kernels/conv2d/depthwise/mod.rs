@@ -3,8 +3,7 @@
 //! A plane is copied into a buffer with its padding. Each row is split into phases by the stride s: column `s·j + r` is
 //! stored at index j of phase r. So for every kernel position the outputs of a row read adjacent values.
 
-#[cfg(target_arch = "x86_64")]
-mod avx2;
+mod plane;
 
 use rayon::prelude::*;
 
@@ -12,6 +11,7 @@ use crate::buffers::with_buffers;
 use crate::kernels::Activation;
 use crate::kernels::ConvShape;
 use crate::kernels::parts::{Parts, SUM_PARTS, tree_sum};
+use crate::kernels::simd::Level;
 use crate::parallel;
 
 /// Returns whether this kernel supports the convolution.
@@ -96,78 +96,36 @@ impl PaddedPlane {
     }
 }
 
-/// Values per vector.
-const LANES: usize = 8;
+/// Values of the longest vector.
+const LANES: usize = 16;
+
+/// Runs a kernel of a plane for a kernel size of 3 or 5, after checking the lengths of its slices.
+macro_rules! run {
+    ($kernel:ident, $k:expr, $plane:expr, { $w:expr, $out:expr, $buffer:expr }, { $($fields:tt)+ }) => {{
+        let (k, plane) = ($k, $plane);
+        let (out, len) = (plane.out.0 * plane.out.1, plane.len());
+        assert!($buffer.len() >= len && $w.len() == k * k && $out.len() == out, "lengths of a plane");
+        match k {
+            3 => Level::current().run(plane::$kernel::<3> { plane, $($fields)+ }),
+            _ => Level::current().run(plane::$kernel::<5> { plane, $($fields)+ }),
+        }
+    }};
+}
 
 /// Computes a plane's outputs from the padded plane in the buffer.
-fn forward_plane(k: usize, padded: &PaddedPlane, w: &[f32], b: f32, buffer: &[f32], y: &mut [f32]) {
-    #[cfg(target_arch = "x86_64")]
-    if crate::kernels::gemm::avx2::available() {
-        assert!(buffer.len() >= padded.len() && w.len() >= k * k && y.len() >= padded.out.0 * padded.out.1);
-        #[expect(unsafe_code, reason = "calls the AVX2 kernel after checking for AVX2")]
-        // SAFETY: AVX2 and FMA are available, the lengths were checked above.
-        unsafe {
-            match k {
-                3 => avx2::forward::<3>(padded, w, b, buffer, y),
-                _ => avx2::forward::<5>(padded, w, b, buffer, y),
-            }
-        }
-        return;
-    }
-    for (row, y) in y.chunks_exact_mut(padded.out.1).enumerate() {
-        y.fill(b);
-        for (tap, w) in w.iter().enumerate() {
-            let input_index = &buffer[padded.input_index(row, (tap / k, tap % k))..];
-            y.iter_mut().zip(input_index).for_each(|(y, x)| *y += w * x);
-        }
-    }
+fn forward_plane(k: usize, plane: &PaddedPlane, w: &[f32], b: f32, buffer: &[f32], y: &mut [f32]) {
+    run!(Forward, k, plane, { w, y, buffer }, { w, b, buffer, y });
 }
 
 /// Adds a plane's weight gradient; the padded plane is in the buffer.
-fn weights_plane(k: usize, padded: &PaddedPlane, gy: &[f32], buffer: &[f32], gw: &mut [f32]) {
-    #[cfg(target_arch = "x86_64")]
-    if crate::kernels::gemm::avx2::available() {
-        assert!(buffer.len() >= padded.len() && gw.len() >= k * k && gy.len() >= padded.out.0 * padded.out.1);
-        #[expect(unsafe_code, reason = "calls the AVX2 kernel after checking for AVX2")]
-        // SAFETY: AVX2 and FMA are available, the lengths were checked above.
-        unsafe {
-            match k {
-                3 => avx2::weights::<3>(padded, gy, buffer, gw),
-                _ => avx2::weights::<5>(padded, gy, buffer, gw),
-            }
-        }
-        return;
-    }
-    for (row, gy) in gy.chunks_exact(padded.out.1).enumerate() {
-        for (tap, gw) in gw.iter_mut().enumerate() {
-            let input_index = &buffer[padded.input_index(row, (tap / k, tap % k))..];
-            *gw += gy.iter().zip(input_index).map(|(gy, x)| gy * x).sum::<f32>();
-        }
-    }
+fn weights_plane(k: usize, plane: &PaddedPlane, gy: &[f32], buffer: &[f32], gw: &mut [f32]) {
+    run!(Weights, k, plane, { gw, gy, buffer }, { gy, buffer, gw });
 }
 
 /// Adds the input gradient of a plane to the buffer.
-fn scatter_plane(k: usize, padded: &PaddedPlane, w: &[f32], gy: &[f32], buffer: &mut [f32]) {
+fn scatter_plane(k: usize, plane: &PaddedPlane, w: &[f32], gy: &[f32], buffer: &mut [f32]) {
     buffer.fill(0.0);
-    #[cfg(target_arch = "x86_64")]
-    if crate::kernels::gemm::avx2::available() {
-        assert!(buffer.len() >= padded.len() && w.len() >= k * k && gy.len() >= padded.out.0 * padded.out.1);
-        #[expect(unsafe_code, reason = "calls the AVX2 kernel after checking for AVX2")]
-        // SAFETY: AVX2 and FMA are available, the lengths were checked above.
-        unsafe {
-            match k {
-                3 => avx2::scatter::<3>(padded, w, gy, buffer),
-                _ => avx2::scatter::<5>(padded, w, gy, buffer),
-            }
-        }
-        return;
-    }
-    for (row, gy) in gy.chunks_exact(padded.out.1).enumerate() {
-        for (tap, w) in w.iter().enumerate() {
-            let input_index = &mut buffer[padded.input_index(row, (tap / k, tap % k))..];
-            input_index.iter_mut().zip(gy).for_each(|(g, gy)| *g += w * gy);
-        }
-    }
+    run!(Scatter, k, plane, { w, gy, buffer }, { w, gy, buffer });
 }
 
 /// Planes per task.

@@ -1,16 +1,15 @@
 //! The row kernel: 5×5 convolution, bias, 2×2 max-pool and relu for few channels. Lanes are adjacent columns.
 //!
 //! Along y the convolution is Winograd's F(6, 5): ten input rows are transformed once and give six output rows, three
-//! after the pool, with a third of the products of a direct convolution. Six output channels × sixteen columns stay in
-//! registers; the last block of columns and the last strip of rows overlap their neighbours instead of using masks.
+//! after the pool, with a third of the products of a direct convolution. Six output channels × two vectors of columns
+//! stay in registers; the last block of columns and the last strip of rows overlap their neighbours instead of using masks.
 //!
 //! In the backward pass three of four cells of each window have no gradient, and none has one if relu was off:
-//! [`WeightGradient`] and [`InputGradient`] list the other cells (`active`) and visit only these.
+//! [`WeightGradient`] and [`InputGradient`] list the other cells, the active ones, and visit only these.
 //!
-//! AVX2 and FMA only ([`WinogradRows::of`] gives the conditions); the reference is [`super::reference`].
+//! [`WinogradRows::of`] gives the conditions; the reference is [`super::reference`].
 
-mod active;
-mod avx2;
+mod forward;
 mod input_gradient;
 mod pixels;
 #[cfg(test)]
@@ -20,14 +19,17 @@ mod weight_gradient;
 use std::ops::Range;
 
 use super::{ConvBlock, RowView, run_len};
+use crate::buffers::Aligned;
+use crate::kernels::simd::{Dst, Level};
 use crate::kernels::winograd::f65;
+use forward::Forward;
 pub use input_gradient::{ActiveList, InputGradient};
 pub use weight_gradient::WeightGradient;
 
 /// Output channels of a tile.
 const CHANNELS: usize = 6;
-/// Columns of a tile: two vectors, eight after the pool.
-const COLUMNS: usize = 16;
+/// The largest number of lanes of a vector. Buffers are padded to it, whatever the set.
+const MAX_LANES: usize = 16;
 /// Pooled rows of a strip.
 pub const STRIP: usize = f65::OUTPUTS / 2;
 /// The largest number of input channels: with more, the patches of the gradients do not fit the registers.
@@ -58,8 +60,9 @@ impl Layout {
 pub struct WinogradRows {
     shape: ConvBlock,
     layout: Layout,
+    level: Level,
     /// `[⌈out / 6⌉][10][in][5][6]`: tile, product, input channel, kernel column, output channel.
-    weights: Vec<f32>,
+    weights: Aligned,
     /// The bias, padded to whole tiles.
     bias: Vec<f32>,
 }
@@ -68,12 +71,10 @@ pub struct WinogradRows {
 #[derive(Debug, Default)]
 pub struct Scratch {
     /// A strip of ten input rows, transformed: `[10][in][stride]`.
-    input: Vec<f32>,
-    products: Products,
+    input: Aligned,
+    /// The products of a tile: `[10][6][2 · lanes]`.
+    products: Aligned,
 }
-
-/// The products of a tile.
-type Products = [[[f32; COLUMNS]; CHANNELS]; f65::INPUTS];
 
 /// Returns the distance between the runs of a strip. Not a power of two: else neighbouring runs would map to the same
 /// few sets of the level-1 cache.
@@ -81,24 +82,40 @@ fn stride(width: usize) -> usize {
     run_len(width) + 16
 }
 
+/// The smallest number of pooled columns.
+const MIN_WIDTH: usize = 8;
+
 /// Returns whether the kernel supports a block: few input channels, at least 3 pooled rows and 8 pooled columns.
 #[must_use]
 pub fn supports(shape: &ConvBlock) -> bool {
     let (height, width) = shape.pooled_size();
-    shape.in_channels <= MAX_CHANNELS && height >= STRIP && width >= COLUMNS / 2
+    shape.in_channels <= MAX_CHANNELS && height >= STRIP && width >= MIN_WIDTH
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    reason = "offsets into one photo's map, whose size `WinogradRows::of` checks"
+)]
+fn as_i32(n: usize) -> i32 {
+    n as i32
 }
 
 impl WinogradRows {
-    /// Creates the kernel of a block, without weights. Returns `None` if the block does not fit ([`supports`]) or AVX2
-    /// and FMA are not available.
+    /// Creates the kernel of a block, without weights. Returns `None` if the block does not fit ([`supports`]) or its maps
+    /// or weights have more than 2³⁰ values. A map that is narrower than a vector takes a set with shorter ones.
     #[must_use]
     pub fn of(shape: ConvBlock, layout: Layout) -> Option<Self> {
-        if !supports(&shape) || !crate::kernels::gemm::avx2::available() {
+        let ConvBlock { in_channels, out_channels, in_size: (height, width) } = shape;
+        let sizes = [height, width, in_channels.max(8), out_channels];
+        let product = sizes.into_iter().try_fold(8usize, usize::checked_mul);
+        if product.is_none_or(|n| n > 1 << 30) || !supports(&shape) {
             return None;
         }
-        let tiles = shape.out_channels.div_ceil(CHANNELS);
-        let weights = vec![0.0; tiles * f65::INPUTS * shape.in_channels * 5 * CHANNELS];
-        Some(Self { shape, layout, weights, bias: vec![0.0; tiles * CHANNELS] })
+        let level = Level::current().at_most(shape.pooled_size().1)?;
+        let tiles = out_channels.div_ceil(CHANNELS);
+        let weights = Aligned::zeros(tiles * f65::INPUTS * in_channels * 5 * CHANNELS);
+        Some(Self { shape, layout, level, weights, bias: vec![0.0; tiles * CHANNELS] })
     }
 
     /// Returns the block.
@@ -171,21 +188,26 @@ impl WinogradRows {
         assert!(rows.start.is_multiple_of(STRIP) && rows.end <= pooled_height, "rows of the map");
         assert!(y.len() >= rows.len() * self.out_row(), "output");
         assert!(argmax.is_empty() || argmax.len() >= bytes, "bytes");
-        let Range { start, end } = self.input_rows(&rows);
-        assert!(start >= x.first, "first row of the input");
-        let needed = x.start(end - 1) + (in_channels - 1) * x.channel + width;
-        assert!(x.values.len() >= needed, "input");
-        scratch.input.resize(f65::INPUTS * in_channels * stride(width), 0.0);
-        let task = avx2::Forward { block: self, x, rows };
-        #[expect(unsafe_code, reason = "calls the AVX2 kernel, whose availability `of` has checked")]
-        // SAFETY: AVX2 and FMA are available, and the lengths were checked above.
-        unsafe {
-            match (self.layout, argmax.is_empty()) {
-                (Layout::Rows, true) => task.run::<false, false>(scratch, y, argmax),
-                (Layout::Rows, false) => task.run::<false, true>(scratch, y, argmax),
-                (Layout::ChannelsLast, true) => task.run::<true, false>(scratch, y, argmax),
-                (Layout::ChannelsLast, false) => task.run::<true, true>(scratch, y, argmax),
-            }
+        if rows.is_empty() {
+            return;
+        }
+        let needed = self.input_rows(&rows);
+        assert!(needed.start >= x.first, "first row of the input");
+        assert!(x.holds(needed.end, in_channels, width), "input");
+        scratch.input.grow(f65::INPUTS * in_channels * stride(width));
+        scratch.products.grow(f65::INPUTS * CHANNELS * 2 * MAX_LANES);
+        let (layout, empty) = (self.layout, argmax.is_empty());
+        let (y, argmax) = (Dst::of(y), Dst::of(argmax));
+        macro_rules! run {
+            ($last:literal, $argmax:literal) => {
+                self.level.run(Forward::<$last, $argmax> { block: self, x, rows, scratch, y, argmax })
+            };
+        }
+        match (layout, empty) {
+            (Layout::Rows, true) => run!(false, false),
+            (Layout::Rows, false) => run!(false, true),
+            (Layout::ChannelsLast, true) => run!(true, false),
+            (Layout::ChannelsLast, false) => run!(true, true),
         }
     }
 }

@@ -4,15 +4,13 @@
     reason = "vector loads and stores through pointers whose ranges the public functions check"
 )]
 
-use std::arch::x86_64::{_mm256_loadu_ps, _mm256_setzero_ps, _mm256_storeu_ps};
 use std::ops::Range;
 
 use super::WinogradRows;
-use crate::kernels::conv_block::{ConvBlock, OVERREAD, RowView};
-use crate::kernels::simd::{transpose, vectors};
+use crate::kernels::conv_block::{ConvBlock, RowView};
+use crate::kernels::simd::{Dst, Isa, Kernel, Src, vectors};
 
-/// Returns the number of values per pixel of a channels-last input with few channels: packed, or padded to whole
-/// vectors.
+/// Returns the number of values per pixel of a channels-last input with few channels: packed, or padded to eight.
 pub(super) fn pixel(channels: usize) -> usize {
     if channels <= 4 { channels } else { 8 }
 }
@@ -27,43 +25,45 @@ impl WinogradRows {
     pub fn to_pixels(&self, x: RowView, rows: Range<usize>, out: &mut [f32]) {
         let ConvBlock { in_channels, in_size: (height, width), .. } = self.shape;
         let step = pixel(in_channels);
-        assert!(x.first <= rows.start && rows.end <= height, "rows of the map");
-        assert!(x.values.len() >= x.start(height - 1) + (in_channels - 1) * x.channel + width, "input");
-        assert!(out.len() >= rows.len() * width * step + OVERREAD, "output and overread");
-        // SAFETY: `WinogradRows::of` checked for AVX2 and FMA; the lengths were checked above; a row has eight columns
-        // or more.
-        unsafe { rows_to_pixels(x, rows, width, in_channels, step, out.as_mut_ptr()) };
+        assert!(x.first <= rows.start && rows.start <= rows.end && rows.end <= height, "rows of the map");
+        assert!(x.holds(rows.end, in_channels, width), "input");
+        assert!(out.len() >= rows.len() * width * step, "output");
+        self.level.run(ToPixels { x, rows, width, channels: in_channels, step, out: Dst::of(out) });
     }
 }
 
-/// # Safety
-///
-/// AVX2 and FMA are available; input and output are as long as [`WinogradRows::to_pixels`] checks.
-#[target_feature(enable = "avx2,fma")]
-unsafe fn rows_to_pixels(
-    x: RowView,
+/// Input and output are as long as [`WinogradRows::to_pixels`] checks; a row has at least a vector of columns.
+struct ToPixels<'a> {
+    x: RowView<'a>,
     rows: Range<usize>,
     width: usize,
     channels: usize,
     step: usize,
-    out: *mut f32,
-) {
-    let first = rows.start;
-    for y in rows {
-        for block in 0..width.div_ceil(8) {
-            let left = (8 * block).min(width - 8);
-            // SAFETY: eight columns of a row; eight pixels, written first to last: values written after the channels of
-            // one pixel are overwritten by the next; after the last pixel they are in the overread.
-            unsafe {
-                let from = x.values.as_ptr().add(x.start(y) + left);
-                let lanes = vectors!(|c| if c < channels {
-                    _mm256_loadu_ps(from.add(c * x.channel))
-                } else {
-                    _mm256_setzero_ps()
-                });
+    out: Dst<'a, f32>,
+}
+
+impl Kernel for ToPixels<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<I: Isa>(self, isa: I) {
+        let Self { x, rows, width, channels, step, out } = self;
+        let first = rows.start;
+        for y in rows {
+            let from = Src::of(x.values).add(x.start(y));
+            for column in 0..width.div_ceil(I::LANES) {
+                let left = (I::LANES * column).min(width - I::LANES);
                 let to = out.add(((y - first) * width + left) * step);
-                for (i, v) in transpose(lanes).into_iter().enumerate() {
-                    _mm256_storeu_ps(to.add(i * step), v);
+                for quad in (0..step).step_by(4) {
+                    // SAFETY: a vector of columns of each channel; up to four values of each pixel.
+                    unsafe {
+                        let v = vectors!(|c| if quad + c < channels {
+                            isa.load(from.add((quad + c) * x.channel + left))
+                        } else {
+                            isa.zero()
+                        });
+                        isa.store_columns(v, 4.min(step - quad), to.add(quad), step);
+                    }
                 }
             }
         }

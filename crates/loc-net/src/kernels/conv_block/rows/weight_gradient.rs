@@ -5,36 +5,30 @@
     reason = "vector loads and stores through pointers whose ranges the public functions check"
 )]
 
-use std::arch::x86_64::{
-    _mm_cvtsi64_si128, _mm256_add_epi32, _mm256_add_ps, _mm256_and_ps, _mm256_broadcast_ss,
-    _mm256_castsi256_ps, _mm256_cmpgt_epi32, _mm256_cvtepu8_epi32, _mm256_fmadd_ps, _mm256_loadu_ps,
-    _mm256_mullo_epi32, _mm256_permutevar8x32_epi32, _mm256_set1_epi32, _mm256_setr_epi32, _mm256_setzero_ps,
-    _mm256_storeu_ps,
-};
 use std::ops::Range;
 
-use super::WinogradRows;
-use super::active::{active, append, as_i32};
 use super::pixels::pixel;
-use crate::kernels::conv_block::{ConvBlock, KERNEL, OVERREAD};
-use crate::kernels::gemm::avx2::horizontal_sum;
-use crate::kernels::simd::{transpose, vectors};
+use super::{MAX_LANES, WinogradRows, as_i32};
+use crate::buffers::Aligned;
+use crate::kernels::conv_block::{ConvBlock, KERNEL, OVERREAD, RELU_OFF};
+use crate::kernels::simd::{Dst, Isa, Kernel, Level, Src, keep};
 
 /// Pooled rows whose active cells are listed before their patches are added: lists and input stay in the level-2 cache.
-const STRIP: usize = 8;
+const STRIP: usize = 4;
 
 /// The sums of a block's weight and bias gradients over some photos.
 #[derive(Debug)]
 pub struct WeightGradient {
     shape: ConvBlock,
-    /// `[out][5][vectors · 8]`: output channel, kernel row, kernel columns × channels in the order of the input.
-    weights: Vec<f32>,
-    /// `[out][8]`: partial sums.
-    bias: Vec<f32>,
+    level: Level,
+    /// `[out][5][row]`: output channel, kernel row, kernel columns × channels in the order of the input.
+    weights: Aligned,
+    /// `[out][16]`: partial sums, one for each lane.
+    bias: Aligned,
     /// The input rows of a strip, pixel by pixel.
-    pixels: Vec<f32>,
+    pixels: Aligned,
     /// The active cells of a strip, channel by channel: the offsets of their patches, and their gradients.
-    offsets: Vec<u32>,
+    offsets: Vec<i32>,
     values: Vec<f32>,
     counts: Vec<usize>,
 }
@@ -46,12 +40,13 @@ impl WeightGradient {
         let shape = conv.shape;
         let outs = shape.out_channels;
         let list = outs * Self::capacity(&shape);
-        let pixels = (2 * STRIP + 4) * shape.in_size.1 * pixel(shape.in_channels) + OVERREAD;
+        let pixels = (2 * STRIP + 4) * shape.in_size.1 * pixel(shape.in_channels) + 2 * OVERREAD;
         Self {
             shape,
-            pixels: vec![0.0; pixels],
-            weights: vec![0.0; outs * KERNEL * 8 * Self::vectors(&shape)],
-            bias: vec![0.0; outs * 8],
+            level: conv.level,
+            pixels: Aligned::zeros(pixels),
+            weights: Aligned::zeros(outs * KERNEL * Self::row_len(&shape)),
+            bias: Aligned::zeros(outs * MAX_LANES),
             offsets: vec![0; list],
             values: vec![0.0; list],
             counts: vec![0; outs],
@@ -59,12 +54,12 @@ impl WeightGradient {
     }
 
     fn capacity(shape: &ConvBlock) -> usize {
-        STRIP * shape.pooled_size().1 + 8
+        STRIP * shape.pooled_size().1 + MAX_LANES
     }
 
-    /// Returns the number of vectors that hold a row of a patch.
-    fn vectors(shape: &ConvBlock) -> usize {
-        (KERNEL * pixel(shape.in_channels)).div_ceil(8)
+    /// Returns the length of a row of a patch, in whole vectors of any set.
+    fn row_len(shape: &ConvBlock) -> usize {
+        (KERNEL * pixel(shape.in_channels)).next_multiple_of(MAX_LANES)
     }
 
     /// Resets the sums to zero.
@@ -96,101 +91,7 @@ impl WeightGradient {
                 self.pixels.copy_within(2 * STRIP * row..(2 * STRIP + 4) * row, 0);
             }
             fill(2 * strip.start + kept_rows..2 * strip.end + 4, &mut self.pixels[kept_rows * row..]);
-            // SAFETY: `WinogradRows::of` checked for AVX2 and FMA; the lengths were checked above; the lists have room
-            // for the active cells of a strip, the pixels for its input.
-            unsafe {
-                match Self::vectors(&self.shape) {
-                    1 => self.strip::<1>(strip, gy, argmax),
-                    2 => self.strip::<2>(strip, gy, argmax),
-                    3 => self.strip::<3>(strip, gy, argmax),
-                    _ => self.strip::<5>(strip, gy, argmax),
-                }
-            }
-        }
-    }
-
-    /// # Safety
-    ///
-    /// AVX2 and FMA are available; the slices are as long as [`WeightGradient::add`] checks, `V` is
-    /// [`WeightGradient::vectors`], and the pixels hold the strip's input.
-    #[target_feature(enable = "avx2,fma")]
-    unsafe fn strip<const V: usize>(&mut self, rows: Range<usize>, gy: &[f32], argmax: &[u8]) {
-        let row = self.shape.in_size.1 * pixel(self.shape.in_channels);
-        // SAFETY: rows of the map; the patch at every offset is inside the strip's input.
-        unsafe {
-            self.list(rows.start, rows.len(), gy, argmax);
-            let base = self.pixels.as_ptr();
-            for o in 0..self.shape.out_channels {
-                let list = o * Self::capacity(&self.shape);
-                let patches = Patches {
-                    n: self.counts[o],
-                    offsets: self.offsets.as_ptr().add(list),
-                    values: self.values.as_ptr().add(list),
-                    row,
-                };
-                let sums = self.weights.as_mut_ptr().add(o * KERNEL * 8 * V);
-                if V <= 2 {
-                    patches.add::<5, V>(base, sums);
-                } else {
-                    patches.add::<3, V>(base, sums);
-                    patches.add::<2, V>(base.add(3 * row), sums.add(3 * 8 * V));
-                }
-            }
-        }
-    }
-
-    /// Lists the active cells of some pooled rows.
-    ///
-    /// # Safety
-    ///
-    /// AVX2 and FMA are available; gradient and bytes hold the rows and the overread.
-    #[target_feature(enable = "avx2,fma")]
-    unsafe fn list(&mut self, top: usize, rows: usize, gy: &[f32], argmax: &[u8]) {
-        let ConvBlock { in_channels, out_channels: outs, in_size: (_, in_width) } = self.shape;
-        let width = self.shape.pooled_size().1;
-        let step = as_i32(pixel(in_channels));
-        let row = as_i32(in_width) * step;
-        let lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-        // The offset of the argmax in its window, by the byte; repeated for cells whose relu is off.
-        let positions = _mm256_setr_epi32(0, step, row, row + step, 0, step, row, row + step);
-        let columns = _mm256_mullo_epi32(lanes, _mm256_set1_epi32(2 * step));
-        self.counts.fill(0);
-        for y in 0..rows {
-            for block in 0..width.div_ceil(8) {
-                let left = (8 * block).min(width - 8);
-                // The last block overlaps the one before: its first lanes are already listed.
-                let listed = _mm256_set1_epi32(as_i32(8 * block - left) - 1);
-                let new_lanes = _mm256_cmpgt_epi32(lanes, listed);
-                let first = as_i32(2 * y) * row + as_i32(2 * left) * step;
-                let start = _mm256_add_epi32(columns, _mm256_set1_epi32(first));
-                for group in (0..outs).step_by(8) {
-                    let at = ((top + y) * width + left) * outs + group;
-                    // SAFETY: eight pixels of a row that exists; the last read may reach into the overread.
-                    let (values, cells) = unsafe {
-                        let mut pixels = [0; 8];
-                        for (i, pixel) in pixels.iter_mut().enumerate() {
-                            *pixel = argmax.as_ptr().add(at + i * outs).cast::<u64>().read_unaligned();
-                        }
-                        let values = vectors!(|i| _mm256_loadu_ps(gy.as_ptr().add(at + i * outs)));
-                        (transpose(values), transposed_bytes(pixels))
-                    };
-                    for o in group..outs.min(group + 8) {
-                        let id = _mm256_cvtepu8_epi32(_mm_cvtsi64_si128(cells[o - group].cast_signed()));
-                        let active = active(id, new_lanes);
-                        let value = _mm256_and_ps(values[o - group], _mm256_castsi256_ps(active));
-                        let offset = _mm256_add_epi32(start, _mm256_permutevar8x32_epi32(positions, id));
-                        let at = o * Self::capacity(&self.shape) + self.counts[o];
-                        // SAFETY: channel o's list has room for eight more; its sums are eight values.
-                        unsafe {
-                            let offsets = self.offsets.as_mut_ptr().add(at);
-                            let values = self.values.as_mut_ptr().add(at);
-                            self.counts[o] += append(active, offset, offsets, value, values);
-                            let sums = self.bias.as_mut_ptr().add(8 * o);
-                            _mm256_storeu_ps(sums, _mm256_add_ps(_mm256_loadu_ps(sums), value));
-                        }
-                    }
-                }
-            }
+            self.level.run(Strip { sums: self, rows: strip, gy: Src::of(gy), argmax: Src::of(argmax) });
         }
     }
 
@@ -202,82 +103,226 @@ impl WeightGradient {
     pub fn write(&self, gw: &mut [f32], gb: &mut [f32]) {
         let ConvBlock { in_channels: ins, out_channels: outs, .. } = self.shape;
         assert_eq!((gw.len(), gb.len()), (self.shape.weight_len(), outs), "weight and bias gradient");
-        let (pixel, row) = (pixel(ins), 8 * Self::vectors(&self.shape));
+        let (pixel, row) = (pixel(ins), Self::row_len(&self.shape));
         for (at, g) in gw.iter_mut().enumerate() {
             let (o, c, y, x) = (at / (25 * ins), at / 25 % ins, at / 5 % 5, at % 5);
             *g = self.weights[(o * KERNEL + y) * row + x * pixel + c];
         }
-        for (g, sums) in gb.iter_mut().zip(self.bias.chunks_exact(8)) {
-            // SAFETY: eight values; `WinogradRows::of` checked for AVX2.
-            *g = unsafe { horizontal_sum(_mm256_loadu_ps(sums.as_ptr())) };
+        for (g, sums) in gb.iter_mut().zip(self.bias.chunks_exact(MAX_LANES)) {
+            *g = sums.iter().sum();
         }
     }
 }
 
-/// Patches to add: `sums += Σ value · patch at offset`.
-struct Patches {
-    n: usize,
-    offsets: *const u32,
-    values: *const f32,
-    /// Distance between rows of the input.
-    row: usize,
+/// Adds some pooled rows of a photo. The slices are as long as [`WeightGradient::add`] checks, the pixels hold the strip's
+/// input, and the lists have room for the active cells of a strip.
+struct Strip<'a> {
+    sums: &'a mut WeightGradient,
+    rows: Range<usize>,
+    gy: Src<'a, f32>,
+    argmax: Src<'a, u8>,
 }
 
-impl Patches {
-    /// Adds R rows of V vectors each. Not inlined: its R · V sums need all registers.
+impl Kernel for Strip<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<I: Isa>(self, isa: I) {
+        let Self { sums, rows, gy, argmax } = self;
+        let pixel = pixel(sums.shape.in_channels);
+        let row = sums.shape.in_size.1 * pixel;
+        // SAFETY: rows of the map.
+        unsafe { sums.list(isa, rows.start, rows.len(), gy, argmax) };
+        let row_len = WeightGradient::row_len(&sums.shape);
+        for o in 0..sums.shape.out_channels {
+            let list = o * WeightGradient::capacity(&sums.shape);
+            let patches = Patches {
+                n: sums.counts[o],
+                offsets: Src::of(&sums.offsets).add(list),
+                values: Src::of(&sums.values).add(list),
+                x: Src::of(&sums.pixels),
+                row,
+                sums: Dst::of(&mut sums.weights).add(o * KERNEL * row_len),
+                row_len,
+            };
+            macro_rules! vectors_of {
+                ($($v:literal)+) => {
+                    match (KERNEL * pixel).div_ceil(I::LANES) {
+                        $($v => patches.all::<I, $v>(isa),)+
+                        _ => patches.all::<I, 10>(isa),
+                    }
+                };
+            }
+            vectors_of!(1 2 3 4 5);
+        }
+    }
+}
+
+impl WeightGradient {
+    /// Lists the active cells of some pooled rows, and adds their gradients to the bias.
     ///
     /// # Safety
     ///
-    /// AVX2 and FMA are available; `n` offsets and values exist, all patches from `x` are inside the input and its
-    /// overread, and `sums` holds R · V vectors.
-    #[inline(never)]
-    #[target_feature(enable = "avx2,fma")]
-    unsafe fn add<const R: usize, const V: usize>(&self, x: *const f32, sums: *mut f32) {
-        // SAFETY: guaranteed by the caller.
-        unsafe {
-            // Starts from zero, not from the sums, so that the rounding error is only that of one strip's terms.
-            let mut acc = [[_mm256_setzero_ps(); V]; R];
-            for e in 0..self.n {
-                let g = _mm256_broadcast_ss(&*self.values.add(e));
-                let patch = x.add(*self.offsets.add(e) as usize);
-                for (r, acc) in acc.iter_mut().enumerate() {
-                    for (v, acc) in acc.iter_mut().enumerate() {
-                        *acc = _mm256_fmadd_ps(g, _mm256_loadu_ps(patch.add(r * self.row + 8 * v)), *acc);
+    /// Gradient and bytes hold the rows and the overread.
+    #[inline(always)]
+    unsafe fn list<I: Isa>(&mut self, isa: I, top: usize, rows: usize, gy: Src<f32>, argmax: Src<u8>) {
+        let ConvBlock { in_channels, out_channels: outs, in_size: (_, in_width) } = self.shape;
+        let width = self.shape.pooled_size().1;
+        let step = as_i32(pixel(in_channels));
+        let row = as_i32(in_width) * step;
+        let lanes = isa.iota();
+        let columns = isa.mul_i32(lanes, isa.splat_i32(2 * step));
+        let capacity = Self::capacity(&self.shape);
+        self.counts.fill(0);
+        let (offsets, values) = (Dst::of(&mut self.offsets), Dst::of(&mut self.values));
+        let bias = Dst::of(&mut self.bias);
+        for y in 0..rows {
+            for column in 0..width.div_ceil(I::LANES) {
+                let left = (I::LANES * column).min(width - I::LANES);
+                // The last block overlaps the one before: its first lanes are already listed.
+                let listed = isa.splat_i32(as_i32(I::LANES * column - left) - 1);
+                let new_lanes = isa.gt_i32(lanes, listed);
+                let first = as_i32(2 * y) * row + as_i32(2 * left) * step;
+                let start = isa.add_i32(columns, isa.splat_i32(first));
+                for quad in (0..outs).step_by(4) {
+                    let at = ((top + y) * width + left) * outs + quad;
+                    // SAFETY: a vector of pixels of a row that exists; the last reads may reach into the overread.
+                    let (four, bytes) =
+                        unsafe { (isa.load_columns(gy.add(at), outs), isa.load_u8x4(argmax.add(at), outs)) };
+                    // Not a loop: a vector of an array with a variable index would go through memory.
+                    macro_rules! channels {
+                        ($($c:literal)+) => {$(
+                            let o = quad + $c;
+                            if o < outs {
+                                let id = isa.and_i32(isa.shift_right(bytes, 8 * $c), isa.splat_i32(255));
+                                let active = isa.gt_i32(isa.splat_i32(i32::from(RELU_OFF)), id);
+                                let active = isa.and(active, new_lanes);
+                                let value = keep(isa, active, four[$c]);
+                                let offset = isa.add_i32(start, isa.offset(id, step, row));
+                                let at = o * capacity + self.counts[o];
+                                let (sums, values) = (bias.add(MAX_LANES * o), values.add(at));
+                                // SAFETY: channel o's list has room for a vector more; its sums are a vector.
+                                unsafe {
+                                    let listed = isa.compress(active, (value, values), (offset, offsets.add(at)));
+                                    self.counts[o] += listed;
+                                    isa.store(sums, isa.add(isa.load(sums.src()), value));
+                                }
+                            }
+                        )+};
                     }
-                }
-            }
-            for (r, acc) in acc.iter().enumerate() {
-                for (v, acc) in acc.iter().enumerate() {
-                    let sum = sums.add((r * V + v) * 8);
-                    _mm256_storeu_ps(sum, _mm256_add_ps(_mm256_loadu_ps(sum), *acc));
+                    channels!(0 1 2 3);
                 }
             }
         }
     }
 }
 
-/// Transposes eight pixels of eight bytes to eight channels of eight bytes.
-#[inline]
-#[target_feature(enable = "avx2,fma")]
-fn transposed_bytes(pixels: [u64; 8]) -> [u64; 8] {
-    use std::arch::x86_64::{
-        _mm_cvtsi128_si64, _mm_unpackhi_epi16, _mm_unpackhi_epi32, _mm_unpackhi_epi64, _mm_unpacklo_epi8,
-        _mm_unpacklo_epi16, _mm_unpacklo_epi32,
-    };
-    let load = |i: usize| _mm_cvtsi64_si128(pixels[i].cast_signed());
-    let pair = |i: usize| _mm_unpacklo_epi8(load(i), load(i + 1));
-    let (a, b, c, d) = (pair(0), pair(2), pair(4), pair(6));
-    let quads = [
-        [_mm_unpacklo_epi16(a, b), _mm_unpacklo_epi16(c, d)],
-        [_mm_unpackhi_epi16(a, b), _mm_unpackhi_epi16(c, d)],
-    ];
-    let mut out = [0; 8];
-    for (half, [low, high]) in quads.into_iter().enumerate() {
-        let (first, second) = (_mm_unpacklo_epi32(low, high), _mm_unpackhi_epi32(low, high));
-        let all = [first, _mm_unpackhi_epi64(first, first), second, _mm_unpackhi_epi64(second, second)];
-        for (i, v) in all.into_iter().enumerate() {
-            out[4 * half + i] = _mm_cvtsi128_si64(v).cast_unsigned();
+/// Patches to add: `sums += Σ value · patch at offset`. `n` offsets and values exist, all patches are inside the input and
+/// its overread, and `sums` holds five rows.
+#[derive(Clone, Copy)]
+struct Patches<'a> {
+    n: usize,
+    offsets: Src<'a, i32>,
+    values: Src<'a, f32>,
+    x: Src<'a, f32>,
+    /// Distance between rows of the input.
+    row: usize,
+    sums: Dst<'a, f32>,
+    row_len: usize,
+}
+
+impl Patches<'_> {
+    /// Adds the five rows of the patches, of V vectors each, as many at once as fit the registers.
+    #[inline(always)]
+    fn all<I: Isa, const V: usize>(self, isa: I) {
+        let fits = (I::REGISTERS - 1) / V;
+        let mut from = 0;
+        while from < KERNEL {
+            let rows =
+                Self { x: self.x.add(from * self.row), sums: self.sums.add(from * self.row_len), ..self };
+            from += match fits.min(KERNEL - from) {
+                5 if V == 1 && self.row.is_multiple_of(I::LANES) => isa.run(Shifted(rows)),
+                5 => isa.run(Rows::<5, V>(rows)),
+                3 | 4 => isa.run(Rows::<3, V>(rows)),
+                2 => isa.run(Rows::<2, V>(rows)),
+                _ => isa.run(Rows::<1, V>(rows)),
+            };
         }
     }
-    out
+}
+
+/// R rows of V vectors.
+struct Rows<'a, const R: usize, const V: usize>(Patches<'a>);
+
+impl<const R: usize, const V: usize> Kernel for Rows<'_, R, V> {
+    /// R
+    type Output = usize;
+
+    #[inline(always)]
+    fn eval<I: Isa>(self, isa: I) -> usize {
+        let Patches { n, offsets, values, x, row, sums, row_len } = self.0;
+        // Starts from zero, not from the sums, so that the rounding error is only that of one strip's terms.
+        let mut acc = [[isa.zero(); V]; R];
+        // SAFETY: guaranteed by the fields.
+        unsafe {
+            for e in 0..n {
+                let g = isa.load_splat(values.add(e));
+                let patch = x.add(offsets.add(e).read() as usize);
+                for r in 0..R {
+                    for v in 0..V {
+                        let x = isa.load(patch.add(r * row + v * I::LANES));
+                        acc[r][v] = isa.mul_add(g, x, acc[r][v]);
+                    }
+                }
+            }
+            for r in 0..R {
+                for v in 0..V {
+                    let to = sums.add(r * row_len + v * I::LANES);
+                    isa.store(to, isa.add(isa.load(to.src()), acc[r][v]));
+                }
+            }
+        }
+        R
+    }
+}
+
+/// Five rows of one vector; the rows of the input are whole vectors apart.
+struct Shifted<'a>(Patches<'a>);
+
+impl Kernel for Shifted<'_> {
+    /// 5
+    type Output = usize;
+
+    #[inline(always)]
+    fn eval<I: Isa>(self, isa: I) -> usize {
+        let Patches { n, offsets, values, x, row, sums, row_len } = self.0;
+        // With five sums only, each would wait for the one before: the patches take turns.
+        let mut acc = [[isa.zero(); KERNEL]; 2];
+        // SAFETY: guaranteed by the fields.
+        unsafe {
+            for e in 0..n / 2 {
+                for u in 0..2 {
+                    let g = isa.load_splat(values.add(2 * e + u));
+                    let offset = offsets.add(2 * e + u).read() as usize;
+                    let (line, shift) = (offset / I::LANES * I::LANES, offset % I::LANES);
+                    let patch = isa.load_shifted::<KERNEL>(x.add(line), row, shift);
+                    for r in 0..KERNEL {
+                        acc[u][r] = isa.mul_add(g, patch[r], acc[u][r]);
+                    }
+                }
+            }
+            if n % 2 == 1 {
+                let g = isa.load_splat(values.add(n - 1));
+                let patch = x.add(offsets.add(n - 1).read() as usize);
+                for r in 0..KERNEL {
+                    acc[0][r] = isa.mul_add(g, isa.load(patch.add(r * row)), acc[0][r]);
+                }
+            }
+            for r in 0..KERNEL {
+                let (to, sum) = (sums.add(r * row_len), isa.add(acc[0][r], acc[1][r]));
+                isa.store(to, isa.add(isa.load(to.src()), sum));
+            }
+        }
+        KERNEL
+    }
 }

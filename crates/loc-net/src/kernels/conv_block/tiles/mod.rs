@@ -10,35 +10,44 @@
 //! and an average pool. The backward pass is the adjoint of the same transforms: `gM = A · gY · Aᵀ`, `gV = gM · Uᵀ`,
 //! `gU += Vᵀ · gM`, `gX = B · gV · Bᵀ`, and `gW = Gᵀ · gU · G` once per step.
 //!
-//! AVX2 and FMA only ([`WinogradTiles::of`] gives the conditions); the reference is [`super::reference`].
+//! [`WinogradTiles::of`] gives the conditions; the reference is [`super::reference`].
 
 pub mod average;
-mod avx2;
+mod lanes;
 pub mod pool;
 #[cfg(test)]
 mod tests;
-mod weights_avx2;
+mod transform;
+mod weights;
+
+use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::ConvBlock;
+use super::{ConvBlock, OVERREAD};
+use crate::buffers::Aligned;
+use crate::kernels::simd::{Level, Src};
 use crate::kernels::winograd::INPUTS;
 use crate::parallel;
 use crate::parallel::DisjointSlice;
+use weights::{Pack, Unpack};
 
 /// Products of a tile for each channel: 8 × 8.
 pub const PRODUCTS: usize = INPUTS * INPUTS;
-/// Output channels of a block of weights: six vectors.
+/// Output channels of a block of weights: whole vectors of every set.
 pub const BLOCK: usize = 48;
+/// Output channels of a task that transforms weights; blocks consist of whole groups.
+const GROUP: usize = 16;
 
 /// A convolution with its transformed weights.
 #[derive(Debug, Clone)]
 pub struct WinogradTiles {
     shape: ConvBlock,
+    level: Level,
     /// `U`, `[⌈out / 48⌉][64][in][48 or fewer]`.
-    weights: Vec<f32>,
-    /// `Uᵀ`, `[64][out][in up to whole vectors]`; empty for inference.
-    adjoint: Vec<f32>,
+    weights: Aligned,
+    /// `Uᵀ`, `[64][out][in]`; empty for inference.
+    adjoint: Aligned,
     bias: Vec<f32>,
 }
 
@@ -46,29 +55,37 @@ pub struct WinogradTiles {
 #[derive(Debug, Default)]
 pub struct Scratch {
     /// Transformed inputs of a strip, `[64][tiles][in]`.
-    input: Vec<f32>,
+    input: Aligned,
     /// Products of a strip, `[64][tiles][48]`, or their gradients, `[64][tiles][out]`.
-    products: Vec<f32>,
-    /// Gradients of the transformed inputs, `[64][tiles][in up to whole vectors]`.
-    gradient: Vec<f32>,
+    products: Aligned,
+    /// Gradients of the transformed inputs, `[64][tiles][in]`.
+    gradient: Aligned,
+}
+
+/// Returns the distance between the planes of n tiles: whole lines of the cache.
+fn plane_len(n: usize, channels: usize) -> usize {
+    (n * channels).next_multiple_of(16)
 }
 
 impl WinogradTiles {
     /// Creates the kernel of a convolution, without weights. Returns `None` unless the number of input channels is a
     /// multiple of 4 and at least 8, the number of output channels is a multiple of 8, there are at least 4×4 outputs,
-    /// and AVX2 and FMA are available.
+    /// and maps and weights have at most 2³⁰ values.
     #[must_use]
     pub fn of(shape: ConvBlock, training: bool) -> Option<Self> {
         let (height, width) = shape.conv_size();
         let (ins, outs) = (shape.in_channels, shape.out_channels);
         let channels = ins >= 8 && ins.is_multiple_of(4) && outs.is_multiple_of(8);
-        if !channels || height < 4 || width < 4 || !crate::kernels::gemm::avx2::available() {
+        let sizes = [shape.in_size.0, shape.in_size.1, ins, outs];
+        let product = sizes.into_iter().try_fold(1usize, usize::checked_mul);
+        if !channels || height < 4 || width < 4 || outs == 0 || product.is_none_or(|n| n > 1 << 30) {
             return None;
         }
         Some(Self {
             shape,
-            weights: vec![0.0; PRODUCTS * ins * outs],
-            adjoint: vec![0.0; if training { PRODUCTS * outs * ins.next_multiple_of(8) } else { 0 }],
+            level: Level::current(),
+            weights: Aligned::zeros(PRODUCTS * ins * outs),
+            adjoint: Aligned::zeros(if training { PRODUCTS * outs * ins } else { 0 }),
             bias: vec![0.0; outs],
         })
     }
@@ -95,14 +112,28 @@ impl WinogradTiles {
         self.bias.copy_from_slice(b);
         let (weights, adjoint) =
             (DisjointSlice::new(&mut self.weights), DisjointSlice::new(&mut self.adjoint));
-        parallel::each(self.bias.len() / 8, |group| {
-            #[expect(unsafe_code, reason = "calls the AVX2 kernel, whose availability `of` has checked")]
-            // SAFETY: AVX2 and FMA are available; the lengths were checked above and in `of`; each task writes only the
-            // values of its own eight output channels.
-            unsafe {
-                weights_avx2::pack(&self.shape, 8 * group, w, &weights, &adjoint);
-            }
+        parallel::each(self.bias.len().div_ceil(GROUP), |group| {
+            self.level.run(Pack {
+                shape: &self.shape,
+                first: GROUP * group,
+                w,
+                weights: weights.pointer(),
+                adjoint: (!adjoint.is_empty()).then(|| adjoint.pointer()),
+            });
         });
+    }
+
+    /// Returns the bias of a block of output channels, repeated: a vector that starts with any channel of the block can be
+    /// loaded from its place.
+    #[inline(always)]
+    fn repeated_bias(&self, block: usize) -> [f32; BLOCK + OVERREAD] {
+        let bias = &self.bias[block * BLOCK..];
+        let bias = &bias[..BLOCK.min(bias.len())];
+        let mut repeated = [0.0; BLOCK + OVERREAD];
+        for to in repeated.chunks_mut(bias.len()) {
+            to.copy_from_slice(&bias[..to.len()]);
+        }
+        repeated
     }
 
     /// Returns the weights of a block of output channels, `[64][in][width]`, and the block's width.
@@ -131,6 +162,19 @@ impl Axis {
     /// Returns the first output of tile `i`.
     fn start(self, i: usize) -> usize {
         (4 * i).min(self.last)
+    }
+
+    /// Returns the tiles whose eight inputs include input `at`.
+    fn covering(self, at: usize) -> Range<usize> {
+        let first = at.saturating_sub(INPUTS - 1).div_ceil(4).min(self.tiles - 1);
+        let end = if at >= self.last { self.tiles } else { at / 4 + 1 };
+        if at < self.last + INPUTS { first..end } else { self.tiles..self.tiles }
+    }
+
+    /// Returns the first input after the ones that exactly these tiles cover.
+    fn same_until(self, tiles: &Range<usize>) -> usize {
+        let end = self.start(tiles.start) + INPUTS;
+        if tiles.end < self.tiles { end.min(self.start(tiles.end)) } else { end }
     }
 
     /// Returns the first output of tile `i` that is not in the tile before.
@@ -162,6 +206,12 @@ impl Grid {
         (self.rows.start(tile / self.columns.tiles), self.columns.start(tile % self.columns.tiles))
     }
 
+    /// Returns the offset of a tile's first input in the map `[h][w][in]`.
+    fn offset(self, shape: &ConvBlock, tile: usize) -> usize {
+        let (top, left) = self.start(tile);
+        (top * shape.in_size.1 + left) * shape.in_channels
+    }
+
     /// Returns the first output of a tile that is neither in the tile above nor in the one to the left, (row, column).
     fn first_new(self, tile: usize) -> (usize, usize) {
         (Axis::first_new(tile / self.columns.tiles), Axis::first_new(tile % self.columns.tiles))
@@ -172,7 +222,8 @@ impl Grid {
 #[derive(Debug)]
 pub struct WeightGradient {
     shape: ConvBlock,
-    sums: Vec<f32>,
+    level: Level,
+    sums: Aligned,
     bias: Vec<f32>,
 }
 
@@ -181,8 +232,8 @@ impl WeightGradient {
     #[must_use]
     pub fn of(conv: &WinogradTiles) -> Self {
         let shape = conv.shape;
-        let sums = vec![0.0; PRODUCTS * shape.in_channels * shape.out_channels];
-        Self { shape, sums, bias: vec![0.0; shape.out_channels] }
+        let sums = Aligned::zeros(PRODUCTS * shape.in_channels * shape.out_channels);
+        Self { shape, level: conv.level, sums, bias: vec![0.0; shape.out_channels] }
     }
 
     /// Resets the sums to zero.
@@ -199,16 +250,10 @@ impl WeightGradient {
     pub fn write(&self, gw: &mut [f32], gb: &mut [f32]) {
         assert_eq!((gw.len(), gb.len()), (self.shape.weight_len(), self.bias.len()), "gradients");
         gb.copy_from_slice(&self.bias);
-        let each = self.shape.in_channels * 25 * 8;
-        gw.par_chunks_mut(each).enumerate().for_each(|(group, gw)| {
-            #[expect(
-                unsafe_code,
-                reason = "calls the AVX2 kernel, whose availability `WinogradTiles::of` has checked"
-            )]
-            // SAFETY: AVX2 and FMA are available; a group is eight output channels.
-            unsafe {
-                weights_avx2::unpack(&self.shape, &self.sums[8 * group..], self.shape.out_channels, gw);
-            }
+        let (shape, row) = (&self.shape, self.shape.out_channels);
+        gw.par_chunks_mut(shape.in_channels * 25 * GROUP).enumerate().for_each(|(group, gw)| {
+            let sums = Src::of(&self.sums).add(GROUP * group);
+            self.level.run(Unpack { shape, sums, row, gw });
         });
     }
 }

@@ -1,17 +1,16 @@
 //! The tile kernel that ends with a 2×2 max-pool and relu: forward pass and both gradients.
-#![expect(unsafe_code, reason = "calls the AVX2 kernels, whose availability `WinogradTiles::of` has checked")]
+#![expect(
+    unsafe_code,
+    reason = "vector loads and stores through pointers whose ranges the public functions check"
+)]
 
-use std::arch::x86_64::{
-    _mm_loadl_epi64, _mm256_add_ps, _mm256_and_ps, _mm256_castsi256_ps, _mm256_cmpeq_epi32,
-    _mm256_cvtepu8_epi32, _mm256_loadu_ps, _mm256_set1_epi32, _mm256_setzero_ps, _mm256_storeu_ps,
-};
 use std::ops::Range;
 
-use super::avx2;
-use super::{BLOCK, Grid, PRODUCTS, Scratch, WeightGradient, WinogradTiles};
-use crate::buffers::grow;
+use super::lanes::{Lanes, Part};
+use super::transform::{self, Planes};
+use super::{BLOCK, Grid, PRODUCTS, Scratch, WeightGradient, WinogradTiles, plane_len};
 use crate::kernels::conv_block::{OVERREAD, PooledGradient};
-use crate::kernels::simd;
+use crate::kernels::simd::{self, Dst, Isa, Kernel, Src, keep, vectors};
 
 /// Approximate number of tiles of a strip: enough to make the matrix products efficient, few enough for the level-2
 /// cache.
@@ -55,61 +54,77 @@ pub fn forward(
     assert!(y.len() >= len && (argmax.is_empty() || argmax.len() >= len), "output");
     assert!(x.len() >= shape.in_size.0 * shape.in_size.1 * shape.in_channels, "input");
     for strip in strips(tiles.pooled_grid(), rows.start / 2..rows.end.div_ceil(2)) {
-        // SAFETY: AVX2 and FMA are available, and the lengths were checked above.
-        unsafe { forward_strip(tiles, x, strip, rows.clone(), scratch, y, argmax) };
+        let n = strip.len();
+        scratch.input.grow(PRODUCTS * plane_len(n, shape.in_channels));
+        scratch.products.grow(PRODUCTS * plane_len(n, BLOCK) + OVERREAD);
+        let (v, m) = (Dst::of(&mut scratch.input), Dst::of(&mut scratch.products));
+        let argmax = (!argmax.is_empty()).then(|| Dst::of(argmax));
+        let (x, y, rows) = (Src::of(x), Dst::of(y), rows.clone());
+        tiles.level.run(Forward { conv: tiles, x, strip, rows, v, m, y, argmax });
     }
 }
 
-/// # Safety
-///
-/// AVX2 and FMA are available; the slices are as long as [`forward`] checks.
-#[target_feature(enable = "avx2,fma")]
-unsafe fn forward_strip(
-    conv: &WinogradTiles,
-    x: &[f32],
+/// A strip of the forward pass. The slices are as long as [`forward`] checks, the buffers hold the strip.
+struct Forward<'a> {
+    conv: &'a WinogradTiles,
+    x: Src<'a, f32>,
     strip: Range<usize>,
     rows: Range<usize>,
-    scratch: &mut Scratch,
-    y: &mut [f32],
-    argmax: &mut [u8],
-) {
-    let (ins, outs) = (conv.shape.in_channels, conv.shape.out_channels);
-    let (width, grid, n) = (conv.shape.pooled_size().1, conv.pooled_grid(), strip.len());
-    grow(&mut scratch.input, PRODUCTS * n * ins);
-    grow(&mut scratch.products, PRODUCTS * n * BLOCK);
-    let (v, m) = (scratch.input.as_mut_ptr(), scratch.products.as_mut_ptr());
-    // SAFETY: tiles of the map, buffers of n tiles.
-    unsafe { avx2::inputs(&conv.shape, grid, x.as_ptr(), strip.clone(), v, n * ins) };
-    for block in 0..conv.blocks() {
-        let block_width = conv.block(block).1;
-        // SAFETY: buffers of n tiles.
-        unsafe { avx2::products(conv, block, n, v, m) };
-        for (i, tile) in strip.clone().enumerate() {
-            let ((top, left), (first_new, _)) = (grid.start(tile), grid.first_new(tile));
-            for vector in 0..block_width / 8 {
-                let channel = block * BLOCK + 8 * vector;
-                // SAFETY: eight channels of a tile's products; cells of rows the outputs hold.
-                unsafe {
-                    let cells = avx2::output(m.add(i * block_width + 8 * vector), n * block_width);
-                    let bias = _mm256_loadu_ps(conv.bias.as_ptr().add(channel));
-                    for (a, b) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
-                        let row = top / 2 + a;
+    v: Dst<'a, f32>,
+    m: Dst<'a, f32>,
+    y: Dst<'a, f32>,
+    argmax: Option<Dst<'a, u8>>,
+}
+
+impl Kernel for Forward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<I: Isa>(self, isa: I) {
+        let Self { conv, x, strip, rows, v, m, y, argmax } = self;
+        let (ins, outs) = (conv.shape.in_channels, conv.shape.out_channels);
+        let (width, grid, n) = (conv.shape.pooled_size().1, conv.pooled_grid(), strip.len());
+        let plane = plane_len(n, ins);
+        // SAFETY: tiles of the map, a buffer of n tiles.
+        unsafe { transform::inputs(isa, &conv.shape, grid, x, strip.clone(), v, plane) };
+        for block in 0..conv.blocks() {
+            let channels = conv.block(block).1;
+            let (from, to) = (Planes { at: v.src(), plane }, Planes { at: m, plane: plane_len(n, channels) });
+            // SAFETY: buffers of n tiles.
+            unsafe { transform::products(isa, conv, block, n, from, to) };
+            let bias = conv.repeated_bias(block);
+            for vector in 0..Lanes::count::<I>(n, channels) {
+                let lanes = Lanes::of::<I>(vector, n, channels);
+                // SAFETY: a vector of the products, of which the last one is followed by the overread; of the bias.
+                let (cells, bias) = unsafe {
+                    let cells = transform::output(isa, m.src().add(vector * I::LANES), to.plane);
+                    (cells, isa.load(Src::of(&bias).add(lanes.channel)))
+                };
+                let windows: [[I::F32; 4]; 4] = vectors!(|q| {
+                    let (a, b) = (q / 2, q % 2);
+                    vectors!(|cell| cells[2 * a + cell / 2][2 * b + cell % 2])
+                });
+                let values: [I::F32; 4] = vectors!(|q| simd::pool(isa, windows[q], bias));
+                let bytes: [I::I32; 4] = vectors!(|q| simd::argmax_byte(isa, windows[q], bias));
+                // Tile by tile: columns that are also in the tile before get the values of the later one.
+                for part in lanes.each() {
+                    let tile = strip.start + part.tile;
+                    let ((top, left), (first_new, _)) = (grid.start(tile), grid.first_new(tile));
+                    for q in 0..4 {
+                        let row = top / 2 + q / 2;
                         // Rows that are also in the tile above are written with that tile, so that the result does not
                         // depend on how the map is split.
                         if row < first_new / 2 || row >= rows.end {
                             continue;
                         }
-                        let window = [
-                            cells[2 * a][2 * b],
-                            cells[2 * a][2 * b + 1],
-                            cells[2 * a + 1][2 * b],
-                            cells[2 * a + 1][2 * b + 1],
-                        ];
-                        let at = ((row - rows.start) * width + left / 2 + b) * outs + channel;
-                        _mm256_storeu_ps(y.as_mut_ptr().add(at), simd::pool(window, bias));
-                        if !argmax.is_empty() {
-                            let bytes = simd::bytes(simd::argmax_byte(window, bias));
-                            argmax.as_mut_ptr().add(at).cast::<u64>().write_unaligned(bytes);
+                        let cell = (row - rows.start) * width + left / 2 + q % 2;
+                        let at = cell * outs + block * BLOCK + part.channel;
+                        // SAFETY: channels of a cell of rows the outputs hold.
+                        unsafe {
+                            part.store(isa, y.add(at), values[q]);
+                            if let Some(argmax) = argmax {
+                                part.store_u8(isa, argmax.add(at), bytes[q]);
+                            }
                         }
                     }
                 }
@@ -142,76 +157,140 @@ pub fn backward(
     gx[..len].fill(0.0);
     let grid = tiles.pooled_grid();
     for strip in strips(grid, 0..grid.rows.tiles) {
-        // SAFETY: AVX2 and FMA are available, and the lengths were checked above.
-        unsafe { backward_strip(tiles, x, pooled, strip, scratch, sums, gx) };
+        let n = strip.len();
+        scratch.input.grow(PRODUCTS * plane_len(n, shape.in_channels));
+        scratch.products.grow(PRODUCTS * plane_len(n, shape.out_channels));
+        scratch.gradient.grow(PRODUCTS * plane_len(n, shape.in_channels) + OVERREAD);
+        let Scratch { input, products, gradient } = scratch;
+        tiles.level.run(Backward {
+            conv: tiles,
+            x: Src::of(x),
+            gy: Src::of(pooled.gy),
+            argmax: Src::of(pooled.argmax),
+            strip,
+            v: Dst::of(input),
+            gm: Dst::of(products),
+            gv: Dst::of(gradient),
+            gu: Dst::of(&mut sums.sums),
+            gb: Dst::of(&mut sums.bias),
+            gx: Dst::of(gx),
+        });
     }
 }
 
-/// # Safety
-///
-/// AVX2 and FMA are available; the slices are as long as [`backward`] checks.
-#[target_feature(enable = "avx2,fma")]
-unsafe fn backward_strip(
-    conv: &WinogradTiles,
-    x: &[f32],
-    pooled: PooledGradient<f32>,
+/// A strip of the backward pass. The slices are as long as [`backward`] checks, the buffers hold the strip.
+struct Backward<'a> {
+    conv: &'a WinogradTiles,
+    x: Src<'a, f32>,
+    gy: Src<'a, f32>,
+    argmax: Src<'a, u8>,
     strip: Range<usize>,
-    scratch: &mut Scratch,
-    sums: &mut WeightGradient,
-    gx: &mut [f32],
-) {
-    let PooledGradient { gy, argmax } = pooled;
-    let (ins, outs) = (conv.shape.in_channels, conv.shape.out_channels);
-    let padded = ins.next_multiple_of(8);
-    let (width, grid, n) = (conv.shape.pooled_size().1, conv.pooled_grid(), strip.len());
-    grow(&mut scratch.input, PRODUCTS * n * ins);
-    grow(&mut scratch.products, PRODUCTS * n * outs);
-    grow(&mut scratch.gradient, PRODUCTS * n * padded);
-    let (v, gm) = (scratch.input.as_mut_ptr(), scratch.products.as_mut_ptr());
-    let gv = scratch.gradient.as_mut_ptr();
-    // SAFETY: tiles of the map, buffers of n tiles.
-    unsafe { avx2::inputs(&conv.shape, grid, x.as_ptr(), strip.clone(), v, n * ins) };
-    for (i, tile) in strip.clone().enumerate() {
-        let ((top, left), (new_row, new_column)) = (grid.start(tile), grid.first_new(tile));
-        for channel in (0..outs).step_by(8) {
-            let mut cells = [[_mm256_setzero_ps(); 4]; 4];
-            let mut bias = _mm256_setzero_ps();
-            for (a, b) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
-                let (row, column) = (top / 2 + a, left / 2 + b);
-                // A cell that is also in an earlier tile is computed with that tile.
-                if row < new_row / 2 || column < new_column / 2 {
-                    continue;
-                }
-                let at = (row * width + column) * outs + channel;
-                // SAFETY: eight channels of a cell.
-                let (g, byte) = unsafe {
-                    let byte = _mm_loadl_epi64(argmax.as_ptr().add(at).cast());
-                    (_mm256_loadu_ps(gy.as_ptr().add(at)), _mm256_cvtepu8_epi32(byte))
-                };
-                for q in 0..4 {
-                    let is_argmax = _mm256_cmpeq_epi32(byte, _mm256_set1_epi32(q));
-                    let g = _mm256_and_ps(g, _mm256_castsi256_ps(is_argmax));
-                    let q = q.cast_unsigned() as usize;
-                    cells[2 * a + q / 2][2 * b + q % 2] = g;
-                    bias = _mm256_add_ps(bias, g);
-                }
+    v: Dst<'a, f32>,
+    gm: Dst<'a, f32>,
+    gv: Dst<'a, f32>,
+    gu: Dst<'a, f32>,
+    gb: Dst<'a, f32>,
+    gx: Dst<'a, f32>,
+}
+
+impl Kernel for Backward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<I: Isa>(self, isa: I) {
+        let Self { conv, x, ref strip, v, gm, gv, gu, gx, .. } = self;
+        let shape = &conv.shape;
+        let (ins, outs) = (shape.in_channels, shape.out_channels);
+        let (grid, n) = (conv.pooled_grid(), strip.len());
+        let (v_plane, m_plane) = (plane_len(n, ins), plane_len(n, outs));
+        // SAFETY: tiles of the map, buffers of n tiles, sums of this layout.
+        unsafe {
+            transform::inputs(isa, shape, grid, x, strip.clone(), v, v_plane);
+            for vector in 0..Lanes::count::<I>(n, outs) {
+                self.output_gradient(isa, grid, vector, m_plane);
             }
-            // SAFETY: eight channels of the sums, and of the tile's products.
-            unsafe {
-                let to = sums.bias.as_mut_ptr().add(channel);
-                _mm256_storeu_ps(to, _mm256_add_ps(_mm256_loadu_ps(to), bias));
-                avx2::output_adjoint(&cells, gm.add(i * outs + channel), n * outs);
+            for p in 0..PRODUCTS {
+                let (v, gm) = (v.src().add(p * v_plane), gm.src().add(p * m_plane));
+                transform::input_product(isa, conv, p, n, gm, gv.add(p * v_plane));
+                transform::weight_product(isa, shape, (n, outs), v, gm, gu.add(p * ins * outs), true);
             }
+            let gv = Planes { at: gv, plane: v_plane };
+            transform::inputs_adjoint(isa, shape, grid, gv, strip.clone(), gx);
         }
     }
-    // SAFETY: buffers of n tiles, sums of this layout, tiles of the map.
-    unsafe {
-        for p in 0..PRODUCTS {
-            let (v, gm) = (v.add(p * n * ins).cast_const(), gm.add(p * n * outs).cast_const());
-            avx2::input_product(conv, p, n, gm, gv.add(p * n * padded));
-            let gu = sums.sums.as_mut_ptr().add(p * ins * outs);
-            avx2::weight_product(&conv.shape, n, v, gm, gu, outs, true);
+}
+
+impl Backward<'_> {
+    /// Transforms a vector of the output gradient, and adds it to the bias gradient.
+    ///
+    /// # Safety
+    ///
+    /// The buffers hold the strip.
+    #[inline(always)]
+    unsafe fn output_gradient<I: Isa>(&self, isa: I, grid: Grid, vector: usize, plane: usize) {
+        let outs = self.conv.shape.out_channels;
+        let lanes = Lanes::of::<I>(vector, self.strip.len(), outs);
+        let (first, second) = lanes.parts();
+        let places = (self.place(grid, first), second.map(|part| self.place(grid, part)));
+        let mut cells = [[isa.zero(); 4]; 4];
+        let mut bias = isa.zero();
+        for (a, b) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+            // SAFETY: channels of cells.
+            let (mut g, mut byte) = unsafe { self.cell(isa, first, places.0, (a, b)) };
+            if let (Some(second), Some(place)) = (second, places.1) {
+                // SAFETY: channels of cells.
+                let (values, bytes) = unsafe { self.cell(isa, second, place, (a, b)) };
+                // Lanes of other parts are 0 in each.
+                (g, byte) = (isa.add(g, values), isa.or_i32(byte, bytes));
+            }
+            for q in 0..4u8 {
+                let is_argmax = isa.eq_i32(byte, isa.splat_i32(i32::from(q)));
+                let g = keep(isa, is_argmax, g);
+                let q = usize::from(q);
+                cells[2 * a + q / 2][2 * b + q % 2] = g;
+                bias = isa.add(bias, g);
+            }
         }
-        avx2::inputs_adjoint(&conv.shape, grid, gv, n * padded, strip, gx.as_mut_ptr());
+        for part in lanes.each() {
+            // SAFETY: channels of the bias.
+            unsafe { part.add(isa, self.gb.add(part.channel), bias) };
+        }
+        // SAFETY: a vector of the strip's tiles.
+        unsafe {
+            transform::output_adjoint(isa, &cells, self.gm.add(vector * I::LANES), plane, lanes.len);
+        }
+    }
+
+    /// Returns where a tile's first pooled cell is, with the part's first channel, and for each axis whether the tile's first
+    /// cells are also in an earlier tile, with which they are computed.
+    #[inline(always)]
+    fn place(&self, grid: Grid, part: Part) -> (usize, (bool, bool)) {
+        let shape = &self.conv.shape;
+        let tile = self.strip.start + part.tile;
+        let ((top, left), (new_row, new_column)) = (grid.start(tile), grid.first_new(tile));
+        let at = (top / 2 * shape.pooled_size().1 + left / 2) * shape.out_channels + part.channel;
+        (at, (top < new_row, left < new_column))
+    }
+
+    /// Loads gradient and argmax bytes of cell (a, b) of a tile; zeros for cells that are in an earlier tile.
+    ///
+    /// # Safety
+    ///
+    /// The place is that of a tile of the strip.
+    #[inline(always)]
+    unsafe fn cell<I: Isa>(
+        &self,
+        isa: I,
+        part: Part,
+        (at, known): (usize, (bool, bool)),
+        (a, b): (usize, usize),
+    ) -> (I::F32, I::I32) {
+        if (known.0 && a == 0) || (known.1 && b == 0) {
+            return (isa.zero(), isa.splat_i32(0));
+        }
+        let shape = &self.conv.shape;
+        let at = at + (a * shape.pooled_size().1 + b) * shape.out_channels;
+        // SAFETY: channels of a cell.
+        unsafe { (part.load(isa, self.gy.add(at)), part.load_u8(isa, self.argmax.add(at))) }
     }
 }

@@ -1,31 +1,30 @@
 //! The backward pass over a batch: each of the 64 matrix products takes all photos at once.
-#![expect(unsafe_code, reason = "calls the AVX2 kernels, whose availability `WinogradTiles::of` has checked")]
-
-use std::arch::x86_64::{
-    __m256, _mm_loadl_epi64, _mm256_add_ps, _mm256_and_ps, _mm256_castsi256_ps, _mm256_cvtepi8_epi32,
-    _mm256_loadu_ps, _mm256_setzero_ps, _mm256_storeu_ps,
-};
+#![expect(
+    unsafe_code,
+    reason = "vector loads and stores through pointers whose ranges the public functions check"
+)]
 
 use rayon::prelude::*;
 
-use super::super::{PRODUCTS, avx2, weights_avx2};
-use super::Average;
-use crate::buffers::{grow, with_buffers};
+use super::super::transform::Planes;
+use super::super::weights::Unpack;
+use super::super::{GROUP, PRODUCTS, plane_len, transform};
+use super::{Average, Transform};
+use crate::buffers::{Aligned, grow, with_buffers};
 use crate::kernels::conv_block::OVERREAD;
 use crate::kernels::parts::{Parts, tree_sum};
+use crate::kernels::simd::{Dst, Isa, Kernel, Src};
 use crate::parallel::DisjointSlice;
 
-/// Output channels whose weight gradient a task computes: its buffers stay in the level-2 cache.
-const CHANNELS: usize = 16;
 /// Weights per pair of input and output channel.
 const TAPS: usize = 25;
 
 /// Buffers of a backward pass over a batch.
 #[derive(Debug, Default)]
 pub struct Gradient {
-    input: Vec<f32>,
-    products: Vec<f32>,
-    gradient: Vec<f32>,
+    input: Aligned,
+    products: Aligned,
+    gradient: Aligned,
     bias: Vec<f32>,
     /// The bias gradients of the parts.
     part_bias: Vec<f32>,
@@ -65,16 +64,16 @@ impl Average {
         gx: &mut [f32],
     ) {
         let (shape, n) = (self.tiles.shape, parts.photos());
-        let (ins, outs, padded) =
-            (shape.in_channels, shape.out_channels, shape.in_channels.next_multiple_of(8));
+        let (ins, outs) = (shape.in_channels, shape.out_channels);
         let (in_len, grid) = (shape.in_size.0 * shape.in_size.1 * ins, self.grid());
         let tiles = n * grid.count();
         assert!(gx.len() == n * (in_len + OVERREAD), "input gradient");
         assert!(!self.tiles.adjoint.is_empty(), "weights that were packed for training");
         assert!(gw.len() == shape.weight_len() && gb.len() == outs, "weight and bias gradient");
-        grow(&mut buffers.input, PRODUCTS * tiles * ins);
-        grow(&mut buffers.products, PRODUCTS * tiles * outs);
-        grow(&mut buffers.gradient, PRODUCTS * tiles * padded);
+        let (v_plane, m_plane) = (plane_len(tiles, ins), plane_len(tiles, outs));
+        buffers.input.grow(PRODUCTS * v_plane);
+        buffers.products.grow(PRODUCTS * m_plane);
+        buffers.gradient.grow(PRODUCTS * v_plane + OVERREAD);
         grow(&mut buffers.bias, n * outs);
         grow(&mut buffers.windows, n * self.out_len());
         // The buffers may be longer than these photos need, if an earlier batch had more.
@@ -86,12 +85,20 @@ impl Average {
         photo_buffers.enumerate().for_each(|(photo, (bias, windows))| {
             let (x, active, gy) = (photos.input(photo), photos.active(photo), photos.gradient(photo));
             assert!(x.len() >= in_len && active.len() >= self.byte_len() && gy.len() >= self.out_len());
-            // SAFETY: AVX2 and FMA are available; each photo writes its own tiles.
-            unsafe {
-                self.transform(x, photo, n, v.from(0));
-                self.window_gradients(gy, windows);
-                self.transform_gradient(windows, active, photo, n, gm.from(0), bias);
-            }
+            self.window_gradients(gy, windows);
+            // Each photo writes its own tiles.
+            let level = self.tiles.level;
+            level.run(Transform { of: self, x: Src::of(x), photo, to: v.pointer(), plane: v_plane });
+            let (windows, active) = (Src::of(windows), Src::of(active));
+            level.run(OutputGradient {
+                of: self,
+                windows,
+                active,
+                photo,
+                gm: gm.pointer(),
+                plane: m_plane,
+                bias,
+            });
         });
         let part_bias = &mut buffers.part_bias;
         part_bias.clear();
@@ -103,24 +110,21 @@ impl Average {
         }
         tree_sum(part_bias, outs, parts.count(), gb);
 
-        let planes =
-            buffers.gradient[..PRODUCTS * tiles * padded].par_chunks_exact_mut((tiles * padded).max(1));
-        planes.zip(buffers.products.par_chunks_exact((tiles * outs).max(1))).enumerate().for_each(
+        let planes = buffers.gradient[..PRODUCTS * v_plane].par_chunks_exact_mut(v_plane.max(1));
+        planes.zip(buffers.products.par_chunks_exact(m_plane.max(1))).enumerate().for_each(
             |(p, (gv, gm))| {
-                // SAFETY: AVX2 and FMA are available; each slice is its matrix.
-                unsafe { avx2::input_product(&self.tiles, p, tiles, gm.as_ptr(), gv.as_mut_ptr()) };
+                let (gm, gv) = (Src::of(gm), Dst::of(gv));
+                self.tiles.level.run(InputProduct { of: self, p, n: tiles, gm, gv });
             },
         );
         self.weight_gradient(parts, &buffers.input, &buffers.products, gw);
 
+        let gv = DisjointSlice::new(&mut buffers.gradient);
         gx.par_chunks_exact_mut(in_len + OVERREAD).enumerate().for_each(|(photo, gx)| {
             gx.fill(0.0);
-            // SAFETY: AVX2 and FMA are available; the photo's own tiles.
-            unsafe {
-                let gv = buffers.gradient.as_ptr().add(photo * grid.count() * padded);
-                let photo = 0..grid.count();
-                avx2::inputs_adjoint(&shape, grid, gv, tiles * padded, photo, gx.as_mut_ptr());
-            }
+            // Each photo accesses its own tiles.
+            let gv = Planes { at: gv.pointer().add(photo * grid.count() * ins), plane: v_plane };
+            self.tiles.level.run(InputGradient { of: self, gv, gx: Dst::of(gx) });
         });
     }
 
@@ -128,24 +132,21 @@ impl Average {
     fn weight_gradient(&self, parts: &Parts, v: &[f32], gm: &[f32], gw: &mut [f32]) {
         let (shape, tiles) = (self.tiles.shape, self.grid().count());
         let (ins, outs, all) = (shape.in_channels, shape.out_channels, parts.photos() * tiles);
-        gw.par_chunks_mut(CHANNELS * ins * TAPS).enumerate().for_each(|(task, gw)| {
-            let (first, width) = (task * CHANNELS, gw.len() / (ins * TAPS));
+        let (v_plane, m_plane) = (plane_len(all, ins), plane_len(all, outs));
+        gw.par_chunks_mut(GROUP * ins * TAPS).enumerate().for_each(|(task, gw)| {
+            let (first, width) = (task * GROUP, gw.len() / (ins * TAPS));
             with_buffers([PRODUCTS * ins * width, parts.count() * gw.len()], |[gu, part_gradients]| {
                 for (part_gradient, photos) in part_gradients.chunks_exact_mut(gw.len()).zip(parts.iter()) {
+                    let (from, n) = (photos.start * tiles, photos.len() * tiles);
                     for (p, gu) in gu.chunks_exact_mut(ins * width).enumerate() {
-                        let at = p * all + photos.start * tiles;
-                        // SAFETY: AVX2 and FMA are available; the part's tiles of product p, and these channels of
-                        // them.
-                        unsafe {
-                            let (v, gm) = (v.as_ptr().add(at * ins), gm.as_ptr().add(at * outs + first));
-                            let n = photos.len() * tiles;
-                            avx2::weight_product(&shape, n, v, gm, gu.as_mut_ptr(), width, false);
-                        }
+                        // The part's tiles of product p, and these channels of them.
+                        let v = Src::of(v).add(p * v_plane + from * ins);
+                        let gm = Src::of(gm).add(p * m_plane + from * outs + first);
+                        let gu = Dst::of(gu);
+                        self.tiles.level.run(WeightProduct { of: self, size: (n, width), v, gm, gu });
                     }
-                    for (group, gw) in part_gradient.chunks_exact_mut(8 * ins * TAPS).enumerate() {
-                        // SAFETY: AVX2 and FMA are available; eight of these channels.
-                        unsafe { weights_avx2::unpack(&shape, &gu[8 * group..], width, gw) };
-                    }
+                    let sums = Src::of(gu);
+                    self.tiles.level.run(Unpack { shape: &shape, sums, row: width, gw: part_gradient });
                 }
                 tree_sum(part_gradients, gw.len(), parts.count(), gw);
             });
@@ -160,32 +161,98 @@ impl Average {
             gy.iter().enumerate().for_each(|(cell, g)| windows[cell * outs + channel] = g * scale);
         }
     }
+}
 
-    /// Computes the gradient of every cell of one photo's map from its `windows`, and transforms it by `A` into `gm`.
-    ///
-    /// # Safety
-    ///
-    /// AVX2 and FMA are available; `gm` is `[64][n · tiles][out]`, of which this writes the photo's tiles.
-    #[target_feature(enable = "avx2,fma")]
-    unsafe fn transform_gradient(
-        &self,
-        windows: &[f32],
-        active: &[u8],
-        photo: usize,
-        n: usize,
-        gm: *mut f32,
-        bias: &mut [f32],
-    ) {
-        let outs = self.tiles.shape.out_channels;
-        let (kernel, step) = (self.pool.kernel, self.pool.stride);
-        let ((_, map_width), (_, out_width)) = (self.pool.in_size, self.pool.out_size());
-        let (cells, grid) = (self.out_cells(), self.grid());
+/// `gV` of product `p`, for n tiles: `gm` is `[n][out]` and `gv` is `[n][in]`.
+struct InputProduct<'a> {
+    of: &'a Average,
+    p: usize,
+    n: usize,
+    gm: Src<'a, f32>,
+    gv: Dst<'a, f32>,
+}
+
+impl Kernel for InputProduct<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<I: Isa>(self, isa: I) {
+        // SAFETY: see the fields.
+        unsafe { transform::input_product(isa, &self.of.tiles, self.p, self.n, self.gm, self.gv) };
+    }
+}
+
+/// `gU` of one product and some channels: `v` is `[n][in]`, `gm` is `[n][out]` from the first of these channels on, and
+/// `gu` is `[in][channels]`.
+struct WeightProduct<'a> {
+    of: &'a Average,
+    size: (usize, usize),
+    v: Src<'a, f32>,
+    gm: Src<'a, f32>,
+    gu: Dst<'a, f32>,
+}
+
+impl Kernel for WeightProduct<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<I: Isa>(self, isa: I) {
+        let Self { of, size, v, gm, gu } = self;
+        // SAFETY: see the fields.
+        unsafe { transform::weight_product(isa, &of.tiles.shape, size, v, gm, gu, false) };
+    }
+}
+
+/// A photo's input gradient: `gv` points to its tiles, `gx` holds zeros.
+struct InputGradient<'a> {
+    of: &'a Average,
+    gv: Planes<Dst<'a, f32>>,
+    gx: Dst<'a, f32>,
+}
+
+impl Kernel for InputGradient<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<I: Isa>(self, isa: I) {
+        let Self { of, gv, gx } = self;
+        let (grid, shape) = (of.grid(), &of.tiles.shape);
+        // SAFETY: the photo's own tiles.
+        unsafe { transform::inputs_adjoint(isa, shape, grid, gv, 0..grid.count(), gx) };
+    }
+}
+
+/// The gradient of every cell of one photo's map from its `windows`, transformed by `A` into the photo's tiles of `gm`, and
+/// its sum over the cells.
+struct OutputGradient<'a> {
+    of: &'a Average,
+    windows: Src<'a, f32>,
+    active: Src<'a, u8>,
+    photo: usize,
+    gm: Dst<'a, f32>,
+    plane: usize,
+    bias: &'a mut [f32],
+}
+
+impl Kernel for OutputGradient<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<I: Isa>(self, isa: I) {
+        let Self { of, windows, active, photo, gm, plane, bias } = self;
+        let outs = of.tiles.shape.out_channels;
+        let (kernel, step) = (of.pool.kernel, of.pool.stride);
+        let ((_, map_width), (_, out_width)) = (of.pool.in_size, of.pool.out_size());
+        let (cells, grid) = (of.out_cells(), of.grid());
         let count = grid.count();
-        for channel in (0..outs).step_by(8) {
-            let mut sum = _mm256_setzero_ps();
+        let bias = Dst::of(bias);
+        for channel in (0..outs).step_by(I::LANES) {
+            let len = I::LANES.min(outs - channel);
+            let mask = isa.first(len);
+            let mut sum = isa.zero();
             for tile in 0..count {
                 let ((top, left), (new_row, new_column)) = (grid.start(tile), grid.first_new(tile));
-                let mut tile_cells: [[__m256; 4]; 4] = [[_mm256_setzero_ps(); 4]; 4];
+                let mut tile_cells = [[isa.zero(); 4]; 4];
                 // Every window adds its gradient to the cells of this tile that it covers.
                 for cell in 0..cells {
                     let (from_y, from_x) = (cell / out_width * step.0, cell % out_width * step.1);
@@ -196,41 +263,43 @@ impl Average {
                     {
                         continue;
                     }
-                    // SAFETY: eight channels of a window.
-                    let g = unsafe { _mm256_loadu_ps(windows.as_ptr().add(cell * outs + channel)) };
+                    // SAFETY: channels of a window.
+                    let g = unsafe { isa.load_masked(windows.add(cell * outs + channel), mask) };
                     for y in from_y.max(top)..(from_y + kernel.0).min(top + 4) {
                         for x in from_x.max(left)..(from_x + kernel.1).min(left + 4) {
                             let c = &mut tile_cells[y - top][x - left];
-                            *c = _mm256_add_ps(*c, g);
+                            *c = isa.add(*c, g);
                         }
                     }
                 }
-                for (y, row) in tile_cells.iter_mut().enumerate() {
-                    for (x, c) in row.iter_mut().enumerate() {
+                for y in 0..4 {
+                    for x in 0..4 {
+                        let c = &mut tile_cells[y][x];
                         // A cell that is also in an earlier tile is computed with that tile.
                         if top + y < new_row || left + x < new_column {
-                            *c = _mm256_setzero_ps();
+                            *c = isa.zero();
                             continue;
                         }
                         let at = ((top + y) * map_width + left + x) * outs + channel;
-                        // SAFETY: eight bytes of the map. A byte of 1 is turned into 255, which sets all bits of the
-                        // lane.
+                        // SAFETY: channels of a cell of the map.
                         let on = unsafe {
-                            let on = active.as_ptr().add(at).cast::<u64>().read_unaligned().wrapping_mul(255);
-                            _mm256_cvtepi8_epi32(_mm_loadl_epi64((&raw const on).cast()))
+                            let active = active.add(at);
+                            if len == I::LANES {
+                                isa.load_u8(active)
+                            } else {
+                                isa.load_u8_masked(active, mask)
+                            }
                         };
-                        *c = _mm256_and_ps(*c, _mm256_castsi256_ps(on));
-                        sum = _mm256_add_ps(sum, *c);
+                        *c = isa.select(isa.gt_i32(on, isa.splat_i32(0)), *c, isa.zero());
+                        sum = isa.add(sum, *c);
                     }
                 }
-                // SAFETY: eight channels of this photo's tile.
-                unsafe {
-                    let to = gm.add((photo * count + tile) * outs + channel);
-                    avx2::output_adjoint(&tile_cells, to, n * count * outs);
-                }
+                let to = gm.add((photo * count + tile) * outs + channel);
+                // SAFETY: channels of this photo's tile.
+                unsafe { transform::output_adjoint(isa, &tile_cells, to, plane, len) };
             }
-            // SAFETY: eight values from `channel`.
-            unsafe { _mm256_storeu_ps(bias[channel..channel + 8].as_mut_ptr(), sum) };
+            // SAFETY: channels of the bias.
+            unsafe { isa.store_masked(bias.add(channel), mask, sum) };
         }
     }
 }

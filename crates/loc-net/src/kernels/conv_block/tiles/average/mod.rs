@@ -1,18 +1,19 @@
 //! The tile kernel that ends with relu and an average pool: forward pass by blocks of channels; `backward` over a
 //! batch.
-#![expect(unsafe_code, reason = "calls the AVX2 kernels, whose availability `WinogradTiles::of` has checked")]
+#![expect(
+    unsafe_code,
+    reason = "vector loads and stores through pointers whose ranges the public functions check"
+)]
 
 mod backward;
 
-use std::arch::x86_64::{
-    _CMP_GT_OQ, _mm256_add_ps, _mm256_castps_si256, _mm256_cmp_ps, _mm256_loadu_ps, _mm256_max_ps,
-    _mm256_mul_ps, _mm256_set1_ps, _mm256_setzero_ps, _mm256_srli_epi32, _mm256_storeu_ps,
-};
-
-use super::avx2;
-use super::{BLOCK, Grid, PRODUCTS, Scratch, WinogradTiles};
-use crate::buffers::grow;
-use crate::kernels::{PoolShape, simd};
+use super::lanes::Lanes;
+use super::transform::{self, Planes};
+use super::{BLOCK, ConvBlock, Grid, PRODUCTS, Scratch, WinogradTiles, plane_len};
+use crate::buffers::Aligned;
+use crate::kernels::PoolShape;
+use crate::kernels::conv_block::OVERREAD;
+use crate::kernels::simd::{Dst, Isa, Kernel, Src};
 use crate::window;
 pub use backward::{Batch, Gradient};
 
@@ -27,8 +28,10 @@ pub struct Average {
 #[derive(Debug, Default)]
 pub struct Input {
     /// `[64][photos · tiles][in]`.
-    values: Vec<f32>,
+    values: Aligned,
     photos: usize,
+    /// The convolution whose inputs they are.
+    of: Option<ConvBlock>,
 }
 
 impl Average {
@@ -47,9 +50,13 @@ impl Average {
         &self.tiles
     }
 
-    /// Returns the convolution, to pack weights.
-    pub fn tiles_mut(&mut self) -> &mut WinogradTiles {
-        &mut self.tiles
+    /// Packs the convolution's parameters, as [`WinogradTiles::pack`].
+    ///
+    /// # Panics
+    ///
+    /// If a slice does not have the length of its shape.
+    pub fn pack(&mut self, w: &[f32], b: &[f32]) {
+        self.tiles.pack(w, b);
     }
 
     /// Returns the number of output values per photo, `[out, oh, ow]`.
@@ -78,22 +85,6 @@ impl Average {
         Grid::over(self.pool.in_size)
     }
 
-    /// Transforms one photo `x[h][w][in]` and writes its tiles among those of `n` photos at `to`.
-    ///
-    /// # Safety
-    ///
-    /// AVX2 and FMA are available; `x` holds the photo, `to` is `[64][n · tiles][in]`.
-    #[target_feature(enable = "avx2,fma")]
-    unsafe fn transform(&self, x: &[f32], photo: usize, n: usize, to: *mut f32) {
-        let (ins, grid) = (self.tiles.shape.in_channels, self.grid());
-        let count = grid.count();
-        // SAFETY: guaranteed by the caller.
-        unsafe {
-            let to = to.add(photo * count * ins);
-            avx2::inputs(&self.tiles.shape, grid, x.as_ptr(), 0..count, to, n * count * ins);
-        }
-    }
-
     /// Transforms `n` photos, each `[h][w][in]`; `x` returns a photo by its number.
     ///
     /// # Panics
@@ -101,13 +92,14 @@ impl Average {
     /// If a photo is shorter than its shape.
     pub fn input<'a>(&self, n: usize, x: impl Fn(usize) -> &'a [f32], input: &mut Input) {
         let shape = self.tiles.shape;
-        grow(&mut input.values, PRODUCTS * n * self.grid().count() * shape.in_channels);
-        input.photos = n;
+        let plane = plane_len(n * self.grid().count(), shape.in_channels);
+        input.values.grow(PRODUCTS * plane);
+        (input.photos, input.of) = (n, Some(shape));
         for photo in 0..n {
             let x = x(photo);
             assert!(x.len() >= shape.in_size.0 * shape.in_size.1 * shape.in_channels, "input");
-            // SAFETY: AVX2 and FMA are available; `x` was checked and the buffer resized above.
-            unsafe { self.transform(x, photo, n, input.values.as_mut_ptr()) };
+            let to = Dst::of(&mut input.values);
+            self.tiles.level.run(Transform { of: self, x: Src::of(x), photo, to, plane });
         }
     }
 
@@ -117,7 +109,7 @@ impl Average {
     ///
     /// # Panics
     ///
-    /// If a slice is too short.
+    /// If a slice is too short, or the photos were transformed for another convolution.
     pub fn forward(
         &self,
         input: &Input,
@@ -130,97 +122,129 @@ impl Average {
         let n = input.photos;
         let (cells, map) = (self.out_cells(), self.pool.in_size.0 * self.pool.in_size.1);
         let (_, width) = self.tiles.block(block);
-        assert!(n > 0 && y.len() >= (n - 1) * stride + width * cells, "output");
+        assert!(n > 0 && crate::kernels::gemm::holds(y.len(), n, stride, width * cells), "output");
         assert!(active.is_empty() || active.len() >= n * self.byte_len(), "bytes");
-        let ins = self.tiles.shape.in_channels;
-        assert!(
-            input.values.len() >= PRODUCTS * n * self.grid().count() * ins,
-            "photos that this kernel has transformed"
-        );
-        grow(&mut scratch.products, PRODUCTS * n * self.grid().count() * width);
-        grow(&mut scratch.gradient, map * width);
-        // SAFETY: AVX2 and FMA are available, and the lengths were checked above.
-        unsafe { self.block(input, block, scratch, y, stride, active) };
+        assert!(input.of == Some(self.tiles.shape), "photos that this convolution has transformed");
+        scratch.products.grow(PRODUCTS * plane_len(n * self.grid().count(), width) + OVERREAD);
+        scratch.gradient.grow(map * width + OVERREAD);
+        self.tiles.level.run(Block { of: self, input, block, scratch, y, stride, active });
     }
+}
 
-    /// # Safety
-    ///
-    /// AVX2 and FMA are available; the slices are as long as [`Average::forward`] checks.
-    #[target_feature(enable = "avx2,fma")]
-    unsafe fn block(
-        &self,
-        input: &Input,
-        block: usize,
-        scratch: &mut Scratch,
-        y: &mut [f32],
-        stride: usize,
-        active: &mut [u8],
-    ) {
-        let outs = self.tiles.shape.out_channels;
-        let (grid, width) = (self.grid(), self.tiles.block(block).1);
+/// Transforms one photo and writes its tiles among those of all photos: `x` holds the photo, `to` the planes.
+pub(super) struct Transform<'a> {
+    of: &'a Average,
+    x: Src<'a, f32>,
+    photo: usize,
+    to: Dst<'a, f32>,
+    plane: usize,
+}
+
+impl Kernel for Transform<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<I: Isa>(self, isa: I) {
+        let Self { of, x, photo, to, plane } = self;
+        let (grid, shape) = (of.grid(), &of.tiles.shape);
+        let count = grid.count();
+        let to = to.add(photo * count * shape.in_channels);
+        // SAFETY: the photo's tiles.
+        unsafe { transform::inputs(isa, shape, grid, x, 0..count, to, plane) };
+    }
+}
+
+/// A block of output channels of all photos. The slices are as long as [`Average::forward`] checks.
+struct Block<'a> {
+    of: &'a Average,
+    input: &'a Input,
+    block: usize,
+    scratch: &'a mut Scratch,
+    y: &'a mut [f32],
+    stride: usize,
+    active: &'a mut [u8],
+}
+
+impl Kernel for Block<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<I: Isa>(self, isa: I) {
+        let Self { of, input, block, scratch, y, stride, active } = self;
+        let tiles = &of.tiles;
+        let (ins, outs) = (tiles.shape.in_channels, tiles.shape.out_channels);
+        let (grid, width) = (of.grid(), tiles.block(block).1);
         let count = grid.count();
         let n = input.photos * count;
-        let m = scratch.products.as_mut_ptr();
+        let (m, map) = (Dst::of(&mut scratch.products), Dst::of(&mut scratch.gradient));
+        let from = Planes { at: Src::of(&input.values), plane: plane_len(n, ins) };
+        let to = Planes { at: m, plane: plane_len(n, width) };
         // SAFETY: buffers of n tiles.
-        unsafe { avx2::products(&self.tiles, block, n, input.values.as_ptr(), m) };
-        let map_width = self.pool.in_size.1;
+        unsafe { transform::products(isa, tiles, block, n, from, to) };
+        let bias = tiles.repeated_bias(block);
+        let map_width = of.pool.in_size.1;
+        let active = (!active.is_empty()).then(|| Dst::of(active));
         for photo in 0..input.photos {
-            for tile in 0..count {
-                let (top, left) = grid.start(tile);
-                for vector in 0..width / 8 {
-                    // SAFETY: eight channels of a tile's products; cells of the map.
-                    unsafe {
-                        let m = m.add((photo * count + tile) * width + 8 * vector);
-                        let channel = block * BLOCK + 8 * vector;
-                        let bias = _mm256_loadu_ps(self.tiles.bias.as_ptr().add(channel));
-                        for (i, row) in avx2::output(m, n * width).into_iter().enumerate() {
-                            for (j, cell) in row.into_iter().enumerate() {
-                                let at = (top + i) * map_width + left + j;
-                                // With this order of arguments a NaN stays NaN.
-                                let value = _mm256_max_ps(_mm256_setzero_ps(), _mm256_add_ps(cell, bias));
-                                let to = scratch.gradient.as_mut_ptr().add(at * width + 8 * vector);
-                                _mm256_storeu_ps(to, value);
-                                if !active.is_empty() {
-                                    let on = _mm256_cmp_ps::<_CMP_GT_OQ>(value, _mm256_setzero_ps());
-                                    let on = simd::bytes(_mm256_srli_epi32::<31>(_mm256_castps_si256(on)));
-                                    let at = photo * self.byte_len() + at * outs + channel;
-                                    active.as_mut_ptr().add(at).cast::<u64>().write_unaligned(on);
+            for vector in 0..Lanes::count::<I>(count, width) {
+                let lanes = Lanes::of::<I>(vector, count, width);
+                // SAFETY: a vector of the products, of which the last one is followed by the overread; of the bias.
+                let (cells, bias) = unsafe {
+                    let m = m.src().add(photo * count * width + vector * I::LANES);
+                    (transform::output(isa, m, to.plane), isa.load(Src::of(&bias).add(lanes.channel)))
+                };
+                for i in 0..4 {
+                    for j in 0..4 {
+                        // With this order of arguments a NaN stays NaN.
+                        let value = isa.max(isa.zero(), isa.add(cells[i][j], bias));
+                        let on = isa.bits(isa.gt(value, isa.zero()), 1);
+                        for part in lanes.each() {
+                            let (top, left) = grid.start(part.tile);
+                            let cell = (top + i) * map_width + left + j;
+                            // SAFETY: channels of a cell of the map.
+                            unsafe {
+                                part.store(isa, map.add(cell * width + part.channel), value);
+                                if let Some(active) = active {
+                                    let channel = block * BLOCK + part.channel;
+                                    let at = photo * of.byte_len() + cell * outs + channel;
+                                    part.store_u8(isa, active.add(at), on);
                                 }
                             }
                         }
                     }
                 }
             }
-            // SAFETY: the photo's map was just filled; its output starts at the stride.
-            unsafe { self.average(scratch.gradient.as_ptr(), width, &mut y[photo * stride..]) };
+            // SAFETY: the photo's map was just filled; the overread is behind it.
+            unsafe { of.average(isa, map.src(), width, &mut y[photo * stride..]) };
         }
     }
+}
 
+impl Average {
     /// Averages a map `[h][w][width]` into `y[width][oh · ow]`.
     ///
     /// # Safety
     ///
-    /// AVX2 and FMA are available; the map can be read.
-    #[target_feature(enable = "avx2,fma")]
-    unsafe fn average(&self, map: *const f32, width: usize, y: &mut [f32]) {
+    /// The map and a vector more can be read.
+    #[inline(always)]
+    unsafe fn average<I: Isa>(&self, isa: I, map: Src<f32>, width: usize, y: &mut [f32]) {
         let (kernel, step) = (self.pool.kernel, self.pool.stride);
         let (map_width, out_width) = (self.pool.in_size.1, self.pool.out_size().1);
         let cells = self.out_cells();
-        let scale = _mm256_set1_ps(1.0 / (kernel.0 * kernel.1) as f32);
+        let scale = isa.splat(1.0 / (kernel.0 * kernel.1) as f32);
         for cell in 0..cells {
             let (top, left) = (cell / out_width * step.0, cell % out_width * step.1);
-            for vector in (0..width).step_by(8) {
-                let mut sum = _mm256_setzero_ps();
+            for channel in (0..width).step_by(I::LANES) {
+                let mut sum = isa.zero();
                 for at in 0..kernel.0 * kernel.1 {
                     let at = (top + at / kernel.1) * map_width + left + at % kernel.1;
-                    // SAFETY: a cell of the map.
-                    sum = _mm256_add_ps(sum, unsafe { _mm256_loadu_ps(map.add(at * width + vector)) });
+                    // SAFETY: a cell of the map; the last vector may reach into the next cell or the overread.
+                    sum = isa.add(sum, unsafe { isa.load(map.add(at * width + channel)) });
                 }
-                let mut lanes = [0.0f32; 8];
-                // SAFETY: eight values.
-                unsafe { _mm256_storeu_ps(lanes.as_mut_ptr(), _mm256_mul_ps(sum, scale)) };
-                for (lane, v) in lanes.into_iter().enumerate() {
-                    y[(vector + lane) * cells + cell] = v;
+                let mut lanes = [0.0f32; 16];
+                // SAFETY: a vector of at most sixteen values.
+                unsafe { isa.store(Dst::of(&mut lanes), isa.mul(sum, scale)) };
+                for (lane, v) in lanes.into_iter().enumerate().take(I::LANES.min(width - channel)) {
+                    y[(channel + lane) * cells + cell] = v;
                 }
             }
         }
