@@ -72,9 +72,10 @@ fn of_model(path: &Path) -> Result<Info> {
     let _ = writeln!(text, "classes    {}", file.meta.classes.join(", "));
     let _ = writeln!(
         text,
-        "input      {w}×{h}, fit {}, filter {}, mean {:?}, std {:?}",
+        "input      {w}×{h}, fit {}, filter {}, decode {}, mean {:?}, std {:?}",
         input["fit"].as_str().unwrap_or("?"),
         input["filter"].as_str().unwrap_or("?"),
+        input["decode"].as_str().unwrap_or("full"),
         file.meta.input.mean,
         file.meta.input.std
     );

@@ -96,6 +96,7 @@ fn go_on(
             dataset: json.dataset.digest.clone(),
             split: sha256(&fs_err::read(run.split())?),
             isa: None,
+            decode: config.input().decode,
         },
     };
     let state = found.as_ref().map_or_else(State::begin, |found| found.whole.saved.state.clone());
@@ -107,7 +108,8 @@ fn go_on(
         frozen.init = None;
     }
     let weights = found.as_ref().map(|found| found.whole.parameters());
-    let going = ResumeContext { run: &run, weights, dataset: &fingerprint_before.dataset };
+    let RunFingerprint { dataset, decode, .. } = &fingerprint_before;
+    let going = ResumeContext { run: &run, weights, dataset, decode: *decode };
     let budget = Budget::unlimited();
     let progress = &mut Progress { on, stop: processes.stop(), reading: ReadProgress::default() };
     let mut prepared = Prepared::new(&frozen, Beginning::Resumed(going), &budget, processes, progress)?;

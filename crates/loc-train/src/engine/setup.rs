@@ -2,7 +2,7 @@
 
 use loc_data::split::SplitSource;
 use loc_data::{Dataset, Format, Loader, SkippedPhotos, Split};
-use loc_infer::{InputSpec, ModelMeta};
+use loc_infer::{Decode, InputSpec, ModelMeta};
 use loc_model::{Model, device};
 use loc_net::Level;
 use loc_net::{InputShape, NetworkConfig, Weights};
@@ -61,6 +61,8 @@ pub(crate) struct ResumeContext<'a> {
     pub(crate) weights: Option<Weights>,
     /// The digest of the data set it was trained on.
     pub(crate) dataset: &'a str,
+    /// How much of a photo it decodes.
+    pub(crate) decode: Decode,
 }
 
 impl Prepared {
@@ -82,9 +84,12 @@ impl Prepared {
             return Err(TrainError::config("device", ConfigError::ProcessesOnCpu));
         }
         let mut input = config.input();
+        if let Some(going) = &going {
+            input.decode = going.decode;
+        }
         let before = going.as_ref().map(|going| (going.run, going.dataset));
         let TrainingData { dataset, format, digest, left_out, split, split_origin, store, presence } =
-            TrainingData::open(config, before, progress)?;
+            TrainingData::open(config, &input, before, progress)?;
         let trained = going.and_then(|going| going.weights);
         // Check size and memory before photos are decoded.
         let second = second_look::spec(config)
@@ -273,5 +278,6 @@ pub(crate) fn fingerprint(
         ("the split of the data set", &sha256(format!("{:?}", prepared.split).as_bytes())),
         ("the network", &sha256(&loc_model::weights::to_bytes(&prepared.model.weights()?, None)?)),
     ])?;
-    Ok(RunFingerprint { config, dataset: prepared.digest.clone(), split, isa })
+    let decode = prepared.file.meta.input.decode;
+    Ok(RunFingerprint { config, dataset: prepared.digest.clone(), split, isa, decode })
 }

@@ -11,7 +11,10 @@
 //!
 //! [`Packed`] holds the transformed weights; [`layer::Conv3x3`] keeps them from one pass to the next.
 
-#![allow(clippy::needless_range_loop, reason = "loops over arrays of vectors have const bounds and stay in registers")]
+#![allow(
+    clippy::needless_range_loop,
+    reason = "loops over arrays of vectors have const bounds and stay in registers"
+)]
 
 mod gradient;
 pub(crate) mod layer;
