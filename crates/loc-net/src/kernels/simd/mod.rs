@@ -253,7 +253,7 @@ pub(crate) fn argmax_byte<I: Isa>(isa: I, [a, b, c, d]: [I::F32; 4], bias: I::F3
 
 /// `a` where the mask is set, else `b`.
 #[inline(always)]
-fn select_i32<I: Isa>(isa: I, mask: I::Mask, a: I::I32, b: I::I32) -> I::I32 {
+pub(crate) fn select_i32<I: Isa>(isa: I, mask: I::Mask, a: I::I32, b: I::I32) -> I::I32 {
     let on = isa.bits(mask, -1);
     let off = isa.bits(isa.not(mask), -1);
     isa.or_i32(isa.and_i32(on, a), isa.and_i32(off, b))

@@ -32,7 +32,7 @@ use crate::kernels::{Activation, ConvShape};
 use crate::parallel::{self, DisjointSlice};
 use gradient::{OutputGradient, WeightGradient};
 use transform::{Input, Output, Products};
-use weights::{Pack, Rows};
+pub(crate) use weights::Packed;
 
 /// The channels are multiples of this: the longest vector.
 const CHANNELS: usize = 16;
@@ -99,44 +99,6 @@ impl Sizes {
     /// Returns the number of transformed weights.
     fn weights(self) -> usize {
         INPUTS * TAPS * self.ins * self.outs
-    }
-}
-
-/// The transformed weights of a convolution.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Packed {
-    of: Option<ConvShape>,
-    /// `[7][3][in][out]`.
-    weights: Aligned,
-    /// The same of the turned kernel, `[7][3][out][in]`; empty for inference.
-    adjoint: Aligned,
-}
-
-impl Packed {
-    /// Transforms the weights `w[out, in, 3, 3]` of a convolution that [`supports`] accepts; with `training` also those
-    /// of the input gradient.
-    ///
-    /// # Panics
-    ///
-    /// If `w` does not have the length of its shape.
-    pub(crate) fn pack(&mut self, shape: &ConvShape, w: &[f32], training: bool) {
-        assert!(supports(shape) && w.len() == shape.weight_len(), "weights of a supported convolution");
-        let sizes = Sizes::of(shape);
-        self.of = Some(*shape);
-        self.weights.grow(sizes.weights());
-        Self::transform(Rows::Inputs, sizes, w, &mut self.weights);
-        if training {
-            self.adjoint.grow(sizes.weights());
-            Self::transform(Rows::Outputs, sizes, w, &mut self.adjoint);
-        }
-    }
-
-    fn transform(rows: Rows, sizes: Sizes, w: &[f32], to: &mut Aligned) {
-        let (to, level) = (DisjointSlice::new(to), Level::current());
-        parallel::each(rows.count(sizes) / CHANNELS, |block| {
-            // Each task writes its own rows of the matrices.
-            level.run(Pack { rows, sizes, first: block * CHANNELS, w: Src::of(w), to: to.pointer() });
-        });
     }
 }
 

@@ -1,9 +1,50 @@
-//! The transform of weights.
+//! The transformed weights.
 #![expect(unsafe_code, reason = "vector loads and stores through pointers whose ranges the callers checked")]
 
-use super::{CHANNELS, Sizes};
-use crate::kernels::simd::{Dst, Isa, Kernel, Src, vectors};
+use super::{CHANNELS, Sizes, supports};
+use crate::buffers::Aligned;
+use crate::kernels::ConvShape;
+use crate::kernels::simd::{Dst, Isa, Kernel, Level, Src, vectors};
 use crate::kernels::winograd::f53::{self, INPUTS, TAPS};
+use crate::parallel::{self, DisjointSlice};
+
+/// The transformed weights of a convolution.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Packed {
+    pub(super) of: Option<ConvShape>,
+    /// `[7][3][in][out]`.
+    pub(super) weights: Aligned,
+    /// The same of the turned kernel, `[7][3][out][in]`; empty for inference.
+    pub(super) adjoint: Aligned,
+}
+
+impl Packed {
+    /// Transforms the weights `w[out, in, 3, 3]` of a convolution that [`super::supports`] accepts; with `training` also those
+    /// of the input gradient.
+    ///
+    /// # Panics
+    ///
+    /// If `w` does not have the length of its shape.
+    pub(crate) fn pack(&mut self, shape: &ConvShape, w: &[f32], training: bool) {
+        assert!(supports(shape) && w.len() == shape.weight_len(), "weights of a supported convolution");
+        let sizes = Sizes::of(shape);
+        self.of = Some(*shape);
+        self.weights.grow(sizes.weights());
+        Self::transform(Rows::Inputs, sizes, w, &mut self.weights);
+        if training {
+            self.adjoint.grow(sizes.weights());
+            Self::transform(Rows::Outputs, sizes, w, &mut self.adjoint);
+        }
+    }
+
+    fn transform(rows: Rows, sizes: Sizes, w: &[f32], to: &mut Aligned) {
+        let (to, level) = (DisjointSlice::new(to), Level::current());
+        parallel::each(rows.count(sizes) / CHANNELS, |block| {
+            // Each task writes its own rows of the matrices.
+            level.run(Pack { rows, sizes, first: block * CHANNELS, w: Src::of(w), to: to.pointer() });
+        });
+    }
+}
 
 /// What the rows of the packed matrices are; the columns are the other channels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
