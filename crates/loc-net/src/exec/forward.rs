@@ -6,9 +6,10 @@ mod tests;
 
 use rayon::prelude::*;
 
+use super::fused::segment;
 use super::output::Output;
 use super::plan::{Step, levels, pack, steps};
-use super::segment::{Segment, segment};
+use super::segment::Segment;
 use crate::buffers::BufferPool;
 use crate::kernels::image_input::{self, ImageBatch};
 use crate::kernels::layer::ForwardPass;

@@ -12,8 +12,9 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+use super::fused::training_segment;
 use super::plan::{Step, pack, steps};
-use super::segment::{TrainingSegment, training_segment};
+use super::segment::TrainingSegment;
 use crate::buffers::grow;
 use crate::kernels::image_input::{self, ImageBatch};
 use crate::kernels::layer::ForwardPass;

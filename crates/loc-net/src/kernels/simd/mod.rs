@@ -11,7 +11,6 @@
 mod dispatch;
 #[cfg(target_arch = "aarch64")]
 mod neon;
-mod pointer;
 mod portable;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod simd128;
@@ -22,8 +21,8 @@ mod x86_64;
 
 use std::fmt::Debug;
 
+pub(crate) use crate::pointer::{Dst, Src};
 pub use dispatch::Level;
-pub(crate) use pointer::{Dst, Src};
 
 /// `vectors!(|i| value)`: an array, each element computed from its index. A macro, since a closure is compiled without
 /// the instruction set. The elements are written directly to their places: an array that is first filled with zeros

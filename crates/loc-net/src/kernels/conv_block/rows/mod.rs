@@ -11,6 +11,7 @@
 
 mod forward;
 mod input_gradient;
+mod patches;
 mod pixels;
 #[cfg(test)]
 mod tests;

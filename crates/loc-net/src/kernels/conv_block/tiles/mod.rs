@@ -15,6 +15,7 @@
 pub mod average;
 mod lanes;
 pub mod pool;
+mod products;
 #[cfg(test)]
 mod tests;
 mod transform;

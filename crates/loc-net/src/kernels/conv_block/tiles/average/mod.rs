@@ -6,9 +6,11 @@
 )]
 
 mod backward;
+mod output_gradient;
 
 use super::lanes::Lanes;
-use super::transform::{self, Planes};
+use super::products::{self, Planes};
+use super::transform;
 use super::{BLOCK, ConvBlock, Grid, PRODUCTS, Scratch, WinogradTiles, plane_len};
 use crate::buffers::Aligned;
 use crate::kernels::PoolShape;
@@ -180,7 +182,7 @@ impl Kernel for Block<'_> {
         let from = Planes { at: Src::of(&input.values), plane: plane_len(n, ins) };
         let to = Planes { at: m, plane: plane_len(n, width) };
         // SAFETY: buffers of n tiles.
-        unsafe { transform::products(isa, tiles, block, n, from, to) };
+        unsafe { products::products(isa, tiles, block, n, from, to) };
         let bias = tiles.repeated_bias(block);
         let map_width = of.pool.in_size.1;
         let active = (!active.is_empty()).then(|| Dst::of(active));
