@@ -12,7 +12,7 @@ mod scan;
 
 use image::{Rgb, RgbImage};
 
-use self::header::{Component, Header};
+use self::header::{Component, Header, most_blocks};
 use self::scan::Plane;
 use super::resize::{Extent, resize_plane};
 use crate::{Filter, ImageSize};
@@ -50,11 +50,6 @@ fn samples_of_block(photo: ImageSize, wanted: ImageSize, components: &[Component
         has >= needs && components.iter().all(of_colour)
     };
     [1, 2, 4].into_iter().find(|samples| suffices(*samples, 0) && suffices(*samples, 1))
-}
-
-/// The blocks of the finest component in a minimal coded unit, horizontally and vertically.
-fn most_blocks(components: &[Component]) -> [u32; 2] {
-    [0, 1].map(|axis| components.iter().map(|component| component.blocks[axis]).max().unwrap_or(1))
 }
 
 /// Resizes each plane, and converts the result to RGB as JFIF says (ITU-T T.871, clause 7): colours have fewer samples than

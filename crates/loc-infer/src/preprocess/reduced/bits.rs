@@ -36,6 +36,7 @@ impl<'a> Bits<'a> {
 
     /// The next `N` bits (1 to 16) that are ready, as a number.
     #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "16 bits at most")]
     pub(super) fn peek<const N: u32>(&self) -> usize {
         (self.buffer >> (64 - N)) as usize
     }

@@ -65,6 +65,11 @@ pub(super) fn read(bytes: &[u8]) -> Option<Header<'_>> {
     None
 }
 
+/// The blocks of the finest component in a minimal coded unit, horizontally and vertically.
+pub(super) fn most_blocks(components: &[Component]) -> [u32; 2] {
+    [0, 1].map(|axis| components.iter().map(|component| component.blocks[axis]).max().unwrap_or(1))
+}
+
 /// DQT: tables of 8-bit numbers.
 fn quantization_tables(mut content: &[u8], tables: &mut [Option<[f32; 64]>; 4]) -> Option<()> {
     while let Some((number, rest)) = content.split_first() {

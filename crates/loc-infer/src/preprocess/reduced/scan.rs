@@ -1,10 +1,9 @@
 //! From entropy-coded data to planes: one for each component, with `N`×`N` samples for each of its blocks, `A` in all.
 
 use super::bits::{Bits, PADDING};
-use super::header::{Component, Header};
+use super::header::{Component, Header, most_blocks};
 use super::huffman::Table;
 use super::idct::{add, basis, to_byte};
-use super::most_blocks;
 use crate::preprocess::jpeg::{END_OF_IMAGE, MARKER};
 
 /// A component's samples.
