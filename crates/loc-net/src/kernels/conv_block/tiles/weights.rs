@@ -41,9 +41,7 @@ unsafe fn load_taps<I: Isa>(
         for tap in [0, 4, 8, 12, 16, 20, 21] {
             // SAFETY: guaranteed by the caller.
             let four = unsafe { isa.load_columns(w.add(tap), stride) };
-            for i in 0..4 {
-                taps[tap + i] = four[i];
-            }
+            taps[tap..tap + 4].copy_from_slice(&four);
         }
         return taps;
     }
