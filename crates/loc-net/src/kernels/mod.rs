@@ -9,6 +9,11 @@
 //!
 //! A buffer of the wrong length is an error of the caller and panics.
 
+#![allow(
+    clippy::needless_range_loop,
+    reason = "arrays of vectors are indexed: an iterator over them makes them go through memory instead of registers"
+)]
+
 pub mod activation;
 pub mod avgpool;
 pub mod channel_affine;
