@@ -1,7 +1,7 @@
 //! A kernel that reads planar maps, between layers that have the channels last.
 
 use super::convert::{from_planar, to_planar};
-use crate::buffers::Aligned;
+use crate::buffers::{Aligned, BufferPool};
 use crate::kernels::layer::{ForwardPass, Gradients, LayerKernel, SavedPass};
 use crate::kernels::parts::Parts;
 
@@ -11,31 +11,34 @@ pub struct PlanarInputs {
     kernel: Box<dyn LayerKernel>,
     /// For each input that has the channels last, its channels and cells.
     maps: Vec<Option<(usize, usize)>>,
+    /// The planar maps of a pass.
+    buffers: BufferPool<Vec<Aligned>>,
 }
 
 impl PlanarInputs {
     /// Wraps a kernel. `maps` has for each input that has the channels last its channels and cells.
     #[must_use]
     pub fn new(kernel: Box<dyn LayerKernel>, maps: Vec<Option<(usize, usize)>>) -> Self {
-        Self { kernel, maps }
+        Self { kernel, maps, buffers: BufferPool::default() }
     }
 
     /// Calls `f` with all inputs as planar maps.
     fn with_planar<R>(&self, inputs: &[&[f32]], f: impl FnOnce(&[&[f32]]) -> R) -> R {
-        let convert = |(x, map): (&&[f32], &Option<(usize, usize)>)| {
-            map.map(|map| {
-                let mut planar = Aligned::zeros(x.len());
-                to_planar(map, x, &mut planar[..x.len()]);
-                planar
-            })
-        };
-        let planar: Vec<Option<Aligned>> = inputs.iter().zip(&self.maps).map(convert).collect();
-        let inputs: Vec<&[f32]> = inputs
-            .iter()
-            .zip(&planar)
-            .map(|(x, planar)| planar.as_ref().map_or(*x, |planar| &planar[..x.len()]))
-            .collect();
-        f(&inputs)
+        self.buffers.with(|buffers: &mut Vec<Aligned>| {
+            buffers.resize_with(self.maps.len(), Aligned::default);
+            for ((x, map), buffer) in inputs.iter().zip(&self.maps).zip(buffers.iter_mut()) {
+                if let Some(map) = map {
+                    buffer.grow(x.len());
+                    to_planar(*map, x, &mut buffer[..x.len()]);
+                }
+            }
+            let planar =
+                inputs.iter().zip(&self.maps).zip(buffers.iter()).map(|((x, map), buffer)| match map {
+                    Some(_) => &buffer[..x.len()],
+                    None => *x,
+                });
+            f(&planar.collect::<Vec<_>>())
+        })
     }
 }
 

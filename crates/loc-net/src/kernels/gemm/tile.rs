@@ -215,11 +215,7 @@ impl<const R: usize, const V: usize, const FULL: bool> Kernel for Block<'_, R, V
             if let Some(bias) = self.epilogue.bias {
                 let bias: [I::F32; V] =
                     vectors!(|v| load::<I, FULL>(isa, bias.add(v * I::LANES), v + 1 == V, mask));
-                for r in 0..R {
-                    for v in 0..V {
-                        sums[r][v] = bias[v];
-                    }
-                }
+                sums = [bias; R];
             }
             for _ in 0..self.k {
                 let row: [I::F32; V] =
