@@ -11,7 +11,7 @@ impl Forward {
     /// Runs one photo on all threads: first the stages of the fused blocks, then one stage for each level.
     pub(super) fn intra_op(&self, fused: &dyn Segment, photo: ImageBatch, activations: &mut Activations) {
         let outputs: Vec<DisjointSlice<f32>> =
-            activations.layers.iter_mut().map(|y| DisjointSlice::new(y)).collect();
+            activations.layers.iter_mut().map(|y| DisjointSlice::new(&mut y[..])).collect();
         let tasks = |step: &usize| self.steps[*step].kernel.tasks();
         fused.intra_op(photo, &outputs[fused.layers() - 1], &mut |fused_stages, work| {
             let levels = self.levels.iter().map(|level| level.iter().map(tasks).sum());
