@@ -25,7 +25,14 @@ const LAYERS: &[(&str, &[&[&str]])] = &[
     ),
     (
         "loc-net",
-        &[&["exec"], &["weights"], &["graph", "kernels"], &["buffers"], &["parallel"], &["error", "window"]],
+        &[
+            &["exec"],
+            &["weights"],
+            &["graph", "kernels"],
+            &["buffers"],
+            &["parallel"],
+            &["error", "pointer", "window"],
+        ],
     ),
 ];
 

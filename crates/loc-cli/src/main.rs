@@ -29,6 +29,11 @@ fn main() -> ExitCode {
         Err(code) => return code,
     };
     let output = Output::new(cli.color);
+    if let Err(error) = loc_net::Level::requested() {
+        let error = Usage(error.to_string()).into();
+        output.error(&error);
+        return Exit::of(&error).code();
+    }
     if let Err(error) = signals::survive_file_limits() {
         output.error(&error.into());
         return Exit::Failed.code();

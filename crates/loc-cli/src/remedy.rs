@@ -78,6 +78,10 @@ fn training(remedy: &Remedy) -> String {
             format!("`--epochs {epochs} --schedule-from-here`, once it is finished")
         }
         Remedy::NewSchedule => "`--schedule-from-here` starts a new one over the added epochs".into(),
+        Remedy::OtherIsa { before: Some(before) } => {
+            format!("`LOC_ISA={before}` chooses it; `--allow-other-isa` accepts the difference")
+        }
+        Remedy::OtherIsa { before: None } => "`--allow-other-isa` accepts the difference".into(),
         Remedy::StartFrom(model) => {
             format!("`loc train --init {}` starts a new run from its weights", model.display())
         }

@@ -276,3 +276,40 @@ fn the_error_for_an_invalid_value_names_key_value_and_range() {
     );
     assert!(!desk.path("runs").exists(), "no run folder was created");
 }
+
+fn with_isa(desk: &Desk, isa: &str, args: &[&str]) -> Ran {
+    Ran::of(desk.command(args).env("LOC_ISA", isa).output().unwrap())
+}
+
+#[test]
+fn a_resume_with_another_instruction_set_is_refused_unless_it_is_allowed() {
+    let desk = Desk::new();
+    let ran = with_isa(&desk, "sse9", &["info", "model.safetensors"]);
+    assert_eq!(ran.code, 2, "{ran:?}");
+    for part in ["LOC_ISA", "sse9", "hint", "portable"] {
+        assert!(ran.stderr.contains(part), "no {part:?}: {ran:?}");
+    }
+    desk.shapes(16);
+    let mut args = TRAIN.to_vec();
+    args[10] = "1";
+    assert_eq!(with_isa(&desk, "portable", &args).code, 0);
+    let json = fs::read_to_string(desk.path("runs/train/exp/run.json")).unwrap();
+    assert!(json.contains("\"isa\": \"portable\""), "{json}");
+    let best = loc_net::Level::available()[0].name();
+    if best == "portable" {
+        return skip::say(skip::Reason::Processor, "a second instruction set");
+    }
+    let resume = ["train", "--resume", "runs/train/exp", "--epochs", "2"];
+    let ran = with_isa(&desk, best, &resume);
+    assert_eq!(ran.code, 2, "{ran:?}");
+    for part in ["portable", best, "`LOC_ISA=portable`", "--allow-other-isa"] {
+        assert!(ran.stderr.contains(part), "no {part:?}: {ran:?}");
+    }
+    assert_eq!(with_isa(&desk, "portable", &resume).code, 0);
+    let mut allowed = resume.to_vec();
+    allowed[4] = "3";
+    allowed.push("--allow-other-isa");
+    assert_eq!(with_isa(&desk, best, &allowed).code, 0);
+    let info = desk.ok(&["info", "runs/train/exp/weights/last.safetensors"]);
+    assert!(info.contains(&format!("kernels    {best}")), "{info}");
+}

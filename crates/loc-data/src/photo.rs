@@ -6,7 +6,7 @@ use image::metadata::Orientation;
 use image::{ImageFormat, RgbImage};
 use image_hasher::{HashAlg, HasherConfig};
 use loc_infer::Limits;
-use loc_infer::preprocess::{FileKind, decode, orient_box, orient_size};
+use loc_infer::preprocess::{FileKind, decode, orient_box, orient_size, prepare};
 use sha2::{Digest, Sha256};
 
 use crate::formats::read_limited;
@@ -101,20 +101,23 @@ pub(crate) fn read(path: &Path, with_hash: bool, store: Option<&PhotoStore>) -> 
     let limits = Limits::default();
     let stamp = Stamp::of(path);
     let bytes = read_limited(path, limits.max_alloc)?;
-    let photo = decode(&bytes, &limits).map_err(|e| e.reason().to_string())?;
-    let hash = with_hash.then(|| PerceptualHash::of(&photo.rgb)).flatten();
     let digest = Sha256::digest(&bytes).into();
-    if let Some(store) = store {
-        store.put(&digest, &photo.rgb);
+    let reason = |error: loc_infer::Error| error.reason().to_string();
+    let mut prepared = None;
+    if let Some(store) = store.filter(|store| store.lacks(&digest)) {
+        let photo = prepare(&bytes, &limits, store.input()).map_err(reason)?;
+        store.put(&digest, photo.input);
+        prepared = Some((photo.frame.original, photo.orientation, photo.format, None));
     }
-    Ok(Photo {
-        size: photo.size(),
-        orientation: photo.orientation,
-        format: photo.format,
-        digest,
-        hash,
-        stamp,
-    })
+    let (size, orientation, format, hash) = match prepared.filter(|_| !with_hash) {
+        Some(photo) => photo,
+        None => {
+            let photo = decode(&bytes, &limits).map_err(reason)?;
+            let hash = with_hash.then(|| PerceptualHash::of(&photo.rgb)).flatten();
+            (photo.size(), photo.orientation, photo.format, hash)
+        }
+    };
+    Ok(Photo { size, orientation, format, digest, hash, stamp })
 }
 
 #[cfg(test)]

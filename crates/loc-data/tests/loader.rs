@@ -7,8 +7,8 @@ mod common;
 use common::{Folder, encoded, jpeg_with_orientation, voc};
 use image::ImageFormat;
 use loc_data::{Augment, Batch, Dataset, Loader, PhotoCache, PhotoStore, ReadOptions};
-use loc_infer::preprocess::{decode, fit};
-use loc_infer::{Fit, ImageSize, InputSpec, Limits, Window};
+use loc_infer::preprocess::{decode, fit, prepare};
+use loc_infer::{Decode, Fit, ImageSize, InputSpec, Limits, Window};
 
 /// `n` photos of different sizes, two of them turned by EXIF.
 fn set(n: u32) -> (Folder, Dataset) {
@@ -67,6 +67,35 @@ fn a_batch_is_what_prediction_would_see() {
             }
         }
     }
+}
+
+#[test]
+fn large_photos_are_what_prediction_would_see_wherever_they_are_kept() {
+    let (folder, set) = set(6);
+    let of = |decode, cache| {
+        let (set, store) = stored(&folder, cache, InputSpec { decode, ..input(8, Fit::Letterbox) });
+        let loader = Loader::from_store(&set, &all(&set), &store, 2).unwrap();
+        collected(loader.in_order(6)).remove(0)
+    };
+    let batch = of(Decode::Reduced, PhotoCache::None);
+    let spec = InputSpec { decode: Decode::Reduced, ..input(8, Fit::Letterbox) };
+    for (row, sample) in set.samples.iter().enumerate() {
+        let bytes = fs_err::read(&sample.image).unwrap();
+        let expected = prepare(&bytes, &Limits::default(), &spec).unwrap();
+        assert_eq!(expected.frame.original, sample.size);
+        let image = batch.images.index_axis(ndarray::Axis(0), row);
+        assert!(image.iter().eq(expected.input.as_raw()), "{}", sample.file);
+        let bbox = expected.frame.to_input(sample.object.unwrap().bbox);
+        assert_eq!(batch.boxes.row(row).to_vec(), bbox.xyxy());
+    }
+    for cache in [PhotoCache::Ram, PhotoCache::Disk, PhotoCache::Disk] {
+        assert!(of(Decode::Reduced, cache) == batch, "{cache:?}");
+    }
+    // Photos decoded in full are other pixels, in a file of their own.
+    let full = of(Decode::Full, PhotoCache::None);
+    assert!(full.images != batch.images && full.boxes == batch.boxes);
+    assert!(of(Decode::Full, PhotoCache::Disk) == full);
+    assert_eq!(fs_err::read_dir(folder.path().join("cache")).unwrap().count(), 2);
 }
 
 #[test]

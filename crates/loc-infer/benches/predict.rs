@@ -1,6 +1,6 @@
 //! From a photo to a box. Unit: photos per second (criterion's `elem/s`). Photos are decoded one at a time on one
 //! thread; the engine uses all threads. Input: a generated 256×256 JPEG (quality 92, about 30 kB), which needs no
-//! resize, and one of 1600×1200, which does. The benches named `floor` measure the decoder alone and the network alone:
+//! resize, and larger ones, which do, decoded in full and at a reduced size. The benches named `floor` measure the decoder alone and the network alone:
 //! the difference to the total is the cost of the other steps. Each result is checked before it is timed.
 
 #![allow(clippy::expect_used, reason = "a bench that fails must stop")]
@@ -16,20 +16,26 @@ use common::model::Model;
 use common::{jpeg_of, photo};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use image::RgbImage;
-use loc_infer::preprocess::{decode, fit, to_planar};
-use loc_infer::{InputSpec, Limits, Localizer};
+use loc_infer::preprocess::{Prepared, decode, fit, prepare, to_planar};
+use loc_infer::{Decode, InputSpec, Limits, Localizer};
 
 fn preprocess(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("preprocess");
     group.throughput(Throughput::Elements(1));
     let spec = InputSpec::default();
     let mut input = vec![0.0; spec.values()];
-    for (name, width, height) in [("jpeg 256x256", 256, 256), ("jpeg 1600x1200", 1600, 1200)] {
+    for (name, width, height, decode_as) in [
+        ("jpeg 256x256", 256, 256, Decode::Full),
+        ("jpeg 1600x1200", 1600, 1200, Decode::Full),
+        ("jpeg 1600x1200, reduced", 1600, 1200, Decode::Reduced),
+        ("jpeg 4000x3000, reduced", 4000, 3000, Decode::Reduced),
+    ] {
+        let spec = InputSpec { decode: decode_as, ..spec };
         let source = photo(width, height, 1);
         let jpeg = jpeg_of(&source);
         let mut prepare = |bytes: &[u8]| {
-            let photo = decode(bytes, &Limits::default()).expect("a valid photo");
-            let (fitted, frame) = fit(Cow::Owned(photo.rgb), &spec);
+            let Prepared { input: fitted, frame, .. } =
+                prepare(bytes, &Limits::default(), &spec).expect("a valid photo");
             to_planar(fitted.as_raw(), &mut input);
             (frame, input[input.len() / 2])
         };

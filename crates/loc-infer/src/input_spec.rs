@@ -14,6 +14,8 @@ pub struct InputSpec {
     pub fit: Fit,
     /// How pixels are interpolated.
     pub filter: Filter,
+    /// How much of a photo's file is decoded.
+    pub decode: Decode,
     /// Mean of red, green and blue in 0..1. The network's first layer subtracts it.
     pub mean: [f32; 3],
     /// Standard deviation of red, green and blue, above 0. The network's first layer divides by it.
@@ -47,6 +49,28 @@ pub enum Filter {
     Lanczos3,
 }
 
+/// How much of a photo's file is decoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decode {
+    /// All pixels. Models from before [`Decode::Reduced`] have this one.
+    #[default]
+    Full,
+    /// Of a JPEG that is much larger than the input, an averaged photo at 1/8, 1/4 or 1/2 of its size: the smallest of them
+    /// whose sides are at least twice those to which the photo is resized. Brightness and colours are resized separately, each at its
+    /// own size. All other photos are decoded as with [`Decode::Full`]: smaller ones, other formats, progressive JPEGs, JPEGs
+    /// with colours other than grey and YCbCr, damaged ones, and those of [`Filter::Nearest`].
+    ///
+    /// Not for a model with a second look, which reads parts of the photo at full size.
+    Reduced,
+}
+
+impl Decode {
+    fn is_full(&self) -> bool {
+        *self == Self::Full
+    }
+}
+
 /// The JSON of [`InputSpec`]: width and height are keys beside the others. Unknown keys are refused because they could
 /// change the network's input.
 #[derive(Serialize, Deserialize)]
@@ -56,6 +80,9 @@ struct InputJson {
     height: u32,
     fit: Fit,
     filter: Filter,
+    // A model that decodes photos in full has the bytes that it always had.
+    #[serde(default, skip_serializing_if = "Decode::is_full")]
+    decode: Decode,
     mean: [f32; 3],
     std: [f32; 3],
 }
@@ -67,6 +94,7 @@ impl Default for InputSpec {
             size: ImageSize { width: 256, height: 256 },
             fit: Fit::Stretch,
             filter: Filter::Bilinear,
+            decode: Decode::Full,
             mean: [0.0; 3],
             std: [1.0; 3],
         }
@@ -112,8 +140,8 @@ impl TryFrom<InputJson> for InputSpec {
     type Error = String;
 
     fn try_from(json: InputJson) -> Result<Self, String> {
-        let InputJson { width, height, fit, filter, mean, std } = json;
-        let spec = Self { size: ImageSize { width, height }, fit, filter, mean, std };
+        let InputJson { width, height, fit, filter, decode, mean, std } = json;
+        let spec = Self { size: ImageSize { width, height }, fit, filter, decode, mean, std };
         // serde adds line and column to the message; the caller adds that it is about the metadata.
         spec.check_ranges().map_err(|error| format!("`{}`: {error}", error.field()))?;
         Ok(spec)
@@ -122,7 +150,7 @@ impl TryFrom<InputJson> for InputSpec {
 
 impl From<InputSpec> for InputJson {
     fn from(spec: InputSpec) -> Self {
-        let InputSpec { size: ImageSize { width, height }, fit, filter, mean, std } = spec;
-        Self { width, height, fit, filter, mean, std }
+        let InputSpec { size: ImageSize { width, height }, fit, filter, decode, mean, std } = spec;
+        Self { width, height, fit, filter, decode, mean, std }
     }
 }

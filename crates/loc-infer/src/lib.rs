@@ -31,7 +31,7 @@ pub use bbox::{BBox, ImageSize, NormBox};
 pub use engine::{Engine, RawOutput};
 pub use error::{BoxError, ClassNamesError, Error, MetadataError, NotAModelError, OutputError, Remedy};
 pub use file::read_file;
-pub use input_spec::{Filter, Fit, InputSpec};
+pub use input_spec::{Decode, Filter, Fit, InputSpec};
 pub use load::{LoadOptions, SECOND_LOOK_EXTENSION};
 pub use localizer::Localizer;
 pub use meta::{FORMAT, ModelMeta, SecondLook, check_class_names};

@@ -9,7 +9,7 @@ use crate::confidence::{EdgeSpread, LookBox};
 use crate::error::catch_panic;
 use crate::parallel::{Threads, build_threads, run_jobs};
 use crate::postprocess::{Answer, Localization, PhotoOutput, answer, localize};
-use crate::preprocess::{self, Frame, Limits, Window, decode, decode_path};
+use crate::preprocess::{self, Frame, Limits, Window, decode, decode_path, prepare, prepare_path};
 use crate::source::Source;
 use crate::{Engine, Error, MetadataError, ModelMeta, RawOutput, SecondLook};
 
@@ -51,8 +51,16 @@ struct Inputs<'a> {
     photos: Vec<Cow<'a, RgbImage>>,
 }
 
-/// A photo whose input is written: its frame, and the photo itself if a second look needs it.
-type Ready<'a> = (Frame, Option<Cow<'a, RgbImage>>);
+/// A photo that is ready for the engine.
+struct Ready<'a> {
+    input: Cow<'a, RgbImage>,
+    frame: Frame,
+    /// The photo itself, if a second look needs it.
+    photo: Option<Cow<'a, RgbImage>>,
+}
+
+/// The frame of a photo whose input is written, and the photo itself if a second look needs it.
+type Written<'a> = (Frame, Option<Cow<'a, RgbImage>>);
 
 // Checks at compile time that a localizer can be shared between threads.
 const _: () = {
@@ -141,7 +149,8 @@ impl Localizer {
     ///
     /// [`Error::At`] with the path for errors of the photo; errors of the engine without it.
     pub fn predict_path(&self, path: impl AsRef<Path>) -> Result<Answer, Error> {
-        self.decode_and_predict(|| decode_path(path, &self.limits))
+        let path = path.as_ref();
+        self.predict_source(Source::Path(path))
     }
 
     /// Decodes a file's content and predicts.
@@ -150,20 +159,16 @@ impl Localizer {
     ///
     /// As of [`decode`] and [`Localizer::predict`].
     pub fn predict_encoded(&self, bytes: &[u8]) -> Result<Answer, Error> {
-        self.decode_and_predict(|| decode(bytes, &self.limits))
+        self.predict_source(Source::Encoded(bytes))
     }
 
-    fn decode_and_predict(
-        &self,
-        decode: impl FnOnce() -> Result<preprocess::Photo, Error>,
-    ) -> Result<Answer, Error> {
-        self.threads.run(|| self.predict_decoded(&decode()?.rgb))
-    }
-
-    fn predict_decoded(&self, photo: &RgbImage) -> Result<Answer, Error> {
-        let (fitted, frame) = self.fit(Cow::Borrowed(photo))?;
-        let answers = self.answers(fitted.as_raw(), &[frame], &[Cow::Borrowed(photo)])?;
-        answers.into_iter().next().unwrap_or(Err(Error::Empty))
+    fn predict_source(&self, source: Source<'_>) -> Result<Answer, Error> {
+        let predict = || {
+            let Ready { input, frame, photo } = self.ready(source)?;
+            let answers = self.answers(input.as_raw(), &[frame], photo.as_slice())?;
+            answers.into_iter().next().unwrap_or(Err(Error::Empty))
+        };
+        self.threads.run(predict)
     }
 
     /// Predicts a photo that is decoded and upright.
@@ -173,7 +178,7 @@ impl Localizer {
     /// [`Error::ZeroSize`] for a photo without pixels, [`Error::Engine`], [`Error::Output`] and [`Error::Panic`] if the
     /// engine fails.
     pub fn predict(&self, photo: &RgbImage) -> Result<Answer, Error> {
-        self.threads.run(|| self.predict_decoded(photo))
+        self.predict_source(Source::Photo(photo))
     }
 
     /// Predicts many photos, up to 32 per call of the engine, or 8 with a second look. Results are in the photos' order; a failing photo does
@@ -210,10 +215,13 @@ impl Localizer {
     fn prepare<'a, R>(&self, photos: &[Source<'a>], meanwhile: impl FnOnce() -> R) -> (Prepared<'a>, R) {
         let values = self.meta.input.values();
         let mut bytes = vec![0; photos.len() * values];
-        let mut ready: Vec<Result<Ready<'a>, Error>> = photos.iter().map(|_| Err(Error::Empty)).collect();
+        let mut ready: Vec<Result<Written<'a>, Error>> = photos.iter().map(|_| Err(Error::Empty)).collect();
         let jobs = photos.iter().zip(&mut ready).zip(bytes.chunks_exact_mut(values.max(1)));
         let prepare_one = |((photo, ready), input): ((&Source<'a>, &mut _), &mut [u8])| {
-            *ready = self.prepare_one(*photo, input);
+            *ready = self.ready(*photo).map(|ready| {
+                input.copy_from_slice(ready.input.as_raw());
+                (ready.frame, ready.photo)
+            });
         };
         let result = run_jobs(jobs.collect(), prepare_one, meanwhile);
         // Remove the inputs of photos with errors.
@@ -265,17 +273,27 @@ impl Localizer {
         errors.into_iter().map(answer).collect()
     }
 
-    /// Decodes one photo and writes its pixels to `input`.
-    fn prepare_one<'a>(&self, photo: Source<'a>, input: &mut [u8]) -> Result<Ready<'a>, Error> {
-        let photo = match photo {
-            Source::Path(path) => Cow::Owned(decode_path(path, &self.limits)?.rgb),
-            Source::Encoded(bytes) => Cow::Owned(decode(bytes, &self.limits)?.rgb),
-            Source::Photo(photo) => Cow::Borrowed(photo),
+    /// Decodes one photo and fits it into the input.
+    fn ready<'a>(&self, source: Source<'a>) -> Result<Ready<'a>, Error> {
+        let (spec, limits) = (&self.meta.input, &self.limits);
+        let photo = match (source, &self.second) {
+            (Source::Photo(photo), _) => Cow::Borrowed(photo),
+            (Source::Path(path), Some(_)) => Cow::Owned(decode_path(path, limits)?.rgb),
+            (Source::Encoded(bytes), Some(_)) => Cow::Owned(decode(bytes, limits)?.rgb),
+            (Source::Path(path), None) => return Ok(Ready::of(prepare_path(path, limits, spec)?)),
+            (Source::Encoded(bytes), None) => return Ok(Ready::of(prepare(bytes, limits, spec)?)),
         };
-        let (fitted, frame) = self.fit(Cow::Borrowed(&photo))?;
-        input.copy_from_slice(fitted.as_raw());
-        drop(fitted);
-        Ok((frame, self.second.is_some().then_some(photo)))
+        let (width, height) = photo.dimensions();
+        if width == 0 || height == 0 {
+            return Err(Error::ZeroSize { width, height });
+        }
+        if self.second.is_none() {
+            let (input, frame) = preprocess::fit(photo, spec);
+            return Ok(Ready { input, frame, photo: None });
+        }
+        let (input, frame) = preprocess::fit(Cow::Borrowed(&photo), spec);
+        let input = Cow::Owned(input.into_owned());
+        Ok(Ready { input, frame, photo: Some(photo) })
     }
 
     /// Predicts photos that are ready for the engine; `photos` is read by a second look only.
@@ -332,14 +350,6 @@ impl Localizer {
         Ok(of_first.into_iter().enumerate().map(second_answer).collect())
     }
 
-    fn fit<'a>(&self, photo: Cow<'a, RgbImage>) -> Result<(Cow<'a, RgbImage>, Frame), Error> {
-        let (width, height) = photo.dimensions();
-        if width == 0 || height == 0 {
-            return Err(Error::ZeroSize { width, height });
-        }
-        Ok(preprocess::fit(photo, &self.meta.input))
-    }
-
     /// Runs an engine and checks the lengths of its output.
     fn run(&self, engine: &dyn Engine, images: &[u8], n: usize) -> Result<RawOutput, Error> {
         let output = catch_panic("the engine", || engine.run_bytes(images, n))?;
@@ -360,6 +370,12 @@ impl Localizer {
         let b = &output.boxes[row * 4..(row + 1) * 4];
         let (bbox, edges) = ([b[0], b[1], b[2], b[3]], edges_of(output, row));
         PhotoOutput { logits, bbox, edges, presence: output.presence.get(row).copied(), first: None }
+    }
+}
+
+impl Ready<'_> {
+    fn of(prepared: preprocess::Prepared) -> Self {
+        Self { input: Cow::Owned(prepared.input), frame: prepared.frame, photo: None }
     }
 }
 

@@ -7,7 +7,7 @@ use serde::ser::SerializeStruct;
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::confidence::{ExpectedIou, Margins, Novelty};
-use crate::{ClassNamesError, Error, ImageSize, InputSpec, MetadataError};
+use crate::{ClassNamesError, Decode, Error, ImageSize, InputSpec, MetadataError};
 
 /// Version of the model file's metadata that this build writes, and the newest that it reads.
 pub const FORMAT: u32 = 1;
@@ -161,6 +161,9 @@ impl ModelMeta {
         if let Some(second) = &self.second_look {
             if !SecondLook::MARGINS.contains(&second.margin) {
                 return Err(Error::Metadata(MetadataError::Margin(second.margin)));
+            }
+            if self.input.decode == Decode::Reduced {
+                return Err(Error::Metadata(MetadataError::ReducedForTwoLooks));
             }
             second.input(&self.input).check()?;
         }

@@ -1,14 +1,17 @@
 //! From an encoded photo to a network's input. Training and prediction share this code, so both get the same pixels.
 //!
-//! [`decode`] (bytes to an upright RGB photo) → [`fit`] (to the input's size, with the [`Frame`] that maps boxes) →
-//! [`to_planar`] (to f32 in 0..1, channel by channel). Mean and standard deviation are not applied here: the network's
+//! [`prepare`] (bytes to the input's size, with the [`Frame`] that maps boxes), which is [`decode`] (bytes to an upright RGB
+//! photo) and [`fit`] (to the input's size), or both at once for a large JPEG → [`to_planar`] (to f32 in 0..1, channel by channel). Mean and standard deviation are not applied here: the network's
 //! first layer does that.
 
 mod decode;
 mod exif;
 mod frame;
 mod jpeg;
+mod jpeg_decoder;
 mod kind;
+mod prepare;
+mod reduced;
 mod resize;
 mod rgb;
 mod window;
@@ -17,6 +20,7 @@ pub use decode::{Limits, Photo, decode, decode_path, upright_size};
 pub use exif::{orient_box, orient_size};
 pub use frame::{Frame, fit};
 pub use kind::FileKind;
+pub use prepare::{Prepared, prepare, prepare_path};
 pub use rgb::to_rgb8;
 pub use window::{Window, fit_window};
 

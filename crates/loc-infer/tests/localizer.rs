@@ -9,8 +9,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use common::{Colours, assert_error, encode, jpeg, jpeg_of, meta, photo};
 use image::{ImageFormat, Rgb, RgbImage};
+use loc_infer::preprocess::prepare;
 use loc_infer::{
-    BBox, Engine, Error, Fit, ImageSize, InputSpec, Limits, Localization, Localizer, RawOutput, Source,
+    BBox, Decode, Engine, Error, Fit, ImageSize, InputSpec, Limits, Localization, Localizer, RawOutput,
+    Source,
 };
 
 const SIZE: ImageSize = ImageSize { width: 8, height: 8 };
@@ -66,6 +68,29 @@ fn all_predict_functions_give_the_same_result() {
     for from_batch in localizer.predict_batch(&sources) {
         assert_eq!(from_batch.unwrap(), answer);
     }
+}
+
+#[test]
+fn a_large_jpeg_has_the_same_answer_from_everywhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("large.jpg");
+    let bytes = jpeg::with_exif(&jpeg_of(&photo(211, 165, 5)), 6, b"");
+    fs_err::write(&path, &bytes).unwrap();
+    let spec = InputSpec { decode: Decode::Reduced, ..spec() };
+    let engine = Box::new(Colours { values: spec.values() });
+    let localizer = Localizer::with_engine(meta(&["red", "blue"], spec), engine).unwrap();
+    let answer = localizer.predict_encoded(&bytes).unwrap();
+    let found = answer.clone().found().unwrap();
+    assert_eq!((found.width, found.height), (165, 211), "the size of the photo, upright");
+    assert!((found.bbox.x2 - 0.9 * 165.0).abs() < 1e-3 && (found.bbox.y2 - 0.8 * 211.0).abs() < 1e-3);
+    assert_eq!(localizer.predict_path(&path).unwrap(), answer);
+    for from_batch in localizer.predict_batch(&[Source::Path(&path), Source::Encoded(&bytes)]) {
+        assert_eq!(from_batch.unwrap(), answer);
+    }
+    // The input is the prepared one, not that of all pixels.
+    let input = prepare(&bytes, &Limits::default(), &spec).unwrap().input;
+    assert_eq!(localizer.predict(&input).unwrap().found().unwrap().probs, found.probs);
+    assert_ne!(self::localizer().predict_encoded(&bytes).unwrap().found().unwrap().probs, found.probs);
 }
 
 #[test]

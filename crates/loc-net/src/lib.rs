@@ -29,6 +29,7 @@ pub mod kernels;
 )]
 mod kernels;
 pub mod parallel;
+mod pointer;
 #[cfg(test)]
 #[path = "../../../xtask/src/skip.rs"]
 mod skip;

@@ -18,7 +18,10 @@ pub(crate) fn conv_output(
     stride: Pair,
     (padding, extra): (Pair, Pair),
 ) -> Option<Pair> {
-    output((size.0 + 2 * padding.0 + extra.0, size.1 + 2 * padding.1 + extra.1), kernel, stride)
+    let padded = |size: usize, padding: usize, extra: usize| {
+        size.checked_add(padding.checked_mul(2)?)?.checked_add(extra)
+    };
+    output((padded(size.0, padding.0, extra.0)?, padded(size.1, padding.1, extra.1)?), kernel, stride)
 }
 
 /// Returns TensorFlow's SAME padding as `(padding, extra)`: `⌈size / stride⌉` windows per axis; if the number of zeros

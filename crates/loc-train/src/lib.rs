@@ -29,9 +29,9 @@ pub use config::{
 };
 pub use engine::{
     Audit, AuditOptions, AuditedPhoto, Calibrated, Choices, CurvePoint, DoubtReason, FeatureVerdict,
-    KNOWN_PHOTOS, LearningCurve, LrFind, LrRange, MorePhotos, Outcome, TrainOptions, Tried, audit,
-    audit_settings, calibrate, first_quarters, lr_find, novelties, novelty, resume, resume_with, train,
-    train_with,
+    KNOWN_PHOTOS, LearningCurve, LrFind, LrRange, MorePhotos, Outcome, ResumeOptions, TrainOptions, Tried,
+    audit, audit_settings, calibrate, first_quarters, lr_find, novelties, novelty, resume, resume_with,
+    train, train_with,
 };
 pub use error::{
     ConfigError, MetadataError, ModelFileError, Remedy, ResumeError, ReuseError, RunError, TrainError,

@@ -11,7 +11,8 @@ use common::lite0::Lite0Fixture;
 use common::threads::{Threads, on_processes, on_threads};
 use common::{Fixture, PHOTOS, last};
 use loc_train::{
-    Choices, Collective, Event, Processes, Run, Status, Stop, TrainError, TrainOptions, resume_with,
+    Choices, Collective, Event, Processes, ResumeOptions, Run, Status, Stop, TrainError, TrainOptions,
+    resume_with,
 };
 
 /// Settings under which everything that depends on the position of a photo in its batch is used. With 12 training photos, a
@@ -135,7 +136,8 @@ fn a_request_to_one_process_stops_all_and_any_number_resumes_to_the_same_bytes()
     for (size, asked, after, then) in [(2, 1, 1, 4), (2, 1, 4, 1), (4, 3, 2, 2)] {
         let run = stopped(&fixture, size, asked, after);
         let outcomes = on_processes(then, |processes| {
-            resume_with(run.clone(), &[], false, &processes, &Stop::default(), &mut |_| {}).unwrap()
+            resume_with(run.clone(), &[], ResumeOptions::default(), &processes, &Stop::default(), &mut |_| {})
+                .unwrap()
         });
         assert!(last(&outcomes[0].run) == whole, "stopped on {size}, resumed on {then} processes");
     }

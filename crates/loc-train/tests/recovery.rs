@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 
 use common::{Fixture, full_message, last, resume_run, resume_with_warnings, stop_after};
 use fs_err as fs;
-use loc_train::{Config, ConfigSource, Event, Provenance, Run, RunLocation, Status, Stop, resume, train};
+use loc_train::{
+    Config, ConfigSource, Event, Provenance, ResumeOptions, Run, RunLocation, Status, Stop, resume, train,
+};
 use sha2::{Digest, Sha256};
 
 fn sha256(path: &Path) -> String {
@@ -67,7 +69,7 @@ fn a_damaged_model_file_is_named_with_both_hashes_and_written_again() {
         damage(&file);
         let changed = sha256(&file);
         let mut warnings = Vec::new();
-        let error = resume(run.clone(), &[], false, &Stop::default(), &mut |event| {
+        let error = resume(run.clone(), &[], ResumeOptions::default(), &Stop::default(), &mut |event| {
             if let loc_train::Event::Warning(text) = event {
                 warnings.push(text);
             }
@@ -110,7 +112,7 @@ fn a_save_interrupted_after_any_file_is_completed_without_a_warning() {
             fs::remove_file(run.state()).unwrap();
         }
         let mut warnings = Vec::new();
-        let result = resume(run.clone(), &[], false, &Stop::default(), &mut |event| {
+        let result = resume(run.clone(), &[], ResumeOptions::default(), &Stop::default(), &mut |event| {
             if let loc_train::Event::Warning(text) = event {
                 warnings.push(text);
             }

@@ -7,7 +7,7 @@ mod common;
 
 use common::{Fixture, PHOTOS, full_message, last, resume_run, stop_after};
 use fs_err as fs;
-use loc_train::{ConfigSource, Outcome, Run, Status, Stop, TrainError, resume};
+use loc_train::{ConfigSource, Outcome, ResumeOptions, Run, Status, Stop, TrainError, resume};
 
 #[test]
 fn a_run_stopped_at_any_step_and_resumed_has_the_same_bytes() {
@@ -106,7 +106,7 @@ fn extend(run: &Run, epochs: &str) -> Result<Outcome, TrainError> {
     resume(
         run.clone(),
         &[ConfigSource::value("--epochs", "epochs", epochs)],
-        true,
+        ResumeOptions { schedule_from_here: true, ..ResumeOptions::default() },
         &Stop::default(),
         &mut |_| {},
     )

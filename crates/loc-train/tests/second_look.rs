@@ -6,7 +6,7 @@ mod common;
 
 use common::lite0::Lite0Fixture;
 use loc_infer::{ImageSize, Localizer};
-use loc_train::{Event, Outcome, Status, Stop, resume};
+use loc_train::{Event, Outcome, ResumeOptions, Status, Stop, resume};
 
 const SHORT: [(&str, &str); 8] = [
     ("epochs", "2"),
@@ -79,7 +79,8 @@ fn a_second_look_is_trained_evaluated_as_predicted_and_resumed_to_the_same_bytes
             })
             .unwrap();
         assert_eq!(stopped.status, Status::Interrupted);
-        let resumed = resume(stopped.run, &[], false, &Stop::default(), &mut |_| {}).unwrap();
+        let resumed =
+            resume(stopped.run, &[], ResumeOptions::default(), &Stop::default(), &mut |_| {}).unwrap();
         assert!(bytes(&resumed) == bytes(&whole), "stopped at step {stop_at}, the model has other bytes");
     }
 }
@@ -122,7 +123,7 @@ fn a_second_look_can_be_added_to_a_model_and_trained_end_to_end() {
             }
         })
         .unwrap();
-    let resumed = resume(stopped.run, &[], false, &Stop::default(), &mut |_| {}).unwrap();
+    let resumed = resume(stopped.run, &[], ResumeOptions::default(), &Stop::default(), &mut |_| {}).unwrap();
     assert!(bytes(&resumed) == bytes(&whole), "the resumed model has other bytes");
 
     let refused = fixture.config("compact", "", &[("looks", "2"), ("imgsz", "188")]);

@@ -11,7 +11,8 @@ use std::time::Duration;
 use common::lite0::Lite0Fixture;
 use common::state_dict;
 use loc_train::{
-    Clock, Config, ConfigSource, Event, Outcome, Status, Stop, TrainError, TrainOptions, resume,
+    Clock, Config, ConfigSource, Event, Outcome, ResumeOptions, Status, Stop, TrainError, TrainOptions,
+    resume,
 };
 
 #[test]
@@ -40,7 +41,8 @@ fn a_frozen_backbone_is_unchanged_and_its_run_is_resumed_to_the_same_bytes() {
             })
             .unwrap();
         assert_eq!(stopped.status, Status::Interrupted, "stopped at step {stop_at}");
-        let resumed = resume(stopped.run, &[], false, &Stop::default(), &mut |_| {}).unwrap();
+        let resumed =
+            resume(stopped.run, &[], ResumeOptions::default(), &Stop::default(), &mut |_| {}).unwrap();
         let bytes = |outcome: &Outcome| fs_err::read(outcome.run.last()).unwrap();
         assert!(
             bytes(&resumed) == bytes(&uninterrupted),
@@ -87,7 +89,7 @@ fn a_head_warmup_and_its_run_equal_two_runs() {
         })
         .unwrap();
     assert_eq!(stopped.status, Status::Interrupted);
-    let resumed = resume(stopped.run, &[], false, &Stop::default(), &mut |event| {
+    let resumed = resume(stopped.run, &[], ResumeOptions::default(), &Stop::default(), &mut |event| {
         assert!(!matches!(event, Event::Heads { .. }), "the heads are trained already");
     })
     .unwrap();
@@ -195,7 +197,7 @@ fn a_head_warmup_from_a_file_is_stored_in_the_run() {
     fs_err::remove_dir_all(run.weights()).unwrap();
     fs_err::create_dir(run.weights()).unwrap();
     fs_err::remove_file(run.results()).unwrap();
-    let again = resume(run, &[], false, &Stop::default(), &mut |_| {}).unwrap();
+    let again = resume(run, &[], ResumeOptions::default(), &Stop::default(), &mut |_| {}).unwrap();
     assert!(bytes(&again.run) == uninterrupted, "restarted, the model has other bytes");
 }
 

@@ -105,6 +105,11 @@ pub(crate) struct TrainArgs {
     /// With --resume and more --epochs: restart the schedule of a finished run for the added epochs
     #[arg(long, requires = "resume")]
     pub(crate) schedule_from_here: bool,
+
+    /// With --resume: continue although the kernels use another instruction set here; the result is then not that of an
+    /// uninterrupted run to the bit
+    #[arg(long, requires = "resume")]
+    pub(crate) allow_other_isa: bool,
 }
 
 #[derive(Debug, Args)]

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use loc_infer::ModelMeta;
-use loc_net::Network;
+use loc_net::{Level, Network};
 use loc_train::{Run, Status};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -72,9 +72,10 @@ fn of_model(path: &Path) -> Result<Info> {
     let _ = writeln!(text, "classes    {}", file.meta.classes.join(", "));
     let _ = writeln!(
         text,
-        "input      {w}×{h}, fit {}, filter {}, mean {:?}, std {:?}",
+        "input      {w}×{h}, fit {}, filter {}, decode {}, mean {:?}, std {:?}",
         input["fit"].as_str().unwrap_or("?"),
         input["filter"].as_str().unwrap_or("?"),
+        input["decode"].as_str().unwrap_or("full"),
         file.meta.input.mean,
         file.meta.input.std
     );
@@ -106,6 +107,8 @@ fn of_model(path: &Path) -> Result<Info> {
     }
     let _ = writeln!(text, "parameters {}", network.parameter_count());
     let _ = writeln!(text, "work       {:.1} million multiply-adds a photo", total as f64 / 1e6);
+    let isa = Level::current();
+    let _ = writeln!(text, "kernels    {}, vectors of {} numbers", isa.name(), isa.lanes());
     if let (Some(second), Some(look)) = (&second, file.meta.second_look) {
         let _ = writeln!(
             text,
@@ -135,6 +138,7 @@ fn of_model(path: &Path) -> Result<Info> {
         "schema": "loc.info/1", "kind": "model", "path": path.display().to_string(),
         "metadata": serde_json::from_str::<Value>(&model.json)?,
         "parameters": network.parameter_count(), "multiply_adds": total, "layers": layers,
+        "isa": Level::current().name(),
     });
     if let Some(second) = second {
         record["second_look"] = serde_json::to_value(second)?;

@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use anyhow::Result;
 use loc_train::{
-    AutoReason, Choices, Config, Evaluation, Outcome, Provenance, Run, RunLocation, Status, Stop,
-    TrainOptions,
+    AutoReason, Choices, Config, Evaluation, Outcome, Provenance, ResumeOptions, Run, RunLocation, Status,
+    Stop, TrainOptions,
 };
 
 use super::conclusion::conclude;
@@ -130,8 +130,9 @@ fn resume(
     use_threads(launch.threads(threads)?)?;
     let mut progress = Progress::new(output);
     let show = &mut |e| progress.show(e);
-    let outcome =
-        loc_train::resume_with(run, &overrides, args.schedule_from_here, &launch.processes, stop, show)?;
+    let options =
+        ResumeOptions { schedule_from_here: args.schedule_from_here, allow_other_isa: args.allow_other_isa };
+    let outcome = loc_train::resume_with(run, &overrides, options, &launch.processes, stop, show)?;
     progress.end();
     conclude_first(&outcome, launch, args, output)?;
     Ok(exit(&outcome, signals, progress.partly))

@@ -10,8 +10,8 @@
 use std::path::Path;
 
 pub use loc_data::fuzz_entry::{csv, json, split, voc, yaml, yolo};
-use loc_infer::preprocess::{decode, fit, to_planar, upright_size};
-use loc_infer::{Filter, Fit, ImageSize, InputSpec, Limits, Localizer};
+use loc_infer::preprocess::{decode, fit, prepare, to_planar, upright_size};
+use loc_infer::{Decode, Filter, Fit, ImageSize, InputSpec, Limits, Localizer};
 
 /// Accepts the bytes (true) or rejects them (false); must not panic.
 pub type Target = fn(&[u8]) -> bool;
@@ -38,7 +38,13 @@ pub fn image(bytes: &[u8]) -> bool {
     // The limits keep the memory small, so that many cases run in a short time.
     let limits = Limits { max_width: 2_000, max_height: 2_000, max_alloc: 4 << 20 };
     let size = upright_size(bytes, &limits);
+    let small = InputSpec { size: ImageSize { width: 8, height: 6 }, ..InputSpec::default() };
+    let reduced = prepare(bytes, &limits, &InputSpec { decode: Decode::Reduced, ..small });
     let Ok(photo) = decode(bytes, &limits) else { return false };
+    assert_eq!(
+        reduced.expect("what is decoded in full is decoded at a reduced size").frame.original,
+        photo.size()
+    );
     assert_eq!(size.expect("a decoded photo has a size"), photo.size());
     for kind in [Fit::Stretch, Fit::Letterbox] {
         let size = ImageSize { width: 16, height: 12 };

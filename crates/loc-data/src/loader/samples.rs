@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use image::RgbImage;
-use loc_infer::preprocess::{Frame, decode_path, fit, fit_window};
+use loc_infer::preprocess::{Frame, decode_path, fit_window, prepare_path};
 use loc_infer::{InputSpec, Limits, Window};
 use ndarray::{Array2, Array4};
 use rayon::prelude::*;
@@ -202,7 +202,7 @@ fn prepare(dataset: &Dataset, sources: Vec<Source>, store: &PhotoStore) -> Resul
     let lacking = |source: &&Source| source.window.is_none() && store.lacks(&source.digest);
     let fill = |source: &Source| match source.decode(input) {
         Ok(image) => {
-            store.put_prepared(&source.digest, image);
+            store.put(&source.digest, image);
             None
         }
         Err(diagnostic) => Some(diagnostic),
@@ -216,15 +216,18 @@ impl Source {
     fn decode(&self, input: &InputSpec) -> Result<RgbImage, Diagnostic> {
         let wrong =
             |reason: String| Diagnostic::error(DiagnosticKind::PhotoDamaged, &self.path, None, reason);
-        let photo = decode_path(&self.path, &Limits::default()).map_err(|e| wrong(e.reason().to_string()))?;
-        let found = photo.size();
+        let (path, limits) = (&self.path, Limits::default());
+        let read = || match self.window {
+            None => prepare_path(path, &limits, input).map(|photo| (photo.input, photo.frame.original)),
+            // A window has the photo's own pixels.
+            Some(window) => decode_path(path, &limits)
+                .map(|photo| (fit_window(&photo.rgb, window, input).0, photo.size())),
+        };
+        let (image, found) = read().map_err(|e| wrong(e.reason().to_string()))?;
         if found != self.size {
             return Err(wrong(format!("is {found}, was {} when the data set was read", self.size)));
         }
-        Ok(match self.window {
-            None => fit(Cow::Owned(photo.rgb), input).0.into_owned(),
-            Some(window) => fit_window(&photo.rgb, window, input).0,
-        })
+        Ok(image)
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use fs_err::File;
 use image::RgbImage;
-use loc_infer::{Filter, Fit, InputSpec};
+use loc_infer::{Decode, Filter, Fit, InputSpec};
 use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
 
@@ -29,6 +29,7 @@ struct Head {
     height: u32,
     fit: Fit,
     filter: Filter,
+    decode: Decode,
 }
 
 impl Head {
@@ -40,6 +41,7 @@ impl Head {
             height: input.size.height,
             fit: input.fit,
             filter: input.filter,
+            decode: input.decode,
         }
     }
 

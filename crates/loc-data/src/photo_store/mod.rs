@@ -11,7 +11,6 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use image::RgbImage;
 use loc_infer::InputSpec;
-use loc_infer::preprocess::fit;
 
 pub(crate) use self::disk::DiskPhotos;
 use crate::{DataError, memory};
@@ -179,16 +178,8 @@ impl PhotoStore {
         }
     }
 
-    /// Prepares and keeps a decoded photo, if it is kept and not there.
-    pub(crate) fn put(&self, digest: &Digest, photo: &RgbImage) {
-        if self.lacks(digest) {
-            let (image, _) = fit(std::borrow::Cow::Borrowed(photo), &self.0.input);
-            self.put_prepared(digest, image.into_owned());
-        }
-    }
-
-    /// As [`PhotoStore::put`], of a photo at the size of the input.
-    pub(crate) fn put_prepared(&self, digest: &Digest, image: RgbImage) {
+    /// Keeps a photo that was prepared for the input, if photos are kept.
+    pub(crate) fn put(&self, digest: &Digest, image: RgbImage) {
         match self.0.kept.get() {
             Some(Kept::Ram(photos)) => {
                 lock(photos).insert(*digest, Arc::new(image));

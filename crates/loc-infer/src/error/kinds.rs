@@ -38,6 +38,9 @@ pub enum MetadataError {
         /// Height of the network's input, in pixels.
         height: usize,
     },
+    /// Photos are to be decoded at a reduced size, but a second look reads parts of them at full size.
+    #[error("`reduced` is not for a model with a second look, which reads parts of the photo at full size")]
+    ReducedForTwoLooks,
     /// The margin of the second look is out of range.
     #[error("a margin of {0} is not within {min} and {max}", min = SecondLook::MARGINS.start(), max = SecondLook::MARGINS.end())]
     Margin(f32),
@@ -93,6 +96,7 @@ impl MetadataError {
             Self::Format { .. } => "format",
             Self::ClassNames(_) | Self::ClassCount { .. } => "classes",
             Self::InputSize(_) | Self::InputMismatch { .. } => "input",
+            Self::ReducedForTwoLooks => "input.decode",
             Self::Mean(_) => "input.mean",
             Self::Std(_) => "input.std",
             Self::Temperature(_) => "temperature",

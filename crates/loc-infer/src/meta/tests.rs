@@ -17,6 +17,7 @@ fn reads_its_own_keys_and_ignores_others() {
         size: ImageSize { width: 320, height: 256 },
         fit: Fit::Letterbox,
         filter: Filter::CatmullRom,
+        decode: Decode::Full,
         mean: [0.5, 0.25, 0.125],
         std: [0.5, 1.0, 2.0],
     };
@@ -45,6 +46,22 @@ fn json_can_be_read_back() {
     let added = r#","margins":{"coverage":0.9,"photos":240,"unit":"edges","quantile":1.25},"expected_iou":{"intercept":0.5,"slope":-0.75}}"#;
     assert!(json.ends_with(added), "{json}");
     assert_eq!(ModelMeta::from_json(&json).unwrap(), meta);
+}
+
+#[test]
+fn how_photos_are_decoded_is_recorded_unless_it_is_in_full() {
+    let mut meta = ModelMeta::from_json(FULL).unwrap();
+    assert_eq!(meta.input.decode, Decode::Full);
+    assert!(!serde_json::to_string(&meta).unwrap().contains("decode"));
+    meta.input.decode = Decode::Reduced;
+    let json = serde_json::to_string(&meta).unwrap();
+    assert!(json.contains(r#""filter":"catmull_rom","decode":"reduced","mean":"#), "{json}");
+    assert_eq!(ModelMeta::from_json(&json).unwrap(), meta);
+    let message = ModelMeta::from_json(&json.replace("reduced", "tiny")).unwrap_err().to_string();
+    assert!(message.contains("unknown variant `tiny`, expected `full` or `reduced`"), "{message}");
+    meta.second_look = Some(SecondLook { width: 64, height: 64, margin: 1.2 });
+    let message = meta.check().unwrap_err().to_string();
+    assert!(message.contains("`input.decode`") && message.contains("second look"), "{message}");
 }
 
 #[test]

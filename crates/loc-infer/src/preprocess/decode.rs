@@ -6,6 +6,7 @@ use std::path::Path;
 use image::metadata::Orientation;
 use image::{ColorType, DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, RgbImage};
 
+use super::jpeg_decoder::Jpeg;
 use super::kind::{FileKind, READ};
 use super::{exif, jpeg, rgb};
 use crate::error::{catch_panic, start_of};
@@ -85,20 +86,46 @@ pub fn decode_path(path: impl AsRef<Path>, limits: &Limits) -> Result<Photo, Err
 ///
 /// As [`decode`], for errors in the header.
 pub fn upright_size(bytes: &[u8], limits: &Limits) -> Result<ImageSize, Error> {
-    let (_, decoder, orientation) = open(bytes, limits, READ)?;
-    let (width, height) = decoder.dimensions();
-    Ok(exif::orient_size(ImageSize { width, height }, orientation))
+    let opened = Opened::new(bytes, limits, READ)?;
+    Ok(exif::orient_size(opened.stored(), opened.orientation))
 }
 
 fn decode_as(bytes: &[u8], limits: &Limits, expected: &'static str) -> Result<Photo, Error> {
-    let (format, decoder, orientation) = open(bytes, limits, expected)?;
-    if format == ImageFormat::Jpeg && !jpeg::is_complete(bytes) {
-        return Err(Error::Truncated { bytes: bytes.len() });
+    Opened::new(bytes, limits, expected)?.decode()
+}
+
+/// A photo whose header was read: its size is within the limits.
+pub(super) struct Opened<'a> {
+    bytes: &'a [u8],
+    pub(super) format: ImageFormat,
+    decoder: Box<dyn ImageDecoder + 'a>,
+    pub(super) orientation: Orientation,
+}
+
+impl<'a> Opened<'a> {
+    /// Reads the header. `expected` is the name of the format that the bytes should have.
+    pub(super) fn new(bytes: &'a [u8], limits: &Limits, expected: &'static str) -> Result<Self, Error> {
+        let (format, decoder, orientation) = open(bytes, limits, expected)?;
+        Ok(Self { bytes, format, decoder, orientation })
     }
-    let stored = DynamicImage::from_decoder(decoder).map_err(|error| damaged(format, error))?;
-    let mut upright = DynamicImage::ImageRgb8(rgb::to_rgb8(stored));
-    upright.apply_orientation(orientation);
-    Ok(Photo { rgb: upright.into_rgb8(), format, orientation })
+
+    /// The size of the stored photo.
+    pub(super) fn stored(&self) -> ImageSize {
+        let (width, height) = self.decoder.dimensions();
+        ImageSize { width, height }
+    }
+
+    /// Decodes all pixels.
+    pub(super) fn decode(self) -> Result<Photo, Error> {
+        let Self { bytes, format, decoder, orientation } = self;
+        if format == ImageFormat::Jpeg && !jpeg::is_complete(bytes) {
+            return Err(Error::Truncated { bytes: bytes.len() });
+        }
+        let stored = DynamicImage::from_decoder(decoder).map_err(|error| damaged(format, error))?;
+        let mut upright = DynamicImage::ImageRgb8(rgb::to_rgb8(stored));
+        upright.apply_orientation(orientation);
+        Ok(Photo { rgb: upright.into_rgb8(), format, orientation })
+    }
 }
 
 /// Reads the header: the format, a decoder within the limits, the orientation.
@@ -106,7 +133,7 @@ fn open<'a>(
     bytes: &'a [u8],
     limits: &Limits,
     expected: &'static str,
-) -> Result<(ImageFormat, impl ImageDecoder + 'a, Orientation), Error> {
+) -> Result<(ImageFormat, Box<dyn ImageDecoder + 'a>, Orientation), Error> {
     if bytes.is_empty() {
         return Err(Error::Empty);
     }
@@ -116,8 +143,6 @@ fn open<'a>(
     let Some(format) = kind.format() else {
         return Err(Error::UnsupportedFormat { what: kind.what(), hint: kind.hint() });
     };
-    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
-    reader.limits(image_limits(limits));
     // A JPEG that is truncated in its header gets the same error as one that is truncated in its pixels.
     let header = |error| match error {
         ImageError::Limits(_) => damaged(format, error),
@@ -127,7 +152,13 @@ fn open<'a>(
         error => damaged(format, error),
     };
     // Opened without limits on the size, so that the error can contain it.
-    let mut decoder = reader.into_decoder().map_err(header)?;
+    let mut decoder: Box<dyn ImageDecoder + 'a> = if format == ImageFormat::Jpeg {
+        Box::new(Jpeg::open(bytes).map_err(header)?)
+    } else {
+        let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+        reader.limits(image_limits(limits));
+        Box::new(reader.into_decoder().map_err(header)?)
+    };
     let (width, height) = decoder.dimensions();
     if width == 0 || height == 0 {
         return Err(Error::ZeroSize { width, height });
@@ -162,6 +193,6 @@ fn damaged(format: ImageFormat, error: ImageError) -> Error {
 }
 
 /// The name of the format of a file extension.
-fn format_by_extension(path: &Path) -> &'static str {
+pub(super) fn format_by_extension(path: &Path) -> &'static str {
     FileKind::of_ending(path).filter(|kind| kind.is_read()).map_or(READ, FileKind::format_name)
 }

@@ -126,14 +126,19 @@ pub fn fit<'a>(photo: Cow<'a, RgbImage>, spec: &InputSpec) -> (Cow<'a, RgbImage>
     if frame.original == spec.size {
         return (photo, frame);
     }
+    let content = resize(&photo, frame.content().0, spec.filter);
+    (Cow::Owned(pad(content, &frame)), frame)
+}
+
+/// The input with this content; what it does not cover is padding.
+pub(super) fn pad(content: RgbImage, frame: &Frame) -> RgbImage {
     let (size, (left, top)) = frame.content();
-    let content = resize(&photo, size, spec.filter);
-    if size == spec.size {
-        return (Cow::Owned(content), frame);
+    if size == frame.input {
+        return content;
     }
-    let mut padded = RgbImage::from_pixel(spec.size.width, spec.size.height, PADDING);
+    let mut padded = RgbImage::from_pixel(frame.input.width, frame.input.height, PADDING);
     image::imageops::replace(&mut padded, &content, i64::from(left), i64::from(top));
-    (Cow::Owned(padded), frame)
+    padded
 }
 
 #[cfg(test)]

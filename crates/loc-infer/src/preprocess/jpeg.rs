@@ -1,9 +1,9 @@
 //! The markers of a JPEG: whether the file is complete, and the segments before the pixels. The decoder accepts a file
 //! that was cut short and fills the missing pixels with grey; the check here makes that an error.
 
-const MARKER: u8 = 0xFF;
+pub(super) const MARKER: u8 = 0xFF;
 const START_OF_IMAGE: u8 = 0xD8;
-const END_OF_IMAGE: u8 = 0xD9;
+pub(super) const END_OF_IMAGE: u8 = 0xD9;
 const START_OF_SCAN: u8 = 0xDA;
 
 /// Whether the image that begins here reaches its end-of-image marker after at least one scan.
@@ -16,43 +16,42 @@ pub(super) fn is_complete(bytes: &[u8]) -> bool {
 
 /// Reads the markers up to the end of the image (ITU-T T.81, annex B); `None` if the bytes end before it.
 fn find_end(bytes: &[u8]) -> Option<()> {
-    let mut rest = bytes.strip_prefix(&[MARKER, START_OF_IMAGE])?;
     let mut scans = 0;
-    loop {
-        let Segment { marker, content, rest: after } = next_segment(rest)?;
-        rest = after;
+    for Segment { marker, content, .. } in segments(bytes)? {
         match marker {
             END_OF_IMAGE => return (scans > 0).then_some(()),
             START_OF_SCAN if content.is_some() => scans += 1,
             _ => {}
         }
     }
+    None
 }
 
 /// The content, without the prefix, of the first segment with this marker and prefix before the pixels.
 pub(super) fn segment<'a>(bytes: &'a [u8], marker: u8, prefix: &[u8]) -> Option<&'a [u8]> {
+    segments(bytes)?
+        .take_while(|segment| !matches!(segment.marker, START_OF_SCAN | END_OF_IMAGE))
+        .filter(|segment| segment.marker == marker)
+        .find_map(|segment| segment.content?.strip_prefix(prefix))
+}
+
+/// The markers of the image that begins here, in turn, up to where the bytes end; `None` if no image begins here.
+pub(super) fn segments(bytes: &[u8]) -> Option<impl Iterator<Item = Segment<'_>>> {
     let mut rest = bytes.strip_prefix(&[MARKER, START_OF_IMAGE])?;
-    loop {
-        let Segment { marker: found, content, rest: after } = next_segment(rest)?;
-        rest = after;
-        if found == marker
-            && let Some(content) = content.and_then(|content| content.strip_prefix(prefix))
-        {
-            return Some(content);
-        }
-        if matches!(found, START_OF_SCAN | END_OF_IMAGE) {
-            return None;
-        }
-    }
+    Some(std::iter::from_fn(move || {
+        let segment = next_segment(rest)?;
+        rest = segment.rest;
+        Some(segment)
+    }))
 }
 
 /// A marker with its segment.
-struct Segment<'a> {
-    marker: u8,
+pub(super) struct Segment<'a> {
+    pub(super) marker: u8,
     /// The content of the segment; `None` for markers without one.
-    content: Option<&'a [u8]>,
+    pub(super) content: Option<&'a [u8]>,
     /// The bytes after the segment.
-    rest: &'a [u8],
+    pub(super) rest: &'a [u8],
 }
 
 fn next_segment(bytes: &[u8]) -> Option<Segment<'_>> {

@@ -1,17 +1,55 @@
 //! Resizing an RGB image: separable, antialiased, one output row at a time.
 
 use std::f64::consts::PI;
+use std::ops::Range;
 
 use image::RgbImage;
 
 use crate::bbox::narrow;
 use crate::{Filter, ImageSize};
 
+/// The source pixels of each output pixel along one axis.
+struct Axis {
+    taps: Vec<Taps>,
+    /// The weights of all taps, one after the other.
+    weights: Vec<f32>,
+}
+
 /// The source pixels of one output pixel along one axis.
 struct Taps {
+    /// The first one.
     start: usize,
-    /// Their sum is 1.
-    weights: Vec<f32>,
+    /// Their weights in [`Axis::weights`], whose sum is 1.
+    weights: Range<usize>,
+}
+
+impl Axis {
+    fn push(&mut self, start: usize, weights: impl IntoIterator<Item = f32>) {
+        let first = self.weights.len();
+        self.weights.extend(weights);
+        self.taps.push(Taps { start, weights: first..self.weights.len() });
+    }
+
+    /// The first source pixel of each output pixel, and the weights from there on.
+    fn taps(&self) -> impl Iterator<Item = (usize, &[f32])> {
+        self.taps.iter().map(|taps| (taps.start, &self.weights[taps.weights.clone()]))
+    }
+}
+
+/// The part of a plane along one axis that a photo covers, from the first sample on.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Extent {
+    /// Its length, in samples; the last one may be covered in part.
+    length: f64,
+    /// The number of samples that are used: at least half of each is covered.
+    samples: usize,
+}
+
+impl Extent {
+    /// An extent of this length, above 0.
+    pub(super) fn new(length: f64) -> Self {
+        Self { length, samples: floor(length + 0.5).max(1) }
+    }
 }
 
 /// Resizes an image; with the same size the pixels do not change; an image without pixels becomes black.
@@ -24,21 +62,16 @@ pub(super) fn resize(image: &RgbImage, to: ImageSize, filter: Filter) -> RgbImag
     if from.is_empty() || to.is_empty() {
         return out;
     }
-    let columns = taps(from.width, to.width, filter);
-    let rows = taps(from.height, to.height, filter);
+    let columns = axis(Extent::new(from.width.into()), to.width, filter);
+    let rows = axis(Extent::new(from.height.into()), to.height, filter);
     let row_bytes = 3 * index(from.width);
-    let pixels = image.as_raw();
-    let mut sums = vec![0.0_f32; row_bytes];
-    for (out_row, taps) in out.chunks_exact_mut(3 * index(to.width)).zip(&rows) {
-        sums.fill(0.0);
-        for (row, weight) in pixels.chunks_exact(row_bytes).skip(taps.start).zip(&taps.weights) {
-            for (sum, byte) in sums.iter_mut().zip(row) {
-                *sum += weight * f32::from(*byte);
-            }
-        }
-        for (pixel, taps) in out_row.chunks_exact_mut(3).zip(&columns) {
-            let mut rgb = [0.0_f32; 3];
-            for (source, weight) in sums[3 * taps.start..].chunks_exact(3).zip(&taps.weights) {
+    // One value more, so that each pixel can be read as four.
+    let mut sums = vec![0.0_f32; row_bytes + 1];
+    for (out_row, (start, weights)) in out.chunks_exact_mut(3 * index(to.width)).zip(rows.taps()) {
+        blend_rows(&mut sums[..row_bytes], &image.as_raw()[start * row_bytes..], row_bytes, weights);
+        for (pixel, (start, weights)) in out_row.chunks_exact_mut(3).zip(columns.taps()) {
+            let mut rgb = [0.0_f32; 4];
+            for (source, weight) in sums[3 * start..].windows(4).step_by(3).zip(weights) {
                 for (sum, value) in rgb.iter_mut().zip(source) {
                     *sum += weight * value;
                 }
@@ -51,25 +84,74 @@ pub(super) fn resize(image: &RgbImage, to: ImageSize, filter: Filter) -> RgbImag
     out
 }
 
+/// Resizes a plane of samples with `stride` samples in a row, of which the photo covers these extents (along the rows and along the
+/// columns), as [`resize`] does, without rounding.
+pub(super) fn resize_plane(
+    samples: &[u8],
+    stride: usize,
+    extents: [Extent; 2],
+    to: ImageSize,
+    filter: Filter,
+) -> Vec<f32> {
+    let [columns, rows] =
+        [(extents[0], to.width), (extents[1], to.height)].map(|(e, to)| axis(e, to, filter));
+    let mut sums = vec![0.0_f32; extents[0].samples.min(stride)];
+    let mut out = Vec::with_capacity(index(to.width) * index(to.height));
+    for (start, weights) in rows.taps() {
+        blend_rows(&mut sums, &samples[start * stride..], stride, weights);
+        out.extend(columns.taps().map(|(start, weights)| {
+            let products = sums[start..].iter().zip(weights).map(|(value, weight)| weight * value);
+            products.sum::<f32>()
+        }));
+    }
+    out
+}
+
+/// Sums up rows of `stride` samples, each with its weight, from the first on.
+fn blend_rows(sums: &mut [f32], samples: &[u8], stride: usize, weights: &[f32]) {
+    sums.fill(0.0);
+    let mut rows = samples.chunks(stride);
+    // Four rows at a time, for the sums are read and written once for all four. They are added in their order.
+    let (fours, rest) = weights.as_chunks::<4>();
+    for &[a, b, c, d] in fours {
+        let (Some(p), Some(q), Some(r), Some(s)) = (rows.next(), rows.next(), rows.next(), rows.next())
+        else {
+            return;
+        };
+        for ((((sum, p), q), r), s) in sums.iter_mut().zip(p).zip(q).zip(r).zip(s) {
+            let [p, q, r, s] = [p, q, r, s].map(|sample| f32::from(*sample));
+            *sum = (((*sum + a * p) + b * q) + c * r) + d * s;
+        }
+    }
+    for (weight, row) in rest.iter().zip(rows) {
+        for (sum, sample) in sums.iter_mut().zip(row) {
+            *sum += weight * f32::from(*sample);
+        }
+    }
+}
+
 /// The taps of every output pixel along one axis.
-fn taps(from: u32, to: u32, filter: Filter) -> Vec<Taps> {
-    let ratio = f64::from(from) / f64::from(to);
-    (0..to)
-        .map(|i| {
-            let centre = (f64::from(i) + 0.5) * ratio;
-            if filter == Filter::Nearest {
-                return Taps { start: floor(centre).min(index(from) - 1), weights: vec![1.0] };
-            }
-            let widen = ratio.max(1.0);
-            let radius = support(filter) * widen;
-            let start = floor(centre - radius);
-            let end = floor((centre + radius).ceil()).min(index(from)).max(start + 1);
-            let weight = |j: usize| kernel(filter, (f64::from(to_u32(j)) + 0.5 - centre) / widen);
-            let weights: Vec<f64> = (start..end).map(weight).collect();
-            let sum: f64 = weights.iter().sum();
-            Taps { start, weights: weights.iter().map(|w| narrow(w / sum)).collect() }
-        })
-        .collect()
+fn axis(from: Extent, to: u32, filter: Filter) -> Axis {
+    let ratio = from.length / f64::from(to);
+    let widen = ratio.max(1.0);
+    let radius = support(filter) * widen;
+    let mut axis = Axis { taps: Vec::with_capacity(index(to)), weights: Vec::new() };
+    let mut weights = Vec::new();
+    for i in 0..to {
+        let centre = (f64::from(i) + 0.5) * ratio;
+        if filter == Filter::Nearest {
+            axis.push(floor(centre).min(from.samples - 1), [1.0]);
+            continue;
+        }
+        let start = floor(centre - radius).min(from.samples - 1);
+        let end = floor((centre + radius).ceil()).min(from.samples).max(start + 1);
+        let weight = |j: usize| kernel(filter, (f64::from(to_u32(j)) + 0.5 - centre) / widen);
+        weights.clear();
+        weights.extend((start..end).map(weight));
+        let sum: f64 = weights.iter().sum();
+        axis.push(start, weights.iter().map(|w| narrow(w / sum)));
+    }
+    axis
 }
 
 /// The radius of the kernel, in source pixels, if the image does not shrink.
@@ -162,6 +244,65 @@ mod tests {
                     let worst = got.iter().zip(expected.iter()).map(|(a, b)| a.abs_diff(*b)).max();
                     assert!(worst <= Some(1), "{w}×{h} → {to_w}×{to_h} {ours:?}: off by {worst:?}");
                 }
+            }
+        }
+    }
+
+    /// Row by row and pixel by pixel, in the order that the documentation of [`resize`] has in mind.
+    fn reference(image: &RgbImage, to: ImageSize, filter: Filter) -> RgbImage {
+        let [columns, rows] = [(image.width(), to.width), (image.height(), to.height)]
+            .map(|(from, to)| axis(Extent::new(from.into()), to, filter));
+        let [columns, rows]: [Vec<_>; 2] = [&columns, &rows].map(|axis| axis.taps().collect());
+        RgbImage::from_fn(to.width, to.height, |x, y| {
+            let ((left, across), (top, down)) = (columns[index(x)], rows[index(y)]);
+            Rgb([0, 1, 2].map(|channel| {
+                let column = |x: usize| {
+                    let value = |y: usize| f32::from(image.get_pixel(to_u32(x), to_u32(y)).0[channel]);
+                    down.iter().enumerate().fold(0.0, |sum, (i, weight)| sum + weight * value(top + i))
+                };
+                let sum =
+                    across.iter().enumerate().fold(0.0, |sum, (i, weight)| sum + weight * column(left + i));
+                to_byte(sum)
+            }))
+        })
+    }
+
+    #[test]
+    fn equals_the_plain_reference_bit_by_bit() {
+        for (w, h) in [(1, 1), (7, 5), (67, 45), (129, 200)] {
+            let source = texture(w, h);
+            for (width, height) in [(1, 1), (16, 16), (33, 9), (80, 130)] {
+                for (filter, _) in FILTERS {
+                    let to = ImageSize { width, height };
+                    assert_eq!(
+                        resize(&source, to, filter),
+                        reference(&source, to, filter),
+                        "{w}×{h} → {to} {filter:?}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn planes_are_resized_as_images_are() {
+        let source = texture(70, 41);
+        let red: Vec<u8> = source.pixels().flat_map(|pixel| [pixel.0[0]]).collect();
+        let to = ImageSize { width: 17, height: 12 };
+        for (filter, _) in FILTERS {
+            let extents = [70.0, 41.0].map(Extent::new);
+            let plane = resize_plane(&red, 70, extents, to, filter);
+            let expected = resize(&source, to, filter);
+            assert!(plane.iter().map(|v| to_byte(*v)).eq(expected.pixels().map(|p| p.0[0])), "{filter:?}");
+        }
+        // A ramp keeps its place if its last sample lies in the photo only in part.
+        let ramp: Vec<u8> = (0..100_u8).collect();
+        for length in [99.0, 99.25, 99.5, 99.75, 100.0] {
+            let to = ImageSize { width: 10, height: 1 };
+            let out = resize_plane(&ramp, 100, [Extent::new(length), Extent::new(1.0)], to, Filter::Bilinear);
+            for (i, value) in (0_u8..).zip(out).skip(1).take(8) {
+                let expected = (f64::from(i) + 0.5) * length / 10.0 - 0.5;
+                assert!((f64::from(value) - expected).abs() < 0.01, "{length}: {value} and {expected}");
             }
         }
     }

@@ -55,7 +55,7 @@ pub(crate) fn flat(width: u16, height: u16, components: &[u8], adobe: Option<u8>
 }
 
 /// Appends a segment: marker, length, content.
-fn segment(out: &mut Vec<u8>, marker: u8, content: &[u8]) {
+pub(crate) fn segment(out: &mut Vec<u8>, marker: u8, content: &[u8]) {
     out.extend([0xff, marker]);
     out.extend((content.len() as u16 + 2).to_be_bytes());
     out.extend(content);

@@ -7,6 +7,7 @@ pub(crate) mod jpeg;
 #[cfg(feature = "native")]
 pub(crate) mod model;
 pub(crate) mod png;
+pub(crate) mod sampled_jpeg;
 #[cfg(feature = "native")]
 pub(crate) mod threads;
 

@@ -2,8 +2,6 @@
 
 use std::fmt::Debug;
 
-use super::fused::{FusedPlan, FusedTraining};
-use crate::Network;
 use crate::kernels::image_input::ImageBatch;
 use crate::kernels::parts::Parts;
 use crate::parallel::DisjointSlice;
@@ -50,14 +48,4 @@ pub(crate) trait TrainingSegment: Debug + Send {
     /// Computes the gradients of the parameters, one after the other, from the gradient of the output. `photos` are the
     /// photos of the forward pass; `parts` gives the order of the sums over the batch.
     fn backward(&mut self, photos: ImageBatch, parts: &Parts, gy: &[f32], params: &mut [f32]);
-}
-
-/// Returns the segment of a network, or `None` if its first layers do not fit.
-pub(crate) fn segment(network: &Network) -> Option<Box<dyn Segment>> {
-    Some(Box::new(FusedPlan::of(network, false)?))
-}
-
-/// Same as [`segment`], for training.
-pub(crate) fn training_segment(network: &Network) -> Option<Box<dyn TrainingSegment>> {
-    Some(Box::new(FusedTraining::new(FusedPlan::of(network, true)?)))
 }

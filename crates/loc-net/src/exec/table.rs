@@ -2,7 +2,8 @@
 
 use crate::kernels::avgpool::AvgPool;
 use crate::kernels::channel_affine::ChannelAffineShape;
-use crate::kernels::conv2d::Conv;
+use crate::kernels::conv2d::winograd::layer::Conv3x3;
+use crate::kernels::conv2d::{Conv, winograd};
 use crate::kernels::detach::Detach;
 use crate::kernels::expectation::Expectation;
 use crate::kernels::group_mean::GroupMean;
@@ -29,7 +30,10 @@ pub fn kernel_of(op: &Op, inputs: &[&Shape], output: &Shape, activation: Activat
     let in_size = (height, width);
     match op {
         Op::Normalize(op) => Box::new(Normalize { mean: op.mean, std: op.std, cells: height * width }),
-        Op::Conv2d(op) => Box::new(Conv { shape: conv_shape(op, channels, in_size), activation }),
+        Op::Conv2d(op) => match conv_shape(op, channels, in_size) {
+            shape if winograd::supports(&shape) => Box::new(Conv3x3::new(shape, activation)),
+            shape => Box::new(Conv { shape, activation }),
+        },
         Op::MaxPool2d(op) => Box::new(MaxPool(pool_shape(op.0, channels, in_size))),
         Op::AvgPool2d(op) => Box::new(AvgPool(pool_shape(op.0, channels, in_size))),
         Op::Relu(_) => Box::new(Activation::Relu),

@@ -7,6 +7,10 @@ use super::parts::Parts;
 
 /// The computation of a layer. The implementation holds the shapes; slices of another length panic.
 pub trait LayerKernel: Debug + Send + Sync {
+    /// Prepares passes with these parameters, until it is called again. Without it, each pass prepares them for itself.
+    /// With `training` there are backward passes, too.
+    fn pack(&mut self, _params: &[&[f32]], _training: bool) {}
+
     /// Computes the output of a batch.
     fn forward(&self, pass: ForwardPass);
 

@@ -2,6 +2,18 @@
 
 use crate::window;
 
+/// Returns the product of numbers that describe a shape.
+///
+/// # Panics
+///
+/// If it is larger than `usize`: unchecked, it could wrap to the length of a short slice.
+#[must_use]
+pub(crate) fn product(numbers: &[usize]) -> usize {
+    let product = numbers.iter().try_fold(1usize, |product, n| product.checked_mul(*n));
+    let Some(product) = product else { panic!("a shape of {numbers:?} has too many values") };
+    product
+}
+
 /// A two-dimensional convolution with bias, and the feature map it reads. Pairs are (vertical, horizontal).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConvShape {
@@ -67,26 +79,26 @@ impl ConvShape {
     /// Returns the number of input values per photo.
     #[must_use]
     pub fn in_len(&self) -> usize {
-        self.in_channels * self.in_size.0 * self.in_size.1
+        product(&[self.in_channels, self.in_size.0, self.in_size.1])
     }
 
     /// Returns the number of output values per photo.
     #[must_use]
     pub fn out_len(&self) -> usize {
         let (h, w) = self.out_size();
-        self.out_channels * h * w
+        product(&[self.out_channels, h, w])
     }
 
     /// Returns the number of inputs of one output cell: channels of a group × kernel height × kernel width.
     #[must_use]
     pub fn fan_in(&self) -> usize {
-        self.in_channels / self.groups * self.kernel.0 * self.kernel.1
+        product(&[self.in_channels / self.groups, self.kernel.0, self.kernel.1])
     }
 
     /// Returns the number of values of the weight tensor.
     #[must_use]
     pub fn weight_len(&self) -> usize {
-        self.out_channels * self.fan_in()
+        product(&[self.out_channels, self.fan_in()])
     }
 }
 
@@ -126,14 +138,14 @@ impl PoolShape {
     /// Returns the number of input values per photo.
     #[must_use]
     pub fn in_len(&self) -> usize {
-        self.channels * self.in_size.0 * self.in_size.1
+        product(&[self.channels, self.in_size.0, self.in_size.1])
     }
 
     /// Returns the number of output values per photo.
     #[must_use]
     pub fn out_len(&self) -> usize {
         let (h, w) = self.out_size();
-        self.channels * h * w
+        product(&[self.channels, h, w])
     }
 }
 

@@ -1,6 +1,6 @@
 //! A slice that several tasks write at once, in disjoint ranges that interleave in memory: no iterator can split it so.
 
-use crate::kernels::simd::Dst;
+use crate::pointer::Dst;
 
 /// A mutable slice that several tasks share.
 pub(crate) struct DisjointSlice<'a, T> {

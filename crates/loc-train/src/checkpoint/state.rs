@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use loc_infer::Decode;
 use loc_net::{Weight, WeightFile, Weights};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -101,6 +102,12 @@ pub(crate) struct RunFingerprint {
     pub(crate) dataset: String,
     /// SHA-256 of `split.csv`.
     pub(crate) split: String,
+    /// The instruction set of the kernels, which decides the order of sums; none on a GPU, and in older states.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) isa: Option<String>,
+    /// How much of a photo is decoded. States from before [`Decode::Reduced`] lack it: their runs decode in full to their end.
+    #[serde(default)]
+    pub(crate) decode: Decode,
 }
 
 /// A state with its fingerprint and the digest of its model.
@@ -261,8 +268,13 @@ mod tests {
     use super::*;
 
     fn saved() -> Saved {
-        let fingerprint =
-            RunFingerprint { config: "lr = 0.1\n".into(), dataset: "d".into(), split: "s".into() };
+        let fingerprint = RunFingerprint {
+            config: "lr = 0.1\n".into(),
+            dataset: "d".into(),
+            split: "s".into(),
+            isa: Some("avx2".into()),
+            decode: Decode::Reduced,
+        };
         let state = State { time: 0.1 + 0.2, sums: [1.0 / 3.0, 2.0, 3.0], ..State::begin() };
         Saved { fingerprint, model: "m".into(), state }
     }

@@ -1,7 +1,7 @@
 //! Values that follow from several keys: folds, copies, losses, and the part of a configuration that affects the
 //! result.
 
-use loc_infer::{ImageSize, InputSpec};
+use loc_infer::{Decode, ImageSize, InputSpec};
 use loc_model::init::Scheme;
 use loc_model::loss::LossConfig;
 use loc_net::{InputShape, NetworkConfig};
@@ -15,7 +15,9 @@ impl Config {
     #[must_use]
     pub fn input(&self) -> InputSpec {
         let size = ImageSize { width: self.imgsz, height: self.imgsz };
-        InputSpec { size, fit: self.fit, filter: self.filter, ..InputSpec::default() }
+        // A second look reads parts of the photo at full size.
+        let decode = if self.looks == 1 { Decode::Reduced } else { Decode::Full };
+        InputSpec { size, fit: self.fit, filter: self.filter, decode, ..InputSpec::default() }
     }
 
     /// The network, for photos with this input and so many classes.
@@ -132,6 +134,8 @@ pub(crate) fn input_shape(input: &InputSpec) -> InputShape {
 
 #[cfg(test)]
 mod tests {
+    use loc_infer::Decode;
+
     use super::Config;
 
     #[test]
@@ -152,6 +156,12 @@ mod tests {
         shorter.validate().unwrap();
         assert_eq!(config.shortened_to(150), config);
         assert_eq!(config.shortened_to(900), config, "never more");
+    }
+
+    #[test]
+    fn photos_of_two_looks_are_decoded_in_full() {
+        let decode = |looks| Config { looks, ..Config::default() }.input().decode;
+        assert_eq!([decode(1), decode(2)], [Decode::Reduced, Decode::Full]);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use loc_data::{Dataset, LabelledObject, Loader, OpenedDataset, ReadProgress};
 use loc_infer::preprocess::Frame;
-use loc_infer::{BBox, ImageSize, InputSpec, ModelMeta};
+use loc_infer::{BBox, InputSpec, ModelMeta};
 use loc_model::{Model, device, init, weights};
 use loc_net::{Head, Weights};
 
@@ -107,8 +107,7 @@ pub fn audit(
     if skipped.photos > 0 {
         progress.report(Event::LeftOut(skipped))?;
     }
-    let size = ImageSize { width: config.imgsz, height: config.imgsz };
-    let mut input = InputSpec { size, fit: config.fit, filter: config.filter, ..InputSpec::default() };
+    let mut input = config.input();
     let mut network = config.network(&input, dataset.classes.len());
     if let Some((file, _)) = &given {
         (input, network) = (file.meta.input, file.network.clone());

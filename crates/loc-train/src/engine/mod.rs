@@ -32,7 +32,7 @@ pub use self::curve::{CurvePoint, LearningCurve, MorePhotos, first_quarters};
 pub use self::doubt::DoubtReason;
 pub use self::lr_find::{LrFind, LrRange, Tried, lr_find};
 pub use self::novelty::{KNOWN_PHOTOS, novelties, novelty};
-pub use self::resume::{resume, resume_with};
+pub use self::resume::{ResumeOptions, resume, resume_with};
 pub use self::start::{TrainOptions, train, train_with};
 pub use self::train::Outcome;
 pub use self::verdict::FeatureVerdict;

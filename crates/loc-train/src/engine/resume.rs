@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use loc_data::ReadProgress;
+use loc_net::Level;
 
 use crate::checkpoint::{self, Found, RunFingerprint, State};
 use crate::collective::Processes;
@@ -18,10 +19,19 @@ use crate::event::{Event, Progress, Stop};
 use crate::optim::{Ema, Optimizer, PretrainedPrior};
 use crate::run::{Lock, Run, RunJson, Status};
 
+/// How a run is resumed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ResumeOptions {
+    /// The schedule of a finished run starts again over the added epochs.
+    pub schedule_from_here: bool,
+    /// The kernels may use another instruction set than before. Sums are then rounded otherwise, so that the result is not
+    /// that of an uninterrupted run to the bit.
+    pub allow_other_isa: bool,
+}
+
 /// Resumes a run from where it was interrupted, or extends a finished one with more epochs.
 ///
-/// `overrides` replace values of the run's own `config.toml`; those that would change the result are refused. With
-/// `schedule_from_here` the schedule of a finished run starts again over the added epochs.
+/// `overrides` replace values of the run's own `config.toml`; those that would change the result are refused.
 ///
 /// Training continues from the newest state. If that is damaged, it continues from the one before, with a warning. A
 /// run that was killed before its first save starts from the beginning.
@@ -33,11 +43,11 @@ use crate::run::{Lock, Run, RunJson, Status};
 pub fn resume(
     run: Run,
     overrides: &[ConfigSource],
-    schedule_from_here: bool,
+    options: ResumeOptions,
     stop: &Stop,
     on: &mut dyn FnMut(Event),
 ) -> Result<Outcome, TrainError> {
-    resume_with(run, overrides, schedule_from_here, &Processes::default(), stop, on)
+    resume_with(run, overrides, options, &Processes::default(), stop, on)
 }
 
 /// As [`resume`], on several processes, as many as the run had or not. All of them read the run folder.
@@ -48,20 +58,20 @@ pub fn resume(
 pub fn resume_with(
     run: Run,
     overrides: &[ConfigSource],
-    schedule_from_here: bool,
+    options: ResumeOptions,
     processes: &Processes,
     stop: &Stop,
     on: &mut dyn FnMut(Event),
 ) -> Result<Outcome, TrainError> {
     let processes = processes.begin(stop);
-    processes.end(go_on(run, overrides, schedule_from_here, &processes, on))
+    processes.end(go_on(run, overrides, options, &processes, on))
 }
 
 /// Resumes a run, on each of the processes.
 fn go_on(
     run: Run,
     overrides: &[ConfigSource],
-    schedule_from_here: bool,
+    options: ResumeOptions,
     processes: &Processes,
     on: &mut dyn FnMut(Event),
 ) -> Result<Outcome, TrainError> {
@@ -85,10 +95,12 @@ fn go_on(
             config: run.read_config(&[])?.result_affecting().to_string(),
             dataset: json.dataset.digest.clone(),
             split: sha256(&fs_err::read(run.split())?),
+            isa: None,
+            decode: config.input().decode,
         },
     };
     let state = found.as_ref().map_or_else(State::begin, |found| found.whole.saved.state.clone());
-    check_compatible(&run, &mut config, &fingerprint_before, &state, schedule_from_here)?;
+    check_compatible(&run, &mut config, &fingerprint_before, &state, options.schedule_from_here)?;
 
     // The split is the one recorded in the run; the file it was read from may have changed.
     let mut frozen = Config { split_file: Some(run.split()), fold: None, ..config.clone() };
@@ -96,7 +108,8 @@ fn go_on(
         frozen.init = None;
     }
     let weights = found.as_ref().map(|found| found.whole.parameters());
-    let going = ResumeContext { run: &run, weights, dataset: &fingerprint_before.dataset };
+    let RunFingerprint { dataset, decode, .. } = &fingerprint_before;
+    let going = ResumeContext { run: &run, weights, dataset, decode: *decode };
     let budget = Budget::unlimited();
     let progress = &mut Progress { on, stop: processes.stop(), reading: ReadProgress::default() };
     let mut prepared = Prepared::new(&frozen, Beginning::Resumed(going), &budget, processes, progress)?;
@@ -113,8 +126,16 @@ fn go_on(
         }
         optimizer.restore(&whole.tensors, state.steps, &prepared.model)?;
     }
+    let fingerprint = fingerprint(&config, &run, &prepared, processes)?;
+    if let (Some(before), Some(now)) = (fingerprint_before.isa, &fingerprint.isa)
+        && before != *now
+        && !options.allow_other_isa
+    {
+        let here = Level::available().iter().any(|level| level.name() == before);
+        return Err(TrainError::resume(run.path(), ResumeError::OtherIsa { before, now: now.clone(), here }));
+    }
     let mut training = Training {
-        fingerprint: fingerprint(&config, &run, &prepared, processes)?,
+        fingerprint,
         json: RunJson { status: Status::Running, processes: processes.several(), ..json },
         config: &config,
         run,

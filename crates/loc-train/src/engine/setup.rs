@@ -2,8 +2,9 @@
 
 use loc_data::split::SplitSource;
 use loc_data::{Dataset, Format, Loader, SkippedPhotos, Split};
-use loc_infer::{InputSpec, ModelMeta};
+use loc_infer::{Decode, InputSpec, ModelMeta};
 use loc_model::{Model, device};
+use loc_net::Level;
 use loc_net::{InputShape, NetworkConfig, Weights};
 
 use crate::checkpoint::{ModelFile, RunFingerprint};
@@ -60,6 +61,8 @@ pub(crate) struct ResumeContext<'a> {
     pub(crate) weights: Option<Weights>,
     /// The digest of the data set it was trained on.
     pub(crate) dataset: &'a str,
+    /// How much of a photo it decodes.
+    pub(crate) decode: Decode,
 }
 
 impl Prepared {
@@ -81,9 +84,12 @@ impl Prepared {
             return Err(TrainError::config("device", ConfigError::ProcessesOnCpu));
         }
         let mut input = config.input();
+        if let Some(going) = &going {
+            input.decode = going.decode;
+        }
         let before = going.as_ref().map(|going| (going.run, going.dataset));
         let TrainingData { dataset, format, digest, left_out, split, split_origin, store, presence } =
-            TrainingData::open(config, before, progress)?;
+            TrainingData::open(config, &input, before, progress)?;
         let trained = going.and_then(|going| going.weights);
         // Check size and memory before photos are decoded.
         let second = second_look::spec(config)
@@ -260,13 +266,18 @@ pub(crate) fn fingerprint(
 ) -> Result<RunFingerprint, TrainError> {
     // Only the first process writes it, and saves.
     let split = if processes.is_first() { sha256(&fs_err::read(run.split())?) } else { String::new() };
+    let isa = device::parse(&config.device)
+        .is_ok_and(|device| device.is_cpu())
+        .then(|| Level::current().name().to_owned());
     let config = config.result_affecting().to_string();
     processes.check_same(&[
         ("the version of loc", env!("CARGO_PKG_VERSION")),
+        ("the instruction set (LOC_ISA chooses one)", isa.as_deref().unwrap_or_default()),
         ("the configuration", &config),
         ("the data set", &prepared.digest),
         ("the split of the data set", &sha256(format!("{:?}", prepared.split).as_bytes())),
         ("the network", &sha256(&loc_model::weights::to_bytes(&prepared.model.weights()?, None)?)),
     ])?;
-    Ok(RunFingerprint { config, dataset: prepared.digest.clone(), split })
+    let decode = prepared.file.meta.input.decode;
+    Ok(RunFingerprint { config, dataset: prepared.digest.clone(), split, isa, decode })
 }

@@ -2,6 +2,7 @@
 
 use loc_data::split::{self, SplitSource};
 use loc_data::{Dataset, Format, OpenedDataset, PhotoStore, ReadOptions, SkippedPhotos, Split, summary};
+use loc_infer::InputSpec;
 
 use crate::config::Config;
 use crate::engine::changed_data;
@@ -29,7 +30,7 @@ pub(crate) struct TrainingData {
 }
 
 impl TrainingData {
-    /// Reads and splits the data, and reports what there is to say about it. `before` is the run that is resumed, and the digest
+    /// Reads and splits the data, and reports what there is to say about it. Photos are prepared for `input`. `before` is the run that is resumed, and the digest
     /// of its data.
     ///
     /// # Errors
@@ -38,17 +39,17 @@ impl TrainingData {
     /// have, [`TrainError::Resume`] for other data than the run's, [`TrainError::EmptySplit`].
     pub(crate) fn open(
         config: &Config,
+        input: &InputSpec,
         before: Option<(&Run, &str)>,
         progress: &mut Progress,
     ) -> Result<Self, TrainError> {
         let Some(data) = &config.data else {
             return Err(TrainError::config("data", ConfigError::NoData));
         };
-        let input = config.input();
         // Photos are prepared at this size while they are read.
-        let least = config.network(&input, 1).build(&loc_net::Normalization::IDENTITY);
+        let least = config.network(input, 1).build(&loc_net::Normalization::IDENTITY);
         least.map_err(|e| TrainError::config("imgsz", ConfigError::Network(e)))?;
-        let store = PhotoStore::new(config.cache.parse()?, input, user_cache::folder("decoded"));
+        let store = PhotoStore::new(config.cache.parse()?, *input, user_cache::folder("decoded"));
         let options = ReadOptions {
             store: Some(store.clone()),
             progress: progress.reading.clone(),

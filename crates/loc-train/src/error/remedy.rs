@@ -17,6 +17,11 @@ pub enum Remedy {
     SaveAsUtf8,
     /// Give a file of settings, such as a run's.
     GiveSettings,
+    /// Resume with the run's instruction set, if this processor has it, or allow another one.
+    OtherIsa {
+        /// The run's set, if it can be chosen here.
+        before: Option<String>,
+    },
     /// Name a built-in recipe, or a file.
     NameRecipe,
     /// Check that the file exists and can be read.
@@ -139,6 +144,9 @@ fn of_resume(kind: &ResumeError) -> Remedy {
         ResumeError::Finished { epochs } => Remedy::ExtendTo(epochs + 10),
         ResumeError::NothingToExtend { epochs, .. } => Remedy::ExtendWithNewSchedule(epochs + 10),
         ResumeError::ScheduleEnds { .. } => Remedy::NewSchedule,
+        ResumeError::OtherIsa { before, here, .. } => {
+            Remedy::OtherIsa { before: here.then(|| before.clone()) }
+        }
         ResumeError::Settings { model, .. } | ResumeError::DataChanged { model, .. } => {
             Remedy::StartFrom(model.clone())
         }

@@ -34,6 +34,19 @@ pub enum ResumeError {
         /// Epochs that are requested.
         requested: usize,
     },
+    /// The kernels would use another instruction set.
+    #[error(
+        "it was trained with the instruction set {before}, here it would be {now}: sums are rounded otherwise, and the result \
+         would not be that of an uninterrupted run"
+    )]
+    OtherIsa {
+        /// The set of the run.
+        before: String,
+        /// The set of this process.
+        now: String,
+        /// Whether this processor has the run's set, too.
+        here: bool,
+    },
     /// Settings differ that affect the result.
     #[error("these settings would change the result: {differences}")]
     Settings {

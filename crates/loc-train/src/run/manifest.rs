@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use loc_data::SkippedPhotos;
 use loc_data::split::SplitSource;
+use loc_net::Level;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Config, ConfigSource};
@@ -79,6 +80,9 @@ pub(crate) struct Machine {
     pub(crate) os: String,
     pub(crate) arch: String,
     pub(crate) cores: usize,
+    /// The instruction set of the kernels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) isa: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -121,6 +125,7 @@ impl Machine {
             os: std::env::consts::OS.into(),
             arch: std::env::consts::ARCH.into(),
             cores: std::thread::available_parallelism().map_or(1, Into::into),
+            isa: Some(Level::current().name().into()),
         }
     }
 }

@@ -11,8 +11,8 @@ use std::path::PathBuf;
 use loc_model::init::{self, Scheme};
 use loc_net::{Backbone, Head, InputShape, NetworkConfig, Normalization, Weight, Weights};
 use loc_train::{
-    Config, ConfigSource, Event, Outcome, Processes, Provenance, Run, RunLocation, Stop, TrainError,
-    TrainOptions, resume, train, train_with,
+    Config, ConfigSource, Event, Outcome, Processes, Provenance, ResumeOptions, Run, RunLocation, Stop,
+    TrainError, TrainOptions, resume, train, train_with,
 };
 
 /// The number of photos in the data set: few, so that an epoch is short.
@@ -130,7 +130,7 @@ pub(crate) fn last(run: &Run) -> Vec<u8> {
 pub(crate) fn resume_run(run: &Run, overrides: &[(&str, &str)]) -> Result<Outcome, TrainError> {
     let layers: Vec<ConfigSource> =
         overrides.iter().map(|(key, value)| ConfigSource::value(format!("--{key}"), key, value)).collect();
-    resume(run.clone(), &layers, false, &Stop::default(), &mut |_| {})
+    resume(run.clone(), &layers, ResumeOptions::default(), &Stop::default(), &mut |_| {})
 }
 
 /// Trains, and stops after `stop_at` steps.
@@ -152,7 +152,7 @@ pub(crate) fn stop_after(fixture: &Fixture, name: &str, overrides: &[(&str, &str
 /// Resumes a run and returns the warnings, too.
 pub(crate) fn resume_with_warnings(run: &Run) -> Result<(Outcome, Vec<String>), TrainError> {
     let mut warnings = Vec::new();
-    let outcome = resume(run.clone(), &[], false, &Stop::default(), &mut |event| {
+    let outcome = resume(run.clone(), &[], ResumeOptions::default(), &Stop::default(), &mut |event| {
         if let Event::Warning(text) = event {
             warnings.push(text);
         }

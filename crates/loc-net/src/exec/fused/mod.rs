@@ -27,10 +27,21 @@ pub use plan::FusedPlan;
 pub use training::FusedTraining;
 
 use super::segment::{Segment, TrainingSegment, Work};
+use crate::Network;
 use crate::kernels::image_input::ImageBatch;
 use crate::kernels::parts::Parts;
 use crate::parallel::DisjointSlice;
 use intra_op::IntraOp;
+
+/// Returns the segment of a network, or `None` if its first layers do not fit.
+pub(crate) fn segment(network: &Network) -> Option<Box<dyn Segment>> {
+    Some(Box::new(FusedPlan::of(network, false)?))
+}
+
+/// Same as [`segment`], for training.
+pub(crate) fn training_segment(network: &Network) -> Option<Box<dyn TrainingSegment>> {
+    Some(Box::new(FusedTraining::new(FusedPlan::of(network, true)?)))
+}
 
 impl Segment for FusedPlan {
     fn layers(&self) -> usize {

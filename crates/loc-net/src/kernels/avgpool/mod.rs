@@ -10,6 +10,7 @@ use rayon::prelude::*;
 use super::PoolShape;
 use super::layer::{ForwardPass, Gradients, LayerKernel, SavedPass};
 use super::parts::Parts;
+use crate::kernels::product;
 use crate::parallel;
 
 /// Computes `y[n, c, oh, ow]` from `x[n, c, h, w]`.
@@ -19,7 +20,7 @@ use crate::parallel;
 /// If a slice does not have the length of its shape.
 pub fn forward(shape: &PoolShape, n: usize, x: &[f32], y: &mut [f32]) {
     let (in_len, out_len) = (shape.in_len(), shape.out_len());
-    assert_eq!((x.len(), y.len()), (n * in_len, n * out_len), "input and output");
+    assert_eq!((x.len(), y.len()), (product(&[n, in_len]), product(&[n, out_len])), "input and output");
     parallel::chunks(y, out_len, |photo, y| reference::forward(shape, 1, &x[photo * in_len..][..in_len], y));
 }
 
@@ -30,7 +31,7 @@ pub fn forward(shape: &PoolShape, n: usize, x: &[f32], y: &mut [f32]) {
 /// If a slice does not have the length of its shape.
 pub fn backward(shape: &PoolShape, n: usize, gy: &[f32], gx: &mut [f32]) {
     let (in_len, out_len) = (shape.in_len(), shape.out_len());
-    assert_eq!((gx.len(), gy.len()), (n * in_len, n * out_len), "gradients");
+    assert_eq!((gx.len(), gy.len()), (product(&[n, in_len]), product(&[n, out_len])), "gradients");
     let photos = gx.par_chunks_exact_mut(in_len).zip(gy.par_chunks_exact(out_len));
     photos.for_each(|(gx, gy)| reference::backward(shape, 1, gy, gx));
 }

@@ -3,20 +3,20 @@
 //!
 //! `y[o, i, j] = b[o] + Σ_{c,u,v} w[o, c, u, v] · x[c, i·s + u − p, j·s + v − p]`, zero outside x.
 //!
-//! There are four kernels. `depthwise`: 3×3 or 5×5 with one kernel per channel. `pointwise`: 1×1, a matrix product on
+//! There are four kernels. `winograd`: 3×3 with a border of one and many channels. `pointwise`: 1×1, a matrix product on
 //! the map itself. `direct`: wide maps with stride 1 and no padding, output rows computed directly from input rows.
 //! `im2col`: all others; for each tile of output rows the patches are gathered as a matrix that fits the level-2 cache,
 //! then multiplied by the weights. Photos and tiles are distributed over the threads. The reference implementation is
 //! `reference`.
 
 mod block;
-mod depthwise;
 mod direct;
 mod im2col;
 mod pointwise;
 pub mod reference;
 #[cfg(test)]
 mod tests;
+pub(crate) mod winograd;
 
 use rayon::prelude::*;
 
@@ -24,6 +24,8 @@ use super::Activation;
 use super::ConvShape;
 use super::layer::{ForwardPass, Gradients, LayerKernel, SavedPass};
 use super::parts::{Parts, tree_sum};
+use crate::buffers::BufferPool;
+use crate::kernels::product;
 use crate::parallel;
 use crate::parallel::DisjointSlice;
 
@@ -54,11 +56,13 @@ pub fn activated(
     y: &mut [f32],
 ) {
     let (in_len, out_len) = (shape.in_len(), shape.out_len());
-    assert_eq!(x.len(), n * in_len, "input");
-    assert_eq!(y.len(), n * out_len, "output");
+    assert_eq!(x.len(), product(&[n, in_len]), "input");
+    assert_eq!(y.len(), product(&[n, out_len]), "output");
     assert_eq!((w.len(), b.len()), (shape.weight_len(), shape.out_channels), "weight and bias");
-    if depthwise::supports(shape) {
-        return depthwise::forward(shape, activation, x, w, b, y);
+    if winograd::supports(shape) {
+        let mut packed = winograd::Packed::default();
+        packed.pack(shape, w, false);
+        return winograd::forward(&packed, activation, n, x, b, y);
     }
     if pointwise::supports(shape) {
         return pointwise::forward(shape, activation, x, w, b, y);
@@ -117,10 +121,14 @@ pub fn backward_weights(
 ) {
     let (in_len, out_len, n) = (shape.in_len(), shape.out_len(), parts.photos());
     let (weights, outs) = (shape.weight_len(), shape.out_channels);
-    assert_eq!((x.len(), gy.len()), (n * in_len, n * out_len), "input and output gradient");
+    assert_eq!(
+        (x.len(), gy.len()),
+        (product(&[n, in_len]), product(&[n, out_len])),
+        "input and output gradient"
+    );
     assert_eq!((gw.len(), gb.len()), (weights, outs), "weight and bias gradient");
-    if depthwise::supports(shape) {
-        return depthwise::weights(shape, parts, x, gy, gw, gb);
+    if winograd::supports(shape) {
+        return winograd::weights(shape, parts, (x, gy), &BufferPool::default(), gw, gb);
     }
     if pointwise::supports(shape) {
         return pointwise::weights(shape, parts, x, gy, gw, gb);
@@ -159,11 +167,13 @@ pub fn backward_weights(
 /// If a slice does not have the length of its shape.
 pub fn backward_input(shape: &ConvShape, n: usize, w: &[f32], gy: &[f32], gx: &mut [f32]) {
     let (in_len, out_len) = (shape.in_len(), shape.out_len());
-    assert_eq!(gx.len(), n * in_len, "input gradient");
-    assert_eq!(gy.len(), n * out_len, "output gradient");
+    assert_eq!(gx.len(), product(&[n, in_len]), "input gradient");
+    assert_eq!(gy.len(), product(&[n, out_len]), "output gradient");
     assert_eq!(w.len(), shape.weight_len(), "weight");
-    if depthwise::supports(shape) {
-        return depthwise::input(shape, w, gy, gx);
+    if winograd::supports(shape) {
+        let mut packed = winograd::Packed::default();
+        packed.pack(shape, w, true);
+        return winograd::input(&packed, n, gy, gx);
     }
     if pointwise::supports(shape) {
         return pointwise::input(shape, w, gy, gx);
@@ -177,6 +187,18 @@ pub fn backward_input(shape: &ConvShape, n: usize, w: &[f32], gy: &[f32], gx: &m
         return;
     }
     im2col::input(shape, n, w, gy, gx);
+}
+
+/// Sums the bias gradients of the photos, `bias[n, out]`, to `gb[out]`.
+fn sum_parts_of_bias(parts: &Parts, bias: &[f32], gb: &mut [f32]) {
+    let outs = gb.len();
+    let mut sums = vec![0.0; parts.count() * outs];
+    for (sums, photos) in sums.chunks_exact_mut(outs).zip(parts.iter()) {
+        for bias in bias[photos.start * outs..photos.end * outs].chunks_exact(outs) {
+            sums.iter_mut().zip(bias).for_each(|(sum, b)| *sum += b);
+        }
+    }
+    tree_sum(&sums, outs, parts.count(), gb);
 }
 
 /// Returns the sum of the values over eight lanes: a fixed order that the compiler can vectorise.

@@ -89,6 +89,17 @@ proptest! {
 
     #[test]
     #[cfg_attr(miri, ignore = "takes many minutes under Miri")]
+    fn winograd_equals_the_reference(
+        cin in 1usize..=3, cout in 1usize..=5, h in 3usize..=16, w in 2usize..=12, n in 1usize..=9,
+    ) {
+        let square = ConvShape::square(16 * cin, (h, w), 16 * cout, 3);
+        let shape = ConvShape { padding: (1, 1), ..square };
+        prop_assert!(super::winograd::supports(&shape));
+        compare(&shape, n);
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "takes many minutes under Miri")]
     fn depthwise_and_pointwise_equal_the_reference(
         kernel in prop_oneof![Just(1), Just(3), Just(5)], stride in 1usize..=3, same in any::<bool>(),
         channels in 2usize..=20, out in 1usize..=70, h in 5usize..=23, w in 5usize..=23, n in 1usize..=3,
@@ -161,24 +172,32 @@ fn same_padding_equals_tensorflow() {
 #[test]
 #[cfg_attr(miri, ignore = "takes many minutes under Miri")]
 fn bytes_do_not_depend_on_the_number_of_threads() {
-    let shape = ConvShape::square(3, (60, 60), 6, 5);
-    let n = 11;
-    let v = inputs(&shape, n);
+    for shape in [
+        ConvShape::square(3, (60, 60), 6, 5),
+        ConvShape { padding: (1, 1), ..ConvShape::square(32, (10, 9), 48, 3) },
+        ConvShape { padding: (1, 1), ..ConvShape::square(16, (5, 5), 32, 3) },
+    ] {
+        bytes_are_equal(&shape, 11);
+    }
+}
+
+fn bytes_are_equal(shape: &ConvShape, n: usize) {
+    let v = inputs(shape, n);
     let (x, w, b, gy) = (single(&v.x), single(&v.w), single(&v.b), single(&v.gy));
     same_for_any_threads("y", || {
         let mut y = vec![0.0; gy.len()];
-        forward(&shape, n, &x, &w, &b, &mut y);
+        forward(shape, n, &x, &w, &b, &mut y);
         y
     });
     same_for_any_threads("gw", || {
         let (mut gw, mut gb) = (vec![0.0; w.len()], vec![0.0; b.len()]);
-        backward_weights(&shape, &Parts::of(n), &x, &gy, &mut gw, &mut gb);
+        backward_weights(shape, &Parts::of(n), &x, &gy, &mut gw, &mut gb);
         gw.extend(gb);
         gw
     });
     same_for_any_threads("gx", || {
         let mut gx = vec![0.0; x.len()];
-        backward_input(&shape, n, &w, &gy, &mut gx);
+        backward_input(shape, n, &w, &gy, &mut gx);
         gx
     });
 }

@@ -11,6 +11,7 @@ use rayon::prelude::*;
 use super::gemm::{self, Mode, RowMajor, Strided};
 use super::layer::{ForwardPass, Gradients, LayerKernel, SavedPass};
 use super::parts::{Parts, SUM_PARTS, tree_sum};
+use crate::kernels::product;
 use crate::parallel;
 use crate::parallel::DisjointSlice;
 
@@ -41,8 +42,8 @@ pub struct Features {
 /// If a slice does not have the length of its shape.
 pub fn forward(f: Features, n: usize, x: &[f32], w: &[f32], b: &[f32], y: &mut [f32]) {
     let (fi, fo) = (f.input, f.output);
-    assert_eq!((x.len(), y.len()), (n * fi, n * fo), "input and output");
-    assert_eq!((w.len(), b.len()), (fo * fi, fo), "weight and bias");
+    assert_eq!((x.len(), y.len()), (product(&[n, fi]), product(&[n, fo])), "input and output");
+    assert_eq!((w.len(), b.len()), (product(&[fo, fi]), fo), "weight and bias");
     if n == 0 {
         return;
     }
@@ -88,8 +89,8 @@ pub fn forward_one(x: &[f32], w: &[f32], b: &[f32], y: &mut [f32]) {
 /// If a slice does not have the length of its shape.
 pub fn backward_weights(f: Features, parts: &Parts, x: &[f32], gy: &[f32], gw: &mut [f32], gb: &mut [f32]) {
     let (fi, fo, n) = (f.input, f.output, parts.photos());
-    assert_eq!((x.len(), gy.len()), (n * fi, n * fo), "input and output gradient");
-    assert_eq!((gw.len(), gb.len()), (fo * fi, fo), "weight and bias gradient");
+    assert_eq!((x.len(), gy.len()), (product(&[n, fi]), product(&[n, fo])), "input and output gradient");
+    assert_eq!((gw.len(), gb.len()), (product(&[fo, fi]), fo), "weight and bias gradient");
     gw.par_chunks_mut(ROWS * fi).enumerate().for_each(|(task, gw)| {
         let rows = gw.len() / fi;
         // The products of all parts for some columns; they stay in the level-1 cache until they are summed.
@@ -130,7 +131,7 @@ pub fn backward_weights(f: Features, parts: &Parts, x: &[f32], gy: &[f32], gw: &
 /// If a slice does not have the length of its shape.
 pub fn backward_input(f: Features, n: usize, w: &[f32], gy: &[f32], gx: &mut [f32]) {
     let (fi, fo) = (f.input, f.output);
-    assert_eq!((gx.len(), gy.len()), (n * fi, n * fo), "gradients");
+    assert_eq!((gx.len(), gy.len()), (product(&[n, fi]), product(&[n, fo])), "gradients");
     assert_eq!(w.len(), fo * fi, "weight");
     if n == 0 {
         return;

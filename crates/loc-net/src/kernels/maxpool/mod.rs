@@ -6,15 +6,19 @@
 pub mod reference;
 #[cfg(test)]
 mod tests;
+mod window;
 
 use rayon::prelude::*;
 
 use super::PoolShape;
 use super::layer::{ForwardPass, Gradients, LayerKernel, SavedPass};
 use super::parts::Parts;
+use super::simd::Level;
 use crate::buffers::grow;
+use crate::kernels::product;
 use crate::parallel;
 use crate::parallel::DisjointSlice;
+use window::Windows;
 
 /// Computes `y[n, c, oh, ow]` and the argmax (same shape) from `x[n, c, h, w]`.
 ///
@@ -23,8 +27,12 @@ use crate::parallel::DisjointSlice;
 /// If a slice does not have the length of its shape, or the window has more than 256 cells.
 pub fn forward(shape: &PoolShape, n: usize, x: &[f32], y: &mut [f32], argmax: &mut [u8]) {
     let (in_len, out_len) = (shape.in_len(), shape.out_len());
-    assert_eq!(x.len(), n * in_len, "input");
-    assert_eq!((y.len(), argmax.len()), (n * out_len, n * out_len), "output and argmax");
+    assert_eq!(x.len(), product(&[n, in_len]), "input");
+    assert_eq!(
+        (y.len(), argmax.len()),
+        (product(&[n, out_len]), product(&[n, out_len])),
+        "output and argmax"
+    );
     let argmax = DisjointSlice::new(argmax);
     parallel::chunks(y, out_len, |photo, y| {
         let x = &x[photo * in_len..][..in_len];
@@ -32,7 +40,7 @@ pub fn forward(shape: &PoolShape, n: usize, x: &[f32], y: &mut [f32], argmax: &m
         // SAFETY: each task writes the argmax of its own photo.
         let argmax = unsafe { argmax.range(photo * out_len, out_len) };
         if shape.kernel == (2, 2) && shape.stride == (2, 2) {
-            pool_2x2(shape, x, y, argmax);
+            Level::current().run(Windows { shape, x, y, argmax });
         } else {
             reference::forward(shape, 1, x, y, argmax);
         }
@@ -46,33 +54,20 @@ pub fn forward(shape: &PoolShape, n: usize, x: &[f32], y: &mut [f32], argmax: &m
 /// If a slice does not have the length of its shape.
 pub fn backward(shape: &PoolShape, n: usize, argmax: &[u8], gy: &[f32], gx: &mut [f32]) {
     let (in_len, out_len) = (shape.in_len(), shape.out_len());
-    assert_eq!((gy.len(), argmax.len()), (n * out_len, n * out_len), "output gradient and argmax");
-    assert_eq!(gx.len(), n * in_len, "input gradient");
+    assert_eq!(
+        (gy.len(), argmax.len()),
+        (product(&[n, out_len]), product(&[n, out_len])),
+        "output gradient and argmax"
+    );
+    assert_eq!(gx.len(), product(&[n, in_len]), "input gradient");
     let photos = gy.par_chunks_exact(out_len).zip(argmax.par_chunks_exact(out_len));
     photos.zip(gx.par_chunks_exact_mut(in_len)).for_each(|((gy, argmax), gx)| {
-        reference::backward(shape, 1, argmax, gy, gx);
-    });
-}
-
-/// The 2×2 window with stride 2, without branches, so that the compiler vectorises it.
-fn pool_2x2(shape: &PoolShape, x: &[f32], y: &mut [f32], argmax: &mut [u8]) {
-    let ((h, w), (oh, ow)) = (shape.in_size, shape.out_size());
-    for row in 0..shape.channels * oh {
-        let from = (row / oh * h + row % oh * 2) * w;
-        let (upper, lower) =
-            (x[from..][..2 * ow].as_chunks::<2>().0, x[from + w..][..2 * ow].as_chunks::<2>().0);
-        let out = y[row * ow..][..ow].iter_mut().zip(&mut argmax[row * ow..][..ow]);
-        for (([a, b], [c, d]), (y, index)) in upper.iter().zip(lower).zip(out) {
-            let (top, top_at) = if replaces(*b, *a) { (*b, 1) } else { (*a, 0) };
-            let (bottom, bottom_at) = if replaces(*d, *c) { (*d, 3) } else { (*c, 2) };
-            (*y, *index) = if replaces(bottom, top) { (bottom, bottom_at) } else { (top, top_at) };
+        if shape.kernel == (2, 2) && shape.stride == (2, 2) {
+            window::backward(shape, argmax, gy, gx);
+        } else {
+            reference::backward(shape, 1, argmax, gy, gx);
         }
-    }
-}
-
-/// Returns whether a later cell of the window replaces an earlier one as the maximum.
-fn replaces(later: f32, earlier: f32) -> bool {
-    later > earlier || (later.is_nan() && !earlier.is_nan())
+    });
 }
 
 /// Max-pooling as a layer.

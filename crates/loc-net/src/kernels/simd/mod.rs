@@ -11,7 +11,6 @@
 mod dispatch;
 #[cfg(target_arch = "aarch64")]
 mod neon;
-mod pointer;
 mod portable;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod simd128;
@@ -22,8 +21,9 @@ mod x86_64;
 
 use std::fmt::Debug;
 
+use super::Activation;
+pub(crate) use crate::pointer::{Dst, Src};
 pub use dispatch::Level;
-pub(crate) use pointer::{Dst, Src};
 
 /// `vectors!(|i| value)`: an array, each element computed from its index. A macro, since a closure is compiled without
 /// the instruction set. The elements are written directly to their places: an array that is first filled with zeros
@@ -253,10 +253,44 @@ pub(crate) fn argmax_byte<I: Isa>(isa: I, [a, b, c, d]: [I::F32; 4], bias: I::F3
 
 /// `a` where the mask is set, else `b`.
 #[inline(always)]
-fn select_i32<I: Isa>(isa: I, mask: I::Mask, a: I::I32, b: I::I32) -> I::I32 {
+pub(crate) fn select_i32<I: Isa>(isa: I, mask: I::Mask, a: I::I32, b: I::I32) -> I::I32 {
     let on = isa.bits(mask, -1);
     let off = isa.bits(isa.not(mask), -1);
     isa.or_i32(isa.and_i32(on, a), isa.and_i32(off, b))
+}
+
+/// Loads a whole vector or, if it is not FULL, the enabled lanes; the others are 0.
+///
+/// # Safety
+///
+/// The lanes can be read.
+#[inline(always)]
+#[expect(unsafe_code, reason = "a vector load through a pointer")]
+pub(crate) unsafe fn load_lanes<I: Isa, const FULL: bool>(isa: I, from: Src<f32>, mask: I::Mask) -> I::F32 {
+    // SAFETY: guaranteed by the caller.
+    unsafe { if FULL { isa.load(from) } else { isa.load_masked(from, mask) } }
+}
+
+/// Stores a whole vector or, if it is not FULL, the enabled lanes.
+///
+/// # Safety
+///
+/// The lanes can be written.
+#[inline(always)]
+#[expect(unsafe_code, reason = "a vector store through a pointer")]
+pub(crate) unsafe fn store_lanes<I: Isa, const FULL: bool>(isa: I, to: Dst<f32>, mask: I::Mask, v: I::F32) {
+    // SAFETY: guaranteed by the caller.
+    unsafe { if FULL { isa.store(to, v) } else { isa.store_masked(to, mask, v) } }
+}
+
+/// Applies an activation. A NaN stays NaN.
+#[inline(always)]
+pub(crate) fn activate<I: Isa>(isa: I, activation: Activation, v: I::F32) -> I::F32 {
+    match activation {
+        Activation::None => v,
+        Activation::Relu => isa.max(isa.zero(), v),
+        Activation::Relu6 => isa.min(isa.splat(6.0), isa.max(isa.zero(), v)),
+    }
 }
 
 /// Keeps the lanes that the mask enables; the others become 0.

@@ -5,11 +5,12 @@
 //! the rows: F(4×4, 5×5), 64 products instead of the 400 of a direct convolution. `docs/kernels.md` derives the
 //! matrices and gives their cost in accuracy.
 //!
-//! [`f65`] is the longer F(6, 5), for one dimension.
+//! [`f65`] is the longer F(6, 5), and [`f53`] that of a kernel with three taps, both for one dimension.
 //!
 //! The matrices here are exact in f64 and serve as the reference. `transform` applies them to vectors with hand-written
 //! sequences that share terms; the tests compare the two.
 
+pub mod f53;
 pub mod f65;
 #[cfg(test)]
 mod tests;

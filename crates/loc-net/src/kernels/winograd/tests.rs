@@ -9,16 +9,16 @@ fn apply<const R: usize, const C: usize>(matrix: &[[f64; C]; R], x: &[f64]) -> V
     matrix.iter().map(|row| row.iter().zip(x).map(|(a, b)| a * b).sum()).collect()
 }
 
-fn assert_correlation<const N: usize, const M: usize>(
-    kernel: &[[f64; TAPS]; N],
+fn assert_correlation<const N: usize, const M: usize, const K: usize>(
+    kernel: &[[f64; K]; N],
     input: &[[f64; N]; N],
     output: &[[f64; N]; M],
 ) {
     for seed in 0..20 {
-        let (d, g) = (numbers(seed, N), numbers(seed + 100, TAPS));
+        let (d, g) = (numbers(seed, N), numbers(seed + 100, K));
         let products: Vec<f64> = apply(input, &d).iter().zip(apply(kernel, &g)).map(|(a, b)| a * b).collect();
         for (i, y) in apply(output, &products).iter().enumerate() {
-            let expected: f64 = (0..TAPS).map(|k| g[k] * d[i + k]).sum();
+            let expected: f64 = (0..K).map(|k| g[k] * d[i + k]).sum();
             assert!((y - expected).abs() < 1e-12, "output {i}: {y}, expected {expected}");
         }
     }
@@ -28,6 +28,7 @@ fn assert_correlation<const N: usize, const M: usize>(
 fn the_matrices_compute_a_correlation() {
     assert_correlation(&KERNEL, &INPUT, &OUTPUT);
     assert_correlation(&f65::KERNEL, &f65::INPUT, &f65::OUTPUT);
+    assert_correlation(&f53::KERNEL, &f53::INPUT, &f53::OUTPUT);
 }
 
 #[test]
@@ -81,6 +82,14 @@ impl Kernel for Transforms {
         let adjoint = transform::output_adjoint(isa, vectors_of!(four));
         check(isa, "output_adjoint", adjoint, &apply(&transposed(&OUTPUT), &four));
         check(isa, "f65_input", transform::f65_input(isa, vectors_of!(ten)), &apply(&f65::INPUT, &ten));
+        let (seven, five, three) = (&ten[..f53::INPUTS], &ten[..f53::OUTPUTS], &ten[..f53::TAPS]);
+        check(isa, "f53 input", f53::input(isa, vectors_of!(seven)), &apply(&f53::INPUT, seven));
+        check(isa, "f53 output", f53::output(isa, vectors_of!(seven)), &apply(&f53::OUTPUT, seven));
+        let adjoint = f53::output_adjoint(isa, vectors_of!(five));
+        check(isa, "f53 output_adjoint", adjoint, &apply(&transposed(&f53::OUTPUT), five));
+        check(isa, "f53 kernel", f53::kernel(isa, vectors_of!(three)), &apply(&f53::KERNEL, three));
+        let adjoint = f53::kernel_adjoint(isa, vectors_of!(seven));
+        check(isa, "f53 kernel_adjoint", adjoint, &apply(&transposed(&f53::KERNEL), seven));
         check(isa, "f65_output", transform::f65_output(isa, vectors_of!(ten)), &apply(&f65::OUTPUT, &ten));
     }
 }

@@ -11,6 +11,7 @@
 
 mod forward;
 mod input_gradient;
+mod patches;
 mod pixels;
 #[cfg(test)]
 mod tests;
@@ -89,7 +90,8 @@ const MIN_WIDTH: usize = 8;
 #[must_use]
 pub fn supports(shape: &ConvBlock) -> bool {
     let (height, width) = shape.pooled_size();
-    shape.in_channels <= MAX_CHANNELS && height >= STRIP && width >= MIN_WIDTH
+    let channels = (1..=MAX_CHANNELS).contains(&shape.in_channels) && shape.out_channels > 0;
+    channels && height >= STRIP && width >= MIN_WIDTH
 }
 
 #[expect(

@@ -7,8 +7,9 @@
 use std::ops::Range;
 
 use super::lanes::{Lanes, Part};
-use super::transform::{self, Planes};
-use super::{BLOCK, Grid, PRODUCTS, Scratch, WeightGradient, WinogradTiles, plane_len};
+use super::products::{self, Planes};
+use super::transform;
+use super::{BLOCK, Grid, PRODUCTS, Scratch, WeightGradient, WinogradTiles, block_len, plane_len};
 use crate::kernels::conv_block::{OVERREAD, PooledGradient};
 use crate::kernels::simd::{self, Dst, Isa, Kernel, Src, keep, vectors};
 
@@ -91,7 +92,7 @@ impl Kernel for Forward<'_> {
             let channels = conv.block(block).1;
             let (from, to) = (Planes { at: v.src(), plane }, Planes { at: m, plane: plane_len(n, channels) });
             // SAFETY: buffers of n tiles.
-            unsafe { transform::products(isa, conv, block, n, from, to) };
+            unsafe { products::products(isa, conv, block, n, from, to) };
             let bias = conv.repeated_bias(block);
             for vector in 0..Lanes::count::<I>(n, channels) {
                 let lanes = Lanes::of::<I>(vector, n, channels);
@@ -118,7 +119,7 @@ impl Kernel for Forward<'_> {
                             continue;
                         }
                         let cell = (row - rows.start) * width + left / 2 + q % 2;
-                        let at = cell * outs + block * BLOCK + part.channel;
+                        let at = cell * outs + block * block_len(outs) + part.channel;
                         // SAFETY: channels of a cell of rows the outputs hold.
                         unsafe {
                             part.store(isa, y.add(at), values[q]);
@@ -211,8 +212,8 @@ impl Kernel for Backward<'_> {
             }
             for p in 0..PRODUCTS {
                 let (v, gm) = (v.src().add(p * v_plane), gm.src().add(p * m_plane));
-                transform::input_product(isa, conv, p, n, gm, gv.add(p * v_plane));
-                transform::weight_product(isa, shape, (n, outs), v, gm, gu.add(p * ins * outs), true);
+                products::input_product(isa, conv, p, n, gm, gv.add(p * v_plane));
+                products::weight_product(isa, shape, (n, outs), v, gm, gu.add(p * ins * outs), true);
             }
             let gv = Planes { at: gv, plane: v_plane };
             transform::inputs_adjoint(isa, shape, grid, gv, strip.clone(), gx);

@@ -6,10 +6,12 @@
 )]
 
 mod backward;
+mod output_gradient;
 
 use super::lanes::Lanes;
-use super::transform::{self, Planes};
-use super::{BLOCK, ConvBlock, Grid, PRODUCTS, Scratch, WinogradTiles, plane_len};
+use super::products::{self, Planes};
+use super::transform;
+use super::{ConvBlock, Grid, PRODUCTS, Scratch, WinogradTiles, block_len, plane_len};
 use crate::buffers::Aligned;
 use crate::kernels::PoolShape;
 use crate::kernels::conv_block::OVERREAD;
@@ -68,7 +70,7 @@ impl Average {
     /// Returns the index in one photo's output at which a block of channels starts.
     #[must_use]
     pub fn block_start(&self, block: usize) -> usize {
-        (block * BLOCK * self.out_cells()).min(self.out_len())
+        (block * block_len(self.pool.channels) * self.out_cells()).min(self.out_len())
     }
 
     /// Returns the number of bytes per photo, `[h][w][out]`: 1 where relu of the convolution was active.
@@ -180,7 +182,7 @@ impl Kernel for Block<'_> {
         let from = Planes { at: Src::of(&input.values), plane: plane_len(n, ins) };
         let to = Planes { at: m, plane: plane_len(n, width) };
         // SAFETY: buffers of n tiles.
-        unsafe { transform::products(isa, tiles, block, n, from, to) };
+        unsafe { products::products(isa, tiles, block, n, from, to) };
         let bias = tiles.repeated_bias(block);
         let map_width = of.pool.in_size.1;
         let active = (!active.is_empty()).then(|| Dst::of(active));
@@ -204,7 +206,7 @@ impl Kernel for Block<'_> {
                             unsafe {
                                 part.store(isa, map.add(cell * width + part.channel), value);
                                 if let Some(active) = active {
-                                    let channel = block * BLOCK + part.channel;
+                                    let channel = block * block_len(outs) + part.channel;
                                     let at = photo * of.byte_len() + cell * outs + channel;
                                     part.store_u8(isa, active.add(at), on);
                                 }
