@@ -90,7 +90,7 @@ fn write_lite0(path: &Path) {
 /// Writes loc's outputs for the first photos. The tests of loc-model compare such outputs with PyTorch's.
 fn expect(dir: &Path) {
     const PHOTOS: usize = 2;
-    let (network, weights) = model(dir, TUTORIAL);
+    let (network, weights) = read_model(dir, TUTORIAL);
     let classes = network.classes();
     let forward = Forward::new(network, weights).unwrap();
     let bytes = fs_err::read(dir.join("photos.u8")).unwrap();
@@ -102,7 +102,7 @@ fn expect(dir: &Path) {
 }
 
 /// The network and the weights of a model file in the folder.
-fn model(dir: &Path, name: &str) -> (Network, Weights) {
+fn read_model(dir: &Path, name: &str) -> (Network, Weights) {
     let file = WeightFile::parse(&fs_err::read(dir.join(name)).unwrap()).unwrap();
     let model = ModelFile::from_json(&file.metadata.unwrap()).unwrap();
     (model.build().unwrap(), file.weights)
@@ -120,7 +120,7 @@ fn tasks(dir: &Path) -> BTreeMap<&'static str, Task> {
     let mut tasks: BTreeMap<&'static str, Task> = BTreeMap::new();
     let bytes = fs_err::read(dir.join("photos.u8")).unwrap();
 
-    let (network, weights) = model(dir, TUTORIAL);
+    let (network, weights) = read_model(dir, TUTORIAL);
     let initial = init::weights(&network, init::Scheme::PyTorch, 0);
     let model = Model::new(network.clone(), &initial, &Device::Cpu).unwrap();
     let photos = Tensor::from_vec(bytes.clone(), (BATCH, 256, 256, 3), &Device::Cpu).unwrap();
@@ -140,7 +140,7 @@ fn tasks(dir: &Path) -> BTreeMap<&'static str, Task> {
         }),
     );
 
-    let lite0 = model(dir, LITE0);
+    let lite0 = read_model(dir, LITE0);
     let small = cropped(&bytes, LITE0_SIDE);
     for (name, (network, weights), photos, n) in [
         ("infer_1", (&network, &weights), &bytes, 1),
