@@ -10,6 +10,7 @@
 
 pub mod activation;
 pub mod avgpool;
+pub mod blend;
 pub mod channel_affine;
 pub mod conv2d;
 pub mod conv_block;
