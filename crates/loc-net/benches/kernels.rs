@@ -11,8 +11,10 @@ use std::collections::BTreeMap;
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use loc_net::kernels::channels_last::ConvLast;
+use loc_net::kernels::layer::{ForwardPass, Gradients, LayerKernel, SavedPass};
 use loc_net::kernels::parts::Parts;
-use loc_net::kernels::{ConvShape, PoolShape, activation, avgpool, conv2d, linear, maxpool};
+use loc_net::kernels::{Activation, ConvShape, PoolShape, activation, avgpool, conv2d, linear, maxpool};
 use loc_net::{Forward, ImageBatch, InputShape, NetworkConfig, Normalization, Weight, Weights};
 use numbers::numbers;
 
@@ -20,10 +22,6 @@ use numbers::numbers;
 const BATCH: usize = 8;
 
 fn convolutions(c: &mut Criterion) {
-    let depthwise = |channels, side, kernel, stride| {
-        let square = ConvShape::square(channels, (side, side), channels, kernel);
-        ConvShape { groups: channels, stride: (stride, stride), ..square }.same()
-    };
     let square = |channels, side: usize, out, kernel| ConvShape::square(channels, (side, side), out, kernel);
     for (name, shape) in [
         ("conv1", square(3, 256, 6, 5)),
@@ -31,11 +29,6 @@ fn convolutions(c: &mut Criterion) {
         ("conv3", square(12, 61, 24, 5)),
         ("conv4", square(24, 28, 48, 5)),
         ("conv5", square(48, 12, 192, 5)),
-        ("pointwise early", square(16, 128, 96, 1)),
-        ("pointwise middle", square(80, 16, 480, 1)),
-        ("pointwise late", square(1152, 8, 192, 1)),
-        ("depthwise early", depthwise(96, 128, 3, 2)),
-        ("depthwise middle", depthwise(480, 16, 5, 1)),
     ] {
         let out = shape.out_channels;
         let (x, w, b) = (numbers(BATCH * shape.in_len()), numbers(shape.weight_len()), numbers(out));
@@ -57,6 +50,55 @@ fn convolutions(c: &mut Criterion) {
         });
         group.bench_function("backward_input", |bench| {
             bench.iter(|| conv2d::backward_input(&shape, BATCH, black_box(&w), &gy, &mut gx));
+        });
+        group.finish();
+    }
+}
+
+/// The convolutions of EfficientNet-Lite0, with the channels last.
+fn channels_last(c: &mut Criterion) {
+    let pointwise = |ins, side: usize, outs| ConvShape::square(ins, (side, side), outs, 1);
+    let depthwise = |channels, side: usize, kernel, stride| {
+        let square = ConvShape::square(channels, (side, side), channels, kernel);
+        ConvShape { groups: channels, stride: (stride, stride), ..square }.same()
+    };
+    let stem = ConvShape { stride: (2, 2), ..ConvShape::square(3, (224, 224), 32, 3) }.same();
+    for (name, shape) in [
+        ("stem", stem),
+        ("pointwise 112", pointwise(16, 112, 96)),
+        ("pointwise 56", pointwise(144, 56, 24)),
+        ("pointwise 28", pointwise(40, 28, 240)),
+        ("pointwise 14", pointwise(480, 14, 112)),
+        ("pointwise 7", pointwise(192, 7, 1152)),
+        ("depthwise 112", depthwise(96, 112, 3, 2)),
+        ("depthwise 56", depthwise(144, 56, 3, 1)),
+        ("depthwise 28", depthwise(240, 28, 5, 1)),
+        ("depthwise 14", depthwise(672, 14, 5, 1)),
+        ("depthwise 7", depthwise(1152, 7, 5, 1)),
+    ] {
+        let Some(mut kernel) = ConvLast::new(shape, Activation::Relu6) else { panic!("{name} has a form") };
+        let (x, w, b) =
+            (numbers(BATCH * shape.in_len()), numbers(shape.weight_len()), numbers(shape.out_channels));
+        let (gy, mut y) = (numbers(BATCH * shape.out_len()), vec![0.0; BATCH * shape.out_len()]);
+        kernel.pack(&[&w, &b], true);
+        let mut group = c.benchmark_group(name);
+        let flops = 2 * BATCH * shape.out_len() * shape.fan_in();
+        group.throughput(Throughput::Elements(flops as u64)).sample_size(20);
+        let forward = |x: &[f32], y: &mut [f32]| {
+            kernel.forward(ForwardPass { n: BATCH, inputs: &[x], params: &[&w, &b], y, saved: None });
+        };
+        forward(&x, &mut y);
+        assert!(y.iter().all(|v| v.is_finite()) && y.iter().any(|v| *v != 0.0), "finite and not zero");
+        group.bench_function("forward", |bench| bench.iter(|| forward(black_box(&x), &mut y)));
+        let (mut gw, mut gb, mut gx) = (vec![0.0; w.len()], vec![0.0; b.len()], vec![0.0; x.len()]);
+        let mut output = gy.clone();
+        group.bench_function("backward", |bench| {
+            bench.iter(|| {
+                let pass = SavedPass { inputs: &[black_box(&x)], params: &[&w, &b], y: &y, saved: &[] };
+                let inputs = &mut [Some(&mut gx[..])];
+                let params = &mut [&mut gw[..], &mut gb[..]];
+                kernel.backward(&Parts::of(BATCH), &pass, Gradients { output: &mut output, inputs, params });
+            });
         });
         group.finish();
     }
@@ -146,5 +188,5 @@ fn whole_forward(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, convolutions, linears, pools_and_relu, whole_forward);
+criterion_group!(benches, convolutions, channels_last, linears, pools_and_relu, whole_forward);
 criterion_main!(benches);

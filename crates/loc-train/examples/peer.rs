@@ -1,7 +1,7 @@
 //! The part of `cargo xtask peers` that measures loc, in a separate process.
 //!
 //! `peer prepare DIR DATA` writes the inputs of all peers: 32 photos, one JPEG, the list of all photos, a table, a
-//! split. `peer expect DIR` writes the outputs of the model in that folder for the first photos; the other peers are
+//! split, a model with Lite0. `peer expect DIR` writes the outputs of the model in that folder for the first photos; the other peers are
 //! checked against them. `peer run` prints the tasks that it supports, then responds to each line `TASK COUNT` with the
 //! wall times of COUNT runs in milliseconds; PEERS_DIR is the folder.
 
@@ -19,10 +19,13 @@ use std::time::Instant;
 use candle_core::{Device, Tensor};
 use loc_data::{Dataset, LabelledObject, Loader, ReadOptions, split};
 use loc_infer::postprocess::softmax;
-use loc_infer::{InputSpec, Localizer};
+use loc_infer::{ImageSize, InputSpec, Localizer, ModelMeta};
 use loc_model::loss::{LossConfig, Truth};
-use loc_model::{Model, init};
-use loc_net::{Forward, ImageBatch, InputShape, Network, NetworkConfig, Normalization, WeightFile, Weights};
+use loc_model::{Model, init, weights};
+use loc_net::{
+    Backbone, Forward, Head, ImageBatch, InputShape, Network, NetworkConfig, Normalization, WeightFile,
+    Weights,
+};
 use loc_train::ModelFile;
 
 const BATCH: usize = 32;
@@ -69,6 +72,19 @@ fn prepare(dir: &Path, data: &Path) {
     let files: Vec<String> = set.samples.iter().map(|s| s.image.display().to_string()).collect();
     fs_err::write(dir.join("images.txt"), files.join("\n")).unwrap();
     fs_err::write(dir.join("data.txt"), data.display().to_string()).unwrap();
+    write_lite0(&dir.join("lite0.safetensors"));
+}
+
+/// Writes Lite0 with random weights, since only its speed counts: He's initialisation keeps the activations in a normal range.
+fn write_lite0(path: &Path) {
+    let side = u32::try_from(LITE0_SIDE).unwrap();
+    let spec = InputSpec { size: ImageSize { width: side, height: side }, ..InputSpec::default() };
+    let meta = ModelMeta::new(vec!["cat".into(), "dog".into()], spec).unwrap();
+    let input = InputShape { height: LITE0_SIDE, width: LITE0_SIDE };
+    let file = ModelFile::new(meta, NetworkConfig::new(input, 2, Backbone::Lite0, Head::Edges));
+    let initial = init::weights(&file.build().unwrap(), init::Scheme::He, 0);
+    let bytes = weights::to_bytes(&initial, Some(&file.to_json().unwrap())).unwrap();
+    fs_err::write(path, bytes).unwrap();
 }
 
 /// Writes loc's outputs for the first photos. The tests of loc-model compare such outputs with PyTorch's.

@@ -32,8 +32,7 @@ pub(super) fn data(workspace: &Workspace, given: Option<&Path>, dir: &Path, loc:
 }
 
 impl Bench<'_> {
-    /// Writes the photos, and trains the models that all sides run for one epoch: the tutorial's network, and Lite0 from random
-    /// weights, since only its speed counts.
+    /// Writes the photos and the models that all sides run: the tutorial's network, trained for one epoch, and Lite0.
     pub(super) fn prepare(&self) -> Result<()> {
         Call::new(self.workspace, &self.peer).arg("prepare").arg(&self.dir).arg(&self.data).run()?;
         let large = self
@@ -41,52 +40,31 @@ impl Bench<'_> {
             .script("large.py", &["photo.jpg", "photo-12mp.jpg"].map(|name| self.dir.join(name).into()));
         Call::new(self.workspace, &large[0]).args(&large[1..]).run()?;
         self.train("model", "1").run()?;
-        self.export("model")?;
-        let few = self.dir.join("few");
-        if !few.exists() {
+        fs::copy(self.dir.join("runs/model/weights/last.safetensors"), self.dir.join("model.safetensors"))?;
+        for model in ["model", "lite0"] {
+            let path = self.dir.join(model);
             Call::new(self.workspace, &self.loc)
-                .args(["data", "sample"])
-                .arg(&few)
-                .args(["--n", "64"])
-                .run()?;
+                .args(["export", "-m"])
+                .arg(path.with_extension("safetensors"))
+                .args(["--format", "onnx", "-o"])
+                .arg(path.with_extension("onnx"))
+                .run_and_capture()?;
         }
-        let recipe =
-            ["--recipe", "scratch", "--set", "backbone=lite0", "--set", "head=edges", "--imgsz", "224"];
-        let lite0 = self.run_of("lite0").args(recipe).args(["--epochs", "1", "--threads", "2", "--data"]);
-        lite0.arg(few).run()?;
-        self.export("lite0")?;
         Call::new(self.workspace, &self.peer).arg("expect").arg(&self.dir).run()
-    }
-
-    /// Copies the last model of a run, and exports it.
-    fn export(&self, name: &str) -> Result<()> {
-        let model = self.dir.join("runs").join(name).join("weights/last.safetensors");
-        fs::copy(&model, self.dir.join(name).with_extension("safetensors"))?;
-        Call::new(self.workspace, &self.loc)
-            .args(["export", "-m"])
-            .arg(&model)
-            .args(["--format", "onnx", "-o"])
-            .arg(self.dir.join(name).with_extension("onnx"))
-            .run_and_capture()?;
-        Ok(())
-    }
-
-    /// A training run with this name, which does not exist yet.
-    fn run_of(&self, name: &str) -> Call {
-        let _ = fs::remove_dir_all(self.dir.join("runs").join(name));
-        Call::new(self.workspace, &self.loc)
-            .args(["train", "--name", name, "--project"])
-            .arg(self.dir.join("runs"))
-            .output(&self.dir.join("train.log"))
     }
 
     /// A training run like the tutorial's: with its recipe, with a checkpoint in each epoch and all records.
     pub(super) fn train(&self, name: &str, epochs: &str) -> Call {
-        self.run_of(name)
-            .args(["--recipe", "tutorial", "--threads", "2", "--workers", "2", "--epochs", epochs])
+        let _ = fs::remove_dir_all(self.dir.join("runs").join(name));
+        Call::new(self.workspace, &self.loc)
+            .args(["train", "--recipe", "tutorial", "--threads", "2", "--workers", "2", "--epochs", epochs])
             .arg("--data")
             .arg(&self.data)
             .arg("--split-file")
             .arg(self.dir.join("split.csv"))
+            .arg("--project")
+            .arg(self.dir.join("runs"))
+            .args(["--name", name])
+            .output(&self.dir.join("train.log"))
     }
 }

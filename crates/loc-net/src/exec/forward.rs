@@ -7,14 +7,19 @@ mod tests;
 use rayon::prelude::*;
 
 use super::fused::segment;
+use super::layout::Layouts;
 use super::output::Output;
-use super::plan::{Step, levels, pack, steps};
+use super::plan::{Step, find_last_reads, levels, pack, steps};
 use super::segment::Segment;
-use crate::buffers::BufferPool;
+use crate::buffers::{Aligned, BufferPool};
 use crate::kernels::image_input::{self, ImageBatch};
 use crate::kernels::layer::ForwardPass;
 use crate::parallel;
 use crate::{ConfigError, NetError, Network, Source, Weights};
+
+/// Multiply-adds of one photo for each thread that computes it: about 150 µs on one thread. The stages of a photo are handed
+/// over some twenty times, in 4 to 8 µs together, and each thread reads maps that others wrote (`docs/kernels.md`).
+const PRODUCTS_PER_THREAD: usize = 32_000_000;
 
 /// A network with its weights, ready to run. Several threads may share it.
 #[derive(Debug)]
@@ -22,12 +27,15 @@ pub struct Forward {
     network: Network,
     /// The parameters in the network's order; empty for the fused layers, whose parameters are packed in `fused`.
     params: Vec<Vec<f32>>,
+    layouts: Layouts,
     /// The fused segment of the first layers, if there is one.
     fused: Option<Box<dyn Segment>>,
     /// The other layers.
     steps: Vec<Step>,
     /// The indices of the steps in levels: steps of one level do not depend on each other.
     levels: Vec<Vec<usize>>,
+    /// The number of threads that one photo is worth.
+    threads: usize,
     /// The layers of [`Network::outputs`], and that of the features where they were asked for.
     outputs: Vec<usize>,
     /// Reusable buffers.
@@ -38,7 +46,28 @@ pub struct Forward {
 #[derive(Debug, Default)]
 struct Activations {
     photo: Vec<f32>,
-    layers: Vec<Vec<f32>>,
+    layers: Vec<Aligned>,
+    /// Buffers of layers that no later step reads.
+    free: Vec<Aligned>,
+}
+
+impl Activations {
+    /// Takes a free buffer of at least `len` values, with arbitrary content.
+    fn take_buffer(&mut self, len: usize) -> Aligned {
+        let fitting = self.free.iter().enumerate().filter(|(_, buffer)| buffer.len() >= len);
+        let smallest = fitting.min_by_key(|(_, buffer)| buffer.len()).map(|(i, _)| i);
+        let mut buffer = smallest.map_or_else(Aligned::default, |i| self.free.swap_remove(i));
+        buffer.grow(len);
+        buffer
+    }
+
+    /// Frees a layer's buffer.
+    fn release(&mut self, layer: usize) {
+        let buffer = std::mem::take(&mut self.layers[layer]);
+        if !buffer.is_empty() {
+            self.free.push(buffer);
+        }
+    }
 }
 
 impl Forward {
@@ -68,11 +97,18 @@ impl Forward {
             fused
         });
         let first = fused.as_ref().map_or(0, |fused| fused.layers());
-        let mut steps = steps(&network, first..network.layers().len(), &[]);
+        let layouts = Layouts::new(&network, first);
+        let mut steps = steps(&network, &layouts, first..network.layers().len(), &[]);
         pack(&mut steps, &params, false);
         let levels = levels(&network, &steps);
         let outputs = network.outputs();
-        Ok(Self { network, params, fused, steps, levels, outputs, activations: BufferPool::default() })
+        if fused.is_none() {
+            find_last_reads(&mut steps, &outputs);
+        }
+        let products: usize = (0..network.layers().len()).map(|layer| network.multiply_adds(layer)).sum();
+        let threads = (products / PRODUCTS_PER_THREAD).max(1);
+        let activations = BufferPool::default();
+        Ok(Self { network, params, layouts, fused, steps, levels, threads, outputs, activations })
     }
 
     /// The same, but [`Forward::run`] also returns the features of the whole photo that the class is read from.
@@ -83,10 +119,13 @@ impl Forward {
     pub fn with_features(mut self) -> Result<Self, NetError> {
         let layer = self.network.class_features();
         let first = self.unfused(&[layer])?;
-        self.steps = steps(&self.network, first..self.network.layers().len(), &[layer]);
+        self.steps = steps(&self.network, &self.layouts, first..self.network.layers().len(), &[layer]);
         pack(&mut self.steps, &self.params, false);
         self.levels = levels(&self.network, &self.steps);
         self.outputs = self.network.outputs().into_iter().chain([layer]).collect();
+        if self.fused.is_none() {
+            find_last_reads(&mut self.steps, &self.outputs);
+        }
         Ok(self)
     }
 
@@ -135,8 +174,8 @@ impl Forward {
 
     /// Writes the outputs of each photo to its row.
     fn run_in_team(&self, photos: ImageBatch, n: usize, width: usize, rows: &mut [f32]) {
-        // A single photo is split into tasks even with one thread; the tasks then run on this thread.
-        let many = n > 1 && n >= parallel::available();
+        let available = parallel::available();
+        let many = n > 0 && n >= available.min(if n == 1 { self.threads } else { available });
         match &self.fused {
             Some(fused) if many => self.activations.with(|activations| {
                 self.reserve(&self.steps, n, activations);
@@ -190,8 +229,11 @@ impl Forward {
         self.check(photos, n)?;
         let first = self.unfused(layers)?;
         let end = layers.iter().max().map_or(0, |last| last + 1);
-        let mut steps = steps(&self.network, first..end.max(first), layers);
+        let mut steps = steps(&self.network, &self.layouts, first..end.max(first), layers);
         pack(&mut steps, &self.params, false);
+        if self.fused.is_none() {
+            find_last_reads(&mut steps, layers);
+        }
         let mut features: Vec<Vec<f32>> =
             layers.iter().map(|layer| vec![0.0; n * self.network.shape(*layer).len()]).collect();
         let mut parts: Vec<Vec<&mut [f32]>> = (0..n).map(|_| Vec::with_capacity(layers.len())).collect();
@@ -213,7 +255,8 @@ impl Forward {
                     None => self.run_photo(&steps, photo, activations),
                 }
                 for (out, layer) in parts.into_iter().zip(layers) {
-                    out.copy_from_slice(&activations.layers[*layer][..out.len()]);
+                    let values = &activations.layers[*layer][..out.len()];
+                    self.layouts.copy_planar(&self.network, *layer, values, out);
                 }
             });
         });
@@ -225,19 +268,22 @@ impl Forward {
         let mut from = 0;
         for layer in &self.outputs {
             let len = self.network.shape(*layer).len();
-            row[from..from + len].copy_from_slice(&activations.layers[*layer][i * len..][..len]);
+            let values = &activations.layers[*layer][i * len..][..len];
+            self.layouts.copy_planar(&self.network, *layer, values, &mut row[from..from + len]);
             from += len;
         }
     }
 
-    /// Grows the output buffers of the steps to the size of `n` photos.
+    /// Grows the output buffers of the steps to the size of `n` photos. Without fused blocks, where a layer's buffer is
+    /// used again for others, all buffers are freed.
     fn reserve(&self, steps: &[Step], n: usize, activations: &mut Activations) {
-        activations.layers.resize_with(self.network.layers().len(), Vec::new);
-        let fused = self.fused.as_ref().map(|fused| fused.layers() - 1);
-        for layer in steps.iter().map(|step| step.output).chain(fused) {
-            let len = n * self.network.shape(layer).len();
-            let output = &mut activations.layers[layer];
-            output.resize(len.max(output.len()), 0.0);
+        activations.layers.resize_with(self.network.layers().len(), Aligned::default);
+        let Some(fused) = &self.fused else {
+            (0..self.network.layers().len()).for_each(|layer| activations.release(layer));
+            return;
+        };
+        for layer in steps.iter().map(|step| step.output).chain([fused.layers() - 1]) {
+            activations.layers[layer].grow(n * self.network.shape(layer).len());
         }
     }
 
@@ -248,18 +294,24 @@ impl Forward {
     /// Runs some steps in order; `photo` holds planar values.
     fn run_steps(&self, steps: &[Step], n: usize, photo: &[f32], activations: &mut Activations) {
         for step in steps {
-            let (before, rest) = activations.layers.split_at_mut(step.output);
+            let len = n * self.network.shape(step.output).len();
+            let mut y = match &self.fused {
+                Some(_) => std::mem::take(&mut activations.layers[step.output]),
+                None => activations.take_buffer(len),
+            };
             let read = |source: &Source| {
                 let x = match source {
                     Source::Input => photo,
-                    Source::Layer(layer) => &before[*layer],
+                    Source::Layer(layer) => &activations.layers[*layer],
                 };
                 &x[..n * self.network.source_shape(*source).len()]
             };
             let inputs: Vec<&[f32]> = step.inputs.iter().map(read).collect();
-            let y = &mut rest[0][..n * self.network.shape(step.output).len()];
             let params = self.params_of(step);
-            step.kernel.forward(ForwardPass { n, inputs: &inputs, params: &params, y, saved: None });
+            let pass = ForwardPass { n, inputs: &inputs, params: &params, y: &mut y[..len], saved: None };
+            step.kernel.forward(pass);
+            activations.layers[step.output] = y;
+            step.last_reads.iter().for_each(|layer| activations.release(*layer));
         }
     }
 

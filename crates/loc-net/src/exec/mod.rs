@@ -10,6 +10,7 @@ pub mod fused;
 #[cfg(not(feature = "internals"))]
 #[allow(dead_code, unreachable_pub, reason = "benches use more of it, behind the feature `internals`")]
 mod fused;
+mod layout;
 mod output;
 mod plan;
 mod segment;

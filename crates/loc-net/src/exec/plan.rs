@@ -2,8 +2,10 @@
 
 use std::ops::Range;
 
-use super::table::kernel_of;
+use super::layout::Layouts;
+use super::table::{conv_shape, kernel_of};
 use crate::kernels::Activation;
+use crate::kernels::channels_last::{ConvLast, Layout, PlanarInputs};
 use crate::kernels::layer::LayerKernel;
 use crate::{Layer, Network, Op, Shape, Source};
 
@@ -17,36 +19,81 @@ pub(super) struct Step {
     pub(super) params: Range<usize>,
     /// The layer whose output it writes.
     pub(super) output: usize,
+    /// The layers whose outputs are not needed after this step ([`find_last_reads`]).
+    pub(super) last_reads: Vec<usize>,
 }
 
 /// Returns the steps of a range of layers. The output between the two layers of a step is never stored, so a
 /// convolution in `stored` is not combined with its activation.
-pub(super) fn steps(network: &Network, layers: Range<usize>, stored: &[usize]) -> Vec<Step> {
+pub(super) fn steps(
+    network: &Network,
+    layouts: &Layouts,
+    layers: Range<usize>,
+    stored: &[usize],
+) -> Vec<Step> {
     let mut steps = Vec::new();
     let end = layers.end;
     let mut layers = layers;
     while let Some(index) = layers.next() {
         let layer = &network.layers()[index];
-        let inputs: Vec<&Shape> = layer.inputs.iter().map(|source| network.source_shape(*source)).collect();
         let activation =
             activation_after(network, index).filter(|_| index + 1 < end && !stored.contains(&index));
         let output = index + usize::from(activation.is_some());
         steps.push(Step {
-            kernel: kernel_of(
-                &layer.op,
-                &inputs,
-                network.shape(index),
-                activation.unwrap_or(Activation::None),
-            ),
+            kernel: kernel(network, layouts, index, activation.unwrap_or(Activation::None)),
             inputs: layer.inputs.clone(),
             params: params_of(network, index),
             output,
+            last_reads: Vec::new(),
         });
         if activation.is_some() {
             layers.next();
         }
     }
     steps
+}
+
+/// Finds for each step the layers whose outputs no later step reads, except those that are kept. Their buffers can be
+/// used again, while they are in the cache.
+pub(super) fn find_last_reads(steps: &mut [Step], kept: &[usize]) {
+    let mut read = kept.to_vec();
+    for step in steps.iter_mut().rev() {
+        for source in &step.inputs {
+            if let Source::Layer(layer) = source
+                && !read.contains(layer)
+            {
+                read.push(*layer);
+                step.last_reads.push(*layer);
+            }
+        }
+    }
+}
+
+/// Returns the kernel of a layer, for the layouts of its inputs and its output.
+fn kernel(
+    network: &Network,
+    layouts: &Layouts,
+    index: usize,
+    activation: Activation,
+) -> Box<dyn LayerKernel> {
+    let layer = &network.layers()[index];
+    let inputs: Vec<&Shape> = layer.inputs.iter().map(|source| network.source_shape(*source)).collect();
+    let output_last = layouts.of(Source::Layer(index)) == Layout::ChannelsLast;
+    if let (true, Op::Conv2d(conv), Some((channels, h, w))) = (output_last, &layer.op, inputs[0].chw())
+        && let Some(kernel) = ConvLast::new(conv_shape(conv, channels, (h, w)), activation)
+    {
+        return Box::new(kernel);
+    }
+    let kernel = kernel_of(&layer.op, &inputs, network.shape(index), activation);
+    let last = |source: &Source| !output_last && layouts.of(*source) == Layout::ChannelsLast;
+    let map = |source: &Source| {
+        network.source_shape(*source).chw().filter(|_| last(source)).map(|(channels, h, w)| (channels, h * w))
+    };
+    let maps: Vec<_> = layer.inputs.iter().map(map).collect();
+    match maps.iter().any(Option::is_some) {
+        true => Box::new(PlanarInputs::new(kernel, maps)),
+        false => kernel,
+    }
 }
 
 /// Packs the parameters of all steps; `params` holds those of the network.

@@ -1,17 +1,24 @@
 //! CPU kernels on plain slices, forward and backward: one folder or file for each operation. They use no layers and no
 //! files.
 //!
-//! Activations are row-major: `[n, channels, height, width]` or `[n, features]`. Outputs are overwritten. Each kernel is
+//! Activations are row-major: `[n, channels, height, width]` or `[n, features]`; in `channels_last` also
+//! `[n, height, width, channels]`. Outputs are overwritten. Each kernel is
 //! tested against a reference implementation in f64 (`reference`), whose gradients are compared with difference quotients.
 //! Work is distributed over threads ([`crate::parallel`]). The bytes of a result do not depend on the number of threads,
 //! since sums run over a fixed partition in a fixed order.
 //!
 //! A buffer of the wrong length is an error of the caller and panics.
 
+#![allow(
+    clippy::needless_range_loop,
+    reason = "arrays of vectors are indexed: an iterator over them makes them go through memory instead of registers"
+)]
+
 pub mod activation;
 pub mod avgpool;
 pub mod blend;
 pub mod channel_affine;
+pub mod channels_last;
 pub mod conv2d;
 pub mod conv_block;
 pub mod detach;

@@ -66,7 +66,7 @@ pub(crate) fn each(tasks: usize, work: impl Fn(usize) + Sync + Send) {
     match role() {
         Role::Free => (0..tasks).into_par_iter().for_each(work),
         Role::Caller(team, depth) if tasks > 1 => {
-            team.run(depth, &[Stage::of(tasks)], &|_, task| work(task), || ());
+            team.run(depth, usize::MAX, &[Stage::of(tasks)], &|_, task| work(task), || ());
         }
         Role::Caller(..) | Role::Task => (0..tasks).for_each(work),
     }
@@ -93,12 +93,17 @@ pub(crate) fn chunks<T: Send + Sync>(
 }
 
 /// Runs all tasks with `work(stage, task)`; `stages` gives the number of tasks of each stage. A stage starts when the
-/// one before it is done, and its tasks see everything that earlier stages wrote.
-pub(crate) fn run_stages(stages: impl IntoIterator<Item = usize>, work: &(dyn Fn(usize, usize) + Sync)) {
+/// one before it is done, and its tasks see everything that earlier stages wrote. The work is worth `threads` threads: no
+/// more are asked to help.
+pub(crate) fn run_stages(
+    threads: usize,
+    stages: impl IntoIterator<Item = usize>,
+    work: &(dyn Fn(usize, usize) + Sync),
+) {
     match role() {
         Role::Caller(team, depth) => {
             let stages: Vec<Stage> = stages.into_iter().map(Stage::of).collect();
-            team.run(depth, &stages, work, || ());
+            team.run(depth, threads - 1, &stages, work, || ());
         }
         Role::Free | Role::Task => {
             stages
@@ -121,7 +126,7 @@ pub fn run_jobs<J: Send, R>(jobs: Vec<J>, work: impl Fn(J) + Sync, meanwhile: im
     };
     match role() {
         Role::Caller(team, depth) => {
-            team.run(depth, &[Stage::of(jobs.len())], &|_, task| work(task), meanwhile)
+            team.run(depth, usize::MAX, &[Stage::of(jobs.len())], &|_, task| work(task), meanwhile)
         }
         Role::Free | Role::Task => {
             let result = meanwhile();

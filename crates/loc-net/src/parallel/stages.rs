@@ -11,24 +11,40 @@ use super::{Role, with_role};
 /// The payload of a panic.
 pub(super) type Payload = Box<dyn Any + Send>;
 
+/// The end of a stage from which a thread takes its tasks. In every stage the caller takes the first ones left and its
+/// helpers the last, so that each mostly reads what it has written itself: the other's values would have to come from the
+/// cache of another core.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum End {
+    First,
+    Last,
+}
+
 /// Tasks that do not depend on each other.
 #[derive(Debug)]
 pub(super) struct Stage {
     tasks: usize,
+    /// Tasks that were taken, or asked for after the last one: first tasks, last tasks, and both.
+    first: AtomicUsize,
+    last: AtomicUsize,
     taken: AtomicUsize,
     done: AtomicUsize,
 }
 
 impl Stage {
     pub(super) fn of(tasks: usize) -> Self {
-        Self { tasks, taken: AtomicUsize::new(0), done: AtomicUsize::new(0) }
+        let [first, last, taken, done] = [const { AtomicUsize::new(0) }; 4];
+        Self { tasks, first, last, taken, done }
     }
 
-    /// Takes a task that no other thread has taken, if one is left. Relaxed: a single atomic returns each number once;
-    /// the data that a task reads is ordered by `done` and by the gate.
-    fn take(&self) -> Option<usize> {
-        let task = self.taken.fetch_add(1, Ordering::Relaxed);
-        (task < self.tasks).then_some(task)
+    /// Takes a task that no other thread has taken, if one is left. Relaxed: `taken` lets in as many threads as there are
+    /// tasks, so the tasks counted from the two ends never meet; the data that a task reads is ordered by `done` and by
+    /// the gate.
+    fn take(&self, end: End) -> Option<usize> {
+        (self.taken.fetch_add(1, Ordering::Relaxed) < self.tasks).then(|| match end {
+            End::First => self.first.fetch_add(1, Ordering::Relaxed),
+            End::Last => self.tasks - 1 - self.last.fetch_add(1, Ordering::Relaxed),
+        })
     }
 
     /// Returns whether all tasks are taken.
@@ -64,12 +80,12 @@ impl<'a> Run<'a> {
 
     /// Takes and runs tasks until the last stage has none left. Returns whether it ran any. Does not wait for tasks
     /// that other threads are still running. A panic is kept for the caller and stops the run on all threads.
-    pub(super) fn work(&self) -> bool {
+    pub(super) fn work(&self, end: End) -> bool {
         // Helpers call this repeatedly. Without this check each call would increment `taken`, until it overflows.
         if self.stages.last().is_none_or(Stage::is_taken) || self.stopped.load(Ordering::Relaxed) {
             return false;
         }
-        match catch_unwind(AssertUnwindSafe(|| with_role(Role::Task, || self.tasks()))) {
+        match catch_unwind(AssertUnwindSafe(|| with_role(Role::Task, || self.tasks(end)))) {
             Ok(ran_any) => ran_any,
             Err(payload) => {
                 self.panic.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(payload);
@@ -79,7 +95,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn tasks(&self) -> bool {
+    fn tasks(&self, end: End) -> bool {
         let mut ran_any = false;
         for (index, stage) in self.stages.iter().enumerate() {
             if index > 0 {
@@ -91,7 +107,7 @@ impl<'a> Run<'a> {
                     wait.again();
                 }
             }
-            while let Some(task) = stage.take() {
+            while let Some(task) = stage.take(end) {
                 if self.stopped.load(Ordering::Relaxed) {
                     return ran_any;
                 }

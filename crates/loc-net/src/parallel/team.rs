@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::gate::Gate;
-use super::stages::{Run, Stage, Wait};
+use super::stages::{End, Run, Stage, Wait};
 use super::threads::Threads;
 use super::{Role, with_role};
 
@@ -86,17 +86,18 @@ impl Team {
     }
 
     /// Runs `meanwhile` on this thread and all tasks of all stages, and returns when all are done. Called by the
-    /// caller, at the depth of its role. A panic in any of them is resumed in the caller, once no helper works on the
-    /// run any more.
+    /// caller, at the depth of its role, which requests up to `helpers` helpers. A panic in any of them is resumed in the
+    /// caller, once no helper works on the run any more.
     pub(super) fn run<R>(
         self: &Arc<Self>,
         depth: usize,
+        helpers: usize,
         stages: &[Stage],
         work: &(dyn Fn(usize, usize) + Sync),
         meanwhile: impl FnOnce() -> R,
     ) -> R {
         let run = Run::new(stages, work);
-        self.request(run.max_tasks());
+        self.request(run.max_tasks().min(helpers));
         let inner = match depth + 1 {
             DEPTH.. => Role::Task,
             depth => Role::Caller(Arc::clone(self), depth),
@@ -106,7 +107,7 @@ impl Team {
             if result.is_err() {
                 run.stop();
             }
-            run.work();
+            run.work(End::First);
             result
         });
         match (result, run.into_panic()) {
@@ -125,7 +126,7 @@ impl Team {
             if self.helpers.fetch_update(Ordering::Relaxed, Ordering::Relaxed, decrement).is_ok() {
                 return;
             }
-            if self.gates.iter().any(|gate| gate.enter(|run| run.work()) == Some(true)) {
+            if self.gates.iter().any(|gate| gate.enter(|run| run.work(End::Last)) == Some(true)) {
                 wait = Wait::default();
             } else if since.elapsed() < IDLE_WAIT {
                 wait.again();

@@ -51,7 +51,7 @@ fn every_task_runs_once_and_after_all_earlier_stages() {
     everywhere(|| {
         for _ in 0..ROUNDS {
             let seen: Vec<AtomicUsize> = (0..BEFORE[3]).map(|_| AtomicUsize::new(0)).collect();
-            run_stages(TASKS, &|stage, task| {
+            run_stages(usize::MAX, TASKS, &|stage, task| {
                 // Relaxed is enough: the stages guarantee that these writes are visible.
                 let done: usize = seen[..BEFORE[stage]].iter().map(|s| s.load(Ordering::Relaxed)).sum();
                 assert_eq!(done, BEFORE[stage], "stage {stage} started early");
@@ -102,7 +102,7 @@ fn a_panic_reaches_the_caller_and_the_threads_stay_usable() {
                     std::panic::panic_any("in a task");
                 }
             };
-            assert_eq!(panics(&|| run_stages([4, 4, 4], &broken)), "in a task");
+            assert_eq!(panics(&|| run_stages(usize::MAX, [4, 4, 4], &broken)), "in a task");
             let own = || std::panic::panic_any("in the caller");
             assert_eq!(panics(&|| run_jobs(vec![1, 2, 3], drop, own)), "in the caller");
             let sum = AtomicUsize::new(0);
@@ -181,7 +181,8 @@ fn a_waiting_caller_runs_no_other_task() {
             (0..2 * ROUNDS).into_par_iter().for_each(|_| {
                 BORROWED.with_borrow_mut(|times| {
                     *times += 1;
-                    Threads::current().run(|| run_stages([3, 3], &|_, _| std::thread::yield_now()));
+                    Threads::current()
+                        .run(|| run_stages(usize::MAX, [3, 3], &|_, _| std::thread::yield_now()));
                 });
             });
         });

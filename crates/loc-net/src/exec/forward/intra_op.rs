@@ -11,19 +11,19 @@ impl Forward {
     /// Runs one photo on all threads: first the stages of the fused blocks, then one stage for each level.
     pub(super) fn intra_op(&self, fused: &dyn Segment, photo: ImageBatch, activations: &mut Activations) {
         let outputs: Vec<DisjointSlice<f32>> =
-            activations.layers.iter_mut().map(|y| DisjointSlice::new(y)).collect();
+            activations.layers.iter_mut().map(|y| DisjointSlice::new(&mut y[..])).collect();
         let tasks = |step: &usize| self.steps[*step].kernel.tasks();
         fused.intra_op(photo, &outputs[fused.layers() - 1], &mut |fused_stages, work| {
             let levels = self.levels.iter().map(|level| level.iter().map(tasks).sum());
-            run_stages(fused_stages.iter().copied().chain(levels), &|stage, mut task| match stage
-                .checked_sub(fused_stages.len())
-            {
-                None => work(stage, task),
-                Some(level) => {
-                    for step in &self.levels[level] {
-                        match task.checked_sub(tasks(step)) {
-                            None => return self.run_task(&self.steps[*step], task, &outputs),
-                            Some(rest) => task = rest,
+            run_stages(self.threads, fused_stages.iter().copied().chain(levels), &|stage, mut task| {
+                match stage.checked_sub(fused_stages.len()) {
+                    None => work(stage, task),
+                    Some(level) => {
+                        for step in &self.levels[level] {
+                            match task.checked_sub(tasks(step)) {
+                                None => return self.run_task(&self.steps[*step], task, &outputs),
+                                Some(rest) => task = rest,
+                            }
                         }
                     }
                 }

@@ -1,15 +1,13 @@
 //! Intra-op parallelism: splits the work of a single photo into stages of tasks for [`crate::parallel::run_stages`].
 
 use std::ops::Range;
-use std::sync::{PoisonError, RwLock};
 
 use super::FusedPlan;
 use super::infer::{BAND, BlockInput};
 use super::maps::Maps;
 use crate::kernels::conv_block::rows::STRIP;
-use crate::kernels::conv_block::tiles::average;
 use crate::kernels::image_input::ImageBatch;
-use crate::parallel::DisjointSlice;
+use crate::parallel::{self, DisjointSlice};
 
 /// Pooled rows per task: for row kernels after the first one, and for tile kernels.
 const ROWS_PER_TASK: usize = STRIP;
@@ -21,7 +19,8 @@ pub(super) struct IntraOp<'a> {
     photo: ImageBatch<'a>,
     /// The output map of each block.
     maps: Vec<DisjointSlice<'a, f32>>,
-    input: RwLock<&'a mut average::Input>,
+    /// Tasks of the last convolution.
+    last_tasks: usize,
     features: &'a DisjointSlice<'a, f32>,
 }
 
@@ -43,16 +42,16 @@ impl<'a> IntraOp<'a> {
             plan,
             photo,
             maps: block_outputs.chain([DisjointSlice::new(&mut maps.last_input)]).collect(),
-            input: RwLock::new(&mut maps.input),
+            last_tasks: plan.last.tiles().blocks().min(parallel::available()),
             features,
         }
     }
 
-    /// Returns the number of tasks of each stage: one stage for each block, one for the input transform of the last
-    /// convolution, one for its blocks of output channels.
+    /// Returns the number of tasks of each stage: one stage for each block, and one for the last convolution's blocks of
+    /// output channels.
     pub(super) fn stages(&self) -> Vec<usize> {
         let blocks = (0..self.plan.blocks()).map(|b| self.plan.row_count(b).div_ceil(self.step(b)));
-        blocks.chain([1, self.plan.last.tiles().blocks()]).collect()
+        blocks.chain([self.last_tasks]).collect()
     }
 
     /// Returns the number of pooled rows that one task of this block computes.
@@ -70,8 +69,6 @@ impl<'a> IntraOp<'a> {
         if stage < blocks {
             let (step, all) = (self.step(stage), self.plan.row_count(stage));
             self.block(stage, task * step..all.min((task + 1) * step));
-        } else if stage == blocks {
-            self.transform();
         } else {
             self.last(task);
         }
@@ -95,24 +92,23 @@ impl<'a> IntraOp<'a> {
         self.plan.maps.with(|maps| self.plan.block(block, before, rows, &mut maps.scratch, y, &mut []));
     }
 
-    fn transform(&self) {
-        let last = self.plan.blocks() - 1;
+    /// Computes some blocks of output channels of the last convolution. Each task transforms the whole input: that takes
+    /// less time than to read it from the cache of the core that transformed it.
+    fn last(&self, task: usize) {
+        let (conv, last) = (&self.plan.last, self.plan.blocks() - 1);
+        let start = |task: usize| task * conv.tiles().blocks() / self.last_tasks;
         #[expect(unsafe_code, reason = "reads a map that tasks have written")]
         // SAFETY: written by an earlier stage, only read by this one.
         let map = unsafe { self.maps[last].read(0, self.plan.map_len(last)) };
-        let mut input = self.input.write().unwrap_or_else(PoisonError::into_inner);
-        self.plan.last.input(1, |_| map, &mut input);
-    }
-
-    fn last(&self, block: usize) {
-        let conv = &self.plan.last;
-        let channels = conv.block_start(block)..conv.block_start(block + 1);
-        #[expect(unsafe_code, reason = "tasks write blocks of channels")]
-        // SAFETY: each task writes its own block of channels.
-        let y = unsafe { self.features.range(channels.start, channels.len()) };
-        let input = self.input.read().unwrap_or_else(PoisonError::into_inner);
-        self.plan.maps.with(|maps| {
-            conv.forward(&input, block, &mut maps.scratch.tiles, y, conv.out_len(), &mut []);
+        self.plan.maps.with(|Maps { input, scratch, .. }| {
+            conv.input(1, |_| map, input);
+            for block in start(task)..start(task + 1) {
+                let channels = conv.block_start(block)..conv.block_start(block + 1);
+                #[expect(unsafe_code, reason = "tasks write blocks of channels")]
+                // SAFETY: each task writes its own blocks of channels.
+                let y = unsafe { self.features.range(channels.start, channels.len()) };
+                conv.forward(input, block, &mut scratch.tiles, y, conv.out_len(), &mut []);
+            }
         });
     }
 }

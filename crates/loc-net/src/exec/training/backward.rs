@@ -3,7 +3,7 @@
 use super::Training;
 use super::setup::Images;
 use crate::Source;
-use crate::buffers::grow;
+use crate::buffers::Aligned;
 use crate::kernels::join::add_to;
 use crate::kernels::layer::{Gradients, SavedPass};
 use crate::kernels::parts::Parts;
@@ -35,7 +35,9 @@ impl Training {
             let len = self.network.shape(layer).len();
             let mut own = self.take_buffer(n * len);
             let each = own.chunks_exact_mut(len).zip(gradient.chunks_exact(out_len.max(1)));
-            each.for_each(|(own, all)| own.copy_from_slice(&all[from..from + len]));
+            each.for_each(|(own, all)| {
+                self.layouts.copy_from_planar(&self.network, layer, &all[from..from + len], own);
+            });
             self.add_gradient(Source::Layer(layer), own, n * len);
             from += len;
         }
@@ -72,7 +74,7 @@ impl Training {
     }
 
     /// Takes the gradient of a layer's output before dropout: the stored gradient times the dropout factors.
-    fn gradient_of(&mut self, layer: usize, n: usize) -> Option<Vec<f32>> {
+    fn gradient_of(&mut self, layer: usize, n: usize) -> Option<Aligned> {
         let mut gradient = self.gradients[layer].take()?;
         if let Some(dropped) = &self.dropped[layer] {
             let cells: usize = self.network.shape(layer).0[1..].iter().product();
@@ -91,7 +93,7 @@ impl Training {
         images: Images,
         parts: &Parts,
         params: &[&[f32]],
-        mut gy: Vec<f32>,
+        mut gy: Aligned,
         mut param_gradients: Vec<&mut [f32]>,
     ) {
         let n = self.photos;
@@ -115,7 +117,7 @@ impl Training {
             .iter()
             .map(|source| self.needs_gradient(*source).then(|| n * self.network.source_shape(*source).len()))
             .collect();
-        let mut buffers: Vec<Option<Vec<f32>>> =
+        let mut buffers: Vec<Option<Aligned>> =
             needs_gradient.iter().map(|len| len.map(|len| self.take_buffer(len))).collect();
         let step = &self.steps[i];
         let inputs: Vec<&[f32]> = sources.iter().map(|source| self.read(images, n, *source)).collect();
@@ -147,7 +149,7 @@ impl Training {
     }
 
     /// Adds `gradient` to the gradient of a source, or frees the buffer if nothing needs that gradient.
-    fn add_gradient(&mut self, source: Source, gradient: Vec<f32>, len: usize) {
+    fn add_gradient(&mut self, source: Source, gradient: Aligned, len: usize) {
         match source {
             Source::Layer(layer) if self.requires_grad[layer] => self.accumulate(layer, gradient, len),
             _ => self.free_buffers.push(gradient),
@@ -155,7 +157,7 @@ impl Training {
     }
 
     /// Adds `gradient` to the gradient of a layer's output; a layer may have several readers.
-    fn accumulate(&mut self, layer: usize, gradient: Vec<f32>, len: usize) {
+    fn accumulate(&mut self, layer: usize, gradient: Aligned, len: usize) {
         match &mut self.gradients[layer] {
             Some(sum) => {
                 add_to(&mut sum[..len], &gradient[..len]);
@@ -166,11 +168,11 @@ impl Training {
     }
 
     /// Takes a free buffer of at least `len` values, with arbitrary content.
-    fn take_buffer(&mut self, len: usize) -> Vec<f32> {
+    fn take_buffer(&mut self, len: usize) -> Aligned {
         let fitting = self.free_buffers.iter().enumerate().filter(|(_, buffer)| buffer.len() >= len);
         let smallest = fitting.min_by_key(|(_, buffer)| buffer.len()).map(|(i, _)| i);
-        let mut buffer = smallest.map_or_else(Vec::new, |i| self.free_buffers.swap_remove(i));
-        grow(&mut buffer, len);
+        let mut buffer = smallest.map_or_else(Aligned::default, |i| self.free_buffers.swap_remove(i));
+        buffer.grow(len);
         buffer
     }
 }

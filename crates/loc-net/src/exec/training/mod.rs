@@ -13,9 +13,10 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::fused::training_segment;
+use super::layout::Layouts;
 use super::plan::{Step, pack, steps};
 use super::segment::TrainingSegment;
-use crate::buffers::grow;
+use crate::buffers::{Aligned, grow};
 use crate::kernels::image_input::{self, ImageBatch};
 use crate::kernels::layer::ForwardPass;
 use crate::{Network, Op, Source};
@@ -36,6 +37,7 @@ pub struct Training {
     /// The fused segment of the first layers, if there is one.
     fused: Option<Box<dyn TrainingSegment>>,
     steps: Vec<Step>,
+    layouts: Layouts,
     /// For each layer, whether its output depends on a trained parameter.
     requires_grad: Vec<bool>,
     /// The range of the trained parameters among the network's parameters.
@@ -43,14 +45,14 @@ pub struct Training {
     photos: usize,
     planar: Vec<f32>,
     /// Each layer's output; empty for layers inside a step.
-    values: Vec<Vec<f32>>,
+    values: Vec<Aligned>,
     /// For each layer, what its kernel saves for the backward pass besides the output.
     saved: Vec<Vec<u8>>,
     /// For each layer to which the last pass applied dropout, the factors and the scaled output.
     dropped: Vec<Option<Dropped>>,
-    gradients: Vec<Option<Vec<f32>>>,
+    gradients: Vec<Option<Aligned>>,
     /// Free gradient buffers.
-    free_buffers: Vec<Vec<f32>>,
+    free_buffers: Vec<Aligned>,
 }
 
 impl Training {
@@ -79,18 +81,20 @@ impl Training {
             let detached = matches!(layer.op, Op::Detach(_));
             requires_grad[i] = own || (!detached && layer.inputs.iter().any(before));
         }
+        let layouts = Layouts::new(network, first_layer);
         Self {
             taps: network.taps(),
             region_box: network.region_box(),
-            steps: steps(network, first_layer..count, &setup.outputs),
+            steps: steps(network, &layouts, first_layer..count, &setup.outputs),
             trained: untrained..network.params().len(),
+            layouts,
             network: network.clone(),
             setup,
             fused,
             requires_grad,
             photos: 0,
             planar: Vec::new(),
-            values: vec![Vec::new(); count],
+            values: vec![Aligned::default(); count],
             saved: vec![Vec::new(); count],
             dropped: (0..count).map(|_| None).collect(),
             gradients: vec![None; count],
@@ -127,11 +131,12 @@ impl Training {
     ) {
         self.check(images, n, params, y.len());
         assert!(conditions.region_boxes.is_none_or(|boxes| boxes.len() == 4 * n), "a box for each photo");
-        self.prepare(images, n, params, true);
+        self.pack(params, true);
+        self.prepare(images, n);
         if let Some(fused) = &mut self.fused {
             let (Images::Photos(photos), last) = (images, fused.layers() - 1) else { return };
             let len = n * self.network.shape(last).len();
-            grow(&mut self.values[last], len);
+            self.values[last].grow(len);
             fused.forward(photos, n, &mut self.values[last][..len]);
         }
         self.run_steps(images, n, params, conditions, true);
@@ -149,6 +154,7 @@ impl Training {
         // memory.
         let batch = if self.fused.is_some() || self.setup.from_features { n } else { INFER_BATCH };
         let out_len = self.out_len();
+        self.pack(params, false);
         for first in (0..n).step_by(batch.max(1)) {
             let count = batch.min(n - first);
             let photos = match images {
@@ -157,11 +163,11 @@ impl Training {
                 }
                 features @ Images::Features(_) => features,
             };
-            self.prepare(photos, count, params, false);
+            self.prepare(photos, count);
             if let (Some(fused), Images::Photos(photos)) = (&self.fused, photos) {
                 let last = fused.layers() - 1;
                 let len = count * self.network.shape(last).len();
-                grow(&mut self.values[last], len);
+                self.values[last].grow(len);
                 fused.infer(photos, count, &mut self.values[last][..len]);
             }
             self.run_steps(photos, count, params, Conditions::default(), false);
@@ -189,13 +195,21 @@ impl Training {
         assert_eq!(y, n * self.out_len(), "outputs");
     }
 
-    /// Packs the parameters and converts the photos.
-    fn prepare(&mut self, images: Images, n: usize, params: &[&[f32]], training: bool) {
-        self.photos = n;
+    /// Packs the parameters.
+    fn pack(&mut self, params: &[&[f32]], training: bool) {
         pack(&mut self.steps, params, training);
         if let Some(fused) = &mut self.fused {
             fused.pack(&params[..fused.params()]);
-        } else if let Images::Photos(ImageBatch::Bytes(bytes)) = images {
+        }
+    }
+
+    /// Converts the photos.
+    fn prepare(&mut self, images: Images, n: usize) {
+        self.photos = n;
+        if self.fused.is_some() {
+            return;
+        }
+        if let Images::Photos(ImageBatch::Bytes(bytes)) = images {
             let len = self.network.input().len();
             grow(&mut self.planar, bytes.len());
             let each = self.planar.par_chunks_exact_mut(len).zip(bytes.par_chunks_exact(len));
@@ -230,7 +244,7 @@ impl Training {
                 saved = std::mem::take(&mut self.saved[output]);
             }
             let len = n * self.network.shape(output).len();
-            grow(&mut y, len);
+            y.grow(len);
             let step = &self.steps[i];
             let inputs: Vec<&[f32]> =
                 step.inputs.iter().map(|source| self.read(images, n, *source)).collect();
@@ -275,7 +289,9 @@ impl Training {
             let len = self.network.shape(*layer).len();
             let values = self.read(images, n, Source::Layer(*layer));
             let each = y.chunks_exact_mut(out_len.max(1)).zip(values.chunks_exact(len));
-            each.for_each(|(y, values)| y[from..from + len].copy_from_slice(values));
+            each.for_each(|(y, values)| {
+                self.layouts.copy_planar(&self.network, *layer, values, &mut y[from..from + len]);
+            });
             from += len;
         }
     }

@@ -3,14 +3,13 @@
 //!
 //! `y[o, i, j] = b[o] + Σ_{c,u,v} w[o, c, u, v] · x[c, i·s + u − p, j·s + v − p]`, zero outside x.
 //!
-//! There are five kernels. `winograd`: 3×3 with a border of one and many channels. `depthwise`: 3×3 or 5×5 with one kernel per channel. `pointwise`: 1×1, a matrix product on
+//! There are four kernels. `winograd`: 3×3 with a border of one and many channels. `pointwise`: 1×1, a matrix product on
 //! the map itself. `direct`: wide maps with stride 1 and no padding, output rows computed directly from input rows.
 //! `im2col`: all others; for each tile of output rows the patches are gathered as a matrix that fits the level-2 cache,
 //! then multiplied by the weights. Photos and tiles are distributed over the threads. The reference implementation is
 //! `reference`.
 
 mod block;
-mod depthwise;
 mod direct;
 mod im2col;
 mod pointwise;
@@ -64,9 +63,6 @@ pub fn activated(
         let mut packed = winograd::Packed::default();
         packed.pack(shape, w, false);
         return winograd::forward(&packed, activation, n, x, b, y);
-    }
-    if depthwise::supports(shape) {
-        return depthwise::forward(shape, activation, x, w, b, y);
     }
     if pointwise::supports(shape) {
         return pointwise::forward(shape, activation, x, w, b, y);
@@ -134,9 +130,6 @@ pub fn backward_weights(
     if winograd::supports(shape) {
         return winograd::weights(shape, parts, (x, gy), &BufferPool::default(), gw, gb);
     }
-    if depthwise::supports(shape) {
-        return depthwise::weights(shape, parts, x, gy, gw, gb);
-    }
     if pointwise::supports(shape) {
         return pointwise::weights(shape, parts, x, gy, gw, gb);
     }
@@ -181,9 +174,6 @@ pub fn backward_input(shape: &ConvShape, n: usize, w: &[f32], gy: &[f32], gx: &m
         let mut packed = winograd::Packed::default();
         packed.pack(shape, w, true);
         return winograd::input(&packed, n, gy, gx);
-    }
-    if depthwise::supports(shape) {
-        return depthwise::input(shape, w, gy, gx);
     }
     if pointwise::supports(shape) {
         return pointwise::input(shape, w, gy, gx);

@@ -13,7 +13,7 @@ mod tile;
 
 use super::simd::{Dst, Level, Src};
 use dot::DotTile;
-pub(crate) use tile::GemmTile;
+pub(crate) use tile::{DEPTH, Epilogue, GemmTile};
 
 /// The left matrix of [`gemm_nn`]: entry (i, p) at `values[i · row + p · col]`.
 #[derive(Debug, Clone, Copy)]
@@ -76,7 +76,7 @@ pub fn gemm_nn(
         c_row,
         add: mode == Mode::Add,
     };
-    Level::current().run(tile::Passes { tile, size: (m, n, k) });
+    Level::current().run(tile::Passes { tile, size: (m, n, k), epilogue: Epilogue::NONE });
 }
 
 /// `C[m×n] = A[m×k] · B[n×k]ᵀ` (or `+=`); row i of C starts at `c[i · c_row]`.

@@ -1,10 +1,11 @@
 //! The product [`super::gemm_nn`] by blocks of C that stay in registers over the inner length.
 #![expect(unsafe_code, reason = "vector loads and stores through pointers whose ranges the callers checked")]
 
-use crate::kernels::simd::{Dst, Isa, Kernel, Src, vectors};
+use crate::kernels::Activation;
+use crate::kernels::simd::{Dst, Isa, Kernel, Src, activate, vectors};
 
 /// Inner length of one pass: a panel of B of two vectors this long stays in the level-1 cache.
-const DEPTH: usize = 512;
+pub(crate) const DEPTH: usize = 512;
 
 /// `C = A · B` (or `+=`) through pointers: entry (i, p) of A is at `a[i · a_row + p · a_col]`; rows of B and C are
 /// contiguous.
@@ -20,13 +21,39 @@ pub(crate) struct GemmTile<'a> {
     pub(crate) add: bool,
 }
 
-impl GemmTile<'_> {
+/// What is done with the sums while they are in registers.
+#[derive(Clone, Copy)]
+pub(crate) struct Epilogue<'a> {
+    /// A value for each column of C, added to its sums. Not allowed together with [`GemmTile::add`].
+    pub(crate) bias: Option<Src<'a, f32>>,
+    /// Whether the values of C are added to the sums at the end. For long sums this is more accurate than
+    /// [`GemmTile::add`], which starts from C. The inner length is at most [`DEPTH`].
+    pub(crate) accumulate: bool,
+    /// The activation of the sums.
+    pub(crate) activation: Activation,
+}
+
+impl Epilogue<'_> {
+    pub(crate) const NONE: Self = Self { bias: None, accumulate: false, activation: Activation::None };
+}
+
+impl<'a> GemmTile<'a> {
     /// # Safety
     ///
     /// m rows of A and C, n columns of B and C, and k steps are accessible. With k = 0 neither A nor B is read.
     #[inline(always)]
     pub(crate) unsafe fn run<I: Isa>(self, isa: I, size: (usize, usize, usize)) {
-        isa.run(Passes { tile: self, size });
+        isa.run(Passes { tile: self, size, epilogue: Epilogue::NONE });
+    }
+
+    /// Same as [`GemmTile::run`], with an epilogue.
+    ///
+    /// # Safety
+    ///
+    /// As for [`GemmTile::run`]; the bias has n values.
+    #[inline(always)]
+    pub(crate) unsafe fn run_with<I: Isa>(self, isa: I, size: (usize, usize, usize), epilogue: Epilogue<'a>) {
+        isa.run(Passes { tile: self, size, epilogue });
     }
 }
 
@@ -34,6 +61,7 @@ impl GemmTile<'_> {
 pub(super) struct Passes<'a> {
     pub(super) tile: GemmTile<'a>,
     pub(super) size: (usize, usize, usize),
+    pub(super) epilogue: Epilogue<'a>,
 }
 
 impl Kernel for Passes<'_> {
@@ -46,6 +74,11 @@ impl Kernel for Passes<'_> {
         let mut from = 0;
         loop {
             let depth = DEPTH.min(k - from);
+            let epilogue = Epilogue {
+                bias: self.epilogue.bias.filter(|_| from == 0),
+                accumulate: self.epilogue.accumulate,
+                activation: if from + depth >= k { self.epilogue.activation } else { Activation::None },
+            };
             let pass = GemmTile {
                 a: tile.a.add(from * tile.a_col),
                 b: tile.b.add(from * tile.b_row),
@@ -53,7 +86,7 @@ impl Kernel for Passes<'_> {
                 ..tile
             };
             // SAFETY: steps from..from + depth, below k.
-            unsafe { pass.columns(isa, (m, n, depth)) };
+            unsafe { pass.columns(isa, (m, n, depth), epilogue) };
             from += depth;
             if from >= k {
                 break;
@@ -62,32 +95,36 @@ impl Kernel for Passes<'_> {
     }
 }
 
-impl GemmTile<'_> {
+impl<'a> GemmTile<'a> {
     /// # Safety
     ///
-    /// As for [`GemmTile::run`].
+    /// As for [`GemmTile::run_with`].
     #[inline(always)]
-    unsafe fn columns<I: Isa>(self, isa: I, (m, n, k): (usize, usize, usize)) {
+    unsafe fn columns<I: Isa>(self, isa: I, (m, n, k): (usize, usize, usize), epilogue: Epilogue<'a>) {
         let (l, wide) = (I::LANES, I::REGISTERS >= 32);
         let mut j = 0;
         while j < n {
             let panel = Self { b: self.b.add(j), c: self.c.add(j), ..self };
+            let own = match epilogue.bias {
+                Some(bias) => Epilogue { bias: Some(bias.add(j)), ..epilogue },
+                None => epilogue,
+            };
             let left = n - j;
             // SAFETY: columns j.. below n; the mask disables the lanes beyond.
             unsafe {
                 j += if left == 3 * l || (wide && left > 3 * l) {
                     // Three vectors at once: after two, a single one could remain, which cannot use all multipliers.
-                    panel.rows::<I, 3, true>(isa, (m, k), 3 * l)
+                    panel.rows::<I, 3, true>(isa, (m, k), 3 * l, own)
                 } else if wide && left > 2 * l {
-                    panel.rows::<I, 3, false>(isa, (m, k), left)
+                    panel.rows::<I, 3, false>(isa, (m, k), left, own)
                 } else if left >= 2 * l {
-                    panel.rows::<I, 2, true>(isa, (m, k), 2 * l)
+                    panel.rows::<I, 2, true>(isa, (m, k), 2 * l, own)
                 } else if left > l {
-                    panel.rows::<I, 2, false>(isa, (m, k), left)
+                    panel.rows::<I, 2, false>(isa, (m, k), left, own)
                 } else if left == l {
-                    panel.rows::<I, 1, true>(isa, (m, k), l)
+                    panel.rows::<I, 1, true>(isa, (m, k), l, own)
                 } else {
-                    panel.rows::<I, 1, false>(isa, (m, k), left)
+                    panel.rows::<I, 1, false>(isa, (m, k), left, own)
                 };
             }
         }
@@ -104,6 +141,7 @@ impl GemmTile<'_> {
         isa: I,
         (m, k): (usize, usize),
         n: usize,
+        epilogue: Epilogue<'a>,
     ) -> usize {
         let rest = n - (V - 1) * I::LANES;
         let mut i = 0;
@@ -111,7 +149,7 @@ impl GemmTile<'_> {
             let tile = Self { a: self.a.add(i * self.a_row), c: self.c.add(i * self.c_row), ..self };
             macro_rules! block {
                 ($rows:literal) => {
-                    isa.run(Block::<$rows, V, FULL> { tile, k, rest })
+                    isa.run(Block::<$rows, V, FULL> { tile, k, rest, epilogue })
                 };
             }
             let left = m - i;
@@ -152,6 +190,7 @@ struct Block<'a, const R: usize, const V: usize, const FULL: bool> {
     tile: GemmTile<'a>,
     k: usize,
     rest: usize,
+    epilogue: Epilogue<'a>,
 }
 
 impl<const R: usize, const V: usize, const FULL: bool> Kernel for Block<'_, R, V, FULL> {
@@ -173,6 +212,11 @@ impl<const R: usize, const V: usize, const FULL: bool> Kernel for Block<'_, R, V
                     }
                 }
             }
+            if let Some(bias) = self.epilogue.bias {
+                let bias: [I::F32; V] =
+                    vectors!(|v| load::<I, FULL>(isa, bias.add(v * I::LANES), v + 1 == V, mask));
+                sums = [bias; R];
+            }
             for _ in 0..self.k {
                 let row: [I::F32; V] =
                     vectors!(|v| load::<I, FULL>(isa, right.add(v * I::LANES), v + 1 == V, mask));
@@ -184,6 +228,21 @@ impl<const R: usize, const V: usize, const FULL: bool> Kernel for Block<'_, R, V
                 }
                 left = left.add(a_col);
                 right = right.add(b_row);
+            }
+            if self.epilogue.accumulate {
+                for r in 0..R {
+                    for v in 0..V {
+                        let from = c.src().add(r * c_row + v * I::LANES);
+                        sums[r][v] = isa.add(load::<I, FULL>(isa, from, v + 1 == V, mask), sums[r][v]);
+                    }
+                }
+            }
+            if self.epilogue.activation != Activation::None {
+                for r in 0..R {
+                    for v in 0..V {
+                        sums[r][v] = activate(isa, self.epilogue.activation, sums[r][v]);
+                    }
+                }
             }
             for r in 0..R {
                 for v in 0..V {

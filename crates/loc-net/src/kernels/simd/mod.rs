@@ -21,6 +21,7 @@ mod x86_64;
 
 use std::fmt::Debug;
 
+use super::Activation;
 pub(crate) use crate::pointer::{Dst, Src};
 pub use dispatch::Level;
 
@@ -256,6 +257,40 @@ pub(crate) fn select_i32<I: Isa>(isa: I, mask: I::Mask, a: I::I32, b: I::I32) ->
     let on = isa.bits(mask, -1);
     let off = isa.bits(isa.not(mask), -1);
     isa.or_i32(isa.and_i32(on, a), isa.and_i32(off, b))
+}
+
+/// Loads a whole vector or, if it is not FULL, the enabled lanes; the others are 0.
+///
+/// # Safety
+///
+/// The lanes can be read.
+#[inline(always)]
+#[expect(unsafe_code, reason = "a vector load through a pointer")]
+pub(crate) unsafe fn load_lanes<I: Isa, const FULL: bool>(isa: I, from: Src<f32>, mask: I::Mask) -> I::F32 {
+    // SAFETY: guaranteed by the caller.
+    unsafe { if FULL { isa.load(from) } else { isa.load_masked(from, mask) } }
+}
+
+/// Stores a whole vector or, if it is not FULL, the enabled lanes.
+///
+/// # Safety
+///
+/// The lanes can be written.
+#[inline(always)]
+#[expect(unsafe_code, reason = "a vector store through a pointer")]
+pub(crate) unsafe fn store_lanes<I: Isa, const FULL: bool>(isa: I, to: Dst<f32>, mask: I::Mask, v: I::F32) {
+    // SAFETY: guaranteed by the caller.
+    unsafe { if FULL { isa.store(to, v) } else { isa.store_masked(to, mask, v) } }
+}
+
+/// Applies an activation. A NaN stays NaN.
+#[inline(always)]
+pub(crate) fn activate<I: Isa>(isa: I, activation: Activation, v: I::F32) -> I::F32 {
+    match activation {
+        Activation::None => v,
+        Activation::Relu => isa.max(isa.zero(), v),
+        Activation::Relu6 => isa.min(isa.splat(6.0), isa.max(isa.zero(), v)),
+    }
 }
 
 /// Keeps the lanes that the mask enables; the others become 0.

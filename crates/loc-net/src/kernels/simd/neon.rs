@@ -1,5 +1,9 @@
 //! NEON: 128 bits, 32 registers. Every aarch64 processor has it.
 #![expect(unsafe_code, reason = "intrinsics, whose set the value of the type proves")]
+#![allow(
+    clippy::undocumented_unsafe_blocks,
+    reason = "one comment, before the implementation of the trait, holds for all of its blocks"
+)]
 
 use std::arch::aarch64::*;
 

@@ -1,5 +1,9 @@
 //! SIMD of WebAssembly: 128 bits. Compiled in if the target feature `simd128` is on: a module cannot ask its machine.
 #![expect(unsafe_code, reason = "loads and stores through pointers")]
+#![allow(
+    clippy::undocumented_unsafe_blocks,
+    reason = "one comment, before the implementation of the trait, holds for all of its blocks"
+)]
 
 use std::arch::wasm32::*;
 

@@ -132,7 +132,7 @@ pub(crate) fn f65_output<I: Isa>(isa: I, m: [I::F32; f65::INPUTS]) -> [I::F32; f
         power(isa, [4.0, 0.25, 0.5625], [even1, even2, even3, even4]),
         power(isa, [8.0, 0.125, 0.421875], [odd1, odd2, odd3, odd4]),
         power(isa, [16.0, 0.0625, 0.31640625], [even1, even2, even3, even4]),
-        power(isa, [32.0, 0.03125, 0.2373046875], [add(isa, m[9], odd1), odd2, odd3, odd4]),
+        power(isa, [32.0, 0.03125, 243.0 / 1024.0], [add(isa, m[9], odd1), odd2, odd3, odd4]),
     ]
 }
 

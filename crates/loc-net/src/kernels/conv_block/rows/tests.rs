@@ -118,7 +118,7 @@ fn check_gradients(expected: &Expected) {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
     #[test]
-    #[cfg_attr(miri, ignore = "the fused kernels need AVX2, which Miri does not support")]
+    #[cfg_attr(miri, ignore = "takes many minutes under Miri")]
     fn equals_the_reference(
         in_channels in 1usize..9, out_channels in 1usize..14,
         h in 10usize..40, w in 20usize..60, channels_last in any::<bool>(), cut in 0usize..6,

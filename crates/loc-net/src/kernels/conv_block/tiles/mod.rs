@@ -35,7 +35,7 @@ use weights::{Pack, Unpack};
 
 /// Products of a tile for each channel: 8 × 8.
 pub const PRODUCTS: usize = INPUTS * INPUTS;
-/// Output channels of a block of weights: whole vectors of every set.
+/// The largest number of output channels in a block of weights: whole vectors of every set.
 pub const BLOCK: usize = 48;
 /// Output channels of a task that transforms weights; blocks consist of whole groups.
 const GROUP: usize = 16;
@@ -45,7 +45,7 @@ const GROUP: usize = 16;
 pub struct WinogradTiles {
     shape: ConvBlock,
     level: Level,
-    /// `U`, `[⌈out / 48⌉][64][in][48 or fewer]`.
+    /// `U`, `[blocks][64][in][48 or fewer]`.
     weights: Aligned,
     /// `Uᵀ`, `[64][out][in]`; empty for inference.
     adjoint: Aligned,
@@ -66,6 +66,12 @@ pub struct Scratch {
 /// Returns the distance between the planes of n tiles: whole lines of the cache.
 fn plane_len(n: usize, channels: usize) -> usize {
     (n * channels).next_multiple_of(16)
+}
+
+/// Returns the number of output channels in each block of weights but the last: as even as whole groups allow, since blocks
+/// are computed by different threads.
+fn block_len(outs: usize) -> usize {
+    outs.div_ceil(outs.div_ceil(BLOCK)).next_multiple_of(GROUP)
 }
 
 impl WinogradTiles {
@@ -100,7 +106,7 @@ impl WinogradTiles {
     /// Returns the number of blocks of output channels, the unit in which work can be split.
     #[must_use]
     pub fn blocks(&self) -> usize {
-        self.shape.out_channels.div_ceil(BLOCK)
+        self.shape.out_channels.div_ceil(block_len(self.shape.out_channels))
     }
 
     /// Packs the parameters `w[out, in, 5, 5]` and `b[out]`.
@@ -128,8 +134,9 @@ impl WinogradTiles {
     /// loaded from its place.
     #[inline(always)]
     fn repeated_bias(&self, block: usize) -> [f32; BLOCK + OVERREAD] {
-        let bias = &self.bias[block * BLOCK..];
-        let bias = &bias[..BLOCK.min(bias.len())];
+        let each = block_len(self.bias.len());
+        let bias = &self.bias[block * each..];
+        let bias = &bias[..each.min(bias.len())];
         let mut repeated = [0.0; BLOCK + OVERREAD];
         for to in repeated.chunks_mut(bias.len()) {
             to.copy_from_slice(&bias[..to.len()]);
@@ -140,8 +147,9 @@ impl WinogradTiles {
     /// Returns the weights of a block of output channels, `[64][in][width]`, and the block's width.
     fn block(&self, block: usize) -> (&[f32], usize) {
         let each = PRODUCTS * self.shape.in_channels;
-        let width = BLOCK.min(self.shape.out_channels - block * BLOCK);
-        (&self.weights[block * BLOCK * each..][..each * width], width)
+        let first = block * block_len(self.shape.out_channels);
+        let width = block_len(self.shape.out_channels).min(self.shape.out_channels - first);
+        (&self.weights[first * each..][..each * width], width)
     }
 }
 

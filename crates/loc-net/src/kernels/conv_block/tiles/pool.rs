@@ -9,7 +9,7 @@ use std::ops::Range;
 use super::lanes::{Lanes, Part};
 use super::products::{self, Planes};
 use super::transform;
-use super::{BLOCK, Grid, PRODUCTS, Scratch, WeightGradient, WinogradTiles, plane_len};
+use super::{BLOCK, Grid, PRODUCTS, Scratch, WeightGradient, WinogradTiles, block_len, plane_len};
 use crate::kernels::conv_block::{OVERREAD, PooledGradient};
 use crate::kernels::simd::{self, Dst, Isa, Kernel, Src, keep, vectors};
 
@@ -119,7 +119,7 @@ impl Kernel for Forward<'_> {
                             continue;
                         }
                         let cell = (row - rows.start) * width + left / 2 + q % 2;
-                        let at = cell * outs + block * BLOCK + part.channel;
+                        let at = cell * outs + block * block_len(outs) + part.channel;
                         // SAFETY: channels of a cell of rows the outputs hold.
                         unsafe {
                             part.store(isa, y.add(at), values[q]);

@@ -191,16 +191,24 @@ fn check_average(shape: ConvBlock, (kernel, stride): (usize, usize)) {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
     #[test]
-    #[cfg_attr(miri, ignore = "the fused kernels need AVX2, which Miri does not support")]
+    #[cfg_attr(miri, ignore = "takes many minutes under Miri")]
     fn pooled_equals_the_reference(shape in shapes(), cut in 0usize..6) {
         check_pool(shape, cut);
     }
 
     #[test]
-    #[cfg_attr(miri, ignore = "the fused kernels need AVX2, which Miri does not support")]
+    #[cfg_attr(miri, ignore = "takes many minutes under Miri")]
     fn averaged_equals_the_reference(shape in shapes(), kernel in 1usize..5, stride in 1usize..4) {
         check_average(shape, (kernel, stride));
     }
+}
+
+/// The smallest map, also for Miri.
+#[test]
+fn one_tile_equals_the_reference() {
+    let shape = ConvBlock { in_channels: 8, out_channels: 8, in_size: (8, 8) };
+    check_pool(shape, 0);
+    check_average(shape, (2, 2));
 }
 
 #[test]

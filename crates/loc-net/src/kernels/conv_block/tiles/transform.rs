@@ -217,9 +217,12 @@ unsafe fn store<I: Isa>(isa: I, to: Dst<f32>, len: usize, v: I::F32) {
 /// A vector of each of the 64 planes can be read.
 #[inline(always)]
 pub(super) unsafe fn output<I: Isa>(isa: I, m: Src<f32>, plane: usize) -> [[I::F32; OUTPUTS]; OUTPUTS] {
-    // SAFETY: guaranteed by the caller.
     let columns: [[I::F32; OUTPUTS]; INPUTS] = vectors!(|c| {
-        transform::output(isa, vectors!(|r| unsafe { isa.load(m.add((r * INPUTS + c) * plane)) }))
+        let m = vectors!(|r| {
+            // SAFETY: guaranteed by the caller.
+            unsafe { isa.load(m.add((r * INPUTS + c) * plane)) }
+        });
+        transform::output(isa, m)
     });
     vectors!(|r| transform::output(isa, vectors!(|c| columns[c][r])))
 }

@@ -1,7 +1,7 @@
 //! The transforms of weights and of their gradient. Lanes are output channels.
 #![expect(unsafe_code, reason = "vector loads and stores through pointers whose ranges the callers checked")]
 
-use super::{BLOCK, ConvBlock, GROUP, PRODUCTS};
+use super::{ConvBlock, GROUP, PRODUCTS, block_len};
 use crate::kernels::simd::{Dst, Isa, Kernel, Src, vectors};
 use crate::kernels::winograd::{INPUTS, KERNEL, TAPS};
 
@@ -41,9 +41,7 @@ unsafe fn load_taps<I: Isa>(
         for tap in [0, 4, 8, 12, 16, 20, 21] {
             // SAFETY: guaranteed by the caller.
             let four = unsafe { isa.load_columns(w.add(tap), stride) };
-            for i in 0..4 {
-                taps[tap + i] = four[i];
-            }
+            taps[tap..tap + 4].copy_from_slice(&four);
         }
         return taps;
     }
@@ -79,8 +77,9 @@ impl Kernel for Pack<'_> {
         let Self { shape, first, w, weights, adjoint } = self;
         let (ins, outs) = (shape.in_channels, shape.out_channels);
         let g = kernel();
-        let (block, width) = (first / BLOCK, BLOCK.min(outs - first / BLOCK * BLOCK));
-        let to = weights.add(block * BLOCK * PRODUCTS * ins + first % BLOCK);
+        let start = first / block_len(outs) * block_len(outs);
+        let width = block_len(outs).min(outs - start);
+        let to = weights.add(start * PRODUCTS * ins + first - start);
         let count = GROUP.min(outs - first);
         for c in 0..ins {
             for at in (0..count).step_by(I::LANES) {

@@ -1,5 +1,9 @@
 //! AVX2 and FMA: 256 bits, sixteen registers.
 #![expect(unsafe_code, reason = "intrinsics, whose set the value of the type proves")]
+#![allow(
+    clippy::undocumented_unsafe_blocks,
+    reason = "one comment, before the implementation of the trait, holds for all of its blocks"
+)]
 
 use std::arch::x86_64::*;
 

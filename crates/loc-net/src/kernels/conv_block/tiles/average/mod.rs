@@ -11,7 +11,7 @@ mod output_gradient;
 use super::lanes::Lanes;
 use super::products::{self, Planes};
 use super::transform;
-use super::{BLOCK, ConvBlock, Grid, PRODUCTS, Scratch, WinogradTiles, plane_len};
+use super::{ConvBlock, Grid, PRODUCTS, Scratch, WinogradTiles, block_len, plane_len};
 use crate::buffers::Aligned;
 use crate::kernels::PoolShape;
 use crate::kernels::conv_block::OVERREAD;
@@ -70,7 +70,7 @@ impl Average {
     /// Returns the index in one photo's output at which a block of channels starts.
     #[must_use]
     pub fn block_start(&self, block: usize) -> usize {
-        (block * BLOCK * self.out_cells()).min(self.out_len())
+        (block * block_len(self.pool.channels) * self.out_cells()).min(self.out_len())
     }
 
     /// Returns the number of bytes per photo, `[h][w][out]`: 1 where relu of the convolution was active.
@@ -206,7 +206,7 @@ impl Kernel for Block<'_> {
                             unsafe {
                                 part.store(isa, map.add(cell * width + part.channel), value);
                                 if let Some(active) = active {
-                                    let channel = block * BLOCK + part.channel;
+                                    let channel = block * block_len(outs) + part.channel;
                                     let at = photo * of.byte_len() + cell * outs + channel;
                                     part.store_u8(isa, active.add(at), on);
                                 }
