@@ -42,6 +42,7 @@ pub use graph::{
     Backbone, ClassFeatures, Head, InputShape, Layer, Network, NetworkBuilder, NetworkConfig, Normalization,
     Op, Param, ParamKind, Shape, Source, ops,
 };
+pub use kernels::blend::blend_rows;
 pub use kernels::image_input::ImageBatch;
 pub use kernels::parts::{Parts, SUM_PARTS, part_of, tree_fold, tree_sum};
 pub use kernels::simd::Level;

@@ -4,6 +4,8 @@ use std::f64::consts::PI;
 use std::ops::Range;
 
 use image::RgbImage;
+#[cfg(feature = "native")]
+use loc_net::blend_rows;
 
 use crate::bbox::narrow;
 use crate::{Filter, ImageSize};
@@ -107,7 +109,8 @@ pub(super) fn resize_plane(
     out
 }
 
-/// Sums up rows of `stride` samples, each with its weight, from the first on.
+/// Sums up rows of `stride` samples, each with its weight, from the first on: the same bytes as of loc-net's kernel.
+#[cfg(not(feature = "native"))]
 fn blend_rows(sums: &mut [f32], samples: &[u8], stride: usize, weights: &[f32]) {
     sums.fill(0.0);
     let mut rows = samples.chunks(stride);

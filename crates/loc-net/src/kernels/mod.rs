@@ -16,6 +16,7 @@
 
 pub mod activation;
 pub mod avgpool;
+pub mod blend;
 pub mod channel_affine;
 pub mod channels_last;
 pub mod conv2d;
