@@ -51,6 +51,8 @@ const LONG: &[(&str, &str)] = &[
     ("crates/loc-infer/src/localizer.rs", "one type with its documentation"),
     ("crates/loc-model/src/import/pickle.rs", "a table: the instructions of a pickle"),
     ("crates/loc-model/src/network/mod.rs", "one type with its documentation"),
+    ("crates/loc-net/src/exec/forward.rs", "one type with its documentation"),
+    ("crates/loc-net/src/kernels/simd/neon.rs", "a table: the operations of a set"),
     ("crates/loc-net/src/kernels/simd/portable.rs", "a table: the operations of a set"),
     ("crates/loc-net/src/kernels/simd/x86_64/avx2.rs", "a table: the operations of a set"),
     ("crates/loc-net/src/kernels/simd/x86_64/avx512.rs", "a table: the operations of a set"),
