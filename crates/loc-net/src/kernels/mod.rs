@@ -36,7 +36,7 @@ pub mod parts;
 pub mod region_pool;
 mod shape;
 pub mod sigmoid;
-pub mod simd;
+pub(crate) mod simd;
 #[cfg(test)]
 mod soundness_tests;
 #[cfg(test)]
