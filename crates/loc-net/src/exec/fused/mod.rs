@@ -12,7 +12,7 @@
 //! | `Conv2d` as above, `Relu`, `AvgPool2d` | `tiles::average`, which ends the plan |
 //!
 //! The kernels follow each other in this order. Layers that do not fit run with the general kernels, one call per
-//! layer; so do all layers on processors without AVX2 and FMA.
+//! layer.
 
 mod infer;
 mod intra_op;

@@ -117,19 +117,6 @@ pub(crate) trait Isa: Copy + Debug + Send + Sync + 'static {
 
     unsafe fn load(self, from: Src<f32>) -> Self::F32;
     unsafe fn store(self, to: Dst<f32>, v: Self::F32);
-    /// Loads R vectors from `from[r · stride + shift]` on. `from` and the stride are at multiples of a vector, and `shift` is
-    /// less than a vector: where loads across lines of the cache are slow, two aligned ones may be faster. May read up to a
-    /// vector more.
-    #[inline(always)]
-    unsafe fn load_shifted<const R: usize>(
-        self,
-        from: Src<f32>,
-        stride: usize,
-        shift: usize,
-    ) -> [Self::F32; R] {
-        // SAFETY: guaranteed by the caller.
-        unsafe { vectors!(|r| self.load(from.add(r * stride + shift))) }
-    }
     /// Lanes that are not enabled are 0.
     unsafe fn load_masked(self, from: Src<f32>, mask: Self::Mask) -> Self::F32;
     unsafe fn store_masked(self, to: Dst<f32>, mask: Self::Mask, v: Self::F32);

@@ -28,7 +28,7 @@ impl Patches<'_> {
             let rows =
                 Self { x: self.x.add(from * self.row), sums: self.sums.add(from * self.row_len), ..self };
             from += match fits.min(KERNEL - from) {
-                5 if V == 1 && self.row.is_multiple_of(I::LANES) => isa.run(Shifted(rows)),
+                5 if V == 1 => isa.run(TwoSums(rows)),
                 5 => isa.run(Rows::<5, V>(rows)),
                 3 | 4 => isa.run(Rows::<3, V>(rows)),
                 2 => isa.run(Rows::<2, V>(rows)),
@@ -73,10 +73,10 @@ impl<const R: usize, const V: usize> Kernel for Rows<'_, R, V> {
     }
 }
 
-/// Five rows of one vector; the rows of the input are whole vectors apart.
-struct Shifted<'a>(Patches<'a>);
+/// Five rows of one vector.
+struct TwoSums<'a>(Patches<'a>);
 
-impl Kernel for Shifted<'_> {
+impl Kernel for TwoSums<'_> {
     /// 5
     type Output = usize;
 
@@ -90,11 +90,9 @@ impl Kernel for Shifted<'_> {
             for e in 0..n / 2 {
                 for u in 0..2 {
                     let g = isa.load_splat(values.add(2 * e + u));
-                    let offset = offsets.add(2 * e + u).read() as usize;
-                    let (line, shift) = (offset / I::LANES * I::LANES, offset % I::LANES);
-                    let patch = isa.load_shifted::<KERNEL>(x.add(line), row, shift);
+                    let patch = x.add(offsets.add(2 * e + u).read() as usize);
                     for r in 0..KERNEL {
-                        acc[u][r] = isa.mul_add(g, patch[r], acc[u][r]);
+                        acc[u][r] = isa.mul_add(g, isa.load(patch.add(r * row)), acc[u][r]);
                     }
                 }
             }

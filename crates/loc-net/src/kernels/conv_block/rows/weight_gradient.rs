@@ -41,7 +41,7 @@ impl WeightGradient {
         let shape = conv.shape;
         let outs = shape.out_channels;
         let list = outs * Self::capacity(&shape);
-        let pixels = (2 * STRIP + 4) * shape.in_size.1 * pixel(shape.in_channels) + 2 * OVERREAD;
+        let pixels = (2 * STRIP + 4) * shape.in_size.1 * pixel(shape.in_channels) + OVERREAD;
         Self {
             shape,
             level: conv.level,

@@ -176,17 +176,6 @@ impl Isa for Avx512 {
         unsafe { _mm512_storeu_ps(to.access(16), v) }
     }
     #[inline(always)]
-    unsafe fn load_shifted<const R: usize>(self, from: Src<f32>, stride: usize, shift: usize) -> [__m512; R] {
-        unsafe {
-            // A 512-bit load across two lines costs as much as four aligned ones.
-            let lanes = self.add_i32(self.iota(), self.splat_i32(shift as i32));
-            vectors!(|r| {
-                let from = from.add(r * stride).access(32);
-                _mm512_permutex2var_ps(_mm512_load_ps(from), lanes, _mm512_load_ps(from.wrapping_add(16)))
-            })
-        }
-    }
-    #[inline(always)]
     unsafe fn load_masked(self, from: Src<f32>, mask: __mmask16) -> __m512 {
         unsafe { _mm512_maskz_loadu_ps(mask, from.masked(u32::from(mask))) }
     }
